@@ -1,0 +1,38 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: demo test check bench lint format clean
+
+demo: $(VENV)/.core  ## Drive the real server over stdio with a real MCP client.
+	$(BIN)/weft demo
+
+test: $(VENV)/.dev  ## Run all tests.
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.dev  ## Format, lint, types; the layers are checked by the tests.
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+
+format: $(VENV)/.dev  ## Format and apply the safe fixes.
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.dev  ## Print ratios side by side with the floor.
+	$(BIN)/python -m bench
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.core: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(INSTALL) -e .
+	touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(INSTALL) -e '.[dev]'
+	touch $@ $(VENV)/.core
+
+clean:  ## Remove everything that make created.
+	rm -rf $(VENV) build dist

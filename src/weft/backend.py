@@ -1,0 +1,166 @@
+"""The protocol at which fronts and backends meet, grouped by noun.
+
+A connection, collection or job may be named by its id, by a prefix of it that fits only one, or
+(connections and collections) by its unique name. All calls raise WeftError; NotFound and Ambiguous
+say which argument was meant. A group that a backend cannot serve is None, and the fronts leave its
+tools and routes out.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Protocol
+
+from weft.domain.base import Page
+from weft.domain.collections import Collection, NewCollection
+from weft.domain.connections import (
+    Auth,
+    CheckResult,
+    Connection,
+    ConnectionChange,
+    ConnectionStatus,
+    NewConnection,
+)
+from weft.domain.entities import StoredEntity
+from weft.domain.jobs import Job, JobStatus, LogLine
+from weft.domain.search import SearchQuery, SearchResults
+from weft.domain.sources import SourceInfo
+
+LIST_LIMIT_DEFAULT = 20
+LIST_LIMIT_MAX = 100
+
+
+class Sources(Protocol):
+    """The catalogue of what can be connected."""
+
+    async def list(self) -> Sequence[SourceInfo]:
+        """All sources, by short name."""
+        ...
+
+    async def get(self, short_name: str) -> SourceInfo:
+        """One source."""
+        ...
+
+
+class Collections(Protocol):
+    """What is searched together."""
+
+    async def list(
+        self, *, cursor: str | None = None, limit: int = LIST_LIMIT_DEFAULT
+    ) -> Page[Collection]:
+        """Newest first."""
+        ...
+
+    async def get(self, collection: str) -> Collection:
+        """One collection, by readable id, name or id."""
+        ...
+
+    async def create(self, new: NewCollection) -> Collection:
+        """Raises Conflict when the readable id is taken."""
+        ...
+
+    async def delete(self, collection: str) -> Collection:
+        """Delete it with all its connections; returns it as it was."""
+        ...
+
+
+class Connections(Protocol):
+    """Configured, authenticated instances of sources."""
+
+    async def list(
+        self,
+        *,
+        collection: str | None = None,
+        short_name: str | None = None,
+        status: ConnectionStatus | None = None,
+        cursor: str | None = None,
+        limit: int = LIST_LIMIT_DEFAULT,
+    ) -> Page[Connection]:
+        """Newest first."""
+        ...
+
+    async def get(self, connection: str) -> Connection:
+        """One connection in full."""
+        ...
+
+    async def create(self, new: NewConnection) -> Connection:
+        """Check configuration and credentials at the source, store them, and start the first
+        sync unless that was declined. Without needed credentials the connection is pending_auth.
+        """
+        ...
+
+    async def update(self, connection: str, change: ConnectionChange) -> Connection:
+        """Change what is given and nothing else. Raises Conflict on a stale expected_version."""
+        ...
+
+    async def delete(self, connection: str, *, expected_version: int | None = None) -> Connection:
+        """Cancel a running sync, wait up to 15 s for it, delete; returns it as it was."""
+        ...
+
+    async def check(self, connection: str) -> CheckResult:
+        """Try configuration and credentials at the source now; a bad outcome is a result."""
+        ...
+
+
+class Jobs(Protocol):
+    """Runs of syncs."""
+
+    async def run(self, connection: str, *, force_full_sync: bool = False) -> Job:
+        """Queue a sync. Raises Conflict, naming the job, while one is live."""
+        ...
+
+    async def list(
+        self,
+        connection: str | None = None,
+        *,
+        status: JobStatus | None = None,
+        cursor: str | None = None,
+        limit: int = LIST_LIMIT_DEFAULT,
+    ) -> Page[Job]:
+        """Newest first, of one connection or of all."""
+        ...
+
+    async def get(self, job: str) -> Job:
+        """One job."""
+        ...
+
+    def watch(self, job: str) -> AsyncIterator[Job]:
+        """The job now, then again after each change, ending with its terminal state."""
+        ...
+
+    async def log(self, job: str, *, limit: int = 20) -> Sequence[LogLine]:
+        """The last lines of its log, oldest first."""
+        ...
+
+    async def cancel(self, job: str) -> Job:
+        """Ask it to stop; idempotent while CANCELLING. Raises Conflict when it has ended."""
+        ...
+
+
+class Search(Protocol):
+    """Reading what was synced."""
+
+    async def search(self, query: SearchQuery) -> SearchResults:
+        """Entities of a collection that fit, best first."""
+        ...
+
+    async def entity(self, entity_id: str, *, offset: int, max_chars: int) -> StoredEntity:
+        """One entity with a window of its text."""
+        ...
+
+
+class Authorization(Protocol):
+    """Giving a connection what it needs to authenticate."""
+
+    async def authorize(self, connection: str, auth: Auth) -> Connection:
+        """Check and store new credentials; a connection in need of them becomes active."""
+        ...
+
+
+class Backend(Protocol):
+    """Everything a front can ask for, on behalf of one organisation."""
+
+    sources: Sources
+    collections: Collections
+    connections: Connections
+    jobs: Jobs
+    search: Search | None
+    authorization: Authorization | None

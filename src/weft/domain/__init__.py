@@ -1,0 +1,1 @@
+"""Frozen objects of the domain: no I/O, no rows, no wire formats."""

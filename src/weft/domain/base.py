@@ -1,0 +1,22 @@
+"""What all domain models share."""
+
+from typing import Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+T = TypeVar("T")
+
+Json = dict[str, JsonValue]
+
+
+class Frozen(BaseModel):
+    """An immutable model that refuses unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Page(Frozen, Generic[T]):
+    """A slice of a list; ``next_cursor`` is opaque and absent on the last page."""
+
+    items: tuple[T, ...]
+    next_cursor: str | None = None

@@ -1,0 +1,188 @@
+"""Source connections: configured, authenticated instances of sources."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import Field
+
+from weft.domain.base import Frozen, Json
+from weft.domain.jobs import Job
+from weft.domain.schedules import Schedule, ScheduleSpec
+from weft.errors import ErrorCategory
+
+NAME_MIN_CHARS = 4
+NAME_MAX_CHARS = 42
+DESCRIPTION_MAX_CHARS = 255
+
+
+class ConnectionStatus(StrEnum):
+    """Operational status; lower case everywhere, as in Airweave's API."""
+
+    ACTIVE = "active"
+    PENDING_AUTH = "pending_auth"
+    SYNCING = "syncing"
+    ERROR = "error"
+    NEEDS_REAUTH = "needs_reauth"
+    INACTIVE = "inactive"
+
+
+class AuthMethod(StrEnum):
+    """The four ways to authenticate."""
+
+    DIRECT = "direct"
+    OAUTH_BROWSER = "oauth_browser"
+    OAUTH_TOKEN = "oauth_token"  # noqa: S105 (the name of a method, not a secret)
+    AUTH_PROVIDER = "auth_provider"
+
+
+class AuthDetails(Frozen):
+    """How a connection is authenticated. Never holds a secret."""
+
+    method: AuthMethod
+    authenticated: bool
+    authenticated_at: datetime | None = None
+    expires_at: datetime | None = None
+    auth_url: str | None = None
+    auth_url_expires: datetime | None = None
+    redirect_url: str | None = None
+    provider_id: str | None = None
+    provider_readable_id: str | None = None
+
+
+class SyncSummary(Frozen):
+    """A connection's history in numbers."""
+
+    total_runs: int = 0
+    successful_runs: int = 0
+    failed_runs: int = 0
+    last_job: Job | None = None
+
+
+class EntityTypeSummary(Frozen):
+    """How many entities of one type are stored, and when one of them last changed."""
+
+    count: int
+    last_updated: datetime | None = None
+
+
+class EntitySummary(Frozen):
+    """What a connection has stored."""
+
+    total_entities: int = 0
+    by_type: dict[str, EntityTypeSummary] = Field(default_factory=dict)
+
+
+class Connection(Frozen):
+    """A source connection with its schedule, history and content, as Airweave describes it."""
+
+    id: str
+    organization_id: str
+    name: str
+    description: str | None = None
+    short_name: str
+    readable_collection_id: str
+    status: ConnectionStatus
+    auth: AuthDetails
+    config: Json = Field(default_factory=dict)
+    schedule: Schedule | None = None
+    sync: SyncSummary = SyncSummary()
+    sync_id: str
+    entities: EntitySummary = EntitySummary()
+    error_category: ErrorCategory | None = None
+    error_message: str | None = None
+    provider_settings_url: str | None = None
+    provider_short_name: str | None = None
+    federated_search: bool = False
+    created_at: datetime
+    modified_at: datetime
+    version: int = 1
+
+
+class DirectAuth(Frozen):
+    """Credentials given directly; the source's own schema says which fields there are."""
+
+    credentials: Json = Field(repr=False)
+
+
+class OAuthBrowserAuth(Frozen):
+    """Authorisation in a browser, optionally with the user's own OAuth client."""
+
+    redirect_uri: str | None = None
+    client_id: str | None = None
+    client_secret: str | None = Field(default=None, repr=False)
+    consumer_key: str | None = None
+    consumer_secret: str | None = Field(default=None, repr=False)
+
+
+class OAuthTokenAuth(Frozen):
+    """A token obtained elsewhere."""
+
+    access_token: str = Field(repr=False)
+    refresh_token: str | None = Field(default=None, repr=False)
+    expires_at: datetime | None = None
+
+
+class AuthProviderAuth(Frozen):
+    """Credentials kept by a third-party provider such as Composio or Pipedream."""
+
+    provider_readable_id: str
+    provider_config: Json = Field(default_factory=dict)
+
+
+class Auth(Frozen):
+    """Exactly one of the four methods."""
+
+    direct: DirectAuth | None = None
+    oauth_browser: OAuthBrowserAuth | None = None
+    oauth_token: OAuthTokenAuth | None = None
+    auth_provider: AuthProviderAuth | None = None
+
+    @property
+    def method(self) -> AuthMethod:
+        """The method that was given. Raises ValueError unless exactly one was."""
+        given = [method for method in AuthMethod if getattr(self, method.value) is not None]
+        if len(given) != 1:
+            raise ValueError("exactly one authentication method must be given")
+        return given[0]
+
+
+class NewConnection(Frozen):
+    """What create takes. ``sync_immediately`` None means the documented default: true, except
+    for OAuth in a browser, which can only sync after the person has consented.
+    """
+
+    short_name: str
+    readable_collection_id: str
+    name: str | None = None
+    description: str | None = None
+    config: Json = Field(default_factory=dict)
+    schedule: ScheduleSpec | None = None
+    sync_immediately: bool | None = None
+    auth: Auth | None = None
+    redirect_url: str | None = None
+
+
+class ConnectionChange(Frozen):
+    """What update takes: only the fields that are set change.
+
+    ``config`` merges by key, and null removes a key; ``schedule`` null removes the schedule;
+    ``expected_version`` refuses the change when someone else changed the connection first.
+    """
+
+    name: str | None = None
+    description: str | None = None
+    config: Json | None = None
+    schedule: ScheduleSpec | None = None
+    auth: Auth | None = None
+    expected_version: int | None = None
+
+
+class CheckResult(Frozen):
+    """The outcome of a live check of a connection's configuration and credentials."""
+
+    connection_id: str
+    ok: bool
+    detail: str
+    field: str | None = None
+    error_category: ErrorCategory | None = None
+    hint: str | None = None

@@ -1,0 +1,45 @@
+"""Entities: what a source yields and a collection stores."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from weft.domain.base import Frozen, Json
+
+
+@dataclass(slots=True)
+class Entity:
+    """One thing read from a source.
+
+    A slotted dataclass, not a model: validating 100,000 of them would cost more than storing them.
+    ``id`` is unique within the connection and stable from sync to sync. ``version`` is an opaque
+    token of the source (an ETag, a blob id) that it gets back on the next sync.
+    """
+
+    id: str
+    type: str
+    title: str
+    text: str
+    url: str | None = None
+    updated_at: datetime | None = None
+    metadata: Json = field(default_factory=dict)
+    breadcrumbs: tuple[str, ...] = ()
+    version: str | None = None
+
+
+class StoredEntity(Frozen):
+    """An entity as it is stored; ``text`` is a window of ``total_chars`` starting at ``offset``."""
+
+    id: str
+    source_entity_id: str
+    connection_id: str
+    connection_name: str
+    readable_collection_id: str
+    type: str
+    title: str
+    text: str
+    offset: int
+    total_chars: int
+    url: str | None = None
+    updated_at: datetime | None = None
+    metadata: Json = {}
+    breadcrumbs: tuple[str, ...] = ()

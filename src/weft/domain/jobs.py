@@ -1,0 +1,159 @@
+"""Sync jobs: their states, their counts, their log, and why one failed."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from weft.domain.base import Frozen
+from weft.errors import ErrorCategory
+
+
+class JobStatus(StrEnum):
+    """PENDING → RUNNING → COMPLETED | FAILED; PENDING, RUNNING → CANCELLING → CANCELLED."""
+
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    CANCELLING = "CANCELLING"
+    CANCELLED = "CANCELLED"
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether the job can never change again."""
+        return self in _TERMINAL
+
+    @classmethod
+    def _missing_(cls, value: object) -> "JobStatus | None":
+        # Airweave writes statuses in lower case on the wire; both are read.
+        return cls.__members__.get(value.upper()) if isinstance(value, str) else None
+
+
+_TERMINAL = frozenset({JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED})
+LIVE_STATUSES = frozenset(JobStatus) - _TERMINAL
+
+
+class JobTrigger(StrEnum):
+    """What started a job."""
+
+    INITIAL = "initial"
+    MANUAL = "manual"
+    SCHEDULE = "schedule"
+
+
+class LogLine(Frozen):
+    """One line of a job's log."""
+
+    at: datetime
+    level: str
+    message: str
+
+
+class Diagnosis(Frozen):
+    """Why a job failed and the call that mends it."""
+
+    category: ErrorCategory
+    likely_cause: str
+    next_step: str
+
+
+class Job(Frozen):
+    """One run of a connection's sync.
+
+    Counts are true to the entity: ``entities_skipped`` were listed but are not eligible (binary,
+    too large), ``entities_failed`` could not be read this time and keep their earlier version.
+    """
+
+    id: str
+    source_connection_id: str
+    status: JobStatus
+    trigger: JobTrigger
+    full_sync: bool = True
+    created_at: datetime
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+    duration_seconds: float | None = None
+    entities_inserted: int = 0
+    entities_updated: int = 0
+    entities_deleted: int = 0
+    entities_unchanged: int = 0
+    entities_skipped: int = 0
+    entities_failed: int = 0
+    entities_total: int | None = None
+    error: str | None = None
+    error_category: ErrorCategory | None = None
+    error_details: str | None = None
+
+    @property
+    def entities_processed(self) -> int:
+        """Entities dealt with so far, whatever became of them (deletions excluded)."""
+        return (
+            self.entities_inserted
+            + self.entities_updated
+            + self.entities_unchanged
+            + self.entities_skipped
+            + self.entities_failed
+        )
+
+
+def diagnose(job: Job) -> Diagnosis | None:
+    """Explain a failed job, or return None for any other."""
+    if job.status is not JobStatus.FAILED:
+        return None
+    category = job.error_category or ErrorCategory.INTERNAL
+    cause, step = _DIAGNOSES[category]
+    return Diagnosis(
+        category=category,
+        likely_cause=cause,
+        next_step=step.format(connection=job.source_connection_id),
+    )
+
+
+_REAUTHORIZE = "Call authorize_connection(connection_id='{connection}'), then run_sync."
+_DIAGNOSES: dict[ErrorCategory, tuple[str, str]] = {
+    ErrorCategory.OAUTH_CREDENTIALS_EXPIRED: (
+        "The OAuth grant expired or was revoked at the source.",
+        _REAUTHORIZE,
+    ),
+    ErrorCategory.API_KEY_INVALID: (
+        "The source refused the stored credentials: they were revoked, expired or mistyped.",
+        _REAUTHORIZE,
+    ),
+    ErrorCategory.AUTH_PROVIDER_ACCOUNT_GONE: (
+        "The auth provider no longer has the connected account.",
+        "Reconnect the account at the provider, then run_sync(connection_id='{connection}').",
+    ),
+    ErrorCategory.AUTH_PROVIDER_CREDENTIALS_INVALID: (
+        "The auth provider refused Weft's own key for it.",
+        "Ask the operator to renew the auth provider's key, then run_sync.",
+    ),
+    ErrorCategory.ACCESS_DENIED: (
+        "The credentials are valid, but not allowed to read what the configuration names.",
+        (
+            "Give the credentials access at the source, or change config with "
+            "update_connection(connection_id='{connection}'), then run_sync."
+        ),
+    ),
+    ErrorCategory.CONFIG_INVALID: (
+        "The configuration names something that does not exist or cannot be read.",
+        "Correct config with update_connection(connection_id='{connection}'), then run_sync.",
+    ),
+    ErrorCategory.RATE_LIMITED: (
+        "The source limits the number of requests and the limit is used up.",
+        (
+            "Wait for the limit to reset, then run_sync(connection_id='{connection}'); "
+            "what was synced is kept."
+        ),
+    ),
+    ErrorCategory.SOURCE_UNAVAILABLE: (
+        "The network or the source failed while it was being read.",
+        "Try run_sync(connection_id='{connection}') again; what was synced is kept.",
+    ),
+    ErrorCategory.STORAGE_FAILED: (
+        "The local database could not be written, most often because the disk is full.",
+        "Ask the operator to run `weft doctor` and free space, then run_sync.",
+    ),
+    ErrorCategory.INTERNAL: (
+        "Weft itself failed; the server's log on stderr has the details under this job id.",
+        "Try run_sync(connection_id='{connection}') once; if it fails again, report a bug.",
+    ),
+}

@@ -1,0 +1,152 @@
+"""Settings: the environment first, then `config.toml` in WEFT_HOME, then defaults.
+
+Nothing here is ever changed by a tool call: these are the operator's decisions.
+"""
+
+import difflib
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, cast
+
+import platformdirs
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from weft.errors import InvalidInput
+
+ENV_PREFIX = "WEFT_"
+CONFIG_FILE_NAME = "config.toml"
+DATABASE_FILE_NAME = "weft.db"
+
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+
+
+def default_home() -> Path:
+    """The platform's folder for user data."""
+    return Path(platformdirs.user_data_path("weft", appauthor=False))
+
+
+class Settings(BaseSettings):
+    """All settings; each is the environment variable WEFT_ + its name in capitals."""
+
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="forbid", frozen=True)
+
+    home: Path = Field(
+        default_factory=default_home, description="Folder of the database, keys and config.toml."
+    )
+    files_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
+        default=(), description="Folders that `files` and `git` may read, separated like PATH."
+    )
+    allow_hosts: Annotated[frozenset[str], NoDecode] = Field(
+        default=frozenset(), description="Private hosts that sources may reach, comma-separated."
+    )
+    github_api_url: str = Field(
+        default="https://api.github.com", description="API base, for GitHub Enterprise."
+    )
+    sync_concurrency: int = Field(
+        default=2, ge=1, le=64, description="Syncs that run at once in one process."
+    )
+    log_level: LogLevel = Field(default="WARNING", description="What goes to stderr.")
+
+    @field_validator("home", mode="after")
+    @classmethod
+    def _absolute_home(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @field_validator("files_roots", mode="before")
+    @classmethod
+    def _split_paths(cls, value: object) -> object:
+        parts = _parts(value, os.pathsep)
+        return value if parts is None else tuple(Path(p).expanduser().absolute() for p in parts)
+
+    @field_validator("allow_hosts", mode="before")
+    @classmethod
+    def _split_hosts(cls, value: object) -> object:
+        parts = _parts(value, ",")
+        return value if parts is None else frozenset(part.strip().lower() for part in parts)
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper(cls, value: object) -> object:
+        return value.upper() if isinstance(value, str) else value
+
+    @property
+    def database_path(self) -> Path:
+        """The embedded database."""
+        return self.home / DATABASE_FILE_NAME
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        del dotenv_settings, file_secret_settings
+        home = Path(os.environ.get("WEFT_HOME") or default_home()).expanduser()
+        toml = TomlConfigSettingsSource(settings_cls, home / CONFIG_FILE_NAME)
+        return (init_settings, env_settings, toml)
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read all settings; ``overrides`` (from the command line) win.
+
+    Raises InvalidInput naming the variable at fault, and for a misspelt one the nearest right one.
+    """
+    _refuse_unknown(os.environ)
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_context=False)[0]
+        name = str(first["loc"][0]) if first["loc"] else "config"
+        raise _invalid(name, first["type"], first["msg"]) from None
+    except (OSError, ValueError) as error:
+        raise InvalidInput(f"{CONFIG_FILE_NAME} cannot be read: {error}.", field="config") from None
+
+
+def origins(settings: Settings) -> Mapping[str, str]:
+    """Where each setting's value came from: "environment", "config.toml" or "default"."""
+    from_env = {n for n in Settings.model_fields if f"{ENV_PREFIX}{n}".upper() in os.environ}
+    return {
+        name: "environment"
+        if name in from_env
+        else (CONFIG_FILE_NAME if name in settings.model_fields_set else "default")
+        for name in Settings.model_fields
+    }
+
+
+def _parts(value: object, separator: str) -> list[str] | None:
+    if isinstance(value, str):
+        return [part for part in value.split(separator) if part.strip()]
+    if isinstance(value, Iterable):
+        return [str(part) for part in cast("Iterable[object]", value)]
+    return None
+
+
+def _refuse_unknown(environ: Mapping[str, str]) -> None:
+    known = [f"{ENV_PREFIX}{name}".upper() for name in Settings.model_fields]
+    for variable in environ:
+        if variable.upper().startswith(ENV_PREFIX) and variable.upper() not in known:
+            raise _unknown(variable, known)
+
+
+def _invalid(name: str, kind: str, message: str) -> InvalidInput:
+    if kind == "extra_forbidden":
+        return _unknown(name, list(Settings.model_fields))
+    variable = f"{ENV_PREFIX}{name}".upper()
+    return InvalidInput(f"{variable} is not valid: {message}.", field=variable)
+
+
+def _unknown(name: str, known: list[str]) -> InvalidInput:
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(known)}."
+    return InvalidInput(f"{name} is not a setting of Weft.", field=name, hint=hint)

@@ -1,0 +1,220 @@
+"""What a source is: metadata, a live check, and a stream of events.
+
+A source is a class. Its `Config` and `Credentials` models say which fields it takes; the engine
+validates against them before it makes an instance. `fetch` then yields events in the order in
+which the source lists things; the engine batches, compares and stores them.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
+
+import httpx
+from pydantic import BaseModel, ConfigDict, SecretStr
+
+from weft.domain.base import Json
+from weft.domain.connections import AuthMethod
+from weft.domain.entities import Entity
+from weft.domain.sources import FieldInfo, SourceInfo
+
+
+@dataclass(slots=True)
+class Unchanged:
+    """The entity is still there, with the version that `known_versions` gave."""
+
+    id: str
+
+
+@dataclass(slots=True)
+class Deleted:
+    """The entity is gone at the source. Only needed in incremental fetches."""
+
+    id: str
+
+
+@dataclass(slots=True)
+class Skipped:
+    """The thing exists but is not eligible (binary, too large); an older copy is removed."""
+
+    id: str
+    reason: str
+
+
+@dataclass(slots=True)
+class Failed:
+    """The thing could not be read this time; an older copy is kept."""
+
+    id: str
+    reason: str
+
+
+@dataclass(slots=True)
+class Checkpoint:
+    """All that was yielded before need not be fetched again by a `fetch(cursor)` with this one.
+
+    Stored in the transaction of the batch that it closes, so it never runs ahead of the entities.
+    """
+
+    cursor: Json
+
+
+@dataclass(slots=True)
+class Expect:
+    """How many entities this fetch will list, for the progress display. May come more than once."""
+
+    total: int
+
+
+@dataclass(slots=True)
+class Incomplete:
+    """The listing has a gap, for the stated reason: nothing may be deleted because of it."""
+
+    reason: str
+
+
+Event = Entity | Unchanged | Deleted | Skipped | Failed | Checkpoint | Expect | Incomplete
+
+
+class NoFields(BaseModel):
+    """Configuration or credentials of a source that takes none."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class KnownVersions(Protocol):
+    """Looks up the versions stored by the last sync, so that unchanged things need no download."""
+
+    async def __call__(self, ids: Collection[str], /) -> Mapping[str, str]:
+        """Versions by entity id; ids that are new, or whose last copy has no version, are absent.
+
+        Empty when a full sync was forced.
+        """
+        ...
+
+
+class HttpFactory(Protocol):
+    """Opens the guarded HTTP client, the only way in which a source reaches the network."""
+
+    def __call__(
+        self,
+        *,
+        base_url: str = "",
+        headers: Mapping[str, str] | None = None,
+        auth: httpx.Auth | None = None,
+    ) -> AbstractAsyncContextManager[httpx.AsyncClient]:
+        """A client whose credentials stay with the origin of ``base_url``."""
+        ...
+
+
+async def _nothing_known(_ids: Collection[str], /) -> Mapping[str, str]:
+    return {}
+
+
+@dataclass(frozen=True, slots=True)
+class SourceContext:
+    """What the engine lends to a source. Everything in it is the operator's, never the model's."""
+
+    http: HttpFactory
+    known_versions: KnownVersions = _nothing_known
+    files_roots: tuple[Path, ...] = ()
+    private_paths: tuple[Path, ...] = ()
+    allow_hosts: frozenset[str] = frozenset()
+    options: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+ConfigT = TypeVar("ConfigT", bound=BaseModel)
+CredentialsT = TypeVar("CredentialsT", bound=BaseModel)
+
+
+class Source(ABC, Generic[ConfigT, CredentialsT]):
+    """One kind of source, instantiated for one connection for the length of one check or sync.
+
+    Errors that `check` and `fetch` raise: AuthenticationFailed, AccessDenied, SourceMisconfigured
+    (mend the connection); RateLimited, SourceUnavailable (try later; the transport has already
+    retried); CursorExpired (from `fetch` with a cursor only: the engine lists everything instead).
+    """
+
+    short_name: ClassVar[str]
+    name: ClassVar[str]
+    description: ClassVar[str]
+    Config: ClassVar[type[BaseModel]]
+    Credentials: ClassVar[type[BaseModel]] = NoFields
+    auth_methods: ClassVar[tuple[AuthMethod, ...]] = (AuthMethod.DIRECT,)
+    supports_continuous: ClassVar[bool] = False
+    cursor_fields: ClassVar[tuple[str, ...]] = ()
+    entity_types: ClassVar[tuple[str, ...]] = ()
+    labels: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, config: ConfigT, credentials: CredentialsT, context: SourceContext) -> None:
+        self.config = config
+        self.credentials = credentials
+        self.context = context
+
+    @abstractmethod
+    async def check(self) -> str:
+        """Reach the source with these credentials; returns a phrase that says what was reached."""
+
+    @abstractmethod
+    def fetch(self, cursor: Json | None) -> AsyncIterator[Event]:
+        """List everything (cursor None), or only what changed since the cursor.
+
+        A listing that ends without an exception and without `Incomplete` is complete: what it did
+        not name is deleted.
+        """
+
+    @classmethod
+    def endpoint(cls, config: BaseModel) -> str | None:
+        """The origin that will receive the credentials, or None if there is no network."""
+        del config
+        return None
+
+    @classmethod
+    def info(cls) -> SourceInfo:
+        """The catalogue entry, made from the class."""
+        auth_fields = _fields(cls.Credentials)
+        return SourceInfo(
+            short_name=cls.short_name,
+            name=cls.name,
+            description=cls.description,
+            auth_methods=cls.auth_methods,
+            auth_required=any(f.required for f in auth_fields)
+            or AuthMethod.DIRECT not in cls.auth_methods,
+            auth_fields=auth_fields,
+            config_fields=_fields(cls.Config),
+            supports_continuous=cls.supports_continuous,
+            cursor_fields=cls.cursor_fields,
+            entity_types=cls.entity_types,
+            labels=cls.labels,
+        )
+
+
+AnySource = Source[Any, Any]
+
+
+def _fields(model: type[BaseModel]) -> tuple[FieldInfo, ...]:
+    schema = model.model_json_schema()
+    properties: dict[str, dict[str, Any]] = schema.get("properties", {})
+    required = set(schema.get("required", ()))
+    return tuple(
+        _field(name, prop, name in required, model.model_fields[name].annotation)
+        for name, prop in properties.items()
+    )
+
+
+def _field(name: str, prop: dict[str, Any], required: bool, annotation: object) -> FieldInfo:
+    variants: list[dict[str, Any]] = [v for v in prop.get("anyOf", ()) if v.get("type") != "null"]
+    shape = variants[0] if variants else prop
+    default = prop.get("default")
+    return FieldInfo(
+        name=name,
+        title=prop.get("title", name),
+        type=shape.get("type", "string"),
+        description=prop.get("description", ""),
+        required=required,
+        secret=shape.get("format") == "password" or annotation is SecretStr,
+        default=default if isinstance(default, str | int | float | bool) else None,
+        choices=tuple(shape.get("enum", ())),
+    )

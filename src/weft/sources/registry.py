@@ -1,0 +1,52 @@
+"""Finds sources by entry point, so that third parties add theirs by installing a package."""
+
+from collections.abc import Iterable, Mapping
+from importlib.metadata import EntryPoint, entry_points
+from typing import cast
+
+from weft.errors import NotFound, WeftError
+from weft.sources.base import AnySource
+
+ENTRY_POINT_GROUP = "weft.sources"
+
+
+class SourceRegistry:
+    """Source classes by short name. Each is imported when it is first asked for."""
+
+    def __init__(
+        self,
+        points: Iterable[EntryPoint] | None = None,
+        extra: Mapping[str, type[AnySource]] | None = None,
+    ) -> None:
+        self._points = None if points is None else {point.name: point for point in points}
+        self._loaded: dict[str, type[AnySource]] = dict(extra or {})
+
+    def names(self) -> list[str]:
+        """All short names, sorted."""
+        return sorted({*self._entry_points(), *self._loaded})
+
+    def get(self, short_name: str) -> type[AnySource]:
+        """The class of one source.
+
+        Raises NotFound with the names that exist, or WeftError if the installed class is broken.
+        """
+        if short_name in self._loaded:
+            return self._loaded[short_name]
+        point = self._entry_points().get(short_name)
+        if point is None:
+            raise NotFound(
+                "No source has that short_name.",
+                field="short_name",
+                hint=f"Available: {', '.join(self.names())}.",
+            )
+        loaded: object = point.load()
+        if not (isinstance(loaded, type) and getattr(loaded, "short_name", None) == short_name):
+            raise WeftError(f"The installed source '{short_name}' does not match its entry point.")
+        self._loaded[short_name] = cast("type[AnySource]", loaded)
+        return self._loaded[short_name]
+
+    def _entry_points(self) -> dict[str, EntryPoint]:
+        # Scanning the installed distributions takes milliseconds: not at start, and only once.
+        if self._points is None:
+            self._points = {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}
+        return self._points
