@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from pydantic import Field
+
 from weft.domain.base import Frozen, Json
 
 
@@ -21,7 +23,7 @@ class Entity:
     text: str
     url: str | None = None
     updated_at: datetime | None = None
-    metadata: Json = field(default_factory=dict)
+    metadata: Json = field(default_factory=Json)
     breadcrumbs: tuple[str, ...] = ()
     version: str | None = None
 
@@ -41,5 +43,5 @@ class StoredEntity(Frozen):
     total_chars: int
     url: str | None = None
     updated_at: datetime | None = None
-    metadata: Json = {}
+    metadata: Json = Field(default_factory=dict)
     breadcrumbs: tuple[str, ...] = ()
