@@ -1,0 +1,9 @@
+"""The command line: argv, settings, and then `weft.assembly`.
+
+Each verb is a module that is imported when it is asked for, so that `weft serve` starts without
+the tables and progress bars that people see.
+"""
+
+from weft.cli.app import main
+
+__all__ = ["main"]

@@ -1,0 +1,124 @@
+"""What every verb shares: settings, an open backend, and where output goes.
+
+Imported by `weft serve` too, so it imports neither rich nor anything of the engine.
+"""
+
+import json
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import asdict, dataclass, field
+from typing import Any, TypeVar
+
+import anyio
+import click
+from pydantic import BaseModel
+
+from weft.backend import Backend
+from weft.errors import Conflict, WeftError
+from weft.settings import Settings, load_settings
+
+T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
+OpenBackend = Callable[[Settings], AbstractAsyncContextManager[Backend]]
+
+
+def _open_backend(settings: Settings) -> AbstractAsyncContextManager[Backend]:
+    # Imported here because the help and the usage errors need no engine.
+    from weft import assembly
+
+    return assembly.open_backend(settings)
+
+
+def _inspect_database(settings: Settings) -> Mapping[str, Any]:
+    from weft import assembly  # see above
+
+    return asdict(anyio.run(assembly.inspect, settings))
+
+
+def _stdout_is_terminal() -> bool:
+    return sys.stdout.isatty()
+
+
+def _stdin_is_terminal() -> bool:
+    return sys.stdin.isatty()
+
+
+@dataclass(slots=True)
+class App:
+    """What the verbs need from outside, so that tests can bring their own."""
+
+    open_backend: OpenBackend = _open_backend
+    inspect_database: Callable[[Settings], Mapping[str, Any]] = _inspect_database
+    load_settings: Callable[[], Settings] = load_settings
+    shows_people: Callable[[], bool] = _stdout_is_terminal
+    can_ask: Callable[[], bool] = _stdin_is_terminal
+    json_asked: bool = field(default=False)
+
+    @property
+    def as_json(self) -> bool:
+        """Whether this run prints a JSON document instead of text for people."""
+        return self.json_asked or not self.shows_people()
+
+    def run(self, work: Callable[[Backend], Awaitable[T]]) -> T:
+        """Open the backend, await ``work`` with it, close it cleanly, return the result."""
+
+        async def opened() -> T:
+            async with self.open_backend(settings) as backend:
+                return await work(backend)
+
+        settings = self.load_settings()
+        return anyio.run(opened)
+
+
+pass_app = click.make_pass_decorator(App, ensure=True)
+
+
+def json_option(command: F) -> F:
+    """Give a verb the option --json."""
+
+    def remember(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+        ctx.ensure_object(App).json_asked |= value
+
+    return click.option(
+        "--json",
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=remember,
+        help="Print one JSON document (the default when the output is not a terminal).",
+    )(command)
+
+
+def emit(value: BaseModel | Mapping[str, Any]) -> None:
+    """Print one JSON document on standard output."""
+    document = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+    click.echo(dumps(document))
+
+
+def dumps(document: object) -> str:
+    """JSON for people and programs: readable, and valid in whatever encoding stdout has."""
+    utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    return json.dumps(document, indent=2, ensure_ascii=not utf8)
+
+
+def say(message: str) -> None:
+    """Tell the person something that is not the result: on standard error."""
+    click.echo(message, err=True)
+
+
+def report_error(app: App, error: WeftError) -> None:
+    """One clear line on standard error, or with --json an object with the same facts."""
+    if app.json_asked:
+        facts: dict[str, Any] = {
+            "type": type(error).__name__,
+            "message": error.message,
+            "field": error.field,
+            "hint": error.hint,
+            "category": error.category.value,
+        }
+        if isinstance(error, Conflict):
+            facts["job_id"] = error.job_id
+        say(dumps({"error": facts}))
+        return
+    say(f"error: {' '.join(str(error).split())}")

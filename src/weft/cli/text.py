@@ -1,0 +1,95 @@
+"""Words for people: relative times, counts, durations, and text that is safe on a terminal."""
+
+import unicodedata
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from pydantic import JsonValue
+
+from weft.domain.base import Json
+from weft.domain.jobs import Job
+
+SHORT_ID_CHARS = 8
+
+_UNITS = (("d", 86_400), ("h", 3_600), ("min", 60))
+
+
+def plain(text: str, *, lines: bool = False) -> str:
+    """``text`` without characters that steer a terminal or reorder what is read.
+
+    Names, titles and snippets come from agents and sources. Line breaks become spaces unless
+    ``lines`` is true.
+    """
+    kept = (" " if _is_steering(char) and not (lines and char == "\n") else char for char in text)
+    cleaned = "".join(kept)
+    return cleaned if lines else " ".join(cleaned.split())
+
+
+def ago(moment: datetime | None, now: datetime | None = None) -> str:
+    """How long ago ``moment`` was, or how long until it, in one unit; a dash for None."""
+    if moment is None:
+        return "-"
+    seconds = ((now or datetime.now(UTC)) - moment).total_seconds()
+    for unit, length in _UNITS:
+        if abs(seconds) >= length:
+            count = int(abs(seconds) // length)
+            return f"{count} {unit} ago" if seconds > 0 else f"in {count} {unit}"
+    return "just now" if seconds >= 0 else "in a moment"
+
+
+def duration(seconds: float | None) -> str:
+    """A length of time, e.g. 3.2 s or 4 min 05 s; a dash for None."""
+    if seconds is None:
+        return "-"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
+
+
+def count(number: int, noun: str, plural: str | None = None) -> str:
+    """A number with its noun, e.g. 1 connection or 2,000 entities."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def job_counts(job: Job, *, always: bool = True) -> str:
+    """What became of the entities; ``always`` keeps the four usual counts even when zero."""
+    usual = {
+        "inserted": job.entities_inserted,
+        "updated": job.entities_updated,
+        "deleted": job.entities_deleted,
+        "unchanged": job.entities_unchanged,
+    }
+    rare = {"skipped": job.entities_skipped, "failed": job.entities_failed}
+    shown = {
+        **{k: n for k, n in usual.items() if n or always},
+        **{k: n for k, n in rare.items() if n},
+    }
+    return ", ".join(f"{n:,} {word}" for word, n in shown.items())
+
+
+def short_ids(ids: Sequence[str]) -> dict[str, str]:
+    """The shortest prefix of each id that tells it from the others here, at least 8 characters."""
+    for length in range(SHORT_ID_CHARS, max((len(i) for i in ids), default=0)):
+        if len({i[:length] for i in ids}) == len(set(ids)):
+            return {i: i[:length] for i in ids}
+    return {i: i for i in ids}
+
+
+def config_text(config: Json) -> str:
+    """A configuration on one line, as it would be typed."""
+    return " ".join(f"{key}={_scalar(value)}" for key, value in config.items()) or "-"
+
+
+def _scalar(value: JsonValue) -> str:
+    if isinstance(value, list):
+        return ",".join(_scalar(item) for item in value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value)
+
+
+def _is_steering(char: str) -> bool:
+    # Cc holds escape sequences, Cf holds the bidirectional overrides and zero-width characters.
+    return unicodedata.category(char) in {"Cc", "Cf", "Zl", "Zp"}

@@ -1,0 +1,305 @@
+"""A backend in memory that remembers what was asked of it, and jobs that go as a test scripts."""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import anyio
+import click
+from click.testing import CliRunner, Result
+
+from weft.backend import Authorization, Backend, Collections, Connections, Jobs, Search, Sources
+from weft.cli.app import cli
+from weft.cli.context import App
+from weft.domain.base import Page
+from weft.domain.collections import Collection, CollectionStatus, NewCollection
+from weft.domain.connections import (
+    AuthDetails,
+    AuthMethod,
+    CheckResult,
+    Connection,
+    ConnectionChange,
+    ConnectionStatus,
+    EntitySummary,
+    NewConnection,
+    SyncSummary,
+)
+from weft.domain.entities import StoredEntity
+from weft.domain.jobs import Job, JobStatus, JobTrigger, LogLine
+from weft.domain.search import SearchHit, SearchQuery, SearchResults
+from weft.domain.sources import FieldInfo, SourceInfo
+from weft.errors import Conflict, ErrorCategory, NotFound
+from weft.settings import Settings
+
+NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+
+
+def text_field(name: str, kind: str = "string", **more: Any) -> FieldInfo:
+    """A field of a source, with a title and a description."""
+    facts: dict[str, Any] = {"title": name.title(), "required": False, **more}
+    return FieldInfo(name=name, type=kind, description=f"The {name}.", **facts)
+
+
+CRM = SourceInfo(
+    short_name="crm",
+    name="CRM",
+    description="Accounts and notes.",
+    auth_methods=(AuthMethod.DIRECT,),
+    auth_required=True,
+    auth_fields=(text_field("api_key", required=True, secret=True), text_field("region")),
+    config_fields=(
+        text_field("site", required=True),
+        text_field("max_items", "integer"),
+        text_field("ratio", "number"),
+        text_field("archived", "boolean"),
+        text_field("tags", "array"),
+        text_field("extra", "object"),
+        text_field("pin", secret=True),
+    ),
+    entity_types=("account",),
+)
+NOTES = SourceInfo(
+    short_name="notes",
+    name="Notes",
+    description="A folder of notes.",
+    auth_methods=(AuthMethod.DIRECT,),
+    auth_required=False,
+    config_fields=(text_field("path", required=True),),
+)
+
+
+def make_job(status: JobStatus = JobStatus.PENDING, **more: Any) -> Job:
+    """A job in one state."""
+    facts: dict[str, Any] = {
+        "id": "job-1",
+        "source_connection_id": "con-1",
+        "trigger": JobTrigger.MANUAL,
+        "created_at": NOW,
+        **more,
+    }
+    return Job(status=status, **facts)
+
+
+def make_connection(**more: Any) -> Connection:
+    """A connection of the notes source."""
+    facts: dict[str, Any] = {
+        "id": "con-1",
+        "organization_id": "org",
+        "name": "My notes",
+        "short_name": "notes",
+        "readable_collection_id": "docs",
+        "status": ConnectionStatus.ACTIVE,
+        "auth": AuthDetails(method=AuthMethod.DIRECT, authenticated=True),
+        "config": {"path": "/notes"},
+        "sync_id": "sync-1",
+        "entities": EntitySummary(total_entities=1234),
+        "created_at": NOW,
+        "modified_at": NOW,
+        **more,
+    }
+    return Connection(**facts)
+
+
+def make_collection(readable_id: str = "docs") -> Collection:
+    """A collection with two connections."""
+    return Collection(
+        id=f"id-{readable_id}",
+        organization_id="org",
+        name=readable_id.title(),
+        readable_id=readable_id,
+        status=CollectionStatus.ACTIVE,
+        connection_count=2,
+        entity_count=1234,
+        created_at=NOW,
+        modified_at=NOW,
+    )
+
+
+@dataclass
+class FakeBackend(Backend):
+    """All groups in one object would clash on `list` and `get`, so each noun has its own."""
+
+    calls: list[tuple[str, Any]] = field(default_factory=list[tuple[str, Any]])
+    script: list[Job] = field(default_factory=list[Job])
+    live_job: Job | None = None
+    first_job: Job | None = None
+    known: dict[str, Connection] = field(
+        default_factory=lambda: {"con-1": make_connection(), "My notes": make_connection()}
+    )
+    existing: list[Collection] = field(default_factory=lambda: [make_collection()])
+    hits: tuple[SearchHit, ...] = ()
+    cancelled: anyio.Event | None = None
+
+    def __post_init__(self) -> None:
+        self.sources: Sources = FakeSources()
+        self.collections: Collections = FakeCollections(self)
+        self.connections: Connections = FakeConnections(self)
+        self.jobs: Jobs = FakeJobs(self)
+        self.search: Search | None = FakeSearch(self)
+        self.authorization: Authorization | None = None
+
+    def asked(self, call: str) -> list[Any]:
+        """The arguments of each call of that name."""
+        return [argument for name, argument in self.calls if name == call]
+
+
+class FakeSources(Sources):
+    async def list(self) -> Sequence[SourceInfo]:
+        return [CRM, NOTES]
+
+    async def get(self, short_name: str) -> SourceInfo:
+        for info in (CRM, NOTES):
+            if info.short_name == short_name:
+                return info
+        raise NotFound("No source has that short_name.", field="short_name", hint="See sources.")
+
+
+class FakeCollections(Collections):
+    def __init__(self, state: FakeBackend) -> None:
+        self.state = state
+
+    async def list(self, *, cursor: str | None = None, limit: int = 20) -> Page[Collection]:
+        start = int(cursor or 0)
+        items = tuple(self.state.existing[start : start + limit])
+        more = start + limit < len(self.state.existing)
+        return Page(items=items, next_cursor=str(start + limit) if more else None)
+
+    async def get(self, collection: str) -> Collection:
+        for known in self.state.existing:
+            if collection in (known.readable_id, known.id, known.name):
+                return known
+        raise NotFound("No such collection.", field="collection")
+
+    async def create(self, new: NewCollection) -> Collection:
+        self.state.calls.append(("collections.create", new))
+        made = make_collection(new.readable_id or "made")
+        self.state.existing.append(made)
+        return made
+
+    async def delete(self, collection: str) -> Collection:
+        self.state.calls.append(("collections.delete", collection))
+        return await self.get(collection)
+
+
+class FakeConnections(Connections):
+    def __init__(self, state: FakeBackend) -> None:
+        self.state = state
+
+    async def list(self, **filters: Any) -> Page[Connection]:
+        self.state.calls.append(("connections.list", filters))
+        return Page(items=tuple({c.id: c for c in self.state.known.values()}.values()))
+
+    async def get(self, connection: str) -> Connection:
+        try:
+            return self.state.known[connection]
+        except KeyError:
+            raise NotFound(
+                "No connection has that name.", field="connection", hint="List them."
+            ) from None
+
+    async def create(self, new: NewConnection) -> Connection:
+        self.state.calls.append(("connections.create", new))
+        summary = SyncSummary(last_job=self.state.first_job)
+        return make_connection(name=new.name or "Default name", sync=summary)
+
+    async def update(self, connection: str, change: ConnectionChange) -> Connection:
+        self.state.calls.append(("connections.update", (connection, change)))
+        return make_connection(version=2)
+
+    async def delete(self, connection: str, *, expected_version: int | None = None) -> Connection:
+        self.state.calls.append(("connections.delete", (connection, expected_version)))
+        return await self.get(connection)
+
+    async def check(self, connection: str) -> CheckResult:
+        found = await self.get(connection)
+        return CheckResult(connection_id=found.id, ok=False, detail="The folder is gone.")
+
+
+class FakeJobs(Jobs):
+    def __init__(self, state: FakeBackend) -> None:
+        self.state = state
+
+    async def run(self, connection: str, *, force_full_sync: bool = False) -> Job:
+        self.state.calls.append(("jobs.run", force_full_sync))
+        if self.state.live_job is not None:
+            raise Conflict("A sync is running.", job_id=self.state.live_job.id)
+        return make_job()
+
+    async def list(self, connection: str | None = None, **filters: Any) -> Page[Job]:
+        self.state.calls.append(("jobs.list", (connection, filters)))
+        return Page(items=tuple(self.state.script))
+
+    async def get(self, job: str) -> Job:
+        if self.state.live_job is not None:
+            return self.state.live_job
+        if not self.state.script:
+            raise NotFound("No job has that id.", field="job_id")
+        return self.state.script[-1]
+
+    async def watch(self, job: str) -> AsyncGenerator[Job]:
+        for state in self.state.script:
+            yield state
+            if state.status is JobStatus.RUNNING and self.state.cancelled is not None:
+                await self.state.cancelled.wait()
+
+    async def log(self, job: str, *, limit: int = 20) -> Sequence[LogLine]:
+        return [LogLine(at=NOW, level="INFO", message="Listed\x1b[31m 5 notes")][:limit]
+
+    async def cancel(self, job: str) -> Job:
+        self.state.calls.append(("jobs.cancel", job))
+        if self.state.cancelled is not None:
+            self.state.cancelled.set()
+        return make_job(JobStatus.CANCELLING)
+
+
+class FakeSearch(Search):
+    def __init__(self, state: FakeBackend) -> None:
+        self.state = state
+
+    async def search(self, query: SearchQuery) -> SearchResults:
+        self.state.calls.append(("search", query))
+        return SearchResults(hits=self.state.hits, matched="all")
+
+    async def entity(self, entity_id: str, *, offset: int, max_chars: int) -> StoredEntity:
+        raise NotFound("No entity has that id.")
+
+
+@dataclass
+class Terminal:
+    """Runs the command line against a FakeBackend, for people or for a pipe."""
+
+    home: Path
+    backend: FakeBackend = field(default_factory=FakeBackend)
+    people: bool = True
+    database: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    def run(self, *args: str, typed: str | None = None) -> Result:
+        """What a person gets who types ``args``, and then ``typed`` when asked."""
+
+        @asynccontextmanager
+        async def open_backend(_settings: Settings) -> AsyncGenerator[Backend]:
+            yield self.backend
+
+        app = App(
+            open_backend=open_backend,
+            inspect_database=lambda _settings: self.database,
+            load_settings=lambda: Settings(home=self.home),
+            shows_people=lambda: self.people,
+            can_ask=lambda: typed is not None,
+        )
+        command: click.Group = cli
+        return CliRunner().invoke(command, args, obj=app, input=typed, prog_name="weft")
+
+
+def failed_job() -> Job:
+    """A job whose credentials were refused."""
+    return make_job(
+        JobStatus.FAILED,
+        entities_inserted=3,
+        duration_seconds=1.5,
+        error="The source refused the credentials.",
+        error_category=ErrorCategory.API_KEY_INVALID,
+    )

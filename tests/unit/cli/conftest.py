@@ -1,0 +1,11 @@
+"""Fixtures of the command line's tests."""
+
+from pathlib import Path
+
+import pytest
+from cli_fakes import Terminal
+
+
+@pytest.fixture
+def terminal(tmp_path: Path) -> Terminal:
+    return Terminal(home=tmp_path)

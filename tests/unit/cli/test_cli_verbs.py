@@ -1,0 +1,198 @@
+"""What people and programs get from each verb."""
+
+import json
+
+from cli_fakes import Terminal, failed_job, make_collection, make_connection, make_job
+
+from weft.domain.connections import ConnectionStatus, SyncSummary
+from weft.domain.jobs import JobStatus
+from weft.domain.search import SearchHit
+
+
+def test_sources_are_a_table_for_people(terminal: Terminal) -> None:
+    result = terminal.run("sources")
+    assert result.exit_code == 0
+    assert "crm" in result.stdout
+    assert "needed" in result.stdout
+
+
+def test_sources_are_one_json_document_in_a_pipe(terminal: Terminal) -> None:
+    terminal.people = False
+    document = json.loads(terminal.run("sources").stdout)
+    assert [item["short_name"] for item in document["items"]] == ["crm", "notes"]
+
+
+def test_json_can_be_asked_for_on_a_terminal(terminal: Terminal) -> None:
+    assert json.loads(terminal.run("sources", "crm", "--json").stdout)["short_name"] == "crm"
+
+
+def test_source_shows_which_fields_are_required_and_secret(terminal: Terminal) -> None:
+    output = terminal.run("sources", "crm").stdout
+    assert any("site" in line and "required" in line for line in output.splitlines())
+    assert any("api_key" in line and "secret" in line for line in output.splitlines())
+
+
+def test_expected_error_is_one_line_with_hint_and_usage_exit_code(terminal: Terminal) -> None:
+    result = terminal.run("sources", "nope")
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr == "error: No source has that short_name. See sources.\n"
+
+
+def test_error_is_a_json_object_when_json_was_asked_for(terminal: Terminal) -> None:
+    result = terminal.run("connections", "show", "nope", "--json")
+    error = json.loads(result.stderr)["error"]
+    assert (error["type"], error["field"], error["hint"]) == (
+        "NotFound",
+        "connection",
+        "List them.",
+    )
+    assert result.exit_code == 2
+
+
+def test_bare_connections_lists_them(terminal: Terminal) -> None:
+    output = terminal.run("connections").stdout
+    assert "My notes" in output
+    assert "1,234" in output
+    assert "never" in output
+
+
+def test_connections_options_reach_the_list_without_its_name(terminal: Terminal) -> None:
+    terminal.run("connections", "--collection", "docs", "--status", "active")
+    (filters,) = terminal.backend.asked("connections.list")
+    assert filters["collection"] == "docs"
+    assert filters["status"] is ConnectionStatus.ACTIVE
+
+
+def test_unknown_subcommand_is_a_usage_error(terminal: Terminal) -> None:
+    result = terminal.run("connections", "shwo", "x")
+    assert result.exit_code == 2
+    assert "shwo" in result.stderr
+
+
+def test_names_cannot_steer_the_terminal(terminal: Terminal) -> None:
+    hostile = make_connection(name="bad\x1b]0;title\x07\u202e [red]name[/red]")
+    terminal.backend.known = {"con-1": hostile}
+    output = terminal.run("connections").stdout
+    assert "\x1b]0" not in output
+    assert "\u202e" not in output
+    assert "[red]" in output
+
+
+def test_show_tells_problem_and_last_counts(terminal: Terminal) -> None:
+    broken = make_connection(
+        status=ConnectionStatus.NEEDS_REAUTH,
+        error_message="Token refused.",
+        sync=SyncSummary(total_runs=4, failed_runs=1, last_job=failed_job()),
+    )
+    terminal.backend.known = {"x": broken}
+    output = terminal.run("connections", "show", "x").stdout
+    assert "Token refused." in output
+    assert "needs_reauth" in output
+    assert "3 inserted" in output
+
+
+def test_failed_check_exits_with_one(terminal: Terminal) -> None:
+    result = terminal.run("connections", "check", "My notes")
+    assert result.exit_code == 1
+    assert "problem: The folder is gone." in result.stdout
+
+
+def test_delete_shows_what_goes_and_asks(terminal: Terminal) -> None:
+    result = terminal.run("connections", "delete", "My notes", typed="y\n")
+    assert "1,234 entities" in result.stderr
+    assert terminal.backend.asked("connections.delete") == [("con-1", 1)]
+    assert "Deleted 'My notes'" in result.stdout
+
+
+def test_delete_declined_changes_nothing(terminal: Terminal) -> None:
+    result = terminal.run("connections", "delete", "My notes", typed="\n")
+    assert result.exit_code == 1
+    assert terminal.backend.asked("connections.delete") == []
+
+
+def test_delete_without_anyone_to_ask_is_refused(terminal: Terminal) -> None:
+    result = terminal.run("connections", "delete", "My notes")
+    assert result.exit_code == 2
+    assert "--yes" in result.stderr
+    assert terminal.backend.asked("connections.delete") == []
+
+
+def test_delete_with_yes_asks_nothing(terminal: Terminal) -> None:
+    assert terminal.run("collections", "delete", "docs", "--yes").exit_code == 0
+    assert terminal.backend.asked("collections.delete") == ["id-docs"]
+
+
+def test_long_lists_are_collected_over_pages(terminal: Terminal) -> None:
+    terminal.backend.existing = [make_collection(f"c{number}") for number in range(250)]
+    document = json.loads(terminal.run("collections", "--limit", "230", "--json").stdout)
+    assert len(document["items"]) == 230
+    assert document["next_cursor"] == "230"
+
+
+def test_collection_is_created_with_the_given_id(terminal: Terminal) -> None:
+    result = terminal.run("collections", "create", "My docs", "--id", "my-docs")
+    (new,) = terminal.backend.asked("collections.create")
+    assert (new.name, new.readable_id) == ("My docs", "my-docs")
+    assert "my-docs" in result.stdout
+
+
+def test_jobs_take_a_connection_name_without_a_subcommand(terminal: Terminal) -> None:
+    terminal.backend.script = [make_job(JobStatus.COMPLETED, entities_inserted=7)]
+    result = terminal.run("jobs", "My notes", "--status", "completed")
+    ((name, filters),) = terminal.backend.asked("jobs.list")
+    assert name == "My notes"
+    assert filters["status"] is JobStatus.COMPLETED
+    assert "7 inserted" in result.stdout
+
+
+def test_job_shows_log_and_the_command_that_mends_it(terminal: Terminal) -> None:
+    terminal.backend.script = [failed_job()]
+    output = terminal.run("jobs", "show", "job-1").stdout
+    assert "Listed" in output
+    assert "\x1b[31m" not in output
+    assert "weft connections update con-1 --credentials" in " ".join(output.split())
+
+
+def test_job_json_has_log_and_diagnosis(terminal: Terminal) -> None:
+    terminal.backend.script = [failed_job()]
+    document = json.loads(terminal.run("jobs", "show", "job-1", "--json").stdout)
+    assert document["diagnosis"]["category"] == "api_key_invalid"
+    assert document["log"][0]["level"] == "INFO"
+
+
+def test_cancelled_job_is_reported(terminal: Terminal) -> None:
+    result = terminal.run("jobs", "cancel", "job-1")
+    assert terminal.backend.asked("jobs.cancel") == ["job-1"]
+    assert "CANCELLING" in result.stdout
+
+
+def test_search_joins_the_words(terminal: Terminal) -> None:
+    terminal.backend.hits = (
+        SearchHit(
+            entity_id="e1",
+            connection_id="con-1",
+            connection_name="My notes",
+            type="note",
+            title="A title",
+            snippet="found \x1b[2Jhere",
+            score=1.0,
+        ),
+    )
+    result = terminal.run("search", "docs", "two", "words", "--type", "note")
+    (query,) = terminal.backend.asked("search")
+    assert (query.query, query.entity_type) == ("two words", "note")
+    assert "A title" in result.stdout
+    assert "\x1b[2J" not in result.stdout
+
+
+def test_search_without_hits_says_so(terminal: Terminal) -> None:
+    assert "Nothing found." in terminal.run("search", "docs", "x").stdout
+
+
+def test_help_and_version_need_no_backend(terminal: Terminal) -> None:
+    listed = terminal.run("--help").stdout
+    verbs = "serve demo sources connections collections sync jobs search doctor"
+    for verb in verbs.split():
+        assert verb in listed
+    assert terminal.run("--version").stdout.startswith("weft ")
