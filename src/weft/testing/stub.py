@@ -60,9 +60,7 @@ class StubConfig(BaseModel):
     fail_at: int | None = Field(
         default=None, ge=0, description="The entity number at which the error is raised."
     )
-    error: TURN_EVERY = 64
-
-ErrorChoice = Field(default="unavailable", description="What is raised at fail_at.")
+    error: ErrorChoice = Field(default="unavailable", description="What is raised at fail_at.")
     retry_after: float | None = Field(default=None, description="Seconds that rate_limited names.")
     failed_every: int = Field(default=0, ge=0, description="Each such number fails; 0 for none.")
     skipped_every: int = Field(default=0, ge=0, description="Each such is skipped; 0 for none.")
