@@ -1,0 +1,90 @@
+"""Tokens that bind a deletion to the preview that was shown before it."""
+
+import base64
+import hashlib
+import hmac
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from weft.errors import Conflict
+
+LIFETIME_SECONDS = 300
+# A sync may add entities between preview and confirmation. Up to this much is still what was shown.
+_GROWTH_FACTOR_MAX = 1.1
+_GROWTH_SLACK_ENTITIES = 100
+_HEAD_BYTES = 8 + 8 + 8
+_MAC_BYTES = 16
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What a preview showed: who and what is deleted, and how much goes with it.
+
+    ``facts`` are the parts that must be the same at confirmation: owner, id, version, names.
+    """
+
+    kind: str
+    facts: tuple[str, ...]
+    entities: int
+
+
+class Confirmations:
+    """Issues and redeems tokens. The key lives as long as the process, and so do they at most."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._key = secrets.token_bytes(32)
+        self._clock = clock
+        self._spent: dict[str, float] = {}
+
+    def issue(self, effect: Effect) -> str:
+        """A token for exactly this effect, good once, for LIFETIME_SECONDS."""
+        expires = int(self._clock()) + LIFETIME_SECONDS
+        head = expires.to_bytes(8, "big") + effect.entities.to_bytes(8, "big")
+        head += secrets.token_bytes(8)
+        return base64.urlsafe_b64encode(head + self._mac(effect, head)).decode()
+
+    def redeem(self, token: str, effect: Effect) -> None:
+        """Spend the token. Raises Conflict unless it was issued for this effect, lately, and is
+        unused.
+        """
+        head, mac = _parts(token)
+        if not hmac.compare_digest(mac, self._mac(effect, head)):
+            raise _refused("does not belong to this deletion as it stands now")
+        now = self._clock()
+        expires = int.from_bytes(head[:8], "big")
+        if now > expires:
+            raise _refused("has expired")
+        self._spent = {spent: until for spent, until in self._spent.items() if until >= now}
+        if token in self._spent:
+            raise _refused("was used already")
+        shown = int.from_bytes(head[8:16], "big")
+        if effect.entities > shown * _GROWTH_FACTOR_MAX + _GROWTH_SLACK_ENTITIES:
+            raise _refused("covers fewer entities than there are now")
+        self._spent[token] = expires
+
+    def _mac(self, effect: Effect, head: bytes) -> bytes:
+        digest = hmac.new(self._key, head, hashlib.sha256)
+        for part in (effect.kind, *effect.facts):
+            raw = part.encode("utf-8", "surrogatepass")
+            digest.update(len(raw).to_bytes(4, "big") + raw)
+        return digest.digest()[:_MAC_BYTES]
+
+
+def _parts(token: str) -> tuple[bytes, bytes]:
+    try:
+        raw = base64.b64decode(token.encode(), altchars=b"-_", validate=True)
+    except ValueError:
+        raise _refused("is not one that Weft issued") from None
+    if len(raw) != _HEAD_BYTES + _MAC_BYTES:
+        raise _refused("is not one that Weft issued")
+    return raw[:_HEAD_BYTES], raw[_HEAD_BYTES:]
+
+
+def _refused(reason: str) -> Conflict:
+    return Conflict(
+        f"confirmation_token {reason}; nothing was deleted.",
+        field="confirmation_token",
+        hint="Call again without confirmation_token for a new preview, and show it to the user.",
+    )

@@ -1,0 +1,133 @@
+"""Reads single JSON-RPC frames, and says what is wrong with one that cannot be served.
+
+The SDK drops such a frame silently, and its sender waits for ever. Here every frame becomes a
+message or an error that carries the frame's id if one can be found in it.
+"""
+
+import json
+import re
+from typing import Any, cast
+
+import pydantic_core
+from mcp_types import (
+    INVALID_REQUEST,
+    JSONRPC_VERSION,
+    PARSE_ERROR,
+    ErrorData,
+    JSONRPCError,
+    JSONRPCMessage,
+    RequestId,
+)
+from mcp_types.jsonrpc import jsonrpc_message_adapter
+from pydantic import ValidationError
+
+FRAME_MAX_BYTES = 4 * 1024 * 1024
+# Of an oversize frame, as much is kept as is needed to find its id: Python clients write it first,
+# JavaScript clients last.
+KEPT_HEAD_BYTES = 16 * 1024
+KEPT_TAIL_BYTES = 1024
+
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:]', re.DOTALL)
+_ID_VALUE = re.compile(r'\s*(-?\d{1,18}(?![\d.eE])|"(?:[^"\\]|\\.){0,256}")')
+_ID_AT_END = re.compile(
+    r'"id"\s*:\s*(-?\d{1,18}|"(?:[^"\\]|\\.){0,256}")\s*(?:,\s*"jsonrpc"\s*:\s*"2\.0"\s*)?\}\s*\Z'
+)
+
+
+class Refusal(JSONRPCError):
+    """An error reply that was made here, as opposed to one that was received."""
+
+
+def read_frame(raw: bytes) -> JSONRPCMessage | None:
+    """The message in one line, an error to send back, or None for a blank line.
+
+    An error to send back is a `Refusal`; a JSONRPCError is one that the client sent.
+    """
+    if not raw or raw.isspace():
+        return None
+    try:
+        value: object = pydantic_core.from_json(raw, allow_inf_nan=False)
+    except ValueError:
+        return _refused_json(raw)
+    if isinstance(value, list):
+        return refusal(None, INVALID_REQUEST, "Batches are not served: send one message a line.")
+    if not isinstance(value, dict):
+        return refusal(None, INVALID_REQUEST, "A message is a JSON object.")
+    return _message(cast("dict[str, Any]", value))
+
+
+def oversize(head: bytes, tail: bytes) -> Refusal:
+    """The answer to a frame that is larger than FRAME_MAX_BYTES, from its first and last bytes."""
+    found = _id_in(head.decode("utf-8", "replace"), tail.decode("utf-8", "replace"))
+    limit = FRAME_MAX_BYTES // (1024 * 1024)
+    return refusal(found, INVALID_REQUEST, f"The message is larger than {limit} MiB.")
+
+
+def refusal(request_id: RequestId | None, code: int, message: str) -> Refusal:
+    """An error reply; ``id`` is null when it could not be determined, as JSON-RPC has it."""
+    return Refusal(
+        jsonrpc=JSONRPC_VERSION, id=request_id, error=ErrorData(code=code, message=message)
+    )
+
+
+def _message(value: dict[str, Any]) -> JSONRPCMessage:
+    request_id = value.get("id")
+    usable = isinstance(request_id, str) or (
+        isinstance(request_id, int) and not isinstance(request_id, bool)
+    )
+    known = request_id if usable else None
+    if "method" in value and "id" in value and not usable:
+        return refusal(None, INVALID_REQUEST, "id must be a string or an integer.")
+    try:
+        return jsonrpc_message_adapter.validate_python(value, by_name=False)
+    except ValidationError:
+        return refusal(known, INVALID_REQUEST, _reason(value))
+
+
+def _reason(value: dict[str, Any]) -> str:
+    if value.get("jsonrpc") != JSONRPC_VERSION:
+        return 'jsonrpc must be "2.0".'
+    if "method" in value and not isinstance(value["method"], str):
+        return "method must be a string."
+    if "method" in value:
+        return "params must be an object."
+    return "The message is neither a request, a notification nor a response."
+
+
+def _refused_json(raw: bytes) -> Refusal:
+    text = raw.decode("utf-8", "replace")
+    # Only the ends are searched, so that a hostile frame costs no more than an honest one.
+    found = _id_in(text[:KEPT_HEAD_BYTES], text[-KEPT_TAIL_BYTES:])
+    return refusal(found, PARSE_ERROR, "The message is not valid JSON in UTF-8.")
+
+
+def _id_in(head: str, tail: str) -> RequestId | None:
+    found = _id_at_top(head)
+    if found is None and (match := _ID_AT_END.search(tail)):
+        found = match.group(1)
+    if found is None:
+        return None
+    try:
+        value: object = json.loads(found)
+    except ValueError:
+        return None
+    if isinstance(value, str):
+        return value if value.isprintable() else None
+    return value if isinstance(value, int) else None
+
+
+def _id_at_top(text: str) -> str | None:
+    """The raw value of the key "id" of the outermost object, if it is in ``text``."""
+    depth = 0
+    previous = ""
+    for token in _TOKEN.finditer(text):
+        mark = token.group()
+        if mark in "{[":
+            depth += 1
+        elif mark in "}]":
+            depth -= 1
+        elif mark == ":" and depth == 1 and previous == '"id"':
+            match = _ID_VALUE.match(text, token.end())
+            return match.group(1) if match else None
+        previous = mark
+    return None

@@ -1,0 +1,68 @@
+"""Makes pydantic's JSON schemas small and portable.
+
+Several MCP clients choke on ``anyOf``, ``$ref``, type arrays and null defaults, and every character
+of a schema is paid for by the model that reads it.
+"""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+Schema = dict[str, Any]
+
+_NOISE = frozenset({"title", "$defs"})
+_REF_PREFIX = "#/$defs/"
+
+
+def compact(schema: Mapping[str, Any], *, closed: bool) -> Schema:
+    """The same schema without titles, references, null variants, null defaults and its docstring.
+
+    ``closed`` keeps ``additionalProperties: false`` and adds it at the root; open schemas say
+    nothing, since open is what JSON Schema assumes.
+    """
+    definitions = cast("Mapping[str, Schema]", schema.get("$defs", {}))
+    small = _node(schema, definitions, closed=closed)
+    small.pop("description", None)
+    if closed:
+        small["additionalProperties"] = False
+    return small
+
+
+def _node(node: Mapping[str, Any], definitions: Mapping[str, Schema], *, closed: bool) -> Schema:
+    merged = _without_null(_resolved(node, definitions), definitions)
+    result: Schema = {}
+    for key, value in merged.items():
+        if key in _NOISE or (key == "default" and value is None):
+            continue
+        if key == "additionalProperties":
+            if closed and value is False:
+                result[key] = False
+        elif key == "properties":
+            result[key] = {
+                name: _node(child, definitions, closed=closed) for name, child in value.items()
+            }
+        elif key == "items":
+            result[key] = _node(value, definitions, closed=closed)
+        else:
+            result[key] = value
+    return result
+
+
+def _resolved(node: Mapping[str, Any], definitions: Mapping[str, Schema]) -> Schema:
+    reference = node.get("$ref")
+    if reference is None:
+        return dict(node)
+    target = definitions[str(reference).removeprefix(_REF_PREFIX)]
+    # The docstring of a model or enum is for its readers, not for the caller of a tool.
+    inherited = {key: value for key, value in target.items() if key != "description"}
+    return {**inherited, **{key: value for key, value in node.items() if key != "$ref"}}
+
+
+def _without_null(node: Schema, definitions: Mapping[str, Schema]) -> Schema:
+    variants = cast("list[Schema] | None", node.get("anyOf"))
+    if variants is None:
+        return node
+    kept = [variant for variant in variants if variant.get("type") != "null"]
+    if len(kept) != 1:
+        raise ValueError("a schema with alternatives is not portable: give it one type")
+    outer = {key: value for key, value in node.items() if key != "anyOf"}
+    return {**_resolved(kept[0], definitions), **outer}

@@ -1,0 +1,233 @@
+"""The one place that knows the SDK's private and provisional parts.
+
+`MCPServer` is corrected here where it would leak a rejected value, ignore an unknown argument or a
+list cursor, or answer something unknown with the wrong kind of error.
+"""
+
+import difflib
+from collections.abc import Awaitable, Iterable, Sequence
+from typing import Any, TypeVar
+
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+from mcp.server.caching import CacheHint
+from mcp.server.context import ServerRequestContext
+from mcp.server.lowlevel.helper_types import ReadResourceContents
+from mcp.server.mcpserver import Context, MCPServer
+from mcp.server.mcpserver.tools import Tool
+from mcp.shared.exceptions import MCPError
+from mcp.shared.message import SessionMessage
+from mcp_types import (
+    INTERNAL_ERROR,
+    INVALID_PARAMS,
+    CallToolResult,
+    CompleteRequestParams,
+    CompleteResult,
+    GetPromptResult,
+    InputRequiredResult,
+    ListPromptsResult,
+    ListResourcesResult,
+    ListResourceTemplatesResult,
+    ListToolsResult,
+    PaginatedRequestParams,
+    Prompt,
+    ResourceTemplate,
+)
+from pydantic import AnyUrl
+
+from weft.backend import Backend
+from weft.errors import CallError, InvalidInput, WeftError
+from weft.server import prompts, resources
+from weft.server.arguments import checked
+from weft.server.completions import complete
+from weft.server.confirmations import Confirmations
+from weft.server.failures import crash_text, crashed, explain, failed
+from weft.server.results import fits
+from weft.server.tooling import Call, LazyTools, ToolSpec
+from weft.server.untrusted import one_line
+
+_NAME_SHOWN_MAX_CHARS = 64
+_TOO_LARGE = InvalidInput(
+    "The result would be larger than 64 KiB.", hint="Ask for fewer items or characters."
+)
+_STATIC_LISTS = CacheHint(ttl_ms=300_000, scope="public")
+
+T = TypeVar("T")
+AnyContext = Context[Any, Any]
+AnyRequest = ServerRequestContext[Any, Any]
+
+
+class WeftServer(MCPServer[dict[str, Any]]):
+    """An MCP server over one backend. The same object serves every transport and both eras.
+
+    Nothing announces changes yet: ``subscriptions`` stays off, so that no client is promised
+    notifications that never come.
+    """
+
+    def __init__(self, backend: Backend, *, name: str, version: str, instructions: str) -> None:
+        super().__init__(
+            name,
+            title="Weft",
+            version=version,
+            instructions=instructions,
+            cache_hints={
+                "tools/list": _STATIC_LISTS,
+                "prompts/list": _STATIC_LISTS,
+                "resources/templates/list": _STATIC_LISTS,
+            },
+            subscriptions=False,
+            log_level="WARNING",
+        )
+        self.backend = backend
+        self.confirmations = Confirmations()
+        self._tools = LazyTools(self._load_tools)
+        self._tool_manager = self._tools
+        self._lowlevel_server.add_request_handler(
+            "completion/complete", CompleteRequestParams, self._handle_complete
+        )
+
+    async def run_streams(
+        self,
+        read: MemoryObjectReceiveStream[SessionMessage | Exception],
+        write: MemoryObjectSendStream[SessionMessage],
+    ) -> None:
+        """Serve one connection over a pair of streams until the reading side closes."""
+        low = self._lowlevel_server
+        await low.run(read, write, low.create_initialization_options())
+
+    async def call_tool(
+        self, name: str, arguments: dict[str, Any], context: AnyContext | None = None
+    ) -> CallToolResult | InputRequiredResult:
+        """Run a tool; everything that goes wrong becomes a result that says what to do.
+
+        Raises MCPError -32602 for an unknown tool.
+        """
+        found = self._tools.get_tool(name)
+        if found is None:
+            raise _unknown("tool", name, [known.name for known in self._tools.list_tools()])
+        if name not in self._tools.specs:
+            return await super().call_tool(name, arguments, context)
+        report = _no_progress if context is None else context.report_progress
+        call = Call(self.backend, self.confirmations, report)
+        return await _run(found, call, arguments)
+
+    async def list_prompts(self) -> list[Prompt]:
+        """All prompts."""
+        return [*prompts.definitions(), *await super().list_prompts()]
+
+    async def get_prompt(
+        self,
+        name: str,
+        arguments: dict[str, Any] | None = None,
+        context: AnyContext | None = None,
+    ) -> GetPromptResult | InputRequiredResult:
+        """Render a prompt. Raises MCPError -32602 for an unknown one or for wrong arguments."""
+        names = [prompt.name for prompt in await self.list_prompts()]
+        if name not in names:
+            raise _unknown("prompt", name, names)
+        try:
+            rendered = prompts.render(name, arguments or {})
+        except WeftError as error:
+            raise MCPError(code=INVALID_PARAMS, message=explain(error)) from None
+        return rendered or await super().get_prompt(name, arguments, context)
+
+    async def list_resource_templates(self) -> list[ResourceTemplate]:
+        """All resource templates."""
+        return [*resources.templates(), *await super().list_resource_templates()]
+
+    async def read_resource(
+        self, uri: AnyUrl | str, context: AnyContext | None = None
+    ) -> Iterable[ReadResourceContents] | InputRequiredResult:
+        """Read a resource. Raises MCPError -32602 when there is none at ``uri``."""
+        text = str(uri)
+        if not text.startswith(resources.SCHEME):
+            return await super().read_resource(uri, context)
+        content = await _answered(
+            resources.read(self.backend, text), "Reading the resource", {"uri": text}
+        )
+        return [ReadResourceContents(content=content, mime_type="application/json")]
+
+    def _load_tools(self) -> dict[str, ToolSpec]:
+        # Imported late, like everything that the answer to `initialize` does not need.
+        from weft.server.tools import tools_for
+
+        return {spec.name: spec for spec in tools_for(self.backend)}
+
+    async def _handle_list_tools(
+        self, ctx: AnyRequest, params: PaginatedRequestParams | None
+    ) -> ListToolsResult:
+        _refuse_cursor(params)
+        return await super()._handle_list_tools(ctx, params)
+
+    async def _handle_list_prompts(
+        self, ctx: AnyRequest, params: PaginatedRequestParams | None
+    ) -> ListPromptsResult:
+        _refuse_cursor(params)
+        return await super()._handle_list_prompts(ctx, params)
+
+    async def _handle_list_resource_templates(
+        self, ctx: AnyRequest, params: PaginatedRequestParams | None
+    ) -> ListResourceTemplatesResult:
+        _refuse_cursor(params)
+        return await super()._handle_list_resource_templates(ctx, params)
+
+    async def _handle_list_resources(
+        self, ctx: AnyRequest, params: PaginatedRequestParams | None
+    ) -> ListResourcesResult:
+        del ctx
+        cursor = params.cursor if params else None
+        page = await _answered(resources.listing(self.backend, cursor), "Listing resources")
+        added = [] if cursor else await self.list_resources()
+        return ListResourcesResult(resources=[*added, *page.items], next_cursor=page.next_cursor)
+
+    async def _handle_complete(
+        self, ctx: AnyRequest, params: CompleteRequestParams
+    ) -> CompleteResult:
+        del ctx
+        return CompleteResult(completion=await complete(self.backend, params))
+
+
+async def _run(
+    tool: Tool, call: Call, arguments: dict[str, Any]
+) -> CallToolResult | InputRequiredResult:
+    try:
+        values = checked(tool.fn_metadata.arg_model, tool.parameters, arguments)
+        result = await tool.fn(call, **values)
+        return result if fits(result) else failed(_TOO_LARGE)
+    except MCPError:
+        raise
+    except WeftError as error:
+        return failed(error)
+    except Exception as error:  # noqa: BLE001 (the edge: whatever it is, the caller gets an answer)
+        return crashed(error, tool.name)
+
+
+async def _answered(work: Awaitable[T], what: str, data: dict[str, str] | None = None) -> T:
+    """The outcome of ``work``, or the MCPError that says why there is none."""
+    try:
+        return await work
+    except WeftError as error:
+        code = INVALID_PARAMS if isinstance(error, CallError) else INTERNAL_ERROR
+        raise MCPError(code=code, message=explain(error), data=data) from None
+    except Exception as error:  # noqa: BLE001 (the edge: whatever it is, the caller gets an answer)
+        raise MCPError(code=INTERNAL_ERROR, message=crash_text(error, what), data=data) from None
+
+
+async def _no_progress(
+    progress: float, total: float | None = None, message: str | None = None
+) -> None:
+    del progress, total, message
+
+
+def _unknown(kind: str, name: str, known: Sequence[str]) -> MCPError:
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(known)}."
+    message = f"Unknown {kind} '{one_line(name, _NAME_SHOWN_MAX_CHARS)}'. {hint}"
+    return MCPError(code=INVALID_PARAMS, message=message)
+
+
+def _refuse_cursor(params: PaginatedRequestParams | None) -> None:
+    if params is not None and params.cursor is not None:
+        raise MCPError(
+            code=INVALID_PARAMS,
+            message="cursor is not one that this list gave: it fits on one page.",
+        )

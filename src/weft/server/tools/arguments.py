@@ -1,0 +1,65 @@
+"""Arguments that several tools take, with the descriptions that their schemas show."""
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from weft.backend import LIST_LIMIT_MAX
+from weft.server.waiting import WAIT_SECONDS_MAX
+
+_REFERENCE_MAX_CHARS = 200
+_CURSOR_MAX_CHARS = 2000
+
+ConnectionRef = Annotated[
+    str,
+    Field(
+        description="Id, unique id prefix or name.", min_length=1, max_length=_REFERENCE_MAX_CHARS
+    ),
+]
+JobRef = Annotated[
+    str,
+    Field(description="Id or unique prefix.", min_length=1, max_length=_REFERENCE_MAX_CHARS),
+]
+CollectionRef = Annotated[
+    str,
+    Field(description="See list_collections.", min_length=1, max_length=_REFERENCE_MAX_CHARS),
+]
+ShortName = Annotated[
+    str, Field(description="See list_sources.", min_length=1, max_length=_REFERENCE_MAX_CHARS)
+]
+Cursor = Annotated[
+    str | None, Field(description="next_cursor of the last page.", max_length=_CURSOR_MAX_CHARS)
+]
+Limit = Annotated[int, Field(ge=1, le=LIST_LIMIT_MAX)]
+WaitSeconds = Annotated[int, Field(ge=0, le=WAIT_SECONDS_MAX)]
+ConfirmationToken = Annotated[
+    str | None, Field(description="From the preview.", max_length=_REFERENCE_MAX_CHARS)
+]
+
+
+def _auth_schema(schema: dict[str, Any]) -> None:
+    # Only the names of the four methods: what is in them is checked, and explained when wrong.
+    schema.pop("additionalProperties", None)
+    schema.pop("anyOf", None)
+    schema["type"] = "object"
+    schema["properties"] = {
+        name: {"type": "object"}
+        for name in ("direct", "oauth_browser", "oauth_token", "auth_provider")
+    }
+
+
+OptionalAuth = Annotated[
+    dict[str, Any] | None,
+    Field(
+        description="One of {direct: {credentials: {…}}}, {oauth_browser: {redirect_uri?}}, "
+        "{oauth_token: {access_token}}, {auth_provider: {provider_readable_id}}.",
+        json_schema_extra=_auth_schema,
+    ),
+]
+RequiredAuth = Annotated[
+    dict[str, Any],
+    Field(
+        description="{direct: {credentials: {…}}}, fields as in get_source.",
+        json_schema_extra=_auth_schema,
+    ),
+]

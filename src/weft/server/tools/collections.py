@@ -1,0 +1,75 @@
+"""Tools about collections: what is searched together."""
+
+from typing import Annotated
+
+from mcp_types import CallToolResult
+from pydantic import Field
+
+from weft.domain.collections import Collection, NewCollection
+from weft.server.results import (
+    CollectionOut,
+    ItemsOut,
+    collection_out,
+    fitting,
+    page_out,
+    reply,
+)
+from weft.server.texts import more_text
+from weft.server.tooling import Call, tool
+from weft.server.tools.arguments import Cursor, Limit
+from weft.server.untrusted import one_line
+
+
+@tool(
+    "List collections",
+    "Collections, newest first: what connections sync into and search looks through.",
+    reads=True,
+)
+async def list_collections(
+    call: Call, cursor: Cursor = None, limit: Limit = 20
+) -> Annotated[CallToolResult, ItemsOut]:
+    """One page."""
+
+    async def page(size: int) -> CallToolResult:
+        found = await call.backend.collections.list(cursor=cursor, limit=size)
+        lines = [f"{len(found.items)} collections:", *map(_line, found.items)]
+        text = "\n".join(lines + more_text(found.next_cursor))
+        if not found.items:
+            text = "No collections. Call create_collection first."
+        return reply(text, page_out([collection_out(item) for item in found.items], found))
+
+    return await fitting(limit, page)
+
+
+@tool(
+    "Create a collection",
+    "Make a collection for connections to sync into. Use one for what should be searched together.",
+)
+async def create_collection(
+    call: Call,
+    name: Annotated[str, Field(min_length=4, max_length=64)],
+    readable_id: Annotated[
+        str | None,
+        Field(
+            description="Lower-case words with hyphens; derived from the name if left out.",
+            max_length=64,
+        ),
+    ] = None,
+) -> Annotated[CallToolResult, CollectionOut]:
+    """Create, and name the id that other tools take."""
+    made = await call.backend.collections.create(NewCollection(name=name, readable_id=readable_id))
+    text = (
+        f"Created collection '{one_line(made.name)}', readable_collection_id: {made.readable_id}.\n"
+        "Next: create_connection with it."
+    )
+    return reply(text, collection_out(made))
+
+
+TOOLS = (list_collections, create_collection)
+
+
+def _line(collection: Collection) -> str:
+    return (
+        f"- {collection.readable_id}: '{one_line(collection.name)}', {collection.status.value}, "
+        f"{collection.connection_count} connections, {collection.entity_count} entities"
+    )

@@ -1,0 +1,218 @@
+"""Tools that make, show, change and check connections."""
+
+from typing import Annotated, Any
+
+from mcp_types import CallToolResult
+from pydantic import Field
+
+from weft.domain.connections import (
+    DESCRIPTION_MAX_CHARS,
+    NAME_MAX_CHARS,
+    NAME_MIN_CHARS,
+    Connection,
+    ConnectionChange,
+    ConnectionStatus,
+    NewConnection,
+)
+from weft.domain.schedules import ScheduleSpec
+from weft.server.arguments import auth_from
+from weft.server.results import (
+    CheckOut,
+    ConnectionOut,
+    ItemsOut,
+    connection_brief,
+    connection_out,
+    fitting,
+    page_out,
+    plain,
+    reply,
+)
+from weft.server.texts import connection_line, connection_text, more_text
+from weft.server.tooling import Call, tool
+from weft.server.tools.arguments import (
+    CollectionRef,
+    ConnectionRef,
+    Cursor,
+    Limit,
+    OptionalAuth,
+    ShortName,
+)
+from weft.server.untrusted import one_line
+
+Name = Annotated[str | None, Field(min_length=NAME_MIN_CHARS, max_length=NAME_MAX_CHARS)]
+Description = Annotated[str | None, Field(max_length=DESCRIPTION_MAX_CHARS)]
+
+
+@tool(
+    "Create a connection",
+    "Connect a source to a collection. Get the fields with get_source and the collection with"
+    " list_collections or create_collection first. Config and credentials are checked at the"
+    " source, then the first sync starts in the background. Without needed credentials the"
+    " connection waits as pending_auth, and the result says how to authorise it.",
+    outside=True,
+)
+async def create_connection(
+    call: Call,
+    short_name: ShortName,
+    readable_collection_id: CollectionRef,
+    name: Name = None,
+    description: Description = None,
+    config: Annotated[dict[str, Any] | None, Field(description="Fields as in get_source.")] = None,
+    auth: OptionalAuth = None,
+    schedule: Annotated[
+        ScheduleSpec | None,
+        Field(
+            description="5-field cron in an IANA timezone (default UTC), or continuous: true. "
+            "Leave out for none."
+        ),
+    ] = None,
+    sync_immediately: Annotated[
+        bool | None, Field(description="Default true, except with oauth_browser.")
+    ] = None,
+    redirect_url: Annotated[
+        str | None, Field(description="Where OAuth returns to.", max_length=2000)
+    ] = None,
+) -> Annotated[CallToolResult, ConnectionOut]:
+    """Create, and say what happens now or is missing."""
+    new = NewConnection(
+        short_name=short_name,
+        readable_collection_id=readable_collection_id,
+        name=name,
+        description=description,
+        config=config or {},
+        schedule=schedule if schedule and schedule.model_dump(exclude_none=True) else None,
+        sync_immediately=sync_immediately,
+        auth=auth_from(auth),
+        redirect_url=redirect_url,
+    )
+    connection = await call.backend.connections.create(new)
+    return _shown(f"Created. {connection_text(connection)}\n{_after(connection)}", connection)
+
+
+@tool(
+    "List connections",
+    "Connections, newest first, with status, entity count and last job. Filter by collection,"
+    " source or status, e.g. status=needs_reauth for those that need attention.",
+    reads=True,
+)
+async def list_connections(
+    call: Call,
+    readable_collection_id: Annotated[str | None, Field(max_length=200)] = None,
+    short_name: Annotated[str | None, Field(max_length=200)] = None,
+    status: ConnectionStatus | None = None,
+    cursor: Cursor = None,
+    limit: Limit = 20,
+) -> Annotated[CallToolResult, ItemsOut]:
+    """One page."""
+
+    async def page(size: int) -> CallToolResult:
+        found = await call.backend.connections.list(
+            collection=readable_collection_id,
+            short_name=short_name,
+            status=status,
+            cursor=cursor,
+            limit=size,
+        )
+        lines = [f"{len(found.items)} connections:", *map(connection_line, found.items)]
+        text = "\n".join(lines + more_text(found.next_cursor))
+        if not found.items:
+            text = "No connections. Call list_sources, then create_connection."
+        return reply(text, page_out([connection_brief(item) for item in found.items], found))
+
+    return await fitting(limit, page)
+
+
+@tool(
+    "Get a connection",
+    "One connection in full: status, config, schedule, sync history, entity counts and what it"
+    " needs. Secrets are never shown.",
+    reads=True,
+)
+async def get_connection(
+    call: Call, connection_id: ConnectionRef
+) -> Annotated[CallToolResult, ConnectionOut]:
+    """One connection."""
+    connection = await call.backend.connections.get(connection_id)
+    return _shown(connection_text(connection), connection)
+
+
+@tool(
+    "Update a connection",
+    "Change only what is given. config merges by key; a null value removes a key. A new host drops"
+    " stored credentials until authorize_connection. Takes effect at the next run_sync.",
+    destroys=True,
+    repeatable=True,
+    outside=True,
+)
+async def update_connection(
+    call: Call,
+    connection_id: ConnectionRef,
+    name: Name = None,
+    description: Description = None,
+    config: dict[str, Any] | None = None,
+    schedule: Annotated[
+        ScheduleSpec | None,
+        Field(description="As in create_connection; {} removes the schedule."),
+    ] = None,
+    auth: OptionalAuth = None,
+    expected_version: Annotated[
+        int | None, Field(description="Refuse if the version differs.", ge=1)
+    ] = None,
+) -> Annotated[CallToolResult, ConnectionOut]:
+    """Pass on only the fields that were given."""
+    given: dict[str, Any] = {
+        "name": name,
+        "description": description,
+        "config": config,
+        "auth": auth_from(auth),
+        "expected_version": expected_version,
+    }
+    changes = {field: value for field, value in given.items() if value is not None}
+    if schedule is not None:
+        changes["schedule"] = schedule if schedule.model_dump(exclude_none=True) else None
+    connection = await call.backend.connections.update(connection_id, ConnectionChange(**changes))
+    named = ", ".join(field for field in changes if field != "expected_version") or "nothing"
+    return _shown(f"Updated: {named}. {connection_text(connection)}", connection)
+
+
+@tool(
+    "Check a connection",
+    "Try the config and credentials at the source now, without syncing. Use when a sync failed or"
+    " after a change.",
+    reads=True,
+    outside=True,
+)
+async def check_connection(
+    call: Call, connection_id: ConnectionRef
+) -> Annotated[CallToolResult, CheckOut]:
+    """A bad outcome is a result, not an error."""
+    outcome = await call.backend.connections.check(connection_id)
+    detail = one_line(outcome.detail, 1000)
+    lines = [f"The check {'passed' if outcome.ok else 'failed'}: {detail}"]
+    if outcome.field:
+        lines.append(f"field: {outcome.field}")
+    if outcome.hint:
+        lines.append(f"next: {one_line(outcome.hint)}")
+    return reply("\n".join(lines), {**plain(outcome), "detail": detail})
+
+
+TOOLS = (
+    create_connection,
+    list_connections,
+    get_connection,
+    update_connection,
+    check_connection,
+)
+
+
+def _shown(text: str, connection: Connection) -> CallToolResult:
+    return reply(text, connection_out(connection))
+
+
+def _after(connection: Connection) -> str:
+    last = connection.sync.last_job
+    if connection.status is ConnectionStatus.PENDING_AUTH:
+        return "Nothing was synced yet."
+    if last is None:
+        return f"Next: run_sync(connection_id='{connection.id}')."
+    return f"The first sync is running: get_job(job_id='{last.id}', wait_seconds=45) follows it."

@@ -1,0 +1,157 @@
+"""Tools that delete, in two steps: a preview first, then a confirmation bound to what it showed."""
+
+from typing import Annotated
+
+from mcp_types import CallToolResult
+
+from weft.domain.collections import Collection
+from weft.domain.connections import Connection
+from weft.server.confirmations import LIFETIME_SECONDS, Effect
+from weft.server.results import (
+    DeletionOut,
+    Structured,
+    collection_out,
+    connection_brief,
+    connection_out,
+    reply,
+)
+from weft.server.texts import schedule_text
+from weft.server.tooling import Call, tool
+from weft.server.tools.arguments import CollectionRef, ConfirmationToken, ConnectionRef
+from weft.server.untrusted import one_line
+
+_UPSTREAM = "Nothing is deleted at the source itself."
+
+
+@tool(
+    "Delete a connection",
+    "Permanently delete a connection with its synced entities and history. First call without"
+    " confirmation_token: it deletes nothing, shows what would go, and returns a token. Show that"
+    " to the user, and call again with the token once they agree.",
+    destroys=True,
+)
+async def delete_connection(
+    call: Call, connection_id: ConnectionRef, confirmation_token: ConfirmationToken = None
+) -> Annotated[CallToolResult, DeletionOut]:
+    """Preview, or delete with a valid token."""
+    connection = await call.backend.connections.get(connection_id)
+    effect = _connection_effect(connection)
+    if confirmation_token is None:
+        shown = {"connection": connection_brief(connection)}
+        return _preview(call, effect, _connection_preview(connection), shown)
+    call.confirmations.redeem(confirmation_token, effect)
+    gone = await call.backend.connections.delete(connection.id, expected_version=connection.version)
+    entities = gone.entities.total_entities
+    text = (
+        f"Deleted connection '{one_line(gone.name)}' ({gone.id}) with {entities} entities. "
+        f"Its collection {gone.readable_collection_id} stays. {_UPSTREAM}"
+    )
+    data = {"deleted": True, "entities": entities, "connection": connection_out(gone)}
+    return reply(text, data)
+
+
+@tool(
+    "Delete a collection",
+    "Permanently delete a collection with all its connections and entities. Two steps with a"
+    " confirmation_token, as in delete_connection.",
+    destroys=True,
+)
+async def delete_collection(
+    call: Call,
+    readable_collection_id: CollectionRef,
+    confirmation_token: ConfirmationToken = None,
+) -> Annotated[CallToolResult, DeletionOut]:
+    """Preview, or delete with a valid token."""
+    collection = await call.backend.collections.get(readable_collection_id)
+    effect = _collection_effect(collection)
+    if confirmation_token is None:
+        shown = {"collection": collection_out(collection)}
+        return _preview(call, effect, _collection_preview(collection), shown)
+    call.confirmations.redeem(confirmation_token, effect)
+    gone = await call.backend.collections.delete(collection.readable_id)
+    text = (
+        f"Deleted collection '{one_line(gone.name)}' ({gone.readable_id}) with "
+        f"{gone.connection_count} connections and {gone.entity_count} entities. {_UPSTREAM}"
+    )
+    data = {"deleted": True, "entities": gone.entity_count, "collection": collection_out(gone)}
+    return reply(text, data)
+
+
+TOOLS = (delete_connection, delete_collection)
+
+
+def _preview(call: Call, effect: Effect, lines: list[str], shown: Structured) -> CallToolResult:
+    token = call.confirmations.issue(effect)
+    text = "\n".join(
+        [
+            "Nothing is deleted yet. This is what would be deleted, for good:",
+            *lines,
+            (
+                f"If the user agrees, call delete_{effect.kind} again within "
+                f"{LIFETIME_SECONDS // 60} minutes with confirmation_token='{token}'."
+            ),
+        ]
+    )
+    data: Structured = {
+        "deleted": False,
+        "entities": effect.entities,
+        "confirmation_token": token,
+        "expires_in_seconds": LIFETIME_SECONDS,
+    }
+    return reply(text, data | shown)
+
+
+def _connection_preview(connection: Connection) -> list[str]:
+    last = connection.sync.last_job
+    running = last.id if last and not last.status.is_terminal else None
+    return [
+        (
+            f"- connection '{one_line(connection.name)}' ({connection.id}, version "
+            f"{connection.version}), status {connection.status.value}"
+        ),
+        f"- source {connection.short_name}, in collection {connection.readable_collection_id}",
+        (
+            f"- {connection.entities.total_entities} entities and the history of "
+            f"{connection.sync.total_runs} syncs"
+        ),
+        f"- schedule: {schedule_text(connection.schedule)}",
+        f"- running job: {f'{running}, which is cancelled first' if running else 'none'}",
+        f"- {_UPSTREAM} The collection stays.",
+    ]
+
+
+def _collection_preview(collection: Collection) -> list[str]:
+    return [
+        f"- collection '{one_line(collection.name)}' ({collection.readable_id})",
+        (
+            f"- {collection.connection_count} connections with their schedules and history; "
+            "running syncs are cancelled first"
+        ),
+        f"- {collection.entity_count} entities",
+        f"- {_UPSTREAM}",
+    ]
+
+
+def _connection_effect(connection: Connection) -> Effect:
+    schedule = connection.schedule
+    facts = (
+        connection.organization_id,
+        connection.id,
+        str(connection.version),
+        connection.name,
+        connection.short_name,
+        connection.readable_collection_id,
+        f"{schedule.cron} {schedule.timezone} {schedule.continuous}" if schedule else "",
+    )
+    return Effect("connection", facts, connection.entities.total_entities)
+
+
+def _collection_effect(collection: Collection) -> Effect:
+    facts = (
+        collection.organization_id,
+        collection.id,
+        collection.readable_id,
+        collection.name,
+        str(collection.connection_count),
+    )
+    return Effect("collection", facts, collection.entity_count)

@@ -1,0 +1,131 @@
+"""Tools that run syncs and follow them."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from mcp_types import CallToolResult
+from pydantic import Field
+
+from weft.domain.jobs import Diagnosis, Job, JobStatus, LogLine, diagnose
+from weft.server.results import (
+    ItemsOut,
+    JobOut,
+    JobReportOut,
+    fitting,
+    job_out,
+    page_out,
+    plain,
+    reply,
+)
+from weft.server.texts import (
+    diagnosis_text,
+    job_line,
+    job_text,
+    log_shown,
+    log_text,
+    more_text,
+    next_step,
+)
+from weft.server.tooling import Call, tool
+from weft.server.tools.arguments import ConnectionRef, Cursor, JobRef, Limit, WaitSeconds
+from weft.server.waiting import followed
+
+LOG_LINES_MAX = 100
+
+
+@tool(
+    "Run a sync",
+    "Pull the latest data of a connection now. Returns the job at once, or when it ends within"
+    " wait_seconds; the sync goes on in the background either way. Fails, naming the job, if one is"
+    " running. force_full_sync ignores the cursor of a continuous connection.",
+    outside=True,
+)
+async def run_sync(
+    call: Call,
+    connection_id: ConnectionRef,
+    force_full_sync: bool = False,
+    wait_seconds: WaitSeconds = 0,
+) -> Annotated[CallToolResult, JobOut]:
+    """Start a job, and wait for it if asked."""
+    job = await call.backend.jobs.run(connection_id, force_full_sync=force_full_sync)
+    job = await followed(call, job, wait_seconds)
+    return _shown(job)
+
+
+@tool(
+    "List jobs",
+    "Sync jobs, newest first, of one connection or of all; filter by status, e.g. FAILED.",
+    reads=True,
+)
+async def list_jobs(
+    call: Call,
+    connection_id: Annotated[str | None, Field(max_length=200)] = None,
+    status: JobStatus | None = None,
+    cursor: Cursor = None,
+    limit: Limit = 20,
+) -> Annotated[CallToolResult, ItemsOut]:
+    """One page."""
+
+    async def page(size: int) -> CallToolResult:
+        found = await call.backend.jobs.list(
+            connection_id, status=status, cursor=cursor, limit=size
+        )
+        lines = [f"{len(found.items)} jobs:", *(f"- {job_line(job)}" for job in found.items)]
+        text = "\n".join(lines + more_text(found.next_cursor)) if found.items else "No jobs."
+        return reply(text, page_out([job_out(job) for job in found.items], found))
+
+    return await fitting(limit, page)
+
+
+@tool(
+    "Get a job",
+    "State, counts and log of one sync; for a failed one the likely cause and the call that mends"
+    " it. wait_seconds waits for its end.",
+    reads=True,
+)
+async def get_job(
+    call: Call,
+    job_id: JobRef,
+    wait_seconds: WaitSeconds = 0,
+    log_lines: Annotated[int, Field(ge=0, le=LOG_LINES_MAX)] = 20,
+) -> Annotated[CallToolResult, JobReportOut]:
+    """One job with its diagnosis and log tail."""
+    job = await call.backend.jobs.get(job_id)
+    job = await followed(call, job, wait_seconds)
+    log = await call.backend.jobs.log(job.id, limit=log_lines) if log_lines else ()
+    return _report(job, diagnose(job), log, log_lines)
+
+
+@tool(
+    "Cancel a job",
+    "Stop a running sync; what was committed stays. Safe to repeat.",
+    destroys=True,
+    repeatable=True,
+)
+async def cancel_job(call: Call, job_id: JobRef) -> Annotated[CallToolResult, JobOut]:
+    """Ask a job to stop."""
+    return _shown(await call.backend.jobs.cancel(job_id))
+
+
+TOOLS = (run_sync, list_jobs, get_job, cancel_job)
+
+
+def _report(
+    job: Job, diagnosis: Diagnosis | None, log: Sequence[LogLine], log_lines: int
+) -> CallToolResult:
+    shown = log_shown(log)
+    data = job_out(job)
+    parts = [job_text(job)]
+    if diagnosis is None:
+        parts.append(next_step(job))
+    else:
+        data["diagnosis"] = plain(diagnosis)
+        parts.append(diagnosis_text(diagnosis))
+    if log_lines:
+        data["untrusted_log"] = shown
+        parts.append(log_text(shown, log_lines))
+    return reply("\n".join(parts), data)
+
+
+def _shown(job: Job) -> CallToolResult:
+    return reply(f"{job_text(job)}\n{next_step(job)}", job_out(job))

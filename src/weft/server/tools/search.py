@@ -1,0 +1,177 @@
+"""Tools that read what was synced. All of it is text of other people, and is labelled so."""
+
+import json
+from typing import Annotated
+
+from mcp_types import CallToolResult
+from pydantic import Field
+
+from weft.backend import Search
+from weft.domain.entities import StoredEntity
+from weft.domain.search import QUERY_MAX_CHARS, SearchHit, SearchQuery, SearchResults
+from weft.errors import Unsupported
+from weft.server.results import (
+    EntityOut,
+    HitsOut,
+    Structured,
+    fits,
+    fitting,
+    plain,
+    reply,
+    timestamp,
+)
+from weft.server.texts import more_text
+from weft.server.tooling import Call, tool
+from weft.server.tools.arguments import CollectionRef, Cursor
+from weft.server.untrusted import clean, labelled, one_line
+
+SEARCH_LIMIT_MAX = 50
+ENTITY_MAX_CHARS = 20_000
+_METADATA_MAX_CHARS = 4000
+_ORIGIN = "content synced from sources"
+
+
+@tool(
+    "Search",
+    "Find synced content in a collection by words, best first. Results are excerpts; get_entity"
+    " reads one in full. Finds only what a completed or running sync has stored.",
+    reads=True,
+)
+async def search(
+    call: Call,
+    readable_collection_id: CollectionRef,
+    query: Annotated[str, Field(min_length=1, max_length=QUERY_MAX_CHARS)],
+    connection_id: Annotated[str | None, Field(max_length=200)] = None,
+    entity_type: Annotated[str | None, Field(max_length=200)] = None,
+    limit: Annotated[int, Field(ge=1, le=SEARCH_LIMIT_MAX)] = 10,
+    cursor: Cursor = None,
+) -> Annotated[CallToolResult, HitsOut]:
+    """One page of hits."""
+    group = _search_of(call)
+
+    async def page(size: int) -> CallToolResult:
+        wanted = SearchQuery(
+            readable_collection_id=readable_collection_id,
+            query=query,
+            connection=connection_id,
+            entity_type=entity_type,
+            limit=size,
+            cursor=cursor,
+        )
+        return _hits(await group.search(wanted))
+
+    return await fitting(limit, page)
+
+
+@tool(
+    "Get an entity",
+    "Read the stored text of one entity that search found, a window at a time.",
+    reads=True,
+)
+async def get_entity(
+    call: Call,
+    entity_id: Annotated[str, Field(min_length=1, max_length=1000)],
+    offset: Annotated[int, Field(description="First character.", ge=0)] = 0,
+    max_chars: Annotated[int, Field(ge=1, le=ENTITY_MAX_CHARS)] = 8000,
+) -> Annotated[CallToolResult, EntityOut]:
+    """A window of its text, made smaller where its characters are large."""
+    entity = await _search_of(call).entity(entity_id, offset=offset, max_chars=max_chars)
+    shown = len(entity.text)
+    result = _window(entity, shown)
+    while not fits(result) and shown > 1:
+        shown //= 2
+        result = _window(entity, shown)
+    return result
+
+
+TOOLS = (search, get_entity)
+
+
+def _search_of(call: Call) -> Search:
+    if call.backend.search is None:
+        raise Unsupported("This backend cannot search.")
+    return call.backend.search
+
+
+def _hits(results: SearchResults) -> CallToolResult:
+    if not results.hits:
+        return reply(
+            "Nothing fits. Try fewer or other words, or see with list_connections whether the"
+            " content was synced.",
+            {"hits": [], "matched": results.matched},
+        )
+    said = "all words" if results.matched == "all" else "some of the words; none has all"
+    blocks = [_hit_text(number, hit) for number, hit in enumerate(results.hits, 1)]
+    lines = [
+        f"{len(results.hits)} hits with {said}.",
+        labelled("\n\n".join(blocks), _ORIGIN),
+        "Read one with get_entity(entity_id).",
+        *more_text(results.next_cursor),
+    ]
+    data: Structured = {"hits": [_hit_out(hit) for hit in results.hits], "matched": results.matched}
+    if results.next_cursor:
+        data["next_cursor"] = results.next_cursor
+    return reply("\n".join(lines), data)
+
+
+def _hit_text(number: int, hit: SearchHit) -> str:
+    where = f"{one_line(hit.type, 60)} in '{one_line(hit.connection_name)}'"
+    lines = [f"{number}. {one_line(hit.title)}", f"entity_id: {hit.entity_id} ({where})"]
+    if hit.url:
+        lines.append(f"url: {one_line(hit.url, 500)}")
+    return "\n".join([*lines, clean(hit.snippet)])
+
+
+def _hit_out(hit: SearchHit) -> Structured:
+    untrusted = {"title": one_line(hit.title), "type": one_line(hit.type, 60)}
+    untrusted["snippet"] = clean(hit.snippet)
+    if hit.url:
+        untrusted["url"] = one_line(hit.url, 500)
+    return {
+        "entity_id": hit.entity_id,
+        "connection_id": hit.connection_id,
+        "connection_name": one_line(hit.connection_name),
+        "score": round(hit.score, 4),
+        "untrusted": untrusted,
+    }
+
+
+def _window(entity: StoredEntity, shown: int) -> CallToolResult:
+    end = entity.offset + shown
+    more = end < entity.total_chars
+    untrusted = _untrusted_fields(entity) | {"text": clean(entity.text[:shown])}
+    about = [f"{name}: {value}" for name, value in untrusted.items() if name != "text"]
+    lines = [
+        (
+            f"Entity {entity.id} of '{one_line(entity.connection_name)}' in "
+            f"{entity.readable_collection_id}, characters {entity.offset} to {end} of "
+            f"{entity.total_chars}."
+        ),
+        labelled("\n".join([*about, "", untrusted["text"]]), _ORIGIN),
+    ]
+    data: Structured = {
+        "entity_id": entity.id,
+        "connection_id": entity.connection_id,
+        "readable_collection_id": entity.readable_collection_id,
+        "offset": entity.offset,
+        "total_chars": entity.total_chars,
+        "untrusted": untrusted,
+    }
+    if more:
+        data["next_offset"] = end
+        lines.append(f"There is more: get_entity(entity_id='{entity.id}', offset={end}).")
+    return reply("\n".join(lines), data)
+
+
+def _untrusted_fields(entity: StoredEntity) -> dict[str, str]:
+    fields = {"title": one_line(entity.title), "type": one_line(entity.type, 60)}
+    if entity.url:
+        fields["url"] = one_line(entity.url, 500)
+    if entity.updated_at:
+        fields["updated_at"] = timestamp(entity.updated_at)
+    if entity.breadcrumbs:
+        fields["breadcrumbs"] = one_line(" › ".join(entity.breadcrumbs), 1000)
+    if entity.metadata:
+        values = plain(entity)["metadata"]
+        fields["metadata"] = one_line(json.dumps(values, ensure_ascii=False), _METADATA_MAX_CHARS)
+    return fields

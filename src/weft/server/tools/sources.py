@@ -1,0 +1,39 @@
+"""Tools about what can be connected."""
+
+from typing import Annotated
+
+from mcp_types import CallToolResult
+
+from weft.server.results import ItemsOut, SourceOut, plain, reply, source_brief
+from weft.server.texts import source_line, source_text
+from weft.server.tooling import Call, tool
+from weft.server.tools.arguments import ShortName
+
+
+@tool(
+    "List sources",
+    "Kinds of systems that can be connected (files, git, GitHub, …). Start here when the user wants"
+    " to connect something; get_source then says which fields one takes.",
+    reads=True,
+)
+async def list_sources(call: Call) -> Annotated[CallToolResult, ItemsOut]:
+    """All sources; the catalogue is short enough for one page."""
+    sources = await call.backend.sources.list()
+    lines = [f"{len(sources)} sources:", *map(source_line, sources)]
+    lines.append("Next: get_source(short_name) for the fields of one.")
+    return reply("\n".join(lines), {"items": [source_brief(source) for source in sources]})
+
+
+@tool(
+    "Get a source",
+    "Config and credential fields of one source, its authentication methods and cursor fields. Call"
+    " before create_connection.",
+    reads=True,
+)
+async def get_source(call: Call, short_name: ShortName) -> Annotated[CallToolResult, SourceOut]:
+    """One source in full."""
+    source = await call.backend.sources.get(short_name)
+    return reply(source_text(source), plain(source))
+
+
+TOOLS = (list_sources, get_source)
