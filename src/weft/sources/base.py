@@ -6,19 +6,22 @@ which the source lists things; the engine batches, compares and stores them.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
-import httpx
 from pydantic import BaseModel, ConfigDict, SecretStr
 
 from weft.domain.base import Json
 from weft.domain.connections import AuthMethod
 from weft.domain.entities import Entity
 from weft.domain.sources import FieldInfo, SourceInfo
+
+if TYPE_CHECKING:
+    # Importing the HTTP stack takes longer than the rest of Weft: only sources that use it pay.
+    import httpx
 
 
 @dataclass(slots=True)
@@ -103,8 +106,8 @@ class HttpFactory(Protocol):
         *,
         base_url: str = "",
         headers: Mapping[str, str] | None = None,
-        auth: httpx.Auth | None = None,
-    ) -> AbstractAsyncContextManager[httpx.AsyncClient]:
+        auth: "httpx.Auth | None" = None,
+    ) -> AbstractAsyncContextManager["httpx.AsyncClient"]:
         """A client whose credentials stay with the origin of ``base_url``."""
         ...
 
@@ -158,7 +161,7 @@ class Source(ABC, Generic[ConfigT, CredentialsT]):
         """Reach the source with these credentials; returns a phrase that says what was reached."""
 
     @abstractmethod
-    def fetch(self, cursor: Json | None) -> AsyncIterator[Event]:
+    def fetch(self, cursor: Json | None) -> AsyncGenerator[Event, None]:
         """List everything (cursor None), or only what changed since the cursor.
 
         A listing that ends without an exception and without `Incomplete` is complete: what it did

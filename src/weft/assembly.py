@@ -1,0 +1,104 @@
+"""The only file that knows everyone: settings in, a running Weft out."""
+
+import logging
+import sys
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TYPE_CHECKING
+
+import anyio
+
+from weft import __version__
+from weft.backend import Backend
+from weft.local.backend import LocalBackend
+from weft.local.engine import LOCAL_ORGANIZATION_ID, Engine
+from weft.local.runner import EmbeddedRunner
+from weft.local.store.sqlite.report import DatabaseReport, report
+from weft.local.store.sqlite.store import SqliteStore
+from weft.local.vault import Vault
+from weft.settings import Settings
+from weft.sources.base import HttpFactory, SourceContext
+from weft.sources.registry import SourceRegistry
+
+if TYPE_CHECKING:
+    import httpx
+
+KEYS_FOLDER_NAME = "keys"
+
+
+@asynccontextmanager
+async def open_backend(
+    settings: Settings, *, registry: SourceRegistry | None = None
+) -> AsyncGenerator[Backend]:
+    """The backend that the settings ask for, running its jobs in this process while it is open.
+
+    Raises StorageFailed when the database or the key file cannot be opened.
+    """
+    vault = Vault.open(settings.home / KEYS_FOLDER_NAME)
+    store = await SqliteStore.open(settings.database_path)
+    try:
+        engine = Engine(
+            store=store,
+            registry=registry or SourceRegistry(),
+            vault=vault,
+            context=source_context(settings),
+        )
+        runner = EmbeddedRunner(engine, concurrency=settings.sync_concurrency)
+        async with anyio.create_task_group() as group:
+            group.start_soon(runner.run)
+            yield LocalBackend(engine, runner, LOCAL_ORGANIZATION_ID)
+            group.cancel_scope.cancel()
+    finally:
+        await store.close()
+
+
+async def serve_stdio(settings: Settings, *, registry: SourceRegistry | None = None) -> None:
+    """Serve MCP on stdin and stdout until end of file or a signal."""
+    # Imported here so that the other verbs do not pay for the MCP SDK.
+    from weft.server.build import build_server
+    from weft.server.stdio import serve_stdio as serve
+
+    configure_logging(settings)
+    async with open_backend(settings, registry=registry) as backend:
+        await serve(build_server(backend, version=__version__))
+
+
+async def inspect(settings: Settings) -> DatabaseReport:
+    """The health of the database, read without changing it."""
+    return await report(settings.database_path)
+
+
+def source_context(settings: Settings) -> SourceContext:
+    """What sources are lent, all of it decided by the operator."""
+    return SourceContext(
+        http=_http(settings.allow_hosts),
+        files_roots=settings.files_roots,
+        private_paths=(settings.home,),
+        allow_hosts=settings.allow_hosts,
+        options={"github_api_url": settings.github_api_url},
+    )
+
+
+def configure_logging(settings: Settings) -> None:
+    """Log to stderr: stdout belongs to the protocol."""
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=settings.log_level,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        force=True,
+    )
+
+
+def _http(allow_hosts: frozenset[str]) -> HttpFactory:
+    def make(
+        *,
+        base_url: str = "",
+        headers: Mapping[str, str] | None = None,
+        auth: "httpx.Auth | None" = None,
+    ) -> AbstractAsyncContextManager["httpx.AsyncClient"]:
+        # The HTTP stack costs start-up time that a server without network sources need not pay.
+        from weft.sources.http import http_factory
+
+        return http_factory(allow_hosts)(base_url=base_url, headers=headers, auth=auth)
+
+    return make

@@ -1,0 +1,1 @@
+"""The local backend: real syncs into an embedded database."""

@@ -1,0 +1,336 @@
+"""Connections of the local backend."""
+
+import uuid
+from dataclasses import replace
+
+import anyio
+
+from weft.backend import LIST_LIMIT_DEFAULT, Connections
+from weft.domain.base import Json, Page
+from weft.domain.connections import (
+    Auth,
+    CheckResult,
+    Connection,
+    ConnectionChange,
+    ConnectionStatus,
+    NewConnection,
+)
+from weft.domain.jobs import JobTrigger
+from weft.domain.schedules import ScheduleSpec, next_run
+from weft.errors import (
+    AuthenticationFailed,
+    Conflict,
+    ErrorCategory,
+    InvalidInput,
+    NotFound,
+    SourceUnavailable,
+    WeftError,
+)
+from weft.local.draft import draft_auth, draft_description, draft_name, draft_schedule
+from weft.local.engine import Engine
+from weft.local.jobs import LocalJobs
+from weft.local.limits import checked_limit
+from weft.local.resolve import find_collection, find_connection
+from weft.local.store.base import ConnectionRow
+
+CHECK_SECONDS = 20.0
+DELETE_WAIT_SECONDS = 15.0
+UPDATE_ATTEMPTS = 5
+
+
+class LocalConnections(Connections):
+    """See Connections."""
+
+    def __init__(self, engine: Engine, organization_id: str, jobs: LocalJobs) -> None:
+        self._engine = engine
+        self._organization_id = organization_id
+        self._jobs = jobs
+
+    async def list(
+        self,
+        *,
+        collection: str | None = None,
+        short_name: str | None = None,
+        status: ConnectionStatus | None = None,
+        cursor: str | None = None,
+        limit: int = LIST_LIMIT_DEFAULT,
+    ) -> Page[Connection]:
+        store = self._engine.store
+        readable_id = None
+        if collection is not None:
+            found = await find_collection(store, self._organization_id, collection)
+            readable_id = found.readable_id
+        page = await store.connections.list(
+            self._organization_id,
+            readable_collection_id=readable_id,
+            short_name=short_name,
+            status=status,
+            cursor=cursor,
+            limit=checked_limit(limit),
+        )
+        return page.model_copy(update={"items": tuple(self._timed(item) for item in page.items)})
+
+    async def get(self, connection: str) -> Connection:
+        found = await find_connection(self._engine.store, self._organization_id, connection)
+        return self._timed(found)
+
+    async def create(self, new: NewConnection) -> Connection:
+        kind = self._engine.registry.get(new.short_name)
+        name = draft_name(new.name, kind)
+        description = draft_description(new.description)
+        collection = await find_collection(
+            self._engine.store, self._organization_id, new.readable_collection_id
+        )
+        auth = draft_auth(self._engine, kind, new.auth)
+        config = _merged({}, new.config)
+        endpoint = self._engine.endpoint(new.short_name, config)
+        schedule = draft_schedule(kind, new.schedule, None) if new.schedule else None
+        waiting = auth.credentials is None
+        if waiting and new.sync_immediately:
+            raise InvalidInput(
+                "sync_immediately cannot be true before the connection is authorised.",
+                field="sync_immediately",
+                hint="Give auth, or leave sync_immediately out and call authorize_connection.",
+            )
+        if auth.credentials is not None:
+            await self._reach(new.short_name, config, auth.credentials)
+        now = self._engine.clock()
+        connection_id = str(uuid.uuid4())
+        row = ConnectionRow(
+            id=connection_id,
+            organization_id=self._organization_id,
+            sync_id=str(uuid.uuid4()),
+            short_name=new.short_name,
+            readable_collection_id=collection.readable_id,
+            name=name,
+            description=description,
+            config=config,
+            auth_method=auth.method,
+            authenticated_at=None if waiting else now,
+            auth_expires_at=None,
+            redirect_url=new.redirect_url,
+            credentials=self._seal(connection_id, endpoint, auth.credentials),
+            state=ConnectionStatus.PENDING_AUTH if waiting else ConnectionStatus.ACTIVE,
+            error_category=None,
+            error_message=None,
+            schedule=schedule,
+        )
+        await self._engine.store.connections.insert(row, now)
+        self._engine.changes.announce()
+        created = await self.get(connection_id)
+        if waiting or new.sync_immediately is False:
+            return created
+        await self._jobs.start(created, JobTrigger.INITIAL)
+        return await self.get(connection_id)
+
+    async def update(self, connection: str, change: ConnectionChange) -> Connection:
+        found = await self.get(connection)
+        for _ in range(UPDATE_ATTEMPTS):
+            _refuse_stale(found, change.expected_version)
+            row, reset_cursor = await self._changed(found, change)
+            if await self._engine.store.connections.update(
+                row,
+                expected_version=found.version,
+                reset_cursor=reset_cursor,
+                set_state=reset_cursor or change.auth is not None,
+                now=self._engine.clock(),
+            ):
+                self._engine.changes.announce()
+                return await self.get(found.id)
+            found = await self.get(found.id)
+        raise Conflict("The connection keeps being changed by others.", hint="Try again.")
+
+    async def delete(self, connection: str, *, expected_version: int | None = None) -> Connection:
+        found = await self.get(connection)
+        _refuse_stale(found, expected_version)
+        await self._stop_job(found)
+        if not await self._engine.store.connections.delete(self._organization_id, found.id):
+            raise NotFound("The connection was deleted meanwhile.", field="connection_id")
+        self._engine.changes.announce()
+        self._engine.work.announce()
+        return found
+
+    async def check(self, connection: str) -> CheckResult:
+        found = await self.get(connection)
+        try:
+            credentials = await self._stored_credentials(found)
+            detail = await self._reach(found.short_name, found.config, credentials)
+        except WeftError as error:
+            if isinstance(error, AuthenticationFailed):
+                await self._mark(found, ConnectionStatus.NEEDS_REAUTH, error)
+            return CheckResult(
+                connection_id=found.id,
+                ok=False,
+                detail=error.message,
+                field=error.field,
+                error_category=error.category,
+                hint=error.hint,
+            )
+        if found.status is ConnectionStatus.NEEDS_REAUTH:
+            await self._mark(found, ConnectionStatus.ACTIVE, None)
+        return CheckResult(connection_id=found.id, ok=True, detail=detail)
+
+    async def authorize(self, connection: str, auth: Auth) -> Connection:
+        """Give new credentials; see Authorization."""
+        return await self.update(connection, ConnectionChange(auth=auth))
+
+    async def _changed(
+        self, found: Connection, change: ConnectionChange
+    ) -> tuple[ConnectionRow, bool]:
+        """The row with the change applied, and whether the cursor no longer fits it."""
+        kind = self._engine.registry.get(found.short_name)
+        given = change.model_fields_set
+        config = _merged(found.config, change.config) if change.config is not None else found.config
+        if "config" in given and change.config is None:
+            config = {}
+        schedule = found.schedule
+        if "schedule" in given:
+            schedule = draft_schedule(kind, change.schedule or ScheduleSpec(), found.schedule)
+        row = replace(
+            await self._row(found),
+            name=draft_name(change.name, kind) if "name" in given else found.name,
+            description=draft_description(change.description)
+            if "description" in given
+            else found.description,
+            config=config,
+            schedule=schedule,
+        )
+        config_changed = config != found.config
+        if config_changed or change.auth is not None:
+            row = await self._changed_access(found, row, change.auth)
+        return row, config_changed
+
+    async def _changed_access(
+        self, found: Connection, row: ConnectionRow, auth: Auth | None
+    ) -> ConnectionRow:
+        kind = self._engine.registry.get(found.short_name)
+        endpoint = self._engine.endpoint(found.short_name, row.config)
+        if auth is not None:
+            credentials = draft_auth(self._engine, kind, auth).credentials
+        elif endpoint != self._engine.endpoint(found.short_name, found.config) and row.credentials:
+            # A stored secret never goes to an endpoint that it was not given for.
+            return replace(
+                row,
+                credentials=None,
+                authenticated_at=None,
+                state=ConnectionStatus.NEEDS_REAUTH,
+                error_category=ErrorCategory.API_KEY_INVALID,
+                error_message="The endpoint changed, so the stored credentials were dropped.",
+            )
+        elif found.auth.authenticated:
+            credentials = await self._stored_credentials(found)
+        else:
+            return row
+        await self._reach(found.short_name, row.config, credentials or {})
+        return replace(
+            row,
+            credentials=self._seal(found.id, endpoint, credentials),
+            authenticated_at=self._engine.clock()
+            if auth is not None
+            else found.auth.authenticated_at,
+            state=ConnectionStatus.ACTIVE,
+            error_category=None,
+            error_message=None,
+        )
+
+    async def _row(self, found: Connection) -> ConnectionRow:
+        store = self._engine.store.connections
+        stored_state = found.status
+        if stored_state is ConnectionStatus.SYNCING:
+            stored_state = ConnectionStatus.ACTIVE
+        return ConnectionRow(
+            id=found.id,
+            organization_id=found.organization_id,
+            sync_id=found.sync_id,
+            short_name=found.short_name,
+            readable_collection_id=found.readable_collection_id,
+            name=found.name,
+            description=found.description,
+            config=found.config,
+            auth_method=found.auth.method,
+            authenticated_at=found.auth.authenticated_at,
+            auth_expires_at=found.auth.expires_at,
+            redirect_url=found.auth.redirect_url,
+            credentials=await store.credentials(self._organization_id, found.id),
+            state=stored_state,
+            error_category=found.error_category,
+            error_message=found.error_message,
+            schedule=found.schedule,
+        )
+
+    async def _reach(self, short_name: str, config: Json, credentials: Json) -> str:
+        """Check at the source. Raises what is wrong, SourceUnavailable when it takes too long."""
+        source = self._engine.open_source(short_name, config, credentials)
+        with anyio.move_on_after(CHECK_SECONDS):
+            return await source.check()
+        raise SourceUnavailable(
+            f"The source did not answer within {CHECK_SECONDS:.0f} s.", hint="Try again later."
+        )
+
+    async def _stored_credentials(self, found: Connection) -> Json:
+        sealed = await self._engine.store.connections.credentials(self._organization_id, found.id)
+        kind = self._engine.registry.get(found.short_name)
+        if sealed is None and kind.info().auth_required:
+            raise AuthenticationFailed(
+                "The connection has no credentials.",
+                hint=f"Call authorize_connection(connection_id='{found.id}').",
+            )
+        endpoint = self._engine.endpoint(found.short_name, found.config)
+        return self._engine.unseal(self._organization_id, found.id, endpoint, sealed)
+
+    def _seal(self, connection_id: str, endpoint: str, credentials: Json | None) -> str | None:
+        if not credentials:
+            return None
+        return self._engine.seal(self._organization_id, connection_id, endpoint, credentials)
+
+    async def _mark(
+        self, found: Connection, state: ConnectionStatus, error: WeftError | None
+    ) -> None:
+        await self._engine.store.connections.mark(
+            found.id,
+            state,
+            error.category if error else None,
+            error.message if error else None,
+        )
+        self._engine.changes.announce()
+
+    async def _stop_job(self, found: Connection) -> None:
+        """Cancel a live job and wait for it to stop; one that does not is fenced by the delete."""
+        live = found.sync.last_job
+        if live is None or live.status.is_terminal:
+            return
+        try:
+            await self._jobs.cancel(live.id)
+            with anyio.move_on_after(DELETE_WAIT_SECONDS):
+                async for _ in self._jobs.watch(live.id):
+                    pass
+        except (Conflict, NotFound):
+            return  # It has just ended, or is gone.
+
+    def _timed(self, connection: Connection) -> Connection:
+        schedule = connection.schedule
+        if schedule is None:
+            return connection
+        last = connection.sync.last_job
+        due = next_run(
+            schedule,
+            after=self._engine.clock(),
+            last_start=last.started_at if last else None,
+        )
+        return connection.model_copy(
+            update={"schedule": schedule.model_copy(update={"next_run": due})}
+        )
+
+
+def _refuse_stale(found: Connection, expected_version: int | None) -> None:
+    if expected_version is not None and expected_version != found.version:
+        raise Conflict(
+            f"The connection was changed meanwhile: its version is {found.version}.",
+            field="expected_version",
+            hint="Read it again with get_connection and repeat the call with that version.",
+        )
+
+
+def _merged(config: Json, change: Json) -> Json:
+    merged = config | change
+    return {key: value for key, value in merged.items() if value is not None}

@@ -1,0 +1,112 @@
+"""Turns what a caller wishes for into a connection's columns, or says what is wrong with it."""
+
+from dataclasses import dataclass
+
+from weft.domain.base import Json
+from weft.domain.connections import (
+    DESCRIPTION_MAX_CHARS,
+    NAME_MAX_CHARS,
+    NAME_MIN_CHARS,
+    Auth,
+    AuthMethod,
+)
+from weft.domain.schedules import Schedule, ScheduleSpec, validate_cron, validate_timezone
+from weft.errors import InvalidInput, Unsupported
+from weft.local.engine import Engine
+from weft.sources.base import AnySource
+
+
+@dataclass(frozen=True, slots=True)
+class AuthDraft:
+    """How a connection will authenticate; ``credentials`` None means they are still missing."""
+
+    method: AuthMethod
+    credentials: Json | None
+
+
+def draft_name(name: str | None, kind: type[AnySource]) -> str:
+    """The given name, or the documented default."""
+    text = f"{kind.name} Connection"[:NAME_MAX_CHARS] if name is None else name.strip()
+    if not NAME_MIN_CHARS <= len(text) <= NAME_MAX_CHARS:
+        raise InvalidInput(
+            f"name must have {NAME_MIN_CHARS} to {NAME_MAX_CHARS} characters.", field="name"
+        )
+    return text
+
+
+def draft_description(description: str | None) -> str | None:
+    """The given description, if it is not too long."""
+    if description is not None and len(description) > DESCRIPTION_MAX_CHARS:
+        raise InvalidInput(
+            f"description must have at most {DESCRIPTION_MAX_CHARS} characters.",
+            field="description",
+        )
+    return description or None
+
+
+def draft_auth(engine: Engine, kind: type[AnySource], auth: Auth | None) -> AuthDraft:
+    """Validated credentials of a method that the source offers."""
+    if auth is None:
+        needs = kind.info().auth_required
+        return AuthDraft(kind.auth_methods[0], None if needs else {})
+    try:
+        method = auth.method
+    except ValueError:
+        names = ", ".join(method.value for method in AuthMethod)
+        raise InvalidInput(f"auth needs exactly one of: {names}.", field="auth") from None
+    if method not in kind.auth_methods:
+        offered = ", ".join(method.value for method in kind.auth_methods)
+        raise Unsupported(
+            f"The source '{kind.short_name}' does not authenticate with {method.value}.",
+            field="auth",
+            hint=f"It takes: {offered}.",
+        )
+    if auth.direct is None:
+        raise Unsupported(
+            f"This engine cannot authenticate with {method.value} yet.",
+            field="auth",
+            hint="Give credentials with auth.direct.",
+        )
+    engine.validated_credentials(kind, auth.direct.credentials)
+    return AuthDraft(method, auth.direct.credentials)
+
+
+def draft_schedule(
+    kind: type[AnySource], spec: ScheduleSpec, base: Schedule | None
+) -> Schedule | None:
+    """``base`` with what ``spec`` gives, validated; an empty spec or result means no schedule."""
+    given = spec.model_dump(include=spec.model_fields_set)
+    if not any(value is not None for value in given.values()):
+        return None
+    merged = (base or Schedule()).model_dump(
+        include={"cron", "timezone", "continuous", "cursor_field"}
+    )
+    merged |= given
+    cron = validate_cron(merged["cron"]) if merged["cron"] else None
+    continuous = bool(merged["continuous"])
+    if continuous and not kind.supports_continuous:
+        raise InvalidInput(
+            f"The source '{kind.short_name}' does not support continuous sync.",
+            field="schedule.continuous",
+            hint="Use schedule.cron instead.",
+        )
+    if merged["cursor_field"] and merged["cursor_field"] not in kind.cursor_fields:
+        known = ", ".join(kind.cursor_fields) or "none"
+        raise InvalidInput(
+            "schedule.cursor_field is not a cursor field of this source.",
+            field="schedule.cursor_field",
+            hint=f"Known: {known}.",
+        )
+    if cron is None and not continuous:
+        raise InvalidInput(
+            "schedule needs cron or continuous.",
+            field="schedule",
+            hint="For example {'cron': '0 2 * * *'} for daily at 02:00 UTC.",
+        )
+    return Schedule(
+        cron=cron,
+        timezone=validate_timezone(merged["timezone"] or "UTC"),
+        continuous=continuous,
+        cursor_field=merged["cursor_field"]
+        or (kind.cursor_fields[0] if continuous and kind.cursor_fields else None),
+    )

@@ -1,0 +1,107 @@
+"""What the parts of the local backend share: store, sources, vault, clock, and news of changes."""
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+import anyio
+from pydantic import BaseModel
+
+from weft.domain.base import Json
+from weft.local.store.base import Store
+from weft.local.validate import validated
+from weft.local.vault import Vault
+from weft.sources.base import AnySource, KnownVersions, SourceContext
+from weft.sources.registry import SourceRegistry
+
+LOCAL_ORGANIZATION_ID = str(uuid.UUID(int=1))
+"""Whom everything belongs to over stdio, where there is only one organisation."""
+
+
+def utc_now() -> datetime:
+    """The wall clock."""
+    return datetime.now(UTC)
+
+
+class Changes:
+    """Wakes those in this process who wait for a change of anything.
+
+    Take a `mark`, look at the state, then `wait` for that mark: no change in between is missed.
+    """
+
+    def __init__(self) -> None:
+        self._event = anyio.Event()
+
+    def announce(self) -> None:
+        """Something changed."""
+        event, self._event = self._event, anyio.Event()
+        event.set()
+
+    def mark(self) -> anyio.Event:
+        """The present moment."""
+        return self._event
+
+    async def wait(self, mark: anyio.Event, seconds: float) -> None:
+        """Return once something changed after ``mark``, or after ``seconds``: another process
+        cannot announce its changes here.
+        """
+        with anyio.move_on_after(seconds):
+            await mark.wait()
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Everything that the local backend's parts share; one in each process."""
+
+    store: Store
+    registry: SourceRegistry
+    vault: Vault
+    context: SourceContext
+    clock: Callable[[], datetime] = utc_now
+    changes: Changes = field(default_factory=Changes)
+    work: Changes = field(default_factory=Changes)
+
+    def open_source(
+        self,
+        short_name: str,
+        config: Json,
+        credentials: Json,
+        *,
+        known_versions: KnownVersions | None = None,
+    ) -> AnySource:
+        """A source ready to check or fetch. Raises InvalidInput naming the field at fault."""
+        kind = self.registry.get(short_name)
+        settings = validated(kind.Config, config, field="config")
+        secrets = self.validated_credentials(kind, credentials)
+        context = self.context
+        if known_versions is not None:
+            context = replace(context, known_versions=known_versions)
+        return kind(settings, secrets, context)
+
+    def validated_credentials(self, kind: type[AnySource], credentials: Json) -> BaseModel:
+        """Credentials in the source's own model. Raises InvalidInput, naming fields only."""
+        return validated(
+            kind.Credentials, credentials, field="auth.direct.credentials", secret=True
+        )
+
+    def endpoint(self, short_name: str, config: Json) -> str:
+        """The origin that receives the credentials of a connection; empty without a network."""
+        kind = self.registry.get(short_name)
+        return kind.endpoint(validated(kind.Config, config, field="config")) or ""
+
+    def seal(
+        self, organization_id: str, connection_id: str, endpoint: str, credentials: Json
+    ) -> str:
+        """Encrypt credentials for one connection and one endpoint."""
+        bound_to = (organization_id, connection_id, "credentials", endpoint)
+        return self.vault.seal(credentials, bound_to=bound_to)
+
+    def unseal(
+        self, organization_id: str, connection_id: str, endpoint: str, sealed: str | None
+    ) -> Json:
+        """Decrypt them. Raises AuthenticationFailed when they do not belong here."""
+        if sealed is None:
+            return {}
+        bound_to = (organization_id, connection_id, "credentials", endpoint)
+        return self.vault.unseal(sealed, bound_to=bound_to)

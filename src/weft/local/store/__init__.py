@@ -1,0 +1,1 @@
+"""Where the local backend keeps its state."""

@@ -1,0 +1,312 @@
+"""The protocol of a store: what the local backend needs from a database, in the domain's words.
+
+Every method is one transaction, unless it says otherwise. Errors: NotFound and Conflict where a
+method says so; StorageFailed for a full disk, an I/O error or a database that stays locked.
+"""
+
+from collections.abc import Collection as Ids
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from weft.domain.base import Json, Page
+from weft.domain.collections import Collection
+from weft.domain.connections import AuthMethod, Connection, ConnectionStatus
+from weft.domain.entities import Entity, StoredEntity
+from weft.domain.jobs import Job, JobStatus, JobTrigger, LogLine
+from weft.domain.schedules import Schedule
+from weft.domain.search import SearchResults
+from weft.errors import ErrorCategory
+from weft.sources.base import Checkpoint, Deleted, Expect, Failed, Skipped, Unchanged
+
+BatchEvent = Entity | Unchanged | Deleted | Skipped | Failed | Checkpoint | Expect
+"""What a batch holds; `Incomplete` concerns the whole listing and stays with the sync."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionRow:
+    """The stored columns of a connection that create and update write."""
+
+    id: str
+    organization_id: str
+    sync_id: str
+    short_name: str
+    readable_collection_id: str
+    name: str
+    description: str | None
+    config: Json
+    auth_method: AuthMethod
+    authenticated_at: datetime | None
+    auth_expires_at: datetime | None
+    redirect_url: str | None
+    credentials: str | None
+    state: ConnectionStatus
+    error_category: ErrorCategory | None
+    error_message: str | None
+    schedule: Schedule | None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to run one job, until another claim has a higher fence."""
+
+    job_no: int
+    job_id: str
+    owner: str
+    fence: int
+    connection_no: int
+    connection_id: str
+    organization_id: str
+    short_name: str
+    config: Json
+    auth_method: AuthMethod
+    auth_expires_at: datetime | None
+    credentials: str | None
+    cursor: Json | None
+    checkpoint: Json | None
+    force_full_sync: bool
+    full_sync: bool
+
+
+@dataclass(slots=True)
+class Batch:
+    """Events to commit together, and the log lines that belong to them."""
+
+    events: list[BatchEvent] = field(default_factory=list["BatchEvent"])
+    log: list[LogLine] = field(default_factory=list[LogLine])
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a job ended."""
+
+    status: JobStatus
+    error: str | None = None
+    error_category: ErrorCategory | None = None
+    error_details: str | None = None
+    connection_state: ConnectionStatus | None = None
+
+
+class CollectionStore(Protocol):
+    """Collections."""
+
+    async def insert(self, collection: Collection) -> None:
+        """Raises Conflict when the readable id is taken."""
+        ...
+
+    async def find(self, organization_id: str, text: str) -> Sequence[Collection]:
+        """What the text names, an exact readable id or id first; at most five."""
+        ...
+
+    async def list(
+        self, organization_id: str, *, cursor: str | None, limit: int
+    ) -> Page[Collection]:
+        """Newest first."""
+        ...
+
+    async def connection_ids(self, collection: Collection) -> Sequence[str]:
+        """Ids of its connections."""
+        ...
+
+    async def delete(self, collection: Collection) -> None:
+        """Raises Conflict while it still has connections."""
+        ...
+
+
+class ConnectionStore(Protocol):
+    """Connections, each with its last job and its counts."""
+
+    async def insert(self, row: ConnectionRow, now: datetime) -> None:
+        """Raises NotFound when the collection is gone."""
+        ...
+
+    async def get(self, organization_id: str, connection_id: str) -> Connection | None:
+        """By exact id."""
+        ...
+
+    async def find(self, organization_id: str, text: str) -> Sequence[Connection]:
+        """By id, prefix of an id, or name; at most five."""
+        ...
+
+    async def list(
+        self,
+        organization_id: str,
+        *,
+        readable_collection_id: str | None,
+        short_name: str | None,
+        status: ConnectionStatus | None,
+        cursor: str | None,
+        limit: int,
+    ) -> Page[Connection]:
+        """Newest first."""
+        ...
+
+    async def update(
+        self,
+        row: ConnectionRow,
+        *,
+        expected_version: int,
+        reset_cursor: bool,
+        set_state: bool,
+        now: datetime,
+    ) -> bool:
+        """False when the version is no longer the expected one: nothing was changed.
+
+        Without ``set_state``, state and error stay what jobs made of them meanwhile.
+        """
+        ...
+
+    async def credentials(self, organization_id: str, connection_id: str) -> str | None:
+        """The encrypted credentials."""
+        ...
+
+    async def mark(
+        self,
+        connection_id: str,
+        state: ConnectionStatus,
+        error_category: ErrorCategory | None,
+        error_message: str | None,
+    ) -> None:
+        """Record what a live check found."""
+        ...
+
+    async def delete(self, organization_id: str, connection_id: str) -> bool:
+        """Remove connection, jobs and entity records; bodies wait for `EntityStore.purge`.
+
+        From this moment no running job can write, and nothing is found. False if it was gone.
+        """
+        ...
+
+
+class JobStore(Protocol):
+    """Jobs: the table is the truth, whoever delivers and runs them."""
+
+    async def insert(
+        self,
+        organization_id: str,
+        connection_id: str,
+        *,
+        trigger: JobTrigger,
+        force_full_sync: bool,
+        now: datetime,
+    ) -> Job:
+        """Raises Conflict, naming the job, while one is live; NotFound without the connection."""
+        ...
+
+    async def get(self, organization_id: str, job_id: str) -> Job | None:
+        """By exact id."""
+        ...
+
+    async def find(self, organization_id: str, text: str) -> Sequence[Job]:
+        """By id or a prefix of one; at most five."""
+        ...
+
+    async def list(
+        self,
+        organization_id: str,
+        *,
+        connection_id: str | None,
+        status: JobStatus | None,
+        cursor: str | None,
+        limit: int,
+    ) -> Page[Job]:
+        """Newest first."""
+        ...
+
+    async def log(self, organization_id: str, job_id: str, limit: int) -> Sequence[LogLine]:
+        """The last lines, oldest first."""
+        ...
+
+    async def request_cancel(self, job: Job, now: datetime) -> bool:
+        """PENDING becomes CANCELLED, RUNNING becomes CANCELLING; False if it was neither."""
+        ...
+
+    async def claim(self, owner: str, *, now: datetime, lease_until: datetime) -> Claim | None:
+        """Take the oldest job that nobody runs: RUNNING under a new fence."""
+        ...
+
+    async def reap(self, now: datetime) -> Sequence[str]:
+        """End the CANCELLING jobs of dead owners; returns their ids."""
+        ...
+
+    async def renew(self, claim: Claim, lease_until: datetime) -> JobStatus | None:
+        """Keep the claim; returns the job's status, or None when the claim is lost."""
+        ...
+
+    async def hand_back(self, claim: Claim) -> None:
+        """Give an unfinished job to whoever claims it next."""
+        ...
+
+    async def finish(
+        self, claim: Claim, outcome: Outcome, log: Sequence[LogLine], now: datetime
+    ) -> bool:
+        """End the job and record it with the connection; False when the claim is lost.
+
+        A CANCELLING job ends CANCELLED whatever the outcome says.
+        """
+        ...
+
+
+class EntityStore(Protocol):
+    """Entities: written by syncs, read by search."""
+
+    async def versions(self, connection_no: int, ids: Ids[str]) -> Mapping[str, str]:
+        """Stored versions by the source's entity id."""
+        ...
+
+    async def begin_listing(self, claim: Claim) -> None:
+        """Start a full listing: forget what an interrupted one had seen. Raises Fenced."""
+        ...
+
+    async def commit(
+        self, claim: Claim, batch: Batch, *, now: datetime, lease_until: datetime
+    ) -> None:
+        """Compare with what is stored and write the difference, counts, log and cursor together.
+
+        Raises Fenced when the job was cancelled, deleted or taken over: nothing is written then.
+        """
+        ...
+
+    async def delete_unseen(self, claim: Claim, *, now: datetime, lease_until: datetime) -> int:
+        """After a complete listing: delete what it did not name, in several transactions.
+
+        Returns how many. Raises Fenced; what was deleted before stays deleted and counted.
+        """
+        ...
+
+    async def search(
+        self,
+        collection: Collection,
+        match: str,
+        *,
+        connection_id: str | None,
+        entity_type: str | None,
+        limit: int,
+        offset: int,
+    ) -> SearchResults:
+        """Hits of a full-text expression, best first."""
+        ...
+
+    async def get(
+        self, organization_id: str, entity_id: str, *, offset: int, max_chars: int
+    ) -> StoredEntity | None:
+        """One entity with a window of its text."""
+        ...
+
+    async def purge(self, limit: int) -> int:
+        """Clear bodies of deleted connections; returns how many, 0 when nothing is left."""
+        ...
+
+
+class Store(Protocol):
+    """A database, opened."""
+
+    collections: CollectionStore
+    connections: ConnectionStore
+    jobs: JobStore
+    entities: EntityStore
+
+    async def close(self) -> None:
+        """Flush and close; the file is whole afterwards."""
+        ...

@@ -1,0 +1,1 @@
+"""The embedded store: one SQLite file, WAL, shared by any number of processes."""

@@ -1,0 +1,105 @@
+"""Collections on SQLite."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import apsw
+
+from weft.domain.base import Page
+from weft.domain.collections import Collection
+from weft.errors import Conflict
+from weft.local.store.base import CollectionStore
+from weft.local.store.sqlite.database import Database
+from weft.local.store.sqlite.queries import queries
+from weft.local.store.sqlite.rows import (
+    decode_cursor,
+    encode_cursor,
+    micros,
+    rows,
+    to_collection,
+)
+from weft.local.store.sqlite.session import Session
+
+
+class SqliteCollections(CollectionStore):
+    """See CollectionStore."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def insert(self, collection: Collection) -> None:
+        values = {
+            "id": collection.id,
+            "organization_id": collection.organization_id,
+            "readable_id": collection.readable_id,
+            "name": collection.name,
+            "now": micros(collection.created_at),
+        }
+        await self._database.write(_insert, values)
+
+    async def find(self, organization_id: str, text: str) -> Sequence[Collection]:
+        values = {"organization_id": organization_id, "text": text}
+        return await self._database.read(_select, "collection_find", values)
+
+    async def list(
+        self, organization_id: str, *, cursor: str | None, limit: int
+    ) -> Page[Collection]:
+        values = {
+            "organization_id": organization_id,
+            "before": decode_cursor(cursor),
+            "limit": limit + 1,
+        }
+        return await self._database.read(_page, values, limit)
+
+    async def connection_ids(self, collection: Collection) -> Sequence[str]:
+        return await self._database.read(_connection_ids, collection.id)
+
+    async def delete(self, collection: Collection) -> None:
+        await self._database.write(_delete, collection.id)
+
+
+def number_of(db: Session, collection_id: str) -> int | None:
+    """The internal number of a collection, or None when it is gone."""
+    return db.execute("SELECT no FROM collection WHERE id = ?", (collection_id,)).get
+
+
+def _insert(db: Session, values: dict[str, Any]) -> None:
+    try:
+        db.execute(queries()["collection_insert"], values)
+    except apsw.ConstraintError:
+        raise Conflict(
+            "A collection with that readable_id exists already.",
+            field="readable_id",
+            hint="Use the existing one, or choose another readable_id.",
+        ) from None
+
+
+def _select(db: Session, tail: str, values: dict[str, Any]) -> list[Collection]:
+    sql = f"{queries()['collection_columns']} {queries()[tail]}"
+    return [to_collection(row) for row in rows(db.execute(sql, values))]
+
+
+def _page(db: Session, values: dict[str, Any], limit: int) -> Page[Collection]:
+    sql = f"{queries()['collection_columns']} {queries()['collection_list']}"
+    found = list(rows(db.execute(sql, values)))
+    more = len(found) > limit
+    return Page[Collection](
+        items=tuple(to_collection(row) for row in found[:limit]),
+        next_cursor=encode_cursor(found[limit - 1]["no"]) if more else None,
+    )
+
+
+def _connection_ids(db: Session, collection_id: str) -> list[str]:
+    values = {"collection_no": number_of(db, collection_id)}
+    return [
+        row["id"] for row in rows(db.execute(queries()["connection_ids_of_collection"], values))
+    ]
+
+
+def _delete(db: Session, collection_id: str) -> None:
+    try:
+        db.execute(queries()["collection_delete"], {"no": number_of(db, collection_id)})
+    except apsw.ConstraintError:
+        raise Conflict(
+            "The collection got a new connection meanwhile.", hint="Try again."
+        ) from None

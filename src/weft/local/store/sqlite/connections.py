@@ -1,0 +1,187 @@
+"""Connections on SQLite."""
+
+from collections.abc import Sequence
+from dataclasses import fields
+from datetime import datetime
+from typing import Any
+
+from weft.domain.base import Page
+from weft.domain.connections import Connection, ConnectionStatus
+from weft.domain.schedules import Schedule
+from weft.errors import ErrorCategory, NotFound
+from weft.local.store.base import ConnectionRow, ConnectionStore
+from weft.local.store.sqlite.database import Database
+from weft.local.store.sqlite.queries import queries
+from weft.local.store.sqlite.rows import (
+    decode_cursor,
+    dumps,
+    encode_cursor,
+    micros,
+    micros_or_none,
+    rows,
+    to_connection,
+)
+from weft.local.store.sqlite.session import Session
+
+_ID_PREFIX_MIN_CHARS = 4
+
+
+class SqliteConnections(ConnectionStore):
+    """See ConnectionStore."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def insert(self, row: ConnectionRow, now: datetime) -> None:
+        await self._database.write(_insert, _values(row, now), row.readable_collection_id)
+
+    async def get(self, organization_id: str, connection_id: str) -> Connection | None:
+        values = {"organization_id": organization_id, "id": connection_id}
+        found = await self._database.read(_select, "connection_by_id", values)
+        return found[0] if found else None
+
+    async def find(self, organization_id: str, text: str) -> Sequence[Connection]:
+        return await self._database.read(_find, organization_id, text)
+
+    async def list(
+        self,
+        organization_id: str,
+        *,
+        readable_collection_id: str | None,
+        short_name: str | None,
+        status: ConnectionStatus | None,
+        cursor: str | None,
+        limit: int,
+    ) -> Page[Connection]:
+        values: dict[str, Any] = {
+            "organization_id": organization_id,
+            "before": decode_cursor(cursor),
+            "limit": limit + 1,
+        }
+        filters = {
+            "readable_collection_id": readable_collection_id,
+            "short_name": short_name,
+            "status": status,
+        }
+        if any(value is not None for value in filters.values()):
+            values |= filters
+            return await self._database.read(_page, "connection_list_filtered", values, limit)
+        return await self._database.read(_page, "connection_list", values, limit)
+
+    async def update(
+        self,
+        row: ConnectionRow,
+        *,
+        expected_version: int,
+        reset_cursor: bool,
+        set_state: bool,
+        now: datetime,
+    ) -> bool:
+        values = _values(row, now) | {
+            "expected_version": expected_version,
+            "reset_cursor": reset_cursor,
+            "set_state": set_state,
+        }
+        return await self._database.write(_update, values)
+
+    async def credentials(self, organization_id: str, connection_id: str) -> str | None:
+        values = {"organization_id": organization_id, "id": connection_id}
+        return await self._database.read(_credentials, values)
+
+    async def mark(
+        self,
+        connection_id: str,
+        state: ConnectionStatus,
+        error_category: ErrorCategory | None,
+        error_message: str | None,
+    ) -> None:
+        values = {
+            "state": state,
+            "error_category": error_category,
+            "error_message": error_message,
+        }
+        await self._database.write(_mark, connection_id, values)
+
+    async def delete(self, organization_id: str, connection_id: str) -> bool:
+        return await self._database.write(_delete, organization_id, connection_id)
+
+
+def _values(row: ConnectionRow, now: datetime) -> dict[str, Any]:
+    schedule = row.schedule or Schedule()
+    columns = {field.name: getattr(row, field.name) for field in fields(row)}
+    del columns["schedule"]
+    return columns | {
+        "config": dumps(row.config),
+        "authenticated_at": micros_or_none(row.authenticated_at),
+        "auth_expires_at": micros_or_none(row.auth_expires_at),
+        "has_schedule": row.schedule is not None,
+        "cron": schedule.cron,
+        "timezone": schedule.timezone,
+        "continuous": schedule.continuous,
+        "cursor_field": schedule.cursor_field,
+        "now": micros(now),
+    }
+
+
+def _insert(db: Session, values: dict[str, Any], readable_collection_id: str) -> None:
+    number = db.execute(
+        "SELECT no FROM collection WHERE organization_id = ? AND readable_id = ?",
+        (values["organization_id"], readable_collection_id),
+    ).get
+    if number is None:
+        raise NotFound("The collection was deleted meanwhile.", field="readable_collection_id")
+    db.execute(queries()["connection_insert"], values | {"collection_no": number})
+
+
+def _select(db: Session, tail: str, values: dict[str, Any]) -> list[Connection]:
+    sql = f"{queries()['connection_columns']} {queries()[tail]}"
+    return [to_connection(row) for row in rows(db.execute(sql, values))]
+
+
+def _find(db: Session, organization_id: str, text: str) -> list[Connection]:
+    values = {"organization_id": organization_id, "text": text, "id": text.lower()}
+    found = _select(db, "connection_by_id", values) or _select(db, "connection_by_name", values)
+    if not found and len(text) >= _ID_PREFIX_MIN_CHARS:
+        found = _select(db, "connection_by_prefix", values | {"text": text.lower()})
+    return found
+
+
+def _page(db: Session, tail: str, values: dict[str, Any], limit: int) -> Page[Connection]:
+    sql = f"{queries()['connection_columns']} {queries()[tail]}"
+    found = list(rows(db.execute(sql, values)))
+    more = len(found) > limit
+    return Page[Connection](
+        items=tuple(to_connection(row) for row in found[:limit]),
+        next_cursor=encode_cursor(found[limit - 1]["no"]) if more else None,
+    )
+
+
+def _update(db: Session, values: dict[str, Any]) -> bool:
+    return db.execute(queries()["connection_update"], values).get is not None
+
+
+def _credentials(db: Session, values: dict[str, Any]) -> str | None:
+    return db.execute(queries()["connection_credentials"], values).get
+
+
+def _mark(db: Session, connection_id: str, values: dict[str, Any]) -> None:
+    number = db.execute("SELECT no FROM connection WHERE id = ?", (connection_id,)).get
+    if number is not None:
+        db.execute(queries()["connection_mark"], values | {"no": number})
+
+
+def _delete(db: Session, organization_id: str, connection_id: str) -> bool:
+    number = db.execute(
+        "SELECT no FROM connection WHERE id = ? AND organization_id = ?",
+        (connection_id, organization_id),
+    ).get
+    if number is None:
+        return False
+    for step in (
+        "connection_mark_for_purge",
+        "connection_delete_entities",
+        "connection_delete_types",
+        "connection_delete",
+    ):
+        db.execute(queries()[step], {"no": number})
+    return True

@@ -1,0 +1,196 @@
+"""One SQLite file: a writer and readers, each a connection on a thread of its own.
+
+Work is given as plain functions that run on the connection's thread, so that a transaction is one
+hop and holds no lock while the event loop is busy elsewhere.
+"""
+
+import os
+from collections.abc import Callable
+from contextlib import contextmanager
+from itertools import cycle
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+
+import anyio
+import apsw
+
+from weft.errors import StorageFailed, WeftError
+from weft.local.store.sqlite.queries import migrations
+from weft.local.store.sqlite.session import AsyncSession, Session, connect
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+Work = Callable[Concatenate[Session, P], R]
+
+READERS = 2
+BUSY_TIMEOUT_MS = 10_000
+WRITER_CACHE_KIB = 65_536
+JOURNAL_SIZE_LIMIT_BYTES = 64 * 1024 * 1024
+
+_PRAGMAS = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = NORMAL",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA temp_store = MEMORY",
+    f"PRAGMA journal_size_limit = {JOURNAL_SIZE_LIMIT_BYTES}",
+)
+
+
+class Database:
+    """An open database file; several processes may have it open at once."""
+
+    def __init__(self, writer: AsyncSession, readers: list[AsyncSession]) -> None:
+        self._writer = writer
+        self._readers = readers
+        self._turn = cycle(readers)
+
+    @classmethod
+    async def open(cls, path: Path) -> "Database":
+        """Open or create the file, readable by its owner alone, and bring its schema up to date.
+
+        Raises StorageFailed when it cannot be opened or was made by a newer Weft.
+        """
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _touch_private(path)
+        with _mapped_errors():
+            writer = await connect(str(path))
+            try:
+                await writer.async_run(_prepare_writer, writer)
+                readers = [await connect(str(path)) for _ in range(READERS)]
+                for reader in readers:
+                    await reader.async_run(_prepare_reader, reader)
+            except BaseException:
+                await writer.aclose()
+                raise
+        return cls(writer, readers)
+
+    async def write(self, work: Work[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run ``work`` in one write transaction; it is rolled back if ``work`` raises."""
+        done: list[R] = []
+        # A write is short and its outcome must be known: cancellation waits for it.
+        with anyio.CancelScope(shield=True), _mapped_errors():
+            run = self._writer.async_run(_in_transaction, self._writer, work, args, kwargs)
+            done.append(cast("R", await run))
+        return done[0]
+
+    async def read(self, work: Work[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run ``work`` on a reader; it sees one consistent snapshot."""
+        reader = next(self._turn)
+        with _mapped_errors():
+            result = await reader.async_run(_in_snapshot, reader, work, args, kwargs)
+            return cast("R", result)
+
+    async def compute(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run ``work`` on the writer's thread, outside any transaction."""
+        return await self._writer.async_run(work, *args, **kwargs)
+
+    async def close(self) -> None:
+        """Close all connections; the last one of all processes folds the WAL into the file."""
+        with anyio.CancelScope(shield=True):
+            for connection in (*self._readers, self._writer):
+                await connection.aclose()
+
+
+def _prepare(db: Session) -> None:
+    db.set_busy_timeout(BUSY_TIMEOUT_MS)
+    for pragma in _PRAGMAS:
+        db.execute(pragma)
+
+
+def _prepare_reader(db: Session) -> None:
+    _prepare(db)
+    db.execute("PRAGMA query_only = ON")
+
+
+def _prepare_writer(db: Session) -> None:
+    _prepare(db)
+    db.execute(f"PRAGMA cache_size = -{WRITER_CACHE_KIB}")
+    newest = max(number for number, _ in migrations())
+    if _schema_version(db) < newest:
+        _in_transaction(db, _migrate, (), {})
+    if _schema_version(db) > newest:
+        raise StorageFailed(
+            "The database was made by a newer version of Weft.",
+            hint="Upgrade Weft, or point WEFT_HOME at another folder.",
+        )
+
+
+def _migrate(db: Session) -> None:
+    # Read again under the write lock: another process may have just done it.
+    current = _schema_version(db)
+    for number, script in migrations():
+        if number > current:
+            db.execute(script)
+            db.execute(f"PRAGMA user_version = {number}")
+
+
+def _schema_version(db: Session) -> int:
+    return cast("int", db.pragma("user_version"))
+
+
+def _in_transaction(
+    db: Session, work: Callable[..., Any], args: Any, kwargs: dict[str, Any]
+) -> Any:
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        result = work(db, *args, **kwargs)
+        db.execute("COMMIT")
+    except BaseException:
+        if not db.get_autocommit():
+            db.execute("ROLLBACK")
+        raise
+    return result
+
+
+def _in_snapshot(db: Session, work: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
+    db.execute("BEGIN")
+    try:
+        return work(db, *args, **kwargs)
+    finally:
+        if not db.get_autocommit():
+            db.execute("ROLLBACK")
+
+
+def _touch_private(path: Path) -> None:
+    # SQLite gives its -wal and -shm files the mode of the database file.
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise StorageFailed(
+            f"The database {path} cannot be opened: {error.strerror}.",
+            hint="Check the folder's permissions, or set WEFT_HOME to another folder.",
+        ) from None
+
+
+@contextmanager
+def _mapped_errors():
+    try:
+        yield
+    except WeftError:
+        raise
+    except apsw.Error as error:
+        raise storage_error(error) from error
+
+
+def storage_error(error: apsw.Error) -> WeftError:
+    """What to tell about a database error: its kind and the way out, not its text."""
+    match error:
+        case apsw.FullError():
+            return StorageFailed("The disk is full.", hint="Free some space and try again.")
+        case apsw.BusyError() | apsw.LockedError():
+            return StorageFailed(
+                "The database is busy with another process's work.", hint="Try again shortly."
+            )
+        case apsw.IOError() | apsw.CantOpenError() | apsw.ReadOnlyError() | apsw.PermissionsError():
+            return StorageFailed(
+                "The database cannot be read or written.",
+                hint="Run `weft doctor`; check the disk and the permissions of WEFT_HOME.",
+            )
+        case apsw.CorruptError() | apsw.NotADBError():
+            return StorageFailed(
+                "The database file is damaged.",
+                hint="Run `weft doctor`; restore the file from a backup, or move it away.",
+            )
+        case _:
+            return WeftError(f"The database refused an operation ({type(error).__name__}).")

@@ -1,0 +1,284 @@
+"""Jobs on SQLite. Claims and fences are checked inside the transaction that relies on them."""
+
+import uuid
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from weft.domain.base import Page
+from weft.domain.connections import AuthMethod
+from weft.domain.jobs import Job, JobStatus, JobTrigger, LogLine
+from weft.errors import Conflict, NotFound
+from weft.local.store.base import Claim, JobStore, Outcome
+from weft.local.store.sqlite.database import Database
+from weft.local.store.sqlite.queries import queries
+from weft.local.store.sqlite.rows import (
+    decode_cursor,
+    dumps,
+    encode_cursor,
+    loads,
+    micros,
+    moment,
+    moment_or_none,
+    rows,
+    to_job,
+)
+from weft.local.store.sqlite.session import Session
+
+_ID_PREFIX_MIN_CHARS = 4
+
+
+class SqliteJobs(JobStore):
+    """See JobStore."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def insert(
+        self,
+        organization_id: str,
+        connection_id: str,
+        *,
+        trigger: JobTrigger,
+        force_full_sync: bool,
+        now: datetime,
+    ) -> Job:
+        values = {
+            "id": new_job_id(),
+            "organization_id": organization_id,
+            "connection_id": connection_id,
+            "trigger": trigger,
+            "force_full_sync": force_full_sync,
+            "now": micros(now),
+        }
+        return await self._database.write(_insert, values)
+
+    async def get(self, organization_id: str, job_id: str) -> Job | None:
+        values = {"organization_id": organization_id, "id": job_id}
+        found = await self._database.read(_select, "job_by_id", values)
+        return found[0] if found else None
+
+    async def find(self, organization_id: str, text: str) -> Sequence[Job]:
+        return await self._database.read(_find, organization_id, text.lower())
+
+    async def list(
+        self,
+        organization_id: str,
+        *,
+        connection_id: str | None,
+        status: JobStatus | None,
+        cursor: str | None,
+        limit: int,
+    ) -> Page[Job]:
+        values: dict[str, Any] = {
+            "organization_id": organization_id,
+            "status": status,
+            "before": decode_cursor(cursor),
+            "limit": limit + 1,
+        }
+        if connection_id is None:
+            return await self._database.read(_page, "job_list", values, limit)
+        values["connection_id"] = connection_id
+        return await self._database.read(_page, "job_list_of_connection", values, limit)
+
+    async def log(self, organization_id: str, job_id: str, limit: int) -> Sequence[LogLine]:
+        values = {"organization_id": organization_id, "id": job_id, "limit": limit}
+        return await self._database.read(_log, values)
+
+    async def request_cancel(self, job: Job, now: datetime) -> bool:
+        return await self._database.write(_request_cancel, job.id, micros(now))
+
+    async def claim(self, owner: str, *, now: datetime, lease_until: datetime) -> Claim | None:
+        values = {"owner": owner, "now": micros(now), "lease_until": micros(lease_until)}
+        # Most looks find nothing: those must not take the write lock.
+        if not await self._database.read(_claimable, micros(now)):
+            return None
+        return await self._database.write(_claim, values)
+
+    async def reap(self, now: datetime) -> Sequence[str]:
+        if not await self._database.read(_reapable, micros(now)):
+            return ()
+        return await self._database.write(_reap, micros(now))
+
+    async def renew(self, claim: Claim, lease_until: datetime) -> JobStatus | None:
+        return await self._database.write(_renew, claim, micros(lease_until))
+
+    async def hand_back(self, claim: Claim) -> None:
+        await self._database.write(_hand_back, claim)
+
+    async def finish(
+        self, claim: Claim, outcome: Outcome, log: Sequence[LogLine], now: datetime
+    ) -> bool:
+        return await self._database.write(_finish, claim, outcome, log, micros(now))
+
+
+def new_job_id() -> str:
+    """A random id: as a task id it must not be guessable."""
+    return str(uuid.uuid4())
+
+
+def write_log(db: Session, job_no: int, log: Sequence[LogLine]) -> None:
+    """Append lines to a job's log, within the caller's transaction."""
+    db.executemany(
+        queries()["job_log_insert"],
+        (
+            {"job_no": job_no, "at": micros(li.at), "level": li.level, "message": li.message}
+            for li in log
+        ),
+    )
+
+
+def _insert(db: Session, values: dict[str, Any]) -> Job:
+    live = db.execute(queries()["job_live_of_connection"], values).fetchone()
+    if live is not None:
+        job_id, status = live
+        raise Conflict(
+            f"A sync of this connection is already {status}: job {job_id}.",
+            field="connection_id",
+            hint=f"Follow it with get_job(job_id='{job_id}'), or stop it with cancel_job.",
+            job_id=str(job_id),
+        )
+    if db.execute(queries()["job_insert"], values).get is None:
+        raise NotFound("The connection was deleted meanwhile.", field="connection_id")
+    return _select(db, "job_by_id", values)[0]
+
+
+def _select(db: Session, tail: str, values: dict[str, Any]) -> list[Job]:
+    sql = f"{queries()['job_columns']} {queries()[tail]}"
+    return [to_job(row) for row in rows(db.execute(sql, values))]
+
+
+def _find(db: Session, organization_id: str, text: str) -> list[Job]:
+    values = {"organization_id": organization_id, "text": text, "id": text}
+    found = _select(db, "job_by_id", values)
+    if not found and len(text) >= _ID_PREFIX_MIN_CHARS:
+        found = _select(db, "job_by_prefix", values)
+    return found
+
+
+def _page(db: Session, tail: str, values: dict[str, Any], limit: int) -> Page[Job]:
+    sql = f"{queries()['job_columns']} {queries()[tail]}"
+    found = list(rows(db.execute(sql, values)))
+    more = len(found) > limit
+    return Page[Job](
+        items=tuple(to_job(row) for row in found[:limit]),
+        next_cursor=encode_cursor(found[limit - 1]["no"]) if more else None,
+    )
+
+
+def _log(db: Session, values: dict[str, Any]) -> list[LogLine]:
+    found = [
+        LogLine(at=moment(row["at"]), level=row["level"], message=row["message"])
+        for row in rows(db.execute(queries()["job_log_tail"], values))
+    ]
+    return found[::-1]
+
+
+def _request_cancel(db: Session, job_id: str, now: int) -> bool:
+    row = db.execute("SELECT no, connection_no FROM job WHERE id = ?", (job_id,)).fetchone()
+    if row is None:
+        return False
+    number, connection_no = row
+    values = {"no": number, "now": now}
+    if db.execute(queries()["job_cancel_pending"], values).get is not None:
+        _count_run(db, connection_no, JobStatus.CANCELLED)
+        return True
+    return db.execute(queries()["job_cancel_running"], values).get is not None
+
+
+def _count_run(db: Session, connection_no: object, status: JobStatus) -> None:
+    values = {"connection_no": connection_no, "status": status}
+    db.execute(queries()["job_count_run"], values)
+
+
+def _claimable(db: Session, now: int) -> bool:
+    sql = (
+        "SELECT 1 FROM job WHERE status = 'PENDING'"
+        " OR (status = 'RUNNING' AND lease_until < ?) LIMIT 1"
+    )
+    return db.execute(sql, (now,)).get is not None
+
+
+def _reapable(db: Session, now: int) -> bool:
+    sql = "SELECT 1 FROM job WHERE status = 'CANCELLING' AND lease_until < ? LIMIT 1"
+    return db.execute(sql, (now,)).get is not None
+
+
+def _claim(db: Session, values: dict[str, Any]) -> Claim | None:
+    job = next(rows(db.execute(queries()["job_claim"], values)), None)
+    if job is None:
+        return None
+    connection = next(
+        rows(db.execute(queries()["job_claim_connection"], {"no": job["connection_no"]}))
+    )
+    return Claim(
+        job_no=job["no"],
+        job_id=job["id"],
+        owner=values["owner"],
+        fence=job["fence"],
+        connection_no=job["connection_no"],
+        connection_id=connection["id"],
+        organization_id=connection["organization_id"],
+        short_name=connection["short_name"],
+        config=loads(connection["config"]),
+        auth_method=AuthMethod(connection["auth_method"]),
+        auth_expires_at=moment_or_none(connection["auth_expires_at"]),
+        credentials=connection["credentials"],
+        cursor=loads(connection["cursor"]) if connection["cursor"] else None,
+        checkpoint=loads(job["checkpoint"]) if job["checkpoint"] else None,
+        force_full_sync=bool(job["force_full_sync"]),
+        full_sync=bool(job["full_sync"]),
+    )
+
+
+def _reap(db: Session, now: int) -> list[str]:
+    reaped = list(rows(db.execute(queries()["job_reap_cancelling"], {"now": now})))
+    for row in reaped:
+        _count_run(db, row["connection_no"], JobStatus.CANCELLED)
+    return [row["id"] for row in reaped]
+
+
+def _fence(claim: Claim) -> dict[str, Any]:
+    return {"no": claim.job_no, "fence": claim.fence, "owner": claim.owner}
+
+
+def _renew(db: Session, claim: Claim, lease_until: int) -> JobStatus | None:
+    values = _fence(claim) | {"lease_until": lease_until}
+    status = db.execute(queries()["job_renew"], values).get
+    return None if status is None else JobStatus(status)
+
+
+def _hand_back(db: Session, claim: Claim) -> None:
+    db.execute(queries()["job_hand_back"], _fence(claim))
+
+
+def _finish(db: Session, claim: Claim, outcome: Outcome, log: Sequence[LogLine], now: int) -> bool:
+    current = db.execute(queries()["job_fence"], _fence(claim)).get
+    if current not in (JobStatus.RUNNING, JobStatus.CANCELLING):
+        return False
+    cancelled = current == JobStatus.CANCELLING
+    status = JobStatus.CANCELLED if cancelled else outcome.status
+    values = _fence(claim) | {
+        "now": now,
+        "status": status,
+        "error": None if cancelled else outcome.error,
+        "error_category": None if cancelled else outcome.error_category,
+        "error_details": None if cancelled else outcome.error_details,
+    }
+    db.execute(queries()["job_finish"], values)
+    if status is JobStatus.COMPLETED and claim.full_sync:
+        config = dumps(claim.config)
+        db.execute(queries()["job_promote_checkpoint"], {"no": claim.job_no, "config": config})
+    db.execute(queries()["job_forget_seen"], {"job_no": claim.job_no})
+    _count_run(db, claim.connection_no, status)
+    write_log(db, claim.job_no, log)
+    if outcome.connection_state is not None and not cancelled:
+        failed = outcome.status is JobStatus.FAILED
+        mark = {
+            "no": claim.connection_no,
+            "state": outcome.connection_state,
+            "error_category": outcome.error_category if failed else None,
+            "error_message": outcome.error if failed else None,
+        }
+        db.execute(queries()["connection_mark"], mark)
+    return True

@@ -1,0 +1,33 @@
+"""Loads SQL from the named blocks in `sql/*.sql`.
+
+A block starts with `-- name: NAME`; comment lines after that describe it.
+"""
+
+from functools import cache
+from importlib.resources import files
+
+_FOLDER = files("weft.local.store.sqlite")
+_MARK = "-- name: "
+
+
+@cache
+def queries() -> dict[str, str]:
+    """All blocks by name, comments removed."""
+    blocks: dict[str, str] = {}
+    for resource in sorted(
+        (files("weft.local.store.sqlite") / "sql").iterdir(), key=lambda r: r.name
+    ):
+        for block in resource.read_text(encoding="utf-8").split(_MARK)[1:]:
+            name, _, body = block.partition("\n")
+            if name in blocks:
+                raise ValueError(f"two SQL blocks are named {name}")
+            lines = (line for line in body.splitlines() if not line.startswith("--"))
+            blocks[name.strip()] = "\n".join(lines).strip()
+    return blocks
+
+
+def migrations() -> list[tuple[int, str]]:
+    """Numbered migration scripts, in order."""
+    folder = _FOLDER / "migrations"
+    found = [(int(r.name[:4]), r.read_text(encoding="utf-8")) for r in folder.iterdir()]
+    return sorted(found)

@@ -1,0 +1,80 @@
+"""The health of a database file, for `weft doctor`."""
+
+from pathlib import Path
+
+import anyio
+import apsw
+
+from weft.domain.base import Frozen
+from weft.local.store.sqlite.database import storage_error
+from weft.local.store.sqlite.queries import migrations
+from weft.local.store.sqlite.session import AsyncSession, Session, connect
+
+
+class DatabaseReport(Frozen):
+    """What a look at the file found; ``problems`` is empty when all is well."""
+
+    path: str
+    exists: bool
+    sqlite_version: str
+    size_bytes: int = 0
+    schema_version: int = 0
+    schema_version_expected: int
+    collections: int = 0
+    connections: int = 0
+    jobs: int = 0
+    live_jobs: int = 0
+    entities: int = 0
+    awaiting_cleanup: int = 0
+    problems: tuple[str, ...] = ()
+
+
+async def report(path: Path) -> DatabaseReport:
+    """Look at the file without changing it; a damaged one is a report, not an error."""
+    base = DatabaseReport(
+        path=str(path),
+        exists=await anyio.Path(path).exists(),
+        sqlite_version=apsw.sqlite_lib_version(),
+        schema_version_expected=max(number for number, _ in migrations()),
+    )
+    if not base.exists:
+        return base
+    try:
+        session = await connect(str(path))
+        try:
+            return await session.async_run(_look, session, base, path)
+        finally:
+            await session.aclose()
+    except apsw.Error as error:
+        return base.model_copy(update={"problems": (str(storage_error(error)),)})
+
+
+def _look(db: AsyncSession, base: DatabaseReport, path: Path) -> DatabaseReport:
+    session: Session = db  # pyright: ignore[reportAssignmentType] (on its own thread it is both)
+    session.execute("PRAGMA query_only = ON")
+    version = int(session.pragma("user_version"))
+    problems = [str(row[0]) for row in session.execute("PRAGMA quick_check(5)") if row[0] != "ok"]
+    if version != base.schema_version_expected:
+        problems.append(f"The schema has version {version}.")
+        return base.model_copy(update={"schema_version": version, "problems": tuple(problems)})
+
+    def count(sql: str) -> int:
+        return int(session.execute(sql).get)
+
+    return base.model_copy(
+        update={
+            "size_bytes": sum(
+                file.stat().st_size for file in path.parent.glob(f"{path.name}*") if file.is_file()
+            ),
+            "schema_version": version,
+            "collections": count("SELECT count(*) FROM collection"),
+            "connections": count("SELECT count(*) FROM connection"),
+            "jobs": count("SELECT count(*) FROM job"),
+            "live_jobs": count(
+                "SELECT count(*) FROM job WHERE status IN ('PENDING', 'RUNNING', 'CANCELLING')"
+            ),
+            "entities": count("SELECT coalesce(sum(count), 0) FROM entity_type"),
+            "awaiting_cleanup": count("SELECT count(*) FROM purge"),
+            "problems": tuple(problems),
+        }
+    )

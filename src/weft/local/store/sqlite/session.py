@@ -1,0 +1,81 @@
+"""What the store's functions use of an SQLite connection, with types that hold on Python 3.11.
+
+apsw's own stubs name `collections.abc.Buffer`, which came with 3.12.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol, TypeVar, cast
+
+import apsw
+import apsw.aio
+
+R = TypeVar("R")
+
+Bindings = Sequence[Any] | Mapping[str, Any]
+
+
+class Rows(Protocol):
+    """The outcome of a statement."""
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]: ...
+
+    def fetchone(self) -> tuple[Any, ...] | None:
+        """The next row, or None."""
+        ...
+
+    @property
+    def get(self) -> Any:
+        """All rows run to their end; the value of a single row with a single column, or None."""
+        ...
+
+    def get_description(self) -> tuple[tuple[str, str], ...]:
+        """Name and declared type of each column."""
+        ...
+
+
+class Session(Protocol):
+    """One connection, used on its own thread."""
+
+    def execute(self, statements: str, bindings: Bindings | None = None, /) -> Rows:
+        """Run one statement, or a script without bindings."""
+        ...
+
+    def executemany(self, statements: str, bindings: Iterable[Bindings], /) -> Rows:
+        """Run one statement for each set of bindings."""
+        ...
+
+    def pragma(self, name: str, /) -> Any:
+        """The value of a pragma."""
+        ...
+
+    def get_autocommit(self) -> bool:
+        """Whether no transaction is open."""
+        ...
+
+    def set_busy_timeout(self, milliseconds: int, /) -> None:
+        """How long to wait for another connection's lock."""
+        ...
+
+
+class AsyncSession(Protocol):
+    """A session with a thread of its own."""
+
+    async def async_run(self, call: Callable[..., R], /, *args: Any, **kwargs: Any) -> R:
+        """Run ``call`` on that thread, where the session can be used directly."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close the session and end its thread."""
+        ...
+
+
+async def connect(path: str) -> AsyncSession:
+    """Open a session on a database file. Raises apsw.Error."""
+    aio = cast("Any", apsw.aio)
+    with aio.contextvar_set(apsw.async_controller, aio.AsyncIO):
+        return await cast("Any", apsw.Connection).as_async(path)
+
+
+def carray(values: object) -> object:
+    """A tuple of strings or an array of 64-bit integers, bound as the rows of `carray(?)`."""
+    return cast("Any", apsw).carray(values)

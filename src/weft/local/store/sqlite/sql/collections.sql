@@ -1,0 +1,30 @@
+-- name: collection_insert
+INSERT INTO collection (id, organization_id, readable_id, name, created_at, modified_at)
+VALUES (:id, :organization_id, :readable_id, :name, :now, :now);
+
+-- name: collection_columns
+-- The start of every query that returns collections.
+SELECT
+  k.no, k.id, k.organization_id, k.readable_id, k.name, k.created_at, k.modified_at,
+  (SELECT count(*) FROM connection c WHERE c.collection_no = k.no) AS connection_count,
+  (
+    SELECT coalesce(sum(t.count), 0) FROM connection c
+    JOIN entity_type t ON t.connection_no = c.no WHERE c.collection_no = k.no
+  ) AS entity_count
+FROM collection k
+
+-- name: collection_find
+-- By readable id, id, exact name, or a prefix of the id; two rows at most show ambiguity.
+WHERE k.organization_id = :organization_id AND (
+  k.readable_id = :text OR k.id = :text OR k.name = :text COLLATE NOCASE
+  OR (length(:text) >= 4 AND substr(k.id, 1, length(:text)) = :text)
+)
+ORDER BY k.readable_id = :text DESC, k.id = :text DESC, k.no
+LIMIT 5;
+
+-- name: collection_list
+WHERE k.organization_id = :organization_id AND k.no < :before
+ORDER BY k.no DESC LIMIT :limit;
+
+-- name: collection_delete
+DELETE FROM collection WHERE no = :no;

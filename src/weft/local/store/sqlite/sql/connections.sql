@@ -1,0 +1,97 @@
+-- name: connection_insert
+INSERT INTO connection (
+  id, organization_id, collection_no, sync_id, short_name, name, description, config,
+  auth_method, authenticated_at, auth_expires_at, redirect_url, credentials, state,
+  cron, timezone, continuous, cursor_field, has_schedule, created_at, modified_at
+) VALUES (
+  :id, :organization_id, :collection_no, :sync_id, :short_name, :name, :description, :config,
+  :auth_method, :authenticated_at, :auth_expires_at, :redirect_url, :credentials, :state,
+  :cron, :timezone, :continuous, :cursor_field, :has_schedule, :now, :now
+) RETURNING no;
+
+-- name: connection_columns
+-- The start of every query that returns connections: the row, its last job, its counts by type.
+SELECT
+  c.no, c.id, c.organization_id, k.readable_id AS readable_collection_id, c.sync_id, c.short_name,
+  c.name, c.description, c.config, c.auth_method, c.authenticated_at, c.auth_expires_at,
+  c.redirect_url, c.state, c.error_category, c.error_message, c.cron, c.timezone, c.continuous,
+  c.cursor_field, c.has_schedule, c.cursor, c.total_runs, c.successful_runs, c.failed_runs,
+  c.version, c.created_at, c.modified_at,
+  (
+    SELECT json_group_array(json_array(t.type, t.count, t.last_updated))
+    FROM entity_type t WHERE t.connection_no = c.no
+  ) AS types,
+  j.id AS job_id, j.status AS job_status, j.trigger AS job_trigger,
+  j.full_sync AS job_full_sync, j.created_at AS job_created_at, j.started_at AS job_started_at,
+  j.completed_at AS job_completed_at, j.inserted AS job_inserted, j.updated AS job_updated,
+  j.deleted AS job_deleted, j.unchanged AS job_unchanged, j.skipped AS job_skipped,
+  j.failed AS job_failed, j.expected AS job_expected, j.error AS job_error,
+  j.error_category AS job_error_category, j.error_details AS job_error_details
+FROM connection c
+JOIN collection k ON k.no = c.collection_no
+LEFT JOIN job j ON j.no = (SELECT max(no) FROM job WHERE connection_no = c.no)
+
+-- name: connection_by_id
+WHERE c.id = :id AND c.organization_id = :organization_id;
+
+-- name: connection_by_prefix
+WHERE c.organization_id = :organization_id AND c.id >= :text AND c.id < :text || 'g'
+ORDER BY c.no DESC LIMIT 5;
+
+-- name: connection_by_name
+WHERE c.organization_id = :organization_id AND c.name = :text COLLATE NOCASE
+ORDER BY c.no DESC LIMIT 5;
+
+-- name: connection_list
+WHERE c.organization_id = :organization_id AND c.no < :before
+ORDER BY c.no DESC LIMIT :limit;
+
+-- name: connection_list_filtered
+-- A null filter admits everything. "syncing" is a running job, not a state.
+WHERE c.organization_id = :organization_id AND c.no < :before
+  AND (:readable_collection_id IS NULL OR k.readable_id = :readable_collection_id)
+  AND (:short_name IS NULL OR c.short_name = :short_name)
+  AND (
+    :status IS NULL
+    OR :status = CASE WHEN j.status IN ('RUNNING', 'CANCELLING') THEN 'syncing' ELSE c.state END
+  )
+ORDER BY c.no DESC LIMIT :limit;
+
+-- name: connection_ids_of_collection
+SELECT id FROM connection WHERE collection_no = :collection_no ORDER BY no DESC;
+
+-- name: connection_update
+UPDATE connection SET
+  name = :name, description = :description, config = :config, auth_method = :auth_method,
+  authenticated_at = :authenticated_at, auth_expires_at = :auth_expires_at,
+  redirect_url = :redirect_url, credentials = :credentials,
+  state = CASE WHEN :set_state THEN :state ELSE state END,
+  error_category = CASE WHEN :set_state THEN :error_category ELSE error_category END,
+  error_message = CASE WHEN :set_state THEN :error_message ELSE error_message END,
+  cron = :cron, timezone = :timezone, continuous = :continuous, cursor_field = :cursor_field,
+  has_schedule = :has_schedule, cursor = CASE WHEN :reset_cursor THEN NULL ELSE cursor END,
+  version = version + 1, modified_at = :now
+WHERE id = :id AND organization_id = :organization_id AND version = :expected_version
+RETURNING no;
+
+-- name: connection_credentials
+SELECT credentials FROM connection WHERE id = :id AND organization_id = :organization_id;
+
+-- name: connection_mark
+-- The outcome of a job or a check, as far as it concerns the connection.
+UPDATE connection SET state = :state, error_category = :error_category,
+  error_message = :error_message
+WHERE no = :no;
+
+-- name: connection_mark_for_purge
+INSERT INTO purge (entity_no) SELECT no FROM entity WHERE connection_no = :no;
+
+-- name: connection_delete_entities
+DELETE FROM entity WHERE connection_no = :no;
+
+-- name: connection_delete_types
+DELETE FROM entity_type WHERE connection_no = :no;
+
+-- name: connection_delete
+-- Jobs, their logs and their marks go with it by cascade.
+DELETE FROM connection WHERE no = :no;

@@ -1,0 +1,91 @@
+-- name: entity_lookup
+-- CROSS JOIN fixes the order: the planner would otherwise scan the table for every batch.
+SELECT e.source_id, e.no, e.type, e.hash, e.version
+FROM carray(:source_ids) k
+CROSS JOIN entity e ON e.connection_no = :connection_no AND e.source_id = k.value;
+
+-- name: entity_versions
+SELECT e.source_id, e.version
+FROM carray(:source_ids) k
+CROSS JOIN entity e ON e.connection_no = :connection_no AND e.source_id = k.value
+WHERE e.version IS NOT NULL;
+
+-- name: entity_reserve
+UPDATE sequence SET value = value + :count WHERE name = 'entity' RETURNING value;
+
+-- name: entity_insert
+INSERT INTO entity (no, connection_no, source_id, type, hash, version) VALUES (?, ?, ?, ?, ?, ?);
+
+-- name: entity_update
+UPDATE entity SET type = ?2, hash = ?3, version = ?4 WHERE no = ?1;
+
+-- name: entity_delete
+DELETE FROM entity WHERE no = ?;
+
+-- name: body_insert
+INSERT INTO entity_body (no, title, text, url, updated_at, metadata, breadcrumbs)
+VALUES (?, ?, ?, ?, ?, ?, ?);
+
+-- name: body_update
+UPDATE entity_body SET title = ?2, text = ?3, url = ?4, updated_at = ?5, metadata = ?6,
+  breadcrumbs = ?7
+WHERE no = ?1;
+
+-- name: body_delete
+DELETE FROM entity_body WHERE no = ?;
+
+-- name: index_insert
+INSERT INTO entity_fts (rowid, title, text) VALUES (?, ?, ?);
+
+-- name: index_delete
+-- An external-content index needs the old text to take a row out: call it before the body changes.
+INSERT INTO entity_fts (entity_fts, rowid, title, text)
+SELECT 'delete', no, title, text FROM entity_body WHERE no = ?;
+
+-- name: type_add
+INSERT INTO entity_type (connection_no, type, count, last_updated) VALUES (?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET count = count + excluded.count, last_updated = excluded.last_updated;
+
+-- name: type_prune
+DELETE FROM entity_type WHERE connection_no = ? AND count <= 0;
+
+-- name: seen_insert
+INSERT INTO job_seen (job_no, entity_nos) VALUES (?, ?);
+
+-- name: seen_of_job
+SELECT entity_nos FROM job_seen WHERE job_no = ?;
+
+-- name: entity_nos_of_connection
+SELECT no FROM entity WHERE connection_no = ? ORDER BY no;
+
+-- name: entity_types_of
+SELECT type, count(*) FROM carray(:nos) k CROSS JOIN entity e ON e.no = k.value GROUP BY type;
+
+-- name: purge_next
+SELECT entity_no FROM purge LIMIT ?;
+
+-- name: purge_done
+DELETE FROM purge WHERE entity_no = ?;
+
+-- name: entity_search
+-- An entity without a record (its connection is being purged) is not found.
+SELECT e.no, c.id, c.name, e.type, b.title,
+  snippet(entity_fts, 1, '', '', ' … ', 48) AS snippet, b.url, -entity_fts.rank AS score
+FROM entity_fts
+JOIN entity e ON e.no = entity_fts.rowid
+JOIN connection c ON c.no = e.connection_no
+JOIN entity_body b ON b.no = e.no
+WHERE entity_fts MATCH :match AND c.collection_no = :collection_no
+  AND (:connection_no IS NULL OR c.no = :connection_no)
+  AND (:entity_type IS NULL OR e.type = :entity_type)
+ORDER BY entity_fts.rank LIMIT :limit OFFSET :offset;
+
+-- name: entity_get
+SELECT e.no, e.source_id, e.type, c.id AS connection_id, c.name AS connection_name,
+  k.readable_id, b.title, substr(b.text, :offset + 1, :max_chars) AS text,
+  length(b.text) AS total_chars, b.url, b.updated_at, b.metadata, b.breadcrumbs
+FROM entity e
+JOIN connection c ON c.no = e.connection_no
+JOIN collection k ON k.no = c.collection_no
+JOIN entity_body b ON b.no = e.no
+WHERE e.no = :no AND c.organization_id = :organization_id;

@@ -1,0 +1,128 @@
+-- name: job_insert
+-- Fails on the unique index while another job of the connection is live.
+INSERT INTO job (id, connection_no, status, trigger, force_full_sync, full_sync, created_at)
+SELECT :id, c.no, 'PENDING', :trigger, :force_full_sync,
+  (:force_full_sync OR NOT c.continuous OR c.cursor IS NULL), :now
+FROM connection c WHERE c.id = :connection_id AND c.organization_id = :organization_id
+RETURNING no;
+
+-- name: job_live_of_connection
+SELECT j.id, j.status FROM job j JOIN connection c ON c.no = j.connection_no
+WHERE c.id = :connection_id AND j.status IN ('PENDING', 'RUNNING', 'CANCELLING');
+
+-- name: job_columns
+-- The start of every query that returns jobs.
+SELECT
+  j.no, j.id, c.id AS connection_id, j.status, j.trigger, j.full_sync, j.created_at, j.started_at,
+  j.completed_at, j.inserted, j.updated, j.deleted, j.unchanged, j.skipped, j.failed, j.expected,
+  j.error, j.error_category, j.error_details
+FROM job j JOIN connection c ON c.no = j.connection_no
+
+-- name: job_by_id
+WHERE j.id = :id AND c.organization_id = :organization_id;
+
+-- name: job_by_prefix
+WHERE c.organization_id = :organization_id AND j.id >= :text AND j.id < :text || 'g'
+ORDER BY j.no DESC LIMIT 5;
+
+-- name: job_list
+WHERE c.organization_id = :organization_id AND j.no < :before
+  AND (:status IS NULL OR j.status = :status)
+ORDER BY j.no DESC LIMIT :limit;
+
+-- name: job_list_of_connection
+WHERE c.id = :connection_id AND c.organization_id = :organization_id AND j.no < :before
+  AND (:status IS NULL OR j.status = :status)
+ORDER BY j.no DESC LIMIT :limit;
+
+-- name: job_log_insert
+INSERT INTO job_log (job_no, at, level, message) VALUES (:job_no, :at, :level, :message);
+
+-- name: job_log_tail
+SELECT l.at, l.level, l.message FROM job_log l
+JOIN job j ON j.no = l.job_no JOIN connection c ON c.no = j.connection_no
+WHERE j.id = :id AND c.organization_id = :organization_id ORDER BY l.no DESC LIMIT :limit;
+
+-- name: job_claim
+-- The oldest job that nobody runs: never claimed, handed back, or left by a dead owner.
+UPDATE job SET status = 'RUNNING', owner = :owner, fence = fence + 1, lease_until = :lease_until,
+  started_at = coalesce(started_at, :now)
+WHERE no = (
+  SELECT no FROM job
+  WHERE status = 'PENDING' OR (status = 'RUNNING' AND lease_until < :now)
+  ORDER BY no LIMIT 1
+)
+RETURNING no, id, connection_no, fence, force_full_sync, full_sync, checkpoint;
+
+-- name: job_claim_connection
+SELECT id, organization_id, short_name, config, credentials, cursor, continuous, auth_method,
+  auth_expires_at
+FROM connection WHERE no = :no;
+
+-- name: job_forget_seen
+DELETE FROM job_seen WHERE job_no = :job_no;
+
+-- name: job_reap_cancelling
+-- A job whose owner died while stopping has stopped.
+UPDATE job SET status = 'CANCELLED', completed_at = :now, owner = NULL, lease_until = NULL
+WHERE status = 'CANCELLING' AND lease_until < :now
+RETURNING id, connection_no;
+
+-- name: job_fence
+-- Whether the owner may still write; anything but RUNNING under its fence means no.
+SELECT status FROM job WHERE no = :no AND fence = :fence AND owner = :owner;
+
+-- name: job_renew
+UPDATE job SET lease_until = :lease_until
+WHERE no = :no AND fence = :fence AND owner = :owner AND status IN ('RUNNING', 'CANCELLING')
+RETURNING status;
+
+-- name: job_progress
+UPDATE job SET inserted = inserted + :inserted, updated = updated + :updated,
+  deleted = deleted + :deleted, unchanged = unchanged + :unchanged, skipped = skipped + :skipped,
+  failed = failed + :failed, expected = coalesce(:expected, expected), lease_until = :lease_until
+WHERE no = :no;
+
+-- name: job_begin_listing
+-- A listing that starts over meets again what an interrupted one had counted.
+UPDATE job SET full_sync = 1, checkpoint = NULL, unchanged = 0, skipped = 0, failed = 0
+WHERE no = :no;
+
+-- name: job_checkpoint
+UPDATE job SET checkpoint = :cursor WHERE no = :no;
+
+-- name: job_promote_checkpoint
+-- After a complete listing, later syncs may continue from where it ended.
+UPDATE connection SET cursor = j.checkpoint FROM job j
+WHERE connection.no = j.connection_no AND j.no = :no AND j.checkpoint IS NOT NULL
+  AND connection.config = :config;
+
+-- name: job_cancel_pending
+UPDATE job SET status = 'CANCELLED', completed_at = :now WHERE no = :no AND status = 'PENDING'
+RETURNING no;
+
+-- name: job_cancel_running
+UPDATE job SET status = 'CANCELLING' WHERE no = :no AND status = 'RUNNING' RETURNING no;
+
+-- name: job_finish
+UPDATE job SET status = :status, completed_at = :now, error = :error,
+  error_category = :error_category, error_details = :error_details, owner = NULL,
+  lease_until = NULL
+WHERE no = :no AND fence = :fence AND owner = :owner AND status IN ('RUNNING', 'CANCELLING')
+RETURNING connection_no;
+
+-- name: job_hand_back
+UPDATE job SET status = 'PENDING', owner = NULL, lease_until = NULL
+WHERE no = :no AND fence = :fence AND owner = :owner AND status = 'RUNNING' RETURNING no;
+
+-- name: job_count_run
+UPDATE connection SET total_runs = total_runs + 1,
+  successful_runs = successful_runs + (:status = 'COMPLETED'),
+  failed_runs = failed_runs + (:status = 'FAILED')
+WHERE no = :connection_no;
+
+-- name: connection_set_cursor
+-- Not after a change of the configuration: the cursor belongs to the old one. During a full listing
+-- only before the first success, when nothing older could be left over that it would not name.
+UPDATE connection SET cursor = :cursor
+WHERE no = :no AND config = :config AND (NOT :full_sync OR successful_runs = 0);

@@ -1,0 +1,29 @@
+"""The embedded store, opened."""
+
+from pathlib import Path
+
+from weft.local.store.base import Store
+from weft.local.store.sqlite.collections import SqliteCollections
+from weft.local.store.sqlite.connections import SqliteConnections
+from weft.local.store.sqlite.database import Database
+from weft.local.store.sqlite.entities import SqliteEntities
+from weft.local.store.sqlite.jobs import SqliteJobs
+
+
+class SqliteStore(Store):
+    """A Store on one SQLite file."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.collections = SqliteCollections(database)
+        self.connections = SqliteConnections(database)
+        self.jobs = SqliteJobs(database)
+        self.entities = SqliteEntities(database)
+
+    @classmethod
+    async def open(cls, path: Path) -> "SqliteStore":
+        """Open or create the database file. Raises StorageFailed."""
+        return cls(await Database.open(path))
+
+    async def close(self) -> None:
+        await self._database.close()

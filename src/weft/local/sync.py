@@ -1,0 +1,243 @@
+"""One sync: read events from the source, commit them in batches, delete what a listing left out.
+
+The source is read while the batch before is being stored; never more than two batches are in
+memory, however fast the source is.
+"""
+
+import logging
+from collections.abc import Collection as Ids
+from collections.abc import Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+
+import anyio
+import anyio.lowlevel
+
+from weft.domain.base import Json
+from weft.domain.connections import ConnectionStatus
+from weft.domain.entities import Entity
+from weft.domain.jobs import JobStatus, LogLine
+from weft.errors import AuthenticationFailed, CursorExpired, Fenced, WeftError
+from weft.local.engine import Engine
+from weft.local.lease import lease_until
+from weft.local.store.base import Batch, Claim, Outcome
+from weft.sources.base import AnySource, Event, Failed, Incomplete, Skipped
+
+BATCH_EVENTS = 2_000
+BATCH_CHARS = 8_000_000
+BATCH_SECONDS = 1.0
+EVENTS_BETWEEN_YIELDS = 200
+LOGGED_PROBLEMS = 50
+
+logger = logging.getLogger(__name__)
+
+
+async def sync(engine: Engine, claim: Claim) -> Outcome:
+    """Run the job of ``claim`` to its end and say how it ended; only cancellation is raised."""
+    try:
+        return await _sync(engine, claim)
+    except Fenced:
+        return Outcome(JobStatus.CANCELLED)
+    except AuthenticationFailed as error:
+        return _failure(error, ConnectionStatus.NEEDS_REAUTH)
+    except WeftError as error:
+        return _failure(error, ConnectionStatus.ERROR)
+    except Exception as error:
+        # A source is third-party code: whatever it raises ends the job, not the process. The text
+        # of an unexpected exception may hold secrets or upstream data, so only its kind is told.
+        logger.exception("job %s crashed", claim.job_id)
+        crash = WeftError(f"The source '{claim.short_name}' crashed ({type(error).__name__}).")
+        return _failure(crash, ConnectionStatus.ERROR)
+
+
+def _failure(error: WeftError, state: ConnectionStatus) -> Outcome:
+    return Outcome(
+        JobStatus.FAILED,
+        error=error.message,
+        error_category=error.category,
+        error_details=error.hint,
+        connection_state=state,
+    )
+
+
+async def _sync(engine: Engine, claim: Claim) -> Outcome:
+    source = _open(engine, claim)
+    if not (claim.full_sync or claim.cursor is None):
+        try:
+            run = _Run(engine, claim)
+            run.note("info", "Incremental sync from the stored cursor.")
+            await run.read(source, claim.cursor)
+            return Outcome(JobStatus.COMPLETED, connection_state=ConnectionStatus.ACTIVE)
+        except CursorExpired as expired:
+            await _list_everything(engine, claim, source, f"Full sync: {expired.message}")
+    elif claim.checkpoint is not None:
+        await _resume_listing(engine, claim, source)
+    else:
+        await _list_everything(engine, claim, source, "Full sync.")
+    return Outcome(JobStatus.COMPLETED, connection_state=ConnectionStatus.ACTIVE)
+
+
+def _open(engine: Engine, claim: Claim) -> AnySource:
+    endpoint = engine.endpoint(claim.short_name, claim.config)
+    credentials = engine.unseal(
+        claim.organization_id, claim.connection_id, endpoint, claim.credentials
+    )
+
+    async def known_versions(ids: Ids[str], /) -> Mapping[str, str]:
+        if claim.force_full_sync:
+            return {}
+        return await engine.store.entities.versions(claim.connection_no, ids)
+
+    return engine.open_source(
+        claim.short_name, claim.config, credentials, known_versions=known_versions
+    )
+
+
+async def _list_everything(engine: Engine, claim: Claim, source: AnySource, why: str) -> None:
+    await engine.store.entities.begin_listing(claim)
+    run = _Run(engine, replace(claim, full_sync=True))
+    run.note("info", why)
+    await run.read(source, None)
+    await run.delete_unseen()
+
+
+async def _resume_listing(engine: Engine, claim: Claim, source: AnySource) -> None:
+    run = _Run(engine, claim)
+    run.note("info", "Full sync, continued from its last checkpoint.")
+    try:
+        await run.read(source, claim.checkpoint)
+    except CursorExpired as expired:
+        await _list_everything(engine, claim, source, f"Full sync: {expired.message}")
+    else:
+        await run.delete_unseen()
+
+
+@dataclass(slots=True)
+class _Inbox:
+    """Where the reader of the source and the writer to the store meet."""
+
+    batch: Batch = field(default_factory=Batch)
+    chars: int = 0
+    closed: bool = False
+    ready: anyio.Event = field(default_factory=anyio.Event)
+    taken: anyio.Event = field(default_factory=anyio.Event)
+
+    @property
+    def full(self) -> bool:
+        return len(self.batch.events) >= BATCH_EVENTS or self.chars >= BATCH_CHARS
+
+    def close(self) -> None:
+        self.closed = True
+        self.ready.set()
+
+    def take(self) -> Batch:
+        batch, self.batch, self.chars = self.batch, Batch(), 0
+        if not self.closed:
+            self.ready = anyio.Event()
+        self.taken.set()
+        self.taken = anyio.Event()
+        return batch
+
+
+class _Run:
+    """One reading of the source under a claim."""
+
+    def __init__(self, engine: Engine, claim: Claim) -> None:
+        self._engine = engine
+        self._claim = claim
+        self._inbox = _Inbox()
+        self._problems = 0
+        self._incomplete = False
+
+    def note(self, level: str, message: str) -> None:
+        """Add a line to the job's log; it is stored with the next batch."""
+        line = LogLine(at=self._engine.clock(), level=level, message=message)
+        self._inbox.batch.log.append(line)
+
+    async def read(self, source: AnySource, cursor: Json | None) -> None:
+        """Read the source to its end, storing on the way.
+
+        What came before an error of the source is stored too. Raises what the source raised.
+        """
+        problems: list[Exception] = []
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._store_batches, problems, group.cancel_scope)
+            try:
+                await self._collect(source, cursor)
+            except Exception as error:  # noqa: BLE001 (raised below, once the last batch is stored)
+                problems.append(error)
+            self._inbox.close()
+        if problems:
+            raise problems[0]
+
+    async def delete_unseen(self) -> None:
+        """Delete what the listing did not name, unless it had gaps."""
+        if self._incomplete:
+            self.note("warning", "The listing was incomplete: nothing was deleted.")
+            await self._commit(self._inbox.take())
+            return
+        now = self._engine.clock()
+        await self._engine.store.entities.delete_unseen(
+            self._claim, now=now, lease_until=lease_until(now)
+        )
+        self._engine.changes.announce()
+
+    async def _collect(self, source: AnySource, cursor: Json | None) -> None:
+        count = 0
+        async with aclosing(source.fetch(cursor)) as events:
+            async for event in events:
+                self._add(event)
+                count += 1
+                if self._inbox.full:
+                    self._inbox.ready.set()
+                    await self._inbox.taken.wait()
+                elif count % EVENTS_BETWEEN_YIELDS == 0:
+                    # A source that never waits must not starve the tools.
+                    await anyio.lowlevel.checkpoint()
+
+    def _add(self, event: Event) -> None:
+        match event:
+            case Incomplete(reason=reason):
+                self._incomplete = True
+                self.note("warning", f"Incomplete listing: {reason}")
+                return
+            case Skipped() | Failed():
+                self._note_problem(event)
+            case Entity():
+                self._inbox.chars += len(event.text)
+            case _:
+                pass
+        self._inbox.batch.events.append(event)
+
+    def _note_problem(self, event: Skipped | Failed) -> None:
+        self._problems += 1
+        if self._problems < LOGGED_PROBLEMS:
+            level, verb = (
+                ("info", "Skipped") if isinstance(event, Skipped) else ("warning", "Failed")
+            )
+            self.note(level, f"{verb} {event.id}: {event.reason}")
+        elif self._problems == LOGGED_PROBLEMS:
+            self.note("info", "More entities were skipped or failed; see the job's counts.")
+
+    async def _store_batches(self, problems: list[Exception], reading: anyio.CancelScope) -> None:
+        last = False
+        while not last:
+            # A slow source's entities are stored, and its progress seen, once a second.
+            with anyio.move_on_after(BATCH_SECONDS):
+                await self._inbox.ready.wait()
+            last = self._inbox.closed
+            batch = self._inbox.take()
+            try:
+                if batch.events or batch.log:
+                    await self._commit(batch)
+            except WeftError as error:
+                problems.insert(0, error)
+                reading.cancel()
+                return
+
+    async def _commit(self, batch: Batch) -> None:
+        now = self._engine.clock()
+        await self._engine.store.entities.commit(
+            self._claim, batch, now=now, lease_until=lease_until(now)
+        )
+        self._engine.changes.announce()

@@ -1,0 +1,50 @@
+"""Validates configuration and credentials against a source's own models.
+
+Messages name the field and what is expected, never the value: it may be a secret.
+"""
+
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from weft.errors import InvalidInput
+
+
+def validated(
+    model: type[BaseModel], data: Mapping[str, Any], *, field: str, secret: bool = False
+) -> BaseModel:
+    """An instance of ``model``. Raises InvalidInput naming ``field`` and the inner field.
+
+    With ``secret``, unknown names are not repeated either: a key may hold the secret.
+    """
+    try:
+        return model.model_validate(dict(data))
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_context=False, include_input=False)
+        raise _problem(model, problems[0], field, secret=secret) from None
+
+
+def _problem(
+    model: type[BaseModel], problem: Mapping[str, Any], field: str, *, secret: bool
+) -> InvalidInput:
+    known = list(model.model_fields)
+    names = [str(part) for part in problem["loc"] if isinstance(part, str)]
+    if problem["type"] == "extra_forbidden":
+        named = "an unknown field" if secret else f"no field '{names[0]}'"
+        near = difflib.get_close_matches(names[0], known, n=1)
+        hint = f"Did you mean '{near[0]}'? " if near else ""
+        listing = f"Known: {', '.join(known)}." if known else "It takes no fields."
+        return InvalidInput(f"{field} has {named}.", field=field, hint=hint + listing)
+    path = ".".join((field, *(name for name in names[:1] if name in known)))
+    if problem["type"] == "missing":
+        return InvalidInput(
+            f"{path} is required.", field=path, hint="get_source lists all fields of a source."
+        )
+    return InvalidInput(f"{path}: {_sentence(problem['msg'])}", field=path)
+
+
+def _sentence(message: str) -> str:
+    text = message.removeprefix("Value error, ")
+    return text if text.endswith(".") else f"{text}."
