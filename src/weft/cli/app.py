@@ -2,14 +2,14 @@
 
 import io
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from importlib import import_module
-from typing import Any, cast
+from typing import Any
 
 import click
 
 from weft import __version__
-from weft.cli.context import App, report_error
+from weft.cli.context import App, leaves, report_error
 from weft.errors import CallError, WeftError
 
 EXIT_FAILED = 1
@@ -88,14 +88,6 @@ def main(args: Sequence[str] | None = None) -> None:
 
 def _expected(error: BaseException) -> WeftError | None:
     """The error to report, if nothing but WeftErrors happened (task groups wrap them)."""
-    leaves = list(_leaves(error))
-    expected = [leaf for leaf in leaves if isinstance(leaf, WeftError)]
-    return expected[0] if expected and len(expected) == len(leaves) else None
-
-
-def _leaves(error: BaseException) -> Iterator[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        for inner in cast("BaseExceptionGroup[BaseException]", error).exceptions:
-            yield from _leaves(inner)
-    else:
-        yield error
+    happened = list(leaves(error))
+    expected = [leaf for leaf in happened if isinstance(leaf, WeftError)]
+    return expected[0] if expected and len(expected) == len(happened) else None

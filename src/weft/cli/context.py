@@ -5,10 +5,10 @@ Imported by `weft serve` too, so it imports neither rich nor anything of the eng
 
 import json
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import asdict, dataclass, field
-from typing import Any, TypeVar
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, cast
 
 import anyio
 import click
@@ -33,7 +33,7 @@ def _open_backend(settings: Settings) -> AbstractAsyncContextManager[Backend]:
 def _inspect_database(settings: Settings) -> Mapping[str, Any]:
     from weft import assembly  # see above
 
-    return asdict(anyio.run(assembly.inspect, settings))
+    return anyio.run(assembly.inspect, settings).model_dump(mode="json")
 
 
 def _stdout_is_terminal() -> bool:
@@ -105,6 +105,15 @@ def dumps(document: object) -> str:
 def say(message: str) -> None:
     """Tell the person something that is not the result: on standard error."""
     click.echo(message, err=True)
+
+
+def leaves(error: BaseException) -> Iterator[BaseException]:
+    """The exceptions that happened, without the groups that task groups wrap them in."""
+    if isinstance(error, BaseExceptionGroup):
+        for inner in cast("BaseExceptionGroup[BaseException]", error).exceptions:
+            yield from leaves(inner)
+    else:
+        yield error
 
 
 def report_error(app: App, error: WeftError) -> None:
