@@ -5,7 +5,7 @@ starts a separate process puts the folder of `write_stub_plugin` on that process
 which adds the stubs by entry point, exactly as a third party's package would.
 """
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -111,7 +111,7 @@ class StubSource(Source[StubConfig, StubCredentials | SecretStubCredentials]):
         self._refuse_bad_token()
         return f"{self.config.entities} scripted entities"
 
-    async def fetch(self, cursor: Json | None) -> AsyncIterator[Event]:
+    async def fetch(self, cursor: Json | None) -> AsyncGenerator[Event]:
         """Follow the script from the cursor on."""
         config = self.config
         self._refuse_bad_token()

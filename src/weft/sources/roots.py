@@ -1,0 +1,312 @@
+"""Reading only inside the folders that the operator allows.
+
+A path is never opened by its text: folders are opened one below the other, each by descriptor and
+without following symbolic links, so that a link swapped in between is refused and nothing outside
+a root can be reached. Platforms without such calls check before and after opening instead.
+"""
+
+import errno
+import os
+import stat
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from itertools import chain, islice
+from pathlib import Path
+
+from weft.errors import NotPermitted, SourceMisconfigured
+from weft.sources.base import SourceContext
+
+ROOTS_VARIABLE = "WEFT_FILES_ROOTS"
+
+SECRET_FOLDERS = (".ssh", ".gnupg", ".aws", ".azure", ".kube", ".git", ".password-store")
+SECRET_FILES = (
+    *(".env", ".env.*", ".netrc", "_netrc", ".pgpass", ".pypirc", ".npmrc", ".git-credentials"),
+    *("id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*"),
+    *("*.pem", "*.key", "*.p12", "*.pfx", "*.ppk", "*.jks", "*.keystore", "*.kdbx"),
+)
+# Folders that show the kernel's state as files, which holds other programs' secrets.
+_KERNEL_FOLDERS = ("/proc", "/sys")
+_MAX_SHOWN_ROOTS = 5
+_MAX_PRIVATE_FILES = 50_000
+_BY_DESCRIPTOR = (
+    hasattr(os, "O_NOFOLLOW") and os.open in os.supports_dir_fd and os.scandir in os.supports_fd
+)
+
+Parts = tuple[str, ...]
+Identity = tuple[int, int]
+
+
+class NotInside(OSError):
+    """The path is a symbolic link, or no plain file or folder: it is not read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The names in one folder, sorted; ``links`` are all that is neither file nor folder."""
+
+    folders: tuple[str, ...]
+    files: tuple[str, ...]
+    links: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A place inside a root: ``parts`` lead from the root to it."""
+
+    root: Path
+    parts: Parts
+    is_file: bool
+
+    @property
+    def path(self) -> Path:
+        """The resolved path."""
+        return self.root.joinpath(*self.parts)
+
+
+def find_start(path: str, context: SourceContext, *, field: str) -> Start:
+    """Resolve a configured path and check that it may be read.
+
+    A relative path is looked for below each root. Symbolic links are resolved first: what counts
+    is where they lead. Raises NotPermitted or SourceMisconfigured, naming ``field``.
+    """
+    if not context.files_roots:
+        raise NotPermitted(
+            "No folder may be read: the operator has not allowed any.",
+            field=field,
+            hint=f"Set {ROOTS_VARIABLE}=/path/to/folder in the server's environment and restart "
+            f"it; several folders are separated by '{os.pathsep}'.",
+        )
+    roots = [root.resolve() for root in context.files_roots]
+    target = _resolved(path, roots, field)
+    root = max((r for r in roots if target.is_relative_to(r)), key=_depth, default=None)
+    if root is None:
+        raise NotPermitted(
+            "The path is outside the folders that may be read.", field=field, hint=_allowed(roots)
+        )
+    parts = target.relative_to(root).parts
+    guard = Guard(context.private_paths)
+    if any(is_secret_folder(part) for part in target.parts) or guard.refuses(target):
+        raise NotPermitted("Folders with secrets or Weft's own state are never read.", field=field)
+    if target.is_dir():
+        return Start(root, parts, is_file=False)
+    if not target.is_file():
+        raise SourceMisconfigured("The path is neither a folder nor a plain file.", field=field)
+    if is_secret_file(target.name):
+        raise NotPermitted("Files that may hold secrets are never read.", field=field)
+    return Start(root, parts, is_file=True)
+
+
+def is_secret_folder(name: str) -> bool:
+    """Whether a folder of that name usually holds keys."""
+    return _folded(name) in SECRET_FOLDERS
+
+
+def is_secret_file(name: str) -> bool:
+    """Whether a file of that name usually holds a secret; public keys are let through."""
+    folded = _folded(name)
+    if folded.endswith(".pub"):
+        return False
+    return folded in SECRET_FOLDERS or any(fnmatchcase(folded, p) for p in SECRET_FILES)
+
+
+class Guard:
+    """Knows Weft's own state and the kernel's folders, by whatever name they are reached."""
+
+    def __init__(self, private_paths: Iterable[Path]) -> None:
+        self._private = tuple(path.resolve() for path in private_paths)
+        self._kernel = tuple(Path(path) for path in _KERNEL_FOLDERS if os.name == "posix")
+        self._identities: frozenset[Identity] | None = None
+
+    def refuses(self, path: Path) -> bool:
+        """Whether an absolute resolved path is in one of these."""
+        return any(path.is_relative_to(folder) for folder in (*self._private, *self._kernel))
+
+    def refuses_folder(self, found: os.stat_result) -> bool:
+        """Whether an opened folder is one of these, mounted elsewhere or spelt differently."""
+        return any(
+            _identity(found) == _identity_of(path) for path in (*self._private, *self._kernel)
+        )
+
+    def refuses_file(self, found: os.stat_result) -> bool:
+        """Whether an opened file is Weft's own, reached through a hard link."""
+        if found.st_nlink < 2:
+            return False
+        if self._identities is None:
+            self._identities = frozenset(_all_identities(self._private))
+        return _identity(found) in self._identities
+
+
+class Tree:
+    """Lists folders and opens files below one root. Keeps nothing open between two calls."""
+
+    def __init__(self, root: Path, guard: Guard) -> None:
+        self.root = root
+        self._guard = guard
+
+    def listing(self, parts: Parts) -> Listing:
+        """The names in a folder. Raises OSError; NotInside if it may not be read."""
+        with self._folder(parts) as folder:
+            self._check_folder(os.fstat(folder), parts)
+            with os.scandir(folder) as entries:
+                return _sorted_names(entries)
+
+    def open_file(self, parts: Parts) -> int:
+        """A descriptor of a plain file, for reading. Raises OSError; NotInside as `listing`."""
+        # Without O_NONBLOCK, opening a named pipe would wait for a writer for ever.
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+        with self._folder(parts[:-1]) as folder:
+            return self._checked_file(_open_below(folder, parts[-1], flags))
+
+    @contextmanager
+    def _folder(self, parts: Parts) -> Generator[int]:
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+        current = os.open(self.root, flags)
+        try:
+            for part in parts:
+                below = _open_below(current, part, flags | os.O_NOFOLLOW)
+                os.close(current)
+                current = below
+            yield current
+        finally:
+            os.close(current)
+
+    def _check_folder(self, found: os.stat_result, parts: Parts) -> None:
+        if self._guard.refuses(self.root.joinpath(*parts)) or self._guard.refuses_folder(found):
+            raise NotInside(errno.EPERM, "never read")
+
+    def _checked_file(self, descriptor: int) -> int:
+        found = os.fstat(descriptor)
+        if stat.S_ISREG(found.st_mode) and not self._guard.refuses_file(found):
+            return descriptor
+        os.close(descriptor)
+        raise NotInside(errno.EPERM, "no plain file, or never read")
+
+
+class PortableTree(Tree):
+    """The same for platforms that cannot open relative to a descriptor, such as Windows.
+
+    A folder swapped for a link between check and use is noticed after opening, before reading.
+    """
+
+    def listing(self, parts: Parts) -> Listing:
+        """As in `Tree`."""
+        path = self._checked_path(parts)
+        self._check_folder(path.stat(), parts)
+        with os.scandir(path) as entries:
+            names = _sorted_names(entries)
+        self._checked_path(parts)
+        return names
+
+    def open_file(self, parts: Parts) -> int:
+        """As in `Tree`."""
+        path = self._checked_path(parts)
+        before = path.lstat()
+        if not stat.S_ISREG(before.st_mode):
+            raise NotInside(errno.EPERM, "no plain file")
+        flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+        descriptor = os.open(path, flags)
+        try:
+            self._checked_path(parts)
+            if _identity(os.fstat(descriptor)) != _identity(before):
+                raise NotInside(errno.EPERM, "swapped while it was opened")
+        except OSError:
+            os.close(descriptor)
+            raise
+        return self._checked_file(descriptor)
+
+    def _checked_path(self, parts: Parts) -> Path:
+        path = self.root.joinpath(*map(_plain, parts))
+        if Path(os.path.realpath(path, strict=True)) != path:
+            raise NotInside(errno.ELOOP, "a link leads elsewhere")
+        return path
+
+
+def tree_at(root: Path, context: SourceContext) -> Tree:
+    """The strictest tree that this platform can have."""
+    kind = Tree if _BY_DESCRIPTOR else PortableTree
+    return kind(root, Guard(context.private_paths))
+
+
+def _resolved(path: str, roots: Sequence[Path], field: str) -> Path:
+    given = Path(path).expanduser()
+    candidates = [given] if given.is_absolute() else [root / given for root in roots]
+    try:
+        existing = [candidate for candidate in candidates if candidate.exists()]
+        if existing:
+            return existing[0].resolve(strict=True)
+        # What does not exist is told apart from what is refused only inside a root.
+        inside = any(c.resolve().is_relative_to(r) for c in candidates for r in roots)
+    except (OSError, RuntimeError, ValueError):
+        raise SourceMisconfigured("The path cannot be read.", field=field) from None
+    if inside:
+        raise SourceMisconfigured("The path does not exist.", field=field, hint=_allowed(roots))
+    raise NotPermitted(
+        "The path is outside the folders that may be read.", field=field, hint=_allowed(roots)
+    )
+
+
+def _allowed(roots: Sequence[Path]) -> str:
+    shown = ", ".join(str(root) for root in roots[:_MAX_SHOWN_ROOTS])
+    return f"Allowed: {shown}; the operator can add folders with {ROOTS_VARIABLE}."
+
+
+def _open_below(folder: int, name: str, flags: int) -> int:
+    try:
+        return os.open(_plain(name), flags, dir_fd=folder)
+    except OSError as error:
+        # This is how a link in the place of a folder or a file looks, depending on the platform.
+        if error.errno in (errno.ELOOP, errno.ENOTDIR, errno.EMLINK):
+            raise NotInside(errno.ELOOP, "a link, or no plain file or folder") from error
+        raise
+
+
+def _plain(part: str) -> str:
+    if part in ("", ".", "..") or "/" in part or os.sep in part or "\0" in part:
+        raise NotInside(errno.EPERM, "not a plain name")
+    return part
+
+
+def _folded(name: str) -> str:
+    folded = name.casefold()
+    # Windows reads `.env.`, `.env ` and `.env::$DATA` as `.env`.
+    return folded.split(":")[0].rstrip(". ") if os.name == "nt" else folded
+
+
+def _sorted_names(entries: Iterable[os.DirEntry[str]]) -> Listing:
+    folders: list[str] = []
+    files: list[str] = []
+    others: list[str] = []
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            folders.append(entry.name)
+        elif entry.is_file(follow_symlinks=False):
+            files.append(entry.name)
+        else:
+            others.append(entry.name)
+    return Listing(tuple(sorted(folders)), tuple(sorted(files)), tuple(sorted(others)))
+
+
+def _depth(path: Path) -> int:
+    return len(path.parts)
+
+
+def _identity(found: os.stat_result) -> Identity:
+    return found.st_dev, found.st_ino
+
+
+def _identity_of(path: Path) -> Identity | None:
+    try:
+        return _identity(path.stat())
+    except OSError:
+        return None
+
+
+def _all_identities(paths: Iterable[Path]) -> Iterator[Identity]:
+    for private in paths:
+        files = (Path(at, name) for at, _, names in os.walk(private) for name in names)
+        for path in islice(chain([private], files), _MAX_PRIVATE_FILES):
+            found = _identity_of(path)
+            if found is not None:
+                yield found
