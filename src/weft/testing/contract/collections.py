@@ -1,0 +1,56 @@
+"""What every backend must do with collections."""
+
+import pytest
+
+from weft.backend import Backend
+from weft.domain.collections import CollectionStatus, NewCollection
+from weft.errors import (
+    Conflict,
+    InvalidInput,
+    NotFound,
+)
+from weft.testing.contract.support import COLLECTION, collection, connect
+
+
+class CollectionContract:
+    """Collections."""
+
+    @pytest.mark.anyio
+    async def test_created_collection_is_listed_and_found_by_id_and_name(
+        self, backend: Backend
+    ) -> None:
+        made = await backend.collections.create(NewCollection(name="Team Docs"))
+        assert made.readable_id.startswith("team-docs-")
+        assert made.status is CollectionStatus.NEEDS_SOURCE
+        assert await backend.collections.get(made.readable_id) == made
+        assert await backend.collections.get("team docs") == made
+        assert (await backend.collections.list()).items == (made,)
+
+    @pytest.mark.anyio
+    async def test_taken_readable_id_is_a_conflict(self, backend: Backend) -> None:
+        await collection(backend)
+        with pytest.raises(Conflict) as caught:
+            await collection(backend)
+        assert caught.value.field == "readable_id"
+
+    @pytest.mark.anyio
+    @pytest.mark.parametrize(
+        ("name", "readable_id", "field"),
+        [("abc", None, "name"), ("x" * 65, None, "name"), ("Docs", "Not OK", "readable_id")],
+    )
+    async def test_bad_collection_field_is_named(
+        self, backend: Backend, name: str, readable_id: str | None, field: str
+    ) -> None:
+        with pytest.raises(InvalidInput) as caught:
+            await backend.collections.create(NewCollection(name=name, readable_id=readable_id))
+        assert caught.value.field == field
+
+    @pytest.mark.anyio
+    async def test_deleted_collection_takes_its_connections_along(self, backend: Backend) -> None:
+        await collection(backend)
+        made = await connect(backend)
+        await backend.collections.delete(COLLECTION)
+        with pytest.raises(NotFound):
+            await backend.connections.get(made.id)
+        with pytest.raises(NotFound):
+            await backend.collections.get(COLLECTION)

@@ -1,0 +1,216 @@
+"""What every backend must do with connections."""
+
+from typing import Any
+
+import pytest
+
+from weft.backend import Backend
+from weft.domain.connections import (
+    Auth,
+    ConnectionChange,
+    ConnectionStatus,
+    OAuthTokenAuth,
+)
+from weft.domain.jobs import JobStatus, JobTrigger
+from weft.domain.schedules import ScheduleSpec
+from weft.errors import (
+    Ambiguous,
+    AuthenticationFailed,
+    Conflict,
+    ErrorCategory,
+    InvalidInput,
+    NotFound,
+    Unsupported,
+    WeftError,
+)
+from weft.testing.contract.support import (
+    UNKNOWN_ID,
+    collection,
+    connect,
+    credentials,
+    ended,
+    synced,
+)
+
+
+class ConnectionContract:
+    """Connections: create, get, list, update, check, authorise."""
+
+    @pytest.mark.anyio
+    async def test_create_gives_documented_defaults(self, backend: Backend) -> None:
+        await collection(backend)
+        made = await connect(backend, {"entities": 3}, sync_immediately=None)
+        assert made.name == "Stub Connection"
+        assert made.auth.authenticated
+        assert made.config == {"entities": 3}
+        assert made.schedule is None
+        first = made.sync.last_job
+        assert first is not None, "direct authentication syncs at once"
+        assert first.trigger is JobTrigger.INITIAL
+        assert (await ended(backend, first)).status is JobStatus.COMPLETED
+        after = await backend.connections.get(made.id)
+        assert after.status is ConnectionStatus.ACTIVE
+        assert after.entities.total_entities == 3
+        assert after.entities.by_type["note"].count == 3
+        assert (after.sync.total_runs, after.sync.successful_runs) == (1, 1)
+
+    @pytest.mark.anyio
+    @pytest.mark.parametrize(
+        ("fields", "error", "field"),
+        [
+            ({"short_name": "nope"}, NotFound, "short_name"),
+            ({"readable_collection_id": "nope"}, NotFound, "readable_collection_id"),
+            ({"name": "abc"}, InvalidInput, "name"),
+            ({"name": "x" * 43}, InvalidInput, "name"),
+            ({"description": "x" * 256}, InvalidInput, "description"),
+            ({"config": {"entities": "many"}}, InvalidInput, "config.entities"),
+            ({"config": {"entitys": 1}}, InvalidInput, "config"),
+            ({"schedule": {"cron": "* * *"}}, InvalidInput, "schedule.cron"),
+            ({"schedule": {"cron": "0 0 30 2 *"}}, InvalidInput, "schedule.cron"),
+            (
+                {"schedule": {"cron": "0 2 * * *", "timezone": "Mars/X"}},
+                InvalidInput,
+                "schedule.timezone",
+            ),
+            (
+                {"schedule": {"continuous": True, "cursor_field": "x"}},
+                InvalidInput,
+                "schedule.cursor_field",
+            ),
+            ({"auth": {}}, InvalidInput, "auth"),
+        ],
+    )
+    async def test_bad_create_field_is_named_and_nothing_is_created(
+        self, backend: Backend, fields: dict[str, Any], error: type[WeftError], field: str
+    ) -> None:
+        await collection(backend)
+        with pytest.raises(error) as caught:
+            await connect(backend, **fields)
+        assert caught.value.field == field
+        assert (await backend.connections.list()).items == ()
+
+    @pytest.mark.anyio
+    async def test_method_that_the_source_lacks_is_refused(self, backend: Backend) -> None:
+        await collection(backend)
+        with pytest.raises(Unsupported) as caught:
+            await connect(backend, auth=Auth(oauth_token=OAuthTokenAuth(access_token="t0ken")))
+        assert caught.value.field == "auth"
+
+    @pytest.mark.anyio
+    async def test_credentials_refused_by_the_source_create_nothing(self, backend: Backend) -> None:
+        await collection(backend)
+        with pytest.raises(AuthenticationFailed):
+            await connect(backend, short_name="secret_stub", auth=credentials(token="bad"))
+        assert (await backend.connections.list()).items == ()
+
+    @pytest.mark.anyio
+    async def test_connection_without_needed_credentials_waits_for_them(
+        self, backend: Backend
+    ) -> None:
+        await collection(backend)
+        made = await connect(backend, short_name="secret_stub", sync_immediately=None)
+        assert made.status is ConnectionStatus.PENDING_AUTH
+        assert not made.auth.authenticated
+        assert made.sync.last_job is None
+        with pytest.raises(Conflict):
+            await backend.jobs.run(made.id)
+        assert backend.authorization is not None
+        ready = await backend.authorization.authorize(made.id, credentials(token="good-token"))
+        assert ready.status is ConnectionStatus.ACTIVE
+        assert ready.auth.authenticated
+        assert (await synced(backend, ready)).status is JobStatus.COMPLETED
+
+    @pytest.mark.anyio
+    async def test_connection_is_found_by_id_prefix_and_name(self, backend: Backend) -> None:
+        await collection(backend)
+        made = await connect(backend, name="The Only One")
+        for text in (made.id, made.id.upper(), made.id[:8], "The Only One", "the only one"):
+            assert (await backend.connections.get(text)).id == made.id
+        with pytest.raises(NotFound) as caught:
+            await backend.connections.get(UNKNOWN_ID)
+        assert caught.value.field == "connection_id"
+
+    @pytest.mark.anyio
+    async def test_ambiguous_name_lists_the_candidates(self, backend: Backend) -> None:
+        await collection(backend)
+        made = [await connect(backend, name="Twin") for _ in range(2)]
+        with pytest.raises(Ambiguous) as caught:
+            await backend.connections.get("Twin")
+        assert all(item.id in str(caught.value) for item in made)
+
+    @pytest.mark.anyio
+    async def test_list_is_newest_first_paged_and_filtered(self, backend: Backend) -> None:
+        await collection(backend)
+        await collection(backend, "other-docs")
+        made = [await connect(backend, name=f"Number {n}") for n in range(5)]
+        other = await connect(backend, readable_collection_id="other-docs")
+        first = await backend.connections.list(limit=4)
+        assert [item.id for item in first.items] == [other.id, *(m.id for m in made[:1:-1])]
+        rest = await backend.connections.list(limit=4, cursor=first.next_cursor)
+        assert [item.id for item in rest.items] == [made[1].id, made[0].id]
+        assert rest.next_cursor is None
+        filtered = await backend.connections.list(collection="other-docs")
+        assert [item.id for item in filtered.items] == [other.id]
+        assert (await backend.connections.list(short_name="files")).items == ()
+        assert (await backend.connections.list(status=ConnectionStatus.ERROR)).items == ()
+
+    @pytest.mark.anyio
+    async def test_bad_cursor_is_named(self, backend: Backend) -> None:
+        for cursor in ("", "x", "AAAA", "bjE" * 20):
+            with pytest.raises(InvalidInput) as caught:
+                await backend.connections.list(cursor=cursor)
+            assert caught.value.field == "cursor"
+
+    @pytest.mark.anyio
+    async def test_update_changes_only_what_is_given(self, backend: Backend) -> None:
+        await collection(backend)
+        made = await connect(
+            backend,
+            {"entities": 3, "text_chars": 50},
+            description="Before",
+            schedule=ScheduleSpec(cron="0 2 * * *"),
+        )
+        renamed = await backend.connections.update(made.id, ConnectionChange(name="Renamed"))
+        assert (renamed.name, renamed.description) == ("Renamed", "Before")
+        assert renamed.config == made.config
+        assert renamed.schedule is not None
+        merged = await backend.connections.update(
+            made.id, ConnectionChange(config={"entities": 4, "text_chars": None})
+        )
+        assert merged.config == {"entities": 4}
+        cleared = await backend.connections.update(made.id, ConnectionChange(schedule=None))
+        assert cleared.schedule is None
+        assert cleared.version == made.version + 3
+
+    @pytest.mark.anyio
+    async def test_stale_version_changes_nothing(self, backend: Backend) -> None:
+        await collection(backend)
+        made = await connect(backend)
+        await backend.connections.update(made.id, ConnectionChange(name="First"))
+        with pytest.raises(Conflict) as caught:
+            await backend.connections.update(
+                made.id, ConnectionChange(name="Second", expected_version=made.version)
+            )
+        assert caught.value.field == "expected_version"
+        assert (await backend.connections.get(made.id)).name == "First"
+
+    @pytest.mark.anyio
+    async def test_schedule_shows_when_it_is_due(self, backend: Backend) -> None:
+        await collection(backend)
+        made = await connect(backend, schedule=ScheduleSpec(cron=" 30  2 * * * "))
+        assert made.schedule is not None
+        assert made.schedule.cron == "30 2 * * *"
+        assert made.schedule.next_run is not None
+        assert (made.schedule.next_run.hour, made.schedule.next_run.minute) == (2, 30)
+
+    @pytest.mark.anyio
+    async def test_check_reports_what_is_wrong_and_marks_the_connection(
+        self, backend: Backend
+    ) -> None:
+        await collection(backend)
+        made = await connect(backend, short_name="secret_stub", auth=credentials(token="good-one"))
+        good = await backend.connections.check(made.id)
+        assert (good.ok, good.error_category) == (True, None)
+        pending = await connect(backend, short_name="secret_stub")
+        bad = await backend.connections.check(pending.id)
+        assert (bad.ok, bad.error_category) == (False, ErrorCategory.API_KEY_INVALID)

@@ -1,0 +1,40 @@
+"""What every backend must do when a connection is deleted."""
+
+import pytest
+
+from weft.backend import Backend
+from weft.domain.search import SearchQuery
+from weft.errors import (
+    NotFound,
+)
+from weft.testing.contract.support import COLLECTION, SLOW, collection, connect, started, synced
+
+
+class DeleteContract:
+    """Deleting connections."""
+
+    @pytest.mark.anyio
+    async def test_deleted_connection_is_gone_and_unsearchable(self, backend: Backend) -> None:
+        await collection(backend)
+        made = await connect(backend, {"entities": 5})
+        job = await synced(backend, made)
+        query = SearchQuery(readable_collection_id=COLLECTION, query="entity3")
+        assert backend.search is not None
+        assert len((await backend.search.search(query)).hits) == 1
+        deleted = await backend.connections.delete(made.id)
+        assert (deleted.id, deleted.entities.total_entities) == (made.id, 5)
+        assert (await backend.search.search(query)).hits == ()
+        for gone in (backend.connections.get(made.id), backend.connections.delete(made.id)):
+            with pytest.raises(NotFound):
+                await gone
+        with pytest.raises(NotFound):
+            await backend.jobs.get(job.id)
+
+    @pytest.mark.anyio
+    async def test_delete_during_a_sync_stops_it_first(self, backend: Backend) -> None:
+        await collection(backend)
+        made = await connect(backend, SLOW)
+        await started(backend, await backend.jobs.run(made.id))
+        await backend.connections.delete(made.id)
+        assert (await backend.connections.list()).items == ()
+        assert (await backend.collections.get(COLLECTION)).entity_count == 0

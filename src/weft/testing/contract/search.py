@@ -1,0 +1,85 @@
+"""What every backend must do with what was synced."""
+
+import pytest
+
+from weft.backend import Backend
+from weft.domain.search import SearchQuery
+from weft.errors import (
+    InvalidInput,
+    NotFound,
+)
+from weft.testing.contract.support import COLLECTION, collection, connect, synced
+
+
+class SearchContract:
+    """Searching, and reading what was found."""
+
+    @pytest.mark.anyio
+    async def test_all_words_first_then_any(self, backend: Backend) -> None:
+        await collection(backend)
+        await synced(backend, await connect(backend, {"entities": 30}))
+        assert backend.search is not None
+        both = await backend.search.search(
+            SearchQuery(readable_collection_id=COLLECTION, query="entity7 foxes")
+        )
+        assert (both.matched, [hit.title for hit in both.hits]) == ("all", ["Note 7"])
+        either = await backend.search.search(
+            SearchQuery(readable_collection_id=COLLECTION, query="entity7 entity8 absent")
+        )
+        assert either.matched == "any"
+        assert {hit.title for hit in either.hits} == {"Note 7", "Note 8"}
+
+    @pytest.mark.anyio
+    async def test_hits_are_paged_and_filtered(self, backend: Backend) -> None:
+        await collection(backend)
+        one = await connect(backend, {"entities": 15}, name="Connection One")
+        two = await connect(backend, {"entities": 5}, name="Connection Two")
+        for made in (one, two):
+            await synced(backend, made)
+        assert backend.search is not None
+        query = SearchQuery(readable_collection_id=COLLECTION, query="lazy dog", limit=12)
+        first = await backend.search.search(query)
+        second = await backend.search.search(query.model_copy(update={"cursor": first.next_cursor}))
+        assert (len(first.hits), len(second.hits), second.next_cursor) == (12, 8, None)
+        assert len({hit.entity_id for hit in (*first.hits, *second.hits)}) == 20
+        only = await backend.search.search(query.model_copy(update={"connection": two.id}))
+        assert {hit.connection_name for hit in only.hits} == {"Connection Two"}
+        none = await backend.search.search(query.model_copy(update={"entity_type": "page"}))
+        assert none.hits == ()
+
+    @pytest.mark.anyio
+    async def test_entity_is_read_in_windows(self, backend: Backend) -> None:
+        await collection(backend)
+        await synced(backend, await connect(backend, {"entities": 1, "text_chars": 100}))
+        assert backend.search is not None
+        query = SearchQuery(readable_collection_id=COLLECTION, query="entity0")
+        hit = (await backend.search.search(query)).hits[0]
+        whole = await backend.search.entity(hit.entity_id, offset=0, max_chars=1000)
+        assert (len(whole.text), whole.total_chars) == (100, 100)
+        window = await backend.search.entity(hit.entity_id, offset=40, max_chars=20)
+        assert window.text == whole.text[40:60]
+        with pytest.raises(NotFound):
+            await backend.search.entity("999999", offset=0, max_chars=10)
+
+    @pytest.mark.anyio
+    @pytest.mark.parametrize("query", ["", "  ", "***", '"', "x" * 1001])
+    async def test_query_without_words_is_refused(self, backend: Backend, query: str) -> None:
+        await collection(backend)
+        assert backend.search is not None
+        with pytest.raises(InvalidInput) as caught:
+            await backend.search.search(SearchQuery(readable_collection_id=COLLECTION, query=query))
+        assert caught.value.field == "query"
+
+    @pytest.mark.anyio
+    @pytest.mark.parametrize(
+        "query", ['"unbalanced', "a AND OR NOT", "col:x", "x^2", "(", "NEAR(a b)", "é ß 字 \0x"]
+    )
+    async def test_query_syntax_is_taken_as_plain_words(self, backend: Backend, query: str) -> None:
+        await collection(backend)
+        assert backend.search is not None
+        wanted = SearchQuery(readable_collection_id=COLLECTION, query=query)
+        if any(char.isalnum() for char in query):
+            assert (await backend.search.search(wanted)).hits == ()
+        else:
+            with pytest.raises(InvalidInput):
+                await backend.search.search(wanted)
