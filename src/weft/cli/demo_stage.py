@@ -54,8 +54,8 @@ class Place:
         package = Path(weft.__file__).parent.resolve()
         for root in (Path.cwd().resolve(), package.parents[1]):
             if (root / "README.md").is_file() and (root / "src" / "weft").is_dir():
-                return cls(root, "README.md", ("README.md", "src/**"))
-        return cls(package, "__init__.py", ("**/*.py",))
+                return cls(root, "README.md", ("/README.md", "/src/"))
+        return cls(package, "__init__.py", ("*.py",))
 
     @property
     def is_clone(self) -> bool:

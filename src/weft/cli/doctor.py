@@ -12,12 +12,14 @@ import click
 from pydantic import SecretStr
 
 from weft import __version__
+from weft.assembly import KEYS_FOLDER_NAME
 from weft.cli.context import App, emit, json_option, pass_app
 from weft.errors import WeftError
 from weft.settings import CONFIG_FILE_NAME, ENV_PREFIX, Settings, origins
 from weft.sources.registry import SourceRegistry
 
 EXIT_PROBLEM = 1
+OTHERS = 0o077
 
 
 @dataclass(slots=True)
@@ -79,6 +81,7 @@ def examine(
             "home": str(settings.home),
             "database": str(settings.database_path),
             "config": str(settings.home / CONFIG_FILE_NAME),
+            "keys": str(settings.home / KEYS_FOLDER_NAME),
         },
         settings=_settings(settings),
         database={},
@@ -117,8 +120,16 @@ def _examine_home(settings: Settings, report: Report) -> None:
     home = settings.home
     if not home.exists():
         report.notes.append(f"{home} does not exist yet; the first use creates it.")
+    elif home.is_dir() and (exposed := _exposed(home / KEYS_FOLDER_NAME)):
+        report.problems.append(f"Other users can read {exposed}: chmod 600 it.")
     elif not (home.is_dir() and os.access(home, os.R_OK | os.W_OK | os.X_OK)):
         report.problems.append(f"{home} is not a folder that this user can write: set WEFT_HOME.")
+
+
+def _exposed(keys: Path) -> Path | None:
+    """A key file that others may read, if there is one."""
+    files = keys.iterdir() if keys.is_dir() and os.access(keys, os.R_OK | os.X_OK) else ()
+    return next((file for file in files if file.stat().st_mode & OTHERS), None)
 
 
 def _examine_roots(settings: Settings, report: Report) -> None:

@@ -70,7 +70,7 @@ def summary(job: Job) -> list[str]:
             f"The job goes on; `weft jobs show {job.id}` tells how it stands.",
         ]
     if job.error:
-        lines.append(f"Error: {plain(job.error)}")
+        lines.append(plain(f"Error: {job.error} {job.error_details or ''}"))
     return [*lines, *diagnosis(job)]
 
 

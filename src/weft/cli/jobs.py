@@ -137,7 +137,7 @@ def _print_job(job: Job, lines: Sequence[LogLine], connection: str) -> None:
         ("entities", job_counts(job)),
     ]
     if job.error:
-        facts.append(("error", job.error))
+        facts.append(("error", f"{job.error} {job.error_details or ''}".strip()))
     print_record(out, facts)
     for line in diagnosis(job):
         out.print(line)

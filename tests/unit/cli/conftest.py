@@ -1,9 +1,14 @@
 """Fixtures of the command line's tests."""
 
+import sys
 from pathlib import Path
 
 import pytest
-from cli_fakes import Terminal
+
+# Pytest's import mode leaves this folder off the path, and the fakes are shared by its tests.
+sys.path.insert(0, str(Path(__file__).parent))
+
+from cli_fakes import Terminal  # noqa: E402 (the line above is what makes it importable)
 
 
 @pytest.fixture

@@ -93,3 +93,13 @@ def test_report_is_one_json_document(terminal: Terminal) -> None:
     document = json.loads(terminal.run("doctor", "--json").stdout)
     assert document["state"]["home"] == str(terminal.home)
     assert document["versions"]["weft"]
+
+
+def test_key_that_others_can_read_is_a_problem(tmp_path: Path) -> None:
+    key = tmp_path / "keys" / "master.key"
+    key.parent.mkdir()
+    key.write_bytes(b"k" * 32)
+    key.chmod(0o600)
+    assert examined(Settings(home=tmp_path)).problems == []
+    key.chmod(0o644)
+    assert str(key) in examined(Settings(home=tmp_path)).problems[0]
