@@ -1,0 +1,32 @@
+"""A server over a backend in memory, and clients of both protocol eras."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from mcp.client import Client
+
+from weft.server.build import build_server
+from weft.server.sdk import WeftServer
+
+# Pytest's import mode leaves this folder off the path, and the fakes are shared by its tests.
+sys.path.insert(0, str(Path(__file__).parent))
+
+from server_fakes import Connect, FakeBackend, connection
+
+
+@pytest.fixture
+def backend() -> FakeBackend:
+    fake = FakeBackend()
+    fake.connections.rows["c1"] = connection("c1")
+    return fake
+
+
+@pytest.fixture
+def server(backend: FakeBackend) -> WeftServer:
+    return build_server(backend.as_backend(), version="9.9")
+
+
+@pytest.fixture(params=["legacy", "2026-07-28"])
+def connect(request: pytest.FixtureRequest, server: WeftServer) -> Connect:
+    return lambda: Client(server, mode=request.param)

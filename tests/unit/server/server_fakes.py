@@ -1,0 +1,337 @@
+"""A backend in memory, for tests of the MCP front."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import UTC, datetime
+from typing import TypeVar, cast
+
+import anyio
+from mcp.client import Client
+from mcp_types import CallToolResult, TextContent
+
+from weft.backend import Backend
+from weft.domain.base import Page
+from weft.domain.collections import Collection, CollectionStatus, NewCollection
+from weft.domain.connections import (
+    Auth,
+    AuthDetails,
+    AuthMethod,
+    CheckResult,
+    Connection,
+    ConnectionChange,
+    ConnectionStatus,
+    EntitySummary,
+    NewConnection,
+    SyncSummary,
+)
+from weft.domain.entities import StoredEntity
+from weft.domain.jobs import Job, JobStatus, JobTrigger, LogLine
+from weft.domain.schedules import Schedule, validate_cron
+from weft.domain.search import SearchHit, SearchQuery, SearchResults
+from weft.domain.sources import FieldInfo, SourceInfo
+from weft.errors import Conflict, ErrorCategory, InvalidInput, NotFound
+
+T = TypeVar("T")
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+SOURCE = SourceInfo(
+    short_name="github",
+    name="GitHub",
+    description="Repositories.",
+    auth_methods=(AuthMethod.DIRECT,),
+    auth_required=True,
+    auth_fields=(
+        FieldInfo(
+            name="personal_access_token",
+            title="Token",
+            type="string",
+            description="A token.",
+            required=True,
+            secret=True,
+        ),
+    ),
+    config_fields=(
+        FieldInfo(
+            name="repo_name", title="Repo", type="string", description="owner/name", required=True
+        ),
+    ),
+)
+
+
+def page_of(items: Sequence[T], cursor: str | None, limit: int) -> Page[T]:
+    if cursor is not None and not cursor.isdigit():
+        raise InvalidInput("cursor is not one that Weft gave.", field="cursor")
+    start = int(cursor or 0)
+    more = start + limit < len(items)
+    return Page(
+        items=tuple(items[start : start + limit]), next_cursor=str(start + limit) if more else None
+    )
+
+
+Connect = Callable[[], Client]
+
+
+def text_of(result: CallToolResult) -> str:
+    """The one text block of a result."""
+    (block,) = result.content
+    assert isinstance(block, TextContent)
+    return block.text
+
+
+class FakeBackend:
+    """Each noun is served by this one object's parts; tests reach into them to set the scene."""
+
+    def __init__(self) -> None:
+        self.sources = FakeSources()
+        self.collections = FakeCollections()
+        self.connections = FakeConnections()
+        self.jobs = FakeJobs(self.connections)
+        self.search: FakeSearch | None = FakeSearch()
+        self.authorization: FakeAuthorization | None = FakeAuthorization(self.connections)
+
+    def as_backend(self) -> Backend:
+        """This object. Its parts are of narrower types, which a mutable protocol member refuses."""
+        return cast("Backend", self)
+
+
+class FakeSources:
+    async def list(self) -> Sequence[SourceInfo]:
+        return [SOURCE]
+
+    async def get(self, short_name: str) -> SourceInfo:
+        if short_name != SOURCE.short_name:
+            raise NotFound("No source has that short_name.", field="short_name")
+        return SOURCE
+
+
+class FakeCollections:
+    def __init__(self) -> None:
+        self.rows = {"docs": collection("docs")}
+
+    async def list(self, *, cursor: str | None = None, limit: int = 20) -> Page[Collection]:
+        return page_of(list(self.rows.values()), cursor, limit)
+
+    async def get(self, collection: str) -> Collection:
+        if collection not in self.rows:
+            raise NotFound("No collection has that id.", field="readable_collection_id")
+        return self.rows[collection]
+
+    async def create(self, new: NewCollection) -> Collection:
+        made = collection(new.readable_id or "made", new.name)
+        self.rows[made.readable_id] = made
+        return made
+
+    async def delete(self, collection: str) -> Collection:
+        return self.rows.pop((await self.get(collection)).readable_id)
+
+
+class FakeConnections:
+    def __init__(self) -> None:
+        self.rows: dict[str, Connection] = {}
+        self.changes: list[ConnectionChange] = []
+        self.created: list[NewConnection] = []
+        self.crash: Exception | None = None
+
+    async def list(
+        self,
+        *,
+        collection: str | None = None,
+        short_name: str | None = None,
+        status: ConnectionStatus | None = None,
+        cursor: str | None = None,
+        limit: int = 20,
+    ) -> Page[Connection]:
+        found = [
+            row
+            for row in self.rows.values()
+            if collection in (None, row.readable_collection_id)
+            and short_name in (None, row.short_name)
+            and status in (None, row.status)
+        ]
+        return page_of(found, cursor, limit)
+
+    async def get(self, connection: str) -> Connection:
+        if self.crash:
+            raise self.crash
+        for row in self.rows.values():
+            if connection in (row.id, row.name):
+                return row
+        raise NotFound("No connection has that id or name.", field="connection_id")
+
+    async def create(self, new: NewConnection) -> Connection:
+        self.created.append(new)
+        if new.schedule and new.schedule.cron:
+            validate_cron(new.schedule.cron)
+        ready = new.auth is not None
+        row = connection(
+            f"c{len(self.rows) + 1}",
+            name=new.name or "GitHub Connection",
+            config=new.config,
+            status=ConnectionStatus.ACTIVE if ready else ConnectionStatus.PENDING_AUTH,
+            auth=AuthDetails(method=AuthMethod.DIRECT, authenticated=ready),
+        )
+        self.rows[row.id] = row
+        return row
+
+    async def update(self, connection: str, change: ConnectionChange) -> Connection:
+        row = await self.get(connection)
+        self.changes.append(change)
+        if change.expected_version not in (None, row.version):
+            raise Conflict("The connection was changed meanwhile.", field="expected_version")
+        self.rows[row.id] = row.model_copy(
+            update={"version": row.version + 1, "name": change.name or row.name}
+        )
+        return self.rows[row.id]
+
+    async def delete(self, connection: str, *, expected_version: int | None = None) -> Connection:
+        return self.rows.pop((await self.get(connection)).id)
+
+    async def check(self, connection: str) -> CheckResult:
+        row = await self.get(connection)
+        return CheckResult(
+            connection_id=row.id,
+            ok=False,
+            detail="The token was refused.",
+            field="auth",
+            error_category=ErrorCategory.API_KEY_INVALID,
+            hint="Call authorize_connection.",
+        )
+
+
+class FakeJobs:
+    """`script` holds the states that a job goes through while it is watched."""
+
+    def __init__(self, connections: FakeConnections) -> None:
+        self.connections = connections
+        self.rows: dict[str, Job] = {}
+        self.script: list[Job] = []
+        self.lines: list[LogLine] = []
+        self.watching = anyio.Event()
+        self.unwatched = anyio.Event()
+
+    async def run(self, connection: str, *, force_full_sync: bool = False) -> Job:
+        row = await self.connections.get(connection)
+        live = [job for job in self.rows.values() if not job.status.is_terminal]
+        if live:
+            raise Conflict("A sync of this connection is already running.", job_id=live[0].id)
+        self.rows["j1"] = job("j1", row.id, full_sync=force_full_sync)
+        return self.rows["j1"]
+
+    async def list(
+        self,
+        connection: str | None = None,
+        *,
+        status: JobStatus | None = None,
+        cursor: str | None = None,
+        limit: int = 20,
+    ) -> Page[Job]:
+        found = [row for row in self.rows.values() if status in (None, row.status)]
+        return page_of(found, cursor, limit)
+
+    async def get(self, job: str) -> Job:
+        if job not in self.rows:
+            raise NotFound("No job has that id.", field="job_id")
+        return self.rows[job]
+
+    async def watch(self, job: str) -> AsyncIterator[Job]:
+        try:
+            yield self.rows[job]
+            for state in self.script:
+                self.rows[job] = state
+                yield state
+            self.watching.set()
+            if not self.rows[job].status.is_terminal:
+                await anyio.sleep_forever()
+        finally:
+            self.unwatched.set()
+
+    async def log(self, job: str, *, limit: int = 20) -> Sequence[LogLine]:
+        return self.lines[-limit:]
+
+    async def cancel(self, job: str) -> Job:
+        row = await self.get(job)
+        if row.status.is_terminal:
+            raise Conflict("The job has ended.", field="job_id")
+        self.rows[job] = row.model_copy(update={"status": JobStatus.CANCELLING})
+        return self.rows[job]
+
+
+class FakeSearch:
+    def __init__(self) -> None:
+        self.hits: list[SearchHit] = []
+        self.text = "hello"
+
+    async def search(self, query: SearchQuery) -> SearchResults:
+        page = page_of(self.hits, query.cursor, query.limit)
+        return SearchResults(hits=page.items, matched="all", next_cursor=page.next_cursor)
+
+    async def entity(self, entity_id: str, *, offset: int, max_chars: int) -> StoredEntity:
+        return StoredEntity(
+            id=entity_id,
+            source_entity_id="README.md",
+            connection_id="c1",
+            connection_name="Docs Repo",
+            readable_collection_id="docs",
+            type="file",
+            title="README",
+            text=self.text[offset : offset + max_chars],
+            offset=offset,
+            total_chars=len(self.text),
+            metadata={"path": "README.md"},
+        )
+
+
+class FakeAuthorization:
+    def __init__(self, connections: FakeConnections) -> None:
+        self.connections = connections
+        self.given: list[Auth] = []
+
+    async def authorize(self, connection: str, auth: Auth) -> Connection:
+        self.given.append(auth)
+        row = await self.connections.get(connection)
+        self.connections.rows[row.id] = row.model_copy(update={"status": ConnectionStatus.ACTIVE})
+        return self.connections.rows[row.id]
+
+
+def collection(readable_id: str, name: str = "Documents") -> Collection:
+    return Collection(
+        id=f"id-{readable_id}",
+        organization_id="org",
+        name=name,
+        readable_id=readable_id,
+        status=CollectionStatus.ACTIVE,
+        connection_count=1,
+        entity_count=12,
+        created_at=NOW,
+        modified_at=NOW,
+    )
+
+
+def connection(connection_id: str, **fields: object) -> Connection:
+    values: dict[str, object] = {
+        "id": connection_id,
+        "organization_id": "org",
+        "name": "Docs Repo",
+        "short_name": "github",
+        "readable_collection_id": "docs",
+        "status": ConnectionStatus.ACTIVE,
+        "auth": AuthDetails(method=AuthMethod.DIRECT, authenticated=True, authenticated_at=NOW),
+        "config": {"repo_name": "a/b"},
+        "schedule": Schedule(cron="0 2 * * *", next_run=NOW),
+        "sync": SyncSummary(total_runs=3, successful_runs=2, failed_runs=1),
+        "sync_id": "s1",
+        "entities": EntitySummary(total_entities=12),
+        "created_at": NOW,
+        "modified_at": NOW,
+        "version": 3,
+    }
+    return Connection.model_validate(values | fields)
+
+
+def job(job_id: str, connection_id: str = "c1", **fields: object) -> Job:
+    values: dict[str, object] = {
+        "id": job_id,
+        "source_connection_id": connection_id,
+        "status": JobStatus.PENDING,
+        "trigger": JobTrigger.MANUAL,
+        "created_at": NOW,
+    }
+    return Job.model_validate(values | fields)

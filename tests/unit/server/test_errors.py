@@ -1,0 +1,208 @@
+"""What goes wrong is answered in words that help, and never with what was given."""
+
+import logging
+from typing import Any
+
+import pytest
+from mcp import MCPError
+from mcp_types import INVALID_PARAMS
+from server_fakes import Connect, FakeBackend, connection, text_of
+
+from weft.errors import RateLimited, SourceUnavailable
+
+pytestmark = pytest.mark.anyio
+
+CANARY = "Zq7-xKv93Lm_Tw5"
+PIECE_CHARS = 6
+
+
+async def failure(connect: Connect, tool: str, **arguments: Any) -> str:
+    async with connect() as client:
+        result = await client.call_tool(tool, arguments)
+    assert result.is_error
+    assert result.structured_content is None
+    return text_of(result)
+
+
+async def test_unknown_argument_is_named_with_the_nearest_right_one(connect: Connect) -> None:
+    text = await failure(connect, "get_connection", conection_id="c1")
+    assert "'conection_id'" in text
+    assert "Did you mean connection_id?" in text
+    assert "Accepted: connection_id." in text
+
+
+async def test_argument_of_a_tool_without_arguments_is_refused(connect: Connect) -> None:
+    assert "no arguments" in await failure(connect, "list_sources", everything=True)
+
+
+async def test_missing_argument_is_named(connect: Connect) -> None:
+    assert "connection_id is missing" in await failure(connect, "get_connection")
+
+
+async def test_wrong_values_name_the_fields_by_dotted_path(connect: Connect) -> None:
+    text = await failure(
+        connect,
+        "create_connection",
+        short_name="github",
+        readable_collection_id="docs",
+        name="abc",
+        schedule={"continuous": "perhaps", "crom": "x"},
+        sync_immediately="maybe",
+    )
+    assert "name: string should have at least 4 characters" in text
+    assert "schedule.continuous: input should be a valid boolean" in text
+    assert "schedule has an unknown field (accepted: cron, timezone, continuous" in text
+    assert "sync_immediately" in text
+    assert "Error executing" not in text
+
+
+@pytest.mark.parametrize(
+    "auth",
+    [
+        {"direct": {}},
+        {"direct": {"credentials": "x"}},
+        {"oauth_token": {"refresh_token": "x"}},
+        {"direct": {"credentials": {}}, "oauth_browser": {}},
+        {"something": 1},
+        {"credentials": {}, "access_token": "x"},
+    ],
+)
+async def test_wrong_auth_is_answered_with_the_right_forms(
+    connect: Connect, auth: dict[str, Any]
+) -> None:
+    text = await failure(connect, "authorize_connection", connection_id="c1", auth=auth)
+    assert "auth" in text
+    assert "{direct: {credentials" in text
+
+
+async def test_empty_auth_points_to_the_fields(connect: Connect) -> None:
+    text = await failure(connect, "authorize_connection", connection_id="c1", auth={})
+    assert "get_source" in text
+
+
+async def test_unknown_id_says_where_to_find_ids(connect: Connect) -> None:
+    text = await failure(connect, "get_connection", connection_id="nope")
+    assert "connection_id" in text
+    assert "list_connections" in text
+
+
+async def test_backend_error_keeps_its_field_and_hint(connect: Connect) -> None:
+    text = await failure(
+        connect,
+        "create_connection",
+        short_name="github",
+        readable_collection_id="docs",
+        schedule={"cron": "* *"},
+    )
+    assert "schedule.cron has 2 fields" in text
+    assert "five fields" in text
+
+
+async def test_passing_trouble_says_when_to_try_again(
+    connect: Connect, backend: FakeBackend
+) -> None:
+    backend.connections.crash = RateLimited("The source limits requests.", retry_after=30)
+    assert "Wait 30 seconds." in await failure(connect, "get_connection", connection_id="c1")
+    backend.connections.crash = SourceUnavailable("The source did not answer.")
+    assert "try it again later" in await failure(connect, "get_connection", connection_id="c1")
+
+
+async def test_crash_is_found_in_the_log_by_its_id_and_without_its_message(
+    connect: Connect, backend: FakeBackend, caplog: pytest.LogCaptureFixture
+) -> None:
+    backend.connections.crash = KeyError(CANARY)
+    with caplog.at_level(logging.ERROR):
+        text = await failure(connect, "get_connection", connection_id="c1")
+    error_id = text.split("(error ")[1].split(")")[0]
+    assert CANARY not in text
+    assert error_id in caplog.text
+    assert "KeyError" in caplog.text
+    assert "server_fakes.py" in caplog.text
+    assert CANARY not in caplog.text
+
+
+async def test_unknown_tool_and_prompt_are_protocol_errors(connect: Connect) -> None:
+    async with connect() as client:
+        with pytest.raises(MCPError, match="Did you mean get_connection") as tool:
+            await client.call_tool("get_conection", {})
+        with pytest.raises(MCPError, match="connect_source") as prompt:
+            await client.get_prompt("connect_sourc", {})
+    assert tool.value.error.code == INVALID_PARAMS
+    assert prompt.value.error.code == INVALID_PARAMS
+
+
+async def test_invented_cursor_is_a_protocol_error_in_every_list(connect: Connect) -> None:
+    async with connect() as client:
+        for listing in (
+            client.list_tools,
+            client.list_prompts,
+            client.list_resources,
+            client.list_resource_templates,
+        ):
+            with pytest.raises(MCPError, match="cursor") as caught:
+                await listing(cursor="invented")
+            assert caught.value.error.code == INVALID_PARAMS
+
+
+async def test_result_that_cannot_be_made_small_is_an_error(
+    connect: Connect, backend: FakeBackend
+) -> None:
+    many = {"kind" + "x" * 3000 + str(number): {"count": 1} for number in range(40)}
+    backend.connections.rows["c1"] = connection("c1", entities={"by_type": many})
+    assert "64 KiB" in await failure(connect, "get_connection", connection_id="c1")
+
+
+def malformed(argument: str) -> list[dict[str, Any]]:
+    """Shapes that are wrong in different places, with the canary in each."""
+    shapes: list[Any] = [
+        CANARY,
+        [CANARY],
+        {CANARY: 1},
+        {"direct": CANARY},
+        {"direct": {"credentials": CANARY}},
+        {"direct": {CANARY: {"credentials": 1}}},
+        {"direct": {"credentials": [CANARY], CANARY: 1}},
+        {"oauth_token": {"access_token": [CANARY], "expires_at": CANARY}},
+        {"oauth_token": {"access_token": 1, CANARY: CANARY}},
+        {"access_token": {"a": CANARY}},
+        {"access_token": "x", "expires_at": CANARY},
+        {"cron": [CANARY], "timezone": {"x": CANARY}, "continuous": CANARY, CANARY: CANARY},
+        '{"direct": "' + CANARY + '"',
+        '["' + CANARY + '"]',
+        CANARY * 200,
+    ]
+    return [{argument: shape} for shape in shapes] + [{CANARY: 1}, {argument + CANARY: CANARY}]
+
+
+ARGUMENTS = {
+    "create_connection": (
+        "short_name readable_collection_id name description config auth schedule "
+        "sync_immediately redirect_url"
+    ),
+    "authorize_connection": "connection_id auth",
+    "update_connection": "connection_id name description config schedule auth expected_version",
+}
+REQUIRED: dict[str, dict[str, Any]] = {
+    "create_connection": {"short_name": "github", "readable_collection_id": "docs"},
+    "authorize_connection": {"connection_id": "c1", "auth": {"direct": {"credentials": {}}}},
+    "update_connection": {"connection_id": "c1"},
+}
+
+
+@pytest.mark.parametrize("tool", list(ARGUMENTS))
+async def test_no_error_repeats_a_piece_of_what_was_given(
+    connect: Connect, tool: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    pieces = {CANARY[start : start + PIECE_CHARS] for start in range(len(CANARY) - PIECE_CHARS + 1)}
+    refused = 0
+    with caplog.at_level(logging.DEBUG, logger="weft"):
+        async with connect() as client:
+            for argument in ARGUMENTS[tool].split():
+                for wrong in malformed(argument):
+                    result = await client.call_tool(tool, {**REQUIRED[tool], **wrong})
+                    if result.is_error:
+                        refused += 1
+                        leaked = [p for p in pieces if p in result.model_dump_json()]
+                        assert not leaked, (argument, text_of(result))
+    assert refused > 10
+    assert not [piece for piece in pieces if piece in caplog.text]
