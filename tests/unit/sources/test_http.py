@@ -11,7 +11,6 @@ from email.utils import formatdate
 import httpcore
 import httpx
 import pytest
-from scripted_http import Asked, Reply, as_json, html, redirect, serve
 
 from weft.errors import (
     AccessDenied,
@@ -33,6 +32,7 @@ from weft.sources.http_transport import (
     origin_of,
     unpack_gzip,
 )
+from weft.testing.scripted_http import Asked, Reply, as_json, html, redirect, serve
 
 pytestmark = pytest.mark.anyio
 
