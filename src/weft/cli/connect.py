@@ -75,7 +75,9 @@ def create_connection(app: App, source: str, **given: Any) -> None:
         if job is None or given["no_wait"]:
             return connection, None
         say(f"Created '{plain(connection.name)}'; first sync:")
-        return connection, await follow(backend, job, name=connection.name, cancels=True)
+        ended = await follow(backend, job, name=connection.name, cancels=True)
+        # Read again, so that what is printed counts what the first sync stored.
+        return await backend.connections.get(connection.id), ended
 
     collection: str = given["collection"]
     info, readable_id = app.run(look)
@@ -181,10 +183,7 @@ def _agree_to_create(app: App, collection: str, *, asked: bool) -> None:
 
 def _report(app: App, connection: Connection, job: Job | None) -> None:
     if app.as_json:
-        document = connection.model_dump(mode="json")
-        if job is not None:
-            document["sync"]["last_job"] = job.model_dump(mode="json")
-        emit(document)
+        emit(connection)
         if job is not None:
             raise click.exceptions.Exit(exit_code(job))
         return

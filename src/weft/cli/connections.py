@@ -179,7 +179,7 @@ def _facts(connection: Connection) -> list[tuple[str, str]]:
         ("problem", connection.error_message or ""),
         ("description", connection.description or ""),
         ("config", config_text(connection.config)),
-        ("credentials", f"{auth.method}, {'valid' if auth.authenticated else 'missing'}"),
+        ("authentication", f"{auth.method}, {'' if auth.authenticated else 'not '}authenticated"),
         ("schedule", _schedule(connection)),
         ("entities", f"{total} ({types})" if types else total),
         ("last sync", _last_sync(connection)),

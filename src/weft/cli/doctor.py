@@ -205,4 +205,6 @@ def _fact(value: object) -> str:
     if isinstance(value, Mapping):
         items = value.items()  # pyright: ignore[reportUnknownVariableType]
         return ", ".join(f"{number:,} {word}" for word, number in items)  # pyright: ignore[reportUnknownVariableType]
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -52,7 +52,11 @@ def conclude(app: App, job: Job) -> None:
     if app.as_json:
         emit(job)
     else:
-        click.echo("\n".join(summary(job)))
+        from weft.cli.output import console  # see _progress
+
+        out = console()
+        for line in summary(job):
+            out.print(line)
     raise click.exceptions.Exit(exit_code(job))
 
 

@@ -1,5 +1,7 @@
 """`weft sources`: what can be connected."""
 
+import json
+
 import click
 
 from weft.backend import Backend
@@ -81,4 +83,4 @@ def _type(field: FieldInfo) -> str:
 def _presence(field: FieldInfo) -> str:
     if field.required:
         return "required"
-    return "" if field.default in (None, "") else f"default {field.default}"
+    return "" if field.default in (None, "") else f"default {json.dumps(field.default)}"

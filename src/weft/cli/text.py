@@ -38,11 +38,11 @@ def ago(moment: datetime | None, now: datetime | None = None) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """A length of time, e.g. 3.2 s or 4 min 05 s; a dash for None."""
+    """A length of time, e.g. 0.05 s, 3.2 s or 4 min 05 s; a dash for None."""
     if seconds is None:
         return "-"
     if seconds < 60:
-        return f"{seconds:.1f} s"
+        return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds:.2f} s"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"

@@ -8,7 +8,7 @@ import pytest
 # Pytest's import mode leaves this folder off the path, and the fakes are shared by its tests.
 sys.path.insert(0, str(Path(__file__).parent))
 
-from cli_fakes import Terminal  # noqa: E402 (the line above is what makes it importable)
+from cli_fakes import Terminal
 
 
 @pytest.fixture

@@ -1,0 +1,61 @@
+"""README.md and manifest.json say what is true."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from weft import __version__
+from weft.settings import ENV_PREFIX, Settings
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def manifest() -> dict[str, Any]:
+    return json.loads((ROOT / "manifest.json").read_text(encoding="utf-8"))
+
+
+def variables() -> set[str]:
+    return {f"{ENV_PREFIX}{name}".upper() for name in Settings.model_fields}
+
+
+def test_tables_of_the_readme_are_fresh() -> None:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "scripts" / "readme.py"), "--check"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_client_configurations_are_json_and_start_the_server() -> None:
+    snippets = [json.loads(text) for text in re.findall(r"```json\n(.*?)```", README, re.DOTALL)]
+    assert len(snippets) == 3
+    for snippet in snippets:
+        (servers,) = snippet.values()
+        assert servers["weft"]["args"] == ["serve"]
+        assert set(servers["weft"]["env"]) <= variables()
+
+
+def test_every_setting_that_the_readme_names_exists() -> None:
+    named = set(re.findall(r"\bWEFT_[A-Z_]+\b", README))
+    assert named
+    assert named <= variables()
+
+
+def test_manifest_sets_only_settings_that_exist() -> None:
+    assert set(manifest()["server"]["mcp_config"]["env"]) <= variables()
+
+
+def test_manifest_asks_for_all_that_it_passes_on() -> None:
+    passed = set(re.findall(r"\$\{user_config\.(\w+)\}", json.dumps(manifest()["server"])))
+    assert passed == set(manifest()["user_config"])
+
+
+def test_manifest_has_the_version_of_the_package() -> None:
+    assert manifest()["version"] == __version__
