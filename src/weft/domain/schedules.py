@@ -93,4 +93,6 @@ def next_run(
 def _next_slot(cron: str, timezone: str, after_minute: datetime) -> datetime:
     # Cached because a list of connections asks for the same few expressions within one minute.
     local = after_minute.astimezone(zoneinfo.ZoneInfo(timezone))
-    return next(CronSim(cron, local)).astimezone(zoneinfo.ZoneInfo("UTC"))
+    slots = (slot.astimezone(zoneinfo.ZoneInfo("UTC")) for slot in CronSim(cron, local))
+    # While clocks show an hour for the second time, cronsim still names the slot of the first.
+    return next(slot for slot in slots if slot > after_minute)

@@ -1,0 +1,185 @@
+"""Schedules: five strict fields, real time zones, and a next run that is always ahead."""
+
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
+
+import pytest
+from cronsim import CronSim
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from weft.domain.schedules import (
+    CONTINUOUS_INTERVAL,
+    Schedule,
+    next_run,
+    validate_cron,
+    validate_timezone,
+)
+from weft.errors import InvalidInput
+
+BERLIN = "Europe/Berlin"
+NEVER = ["0 0 30 2 *", "0 0 31 4,6 *", "0 0 31 2,4,6,9,11 *"]
+MALFORMED = [
+    "60 * * * *",
+    "* 24 * * *",
+    "* * 0 * *",
+    "* * * 13 *",
+    "* * * * 8",
+    "*/0 * * * *",
+    "5-1 * * * *",
+    "a b c d e",
+    "٣ * * * *",
+    "; DROP TABLE connection *",
+]
+
+
+def due(cron: str, after: datetime, zone: str = BERLIN) -> datetime:
+    found = next_run(Schedule(cron=cron, timezone=zone), after=after, last_start=None)
+    assert found is not None
+    return found
+
+
+def slots(cron: str, start: datetime, count: int, zone: str = BERLIN) -> list[datetime]:
+    """The next runs, each asked for at the time of the one before."""
+    found = [start]
+    for _ in range(count):
+        found.append(due(cron, found[-1], zone))
+    return found[1:]
+
+
+def at(*parts: int) -> datetime:
+    year, month, day, *rest = parts
+    hour, minute, second = (*rest, 0, 0, 0)[:3]
+    return datetime(year, month, day, hour, minute, second, tzinfo=UTC)
+
+
+def test_cron_is_returned_with_single_spaces() -> None:
+    assert validate_cron("  30\t2 *  * MON-FRI\n") == "30 2 * * MON-FRI"
+
+
+@pytest.mark.parametrize("cron", ["", "* * * *", "* * * * * *", "@daily", "0 0 0 * * ? 2026"])
+def test_other_than_five_fields_is_refused_with_their_number(cron: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        validate_cron(cron)
+    assert caught.value.field == "schedule.cron"
+    assert f"{len(cron.split())} fields instead of 5" in caught.value.message
+
+
+@pytest.mark.parametrize("cron", [*NEVER, *MALFORMED])
+def test_cron_that_never_fires_is_refused_without_being_repeated(cron: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        validate_cron(cron)
+    assert caught.value.field == "schedule.cron"
+    assert cron not in str(caught.value)
+
+
+def test_rare_but_real_date_is_accepted() -> None:
+    cron = validate_cron("0 12 29 2 *")
+    assert due(cron, at(2026, 1, 1), "UTC") == at(2028, 2, 29, 12)
+
+
+@pytest.mark.parametrize("name", ["UTC", BERLIN, "America/Argentina/Buenos_Aires"])
+def test_iana_time_zone_is_accepted(name: str) -> None:
+    assert validate_timezone(name) == name
+
+
+@pytest.mark.parametrize(
+    "name", ["", "Europe", "Mars/X", "../../etc/passwd", "/etc/localtime", "\0", "\ud800", "+02:00"]
+)
+def test_anything_else_is_no_time_zone(name: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        validate_timezone(name)
+    assert caught.value.field == "schedule.timezone"
+
+
+@settings(deadline=None)
+@given(st.text(max_size=40))
+def test_no_text_makes_validation_fail_in_another_way(text: str) -> None:
+    for check in (validate_cron, validate_timezone):
+        with suppress(InvalidInput):
+            check(text)
+
+
+def test_connection_without_schedule_is_never_due() -> None:
+    assert next_run(Schedule(), after=at(2026, 1, 1), last_start=None) is None
+
+
+def test_slot_in_utc_is_the_next_one_and_not_the_present_one() -> None:
+    assert due("30 2 * * *", at(2026, 5, 1, 2, 29, 59), "UTC") == at(2026, 5, 1, 2, 30)
+    assert due("30 2 * * *", at(2026, 5, 1, 2, 30), "UTC") == at(2026, 5, 2, 2, 30)
+    assert due("30 2 * * *", at(2026, 5, 1, 2, 30, 20), "UTC") == at(2026, 5, 2, 2, 30)
+
+
+def test_cron_is_read_in_its_time_zone_and_answered_in_utc() -> None:
+    summer, winter = at(2026, 7, 1), at(2026, 1, 1)
+    assert due("30 2 * * *", summer) == at(2026, 7, 1, 0, 30)
+    assert due("30 2 * * *", winter) == at(2026, 1, 1, 1, 30)
+    assert due("30 2 * * *", summer).tzinfo is ZoneInfo("UTC")
+    elsewhere = summer.astimezone(timezone(timedelta(hours=-7)))
+    assert due("30 2 * * *", elsewhere) == due("30 2 * * *", summer)
+
+
+def test_time_that_spring_skips_runs_once_at_the_end_of_the_gap() -> None:
+    # On 29 March 2026 clocks in Berlin go from 02:00 to 03:00, at 01:00 UTC.
+    assert slots("30 2 * * *", at(2026, 3, 27, 12), 4) == [
+        at(2026, 3, 28, 1, 30),
+        at(2026, 3, 29, 1, 0),
+        at(2026, 3, 30, 0, 30),
+        at(2026, 3, 31, 0, 30),
+    ]
+
+
+def test_time_that_autumn_repeats_runs_once() -> None:
+    # On 25 October 2026 clocks in Berlin go from 03:00 to 02:00, at 01:00 UTC.
+    assert slots("30 2 * * *", at(2026, 10, 23, 12), 4) == [
+        at(2026, 10, 24, 0, 30),
+        at(2026, 10, 25, 0, 30),
+        at(2026, 10, 26, 1, 30),
+        at(2026, 10, 27, 1, 30),
+    ]
+
+
+def test_within_the_repeated_hour_the_next_run_is_not_in_the_past() -> None:
+    # Between 01:00 and 01:30 UTC the clock shows 02:00 to 02:30 for the second time.
+    for minute in range(60):
+        assert due("30 2 * * *", at(2026, 10, 25, 1, minute, 17)) == at(2026, 10, 26, 1, 30)
+
+
+def test_hourly_schedule_runs_every_real_hour_of_both_days() -> None:
+    for start in (at(2026, 3, 28, 22), at(2026, 10, 24, 22)):
+        expected = [start + timedelta(hours=n) for n in range(1, 9)]
+        assert slots("0 * * * *", start, 8) == expected
+
+
+@pytest.mark.parametrize("start", [at(2026, 3, 28), at(2026, 10, 24)])
+@pytest.mark.parametrize("cron", ["30 2 * * *", "*/20 2 * * *", "0 3 * * *", "15 * * * *"])
+def test_slots_around_a_change_of_clocks_are_those_of_cronsim(cron: str, start: datetime) -> None:
+    simulated = CronSim(cron, start.astimezone(ZoneInfo(BERLIN)))
+    expected = [next(simulated).astimezone(UTC) for _ in range(8)]
+    assert slots(cron, start, 8) == expected
+
+
+@settings(deadline=None)
+@given(
+    after=st.datetimes(datetime(2026, 10, 24, 20), datetime(2026, 10, 25, 6))
+    | st.datetimes(datetime(2026, 3, 28, 20), datetime(2026, 3, 29, 6))
+    | st.datetimes(datetime(2025, 1, 1), datetime(2035, 1, 1)),
+    cron=st.sampled_from(["* * * * *", "30 2 * * *", "*/7 1-3 * * *", "0 0 29 2 *", "59 2 * * 0"]),
+    zone=st.sampled_from(["UTC", BERLIN, "Australia/Lord_Howe", "America/St_Johns"]),
+)
+def test_next_run_is_ahead_on_a_whole_minute(after: datetime, cron: str, zone: str) -> None:
+    moment = after.replace(tzinfo=UTC)
+    found = due(cron, moment, zone)
+    assert found > moment
+    assert (found.second, found.microsecond) == (0, 0)
+    assert found.utcoffset() == timedelta(0)
+
+
+def test_continuous_connection_is_due_an_interval_after_its_last_start() -> None:
+    continuous, now = Schedule(continuous=True), at(2026, 5, 1, 12)
+    start = now - timedelta(minutes=1)
+    assert next_run(continuous, after=now, last_start=start) == start + CONTINUOUS_INTERVAL
+    assert next_run(continuous, after=now, last_start=None) == now
+    overdue = now - timedelta(days=1)
+    assert next_run(continuous, after=now, last_start=overdue) == now
