@@ -1,0 +1,68 @@
+"""Connections: one authentication method at a time, and secrets that are never shown."""
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from weft.domain.connections import (
+    Auth,
+    AuthDetails,
+    AuthMethod,
+    AuthProviderAuth,
+    ConnectionChange,
+    DirectAuth,
+    OAuthBrowserAuth,
+    OAuthTokenAuth,
+)
+from weft.domain.schedules import ScheduleSpec
+
+CANARY = "s3cr3t-canary"
+
+METHODS: dict[AuthMethod, Any] = {
+    AuthMethod.DIRECT: DirectAuth(credentials={"token": CANARY}),
+    AuthMethod.OAUTH_BROWSER: OAuthBrowserAuth(client_secret=CANARY, consumer_secret=CANARY),
+    AuthMethod.OAUTH_TOKEN: OAuthTokenAuth(access_token=CANARY, refresh_token=CANARY),
+    AuthMethod.AUTH_PROVIDER: AuthProviderAuth(provider_readable_id="composio"),
+}
+
+
+@pytest.mark.parametrize("method", list(AuthMethod))
+def test_method_is_the_one_that_was_given(method: AuthMethod) -> None:
+    assert Auth(**{method.value: METHODS[method]}).method is method
+
+
+@pytest.mark.parametrize("method", list(AuthMethod))
+def test_two_methods_are_no_method(method: AuthMethod) -> None:
+    other = AuthMethod.DIRECT if method is not AuthMethod.DIRECT else AuthMethod.OAUTH_TOKEN
+    both = Auth(**{method.value: METHODS[method], other.value: METHODS[other]})
+    with pytest.raises(ValueError, match="exactly one"):
+        _ = both.method
+
+
+def test_no_method_at_all_is_refused() -> None:
+    with pytest.raises(ValueError, match="exactly one"):
+        _ = Auth().method
+
+
+@pytest.mark.parametrize("method", list(AuthMethod))
+def test_secrets_are_not_in_the_text_of_an_auth(method: AuthMethod) -> None:
+    auth = Auth(**{method.value: METHODS[method]})
+    assert CANARY not in f"{auth!r} {auth}"
+    assert CANARY not in repr(ConnectionChange(auth=auth))
+
+
+def test_auth_details_have_no_place_for_a_secret() -> None:
+    with pytest.raises(ValidationError):
+        AuthDetails.model_validate(
+            {"method": "direct", "authenticated": True, "credentials": {"token": "x"}}
+        )
+    names = " ".join(AuthDetails.model_fields)
+    assert not any(word in names for word in ("secret", "token", "password", "credentials"))
+
+
+def test_change_knows_what_was_given_from_what_was_left_out() -> None:
+    assert ConnectionChange(name="Renamed").model_fields_set == {"name"}
+    cleared = ConnectionChange.model_validate({"schedule": None})
+    assert (cleared.schedule, cleared.model_fields_set) == (None, {"schedule"})
+    assert ScheduleSpec(continuous=False).model_fields_set == {"continuous"}
