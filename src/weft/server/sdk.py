@@ -5,7 +5,8 @@ list cursor, or answer something unknown with the wrong kind of error.
 """
 
 import difflib
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Generator, Iterable, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
@@ -13,6 +14,7 @@ from mcp.server.caching import CacheHint
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.mcpserver import Context, MCPServer
+from mcp.server.mcpserver import server as sdk_server
 from mcp.server.mcpserver.tools import Tool
 from mcp.shared.exceptions import MCPError
 from mcp.shared.message import SessionMessage
@@ -64,19 +66,19 @@ class WeftServer(MCPServer[dict[str, Any]]):
     """
 
     def __init__(self, backend: Backend, *, name: str, version: str, instructions: str) -> None:
-        super().__init__(
-            name,
-            title="Weft",
-            version=version,
-            instructions=instructions,
-            cache_hints={
-                "tools/list": _STATIC_LISTS,
-                "prompts/list": _STATIC_LISTS,
-                "resources/templates/list": _STATIC_LISTS,
-            },
-            subscriptions=False,
-            log_level="WARNING",
-        )
+        with _logging_left_alone():
+            super().__init__(
+                name,
+                title="Weft",
+                version=version,
+                instructions=instructions,
+                cache_hints={
+                    "tools/list": _STATIC_LISTS,
+                    "prompts/list": _STATIC_LISTS,
+                    "resources/templates/list": _STATIC_LISTS,
+                },
+                subscriptions=False,
+            )
         self.backend = backend
         self.confirmations = Confirmations()
         self._tools = LazyTools(self._load_tools)
@@ -184,6 +186,21 @@ class WeftServer(MCPServer[dict[str, Any]]):
     ) -> CompleteResult:
         del ctx
         return CompleteResult(completion=await complete(self.backend, params))
+
+
+@contextmanager
+def _logging_left_alone() -> Generator[None]:
+    """Keep the SDK's constructor from setting up logging, which is for the program to do.
+
+    It would import rich for that, which is a quarter of what Weft may add to the SDK's own start.
+    """
+    names = vars(sdk_server)
+    original = names["configure_logging"]
+    names["configure_logging"] = lambda *_: None
+    try:
+        yield
+    finally:
+        names["configure_logging"] = original
 
 
 async def _run(

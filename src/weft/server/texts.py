@@ -49,7 +49,7 @@ def connection_line(connection: Connection) -> str:
         f"'{one_line(connection.name)}' {connection.id}",
         f"{connection.short_name} → {connection.readable_collection_id}",
         connection.status.value,
-        f"{connection.entities.total_entities} entities",
+        counted(connection.entities.total_entities, "entity"),
     ]
     if connection.sync.last_job:
         parts.append(
@@ -185,7 +185,7 @@ def log_text(shown: list[dict[str, str]], asked: int) -> str:
     if not shown:
         return "log: empty"
     body = "\n".join(f"{line['at']} {line['level']} {line['message']}" for line in shown)
-    heading = f"log, last {len(shown)} lines (up to {asked} asked):"
+    heading = f"log, last {counted(len(shown), 'line')} (up to {asked} asked):"
     return f"{heading}\n{labelled(body, 'a log that may quote names from the source')}"
 
 
@@ -216,6 +216,13 @@ def source_text(source: SourceInfo) -> str:
 def more_text(next_cursor: str | None) -> list[str]:
     """How to go on after a page; empty on the last."""
     return [f"There are more: call again with cursor='{next_cursor}'."] if next_cursor else []
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun, in the plural unless it is one."""
+    if number == 1:
+        return f"1 {noun}"
+    return f"{number} {noun[:-1]}ies" if noun.endswith("ty") else f"{number} {noun}s"
 
 
 def _auth_line(connection: Connection) -> str:

@@ -14,7 +14,7 @@ from weft.server.results import (
     page_out,
     reply,
 )
-from weft.server.texts import more_text
+from weft.server.texts import counted, more_text
 from weft.server.tooling import Call, tool
 from weft.server.tools.arguments import Cursor, Limit
 from weft.server.untrusted import one_line
@@ -32,7 +32,7 @@ async def list_collections(
 
     async def page(size: int) -> CallToolResult:
         found = await call.backend.collections.list(cursor=cursor, limit=size)
-        lines = [f"{len(found.items)} collections:", *map(_line, found.items)]
+        lines = [f"{counted(len(found.items), 'collection')}:", *map(_line, found.items)]
         text = "\n".join(lines + more_text(found.next_cursor))
         if not found.items:
             text = "No collections. Call create_collection first."
@@ -71,5 +71,6 @@ TOOLS = (list_collections, create_collection)
 def _line(collection: Collection) -> str:
     return (
         f"- {collection.readable_id}: '{one_line(collection.name)}', {collection.status.value}, "
-        f"{collection.connection_count} connections, {collection.entity_count} entities"
+        f"{counted(collection.connection_count, 'connection')}, "
+        f"{counted(collection.entity_count, 'entity')}"
     )

@@ -27,7 +27,7 @@ from weft.server.results import (
     plain,
     reply,
 )
-from weft.server.texts import connection_line, connection_text, more_text
+from weft.server.texts import connection_line, connection_text, counted, more_text
 from weft.server.tooling import Call, tool
 from weft.server.tools.arguments import (
     CollectionRef,
@@ -113,7 +113,7 @@ async def list_connections(
             cursor=cursor,
             limit=size,
         )
-        lines = [f"{len(found.items)} connections:", *map(connection_line, found.items)]
+        lines = [f"{counted(len(found.items), 'connection')}:", *map(connection_line, found.items)]
         text = "\n".join(lines + more_text(found.next_cursor))
         if not found.items:
             text = "No connections. Call list_sources, then create_connection."

@@ -15,7 +15,7 @@ from weft.server.results import (
     connection_out,
     reply,
 )
-from weft.server.texts import schedule_text
+from weft.server.texts import counted, schedule_text
 from weft.server.tooling import Call, tool
 from weft.server.tools.arguments import CollectionRef, ConfirmationToken, ConnectionRef
 from weft.server.untrusted import one_line
@@ -43,8 +43,8 @@ async def delete_connection(
     gone = await call.backend.connections.delete(connection.id, expected_version=connection.version)
     entities = gone.entities.total_entities
     text = (
-        f"Deleted connection '{one_line(gone.name)}' ({gone.id}) with {entities} entities. "
-        f"Its collection {gone.readable_collection_id} stays. {_UPSTREAM}"
+        f"Deleted connection '{one_line(gone.name)}' ({gone.id}) with "
+        f"{counted(entities, 'entity')}. Its collection {gone.readable_collection_id} stays. {_UPSTREAM}"
     )
     data = {"deleted": True, "entities": entities, "connection": connection_out(gone)}
     return reply(text, data)
@@ -71,7 +71,8 @@ async def delete_collection(
     gone = await call.backend.collections.delete(collection.readable_id)
     text = (
         f"Deleted collection '{one_line(gone.name)}' ({gone.readable_id}) with "
-        f"{gone.connection_count} connections and {gone.entity_count} entities. {_UPSTREAM}"
+        f"{counted(gone.connection_count, 'connection')} and "
+        f"{counted(gone.entity_count, 'entity')}. {_UPSTREAM}"
     )
     data = {"deleted": True, "entities": gone.entity_count, "collection": collection_out(gone)}
     return reply(text, data)
@@ -111,8 +112,8 @@ def _connection_preview(connection: Connection) -> list[str]:
         ),
         f"- source {connection.short_name}, in collection {connection.readable_collection_id}",
         (
-            f"- {connection.entities.total_entities} entities and the history of "
-            f"{connection.sync.total_runs} syncs"
+            f"- {counted(connection.entities.total_entities, 'entity')} and the history of "
+            f"{counted(connection.sync.total_runs, 'sync')}"
         ),
         f"- schedule: {schedule_text(connection.schedule)}",
         f"- running job: {f'{running}, which is cancelled first' if running else 'none'}",
@@ -124,10 +125,10 @@ def _collection_preview(collection: Collection) -> list[str]:
     return [
         f"- collection '{one_line(collection.name)}' ({collection.readable_id})",
         (
-            f"- {collection.connection_count} connections with their schedules and history; "
+            f"- {counted(collection.connection_count, 'connection')} with schedules and history; "
             "running syncs are cancelled first"
         ),
-        f"- {collection.entity_count} entities",
+        f"- {counted(collection.entity_count, 'entity')}",
         f"- {_UPSTREAM}",
     ]
 

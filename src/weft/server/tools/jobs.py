@@ -18,6 +18,7 @@ from weft.server.results import (
     reply,
 )
 from weft.server.texts import (
+    counted,
     diagnosis_text,
     job_line,
     job_text,
@@ -70,7 +71,10 @@ async def list_jobs(
         found = await call.backend.jobs.list(
             connection_id, status=status, cursor=cursor, limit=size
         )
-        lines = [f"{len(found.items)} jobs:", *(f"- {job_line(job)}" for job in found.items)]
+        lines = [
+            f"{counted(len(found.items), 'job')}:",
+            *(f"- {job_line(job)}" for job in found.items),
+        ]
         text = "\n".join(lines + more_text(found.next_cursor)) if found.items else "No jobs."
         return reply(text, page_out([job_out(job) for job in found.items], found))
 

@@ -20,7 +20,7 @@ from weft.server.results import (
     reply,
     timestamp,
 )
-from weft.server.texts import more_text
+from weft.server.texts import counted, more_text
 from weft.server.tooling import Call, tool
 from weft.server.tools.arguments import CollectionRef, Cursor
 from weft.server.untrusted import clean, labelled, one_line
@@ -103,7 +103,7 @@ def _hits(results: SearchResults) -> CallToolResult:
     said = "all words" if results.matched == "all" else "some of the words; none has all"
     blocks = [_hit_text(number, hit) for number, hit in enumerate(results.hits, 1)]
     lines = [
-        f"{len(results.hits)} hits with {said}.",
+        f"{counted(len(results.hits), 'hit')} with {said}.",
         labelled("\n\n".join(blocks), _ORIGIN),
         "Read one with get_entity(entity_id).",
         *more_text(results.next_cursor),

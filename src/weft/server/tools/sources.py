@@ -5,7 +5,7 @@ from typing import Annotated
 from mcp_types import CallToolResult
 
 from weft.server.results import ItemsOut, SourceOut, plain, reply, source_brief
-from weft.server.texts import source_line, source_text
+from weft.server.texts import counted, source_line, source_text
 from weft.server.tooling import Call, tool
 from weft.server.tools.arguments import ShortName
 
@@ -19,7 +19,7 @@ from weft.server.tools.arguments import ShortName
 async def list_sources(call: Call) -> Annotated[CallToolResult, ItemsOut]:
     """All sources; the catalogue is short enough for one page."""
     sources = await call.backend.sources.list()
-    lines = [f"{len(sources)} sources:", *map(source_line, sources)]
+    lines = [f"{counted(len(sources), 'source')}:", *map(source_line, sources)]
     lines.append("Next: get_source(short_name) for the fields of one.")
     return reply("\n".join(lines), {"items": [source_brief(source) for source in sources]})
 
