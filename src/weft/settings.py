@@ -5,7 +5,7 @@ Nothing here is ever changed by a tool call: these are the operator's decisions.
 
 import difflib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
@@ -36,7 +36,10 @@ def default_home() -> Path:
 class Settings(BaseSettings):
     """All settings; each is the environment variable WEFT_ + its name in capitals."""
 
-    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="forbid", frozen=True)
+    # Launchers pass a field that a person left empty as an empty variable: it counts as not set.
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, env_ignore_empty=True, extra="forbid", frozen=True
+    )
 
     home: Path = Field(
         default_factory=default_home, description="Folder of the database, keys and config.toml."
@@ -115,7 +118,7 @@ def load_settings(**overrides: Any) -> Settings:
 
 def origins(settings: Settings) -> Mapping[str, str]:
     """Where each setting's value came from: "environment", "config.toml" or "default"."""
-    from_env = {n for n in Settings.model_fields if f"{ENV_PREFIX}{n}".upper() in os.environ}
+    from_env = {n for n in Settings.model_fields if os.environ.get(f"{ENV_PREFIX}{n}".upper())}
     return {
         name: "environment"
         if name in from_env
@@ -127,15 +130,20 @@ def origins(settings: Settings) -> Mapping[str, str]:
 def _parts(value: object, separator: str) -> list[str] | None:
     if isinstance(value, str):
         return [part for part in value.split(separator) if part.strip()]
-    if isinstance(value, Iterable):
-        return [str(part) for part in cast("Iterable[object]", value)]
+    if isinstance(value, Collection) and not isinstance(value, Mapping):
+        parts = cast("Collection[object]", value)
+        return [str(part) for part in parts] if all(map(_is_text, parts)) else None
     return None
+
+
+def _is_text(part: object) -> bool:
+    return isinstance(part, str | Path)
 
 
 def _refuse_unknown(environ: Mapping[str, str]) -> None:
     known = [f"{ENV_PREFIX}{name}".upper() for name in Settings.model_fields]
     for variable in environ:
-        if variable.upper().startswith(ENV_PREFIX) and variable.upper() not in known:
+        if variable.upper().startswith(ENV_PREFIX) and variable not in known:
             raise _unknown(variable, known)
 
 
@@ -147,6 +155,7 @@ def _invalid(name: str, kind: str, message: str) -> InvalidInput:
 
 
 def _unknown(name: str, known: list[str]) -> InvalidInput:
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    spelling = name.upper() if name.upper().startswith(ENV_PREFIX) else name
+    near = difflib.get_close_matches(spelling, known, n=1, cutoff=0.5)
     hint = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(known)}."
     return InvalidInput(f"{name} is not a setting of Weft.", field=name, hint=hint)
