@@ -5,7 +5,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import cast
 
 from weft.errors import NotFound, WeftError
-from weft.sources.base import AnySource
+from weft.sources.base import AnySource, Source
 
 ENTRY_POINT_GROUP = "weft.sources"
 
@@ -39,10 +39,7 @@ class SourceRegistry:
                 field="short_name",
                 hint=f"Available: {', '.join(self.names())}.",
             )
-        loaded: object = point.load()
-        if not (isinstance(loaded, type) and getattr(loaded, "short_name", None) == short_name):
-            raise WeftError(f"The installed source '{short_name}' does not match its entry point.")
-        self._loaded[short_name] = cast("type[AnySource]", loaded)
+        self._loaded[short_name] = _load(point)
         return self._loaded[short_name]
 
     def _entry_points(self) -> dict[str, EntryPoint]:
@@ -50,3 +47,20 @@ class SourceRegistry:
         if self._points is None:
             self._points = {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}
         return self._points
+
+
+def _load(point: EntryPoint) -> type[AnySource]:
+    try:
+        loaded: object = point.load()
+    except Exception as error:
+        # Third-party code is imported here and may raise anything, with any text.
+        raise WeftError(
+            f"The installed source '{point.name}' cannot be loaded ({type(error).__name__}).",
+            hint="Ask the operator to repair or remove the package that it comes with.",
+        ) from error
+    if not (isinstance(loaded, type) and issubclass(loaded, Source)):
+        raise WeftError(f"The installed source '{point.name}' is not a Source.")
+    kind = cast("type[AnySource]", loaded)
+    if getattr(kind, "short_name", None) != point.name:
+        raise WeftError(f"The installed source '{point.name}' does not match its entry point.")
+    return kind
