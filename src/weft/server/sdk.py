@@ -194,13 +194,17 @@ def _logging_left_alone() -> Generator[None]:
 
     It would import rich for that, which is a quarter of what Weft may add to the SDK's own start.
     """
-    names = vars(sdk_server)
+    names = sdk_server.__dict__
     original = names["configure_logging"]
-    names["configure_logging"] = lambda *_: None
+    names["configure_logging"] = _nothing
     try:
         yield
     finally:
         names["configure_logging"] = original
+
+
+def _nothing(*_: object) -> None:
+    pass
 
 
 async def _run(

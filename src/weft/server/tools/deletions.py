@@ -44,7 +44,8 @@ async def delete_connection(
     entities = gone.entities.total_entities
     text = (
         f"Deleted connection '{one_line(gone.name)}' ({gone.id}) with "
-        f"{counted(entities, 'entity')}. Its collection {gone.readable_collection_id} stays. {_UPSTREAM}"
+        f"{counted(entities, 'entity')}. "
+        f"Its collection {gone.readable_collection_id} stays. {_UPSTREAM}"
     )
     data = {"deleted": True, "entities": entities, "connection": connection_out(gone)}
     return reply(text, data)
