@@ -2,8 +2,10 @@
 
 import logging
 import sys
+import uuid
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import anyio
@@ -11,8 +13,11 @@ import anyio
 from weft import __version__
 from weft.backend import Backend
 from weft.local.backend import LocalBackend
-from weft.local.engine import LOCAL_ORGANIZATION_ID, Engine
+from weft.local.engine import LOCAL_ORGANIZATION_ID, Engine, Limits
+from weft.local.housekeeping import keep_house, watch_for_changes
+from weft.local.process_lock import ProcessLock
 from weft.local.runner import EmbeddedRunner
+from weft.local.scheduler import run_scheduler
 from weft.local.store.sqlite.report import DatabaseReport, report
 from weft.local.store.sqlite.store import SqliteStore
 from weft.local.vault import Vault
@@ -24,6 +29,7 @@ if TYPE_CHECKING:
     import httpx
 
 KEYS_FOLDER_NAME = "keys"
+PROCESSES_FOLDER_NAME = "processes"
 
 
 @asynccontextmanager
@@ -36,18 +42,24 @@ async def open_backend(
     """
     vault = Vault.open(settings.home / KEYS_FOLDER_NAME)
     store = await SqliteStore.open(settings.database_path)
+    owner = str(uuid.uuid4())
     try:
         engine = Engine(
             store=store,
             registry=registry or SourceRegistry(),
             vault=vault,
             context=source_context(settings),
+            limits=_limits(settings),
         )
-        runner = EmbeddedRunner(engine, concurrency=settings.sync_concurrency)
-        async with anyio.create_task_group() as group:
-            group.start_soon(runner.run)
-            yield LocalBackend(engine, runner, LOCAL_ORGANIZATION_ID)
-            group.cancel_scope.cancel()
+        with ProcessLock(settings.home / PROCESSES_FOLDER_NAME, owner) as lock:
+            runner = EmbeddedRunner(engine, lock, owner)
+            async with anyio.create_task_group() as group:
+                group.start_soon(runner.run)
+                group.start_soon(run_scheduler, engine)
+                group.start_soon(keep_house, engine, lock)
+                group.start_soon(watch_for_changes, engine)
+                yield LocalBackend(engine, runner, LOCAL_ORGANIZATION_ID)
+                group.cancel_scope.cancel()
     finally:
         await store.close()
 
@@ -76,6 +88,16 @@ def source_context(settings: Settings) -> SourceContext:
         private_paths=(settings.home,),
         allow_hosts=settings.allow_hosts,
         options={"github_api_url": settings.github_api_url},
+    )
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        syncs=settings.sync_concurrency,
+        syncs_per_host=settings.syncs_per_host,
+        lease=timedelta(seconds=settings.lease_seconds),
+        retries=settings.sync_retries,
+        kept_jobs=settings.keep_jobs,
     )
 
 

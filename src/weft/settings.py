@@ -56,6 +56,18 @@ class Settings(BaseSettings):
     sync_concurrency: int = Field(
         default=2, ge=1, le=64, description="Syncs that run at once in one process."
     )
+    syncs_per_host: int = Field(
+        default=2, ge=1, le=64, description="Syncs that run at once against one host."
+    )
+    sync_retries: int = Field(
+        default=3, ge=0, le=20, description="Further attempts when a source is unavailable."
+    )
+    lease_seconds: float = Field(
+        default=30, ge=1, le=600, description="Silence after which a sync is taken over."
+    )
+    keep_jobs: int = Field(
+        default=100, ge=1, le=100_000, description="Ended jobs kept for each connection."
+    )
     log_level: LogLevel = Field(default="WARNING", description="What goes to stderr.")
 
     @field_validator("home", mode="after")

@@ -14,7 +14,7 @@ from weft.testing.stub import stub_registry
 
 @pytest.fixture
 async def backend(tmp_path: Path, anyio_backend: str) -> AsyncGenerator[Backend]:
-    settings = Settings(home=tmp_path / "home")
+    settings = Settings(home=tmp_path / "home", sync_retries=0)
     async with open_backend(settings, registry=stub_registry()) as opened:
         yield opened
 

@@ -2,6 +2,7 @@
 
 import uuid
 from dataclasses import replace
+from datetime import datetime
 
 import anyio
 
@@ -16,7 +17,7 @@ from weft.domain.connections import (
     NewConnection,
 )
 from weft.domain.jobs import JobTrigger
-from weft.domain.schedules import ScheduleSpec, next_run
+from weft.domain.schedules import Schedule, ScheduleSpec, next_run
 from weft.errors import (
     AuthenticationFailed,
     Conflict,
@@ -60,7 +61,7 @@ class LocalConnections(Connections):
         if collection is not None:
             found = await find_collection(store, self._organization_id, collection)
             readable_id = found.readable_id
-        page = await store.connections.list(
+        return await store.connections.list(
             self._organization_id,
             readable_collection_id=readable_id,
             short_name=short_name,
@@ -68,11 +69,9 @@ class LocalConnections(Connections):
             cursor=cursor,
             limit=checked_limit(limit),
         )
-        return page.model_copy(update={"items": tuple(self._timed(item) for item in page.items)})
 
     async def get(self, connection: str) -> Connection:
-        found = await find_connection(self._engine.store, self._organization_id, connection)
-        return self._timed(found)
+        return await find_connection(self._engine.store, self._organization_id, connection)
 
     async def create(self, new: NewConnection) -> Connection:
         kind = self._engine.registry.get(new.short_name)
@@ -113,7 +112,8 @@ class LocalConnections(Connections):
             state=ConnectionStatus.PENDING_AUTH if waiting else ConnectionStatus.ACTIVE,
             error_category=None,
             error_message=None,
-            schedule=schedule,
+            schedule=self._timed(schedule, now),
+            host=endpoint,
         )
         await self._engine.store.connections.insert(row, now)
         self._engine.changes.announce()
@@ -193,7 +193,10 @@ class LocalConnections(Connections):
             if "description" in given
             else found.description,
             config=config,
-            schedule=schedule,
+            schedule=schedule
+            if schedule == found.schedule
+            else self._timed(schedule, self._engine.clock()),
+            host=self._engine.endpoint(found.short_name, config),
         )
         config_changed = config != found.config
         if config_changed or change.auth is not None:
@@ -256,6 +259,7 @@ class LocalConnections(Connections):
             error_category=found.error_category,
             error_message=found.error_message,
             schedule=found.schedule,
+            host="",
         )
 
     async def _reach(self, short_name: str, config: Json, credentials: Json) -> str:
@@ -307,19 +311,11 @@ class LocalConnections(Connections):
         except (Conflict, NotFound):
             return  # It has just ended, or is gone.
 
-    def _timed(self, connection: Connection) -> Connection:
-        schedule = connection.schedule
+    def _timed(self, schedule: Schedule | None, now: datetime) -> Schedule | None:
         if schedule is None:
-            return connection
-        last = connection.sync.last_job
-        due = next_run(
-            schedule,
-            after=self._engine.clock(),
-            last_start=last.started_at if last else None,
-        )
-        return connection.model_copy(
-            update={"schedule": schedule.model_copy(update={"next_run": due})}
-        )
+            return None
+        due = next_run(schedule, after=now, last_start=now)
+        return schedule.model_copy(update={"next_run": due})
 
 
 def _refuse_stale(found: Connection, expected_version: int | None) -> None:

@@ -103,10 +103,16 @@ def draft_schedule(
             field="schedule",
             hint="For example {'cron': '0 2 * * *'} for daily at 02:00 UTC.",
         )
-    return Schedule(
+    drafted = Schedule(
         cron=cron,
         timezone=validate_timezone(merged["timezone"] or "UTC"),
         continuous=continuous,
         cursor_field=merged["cursor_field"]
         or (kind.cursor_fields[0] if continuous and kind.cursor_fields else None),
     )
+    unchanged = base is not None and _timing(drafted) == _timing(base)
+    return drafted.model_copy(update={"next_run": base.next_run}) if base and unchanged else drafted
+
+
+def _timing(schedule: Schedule) -> tuple[object, ...]:
+    return schedule.cron, schedule.timezone, schedule.continuous

@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import anyio
 from pydantic import BaseModel
@@ -32,6 +32,8 @@ class Changes:
 
     def __init__(self) -> None:
         self._event = anyio.Event()
+        self._wanted = anyio.Event()
+        self._waiting = 0
 
     def announce(self) -> None:
         """Something changed."""
@@ -43,11 +45,31 @@ class Changes:
         return self._event
 
     async def wait(self, mark: anyio.Event, seconds: float) -> None:
-        """Return once something changed after ``mark``, or after ``seconds``: another process
-        cannot announce its changes here.
-        """
-        with anyio.move_on_after(seconds):
-            await mark.wait()
+        """Return once something changed after ``mark``, or after ``seconds``."""
+        self._waiting += 1
+        self._wanted.set()
+        try:
+            with anyio.move_on_after(seconds):
+                await mark.wait()
+        finally:
+            self._waiting -= 1
+
+    async def wanted(self) -> None:
+        """Return when someone waits; changes by other processes need no looking for before."""
+        while not self._waiting:
+            self._wanted = anyio.Event()
+            await self._wanted.wait()
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much this process does at once, and for how long it tries; the operator's decision."""
+
+    syncs: int = 2
+    syncs_per_host: int = 2
+    lease: timedelta = timedelta(seconds=30)
+    retries: int = 3
+    kept_jobs: int = 100
 
 
 @dataclass(frozen=True)
@@ -59,8 +81,13 @@ class Engine:
     vault: Vault
     context: SourceContext
     clock: Callable[[], datetime] = utc_now
+    limits: Limits = Limits()
     changes: Changes = field(default_factory=Changes)
     work: Changes = field(default_factory=Changes)
+
+    def lease_until(self, now: datetime) -> datetime:
+        """When a lease that is renewed now runs out."""
+        return now + self.limits.lease
 
     def open_source(
         self,

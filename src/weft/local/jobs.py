@@ -10,9 +10,10 @@ from weft.errors import Conflict, NotFound
 from weft.local.engine import Engine
 from weft.local.limits import checked_limit
 from weft.local.resolve import find_connection, find_job
-from weft.local.runner import WATCH_SECONDS, Dispatcher
+from weft.local.runner import Dispatcher
 
 LOG_LIMIT_MAX = 200
+WATCH_FALLBACK_SECONDS = 5.0
 
 
 class LocalJobs(Jobs):
@@ -82,7 +83,7 @@ class LocalJobs(Jobs):
                 seen = current
                 yield current
             else:
-                await self._engine.changes.wait(mark, WATCH_SECONDS)
+                await self._engine.changes.wait(mark, WATCH_FALLBACK_SECONDS)
 
     async def log(self, job: str, *, limit: int = 20) -> Sequence[LogLine]:
         found = await self.get(job)

@@ -5,7 +5,6 @@ itself; another may send the job's id to a worker elsewhere, which claims and ru
 """
 
 import logging
-import uuid
 from datetime import datetime
 from typing import Protocol
 
@@ -15,14 +14,13 @@ from anyio.abc import TaskGroup
 from weft.domain.jobs import JobStatus, LogLine
 from weft.errors import StorageFailed, WeftError
 from weft.local.engine import Engine
-from weft.local.lease import RENEW_SECONDS, lease_until
+from weft.local.process_lock import ProcessLock
 from weft.local.store.base import Claim, Outcome
 from weft.local.sync import sync
 
-POLL_SECONDS = 1.0
-WATCH_SECONDS = 0.5
-PURGE_BATCH = 500
-PURGE_POLL_SECONDS = 60.0
+POLL_SECONDS = 0.5
+SETTLE_SECONDS = 5.0
+RENEWALS_PER_LEASE = 4
 
 logger = logging.getLogger(__name__)
 
@@ -36,12 +34,14 @@ class Dispatcher(Protocol):
 
 
 class EmbeddedRunner(Dispatcher):
-    """Runs jobs in this process, a few at a time."""
+    """Runs jobs in this process, a few at a time, as the owner that ``lock`` is held for."""
 
-    def __init__(self, engine: Engine, *, concurrency: int) -> None:
+    def __init__(self, engine: Engine, lock: ProcessLock, owner: str) -> None:
         self._engine = engine
-        self._slots = anyio.CapacityLimiter(concurrency)
-        self._owner = str(uuid.uuid4())
+        self._lock = lock
+        self._owner = owner
+        self._slots = anyio.CapacityLimiter(engine.limits.syncs)
+        self._trouble: str | None = None
 
     async def deliver(self, job_id: str) -> None:
         del job_id  # Whoever looks first takes the oldest job.
@@ -50,57 +50,71 @@ class EmbeddedRunner(Dispatcher):
     async def run(self) -> None:
         """Claim and run jobs until cancelled; unfinished ones are handed back then."""
         async with anyio.create_task_group() as group:
-            group.start_soon(self._purge)
             while True:
                 mark = self._engine.work.mark()
                 try:
                     await self._start_jobs(group)
+                    self._trouble = None
                 except WeftError as error:
-                    # The database is busy or full: syncing stops, the tools go on, we try again.
-                    logger.warning("cannot look for jobs: %s", error)
+                    self._warn_once(str(error))
                 await self._engine.work.wait(mark, POLL_SECONDS)
+
+    def _warn_once(self, trouble: str) -> None:
+        # A full or busy database stops syncing, not the tools; we look again, without a flood of
+        # equal lines.
+        if trouble != self._trouble:
+            logger.warning("cannot look for jobs: %s", trouble)
+        self._trouble = trouble
 
     async def _start_jobs(self, group: TaskGroup) -> None:
         jobs = self._engine.store.jobs
-        now = self._engine.clock()
-        if await jobs.reap(now):
+        dead = [owner for owner in await jobs.owners() if self._lock.is_dead(owner)]
+        if await jobs.reap(dead, self._engine.clock()):
             self._engine.changes.announce()
         while self._slots.available_tokens > 0:
             now = self._engine.clock()
-            claim = await jobs.claim(self._owner, now=now, lease_until=lease_until(now))
+            claim = await jobs.claim(
+                self._owner,
+                dead_owners=dead,
+                host_limit=self._engine.limits.syncs_per_host,
+                now=now,
+                lease_until=self._engine.lease_until(now),
+            )
             if claim is None:
                 return
             self._engine.changes.announce()
-            self._slots.acquire_on_behalf_of_nowait(claim.job_id)
+            self._slots.acquire_on_behalf_of_nowait((claim.job_id, claim.fence))
             group.start_soon(self._run_job, claim)
 
     async def _run_job(self, claim: Claim) -> None:
-        outcome: Outcome | None = None
+        # Without an outcome, because this process ends, the job goes on elsewhere or later.
+        outcome = Outcome(JobStatus.PENDING)
         try:
             async with anyio.create_task_group() as group:
                 group.start_soon(self._supervise, claim, group)
                 outcome = await sync(self._engine, claim)
                 group.cancel_scope.cancel()
         finally:
-            # Runs on shutdown too: the job is then neither lost nor stuck.
             with anyio.CancelScope(shield=True):
                 await self._settle(claim, outcome)
-                self._slots.release_on_behalf_of(claim.job_id)
+            self._slots.release_on_behalf_of((claim.job_id, claim.fence))
             self._engine.changes.announce()
             self._engine.work.announce()
 
     async def _supervise(self, claim: Claim, group: TaskGroup) -> None:
         """Keep the lease, and stop the sync when it was cancelled or taken away."""
+        renew_seconds = self._engine.limits.lease.total_seconds() / RENEWALS_PER_LEASE
         renewed = anyio.current_time()
         while True:
             mark = self._engine.changes.mark()
-            if not await self._may_go_on(claim):
+            may_go_on = await self._may_go_on(claim)
+            if may_go_on and anyio.current_time() - renewed >= renew_seconds:
+                renewed = anyio.current_time()
+                may_go_on = await self._renew(claim)
+            if not may_go_on:
                 group.cancel_scope.cancel()
                 return
-            if anyio.current_time() - renewed >= RENEW_SECONDS:
-                renewed = anyio.current_time()
-                await self._renew(claim, group)
-            await self._engine.changes.wait(mark, WATCH_SECONDS)
+            await self._engine.changes.wait(mark, renew_seconds)
 
     async def _may_go_on(self, claim: Claim) -> bool:
         try:
@@ -111,43 +125,41 @@ class EmbeddedRunner(Dispatcher):
             return True
         return job is not None and job.status is JobStatus.RUNNING
 
-    async def _renew(self, claim: Claim, group: TaskGroup) -> None:
+    async def _renew(self, claim: Claim) -> bool:
         try:
-            until = lease_until(self._engine.clock())
-            if await self._engine.store.jobs.renew(claim, until) is None:
-                group.cancel_scope.cancel()
+            until = self._engine.lease_until(self._engine.clock())
+            return await self._engine.store.jobs.renew(claim, until) is not None
         except StorageFailed as error:
             logger.warning("job %s: lease not renewed: %s", claim.job_id, error)
+            return True
 
-    async def _settle(self, claim: Claim, outcome: Outcome | None) -> None:
-        jobs = self._engine.store.jobs
-        now = self._engine.clock()
-        try:
-            if outcome is None:
-                await jobs.hand_back(claim)
-                # Only has an effect on a job that was asked to stop.
-                outcome = Outcome(JobStatus.CANCELLED)
-            await jobs.finish(claim, outcome, [_last_line(outcome, now)], now)
-        except WeftError as error:
-            # The lease runs out, and whoever claims the job next settles it.
-            logger.warning("job %s: outcome not stored: %s", claim.job_id, error)
+    async def _settle(self, claim: Claim, outcome: Outcome) -> None:
+        """Record how the job ended; while the database cannot be written, try again.
 
-    async def _purge(self) -> None:
+        When that takes too long, the lease runs out, and whoever claims the job next settles it.
+        """
+        deadline = anyio.current_time() + SETTLE_SECONDS
         while True:
-            mark = self._engine.work.mark()
+            now = self._engine.clock()
             try:
-                while await self._engine.store.entities.purge(PURGE_BATCH):
-                    await anyio.lowlevel.checkpoint()
+                await self._engine.store.jobs.finish(claim, outcome, _last_lines(outcome, now), now)
             except WeftError as error:
-                logger.warning("cannot clean up: %s", error)
-            await self._engine.work.wait(mark, PURGE_POLL_SECONDS)
+                if anyio.current_time() >= deadline:
+                    logger.warning("job %s: outcome not stored: %s", claim.job_id, error)
+                    return
+                await anyio.sleep(POLL_SECONDS)
+            else:
+                return
 
 
-def _last_line(outcome: Outcome, now: datetime) -> LogLine:
+def _last_lines(outcome: Outcome, now: datetime) -> list[LogLine]:
     match outcome.status:
         case JobStatus.COMPLETED:
-            return LogLine(at=now, level="info", message="Completed.")
+            return [LogLine(at=now, level="info", message="Completed.")]
         case JobStatus.FAILED:
-            return LogLine(at=now, level="error", message=f"Failed: {outcome.error}")
+            return [LogLine(at=now, level="error", message=f"Failed: {outcome.error}")]
+        case JobStatus.PENDING:
+            text = outcome.error or "Interrupted; it goes on where it stopped."
+            return [LogLine(at=now, level="warning", message=text)]
         case _:
-            return LogLine(at=now, level="info", message="Cancelled.")
+            return [LogLine(at=now, level="info", message="Cancelled.")]

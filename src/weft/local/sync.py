@@ -5,10 +5,13 @@ memory, however fast the source is.
 """
 
 import logging
+import random
+import traceback
 from collections.abc import Collection as Ids
 from collections.abc import Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from datetime import timedelta
 
 import anyio
 import anyio.lowlevel
@@ -17,9 +20,16 @@ from weft.domain.base import Json
 from weft.domain.connections import ConnectionStatus
 from weft.domain.entities import Entity
 from weft.domain.jobs import JobStatus, LogLine
-from weft.errors import AuthenticationFailed, CursorExpired, Fenced, WeftError
+from weft.errors import (
+    AuthenticationFailed,
+    CursorExpired,
+    Fenced,
+    RateLimited,
+    StorageFailed,
+    TryLater,
+    WeftError,
+)
 from weft.local.engine import Engine
-from weft.local.lease import lease_until
 from weft.local.store.base import Batch, Claim, Outcome
 from weft.sources.base import AnySource, Event, Failed, Incomplete, Skipped
 
@@ -28,6 +38,10 @@ BATCH_CHARS = 8_000_000
 BATCH_SECONDS = 1.0
 EVENTS_BETWEEN_YIELDS = 200
 LOGGED_PROBLEMS = 50
+RETRY_SECONDS = 2.0
+RETRY_GROWTH = 4.0
+RETRY_SECONDS_MAX = 300.0
+STORAGE_RETRY_SECONDS = 5.0
 
 logger = logging.getLogger(__name__)
 
@@ -40,14 +54,46 @@ async def sync(engine: Engine, claim: Claim) -> Outcome:
         return Outcome(JobStatus.CANCELLED)
     except AuthenticationFailed as error:
         return _failure(error, ConnectionStatus.NEEDS_REAUTH)
+    except TryLater as error:
+        delay = _retry_delay(engine, claim, error)
+        if delay is None:
+            return _failure(error, ConnectionStatus.ERROR)
+        return Outcome(
+            JobStatus.PENDING,
+            retry_at=engine.clock() + timedelta(seconds=delay),
+            error=f"{error.message} Trying again in {delay:.0f} s.",
+        )
     except WeftError as error:
         return _failure(error, ConnectionStatus.ERROR)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001
         # A source is third-party code: whatever it raises ends the job, not the process. The text
-        # of an unexpected exception may hold secrets or upstream data, so only its kind is told.
-        logger.exception("job %s crashed", claim.job_id)
+        # of an unexpected exception may hold secrets or upstream data, so only its kind is told,
+        # and the traceback without the text.
+        logger.error("job %s crashed: %s", claim.job_id, _where(error))
         crash = WeftError(f"The source '{claim.short_name}' crashed ({type(error).__name__}).")
         return _failure(crash, ConnectionStatus.ERROR)
+
+
+def _retry_delay(engine: Engine, claim: Claim, error: TryLater) -> float | None:
+    """Seconds until the next attempt, or None when it is time to give up.
+
+    Attempts count from the last checkpoint: a sync that gets on is not given up.
+    """
+    if isinstance(error, StorageFailed):
+        # Nothing is wrong with the source, and nothing can be recorded either: wait for room.
+        return STORAGE_RETRY_SECONDS
+    if claim.attempts >= engine.limits.retries:
+        return None
+    delay = RETRY_SECONDS * RETRY_GROWTH**claim.attempts * random.uniform(0.8, 1.2)  # noqa: S311
+    if isinstance(error, RateLimited) and error.retry_after is not None:
+        delay = max(delay, error.retry_after)
+    return delay if delay <= RETRY_SECONDS_MAX else None
+
+
+def _where(error: Exception) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = (f"{frame.filename}:{frame.lineno} in {frame.name}" for frame in frames)
+    return f"{type(error).__name__} at {'; '.join(lines)}"
 
 
 def _failure(error: WeftError, state: ConnectionStatus) -> Outcome:
@@ -94,8 +140,7 @@ def _open(engine: Engine, claim: Claim) -> AnySource:
 
 
 async def _list_everything(engine: Engine, claim: Claim, source: AnySource, why: str) -> None:
-    await engine.store.entities.begin_listing(claim)
-    run = _Run(engine, replace(claim, full_sync=True))
+    run = _Run(engine, await engine.store.entities.begin_listing(claim))
     run.note("info", why)
     await run.read(source, None)
     await run.delete_unseen()
@@ -178,7 +223,7 @@ class _Run:
             return
         now = self._engine.clock()
         await self._engine.store.entities.delete_unseen(
-            self._claim, now=now, lease_until=lease_until(now)
+            self._claim, now=now, lease_until=self._engine.lease_until(now)
         )
         self._engine.changes.announce()
 
@@ -238,6 +283,6 @@ class _Run:
     async def _commit(self, batch: Batch) -> None:
         now = self._engine.clock()
         await self._engine.store.entities.commit(
-            self._claim, batch, now=now, lease_until=lease_until(now)
+            self._claim, batch, now=now, lease_until=self._engine.lease_until(now)
         )
         self._engine.changes.announce()

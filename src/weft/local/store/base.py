@@ -45,6 +45,7 @@ class ConnectionRow:
     error_category: ErrorCategory | None
     error_message: str | None
     schedule: Schedule | None
+    host: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,8 @@ class Claim:
     checkpoint: Json | None
     force_full_sync: bool
     full_sync: bool
+    listing: int
+    attempts: int
 
 
 @dataclass(slots=True)
@@ -78,10 +81,20 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
+class DueSchedule:
+    """A schedule whose time, ``slot``, has come."""
+
+    connection_no: int
+    slot: datetime
+    schedule: Schedule
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a job ended."""
+    """How a job ended; PENDING means that it is to be continued, after ``retry_at`` if given."""
 
     status: JobStatus
+    retry_at: datetime | None = None
     error: str | None = None
     error_category: ErrorCategory | None = None
     error_details: str | None = None
@@ -222,11 +235,26 @@ class JobStore(Protocol):
         """PENDING becomes CANCELLED, RUNNING becomes CANCELLING; False if it was neither."""
         ...
 
-    async def claim(self, owner: str, *, now: datetime, lease_until: datetime) -> Claim | None:
-        """Take the oldest job that nobody runs: RUNNING under a new fence."""
+    async def owners(self) -> Sequence[str]:
+        """Who holds jobs now."""
         ...
 
-    async def reap(self, now: datetime) -> Sequence[str]:
+    async def claim(
+        self,
+        owner: str,
+        *,
+        dead_owners: Sequence[str],
+        host_limit: int,
+        now: datetime,
+        lease_until: datetime,
+    ) -> Claim | None:
+        """Take the oldest job that nobody runs any more or yet: RUNNING under a new fence.
+
+        Jobs of a host that already has ``host_limit`` running ones wait.
+        """
+        ...
+
+    async def reap(self, dead_owners: Sequence[str], now: datetime) -> Sequence[str]:
         """End the CANCELLING jobs of dead owners; returns their ids."""
         ...
 
@@ -234,16 +262,32 @@ class JobStore(Protocol):
         """Keep the claim; returns the job's status, or None when the claim is lost."""
         ...
 
-    async def hand_back(self, claim: Claim) -> None:
-        """Give an unfinished job to whoever claims it next."""
-        ...
-
     async def finish(
         self, claim: Claim, outcome: Outcome, log: Sequence[LogLine], now: datetime
     ) -> bool:
-        """End the job and record it with the connection; False when the claim is lost.
+        """End the job and record it with the connection, or hand it back as PENDING.
 
-        A CANCELLING job ends CANCELLED whatever the outcome says.
+        False when the claim is lost. A CANCELLING job ends CANCELLED whatever the outcome says.
+        """
+        ...
+
+    async def prune(self, *, keep: int, limit: int) -> int:
+        """Delete ended jobs beyond the newest ``keep`` of each connection; returns how many."""
+        ...
+
+
+class ScheduleStore(Protocol):
+    """Schedules, as far as they have to be fired."""
+
+    async def due(self, now: datetime, limit: int) -> Sequence[DueSchedule]:
+        """Schedules whose time has come."""
+        ...
+
+    async def fire(self, due: DueSchedule, *, next_run: datetime | None, now: datetime) -> bool:
+        """Set the next time, and queue a job for the slot; at most one ever for each slot.
+
+        False, without a job, when another process was first, the slot is not after the last one,
+        a sync is live, or the connection waits for authorisation.
         """
         ...
 
@@ -255,8 +299,8 @@ class EntityStore(Protocol):
         """Stored versions by the source's entity id."""
         ...
 
-    async def begin_listing(self, claim: Claim) -> None:
-        """Start a full listing: forget what an interrupted one had seen. Raises Fenced."""
+    async def begin_listing(self, claim: Claim) -> Claim:
+        """Start a full listing from its beginning; returns the claim for it. Raises Fenced."""
         ...
 
     async def commit(
@@ -305,7 +349,12 @@ class Store(Protocol):
     collections: CollectionStore
     connections: ConnectionStore
     jobs: JobStore
+    schedules: ScheduleStore
     entities: EntityStore
+
+    async def data_version(self) -> int:
+        """A number that changes whenever any process has changed anything."""
+        ...
 
     async def close(self) -> None:
         """Flush and close; the file is whole afterwards."""

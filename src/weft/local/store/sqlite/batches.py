@@ -7,7 +7,7 @@ inside it. Statements go over whole batches: one prepared statement, many rows.
 import json
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import NamedTuple
@@ -17,6 +17,7 @@ from weft.domain.jobs import JobStatus
 from weft.errors import Fenced
 from weft.local.store.base import Batch, Claim
 from weft.local.store.sqlite.jobs import write_log
+from weft.local.store.sqlite.marks import Marks
 from weft.local.store.sqlite.queries import queries
 from weft.local.store.sqlite.rows import dumps, micros_or_none
 from weft.local.store.sqlite.session import Session, carray
@@ -54,6 +55,8 @@ class PreparedBatch:
     deleted: set[str] = field(default_factory=set[str])
     skipped: set[str] = field(default_factory=set[str])
     checkpoint: Checkpoint | None = None
+    skipped_after: int = 0
+    failed_after: int = 0
     expected: int | None = None
 
 
@@ -68,6 +71,7 @@ class Difference:
     )
     delete: list[Stored] = field(default_factory=list[Stored])
     seen: "array[int]" = field(default_factory=lambda: array("q"))
+    updated: int = 0
     unchanged: int = 0
     lost: int = 0
 
@@ -86,14 +90,17 @@ def prepare(batch: Batch) -> PreparedBatch:
             case Failed(id=source_id):
                 _forget(out, source_id)
                 out.failed.add(source_id)
+                out.failed_after += 1
             case Deleted(id=source_id):
                 _forget(out, source_id)
                 out.deleted.add(source_id)
             case Skipped(id=source_id):
                 _forget(out, source_id)
                 out.skipped.add(source_id)
+                out.skipped_after += 1
             case Checkpoint():
                 out.checkpoint = event
+                out.skipped_after = out.failed_after = 0
             case Expect(total=total):
                 out.expected = total
     return out
@@ -104,22 +111,27 @@ def apply(
     claim: Claim,
     batch: Batch,
     prepared: PreparedBatch,
+    counted: Marks | None,
     now: int,
     lease_until: int,
 ) -> None:
-    """Write everything that follows from the batch. Raises Fenced before the first write."""
+    """Write everything that follows from the batch. Raises Fenced before the first write.
+
+    ``counted`` are the entities that the job dealt with before it was interrupted.
+    """
     check_fence(db, claim)
-    difference = _compare(db, claim.connection_no, prepared)
+    difference = _compare(db, claim.connection_no, prepared, counted or ())
     inserted = write_inserts(db, claim.connection_no, difference.insert)
     difference.seen.extend(inserted)
     _write_updates(db, difference)
     write_deletes(db, [stored.no for stored in difference.delete])
     _write_types(db, claim.connection_no, difference, now)
-    if claim.full_sync and difference.seen:
-        db.execute(queries()["seen_insert"], (claim.job_no, difference.seen.tobytes()))
+    if difference.seen:
+        marks = (claim.job_no, claim.listing, difference.seen.tobytes())
+        db.execute(queries()["seen_insert"], marks)
     _write_progress(db, claim, prepared, difference, lease_until)
     if prepared.checkpoint is not None:
-        _write_checkpoint(db, claim, dumps(prepared.checkpoint.cursor))
+        _write_checkpoint(db, claim, prepared, dumps(prepared.checkpoint.cursor))
     write_log(db, claim.job_no, batch.log)
 
 
@@ -183,7 +195,9 @@ def _prepared(entity: Entity) -> Prepared:
     return Prepared(entity, digest.digest(), body)
 
 
-def _compare(db: Session, connection_no: int, batch: PreparedBatch) -> Difference:
+def _compare(
+    db: Session, connection_no: int, batch: PreparedBatch, counted: Container[int]
+) -> Difference:
     out = Difference()
     stored = _lookup(
         db, connection_no, [*batch.entities, *batch.unchanged, *batch.failed, *batch.deleted]
@@ -196,14 +210,15 @@ def _compare(db: Session, connection_no: int, batch: PreparedBatch) -> Differenc
         out.seen.append(old.no)
         if old.hash != new.hash:
             out.update.append((old, new))
+            out.updated += old.no not in counted
             continue
-        out.unchanged += 1
+        out.unchanged += old.no not in counted
         if old.version != new.entity.version:
             out.version_only.append((old, new))
     for source_id in batch.unchanged | batch.failed:
         if old := stored.get(source_id):
             out.seen.append(old.no)
-            out.unchanged += source_id in batch.unchanged
+            out.unchanged += source_id in batch.unchanged and old.no not in counted
         else:
             # A source may only say Unchanged of what is stored: otherwise the entity was lost.
             out.lost += source_id in batch.unchanged
@@ -254,9 +269,15 @@ def write_type_changes(db: Session, connection_no: int, changes: Counter[str], n
         db.execute(queries()["type_prune"], (connection_no,))
 
 
-def _write_checkpoint(db: Session, claim: Claim, cursor: str) -> None:
-    if claim.full_sync:
-        db.execute(queries()["job_checkpoint"], {"no": claim.job_no, "cursor": cursor})
+def _write_checkpoint(db: Session, claim: Claim, batch: PreparedBatch, cursor: str) -> None:
+    progress = {
+        "no": claim.job_no,
+        "cursor": cursor,
+        "config": dumps(claim.config),
+        "skipped_after": batch.skipped_after,
+        "failed_after": batch.failed_after,
+    }
+    db.execute(queries()["job_checkpoint"], progress)
     values = {
         "no": claim.connection_no,
         "cursor": cursor,
@@ -276,7 +297,7 @@ def _write_progress(
     values = {
         "no": claim.job_no,
         "inserted": len(difference.insert),
-        "updated": len(difference.update),
+        "updated": difference.updated,
         "deleted": len(difference.delete),
         "unchanged": difference.unchanged,
         "skipped": len(batch.skipped),

@@ -119,6 +119,7 @@ def _values(row: ConnectionRow, now: datetime) -> dict[str, Any]:
         "timezone": schedule.timezone,
         "continuous": schedule.continuous,
         "cursor_field": schedule.cursor_field,
+        "next_run_at": micros_or_none(schedule.next_run),
         "now": micros(now),
     }
 
@@ -157,7 +158,10 @@ def _page(db: Session, tail: str, values: dict[str, Any], limit: int) -> Page[Co
 
 
 def _update(db: Session, values: dict[str, Any]) -> bool:
-    return db.execute(queries()["connection_update"], values).get is not None
+    number = db.execute(queries()["connection_update"], values).get
+    if number is not None and values["reset_cursor"]:
+        db.execute(queries()["connection_reset_checkpoint"], {"no": number})
+    return number is not None
 
 
 def _credentials(db: Session, values: dict[str, Any]) -> str | None:

@@ -81,6 +81,12 @@ class Database:
             result = await reader.async_run(_in_snapshot, reader, work, args, kwargs)
             return cast("R", result)
 
+    async def data_version(self) -> int:
+        """A number that differs from the last one when any connection has committed since."""
+        watcher = self._readers[0]
+        with _mapped_errors():
+            return await watcher.async_run(_data_version, watcher)
+
     async def compute(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run ``work`` on the writer's thread, outside any transaction."""
         return await self._writer.async_run(work, *args, **kwargs)
@@ -114,6 +120,10 @@ def _prepare_writer(db: Session) -> None:
             "The database was made by a newer version of Weft.",
             hint="Upgrade Weft, or point WEFT_HOME at another folder.",
         )
+
+
+def _data_version(db: Session) -> int:
+    return int(db.pragma("data_version"))
 
 
 def _migrate(db: Session) -> None:

@@ -5,6 +5,7 @@ from array import array
 from collections import Counter
 from collections.abc import Collection as Ids
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -21,11 +22,13 @@ from weft.local.store.sqlite.batches import (
 )
 from weft.local.store.sqlite.collections import number_of
 from weft.local.store.sqlite.database import Database
+from weft.local.store.sqlite.marks import Marks
 from weft.local.store.sqlite.queries import queries
 from weft.local.store.sqlite.rows import loads, micros, moment_or_none, rows
 from weft.local.store.sqlite.session import Session, carray
 
 DELETE_BATCH = 2_000
+COUNTED_JOBS_MAX = 64
 
 
 class SqliteEntities(EntityStore):
@@ -33,20 +36,35 @@ class SqliteEntities(EntityStore):
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._counted: dict[tuple[int, int], Marks] = {}
+
+    async def _counted_before(self, claim: Claim) -> Marks | None:
+        """What the job had dealt with when it was interrupted; read once for each claim."""
+        if claim.fence == 1:
+            return None
+        key = (claim.job_no, claim.fence)
+        if key not in self._counted:
+            while len(self._counted) >= COUNTED_JOBS_MAX:
+                del self._counted[next(iter(self._counted))]
+            self._counted[key] = await self._database.read(_marks_of_job, claim)
+        return self._counted[key]
 
     async def versions(self, connection_no: int, ids: Ids[str]) -> Mapping[str, str]:
         if not ids:
             return {}
         return await self._database.read(_versions, connection_no, tuple(ids))
 
-    async def begin_listing(self, claim: Claim) -> None:
-        await self._database.write(_begin_listing, claim)
+    async def begin_listing(self, claim: Claim) -> Claim:
+        return await self._database.write(_begin_listing, claim)
 
     async def commit(
         self, claim: Claim, batch: Batch, *, now: datetime, lease_until: datetime
     ) -> None:
         prepared = await self._database.compute(prepare, batch)
-        await self._database.write(apply, claim, batch, prepared, micros(now), micros(lease_until))
+        counted = await self._counted_before(claim)
+        await self._database.write(
+            apply, claim, batch, prepared, counted, micros(now), micros(lease_until)
+        )
 
     async def delete_unseen(self, claim: Claim, *, now: datetime, lease_until: datetime) -> int:
         unseen = await self._database.read(_unseen, claim)
@@ -99,31 +117,31 @@ def _versions(db: Session, connection_no: int, ids: tuple[str, ...]) -> dict[str
     return dict(found)
 
 
-def _begin_listing(db: Session, claim: Claim) -> None:
+def _begin_listing(db: Session, claim: Claim) -> Claim:
     check_fence(db, claim)
-    db.execute(queries()["job_forget_seen"], {"job_no": claim.job_no})
-    db.execute(queries()["job_begin_listing"], {"no": claim.job_no})
+    listing = db.execute(queries()["job_begin_listing"], {"no": claim.job_no}).get
+    return replace(claim, full_sync=True, listing=listing)
+
+
+def _marks_of_job(db: Session, claim: Claim) -> Marks:
+    first, last = next(_rows(db, "entity_range", claim.connection_no))
+    blobs = (blob for (blob,) in _rows(db, "seen_of_job", claim.job_no))
+    return Marks.of(blobs, first or 0, last or 0)
 
 
 def _unseen(db: Session, claim: Claim) -> "array[int]":
-    # A bitmap over the range of numbers: 1 million entities take 125 kB, however they were seen.
-    numbers = array(
-        "q", (no for (no,) in _ints(db, "entity_nos_of_connection", claim.connection_no))
+    stored = array(
+        "q", (no for (no,) in _rows(db, "entity_nos_of_connection", claim.connection_no))
     )
-    if not numbers:
-        return numbers
-    first = numbers[0]
-    bitmap = bytearray((numbers[-1] - first) // 8 + 1)
-    for (blob,) in _ints(db, "seen_of_job", claim.job_no):
-        for no in array("q", blob):
-            # A marked entity may have been deleted since, by an event of the same sync.
-            if 0 <= no - first < len(bitmap) * 8:
-                bitmap[(no - first) >> 3] |= 1 << ((no - first) & 7)
-    return array("q", (n for n in numbers if not bitmap[(n - first) >> 3] >> ((n - first) & 7) & 1))
+    if not stored:
+        return stored
+    blobs = (blob for (blob,) in _rows(db, "seen_of_listing", claim.job_no, claim.listing))
+    seen = Marks.of(blobs, stored[0], stored[-1])
+    return array("q", (no for no in stored if no not in seen))
 
 
-def _ints(db: Session, query: str, number: int) -> Iterator[Any]:
-    return iter(db.execute(queries()[query], (number,)))
+def _rows(db: Session, query: str, *numbers: int) -> Iterator[tuple[Any, ...]]:
+    return iter(db.execute(queries()[query], numbers))
 
 
 def _delete_part(db: Session, claim: Claim, part: "array[int]", now: int, lease_until: int) -> None:
@@ -195,7 +213,7 @@ def _has_purge(db: Session) -> bool:
 
 
 def _purge(db: Session, limit: int) -> int:
-    doomed = [(no,) for (no,) in _ints(db, "purge_next", limit)]
+    doomed = [(no,) for (no,) in _rows(db, "purge_next", limit)]
     for step in ("index_delete", "body_delete", "purge_done"):
         db.executemany(queries()[step], doomed)
     return len(doomed)

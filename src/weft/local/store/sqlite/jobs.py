@@ -18,12 +18,13 @@ from weft.local.store.sqlite.rows import (
     encode_cursor,
     loads,
     micros,
+    micros_or_none,
     moment,
     moment_or_none,
     rows,
     to_job,
 )
-from weft.local.store.sqlite.session import Session
+from weft.local.store.sqlite.session import Session, carray
 
 _ID_PREFIX_MIN_CHARS = 4
 
@@ -88,28 +89,46 @@ class SqliteJobs(JobStore):
     async def request_cancel(self, job: Job, now: datetime) -> bool:
         return await self._database.write(_request_cancel, job.id, micros(now))
 
-    async def claim(self, owner: str, *, now: datetime, lease_until: datetime) -> Claim | None:
-        values = {"owner": owner, "now": micros(now), "lease_until": micros(lease_until)}
+    async def owners(self) -> Sequence[str]:
+        return await self._database.read(_owners)
+
+    async def claim(
+        self,
+        owner: str,
+        *,
+        dead_owners: Sequence[str],
+        host_limit: int,
+        now: datetime,
+        lease_until: datetime,
+    ) -> Claim | None:
+        values = {
+            "owner": owner,
+            "dead_owners": _owner_array(dead_owners),
+            "host_limit": host_limit,
+            "now": micros(now),
+            "lease_until": micros(lease_until),
+        }
         # Most looks find nothing: those must not take the write lock.
-        if not await self._database.read(_claimable, micros(now)):
+        if not await self._database.read(_any_live):
             return None
         return await self._database.write(_claim, values)
 
-    async def reap(self, now: datetime) -> Sequence[str]:
-        if not await self._database.read(_reapable, micros(now)):
+    async def reap(self, dead_owners: Sequence[str], now: datetime) -> Sequence[str]:
+        values = {"dead_owners": _owner_array(dead_owners), "now": micros(now)}
+        if not await self._database.read(_any_cancelling):
             return ()
-        return await self._database.write(_reap, micros(now))
+        return await self._database.write(_reap, values)
 
     async def renew(self, claim: Claim, lease_until: datetime) -> JobStatus | None:
         return await self._database.write(_renew, claim, micros(lease_until))
-
-    async def hand_back(self, claim: Claim) -> None:
-        await self._database.write(_hand_back, claim)
 
     async def finish(
         self, claim: Claim, outcome: Outcome, log: Sequence[LogLine], now: datetime
     ) -> bool:
         return await self._database.write(_finish, claim, outcome, log, micros(now))
+
+    async def prune(self, *, keep: int, limit: int) -> int:
+        return await self._database.write(_prune, {"keep": keep, "limit": limit})
 
 
 def new_job_id() -> str:
@@ -191,17 +210,21 @@ def _count_run(db: Session, connection_no: object, status: JobStatus) -> None:
     db.execute(queries()["job_count_run"], values)
 
 
-def _claimable(db: Session, now: int) -> bool:
-    sql = (
-        "SELECT 1 FROM job WHERE status = 'PENDING'"
-        " OR (status = 'RUNNING' AND lease_until < ?) LIMIT 1"
-    )
-    return db.execute(sql, (now,)).get is not None
+def _owner_array(owners: Sequence[str]) -> object:
+    # carray refuses an empty array; no owner has an empty name.
+    return carray(("", *owners))
 
 
-def _reapable(db: Session, now: int) -> bool:
-    sql = "SELECT 1 FROM job WHERE status = 'CANCELLING' AND lease_until < ? LIMIT 1"
-    return db.execute(sql, (now,)).get is not None
+def _owners(db: Session) -> list[str]:
+    return [owner for (owner,) in db.execute(queries()["job_owners"])]
+
+
+def _any_live(db: Session) -> bool:
+    return bool(db.execute(queries()["job_any_claimable"]).get)
+
+
+def _any_cancelling(db: Session) -> bool:
+    return bool(db.execute(queries()["job_any_cancelling"]).get)
 
 
 def _claim(db: Session, values: dict[str, Any]) -> Claim | None:
@@ -228,11 +251,13 @@ def _claim(db: Session, values: dict[str, Any]) -> Claim | None:
         checkpoint=loads(job["checkpoint"]) if job["checkpoint"] else None,
         force_full_sync=bool(job["force_full_sync"]),
         full_sync=bool(job["full_sync"]),
+        listing=job["listing"],
+        attempts=job["attempts"],
     )
 
 
-def _reap(db: Session, now: int) -> list[str]:
-    reaped = list(rows(db.execute(queries()["job_reap_cancelling"], {"now": now})))
+def _reap(db: Session, values: dict[str, Any]) -> list[str]:
+    reaped = list(rows(db.execute(queries()["job_reap_cancelling"], values)))
     for row in reaped:
         _count_run(db, row["connection_no"], JobStatus.CANCELLED)
     return [row["id"] for row in reaped]
@@ -248,31 +273,37 @@ def _renew(db: Session, claim: Claim, lease_until: int) -> JobStatus | None:
     return None if status is None else JobStatus(status)
 
 
-def _hand_back(db: Session, claim: Claim) -> None:
-    db.execute(queries()["job_hand_back"], _fence(claim))
-
-
 def _finish(db: Session, claim: Claim, outcome: Outcome, log: Sequence[LogLine], now: int) -> bool:
     current = db.execute(queries()["job_fence"], _fence(claim)).get
     if current not in (JobStatus.RUNNING, JobStatus.CANCELLING):
         return False
-    cancelled = current == JobStatus.CANCELLING
-    status = JobStatus.CANCELLED if cancelled else outcome.status
+    if current == JobStatus.CANCELLING:
+        outcome = Outcome(JobStatus.CANCELLED)
+        log = [LogLine(at=moment(now), level="info", message="Cancelled.")]
+    write_log(db, claim.job_no, log)
+    if outcome.status is JobStatus.PENDING:
+        values = _fence(claim) | {"retry_at": micros_or_none(outcome.retry_at)}
+        db.execute(queries()["job_hand_back"], values)
+        return True
+    _end(db, claim, outcome, now)
+    return True
+
+
+def _end(db: Session, claim: Claim, outcome: Outcome, now: int) -> None:
     values = _fence(claim) | {
         "now": now,
-        "status": status,
-        "error": None if cancelled else outcome.error,
-        "error_category": None if cancelled else outcome.error_category,
-        "error_details": None if cancelled else outcome.error_details,
+        "status": outcome.status,
+        "error": outcome.error,
+        "error_category": outcome.error_category,
+        "error_details": outcome.error_details,
     }
     db.execute(queries()["job_finish"], values)
-    if status is JobStatus.COMPLETED and claim.full_sync:
+    if outcome.status is JobStatus.COMPLETED:
         config = dumps(claim.config)
         db.execute(queries()["job_promote_checkpoint"], {"no": claim.job_no, "config": config})
     db.execute(queries()["job_forget_seen"], {"job_no": claim.job_no})
-    _count_run(db, claim.connection_no, status)
-    write_log(db, claim.job_no, log)
-    if outcome.connection_state is not None and not cancelled:
+    _count_run(db, claim.connection_no, outcome.status)
+    if outcome.connection_state is not None:
         failed = outcome.status is JobStatus.FAILED
         mark = {
             "no": claim.connection_no,
@@ -281,4 +312,7 @@ def _finish(db: Session, claim: Claim, outcome: Outcome, log: Sequence[LogLine],
             "error_message": outcome.error if failed else None,
         }
         db.execute(queries()["connection_mark"], mark)
-    return True
+
+
+def _prune(db: Session, values: dict[str, int]) -> int:
+    return len(list(db.execute(queries()["job_prune"], values)))

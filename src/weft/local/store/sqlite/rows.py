@@ -189,6 +189,7 @@ def _to_schedule(row: Row) -> Schedule | None:
     return Schedule(
         cron=row["cron"],
         timezone=row["timezone"],
+        next_run=moment_or_none(row["next_run_at"]),
         continuous=bool(row["continuous"]),
         cursor_field=row["cursor_field"],
         cursor_value=None if value is None else str(value),

@@ -8,6 +8,7 @@ from weft.local.store.sqlite.connections import SqliteConnections
 from weft.local.store.sqlite.database import Database
 from weft.local.store.sqlite.entities import SqliteEntities
 from weft.local.store.sqlite.jobs import SqliteJobs
+from weft.local.store.sqlite.schedules import SqliteSchedules
 
 
 class SqliteStore(Store):
@@ -18,12 +19,16 @@ class SqliteStore(Store):
         self.collections = SqliteCollections(database)
         self.connections = SqliteConnections(database)
         self.jobs = SqliteJobs(database)
+        self.schedules = SqliteSchedules(database)
         self.entities = SqliteEntities(database)
 
     @classmethod
     async def open(cls, path: Path) -> "SqliteStore":
         """Open or create the database file. Raises StorageFailed."""
         return cls(await Database.open(path))
+
+    async def data_version(self) -> int:
+        return await self._database.data_version()
 
     async def close(self) -> None:
         await self._database.close()

@@ -35,6 +35,9 @@ CREATE TABLE connection (
   continuous INTEGER NOT NULL DEFAULT 0,
   cursor_field TEXT,
   has_schedule INTEGER NOT NULL DEFAULT 0,
+  next_run_at INTEGER,
+  last_slot INTEGER,
+  host TEXT NOT NULL,
   cursor TEXT,
   total_runs INTEGER NOT NULL DEFAULT 0,
   successful_runs INTEGER NOT NULL DEFAULT 0,
@@ -47,14 +50,17 @@ CREATE INDEX connection_by_organization ON connection (organization_id, no DESC)
 CREATE INDEX connection_by_collection ON connection (collection_no, no DESC);
 CREATE INDEX connection_by_name ON connection (organization_id, name COLLATE NOCASE);
 
+CREATE INDEX connection_due ON connection (next_run_at) WHERE next_run_at IS NOT NULL;
+
 -- The truth about every run. `fence` grows with each claim: a writer with an older one is refused.
--- `checkpoint` is how far a full listing has come; `connection.cursor` where the next sync starts.
+-- `checkpoint` is how far the job has come, with the counts up to there of what is not stored.
 CREATE TABLE job (
   no INTEGER PRIMARY KEY AUTOINCREMENT,
   id TEXT NOT NULL UNIQUE,
   connection_no INTEGER NOT NULL REFERENCES connection (no) ON DELETE CASCADE,
   status TEXT NOT NULL,
   trigger TEXT NOT NULL,
+  slot INTEGER,
   force_full_sync INTEGER NOT NULL DEFAULT 0,
   full_sync INTEGER NOT NULL DEFAULT 1,
   created_at INTEGER NOT NULL,
@@ -68,6 +74,11 @@ CREATE TABLE job (
   failed INTEGER NOT NULL DEFAULT 0,
   expected INTEGER,
   checkpoint TEXT,
+  checkpoint_skipped INTEGER NOT NULL DEFAULT 0,
+  checkpoint_failed INTEGER NOT NULL DEFAULT 0,
+  listing INTEGER NOT NULL DEFAULT 0,
+  attempts INTEGER NOT NULL DEFAULT 0,
+  retry_at INTEGER,
   error TEXT,
   error_category TEXT,
   error_details TEXT,
@@ -77,6 +88,7 @@ CREATE TABLE job (
 ) STRICT;
 CREATE UNIQUE INDEX job_one_live_per_connection ON job (connection_no)
   WHERE status IN ('PENDING', 'RUNNING', 'CANCELLING');
+CREATE UNIQUE INDEX job_one_per_slot ON job (connection_no, slot) WHERE slot IS NOT NULL;
 CREATE INDEX job_live ON job (no) WHERE status IN ('PENDING', 'RUNNING', 'CANCELLING');
 CREATE INDEX job_by_connection ON job (connection_no, no DESC);
 
@@ -89,10 +101,12 @@ CREATE TABLE job_log (
 ) STRICT;
 CREATE INDEX job_log_by_job ON job_log (job_no, no DESC);
 
--- Which entities a full listing has named so far: arrays of 64-bit entity numbers, one a batch.
+-- Which entities a job has dealt with: arrays of 64-bit entity numbers, one a batch. A job that was
+-- interrupted does not count them again; what the last `listing` did not name is deleted.
 CREATE TABLE job_seen (
   no INTEGER PRIMARY KEY,
   job_no INTEGER NOT NULL REFERENCES job (no) ON DELETE CASCADE,
+  listing INTEGER NOT NULL,
   entity_nos BLOB NOT NULL
 ) STRICT;
 CREATE INDEX job_seen_by_job ON job_seen (job_no);

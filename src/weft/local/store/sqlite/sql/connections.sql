@@ -2,11 +2,11 @@
 INSERT INTO connection (
   id, organization_id, collection_no, sync_id, short_name, name, description, config,
   auth_method, authenticated_at, auth_expires_at, redirect_url, credentials, state,
-  cron, timezone, continuous, cursor_field, has_schedule, created_at, modified_at
+  cron, timezone, continuous, cursor_field, has_schedule, next_run_at, host, created_at, modified_at
 ) VALUES (
   :id, :organization_id, :collection_no, :sync_id, :short_name, :name, :description, :config,
   :auth_method, :authenticated_at, :auth_expires_at, :redirect_url, :credentials, :state,
-  :cron, :timezone, :continuous, :cursor_field, :has_schedule, :now, :now
+  :cron, :timezone, :continuous, :cursor_field, :has_schedule, :next_run_at, :host, :now, :now
 ) RETURNING no;
 
 -- name: connection_columns
@@ -15,7 +15,7 @@ SELECT
   c.no, c.id, c.organization_id, k.readable_id AS readable_collection_id, c.sync_id, c.short_name,
   c.name, c.description, c.config, c.auth_method, c.authenticated_at, c.auth_expires_at,
   c.redirect_url, c.state, c.error_category, c.error_message, c.cron, c.timezone, c.continuous,
-  c.cursor_field, c.has_schedule, c.cursor, c.total_runs, c.successful_runs, c.failed_runs,
+  c.cursor_field, c.has_schedule, c.next_run_at, c.cursor, c.total_runs, c.successful_runs, c.failed_runs,
   c.version, c.created_at, c.modified_at,
   (
     SELECT json_group_array(json_array(t.type, t.count, t.last_updated))
@@ -69,10 +69,16 @@ UPDATE connection SET
   error_category = CASE WHEN :set_state THEN :error_category ELSE error_category END,
   error_message = CASE WHEN :set_state THEN :error_message ELSE error_message END,
   cron = :cron, timezone = :timezone, continuous = :continuous, cursor_field = :cursor_field,
-  has_schedule = :has_schedule, cursor = CASE WHEN :reset_cursor THEN NULL ELSE cursor END,
+  has_schedule = :has_schedule, next_run_at = :next_run_at, host = :host,
+  cursor = CASE WHEN :reset_cursor THEN NULL ELSE cursor END,
   version = version + 1, modified_at = :now
 WHERE id = :id AND organization_id = :organization_id AND version = :expected_version
 RETURNING no;
+
+-- name: connection_reset_checkpoint
+-- What a live job had reached belongs to the configuration before.
+UPDATE job SET checkpoint = NULL, checkpoint_skipped = 0, checkpoint_failed = 0
+WHERE connection_no = :no AND status IN ('PENDING', 'RUNNING', 'CANCELLING');
 
 -- name: connection_credentials
 SELECT credentials FROM connection WHERE id = :id AND organization_id = :organization_id;
@@ -95,3 +101,22 @@ DELETE FROM entity_type WHERE connection_no = :no;
 -- name: connection_delete
 -- Jobs, their logs and their marks go with it by cascade.
 DELETE FROM connection WHERE no = :no;
+
+-- name: schedule_due
+-- Schedules whose time has come, the longest waiting first.
+SELECT no, next_run_at, cron, timezone, continuous FROM connection
+WHERE next_run_at <= :now ORDER BY next_run_at LIMIT :limit;
+
+-- name: schedule_advance
+-- The comparison makes it happen once, however many processes try.
+UPDATE connection SET next_run_at = :next_run_at
+WHERE no = :no AND next_run_at = :slot
+RETURNING (last_slot IS NULL OR last_slot < :slot)
+  AND state NOT IN ('pending_auth', 'needs_reauth', 'inactive')
+  AND NOT EXISTS (
+    SELECT 1 FROM job j
+    WHERE j.connection_no = connection.no AND j.status IN ('PENDING', 'RUNNING', 'CANCELLING')
+  );
+
+-- name: schedule_mark_slot
+UPDATE connection SET last_slot = :slot WHERE no = :no;

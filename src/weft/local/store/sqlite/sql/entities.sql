@@ -50,10 +50,16 @@ ON CONFLICT DO UPDATE SET count = count + excluded.count, last_updated = exclude
 DELETE FROM entity_type WHERE connection_no = ? AND count <= 0;
 
 -- name: seen_insert
-INSERT INTO job_seen (job_no, entity_nos) VALUES (?, ?);
+INSERT INTO job_seen (job_no, listing, entity_nos) VALUES (?, ?, ?);
 
 -- name: seen_of_job
 SELECT entity_nos FROM job_seen WHERE job_no = ?;
+
+-- name: seen_of_listing
+SELECT entity_nos FROM job_seen WHERE job_no = ? AND listing = ?;
+
+-- name: entity_range
+SELECT min(no), max(no) FROM entity WHERE connection_no = ?;
 
 -- name: entity_nos_of_connection
 SELECT no FROM entity WHERE connection_no = ? ORDER BY no;

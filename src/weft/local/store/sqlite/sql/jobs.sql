@@ -6,6 +6,11 @@ SELECT :id, c.no, 'PENDING', :trigger, :force_full_sync,
 FROM connection c WHERE c.id = :connection_id AND c.organization_id = :organization_id
 RETURNING no;
 
+-- name: job_insert_scheduled
+INSERT INTO job (id, connection_no, status, trigger, slot, full_sync, created_at)
+SELECT :id, no, 'PENDING', 'schedule', :slot, (NOT continuous OR cursor IS NULL), :now
+FROM connection WHERE no = :no;
+
 -- name: job_live_of_connection
 SELECT j.id, j.status FROM job j JOIN connection c ON c.no = j.connection_no
 WHERE c.id = :connection_id AND j.status IN ('PENDING', 'RUNNING', 'CANCELLING');
@@ -43,16 +48,38 @@ SELECT l.at, l.level, l.message FROM job_log l
 JOIN job j ON j.no = l.job_no JOIN connection c ON c.no = j.connection_no
 WHERE j.id = :id AND c.organization_id = :organization_id ORDER BY l.no DESC LIMIT :limit;
 
+-- name: job_owners
+-- Who holds jobs now.
+SELECT DISTINCT owner FROM job
+WHERE status IN ('PENDING', 'RUNNING', 'CANCELLING') AND owner IS NOT NULL;
+
+-- name: job_any_claimable
+SELECT 1 FROM job WHERE status IN ('PENDING', 'RUNNING') LIMIT 1;
+
+-- name: job_any_cancelling
+SELECT 1 FROM job WHERE status = 'CANCELLING' LIMIT 1;
+
 -- name: job_claim
--- The oldest job that nobody runs: never claimed, handed back, or left by a dead owner.
+-- The oldest job that nobody runs (never claimed, handed back, or left by a dead owner) and whose
+-- host has room. Counts of what leaves no trace in the store go back to the last checkpoint.
 UPDATE job SET status = 'RUNNING', owner = :owner, fence = fence + 1, lease_until = :lease_until,
-  started_at = coalesce(started_at, :now)
+  started_at = coalesce(started_at, :now), skipped = checkpoint_skipped, failed = checkpoint_failed
 WHERE no = (
-  SELECT no FROM job
-  WHERE status = 'PENDING' OR (status = 'RUNNING' AND lease_until < :now)
-  ORDER BY no LIMIT 1
+  SELECT j.no FROM job j JOIN connection c ON c.no = j.connection_no
+  WHERE (
+    (j.status = 'PENDING' AND (j.retry_at IS NULL OR j.retry_at <= :now))
+    OR (j.status = 'RUNNING' AND (
+      j.lease_until < :now OR j.owner IN (SELECT value FROM carray(:dead_owners))
+    ))
+  ) AND (
+    c.host = '' OR :host_limit > (
+      SELECT count(*) FROM job r JOIN connection rc ON rc.no = r.connection_no
+      WHERE r.status IN ('RUNNING', 'CANCELLING') AND rc.host = c.host AND r.no <> j.no
+    )
+  )
+  ORDER BY j.no LIMIT 1
 )
-RETURNING no, id, connection_no, fence, force_full_sync, full_sync, checkpoint;
+RETURNING no, id, connection_no, fence, force_full_sync, full_sync, checkpoint, listing, attempts;
 
 -- name: job_claim_connection
 SELECT id, organization_id, short_name, config, credentials, cursor, continuous, auth_method,
@@ -65,7 +92,9 @@ DELETE FROM job_seen WHERE job_no = :job_no;
 -- name: job_reap_cancelling
 -- A job whose owner died while stopping has stopped.
 UPDATE job SET status = 'CANCELLED', completed_at = :now, owner = NULL, lease_until = NULL
-WHERE status = 'CANCELLING' AND lease_until < :now
+WHERE status = 'CANCELLING' AND (
+  lease_until < :now OR owner IN (SELECT value FROM carray(:dead_owners))
+)
 RETURNING id, connection_no;
 
 -- name: job_fence
@@ -84,12 +113,16 @@ UPDATE job SET inserted = inserted + :inserted, updated = updated + :updated,
 WHERE no = :no;
 
 -- name: job_begin_listing
--- A listing that starts over meets again what an interrupted one had counted.
-UPDATE job SET full_sync = 1, checkpoint = NULL, unchanged = 0, skipped = 0, failed = 0
-WHERE no = :no;
+UPDATE job SET full_sync = 1, listing = listing + 1, checkpoint = NULL, checkpoint_skipped = 0,
+  checkpoint_failed = 0, skipped = 0, failed = 0
+WHERE no = :no RETURNING listing;
 
 -- name: job_checkpoint
-UPDATE job SET checkpoint = :cursor WHERE no = :no;
+-- What the batch holds after its checkpoint would be met, and counted, again.
+UPDATE job SET checkpoint = :cursor, checkpoint_skipped = skipped - :skipped_after,
+  checkpoint_failed = failed - :failed_after, attempts = 0
+WHERE no = :no
+  AND EXISTS (SELECT 1 FROM connection c WHERE c.no = job.connection_no AND c.config = :config);
 
 -- name: job_promote_checkpoint
 -- After a complete listing, later syncs may continue from where it ended.
@@ -112,7 +145,9 @@ WHERE no = :no AND fence = :fence AND owner = :owner AND status IN ('RUNNING', '
 RETURNING connection_no;
 
 -- name: job_hand_back
-UPDATE job SET status = 'PENDING', owner = NULL, lease_until = NULL
+-- Whoever claims the job next goes on with it, but not before `retry_at`.
+UPDATE job SET status = 'PENDING', owner = NULL, lease_until = NULL, retry_at = :retry_at,
+  attempts = attempts + (:retry_at IS NOT NULL)
 WHERE no = :no AND fence = :fence AND owner = :owner AND status = 'RUNNING' RETURNING no;
 
 -- name: job_count_run
@@ -126,3 +161,14 @@ WHERE no = :connection_no;
 -- only before the first success, when nothing older could be left over that it would not name.
 UPDATE connection SET cursor = :cursor
 WHERE no = :no AND config = :config AND (NOT :full_sync OR successful_runs = 0);
+
+-- name: job_prune
+-- Ended jobs beyond the newest :keep of their connection, the oldest first.
+DELETE FROM job WHERE no IN (
+  SELECT j.no FROM job j
+  WHERE j.status IN ('COMPLETED', 'FAILED', 'CANCELLED') AND j.no <= (
+    SELECT n.no FROM job n WHERE n.connection_no = j.connection_no
+    ORDER BY n.no DESC LIMIT 1 OFFSET :keep
+  )
+  ORDER BY j.no LIMIT :limit
+) RETURNING no;

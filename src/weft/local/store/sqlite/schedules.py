@@ -1,0 +1,54 @@
+"""Schedules on SQLite."""
+
+import uuid
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from weft.domain.schedules import Schedule
+from weft.local.store.base import DueSchedule, ScheduleStore
+from weft.local.store.sqlite.database import Database
+from weft.local.store.sqlite.queries import queries
+from weft.local.store.sqlite.rows import micros, micros_or_none, moment, rows
+from weft.local.store.sqlite.session import Session
+
+
+class SqliteSchedules(ScheduleStore):
+    """See ScheduleStore."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def due(self, now: datetime, limit: int) -> Sequence[DueSchedule]:
+        return await self._database.read(_due, {"now": micros(now), "limit": limit})
+
+    async def fire(self, due: DueSchedule, *, next_run: datetime | None, now: datetime) -> bool:
+        values = {
+            "no": due.connection_no,
+            "slot": micros(due.slot),
+            "next_run_at": micros_or_none(next_run),
+            "id": str(uuid.uuid4()),
+            "now": micros(now),
+        }
+        return await self._database.write(_fire, values)
+
+
+def _due(db: Session, values: dict[str, Any]) -> list[DueSchedule]:
+    return [
+        DueSchedule(
+            connection_no=row["no"],
+            slot=moment(row["next_run_at"]),
+            schedule=Schedule(
+                cron=row["cron"], timezone=row["timezone"], continuous=bool(row["continuous"])
+            ),
+        )
+        for row in rows(db.execute(queries()["schedule_due"], values))
+    ]
+
+
+def _fire(db: Session, values: dict[str, Any]) -> bool:
+    if not db.execute(queries()["schedule_advance"], values).get:
+        return False
+    db.execute(queries()["schedule_mark_slot"], values)
+    db.execute(queries()["job_insert_scheduled"], values)
+    return True
