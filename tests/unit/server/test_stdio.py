@@ -111,7 +111,9 @@ def test_requests_piped_in_are_answered_before_the_end() -> None:
         out, err = process.communicate(
             b"\n".join(json.dumps(line).encode() for line in lines), timeout=20
         )
-    assert sorted(json.loads(line)["id"] for line in out.splitlines()) == [0, 1, 2]
+    answers = [json.loads(line) for line in out.splitlines()]
+    assert sorted(answer["id"] for answer in answers) == [0, 1, 2]
+    assert all("result" in answer for answer in answers)
     assert "closed" in err.decode()
     assert process.returncode == 0
 
