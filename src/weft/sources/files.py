@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from typing import TypeVar
-from urllib.parse import quote
 
 import anyio.from_thread
 import anyio.to_thread
@@ -38,7 +37,7 @@ from weft.sources.roots import (
     is_secret_folder,
     tree_at,
 )
-from weft.sources.text import clean_line, decode, language_of, read_document
+from weft.sources.text import clean_line, decode, language_of, path_id, read_document
 
 DEFAULT_MAX_FILE_BYTES = 1024 * 1024
 LARGEST_MAX_FILE_BYTES = 20 * 1024 * 1024
@@ -155,7 +154,7 @@ class _Candidate:
 
     @property
     def id(self) -> str:
-        return _safe_id("/".join(self.parts))
+        return _id(self.parts)
 
 
 class _Walk:
@@ -191,7 +190,7 @@ class _Walk:
             yield from self._files(parts, listing.files, levels, included)
             for name in listing.links:
                 if self._wanted((*parts, name), levels, included):
-                    yield Skipped(_safe_id("/".join((*parts, name))), "a link or device")
+                    yield Skipped(_id((*parts, name)), "a link or device")
             for name in reversed(listing.folders):
                 below = (*parts, name)
                 if not is_secret_folder(name) and not self._left_out(below, levels, True):
@@ -206,7 +205,7 @@ class _Walk:
             if not self._wanted(path, levels, included):
                 continue
             if is_secret_file(name):
-                yield Skipped(_safe_id("/".join(path)), "may hold secrets")
+                yield Skipped(_id(path), "may hold secrets")
             else:
                 yield _Candidate(path)
 
@@ -353,11 +352,8 @@ def _version(found: os.stat_result) -> str | None:
     return "-".join([_READER, *(f"{number:x}" for number in numbers)])
 
 
-def _safe_id(path: str) -> str:
-    # Names are bytes: what is no clean text is quoted, marked so that no other path has that id.
-    if clean_line(path) == path and not path.startswith("%/"):
-        return path
-    return "%/" + quote(os.fsencode(path))
+def _id(parts: Parts) -> str:
+    return path_id(os.fsencode("/".join(parts)))
 
 
 def _shown(parts: Parts) -> str:

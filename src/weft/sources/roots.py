@@ -65,11 +65,14 @@ class Start:
         return self.root.joinpath(*self.parts)
 
 
-def find_start(path: str, context: SourceContext, *, field: str) -> Start:
+def find_start(
+    path: str, context: SourceContext, *, field: str, opened: frozenset[str] = frozenset()
+) -> Start:
     """Resolve a configured path and check that it may be read.
 
     A relative path is looked for below each root. Symbolic links are resolved first: what counts
-    is where they lead. Raises NotPermitted or SourceMisconfigured, naming ``field``.
+    is where they lead. ``opened`` names secret folders that the caller knows how to read safely.
+    Raises NotPermitted or SourceMisconfigured, naming ``field``.
     """
     if not context.files_roots:
         raise NotPermitted(
@@ -87,7 +90,8 @@ def find_start(path: str, context: SourceContext, *, field: str) -> Start:
         )
     parts = target.relative_to(root).parts
     guard = Guard(context.private_paths)
-    if any(is_secret_folder(part) for part in target.parts) or guard.refuses(target):
+    secret = [part for part in target.parts if is_secret_folder(part) and part not in opened]
+    if secret or guard.refuses(target):
         raise NotPermitted("Folders with secrets or Weft's own state are never read.", field=field)
     if target.is_dir():
         return Start(root, parts, is_file=False)

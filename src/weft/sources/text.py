@@ -3,6 +3,7 @@
 import codecs
 import re
 from pathlib import PurePosixPath
+from urllib.parse import quote
 
 from weft.sources.html import html_to_text
 
@@ -106,6 +107,21 @@ def clean_text(text: str) -> str:
 def clean_line(text: str) -> str:
     """The text on one line, each run of unseen characters replaced by one space."""
     return _UNCLEAN_LINE.sub(" ", text).strip()
+
+
+def path_id(path: bytes) -> str:
+    """An id for a file's path, whatever bytes it is made of; different paths have different ids.
+
+    Most paths are their own id. What is no clean text is quoted, and marked so that no other path
+    has that id.
+    """
+    try:
+        text = path.decode()
+    except UnicodeDecodeError:
+        text = ""
+    if text and clean_line(text) == text and not text.startswith("%/"):
+        return text
+    return "%/" + quote(path)
 
 
 def language_of(path: str) -> str | None:

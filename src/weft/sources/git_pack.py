@@ -1,0 +1,349 @@
+"""Reads Git's packs and loose objects with every size bounded before memory is taken.
+
+Why not dulwich's own reader: it inflates what a pack says it holds, and a few kilobytes can say
+that they hold gigabytes. Here an object beyond the limit is refused by its header, a delta by its
+announced result, and both while they are unpacked, should the header have lied.
+"""
+
+import hashlib
+import struct
+import zlib
+from bisect import bisect_left
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from typing import BinaryIO
+
+COMMIT, TREE, BLOB, TAG = 1, 2, 3, 4
+TYPE_NAMES = {COMMIT: b"commit", TREE: b"tree", BLOB: b"blob", TAG: b"tag"}
+_TYPE_NUMBERS = {name: number for number, name in TYPE_NAMES.items()}
+_OFS_DELTA, _REF_DELTA = 6, 7
+
+MAX_OBJECT_BYTES = 32 * 1024 * 1024
+MAX_INFLATED_BYTES = 16 * 1024 * 1024 * 1024
+MAX_OBJECTS = 3_000_000
+_MAX_DELTA_CHAIN = 4_096
+_CACHE_BYTES = 32 * 1024 * 1024
+_READ_BYTES = 4 * 1024
+_ID_BYTES = 20
+
+Object = tuple[int, bytes]
+"""An object's type number and content."""
+
+
+class BadObject(Exception):
+    """An object is broken, or refers to one that is not there."""
+
+
+class ObjectTooLarge(BadObject):
+    """An object is beyond MAX_OBJECT_BYTES."""
+
+
+class PackIndex:
+    """A version 2 index file: where in its pack each object is."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        """Read the header. Raises BadObject."""
+        self._file = file
+        head = self._at(0, 8 + 256 * 4)
+        if head[:8] != b"\xfftOc\0\0\0\2":
+            raise BadObject("a pack index of an unknown version")
+        self._fanout = struct.unpack(">256I", head[8:])
+        self._count = self._fanout[255]
+        if self._count > MAX_OBJECTS or list(self._fanout) != sorted(self._fanout):
+            raise BadObject("a pack index that is broken or too large")
+        self._names = 8 + 256 * 4
+        self._offsets = self._names + self._count * (_ID_BYTES + 4)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def offset(self, object_id: bytes) -> int | None:
+        """The offset in the pack, or None if the pack does not have the object."""
+        first = self._fanout[object_id[0] - 1] if object_id[0] else 0
+        found = bisect_left(
+            range(self._count), object_id, first, self._fanout[object_id[0]], key=self._name
+        )
+        if found >= self._count or self._name(found) != object_id:
+            return None
+        (short,) = struct.unpack(">I", self._at(self._offsets + 4 * found, 4))
+        if short < 0x8000_0000:
+            return short
+        place = self._offsets + 4 * self._count + 8 * (short & 0x7FFF_FFFF)
+        (long,) = struct.unpack(">Q", self._at(place, 8))
+        return long
+
+    def _name(self, position: int) -> bytes:
+        return self._at(self._names + _ID_BYTES * position, _ID_BYTES)
+
+    def _at(self, offset: int, size: int) -> bytes:
+        self._file.seek(offset)
+        data = self._file.read(size)
+        if len(data) != size:
+            raise BadObject("a pack index that ends early")
+        return data
+
+
+class Pack:
+    """A pack file; ``find`` gives the offset of an object that a delta names by id."""
+
+    def __init__(self, file: BinaryIO, find: Callable[[bytes], int | None]) -> None:
+        self._file = file
+        self._find = find
+        self._cache: OrderedDict[int, Object] = OrderedDict()
+        self._cached_bytes = 0
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def read(self, offset: int) -> Object:
+        """The object at an offset. Raises BadObject and ObjectTooLarge."""
+        deltas: list[bytes] = []
+        at = offset
+        while (found := self._cache.get(at)) is None:
+            kind, size, base = self._header(at)
+            data = inflate(self._file, size)
+            if kind in TYPE_NAMES:
+                found = (kind, data)
+                self._remember(at, found)
+                break
+            if base is None or len(deltas) >= _MAX_DELTA_CHAIN:
+                raise BadObject("a delta without a base")
+            deltas.append(data)
+            at = base
+        kind, data = found
+        for delta in reversed(deltas):
+            data = apply_delta(data, delta)
+        if deltas:
+            self._remember(offset, (kind, data))
+        return kind, data
+
+    def scan(self) -> Iterator[tuple[int, int, bytes | None]]:
+        """Offset, type and, but for deltas, id of every object, without keeping any content.
+
+        Raises BadObject, also when the whole pack would unpack to more than MAX_INFLATED_BYTES.
+        """
+        self._file.seek(0)
+        signature, version, count = struct.unpack(">4sII", _exactly(self._file, 12))
+        if signature != b"PACK" or version not in (2, 3) or count > MAX_OBJECTS:
+            raise BadObject("no pack, or one that is too large")
+        offset, total = 12, 0
+        for _ in range(count):
+            kind, size, _ = self._header(offset)
+            total += size
+            if total > MAX_INFLATED_BYTES:
+                raise ObjectTooLarge("the pack unpacks to too much")
+            digest = hashlib.sha1(usedforsecurity=False)
+            if kind in TYPE_NAMES:
+                digest.update(b"%s %d\0" % (TYPE_NAMES[kind], size))
+            for chunk in inflated(self._file, size):
+                digest.update(chunk)
+            yield offset, kind, digest.digest() if kind in TYPE_NAMES else None
+            offset = self._file.tell()
+
+    def _header(self, offset: int) -> tuple[int, int, int | None]:
+        """Type, unpacked size and, for a delta, the base's offset if it is known."""
+        self._file.seek(offset)
+        byte = _byte(self._file)
+        kind, size, shift = (byte >> 4) & 7, byte & 15, 4
+        while byte & 0x80:
+            byte = _byte(self._file)
+            size |= (byte & 0x7F) << shift
+            shift += 7
+            if shift > 63:
+                raise BadObject("a size that no object has")
+        if kind in TYPE_NAMES:
+            return kind, size, None
+        if kind == _REF_DELTA:
+            return kind, size, self._find(_exactly(self._file, _ID_BYTES))
+        if kind != _OFS_DELTA:
+            raise BadObject("an object of an unknown type")
+        base = offset - _back(self._file)
+        return kind, size, base if base >= 12 else None
+
+    def _remember(self, offset: int, found: Object) -> None:
+        if len(found[1]) > _CACHE_BYTES // 8:
+            return
+        self._cache[offset] = found
+        self._cached_bytes += len(found[1])
+        while self._cached_bytes > _CACHE_BYTES:
+            _, (_, data) = self._cache.popitem(last=False)
+            self._cached_bytes -= len(data)
+
+
+def index_pack(pack: Pack, offsets: dict[bytes, int], check: Callable[[], None]) -> None:
+    """Put every object of a freshly fetched pack into ``offsets``, by id.
+
+    ``pack`` must look its bases up in ``offsets``. ``check`` is called between objects and may
+    raise. Objects that are too large, or whose base is missing, are left out. Raises BadObject.
+    """
+    deltas: list[int] = []
+    for offset, _, object_id in pack.scan():
+        check()
+        if object_id is None:
+            deltas.append(offset)
+        else:
+            offsets[object_id] = offset
+    # A delta may name a base that is a delta itself and stands later in the pack: go on as long
+    # as a round finds something.
+    while deltas:
+        left: list[int] = []
+        for offset in deltas:
+            check()
+            try:
+                kind, data = pack.read(offset)
+            except BadObject:
+                left.append(offset)
+            else:
+                offsets[object_id_of(kind, data)] = offset
+        if len(left) == len(deltas):
+            return
+        deltas = left
+
+
+def object_id_of(kind: int, data: bytes) -> bytes:
+    """The 20 bytes by which Git knows an object."""
+    head = b"%s %d\0" % (TYPE_NAMES[kind], len(data))
+    return hashlib.sha1(head + data, usedforsecurity=False).digest()
+
+
+def read_loose(file: BinaryIO) -> Object:
+    """The object in a file of its own. Raises BadObject and ObjectTooLarge."""
+    inflater = zlib.decompressobj()
+    data = b""
+    try:
+        while b"\0" not in data and len(data) < 32:
+            packed = file.read(_READ_BYTES)
+            if not packed:
+                break
+            data += inflater.decompress(packed, 64)
+        head, found, content = data.partition(b"\0")
+        name, _, digits = head.partition(b" ")
+        if not found or name not in _TYPE_NUMBERS or not digits.isdigit():
+            raise BadObject("no loose object")
+        size = int(digits[:18])
+        if size > MAX_OBJECT_BYTES:
+            raise ObjectTooLarge("an object beyond the limit")
+        pieces, length = [content], len(content)
+        for piece in _rest(inflater, file, size - length):
+            pieces.append(piece)
+            length += len(piece)
+    except zlib.error:
+        raise BadObject("a loose object that is broken") from None
+    if length != size:
+        raise BadObject("a loose object of another size than it says")
+    return _TYPE_NUMBERS[name], b"".join(pieces)
+
+
+def inflate(file: BinaryIO, size: int) -> bytes:
+    """Unpack ``size`` bytes from the file's position on. Raises BadObject, ObjectTooLarge."""
+    if size > MAX_OBJECT_BYTES:
+        raise ObjectTooLarge("an object beyond the limit")
+    return b"".join(inflated(file, size))
+
+
+def inflated(file: BinaryIO, size: int) -> Iterator[bytes]:
+    """The pieces of ``size`` unpacked bytes; leaves the file at the end of the packed ones."""
+    inflater = zlib.decompressobj()
+    total = 0
+    try:
+        for piece in _rest(inflater, file, size):
+            total += len(piece)
+            yield piece
+    except zlib.error:
+        raise BadObject("an object that is broken") from None
+    if total != size or not inflater.eof:
+        raise BadObject("an object of another size than it says")
+    file.seek(-len(inflater.unused_data), 1)
+
+
+def apply_delta(base: bytes, delta: bytes) -> bytes:
+    """What a delta makes of its base. Raises BadObject, and ObjectTooLarge before making it."""
+    base_size, at = _delta_size(delta, 0)
+    size, at = _delta_size(delta, at)
+    if size > MAX_OBJECT_BYTES:
+        raise ObjectTooLarge("an object beyond the limit")
+    if base_size != len(base):
+        raise BadObject("a delta for another base")
+    result = bytearray()
+    end = len(delta)
+    while at < end:
+        operation = delta[at]
+        at += 1
+        if operation & 0x80:
+            offset, length, at = _copy(delta, at, operation)
+            piece = base[offset : offset + length]
+        else:
+            length, piece = operation, delta[at : at + operation]
+            at += operation
+        if len(piece) != length or not length or len(result) + length > size:
+            raise BadObject("a delta that is broken")
+        result += piece
+    if len(result) != size:
+        raise BadObject("a delta of another size than it says")
+    return bytes(result)
+
+
+def _copy(delta: bytes, at: int, operation: int) -> tuple[int, int, int]:
+    number = 0
+    for bit in range(7):
+        if operation & (1 << bit):
+            if at >= len(delta):
+                raise BadObject("a delta that ends early")
+            number |= delta[at] << (8 * bit)
+            at += 1
+    return number & 0xFFFF_FFFF, (number >> 32) or 0x10000, at
+
+
+def _delta_size(delta: bytes, at: int) -> tuple[int, int]:
+    size = shift = 0
+    while at < len(delta) and shift < 64:
+        byte = delta[at]
+        at += 1
+        size |= (byte & 0x7F) << shift
+        shift += 7
+        if not byte & 0x80:
+            return size, at
+    raise BadObject("a delta that ends early")
+
+
+def _rest(
+    inflater: "zlib._Decompress",  # pyright: ignore[reportPrivateUsage] (its only name)
+    file: BinaryIO,
+    size: int,
+) -> Iterator[bytes]:
+    # One byte more than announced is asked for, so that a longer object shows itself.
+    left = size + 1
+    packed = inflater.unconsumed_tail
+    while not inflater.eof and left > 0:
+        packed = packed or file.read(_READ_BYTES)
+        if not packed:
+            return
+        piece = inflater.decompress(packed, min(left, 1024 * 1024))
+        packed = inflater.unconsumed_tail
+        left -= len(piece)
+        if piece:
+            yield piece
+
+
+def _back(file: BinaryIO) -> int:
+    byte = _byte(file)
+    distance = byte & 0x7F
+    while byte & 0x80:
+        byte = _byte(file)
+        distance = ((distance + 1) << 7) | (byte & 0x7F)
+        if distance > 1 << 62:
+            raise BadObject("a base out of reach")
+    return distance
+
+
+def _byte(file: BinaryIO) -> int:
+    return _exactly(file, 1)[0]
+
+
+def _exactly(file: BinaryIO, size: int) -> bytes:
+    data = file.read(size)
+    if len(data) != size:
+        raise BadObject("a pack that ends early")
+    return data
