@@ -55,8 +55,7 @@ class PreparedBatch:
     deleted: set[str] = field(default_factory=set[str])
     skipped: set[str] = field(default_factory=set[str])
     checkpoint: Checkpoint | None = None
-    skipped_after: int = 0
-    failed_after: int = 0
+    after_checkpoint: set[str] = field(default_factory=set[str])
     expected: int | None = None
 
 
@@ -90,17 +89,17 @@ def prepare(batch: Batch) -> PreparedBatch:
             case Failed(id=source_id):
                 _forget(out, source_id)
                 out.failed.add(source_id)
-                out.failed_after += 1
+                out.after_checkpoint.add(source_id)
             case Deleted(id=source_id):
                 _forget(out, source_id)
                 out.deleted.add(source_id)
             case Skipped(id=source_id):
                 _forget(out, source_id)
                 out.skipped.add(source_id)
-                out.skipped_after += 1
+                out.after_checkpoint.add(source_id)
             case Checkpoint():
                 out.checkpoint = event
-                out.skipped_after = out.failed_after = 0
+                out.after_checkpoint.clear()
             case Expect(total=total):
                 out.expected = total
     return out
@@ -274,8 +273,8 @@ def _write_checkpoint(db: Session, claim: Claim, batch: PreparedBatch, cursor: s
         "no": claim.job_no,
         "cursor": cursor,
         "config": dumps(claim.config),
-        "skipped_after": batch.skipped_after,
-        "failed_after": batch.failed_after,
+        "skipped_after": len(batch.skipped & batch.after_checkpoint),
+        "failed_after": len(batch.failed & batch.after_checkpoint),
     }
     db.execute(queries()["job_checkpoint"], progress)
     values = {
