@@ -88,13 +88,13 @@ def _cell(text: str) -> str:
 
 
 def _first_sentence(text: str | None) -> str:
-    return re.split(r"(?<=[.?!])\s", text or "", maxsplit=1)[0]
+    return re.split(r"(?<=[.?!])\s(?=[A-Z])", text or "", maxsplit=1)[0]
 
 
 def _effect(tool: Tool) -> str:
     hints = tool.annotations
     if hints is None or not hints.read_only_hint:
-        return "may remove or overwrite" if hints and hints.destructive_hint else "adds"
+        return "changes or removes" if hints and hints.destructive_hint else "adds"
     return "reads"
 
 

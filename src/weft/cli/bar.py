@@ -19,8 +19,10 @@ class Advance(Protocol):
 
 
 @contextmanager
-def progress_bar(title: str, out: Console | None = None) -> Generator[Advance]:
-    """A bar with counts and rate that vanishes when it is done."""
+def progress_bar(
+    title: str, out: Console | None = None, *, keep: bool = False
+) -> Generator[Advance]:
+    """A bar with counts and rate; with ``keep`` its last state stays on the screen."""
     console = out or Console(file=sys.stderr, markup=False, emoji=False, highlight=False)
     columns = (
         TextColumn("{task.description}", markup=False),
@@ -29,7 +31,9 @@ def progress_bar(title: str, out: Console | None = None) -> Generator[Advance]:
         _Rate(),
         TextColumn("{task.fields[note]}", markup=False, style="dim"),
     )
-    with Progress(*columns, console=console, transient=True) as progress:
+    # What is no terminal would get an empty line for each bar.
+    hidden = not console.is_terminal
+    with Progress(*columns, console=console, transient=not keep, disable=hidden) as progress:
         task = progress.add_task(title, total=None, note="")
 
         def advance(done: float, total: float | None, note: str = "") -> None:

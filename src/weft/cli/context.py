@@ -104,7 +104,8 @@ def dumps(document: object) -> str:
 
 def say(message: str) -> None:
     """Tell the person something that is not the result: on standard error."""
-    click.echo(message, err=True)
+    # Not click.echo, which writes past a progress bar that is being drawn there.
+    sys.stderr.write(f"{message}\n")
 
 
 def leaves(error: BaseException) -> Iterator[BaseException]:

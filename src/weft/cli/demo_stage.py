@@ -11,6 +11,7 @@ from typing import Any, Protocol, cast
 from mcp.client.client import Client
 from mcp_types import CallToolResult, TextContent, TextResourceContents
 from rich.console import Console
+from rich.padding import Padding
 from rich.text import Text
 
 import weft
@@ -95,7 +96,7 @@ class Stage:
 
     def tell(self, text: str) -> None:
         """Print what came of a call."""
-        self.out.print(Text(f"   {plain(text)}"))
+        self._print(text)
 
     def expect(self, fact: bool, what: str) -> None:
         """Check one fact. Raises DemoFailed naming it."""
@@ -118,7 +119,7 @@ class Stage:
         """Call a tool that takes its time, drawing the server's progress notifications."""
         self._show_call(tool, arguments)
         heard = 0
-        with progress_bar("   progress", self.out) as advance:
+        with progress_bar("   progress", self.out, keep=True) as advance:
 
             async def show(progress: float, total: float | None, message: str | None) -> None:
                 nonlocal heard
@@ -134,7 +135,7 @@ class Stage:
 
     async def read(self, uri: str) -> Structured:
         """Read a resource as JSON."""
-        self.out.print(Text(f"   > read {uri}", style="cyan"))
+        self._print(f"> read {uri}", style="cyan")
         content = (await self.client.read_resource(uri, cache_mode="bypass")).contents[0]
         self.expect(isinstance(content, TextResourceContents), f"{uri} is text")
         return cast("Structured", json.loads(cast("TextResourceContents", content).text))
@@ -153,7 +154,10 @@ class Stage:
 
     def _show_call(self, tool: str, arguments: Structured) -> None:
         shown = ", ".join(f"{key}={_short(key, value)}" for key, value in arguments.items())
-        self.out.print(Text(f"   > {tool}({shown})", style="cyan"))
+        self._print(f"> {tool}({shown})", style="cyan")
+
+    def _print(self, text: str, style: str = "") -> None:
+        self.out.print(Padding(Text(plain(text), style=style), (0, 0, 0, 3)))
 
     def _result(self, tool: str, answer: CallToolResult) -> Structured:
         texts = [block.text for block in answer.content if isinstance(block, TextContent)]

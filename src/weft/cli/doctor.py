@@ -151,8 +151,8 @@ def _examine_sources(registry: SourceRegistry, report: Report) -> None:
             report.sources[name] = registry.get(name).name
         except Exception as error:  # noqa: BLE001 (an installed source is foreign code: it may raise anything)
             report.sources[name] = "broken"
-            detail = str(error) if isinstance(error, WeftError) else type(error).__name__
-            report.problems.append(f"The source '{name}' cannot be loaded: {detail}")
+            crash = f"The source '{name}' cannot be loaded ({type(error).__name__})."
+            report.problems.append(str(error) if isinstance(error, WeftError) else crash)
 
 
 def _examine_database(

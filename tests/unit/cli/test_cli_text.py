@@ -31,7 +31,8 @@ def test_missing_time_and_duration_are_a_dash() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"), [(0.051, "0.05 s"), (3.21, "3.2 s"), (245, "4 min 05 s"), (3_720, "1 h 02 min")]
+    ("seconds", "words"),
+    [(0.051, "0.05 s"), (3.21, "3.2 s"), (245, "4 min 05 s"), (3_720, "1 h 02 min")],
 )
 def test_durations_read_naturally(seconds: float, words: str) -> None:
     assert duration(seconds) == words
