@@ -6,6 +6,7 @@ from typing import Any
 
 from weft.domain.base import Json
 from weft.domain.entities import Entity
+from weft.sources.suffixes import BINARY_SUFFIXES
 from weft.sources.text import clean_line, clean_text, decode, language_of, read_document
 
 LFS_MARK = b"version https://git-lfs.github.com/spec/"
@@ -15,7 +16,7 @@ def why_not_text(path: str, size: int, size_max: int) -> str | None:
     """Why a file need not even be downloaded, or None; sizes in bytes."""
     if size > size_max:
         return f"larger than {size_max:,} bytes"
-    if PurePosixPath(path).suffix.lower() in _BINARY:
+    if PurePosixPath(path).suffix.lower() in BINARY_SUFFIXES:
         return "not a text file"
     return None
 
@@ -100,12 +101,3 @@ def moment(value: object) -> datetime | None:
         return datetime.fromisoformat(value) if isinstance(value, str) else None
     except ValueError:
         return None
-
-
-_BINARY_NAMES = """
-7z a aac avi avif bin bmp bz2 class dll dmg doc docx dylib eot exe flac flv gif gz heic icns ico
-iso jar jpeg jpg keystore lib m4a mkv mov mp3 mp4 mpeg o obj odp ods odt ogg onnx otf parquet
-pdf pkl png ppt pptx psd pyc rar so sqlite sqlite3 tar tgz tif tiff ttf war wasm wav webm webp
-whl woff woff2 wmv xls xlsx xz zip zst
-"""
-_BINARY = frozenset(f".{name}" for name in _BINARY_NAMES.split())

@@ -31,6 +31,7 @@ from weft.sources.http_transport import (
     Limits,
     Origin,
     Resolve,
+    host_of,
     origin_of,
     resolve_name,
 )
@@ -39,6 +40,7 @@ USER_AGENT = f"WeftBot/{__version__}"
 
 Sleep = Callable[[float], Awaitable[object]]
 
+_FOREIGN = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, UnicodeError)
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
 _TRANSIENT = frozenset({429, 500, 502, 503, 504})
 # Headers that say nothing about who asks; all others that a source gives stay with its origin.
@@ -172,7 +174,7 @@ class _GuardedClient(httpx.AsyncClient):
     def build_request(self, *args: Any, **kwargs: Any) -> httpx.Request:
         try:
             return super().build_request(*args, **kwargs)
-        except httpx.InvalidURL as error:
+        except (httpx.InvalidURL, UnicodeError) as error:
             raise map_error(error, "this source") from None
 
     async def send(
@@ -210,10 +212,10 @@ class _GuardedClient(httpx.AsyncClient):
         request.extensions[DEADLINE] = anyio.current_time() + self._limits.total_s
         try:
             return await super().send(request, **options)
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
+        except _FOREIGN as error:
             if not final and may_pass(error):
                 return None
-            raise map_error(error, request.url.host) from None
+            raise map_error(error, host_of(request.url)) from None
 
     def _wait_for(self, response: httpx.Response, attempt: int, waited: float) -> float | None:
         """Seconds until the next attempt, or None if this answer is to be used as it is."""
@@ -226,7 +228,7 @@ class _GuardedClient(httpx.AsyncClient):
             return None if used_up else self._back_off(attempt)
         if waited + asked > self._limits.longest_wait_s:
             raise RateLimited(
-                f"{response.url.host} asks to wait {asked:.0f} seconds.", retry_after=asked
+                f"{host_of(response.url)} asks to wait {asked:.0f} seconds.", retry_after=asked
             )
         return asked
 

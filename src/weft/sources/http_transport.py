@@ -51,7 +51,14 @@ class Limits:
 
 def origin_of(url: httpx.URL) -> Origin:
     """Scheme, host and effective port."""
-    return url.scheme, url.host.lower(), url.port or _DEFAULT_PORTS.get(url.scheme)
+    # `URL.host` would decode an international name, and raises for one that is broken.
+    port = _DEFAULT_PORTS.get(url.scheme) if url.port is None else url.port
+    return url.scheme, host_of(url), port
+
+
+def host_of(url: httpx.URL) -> str:
+    """The host in its ASCII form, for comparisons and messages."""
+    return url.raw_host.decode("ascii", errors="replace").lower()
 
 
 async def resolve_name(host: str, port: int) -> Sequence[str]:
@@ -235,7 +242,7 @@ class _Body(httpx.AsyncByteStream):
                 yield chunk
         except httpx.HTTPError as error:
             if self._request.extensions.get(STREAMED):
-                raise map_error(error, self._request.url.host) from None
+                raise map_error(error, host_of(self._request.url)) from None
             raise
 
     async def aclose(self) -> None:
@@ -319,8 +326,10 @@ def unpack_gzip(data: bytes, limit: int) -> bytes:
 
 
 def _check_url(url: httpx.URL) -> None:
-    if url.scheme not in _DEFAULT_PORTS or not url.host:
+    if url.scheme not in _DEFAULT_PORTS or not url.raw_host:
         raise SourceMisconfigured("Only http and https addresses can be reached.")
+    if url.port is not None and not 0 < url.port < 65_536:
+        raise SourceMisconfigured("An address has an impossible port.")
     if url.userinfo:
         raise SourceMisconfigured("An address must not hold a user name or password.")
 
@@ -332,7 +341,7 @@ def _check_redirect(request: httpx.Request, response: httpx.Response) -> None:
         target = request.url.join(response.headers["location"])
     except httpx.InvalidURL:
         raise httpx.RemoteProtocolError("the redirect leads nowhere") from None
-    host = request.url.host
+    host = host_of(request.url)
     if target.scheme not in _DEFAULT_PORTS or target.userinfo:
         raise SourceUnavailable(f"{host} redirects to something that is not a web address.")
     if request.url.scheme == "https" and target.scheme == "http":
@@ -350,7 +359,7 @@ def _check_length(request: httpx.Request, response: httpx.Response, limit: int) 
 
 def _too_slow(request: httpx.Request) -> SourceUnavailable:
     # Not a timeout of httpx: that would be retried, and this one has used its time already.
-    return SourceUnavailable(f"{request.url.host} took too long to answer.")
+    return SourceUnavailable(f"{host_of(request.url)} took too long to answer.")
 
 
 _HTTPCORE_ERRORS = (

@@ -146,14 +146,30 @@ async def test_proxy_of_the_environment_is_not_used(
         assert (await get(http, site.url)).text == "direct"
 
 
-@pytest.mark.parametrize(
-    "url",
-    ["ftp://example.org/", "file:///etc/hosts", "http://user:pw@example.org/", "http://", "x://["],
-)
+UNUSABLE = [
+    "ftp://example.org/",
+    "file:///etc/hosts",
+    "http://user:pw@example.org/",
+    "http://",
+    "x://[",
+    "http://127.0.0.1:0/",
+    "http://127.0.0.1:99999/",
+]
+
+
+@pytest.mark.parametrize("url", UNUSABLE)
 async def test_unusable_address_is_a_misconfiguration(http: HttpFactory, url: str) -> None:
     with pytest.raises(SourceMisconfigured) as caught:
         await get(http, url)
     assert "pw" not in str(caught.value)
+
+
+async def test_broken_international_name_is_our_error(http: HttpFactory) -> None:
+    with pytest.raises(WeftError):
+        await get(http, "http://xn--/")
+    async with serve(replies(redirect("http://xn--/"))) as site:
+        with pytest.raises(WeftError):
+            await get(http, site.url)
 
 
 # Redirects
