@@ -41,10 +41,8 @@ class Remote:
 
     @property
     def can_filter(self) -> bool:
-        """Whether the server leaves out objects on request."""
-        if self.version == 2:
-            return "filter" in self.capabilities.get("fetch", "").split()
-        return "filter" in self.capabilities
+        """Whether the server leaves out objects on request; of older servers none is asked to."""
+        return self.version == 2 and "filter" in self.capabilities.get("fetch", "").split()
 
 
 async def discover(client: httpx.AsyncClient, url: str) -> Remote:
@@ -101,8 +99,10 @@ async def fetch_pack(
     ``leave_out`` is a filter such as "blob:none", for servers that `can_filter`.
     Raises SourceUnavailable, and `ResponseTooLarge` beyond MAX_PACK_BYTES.
     """
-    request = _fetch_request_2 if remote.version == 2 else _fetch_request_0
-    body = request(remote, commit, depth, leave_out)
+    if remote.version == 2:
+        body = _fetch_request_2(remote, commit, depth, leave_out)
+    else:
+        body = _fetch_request_0(remote, commit, depth)
     size = 0
     async with _answer(
         client, "POST", f"{remote.url}/{SERVICE}", body, "result", MAX_PACK_BYTES, remote.version
@@ -205,20 +205,16 @@ def _fetch_request_2(remote: Remote, commit: str, depth: int, leave_out: str | N
     return _command(remote, "fetch", [*lines, "done"])
 
 
-def _fetch_request_0(remote: Remote, commit: str, depth: int, leave_out: str | None) -> bytes:
+def _fetch_request_0(remote: Remote, commit: str, depth: int) -> bytes:
     known = remote.capabilities
     if "side-band-64k" not in known:
         raise SourceMisconfigured("The Git server is too old.", field="repo")
-    asked = ["side-band-64k", "ofs-delta", "no-progress", "shallow"]
+    # Nothing is claimed to be at hand, so no pack can be thin; some servers insist on the word.
+    asked = ["side-band-64k", "thin-pack", "ofs-delta", "no-progress", "shallow"]
     asked = [name for name in asked if name in known]
-    shallow = "shallow" in asked
-    if leave_out:
-        asked.append("filter")
     lines = [_packet(f"want {commit} {' '.join([*asked, _AGENT])}\n")]
-    if shallow:
+    if "shallow" in asked:
         lines.append(_packet(f"deepen {depth}\n"))
-    if leave_out:
-        lines.append(_packet(f"filter {leave_out}\n"))
     return b"".join([*lines, _FLUSH, _packet("done\n")])
 
 
