@@ -159,7 +159,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         self._home = home
         self._bound = bound
         self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=_tls_context(),
+            ssl_context=tls_context(),
             max_connections=20,
             max_keepalive_connections=10,
             keepalive_expiry=15,
@@ -381,8 +381,8 @@ def _as_httpx(error: Exception) -> httpx.HTTPError:
 
 
 @cache
-def _tls_context() -> SSLContext:
-    # The bundled roots, and the machine's own for companies that sign their internal hosts.
+def tls_context() -> SSLContext:
+    """Trusts the bundled roots and the machine's own, for companies that sign internal hosts."""
     context = httpx.create_ssl_context(trust_env=False)
     context.load_default_certs()
     return context

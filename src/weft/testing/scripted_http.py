@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -77,7 +78,7 @@ class Site:
 
 
 @asynccontextmanager
-async def serve(handler: Handler) -> AsyncGenerator[Site, None]:
+async def serve(handler: Handler, tls: ssl.SSLContext | None = None) -> AsyncGenerator[Site, None]:
     """Run a server for the length of the block; it is gone, with its connections, afterwards."""
     running: set[asyncio.Task[None]] = set()
 
@@ -96,7 +97,7 @@ async def serve(handler: Handler) -> AsyncGenerator[Site, None]:
             running.discard(task)
             await _close(writer)
 
-    server = await asyncio.start_server(connected, "127.0.0.1", 0)
+    server = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=tls)
     site = Site(server.sockets[0].getsockname()[1])
     try:
         yield site
@@ -134,5 +135,5 @@ async def _answer(
 
 async def _close(writer: asyncio.StreamWriter) -> None:
     writer.close()
-    with suppress(ConnectionError):
+    with suppress(ConnectionError, ssl.SSLError):
         await writer.wait_closed()

@@ -6,11 +6,18 @@ import socket
 import ssl
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from email.utils import formatdate
+from pathlib import Path
 
 import httpcore
 import httpx
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from weft.errors import (
     AccessDenied,
@@ -30,6 +37,7 @@ from weft.sources.http_transport import (
     Limits,
     Resolve,
     origin_of,
+    tls_context,
     unpack_gzip,
 )
 from weft.testing.scripted_http import Asked, Reply, as_json, html, redirect, serve
@@ -211,6 +219,57 @@ async def test_unsafe_redirect_is_refused(url: str, location: str, method: str) 
 
 async def test_redirect_to_https_is_let_through() -> None:
     assert (await redirected("http://a.example/", "https://a.example/")).status_code == 307
+
+
+# TLS
+
+
+@pytest.fixture
+def tls_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ssl.SSLContext]:
+    """A server's context for the name tls.example, whose root this machine trusts meanwhile."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "tls.example")])
+    today = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(today - timedelta(days=1))
+        .not_valid_after(today + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("tls.example")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    root, own = tmp_path / "root.pem", tmp_path / "own.pem"
+    root.write_bytes(certificate.public_bytes(Encoding.PEM))
+    own.write_bytes(
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) + root.read_bytes()
+    )
+    monkeypatch.setenv("SSL_CERT_FILE", str(root))
+    tls_context.cache_clear()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(own)
+    yield context
+    tls_context.cache_clear()
+
+
+async def test_certificate_is_checked_against_the_name_not_the_address(
+    tls_server: ssl.SSLContext,
+) -> None:
+    waited: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waited.append(seconds)
+
+    http = http_factory(
+        {"127.0.0.1"},
+        resolve=names(tls_example="127.0.0.1", other_example="127.0.0.1"),
+        clock=Clock(sleep=sleep),
+    )
+    async with serve(replies(html("safe")), tls_server) as site:
+        assert (await get(http, f"https://tls.example:{site.port}/")).text == "safe"
+        with pytest.raises(SourceUnavailable, match="certificate"):
+            await get(http, f"https://other.example:{site.port}/")
+    assert len(site.asked) == 1
+    assert waited == []
 
 
 # Credentials
