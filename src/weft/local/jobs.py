@@ -106,6 +106,5 @@ class LocalJobs(Jobs):
                 f"The job has already ended: it is {current.status}.",
                 field="job_id",
                 hint="There is nothing to cancel; get_job shows its outcome.",
-                job_id=current.id,
             )
         return current

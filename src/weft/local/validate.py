@@ -4,12 +4,15 @@ Messages name the field and what is expected, never the value: it may be a secre
 """
 
 import difflib
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from weft.errors import InvalidInput
+
+_PLAIN_NAME = re.compile(r"[a-z][a-z_]{0,29}")
 
 
 def validated(
@@ -32,7 +35,9 @@ def _problem(
     known = list(model.model_fields)
     names = [str(part) for part in problem["loc"] if isinstance(part, str)]
     if problem["type"] == "extra_forbidden":
-        named = "an unknown field" if secret else f"no field '{names[0]}'"
+        # A name that does not look like one may be a misplaced secret: it is not repeated.
+        plain = not secret and _PLAIN_NAME.fullmatch(names[0])
+        named = f"no field '{names[0]}'" if plain else "an unknown field"
         near = difflib.get_close_matches(names[0], known, n=1)
         hint = f"Did you mean '{near[0]}'? " if near else ""
         listing = f"Known: {', '.join(known)}." if known else "It takes no fields."

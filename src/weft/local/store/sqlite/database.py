@@ -51,7 +51,6 @@ class Database:
 
         Raises StorageFailed when it cannot be opened or was made by a newer Weft.
         """
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         _touch_private(path)
         with _mapped_errors():
             writer = await connect(str(path))
@@ -165,6 +164,7 @@ def _in_snapshot(db: Session, work: Callable[..., Any], args: Any, kwargs: dict[
 def _touch_private(path: Path) -> None:
     # SQLite gives its -wal and -shm files the mode of the database file.
     try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     except OSError as error:
         raise StorageFailed(

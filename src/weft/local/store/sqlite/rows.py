@@ -3,6 +3,7 @@
 import base64
 import binascii
 import json
+import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -83,13 +84,14 @@ def decode_cursor(cursor: str | None) -> int:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
     except (binascii.Error, ValueError):
         text = ""
-    if not (text.startswith("n") and text[1:].isdecimal() and len(text) <= 20):
+    number = int(text[1:]) if re.fullmatch(r"n[0-9]{1,19}", text) else BEFORE_ALL + 1
+    if number > BEFORE_ALL:
         raise InvalidInput(
             "cursor is not one that a list returned.",
             field="cursor",
             hint="Leave it out to start at the first page.",
         )
-    return int(text[1:])
+    return number
 
 
 def to_collection(row: Row) -> Collection:
