@@ -162,7 +162,9 @@ async def test_statistics_count_every_run(agent: Agent) -> None:
     collection = await agent.collection("counted")
     made = await agent.synced(collection, config={"entities": 6})
     await agent.sync(made["id"])
-    await agent.ok("update_connection", connection_id=made["id"], config={"fail_at": 2})
+    await agent.ok(
+        "update_connection", connection_id=made["id"], config={"fail_at": 2, "error": "access"}
+    )
     failed = await agent.sync(made["id"])
     found = (await agent.ok("get_connection", connection_id=made["id"])).data
     assert {**found["sync"], "last_job": None} == {

@@ -307,7 +307,7 @@ def text_of(result: CallToolResult) -> str:
 
 def rows(database: Path, sql: str) -> list[tuple[Any, ...]]:
     """What a query of the database file finds, read without changing it."""
-    connection = apsw.Connection(str(database), flags=apsw.SQLITE_OPEN_READONLY)
+    connection: Any = apsw.Connection(str(database), flags=apsw.SQLITE_OPEN_READONLY)
     try:
         return list(connection.execute(sql))
     finally:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from weft.backend import Sources
 from weft.domain.sources import SourceInfo
-from weft.errors import NotFound, WeftError
+from weft.errors import WeftError
 from weft.sources.registry import SourceRegistry
 
 logger = logging.getLogger(__name__)
@@ -21,24 +21,11 @@ class LocalSources(Sources):
         found: list[SourceInfo] = []
         for name in self._registry.names():
             try:
-                found.append(self._info(name))
+                found.append(self._registry.get(name).info())
             except WeftError as error:
                 # A package that is installed but broken must not hide all the others.
                 logger.warning("left out of the catalogue: %s", error)
         return found
 
     async def get(self, short_name: str) -> SourceInfo:
-        return self._info(short_name)
-
-    def _info(self, short_name: str) -> SourceInfo:
-        try:
-            return self._registry.get(short_name).info()
-        except NotFound:
-            raise
-        except Exception as error:
-            # Third-party code is imported here, and may raise anything.
-            raise WeftError(
-                f"The installed source '{short_name}' cannot be loaded ({type(error).__name__}).",
-                field="short_name",
-                hint="Ask the operator to repair or remove the package that it comes with.",
-            ) from error
+        return self._registry.get(short_name).info()
