@@ -24,6 +24,7 @@ from weft.sources.addresses import AllowList
 from weft.sources.base import HttpFactory
 from weft.sources.http_errors import json_of, map_error, may_pass, retry_after_seconds
 from weft.sources.http_transport import (
+    ANONYMOUS_HEADERS,
     DEADLINE,
     STREAMED,
     GuardedBackend,
@@ -43,9 +44,6 @@ Sleep = Callable[[float], Awaitable[object]]
 _FOREIGN = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, UnicodeError)
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
 _TRANSIENT = frozenset({429, 500, 502, 503, 504})
-# Headers that say nothing about who asks; all others that a source gives stay with its origin.
-_PUBLIC_HEADERS = frozenset({"accept", "accept-language", "user-agent"})
-_ALWAYS_BOUND = frozenset({"authorization", "proxy-authorization", "cookie"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,17 +101,16 @@ async def open_http(
     clock: Clock,
     resolve: Resolve,
 ) -> AsyncGenerator[httpx.AsyncClient, None]:
-    """A client whose ``headers`` and ``auth`` are sent to the origin of ``base_url`` only.
+    """A client that sends credentials to the origin of ``base_url`` only.
 
+    To any other origin it sends `ANONYMOUS_HEADERS`, whatever headers a request was given.
     Its requests raise nothing but our errors, those of `Source` and `ResponseTooLarge` included.
     """
-    names = {name.lower() for name in headers or {}} - _PUBLIC_HEADERS
-    if not base_url and (names or auth):
+    bound = {name.lower() for name in headers or {}} - ANONYMOUS_HEADERS
+    if not base_url and (bound or auth):
         raise ValueError("credentials need a base_url to belong to")
     home = origin_of(httpx.URL(base_url)) if base_url else None
-    transport = GuardedTransport(
-        GuardedBackend(allowed, resolve), limits, home, frozenset(names | _ALWAYS_BOUND)
-    )
+    transport = GuardedTransport(GuardedBackend(allowed, resolve), limits, home)
     client = _GuardedClient(transport, limits, clock, base_url, headers or {}, auth)
     async with client:
         yield client

@@ -30,6 +30,13 @@ Origin = tuple[str, str, int | None]
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+ANONYMOUS_HEADERS = frozenset(
+    {"accept", "accept-encoding", "accept-language", "connection", "content-length", "git-protocol"}
+    | {"content-type", "host", "if-modified-since", "if-none-match", "range"}
+    | {"transfer-encoding", "user-agent"}
+)
+"""Headers, in lower case, that go to every origin."""
+
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
 _CANDIDATES = 4
 _CHUNK_BYTES = 64 * 1024
@@ -146,18 +153,16 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
 
 
 class GuardedTransport(httpx.AsyncBaseTransport):
-    """Sends one request; headers named in ``bound`` go to the origin ``home`` only."""
+    """Sends one request; to origins other than ``home`` with nothing that says who asks."""
 
     def __init__(
         self,
         backend: httpcore.AsyncNetworkBackend,
         limits: Limits,
         home: Origin | None,
-        bound: frozenset[str],
     ) -> None:
         self._limits = limits
         self._home = home
-        self._bound = bound
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=tls_context(),
             max_connections=20,
@@ -169,8 +174,9 @@ class GuardedTransport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         _check_url(request.url)
         if origin_of(request.url) != self._home:
-            for name in self._bound:
-                request.headers.pop(name, None)
+            # Which header holds a credential only the source knows, so none but these may pass.
+            for name in request.headers.keys() - ANONYMOUS_HEADERS:
+                del request.headers[name]
         deadline = request.extensions.get(DEADLINE) or (anyio.current_time() + self._limits.total_s)
         answer = await self._exchange(request, deadline)
         headers = httpx.Headers(answer.headers)

@@ -5,7 +5,7 @@ import inspect
 import socket
 import ssl
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import formatdate
 from pathlib import Path
@@ -199,7 +199,7 @@ async def test_five_redirects_are_followed_and_a_loop_is_not(http: HttpFactory) 
 async def redirected(url: str, location: str, method: str = "GET") -> httpx.Response:
     lines = f"HTTP/1.1 307 Moved\r\nlocation: {location}\r\ncontent-length: 0\r\n\r\n"
     backend = httpcore.AsyncMockBackend([lines.encode()])
-    async with GuardedTransport(backend, Limits(), None, frozenset()) as transport:
+    async with GuardedTransport(backend, Limits(), None) as transport:
         return await transport.handle_async_request(httpx.Request(method, url))
 
 
@@ -298,6 +298,28 @@ async def test_credentials_go_to_the_origin_of_base_url_only(http: HttpFactory) 
         assert "authorization" not in asked.headers
         assert SECRET not in str(asked.headers)
         assert asked.headers["accept"] == "text/x-special"
+
+
+class Signed(httpx.Auth):
+    """Authentication by a header of its own name."""
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        request.headers["x-signature"] = SECRET
+        yield request
+
+
+async def test_header_that_an_auth_adds_stays_at_home_too(http: HttpFactory) -> None:
+    async with (
+        serve(replies(html("other"))) as other,
+        serve(replies(redirect(other.url))) as site,
+        http(base_url=site.url, auth=Signed()) as client,
+    ):
+        await client.get("/")
+        await client.get(other.url)
+        await client.get(other.url, auth=Signed())
+    assert site.asked[0].headers["x-signature"] == SECRET
+    assert len(other.asked) == 3
+    assert all(SECRET not in str(asked.headers) for asked in other.asked)
 
 
 async def test_another_name_of_the_same_server_is_another_origin() -> None:
