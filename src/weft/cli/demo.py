@@ -53,7 +53,7 @@ def demo() -> None:
 
 async def _play(place: Place, scratch: Path, log: Path) -> int:
     """Play all steps against a server of our own; returns how many facts were checked."""
-    files = scratch / "many-files"
+    files = scratch / "long-read"
     files.mkdir()
     server = StdioServerParameters(
         command=sys.executable,

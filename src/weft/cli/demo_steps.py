@@ -7,11 +7,11 @@ import anyio.to_thread
 
 from weft.cli.demo_stage import WAIT_SECONDS, Stage, Step, Structured
 
-MANY_FILES = 20_000
-_FILES_PER_FOLDER = 500
+# Indexing their text is what takes long: many small files would take longer to write than to sync.
+LARGE_FILES = 1_500
+_WORDS_PER_FILE = 6_000
 _DOCS = "weft-demo"
 _WORK = "weft-demo-work"
-_FILE_TEXT = "Number {number}. " + "The shuttle carries the weft through the warp. " * 20
 
 
 async def list_sources(stage: Stage) -> None:
@@ -100,13 +100,13 @@ async def find_known_line(stage: Stage) -> None:
 
 async def cancel_long_sync(stage: Stage) -> None:
     """Start a long sync and cancel it half way."""
-    stage.tell(f"Writing {MANY_FILES:,} small files to sync ...")
-    await anyio.to_thread.run_sync(_write_many, stage.files)
+    stage.tell(f"Writing {LARGE_FILES:,} files to sync ...")
+    await anyio.to_thread.run_sync(_write_files, stage.files)
     made = await stage.call(
         "create_connection",
         short_name="files",
         readable_collection_id=_WORK,
-        name="Many files",
+        name="A long read",
         config={"path": str(stage.files)},
         sync_immediately=False,
     )
@@ -130,7 +130,7 @@ async def cancel_long_sync(stage: Stage) -> None:
         )
     stage.tell(f"The waiting call: {job['status']} after {job['entities_processed']:,} files")
     stage.expect(job["status"] == "CANCELLED", "the job is CANCELLED")
-    stage.expect(job["entities_processed"] < MANY_FILES, "it stopped before the end")
+    stage.expect(job["entities_processed"] < LARGE_FILES, "it stopped before the end")
 
 
 async def delete_connection(stage: Stage) -> None:
@@ -163,10 +163,7 @@ STEPS: tuple[Step, ...] = (
 )
 
 
-def _write_many(folder: Path) -> None:
-    for start in range(0, MANY_FILES, _FILES_PER_FOLDER):
-        part = folder / f"{start:05}"
-        part.mkdir()
-        for number in range(start, start + _FILES_PER_FOLDER):
-            text = _FILE_TEXT.format(number=number)
-            (part / f"{number:05}.txt").write_text(text, encoding="utf-8")
+def _write_files(folder: Path) -> None:
+    for number in range(LARGE_FILES):
+        words = (f"thread{number + word % 997}" for word in range(_WORDS_PER_FILE))
+        (folder / f"{number:04}.txt").write_text(" ".join(words), encoding="utf-8")
