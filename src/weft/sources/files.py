@@ -346,7 +346,7 @@ def _open_start(start: Start, context: SourceContext) -> None:
 
 
 def _version(found: os.stat_result) -> str | None:
-    if time.time_ns() - max(found.st_mtime_ns, found.st_ctime_ns) < _SETTLED_NS:
+    if time.time_ns() - found.st_mtime_ns < _SETTLED_NS:
         return None
     numbers = (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino)
     return "-".join([_READER, *(f"{number:x}" for number in numbers)])

@@ -1,0 +1,320 @@
+"""What every source must do, as a pytest suite that ships with Weft.
+
+Subclass `SourceContract` in a test module and give it a `case` fixture that returns a
+`SourceCase`: a source class with a configuration that lists at least two entities.
+"""
+
+import json
+import re
+import unicodedata
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from contextlib import AbstractAsyncContextManager, aclosing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, cast
+
+import anyio
+import pytest
+from pydantic import BaseModel, JsonValue, SecretStr, ValidationError
+
+from weft.domain.base import Json
+from weft.domain.entities import Entity
+from weft.errors import AuthenticationFailed, CursorExpired
+from weft.sources.base import (
+    AnySource,
+    Checkpoint,
+    Deleted,
+    Event,
+    Failed,
+    Skipped,
+    SourceContext,
+    Unchanged,
+)
+
+SHORT_NAME = re.compile(r"[a-z][a-z0-9_]{1,39}")
+SECRET_NAME = re.compile(r"token|secret|password|api_key|private_key")
+FIELD_TYPES = frozenset({"string", "integer", "number", "boolean", "array", "object"})
+MAX_DESCRIPTION_CHARS = 200
+MAX_NAME_CHARS = 40
+MAX_ID_CHARS = 8_192
+CANCEL_SECONDS = 5
+
+_TEXT_CONTROLS = frozenset("\n\t")
+# Arabic and Kaithi number signs are formats by category, but everyone sees them.
+_SEEN_FORMATS = frozenset(
+    "\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u08e2\U000110bd\U000110cd"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a mutation did to the source: the ids that are new or changed, and those gone."""
+
+    upserted: frozenset[str] = frozenset()
+    deleted: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class SourceCase:
+    """One source with what it needs.
+
+    ``mutate`` changes the upstream and tells how; ``next_config`` is the configuration after it,
+    for sources that are told of changes. ``bad_credentials`` are well-formed, but refused.
+    """
+
+    source: type[AnySource]
+    config: Json
+    context: SourceContext
+    credentials: Json = field(default_factory=dict[str, Any])
+    bad_credentials: Json | None = None
+    mutate: Callable[[], Awaitable[Change]] | None = None
+    next_config: Json | None = None
+
+    def make(
+        self,
+        *,
+        config: Json | None = None,
+        credentials: Json | None = None,
+        known: Mapping[str, str] | None = None,
+    ) -> AnySource:
+        """An instance, as the engine makes one; ``known`` are the versions of an earlier sync."""
+        versions = dict(known or {})
+
+        async def known_versions(ids: Collection[str], /) -> Mapping[str, str]:
+            return {i: versions[i] for i in ids if i in versions}
+
+        return self.source(
+            self.source.Config.model_validate(self.config if config is None else config),
+            self.source.Credentials.model_validate(credentials or self.credentials),
+            replace(self.context, known_versions=known_versions),
+        )
+
+
+class SourceContract:
+    """Every test takes the fixture ``case``."""
+
+    def test_catalogue_entry_is_complete(self, case: SourceCase) -> None:
+        info = case.source.info()
+        assert SHORT_NAME.fullmatch(info.short_name)
+        assert 0 < len(info.name) <= MAX_NAME_CHARS
+        assert 10 <= len(info.description) <= MAX_DESCRIPTION_CHARS
+        assert "\n" not in info.description
+        assert info.entity_types
+        assert bool(info.cursor_fields) == info.supports_continuous
+        json.dumps(info.model_dump(mode="json"))
+
+    def test_every_field_is_described_and_typed(self, case: SourceCase) -> None:
+        info = case.source.info()
+        for shown in (*info.config_fields, *info.auth_fields):
+            assert shown.description, shown.name
+            assert shown.type in FIELD_TYPES, shown.name
+
+    def test_secret_fields_are_marked_secret(self, case: SourceCase) -> None:
+        info = case.source.info()
+        assert not [f.name for f in info.config_fields if f.secret]
+        named = {f.name for f in info.auth_fields if SECRET_NAME.search(f.name)}
+        assert named <= {f.name for f in info.auth_fields if f.secret}
+
+    @pytest.mark.parametrize("which", ["Config", "Credentials"])
+    def test_unknown_fields_are_refused(self, case: SourceCase, which: str) -> None:
+        model: type[BaseModel] = getattr(case.source, which)
+        given = case.config if which == "Config" else case.credentials
+        with pytest.raises(ValidationError, match="no_such_field"):
+            model.model_validate({**given, "no_such_field": 1})
+
+    def test_secrets_do_not_show(self, case: SourceCase) -> None:
+        source = case.make()
+        shown = f"{source!r} {source.credentials!r} {source.credentials} {vars(source)}"
+        assert not [name for name, secret in _secrets(source) if secret in shown]
+
+    @pytest.mark.anyio
+    async def test_check_says_what_was_reached(self, case: SourceCase) -> None:
+        source = case.make()
+        phrase = await source.check()
+        assert phrase.strip()
+        assert "\n" not in phrase
+        assert not [name for name, secret in _secrets(source) if secret in phrase]
+
+    @pytest.mark.anyio
+    async def test_ids_are_unique(self, case: SourceCase) -> None:
+        ids = [i for event in await events_of(case.make()) if (i := id_of(event))]
+        assert len(ids) >= 2
+        assert len(ids) == len(set(ids))
+
+    @pytest.mark.anyio
+    async def test_listing_is_the_same_twice(self, case: SourceCase) -> None:
+        first, second = [await events_of(case.make()) for _ in range(2)]
+        assert [_stable(event) for event in first] == [_stable(event) for event in second]
+
+    @pytest.mark.anyio
+    async def test_entities_are_well_formed(self, case: SourceCase) -> None:
+        entities = [e for e in await events_of(case.make()) if isinstance(e, Entity)]
+        assert entities
+        for entity in entities:
+            assert entity.type in case.source.entity_types
+            assert entity.title.strip()
+            assert 0 < len(entity.id) <= MAX_ID_CHARS
+            assert entity.updated_at is None or entity.updated_at.tzinfo is not None
+            json.dumps(entity.metadata, allow_nan=False)
+
+    @pytest.mark.anyio
+    async def test_strings_hold_no_unseen_characters(self, case: SourceCase) -> None:
+        for event in await events_of(case.make()):
+            if isinstance(event, Entity):
+                lines = [event.id, event.title, event.url or "", *event.breadcrumbs]
+                lines += [s for part in event.metadata.values() for s in _strings(part)]
+                assert not unseen(event.text, allowed=_TEXT_CONTROLS), event.id
+                assert not [line for line in lines if unseen(line)], event.id
+            elif isinstance(event, Skipped | Failed):
+                assert not unseen(event.id)
+                assert not unseen(event.reason)
+
+    @pytest.mark.anyio
+    async def test_unchanged_comes_only_for_known_versions(self, case: SourceCase) -> None:
+        first = await events_of(case.make())
+        assert not [event for event in first if isinstance(event, Unchanged)]
+        versions = {e.id: e.version for e in first if isinstance(e, Entity) and e.version}
+        second = await events_of(case.make(known=versions))
+        unchanged = {e.id for e in second if isinstance(e, Unchanged)}
+        assert unchanged <= versions.keys()
+        assert bool(unchanged) == bool(versions)
+        assert [id_of(event) for event in first] == [id_of(event) for event in second]
+        stale = await events_of(case.make(known=dict.fromkeys(versions, "another version")))
+        assert not [event for event in stale if isinstance(event, Unchanged)]
+
+    @pytest.mark.anyio
+    async def test_nothing_comes_after_the_last_checkpoint(self, case: SourceCase) -> None:
+        if not case.source.supports_continuous:
+            pytest.skip("the source lists everything each time")
+        cursor = last_cursor(await events_of(case.make()))
+        assert json.loads(json.dumps(cursor)) == cursor
+        again = await events_of(case.make(), cursor)
+        assert [id_of(event) for event in again if id_of(event)] == []
+
+    @pytest.mark.anyio
+    async def test_change_is_seen(self, case: SourceCase) -> None:
+        if case.mutate is None:
+            pytest.skip("the case has no mutation")
+        before = await events_of(case.make())
+        change = await case.mutate()
+        after = await events_of(case.make(config=case.next_config))
+        old, new = ({e.id: e for e in found if isinstance(e, Entity)} for found in (before, after))
+        assert old.keys() - new.keys() == change.deleted
+        assert {i for i, e in new.items() if old.get(i) != e} == change.upserted
+        if case.source.supports_continuous:
+            source = case.make(config=case.next_config)
+            since = await events_of(source, last_cursor(before))
+            assert {e.id for e in since if isinstance(e, Entity)} == change.upserted
+            assert {e.id for e in since if isinstance(e, Deleted)} == change.deleted
+
+    @pytest.mark.anyio
+    async def test_foreign_cursor_is_expired(self, case: SourceCase) -> None:
+        if not case.source.supports_continuous:
+            pytest.skip("the source takes no cursor")
+        with pytest.raises(CursorExpired):
+            await events_of(case.make(), {"another": "source's cursor"})
+
+    @pytest.mark.anyio
+    async def test_bad_credentials_are_refused_and_not_shown(self, case: SourceCase) -> None:
+        if case.bad_credentials is None:
+            pytest.skip("the source takes no credentials")
+        source = case.make(credentials=case.bad_credentials)
+        with pytest.raises(AuthenticationFailed) as checked:
+            await source.check()
+        with pytest.raises(AuthenticationFailed) as fetched:
+            await events_of(source)
+        for error in (checked.value, fetched.value):
+            shown = f"{error} {error!r} {error.message} {error.hint}"
+            assert not [name for name, secret in _secrets(source) if secret in shown]
+
+    @pytest.mark.anyio
+    @pytest.mark.parametrize("where", ["inside the source", "between two events"])
+    async def test_cancelled_fetch_ends_and_leaves_nothing_open(
+        self, case: SourceCase, where: str
+    ) -> None:
+        await events_of(case.make())
+        before = _open_descriptors(), len(_tasks())
+        with anyio.fail_after(CANCEL_SECONDS):
+            with anyio.CancelScope() as scope:
+                async with aclosing(case.make().fetch(None)) as events:
+                    async for _ in events:
+                        scope.cancel()
+                        if where == "between two events":
+                            await anyio.lowlevel.checkpoint()
+            # Worker threads that were left behind notice it a moment later; no event tells.
+            while _open_descriptors() > before[0] or len(_tasks()) > before[1]:  # noqa: ASYNC110
+                await anyio.sleep(0.01)
+        assert scope.cancel_called
+
+
+async def events_of(source: AnySource, cursor: Json | None = None) -> list[Event]:
+    """All events of one fetch."""
+    async with aclosing(source.fetch(cursor)) as events:
+        return [event async for event in events]
+
+
+def last_cursor(events: Collection[Event]) -> Json:
+    """The cursor that a sync of these events would have stored."""
+    cursors = [event.cursor for event in events if isinstance(event, Checkpoint)]
+    assert cursors, "a continuous source ends its listing with a checkpoint"
+    return cursors[-1]
+
+
+def id_of(event: Event) -> str | None:
+    """The id that an event is about, if it is about one."""
+    if isinstance(event, Entity | Unchanged | Deleted | Skipped | Failed):
+        return event.id
+    return None
+
+
+def unseen(text: str, *, allowed: Collection[str] = ()) -> str:
+    """The characters of a text that are lone surrogates, controls, or unseen format marks."""
+    seen = _SEEN_FORMATS.union(allowed)
+    return "".join(
+        c for c in text if unicodedata.category(c) in ("Cc", "Cf", "Cs") and c not in seen
+    )
+
+
+def offline_context(
+    *, files_roots: tuple[Path, ...] = (), private_paths: tuple[Path, ...] = ()
+) -> SourceContext:
+    """A context in which reaching the network is a test's failure."""
+    return SourceContext(http=_no_network, files_roots=files_roots, private_paths=private_paths)
+
+
+def _no_network(**_: object) -> AbstractAsyncContextManager[Any]:
+    raise AssertionError("this source must not reach the network")
+
+
+def _stable(event: Event) -> Event:
+    # Whether a version is given may depend on how long ago a thing was changed.
+    return replace(event, version=None) if isinstance(event, Entity) else event
+
+
+def _secrets(source: AnySource) -> list[tuple[str, str]]:
+    credentials = cast("BaseModel", source.credentials)
+    return [
+        (name, value.get_secret_value())
+        for name, value in credentials
+        if isinstance(value, SecretStr) and len(value.get_secret_value()) > 3
+    ]
+
+
+def _strings(value: JsonValue) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, dict):
+        return [*value, *(s for part in value.values() for s in _strings(part))]
+    if isinstance(value, list):
+        return [s for part in value for s in _strings(part)]
+    return []
+
+
+def _open_descriptors() -> int:
+    # Platforms without such a folder still have pytest's warning of unclosed resources.
+    folder = next((p for p in ("/proc/self/fd", "/dev/fd") if Path(p).is_dir()), None)
+    return len(list(Path(folder).iterdir())) if folder else 0
+
+
+def _tasks() -> list[anyio.TaskInfo]:
+    return anyio.get_running_tasks()

@@ -1,0 +1,198 @@
+"""The built-in sources without a service of their own do what every source must do."""
+
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Thread
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, make_server
+
+import pytest
+from dulwich import porcelain
+from dulwich.repo import Repo
+from dulwich.server import DictBackend
+from dulwich.web import make_wsgi_chain
+
+from weft.sources.base import SourceContext
+from weft.sources.files import FilesSource
+from weft.sources.git import GitSource
+from weft.sources.http import http_factory
+from weft.testing.sources import Change, SourceCase, SourceContract, offline_context
+from weft.testing.stub import SecretStubSource, StubSource, entity_id
+
+AUTHOR = b"Ada <ada@example.org>"
+LOCAL = "127.0.0.1"
+OLD_TIME = 1_700_000_000
+CONTENT = {
+    "README.md": b"# Guide\n\nHidden\xe2\x80\x8b and \xe2\x80\xaereversed\n",
+    "docs/page.html": b"<html><title>A page</title><body><p>Text &amp; more</body></html>",
+    "docs/table.csv": b"a,b\n1,2\n",
+    "src/main.py": b"print('\x01hi')\n",
+    "data/image.png": b"\x89PNG\x00\x00",
+    "data/latin.txt": "crème brûlée, plain and simple for everyone\n".encode("latin-1"),
+    "na\x07me.txt": b"a name with a bell\n",
+    "empty.txt": b"",
+    ".env": b"SECRET=1\n",
+}
+
+
+def write(root: Path, files: dict[str, bytes]) -> None:
+    for name, content in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        os.utime(path, (OLD_TIME, OLD_TIME))
+
+
+def commit(root: Path, message: str) -> str:
+    porcelain.add(str(root))
+    made = porcelain.commit(str(root), message=message.encode(), author=AUTHOR, committer=AUTHOR)
+    return made.decode()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    root = tmp_path / "folder"
+    write(root, CONTENT)
+    return root
+
+
+@pytest.fixture
+def repository(folder: Path) -> Path:
+    porcelain.init(str(folder), symlinks=True).close()
+    commit(folder, "First\n\nwith a body\x07")
+    write(folder, {"docs/second.md": b"Second\n======\n"})
+    commit(folder, "Second")
+    return folder
+
+
+class TestFiles(SourceContract):
+    """A folder."""
+
+    @pytest.fixture
+    def case(self, folder: Path) -> SourceCase:
+        async def mutate() -> Change:
+            write(folder, {"new.txt": b"new\n", "src/main.py": b"print('changed')\n"})
+            (folder / "docs/table.csv").unlink()
+            return Change(frozenset({"new.txt", "src/main.py"}), frozenset({"docs/table.csv"}))
+
+        return SourceCase(
+            FilesSource,
+            {"path": str(folder), "max_file_size": 10_000},
+            offline_context(files_roots=(folder.parent,)),
+            mutate=mutate,
+        )
+
+
+def git_mutation(repository: Path) -> Any:
+    async def mutate() -> Change:
+        write(repository, {"new.txt": b"new\n", "src/main.py": b"print('changed')\n"})
+        (repository / "docs/table.csv").unlink()
+        porcelain.remove(str(repository), paths=[str(repository / "docs/table.csv")])
+        made = commit(repository, "Third")
+        files = {"file:new.txt", "file:src/main.py", f"commit:{made}"}
+        return Change(frozenset(files), frozenset({"file:docs/table.csv"}))
+
+    return mutate
+
+
+class TestLocalGit(SourceContract):
+    """A repository on disk."""
+
+    @pytest.fixture
+    def case(self, repository: Path) -> SourceCase:
+        return SourceCase(
+            GitSource,
+            {"repo": str(repository)},
+            offline_context(files_roots=(repository.parent,)),
+            mutate=git_mutation(repository),
+        )
+
+
+class TestRemoteGit(SourceContract):
+    """A repository behind a real smart-HTTP server that asks for a password."""
+
+    @pytest.fixture
+    def case(self, repository: Path, served: str) -> SourceCase:
+        return SourceCase(
+            GitSource,
+            {"repo": served},
+            SourceContext(http=http_factory({LOCAL}), allow_hosts=frozenset({LOCAL})),
+            credentials={"access_token": "correct-horse", "username": "ada"},
+            bad_credentials={"access_token": "battery-staple", "username": "ada"},
+            mutate=git_mutation(repository),
+        )
+
+    @pytest.fixture
+    def served(self, repository: Path) -> Generator[str]:
+        with git_server(repository) as url:
+            yield url
+
+
+class TestStub(SourceContract):
+    """The scripted source."""
+
+    @pytest.fixture
+    def case(self) -> SourceCase:
+        config: dict[str, Any] = {"entities": 30, "change_every": 10, "page_size": 7}
+        config["versions"] = True
+
+        async def mutate() -> Change:
+            inserted = {entity_id(n) for n in (30, 31, 32)}
+            deleted = frozenset(entity_id(n) for n in (0, 1, 2))
+            return Change(frozenset({entity_id(10), entity_id(20)} | inserted), deleted)
+
+        return SourceCase(
+            StubSource,
+            config,
+            offline_context(),
+            bad_credentials={"token": "bad"},
+            mutate=mutate,
+            next_config={**config, "generation": 1},
+        )
+
+
+class TestSecretStub(SourceContract):
+    """The scripted source behind a required token."""
+
+    @pytest.fixture
+    def case(self) -> SourceCase:
+        return SourceCase(
+            SecretStubSource,
+            {"entities": 3, "failed_every": 3},
+            offline_context(),
+            credentials={"token": "correct-horse"},
+            bad_credentials={"token": "bad"},
+        )
+
+
+@contextmanager
+def git_server(repository: Path) -> Generator[str]:
+    """Serve a repository over HTTP with Basic authentication, on 127.0.0.1."""
+    with Repo(str(repository)) as repo:
+        inner = make_wsgi_chain(DictBackend({"/repo.git": repo}))
+
+        def app(environ: dict[str, Any], start_response: Any) -> Any:
+            # base64 of ada:correct-horse
+            if environ.get("HTTP_AUTHORIZATION") != "Basic YWRhOmNvcnJlY3QtaG9yc2U=":
+                start_response("401 Unauthorized", [("WWW-Authenticate", "Basic")])
+                return [b""]
+            return inner(environ, start_response)
+
+        server = make_server(LOCAL, 0, app, handler_class=Quiet)
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield f"http://{LOCAL}:{server.server_port}/repo.git"
+        finally:
+            server.shutdown()
+            thread.join()
+            server.server_close()
+
+
+class Quiet(WSGIRequestHandler):
+    """Writes no log."""
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the base's name)
+        pass
