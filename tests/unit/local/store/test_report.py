@@ -1,0 +1,76 @@
+"""The report on a database file: true, harmless, and able to look at damage."""
+
+from contextlib import closing
+from pathlib import Path
+from typing import Any, cast
+
+import apsw
+import pytest
+from store_bench import ORGANIZATION, Bench, entity, opened
+
+from weft.local.store.sqlite.queries import migrations
+from weft.local.store.sqlite.report import report
+
+pytestmark = pytest.mark.anyio
+
+NEWEST = max(number for number, _ in migrations())
+
+
+async def test_absent_file_is_reported_and_not_created(tmp_path: Path) -> None:
+    found = await report(tmp_path / "weft.db")
+    assert (found.exists, found.problems) == (False, ())
+    assert (found.schema_version, found.schema_version_expected) == (0, NEWEST)
+    assert (await report(tmp_path / "weft.db")).exists is False
+
+
+async def test_report_counts_what_there_is(bench: Bench) -> None:
+    made, doomed = await bench.connection(), await bench.connection("other-docs")
+    await bench.list_all(made, entity("a"), entity("b", kind="page"))
+    await bench.list_all(doomed, entity("c"), entity("d"), entity("e"))
+    await bench.store.connections.delete(ORGANIZATION, doomed.id)
+    await bench.queue(made)
+    found = await report(bench.path)
+    assert found.exists
+    assert found.problems == ()
+    assert (found.collections, found.connections) == (2, 1)
+    assert (found.jobs, found.live_jobs) == (2, 1)
+    assert (found.entities, found.awaiting_cleanup) == (2, 3)
+    assert found.schema_version == NEWEST
+    assert found.size_bytes >= bench.path.stat().st_size > 0
+    assert found.sqlite_version.startswith("3.")
+
+
+async def test_report_changes_nothing(bench: Bench) -> None:
+    await bench.list_all(await bench.connection(), entity("a"))
+    before = await bench.store.data_version()
+    await report(bench.path)
+    assert await bench.store.data_version() == before
+
+
+async def test_schema_of_another_version_is_a_problem(tmp_path: Path) -> None:
+    path = tmp_path / "weft.db"
+    with closing(cast("Any", apsw).Connection(str(path))) as db:
+        db.execute("PRAGMA user_version = 999")
+    found = await report(path)
+    assert found.schema_version == 999
+    assert any("999" in problem for problem in found.problems)
+
+
+async def test_file_that_is_no_database_is_a_problem_and_not_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "weft.db"
+    path.write_bytes(b"something else " * 500)
+    found = await report(path)
+    assert found.exists
+    assert any("damaged" in problem for problem in found.problems)
+
+
+async def test_damaged_page_is_a_problem(tmp_path: Path) -> None:
+    path = tmp_path / "weft.db"
+    async with opened(path) as bench:
+        made = await bench.connection()
+        await bench.list_all(made, *(entity(f"e{n}", "word " * 200) for n in range(50)))
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2 // 4096 * 4096
+    content[middle : middle + 3 * 4096] = b"\xff" * (3 * 4096)
+    path.write_bytes(content)
+    assert (await report(path)).problems
