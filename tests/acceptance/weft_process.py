@@ -203,6 +203,12 @@ class RawServer:
         self.lines: list[bytes] = []
         self._stdout = BufferedByteReceiveStream(process.stdout)
         self._next_id = 0
+        self._meta: Structured = {"_meta": _MODERN_META}
+
+    @property
+    def is_modern(self) -> bool:
+        """Whether requests are of the era without a handshake."""
+        return bool(self._meta)
 
     async def send(self, frame: bytes) -> None:
         """Write one line."""
@@ -232,9 +238,9 @@ class RawServer:
         return await self.answer(await self.start(method, params))
 
     async def start(self, method: str, params: Mapping[str, Any] | None = None) -> int:
-        """Send a request of the modern era and return its id."""
+        """Send a request and return its id; the era is modern unless `initialize` was called."""
         self._next_id += 1
-        given = {"_meta": _MODERN_META, **(params or {})}
+        given = {**self._meta, **(params or {})}
         frame = {"jsonrpc": "2.0", "id": self._next_id, "method": method, "params": given}
         await self.send(json.dumps(frame).encode())
         return self._next_id
@@ -251,7 +257,8 @@ class RawServer:
         return result["structuredContent"]
 
     async def initialize(self) -> Structured:
-        """The handshake of the legacy era."""
+        """The handshake of the legacy era, to which the connection belongs then."""
+        self._meta = {}
         frame = {
             "jsonrpc": "2.0",
             "id": "handshake",
