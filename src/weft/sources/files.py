@@ -229,7 +229,7 @@ class _Walk:
         for name in self._ignore_files:
             if name in names:
                 descriptor = self._tree.open_file((*self._start.parts, *parts, name))
-                with open(descriptor, "rb") as file:  # noqa: PTH123 (a descriptor has no path)
+                with os.fdopen(descriptor, "rb") as file:
                     data = file.read(MAX_IGNORE_FILE_BYTES + 1)
                 if len(data) > MAX_IGNORE_FILE_BYTES:
                     raise TooComplex(f"its {name} is too large")
@@ -275,7 +275,7 @@ class _Reader:
 
     def _one(self, candidate: _Candidate) -> Event:
         descriptor = self._tree.open_file(self._base + candidate.parts)
-        with open(descriptor, "rb") as file:  # noqa: PTH123 (a descriptor has no path)
+        with os.fdopen(descriptor, "rb") as file:
             found = os.fstat(descriptor)
             if found.st_size > self._max_bytes:
                 return Skipped(candidate.id, f"larger than {self._max_bytes} bytes")

@@ -206,14 +206,12 @@ class PortableTree(Tree):
     def open_file(self, parts: Parts) -> int:
         """As in `Tree`."""
         path = self._checked_path(parts)
-        before = path.lstat()
-        if not stat.S_ISREG(before.st_mode):
+        if not stat.S_ISREG(path.lstat().st_mode):
             raise NotInside(errno.EPERM, "no plain file")
         flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
         descriptor = os.open(path, flags)
         try:
-            self._checked_path(parts)
-            if _identity(os.fstat(descriptor)) != _identity(before):
+            if _identity(self._checked_path(parts).lstat()) != _identity(os.fstat(descriptor)):
                 raise NotInside(errno.EPERM, "swapped while it was opened")
         except OSError:
             os.close(descriptor)
