@@ -1,5 +1,6 @@
 """The only file that knows everyone: settings in, a running Weft out."""
 
+import gc
 import logging
 import sys
 import uuid
@@ -22,6 +23,7 @@ from weft.local.store.sqlite.report import DatabaseReport, report
 from weft.local.store.sqlite.store import SqliteStore
 from weft.local.vault import Vault
 from weft.settings import Settings
+from weft.sources.addresses import AllowList
 from weft.sources.base import HttpFactory, SourceContext
 from weft.sources.registry import SourceRegistry
 
@@ -34,12 +36,15 @@ PROCESSES_FOLDER_NAME = "processes"
 
 @asynccontextmanager
 async def open_backend(
-    settings: Settings, *, registry: SourceRegistry | None = None
+    settings: Settings, *, registry: SourceRegistry | None = None, run_jobs: bool = True
 ) -> AsyncGenerator[Backend]:
-    """The backend that the settings ask for, running its jobs in this process while it is open.
+    """The backend that the settings ask for, running jobs in this process while it is open.
+
+    Without ``run_jobs`` syncs are only queued, for whichever process runs jobs.
 
     Raises StorageFailed when the database or the key file cannot be opened.
     """
+    AllowList.parse(settings.allow_hosts)  # Says at the start what is wrong with it.
     vault = Vault.open(settings.home / KEYS_FOLDER_NAME)
     store = await SqliteStore.open(settings.database_path)
     owner = str(uuid.uuid4())
@@ -54,9 +59,10 @@ async def open_backend(
         with ProcessLock(settings.home / PROCESSES_FOLDER_NAME, owner) as lock:
             runner = EmbeddedRunner(engine, lock, owner)
             async with anyio.create_task_group() as group:
-                group.start_soon(runner.run)
-                group.start_soon(run_scheduler, engine)
-                group.start_soon(keep_house, engine, lock)
+                if run_jobs:
+                    group.start_soon(runner.run)
+                    group.start_soon(run_scheduler, engine)
+                    group.start_soon(keep_house, engine, lock)
                 group.start_soon(watch_for_changes, engine)
                 yield LocalBackend(engine, runner, LOCAL_ORGANIZATION_ID)
                 group.cancel_scope.cancel()
@@ -66,10 +72,15 @@ async def open_backend(
 
 async def serve_stdio(settings: Settings, *, registry: SourceRegistry | None = None) -> None:
     """Serve MCP on stdin and stdout until end of file or a signal."""
+    # Importing the SDK makes many objects that live as long as the process. Collecting garbage
+    # among them again and again is a tenth of the start; afterwards they are left out of it.
+    gc.disable()
     # Imported here so that the other verbs do not pay for the MCP SDK.
     from weft.server.build import build_server
     from weft.server.stdio import serve_stdio as serve
 
+    gc.freeze()
+    gc.enable()
     configure_logging(settings)
     async with open_backend(settings, registry=registry) as backend:
         await serve(build_server(backend, version=__version__))

@@ -93,7 +93,7 @@ def create_connection(app: App, source: str, **given: Any) -> None:
         sync_immediately=False if given["no_sync"] else None,
         auth=credentials_for(app, info, from_stdin=given["credentials_stdin"], ask=True),
     )
-    connection, job = app.run(create)
+    connection, job = app.run(create, run_jobs=True)
     _report(app, connection, job)
 
 

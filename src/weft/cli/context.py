@@ -8,7 +8,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 import anyio
 import click
@@ -20,14 +20,21 @@ from weft.settings import Settings, load_settings
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
-OpenBackend = Callable[[Settings], AbstractAsyncContextManager[Backend]]
 
 
-def _open_backend(settings: Settings) -> AbstractAsyncContextManager[Backend]:
+class OpenBackend(Protocol):
+    """Opens the backend, with or without running jobs in this process."""
+
+    def __call__(
+        self, settings: Settings, /, *, run_jobs: bool
+    ) -> AbstractAsyncContextManager[Backend]: ...
+
+
+def _open_backend(settings: Settings, /, *, run_jobs: bool) -> AbstractAsyncContextManager[Backend]:
     # Imported here because the help and the usage errors need no engine.
     from weft import assembly
 
-    return assembly.open_backend(settings)
+    return assembly.open_backend(settings, run_jobs=run_jobs)
 
 
 def _inspect_database(settings: Settings) -> Mapping[str, Any]:
@@ -60,11 +67,14 @@ class App:
         """Whether this run prints a JSON document instead of text for people."""
         return self.json_asked or not self.shows_people()
 
-    def run(self, work: Callable[[Backend], Awaitable[T]]) -> T:
-        """Open the backend, await ``work`` with it, close it cleanly, return the result."""
+    def run(self, work: Callable[[Backend], Awaitable[T]], *, run_jobs: bool = False) -> T:
+        """Open the backend, await ``work`` with it, close it cleanly, return the result.
+
+        Only a verb that waits for a sync runs jobs: another would start them to hand them back.
+        """
 
         async def opened() -> T:
-            async with self.open_backend(settings) as backend:
+            async with self.open_backend(settings, run_jobs=run_jobs) as backend:
                 return await work(backend)
 
         settings = self.load_settings()

@@ -42,7 +42,7 @@ def sync(app: App, name: str, full: bool, no_wait: bool) -> None:
             return job
         return await follow(backend, job, name=connection.name, cancels=started)
 
-    job = app.run(work)
+    job = app.run(work, run_jobs=not no_wait)
     if not no_wait:
         conclude(app, job)
     if app.as_json:

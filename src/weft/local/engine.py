@@ -115,7 +115,8 @@ class Engine:
     def endpoint(self, short_name: str, config: Json) -> str:
         """The origin that receives the credentials of a connection; empty without a network."""
         kind = self.registry.get(short_name)
-        return kind.endpoint(validated(kind.Config, config, field="config")) or ""
+        settings = validated(kind.Config, config, field="config")
+        return kind.endpoint(settings, self.context.options) or ""
 
     def seal(
         self, organization_id: str, connection_id: str, endpoint: str, credentials: Json

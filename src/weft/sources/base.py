@@ -169,9 +169,12 @@ class Source(ABC, Generic[ConfigT, CredentialsT]):
         """
 
     @classmethod
-    def endpoint(cls, config: BaseModel) -> str | None:
-        """The origin that will receive the credentials, or None if there is no network."""
-        del config
+    def endpoint(cls, config: BaseModel, options: Mapping[str, str]) -> str | None:
+        """The origin that will receive the credentials, or None if there is no network.
+
+        ``options`` are the operator's, as in `SourceContext`.
+        """
+        del config, options
         return None
 
     @classmethod

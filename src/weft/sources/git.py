@@ -93,8 +93,9 @@ class GitSource(Source[GitConfig, GitCredentials]):
                 yield Checkpoint(self._cursor(snapshot))
 
     @classmethod
-    def endpoint(cls, config: BaseModel) -> str | None:
+    def endpoint(cls, config: BaseModel, options: Mapping[str, str]) -> str | None:
         """The origin of the clone URL."""
+        del options
         url = cast("GitConfig", config).url
         if url is None:
             return None
@@ -184,7 +185,9 @@ class GitSource(Source[GitConfig, GitCredentials]):
         if token is not None:
             username = self.credentials.username or _DEFAULT_USERNAME
             auth = httpx.BasicAuth(username, token.get_secret_value())
-        return self.context.http(base_url=self.endpoint(self.config) or "", auth=auth)
+        return self.context.http(
+            base_url=self.endpoint(self.config, self.context.options) or "", auth=auth
+        )
 
     def _cursor(self, snapshot: Snapshot) -> Json:
         return {

@@ -4,12 +4,12 @@ A full fetch lists the branch's tree and downloads only the files whose blob id 
 cursor, an unchanged repository costs two requests, and a changed one the comparison of commits.
 """
 
-from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any, ClassVar, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import anyio
 import httpx
@@ -135,10 +135,11 @@ class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
     sleep: ClassVar[Sleep] = staticmethod(anyio.sleep)
 
     @classmethod
-    def endpoint(cls, config: BaseModel) -> str | None:
+    def endpoint(cls, config: BaseModel, options: Mapping[str, str]) -> str | None:
         """GitHub's API: no field of the configuration can move it, only the operator can."""
         del config
-        return DEFAULT_API_URL
+        url = urlsplit(options.get("github_api_url") or DEFAULT_API_URL)
+        return f"{url.scheme}://{url.netloc}"
 
     async def check(self) -> str:
         """Read the repository and its branch."""

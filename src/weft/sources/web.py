@@ -1,6 +1,6 @@
 """`web`: the pages of a site, by its sitemap or by following links from a start page."""
 
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from itertools import islice
@@ -104,8 +104,9 @@ class WebSource(Source[WebConfig, NoFields]):
     labels = ("web",)
 
     @classmethod
-    def endpoint(cls, config: BaseModel) -> str | None:
+    def endpoint(cls, config: BaseModel, options: Mapping[str, str]) -> str | None:
         """The site's origin, although no credentials are sent."""
+        del options
         if not isinstance(config, WebConfig):
             return None
         return str(httpx.URL(config.url).copy_with(path="/", query=None)).rstrip("/")

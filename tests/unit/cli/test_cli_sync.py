@@ -52,6 +52,15 @@ def test_completed_sync_exits_zero_with_its_counts(terminal: Terminal) -> None:
     assert "COMPLETED after 2.0 s: 10 inserted" in result.stdout
 
 
+def test_only_a_verb_that_waits_for_a_sync_runs_jobs(terminal: Terminal) -> None:
+    terminal.run("sync", "Docs", "--no-wait")
+    assert terminal.ran_jobs is False
+    terminal.run("jobs")
+    assert terminal.ran_jobs is False
+    terminal.run("sync", "Docs")
+    assert terminal.ran_jobs is True
+
+
 def test_sync_in_a_pipe_prints_the_job_once(terminal: Terminal) -> None:
     terminal.people = False
     terminal.backend.script = [RUNNING, DONE]

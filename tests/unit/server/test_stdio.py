@@ -12,7 +12,7 @@ from typing import IO, Any
 
 import pytest
 
-SCRIPT = Path(__file__).with_name("stdio_server.py")
+SCRIPT = Path(__file__).parents[2] / "support" / "stdio_server.py"
 END_SECONDS_MAX = 2.0
 # The machine may be slow to start or to schedule a process; the promise is about the process.
 SLACK_SECONDS = 1.0

@@ -122,7 +122,7 @@ def test_auth_is_required_when_a_credential_is_or_direct_is_not_offered(
 
 
 def test_source_without_network_has_no_endpoint() -> None:
-    assert Plain.endpoint(Options(path="x")) is None
+    assert Plain.endpoint(Options(path="x"), {}) is None
 
 
 def test_entry_repeats_what_the_class_says() -> None:

@@ -569,4 +569,10 @@ def test_catalogue_entry_says_what_is_needed() -> None:
     assert info.auth_required
     assert [f.name for f in info.config_fields if f.required] == ["repo_name"]
     assert [f.secret for f in info.auth_fields] == [True]
-    assert GitHubSource.endpoint(GitHubConfig(repo_name="a/b")) == "https://api.github.com"
+
+
+def test_endpoint_is_the_api_that_the_operator_set() -> None:
+    config = GitHubConfig(repo_name="a/b")
+    assert GitHubSource.endpoint(config, {}) == "https://api.github.com"
+    own = {"github_api_url": "https://git.example.org/api/v3"}
+    assert GitHubSource.endpoint(config, own) == "https://git.example.org"

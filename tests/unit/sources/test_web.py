@@ -515,7 +515,7 @@ def test_unusable_url_is_refused(url: str) -> None:
 def test_endpoint_is_the_origin() -> None:
     config = WebConfig(url="https://Example.org:443/a/b?c=1#d")
     assert config.url == "https://example.org/a/b?c=1"
-    assert WebSource.endpoint(config) == "https://example.org"
+    assert WebSource.endpoint(config, {}) == "https://example.org"
 
 
 @pytest.mark.parametrize(

@@ -274,13 +274,17 @@ class Terminal:
     home: Path
     backend: FakeBackend = field(default_factory=FakeBackend)
     people: bool = True
+    ran_jobs: bool | None = None
     database: dict[str, Any] = field(default_factory=dict[str, Any])
 
     def run(self, *args: str, typed: str | None = None) -> Result:
         """What a person gets who types ``args``, and then ``typed`` when asked."""
 
         @asynccontextmanager
-        async def open_backend(_settings: Settings) -> AsyncGenerator[Backend]:
+        async def open_backend(
+            _settings: Settings, /, *, run_jobs: bool
+        ) -> AsyncGenerator[Backend]:
+            self.ran_jobs = run_jobs
             yield self.backend
 
         app = App(
