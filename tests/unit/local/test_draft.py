@@ -1,0 +1,169 @@
+"""Drafts: what a caller wishes for becomes columns, or one error that names the field."""
+
+from typing import Any
+
+import pytest
+
+from weft.domain.connections import (
+    DESCRIPTION_MAX_CHARS,
+    NAME_MAX_CHARS,
+    Auth,
+    AuthMethod,
+    AuthProviderAuth,
+    DirectAuth,
+    OAuthBrowserAuth,
+    OAuthTokenAuth,
+)
+from weft.domain.schedules import Schedule, ScheduleSpec
+from weft.errors import InvalidInput, Unsupported
+from weft.local.draft import draft_auth, draft_description, draft_name, draft_schedule
+from weft.local.engine import Engine
+from weft.sources.base import AnySource
+from weft.sources.files import FilesSource
+from weft.testing.stub import SecretStubSource, StubSource
+
+CANARY = "s3cr3t-canary"
+
+
+class ManyWays(StubSource):
+    short_name = "many_ways"
+    auth_methods = tuple(AuthMethod)
+
+
+class LongName(StubSource):
+    name = "A source with a name that is far too long for it"
+
+
+class Uncursored(StubSource):
+    cursor_fields = ()
+
+
+def spec(**fields: Any) -> ScheduleSpec:
+    return ScheduleSpec.model_validate(fields)
+
+
+def test_name_is_trimmed_or_made_from_the_source() -> None:
+    assert draft_name("  Team docs ", StubSource) == "Team docs"
+    assert draft_name(None, StubSource) == "Stub Connection"
+    assert len(draft_name(None, LongName)) == NAME_MAX_CHARS
+
+
+@pytest.mark.parametrize("name", ["", "abc", "  abc  ", "x" * (NAME_MAX_CHARS + 1)])
+def test_name_of_a_wrong_length_is_refused(name: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        draft_name(name, StubSource)
+    assert caught.value.field == "name"
+
+
+@pytest.mark.parametrize("name", ["abcd", "x" * NAME_MAX_CHARS])
+def test_name_at_either_limit_is_taken(name: str) -> None:
+    assert draft_name(name, StubSource) == name
+
+
+def test_description_may_be_absent_empty_or_full() -> None:
+    assert draft_description(None) is None
+    assert draft_description("") is None
+    assert draft_description("x" * DESCRIPTION_MAX_CHARS) == "x" * DESCRIPTION_MAX_CHARS
+    with pytest.raises(InvalidInput) as caught:
+        draft_description("x" * (DESCRIPTION_MAX_CHARS + 1))
+    assert caught.value.field == "description"
+
+
+def test_source_that_needs_no_credentials_is_ready_without(idle_engine: Engine) -> None:
+    draft = draft_auth(idle_engine, StubSource, None)
+    assert (draft.method, draft.credentials) == (AuthMethod.DIRECT, {})
+
+
+def test_source_that_needs_credentials_waits_for_them(idle_engine: Engine) -> None:
+    draft = draft_auth(idle_engine, SecretStubSource, None)
+    assert (draft.method, draft.credentials) == (AuthMethod.DIRECT, None)
+
+
+def test_given_credentials_are_validated_against_the_source(idle_engine: Engine) -> None:
+    good = Auth(direct=DirectAuth(credentials={"token": CANARY}))
+    assert draft_auth(idle_engine, SecretStubSource, good).credentials == {"token": CANARY}
+    with pytest.raises(InvalidInput) as caught:
+        draft_auth(idle_engine, SecretStubSource, Auth(direct=DirectAuth(credentials={CANARY: 1})))
+    assert CANARY not in str(caught.value)
+
+
+def test_no_method_is_answered_with_all_there_are(idle_engine: Engine) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        draft_auth(idle_engine, StubSource, Auth())
+    assert caught.value.field == "auth"
+    assert all(method.value in caught.value.message for method in AuthMethod)
+
+
+@pytest.mark.parametrize(
+    "auth",
+    [
+        Auth(oauth_token=OAuthTokenAuth(access_token=CANARY)),
+        Auth(oauth_browser=OAuthBrowserAuth(client_secret=CANARY)),
+        Auth(auth_provider=AuthProviderAuth(provider_readable_id="composio")),
+    ],
+)
+@pytest.mark.parametrize("kind", [StubSource, ManyWays])
+def test_method_that_source_or_engine_lacks_is_refused_with_the_one_to_use(
+    idle_engine: Engine, auth: Auth, kind: type[AnySource]
+) -> None:
+    with pytest.raises(Unsupported) as caught:
+        draft_auth(idle_engine, kind, auth)
+    assert caught.value.field == "auth"
+    assert auth.method.value in caught.value.message
+    assert "direct" in (caught.value.hint or "")
+    assert CANARY not in str(caught.value)
+
+
+def test_empty_spec_means_no_schedule() -> None:
+    base = Schedule(cron="0 2 * * *")
+    for empty in (spec(), spec(cron=None), spec(cron=None, timezone=None)):
+        assert draft_schedule(StubSource, empty, None) is None
+        assert draft_schedule(StubSource, empty, base) is None
+
+
+def test_cron_is_normalised_and_read_in_utc_by_default() -> None:
+    made = draft_schedule(StubSource, spec(cron=" 0  2 * * *"), None)
+    assert made == Schedule(cron="0 2 * * *", timezone="UTC")
+
+
+def test_spec_changes_only_what_it_gives() -> None:
+    base = Schedule(cron="0 2 * * *", timezone="Europe/Berlin")
+    moved = draft_schedule(StubSource, spec(cron="0 3 * * *"), base)
+    assert moved == Schedule(cron="0 3 * * *", timezone="Europe/Berlin")
+    elsewhere = draft_schedule(StubSource, spec(timezone="Asia/Tokyo"), base)
+    assert elsewhere == Schedule(cron="0 2 * * *", timezone="Asia/Tokyo")
+
+
+def test_continuous_takes_the_sources_first_cursor_field() -> None:
+    made = draft_schedule(StubSource, spec(continuous=True), None)
+    assert made is not None
+    assert (made.continuous, made.cursor_field) == (True, "last_entity")
+    without = draft_schedule(Uncursored, spec(continuous=True), None)
+    assert without is not None
+    assert without.cursor_field is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "field"),
+    [
+        (StubSource, spec(cron="* * *"), "schedule.cron"),
+        (StubSource, spec(cron="0 2 * * *", timezone="Mars/X"), "schedule.timezone"),
+        (StubSource, spec(cron="0 2 * * *", cursor_field="x"), "schedule.cursor_field"),
+        (Uncursored, spec(continuous=True, cursor_field="x"), "schedule.cursor_field"),
+        (FilesSource, spec(continuous=True), "schedule.continuous"),
+        (StubSource, spec(timezone="UTC"), "schedule"),
+        (StubSource, spec(continuous=False), "schedule"),
+    ],
+)
+def test_bad_schedule_names_the_field(
+    kind: type[AnySource], given: ScheduleSpec, field: str
+) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        draft_schedule(kind, given, None)
+    assert caught.value.field == field
+
+
+def test_schedule_cannot_lose_its_last_reason_to_run() -> None:
+    with pytest.raises(InvalidInput) as caught:
+        draft_schedule(StubSource, spec(cron=None, timezone="UTC"), Schedule(cron="0 2 * * *"))
+    assert caught.value.field == "schedule"
