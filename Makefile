@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test check bench lint format clean
+.PHONY: demo test check torture bench lint format clean
 
 demo: $(VENV)/.core  ## Drive the real server over stdio with a real MCP client.
 	$(BIN)/weft demo
@@ -20,10 +20,15 @@ format: $(VENV)/.dev  ## Format and apply the safe fixes.
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+torture: $(VENV)/.dev  ## Kill syncs 500 times; takes a quarter of an hour.
+	TORTURE_KILLS=500 $(BIN)/python -m pytest tests/integration/test_kill.py
+
 bench: $(VENV)/.dev  ## Print ratios side by side with the floor.
 	$(BIN)/python -m bench
 
 $(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Weft needs Python 3.11 or newer; name one: make PYTHON=python3.12 ..." >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.core: pyproject.toml constraints.txt | $(VENV)/bin/python
