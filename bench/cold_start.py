@@ -1,0 +1,25 @@
+"""How long a client waits for the first answer, against a bare SDK server."""
+
+import tempfile
+from pathlib import Path
+from statistics import median
+
+from bench.stdio import BARE, WEFT, cold_start
+from bench.table import Row
+
+PAIRS = 12
+TARGET = 1.15
+
+
+def rows() -> list[Row]:
+    """Interleaved pairs, so that whatever else the machine does weighs on both alike."""
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        # The first start makes the database and the byte code, once in its life.
+        cold_start(WEFT, home)
+        cold_start(BARE, home)
+        pairs = [(cold_start(WEFT, home), cold_start(BARE, home)) for _ in range(PAIRS)]
+    ratio = median(weft / bare for weft, bare in pairs)
+    weft, bare = (median(side) * 1000 for side in zip(*pairs, strict=True))
+    detail = f"weft {weft:.0f} ms, bare SDK server {bare:.0f} ms, {PAIRS} pairs"
+    return [Row("cold start on stdio, spawn to first response", ratio, TARGET, detail=detail)]

@@ -1,0 +1,79 @@
+"""How long a call takes on stdio, against a bare SDK echo, and while a sync runs."""
+
+import tempfile
+from pathlib import Path
+from statistics import median
+
+from bench.stdio import BARE, WEFT, Server, serving
+from bench.table import Row, percentile
+
+WARM_UP_CALLS = 50
+ROUNDS = 20
+CALLS_A_ROUND = 25
+CALLS_DURING_SYNC = 400
+TARGET_P50 = 1.5
+TARGET_P95_DURING_SYNC = 5.0
+# More than can be stored while the calls are made.
+BUSY = {"entities": 2_000_000, "text_chars": 1000}
+
+
+def rows() -> list[Row]:
+    """Rounds of both servers in turn, then the same calls while a sync of the stub runs."""
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        with serving(WEFT, home / "weft") as weft, serving(BARE, home / "bare") as bare:
+            weft.initialize()
+            bare.initialize()
+            quiet, busy = _connections(weft)
+            idle, floor = _in_turn(weft, bare, quiet)
+            during = _during_sync(weft, quiet, busy)
+    p50, p50_floor = median(idle) * 1000, median(floor) * 1000
+    p95, p95_during = percentile(idle, 95) * 1000, percentile(during, 95) * 1000
+    return [
+        Row(
+            "get_connection on stdio, p50",
+            p50 / p50_floor,
+            TARGET_P50,
+            detail=f"get_connection {p50:.2f} ms, bare echo {p50_floor:.2f} ms",
+        ),
+        Row(
+            "get_connection during a sync, p95 against idle",
+            p95_during / p95,
+            TARGET_P95_DURING_SYNC,
+            detail=f"idle {p95:.2f} ms, during a sync {p95_during:.2f} ms",
+        ),
+    ]
+
+
+def _connections(weft: Server) -> tuple[str, str]:
+    weft.call("create_collection", name="Bench", readable_id="bench")
+    new = {"short_name": "stub", "readable_collection_id": "bench", "sync_immediately": False}
+    quiet = weft.data("create_connection", **new, config={"entities": 100})["id"]
+    weft.call("run_sync", connection_id=quiet, wait_seconds=45)
+    busy = weft.data("create_connection", **new, config=BUSY)["id"]
+    return quiet, busy
+
+
+def _in_turn(weft: Server, bare: Server, connection: str) -> tuple[list[float], list[float]]:
+    for _ in range(WARM_UP_CALLS):
+        weft.timed("get_connection", connection_id=connection)
+        bare.timed("echo", text=connection)
+    idle: list[float] = []
+    floor: list[float] = []
+    for _ in range(ROUNDS):
+        idle += [
+            weft.timed("get_connection", connection_id=connection) for _ in range(CALLS_A_ROUND)
+        ]
+        floor += [bare.timed("echo", text=connection) for _ in range(CALLS_A_ROUND)]
+    return idle, floor
+
+
+def _during_sync(weft: Server, quiet: str, busy: str) -> list[float]:
+    job = weft.data("run_sync", connection_id=busy)["id"]
+    while not weft.data("get_job", job_id=job)["entities_inserted"]:
+        pass
+    during = [weft.timed("get_connection", connection_id=quiet) for _ in range(CALLS_DURING_SYNC)]
+    assert weft.data("get_job", job_id=job)["status"] == "RUNNING"
+    weft.call("cancel_job", job_id=job)
+    weft.call("get_job", job_id=job, wait_seconds=45)
+    return during
