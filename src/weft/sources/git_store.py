@@ -48,6 +48,8 @@ class Store:
 
     def read(self, object_id: str) -> Object:
         """Type number and content. Raises MissingObject, ObjectTooLarge, BadObject."""
+        if not _OBJECT_ID.fullmatch(object_id):
+            raise MissingObject("no object has such an id")
         raw = bytes.fromhex(object_id)
         for offset_of, read in self._lookups:
             offset = offset_of(raw)
