@@ -19,6 +19,7 @@ from weft.domain.jobs import Job
 from weft.domain.search import SearchQuery
 from weft.local.backend import LocalBackend
 from weft.local.engine import Engine, Limits
+from weft.local.housekeeping import watch_for_changes
 from weft.local.process_lock import ProcessLock
 from weft.local.runner import Dispatcher, EmbeddedRunner
 from weft.local.search import LocalSearch
@@ -242,12 +243,13 @@ async def opened(home: Path, **engine: Any) -> AsyncGenerator[LocalBench]:
 
 @asynccontextmanager
 async def running(bench: LocalBench) -> AsyncGenerator[LocalBackend]:
-    """The bench's backend with a runner in this process, until the end of the block."""
+    """The bench's backend with a runner and a watcher, until the end of the block."""
     owner = str(uuid4())
     with ProcessLock(bench.home / "processes", owner) as lock:
         runner = EmbeddedRunner(bench.engine, lock, owner)
         async with anyio.create_task_group() as group:
             group.start_soon(runner.run)
+            group.start_soon(watch_for_changes, bench.engine)
             yield LocalBackend(bench.engine, runner, ORGANIZATION)
             group.cancel_scope.cancel()
 
