@@ -2,9 +2,14 @@
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
+from time import sleep
 from types import TracebackType
 from typing import Self
+
+LOCK_ATTEMPTS = 100
+LOCK_RETRY_SECONDS = 0.01
 
 _SUFFIX = ".lock"
 
@@ -22,12 +27,7 @@ class ProcessLock:
 
     def __enter__(self) -> Self:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # Not inherited by child processes: a surviving child must not keep the lock.
-        descriptor = os.open(self._path(self._owner), os.O_CREAT | os.O_RDWR, 0o600)
-        if _try_lock(descriptor):
-            self._descriptor = descriptor
-        else:
-            os.close(descriptor)
+        self._descriptor = _locked_file(self._path(self._owner))
         return self
 
     def __exit__(
@@ -38,7 +38,7 @@ class ProcessLock:
     ) -> None:
         if self._descriptor is not None:
             os.close(self._descriptor)
-            self._path(self._owner).unlink(missing_ok=True)
+        self._path(self._owner).unlink(missing_ok=True)
 
     def is_dead(self, owner: str) -> bool:
         """Whether the process with that owner name holds no lock any more.
@@ -48,44 +48,92 @@ class ProcessLock:
         """
         if owner == self._owner or self._descriptor is None:
             return False
-        path = self._path(owner)
         try:
-            descriptor = os.open(path, os.O_RDWR)
+            descriptor = os.open(self._path(owner), os.O_RDWR)
         except FileNotFoundError:
             return True
         except OSError:
             return False
         try:
-            dead = _try_lock(descriptor)
+            return _is_free(descriptor)
         finally:
             os.close(descriptor)
-        return dead
 
     def sweep(self) -> None:
         """Remove the lock files that dead processes left."""
         for path in self._folder.glob(f"*{_SUFFIX}"):
-            if self.is_dead(path.stem):
-                path.unlink(missing_ok=True)
+            if path.stem != self._owner and self._descriptor is not None:
+                _remove_free(path)
 
     def _path(self, owner: str) -> Path:
         return self._folder / f"{owner}{_SUFFIX}"
 
 
+def _locked_file(path: Path) -> int | None:
+    """A descriptor that holds the lock of the file at that very path; None without locks."""
+    for _ in range(LOCK_ATTEMPTS):
+        # Not inherited by child processes: a surviving child must not keep the lock.
+        descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+        try:
+            lock_file(descriptor)
+        except (BlockingIOError, PermissionError):
+            # Someone looks at it just now, to see whether we are alive.
+            os.close(descriptor)
+            sleep(LOCK_RETRY_SECONDS)
+            continue
+        except OSError:
+            os.close(descriptor)
+            return None
+        # A sweep may have removed the file before it was locked: then nobody sees this lock.
+        if _is_at(descriptor, path):
+            return descriptor
+        os.close(descriptor)
+    return None
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _is_free(descriptor: int) -> bool:
+    try:
+        lock_file(descriptor)
+    except OSError:
+        return False
+    return True
+
+
+def _remove_free(path: Path) -> None:
+    try:
+        descriptor = os.open(path, os.O_RDWR)
+    except OSError:
+        return
+    try:
+        if not _is_free(descriptor):
+            return
+        # Removed while it is locked here, so that whoever is making it notices. Windows removes no
+        # file that is open, and there a file that somebody has open again stays as well.
+        if sys.platform != "win32":
+            path.unlink(missing_ok=True)
+            return
+    finally:
+        os.close(descriptor)
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
+
+
 if sys.platform == "win32":
     import msvcrt
 
-    def _try_lock(descriptor: int) -> bool:
-        try:
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
+    def lock_file(descriptor: int) -> None:
+        """Take the lock until the file is closed. Raises OSError when another has it."""
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
 else:
     import fcntl
 
-    def _try_lock(descriptor: int) -> bool:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return False
-        return True
+    def lock_file(descriptor: int) -> None:
+        """Take the lock until the file is closed. Raises BlockingIOError when another has it."""
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
