@@ -114,7 +114,11 @@ class GitSource(Source[GitConfig, GitCredentials]):
         """Every file and the newest commits. Runs in a worker thread, a chunk at a time."""
         try:
             start = _start_of(reader, snapshot)
-            yield Expect(sum(1 for _ in list_files(snapshot.store, start, check_cancelled)))
+            total = sum(1 for _ in list_files(snapshot.store, start, check_cancelled))
+            if self.config.include_commits:
+                commits = newest_commits(snapshot.store, snapshot.head.id, check_cancelled)
+                total += sum(1 for _ in islice(commits, self.config.max_commits))
+            yield Expect(total)
             for entry in list_files(snapshot.store, start, check_cancelled):
                 yield reader.file(entry)
             if self.config.include_commits:

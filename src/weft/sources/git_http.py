@@ -15,9 +15,10 @@ import httpx
 from weft import __version__
 from weft.errors import AuthenticationFailed, SourceMisconfigured, SourceUnavailable, WeftError
 from weft.sources.http_errors import raise_for_status
-from weft.sources.http_transport import MAX_BYTES
+from weft.sources.http_transport import MAX_BYTES, TOTAL_S
 
 MAX_PACK_BYTES = 2 * 1024 * 1024 * 1024
+MAX_PACK_S = 1800.0
 MAX_REFS_BYTES = 64 * 1024 * 1024
 SERVICE = "git-upload-pack"
 _WHAT = "the repository"
@@ -161,8 +162,12 @@ async def _answer(
     headers["accept"] = media_type
     if body:
         headers["content-type"] = f"application/x-{SERVICE}-request"
+    extensions: dict[str, float] = {MAX_BYTES: limit}
+    if limit == MAX_PACK_BYTES:
+        # A pack may take long; each read of it is still bounded by the client's own timeout.
+        extensions[TOTAL_S] = MAX_PACK_S
     async with client.stream(
-        method, url, content=body, headers=headers, extensions={MAX_BYTES: limit}
+        method, url, content=body, headers=headers, extensions=extensions
     ) as response:
         try:
             raise_for_status(response, _WHAT)

@@ -27,6 +27,7 @@ from weft.sources.http_transport import (
     ANONYMOUS_HEADERS,
     DEADLINE,
     STREAMED,
+    TOTAL_S,
     GuardedBackend,
     GuardedTransport,
     Limits,
@@ -206,7 +207,8 @@ class _GuardedClient(httpx.AsyncClient):
         self, request: httpx.Request, final: bool, options: dict[str, Any]
     ) -> httpx.Response | None:
         """One attempt; None if it failed in a way that may pass and another attempt is left."""
-        request.extensions[DEADLINE] = anyio.current_time() + self._limits.total_s
+        total_s = request.extensions.get(TOTAL_S, self._limits.total_s)
+        request.extensions[DEADLINE] = anyio.current_time() + total_s
         try:
             return await super().send(request, **options)
         except _FOREIGN as error:

@@ -21,10 +21,11 @@ from weft.sources.addresses import Address, AddressRefused, AllowList, check_add
 from weft.sources.http_errors import ResponseTooLarge, map_error
 
 # Request extensions: when the attempt must be over (on anyio's clock), whether the caller reads
-# the body itself, and another limit for the body than `Limits.max_body_bytes`.
+# the body itself, and other limits for body and time than `Limits.max_body_bytes`, `total_s`.
 DEADLINE = "weft_deadline"
 STREAMED = "weft_streamed"
 MAX_BYTES = "weft_max_bytes"
+TOTAL_S = "weft_total_s"
 
 Origin = tuple[str, str, int | None]
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]

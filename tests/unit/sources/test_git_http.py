@@ -309,3 +309,16 @@ async def test_plain_http_is_only_for_hosts_that_the_operator_names(made: Made) 
     other = SourceCase(GitSource, {"repo": "http://git.example/x.git"}, named).make()
     with pytest.raises(NotPermitted):
         await other.check()
+
+
+async def test_pack_may_take_longer_than_other_answers(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fetched(pack_s: float) -> int:
+        monkeypatch.setattr(git_http, "MAX_PACK_S", pack_s)
+        async with serve(Server(made)) as site:
+            return len(await events_of(case(site.url).make()))
+
+    assert await fetched(1800) > 0
+    with pytest.raises(SourceUnavailable, match="too long"):
+        await fetched(-1)
