@@ -1,5 +1,6 @@
 """Connections of the local backend."""
 
+import logging
 import uuid
 from dataclasses import replace
 from datetime import datetime
@@ -33,6 +34,8 @@ from weft.local.jobs import LocalJobs
 from weft.local.limits import checked_limit
 from weft.local.resolve import find_collection, find_connection
 from weft.local.store.base import ConnectionRow
+
+logger = logging.getLogger(__name__)
 
 CHECK_SECONDS = 20.0
 DELETE_WAIT_SECONDS = 15.0
@@ -265,8 +268,16 @@ class LocalConnections(Connections):
     async def _reach(self, short_name: str, config: Json, credentials: Json) -> str:
         """Check at the source. Raises what is wrong, SourceUnavailable when it takes too long."""
         source = self._engine.open_source(short_name, config, credentials)
-        with anyio.move_on_after(CHECK_SECONDS):
-            return await source.check()
+        try:
+            with anyio.move_on_after(CHECK_SECONDS):
+                return await source.check()
+        except WeftError:
+            raise
+        except Exception as error:  # noqa: BLE001 (third-party code: it may raise anything)
+            # Only the kind is told: the text may hold a secret.
+            kind = type(error).__name__
+            logger.error("the check of a '%s' connection crashed: %s", short_name, kind)
+            raise WeftError(f"The source '{short_name}' crashed ({kind}).") from None
         raise SourceUnavailable(
             f"The source did not answer within {CHECK_SECONDS:.0f} s.", hint="Try again later."
         )
