@@ -5,6 +5,7 @@ itself; another may send the job's id to a worker elsewhere, which claims and ru
 """
 
 import logging
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -41,6 +42,8 @@ class EmbeddedRunner(Dispatcher):
         self._lock = lock
         self._owner = owner
         self._slots = anyio.CapacityLimiter(engine.limits.syncs)
+        self._leases = _Leases(engine.limits.lease.total_seconds())
+        self._running: set[str] = set()
         self._trouble: str | None = None
 
     async def deliver(self, job_id: str) -> None:
@@ -69,7 +72,12 @@ class EmbeddedRunner(Dispatcher):
     async def _start_jobs(self, group: TaskGroup) -> None:
         jobs = self._engine.store.jobs
         dead = [owner for owner in await jobs.owners() if self._lock.is_dead(owner)]
-        if await jobs.reap(dead, self._engine.clock()):
+        # What runs here is supervised here, so its lease needs no watching.
+        held = [
+            mark for mark in await jobs.leases() if mark.rpartition(":")[0] not in self._running
+        ]
+        silent = self._leases.silent(held, anyio.current_time())
+        if await jobs.reap(dead, self._engine.clock(), silent):
             self._engine.changes.announce()
         while self._slots.available_tokens > 0:
             now = self._engine.clock()
@@ -79,11 +87,13 @@ class EmbeddedRunner(Dispatcher):
                 host_limit=self._engine.limits.syncs_per_host,
                 now=now,
                 lease_until=self._engine.lease_until(now),
+                silent=silent,
             )
             if claim is None:
                 return
             self._engine.changes.announce()
             self._slots.acquire_on_behalf_of_nowait((claim.job_id, claim.fence))
+            self._running.add(_name(claim))
             group.start_soon(self._run_job, claim)
 
     async def _run_job(self, claim: Claim) -> None:
@@ -98,6 +108,7 @@ class EmbeddedRunner(Dispatcher):
             with anyio.CancelScope(shield=True):
                 await self._settle(claim, outcome)
             self._slots.release_on_behalf_of((claim.job_id, claim.fence))
+            self._running.discard(_name(claim))
             self._engine.changes.announce()
             self._engine.work.announce()
 
@@ -150,6 +161,32 @@ class EmbeddedRunner(Dispatcher):
                 await anyio.sleep(POLL_SECONDS)
             else:
                 return
+
+
+def _name(claim: Claim) -> str:
+    """The part of a lease's mark that renewals leave as it is."""
+    return f"{claim.job_no}:{claim.fence}"
+
+
+class _Leases:
+    """Tells which leases have run out: those that were not renewed for as long as they last.
+
+    The wall clock has no say, because it may jump; nor has time that this process did not see
+    pass, because the owner may have been stopped with it, and goes on with it.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._silence: dict[str, float] = {}
+        self._looked = 0.0
+
+    def silent(self, marks: Sequence[str], now: float) -> list[str]:
+        """The marks that have stood for too long; ``now`` is on the monotonic clock."""
+        passed = min(now - self._looked, self._seconds / RENEWALS_PER_LEASE)
+        self._looked = now
+        before = self._silence
+        self._silence = {mark: before[mark] + passed if mark in before else 0.0 for mark in marks}
+        return [mark for mark, silence in self._silence.items() if silence > self._seconds]
 
 
 def _last_lines(outcome: Outcome, now: datetime) -> list[LogLine]:

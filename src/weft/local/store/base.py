@@ -239,6 +239,10 @@ class JobStore(Protocol):
         """Who holds jobs now."""
         ...
 
+    async def leases(self) -> Sequence[str]:
+        """A mark for each lease on a job, another one whenever the lease is taken or renewed."""
+        ...
+
     async def claim(
         self,
         owner: str,
@@ -247,15 +251,20 @@ class JobStore(Protocol):
         host_limit: int,
         now: datetime,
         lease_until: datetime,
+        silent: Sequence[str] | None = None,
     ) -> Claim | None:
         """Take the oldest job that nobody runs any more or yet: RUNNING under a new fence.
 
-        Jobs of a host that already has ``host_limit`` running ones wait.
+        Leases whose marks are in ``silent`` have run out; with None the wall clock decides, for
+        callers that have not watched. Jobs of a host that already has ``host_limit`` running ones
+        wait.
         """
         ...
 
-    async def reap(self, dead_owners: Sequence[str], now: datetime) -> Sequence[str]:
-        """End the CANCELLING jobs of dead owners; returns their ids."""
+    async def reap(
+        self, dead_owners: Sequence[str], now: datetime, silent: Sequence[str] | None = None
+    ) -> Sequence[str]:
+        """End the CANCELLING jobs of dead owners and of leases that ran out; returns their ids."""
         ...
 
     async def renew(self, claim: Claim, lease_until: datetime) -> JobStatus | None:

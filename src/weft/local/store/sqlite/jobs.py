@@ -92,6 +92,9 @@ class SqliteJobs(JobStore):
     async def owners(self) -> Sequence[str]:
         return await self._database.read(_owners)
 
+    async def leases(self) -> Sequence[str]:
+        return await self._database.read(_leases)
+
     async def claim(
         self,
         owner: str,
@@ -100,10 +103,10 @@ class SqliteJobs(JobStore):
         host_limit: int,
         now: datetime,
         lease_until: datetime,
+        silent: Sequence[str] | None = None,
     ) -> Claim | None:
-        values = {
+        values = _gone(dead_owners, silent) | {
             "owner": owner,
-            "dead_owners": _owner_array(dead_owners),
             "host_limit": host_limit,
             "now": micros(now),
             "lease_until": micros(lease_until),
@@ -113,8 +116,10 @@ class SqliteJobs(JobStore):
             return None
         return await self._database.write(_claim, values)
 
-    async def reap(self, dead_owners: Sequence[str], now: datetime) -> Sequence[str]:
-        values = {"dead_owners": _owner_array(dead_owners), "now": micros(now)}
+    async def reap(
+        self, dead_owners: Sequence[str], now: datetime, silent: Sequence[str] | None = None
+    ) -> Sequence[str]:
+        values = _gone(dead_owners, silent) | {"now": micros(now)}
         if not await self._database.read(_any_cancelling):
             return ()
         return await self._database.write(_reap, values)
@@ -210,13 +215,21 @@ def _count_run(db: Session, connection_no: object, status: JobStatus) -> None:
     db.execute(queries()["job_count_run"], values)
 
 
-def _owner_array(owners: Sequence[str]) -> object:
-    # carray refuses an empty array; no owner has an empty name.
-    return carray(("", *owners))
+def _gone(dead_owners: Sequence[str], silent: Sequence[str] | None) -> dict[str, Any]:
+    # carray refuses an empty array; no owner and no mark is an empty text.
+    return {
+        "dead_owners": carray(("", *dead_owners)),
+        "silent": carray(("", *(silent or ()))),
+        "by_clock": silent is None,
+    }
 
 
 def _owners(db: Session) -> list[str]:
     return [owner for (owner,) in db.execute(queries()["job_owners"])]
+
+
+def _leases(db: Session) -> list[str]:
+    return [mark for (mark,) in db.execute(queries()["job_leases"])]
 
 
 def _any_live(db: Session) -> bool:

@@ -53,6 +53,11 @@ WHERE j.id = :id AND c.organization_id = :organization_id ORDER BY l.no DESC LIM
 SELECT DISTINCT owner FROM job
 WHERE status IN ('PENDING', 'RUNNING', 'CANCELLING') AND owner IS NOT NULL;
 
+-- name: job_leases
+-- A claim changes the fence, a renewal the time; the wall clock is not compared with either.
+SELECT no || ':' || fence || ':' || lease_until FROM job
+WHERE status IN ('RUNNING', 'CANCELLING') AND lease_until IS NOT NULL;
+
 -- name: job_any_claimable
 SELECT 1 FROM job WHERE status IN ('PENDING', 'RUNNING') LIMIT 1;
 
@@ -69,7 +74,9 @@ WHERE no = (
   WHERE (
     (j.status = 'PENDING' AND (j.retry_at IS NULL OR j.retry_at <= :now))
     OR (j.status = 'RUNNING' AND (
-      j.lease_until < :now OR j.owner IN (SELECT value FROM carray(:dead_owners))
+      (:by_clock AND j.lease_until < :now)
+      OR j.owner IN (SELECT value FROM carray(:dead_owners))
+      OR j.no || ':' || j.fence || ':' || j.lease_until IN (SELECT value FROM carray(:silent))
     ))
   ) AND (
     c.host = '' OR :host_limit > (
@@ -93,7 +100,9 @@ DELETE FROM job_seen WHERE job_no = :job_no;
 -- A job whose owner died while stopping has stopped.
 UPDATE job SET status = 'CANCELLED', completed_at = :now, owner = NULL, lease_until = NULL
 WHERE status = 'CANCELLING' AND (
-  lease_until < :now OR owner IN (SELECT value FROM carray(:dead_owners))
+  (:by_clock AND lease_until < :now)
+  OR owner IN (SELECT value FROM carray(:dead_owners))
+  OR no || ':' || fence || ':' || lease_until IN (SELECT value FROM carray(:silent))
 )
 RETURNING id, connection_no;
 
