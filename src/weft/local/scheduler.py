@@ -2,18 +2,26 @@
 
 Slots that were missed while no process ran, or while the computer slept, become one: the job is
 for the first of them, and the next slot lies in the future.
+
+A clock that was ahead has put the next times too far away. Once it has gone back they are set
+again; a slot that was fired is not fired twice, however often its time comes.
 """
 
 import logging
+from datetime import datetime, timedelta
 
 import anyio
+import anyio.lowlevel
 
 from weft.domain.schedules import next_run
 from weft.errors import WeftError
 from weft.local.engine import Engine
+from weft.local.store.base import DueSchedule
 
 POLL_SECONDS = 1.0
 DUE_LIMIT = 100
+REALIGN_LIMIT = 500
+BACKWARD_STEP = timedelta(seconds=1)
 
 logger = logging.getLogger(__name__)
 
@@ -21,8 +29,15 @@ logger = logging.getLogger(__name__)
 async def run_scheduler(engine: Engine) -> None:
     """Fire what is due, once a second, until cancelled."""
     trouble: str | None = None
+    zero: datetime | None = None
     while True:
         try:
+            # The wall-clock time of the monotonic clock's zero moves when the wall clock is set.
+            now_zero = engine.clock() - timedelta(seconds=anyio.current_time())
+            went_back = now_zero < zero - BACKWARD_STEP if zero else await _was_ahead(engine)
+            if went_back:
+                await realign(engine)
+            zero = now_zero
             await fire_due(engine)
             trouble = None
         except WeftError as error:
@@ -36,10 +51,40 @@ async def fire_due(engine: Engine) -> int:
     """Queue a job for each schedule that is due now; returns how many were queued here."""
     now = engine.clock()
     fired = 0
-    for due in await engine.store.schedules.due(now, DUE_LIMIT):
-        following = next_run(due.schedule, after=now, last_start=now)
-        fired += await engine.store.schedules.fire(due, next_run=following, now=now)
+    more = True
+    while more:
+        due = await engine.store.schedules.due(now, DUE_LIMIT)
+        for each in due:
+            following = _following(each, now)
+            fired += await engine.store.schedules.fire(each, next_run=following, now=now)
+        more = len(due) == DUE_LIMIT
     if fired:
         engine.changes.announce()
         engine.work.announce()
     return fired
+
+
+async def realign(engine: Engine) -> int:
+    """Bring next times nearer that lie beyond the next slot after now; returns how many did."""
+    now = engine.clock()
+    moved = last = 0
+    while found := await engine.store.schedules.upcoming(last, REALIGN_LIMIT):
+        for each in found:
+            nearest = _following(each, now)
+            if nearest is not None and nearest < each.slot:
+                moved += await engine.store.schedules.move(each, nearest)
+        last = found[-1].connection_no
+        await anyio.lowlevel.checkpoint()
+    if moved:
+        engine.changes.announce()
+    return moved
+
+
+def _following(due: DueSchedule, now: datetime) -> datetime | None:
+    return next_run(due.schedule, after=now, last_start=now)
+
+
+async def _was_ahead(engine: Engine) -> bool:
+    """Whether the clock was ahead in an earlier process: the newest job is from the future."""
+    newest = await engine.store.schedules.newest_job_at()
+    return newest is not None and newest > engine.clock()

@@ -295,9 +295,21 @@ class ScheduleStore(Protocol):
     async def fire(self, due: DueSchedule, *, next_run: datetime | None, now: datetime) -> bool:
         """Set the next time, and queue a job for the slot; at most one ever for each slot.
 
-        False, without a job, when another process was first, the slot is not after the last one,
-        a sync is live, or the connection waits for authorisation.
+        False, without a job, when another process was first, the slot was fired before, a sync is
+        live, or the connection waits for authorisation.
         """
+        ...
+
+    async def upcoming(self, after: int, limit: int) -> Sequence[DueSchedule]:
+        """Schedules with their next time, due or not, by number of connection."""
+        ...
+
+    async def move(self, due: DueSchedule, next_run: datetime | None) -> bool:
+        """Set another next time without firing; False when another process was first."""
+        ...
+
+    async def newest_job_at(self) -> datetime | None:
+        """When the newest job was made, by the clock of that time."""
         ...
 
 

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from weft.domain.base import Page
@@ -25,6 +25,8 @@ from weft.local.store.sqlite.rows import (
     to_job,
 )
 from weft.local.store.sqlite.session import Session, carray
+
+RETRY_WAIT_MAX = timedelta(minutes=10)
 
 _ID_PREFIX_MIN_CHARS = 4
 
@@ -108,6 +110,7 @@ class SqliteJobs(JobStore):
         values = _gone(dead_owners, silent) | {
             "owner": owner,
             "host_limit": host_limit,
+            "retry_max": RETRY_WAIT_MAX // timedelta(microseconds=1),
             "now": micros(now),
             "lease_until": micros(lease_until),
         }
@@ -328,4 +331,7 @@ def _end(db: Session, claim: Claim, outcome: Outcome, now: int) -> None:
 
 
 def _prune(db: Session, values: dict[str, int]) -> int:
-    return len(list(db.execute(queries()["job_prune"], values)))
+    pruned = list(rows(db.execute(queries()["job_prune"], values)))
+    fired = [row for row in pruned if row["slot"] is not None]
+    db.executemany(queries()["schedule_prune_slot"], fired)
+    return len(pruned)

@@ -9,7 +9,7 @@ from weft.domain.schedules import Schedule
 from weft.local.store.base import DueSchedule, ScheduleStore
 from weft.local.store.sqlite.database import Database
 from weft.local.store.sqlite.queries import queries
-from weft.local.store.sqlite.rows import micros, micros_or_none, moment, rows
+from weft.local.store.sqlite.rows import micros, micros_or_none, moment, moment_or_none, rows
 from weft.local.store.sqlite.session import Session
 
 
@@ -20,7 +20,12 @@ class SqliteSchedules(ScheduleStore):
         self._database = database
 
     async def due(self, now: datetime, limit: int) -> Sequence[DueSchedule]:
-        return await self._database.read(_due, {"now": micros(now), "limit": limit})
+        values = {"now": micros(now), "limit": limit}
+        return await self._database.read(_select, "schedule_due", values)
+
+    async def upcoming(self, after: int, limit: int) -> Sequence[DueSchedule]:
+        values = {"after": after, "limit": limit}
+        return await self._database.read(_select, "schedule_upcoming", values)
 
     async def fire(self, due: DueSchedule, *, next_run: datetime | None, now: datetime) -> bool:
         values = {
@@ -32,8 +37,19 @@ class SqliteSchedules(ScheduleStore):
         }
         return await self._database.write(_fire, values)
 
+    async def move(self, due: DueSchedule, next_run: datetime | None) -> bool:
+        values = {
+            "no": due.connection_no,
+            "slot": micros(due.slot),
+            "next_run_at": micros_or_none(next_run),
+        }
+        return await self._database.write(_move, values)
 
-def _due(db: Session, values: dict[str, Any]) -> list[DueSchedule]:
+    async def newest_job_at(self) -> datetime | None:
+        return moment_or_none(await self._database.read(_newest_job))
+
+
+def _select(db: Session, query: str, values: dict[str, Any]) -> list[DueSchedule]:
     return [
         DueSchedule(
             connection_no=row["no"],
@@ -42,13 +58,20 @@ def _due(db: Session, values: dict[str, Any]) -> list[DueSchedule]:
                 cron=row["cron"], timezone=row["timezone"], continuous=bool(row["continuous"])
             ),
         )
-        for row in rows(db.execute(queries()["schedule_due"], values))
+        for row in rows(db.execute(queries()[query], values))
     ]
 
 
 def _fire(db: Session, values: dict[str, Any]) -> bool:
     if not db.execute(queries()["schedule_advance"], values).get:
         return False
-    db.execute(queries()["schedule_mark_slot"], values)
     db.execute(queries()["job_insert_scheduled"], values)
     return True
+
+
+def _move(db: Session, values: dict[str, Any]) -> bool:
+    return db.execute(queries()["schedule_move"], values).get is not None
+
+
+def _newest_job(db: Session) -> int | None:
+    return db.execute(queries()["schedule_newest_job"]).get

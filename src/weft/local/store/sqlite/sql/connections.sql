@@ -108,15 +108,28 @@ SELECT no, next_run_at, cron, timezone, continuous FROM connection
 WHERE next_run_at <= :now ORDER BY next_run_at LIMIT :limit;
 
 -- name: schedule_advance
--- The comparison makes it happen once, however many processes try.
+-- The comparison makes it happen once, however many processes try. A slot that has a job, or had
+-- one before it was pruned, is not fired again when the clock goes back.
 UPDATE connection SET next_run_at = :next_run_at
 WHERE no = :no AND next_run_at = :slot
 RETURNING (last_slot IS NULL OR last_slot < :slot)
   AND state NOT IN ('pending_auth', 'needs_reauth', 'inactive')
   AND NOT EXISTS (
-    SELECT 1 FROM job j
-    WHERE j.connection_no = connection.no AND j.status IN ('PENDING', 'RUNNING', 'CANCELLING')
+    SELECT 1 FROM job j WHERE j.connection_no = connection.no
+      AND (j.status IN ('PENDING', 'RUNNING', 'CANCELLING') OR j.slot = :slot)
   );
 
--- name: schedule_mark_slot
-UPDATE connection SET last_slot = :slot WHERE no = :no;
+-- name: schedule_prune_slot
+-- `last_slot` is the last slot whose job is no longer there to tell that it was fired.
+UPDATE connection SET last_slot = max(coalesce(last_slot, :slot), :slot) WHERE no = :no;
+
+-- name: schedule_upcoming
+SELECT no, next_run_at, cron, timezone, continuous FROM connection
+WHERE next_run_at IS NOT NULL AND no > :after ORDER BY no LIMIT :limit;
+
+-- name: schedule_move
+UPDATE connection SET next_run_at = :next_run_at WHERE no = :no AND next_run_at = :slot
+RETURNING no;
+
+-- name: schedule_newest_job
+SELECT created_at FROM job ORDER BY no DESC LIMIT 1;

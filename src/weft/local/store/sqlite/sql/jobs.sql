@@ -66,13 +66,16 @@ SELECT 1 FROM job WHERE status = 'CANCELLING' LIMIT 1;
 
 -- name: job_claim
 -- The oldest job that nobody runs (never claimed, handed back, or left by a dead owner) and whose
--- host has room. Counts of what leaves no trace in the store go back to the last checkpoint.
+-- host has room. Counts of what leaves no trace in the store go back to the last checkpoint. A time
+-- to retry that is further away than any wait was set before the clock went back.
 UPDATE job SET status = 'RUNNING', owner = :owner, fence = fence + 1, lease_until = :lease_until,
   started_at = coalesce(started_at, :now), skipped = checkpoint_skipped, failed = checkpoint_failed
 WHERE no = (
   SELECT j.no FROM job j JOIN connection c ON c.no = j.connection_no
   WHERE (
-    (j.status = 'PENDING' AND (j.retry_at IS NULL OR j.retry_at <= :now))
+    (j.status = 'PENDING' AND (
+      j.retry_at IS NULL OR j.retry_at <= :now OR j.retry_at > :now + :retry_max
+    ))
     OR (j.status = 'RUNNING' AND (
       (:by_clock AND j.lease_until < :now)
       OR j.owner IN (SELECT value FROM carray(:dead_owners))
@@ -180,4 +183,4 @@ DELETE FROM job WHERE no IN (
     ORDER BY n.no DESC LIMIT 1 OFFSET :keep
   )
   ORDER BY j.no LIMIT :limit
-) RETURNING no;
+) RETURNING connection_no AS no, slot;
