@@ -4,9 +4,9 @@ import gc
 import logging
 import sys
 import uuid
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import anyio
@@ -14,7 +14,7 @@ import anyio
 from weft import __version__
 from weft.backend import Backend
 from weft.local.backend import LocalBackend
-from weft.local.engine import LOCAL_ORGANIZATION_ID, Engine, Limits
+from weft.local.engine import LOCAL_ORGANIZATION_ID, Engine, Limits, utc_now
 from weft.local.housekeeping import keep_house, watch_for_changes
 from weft.local.process_lock import ProcessLock
 from weft.local.runner import EmbeddedRunner
@@ -32,11 +32,16 @@ if TYPE_CHECKING:
 
 KEYS_FOLDER_NAME = "keys"
 PROCESSES_FOLDER_NAME = "processes"
+SWITCH_SECONDS = 0.0005
 
 
 @asynccontextmanager
 async def open_backend(
-    settings: Settings, *, registry: SourceRegistry | None = None, run_jobs: bool = True
+    settings: Settings,
+    *,
+    registry: SourceRegistry | None = None,
+    run_jobs: bool = True,
+    clock: Callable[[], datetime] = utc_now,
 ) -> AsyncGenerator[Backend]:
     """The backend that the settings ask for, running jobs in this process while it is open.
 
@@ -54,6 +59,7 @@ async def open_backend(
             registry=registry or SourceRegistry(),
             vault=vault,
             context=source_context(settings),
+            clock=clock,
             limits=_limits(settings),
         )
         with ProcessLock(settings.home / PROCESSES_FOLDER_NAME, owner) as lock:
@@ -81,6 +87,9 @@ async def serve_stdio(settings: Settings, *, registry: SourceRegistry | None = N
 
     gc.freeze()
     gc.enable()
+    # A call crosses threads several times, and waits this long at each for a sync to let go of the
+    # interpreter. At Python's own 5 ms, calls during a sync are several times slower at the tail.
+    sys.setswitchinterval(SWITCH_SECONDS)
     configure_logging(settings)
     async with open_backend(settings, registry=registry) as backend:
         await serve(build_server(backend, version=__version__))

@@ -12,6 +12,7 @@ from typing import Any, Required, TypeVar, cast
 
 from mcp_types import CallToolResult, TextContent
 from pydantic import BaseModel
+from pydantic_core import PydanticSerializationError, to_json
 from typing_extensions import TypedDict
 
 from weft.domain.base import Page
@@ -28,6 +29,7 @@ RESULT_MAX_BYTES = 64 * 1024
 _ENVELOPE_BYTES = 2 * 1024
 _CONFIG_MAX_BYTES = 8 * 1024
 _DETAILS_MAX_CHARS = 2000
+_PLAIN_TYPES = frozenset({str, int, float, bool, type(None)})
 
 
 class ConnectionOut(TypedDict, total=False):
@@ -165,7 +167,10 @@ def plain(value: BaseModel) -> Structured:
 
 def timestamp(moment: datetime) -> str:
     """ISO 8601 in UTC with Z. A time without a zone is UTC already."""
-    aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    if moment.tzinfo is UTC:
+        aware = moment
+    else:
+        aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     return aware.isoformat(timespec="milliseconds" if aware.microsecond else "seconds").replace(
         "+00:00", "Z"
     )
@@ -180,7 +185,7 @@ def connection_out(connection: Connection) -> Structured:
     if connection.error_message:
         data["error_message"] = one_line(connection.error_message, _DETAILS_MAX_CHARS)
     if connection.sync.last_job:
-        data["sync"]["last_job"] = job_out(connection.sync.last_job)
+        _complete(data["sync"]["last_job"], connection.sync.last_job)
     return data
 
 
@@ -205,10 +210,7 @@ def connection_brief(connection: Connection) -> Structured:
 def job_out(job: Job) -> Structured:
     """All that is known of a job."""
     data = plain(job)
-    data["entities_processed"] = job.entities_processed
-    for name in ("error", "error_details"):
-        if name in data:
-            data[name] = clean(str(data[name]))[:_DETAILS_MAX_CHARS]
+    _complete(data, job)
     return data
 
 
@@ -236,12 +238,23 @@ def page_out(items: Sequence[Structured], page: Page[Any]) -> Structured:
     return data
 
 
+def _complete(data: Structured, job: Job) -> None:
+    """Add what is derived to a job's own data, and bound what others wrote."""
+    data["entities_processed"] = job.entities_processed
+    for name in ("error", "error_details"):
+        if name in data:
+            data[name] = clean(str(data[name]))[:_DETAILS_MAX_CHARS]
+
+
 def _plain(value: object) -> object:
+    # Most values are one of these, and every call's time is spent here and in the database.
+    if type(value) in _PLAIN_TYPES:
+        return value
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, datetime):
         return timestamp(value)
-    if isinstance(value, Mapping):
+    if isinstance(value, dict | Mapping):
         return {str(k): _plain(v) for k, v in cast("Mapping[object, object]", value).items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in cast("Sequence[object]", value)]
@@ -249,4 +262,8 @@ def _plain(value: object) -> object:
 
 
 def _json_bytes(value: object) -> int:
-    return len(json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+    try:
+        return len(to_json(value))
+    except (PydanticSerializationError, UnicodeEncodeError):
+        # A lone surrogate, which leaves the server as a replacement character of the same size.
+        return len(json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass"))
