@@ -15,16 +15,10 @@ import anyio
 import bench
 from bench.table import Row, table
 
-NO_TOPICS = frozenset({"__main__", "table", "stdio", "bare_server"})
-
 
 def main() -> None:
     """Run the topics that the command line names, or all."""
-    topics = sorted(
-        module.name
-        for module in pkgutil.iter_modules(bench.__path__)
-        if module.name not in NO_TOPICS
-    )
+    topics = sorted(name for name in _modules() if hasattr(import_module(f"bench.{name}"), "rows"))
     parser = argparse.ArgumentParser(prog="python -m bench", description=bench.__doc__)
     parser.add_argument("name", nargs="*", help=f"which topics to run: {', '.join(topics)}")
     names: list[str] = parser.parse_args().name
@@ -36,6 +30,11 @@ def main() -> None:
         print(f"{name} ...", flush=True)
         rows += anyio.run(_rows, name)
     print(f"\n{table(rows)}")
+
+
+def _modules() -> list[str]:
+    names = [module.name for module in pkgutil.iter_modules(bench.__path__)]
+    return [name for name in names if name != "__main__"]
 
 
 async def _rows(name: str) -> Sequence[Row]:
