@@ -62,6 +62,8 @@ def folder(tmp_path: Path) -> Path:
 def repository(folder: Path) -> Path:
     porcelain.init(str(folder), symlinks=True).close()
     commit(folder, "First\n\nwith a body\x07")
+    # Some objects are in a pack and some are not, as in every repository that is in use.
+    porcelain.repack(str(folder))
     write(folder, {"docs/second.md": b"Second\n======\n"})
     commit(folder, "Second")
     return folder

@@ -2,7 +2,8 @@
 
 A path is never opened by its text: folders are opened one below the other, each by descriptor and
 without following symbolic links, so that a link swapped in between is refused and nothing outside
-a root can be reached. Platforms without such calls check before and after opening instead.
+a root can be reached. Platforms without such calls check before and after opening instead, which
+is weaker.
 """
 
 import errno
@@ -191,7 +192,8 @@ class Tree:
 class PortableTree(Tree):
     """The same for platforms that cannot open relative to a descriptor, such as Windows.
 
-    A folder swapped for a link between check and use is noticed after opening, before reading.
+    Links are noticed before and after opening, but not by the opening itself: a program that may
+    write inside a root, and swaps folders at just the right moments, can still win.
     """
 
     def listing(self, parts: Parts) -> Listing:

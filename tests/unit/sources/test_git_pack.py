@@ -1,6 +1,7 @@
 """Packs and loose objects are read with bounds, whatever they say of themselves."""
 
 import io
+import tracemalloc
 import zlib
 from contextlib import suppress
 
@@ -104,9 +105,19 @@ def test_delta_bomb_is_refused_before_it_bursts() -> None:
     bomb = delta(1 << 24, 100 << 24, *[copy(0, (1 << 24) - 1)] * 100)
     with pytest.raises(ObjectTooLarge):
         apply_delta(b"x" * (1 << 24), bomb)
-    quiet = delta(1 << 24, 10, *[copy(0, (1 << 24) - 1)] * 100)
-    with pytest.raises(BadObject):
-        apply_delta(b"x" * (1 << 24), quiet)
+
+
+def test_delta_that_makes_more_than_it_says_is_stopped_at_once() -> None:
+    base = b"x" * 100_000
+    bomb = delta(len(base), 10, *[copy(0, len(base))] * 1_000)
+    tracemalloc.start()
+    try:
+        with pytest.raises(BadObject):
+            apply_delta(base, bomb)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < 10 * len(base)
 
 
 def test_pack_that_unpacks_to_too_much_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
