@@ -18,7 +18,7 @@ from pydantic import BaseModel
 
 from weft.domain.base import Json
 from weft.domain.entities import Entity
-from weft.errors import CursorExpired, SourceMisconfigured
+from weft.errors import CursorExpired, SourceMisconfigured, SourceUnavailable
 from weft.sources.base import (
     Checkpoint,
     Deleted,
@@ -30,7 +30,7 @@ from weft.sources.base import (
 from weft.sources.git_config import GitConfig, GitCredentials, check_scheme
 from weft.sources.git_entities import Pending, Reader, Snapshot, file_id
 from weft.sources.git_http import Remote, discover, fetch_pack, find_branch
-from weft.sources.git_pack import BadObject
+from weft.sources.git_pack import BadObject, ObjectTooLarge
 from weft.sources.git_store import Store, open_repository, read_failure
 from weft.sources.git_walk import (
     Commit,
@@ -258,8 +258,10 @@ def _head_commit(store: Store, head: str) -> Commit:
 def _add(store: Store, pack: BinaryIO) -> None:
     try:
         store.add_fetched(pack, check_cancelled)
-    except BadObject as error:
+    except ObjectTooLarge as error:
         raise read_failure(error) from None
+    except BadObject:
+        raise SourceUnavailable("The Git server sent a broken answer.") from None
 
 
 def _age(commit: Commit) -> tuple[int, str]:

@@ -261,6 +261,19 @@ async def test_useless_pack_is_one_clear_error(made: Made, body: bytes) -> None:
     assert "secret" not in str(caught.value)
 
 
+@pytest.mark.parametrize("error", [b"\3secret failure", b"ERR secret failure"])
+async def test_error_in_the_middle_of_a_pack_is_told_as_one(made: Made, error: bytes) -> None:
+    server = Server(made)
+
+    def handler(asked: Asked) -> Reply:
+        if b"command=fetch" in asked.body:
+            return reply(lines("packfile\n", b"\1" + pack_of()[:20], error, "0000"))
+        return server(asked)
+
+    with pytest.raises(SourceUnavailable, match="reported an error"):
+        await fetch_from(handler)
+
+
 async def test_endless_pack_is_cut_off(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(git_http, "MAX_PACK_BYTES", 5_000)
     server = Server(made)
