@@ -1,5 +1,6 @@
 """Worker processes that can be killed, and a backend that only watches them."""
 
+import json
 import os
 import signal
 import subprocess
@@ -46,19 +47,35 @@ class Workers:
 
     home: Path
     lease_seconds: float = 30.0
+    settings: dict[str, Any] = field(default_factory=dict[str, Any])
+    clock: tuple[float, float] | None = None
     processes: list["subprocess.Popen[str]"] = field(default_factory=list["subprocess.Popen[str]"])
 
     def start(self) -> "subprocess.Popen[str]":
         """Start one and wait until it is ready."""
-        process = subprocess.Popen(
-            [sys.executable, str(WORKER), str(self.home), str(self.lease_seconds)],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        settings = {"lease_seconds": self.lease_seconds, **self.settings}
+        options = json.dumps({"settings": settings, "clock": self.clock})
+        self.home.mkdir(parents=True, exist_ok=True)
+        with self.stderr_path.open("ab") as stderr:
+            process = subprocess.Popen(
+                [sys.executable, str(WORKER), str(self.home), options],
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                text=True,
+            )
         assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
+        assert process.stdout.readline() == "ready\n", self.complaints()
         self.processes.append(process)
         return process
+
+    @property
+    def stderr_path(self) -> Path:
+        """What all of them together have written to stderr."""
+        return self.home / "stderr.log"
+
+    def complaints(self) -> str:
+        """Warnings and tracebacks of all of them."""
+        return self.stderr_path.read_text() if self.stderr_path.exists() else ""
 
     def kill(self, process: "subprocess.Popen[str]", number: int = signal.SIGKILL) -> None:
         """Send a signal and wait for the end."""
