@@ -229,29 +229,30 @@ class _Run:
 
     async def _collect(self, source: AnySource, cursor: Json | None) -> None:
         count = 0
+        inbox = self._inbox
         async with aclosing(source.fetch(cursor)) as events:
             async for event in events:
-                self._add(event)
+                # This runs for every entity: nearly all events take the short way.
+                if isinstance(event, Entity):
+                    inbox.batch.events.append(event)
+                    inbox.chars += len(event.text)
+                else:
+                    self._add(event)
                 count += 1
-                if self._inbox.full:
-                    self._inbox.ready.set()
-                    await self._inbox.taken.wait()
+                if inbox.full:
+                    inbox.ready.set()
+                    await inbox.taken.wait()
                 elif count % EVENTS_BETWEEN_YIELDS == 0:
                     # A source that never waits must not starve the tools.
                     await anyio.lowlevel.checkpoint()
 
     def _add(self, event: Event) -> None:
-        match event:
-            case Incomplete(reason=reason):
-                self._incomplete = True
-                self.note("warning", f"Incomplete listing: {reason}")
-                return
-            case Skipped() | Failed():
-                self._note_problem(event)
-            case Entity():
-                self._inbox.chars += len(event.text)
-            case _:
-                pass
+        if isinstance(event, Incomplete):
+            self._incomplete = True
+            self.note("warning", f"Incomplete listing: {event.reason}")
+            return
+        if isinstance(event, Skipped | Failed):
+            self._note_problem(event)
         self._inbox.batch.events.append(event)
 
     def _note_problem(self, event: Skipped | Failed) -> None:

@@ -25,7 +25,7 @@ from weft.local.store.sqlite.database import Database
 from weft.local.store.sqlite.marks import Marks
 from weft.local.store.sqlite.queries import queries
 from weft.local.store.sqlite.rows import loads, micros, moment_or_none, rows
-from weft.local.store.sqlite.session import Session, carray
+from weft.local.store.sqlite.session import Bindings, Session, carray
 
 DELETE_BATCH = 2_000
 COUNTED_JOBS_MAX = 64
@@ -130,14 +130,17 @@ def _marks_of_job(db: Session, claim: Claim) -> Marks:
 
 
 def _unseen(db: Session, claim: Claim) -> "array[int]":
-    stored = array(
-        "q", (no for (no,) in _rows(db, "entity_nos_of_connection", claim.connection_no))
-    )
-    if not stored:
-        return stored
-    blobs = (blob for (blob,) in _rows(db, "seen_of_listing", claim.job_no, claim.listing))
-    seen = Marks.of(blobs, stored[0], stored[-1])
-    return array("q", (no for no in stored if no not in seen))
+    seen = array("q")
+    for (blob,) in _rows(db, "seen_of_listing", claim.job_no, claim.listing):
+        seen.frombytes(blob)
+    if not seen:
+        return _integers(db, "entity_nos_of_connection", (claim.connection_no,))
+    values = {"connection_no": claim.connection_no, "seen": carray(seen)}
+    return _integers(db, "entity_unseen", values)
+
+
+def _integers(db: Session, query: str, values: Bindings) -> "array[int]":
+    return array("q", (no for (no,) in db.execute(queries()[query], values)))
 
 
 def _rows(db: Session, query: str, *numbers: int) -> Iterator[tuple[Any, ...]]:
@@ -213,7 +216,8 @@ def _has_purge(db: Session) -> bool:
 
 
 def _purge(db: Session, limit: int) -> int:
-    doomed = [(no,) for (no,) in _rows(db, "purge_next", limit)]
-    for step in ("index_delete", "body_delete", "purge_done"):
-        db.executemany(queries()[step], doomed)
+    doomed = _integers(db, "purge_next", (limit,))
+    if doomed:
+        for step in ("index_delete", "body_delete", "purge_done"):
+            db.execute(queries()[step], {"nos": carray(doomed)})
     return len(doomed)

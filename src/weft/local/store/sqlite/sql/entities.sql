@@ -4,6 +4,19 @@ SELECT e.source_id, e.no, e.type, e.hash, e.version
 FROM carray(:source_ids) k
 CROSS JOIN entity e ON e.connection_no = :connection_no AND e.source_id = k.value;
 
+-- name: entity_same
+-- Numbers of the entities whose hash is still the stored one, and the places of their keys, each as
+-- one text. A key is the hash in hexadecimal digits and the source's id. Only without a version.
+SELECT group_concat(e.no), group_concat(k.rowid)
+FROM carray(:keys) k
+CROSS JOIN entity e ON e.connection_no = :connection_no AND e.source_id = substr(k.value, 33)
+WHERE e.hash = unhex(substr(k.value, 1, 32)) AND e.version IS NULL;
+
+-- name: entity_numbers
+SELECT group_concat(e.no)
+FROM carray(:source_ids) k
+CROSS JOIN entity e ON e.connection_no = :connection_no AND e.source_id = k.value;
+
 -- name: entity_versions
 SELECT e.source_id, e.version
 FROM carray(:source_ids) k
@@ -20,7 +33,7 @@ INSERT INTO entity (no, connection_no, source_id, type, hash, version) VALUES (?
 UPDATE entity SET type = ?2, hash = ?3, version = ?4 WHERE no = ?1;
 
 -- name: entity_delete
-DELETE FROM entity WHERE no = ?;
+DELETE FROM entity WHERE no IN (SELECT value FROM carray(:nos));
 
 -- name: body_insert
 INSERT INTO entity_body (no, title, text, url, updated_at, metadata, breadcrumbs)
@@ -32,15 +45,17 @@ UPDATE entity_body SET title = ?2, text = ?3, url = ?4, updated_at = ?5, metadat
 WHERE no = ?1;
 
 -- name: body_delete
-DELETE FROM entity_body WHERE no = ?;
+DELETE FROM entity_body WHERE no IN (SELECT value FROM carray(:nos));
 
 -- name: index_insert
-INSERT INTO entity_fts (rowid, title, text) VALUES (?, ?, ?);
+-- From the bodies, which are there already, of a range of numbers.
+INSERT INTO entity_fts (rowid, title, text)
+SELECT no, title, text FROM entity_body WHERE no BETWEEN ? AND ?;
 
 -- name: index_delete
 -- An external-content index needs the old text to take a row out: call it before the body changes.
 INSERT INTO entity_fts (entity_fts, rowid, title, text)
-SELECT 'delete', no, title, text FROM entity_body WHERE no = ?;
+SELECT 'delete', b.no, b.title, b.text FROM carray(:nos) k CROSS JOIN entity_body b ON b.no = k.value;
 
 -- name: type_add
 INSERT INTO entity_type (connection_no, type, count, last_updated) VALUES (?, ?, ?, ?)
@@ -61,6 +76,11 @@ SELECT entity_nos FROM job_seen WHERE job_no = ? AND listing = ?;
 -- name: entity_range
 SELECT min(no), max(no) FROM entity WHERE connection_no = ?;
 
+-- name: entity_unseen
+-- Those of a connection that are not among the numbers.
+SELECT no FROM entity
+WHERE connection_no = :connection_no AND no NOT IN (SELECT value FROM carray(:seen)) ORDER BY no;
+
 -- name: entity_nos_of_connection
 SELECT no FROM entity WHERE connection_no = ? ORDER BY no;
 
@@ -71,7 +91,7 @@ SELECT type, count(*) FROM carray(:nos) k CROSS JOIN entity e ON e.no = k.value 
 SELECT entity_no FROM purge LIMIT ?;
 
 -- name: purge_done
-DELETE FROM purge WHERE entity_no = ?;
+DELETE FROM purge WHERE entity_no IN (SELECT value FROM carray(:nos));
 
 -- name: entity_search
 -- An entity without a record (its connection is being purged) is not found.
