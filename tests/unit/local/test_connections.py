@@ -440,7 +440,7 @@ async def test_delete_fences_a_worker_that_does_not_stop(
     deaf, deleted = anyio.Event(), anyio.Event()
 
     async def fetch(cursor: Json | None, context: SourceContext) -> AsyncGenerator[Event]:
-        with anyio.CancelScope(shield=True):
+        with anyio.move_on_after(PATIENCE_SECONDS, shield=True):
             deaf.set()
             await deleted.wait()
         yield note("late", "word")

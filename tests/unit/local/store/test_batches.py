@@ -379,7 +379,7 @@ async def test_text_that_is_no_unicode_fails_before_anything_is_written(bench: B
 
 # Random syncs against a plain dictionary.
 
-IDS = [f"id{n}" for n in range(8)]
+IDS = [f"id{n}" for n in range(5)]
 WORDS = ["apple", "berry", "cherry"]
 KINDS = ["note", "page"]
 
@@ -387,6 +387,7 @@ ENTITIES = st.builds(
     entity, st.sampled_from(IDS), st.sampled_from(WORDS), kind=st.sampled_from(KINDS)
 )
 EVENTS = st.one_of(
+    ENTITIES,
     ENTITIES,
     ENTITIES,
     st.builds(Deleted, st.sampled_from(IDS)),
@@ -409,7 +410,9 @@ SYNCS = st.builds(
     Sync,
     full=st.booleans(),
     complete=st.booleans(),
-    batches=st.lists(st.lists(EVENTS, max_size=6).map(tuple), max_size=3).map(tuple),
+    batches=st.lists(
+        st.lists(EVENTS, min_size=1, max_size=10).map(tuple), min_size=1, max_size=3
+    ).map(tuple),
 )
 
 
@@ -484,7 +487,7 @@ async def _run(bench: Bench, claim: Any, sync: Sync) -> None:
 
 def test_random_syncs_leave_what_a_dictionary_would() -> None:
     @settings(max_examples=40, deadline=timedelta(seconds=20))
-    @given(st.lists(SYNCS, min_size=1, max_size=4))
+    @given(st.lists(SYNCS, min_size=2, max_size=4))
     def follow(syncs: list[Sync]) -> None:
         anyio.run(_follow, syncs)
 
