@@ -26,7 +26,7 @@ README = Path(__file__).parents[1] / "README.md"
 
 async def tools(backend: Backend) -> str:
     """The tools as the server lists them."""
-    async with Client(build_server(backend, version=__version__)) as client:
+    async with Client(build_server(lambda _: backend, version=__version__)) as client:
         listed = (await client.list_tools()).tools
     rows = [(f"`{tool.name}`", _first_sentence(tool.description), _effect(tool)) for tool in listed]
     return _table(("tool", "what it does", "effect"), rows)

@@ -1,21 +1,24 @@
 """The only file that knows everyone: settings in, a running Weft out."""
 
 import gc
-import logging
 import sys
 import uuid
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import anyio
 
-from weft import __version__
+from weft import __version__, logs
 from weft.backend import Backend
+from weft.domain.permissions import Ceilings
+from weft.domain.principals import LOCAL_PRINCIPAL, Principal
 from weft.local.backend import LocalBackend
-from weft.local.engine import LOCAL_ORGANIZATION_ID, Engine, Limits, utc_now
+from weft.local.engine import Engine, Limits, utc_now
 from weft.local.housekeeping import keep_house, watch_for_changes
+from weft.local.keys import LocalKeys
 from weft.local.process_lock import ProcessLock
 from weft.local.runner import EmbeddedRunner
 from weft.local.scheduler import run_scheduler
@@ -35,6 +38,23 @@ PROCESSES_FOLDER_NAME = "processes"
 SWITCH_SECONDS = 0.0005
 
 
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An open engine, and views of it."""
+
+    engine: Engine
+    runner: EmbeddedRunner
+
+    def backend_for(self, principal: Principal) -> Backend:
+        """What the principal may see; cheap."""
+        return LocalBackend(self.engine, self.runner, principal.organization_id)
+
+    @property
+    def keys(self) -> LocalKeys:
+        """The keys that let principals in over HTTP."""
+        return LocalKeys(self.engine.store.keys, self.engine.clock)
+
+
 @asynccontextmanager
 async def open_backend(
     settings: Settings,
@@ -43,7 +63,30 @@ async def open_backend(
     run_jobs: bool = True,
     clock: Callable[[], datetime] = utc_now,
 ) -> AsyncGenerator[Backend]:
-    """The backend that the settings ask for, running jobs in this process while it is open.
+    """The backend of whoever started this process; see `open_engine`."""
+    async with open_engine(settings, registry=registry, run_jobs=run_jobs, clock=clock) as opened:
+        yield opened.backend_for(LOCAL_PRINCIPAL)
+
+
+@asynccontextmanager
+async def open_keys(settings: Settings) -> AsyncGenerator[LocalKeys]:
+    """The API keys, without an engine."""
+    store = await SqliteStore.open(settings.database_path)
+    try:
+        yield LocalKeys(store.keys)
+    finally:
+        await store.close()
+
+
+@asynccontextmanager
+async def open_engine(
+    settings: Settings,
+    *,
+    registry: SourceRegistry | None = None,
+    run_jobs: bool = True,
+    clock: Callable[[], datetime] = utc_now,
+) -> AsyncGenerator[Opened]:
+    """The engine that the settings ask for, running jobs in this process while it is open.
 
     Without ``run_jobs`` syncs are only queued, for whichever process runs jobs.
 
@@ -70,7 +113,7 @@ async def open_backend(
                     group.start_soon(run_scheduler, engine)
                     group.start_soon(keep_house, engine, lock)
                 group.start_soon(watch_for_changes, engine)
-                yield LocalBackend(engine, runner, LOCAL_ORGANIZATION_ID)
+                yield Opened(engine, runner)
                 group.cancel_scope.cancel()
     finally:
         await store.close()
@@ -91,8 +134,10 @@ async def serve_stdio(settings: Settings, *, registry: SourceRegistry | None = N
     # interpreter. At Python's own 5 ms, calls during a sync are several times slower at the tail.
     sys.setswitchinterval(SWITCH_SECONDS)
     configure_logging(settings)
-    async with open_backend(settings, registry=registry) as backend:
-        await serve(build_server(backend, version=__version__))
+    async with open_engine(settings, registry=registry) as opened:
+        await serve(
+            build_server(opened.backend_for, version=__version__, ceilings=_ceilings(settings))
+        )
 
 
 async def inspect(settings: Settings) -> DatabaseReport:
@@ -111,6 +156,12 @@ def source_context(settings: Settings) -> SourceContext:
     )
 
 
+def _ceilings(settings: Settings) -> Ceilings:
+    return Ceilings(
+        read_only=settings.read_only, no_delete=settings.no_delete, toolsets=settings.toolsets
+    )
+
+
 def _limits(settings: Settings) -> Limits:
     return Limits(
         syncs=settings.sync_concurrency,
@@ -123,12 +174,7 @@ def _limits(settings: Settings) -> Limits:
 
 def configure_logging(settings: Settings) -> None:
     """Log to stderr: stdout belongs to the protocol."""
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=settings.log_level,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        force=True,
-    )
+    logs.configure(settings.log_level, settings.log_format)
 
 
 def _http(allow_hosts: frozenset[str]) -> HttpFactory:

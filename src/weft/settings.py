@@ -26,6 +26,8 @@ CONFIG_FILE_NAME = "config.toml"
 DATABASE_FILE_NAME = "weft.db"
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+LogFormat = Literal["text", "json"]
+Toolset = Literal["sources", "connections", "jobs", "collections", "search"]
 
 
 def default_home() -> Path:
@@ -69,6 +71,14 @@ class Settings(BaseSettings):
         default=100, ge=1, le=100_000, description="Ended jobs kept for each connection."
     )
     log_level: LogLevel = Field(default="WARNING", description="What goes to stderr.")
+    log_format: LogFormat = Field(default="text", description="`text`, or `json` for JSON lines.")
+    read_only: bool = Field(default=False, description="Offer only tools that change nothing.")
+    no_delete: bool = Field(default=False, description="Offer no tools that delete.")
+    toolsets: Annotated[frozenset[Toolset], NoDecode] = Field(
+        default=frozenset(),
+        description="Offer only these families of tools, comma-separated: sources, connections, "
+        "jobs, collections, search.",
+    )
 
     @field_validator("home", mode="after")
     @classmethod
@@ -80,6 +90,12 @@ class Settings(BaseSettings):
     def _split_paths(cls, value: object) -> object:
         parts = _parts(value, os.pathsep)
         return value if parts is None else tuple(Path(p).expanduser().absolute() for p in parts)
+
+    @field_validator("toolsets", mode="before")
+    @classmethod
+    def _split_words(cls, value: object) -> object:
+        parts = _parts(value, ",")
+        return value if parts is None else frozenset(part.strip() for part in parts)
 
     @field_validator("allow_hosts", mode="before")
     @classmethod

@@ -46,7 +46,7 @@ async def main(mode: str) -> None:
     async with opened(mode) as backend:
         if mode == "noise":
             backend.sources = NoisySources()
-        await serve_stdio(build_server(backend.as_backend(), version="1"))
+        await serve_stdio(build_server(lambda _: backend.as_backend(), version="1"))
         sys.stdout.write("late noise\n")
 
 

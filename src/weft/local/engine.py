@@ -1,6 +1,5 @@
 """What the parts of the local backend share: store, sources, vault, clock, and news of changes."""
 
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -14,9 +13,6 @@ from weft.local.validate import validated
 from weft.local.vault import Vault
 from weft.sources.base import AnySource, KnownVersions, SourceContext
 from weft.sources.registry import SourceRegistry
-
-LOCAL_ORGANIZATION_ID = str(uuid.UUID(int=1))
-"""Whom everything belongs to over stdio, where there is only one organisation."""
 
 
 def utc_now() -> datetime:

@@ -5,10 +5,12 @@ list cursor, or answer something unknown with the wrong kind of error.
 """
 
 import difflib
-from collections.abc import Awaitable, Generator, Iterable, Sequence
+import time
+from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from mcp.server.caching import CacheHint
 from mcp.server.context import ServerRequestContext
@@ -34,15 +36,19 @@ from mcp_types import (
     Prompt,
     ResourceTemplate,
 )
+from mcp_types import Tool as ToolDefinition
 from pydantic import AnyUrl
 
 from weft.backend import Backend
-from weft.errors import CallError, InvalidInput, WeftError
+from weft.domain.permissions import Ceilings
+from weft.domain.principals import Principal, WhoCalls
+from weft.errors import CallError, InvalidInput, NotPermitted, TryLater, WeftError
 from weft.server import prompts, resources
 from weft.server.arguments import checked
 from weft.server.completions import complete
 from weft.server.confirmations import Confirmations
 from weft.server.failures import crash_text, crashed, explain, failed
+from weft.server.observing import ObserveCall, log_call
 from weft.server.results import fits
 from weft.server.tooling import Call, LazyTools, ToolSpec
 from weft.server.untrusted import one_line
@@ -51,7 +57,15 @@ _NAME_SHOWN_MAX_CHARS = 64
 _TOO_LARGE = InvalidInput(
     "The result would be larger than 64 KiB.", hint="Ask for fewer items or characters."
 )
+# Many clients abandon a call after 60 seconds.
+CALL_SECONDS_MAX = 50
+_TOO_LONG = TryLater(
+    f"The call was stopped after {CALL_SECONDS_MAX} seconds.",
+    hint="Look what became of it before you call again: get_connection, list_jobs.",
+)
 _STATIC_LISTS = CacheHint(ttl_ms=300_000, scope="public")
+# Which tools are offered depends on who asks.
+_TOOL_LIST = CacheHint(ttl_ms=300_000, scope="private")
 
 T = TypeVar("T")
 AnyContext = Context[Any, Any]
@@ -59,13 +73,25 @@ AnyRequest = ServerRequestContext[Any, Any]
 
 
 class WeftServer(MCPServer[dict[str, Any]]):
-    """An MCP server over one backend. The same object serves every transport and both eras.
+    """An MCP server over the backend of whoever calls.
+
+    The same object serves every transport and both eras.
 
     Nothing announces changes yet: ``subscriptions`` stays off, so that no client is promised
     notifications that never come.
     """
 
-    def __init__(self, backend: Backend, *, name: str, version: str, instructions: str) -> None:
+    def __init__(
+        self,
+        backend_for: Callable[[Principal], Backend],
+        who_calls: WhoCalls,
+        ceilings: Ceilings,
+        observe: ObserveCall | None,
+        *,
+        name: str,
+        version: str,
+        instructions: str,
+    ) -> None:
         with _logging_left_alone():
             super().__init__(
                 name,
@@ -73,19 +99,27 @@ class WeftServer(MCPServer[dict[str, Any]]):
                 version=version,
                 instructions=instructions,
                 cache_hints={
-                    "tools/list": _STATIC_LISTS,
+                    "tools/list": _TOOL_LIST,
                     "prompts/list": _STATIC_LISTS,
                     "resources/templates/list": _STATIC_LISTS,
                 },
                 subscriptions=False,
             )
-        self.backend = backend
+        self._backend_for = backend_for
+        self._who_calls = who_calls
+        self._ceilings = ceilings
+        self._observe = observe
         self.confirmations = Confirmations()
         self._tools = LazyTools(self._load_tools)
         self._tool_manager = self._tools
         self._lowlevel_server.add_request_handler(
             "completion/complete", CompleteRequestParams, self._handle_complete
         )
+
+    @property
+    def backend(self) -> Backend:
+        """What the present caller may see."""
+        return self._backend_for(self._who_calls())
 
     async def run_streams(
         self,
@@ -105,12 +139,26 @@ class WeftServer(MCPServer[dict[str, Any]]):
         """
         found = self._tools.get_tool(name)
         if found is None:
-            raise _unknown("tool", name, [known.name for known in self._tools.list_tools()])
+            raise _unknown("tool", name, [known.name for known in await self.list_tools()])
         if name not in self._tools.specs:
             return await super().call_tool(name, arguments, context)
         report = _no_progress if context is None else context.report_progress
-        call = Call(self.backend, self.confirmations, report)
-        return await _run(found, call, arguments)
+        principal = self._who_calls()
+        call = Call(self._backend_for(principal), self.confirmations, report)
+        refusal = self._refusal(name, principal)
+        started = time.perf_counter()
+        result = failed(refusal) if refusal else await _run(found, call, arguments)
+        seconds = time.perf_counter() - started
+        outcome = log_call(name, arguments, result, principal=principal, seconds=seconds)
+        if self._observe is not None:
+            self._observe(name, outcome, seconds)
+        return result
+
+    async def list_tools(self) -> list[ToolDefinition]:
+        """The tools that the present caller may use."""
+        principal = self._who_calls()
+        tools = await super().list_tools()
+        return [tool for tool in tools if self._refusal(tool.name, principal) is None]
 
     async def list_prompts(self) -> list[Prompt]:
         """All prompts."""
@@ -147,6 +195,10 @@ class WeftServer(MCPServer[dict[str, Any]]):
             resources.read(self.backend, text), "Reading the resource", {"uri": text}
         )
         return [ReadResourceContents(content=content, mime_type="application/json")]
+
+    def _refusal(self, name: str, principal: Principal) -> NotPermitted | None:
+        spec = self._tools.specs.get(name)
+        return self._ceilings.refusal(spec.impact, spec.toolset, principal) if spec else None
 
     def _load_tools(self) -> dict[str, ToolSpec]:
         # Imported late, like everything that the answer to `initialize` does not need.
@@ -212,8 +264,10 @@ async def _run(
 ) -> CallToolResult | InputRequiredResult:
     try:
         values = checked(tool.fn_metadata.arg_model, tool.parameters, arguments)
-        result = await tool.fn(call, **values)
-        return result if fits(result) else failed(_TOO_LARGE)
+        with anyio.move_on_after(CALL_SECONDS_MAX):
+            result = await tool.fn(call, **values)
+            return result if fits(result) else failed(_TOO_LARGE)
+        return failed(_TOO_LONG)
     except MCPError:
         raise
     except WeftError as error:

@@ -9,6 +9,7 @@ from mcp.server.mcpserver.utilities.func_metadata import func_metadata
 from mcp_types import CallToolResult, ToolAnnotations
 
 from weft.backend import Backend
+from weft.domain.permissions import Impact
 from weft.server.confirmations import Confirmations
 from weft.server.schemas import compact
 
@@ -43,6 +44,8 @@ class ToolSpec:
     title: str
     description: str
     annotations: ToolAnnotations
+    impact: Impact
+    toolset: str = ""
 
     @property
     def name(self) -> str:
@@ -56,22 +59,25 @@ def tool(
     *,
     reads: bool = False,
     destroys: bool = False,
+    deletes: bool = False,
     repeatable: bool = False,
     outside: bool = False,
 ) -> Callable[[Handler], ToolSpec]:
     """Define a tool.
 
-    ``reads``: changes nothing. ``destroys``: may remove or overwrite something. ``repeatable``: the
-    same call again changes nothing more. ``outside``: talks to systems beyond Weft.
+    ``reads``: changes nothing. ``destroys``: may remove or overwrite something. ``deletes``: is
+    there to remove something for good. ``repeatable``: the same call again changes nothing more.
+    ``outside``: talks to systems beyond Weft.
     """
     annotations = ToolAnnotations(
         read_only_hint=reads,
-        destructive_hint=destroys,
+        destructive_hint=destroys or deletes,
         idempotent_hint=repeatable or reads,
         open_world_hint=outside,
     )
     text = " ".join(description.split())
-    return lambda handler: ToolSpec(handler, title, text, annotations)
+    impact = Impact.READS if reads else Impact.DELETES if deletes else Impact.CHANGES
+    return lambda handler: ToolSpec(handler, title, text, annotations, impact)
 
 
 class LazyTools(ToolManager):

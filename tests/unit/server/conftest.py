@@ -17,7 +17,7 @@ def backend() -> FakeBackend:
 
 @pytest.fixture
 def server(backend: FakeBackend) -> WeftServer:
-    return build_server(backend.as_backend(), version="9.9")
+    return build_server(lambda _: backend.as_backend(), version="9.9")
 
 
 @pytest.fixture(params=["legacy", "2026-07-28"])

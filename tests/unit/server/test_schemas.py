@@ -49,7 +49,8 @@ DESTRUCTIVE = {
 
 
 def tools(backend: FakeBackend | None = None) -> list[Tool]:
-    server = build_server((backend or FakeBackend()).as_backend(), version="1")
+    served = (backend or FakeBackend()).as_backend()
+    server = build_server(lambda _: served, version="1")
     return anyio.run(server.list_tools)
 
 

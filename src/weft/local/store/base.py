@@ -15,6 +15,7 @@ from weft.domain.collections import Collection
 from weft.domain.connections import AuthMethod, Connection, ConnectionStatus
 from weft.domain.entities import Entity, StoredEntity
 from weft.domain.jobs import Job, JobStatus, JobTrigger, LogLine
+from weft.domain.keys import ApiKey
 from weft.domain.schedules import Schedule
 from weft.domain.search import SearchResults
 from weft.errors import ErrorCategory
@@ -364,6 +365,30 @@ class EntityStore(Protocol):
         ...
 
 
+class KeyStore(Protocol):
+    """Keys of principals; what is stored of a key is its digest. Also what is told of all jobs."""
+
+    async def insert(self, key: ApiKey, digest: bytes) -> None:
+        """Raises Conflict when a live key has the name."""
+        ...
+
+    async def list(self) -> Sequence[ApiKey]:
+        """All, oldest first."""
+        ...
+
+    async def find(self, digest: bytes) -> ApiKey | None:
+        """The live key with that digest."""
+        ...
+
+    async def revoke(self, name: str, now: datetime) -> ApiKey | None:
+        """The key of that name is refused from now on; None when there is none."""
+        ...
+
+    async def job_counts(self) -> Mapping[str, int]:
+        """How many jobs have each status, over all organisations."""
+        ...
+
+
 class Store(Protocol):
     """A database, opened."""
 
@@ -372,6 +397,7 @@ class Store(Protocol):
     jobs: JobStore
     schedules: ScheduleStore
     entities: EntityStore
+    keys: KeyStore
 
     async def data_version(self) -> int:
         """A number that changes whenever any process has changed anything."""

@@ -1,5 +1,7 @@
 """The tools, one family a file."""
 
+from dataclasses import replace
+
 from weft.backend import Backend
 from weft.server.tooling import ToolSpec
 from weft.server.tools import (
@@ -15,10 +17,18 @@ from weft.server.tools import (
 
 def tools_for(backend: Backend) -> list[ToolSpec]:
     """The tools that this backend can serve, in the order of the list."""
-    families: list[tuple[ToolSpec, ...]] = [sources.TOOLS, connections.TOOLS]
+    families: list[tuple[str, tuple[ToolSpec, ...]]] = [
+        ("sources", sources.TOOLS),
+        ("connections", connections.TOOLS),
+    ]
     if backend.authorization is not None:
-        families.append(authorization.TOOLS)
-    families += [jobs.TOOLS, collections.TOOLS, deletions.TOOLS]
+        families.append(("connections", authorization.TOOLS))
+    families += [
+        ("jobs", jobs.TOOLS),
+        ("collections", collections.TOOLS),
+        ("connections", (deletions.delete_connection,)),
+        ("collections", (deletions.delete_collection,)),
+    ]
     if backend.search is not None:
-        families.append(search.TOOLS)
-    return [spec for family in families for spec in family]
+        families.append(("search", search.TOOLS))
+    return [replace(spec, toolset=toolset) for toolset, specs in families for spec in specs]

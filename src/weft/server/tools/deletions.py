@@ -28,7 +28,7 @@ _UPSTREAM = "Nothing is deleted at the source itself."
     "Permanently delete a connection with its synced entities and history. First call without"
     " confirmation_token: it deletes nothing, shows what would go, and returns a token. Show that"
     " to the user, and call again with the token once they agree.",
-    destroys=True,
+    deletes=True,
 )
 async def delete_connection(
     call: Call, connection_id: ConnectionRef, confirmation_token: ConfirmationToken = None
@@ -55,7 +55,7 @@ async def delete_connection(
     "Delete a collection",
     "Permanently delete a collection with all its connections and entities. Two steps with a"
     " confirmation_token, as in delete_connection.",
-    destroys=True,
+    deletes=True,
 )
 async def delete_collection(
     call: Call,
@@ -77,9 +77,6 @@ async def delete_collection(
     )
     data = {"deleted": True, "entities": gone.entity_count, "collection": collection_out(gone)}
     return reply(text, data)
-
-
-TOOLS = (delete_connection, delete_collection)
 
 
 def _preview(call: Call, effect: Effect, lines: list[str], shown: Structured) -> CallToolResult:

@@ -8,6 +8,7 @@ from weft.local.store.sqlite.connections import SqliteConnections
 from weft.local.store.sqlite.database import Database
 from weft.local.store.sqlite.entities import SqliteEntities
 from weft.local.store.sqlite.jobs import SqliteJobs
+from weft.local.store.sqlite.keys import SqliteKeys
 from weft.local.store.sqlite.schedules import SqliteSchedules
 
 
@@ -21,6 +22,7 @@ class SqliteStore(Store):
         self.jobs = SqliteJobs(database)
         self.schedules = SqliteSchedules(database)
         self.entities = SqliteEntities(database)
+        self.keys = SqliteKeys(database)
 
     @classmethod
     async def open(cls, path: Path) -> "SqliteStore":

@@ -1,0 +1,20 @@
+"""Named keys that let programs in over HTTP."""
+
+from datetime import datetime
+
+from pydantic import Field
+
+from weft.domain.base import Frozen
+from weft.domain.principals import Role
+
+KEY_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+
+
+class ApiKey(Frozen):
+    """What is known of a key; the key itself is shown once, when it is made."""
+
+    name: str = Field(pattern=KEY_NAME_PATTERN)
+    organization_id: str
+    role: Role
+    created_at: datetime
+    revoked_at: datetime | None = None

@@ -1,0 +1,82 @@
+"""API keys on SQLite."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import apsw
+
+from weft.domain.keys import ApiKey
+from weft.domain.principals import Role
+from weft.errors import Conflict
+from weft.local.store.base import KeyStore
+from weft.local.store.sqlite.database import Database
+from weft.local.store.sqlite.queries import queries
+from weft.local.store.sqlite.rows import Row, micros, moment, moment_or_none, rows
+from weft.local.store.sqlite.session import Session
+
+
+class SqliteKeys(KeyStore):
+    """See KeyStore."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def insert(self, key: ApiKey, digest: bytes) -> None:
+        values = {
+            "name": key.name,
+            "organization_id": key.organization_id,
+            "role": key.role.value,
+            "digest": digest,
+            "now": micros(key.created_at),
+        }
+        await self._database.write(_insert, values)
+
+    async def list(self) -> Sequence[ApiKey]:
+        return await self._database.read(_select, "key_list", {})
+
+    async def find(self, digest: bytes) -> ApiKey | None:
+        found = await self._database.read(_select, "key_find", {"digest": digest})
+        return found[0] if found else None
+
+    async def revoke(self, name: str, now: datetime) -> ApiKey | None:
+        return await self._database.write(_revoke, {"name": name, "now": micros(now)})
+
+    async def job_counts(self) -> Mapping[str, int]:
+        return await self._database.read(_job_counts)
+
+
+def _insert(db: Session, values: dict[str, Any]) -> None:
+    try:
+        db.execute(queries()["key_insert"], values)
+    except apsw.ConstraintError:
+        raise Conflict(
+            "A key with that name exists already.",
+            field="name",
+            hint="Choose another name, or revoke that key first.",
+        ) from None
+
+
+def _select(db: Session, tail: str, values: dict[str, Any]) -> list[ApiKey]:
+    sql = f"{queries()['key_columns']} {queries()[tail]}"
+    return [_to_key(row) for row in rows(db.execute(sql, values))]
+
+
+def _revoke(db: Session, values: dict[str, Any]) -> ApiKey | None:
+    found = _select(db, "key_live", {"name": values["name"]})
+    db.execute(queries()["key_revoke"], values)
+    return found[0] if found else None
+
+
+def _job_counts(db: Session) -> dict[str, int]:
+    return {row["status"]: row["jobs"] for row in rows(db.execute(queries()["job_counts"]))}
+
+
+def _to_key(row: Row) -> ApiKey:
+    return ApiKey(
+        name=row["name"],
+        organization_id=row["organization_id"],
+        role=Role(row["role"]),
+        created_at=moment(row["created_at"]),
+        revoked_at=moment_or_none(row["revoked_at"]),
+    )

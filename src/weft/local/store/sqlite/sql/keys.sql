@@ -1,0 +1,22 @@
+-- name: key_insert
+INSERT INTO api_key (name, organization_id, role, digest, created_at)
+VALUES (:name, :organization_id, :role, :digest, :now);
+
+-- name: key_columns
+-- The start of every query that returns keys.
+SELECT k.name, k.organization_id, k.role, k.created_at, k.revoked_at FROM api_key k
+
+-- name: key_list
+ORDER BY k.no;
+
+-- name: key_find
+WHERE k.digest = :digest AND k.revoked_at IS NULL;
+
+-- name: key_live
+WHERE k.name = :name AND k.revoked_at IS NULL;
+
+-- name: key_revoke
+UPDATE api_key SET revoked_at = :now WHERE name = :name AND revoked_at IS NULL;
+
+-- name: job_counts
+SELECT status, count(*) AS jobs FROM job GROUP BY status;
