@@ -1,0 +1,160 @@
+"""A whole engine in the test's own process: store, runner and, if asked for, housekeeping."""
+
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import anyio
+from worker_processes import opened
+
+from weft.assembly import KEYS_FOLDER_NAME, PROCESSES_FOLDER_NAME
+from weft.domain.base import Json
+from weft.domain.collections import NewCollection
+from weft.domain.connections import Connection, NewConnection
+from weft.domain.jobs import Job
+from weft.domain.principals import LOCAL_ORGANIZATION_ID
+from weft.errors import Conflict
+from weft.local.backend import LocalBackend
+from weft.local.engine import Engine, Limits, utc_now
+from weft.local.housekeeping import keep_house, watch_for_changes
+from weft.local.process_lock import ProcessLock
+from weft.local.runner import EmbeddedRunner
+from weft.local.store.base import Claim, Outcome, Store
+from weft.local.store.sqlite.store import SqliteStore
+from weft.local.vault import Vault
+from weft.sources.base import AnySource, SourceContext
+from weft.sources.registry import SourceRegistry
+from weft.testing.stub import SecretStubSource, StubSource
+
+PATIENCE_SECONDS = 60.0
+
+
+class MortalRunner(EmbeddedRunner):
+    """A runner that can die as a killed process does: its jobs are left as they are."""
+
+    dead = False
+
+    async def _settle(self, claim: Claim, outcome: Outcome) -> None:
+        if not self.dead:
+            await super()._settle(claim, outcome)
+
+
+@dataclass
+class Embedded:
+    """A backend that runs its jobs itself."""
+
+    home: Path
+    backend: LocalBackend
+    engine: Engine
+    runner: MortalRunner
+
+    async def connect(self, config: Json, **fields: Any) -> Connection:
+        """Create a connection that does not sync yet."""
+        values: dict[str, Any] = {
+            "short_name": "stub",
+            "readable_collection_id": "docs",
+            "config": config,
+            "sync_immediately": False,
+        }
+        return await self.backend.connections.create(NewConnection.model_validate(values | fields))
+
+    async def ended(self, job: Job) -> Job:
+        """The job, once it has ended."""
+        with anyio.fail_after(PATIENCE_SECONDS):
+            async for current in self.backend.jobs.watch(job.id):
+                job = current
+        return job
+
+    async def synced(self, connection: Connection) -> Job:
+        """Run a sync to its end."""
+        return await self.ended(await self.backend.jobs.run(connection.id))
+
+    async def log(self, job: Job) -> list[str]:
+        """The messages of the job's log."""
+        return [line.message for line in await self.backend.jobs.log(job.id, limit=200)]
+
+    def texts(self, connection: Connection) -> dict[str, str]:
+        """Texts by the source's id, of record and body alike."""
+        sql = (
+            "SELECT e.source_id, b.text FROM entity e JOIN entity_body b ON b.no = e.no"
+            " JOIN connection c ON c.no = e.connection_no WHERE c.id = ?"
+        )
+        return dict(self.rows(sql, connection.id))
+
+    def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+        """What a query on the file itself returns."""
+        with opened(str(self.home / "weft.db")) as db:
+            return list(db.execute(sql, values))
+
+    def one(self, sql: str, *values: object) -> Any:
+        """The single value that a query on the file itself returns."""
+        ((value,),) = self.rows(sql, *values)
+        return value
+
+
+def fast_clock(speed: float) -> Callable[[], datetime]:
+    """A clock on which hours pass in seconds, to wait for retries and schedules."""
+    start = time.time()
+    return lambda: datetime.fromtimestamp(start + (time.time() - start) * speed, UTC)
+
+
+async def until(condition: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:
+    """Wait for a condition that nothing announces."""
+    with anyio.fail_after(seconds):
+        while not condition():
+            with anyio.move_on_after(0.01):
+                await anyio.Event().wait()
+
+
+@asynccontextmanager
+async def embedded(
+    home: Path,
+    *,
+    sources: Mapping[str, type[AnySource]] | None = None,
+    store: Store | None = None,
+    clock: Callable[[], datetime] = utc_now,
+    limits: Limits | None = None,
+    context: SourceContext | None = None,
+    runs_jobs: bool = True,
+    keeps_house: bool = False,
+) -> AsyncGenerator[Embedded]:
+    """Open an engine, as a process of its own would, until the end of the block."""
+    kinds: dict[str, type[AnySource]] = {"stub": StubSource, "secret_stub": SecretStubSource}
+    kinds.update(sources or {})
+    store = store or await SqliteStore.open(home / "weft.db")
+    engine = Engine(
+        store=store,
+        registry=SourceRegistry([], kinds),
+        vault=Vault.open(home / KEYS_FOLDER_NAME),
+        context=context or SourceContext(http=no_network),
+        clock=clock,
+        limits=limits or Limits(),
+    )
+    owner = str(uuid4())
+    try:
+        with ProcessLock(home / PROCESSES_FOLDER_NAME, owner) as lock:
+            runner = MortalRunner(engine, lock, owner)
+            backend = LocalBackend(engine, runner, LOCAL_ORGANIZATION_ID)
+            # Another engine on this database may have been first.
+            with suppress(Conflict):
+                await backend.collections.create(NewCollection(name="Docs", readable_id="docs"))
+            async with anyio.create_task_group() as group:
+                if runs_jobs:
+                    group.start_soon(runner.run)
+                if keeps_house:
+                    group.start_soon(keep_house, engine, lock)
+                group.start_soon(watch_for_changes, engine)
+                yield Embedded(home, backend, engine, runner)
+                group.cancel_scope.cancel()
+    finally:
+        await store.close()
+
+
+def no_network(**_options: Any) -> Any:
+    """The HTTP client of sources that reach no network."""
+    raise AssertionError("these sources reach no network")
