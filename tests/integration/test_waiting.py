@@ -1,0 +1,241 @@
+"""Following, cancelling and deleting what another process runs."""
+
+import signal
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+import pytest
+from embedded import Embedded, embedded
+from worker_processes import Onlooker, Workers, opened
+
+from weft.domain.base import Json
+from weft.domain.collections import NewCollection
+from weft.domain.connections import Connection, NewConnection
+from weft.domain.jobs import Job, JobStatus
+from weft.errors import NotFound
+from weft.local import connections as connections_module
+
+pytestmark = pytest.mark.anyio
+
+PATIENCE_SECONDS = 30.0
+SEEN_SECONDS = 1.0
+CANCELLED_SECONDS = 2.0
+WAITERS = 50
+LOOKS_PER_SECOND_MAX = 10
+
+STEADY: Json = {"entities": 100_000, "rate": 500.0, "page_size": 50}
+
+
+async def running(workers: Workers, onlooker: Onlooker, config: Json = STEADY) -> Job:
+    """A job that another process runs, once it has stored something."""
+    await onlooker.backend.collections.create(NewCollection(name="Docs", readable_id="docs"))
+    workers.start()
+    new = NewConnection(short_name="stub", readable_collection_id="docs", config=config)
+    job = (await onlooker.backend.connections.create(new)).sync.last_job
+    assert job is not None
+    with anyio.fail_after(PATIENCE_SECONDS):
+        async for current in onlooker.backend.jobs.watch(job.id):
+            if current.entities_inserted:
+                return current
+    raise AssertionError("the job ended before anything was stored")
+
+
+def stored(workers: Workers, job: Job) -> int:
+    """What the file itself says, without waiting for news; -1 when the job is gone."""
+    with opened(str(workers.home / "weft.db")) as db:
+        found = db.execute("SELECT inserted FROM job WHERE id = ?", (job.id,)).get
+    return -1 if found is None else found
+
+
+async def test_progress_and_end_of_another_processs_job_are_seen_within_a_second(
+    workers: Workers, onlooker: Onlooker
+) -> None:
+    job = await running(workers, onlooker, {"entities": 1_500, "rate": 500.0, "page_size": 50})
+    late: list[float] = []
+    seen = job.entities_inserted
+    ended = False
+
+    async def follow() -> None:
+        nonlocal seen, ended
+        async for current in onlooker.backend.jobs.watch(job.id):
+            seen = current.entities_inserted
+            ended = current.status.is_terminal
+
+    with anyio.fail_after(PATIENCE_SECONDS):
+        async with anyio.create_task_group() as group:
+            group.start_soon(follow)
+            while not ended:
+                inserted = stored(workers, job)
+                started = anyio.current_time()
+                while seen < inserted and not ended:
+                    with anyio.move_on_after(0.01):
+                        await anyio.Event().wait()
+                late.append(anyio.current_time() - started)
+                with anyio.move_on_after(0.02):
+                    await anyio.Event().wait()
+    assert max(late) <= SEEN_SECONDS
+    assert seen == 1_500
+
+
+async def test_many_waiters_look_at_the_database_as_one(
+    workers: Workers, onlooker: Onlooker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = await running(workers, onlooker)
+    workers.processes[0].send_signal(signal.SIGSTOP)
+    looks = reads = 0
+    data_version, get = onlooker.engine.store.data_version, onlooker.engine.store.jobs.get
+
+    async def counted_look() -> int:
+        nonlocal looks
+        looks += 1
+        return await data_version()
+
+    async def counted_get(organization_id: str, job_id: str) -> Job | None:
+        nonlocal reads
+        reads += 1
+        return await get(organization_id, job_id)
+
+    monkeypatch.setattr(onlooker.engine.store, "data_version", counted_look)
+    monkeypatch.setattr(onlooker.engine.store.jobs, "get", counted_get)
+    waiting = 0
+    passed = 0.0
+
+    async def wait() -> None:
+        nonlocal waiting
+        async for _ in onlooker.backend.jobs.watch(job.id):
+            waiting += 1
+
+    async with anyio.create_task_group() as group:
+        for _ in range(WAITERS):
+            group.start_soon(wait)
+        with anyio.fail_after(PATIENCE_SECONDS):
+            while waiting < WAITERS:
+                await onlooker.engine.changes.wait(onlooker.engine.changes.mark(), 0.05)
+        looks = reads = 0
+        started = anyio.current_time()
+        with anyio.move_on_after(2.0):
+            await anyio.Event().wait()
+        passed = anyio.current_time() - started
+        group.cancel_scope.cancel()
+    assert 1 <= looks <= LOOKS_PER_SECOND_MAX * passed
+    # Nothing changed, so nobody read the job again, but for the rare look to be on the safe side.
+    assert reads <= WAITERS
+
+
+async def test_nobody_waits_and_nobody_looks(
+    onlooker: Onlooker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = 0
+
+    async def counted() -> int:
+        nonlocal looks
+        looks += 1
+        return 1
+
+    monkeypatch.setattr(onlooker.engine.store, "data_version", counted)
+    with anyio.move_on_after(0.7):
+        await anyio.Event().wait()
+    assert looks <= 1
+
+
+async def test_cancel_of_another_processs_job_is_acknowledged_and_nothing_is_written_after(
+    workers: Workers, onlooker: Onlooker
+) -> None:
+    job = await running(workers, onlooker)
+    started = anyio.current_time()
+    cancelling = await onlooker.backend.jobs.cancel(job.id)
+    assert cancelling.status in (JobStatus.CANCELLING, JobStatus.CANCELLED)
+    with anyio.fail_after(PATIENCE_SECONDS):
+        async for current in onlooker.backend.jobs.watch(job.id):
+            job = current
+    assert anyio.current_time() - started <= CANCELLED_SECONDS
+    assert job.status is JobStatus.CANCELLED
+    connection = await onlooker.backend.connections.get(job.source_connection_id)
+    assert connection.entities.total_entities == job.entities_inserted > 0
+    # The owner has let go: it takes the next job of the connection, which goes on from there.
+    again = await onlooker.backend.jobs.run(connection.id)
+    with anyio.fail_after(PATIENCE_SECONDS):
+        async for current in onlooker.backend.jobs.watch(again.id):
+            if current.entities_processed:
+                break
+    assert (await onlooker.backend.jobs.get(job.id)) == job
+
+
+async def test_cancel_during_long_silence_of_the_source_is_acknowledged(
+    workers: Workers, onlooker: Onlooker
+) -> None:
+    config: Json = {"entities": 10, "seconds_per_entity": 2.0}
+    job = await running(workers, onlooker, config)
+    started = anyio.current_time()
+    await onlooker.backend.jobs.cancel(job.id)
+    with anyio.fail_after(CANCELLED_SECONDS):
+        async for _ in onlooker.backend.jobs.watch(job.id):
+            pass
+    assert anyio.current_time() - started <= CANCELLED_SECONDS
+
+
+async def test_delete_stops_the_sync_of_another_process(
+    workers: Workers, onlooker: Onlooker
+) -> None:
+    job = await running(workers, onlooker)
+    started = anyio.current_time()
+    before = await onlooker.backend.connections.delete(job.source_connection_id)
+    assert anyio.current_time() - started <= CANCELLED_SECONDS + SEEN_SECONDS
+    assert before.id == job.source_connection_id
+    with pytest.raises(NotFound):
+        await onlooker.backend.jobs.get(job.id)
+    assert remains(workers) == 0
+    assert workers.complaints() == ""
+
+
+async def test_delete_fences_out_an_owner_that_was_stopped(
+    workers: Workers, onlooker: Onlooker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections_module, "DELETE_WAIT_SECONDS", 1.0)
+    job = await running(workers, onlooker)
+    frozen = workers.processes[0]
+    frozen.send_signal(signal.SIGSTOP)
+    started = anyio.current_time()
+    await onlooker.backend.connections.delete(job.source_connection_id)
+    assert anyio.current_time() - started >= 1.0
+    assert remains(workers) == 0
+    frozen.send_signal(signal.SIGCONT)
+    # It lives, it is done with what it had, and it does what comes next.
+    new = NewConnection(short_name="stub", readable_collection_id="docs", config={"entities": 5})
+    after = (await onlooker.backend.connections.create(new)).sync.last_job
+    assert after is not None
+    with anyio.fail_after(PATIENCE_SECONDS):
+        async for current in onlooker.backend.jobs.watch(after.id):
+            after = current
+    assert after.status is JobStatus.COMPLETED
+    assert remains(workers) == 5
+
+
+def remains(workers: Workers) -> int:
+    """Entities of whatever connection."""
+    with opened(str(workers.home / "weft.db")) as db:
+        return db.execute("SELECT count(*) FROM entity").get
+
+
+@asynccontextmanager
+async def two(home: Path) -> AsyncGenerator[tuple[Embedded, Embedded, Connection]]:
+    """An engine that runs jobs, one that does not, and a connection that syncs for long."""
+    async with embedded(home) as first, embedded(home, runs_jobs=False) as second:
+        yield first, second, await first.connect(STEADY)
+
+
+async def test_cancel_from_both_sides_ends_one_job_once(tmp_path: Path) -> None:
+    async with two(tmp_path) as (first, second, connection):
+        job = await first.backend.jobs.run(connection.id)
+        async for current in second.backend.jobs.watch(job.id):
+            if current.status is JobStatus.RUNNING:
+                break
+        async with anyio.create_task_group() as group:
+            for engine in (first, second, first, second):
+                group.start_soon(engine.backend.jobs.cancel, job.id)
+        ended = await second.ended(job)
+        assert ended.status is JobStatus.CANCELLED
+        summary = (await first.backend.connections.get(connection.id)).sync
+        assert summary.total_runs == 1
