@@ -1,18 +1,12 @@
 """Batches: only the difference is written, counted to the entity, and all of it or nothing."""
 
-import tempfile
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
-import anyio
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from store_bench import ORGANIZATION, Bench, entity, opened
+from store_bench import ORGANIZATION, Bench, entity
 
 from weft.domain.entities import Entity
 from weft.domain.jobs import Job, JobStatus
@@ -375,120 +369,3 @@ async def test_text_that_is_no_unicode_fails_before_anything_is_written(bench: B
         await bench.commit(claim, entity("good"), entity("bad", "lone \ud800 surrogate"))
     assert bench.rows("SELECT count(*) FROM entity") == [(0,)]
     assert (await bench.job(claim)).status is JobStatus.RUNNING
-
-
-# Random syncs against a plain dictionary.
-
-IDS = [f"id{n}" for n in range(5)]
-WORDS = ["apple", "berry", "cherry"]
-KINDS = ["note", "page"]
-
-ENTITIES = st.builds(
-    entity, st.sampled_from(IDS), st.sampled_from(WORDS), kind=st.sampled_from(KINDS)
-)
-EVENTS = st.one_of(
-    ENTITIES,
-    ENTITIES,
-    ENTITIES,
-    st.builds(Deleted, st.sampled_from(IDS)),
-    st.builds(Unchanged, st.sampled_from(IDS)),
-    st.builds(Failed, st.sampled_from(IDS), st.just("reason")),
-    st.builds(Skipped, st.sampled_from(IDS), st.just("reason")),
-)
-
-
-@dataclass(frozen=True)
-class Sync:
-    """A random sync: full or incremental, in batches, perhaps interrupted before its end."""
-
-    full: bool
-    complete: bool
-    batches: tuple[tuple[BatchEvent, ...], ...]
-
-
-SYNCS = st.builds(
-    Sync,
-    full=st.booleans(),
-    complete=st.booleans(),
-    batches=st.lists(
-        st.lists(EVENTS, min_size=1, max_size=10).map(tuple), min_size=1, max_size=3
-    ).map(tuple),
-)
-
-
-class Oracle:
-    """What must be stored, by the plainest means."""
-
-    def __init__(self) -> None:
-        self.stored: dict[str, Entity] = {}
-
-    def sync(self, sync: Sync) -> None:
-        seen: set[str] = set()
-        for batch in sync.batches:
-            for event in _last_events(batch):
-                match event:
-                    case Entity():
-                        self.stored[event.id] = event
-                        seen.add(event.id)
-                    case Deleted(id=source_id):
-                        self.stored.pop(source_id, None)
-                    case Unchanged(id=source_id) | Failed(id=source_id):
-                        seen |= {source_id} & self.stored.keys()
-                    case _:
-                        pass
-        if sync.full and sync.complete:
-            self.stored = {key: value for key, value in self.stored.items() if key in seen}
-
-
-def _last_events(batch: tuple[BatchEvent, ...]) -> list[BatchEvent]:
-    last: dict[str, BatchEvent] = {}
-    for event in batch:
-        if not isinstance(event, Checkpoint | Expect):
-            last[event.id] = event
-    return list(last.values())
-
-
-async def _follow(syncs: list[Sync]) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        async with opened(Path(folder) / "weft.db") as bench:
-            made, oracle = await bench.connection(), Oracle()
-            await bench.list_all(await bench.connection(), entity("id0", "bystander"))
-            for sync in syncs:
-                await _run(bench, await bench.claimed(made), sync)
-                oracle.sync(sync)
-                bench.pass_time(minutes=1)
-                expected = Counter(item.type for item in oracle.stored.values())
-                assert await bench.types(made) == expected
-                for word in WORDS:
-                    fitting = [key for key, item in oracle.stored.items() if item.text == word]
-                    assert await bench.hits(word) == sorted(fitting)
-                assert await bench.hits("bystander") == ["id0"]
-            bench.check_index()
-            found = bench.rows(
-                "SELECT e.source_id, e.type, b.text FROM entity e JOIN entity_body b USING (no)"
-                " JOIN connection c ON c.no = e.connection_no WHERE c.id = ?",
-                made.id,
-            )
-            wanted = {(key, item.type, item.text) for key, item in oracle.stored.items()}
-            assert set(found) == wanted
-
-
-async def _run(bench: Bench, claim: Any, sync: Sync) -> None:
-    if sync.full:
-        claim = await bench.store.entities.begin_listing(claim)
-    else:
-        claim = replace(claim, full_sync=False)
-    for batch in sync.batches:
-        await bench.commit(claim, *batch)
-    if sync.full and sync.complete:
-        await bench.delete_unseen(claim)
-    assert await bench.finish(claim, JobStatus.COMPLETED if sync.complete else JobStatus.FAILED)
-
-
-def test_random_syncs_leave_what_a_dictionary_would() -> None:
-    @settings(max_examples=40, deadline=timedelta(seconds=20))
-    @given(st.lists(SYNCS, min_size=2, max_size=4))
-    def follow(syncs: list[Sync]) -> None:
-        anyio.run(_follow, syncs)
-
-    follow()
