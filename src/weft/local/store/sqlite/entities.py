@@ -36,13 +36,13 @@ class SqliteEntities(EntityStore):
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._counted: dict[tuple[int, int], Marks] = {}
+        self._counted: dict[tuple[int, int, int], Marks] = {}
 
     async def _counted_before(self, claim: Claim) -> Marks | None:
         """What the job had dealt with when it was interrupted; read once for each claim."""
-        if claim.fence == 1:
+        if not claim.resumed:
             return None
-        key = (claim.job_no, claim.fence)
+        key = (claim.job_no, claim.fence, claim.listing)
         if key not in self._counted:
             while len(self._counted) >= COUNTED_JOBS_MAX:
                 del self._counted[next(iter(self._counted))]
@@ -55,22 +55,28 @@ class SqliteEntities(EntityStore):
         return await self._database.read(_versions, connection_no, tuple(ids))
 
     async def begin_listing(self, claim: Claim) -> Claim:
-        return await self._database.write(_begin_listing, claim)
+        return await self._database.write_relaxed(_begin_listing, claim)
 
     async def commit(
         self, claim: Claim, batch: Batch, *, now: datetime, lease_until: datetime
     ) -> None:
         prepared = await self._database.compute(prepare, batch)
         counted = await self._counted_before(claim)
-        await self._database.write(
+        await self._database.write_relaxed(
             apply, claim, batch, prepared, counted, micros(now), micros(lease_until)
         )
 
-    async def delete_unseen(self, claim: Claim, *, now: datetime, lease_until: datetime) -> int:
+    async def delete_unseen(
+        self, claim: Claim, *, now: datetime, lease_until: datetime
+    ) -> int | None:
         unseen = await self._database.read(_unseen, claim)
+        if unseen is None:
+            return None
         for start in range(0, len(unseen), DELETE_BATCH):
             part = unseen[start : start + DELETE_BATCH]
-            await self._database.write(_delete_part, claim, part, micros(now), micros(lease_until))
+            await self._database.write_relaxed(
+                _delete_part, claim, part, micros(now), micros(lease_until)
+            )
         return len(unseen)
 
     async def search(
@@ -108,7 +114,7 @@ class SqliteEntities(EntityStore):
     async def purge(self, limit: int) -> int:
         if not await self._database.read(_has_purge):
             return 0
-        return await self._database.write(_purge, limit)
+        return await self._database.write_relaxed(_purge, limit)
 
 
 def _versions(db: Session, connection_no: int, ids: tuple[str, ...]) -> dict[str, str]:
@@ -120,7 +126,8 @@ def _versions(db: Session, connection_no: int, ids: tuple[str, ...]) -> dict[str
 def _begin_listing(db: Session, claim: Claim) -> Claim:
     check_fence(db, claim)
     listing = db.execute(queries()["job_begin_listing"], {"no": claim.job_no}).get
-    return replace(claim, full_sync=True, listing=listing)
+    met_before = next(_rows(db, "seen_of_job", claim.job_no), None) is not None
+    return replace(claim, full_sync=True, listing=listing, resumed=met_before)
 
 
 def _marks_of_job(db: Session, claim: Claim) -> Marks:
@@ -129,7 +136,10 @@ def _marks_of_job(db: Session, claim: Claim) -> Marks:
     return Marks.of(blobs, first or 0, last or 0)
 
 
-def _unseen(db: Session, claim: Claim) -> "array[int]":
+def _unseen(db: Session, claim: Claim) -> "array[int] | None":
+    # Asked of the job, not of this process: whoever read the part with the gap may be dead.
+    if db.execute(queries()["job_is_incomplete"], {"no": claim.job_no}).get:
+        return None
     seen = array("q")
     for (blob,) in _rows(db, "seen_of_listing", claim.job_no, claim.listing):
         seen.frombytes(blob)
@@ -155,7 +165,8 @@ def _delete_part(db: Session, claim: Claim, part: "array[int]", now: int, lease_
         changes[str(name)] -= int(str(count))
     write_deletes(db, part)
     write_type_changes(db, claim.connection_no, changes, now)
-    progress = dict.fromkeys(("inserted", "updated", "unchanged", "skipped", "failed"), 0)
+    others = ("inserted", "updated", "unchanged", "skipped", "failed", "incomplete")
+    progress = dict.fromkeys(others, 0)
     values = progress | {
         "no": claim.job_no,
         "deleted": len(part),
@@ -183,7 +194,7 @@ def _search(
             title=row["title"],
             snippet=row["snippet"],
             url=row["url"],
-            score=round(row["score"], 4),
+            score=float(f"{row['score']:.4g}"),
         )
         for row in rows(db.execute(queries()["entity_search"], values))
     ]

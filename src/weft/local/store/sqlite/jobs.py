@@ -117,7 +117,7 @@ class SqliteJobs(JobStore):
         # Most looks find nothing: those must not take the write lock.
         if not await self._database.read(_any_live):
             return None
-        return await self._database.write(_claim, values)
+        return await self._database.write_relaxed(_claim, values)
 
     async def reap(
         self, dead_owners: Sequence[str], now: datetime, silent: Sequence[str] | None = None
@@ -128,7 +128,7 @@ class SqliteJobs(JobStore):
         return await self._database.write(_reap, values)
 
     async def renew(self, claim: Claim, lease_until: datetime) -> JobStatus | None:
-        return await self._database.write(_renew, claim, micros(lease_until))
+        return await self._database.write_relaxed(_renew, claim, micros(lease_until))
 
     async def finish(
         self, claim: Claim, outcome: Outcome, log: Sequence[LogLine], now: datetime
@@ -136,7 +136,7 @@ class SqliteJobs(JobStore):
         return await self._database.write(_finish, claim, outcome, log, micros(now))
 
     async def prune(self, *, keep: int, limit: int) -> int:
-        return await self._database.write(_prune, {"keep": keep, "limit": limit})
+        return await self._database.write_relaxed(_prune, {"keep": keep, "limit": limit})
 
 
 def new_job_id() -> str:
@@ -149,8 +149,14 @@ def write_log(db: Session, job_no: int, log: Sequence[LogLine]) -> None:
     db.executemany(
         queries()["job_log_insert"],
         (
-            {"job_no": job_no, "at": micros(li.at), "level": li.level, "message": li.message}
-            for li in log
+            {
+                "job_no": job_no,
+                "at": micros(line.at),
+                "level": line.level,
+                # A source's id or reason may be no valid Unicode; the line is still worth having.
+                "message": line.message.encode(errors="replace").decode(),
+            }
+            for line in log
         ),
     )
 
@@ -269,6 +275,7 @@ def _claim(db: Session, values: dict[str, Any]) -> Claim | None:
         full_sync=bool(job["full_sync"]),
         listing=job["listing"],
         attempts=job["attempts"],
+        resumed=job["fence"] > 1,
     )
 
 

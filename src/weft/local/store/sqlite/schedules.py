@@ -35,7 +35,7 @@ class SqliteSchedules(ScheduleStore):
             "id": str(uuid.uuid4()),
             "now": micros(now),
         }
-        return await self._database.write(_fire, values)
+        return await self._database.write_relaxed(_fire, values)
 
     async def move(self, due: DueSchedule, next_run: datetime | None) -> bool:
         values = {
@@ -43,7 +43,7 @@ class SqliteSchedules(ScheduleStore):
             "slot": micros(due.slot),
             "next_run_at": micros_or_none(next_run),
         }
-        return await self._database.write(_move, values)
+        return await self._database.write_relaxed(_move, values)
 
     async def newest_job_at(self) -> datetime | None:
         return moment_or_none(await self._database.read(_newest_job))
