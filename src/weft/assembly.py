@@ -140,6 +140,63 @@ async def serve_stdio(settings: Settings, *, registry: SourceRegistry | None = N
         )
 
 
+async def serve_http(
+    settings: Settings, *, auth: bool = True, registry: SourceRegistry | None = None
+) -> None:
+    """Serve MCP over HTTP until a signal. Without ``auth`` everyone who can connect is let in.
+
+    Raises InvalidInput for settings that would expose it, StorageFailed as `open_engine`.
+    """
+    gc.disable()
+    # Imported here so that the other transports and verbs do not pay for an HTTP server.
+    from weft.server.build import build_server
+    from weft.server.http import http_caller, mcp_endpoints
+    from weft.web.access import principal_of
+    from weft.web.build import MESSAGES_PATH, Parts, build_app
+    from weft.web.metrics import Metrics
+    from weft.web.plan import access_from, listening_from, oauth_from, token_from
+    from weft.web.run import bound_socket, run_app, url_of
+    from weft.web.tokens import operators_token
+
+    gc.freeze()
+    gc.enable()
+    sys.setswitchinterval(SWITCH_SECONDS)
+    configure_logging(settings)
+    listening = listening_from(settings, auth=auth)
+    with bound_socket(listening.host, listening.port) as bound:
+        url = url_of(bound, listening)
+        oauth = oauth_from(settings, url)
+        async with open_engine(settings, registry=registry) as opened:
+            known = [operators_token(token_from(settings)), opened.keys.principal] if auth else None
+            metrics = Metrics()
+            access = access_from(settings, known, oauth, metrics)
+            server = build_server(
+                opened.backend_for,
+                version=__version__,
+                who_calls=http_caller,
+                ceilings=_ceilings(settings),
+                observe=metrics.call_ended,
+            )
+            endpoints = mcp_endpoints(
+                server,
+                messages_path=MESSAGES_PATH,
+                principal_of=principal_of,
+                hosts=access.hosts.hosts,
+                origins=access.hosts.origins,
+                sessions_max=settings.http_max_streams,
+            )
+            parts = Parts(
+                mcp=endpoints.mcp,
+                sse=endpoints.sse,
+                messages=endpoints.messages,
+                lifespan=endpoints.lifespan,
+                job_counts=opened.engine.store.keys.job_counts,
+                oauth=oauth,
+            )
+            sys.stderr.write(f"Weft serves MCP on {url}/mcp (and SSE on {url}/sse).\n")
+            await run_app(build_app(parts, access), bound, listening, access.draining.set)
+
+
 async def inspect(settings: Settings) -> DatabaseReport:
     """The health of the database, read without changing it."""
     return await report(settings.database_path)

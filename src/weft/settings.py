@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
 import platformdirs
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -28,6 +28,8 @@ DATABASE_FILE_NAME = "weft.db"
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 LogFormat = Literal["text", "json"]
 Toolset = Literal["sources", "connections", "jobs", "collections", "search"]
+
+TOKEN_MIN_CHARS = 16
 
 
 def default_home() -> Path:
@@ -79,6 +81,53 @@ class Settings(BaseSettings):
         description="Offer only these families of tools, comma-separated: sources, connections, "
         "jobs, collections, search.",
     )
+    http_host: str = Field(default="127.0.0.1", description="Address that `serve --http` binds.")
+    http_port: int = Field(default=8765, ge=0, le=65535, description="Its port; 0 for any.")
+    token: SecretStr | None = Field(
+        default=None,
+        min_length=TOKEN_MIN_CHARS,
+        description="Bearer token for HTTP; without it one is generated into a file.",
+    )
+    http_allowed_hosts: Annotated[frozenset[str], NoDecode] = Field(
+        default=frozenset(),
+        description="Host headers to answer, comma-separated, beside those of a loopback address.",
+    )
+    http_allowed_origins: Annotated[frozenset[str], NoDecode] = Field(
+        default=frozenset(),
+        description="Origin headers to answer, comma-separated, beside loopback's.",
+    )
+    http_tls_cert: Path | None = Field(default=None, description="TLS certificate chain (PEM).")
+    http_tls_key: Path | None = Field(default=None, description="Its private key (PEM).")
+    http_trusted_proxies: Annotated[frozenset[str], NoDecode] = Field(
+        default=frozenset(),
+        description="Addresses of proxies that end TLS, comma-separated; their X-Forwarded "
+        "headers are believed.",
+    )
+    http_public_url: str | None = Field(
+        default=None, description="URL of `/mcp` as clients see it; OAuth names it."
+    )
+    http_max_requests: int = Field(
+        default=200, ge=1, le=10_000, description="Requests served at once; more get 503."
+    )
+    http_max_streams: int = Field(
+        default=1000, ge=1, le=10_000, description="Event streams open at once; more get 503."
+    )
+    http_requests_per_minute: int = Field(
+        default=6000, ge=1, le=10_000_000, description="For each principal; more get 429."
+    )
+    oauth_issuer: str | None = Field(
+        default=None, description="Accept access tokens of this OAuth issuer."
+    )
+    oauth_audience: str | None = Field(
+        default=None, description="The audience that they must be for."
+    )
+    oauth_organization_claim: str = Field(
+        default="org_id",
+        description="Claim that names the organisation; without it everyone is one of their own.",
+    )
+    oauth_scopes: Annotated[frozenset[str], NoDecode] = Field(
+        default=frozenset(), description="Scopes that they must have, comma-separated."
+    )
 
     @field_validator("home", mode="after")
     @classmethod
@@ -91,7 +140,14 @@ class Settings(BaseSettings):
         parts = _parts(value, os.pathsep)
         return value if parts is None else tuple(Path(p).expanduser().absolute() for p in parts)
 
-    @field_validator("toolsets", mode="before")
+    @field_validator(
+        "toolsets",
+        "http_allowed_hosts",
+        "http_allowed_origins",
+        "http_trusted_proxies",
+        "oauth_scopes",
+        mode="before",
+    )
     @classmethod
     def _split_words(cls, value: object) -> object:
         parts = _parts(value, ",")

@@ -25,6 +25,7 @@ _COMMANDS = {
     "sync": "weft.cli.sync:sync",
     "jobs": "weft.cli.jobs:jobs",
     "search": "weft.cli.search:search",
+    "keys": "weft.cli.keys:keys",
     "doctor": "weft.cli.doctor:doctor",
 }
 

@@ -15,6 +15,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from mcp.server.caching import CacheHint
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel.helper_types import ReadResourceContents
+from mcp.server.lowlevel.server import Server
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver import server as sdk_server
 from mcp.server.mcpserver.tools import Tool
@@ -120,6 +121,11 @@ class WeftServer(MCPServer[dict[str, Any]]):
     def backend(self) -> Backend:
         """What the present caller may see."""
         return self._backend_for(self._who_calls())
+
+    @property
+    def lowlevel(self) -> Server[dict[str, Any]]:
+        """What the SDK's HTTP transports serve."""
+        return self._lowlevel_server
 
     async def run_streams(
         self,

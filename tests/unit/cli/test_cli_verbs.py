@@ -192,7 +192,7 @@ def test_search_without_hits_says_so(terminal: Terminal) -> None:
 
 def test_help_and_version_need_no_backend(terminal: Terminal) -> None:
     listed = terminal.run("--help").stdout
-    verbs = "serve demo sources connections collections sync jobs search doctor"
+    verbs = "serve demo sources connections collections sync jobs search keys doctor"
     for verb in verbs.split():
         assert verb in listed
     assert terminal.run("--version").stdout.startswith("weft ")

@@ -1,0 +1,109 @@
+"""The MCP endpoints for an HTTP server: streamable HTTP, and SSE for clients that know no other.
+
+Both serve the one server object in both protocol eras. Who may come in is decided in front of them.
+"""
+
+from collections.abc import Callable, Iterable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+
+from mcp.server.auth.middleware.auth_context import auth_context_var, get_access_token
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from mcp.server.auth.provider import AccessToken
+from mcp.server.sse import SseServerTransport
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from mcp.server.transport_security import TransportSecuritySettings
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from weft.domain.principals import Principal
+from weft.errors import NotPermitted
+from weft.server.sdk import WeftServer
+
+BODY_MAX_BYTES = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class McpEndpoints:
+    """ASGI applications, to be mounted where their names say; ``lifespan`` runs around them."""
+
+    mcp: ASGIApp
+    sse: ASGIApp
+    messages: ASGIApp
+    lifespan: Callable[[], AbstractAsyncContextManager[None]]
+
+
+class _Admitted(AccessToken):
+    """What the SDK carries from a request to its handlers; it never holds the token itself."""
+
+    principal: Principal
+
+
+def mcp_endpoints(
+    server: WeftServer,
+    *,
+    messages_path: str,
+    principal_of: Callable[[Scope], Principal],
+    hosts: Iterable[str],
+    origins: Iterable[str],
+    sessions_max: int,
+) -> McpEndpoints:
+    """Endpoints over ``server``, which must be told by `http_caller` who calls.
+
+    A session belongs to the principal that began it: for any other it does not exist.
+    """
+    security = TransportSecuritySettings(
+        allowed_hosts=_with_any_port(hosts), allowed_origins=_with_any_port(origins)
+    )
+    sessions = StreamableHTTPSessionManager(
+        server.lowlevel,
+        security_settings=security,
+        max_request_body_size=BODY_MAX_BYTES,
+        max_sessions=sessions_max,
+    )
+    sse = SseServerTransport(messages_path, security, BODY_MAX_BYTES)
+
+    async def serve_sse(scope: Scope, receive: Receive, send: Send) -> None:
+        async with sse.connect_sse(scope, receive, send) as (read, write):
+            low = server.lowlevel
+            await low.run(read, write, low.create_initialization_options())
+
+    return McpEndpoints(
+        mcp=_admitted(sessions.asgi_app, principal_of),
+        sse=_admitted(serve_sse, principal_of),
+        messages=_admitted(sse.handle_post_message, principal_of),
+        lifespan=sessions.run,
+    )
+
+
+def http_caller() -> Principal:
+    """Who makes the present call. Raises NotPermitted outside a request that was let in."""
+    token = get_access_token()
+    if not isinstance(token, _Admitted):
+        raise NotPermitted("The call belongs to no principal.")
+    return token.principal
+
+
+def _admitted(app: ASGIApp, principal_of: Callable[[Scope], Principal]) -> ASGIApp:
+    async def call(scope: Scope, receive: Receive, send: Send) -> None:
+        principal = principal_of(scope)
+        # The SDK compares these three between a session and its requests.
+        token = _Admitted(
+            token="",
+            scopes=[],
+            client_id=principal.name,
+            subject=principal.role.value,
+            claims={"iss": principal.organization_id},
+            principal=principal,
+        )
+        user = AuthenticatedUser(token)
+        reset = auth_context_var.set(user)
+        try:
+            await app({**scope, "user": user}, receive, send)
+        finally:
+            auth_context_var.reset(reset)
+
+    return call
+
+
+def _with_any_port(allowed: Iterable[str]) -> list[str]:
+    return [form for name in sorted(allowed) for form in (name, f"{name}:*")]

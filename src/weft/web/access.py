@@ -1,0 +1,251 @@
+"""The gate in front of every route: whom it is asked as, who asks, and how much at once.
+
+Nothing of a request's body is read before all of that is known.
+"""
+
+import json
+import logging
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from math import ceil
+from typing import Any, Final, cast
+
+import anyio
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from weft.domain.principals import LOCAL_PRINCIPAL, Principal
+from weft.errors import NotPermitted, TryLater
+from weft.logs import log_context
+from weft.web.hosts import HostRules
+from weft.web.limits import Rates, Slots
+from weft.web.metrics import Metrics
+from weft.web.tokens import Authenticate
+
+BODY_MAX_BYTES: Final = 4 * 1024 * 1024
+_PRINCIPAL: Final = "weft.principal"
+_KEY_HEADERS: Final = ("authorization", "x-api-key")
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may come in, and how much at once.
+
+    ``authenticators`` is None when everyone is let in, as the operator. ``open_paths`` need no
+    token; ``stream_paths`` are event streams when they are got. ``metadata_url`` tells clients
+    where tokens come from. ``draining`` is set when open streams are to end.
+    """
+
+    hosts: HostRules
+    authenticators: Sequence[Authenticate] | None
+    open_paths: frozenset[str]
+    stream_paths: frozenset[str]
+    known_paths: frozenset[str]
+    requests: Slots
+    streams: Slots
+    rates: Rates
+    metrics: Metrics
+    metadata_url: str | None = None
+    draining: anyio.Event = field(default_factory=anyio.Event)
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    status: int
+    error: str
+    text: str
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+def principal_of(scope: Scope) -> Principal:
+    """Who was let in with this request."""
+    return cast("Principal", scope[_PRINCIPAL])
+
+
+def guarded(app: ASGIApp, access: Access) -> ASGIApp:
+    """``app`` behind the gate."""
+
+    async def call(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await app(scope, receive, send)
+        elif scope["type"] == "http":
+            await _answer(app, access, scope, receive, send)
+
+    return call
+
+
+async def _answer(app: ASGIApp, access: Access, scope: Scope, receive: Receive, send: Send) -> None:
+    request_id = secrets.token_hex(8)
+    response = _Response(send, request_id)
+    started = time.perf_counter()
+    with log_context(request_id=request_id):
+        try:
+            await _admit(app, access, scope, receive, response)
+        finally:
+            path = scope["path"].rstrip("/") or "/"
+            route = path if path in access.known_paths else "other"
+            method = scope["method"] if scope["method"] in ("GET", "POST", "DELETE") else "other"
+            access.metrics.request_ended(method, route, response.status)
+            facts = {
+                "method": method,
+                "route": route,
+                "status": response.status,
+                "duration_ms": round((time.perf_counter() - started) * 1000, 1),
+            }
+            _logger.info("request", extra={"facts": facts})
+
+
+async def _admit(
+    app: ASGIApp, access: Access, scope: Scope, receive: Receive, response: "_Response"
+) -> None:
+    headers = Headers(scope=scope)
+    refused = access.hosts.refusal(headers.get("host"), headers.get("origin"))
+    if refused:
+        await response.refuse(_Refusal(refused[0], "forbidden", refused[1]))
+        return
+    if scope["path"] in access.open_paths:
+        await app(scope, receive, response.send)
+        return
+    admitted = await _authenticated(access, headers)
+    if isinstance(admitted, Principal):
+        scope = {**scope, _PRINCIPAL: admitted}
+        refusal = _limited(access, admitted, headers)
+    else:
+        refusal = admitted
+    if refusal:
+        await response.refuse(refusal)
+        return
+    with log_context(principal=principal_of(scope).name):
+        await _within_limits(app, access, scope, receive, response)
+
+
+async def _authenticated(access: Access, headers: Headers) -> Principal | _Refusal:
+    if access.authenticators is None:
+        return LOCAL_PRINCIPAL
+    token = _presented(headers)
+    challenge = {"www-authenticate": _challenge(access, "invalid_token" if token else None)}
+    try:
+        for authenticate in access.authenticators if token else ():
+            principal = await authenticate(token)
+            if principal is not None:
+                return principal
+    except NotPermitted as error:
+        challenge = {"www-authenticate": _challenge(access, "insufficient_scope")}
+        return _Refusal(403, "insufficient_scope", str(error), challenge)
+    except TryLater as error:
+        return _Refusal(503, "unavailable", str(error), {"retry-after": "5"})
+    text = "Send a valid token as `Authorization: Bearer TOKEN` or `x-api-key: TOKEN`."
+    return _Refusal(401, "invalid_token", text, challenge)
+
+
+def _presented(headers: Headers) -> str:
+    given = headers.get("authorization")
+    if given is None:
+        return headers.get("x-api-key", "").strip()
+    scheme, _, token = given.strip().partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def _challenge(access: Access, error: str | None) -> str:
+    parts = [f'error="{error}"'] if error else []
+    if access.metadata_url:
+        parts.append(f'resource_metadata="{access.metadata_url}"')
+    return "Bearer " + ", ".join(parts) if parts else "Bearer"
+
+
+def _limited(access: Access, principal: Principal, headers: Headers) -> _Refusal | None:
+    wait = access.rates.take((principal.organization_id, principal.name))
+    if wait:
+        text = "Too many requests in a minute; wait as long as Retry-After says."
+        return _Refusal(429, "rate_limited", text, {"retry-after": str(ceil(wait))})
+    declared = headers.get("content-length", "0")
+    if not declared.isdigit() or int(declared) > BODY_MAX_BYTES:
+        text = f"The body is larger than {BODY_MAX_BYTES // 1024 // 1024} MiB."
+        return _Refusal(413, "too_large", text, {"connection": "close"})
+    return None
+
+
+async def _within_limits(
+    app: ASGIApp, access: Access, scope: Scope, receive: Receive, response: "_Response"
+) -> None:
+    is_stream = scope["method"] == "GET" and scope["path"] in access.stream_paths
+    slots = access.streams if is_stream else access.requests
+    with slots.one() as free:
+        if not free:
+            text = "The server is serving as much at once as it may; try again shortly."
+            await response.refuse(_Refusal(503, "busy", text, {"retry-after": "2"}))
+        elif is_stream:
+            await _until_draining(app, access.draining, scope, receive, response)
+        else:
+            await app(scope, receive, response.send)
+
+
+async def _until_draining(
+    app: ASGIApp, draining: anyio.Event, scope: Scope, receive: Receive, response: "_Response"
+) -> None:
+    """Serve a stream, which has no end of its own, until the server ends."""
+    async with anyio.create_task_group() as tasks:
+
+        async def end() -> None:
+            await draining.wait()
+            tasks.cancel_scope.cancel()
+
+        tasks.start_soon(end)
+        await app(scope, receive, response.send)
+        tasks.cancel_scope.cancel()
+    await response.finish()
+
+
+class _Response:
+    """Passes a response on, with the request's id, and remembers how far it came."""
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self._send = send
+        self._request_id = request_id
+        self._ended = False
+        self.status = 0
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            added = [(b"x-request-id", self._request_id.encode()), *_SAFE_HEADERS]
+            message = {**message, "headers": [*message.get("headers", ()), *added]}
+        elif message["type"] == "http.response.body":
+            self._ended = not message.get("more_body", False)
+        await self._send(message)
+
+    async def refuse(self, refusal: _Refusal) -> None:
+        """Answer without asking the application."""
+        about: dict[str, Any] = {"error": refusal.error, "error_description": refusal.text}
+        body = json.dumps(about).encode()
+        headers = {
+            "content-type": "application/json",
+            "content-length": str(len(body)),
+            **refusal.headers,
+        }
+        raw = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
+        await self.send({"type": "http.response.start", "status": refusal.status, "headers": raw})
+        await self.send({"type": "http.response.body", "body": body})
+
+    async def finish(self) -> None:
+        """End a response that was cut off, so that the client sees an end and not a breakdown."""
+        # A client that is gone does not mind.
+        with suppress(OSError):
+            if not self.status:
+                text = "The server is ending."
+                status = HTTPStatus.SERVICE_UNAVAILABLE.value
+                await self.refuse(_Refusal(status, "ending", text, {"retry-after": "5"}))
+            elif not self._ended:
+                await self.send({"type": "http.response.body", "body": b""})
+
+
+_SAFE_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+)

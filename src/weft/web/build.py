@@ -1,0 +1,136 @@
+"""The HTTP application: the MCP endpoints, the operator's routes, and the gate in front of all."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from weft.errors import WeftError
+from weft.web.access import Access, guarded, principal_of
+from weft.web.metrics import CONTENT_TYPE
+from weft.web.oauth import METADATA_PATH, OAuthSettings
+
+MCP_PATH: Final = "/mcp"
+SSE_PATH: Final = "/sse"
+MESSAGES_PATH: Final = "/messages"
+HEALTH_PATH: Final = "/health"
+READY_PATH: Final = "/ready"
+METRICS_PATH: Final = "/metrics"
+
+STREAM_PATHS: Final = frozenset({MCP_PATH, SSE_PATH})
+OPEN_PATHS: Final = frozenset(
+    {HEALTH_PATH, READY_PATH, METADATA_PATH, f"{METADATA_PATH}{MCP_PATH}"}
+)
+KNOWN_PATHS: Final = STREAM_PATHS | OPEN_PATHS | {MESSAGES_PATH, METRICS_PATH}
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the application is put together from.
+
+    ``mcp``, ``sse`` and ``messages`` are ASGI applications and ``lifespan`` runs around them;
+    ``job_counts`` tells how many jobs have each status, and fails while the database does.
+    """
+
+    mcp: ASGIApp
+    sse: ASGIApp
+    messages: ASGIApp
+    lifespan: Callable[[], AbstractAsyncContextManager[None]]
+    job_counts: Callable[[], Awaitable[Mapping[str, int]]]
+    oauth: OAuthSettings | None = None
+
+
+def build_app(parts: Parts, access: Access) -> ASGIApp:
+    """All routes behind the gate. Pages of other origins have no business here: no CORS."""
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncGenerator[None]:
+        async with parts.lifespan():
+            yield
+
+    routes: list[BaseRoute] = [
+        Route(MCP_PATH, _as_route(parts.mcp)),
+        Route(SSE_PATH, _as_route(parts.sse, "GET")),
+        Route(MESSAGES_PATH, _as_route(parts.messages)),
+        Route(f"{MESSAGES_PATH}/", _as_route(parts.messages)),
+        Route(HEALTH_PATH, _health, methods=["GET"]),
+        Route(READY_PATH, _ready(parts), methods=["GET"]),
+        Route(METRICS_PATH, _metrics(parts, access), methods=["GET"]),
+    ]
+    if parts.oauth is not None:
+        answer = _metadata(parts.oauth)
+        routes += [
+            Route(METADATA_PATH, answer, methods=["GET"]),
+            Route(f"{METADATA_PATH}{MCP_PATH}", answer, methods=["GET"]),
+        ]
+    app = Starlette(routes=routes, lifespan=lifespan)
+    # A redirect would be built from the Host header, and carry a token along.
+    app.router.redirect_slashes = False
+    return guarded(app, access)
+
+
+class _AsgiEndpoint:
+    """Starlette takes an object for an ASGI application, and a function for a handler."""
+
+    def __init__(self, app: ASGIApp, method: str | None) -> None:
+        self._app = app
+        self._method = method
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._method is not None and scope["method"] != self._method:
+            refused = Response(status_code=405, headers={"allow": self._method})
+            await refused(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+
+def _as_route(app: ASGIApp, method: str | None = None) -> _AsgiEndpoint:
+    return _AsgiEndpoint(app, method)
+
+
+async def _health(_: Request) -> Response:
+    """The process is alive."""
+    return JSONResponse({"status": "ok"})
+
+
+def _ready(parts: Parts) -> Callable[[Request], Awaitable[Response]]:
+    async def ready(_: Request) -> Response:
+        """The database answers too."""
+        try:
+            await parts.job_counts()
+        except WeftError:
+            return JSONResponse({"status": "unavailable"}, 503, {"retry-after": "5"})
+        return JSONResponse({"status": "ready"})
+
+    return ready
+
+
+def _metrics(parts: Parts, access: Access) -> Callable[[Request], Awaitable[Response]]:
+    async def metrics(request: Request) -> Response:
+        """What the operator's monitoring reads."""
+        # The numbers are of all organisations together, so they are for the operator's own only.
+        if not principal_of(request.scope).is_local:
+            text = "Only principals of the local organisation may read the metrics."
+            return JSONResponse({"error": "forbidden", "error_description": text}, 403)
+        text = access.metrics.text(
+            jobs=await parts.job_counts(),
+            requests_now=access.requests.taken,
+            streams_now=access.streams.taken,
+        )
+        return PlainTextResponse(text, media_type=CONTENT_TYPE)
+
+    return metrics
+
+
+def _metadata(oauth: OAuthSettings) -> Callable[[Request], Awaitable[Response]]:
+    async def metadata(_: Request) -> Response:
+        """Where tokens for this server come from (RFC 9728)."""
+        return JSONResponse(oauth.metadata())
+
+    return metadata

@@ -1,0 +1,66 @@
+"""Which Host and Origin headers are answered: a page in a browser must not reach us by a trick.
+
+A site can point its own name at 127.0.0.1 (DNS rebinding); the Host header gives it away.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Final
+from urllib.parse import urlsplit
+
+LOOPBACK_NAMES: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
+
+
+@dataclass(frozen=True, slots=True)
+class HostRules:
+    """Names with or without a port; one without a port stands for all of them."""
+
+    hosts: frozenset[str]
+    origins: frozenset[str]
+
+    def refusal(self, host: str | None, origin: str | None) -> tuple[int, str] | None:
+        """The status and text of a refusal, or None. A request without an origin is no page's."""
+        if host is None or not _fits(host.lower(), self.hosts):
+            return 421, "The Host header is not one that this server answers to."
+        if origin is not None and not _fits(origin.lower(), self.origins):
+            return 403, "Pages of this origin may not call this server."
+        return None
+
+
+def host_rules(bind_host: str, hosts: Iterable[str], origins: Iterable[str]) -> HostRules:
+    """What is allowed by the operator, and on a loopback address the loopback's own names."""
+    allowed_hosts = {host.lower() for host in hosts}
+    allowed_origins = {origin.lower().rstrip("/") for origin in origins}
+    if is_loopback(bind_host):
+        allowed_hosts |= LOOPBACK_NAMES
+        allowed_origins |= {f"{scheme}://{n}" for n in LOOPBACK_NAMES for scheme in _SCHEMES}
+    return HostRules(frozenset(allowed_hosts), frozenset(allowed_origins))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach an address that is bound so."""
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+_SCHEMES = ("http", "https")
+
+
+def _fits(given: str, allowed: frozenset[str]) -> bool:
+    return given in allowed or _without_port(given) in allowed
+
+
+def _without_port(given: str) -> str | None:
+    """``given`` without its port; None where there is more in it than a name and a port."""
+    scheme, mark, rest = given.rpartition("://")
+    try:
+        parts = urlsplit(f"//{rest}")
+        port = parts.port
+    except ValueError:
+        return None
+    if port is None or parts.netloc != rest or "@" in rest:
+        return None
+    return f"{scheme}{mark}{rest.rpartition(':')[0]}"

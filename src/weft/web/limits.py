@@ -1,0 +1,56 @@
+"""How much is served at once, and how often one principal may ask."""
+
+import time
+from collections.abc import Callable, Generator, Hashable
+from contextlib import contextmanager
+from typing import Final
+
+_BUCKETS_MAX: Final = 10_000
+_SECONDS_PER_MINUTE: Final = 60.0
+
+
+class Slots:
+    """So many at once, and no queue: who finds none free is told to come back."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self.taken = 0
+
+    @contextmanager
+    def one(self) -> Generator[bool]:
+        """Whether a slot was free; it is held until the end of the block."""
+        free = self.taken < self._size
+        self.taken += free
+        try:
+            yield free
+        finally:
+            self.taken -= free
+
+
+class Rates:
+    """A bucket for each caller that holds a minute's requests and fills up evenly."""
+
+    def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._size = float(per_minute)
+        self._per_second = per_minute / _SECONDS_PER_MINUTE
+        self._clock = clock
+        self._buckets: dict[Hashable, tuple[float, float]] = {}
+
+    def take(self, caller: Hashable) -> float:
+        """Take one request; zero, or the seconds to wait because there is none left."""
+        now = self._clock()
+        left, since = self._buckets.get(caller, (self._size, now))
+        left = min(self._size, left + (now - since) * self._per_second)
+        if left < 1:
+            return (1 - left) / self._per_second
+        if len(self._buckets) >= _BUCKETS_MAX:
+            self._drop_full(now)
+        self._buckets[caller] = (left - 1, now)
+        return 0.0
+
+    def _drop_full(self, now: float) -> None:
+        self._buckets = {
+            caller: (left, since)
+            for caller, (left, since) in self._buckets.items()
+            if left + (now - since) * self._per_second < self._size
+        }

@@ -1,0 +1,118 @@
+"""From settings to what the HTTP front is made of, refusing what would expose it by mistake."""
+
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+from weft.errors import InvalidInput
+from weft.settings import Settings
+from weft.web.access import Access
+from weft.web.build import KNOWN_PATHS, MCP_PATH, OPEN_PATHS, STREAM_PATHS
+from weft.web.hosts import host_rules, is_loopback
+from weft.web.limits import Rates, Slots
+from weft.web.metrics import Metrics
+from weft.web.oauth import OAuthSettings, OAuthTokens
+from weft.web.run import Listening
+from weft.web.tokens import TOKEN_FILE_NAME, Authenticate, token_from_file
+
+_LOOPBACK_HINT: Final = "Or bind 127.0.0.1, which only this machine can reach."
+
+
+def listening_from(settings: Settings, *, auth: bool) -> Listening:
+    """Where to listen. Raises InvalidInput when that would let in whom nobody invited."""
+    if (settings.http_tls_cert is None) is not (settings.http_tls_key is None):
+        raise InvalidInput(
+            "WEFT_HTTP_TLS_CERT and WEFT_HTTP_TLS_KEY belong together.", field="WEFT_HTTP_TLS_CERT"
+        )
+    if not is_loopback(settings.http_host):
+        _check_exposed(settings, auth=auth)
+    if not auth:
+        sys.stderr.write(
+            "Without authentication every program on this machine may use Weft (--no-auth).\n"
+        )
+    return Listening(
+        host=settings.http_host,
+        port=settings.http_port,
+        tls_cert=settings.http_tls_cert,
+        tls_key=settings.http_tls_key,
+        proxies=sorted(settings.http_trusted_proxies),
+        connections_max=settings.http_max_requests + settings.http_max_streams,
+    )
+
+
+def token_from(settings: Settings) -> str:
+    """The operator's token; where it lies is told on stderr, never what it is."""
+    if settings.token is not None:
+        return settings.token.get_secret_value()
+    path = settings.home / TOKEN_FILE_NAME
+    token = token_from_file(path)
+    sys.stderr.write(f"The bearer token is in {path}\n")
+    return token
+
+
+def oauth_from(settings: Settings, url: str) -> OAuthSettings | None:
+    """How OAuth tokens are checked, if they are. ``url`` is where this server listens."""
+    if settings.oauth_issuer is None:
+        return None
+    resource = settings.http_public_url or f"{url}{MCP_PATH}"
+    if not settings.oauth_audience:
+        raise InvalidInput(
+            "WEFT_OAUTH_ISSUER needs WEFT_OAUTH_AUDIENCE.",
+            field="WEFT_OAUTH_AUDIENCE",
+            hint="It is what the issuer puts into `aud` for this server, usually its URL.",
+        )
+    return OAuthSettings(
+        issuer=settings.oauth_issuer,
+        audience=settings.oauth_audience,
+        scopes=settings.oauth_scopes,
+        organization_claim=settings.oauth_organization_claim,
+        resource_url=resource,
+    )
+
+
+def access_from(
+    settings: Settings,
+    authenticators: Sequence[Authenticate] | None,
+    oauth: OAuthSettings | None,
+    metrics: Metrics,
+) -> Access:
+    """The gate. Without authenticators everyone is let in."""
+    if authenticators is not None and oauth is not None:
+        authenticators = [*authenticators, OAuthTokens(oauth).authenticate]
+    return Access(
+        hosts=host_rules(
+            settings.http_host, settings.http_allowed_hosts, settings.http_allowed_origins
+        ),
+        authenticators=authenticators,
+        open_paths=OPEN_PATHS,
+        stream_paths=STREAM_PATHS,
+        known_paths=KNOWN_PATHS,
+        requests=Slots(settings.http_max_requests),
+        streams=Slots(settings.http_max_streams),
+        rates=Rates(settings.http_requests_per_minute),
+        metrics=metrics,
+        metadata_url=oauth.metadata_url if oauth else None,
+    )
+
+
+def _check_exposed(settings: Settings, *, auth: bool) -> None:
+    if not auth:
+        raise InvalidInput(
+            "--no-auth works on a loopback address only.",
+            field="--no-auth",
+            hint="Leave it out, or bind 127.0.0.1.",
+        )
+    if settings.http_tls_cert is None and not settings.http_trusted_proxies:
+        raise InvalidInput(
+            f"{settings.http_host} can be reached from elsewhere, where tokens must not travel "
+            "in the clear.",
+            field="WEFT_HTTP_HOST",
+            hint="Set WEFT_HTTP_TLS_CERT and WEFT_HTTP_TLS_KEY, or name the proxy that ends TLS "
+            f"in WEFT_HTTP_TRUSTED_PROXIES. {_LOOPBACK_HINT}",
+        )
+    if not settings.http_allowed_hosts:
+        raise InvalidInput(
+            "WEFT_HTTP_ALLOWED_HOSTS must name the hosts that clients address.",
+            field="WEFT_HTTP_ALLOWED_HOSTS",
+            hint=f"For example weft.example.org. {_LOOPBACK_HINT}",
+        )

@@ -1,0 +1,156 @@
+"""Runs the application on uvicorn: our sockets, our signals, and an end in bounded time."""
+
+import logging
+import os
+import signal
+import socket
+import ssl
+import sys
+import threading
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import anyio
+import uvicorn
+from starlette.types import ASGIApp
+
+from weft.errors import InvalidInput
+
+# Requests that run at the end get this long to be answered; what follows hands jobs back.
+DRAIN_SECONDS: Final = 10
+BACKSTOP_SECONDS: Final = 25
+_BACKLOG: Final = 512
+_SPARE_CONNECTIONS: Final = 100
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Where and how connections are taken. ``proxies`` may say whom they speak for."""
+
+    host: str
+    port: int
+    tls_cert: Path | None
+    tls_key: Path | None
+    proxies: Sequence[str]
+    connections_max: int
+
+
+def bound_socket(host: str, port: int) -> socket.socket:
+    """A socket on that address, so that a taken port is told before anything starts.
+
+    Raises InvalidInput naming the setting.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        bound = socket.socket(family, kind, protocol)
+    except OSError:
+        raise InvalidInput(f"The address {host} cannot be used.", field="WEFT_HTTP_HOST") from None
+    try:
+        if sys.platform != "win32":
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+        bound.setblocking(False)
+    except OSError as error:
+        bound.close()
+        raise InvalidInput(
+            f"Port {port} of {host} cannot be bound: {error.strerror}.",
+            field="WEFT_HTTP_PORT",
+            hint="Stop what uses it, or choose another with --port.",
+        ) from None
+    return bound
+
+
+def url_of(bound: socket.socket, listening: Listening) -> str:
+    """The address that clients on this machine use."""
+    name = f"[{listening.host}]" if ":" in listening.host else listening.host
+    return f"{'https' if listening.tls_cert else 'http'}://{name}:{bound.getsockname()[1]}"
+
+
+async def run_app(
+    app: ASGIApp, bound: socket.socket, listening: Listening, on_end: Callable[[], None]
+) -> None:
+    """Serve until SIGTERM or SIGINT. Then ``on_end`` is called, requests get DRAIN_SECONDS to be
+    answered, and this returns; a second signal cuts them off.
+
+    Raises InvalidInput when the certificate cannot be used.
+    """
+    _allow_many_connections()
+    server = _Server(_config(app, listening))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_end_on_signal, server, on_end)
+        await server.serve([bound])
+        tasks.cancel_scope.cancel()
+
+
+class _Server(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        # uvicorn would raise the signal again after serving, before our own things are put away.
+        yield
+
+
+def _config(app: ASGIApp, listening: Listening) -> uvicorn.Config:
+    config = uvicorn.Config(
+        app,
+        lifespan="on",
+        ws="none",
+        # What uvicorn logs goes where everything goes: to stderr. Requests are logged by us.
+        log_config=None,
+        access_log=False,
+        proxy_headers=bool(listening.proxies),
+        forwarded_allow_ips=list(listening.proxies),
+        server_header=False,
+        backlog=_BACKLOG,
+        limit_concurrency=listening.connections_max + _SPARE_CONNECTIONS,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+        ssl_certfile=listening.tls_cert,
+        ssl_keyfile=listening.tls_key,
+    )
+    try:
+        config.load()
+    except (OSError, ssl.SSLError):
+        raise InvalidInput(
+            "The TLS certificate or its key cannot be used.",
+            field="WEFT_HTTP_TLS_CERT",
+            hint="Both must be readable PEM files that belong together.",
+        ) from None
+    return config
+
+
+async def _end_on_signal(server: uvicorn.Server, on_end: Callable[[], None]) -> None:
+    if sys.platform == "win32" or threading.current_thread() is not threading.main_thread():
+        return
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for _ in signals:
+            if server.should_exit:
+                server.force_exit = True
+            else:
+                _logger.info("ending: requests are answered for up to %d s", DRAIN_SECONDS)
+                _arm_backstop()
+                on_end()
+            server.should_exit = True
+
+
+def _arm_backstop() -> None:
+    """A clean-up that hangs must not keep the process."""
+    timer = threading.Timer(BACKSTOP_SECONDS, os._exit, [0])
+    timer.daemon = True
+    timer.start()
+
+
+def _allow_many_connections() -> None:
+    """Each open stream is a file, and many systems start with 1,024 of them."""
+    if sys.platform == "win32":
+        return
+    import resource  # Only there is.
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65_536), hard))

@@ -1,0 +1,69 @@
+"""The operator's bearer token: given by a setting, or generated into a file."""
+
+import hashlib
+import hmac
+import os
+import secrets
+import stat
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Final
+
+from weft.domain.principals import LOCAL_ORGANIZATION_ID, Principal, Role
+from weft.errors import InvalidInput, StorageFailed
+
+TOKEN_FILE_NAME: Final = "http-token"  # noqa: S105 (the name of a file)
+_RANDOM_BYTES = 32
+
+Authenticate = Callable[[str], Awaitable[Principal | None]]
+"""Whom a presented token lets in; None when it is not one of theirs."""
+
+
+def token_from_file(path: Path) -> str:
+    """The token in the file, which is made, for its owner only, when it is not there.
+
+    Raises StorageFailed when it cannot be read or written, InvalidInput when others can read it.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        except FileExistsError:
+            return _read(path)
+        token = secrets.token_urlsafe(_RANDOM_BYTES)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(f"{token}\n")
+    except OSError as error:
+        raise StorageFailed(
+            f"The token file {path} cannot be used: {error.strerror}.",
+            hint="Check its permissions, or set WEFT_TOKEN.",
+        ) from None
+    return token
+
+
+def operators_token(token: str) -> Authenticate:
+    """Lets the operator in, as administrator of the local organisation."""
+    wanted = _digest(token)
+    operator = Principal(LOCAL_ORGANIZATION_ID, "token", Role.ADMIN)
+
+    async def authenticate(presented: str) -> Principal | None:
+        # Digests are of one length, and comparing them takes the same time wherever they differ.
+        return operator if hmac.compare_digest(_digest(presented), wanted) else None
+
+    return authenticate
+
+
+def _read(path: Path) -> str:
+    if stat.S_IMODE(path.stat().st_mode) & 0o077:
+        raise InvalidInput(
+            f"The token file {path} can be read by others.",
+            hint="Remove it: a new one is made at the next start.",
+        )
+    token = path.read_text(encoding="utf-8").strip()
+    if not token:
+        raise InvalidInput(f"The token file {path} is empty.", hint="Remove it.")
+    return token
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
