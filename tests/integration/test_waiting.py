@@ -1,7 +1,7 @@
 """Following, cancelling and deleting what another process runs."""
 
 import signal
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -85,20 +85,20 @@ async def test_many_waiters_look_at_the_database_as_one(
     job = await running(workers, onlooker)
     workers.processes[0].send_signal(signal.SIGSTOP)
     looks = reads = 0
-    data_version, get = onlooker.engine.store.data_version, onlooker.engine.store.jobs.get
+    data_version, find = onlooker.engine.store.data_version, onlooker.engine.store.jobs.find
 
     async def counted_look() -> int:
         nonlocal looks
         looks += 1
         return await data_version()
 
-    async def counted_get(organization_id: str, job_id: str) -> Job | None:
+    async def counted_find(organization_id: str, text: str) -> Sequence[Job]:
         nonlocal reads
         reads += 1
-        return await get(organization_id, job_id)
+        return await find(organization_id, text)
 
     monkeypatch.setattr(onlooker.engine.store, "data_version", counted_look)
-    monkeypatch.setattr(onlooker.engine.store.jobs, "get", counted_get)
+    monkeypatch.setattr(onlooker.engine.store.jobs, "find", counted_find)
     waiting = 0
     passed = 0.0
 
