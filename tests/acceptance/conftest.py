@@ -9,7 +9,8 @@ import pytest
 # Pytest's import mode leaves this folder off the path, and the helpers are shared by its tests.
 sys.path.insert(0, str(Path(__file__).parent))
 
-from weft_process import MODES, Agent, Place, connected
+from weft_http import OVER, reached
+from weft_process import MODES, Agent, Place
 
 
 @pytest.fixture(scope="session")
@@ -23,15 +24,22 @@ def place(tmp_path: Path) -> Place:
     return Place.make(tmp_path)
 
 
-@pytest.fixture(scope="module", params=list(MODES))
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Every module's agents come in both eras; the walk through all tools over every transport."""
+    if "agent" in metafunc.fixturenames:
+        over = OVER if metafunc.module.__name__.endswith("test_tools") else OVER[: len(MODES)]
+        metafunc.parametrize("agent", over, indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module")
 async def agent(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
     anyio_backend: str,
 ) -> AsyncGenerator[Agent]:
-    """A client in each protocol era; one server process serves a module, so use own names."""
+    """A client over each transport in each era; one server process serves a module, so use own names."""
     place = Place.make(tmp_path_factory.mktemp("weft"))
-    async with connected(place, MODES[request.param]) as agent:
+    async with reached(place, request.param) as agent:
         yield agent
     errors = [line for line in place.stderr.read_text().splitlines() if "Warning" in line]
     assert not errors

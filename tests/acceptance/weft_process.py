@@ -183,10 +183,10 @@ class Agent:
 
 
 @asynccontextmanager
-async def connected(place: Place, mode: str, **extra: str) -> AsyncGenerator[Agent]:
+async def connected(place: Place, mode: str, *options: str, **extra: str) -> AsyncGenerator[Agent]:
     """A client of a new server process in this place."""
     parameters = StdioServerParameters(
-        command=COMMAND[0], args=list(COMMAND[1:]), env=place.environment(**extra)
+        command=COMMAND[0], args=[*COMMAND[1:], *options], env=place.environment(**extra)
     )
     with place.stderr.open("a") as log:
         transport = stdio_client(parameters, errlog=log)

@@ -1,4 +1,4 @@
-"""The life of a connection, from finding the source to deleting it, over stdio in both eras."""
+"""The life of a connection, from finding the source to deleting it, over every transport."""
 
 import anyio
 import pytest
