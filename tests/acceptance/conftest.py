@@ -27,7 +27,7 @@ def place(tmp_path: Path) -> Place:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Every module's agents come in both eras; the walk through all tools over every transport."""
     if "agent" in metafunc.fixturenames:
-        over = OVER if metafunc.module.__name__.endswith("test_tools") else OVER[: len(MODES)]
+        over = OVER if metafunc.definition.path.name == "test_tools.py" else OVER[: len(MODES)]
         metafunc.parametrize("agent", over, indirect=True, scope="module")
 
 
@@ -37,7 +37,7 @@ async def agent(
     tmp_path_factory: pytest.TempPathFactory,
     anyio_backend: str,
 ) -> AsyncGenerator[Agent]:
-    """A client over each transport in each era; one server process serves a module, so use own names."""
+    """A client; one server process serves a module, so use own names."""
     place = Place.make(tmp_path_factory.mktemp("weft"))
     async with reached(place, request.param) as agent:
         yield agent

@@ -105,9 +105,11 @@ async def reached(place: Place, over: str, *options: str, **extra: str) -> Async
         async with connected(place, MODES[era], *options, **extra) as agent:
             yield agent
         return
-    async with http_server(place, *options, **extra) as server:
-        async with server.agent(transport, MODES[era]) as agent:
-            yield agent
+    async with (
+        http_server(place, *options, **extra) as server,
+        server.agent(transport, MODES[era]) as agent,
+    ):
+        yield agent
 
 
 def new_key(place: Place, name: str, role: str, organization: str = "local") -> str:
@@ -144,9 +146,9 @@ async def _url(place: Place, process: Process, said: int) -> str:
                 break
             assert process.returncode is None, text
             await anyio.sleep(0.02)
-        async with httpx.AsyncClient() as client:
-            while (await client.get(f"{found[1]}/ready")).status_code != 200:
-                await anyio.sleep(0.02)
+    # The socket is bound already, so this waits for the server to answer.
+    async with httpx.AsyncClient(timeout=ANSWER_SECONDS) as client:
+        assert (await client.get(f"{found[1]}/ready")).status_code == 200
     return found[1]
 
 
