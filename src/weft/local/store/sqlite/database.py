@@ -127,6 +127,8 @@ def _prepare_reader(db: Session) -> None:
 def _prepare_writer(db: Session) -> None:
     _prepare(db)
     db.execute(f"PRAGMA cache_size = -{WRITER_CACHE_KIB}")
+    # What is deleted is overwritten with zeros: no deleted text stays behind in free pages.
+    db.execute("PRAGMA secure_delete = ON")
     # Batches are larger than the default of 1,000 pages: each commit would wait for the disk twice.
     db.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
     newest = max(number for number, _ in migrations())

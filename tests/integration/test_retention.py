@@ -1,0 +1,127 @@
+"""History is bounded, and what was deleted is gone, whoever dies while cleaning up."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+import pytest
+from embedded import Embedded, embedded, until
+from worker_processes import Onlooker, Workers, opened
+
+from weft.domain.base import Json
+from weft.domain.collections import NewCollection
+from weft.domain.connections import NewConnection
+from weft.domain.jobs import JobStatus
+from weft.local import housekeeping
+from weft.local.engine import Limits
+
+pytestmark = pytest.mark.anyio
+
+PATIENCE_SECONDS = 30.0
+KEPT = 3
+# A word that is in every text of the stub, and nowhere else.
+CANARY = b"the quick brown fox"
+
+
+@asynccontextmanager
+async def kept_house(home: Path) -> AsyncGenerator[Embedded]:
+    async with embedded(home, limits=Limits(kept_jobs=KEPT), keeps_house=True) as engine:
+        yield engine
+
+
+async def test_ended_jobs_beyond_the_limit_go_with_their_logs_and_live_ones_stay(
+    tmp_path: Path,
+) -> None:
+    async with kept_house(tmp_path) as engine:
+        quick = await engine.connect({"entities": 2})
+        slow = await engine.connect({"entities": 100, "seconds_per_entity": 1.0})
+        running = await engine.backend.jobs.run(slow.id)
+        made = [(await engine.synced(quick)).id for _ in range(KEPT + 4)]
+        left = "SELECT id FROM job WHERE connection_no = 1 ORDER BY no"
+        await until(lambda: len(engine.rows(left)) <= KEPT)
+        assert [job_id for (job_id,) in engine.rows(left)] == made[-KEPT:]
+        orphans = "SELECT count(*) FROM job_log WHERE job_no NOT IN (SELECT no FROM job)"
+        assert engine.one(orphans) == 0
+        assert (await engine.backend.jobs.get(running.id)).status is JobStatus.RUNNING
+        summary = (await engine.backend.connections.get(quick.id)).sync
+        assert summary.total_runs == KEPT + 4, "totals outlive the history"
+
+
+async def test_log_of_a_job_does_not_grow_with_its_problems(tmp_path: Path) -> None:
+    async with kept_house(tmp_path) as engine:
+        made = await engine.connect({"entities": 3_000, "skipped_every": 2, "failed_every": 3})
+        job = await engine.synced(made)
+        assert job.entities_failed + job.entities_skipped > 1_500
+        assert engine.one("SELECT count(*) FROM job_log") < 100
+
+
+async def test_nothing_of_a_deleted_connection_is_left_in_the_files(tmp_path: Path) -> None:
+    async with kept_house(tmp_path) as engine:
+        doomed = await engine.connect({"entities": 3_000, "text_chars": 500})
+        other = await engine.connect({"entities": 10, "text_chars": 10})
+        for connection in (doomed, other):
+            assert (await engine.synced(connection)).status is JobStatus.COMPLETED
+        assert CANARY in everything(tmp_path)
+        await engine.backend.connections.delete(doomed.id)
+        await until(lambda: engine.one("SELECT count(*) FROM purge") == 0)
+        assert engine.one("SELECT count(*) FROM entity_body") == 10
+        # The WAL is folded into the file when the last process closes it.
+    assert CANARY not in everything(tmp_path)
+    with opened(str(tmp_path / "weft.db")) as db:
+        db.execute("INSERT INTO entity_fts (entity_fts, rank) VALUES ('integrity-check', 1)")
+
+
+def everything(home: Path) -> bytes:
+    """All bytes of the database and what lies beside it."""
+    return b"".join(path.read_bytes() for path in home.glob("weft.db*"))
+
+
+async def test_cleanup_of_a_killed_process_is_finished_by_another(
+    workers: Workers, onlooker: Onlooker
+) -> None:
+    home = str(workers.home / "weft.db")
+    config: Json = {"entities": 12_000, "text_chars": 600}
+    await onlooker.backend.collections.create(NewCollection(name="Docs", readable_id="docs"))
+    workers.start()
+    new = NewConnection(short_name="stub", readable_collection_id="docs", config=config)
+    made = await onlooker.backend.connections.create(new)
+    assert made.sync.last_job is not None
+    with anyio.fail_after(PATIENCE_SECONDS):
+        async for _ in onlooker.backend.jobs.watch(made.sync.last_job.id):
+            pass
+    workers.kill(workers.processes[0])
+    await onlooker.backend.connections.delete(made.id)
+
+    def waiting() -> int:
+        with opened(home) as db:
+            return db.execute("SELECT count(*) FROM purge").get
+
+    assert waiting() == 12_000
+    for _ in range(3):
+        before = waiting()
+        workers.start()
+        await until(lambda before=before: waiting() < before or before == 0)
+        workers.kill(workers.processes[0])
+        with opened(home) as db:
+            db.execute("INSERT INTO entity_fts (entity_fts, rank) VALUES ('integrity-check', 1)")
+            bodies = db.execute("SELECT count(*) FROM entity_body").get
+        assert bodies == waiting(), "a body and its place in the queue go together"
+    workers.start()
+    await until(lambda: waiting() == 0)
+    with opened(home) as db:
+        assert db.execute("SELECT count(*) FROM entity_body").get == 0
+    assert workers.complaints() == ""
+
+
+async def test_housekeeping_goes_on_when_the_database_is_busy_for_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(housekeeping, "POLL_SECONDS", 0.01)
+    async with embedded(tmp_path) as engine:
+        made = await engine.connect({"entities": 20})
+        await engine.synced(made)
+        await engine.backend.connections.delete(made.id)
+    async with kept_house(tmp_path) as engine:
+        await until(lambda: engine.one("SELECT count(*) FROM purge") == 0)
+    assert caplog.text == ""
