@@ -32,7 +32,7 @@ from weft.local import connections as connections_module
 from weft.local import runner as runner_module
 from weft.testing.stub import StubConfig, entity_id, stub_entity
 
-EXAMPLES = int(os.environ.get("TORTURE_EXAMPLES", "12"))
+EXAMPLES = int(os.environ.get("TORTURE_EXAMPLES", "10"))
 STEPS = 25
 WORKERS_MAX = 2
 QUIET_SECONDS = 30.0
