@@ -31,12 +31,13 @@ from weft.errors import (
 )
 from weft.local.engine import Engine
 from weft.local.store.base import Batch, Claim, Outcome
+from weft.local.store.content import content_hash
 from weft.sources.base import AnySource, Event, Failed, Incomplete, Skipped
 
-BATCH_EVENTS = 2_000
+BATCH_EVENTS = 5_000
 BATCH_CHARS = 8_000_000
 BATCH_SECONDS = 1.0
-EVENTS_BETWEEN_YIELDS = 200
+EVENTS_BETWEEN_YIELDS = 100
 LOGGED_PROBLEMS = 50
 RETRY_SECONDS = 2.0
 RETRY_GROWTH = 4.0
@@ -171,6 +172,17 @@ class _Inbox:
     def full(self) -> bool:
         return len(self.batch.events) >= BATCH_EVENTS or self.chars >= BATCH_CHARS
 
+    def add(self, entity: Entity) -> None:
+        batch = self.batch
+        batch.events.append(entity)
+        try:
+            # Hashed here, in turn with other work, while the writer stores the batch before.
+            batch.hashes[entity.id] = content_hash(entity)
+            self.chars += len(entity.text)
+        except (TypeError, ValueError):
+            # The store fails this entity alone; without a hash it finds out by itself.
+            batch.hashes.pop(entity.id, None)
+
     def close(self) -> None:
         self.closed = True
         self.ready.set()
@@ -234,8 +246,7 @@ class _Run:
             async for event in events:
                 # This runs for every entity: nearly all events take the short way.
                 if isinstance(event, Entity):
-                    inbox.batch.events.append(event)
-                    inbox.chars += len(event.text)
+                    inbox.add(event)
                 else:
                     self._add(event)
                 count += 1

@@ -75,10 +75,14 @@ class Claim:
 
 @dataclass(slots=True)
 class Batch:
-    """Events to commit together, and the log lines that belong to them."""
+    """Events to commit together, and the log lines that belong to them.
+
+    ``hashes`` are content hashes by id, of each id's last entity, as far as they are known already.
+    """
 
     events: list[BatchEvent] = field(default_factory=list["BatchEvent"])
     log: list[LogLine] = field(default_factory=list[LogLine])
+    hashes: dict[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True)

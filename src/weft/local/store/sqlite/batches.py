@@ -11,23 +11,19 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from typing import NamedTuple
 
 from weft.domain.entities import Entity
 from weft.domain.jobs import JobStatus
 from weft.errors import Fenced
 from weft.local.store.base import Batch, BatchEvent, Claim
+from weft.local.store.content import content_hash
 from weft.local.store.sqlite.jobs import write_log
 from weft.local.store.sqlite.marks import Marks
 from weft.local.store.sqlite.queries import queries
 from weft.local.store.sqlite.rows import dumps, micros_or_none
 from weft.local.store.sqlite.session import Session, carray
 from weft.sources.base import Checkpoint, Deleted, Expect, Failed, Skipped, Unchanged
-
-HASH_BYTES = 16
-
-_HASHED_FIELDS = 6
 
 
 class Prepared(NamedTuple):
@@ -78,7 +74,7 @@ class Difference:
 
 
 def prepare(batch: Batch) -> PreparedBatch:
-    """Sort the events by what they ask for, and hash the entities."""
+    """Sort the events by what they ask for, and hash the entities that are not hashed yet."""
     out = PreparedBatch()
     only_entities = True
     for event in batch.events:
@@ -89,7 +85,10 @@ def prepare(batch: Batch) -> PreparedBatch:
         else:
             only_entities = False
             _sort_in(out, event)
-    out.hashes = {name: content_hash(entity) for name, entity in out.entities.items()}
+    out.hashes = batch.hashes
+    for name, entity in out.entities.items():
+        if name not in out.hashes:
+            out.hashes[name] = content_hash(entity)
     return out
 
 
@@ -122,23 +121,6 @@ def _forget(out: PreparedBatch, source_id: str) -> None:
     out.entities.pop(source_id, None)
     for group in (out.unchanged, out.failed, out.deleted, out.skipped):
         group.discard(source_id)
-
-
-def content_hash(entity: Entity) -> str:
-    """The hash, as hexadecimal digits, of all that is stored of an entity except its version."""
-    # Most of the time of a sync that changes nothing is spent here.
-    metadata = dumps(entity.metadata) if entity.metadata else ""
-    breadcrumbs = json.dumps(entity.breadcrumbs) if entity.breadcrumbs else ""
-    url = "" if entity.url is None else f"={entity.url}"
-    fields = (
-        f"{entity.type}\0{entity.title}\0{url}\0{micros_or_none(entity.updated_at)}\0{metadata}\0"
-        f"{breadcrumbs}\0"
-    )
-    if fields.count("\0") != _HASHED_FIELDS:
-        # A field has a separator in it: only lengths can tell then where one ends.
-        fields = f"{len(entity.type)},{len(entity.title)},{len(url)},{len(metadata)}\0{fields}"
-    data = (fields + entity.text).encode("utf-8", "surrogatepass")
-    return blake2b(data, digest_size=HASH_BYTES).hexdigest()
 
 
 def apply(
@@ -214,8 +196,8 @@ def _body(entity: Entity) -> tuple[str, str, str | None, int | None, str, str]:
         entity.text,
         entity.url,
         micros_or_none(entity.updated_at),
-        dumps(entity.metadata),
-        json.dumps(entity.breadcrumbs),
+        dumps(entity.metadata) if entity.metadata else "{}",
+        json.dumps(entity.breadcrumbs) if entity.breadcrumbs else "[]",
     )
 
 

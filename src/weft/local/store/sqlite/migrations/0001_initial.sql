@@ -139,6 +139,8 @@ CREATE VIRTUAL TABLE entity_fts USING fts5 (
   tokenize = "porter unicode61 remove_diacritics 2"
 );
 INSERT INTO entity_fts (entity_fts, rank) VALUES ('rank', 'bm25(4.0, 1.0)');
+-- What a whole batch adds to the index fits into memory: one segment to merge later, not several.
+INSERT INTO entity_fts (entity_fts, rank) VALUES ('hashsize', 16777216);
 
 CREATE TABLE entity_type (
   connection_no INTEGER NOT NULL,

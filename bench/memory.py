@@ -1,0 +1,69 @@
+"""Peak memory of a process that syncs, at 100,000 and at 1,000,000 entities."""
+
+import resource
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import anyio
+
+from bench.table import Row
+from bench.workload import engine, generated, timed_sync
+from weft.domain.entities import Entity
+
+SMALL, LARGE = 100_000, 1_000_000
+TARGET_MB = 300.0
+MB = 1_000_000
+# Linux reports the peak in KiB, macOS in bytes.
+MAXRSS_UNIT_BYTES = 1 if sys.platform == "darwin" else 1024
+
+
+def rows() -> list[Row]:
+    """A first sync and an unchanged re-sync in a new process for each size; the process's peak."""
+    small, large = _peak_bytes(SMALL), _peak_bytes(LARGE)
+    growth = (large - small) / (LARGE - SMALL)
+    return [
+        Row(
+            f"peak memory, {LARGE:,} entities, first sync and re-sync",
+            large / MB,
+            TARGET_MB,
+            unit="MB",
+            detail=f"{small / MB:.0f} MB with {SMALL:,}: {growth:.0f} bytes more an entity",
+        )
+    ]
+
+
+class Lazy:
+    """Entities that are made while they are listed: none is kept, so the engine's are measured."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+
+    def __iter__(self) -> Iterator[Entity]:
+        return generated(self._count)
+
+
+def _peak_bytes(count: int) -> int:
+    command = [sys.executable, "-m", "bench.memory", str(count)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return int(done.stdout)
+
+
+async def _sync_twice(count: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        async with engine(Path(folder)) as (backend, connection_id):
+            first, _ = await timed_sync(backend, connection_id, Lazy(count))
+            again, _ = await timed_sync(backend, connection_id, Lazy(count))
+    assert first.entities_inserted == again.entities_unchanged == count
+
+
+def main() -> None:
+    """Print this process's peak in bytes, after syncing as many entities as the argument says."""
+    anyio.run(_sync_twice, int(sys.argv[1]))
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * MAXRSS_UNIT_BYTES)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,204 @@
+"""What the engine makes of 100,000 entities, against the raw floor and against dlt → DuckDB."""
+
+import gc
+import os
+import tempfile
+from collections import defaultdict
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import Any, cast
+
+import apsw
+
+from bench.table import Row
+from bench.workload import announced, engine, generated, one_percent_later, timed_sync
+from weft.domain.entities import Entity
+from weft.local.store.sqlite.database import CHECKPOINT_PAGES, WRITER_CACHE_KIB
+from weft.local.store.sqlite.queries import migrations
+from weft.local.store.sqlite.rows import micros_or_none
+from weft.local.store.sqlite.session import Session, carray
+
+ENTITIES = 100_000
+# Less for dlt, which takes a minute for all. Start-up is outside the clock: the rate is its best.
+PEER_ENTITIES = 20_000
+ROUNDS = 3
+BATCH = 5_000
+HASH = bytes(16)
+
+Seconds = dict[str, list[float]]
+
+
+async def rows() -> list[Row]:
+    """Rounds of floor, engine and peer in turn, so that other load weighs on all; medians."""
+    entities = list(generated(ENTITIES))
+    seconds: Seconds = defaultdict(list)
+    has_peer = all(find_spec(name) for name in ("dlt", "duckdb"))
+    # The prepared entities are the bench's, not the engine's: the collector need not walk them.
+    gc.collect()
+    gc.freeze()
+    for _ in range(ROUNDS):
+        _floor(entities, seconds)
+        await _engine(entities, seconds)
+        if has_peer:
+            _peer(entities[:PEER_ENTITIES], seconds)
+    gc.unfreeze()
+    rates = {
+        what: (PEER_ENTITIES if what.startswith("dlt") else ENTITIES) / median(times)
+        for what, times in seconds.items()
+    }
+    return [*_own_rows(rates), *(_peer_rows(rates) if has_peer else _no_peer_rows())]
+
+
+async def _engine(entities: Sequence[Entity], seconds: Seconds) -> None:
+    syncs = {
+        "first": (announced(entities), (len(entities), 0, 0, 0)),
+        "unchanged": (announced(entities), (0, 0, len(entities), 0)),
+        "changed": (announced(one_percent_later(entities)), _one_percent(len(entities))),
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        async with engine(Path(folder)) as (backend, connection_id):
+            for what, (events, expected) in syncs.items():
+                job, spent = await timed_sync(backend, connection_id, events)
+                counts = (job.entities_inserted, job.entities_updated, job.entities_unchanged)
+                assert (*counts, job.entities_deleted) == expected, (what, job)
+                seconds[what].append(spent)
+
+
+def _one_percent(count: int) -> tuple[int, int, int, int]:
+    return (0, count // 100, count - 2 * (count // 100), count // 100)
+
+
+def _floor(entities: Sequence[Entity], seconds: Seconds) -> None:
+    """The same rows in the same tables with the same index, on one thread with nothing around."""
+    records = [(no, 1, e.id, e.type, HASH, None) for no, e in enumerate(entities, 1)]
+    bodies = [
+        (no, e.title, e.text, e.url, micros_or_none(e.updated_at), "{}", "[]")
+        for no, e in enumerate(entities, 1)
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        db = database(Path(folder) / "floor.db")
+        with _timed(seconds, "floor first"):
+            for start in range(0, len(entities), BATCH):
+                _insert(db, records[start : start + BATCH], bodies[start : start + BATCH])
+        with _timed(seconds, "floor unchanged"):
+            same = sum(
+                _same(db, entities[start : start + BATCH])
+                for start in range(0, len(entities), BATCH)
+            )
+        assert same == len(entities)
+
+
+def database(path: Path) -> Session:
+    """A database with Weft's tables and the settings of its writer."""
+    # With the engine's own types of it: those of apsw are incomplete on Python 3.11.
+    db = cast("Session", apsw.Connection(str(path)))
+    for pragma in (
+        "journal_mode = WAL",
+        "synchronous = NORMAL",
+        "foreign_keys = ON",
+        "temp_store = MEMORY",
+        f"cache_size = -{WRITER_CACHE_KIB}",
+        f"wal_autocheckpoint = {CHECKPOINT_PAGES}",
+    ):
+        db.execute(f"PRAGMA {pragma}")
+    for _, script in migrations():
+        db.execute(script)
+    return db
+
+
+def _insert(
+    db: Session, records: Sequence[tuple[object, ...]], bodies: Sequence[tuple[object, ...]]
+) -> None:
+    db.execute("BEGIN IMMEDIATE")
+    db.executemany("INSERT INTO entity VALUES (?, ?, ?, ?, ?, ?)", records)
+    db.executemany("INSERT INTO entity_body VALUES (?, ?, ?, ?, ?, ?, ?)", bodies)
+    db.executemany(
+        "INSERT INTO entity_fts (rowid, title, text) VALUES (?, ?, ?)",
+        (body[:3] for body in bodies),
+    )
+    db.execute("COMMIT")
+
+
+def _same(db: Session, entities: Sequence[Entity]) -> int:
+    ids = carray(tuple(entity.id for entity in entities))
+    found = db.execute(
+        "SELECT e.source_id, e.hash FROM carray(?) k"
+        " CROSS JOIN entity e ON e.connection_no = 1 AND e.source_id = k.value",
+        (ids,),
+    )
+    hashes: dict[Any, Any] = dict(iter(found))
+    return sum(hashes[entity.id] == HASH for entity in entities)
+
+
+def _peer(entities: Sequence[Entity], seconds: Seconds) -> None:
+    # It is only in the optional extra `bench`, and takes two seconds to import.
+    os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"
+    dlt: Any = import_module("dlt")
+    records = [
+        {
+            "id": e.id,
+            "type": e.type,
+            "title": e.title,
+            "text": e.text,
+            "url": e.url,
+            "updated_at": e.updated_at,
+        }
+        for e in entities
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        pipeline = dlt.pipeline(
+            "bench",
+            pipelines_dir=f"{folder}/state",
+            destination=dlt.destinations.duckdb(f"{folder}/peer.duckdb"),
+            dataset_name="bench",
+        )
+        for what in ("dlt first", "dlt unchanged"):
+            resource = dlt.resource(
+                records, name="entity", primary_key="id", write_disposition="merge"
+            )
+            with _timed(seconds, what):
+                pipeline.run(resource)
+
+
+@contextmanager
+def _timed(seconds: Seconds, what: str) -> Generator[None]:
+    start = perf_counter()
+    yield
+    seconds[what].append(perf_counter() - start)
+
+
+def _own_rows(rates: dict[str, float]) -> list[Row]:
+    def row(what: str, ours: str, theirs: str, target: float | None = None) -> Row:
+        detail = f"{rates[ours]:,.0f}/s, {theirs} {rates[theirs]:,.0f}/s"
+        return Row(what, rates[ours] / rates[theirs], target, at_most=False, detail=detail)
+
+    return [
+        row("first sync against the raw floor", "first", "floor first", 0.8),
+        row("unchanged re-sync against the first sync", "unchanged", "first", 10),
+        row("unchanged re-sync against looking hashes up", "unchanged", "floor unchanged"),
+        row("1 % changed, 1 % deleted, against the first sync", "changed", "first"),
+    ]
+
+
+def _peer_rows(rates: dict[str, float]) -> list[Row]:
+    def row(what: str, ours: str, theirs: str, target: float) -> Row:
+        detail = f"{rates[ours]:,.0f}/s, dlt {rates[theirs]:,.0f}/s of {PEER_ENTITIES:,} rows"
+        return Row(what, rates[ours] / rates[theirs], target, at_most=False, detail=detail)
+
+    return [
+        row("first sync against dlt → DuckDB merge", "first", "dlt first", 4),
+        row("unchanged re-sync against dlt → DuckDB merge", "unchanged", "dlt unchanged", 50),
+    ]
+
+
+def _no_peer_rows() -> list[Row]:
+    reason = "skipped: dlt and duckdb are not installed; `pip install -e '.[bench]'`"
+    return [
+        Row("first sync against dlt → DuckDB merge", 0, detail=reason),
+        Row("unchanged re-sync against dlt → DuckDB merge", 0, detail=reason),
+    ]
