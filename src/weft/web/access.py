@@ -1,6 +1,6 @@
 """The gate in front of every route: whom it is asked as, who asks, and how much at once.
 
-Nothing of a request's body is read before all of that is known.
+Nothing of a request's body is kept before all of that is known.
 """
 
 import json
@@ -27,8 +27,11 @@ from weft.web.metrics import Metrics
 from weft.web.tokens import Authenticate
 
 BODY_MAX_BYTES: Final = 4 * 1024 * 1024
+# What is refused is read to its end, up to these bounds: a client that is cut off while it sends
+# may never see the answer.
+DISCARD_MAX_BYTES: Final = 64 * 1024 * 1024
+DISCARD_SECONDS: Final = 5.0
 _PRINCIPAL: Final = "weft.principal"
-_KEY_HEADERS: Final = ("authorization", "x-api-key")
 
 _logger = logging.getLogger(__name__)
 
@@ -82,7 +85,7 @@ def guarded(app: ASGIApp, access: Access) -> ASGIApp:
 
 async def _answer(app: ASGIApp, access: Access, scope: Scope, receive: Receive, send: Send) -> None:
     request_id = secrets.token_hex(8)
-    response = _Response(send, request_id)
+    response = _Response(receive, send, request_id)
     started = time.perf_counter()
     with log_context(request_id=request_id):
         try:
@@ -165,10 +168,7 @@ def _limited(access: Access, principal: Principal, headers: Headers) -> _Refusal
         text = "Too many requests in a minute; wait as long as Retry-After says."
         return _Refusal(429, "rate_limited", text, {"retry-after": str(ceil(wait))})
     declared = headers.get("content-length", "0")
-    if not declared.isdigit() or int(declared) > BODY_MAX_BYTES:
-        text = f"The body is larger than {BODY_MAX_BYTES // 1024 // 1024} MiB."
-        return _Refusal(413, "too_large", text, {"connection": "close"})
-    return None
+    return _TOO_LARGE if not declared.isdigit() or int(declared) > BODY_MAX_BYTES else None
 
 
 async def _within_limits(
@@ -182,8 +182,34 @@ async def _within_limits(
             await response.refuse(_Refusal(503, "busy", text, {"retry-after": "2"}))
         elif is_stream:
             await _until_draining(app, access.draining, scope, receive, response)
+        elif "transfer-encoding" in Headers(scope=scope):
+            await _with_whole_body(app, scope, receive, response)
         else:
             await app(scope, receive, response.send)
+
+
+async def _with_whole_body(
+    app: ASGIApp, scope: Scope, receive: Receive, response: "_Response"
+) -> None:
+    """Read a body of unknown length first, and refuse it if it is too long."""
+    body = bytearray()
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] != "http.request":
+            return
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+        if len(body) > BODY_MAX_BYTES:
+            del body
+            await response.refuse(_TOO_LARGE)
+            return
+    whole: list[Message] = [{"type": "http.request", "body": bytes(body), "more_body": False}]
+
+    async def replay() -> Message:
+        return whole.pop() if whole else await receive()
+
+    await app(scope, replay, response.send)
 
 
 async def _until_draining(
@@ -205,7 +231,8 @@ async def _until_draining(
 class _Response:
     """Passes a response on, with the request's id, and remembers how far it came."""
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    def __init__(self, receive: Receive, send: Send, request_id: str) -> None:
+        self._receive = receive
         self._send = send
         self._request_id = request_id
         self._ended = False
@@ -231,7 +258,17 @@ class _Response:
         }
         raw = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
         await self.send({"type": "http.response.start", "status": refusal.status, "headers": raw})
-        await self.send({"type": "http.response.body", "body": body})
+        await self.send({"type": "http.response.body", "body": body, "more_body": True})
+        with anyio.move_on_after(DISCARD_SECONDS):
+            await self._discard()
+        await self.send({"type": "http.response.body", "body": b""})
+
+    async def _discard(self) -> None:
+        size, more = 0, True
+        while more and size <= DISCARD_MAX_BYTES:
+            message = await self._receive()
+            more = message["type"] == "http.request" and message.get("more_body", False)
+            size += len(message.get("body", b""))
 
     async def finish(self) -> None:
         """End a response that was cut off, so that the client sees an end and not a breakdown."""
@@ -245,6 +282,9 @@ class _Response:
                 await self.send({"type": "http.response.body", "body": b""})
 
 
+_TOO_LARGE = _Refusal(
+    413, "too_large", f"The body is larger than {BODY_MAX_BYTES // 1024 // 1024} MiB."
+)
 _SAFE_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),

@@ -1,0 +1,48 @@
+"""The operator's ceilings are the same on every transport, and nothing lifts them."""
+
+import pytest
+from weft_http import OVER, reached
+from weft_process import TOOLS, Agent, Place
+
+pytestmark = pytest.mark.anyio
+
+READS = [t for t in TOOLS if t.startswith(("list_", "get_", "check_", "search"))]
+DELETES = ["delete_connection", "delete_collection"]
+MODERN = [over for over in OVER if over.endswith("2026-07-28")]
+
+
+async def offered(agent: Agent) -> list[str]:
+    return [tool.name for tool in (await agent.client.list_tools()).tools]
+
+
+async def refusals(agent: Agent, tools: list[str]) -> set[str]:
+    """What the refused tools say; even a call without arguments gets to hear it."""
+    return {await agent.refused(tool) for tool in tools}
+
+
+@pytest.mark.parametrize("over", OVER)
+async def test_a_read_only_server_offers_and_does_nothing_else(place: Place, over: str) -> None:
+    async with reached(place, over, "--read-only") as agent:
+        assert await offered(agent) == READS
+        (text,) = await refusals(agent, [t for t in TOOLS if t not in READS])
+        assert "WEFT_READ_ONLY" in text
+        assert (await agent.ok("list_collections")).items == []
+
+
+@pytest.mark.parametrize("over", MODERN)
+async def test_a_server_that_deletes_nothing_does_the_rest(place: Place, over: str) -> None:
+    async with reached(place, over, WEFT_NO_DELETE="true") as agent:
+        assert await offered(agent) == [t for t in TOOLS if t not in DELETES]
+        (text,) = await refusals(agent, DELETES)
+        assert "WEFT_NO_DELETE" in text
+        await agent.collection("made-anyway")
+
+
+@pytest.mark.parametrize("over", MODERN)
+async def test_only_the_chosen_toolsets_are_offered(place: Place, over: str) -> None:
+    chosen = ["list_jobs", "get_job", "search", "get_entity"]
+    async with reached(place, over, "--toolsets", "jobs,search", "--read-only") as agent:
+        assert await offered(agent) == chosen
+        for tool in ("list_sources", "create_connection", "list_collections"):
+            assert "WEFT_TOOLSETS" in await agent.refused(tool)
+        assert "WEFT_READ_ONLY" in await agent.refused("run_sync")
