@@ -204,7 +204,6 @@ class _Run:
         self._claim = claim
         self._inbox = _Inbox()
         self._problems = 0
-        self._incomplete = False
 
     def note(self, level: str, message: str) -> None:
         """Add a line to the job's log; it is stored with the next batch."""
@@ -229,14 +228,13 @@ class _Run:
 
     async def delete_unseen(self) -> None:
         """Delete what the listing did not name, unless it had gaps."""
-        if self._incomplete:
-            self.note("warning", "The listing was incomplete: nothing was deleted.")
-            await self._commit(self._inbox.take())
-            return
         now = self._engine.clock()
-        await self._engine.store.entities.delete_unseen(
+        deleted = await self._engine.store.entities.delete_unseen(
             self._claim, now=now, lease_until=self._engine.lease_until(now)
         )
+        if deleted is None:
+            self.note("warning", "The listing was incomplete: nothing was deleted.")
+            await self._commit(self._inbox.take())
         self._engine.changes.announce()
 
     async def _collect(self, source: AnySource, cursor: Json | None) -> None:
@@ -259,10 +257,8 @@ class _Run:
 
     def _add(self, event: Event) -> None:
         if isinstance(event, Incomplete):
-            self._incomplete = True
             self.note("warning", f"Incomplete listing: {event.reason}")
-            return
-        if isinstance(event, Skipped | Failed):
+        elif isinstance(event, Skipped | Failed):
             self._note_problem(event)
         self._inbox.batch.events.append(event)
 

@@ -13,16 +13,16 @@ from typing import Protocol
 from weft.domain.base import Json, Page
 from weft.domain.collections import Collection
 from weft.domain.connections import AuthMethod, Connection, ConnectionStatus
-from weft.domain.entities import Entity, StoredEntity
+from weft.domain.entities import StoredEntity
 from weft.domain.jobs import Job, JobStatus, JobTrigger, LogLine
 from weft.domain.keys import ApiKey
 from weft.domain.schedules import Schedule
 from weft.domain.search import SearchResults
 from weft.errors import ErrorCategory
-from weft.sources.base import Checkpoint, Deleted, Expect, Failed, Skipped, Unchanged
+from weft.sources.base import Event
 
-BatchEvent = Entity | Unchanged | Deleted | Skipped | Failed | Checkpoint | Expect
-"""What a batch holds; `Incomplete` concerns the whole listing and stays with the sync."""
+BatchEvent = Event
+"""What a batch holds: the events of a source as they came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,7 @@ class Claim:
     full_sync: bool
     listing: int
     attempts: int
+    resumed: bool
 
 
 @dataclass(slots=True)
@@ -338,10 +339,13 @@ class EntityStore(Protocol):
         """
         ...
 
-    async def delete_unseen(self, claim: Claim, *, now: datetime, lease_until: datetime) -> int:
-        """After a complete listing: delete what it did not name, in several transactions.
+    async def delete_unseen(
+        self, claim: Claim, *, now: datetime, lease_until: datetime
+    ) -> int | None:
+        """After a whole listing: delete what it did not name, in several transactions.
 
-        Returns how many. Raises Fenced; what was deleted before stays deleted and counted.
+        Returns how many, or None when the listing had gaps, so that nothing may be deleted.
+        Raises Fenced; what was deleted before stays deleted and counted.
         """
         ...
 

@@ -116,7 +116,7 @@ class Bench:
             claim, Batch(list(events), lines), now=self.now, lease_until=self.now + LEASE
         )
 
-    async def delete_unseen(self, claim: Claim) -> int:
+    async def delete_unseen(self, claim: Claim) -> int | None:
         """End a full listing."""
         return await self.store.entities.delete_unseen(
             claim, now=self.now, lease_until=self.now + LEASE

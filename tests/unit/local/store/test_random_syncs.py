@@ -15,7 +15,7 @@ from store_bench import Bench, entity, opened
 from weft.domain.entities import Entity
 from weft.domain.jobs import JobStatus
 from weft.local.store.base import BatchEvent
-from weft.sources.base import Checkpoint, Deleted, Expect, Failed, Skipped, Unchanged
+from weft.sources.base import Checkpoint, Deleted, Expect, Failed, Incomplete, Skipped, Unchanged
 
 IDS = [f"id{n}" for n in range(8)]
 WORDS = ["apple", "berry", "cherry"]
@@ -87,7 +87,7 @@ class Oracle:
 def _last_events(batch: tuple[BatchEvent, ...]) -> list[BatchEvent]:
     last: dict[str, BatchEvent] = {}
     for event in batch:
-        if not isinstance(event, Checkpoint | Expect):
+        if not isinstance(event, Checkpoint | Expect | Incomplete):
             last[event.id] = event
     return list(last.values())
 

@@ -14,16 +14,26 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from weft.domain.entities import Entity
-from weft.domain.jobs import JobStatus
+from weft.domain.jobs import JobStatus, LogLine
 from weft.errors import Fenced
-from weft.local.store.base import Batch, BatchEvent, Claim
+from weft.local.store.base import Batch, Claim
 from weft.local.store.content import content_hash
 from weft.local.store.sqlite.jobs import write_log
 from weft.local.store.sqlite.marks import Marks
 from weft.local.store.sqlite.queries import queries
-from weft.local.store.sqlite.rows import dumps, micros_or_none
+from weft.local.store.sqlite.rows import dumps, micros_or_none, moment
 from weft.local.store.sqlite.session import Session, carray
-from weft.sources.base import Checkpoint, Deleted, Expect, Failed, Skipped, Unchanged
+from weft.sources.base import (
+    Checkpoint,
+    Deleted,
+    Expect,
+    Failed,
+    Incomplete,
+    Skipped,
+    Unchanged,
+)
+
+LOGGED_UNSTORABLE = 20
 
 
 class Prepared(NamedTuple):
@@ -55,6 +65,9 @@ class PreparedBatch:
     checkpoint: Checkpoint | None = None
     after_checkpoint: set[str] = field(default_factory=set[str])
     expected: int | None = None
+    incomplete: bool = False
+    unstorable: list[str] = field(default_factory=list[str])
+    unnameable: list[str] = field(default_factory=list[str])
 
 
 @dataclass(slots=True)
@@ -78,21 +91,51 @@ def prepare(batch: Batch) -> PreparedBatch:
     out = PreparedBatch()
     only_entities = True
     for event in batch.events:
-        if isinstance(event, Entity):
+        if isinstance(event, Entity) and _is_text(event.id):
             if not only_entities:
                 _forget(out, event.id)
             out.entities[event.id] = event
+        elif isinstance(event, Checkpoint | Expect | Incomplete):
+            _note(out, event)
+        elif isinstance(event, Entity) or not _is_text(event.id):
+            out.unnameable.append(event.id)
         else:
             only_entities = False
             _sort_in(out, event)
     out.hashes = batch.hashes
     for name, entity in out.entities.items():
-        if name not in out.hashes:
+        if name in out.hashes:
+            continue
+        try:
             out.hashes[name] = content_hash(entity)
+        except (TypeError, ValueError):
+            # Lone surrogates, or fields of the wrong type: this entity fails, the others do not.
+            out.unstorable.append(name)
+            out.failed.add(name)
+    for name in out.unstorable:
+        out.entities.pop(name, None)
     return out
 
 
-def _sort_in(out: PreparedBatch, event: BatchEvent) -> None:
+def _is_text(value: str) -> bool:
+    try:
+        return value.isascii() or bool(value.encode())
+    except UnicodeEncodeError:
+        return False
+
+
+def _note(out: PreparedBatch, event: Checkpoint | Expect | Incomplete) -> None:
+    match event:
+        case Checkpoint():
+            out.checkpoint = event
+            out.after_checkpoint.clear()
+        case Expect(total=total):
+            out.expected = total
+        case Incomplete():
+            out.incomplete = True
+
+
+def _sort_in(out: PreparedBatch, event: Unchanged | Failed | Deleted | Skipped) -> None:
     match event:
         case Unchanged(id=source_id):
             _forget(out, source_id)
@@ -108,13 +151,6 @@ def _sort_in(out: PreparedBatch, event: BatchEvent) -> None:
             _forget(out, source_id)
             out.skipped.add(source_id)
             out.after_checkpoint.add(source_id)
-        case Checkpoint():
-            out.checkpoint = event
-            out.after_checkpoint.clear()
-        case Expect(total=total):
-            out.expected = total
-        case Entity():
-            raise AssertionError("entities are sorted in by prepare")
 
 
 def _forget(out: PreparedBatch, source_id: str) -> None:
@@ -149,7 +185,20 @@ def apply(
     _write_progress(db, claim, prepared, difference, lease_until)
     if prepared.checkpoint is not None:
         _write_checkpoint(db, claim, prepared, dumps(prepared.checkpoint.cursor))
-    write_log(db, claim.job_no, batch.log)
+    write_log(db, claim.job_no, [*batch.log, *_unstorable_lines(prepared, now)])
+
+
+def _unstorable_lines(prepared: PreparedBatch, now: int) -> list[LogLine]:
+    names = [*prepared.unstorable, *prepared.unnameable][:LOGGED_UNSTORABLE]
+    return [
+        LogLine(
+            at=moment(now),
+            level="warning",
+            message=f"Failed {name.encode(errors='replace').decode()}: it cannot be stored, because"
+            " a field is not text or not valid Unicode.",
+        )
+        for name in names
+    ]
 
 
 def check_fence(db: Session, claim: Claim) -> None:
@@ -192,8 +241,9 @@ def write_deletes(db: Session, numbers: Iterable[int]) -> None:
 
 def _body(entity: Entity) -> tuple[str, str, str | None, int | None, str, str]:
     return (
-        entity.title,
-        entity.text,
+        entity.title.replace("\0", " "),
+        # SQLite's own string functions take a NUL for the end.
+        entity.text.replace("\0", " "),
         entity.url,
         micros_or_none(entity.updated_at),
         dumps(entity.metadata) if entity.metadata else "{}",
@@ -353,8 +403,9 @@ def _write_progress(
         "deleted": len(difference.delete),
         "unchanged": difference.unchanged,
         "skipped": len(batch.skipped),
-        "failed": len(batch.failed) + difference.lost,
+        "failed": len(batch.failed) + len(batch.unnameable) + difference.lost,
         "expected": batch.expected,
+        "incomplete": batch.incomplete,
         "lease_until": lease_until,
     }
     db.execute(queries()["job_progress"], values)

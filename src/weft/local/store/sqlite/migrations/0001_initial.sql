@@ -77,6 +77,7 @@ CREATE TABLE job (
   checkpoint_skipped INTEGER NOT NULL DEFAULT 0,
   checkpoint_failed INTEGER NOT NULL DEFAULT 0,
   listing INTEGER NOT NULL DEFAULT 0,
+  incomplete INTEGER NOT NULL DEFAULT 0,
   attempts INTEGER NOT NULL DEFAULT 0,
   retry_at INTEGER,
   error TEXT,

@@ -121,12 +121,16 @@ RETURNING status;
 -- name: job_progress
 UPDATE job SET inserted = inserted + :inserted, updated = updated + :updated,
   deleted = deleted + :deleted, unchanged = unchanged + :unchanged, skipped = skipped + :skipped,
-  failed = failed + :failed, expected = coalesce(:expected, expected), lease_until = :lease_until
+  failed = failed + :failed, expected = coalesce(:expected, expected),
+  incomplete = incomplete OR :incomplete, lease_until = :lease_until
 WHERE no = :no;
+
+-- name: job_is_incomplete
+SELECT incomplete FROM job WHERE no = :no;
 
 -- name: job_begin_listing
 UPDATE job SET full_sync = 1, listing = listing + 1, checkpoint = NULL, checkpoint_skipped = 0,
-  checkpoint_failed = 0, skipped = 0, failed = 0
+  checkpoint_failed = 0, skipped = 0, failed = 0, incomplete = 0
 WHERE no = :no RETURNING listing;
 
 -- name: job_checkpoint
