@@ -20,8 +20,9 @@ format: $(VENV)/.dev  ## Format and apply the safe fixes.
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-torture: $(VENV)/.dev  ## Kill syncs 500 times; takes a quarter of an hour.
-	TORTURE_KILLS=500 $(BIN)/python -m pytest tests/integration/test_kill.py
+torture: $(VENV)/.dev  ## Kill syncs 500 times, fill the disk, reorder everything; takes half an hour.
+	TORTURE_KILLS=500 TORTURE_EXAMPLES=200 TORTURE_ENTITIES=1000000 \
+		$(BIN)/python -m pytest tests/integration
 
 bench: $(VENV)/.dev  ## Print ratios side by side with the floor.
 	$(BIN)/python -m bench

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import anyio
 import pytest
+from embedded import until
 from worker_processes import Onlooker, Workers, opened
 
 from weft.domain.base import Json
@@ -97,6 +98,9 @@ async def test_every_slot_has_one_job_while_processes_are_killed(
         workers.kill(chance.choice(workers.processes))
         workers.start()
         await onlooker.backend.connections.list(limit=50)
+    await until(
+        lambda: len(jobs_of(home, "cron")) >= 14 * 2 and len(jobs_of(home, "continuous")) >= 4
+    )
     for connection in made:
         await onlooker.backend.connections.update(connection.id, ConnectionChange(schedule=None))
     await quiet(onlooker)
