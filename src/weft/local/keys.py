@@ -11,7 +11,7 @@ from weft.domain.keys import KEY_NAME_PATTERN, ApiKey
 from weft.domain.principals import Principal, Role, organization_id
 from weft.errors import InvalidInput, NotFound
 from weft.local.engine import utc_now
-from weft.local.store.base import KeyStore
+from weft.local.store.keys import KeyStore
 
 KEY_PREFIX: Final = "weft_"
 _RANDOM_BYTES = 32

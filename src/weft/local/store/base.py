@@ -15,10 +15,10 @@ from weft.domain.collections import Collection
 from weft.domain.connections import AuthMethod, Connection, ConnectionStatus
 from weft.domain.entities import StoredEntity
 from weft.domain.jobs import Job, JobStatus, JobTrigger, LogLine
-from weft.domain.keys import ApiKey
 from weft.domain.schedules import Schedule
 from weft.domain.search import SearchResults
 from weft.errors import ErrorCategory
+from weft.local.store.keys import KeyStore
 from weft.sources.base import Event
 
 BatchEvent = Event
@@ -370,30 +370,6 @@ class EntityStore(Protocol):
 
     async def purge(self, limit: int) -> int:
         """Clear bodies of deleted connections; returns how many, 0 when nothing is left."""
-        ...
-
-
-class KeyStore(Protocol):
-    """Keys of principals; what is stored of a key is its digest. Also what is told of all jobs."""
-
-    async def insert(self, key: ApiKey, digest: bytes) -> None:
-        """Raises Conflict when a live key has the name."""
-        ...
-
-    async def list(self) -> Sequence[ApiKey]:
-        """All, oldest first."""
-        ...
-
-    async def find(self, digest: bytes) -> ApiKey | None:
-        """The live key with that digest."""
-        ...
-
-    async def revoke(self, name: str, now: datetime) -> ApiKey | None:
-        """The key of that name is refused from now on; None when there is none."""
-        ...
-
-    async def job_counts(self) -> Mapping[str, int]:
-        """How many jobs have each status, over all organisations."""
         ...
 
 

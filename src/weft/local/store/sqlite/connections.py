@@ -37,11 +37,11 @@ class SqliteConnections(ConnectionStore):
 
     async def get(self, organization_id: str, connection_id: str) -> Connection | None:
         values = {"organization_id": organization_id, "id": connection_id}
-        found = await self._database.read(_select, "connection_by_id", values)
+        found = await self._database.peek(_select, "connection_by_id", values)
         return found[0] if found else None
 
     async def find(self, organization_id: str, text: str) -> Sequence[Connection]:
-        return await self._database.read(_find, organization_id, text)
+        return await self._database.peek(_find, organization_id, text)
 
     async def list(
         self,
@@ -86,7 +86,7 @@ class SqliteConnections(ConnectionStore):
 
     async def credentials(self, organization_id: str, connection_id: str) -> str | None:
         values = {"organization_id": organization_id, "id": connection_id}
-        return await self._database.read(_credentials, values)
+        return await self._database.peek(_credentials, values)
 
     async def mark(
         self,

@@ -58,11 +58,11 @@ class SqliteJobs(JobStore):
 
     async def get(self, organization_id: str, job_id: str) -> Job | None:
         values = {"organization_id": organization_id, "id": job_id}
-        found = await self._database.read(_select, "job_by_id", values)
+        found = await self._database.peek(_select, "job_by_id", values)
         return found[0] if found else None
 
     async def find(self, organization_id: str, text: str) -> Sequence[Job]:
-        return await self._database.read(_find, organization_id, text.lower())
+        return await self._database.peek(_find, organization_id, text.lower())
 
     async def list(
         self,
@@ -92,7 +92,7 @@ class SqliteJobs(JobStore):
         return await self._database.write(_request_cancel, job.id, micros(now))
 
     async def owners(self) -> Sequence[str]:
-        return await self._database.read(_owners)
+        return await self._database.peek(_owners)
 
     async def leases(self) -> Sequence[str]:
         return await self._database.read(_leases)
@@ -115,7 +115,7 @@ class SqliteJobs(JobStore):
             "lease_until": micros(lease_until),
         }
         # Most looks find nothing: those must not take the write lock.
-        if not await self._database.read(_any_live):
+        if not await self._database.peek(_any_live):
             return None
         return await self._database.write_relaxed(_claim, values)
 
@@ -123,7 +123,7 @@ class SqliteJobs(JobStore):
         self, dead_owners: Sequence[str], now: datetime, silent: Sequence[str] | None = None
     ) -> Sequence[str]:
         values = _gone(dead_owners, silent) | {"now": micros(now)}
-        if not await self._database.read(_any_cancelling):
+        if not await self._database.peek(_any_cancelling):
             return ()
         return await self._database.write(_reap, values)
 

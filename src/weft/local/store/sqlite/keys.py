@@ -9,7 +9,7 @@ import apsw
 from weft.domain.keys import ApiKey
 from weft.domain.principals import Role
 from weft.errors import Conflict
-from weft.local.store.base import KeyStore
+from weft.local.store.keys import KeyStore
 from weft.local.store.sqlite.database import Database
 from weft.local.store.sqlite.queries import queries
 from weft.local.store.sqlite.rows import Row, micros, moment, moment_or_none, rows

@@ -69,6 +69,19 @@ class AsyncSession(Protocol):
         ...
 
 
+class OwnSession(Session, Protocol):
+    """A session that is used on the thread that opened it."""
+
+    def close(self) -> None:
+        """Close it."""
+        ...
+
+
+def connect_here(path: str) -> OwnSession:
+    """Open a session for the calling thread. Raises apsw.Error."""
+    return cast("Any", apsw.Connection)(path)
+
+
 async def connect(path: str) -> AsyncSession:
     """Open a session on a database file. Raises apsw.Error."""
     aio = cast("Any", apsw.aio)
