@@ -17,7 +17,7 @@ from weft.errors import AuthenticationFailed, StorageFailed
 from weft.local import scheduler
 from weft.local.scheduler import fire_due, realign, run_scheduler
 from weft.local.store.base import DueSchedule, Outcome
-from weft.local.store.sqlite.rows import moment
+from weft.local.store.values import moment
 
 pytestmark = pytest.mark.anyio
 

@@ -4,7 +4,7 @@ import json
 from hashlib import blake2b
 
 from weft.domain.entities import Entity
-from weft.local.store.sqlite.rows import dumps, micros_or_none
+from weft.local.store.values import dumps, micros_or_none
 
 HASH_BYTES = 16
 

@@ -8,17 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from weft.errors import InvalidInput
-from weft.local.store.sqlite.rows import (
-    BEFORE_ALL,
-    decode_cursor,
-    dumps,
-    encode_cursor,
-    loads,
-    micros,
-    micros_or_none,
-    moment,
-    moment_or_none,
-)
+from weft.local.store.sqlite.rows import BEFORE_ALL, decode_cursor, encode_cursor
+from weft.local.store.values import dumps, loads, micros, micros_or_none, moment, moment_or_none
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),

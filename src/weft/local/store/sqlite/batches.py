@@ -11,6 +11,7 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import NamedTuple
 
 from weft.domain.entities import Entity
@@ -21,8 +22,8 @@ from weft.local.store.content import content_hash
 from weft.local.store.sqlite.jobs import write_log
 from weft.local.store.sqlite.marks import Marks
 from weft.local.store.sqlite.queries import queries
-from weft.local.store.sqlite.rows import dumps, micros_or_none, moment
 from weft.local.store.sqlite.session import Session, carray
+from weft.local.store.values import dumps, micros_or_none, moment
 from weft.sources.base import (
     Checkpoint,
     Deleted,
@@ -34,6 +35,7 @@ from weft.sources.base import (
 )
 
 LOGGED_UNSTORABLE = 20
+ROWS_A_STATEMENT = 50
 
 
 class Prepared(NamedTuple):
@@ -214,20 +216,34 @@ def write_inserts(db: Session, connection_no: int, new: Sequence[Prepared]) -> r
         return range(0)
     last = db.execute(queries()["entity_reserve"], {"count": len(new)}).get
     numbers = range(last - len(new) + 1, last + 1)
-    db.executemany(
-        queries()["entity_insert"],
-        (
+    _insert_rows(
+        db,
+        "entity_insert",
+        [
             (no, connection_no, e.id, e.type, bytes.fromhex(digest), e.version)
             for no, (e, digest) in zip(numbers, new, strict=True)
-        ),
+        ],
     )
-    db.executemany(
-        queries()["body_insert"],
-        ((no, *_body(p.entity)) for no, p in zip(numbers, new, strict=True)),
+    _insert_rows(
+        db,
+        "body_insert",
+        [(no, *_body(p.entity)) for no, p in zip(numbers, new, strict=True)],
     )
     # Full text is most of the work: one statement for all of it leaves Python free meanwhile.
     db.execute(queries()["index_insert"], (numbers[0], numbers[-1]))
     return numbers
+
+
+def _insert_rows(db: Session, query: str, rows: Sequence[tuple[object, ...]]) -> None:
+    # Several rows a statement: after each one this thread has to queue for Python's lock again,
+    # behind the event loop, which is hashing the next batch.
+    sql = queries()[query]
+    head, values = sql.removesuffix(";").split("VALUES ")
+    several = f"{head}VALUES {', '.join([values] * ROWS_A_STATEMENT)}"
+    rest = len(rows) - len(rows) % ROWS_A_STATEMENT
+    for start in range(0, rest, ROWS_A_STATEMENT):
+        db.execute(several, tuple(chain.from_iterable(rows[start : start + ROWS_A_STATEMENT])))
+    db.executemany(sql, rows[rest:])
 
 
 def write_deletes(db: Session, numbers: Iterable[int]) -> None:

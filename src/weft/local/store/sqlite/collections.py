@@ -11,14 +11,9 @@ from weft.errors import Conflict
 from weft.local.store.base import CollectionStore
 from weft.local.store.sqlite.database import Database
 from weft.local.store.sqlite.queries import queries
-from weft.local.store.sqlite.rows import (
-    decode_cursor,
-    encode_cursor,
-    micros,
-    rows,
-    to_collection,
-)
+from weft.local.store.sqlite.rows import decode_cursor, encode_cursor, rows, to_collection
 from weft.local.store.sqlite.session import Session
+from weft.local.store.values import micros
 
 
 class SqliteCollections(CollectionStore):

@@ -12,16 +12,9 @@ from weft.errors import ErrorCategory, NotFound
 from weft.local.store.base import ConnectionRow, ConnectionStore
 from weft.local.store.sqlite.database import Database
 from weft.local.store.sqlite.queries import queries
-from weft.local.store.sqlite.rows import (
-    decode_cursor,
-    dumps,
-    encode_cursor,
-    micros,
-    micros_or_none,
-    rows,
-    to_connection,
-)
+from weft.local.store.sqlite.rows import decode_cursor, encode_cursor, rows, to_connection
 from weft.local.store.sqlite.session import Session
+from weft.local.store.values import dumps, micros, micros_or_none
 
 _ID_PREFIX_MIN_CHARS = 4
 

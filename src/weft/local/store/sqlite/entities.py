@@ -24,8 +24,9 @@ from weft.local.store.sqlite.collections import number_of
 from weft.local.store.sqlite.database import Database
 from weft.local.store.sqlite.marks import Marks
 from weft.local.store.sqlite.queries import queries
-from weft.local.store.sqlite.rows import loads, micros, moment_or_none, rows
+from weft.local.store.sqlite.rows import rows
 from weft.local.store.sqlite.session import Bindings, Session, carray
+from weft.local.store.values import loads, micros, moment_or_none
 
 DELETE_BATCH = 2_000
 COUNTED_JOBS_MAX = 64

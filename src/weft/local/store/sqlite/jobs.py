@@ -12,19 +12,9 @@ from weft.errors import Conflict, NotFound
 from weft.local.store.base import Claim, JobStore, Outcome
 from weft.local.store.sqlite.database import Database
 from weft.local.store.sqlite.queries import queries
-from weft.local.store.sqlite.rows import (
-    decode_cursor,
-    dumps,
-    encode_cursor,
-    loads,
-    micros,
-    micros_or_none,
-    moment,
-    moment_or_none,
-    rows,
-    to_job,
-)
+from weft.local.store.sqlite.rows import decode_cursor, encode_cursor, rows, to_job
 from weft.local.store.sqlite.session import Session, carray
+from weft.local.store.values import dumps, loads, micros, micros_or_none, moment, moment_or_none
 
 RETRY_WAIT_MAX = timedelta(minutes=10)
 

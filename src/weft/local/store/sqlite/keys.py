@@ -12,8 +12,9 @@ from weft.errors import Conflict
 from weft.local.store.keys import KeyStore
 from weft.local.store.sqlite.database import Database
 from weft.local.store.sqlite.queries import queries
-from weft.local.store.sqlite.rows import Row, micros, moment, moment_or_none, rows
+from weft.local.store.sqlite.rows import Row, rows
 from weft.local.store.sqlite.session import Session
+from weft.local.store.values import micros, moment, moment_or_none
 
 
 class SqliteKeys(KeyStore):

@@ -5,10 +5,8 @@ import binascii
 import json
 import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from typing import Any
 
-from weft.domain.base import Json
 from weft.domain.collections import Collection, CollectionStatus
 from weft.domain.connections import (
     AuthDetails,
@@ -23,12 +21,11 @@ from weft.domain.jobs import Job, JobStatus, JobTrigger
 from weft.domain.schedules import Schedule
 from weft.errors import ErrorCategory, InvalidInput
 from weft.local.store.sqlite.session import Rows
+from weft.local.store.values import loads, moment, moment_or_none
 
 Row = Mapping[str, Any]
 
 BEFORE_ALL = 2**63 - 1
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 
 def rows(cursor: Rows) -> Iterator[Row]:
@@ -38,37 +35,6 @@ def rows(cursor: Rows) -> Iterator[Row]:
         if names is None:
             names = [column[0] for column in cursor.get_description()]
         yield dict(zip(names, values, strict=True))
-
-
-def micros(at: datetime) -> int:
-    """Microseconds since 1970; a naive time is taken as UTC."""
-    aware = at if at.tzinfo else at.replace(tzinfo=UTC)
-    return (aware - _EPOCH) // _MICROSECOND
-
-
-def micros_or_none(at: datetime | None) -> int | None:
-    """As `micros`, with None for None."""
-    return None if at is None else micros(at)
-
-
-def moment(value: int) -> datetime:
-    """The time of a number of microseconds, in UTC."""
-    return _EPOCH + timedelta(microseconds=value)
-
-
-def moment_or_none(value: int | None) -> datetime | None:
-    """As `moment`, with None for None."""
-    return None if value is None else moment(value)
-
-
-def dumps(value: object) -> str:
-    """Compact JSON; equal values give equal text."""
-    return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
-
-
-def loads(text: str) -> Json:
-    """The object in a JSON column."""
-    return cast("Json", json.loads(text))
 
 
 def encode_cursor(no: int) -> str:

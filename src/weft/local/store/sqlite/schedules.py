@@ -9,8 +9,9 @@ from weft.domain.schedules import Schedule
 from weft.local.store.base import DueSchedule, ScheduleStore
 from weft.local.store.sqlite.database import Database
 from weft.local.store.sqlite.queries import queries
-from weft.local.store.sqlite.rows import micros, micros_or_none, moment, moment_or_none, rows
+from weft.local.store.sqlite.rows import rows
 from weft.local.store.sqlite.session import Session
+from weft.local.store.values import micros, micros_or_none, moment, moment_or_none
 
 
 class SqliteSchedules(ScheduleStore):

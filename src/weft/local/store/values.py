@@ -1,0 +1,41 @@
+"""How a store writes times and JSON."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import cast
+
+from weft.domain.base import Json
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def micros(at: datetime) -> int:
+    """Microseconds since 1970; a naive time is taken as UTC."""
+    aware = at if at.tzinfo else at.replace(tzinfo=UTC)
+    return (aware - _EPOCH) // _MICROSECOND
+
+
+def micros_or_none(at: datetime | None) -> int | None:
+    """As `micros`, with None for None."""
+    return None if at is None else micros(at)
+
+
+def moment(value: int) -> datetime:
+    """The time of a number of microseconds, in UTC."""
+    return _EPOCH + timedelta(microseconds=value)
+
+
+def moment_or_none(value: int | None) -> datetime | None:
+    """As `moment`, with None for None."""
+    return None if value is None else moment(value)
+
+
+def dumps(value: object) -> str:
+    """Compact JSON; equal values give equal text."""
+    return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+
+
+def loads(text: str) -> Json:
+    """The object in a JSON column."""
+    return cast("Json", json.loads(text))
