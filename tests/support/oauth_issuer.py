@@ -1,0 +1,67 @@
+"""An OAuth issuer with one key at a time, for tests."""
+
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from joserfc import jwt
+from joserfc.jwk import ECKey, KeySet
+
+from weft.testing.scripted_http import Asked, Reply, Site, as_json, serve
+
+AUDIENCE = "https://weft.example/mcp"
+
+
+def new_key(name: str) -> ECKey:
+    """A key pair with that id."""
+    return ECKey.generate_key("P-256", {"kid": name, "use": "sig", "alg": "ES256"})
+
+
+@dataclass
+class Issuer:
+    """What it publishes and signs; tests change it."""
+
+    key: ECKey = field(default_factory=lambda: new_key("first"))
+    site: Site | None = None
+    up: bool = True
+    claimed: str | None = None
+
+    @property
+    def url(self) -> str:
+        assert self.site is not None
+        return self.site.url
+
+    def token(self, *, key: ECKey | None = None, **claims: Any) -> str:
+        """An access token with the usual claims; None leaves one out."""
+        usual: dict[str, Any] = {
+            "iss": self.url,
+            "aud": AUDIENCE,
+            "sub": "ada",
+            "exp": int(time.time()) + 600,
+            "scope": "use weft:write",
+        }
+        signed = key or self.key
+        kept = {name: value for name, value in (usual | claims).items() if value is not None}
+        return jwt.encode({"alg": "ES256", "kid": signed.kid}, kept, signed)
+
+    def answer(self, asked: Asked) -> Reply:
+        """The metadata and the keys."""
+        if not self.up:
+            return Reply(503)
+        if asked.path == "/.well-known/oauth-authorization-server":
+            about = {"issuer": self.claimed or self.url, "jwks_uri": f"{self.url}/keys"}
+            return as_json(about)
+        if asked.path == "/keys":
+            return as_json(KeySet([self.key]).as_dict(private=False))
+        return Reply(404)
+
+
+@asynccontextmanager
+async def issuing() -> AsyncGenerator[Issuer]:
+    """A running issuer."""
+    issuer = Issuer()
+    async with serve(issuer.answer) as site:
+        issuer.site = site
+        yield issuer
