@@ -1,0 +1,55 @@
+"""Slots and rates."""
+
+import pytest
+
+from weft.web.limits import Rates, Slots
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_slot_is_free_again_however_its_block_ends() -> None:
+    slots = Slots(1)
+    with slots.one() as first, slots.one() as second:
+        assert (first, second) == (True, False)
+    with pytest.raises(KeyError), slots.one():
+        raise KeyError
+    assert slots.taken == 0
+    with slots.one() as again:
+        assert again
+
+
+def test_a_minutes_requests_are_granted_and_then_told_to_wait() -> None:
+    clock = Clock()
+    rates = Rates(60, clock)
+    assert [rates.take("a") for _ in range(60)] == [0.0] * 60
+    assert rates.take("a") == pytest.approx(1.0)
+    clock.now += 0.75
+    assert rates.take("a") == pytest.approx(0.25)
+    clock.now += 0.25
+    assert rates.take("a") == 0.0
+
+
+def test_callers_do_not_use_up_one_anothers_requests() -> None:
+    rates = Rates(1, Clock())
+    assert rates.take("a") == 0.0
+    assert rates.take("a") > 0
+    assert rates.take("b") == 0.0
+
+
+def test_callers_who_are_long_gone_are_forgotten_and_others_are_not() -> None:
+    clock = Clock()
+    rates = Rates(1, clock)
+    for number in range(10_000):
+        rates.take(number)
+    clock.now += 60
+    rates.take("late")
+    assert rates.take("late") > 0
+    clock.now += 30
+    for number in range(10_000):
+        rates.take(number)
+    assert rates.take("late") > 0

@@ -1,0 +1,48 @@
+"""The operator's token: made once, for its owner only, and compared whole."""
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from weft.errors import InvalidInput, StorageFailed
+from weft.web.tokens import operators_token, token_from_file
+
+pytestmark = pytest.mark.anyio
+
+
+def test_a_token_is_made_once_and_only_its_owner_may_read_it(tmp_path: Path) -> None:
+    path = tmp_path / "home" / "token"
+    made = token_from_file(path)
+    assert len(made) >= 43
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert token_from_file(path) == made
+    assert token_from_file(tmp_path / "another") != made
+
+
+def test_a_token_that_others_can_read_is_not_used(tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    token_from_file(path)
+    path.chmod(0o640)
+    with pytest.raises(InvalidInput, match="read by others"):
+        token_from_file(path)
+
+
+def test_an_empty_token_lets_nobody_in(tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    path.touch(0o600)
+    with pytest.raises(InvalidInput, match="empty"):
+        token_from_file(path)
+
+
+def test_a_file_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageFailed, match="token file"):
+        token_from_file(tmp_path / "file" / "token")
+
+
+@pytest.mark.parametrize("presented", ["", "the token ", "the toke", "THE TOKEN", "\udcff"])
+async def test_only_the_whole_token_lets_in(presented: str) -> None:
+    authenticate = operators_token("the token")
+    assert await authenticate(presented) is None
+    assert await authenticate("the token") is not None
