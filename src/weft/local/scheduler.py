@@ -9,6 +9,7 @@ again; a slot that was fired is not fired twice, however often its time comes.
 
 import logging
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfoNotFoundError
 
 import anyio
 import anyio.lowlevel
@@ -81,7 +82,13 @@ async def realign(engine: Engine) -> int:
 
 
 def _following(due: DueSchedule, now: datetime) -> datetime | None:
-    return next_run(due.schedule, after=now, last_start=now)
+    try:
+        return next_run(due.schedule, after=now, last_start=now)
+    except ZoneInfoNotFoundError:
+        # The time zone was known when the schedule was made, maybe to another machine's data.
+        logger.warning("no time zone %s here: taken as UTC", due.schedule.timezone)
+        in_utc = due.schedule.model_copy(update={"timezone": "UTC"})
+        return next_run(in_utc, after=now, last_start=now)
 
 
 async def _was_ahead(engine: Engine) -> bool:

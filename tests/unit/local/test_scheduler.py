@@ -80,6 +80,19 @@ async def test_slot_fires_once_at_its_time(local: LocalBench) -> None:
     assert await next_time(local, made) == local.clock.now + timedelta(days=1)
 
 
+async def test_time_zone_that_is_gone_is_taken_as_utc_and_stops_no_other_schedule(
+    local: LocalBench, caplog: pytest.LogCaptureFixture
+) -> None:
+    lost = await scheduled(local, "30 12 * * *", "Europe/Berlin")
+    kept = await scheduled(local, "30 12 * * *")
+    with closing(cast("Any", apsw.Connection(str(local.home / "weft.db")))) as db:
+        db.execute("UPDATE connection SET timezone = 'Gone/Zone' WHERE id = ?", (lost.id,))
+    local.clock.pass_time(days=1)
+    assert await fire_due(local.engine) == 2
+    assert "Gone/Zone" in caplog.text
+    assert await next_time(local, lost) == await next_time(local, kept)
+
+
 async def test_missed_slots_become_one_job(local: LocalBench) -> None:
     made = await scheduled(local, "*/10 * * * *")
     local.clock.pass_time(days=2, minutes=3)
