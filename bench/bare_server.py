@@ -1,8 +1,11 @@
 """The floor: the MCP SDK's server with one tool and nothing else."""
 
+import sys
+
 from mcp.server.mcpserver import MCPServer
 
-server = MCPServer("bare")
+# Without a log, because a line a request would be counted as the time of the request.
+server = MCPServer("bare", log_level="WARNING")
 
 
 @server.tool()
@@ -12,4 +15,7 @@ async def echo(text: str) -> str:
 
 
 if __name__ == "__main__":
-    server.run("stdio")
+    if "--port" in sys.argv:
+        server.run("streamable-http", port=int(sys.argv[-1]))
+    else:
+        server.run("stdio")
