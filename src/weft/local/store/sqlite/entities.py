@@ -16,13 +16,13 @@ from weft.local.store.base import Batch, Claim, EntityStore
 from weft.local.store.sqlite.batches import (
     apply,
     check_fence,
-    prepare,
     write_deletes,
     write_type_changes,
 )
 from weft.local.store.sqlite.collections import number_of
 from weft.local.store.sqlite.database import Database
 from weft.local.store.sqlite.marks import Marks
+from weft.local.store.sqlite.prepared import prepare
 from weft.local.store.sqlite.queries import queries
 from weft.local.store.sqlite.rows import rows
 from weft.local.store.sqlite.session import Bindings, Session, carray
