@@ -112,7 +112,7 @@ def _default(name: str) -> str:
     if name == "home":
         return "the platform's folder for user data"
     value = Settings.model_fields[name].default
-    return f"`{value}`" if value not in ((), frozenset()) else "none"
+    return f"`{value}`" if value not in ((), frozenset(), None) else "none"
 
 
 if __name__ == "__main__":
