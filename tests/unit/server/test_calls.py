@@ -1,0 +1,99 @@
+"""What surrounds every call: who makes it, how long it may take, and what is told of it."""
+
+import logging
+from collections.abc import Sequence
+
+import anyio
+import pytest
+from mcp.client import Client
+from server_fakes import Connect, FakeBackend, FakeSources, connection, text_of
+
+from weft.domain.permissions import Ceilings
+from weft.domain.principals import Principal, Role
+from weft.domain.sources import SourceInfo
+from weft.errors import NotPermitted
+from weft.server import sdk
+from weft.server.build import build_server
+from weft.server.http import http_caller
+
+pytestmark = pytest.mark.anyio
+
+READER = Principal("a", "reader", Role.READ)
+ADMIN = Principal("b", "admin", Role.ADMIN)
+
+
+class StuckSources(FakeSources):
+    async def list(self) -> Sequence[SourceInfo]:
+        await anyio.sleep_forever()
+        return []
+
+
+async def test_a_call_that_takes_too_long_is_stopped_and_says_so(
+    backend: FakeBackend, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sdk, "CALL_SECONDS_MAX", 0.05)
+    backend.sources = StuckSources()
+    async with connect() as client:
+        with anyio.fail_after(10):
+            result = await client.call_tool("list_sources", {})
+        assert result.is_error
+        assert "stopped after" in text_of(result)
+        assert not (await client.call_tool("list_connections", {})).is_error
+
+
+async def test_each_call_sees_the_backend_and_the_tools_of_its_principal() -> None:
+    ones, others = FakeBackend(), FakeBackend()
+    ones.connections.rows["c1"] = connection("c1")
+    served = {"a": ones.as_backend(), "b": others.as_backend()}
+    calling = READER
+    server = build_server(
+        lambda principal: served[principal.organization_id],
+        version="1",
+        who_calls=lambda: calling,
+    )
+    async with Client(server) as client:
+        assert not (await client.call_tool("get_connection", {"connection_id": "c1"})).is_error
+        refused = await client.call_tool("run_sync", {"connection_id": "c1"})
+        assert "role 'read'" in text_of(refused)
+        few = {tool.name for tool in await server.list_tools()}
+        calling = ADMIN
+        gone = await client.call_tool("get_connection", {"connection_id": "c1"})
+        assert gone.is_error
+        assert few < {tool.name for tool in await server.list_tools()}
+
+
+async def test_a_refused_call_does_not_reach_the_backend(backend: FakeBackend) -> None:
+    server = build_server(
+        lambda _: backend.as_backend(), version="1", ceilings=Ceilings(read_only=True)
+    )
+    async with Client(server) as client:
+        refused = await client.call_tool("create_collection", {"name": "Not to be made"})
+    assert "WEFT_READ_ONLY" in text_of(refused)
+    assert list(backend.collections.rows) == ["docs"]
+
+
+async def test_calls_are_logged_and_counted_without_what_was_given(
+    backend: FakeBackend, caplog: pytest.LogCaptureFixture
+) -> None:
+    seen: list[tuple[str, str]] = []
+
+    def observe(tool: str, outcome: str, seconds: float) -> None:
+        assert seconds >= 0
+        seen.append((tool, outcome))
+
+    server = build_server(lambda _: backend.as_backend(), version="1", observe=observe)
+    with caplog.at_level(logging.INFO, "weft"):
+        async with Client(server) as client:
+            await client.call_tool("list_sources", {})
+            await client.call_tool("get_job", {"job_id": "c4n4ry and more"})
+            await client.call_tool("get_job", {"job_id": "00000000-0000"})
+    assert seen == [("list_sources", "ok"), ("get_job", "error"), ("get_job", "error")]
+    facts = [getattr(record, "facts", {}) for record in caplog.records]
+    assert [fact.get("job_id") for fact in facts] == [None, None, "00000000-0000"]
+    assert all(fact["principal"] == "local" for fact in facts)
+    assert "c4n4ry" not in str(facts)
+
+
+def test_over_http_nobody_is_let_in_by_default() -> None:
+    with pytest.raises(NotPermitted):
+        http_caller()

@@ -1,0 +1,63 @@
+"""Lines on stderr: what belongs to the request is on each of them, and on no other."""
+
+import json
+import logging
+from collections.abc import Generator
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from weft.logs import configure, log_context
+
+logger = logging.getLogger("weft.test")
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before() -> Generator[None]:  # pyright: ignore[reportUnusedFunction] (a fixture)
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def test_text_lines_end_with_the_facts(capsys: pytest.CaptureFixture[str]) -> None:
+    configure("INFO", "text")
+    with log_context(request_id="r1"), log_context(principal="key:ci"):
+        logger.info("tool call", extra={"facts": {"tool": "search"}})
+    logger.info("later")
+    logger.debug("unheard")
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.endswith("tool call request_id=r1 principal=key:ci tool=search")
+    assert second.endswith("weft.test: later")
+
+
+def test_json_lines_are_objects_even_with_line_ends_in_them(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    configure("INFO", "json")
+    with log_context(request_id="r1"):
+        logger.warning("two\nlines %d", 7)
+    (line,) = capsys.readouterr().err.splitlines()
+    found = json.loads(line)
+    assert found["message"] == "two\nlines 7"
+    assert (found["level"], found["logger"], found["request_id"]) == ("WARNING", "weft.test", "r1")
+    assert found["at"].endswith("Z")
+
+
+@pytest.mark.anyio
+async def test_tasks_keep_their_own_facts(capsys: pytest.CaptureFixture[str]) -> None:
+    configure("INFO", "json")
+
+    async def request(name: str) -> None:
+        with log_context(request_id=name):
+            await anyio.lowlevel.checkpoint()
+            logger.info("%s", name)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(request, "a")
+        tasks.start_soon(request, "b")
+    for line in capsys.readouterr().err.splitlines():
+        found = json.loads(line)
+        assert found["message"] == found["request_id"]
