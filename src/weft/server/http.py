@@ -6,6 +6,7 @@ Both serve the one server object in both protocol eras. Who may come in is decid
 from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from functools import lru_cache
 
 from mcp.server.auth.middleware.auth_context import auth_context_var, get_access_token
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
@@ -85,17 +86,7 @@ def http_caller() -> Principal:
 
 def _admitted(app: ASGIApp, principal_of: Callable[[Scope], Principal]) -> ASGIApp:
     async def call(scope: Scope, receive: Receive, send: Send) -> None:
-        principal = principal_of(scope)
-        # The SDK compares these three between a session and its requests.
-        token = _Admitted(
-            token="",
-            scopes=[],
-            client_id=principal.name,
-            subject=principal.role.value,
-            claims={"iss": principal.organization_id},
-            principal=principal,
-        )
-        user = AuthenticatedUser(token)
+        user = _user(principal_of(scope))
         reset = auth_context_var.set(user)
         try:
             await app({**scope, "user": user}, receive, send)
@@ -103,6 +94,20 @@ def _admitted(app: ASGIApp, principal_of: Callable[[Scope], Principal]) -> ASGIA
             auth_context_var.reset(reset)
 
     return call
+
+
+@lru_cache(maxsize=1024)
+def _user(principal: Principal) -> AuthenticatedUser:
+    # The SDK compares client, subject and issuer between a session and its requests.
+    token = _Admitted(
+        token="",
+        scopes=[],
+        client_id=principal.name,
+        subject=principal.role.value,
+        claims={"iss": principal.organization_id},
+        principal=principal,
+    )
+    return AuthenticatedUser(token)
 
 
 def _with_any_port(allowed: Iterable[str]) -> list[str]:
