@@ -24,7 +24,7 @@ torture: $(VENV)/.dev  ## Kill syncs 500 times, fill the disk, reorder everythin
 	TORTURE_KILLS=500 TORTURE_EXAMPLES=200 TORTURE_ENTITIES=1000000 \
 		$(BIN)/python -m pytest tests/integration
 
-bench: $(VENV)/.dev  ## Print ratios side by side with the floor.
+bench: $(VENV)/.bench  ## Print ratios side by side with the floor and with peers.
 	$(BIN)/python -m bench
 
 $(VENV)/bin/python:
@@ -39,6 +39,10 @@ $(VENV)/.core: pyproject.toml constraints.txt | $(VENV)/bin/python
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(INSTALL) -e '.[dev]'
 	touch $@ $(VENV)/.core
+
+$(VENV)/.bench: $(VENV)/.dev
+	$(INSTALL) -e '.[dev,bench]'
+	touch $@
 
 clean:  ## Remove everything that make created.
 	rm -rf $(VENV) build dist

@@ -58,6 +58,7 @@ CREATE TABLE job (
   no INTEGER PRIMARY KEY AUTOINCREMENT,
   id TEXT NOT NULL UNIQUE,
   connection_no INTEGER NOT NULL REFERENCES connection (no) ON DELETE CASCADE,
+  organization_id TEXT NOT NULL,
   status TEXT NOT NULL,
   trigger TEXT NOT NULL,
   slot INTEGER,
@@ -92,6 +93,7 @@ CREATE UNIQUE INDEX job_one_live_per_connection ON job (connection_no)
 CREATE UNIQUE INDEX job_one_per_slot ON job (connection_no, slot) WHERE slot IS NOT NULL;
 CREATE INDEX job_live ON job (no) WHERE status IN ('PENDING', 'RUNNING', 'CANCELLING');
 CREATE INDEX job_by_connection ON job (connection_no, no DESC);
+CREATE INDEX job_by_organization ON job (organization_id, no DESC);
 
 CREATE TABLE job_log (
   no INTEGER PRIMARY KEY,

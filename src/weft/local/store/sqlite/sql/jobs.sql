@@ -1,14 +1,17 @@
 -- name: job_insert
 -- Fails on the unique index while another job of the connection is live.
-INSERT INTO job (id, connection_no, status, trigger, force_full_sync, full_sync, created_at)
-SELECT :id, c.no, 'PENDING', :trigger, :force_full_sync,
+INSERT INTO job (
+  id, connection_no, organization_id, status, trigger, force_full_sync, full_sync, created_at
+)
+SELECT :id, c.no, c.organization_id, 'PENDING', :trigger, :force_full_sync,
   (:force_full_sync OR NOT c.continuous OR c.cursor IS NULL), :now
 FROM connection c WHERE c.id = :connection_id AND c.organization_id = :organization_id
 RETURNING no;
 
 -- name: job_insert_scheduled
-INSERT INTO job (id, connection_no, status, trigger, slot, full_sync, created_at)
-SELECT :id, no, 'PENDING', 'schedule', :slot, (NOT continuous OR cursor IS NULL), :now
+INSERT INTO job (id, connection_no, organization_id, status, trigger, slot, full_sync, created_at)
+SELECT :id, no, organization_id, 'PENDING', 'schedule', :slot,
+  (NOT continuous OR cursor IS NULL), :now
 FROM connection WHERE no = :no;
 
 -- name: job_live_of_connection
@@ -31,7 +34,7 @@ WHERE c.organization_id = :organization_id AND j.id >= :text AND j.id < :text ||
 ORDER BY j.no DESC LIMIT 5;
 
 -- name: job_list
-WHERE c.organization_id = :organization_id AND j.no < :before
+WHERE j.organization_id = :organization_id AND j.no < :before
   AND (:status IS NULL OR j.status = :status)
 ORDER BY j.no DESC LIMIT :limit;
 
