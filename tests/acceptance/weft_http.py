@@ -86,6 +86,8 @@ async def http_server(place: Place, *options: str, **extra: str) -> AsyncGenerat
     async with process:
         try:
             url = await _url(place, process, said)
+            if url.startswith("http://127.0.0.1"):
+                await _ready(url)
             token = extra.get("WEFT_TOKEN") or _token(place)
             yield HttpServer(place, process, url, token)
         finally:
@@ -146,10 +148,13 @@ async def _url(place: Place, process: Process, said: int) -> str:
                 break
             assert process.returncode is None, text
             await anyio.sleep(0.02)
+    return found[1]
+
+
+async def _ready(url: str) -> None:
     # The socket is bound already, so this waits for the server to answer.
     async with httpx.AsyncClient(timeout=ANSWER_SECONDS) as client:
-        assert (await client.get(f"{found[1]}/ready")).status_code == 200
-    return found[1]
+        assert (await client.get(f"{url}/ready")).status_code == 200
 
 
 def _token(place: Place) -> str:
