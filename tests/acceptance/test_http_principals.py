@@ -8,8 +8,8 @@ from uuid import uuid4
 import anyio
 import pytest
 from mcp.shared.exceptions import MCPError
-from weft_http import ACCEPT, TRANSPORTS, HttpServer, http_server, new_key
-from weft_process import TOOLS, Agent, Place
+from weft_http import ACCEPT, OVER, HttpServer, http_server, new_key
+from weft_process import MODES, TOOLS, Agent, Place
 
 pytestmark = pytest.mark.anyio
 
@@ -51,9 +51,11 @@ async def two(tmp_path_factory: pytest.TempPathFactory, anyio_backend: str) -> A
         yield Two(server, owner, stranger, owned)
 
 
-@pytest.fixture(params=[t for t in TRANSPORTS if t != "stdio"])
-async def over(request: pytest.FixtureRequest) -> str:
-    return request.param
+@pytest.fixture(params=[over for over in OVER if not over.startswith("stdio")])
+async def over(request: pytest.FixtureRequest) -> tuple[str, str]:
+    """A transport, and the mode of a client in one of the eras."""
+    transport, era = request.param.split(" ", 1)
+    return transport, MODES[era]
 
 
 def calls(known: Structured) -> list[tuple[str, Structured]]:
@@ -99,8 +101,10 @@ def test_every_tool_with_an_id_is_tried() -> None:
     }
 
 
-async def test_ids_of_another_organisation_answer_as_unknown_ones_do(two: Two, over: str) -> None:
-    async with two.server.agent(over, token=two.stranger) as agent:
+async def test_ids_of_another_organisation_answer_as_unknown_ones_do(
+    two: Two, over: tuple[str, str]
+) -> None:
+    async with two.server.agent(*over, token=two.stranger) as agent:
         pairs = zip(calls(two.owned), calls(UNKNOWN), strict=True)
         for (tool, given), (_, unknown) in pairs:
             foreign = await agent.call(tool, **given)
@@ -115,7 +119,7 @@ async def test_ids_of_another_organisation_answer_as_unknown_ones_do(two: Two, o
 
 
 async def test_resources_of_another_organisation_answer_as_unknown_ones_do(
-    two: Two, over: str
+    two: Two, over: tuple[str, str]
 ) -> None:
     def addresses(known: Mapping[str, Any]) -> list[str]:
         return [
@@ -125,7 +129,7 @@ async def test_resources_of_another_organisation_answer_as_unknown_ones_do(
             f"weft://collections/{known['collection']}",
         ]
 
-    async with two.server.agent(over, token=two.stranger) as agent:
+    async with two.server.agent(*over, token=two.stranger) as agent:
         pairs = zip(addresses(two.owned), addresses(UNKNOWN), strict=True)
         for foreign, unknown in pairs:
             told: list[tuple[int, str]] = []
@@ -178,6 +182,21 @@ async def test_a_confirmation_of_one_organisation_is_worth_nothing_to_another(tw
         )
     async with two.server.agent(token=two.owner) as agent:
         await agent.ok("get_connection", connection_id=two.owned["id"])
+
+
+async def test_sessions_at_the_same_time_are_not_mixed_up(two: Two, over: tuple[str, str]) -> None:
+    async with (
+        two.server.agent(*over, token=two.owner) as owner,
+        two.server.agent(*over, token=two.stranger) as stranger,
+        anyio.create_task_group() as tasks,
+    ):
+
+        async def look(agent: Agent, count: int) -> None:
+            for _ in range(20):
+                assert len((await agent.ok("list_connections")).items) == count
+
+        tasks.start_soon(look, owner, 2)
+        tasks.start_soon(look, stranger, 0)
 
 
 async def test_a_session_of_another_principal_does_not_exist(two: Two) -> None:
