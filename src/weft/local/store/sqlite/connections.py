@@ -59,7 +59,7 @@ class SqliteConnections(ConnectionStore):
         if any(value is not None for value in filters.values()):
             values |= filters
             return await self._database.read(_page, "connection_list_filtered", values, limit)
-        return await self._database.read(_page, "connection_list", values, limit)
+        return await self._database.peek(_page, "connection_list", values, limit)
 
     async def update(
         self,

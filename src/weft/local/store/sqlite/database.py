@@ -104,7 +104,7 @@ class Database:
             return cast("R", result)
 
     async def peek(self, work: Work[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run ``work``, which looks up a row or two by key, on the event loop's own thread.
+        """Run ``work``, which reads a few rows by an index, on the event loop's own thread.
 
         Such a look takes less time than handing it to another thread and back, twice. A reader
         hardly ever waits for a lock in WAL mode; if it would, the look moves to a reader's thread.

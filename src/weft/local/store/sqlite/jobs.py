@@ -70,9 +70,9 @@ class SqliteJobs(JobStore):
             "limit": limit + 1,
         }
         if connection_id is None:
-            return await self._database.read(_page, "job_list", values, limit)
+            return await self._database.peek(_page, "job_list", values, limit)
         values["connection_id"] = connection_id
-        return await self._database.read(_page, "job_list_of_connection", values, limit)
+        return await self._database.peek(_page, "job_list_of_connection", values, limit)
 
     async def log(self, organization_id: str, job_id: str, limit: int) -> Sequence[LogLine]:
         values = {"organization_id": organization_id, "id": job_id, "limit": limit}
