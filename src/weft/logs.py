@@ -1,21 +1,25 @@
 """Logs on stderr: one line an event, as text or as JSON, with what belongs to the present request.
 
 Callers name the facts in ``extra={"facts": {...}}``. Nothing that a client sent is among them but
-identifiers that were checked.
+identifiers that were checked. The messages of exceptions are left out, because they quote values
+and those may be secrets; so is what libraries say below WARNING, such as whole requests.
 """
 
 import json
 import logging
 import sys
 import time
+import traceback
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Literal
+from types import TracebackType
+from typing import Final, Literal, cast
 
 LogFormat = Literal["text", "json"]
 
 _context: ContextVar[Mapping[str, str]] = ContextVar("weft_log_context")
+_OWN: Final = "weft"
 _TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
@@ -23,7 +27,9 @@ def configure(level: str, style: LogFormat) -> None:
     """Log to stderr: stdout belongs to the protocol."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Json() if style == "json" else _Text(_TEXT))
-    logging.basicConfig(handlers=[handler], level=level, force=True)
+    others = max(logging.getLevelNamesMapping()[level], logging.WARNING)
+    logging.basicConfig(handlers=[handler], level=others, force=True)
+    logging.getLogger(_OWN).setLevel(level)
 
 
 @contextmanager
@@ -36,13 +42,48 @@ def log_context(**facts: str) -> Generator[None]:
         _context.reset(token)
 
 
+def where(error: BaseException) -> str:
+    """The types of an exception and its causes, and where they were raised, without messages."""
+    lines: list[str] = []
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        current = waiting.pop(0)
+        if current is None or id(current) in seen:
+            continue
+        seen.add(id(current))
+        lines.append(f"{type(current).__module__}.{type(current).__qualname__}, raised at:")
+        lines.extend(line.rstrip() for line in traceback.format_tb(current.__traceback__))
+        if isinstance(current, BaseExceptionGroup):
+            waiting.extend(cast("BaseExceptionGroup[BaseException]", current).exceptions)
+        waiting.append(current.__cause__ or current.__context__)
+    return "\n".join(lines)
+
+
 def _facts(record: logging.LogRecord) -> dict[str, object]:
     own: Mapping[str, object] = getattr(record, "facts", {})
     return {**_context.get({}), **own}
 
 
+def _message(record: logging.LogRecord) -> str:
+    message = record.getMessage()
+    if record.name.partition(".")[0] == _OWN:
+        return message
+    # What a library quotes of a request must not pass for another line.
+    return "".join(c if c.isprintable() else " " for c in message)
+
+
+ExceptionFacts = (
+    tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
+)
+
+
 class _Text(logging.Formatter):
+    def formatException(self, ei: ExceptionFacts) -> str:  # noqa: N802 (logging's name)
+        return where(ei[1]) if ei[1] else ""
+
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's name)
+        record.message = _message(record)
         facts = "".join(f" {name}={value}" for name, value in _facts(record).items())
         return super().formatMessage(record) + facts
 
@@ -54,9 +95,9 @@ class _Json(logging.Formatter):
             "at": f"{moment}.{int(record.msecs):03}Z",
             "level": record.levelname,
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": _message(record),
             **_facts(record),
         }
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
+        if record.exc_info and record.exc_info[1]:
+            line["exception"] = where(record.exc_info[1])
         return json.dumps(line, ensure_ascii=False, default=str)

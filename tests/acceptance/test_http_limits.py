@@ -223,6 +223,21 @@ def test_a_taken_port_is_told_before_anything_starts(server: HttpServer, place: 
     assert not place.database.exists()
 
 
+async def test_a_secret_in_a_bad_message_is_not_logged(server: HttpServer) -> None:
+    bad = {"jsonrpc": "2.0", "id": 1, "method": 7, "params": {"password": "c4n4ry"}}
+    async with server.client(**ACCEPT) as client, client.stream("GET", "/sse") as stream:
+        lines = stream.aiter_lines()
+        async for line in lines:
+            if line.startswith("data: "):
+                address = line.removeprefix("data: ")
+                assert (await client.post(address, json=bad)).status_code == 400
+                break
+        assert (await client.post("/mcp", json=bad)).status_code == 400
+    said = server.place.stderr.read_text()
+    assert "Failed to parse message" in said
+    assert "c4n4ry" not in said
+
+
 async def test_bodies_that_are_no_json_rpc_are_answered(server: HttpServer) -> None:
     headers = {**ACCEPT, "content-type": "application/json"}
     async with server.client(**headers) as client:

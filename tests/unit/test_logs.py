@@ -8,9 +8,10 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from weft.logs import configure, log_context
+from weft.logs import LogFormat, configure, log_context
 
 logger = logging.getLogger("weft.test")
+CANARY = "c4n4ry"
 
 
 @pytest.fixture(autouse=True)
@@ -20,6 +21,7 @@ def _logging_as_before() -> Generator[None]:  # pyright: ignore[reportUnusedFunc
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
+    logging.getLogger("weft").setLevel(logging.NOTSET)
 
 
 def test_text_lines_end_with_the_facts(capsys: pytest.CaptureFixture[str]) -> None:
@@ -44,6 +46,37 @@ def test_json_lines_are_objects_even_with_line_ends_in_them(
     assert found["message"] == "two\nlines 7"
     assert (found["level"], found["logger"], found["request_id"]) == ("WARNING", "weft.test", "r1")
     assert found["at"].endswith("Z")
+
+
+@pytest.mark.parametrize("style", ["text", "json"])
+def test_exceptions_are_placed_but_not_quoted(
+    capsys: pytest.CaptureFixture[str], style: LogFormat
+) -> None:
+    configure("INFO", style)
+    try:
+        try:
+            raise KeyError(CANARY)
+        except KeyError as cause:
+            raise ExceptionGroup(CANARY, [ValueError(CANARY)]) from cause
+    except ExceptionGroup:
+        logging.getLogger("mcp.server.sse").exception("Failed to parse message")
+    said = capsys.readouterr().err
+    assert CANARY not in said
+    for name in ("ExceptionGroup", "ValueError", "KeyError", "test_logs.py"):
+        assert name in said
+
+
+def test_libraries_are_heard_from_warnings_on_and_on_one_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    configure("DEBUG", "text")
+    logger.debug("our own")
+    logging.getLogger("httpcore.http11").debug("send_request_headers c4n4ry")
+    logging.getLogger("mcp.server.sse").info("Received JSON: c4n4ry")
+    logging.getLogger("mcp.server.sse").warning("Invalid session ID: x\n2026 ERROR forged")
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.endswith("our own")
+    assert second.endswith("Invalid session ID: x 2026 ERROR forged")
 
 
 @pytest.mark.anyio

@@ -2,7 +2,6 @@
 
 import logging
 import secrets
-import traceback
 
 from mcp_types import CallToolResult, TextContent
 
@@ -15,6 +14,7 @@ from weft.errors import (
     TryLater,
     WeftError,
 )
+from weft.logs import where
 from weft.server.untrusted import clean
 
 _logger = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ def log_crash(error: BaseException, what: str) -> str:
     The messages of exceptions are left out, because they quote values and those may be secrets.
     """
     error_id = secrets.token_hex(4)
-    _logger.error("error %s: %s raised\n%s", error_id, what, _where(error))
+    _logger.error("error %s: %s raised\n%s", error_id, what, where(error))
     return error_id
 
 
@@ -100,18 +100,6 @@ def _default_step(error: WeftError, field: str | None) -> str:
     if isinstance(error, TryLater):
         return "Nothing is wrong with the call: try it again later."
     return ""
-
-
-def _where(error: BaseException) -> str:
-    lines: list[str] = []
-    seen: set[int] = set()
-    current: BaseException | None = error
-    while current is not None and id(current) not in seen:
-        seen.add(id(current))
-        lines.append(f"{type(current).__module__}.{type(current).__qualname__}, raised at:")
-        lines.extend(line.rstrip() for line in traceback.format_tb(current.__traceback__))
-        current = current.__cause__ or current.__context__
-    return "\n".join(lines)
 
 
 def _result(text: str) -> CallToolResult:
