@@ -37,7 +37,7 @@ class SqliteKeys(KeyStore):
         return await self._database.read(_select, "key_list", {})
 
     async def find(self, digest: bytes) -> ApiKey | None:
-        found = await self._database.read(_select, "key_find", {"digest": digest})
+        found = await self._database.peek(_select, "key_find", {"digest": digest})
         return found[0] if found else None
 
     async def revoke(self, name: str, now: datetime) -> ApiKey | None:
