@@ -7,7 +7,7 @@ from mcp_types import INVALID_REQUEST, PARSE_ERROR, JSONRPCError, JSONRPCNotific
 from mcp_types.jsonrpc import JSONRPCRequest, JSONRPCResponse
 
 from weft.server.frames import FRAME_MAX_BYTES, Refusal, read_frame
-from weft.server.stdio import encode, split_frames
+from weft.server.wire import FrameSplitter, encode
 
 DEEP = b"[" * 5000 + b"]" * 5000
 
@@ -66,9 +66,16 @@ def chunked(data: bytes, size: int) -> Iterator[bytes]:
         yield data[start : start + size]
 
 
+def split(chunks: Iterator[bytes]) -> Iterator[bytes | Refusal]:
+    splitter = FrameSplitter()
+    for chunk in chunks:
+        yield from splitter.feed(chunk)
+    yield from splitter.finish()
+
+
 @pytest.mark.parametrize("size", [1, 3, 100])
 def test_lines_are_whole_however_they_arrive(size: int) -> None:
-    assert list(split_frames(chunked(b"one\ntwo\n\nthree", size))) == [
+    assert list(split(chunked(b"one\ntwo\n\nthree", size))) == [
         b"one",
         b"two",
         b"",
@@ -83,7 +90,7 @@ def test_oversize_frame_is_refused_with_its_id_and_not_kept(id_first: bool, ende
     tail = b'"x":1}' if id_first else b'"id":"big"}'
     body = b'"params":{"id":1,"x":"' + b"x" * (FRAME_MAX_BYTES + 10) + b'"},'
     data = head + body + tail + (b"\nnext\n" if ended else b"")
-    first, *rest = split_frames(chunked(data, 65536))
+    first, *rest = split(chunked(data, 65536))
     assert isinstance(first, Refusal)
     assert first.id == "big"
     assert rest == ([b"next"] if ended else [])
