@@ -41,7 +41,7 @@ class Listening:
 
 
 def bound_socket(host: str, port: int) -> socket.socket:
-    """A socket on that address, so that a taken port is told before anything starts.
+    """A listening socket on that address, so that a taken port is told before anything starts.
 
     Raises InvalidInput naming the setting.
     """
@@ -56,6 +56,8 @@ def bound_socket(host: str, port: int) -> socket.socket:
         if sys.platform != "win32":
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(address)
+        # From here on a client that comes early waits a moment instead of being refused.
+        bound.listen(_BACKLOG)
         bound.setblocking(False)
     except OSError as error:
         bound.close()
