@@ -29,6 +29,7 @@ from weft.settings import Settings
 from weft.sources.addresses import AllowList
 from weft.sources.base import HttpFactory, SourceContext
 from weft.sources.registry import SourceRegistry
+from weft.tracing import traces_exported
 
 if TYPE_CHECKING:
     import httpx
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
 KEYS_FOLDER_NAME = "keys"
 PROCESSES_FOLDER_NAME = "processes"
 SWITCH_SECONDS = 0.0005
+# Each fits into what its transport allows between the wish to end and the end.
+STDIO_FLUSH_SECONDS = 0.4
+HTTP_FLUSH_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +138,11 @@ async def serve_stdio(settings: Settings, *, registry: SourceRegistry | None = N
     # interpreter. At Python's own 5 ms, calls during a sync are several times slower at the tail.
     sys.setswitchinterval(SWITCH_SECONDS)
     configure_logging(settings)
-    async with open_engine(settings, registry=registry) as opened:
-        await serve(
-            build_server(opened.backend_for, version=__version__, ceilings=_ceilings(settings))
-        )
+    with traces_exported(__version__, flush_seconds=STDIO_FLUSH_SECONDS):
+        async with open_engine(settings, registry=registry) as opened:
+            await serve(
+                build_server(opened.backend_for, version=__version__, ceilings=_ceilings(settings))
+            )
 
 
 async def serve_http(
@@ -163,7 +168,10 @@ async def serve_http(
     sys.setswitchinterval(SWITCH_SECONDS)
     configure_logging(settings)
     listening = listening_from(settings, auth=auth)
-    with bound_socket(listening.host, listening.port) as bound:
+    with (
+        bound_socket(listening.host, listening.port) as bound,
+        traces_exported(__version__, flush_seconds=HTTP_FLUSH_SECONDS),
+    ):
         url = url_of(bound, listening)
         oauth = oauth_from(settings, url)
         async with open_engine(settings, registry=registry) as opened:
