@@ -62,7 +62,16 @@ async def _sync_twice(count: int) -> None:
 def main() -> None:
     """Print this process's peak in bytes, after syncing as many entities as the argument says."""
     anyio.run(_sync_twice, int(sys.argv[1]))
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * MAXRSS_UNIT_BYTES)
+    print(_own_peak_bytes())
+
+
+def _own_peak_bytes() -> int:
+    status = Path("/proc/self/status")
+    if status.exists():
+        # Not getrusage: on Linux that starts with the peak of the process that started this one.
+        [line] = [li for li in status.read_text().splitlines() if li.startswith("VmHWM:")]
+        return int(line.split()[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * MAXRSS_UNIT_BYTES
 
 
 if __name__ == "__main__":
