@@ -134,6 +134,17 @@ async def test_reader_cannot_write(tmp_path: Path) -> None:
         await database.close()
 
 
+async def test_statement_with_a_bound_value_is_planned_once(tmp_path: Path) -> None:
+    database = await Database.open(tmp_path / "w.db")
+    for run in (database.peek, database.read, database.write):
+        assert await run(keeps_its_plans)
+    await database.close()
+
+
+def keeps_its_plans(db: Session) -> bool:
+    return bool(db.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, -1))
+
+
 async def test_cancelled_writer_still_learns_that_its_write_was_done(tmp_path: Path) -> None:
     database = await Database.open(tmp_path / "weft.db")
     try:

@@ -52,6 +52,10 @@ class Session(Protocol):
         """Whether no transaction is open."""
         ...
 
+    def config(self, option: int, value: int, /) -> int:
+        """Set one of SQLite's options of a connection (SQLITE_DBCONFIG_...)."""
+        ...
+
     def set_busy_timeout(self, milliseconds: int, /) -> None:
         """How long to wait for another connection's lock."""
         ...
