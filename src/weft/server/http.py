@@ -3,8 +3,8 @@
 Both serve the one server object in both protocol eras. Who may come in is decided in front of them.
 """
 
-from collections.abc import Callable, Iterable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -14,6 +14,7 @@ from mcp.server.auth.provider import AccessToken
 from mcp.server.sse import SseServerTransport
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from weft.domain.principals import Principal
@@ -61,6 +62,14 @@ def mcp_endpoints(
         max_request_body_size=BODY_MAX_BYTES,
         max_sessions=sessions_max,
     )
+    # The SDK prepares an event stream for each call, which takes longer than reading a few rows.
+    # Calls that never stream are served without one.
+    plain = StreamableHTTPSessionManager(
+        server.lowlevel,
+        json_response=True,
+        security_settings=security,
+        max_request_body_size=BODY_MAX_BYTES,
+    )
     sse = SseServerTransport(messages_path, security, BODY_MAX_BYTES)
 
     async def serve_sse(scope: Scope, receive: Receive, send: Send) -> None:
@@ -68,11 +77,20 @@ def mcp_endpoints(
             low = server.lowlevel
             await low.run(read, write, low.create_initialization_options())
 
+    async def serve_mcp(scope: Scope, receive: Receive, send: Send) -> None:
+        manager = plain if _is_quick(scope, server) else sessions
+        await manager.asgi_app(scope, receive, send)
+
+    @asynccontextmanager
+    async def lifespan() -> AsyncGenerator[None]:
+        async with sessions.run(), plain.run():
+            yield
+
     return McpEndpoints(
-        mcp=_admitted(sessions.asgi_app, principal_of),
+        mcp=_admitted(serve_mcp, principal_of),
         sse=_admitted(serve_sse, principal_of),
         messages=_admitted(sse.handle_post_message, principal_of),
-        lifespan=sessions.run,
+        lifespan=lifespan,
     )
 
 
@@ -94,6 +112,22 @@ def _admitted(app: ASGIApp, principal_of: Callable[[Scope], Principal]) -> ASGIA
             auth_context_var.reset(reset)
 
     return call
+
+
+def _is_quick(scope: Scope, server: WeftServer) -> bool:
+    """Whether the headers, which the SDK compares with the body, name a call of a quick tool.
+
+    Only the newer era has those headers and no sessions. A client must accept both forms of
+    answer all the same: if it does not, it is told so where calls that stream are served.
+    """
+    headers = dict(scope["headers"])
+    version = headers.get(b"mcp-protocol-version", b"").decode("latin-1")
+    return (
+        headers.get(b"mcp-method") == b"tools/call"
+        and version not in ("", *HANDSHAKE_PROTOCOL_VERSIONS)
+        and b"text/event-stream" in headers.get(b"accept", b"")
+        and server.is_quick(headers.get(b"mcp-name", b"").decode("latin-1"))
+    )
 
 
 @lru_cache(maxsize=1024)

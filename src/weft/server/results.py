@@ -248,8 +248,12 @@ def _complete(data: Structured, job: Job) -> None:
 
 def _plain(value: object) -> object:
     # Most values are one of these, and every call's time is spent here and in the database.
-    if type(value) in _PLAIN_TYPES:
+    kind = type(value)
+    if kind in _PLAIN_TYPES:
         return value
+    if kind is dict:
+        items = cast("Mapping[str, object]", value).items()
+        return {str(k): v if type(v) in _PLAIN_TYPES else _plain(v) for k, v in items}
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, datetime):

@@ -127,6 +127,11 @@ class WeftServer(MCPServer[dict[str, Any]]):
         """What the SDK's HTTP transports serve."""
         return self._lowlevel_server
 
+    def is_quick(self, name: str) -> bool:
+        """Whether that is a tool which answers at once, and says nothing before its result."""
+        spec = self._tools.specs.get(name)
+        return spec is not None and spec.quick
+
     async def run_streams(
         self,
         read: MemoryObjectReceiveStream[SessionMessage | Exception],
@@ -211,6 +216,10 @@ class WeftServer(MCPServer[dict[str, Any]]):
         from weft.server.tools import tools_for
 
         return {spec.name: spec for spec in tools_for(self.backend)}
+
+    def _tool_input_schema(self, name: str) -> dict[str, Any] | None:
+        # The SDK searches the schema, at every call, for arguments that headers repeat. None do.
+        return None if name in self._tools.specs else super()._tool_input_schema(name)
 
     async def _handle_list_tools(
         self, ctx: AnyRequest, params: PaginatedRequestParams | None

@@ -45,6 +45,7 @@ class ToolSpec:
     description: str
     annotations: ToolAnnotations
     impact: Impact
+    quick: bool = False
     toolset: str = ""
 
     @property
@@ -62,12 +63,14 @@ def tool(
     deletes: bool = False,
     repeatable: bool = False,
     outside: bool = False,
+    quick: bool = False,
 ) -> Callable[[Handler], ToolSpec]:
     """Define a tool.
 
     ``reads``: changes nothing. ``destroys``: may remove or overwrite something. ``deletes``: is
     there to remove something for good. ``repeatable``: the same call again changes nothing more.
-    ``outside``: talks to systems beyond Weft.
+    ``outside``: talks to systems beyond Weft. ``quick``: reads a few rows, without waiting for
+    anything or reporting progress.
     """
     annotations = ToolAnnotations(
         read_only_hint=reads,
@@ -77,7 +80,7 @@ def tool(
     )
     text = " ".join(description.split())
     impact = Impact.READS if reads else Impact.DELETES if deletes else Impact.CHANGES
-    return lambda handler: ToolSpec(handler, title, text, annotations, impact)
+    return lambda handler: ToolSpec(handler, title, text, annotations, impact, quick)
 
 
 class LazyTools(ToolManager):

@@ -24,6 +24,7 @@ from weft.server.untrusted import one_line
     "List collections",
     "Collections, newest first: what connections sync into and search looks through.",
     reads=True,
+    quick=True,
 )
 async def list_collections(
     call: Call, cursor: Cursor = None, limit: Limit = 20

@@ -94,6 +94,7 @@ async def create_connection(
     "Connections, newest first, with status, entity count and last job. Filter by collection,"
     " source or status, e.g. status=needs_reauth for those that need attention.",
     reads=True,
+    quick=True,
 )
 async def list_connections(
     call: Call,
@@ -127,6 +128,7 @@ async def list_connections(
     "One connection in full: status, config, schedule, sync history, entity counts and what it"
     " needs. Secrets are never shown.",
     reads=True,
+    quick=True,
 )
 async def get_connection(
     call: Call, connection_id: ConnectionRef

@@ -57,6 +57,7 @@ async def run_sync(
     "List jobs",
     "Sync jobs, newest first, of one connection or of all; filter by status, e.g. FAILED.",
     reads=True,
+    quick=True,
 )
 async def list_jobs(
     call: Call,

@@ -15,6 +15,7 @@ from weft.server.tools.arguments import ShortName
     "Kinds of systems that can be connected (files, git, GitHub, …). Start here when the user wants"
     " to connect something; get_source then says which fields one takes.",
     reads=True,
+    quick=True,
 )
 async def list_sources(call: Call) -> Annotated[CallToolResult, ItemsOut]:
     """All sources; the catalogue is short enough for one page."""
@@ -29,6 +30,7 @@ async def list_sources(call: Call) -> Annotated[CallToolResult, ItemsOut]:
     "Config and credential fields of one source, its authentication methods and cursor fields. Call"
     " before create_connection.",
     reads=True,
+    quick=True,
 )
 async def get_source(call: Call, short_name: ShortName) -> Annotated[CallToolResult, SourceOut]:
     """One source in full."""
