@@ -114,7 +114,7 @@ async def test_cleanup_of_a_killed_process_is_finished_by_another(
     assert workers.complaints() == ""
 
 
-async def test_housekeeping_goes_on_when_the_database_is_busy_for_a_while(
+async def test_cleanup_that_one_process_left_is_done_by_the_next_without_a_warning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(housekeeping, "POLL_SECONDS", 0.01)

@@ -8,9 +8,6 @@ from typing import Final
 from weft.domain.principals import Principal, Role
 from weft.errors import NotPermitted
 
-TOOLSETS: Final = ("sources", "connections", "jobs", "collections", "search")
-"""The families of tools, in the order of the list."""
-
 
 class Impact(StrEnum):
     """What an operation does to what is stored."""
