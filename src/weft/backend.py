@@ -6,10 +6,11 @@ say which argument was meant. A group that a backend cannot serve is None, and t
 tools and routes out.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Protocol
 
-from weft.domain.base import Page
+from weft.domain.authorizations import AuthOutcome, ConsentStart, CredentialForm
+from weft.domain.base import Json, Page
 from weft.domain.collections import Collection, NewCollection
 from weft.domain.connections import (
     Auth,
@@ -154,6 +155,65 @@ class Authorization(Protocol):
         """Check and store new credentials; a connection in need of them becomes active."""
         ...
 
+    async def begin(self, connection: str, *, redirect_url: str | None = None) -> Connection:
+        """Make a new link, ``auth.auth_url``, where a person authorises the connection.
+
+        It leads to the provider's consent for OAuth, and to a page that takes credentials for
+        direct authentication. Links made before stop working. ``redirect_url`` is where the
+        person lands afterwards. Raises Unsupported when this backend can make no such link.
+        """
+        ...
+
+    async def verify(self, connection: str, claim_token: str) -> Connection:
+        """Confirm, as whoever began it, that an authorisation in a browser is complete.
+
+        Raises NotPermitted for a token that `create` or `begin` did not give for it, Conflict
+        while the person has not finished.
+        """
+        ...
+
+
+class AuthSessions(Protocol):
+    """What people do in a browser with the links of `Authorization.begin`.
+
+    The token in a link is all the permission there is: single use, and short-lived. Every method
+    raises NotFound for one that is unknown, used or expired, which look the same on purpose.
+    """
+
+    async def form(self, token: str) -> CredentialForm:
+        """What the page asks for. Reading it does not use the token up."""
+        ...
+
+    async def submit(self, token: str, values: Json) -> AuthOutcome:
+        """Check the credentials at the source and store them; uses the token up on success.
+
+        Raises InvalidInput, naming the field, or a ConnectionFault: the person may try again.
+        """
+        ...
+
+    async def start(self, token: str) -> ConsentStart:
+        """Where to send the browser for consent; uses the token up."""
+        ...
+
+    async def callback(self, params: Mapping[str, str], browser: str | None) -> AuthOutcome:
+        """What the provider sent the browser back with, and the browser's own secret.
+
+        A refusal by the person or the provider is an outcome, not an error.
+        """
+        ...
+
+
+class Changes(Protocol):
+    """News that something changed, whichever process changed it."""
+
+    def follow(self) -> AsyncIterator[None]:
+        """Yields at once, and then after anything may have changed; bursts are one item.
+
+        Whoever follows looks for itself at what it cares about: there are false alarms, but no
+        change goes unannounced for longer than 0.5 s. Ends never.
+        """
+        ...
+
 
 class Backend(Protocol):
     """Everything a front can ask for, on behalf of one organisation."""
@@ -164,3 +224,4 @@ class Backend(Protocol):
     jobs: Jobs
     search: Search | None
     authorization: Authorization | None
+    changes: Changes

@@ -1,6 +1,6 @@
 """A backend in memory that remembers what was asked of it, and jobs that go as a test scripts."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -11,7 +11,16 @@ import anyio
 import click
 from click.testing import CliRunner, Result
 
-from weft.backend import Authorization, Backend, Collections, Connections, Jobs, Search, Sources
+from weft.backend import (
+    Authorization,
+    Backend,
+    Changes,
+    Collections,
+    Connections,
+    Jobs,
+    Search,
+    Sources,
+)
 from weft.cli.app import cli
 from weft.cli.context import App
 from weft.domain.base import Page
@@ -140,10 +149,16 @@ class FakeBackend(Backend):
         self.jobs: Jobs = FakeJobs(self)
         self.search: Search | None = FakeSearch(self)
         self.authorization: Authorization | None = None
+        self.changes: Changes = FakeChanges()
 
     def asked(self, call: str) -> list[Any]:
         """The arguments of each call of that name."""
         return [argument for name, argument in self.calls if name == call]
+
+
+class FakeChanges(Changes):
+    async def follow(self) -> AsyncIterator[None]:
+        yield
 
 
 class FakeSources(Sources):

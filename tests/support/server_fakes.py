@@ -86,6 +86,7 @@ class FakeBackend:
         self.jobs = FakeJobs(self.connections)
         self.search: FakeSearch | None = FakeSearch()
         self.authorization: FakeAuthorization | None = FakeAuthorization(self.connections)
+        self.changes = FakeChanges()
 
     def as_backend(self) -> Backend:
         """This object. Its parts are of narrower types, which a mutable protocol member refuses."""
@@ -289,6 +290,23 @@ class FakeAuthorization:
         row = await self.connections.get(connection)
         self.connections.rows[row.id] = row.model_copy(update={"status": ConnectionStatus.ACTIVE})
         return self.connections.rows[row.id]
+
+
+class FakeChanges:
+    """Announces a change for every call of `announce`."""
+
+    def __init__(self) -> None:
+        self._event = anyio.Event()
+
+    def announce(self) -> None:
+        event, self._event = self._event, anyio.Event()
+        event.set()
+
+    async def follow(self) -> AsyncIterator[None]:
+        while True:
+            event = self._event
+            yield
+            await event.wait()
 
 
 def collection(readable_id: str, name: str = "Documents") -> Collection:

@@ -36,7 +36,11 @@ class AuthMethod(StrEnum):
 
 
 class AuthDetails(Frozen):
-    """How a connection is authenticated. Never holds a secret."""
+    """How a connection is authenticated. Holds no secret but what a person needs to authorise it.
+
+    ``auth_url`` is there once, in what created or renewed it. ``claim_token`` too: it proves who
+    began an authorisation, and no dump of this object has it.
+    """
 
     method: AuthMethod
     authenticated: bool
@@ -47,6 +51,7 @@ class AuthDetails(Frozen):
     redirect_url: str | None = None
     provider_id: str | None = None
     provider_readable_id: str | None = None
+    claim_token: str | None = Field(default=None, repr=False, exclude=True)
 
 
 class SyncSummary(Frozen):

@@ -1,6 +1,5 @@
 """Connections of the local backend."""
 
-import logging
 import uuid
 from dataclasses import replace
 from datetime import datetime
@@ -25,19 +24,16 @@ from weft.errors import (
     ErrorCategory,
     InvalidInput,
     NotFound,
-    SourceUnavailable,
     WeftError,
 )
-from weft.local.draft import draft_auth, draft_description, draft_name, draft_schedule
+from weft.local.access import Access
+from weft.local.draft import draft_description, draft_name, draft_schedule
 from weft.local.engine import Engine
 from weft.local.jobs import LocalJobs
 from weft.local.limits import checked_limit
 from weft.local.resolve import find_collection, find_connection
 from weft.local.store.base import ConnectionRow
 
-logger = logging.getLogger(__name__)
-
-CHECK_SECONDS = 20.0
 DELETE_WAIT_SECONDS = 15.0
 UPDATE_ATTEMPTS = 5
 
@@ -45,10 +41,13 @@ UPDATE_ATTEMPTS = 5
 class LocalConnections(Connections):
     """See Connections."""
 
-    def __init__(self, engine: Engine, organization_id: str, jobs: LocalJobs) -> None:
+    def __init__(
+        self, engine: Engine, organization_id: str, jobs: LocalJobs, access: Access
+    ) -> None:
         self._engine = engine
         self._organization_id = organization_id
         self._jobs = jobs
+        self._access = access
 
     async def list(
         self,
@@ -83,7 +82,7 @@ class LocalConnections(Connections):
         collection = await find_collection(
             self._engine.store, self._organization_id, new.readable_collection_id
         )
-        auth = draft_auth(self._engine, kind, new.auth)
+        auth = self._access.draft(kind, new.auth)
         config = _merged({}, new.config)
         endpoint = self._engine.endpoint(new.short_name, config)
         schedule = draft_schedule(kind, new.schedule, None) if new.schedule else None
@@ -95,7 +94,7 @@ class LocalConnections(Connections):
                 hint="Give auth, or leave sync_immediately out and call authorize_connection.",
             )
         if auth.credentials is not None:
-            await self._reach(new.short_name, config, auth.credentials)
+            await self._access.reach(new.short_name, config, auth.credentials)
         now = self._engine.clock()
         connection_id = str(uuid.uuid4())
         row = ConnectionRow(
@@ -111,7 +110,7 @@ class LocalConnections(Connections):
             authenticated_at=None if waiting else now,
             auth_expires_at=None,
             redirect_url=new.redirect_url,
-            credentials=self._seal(connection_id, endpoint, auth.credentials),
+            credentials=self._access.seal(connection_id, endpoint, auth.credentials),
             state=ConnectionStatus.PENDING_AUTH if waiting else ConnectionStatus.ACTIVE,
             error_category=None,
             error_message=None,
@@ -156,8 +155,8 @@ class LocalConnections(Connections):
     async def check(self, connection: str) -> CheckResult:
         found = await self.get(connection)
         try:
-            credentials = await self._stored_credentials(found)
-            detail = await self._reach(found.short_name, found.config, credentials)
+            credentials = await self._access.credentials(found)
+            detail = await self._access.reach(found.short_name, found.config, credentials)
         except WeftError as error:
             if isinstance(error, AuthenticationFailed):
                 await self._mark(found, ConnectionStatus.NEEDS_REAUTH, error)
@@ -212,7 +211,7 @@ class LocalConnections(Connections):
         kind = self._engine.registry.get(found.short_name)
         endpoint = self._engine.endpoint(found.short_name, row.config)
         if auth is not None:
-            credentials = draft_auth(self._engine, kind, auth).credentials
+            credentials = self._access.draft(kind, auth).credentials
         elif endpoint != self._engine.endpoint(found.short_name, found.config) and row.credentials:
             # A stored secret never goes to an endpoint that it was not given for.
             return replace(
@@ -224,13 +223,13 @@ class LocalConnections(Connections):
                 error_message="The endpoint changed, so the stored credentials were dropped.",
             )
         elif found.auth.authenticated:
-            credentials = await self._stored_credentials(found)
+            credentials = await self._access.credentials(found)
         else:
             return row
-        await self._reach(found.short_name, row.config, credentials or {})
+        await self._access.reach(found.short_name, row.config, credentials or {})
         return replace(
             row,
-            credentials=self._seal(found.id, endpoint, credentials),
+            credentials=self._access.seal(found.id, endpoint, credentials),
             authenticated_at=self._engine.clock()
             if auth is not None
             else found.auth.authenticated_at,
@@ -264,39 +263,6 @@ class LocalConnections(Connections):
             schedule=found.schedule,
             host="",
         )
-
-    async def _reach(self, short_name: str, config: Json, credentials: Json) -> str:
-        """Check at the source. Raises what is wrong, SourceUnavailable when it takes too long."""
-        source = self._engine.open_source(short_name, config, credentials)
-        try:
-            with anyio.move_on_after(CHECK_SECONDS):
-                return await source.check()
-        except WeftError:
-            raise
-        except Exception as error:  # noqa: BLE001 (third-party code: it may raise anything)
-            # Only the kind is told: the text may hold a secret.
-            kind = type(error).__name__
-            logger.error("the check of a '%s' connection crashed: %s", short_name, kind)
-            raise WeftError(f"The source '{short_name}' crashed ({kind}).") from None
-        raise SourceUnavailable(
-            f"The source did not answer within {CHECK_SECONDS:.0f} s.", hint="Try again later."
-        )
-
-    async def _stored_credentials(self, found: Connection) -> Json:
-        sealed = await self._engine.store.connections.credentials(self._organization_id, found.id)
-        kind = self._engine.registry.get(found.short_name)
-        if sealed is None and kind.info().auth_required:
-            raise AuthenticationFailed(
-                "The connection has no credentials.",
-                hint=f"Call authorize_connection(connection_id='{found.id}').",
-            )
-        endpoint = self._engine.endpoint(found.short_name, found.config)
-        return self._engine.unseal(self._organization_id, found.id, endpoint, sealed)
-
-    def _seal(self, connection_id: str, endpoint: str, credentials: Json | None) -> str | None:
-        if not credentials:
-            return None
-        return self._engine.seal(self._organization_id, connection_id, endpoint, credentials)
 
     async def _mark(
         self, found: Connection, state: ConnectionStatus, error: WeftError | None

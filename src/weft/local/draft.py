@@ -7,12 +7,10 @@ from weft.domain.connections import (
     DESCRIPTION_MAX_CHARS,
     NAME_MAX_CHARS,
     NAME_MIN_CHARS,
-    Auth,
     AuthMethod,
 )
 from weft.domain.schedules import Schedule, ScheduleSpec, validate_cron, validate_timezone
-from weft.errors import InvalidInput, Unsupported
-from weft.local.engine import Engine
+from weft.errors import InvalidInput
 from weft.sources.base import AnySource
 
 
@@ -42,33 +40,6 @@ def draft_description(description: str | None) -> str | None:
             field="description",
         )
     return description or None
-
-
-def draft_auth(engine: Engine, kind: type[AnySource], auth: Auth | None) -> AuthDraft:
-    """Validated credentials of a method that the source offers."""
-    if auth is None:
-        needs = kind.info().auth_required
-        return AuthDraft(kind.auth_methods[0], None if needs else {})
-    try:
-        method = auth.method
-    except ValueError:
-        names = ", ".join(method.value for method in AuthMethod)
-        raise InvalidInput(f"auth needs exactly one of: {names}.", field="auth") from None
-    if method not in kind.auth_methods:
-        offered = ", ".join(method.value for method in kind.auth_methods)
-        raise Unsupported(
-            f"The source '{kind.short_name}' does not authenticate with {method.value}.",
-            field="auth",
-            hint=f"It takes: {offered}.",
-        )
-    if auth.direct is None:
-        raise Unsupported(
-            f"This engine cannot authenticate with {method.value} yet.",
-            field="auth",
-            hint="Give credentials with auth.direct.",
-        )
-    engine.validated_credentials(kind, auth.direct.credentials)
-    return AuthDraft(method, auth.direct.credentials)
 
 
 def draft_schedule(

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
@@ -128,6 +128,40 @@ class SourceContext:
     options: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
+@dataclass(frozen=True, slots=True)
+class OAuth2:
+    """How a source's provider authorises (OAuth 2, authorisation code with PKCE).
+
+    ``token_field`` is the field of the source's Credentials that takes the access token.
+    ``issuer``, if the provider has one, must be named in its answers (RFC 9207). ``client_auth`` is
+    how the client authenticates at the token endpoint; without a client secret it does not.
+    """
+
+    authorize_url: str
+    token_url: str
+    token_field: str
+    scopes: tuple[str, ...] = ()
+    issuer: str | None = None
+    client_auth: Literal["client_secret_basic", "client_secret_post"] = "client_secret_basic"
+    extra: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True)
+class OAuth1:
+    """How a source's provider authorises (OAuth 1.0a).
+
+    The fields of Credentials that take the token and its secret, and the consumer's key and secret.
+    """
+
+    request_token_url: str
+    authorize_url: str
+    access_token_url: str
+    token_field: str
+    token_secret_field: str
+    consumer_key_field: str
+    consumer_secret_field: str
+
+
 ConfigT = TypeVar("ConfigT", bound=BaseModel)
 CredentialsT = TypeVar("CredentialsT", bound=BaseModel)
 
@@ -174,6 +208,12 @@ class Source(ABC, Generic[ConfigT, CredentialsT]):
 
         ``options`` are the operator's, as in `SourceContext`.
         """
+        del config, options
+        return None
+
+    @classmethod
+    def oauth(cls, config: BaseModel, options: Mapping[str, str]) -> OAuth2 | OAuth1 | None:
+        """How people authorise in a browser, or None if they cannot; as `endpoint`."""
         del config, options
         return None
 

@@ -1,0 +1,26 @@
+"""News of changes of the local backend."""
+
+from collections.abc import AsyncIterator
+
+import anyio
+
+from weft.backend import Changes
+from weft.local.engine import Engine
+
+BURST_SECONDS = 0.1
+# News is only ever lost with a broken watcher; followers look for themselves once in a while.
+LOOK_SECONDS = 30.0
+
+
+class LocalChanges(Changes):
+    """See Changes. One watcher a process looks for what other processes did."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def follow(self) -> AsyncIterator[None]:
+        while True:
+            mark = self._engine.changes.mark()
+            yield
+            await self._engine.changes.wait(mark, LOOK_SECONDS)
+            await anyio.sleep(BURST_SECONDS)

@@ -1,0 +1,1 @@
+"""The remote backend: Airweave's HTTP API, or another Weft's."""

@@ -1,0 +1,1 @@
+"""Airweave's JSON, to and from the domain."""

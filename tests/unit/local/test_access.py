@@ -1,0 +1,75 @@
+"""What lets a connection into its source."""
+
+import pytest
+
+from weft.domain.connections import (
+    Auth,
+    AuthMethod,
+    AuthProviderAuth,
+    DirectAuth,
+    OAuthBrowserAuth,
+    OAuthTokenAuth,
+)
+from weft.domain.principals import LOCAL_ORGANIZATION_ID
+from weft.errors import InvalidInput, Unsupported
+from weft.local.access import Access
+from weft.local.draft import AuthDraft
+from weft.local.engine import Engine
+from weft.sources.base import AnySource
+from weft.testing.stub import SecretStubSource, StubSource
+
+CANARY = "s3cr3t-canary"
+
+
+class ManyWays(StubSource):
+    short_name = "many_ways"
+    auth_methods = tuple(AuthMethod)
+
+
+def drafted(engine: Engine, kind: type[AnySource], auth: Auth | None) -> AuthDraft:
+    return Access(engine, LOCAL_ORGANIZATION_ID).draft(kind, auth)
+
+
+def test_source_that_needs_no_credentials_is_ready_without(idle_engine: Engine) -> None:
+    draft = drafted(idle_engine, StubSource, None)
+    assert (draft.method, draft.credentials) == (AuthMethod.DIRECT, {})
+
+
+def test_source_that_needs_credentials_waits_for_them(idle_engine: Engine) -> None:
+    draft = drafted(idle_engine, SecretStubSource, None)
+    assert (draft.method, draft.credentials) == (AuthMethod.DIRECT, None)
+
+
+def test_given_credentials_are_validated_against_the_source(idle_engine: Engine) -> None:
+    good = Auth(direct=DirectAuth(credentials={"token": CANARY}))
+    assert drafted(idle_engine, SecretStubSource, good).credentials == {"token": CANARY}
+    with pytest.raises(InvalidInput) as caught:
+        drafted(idle_engine, SecretStubSource, Auth(direct=DirectAuth(credentials={CANARY: 1})))
+    assert CANARY not in str(caught.value)
+
+
+def test_no_method_is_answered_with_all_there_are(idle_engine: Engine) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        drafted(idle_engine, StubSource, Auth())
+    assert caught.value.field == "auth"
+    assert all(method.value in caught.value.message for method in AuthMethod)
+
+
+@pytest.mark.parametrize(
+    "auth",
+    [
+        Auth(oauth_token=OAuthTokenAuth(access_token=CANARY)),
+        Auth(oauth_browser=OAuthBrowserAuth(client_secret=CANARY)),
+        Auth(auth_provider=AuthProviderAuth(provider_readable_id="composio")),
+    ],
+)
+@pytest.mark.parametrize("kind", [StubSource, ManyWays])
+def test_method_that_source_or_engine_lacks_is_refused_with_the_one_to_use(
+    idle_engine: Engine, auth: Auth, kind: type[AnySource]
+) -> None:
+    with pytest.raises(Unsupported) as caught:
+        drafted(idle_engine, kind, auth)
+    assert caught.value.field == "auth"
+    assert auth.method.value in caught.value.message
+    assert "direct" in (caught.value.hint or "")
+    assert CANARY not in str(caught.value)
