@@ -71,13 +71,13 @@ class Access:
                 hint=f"Call authorize_connection(connection_id='{found.id}').",
             )
         endpoint = self._engine.endpoint(found.short_name, found.config)
-        return self._engine.unseal(self._organization_id, found.id, endpoint, sealed)
+        return await self._engine.unseal(self._organization_id, found.id, endpoint, sealed)
 
-    def seal(self, connection_id: str, endpoint: str, credentials: Json | None) -> str | None:
+    async def seal(self, connection_id: str, endpoint: str, credentials: Json | None) -> str | None:
         """Encrypt what was drafted, for one connection and one endpoint."""
         if not credentials:
             return None
-        return self._engine.seal(self._organization_id, connection_id, endpoint, credentials)
+        return await self._engine.seal(self._organization_id, connection_id, endpoint, credentials)
 
 
 def _method(kind: type[AnySource], auth: Auth) -> AuthMethod:

@@ -110,7 +110,7 @@ class LocalConnections(Connections):
             authenticated_at=None if waiting else now,
             auth_expires_at=None,
             redirect_url=new.redirect_url,
-            credentials=self._access.seal(connection_id, endpoint, auth.credentials),
+            credentials=await self._access.seal(connection_id, endpoint, auth.credentials),
             state=ConnectionStatus.PENDING_AUTH if waiting else ConnectionStatus.ACTIVE,
             error_category=None,
             error_message=None,
@@ -229,7 +229,7 @@ class LocalConnections(Connections):
         await self._access.reach(found.short_name, row.config, credentials or {})
         return replace(
             row,
-            credentials=self._access.seal(found.id, endpoint, credentials),
+            credentials=await self._access.seal(found.id, endpoint, credentials),
             authenticated_at=self._engine.clock()
             if auth is not None
             else found.auth.authenticated_at,

@@ -1,6 +1,6 @@
 """What the parts of the local backend share: store, sources, vault, clock, and news of changes."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -70,7 +70,11 @@ class Limits:
 
 @dataclass(frozen=True)
 class Engine:
-    """Everything that the local backend's parts share; one in each process."""
+    """Everything that the local backend's parts share; one in each process.
+
+    ``pages`` gives the base URL of the pages for people, opening them first if need be; it is None
+    in a process that shows none.
+    """
 
     store: Store
     registry: SourceRegistry
@@ -80,6 +84,7 @@ class Engine:
     limits: Limits = Limits()
     changes: Changes = field(default_factory=Changes)
     work: Changes = field(default_factory=Changes)
+    pages: Callable[[], Awaitable[str]] | None = None
 
     def lease_until(self, now: datetime) -> datetime:
         """When a lease that is renewed now runs out."""
@@ -114,14 +119,14 @@ class Engine:
         settings = validated(kind.Config, config, field="config")
         return kind.endpoint(settings, self.context.options) or ""
 
-    def seal(
+    async def seal(
         self, organization_id: str, connection_id: str, endpoint: str, credentials: Json
     ) -> str:
         """Encrypt credentials for one connection and one endpoint."""
         bound_to = (organization_id, connection_id, "credentials", endpoint)
         return self.vault.seal(credentials, bound_to=bound_to)
 
-    def unseal(
+    async def unseal(
         self, organization_id: str, connection_id: str, endpoint: str, sealed: str | None
     ) -> Json:
         """Decrypt them. Raises AuthenticationFailed when they do not belong here."""

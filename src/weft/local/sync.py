@@ -108,7 +108,7 @@ def _failure(error: WeftError, state: ConnectionStatus) -> Outcome:
 
 
 async def _sync(engine: Engine, claim: Claim) -> Outcome:
-    source = _open(engine, claim)
+    source = await _open(engine, claim)
     if not (claim.full_sync or claim.cursor is None):
         try:
             run = _Run(engine, claim)
@@ -124,9 +124,9 @@ async def _sync(engine: Engine, claim: Claim) -> Outcome:
     return Outcome(JobStatus.COMPLETED, connection_state=ConnectionStatus.ACTIVE)
 
 
-def _open(engine: Engine, claim: Claim) -> AnySource:
+async def _open(engine: Engine, claim: Claim) -> AnySource:
     endpoint = engine.endpoint(claim.short_name, claim.config)
-    credentials = engine.unseal(
+    credentials = await engine.unseal(
         claim.organization_id, claim.connection_id, endpoint, claim.credentials
     )
 

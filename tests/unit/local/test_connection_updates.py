@@ -47,7 +47,7 @@ async def sealed(local: LocalBench, made: Connection) -> str | None:
 
 async def opened_secret(local: LocalBench, made: Connection, host: str = A) -> Json:
     stored = await sealed(local, made)
-    return local.engine.unseal(ORGANIZATION, made.id, host, stored)
+    return await local.engine.unseal(ORGANIZATION, made.id, host, stored)
 
 
 async def test_changed_endpoint_drops_the_credentials_and_sends_them_nowhere(

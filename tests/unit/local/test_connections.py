@@ -58,7 +58,7 @@ async def sealed(local: LocalBench, made: Connection) -> str | None:
 
 async def opened_secret(local: LocalBench, made: Connection, host: str = A) -> Json:
     stored = await sealed(local, made)
-    return local.engine.unseal(ORGANIZATION, made.id, host, stored)
+    return await local.engine.unseal(ORGANIZATION, made.id, host, stored)
 
 
 async def test_created_connection_was_checked_with_its_credentials(local: LocalBench) -> None:

@@ -151,9 +151,9 @@ async def test_credentials_open_only_for_their_organization_connection_and_endpo
     idle_engine: Engine,
 ) -> None:
     place = ("organization", "connection", "https://a.example")
-    sealed = idle_engine.seal(*place, {"token": CANARY})
+    sealed = await idle_engine.seal(*place, {"token": CANARY})
     assert CANARY not in sealed
-    assert idle_engine.unseal(*place, sealed) == {"token": CANARY}
+    assert await idle_engine.unseal(*place, sealed) == {"token": CANARY}
     for other in (
         ("somebody", place[1], place[2]),
         (place[0], "another", place[2]),
@@ -161,11 +161,11 @@ async def test_credentials_open_only_for_their_organization_connection_and_endpo
         (place[0], place[1], ""),
     ):
         with pytest.raises(AuthenticationFailed):
-            idle_engine.unseal(*other, sealed)
+            await idle_engine.unseal(*other, sealed)
 
 
 async def test_connection_without_credentials_has_none(idle_engine: Engine) -> None:
-    assert idle_engine.unseal("o", "c", "", None) == {}
+    assert await idle_engine.unseal("o", "c", "", None) == {}
 
 
 async def test_engines_share_no_news(idle_engine: Engine) -> None:

@@ -243,7 +243,7 @@ async def test_failure_after_a_checkpoint_keeps_the_cursor_of_an_incremental_syn
 
 async def test_credentials_sealed_for_another_endpoint_fail_the_job(local: LocalBench) -> None:
     made = await local.connect(auth=token(CANARY))
-    sealed = local.engine.seal(ORGANIZATION, made.id, "https://b.example", {"token": CANARY})
+    sealed = await local.engine.seal(ORGANIZATION, made.id, "https://b.example", {"token": CANARY})
     path = local.home / "weft.db"
     _overwrite_credentials(path, sealed)
     job = await local.synced(made)
