@@ -7,6 +7,7 @@ from weft.domain.permissions import NO_CEILINGS, Ceilings
 from weft.domain.principals import Principal, WhoCalls, always_local
 from weft.server.observing import ObserveCall
 from weft.server.sdk import WeftServer
+from weft.server.tooling import InlineCredentials
 
 INSTRUCTIONS = """Weft connects sources (folders, git repositories, GitHub, websites and more) and \
 keeps them synced into collections that you can search.
@@ -30,8 +31,11 @@ def build_server(
     who_calls: WhoCalls = always_local,
     ceilings: Ceilings = NO_CEILINGS,
     observe: ObserveCall | None = None,
+    inline_credentials: InlineCredentials = "warn",
 ) -> WeftServer:
     """The MCP server over the backend of whoever calls.
+
+    ``inline_credentials`` says whether secrets may come as arguments of a call.
 
     Cheap: tools are built when they are first asked for.
     """
@@ -43,4 +47,5 @@ def build_server(
         name="weft",
         version=version,
         instructions=INSTRUCTIONS,
+        inline_credentials=inline_credentials,
     )

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from mcp.server.caching import CacheHint
-from mcp.server.context import ServerRequestContext
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.lowlevel.server import Server
 from mcp.server.mcpserver import Context, MCPServer
@@ -46,12 +46,14 @@ from weft.domain.principals import Principal, WhoCalls
 from weft.errors import CallError, InvalidInput, NotPermitted, TryLater, WeftError
 from weft.server import prompts, resources
 from weft.server.arguments import checked
+from weft.server.asking import AnswersNeeded, Ask, Rounds
+from weft.server.claims import Claims
 from weft.server.completions import complete
 from weft.server.confirmations import Confirmations
 from weft.server.failures import crash_text, crashed, explain, failed
 from weft.server.observing import ObserveCall, log_call
 from weft.server.results import fits
-from weft.server.tooling import Call, LazyTools, ToolSpec
+from weft.server.tooling import Call, InlineCredentials, LazyTools, ToolSpec
 from weft.server.untrusted import one_line
 
 _NAME_SHOWN_MAX_CHARS = 64
@@ -63,6 +65,10 @@ CALL_SECONDS_MAX = 50
 _TOO_LONG = TryLater(
     f"The call was stopped after {CALL_SECONDS_MAX} seconds.",
     hint="Look what became of it before you call again: get_connection, list_jobs.",
+)
+_STALE_ROUND = (
+    "Invalid or expired requestState: the question was put too long ago, in another call or by "
+    "another process. Nothing was done; call again without requestState to be asked anew."
 )
 _STATIC_LISTS = CacheHint(ttl_ms=300_000, scope="public")
 # Which tools are offered depends on who asks.
@@ -92,6 +98,7 @@ class WeftServer(MCPServer[dict[str, Any]]):
         name: str,
         version: str,
         instructions: str,
+        inline_credentials: InlineCredentials,
     ) -> None:
         with _logging_left_alone():
             super().__init__(
@@ -111,6 +118,10 @@ class WeftServer(MCPServer[dict[str, Any]]):
         self._ceilings = ceilings
         self._observe = observe
         self.confirmations = Confirmations()
+        self._rounds = Rounds()
+        self._claims = Claims()
+        self._inline_credentials: InlineCredentials = inline_credentials
+        self._lowlevel_server.middleware.insert(0, _stale_rounds_explained)
         self._tools = LazyTools(self._load_tools)
         self._tool_manager = self._tools
         self._lowlevel_server.add_request_handler(
@@ -155,7 +166,14 @@ class WeftServer(MCPServer[dict[str, Any]]):
             return await super().call_tool(name, arguments, context)
         report = _no_progress if context is None else context.report_progress
         principal = self._who_calls()
-        call = Call(self._backend_for(principal), self.confirmations, report)
+        call = Call(
+            self._backend_for(principal),
+            self.confirmations,
+            report,
+            Ask(context, self._rounds),
+            self._claims,
+            self._inline_credentials,
+        )
         refusal = self._refusal(name, principal)
         started = time.perf_counter()
         result = failed(refusal) if refusal else await _run(found, call, arguments)
@@ -279,16 +297,30 @@ async def _run(
 ) -> CallToolResult | InputRequiredResult:
     try:
         values = checked(tool.fn_metadata.arg_model, tool.parameters, arguments)
-        with anyio.move_on_after(CALL_SECONDS_MAX):
+        with anyio.move_on_after(CALL_SECONDS_MAX) as scope:
+            call.ask.bounded_by(scope)
             result = await tool.fn(call, **values)
             return result if fits(result) else failed(_TOO_LARGE)
         return failed(_TOO_LONG)
+    except AnswersNeeded as needed:
+        return needed.result
     except MCPError:
         raise
     except WeftError as error:
         return failed(error)
     except Exception as error:  # noqa: BLE001 (the edge: whatever it is, the caller gets an answer)
         return crashed(error, tool.name)
+
+
+async def _stale_rounds_explained(ctx: AnyRequest, call_next: CallNext) -> HandlerResult:
+    """Say what to do about a request state that the SDK refuses in five words."""
+    try:
+        return await call_next(ctx)
+    except MCPError as error:
+        data: object = error.error.data
+        if data != {"reason": "invalid_request_state"}:
+            raise
+        raise MCPError(code=error.error.code, message=_STALE_ROUND, data=data) from None
 
 
 async def _answered(work: Awaitable[T], what: str, data: dict[str, str] | None = None) -> T:

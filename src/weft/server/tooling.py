@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from mcp.server.mcpserver.tools import Tool, ToolManager
 from mcp.server.mcpserver.utilities.func_metadata import func_metadata
@@ -10,6 +10,8 @@ from mcp_types import CallToolResult, ToolAnnotations
 
 from weft.backend import Backend
 from weft.domain.permissions import Impact
+from weft.server.asking import Ask
+from weft.server.claims import Claims
 from weft.server.confirmations import Confirmations
 from weft.server.schemas import compact
 
@@ -24,6 +26,10 @@ class ReportProgress(Protocol):
     ) -> None: ...
 
 
+InlineCredentials = Literal["allow", "warn", "deny"]
+"""Whether credentials may come as arguments of a call, which the model's provider sees."""
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """What a handler works with, apart from its arguments."""
@@ -31,6 +37,9 @@ class Call:
     backend: Backend
     confirmations: Confirmations
     report_progress: ReportProgress
+    ask: Ask
+    claims: Claims
+    inline_credentials: InlineCredentials
 
 
 Handler = Callable[..., Awaitable[CallToolResult]]

@@ -1,0 +1,345 @@
+"""Asks the person in front of the client, in both protocol eras.
+
+Up to 2025-11-25 a question is a request to the client, and the call waits for the answer. Since
+2026-07-28 it is the call's result: the client puts the question and makes the call again with the
+answer. The handler then runs again from its start, and here gets at each question what was said.
+
+Nobody is asked for a secret here. No answer counts but one to a question that was put: what was
+asked, answered and done in earlier rounds travels in the request state, which the SDK seals.
+"""
+
+import json
+import math
+import secrets
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal, cast
+
+import anyio
+from mcp.server.mcpserver import Context
+from mcp.shared.exceptions import MCPError
+from mcp_types import (
+    ElicitRequest,
+    ElicitRequestFormParams,
+    ElicitRequestURLParams,
+    ElicitResult,
+    InputRequiredResult,
+)
+from mcp_types.version import is_version_at_least
+from pydantic import BaseModel, Field, ValidationError
+
+from weft.domain.sources import FieldInfo
+from weft.errors import Conflict
+
+PERSON_SECONDS_MAX = 300.0
+"""How long a call waits for a person. Their time is not the call's."""
+
+_ROUNDS_SINCE = "2026-07-28"
+# The SDK refuses a request state that is older than this, so nothing needs to be remembered longer.
+_STATE_SECONDS_MAX = 600.0
+_TEXT_MAX_CHARS = 2000
+_FIELDS_SHOWN = frozenset({"string", "integer", "number", "boolean"})
+
+Value = str | int | float | bool
+AnyContext = Context[Any, Any]
+
+
+class Reply(StrEnum):
+    """What became of a question. Only ACCEPTED is a yes."""
+
+    ACCEPTED = "accepted"
+    DECLINED = "declined"
+    CANCELLED = "cancelled"
+    UNANSWERED = "unanswered"
+    MALFORMED = "malformed"
+    UNAVAILABLE = "unavailable"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a person said; ``values`` are checked against the fields that were asked for."""
+
+    reply: Reply
+    values: Mapping[str, Value] = field(default_factory=dict[str, Value])
+
+    @property
+    def accepted(self) -> bool:
+        """Whether they agreed."""
+        return self.reply is Reply.ACCEPTED
+
+
+class AnswersNeeded(Exception):
+    """Ends a round: ``result`` puts the question, and the client calls again with the answer."""
+
+    def __init__(self, result: InputRequiredResult) -> None:
+        super().__init__("the client puts a question and calls again")
+        self.result = result
+
+
+class Rounds:
+    """Remembers what calls of several rounds have done, so that no repeated round does it again.
+
+    It lives as long as the process, as does the key that seals request states.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._done: dict[tuple[str, str], tuple[float, Any]] = {}
+        self._doing: set[tuple[str, str]] = set()
+
+    async def once(self, call_id: str, name: str, make: Callable[[], Awaitable[Any]]) -> Any:
+        """What ``make`` gave when it was first run for this call. Raises Conflict while it runs."""
+        key = (call_id, name)
+        now = self._clock()
+        self._done = {known: kept for known, kept in self._done.items() if kept[0] > now}
+        if key in self._done:
+            return self._done[key][1]
+        if key in self._doing:
+            raise Conflict("The same call is being carried out already.", hint="Wait for it.")
+        self._doing.add(key)
+        try:
+            value = await make()
+        finally:
+            self._doing.discard(key)
+        self._done[key] = (self._clock() + _STATE_SECONDS_MAX, value)
+        return value
+
+
+class Ask:
+    """Asks whoever made the present call."""
+
+    def __init__(self, context: AnyContext | None, rounds: Rounds) -> None:
+        self._context = context
+        self._rounds = rounds
+        self._state: _State | None = None
+        self._scope: anyio.CancelScope | None = None
+        self._opened: str | None = None
+
+    @property
+    def can_form(self) -> bool:
+        """Whether the client says that it shows forms. One that names no mode means forms."""
+        modes = self._modes
+        return modes is not None and (modes.form is not None or modes.url is None)
+
+    @property
+    def can_visit(self) -> bool:
+        """Whether the client says that it opens links."""
+        modes = self._modes
+        return modes is not None and modes.url is not None
+
+    @property
+    def seconds_left(self) -> float:
+        """How long the call may still take."""
+        return math.inf if self._scope is None else self._scope.deadline - anyio.current_time()
+
+    def bounded_by(self, scope: anyio.CancelScope) -> None:
+        """Name the scope that ends the call, so that a person's time can be added to it."""
+        self._scope = scope
+
+    async def form(self, key: str, message: str, fields: Sequence[FieldInfo]) -> Answer:
+        """Show a form. ``key`` names the question within the tool; none of the fields is secret.
+
+        The message may change between rounds, so whoever acts on the answer checks that what it
+        was about still stands.
+        """
+        if not self.can_form:
+            return Answer(Reply.UNAVAILABLE)
+        schema = form_schema(fields)
+        params = ElicitRequestFormParams(message=message, requested_schema=schema)
+        said = await self._said(key, ElicitRequest(params=params))
+        return said if isinstance(said, Answer) else _answer(said, fields)
+
+    async def visit(self, key: str, message: str, url: str) -> Answer:
+        """Offer to open a link. Accepting means consent to open it, not that anything is done."""
+        if not self.can_visit:
+            return Answer(Reply.UNAVAILABLE)
+        self._opened = None if self._in_rounds else uuid.uuid4().hex
+        params = ElicitRequestURLParams(message=message, url=url, elicitation_id=self._opened)
+        said = await self._said(key, ElicitRequest(params=params))
+        return said if isinstance(said, Answer) else _answer(said, ())
+
+    async def visited(self) -> None:
+        """Tell a client of the older era that what the link was for is done."""
+        if self._opened is None or self._context is None:
+            return
+        opened, self._opened = self._opened, None
+        session = self._context.session
+        await session.send_elicit_complete(opened, related_request_id=self._context.request_id)
+
+    async def keep(self, name: str, make: Callable[[], Awaitable[Any]]) -> Any:
+        """What ``make`` gave in the first round that came here, as JSON types."""
+        state = self._known
+        if name not in state.kept:
+            state.kept[name] = await self._rounds.once(state.call_id, name, make)
+        return state.kept[name]
+
+    @property
+    def _modes(self) -> Any:
+        capabilities = None if self._context is None else self._context.client_capabilities
+        return None if capabilities is None else capabilities.elicitation
+
+    @property
+    def _in_rounds(self) -> bool:
+        version = None if self._context is None else self._context.protocol_version
+        return version is not None and is_version_at_least(version, _ROUNDS_SINCE)
+
+    @property
+    def _known(self) -> "_State":
+        if self._state is None:
+            sealed = None if self._context is None else self._context.request_state
+            self._state = _State.model_validate(json.loads(sealed)) if sealed else _State()
+            self._take_responses(self._state)
+        return self._state
+
+    def _take_responses(self, state: "_State") -> None:
+        """Add what was answered since the last round, to questions that were put in it."""
+        given = (self._context and self._context.input_responses) or {}
+        for key in [asked for asked in state.asked if asked in given]:
+            response = given[key]
+            state.asked.remove(key)
+            state.answers[key] = (
+                _Said(action=response.action, content=_bounded(response.content))
+                if isinstance(response, ElicitResult)
+                else _Said(action="malformed")
+            )
+
+    async def _said(self, key: str, request: ElicitRequest) -> "_Said | Answer":
+        if self._context is None:
+            return Answer(Reply.UNAVAILABLE)
+        if not self._in_rounds:
+            return await self._asked_now(self._context, request)
+        state = self._known
+        if key in state.answers:
+            return state.answers[key]
+        if key not in state.asked:
+            state.asked.append(key)
+        # Plain ASCII, because answers and names may hold what UTF-8 cannot.
+        text = json.dumps(state.model_dump())
+        raise AnswersNeeded(InputRequiredResult(input_requests={key: request}, request_state=text))
+
+    async def _asked_now(self, context: AnyContext, request: ElicitRequest) -> "_Said | Answer":
+        params, session, request_id = request.params, context.session, context.request_id
+        try:
+            with self._persons_time(), anyio.move_on_after(PERSON_SECONDS_MAX):
+                if isinstance(params, ElicitRequestFormParams):
+                    result = await session.elicit_form(
+                        params.message, params.requested_schema, request_id
+                    )
+                else:
+                    result = await session.elicit_url(
+                        params.message, params.url, self._opened or "", request_id
+                    )
+                return _Said(action=result.action, content=_bounded(result.content))
+        except ValidationError:
+            return Answer(Reply.MALFORMED)
+        except MCPError:
+            # The client cannot do what it said it could.
+            return Answer(Reply.UNAVAILABLE)
+        return Answer(Reply.UNANSWERED)
+
+    @contextmanager
+    def _persons_time(self) -> Generator[None]:
+        if self._scope is None:
+            yield
+            return
+        left = self.seconds_left
+        self._scope.deadline = math.inf
+        try:
+            yield
+        finally:
+            self._scope.deadline = anyio.current_time() + left
+
+
+class _Said(BaseModel):
+    """An answer as it came."""
+
+    action: Literal["accept", "decline", "cancel", "malformed"]
+    content: dict[str, Any] | None = None
+
+
+class _State(BaseModel):
+    """What a call of several rounds has asked, heard and done."""
+
+    call_id: str = Field(default_factory=lambda: secrets.token_hex(16))
+    asked: list[str] = Field(default_factory=list[str])
+    answers: dict[str, _Said] = Field(default_factory=dict[str, _Said])
+    kept: dict[str, Any] = Field(default_factory=dict[str, Any])
+
+
+def can_be_asked(one: FieldInfo) -> bool:
+    """Whether a form may have the field: a plain value, and no secret."""
+    return one.type in _FIELDS_SHOWN and not one.secret
+
+
+def form_schema(fields: Sequence[FieldInfo]) -> dict[str, Any]:
+    """The fields as the protocol's restricted JSON schema. Raises ValueError for a secret."""
+    if not all(can_be_asked(one) for one in fields):
+        raise ValueError("a form takes plain values only, and never a secret")
+    return {
+        "type": "object",
+        "properties": {one.name: _property(one) for one in fields},
+        "required": [one.name for one in fields if one.required],
+    }
+
+
+def _property(one: FieldInfo) -> dict[str, Any]:
+    shown: dict[str, Any] = {"type": one.type, "title": one.title}
+    if one.description:
+        shown["description"] = one.description
+    if one.choices and one.type == "string":
+        shown["enum"] = list(one.choices)
+    elif one.type == "string":
+        shown["maxLength"] = _TEXT_MAX_CHARS
+    if one.default is not None:
+        shown["default"] = one.default
+    return shown
+
+
+def _answer(said: _Said, fields: Sequence[FieldInfo]) -> Answer:
+    match said.action:
+        case "decline":
+            return Answer(Reply.DECLINED)
+        case "cancel":
+            return Answer(Reply.CANCELLED)
+        case "malformed":
+            return Answer(Reply.MALFORMED)
+        case "accept":
+            values = _checked(said.content or {}, fields)
+            return Answer(Reply.MALFORMED) if values is None else Answer(Reply.ACCEPTED, values)
+
+
+def _checked(content: Mapping[str, Any], fields: Sequence[FieldInfo]) -> dict[str, Value] | None:
+    """The values by field, or None unless they are exactly what was asked for."""
+    by_name = {one.name: one for one in fields}
+    # What is left empty counts as not given.
+    given = {name: value for name, value in content.items() if value not in (None, "")}
+    if not given.keys() <= by_name.keys():
+        return None
+    if any(one.required and one.name not in given for one in fields):
+        return None
+    if not all(_fits(value, by_name[name]) for name, value in given.items()):
+        return None
+    return given
+
+
+def _fits(value: object, one: FieldInfo) -> bool:
+    if isinstance(value, bool) or one.type == "boolean":
+        return isinstance(value, bool) and one.type == "boolean"
+    if one.type == "string":
+        short = isinstance(value, str) and len(value) <= _TEXT_MAX_CHARS
+        return short and (not one.choices or value in one.choices)
+    if one.type == "integer":
+        return isinstance(value, int)
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _bounded(content: Mapping[str, object] | None) -> dict[str, Any] | None:
+    """The content, or what cannot fit any form where it is too large to be carried around."""
+    if content is None:
+        return None
+    size = sum(len(str(name)) + len(str(value)) for name, value in content.items())
+    return {"": "too large"} if size > 20 * _TEXT_MAX_CHARS else cast("dict[str, Any]", content)
