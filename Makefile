@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test check torture bench lint format clean
+.PHONY: demo test check conformance torture bench lint format clean
 
 demo: $(VENV)/.core  ## Drive the real server over stdio with a real MCP client.
 	$(BIN)/weft demo
@@ -15,6 +15,9 @@ check: $(VENV)/.dev  ## Format, lint, types; the layers are checked by the tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright
+
+conformance: $(VENV)/.dev  ## The public MCP conformance suite, which comes from npm.
+	$(BIN)/python -m pytest conformance
 
 format: $(VENV)/.dev  ## Format and apply the safe fixes.
 	$(BIN)/ruff format .

