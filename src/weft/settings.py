@@ -104,7 +104,14 @@ class Settings(BaseSettings):
         "headers are believed.",
     )
     http_public_url: str | None = Field(
-        default=None, description="URL of `/mcp` as clients see it; OAuth names it."
+        default=None, description="URL of `/mcp` as clients see it; OAuth and links name it."
+    )
+    callback_port: int = Field(
+        default=0,
+        ge=0,
+        le=65535,
+        description="Port of 127.0.0.1 for links that people open when Weft runs on stdio or as a "
+        "command, to register with an OAuth provider; 0 for any.",
     )
     http_max_requests: int = Field(
         default=200, ge=1, le=10_000, description="Requests served at once; more get 503."

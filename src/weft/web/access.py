@@ -7,7 +7,7 @@ import json
 import logging
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -36,13 +36,19 @@ _PRINCIPAL: Final = "weft.principal"
 _logger = logging.getLogger(__name__)
 
 
+def _no_page(_path: str) -> str | None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Access:
     """Who may come in, and how much at once.
 
     ``authenticators`` is None when everyone is let in, as the operator. ``open_paths`` need no
     token; ``stream_paths`` are event streams when they are got. ``metadata_url`` tells clients
-    where tokens come from. ``draining`` is set when open streams are to end.
+    where tokens come from. ``page_route`` gives the name of the route of a path that has its own
+    permission in it: it needs no token, it tells origins apart itself, and only its name is
+    written anywhere. ``draining`` is set when open streams are to end.
     """
 
     hosts: HostRules
@@ -55,6 +61,7 @@ class Access:
     rates: Rates
     metrics: Metrics
     metadata_url: str | None = None
+    page_route: Callable[[str], str | None] = _no_page
     draining: anyio.Event = field(default_factory=anyio.Event)
 
 
@@ -92,7 +99,7 @@ async def _answer(app: ASGIApp, access: Access, scope: Scope, receive: Receive, 
             await _admit(app, access, scope, receive, response)
         finally:
             path = scope["path"].rstrip("/") or "/"
-            route = path if path in access.known_paths else "other"
+            route = path if path in access.known_paths else access.page_route(path) or "other"
             method = scope["method"] if scope["method"] in ("GET", "POST", "DELETE") else "other"
             access.metrics.request_ended(method, route, response.status)
             facts = {
@@ -108,12 +115,17 @@ async def _admit(
     app: ASGIApp, access: Access, scope: Scope, receive: Receive, response: "_Response"
 ) -> None:
     headers = Headers(scope=scope)
-    refused = access.hosts.refusal(headers.get("host"), headers.get("origin"))
+    is_page = access.page_route(scope["path"]) is not None
+    origin = None if is_page else headers.get("origin")
+    refused = access.hosts.refusal(headers.get("host"), origin)
     if refused:
         await response.refuse(_Refusal(refused[0], "forbidden", refused[1]))
         return
     if scope["path"] in access.open_paths:
         await app(scope, receive, response.send)
+        return
+    if is_page:
+        await _within_limits(app, access, scope, receive, response)
         return
     admitted = await _authenticated(access, headers)
     if isinstance(admitted, Principal):
@@ -182,7 +194,7 @@ async def _within_limits(
             await response.refuse(_Refusal(503, "busy", text, {"retry-after": "2"}))
         elif is_stream:
             await _until_draining(app, access.draining, scope, receive, response)
-        elif "transfer-encoding" in Headers(scope=scope):
+        elif "transfer-encoding" in Headers(scope=scope) and not access.page_route(scope["path"]):
             await _with_whole_body(app, scope, receive, response)
         else:
             await app(scope, receive, response.send)

@@ -1,6 +1,6 @@
 """The HTTP application: the MCP endpoints, the operator's routes, and the gate in front of all."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -35,7 +35,8 @@ class Parts:
     """What the application is put together from.
 
     ``mcp``, ``sse`` and ``messages`` are ASGI applications and ``lifespan`` runs around them;
-    ``job_counts`` tells how many jobs have each status, and fails while the database does.
+    ``job_counts`` tells how many jobs have each status, and fails while the database does;
+    ``pages`` are the routes of the pages for people.
     """
 
     mcp: ASGIApp
@@ -44,6 +45,7 @@ class Parts:
     lifespan: Callable[[], AbstractAsyncContextManager[None]]
     job_counts: Callable[[], Awaitable[Mapping[str, int]]]
     oauth: OAuthSettings | None = None
+    pages: Sequence[BaseRoute] = ()
 
 
 def build_app(parts: Parts, access: Access) -> ASGIApp:
@@ -55,6 +57,7 @@ def build_app(parts: Parts, access: Access) -> ASGIApp:
             yield
 
     routes: list[BaseRoute] = [
+        *parts.pages,
         Route(MCP_PATH, _as_route(parts.mcp)),
         Route(SSE_PATH, _as_route(parts.sse, "GET")),
         Route(MESSAGES_PATH, _as_route(parts.messages)),

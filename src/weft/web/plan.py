@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from typing import Final
+from urllib.parse import urlsplit
 
 from weft.errors import InvalidInput
 from weft.settings import Settings
@@ -12,6 +13,7 @@ from weft.web.hosts import host_rules, is_loopback
 from weft.web.limits import Rates, Slots
 from weft.web.metrics import Metrics
 from weft.web.oauth import OAuthSettings, OAuthTokens
+from weft.web.pages import page_route
 from weft.web.run import Listening
 from weft.web.tokens import TOKEN_FILE_NAME, Authenticate, token_from_file
 
@@ -92,7 +94,24 @@ def access_from(
         rates=Rates(settings.http_requests_per_minute),
         metrics=metrics,
         metadata_url=oauth.metadata_url if oauth else None,
+        page_route=page_route,
     )
+
+
+def pages_url(settings: Settings, url: str) -> str:
+    """The base of the links to pages for people. ``url`` is where this server listens."""
+    if settings.http_public_url is not None:
+        parts = urlsplit(settings.http_public_url)
+        return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/').removesuffix(MCP_PATH)}"
+    if is_loopback(settings.http_host) or not settings.http_allowed_hosts:
+        return url
+    # What is bound may be every address of the machine; the hosts are what clients call it.
+    host = min(settings.http_allowed_hosts)
+    port = urlsplit(url).port
+    # A proxy in front has the port that goes without saying.
+    if settings.http_tls_cert is None or urlsplit(f"//{host}").port is not None:
+        return f"https://{host}"
+    return f"https://{host}:{port}"
 
 
 def _check_exposed(settings: Settings, *, auth: bool) -> None:

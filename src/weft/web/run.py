@@ -84,14 +84,16 @@ async def run_app(
     Raises InvalidInput when the certificate cannot be used.
     """
     _allow_many_connections()
-    server = _Server(_config(app, listening))
+    server = SignalFreeServer(_config(app, listening))
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_end_on_signal, server, on_end)
         await server.serve([bound])
         tasks.cancel_scope.cancel()
 
 
-class _Server(uvicorn.Server):
+class SignalFreeServer(uvicorn.Server):
+    """A server that leaves the process's signals alone."""
+
     @contextmanager
     def capture_signals(self) -> Generator[None]:
         # uvicorn would raise the signal again after serving, before our own things are put away.
