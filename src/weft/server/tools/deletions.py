@@ -1,4 +1,8 @@
-"""Tools that delete, in two steps: a preview first, then a confirmation bound to what it showed."""
+"""Tools that delete what a person agreed to, who was shown it.
+
+They are asked where the client can ask. Elsewhere there are two steps: a preview, then a call with
+the token that is bound to what the preview showed.
+"""
 
 from typing import Annotated
 
@@ -6,6 +10,9 @@ from mcp_types import CallToolResult
 
 from weft.domain.collections import Collection
 from weft.domain.connections import Connection
+from weft.domain.sources import FieldInfo
+from weft.errors import Conflict, InvalidInput
+from weft.server.asking import Reply
 from weft.server.confirmations import LIFETIME_SECONDS, Effect
 from weft.server.results import (
     DeletionOut,
@@ -21,25 +28,43 @@ from weft.server.tools.arguments import CollectionRef, ConfirmationToken, Connec
 from weft.server.untrusted import one_line
 
 _UPSTREAM = "Nothing is deleted at the source itself."
+_CONFIRM = FieldInfo(
+    name="confirm",
+    title="Delete it for good",
+    type="boolean",
+    description="This cannot be undone.",
+    required=True,
+)
+_REFUSALS = {
+    Reply.DECLINED: "the user said no. Do not try again unless they ask for it.",
+    Reply.CANCELLED: "the user closed the question. Ask them what they want.",
+    Reply.UNANSWERED: "the user did not answer in time. Call again when they are there.",
+}
 
 
 @tool(
     "Delete a connection",
-    "Permanently delete a connection with its synced entities and history. First call without"
-    " confirmation_token: it deletes nothing, shows what would go, and returns a token. Show that"
-    " to the user, and call again with the token once they agree.",
+    "Permanently delete a connection with its synced entities and history; to stop it from syncing,"
+    " remove its schedule with update_connection instead. The user is asked to confirm where the"
+    " client can ask. Elsewhere the first call deletes nothing, shows what would go and returns a"
+    " token: show that to the user, and call again with the token once they agree.",
     deletes=True,
 )
 async def delete_connection(
     call: Call, connection_id: ConnectionRef, confirmation_token: ConfirmationToken = None
 ) -> Annotated[CallToolResult, DeletionOut]:
-    """Preview, or delete with a valid token."""
+    """Delete what the person confirmed, or with the token of a preview."""
     connection = await call.backend.connections.get(connection_id)
     effect = _connection_effect(connection)
     if confirmation_token is None:
         shown = {"connection": connection_brief(connection)}
-        return _preview(call, effect, _connection_preview(connection), shown)
-    call.confirmations.redeem(confirmation_token, effect)
+        decided = await _decided(call, effect, _connection_preview(connection), shown)
+        if isinstance(decided, CallToolResult):
+            return decided
+        connection = await call.backend.connections.get(connection.id)
+        _redeem_answered(call, decided, _connection_effect(connection))
+    else:
+        call.confirmations.redeem(confirmation_token, effect)
     gone = await call.backend.connections.delete(connection.id, expected_version=connection.version)
     entities = gone.entities.total_entities
     text = (
@@ -53,8 +78,8 @@ async def delete_connection(
 
 @tool(
     "Delete a collection",
-    "Permanently delete a collection with all its connections and entities. Two steps with a"
-    " confirmation_token, as in delete_connection.",
+    "Permanently delete a collection with all its connections and entities; delete_connection"
+    " removes only one. Confirmed by the user or with a token, as there.",
     deletes=True,
 )
 async def delete_collection(
@@ -62,13 +87,18 @@ async def delete_collection(
     readable_collection_id: CollectionRef,
     confirmation_token: ConfirmationToken = None,
 ) -> Annotated[CallToolResult, DeletionOut]:
-    """Preview, or delete with a valid token."""
+    """Delete what the person confirmed, or with the token of a preview."""
     collection = await call.backend.collections.get(readable_collection_id)
     effect = _collection_effect(collection)
     if confirmation_token is None:
         shown = {"collection": collection_out(collection)}
-        return _preview(call, effect, _collection_preview(collection), shown)
-    call.confirmations.redeem(confirmation_token, effect)
+        decided = await _decided(call, effect, _collection_preview(collection), shown)
+        if isinstance(decided, CallToolResult):
+            return decided
+        collection = await call.backend.collections.get(collection.readable_id)
+        _redeem_answered(call, decided, _collection_effect(collection))
+    else:
+        call.confirmations.redeem(confirmation_token, effect)
     gone = await call.backend.collections.delete(collection.readable_id)
     text = (
         f"Deleted collection '{one_line(gone.name)}' ({gone.readable_id}) with "
@@ -77,6 +107,45 @@ async def delete_collection(
     )
     data = {"deleted": True, "entities": gone.entity_count, "collection": collection_out(gone)}
     return reply(text, data)
+
+
+async def _decided(
+    call: Call, effect: Effect, lines: list[str], shown: Structured
+) -> str | CallToolResult:
+    """A token for what the person was shown and agreed to, or the result that ends the call."""
+    if not call.ask.can_form:
+        return _preview(call, effect, lines, shown)
+
+    async def issued() -> str:
+        return call.confirmations.issue(effect)
+
+    # Issued before the question, so that it covers what the question showed and nothing else.
+    token: str = await call.ask.keep("token", issued)
+    message = "\n".join([f"Delete this {effect.kind} for good?", *lines])
+    answer = await call.ask.form("confirm", message, (_CONFIRM,))
+    if answer.accepted and answer.values["confirm"] is True:
+        return token
+    if answer.reply is Reply.UNAVAILABLE:
+        return _preview(call, effect, lines, shown)
+    if answer.reply is Reply.MALFORMED:
+        raise InvalidInput(
+            "The client's answer does not fit the question; nothing was deleted.",
+            hint="Call again, and let the user answer: 'confirm' must be true or false.",
+        )
+    text = f"Nothing was deleted: {_REFUSALS.get(answer.reply, _REFUSALS[Reply.DECLINED])}"
+    return reply(text, {"deleted": False, "entities": effect.entities} | shown)
+
+
+def _redeem_answered(call: Call, token: str, effect: Effect) -> None:
+    try:
+        call.confirmations.redeem(token, effect)
+    except Conflict:
+        # The texts of redeem are about a token that the caller never saw.
+        raise Conflict(
+            "The answer came too late, or what would be deleted changed while the user was asked; "
+            "nothing was deleted.",
+            hint=f"Call delete_{effect.kind} again to ask about it as it is now.",
+        ) from None
 
 
 def _preview(call: Call, effect: Effect, lines: list[str], shown: Structured) -> CallToolResult:
