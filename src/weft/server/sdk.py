@@ -4,29 +4,30 @@
 list cursor, or answer something unknown with the wrong kind of error.
 """
 
-import difflib
 import time
-from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable
+from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import Any, TypeVar
 
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from mcp.server.caching import CacheHint
+from mcp.server.connection import Connection
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.lowlevel.helper_types import ReadResourceContents
-from mcp.server.lowlevel.server import Server
+from mcp.server.lowlevel.server import NotificationOptions, Server
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver import server as sdk_server
 from mcp.server.mcpserver.tools import Tool
+from mcp.server.models import InitializationOptions
 from mcp.shared.exceptions import MCPError
 from mcp.shared.message import SessionMessage
 from mcp_types import (
-    INTERNAL_ERROR,
     INVALID_PARAMS,
     CallToolResult,
     CompleteRequestParams,
     CompleteResult,
+    EmptyResult,
     GetPromptResult,
     InputRequiredResult,
     ListPromptsResult,
@@ -35,28 +36,35 @@ from mcp_types import (
     ListToolsResult,
     PaginatedRequestParams,
     Prompt,
+    ReadResourceRequestParams,
     ResourceTemplate,
+    SubscribeRequestParams,
+    SubscriptionsListenRequestParams,
+    SubscriptionsListenResult,
+    UnsubscribeRequestParams,
 )
 from mcp_types import Tool as ToolDefinition
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from pydantic import AnyUrl
 
 from weft.backend import Backend
 from weft.domain.permissions import Ceilings
 from weft.domain.principals import Principal, WhoCalls
-from weft.errors import CallError, InvalidInput, NotPermitted, TryLater, WeftError
-from weft.server import prompts, resources
+from weft.errors import InvalidInput, NotPermitted, TryLater, WeftError
+from weft.server import apps, prompts, resources
 from weft.server.arguments import checked
 from weft.server.asking import AnswersNeeded, Ask, Rounds
 from weft.server.claims import Claims
 from weft.server.completions import complete
 from weft.server.confirmations import Confirmations
-from weft.server.failures import crash_text, crashed, explain, failed
+from weft.server.failures import crashed, explain, failed
+from weft.server.news import News
 from weft.server.observing import ObserveCall, log_call
+from weft.server.protocol import answered, refuse_cursor, unknown
 from weft.server.results import fits
+from weft.server.subscriptions import Subscriptions
 from weft.server.tooling import Call, InlineCredentials, LazyTools, ToolSpec
-from weft.server.untrusted import one_line
 
-_NAME_SHOWN_MAX_CHARS = 64
 _TOO_LARGE = InvalidInput(
     "The result would be larger than 64 KiB.", hint="Ask for fewer items or characters."
 )
@@ -82,10 +90,8 @@ AnyRequest = ServerRequestContext[Any, Any]
 class WeftServer(MCPServer[dict[str, Any]]):
     """An MCP server over the backend of whoever calls.
 
-    The same object serves every transport and both eras.
-
-    Nothing announces changes yet: ``subscriptions`` stays off, so that no client is promised
-    notifications that never come.
+    The same object serves every transport and both eras. Whoever serves it enters `announcing`,
+    within which subscribers hear of changed resources; the lists of tools and prompts never change.
     """
 
     def __init__(
@@ -100,6 +106,8 @@ class WeftServer(MCPServer[dict[str, Any]]):
         instructions: str,
         inline_credentials: InlineCredentials,
     ) -> None:
+        self._news = News(backend_for)
+        self._bus = Subscriptions(self._news, who_calls, self._must_exist)
         with _logging_left_alone():
             super().__init__(
                 name,
@@ -111,7 +119,7 @@ class WeftServer(MCPServer[dict[str, Any]]):
                     "prompts/list": _STATIC_LISTS,
                     "resources/templates/list": _STATIC_LISTS,
                 },
-                subscriptions=False,
+                subscriptions=self._bus,
             )
         self._backend_for = backend_for
         self._who_calls = who_calls
@@ -121,12 +129,18 @@ class WeftServer(MCPServer[dict[str, Any]]):
         self._rounds = Rounds()
         self._claims = Claims()
         self._inline_credentials: InlineCredentials = inline_credentials
+        self._lowlevel_server.extensions[apps.EXTENSION_ID] = {}
         self._lowlevel_server.middleware.insert(0, _stale_rounds_explained)
         self._tools = LazyTools(self._load_tools)
         self._tool_manager = self._tools
-        self._lowlevel_server.add_request_handler(
-            "completion/complete", CompleteRequestParams, self._handle_complete
+        low = self._lowlevel_server
+        low.add_request_handler("completion/complete", CompleteRequestParams, self._handle_complete)
+        low.add_request_handler(
+            "subscriptions/listen", SubscriptionsListenRequestParams, self._handle_listen
         )
+        low.add_request_handler("resources/subscribe", SubscribeRequestParams, self._subscribe)
+        low.add_request_handler("resources/unsubscribe", UnsubscribeRequestParams, self._drop)
+        _promise_news_of_resources(low)
 
     @property
     def backend(self) -> Backend:
@@ -142,6 +156,10 @@ class WeftServer(MCPServer[dict[str, Any]]):
         """Whether that is a tool which answers at once, and says nothing before its result."""
         spec = self._tools.specs.get(name)
         return spec is not None and spec.quick
+
+    def announcing(self) -> AbstractAsyncContextManager[None]:
+        """Subscriptions are served within; it is entered once, around all that serves."""
+        return self._news.running()
 
     async def run_streams(
         self,
@@ -161,7 +179,7 @@ class WeftServer(MCPServer[dict[str, Any]]):
         """
         found = self._tools.get_tool(name)
         if found is None:
-            raise _unknown("tool", name, [known.name for known in await self.list_tools()])
+            raise unknown("tool", name, [known.name for known in await self.list_tools()])
         if name not in self._tools.specs:
             return await super().call_tool(name, arguments, context)
         report = _no_progress if context is None else context.report_progress
@@ -202,7 +220,7 @@ class WeftServer(MCPServer[dict[str, Any]]):
         """Render a prompt. Raises MCPError -32602 for an unknown one or for wrong arguments."""
         names = [prompt.name for prompt in await self.list_prompts()]
         if name not in names:
-            raise _unknown("prompt", name, names)
+            raise unknown("prompt", name, names)
         try:
             rendered = prompts.render(name, arguments or {})
         except WeftError as error:
@@ -218,9 +236,11 @@ class WeftServer(MCPServer[dict[str, Any]]):
     ) -> Iterable[ReadResourceContents] | InputRequiredResult:
         """Read a resource. Raises MCPError -32602 when there is none at ``uri``."""
         text = str(uri)
+        if text == apps.DASHBOARD_URI:
+            return [self._dashboard()]
         if not text.startswith(resources.SCHEME):
             return await super().read_resource(uri, context)
-        content = await _answered(
+        content = await answered(
             resources.read(self.backend, text), "Reading the resource", {"uri": text}
         )
         return [ReadResourceContents(content=content, mime_type="application/json")]
@@ -228,6 +248,12 @@ class WeftServer(MCPServer[dict[str, Any]]):
     def _refusal(self, name: str, principal: Principal) -> NotPermitted | None:
         spec = self._tools.specs.get(name)
         return self._ceilings.refusal(spec.impact, spec.toolset, principal) if spec else None
+
+    def _dashboard(self) -> ReadResourceContents:
+        principal = self._who_calls()
+        offered = [name for name in self._tools.specs if self._refusal(name, principal) is None]
+        page = apps.page_for_host(offered)
+        return ReadResourceContents(page, apps.MIME_TYPE, meta=apps.RESOURCE_META)
 
     def _load_tools(self) -> dict[str, ToolSpec]:
         # Imported late, like everything that the answer to `initialize` does not need.
@@ -242,29 +268,47 @@ class WeftServer(MCPServer[dict[str, Any]]):
     async def _handle_list_tools(
         self, ctx: AnyRequest, params: PaginatedRequestParams | None
     ) -> ListToolsResult:
-        _refuse_cursor(params)
+        refuse_cursor(params)
         return await super()._handle_list_tools(ctx, params)
 
     async def _handle_list_prompts(
         self, ctx: AnyRequest, params: PaginatedRequestParams | None
     ) -> ListPromptsResult:
-        _refuse_cursor(params)
+        refuse_cursor(params)
         return await super()._handle_list_prompts(ctx, params)
 
     async def _handle_list_resource_templates(
         self, ctx: AnyRequest, params: PaginatedRequestParams | None
     ) -> ListResourceTemplatesResult:
-        _refuse_cursor(params)
+        refuse_cursor(params)
         return await super()._handle_list_resource_templates(ctx, params)
 
     async def _handle_list_resources(
         self, ctx: AnyRequest, params: PaginatedRequestParams | None
     ) -> ListResourcesResult:
-        del ctx
         cursor = params.cursor if params else None
-        page = await _answered(resources.listing(self.backend, cursor), "Listing resources")
-        added = [] if cursor else await self.list_resources()
+        if ctx.protocol_version in HANDSHAKE_PROTOCOL_VERSIONS:
+            await answered(self._bus.list_was_read(_connection(ctx)), "Listing resources")
+        page = await answered(resources.listing(self.backend, cursor), "Listing resources")
+        added = [] if cursor else [apps.dashboard_resource(), *await self.list_resources()]
         return ListResourcesResult(resources=[*added, *page.items], next_cursor=page.next_cursor)
+
+    async def _handle_listen(
+        self, ctx: AnyRequest, params: SubscriptionsListenRequestParams
+    ) -> SubscriptionsListenResult:
+        return await answered(self._bus.listen(ctx, params), "Subscribing")
+
+    async def _subscribe(self, ctx: AnyRequest, params: SubscribeRequestParams) -> EmptyResult:
+        work = self._bus.add(ctx, _connection(ctx), params.uri)
+        await answered(work, "Subscribing", {"uri": params.uri})
+        return EmptyResult()
+
+    async def _drop(self, ctx: AnyRequest, params: UnsubscribeRequestParams) -> EmptyResult:
+        self._bus.remove(_connection(ctx), params.uri)
+        return EmptyResult()
+
+    async def _must_exist(self, ctx: AnyRequest, uri: str) -> None:
+        await self._handle_read_resource(ctx, ReadResourceRequestParams(uri=uri))
 
     async def _handle_complete(
         self, ctx: AnyRequest, params: CompleteRequestParams
@@ -323,33 +367,27 @@ async def _stale_rounds_explained(ctx: AnyRequest, call_next: CallNext) -> Handl
         raise MCPError(code=error.error.code, message=_STALE_ROUND, data=data) from None
 
 
-async def _answered(work: Awaitable[T], what: str, data: dict[str, str] | None = None) -> T:
-    """The outcome of ``work``, or the MCPError that says why there is none."""
-    try:
-        return await work
-    except WeftError as error:
-        code = INVALID_PARAMS if isinstance(error, CallError) else INTERNAL_ERROR
-        raise MCPError(code=code, message=explain(error), data=data) from None
-    except Exception as error:  # noqa: BLE001 (the edge: whatever it is, the caller gets an answer)
-        raise MCPError(code=INTERNAL_ERROR, message=crash_text(error, what), data=data) from None
+def _promise_news_of_resources(low: Server[dict[str, Any]]) -> None:
+    """Have the SDK's transports say so to the older era too; their default promises nothing."""
+    original = low.create_initialization_options
+
+    def create(
+        notification_options: NotificationOptions | None = None,
+        experimental_capabilities: dict[str, dict[str, Any]] | None = None,
+        extensions: dict[str, dict[str, Any]] | None = None,
+    ) -> InitializationOptions:
+        promised = notification_options or NotificationOptions(resources_changed=True)
+        return original(promised, experimental_capabilities, extensions)
+
+    low.create_initialization_options = create
+
+
+def _connection(ctx: AnyRequest) -> Connection:
+    # What outlives the request, and says when the session ends; the SDK shows it to no handler.
+    return ctx.session._connection  # pyright: ignore[reportPrivateUsage]
 
 
 async def _no_progress(
     progress: float, total: float | None = None, message: str | None = None
 ) -> None:
     del progress, total, message
-
-
-def _unknown(kind: str, name: str, known: Sequence[str]) -> MCPError:
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(known)}."
-    message = f"Unknown {kind} '{one_line(name, _NAME_SHOWN_MAX_CHARS)}'. {hint}"
-    return MCPError(code=INVALID_PARAMS, message=message)
-
-
-def _refuse_cursor(params: PaginatedRequestParams | None) -> None:
-    if params is not None and params.cursor is not None:
-        raise MCPError(
-            code=INVALID_PARAMS,
-            message="cursor is not one that this list gave: it fits on one page.",
-        )

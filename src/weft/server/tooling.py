@@ -10,6 +10,7 @@ from mcp_types import CallToolResult, ToolAnnotations
 
 from weft.backend import Backend
 from weft.domain.permissions import Impact
+from weft.server import apps
 from weft.server.asking import Ask
 from weft.server.claims import Claims
 from weft.server.confirmations import Confirmations
@@ -55,6 +56,7 @@ class ToolSpec:
     annotations: ToolAnnotations
     impact: Impact
     quick: bool = False
+    dashboard: bool = False
     toolset: str = ""
 
     @property
@@ -73,13 +75,14 @@ def tool(
     repeatable: bool = False,
     outside: bool = False,
     quick: bool = False,
+    dashboard: bool = False,
 ) -> Callable[[Handler], ToolSpec]:
     """Define a tool.
 
     ``reads``: changes nothing. ``destroys``: may remove or overwrite something. ``deletes``: is
     there to remove something for good. ``repeatable``: the same call again changes nothing more.
     ``outside``: talks to systems beyond Weft. ``quick``: reads a few rows, without waiting for
-    anything or reporting progress.
+    anything or reporting progress. ``dashboard``: hosts that can show it open it with the result.
     """
     annotations = ToolAnnotations(
         read_only_hint=reads,
@@ -89,7 +92,7 @@ def tool(
     )
     text = " ".join(description.split())
     impact = Impact.READS if reads else Impact.DELETES if deletes else Impact.CHANGES
-    return lambda handler: ToolSpec(handler, title, text, annotations, impact, quick)
+    return lambda handler: ToolSpec(handler, title, text, annotations, impact, quick, dashboard)
 
 
 class LazyTools(ToolManager):
@@ -137,4 +140,5 @@ def _built(spec: ToolSpec) -> Tool:
         is_async=True,
         context_kwarg=_CALL_PARAMETER,
         annotations=spec.annotations,
+        meta=apps.TOOL_META if spec.dashboard else None,
     )

@@ -82,8 +82,8 @@ async def test_listing_pages_through_every_connection(
             if cursor is None:
                 break
         templates = await client.list_resource_templates()
-    assert len(uris) == len(set(uris)) == 122
-    assert uris[:2] == ["weft://connections", "weft://sources"]
+    assert len(uris) == len(set(uris)) == 123
+    assert uris[:3] == ["ui://weft/dashboard", "weft://connections", "weft://sources"]
     assert len(templates.resource_templates) == 5
 
 

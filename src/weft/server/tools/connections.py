@@ -95,6 +95,7 @@ async def create_connection(
     " source or status, e.g. status=needs_reauth for those that need attention.",
     reads=True,
     quick=True,
+    dashboard=True,
 )
 async def list_connections(
     call: Call,

@@ -40,6 +40,7 @@ LOG_LINES_MAX = 100
     " wait_seconds; the sync goes on in the background either way. Fails, naming the job, if one is"
     " running. force_full_sync ignores the cursor of a continuous connection.",
     outside=True,
+    dashboard=True,
 )
 async def run_sync(
     call: Call,

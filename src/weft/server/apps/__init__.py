@@ -1,0 +1,81 @@
+"""The MCP App: a dashboard that hosts show in a frame, and people in a browser of their own.
+
+One page without external resources. It is put together from its parts when it is first asked for.
+"""
+
+import base64
+import hashlib
+from collections.abc import Collection
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from mcp_types import Resource
+
+EXTENSION_ID: Final = "io.modelcontextprotocol/ui"
+DASHBOARD_URI: Final = "ui://weft/dashboard"
+MIME_TYPE: Final = "text/html;profile=mcp-app"
+# What a tool says whose results the dashboard shows.
+TOOL_META: Final[dict[str, Any]] = {"ui": {"resourceUri": DASHBOARD_URI}}
+# No domains at all: the host lets the page load nothing and connect to nothing.
+RESOURCE_META: Final[dict[str, Any]] = {"ui": {"csp": {}, "prefersBorder": True}}
+
+_FOLDER: Final = Path(__file__).parent
+_SCRIPTS: Final = ("transport.js", "elements.js", "rows.js", "dashboard.js", "begin.js")
+
+
+def dashboard_resource() -> Resource:
+    """What resources/list says of the dashboard."""
+    return Resource(
+        uri=DASHBOARD_URI,
+        name="dashboard",
+        title="Dashboard",
+        description="Connections, running syncs and their history, for people to look at.",
+        mime_type=MIME_TYPE,
+        _meta=RESOURCE_META,
+    )
+
+
+def page_for_host(tools: Collection[str]) -> str:
+    """The page for an MCP host, with buttons for the ``tools`` that the caller is offered only."""
+    return _page(f'data-transport="host" data-tools="{" ".join(tools)}"')
+
+
+def page_for_browser(*, auth: bool) -> str:
+    """The page that calls ``/mcp`` beside it, after asking for a token if there is ``auth``."""
+    return _page(f'data-transport="http" data-auth="{"token" if auth else "none"}"')
+
+
+def browser_policy() -> str:
+    """The Content-Security-Policy of that page: its own script and style, its own origin."""
+    script, style = (_sha256(part) for part in (_script(), _text("dashboard.css")))
+    return (
+        f"default-src 'none'; script-src '{script}'; style-src '{style}'; connect-src 'self'; "
+        "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+
+
+def _page(attributes: str) -> str:
+    return _assembled().replace('<html lang="en">', f'<html lang="en" {attributes}>', 1)
+
+
+@cache
+def _assembled() -> str:
+    page = _text("dashboard.html").replace("/*{css}*/", _text("dashboard.css"), 1)
+    return page.replace("/*{js}*/", _script(), 1)
+
+
+@cache
+def _script() -> str:
+    # One function around all parts: none of their names becomes the window's.
+    parts = "\n".join(_text(name) for name in _SCRIPTS)
+    return f'(() => {{\n"use strict";\n{parts}}})();'
+
+
+@cache
+def _text(name: str) -> str:
+    return (_FOLDER / name).read_text(encoding="utf-8")
+
+
+def _sha256(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

@@ -1,0 +1,141 @@
+// How the page begins: after a person has logged in, or with a host that opened it.
+
+const TOKEN_KEY = "weft-token";
+
+function begin(tools) {
+  offered = new Set(tools);
+  stopped = false;
+  $("login").hidden = true;
+  $("refresh").hidden = false;
+  $("legend").replaceChildren(...legend());
+}
+
+function logOut(reason) {
+  stopped = true;
+  sessionStorage.removeItem(TOKEN_KEY);
+  for (const { row } of states.values()) row.element.remove();
+  states.clear();
+  loaded = false;
+  $("board").hidden = $("refresh").hidden = $("leave").hidden = true;
+  say($("summary"), "");
+  $("login").hidden = false;
+  notice(reason);
+  $("token").focus();
+}
+
+async function logIn(token) {
+  const candidate = httpTransport(token);
+  await guarded(async () => {
+    const tools = await candidate.tools();
+    server = candidate;
+    if (token) sessionStorage.setItem(TOKEN_KEY, token);
+    $("token").value = "";
+    $("leave").hidden = !token;
+    begin(tools);
+    await refresh();
+  });
+}
+
+function beginOverHttp() {
+  $("login").addEventListener("submit", (event) => {
+    event.preventDefault();
+    logIn($("token").value.trim());
+  });
+  $("leave").addEventListener("click", () => logOut());
+  setInterval(() => {
+    if (loaded && isAwake() && !following) refresh();
+  }, IDLE_MS);
+  const token = sessionStorage.getItem(TOKEN_KEY);
+  if (AUTH === "none") logIn("");
+  else if (token) logIn(token);
+  else {
+    $("login").hidden = false;
+    $("token").focus();
+  }
+}
+
+function dress({ theme, styles, timeZone, safeAreaInsets: edge }) {
+  if (theme) document.documentElement.dataset.theme = theme;
+  if (timeZone) zone = timeZone;
+  for (const [name, value] of Object.entries(styles?.variables || {}))
+    if (name.startsWith("--") && value) document.documentElement.style.setProperty(name, value);
+  if (edge) document.documentElement.style.padding =
+    `${edge.top}px ${edge.right}px ${edge.bottom}px ${edge.left}px`;
+}
+
+/** Show what the host's own call gave, and begin from there. */
+function shownByCall(result) {
+  let data;
+  try {
+    data = outcome(result);
+  } catch (error) {
+    notice(error.message);
+    return refresh();
+  }
+  if (data.source_connection_id) return refresh().then(() => openJob(data));
+  return refresh(isListOfConnections(data) ? { page: data } : {});
+}
+
+const isListOfConnections = ({ items }) =>
+  Array.isArray(items) && items.every((item) => item.readable_collection_id && item.status);
+
+function openJob(job) {
+  const state = stateOf(job.source_connection_id);
+  if (!state) return;
+  if (!isLive(job)) state.row.toggle(true);
+  state.row.element.scrollIntoView({ block: "nearest" });
+}
+
+async function beginInHost() {
+  let began = false;
+  const handlers = {
+    "ui/notifications/tool-input": ({ arguments: given = {} }) => {
+      const { readable_collection_id, short_name, status } = given;
+      filter = JSON.parse(JSON.stringify({ readable_collection_id, short_name, status }));
+    },
+    "ui/notifications/tool-result": (result) => {
+      began = true;
+      wake();
+      shownByCall(result);
+    },
+    "ui/notifications/tool-cancelled": () => refresh(),
+    "ui/notifications/host-context-changed": (context) => dress(context),
+    "ui/resource-teardown": () => {
+      stopped = true;
+    },
+  };
+  server = hostTransport(handlers);
+  begin((TOOLS || "").split(" "));
+  await guarded(async () => {
+    host = await server.request("ui/initialize", {
+      protocolVersion: "2026-01-26",
+      appInfo: { name: "weft-dashboard", title: "Weft", version: "1" },
+      appCapabilities: { availableDisplayModes: ["inline", "fullscreen"] },
+    });
+    dress(host.hostContext || {});
+    server.notify("ui/notifications/initialized");
+    new ResizeObserver(() => server.notify("ui/notifications/size-changed", {
+      width: Math.ceil(document.documentElement.getBoundingClientRect().width),
+      height: Math.ceil(document.documentElement.getBoundingClientRect().height),
+    })).observe(document.documentElement);
+  });
+  // The result of the call that opened this page follows; a host that opens it without one is
+  // not waited for.
+  await pause(1500);
+  if (!began && !loaded && host.protocolVersion) refresh();
+}
+
+$("refresh").addEventListener("click", () => { wake(); refresh(); });
+$("more").addEventListener("click", loadMore);
+for (const sign of ["pointerdown", "keydown"]) document.addEventListener(sign, wake);
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden || !loaded || stopped) return;
+  wake();
+  refresh();
+});
+setInterval(() => {
+  if (!document.hidden && loaded) drawAll();
+}, 30000);
+
+if (inHost) beginInHost();
+else beginOverHttp();

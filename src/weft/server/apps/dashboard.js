@@ -1,0 +1,309 @@
+// What the page knows, how it stays true while something runs, and what is drawn of it.
+
+const PAGE = 30;
+const JOBS = 100;
+const FOLLOWED_AT_ONCE = 3;
+const PAUSE_MS = 2000;
+const IDLE_MS = 10000;
+// Someone who has left the page open for so long is not looking: it stops asking until they do.
+const PATIENCE_MS = 30 * 60 * 1000;
+
+const $ = (id) => document.getElementById(id);
+const { transport: WAY, auth: AUTH, tools: TOOLS } = document.documentElement.dataset;
+const inHost = WAY === "host";
+
+let server, offered = new Set(), host = {};
+let filter = {}, nextCursor = null, stopped = false, following = false, loaded = false;
+let lastSign = Date.now(), dueTimer;
+const states = new Map();
+
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+const stateOf = (id) => states.get(id);
+const liveJobs = () => [...states.values()].map((s) => s.jobs[0]).filter(isLive);
+const isAwake = () => !stopped && !document.hidden && Date.now() - lastSign < PATIENCE_MS;
+
+const app = {
+  /** A button that calls a tool; null when this caller is not offered the tool. */
+  button(label, tool, onclick, spoken, key) {
+    if (!offered.has(tool)) return null;
+    const id = `${key}-${tool}`;
+    const primary = tool === "run_sync" ? "" : "danger";
+    return h("button", { type: "button", class: primary, id, title: label,
+      "aria-labelledby": `${id} ${key}`, onclick }, label);
+  },
+  sync: (id) => act(id, async (state) => {
+    const job = await server.call("run_sync", { connection_id: id });
+    keep(state, job);
+    announce(`Sync of ${state.connection.name} started.`);
+  }),
+  cancel: (id) => act(id, async (state) => {
+    keep(state, await server.call("cancel_job", { job_id: state.jobs[0].id }));
+    announce(`Cancelling the sync of ${state.connection.name}.`);
+  }),
+  async loadDetails(id) {
+    const state = stateOf(id);
+    const last = state.jobs[0]?.id || state.connection.last_job?.id;
+    try {
+      const [full, report] = await Promise.all([
+        offered.has("get_connection") && server.call("get_connection", { connection_id: id }),
+        last && offered.has("get_job") && server.call("get_job", { job_id: last, log_lines: LOG_LINES }),
+        last && state.jobs.length < 2 && loadJobs({ connection_id: id, limit: SLOTS }),
+      ]);
+      state.details = { full, report };
+      if (full) refreshed(state, full);
+      if (report) keep(state, report);
+    } catch (error) {
+      if (lost(error)) return;
+      state.details = { problem: error.message };
+    }
+    state.details.stamp = `${Date.now()}-${Math.random()}`;
+    draw(id);
+  },
+  get canAsk() { return Boolean(host.hostCapabilities?.message); },
+  async ask({ id }) {
+    const text = `The last sync of the connection with id ${id} failed. Find out why with get_job ` +
+      "and mend it, or tell me what you need from me.";
+    await guarded(() => server.request("ui/message", { role: "user", content: [{ type: "text", text }] }));
+  },
+};
+
+async function act(id, work) {
+  const state = stateOf(id);
+  if (state.busy) return;
+  Object.assign(state, { busy: true, error: "" });
+  draw(id);
+  try {
+    await work(state);
+  } catch (error) {
+    if (lost(error)) return;
+    state.error = error.message;
+    await loadJobs({ connection_id: id, limit: 5 }).catch(() => {});
+  } finally {
+    state.busy = false;
+  }
+  draw(id);
+  follow();
+}
+
+/** Put a job, as the server just told it, into the history of its connection. */
+function keep(state, job) {
+  const { diagnosis: _, untrusted_log: __, ...kept } = job;
+  const others = state.jobs.filter((known) => known.id !== job.id);
+  state.jobs = [kept, ...others].sort((a, b) => Date.parse(b.created_at) - Date.parse(a.created_at));
+}
+
+/** Take what a list shows of a connection from its full description. */
+function refreshed(state, full) {
+  state.connection = {
+    ...state.connection, name: full.name, status: full.status,
+    total_entities: full.entities?.total_entities ?? state.connection.total_entities,
+    next_run: full.schedule?.next_run,
+  };
+}
+
+function take(page, { append = false } = {}) {
+  const listed = new Set();
+  for (const connection of page.items || []) {
+    const known = states.get(connection.id);
+    if (known) known.connection = connection;
+    else states.set(connection.id, { connection, jobs: [], error: "", row: makeRow(connection.id, app) });
+    listed.add(connection.id);
+  }
+  if (!append)
+    for (const [id, state] of states)
+      if (!listed.has(id)) {
+        state.row.element.remove();
+        states.delete(id);
+      }
+  nextCursor = page.next_cursor || null;
+  const order = append ? [...states.keys()] : [...listed];
+  order.forEach((id, place) => {
+    const { element } = stateOf(id).row;
+    if ($("rows").children[place] !== element) $("rows").insertBefore(element, $("rows").children[place]);
+  });
+  loaded = true;
+}
+
+async function loadJobs(args) {
+  if (!offered.has("list_jobs")) return;
+  const { items } = await server.call("list_jobs", args);
+  for (const job of items) {
+    const state = stateOf(job.source_connection_id);
+    if (state) keep(state, job);
+  }
+}
+
+/** Jobs of connections that the list of the newest jobs left out, as many as fit one screen. */
+async function fillGaps() {
+  const gaps = [...states.values()].filter(({ connection, jobs, filled }) =>
+    !filled && connection.last_job && !jobs.some((job) => job.id === connection.last_job.id));
+  for (const state of gaps.slice(0, PAGE)) {
+    state.filled = true;
+    await loadJobs({ connection_id: state.connection.id, limit: SLOTS });
+    draw(state.connection.id);
+  }
+}
+
+async function refresh({ page } = {}) {
+  await guarded(async () => {
+    const shown = Math.min(100, Math.max(PAGE, states.size));
+    take(page || (await server.call("list_connections", { limit: shown, ...filter })));
+    drawAll();
+    await loadJobs({ limit: JOBS });
+    drawAll();
+    await fillGaps();
+  });
+  follow();
+  watchForNextRun();
+}
+
+async function loadMore() {
+  await guarded(async () => {
+    take(await server.call("list_connections", { limit: PAGE, cursor: nextCursor, ...filter }),
+      { append: true });
+    drawAll();
+    await fillGaps();
+  });
+}
+
+/** Ask about running jobs until none runs, or nobody looks. */
+async function follow() {
+  if (following || !offered.has("get_job")) return;
+  following = true;
+  try {
+    for (let jobs = liveJobs(); jobs.length && isAwake(); jobs = liveJobs()) {
+      await Promise.all(jobs.slice(0, FOLLOWED_AT_ONCE).map(followOne));
+      if (jobs.length > FOLLOWED_AT_ONCE) {
+        await loadJobs({ limit: JOBS });
+        drawAll();
+        await pause(PAUSE_MS);
+      }
+    }
+    notice();
+  } catch (error) {
+    if (!lost(error)) notice(error.message, "Try again", () => refresh());
+  } finally {
+    following = false;
+  }
+  if (!isAwake() && !stopped && !document.hidden)
+    notice("Live updates are paused.", "Resume", () => refresh());
+}
+
+async function followOne({ id, source_connection_id: connectionId }) {
+  const state = stateOf(connectionId);
+  const before = state.jobs[0];
+  const wait = before.status === "PENDING" ? 2 : 1;
+  // While it is queued or being stopped its state changes without its end: look, then pause.
+  const waited = before.status === "RUNNING" ? { wait_seconds: wait } : {};
+  const open = state.row.open;
+  const job = await server.call("get_job", { job_id: id, log_lines: open ? LOG_LINES : 0, ...waited });
+  keep(state, job);
+  if (open && state.details?.full) {
+    Object.assign(state.details, { report: job, stamp: `${Date.now()}` });
+  }
+  tell(state.connection.name, before, job);
+  if (!isLive(job)) {
+    const full = offered.has("get_connection") &&
+      (await server.call("get_connection", { connection_id: connectionId }));
+    if (full) refreshed(state, full);
+    if (open) await app.loadDetails(connectionId);
+    watchForNextRun();
+  }
+  draw(connectionId);
+  if (isLive(job) && before.status !== "RUNNING") await pause(400);
+}
+
+/** Say aloud what matters: each quarter, and how it ended. */
+function tell(name, before, job) {
+  if (!isLive(job)) {
+    const end = { COMPLETED: "is complete", FAILED: "failed", CANCELLED: "was cancelled" };
+    const about = job.status === "FAILED" ? job.error || "" : changes(job);
+    return announce(`Sync of ${name} ${end[job.status]}: ${about}`);
+  }
+  const quarter = (j) => Math.floor(((j.entities_processed || 0) / (j.entities_total || Infinity)) * 4);
+  if (quarter(job) > quarter(before)) announce(`Sync of ${name}: ${quarter(job) * 25} percent.`);
+}
+
+function watchForNextRun() {
+  clearTimeout(dueTimer);
+  const runs = [...states.values()].map((s) => Date.parse(s.connection.next_run)).filter(Boolean);
+  const due = Math.min(...runs) - Date.now() + 1500;
+  if (due < PATIENCE_MS) dueTimer = setTimeout(() => isAwake() && refresh(), Math.max(due, IDLE_MS));
+}
+
+/** Run work that concerns the whole page; what goes wrong is shown on top of it. */
+async function guarded(work) {
+  try {
+    await work();
+    notice();
+  } catch (error) {
+    if (!lost(error)) notice(error.message, "Try again", () => refresh());
+  }
+}
+
+function lost(error) {
+  if (!(error instanceof NotLoggedIn)) return false;
+  logOut(error.message);
+  return true;
+}
+
+function notice(text, label, onclick) {
+  const box = $("notice");
+  if ((box.textContent || "").replace(label || "", "") === (text || "")) return;
+  box.replaceChildren();
+  if (text)
+    box.append(h("div", { class: `notice${label === "Resume" ? "" : " bad"}`, role: "alert" },
+      h("span", null, text),
+      label ? h("button", { type: "button", onclick: () => { wake(); onclick(); } }, label) : null));
+}
+
+const announce = (text) => say($("live"), text);
+
+function draw(id) {
+  const state = stateOf(id);
+  state?.row.update(state);
+  drawSummary();
+}
+
+function drawAll() {
+  $("board").hidden = !loaded;
+  for (const state of states.values()) state.row.update(state);
+  $("more").hidden = !nextCursor;
+  $("rows").querySelector(".empty")?.parentElement.remove();
+  if (!states.size) $("rows").append(h("li", null, nothing()));
+  $("legend").hidden = !states.size;
+  drawSummary();
+}
+
+function drawSummary() {
+  const all = [...states.values()];
+  const attention = all.filter(({ connection }) =>
+    ["error", "needs_reauth", "pending_auth"].includes(connection.status)).length;
+  const parts = [
+    nextCursor ? `${all.length}+ connections` : many(all.length, "connection"),
+    entities(all.reduce((sum, s) => sum + (s.connection.total_entities || 0), 0)),
+  ];
+  const live = liveJobs().length;
+  if (live) parts.push(`${live} syncing`);
+  if (attention) parts.push(`${attention} need${attention === 1 ? "s" : ""} attention`);
+  say($("summary"), loaded && all.length ? parts.join(" · ") : "");
+}
+
+function nothing() {
+  const filtered = Object.keys(filter).length > 0;
+  return h("div", { class: "empty" },
+    svg("svg", { viewBox: "0 0 24 24", "aria-hidden": "true" },
+      svg("path", { d: "M8 4v4m0 4v8M16 4v8m0 4v4M4 8h8m4 0h4M4 16h4m4 0h8" })),
+    h("h3", null, filtered ? "Nothing fits that filter" : "Nothing is connected yet"),
+    h("p", { class: "dim" }, filtered
+      ? "The list was asked for with a filter, and no connection fits it."
+      : inHost
+        ? "Ask the assistant to connect a folder, a repository, a website or another source."
+        : "Ask your agent to connect something, or run weft connect in a terminal."),
+    filtered
+      ? h("button", { type: "button", onclick: () => { filter = {}; refresh(); } }, "Show all") : null);
+}
+
+function wake() {
+  lastSign = Date.now();
+}

@@ -1,0 +1,217 @@
+// One connection: its line in the list, the bar of its running job, and its details.
+
+const LOG_LINES = 30;
+const TABLE_JOBS = 12;
+
+/** A row; update() shows the present state and leaves what has the focus where it is. */
+function makeRow(id, app) {
+  const key = `c-${id}`;
+  const title = h("h3", { id: key });
+  const badge = h("span", { class: "badge" });
+  const facts = h("p", { class: "facts" });
+  const sync = app.button("Sync now", "run_sync", () => app.sync(id), `Sync now`, key);
+  const cancel = app.button("Cancel", "cancel_job", () => app.cancel(id), `Cancel the sync of`, key);
+  const more = h("button", {
+    type: "button", "aria-expanded": "false", "aria-controls": `${key}-d`, id: `${key}-b`,
+    "aria-labelledby": `${key}-b ${key}`, onclick: () => toggle(),
+  }, "Details");
+  const bar = progressBar(key);
+  const bad = h("p", { class: "bad", hidden: true });
+  const details = h("div", { class: "details", id: `${key}-d`, role: "region",
+    "aria-labelledby": `${key}-b ${key}`, hidden: true });
+  let picture = chart([]);
+  const line = h("div", { class: "row" },
+    h("div", { class: "who" }, h("div", { class: "name" }, title, badge), facts),
+    picture, h("div", { class: "do" }, sync, cancel, more), bar.element, bad);
+  const element = h("li", { "data-id": id }, line, details);
+  let drawn = "", told = "";
+
+  function toggle(open = details.hidden) {
+    details.hidden = !open;
+    more.setAttribute("aria-expanded", String(open));
+    if (open) app.loadDetails(id);
+  }
+
+  function update(state) {
+    const { connection, jobs, error } = state;
+    const last = jobs[0];
+    const live = isLive(last) ? last : null;
+    if (title.textContent !== connection.name) title.replaceChildren(foreign(connection.name));
+    say(badge, STATES[live?.status] || STATES[connection.status] || connection.status);
+    badge.className = `badge ${live ? "syncing" : connection.status}`;
+    facts.replaceChildren(...factsOf(connection, last, live));
+    for (const [button, wanted] of [[sync, !live], [cancel, live]])
+      if (button) {
+        // A button that gives way to another hands the focus over, or the keyboard would be lost.
+        if (!wanted && document.activeElement === button) more.focus();
+        button.hidden = !wanted;
+      }
+    if (sync) sync.disabled = state.busy || false;
+    if (cancel) cancel.disabled = state.busy || live?.status === "CANCELLING" || false;
+    bar.update(live, connection.name);
+    const reason = error || (last?.status === "FAILED" && (last.error || "The last sync failed.")) || "";
+    bad.hidden = !reason;
+    if (error) bad.setAttribute("role", "alert");
+    else bad.removeAttribute("role");
+    say(bad, reason);
+    const signature = JSON.stringify(jobs.slice(0, SLOTS).map((j) => live === j ? j.status : j));
+    if (signature !== drawn) {
+      const next = chart(jobs);
+      picture.replaceWith(next);
+      [picture, drawn] = [next, signature];
+    }
+    if (!details.hidden && state.details && state.details.stamp !== told) {
+      told = state.details.stamp;
+      const top = details.querySelector(".scroll")?.scrollTop;
+      details.replaceChildren(...detailsOf(state, app));
+      if (top) details.querySelector(".scroll").scrollTop = top;
+    }
+  }
+
+  return { element, update, toggle, get open() { return !details.hidden; } };
+}
+
+function factsOf(connection, last, live) {
+  const span = (...parts) => h("span", null, ...parts);
+  const facts = [
+    span(foreign(connection.short_name), " → ", foreign(connection.readable_collection_id)),
+    span(entities(connection.total_entities)),
+  ];
+  if (!last) facts.push(span("never synced"));
+  else if (!live) {
+    const ended = last.completed_at || startOf(last);
+    const took = last.duration_seconds === undefined ? "" : ` in ${duration(last.duration_seconds)}`;
+    const how = last.status === "COMPLETED" ? changes(last) : last.status.toLowerCase();
+    facts.push(span("synced ", when(ended), took), span(how));
+  }
+  if (connection.next_run) facts.push(span("next run ", when(connection.next_run)));
+  return facts;
+}
+
+function progressBar(key) {
+  const inner = h("div");
+  const bar = h("div", { class: "bar", role: "progressbar", "aria-labelledby": key,
+    "aria-valuemin": "0" }, inner);
+  const left = h("span"), right = h("span");
+  const element = h("div", { class: "live", hidden: true }, bar,
+    h("p", { class: "said" }, left, right));
+
+  function update(job) {
+    element.hidden = !job;
+    if (!job) return;
+    const done = job.entities_processed || 0;
+    const total = job.entities_total;
+    const sure = job.status === "RUNNING" && total > 0;
+    const percent = sure ? Math.min(100, (done / total) * 100) : 0;
+    bar.classList.toggle("unsure", !sure);
+    inner.style.width = sure ? `${percent}%` : "";
+    const text = progressText(job, done, total, percent);
+    if (sure) {
+      bar.setAttribute("aria-valuenow", String(Math.min(done, total)));
+      bar.setAttribute("aria-valuemax", String(total));
+    } else {
+      bar.removeAttribute("aria-valuenow");
+      bar.removeAttribute("aria-valuemax");
+    }
+    bar.setAttribute("aria-valuetext", text);
+    left.replaceChildren(sure ? h("strong", null, `${Math.floor(percent)} %`) : "", sure ? " · " : "", text);
+    say(right, changes(job) === "no changes" ? "" : changes(job));
+  }
+  return { element, update };
+}
+
+function progressText(job, done, total, percent) {
+  if (job.status === "PENDING")
+    return job.started_at ? "Waiting to try again" : "Queued, starts when there is room";
+  if (job.status === "CANCELLING") return "Stopping; what was committed stays";
+  const seconds = (Date.now() - Date.parse(startOf(job))) / 1000;
+  const rest = percent >= 4 && seconds > 2 ? (seconds / percent) * (100 - percent) : 0;
+  const of = total ? `${count(done)} of ${entities(total)}` : `${entities(done)} so far`;
+  return of + (rest > 1.5 ? `, about ${duration(Math.max(2, Math.round(rest)))} left` : "");
+}
+
+function detailsOf({ connection, jobs, details }, app) {
+  const { full, report, problem } = details;
+  if (problem) return [h("p", { class: "bad wide", role: "alert" }, problem)];
+  const parts = [];
+  if (report?.status === "FAILED") parts.push(whyFailed(connection, report, app));
+  if (full) parts.push(about(full, app), config(full));
+  if (report) parts.push(logOf(report));
+  if (jobs.length) parts.push(tableOf(jobs, connection));
+  return parts;
+}
+
+function whyFailed(connection, report, app) {
+  const { diagnosis = {} } = report;
+  const ask = app.canAsk && h("button", { type: "button", onclick: () => app.ask(connection) },
+    "Ask the assistant to mend it");
+  return h("section", { class: "wide" }, h("h3", null, "Why the last sync failed"),
+    h("div", { class: "why" },
+      h("p", null, foreign(report.error || "No reason was recorded.")),
+      diagnosis.likely_cause ? h("p", null, diagnosis.likely_cause) : null,
+      diagnosis.next_step
+        ? h("p", null, h("strong", null, "Next step: "), foreign(diagnosis.next_step)) : null,
+      ask || null));
+}
+
+function pairs(entries) {
+  return h("dl", null, entries.flatMap(([name, value, kind]) => [
+    h("dt", null, foreign(name)),
+    h("dd", kind ? { class: kind } : null, value instanceof Node ? value : foreign(value)),
+  ]));
+}
+
+function about(full) {
+  const { auth = {}, schedule, sync = {}, entities: stored = {} } = full;
+  const kinds = Object.entries(stored.by_type || {}).slice(0, 8)
+    .map(([kind, { count: number }]) => `${kind} ${count(number)}`);
+  const entries = [
+    ["Status", full.status], ["Collection", full.readable_collection_id],
+    ["Schedule", scheduleText(schedule)],
+    ["Credentials", `${auth.method || "none"}, ${auth.authenticated ? "accepted" : "not given"}`],
+    ["Syncs", `${count(sync.total_runs)} run, ${count(sync.failed_runs)} failed`],
+    ["Entities", kinds.join(", ") || "none"],
+    ["Id", full.id, "mono"],
+  ];
+  if (full.description) entries.unshift(["Description", full.description]);
+  return h("section", null, h("h3", null, "Connection"), pairs(entries));
+}
+
+function scheduleText(schedule) {
+  if (!schedule || !(schedule.cron || schedule.continuous)) return "none";
+  const kind = schedule.continuous ? "continuous" : `${schedule.cron} (${schedule.timezone || "UTC"})`;
+  return schedule.next_run ? `${kind}, next ${exact(schedule.next_run)}` : kind;
+}
+
+function config(full) {
+  const entries = Object.entries(full.config || {}).map(([name, value]) =>
+    [name, typeof value === "string" ? value : JSON.stringify(value), "mono"]);
+  const none = full.config_omitted ? "Too large to show." : "Nothing is configured.";
+  return h("section", null, h("h3", null, "Configuration"),
+    entries.length ? pairs(entries) : h("p", { class: "dim" }, none));
+}
+
+function logOf(report) {
+  const lines = (report.untrusted_log || []).map(({ at, level, message }) => h("li", null,
+    h("time", { datetime: at, title: exact(at) },
+      new Date(at).toLocaleTimeString("en", { hour12: false, timeZone: zone })),
+    h("span", { class: /^\w+$/.test(level) ? level : null }, foreign(message))));
+  return h("section", { class: "wide" }, h("h3", null, "Log of the last sync"),
+    lines.length
+      ? h("ol", { class: "log scroll", tabindex: "0", "aria-label": "Log of the last sync" }, lines)
+      : h("p", { class: "dim" }, "The log is empty."));
+}
+
+function tableOf(jobs, connection) {
+  const heads = ["Started", "Result", "Took", "Inserted", "Updated", "Deleted", "Failed"];
+  const rows = jobs.slice(0, TABLE_JOBS).map((job) => h("tr", null,
+    h("td", null, when(startOf(job))), h("td", null, STATES[job.status] || job.status.toLowerCase()),
+    h("td", null, duration(job.duration_seconds)),
+    ...["inserted", "updated", "deleted", "failed"].map((kind) =>
+      h("td", null, count(job[`entities_${kind}`])))));
+  return h("section", { class: "wide" }, h("h3", null, "Recent syncs"),
+    h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Recent syncs" },
+      h("table", null, h("caption", { class: "sr" }, `Recent syncs of ${connection.name}`),
+        h("thead", null, h("tr", null, heads.map((head) => h("th", { scope: "col" }, head)))),
+        h("tbody", null, rows))));
+}
