@@ -83,7 +83,8 @@ def mcp_endpoints(
 
     @asynccontextmanager
     async def lifespan() -> AsyncGenerator[None]:
-        async with sessions.run(), plain.run():
+        # Followers go last, and what they tell of goes first.
+        async with server.announcing(), sessions.run(), plain.run():
             yield
 
     return McpEndpoints(

@@ -1,6 +1,6 @@
 """Resources: the same objects that the tools show, as JSON at stable addresses.
 
-Nothing is announced when they change; a client reads them again.
+Whoever subscribes to one is told when it has changed, and reads it again.
 """
 
 import json

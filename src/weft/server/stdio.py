@@ -29,6 +29,8 @@ from weft.server.wire import Frame, FrameReader, FrameWriter, encode
 DRAIN_SECONDS: Final = 0.8
 # A clean-up that hangs must not keep the process: it is ended this long after the wish to end.
 BACKSTOP_SECONDS: Final = 1.8
+# Answered when the client goes, so there is no waiting for the answer.
+_ENDLESS: Final = frozenset({"subscriptions/listen"})
 
 
 async def serve_stdio(server: WeftServer) -> None:
@@ -38,7 +40,7 @@ async def serve_stdio(server: WeftServer) -> None:
     last thing that a process does.
     """
     with _private_descriptors() as (wire_in, wire_out):
-        async with anyio.create_task_group() as tasks:
+        async with server.announcing(), anyio.create_task_group() as tasks:
             tasks.start_soon(_end_on_signal, tasks)
             await _serve(server, wire_in, wire_out)
             _arm_backstop()
@@ -53,7 +55,7 @@ class _Unanswered:
         self._changed = anyio.Event()
 
     def read(self, message: JSONRPCMessage) -> None:
-        if isinstance(message, JSONRPCRequest):
+        if isinstance(message, JSONRPCRequest) and message.method not in _ENDLESS:
             self._ids.add(repr(message.id))
         elif (
             isinstance(message, JSONRPCNotification) and message.method == "notifications/cancelled"
