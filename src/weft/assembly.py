@@ -154,10 +154,12 @@ async def serve_http(
     """
     gc.disable()
     # Imported here so that the other transports and verbs do not pay for an HTTP server.
+    from weft.server.apps import browser_policy, page_for_browser
     from weft.server.build import build_server
     from weft.server.http import http_caller, mcp_endpoints
     from weft.web.access import principal_of
     from weft.web.build import MESSAGES_PATH, Parts, build_app
+    from weft.web.home import home_routes
     from weft.web.metrics import Metrics
     from weft.web.plan import access_from, listening_from, oauth_from, token_from
     from weft.web.run import bound_socket, run_app, url_of
@@ -190,7 +192,7 @@ async def serve_http(
                 messages_path=MESSAGES_PATH,
                 principal_of=principal_of,
                 hosts=access.hosts.hosts,
-                origins=access.hosts.origins,
+                origins=access.hosts.origins | access.hosts.own_origins,
                 sessions_max=settings.http_max_streams,
             )
             parts = Parts(
@@ -200,6 +202,7 @@ async def serve_http(
                 lifespan=endpoints.lifespan,
                 job_counts=opened.engine.store.keys.job_counts,
                 oauth=oauth,
+                pages=home_routes(page_for_browser(auth=auth), browser_policy()),
             )
             sys.stderr.write(f"Weft serves MCP on {url}/mcp (and SSE on {url}/sse).\n")
             await run_app(build_app(parts, access), bound, listening, access.draining.set)

@@ -19,11 +19,20 @@ class HostRules:
     hosts: frozenset[str]
     origins: frozenset[str]
 
+    @property
+    def own_origins(self) -> frozenset[str]:
+        """What pages of this server itself come from, where it is reached over TLS."""
+        return frozenset(f"https://{host}" for host in self.hosts)
+
     def refusal(self, host: str | None, origin: str | None) -> tuple[int, str] | None:
         """The status and text of a refusal, or None. A request without an origin is no page's."""
         if host is None or not _fits(host.lower(), self.hosts):
             return 421, "The Host header is not one that this server answers to."
-        if origin is not None and not _fits(origin.lower(), self.origins):
+        # Our own page is at the very host and port that was asked. On a loopback address, where it
+        # may be without TLS, all ports are in `origins`.
+        if origin is None or origin.lower() == f"https://{host.lower()}":
+            return None
+        if not _fits(origin.lower(), self.origins):
             return 403, "Pages of this origin may not call this server."
         return None
 

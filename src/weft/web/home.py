@@ -1,0 +1,30 @@
+"""The page at `/`: what people see who open the server's address in a browser.
+
+It comes without data and without a cookie; its script asks for a token and calls `/mcp` with it.
+"""
+
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import BaseRoute, Route
+
+HOME_PATH: Final = "/"
+
+
+def home_routes(page: str, policy: str) -> list[BaseRoute]:
+    """The route of ``page``, under ``policy`` as its Content-Security-Policy."""
+    headers = {
+        "content-security-policy": policy,
+        "cache-control": "no-store",
+        "cross-origin-opener-policy": "same-origin",
+        "permissions-policy": "camera=(), geolocation=(), microphone=()",
+        # For browsers that do not know `frame-ancestors`.
+        "x-frame-options": "DENY",
+    }
+
+    async def home(_: Request) -> Response:
+        """The dashboard."""
+        return HTMLResponse(page, headers=headers)
+
+    return [Route(HOME_PATH, home, methods=["GET"])]
