@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from weft.errors import WeftError
 from weft.web.access import Access, guarded, principal_of
+from weft.web.home import HOME_PATH
 from weft.web.metrics import CONTENT_TYPE
 from weft.web.oauth import METADATA_PATH, OAuthSettings
 
@@ -25,7 +26,7 @@ METRICS_PATH: Final = "/metrics"
 
 STREAM_PATHS: Final = frozenset({MCP_PATH, SSE_PATH})
 OPEN_PATHS: Final = frozenset(
-    {HEALTH_PATH, READY_PATH, METADATA_PATH, f"{METADATA_PATH}{MCP_PATH}"}
+    {HOME_PATH, HEALTH_PATH, READY_PATH, METADATA_PATH, f"{METADATA_PATH}{MCP_PATH}"}
 )
 KNOWN_PATHS: Final = STREAM_PATHS | OPEN_PATHS | {MESSAGES_PATH, METRICS_PATH}
 
