@@ -51,6 +51,7 @@ POLICY: Final = "; ".join(
         "default-src 'none'",
         f"style-src {_hash(_STYLE)}",
         f"script-src {_hash(_SCRIPT)}",
+        "img-src data:",
         "form-action 'self'",
         "frame-ancestors 'none'",
         "base-uri 'none'",
@@ -78,8 +79,8 @@ def form_page(
     )
     body = f"""
 <h1>Connect {_text(form.source_name)}</h1>
-<p class="quiet">To read it for you, Weft needs the credentials below. What you type goes to Weft \
-and to {_destination(form)}; no agent sees it.</p>
+<p class="quiet">To read it for you, Weft needs credentials. What you type goes to Weft and to \
+{_destination(form)}, and to nobody else; no agent sees it.</p>
 {_facts(form)}
 {_summary(form.fields, problems, problem)}
 <form method="post" autocomplete="off">
@@ -87,8 +88,8 @@ and to {_destination(form)}; no agent sees it.</p>
 {entries}
 <button class="main-action" data-busy="Checking…">Connect</button>
 </form>
-<p class="safety">It is checked, stored encrypted, and not shown again. \
-If you did not expect this page, close it: nothing happens.</p>"""
+<p class="safety">Weft checks it, stores it encrypted and never shows it again. \
+You did not expect this page? Close it, and nothing happens.</p>"""
     failed = "Error: " if problem or problems else ""
     return _page(f"{failed}Connect {shown(form.source_name)}", body, script=True)
 
@@ -158,7 +159,7 @@ def _page(title: str, body: str, *, script: bool = False, head: str = "") -> str
 def _facts(form: CredentialForm) -> str:
     facts = [("Connection", _text(form.connection_name)), ("Source", _text(form.source_name))]
     if form.endpoint:
-        facts.append(("Is sent to", _text(form.endpoint)))
+        facts.append(("Sent to", _text(form.endpoint)))
     rows = "".join(
         f"<div><dt>{term}</dt><dd><bdi>{about}</bdi></dd></div>" for term, about in facts
     )
@@ -166,10 +167,7 @@ def _facts(form: CredentialForm) -> str:
 
 
 def _destination(form: CredentialForm) -> str:
-    if not form.endpoint:
-        return "this source alone"
-    host = urlsplit(form.endpoint).hostname or form.endpoint
-    return f"<strong><bdi>{_text(host)}</bdi></strong> alone"
+    return "the address below" if form.endpoint else "this source"
 
 
 def _summary(fields: Sequence[FieldInfo], problems: Mapping[str, str], problem: str | None) -> str:
@@ -185,7 +183,7 @@ def _summary(fields: Sequence[FieldInfo], problems: Mapping[str, str], problem: 
     again = any(field.secret for field in fields)
     note = '<p class="small">What is secret has to be typed again.</p>' if again else ""
     return (
-        '<div class="notice bad" role="alert"><p><strong>That did not work</strong></p>'
+        f'<div class="notice bad" role="alert" tabindex="-1"{"" if links else " autofocus"}><p><strong>That did not work</strong></p>'
         f"{said}{f'<ul>{links}</ul>' if links else ''}{note}</div>"
     )
 

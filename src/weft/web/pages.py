@@ -48,7 +48,7 @@ TOKEN_MAX_CHARS: Final = 256
 # As long as the links live; afterwards the cookies open nothing.
 COOKIE_SECONDS: Final = 600
 # A person needs a handful. More is someone who guesses, or a program gone wild.
-REQUESTS_PER_MINUTE: Final = 60
+REQUESTS_PER_MINUTE: Final = 120
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -264,7 +264,8 @@ def _asking(
 
 def _ended(outcome: AuthOutcome) -> Response:
     if not outcome.ok:
-        return _message(400, "bad", "Not connected", outcome.message, follow=outcome.redirect_to)
+        texts = [outcome.message, "Nothing was changed. Ask for a new link to try again."]
+        return _message(400, "bad", "Not connected", *texts, follow=outcome.redirect_to)
     name = f"“{outcome.connection_name}” is connected" if outcome.connection_name else "Connected"
     # Not a redirect: what a form leads to is limited to this server by form-action.
     texts = [outcome.message]
