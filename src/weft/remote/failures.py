@@ -1,0 +1,360 @@
+"""The API's refusals as errors of ours.
+
+The API's texts only serve to recognise what happened. What is shown is made here, with names of
+fields and a few vetted phrases: a foreign text may quote secrets, SQL or instructions.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from pydantic import JsonValue
+
+from weft.domain.connections import AuthMethod
+from weft.errors import (
+    AuthenticationFailed,
+    Conflict,
+    InvalidInput,
+    NotFound,
+    NotPermitted,
+    RateLimited,
+    SourceUnavailable,
+    Unsupported,
+    WeftError,
+)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer of the API. ``body`` is None when it is not JSON, which ``readable`` tells."""
+
+    status: int
+    body: JsonValue = None
+    readable: bool = True
+    retry_after: float | None = None
+
+
+class AlreadyLive(Conflict):
+    """A sync is running already; which one must be looked up."""
+
+
+class JobEnded(Conflict):
+    """The job cannot be cancelled: it has ended, or is being cancelled already."""
+
+
+class NoSync(NotFound):
+    """Airweave made the connection without anything to run: no schedule, and no first sync."""
+
+
+class NotFinished(Conflict):
+    """The person has not finished authorising, or there is nothing to finish."""
+
+
+def error_from(answer: Answer, *, missing: str | None = None) -> WeftError:
+    """Our error for a refusal. ``missing`` is the argument that a plain 404 is about."""
+    detail = _detail(answer.body)
+    for phrase, make in _PHRASES:
+        match = phrase.search(detail)
+        if match and answer.status in (400, 404, 409, 422):
+            return make(match)
+    by_status = _BY_STATUS.get(answer.status)
+    if by_status is not None:
+        return by_status(answer, missing)
+    if answer.status >= 500:
+        return SourceUnavailable(f"The Airweave API failed (HTTP {answer.status}).")
+    if 300 <= answer.status < 400:
+        return SourceUnavailable(
+            f"The Airweave API redirects elsewhere (HTTP {answer.status}), which is not followed.",
+            hint="The operator has to correct WEFT_API_URL.",
+        )
+    return Unsupported(
+        f"The Airweave API refused the call (HTTP {answer.status}).", field=_named(answer.body)
+    )
+
+
+def rate_limited(answer: Answer) -> RateLimited:
+    """Says when to try again."""
+    seconds = answer.retry_after
+    when = f"in {seconds:.0f} s" if seconds is not None else "in a minute"
+    return RateLimited(
+        f"The rate limit of the Airweave API is used up (HTTP 429); try again {when}.",
+        retry_after=seconds,
+        hint="Nothing was changed.",
+    )
+
+
+def problems(body: JsonValue) -> list[tuple[str, str]]:
+    """What a 422 says is wrong: pairs of a field in our words and a vetted text, in order."""
+    found = [(_field(place), _vetted(text)) for place, text in _places(body)]
+    # A union of forms is tried form by form, and each complains: the first one is enough.
+    return list({field: (field, text) for field, text in reversed(found)}.values())[::-1]
+
+
+def running_job(body: JsonValue) -> str | None:
+    """The job in the way, where the API names it (Weft's own does)."""
+    job_id = body.get("job_id") if isinstance(body, dict) else None
+    return job_id if isinstance(job_id, str) and _UUID.fullmatch(job_id) else None
+
+
+def _detail(body: JsonValue) -> str:
+    detail = body.get("detail") if isinstance(body, dict) else None
+    return detail[:1000] if isinstance(detail, str) else ""
+
+
+def _named(body: JsonValue) -> str | None:
+    """The field that Weft's own API names beside its text."""
+    field = body.get("field") if isinstance(body, dict) else None
+    return field if isinstance(field, str) and _FIELD.fullmatch(field) else None
+
+
+def _places(body: JsonValue) -> Iterator[tuple[list[str], str]]:
+    if not isinstance(body, dict):
+        return
+    errors, detail = body.get("errors"), body.get("detail")
+    for item in errors if isinstance(errors, list) else []:
+        if isinstance(item, dict):
+            yield from ((place.split("."), str(text)) for place, text in item.items())
+    for item in detail if isinstance(detail, list) else []:
+        if isinstance(item, dict):
+            loc = item.get("loc")
+            place = [str(part) for part in loc] if isinstance(loc, list) else []
+            yield place, str(item.get("msg"))
+    if isinstance(detail, str):
+        match = _FIELDS_IN_TEXT.match(detail)
+        if match:
+            yield [match["group"], match["name"]], match["text"]
+
+
+def _field(place: list[str]) -> str:
+    names = [part for part in place if part not in ("body", "query", "path")]
+    kept: list[str] = []
+    for name in names:
+        if not _PLAIN_NAME.fullmatch(name):
+            break
+        kept.append(_OURS.get(name, name))
+    if kept and kept[0] == "auth":
+        # Credentials are named by the source's fields; the forms of the union are not ours.
+        kept = kept[:1]
+    return ".".join(kept) or "arguments"
+
+
+def _vetted(text: str) -> str:
+    text = text.removeprefix("Value error, ").strip()
+    return text.rstrip(".") if _SAFE_TEXT.fullmatch(text) else "the API does not accept it"
+
+
+def _invalid(answer: Answer, _missing: str | None) -> WeftError:
+    found = problems(answer.body)
+    named = _named(answer.body)
+    if not found:
+        field = named or ("auth" if "auth fields" in _detail(answer.body) else None)
+        if field == "auth":
+            return _refused_credentials(None)
+        return InvalidInput(
+            f"The Airweave API does not accept {field or 'an argument'} (HTTP 422).", field=field
+        )
+    text = "; ".join(f"{field}: {said}" for field, said in found[:_SHOWN_MAX])
+    return InvalidInput(
+        f"{text}.", field=named or found[0][0], hint="get_source lists the fields of a source."
+    )
+
+
+def _refused_key(answer: Answer, _missing: str | None) -> WeftError:
+    if answer.status == 401:
+        text = "The Airweave API did not accept the key in WEFT_API_KEY (HTTP 401)."
+    else:
+        text = (
+            "The Airweave API refused the key in WEFT_API_KEY (HTTP 403): it is wrong or expired, "
+            "or it may not do this."
+        )
+    return NotPermitted(text, hint="Only the operator can change that.")
+
+
+def _not_found(answer: Answer, missing: str | None) -> WeftError:
+    field = _named(answer.body) or missing
+    if field is None:
+        return Unsupported(
+            "The address in WEFT_API_URL does not offer this (HTTP 404).",
+            hint="The operator has to check WEFT_API_URL.",
+        )
+    noun = _NOUNS.get(field, "object")
+    return NotFound(f"No {noun} has that id or name.", field=field, hint=_LISTS.get(field))
+
+
+def _conflict(answer: Answer, _missing: str | None) -> WeftError:
+    job_id = running_job(answer.body)
+    if job_id is not None:
+        return AlreadyLive(
+            f"A sync of this connection is running: job {job_id}.",
+            field=_named(answer.body),
+            job_id=job_id,
+        )
+    return Conflict(
+        "The state of what was named forbids this now (HTTP 409).",
+        field=_named(answer.body),
+        hint="Read it again with get_connection or get_job.",
+    )
+
+
+def _refused(answer: Answer, _missing: str | None) -> WeftError:
+    field = _named(answer.body)
+    return Unsupported("The Airweave API cannot do this (HTTP 400).", field=field)
+
+
+def _refused_credentials(_match: re.Match[str] | None) -> WeftError:
+    return AuthenticationFailed(
+        "The credentials or the configuration did not pass the check at the source.",
+        hint="Nothing was stored. Correct auth or config; get_source lists the fields.",
+    )
+
+
+def _unsupported_method(match: re.Match[str]) -> WeftError:
+    known = [name for name in re.findall(r"\w+", match["methods"]) if name in _METHODS]
+    offered = ", ".join(dict.fromkeys(known)) or "another one"
+    return Unsupported(
+        f"The source does not support this authentication method; it offers: {offered}.",
+        field="auth",
+        hint="Give auth in one of these forms; get_source lists the fields.",
+    )
+
+
+def _missing_object(field: str) -> Callable[[re.Match[str]], WeftError]:
+    def make(match: re.Match[str]) -> WeftError:
+        del match
+        text = f"No {_NOUNS[field]} has that id or name."
+        return NotFound(text, field=field, hint=_LISTS.get(field))
+
+    return make
+
+
+def _always(
+    kind: Callable[..., WeftError], text: str, **facts: str
+) -> Callable[[re.Match[str]], WeftError]:
+    def make(match: re.Match[str]) -> WeftError:
+        del match
+        return kind(text, **facts)
+
+    return make
+
+
+def _wrong_organization(match: re.Match[str]) -> WeftError:
+    del match
+    return NotPermitted(
+        "The Airweave API does not know the organisation in WEFT_API_ORGANIZATION.",
+        hint="Only the operator can change that.",
+    )
+
+
+_SHOWN_MAX: Final = 5
+_UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_PLAIN_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_FIELD: Final = re.compile(r"[a-z_]{1,40}(\.[a-z0-9_]{1,40}){0,4}")
+_METHODS: Final = frozenset(method.value for method in AuthMethod)
+_OURS: Final = {"authentication": "auth", "cron_schedule": "schedule", "config_fields": "config"}
+_NOUNS: Final = {
+    "connection_id": "connection",
+    "readable_collection_id": "collection",
+    "short_name": "source",
+    "job_id": "job",
+    "auth.auth_provider.provider_readable_id": "auth provider",
+}
+_LISTS: Final = {
+    "connection_id": "list_connections shows what there is.",
+    "readable_collection_id": "list_collections shows what there is; create_collection makes one.",
+    "short_name": "list_sources shows what there is.",
+    "job_id": "list_jobs shows what there is.",
+}
+_FIELDS_IN_TEXT: Final = re.compile(
+    r"Invalid (?P<group>config|auth) fields: (?P<name>[a-z][a-z0-9_]{0,39}): (?P<text>[^\n]{1,200})"
+)
+_SAFE_TEXT: Final = re.compile(
+    r"Field required"
+    r"|String should have at (least|most) \d{1,6} characters?"
+    r"|String should match pattern '\^\[a-z0-9\]\+\(-\[a-z0-9\]\+\)\*\$'"
+    r"|Input should be (a valid (string|integer|number|boolean|list|dictionary|datetime|UUID)"
+    r"|(greater|less) than( or equal to)? -?\d{1,9}(\.\d{1,6})?)"
+    r"|Extra inputs are not permitted|(Has|config has) an unknown field\.?"
+    r"|Credentials cannot be empty|At least one field must be provided for update\.?"
+    r"|Invalid cron schedule format|Direct auth can only be updated with authentication"
+    r"|Only direct credentials can be updated\..*"
+)
+_BY_STATUS: Final[dict[int, Callable[[Answer, str | None], WeftError]]] = {
+    400: _refused,
+    401: _refused_key,
+    403: _refused_key,
+    404: _not_found,
+    405: _refused,
+    409: _conflict,
+    413: lambda _answer, _missing: InvalidInput("The arguments are too large (HTTP 413)."),
+    422: _invalid,
+    429: lambda answer, _missing: rate_limited(answer),
+}
+_SCHEDULE_HINT: Final = "The shortest interval is one hour, e.g. '0 * * * *'."
+_Make = Callable[[re.Match[str]], WeftError]
+_TEXTS: Final[tuple[tuple[str, _Make], ...]] = (
+    (
+        r"^Cannot start new sync: a sync job is already ",
+        _always(AlreadyLive, "A sync of this connection is running already."),
+    ),
+    (
+        r"^Cannot trigger sync: sync is SyncStatus\.PAUSED",
+        _always(
+            Conflict,
+            "The syncs of this connection are paused.",
+            hint="It most likely needs authorize_connection, or has to be resumed at Airweave.",
+        ),
+    ),
+    (r"^Cannot cancel job in \w+ state", _always(JobEnded, "The job cannot be cancelled.")),
+    (
+        r"^No sync found for this source connection",
+        _always(NoSync, "The connection has nothing to run.", field="connection_id"),
+    ),
+    (
+        r"^Collection with readable_id '.*' already exists",
+        _always(Conflict, "The readable_id is taken.", field="readable_id"),
+    ),
+    (
+        r"does not support this authentication method\. Supported methods: (?P<methods>.*)",
+        _unsupported_method,
+    ),
+    (
+        r"does not support continuous syncs\.",
+        _always(
+            InvalidInput,
+            "The source does not sync that often.",
+            field="schedule",
+            hint=_SCHEDULE_HINT,
+        ),
+    ),
+    (
+        r"^Invalid CRON expression",
+        _always(InvalidInput, "schedule.cron is not valid.", field="schedule.cron"),
+    ),
+    (
+        r"^OAuth connections cannot use sync_immediately",
+        _always(
+            InvalidInput,
+            "sync_immediately cannot be true before the connection is authorised.",
+            field="sync_immediately",
+        ),
+    ),
+    (
+        r"^Connection is already authenticated",
+        _always(Conflict, "The connection is authorised already."),
+    ),
+    (r"OAuth session", _always(NotFinished, "No authorisation of it is waiting.")),
+    (r"^(Credential v|V)alidation failed", _refused_credentials),
+    (r"^Organization with ID ", _wrong_organization),
+    (
+        r"^Auth provider .*not found",
+        _missing_object("auth.auth_provider.provider_readable_id"),
+    ),
+    (r"^Sync job not found", _missing_object("job_id")),
+    (r"^Source ?[Cc]onnection not found", _missing_object("connection_id")),
+    (r"^Collection not found", _missing_object("readable_collection_id")),
+    (r"^Source ('.*' not found|not found)", _missing_object("short_name")),
+)
+_PHRASES: Final = tuple((re.compile(phrase), make) for phrase, make in _TEXTS)

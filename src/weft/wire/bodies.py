@@ -1,0 +1,102 @@
+"""Domain objects as bodies of Airweave's requests."""
+
+from typing import Any, Final
+
+from pydantic import JsonValue
+
+from weft.domain.base import Json
+from weft.domain.collections import NewCollection
+from weft.domain.connections import Auth, NewConnection
+from weft.domain.schedules import Schedule, ScheduleSpec, validate_cron, validate_timezone
+from weft.errors import InvalidInput, Unsupported
+
+CONTINUOUS_CRON: Final = "*/5 * * * *"
+"""What Airweave itself gives to sources that sync continuously; its flag alone means no schedule.
+"""
+
+# Null, and not left out: without the key Airweave schedules a daily sync.
+NO_SCHEDULE: Final[Json] = {"cron": None}
+
+
+def new_collection(new: NewCollection, readable_id: str) -> Json:
+    """The body of POST /collections."""
+    return {"name": new.name, "readable_id": readable_id}
+
+
+def new_connection(new: NewConnection) -> Json:
+    """The body of POST /source-connections.
+
+    Raises InvalidInput for a schedule that is not valid, Unsupported for one that cannot be told.
+    """
+    body: Json = {
+        "short_name": new.short_name,
+        "readable_collection_id": new.readable_collection_id,
+        "schedule": schedule(new.schedule, None) if new.schedule else NO_SCHEDULE,
+    }
+    optional: Json = {
+        "name": new.name,
+        "description": new.description,
+        "sync_immediately": new.sync_immediately,
+        "redirect_url": new.redirect_url,
+    }
+    body |= {name: value for name, value in optional.items() if value is not None}
+    if new.config:
+        body["config"] = new.config
+    if new.auth is not None:
+        body["authentication"] = authentication(new.auth)
+    return body
+
+
+def authentication(auth: Auth) -> Json:
+    """Airweave's untagged form of one of the four methods. Raises InvalidInput unless it is one."""
+    try:
+        method = auth.method
+    except ValueError:
+        raise InvalidInput(
+            "auth needs exactly one of: direct, oauth_browser, oauth_token, auth_provider.",
+            field="auth",
+        ) from None
+    given: Json = getattr(auth, method.value).model_dump(mode="json", exclude_none=True)
+    return given
+
+
+def schedule(spec: ScheduleSpec, base: Schedule | None) -> Json:
+    """``base`` with what ``spec`` gives, in the API's words; the wire replaces, we merge.
+
+    Raises InvalidInput for what is not valid: Airweave's PATCH stores any text as cron, and every
+    later sync fails. Raises Unsupported for a time zone, which Airweave ignores.
+    """
+    given = spec.model_dump(include=spec.model_fields_set)
+    if not any(value is not None for value in given.values()):
+        return dict(NO_SCHEDULE)
+    kept = base.model_dump(include={"cron", "continuous", "cursor_field"}) if base else {}
+    merged: dict[str, Any] = {"cron": None, "continuous": False, "cursor_field": None}
+    merged |= kept | given
+    _refuse_timezone(merged.pop("timezone", None) or (base.timezone if base else "UTC"))
+    cron = validate_cron(merged["cron"]) if merged["cron"] else None
+    continuous = bool(merged["continuous"])
+    if cron is None and not continuous:
+        raise InvalidInput(
+            "schedule needs cron or continuous.",
+            field="schedule",
+            hint="For example {'cron': '0 2 * * *'} for daily at 02:00 UTC.",
+        )
+    body: Json = {"cron": cron or CONTINUOUS_CRON, "continuous": continuous}
+    if merged["cursor_field"]:
+        body["cursor_field"] = merged["cursor_field"]
+    return body
+
+
+def merged_config(present: Json, change: Json) -> Json:
+    """``present`` with ``change`` merged into it by key, where null removes a key."""
+    both: dict[str, JsonValue] = {**present, **change}
+    return {name: value for name, value in both.items() if change.get(name, ...) is not None}
+
+
+def _refuse_timezone(name: str) -> None:
+    if validate_timezone(name) != "UTC":
+        raise Unsupported(
+            "The Airweave API reads cron in UTC only.",
+            field="schedule.timezone",
+            hint="Leave schedule.timezone out and give schedule.cron in UTC.",
+        )
