@@ -28,7 +28,14 @@ from weft.domain.jobs import Job, JobStatus, JobTrigger, LogLine
 from weft.domain.schedules import Schedule, validate_cron
 from weft.domain.search import SearchHit, SearchQuery, SearchResults
 from weft.domain.sources import FieldInfo, SourceInfo
-from weft.errors import Conflict, ErrorCategory, InvalidInput, NotFound
+from weft.errors import (
+    Conflict,
+    ErrorCategory,
+    InvalidInput,
+    NotFound,
+    NotPermitted,
+    Unsupported,
+)
 
 T = TypeVar("T")
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -130,6 +137,7 @@ class FakeConnections:
         self.changes: list[ConnectionChange] = []
         self.created: list[NewConnection] = []
         self.crash: Exception | None = None
+        self.looks = 0
 
     async def list(
         self,
@@ -150,6 +158,7 @@ class FakeConnections:
         return page_of(found, cursor, limit)
 
     async def get(self, connection: str) -> Connection:
+        self.looks += 1
         if self.crash:
             raise self.crash
         for row in self.rows.values():
@@ -177,9 +186,12 @@ class FakeConnections:
         self.changes.append(change)
         if change.expected_version not in (None, row.version):
             raise Conflict("The connection was changed meanwhile.", field="expected_version")
-        self.rows[row.id] = row.model_copy(
-            update={"version": row.version + 1, "name": change.name or row.name}
-        )
+        fields = {
+            "version": row.version + 1,
+            "name": change.name or row.name,
+            "config": row.config | (change.config or {}),
+        }
+        self.rows[row.id] = row.model_copy(update=fields)
         return self.rows[row.id]
 
     async def delete(self, connection: str, *, expected_version: int | None = None) -> Connection:
@@ -281,21 +293,60 @@ class FakeSearch:
 
 
 class FakeAuthorization:
+    """Makes links once it has a ``base``; `finish` is what a person does in the browser.
+
+    With ``claims`` a connection becomes active only when its beginner has confirmed that.
+    """
+
     def __init__(self, connections: FakeConnections) -> None:
         self.connections = connections
         self.given: list[Auth] = []
+        self.base: str | None = None
+        self.begun: list[str] = []
+        self.claims: dict[str, str] = {}
+        self.finished: set[str] = set()
 
     async def authorize(self, connection: str, auth: Auth) -> Connection:
         self.given.append(auth)
+        return self.finish((await self.connections.get(connection)).id)
+
+    async def begin(self, connection: str, *, redirect_url: str | None = None) -> Connection:
         row = await self.connections.get(connection)
-        self.connections.rows[row.id] = row.model_copy(update={"status": ConnectionStatus.ACTIVE})
-        return self.connections.rows[row.id]
+        if self.base is None:
+            raise Unsupported("This engine has no page for credentials.")
+        self.begun.append(row.id)
+        link = {
+            "auth_url": f"{self.base}/{len(self.begun)}",
+            "auth_url_expires": NOW,
+            "claim_token": self.claims.get(row.id),
+            "redirect_url": redirect_url,
+        }
+        return row.model_copy(update={"auth": row.auth.model_copy(update=link)})
+
+    async def verify(self, connection: str, claim_token: str) -> Connection:
+        row = await self.connections.get(connection)
+        if self.claims.get(row.id) != claim_token:
+            raise NotPermitted("The claim token is not the one that was given.")
+        if row.id not in self.finished:
+            raise Conflict("The person has not finished.")
+        return self.finish(row.id)
+
+    def finish(self, connection_id: str) -> Connection:
+        row = self.connections.rows[connection_id]
+        auth = row.auth.model_copy(
+            update={"authenticated": True, "authenticated_at": datetime.now(UTC)}
+        )
+        self.connections.rows[connection_id] = row.model_copy(
+            update={"status": ConnectionStatus.ACTIVE, "auth": auth}
+        )
+        return self.connections.rows[connection_id]
 
 
 class FakeChanges:
     """Announces a change for every call of `announce`."""
 
     def __init__(self) -> None:
+        self.followers = 0
         self._event = anyio.Event()
 
     def announce(self) -> None:
@@ -303,10 +354,14 @@ class FakeChanges:
         event.set()
 
     async def follow(self) -> AsyncIterator[None]:
-        while True:
-            event = self._event
-            yield
-            await event.wait()
+        self.followers += 1
+        try:
+            while True:
+                event = self._event
+                yield
+                await event.wait()
+        finally:
+            self.followers -= 1
 
 
 def collection(readable_id: str, name: str = "Documents") -> Collection:

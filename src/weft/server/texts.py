@@ -62,8 +62,6 @@ def connection_line(connection: Connection) -> str:
 
 def needs(connection: Connection) -> list[str]:
     """What has to happen before the connection can sync; empty when nothing has."""
-    if connection.status not in (ConnectionStatus.PENDING_AUTH, ConnectionStatus.NEEDS_REAUTH):
-        return []
     if connection.auth.auth_url:
         until = connection.auth.auth_url_expires
         expiry = f" (valid until {timestamp(until)})" if until else ""
@@ -73,12 +71,14 @@ def needs(connection: Connection) -> list[str]:
                 f"then call get_connection(connection_id='{connection.id}')."
             )
         ]
+    if connection.status not in (ConnectionStatus.PENDING_AUTH, ConnectionStatus.NEEDS_REAUTH):
+        return []
     return [
         (
-            "It cannot sync until it is authorised: "
-            f"get_source(short_name='{connection.short_name}') lists the credentials; then call "
-            f"authorize_connection(connection_id='{connection.id}', "
-            "auth={'direct': {'credentials': {...}}})."
+            "It cannot sync until it is authorised: call "
+            f"authorize_connection(connection_id='{connection.id}') for a link that the user "
+            "opens, or pass auth={'direct': {'credentials': {...}}} with the fields of "
+            f"get_source(short_name='{connection.short_name}')."
         )
     ]
 

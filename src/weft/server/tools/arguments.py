@@ -56,10 +56,3 @@ OptionalAuth = Annotated[
         json_schema_extra=_auth_schema,
     ),
 ]
-RequiredAuth = Annotated[
-    dict[str, Any],
-    Field(
-        description="{direct: {credentials: {…}}}, fields as in get_source.",
-        json_schema_extra=_auth_schema,
-    ),
-]

@@ -16,6 +16,10 @@ from weft.domain.connections import (
 )
 from weft.domain.schedules import ScheduleSpec
 from weft.server.arguments import auth_from
+from weft.server.authorising import created, current, visited
+from weft.server.completing import completed
+from weft.server.inline import judged
+from weft.server.moving import agreed_to_move
 from weft.server.results import (
     CheckOut,
     ConnectionOut,
@@ -74,19 +78,22 @@ async def create_connection(
     ] = None,
 ) -> Annotated[CallToolResult, ConnectionOut]:
     """Create, and say what happens now or is missing."""
+    given = auth_from(auth)
+    advice = await judged(call, given, short_name=short_name)
     new = NewConnection(
         short_name=short_name,
         readable_collection_id=readable_collection_id,
         name=name,
         description=description,
-        config=config or {},
+        config=await completed(call, short_name, config or {}),
         schedule=schedule if schedule and schedule.model_dump(exclude_none=True) else None,
         sync_immediately=sync_immediately,
-        auth=auth_from(auth),
+        auth=given,
         redirect_url=redirect_url,
     )
-    connection = await call.backend.connections.create(new)
-    return _shown(f"Created. {connection_text(connection)}\n{_after(connection)}", connection)
+    connection, note = await visited(call, await created(call, new))
+    lines = ["Created.", note, connection_text(connection), _after(connection), advice]
+    return _shown("\n".join(line for line in lines if line), connection)
 
 
 @tool(
@@ -135,7 +142,7 @@ async def get_connection(
     call: Call, connection_id: ConnectionRef
 ) -> Annotated[CallToolResult, ConnectionOut]:
     """One connection."""
-    connection = await call.backend.connections.get(connection_id)
+    connection = await current(call, connection_id)
     return _shown(connection_text(connection), connection)
 
 
@@ -163,19 +170,26 @@ async def update_connection(
     ] = None,
 ) -> Annotated[CallToolResult, ConnectionOut]:
     """Pass on only the fields that were given."""
+    new_auth = auth_from(auth)
+    advice = await judged(call, new_auth, connection_id=connection_id)
     given: dict[str, Any] = {
         "name": name,
         "description": description,
         "config": config,
-        "auth": auth_from(auth),
+        "auth": new_auth,
         "expected_version": expected_version,
     }
     changes = {field: value for field, value in given.items() if value is not None}
     if schedule is not None:
         changes["schedule"] = schedule if schedule.model_dump(exclude_none=True) else None
-    connection = await call.backend.connections.update(connection_id, ConnectionChange(**changes))
+    change = ConnectionChange(**changes)
+    agreed = await agreed_to_move(call, connection_id, change)
+    if isinstance(agreed, CallToolResult):
+        return agreed
+    connection = await call.backend.connections.update(connection_id, agreed)
     named = ", ".join(field for field in changes if field != "expected_version") or "nothing"
-    return _shown(f"Updated: {named}. {connection_text(connection)}", connection)
+    lines = [f"Updated: {named}. {connection_text(connection)}", advice]
+    return _shown("\n".join(line for line in lines if line), connection)
 
 
 @tool(

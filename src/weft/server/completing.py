@@ -1,0 +1,53 @@
+"""Asks the person for required configuration that a call left out."""
+
+from typing import Any
+
+from weft.domain.sources import FieldInfo, SourceInfo
+from weft.errors import InvalidInput
+from weft.server.asking import Answer, Reply, can_be_asked
+from weft.server.tooling import Call
+from weft.server.untrusted import one_line
+
+_REASONS = {
+    Reply.DECLINED: "the user did not want to say",
+    Reply.CANCELLED: "the user closed the question",
+    Reply.UNANSWERED: "the user did not answer in time",
+    Reply.MALFORMED: "the client's answer does not fit the fields",
+}
+
+
+async def completed(call: Call, short_name: str, config: dict[str, Any]) -> dict[str, Any]:
+    """The configuration with what the person adds to it.
+
+    It comes back as it was where nobody can be asked, or where asking would not be enough: then
+    the source says what is missing. Raises InvalidInput when the person did not say.
+    """
+    if not call.ask.can_form:
+        return config
+    source = await call.backend.sources.get(short_name)
+    missing = [
+        field for field in source.config_fields if field.required and config.get(field.name) is None
+    ]
+    if not missing or not all(map(can_be_asked, missing)):
+        return config
+    answer = await call.ask.form("config", _question(source), missing)
+    if answer.accepted:
+        return config | dict(answer.values)
+    if answer.reply is Reply.UNAVAILABLE:
+        return config
+    raise _unsaid(answer, missing)
+
+
+def _question(source: SourceInfo) -> str:
+    return f"{one_line(source.name)} needs this to be connected. Enter no passwords or tokens here."
+
+
+def _unsaid(answer: Answer, missing: list[FieldInfo]) -> InvalidInput:
+    named = ", ".join(f"config.{field.name}" for field in missing)
+    verb = "is" if len(missing) == 1 else "are"
+    reason = _REASONS[answer.reply]
+    return InvalidInput(
+        f"{named} {verb} missing, and {reason}; nothing was created.",
+        field=f"config.{missing[0].name}",
+        hint="Ask the user what they want, and call again with config.",
+    )
