@@ -22,7 +22,7 @@ from weft.domain.principals import LOCAL_PRINCIPAL, Principal
 from weft.errors import NotPermitted, TryLater
 from weft.logs import log_context
 from weft.web.hosts import HostRules
-from weft.web.limits import Rates, Slots
+from weft.web.limits import Rates, Slots, Standing
 from weft.web.metrics import Metrics
 from weft.web.tokens import Authenticate
 
@@ -48,7 +48,8 @@ class Access:
     token; ``stream_paths`` are event streams when they are got. ``metadata_url`` tells clients
     where tokens come from. ``page_route`` gives the name of the route of a path that has its own
     permission in it: it needs no token, it tells origins apart itself, and only its name is
-    written anywhere. ``draining`` is set when open streams are to end.
+    written anywhere. ``rest_route`` gives the template of a path of the HTTP API. ``draining`` is
+    set when open streams are to end.
     """
 
     hosts: HostRules
@@ -64,6 +65,7 @@ class Access:
     page_route: Callable[[str], str | None] = _no_page
     draining: anyio.Event = field(default_factory=anyio.Event)
 
+    rest_route: Callable[[str], str | None] = _no_page
 
 @dataclass(frozen=True, slots=True)
 class _Refusal:
@@ -99,8 +101,8 @@ async def _answer(app: ASGIApp, access: Access, scope: Scope, receive: Receive, 
             await _admit(app, access, scope, receive, response)
         finally:
             path = scope["path"].rstrip("/") or "/"
-            route = path if path in access.known_paths else access.page_route(path) or "other"
-            method = scope["method"] if scope["method"] in ("GET", "POST", "DELETE") else "other"
+            route = path if path in access.known_paths else _route(access, path)
+            method = scope["method"] if scope["method"] in _METHODS else "other"
             access.metrics.request_ended(method, route, response.status)
             facts = {
                 "method": method,
@@ -113,6 +115,10 @@ async def _answer(app: ASGIApp, access: Access, scope: Scope, receive: Receive, 
 
 async def _admit(
     app: ASGIApp, access: Access, scope: Scope, receive: Receive, response: "_Response"
+def _route(access: Access, path: str) -> str:
+    return access.page_route(path) or access.rest_route(path) or "other"
+
+
 ) -> None:
     headers = Headers(scope=scope)
     is_page = access.page_route(scope["path"]) is not None
@@ -130,7 +136,7 @@ async def _admit(
     admitted = await _authenticated(access, headers)
     if isinstance(admitted, Principal):
         scope = {**scope, _PRINCIPAL: admitted}
-        refusal = _limited(access, admitted, headers)
+        refusal = _limited(access, admitted, headers, response)
     else:
         refusal = admitted
     if refusal:
@@ -174,8 +180,12 @@ def _challenge(access: Access, error: str | None) -> str:
     return "Bearer " + ", ".join(parts) if parts else "Bearer"
 
 
-def _limited(access: Access, principal: Principal, headers: Headers) -> _Refusal | None:
-    wait = access.rates.take((principal.organization_id, principal.name))
+def _limited(
+    access: Access, principal: Principal, headers: Headers, response: "_Response"
+) -> _Refusal | None:
+    caller = (principal.organization_id, principal.name)
+    wait = access.rates.take(caller)
+    response.tell_limits(access.rates.standing(caller))
     if wait:
         text = "Too many requests in a minute; wait as long as Retry-After says."
         return _Refusal(429, "rate_limited", text, {"retry-after": str(ceil(wait))})
@@ -253,15 +263,27 @@ class _Response:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            added = [(b"x-request-id", self._request_id.encode()), *_SAFE_HEADERS]
+            added = [(b"x-request-id", self._request_id.encode()), *_SAFE_HEADERS, *self._limits]
             message = {**message, "headers": [*message.get("headers", ()), *added]}
         elif message["type"] == "http.response.body":
             self._ended = not message.get("more_body", False)
         await self._send(message)
+        self._limits: list[tuple[bytes, bytes]] = []
 
     async def refuse(self, refusal: _Refusal) -> None:
+    def tell_limits(self, standing: Standing) -> None:
+        """Say with the answer how the caller stands, in the headers that Airweave has."""
+        reset = ceil(time.time() + standing.full_in_seconds)
+        values = {"limit": standing.limit, "remaining": standing.left, "reset": reset}
+        self._limits = [(f"ratelimit-{n}".encode(), str(v).encode()) for n, v in values.items()]
+
         """Answer without asking the application."""
-        about: dict[str, Any] = {"error": refusal.error, "error_description": refusal.text}
+        # OAuth's names for clients of MCP, and `detail` for those of the HTTP API.
+        about: dict[str, Any] = {
+            "error": refusal.error,
+            "error_description": refusal.text,
+            "detail": refusal.text,
+        }
         body = json.dumps(about).encode()
         headers = {
             "content-type": "application/json",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -16,6 +17,7 @@ from weft.web.access import Access, guarded, principal_of
 from weft.web.home import HOME_PATH
 from weft.web.metrics import CONTENT_TYPE
 from weft.web.oauth import METADATA_PATH, OAuthSettings
+from weft.web.rest.answers import http_error
 
 MCP_PATH: Final = "/mcp"
 SSE_PATH: Final = "/sse"
@@ -37,7 +39,7 @@ class Parts:
 
     ``mcp``, ``sse`` and ``messages`` are ASGI applications and ``lifespan`` runs around them;
     ``job_counts`` tells how many jobs have each status, and fails while the database does;
-    ``pages`` are the routes of the pages for people.
+    ``pages`` are the routes of the pages for people, ``rest`` those of the HTTP API.
     """
 
     mcp: ASGIApp
@@ -47,6 +49,7 @@ class Parts:
     job_counts: Callable[[], Awaitable[Mapping[str, int]]]
     oauth: OAuthSettings | None = None
     pages: Sequence[BaseRoute] = ()
+    rest: Sequence[BaseRoute] = ()
 
 
 def build_app(parts: Parts, access: Access) -> ASGIApp:
@@ -73,7 +76,10 @@ def build_app(parts: Parts, access: Access) -> ASGIApp:
             Route(METADATA_PATH, answer, methods=["GET"]),
             Route(f"{METADATA_PATH}{MCP_PATH}", answer, methods=["GET"]),
         ]
-    app = Starlette(routes=routes, lifespan=lifespan)
+    # Last, because paths with parameters would take what others have a route for.
+    routes += parts.rest
+    errors = {HTTPException: http_error}
+    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=errors)
     # A redirect would be built from the Host header, and carry a token along.
     app.router.redirect_slashes = False
     return guarded(app, access)

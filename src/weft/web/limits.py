@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Generator, Hashable
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Final
 
 _BUCKETS_MAX: Final = 10_000
@@ -27,6 +28,15 @@ class Slots:
             self.taken -= free
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How many requests a minute has, how many are left now, and when all will be there again."""
+
+    limit: int
+    left: int
+    full_in_seconds: float
+
+
 class Rates:
     """A bucket for each caller that holds a minute's requests and fills up evenly."""
 
@@ -39,14 +49,22 @@ class Rates:
     def take(self, caller: Hashable) -> float:
         """Take one request; zero, or the seconds to wait because there is none left."""
         now = self._clock()
-        left, since = self._buckets.get(caller, (self._size, now))
-        left = min(self._size, left + (now - since) * self._per_second)
+        left = self._left(caller, now)
         if left < 1:
             return (1 - left) / self._per_second
         if len(self._buckets) >= _BUCKETS_MAX:
             self._drop_full(now)
         self._buckets[caller] = (left - 1, now)
         return 0.0
+
+    def standing(self, caller: Hashable) -> Standing:
+        """How the caller stands; this takes nothing."""
+        left = self._left(caller, self._clock())
+        return Standing(int(self._size), int(left), (self._size - left) / self._per_second)
+
+    def _left(self, caller: Hashable, now: float) -> float:
+        left, since = self._buckets.get(caller, (self._size, now))
+        return min(self._size, left + (now - since) * self._per_second)
 
     def _drop_full(self, now: float) -> None:
         self._buckets = {

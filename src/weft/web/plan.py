@@ -14,6 +14,7 @@ from weft.web.limits import Rates, Slots
 from weft.web.metrics import Metrics
 from weft.web.oauth import OAuthSettings, OAuthTokens
 from weft.web.pages import page_route
+from weft.web.rest.routes import route_of
 from weft.web.run import Listening
 from weft.web.tokens import TOKEN_FILE_NAME, Authenticate, token_from_file
 
@@ -95,6 +96,7 @@ def access_from(
         metrics=metrics,
         metadata_url=oauth.metadata_url if oauth else None,
         page_route=page_route,
+        rest_route=route_of,
     )
 
 

@@ -1,0 +1,1 @@
+"""Airweave's HTTP API over the backend of whoever calls."""

@@ -1,0 +1,118 @@
+"""Errors as the API answers them: `{"detail": …}`, with no value that was given and no secret."""
+
+import json
+import logging
+import re
+import secrets
+from collections.abc import Collection, Mapping
+from math import ceil
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from weft.errors import (
+    ConnectionFault,
+    InvalidInput,
+    NotFound,
+    RateLimited,
+    TryLater,
+    WeftError,
+)
+from weft.logs import where
+from weft.wire.requests import Malformed, Problem
+
+RETRY_SECONDS: Final = 5
+
+_logger = logging.getLogger(__name__)
+
+# What Airweave says, whichever way a thing was not found.
+_NOT_FOUND: Final = {
+    "connection_id": "Source connection not found",
+    "job_id": "Sync job not found",
+    "readable_collection_id": "Collection not found",
+    "collection": "Collection not found",
+    "short_name": "Source not found",
+}
+_FIELDS: Final = {"connection_id": "source_connection_id"}
+# Hints are written for agents, and name tools that this API does not have.
+_TOOL: Final = re.compile(
+    r"\b(list|get|create|update|delete|authorize|check|cancel|run)_"
+    r"(sources?|connections?|collections?|jobs?|sync|entity)\b"
+)
+_SENTENCE_END: Final = re.compile(r"(?<=[.!?])\s+")
+
+
+def refused(error: WeftError, query: Collection[str], body: Mapping[str, Any]) -> Response:
+    """The answer for an error of ours. ``query`` and ``body`` have the names that were given."""
+    if isinstance(error, InvalidInput | ConnectionFault):
+        return malformed(_problem(error, query, body))
+    about: dict[str, str] = {"detail": _said(error)}
+    if error.field:
+        about["field"] = _FIELDS.get(error.field, error.field)
+    job_id: str | None = getattr(error, "job_id", None)
+    if job_id:
+        about["job_id"] = job_id
+    return JSONResponse(about, error.status, _headers(error))
+
+
+def malformed(*problems: Problem) -> Response:
+    """What is wrong with a request, in the form that FastAPI made common."""
+    return JSONResponse(
+        {"detail": [{"loc": [*p.loc], "msg": p.msg, "type": p.type} for p in problems]}, 422
+    )
+
+
+def crashed(error: BaseException, what: str) -> Response:
+    """The answer for an unexpected exception, whose text may hold anything and is not shown."""
+    error_id = secrets.token_hex(4)
+    _logger.error("error %s: %s raised\n%s", error_id, what, where(error))
+    return JSONResponse({"detail": f"Internal error {error_id}; the server's log has more."}, 500)
+
+
+async def http_error(_: Request, error: Exception) -> Response:
+    """Starlette's own refusals (404, 405) in the API's form."""
+    status: int = getattr(error, "status_code", 500)
+    detail: str = getattr(error, "detail", "Internal Server Error")
+    headers: Mapping[str, str] | None = getattr(error, "headers", None)
+    return JSONResponse({"detail": detail}, status, dict(headers or {}))
+
+
+def parsed(raw: bytes) -> Any:
+    """A JSON body. Raises Malformed for what is not JSON, or cannot be stored as text."""
+    try:
+        value = json.loads(raw, parse_constant=_refuse_constant)
+        if b"\\u" in raw:
+            # Half of a surrogate pair is JSON, but no text that could be stored or sent.
+            json.dumps(value, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        raise Malformed(Problem(("body",), "Is not valid JSON.", "json_invalid")) from None
+    return value
+
+
+def _refuse_constant(_: str) -> float:
+    raise ValueError
+
+
+def _said(error: WeftError) -> str:
+    if isinstance(error, NotFound):
+        known = _NOT_FOUND.get(error.field or "")
+        if known:
+            return known
+    sentences = _SENTENCE_END.split(error.hint) if error.hint else []
+    return " ".join([error.message, *(part for part in sentences if not _TOOL.search(part))])
+
+
+def _problem(error: WeftError, query: Collection[str], body: Mapping[str, Any]) -> Problem:
+    path = error.field.split(".") if error.field else []
+    if path and path[0] == "auth" and body.get("authentication"):
+        path[0] = "authentication"
+    section = "query" if path and path[0] in query else "body"
+    kind = error.category.value if isinstance(error, ConnectionFault) else "value_error"
+    return Problem((section, *path), _said(error), kind)
+
+
+def _headers(error: WeftError) -> dict[str, str]:
+    if isinstance(error, RateLimited) and error.retry_after is not None:
+        return {"retry-after": str(ceil(error.retry_after))}
+    return {"retry-after": str(RETRY_SECONDS)} if isinstance(error, TryLater) else {}

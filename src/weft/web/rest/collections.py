@@ -1,0 +1,109 @@
+"""What is searched together."""
+
+from pydantic import Field
+
+from weft.backend import Backend
+from weft.domain.base import Page
+from weft.domain.collections import Collection
+from weft.domain.permissions import Impact
+from weft.errors import Ambiguous, NotFound
+from weft.web.rest.operations import Call, Nothing, operation
+from weft.web.rest.paging import FetchPage, PageQuery, everything, sliced
+from weft.wire import encode
+from weft.wire.requests import REFERENCE_MAX_CHARS, CreateCollectionBody
+from weft.wire.responses import CollectionAnswer
+
+_TOOLSET = "collections"
+_ONE = "/collections/{readable_id}"
+
+
+class CollectionsQuery(PageQuery):
+    """``search`` is looked for in names and readable ids, in any case."""
+
+    search: str | None = Field(default=None, max_length=REFERENCE_MAX_CHARS)
+
+
+@operation("GET", "/collections", list[CollectionAnswer], toolset=_TOOLSET, query=CollectionsQuery)
+async def list_collections(call: Call[CollectionsQuery, Nothing]) -> list[CollectionAnswer]:
+    """List collections, newest first."""
+    query = call.query
+    fetch = _fetch(call.backend)
+    if not query.search:
+        found = await sliced(fetch, skip=query.skip, limit=query.limit)
+        return [encode.collection(item) for item in found]
+    wanted = query.search.lower()
+    fitting = [
+        item
+        async for item in everything(fetch)
+        if wanted in item.name.lower() or wanted in item.readable_id
+    ]
+    return [encode.collection(item) for item in fitting[query.skip : query.skip + query.limit]]
+
+
+@operation("GET", "/collections/count", int, toolset=_TOOLSET)
+async def count_collections(call: Call[Nothing, Nothing]) -> int:
+    """Count the collections."""
+    count = 0
+    async for _ in everything(_fetch(call.backend)):
+        count += 1
+    return count
+
+
+@operation(
+    "POST",
+    "/collections",
+    CollectionAnswer,
+    toolset=_TOOLSET,
+    impact=Impact.CHANGES,
+    body=CreateCollectionBody,
+    statuses=(409,),
+)
+async def create_collection(call: Call[Nothing, CreateCollectionBody]) -> CollectionAnswer:
+    """Create a collection."""
+    return encode.collection(await call.backend.collections.create(call.body.new()))
+
+
+@operation("GET", _ONE, CollectionAnswer, toolset=_TOOLSET, statuses=(404,))
+async def get_collection(call: Call[Nothing, Nothing]) -> CollectionAnswer:
+    """Get a collection."""
+    return encode.collection(await exactly(call.backend, call.path["readable_id"]))
+
+
+@operation(
+    "DELETE", _ONE, CollectionAnswer, toolset=_TOOLSET, impact=Impact.DELETES, statuses=(404, 409)
+)
+async def delete_collection(call: Call[Nothing, Nothing]) -> CollectionAnswer:
+    """Delete a collection with its connections and all that they synced."""
+    found = await exactly(call.backend, call.path["readable_id"])
+    return encode.collection(await call.backend.collections.delete(found.id))
+
+
+async def exactly(backend: Backend, readable_id: str) -> Collection:
+    """The collection of that readable id. Backends also take names and beginnings of ids, which
+    a path that deletes must not.
+
+    Raises NotFound.
+    """
+    try:
+        found = await backend.collections.get(readable_id)
+    except Ambiguous:
+        found = None
+    if found is None or readable_id not in (found.readable_id, found.id):
+        raise NotFound("Collection not found.", field="readable_collection_id")
+    return found
+
+
+def _fetch(backend: Backend) -> FetchPage[Collection]:
+    async def fetch(cursor: str | None, limit: int) -> Page[Collection]:
+        return await backend.collections.list(cursor=cursor, limit=limit)
+
+    return fetch
+
+
+OPERATIONS = (
+    list_collections,
+    count_collections,
+    create_collection,
+    get_collection,
+    delete_collection,
+)

@@ -1,0 +1,198 @@
+"""Source connections."""
+
+from typing import Any, Final
+
+from pydantic import BaseModel, Field
+
+from weft.backend import Authorization
+from weft.domain.base import Page
+from weft.domain.connections import Connection, ConnectionChange, ConnectionStatus
+from weft.domain.permissions import Impact
+from weft.errors import Conflict, NotFound, Unsupported
+from weft.web.rest.collections import exactly
+from weft.web.rest.operations import Call, Nothing, operation
+from weft.web.rest.paging import PageQuery, sliced
+from weft.wire import encode
+from weft.wire.requests import (
+    CreateConnectionBody,
+    ReinitiateBody,
+    UpdateConnectionBody,
+    VerifyBody,
+)
+from weft.wire.responses import ConnectionAnswer, ConnectionItem
+
+UPDATE_ATTEMPTS: Final = 3
+_TOOLSET = "connections"
+_ALL = "/source-connections"
+_ONE = "/source-connections/{source_connection_id}"
+
+
+class ConnectionsQuery(PageQuery):
+    """``collection`` is a readable id; an unknown one has no connections."""
+
+    collection: str | None = Field(default=None, max_length=200)
+
+
+class DeleteQuery(BaseModel):
+    """Refuses to delete what somebody else changed meanwhile."""
+
+    expected_version: int | None = Field(
+        default=None, ge=1, description="Weft's own: answer 409 if the version differs."
+    )
+
+
+@operation("GET", _ALL, list[ConnectionItem], toolset=_TOOLSET, query=ConnectionsQuery)
+async def list_source_connections(call: Call[ConnectionsQuery, Nothing]) -> list[ConnectionItem]:
+    """List source connections, newest first."""
+    readable_id = call.query.collection
+    if readable_id is not None:
+        try:
+            readable_id = (await exactly(call.backend, readable_id)).readable_id
+        except NotFound:
+            return []
+
+    async def fetch(cursor: str | None, limit: int) -> Page[Connection]:
+        return await call.backend.connections.list(
+            collection=readable_id, cursor=cursor, limit=limit
+        )
+
+    found = await sliced(fetch, skip=call.query.skip, limit=call.query.limit)
+    return [encode.connection_item(item) for item in found]
+
+
+@operation(
+    "POST",
+    _ALL,
+    ConnectionAnswer,
+    toolset=_TOOLSET,
+    impact=Impact.CHANGES,
+    body=CreateConnectionBody,
+    statuses=(400, 404, 409, 502),
+)
+async def create_source_connection(call: Call[Nothing, CreateConnectionBody]) -> ConnectionAnswer:
+    """Create a source connection, check it at its source, and start the first sync unless
+    `sync_immediately` is false. Without credentials that the source needs it waits as
+    `pending_auth`, with an `auth_url` where a person authorises it.
+    """
+    new = call.body.new()
+    collection = await exactly(call.backend, new.readable_collection_id)
+    new = new.model_copy(update={"readable_collection_id": collection.readable_id})
+    return encode.connection(await call.backend.connections.create(new))
+
+
+@operation("GET", _ONE, ConnectionAnswer, toolset=_TOOLSET, statuses=(404,))
+async def get_source_connection(call: Call[Nothing, Nothing]) -> ConnectionAnswer:
+    """Get a source connection with its schedule, history and entity counts. No secret is shown."""
+    return encode.connection(await call.backend.connections.get(_id(call)))
+
+
+@operation(
+    "PATCH",
+    _ONE,
+    ConnectionAnswer,
+    toolset=_TOOLSET,
+    impact=Impact.CHANGES,
+    body=UpdateConnectionBody,
+    statuses=(400, 404, 409, 502),
+)
+async def update_source_connection(call: Call[Nothing, UpdateConnectionBody]) -> ConnectionAnswer:
+    """Change a source connection; omitted fields stay as they are."""
+    change = call.body.change()
+    connections = call.backend.connections
+    if change.config is None:
+        return encode.connection(await connections.update(_id(call), change))
+    for _ in range(UPDATE_ATTEMPTS):
+        found = await connections.get(_id(call))
+        try:
+            whole = _replacing(change, found)
+            return encode.connection(await connections.update(found.id, whole))
+        except Conflict as error:
+            if change.expected_version is not None or error.field != "expected_version":
+                raise
+    raise Conflict("The connection keeps being changed by others.", hint="Try again.")
+
+
+@operation(
+    "DELETE",
+    _ONE,
+    ConnectionAnswer,
+    toolset=_TOOLSET,
+    impact=Impact.DELETES,
+    query=DeleteQuery,
+    statuses=(404, 409),
+)
+async def delete_source_connection(call: Call[DeleteQuery, Nothing]) -> ConnectionAnswer:
+    """Delete a source connection and all that it synced, after cancelling a running sync (up to
+    15 s). The answer is the connection as it was. This cannot be undone.
+    """
+    gone = await call.backend.connections.delete(
+        _id(call), expected_version=call.query.expected_version
+    )
+    return encode.connection(gone)
+
+
+@operation(
+    "POST",
+    f"{_ONE}/verify-oauth",
+    ConnectionAnswer,
+    toolset=_TOOLSET,
+    impact=Impact.CHANGES,
+    body=VerifyBody,
+    statuses=(400, 404, 409),
+)
+async def verify_oauth(call: Call[Nothing, VerifyBody]) -> ConnectionAnswer:
+    """Confirm an authorisation in a browser, with the `claim_token` that its beginning gave."""
+    await call.backend.connections.get(_id(call))
+    authorization = _offered(call.backend.authorization)
+    return encode.connection(await authorization.verify(_id(call), call.body.claim_token))
+
+
+@operation(
+    "POST",
+    f"{_ONE}/reinitiate-oauth",
+    ConnectionAnswer,
+    toolset=_TOOLSET,
+    impact=Impact.CHANGES,
+    body=ReinitiateBody,
+    body_required=False,
+    statuses=(400, 404, 409, 502),
+)
+async def reinitiate_oauth(call: Call[Nothing, ReinitiateBody]) -> ConnectionAnswer:
+    """Make a new `auth_url` for a connection that waits for a person to authorise it."""
+    found = await call.backend.connections.get(_id(call))
+    if found.auth.authenticated and found.status is not ConnectionStatus.NEEDS_REAUTH:
+        raise Unsupported("Connection is already authenticated")
+    redirect_url = call.body.redirect_url or call.body.redirect_uri
+    begun = await _offered(call.backend.authorization).begin(found.id, redirect_url=redirect_url)
+    return encode.connection(begun)
+
+
+def _id(call: Call[Any, Any]) -> str:
+    return call.path["source_connection_id"]
+
+
+def _replacing(change: ConnectionChange, found: Connection) -> ConnectionChange:
+    """The change, with each key of the configuration that it does not give removed.
+
+    That is only right for the version that was read.
+    """
+    config = dict.fromkeys(found.config) | (change.config or {})
+    version = change.expected_version or found.version
+    return change.model_copy(update={"config": config, "expected_version": version})
+
+
+def _offered(authorization: Authorization | None) -> Authorization:
+    if authorization is None:
+        raise Unsupported("This server cannot authorise connections in a browser.")
+    return authorization
+
+
+OPERATIONS = (
+    list_source_connections,
+    create_source_connection,
+    get_source_connection,
+    update_source_connection,
+    delete_source_connection,
+    verify_oauth,
+    reinitiate_oauth,
+)

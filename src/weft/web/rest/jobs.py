@@ -1,0 +1,75 @@
+"""Runs of syncs."""
+
+from pydantic import BaseModel, Field
+
+from weft.domain.base import Page
+from weft.domain.jobs import Job
+from weft.domain.permissions import Impact
+from weft.errors import NotFound
+from weft.web.rest.operations import Call, Nothing, operation
+from weft.web.rest.paging import LimitQuery, sliced
+from weft.wire import encode
+from weft.wire.responses import JobAnswer
+
+_TOOLSET = "jobs"
+_ONE = "/source-connections/{source_connection_id}"
+
+
+class RunQuery(BaseModel):
+    """How to sync."""
+
+    force_full_sync: bool = Field(
+        default=False, description="List everything, also where a cursor could be followed."
+    )
+
+
+@operation(
+    "POST",
+    f"{_ONE}/run",
+    JobAnswer,
+    toolset=_TOOLSET,
+    impact=Impact.CHANGES,
+    query=RunQuery,
+    statuses=(404, 409),
+)
+async def run_source_connection(call: Call[RunQuery, Nothing]) -> JobAnswer:
+    """Start a sync in the background. Answers 409 while one is running."""
+    started = await call.backend.jobs.run(
+        call.path["source_connection_id"], force_full_sync=call.query.force_full_sync
+    )
+    return encode.job(started)
+
+
+@operation(
+    "GET", f"{_ONE}/jobs", list[JobAnswer], toolset=_TOOLSET, query=LimitQuery, statuses=(404,)
+)
+async def list_source_connection_jobs(call: Call[LimitQuery, Nothing]) -> list[JobAnswer]:
+    """List the syncs of a source connection, newest first."""
+
+    async def fetch(cursor: str | None, limit: int) -> Page[Job]:
+        return await call.backend.jobs.list(
+            call.path["source_connection_id"], cursor=cursor, limit=limit
+        )
+
+    found = await sliced(fetch, skip=0, limit=call.query.limit)
+    return [encode.job(item) for item in found]
+
+
+@operation(
+    "POST",
+    f"{_ONE}/jobs/{{job_id}}/cancel",
+    JobAnswer,
+    toolset=_TOOLSET,
+    impact=Impact.CHANGES,
+    statuses=(404, 409),
+)
+async def cancel_job(call: Call[Nothing, Nothing]) -> JobAnswer:
+    """Ask a sync to stop. Answers 409 when it has ended."""
+    connection = await call.backend.connections.get(call.path["source_connection_id"])
+    found = await call.backend.jobs.get(call.path["job_id"])
+    if found.source_connection_id != connection.id:
+        raise NotFound("Sync job not found.", field="job_id")
+    return encode.job(await call.backend.jobs.cancel(found.id))
+
+
+OPERATIONS = (run_source_connection, list_source_connection_jobs, cancel_job)

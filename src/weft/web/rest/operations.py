@@ -1,0 +1,87 @@
+"""An operation of the API: where it lies, what it takes, who may use it, what it answers."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, TypeAdapter
+
+from weft.backend import Backend
+from weft.domain.permissions import Impact
+
+QueryT = TypeVar("QueryT", bound=BaseModel)
+BodyT = TypeVar("BodyT", bound=BaseModel)
+
+
+class Nothing(BaseModel):
+    """An operation without a query or a body takes this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[QueryT, BodyT]):
+    """A request that was understood and may be served."""
+
+    backend: Backend
+    path: Mapping[str, str]
+    query: QueryT
+    body: BodyT
+
+
+Handler = Callable[[Call[Any, Any]], Awaitable[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One method on one path. ``path`` is a template without a trailing slash.
+
+    ``statuses`` are the refusals that are its own, beside those that any operation may give.
+    """
+
+    method: str
+    path: str
+    toolset: str
+    impact: Impact
+    summary: str
+    handler: Handler
+    answer: TypeAdapter[Any]
+    query: type[BaseModel]
+    body: type[BaseModel] | None
+    body_required: bool
+    statuses: tuple[int, ...]
+
+    @property
+    def name(self) -> str:
+        """Unique among all operations."""
+        return self.handler.__name__
+
+
+def operation(
+    method: str,
+    path: str,
+    answer: Any,
+    *,
+    toolset: str,
+    impact: Impact = Impact.READS,
+    query: type[BaseModel] = Nothing,
+    body: type[BaseModel] | None = None,
+    body_required: bool = True,
+    statuses: tuple[int, ...] = (),
+) -> Callable[[Handler], Operation]:
+    """Define an operation; the handler's docstring is its summary. ``answer`` is a type."""
+
+    def define(handler: Handler) -> Operation:
+        return Operation(
+            method=method,
+            path=path,
+            toolset=toolset,
+            impact=impact,
+            summary=" ".join((handler.__doc__ or "").split()),
+            handler=handler,
+            answer=TypeAdapter(answer),
+            query=query,
+            body=body,
+            body_required=body_required,
+            statuses=statuses,
+        )
+
+    return define

@@ -1,0 +1,62 @@
+"""Airweave's `skip` and `limit` over the cursors of a backend."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Final, Protocol, TypeVar
+
+from pydantic import BaseModel, Field
+
+from weft.backend import LIST_LIMIT_MAX
+from weft.domain.base import Page
+
+T = TypeVar("T")
+
+LIMIT_DEFAULT: Final = 100
+LIMIT_MAX: Final = 1000
+
+
+class FetchPage(Protocol[T]):
+    """Fetches the page after a cursor, of at most so many items."""
+
+    async def __call__(self, cursor: str | None, limit: int, /) -> Page[T]: ...
+
+
+class LimitQuery(BaseModel):
+    """How many, newest first."""
+
+    limit: int = Field(default=LIMIT_DEFAULT, ge=1, le=LIMIT_MAX)
+
+
+class PageQuery(LimitQuery):
+    """How many to skip, newest first, and how many to list."""
+
+    skip: int = Field(default=0, ge=0)
+
+
+async def sliced(fetch: FetchPage[T], *, skip: int, limit: int) -> list[T]:
+    """``limit`` items after the first ``skip``. What is skipped is read too: there is no other way
+    to count items with cursors, so a deep page costs as much as all before it.
+    """
+    found: list[T] = []
+    async with aclosing(everything(fetch, first=skip + limit)) as items:
+        async for item in items:
+            if skip:
+                skip -= 1
+                continue
+            found.append(item)
+            if len(found) == limit:
+                break
+    return found
+
+
+async def everything(fetch: FetchPage[T], *, first: int | None = None) -> AsyncGenerator[T]:
+    """All items, page by page; no more than about ``first`` are read."""
+    cursor: str | None = None
+    size = min(first or LIST_LIMIT_MAX, LIST_LIMIT_MAX)
+    while True:
+        page = await fetch(cursor, size)
+        for item in page.items:
+            yield item
+        cursor = page.next_cursor
+        if cursor is None:
+            return

@@ -1,0 +1,145 @@
+"""The API's routes: each path with and without `/v1` and a trailing slash, without redirects."""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any, Final, cast
+from uuid import UUID
+
+from pydantic import BaseModel
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from weft.backend import Backend
+from weft.domain.permissions import Ceilings
+from weft.domain.principals import Principal
+from weft.errors import WeftError
+from weft.web.access import principal_of
+from weft.web.rest import collections, connections, jobs, search, sources
+from weft.web.rest.answers import crashed, malformed, parsed, refused
+from weft.web.rest.operations import Call, Nothing, Operation
+from weft.wire.requests import Malformed, Problem, read
+
+VERSION_PREFIX: Final = "/v1"
+OPERATIONS: Final[tuple[Operation, ...]] = (
+    *sources.OPERATIONS,
+    *collections.OPERATIONS,
+    *search.OPERATIONS,
+    *connections.OPERATIONS,
+    *jobs.OPERATIONS,
+)
+_IDS: Final = ("source_connection_id", "job_id")
+_AGENTIC: Final = (
+    "/collections/{readable_id}/search/agentic",
+    "/collections/{readable_id}/search/agentic/stream",
+)
+
+BackendFor = Callable[[Principal], Backend]
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What a request was seen to give before anything went wrong, for naming it."""
+
+    query: Mapping[str, str]
+    body: dict[str, Any]
+
+
+def rest_routes(backend_for: BackendFor, ceilings: Ceilings) -> list[BaseRoute]:
+    """All routes of the API. Paths with a parameter come after those without."""
+    ordered = sorted(OPERATIONS, key=lambda one: ("{" in one.path, one.path))
+    routes: list[BaseRoute] = []
+    for path, together in groupby(ordered, key=lambda one: one.path):
+        methods = {one.method: one for one in together}
+        endpoint = _endpoint(methods, backend_for, ceilings)
+        routes += [Route(form, endpoint, methods=list(methods)) for form in forms(path)]
+    routes += [
+        Route(form, _no_agent, methods=["POST"]) for path in _AGENTIC for form in forms(path)
+    ]
+    return routes
+
+
+def forms(path: str) -> tuple[str, ...]:
+    """All paths that ``path`` answers under."""
+    return tuple(f"{start}{path}{end}" for start in ("", VERSION_PREFIX) for end in ("", "/"))
+
+
+def route_of(path: str) -> str | None:
+    """The template that a request's path fits, for metrics and logs, or None."""
+    bare = path.removeprefix(VERSION_PREFIX).rstrip("/")
+    return next((name for pattern, name in _TEMPLATES if pattern.fullmatch(bare)), None)
+
+
+_TEMPLATES: Final = [
+    (re.compile(re.sub(r"\{\w+\}", "[^/]+", path)), path)
+    for path in sorted({one.path for one in OPERATIONS}, key=lambda path: ("{" in path, path))
+]
+
+
+def _endpoint(
+    methods: Mapping[str, Operation], backend_for: BackendFor, ceilings: Ceilings
+) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        one = methods["GET" if request.method == "HEAD" else request.method]
+        given = _Given(request.query_params, {})
+        try:
+            principal = principal_of(request.scope)
+            refusal = ceilings.refusal(one.impact, one.toolset, principal)
+            if refusal is not None:
+                raise refusal
+            call = await _understood(one, request, given, backend_for(principal))
+            answer = await one.handler(call)
+            return Response(one.answer.dump_json(answer), media_type="application/json")
+        except Malformed as error:
+            return malformed(*error.problems)
+        except WeftError as error:
+            return refused(error, given.query.keys(), given.body)
+        except ClientDisconnect:
+            return Response(status_code=400)  # Nobody is there to read it.
+        except Exception as error:  # noqa: BLE001 (its text, which may hold a secret, ends here)
+            return crashed(error, f"{one.method} {one.path}")
+
+    return endpoint
+
+
+async def _understood(
+    one: Operation, request: Request, given: _Given, backend: Backend
+) -> Call[BaseModel, BaseModel]:
+    path = {name: str(value) for name, value in request.path_params.items()}
+    for name in _IDS:
+        if name in path:
+            path[name] = _uuid(path[name], name)
+    query = read(one.query, dict(request.query_params), "query")
+    body: BaseModel = Nothing()
+    if one.body is not None:
+        body = await _body(one, one.body, request, given)
+    return Call(backend, path, query, body)
+
+
+async def _body(
+    one: Operation, model: type[BaseModel], request: Request, given: _Given
+) -> BaseModel:
+    raw = await request.body()
+    if not raw.strip():
+        if one.body_required:
+            raise Malformed(Problem(("body",), "Field required", "missing"))
+        return model()
+    value = parsed(raw)
+    if not isinstance(value, dict):
+        raise Malformed(Problem(("body",), "Must be a JSON object.", "dict_type"))
+    given.body.update(cast("dict[str, Any]", value))
+    return read(model, given.body, "body")
+
+
+def _uuid(text: str, name: str) -> str:
+    try:
+        return str(UUID(text))
+    except ValueError:
+        raise Malformed(Problem(("path", name), "Must be a UUID.", "uuid_parsing")) from None
+
+
+async def _no_agent(_: Request) -> Response:
+    text = "This server offers no agentic search; use search/instant."
+    return JSONResponse({"detail": text}, 404)

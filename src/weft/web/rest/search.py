@@ -1,0 +1,78 @@
+"""Searching a collection."""
+
+from typing import Final
+
+from weft.backend import Backend
+from weft.domain.connections import Connection
+from weft.domain.search import SearchHit, SearchQuery
+from weft.errors import NotFound
+from weft.web.rest.collections import exactly
+from weft.web.rest.operations import Call, Nothing, operation
+from weft.wire import encode
+from weft.wire.requests import SearchBody
+from weft.wire.responses import SearchAnswer
+
+PAGE_SIZE: Final = 50
+_TOOLSET = "search"
+
+
+@operation(
+    "POST",
+    "/collections/{readable_id}/search/instant",
+    SearchAnswer,
+    toolset=_TOOLSET,
+    body=SearchBody,
+    statuses=(404,),
+)
+async def search_instant(call: Call[Nothing, SearchBody]) -> SearchAnswer:
+    """Search a collection by full text: all words first; if nothing has all, any of them."""
+    return await _search(call)
+
+
+@operation(
+    "POST",
+    "/collections/{readable_id}/search/classic",
+    SearchAnswer,
+    toolset=_TOOLSET,
+    body=SearchBody,
+    statuses=(404,),
+)
+async def search_classic(call: Call[Nothing, SearchBody]) -> SearchAnswer:
+    """The same search under the name of Airweave's slower one."""
+    return await _search(call)
+
+
+async def _search(call: Call[Nothing, SearchBody]) -> SearchAnswer:
+    collection = await exactly(call.backend, call.path["readable_id"])
+    if call.backend.search is None:
+        raise NotFound("This server offers no search.")
+    first, last = call.body.offset, call.body.offset + call.body.limit
+    hits: list[SearchHit] = []
+    query = SearchQuery(
+        readable_collection_id=collection.readable_id,
+        query=call.body.query,
+        limit=min(last, PAGE_SIZE),
+    )
+    while True:
+        page = await call.backend.search.search(query)
+        hits.extend(page.hits)
+        if page.next_cursor is None or len(hits) >= last:
+            break
+        query = query.model_copy(update={"cursor": page.next_cursor})
+    shown = hits[first:last]
+    owners = await _owners(call.backend, {hit.connection_id for hit in shown})
+    results = [encode.search_hit(hit, owners.get(hit.connection_id)) for hit in shown]
+    return SearchAnswer(results=results, matched="all" if page.matched == "all" else "any")
+
+
+async def _owners(backend: Backend, ids: set[str]) -> dict[str, Connection]:
+    owners: dict[str, Connection] = {}
+    for connection_id in ids:
+        try:
+            owners[connection_id] = await backend.connections.get(connection_id)
+        except NotFound:
+            continue  # It was deleted a moment ago: its hits are shown without its facts.
+    return owners
+
+
+OPERATIONS = (search_instant, search_classic)

@@ -1,0 +1,307 @@
+"""Bodies of Airweave's requests, as its documentation has them, and what they mean to the domain.
+
+Unknown keys beside the documented ones are ignored, as Airweave does; within `authentication` they
+are refused. No text made here repeats a value that was given: it may be a secret.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, TypeVar, cast
+
+from pydantic import BaseModel, Field, JsonValue, ValidationError, WithJsonSchema
+from pydantic_core import ErrorDetails
+
+from weft.domain.collections import NewCollection
+from weft.domain.connections import (
+    DESCRIPTION_MAX_CHARS,
+    NAME_MAX_CHARS,
+    NAME_MIN_CHARS,
+    Auth,
+    AuthMethod,
+    ConnectionChange,
+    NewConnection,
+)
+from weft.domain.schedules import ScheduleSpec
+
+URL_MAX_CHARS: Final = 2000
+REFERENCE_MAX_CHARS: Final = 200
+COLLECTION_NAME_MIN_CHARS: Final = 4
+COLLECTION_NAME_MAX_CHARS: Final = 64
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+AUTH_SCHEMA: Final[dict[str, Any]] = {
+    "anyOf": [
+        {"$ref": "#/components/schemas/DirectAuth"},
+        {"$ref": "#/components/schemas/OAuthTokenAuth"},
+        {"$ref": "#/components/schemas/OAuthBrowserAuth"},
+        {"$ref": "#/components/schemas/AuthProviderAuth"},
+        {"$ref": "#/components/schemas/Auth"},
+        {"type": "null"},
+    ]
+}
+
+Reference = Annotated[str, Field(min_length=1, max_length=REFERENCE_MAX_CHARS)]
+Name = Annotated[str, Field(min_length=NAME_MIN_CHARS, max_length=NAME_MAX_CHARS)]
+Description = Annotated[str, Field(max_length=DESCRIPTION_MAX_CHARS)]
+Url = Annotated[str, Field(max_length=URL_MAX_CHARS)]
+CollectionName = Annotated[
+    str, Field(min_length=COLLECTION_NAME_MIN_CHARS, max_length=COLLECTION_NAME_MAX_CHARS)
+]
+AnyAuth = Annotated[dict[str, JsonValue] | None, WithJsonSchema(AUTH_SCHEMA)]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with one place of a request, in FastAPI's terms."""
+
+    loc: tuple[str, ...]
+    msg: str
+    type: str = "value_error"
+
+
+class Malformed(Exception):
+    """A request that cannot be understood; never leaves the front."""
+
+    def __init__(self, *problems: Problem) -> None:
+        super().__init__("malformed request")
+        self.problems = problems
+
+
+class ScheduleBody(BaseModel):
+    """When to sync. Without cron and continuous there is no schedule."""
+
+    cron: str | None = Field(default=None, description="Five fields, e.g. `0 2 * * *`.")
+    continuous: bool | None = None
+    cursor_field: str | None = None
+    timezone: str | None = Field(default=None, description="Weft's own: an IANA name; else UTC.")
+
+    def spec(self) -> ScheduleSpec | None:
+        """What was given; None for no schedule."""
+        if not self.cron and not self.continuous:
+            only_details = self.cursor_field or self.timezone
+            explicit = "cron" in self.model_fields_set or not self.model_fields_set
+            if explicit or not only_details:
+                return None
+        return ScheduleSpec(**self.model_dump(include=self.model_fields_set))
+
+
+class CreateConnectionBody(BaseModel):
+    """Create a connection. `authentication` is one of Airweave's forms; `auth` wraps it in the
+    method's name. Without either, a source that needs credentials waits as `pending_auth`.
+    """
+
+    short_name: Reference
+    readable_collection_id: Reference
+    name: Name | None = None
+    description: Description | None = None
+    config: dict[str, JsonValue] | None = None
+    schedule: ScheduleBody | None = None
+    sync_immediately: bool | None = None
+    authentication: AnyAuth = None
+    auth: AnyAuth = None
+    redirect_url: Url | None = None
+    redirect_uri: Url | None = None
+
+    def new(self) -> NewConnection:
+        """What the backend is asked for. Raises Malformed for an unknown form of authentication."""
+        auth = _auth_of(self)
+        asked = auth.oauth_browser.redirect_uri if auth and auth.oauth_browser else None
+        return NewConnection(
+            short_name=self.short_name,
+            readable_collection_id=self.readable_collection_id,
+            name=self.name,
+            description=self.description,
+            config=self.config or {},
+            schedule=self.schedule.spec() if self.schedule else None,
+            sync_immediately=self.sync_immediately,
+            auth=auth,
+            redirect_url=self.redirect_url or self.redirect_uri or asked,
+        )
+
+
+class UpdateConnectionBody(BaseModel):
+    """Change a connection: omitted fields stay. `config` replaces the whole configuration, and
+    null or `{}` as `schedule` removes the schedule. Only direct credentials can be changed.
+    """
+
+    name: Name | None = None
+    description: Description | None = None
+    config: dict[str, JsonValue] | None = None
+    schedule: ScheduleBody | None = None
+    authentication: AnyAuth = None
+    auth: AnyAuth = None
+    expected_version: int | None = Field(
+        default=None, ge=1, description="Weft's own: answer 409 if the version differs."
+    )
+
+    def change(self) -> ConnectionChange:
+        """What was given. Raises Malformed when that is nothing, or not direct authentication."""
+        given: dict[str, Any] = {
+            name: getattr(self, name)
+            for name in ("name", "description", "config")
+            if name in self.model_fields_set
+        }
+        if "schedule" in self.model_fields_set:
+            given["schedule"] = self.schedule.spec() if self.schedule else None
+        auth = _auth_of(self)
+        if auth is not None:
+            given["auth"] = _only_direct(auth, self)
+        if not given:
+            text = "At least one field must be provided for update."
+            raise Malformed(Problem(("body",), text))
+        return ConnectionChange(**given, expected_version=self.expected_version)
+
+
+class CreateCollectionBody(BaseModel):
+    """Create a collection; without `readable_id` one is made from the name."""
+
+    name: CollectionName
+    readable_id: str | None = Field(default=None, pattern="^[a-z0-9]+(-[a-z0-9]+)*$", max_length=80)
+
+    def new(self) -> NewCollection:
+        """What the backend is asked for."""
+        return NewCollection(name=self.name, readable_id=self.readable_id)
+
+
+class UpdateCollectionBody(BaseModel):
+    """Rename a collection; its readable id stays."""
+
+    name: CollectionName
+
+
+class VerifyBody(BaseModel):
+    """Proves who began an authorisation."""
+
+    claim_token: str = Field(min_length=1, max_length=URL_MAX_CHARS)
+
+
+class ReinitiateBody(BaseModel):
+    """Where the person lands after authorising."""
+
+    redirect_url: Url | None = None
+    redirect_uri: Url | None = None
+
+
+class SearchBody(BaseModel):
+    """What to look for. All strategies are served by full text; filters are not offered."""
+
+    query: str = Field(min_length=1, max_length=1000)
+    retrieval_strategy: str | None = Field(default=None, max_length=REFERENCE_MAX_CHARS)
+    filter: list[JsonValue] | None = Field(default=None, max_length=0)
+    limit: int = Field(default=100, ge=1, le=1000)
+    offset: int = Field(default=0, ge=0, le=10_000)
+
+
+def read(model: type[ModelT], value: object, where: str) -> ModelT:
+    """``value`` as ``model``. Raises Malformed, each place beginning with ``where``."""
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        details = error.errors(include_input=False, include_context=False, include_url=False)
+        problems = dict.fromkeys(_problem(detail, (where,)) for detail in details)
+        raise Malformed(*problems) from None
+
+
+_TAGS: Final = frozenset(method.value for method in AuthMethod)
+_TAG_BY_KEY: Final = {
+    "credentials": "direct",
+    "access_token": "oauth_token",
+    "refresh_token": "oauth_token",
+    "expires_at": "oauth_token",
+    "provider_readable_id": "auth_provider",
+    "provider_config": "auth_provider",
+    "redirect_uri": "oauth_browser",
+    "client_id": "oauth_browser",
+    "client_secret": "oauth_browser",
+    "consumer_key": "oauth_browser",
+    "consumer_secret": "oauth_browser",
+}
+_FORMS: Final = (
+    "Give exactly one of {credentials}, {access_token, refresh_token?, expires_at?}, "
+    "{redirect_uri?, client_id?, client_secret?, consumer_key?, consumer_secret?}, "
+    "{provider_readable_id, provider_config?}, or one of them within "
+    "{direct}, {oauth_token}, {oauth_browser}, {auth_provider}."
+)
+# Pydantic's texts for these say what is expected; those of other types may quote the input.
+_SAFE_TYPES: Final = re.compile(
+    r"(string|int|float|bool|dict|list|model|datetime|date)_"
+    r"(type|parsing|too_short|too_long|from_float|attributes_type|pattern_mismatch|unicode)"
+    r"|missing|greater_than(_equal)?|less_than(_equal)?|too_(short|long)|finite_number"
+    r"|model_attributes_type|int_parsing_size"
+)
+
+
+def _auth_of(body: CreateConnectionBody | UpdateConnectionBody) -> Auth | None:
+    if body.auth and body.authentication:
+        raise Malformed(Problem(("body", "auth"), "Give `auth` or `authentication`, not both."))
+    key = "auth" if body.auth else "authentication"
+    value = body.auth or body.authentication
+    if not value:
+        return None
+    tag, inner = _tagged(value, key)
+    try:
+        return Auth.model_validate({tag: inner})
+    except ValidationError as error:
+        details = error.errors(include_input=False, include_context=False, include_url=False)
+        # The tag is where the caller put it, or nowhere.
+        start = ("body", key) if tag in value else ("body", key, None)
+        raise Malformed(*dict.fromkeys(_problem(detail, start) for detail in details)) from None
+
+
+def _tagged(value: Mapping[str, JsonValue], key: str) -> tuple[str, JsonValue]:
+    given = {name: part for name, part in value.items() if part is not None}
+    if len(given) == 1 and given.keys() <= _TAGS:
+        return next(iter(given.items()))
+    tags = {_TAG_BY_KEY.get(name) for name in given}
+    # `expires_at` and `provider_config` alone say nothing, but fit only one form.
+    (tag,) = tags if len(tags) == 1 else (None,)
+    if tag is None:
+        raise Malformed(Problem(("body", key), _FORMS))
+    return tag, cast("JsonValue", dict(given))
+
+
+def _only_direct(auth: Auth, body: UpdateConnectionBody) -> Auth:
+    if auth.direct is None:
+        key = "auth" if body.auth else "authentication"
+        text = (
+            "Only direct credentials can be updated. For OAuth, authorise again with "
+            "reinitiate-oauth, or delete and recreate the connection."
+        )
+        raise Malformed(Problem(("body", key), text))
+    return auth
+
+
+def _problem(detail: ErrorDetails, start: tuple[str | None, ...]) -> Problem:
+    """The problem in our own words, at a place that is named only as far as the names are ours."""
+    loc = [part for part in start if part is not None]
+    rest = detail["loc"][1:] if None in start else detail["loc"]
+    for part in rest:
+        if not isinstance(part, str) or part not in _KNOWN_NAMES:
+            break
+        loc.append(part)
+    kind = detail["type"]
+    if kind == "extra_forbidden":
+        return Problem(tuple(loc), "Has an unknown field.", kind)
+    said = detail["msg"] if _SAFE_TYPES.fullmatch(kind) else "Is not valid."
+    return Problem(tuple(loc), said, kind)
+
+
+def _names(*models: type[BaseModel]) -> frozenset[str]:
+    return frozenset(name for model in models for name in model.model_fields)
+
+
+_KNOWN_NAMES: Final = (
+    _names(
+        ScheduleBody,
+        CreateConnectionBody,
+        UpdateConnectionBody,
+        CreateCollectionBody,
+        VerifyBody,
+        SearchBody,
+        Auth,
+    )
+    | _TAG_BY_KEY.keys()
+    | {"skip", "search", "collection", "force_full_sync"}
+)
