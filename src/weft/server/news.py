@@ -26,7 +26,7 @@ from weft.server.failures import log_crash
 LOOK_SECONDS: Final = 0.3
 # Where looking takes long because very much is watched, followers rest this much longer than that.
 _REST_FACTOR: Final = 3
-_RETRY_SECONDS: Final = 2.0
+RETRY_SECONDS: Final = 2.0
 # Each is read again after every change.
 WATCHED_MAX: Final = 1000
 
@@ -184,7 +184,7 @@ class _Follower:
                     _logger.warning("cannot follow changes: %s", error)
                 except Exception as error:  # noqa: BLE001 (the edge: it must not end the server)
                     log_crash(error, "Following changes")
-                await anyio.sleep(_RETRY_SECONDS)
+                await anyio.sleep(RETRY_SECONDS)
 
     async def _follow(self) -> None:
         async with AsyncExitStack() as stack:
