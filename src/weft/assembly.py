@@ -101,6 +101,7 @@ async def open_engine(
     store = await SqliteStore.open(settings.database_path)
     owner = str(uuid.uuid4())
     try:
+        await vault.verify(store.data_keys)
         engine = Engine(
             store=store,
             registry=registry or SourceRegistry(),
@@ -162,8 +163,8 @@ async def serve_http(
     from weft.web.home import home_routes
     from weft.web.metrics import Metrics
     from weft.web.plan import access_from, listening_from, oauth_from, token_from
-    from weft.web.run import bound_socket, run_app, url_of
     from weft.web.rest.routes import rest_routes
+    from weft.web.run import bound_socket, run_app, url_of
     from weft.web.tokens import operators_token
 
     gc.freeze()
@@ -204,8 +205,8 @@ async def serve_http(
                 job_counts=opened.engine.store.keys.job_counts,
                 oauth=oauth,
                 pages=home_routes(page_for_browser(auth=auth), browser_policy()),
-            )
                 rest=rest_routes(opened.backend_for, _ceilings(settings)),
+            )
             sys.stderr.write(f"Weft serves MCP on {url}/mcp (and SSE on {url}/sse).\n")
             await run_app(build_app(parts, access), bound, listening, access.draining.set)
 

@@ -122,9 +122,14 @@ class Engine:
     async def seal(
         self, organization_id: str, connection_id: str, endpoint: str, credentials: Json
     ) -> str:
-        """Encrypt credentials for one connection and one endpoint."""
-        bound_to = (organization_id, connection_id, "credentials", endpoint)
-        return self.vault.seal(credentials, bound_to=bound_to)
+        """Encrypt credentials for one connection, or other owner, and one endpoint.
+
+        The owner's data key goes with `DataKeyStore.drop`; a connection's goes when it is deleted.
+        """
+        bound_to = ("credentials", endpoint)
+        return await self.vault.seal(
+            self.store.data_keys, organization_id, connection_id, credentials, bound_to
+        )
 
     async def unseal(
         self, organization_id: str, connection_id: str, endpoint: str, sealed: str | None
@@ -132,5 +137,7 @@ class Engine:
         """Decrypt them. Raises AuthenticationFailed when they do not belong here."""
         if sealed is None:
             return {}
-        bound_to = (organization_id, connection_id, "credentials", endpoint)
-        return self.vault.unseal(sealed, bound_to=bound_to)
+        bound_to = ("credentials", endpoint)
+        return await self.vault.unseal(
+            self.store.data_keys, organization_id, connection_id, sealed, bound_to
+        )

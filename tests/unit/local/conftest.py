@@ -14,7 +14,7 @@ from local_bench import LocalBench, opened
 
 from weft.local.engine import Engine
 from weft.local.store.base import Store
-from weft.local.vault import KEY_BYTES, Vault
+from weft.local.vault import KEY_BYTES, FixedKeys, Vault
 from weft.sources.base import HttpFactory, SourceContext
 from weft.testing.stub import stub_registry
 
@@ -32,6 +32,6 @@ def idle_engine() -> Engine:
     return Engine(
         store=cast("Store", None),
         registry=stub_registry(),
-        vault=Vault(bytes(KEY_BYTES)),
+        vault=Vault(FixedKeys(bytes(KEY_BYTES))),
         context=SourceContext(http=cast("HttpFactory", None)),
     )

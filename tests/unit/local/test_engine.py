@@ -6,7 +6,7 @@ from datetime import timedelta
 import anyio
 import anyio.lowlevel
 import pytest
-from local_bench import START
+from local_bench import START, LocalBench
 
 from weft.errors import AuthenticationFailed, InvalidInput, NotFound
 from weft.local.engine import Changes, Engine, utc_now
@@ -148,12 +148,13 @@ async def test_source_without_network_has_an_empty_endpoint(idle_engine: Engine)
 
 
 async def test_credentials_open_only_for_their_organization_connection_and_endpoint(
-    idle_engine: Engine,
+    local: LocalBench,
 ) -> None:
+    engine = local.engine
     place = ("organization", "connection", "https://a.example")
-    sealed = await idle_engine.seal(*place, {"token": CANARY})
+    sealed = await engine.seal(*place, {"token": CANARY})
     assert CANARY not in sealed
-    assert await idle_engine.unseal(*place, sealed) == {"token": CANARY}
+    assert await engine.unseal(*place, sealed) == {"token": CANARY}
     for other in (
         ("somebody", place[1], place[2]),
         (place[0], "another", place[2]),
@@ -161,7 +162,7 @@ async def test_credentials_open_only_for_their_organization_connection_and_endpo
         (place[0], place[1], ""),
     ):
         with pytest.raises(AuthenticationFailed):
-            await idle_engine.unseal(*other, sealed)
+            await engine.unseal(*other, sealed)
 
 
 async def test_connection_without_credentials_has_none(idle_engine: Engine) -> None:

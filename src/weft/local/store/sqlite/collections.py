@@ -9,6 +9,7 @@ from weft.domain.base import Page
 from weft.domain.collections import Collection
 from weft.errors import Conflict
 from weft.local.store.base import CollectionStore
+from weft.local.store.sqlite.audit import Target, audited
 from weft.local.store.sqlite.database import Database
 from weft.local.store.sqlite.queries import queries
 from weft.local.store.sqlite.rows import decode_cursor, encode_cursor, rows, to_collection
@@ -30,7 +31,8 @@ class SqliteCollections(CollectionStore):
             "name": collection.name,
             "now": micros(collection.created_at),
         }
-        await self._database.write(_insert, values)
+        target = Target("collection", collection.id, collection.organization_id)
+        await self._database.write(audited(_insert, "create", target), values)
 
     async def find(self, organization_id: str, text: str) -> Sequence[Collection]:
         values = {"organization_id": organization_id, "text": text}
@@ -50,7 +52,8 @@ class SqliteCollections(CollectionStore):
         return await self._database.read(_connection_ids, collection.id)
 
     async def delete(self, collection: Collection) -> None:
-        await self._database.write(_delete, collection.id)
+        target = Target("collection", collection.id, collection.organization_id)
+        await self._database.write(audited(_delete, "delete", target), collection.id)
 
 
 def number_of(db: Session, collection_id: str) -> int | None:
@@ -58,9 +61,10 @@ def number_of(db: Session, collection_id: str) -> int | None:
     return db.execute("SELECT no FROM collection WHERE id = ?", (collection_id,)).get
 
 
-def _insert(db: Session, values: dict[str, Any]) -> None:
+def _insert(db: Session, values: dict[str, Any]) -> bool:
     try:
         db.execute(queries()["collection_insert"], values)
+        return True
     except apsw.ConstraintError:
         raise Conflict(
             "A collection with that readable_id exists already.",
@@ -91,9 +95,11 @@ def _connection_ids(db: Session, collection_id: str) -> list[str]:
     ]
 
 
-def _delete(db: Session, collection_id: str) -> None:
+def _delete(db: Session, collection_id: str) -> bool:
+    number = number_of(db, collection_id)
     try:
-        db.execute(queries()["collection_delete"], {"no": number_of(db, collection_id)})
+        db.execute(queries()["collection_delete"], {"no": number})
+        return number is not None
     except apsw.ConstraintError:
         raise Conflict(
             "The collection got a new connection meanwhile.", hint="Try again."

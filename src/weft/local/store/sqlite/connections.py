@@ -5,15 +5,18 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
+from weft.domain.acting import Acting, who_acts
 from weft.domain.base import Page
 from weft.domain.connections import Connection, ConnectionStatus
 from weft.domain.schedules import Schedule
 from weft.errors import ErrorCategory, NotFound
 from weft.local.store.base import ConnectionRow, ConnectionStore
+from weft.local.store.sqlite.audit import Target, audited, record
 from weft.local.store.sqlite.database import Database
 from weft.local.store.sqlite.queries import queries
 from weft.local.store.sqlite.rows import decode_cursor, encode_cursor, rows, to_connection
 from weft.local.store.sqlite.session import Session
+from weft.local.store.sqlite.vault import drop_data_key
 from weft.local.store.values import dumps, micros, micros_or_none
 
 _ID_PREFIX_MIN_CHARS = 4
@@ -26,7 +29,8 @@ class SqliteConnections(ConnectionStore):
         self._database = database
 
     async def insert(self, row: ConnectionRow, now: datetime) -> None:
-        await self._database.write(_insert, _values(row, now), row.readable_collection_id)
+        work = audited(_insert, "create", _target(row.organization_id, row.id))
+        await self._database.write(work, _values(row, now), row.readable_collection_id)
 
     async def get(self, organization_id: str, connection_id: str) -> Connection | None:
         values = {"organization_id": organization_id, "id": connection_id}
@@ -75,7 +79,7 @@ class SqliteConnections(ConnectionStore):
             "reset_cursor": reset_cursor,
             "set_state": set_state,
         }
-        return await self._database.write(_update, values)
+        return await self._database.write(_update, values, who_acts())
 
     async def credentials(self, organization_id: str, connection_id: str) -> str | None:
         values = {"organization_id": organization_id, "id": connection_id}
@@ -93,10 +97,11 @@ class SqliteConnections(ConnectionStore):
             "error_category": error_category,
             "error_message": error_message,
         }
-        await self._database.write(_mark, connection_id, values)
+        await self._database.write(_mark, connection_id, values, who_acts())
 
     async def delete(self, organization_id: str, connection_id: str) -> bool:
-        return await self._database.write(_delete, organization_id, connection_id)
+        work = audited(_delete, "delete", _target(organization_id, connection_id))
+        return await self._database.write(work, organization_id, connection_id)
 
 
 def _values(row: ConnectionRow, now: datetime) -> dict[str, Any]:
@@ -117,7 +122,7 @@ def _values(row: ConnectionRow, now: datetime) -> dict[str, Any]:
     }
 
 
-def _insert(db: Session, values: dict[str, Any], readable_collection_id: str) -> None:
+def _insert(db: Session, values: dict[str, Any], readable_collection_id: str) -> bool:
     number = db.execute(
         "SELECT no FROM collection WHERE organization_id = ? AND readable_id = ?",
         (values["organization_id"], readable_collection_id),
@@ -125,6 +130,7 @@ def _insert(db: Session, values: dict[str, Any], readable_collection_id: str) ->
     if number is None:
         raise NotFound("The collection was deleted meanwhile.", field="readable_collection_id")
     db.execute(queries()["connection_insert"], values | {"collection_no": number})
+    return True
 
 
 def _select(db: Session, tail: str, values: dict[str, Any]) -> list[Connection]:
@@ -150,21 +156,33 @@ def _page(db: Session, tail: str, values: dict[str, Any], limit: int) -> Page[Co
     )
 
 
-def _update(db: Session, values: dict[str, Any]) -> bool:
+def _update(db: Session, values: dict[str, Any], actor: Acting) -> bool:
+    before = db.execute(queries()["connection_authenticated_at"], values).get
     number = db.execute(queries()["connection_update"], values).get
-    if number is not None and values["reset_cursor"]:
+    if number is None:
+        return False
+    if values["reset_cursor"]:
         db.execute(queries()["connection_reset_checkpoint"], {"no": number})
-    return number is not None
+    authorized = values["authenticated_at"] not in (None, before)
+    action = "authorize" if authorized else "update"
+    record(db, actor, action, _target(values["organization_id"], values["id"]))
+    return True
 
 
 def _credentials(db: Session, values: dict[str, Any]) -> str | None:
     return db.execute(queries()["connection_credentials"], values).get
 
 
-def _mark(db: Session, connection_id: str, values: dict[str, Any]) -> None:
-    number = db.execute("SELECT no FROM connection WHERE id = ?", (connection_id,)).get
-    if number is not None:
-        db.execute(queries()["connection_mark"], values | {"no": number})
+def _mark(db: Session, connection_id: str, values: dict[str, Any], actor: Acting) -> None:
+    found = db.execute(
+        "SELECT no, organization_id, state FROM connection WHERE id = ?", (connection_id,)
+    ).fetchone()
+    if found is None:
+        return
+    number, organization_id, state = found
+    db.execute(queries()["connection_mark"], values | {"no": number})
+    if state != values["state"]:
+        record(db, actor, str(values["state"]), _target(organization_id, connection_id))
 
 
 def _delete(db: Session, organization_id: str, connection_id: str) -> bool:
@@ -181,4 +199,9 @@ def _delete(db: Session, organization_id: str, connection_id: str) -> bool:
         "connection_delete",
     ):
         db.execute(queries()[step], {"no": number})
+    drop_data_key(db, organization_id, connection_id)
     return True
+
+
+def _target(organization_id: str, connection_id: str) -> Target:
+    return Target("connection", connection_id, organization_id, connection_id)

@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from weft.domain.acting import Acting, who_acts
 from weft.domain.base import Page
 from weft.domain.connections import AuthMethod
 from weft.domain.jobs import Job, JobStatus, JobTrigger, LogLine
 from weft.errors import Conflict, NotFound
 from weft.local.store.base import Claim, JobStore, Outcome
+from weft.local.store.sqlite.audit import Target, audited, record
 from weft.local.store.sqlite.database import Database
 from weft.local.store.sqlite.queries import queries
 from weft.local.store.sqlite.rows import decode_cursor, encode_cursor, rows, to_job
@@ -36,15 +38,17 @@ class SqliteJobs(JobStore):
         force_full_sync: bool,
         now: datetime,
     ) -> Job:
+        job_id = new_job_id()
         values = {
-            "id": new_job_id(),
+            "id": job_id,
             "organization_id": organization_id,
             "connection_id": connection_id,
             "trigger": trigger,
             "force_full_sync": force_full_sync,
             "now": micros(now),
         }
-        return await self._database.write(_insert, values)
+        target = Target("job", job_id, organization_id, connection_id)
+        return await self._database.write(audited(_insert, "run", target), values)
 
     async def get(self, organization_id: str, job_id: str) -> Job | None:
         values = {"organization_id": organization_id, "id": job_id}
@@ -79,7 +83,7 @@ class SqliteJobs(JobStore):
         return await self._database.read(_log, values)
 
     async def request_cancel(self, job: Job, now: datetime) -> bool:
-        return await self._database.write(_request_cancel, job.id, micros(now))
+        return await self._database.write(_request_cancel, job.id, micros(now), who_acts())
 
     async def owners(self) -> Sequence[str]:
         return await self._database.peek(_owners)
@@ -123,7 +127,7 @@ class SqliteJobs(JobStore):
     async def finish(
         self, claim: Claim, outcome: Outcome, log: Sequence[LogLine], now: datetime
     ) -> bool:
-        return await self._database.write(_finish, claim, outcome, log, micros(now))
+        return await self._database.write(_finish, claim, outcome, log, micros(now), who_acts())
 
     async def prune(self, *, keep: int, limit: int) -> int:
         return await self._database.write_relaxed(_prune, {"keep": keep, "limit": limit})
@@ -197,16 +201,18 @@ def _log(db: Session, values: dict[str, Any]) -> list[LogLine]:
     return found[::-1]
 
 
-def _request_cancel(db: Session, job_id: str, now: int) -> bool:
-    row = db.execute("SELECT no, connection_no FROM job WHERE id = ?", (job_id,)).fetchone()
+def _request_cancel(db: Session, job_id: str, now: int, actor: Acting) -> bool:
+    row = db.execute(queries()["job_to_cancel"], {"id": job_id}).fetchone()
     if row is None:
         return False
-    number, connection_no = row
+    number, connection_no, organization_id, connection_id = row
     values = {"no": number, "now": now}
     if db.execute(queries()["job_cancel_pending"], values).get is not None:
         _count_run(db, connection_no, JobStatus.CANCELLED)
-        return True
-    return db.execute(queries()["job_cancel_running"], values).get is not None
+    elif db.execute(queries()["job_cancel_running"], values).get is None:
+        return False
+    record(db, actor, "cancel", Target("job", job_id, organization_id, connection_id))
+    return True
 
 
 def _count_run(db: Session, connection_no: object, status: JobStatus) -> None:
@@ -286,7 +292,14 @@ def _renew(db: Session, claim: Claim, lease_until: int) -> JobStatus | None:
     return None if status is None else JobStatus(status)
 
 
-def _finish(db: Session, claim: Claim, outcome: Outcome, log: Sequence[LogLine], now: int) -> bool:
+def _finish(
+    db: Session,
+    claim: Claim,
+    outcome: Outcome,
+    log: Sequence[LogLine],
+    now: int,
+    actor: Acting,
+) -> bool:
     current = db.execute(queries()["job_fence"], _fence(claim)).get
     if current not in (JobStatus.RUNNING, JobStatus.CANCELLING):
         return False
@@ -298,11 +311,11 @@ def _finish(db: Session, claim: Claim, outcome: Outcome, log: Sequence[LogLine],
         values = _fence(claim) | {"retry_at": micros_or_none(outcome.retry_at)}
         db.execute(queries()["job_hand_back"], values)
         return True
-    _end(db, claim, outcome, now)
+    _end(db, claim, outcome, now, actor)
     return True
 
 
-def _end(db: Session, claim: Claim, outcome: Outcome, now: int) -> None:
+def _end(db: Session, claim: Claim, outcome: Outcome, now: int, actor: Acting) -> None:
     values = _fence(claim) | {
         "now": now,
         "status": outcome.status,
@@ -324,7 +337,13 @@ def _end(db: Session, claim: Claim, outcome: Outcome, now: int) -> None:
             "error_category": outcome.error_category if failed else None,
             "error_message": outcome.error if failed else None,
         }
+        state = db.execute(queries()["connection_state"], mark).get
         db.execute(queries()["connection_mark"], mark)
+        if state != outcome.connection_state:
+            target = Target(
+                "connection", claim.connection_id, claim.organization_id, claim.connection_id
+            )
+            record(db, actor, outcome.connection_state.value, target)
 
 
 def _prune(db: Session, values: dict[str, int]) -> int:

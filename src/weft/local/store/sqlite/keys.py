@@ -6,10 +6,12 @@ from typing import Any
 
 import apsw
 
+from weft.domain.acting import Acting, who_acts
 from weft.domain.keys import ApiKey
 from weft.domain.principals import Role
 from weft.errors import Conflict
 from weft.local.store.keys import KeyStore
+from weft.local.store.sqlite.audit import Target, audited, record
 from weft.local.store.sqlite.database import Database
 from weft.local.store.sqlite.queries import queries
 from weft.local.store.sqlite.rows import Row, rows
@@ -31,7 +33,8 @@ class SqliteKeys(KeyStore):
             "digest": digest,
             "now": micros(key.created_at),
         }
-        await self._database.write(_insert, values)
+        target = Target("api_key", key.name, key.organization_id)
+        await self._database.write(audited(_insert, "create", target), values)
 
     async def list(self) -> Sequence[ApiKey]:
         return await self._database.read(_select, "key_list", {})
@@ -41,15 +44,16 @@ class SqliteKeys(KeyStore):
         return found[0] if found else None
 
     async def revoke(self, name: str, now: datetime) -> ApiKey | None:
-        return await self._database.write(_revoke, {"name": name, "now": micros(now)})
+        return await self._database.write(_revoke, {"name": name, "now": micros(now)}, who_acts())
 
     async def job_counts(self) -> Mapping[str, int]:
         return await self._database.read(_job_counts)
 
 
-def _insert(db: Session, values: dict[str, Any]) -> None:
+def _insert(db: Session, values: dict[str, Any]) -> bool:
     try:
         db.execute(queries()["key_insert"], values)
+        return True
     except apsw.ConstraintError:
         raise Conflict(
             "A key with that name exists already.",
@@ -63,10 +67,13 @@ def _select(db: Session, tail: str, values: dict[str, Any]) -> list[ApiKey]:
     return [_to_key(row) for row in rows(db.execute(sql, values))]
 
 
-def _revoke(db: Session, values: dict[str, Any]) -> ApiKey | None:
+def _revoke(db: Session, values: dict[str, Any], actor: Acting) -> ApiKey | None:
     found = _select(db, "key_live", {"name": values["name"]})
+    if not found:
+        return None
     db.execute(queries()["key_revoke"], values)
-    return found[0] if found else None
+    record(db, actor, "revoke", Target("api_key", found[0].name, found[0].organization_id))
+    return found[0]
 
 
 def _job_counts(db: Session) -> dict[str, int]:

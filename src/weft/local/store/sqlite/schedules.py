@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from weft.domain.acting import Acting, who_acts
 from weft.domain.schedules import Schedule
 from weft.local.store.base import DueSchedule, ScheduleStore
+from weft.local.store.sqlite.audit import Target, record
 from weft.local.store.sqlite.database import Database
 from weft.local.store.sqlite.queries import queries
 from weft.local.store.sqlite.rows import rows
@@ -36,7 +38,7 @@ class SqliteSchedules(ScheduleStore):
             "id": str(uuid.uuid4()),
             "now": micros(now),
         }
-        return await self._database.write_relaxed(_fire, values)
+        return await self._database.write_relaxed(_fire, values, who_acts())
 
     async def move(self, due: DueSchedule, next_run: datetime | None) -> bool:
         values = {
@@ -63,10 +65,13 @@ def _select(db: Session, query: str, values: dict[str, Any]) -> list[DueSchedule
     ]
 
 
-def _fire(db: Session, values: dict[str, Any]) -> bool:
+def _fire(db: Session, values: dict[str, Any], actor: Acting) -> bool:
     if not db.execute(queries()["schedule_advance"], values).get:
         return False
-    db.execute(queries()["job_insert_scheduled"], values)
+    organization_id, connection_id = next(
+        iter(db.execute(queries()["job_insert_scheduled"], values))
+    )
+    record(db, actor, "run", Target("job", values["id"], organization_id, connection_id))
     return True
 
 

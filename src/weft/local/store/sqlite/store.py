@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from weft.local.store.base import Store
+from weft.local.store.sqlite.audit import SqliteAudit
 from weft.local.store.sqlite.collections import SqliteCollections
 from weft.local.store.sqlite.connections import SqliteConnections
 from weft.local.store.sqlite.database import Database
@@ -10,6 +11,7 @@ from weft.local.store.sqlite.entities import SqliteEntities
 from weft.local.store.sqlite.jobs import SqliteJobs
 from weft.local.store.sqlite.keys import SqliteKeys
 from weft.local.store.sqlite.schedules import SqliteSchedules
+from weft.local.store.sqlite.vault import SqliteDataKeys, SqliteSecrets
 
 
 class SqliteStore(Store):
@@ -23,6 +25,9 @@ class SqliteStore(Store):
         self.schedules = SqliteSchedules(database)
         self.entities = SqliteEntities(database)
         self.keys = SqliteKeys(database)
+        self.data_keys = SqliteDataKeys(database)
+        self.secrets = SqliteSecrets(database)
+        self.audit = SqliteAudit(database)
 
     @classmethod
     async def open(cls, path: Path) -> "SqliteStore":

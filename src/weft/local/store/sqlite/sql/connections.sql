@@ -75,6 +75,13 @@ UPDATE connection SET
 WHERE id = :id AND organization_id = :organization_id AND version = :expected_version
 RETURNING no;
 
+-- name: connection_state
+SELECT state FROM connection WHERE no = :no;
+
+-- name: connection_authenticated_at
+SELECT authenticated_at FROM connection
+WHERE id = :id AND organization_id = :organization_id;
+
 -- name: connection_reset_checkpoint
 -- What a live job had reached belongs to the configuration before.
 UPDATE job SET checkpoint = NULL, checkpoint_skipped = 0, checkpoint_failed = 0

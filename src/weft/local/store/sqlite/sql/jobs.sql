@@ -12,7 +12,8 @@ RETURNING no;
 INSERT INTO job (id, connection_no, organization_id, status, trigger, slot, full_sync, created_at)
 SELECT :id, no, organization_id, 'PENDING', 'schedule', :slot,
   (NOT continuous OR cursor IS NULL), :now
-FROM connection WHERE no = :no;
+FROM connection WHERE no = :no
+RETURNING organization_id, (SELECT c.id FROM connection c WHERE c.no = connection_no);
 
 -- name: job_live_of_connection
 SELECT j.id, j.status FROM job j JOIN connection c ON c.no = j.connection_no
@@ -148,6 +149,10 @@ WHERE no = :no
 UPDATE connection SET cursor = j.checkpoint FROM job j
 WHERE connection.no = j.connection_no AND j.no = :no AND j.checkpoint IS NOT NULL
   AND connection.config = :config;
+
+-- name: job_to_cancel
+SELECT j.no, j.connection_no, j.organization_id, c.id
+FROM job j JOIN connection c ON c.no = j.connection_no WHERE j.id = :id;
 
 -- name: job_cancel_pending
 UPDATE job SET status = 'CANCELLED', completed_at = :now WHERE no = :no AND status = 'PENDING'

@@ -1,0 +1,77 @@
+"""Who is behind what happens now, and by which operation: set by the fronts, read by the audit."""
+
+import hashlib
+import json
+import re
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+# Removed with all that is in them, before anything is hashed: a digest of something short could be
+# guessed.
+_SECRET = re.compile(r"auth|credential|secret|token|passw|pass_|api_?key|private|values?$", re.I)
+
+
+@dataclass(frozen=True, slots=True)
+class Acting:
+    """Who acts, over which transport, by which tool, route or verb, with which arguments."""
+
+    principal: str
+    transport: str
+    operation: str
+    arguments: Mapping[str, Any] | None = None
+
+    def digest(self) -> str | None:
+        """A fingerprint of the arguments without what may be secret in them; None without any."""
+        return None if self.arguments is None else arguments_digest(self.arguments)
+
+
+SYSTEM: Final = Acting(principal="system", transport="engine", operation="engine")
+"""The engine itself: schedules, and syncs that find something out."""
+
+_acting: ContextVar[Acting] = ContextVar("weft_acting", default=SYSTEM)
+
+
+def who_acts() -> Acting:
+    """Who is behind what happens now."""
+    return _acting.get()
+
+
+@contextmanager
+def acting(
+    *,
+    operation: str,
+    principal: str | None = None,
+    transport: str | None = None,
+    arguments: Mapping[str, Any] | None = None,
+) -> Generator[None]:
+    """Within it, changes are made by this principal; what is not given stays as it is outside."""
+    outer = _acting.get()
+    inner = Acting(
+        principal=outer.principal if principal is None else principal,
+        transport=outer.transport if transport is None else transport,
+        operation=operation,
+        arguments=arguments,
+    )
+    mark = _acting.set(inner)
+    try:
+        yield
+    finally:
+        _acting.reset(mark)
+
+
+def arguments_digest(arguments: Mapping[str, Any]) -> str:
+    """SHA-256 over canonical JSON of what cannot be secret; equal arguments give equal digests."""
+    text = json.dumps(_shown(arguments), sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()
+
+
+def _shown(value: object) -> object:
+    if isinstance(value, Mapping):
+        items = cast("Mapping[object, object]", value).items()
+        return {str(key): _shown(item) for key, item in items if not _SECRET.search(str(key))}
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return [_shown(item) for item in cast("Sequence[object]", value)]
+    return value

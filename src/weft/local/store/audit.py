@@ -1,0 +1,25 @@
+"""The protocol of the stored audit; see `base`."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from weft.domain.audit import AuditEntry
+
+
+class AuditStore(Protocol):
+    """Rows of the audit. Those of changes are written by the changes, in the same transaction."""
+
+    async def append(self, entry: AuditEntry) -> None:
+        """Record what changed nothing, such as a refusal."""
+        ...
+
+    async def list(
+        self, *, connection_id: str | None, since: datetime | None, limit: int
+    ) -> Sequence[AuditEntry]:
+        """Newest first, of all organisations; of one connection, deleted or not, if it is given."""
+        ...
+
+    async def prune(self, before: datetime, limit: int) -> int:
+        """Drop rows from before then; returns how many."""
+        ...

@@ -1,0 +1,121 @@
+"""The audit on SQLite: a change and the row that tells of it are one transaction."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from weft.domain.acting import Acting, who_acts
+from weft.domain.audit import DONE, AuditEntry
+from weft.local.store.audit import AuditStore
+from weft.local.store.sqlite.database import Database
+from weft.local.store.sqlite.queries import queries
+from weft.local.store.sqlite.rows import Row, rows
+from weft.local.store.sqlite.session import Session
+from weft.local.store.values import micros, micros_or_none, moment
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_NO_MAX = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a change is about, and the connection that it belongs to, if it does.
+
+    ``organization_id`` is empty for what belongs to all.
+    """
+
+    kind: str
+    id: str
+    organization_id: str
+    connection_id: str | None = None
+
+
+class SqliteAudit(AuditStore):
+    """See AuditStore."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def append(self, entry: AuditEntry) -> None:
+        values = entry.model_dump() | {"at": micros(entry.at)}
+        await self._database.write_relaxed(_insert, values)
+
+    async def list(
+        self, *, connection_id: str | None, since: datetime | None, limit: int
+    ) -> Sequence[AuditEntry]:
+        values: dict[str, Any] = {"since": micros_or_none(since), "limit": limit, "before": _NO_MAX}
+        if connection_id is None:
+            return await self._database.read(_select, "audit_list", values)
+        values["connection_id"] = connection_id
+        return await self._database.read(_select, "audit_list_of_connection", values)
+
+    async def prune(self, before: datetime, limit: int) -> int:
+        values = {"before": micros(before), "limit": limit}
+        if not await self._database.read(_any_before, values["before"]):
+            return 0
+        return await self._database.write_relaxed(_prune, values)
+
+
+def audited(
+    work: Callable[Concatenate[Session, P], R], action: str, target: Target
+) -> Callable[Concatenate[Session, P], R]:
+    """``work``, and in its transaction a row that tells of it, unless it returns False or None.
+
+    Who acts is taken from the caller's context now: ``work`` runs on another thread.
+    """
+    actor = who_acts()
+
+    def run(db: Session, *args: P.args, **kwargs: P.kwargs) -> R:
+        result = work(db, *args, **kwargs)
+        if not _is_nothing(result):
+            record(db, actor, action, target)
+        return result
+
+    return run
+
+
+def record(db: Session, actor: Acting, action: str, target: Target) -> None:
+    """Write a row within the caller's transaction."""
+    values = {
+        "at": micros(datetime.now(UTC)),
+        "organization_id": target.organization_id,
+        "principal": actor.principal,
+        "transport": actor.transport,
+        "operation": actor.operation,
+        "action": action,
+        "target_kind": target.kind,
+        "target_id": target.id,
+        "connection_id": target.connection_id,
+        "arguments_digest": actor.digest(),
+        "outcome": DONE,
+    }
+    _insert(db, values)
+
+
+def _is_nothing(result: object) -> bool:
+    return result is None or result is False
+
+
+def _insert(db: Session, values: dict[str, Any]) -> None:
+    db.execute(queries()["audit_insert"], values)
+
+
+def _select(db: Session, query: str, values: dict[str, Any]) -> list[AuditEntry]:
+    return [_to_entry(row) for row in rows(db.execute(queries()[query], values))]
+
+
+def _any_before(db: Session, before: int) -> bool:
+    return db.execute("SELECT 1 FROM audit WHERE at < ? LIMIT 1", (before,)).get is not None
+
+
+def _prune(db: Session, values: dict[str, Any]) -> int:
+    return sum(1 for _ in db.execute(queries()["audit_prune"], values))
+
+
+def _to_entry(row: Row) -> AuditEntry:
+    values: dict[str, Any] = {key: value for key, value in row.items() if key != "no"}
+    values["at"] = moment(row["at"])
+    return AuditEntry(**values)

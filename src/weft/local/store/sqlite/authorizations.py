@@ -1,0 +1,228 @@
+"""What authorising connections stores, on SQLite."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+import apsw
+
+from weft.domain.connections import AuthMethod
+from weft.errors import Conflict
+from weft.local.store.authorizations import (
+    AuthProviderRow,
+    AuthProviderStore,
+    AuthSession,
+    AuthSessionStore,
+    OAuthClientRow,
+    OAuthClientStore,
+    TokenState,
+    TokenStore,
+)
+from weft.local.store.sqlite.database import Database
+from weft.local.store.sqlite.queries import queries
+from weft.local.store.sqlite.rows import Row, rows
+from weft.local.store.sqlite.session import Session
+from weft.local.store.values import dumps, loads, micros, micros_or_none, moment, moment_or_none
+
+
+class SqliteAuthSessions(AuthSessionStore):
+    """See AuthSessionStore."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def begin(self, session: AuthSession) -> bool:
+        values = asdict(session) | {
+            "expires_at": micros(session.expires_at),
+            "completed_at": micros_or_none(session.completed_at),
+        }
+        return await self._database.write(_did, "auth_session_begin", values)
+
+    async def of_connection(self, organization_id: str, connection_id: str) -> AuthSession | None:
+        values = {"organization_id": organization_id, "connection_id": connection_id}
+        return await self._database.peek(_session, "auth_session_of_connection", values)
+
+    async def by_link(self, link: bytes) -> AuthSession | None:
+        return await self._database.peek(_session, "auth_session_by_link", {"digest": link})
+
+    async def by_state(self, state: bytes) -> AuthSession | None:
+        return await self._database.peek(_session, "auth_session_by_state", {"digest": state})
+
+    async def start(self, link: bytes, *, state: bytes, browser: bytes, sealed: str) -> bool:
+        values = {"link": link, "state": state, "browser": browser, "sealed": sealed}
+        return await self._database.write(_did, "auth_session_start", values)
+
+    async def use_state(self, state: bytes) -> bool:
+        return await self._database.write(_did, "auth_session_use_state", {"state": state})
+
+    async def complete(self, connection_id: str, claim: bytes, now: datetime) -> bool:
+        values = {"connection_id": connection_id, "claim": claim, "now": micros(now)}
+        return await self._database.write(_did, "auth_session_complete", values)
+
+
+class SqliteTokens(TokenStore):
+    """See TokenStore."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def lease(
+        self, connection_id: str, seen: str | None, *, holder: str, now: datetime, until: datetime
+    ) -> TokenState | None:
+        values = {
+            "connection_id": connection_id,
+            "holder": holder,
+            "now": micros(now),
+            "until": micros(until),
+        }
+        # Whoever sends a refresh token must be known to hold the lease, after a power cut too.
+        return await self._database.write(_lease, seen, values)
+
+    async def store(
+        self, connection_id: str, holder: str, sealed: str, expires_at: datetime | None
+    ) -> bool:
+        values = {
+            "connection_id": connection_id,
+            "holder": holder,
+            "sealed": sealed,
+            "expires_at": micros_or_none(expires_at),
+        }
+        return await self._database.write(_store, values)
+
+    async def release(self, connection_id: str, holder: str) -> None:
+        values = {"connection_id": connection_id, "holder": holder}
+        await self._database.write_relaxed(_did, "token_lease_release", values)
+
+
+class SqliteOAuthClients(OAuthClientStore):
+    """See OAuthClientStore."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def put(self, row: OAuthClientRow) -> None:
+        values = asdict(row) | {"now": micros(row.created_at)}
+        del values["created_at"]
+        await self._database.write(_did, "oauth_client_put", values)
+
+    async def get(self, short_name: str) -> OAuthClientRow | None:
+        values = {"short_name": short_name}
+        found = await self._database.peek(_clients, "oauth_client_get", values)
+        return found[0] if found else None
+
+    async def list(self) -> Sequence[OAuthClientRow]:
+        return await self._database.read(_clients, "oauth_client_list", {})
+
+    async def delete(self, short_name: str) -> bool:
+        values = {"short_name": short_name}
+        return await self._database.write(_did, "oauth_client_delete", values)
+
+
+class SqliteAuthProviders(AuthProviderStore):
+    """See AuthProviderStore."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def insert(self, row: AuthProviderRow) -> None:
+        values = asdict(row) | {"options": dumps(dict(row.options)), "now": micros(row.created_at)}
+        del values["created_at"]
+        await self._database.write(_insert_provider, values)
+
+    async def get(self, organization_id: str, readable_id: str) -> AuthProviderRow | None:
+        values = {"organization_id": organization_id, "readable_id": readable_id}
+        found = await self._database.peek(_providers, "auth_provider_get", values)
+        return found[0] if found else None
+
+    async def list(self) -> Sequence[AuthProviderRow]:
+        return await self._database.read(_providers, "auth_provider_list", {})
+
+    async def delete(self, organization_id: str, readable_id: str) -> bool:
+        values = {"organization_id": organization_id, "readable_id": readable_id}
+        return await self._database.write(_did, "auth_provider_delete", values)
+
+
+def _did(db: Session, query: str, values: dict[str, Any]) -> bool:
+    """Run a statement that returns the row that it wrote, if it wrote one."""
+    return db.execute(queries()[query], values).get is not None
+
+
+def _session(db: Session, tail: str, values: dict[str, Any]) -> AuthSession | None:
+    sql = f"{queries()['auth_session_columns']} {queries()[tail]}"
+    row = next(rows(db.execute(sql, values)), None)
+    if row is None:
+        return None
+    return AuthSession(
+        connection_id=row["connection_id"],
+        organization_id=row["organization_id"],
+        method=AuthMethod(row["method"]),
+        link=row["link"],
+        state=row["state"],
+        browser=row["browser"],
+        claim=row["claim"],
+        sealed=row["sealed"],
+        redirect_url=row["redirect_url"],
+        syncs=bool(row["syncs"]),
+        expires_at=moment(row["expires_at"]),
+        completed_at=moment_or_none(row["completed_at"]),
+    )
+
+
+def _lease(db: Session, seen: str | None, values: dict[str, Any]) -> TokenState | None:
+    row = next(rows(db.execute(queries()["token_state"], values)), None)
+    if row is None:
+        return None
+    held = False
+    if row["credentials"] == seen:
+        taken = db.execute(queries()["token_lease_take"], values | {"no": row["no"]}).get
+        held = taken is not None
+    return TokenState(row["credentials"], moment_or_none(row["auth_expires_at"]), held)
+
+
+def _store(db: Session, values: dict[str, Any]) -> bool:
+    number = db.execute(queries()["token_store"], values).get
+    if number is None:
+        return False
+    db.execute(queries()["token_lease_revoke"], {"no": number})
+    return True
+
+
+def _clients(db: Session, query: str, values: dict[str, Any]) -> list[OAuthClientRow]:
+    return [
+        OAuthClientRow(
+            short_name=row["short_name"],
+            client_id=row["client_id"],
+            origin=row["origin"],
+            sealed=row["sealed"],
+            created_at=moment(row["created_at"]),
+        )
+        for row in rows(db.execute(queries()[query], values))
+    ]
+
+
+def _insert_provider(db: Session, values: dict[str, Any]) -> bool:
+    try:
+        return _did(db, "auth_provider_insert", values)
+    except apsw.ConstraintError:
+        raise Conflict(
+            "An auth provider with that name exists already.",
+            field="name",
+            hint="Choose another name, or remove that one first.",
+        ) from None
+
+
+def _providers(db: Session, query: str, values: dict[str, Any]) -> list[AuthProviderRow]:
+    return [_to_provider(row) for row in rows(db.execute(queries()[query], values))]
+
+
+def _to_provider(row: Row) -> AuthProviderRow:
+    options = {name: str(value) for name, value in loads(row["options"]).items()}
+    return AuthProviderRow(
+        organization_id=row["organization_id"],
+        readable_id=row["readable_id"],
+        kind=row["kind"],
+        options=options,
+        sealed=row["sealed"],
+        created_at=moment(row["created_at"]),
+    )

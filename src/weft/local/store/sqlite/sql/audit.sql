@@ -1,0 +1,25 @@
+-- name: audit_insert
+INSERT INTO audit (
+  at, organization_id, principal, transport, operation, action, target_kind, target_id,
+  connection_id, arguments_digest, outcome
+) VALUES (
+  :at, :organization_id, :principal, :transport, :operation, :action, :target_kind, :target_id,
+  :connection_id, :arguments_digest, :outcome
+);
+
+-- name: audit_list
+SELECT no, at, organization_id, principal, transport, operation, action, target_kind, target_id,
+  connection_id, arguments_digest, outcome
+FROM audit WHERE no < :before AND (:since IS NULL OR at >= :since)
+ORDER BY no DESC LIMIT :limit;
+
+-- name: audit_list_of_connection
+SELECT no, at, organization_id, principal, transport, operation, action, target_kind, target_id,
+  connection_id, arguments_digest, outcome
+FROM audit
+WHERE connection_id = :connection_id AND no < :before AND (:since IS NULL OR at >= :since)
+ORDER BY no DESC LIMIT :limit;
+
+-- name: audit_prune
+DELETE FROM audit WHERE no IN (SELECT no FROM audit WHERE at < :before LIMIT :limit)
+RETURNING no;

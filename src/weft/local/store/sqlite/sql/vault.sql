@@ -1,0 +1,35 @@
+-- name: data_key_get
+SELECT kid, master_kid, wrapped FROM data_key
+WHERE organization_id = :organization_id AND owner = :owner;
+
+-- name: data_key_add
+INSERT INTO data_key (organization_id, owner, kid, master_kid, wrapped)
+VALUES (:organization_id, :owner, :kid, :master_kid, :wrapped) ON CONFLICT DO NOTHING;
+
+-- name: data_key_wrapped_otherwise
+SELECT organization_id, owner, kid, master_kid, wrapped FROM data_key
+WHERE master_kid < :master_kid OR master_kid > :master_kid LIMIT :limit;
+
+-- name: data_key_rewrap
+-- Only the very key that was read: its owner may have been deleted and made anew meanwhile.
+UPDATE data_key SET master_kid = :master_kid, wrapped = :wrapped WHERE kid = :kid;
+
+-- name: data_key_drop
+DELETE FROM data_key WHERE organization_id = :organization_id AND owner = :owner;
+
+-- name: data_key_drop_others
+DELETE FROM data_key WHERE master_kid NOT IN (SELECT value FROM carray(:master_kids))
+RETURNING kid;
+
+-- name: master_kid
+SELECT kid FROM master_key;
+
+-- name: master_kid_begin
+INSERT INTO master_key (one, kid) VALUES (1, :master_kid) ON CONFLICT DO NOTHING;
+
+-- name: master_kid_set
+INSERT INTO master_key (one, kid) VALUES (1, :master_kid)
+ON CONFLICT DO UPDATE SET kid = excluded.kid;
+
+-- name: data_key_any
+SELECT 1 FROM data_key LIMIT 1;

@@ -1,0 +1,166 @@
+"""Data keys and named secrets on SQLite."""
+
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from weft.domain.acting import who_acts
+from weft.local.store.sqlite.audit import Target, audited, record
+from weft.local.store.sqlite.database import Database
+from weft.local.store.sqlite.queries import queries
+from weft.local.store.sqlite.rows import Row, rows
+from weft.local.store.sqlite.session import Session, carray
+from weft.local.store.values import dumps, micros, moment
+from weft.local.store.vault import DataKeyStore, SecretRow, SecretStore, WrappedKey
+
+
+class SqliteDataKeys(DataKeyStore):
+    """See DataKeyStore."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def master_kid(self) -> str | None:
+        return await self._database.peek(_master_kid)
+
+    async def any(self) -> bool:
+        return await self._database.peek(_any_key)
+
+    async def get(self, organization_id: str, owner: str) -> WrappedKey | None:
+        values = {"organization_id": organization_id, "owner": owner}
+        return await self._database.peek(_get_key, values)
+
+    async def add(self, key: WrappedKey) -> bool:
+        return await self._database.write(_add_key, asdict(key))
+
+    async def drop(self, organization_id: str, owner: str) -> None:
+        await self._database.write(drop_data_key, organization_id, owner)
+
+    async def begin_rotation(self, master_kid: str) -> None:
+        work = audited(_set_master, "rotate", Target("master_key", master_kid, ""))
+        await self._database.write(work, master_kid)
+
+    async def wrapped_otherwise(self, master_kid: str, limit: int) -> Sequence[WrappedKey]:
+        values = {"master_kid": master_kid, "limit": limit}
+        return await self._database.read(_wrapped_otherwise, values)
+
+    async def rewrap(self, keys: Sequence[WrappedKey]) -> None:
+        await self._database.write(_rewrap, [asdict(key) for key in keys])
+
+    async def forget(self, known: Collection[str], master_kid: str) -> int:
+        target = Target("master_key", master_kid, "")
+        return await self._database.write(
+            audited(_forget, "forget", target), tuple(known), master_kid
+        )
+
+
+class SqliteSecrets(SecretStore):
+    """See SecretStore."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def put(self, row: SecretRow) -> None:
+        values = asdict(row) | {
+            "sources": dumps(row.sources),
+            "hosts": dumps(row.hosts),
+            "now": micros(row.modified_at),
+        }
+        del values["modified_at"]
+        target = Target("secret", row.name, row.organization_id)
+        await self._database.write(audited(_put_secret, "set", target), values)
+
+    async def get(self, organization_id: str, name: str) -> SecretRow | None:
+        values = {"organization_id": organization_id, "name": name}
+        found = await self._database.peek(_select_secrets, "secret_get", values)
+        return found[0] if found else None
+
+    async def list(self, organization_id: str) -> Sequence[SecretRow]:
+        values = {"organization_id": organization_id}
+        return await self._database.read(_select_secrets, "secret_list", values)
+
+    async def delete(self, organization_id: str, name: str, owner: str) -> bool:
+        return await self._database.write(_delete_secret, organization_id, name, owner, who_acts())
+
+
+def drop_data_key(db: Session, organization_id: str, owner: str) -> None:
+    """Within the caller's transaction: what the key has sealed opens never again."""
+    values = {"organization_id": organization_id, "owner": owner}
+    db.execute(queries()["data_key_drop"], values)
+
+
+def _master_kid(db: Session) -> str | None:
+    return db.execute(queries()["master_kid"]).get
+
+
+def _any_key(db: Session) -> bool:
+    return db.execute(queries()["data_key_any"]).get is not None
+
+
+def _get_key(db: Session, values: dict[str, Any]) -> WrappedKey | None:
+    found = list(rows(db.execute(queries()["data_key_get"], values)))
+    return WrappedKey(**values, **found[0]) if found else None
+
+
+def _add_key(db: Session, values: dict[str, Any]) -> bool:
+    db.execute(queries()["master_kid_begin"], {"master_kid": values["master_kid"]})
+    if _master_kid(db) != values["master_kid"]:
+        return False
+    db.execute(queries()["data_key_add"], values)
+    return True
+
+
+def _set_master(db: Session, master_kid: str) -> bool:
+    # A rotation that is continued has set it before; that is no second change.
+    if _master_kid(db) == master_kid:
+        return False
+    db.execute(queries()["master_kid_set"], {"master_kid": master_kid})
+    return True
+
+
+def _wrapped_otherwise(db: Session, values: dict[str, Any]) -> list[WrappedKey]:
+    found = rows(db.execute(queries()["data_key_wrapped_otherwise"], values))
+    return [WrappedKey(**row) for row in found]
+
+
+def _rewrap(db: Session, keys: list[dict[str, Any]]) -> None:
+    for values in keys:
+        needed = {name: values[name] for name in ("kid", "master_kid", "wrapped")}
+        db.execute(queries()["data_key_rewrap"], needed)
+
+
+def _forget(db: Session, known: tuple[str, ...], master_kid: str) -> int:
+    dropped = db.execute(queries()["data_key_drop_others"], {"master_kids": carray(known)})
+    count = sum(1 for _ in dropped)
+    db.execute(queries()["master_kid_set"], {"master_kid": master_kid})
+    return count
+
+
+def _put_secret(db: Session, values: dict[str, Any]) -> bool:
+    db.execute(queries()["secret_put"], values)
+    return True
+
+
+def _select_secrets(db: Session, query: str, values: dict[str, Any]) -> list[SecretRow]:
+    return [_to_secret(row) for row in rows(db.execute(queries()[query], values))]
+
+
+def _delete_secret(db: Session, organization_id: str, name: str, owner: str, actor: Any) -> bool:
+    values = {"organization_id": organization_id, "name": name}
+    if db.execute(queries()["secret_delete"], values).get is None:
+        return False
+    drop_data_key(db, organization_id, owner)
+    record(db, actor, "delete", Target("secret", name, organization_id))
+    return True
+
+
+def _to_secret(row: Row) -> SecretRow:
+    return SecretRow(
+        organization_id=row["organization_id"],
+        name=row["name"],
+        sources=tuple(json.loads(row["sources"])),
+        hosts=tuple(json.loads(row["hosts"])),
+        sealed=row["sealed"],
+        modified_at=moment(row["modified_at"]),
+    )

@@ -1,0 +1,92 @@
+"""The protocols of what the vault stores; see `base`."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class WrappedKey:
+    """The data key of one owner, which only the master key named ``master_kid`` opens."""
+
+    organization_id: str
+    owner: str
+    kid: str
+    master_kid: str
+    wrapped: str
+
+
+class DataKeyStore(Protocol):
+    """Wrapped data keys, and which master key is to wrap them."""
+
+    async def master_kid(self) -> str | None:
+        """The name of the master key by which new data keys are to be wrapped; None before any."""
+        ...
+
+    async def any(self) -> bool:
+        """Whether there are data keys, and so something sealed."""
+        ...
+
+    async def get(self, organization_id: str, owner: str) -> WrappedKey | None:
+        """The key of one owner."""
+        ...
+
+    async def add(self, key: WrappedKey) -> bool:
+        """Store it, unless the owner has one. The first key of all decides the master key.
+
+        False, and nothing is stored, when another master key is to be used now.
+        """
+        ...
+
+    async def drop(self, organization_id: str, owner: str) -> None:
+        """What the owner's key has sealed opens never again."""
+        ...
+
+    async def begin_rotation(self, master_kid: str) -> None:
+        """From now on data keys are wrapped by this master key."""
+        ...
+
+    async def wrapped_otherwise(self, master_kid: str, limit: int) -> Sequence[WrappedKey]:
+        """Keys that another master key has wrapped."""
+        ...
+
+    async def rewrap(self, keys: Sequence[WrappedKey]) -> None:
+        """Replace how the keys are wrapped, if they are still there."""
+        ...
+
+    async def forget(self, known: Collection[str], master_kid: str) -> int:
+        """Drop keys that none of the ``known`` master keys opens; returns how many."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SecretRow:
+    """A named secret with its sealed value."""
+
+    organization_id: str
+    name: str
+    sources: tuple[str, ...]
+    hosts: tuple[str, ...]
+    sealed: str
+    modified_at: datetime
+
+
+class SecretStore(Protocol):
+    """Secrets that operators named."""
+
+    async def put(self, row: SecretRow) -> None:
+        """Store or replace it."""
+        ...
+
+    async def get(self, organization_id: str, name: str) -> SecretRow | None:
+        """One of an organisation."""
+        ...
+
+    async def list(self, organization_id: str) -> Sequence[SecretRow]:
+        """All of an organisation, by name."""
+        ...
+
+    async def delete(self, organization_id: str, name: str, owner: str) -> bool:
+        """Remove it with the data key of ``owner``; False if it was gone."""
+        ...

@@ -1,0 +1,276 @@
+"""Where the master key is: a file, the system's keyring, or an environment variable.
+
+Each place may hold several keys. That is so while a rotation is under way, and then none of them
+may be missing: data keys are wrapped by one or the other.
+"""
+
+import base64
+import binascii
+import hashlib
+import os
+import secrets
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import sleep
+from typing import Protocol, runtime_checkable
+
+from weft.errors import InvalidInput, StorageFailed
+from weft.local.process_lock import lock_file
+
+KEY_FILE_NAME = "master.key"
+KEY_BYTES = 32
+_KID_CHARS = 16
+_KEYRING_SERVICE = "weft"
+_KEYRING_LOCK = "keyring.lock"
+_LOCK_ATTEMPTS = 1000
+_LOCK_RETRY_SECONDS = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class MasterKey:
+    """A key that wraps data keys, with the name by which they remember it."""
+
+    secret: bytes = field(repr=False)
+
+    @property
+    def kid(self) -> str:
+        """The name; it tells nothing of the key."""
+        return hashlib.sha256(self.secret).hexdigest()[:_KID_CHARS]
+
+    @classmethod
+    def generate(cls) -> "MasterKey":
+        """A random one."""
+        return cls(secrets.token_bytes(KEY_BYTES))
+
+
+@runtime_checkable
+class KeySource(Protocol):
+    """A place for master keys; ``where`` names it for people. All methods block.
+
+    All raise StorageFailed when the place cannot be used, naming the way out.
+    """
+
+    where: str
+
+    def load(self) -> Sequence[MasterKey]:
+        """The keys, the newest first; none when the place is empty."""
+        ...
+
+    def create(self) -> Sequence[MasterKey]:
+        """Put a first key there, unless another process just did; returns what is there then."""
+        ...
+
+    def replace(self, keys: Sequence[MasterKey]) -> None:
+        """Put exactly these keys there, durably and at once."""
+        ...
+
+
+class KeyFile(KeySource):
+    """A file that only its owner can read, with one key on each line."""
+
+    def __init__(self, path: Path) -> None:
+        self.where = f"the key file {path}"
+        self._path = path
+
+    def load(self) -> Sequence[MasterKey]:
+        with self._mapped():
+            if not self._path.exists():
+                return ()
+            _refuse_exposed(self._path)
+            return _decoded(self._path.read_bytes().split(b"\n"), self.where)
+
+    def create(self) -> Sequence[MasterKey]:
+        with self._mapped():
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            temporary = self._write([MasterKey.generate()])
+            try:
+                # A link, unlike a rename, fails when another process made the key first.
+                with suppress(FileExistsError):
+                    os.link(temporary, self._path)
+            finally:
+                temporary.unlink()
+            _sync_folder(self._path.parent)
+        return self.load()
+
+    def replace(self, keys: Sequence[MasterKey]) -> None:
+        with self._mapped():
+            for left in self._path.parent.glob(f"{self._path.name}.*.new"):
+                left.unlink()  # Of a rotation that was killed; it may hold a key.
+            self._write(keys).replace(self._path)
+            _sync_folder(self._path.parent)
+
+    def _write(self, keys: Sequence[MasterKey]) -> Path:
+        temporary = self._path.with_name(f"{self._path.name}.{secrets.token_hex(8)}.new")
+        descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write("\n".join(_encoded(keys)).encode())
+            file.flush()
+            os.fsync(file.fileno())
+        return temporary
+
+    @contextmanager
+    def _mapped(self) -> Generator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StorageFailed(
+                f"The key file {self._path} cannot be read or written: {error.strerror}.",
+                hint="Restore its permissions (0600, owned by you).",
+            ) from None
+
+
+class KeyringEntry(KeySource):
+    """An entry of the system's keyring; ``name`` tells databases of one person apart.
+
+    ``folder`` is for a lock: a keyring cannot say that somebody else was first.
+    """
+
+    def __init__(self, name: str, folder: Path) -> None:
+        self.where = "the system's keyring"
+        self._name = name
+        self._folder = folder
+
+    def load(self) -> Sequence[MasterKey]:
+        with self._backend() as keyring:
+            text = keyring.get_password(_KEYRING_SERVICE, self._name)
+        return () if text is None else _decoded(text.encode().split(b","), self.where)
+
+    def create(self) -> Sequence[MasterKey]:
+        with _waiting_lock(self._folder):
+            if not self.load():
+                self.replace([MasterKey.generate()])
+        return self.load()
+
+    def replace(self, keys: Sequence[MasterKey]) -> None:
+        with self._backend() as keyring:
+            keyring.set_password(_KEYRING_SERVICE, self._name, ",".join(_encoded(keys)))
+
+    @contextmanager
+    def _backend(self) -> Generator["_Keyring"]:
+        try:
+            # An extra, and slow to import: only who asks for it pays for it.
+            import keyring
+            import keyring.errors
+        except ImportError:
+            raise StorageFailed(
+                "WEFT_KEYRING is set, but the package `keyring` is not installed.",
+                hint="Install weft[keyring], or name a file with WEFT_MASTER_KEY_FILE.",
+            ) from None
+        try:
+            yield keyring
+        except keyring.errors.KeyringError as error:
+            raise StorageFailed(
+                f"The system's keyring cannot be used ({type(error).__name__}).",
+                hint="Unlock it; on a machine without one use WEFT_MASTER_KEY_FILE instead.",
+            ) from None
+
+
+class KeyVariable(KeySource):
+    """WEFT_MASTER_KEY: base64, the newest key first, separated by commas. It is only read."""
+
+    def __init__(self, text: str) -> None:
+        self.where = "WEFT_MASTER_KEY"
+        self._keys = _decoded(text.encode("utf-8", "replace").split(b","), self.where)
+
+    def load(self) -> Sequence[MasterKey]:
+        return self._keys
+
+    def create(self) -> Sequence[MasterKey]:
+        return self._keys
+
+    def replace(self, keys: Sequence[MasterKey]) -> None:
+        if [key.kid for key in keys] == [self._keys[0].kid]:
+            return  # The older keys are the operator's to take away; nothing needs them any more.
+        raise InvalidInput(
+            "WEFT_MASTER_KEY has one key, and Weft cannot change the environment.",
+            field="WEFT_MASTER_KEY",
+            hint="Put a new one in front: WEFT_MASTER_KEY=NEW,OLD (for example the output of "
+            "`openssl rand -base64 32`), run this again, then take the old one away.",
+        )
+
+
+class FixedKeys(KeySource):
+    """Keys in memory, for tests and tools."""
+
+    def __init__(self, *keys: bytes) -> None:
+        self.where = "memory"
+        self._keys = tuple(MasterKey(key) for key in keys)
+
+    def load(self) -> Sequence[MasterKey]:
+        return self._keys
+
+    def create(self) -> Sequence[MasterKey]:
+        self._keys = self._keys or (MasterKey.generate(),)
+        return self._keys
+
+    def replace(self, keys: Sequence[MasterKey]) -> None:
+        self._keys = tuple(keys)
+
+
+@contextmanager
+def _waiting_lock(folder: Path) -> Generator[None]:
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(folder / _KEYRING_LOCK, os.O_CREAT | os.O_RDWR, 0o600)
+    except OSError as error:
+        raise StorageFailed(
+            f"{folder} cannot be written: {error.strerror}.", hint="Restore its permissions."
+        ) from None
+    try:
+        for _ in range(_LOCK_ATTEMPTS):
+            with suppress(OSError):
+                lock_file(descriptor)
+                break
+            sleep(_LOCK_RETRY_SECONDS)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+class _Keyring(Protocol):
+    def get_password(self, service_name: str, username: str, /) -> str | None: ...
+    def set_password(self, service_name: str, username: str, password: str, /) -> None: ...
+
+
+def _encoded(keys: Sequence[MasterKey]) -> list[str]:
+    return [base64.urlsafe_b64encode(key.secret).decode() for key in keys]
+
+
+def _decoded(texts: Sequence[bytes], where: str) -> Sequence[MasterKey]:
+    keys: list[MasterKey] = []
+    for text in texts:
+        stripped = text.strip()
+        # Both alphabets of base64 are taken: openssl writes the other one.
+        standard = stripped.replace(b"-", b"+").replace(b"_", b"/")
+        try:
+            key = base64.b64decode(standard, validate=True)
+        except (binascii.Error, ValueError):
+            key = b""
+        if len(key) == KEY_BYTES:
+            keys.append(MasterKey(key))
+        elif stripped or not texts[0].strip():
+            raise StorageFailed(
+                f"The master key in {where} is damaged: it must be 32 bytes in base64.",
+                hint="Restore it from a backup; without it, credentials must be given again.",
+            )
+    return tuple(keys)
+
+
+def _refuse_exposed(path: Path) -> None:
+    if os.name == "posix" and path.stat().st_mode & 0o077:
+        raise StorageFailed(
+            f"The key file {path} is readable by other users.",
+            hint=f"Run `chmod 600 {path}`; if others may have read it, rotate the credentials.",
+        )
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,160 @@
+"""Seals and opens JSON objects of owners, each under a data key of its own."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
+
+import anyio.to_thread
+
+from weft.domain.base import Json
+from weft.errors import AuthenticationFailed, StorageFailed
+from weft.local.store.vault import DataKeyStore, WrappedKey
+from weft.local.vault.envelope import new_data_key, opened, sealed, unwrapped
+from weft.local.vault.keys import KEY_FILE_NAME, KeyFile, KeySource, MasterKey
+
+LOST_HINT = (
+    "Restore the key, or the setting that named it (WEFT_MASTER_KEY_FILE, WEFT_KEYRING, "
+    "WEFT_MASTER_KEY). If it is lost for good, `weft keys rotate-master --forget-lost` drops what "
+    "only it opens, and credentials are to be given again."
+)
+# A rotation may replace a key between two looks; it takes longer than that to replace it twice.
+_ATTEMPTS = 5
+
+
+class Vault:
+    """The master keys of this process. Other processes may rotate them at any time."""
+
+    def __init__(self, source: KeySource) -> None:
+        self.source = source
+        self._keys: dict[str, MasterKey] = {}
+
+    @classmethod
+    def open(cls, folder: Path) -> "Vault":
+        """With the key file in ``folder``, which is made when something is first sealed.
+
+        Raises StorageFailed when the file cannot be read, is damaged, or is readable by others.
+        """
+        vault = cls(KeyFile(folder / KEY_FILE_NAME))
+        vault.load()
+        return vault
+
+    def load(self) -> Sequence[MasterKey]:
+        """Read the master keys again. Blocks. Raises StorageFailed."""
+        return self._remember(self.source.load())
+
+    async def verify(self, store: DataKeyStore) -> None:
+        """Raise StorageFailed if there are data keys, and the master key to open them is not."""
+        for _ in range(_ATTEMPTS):  # A rotation may end between the two looks.
+            kid = await store.master_kid()
+            if kid is None or await self._known(kid) is not None or not await store.any():
+                return
+        raise self._lost()
+
+    async def seal(
+        self,
+        store: DataKeyStore,
+        organization_id: str,
+        owner: str,
+        secret: Json,
+        bound_to: tuple[str, ...],
+    ) -> str:
+        """Encrypt so that it opens only for this owner and with the same ``bound_to``.
+
+        Makes the owner's data key, and a first master key, when there is none. Raises StorageFailed
+        when the master key is lost.
+        """
+        kid, key = await self._data_key_to_seal(store, organization_id, owner)
+        plain = json.dumps(secret, separators=(",", ":")).encode()
+        return sealed(kid, key, plain, (organization_id, owner, *bound_to))
+
+    async def unseal(
+        self,
+        store: DataKeyStore,
+        organization_id: str,
+        owner: str,
+        text: str,
+        bound_to: tuple[str, ...],
+    ) -> Json:
+        """Decrypt. Raises AuthenticationFailed if the owner, the binding or the text is another,
+        StorageFailed when the master key is lost.
+        """
+        found = await self._data_key(store, organization_id, owner)
+        if found is not None:
+            kid, key = found
+            plain = opened(kid, key, text, (organization_id, owner, *bound_to))
+            if plain is not None:
+                return cast("Json", json.loads(plain))
+        raise AuthenticationFailed(
+            "The stored credentials cannot be opened: the key or the endpoint changed.",
+            hint="Give the credentials again with authorize_connection.",
+        )
+
+    async def _data_key_to_seal(
+        self, store: DataKeyStore, organization_id: str, owner: str
+    ) -> tuple[str, bytes]:
+        for _ in range(_ATTEMPTS):
+            found = await self._data_key(store, organization_id, owner)
+            if found is not None:
+                return found
+            master = await self._master_to_wrap(store)
+            wrapped, _ = new_data_key(master, organization_id, owner)
+            # Whatever is stored then, ours or another process's, is what the next look finds.
+            await store.add(wrapped)
+        raise self._lost()
+
+    async def _data_key(
+        self, store: DataKeyStore, organization_id: str, owner: str
+    ) -> tuple[str, bytes] | None:
+        for _ in range(_ATTEMPTS):
+            stored = await store.get(organization_id, owner)
+            if stored is None:
+                return None
+            master = await self._known(stored.master_kid)
+            if master is not None:
+                return stored.kid, _unwrapped(master, stored)
+            # A rotation may have wrapped it anew, and taken the old key away, since we read it.
+        raise self._lost()
+
+    async def _master_to_wrap(self, store: DataKeyStore) -> MasterKey:
+        kid = await store.master_kid()
+        if kid is not None:
+            master = await self._known(kid)
+            if master is not None:
+                return master
+            if await store.any():
+                raise self._lost()
+        keys = await anyio.to_thread.run_sync(self.source.load)
+        if not keys:
+            keys = await anyio.to_thread.run_sync(self.source.create)
+        self._remember(keys)
+        if kid is not None and kid not in self._keys:
+            # Nothing is sealed, so the key that is not there any more is not missed.
+            await store.forget(list(self._keys), keys[0].kid)
+        return keys[0]
+
+    async def _known(self, kid: str) -> MasterKey | None:
+        if kid not in self._keys:
+            await anyio.to_thread.run_sync(self.load)
+        return self._keys.get(kid)
+
+    def _remember(self, keys: Sequence[MasterKey]) -> Sequence[MasterKey]:
+        self._keys = {key.kid: key for key in keys}
+        return keys
+
+    def _lost(self) -> StorageFailed:
+        return StorageFailed(
+            f"The master key in {self.source.where} is missing, or is not the one that the stored "
+            "credentials were sealed with.",
+            hint=LOST_HINT,
+        )
+
+
+def _unwrapped(master: MasterKey, stored: WrappedKey) -> bytes:
+    key = unwrapped(master, stored)
+    if key is None:
+        raise AuthenticationFailed(
+            "The stored data key cannot be opened: it was changed, or belongs elsewhere.",
+            hint="Give the credentials again with authorize_connection.",
+        )
+    return key
