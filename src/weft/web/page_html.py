@@ -182,8 +182,11 @@ def _summary(fields: Sequence[FieldInfo], problems: Mapping[str, str], problem: 
     said = f"<p>{_text(problem)}</p>" if problem else ""
     again = any(field.secret for field in fields)
     note = '<p class="small">What is secret has to be typed again.</p>' if again else ""
+    # Where no field takes the focus, the summary does, so that it is read out.
+    focus = "" if links else " autofocus"
     return (
-        f'<div class="notice bad" role="alert" tabindex="-1"{"" if links else " autofocus"}><p><strong>That did not work</strong></p>'
+        f'<div class="notice bad" role="alert" tabindex="-1"{focus}>'
+        "<p><strong>That did not work</strong></p>"
         f"{said}{f'<ul>{links}</ul>' if links else ''}{note}</div>"
     )
 
