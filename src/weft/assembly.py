@@ -162,6 +162,7 @@ async def serve_http(
     from weft.web.build import MESSAGES_PATH, Parts, build_app
     from weft.web.home import home_routes
     from weft.web.metrics import Metrics
+    from weft.web.openapi import openapi_route
     from weft.web.plan import access_from, listening_from, oauth_from, token_from
     from weft.web.rest.routes import rest_routes
     from weft.web.run import bound_socket, run_app, url_of
@@ -205,7 +206,10 @@ async def serve_http(
                 job_counts=opened.engine.store.keys.job_counts,
                 oauth=oauth,
                 pages=home_routes(page_for_browser(auth=auth), browser_policy()),
-                rest=rest_routes(opened.backend_for, _ceilings(settings)),
+                rest=[
+                    *openapi_route(__version__),
+                    *rest_routes(opened.backend_for, _ceilings(settings)),
+                ],
             )
             sys.stderr.write(f"Weft serves MCP on {url}/mcp (and SSE on {url}/sse).\n")
             await run_app(build_app(parts, access), bound, listening, access.draining.set)

@@ -17,6 +17,7 @@ from weft.web.access import Access, guarded, principal_of
 from weft.web.home import HOME_PATH
 from weft.web.metrics import CONTENT_TYPE
 from weft.web.oauth import METADATA_PATH, OAuthSettings
+from weft.web.openapi import OPENAPI_PATHS
 from weft.web.rest.answers import http_error
 
 MCP_PATH: Final = "/mcp"
@@ -27,7 +28,7 @@ READY_PATH: Final = "/ready"
 METRICS_PATH: Final = "/metrics"
 
 STREAM_PATHS: Final = frozenset({MCP_PATH, SSE_PATH})
-OPEN_PATHS: Final = frozenset(
+OPEN_PATHS: Final = OPENAPI_PATHS | frozenset(
     {HOME_PATH, HEALTH_PATH, READY_PATH, METADATA_PATH, f"{METADATA_PATH}{MCP_PATH}"}
 )
 KNOWN_PATHS: Final = STREAM_PATHS | OPEN_PATHS | {MESSAGES_PATH, METRICS_PATH}

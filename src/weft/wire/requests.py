@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, TypeVar, cast
 
-from pydantic import BaseModel, Field, JsonValue, ValidationError, WithJsonSchema
+from pydantic import BaseModel, Field, JsonValue, ValidationError
 from pydantic_core import ErrorDetails
 
 from weft.domain.collections import NewCollection
@@ -31,17 +31,6 @@ COLLECTION_NAME_MAX_CHARS: Final = 64
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
-AUTH_SCHEMA: Final[dict[str, Any]] = {
-    "anyOf": [
-        {"$ref": "#/components/schemas/DirectAuth"},
-        {"$ref": "#/components/schemas/OAuthTokenAuth"},
-        {"$ref": "#/components/schemas/OAuthBrowserAuth"},
-        {"$ref": "#/components/schemas/AuthProviderAuth"},
-        {"$ref": "#/components/schemas/Auth"},
-        {"type": "null"},
-    ]
-}
-
 Reference = Annotated[str, Field(min_length=1, max_length=REFERENCE_MAX_CHARS)]
 Name = Annotated[str, Field(min_length=NAME_MIN_CHARS, max_length=NAME_MAX_CHARS)]
 Description = Annotated[str, Field(max_length=DESCRIPTION_MAX_CHARS)]
@@ -49,7 +38,7 @@ Url = Annotated[str, Field(max_length=URL_MAX_CHARS)]
 CollectionName = Annotated[
     str, Field(min_length=COLLECTION_NAME_MIN_CHARS, max_length=COLLECTION_NAME_MAX_CHARS)
 ]
-AnyAuth = Annotated[dict[str, JsonValue] | None, WithJsonSchema(AUTH_SCHEMA)]
+AnyAuth = dict[str, JsonValue] | None
 
 
 @dataclass(frozen=True, slots=True)
