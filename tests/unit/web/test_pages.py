@@ -32,14 +32,9 @@ SECRET = "canary-6fd1e0b2"
 
 
 def info(name: str, kind: str = "string", **given: Any) -> FieldInfo:
+    given.setdefault("required", False)
     title = name.replace("_", " ").capitalize()
-    about: dict[str, Any] = {
-        "name": name,
-        "title": title,
-        "type": kind,
-        "description": f"About {name}.",
-    }
-    return FieldInfo(**{**about, "required": False, **given})
+    return FieldInfo(name=name, title=title, type=kind, description=f"About {name}.", **given)
 
 
 FIELDS = (
@@ -53,14 +48,9 @@ FIELDS = (
 )
 
 
-def asks(*fields: FieldInfo, **given: Any) -> CredentialForm:
-    about: dict[str, Any] = {
-        "connection_id": "c1",
-        "connection_name": "My notes",
-        "source_name": "Notes",
-    }
-    endpoint = "https://api.notes.example"
-    return CredentialForm(**{**about, "endpoint": endpoint, "fields": fields or FIELDS, **given})
+def asks(name: str = "My notes", source: str = "Notes", **given: Any) -> CredentialForm:
+    given = {"endpoint": "https://api.notes.example", "fields": FIELDS, **given}
+    return CredentialForm(connection_id="c1", connection_name=name, source_name=source, **given)
 
 
 @dataclass
@@ -463,7 +453,7 @@ async def test_every_page_keeps_itself_to_itself() -> None:
 
 async def test_names_are_text_and_cannot_hide_what_is_written() -> None:
     evil = '<script>alert(1)</script>"\u202egro.live'
-    sessions = Sessions(shows=asks(connection_name=evil, source_name=evil, endpoint=evil))
+    sessions = Sessions(shows=asks(evil, evil, endpoint=evil))
     async with browser(sessions) as client:
         text = (await client.get(LINK)).text
     assert "<script>alert" not in text
