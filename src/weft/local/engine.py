@@ -1,8 +1,9 @@
 """What the parts of the local backend share: store, sources, vault, clock, and news of changes."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import anyio
 from pydantic import BaseModel
@@ -68,6 +69,20 @@ class Limits:
     kept_jobs: int = 100
 
 
+@dataclass(frozen=True, slots=True)
+class MappedSecret:
+    """A secret of `config.toml`: where its value is, and where it may go."""
+
+    env: str | None
+    file: Path | None
+    sources: tuple[str, ...]
+    hosts: tuple[str, ...]
+
+
+MappedSecrets = Mapping[str, Mapping[str, MappedSecret]]
+"""By organisation and name."""
+
+
 @dataclass(frozen=True)
 class Engine:
     """Everything that the local backend's parts share; one in each process.
@@ -85,6 +100,7 @@ class Engine:
     changes: Changes = field(default_factory=Changes)
     work: Changes = field(default_factory=Changes)
     pages: Callable[[], Awaitable[str]] | None = None
+    mapped_secrets: MappedSecrets = field(default_factory=dict[str, Mapping[str, MappedSecret]])
 
     def lease_until(self, now: datetime) -> datetime:
         """When a lease that is renewed now runs out."""

@@ -1,0 +1,165 @@
+"""Secrets that operators named: kept, listed without their values, and deleted."""
+
+from collections.abc import Mapping, Sequence
+
+from weft.backend import LIST_LIMIT_MAX
+from weft.domain.base import Json
+from weft.domain.secrets import OperatorSecret, SecretOrigin
+from weft.errors import InvalidInput, WeftError
+from weft.local.engine import Engine, MappedSecret
+from weft.local.secrets import (
+    VALUE_MAX_CHARS,
+    allowance,
+    checked_origins,
+    is_secret_name,
+    name_in,
+    secret_owner,
+    unknown_secret,
+)
+from weft.local.store.vault import SecretRow
+
+
+class LocalSecrets:
+    """The named secrets of one organisation, and the operator's mapped ones of the local one."""
+
+    def __init__(self, engine: Engine, organization_id: str) -> None:
+        self._engine = engine
+        self._organization_id = organization_id
+
+    async def put(
+        self, name: str, value: str, *, sources: Sequence[str], hosts: Sequence[str]
+    ) -> OperatorSecret:
+        """Keep a value under a name, in place of any that it had.
+
+        Raises InvalidInput for a bad name, an empty value, an unknown source or a bad host.
+        """
+        _refuse_name(name)
+        if name in self._mapped():
+            raise InvalidInput(
+                "config.toml maps a secret of that name.", field="name", hint="Choose another name."
+            )
+        if not value or len(value) > VALUE_MAX_CHARS:
+            raise InvalidInput("The value is empty or too long.", field="value")
+        kinds = tuple(sorted({self._engine.registry.get(source).short_name for source in sources}))
+        if not kinds:
+            raise InvalidInput(
+                "A secret needs a source that it may serve.",
+                field="source",
+                hint="For example --source github.",
+            )
+        origins = checked_origins(hosts)
+        row = SecretRow(
+            organization_id=self._organization_id,
+            name=name,
+            sources=kinds,
+            hosts=origins,
+            sealed=await self._engine.seal(
+                self._organization_id,
+                secret_owner(name),
+                allowance(kinds, origins),
+                {"value": value},
+            ),
+            modified_at=self._engine.clock(),
+        )
+        await self._engine.store.secrets.put(row)
+        return _known(row)
+
+    async def list(self) -> Sequence[OperatorSecret]:
+        """All, by name, with the connections that refer to them."""
+        stored = await self._engine.store.secrets.list(self._organization_id)
+        known = [_known(row) for row in stored]
+        known += [
+            _mapped_known(name, found, self._organization_id)
+            for name, found in self._mapped().items()
+        ]
+        used = await self._uses()
+        return [
+            secret.model_copy(update={"used_by": tuple(sorted(used.get(secret.name, ())))})
+            for secret in sorted(known, key=lambda secret: secret.name)
+        ]
+
+    async def delete(self, name: str) -> OperatorSecret:
+        """Remove it; connections that refer to it fail from now on. Raises NotFound."""
+        found = next((secret for secret in await self.list() if secret.name == name), None)
+        if found is None:
+            raise unknown_secret()
+        if found.origin is not SecretOrigin.STORED:
+            raise InvalidInput(
+                "config.toml maps that secret.", field="name", hint="Take it out of config.toml."
+            )
+        if not await self._engine.store.secrets.delete(
+            self._organization_id, name, secret_owner(name)
+        ):
+            raise unknown_secret()
+        return found
+
+    def _mapped(self) -> Mapping[str, MappedSecret]:
+        return self._engine.mapped_secrets.get(self._organization_id, {})
+
+    async def _uses(self) -> dict[str, set[str]]:
+        used: dict[str, set[str]] = {}
+        cursor: str | None = None
+        connections = self._engine.store.connections
+        while True:
+            page = await connections.list(
+                self._organization_id,
+                readable_collection_id=None,
+                short_name=None,
+                status=None,
+                cursor=cursor,
+                limit=LIST_LIMIT_MAX,
+            )
+            for connection in page.items:
+                for name in await self._names_in(
+                    connection.id, connection.short_name, connection.config
+                ):
+                    used.setdefault(name, set()).add(connection.name)
+            cursor = page.next_cursor
+            if cursor is None:
+                return used
+
+    async def _names_in(self, connection_id: str, short_name: str, config: Json) -> set[str]:
+        stored = await self._engine.store.connections.credentials(
+            self._organization_id, connection_id
+        )
+        if stored is None:
+            return set()
+        try:
+            endpoint = self._engine.endpoint(short_name, config)
+            opened = await self._engine.unseal(
+                self._organization_id, connection_id, endpoint, stored
+            )
+        except WeftError:
+            return set()  # What does not open is used by nobody; syncing it says why.
+        return {name for name in map(name_in, [opened, *opened.values()]) if name is not None}
+
+
+def _refuse_name(name: str) -> None:
+    """Raise InvalidInput unless a secret may have that name."""
+    if not is_secret_name(name):
+        raise InvalidInput(
+            "name is not a valid name of a secret.",
+            field="name",
+            hint="Use up to 64 letters, digits, dots, hyphens and underscores.",
+        )
+
+
+def _known(row: SecretRow) -> OperatorSecret:
+    return OperatorSecret(
+        name=row.name,
+        organization_id=row.organization_id,
+        origin=SecretOrigin.STORED,
+        sources=row.sources,
+        hosts=row.hosts,
+        modified_at=row.modified_at,
+    )
+
+
+def _mapped_known(name: str, mapped: MappedSecret, organization_id: str) -> OperatorSecret:
+    return OperatorSecret(
+        name=name,
+        organization_id=organization_id,
+        origin=SecretOrigin.ENV if mapped.env else SecretOrigin.FILE,
+        sources=mapped.sources,
+        hosts=mapped.hosts,
+    )

@@ -1,0 +1,234 @@
+"""Puts the values of named secrets in where connections refer to them, and nowhere else.
+
+The model passes a name; the operator decided which sources it may serve and which origins may
+receive it. A value is read when it is used, and never stored with a connection.
+"""
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Final, cast
+from urllib.parse import urlsplit
+
+import anyio.to_thread
+from pydantic import JsonValue
+
+from weft.domain.base import Json
+from weft.domain.secrets import SECRET_NAME_PATTERN, SECRET_REF
+from weft.errors import AuthenticationFailed, InvalidInput, NotFound, NotPermitted
+from weft.local.engine import Engine, MappedSecret
+from weft.sources.base import AnySource
+
+VALUE_MAX_CHARS: Final = 1 << 20
+_FIELD = "auth.direct.credentials"
+_ORIGIN = re.compile(r"https?://[^/@\s?#]+")
+_PORTS = {"https": 443, "http": 80}
+
+
+async def resolve_secret_refs(
+    engine: Engine,
+    organization_id: str,
+    kind: type[AnySource],
+    endpoint: str,
+    credentials: Json,
+) -> Json:
+    """``credentials`` with the values of the secrets that they refer to; to be used, not stored.
+
+    ``{"secret_ref": NAME}`` stands for one field, or for all where a source has one that it needs.
+    Raises InvalidInput, NotFound or NotPermitted, which repeat nothing of what was given.
+    """
+
+    async def value(reference: Mapping[str, JsonValue]) -> str:
+        return await secret_value(engine, organization_id, checked_ref(reference), kind, endpoint)
+
+    if SECRET_REF in credentials:
+        return {_only_field(kind): await value(credentials)}
+    resolved: Json = {}
+    for field, given in credentials.items():
+        if isinstance(given, dict) and SECRET_REF in given:
+            resolved[field] = await value(given)
+        else:
+            resolved[field] = given
+    return resolved
+
+
+async def secret_value(
+    engine: Engine, organization_id: str, name: str, kind: type[AnySource], endpoint: str
+) -> str:
+    """The value of a secret for one source and endpoint.
+
+    Raises NotFound for an unknown name, NotPermitted where it may not go.
+    """
+    mapped = engine.mapped_secrets.get(organization_id, {}).get(name)
+    if mapped is not None:
+        _refuse_elsewhere(mapped.sources, mapped.hosts, kind, endpoint)
+        return await _read(mapped)
+    row = await engine.store.secrets.get(organization_id, name)
+    if row is None:
+        raise unknown_secret()
+    _refuse_elsewhere(row.sources, row.hosts, kind, endpoint)
+    # What it may serve is part of what it is sealed with: a row that was edited does not open.
+    bound_to = allowance(row.sources, row.hosts)
+    opened = await engine.unseal(organization_id, secret_owner(name), bound_to, row.sealed)
+    return str(opened["value"])
+
+
+def has_secret_refs(credentials: Json) -> bool:
+    """Whether any part of the credentials is a reference."""
+    return any(
+        isinstance(part, dict) and SECRET_REF in part
+        for part in [credentials, *credentials.values()]
+    )
+
+
+def checked_ref(reference: Mapping[str, JsonValue]) -> str:
+    """The name in a reference. Raises InvalidInput for anything but a plain name."""
+    name = reference[SECRET_REF]
+    if len(reference) > 1 or not isinstance(name, str) or not is_secret_name(name):
+        raise InvalidInput(
+            "secret_ref must be the name of a secret, and alone.",
+            field=_FIELD,
+            hint='For example {"secret_ref": "github-main"}. Only the operator can refer to '
+            "environment variables or files, in config.toml.",
+        )
+    return name
+
+
+def checked_origins(hosts: Sequence[str]) -> tuple[str, ...]:
+    """Origins that hosts stand for: `host[:port]` over HTTPS, or an origin with its scheme.
+
+    Raises InvalidInput when there is none, one is malformed, or one would carry a secret in the
+    clear to another machine.
+    """
+    if not hosts:
+        raise InvalidInput(
+            "A secret needs a host that may receive it.",
+            field="host",
+            hint="For example --host api.github.com.",
+        )
+    return tuple(sorted({_origin(host) for host in hosts}))
+
+
+def _origin(host: str) -> str:
+    text = host.strip().lower().rstrip("/")
+    text = text if "://" in text else f"https://{text}"
+    bad = InvalidInput(
+        "host is not a host or an origin.",
+        field="host",
+        hint="For example api.github.com, git.example.com:8443 or https://git.example.com.",
+    )
+    if not _ORIGIN.fullmatch(text):
+        raise bad
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise bad from None
+    if not parts.hostname or "*" in parts.hostname:
+        raise bad
+    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+        raise InvalidInput(
+            "A secret goes over HTTPS, except to this machine itself.",
+            field="host",
+            hint="Give the host without http://.",
+        )
+    name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    default = port is None or port == _PORTS[parts.scheme]
+    return f"{parts.scheme}://{name}" if default else f"{parts.scheme}://{name}:{port}"
+
+
+def _refuse_elsewhere(
+    sources: Sequence[str], origins: Sequence[str], kind: type[AnySource], endpoint: str
+) -> None:
+    if kind.short_name in sources and _is_among(endpoint, origins):
+        return
+    raise NotPermitted(
+        "That secret is not for this source and endpoint.",
+        field=_FIELD,
+        hint="The operator decides where it may go: `weft secret list` shows it, "
+        "`weft secret set NAME --source ... --host ...` changes it.",
+    )
+
+
+def _is_among(endpoint: str, origins: Sequence[str]) -> bool:
+    try:
+        return _origin(endpoint) in origins
+    except InvalidInput:
+        return False  # No network, or in the clear to another machine.
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether a secret may have that name."""
+    return re.fullmatch(SECRET_NAME_PATTERN, name) is not None
+
+
+def name_in(value: JsonValue) -> str | None:
+    """The name in a reference, or None if it is none."""
+    name = value.get(SECRET_REF) if isinstance(value, dict) else None
+    return name if isinstance(name, str) else None
+
+
+def _only_field(kind: type[AnySource]) -> str:
+    fields = kind.info().auth_fields
+    required = [field.name for field in fields if field.required]
+    secret = [field.name for field in fields if field.secret]
+    for names in (required, secret):
+        if len(names) == 1:
+            return names[0]
+    raise InvalidInput(
+        f"'{kind.short_name}' takes more than one field, or none.",
+        field=_FIELD,
+        hint='Refer for each field: {"FIELD": {"secret_ref": NAME}}.',
+    )
+
+
+def secret_owner(name: str) -> str:
+    """Whose data key seals the value."""
+    return f"secret:{name}"
+
+
+def allowance(sources: Sequence[str], origins: Sequence[str]) -> str:
+    """Where a value may go, as what it is bound to."""
+    return f"{','.join(sources)} {','.join(origins)}"
+
+
+async def _read(mapped: MappedSecret) -> str:
+    if mapped.env is not None:
+        value = os.environ.get(mapped.env, "")
+    else:
+        value = await anyio.to_thread.run_sync(_read_file, cast("Path", mapped.file))
+    if not value:
+        raise AuthenticationFailed(
+            "The operator's place for that secret is empty or cannot be read.",
+            hint="Look at its entry in config.toml.",
+        )
+    return value
+
+
+def _read_file(path: Path) -> str:
+    try:
+        with path.open(encoding="utf-8") as file:
+            return file.read(VALUE_MAX_CHARS).strip()
+    except (OSError, ValueError):
+        return ""
+
+
+def unknown_secret() -> NotFound:
+    """What is said of a name that is not known here."""
+    # No list of names: they may tell more than the caller should know.
+    return NotFound(
+        "No secret has that name here.",
+        field=_FIELD,
+        hint="The operator makes them: `weft secret set NAME --source ... --host ...`.",
+    )
