@@ -58,6 +58,10 @@ class Collections(Protocol):
         """Raises Conflict when the readable id is taken."""
         ...
 
+    async def update(self, collection: str, *, name: str) -> Collection:
+        """Rename it; its readable id stays."""
+        ...
+
     async def delete(self, collection: str) -> Collection:
         """Delete it with all its connections; returns it as it was."""
         ...

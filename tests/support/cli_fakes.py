@@ -194,6 +194,10 @@ class FakeCollections(Collections):
         self.state.existing.append(made)
         return made
 
+    async def update(self, collection: str, *, name: str) -> Collection:
+        self.state.calls.append(("collections.update", name))
+        return await self.get(collection)
+
     async def delete(self, collection: str) -> Collection:
         self.state.calls.append(("collections.delete", collection))
         return await self.get(collection)

@@ -39,11 +39,7 @@ class LocalCollections(Collections):
         return await find_collection(self._engine.store, self._organization_id, collection)
 
     async def create(self, new: NewCollection) -> Collection:
-        name = new.name.strip()
-        if not NAME_MIN_CHARS <= len(name) <= NAME_MAX_CHARS:
-            raise InvalidInput(
-                f"name must have {NAME_MIN_CHARS} to {NAME_MAX_CHARS} characters.", field="name"
-            )
+        name = _name(new.name)
         now = self._engine.clock()
         collection = Collection(
             id=str(uuid.uuid4()),
@@ -58,6 +54,15 @@ class LocalCollections(Collections):
         self._engine.changes.announce()
         return collection
 
+    async def update(self, collection: str, *, name: str) -> Collection:
+        text = _name(name)
+        found = await self.get(collection)
+        store = self._engine.store.collections
+        if not await store.rename(found, text, self._engine.clock()):
+            raise NotFound("The collection was deleted meanwhile.", field="readable_collection_id")
+        self._engine.changes.announce()
+        return await self.get(found.id)
+
     async def delete(self, collection: str) -> Collection:
         store = self._engine.store.collections
         found = await self.get(collection)
@@ -69,6 +74,15 @@ class LocalCollections(Collections):
         await store.delete(found)
         self._engine.changes.announce()
         return found
+
+
+def _name(wanted: str) -> str:
+    name = wanted.strip()
+    if not NAME_MIN_CHARS <= len(name) <= NAME_MAX_CHARS:
+        raise InvalidInput(
+            f"name must have {NAME_MIN_CHARS} to {NAME_MAX_CHARS} characters.", field="name"
+        )
+    return name
 
 
 def _readable_id(wanted: str | None, name: str) -> str:

@@ -17,6 +17,12 @@ from weft.domain.jobs import Job, JobStatus, JobTrigger, LogLine
 from weft.domain.search import SearchResults
 from weft.errors import ErrorCategory
 from weft.local.store.audit import AuditStore
+from weft.local.store.authorizations import (
+    AuthProviderStore,
+    AuthSessionStore,
+    OAuthClientStore,
+    TokenStore,
+)
 from weft.local.store.keys import KeyStore
 from weft.local.store.rows import Batch, BatchEvent, Claim, ConnectionRow, DueSchedule, Outcome
 from weft.local.store.vault import DataKeyStore, SecretStore
@@ -52,6 +58,10 @@ class CollectionStore(Protocol):
         self, organization_id: str, *, cursor: str | None, limit: int
     ) -> Page[Collection]:
         """Newest first."""
+        ...
+
+    async def rename(self, collection: Collection, name: str, now: datetime) -> bool:
+        """False when it is gone."""
         ...
 
     async def connection_ids(self, collection: Collection) -> Sequence[str]:
@@ -98,11 +108,13 @@ class ConnectionStore(Protocol):
         expected_version: int,
         reset_cursor: bool,
         set_state: bool,
+        set_auth: bool,
         now: datetime,
     ) -> bool:
         """False when the version is no longer the expected one: nothing was changed.
 
-        Without ``set_state``, state and error stay what jobs made of them meanwhile.
+        Without ``set_state``, state and error stay what jobs made of them meanwhile; without
+        ``set_auth``, credentials and their expiry stay what refreshing made of them.
         """
         ...
 
@@ -315,6 +327,10 @@ class Store(Protocol):
     data_keys: DataKeyStore
     secrets: SecretStore
     audit: AuditStore
+    auth_sessions: AuthSessionStore
+    tokens: TokenStore
+    oauth_clients: OAuthClientStore
+    auth_providers: AuthProviderStore
 
     async def data_version(self) -> int:
         """A number that changes whenever any process has changed anything."""

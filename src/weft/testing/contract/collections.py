@@ -46,6 +46,20 @@ class CollectionContract:
         assert caught.value.field == field
 
     @pytest.mark.anyio
+    async def test_renamed_collection_keeps_its_readable_id_and_its_content(
+        self, backend: Backend
+    ) -> None:
+        await collection(backend)
+        made = await connect(backend)
+        renamed = await backend.collections.update(COLLECTION, name="Renamed Docs")
+        assert (renamed.name, renamed.readable_id) == ("Renamed Docs", COLLECTION)
+        assert await backend.collections.get(COLLECTION) == renamed
+        assert (await backend.connections.get(made.id)).readable_collection_id == COLLECTION
+        with pytest.raises(InvalidInput) as caught:
+            await backend.collections.update(COLLECTION, name="x")
+        assert caught.value.field == "name"
+
+    @pytest.mark.anyio
     async def test_deleted_collection_takes_its_connections_along(self, backend: Backend) -> None:
         await collection(backend)
         made = await connect(backend)

@@ -10,7 +10,7 @@ from weft.errors import Ambiguous, NotFound
 from weft.web.rest.operations import Call, Nothing, operation
 from weft.web.rest.paging import FetchPage, PageQuery, everything, sliced
 from weft.wire import encode
-from weft.wire.requests import REFERENCE_MAX_CHARS, CreateCollectionBody
+from weft.wire.requests import REFERENCE_MAX_CHARS, CreateCollectionBody, UpdateCollectionBody
 from weft.wire.responses import CollectionAnswer
 
 _TOOLSET = "collections"
@@ -70,6 +70,22 @@ async def get_collection(call: Call[Nothing, Nothing]) -> CollectionAnswer:
 
 
 @operation(
+    "PATCH",
+    _ONE,
+    CollectionAnswer,
+    toolset=_TOOLSET,
+    impact=Impact.CHANGES,
+    body=UpdateCollectionBody,
+    statuses=(404,),
+)
+async def update_collection(call: Call[Nothing, UpdateCollectionBody]) -> CollectionAnswer:
+    """Rename a collection; its readable id stays."""
+    found = await exactly(call.backend, call.path["readable_id"])
+    renamed = await call.backend.collections.update(found.id, name=call.body.name)
+    return encode.collection(renamed)
+
+
+@operation(
     "DELETE", _ONE, CollectionAnswer, toolset=_TOOLSET, impact=Impact.DELETES, statuses=(404, 409)
 )
 async def delete_collection(call: Call[Nothing, Nothing]) -> CollectionAnswer:
@@ -105,5 +121,6 @@ OPERATIONS = (
     count_collections,
     create_collection,
     get_collection,
+    update_collection,
     delete_collection,
 )

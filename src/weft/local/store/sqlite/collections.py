@@ -1,6 +1,7 @@
 """Collections on SQLite."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import apsw
@@ -48,6 +49,10 @@ class SqliteCollections(CollectionStore):
         }
         return await self._database.read(_page, values, limit)
 
+    async def rename(self, collection: Collection, name: str, now: datetime) -> bool:
+        values = {"id": collection.id, "name": name, "now": micros(now)}
+        return await self._database.write(_rename, values)
+
     async def connection_ids(self, collection: Collection) -> Sequence[str]:
         return await self._database.read(_connection_ids, collection.id)
 
@@ -86,6 +91,10 @@ def _page(db: Session, values: dict[str, Any], limit: int) -> Page[Collection]:
         items=tuple(to_collection(row) for row in found[:limit]),
         next_cursor=encode_cursor(found[limit - 1]["no"]) if more else None,
     )
+
+
+def _rename(db: Session, values: dict[str, Any]) -> bool:
+    return db.execute(queries()["collection_rename"], values).get is not None
 
 
 def _connection_ids(db: Session, collection_id: str) -> list[str]:

@@ -26,5 +26,8 @@ LIMIT 5;
 WHERE k.organization_id = :organization_id AND k.no < :before
 ORDER BY k.no DESC LIMIT :limit;
 
+-- name: collection_rename
+UPDATE collection SET name = :name, modified_at = :now WHERE id = :id RETURNING no;
+
 -- name: collection_delete
 DELETE FROM collection WHERE no = :no;
