@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
 import platformdirs
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -27,6 +35,7 @@ DATABASE_FILE_NAME = "weft.db"
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 LogFormat = Literal["text", "json"]
+InlinePolicy = Literal["allow", "warn", "deny"]
 Toolset = Literal["sources", "connections", "jobs", "collections", "search"]
 
 TOKEN_MIN_CHARS = 16
@@ -35,6 +44,27 @@ TOKEN_MIN_CHARS = 16
 def default_home() -> Path:
     """The platform's folder for user data."""
     return Path(platformdirs.user_data_path("weft", appauthor=False))
+
+
+class SecretMapping(BaseModel):
+    """`[secrets.NAME]` in config.toml: where a secret is, and where it may go.
+
+    ``sources`` are short names; ``hosts`` are hosts, reached over HTTPS, or origins.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    env: str | None = Field(default=None, min_length=1)
+    file: Path | None = None
+    sources: tuple[str, ...] = Field(min_length=1)
+    hosts: tuple[str, ...] = Field(min_length=1)
+    organization: str = "local"
+
+    @model_validator(mode="after")
+    def _one_place(self) -> "SecretMapping":
+        if (self.env is None) == (self.file is None):
+            raise ValueError("a secret needs either env or file")
+        return self
 
 
 class Settings(BaseSettings):
@@ -71,6 +101,29 @@ class Settings(BaseSettings):
     )
     keep_jobs: int = Field(
         default=100, ge=1, le=100_000, description="Ended jobs kept for each connection."
+    )
+    master_key_file: Path | None = Field(
+        default=None,
+        description="File of the key that protects stored credentials; without it, one in the "
+        "folder `keys` of WEFT_HOME.",
+    )
+    keyring: bool = Field(
+        default=False, description="Keep that key in the system's keyring (extra `keyring`)."
+    )
+    master_key: SecretStr | None = Field(
+        default=None, description="That key itself: 32 bytes in base64; during a rotation NEW,OLD."
+    )
+    inline_credentials: InlinePolicy | None = Field(
+        default=None,
+        description="Whether secrets may come through the model: `allow`, `warn` or `deny`; the "
+        "default is `warn` over stdio and `deny` over HTTP.",
+    )
+    audit_days: int = Field(
+        default=365, ge=1, le=36_500, description="Days for which the audit is kept."
+    )
+    secrets: dict[str, SecretMapping] = Field(
+        default_factory=dict[str, SecretMapping],
+        description="Named secrets in environment variables or files; tables of config.toml.",
     )
     log_level: LogLevel = Field(default="WARNING", description="What goes to stderr.")
     log_format: LogFormat = Field(default="text", description="`text`, or `json` for JSON lines.")
@@ -140,6 +193,11 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute_home(cls, value: Path) -> Path:
         return value.expanduser().absolute()
+
+    @field_validator("master_key_file", mode="after")
+    @classmethod
+    def _absolute_key_file(cls, value: Path | None) -> Path | None:
+        return None if value is None else value.expanduser().absolute()
 
     @field_validator("files_roots", mode="before")
     @classmethod
