@@ -192,3 +192,4 @@ def _report(app: App, connection: Connection, job: Job | None) -> None:
     click.echo(f"Created '{plain(connection.name)}' ({connection.id}); it is {connection.status}.")
     if connection.status is ConnectionStatus.PENDING_AUTH:
         say("It needs credentials: weft connections update NAME --credentials")
+        say("Or give them in a browser: weft connections authorize NAME")

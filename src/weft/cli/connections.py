@@ -1,8 +1,9 @@
-"""`weft connections`: list, show, check, delete; `connect` adds create and update."""
+"""`weft connections`: list, show, check, delete; `connect` and `authorize` add the others."""
 
 import click
 
 from weft.backend import Backend
+from weft.cli.authorize import authorize_connection
 from weft.cli.confirm import confirm
 from weft.cli.connect import create_connection, update_connection
 from weft.cli.context import App, emit, json_option, pass_app
@@ -18,7 +19,7 @@ NAME_HELP = "NAME is the connection's name, its id, or the beginning of its id."
 
 @click.group(cls=ListGroup)
 def connections() -> None:
-    """List, show, create, update, check and delete source connections."""
+    """List, show, create, update, authorize, check and delete source connections."""
 
 
 @connections.command("list")
@@ -144,6 +145,7 @@ def delete_connection(app: App, name: str, yes: bool) -> None:
 
 connections.add_command(create_connection)
 connections.add_command(update_connection)
+connections.add_command(authorize_connection)
 
 
 def _deletion(connection: Connection) -> str:

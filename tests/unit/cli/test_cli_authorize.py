@@ -1,0 +1,112 @@
+"""`weft connections authorize`: the link, the wait, and what ends it."""
+
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import anyio
+from cli_fakes import FakeBackend, Terminal, make_connection
+
+from weft.backend import Authorization, Changes
+from weft.domain.connections import Auth, AuthDetails, AuthMethod, Connection, ConnectionStatus
+from weft.errors import Conflict
+
+LINK = "http://127.0.0.1:1234/authorize/t0k3n"
+
+
+def connection(status: ConnectionStatus, at: datetime | None = None, **auth: Any) -> Connection:
+    done = status is ConnectionStatus.ACTIVE
+    details = AuthDetails(method=AuthMethod.DIRECT, authenticated=done, authenticated_at=at, **auth)
+    return make_connection(status=status, auth=details)
+
+
+class Links(Authorization, Changes):
+    """A link, and what a person does between one look at the connection and the next."""
+
+    def __init__(self, backend: FakeBackend, *steps: Connection, seconds: float = 600) -> None:
+        self.backend = backend
+        self.steps = list(steps)
+        self.seconds = seconds
+        self.claim: str | None = None
+        self.verified: list[str] = []
+        self.verifies: Connection | None = None
+        backend.authorization = self
+        backend.changes = self
+        self.show(self.steps.pop(0))
+
+    def show(self, now: Connection) -> None:
+        self.backend.known["con-1"] = self.backend.known["My notes"] = now
+
+    async def follow(self) -> AsyncIterator[None]:
+        yield
+        for step in self.steps:
+            self.show(step)
+            yield
+        await anyio.sleep_forever()
+
+    async def authorize(self, connection: str, auth: Auth) -> Connection:
+        raise NotImplementedError
+
+    async def begin(self, connection: str, *, redirect_url: str | None = None) -> Connection:
+        found = self.backend.known[connection]
+        given = {
+            "auth_url": LINK,
+            "auth_url_expires": datetime.now(UTC) + timedelta(seconds=self.seconds),
+            "claim_token": self.claim,
+        }
+        return found.model_copy(update={"auth": found.auth.model_copy(update=given)})
+
+    async def verify(self, connection: str, claim_token: str) -> Connection:
+        self.verified.append(claim_token)
+        if self.verifies is None or len(self.verified) == 1:
+            raise Conflict("The person has not finished.")
+        return self.verifies
+
+
+PENDING = connection(ConnectionStatus.PENDING_AUTH)
+ACTIVE = connection(ConnectionStatus.ACTIVE, datetime(2026, 11, 22, tzinfo=UTC))
+LATER = connection(ConnectionStatus.ACTIVE, datetime(2026, 11, 23, tzinfo=UTC))
+
+
+def test_the_link_is_shown_and_the_end_is_told(tmp_path: Path) -> None:
+    backend = FakeBackend()
+    Links(backend, PENDING, PENDING, ACTIVE)
+    done = Terminal(tmp_path, backend).run("connections", "authorize", "My notes")
+    assert done.exit_code == 0, done.output
+    assert LINK in done.stderr
+    assert "is authorised; it is active" in done.stdout
+    assert "weft sync" in done.stderr
+
+
+def test_an_active_connection_is_done_when_it_has_new_credentials(tmp_path: Path) -> None:
+    backend = FakeBackend()
+    Links(backend, ACTIVE, ACTIVE, LATER)
+    done = Terminal(tmp_path, backend).run("connections", "authorize", "con-1", "--json")
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["auth"]["authenticated_at"].startswith("2026-11-23")
+
+
+def test_who_began_it_confirms_it(tmp_path: Path) -> None:
+    backend = FakeBackend()
+    links = Links(backend, PENDING, PENDING, PENDING)
+    links.claim, links.verifies = "c1aim", ACTIVE
+    done = Terminal(tmp_path, backend).run("connections", "authorize", "con-1")
+    assert done.exit_code == 0, done.output
+    assert links.verified == ["c1aim", "c1aim"]
+    assert "c1aim" not in done.output
+
+
+def test_a_link_that_expires_is_told(tmp_path: Path) -> None:
+    backend = FakeBackend()
+    Links(backend, PENDING, PENDING, seconds=0.05)
+    done = Terminal(tmp_path, backend).run("connections", "authorize", "con-1")
+    assert done.exit_code != 0
+    assert "expired" in done.stderr
+
+
+def test_a_backend_without_links_says_so(tmp_path: Path) -> None:
+    done = Terminal(tmp_path).run("connections", "authorize", "con-1")
+    assert done.exit_code != 0
+    assert "cannot authorise" in done.stderr
