@@ -220,8 +220,13 @@ class Changes(Protocol):
 
 
 class Backend(Protocol):
-    """Everything a front can ask for, on behalf of one organisation."""
+    """Everything a front can ask for, on behalf of one organisation.
 
+    ``unsupported`` names single operations that this backend cannot do, as "group.operation": the
+    fronts leave them out, and calling one raises Unsupported.
+    """
+
+    unsupported: frozenset[str] = frozenset()
     sources: Sources
     collections: Collections
     connections: Connections

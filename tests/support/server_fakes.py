@@ -94,6 +94,7 @@ class FakeBackend:
         self.search: FakeSearch | None = FakeSearch()
         self.authorization: FakeAuthorization | None = FakeAuthorization(self.connections)
         self.changes = FakeChanges()
+        self.unsupported = frozenset[str]()
 
     def as_backend(self) -> Backend:
         """This object. Its parts are of narrower types, which a mutable protocol member refuses."""

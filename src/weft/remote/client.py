@@ -59,7 +59,16 @@ class ApiClient:
         missing: str | None = None,
     ) -> T:
         """Read. ``missing`` is the argument that a 404 is about."""
-        answer = await self._repeated("GET", path, params, self.patience.attempt)
+        answer = await self._repeated("GET", path, params, None, self.patience.attempt)
+        if answer.status >= 400:
+            raise error_from(answer, missing=missing)
+        return _decoded(answer, decode)
+
+    async def ask(
+        self, path: str, decode: Callable[[JsonValue], T], body: Json, *, missing: str
+    ) -> T:
+        """Read with a POST that changes nothing, such as a search."""
+        answer = await self._repeated("POST", path, None, body, self.patience.attempt)
         if answer.status >= 400:
             raise error_from(answer, missing=missing)
         return _decoded(answer, decode)
@@ -67,7 +76,7 @@ class ApiClient:
     async def delete(self, path: str, *, missing: str) -> None:
         """Delete; a 404 to a repetition means that an earlier attempt did it."""
         tries: list[int] = []
-        answer = await self._repeated("DELETE", path, None, self.patience.slow_attempt, tries)
+        answer = await self._repeated("DELETE", path, None, None, self.patience.slow_attempt, tries)
         if answer.status == 404 and len(tries) > 1:
             return
         if answer.status >= 400:
@@ -121,6 +130,7 @@ class ApiClient:
         method: str,
         path: str,
         params: Params | None,
+        body: Json | None,
         limit: float,
         tries: list[int] | None = None,
     ) -> Answer:
@@ -129,7 +139,7 @@ class ApiClient:
             try:
                 if tries is not None:
                     tries.append(1)
-                answer = await self._attempt(method, path, params, None, limit=limit)
+                answer = await self._attempt(method, path, params, body, limit=limit)
             except SourceUnavailable as error:
                 if pause is None:
                     raise SourceUnavailable(error.message, hint=error.hint) from None

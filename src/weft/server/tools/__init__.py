@@ -31,4 +31,13 @@ def tools_for(backend: Backend) -> list[ToolSpec]:
     ]
     if backend.search is not None:
         families.append(("search", search.TOOLS))
-    return [replace(spec, toolset=toolset) for toolset, specs in families for spec in specs]
+    return [
+        replace(spec, toolset=toolset)
+        for toolset, specs in families
+        for spec in specs
+        if _OPERATIONS.get(spec.name) not in backend.unsupported
+    ]
+
+
+# What the tools that not every backend can serve need of it.
+_OPERATIONS = {"check_connection": "connections.check", "get_entity": "search.entity"}

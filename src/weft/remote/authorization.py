@@ -1,0 +1,52 @@
+"""Authorising connections of a remote API."""
+
+from weft.backend import Authorization
+from weft.domain.base import Json
+from weft.domain.connections import Auth, Connection, ConnectionChange
+from weft.errors import NotPermitted
+from weft.remote.collections import CONNECTIONS_PATH
+from weft.remote.connections import RemoteConnections
+from weft.remote.shared import Shared
+from weft.wire import decode
+
+
+class RemoteAuthorization(Authorization):
+    """See Authorization.
+
+    The claim token of an authorisation that was begun here stays in this process. Whenever the
+    connection is read while it waits, the token confirms the authorisation to the API.
+    """
+
+    def __init__(self, shared: Shared, connections: RemoteConnections) -> None:
+        self._shared = shared
+        self._client = shared.client
+        self._connections = connections
+
+    async def authorize(self, connection: str, auth: Auth) -> Connection:
+        return await self._connections.update(connection, ConnectionChange(auth=auth))
+
+    async def begin(self, connection: str, *, redirect_url: str | None = None) -> Connection:
+        """A lost answer is an error: the link in it cannot be looked up, and asking again makes
+        a new one, which is harmless.
+        """
+        connection_id = await self._connections.id_of(connection)
+        body: Json | None = {"redirect_url": redirect_url} if redirect_url else None
+        started = await self._client.send(
+            "POST",
+            f"{CONNECTIONS_PATH}/{connection_id}/reinitiate-oauth",
+            decode.connection,
+            body,
+            missing="connection_id",
+        )
+        return self._shared.learn(started)
+
+    async def verify(self, connection: str, claim_token: str) -> Connection:
+        connection_id = await self._connections.id_of(connection)
+        try:
+            return await self._connections.verified(connection_id, claim_token)
+        except NotPermitted:
+            raise NotPermitted(
+                "The claim token is not the one that was given for this connection.",
+                field="claim_token",
+                hint="Begin the authorisation again with authorize_connection.",
+            ) from None

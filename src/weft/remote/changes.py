@@ -1,0 +1,74 @@
+"""News of changes of a remote API, which has to be asked for them."""
+
+import time
+from collections.abc import AsyncIterator
+from typing import Final
+
+import anyio
+
+from weft.backend import Changes
+from weft.domain.connections import Connection, ConnectionStatus
+from weft.errors import RateLimited, WeftError
+from weft.remote.collections import CONNECTIONS_PATH
+from weft.remote.shared import Shared
+from weft.wire import decode
+
+LOOKED_AT: Final = 200
+FAILED_PAUSE_MAX: Final = 60.0
+
+
+class RemoteChanges(Changes):
+    """See Changes, but for the time: what others change is seen at the next look, some seconds
+    later. Nobody looks while nobody follows, and all followers share one look.
+    """
+
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
+        self._lock = anyio.Lock()
+        self._seen: object = None
+        self._count = 0
+        self._looked_at = 0.0
+        self._pause = shared.client.patience.follow
+
+    async def follow(self) -> AsyncIterator[None]:
+        known = await self._look()
+        yield
+        while True:
+            own = await self._shared.news.wait(self._pause)
+            now = await self._look()
+            if own or now != known:
+                known = now
+                yield
+
+    async def _look(self) -> int:
+        """How many changes were seen so far, after a look if the last one is old."""
+        async with self._lock:
+            if time.monotonic() - self._looked_at < self._pause / 2:
+                return self._count
+            follow = self._shared.client.patience.follow
+            try:
+                seen = await self._state()
+            except RateLimited as error:
+                self._pause = min(max(error.retry_after or 0, self._pause), FAILED_PAUSE_MAX)
+            except WeftError:
+                # Whoever follows sees the fault at their own next read; here it only slows us.
+                self._pause = min(self._pause * 2, FAILED_PAUSE_MAX)
+            else:
+                self._pause = follow
+                if seen != self._seen:
+                    self._seen = seen
+                    self._count += 1
+            self._looked_at = time.monotonic()
+            return self._count
+
+    async def _state(self) -> object:
+        listed = await self._shared.client.get(
+            CONNECTIONS_PATH, decode.listed_connections, params={"limit": LOOKED_AT}
+        )
+        # A list shows no progress: while something syncs, each look counts as a change.
+        busy = any(item.status is ConnectionStatus.SYNCING for item in listed)
+        return (time.monotonic() if busy else 0, tuple(map(_facts, listed)))
+
+
+def _facts(item: Connection) -> tuple[object, ...]:
+    return item.id, item.name, item.status, item.modified_at, item.entities.total_entities

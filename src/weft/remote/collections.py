@@ -1,0 +1,139 @@
+"""Collections of a remote API."""
+
+import re
+import secrets
+from collections import Counter
+from contextlib import aclosing
+from typing import Final
+
+from weft.backend import LIST_LIMIT_DEFAULT, Collections
+from weft.domain.base import Page
+from weft.domain.collections import Collection, NewCollection
+from weft.errors import Conflict, InvalidInput, NotFound
+from weft.remote.looking import done_once
+from weft.remote.paging import checked_limit, cursor_of, find_named, skip_of, walk
+from weft.remote.shared import Shared
+from weft.wire import bodies, decode
+
+PATH: Final = "/collections"
+CONNECTIONS_PATH: Final = "/source-connections"
+NAME_MIN_CHARS: Final = 4
+NAME_MAX_CHARS: Final = 64
+READABLE_ID_MAX_CHARS: Final = 80
+_READABLE_ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_SUFFIX_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
+_SUFFIX_CHARS = 8
+
+
+class RemoteCollections(Collections):
+    """See Collections. The API does not count entities: the connections' counts are added up."""
+
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
+        self._client = shared.client
+
+    async def list(
+        self, *, cursor: str | None = None, limit: int = LIST_LIMIT_DEFAULT
+    ) -> Page[Collection]:
+        skip, size = skip_of(cursor), checked_limit(limit)
+        found = await self._client.get(
+            PATH, decode.collections, params={"skip": skip, "limit": size + 1}
+        )
+        more = cursor_of(skip + size) if len(found) > size else None
+        counts = await self._entities(None) if found else Counter[str]()
+        items = tuple(_counted(item, counts) for item in found[:size])
+        return Page(items=items, next_cursor=more)
+
+    async def get(self, collection: str) -> Collection:
+        found = await self._found(collection.strip())
+        return _counted(found, await self._entities(found.readable_id))
+
+    async def create(self, new: NewCollection) -> Collection:
+        """A lost answer is looked up by the readable id, which is ours alone: either its end is
+        random, or it was seen before that nothing has it.
+        """
+        name = new.name.strip()
+        if not NAME_MIN_CHARS <= len(name) <= NAME_MAX_CHARS:
+            raise InvalidInput(
+                f"name must have {NAME_MIN_CHARS} to {NAME_MAX_CHARS} characters.", field="name"
+            )
+        readable_id = _readable_id(new.readable_id, name)
+        if new.readable_id is not None and await self._exact(readable_id) is not None:
+            raise Conflict(
+                "A collection with that readable_id exists already.",
+                field="readable_id",
+                hint="Use it, or choose another readable_id.",
+            )
+        body = bodies.new_collection(NewCollection(name=name), readable_id)
+        made = await done_once(
+            lambda: self._client.send("POST", PATH, decode.collection, body),
+            lambda: self._exact(readable_id),
+            self._client.patience,
+            unknown="Whether the collection was created is not known: see list_collections.",
+        )
+        self._shared.news.announce()
+        return made
+
+    async def delete(self, collection: str) -> Collection:
+        found = await self.get(collection)
+        await self._client.delete(f"{PATH}/{found.readable_id}", missing="readable_collection_id")
+        self._shared.news.announce()
+        return found
+
+    async def readable_id(self, collection: str) -> str:
+        """The readable id of what ``collection`` names. Raises NotFound or Ambiguous."""
+        return (await self._found(collection.strip())).readable_id
+
+    async def _found(self, text: str) -> Collection:
+        exact = await self._exact(text)
+        if exact is not None:
+            return exact
+        return await find_named(
+            self._client,
+            PATH,
+            decode.collections,
+            text,
+            noun="collection",
+            field="readable_collection_id",
+        )
+
+    async def _exact(self, readable_id: str) -> Collection | None:
+        if not _READABLE_ID.fullmatch(readable_id):
+            return None
+        try:
+            return await self._client.get(
+                f"{PATH}/{readable_id}", decode.collection, missing="readable_collection_id"
+            )
+        except NotFound:
+            return None
+
+    async def _entities(self, readable_id: str | None) -> Counter[str]:
+        params = {"collection": readable_id} if readable_id else {}
+        counts = Counter[str]()
+        items = walk(
+            self._client, CONNECTIONS_PATH, decode.listed_connections, params=params, size=1000
+        )
+        async with aclosing(items):
+            async for item in items:
+                counts[item.readable_collection_id] += item.entities.total_entities
+        return counts
+
+
+def _counted(collection: Collection, counts: Counter[str]) -> Collection:
+    count = max(collection.entity_count, counts[collection.readable_id])
+    return collection.model_copy(update={"entity_count": count})
+
+
+def _readable_id(wanted: str | None, name: str) -> str:
+    if wanted is None:
+        slug = "-".join(re.findall(r"[a-z0-9]+", name.lower())) or "collection"
+        suffix = "".join(secrets.choice(_SUFFIX_ALPHABET) for _ in range(_SUFFIX_CHARS))
+        return f"{slug[: READABLE_ID_MAX_CHARS - _SUFFIX_CHARS - 1].rstrip('-')}-{suffix}"
+    if not _READABLE_ID.fullmatch(wanted) or len(wanted) > READABLE_ID_MAX_CHARS:
+        raise InvalidInput(
+            "readable_id may only have lower-case letters and digits, joined by single hyphens, "
+            f"and at most {READABLE_ID_MAX_CHARS} characters.",
+            field="readable_id",
+            hint="For example 'team-docs'. Leave it out to have one made from the name.",
+        )
+    return wanted

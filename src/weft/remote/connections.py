@@ -1,0 +1,294 @@
+"""Connections of a remote API."""
+
+from collections.abc import Sequence
+from contextlib import aclosing
+from typing import Any, Final
+
+from weft.backend import LIST_LIMIT_DEFAULT, Connections
+from weft.domain.base import Json, Page
+from weft.domain.connections import (
+    DESCRIPTION_MAX_CHARS,
+    NAME_MAX_CHARS,
+    NAME_MIN_CHARS,
+    CheckResult,
+    Connection,
+    ConnectionChange,
+    ConnectionStatus,
+    NewConnection,
+)
+from weft.errors import Conflict, InvalidInput, Unsupported, WeftError
+from weft.remote.collections import CONNECTIONS_PATH, RemoteCollections
+from weft.remote.looking import done_once
+from weft.remote.paging import (
+    WIRE_PAGE,
+    checked_limit,
+    cursor_of,
+    find_named,
+    skip_of,
+    walk,
+    whole_id,
+)
+from weft.remote.shared import Shared
+from weft.wire import bodies, decode
+
+LOOKED_THROUGH: Final = 100
+
+
+class RemoteConnections(Connections):
+    """See Connections.
+
+    The API has no versions. Where it is Weft's own there are, and it checks them; elsewhere the
+    time of the last change serves as one, and a change between our look and our write goes unseen.
+    """
+
+    def __init__(self, shared: Shared, collections: RemoteCollections) -> None:
+        self._shared = shared
+        self._client = shared.client
+        self._collections = collections
+
+    async def list(
+        self,
+        *,
+        collection: str | None = None,
+        short_name: str | None = None,
+        status: ConnectionStatus | None = None,
+        cursor: str | None = None,
+        limit: int = LIST_LIMIT_DEFAULT,
+    ) -> Page[Connection]:
+        """The API filters by collection only; the other filters are applied here."""
+        position, size = skip_of(cursor), checked_limit(limit)
+        params: dict[str, str | int] = {}
+        if collection is not None:
+            params["collection"] = await self._collections.readable_id(collection)
+        filtered = short_name is not None or status is not None
+        taken: list[Connection] = []
+        items = walk(
+            self._client,
+            CONNECTIONS_PATH,
+            decode.listed_connections,
+            params=params,
+            skip=position,
+            size=WIRE_PAGE if filtered else size + 1,
+        )
+        async with aclosing(items):
+            async for item in items:
+                fits = short_name in (None, item.short_name) and status in (None, item.status)
+                if fits and len(taken) == size:
+                    return Page(items=tuple(taken), next_cursor=cursor_of(position))
+                position += 1
+                if fits:
+                    taken.append(item)
+        return Page(items=tuple(taken))
+
+    async def get(self, connection: str) -> Connection:
+        found = await self.read(await self.id_of(connection))
+        token = self._shared.claims.get(found.id)
+        if found.status is not ConnectionStatus.PENDING_AUTH or token is None:
+            return found
+        return await self._settled(found, token)
+
+    async def create(self, new: NewConnection) -> Connection:
+        """A lost answer is looked up: the newest connection of the collection is noted before, and
+        what came after it, with the same source and name, is what was asked for.
+        """
+        _check_texts(new.name, new.description)
+        readable_id = new.readable_collection_id
+        body = bodies.new_connection(new)
+        if readable_id != readable_id.lower() or " " in readable_id:
+            readable_id = await self._collections.readable_id(readable_id)
+            body["readable_collection_id"] = readable_id
+        newest = next(iter(await self._newest(readable_id, 1)), None)
+
+        async def look() -> Connection | None:
+            fresh = [
+                item
+                for item in _after(newest, await self._newest(readable_id, LOOKED_THROUGH))
+                if item.short_name == new.short_name and new.name in (None, item.name)
+            ]
+            if len(fresh) > 1:
+                raise Conflict(
+                    "The answer was lost, and several such connections were just created: "
+                    f"{', '.join(item.id for item in fresh[:5])}.",
+                    hint="Look at them with get_connection before creating another.",
+                )
+            return await self.read(fresh[0].id) if fresh else None
+
+        made = await done_once(
+            lambda: self._client.send(
+                "POST",
+                CONNECTIONS_PATH,
+                decode.connection,
+                body,
+                missing="readable_collection_id",
+            ),
+            look,
+            self._client.patience,
+            unknown="Whether the connection was created is not known: see list_connections before "
+            "creating it again.",
+        )
+        self._shared.news.announce()
+        return self._shared.learn(made)
+
+    async def update(self, connection: str, change: ConnectionChange) -> Connection:
+        """The wire replaces config and schedule: both are read, merged and sent whole."""
+        found = await self.get(connection)
+        _check_version(found, change.expected_version)
+        body = _changes(found, change)
+        if not body:
+            return found
+        if change.expected_version is not None or "config" in body:
+            # Airweave ignores it; Weft's own API then refuses when someone else was faster.
+            body["expected_version"] = found.version
+
+        async def look() -> Connection | None:
+            now = await self.read(found.id)
+            return now if now.version != found.version and _shows(now, body) else None
+
+        updated = await done_once(
+            lambda: self._client.send(
+                "PATCH", _path(found.id), decode.connection, body, missing="connection_id"
+            ),
+            look,
+            self._client.patience,
+            unknown="Whether the connection was changed is not known: see get_connection.",
+        )
+        self._shared.news.announce()
+        return self._shared.learn(updated)
+
+    async def delete(self, connection: str, *, expected_version: int | None = None) -> Connection:
+        found = await self.get(connection)
+        _check_version(found, expected_version)
+        await self._client.delete(_path(found.id), missing="connection_id")
+        self._shared.claims.pop(found.id, None)
+        self._shared.news.announce()
+        return found
+
+    async def check(self, connection: str) -> CheckResult:
+        del connection
+        raise Unsupported(
+            "The Airweave API cannot check a connection.", hint="run_sync shows whether it works."
+        )
+
+    async def read(self, connection_id: str) -> Connection:
+        """The connection of a whole id, as it is now."""
+        found = await self._client.get(
+            _path(connection_id), decode.connection, missing="connection_id"
+        )
+        return self._shared.learn(found)
+
+    async def id_of(self, text: str) -> str:
+        """The whole id of what ``text`` names; a whole id is not looked up."""
+        whole = whole_id(text.strip())
+        if whole is not None:
+            return whole
+        found = await find_named(
+            self._client,
+            CONNECTIONS_PATH,
+            decode.listed_connections,
+            text,
+            noun="connection",
+            field="connection_id",
+        )
+        return found.id
+
+    async def verified(self, connection_id: str, claim_token: str) -> Connection:
+        """Confirm an authorisation with its claim token, and read the connection again."""
+        await self._client.send(
+            "POST",
+            f"{_path(connection_id)}/verify-oauth",
+            lambda body: body,
+            {"claim_token": claim_token},
+            missing="connection_id",
+        )
+        self._shared.claims.pop(connection_id, None)
+        self._shared.news.announce()
+        return await self.read(connection_id)
+
+    async def _settled(self, pending: Connection, token: str) -> Connection:
+        """Whoever asks for a connection wants to know whether the person has finished."""
+        try:
+            return await self.verified(pending.id, token)
+        except WeftError:
+            # Not yet, or not any more: the connection itself was read, and is what was asked for.
+            return pending
+
+    async def _newest(self, readable_id: str, count: int) -> Sequence[Connection]:
+        return await self._client.get(
+            CONNECTIONS_PATH,
+            decode.listed_connections,
+            params={"collection": readable_id, "limit": count},
+        )
+
+
+def _path(connection_id: str) -> str:
+    return f"{CONNECTIONS_PATH}/{connection_id}"
+
+
+def _after(newest: Connection | None, listed: Sequence[Connection]) -> Sequence[Connection]:
+    """What was created after ``newest``. Both times are the API's own, so no clocks differ."""
+    if newest is None:
+        return listed
+    return [
+        item for item in listed if item.id != newest.id and item.created_at >= newest.created_at
+    ]
+
+
+def _check_texts(name: str | None, description: str | None) -> None:
+    if name is not None and not NAME_MIN_CHARS <= len(name.strip()) <= NAME_MAX_CHARS:
+        raise InvalidInput(
+            f"name must have {NAME_MIN_CHARS} to {NAME_MAX_CHARS} characters.", field="name"
+        )
+    if description is not None and len(description) > DESCRIPTION_MAX_CHARS:
+        raise InvalidInput(
+            f"description must have at most {DESCRIPTION_MAX_CHARS} characters.",
+            field="description",
+        )
+
+
+def _check_version(found: Connection, expected: int | None) -> None:
+    if expected is not None and expected != found.version:
+        raise Conflict(
+            f"The connection was changed meanwhile: it is at version {found.version}.",
+            field="expected_version",
+            hint="Read it again with get_connection.",
+        )
+
+
+def _changes(found: Connection, change: ConnectionChange) -> Json:
+    given: dict[str, Any] = {
+        name: getattr(change, name)
+        for name in change.model_fields_set
+        if name in ("name", "description")
+    }
+    if given.get("name", "") is None:
+        del given["name"]  # Airweave answers 500 to a name that is null.
+    _check_texts(given.get("name"), given.get("description"))
+    if change.config is not None:
+        given["config"] = bodies.merged_config(found.config, change.config)
+    if "schedule" in change.model_fields_set:
+        spec = change.schedule
+        given["schedule"] = (
+            bodies.schedule(spec, found.schedule) if spec else dict(bodies.NO_SCHEDULE)
+        )
+    if change.auth is not None:
+        if change.auth.direct is None:
+            raise Unsupported(
+                "The Airweave API only takes direct credentials for a connection that exists.",
+                field="auth",
+                hint="Create a new connection for another method.",
+            )
+        given["authentication"] = bodies.authentication(change.auth)
+    return given
+
+
+def _shows(connection: Connection, body: Json) -> bool:
+    """Whether a connection is as ``body`` asked; credentials cannot be seen."""
+    schedule, config = body.get("schedule"), body.get("config")
+    cron = schedule.get("cron") if isinstance(schedule, dict) else None
+    wanted = config.items() if isinstance(config, dict) else ()
+    return (
+        body.get("name", connection.name) == connection.name
+        and body.get("description", connection.description) == connection.description
+        and ("schedule" not in body or cron == (connection.schedule and connection.schedule.cron))
+        and all(connection.config.get(key) == value for key, value in wanted)
+    )

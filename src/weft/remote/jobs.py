@@ -1,0 +1,270 @@
+"""Jobs of a remote API, which names each only together with its connection."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Final
+
+import anyio
+
+from weft.backend import LIST_LIMIT_DEFAULT, Jobs
+from weft.domain.base import Page
+from weft.domain.connections import ConnectionChange
+from weft.domain.jobs import Job, JobStatus, LogLine
+from weft.domain.schedules import ScheduleSpec
+from weft.errors import Conflict, InvalidInput, NotFound, RateLimited, TryLater, Unsupported
+from weft.remote.collections import CONNECTIONS_PATH
+from weft.remote.connections import RemoteConnections
+from weft.remote.failures import AlreadyLive, NoSync
+from weft.remote.looking import done_once
+from weft.remote.paging import checked_limit, cursor_of, fits_id, only, skip_of, whole_id
+from weft.remote.shared import Shared
+from weft.wire import decode
+
+WINDOW: Final = 1000
+"""Jobs of a connection that the API shows; there is no way to ask for older ones."""
+
+RECENT: Final = 100
+CONNECTIONS_MAX: Final = 50
+"""Connections that are looked through for a job, or for the jobs of all: one request for each."""
+
+AT_ONCE: Final = 4
+SURE_PREFIX_CHARS: Final = 8
+RATE_PAUSE_MAX: Final = 30.0
+# A moment that hardly ever comes; it is removed again at once.
+_REPAIR_CRON: Final = "0 0 1 1 *"
+
+
+class RemoteJobs(Jobs):
+    """See Jobs."""
+
+    def __init__(self, shared: Shared, connections: RemoteConnections) -> None:
+        self._shared = shared
+        self._client = shared.client
+        self._connections = connections
+
+    async def run(self, connection: str, *, force_full_sync: bool = False) -> Job:
+        """A lost answer is looked up: the newest job is noted before, and one that is newer can
+        only be the one that was asked for, as there is one live job at a time.
+        """
+        connection_id = await self._connections.id_of(connection)
+        newest = await self._newest_before_run(connection_id)
+
+        async def look() -> Job | None:
+            latest = await self._of(connection_id, 1)
+            return latest[0] if latest and latest[0].id != newest else None
+
+        try:
+            job = await done_once(
+                lambda: self._client.send(
+                    "POST",
+                    f"{CONNECTIONS_PATH}/{connection_id}/run",
+                    lambda body: decode.job(body, connection_id),
+                    params={"force_full_sync": "true"} if force_full_sync else None,
+                    missing="connection_id",
+                ),
+                look,
+                self._client.patience,
+                unknown="Whether a sync was started is not known: see list_jobs before run_sync.",
+            )
+        except AlreadyLive as error:
+            raise await self._in_the_way(connection_id, error) from None
+        self._shared.news.announce()
+        return self._shared.learn_job(job)
+
+    async def list(
+        self,
+        connection: str | None = None,
+        *,
+        status: JobStatus | None = None,
+        cursor: str | None = None,
+        limit: int = LIST_LIMIT_DEFAULT,
+    ) -> Page[Job]:
+        """The API lists a connection's newest WINDOW jobs and cannot leave any out."""
+        skip, size = skip_of(cursor), checked_limit(limit)
+        wanted = WINDOW if status else min(WINDOW, skip + size + 1)
+        if connection is None:
+            found = await self._of_all(wanted)
+        else:
+            found = await self._of(await self._connections.id_of(connection), wanted)
+        fitting = [job for job in found if status in (None, job.status)]
+        more = cursor_of(skip + size) if len(fitting) > skip + size else None
+        return Page(items=tuple(fitting[skip : skip + size]), next_cursor=more)
+
+    async def get(self, job: str) -> Job:
+        text = job.strip().lower()
+        owner = self._owner(text)
+        if owner is not None:
+            found = await self._among(owner, text, RECENT) or await self._among(owner, text, WINDOW)
+        else:
+            found = [item for item in await self._of_all(WINDOW) if fits_id(item.id, text)]
+        return only(found, "job", "job_id")
+
+    async def watch(self, job: str) -> AsyncIterator[Job]:
+        """Asks again and again, less and less often; a short failure of the API ends nothing."""
+        patience = self._client.patience
+        seen: Job | None = None
+        pause, failures = patience.watch, 0
+        while True:
+            try:
+                now = await self.get(job)
+            except TryLater as error:
+                failures += 1
+                if seen is None or failures > patience.reports:
+                    raise
+                asked = error.retry_after if isinstance(error, RateLimited) else None
+                await anyio.sleep(min(asked or pause, RATE_PAUSE_MAX))
+                continue
+            failures = 0
+            if seen is None or now != seen.model_copy(update={"created_at": now.created_at}):
+                pause = patience.watch
+                seen = now
+                yield now
+            if now.status.is_terminal:
+                return
+            await anyio.sleep(pause)
+            pause = min(pause * 1.5, patience.watch_longest)
+
+    async def log(self, job: str, *, limit: int = 20) -> Sequence[LogLine]:
+        """The API keeps no log: what it says of a failure is all there is."""
+        if limit < 1:
+            raise InvalidInput("limit must be at least 1.", field="limit")
+        found = await self.get(job)
+        raw = await self._client.get(
+            _jobs_path(found.source_connection_id),
+            lambda body: body,
+            params={"limit": RECENT},
+            missing="job_id",
+        )
+        items = raw if isinstance(raw, list) else []
+        mine = [item for item in items if isinstance(item, dict) and item.get("id") == found.id]
+        return decode.job_log(mine[0])[:limit] if mine else []
+
+    async def cancel(self, job: str) -> Job:
+        """A lost answer is looked up: the job itself shows whether it was asked to stop."""
+        found = await self.get(job)
+        if found.status.is_terminal:
+            raise _ended(found)
+        path = f"{_jobs_path(found.source_connection_id)}/{found.id}/cancel"
+
+        async def look() -> Job | None:
+            now = await self.get(found.id)
+            stopping = now.status is JobStatus.CANCELLING or now.status.is_terminal
+            return now if stopping else None
+
+        try:
+            stopped = await done_once(
+                lambda: self._client.send(
+                    "POST",
+                    path,
+                    lambda body: decode.job(body, found.source_connection_id),
+                    missing="job_id",
+                ),
+                look,
+                self._client.patience,
+                unknown="Whether the job was cancelled is not known: call cancel_job again.",
+            )
+        except Conflict:
+            stopped = await self.get(found.id)
+            if stopped.status is not JobStatus.CANCELLING:
+                raise _ended(stopped) from None
+        self._shared.news.announce()
+        return stopped
+
+    async def _of(self, connection_id: str, limit: int) -> Sequence[Job]:
+        try:
+            found = await self._client.get(
+                _jobs_path(connection_id),
+                decode.jobs,
+                params={"limit": limit},
+                missing="connection_id",
+            )
+        except NoSync:
+            return []
+        return [self._shared.learn_job(job) for job in found]
+
+    async def _of_all(self, limit: int) -> Sequence[Job]:
+        page = await self._connections.list(limit=CONNECTIONS_MAX)
+        if page.next_cursor is not None:
+            raise Unsupported(
+                f"There are more than {CONNECTIONS_MAX} connections, and the Airweave API lists "
+                "the jobs of one connection only.",
+                field="connection_id",
+                hint="Name the connection, and use the whole id of a job that list_jobs showed.",
+            )
+        found: list[Job] = []
+        limiter = anyio.CapacityLimiter(AT_ONCE)
+
+        async def add(connection_id: str) -> None:
+            async with limiter:
+                try:
+                    found.extend(await self._of(connection_id, limit))
+                except NotFound:
+                    return  # It was deleted meanwhile.
+
+        for item in page.items if len(page.items) == 1 else ():
+            await add(item.id)
+        if len(page.items) > 1:
+            async with anyio.create_task_group() as group:
+                for item in page.items:
+                    group.start_soon(add, item.id)
+        return sorted(found, key=lambda job: job.created_at, reverse=True)
+
+    def _owner(self, text: str) -> str | None:
+        if whole_id(text) is not None:
+            return self._shared.owner_of.get(text)
+        if len(text) < SURE_PREFIX_CHARS:
+            return None
+        known = [owner for job_id, owner in self._shared.owner_of.items() if fits_id(job_id, text)]
+        return known[0] if len(known) == 1 else None
+
+    async def _among(self, connection_id: str, text: str, limit: int) -> Sequence[Job]:
+        try:
+            found = await self._of(connection_id, limit)
+        except NotFound:
+            return []
+        return [job for job in found if fits_id(job.id, text)]
+
+    async def _newest_before_run(self, connection_id: str) -> str | None:
+        try:
+            found = await self._client.get(
+                _jobs_path(connection_id),
+                decode.jobs,
+                params={"limit": 1},
+                missing="connection_id",
+            )
+        except NoSync:
+            await self._make_runnable(connection_id)
+            return None
+        return found[0].id if found else None
+
+    async def _make_runnable(self, connection_id: str) -> None:
+        """Airweave makes a connection without a schedule and a first sync with nothing to run;
+        a schedule gives it that, and may be removed again.
+        """
+        if (await self._connections.read(connection_id)).schedule is not None:
+            return
+        for spec in (ScheduleSpec(cron=_REPAIR_CRON), None):
+            await self._connections.update(connection_id, ConnectionChange(schedule=spec))
+
+    async def _in_the_way(self, connection_id: str, error: AlreadyLive) -> Conflict:
+        job_id = error.job_id
+        if job_id is None:
+            live = [job for job in await self._of(connection_id, 5) if not job.status.is_terminal]
+            job_id = live[0].id if live else None
+        if job_id is None:
+            return Conflict(error.message, hint="It has just ended: call run_sync again.")
+        self._shared.owner_of.keep(job_id, connection_id)
+        return Conflict(
+            f"A sync of this connection is running already: job {job_id}.",
+            field="connection_id",
+            hint=f"Follow it with get_job(job_id='{job_id}') or stop it with "
+            f"cancel_job(job_id='{job_id}').",
+            job_id=job_id,
+        )
+
+
+def _jobs_path(connection_id: str) -> str:
+    return f"{CONNECTIONS_PATH}/{connection_id}/jobs"
+
+
+def _ended(job: Job) -> Conflict:
+    return Conflict(f"The job has ended: it is {job.status.value}.", field="job_id")

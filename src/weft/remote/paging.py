@@ -1,0 +1,139 @@
+"""Cursors over the API's skip and limit, and lists that are read to their end."""
+
+import base64
+import binascii
+import re
+import uuid
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from typing import Final, TypeVar
+
+from pydantic import JsonValue
+
+from weft.backend import LIST_LIMIT_MAX
+from weft.domain.collections import Collection
+from weft.domain.connections import Connection
+from weft.domain.jobs import Job
+from weft.errors import Ambiguous, InvalidInput, NotFound
+from weft.remote.client import ApiClient, Params
+
+T = TypeVar("T")
+N = TypeVar("N", Collection, Connection, Job)
+
+WIRE_PAGE: Final = 200
+"""Items in one request where a list is read on; the API allows 1000."""
+
+WALK_MAX: Final = 10_000
+"""Items after which a list is not read on: whoever looks for something must name it better."""
+
+PREFIX_MIN_CHARS: Final = 4
+_SKIP = re.compile(r"skip:(\d{1,9})")
+
+
+def cursor_of(skip: int) -> str:
+    """An opaque cursor for the items after the first ``skip``."""
+    return base64.urlsafe_b64encode(f"skip:{skip}".encode()).decode().rstrip("=")
+
+
+def skip_of(cursor: str | None) -> int:
+    """How many items a cursor leaves out. Raises InvalidInput for one that is not ours."""
+    if cursor is None:
+        return 0
+    try:
+        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
+    except (ValueError, binascii.Error):
+        text = ""
+    match = _SKIP.fullmatch(text)
+    if match is None:
+        raise InvalidInput(
+            "cursor is not one that a list gave.",
+            field="cursor",
+            hint="Pass next_cursor of the page before, or leave it out.",
+        )
+    return int(match[1])
+
+
+def checked_limit(limit: int, *, maximum: int = LIST_LIMIT_MAX) -> int:
+    """Return ``limit``. Raises InvalidInput unless it is from 1 to ``maximum``."""
+    if not 1 <= limit <= maximum:
+        raise InvalidInput(f"limit must be from 1 to {maximum}.", field="limit")
+    return limit
+
+
+async def walk(
+    client: ApiClient,
+    path: str,
+    decode: Callable[[JsonValue], list[T]],
+    *,
+    params: Params | None = None,
+    skip: int = 0,
+    size: int = WIRE_PAGE,
+) -> AsyncGenerator[T]:
+    """The items of a list after the first ``skip``, newest first, ``size`` a request."""
+    while skip < WALK_MAX:
+        page = await client.get(
+            path, decode, params={**(params or {}), "skip": skip, "limit": size}
+        )
+        for item in page:
+            yield item
+        if len(page) < size:
+            return
+        skip += size
+
+
+async def find_named(
+    client: ApiClient,
+    path: str,
+    decode: Callable[[JsonValue], list[N]],
+    text: str,
+    *,
+    noun: str,
+    field: str,
+) -> N:
+    """What ``text`` names: by id, unique name, or unique prefix of an id.
+
+    Raises NotFound or Ambiguous. The API only knows whole ids, so that the list is read.
+    """
+    wanted = text.strip()
+    async with aclosing(walk(client, path, decode, size=1000)) as items:
+        found = [item async for item in items if _fits(item, wanted)]
+    exact = [item for item in found if wanted in (item.id, getattr(item, "readable_id", None))]
+    return only(exact or found, noun, field)
+
+
+def only(found: Sequence[N], noun: str, field: str) -> N:
+    """The one item. Raises NotFound for none, and Ambiguous, naming them, for several."""
+    if not found:
+        raise NotFound(
+            f"No {noun} has that id or name.",
+            field=field,
+            hint=f"list_{noun}s shows what there is.",
+        )
+    if len(found) > 1:
+        names = ", ".join(_label(item) for item in found[:5])
+        raise Ambiguous(
+            f"Several {noun}s fit {field}: {names}.", field=field, hint="Use the full id of one."
+        )
+    return found[0]
+
+
+def whole_id(text: str) -> str | None:
+    """``text`` in lower case if it is a whole id, else None."""
+    try:
+        return text.lower() if str(uuid.UUID(text)) == text.lower() else None
+    except ValueError:
+        return None
+
+
+def fits_id(item_id: str, text: str) -> bool:
+    """Whether ``text`` is the id or a prefix of it that is long enough."""
+    return len(text) >= PREFIX_MIN_CHARS and item_id.startswith(text.lower())
+
+
+def _fits(item: Collection | Connection | Job, text: str) -> bool:
+    names = [getattr(item, "readable_id", None), getattr(item, "name", "").casefold()]
+    return text in names[:1] or text.casefold() in names[1:] or fits_id(item.id, text)
+
+
+def _label(item: Collection | Connection | Job) -> str:
+    return item.id if isinstance(item, Job) else f"{item.id} ({item.name})"

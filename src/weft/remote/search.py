@@ -1,0 +1,154 @@
+"""Searching a remote API, which finds by meaning and keywords together."""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+from urllib.parse import quote
+
+from pydantic import JsonValue
+
+from weft.backend import Search
+from weft.domain.base import Json
+from weft.domain.connections import Connection
+from weft.domain.entities import StoredEntity
+from weft.domain.search import QUERY_MAX_CHARS, SearchHit, SearchQuery, SearchResults
+from weft.errors import InvalidInput, Unsupported
+from weft.remote.collections import PATH, RemoteCollections
+from weft.remote.connections import RemoteConnections
+from weft.remote.paging import checked_limit, cursor_of, skip_of
+from weft.remote.shared import Shared
+from weft.wire import decode
+from weft.wire.answers import Found, FoundEntity
+
+LIMIT_MAX: Final = 100
+WINDOW: Final = 1000
+"""Results that are looked through where the API cannot filter; it gives no more in one answer."""
+
+RESOLVED_MAX: Final = 20
+"""Connections that are asked for their sync, to tell which of them a result is of."""
+
+
+class RemoteSearch(Search):
+    """See Search."""
+
+    def __init__(
+        self, shared: Shared, connections: RemoteConnections, collections: RemoteCollections
+    ) -> None:
+        self._shared = shared
+        self._client = shared.client
+        self._connections = connections
+        self._collections = collections
+
+    async def search(self, query: SearchQuery) -> SearchResults:
+        """Through the API's instant search. ``matched`` is "all" when each hit's own text has all
+        words; a hit by meaning alone has not.
+        """
+        text = _checked(query.query)
+        skip = skip_of(query.cursor)
+        size = checked_limit(query.limit, maximum=LIMIT_MAX)
+        collection = query.readable_collection_id.strip()
+        if " " in collection or collection != collection.lower():
+            collection = await self._collections.readable_id(collection)
+        only = await self._connections.get(query.connection) if query.connection else None
+        found, filtered = await self._found(collection, query, text, only, skip, size)
+        hits = [await self._named(item, collection) for item in found.hits]
+        if only is not None:
+            hits = [hit for hit in hits if hit.connection_id == only.id]
+        if query.entity_type is not None:
+            hits = [hit for hit in hits if hit.type == query.entity_type]
+        start = 0 if filtered else skip
+        shown = _distinct(hits)[start : start + size]
+        more = len(found.hits) > size if filtered else len(_distinct(hits)) > start + size
+        matched = found.matched or _matched(text, found.hits)
+        return SearchResults(
+            hits=tuple(shown),
+            matched=matched,
+            next_cursor=cursor_of(skip + size) if more else None,
+        )
+
+    async def entity(self, entity_id: str, *, offset: int, max_chars: int) -> StoredEntity:
+        del entity_id, offset, max_chars
+        raise Unsupported("The Airweave API cannot show an entity in full.", field="entity_id")
+
+    async def _found(
+        self,
+        collection: str,
+        query: SearchQuery,
+        text: str,
+        only: Connection | None,
+        skip: int,
+        size: int,
+    ) -> tuple[Found, bool]:
+        """The results, and whether the API itself filtered and paged them."""
+        conditions = _conditions(only, query.entity_type)
+        path = f"{PATH}/{quote(collection, safe='')}/search/instant"
+        body: Json = {"query": text, "limit": size + 1, "offset": skip}
+        if conditions:
+            body["filter"] = [{"conditions": conditions}]
+        try:
+            return await self._ask(path, body), True
+        except InvalidInput as error:
+            # Weft's own API does not filter: enough is fetched to filter here.
+            if not conditions or "filter" not in (error.field or ""):
+                raise
+        return await self._ask(path, {"query": text, "limit": WINDOW, "offset": 0}), False
+
+    async def _ask(self, path: str, body: Json) -> Found:
+        return await self._client.ask(path, decode.found, body, missing="readable_collection_id")
+
+    async def _named(self, found: FoundEntity, collection: str) -> SearchHit:
+        """The hit with its connection, which the API only tells by the id of its sync."""
+        hit = found.hit
+        if hit.connection_id or found.sync_id is None:
+            return hit
+        if found.sync_id not in self._shared.connection_of:
+            await self._learn_syncs(collection, found)
+        connection_id = self._shared.connection_of.get(found.sync_id, "")
+        name = self._shared.name_of.get(connection_id, hit.connection_name)
+        return hit.model_copy(update={"connection_id": connection_id, "connection_name": name})
+
+    async def _learn_syncs(self, collection: str, found: FoundEntity) -> None:
+        page = await self._connections.list(
+            collection=collection, short_name=found.source_name or None, limit=RESOLVED_MAX
+        )
+        known = set(self._shared.connection_of.values())
+        for item in page.items:
+            if item.id not in known:
+                await self._connections.read(item.id)
+        if found.sync_id is not None and found.sync_id not in self._shared.connection_of:
+            # Of a connection that is gone or further back: not asked for at every hit.
+            self._shared.connection_of.keep(found.sync_id, "")
+
+
+def _checked(query: str) -> str:
+    if len(query) > QUERY_MAX_CHARS or not any(char.isalnum() for char in query):
+        raise InvalidInput(
+            f"query needs a word, and has at most {QUERY_MAX_CHARS} characters.", field="query"
+        )
+    return query.replace("\0", " ").strip()
+
+
+def _conditions(only: Connection | None, entity_type: str | None) -> list[JsonValue]:
+    values = {
+        "airweave_system_metadata.sync_id": only.sync_id if only else None,
+        "airweave_system_metadata.entity_type": entity_type,
+    }
+    return [
+        {"field": field, "operator": "equals", "value": value}
+        for field, value in values.items()
+        if value is not None
+    ]
+
+
+def _distinct(hits: Sequence[SearchHit]) -> Sequence[SearchHit]:
+    """Each entity once, where the API finds several chunks of it: the best one stays."""
+    best: dict[tuple[str, str], SearchHit] = {}
+    for hit in hits:
+        best.setdefault((hit.connection_id, hit.entity_id), hit)
+    return list(best.values())
+
+
+def _matched(query: str, found: Sequence[FoundEntity]) -> str:
+    words = set(re.findall(r"\w+", query.casefold()))
+    texts = [f"{item.hit.title} {item.text}".casefold() for item in found]
+    return "all" if all(word in text for text in texts for word in words) else "any"

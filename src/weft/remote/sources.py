@@ -1,0 +1,25 @@
+"""The catalogue of a remote API."""
+
+from collections.abc import Sequence
+from urllib.parse import quote
+
+from weft.backend import Sources
+from weft.domain.sources import SourceInfo
+from weft.remote.shared import Shared
+from weft.wire import decode
+
+
+class RemoteSources(Sources):
+    """See Sources."""
+
+    def __init__(self, shared: Shared) -> None:
+        self._client = shared.client
+
+    async def list(self) -> Sequence[SourceInfo]:
+        found = await self._client.get("/sources", decode.sources)
+        return sorted(found, key=lambda source: source.short_name)
+
+    async def get(self, short_name: str) -> SourceInfo:
+        return await self._client.get(
+            f"/sources/{quote(short_name, safe='')}", decode.source, missing="short_name"
+        )
