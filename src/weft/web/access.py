@@ -32,6 +32,8 @@ BODY_MAX_BYTES: Final = 4 * 1024 * 1024
 DISCARD_MAX_BYTES: Final = 64 * 1024 * 1024
 DISCARD_SECONDS: Final = 5.0
 _PRINCIPAL: Final = "weft.principal"
+_LISTEN_METHOD: Final = "subscriptions/listen"
+_METHODS: Final = ("GET", "POST", "PATCH", "DELETE")
 
 _logger = logging.getLogger(__name__)
 
@@ -63,9 +65,9 @@ class Access:
     metrics: Metrics
     metadata_url: str | None = None
     page_route: Callable[[str], str | None] = _no_page
+    rest_route: Callable[[str], str | None] = _no_page
     draining: anyio.Event = field(default_factory=anyio.Event)
 
-    rest_route: Callable[[str], str | None] = _no_page
 
 @dataclass(frozen=True, slots=True)
 class _Refusal:
@@ -113,12 +115,12 @@ async def _answer(app: ASGIApp, access: Access, scope: Scope, receive: Receive, 
             _logger.info("request", extra={"facts": facts})
 
 
-async def _admit(
-    app: ASGIApp, access: Access, scope: Scope, receive: Receive, response: "_Response"
 def _route(access: Access, path: str) -> str:
     return access.page_route(path) or access.rest_route(path) or "other"
 
 
+async def _admit(
+    app: ASGIApp, access: Access, scope: Scope, receive: Receive, response: "_Response"
 ) -> None:
     headers = Headers(scope=scope)
     is_page = access.page_route(scope["path"]) is not None
@@ -196,7 +198,9 @@ def _limited(
 async def _within_limits(
     app: ASGIApp, access: Access, scope: Scope, receive: Receive, response: "_Response"
 ) -> None:
-    is_stream = scope["method"] == "GET" and scope["path"] in access.stream_paths
+    is_stream = scope["path"] in access.stream_paths and (
+        scope["method"] == "GET" or _opens_stream(Headers(scope=scope))
+    )
     slots = access.streams if is_stream else access.requests
     with slots.one() as free:
         if not free:
@@ -208,6 +212,12 @@ async def _within_limits(
             await _with_whole_body(app, scope, receive, response)
         else:
             await app(scope, receive, response.send)
+
+
+def _opens_stream(headers: Headers) -> bool:
+    """Whether a request's answer is a stream without an end; its body is of known length then."""
+    asked = headers.get("mcp-method") == _LISTEN_METHOD
+    return asked and "transfer-encoding" not in headers
 
 
 async def _with_whole_body(
@@ -258,7 +268,14 @@ class _Response:
         self._send = send
         self._request_id = request_id
         self._ended = False
+        self._limits: list[tuple[bytes, bytes]] = []
         self.status = 0
+
+    def tell_limits(self, standing: Standing) -> None:
+        """Say with the answer how the caller stands, in the headers that Airweave has."""
+        reset = ceil(time.time() + standing.full_in_seconds)
+        values = {"limit": standing.limit, "remaining": standing.left, "reset": reset}
+        self._limits = [(f"ratelimit-{n}".encode(), str(v).encode()) for n, v in values.items()]
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -268,15 +285,8 @@ class _Response:
         elif message["type"] == "http.response.body":
             self._ended = not message.get("more_body", False)
         await self._send(message)
-        self._limits: list[tuple[bytes, bytes]] = []
 
     async def refuse(self, refusal: _Refusal) -> None:
-    def tell_limits(self, standing: Standing) -> None:
-        """Say with the answer how the caller stands, in the headers that Airweave has."""
-        reset = ceil(time.time() + standing.full_in_seconds)
-        values = {"limit": standing.limit, "remaining": standing.left, "reset": reset}
-        self._limits = [(f"ratelimit-{n}".encode(), str(v).encode()) for n, v in values.items()]
-
         """Answer without asking the application."""
         # OAuth's names for clients of MCP, and `detail` for those of the HTTP API.
         about: dict[str, Any] = {
