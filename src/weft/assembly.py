@@ -3,7 +3,7 @@
 import gc
 import sys
 import uuid
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,12 +13,16 @@ import anyio
 
 from weft import __version__, logs
 from weft.backend import Backend
+from weft.domain.acting import acting
 from weft.domain.permissions import Ceilings
 from weft.domain.principals import LOCAL_PRINCIPAL, Principal
 from weft.local.backend import LocalBackend
+from weft.local.configured import KEYS_FOLDER_NAME as KEYS_FOLDER_NAME
+from weft.local.configured import key_source_of, mapped_secrets, private_paths
 from weft.local.engine import Engine, Limits, utc_now
 from weft.local.housekeeping import keep_house, watch_for_changes
 from weft.local.keys import LocalKeys
+from weft.local.named_secrets import NamedSecrets
 from weft.local.process_lock import ProcessLock
 from weft.local.runner import EmbeddedRunner
 from weft.local.scheduler import run_scheduler
@@ -34,7 +38,9 @@ from weft.tracing import traces_exported
 if TYPE_CHECKING:
     import httpx
 
-KEYS_FOLDER_NAME = "keys"
+    from weft.assembly_remote import OpenedRemote
+    from weft.web.access import Authenticate
+
 PROCESSES_FOLDER_NAME = "processes"
 SWITCH_SECONDS = 0.0005
 # Each fits into what its transport allows between the wish to end and the end.
@@ -53,10 +59,23 @@ class Opened:
         """What the principal may see; cheap."""
         return LocalBackend(self.engine, self.runner, principal.organization_id)
 
+    def secrets_of(self, organization_id: str) -> NamedSecrets:
+        """The secrets that an organisation's operator named."""
+        return NamedSecrets(self.engine, organization_id)
+
     @property
     def keys(self) -> LocalKeys:
         """The keys that let principals in over HTTP."""
         return LocalKeys(self.engine.store.keys, self.engine.clock)
+
+    @property
+    def authenticators(self) -> Sequence["Authenticate"]:
+        """Who lets principals in over HTTP, beside the operator's token."""
+        return (self.keys.principal,)
+
+    async def job_counts(self) -> Mapping[str, int]:
+        """How many jobs have each status."""
+        return await self.engine.store.keys.job_counts()
 
 
 @asynccontextmanager
@@ -67,9 +86,25 @@ async def open_backend(
     run_jobs: bool = True,
     clock: Callable[[], datetime] = utc_now,
 ) -> AsyncGenerator[Backend]:
-    """The backend of whoever started this process; see `open_engine`."""
-    async with open_engine(settings, registry=registry, run_jobs=run_jobs, clock=clock) as opened:
+    """The backend of whoever started this process; see `open_any`."""
+    async with open_any(settings, registry=registry, run_jobs=run_jobs, clock=clock) as opened:
         yield opened.backend_for(LOCAL_PRINCIPAL)
+
+
+def open_any(
+    settings: Settings,
+    *,
+    registry: SourceRegistry | None = None,
+    run_jobs: bool = True,
+    clock: Callable[[], datetime] = utc_now,
+) -> AbstractAsyncContextManager["Opened | OpenedRemote"]:
+    """The remote API if the settings name one, and no database is opened; else the engine."""
+    if settings.api_url is None:
+        return open_engine(settings, registry=registry, run_jobs=run_jobs, clock=clock)
+    # Imported here because the HTTP stack costs start-up time that a local engine need not pay.
+    from weft.assembly_remote import open_remote
+
+    return open_remote(settings)
 
 
 @asynccontextmanager
@@ -80,6 +115,13 @@ async def open_keys(settings: Settings) -> AsyncGenerator[LocalKeys]:
         yield LocalKeys(store.keys)
     finally:
         await store.close()
+
+
+@asynccontextmanager
+async def open_secrets(settings: Settings, organization_id: str) -> AsyncGenerator[NamedSecrets]:
+    """The secrets that an organisation's operator named. Raises StorageFailed as `open_engine`."""
+    async with open_engine(settings, run_jobs=False) as opened:
+        yield opened.secrets_of(organization_id)
 
 
 @asynccontextmanager
@@ -97,7 +139,7 @@ async def open_engine(
     Raises StorageFailed when the database or the key file cannot be opened.
     """
     AllowList.parse(settings.allow_hosts)  # Says at the start what is wrong with it.
-    vault = Vault.open(settings.home / KEYS_FOLDER_NAME)
+    vault = Vault.over(key_source_of(settings))
     store = await SqliteStore.open(settings.database_path)
     owner = str(uuid.uuid4())
     try:
@@ -109,6 +151,7 @@ async def open_engine(
             context=source_context(settings),
             clock=clock,
             limits=_limits(settings),
+            mapped_secrets=mapped_secrets(settings),
         )
         with ProcessLock(settings.home / PROCESSES_FOLDER_NAME, owner) as lock:
             runner = EmbeddedRunner(engine, lock, owner)
@@ -140,10 +183,15 @@ async def serve_stdio(settings: Settings, *, registry: SourceRegistry | None = N
     sys.setswitchinterval(SWITCH_SECONDS)
     configure_logging(settings)
     with traces_exported(__version__, flush_seconds=STDIO_FLUSH_SECONDS):
-        async with open_engine(settings, registry=registry) as opened:
-            await serve(
-                build_server(opened.backend_for, version=__version__, ceilings=_ceilings(settings))
+        async with open_any(settings, registry=registry) as opened:
+            server = build_server(
+                opened.backend_for,
+                version=__version__,
+                ceilings=_ceilings(settings),
+                inline_credentials=settings.inline_credentials or "warn",
             )
+            with acting(operation="serve", transport="stdio"):
+                await serve(server)
 
 
 async def serve_http(
@@ -179,8 +227,9 @@ async def serve_http(
     ):
         url = url_of(bound, listening)
         oauth = oauth_from(settings, url)
-        async with open_engine(settings, registry=registry) as opened:
-            known = [operators_token(token_from(settings)), opened.keys.principal] if auth else None
+        async with open_any(settings, registry=registry) as opened:
+            token = operators_token(token_from(settings))
+            known = [token, *opened.authenticators] if auth else None
             metrics = Metrics()
             access = access_from(settings, known, oauth, metrics)
             server = build_server(
@@ -189,6 +238,7 @@ async def serve_http(
                 who_calls=http_caller,
                 ceilings=_ceilings(settings),
                 observe=metrics.call_ended,
+                inline_credentials=settings.inline_credentials or "deny",
             )
             endpoints = mcp_endpoints(
                 server,
@@ -203,7 +253,7 @@ async def serve_http(
                 sse=endpoints.sse,
                 messages=endpoints.messages,
                 lifespan=endpoints.lifespan,
-                job_counts=opened.engine.store.keys.job_counts,
+                job_counts=opened.job_counts,
                 oauth=oauth,
                 pages=home_routes(page_for_browser(auth=auth), browser_policy()),
                 rest=[
@@ -212,7 +262,8 @@ async def serve_http(
                 ],
             )
             sys.stderr.write(f"Weft serves MCP on {url}/mcp (and SSE on {url}/sse).\n")
-            await run_app(build_app(parts, access), bound, listening, access.draining.set)
+            with acting(operation="serve", transport="http"):
+                await run_app(build_app(parts, access), bound, listening, access.draining.set)
 
 
 async def inspect(settings: Settings) -> DatabaseReport:
@@ -225,7 +276,7 @@ def source_context(settings: Settings) -> SourceContext:
     return SourceContext(
         http=_http(settings.allow_hosts),
         files_roots=settings.files_roots,
-        private_paths=(settings.home,),
+        private_paths=private_paths(settings),
         allow_hosts=settings.allow_hosts,
         options={"github_api_url": settings.github_api_url},
     )
@@ -244,6 +295,7 @@ def _limits(settings: Settings) -> Limits:
         lease=timedelta(seconds=settings.lease_seconds),
         retries=settings.sync_retries,
         kept_jobs=settings.keep_jobs,
+        kept_audit=timedelta(days=settings.audit_days),
     )
 
 

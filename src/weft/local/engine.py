@@ -67,6 +67,7 @@ class Limits:
     lease: timedelta = timedelta(seconds=30)
     retries: int = 3
     kept_jobs: int = 100
+    kept_audit: timedelta = timedelta(days=365)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 async def keep_house(engine: Engine, lock: ProcessLock) -> None:
-    """Clear what deleted connections left, old jobs, and dead processes' lock files."""
+    """Clear what deleted connections left, old jobs and audit rows, dead processes' lock files."""
     trouble: str | None = None
     while True:
         mark = engine.work.mark()
@@ -27,6 +27,9 @@ async def keep_house(engine: Engine, lock: ProcessLock) -> None:
             while await engine.store.entities.purge(PURGE_BATCH):
                 await anyio.lowlevel.checkpoint()
             while await engine.store.jobs.prune(keep=engine.limits.kept_jobs, limit=PRUNE_BATCH):
+                await anyio.lowlevel.checkpoint()
+            too_old = engine.clock() - engine.limits.kept_audit
+            while await engine.store.audit.prune(too_old, PRUNE_BATCH):
                 await anyio.lowlevel.checkpoint()
             trouble = None
         except (WeftError, OSError) as error:

@@ -10,8 +10,8 @@ from weft.local.engine import Engine, MappedSecret
 from weft.local.secrets import (
     VALUE_MAX_CHARS,
     allowance,
+    checked_name,
     checked_origins,
-    is_secret_name,
     name_in,
     secret_owner,
     unknown_secret,
@@ -19,7 +19,7 @@ from weft.local.secrets import (
 from weft.local.store.vault import SecretRow
 
 
-class LocalSecrets:
+class NamedSecrets:
     """The named secrets of one organisation, and the operator's mapped ones of the local one."""
 
     def __init__(self, engine: Engine, organization_id: str) -> None:
@@ -33,7 +33,7 @@ class LocalSecrets:
 
         Raises InvalidInput for a bad name, an empty value, an unknown source or a bad host.
         """
-        _refuse_name(name)
+        checked_name(name)
         if name in self._mapped():
             raise InvalidInput(
                 "config.toml maps a secret of that name.", field="name", hint="Choose another name."
@@ -132,16 +132,6 @@ class LocalSecrets:
         except WeftError:
             return set()  # What does not open is used by nobody; syncing it says why.
         return {name for name in map(name_in, [opened, *opened.values()]) if name is not None}
-
-
-def _refuse_name(name: str) -> None:
-    """Raise InvalidInput unless a secret may have that name."""
-    if not is_secret_name(name):
-        raise InvalidInput(
-            "name is not a valid name of a secret.",
-            field="name",
-            hint="Use up to 64 letters, digits, dots, hyphens and underscores.",
-        )
 
 
 def _known(row: SecretRow) -> OperatorSecret:

@@ -86,7 +86,7 @@ def has_secret_refs(credentials: Json) -> bool:
 def checked_ref(reference: Mapping[str, JsonValue]) -> str:
     """The name in a reference. Raises InvalidInput for anything but a plain name."""
     name = reference[SECRET_REF]
-    if len(reference) > 1 or not isinstance(name, str) or not is_secret_name(name):
+    if len(reference) > 1 or not isinstance(name, str) or not _is_name(name):
         raise InvalidInput(
             "secret_ref must be the name of a secret, and alone.",
             field=_FIELD,
@@ -94,6 +94,16 @@ def checked_ref(reference: Mapping[str, JsonValue]) -> str:
             "environment variables or files, in config.toml.",
         )
     return name
+
+
+def checked_name(name: str) -> None:
+    """Raise InvalidInput unless a secret may have that name."""
+    if not _is_name(name):
+        raise InvalidInput(
+            "name is not a valid name of a secret.",
+            field="name",
+            hint="Use up to 64 letters, digits, dots, hyphens and underscores.",
+        )
 
 
 def checked_origins(hosts: Sequence[str]) -> tuple[str, ...]:
@@ -168,8 +178,7 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def is_secret_name(name: str) -> bool:
-    """Whether a secret may have that name."""
+def _is_name(name: str) -> bool:
     return re.fullmatch(SECRET_NAME_PATTERN, name) is not None
 
 

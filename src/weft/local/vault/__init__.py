@@ -18,6 +18,7 @@ from weft.local.vault.keys import (
     KeySource,
     KeyVariable,
     MasterKey,
+    key_source,
 )
 from weft.local.vault.rotation import Rotation, forget_lost, rotate
 from weft.local.vault.vault import Vault
@@ -34,5 +35,6 @@ __all__ = [
     "Rotation",
     "Vault",
     "forget_lost",
+    "key_source",
     "rotate",
 ]

@@ -67,6 +67,22 @@ class KeySource(Protocol):
         ...
 
 
+def key_source(
+    folder: Path, *, file: Path | None, keyring: bool, variable: str | None
+) -> KeySource:
+    """The first place that the operator named; otherwise a file in ``folder``.
+
+    Raises StorageFailed for a variable that holds no key.
+    """
+    if file is not None:
+        return KeyFile(file)
+    if keyring:
+        return KeyringEntry(str(folder), folder)
+    if variable is not None:
+        return KeyVariable(variable)
+    return KeyFile(folder / KEY_FILE_NAME)
+
+
 class KeyFile(KeySource):
     """A file that only its owner can read, with one key on each line."""
 

@@ -35,7 +35,12 @@ class Vault:
 
         Raises StorageFailed when the file cannot be read, is damaged, or is readable by others.
         """
-        vault = cls(KeyFile(folder / KEY_FILE_NAME))
+        return cls.over(KeyFile(folder / KEY_FILE_NAME))
+
+    @classmethod
+    def over(cls, source: KeySource) -> "Vault":
+        """With the keys of a source. Raises StorageFailed as the source does."""
+        vault = cls(source)
         vault.load()
         return vault
 

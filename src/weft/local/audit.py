@@ -1,0 +1,68 @@
+"""The audit, as operators read it, and attempts that changed nothing because they were refused."""
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+
+from weft.domain.acting import who_acts
+from weft.domain.audit import AuditEntry
+from weft.errors import NotFound
+from weft.local.resolve import find_connection
+from weft.local.store.base import Store
+
+REFUSED_EVERY_SECONDS = 60.0
+_REMEMBERED = 1000
+
+
+class LocalAudit:
+    """The audit of one database; what changes writes its own rows."""
+
+    def __init__(self, store: Store, clock: Callable[[], float] = time.monotonic) -> None:
+        self._store = store
+        self._clock = clock
+        self._refused: dict[tuple[str, ...], float] = {}
+
+    async def list(
+        self,
+        *,
+        organization_id: str,
+        connection: str | None = None,
+        since: datetime | None = None,
+        limit: int = 100,
+    ) -> Sequence[AuditEntry]:
+        """Newest first, of all organisations.
+
+        ``connection`` is a name, id or prefix of the organisation's, or the id of a deleted one.
+        """
+        wanted = connection
+        if connection is not None:
+            # One that was deleted is not found, but its rows are still there under its id.
+            with suppress(NotFound):
+                wanted = (await find_connection(self._store, organization_id, connection)).id
+        return await self._store.audit.list(connection_id=wanted, since=since, limit=limit)
+
+    async def refused(self, organization_id: str, kind: str, target_id: str, reason: str) -> None:
+        """Record an attempt, once a minute for each of a kind: nobody fills the disk with them."""
+        actor = who_acts()
+        key = (organization_id, actor.principal, actor.operation, kind, target_id, reason)
+        now = self._clock()
+        if now - self._refused.get(key, -REFUSED_EVERY_SECONDS) < REFUSED_EVERY_SECONDS:
+            return
+        if len(self._refused) >= _REMEMBERED:
+            self._refused.clear()
+        self._refused[key] = now
+        await self._store.audit.append(
+            AuditEntry(
+                at=datetime.now(UTC),
+                organization_id=organization_id,
+                principal=actor.principal,
+                transport=actor.transport,
+                operation=actor.operation,
+                action="refused",
+                target_kind=kind,
+                target_id=target_id,
+                arguments_digest=actor.digest(),
+                outcome=reason,
+            )
+        )

@@ -1,0 +1,79 @@
+"""What the settings say of the vault, of named secrets and of the audit, and their upkeep."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from weft.domain.principals import organization_id
+from weft.local.audit import LocalAudit
+from weft.local.engine import MappedSecret, MappedSecrets
+from weft.local.secrets import checked_name, checked_origins
+from weft.local.store.sqlite.store import SqliteStore
+from weft.local.store.vault import DataKeyStore
+from weft.local.vault import KeySource, Rotation, forget_lost, key_source, rotate
+from weft.settings import Settings
+
+KEYS_FOLDER_NAME = "keys"
+ROTATION_LOCK_NAME = "rotation.lock"
+
+
+def key_source_of(settings: Settings) -> KeySource:
+    """Where the master key is. Raises StorageFailed for a variable that holds none."""
+    variable = settings.master_key
+    return key_source(
+        settings.home / KEYS_FOLDER_NAME,
+        file=settings.master_key_file,
+        keyring=settings.keyring,
+        variable=variable.get_secret_value() if variable else None,
+    )
+
+
+def mapped_secrets(settings: Settings) -> MappedSecrets:
+    """The secrets of `config.toml`. Raises InvalidInput for a bad name or host."""
+    mapped: dict[str, dict[str, MappedSecret]] = {}
+    for name, found in settings.secrets.items():
+        checked_name(name)
+        organization = mapped.setdefault(organization_id(found.organization), {})
+        hosts = checked_origins(found.hosts)
+        organization[name] = MappedSecret(found.env, found.file, found.sources, hosts)
+    return mapped
+
+
+def private_paths(settings: Settings) -> tuple[Path, ...]:
+    """What no source may read: Weft's own state, and files that hold keys or secrets."""
+    files = [settings.master_key_file, *(found.file for found in settings.secrets.values())]
+    return (settings.home, *(file for file in files if file is not None))
+
+
+@asynccontextmanager
+async def open_audit(settings: Settings) -> AsyncGenerator[LocalAudit]:
+    """The audit, without an engine."""
+    store = await SqliteStore.open(settings.database_path)
+    try:
+        yield LocalAudit(store)
+    finally:
+        await store.close()
+
+
+async def rotate_master(settings: Settings) -> Rotation:
+    """Put a new master key in place of the present one; see `rotate`."""
+    async with _data_keys(settings) as (source, store, lock):
+        return await rotate(source, store, lock)
+
+
+async def forget_lost_keys(settings: Settings) -> int:
+    """Give up what only a lost master key opens; see `forget_lost`."""
+    async with _data_keys(settings) as (source, store, lock):
+        return await forget_lost(source, store, lock)
+
+
+@asynccontextmanager
+async def _data_keys(
+    settings: Settings,
+) -> AsyncGenerator[tuple[KeySource, DataKeyStore, Path]]:
+    source = key_source_of(settings)
+    store = await SqliteStore.open(settings.database_path)
+    try:
+        yield source, store.data_keys, settings.home / KEYS_FOLDER_NAME / ROTATION_LOCK_NAME
+    finally:
+        await store.close()
