@@ -48,6 +48,7 @@ from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from pydantic import AnyUrl
 
 from weft.backend import Backend
+from weft.domain.acting import acting
 from weft.domain.permissions import Ceilings
 from weft.domain.principals import Principal, WhoCalls
 from weft.errors import InvalidInput, NotPermitted, TryLater, WeftError
@@ -194,7 +195,8 @@ class WeftServer(MCPServer[dict[str, Any]]):
         )
         refusal = self._refusal(name, principal)
         started = time.perf_counter()
-        result = failed(refusal) if refusal else await _run(found, call, arguments)
+        with acting(operation=name, principal=principal.name, arguments=arguments):
+            result = failed(refusal) if refusal else await _run(found, call, arguments)
         seconds = time.perf_counter() - started
         outcome = log_call(name, arguments, result, principal=principal, seconds=seconds)
         if self._observe is not None:
