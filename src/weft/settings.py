@@ -4,10 +4,13 @@ Nothing here is ever changed by a tool call: these are the operator's decisions.
 """
 
 import difflib
+import ipaddress
 import os
+import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
+from urllib.parse import urlsplit
 
 import platformdirs
 from pydantic import (
@@ -39,6 +42,8 @@ InlinePolicy = Literal["allow", "warn", "deny"]
 Toolset = Literal["sources", "connections", "jobs", "collections", "search"]
 
 TOKEN_MIN_CHARS = 16
+_PRINTABLE = re.compile(r"[!-~]{1,1000}")
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 def default_home() -> Path:
@@ -77,6 +82,16 @@ class Settings(BaseSettings):
 
     home: Path = Field(
         default_factory=default_home, description="Folder of the database, keys and config.toml."
+    )
+    api_url: str | None = Field(
+        default=None,
+        description="Serve this Airweave API (or another Weft's) instead of the local engine.",
+    )
+    api_key: SecretStr | None = Field(
+        default=None, validate_default=True, description="The key for it."
+    )
+    api_organization: str | None = Field(
+        default=None, description="Id of the organisation there, if the key is good for several."
     )
     files_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
         default=(), description="Folders that `files` and `git` may read, separated like PATH."
@@ -199,6 +214,32 @@ class Settings(BaseSettings):
     def _absolute_key_file(cls, value: Path | None) -> Path | None:
         return None if value is None else value.expanduser().absolute()
 
+    @field_validator("api_url", mode="after")
+    @classmethod
+    def _api_address(cls, value: str | None) -> str | None:
+        return None if value is None else _checked_api_url(value)
+
+    @field_validator("api_key", mode="after")
+    @classmethod
+    def _key_with_address(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        address = info.data.get("api_url")
+        if value is None and address is not None:
+            raise ValueError("WEFT_API_URL needs it, and it is not set")
+        if value is not None and "api_url" in info.data and address is None:
+            raise ValueError("it is set without WEFT_API_URL")
+        if value is not None and not _PRINTABLE.fullmatch(value.get_secret_value()):
+            raise ValueError("it has spaces or characters that no header can carry")
+        return value
+
+    @field_validator("api_organization", mode="after")
+    @classmethod
+    def _organization_with_address(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and "api_url" in info.data and info.data["api_url"] is None:
+            raise ValueError("it is set without WEFT_API_URL")
+        if value is not None and not _UUID.fullmatch(value):
+            raise ValueError("it is not a UUID")
+        return value
+
     @field_validator("files_roots", mode="before")
     @classmethod
     def _split_paths(cls, value: object) -> object:
@@ -276,6 +317,29 @@ def origins(settings: Settings) -> Mapping[str, str]:
     }
 
 
+def _checked_api_url(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        host = parts.hostname
+        _ = parts.port
+    except ValueError:
+        raise ValueError("it is not a URL") from None
+    if parts.scheme not in ("http", "https") or not host:
+        raise ValueError("it is not an http or https URL")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError("it may have only a host, a port and a path; the key is WEFT_API_KEY")
+    if parts.scheme == "http" and not _is_loopback(host):
+        raise ValueError("the key must not travel without TLS: use https")
+    return value.rstrip("/")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def _parts(value: object, separator: str) -> list[str] | None:
     if isinstance(value, str):
         return [part for part in value.split(separator) if part.strip()]
@@ -300,7 +364,8 @@ def _invalid(name: str, kind: str, message: str) -> InvalidInput:
     if kind == "extra_forbidden":
         return _unknown(name, list(Settings.model_fields))
     variable = f"{ENV_PREFIX}{name}".upper()
-    return InvalidInput(f"{variable} is not valid: {message}.", field=variable)
+    said = message.removeprefix("Value error, ")
+    return InvalidInput(f"{variable} is not valid: {said}.", field=variable)
 
 
 def _unknown(name: str, known: list[str]) -> InvalidInput:

@@ -52,11 +52,7 @@ class RemoteCollections(Collections):
         """A lost answer is looked up by the readable id, which is ours alone: either its end is
         random, or it was seen before that nothing has it.
         """
-        name = new.name.strip()
-        if not NAME_MIN_CHARS <= len(name) <= NAME_MAX_CHARS:
-            raise InvalidInput(
-                f"name must have {NAME_MIN_CHARS} to {NAME_MAX_CHARS} characters.", field="name"
-            )
+        name = _checked_name(new.name)
         readable_id = _readable_id(new.readable_id, name)
         if new.readable_id is not None and await self._exact(readable_id) is not None:
             raise Conflict(
@@ -73,6 +69,30 @@ class RemoteCollections(Collections):
         )
         self._shared.news.announce()
         return made
+
+    async def update(self, collection: str, *, name: str) -> Collection:
+        """A lost answer is looked up: the name shows whether it was changed."""
+        name = _checked_name(name)
+        found = await self._found(collection.strip())
+
+        async def look() -> Collection | None:
+            now = await self._exact(found.readable_id)
+            return now if now is not None and now.name == name else None
+
+        renamed = await done_once(
+            lambda: self._client.send(
+                "PATCH",
+                f"{PATH}/{found.readable_id}",
+                decode.collection,
+                {"name": name},
+                missing="readable_collection_id",
+            ),
+            look,
+            self._client.patience,
+            unknown="Whether the collection was renamed is not known: see list_collections.",
+        )
+        self._shared.news.announce()
+        return _counted(renamed, await self._entities(found.readable_id))
 
     async def delete(self, collection: str) -> Collection:
         found = await self.get(collection)
@@ -117,6 +137,15 @@ class RemoteCollections(Collections):
             async for item in items:
                 counts[item.readable_collection_id] += item.entities.total_entities
         return counts
+
+
+def _checked_name(name: str) -> str:
+    text = name.strip()
+    if not NAME_MIN_CHARS <= len(text) <= NAME_MAX_CHARS:
+        raise InvalidInput(
+            f"name must have {NAME_MIN_CHARS} to {NAME_MAX_CHARS} characters.", field="name"
+        )
+    return text
 
 
 def _counted(collection: Collection, counts: Counter[str]) -> Collection:

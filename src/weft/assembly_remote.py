@@ -1,0 +1,61 @@
+"""Puts a remote API in the place of the local engine."""
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from weft.backend import Backend
+from weft.domain.principals import Principal
+from weft.errors import InvalidInput, NotPermitted
+from weft.remote.backend import RemoteBackend
+from weft.remote.client import open_client
+from weft.remote.patience import Patience
+from weft.settings import Settings
+
+if TYPE_CHECKING:
+    from weft.web.access import Authenticate
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedRemote:
+    """A remote API, for the one organisation that its key belongs to."""
+
+    backend: RemoteBackend
+    authenticators: "tuple[Authenticate, ...]" = ()
+    """Nobody but the operator: named keys are kept in a database, and none is opened here."""
+
+    def backend_for(self, principal: Principal) -> Backend:
+        """The API. Raises NotPermitted for principals of other organisations: all would act with
+        the same key.
+        """
+        if not principal.is_local:
+            raise NotPermitted(
+                "This server stands in front of an API of the operator's own organisation.",
+                hint="Only the operator can change that.",
+            )
+        return self.backend
+
+    async def job_counts(self) -> Mapping[str, int]:
+        """None: the jobs are counted where they are run."""
+        return {}
+
+
+@asynccontextmanager
+async def open_remote(
+    settings: Settings, *, patience: Patience | None = None
+) -> AsyncGenerator[OpenedRemote]:
+    """The API that the settings name; nothing is asked of it yet. Raises InvalidInput without."""
+    if settings.api_url is None or settings.api_key is None:
+        raise InvalidInput(
+            "WEFT_API_URL and WEFT_API_KEY are not set.",
+            field="WEFT_API_URL",
+            hint="Set them to the address of the API and to its key.",
+        )
+    async with open_client(
+        settings.api_url,
+        settings.api_key,
+        organization=settings.api_organization,
+        patience=patience,
+    ) as client:
+        yield OpenedRemote(RemoteBackend(client))
