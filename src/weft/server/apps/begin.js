@@ -39,7 +39,7 @@ async function logIn(token) {
 function beginOverHttp() {
   $("login").addEventListener("submit", (event) => {
     event.preventDefault();
-    logIn($("token").value.trim());
+    logIn($("token").value.trim()).then(() => loaded && $("board-title").focus());
   });
   $("leave").addEventListener("click", () => logOut());
   setInterval(() => {
@@ -127,6 +127,7 @@ async function beginInHost() {
 
 $("refresh").addEventListener("click", () => { wake(); refresh(); });
 $("more").addEventListener("click", loadMore);
+$("all").addEventListener("click", () => { wake(); filter = {}; refresh(); });
 for (const sign of ["pointerdown", "keydown"]) document.addEventListener(sign, wake);
 document.addEventListener("visibilitychange", () => {
   if (document.hidden || !loaded || stopped) return;

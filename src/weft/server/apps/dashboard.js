@@ -5,6 +5,8 @@ const JOBS = 100;
 const FOLLOWED_AT_ONCE = 3;
 const PAUSE_MS = 2000;
 const IDLE_MS = 10000;
+const LOOK_MS = 400;
+const YOUNG_MS = 5000;
 // Someone who has left the page open for so long is not looking: it stops asking until they do.
 const PATIENCE_MS = 30 * 60 * 1000;
 
@@ -37,6 +39,7 @@ const app = {
     announce(`Sync of ${state.connection.name} started.`);
   }),
   cancel: (id) => act(id, async (state) => {
+    if (state.jobs[0].status === "CANCELLING") return;
     keep(state, await server.call("cancel_job", { job_id: state.jobs[0].id }));
     announce(`Cancelling the sync of ${state.connection.name}.`);
   }),
@@ -59,6 +62,7 @@ const app = {
     state.details.stamp = `${Date.now()}-${Math.random()}`;
     draw(id);
   },
+  draw: (id) => draw(id),
   get canAsk() { return Boolean(host.hostCapabilities?.message); },
   async ask({ id }) {
     const text = `The last sync of the connection with id ${id} failed. Find out why with get_job ` +
@@ -192,9 +196,10 @@ async function follow() {
 async function followOne({ id, source_connection_id: connectionId }) {
   const state = stateOf(connectionId);
   const before = state.jobs[0];
-  const wait = before.status === "PENDING" ? 2 : 1;
-  // While it is queued or being stopped its state changes without its end: look, then pause.
-  const waited = before.status === "RUNNING" ? { wait_seconds: wait } : {};
+  // Waiting at the server tells the end at once. What is young, queued or being stopped changes
+  // before it ends: there a look and a pause show more.
+  const waits = before.status === "RUNNING" && Date.now() - Date.parse(startOf(before)) > YOUNG_MS;
+  const waited = waits ? { wait_seconds: 1 } : {};
   const open = state.row.open;
   const job = await server.call("get_job", { job_id: id, log_lines: open ? LOG_LINES : 0, ...waited });
   keep(state, job);
@@ -210,7 +215,7 @@ async function followOne({ id, source_connection_id: connectionId }) {
     watchForNextRun();
   }
   draw(connectionId);
-  if (isLive(job) && before.status !== "RUNNING") await pause(400);
+  if (isLive(job) && !waits) await pause(LOOK_MS);
 }
 
 /** Say aloud what matters: each quarter, and how it ended. */
@@ -247,9 +252,10 @@ function lost(error) {
   return true;
 }
 
-function notice(text, label, onclick) {
+function notice(text = "", label, onclick) {
   const box = $("notice");
-  if ((box.textContent || "").replace(label || "", "") === (text || "")) return;
+  if (box.dataset.text === text) return;
+  box.dataset.text = text;
   box.replaceChildren();
   if (text)
     box.append(h("div", { class: `notice${label === "Resume" ? "" : " bad"}`, role: "alert" },
@@ -257,6 +263,7 @@ function notice(text, label, onclick) {
       label ? h("button", { type: "button", onclick: () => { wake(); onclick(); } }, label) : null));
 }
 
+const isFiltered = () => Object.keys(filter).length > 0;
 const announce = (text) => say($("live"), text);
 
 function draw(id) {
@@ -269,6 +276,7 @@ function drawAll() {
   $("board").hidden = !loaded;
   for (const state of states.values()) state.row.update(state);
   $("more").hidden = !nextCursor;
+  $("all").hidden = !isFiltered();
   $("rows").querySelector(".empty")?.parentElement.remove();
   if (!states.size) $("rows").append(h("li", null, nothing()));
   $("legend").hidden = !states.size;
@@ -290,7 +298,7 @@ function drawSummary() {
 }
 
 function nothing() {
-  const filtered = Object.keys(filter).length > 0;
+  const filtered = isFiltered();
   return h("div", { class: "empty" },
     svg("svg", { viewBox: "0 0 24 24", "aria-hidden": "true" },
       svg("path", { d: "M8 4v4m0 4v8M16 4v8m0 4v4M4 8h8m4 0h4M4 16h4m4 0h8" })),
@@ -299,9 +307,7 @@ function nothing() {
       ? "The list was asked for with a filter, and no connection fits it."
       : inHost
         ? "Ask the assistant to connect a folder, a repository, a website or another source."
-        : "Ask your agent to connect something, or run weft connect in a terminal."),
-    filtered
-      ? h("button", { type: "button", onclick: () => { filter = {}; refresh(); } }, "Show all") : null);
+        : "Ask your agent to connect something, or run weft connect in a terminal."));
 }
 
 function wake() {

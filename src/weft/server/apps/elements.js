@@ -32,7 +32,7 @@ const entities = (number) => many(number, "entity", "entities");
 function duration(seconds) {
   if (seconds === undefined || seconds === null) return "";
   if (seconds < 0.95) return `${Math.max(1, Math.round(seconds * 1000))} ms`;
-  if (seconds < 59.5) return `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`;
+  if (seconds < 59.5) return `${seconds < 10 && !Number.isInteger(seconds) ? seconds.toFixed(1) : Math.round(seconds)} s`;
   if (seconds < 3570) return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
   return `${Math.floor(seconds / 3600)} h ${Math.round((seconds % 3600) / 60)} min`;
 }
@@ -41,7 +41,7 @@ const RELATIVE = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
 function ago(moment) {
   const seconds = (Date.parse(moment) - Date.now()) / 1000;
   const size = Math.abs(seconds);
-  if (size < 5) return "now";
+  if (size < 5) return seconds > 0 ? "now" : "just now";
   if (size < 60) return RELATIVE.format(Math.round(seconds), "second");
   if (size < 3600) return RELATIVE.format(Math.round(seconds / 60), "minute");
   if (size < 86400) return RELATIVE.format(Math.round(seconds / 3600), "hour");
@@ -85,12 +85,15 @@ function chart(jobs) {
   const most = Math.max(1, ...shown.map(total));
   const longest = Math.max(0.001, ...shown.map((j) => j.duration_seconds || 0));
   const root = svg("svg", {
-    class: "chart", viewBox: `0 0 ${width} 46`, preserveAspectRatio: "none", role: "img",
+    class: shown.length ? "chart" : "chart none", viewBox: `0 0 ${width} 46`, preserveAspectRatio: "none", role: "img",
     "aria-label": history(shown),
   });
-  for (let slot = shown.length; slot < SLOTS; slot++)
-    root.append(svg("rect", { class: "ghost", x: slot * step + 2, y: line - 1, width: step - 4, height: 1 }));
-  shown.forEach((job, slot) => {
+  // The newest is at the right edge, whatever there is before it.
+  const first = SLOTS - shown.length;
+  for (let slot = 0; slot < first; slot++)
+    root.append(svg("rect", { class: "ghost", x: slot * step + 2, y: line - 1.5, width: step - 4, height: 3, rx: 1.5 }));
+  shown.forEach((job, place) => {
+    const slot = first + place;
     const x = slot * step + 1.5, wide = step - 3;
     const bar = (kind, y, height) =>
       svg("rect", { class: kind, x, y, width: wide, height, rx: Math.min(1.5, height / 2) });
@@ -109,7 +112,7 @@ function chart(jobs) {
     if (job.status === "FAILED") column.append(bar("fault", line - 4, 3));
     root.append(column);
   });
-  root.append(svg("line", { class: "base", x1: 0, x2: width, y1: line, y2: line }));
+  root.append(svg("line", { class: "base", x1: first * step, x2: width, y1: line, y2: line }));
   return root;
 }
 

@@ -30,6 +30,7 @@ function makeRow(id, app) {
     details.hidden = !open;
     more.setAttribute("aria-expanded", String(open));
     if (open) app.loadDetails(id);
+    else app.draw(id);
   }
 
   function update(state) {
@@ -46,11 +47,13 @@ function makeRow(id, app) {
         if (!wanted && document.activeElement === button) more.focus();
         button.hidden = !wanted;
       }
-    if (sync) sync.disabled = state.busy || false;
-    if (cancel) cancel.disabled = state.busy || live?.status === "CANCELLING" || false;
+    // Not `disabled`, which takes the focus away from whoever pressed the button.
+    sync?.setAttribute("aria-disabled", String(Boolean(state.busy)));
+    cancel?.setAttribute("aria-disabled", String(Boolean(state.busy) || live?.status === "CANCELLING"));
     bar.update(live, connection.name);
     const reason = error || (last?.status === "FAILED" && (last.error || "The last sync failed.")) || "";
-    bad.hidden = !reason;
+    // The details tell the reason in full.
+    bad.hidden = !reason || (!error && !details.hidden && Boolean(state.details?.report));
     if (error) bad.setAttribute("role", "alert");
     else bad.removeAttribute("role");
     say(bad, reason);
@@ -81,8 +84,8 @@ function factsOf(connection, last, live) {
   else if (!live) {
     const ended = last.completed_at || startOf(last);
     const took = last.duration_seconds === undefined ? "" : ` in ${duration(last.duration_seconds)}`;
-    const how = last.status === "COMPLETED" ? changes(last) : last.status.toLowerCase();
-    facts.push(span("synced ", when(ended), took), span(how));
+    if (last.status === "COMPLETED") facts.push(span("synced ", when(ended), took), span(changes(last)));
+    else facts.push(span(`last sync ${last.status.toLowerCase()} `, when(ended)));
   }
   if (connection.next_run) facts.push(span("next run ", when(connection.next_run)));
   return facts;
@@ -135,7 +138,7 @@ function detailsOf({ connection, jobs, details }, app) {
   if (problem) return [h("p", { class: "bad wide", role: "alert" }, problem)];
   const parts = [];
   if (report?.status === "FAILED") parts.push(whyFailed(connection, report, app));
-  if (full) parts.push(about(full, app), config(full));
+  if (full) parts.push(about(full), config(full));
   if (report) parts.push(logOf(report));
   if (jobs.length) parts.push(tableOf(jobs, connection));
   return parts;
@@ -145,7 +148,7 @@ function whyFailed(connection, report, app) {
   const { diagnosis = {} } = report;
   const ask = app.canAsk && h("button", { type: "button", onclick: () => app.ask(connection) },
     "Ask the assistant to mend it");
-  return h("section", { class: "wide" }, h("h3", null, "Why the last sync failed"),
+  return h("section", { class: "wide" }, h("h4", null, "Why the last sync failed"),
     h("div", { class: "why" },
       h("p", null, foreign(report.error || "No reason was recorded.")),
       diagnosis.likely_cause ? h("p", null, diagnosis.likely_cause) : null,
@@ -164,7 +167,7 @@ function pairs(entries) {
 function about(full) {
   const { auth = {}, schedule, sync = {}, entities: stored = {} } = full;
   const kinds = Object.entries(stored.by_type || {}).slice(0, 8)
-    .map(([kind, { count: number }]) => `${kind} ${count(number)}`);
+    .map(([kind, { count: number }]) => `${kind}: ${count(number)}`);
   const entries = [
     ["Status", full.status], ["Collection", full.readable_collection_id],
     ["Schedule", scheduleText(schedule)],
@@ -174,7 +177,7 @@ function about(full) {
     ["Id", full.id, "mono"],
   ];
   if (full.description) entries.unshift(["Description", full.description]);
-  return h("section", null, h("h3", null, "Connection"), pairs(entries));
+  return h("section", null, h("h4", null, "Connection"), pairs(entries));
 }
 
 function scheduleText(schedule) {
@@ -187,7 +190,7 @@ function config(full) {
   const entries = Object.entries(full.config || {}).map(([name, value]) =>
     [name, typeof value === "string" ? value : JSON.stringify(value), "mono"]);
   const none = full.config_omitted ? "Too large to show." : "Nothing is configured.";
-  return h("section", null, h("h3", null, "Configuration"),
+  return h("section", null, h("h4", null, "Configuration"),
     entries.length ? pairs(entries) : h("p", { class: "dim" }, none));
 }
 
@@ -196,7 +199,7 @@ function logOf(report) {
     h("time", { datetime: at, title: exact(at) },
       new Date(at).toLocaleTimeString("en", { hour12: false, timeZone: zone })),
     h("span", { class: /^\w+$/.test(level) ? level : null }, foreign(message))));
-  return h("section", { class: "wide" }, h("h3", null, "Log of the last sync"),
+  return h("section", { class: "wide" }, h("h4", null, "Log of the last sync"),
     lines.length
       ? h("ol", { class: "log scroll", tabindex: "0", "aria-label": "Log of the last sync" }, lines)
       : h("p", { class: "dim" }, "The log is empty."));
@@ -205,11 +208,12 @@ function logOf(report) {
 function tableOf(jobs, connection) {
   const heads = ["Started", "Result", "Took", "Inserted", "Updated", "Deleted", "Failed"];
   const rows = jobs.slice(0, TABLE_JOBS).map((job) => h("tr", null,
-    h("td", null, when(startOf(job))), h("td", null, STATES[job.status] || job.status.toLowerCase()),
+    h("td", null, when(startOf(job))), h("td", { class: job.status === "FAILED" && "fault" },
+      STATES[job.status] || job.status.toLowerCase()),
     h("td", null, duration(job.duration_seconds)),
     ...["inserted", "updated", "deleted", "failed"].map((kind) =>
       h("td", null, count(job[`entities_${kind}`])))));
-  return h("section", { class: "wide" }, h("h3", null, "Recent syncs"),
+  return h("section", { class: "wide" }, h("h4", null, "Recent syncs"),
     h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Recent syncs" },
       h("table", null, h("caption", { class: "sr" }, `Recent syncs of ${connection.name}`),
         h("thead", null, h("tr", null, heads.map((head) => h("th", { scope: "col" }, head)))),

@@ -1,0 +1,396 @@
+"""The dashboard in a real browser: as the page at `/`, and inside the frame of an MCP host."""
+
+import re
+import shutil
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from mcp_types import TextResourceContents
+from playwright.async_api import (
+    Browser,
+    ConsoleMessage,
+    FrameLocator,
+    Locator,
+    Page,
+    async_playwright,
+    expect,
+)
+from weft_http import HttpServer, http_server, new_key
+from weft_process import Agent, Place, Structured
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed"),
+]
+
+WAIT_MS = 20_000
+HTML = "<b onclick='x'>&amp;</b>"
+# Long enough to be seen, and to be cancelled.
+SLOW = {"entities": 60, "rate": 30, "page_size": 5}
+ENDLESS = {"entities": 100_000, "rate": 20, "page_size": 5}
+# What the specification has hosts allow a page that names no domains.
+HOST_POLICY = (
+    "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; media-src 'self' data:; connect-src 'none'"
+)
+HOST = """
+<!doctype html><title>Host</title><iframe id="app" sandbox="allow-scripts" width="900"></iframe>
+<script>
+const frame = document.getElementById("app");
+window.seen = [];
+window.open = 0;
+const post = (message) => frame.contentWindow.postMessage({ jsonrpc: "2.0", ...message }, "*");
+window.tell = (method, params) => post({ method, params });
+const answers = {
+  "ui/initialize": async () => ({
+    protocolVersion: "2026-01-26", hostInfo: { name: "test-host", version: "1" },
+    hostCapabilities: { serverTools: {}, message: { text: {} } },
+    hostContext: { theme: "dark", displayMode: "inline", timeZone: "UTC" },
+  }),
+  "tools/call": ({ name, arguments: given }) => window.forward(name, given || {}),
+  "ui/message": async () => ({}),
+};
+window.addEventListener("message", async ({ source, data }) => {
+  if (source !== frame.contentWindow) return;
+  window.seen.push(data);
+  if (data.method === "ui/notifications/size-changed") frame.height = data.params.height;
+  if (data.id === undefined || !data.method) return;
+  const answer = answers[data.method];
+  if (!answer) post({ id: data.id, error: { code: -32601, message: "unknown" } });
+  else {
+    open++;
+    post({ id: data.id, result: await answer(data.params) });
+    open--;
+  }
+});
+window.show = (html) => { frame.srcdoc = html; };
+</script>
+"""
+
+
+@pytest.fixture(scope="module")
+async def browser(anyio_backend: str) -> AsyncGenerator[Browser]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
+        )
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture(scope="module")
+async def server(
+    tmp_path_factory: pytest.TempPathFactory, anyio_backend: str
+) -> AsyncGenerator[HttpServer]:
+    """One server for all tests: each has connections of its own names."""
+    async with http_server(Place.make(tmp_path_factory.mktemp("weft"))) as server:
+        yield server
+
+
+@asynccontextmanager
+async def opened(browser: Browser, **options: Any) -> AsyncGenerator[Page]:
+    """A page that must not log errors or break."""
+    context = await browser.new_context(**options)
+    context.set_default_timeout(WAIT_MS)
+    page = await context.new_page()
+    complaints: list[str] = []
+
+    def heard(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            complaints.append(message.text)
+
+    page.on("console", heard)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    yield page
+    await context.close()
+    assert not complaints
+
+
+async def log_in(page: Page, server: HttpServer, token: str | None = None) -> None:
+    """From the address to the list."""
+    await page.goto(server.url)
+    await page.get_by_label("Access token").fill(token or server.token)
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("heading", name="Connections")).to_be_visible(timeout=WAIT_MS)
+
+
+async def connection(agent: Agent, name: str, **config: object) -> Structured:
+    """A new stub connection in this organisation."""
+    if not (await agent.ok("list_collections")).items:
+        await agent.ok("create_collection", name="Team documents", readable_id="docs")
+    (collection,) = (await agent.ok("list_collections")).items
+    return await agent.connection(collection["readable_id"], name=name, config=config)
+
+
+def row_of(page: Page | FrameLocator, name: str) -> Locator:
+    """The item of the list that is about this connection."""
+    return page.get_by_role("listitem").filter(has=page.get_by_role("heading", name=name)).first
+
+
+async def test_running_sync_is_followed_to_its_end(browser: Browser, server: HttpServer) -> None:
+    async with server.agent() as agent, opened(browser) as page:
+        made = await connection(agent, "Slow documents", **SLOW)
+        await log_in(page, server)
+        row = row_of(page, "Slow documents")
+        await row.get_by_role("button", name="Sync now Slow documents").click()
+        bar = row.get_by_role("progressbar", name="Slow documents")
+        await expect(bar).to_have_attribute("aria-valuemax", "60", timeout=WAIT_MS)
+        assert 0 <= int(await bar.get_attribute("aria-valuenow") or "-1") <= 60
+        await expect(row).to_contain_text("60 inserted", timeout=WAIT_MS)
+        await expect(bar).to_be_hidden()
+        await expect(row).to_contain_text("60 entities")
+        await expect(row).to_contain_text("Active")
+        await expect(page.get_by_role("status")).to_contain_text("is complete: 60 inserted")
+        picture = row.get_by_role("img", name=re.compile("Last 1 sync, 0 failed.*60 inserted"))
+        await expect(picture).to_be_visible()
+        (job,) = (await agent.ok("list_jobs", connection_id=made["id"])).items
+        assert (job["status"], job["trigger"]) == ("COMPLETED", "manual")
+
+
+async def test_sync_that_an_agent_started_is_cancelled(
+    browser: Browser, server: HttpServer
+) -> None:
+    async with server.agent() as agent, opened(browser) as page:
+        made = await connection(agent, "Endless documents", **ENDLESS)
+        job = (await agent.ok("run_sync", connection_id=made["id"])).data
+        await log_in(page, server)
+        row = row_of(page, "Endless documents")
+        cancel = row.get_by_role("button", name="Cancel Endless documents")
+        await cancel.focus()
+        await page.keyboard.press("Enter")
+        await expect(row).to_contain_text("last sync cancelled", timeout=WAIT_MS)
+        # The button that had the focus is gone; what has it now is in the same row.
+        assert await row.locator(":focus").count() == 1
+        assert (await agent.job(job["id"]))["status"] == "CANCELLED"
+
+
+async def test_failed_sync_is_shown_with_its_reason(browser: Browser, server: HttpServer) -> None:
+    async with server.agent() as agent, opened(browser) as page:
+        made = await connection(agent, "Refused documents", fail_at=3, error="access")
+        await agent.sync(made["id"])
+        await log_in(page, server)
+        row = row_of(page, "Refused documents")
+        await expect(row).to_contain_text("The stub's token does not reach this.")
+        details = row.get_by_role("button", name="Details Refused documents")
+        await expect(details).to_have_attribute("aria-expanded", "false")
+        await details.press("Enter")
+        await expect(details).to_have_attribute("aria-expanded", "true")
+        await expect(row).to_contain_text("not allowed to read what the configuration names")
+        await expect(row).to_contain_text("Next step: Give the credentials access at the source")
+        await expect(row.get_by_label("Log of the last sync")).to_contain_text("Failed")
+        await expect(row.get_by_role("table", name="Recent syncs")).to_contain_text("failed")
+        await expect(row.get_by_role("definition").filter(has_text="access")).to_be_visible()
+
+
+async def test_refusal_is_shown_where_it_happened(browser: Browser, server: HttpServer) -> None:
+    async with server.agent() as agent, opened(browser) as page:
+        made = await connection(agent, "Deleted documents")
+        await log_in(page, server)
+        row = row_of(page, "Deleted documents")
+        preview = await agent.ok("delete_connection", connection_id=made["id"])
+        token = preview.data["confirmation_token"]
+        await agent.ok("delete_connection", connection_id=made["id"], confirmation_token=token)
+        await row.get_by_role("button", name="Sync now").click()
+        await expect(row.get_by_role("alert")).to_contain_text("connection_id")
+        await page.get_by_role("button", name="Refresh").click()
+        await expect(page.get_by_role("heading", name="Deleted documents")).to_have_count(0)
+
+
+async def test_reader_is_offered_no_buttons_that_change_something(
+    browser: Browser, server: HttpServer
+) -> None:
+    reader = new_key(server.place, "reader", "read")
+    async with server.agent() as agent, opened(browser) as page:
+        await connection(agent, "Documents to read")
+        await log_in(page, server, reader)
+        row = row_of(page, "Documents to read")
+        await expect(row.get_by_role("button", name="Details")).to_be_visible()
+        assert await row.get_by_role("button").count() == 1
+
+
+async def test_text_of_others_is_shown_as_text(browser: Browser, server: HttpServer) -> None:
+    async with server.agent() as agent, opened(browser) as page:
+        await connection(agent, HTML)
+        await log_in(page, server)
+        await expect(page.get_by_role("heading", name=HTML)).to_be_visible()
+        assert await page.locator("main b").count() == 0
+
+
+async def test_token_is_asked_for_and_forgotten(browser: Browser, server: HttpServer) -> None:
+    newcomer = new_key(server.place, "newcomer", "admin", organization="elsewhere")
+    async with opened(browser) as page:
+        await log_in(page, server, newcomer)
+        await page.reload()
+        await expect(page.get_by_text("Nothing is connected yet")).to_be_visible(timeout=WAIT_MS)
+        assert await page.context.cookies() == []
+        assert await page.evaluate("localStorage.length") == 0
+        await page.get_by_role("button", name="Log out").click()
+        await expect(page.get_by_label("Access token")).to_be_focused()
+        assert await page.evaluate("sessionStorage.length") == 0
+        assert await page.get_by_label("Access token").input_value() == ""
+
+
+async def test_wrong_token_is_refused(browser: Browser, server: HttpServer) -> None:
+    # A browser logs every refused request by itself, so this page may.
+    page = await browser.new_page()
+    await page.goto(server.url)
+    await page.get_by_label("Access token").fill("none of the tokens")
+    await page.get_by_role("button", name="Log in").click()
+    await expect(page.get_by_role("alert")).to_contain_text("does not accept this token")
+    await expect(page.get_by_role("heading", name="Connections")).to_be_hidden()
+    await page.context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [320, 1280])
+async def test_page_is_usable_in_every_size_and_scheme(
+    browser: Browser, server: HttpServer, width: int, scheme: Any
+) -> None:
+    size: Any = {"width": width, "height": 800}
+    async with (
+        server.agent() as agent,
+        opened(browser, viewport=size, color_scheme=scheme) as page,
+    ):
+        name = f"Documents in {scheme} at {width}"
+        made = await connection(agent, name, fail_at=3, error="access")
+        await agent.sync(made["id"])
+        await log_in(page, server)
+        row = row_of(page, name)
+        await row.get_by_role("button", name="Details").click()
+        await expect(row.get_by_role("table")).to_be_visible()
+        assert await page.evaluate("document.documentElement.scrollWidth") <= width
+        assert await page.evaluate(UNNAMED) == []
+        assert await page.evaluate(FAINT) == []
+
+
+async def test_host_shows_the_result_of_its_call_and_forwards_calls(
+    browser: Browser, server: HttpServer
+) -> None:
+    async with server.agent() as agent, opened(browser) as page:
+        made = await connection(agent, "Framed documents", **SLOW)
+        frame = await framed(page, agent)
+        await page.evaluate("tell('ui/notifications/tool-input', {arguments: {}})")
+        listed = await agent.call("list_connections")
+        result = listed.model_dump(by_alias=True, exclude_none=True, mode="json")
+        await page.evaluate("(r) => tell('ui/notifications/tool-result', r)", result)
+        row = row_of(frame, "Framed documents")
+        await row.get_by_role("button", name="Sync now").click(timeout=WAIT_MS)
+        await expect(row.get_by_role("progressbar")).to_be_visible(timeout=WAIT_MS)
+        await expect(row).to_contain_text("60 inserted", timeout=WAIT_MS)
+        await expect(row).to_contain_text("Active")
+        assert await frame.locator("html").get_attribute("data-theme") == "dark"
+        await page.evaluate("tell('ui/notifications/host-context-changed', {theme: 'light'})")
+        await expect(frame.locator("html")).to_have_attribute("data-theme", "light")
+        (job,) = (await agent.ok("list_jobs", connection_id=made["id"])).items
+        assert job["status"] == "COMPLETED"
+
+
+async def test_host_that_started_a_sync_sees_it_fail_and_can_ask_for_help(
+    browser: Browser, server: HttpServer
+) -> None:
+    async with server.agent() as agent, opened(browser) as page:
+        made = await connection(agent, "Failing documents", fail_at=3, error="access")
+        job = await agent.sync(made["id"])
+        frame = await framed(page, agent)
+        result: Structured = {"content": [], "structuredContent": job}
+        await page.evaluate("(r) => tell('ui/notifications/tool-result', r)", result)
+        row = row_of(frame, "Failing documents")
+        await expect(row).to_contain_text("Next step", timeout=WAIT_MS)
+        await row.get_by_role("button", name="Ask the assistant").click()
+        await page.wait_for_function("seen.some((m) => m.method === 'ui/message')")
+        said = await page.evaluate("seen.find((m) => m.method === 'ui/message').params")
+        assert said["role"] == "user"
+        assert made["id"] in said["content"][0]["text"]
+
+
+async def test_page_in_a_frame_stops_when_the_host_puts_it_away(
+    browser: Browser, server: HttpServer
+) -> None:
+    async with server.agent() as agent, opened(browser) as page:
+        made = await connection(agent, "Left documents", **ENDLESS)
+        job = (await agent.ok("run_sync", connection_id=made["id"])).data
+        frame = await framed(page, agent)
+        await expect(row_of(frame, "Left documents").get_by_role("progressbar")).to_be_visible(
+            timeout=WAIT_MS
+        )
+        await page.evaluate(
+            "frame.contentWindow.postMessage"
+            "({jsonrpc: '2.0', id: 'bye', method: 'ui/resource-teardown', params: {}}, '*')"
+        )
+        await page.wait_for_function("seen.some((m) => m.id === 'bye' && m.result)")
+        # What it had asked before is answered, and what it does then comes before its next answer.
+        await page.wait_for_function("open === 0")
+        calls = "seen.filter((m) => m.method === 'tools/call').length"
+        before = await page.evaluate(calls)
+        await page.evaluate(
+            "frame.contentWindow.postMessage({jsonrpc: '2.0', id: 'still', method: 'ping'}, '*')"
+        )
+        await page.wait_for_function("seen.some((m) => m.id === 'still' && m.result)")
+        assert await page.evaluate(calls) == before
+        await agent.ok("cancel_job", job_id=job["id"])
+
+
+async def framed(page: Page, agent: Agent) -> FrameLocator:
+    """The dashboard in a host's frame, after the handshake."""
+    (content,) = (await agent.client.read_resource("ui://weft/dashboard")).contents
+    assert isinstance(content, TextResourceContents)
+    assert content.mime_type == "text/html;profile=mcp-app"
+
+    async def forward(name: str, arguments: Mapping[str, Any]) -> Any:
+        result = await agent.call(name, **arguments)
+        return result.model_dump(by_alias=True, exclude_none=True, mode="json")
+
+    # Playwright does not say what such a function returns.
+    await page.expose_function("forward", forward)  # pyright: ignore[reportUnknownMemberType]
+    await page.set_content(HOST)
+    policy = f'<head><meta http-equiv="Content-Security-Policy" content="{HOST_POLICY}">'
+    await page.evaluate("(html) => show(html)", content.text.replace("<head>", policy, 1))
+    await page.wait_for_function("seen.some((m) => m.method === 'ui/notifications/initialized')")
+    hello = await page.evaluate("seen.find((m) => m.method === 'ui/initialize').params")
+    assert hello["protocolVersion"] == "2026-01-26"
+    assert hello["appInfo"]["name"] == "weft-dashboard"
+    return page.frame_locator("#app")
+
+
+# Controls, pictures and regions without a name that a screen reader could say.
+UNNAMED = """() => {
+  const named = (e) => e.textContent.trim() || e.getAttribute("aria-label") || e.labels?.length ||
+    (e.getAttribute("aria-labelledby") || "").split(" ").filter(Boolean)
+      .every((id) => document.getElementById(id)?.textContent.trim());
+  const all = "button, input, [role=img], [role=progressbar], [role=region], a, [tabindex='0']";
+  return [...document.querySelectorAll(all)].filter((e) => e.checkVisibility() && !named(e))
+    .map((e) => e.outerHTML.slice(0, 120));
+}"""
+
+# Visible text whose contrast with what is behind it is below 4.5 to 1.
+FAINT = """() => {
+  const canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
+  const rgba = (color) => {
+    canvas.clearRect(0, 0, 1, 1);
+    canvas.fillStyle = color;
+    canvas.fillRect(0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data];
+  };
+  const light = ([r, g, b]) => [r, g, b].map((c) => c / 255)
+    .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+  const behind = (e) => {
+    for (; e; e = e.parentElement) {
+      const color = rgba(getComputedStyle(e).backgroundColor);
+      if (color[3] > 250) return color;
+    }
+    return [255, 255, 255];
+  };
+  const faint = [];
+  for (const e of document.querySelectorAll("body *")) {
+    const own = [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());
+    if (!own || !e.checkVisibility() || e.closest("svg, .sr, script, style")) continue;
+    const [a, b] = [light(rgba(getComputedStyle(e).color)), light(behind(e))].sort((x, y) => y - x);
+    if ((a + 0.05) / (b + 0.05) < 4.5) faint.push(`${e.className} ${e.textContent.slice(0, 40)}`);
+  }
+  return faint;
+}"""
