@@ -18,6 +18,7 @@ import anyio
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from weft.domain.acting import acting
 from weft.domain.principals import LOCAL_PRINCIPAL, Principal
 from weft.errors import NotPermitted, TryLater
 from weft.logs import log_context
@@ -132,8 +133,11 @@ async def _admit(
     if scope["path"] in access.open_paths:
         await app(scope, receive, response.send)
         return
+    operation = f"{scope['method']} {_route(access, scope['path'])}"
     if is_page:
-        await _within_limits(app, access, scope, receive, response)
+        # The link is all that is known of a person.
+        with acting(operation=operation, principal="link", transport="http"):
+            await _within_limits(app, access, scope, receive, response)
         return
     admitted = await _authenticated(access, headers)
     if isinstance(admitted, Principal):
@@ -144,7 +148,11 @@ async def _admit(
     if refusal:
         await response.refuse(refusal)
         return
-    with log_context(principal=principal_of(scope).name):
+    principal = principal_of(scope).name
+    with (
+        log_context(principal=principal),
+        acting(operation=operation, principal=principal, transport="http"),
+    ):
         await _within_limits(app, access, scope, receive, response)
 
 
