@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     import httpx
 
     from weft.assembly_remote import OpenedRemote
-    from weft.web.access import Authenticate
+    from weft.web.tokens import Authenticate
 
 PROCESSES_FOLDER_NAME = "processes"
 SWITCH_SECONDS = 0.0005
