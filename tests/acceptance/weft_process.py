@@ -13,6 +13,7 @@ import anyio
 import apsw
 from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
+from built_wheel import installed_wheel
 from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters, get_default_environment, stdio_client
 from mcp_types import CallToolResult, TextContent, TextResourceContents
@@ -92,7 +93,8 @@ class Place:
 
     def environment(self, **extra: str) -> dict[str, str]:
         """The environment of a server process here: only what it needs, and ``extra``."""
-        path = [str(self.plugins), *filter(None, [os.environ.get("PYTHONPATH")])]
+        inherited = filter(None, [os.environ.get("PYTHONPATH")])
+        path = [installed_wheel(), str(self.plugins), *inherited]
         return get_default_environment() | {
             "WEFT_HOME": str(self.home),
             "WEFT_FILES_ROOTS": str(self.files),
