@@ -5,8 +5,8 @@ list cursor, or answer something unknown with the wrong kind of error.
 """
 
 import time
-from collections.abc import Callable, Generator, Iterable
-from contextlib import AbstractAsyncContextManager, contextmanager
+from collections.abc import Callable, Iterable
+from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
 import anyio
@@ -15,11 +15,9 @@ from mcp.server.caching import CacheHint
 from mcp.server.connection import Connection
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.lowlevel.helper_types import ReadResourceContents
-from mcp.server.lowlevel.server import NotificationOptions, Server
+from mcp.server.lowlevel.server import Server
 from mcp.server.mcpserver import Context, MCPServer
-from mcp.server.mcpserver import server as sdk_server
 from mcp.server.mcpserver.tools import Tool
-from mcp.server.models import InitializationOptions
 from mcp.shared.exceptions import MCPError
 from mcp.shared.message import SessionMessage
 from mcp_types import (
@@ -49,6 +47,7 @@ from pydantic import AnyUrl
 
 from weft.backend import Backend
 from weft.domain.acting import acting
+from weft.domain.jobs import Job
 from weft.domain.permissions import Ceilings
 from weft.domain.principals import Principal, WhoCalls
 from weft.errors import InvalidInput, NotPermitted, TryLater, WeftError
@@ -59,11 +58,14 @@ from weft.server.claims import Claims
 from weft.server.completions import complete
 from weft.server.confirmations import Confirmations
 from weft.server.failures import crashed, explain, failed
+from weft.server.mending import logging_left_alone, promise_news_of_resources
 from weft.server.news import News
 from weft.server.observing import ObserveCall, log_call
 from weft.server.protocol import answered, refuse_cursor, unknown
+from weft.server.icons import ICONS
 from weft.server.results import fits
 from weft.server.subscriptions import Subscriptions
+from weft.server.tasks import JobTasks, Tasks, require_tasks
 from weft.server.tooling import Call, InlineCredentials, LazyTools, ToolSpec
 
 _TOO_LARGE = InvalidInput(
@@ -109,10 +111,12 @@ class WeftServer(MCPServer[dict[str, Any]]):
     ) -> None:
         self._news = News(backend_for)
         self._bus = Subscriptions(self._news, who_calls, self._must_exist)
-        with _logging_left_alone():
+        self.tasks = Tasks(JobTasks(backend_for, who_calls, self._refusal, self._job_result))
+        with logging_left_alone():
             super().__init__(
                 name,
                 title="Weft",
+                icons=ICONS,
                 version=version,
                 instructions=instructions,
                 cache_hints={
@@ -121,6 +125,7 @@ class WeftServer(MCPServer[dict[str, Any]]):
                     "resources/templates/list": _STATIC_LISTS,
                 },
                 subscriptions=self._bus,
+                extensions=(self.tasks,),
             )
         self._backend_for = backend_for
         self._who_calls = who_calls
@@ -141,7 +146,7 @@ class WeftServer(MCPServer[dict[str, Any]]):
         )
         low.add_request_handler("resources/subscribe", SubscribeRequestParams, self._subscribe)
         low.add_request_handler("resources/unsubscribe", UnsubscribeRequestParams, self._drop)
-        _promise_news_of_resources(low)
+        promise_news_of_resources(low)
 
     @property
     def backend(self) -> Backend:
@@ -257,6 +262,12 @@ class WeftServer(MCPServer[dict[str, Any]]):
         page = apps.page_for_host(offered)
         return ReadResourceContents(page, apps.MIME_TYPE, meta=apps.RESOURCE_META)
 
+    def _job_result(self, job: Job) -> CallToolResult:
+        # Imported late, as in `_load_tools`.
+        from weft.server.tools.jobs import job_result
+
+        return job_result(job)
+
     def _load_tools(self) -> dict[str, ToolSpec]:
         # Imported late, like everything that the answer to `initialize` does not need.
         from weft.server.tools import tools_for
@@ -298,6 +309,9 @@ class WeftServer(MCPServer[dict[str, Any]]):
     async def _handle_listen(
         self, ctx: AnyRequest, params: SubscriptionsListenRequestParams
     ) -> SubscriptionsListenResult:
+        if (params.notifications.model_extra or {}).get("taskIds"):
+            # None are told of, as the acknowledgement says: a client asks for its tasks.
+            require_tasks(ctx)
         return await answered(self._bus.listen(ctx, params), "Subscribing")
 
     async def _subscribe(self, ctx: AnyRequest, params: SubscribeRequestParams) -> EmptyResult:
@@ -317,25 +331,6 @@ class WeftServer(MCPServer[dict[str, Any]]):
     ) -> CompleteResult:
         del ctx
         return CompleteResult(completion=await complete(self.backend, params))
-
-
-@contextmanager
-def _logging_left_alone() -> Generator[None]:
-    """Keep the SDK's constructor from setting up logging, which is for the program to do.
-
-    It would import rich for that, which is a quarter of what Weft may add to the SDK's own start.
-    """
-    names = sdk_server.__dict__
-    original = names["configure_logging"]
-    names["configure_logging"] = _nothing
-    try:
-        yield
-    finally:
-        names["configure_logging"] = original
-
-
-def _nothing(*_: object) -> None:
-    pass
 
 
 async def _run(
@@ -367,21 +362,6 @@ async def _stale_rounds_explained(ctx: AnyRequest, call_next: CallNext) -> Handl
         if data != {"reason": "invalid_request_state"}:
             raise
         raise MCPError(code=error.error.code, message=_STALE_ROUND, data=data) from None
-
-
-def _promise_news_of_resources(low: Server[dict[str, Any]]) -> None:
-    """Have the SDK's transports say so to the older era too; their default promises nothing."""
-    original = low.create_initialization_options
-
-    def create(
-        notification_options: NotificationOptions | None = None,
-        experimental_capabilities: dict[str, dict[str, Any]] | None = None,
-        extensions: dict[str, dict[str, Any]] | None = None,
-    ) -> InitializationOptions:
-        promised = notification_options or NotificationOptions(resources_changed=True)
-        return original(promised, experimental_capabilities, extensions)
-
-    low.create_initialization_options = create
 
 
 def _connection(ctx: AnyRequest) -> Connection:

@@ -1,0 +1,313 @@
+"""The tasks extension: long calls of clients that declare it are answered with a task.
+
+A task of Weft is a sync job under the job's own id. So it is as durable as the job: whichever
+process is asked, and however often the server was started meanwhile, it answers. Deletions are
+answered with their result instead: they take seconds, and leave nothing that could be asked later.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Literal, Protocol
+
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+from mcp.server.extension import Extension, MethodBinding
+from mcp.server.mcpserver import require_client_extension
+from mcp.shared.exceptions import MCPError
+from mcp.shared.inbound import MCP_NAME_HEADER, decode_header_value
+from mcp_types import (
+    HEADER_MISMATCH,
+    CallToolRequestParams,
+    CallToolResult,
+    ErrorData,
+    RequestParams,
+)
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+from pydantic import Field
+
+from weft.backend import Backend, Jobs
+from weft.domain.jobs import Job, JobStatus
+from weft.domain.principals import Principal, WhoCalls
+from weft.errors import Ambiguous, Conflict, NotFound, NotPermitted
+from weft.server.protocol import answered
+from weft.server.results import timestamp
+from weft.server.untrusted import one_line
+
+EXTENSION_ID: Final = "io.modelcontextprotocol/tasks"
+POLL_SECONDS: Final = 1.0
+_VERSIONS: Final = frozenset(MODERN_PROTOCOL_VERSIONS)
+
+AnyRequest = ServerRequestContext[Any, Any]
+Status = Literal["working", "input_required", "completed", "cancelled", "failed"]
+_ENDED: Final = frozenset({"completed", "cancelled", "failed"})
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A task as it is now.
+
+    ``result`` comes with "completed", ``error`` with "failed" and ``input_requests`` with
+    "input_required". ``ttl_seconds`` counts from its creation; None is without a limit.
+    """
+
+    id: str
+    status: Status
+    created_at: datetime
+    updated_at: datetime
+    message: str = ""
+    ttl_seconds: float | None = None
+    poll_seconds: float = POLL_SECONDS
+    result: CallToolResult | None = None
+    error: ErrorData | None = None
+    input_requests: Mapping[str, Any] | None = None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it can never change again."""
+        return self.status in _ENDED
+
+
+class TaskStore(Protocol):
+    """Tools whose calls may become tasks, and those tasks.
+
+    ``tools`` are their names; ``required`` those that cannot be answered in another way. Methods
+    are called on behalf of the present caller, and raise WeftError or MCPError.
+    """
+
+    tools: Collection[str]
+    required: Collection[str]
+
+    async def begin(
+        self, params: CallToolRequestParams, ctx: AnyRequest, call_next: CallNext
+    ) -> Task | HandlerResult:
+        """Answer a call with a task, which `get` must find from then on, or with a result.
+
+        ``call_next`` makes the call in the ordinary way, questions to the person included.
+        """
+        ...
+
+    async def get(self, task_id: str) -> Task | None:
+        """The task, or None when the caller has none of that id."""
+        ...
+
+    async def update(self, task_id: str, responses: Mapping[str, Any]) -> None:
+        """Take answers to what the task asks. Those to anything else are ignored."""
+        ...
+
+    async def cancel(self, task_id: str) -> None:
+        """Ask a task that has not ended to stop."""
+        ...
+
+
+class Tasks(Extension):
+    """Serves the tasks of its stores; `add` may give it more before the first call."""
+
+    identifier = EXTENSION_ID
+
+    def __init__(self, *stores: TaskStore) -> None:
+        self._stores = list(stores)
+
+    def add(self, store: TaskStore) -> None:
+        """Serve that store's tasks too."""
+        self._stores.append(store)
+
+    def methods(self) -> Sequence[MethodBinding]:
+        """The three methods, which exist in the newer era only."""
+        return (
+            MethodBinding("tasks/get", TaskParams, self._get, _VERSIONS),
+            MethodBinding("tasks/update", TaskUpdateParams, self._update, _VERSIONS),
+            MethodBinding("tasks/cancel", TaskParams, self._cancel, _VERSIONS),
+        )
+
+    async def intercept_tool_call(
+        self, params: CallToolRequestParams, ctx: AnyRequest, call_next: CallNext
+    ) -> HandlerResult:
+        """Answer with a task where the tool has some and the client knows what they are."""
+        store = next((store for store in self._stores if params.name in store.tools), None)
+        if store is None:
+            return await call_next(ctx)
+        if not _declared(ctx):
+            if params.name in store.required:
+                require_client_extension(ctx, EXTENSION_ID)
+            return await call_next(ctx)
+        outcome = await answered(store.begin(params, ctx, call_next), params.name)
+        if isinstance(outcome, Task):
+            return {"resultType": "task", **_head(outcome)}
+        return outcome
+
+    async def _get(self, ctx: AnyRequest, params: "TaskParams") -> HandlerResult:
+        _admit(ctx, params)
+        _, task = await answered(self._found(params.task_id), "Looking for the task")
+        return _shown(task)
+
+    async def _update(self, ctx: AnyRequest, params: "TaskUpdateParams") -> HandlerResult:
+        _admit(ctx, params)
+        store, _ = await answered(self._found(params.task_id), "Looking for the task")
+        await answered(store.update(params.task_id, params.input_responses), "Updating the task")
+        return {}
+
+    async def _cancel(self, ctx: AnyRequest, params: "TaskParams") -> HandlerResult:
+        _admit(ctx, params)
+        store, task = await answered(self._found(params.task_id), "Looking for the task")
+        if not task.has_ended:
+            await answered(store.cancel(params.task_id), "Cancelling the task")
+        return {}
+
+    async def _found(self, task_id: str) -> tuple[TaskStore, Task]:
+        for store in self._stores:
+            task = await store.get(task_id)
+            if task is not None:
+                return store, task
+        raise NotFound(
+            "No task has that id.",
+            field="taskId",
+            hint="A task goes with its connection, and the oldest go with its history.",
+        )
+
+
+class TaskParams(RequestParams):
+    """Which task is meant."""
+
+    task_id: str = Field(max_length=200)
+
+
+class TaskUpdateParams(TaskParams):
+    """Answers to what a task has asked."""
+
+    input_responses: dict[str, Any]
+
+
+class JobTasks(TaskStore):
+    """Syncs as tasks: the table of jobs is all there is.
+
+    ``refusal`` tells why a principal may not use a tool; what is done to a task is allowed to whom
+    the tool is that does the same to the job. ``result_of`` gives what `run_sync` says of a job.
+    """
+
+    tools = ("run_sync",)
+    required = ()
+
+    def __init__(
+        self,
+        backend_for: Callable[[Principal], Backend],
+        who_calls: WhoCalls,
+        refusal: Callable[[str, Principal], NotPermitted | None],
+        result_of: Callable[[Job], CallToolResult],
+    ) -> None:
+        self._backend_for = backend_for
+        self._who_calls = who_calls
+        self._refusal = refusal
+        self._result_of = result_of
+
+    async def begin(
+        self, params: CallToolRequestParams, ctx: AnyRequest, call_next: CallNext
+    ) -> Task | HandlerResult:
+        """A task, unless the call failed, asks something, or the job has ended meanwhile."""
+        del params
+        result = await call_next(ctx)
+        if not isinstance(result, CallToolResult) or result.is_error:
+            return result
+        started: Mapping[str, Any] = result.structured_content or {}
+        job = await self._jobs().get(started["id"])
+        return result if job.status.is_terminal else self._task(job)
+
+    async def get(self, task_id: str) -> Task | None:
+        """The task of the job with exactly that id."""
+        self._permit("get_job")
+        try:
+            job = await self._jobs().get(task_id)
+        except (NotFound, Ambiguous):
+            return None
+        return self._task(job) if job.id == task_id else None
+
+    async def update(self, task_id: str, responses: Mapping[str, Any]) -> None:
+        """A job asks nothing, so there is nothing that this could answer."""
+
+    async def cancel(self, task_id: str) -> None:
+        """Ask the job to stop."""
+        self._permit("cancel_job")
+        try:
+            await self._jobs().cancel(task_id)
+        except Conflict:
+            # It has ended since it was looked at, which is an answer too.
+            return
+
+    def _jobs(self) -> Jobs:
+        return self._backend_for(self._who_calls()).jobs
+
+    def _permit(self, tool: str) -> None:
+        refusal = self._refusal(tool, self._who_calls())
+        if refusal is not None:
+            raise refusal
+
+    def _task(self, job: Job) -> Task:
+        status = _STATUSES.get(job.status, "working")
+        text = f"{job.status.value}: {job.entities_processed} entities processed"
+        return Task(
+            id=job.id,
+            status=status,
+            created_at=job.created_at,
+            updated_at=job.completed_at or job.started_at or job.created_at,
+            message=one_line(f"{text}. {job.error}" if job.error else text),
+            result=self._result_of(job) if status == "completed" else None,
+        )
+
+
+# The protocol keeps "failed" for errors of the protocol. A sync that failed is a call that was
+# carried out, and its result is an error of the tool.
+_STATUSES: Final[Mapping[JobStatus, Status]] = {
+    JobStatus.COMPLETED: "completed",
+    JobStatus.FAILED: "completed",
+    JobStatus.CANCELLED: "cancelled",
+}
+
+
+def require_tasks(ctx: AnyRequest) -> None:
+    """Raise MCPError -32021 unless the client has declared the extension."""
+    require_client_extension(ctx, EXTENSION_ID)
+
+
+def _declared(ctx: AnyRequest) -> bool:
+    capabilities = ctx.session.client_capabilities
+    declared = capabilities.extensions if capabilities else None
+    return ctx.protocol_version in _VERSIONS and EXTENSION_ID in (declared or {})
+
+
+def _admit(ctx: AnyRequest, params: TaskParams) -> None:
+    if ctx.request is not None:
+        named = decode_header_value(ctx.request.headers.get(MCP_NAME_HEADER))
+        if named != params.task_id:
+            raise MCPError(
+                code=HEADER_MISMATCH,
+                message=f"{MCP_NAME_HEADER} header does not match the parameter 'taskId'",
+            )
+    require_client_extension(ctx, EXTENSION_ID)
+
+
+def _head(task: Task) -> dict[str, Any]:
+    data: dict[str, Any] = {
+        "taskId": task.id,
+        "status": task.status,
+        "createdAt": timestamp(task.created_at),
+        "lastUpdatedAt": timestamp(task.updated_at),
+        "ttlMs": None if task.ttl_seconds is None else round(task.ttl_seconds * 1000),
+        "pollIntervalMs": round(task.poll_seconds * 1000),
+    }
+    if task.message:
+        data["statusMessage"] = task.message
+    return data
+
+
+def _shown(task: Task) -> dict[str, Any]:
+    data = {"resultType": "complete", **_head(task)}
+    if task.status == "completed" and task.result is not None:
+        data["result"] = _plain(task.result)
+    elif task.status == "failed" and task.error is not None:
+        data["error"] = _plain(task.error)
+    elif task.status == "input_required":
+        data["inputRequests"] = dict(task.input_requests or {})
+    return data
+
+
+def _plain(value: CallToolResult | ErrorData) -> dict[str, Any]:
+    return value.model_dump(by_alias=True, mode="json", exclude_none=True)
