@@ -113,6 +113,13 @@ async def cancel_job(call: Call, job_id: JobRef) -> Annotated[CallToolResult, Jo
     return _shown(await call.backend.jobs.cancel(job_id))
 
 
+def job_result(job: Job) -> CallToolResult:
+    """What `run_sync` says of a job in the end: an error of the tool where the sync failed."""
+    if job.status is not JobStatus.FAILED:
+        return _shown(job)
+    return _report(job, diagnose(job), (), 0).model_copy(update={"is_error": True})
+
+
 TOOLS = (run_sync, list_jobs, get_job, cancel_job)
 
 
