@@ -1,0 +1,30 @@
+# Weft over HTTP, with its state in the volume /var/lib/weft.
+#
+#   docker build -t weft .
+#   docker run -p 127.0.0.1:8765:8765 -v weft:/var/lib/weft -e WEFT_TOKEN=... \
+#     -e WEFT_HTTP_ALLOWED_HOSTS=127.0.0.1,localhost -e WEFT_HTTP_TRUSTED_PROXIES=172.17.0.1 weft
+#
+# The container binds an address that can be reached from outside of it, so Weft wants to know which
+# hosts clients address, and which proxy ends TLS in front of it.
+FROM python:3.12-slim AS build
+WORKDIR /build
+COPY pyproject.toml constraints.txt README.md LICENSE ./
+COPY src ./src
+RUN python -m venv /opt/weft \
+  && /opt/weft/bin/pip install --no-cache-dir --disable-pip-version-check -c constraints.txt '.[otel]'
+
+FROM python:3.12-slim
+COPY --from=build /opt/weft /opt/weft
+RUN useradd --system --uid 10001 --home-dir /var/lib/weft --create-home weft
+USER weft
+ENV PATH=/opt/weft/bin:$PATH \
+  PYTHONUNBUFFERED=1 \
+  WEFT_HOME=/var/lib/weft \
+  WEFT_HTTP_HOST=0.0.0.0 \
+  WEFT_HTTP_PORT=8765
+VOLUME /var/lib/weft
+EXPOSE 8765
+HEALTHCHECK --interval=30s --timeout=5s --start-period=10s CMD \
+  ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8765/ready', timeout=4)"]
+ENTRYPOINT ["weft"]
+CMD ["serve", "--http"]
