@@ -1,37 +1,81 @@
-"""Suggests ids and short names for the arguments of resource templates and prompts."""
+"""Suggests names and ids for the arguments of prompts and resource templates."""
+
+from collections import Counter
+from collections.abc import Sequence
 
 from mcp_types import CompleteRequestParams, Completion
 
 from weft.backend import LIST_LIMIT_MAX, Backend
 from weft.errors import WeftError
+from weft.server.untrusted import one_line
 
 _VALUES_MAX = 100
-_CONNECTION_TEMPLATES = ("weft://connections/{id}", "weft://connections/{id}/jobs")
+# A suggestion is wanted while somebody types, so that no more than this is looked through.
+_PAGES_MAX = 10
+_KINDS = {
+    "connection_id": "connection",
+    "job_id": "job",
+    "short_name": "source",
+    "readable_id": "collection",
+    "readable_collection_id": "collection",
+    "weft://connections/{id}": "connection",
+    "weft://connections/{id}/jobs": "connection",
+    "weft://jobs/{id}": "job",
+}
+
+Names = tuple[str, ...]
 
 
 async def complete(backend: Backend, params: CompleteRequestParams) -> Completion:
-    """Values that start with what was typed; none where nothing fits or nothing is known."""
-    typed = params.argument.value
-    template = getattr(params.ref, "uri", "")
-    try:
-        known = await _known(backend, params.argument.name, template)
-    except WeftError:
-        # A suggestion that cannot be made is no failure: the client goes on without it.
-        known = []
-    values = [value for value in known if value.startswith(typed)]
+    """Values that start with what was typed, in any case; none where nothing is known.
+
+    What means something to a person comes before ids.
+    """
+    kind = _KINDS.get(getattr(params.ref, "uri", "")) or _KINDS.get(params.argument.name, "")
+    typed = params.argument.value.casefold()
+    known: list[Names] = []
+    cursor: str | None = None
+    for _ in range(_PAGES_MAX):
+        try:
+            names, cursor = await _page(backend, kind, cursor)
+        except WeftError:
+            # A suggestion that cannot be made is no failure: the client goes on with what there is.
+            break
+        known += names
+        if cursor is None or len(_fitting(known, typed)) > _VALUES_MAX:
+            break
+    values = _fitting(known, typed)
+    more = cursor is not None or len(values) > _VALUES_MAX
     return Completion(
-        values=values[:_VALUES_MAX], total=len(values), has_more=len(values) > _VALUES_MAX
+        values=values[:_VALUES_MAX], total=None if cursor else len(values), has_more=more
     )
 
 
-async def _known(backend: Backend, argument: str, template: str) -> list[str]:
-    if argument == "connection_id" or template in _CONNECTION_TEMPLATES:
-        return [item.id for item in (await backend.connections.list(limit=LIST_LIMIT_MAX)).items]
-    if template == "weft://jobs/{id}":
-        return [item.id for item in (await backend.jobs.list(limit=LIST_LIMIT_MAX)).items]
-    if argument == "short_name":
-        return [item.short_name for item in await backend.sources.list()]
-    if argument in ("readable_id", "readable_collection_id"):
-        page = await backend.collections.list(limit=LIST_LIMIT_MAX)
-        return [item.readable_id for item in page.items]
-    return []
+def _fitting(known: Sequence[Names], typed: str) -> list[str]:
+    uses = Counter(name for names in known for name in set(names))
+    ranks = max(map(len, known), default=0)
+    in_order = [names[rank] for rank in range(ranks) for names in known if rank < len(names)]
+    return [
+        value
+        for value in dict.fromkeys(in_order)
+        # Nothing is suggested that would name two things, or that cannot be typed as it is shown.
+        if uses[value] == 1 and value == one_line(value) and value.casefold().startswith(typed)
+    ]
+
+
+async def _page(backend: Backend, kind: str, cursor: str | None) -> tuple[list[Names], str | None]:
+    """What each thing on a page may be called, the best first; and where the next page begins."""
+    match kind:
+        case "source":
+            return [(source.short_name,) for source in await backend.sources.list()], None
+        case "connection":
+            found = await backend.connections.list(cursor=cursor, limit=LIST_LIMIT_MAX)
+            return [(one.name, one.id) for one in found.items], found.next_cursor
+        case "collection":
+            held = await backend.collections.list(cursor=cursor, limit=LIST_LIMIT_MAX)
+            return [(one.readable_id, one.name) for one in held.items], held.next_cursor
+        case "job":
+            jobs = await backend.jobs.list(cursor=cursor, limit=LIST_LIMIT_MAX)
+            return [(one.id,) for one in jobs.items], jobs.next_cursor
+        case _:
+            return [], None

@@ -14,6 +14,7 @@ from weft.domain.base import Page
 from weft.domain.connections import Connection
 from weft.domain.jobs import diagnose
 from weft.errors import NotFound
+from weft.server.icons import ICONS
 from weft.server.results import (
     RESULT_MAX_BYTES,
     Structured,
@@ -40,6 +41,7 @@ _STATIC = (
         title="Connections",
         description="All connections with status, entity count and last job.",
         mime_type=_JSON,
+        icons=ICONS,
     ),
     Resource(
         uri="weft://sources",
@@ -47,6 +49,7 @@ _STATIC = (
         title="Sources",
         description="What can be connected.",
         mime_type=_JSON,
+        icons=ICONS,
     ),
 )
 _TEMPLATES = (
@@ -62,7 +65,14 @@ _HINT = "Known: weft://connections, weft://sources, and the templates of resourc
 def templates() -> list[ResourceTemplate]:
     """The addresses with a part to fill in."""
     return [
-        ResourceTemplate(uri_template=uri, name=name, description=text, mime_type=_JSON)
+        ResourceTemplate(
+            uri_template=uri,
+            name=name,
+            title=name.replace("-", " ").capitalize(),
+            description=text,
+            mime_type=_JSON,
+            icons=ICONS,
+        )
         for uri, name, text in _TEMPLATES
     ]
 

@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 from mcp import MCPError
+from mcp.client import Client
 from mcp_types import (
     INVALID_PARAMS,
+    Completion,
     PromptReference,
     ResourceTemplateReference,
     TextContent,
@@ -15,6 +17,9 @@ from mcp_types import (
 from server_fakes import Connect, FakeBackend, connection, job
 
 from weft.domain.jobs import JobStatus
+from weft.errors import StorageFailed
+from weft.server.icons import ICONS
+from weft.server.sdk import WeftServer
 
 pytestmark = pytest.mark.anyio
 
@@ -109,19 +114,107 @@ async def test_wrong_prompt_arguments_are_protocol_errors(
     assert caught.value.error.code == INVALID_PARAMS
 
 
-async def test_arguments_are_completed(connect: Connect, backend: FakeBackend) -> None:
-    backend.jobs.rows["j1"] = job("j1")
-    by_template = {
-        "weft://connections/{id}": ("id", "c", "c1"),
-        "weft://jobs/{id}": ("id", "j", "j1"),
-        "weft://sources/{short_name}": ("short_name", "g", "github"),
-        "weft://collections/{readable_id}": ("readable_id", "", "docs"),
-    }
+async def completed(connect: Connect, reference: Any, name: str, typed: str) -> Completion:
     async with connect() as client:
-        for uri, (name, typed, expected) in by_template.items():
-            reference = ResourceTemplateReference(type="ref/resource", uri=uri)
-            result = await client.complete(reference, {"name": name, "value": typed})
-            assert result.completion.values == [expected]
-        prompt = PromptReference(type="ref/prompt", name="diagnose_connection")
-        result = await client.complete(prompt, {"name": "connection_id", "value": "zz"})
-    assert result.completion.values == []
+        return (await client.complete(reference, {"name": name, "value": typed})).completion
+
+
+def template(uri: str) -> ResourceTemplateReference:
+    return ResourceTemplateReference(type="ref/resource", uri=uri)
+
+
+@pytest.mark.parametrize(
+    ("uri", "name", "typed", "expected"),
+    [
+        ("weft://connections/{id}", "id", "", ["Docs Repo", "c1"]),
+        ("weft://connections/{id}", "id", "dOCS r", ["Docs Repo"]),
+        ("weft://connections/{id}", "id", "c", ["c1"]),
+        ("weft://connections/{id}/jobs", "id", "d", ["Docs Repo"]),
+        ("weft://jobs/{id}", "id", "", ["j1"]),
+        ("weft://jobs/{id}", "id", "c", []),
+        ("weft://sources/{short_name}", "short_name", "G", ["github"]),
+        ("weft://collections/{readable_id}", "readable_id", "doc", ["docs", "Documents"]),
+        ("weft://unknown/{x}", "x", "", []),
+    ],
+)
+async def test_arguments_of_templates_are_completed(
+    connect: Connect, backend: FakeBackend, uri: str, name: str, typed: str, expected: list[str]
+) -> None:
+    backend.jobs.rows["j1"] = job("j1")
+    completion = await completed(connect, template(uri), name, typed)
+    assert completion.values == expected
+    assert completion.total == len(expected)
+    assert not completion.has_more
+
+
+@pytest.mark.parametrize(
+    ("prompt", "argument", "typed", "expected"),
+    [
+        ("diagnose_connection", "connection_id", "", ["Docs Repo", "c1"]),
+        ("diagnose_connection", "connection_id", "zz", []),
+        ("connect_source", "short_name", "git", ["github"]),
+        ("connect_source", "readable_collection_id", "", ["docs", "Documents"]),
+        ("connect_source", "schedule", "", []),
+        ("weekly_sync_report", "readable_collection_id", "docs", ["docs"]),
+    ],
+)
+async def test_arguments_of_prompts_are_completed(
+    connect: Connect, prompt: str, argument: str, typed: str, expected: list[str]
+) -> None:
+    reference = PromptReference(type="ref/prompt", name=prompt)
+    assert (await completed(connect, reference, argument, typed)).values == expected
+
+
+async def test_completion_looks_past_the_first_page_and_gives_at_most_a_hundred(
+    connect: Connect, backend: FakeBackend
+) -> None:
+    for number in range(2, 250):
+        backend.connections.rows[f"c{number}"] = connection(f"c{number}", name=f"Number {number}")
+    backend.connections.rows["last"] = connection("last", name="Zebra")
+    found = await completed(connect, template("weft://connections/{id}"), "id", "zeb")
+    assert found.values == ["Zebra"]
+    many = await completed(connect, template("weft://connections/{id}"), "id", "n")
+    assert len(many.values) == 100
+    assert many.has_more
+
+
+async def test_names_that_mean_two_things_or_cannot_be_typed_are_not_suggested(
+    connect: Connect, backend: FakeBackend
+) -> None:
+    backend.connections.rows["c2"] = connection("c2")
+    backend.connections.rows["c3"] = connection("c3", name="Docs\u202eRepo")
+    found = await completed(connect, template("weft://connections/{id}"), "id", "")
+    assert found.values == ["c1", "c2", "c3"]
+
+
+async def test_failure_to_complete_is_an_empty_suggestion(
+    connect: Connect, backend: FakeBackend
+) -> None:
+    async def fail(**_: object) -> Any:
+        raise StorageFailed("busy")
+
+    backend.connections.list = fail
+    found = await completed(connect, template("weft://connections/{id}"), "id", "")
+    assert found.values == []
+
+
+async def test_prompts_and_resources_have_titles_and_the_icon(connect: Connect) -> None:
+    async with connect() as client:
+        prompts = (await client.list_prompts()).prompts
+        templates = (await client.list_resource_templates()).resource_templates
+        resources = (await client.list_resources()).resources
+    fixed = [one for one in resources if one.uri in ("weft://connections", "weft://sources")]
+    for one in (*prompts, *templates, *fixed):
+        assert one.title
+        assert one.icons == ICONS
+
+
+@pytest.mark.parametrize("mode", ["legacy", "auto"])
+async def test_server_says_who_it_is(server: WeftServer, mode: str) -> None:
+    async with Client(server, mode=mode) as client:
+        info = client.server_info
+    assert info is not None
+    assert (info.name, info.title, info.icons) == ("weft", "Weft", ICONS)
+    (icon,) = ICONS
+    assert icon.src.startswith("data:image/svg+xml;base64,")
+    assert len(icon.src) < 500

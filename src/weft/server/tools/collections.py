@@ -22,7 +22,8 @@ from weft.server.untrusted import one_line
 
 @tool(
     "List collections",
-    "Collections, newest first: what connections sync into and search looks through.",
+    "Collections, newest first: what connections sync into and search looks through. Use it to"
+    " find the readable_collection_id that create_connection and search take.",
     reads=True,
     quick=True,
 )
@@ -44,7 +45,8 @@ async def list_collections(
 
 @tool(
     "Create a collection",
-    "Make a collection for connections to sync into. Use one for what should be searched together.",
+    "Make a collection for connections to sync into, one for what should be searched together. Not"
+    " needed where list_collections shows one that fits.",
 )
 async def create_collection(
     call: Call,

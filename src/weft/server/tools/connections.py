@@ -49,10 +49,11 @@ Description = Annotated[str | None, Field(max_length=DESCRIPTION_MAX_CHARS)]
 
 @tool(
     "Create a connection",
-    "Connect a source to a collection. Get the fields with get_source and the collection with"
-    " list_collections or create_collection first. Config and credentials are checked at the"
-    " source, then the first sync starts in the background. Without needed credentials the"
-    " connection waits as pending_auth, and the result says how to authorise it.",
+    "Connect a source to a collection. First get the fields with get_source and the collection"
+    " with list_collections or create_collection. Config and credentials are checked at the source,"
+    " then the first sync starts in the background. Leave auth out unless the user gave credentials"
+    " already: where some are needed, the result has a link at which the user enters them or"
+    " consents. To change a connection use update_connection.",
     outside=True,
 )
 async def create_connection(
@@ -99,7 +100,8 @@ async def create_connection(
 @tool(
     "List connections",
     "Connections, newest first, with status, entity count and last job. Filter by collection,"
-    " source or status, e.g. status=needs_reauth for those that need attention.",
+    " source or status, e.g. status=needs_reauth for those that need attention. get_connection"
+    " shows one in full.",
     reads=True,
     quick=True,
     dashboard=True,
@@ -134,7 +136,8 @@ async def list_connections(
 @tool(
     "Get a connection",
     "One connection in full: status, config, schedule, sync history, entity counts and what it"
-    " needs. Secrets are never shown.",
+    " needs next. Use it to see whether the user has authorised one, or why one does not sync;"
+    " get_job has the log of a sync. Secrets are never shown.",
     reads=True,
     quick=True,
 )
@@ -149,7 +152,8 @@ async def get_connection(
 @tool(
     "Update a connection",
     "Change only what is given. config merges by key; a null value removes a key. A new host drops"
-    " stored credentials until authorize_connection. Takes effect at the next run_sync.",
+    " stored credentials until authorize_connection, and the user may be asked first. Takes effect"
+    " at the next run_sync. Not for mending credentials: authorize_connection does that.",
     destroys=True,
     repeatable=True,
     outside=True,
@@ -195,7 +199,7 @@ async def update_connection(
 @tool(
     "Check a connection",
     "Try the config and credentials at the source now, without syncing. Use when a sync failed or"
-    " after a change.",
+    " after a change; run_sync is what reads data.",
     reads=True,
     outside=True,
 )

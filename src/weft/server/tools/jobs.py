@@ -36,8 +36,9 @@ LOG_LINES_MAX = 100
 
 @tool(
     "Run a sync",
-    "Pull the latest data of a connection now. Returns the job at once, or when it ends within"
-    " wait_seconds; the sync goes on in the background either way. Fails, naming the job, if one is"
+    "Pull the latest data of a connection now. Not needed after create_connection, which starts"
+    " the first sync itself. Returns the job at once, or when it ends within wait_seconds; the sync"
+    " goes on in the background either way: get_job follows it. Fails, naming the job, if one is"
     " running. force_full_sync ignores the cursor of a continuous connection.",
     outside=True,
     dashboard=True,
@@ -56,7 +57,8 @@ async def run_sync(
 
 @tool(
     "List jobs",
-    "Sync jobs, newest first, of one connection or of all; filter by status, e.g. FAILED.",
+    "Sync jobs, newest first, of one connection or of all; filter by status, e.g. FAILED. Use it"
+    " for history; get_job has one job's log and diagnosis.",
     reads=True,
     quick=True,
 )
@@ -86,7 +88,7 @@ async def list_jobs(
 @tool(
     "Get a job",
     "State, counts and log of one sync; for a failed one the likely cause and the call that mends"
-    " it. wait_seconds waits for its end.",
+    " it. wait_seconds waits for its end. Find ids with list_jobs.",
     reads=True,
 )
 async def get_job(
@@ -104,7 +106,8 @@ async def get_job(
 
 @tool(
     "Cancel a job",
-    "Stop a running sync; what was committed stays. Safe to repeat.",
+    "Stop a running sync; what was committed stays. Safe to repeat. To stop future syncs, remove"
+    " the schedule with update_connection.",
     destroys=True,
     repeatable=True,
 )

@@ -34,7 +34,7 @@ _ORIGIN = "content synced from sources"
 @tool(
     "Search",
     "Find synced content in a collection by words, best first. Results are excerpts; get_entity"
-    " reads one in full. Finds only what a completed or running sync has stored.",
+    " reads one in full. Finds only what syncs have stored: for fresh data call run_sync first.",
     reads=True,
 )
 async def search(
@@ -65,7 +65,7 @@ async def search(
 
 @tool(
     "Get an entity",
-    "Read the stored text of one entity that search found, a window at a time.",
+    "Read the stored text of one entity, a window at a time. entity_id comes from search.",
     reads=True,
 )
 async def get_entity(

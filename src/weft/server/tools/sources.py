@@ -12,8 +12,9 @@ from weft.server.tools.arguments import ShortName
 
 @tool(
     "List sources",
-    "Kinds of systems that can be connected (files, git, GitHub, …). Start here when the user wants"
-    " to connect something; get_source then says which fields one takes.",
+    "Kinds of systems that can be connected (files, git, GitHub, …), with their short names. Start"
+    " here when the user wants to connect something new; list_connections shows what is connected"
+    " already.",
     reads=True,
     quick=True,
 )
@@ -27,8 +28,8 @@ async def list_sources(call: Call) -> Annotated[CallToolResult, ItemsOut]:
 
 @tool(
     "Get a source",
-    "Config and credential fields of one source, its authentication methods and cursor fields. Call"
-    " before create_connection.",
+    "Config and credential fields of one source, its authentication methods and cursor fields."
+    " Call before create_connection, and before changing config with update_connection.",
     reads=True,
     quick=True,
 )
