@@ -26,6 +26,8 @@ _COMMANDS = {
     "jobs": "weft.cli.jobs:jobs",
     "search": "weft.cli.search:search",
     "keys": "weft.cli.keys:keys",
+    "secret": "weft.cli.secrets:secret",
+    "audit": "weft.cli.audit:audit",
     "doctor": "weft.cli.doctor:doctor",
 }
 

@@ -5,8 +5,8 @@ Imported by `weft serve` too, so it imports neither rich nor anything of the eng
 
 import json
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar, cast
 
@@ -15,6 +15,8 @@ import click
 from pydantic import BaseModel
 
 from weft.backend import Backend
+from weft.domain.acting import acting
+from weft.domain.principals import LOCAL_PRINCIPAL
 from weft.errors import Conflict, WeftError
 from weft.settings import Settings, load_settings
 
@@ -75,10 +77,27 @@ class App:
 
         async def opened() -> T:
             async with self.open_backend(settings, run_jobs=run_jobs) as backend:
-                return await work(backend)
+                with acting_by_verb():
+                    return await work(backend)
 
         settings = self.load_settings()
         return anyio.run(opened)
+
+
+@contextmanager
+def acting_by_verb() -> Generator[None]:
+    """Within it, changes are audited as made by this verb and whoever started the process.
+
+    Not around the opening of an engine: what that does by itself is not the verb's doing.
+    """
+    ctx = click.get_current_context(silent=True)
+    with acting(
+        operation=ctx.command_path.removeprefix("weft ") if ctx else "cli",
+        principal=LOCAL_PRINCIPAL.name,
+        transport="cli",
+        arguments=ctx.params if ctx else None,
+    ):
+        yield
 
 
 pass_app = click.make_pass_decorator(App, ensure=True)

@@ -6,7 +6,8 @@ from typing import Any, TypeVar
 import anyio
 import click
 
-from weft.cli.context import App, emit, json_option, pass_app, say
+from weft.cli.confirm import confirm
+from weft.cli.context import App, acting_by_verb, emit, json_option, pass_app, say
 from weft.cli.groups import ListGroup
 from weft.cli.text import ago, plain
 from weft.domain.keys import ApiKey
@@ -87,13 +88,57 @@ def revoke_key(app: App, name: str) -> None:
     say(f"Key '{key.name}' is revoked.")
 
 
+@keys.command("rotate-master")
+@click.option(
+    "--forget-lost",
+    is_flag=True,
+    help="The old key is lost: drop the credentials that only it opens, and start with a new one.",
+)
+@click.option("--yes", is_flag=True, help="With --forget-lost: do not ask.")
+@json_option
+@pass_app
+def rotate_master(app: App, forget_lost: bool, yes: bool) -> None:
+    """Replace the master key that protects stored credentials, while servers go on running.
+
+    Run it again if it was interrupted: it goes on where it was.
+    """
+    # Imported here because the help and the usage errors need no database.
+    from weft.local import configured
+
+    async def forget() -> int:
+        with acting_by_verb():
+            return await configured.forget_lost_keys(settings)
+
+    async def rotate() -> Any:
+        with acting_by_verb():
+            return await configured.rotate_master(settings)
+
+    settings = app.load_settings()
+    if forget_lost:
+        confirm(app, "Credentials that only the lost key opens will be deleted.", yes=yes)
+        dropped = anyio.run(forget)
+        if app.as_json:
+            emit({"dropped": dropped})
+            return
+        say(f"{dropped} lost data keys are dropped; give those credentials again.")
+        return
+    done = anyio.run(rotate)
+    if app.as_json:
+        emit({"rewrapped": done.rewrapped, "damaged": done.damaged, "resumed": done.resumed})
+        return
+    how = "An interrupted rotation is finished" if done.resumed else "The master key is replaced"
+    damaged = f" {done.damaged} were damaged and are dropped." if done.damaged else ""
+    say(f"{how}; {done.rewrapped} data keys are wrapped by the new one.{damaged}")
+
+
 def _run(app: App, work: Callable[[Any], Awaitable[T]]) -> T:
     # Imported here because the help and the usage errors need no database.
     from weft import assembly
 
     async def opened() -> T:
         async with assembly.open_keys(settings) as stored:
-            return await work(stored)
+            with acting_by_verb():
+                return await work(stored)
 
     settings = app.load_settings()
     return anyio.run(opened)

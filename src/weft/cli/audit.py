@@ -1,0 +1,90 @@
+"""`weft audit`: who changed what, and when."""
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import anyio
+import click
+
+from weft.cli.context import App, emit, json_option, pass_app
+from weft.cli.text import ago, plain
+from weft.domain.audit import DONE, AuditEntry
+from weft.domain.principals import LOCAL_ORGANIZATION_ID
+from weft.errors import InvalidInput
+
+_AGE = re.compile(r"([0-9]{1,5})(min|h|d)")
+_UNITS = {"min": "minutes", "h": "hours", "d": "days"}
+
+
+@click.command("audit")
+@click.option(
+    "--connection", metavar="NAME", help="Only one connection, by name or id, even a deleted one."
+)
+@click.option("--since", metavar="WHEN", help="An age (30min, 12h, 7d) or a date (2026-11-01).")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 100_000),
+    default=50,
+    show_default=True,
+    help="How many at most, newest first.",
+)
+@json_option
+@pass_app
+def audit(app: App, connection: str | None, since: str | None, limit: int) -> None:
+    """Show what was changed, by whom and by which tool, route or verb; no values are recorded."""
+    found = _read(app, connection, None if since is None else _moment(since), limit)
+    if app.as_json:
+        emit({"items": [entry.model_dump(mode="json") for entry in found]})
+        return
+    from weft.cli.output import console, print_table
+
+    out = console()
+    if not found:
+        out.print("No changes are recorded.")
+        return
+    rows = [
+        (
+            ago(entry.at),
+            plain(f"{entry.principal} ({entry.transport})"),
+            plain(entry.operation),
+            entry.action if entry.outcome == DONE else plain(f"{entry.action}: {entry.outcome}"),
+            plain(f"{entry.target_kind} {entry.target_id}"),
+        )
+        for entry in found
+    ]
+    print_table(out, ("when", "who", "by", "what", "target"), rows, wide=("target",))
+
+
+def _read(
+    app: App, connection: str | None, since: datetime | None, limit: int
+) -> Sequence[AuditEntry]:
+    # Imported here because the help and the usage errors need no database.
+    from weft.local.configured import open_audit
+
+    async def opened() -> Sequence[AuditEntry]:
+        async with open_audit(settings) as recorded:
+            return await recorded.list(
+                organization_id=LOCAL_ORGANIZATION_ID,
+                connection=connection,
+                since=since,
+                limit=limit,
+            )
+
+    settings = app.load_settings()
+    return anyio.run(opened)
+
+
+def _moment(text: str) -> datetime:
+    age = _AGE.fullmatch(text.strip())
+    if age is not None:
+        return datetime.now(UTC) - timedelta(**{_UNITS[age[2]]: int(age[1])})
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise InvalidInput(
+            "--since is neither an age nor a date.",
+            field="since",
+            hint="For example 30min, 12h, 7d, 2026-11-01 or 2026-11-01T08:00:00Z.",
+        ) from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

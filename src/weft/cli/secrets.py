@@ -1,0 +1,151 @@
+"""`weft secret`: what connections may refer to by name instead of being given it."""
+
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import anyio
+import click
+
+from weft.cli.confirm import confirm
+from weft.cli.context import App, acting_by_verb, emit, json_option, pass_app, say
+from weft.cli.groups import ListGroup
+from weft.cli.text import ago, plain
+from weft.domain.principals import LOCAL_ORGANIZATION_NAME, organization_id
+from weft.domain.secrets import OperatorSecret
+from weft.errors import InvalidInput
+
+T = TypeVar("T")
+
+VALUE_MAX_CHARS = 1 << 20
+
+organization_option = click.option(
+    "--organization",
+    default=LOCAL_ORGANIZATION_NAME,
+    show_default=True,
+    help="Whose connections may refer to it.",
+)
+
+
+@click.group(cls=ListGroup)
+def secret() -> None:
+    """Keep secrets that connections refer to by name, so that no model sees them."""
+
+
+@secret.command("set")
+@click.argument("name")
+@click.option(
+    "--source",
+    "sources",
+    multiple=True,
+    metavar="SOURCE",
+    help="A source that it may serve, such as github; may be repeated.",
+)
+@click.option(
+    "--host",
+    "hosts",
+    multiple=True,
+    metavar="HOST",
+    help="A host that may receive it, such as api.github.com; may be repeated.",
+)
+@organization_option
+@json_option
+@pass_app
+def set_secret(
+    app: App, name: str, sources: tuple[str, ...], hosts: tuple[str, ...], organization: str
+) -> None:
+    """Keep a secret, or replace it; it is asked for, or read from standard input."""
+    value = _value(app, name)
+    made = _run(app, organization, lambda kept: kept.put(name, value, sources=sources, hosts=hosts))
+    if app.as_json:
+        emit(_shown(made))
+        return
+    say(
+        f"Secret '{made.name}' is kept for {', '.join(made.sources)} at {', '.join(made.hosts)}. "
+        f'Connections refer to it with {{"secret_ref": "{made.name}"}}.'
+    )
+
+
+@secret.command("list")
+@organization_option
+@json_option
+@pass_app
+def list_secrets(app: App, organization: str) -> None:
+    """List the secrets, where they may go and who uses them; never what they are (the default)."""
+    found = _run(app, organization, lambda kept: kept.list())
+    if app.as_json:
+        emit({"items": [_shown(one) for one in found]})
+        return
+    from weft.cli.output import console, print_table
+
+    out = console()
+    if not found:
+        out.print("No secrets. `weft secret set NAME --source github --host api.github.com`.")
+        return
+    rows = [
+        (
+            plain(one.name),
+            one.origin.value,
+            ", ".join(one.sources),
+            ", ".join(one.hosts),
+            plain(", ".join(one.used_by)) or "-",
+            ago(one.modified_at),
+        )
+        for one in found
+    ]
+    columns = ("name", "kept in", "sources", "hosts", "used by", "changed")
+    print_table(out, columns, rows, wide=("name", "hosts"))
+
+
+@secret.command("delete")
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@organization_option
+@json_option
+@pass_app
+def delete_secret(app: App, name: str, yes: bool, organization: str) -> None:
+    """Delete a secret; connections that refer to it cannot sync any more."""
+    confirm(app, f"The secret '{name}' will be deleted.", yes=yes)
+    gone = _run(app, organization, lambda kept: kept.delete(name))
+    if app.as_json:
+        emit(_shown(gone))
+        return
+    users = f" These connections referred to it: {', '.join(gone.used_by)}." if gone.used_by else ""
+    say(plain(f"Secret '{gone.name}' is deleted.{users}"))
+
+
+def _value(app: App, name: str) -> str:
+    if app.can_ask():
+        asked: str = click.prompt(
+            f"Value of '{plain(name)}' (not shown as you type)", hide_input=True, err=True
+        )
+        return asked
+    text = sys.stdin.read(VALUE_MAX_CHARS + 1)
+    if len(text) > VALUE_MAX_CHARS:
+        raise InvalidInput("The value is too long.", field="value")
+    # A line end belongs to how it was piped, not to the secret.
+    value = text.removesuffix("\n").removesuffix("\r")
+    if not value:
+        raise InvalidInput(
+            "Standard input holds no value.",
+            field="value",
+            hint="For example: weft secret set NAME ... < file. Never give it as an argument.",
+        )
+    return value
+
+
+def _run(app: App, organization: str, work: Callable[[Any], Awaitable[T]]) -> T:
+    # Imported here because the help and the usage errors need no engine.
+    from weft import assembly
+
+    async def opened() -> T:
+        async with assembly.open_secrets(settings, organization_id(organization)) as kept:
+            with acting_by_verb():
+                return await work(kept)
+
+    settings = app.load_settings()
+    return anyio.run(opened)
+
+
+def _shown(one: OperatorSecret) -> dict[str, Any]:
+    return one.model_dump(mode="json", exclude={"organization_id"})
