@@ -58,11 +58,11 @@ from weft.server.claims import Claims
 from weft.server.completions import complete
 from weft.server.confirmations import Confirmations
 from weft.server.failures import crashed, explain, failed
+from weft.server.icons import ICONS
 from weft.server.mending import logging_left_alone, promise_news_of_resources
 from weft.server.news import News
 from weft.server.observing import ObserveCall, log_call
 from weft.server.protocol import answered, refuse_cursor, unknown
-from weft.server.icons import ICONS
 from weft.server.results import fits
 from weft.server.subscriptions import Subscriptions
 from weft.server.tasks import JobTasks, Tasks, require_tasks
