@@ -1,6 +1,7 @@
 // How the page begins: after a person has logged in, or with a host that opened it.
 
 const TOKEN_KEY = "weft-token";
+const ICON = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 24 24'%3E%3Crect width='24' height='24' rx='6' fill='%235b53e0'/%3E%3Cpath d='M8 4v4m0 4v8M16 4v8m0 4v4M4 8h8m4 0h4M4 16h4m4 0h8' stroke='white' stroke-width='2.6' stroke-linecap='round'/%3E%3C/svg%3E";
 
 function begin(tools) {
   offered = new Set(tools);
@@ -37,6 +38,8 @@ async function logIn(token) {
 }
 
 function beginOverHttp() {
+  // A page in a frame has no icon, and its host may forbid even this address.
+  document.head.append(h("link", { rel: "icon", href: ICON }));
   $("login").addEventListener("submit", (event) => {
     event.preventDefault();
     logIn($("token").value.trim()).then(() => loaded && $("board-title").focus());

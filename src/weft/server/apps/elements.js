@@ -85,7 +85,7 @@ function chart(jobs) {
   const most = Math.max(1, ...shown.map(total));
   const longest = Math.max(0.001, ...shown.map((j) => j.duration_seconds || 0));
   const root = svg("svg", {
-    class: shown.length ? "chart" : "chart none", viewBox: `0 0 ${width} 46`, preserveAspectRatio: "none", role: "img",
+    class: ["chart none", "chart few"][shown.length] || "chart", viewBox: `0 0 ${width} 46`, preserveAspectRatio: "none", role: "img",
     "aria-label": history(shown),
   });
   // The newest is at the right edge, whatever there is before it.
