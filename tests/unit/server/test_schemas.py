@@ -2,15 +2,17 @@
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
-from mcp_types import Tool
+from mcp_types import TextContent, Tool
 from server_fakes import FakeBackend
 
+from weft.server import prompts
 from weft.server.build import INSTRUCTIONS, build_server
 
 SNAPSHOTS = Path(__file__).parents[2] / "snapshots" / "tools"
@@ -68,11 +70,38 @@ def nodes(schema: Any) -> Iterator[dict[str, Any]]:
         yield from nodes(schema["items"])
 
 
+def on_record(path: Path, text: str) -> None:
+    """Compare with what is on record, or put it there when asked."""
+    if os.environ.get("UPDATE_SNAPSHOTS"):
+        path.write_text(text, encoding="utf-8")
+    assert path.read_text(encoding="utf-8") == text, "if meant: UPDATE_SNAPSHOTS=1 pytest"
+
+
+def words_with_underscores(text: str) -> set[str]:
+    return set(re.findall(r"\b[a-z]+(?:_[a-z]+)+\b", text))
+
+
 def tokens(data: Any) -> float:
     return len(json.dumps(data, separators=(",", ":"), ensure_ascii=False)) / CHARS_PER_TOKEN
 
 
 TOOLS = {tool.name: tool for tool in tools()}
+ARGUMENTS = {
+    name
+    for tool in TOOLS.values()
+    for node in nodes(tool.input_schema)
+    for name in node.get("properties", {})
+}
+# Values and fields of results that texts may name beside tools and arguments.
+STATES = {
+    "pending_auth",
+    "needs_reauth",
+    "next_cursor",
+    "secret_ref",
+    "access_token",
+    "redirect_uri",
+    "provider_readable_id",
+}
 
 
 def test_tools_are_the_documented_ones() -> None:
@@ -123,8 +152,50 @@ def test_list_stays_within_its_budget() -> None:
     assert tokens(inputs) <= INPUT_TOKENS_MAX
 
 
-def test_instructions_are_short() -> None:
+@pytest.mark.parametrize("name", NAMES)
+def test_description_says_when_to_use_the_tool_and_when_another(name: str) -> None:
+    """What can be checked of that: it is prose of a bearable length, and it points elsewhere."""
+    description = TOOLS[name].description or ""
+    others = {other for other in NAMES if re.search(rf"\b{other}\b", description)} - {name}
+    assert others, "name the tool that comes before, after or instead of it"
+    assert description.endswith(".")
+    assert 8 <= len(description.split()) <= 90
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_descriptions_name_only_tools_that_there_are(name: str) -> None:
+    """Anything that looks like a tool is one, and what looks like an argument is one."""
+    tool = TOOLS[name]
+    texts = [tool.description or ""]
+    texts += [node.get("description", "") for node in nodes(tool.input_schema)]
+    assert words_with_underscores(" ".join(texts)) <= set(NAMES) | ARGUMENTS | STATES
+
+
+def test_instructions_are_short_and_name_only_tools_that_there_are() -> None:
     assert len(INSTRUCTIONS.split()) <= 150
+    assert words_with_underscores(INSTRUCTIONS) <= set(NAMES) | ARGUMENTS
+
+
+def test_prompts_name_only_tools_that_there_are() -> None:
+    for prompt in prompts.definitions():
+        given = {argument.name: "x" for argument in prompt.arguments or ()}
+        rendered = prompts.render(prompt.name, given)
+        assert rendered is not None
+        content = rendered.messages[0].content
+        assert isinstance(content, TextContent)
+        assert words_with_underscores(content.text) <= set(NAMES) | ARGUMENTS | STATES
+
+
+def test_list_is_the_one_on_record() -> None:
+    """The whole list in the order in which models read it; the diff is for review."""
+    path = SNAPSHOTS.parent / "tools_list.txt"
+    text = "\n\n".join(
+        f"{name}({', '.join(TOOLS[name].input_schema.get('properties', {}))})\n"
+        f"  {TOOLS[name].description}"
+        for name in TOOLS
+    )
+    weight = f"{tokens({'tools': [wire(tool) for tool in TOOLS.values()]}):.0f} tokens"
+    on_record(path, f"{len(TOOLS)} tools, {weight}\n\n{text}\n")
 
 
 def test_missing_groups_remove_their_tools() -> None:
@@ -137,11 +208,8 @@ def test_missing_groups_remove_their_tools() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_schema_is_the_one_on_record(name: str) -> None:
-    path = SNAPSHOTS / f"{name}.json"
     text = json.dumps(wire(TOOLS[name]), indent=2, ensure_ascii=False) + "\n"
-    if os.environ.get("UPDATE_SNAPSHOTS"):
-        path.write_text(text, encoding="utf-8")
-    assert path.read_text(encoding="utf-8") == text, "if meant: UPDATE_SNAPSHOTS=1 pytest"
+    on_record(SNAPSHOTS / f"{name}.json", text)
 
 
 def test_no_snapshot_is_left_over() -> None:

@@ -78,8 +78,8 @@ async def delete_connection(
 
 @tool(
     "Delete a collection",
-    "Permanently delete a collection with all its connections and entities; delete_connection"
-    " removes only one. Confirmed by the user or with a token, as there.",
+    "Permanently delete a collection with all its connections and entities; for one connection use"
+    " delete_connection. The user confirms it, or a token does, in the same way.",
     deletes=True,
 )
 async def delete_collection(
