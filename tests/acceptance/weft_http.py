@@ -15,6 +15,7 @@ import httpx
 import httpx2
 from anyio.abc import Process
 from mcp.client import Client
+from mcp.client.session import MessageHandlerFnT
 from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 from weft_process import ANSWER_SECONDS, COMMAND, MODES, WAIT_SECONDS, Agent, Place, connected
@@ -47,7 +48,11 @@ class HttpServer:
 
     @asynccontextmanager
     async def agent(
-        self, transport: str = "http", mode: str = "auto", token: str | None = None
+        self,
+        transport: str = "http",
+        mode: str = "auto",
+        token: str | None = None,
+        on_message: MessageHandlerFnT | None = None,
     ) -> AsyncGenerator[Agent]:
         """An MCP client over this server."""
         headers = {"authorization": f"Bearer {token or self.token}"}
@@ -59,7 +64,12 @@ class HttpServer:
                 http = httpx2.AsyncClient(headers=headers, timeout=timeout)
                 await stack.enter_async_context(http)
                 streams = streamable_http_client(f"{self.url}/mcp", http_client=http)
-            client = Client(streams, mode=mode, read_timeout_seconds=WAIT_SECONDS * 2)
+            client = Client(
+                streams,
+                mode=mode,
+                read_timeout_seconds=WAIT_SECONDS * 2,
+                message_handler=on_message,
+            )
             yield Agent(await stack.enter_async_context(client), self.place)
 
     async def rpc(
