@@ -1,0 +1,106 @@
+"""A process that rotates the master key is killed again and again: all stays readable."""
+
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import anyio
+import pytest
+
+from weft.local.store.sqlite.store import SqliteStore
+from weft.local.vault import KEY_FILE_NAME, Vault, rotate
+
+pytestmark = pytest.mark.anyio
+
+KILLS = 16
+OWNERS = 60
+# A rotation takes a few dozen milliseconds with batches this small; it is killed somewhere in it.
+DELAY_MAX_SECONDS = 0.12
+SEED = 20261122
+
+ROTATE_FOR_EVER = """
+import sys
+from pathlib import Path
+import anyio
+from weft.local.store.sqlite.store import SqliteStore
+from weft.local.vault import KeyFile, rotate, rotation
+
+rotation.REWRAP_BATCH = 4
+
+async def main():
+    home = Path(sys.argv[1])
+    store = await SqliteStore.open(home / "weft.db")
+    print("ready", flush=True)
+    sys.stdin.readline()
+    while True:
+        await rotate(KeyFile(home / "keys" / "master.key"), store.data_keys, home / "lock")
+
+anyio.run(main)
+"""
+
+
+async def test_killed_rotations_leave_nothing_unreadable(tmp_path: Path) -> None:
+    store = await SqliteStore.open(tmp_path / "weft.db")
+    children: list[subprocess.Popen[str]] = []
+    try:
+        # This process runs through all of it, as a server would.
+        running = Vault.open(tmp_path / "keys")
+        texts = {
+            f"owner-{number}": await running.seal(
+                store.data_keys, "o", f"owner-{number}", {"number": number}, ("here",)
+            )
+            for number in range(OWNERS)
+        }
+
+        async def check(vault: Vault) -> None:
+            for number, (owner, text) in enumerate(texts.items()):
+                found = await vault.unseal(store.data_keys, "o", owner, text, ("here",))
+                assert found == {"number": number}
+
+        delays = random.Random(SEED)
+        rotated: set[str | None] = set()
+        interrupted = 0
+        children.append(_start(tmp_path))
+        for _ in range(KILLS):
+            children.append(_start(tmp_path))  # Starts while the one before it works.
+            delay = delays.random() * DELAY_MAX_SECONDS
+            await anyio.to_thread.run_sync(_kill_after, children.pop(0), delay)
+            interrupted += len((tmp_path / "keys" / KEY_FILE_NAME).read_text().split()) > 1
+            rotated.add(await store.data_keys.master_kid())
+            await check(running)
+            await check(Vault.open(tmp_path / "keys"))
+        assert len(rotated) > KILLS // 2, "the processes did rotate"
+        assert interrupted > 0, "some were killed in the middle"
+        source = Vault.open(tmp_path / "keys").source
+        await rotate(source, store.data_keys, tmp_path / "lock")
+        assert len(source.load()) == 1
+        await check(running)
+        left = sorted(path.name for path in (tmp_path / "keys").iterdir())
+        assert left == [KEY_FILE_NAME], "no half-written key is left"
+    finally:
+        for child in children:
+            child.kill()
+            child.communicate()
+        await store.close()
+
+
+def _start(home: Path) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-c", ROTATE_FOR_EVER, str(home)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _kill_after(child: "subprocess.Popen[str]", seconds: float) -> None:
+    with child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+        child.stdin.write("go\n")
+        child.stdin.flush()
+        with pytest.raises(subprocess.TimeoutExpired):
+            child.wait(timeout=seconds)
+        child.kill()
