@@ -244,7 +244,7 @@ class WeftServer(MCPServer[dict[str, Any]]):
         """Read a resource. Raises MCPError -32602 when there is none at ``uri``."""
         text = str(uri)
         if text == apps.DASHBOARD_URI:
-            return [self._dashboard()]
+            return [await self._dashboard()]
         if not text.startswith(resources.SCHEME):
             return await super().read_resource(uri, context)
         content = await answered(
@@ -256,10 +256,11 @@ class WeftServer(MCPServer[dict[str, Any]]):
         spec = self._tools.specs.get(name)
         return self._ceilings.refusal(spec.impact, spec.toolset, principal) if spec else None
 
-    def _dashboard(self) -> ReadResourceContents:
+    async def _dashboard(self) -> ReadResourceContents:
         principal = self._who_calls()
         offered = [name for name in self._tools.specs if self._refusal(name, principal) is None]
-        page = apps.page_for_host(offered)
+        # The first time this reads files.
+        page = await anyio.to_thread.run_sync(apps.page_for_host, offered)
         return ReadResourceContents(page, apps.MIME_TYPE, meta=apps.RESOURCE_META)
 
     def _job_result(self, job: Job) -> CallToolResult:
