@@ -261,7 +261,9 @@ async def serve_http(
                     *rest_routes(opened.backend_for, _ceilings(settings)),
                 ],
             )
-            sys.stderr.write(f"Weft serves MCP on {url}/mcp (and SSE on {url}/sse).\n")
+            sys.stderr.write(
+                f"Weft serves MCP on {url}/mcp (and SSE on {url}/sse), and people at {url}/\n"
+            )
             with acting(operation="serve", transport="http"):
                 await run_app(build_app(parts, access), bound, listening, access.draining.set)
 
