@@ -73,10 +73,12 @@ class ApiClient:
             raise error_from(answer, missing=missing)
         return _decoded(answer, decode)
 
-    async def delete(self, path: str, *, missing: str) -> None:
+    async def delete(self, path: str, *, missing: str, params: Params | None = None) -> None:
         """Delete; a 404 to a repetition means that an earlier attempt did it."""
         tries: list[int] = []
-        answer = await self._repeated("DELETE", path, None, None, self.patience.slow_attempt, tries)
+        answer = await self._repeated(
+            "DELETE", path, params, None, self.patience.slow_attempt, tries
+        )
         if answer.status == 404 and len(tries) > 1:
             return
         if answer.status >= 400:

@@ -158,7 +158,9 @@ class RemoteConnections(Connections):
     async def delete(self, connection: str, *, expected_version: int | None = None) -> Connection:
         found = await self.get(connection)
         _check_version(found, expected_version)
-        await self._client.delete(_path(found.id), missing="connection_id")
+        # As in update: Weft's own API checks the version once more, Airweave does not look.
+        version = {} if expected_version is None else {"expected_version": expected_version}
+        await self._client.delete(_path(found.id), params=version, missing="connection_id")
         self._shared.claims.pop(found.id, None)
         self._shared.news.announce()
         return found

@@ -13,12 +13,15 @@ from pydantic import JsonValue
 
 from weft.domain.connections import AuthMethod
 from weft.errors import (
+    AccessDenied,
     AuthenticationFailed,
     Conflict,
+    ErrorCategory,
     InvalidInput,
     NotFound,
     NotPermitted,
     RateLimited,
+    SourceMisconfigured,
     SourceUnavailable,
     Unsupported,
     WeftError,
@@ -107,6 +110,8 @@ def _detail(body: JsonValue) -> str:
 def _named(body: JsonValue) -> str | None:
     """The field that Weft's own API names beside its text."""
     field = body.get("field") if isinstance(body, dict) else None
+    if field == "source_connection_id":
+        return "connection_id"
     return field if isinstance(field, str) and _FIELD.fullmatch(field) else None
 
 
@@ -147,6 +152,9 @@ def _vetted(text: str) -> str:
 
 
 def _invalid(answer: Answer, _missing: str | None) -> WeftError:
+    fault = _fault(answer.body)
+    if fault is not None:
+        return fault
     found = problems(answer.body)
     named = _named(answer.body)
     if not found:
@@ -160,6 +168,26 @@ def _invalid(answer: Answer, _missing: str | None) -> WeftError:
     return InvalidInput(
         f"{text}.", field=named or found[0][0], hint="get_source lists the fields of a source."
     )
+
+
+def _fault(body: JsonValue) -> WeftError | None:
+    """What the source itself said, which Weft's own API tells by the type of the problem."""
+    detail = body.get("detail") if isinstance(body, dict) else None
+    items = detail if isinstance(detail, list) else []
+    kinds = [item.get("type") for item in items if isinstance(item, dict)]
+    for kind in kinds:
+        if kind == ErrorCategory.ACCESS_DENIED:
+            return AccessDenied(
+                "The credentials do not reach what config names.",
+                hint="Give them access at the source, or correct config.",
+            )
+        if kind == ErrorCategory.CONFIG_INVALID:
+            return SourceMisconfigured(
+                "config names something that cannot be read.", field="config"
+            )
+        if kind in _CREDENTIAL_KINDS:
+            return _refused_credentials(None)
+    return None
 
 
 def _refused_key(answer: Answer, _missing: str | None) -> WeftError:
@@ -249,11 +277,24 @@ def _wrong_organization(match: re.Match[str]) -> WeftError:
 
 
 _SHOWN_MAX: Final = 5
+_CREDENTIAL_KINDS: Final = frozenset(
+    {
+        ErrorCategory.API_KEY_INVALID,
+        ErrorCategory.OAUTH_CREDENTIALS_EXPIRED,
+        ErrorCategory.AUTH_PROVIDER_ACCOUNT_GONE,
+        ErrorCategory.AUTH_PROVIDER_CREDENTIALS_INVALID,
+    }
+)
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _PLAIN_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _FIELD: Final = re.compile(r"[a-z_]{1,40}(\.[a-z0-9_]{1,40}){0,4}")
 _METHODS: Final = frozenset(method.value for method in AuthMethod)
-_OURS: Final = {"authentication": "auth", "cron_schedule": "schedule", "config_fields": "config"}
+_OURS: Final = {
+    "authentication": "auth",
+    "source_connection_id": "connection_id",
+    "cron_schedule": "schedule",
+    "config_fields": "config",
+}
 _NOUNS: Final = {
     "connection_id": "connection",
     "readable_collection_id": "collection",

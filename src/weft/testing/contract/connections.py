@@ -25,6 +25,7 @@ from weft.errors import (
 )
 from weft.testing.contract.support import (
     UNKNOWN_ID,
+    Lacks,
     collection,
     connect,
     credentials,
@@ -33,7 +34,7 @@ from weft.testing.contract.support import (
 )
 
 
-class ConnectionContract:
+class ConnectionContract(Lacks):
     """Connections: create, get, list, update, check, authorise."""
 
     @pytest.mark.anyio
@@ -209,6 +210,8 @@ class ConnectionContract:
     ) -> None:
         await collection(backend)
         made = await connect(backend, short_name="secret_stub", auth=credentials(token="good-one"))
+        if await self.refuses("connections.check", backend, backend.connections.check(made.id)):
+            return
         good = await backend.connections.check(made.id)
         assert (good.ok, good.error_category) == (True, None)
         pending = await connect(backend, short_name="secret_stub")

@@ -8,10 +8,10 @@ from weft.errors import (
     InvalidInput,
     NotFound,
 )
-from weft.testing.contract.support import COLLECTION, collection, connect, synced
+from weft.testing.contract.support import COLLECTION, Lacks, collection, connect, synced
 
 
-class SearchContract:
+class SearchContract(Lacks):
     """Searching, and reading what was found."""
 
     @pytest.mark.anyio
@@ -54,6 +54,9 @@ class SearchContract:
         assert backend.search is not None
         query = SearchQuery(readable_collection_id=COLLECTION, query="entity0")
         hit = (await backend.search.search(query)).hits[0]
+        asked = backend.search.entity(hit.entity_id, offset=0, max_chars=1000)
+        if await self.refuses("search.entity", backend, asked):
+            return
         whole = await backend.search.entity(hit.entity_id, offset=0, max_chars=1000)
         assert (len(whole.text), whole.total_chars) == (100, 100)
         window = await backend.search.entity(hit.entity_id, offset=40, max_chars=20)

@@ -1,8 +1,10 @@
 """What the tests of the contract share."""
 
-from typing import Any
+from collections.abc import Awaitable, Coroutine, Mapping
+from typing import Any, ClassVar
 
 import anyio
+import pytest
 
 from weft.backend import Backend
 from weft.domain.base import Json
@@ -14,11 +16,35 @@ from weft.domain.connections import (
     NewConnection,
 )
 from weft.domain.jobs import Job, JobStatus
+from weft.errors import Unsupported
 
 COLLECTION = "contract-docs"
 PATIENCE_SECONDS = 30.0
 UNKNOWN_ID = "550e8400-e29b-41d4-a716-446655440000"
 SLOW: Json = {"entities": 100_000, "rate": 200.0}
+
+
+class Lacks:
+    """What all parts of the contract share: what a backend openly cannot do.
+
+    ``LACKS`` maps such an operation, named as in `Backend.unsupported`, to the reason. The contract
+    then demands that it is declared and refused, not that it works. "jobs.log" is the log of single
+    entities: `Jobs.log` works without, and is empty.
+    """
+
+    LACKS: ClassVar[Mapping[str, str]] = {}
+
+    async def refuses(self, operation: str, backend: Backend, call: Awaitable[object]) -> bool:
+        """Whether ``operation`` is lacking; then ``call`` was refused as it should be."""
+        if operation not in self.LACKS:
+            assert operation not in backend.unsupported, "what is declared has a reason in LACKS"
+            if isinstance(call, Coroutine):
+                call.close()
+            return False
+        assert operation in backend.unsupported
+        with pytest.raises(Unsupported):
+            await call
+        return True
 
 
 async def collection(backend: Backend, readable_id: str = COLLECTION) -> None:

@@ -1,0 +1,69 @@
+"""The remote backend over Weft's own HTTP API does what every backend must do."""
+
+import socket
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import ClassVar
+
+import anyio
+import pytest
+import uvicorn
+from pydantic import SecretStr
+from starlette.applications import Starlette
+from starlette.types import ASGIApp
+
+from weft.assembly import open_engine
+from weft.backend import Backend
+from weft.domain.permissions import NO_CEILINGS
+from weft.remote.backend import RemoteBackend
+from weft.remote.client import open_client
+from weft.remote.patience import Patience
+from weft.settings import Settings
+from weft.testing.contract import BackendContract
+from weft.testing.stub import stub_registry
+from weft.web.access import guarded
+from weft.web.metrics import Metrics
+from weft.web.plan import access_from
+from weft.web.rest.routes import rest_routes
+from weft.web.run import SignalFreeServer
+
+KEY = SecretStr("contract-key-0123456789")
+
+
+@pytest.fixture
+async def backend(tmp_path: Path, anyio_backend: str) -> AsyncGenerator[Backend]:
+    settings = Settings(home=tmp_path / "home", sync_retries=0)
+    async with open_engine(settings, registry=stub_registry()) as opened:
+        app = Starlette(routes=rest_routes(opened.backend_for, NO_CEILINGS))
+        # The gate lets everyone in as the operator: who may come in has its own tests.
+        access = access_from(settings, None, None, Metrics())
+        async with (
+            served(guarded(app, access)) as url,
+            open_client(url, KEY, patience=Patience(watch=0.02)) as client,
+        ):
+            yield RemoteBackend(client)
+
+
+@asynccontextmanager
+async def served(app: ASGIApp) -> AsyncGenerator[str]:
+    """The application behind a real HTTP server on a port of its own."""
+    bound = socket.create_server(("127.0.0.1", 0))
+    server = SignalFreeServer(uvicorn.Config(app, log_level="error", lifespan="off"))
+    async with anyio.create_task_group() as group:
+        group.start_soon(server.serve, [bound])
+        try:
+            yield f"http://127.0.0.1:{bound.getsockname()[1]}/v1"
+        finally:
+            server.should_exit = True
+    bound.close()
+
+
+class TestRemoteBackend(BackendContract):
+    """Remote, over Weft's own HTTP API."""
+
+    LACKS: ClassVar[Mapping[str, str]] = {
+        "connections.check": "Airweave's API has no route that checks a connection",
+        "search.entity": "Airweave's API has no route that shows an entity in full",
+        "jobs.log": "Airweave's API tells of a job only the error that ended it",
+    }
