@@ -258,7 +258,7 @@ class RawServer:
         assert not result.get("isError"), result
         return result["structuredContent"]
 
-    async def initialize(self) -> Structured:
+    async def initialize(self, capabilities: Structured | None = None) -> Structured:
         """The handshake of the legacy era, to which the connection belongs then."""
         self._meta = {}
         frame = {
@@ -267,7 +267,7 @@ class RawServer:
             "method": "initialize",
             "params": {
                 "protocolVersion": "2025-11-25",
-                "capabilities": {},
+                "capabilities": capabilities or {},
                 "clientInfo": {"name": "test", "version": "1"},
             },
         }

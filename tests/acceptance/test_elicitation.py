@@ -1,0 +1,144 @@
+"""People asked by real servers over stdio: their yes counts, and nothing else does."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from mcp.client import Client
+from mcp.client.stdio import StdioServerParameters, stdio_client
+from mcp_types import ElicitRequestFormParams, ElicitRequestURLParams
+from person import YES, Person
+from weft_process import (
+    COMMAND,
+    MODES,
+    WAIT_SECONDS,
+    Agent,
+    Place,
+    RawServer,
+    raw_server,
+    rows,
+)
+
+pytestmark = pytest.mark.anyio
+
+ASKABLE: dict[str, Any] = {"elicitation": {"form": {}, "url": {}}}
+MODERN: dict[str, Any] = {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientCapabilities": ASKABLE,
+    "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
+}
+CONNECTIONS = "SELECT name FROM connection"
+
+
+@asynccontextmanager
+async def attended(place: Place, mode: str, person: Person) -> AsyncGenerator[Agent]:
+    """A client of a new server process, with somebody in front of it."""
+    parameters = StdioServerParameters(
+        command=COMMAND[0], args=list(COMMAND[1:]), env=place.environment()
+    )
+    with place.stderr.open("a") as log:
+        async with Client(
+            stdio_client(parameters, errlog=log),
+            mode=mode,
+            elicitation_callback=person,
+            read_timeout_seconds=WAIT_SECONDS * 2,
+        ) as client:
+            yield Agent(client, place)
+
+
+@pytest.mark.parametrize("mode", MODES.values())
+async def test_people_decide_over_stdio(place: Place, mode: str) -> None:
+    person = Person()
+    async with attended(place, mode, person) as agent:
+        collection = await agent.collection("asked")
+        made = await agent.synced(collection, name="To be asked about", config={"entities": 3})
+
+        person.answers += ["decline", {"confirm": False}, {}, YES]
+        for _ in range(2):
+            kept = await agent.ok("delete_connection", connection_id=made["id"])
+            assert kept.data["deleted"] is False
+            assert "the user said no" in kept.text
+        text = await agent.refused("delete_connection", connection_id=made["id"])
+        assert "nothing was deleted" in text
+        assert rows(place.database, CONNECTIONS) == [("To be asked about",)]
+        gone = await agent.ok("delete_connection", connection_id=made["id"])
+        assert (gone.data["deleted"], gone.data["entities"]) == (True, 3)
+        assert rows(place.database, CONNECTIONS) == []
+        for asked in person.asked:
+            assert isinstance(asked, ElicitRequestFormParams)
+            assert "To be asked about" in asked.message
+            assert "3 entities" in asked.message
+
+
+@pytest.mark.parametrize("mode", MODES.values())
+async def test_missing_config_is_asked_and_secrets_are_not(place: Place, mode: str) -> None:
+    person = Person({"repo_name": "octocat/hello-world"}, "decline")
+    async with attended(place, mode, person) as agent:
+        collection = await agent.collection("asked")
+        made = await agent.ok(
+            "create_connection", short_name="github", readable_collection_id=collection
+        )
+        assert made.data["status"] == "pending_auth"
+        assert made.data["config"] == {"repo_name": "octocat/hello-world"}
+        assert "authorise it" in made.text or "authorize_connection" in made.text
+        form, *links = person.asked
+        assert isinstance(form, ElicitRequestFormParams)
+        assert list(form.requested_schema["properties"]) == ["repo_name"]
+        assert all(isinstance(link, ElicitRequestURLParams) for link in links)
+        assert len((await agent.ok("list_connections")).items) == 1
+
+
+async def test_end_of_input_while_a_question_is_open_deletes_nothing(place: Place) -> None:
+    async with raw_server(place) as server:
+        await server.initialize(ASKABLE)
+        made = await connection(server)
+        arguments = {"name": "delete_connection", "arguments": {"connection_id": made["id"]}}
+        await server.start("tools/call", arguments)
+        while (await server.receive()).get("method") != "elicitation/create":
+            pass
+        await server.close_stdin()
+        assert await server.ended() == 0
+    assert len(rows(place.database, CONNECTIONS)) == 1
+
+
+async def test_answer_to_the_question_of_another_process_is_refused(place: Place) -> None:
+    async with raw_server(place) as one:
+        made = await connection(one)
+        call: dict[str, Any] = {
+            "_meta": MODERN,
+            "name": "delete_connection",
+            "arguments": {"connection_id": made["id"]},
+        }
+        asked = (await one.ask("tools/call", call))["result"]
+        assert asked["resultType"] == "input_required"
+        assert made["id"] not in asked["requestState"]
+    answer = {
+        "inputResponses": {"confirm": {"action": "accept", "content": YES}},
+        "requestState": asked["requestState"],
+    }
+    async with raw_server(place) as other:
+        refused = (await other.ask("tools/call", call | answer))["error"]
+        assert refused["code"] == -32602
+        assert "call again without requestState" in refused["message"]
+        unasked = {"inputResponses": answer["inputResponses"]}
+        again = (await other.ask("tools/call", call | unasked))["result"]
+        assert again["resultType"] == "input_required"
+        assert len(rows(place.database, CONNECTIONS)) == 1
+        answer["requestState"] = again["requestState"]
+        done = (await other.ask("tools/call", call | answer))["result"]
+        assert done["structuredContent"]["deleted"] is True
+        repeated = (await other.ask("tools/call", call | answer))["result"]
+        assert repeated["isError"] is True
+    assert rows(place.database, CONNECTIONS) == []
+
+
+async def connection(server: RawServer) -> dict[str, Any]:
+    """A connection that has not synced."""
+    await server.call("create_collection", name="Team documents", readable_id="asked")
+    return await server.data(
+        "create_connection",
+        short_name="stub",
+        readable_collection_id="asked",
+        sync_immediately=False,
+    )
