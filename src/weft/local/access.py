@@ -1,21 +1,48 @@
 """What lets a connection into its source: drafting, checking, sealing and fetching credentials."""
 
 import logging
+from datetime import UTC
 
 import anyio
 
 from weft.domain.base import Json
-from weft.domain.connections import Auth, AuthMethod, Connection
+from weft.domain.connections import (
+    Auth,
+    AuthMethod,
+    Connection,
+    OAuthBrowserAuth,
+    OAuthTokenAuth,
+)
 from weft.errors import (
     AuthenticationFailed,
+    ErrorCategory,
     InvalidInput,
     SourceUnavailable,
     Unsupported,
     WeftError,
 )
+from weft.local.auth_providers import provided_fields, provider_draft
 from weft.local.draft import AuthDraft
 from weft.local.engine import Engine
-from weft.sources.base import AnySource
+from weft.local.oauth_clients import OAuthClient
+from weft.local.oauth_tokens import (
+    OAUTH_METHODS,
+    Grant,
+    Held,
+    category_of,
+    exchanged,
+    expiring,
+    fresh_grant,
+    opened,
+    provider_of,
+    receivers,
+    refuse_expired,
+    renewed,
+)
+from weft.local.secrets import resolve_secret_refs
+from weft.local.store.base import Claim
+from weft.local.urls import checked_redirect
+from weft.sources.base import AnySource, OAuth1, OAuth2
 
 logger = logging.getLogger(__name__)
 
@@ -29,20 +56,36 @@ class Access:
         self._engine = engine
         self._organization_id = organization_id
 
-    def draft(self, kind: type[AnySource], auth: Auth | None) -> AuthDraft:
-        """Validated credentials of a method that the source offers."""
+    async def draft(self, kind: type[AnySource], auth: Auth | None, config: Json) -> AuthDraft:
+        """What was given, validated, of a method that the source offers.
+
+        Raises InvalidInput or Unsupported, and for OAuth tokens and auth providers what says that
+        they are of no use.
+        """
         if auth is None:
             needs = kind.info().auth_required
             return AuthDraft(kind.auth_methods[0], None if needs else {})
         method = _method(kind, auth)
-        if auth.direct is None:
-            raise Unsupported(
-                f"This engine cannot authenticate with {method.value} yet.",
-                field="auth",
-                hint="Give credentials with auth.direct.",
-            )
-        self._engine.validated_credentials(kind, auth.direct.credentials)
-        return AuthDraft(method, auth.direct.credentials)
+        if auth.direct is not None:
+            await self._validate_direct(kind, auth.direct.credentials, config)
+            return AuthDraft(method, auth.direct.credentials)
+        if auth.oauth_browser is not None:
+            return self._browser_draft(kind, auth.oauth_browser, config)
+        if auth.oauth_token is not None:
+            return await self._token_draft(kind, auth.oauth_token, config)
+        if auth.auth_provider is None:
+            raise AssertionError("exactly one method was given")
+        return await provider_draft(self._engine, self._organization_id, auth.auth_provider)
+
+    async def try_draft(self, kind: type[AnySource], config: Json, draft: AuthDraft) -> None:
+        """Check what was drafted at the source. Raises what is wrong."""
+        fields = await _fields(
+            self._engine, self._organization_id, kind, config, draft.method, draft.stored or {}
+        )
+        try:
+            await self.reach(kind.short_name, config, fields)
+        except AuthenticationFailed as error:
+            raise refusal(error, draft.method) from None
 
     async def reach(self, short_name: str, config: Json, credentials: Json) -> str:
         """Check at the source. Raises what is wrong, SourceUnavailable when it takes too long."""
@@ -61,23 +104,201 @@ class Access:
             f"The source did not answer within {CHECK_SECONDS:.0f} s.", hint="Try again later."
         )
 
-    async def credentials(self, found: Connection) -> Json:
-        """What the source is given now. Raises AuthenticationFailed when there is nothing."""
-        sealed = await self._engine.store.connections.credentials(self._organization_id, found.id)
-        kind = self._engine.registry.get(found.short_name)
-        if sealed is None and kind.info().auth_required:
-            raise AuthenticationFailed(
-                "The connection has no credentials.",
-                hint=f"Call authorize_connection(connection_id='{found.id}').",
-            )
-        endpoint = self._engine.endpoint(found.short_name, found.config)
-        return await self._engine.unseal(self._organization_id, found.id, endpoint, sealed)
+    async def check(self, found: Connection) -> str:
+        """Check a connection as it is stored; a token that is refused is refreshed once."""
+        held = await self._held(found)
+        try:
+            return await self._reach_held(held)
+        except AuthenticationFailed as error:
+            if not await renewed(self._engine, held):
+                raise refusal(error, held.method) from None
+        try:
+            return await self._reach_held(await self._held(found))
+        except AuthenticationFailed as error:
+            raise refusal(error, held.method) from None
 
-    async def seal(self, connection_id: str, endpoint: str, credentials: Json | None) -> str | None:
-        """Encrypt what was drafted, for one connection and one endpoint."""
-        if not credentials:
+    async def check_config(self, found: Connection, config: Json) -> None:
+        """Check another configuration with the credentials that are stored, same receivers given.
+
+        Raises what is wrong.
+        """
+        credentials = await credentials_now(self._engine, await self._held(found))
+        await self.reach(found.short_name, config, credentials)
+
+    async def seal(
+        self, connection_id: str, kind: type[AnySource], config: Json, draft: AuthDraft
+    ) -> str | None:
+        """Encrypt what was drafted, for one connection and the origins that may receive it."""
+        if not draft.stored:
             return None
-        return await self._engine.seal(self._organization_id, connection_id, endpoint, credentials)
+        bound_to = receivers(self._engine, kind.short_name, config, draft.method)
+        return await self._engine.seal(self._organization_id, connection_id, bound_to, draft.stored)
+
+    async def _reach_held(self, held: Held) -> str:
+        credentials = await credentials_now(self._engine, held)
+        return await self.reach(held.short_name, held.config, credentials)
+
+    async def _held(self, found: Connection) -> Held:
+        sealed = await self._engine.store.connections.credentials(self._organization_id, found.id)
+        return Held(
+            organization_id=self._organization_id,
+            connection_id=found.id,
+            short_name=found.short_name,
+            config=found.config,
+            method=found.auth.method,
+            sealed=sealed,
+            expires_at=found.auth.expires_at,
+        )
+
+    async def _validate_direct(
+        self, kind: type[AnySource], credentials: Json, config: Json
+    ) -> None:
+        endpoint = self._engine.endpoint(kind.short_name, config)
+        resolved = await resolve_secret_refs(
+            self._engine, self._organization_id, kind, endpoint, credentials
+        )
+        self._engine.validated_credentials(kind, resolved)
+
+    def _browser_draft(
+        self, kind: type[AnySource], auth: OAuthBrowserAuth, config: Json
+    ) -> AuthDraft:
+        spec = provider_of(self._engine, kind, config)
+        if spec is None:
+            raise _no_oauth(kind)
+        return AuthDraft(
+            AuthMethod.OAUTH_BROWSER,
+            None,
+            client=_own_client(auth, spec),
+            redirect_url=checked_redirect(auth.redirect_uri, "auth.oauth_browser.redirect_uri"),
+        )
+
+    async def _token_draft(
+        self, kind: type[AnySource], auth: OAuthTokenAuth, config: Json
+    ) -> AuthDraft:
+        spec = provider_of(self._engine, kind, config)
+        if not isinstance(spec, OAuth2):
+            raise _no_oauth(kind)
+        if not auth.access_token.strip():
+            raise InvalidInput(
+                "auth.oauth_token.access_token must not be empty.",
+                field="auth.oauth_token.access_token",
+            )
+        grant = Grant(access_token=auth.access_token, refresh_token=auth.refresh_token or None)
+        expires_at, now = auth.expires_at, self._engine.clock()
+        if expires_at is not None:
+            expires_at = expires_at if expires_at.tzinfo else expires_at.replace(tzinfo=UTC)
+            if grant.refresh_token is None:
+                refuse_expired(expires_at, now)
+            elif expiring(expires_at, now):
+                grant, expires_at = await exchanged(self._engine, kind.short_name, spec, grant)
+        return AuthDraft(AuthMethod.OAUTH_TOKEN, grant.model_dump(mode="json"), expires_at)
+
+
+async def credentials_now(engine: Engine, held: Held) -> Json:
+    """What the source is given now: secrets looked up, tokens refreshed or fetched.
+
+    Raises AuthenticationFailed when there is nothing that it could be given, and TryLater errors.
+    """
+    kind = engine.registry.get(held.short_name)
+    if held.sealed is None and held.method is AuthMethod.DIRECT and not kind.info().auth_required:
+        return {}
+    if held.method in OAUTH_METHODS:
+        grant = await fresh_grant(engine, held)
+        return _token_fields(engine, kind, held.config, grant)
+    stored = await opened(engine, held)
+    return await _fields(engine, held.organization_id, kind, held.config, held.method, stored)
+
+
+def held_by(claim: Claim) -> Held:
+    """What the connection of a claimed job authenticates with."""
+    return Held(
+        organization_id=claim.organization_id,
+        connection_id=claim.connection_id,
+        short_name=claim.short_name,
+        config=claim.config,
+        method=claim.auth_method,
+        sealed=claim.credentials,
+        expires_at=claim.auth_expires_at,
+    )
+
+
+def refusal(error: AuthenticationFailed, method: AuthMethod) -> AuthenticationFailed:
+    """The same error, saying what a refusal means for credentials of that method."""
+    if error.category is ErrorCategory.API_KEY_INVALID and method is not AuthMethod.DIRECT:
+        error.category = category_of(method)
+        error.hint = error.hint or (
+            "Connect the account again at the auth provider."
+            if method is AuthMethod.AUTH_PROVIDER
+            else "Authorise the connection again with authorize_connection."
+        )
+    return error
+
+
+async def _fields(
+    engine: Engine,
+    organization_id: str,
+    kind: type[AnySource],
+    config: Json,
+    method: AuthMethod,
+    stored: Json,
+) -> Json:
+    """The fields of the source's credentials, from what is stored."""
+    match method:
+        case AuthMethod.DIRECT:
+            endpoint = engine.endpoint(kind.short_name, config)
+            return await resolve_secret_refs(engine, organization_id, kind, endpoint, stored)
+        case AuthMethod.AUTH_PROVIDER:
+            spec = provider_of(engine, kind, config)
+            return await provided_fields(engine, organization_id, kind, spec, stored)
+        case _:
+            return _token_fields(engine, kind, config, Grant.model_validate(stored))
+
+
+def _token_fields(engine: Engine, kind: type[AnySource], config: Json, grant: Grant) -> Json:
+    spec = provider_of(engine, kind, config)
+    if isinstance(spec, OAuth2):
+        return {spec.token_field: grant.access_token}
+    if spec is None or grant.token_secret is None or grant.client is None:
+        raise AuthenticationFailed(
+            "The stored tokens are not of the kind that the source takes now.",
+            category=ErrorCategory.OAUTH_CREDENTIALS_EXPIRED,
+            hint="Authorise the connection again with authorize_connection.",
+        )
+    return {
+        spec.token_field: grant.access_token,
+        spec.token_secret_field: grant.token_secret,
+        spec.consumer_key_field: grant.client.client_id,
+        spec.consumer_secret_field: grant.client.client_secret or "",
+    }
+
+
+def _own_client(auth: OAuthBrowserAuth, spec: OAuth2 | OAuth1) -> OAuthClient | None:
+    """The connection's own OAuth client, if one was given; it must fit the provider's protocol."""
+    field = "auth.oauth_browser"
+    names = ("consumer_key", "consumer_secret", "client_id", "client_secret")
+    given = {name for name in names if getattr(auth, name)}
+    wanted = set(names[:2] if isinstance(spec, OAuth1) else names[2:])
+    if not given <= wanted:
+        version = "OAuth 1.0a" if isinstance(spec, OAuth1) else "OAuth 2"
+        raise InvalidInput(
+            f"The source's provider speaks {version}.",
+            field=field,
+            hint=f"Give {' and '.join(sorted(wanted))}.",
+        )
+    if not given:
+        return None
+    key, secret = (
+        (auth.consumer_key, auth.consumer_secret)
+        if isinstance(spec, OAuth1)
+        else (auth.client_id, auth.client_secret)
+    )
+    if not key or (isinstance(spec, OAuth1) and not secret):
+        raise InvalidInput(
+            f"{field} has a secret or a key alone.",
+            field=field,
+            hint=f"Give both: {' and '.join(sorted(wanted))}.",
+        )
+    return OAuthClient(client_id=key, client_secret=secret or None)
 
 
 def _method(kind: type[AnySource], auth: Auth) -> AuthMethod:
@@ -94,3 +315,11 @@ def _method(kind: type[AnySource], auth: Auth) -> AuthMethod:
             hint=f"It takes: {offered}.",
         )
     return method
+
+
+def _no_oauth(kind: type[AnySource]) -> Unsupported:
+    return Unsupported(
+        f"With this configuration, '{kind.short_name}' has no OAuth provider that could do it.",
+        field="auth",
+        hint="Give credentials with auth.direct.",
+    )

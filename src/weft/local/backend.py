@@ -25,5 +25,5 @@ class LocalBackend(Backend):
         self.connections = connections
         self.collections = LocalCollections(engine, organization_id, connections)
         self.search = LocalSearch(engine, organization_id)
-        self.authorization = LocalAuthorization(connections)
+        self.authorization = LocalAuthorization(engine, connections, access)
         self.changes = LocalChanges(engine)

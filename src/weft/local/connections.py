@@ -1,7 +1,7 @@
 """Connections of the local backend."""
 
 import uuid
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import anyio
@@ -9,7 +9,7 @@ import anyio
 from weft.backend import LIST_LIMIT_DEFAULT, Connections
 from weft.domain.base import Json, Page
 from weft.domain.connections import (
-    Auth,
+    AuthMethod,
     CheckResult,
     Connection,
     ConnectionChange,
@@ -21,18 +21,22 @@ from weft.domain.schedules import Schedule, ScheduleSpec, next_run
 from weft.errors import (
     AuthenticationFailed,
     Conflict,
-    ErrorCategory,
     InvalidInput,
     NotFound,
+    Unsupported,
     WeftError,
 )
 from weft.local.access import Access
-from weft.local.draft import draft_description, draft_name, draft_schedule
+from weft.local.auth_links import client_for, new_link
+from weft.local.draft import AuthDraft, draft_description, draft_name, draft_schedule
 from weft.local.engine import Engine
 from weft.local.jobs import LocalJobs
 from weft.local.limits import checked_limit
+from weft.local.oauth_tokens import category_of, receivers
 from weft.local.resolve import find_collection, find_connection
 from weft.local.store.base import ConnectionRow
+from weft.local.urls import checked_redirect
+from weft.sources.base import AnySource
 
 DELETE_WAIT_SECONDS = 15.0
 UPDATE_ATTEMPTS = 5
@@ -82,19 +86,24 @@ class LocalConnections(Connections):
         collection = await find_collection(
             self._engine.store, self._organization_id, new.readable_collection_id
         )
-        auth = self._access.draft(kind, new.auth)
         config = _merged({}, new.config)
         endpoint = self._engine.endpoint(new.short_name, config)
         schedule = draft_schedule(kind, new.schedule, None) if new.schedule else None
-        waiting = auth.credentials is None
+        redirect_url = checked_redirect(new.redirect_url, "redirect_url")
+        auth = await self._access.draft(kind, new.auth, config)
+        waiting = auth.stored is None
         if waiting and new.sync_immediately:
             raise InvalidInput(
                 "sync_immediately cannot be true before the connection is authorised.",
                 field="sync_immediately",
-                hint="Give auth, or leave sync_immediately out and call authorize_connection.",
+                hint="Leave it out: the first sync starts once a person has authorised it.",
             )
-        if auth.credentials is not None:
-            await self._access.reach(new.short_name, config, auth.credentials)
+        if waiting and auth.method is AuthMethod.OAUTH_BROWSER:
+            await client_for(self._engine, kind, config, auth.client)
+        elif not waiting:
+            await self._access.try_draft(kind, config, auth)
+        # What cannot be shown to a person is known before anything is made.
+        base = await self._engine.pages() if waiting and self._engine.pages else None
         now = self._engine.clock()
         connection_id = str(uuid.uuid4())
         row = ConnectionRow(
@@ -108,33 +117,63 @@ class LocalConnections(Connections):
             config=config,
             auth_method=auth.method,
             authenticated_at=None if waiting else now,
-            auth_expires_at=None,
-            redirect_url=new.redirect_url,
-            credentials=await self._access.seal(connection_id, endpoint, auth.credentials),
+            auth_expires_at=auth.expires_at,
+            redirect_url=auth.redirect_url or redirect_url,
+            credentials=await self._access.seal(connection_id, kind, config, auth),
             state=ConnectionStatus.PENDING_AUTH if waiting else ConnectionStatus.ACTIVE,
             error_category=None,
             error_message=None,
             schedule=self._timed(schedule, now),
             host=endpoint,
+            auth_provider=auth.auth_provider,
         )
         await self._engine.store.connections.insert(row, now)
         self._engine.changes.announce()
-        created = await self.get(connection_id)
-        if waiting or new.sync_immediately is False:
+        return await self._begun(row, auth, base, new.sync_immediately is not False)
+
+    async def _begun(
+        self, row: ConnectionRow, auth: AuthDraft, base: str | None, syncs: bool
+    ) -> Connection:
+        """The new connection, with the link that it waits for, or with its first sync queued."""
+        created = await self.get(row.id)
+        if auth.stored is None:
+            return await new_link(
+                self._engine,
+                created,
+                auth.method,
+                base=base,
+                own_client=auth.client,
+                redirect_url=row.redirect_url,
+                syncs=syncs,
+            )
+        if not syncs:
             return created
         await self._jobs.start(created, JobTrigger.INITIAL)
-        return await self.get(connection_id)
+        return await self.get(row.id)
 
     async def update(self, connection: str, change: ConnectionChange) -> Connection:
+        if change.auth is not None and change.auth.oauth_browser is not None:
+            raise Unsupported(
+                "An update cannot authorise a connection in a browser.",
+                field="auth",
+                hint="Call authorize_connection.",
+            )
+        return await self.change(connection, change)
+
+    async def change(
+        self, connection: str, change: ConnectionChange, draft: AuthDraft | None = None
+    ) -> Connection:
+        """As `update`; ``draft`` is what an authorisation in a browser has brought."""
         found = await self.get(connection)
         for _ in range(UPDATE_ATTEMPTS):
             _refuse_stale(found, change.expected_version)
-            row, reset_cursor = await self._changed(found, change)
+            row, altered = await self._changed(found, change, draft)
             if await self._engine.store.connections.update(
                 row,
                 expected_version=found.version,
-                reset_cursor=reset_cursor,
-                set_state=reset_cursor or change.auth is not None,
+                reset_cursor=altered.config,
+                set_state=altered.config or altered.auth,
+                set_auth=altered.auth,
                 now=self._engine.clock(),
             ):
                 self._engine.changes.announce()
@@ -155,8 +194,7 @@ class LocalConnections(Connections):
     async def check(self, connection: str) -> CheckResult:
         found = await self.get(connection)
         try:
-            credentials = await self._access.credentials(found)
-            detail = await self._access.reach(found.short_name, found.config, credentials)
+            detail = await self._access.check(found)
         except WeftError as error:
             if isinstance(error, AuthenticationFailed):
                 await self._mark(found, ConnectionStatus.NEEDS_REAUTH, error)
@@ -172,14 +210,10 @@ class LocalConnections(Connections):
             await self._mark(found, ConnectionStatus.ACTIVE, None)
         return CheckResult(connection_id=found.id, ok=True, detail=detail)
 
-    async def authorize(self, connection: str, auth: Auth) -> Connection:
-        """Give new credentials; see Authorization."""
-        return await self.update(connection, ConnectionChange(auth=auth))
-
     async def _changed(
-        self, found: Connection, change: ConnectionChange
-    ) -> tuple[ConnectionRow, bool]:
-        """The row with the change applied, and whether the cursor no longer fits it."""
+        self, found: Connection, change: ConnectionChange, draft: AuthDraft | None
+    ) -> tuple[ConnectionRow, "_Altered"]:
+        """The row with the change applied, and what of it is another one than before."""
         kind = self._engine.registry.get(found.short_name)
         given = change.model_fields_set
         config = _merged(found.config, change.config) if change.config is not None else found.config
@@ -200,39 +234,37 @@ class LocalConnections(Connections):
             else self._timed(schedule, self._engine.clock()),
             host=self._engine.endpoint(found.short_name, config),
         )
-        config_changed = config != found.config
-        if config_changed or change.auth is not None:
-            row = await self._changed_access(found, row, change.auth)
-        return row, config_changed
-
-    async def _changed_access(
-        self, found: Connection, row: ConnectionRow, auth: Auth | None
-    ) -> ConnectionRow:
-        kind = self._engine.registry.get(found.short_name)
-        endpoint = self._engine.endpoint(found.short_name, row.config)
-        if auth is not None:
-            credentials = self._access.draft(kind, auth).credentials
-        elif endpoint != self._engine.endpoint(found.short_name, found.config) and row.credentials:
-            # A stored secret never goes to an endpoint that it was not given for.
-            return replace(
-                row,
-                credentials=None,
-                authenticated_at=None,
-                state=ConnectionStatus.NEEDS_REAUTH,
-                error_category=ErrorCategory.API_KEY_INVALID,
-                error_message="The endpoint changed, so the stored credentials were dropped.",
+        altered = _Altered(config=config != found.config)
+        if change.auth is not None:
+            draft = await self._access.draft(kind, change.auth, config)
+        if draft is not None:
+            await self._access.try_draft(kind, config, draft)
+            return await self._authorized(kind, row, draft), replace(altered, auth=True)
+        if altered.config and row.credentials is not None and self._moves(found, config):
+            return _without_credentials(row), replace(altered, auth=True)
+        if altered.config and found.auth.authenticated:
+            await self._access.check_config(found, config)
+            row = replace(
+                row, state=ConnectionStatus.ACTIVE, error_category=None, error_message=None
             )
-        elif found.auth.authenticated:
-            credentials = await self._access.credentials(found)
-        else:
-            return row
-        await self._access.reach(found.short_name, row.config, credentials or {})
+        return row, altered
+
+    def _moves(self, found: Connection, config: Json) -> bool:
+        """Whether the connection's secrets would go elsewhere than they were given for."""
+        method = found.auth.method
+        before = receivers(self._engine, found.short_name, found.config, method)
+        return before != receivers(self._engine, found.short_name, config, method)
+
+    async def _authorized(
+        self, kind: type[AnySource], row: ConnectionRow, draft: AuthDraft
+    ) -> ConnectionRow:
         return replace(
             row,
-            credentials=await self._access.seal(found.id, endpoint, credentials),
-            authenticated_at=self._engine.clock()
-            if auth is not None
-            else found.auth.authenticated_at,
+            auth_method=draft.method,
+            credentials=await self._access.seal(row.id, kind, row.config, draft),
+            authenticated_at=self._engine.clock(),
+            auth_expires_at=draft.expires_at,
+            auth_provider=draft.auth_provider,
             state=ConnectionStatus.ACTIVE,
             error_category=None,
             error_message=None,
@@ -262,6 +294,7 @@ class LocalConnections(Connections):
             error_message=found.error_message,
             schedule=found.schedule,
             host="",
+            auth_provider=found.auth.provider_readable_id,
         )
 
     async def _mark(
@@ -293,6 +326,27 @@ class LocalConnections(Connections):
             return None
         due = next_run(schedule, after=now, last_start=now)
         return schedule.model_copy(update={"next_run": due})
+
+
+@dataclass(frozen=True, slots=True)
+class _Altered:
+    """What a change alters beside names and schedules."""
+
+    config: bool
+    auth: bool = False
+
+
+def _without_credentials(row: ConnectionRow) -> ConnectionRow:
+    # A stored secret never goes to an endpoint that it was not given for.
+    return replace(
+        row,
+        credentials=None,
+        authenticated_at=None,
+        auth_expires_at=None,
+        state=ConnectionStatus.NEEDS_REAUTH,
+        error_category=category_of(row.auth_method),
+        error_message="The endpoint changed, so the stored credentials were dropped.",
+    )
 
 
 def _refuse_stale(found: Connection, expected_version: int | None) -> None:

@@ -1,6 +1,7 @@
 """Turns what a caller wishes for into a connection's columns, or says what is wrong with it."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from weft.domain.base import Json
 from weft.domain.connections import (
@@ -11,15 +12,24 @@ from weft.domain.connections import (
 )
 from weft.domain.schedules import Schedule, ScheduleSpec, validate_cron, validate_timezone
 from weft.errors import InvalidInput
+from weft.local.oauth_clients import OAuthClient
 from weft.sources.base import AnySource
 
 
 @dataclass(frozen=True, slots=True)
 class AuthDraft:
-    """How a connection will authenticate; ``credentials`` None means they are still missing."""
+    """How a connection will authenticate.
+
+    ``stored`` is what is sealed, None while it is still missing. ``client`` is its own OAuth client
+    for an authorisation in a browser that is still to come.
+    """
 
     method: AuthMethod
-    credentials: Json | None
+    stored: Json | None
+    expires_at: datetime | None = None
+    auth_provider: str | None = None
+    client: OAuthClient | None = None
+    redirect_url: str | None = None
 
 
 def draft_name(name: str | None, kind: type[AnySource]) -> str:

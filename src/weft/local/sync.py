@@ -29,7 +29,9 @@ from weft.errors import (
     TryLater,
     WeftError,
 )
+from weft.local.access import credentials_now, held_by, refusal
 from weft.local.engine import Engine
+from weft.local.oauth_tokens import renewed
 from weft.local.store.base import Batch, Claim, Outcome
 from weft.local.store.content import content_hash
 from weft.sources.base import AnySource, Event, Failed, Incomplete, Skipped
@@ -50,7 +52,7 @@ logger = logging.getLogger(__name__)
 async def sync(engine: Engine, claim: Claim) -> Outcome:
     """Run the job of ``claim`` to its end and say how it ended; only cancellation is raised."""
     try:
-        return await _sync(engine, claim)
+        return await _authenticated(engine, claim)
     except Fenced:
         return Outcome(JobStatus.CANCELLED)
     except AuthenticationFailed as error:
@@ -107,6 +109,20 @@ def _failure(error: WeftError, state: ConnectionStatus) -> Outcome:
     )
 
 
+async def _authenticated(engine: Engine, claim: Claim) -> Outcome:
+    """Sync; when the source refuses the token on the way, get another one, once, and go on."""
+    try:
+        return await _sync(engine, claim)
+    except AuthenticationFailed as error:
+        if not claim.renewed and await renewed(engine, held_by(claim)):
+            return Outcome(
+                JobStatus.PENDING,
+                error="The source refused the token; it was refreshed.",
+                renewed=True,
+            )
+        raise refusal(error, claim.auth_method) from None
+
+
 async def _sync(engine: Engine, claim: Claim) -> Outcome:
     source = await _open(engine, claim)
     if not (claim.full_sync or claim.cursor is None):
@@ -125,10 +141,7 @@ async def _sync(engine: Engine, claim: Claim) -> Outcome:
 
 
 async def _open(engine: Engine, claim: Claim) -> AnySource:
-    endpoint = engine.endpoint(claim.short_name, claim.config)
-    credentials = await engine.unseal(
-        claim.organization_id, claim.connection_id, endpoint, claim.credentials
-    )
+    credentials = await credentials_now(engine, held_by(claim))
 
     async def known_versions(ids: Ids[str], /) -> Mapping[str, str]:
         if claim.force_full_sync:

@@ -36,6 +36,7 @@ class ConnectionRow:
     error_message: str | None
     schedule: Schedule | None
     host: str
+    auth_provider: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,7 @@ class Claim:
     listing: int
     attempts: int
     resumed: bool
+    renewed: bool = False
 
 
 @dataclass(slots=True)
@@ -86,7 +88,10 @@ class DueSchedule:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a job ended; PENDING means that it is to be continued, after ``retry_at`` if given."""
+    """How a job ended; PENDING means that it is to be continued, after ``retry_at`` if given.
+
+    ``renewed`` says that it got a new token, because the source refused the one it had.
+    """
 
     status: JobStatus
     retry_at: datetime | None = None
@@ -94,3 +99,4 @@ class Outcome:
     error_category: ErrorCategory | None = None
     error_details: str | None = None
     connection_state: ConnectionStatus | None = None
+    renewed: bool = False

@@ -303,7 +303,12 @@ async def test_cursor_of_a_former_configuration_is_not_stored(bench: Bench) -> N
         new_row(), id=made.id, sync_id=made.sync_id, config={"new": 1}, schedule=made.schedule
     )
     assert await bench.store.connections.update(
-        row, expected_version=made.version, reset_cursor=True, set_state=False, now=bench.now
+        row,
+        expected_version=made.version,
+        reset_cursor=True,
+        set_state=False,
+        set_auth=False,
+        now=bench.now,
     )
     await bench.commit(claim, entity("a"), Checkpoint({"page": 3}))
     await bench.finish(claim)

@@ -72,12 +72,14 @@ class SqliteConnections(ConnectionStore):
         expected_version: int,
         reset_cursor: bool,
         set_state: bool,
+        set_auth: bool,
         now: datetime,
     ) -> bool:
         values = _values(row, now) | {
             "expected_version": expected_version,
             "reset_cursor": reset_cursor,
             "set_state": set_state,
+            "set_auth": set_auth,
         }
         return await self._database.write(_update, values, who_acts())
 
@@ -163,6 +165,8 @@ def _update(db: Session, values: dict[str, Any], actor: Acting) -> bool:
         return False
     if values["reset_cursor"]:
         db.execute(queries()["connection_reset_checkpoint"], {"no": number})
+    if values["set_auth"]:
+        db.execute(queries()["token_lease_revoke"], {"no": number})
     authorized = values["authenticated_at"] not in (None, before)
     action = "authorize" if authorized else "update"
     record(db, actor, action, _target(values["organization_id"], values["id"]))

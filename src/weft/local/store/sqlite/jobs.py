@@ -272,6 +272,7 @@ def _claim(db: Session, values: dict[str, Any]) -> Claim | None:
         listing=job["listing"],
         attempts=job["attempts"],
         resumed=job["fence"] > 1,
+        renewed=bool(job["renewed"]),
     )
 
 
@@ -308,7 +309,10 @@ def _finish(
         log = [LogLine(at=moment(now), level="info", message="Cancelled.")]
     write_log(db, claim.job_no, log)
     if outcome.status is JobStatus.PENDING:
-        values = _fence(claim) | {"retry_at": micros_or_none(outcome.retry_at)}
+        values = _fence(claim) | {
+            "retry_at": micros_or_none(outcome.retry_at),
+            "renewed": outcome.renewed,
+        }
         db.execute(queries()["job_hand_back"], values)
         return True
     _end(db, claim, outcome, now, actor)
@@ -329,7 +333,8 @@ def _end(db: Session, claim: Claim, outcome: Outcome, now: int, actor: Acting) -
         db.execute(queries()["job_promote_checkpoint"], {"no": claim.job_no, "config": config})
     db.execute(queries()["job_forget_seen"], {"job_no": claim.job_no})
     _count_run(db, claim.connection_no, outcome.status)
-    if outcome.connection_state is not None:
+    # What became of another configuration is not told of this one.
+    if outcome.connection_state is not None and _is_configured_so(db, claim):
         failed = outcome.status is JobStatus.FAILED
         mark = {
             "no": claim.connection_no,
@@ -344,6 +349,11 @@ def _end(db: Session, claim: Claim, outcome: Outcome, now: int, actor: Acting) -
                 "connection", claim.connection_id, claim.organization_id, claim.connection_id
             )
             record(db, actor, outcome.connection_state.value, target)
+
+
+def _is_configured_so(db: Session, claim: Claim) -> bool:
+    values = {"no": claim.connection_no}
+    return db.execute(queries()["connection_config"], values).get == dumps(claim.config)
 
 
 def _prune(db: Session, values: dict[str, int]) -> int:

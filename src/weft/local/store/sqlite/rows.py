@@ -26,6 +26,11 @@ from weft.local.store.values import loads, moment, moment_or_none
 Row = Mapping[str, Any]
 
 BEFORE_ALL = 2**63 - 1
+SETTINGS_URLS = {
+    "composio": "https://platform.composio.dev",
+    "pipedream": "https://pipedream.com/accounts",
+}
+"""Where people mend the accounts that an auth provider of that kind keeps."""
 
 
 def rows(cursor: Rows) -> Iterator[Row]:
@@ -128,6 +133,7 @@ def to_connection(row: Row) -> Connection:
             authenticated_at=moment_or_none(row["authenticated_at"]),
             expires_at=moment_or_none(row["auth_expires_at"]),
             redirect_url=row["redirect_url"],
+            provider_readable_id=row["auth_provider"],
         ),
         config=loads(row["config"]),
         schedule=_to_schedule(row),
@@ -143,6 +149,8 @@ def to_connection(row: Row) -> Connection:
         ),
         error_category=ErrorCategory(row["error_category"]) if row["error_category"] else None,
         error_message=row["error_message"],
+        provider_settings_url=SETTINGS_URLS.get(row["auth_provider_kind"] or ""),
+        provider_short_name=row["auth_provider_kind"],
         created_at=moment(row["created_at"]),
         modified_at=moment(row["modified_at"]),
         version=row["version"],

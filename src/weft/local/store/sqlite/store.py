@@ -4,6 +4,12 @@ from pathlib import Path
 
 from weft.local.store.base import Store
 from weft.local.store.sqlite.audit import SqliteAudit
+from weft.local.store.sqlite.authorizations import (
+    SqliteAuthProviders,
+    SqliteAuthSessions,
+    SqliteOAuthClients,
+    SqliteTokens,
+)
 from weft.local.store.sqlite.collections import SqliteCollections
 from weft.local.store.sqlite.connections import SqliteConnections
 from weft.local.store.sqlite.database import Database
@@ -28,6 +34,10 @@ class SqliteStore(Store):
         self.data_keys = SqliteDataKeys(database)
         self.secrets = SqliteSecrets(database)
         self.audit = SqliteAudit(database)
+        self.auth_sessions = SqliteAuthSessions(database)
+        self.tokens = SqliteTokens(database)
+        self.oauth_clients = SqliteOAuthClients(database)
+        self.auth_providers = SqliteAuthProviders(database)
 
     @classmethod
     async def open(cls, path: Path) -> "SqliteStore":

@@ -1,12 +1,12 @@
 -- name: connection_insert
 INSERT INTO connection (
   id, organization_id, collection_no, sync_id, short_name, name, description, config,
-  auth_method, authenticated_at, auth_expires_at, redirect_url, credentials, state,
+  auth_method, authenticated_at, auth_expires_at, redirect_url, credentials, auth_provider, state,
   cron, timezone, continuous, cursor_field, has_schedule, next_run_at, host, created_at, modified_at
 ) VALUES (
   :id, :organization_id, :collection_no, :sync_id, :short_name, :name, :description, :config,
-  :auth_method, :authenticated_at, :auth_expires_at, :redirect_url, :credentials, :state,
-  :cron, :timezone, :continuous, :cursor_field, :has_schedule, :next_run_at, :host, :now, :now
+  :auth_method, :authenticated_at, :auth_expires_at, :redirect_url, :credentials, :auth_provider,
+  :state, :cron, :timezone, :continuous, :cursor_field, :has_schedule, :next_run_at, :host, :now, :now
 ) RETURNING no;
 
 -- name: connection_columns
@@ -14,7 +14,7 @@ INSERT INTO connection (
 SELECT
   c.no, c.id, c.organization_id, k.readable_id AS readable_collection_id, c.sync_id, c.short_name,
   c.name, c.description, c.config, c.auth_method, c.authenticated_at, c.auth_expires_at,
-  c.redirect_url, c.state, c.error_category, c.error_message, c.cron, c.timezone, c.continuous,
+  c.redirect_url, c.auth_provider, p.kind AS auth_provider_kind, c.state, c.error_category, c.error_message, c.cron, c.timezone, c.continuous,
   c.cursor_field, c.has_schedule, c.next_run_at, c.cursor, c.total_runs, c.successful_runs, c.failed_runs,
   c.version, c.created_at, c.modified_at,
   (
@@ -29,6 +29,8 @@ SELECT
   j.error_category AS job_error_category, j.error_details AS job_error_details
 FROM connection c
 JOIN collection k ON k.no = c.collection_no
+LEFT JOIN auth_provider p
+  ON p.organization_id = c.organization_id AND p.readable_id = c.auth_provider
 LEFT JOIN job j ON j.no = (SELECT max(no) FROM job WHERE connection_no = c.no)
 
 -- name: connection_by_id
@@ -62,9 +64,13 @@ SELECT id FROM connection WHERE collection_no = :collection_no ORDER BY no DESC;
 
 -- name: connection_update
 UPDATE connection SET
-  name = :name, description = :description, config = :config, auth_method = :auth_method,
-  authenticated_at = :authenticated_at, auth_expires_at = :auth_expires_at,
-  redirect_url = :redirect_url, credentials = :credentials,
+  name = :name, description = :description, config = :config,
+  auth_method = CASE WHEN :set_auth THEN :auth_method ELSE auth_method END,
+  authenticated_at = CASE WHEN :set_auth THEN :authenticated_at ELSE authenticated_at END,
+  auth_expires_at = CASE WHEN :set_auth THEN :auth_expires_at ELSE auth_expires_at END,
+  credentials = CASE WHEN :set_auth THEN :credentials ELSE credentials END,
+  auth_provider = CASE WHEN :set_auth THEN :auth_provider ELSE auth_provider END,
+  redirect_url = :redirect_url,
   state = CASE WHEN :set_state THEN :state ELSE state END,
   error_category = CASE WHEN :set_state THEN :error_category ELSE error_category END,
   error_message = CASE WHEN :set_state THEN :error_message ELSE error_message END,
@@ -74,6 +80,9 @@ UPDATE connection SET
   version = version + 1, modified_at = :now
 WHERE id = :id AND organization_id = :organization_id AND version = :expected_version
 RETURNING no;
+
+-- name: connection_config
+SELECT config FROM connection WHERE no = :no;
 
 -- name: connection_state
 SELECT state FROM connection WHERE no = :no;

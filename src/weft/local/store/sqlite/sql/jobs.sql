@@ -93,7 +93,8 @@ WHERE no = (
   )
   ORDER BY j.no LIMIT 1
 )
-RETURNING no, id, connection_no, fence, force_full_sync, full_sync, checkpoint, listing, attempts;
+RETURNING no, id, connection_no, fence, force_full_sync, full_sync, checkpoint, listing, attempts,
+  renewed;
 
 -- name: job_claim_connection
 SELECT id, organization_id, short_name, config, credentials, cursor, continuous, auth_method,
@@ -140,7 +141,7 @@ WHERE no = :no RETURNING listing;
 -- name: job_checkpoint
 -- What the batch holds after its checkpoint would be met, and counted, again.
 UPDATE job SET checkpoint = :cursor, checkpoint_skipped = skipped - :skipped_after,
-  checkpoint_failed = failed - :failed_after, attempts = 0
+  checkpoint_failed = failed - :failed_after, attempts = 0, renewed = 0
 WHERE no = :no
   AND EXISTS (SELECT 1 FROM connection c WHERE c.no = job.connection_no AND c.config = :config);
 
@@ -171,7 +172,7 @@ RETURNING connection_no;
 -- name: job_hand_back
 -- Whoever claims the job next goes on with it, but not before `retry_at`.
 UPDATE job SET status = 'PENDING', owner = NULL, lease_until = NULL, retry_at = :retry_at,
-  attempts = attempts + (:retry_at IS NOT NULL)
+  attempts = attempts + (:retry_at IS NOT NULL), renewed = renewed OR :renewed
 WHERE no = :no AND fence = :fence AND owner = :owner AND status = 'RUNNING' RETURNING no;
 
 -- name: job_count_run

@@ -1,0 +1,179 @@
+"""Links at which a person authorises a connection in a browser.
+
+What is stored of a link, and of every other secret of an authorisation, is a digest or sealed: any
+process can serve it, and the database alone opens nothing.
+"""
+
+import hashlib
+import secrets
+from datetime import timedelta
+from typing import Final
+
+from pydantic import Field, ValidationError
+
+from weft.domain.base import Frozen, Json
+from weft.domain.connections import AuthMethod, Connection
+from weft.errors import AuthenticationFailed, Conflict, NotFound, Unsupported, WeftError
+from weft.local.engine import Engine
+from weft.local.oauth_clients import OAuthClient, operators_client
+from weft.local.oauth_tokens import OAUTH_METHODS, Provider, provider_of, receivers
+from weft.local.store.authorizations import AuthSession
+from weft.sources.base import AnySource
+
+LINK_LIFETIME: Final = timedelta(minutes=10)
+FORM_PATH: Final = "/authorize/"
+START_PATH: Final = "/source-connections/authorize/"
+CALLBACK_PATH: Final = "/source-connections/callback"
+_TOKEN_BYTES = 32
+
+
+class Kept(Frozen):
+    """What an authorisation needs later, sealed.
+
+    ``secret`` is the PKCE verifier or the secret of OAuth 1.0a's request token.
+    """
+
+    client: OAuthClient | None = None
+    redirect_uri: str | None = None
+    secret: str | None = Field(default=None, repr=False)
+
+
+def new_token() -> str:
+    """A text that nobody can guess."""
+    return secrets.token_urlsafe(_TOKEN_BYTES)
+
+
+def digest(text: str) -> bytes:
+    """What is stored of such a text: 32 random bytes need no slow hash."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+
+
+def link_method(kind: type[AnySource], method: AuthMethod) -> AuthMethod:
+    """Whether a link leads to a page for credentials or to consent. Raises Unsupported."""
+    if method is AuthMethod.OAUTH_TOKEN and AuthMethod.OAUTH_BROWSER in kind.auth_methods:
+        return AuthMethod.OAUTH_BROWSER
+    if method is AuthMethod.OAUTH_BROWSER or (
+        method is AuthMethod.DIRECT and kind.info().auth_fields
+    ):
+        return method
+    raise Unsupported(
+        "There is nothing that a person could give this connection in a browser.",
+        hint=f"It is authenticated with {method.value}; authorize_connection changes that.",
+    )
+
+
+async def client_for(
+    engine: Engine, kind: type[AnySource], config: Json, own: OAuthClient | None
+) -> tuple[Provider, OAuthClient]:
+    """The provider, and who we are to it. Raises Unsupported or Conflict with the way out."""
+    spec = provider_of(engine, kind, config)
+    if spec is None:
+        raise Unsupported(f"'{kind.short_name}' has no OAuth provider.", field="auth")
+    client = own or await operators_client(engine, kind.short_name, spec)
+    if client is None:
+        raise Conflict(
+            f"There is no OAuth client for '{kind.short_name}'.",
+            field="auth",
+            hint="Give auth.oauth_browser its own client_id and client_secret (for OAuth 1.0a"
+            " consumer_key and consumer_secret), or ask the operator for one:"
+            f" `weft oauth-clients set {kind.short_name}`.",
+        )
+    return spec, client
+
+
+async def new_link(
+    engine: Engine,
+    connection: Connection,
+    method: AuthMethod,
+    *,
+    base: str | None,
+    own_client: OAuthClient | None,
+    redirect_url: str | None,
+    syncs: bool,
+) -> Connection:
+    """Begin an authorisation and return the connection with its link; those before are dead.
+
+    Without ``base``, the URL of the pages, what was given is kept for a link that is made later.
+    """
+    kind = engine.registry.get(connection.short_name)
+    if method is AuthMethod.OAUTH_BROWSER:
+        await client_for(engine, kind, connection.config, own_client)
+    token, claim = new_token(), new_token()
+    expires_at = engine.clock() + LINK_LIFETIME
+    kept = Kept(client=own_client, redirect_uri=None if base is None else base + CALLBACK_PATH)
+    session = AuthSession(
+        connection_id=connection.id,
+        organization_id=connection.organization_id,
+        method=method,
+        link=None if base is None else digest(token),
+        claim=digest(claim),
+        sealed=await seal_kept(engine, connection, method, kept),
+        redirect_url=redirect_url,
+        syncs=syncs,
+        expires_at=expires_at,
+    )
+    if not await engine.store.auth_sessions.begin(session):
+        raise NotFound("The connection was deleted meanwhile.", field="connection_id")
+    engine.changes.announce()
+    if base is None:
+        return connection
+    path = START_PATH if method is AuthMethod.OAUTH_BROWSER else FORM_PATH
+    return connection.model_copy(
+        update={
+            "auth": connection.auth.model_copy(
+                update={
+                    "auth_url": f"{base}{path}{token}",
+                    "auth_url_expires": expires_at,
+                    "redirect_url": redirect_url,
+                    "claim_token": claim,
+                }
+            )
+        }
+    )
+
+
+async def seal_kept(engine: Engine, connection: Connection, method: AuthMethod, kept: Kept) -> str:
+    """Seal what is kept for the origins that the connection's secrets go to now."""
+    return await engine.seal(
+        connection.organization_id,
+        connection.id,
+        _bound_to(engine, connection, method),
+        kept.model_dump(mode="json"),
+    )
+
+
+async def open_kept(engine: Engine, connection: Connection, session: AuthSession) -> Kept | None:
+    """What was kept, or None when the connection's secrets go elsewhere since."""
+    try:
+        opened = await engine.unseal(
+            connection.organization_id,
+            connection.id,
+            _bound_to(engine, connection, session.method),
+            session.sealed,
+        )
+        return Kept.model_validate(opened)
+    except (AuthenticationFailed, ValidationError):
+        return None
+
+
+async def own_client_of(engine: Engine, connection: Connection) -> OAuthClient | None:
+    """The OAuth client that the connection brought with it, at its last authorisation or before."""
+    store = engine.store
+    session = await store.auth_sessions.of_connection(connection.organization_id, connection.id)
+    kept = None if session is None else await open_kept(engine, connection, session)
+    if kept is not None and kept.client is not None:
+        return kept.client
+    if connection.auth.method not in OAUTH_METHODS:
+        return None
+    sealed = await store.connections.credentials(connection.organization_id, connection.id)
+    bound_to = receivers(engine, connection.short_name, connection.config, connection.auth.method)
+    try:
+        stored = await engine.unseal(connection.organization_id, connection.id, bound_to, sealed)
+        return OAuthClient.model_validate(stored["client"]) if stored.get("client") else None
+    except (WeftError, ValidationError):
+        return None  # What does not open cannot be used again: another client has to be given.
+
+
+def _bound_to(engine: Engine, connection: Connection, method: AuthMethod) -> str:
+    origins = receivers(engine, connection.short_name, connection.config, method)
+    return f"session {origins}"

@@ -1,0 +1,244 @@
+"""Composio and Pipedream: fetches what they keep of an account, at each run.
+
+Composio's facts are from its API reference (docs.composio.dev, v3: `GET /api/v3/connected_accounts`
+and `/{nanoid}`, header `x-api-key`; an account has `status`, `toolkit.slug`, `user_id` and its
+credentials in `state.val`) and from its project setting `mask_secret_keys_in_connected_account`,
+which cuts them short. Pipedream's are from pipedream.com/docs/connect/api-reference: a client
+credentials token of `POST /v1/oauth/token`, then `GET /v1/connect/{project}/accounts[/{id}]` with
+`include_credentials` and the header `x-pd-environment`; an account has `healthy`, `dead`,
+`external_id`, `app.name_slug` and, with the customer's own OAuth client, `credentials`.
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+import httpx
+
+from weft.errors import (
+    AuthenticationFailed,
+    ErrorCategory,
+    InvalidInput,
+    SourceUnavailable,
+    TryLater,
+)
+from weft.local.oauth_clients import OAuthClient
+from weft.local.oauth_protocol import client_credentials
+from weft.sources.base import HttpFactory
+from weft.sources.http_errors import json_of, status_error
+
+PAGES_MAX: Final = 20
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@|:+-]{0,199}")
+_MASKED = re.compile(r"\.\.\.$|^\*+$|REDACTED", re.I)
+_VERSION = re.compile(r"v\d+$")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which account is wanted, at which service; ``app`` is what the service calls the source."""
+
+    base_url: str
+    options: Mapping[str, str]
+    secrets: Mapping[str, str]
+    config: Mapping[str, str]
+    app: str
+
+
+Fetch = Callable[[HttpFactory, Wanted], Awaitable[Mapping[str, Any]]]
+
+
+async def composio_credentials(http: HttpFactory, wanted: Wanted) -> Mapping[str, Any]:
+    """The credentials of a connected account.
+
+    Raises AuthenticationFailed when the account is gone or refused, and TryLater errors.
+    """
+    headers = {"x-api-key": wanted.secrets["api_key"], "accept": "application/json"}
+    async with http(base_url=wanted.base_url, headers=headers) as client:
+        account_id = wanted.config.get("account_id")
+        if account_id is None:
+            account_id = await _composio_account(client, wanted)
+        url = f"/api/v3/connected_accounts/{_checked(account_id, 'account_id')}"
+        account = await _asked(client, "Composio", url, {})
+    user = wanted.config.get("user_id")
+    if user is not None and account.get("user_id") != user:
+        raise _gone("Composio", "is not of that entity_id")
+    _check_app("Composio", wanted, _text(account.get("toolkit"), "slug"))
+    status = account.get("status")
+    if status != "ACTIVE":
+        known = status if status in {"EXPIRED", "FAILED", "INACTIVE", "INITIATED"} else "not active"
+        raise _refused("Composio", f"is {known}", "Connect the account again in Composio.")
+    found = _mapping(_mapping(account.get("state")).get("val"))
+    if any(isinstance(value, str) and _MASKED.search(value) for value in found.values()):
+        raise _refused(
+            "Composio",
+            "has its secrets masked",
+            "Turn off 'Mask Connected Account Secrets' in the settings of the Composio project.",
+        )
+    return found
+
+
+async def pipedream_credentials(http: HttpFactory, wanted: Wanted) -> Mapping[str, Any]:
+    """As `composio_credentials`, of a Pipedream Connect account."""
+    client = OAuthClient(
+        client_id=wanted.secrets["client_id"], client_secret=wanted.secrets["client_secret"]
+    )
+    try:
+        tokens = await client_credentials(http, f"{wanted.base_url}/v1/oauth/token", client)
+    except AuthenticationFailed:
+        raise _key_refused("Pipedream") from None
+    headers = {
+        "authorization": f"Bearer {tokens.access_token}",
+        "x-pd-environment": wanted.options["environment"],
+        "accept": "application/json",
+    }
+    base = f"/v1/connect/{_checked(wanted.options['project_id'], 'project_id')}/accounts"
+    async with http(base_url=wanted.base_url, headers=headers) as session:
+        account_id = wanted.config.get("account_id")
+        if account_id is None:
+            account_id = await _pipedream_account(session, base, wanted)
+        url = f"{base}/{_checked(account_id, 'account_id')}"
+        answer = await _asked(session, "Pipedream", url, {"include_credentials": "true"})
+    account = _mapping(answer.get("data")) or answer
+    user = wanted.config.get("external_user_id")
+    if user is not None and account.get("external_id") != user:
+        raise _gone("Pipedream", "is not of that external_user_id")
+    _check_app("Pipedream", wanted, _text(account.get("app"), "name_slug"))
+    if account.get("dead") or account.get("healthy") is False:
+        raise _refused("Pipedream", "is not healthy", "Connect the account again in Pipedream.")
+    found = _mapping(account.get("credentials"))
+    if not found:
+        raise _refused(
+            "Pipedream",
+            "comes without credentials",
+            "Pipedream gives those of OAuth apps only for accounts that were connected with your"
+            " own OAuth client.",
+        )
+    return found
+
+
+async def _composio_account(client: httpx.AsyncClient, wanted: Wanted) -> str:
+    """The newest active account of the user and the app."""
+    params = {"limit": "100", "statuses": "ACTIVE"}
+    if "user_id" in wanted.config:
+        params["user_ids"] = wanted.config["user_id"]
+    if "auth_config_id" in wanted.config:
+        params["auth_config_ids"] = wanted.config["auth_config_id"]
+    found: list[Mapping[str, Any]] = []
+    for _ in range(PAGES_MAX):
+        page = await _asked(client, "Composio", "/api/v3/connected_accounts", params)
+        found += [
+            item
+            for item in _items(page.get("items"))
+            if _is_app(wanted.app, _text(item.get("toolkit"), "slug"))
+        ]
+        cursor = page.get("next_cursor")
+        if not isinstance(cursor, str) or not cursor:
+            break
+        params = params | {"cursor": cursor}
+    return _newest("Composio", found)
+
+
+async def _pipedream_account(client: httpx.AsyncClient, url: str, wanted: Wanted) -> str:
+    params = {"limit": "100", "external_user_id": wanted.config["external_user_id"]}
+    found: list[Mapping[str, Any]] = []
+    for _ in range(PAGES_MAX):
+        page = await _asked(client, "Pipedream", url, params)
+        found += [
+            item
+            for item in _items(page.get("data"))
+            if _is_app(wanted.app, _text(item.get("app"), "name_slug")) and not item.get("dead")
+        ]
+        cursor = _mapping(page.get("page_info")).get("end_cursor")
+        if not isinstance(cursor, str) or not cursor or not _items(page.get("data")):
+            break
+        params = params | {"after": cursor}
+    return _newest("Pipedream", found)
+
+
+def _newest(service: str, found: list[Mapping[str, Any]]) -> str:
+    if not found:
+        raise _gone(service, "is not there")
+    newest = max(found, key=lambda account: str(account.get("created_at", "")))
+    return str(newest.get("id", ""))
+
+
+async def _asked(
+    client: httpx.AsyncClient, service: str, url: str, params: Mapping[str, str]
+) -> Mapping[str, Any]:
+    response = await client.get(url, params=dict(params))
+    status = response.status_code
+    if status in {401, 403}:
+        raise _key_refused(service)
+    if status in {400, 404, 410, 422}:
+        raise _gone(service, "is not there")
+    if not response.is_success:
+        mapped = status_error(response, what=f"{service}'s account")
+        raise mapped if isinstance(mapped, TryLater) else SourceUnavailable(mapped.message)
+    return _mapping(json_of(response, f"{service}'s account"))
+
+
+def _check_app(service: str, wanted: Wanted, slug: str) -> None:
+    # A token goes to the source that it is for, and to no other that a model may name.
+    if not _is_app(wanted.app, slug):
+        raise _refused(
+            service,
+            "is of another app than this source",
+            "Name an account of this source's app; the operator can map them with --app.",
+        )
+
+
+def _is_app(app: str, slug: str) -> bool:
+    return _plain(app) == _plain(slug) or _VERSION.sub("", _plain(slug)) == _plain(app)
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("_", "").replace("-", "")
+
+
+def _checked(name: str, field: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise InvalidInput(
+            f"auth.auth_provider.provider_config.{field} is not an id.",
+            field="auth.auth_provider.provider_config",
+        )
+    return name
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return cast("Mapping[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def _items(value: object) -> list[Mapping[str, Any]]:
+    if not isinstance(value, list):
+        return []
+    return [_mapping(item) for item in cast("list[object]", value)]
+
+
+def _text(value: object, name: str) -> str:
+    found = _mapping(value).get(name)
+    return found if isinstance(found, str) else ""
+
+
+def _gone(service: str, what: str) -> AuthenticationFailed:
+    return AuthenticationFailed(
+        f"The account at {service} {what}.",
+        category=ErrorCategory.AUTH_PROVIDER_ACCOUNT_GONE,
+        hint=f"Connect it again at {service}, or name another one with authorize_connection.",
+    )
+
+
+def _refused(service: str, what: str, hint: str) -> AuthenticationFailed:
+    return AuthenticationFailed(
+        f"The account at {service} {what}.",
+        category=ErrorCategory.AUTH_PROVIDER_CREDENTIALS_INVALID,
+        hint=hint,
+    )
+
+
+def _key_refused(service: str) -> AuthenticationFailed:
+    return AuthenticationFailed(
+        f"{service} refused the operator's own credentials.",
+        category=ErrorCategory.AUTH_PROVIDER_CREDENTIALS_INVALID,
+        hint="The operator renews them: `weft auth-providers remove` and `add`.",
+    )

@@ -1,0 +1,146 @@
+"""The operator's own OAuth clients: kept sealed, and used when a connection brings none."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from pydantic import Field
+
+from weft.domain.base import Frozen, Json
+from weft.errors import InvalidInput, NotFound, Unsupported
+from weft.local.engine import Engine
+from weft.local.store.authorizations import OAuthClientRow
+from weft.sources.base import AnySource, OAuth1, OAuth2
+
+OPERATOR = ""
+"""The organisation of what belongs to the operator, and so to no organisation."""
+
+
+class OAuthClient(Frozen):
+    """Who we are to a provider; for OAuth 1.0a the consumer's key and secret."""
+
+    client_id: str
+    client_secret: str | None = Field(default=None, repr=False)
+
+
+class OperatorsClient(Frozen):
+    """What is known of an OAuth client: everything but its secret, which only ``origin`` gets."""
+
+    short_name: str
+    client_id: str
+    origin: str
+    has_secret: bool
+    created_at: datetime
+
+
+class LocalOAuthClients:
+    """The OAuth clients of one engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def set(
+        self, short_name: str, client_id: str, client_secret: str | None, origin: str | None = None
+    ) -> OperatorsClient:
+        """Store or replace the client for a source.
+
+        ``origin`` is that of the provider's token endpoint; it may be left out for sources whose
+        configuration does not decide it. Raises NotFound, Unsupported or InvalidInput.
+        """
+        kind = self._engine.registry.get(short_name)
+        if not client_id.strip() or not client_id.isprintable():
+            raise InvalidInput("client_id must not be empty.", field="client_id")
+        origin = _checked_origin(origin) if origin else _usual_origin(kind, self._engine)
+        sealed = None
+        if client_secret:
+            secret: Json = {"client_secret": client_secret}
+            sealed = await self._engine.seal(OPERATOR, _owner(short_name), origin, secret)
+        row = OAuthClientRow(short_name, client_id.strip(), origin, sealed, self._engine.clock())
+        await self._engine.store.oauth_clients.put(row)
+        return _shown(row)
+
+    async def list(self) -> Sequence[OperatorsClient]:
+        """All, by source."""
+        return [_shown(row) for row in await self._engine.store.oauth_clients.list()]
+
+    async def remove(self, short_name: str) -> None:
+        """Forget it; what it has authorised cannot be refreshed any more. Raises NotFound."""
+        if not await self._engine.store.oauth_clients.delete(short_name):
+            raise NotFound(
+                "No OAuth client is set for that source.",
+                field="source",
+                hint="`weft oauth-clients list` shows all.",
+            )
+
+
+async def operators_client(
+    engine: Engine, short_name: str, spec: OAuth2 | OAuth1
+) -> OAuthClient | None:
+    """The operator's client, if there is one for that provider."""
+    row = await engine.store.oauth_clients.get(short_name)
+    if row is None or row.origin != token_origin(spec):
+        return None
+    if row.sealed is None:
+        return OAuthClient(client_id=row.client_id)
+    opened = await engine.unseal(OPERATOR, _owner(short_name), row.origin, row.sealed)
+    return OAuthClient(client_id=row.client_id, client_secret=str(opened["client_secret"]))
+
+
+def origin_of_url(url: str) -> str:
+    """Scheme, host and port of an address, without user and password."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+def token_origin(spec: OAuth2 | OAuth1) -> str:
+    """The origin that a client's secret is sent to."""
+    return origin_of_url(spec.token_url if isinstance(spec, OAuth2) else spec.access_token_url)
+
+
+def _usual_origin(kind: type[AnySource], engine: Engine) -> str:
+    """The origin of the provider of connections whose configuration says nothing about it."""
+    try:
+        spec = kind.oauth(kind.Config.model_construct(), engine.context.options)
+    except (AttributeError, ValueError, TypeError):
+        # A configuration without its required fields: the source needs them to know its provider.
+        raise _origin_needed(kind) from None
+    if spec is None:
+        raise Unsupported(
+            f"The source '{kind.short_name}' is not authorised with OAuth.", field="source"
+        )
+    origin = token_origin(spec)
+    if not origin.startswith(("https://", "http://")):
+        raise _origin_needed(kind)
+    return origin
+
+
+def _origin_needed(kind: type[AnySource]) -> InvalidInput:
+    return InvalidInput(
+        f"Which provider '{kind.short_name}' uses depends on its configuration.",
+        field="provider_origin",
+        hint="Name the origin of its token endpoint, e.g. https://login.example.com.",
+    )
+
+
+def _checked_origin(origin: str) -> str:
+    if not origin.startswith(("https://", "http://")) or origin_of_url(origin) != origin:
+        raise InvalidInput(
+            "provider_origin must be a scheme and a host, nothing more.",
+            field="provider_origin",
+            hint="For example https://login.example.com.",
+        )
+    return origin
+
+
+def _owner(short_name: str) -> str:
+    return f"oauth-client:{short_name}"
+
+
+def _shown(row: OAuthClientRow) -> OperatorsClient:
+    return OperatorsClient(
+        short_name=row.short_name,
+        client_id=row.client_id,
+        origin=row.origin,
+        has_secret=row.sealed is not None,
+        created_at=row.created_at,
+    )

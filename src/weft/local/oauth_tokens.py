@@ -1,0 +1,242 @@
+"""Tokens of connections that are authorised with OAuth: opened, and refreshed in time.
+
+A refresh token that is rotated can be sent once. So whoever refreshes holds a lease in the
+database; the others wait, and find the new tokens there. The new tokens are stored before the old
+ones are forgotten: only a crash between the provider's answer and the store loses them, and the
+provider's refusal of the old one then asks for a new authorisation.
+"""
+
+import secrets
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+import anyio
+from pydantic import Field, ValidationError
+
+from weft.domain.base import Frozen, Json
+from weft.domain.connections import AuthMethod
+from weft.errors import AuthenticationFailed, ErrorCategory, NotFound, SourceUnavailable
+from weft.local.engine import Engine
+from weft.local.oauth_clients import OAuthClient, operators_client, token_origin
+from weft.local.validate import validated
+from weft.sources.base import AnySource, OAuth1, OAuth2
+
+REFRESH_AHEAD: Final = timedelta(seconds=60)
+"""A token that expires within this time is refreshed before it is used."""
+
+EXCHANGE_SECONDS: Final = 15.0
+LEASE: Final = timedelta(seconds=30)
+WAIT_SECONDS: Final = 45.0
+LOOK_SECONDS: Final = 0.2
+
+Provider = OAuth2 | OAuth1
+OAUTH_METHODS: Final = frozenset({AuthMethod.OAUTH_BROWSER, AuthMethod.OAUTH_TOKEN})
+
+
+class Grant(Frozen):
+    """What a connection that is authorised with OAuth keeps, sealed.
+
+    ``client`` is its own OAuth client; without one it uses the operator's.
+    """
+
+    access_token: str = Field(repr=False)
+    refresh_token: str | None = Field(default=None, repr=False)
+    token_secret: str | None = Field(default=None, repr=False)
+    client: OAuthClient | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a connection authenticates with, as it is stored."""
+
+    organization_id: str
+    connection_id: str
+    short_name: str
+    config: Json
+    method: AuthMethod
+    sealed: str | None
+    expires_at: datetime | None
+
+
+def provider_of(engine: Engine, kind: type[AnySource], config: Json) -> Provider | None:
+    """How the source's provider authorises connections with that configuration."""
+    return kind.oauth(validated(kind.Config, config, field="config"), engine.context.options)
+
+
+def receivers(engine: Engine, short_name: str, config: Json, method: AuthMethod) -> str:
+    """The origins that get the secrets of such a connection; what is sealed is bound to them."""
+    endpoint = engine.endpoint(short_name, config)
+    if method not in OAUTH_METHODS:
+        return endpoint
+    spec = provider_of(engine, engine.registry.get(short_name), config)
+    return endpoint if spec is None else f"{endpoint} {token_origin(spec)}"
+
+
+async def opened(engine: Engine, held: Held) -> Json:
+    """What is sealed. Raises AuthenticationFailed when there is nothing, or it is not for here."""
+    if held.sealed is None:
+        raise AuthenticationFailed(
+            "The connection has no credentials.",
+            category=category_of(held.method),
+            hint=f"Call authorize_connection(connection_id='{held.connection_id}').",
+        )
+    bound_to = receivers(engine, held.short_name, held.config, held.method)
+    return await engine.unseal(held.organization_id, held.connection_id, bound_to, held.sealed)
+
+
+def category_of(method: AuthMethod) -> ErrorCategory:
+    """What a refusal of such credentials means."""
+    match method:
+        case AuthMethod.DIRECT:
+            return ErrorCategory.API_KEY_INVALID
+        case AuthMethod.AUTH_PROVIDER:
+            return ErrorCategory.AUTH_PROVIDER_CREDENTIALS_INVALID
+        case _:
+            return ErrorCategory.OAUTH_CREDENTIALS_EXPIRED
+
+
+async def fresh_grant(engine: Engine, held: Held) -> Grant:
+    """The tokens to use now, refreshed if they are about to expire.
+
+    Raises AuthenticationFailed when they have expired for good, and TryLater errors.
+    """
+    grant, held = await _settled(engine, held, None)
+    if grant.refresh_token is None and held.expires_at is not None:
+        refuse_expired(held.expires_at, engine.clock())
+    return grant
+
+
+async def renewed(engine: Engine, held: Held) -> bool:
+    """After the source refused the token of ``held``: whether there is another one now.
+
+    Errors as `fresh_grant`.
+    """
+    if held.method not in OAUTH_METHODS or held.sealed is None:
+        return False
+    refused = _grant(await opened(engine, held))
+    current, _ = await _settled(engine, held, refused.access_token)
+    return current.access_token != refused.access_token
+
+
+def refuse_expired(expires_at: datetime, now: datetime) -> None:
+    """Raise AuthenticationFailed when the token has expired."""
+    if expires_at <= now:
+        raise AuthenticationFailed(
+            f"The access token expired at {expires_at:%Y-%m-%d %H:%M} UTC, and there is no refresh"
+            " token.",
+            category=ErrorCategory.OAUTH_CREDENTIALS_EXPIRED,
+            hint="Give a new one with authorize_connection.",
+        )
+
+
+def expiring(expires_at: datetime | None, now: datetime) -> bool:
+    """Whether a token is not to be used any more when it can be refreshed."""
+    return expires_at is not None and expires_at <= now + REFRESH_AHEAD
+
+
+async def exchanged(
+    engine: Engine, short_name: str, spec: Provider | None, grant: Grant
+) -> tuple[Grant, datetime | None]:
+    """The grant with new tokens, and when they expire. Errors as `fresh_grant`."""
+    # Imported here because it loads the HTTP stack and Authlib.
+    from weft.local.oauth_protocol import exchange_refresh_token
+
+    if not isinstance(spec, OAuth2) or grant.refresh_token is None:
+        raise AssertionError("only OAuth 2 grants with a refresh token are refreshed")
+    client = grant.client or await operators_client(engine, short_name, spec)
+    if client is None:
+        raise AuthenticationFailed(
+            "The access token has expired, and without an OAuth client it cannot be refreshed.",
+            category=ErrorCategory.OAUTH_CREDENTIALS_EXPIRED,
+            hint=f"The operator sets one with `weft oauth-clients set {short_name}`; or authorise"
+            " the connection again.",
+        )
+    tokens = await exchange_refresh_token(engine.context.http, spec, client, grant.refresh_token)
+    changed = grant.model_copy(
+        update={"access_token": tokens.access_token, "refresh_token": tokens.refresh_token}
+    )
+    return changed, expiry(engine, tokens.expires_in)
+
+
+def expiry(engine: Engine, seconds: int | None) -> datetime | None:
+    """When a token expires that was issued now."""
+    return None if seconds is None else engine.clock() + timedelta(seconds=seconds)
+
+
+async def _settled(engine: Engine, held: Held, refused: str | None) -> tuple[Grant, Held]:
+    """The tokens, once they need no refreshing: by their time, or by not being the refused one."""
+    holder = secrets.token_hex(16)
+    with anyio.move_on_after(WAIT_SECONDS):
+        while True:
+            grant = _grant(await opened(engine, held))
+            stale = grant.access_token == refused or expiring(held.expires_at, engine.clock())
+            if not stale or grant.refresh_token is None:
+                return grant, held
+            mark = engine.changes.mark()
+            now = engine.clock()
+            state = await engine.store.tokens.lease(
+                held.connection_id, held.sealed, holder=holder, now=now, until=now + LEASE
+            )
+            if state is None:
+                raise NotFound("The connection was deleted meanwhile.", field="connection_id")
+            if state.held:
+                await _refresh(engine, held, grant, holder)
+                # Whatever came of it is used: a provider may issue tokens that hardly live.
+                held = await _reread(engine, held)
+                return _grant(await opened(engine, held)), held
+            if state.sealed == held.sealed:
+                await engine.changes.wait(mark, LOOK_SECONDS)
+            else:
+                held = await _reread(engine, held)
+    raise SourceUnavailable(
+        "Another process is still refreshing the connection's token.", hint="Try again."
+    )
+
+
+async def _refresh(engine: Engine, held: Held, grant: Grant, holder: str) -> None:
+    """Exchange and store, under the lease. What was begun is finished, even when cancelled."""
+    spec = provider_of(engine, engine.registry.get(held.short_name), held.config)
+    with anyio.CancelScope(shield=True):
+        try:
+            with anyio.fail_after(EXCHANGE_SECONDS):
+                changed, expires_at = await exchanged(engine, held.short_name, spec, grant)
+            bound_to = receivers(engine, held.short_name, held.config, held.method)
+            sealed = await engine.seal(
+                held.organization_id, held.connection_id, bound_to, changed.model_dump(mode="json")
+            )
+            await engine.store.tokens.store(held.connection_id, holder, sealed, expires_at)
+            engine.changes.announce()
+        except TimeoutError:
+            raise SourceUnavailable("The OAuth provider did not answer in time.") from None
+        except AuthenticationFailed:
+            if (await _reread(engine, held)).sealed == held.sealed:
+                raise
+            # Somebody gave other credentials meanwhile: those count.
+        finally:
+            await engine.store.tokens.release(held.connection_id, holder)
+
+
+async def _reread(engine: Engine, held: Held) -> Held:
+    found = await engine.store.connections.get(held.organization_id, held.connection_id)
+    if found is None:
+        raise NotFound("The connection was deleted meanwhile.", field="connection_id")
+    sealed = await engine.store.connections.credentials(held.organization_id, held.connection_id)
+    return replace(
+        held,
+        config=found.config,
+        method=found.auth.method,
+        sealed=sealed,
+        expires_at=found.auth.expires_at,
+    )
+
+
+def _grant(stored: Json) -> Grant:
+    try:
+        return Grant.model_validate(stored)
+    except ValidationError:
+        raise AuthenticationFailed(
+            "The stored credentials are not OAuth tokens.",
+            category=ErrorCategory.OAUTH_CREDENTIALS_EXPIRED,
+            hint="Authorise the connection again with authorize_connection.",
+        ) from None

@@ -1,0 +1,161 @@
+"""The protocol of what authorising connections stores; see `base`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from weft.domain.connections import AuthMethod
+
+
+@dataclass(frozen=True, slots=True)
+class AuthSession:
+    """An authorisation in a browser, the last one of its connection.
+
+    ``link``, ``state``, ``browser`` and ``claim`` are digests. ``syncs`` says whether a sync starts
+    when it is complete.
+    """
+
+    connection_id: str
+    organization_id: str
+    method: AuthMethod
+    link: bytes | None
+    claim: bytes
+    sealed: str | None
+    redirect_url: str | None
+    syncs: bool
+    expires_at: datetime
+    state: bytes | None = None
+    browser: bytes | None = None
+    completed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenState:
+    """What is stored of a connection's credentials now.
+
+    ``held`` says that the asker now holds the lease to refresh them.
+    """
+
+    sealed: str | None
+    expires_at: datetime | None
+    held: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OAuthClientRow:
+    """The operator's OAuth client for one source; its secret, sealed, is for ``origin`` alone."""
+
+    short_name: str
+    client_id: str
+    origin: str
+    sealed: str | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AuthProviderRow:
+    """An account at a service that keeps credentials, its secrets sealed."""
+
+    organization_id: str
+    readable_id: str
+    kind: str
+    options: Mapping[str, str]
+    sealed: str
+    created_at: datetime
+
+
+class AuthSessionStore(Protocol):
+    """Authorisations in a browser."""
+
+    async def begin(self, session: AuthSession) -> bool:
+        """Replace the connection's last one; False when the connection is gone."""
+        ...
+
+    async def of_connection(self, organization_id: str, connection_id: str) -> AuthSession | None:
+        """The last one."""
+        ...
+
+    async def by_link(self, link: bytes) -> AuthSession | None:
+        """The one with that link, which is not used yet."""
+        ...
+
+    async def by_state(self, state: bytes) -> AuthSession | None:
+        """The one with that state, which is not used yet."""
+        ...
+
+    async def start(self, link: bytes, *, state: bytes, browser: bytes, sealed: str) -> bool:
+        """Use the link up; False when someone else did."""
+        ...
+
+    async def use_state(self, state: bytes) -> bool:
+        """Use the state up; False when someone else did."""
+        ...
+
+    async def complete(self, connection_id: str, claim: bytes, now: datetime) -> bool:
+        """The person has finished: neither link nor state lead anywhere any more."""
+        ...
+
+
+class TokenStore(Protocol):
+    """Tokens that are refreshed, by one process at a time."""
+
+    async def lease(
+        self, connection_id: str, seen: str | None, *, holder: str, now: datetime, until: datetime
+    ) -> TokenState | None:
+        """Take the lease, if the stored credentials are those ``seen`` and nobody else holds it.
+
+        A lease that ends after ``until`` was taken before the clock went back: it counts as ended.
+        None when the connection is gone.
+        """
+        ...
+
+    async def store(
+        self, connection_id: str, holder: str, sealed: str, expires_at: datetime | None
+    ) -> bool:
+        """Store new tokens and give the lease back; False, and nothing stored, when it was lost."""
+        ...
+
+    async def release(self, connection_id: str, holder: str) -> None:
+        """Give the lease back."""
+        ...
+
+
+class OAuthClientStore(Protocol):
+    """The operator's OAuth clients."""
+
+    async def put(self, row: OAuthClientRow) -> None:
+        """Store or replace it."""
+        ...
+
+    async def get(self, short_name: str) -> OAuthClientRow | None:
+        """The client for a source."""
+        ...
+
+    async def list(self) -> Sequence[OAuthClientRow]:
+        """All, by source."""
+        ...
+
+    async def delete(self, short_name: str) -> bool:
+        """False if it was gone."""
+        ...
+
+
+class AuthProviderStore(Protocol):
+    """Accounts at services that keep credentials."""
+
+    async def insert(self, row: AuthProviderRow) -> None:
+        """Raises Conflict when the organisation has one of that id."""
+        ...
+
+    async def get(self, organization_id: str, readable_id: str) -> AuthProviderRow | None:
+        """One of an organisation."""
+        ...
+
+    async def list(self) -> Sequence[AuthProviderRow]:
+        """All, of all organisations, by id."""
+        ...
+
+    async def delete(self, organization_id: str, readable_id: str) -> bool:
+        """False if it was gone."""
+        ...

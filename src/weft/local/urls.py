@@ -1,0 +1,57 @@
+"""Addresses that people are sent back to after an authorisation."""
+
+from ipaddress import ip_address
+from typing import Final
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from weft.errors import InvalidInput
+
+REDIRECT_MAX_CHARS: Final = 2000
+
+
+def checked_redirect(url: str | None, field: str) -> str | None:
+    """The address, if a browser may be sent there: https, or http to this machine itself.
+
+    Raises InvalidInput for anything else, `javascript:` and addresses with a user name included.
+    """
+    if url is None or not url:
+        return None
+    bad = InvalidInput(
+        f"{field} is not an address to return to.",
+        field=field,
+        hint="Use https, or http to localhost or 127.0.0.1, without a user name or a fragment.",
+    )
+    # Browsers drop or turn some characters that urlsplit keeps: none but plain ones are taken.
+    if len(url) > REDIRECT_MAX_CHARS or not url.isascii() or not url.isprintable():
+        raise bad
+    if any(character in url for character in ' \\"<>`{}|^'):
+        raise bad
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        _ = parts.port
+    except ValueError:
+        raise bad from None
+    if not host or "@" in parts.netloc or parts.fragment:
+        raise bad
+    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(host)):
+        raise bad
+    return url
+
+
+def with_query(url: str, **params: str) -> str:
+    """The address with more parameters in its query; those of the same names are replaced."""
+    parts = urlsplit(url)
+    kept = [
+        pair for pair in parse_qsl(parts.query, keep_blank_values=True) if pair[0] not in params
+    ]
+    return urlunsplit(parts._replace(query=urlencode([*kept, *params.items()])))
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
