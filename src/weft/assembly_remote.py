@@ -36,6 +36,13 @@ class OpenedRemote:
             )
         return self.backend
 
+    @property
+    def auth_sessions(self) -> None:
+        """None: the links of a remote API lead to its own pages."""
+
+    async def refused(self, principal: Principal, tool: str) -> None:
+        """Nothing: the audit is kept where the database is."""
+
     async def job_counts(self) -> Mapping[str, int]:
         """None: the jobs are counted where they are run."""
         return {}

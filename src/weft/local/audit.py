@@ -1,5 +1,7 @@
-"""The audit, as operators read it, and attempts that changed nothing because they were refused."""
+"""The audit: reading it, and recording attempts that changed nothing as they were refused."""
 
+import logging
+import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -7,21 +9,22 @@ from datetime import UTC, datetime
 
 from weft.domain.acting import who_acts
 from weft.domain.audit import AuditEntry
-from weft.errors import NotFound
+from weft.errors import NotFound, WeftError
 from weft.local.resolve import find_connection
+from weft.local.store.audit import AuditStore
 from weft.local.store.base import Store
 
 REFUSED_EVERY_SECONDS = 60.0
 _REMEMBERED = 1000
 
+logger = logging.getLogger(__name__)
+
 
 class LocalAudit:
-    """The audit of one database; what changes writes its own rows."""
+    """The audit of one database, as operators read it."""
 
-    def __init__(self, store: Store, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
-        self._clock = clock
-        self._refused: dict[tuple[str, ...], float] = {}
 
     async def list(
         self,
@@ -42,27 +45,40 @@ class LocalAudit:
                 wanted = (await find_connection(self._store, organization_id, connection)).id
         return await self._store.audit.list(connection_id=wanted, since=since, limit=limit)
 
-    async def refused(self, organization_id: str, kind: str, target_id: str, reason: str) -> None:
+
+class Refusals:
+    """Records attempts that were refused; one in each process."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._seen: dict[tuple[str, ...], float] = {}
+
+    async def record(
+        self, store: AuditStore, organization_id: str, kind: str, target_id: str, reason: str
+    ) -> None:
         """Record an attempt, once a minute for each of a kind: nobody fills the disk with them."""
         actor = who_acts()
         key = (organization_id, actor.principal, actor.operation, kind, target_id, reason)
         now = self._clock()
-        if now - self._refused.get(key, -REFUSED_EVERY_SECONDS) < REFUSED_EVERY_SECONDS:
+        if now - self._seen.get(key, -math.inf) < REFUSED_EVERY_SECONDS:
             return
-        if len(self._refused) >= _REMEMBERED:
-            self._refused.clear()
-        self._refused[key] = now
-        await self._store.audit.append(
-            AuditEntry(
-                at=datetime.now(UTC),
-                organization_id=organization_id,
-                principal=actor.principal,
-                transport=actor.transport,
-                operation=actor.operation,
-                action="refused",
-                target_kind=kind,
-                target_id=target_id,
-                arguments_digest=actor.digest(),
-                outcome=reason,
-            )
+        if len(self._seen) >= _REMEMBERED:
+            self._seen.clear()
+        self._seen[key] = now
+        entry = AuditEntry(
+            at=datetime.now(UTC),
+            organization_id=organization_id,
+            principal=actor.principal,
+            transport=actor.transport,
+            operation=actor.operation,
+            action="refused",
+            target_kind=kind,
+            target_id=target_id,
+            arguments_digest=actor.digest(),
+            outcome=reason,
         )
+        try:
+            await store.append(entry)
+        except WeftError as error:
+            # It is refused all the same, and that is what the caller is to hear.
+            logger.warning("cannot record a refusal: %s", error)

@@ -9,6 +9,7 @@ import anyio
 from pydantic import BaseModel
 
 from weft.domain.base import Json
+from weft.local.audit import Refusals
 from weft.local.store.base import Store
 from weft.local.validate import validated
 from weft.local.vault import Vault
@@ -101,6 +102,7 @@ class Engine:
     changes: Changes = field(default_factory=Changes)
     work: Changes = field(default_factory=Changes)
     pages: Callable[[], Awaitable[str]] | None = None
+    refusals: Refusals = field(default_factory=Refusals)
     mapped_secrets: MappedSecrets = field(default_factory=dict[str, Mapping[str, MappedSecret]])
 
     def lease_until(self, now: datetime) -> datetime:

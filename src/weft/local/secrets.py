@@ -63,12 +63,14 @@ async def secret_value(
     """
     mapped = engine.mapped_secrets.get(organization_id, {}).get(name)
     if mapped is not None:
-        _refuse_elsewhere(mapped.sources, mapped.hosts, kind, endpoint)
+        if not _may_go(mapped.sources, mapped.hosts, kind, endpoint):
+            raise await _refused(engine, organization_id, name)
         return await _read(mapped)
     row = await engine.store.secrets.get(organization_id, name)
     if row is None:
         raise unknown_secret()
-    _refuse_elsewhere(row.sources, row.hosts, kind, endpoint)
+    if not _may_go(row.sources, row.hosts, kind, endpoint):
+        raise await _refused(engine, organization_id, name)
     # What it may serve is part of what it is sealed with: a row that was edited does not open.
     bound_to = allowance(row.sources, row.hosts)
     opened = await engine.unseal(organization_id, secret_owner(name), bound_to, row.sealed)
@@ -149,12 +151,18 @@ def _origin(host: str) -> str:
     return f"{parts.scheme}://{name}" if default else f"{parts.scheme}://{name}:{port}"
 
 
-def _refuse_elsewhere(
+def _may_go(
     sources: Sequence[str], origins: Sequence[str], kind: type[AnySource], endpoint: str
-) -> None:
-    if kind.short_name in sources and _is_among(endpoint, origins):
-        return
-    raise NotPermitted(
+) -> bool:
+    return kind.short_name in sources and _is_among(endpoint, origins)
+
+
+async def _refused(engine: Engine, organization_id: str, name: str) -> NotPermitted:
+    # Somebody tries to send it elsewhere: the operator should be able to see that.
+    await engine.refusals.record(
+        engine.store.audit, organization_id, "secret", name, "not for this source and endpoint"
+    )
+    return NotPermitted(
         "That secret is not for this source and endpoint.",
         field=_FIELD,
         hint="The operator decides where it may go: `weft secret list` shows it, "

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from weft.backend import Backend
 from weft.domain.permissions import NO_CEILINGS, Ceilings
 from weft.domain.principals import Principal, WhoCalls, always_local
-from weft.server.observing import ObserveCall
+from weft.server.observing import ObserveCall, ObserveRefusal
 from weft.server.sdk import WeftServer
 from weft.server.tooling import InlineCredentials
 
@@ -33,10 +33,12 @@ def build_server(
     ceilings: Ceilings = NO_CEILINGS,
     observe: ObserveCall | None = None,
     inline_credentials: InlineCredentials = "warn",
+    refused: ObserveRefusal | None = None,
 ) -> WeftServer:
     """The MCP server over the backend of whoever calls.
 
-    ``inline_credentials`` says whether secrets may come as arguments of a call.
+    ``inline_credentials`` says whether secrets may come as arguments of a call; ``refused`` hears
+    of calls that a ceiling or a role forbids.
 
     Cheap: tools are built when they are first asked for.
     """
@@ -49,4 +51,5 @@ def build_server(
         version=version,
         instructions=INSTRUCTIONS,
         inline_credentials=inline_credentials,
+        refused=refused,
     )

@@ -18,6 +18,12 @@ class ObserveCall(Protocol):
     def __call__(self, tool: str, outcome: str, seconds: float) -> None: ...
 
 
+class ObserveRefusal(Protocol):
+    """Hears of every call that a ceiling or a role forbids."""
+
+    async def __call__(self, principal: Principal, tool: str) -> None: ...
+
+
 def log_call(
     tool: str,
     arguments: dict[str, Any],

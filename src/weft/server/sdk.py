@@ -61,7 +61,7 @@ from weft.server.failures import crashed, explain, failed
 from weft.server.icons import ICONS
 from weft.server.mending import logging_left_alone, promise_news_of_resources
 from weft.server.news import News
-from weft.server.observing import ObserveCall, log_call
+from weft.server.observing import ObserveCall, ObserveRefusal, log_call
 from weft.server.protocol import answered, refuse_cursor, unknown
 from weft.server.results import fits
 from weft.server.subscriptions import Subscriptions
@@ -108,6 +108,7 @@ class WeftServer(MCPServer[dict[str, Any]]):
         version: str,
         instructions: str,
         inline_credentials: InlineCredentials,
+        refused: ObserveRefusal | None = None,
     ) -> None:
         self._news = News(backend_for)
         self._bus = Subscriptions(self._news, who_calls, self._must_exist)
@@ -131,6 +132,7 @@ class WeftServer(MCPServer[dict[str, Any]]):
         self._who_calls = who_calls
         self._ceilings = ceilings
         self._observe = observe
+        self._refused = refused
         self.confirmations = Confirmations()
         self._rounds = Rounds()
         self._claims = Claims()
@@ -201,6 +203,8 @@ class WeftServer(MCPServer[dict[str, Any]]):
         refusal = self._refusal(name, principal)
         started = time.perf_counter()
         with acting(operation=name, principal=principal.name, arguments=arguments):
+            if refusal and self._refused is not None:
+                await self._refused(principal, name)
             result = failed(refusal) if refusal else await _run(found, call, arguments)
         seconds = time.perf_counter() - started
         outcome = log_call(name, arguments, result, principal=principal, seconds=seconds)

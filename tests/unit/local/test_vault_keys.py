@@ -31,7 +31,7 @@ TEXT = base64.b64encode(KEY).decode()
 class MemoryKeyring(keyring.backend.KeyringBackend):
     """A keyring that works, in memory."""
 
-    priority = 1
+    priority = 1  # pyright: ignore[reportAssignmentType] (the base class documents a plain number)
 
     def __init__(self) -> None:
         super().__init__()
