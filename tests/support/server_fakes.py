@@ -309,6 +309,8 @@ class FakeAuthorization:
 
     async def authorize(self, connection: str, auth: Auth) -> Connection:
         self.given.append(auth)
+        if auth.oauth_browser is not None and self.base is not None:
+            return await self.begin(connection)
         return self.finish((await self.connections.get(connection)).id)
 
     async def begin(self, connection: str, *, redirect_url: str | None = None) -> Connection:

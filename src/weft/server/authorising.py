@@ -6,8 +6,9 @@ from typing import Final
 
 import anyio
 
+from weft.backend import Authorization
 from weft.domain.base import Frozen
-from weft.domain.connections import Connection, NewConnection
+from weft.domain.connections import Auth, Connection, NewConnection
 from weft.errors import Unsupported, WeftError
 from weft.server.asking import Reply
 from weft.server.claims import WAITING
@@ -72,6 +73,17 @@ async def renewed(call: Call, connection_id: str) -> Link:
     return Link.model_validate(await call.ask.keep("link", make))
 
 
+async def given(call: Call, connection_id: str, auth: Auth) -> Link:
+    """Authorise with what was given, once; consent that is still to be given has a link."""
+
+    async def make() -> object:
+        connection = await _group(call).authorize(connection_id, auth)
+        call.claims.remember(connection)
+        return _link(connection).model_dump(mode="json")
+
+    return Link.model_validate(await call.ask.keep("given", make))
+
+
 async def visited(call: Call, link: Link) -> tuple[Connection, str]:
     """The connection after the person was asked to open the link, and a note on what became of it.
 
@@ -99,11 +111,15 @@ async def current(call: Call, connection_id: str) -> Connection:
 
 
 async def _begun(call: Call, connection: Connection, redirect_url: str | None) -> Link:
-    if call.backend.authorization is None:
-        raise Unsupported("This backend has no page for credentials.", field="auth")
-    begun = await call.backend.authorization.begin(connection.id, redirect_url=redirect_url)
+    begun = await _group(call).begin(connection.id, redirect_url=redirect_url)
     call.claims.remember(begun)
     return _link(begun)
+
+
+def _group(call: Call) -> Authorization:
+    if call.backend.authorization is None:
+        raise Unsupported("This backend does not take credentials.", field="auth")
+    return call.backend.authorization
 
 
 def _link(connection: Connection) -> Link:

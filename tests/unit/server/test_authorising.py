@@ -141,6 +141,18 @@ async def test_authorising_without_credentials_makes_a_new_link(
     assert authorization.begun == ["c1", "c1"]
 
 
+async def test_consent_to_be_given_in_a_browser_is_offered_and_begun_once(
+    server: WeftServer, mode: str, authorization: FakeAuthorization
+) -> None:
+    person = Person("accept")
+    person.act = lambda: authorization.finish("c1") and None
+    arguments = {"connection_id": "c1", "auth": {"oauth_browser": {"client_id": "own"}}}
+    result = await called(server, mode, person, "authorize_connection", **arguments)
+    assert person.link.url == "http://127.0.0.1:1/authorize/1"
+    assert "The user authorised it." in text_of(result)
+    assert len(authorization.given) == 1
+
+
 async def test_active_connection_counts_as_authorised_only_once_it_is_anew(
     server: WeftServer,
     mode: str,

@@ -4,9 +4,9 @@ from typing import Annotated
 
 from mcp_types import CallToolResult
 
-from weft.errors import InvalidInput, Unsupported
+from weft.errors import InvalidInput
 from weft.server.arguments import auth_from
-from weft.server.authorising import renewed, visited
+from weft.server.authorising import given, renewed, visited
 from weft.server.inline import judged
 from weft.server.results import ConnectionOut, connection_out, reply
 from weft.server.texts import connection_text
@@ -27,24 +27,22 @@ async def authorize_connection(
     call: Call, connection_id: ConnectionRef, auth: OptionalAuth = None
 ) -> Annotated[CallToolResult, ConnectionOut]:
     """Check and store credentials, or send the person to where they give them."""
-    if call.backend.authorization is None:
-        raise Unsupported("This backend does not take credentials.", field="auth")
-    given = auth_from(auth)
-    if given is None and auth is not None:
+    value = auth_from(auth)
+    advice = await judged(call, value, connection_id=connection_id)
+    if value is not None:
+        link = await given(call, connection_id, value)
+    elif auth is None:
+        link = await renewed(call, connection_id)
+    else:
         raise InvalidInput(
             "auth is empty.",
             field="auth",
             hint="Leave it out for a link, or call get_source for the fields.",
         )
-    if given is None:
-        connection, note = await visited(call, await renewed(call, connection_id))
-        lines = [note, connection_text(connection)]
-        return reply("\n".join(line for line in lines if line), connection_out(connection))
-    advice = await judged(call, given, connection_id=connection_id)
-    connection = await call.backend.authorization.authorize(connection_id, given)
-    call.claims.remember(connection)
-    text = f"Authorised. {connection_text(connection)}"
-    return reply("\n".join(filter(None, [text, advice])), connection_out(connection))
+    connection, note = await visited(call, link)
+    said = "Authorised." if link.url is None else note
+    lines = [said, connection_text(connection), advice]
+    return reply("\n".join(filter(None, lines)), connection_out(connection))
 
 
 TOOLS = (authorize_connection,)
