@@ -3,7 +3,7 @@
 import gc
 import sys
 import uuid
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,6 +16,7 @@ from weft.backend import Backend
 from weft.domain.acting import acting
 from weft.domain.permissions import Ceilings
 from weft.domain.principals import LOCAL_PRINCIPAL, Principal
+from weft.local.auth_sessions import LocalAuthSessions
 from weft.local.backend import LocalBackend
 from weft.local.configured import KEYS_FOLDER_NAME as KEYS_FOLDER_NAME
 from weft.local.configured import key_source_of, mapped_secrets, private_paths
@@ -34,9 +35,11 @@ from weft.sources.addresses import AllowList
 from weft.sources.base import HttpFactory, SourceContext
 from weft.sources.registry import SourceRegistry
 from weft.tracing import traces_exported
+from weft.web.loopback import LoopbackPages
 
 if TYPE_CHECKING:
     import httpx
+    from starlette.routing import BaseRoute
 
     from weft.assembly_remote import OpenedRemote
     from weft.web.tokens import Authenticate
@@ -46,6 +49,8 @@ SWITCH_SECONDS = 0.0005
 # Each fits into what its transport allows between the wish to end and the end.
 STDIO_FLUSH_SECONDS = 0.4
 HTTP_FLUSH_SECONDS = 5.0
+
+PagesUrl = Callable[[], Awaitable[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +64,19 @@ class Opened:
         """What the principal may see; cheap."""
         return LocalBackend(self.engine, self.runner, principal.organization_id)
 
+    async def refused(self, principal: Principal, tool: str) -> None:
+        """Audit that a ceiling or a role kept the principal from calling a tool."""
+        store, refusals = self.engine.store.audit, self.engine.refusals
+        await refusals.record(store, principal.organization_id, "tool", tool, "not permitted")
+
     def secrets_of(self, organization_id: str) -> NamedSecrets:
         """The secrets that an organisation's operator named."""
         return NamedSecrets(self.engine, organization_id)
+
+    @property
+    def auth_sessions(self) -> LocalAuthSessions:
+        """What people do with links in a browser."""
+        return LocalAuthSessions(self.engine, self.runner)
 
     @property
     def keys(self) -> LocalKeys:
@@ -97,10 +112,11 @@ def open_any(
     registry: SourceRegistry | None = None,
     run_jobs: bool = True,
     clock: Callable[[], datetime] = utc_now,
+    pages: PagesUrl | None = None,
 ) -> AbstractAsyncContextManager["Opened | OpenedRemote"]:
     """The remote API if the settings name one, and no database is opened; else the engine."""
     if settings.api_url is None:
-        return open_engine(settings, registry=registry, run_jobs=run_jobs, clock=clock)
+        return open_engine(settings, registry=registry, run_jobs=run_jobs, clock=clock, pages=pages)
     # Imported here because the HTTP stack costs start-up time that a local engine need not pay.
     from weft.assembly_remote import open_remote
 
@@ -131,10 +147,12 @@ async def open_engine(
     registry: SourceRegistry | None = None,
     run_jobs: bool = True,
     clock: Callable[[], datetime] = utc_now,
+    pages: PagesUrl | None = None,
 ) -> AsyncGenerator[Opened]:
     """The engine that the settings ask for, running jobs in this process while it is open.
 
-    Without ``run_jobs`` syncs are only queued, for whichever process runs jobs.
+    Without ``run_jobs`` syncs are only queued, for whichever process runs jobs. ``pages`` gives the
+    base URL of the pages for people; without it they are shown on the loopback when needed.
 
     Raises StorageFailed when the database or the key file cannot be opened.
     """
@@ -142,6 +160,7 @@ async def open_engine(
     vault = Vault.over(key_source_of(settings))
     store = await SqliteStore.open(settings.database_path)
     owner = str(uuid.uuid4())
+    loopback = LoopbackPages(settings.callback_port)
     try:
         await vault.verify(store.data_keys)
         engine = Engine(
@@ -152,6 +171,7 @@ async def open_engine(
             clock=clock,
             limits=_limits(settings),
             mapped_secrets=mapped_secrets(settings),
+            pages=pages or loopback.url,
         )
         with ProcessLock(settings.home / PROCESSES_FOLDER_NAME, owner) as lock:
             runner = EmbeddedRunner(engine, lock, owner)
@@ -161,7 +181,9 @@ async def open_engine(
                     group.start_soon(run_scheduler, engine)
                     group.start_soon(keep_house, engine, lock)
                 group.start_soon(watch_for_changes, engine)
-                yield Opened(engine, runner)
+                opened = Opened(engine, runner)
+                group.start_soon(loopback.run, opened.auth_sessions)
+                yield opened
                 group.cancel_scope.cancel()
     finally:
         await store.close()
@@ -189,6 +211,7 @@ async def serve_stdio(settings: Settings, *, registry: SourceRegistry | None = N
                 version=__version__,
                 ceilings=_ceilings(settings),
                 inline_credentials=settings.inline_credentials or "warn",
+                refused=opened.refused,
             )
             with acting(operation="serve", transport="stdio"):
                 await serve(server)
@@ -211,7 +234,7 @@ async def serve_http(
     from weft.web.home import home_routes
     from weft.web.metrics import Metrics
     from weft.web.openapi import openapi_route
-    from weft.web.plan import access_from, listening_from, oauth_from, token_from
+    from weft.web.plan import access_from, listening_from, oauth_from, pages_url, token_from
     from weft.web.rest.routes import rest_routes
     from weft.web.run import bound_socket, run_app, url_of
     from weft.web.tokens import operators_token
@@ -227,7 +250,11 @@ async def serve_http(
     ):
         url = url_of(bound, listening)
         oauth = oauth_from(settings, url)
-        async with open_any(settings, registry=registry) as opened:
+
+        async def base_url() -> str:
+            return pages_url(settings, url)
+
+        async with open_any(settings, registry=registry, pages=base_url) as opened:
             token = operators_token(token_from(settings))
             known = [token, *opened.authenticators] if auth else None
             metrics = Metrics()
@@ -239,6 +266,7 @@ async def serve_http(
                 ceilings=_ceilings(settings),
                 observe=metrics.call_ended,
                 inline_credentials=settings.inline_credentials or "deny",
+                refused=opened.refused,
             )
             endpoints = mcp_endpoints(
                 server,
@@ -255,7 +283,10 @@ async def serve_http(
                 lifespan=endpoints.lifespan,
                 job_counts=opened.job_counts,
                 oauth=oauth,
-                pages=home_routes(page_for_browser(auth=auth), browser_policy()),
+                pages=[
+                    *home_routes(page_for_browser(auth=auth), browser_policy()),
+                    *_authorize_routes(opened, await base_url()),
+                ],
                 rest=[
                     *openapi_route(__version__),
                     *rest_routes(opened.backend_for, _ceilings(settings)),
@@ -266,6 +297,14 @@ async def serve_http(
             )
             with acting(operation="serve", transport="http"):
                 await run_app(build_app(parts, access), bound, listening, access.draining.set)
+
+
+def _authorize_routes(opened: "Opened | OpenedRemote", base_url: str) -> "Sequence[BaseRoute]":
+    from weft.web.pages import PageSettings, page_routes  # See serve_http.
+
+    if opened.auth_sessions is None:
+        return ()
+    return page_routes(opened.auth_sessions, PageSettings(base_url))
 
 
 async def inspect(settings: Settings) -> DatabaseReport:
