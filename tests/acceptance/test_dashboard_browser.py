@@ -267,6 +267,55 @@ async def test_page_is_usable_in_every_size_and_scheme(
         assert await page.evaluate(FAINT) == []
 
 
+async def test_page_asks_only_while_somebody_looks(browser: Browser, server: HttpServer) -> None:
+    async with server.agent() as agent, opened(browser) as page:
+        made = await connection(agent, "Watched documents", **ENDLESS)
+        job = (await agent.ok("run_sync", connection_id=made["id"])).data
+        await page.clock.install()
+        await log_in(page, server)
+        row = row_of(page, "Watched documents")
+        await expect(row.get_by_role("progressbar")).to_be_visible(timeout=WAIT_MS)
+
+        await page.evaluate(HIDE, True)
+        await page.wait_for_load_state("networkidle")
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        await page.clock.run_for(60_000)
+        assert asked == []
+
+        async with page.expect_request("**/mcp"):
+            await page.evaluate(HIDE, False)
+        await page.clock.fast_forward(31 * 60 * 1000)
+        resume = page.get_by_role("button", name="Resume")
+        await expect(page.get_by_role("alert")).to_contain_text("paused", timeout=WAIT_MS)
+        async with page.expect_request("**/mcp"):
+            await resume.click()
+        await expect(page.get_by_role("alert")).to_have_count(0)
+        await agent.ok("cancel_job", job_id=job["id"])
+
+
+async def test_long_list_is_shown_page_by_page(browser: Browser, server: HttpServer) -> None:
+    operator = new_key(server.place, "with-many", "admin", organization="many")
+    async with server.agent(token=operator) as agent, opened(browser) as page:
+        for number in range(35):
+            await connection(agent, f"Documents {number}")
+        await log_in(page, server, operator)
+        items = page.get_by_role("heading", name="Documents")
+        await expect(items).to_have_count(30)
+        await page.get_by_role("button", name="Show more").click()
+        await expect(items).to_have_count(35)
+        await expect(page.get_by_role("button", name="Show more")).to_be_hidden()
+
+
+async def test_nobody_is_asked_for_a_token_where_none_is_needed(
+    browser: Browser, place: Place
+) -> None:
+    async with http_server(place, "--no-auth") as server, opened(browser) as page:
+        await page.goto(server.url)
+        await expect(page.get_by_text("Nothing is connected yet")).to_be_visible(timeout=WAIT_MS)
+        await expect(page.get_by_label("Access token")).to_be_hidden()
+
+
 async def test_host_shows_the_result_of_its_call_and_forwards_calls(
     browser: Browser, server: HttpServer
 ) -> None:
@@ -355,6 +404,12 @@ async def framed(page: Page, agent: Agent) -> FrameLocator:
     assert hello["appInfo"]["name"] == "weft-dashboard"
     return page.frame_locator("#app")
 
+
+# What the browser does to a page whose tab is hidden or shown again.
+HIDE = """(hidden) => {
+  Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
 
 # Controls, pictures and regions without a name that a screen reader could say.
 UNNAMED = """() => {

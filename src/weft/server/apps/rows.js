@@ -2,6 +2,10 @@
 
 const LOG_LINES = 30;
 const TABLE_JOBS = 12;
+const NEEDS = {
+  pending_auth: "It cannot sync until someone authorises it. Ask your assistant how.",
+  needs_reauth: "The source refuses its credentials. Ask your assistant to renew them.",
+};
 
 /** A row; update() shows the present state and leaves what has the focus where it is. */
 function makeRow(id, app) {
@@ -51,9 +55,11 @@ function makeRow(id, app) {
     sync?.setAttribute("aria-disabled", String(Boolean(state.busy)));
     cancel?.setAttribute("aria-disabled", String(Boolean(state.busy) || live?.status === "CANCELLING"));
     bar.update(live, connection.name);
-    const reason = error || (last?.status === "FAILED" && (last.error || "The last sync failed.")) || "";
-    // The details tell the reason in full.
-    bad.hidden = !reason || (!error && !details.hidden && Boolean(state.details?.report));
+    const failed = last?.status === "FAILED" && (last.error || "The last sync failed.");
+    const reason = error || failed || NEEDS[connection.status] || "";
+    bad.classList.toggle("hint", !error && !failed);
+    // The details tell in full why a sync failed.
+    bad.hidden = !reason || (!error && failed && !details.hidden && Boolean(state.details?.report));
     if (error) bad.setAttribute("role", "alert");
     else bad.removeAttribute("role");
     say(bad, reason);
