@@ -30,7 +30,7 @@ from mcp_types import (
     InputRequiredResult,
 )
 from mcp_types.version import is_version_at_least
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from weft.domain.sources import FieldInfo
 from weft.errors import Conflict
@@ -257,12 +257,17 @@ class Ask:
 class _Said(BaseModel):
     """An answer as it came."""
 
+    # Built when first needed: most clients never answer anything, and all wait for the start.
+    model_config = ConfigDict(defer_build=True)
+
     action: Literal["accept", "decline", "cancel", "malformed"]
     content: dict[str, Any] | None = None
 
 
 class _State(BaseModel):
     """What a call of several rounds has asked, heard and done."""
+
+    model_config = ConfigDict(defer_build=True)
 
     call_id: str = Field(default_factory=lambda: secrets.token_hex(16))
     asked: list[str] = Field(default_factory=list[str])
