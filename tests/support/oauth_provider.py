@@ -2,7 +2,7 @@
 
 The protocol is Authlib's server: authorisation code with PKCE, refresh tokens that are rotated,
 revocation. `/authorize` shows a person a page with the buttons `Allow` and `Deny`. `/me` and
-`/notes` are the API that takes the access tokens.
+`/notes` are the API that takes the access tokens; `weft.testing.oauth_stub` reads it.
 """
 
 import html as html_text
@@ -138,6 +138,8 @@ class OAuthProvider:
     """Answer token requests with this status and no JSON."""
     loses_answers: bool = False
     """Issue tokens, then drop the connection before the answer."""
+    expires_before: str | None = None
+    """A path of the API; when it is asked for, all access tokens expire, once."""
     refreshes: int = 0
     reused: int = 0
     """How often a refresh token came that had been rotated already."""
@@ -203,7 +205,7 @@ class OAuthProvider:
             case "POST", "/revoke":
                 response = self._server.create_endpoint_response("revocation", asked)
                 return cast("Reply", response.reply())
-            case "GET", "/me" | "/notes":
+            case "GET", path if path == "/me" or path.startswith("/notes"):
                 return self._api(asked)
             case _:
                 return Reply(404)
@@ -244,13 +246,19 @@ class OAuthProvider:
         return Reply(drop=True) if self.loses_answers else reply
 
     def _api(self, asked: Asked) -> Reply:
+        if asked.path == self.expires_before:
+            self.expires_before = None
+            self.expire()
         presented = asked.headers.get("authorization", "").removeprefix("Bearer ")
         known = [t for t in self.tokens if t.access_token == presented]
         if not known or known[0].is_expired() or known[0].revoked:
             return as_json({"error": "invalid_token"}, 401)
         if asked.path == "/me":
             return as_json({"name": "ada"})
-        return as_json([{"id": name, "text": text} for name, text in self.notes.items()])
+        if asked.path == "/notes":
+            return as_json(sorted(self.notes))
+        text = self.notes.get(asked.path.removeprefix("/notes/"))
+        return Reply(404) if text is None else as_json({"text": text})
 
 
 @asynccontextmanager

@@ -16,6 +16,7 @@ import httpx
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from weft.domain.base import Json
+from weft.domain.connections import AuthMethod
 from weft.errors import (
     ConnectionFault,
     CursorExpired,
@@ -31,6 +32,8 @@ from weft.sources.base import (
     Expect,
     Failed,
     Incomplete,
+    OAuth1,
+    OAuth2,
     Skipped,
     Source,
     Unchanged,
@@ -128,11 +131,25 @@ class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
     description = "Files and pull requests of a GitHub repository."
     Config = GitHubConfig
     Credentials = GitHubCredentials
+    auth_methods = tuple(AuthMethod)
     supports_continuous = True
     cursor_fields = ("last_repository_pushed_at",)
     entity_types = ("repository", "file", "pull_request")
     labels = ("code",)
     sleep: ClassVar[Sleep] = staticmethod(anyio.sleep)
+
+    @classmethod
+    def oauth(cls, config: BaseModel, options: Mapping[str, str]) -> OAuth2 | OAuth1 | None:
+        """GitHub's consent, or that of the operator's GitHub Enterprise."""
+        del config
+        site = site_of(options.get("github_api_url") or DEFAULT_API_URL)
+        return OAuth2(
+            authorize_url=f"{site}/login/oauth/authorize",
+            token_url=f"{site}/login/oauth/access_token",
+            token_field="personal_access_token",  # noqa: S106 (the name of a field)
+            scopes=("repo",),
+            client_auth="client_secret_post",
+        )
 
     @classmethod
     def endpoint(cls, config: BaseModel, options: Mapping[str, str]) -> str | None:
@@ -322,6 +339,17 @@ class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
                 yield pull_request_entity(
                     self._id(f"/pull/{number}"), self.config.repo_name, number, item
                 )
+
+
+def site_of(api_url: str) -> str:
+    """The web site that belongs to an API of GitHub, where people give consent.
+
+    api.github.com and api.NAME.ghe.com are subdomains of it; a GitHub Enterprise Server has its API
+    at /api/v3 of its own host.
+    """
+    url = urlsplit(api_url)
+    in_cloud = url.netloc == "api.github.com" or url.netloc.endswith(".ghe.com")
+    return f"{url.scheme}://{url.netloc.removeprefix('api.') if in_cloud else url.netloc}"
 
 
 def _version(file: TreeFile, branch: Branch) -> str:

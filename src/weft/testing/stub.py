@@ -25,6 +25,7 @@ from weft.errors import (
     SourceUnavailable,
 )
 from weft.sources.base import (
+    AnySource,
     Checkpoint,
     Deleted,
     Event,
@@ -230,9 +231,8 @@ def stub_entity(config: StubConfig, number: int) -> Entity:
 
 
 def stub_registry() -> SourceRegistry:
-    """The installed sources and both stubs."""
-    extra = {source.short_name: source for source in (StubSource, SecretStubSource)}
-    return SourceRegistry(extra=extra)
+    """The installed sources and the stubs."""
+    return SourceRegistry(extra={source.short_name: source for source in _stubs()})
 
 
 def write_stub_plugin(folder: Path) -> Path:
@@ -244,11 +244,17 @@ def write_stub_plugin(folder: Path) -> Path:
     info.mkdir(parents=True, exist_ok=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: weft-stub\nVersion: 1.0\n")
     points = "".join(
-        f"{source.short_name} = {source.__module__}:{source.__name__}\n"
-        for source in (StubSource, SecretStubSource)
+        f"{source.short_name} = {source.__module__}:{source.__name__}\n" for source in _stubs()
     )
     (info / "entry_points.txt").write_text(f"[{ENTRY_POINT_GROUP}]\n{points}")
     return folder
+
+
+def _stubs() -> tuple[type[AnySource], ...]:
+    # Imported here because these load the HTTP stack.
+    from weft.testing.oauth_stub import OAuth1StubSource, OAuthStubSource
+
+    return StubSource, SecretStubSource, OAuthStubSource, OAuth1StubSource
 
 
 @dataclass(frozen=True, slots=True)
