@@ -1,0 +1,59 @@
+"""Who acts, and the fingerprint of what was asked for."""
+
+import pytest
+
+from weft.domain.acting import SYSTEM, acting, arguments_digest, who_acts
+
+CANARY = "s3cr3t-canary"
+
+
+def test_engine_acts_when_nobody_else_does() -> None:
+    assert who_acts() is SYSTEM
+
+
+def test_inner_says_what_it_knows_and_keeps_the_rest() -> None:
+    with (
+        acting(operation="POST /mcp", principal="key:ci", transport="http", arguments={"a": 1}),
+        acting(operation="run_sync"),
+    ):
+        now = who_acts()
+        assert (now.principal, now.transport, now.operation) == ("key:ci", "http", "run_sync")
+        assert now.arguments is None, "the outer operation's arguments are not the inner one's"
+    assert who_acts() is SYSTEM
+
+
+def test_outer_is_back_after_an_error() -> None:
+    with pytest.raises(ValueError, match="crash"), acting(operation="x"):
+        raise ValueError("crash")
+    assert who_acts() is SYSTEM
+
+
+def test_equal_arguments_give_equal_digests_in_any_order() -> None:
+    first = arguments_digest({"name": "docs", "config": {"a": 1, "b": [1, 2]}})
+    assert first == arguments_digest({"config": {"b": [1, 2], "a": 1}, "name": "docs"})
+    assert first != arguments_digest({"name": "docs", "config": {"a": 1, "b": [2, 1]}})
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"auth": {"direct": {"credentials": {"token": CANARY}}}},
+        {"credentials": {"pat": CANARY}},
+        {"config": {"api_key": CANARY, "apiKey": CANARY, "x": [{"Password": CANARY}]}},
+        {"claim_token": CANARY, "client_secret": CANARY, "value": CANARY, "values": [CANARY]},
+    ],
+)
+def test_what_may_be_secret_is_not_in_the_digest(arguments: dict[str, object]) -> None:
+    def replaced(value: object) -> object:
+        if isinstance(value, dict):
+            return {key: replaced(item) for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] (any JSON)
+        if isinstance(value, list):
+            return [replaced(item) for item in value]  # pyright: ignore[reportUnknownVariableType] (any JSON)
+        return "another"
+
+    other = {key: replaced(value) for key, value in arguments.items()}
+    assert arguments_digest(arguments) == arguments_digest(other)
+
+
+def test_arguments_that_are_no_json_have_a_digest_too() -> None:
+    assert len(arguments_digest({"a": {1, 2}, "b": "\ud800", "c": object()})) == 64

@@ -1,0 +1,249 @@
+"""The audit: a change and its row are one transaction, and no row holds a value."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import apsw
+import pytest
+from local_bench import COLLECTION, ORGANIZATION, LocalBench, note, token, yielding
+
+from weft.domain.acting import acting
+from weft.domain.audit import AuditEntry
+from weft.domain.collections import NewCollection
+from weft.domain.connections import ConnectionChange, ConnectionStatus
+from weft.domain.principals import Role
+from weft.errors import AuthenticationFailed, ErrorCategory, WeftError
+from weft.local.audit import LocalAudit, Refusals
+from weft.local.keys import LocalKeys
+from weft.local.named_secrets import NamedSecrets
+from weft.local.scheduler import fire_due
+from weft.local.store.sqlite.session import connect_here
+from weft.local.vault import rotate
+
+pytestmark = pytest.mark.anyio
+
+CANARY = "s3cr3t-canary-51b7"
+
+
+async def _rows(local: LocalBench, **filters: Any) -> Sequence[AuditEntry]:
+    audit = LocalAudit(local.engine.store)
+    return await audit.list(organization_id=ORGANIZATION, **filters)
+
+
+async def _actions(local: LocalBench, **filters: Any) -> list[str]:
+    found = await _rows(local, **filters)
+    return [f"{entry.action} {entry.target_kind}" for entry in reversed(found)]
+
+
+async def test_life_of_a_connection_is_told_even_after_its_end(local: LocalBench) -> None:
+    backend = local.backend
+    with acting(operation="a tool", principal="key:ci", transport="http", arguments={"n": 1}):
+        made = await local.connect(auth=token(CANARY))
+        await backend.connections.update(made.id, ConnectionChange(name="Another name"))
+        local.clock.pass_time(seconds=1)
+        await backend.connections.update(made.id, ConnectionChange(auth=token(f"{CANARY}-2")))
+        job = await backend.jobs.run(made.id)
+        await backend.jobs.cancel(job.id)
+        await backend.connections.delete(made.id)
+    wanted = [
+        "create connection",
+        "update connection",
+        "authorize connection",
+        "run job",
+        "cancel job",
+        "delete connection",
+    ]
+    assert await _actions(local, connection=made.id) == wanted
+    for entry in await _rows(local, connection=made.id):
+        assert (entry.principal, entry.transport, entry.operation) == ("key:ci", "http", "a tool")
+        assert entry.organization_id == ORGANIZATION
+        assert entry.arguments_digest is not None
+        assert CANARY not in entry.model_dump_json()
+
+
+async def test_sync_writes_no_rows_but_for_what_it_finds_out(local: LocalBench) -> None:
+    local.script.fetch = yielding(*(note(f"n{number}") for number in range(50)))
+    made = await local.connect()
+    before = await _actions(local)
+    await local.synced(made)
+    assert await _actions(local) == [*before, "run job"]
+
+    async def refused(secret: str | None) -> str:
+        raise AuthenticationFailed("The token was revoked.")
+
+    local.script.check = refused
+    for _ in range(2):
+        await local.backend.connections.check(made.id)
+    found = await _rows(local, connection=made.id)
+    assert [entry.action for entry in found] == ["needs_reauth", "run", "create"]
+
+
+async def test_scheduler_s_runs_are_the_system_s(local: LocalBench) -> None:
+    made = await local.connect(schedule={"cron": "0 * * * *"})
+    local.clock.pass_time(hours=2)
+    await fire_due(local.engine)
+    newest = (await _rows(local, connection=made.id))[0]
+    assert (newest.action, newest.principal, newest.transport) == ("run", "system", "engine")
+
+
+async def test_everything_else_that_changes_is_told(local: LocalBench) -> None:
+    store = local.engine.store
+    keys, secrets = LocalKeys(store.keys), NamedSecrets(local.engine, ORGANIZATION)
+    with acting(operation="a verb", principal="local", transport="cli"):
+        await keys.create("ci", Role.READ, "team")
+        await keys.revoke("ci")
+        await secrets.put("main", CANARY, sources=["scripted"], hosts=["a.example"])
+        await secrets.delete("main")
+        await rotate(local.engine.vault.source, store.data_keys, local.home / "lock")
+        await local.backend.collections.delete(COLLECTION)
+    assert await _actions(local) == [
+        "create collection",
+        "create api_key",
+        "revoke api_key",
+        "set secret",
+        "delete secret",
+        "rotate master_key",
+        "delete collection",
+    ]
+    assert CANARY.encode() not in (local.home / "weft.db").read_bytes()
+
+
+async def test_what_changed_nothing_has_no_row(local: LocalBench) -> None:
+    made = await local.connect()
+    before = await _actions(local)
+    for failing in (
+        lambda: local.backend.connections.update(
+            made.id, ConnectionChange(name="Another name", expected_version=99)
+        ),
+        lambda: local.backend.collections.create(
+            NewCollection(name="Team Docs", readable_id=COLLECTION)
+        ),
+        lambda: local.backend.jobs.cancel("0000"),
+        lambda: local.connect(readable_collection_id="nobody"),
+    ):
+        with pytest.raises(WeftError):
+            await failing()
+    assert await _actions(local) == before
+
+
+Change = Callable[[LocalBench, str, str], Awaitable[object]]
+
+CHANGES: dict[str, Change] = {
+    "create": lambda local, _c, _j: local.connect(name="Another one"),
+    "update": lambda local, c, _j: local.backend.connections.update(
+        c, ConnectionChange(name="Another name")
+    ),
+    "authorize": lambda local, c, _j: local.backend.connections.update(
+        c, ConnectionChange(auth=token("other"))
+    ),
+    "mark": lambda local, c, _j: local.engine.store.connections.mark(
+        c, ConnectionStatus.NEEDS_REAUTH, ErrorCategory.API_KEY_INVALID, "refused"
+    ),
+    "cancel": lambda local, _c, j: local.backend.jobs.cancel(j),
+    "delete": lambda local, c, _j: local.engine.store.connections.delete(ORGANIZATION, c),
+    "collection": lambda local, _c, _j: local.collection("another"),
+    "key": lambda local, _c, _j: LocalKeys(local.engine.store.keys).create("k", Role.READ, "team"),
+    "revoke": lambda local, _c, _j: LocalKeys(local.engine.store.keys).revoke("old"),
+    "secret": lambda local, _c, _j: NamedSecrets(local.engine, ORGANIZATION).put(
+        "s", "v", sources=["scripted"], hosts=["a.example"]
+    ),
+    "forget secret": lambda local, _c, _j: NamedSecrets(local.engine, ORGANIZATION).delete("old"),
+    "rotation": lambda local, _c, _j: local.engine.store.data_keys.begin_rotation("new"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+async def test_change_whose_row_cannot_be_written_does_not_happen(
+    local: LocalBench, change: str
+) -> None:
+    made = await local.connect(auth=token("first"))
+    job = await local.backend.jobs.run(made.id)
+    await LocalKeys(local.engine.store.keys).create("old", Role.READ, "team")
+    secrets = NamedSecrets(local.engine, ORGANIZATION)
+    await secrets.put("old", "v", sources=["scripted"], hosts=["a.example"])
+    local.clock.pass_time(seconds=1)
+    if change == "secret":
+        # What is sealed has its data key before it is stored; that alone changes nothing.
+        place = (ORGANIZATION, "secret:s", "")
+        await local.engine.seal(*place, {})
+    database = connect_here(str(local.home / "weft.db"))
+    try:
+        database.execute(
+            "CREATE TRIGGER broken BEFORE INSERT ON audit BEGIN SELECT raise(ABORT, 'broken'); END"
+        )
+        before = _state(database, change)
+        with pytest.raises(WeftError):
+            await CHANGES[change](local, made.id, job.id)
+        assert _state(database, change) == before
+        database.execute("DROP TRIGGER broken")
+        await CHANGES[change](local, made.id, job.id)
+        assert _state(database, change) != before, "the change does something, once it may"
+    finally:
+        database.close()
+
+
+def _state(database: Any, change: str) -> dict[str, list[Any]]:
+    tables = ["connection", "collection", "job", "api_key", "operator_secret", "master_key"]
+    if change not in ("create", "authorize"):
+        # These seal first; the data key of a change that failed is of no use to anybody.
+        tables.append("data_key")
+    return {table: list(database.execute(f"SELECT * FROM {table}")) for table in tables}
+
+
+async def test_rows_are_never_changed(local: LocalBench) -> None:
+    database = connect_here(str(local.home / "weft.db"))
+    with pytest.raises(apsw.ConstraintError, match="never changed"):
+        database.execute("UPDATE audit SET principal = 'nobody'")
+    database.close()
+
+
+async def test_only_rows_of_the_asked_time_are_shown_and_old_ones_are_dropped(
+    local: LocalBench,
+) -> None:
+    store, now = local.engine.store, datetime.now(UTC)
+    for days in range(5):
+        await store.audit.append(_entry(at=now - timedelta(days=days), target_id=str(days)))
+    recent = await store.audit.list(
+        connection_id=None, since=now - timedelta(days=2, hours=1), limit=100
+    )
+    assert {entry.target_id for entry in recent} >= {"0", "1", "2"}
+    assert "3" not in {entry.target_id for entry in recent}
+    assert await store.audit.prune(now - timedelta(days=2, hours=1), 1) == 1
+    assert await store.audit.prune(now - timedelta(days=2, hours=1), 100) == 1
+    assert await store.audit.prune(now - timedelta(days=2, hours=1), 100) == 0
+    kept = await store.audit.list(connection_id=None, since=None, limit=100)
+    assert {"0", "1", "2"} <= {entry.target_id for entry in kept}
+    assert len(await store.audit.list(connection_id=None, since=None, limit=2)) == 2
+
+
+async def test_refusals_of_a_kind_are_recorded_once_a_minute(local: LocalBench) -> None:
+    times = [0.0, 1.0, 59.0, 61.0]
+    refusals, store = Refusals(lambda: times.pop(0)), local.engine.store.audit
+    for _ in range(4):
+        await refusals.record(store, ORGANIZATION, "tool", "delete_connection", "not permitted")
+    found = [entry for entry in await _rows(local) if entry.action == "refused"]
+    assert len(found) == 2
+    assert {entry.outcome for entry in found} == {"not permitted"}
+
+
+async def test_refusal_is_the_same_when_it_cannot_be_recorded(
+    local: LocalBench, caplog: pytest.LogCaptureFixture
+) -> None:
+    database = connect_here(str(local.home / "weft.db"))
+    database.execute("DROP TABLE audit")
+    database.close()
+    await Refusals().record(local.engine.store.audit, ORGANIZATION, "tool", "x", "not permitted")
+    assert "cannot record" in caplog.text
+
+
+def _entry(**fields: Any) -> AuditEntry:
+    facts: dict[str, Any] = {
+        "organization_id": ORGANIZATION,
+        "principal": "p",
+        "transport": "t",
+        "operation": "o",
+        "action": "a",
+        "target_kind": "k",
+    }
+    return AuditEntry(**facts | fields)
