@@ -63,7 +63,7 @@ function makeRow(id, app) {
     if (error) bad.setAttribute("role", "alert");
     else bad.removeAttribute("role");
     say(bad, reason);
-    const signature = JSON.stringify(jobs.slice(0, SLOTS).map((j) => live === j ? j.status : j));
+    const signature = JSON.stringify(jobs.slice(0, SLOTS));
     if (signature !== drawn) {
       const next = chart(jobs);
       picture.replaceWith(next);
