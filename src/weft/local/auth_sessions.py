@@ -144,7 +144,9 @@ class LocalAuthSessions(AuthSessions):
                 category=ErrorCategory.OAUTH_CREDENTIALS_EXPIRED,
             )
         if "error" in params or "denied" in params:
-            code = known_error(params.get("error")) or "access_denied"
+            code = known_error(params.get("error")) or (
+                "access_denied" if "denied" in params else "another error"
+            )
             raise AuthenticationFailed(
                 "Consent was not given."
                 if code == "access_denied"
