@@ -1,14 +1,18 @@
 """People asked by real servers over stdio: their yes counts, and nothing else does."""
 
+import json
+import re
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import httpx
 import pytest
 from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp_types import ElicitRequestFormParams, ElicitRequestURLParams
 from person import YES, Person
+from weft_http import http_server
 from weft_process import (
     COMMAND,
     MODES,
@@ -20,6 +24,8 @@ from weft_process import (
     rows,
 )
 
+from weft.web.page_html import ENTRY_PREFIX
+
 pytestmark = pytest.mark.anyio
 
 ASKABLE: dict[str, Any] = {"elicitation": {"form": {}, "url": {}}}
@@ -28,6 +34,7 @@ MODERN: dict[str, Any] = {
     "io.modelcontextprotocol/clientCapabilities": ASKABLE,
     "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
 }
+SECRET = "Tq7xW2mZr9Lk4VbN"
 CONNECTIONS = "SELECT name FROM connection"
 
 
@@ -89,6 +96,46 @@ async def test_missing_config_is_asked_and_secrets_are_not(place: Place, mode: s
         assert len((await agent.ok("list_connections")).items) == 1
 
 
+@pytest.mark.parametrize(
+    ("transport", "mode"),
+    [("stdio", "auto"), ("http", "legacy"), ("http", "auto"), ("sse", "legacy")],
+)
+async def test_credentials_go_through_the_page_and_not_through_the_model(
+    place: Place, transport: str, mode: str
+) -> None:
+    person = Person("accept")
+    arguments = {"short_name": "secret_stub", "readable_collection_id": "asked"}
+    async with somebody(place, transport, mode, person) as agent:
+        await agent.collection("asked")
+
+        async def visit() -> None:
+            await typed(person.link.url, {"token": SECRET})
+
+        person.act = visit
+        made = await agent.ok("create_connection", **arguments)
+        assert "The user authorised it." in made.text
+        assert made.data["auth"]["authenticated"] is True
+        assert made.data["status"] in ("active", "syncing")
+        shown = json.dumps([made.data, made.text, [asked.model_dump() for asked in person.asked]])
+        assert SECRET not in shown
+        assert "claim" not in shown
+        assert len((await agent.ok("list_connections")).items) == 1
+
+
+async def test_http_takes_no_secrets_from_the_model(place: Place) -> None:
+    async with http_server(place) as server, server.agent() as agent:
+        await agent.collection("asked")
+        arguments = {"short_name": "secret_stub", "readable_collection_id": "asked"}
+        auth = {"direct": {"credentials": {"token": SECRET}}}
+        text = await agent.refused("create_connection", **arguments, auth=auth)
+        assert "authorize_connection" in text
+        assert SECRET not in text
+        waiting = await agent.ok("create_connection", **arguments)
+        await typed(waiting.data["auth"]["auth_url"], {"token": SECRET})
+        found = await agent.ok("get_connection", connection_id=waiting.data["id"])
+        assert found.data["auth"]["authenticated"] is True
+
+
 async def test_end_of_input_while_a_question_is_open_deletes_nothing(place: Place) -> None:
     async with raw_server(place) as server:
         await server.initialize(ASKABLE)
@@ -131,6 +178,32 @@ async def test_answer_to_the_question_of_another_process_is_refused(place: Place
         repeated = (await other.ask("tools/call", call | answer))["result"]
         assert repeated["isError"] is True
     assert rows(place.database, CONNECTIONS) == []
+
+
+@asynccontextmanager
+async def somebody(
+    place: Place, transport: str, mode: str, person: Person
+) -> AsyncGenerator[Agent]:
+    """A client over a transport, with somebody in front of it."""
+    if transport == "stdio":
+        async with attended(place, mode, person) as agent:
+            yield agent
+        return
+    async with (
+        http_server(place) as server,
+        server.agent(transport, mode, person=person) as agent,
+    ):
+        yield agent
+
+
+async def typed(url: str, values: dict[str, str]) -> None:
+    """What a browser does when somebody fills the page of a link in."""
+    async with httpx.AsyncClient(timeout=WAIT_SECONDS) as browser:
+        page = (await browser.get(url)).raise_for_status().text
+        hidden = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', page)
+        entries = {f"{ENTRY_PREFIX}{name}": value for name, value in values.items()}
+        answer = await browser.post(url, data=dict(hidden) | entries)
+        assert answer.is_success, answer.text
 
 
 async def connection(server: RawServer) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import httpx
 import httpx2
 from anyio.abc import Process
 from mcp.client import Client
-from mcp.client.session import MessageHandlerFnT
+from mcp.client.session import ElicitationFnT, MessageHandlerFnT
 from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 from weft_process import ANSWER_SECONDS, COMMAND, MODES, WAIT_SECONDS, Agent, Place, connected
@@ -53,6 +53,7 @@ class HttpServer:
         mode: str = "auto",
         token: str | None = None,
         on_message: MessageHandlerFnT | None = None,
+        person: ElicitationFnT | None = None,
     ) -> AsyncGenerator[Agent]:
         """An MCP client over this server."""
         headers = {"authorization": f"Bearer {token or self.token}"}
@@ -69,6 +70,7 @@ class HttpServer:
                 mode=mode,
                 read_timeout_seconds=WAIT_SECONDS * 2,
                 message_handler=on_message,
+                elicitation_callback=person,
             )
             yield Agent(await stack.enter_async_context(client), self.place)
 
