@@ -382,7 +382,11 @@ def _form_cookie(request: Request) -> str:
 
 def _browser_cookie(params: Mapping[str, str]) -> str:
     """The cookie's name, which start and callback find out from what both of them know."""
-    return f"weft_browser_{_short_digest(params.get('state') or params.get('oauth_token') or '')}"
+    # OAuth 1.0a has a request token instead of a state, and another name for it in a refusal.
+    known = next(
+        (params[name] for name in ("state", "oauth_token", "denied") if name in params), ""
+    )
+    return f"weft_browser_{_short_digest(known)}"
 
 
 def _short_digest(text: str) -> str:
