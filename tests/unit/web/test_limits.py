@@ -2,7 +2,7 @@
 
 import pytest
 
-from weft.web.limits import Rates, Slots
+from weft.web.limits import Rates, Slots, Standing
 
 
 class Clock:
@@ -53,3 +53,15 @@ def test_callers_who_are_long_gone_are_forgotten_and_others_are_not() -> None:
     for number in range(10_000):
         rates.take(number)
     assert rates.take("late") > 0
+
+
+def test_a_caller_is_told_what_is_left_and_when_all_is_back() -> None:
+    clock = Clock()
+    rates = Rates(60, clock)
+    assert rates.standing("a") == Standing(limit=60, left=60, full_in_seconds=0.0)
+    for _ in range(60):
+        rates.take("a")
+    assert rates.standing("a") == Standing(limit=60, left=0, full_in_seconds=60.0)
+    clock.now += 15
+    assert rates.standing("a") == Standing(limit=60, left=15, full_in_seconds=45.0)
+    assert rates.standing("b").left == 60

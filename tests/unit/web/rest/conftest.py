@@ -1,0 +1,106 @@
+"""The HTTP API behind its gate, over a real engine in the test's own process."""
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from embedded import Embedded, embedded
+from starlette.types import Receive, Scope, Send
+
+from weft.backend import Backend
+from weft.domain.permissions import NO_CEILINGS, Ceilings
+from weft.domain.principals import LOCAL_ORGANIZATION_ID, Principal, Role
+from weft.local.backend import LocalBackend
+from weft.web.access import Access
+from weft.web.build import KNOWN_PATHS, OPEN_PATHS, STREAM_PATHS, Parts, build_app
+from weft.web.hosts import host_rules
+from weft.web.limits import Rates, Slots
+from weft.web.metrics import Metrics
+from weft.web.openapi import openapi_route
+from weft.web.rest.routes import rest_routes, route_of
+
+PRINCIPALS = {
+    **{role.value: Principal(LOCAL_ORGANIZATION_ID, role.value, role) for role in Role},
+    "other": Principal("other-org", "other", Role.ADMIN),
+}
+
+
+@dataclass
+class Api:
+    """The application, and what it is made of."""
+
+    engine: Embedded
+    replaced: Backend | None = None
+    metrics: Metrics = field(default_factory=Metrics)
+
+    def backend_for(self, principal: Principal) -> Backend:
+        if self.replaced is not None:
+            return self.replaced
+        return LocalBackend(self.engine.engine, self.engine.runner, principal.organization_id)
+
+    @asynccontextmanager
+    async def client(
+        self, token: str = "admin", *, ceilings: Ceilings = NO_CEILINGS, per_minute: int = 100_000
+    ) -> AsyncGenerator[httpx.AsyncClient]:
+        parts = Parts(
+            mcp=_nothing,
+            sse=_nothing,
+            messages=_nothing,
+            lifespan=_no_lifespan,
+            job_counts=_no_counts,
+            rest=[*openapi_route("1"), *rest_routes(self.backend_for, ceilings)],
+        )
+        access = Access(
+            hosts=host_rules("127.0.0.1", (), ()),
+            authenticators=[_authenticate],
+            open_paths=OPEN_PATHS,
+            stream_paths=STREAM_PATHS,
+            known_paths=KNOWN_PATHS,
+            requests=Slots(10),
+            streams=Slots(10),
+            rates=Rates(per_minute),
+            metrics=self.metrics,
+            rest_route=route_of,
+        )
+        transport = httpx.ASGITransport(build_app(parts, access))
+        headers = {"x-api-key": token}
+        base = "http://127.0.0.1"
+        async with httpx.AsyncClient(transport=transport, base_url=base, headers=headers) as client:
+            yield client
+
+    async def connection(self, **fields: Any) -> str:
+        """The id of a new stub connection that has not synced."""
+        return (await self.engine.connect({"entities": 3}, **fields)).id
+
+
+@pytest.fixture
+async def api(tmp_path: Path) -> AsyncGenerator[Api]:
+    async with embedded(tmp_path) as engine:
+        yield Api(engine)
+
+
+@pytest.fixture
+async def client(api: Api) -> AsyncGenerator[httpx.AsyncClient]:
+    async with api.client() as client:
+        yield client
+
+
+async def _authenticate(token: str) -> Principal | None:
+    return PRINCIPALS.get(token)
+
+
+async def _nothing(_scope: Scope, _receive: Receive, _send: Send) -> None:
+    raise AssertionError("not a route of the API")
+
+
+@asynccontextmanager
+async def _no_lifespan() -> AsyncGenerator[None]:
+    yield
+
+
+async def _no_counts() -> Mapping[str, int]:
+    return {}

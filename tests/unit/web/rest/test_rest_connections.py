@@ -1,0 +1,211 @@
+"""Connections and collections over the HTTP API."""
+
+from typing import Any
+
+import httpx
+import pytest
+from server_fakes import FakeBackend, connection
+
+from weft.domain.connections import ConnectionChange
+from weft.errors import Conflict
+
+pytestmark = pytest.mark.anyio
+
+SECRET = "hunter2-hunter2"
+STUB = {"short_name": "stub", "readable_collection_id": "docs", "sync_immediately": False}
+
+
+@pytest.mark.parametrize(
+    "auth",
+    [
+        {"authentication": {"credentials": {"token": SECRET}}},
+        {"authentication": {"direct": {"credentials": {"token": SECRET}}}},
+        {"auth": {"direct": {"credentials": {"token": SECRET}}}},
+        {"auth": {"direct": {"credentials": {"token": SECRET}}, "oauth_token": None}},
+        {"auth": {"credentials": {"token": SECRET}}, "authentication": None},
+    ],
+)
+async def test_credentials_are_taken_in_each_documented_form(
+    client: httpx.AsyncClient, auth: dict[str, Any]
+) -> None:
+    body = {**STUB, "short_name": "secret_stub", **auth, "of_a_later_version": True}
+    answer = await client.post("/source-connections", json=body)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["auth"]["authenticated"] is True
+    assert SECRET not in answer.text
+    changed = await client.patch(f"/source-connections/{answer.json()['id']}", json=auth)
+    assert changed.status_code == 200
+    assert SECRET not in changed.text
+
+
+@pytest.mark.parametrize("auth", [{}, {"authentication": None}, {"auth": {}}])
+async def test_without_credentials_a_connection_waits(
+    client: httpx.AsyncClient, auth: dict[str, Any]
+) -> None:
+    body = {"short_name": "secret_stub", "readable_collection_id": "docs", **auth}
+    made = (await client.post("/source-connections", json=body)).json()
+    assert (made["status"], made["name"]) == ("pending_auth", "Secret Stub Connection")
+    ran = await client.post(f"/source-connections/{made['id']}/run")
+    assert ran.status_code == 409
+    assert "authorize_connection" not in ran.text
+
+
+WRONG: list[tuple[dict[str, Any], list[str]]] = [
+    ({"authentication": {"tokn": SECRET}}, ["body", "authentication"]),
+    ({"authentication": {"credentials": SECRET}}, ["body", "authentication", "credentials"]),
+    (
+        {"authentication": {"credentials": {}, "access_token": SECRET}},
+        ["body", "authentication"],
+    ),
+    ({"auth": {"direct": {"tokn": SECRET}}}, ["body", "auth", "direct", "credentials"]),
+    ({"auth": {"credentials": {}, "direct": {}}}, ["body", "auth"]),
+    ({"auth": {"direct": {}}, "authentication": {"credentials": {}}}, ["body", "auth"]),
+    ({"authentication": SECRET}, ["body", "authentication"]),
+    ({"name": SECRET * 9}, ["body", "name"]),
+    ({"schedule": {"cron": SECRET}}, ["body", "schedule", "cron"]),
+    ({"schedule": SECRET}, ["body", "schedule"]),
+    ({"config": {"entities": SECRET}}, ["body", "config", "entities"]),
+    ({"config": {SECRET: 1}}, ["body", "config"]),
+]
+
+
+async def test_a_wrong_field_is_named_without_its_value(client: httpx.AsyncClient) -> None:
+    for given, loc in WRONG:
+        answer = await client.post("/source-connections", json=STUB | given)
+        assert answer.status_code == 422, given
+        assert answer.json()["detail"][0]["loc"][: len(loc)] == loc
+        assert SECRET not in answer.text
+
+
+async def test_a_patch_replaces_the_configuration_and_leaves_the_rest(api: Any) -> None:
+    made = await api.engine.connect({"entities": 3, "page_size": 7}, description="Kept")
+    path = f"/source-connections/{made.id}"
+    async with api.client() as client:
+        answer = await client.patch(path, json={"config": {"entities": 4}})
+        assert answer.json()["config"] == {"entities": 4}
+        assert answer.json()["description"] == "Kept"
+        answer = await client.patch(path, json={"description": None, "name": "Other name"})
+        assert answer.json()["config"] == {"entities": 4}
+        assert (answer.json()["description"], answer.json()["name"]) == (None, "Other name")
+        answer = await client.patch(path, json={"config": None})
+        assert answer.json()["config"] == {}
+
+
+async def test_a_patch_of_nothing_or_of_other_credentials_than_direct_is_refused(api: Any) -> None:
+    path = f"/source-connections/{await api.connection()}"
+    async with api.client() as client:
+        for body in ({}, {"unknown": 1}, {"authentication": {"access_token": SECRET}}):
+            answer = await client.patch(path, json=body)
+            assert answer.status_code == 422
+            assert SECRET not in answer.text
+
+
+async def test_a_schedule_is_set_and_removed(api: Any) -> None:
+    path = f"/source-connections/{await api.connection()}"
+    async with api.client() as client:
+        for nothing in (None, {}, {"cron": None}, {"cron": None, "continuous": False}):
+            answer = await client.patch(path, json={"schedule": {"cron": "0 2 * * *"}})
+            assert answer.json()["schedule"]["cron"] == "0 2 * * *"
+            assert answer.json()["schedule"]["next_run"].endswith("T02:00:00Z")
+            answer = await client.patch(path, json={"schedule": nothing})
+            assert (answer.status_code, answer.json()["schedule"]) == (200, None)
+
+
+async def test_a_stale_version_is_a_conflict(api: Any) -> None:
+    path = f"/source-connections/{await api.connection()}"
+    async with api.client() as client:
+        for body in ({"name": "Fine name"}, {"config": {"entities": 1}}):
+            answer = await client.patch(path, json={**body, "expected_version": 99})
+            assert answer.status_code == 409
+        assert (await client.delete(path, params={"expected_version": 99})).status_code == 409
+        assert (await client.delete(path, params={"expected_version": 1})).status_code == 200
+
+
+async def test_a_configuration_is_replaced_though_others_change_the_connection(api: Any) -> None:
+    fake = FakeBackend()
+    id_ = "550e8400-e29b-41d4-a716-446655440000"
+    row = connection(id_, config={"a": 1}, sync_id=id_)
+    fake.connections.rows[id_] = row
+    refused = iter([Conflict("changed", field="expected_version")])
+    plain = fake.connections.update
+
+    async def update(connection: str, change: ConnectionChange) -> Any:
+        for error in refused:
+            raise error
+        return await plain(connection, change)
+
+    fake.connections.update = update
+    api.replaced = fake.as_backend()
+    async with api.client() as client:
+        await client.patch(f"/source-connections/{id_}", json={"config": {"b": 2}})
+    (change,) = fake.connections.changes
+    assert change.config == {"a": None, "b": 2}
+    assert change.expected_version == row.version
+
+
+async def test_only_the_exact_collection_is_deleted(api: Any) -> None:
+    async with api.client() as client:
+        made = (await client.get("/collections/docs")).json()
+        for name in (made["id"][:8], "Docs", "doc"):
+            assert (await client.delete(f"/collections/{name}")).status_code == 404
+            search = await client.post(f"/collections/{name}/search/instant", json={"query": "x"})
+            assert search.status_code == 404
+            body = {**STUB, "readable_collection_id": name}
+            assert (await client.post("/source-connections", json=body)).status_code == 404
+            assert (await client.get(f"/source-connections?collection={name}")).json() == []
+        assert (await client.delete("/collections/docs")).json()["id"] == made["id"]
+
+
+async def test_lists_are_sliced_newest_first(api: Any) -> None:
+    ids = [await api.connection(name=f"Number {n}") for n in range(5)][::-1]
+    async with api.client() as client:
+        for skip, limit in ((0, 2), (2, 2), (4, 2), (5, 1), (0, 1000)):
+            listed = await client.get(f"/source-connections?skip={skip}&limit={limit}")
+            assert [item["id"] for item in listed.json()] == ids[skip : skip + limit]
+        listed = await client.get("/source-connections?collection=docs&limit=1")
+        assert [item["id"] for item in listed.json()] == ids[:1]
+
+
+async def test_search_is_sliced_and_says_where_hits_come_from(api: Any) -> None:
+    made = await api.engine.connect({"entities": 120})
+    await api.engine.synced(made)
+    async with api.client() as client:
+
+        async def found(**body: object) -> list[Any]:
+            body = {"query": "revision0", **body}
+            answer = await client.post("/collections/docs/search/classic", json=body)
+            assert answer.status_code == 200, answer.text
+            return answer.json()["results"]
+
+        everything = await found(limit=1000)
+        assert len({hit["entity_id"] for hit in everything}) == 120
+        assert await found(offset=100, limit=15) == everything[100:115]
+        assert len(await found()) == 100
+        about = everything[0]["airweave_system_metadata"]
+        assert (about["source_name"], about["source_connection_id"]) == ("stub", made.id)
+        refused = await client.post(
+            "/collections/docs/search/instant", json={"query": "x", "filter": [{"conditions": []}]}
+        )
+        assert refused.json()["detail"][0]["loc"] == ["body", "filter"]
+
+
+async def test_only_what_waits_for_a_person_can_be_authorised_anew(api: Any) -> None:
+    path = f"/source-connections/{await api.connection()}"
+    async with api.client() as client:
+        answer = await client.post(f"{path}/reinitiate-oauth")
+        assert (answer.status_code, answer.json()["detail"]) == (
+            400,
+            "Connection is already authenticated",
+        )
+        answer = await client.post(f"{path}/verify-oauth", json={"claim_token": SECRET})
+        assert answer.status_code in (400, 403, 409)
+        assert SECRET not in answer.text
+
+
+async def test_a_job_is_only_cancelled_under_its_own_connection(api: Any) -> None:
+    first, second = await api.connection(name="First"), await api.connection(name="Second")
+    async with api.client() as client:
+        job = (await client.post(f"/source-connections/{first}/run")).json()
+        assert job["status"] == "pending"
+        wrong = await client.post(f"/source-connections/{second}/jobs/{job['id']}/cancel")
+        assert (wrong.status_code, wrong.json()["detail"]) == (404, "Sync job not found")

@@ -1,0 +1,228 @@
+"""From the domain to Airweave's JSON."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from jsonschema import Draft202012Validator
+from pydantic import BaseModel
+
+from weft.domain.collections import Collection, CollectionStatus
+from weft.domain.connections import (
+    AuthDetails,
+    AuthMethod,
+    Connection,
+    ConnectionStatus,
+    EntitySummary,
+    EntityTypeSummary,
+    SyncSummary,
+)
+from weft.domain.jobs import Job, JobStatus, JobTrigger
+from weft.domain.schedules import Schedule
+from weft.domain.search import SearchHit
+from weft.domain.sources import FieldInfo, SourceInfo
+from weft.errors import ErrorCategory
+from weft.wire import encode
+
+AIRWEAVE = json.loads(
+    (Path(__file__).parents[2] / "fixtures" / "airweave" / "openapi_shared.json").read_text()
+)
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+ID = "550e8400-e29b-41d4-a716-446655440000"
+OTHER_ID = "770e8400-e29b-41d4-a716-446655440002"
+# What Airweave's published schema does not have, and why it is sent.
+UNPUBLISHED = {
+    ConnectionStatus.NEEDS_REAUTH: "the reference, the wire and the official client have it",
+}
+
+
+def job(**fields: Any) -> Job:
+    values: dict[str, Any] = {
+        "id": OTHER_ID,
+        "source_connection_id": ID,
+        "status": JobStatus.COMPLETED,
+        "trigger": JobTrigger.MANUAL,
+        "created_at": NOW,
+    }
+    return Job.model_validate(values | fields)
+
+
+def connection(**fields: Any) -> Connection:
+    values: dict[str, Any] = {
+        "id": ID,
+        "organization_id": ID,
+        "name": "Docs Repo",
+        "short_name": "github",
+        "readable_collection_id": "docs",
+        "status": ConnectionStatus.ACTIVE,
+        "auth": AuthDetails(method=AuthMethod.DIRECT, authenticated=True, authenticated_at=NOW),
+        "sync_id": OTHER_ID,
+        "created_at": NOW,
+        "modified_at": NOW,
+    }
+    return Connection.model_validate(values | fields)
+
+
+def sent(answer: BaseModel, airweave: str) -> dict[str, Any]:
+    """The answer as JSON, which Airweave's own schema accepts."""
+    plain = cast("dict[str, Any]", json.loads(answer.model_dump_json()))
+    whole: dict[str, Any] = {
+        "$ref": f"#/components/schemas/{airweave}",
+        "components": AIRWEAVE["components"],
+    }
+    validator: Any = Draft202012Validator(whole, format_checker=Draft202012Validator.FORMAT_CHECKER)
+    validator.validate(plain)
+    return plain
+
+
+@pytest.mark.parametrize("status", JobStatus)
+def test_job_statuses_are_in_lower_case(status: JobStatus) -> None:
+    answer = sent(encode.job(job(status=status)), "SourceConnectionJob")
+    assert answer["status"] == status.value.lower()
+
+
+def test_a_jobs_facts_have_the_names_of_reference_and_guide() -> None:
+    failed = job(
+        status=JobStatus.FAILED,
+        started_at=NOW,
+        entities_inserted=4,
+        error="The token was refused.",
+        error_category=ErrorCategory.API_KEY_INVALID,
+        error_details="at page 3",
+    )
+    answer = sent(encode.job(failed), "SourceConnectionJob")
+    assert answer["created_at"] == answer["started_at"] == "2026-01-02T03:04:05Z"
+    assert answer["entities_inserted"] == answer["entities_created"] == 4
+    assert answer["error"] == answer["error_message"] == "The token was refused."
+    assert answer["error_category"] == "api_key_invalid"
+    assert answer["error_details"] == {"message": "at page 3"}
+    assert answer["completed_at"] is None
+
+
+@pytest.mark.parametrize("status", sorted(set(ConnectionStatus) - UNPUBLISHED.keys()))
+def test_a_connection_fits_in_every_status(status: ConnectionStatus) -> None:
+    answer = sent(encode.connection(connection(status=status)), "SourceConnection")
+    assert answer["status"] == status.value
+    item = sent(encode.connection_item(connection(status=status)), "SourceConnectionListItem")
+    assert item["status"] == status.value
+
+
+@pytest.mark.parametrize("status", UNPUBLISHED)
+def test_a_status_that_is_not_published_is_sent_all_the_same(status: ConnectionStatus) -> None:
+    assert encode.connection(connection(status=status)).status == status.value
+
+
+def test_a_connection_in_full_keeps_every_fact() -> None:
+    full = connection(
+        description="What we wrote",
+        config={"repo_name": "a/b"},
+        schedule=Schedule(cron="0 2 * * *", next_run=NOW, cursor_field="pushed_at"),
+        sync=SyncSummary(
+            total_runs=3, successful_runs=2, failed_runs=1, last_job=job(completed_at=NOW)
+        ),
+        entities=EntitySummary(
+            total_entities=12, by_type={"file": EntityTypeSummary(count=12, last_updated=NOW)}
+        ),
+        version=7,
+    )
+    answer = sent(encode.connection(full), "SourceConnection")
+    assert answer["entity_count"] == answer["entities"]["total_entities"] == 12
+    assert answer["entities"]["by_type"]["file"]["count"] == 12
+    assert answer["last_sync_at"] == "2026-01-02T03:04:05Z"
+    assert answer["schedule"]["next_run"] == "2026-01-02T03:04:05Z"
+    assert answer["sync"]["last_job"]["id"] == OTHER_ID
+    assert (answer["sync"]["total_runs"], answer["version"]) == (3, 7)
+    assert sent(encode.connection_item(full), "SourceConnectionListItem")["entity_count"] == 12
+
+
+def test_a_connection_that_never_synced_has_no_last_sync() -> None:
+    assert encode.connection(connection()).last_sync_at is None
+
+
+def test_what_begins_an_authorisation_is_sent_to_whoever_began_it() -> None:
+    auth = AuthDetails(
+        method=AuthMethod.OAUTH_BROWSER,
+        authenticated=False,
+        auth_url="https://weft.example/authorize/abc",
+        auth_url_expires=NOW,
+        claim_token="claimed",
+    )
+    answer = sent(encode.connection(connection(auth=auth)), "SourceConnection")
+    assert answer["auth"]["claim_token"] == "claimed"
+    assert answer["auth"]["auth_url"] == "https://weft.example/authorize/abc"
+
+
+def test_an_organisation_with_a_name_always_has_the_same_uuid() -> None:
+    assert str(encode.organization(ID)) == ID
+    assert encode.organization("team-a") == encode.organization("team-a")
+    assert encode.organization("team-a") != encode.organization("team-b")
+
+
+def test_a_collection_says_that_it_has_no_vectors() -> None:
+    found = Collection(
+        id=ID,
+        organization_id="team-a",
+        name="Docs",
+        readable_id="docs",
+        status=CollectionStatus.NEEDS_SOURCE,
+        connection_count=1,
+        created_at=NOW,
+        modified_at=NOW,
+    )
+    answer = sent(encode.collection(found), "Collection")
+    assert (answer["status"], answer["vector_size"]) == ("NEEDS SOURCE", 0)
+
+
+def test_a_source_tells_which_fields_are_secret() -> None:
+    info = SourceInfo(
+        short_name="git_hub",
+        name="Git Hub",
+        description="Repositories.",
+        auth_methods=(AuthMethod.DIRECT,),
+        auth_required=True,
+        auth_fields=(
+            FieldInfo(
+                name="token",
+                title="Token",
+                type="string",
+                description="",
+                required=True,
+                secret=True,
+            ),
+        ),
+        config_fields=(
+            FieldInfo(
+                name="kind",
+                title="Kind",
+                type="string",
+                description="Which",
+                required=False,
+                choices=("a", "b"),
+                default="a",
+            ),
+        ),
+    )
+    answer = sent(encode.source(info), "Source")
+    (secret,), (choice,) = answer["auth_fields"]["fields"], answer["config_fields"]["fields"]
+    assert (secret["is_secret"], secret["required"]) == (True, True)
+    assert (choice["enum_values"], choice["default"]) == (["a", "b"], "a")
+    assert answer["class_name"] == "GitHubSource"
+
+
+@pytest.mark.parametrize("owner", [connection(), None])
+def test_a_hit_says_where_it_comes_from(owner: Connection | None) -> None:
+    hit = SearchHit(
+        entity_id="7",
+        connection_id=ID,
+        connection_name="Docs Repo",
+        type="file",
+        title="Readme",
+        snippet="a pelican",
+        score=1.5,
+    )
+    answer = sent(encode.search_hit(hit, owner), "SearchResult")
+    assert answer["textual_representation"] == "a pelican"
+    assert answer["airweave_system_metadata"]["source_connection_id"] == ID
+    assert answer["airweave_system_metadata"]["source_name"] == ("github" if owner else "")
