@@ -1,0 +1,152 @@
+"""`weft secret`, `weft audit` and `weft keys rotate-master`, on a real database."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from weft.cli.app import cli
+from weft.cli.context import App
+
+CANARY = "s3cr3t-canary-77aa"
+ALLOWED = ("--source", "github", "--host", "api.github.com")
+
+
+@dataclass(frozen=True)
+class Shell:
+    """Runs the command line on a state folder, with standard input that is no terminal."""
+
+    home: Path
+
+    def run(self, *arguments: str, stdin: str = "") -> Result:
+        """What a person sees who pipes ``stdin`` in."""
+        app = App(shows_people=lambda: True, can_ask=lambda: False)
+        return CliRunner().invoke(cli, arguments, obj=app, input=stdin, prog_name="weft")
+
+
+@pytest.fixture
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
+    monkeypatch.setenv("WEFT_HOME", str(tmp_path))
+    return Shell(tmp_path)
+
+
+def _items(shell: Shell, *arguments: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(shell.run(*arguments, "--json").stdout)["items"]
+    return found
+
+
+def test_secret_is_read_from_standard_input_and_never_shown(shell: Shell) -> None:
+    made = shell.run("secret", "set", "main", *ALLOWED, stdin=f"{CANARY}\n")
+    assert made.exit_code == 0
+    assert '{"secret_ref": "main"}' in made.stderr
+    (listed,) = _items(shell, "secret", "list")
+    assert (listed["name"], listed["origin"]) == ("main", "stored")
+    assert (listed["sources"], listed["hosts"]) == (["github"], ["https://api.github.com"])
+    shown = shell.run("secret")
+    assert "main" in shown.stdout
+    told = "".join((made.output, shown.output, json.dumps(listed)))
+    assert CANARY not in told
+
+
+def test_secret_is_not_taken_from_the_command_line(shell: Shell) -> None:
+    result = shell.run("secret", "set", "main", CANARY, *ALLOWED)
+    assert result.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--host", "api.github.com"), ("--source", "github"), ("--source", "nobody")]
+)
+def test_secret_without_a_place_to_go_is_refused(shell: Shell, arguments: tuple[str, ...]) -> None:
+    result = shell.run("secret", "set", "main", *arguments, stdin=CANARY)
+    assert result.exit_code == 2
+    assert CANARY not in result.output
+    assert "No secrets" in shell.run("secret", "list").stdout
+
+
+def test_empty_standard_input_is_no_secret(shell: Shell) -> None:
+    result = shell.run("secret", "set", "main", *ALLOWED, stdin="\n")
+    assert result.exit_code == 2
+    assert "holds no value" in result.stderr
+
+
+def test_deleting_a_secret_asks_first(shell: Shell) -> None:
+    shell.run("secret", "set", "main", *ALLOWED, stdin=CANARY)
+    assert shell.run("secret", "delete", "main").exit_code == 2
+    assert shell.run("secret", "delete", "main", "--yes").exit_code == 0
+    assert shell.run("secret", "delete", "main", "--yes").exit_code == 2
+    assert _items(shell, "secret", "list") == []
+
+
+def test_organizations_have_secrets_of_their_own(shell: Shell) -> None:
+    team = ("--organization", "team")
+    shell.run("secret", "set", "main", *ALLOWED, *team, stdin=CANARY)
+    assert _items(shell, "secret", "list") == []
+    assert [one["name"] for one in _items(shell, "secret", "list", *team)] == ["main"]
+
+
+def test_what_was_done_is_audited_by_verb(shell: Shell) -> None:
+    shell.run("secret", "set", "main", *ALLOWED, stdin=CANARY)
+    shell.run("keys", "create", "ci", "--role", "read")
+    shell.run("keys", "rotate-master")
+    shell.run("secret", "delete", "main", "--yes")
+    found = _items(shell, "audit")
+    assert [(entry["operation"], entry["action"]) for entry in found] == [
+        ("secret delete", "delete"),
+        ("keys rotate-master", "rotate"),
+        ("keys create", "create"),
+        ("secret set", "set"),
+    ]
+    assert {(entry["principal"], entry["transport"]) for entry in found} == {("local", "cli")}
+    assert [entry["operation"] for entry in _items(shell, "audit", "--limit", "1")] == [
+        "secret delete"
+    ]
+    assert _items(shell, "audit", "--since", "2999-01-01") == []
+    assert len(_items(shell, "audit", "--since", "1h")) == 4
+    assert _items(shell, "audit", "--connection", "nobody") == []
+    assert "secret delete" in shell.run("audit").stdout
+
+
+def test_bad_time_is_refused(shell: Shell) -> None:
+    result = shell.run("audit", "--since", "yesterday")
+    assert result.exit_code == 2
+    assert "2026-11-01" in result.stderr
+
+
+def test_rotation_says_what_it_did_and_keeps_secrets(shell: Shell) -> None:
+    shell.run("secret", "set", "main", *ALLOWED, stdin=CANARY)
+    assert "1 data keys" in shell.run("keys", "rotate-master").stderr
+    again = json.loads(shell.run("keys", "rotate-master", "--json").stdout)
+    assert again == {"rewrapped": 1, "damaged": 0, "resumed": False}
+    assert [one["name"] for one in _items(shell, "secret", "list")] == ["main"]
+
+
+def test_lost_key_is_told_and_can_be_given_up(shell: Shell) -> None:
+    shell.run("secret", "set", "main", *ALLOWED, stdin=CANARY)
+    (shell.home / "keys" / "master.key").unlink()
+    refused = shell.run("secret", "list")
+    assert refused.exit_code == 1
+    assert "--forget-lost" in refused.stderr
+    assert shell.run("keys", "rotate-master").exit_code == 1
+    assert shell.run("keys", "rotate-master", "--forget-lost").exit_code == 2, "it asks first"
+    given_up = shell.run("keys", "rotate-master", "--forget-lost", "--yes", "--json")
+    assert json.loads(given_up.stdout) == {"dropped": 1}
+    assert shell.run("secret", "set", "main", *ALLOWED, stdin=CANARY).exit_code == 0
+
+
+def test_secrets_of_the_configuration_are_listed_without_their_values(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (shell.home / "config.toml").write_text(
+        '[secrets.ops]\nenv = "OPS_TOKEN"\nsources = ["github"]\nhosts = ["api.github.com"]\n'
+    )
+    monkeypatch.setenv("OPS_TOKEN", CANARY)
+    (listed,) = _items(shell, "secret", "list")
+    assert (listed["name"], listed["origin"]) == ("ops", "env")
+    assert CANARY not in json.dumps(listed)
+    assert CANARY not in shell.run("doctor").output
+    result = shell.run("secret", "set", "ops", *ALLOWED, stdin=CANARY)
+    assert result.exit_code == 2
+    assert "config.toml" in result.stderr
