@@ -7,7 +7,9 @@ from collections.abc import Callable
 
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.prompts.base import UserMessage
+from mcp.shared.exceptions import MCPError
 from mcp_types import (
+    MISSING_REQUIRED_CLIENT_CAPABILITY,
     ClientCapabilities,
     CreateMessageRequest,
     CreateMessageRequestParams,
@@ -39,6 +41,8 @@ def register(server: WeftServer) -> None:
         test_input_required_result_multi_round,
         test_input_required_result_tampered_state,
         test_input_required_result_capabilities,
+        test_streaming_elicitation,
+        test_missing_capability,
     ):
         server.add_tool(tool, structured_output=False)
     server.prompt()(test_input_required_result_prompt)
@@ -125,6 +129,24 @@ async def test_input_required_result_capabilities(ctx: Ctx) -> str | InputRequir
     if not requests or ctx.input_responses:
         return "Done."
     return InputRequiredResult(input_requests=requests)
+
+
+async def test_streaming_elicitation(ctx: Ctx) -> str | InputRequiredResult:
+    """Report progress, then ask: nothing else may be on the stream of the answer."""
+    await ctx.report_progress(1, 2, "Half of it is done.")
+    return await test_input_required_result_elicitation(ctx)
+
+
+async def test_missing_capability(ctx: Ctx) -> str:
+    """Insist on a client with a model."""
+    can = ctx.client_capabilities
+    if can is None or can.sampling is None:
+        raise MCPError(
+            code=MISSING_REQUIRED_CLIENT_CAPABILITY,
+            message="This needs a client that can sample.",
+            data={"requiredCapabilities": {"sampling": {}}},
+        )
+    return "Done."
 
 
 async def test_input_required_result_prompt(ctx: Ctx) -> list[UserMessage] | InputRequiredResult:

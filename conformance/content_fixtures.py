@@ -111,6 +111,7 @@ def register(server: WeftServer) -> None:
         test_embedded_resource,
         test_multiple_content_types,
         test_tool_with_logging,
+        test_logging_tool,
         test_tool_with_progress,
         test_sampling,
         test_elicitation,
@@ -176,6 +177,14 @@ async def test_tool_with_logging(ctx: Ctx) -> str:
             level="info", data=line, related_request_id=ctx.request_id
         )
         await anyio.sleep(STEP_SECONDS)
+    return "Logged."
+
+
+async def test_logging_tool(ctx: Ctx) -> str:
+    """Log a line, which only a client that asked for lines may hear."""
+    await ctx.session.send_log_message(  # pyright: ignore[reportDeprecated] (for the older era)
+        level="info", data="A line", related_request_id=ctx.request_id
+    )
     return "Logged."
 
 
