@@ -4,7 +4,7 @@ import logging
 import re
 from typing import Any, Protocol
 
-from mcp_types import CallToolResult
+from mcp_types import CallToolResult, InputRequiredResult
 
 from weft.domain.principals import Principal
 
@@ -32,8 +32,13 @@ def log_call(
     principal: Principal,
     seconds: float,
 ) -> str:
-    """Write one line about a call, and return its outcome: "ok" or "error"."""
+    """Write one line about a call, and return its outcome: "ok", "error" or "asked".
+
+    "asked" has done nothing yet: the client puts a question, and calls again with the answer.
+    """
     outcome = "error" if isinstance(result, CallToolResult) and result.is_error else "ok"
+    if isinstance(result, InputRequiredResult):
+        outcome = "asked"
     facts: dict[str, object] = {
         "tool": tool,
         "principal": principal.name,

@@ -234,6 +234,18 @@ async def test_state_of_another_call_or_process_is_refused_with_the_way_out(
     assert sorted(backend.connections.rows) == ["c1", "c2"]
 
 
+async def test_call_that_asks_is_not_counted_as_done(backend: FakeBackend) -> None:
+    seen: list[str] = []
+
+    def observe(tool: str, outcome: str, seconds: float) -> None:
+        del tool, seconds
+        seen.append(outcome)
+
+    server = build_server(lambda _: backend.as_backend(), version="1", observe=observe)
+    await deleted(server, "2026-07-28", Person(YES))
+    assert seen == ["asked", "ok"]
+
+
 @pytest.mark.parametrize(
     ("elicitation", "form", "visit"),
     [
