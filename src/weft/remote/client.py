@@ -98,7 +98,7 @@ class ApiClient:
         happened.
         """
         answer = await self._once(method, path, params, body)
-        if answer.status >= 500 or not answer.readable:
+        if answer.status >= 500:
             raise AnswerLost(f"The Airweave API failed (HTTP {answer.status}).")
         if answer.status >= 300:
             raise error_from(answer, missing=missing)

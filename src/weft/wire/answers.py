@@ -333,7 +333,7 @@ class _Result(Wire):
 
 
 class SearchAnswer(Wire):
-    results: tuple[_Result, ...] = ()
+    results: tuple[_Result, ...]
     matched: str | None = None
 
     def domain(self) -> Found:

@@ -1,0 +1,384 @@
+"""A remote API that fails in every way: clear errors in time, no duplicates, no key told."""
+
+import json
+import logging
+import time
+import uuid
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from remote_replay import KEY
+
+from weft.backend import Authorization, Search
+from weft.domain.collections import NewCollection
+from weft.domain.connections import (
+    Auth,
+    ConnectionChange,
+    ConnectionStatus,
+    DirectAuth,
+    NewConnection,
+)
+from weft.domain.jobs import JobStatus
+from weft.domain.search import SearchQuery
+from weft.errors import Conflict, NotFound, RateLimited, SourceUnavailable, TryLater, WeftError
+from weft.remote.backend import RemoteBackend
+from weft.remote.client import open_client
+from weft.remote.patience import Patience
+from weft.testing.scripted_http import Asked, Reply, as_json, serve
+
+pytestmark = pytest.mark.anyio
+
+LIMIT_SECONDS = 10.0
+SHORT = Patience(
+    connect=1.0,
+    silence=0.2,
+    attempt=0.2,
+    slow_attempt=0.2,
+    total=2.0,
+    attempts=2,
+    pause=0.01,
+    looks=3,
+    look_pause=0.01,
+    watch=0.01,
+    follow=0.05,
+)
+SECRET = "s3cret-canary-4471-credential"
+NOW = "2026-11-21T21:09:19.299120"
+LATER = "2026-11-21T21:09:20.000001"
+CREDENTIALS = Auth(direct=DirectAuth(credentials={"token": SECRET}))
+
+Fault = Callable[[], Reply]
+FAULTS: dict[str, Fault] = {
+    "cut": lambda: Reply(200, b'{"id": "0000"}', {"content-type": "application/json"}, cut=True),
+    "drop": lambda: Reply(drop=True),
+    "slow": lambda: Reply(200, b'{"id": "0000"}', {"content-type": "application/json"}, hang=True),
+    "500": lambda: as_json({"detail": f"Internal Server Error: {SECRET}"}, 500),
+    "502": lambda: Reply(502, b"<html>Bad gateway</html>"),
+    "not JSON": lambda: Reply(200, b"<html>Welcome</html>"),
+    "wrong JSON": lambda: as_json({"surprise": [1, 2]}),
+    "deep JSON": lambda: Reply(200, b"[" * 100_000),
+}
+
+
+def connection_json(connection_id: str, name: str) -> dict[str, Any]:
+    return {
+        "id": connection_id,
+        "organization_id": str(uuid.UUID(int=7)),
+        "name": name,
+        "short_name": "stub",
+        "readable_collection_id": "docs",
+        "status": "active",
+        "created_at": NOW,
+        "modified_at": NOW,
+        "auth": {"method": "direct", "authenticated": True},
+        "config": {},
+        "sync_id": connection_id,
+    }
+
+
+@dataclass
+class Api:
+    """An API that does what it is asked, and then may answer with a fault."""
+
+    fault: Fault | None = None
+    faulty: str = ""
+    """Requests that end in the fault: a method and the end of a path."""
+    does: bool = True
+    connections: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    jobs: dict[str, list[dict[str, Any]]] = field(default_factory=dict[str, list[dict[str, Any]]])
+    collections: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+
+    def __call__(self, asked: Asked) -> Reply:
+        hit = self.fault is not None and f"{asked.method} {asked.path}".endswith(self.faulty)
+        if hit and not self.does:
+            assert self.fault is not None
+            return self.fault()
+        reply = self.answered(asked)
+        return self.fault() if hit and self.fault is not None else reply
+
+    def answered(self, asked: Asked) -> Reply:
+        match asked.path.strip("/").split("/"):
+            case ["source-connections"]:
+                return self.all_connections(asked)
+            case ["source-connections", one] if one in self.connections:
+                return self.one_connection(asked, one)
+            case ["source-connections", one, *action] if one in self.connections:
+                return self.jobs_of(one, action)
+            case ["collections", *one]:
+                return self.of_collections(asked, *one[:1])
+            case _:
+                return as_json({"detail": "SourceConnection not found"}, 404)
+
+    def all_connections(self, asked: Asked) -> Reply:
+        if asked.method == "GET":
+            return as_json(list(self.connections.values())[: int(asked.query["limit"])])
+        made = connection_json(str(uuid.uuid4()), json.loads(asked.body)["name"])
+        self.connections = {made["id"]: made} | self.connections
+        return as_json(made)
+
+    def one_connection(self, asked: Asked, one: str) -> Reply:
+        if asked.method == "DELETE":
+            return as_json(self.connections.pop(one))
+        if asked.method == "PATCH":
+            name = json.loads(asked.body)["name"]
+            self.connections[one] |= {"name": name, "modified_at": LATER}
+        return as_json(self.connections[one])
+
+    def jobs_of(self, one: str, action: list[str]) -> Reply:
+        if action == ["run"]:
+            self.jobs.setdefault(one, []).insert(0, self.job(one))
+            return as_json(self.jobs[one][0])
+        if action == ["jobs"]:
+            return as_json(self.jobs.get(one, []))
+        found = [job for job in self.jobs[one] if job["id"] in action]
+        if not found:
+            return as_json(self.connections[one])
+        found[0]["status"] = "cancelling"
+        return as_json(found[0])
+
+    def of_collections(self, asked: Asked, one: str | None = None) -> Reply:
+        if asked.method == "POST":
+            sent = json.loads(asked.body)
+            made = {**sent, "id": str(uuid.uuid4()), "created_at": NOW, "modified_at": NOW}
+            self.collections[sent["readable_id"]] = made
+            return as_json(made)
+        if one is None:
+            return as_json(list(self.collections.values()))
+        found = self.collections.get(one)
+        return as_json(found) if found else as_json({"detail": "Collection not found"}, 404)
+
+    def job(self, connection_id: str) -> dict[str, Any]:
+        job_id = str(uuid.uuid4())
+        return {"id": job_id, "source_connection_id": connection_id, "status": "running"}
+
+
+@asynccontextmanager
+async def remote(api: Api) -> AsyncGenerator[RemoteBackend]:
+    async with (
+        serve(api) as site,
+        open_client(site.url, KEY, patience=SHORT) as client,
+    ):
+        yield RemoteBackend(client)
+
+
+def wanted(name: str = "Wanted one") -> NewConnection:
+    return NewConnection(
+        short_name="stub", readable_collection_id="docs", name=name, auth=CREDENTIALS
+    )
+
+
+def with_connection(api: Api) -> str:
+    known = str(uuid.UUID(int=1))
+    api.connections[known] = connection_json(known, "Known one")
+    api.jobs[known] = [api.job(known)]
+    return known
+
+
+def searching(backend: RemoteBackend) -> Search:
+    assert backend.search is not None
+    return backend.search
+
+
+def authorizing(backend: RemoteBackend) -> Authorization:
+    assert backend.authorization is not None
+    return backend.authorization
+
+
+Call = Callable[[RemoteBackend, str, str], Awaitable[object]]
+SEARCH = SearchQuery(readable_collection_id="docs", query="words")
+CALLS: dict[str, Call] = {
+    "sources.list": lambda b, _c, _j: b.sources.list(),
+    "sources.get": lambda b, _c, _j: b.sources.get("stub"),
+    "collections.list": lambda b, _c, _j: b.collections.list(),
+    "collections.get": lambda b, _c, _j: b.collections.get("docs"),
+    "collections.create": lambda b, _c, _j: b.collections.create(NewCollection(name="Docs")),
+    "collections.update": lambda b, _c, _j: b.collections.update("docs", name="Other"),
+    "collections.delete": lambda b, _c, _j: b.collections.delete("docs"),
+    "connections.list": lambda b, _c, _j: b.connections.list(),
+    "connections.filtered": lambda b, _c, _j: b.connections.list(status=ConnectionStatus.ERROR),
+    "connections.get": lambda b, c, _j: b.connections.get(c),
+    "connections.named": lambda b, _c, _j: b.connections.get("Known one"),
+    "connections.create": lambda b, _c, _j: b.connections.create(wanted()),
+    "connections.update": lambda b, c, _j: b.connections.update(c, ConnectionChange(name="Later")),
+    "connections.delete": lambda b, c, _j: b.connections.delete(c),
+    "jobs.run": lambda b, c, _j: b.jobs.run(c),
+    "jobs.list": lambda b, c, _j: b.jobs.list(c),
+    "jobs.list of all": lambda b, _c, _j: b.jobs.list(),
+    "jobs.get": lambda b, _c, j: b.jobs.get(j),
+    "jobs.log": lambda b, _c, j: b.jobs.log(j),
+    "jobs.cancel": lambda b, _c, j: b.jobs.cancel(j),
+    "search": lambda b, _c, _j: searching(b).search(SEARCH),
+    "authorize": lambda b, c, _j: authorizing(b).authorize(c, CREDENTIALS),
+    "begin": lambda b, c, _j: authorizing(b).begin(c),
+    "verify": lambda b, c, _j: authorizing(b).verify(c, "claim"),
+}
+
+
+@pytest.mark.parametrize("fault", ["slow", "500", "not JSON", "wrong JSON"])
+@pytest.mark.parametrize("call", CALLS)
+async def test_fault_at_each_call_is_a_clear_error_in_time(
+    call: str, fault: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    api = Api()
+    known = with_connection(api)
+    api.fault = FAULTS[fault]
+    job_id = api.jobs[known][0]["id"]
+    caplog.set_level(logging.DEBUG)
+    began = time.monotonic()
+    async with remote(api) as backend:
+        with pytest.raises(TryLater) as caught:
+            await CALLS[call](backend, known, job_id)
+    assert time.monotonic() - began < LIMIT_SECONDS
+    shown = told(caught.value)
+    assert "API" in shown or "127.0.0.1" in shown, "the error says who failed"
+    for secret in (KEY.get_secret_value(), SECRET):
+        assert secret not in shown
+        assert secret not in caplog.text
+
+
+def told(error: WeftError) -> str:
+    return f"{error} {error.message} {error.field} {error.hint} {error!r} {error.__cause__}"
+
+
+@pytest.mark.parametrize("call", CALLS)
+async def test_rate_limit_at_each_call_says_when_to_come_back(call: str) -> None:
+    api = Api(fault=lambda: as_json({"detail": "Rate limit"}, 429, Retry_After="60"))
+    known = with_connection(api)
+    job_id = api.jobs[known][0]["id"]
+    async with remote(api) as backend:
+        with pytest.raises(RateLimited, match="60 s") as caught:
+            await CALLS[call](backend, known, job_id)
+    assert caught.value.retry_after == 60
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_create_with_a_lost_answer_makes_one_connection_and_finds_it(fault: str) -> None:
+    api = Api(fault=FAULTS[fault], faulty="POST /source-connections")
+    with_connection(api)
+    async with remote(api) as backend:
+        made = await backend.connections.create(wanted())
+    assert (len(api.connections), made.name) == (2, "Wanted one")
+    assert made.id in api.connections
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_create_that_never_happened_is_not_repeated(fault: str) -> None:
+    api = Api(fault=FAULTS[fault], faulty="POST /source-connections", does=False)
+    with_connection(api)
+    async with remote(api) as backend:
+        with pytest.raises(SourceUnavailable, match="list_connections"):
+            await backend.connections.create(wanted("Known one"))
+    assert len(api.connections) == 1
+
+
+async def test_two_possible_creations_are_named_instead_of_guessed() -> None:
+    api = Api(fault=FAULTS["drop"], faulty="POST /source-connections")
+    with_connection(api)
+    twin = str(uuid.uuid4())
+
+    def someone_else_too() -> Reply:
+        api.connections = {twin: connection_json(twin, "Wanted one")} | api.connections
+        return Reply(drop=True)
+
+    api.fault = someone_else_too
+    async with remote(api) as backend:
+        with pytest.raises(Conflict, match=twin):
+            await backend.connections.create(wanted())
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_run_with_a_lost_answer_starts_one_job_and_finds_it(fault: str) -> None:
+    api = Api(fault=FAULTS[fault], faulty="/run")
+    known = with_connection(api)
+    async with remote(api) as backend:
+        job = await backend.jobs.run(known)
+    assert len(api.jobs[known]) == 2
+    assert job.id == api.jobs[known][0]["id"]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_run_that_never_happened_is_not_repeated(fault: str) -> None:
+    api = Api(fault=FAULTS[fault], faulty="/run", does=False)
+    known = with_connection(api)
+    async with remote(api) as backend:
+        with pytest.raises(SourceUnavailable, match="list_jobs"):
+            await backend.jobs.run(known)
+    assert len(api.jobs[known]) == 1
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_cancel_update_and_new_collection_with_lost_answers_are_found(fault: str) -> None:
+    api = Api(fault=FAULTS[fault])
+    known = with_connection(api)
+    job_id = api.jobs[known][0]["id"]
+    async with remote(api) as backend:
+        api.faulty = "/cancel"
+        assert (await backend.jobs.cancel(job_id)).status is JobStatus.CANCELLING
+        api.faulty = f"PATCH /source-connections/{known}"
+        later = await backend.connections.update(known, ConnectionChange(name="Later"))
+        assert later.name == "Later"
+        api.faulty = "POST /collections"
+        made = await backend.collections.create(NewCollection(name="Docs"))
+    assert list(api.collections) == [made.readable_id]
+
+
+@pytest.mark.parametrize("fault", ["cut", "drop", "slow", "502"])
+async def test_delete_is_repeated_and_a_404_then_means_done(fault: str) -> None:
+    api = Api()
+    known = with_connection(api)
+    api.faulty = f"DELETE /source-connections/{known}"
+    left = [FAULTS[fault]()]
+    api.fault = lambda: left.pop() if left else as_json({"detail": "gone"}, 404)
+    async with remote(api) as backend:
+        deleted = await backend.connections.delete(known)
+        assert deleted.id == known
+        with pytest.raises(NotFound):
+            await backend.connections.delete(known)
+
+
+async def test_read_is_repeated_after_a_fault() -> None:
+    api = Api()
+    known = with_connection(api)
+    left = [Reply(503, b"", {"retry-after": "0"})]
+    api.fault = lambda: left.pop() if left else as_json(api.connections[known])
+    async with remote(api) as backend:
+        assert (await backend.connections.get(known)).id == known
+    assert left == []
+
+
+async def test_api_that_is_not_there_is_said_to_be_unreachable() -> None:
+    async with serve(lambda _: Reply()) as site:
+        gone = site.url
+    async with open_client(gone, KEY, patience=SHORT) as client:
+        with pytest.raises(SourceUnavailable, match="No connection"):
+            await RemoteBackend(client).connections.create(wanted())
+
+
+async def test_redirect_is_not_followed_with_the_key() -> None:
+    async with serve(lambda _: as_json([])) as other:
+        away = Reply(302, headers={"location": f"{other.url}/source-connections"})
+        async with (
+            serve(lambda _: away) as site,
+            open_client(site.url, KEY, patience=SHORT) as client,
+        ):
+            with pytest.raises(SourceUnavailable, match="WEFT_API_URL"):
+                await RemoteBackend(client).connections.list()
+        assert other.asked == []
+
+
+async def test_followed_job_survives_a_short_fault() -> None:
+    api = Api(faulty="/jobs")
+    known = with_connection(api)
+    job = api.jobs[known][0]
+    left = [Reply(500, b"{}")] * 3
+    states: list[JobStatus] = []
+    async with remote(api) as backend:
+        await backend.jobs.list(known)
+        async for seen in backend.jobs.watch(job["id"]):
+            states.append(seen.status)
+            api.fault = lambda: left.pop() if left else as_json(api.jobs[known])
+            job["status"] = "completed"
+    assert (states, left) == ([JobStatus.RUNNING, JobStatus.COMPLETED], [])
