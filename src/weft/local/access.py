@@ -110,12 +110,12 @@ class Access:
         try:
             return await self._reach_held(held)
         except AuthenticationFailed as error:
-            if not await renewed(self._engine, held):
-                raise refusal(error, held.method) from None
+            if not await self._renewed(held):
+                raise refusal(error, held.method, found.id) from None
         try:
             return await self._reach_held(await self._held(found))
         except AuthenticationFailed as error:
-            raise refusal(error, held.method) from None
+            raise refusal(error, held.method, found.id) from None
 
     async def check_config(self, found: Connection, config: Json) -> None:
         """Check another configuration with the credentials that are stored, same receivers given.
@@ -133,6 +133,12 @@ class Access:
             return None
         bound_to = receivers(self._engine, kind.short_name, config, draft.method)
         return await self._engine.seal(self._organization_id, connection_id, bound_to, draft.stored)
+
+    async def _renewed(self, held: Held) -> bool:
+        try:
+            return await renewed(self._engine, held)
+        except AuthenticationFailed as error:
+            raise refusal(error, held.method, held.connection_id) from None
 
     async def _reach_held(self, held: Held) -> str:
         credentials = await credentials_now(self._engine, held)
@@ -222,15 +228,16 @@ def held_by(claim: Claim) -> Held:
     )
 
 
-def refusal(error: AuthenticationFailed, method: AuthMethod) -> AuthenticationFailed:
-    """The same error, saying what a refusal means for credentials of that method."""
-    if error.category is ErrorCategory.API_KEY_INVALID and method is not AuthMethod.DIRECT:
+def refusal(
+    error: AuthenticationFailed, method: AuthMethod, connection_id: str | None = None
+) -> AuthenticationFailed:
+    """The same error, saying what it means for credentials of that method, and what helps."""
+    if error.category is ErrorCategory.API_KEY_INVALID:
         error.category = category_of(method)
-        error.hint = error.hint or (
-            "Connect the account again at the auth provider."
-            if method is AuthMethod.AUTH_PROVIDER
-            else "Authorise the connection again with authorize_connection."
-        )
+    if error.hint is None and method is AuthMethod.AUTH_PROVIDER:
+        error.hint = "Connect the account again at the auth provider."
+    elif error.hint is None and connection_id is not None:
+        error.hint = f"Call authorize_connection(connection_id='{connection_id}')."
     return error
 
 

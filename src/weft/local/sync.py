@@ -56,7 +56,8 @@ async def sync(engine: Engine, claim: Claim) -> Outcome:
     except Fenced:
         return Outcome(JobStatus.CANCELLED)
     except AuthenticationFailed as error:
-        return _failure(error, ConnectionStatus.NEEDS_REAUTH)
+        refused = refusal(error, claim.auth_method, claim.connection_id)
+        return _failure(refused, ConnectionStatus.NEEDS_REAUTH)
     except TryLater as error:
         delay = _retry_delay(engine, claim, error)
         if delay is None:
@@ -113,14 +114,14 @@ async def _authenticated(engine: Engine, claim: Claim) -> Outcome:
     """Sync; when the source refuses the token on the way, get another one, once, and go on."""
     try:
         return await _sync(engine, claim)
-    except AuthenticationFailed as error:
+    except AuthenticationFailed:
         if not claim.renewed and await renewed(engine, held_by(claim)):
             return Outcome(
                 JobStatus.PENDING,
                 error="The source refused the token; it was refreshed.",
                 renewed=True,
             )
-        raise refusal(error, claim.auth_method) from None
+        raise
 
 
 async def _sync(engine: Engine, claim: Claim) -> Outcome:
