@@ -140,7 +140,7 @@ class Api:
         return as_json(found[0])
 
     def of_collections(self, asked: Asked, one: str | None = None) -> Reply:
-        if asked.method == "POST":
+        if asked.method == "POST" and one is None:
             sent = json.loads(asked.body)
             made = {**sent, "id": str(uuid.uuid4()), "created_at": NOW, "modified_at": NOW}
             self.collections[sent["readable_id"]] = made

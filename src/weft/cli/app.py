@@ -25,6 +25,7 @@ _COMMANDS = {
     "sync": "weft.cli.sync:sync",
     "jobs": "weft.cli.jobs:jobs",
     "search": "weft.cli.search:search",
+    "promote": "weft.cli.promote:promote",
     "keys": "weft.cli.keys:keys",
     "secret": "weft.cli.secrets:secret",
     "audit": "weft.cli.audit:audit",
