@@ -112,7 +112,9 @@ class WeftServer(MCPServer[dict[str, Any]]):
     ) -> None:
         self._news = News(backend_for)
         self._bus = Subscriptions(self._news, who_calls, self._must_exist)
-        self.tasks = Tasks(JobTasks(backend_for, who_calls, self._refusal, self._job_result))
+        self.tasks = Tasks(
+            JobTasks(backend_for, who_calls, self._refusal, self.call_tool, self._job_result)
+        )
         with logging_left_alone():
             super().__init__(
                 name,

@@ -5,7 +5,7 @@ process is asked, and however often the server was started meanwhile, it answers
 answered with their result instead: they take seconds, and leave nothing that could be asked later.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal, Protocol
@@ -17,10 +17,13 @@ from mcp.shared.exceptions import MCPError
 from mcp.shared.inbound import MCP_NAME_HEADER, decode_header_value
 from mcp_types import (
     HEADER_MISMATCH,
+    INVALID_PARAMS,
     CallToolRequestParams,
     CallToolResult,
     ErrorData,
+    InputRequiredResult,
     RequestParams,
+    TextContent,
 )
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import Field
@@ -28,7 +31,7 @@ from pydantic import Field
 from weft.backend import Backend, Jobs
 from weft.domain.jobs import Job, JobStatus
 from weft.domain.principals import Principal, WhoCalls
-from weft.errors import Ambiguous, Conflict, NotFound, NotPermitted
+from weft.errors import Ambiguous, NotFound, NotPermitted
 from weft.server.protocol import answered
 from weft.server.results import timestamp
 from weft.server.untrusted import one_line
@@ -38,6 +41,7 @@ POLL_SECONDS: Final = 1.0
 _VERSIONS: Final = frozenset(MODERN_PROTOCOL_VERSIONS)
 
 AnyRequest = ServerRequestContext[Any, Any]
+CallTool = Callable[[str, dict[str, Any]], Awaitable[CallToolResult | InputRequiredResult]]
 Status = Literal["working", "input_required", "completed", "cancelled", "failed"]
 _ENDED: Final = frozenset({"completed", "cancelled", "failed"})
 
@@ -180,8 +184,9 @@ class TaskUpdateParams(TaskParams):
 class JobTasks(TaskStore):
     """Syncs as tasks: the table of jobs is all there is.
 
-    ``refusal`` tells why a principal may not use a tool; what is done to a task is allowed to whom
-    the tool is that does the same to the job. ``result_of`` gives what `run_sync` says of a job.
+    What is done to a task is allowed to whom the tool is that does the same to the job:
+    ``refusal`` tells why a principal may not use one, and ``call_tool`` calls it for the present
+    caller. ``result_of`` gives what `run_sync` says of a job.
     """
 
     tools = ("run_sync",)
@@ -192,11 +197,13 @@ class JobTasks(TaskStore):
         backend_for: Callable[[Principal], Backend],
         who_calls: WhoCalls,
         refusal: Callable[[str, Principal], NotPermitted | None],
+        call_tool: CallTool,
         result_of: Callable[[Job], CallToolResult],
     ) -> None:
         self._backend_for = backend_for
         self._who_calls = who_calls
         self._refusal = refusal
+        self._call_tool = call_tool
         self._result_of = result_of
 
     async def begin(
@@ -213,7 +220,9 @@ class JobTasks(TaskStore):
 
     async def get(self, task_id: str) -> Task | None:
         """The task of the job with exactly that id."""
-        self._permit("get_job")
+        refusal = self._refusal("get_job", self._who_calls())
+        if refusal is not None:
+            raise refusal
         try:
             job = await self._jobs().get(task_id)
         except (NotFound, Ambiguous):
@@ -224,21 +233,18 @@ class JobTasks(TaskStore):
         """A job asks nothing, so there is nothing that this could answer."""
 
     async def cancel(self, task_id: str) -> None:
-        """Ask the job to stop."""
-        self._permit("cancel_job")
-        try:
-            await self._jobs().cancel(task_id)
-        except Conflict:
-            # It has ended since it was looked at, which is an answer too.
+        """Ask the job to stop, as a call of `cancel_job`, which may be refused and is recorded."""
+        result = await self._call_tool("cancel_job", {"job_id": task_id})
+        if not isinstance(result, CallToolResult) or not result.is_error:
             return
+        task = await self.get(task_id)
+        # What has ended since it was looked at need not be stopped.
+        if task is None or not task.has_ended:
+            texts = [block.text for block in result.content if isinstance(block, TextContent)]
+            raise MCPError(code=INVALID_PARAMS, message=" ".join(texts))
 
     def _jobs(self) -> Jobs:
         return self._backend_for(self._who_calls()).jobs
-
-    def _permit(self, tool: str) -> None:
-        refusal = self._refusal(tool, self._who_calls())
-        if refusal is not None:
-            raise refusal
 
     def _task(self, job: Job) -> Task:
         status = _STATUSES.get(job.status, "working")

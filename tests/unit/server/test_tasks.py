@@ -29,7 +29,7 @@ from task_client import (
 from weft.domain.jobs import JobStatus
 from weft.domain.permissions import NO_CEILINGS, Ceilings
 from weft.domain.principals import LOCAL_PRINCIPAL, Principal, Role
-from weft.errors import ErrorCategory
+from weft.errors import Conflict, ErrorCategory
 from weft.server.build import build_server
 from weft.server.sdk import WeftServer
 
@@ -183,6 +183,20 @@ async def test_cancelling_what_has_ended_is_acknowledged(
     assert backend.jobs.rows["j1"].status is JobStatus.COMPLETED
 
 
+async def test_cancelling_what_ends_meanwhile_is_acknowledged(
+    client: Client, tasks: ClientTasks, backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await started(client, tasks)
+
+    async def too_late(_: str) -> None:
+        become(backend, JobStatus.COMPLETED)
+        raise Conflict("The job has ended.", field="job_id")
+
+    monkeypatch.setattr(backend.jobs, "cancel", too_late)
+    await cancel_task(client, "j1")
+    assert (await get_task(client, "j1")).status == "completed"
+
+
 async def test_update_of_a_task_that_asks_nothing_is_acknowledged(
     client: Client, tasks: ClientTasks, backend: FakeBackend
 ) -> None:
@@ -253,17 +267,24 @@ async def test_cancelling_needs_what_cancel_job_needs(
     backend: FakeBackend, ceilings: Ceilings, principal: Principal, named: str
 ) -> None:
     backend.jobs.rows["j1"] = job("j1", status=JobStatus.RUNNING)
+    refused: list[str] = []
+
+    async def note(principal: Principal, tool: str) -> None:
+        refused.append(f"{principal.name}: {tool}")
+
     server = build_server(
         lambda _: backend.as_backend(),
         version="9.9",
         who_calls=lambda: principal,
         ceilings=ceilings,
+        refused=note,
     )
     async with Client(server, mode=MODERN, extensions=[ClientTasks()]) as client:
         _, message = await refusal(cancel_task, client, "j1")
         assert named in message
         if not ceilings.toolsets:
             assert (await get_task(client, "j1")).status == "working"
+            assert refused == [f"{principal.name}: cancel_job"]
     assert backend.jobs.rows["j1"].status is JobStatus.RUNNING
 
 
