@@ -39,7 +39,8 @@ async def agent(
 ) -> AsyncGenerator[Agent]:
     """A client; one server process serves a module, so use own names."""
     place = Place.make(tmp_path_factory.mktemp("weft"))
-    async with reached(place, request.param) as agent:
+    # Tests give credentials as arguments over every transport, which HTTP denies by default.
+    async with reached(place, request.param, WEFT_INLINE_CREDENTIALS="allow") as agent:
         yield agent
     assert not [line for line in place.stderr.read_text().splitlines() if _is_ours(line)]
 

@@ -141,7 +141,7 @@ async def test_sync_at_once_without_credentials_is_refused(agent: Agent) -> None
         sync_immediately=True,
     )
     assert "sync_immediately" in text
-    assert "authorize_connection" in text
+    assert "authorised" in text
 
 
 @pytest.mark.parametrize("tool", TOOLS)

@@ -190,7 +190,8 @@ async def test_connection_waits_for_credentials_and_syncs_once_authorised(agent:
     connection = made.data["id"]
     assert made.data["status"] == "pending_auth"
     assert made.data["auth"]["authenticated"] is False
-    assert f"authorize_connection(connection_id='{connection}'" in made.text
+    assert made.data["auth"]["auth_url"] in made.text
+    assert f"get_connection(connection_id='{connection}'" in made.text
     refused = await agent.refused("run_sync", connection_id=connection)
     assert "authorize_connection" in refused
 
