@@ -1,0 +1,89 @@
+"""What is sent to Airweave's API."""
+
+from typing import Any
+
+import pytest
+
+from weft.domain.base import Json
+from weft.domain.connections import (
+    Auth,
+    AuthProviderAuth,
+    DirectAuth,
+    NewConnection,
+    OAuthBrowserAuth,
+    OAuthTokenAuth,
+)
+from weft.domain.schedules import Schedule, ScheduleSpec
+from weft.errors import InvalidInput, Unsupported, WeftError
+from weft.wire import bodies
+
+
+@pytest.mark.parametrize(
+    ("auth", "sent"),
+    [
+        (Auth(direct=DirectAuth(credentials={"a": "b"})), {"credentials": {"a": "b"}}),
+        (Auth(oauth_token=OAuthTokenAuth(access_token="t")), {"access_token": "t"}),
+        (
+            Auth(oauth_browser=OAuthBrowserAuth(client_id="i", client_secret="s")),
+            {"client_id": "i", "client_secret": "s"},
+        ),
+        (
+            Auth(auth_provider=AuthProviderAuth(provider_readable_id="p")),
+            {"provider_readable_id": "p", "provider_config": {}},
+        ),
+    ],
+)
+def test_each_method_is_sent_in_its_untagged_form(auth: Auth, sent: Json) -> None:
+    assert bodies.authentication(auth) == sent
+
+
+def test_no_method_and_two_methods_are_refused() -> None:
+    both = Auth(direct=DirectAuth(credentials={}), oauth_browser=OAuthBrowserAuth())
+    for auth in (Auth(), both):
+        with pytest.raises(InvalidInput) as caught:
+            bodies.authentication(auth)
+        assert caught.value.field == "auth"
+
+
+def test_no_schedule_is_said_because_silence_means_daily() -> None:
+    new = NewConnection(short_name="stub", readable_collection_id="docs")
+    assert bodies.new_connection(new)["schedule"] == {"cron": None}
+
+
+@pytest.mark.parametrize(
+    ("spec", "base", "sent"),
+    [
+        ({"cron": " 0  2 * * * "}, None, {"cron": "0 2 * * *", "continuous": False}),
+        ({"continuous": True}, None, {"cron": "*/5 * * * *", "continuous": True}),
+        ({"cursor_field": "x"}, {"cron": "0 2 * * *"}, {"cron": "0 2 * * *", "cursor_field": "x"}),
+        ({}, {"cron": "0 2 * * *"}, {"cron": None}),
+    ],
+)
+def test_schedule_is_merged_and_sent_whole(
+    spec: dict[str, Any], base: dict[str, Any] | None, sent: Json
+) -> None:
+    made = bodies.schedule(ScheduleSpec(**spec), Schedule(**base) if base else None)
+    assert made.items() >= sent.items()
+
+
+@pytest.mark.parametrize(
+    ("spec", "error", "field"),
+    [
+        ({"cron": "0 0 2 * * *"}, InvalidInput, "schedule.cron"),
+        ({"cron": "@hourly"}, InvalidInput, "schedule.cron"),
+        ({"cron": "0 2 * * *", "timezone": "Mars/X"}, InvalidInput, "schedule.timezone"),
+        ({"cron": "0 2 * * *", "timezone": "Europe/Berlin"}, Unsupported, "schedule.timezone"),
+        ({"cursor_field": "x"}, InvalidInput, "schedule"),
+    ],
+)
+def test_schedule_that_the_api_would_take_wrongly_is_refused(
+    spec: dict[str, Any], error: type[WeftError], field: str
+) -> None:
+    with pytest.raises(error) as caught:
+        bodies.schedule(ScheduleSpec(**spec), None)
+    assert caught.value.field == field
+
+
+def test_config_is_merged_by_key_and_null_removes_one() -> None:
+    merged = bodies.merged_config({"a": 1, "b": 2, "d": None}, {"b": None, "c": 3})
+    assert merged == {"a": 1, "c": 3, "d": None}
