@@ -297,14 +297,32 @@ async def test_page_asks_only_while_somebody_looks(browser: Browser, server: Htt
 async def test_long_list_is_shown_page_by_page(browser: Browser, server: HttpServer) -> None:
     operator = new_key(server.place, "with-many", "admin", organization="many")
     async with server.agent(token=operator) as agent, opened(browser) as page:
+        collection = await agent.collection("many")
         for number in range(35):
-            await connection(agent, f"Documents {number}")
+            await agent.connection(collection, name=f"Documents {number}")
         await log_in(page, server, operator)
         items = page.get_by_role("heading", name="Documents")
         await expect(items).to_have_count(30)
         await page.get_by_role("button", name="Show more").click()
         await expect(items).to_have_count(35)
         await expect(page.get_by_role("button", name="Show more")).to_be_hidden()
+
+
+async def test_page_may_call_where_a_proxy_ends_tls(place: Place) -> None:
+    async with http_server(place, WEFT_HTTP_ALLOWED_HOSTS="weft.example.org") as server:
+        about = {"clientInfo": {"name": "test", "version": "1"}, "capabilities": {}}
+        hello = {"protocolVersion": "2025-06-18", **about}
+        for origin, status in (
+            ("https://weft.example.org", 200),
+            ("https://weft.example.org:8443", 403),
+            ("http://weft.example.org", 403),
+        ):
+            said = await server.rpc("initialize", hello, host="weft.example.org", origin=origin)
+            assert said.status_code == status
+        async with server.client("") as client:
+            answer = await client.get("/", headers={"host": "weft.example.org"})
+        assert answer.status_code == 200
+        assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
 
 
 async def test_nobody_is_asked_for_a_token_where_none_is_needed(
@@ -336,6 +354,22 @@ async def test_host_shows_the_result_of_its_call_and_forwards_calls(
         await expect(frame.locator("html")).to_have_attribute("data-theme", "light")
         (job,) = (await agent.ok("list_jobs", connection_id=made["id"])).items
         assert job["status"] == "COMPLETED"
+
+
+async def test_filter_of_the_hosts_call_is_kept_until_all_are_asked_for(
+    browser: Browser, server: HttpServer
+) -> None:
+    async with server.agent() as agent, opened(browser) as page:
+        await connection(agent, "Filtered documents")
+        frame = await framed(page, agent)
+        given = {"status": "needs_reauth"}
+        listed = await agent.call("list_connections", **given)
+        await page.evaluate("(g) => tell('ui/notifications/tool-input', {arguments: g})", given)
+        result = listed.model_dump(by_alias=True, exclude_none=True, mode="json")
+        await page.evaluate("(r) => tell('ui/notifications/tool-result', r)", result)
+        await expect(frame.get_by_text("Nothing fits that filter")).to_be_visible(timeout=WAIT_MS)
+        await frame.get_by_role("button", name="Show all connections").click()
+        await expect(row_of(frame, "Filtered documents")).to_be_visible(timeout=WAIT_MS)
 
 
 async def test_host_that_started_a_sync_sees_it_fail_and_can_ask_for_help(
