@@ -16,6 +16,7 @@ from weft.backend import Backend
 from weft.domain.acting import acting
 from weft.domain.permissions import Ceilings
 from weft.domain.principals import LOCAL_PRINCIPAL, Principal
+from weft.local.auth_providers import LocalAuthProviders
 from weft.local.auth_sessions import LocalAuthSessions
 from weft.local.backend import LocalBackend
 from weft.local.configured import KEYS_FOLDER_NAME as KEYS_FOLDER_NAME
@@ -24,6 +25,7 @@ from weft.local.engine import Engine, Limits, utc_now
 from weft.local.housekeeping import keep_house, watch_for_changes
 from weft.local.keys import LocalKeys
 from weft.local.named_secrets import NamedSecrets
+from weft.local.oauth_clients import LocalOAuthClients
 from weft.local.process_lock import ProcessLock
 from weft.local.runner import EmbeddedRunner
 from weft.local.scheduler import run_scheduler
@@ -138,6 +140,20 @@ async def open_secrets(settings: Settings, organization_id: str) -> AsyncGenerat
     """The secrets that an organisation's operator named. Raises StorageFailed as `open_engine`."""
     async with open_engine(settings, run_jobs=False) as opened:
         yield opened.secrets_of(organization_id)
+
+
+@asynccontextmanager
+async def open_oauth_clients(settings: Settings) -> AsyncGenerator[LocalOAuthClients]:
+    """The operator's OAuth clients. Raises StorageFailed as `open_engine`."""
+    async with open_engine(settings, run_jobs=False) as opened:
+        yield LocalOAuthClients(opened.engine)
+
+
+@asynccontextmanager
+async def open_auth_providers(settings: Settings) -> AsyncGenerator[LocalAuthProviders]:
+    """The accounts at services that keep credentials. Raises StorageFailed as `open_engine`."""
+    async with open_engine(settings, run_jobs=False) as opened:
+        yield LocalAuthProviders(opened.engine)
 
 
 @asynccontextmanager

@@ -28,6 +28,8 @@ _COMMANDS = {
     "promote": "weft.cli.promote:promote",
     "keys": "weft.cli.keys:keys",
     "secret": "weft.cli.secrets:secret",
+    "oauth-clients": "weft.cli.oauth_clients:oauth_clients",
+    "auth-providers": "weft.cli.auth_providers:auth_providers",
     "audit": "weft.cli.audit:audit",
     "doctor": "weft.cli.doctor:doctor",
 }

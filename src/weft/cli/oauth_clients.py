@@ -1,0 +1,119 @@
+"""`weft oauth-clients`: the operator's own OAuth clients, used by connections that bring none."""
+
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import anyio
+import click
+from pydantic import BaseModel
+
+from weft.cli.confirm import confirm
+from weft.cli.context import App, acting_by_verb, emit, json_option, pass_app, say
+from weft.cli.groups import ListGroup
+from weft.cli.text import ago, plain
+from weft.errors import InvalidInput
+
+T = TypeVar("T")
+
+SECRET_MAX_CHARS = 16_384
+
+
+@click.group("oauth-clients", cls=ListGroup)
+def oauth_clients() -> None:
+    """Keep the OAuth clients with which people authorise connections in a browser."""
+
+
+@oauth_clients.command("set")
+@click.argument("source")
+@click.option("--client-id", required=True, help="The client's id; it is no secret.")
+@click.option("--public", is_flag=True, help="The client has no secret (PKCE alone).")
+@click.option(
+    "--provider-origin",
+    metavar="ORIGIN",
+    help="Origin of the provider's token endpoint, where the source's configuration decides it.",
+)
+@json_option
+@pass_app
+def set_client(
+    app: App, source: str, client_id: str, public: bool, provider_origin: str | None
+) -> None:
+    """Keep the client for SOURCE; its secret is asked for, or read from standard input."""
+    secret = None if public else read_secret(app, "Client secret")
+    made = _run(app, lambda kept: kept.set(source, client_id, secret, provider_origin))
+    if app.as_json:
+        emit(made)
+        return
+    say(f"The OAuth client for '{made.short_name}' is kept; only {made.origin} gets its secret.")
+    say("Register the callback URL with the provider: BASE/source-connections/callback.")
+
+
+@oauth_clients.command("list")
+@json_option
+@pass_app
+def list_clients(app: App) -> None:
+    """List the clients, without their secrets (the default)."""
+    found = _run(app, lambda kept: kept.list())
+    if app.as_json:
+        emit({"items": [_shown(one) for one in found]})
+        return
+    from weft.cli.output import console, print_table
+
+    out = console()
+    if not found:
+        out.print("No OAuth clients. `weft oauth-clients set SOURCE --client-id ID` keeps one.")
+        return
+    rows = [
+        (one.short_name, plain(one.client_id), plain(one.origin), ago(one.created_at))
+        for one in found
+    ]
+    print_table(out, ("source", "client id", "provider", "set"), rows, wide=("provider",))
+
+
+@oauth_clients.command("remove")
+@click.argument("source")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+@pass_app
+def remove_client(app: App, source: str, yes: bool) -> None:
+    """Forget the client for SOURCE; tokens that it got cannot be refreshed any more."""
+    confirm(app, f"The OAuth client for '{plain(source)}' will be forgotten.", yes=yes)
+    _run(app, lambda kept: kept.remove(source))
+    if app.as_json:
+        emit({"source": source, "removed": True})
+        return
+    say(f"The OAuth client for '{plain(source)}' is forgotten.")
+
+
+def read_secret(app: App, label: str) -> str:
+    """A secret from a hidden prompt or standard input. Raises InvalidInput without one."""
+    if app.can_ask():
+        asked: str = click.prompt(f"{label} (not shown as you type)", hide_input=True, err=True)
+        return asked
+    text = sys.stdin.read(SECRET_MAX_CHARS + 1)
+    # A line end belongs to how it was piped, not to the secret.
+    value = text.removesuffix("\n").removesuffix("\r")
+    if not value or len(text) > SECRET_MAX_CHARS:
+        raise InvalidInput(
+            "Standard input holds no secret, or too much.",
+            field="secret",
+            hint="Pipe it in, e.g. from a file. Never give it as an argument.",
+        )
+    return value
+
+
+def _run(app: App, work: Callable[[Any], Awaitable[T]]) -> T:
+    # Imported here because the help and the usage errors need no engine.
+    from weft import assembly
+
+    async def opened() -> T:
+        async with assembly.open_oauth_clients(settings) as kept:
+            with acting_by_verb():
+                return await work(kept)
+
+    settings = app.load_settings()
+    return anyio.run(opened)
+
+
+def _shown(one: BaseModel) -> dict[str, Any]:
+    return one.model_dump(mode="json")
