@@ -147,6 +147,8 @@ def _question(connection: Connection) -> str:
 async def _completed(call: Call, link: Link) -> Connection:
     """The connection once it is authorised, or as it is when the time is up."""
     seconds = min(AUTHORISE_SECONDS_MAX, call.ask.seconds_left - _SPARE_SECONDS)
+    # Clients that count the seconds of a silent call begin anew when they hear of progress.
+    await call.report_progress(1, None, "Waiting for the user, who opened the link.")
     with anyio.move_on_after(max(seconds, 0)):
         async with AsyncExitStack() as stack:
             news = call.backend.changes.follow()

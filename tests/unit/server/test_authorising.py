@@ -234,6 +234,27 @@ async def test_link_of_the_provider_is_offered_as_it_is(
     assert authorization.begun == []
 
 
+async def test_client_hears_that_the_call_waits_for_the_person(
+    server: WeftServer,
+    mode: str,
+    authorization: FakeAuthorization,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert authorization.base
+    monkeypatch.setattr(authorising, "AUTHORISE_SECONDS_MAX", 0.05)
+    said: list[str | None] = []
+
+    async def hear(progress: float, total: float | None, message: str | None) -> None:
+        del progress, total
+        said.append(message)
+
+    async with Client(server, mode=mode, elicitation_callback=Person("accept")) as client:
+        await client.call_tool(
+            "authorize_connection", {"connection_id": "c1"}, progress_callback=hear
+        )
+    assert said == ["Waiting for the user, who opened the link."]
+
+
 async def test_older_client_hears_that_the_link_has_done_its_work(
     server: WeftServer, authorization: FakeAuthorization
 ) -> None:
