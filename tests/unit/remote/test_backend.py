@@ -1,0 +1,191 @@
+"""What the remote backend keeps to itself, remembers, and asks again."""
+
+import json
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+from remote_replay import backend_of, exchanges
+
+from weft.backend import Authorization, Search
+from weft.domain.connections import ConnectionStatus, NewConnection
+from weft.domain.search import SearchQuery
+from weft.errors import Conflict, InvalidInput, NotPermitted, Unsupported
+from weft.remote.backend import RemoteBackend
+
+pytestmark = pytest.mark.anyio
+
+ALL = {exchange.name.partition("/")[2][:3]: exchange for exchange in exchanges()[22:]}
+PENDING: dict[str, Any] = ALL["090"].body
+TOKEN: str = PENDING["auth"]["claim_token"]
+
+
+class OAuthApi:
+    """Slack's consent as recorded; ``consented`` says whether the person has finished."""
+
+    def __init__(self) -> None:
+        self.consented = False
+        self.verified = False
+        self.claims: list[str] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        path = request.url.path
+        if path.endswith("/verify-oauth"):
+            return self.verify(json.loads(request.content)["claim_token"])
+        if path.endswith("/reinitiate-oauth") or request.method == "POST":
+            return httpx.Response(200, json=PENDING)
+        if path == "/source-connections":
+            return httpx.Response(200, json=[])
+        return httpx.Response(200, json=self.now())
+
+    def verify(self, token: str) -> httpx.Response:
+        self.claims.append(token)
+        if token != TOKEN:
+            return httpx.Response(403, json={"detail": "Invalid claim token"})
+        if not self.consented:
+            return httpx.Response(400, json={"detail": "OAuth session is not completed"})
+        self.verified = True
+        return httpx.Response(200, json=self.now())
+
+    def now(self) -> dict[str, Any]:
+        auth = PENDING["auth"] | {"claim_token": None, "auth_url": None}
+        auth |= {"authenticated": self.verified}
+        status = "active" if self.verified else "pending_auth"
+        return PENDING | {"status": status, "auth": auth}
+
+
+def authorization_of(backend: RemoteBackend) -> Authorization:
+    assert backend.authorization is not None
+    return backend.authorization
+
+
+def search_of(backend: RemoteBackend) -> Search:
+    assert backend.search is not None
+    return backend.search
+
+
+async def test_claim_token_stays_inside_and_confirms_the_consent() -> None:
+    api = OAuthApi()
+    new = NewConnection(short_name="slack", readable_collection_id="docs")
+    async with backend_of(api) as backend:
+        made = await backend.connections.create(new)
+        assert made.auth.auth_url == PENDING["auth"]["auth_url"]
+        assert TOKEN not in repr(made)
+        assert made.auth.claim_token is None
+        waiting = await backend.connections.get(made.id)
+        assert waiting.status is ConnectionStatus.PENDING_AUTH
+        api.consented = True
+        ready = await backend.connections.get(made.id)
+        assert ready.status is ConnectionStatus.ACTIVE
+        await backend.connections.get(made.id)
+    assert api.claims == [TOKEN, TOKEN], "a token that was used is forgotten"
+
+
+async def test_new_link_is_confirmed_too() -> None:
+    api = OAuthApi()
+    async with backend_of(api) as backend:
+        begun = await authorization_of(backend).begin(PENDING["id"])
+        assert begun.auth.auth_url is not None
+        api.consented = True
+        assert (await backend.connections.get(begun.id)).auth.authenticated
+
+
+async def test_verify_tells_a_wrong_token_from_an_unfinished_consent() -> None:
+    async with backend_of(OAuthApi()) as backend:
+        with pytest.raises(NotPermitted) as caught:
+            await authorization_of(backend).verify(PENDING["id"], "wrong")
+        assert caught.value.field == "claim_token"
+        assert "WEFT_API_KEY" not in str(caught.value)
+        with pytest.raises(Conflict):
+            await authorization_of(backend).verify(PENDING["id"], TOKEN)
+
+
+async def test_what_the_api_lacks_is_declared_and_refused() -> None:
+    async with backend_of(lambda _: httpx.Response(200, json=[])) as backend:
+        assert backend.unsupported == {"connections.check", "search.entity"}
+        with pytest.raises(Unsupported):
+            await backend.connections.check("any")
+        with pytest.raises(Unsupported):
+            await search_of(backend).entity("any", offset=0, max_chars=10)
+
+
+def found(name: str, sync_id: str, entity_id: str, text: str) -> dict[str, Any]:
+    system = {"source_name": "stub", "entity_type": "note", "sync_id": sync_id}
+    system |= {"chunk_index": 0, "original_entity_id": entity_id}
+    return {
+        "entity_id": f"{entity_id}-chunk",
+        "name": name,
+        "relevance_score": 0.5,
+        "textual_representation": text,
+        "airweave_system_metadata": system,
+        "web_url": "https://example.com",
+    }
+
+
+async def test_hit_is_named_by_the_connection_of_its_sync_and_chunks_are_one() -> None:
+    one = ALL["018"].body
+    sent: list[dict[str, Any]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.method == "POST":
+            sent.append(json.loads(request.content))
+            hits = [found("Note", one["sync_id"], "e1", "a pelican lands") for _ in range(2)]
+            return httpx.Response(200, json={"results": [*hits, found("X", "gone", "e2", "no")]})
+        if request.url.path == "/source-connections":
+            return httpx.Response(200, json=ALL["023"].body)
+        if request.url.path.startswith("/collections"):
+            return ALL["012"].response()
+        return httpx.Response(200, json=one)
+
+    query = SearchQuery(readable_collection_id="docs", query="pelican", entity_type="note", limit=2)
+    async with backend_of(answer) as backend:
+        results = await search_of(backend).search(query)
+        again = query.model_copy(update={"cursor": results.next_cursor})
+        await search_of(backend).search(again)
+    assert [(hit.entity_id, hit.connection_name) for hit in results.hits] == [
+        ("e1", one["name"]),
+        ("e2", "stub"),
+    ]
+    assert results.matched == "any", "one hit has not the word"
+    (condition,) = sent[0]["filter"][0]["conditions"]
+    assert (condition["value"], sent[0]["limit"]) == ("note", 3)
+    assert [body["offset"] for body in sent] == [0, 2]
+
+
+async def test_query_without_a_word_is_not_sent() -> None:
+    async with backend_of(lambda _: httpx.Response(500)) as backend:
+        with pytest.raises(InvalidInput):
+            await search_of(backend).search(SearchQuery(readable_collection_id="d", query=" * "))
+
+
+async def test_followers_hear_of_own_changes_and_of_those_of_others() -> None:
+    listed = list(ALL["023"].body)
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.method == "POST":
+            return ALL["007"].response()
+        return httpx.Response(200, json=listed)
+
+    async with backend_of(answer) as backend:
+        listed[0] = listed[0] | {"status": "active"}
+        following = aiter(backend.changes.follow())
+        with anyio.fail_after(5):
+            await anext(following)
+            listed[0] = listed[0] | {"name": "Renamed by someone"}
+            await anext(following)
+
+
+async def test_list_with_a_filter_reads_on_until_the_page_is_full() -> None:
+    rows = [ALL["023"].body[0] | {"id": f"id-{n}", "short_name": f"s{n % 2}"} for n in range(30)]
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        skip, limit = int(request.url.params["skip"]), int(request.url.params["limit"])
+        return httpx.Response(200, json=rows[skip : skip + limit])
+
+    async with backend_of(answer) as backend:
+        first = await backend.connections.list(short_name="s1", limit=10)
+        rest = await backend.connections.list(short_name="s1", limit=10, cursor=first.next_cursor)
+    seen = [item.id for item in (*first.items, *rest.items)]
+    assert seen == [f"id-{n}" for n in range(1, 30, 2)]
+    assert rest.next_cursor is None
