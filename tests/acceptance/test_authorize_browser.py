@@ -8,9 +8,11 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
+from urllib.parse import quote
 
 import anyio
+import apsw
 import httpx
 import pytest
 from anyio.abc import ByteReceiveStream
@@ -163,9 +165,8 @@ async def test_what_a_person_did_not_type_here_is_refused(
         await page.evaluate("document.querySelector('[name=proof]').value = 'f0rged'")
         await typed(page, SECRET)
         await expect(page.get_by_role("alert")).to_contain_text("open for too long")
-        await page.set_content(
-            f"<form method=post action='{link}'><input name=entry.token value=x><button>Go</button>"
-        )
+        elsewhere = f"<form method=post action='{link}'><input name=entry.token value=x><button>Go"
+        await page.goto(f"data:text/html,{quote(elsewhere)}")
         await page.get_by_role("button").click()
         await expect(page.get_by_role("alert")).to_be_visible()
         await has_status(agent, made, "pending_auth")
@@ -176,6 +177,28 @@ async def test_what_a_person_did_not_type_here_is_refused(
         assert answer.status_code == 403
         misled = await other.get(link, headers={"host": "evil.example"})
         assert misled.status_code == 421
+
+
+async def test_a_link_that_expires_under_the_hands_of_a_person_is_refused(
+    server: HttpServer, browser: Browser
+) -> None:
+    async with server.agent() as agent, opened(browser) as page:
+        made = await pending(agent, "expired")
+        await page.goto(made["auth"]["auth_url"])
+        expire_links(server.place)
+        await typed(page, SECRET)
+        await expect(page.get_by_role("heading", name="no longer works")).to_be_visible()
+        await page.goto(made["auth"]["auth_url"])
+        await expect(page.get_by_role("heading", name="no longer works")).to_be_visible()
+        await has_status(agent, made, "pending_auth")
+
+
+def expire_links(place: Place) -> None:
+    """Let the ten minutes pass."""
+    connection: Any = apsw.Connection(str(place.database))
+    connection.set_busy_timeout(WAIT_MS)
+    connection.execute("UPDATE auth_session SET expires_at = 1")
+    connection.close()
 
 
 async def test_a_server_on_stdio_opens_the_page_on_the_loopback(
@@ -194,6 +217,8 @@ async def test_a_server_on_stdio_opens_the_page_on_the_loopback(
     async with httpx.AsyncClient() as other:
         with pytest.raises(httpx.ConnectError):
             await other.get(link)
+    # It ended in order, although the browser keeps its connections.
+    assert not re.search("Traceback|Warning", place.stderr.read_text())
 
 
 async def test_the_command_line_waits_for_the_browser(server: HttpServer, browser: Browser) -> None:
@@ -374,6 +399,27 @@ async def test_consent_that_is_refused_is_told(server: HttpServer, browser: Brow
         await page.get_by_role("button", name="Deny").click()
         await expect(page.get_by_role("heading", name="Not connected")).to_be_visible()
         await has_status(agent, made.data, "pending_auth")
+
+
+async def test_the_person_lands_where_the_connection_says(
+    server: HttpServer, browser: Browser
+) -> None:
+    async with ours() as provider, server.agent() as agent, opened(browser) as page:
+        collection = await agent.collection("landed")
+        back = f"{provider.url}/landed?for=them"
+        made = await agent.ok(
+            "create_connection",
+            short_name="oauth_stub",
+            readable_collection_id=collection,
+            config={"provider_url": provider.url, "issuer": provider.url},
+            auth={"oauth_browser": {**CLIENT, "redirect_uri": back}},
+        )
+        await page.goto(made.data["auth"]["auth_url"])
+        async with page.expect_request("**/landed**") as landed:
+            await provider.allow(page)
+        expected = f"{back}&status=success&source_connection_id={made.data['id']}"
+        assert (await landed.value).url == expected
+        await has_status(agent, made.data, "active")
 
 
 async def test_consent_ends_only_in_the_browser_that_began_it(
