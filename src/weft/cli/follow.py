@@ -21,7 +21,7 @@ EXIT_CANCELLED = 130
 
 _NAME_MAX_CHARS = 24
 _REMEDIES = {
-    ErrorCategory.OAUTH_CREDENTIALS_EXPIRED: "weft connections update {id} --credentials",
+    ErrorCategory.OAUTH_CREDENTIALS_EXPIRED: "weft connections authorize {id}",
     ErrorCategory.API_KEY_INVALID: "weft connections update {id} --credentials",
     ErrorCategory.CONFIG_INVALID: "weft connections update {id} --config key=value",
     ErrorCategory.ACCESS_DENIED: "give the credentials access at the source, then weft sync {id}",
