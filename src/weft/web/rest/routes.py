@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from weft.backend import Backend
+from weft.domain.acting import acting
 from weft.domain.permissions import Ceilings
 from weft.domain.principals import Principal
 from weft.errors import WeftError
@@ -90,7 +91,10 @@ def _endpoint(
             if refusal is not None:
                 raise refusal
             call = await _understood(one, request, given, backend_for(principal))
-            answer = await one.handler(call)
+            arguments = {**call.path, **given.query, **given.body}
+            # What is recorded of it is who made which change, with a digest of these.
+            with acting(operation=f"{one.method} {one.path}", arguments=arguments):
+                answer = await one.handler(call)
             return Response(one.answer.dump_json(answer), media_type="application/json")
         except Malformed as error:
             return malformed(*error.problems)
