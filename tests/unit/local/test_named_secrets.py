@@ -9,6 +9,7 @@ from local_bench import ORGANIZATION, LocalBench
 from pydantic import BaseModel, SecretStr
 
 from weft.domain.base import Json
+from weft.domain.connections import Auth, ConnectionChange, DirectAuth
 from weft.domain.secrets import SecretOrigin
 from weft.errors import AuthenticationFailed, InvalidInput, NotFound, NotPermitted, WeftError
 from weft.local.engine import Engine, MappedSecret
@@ -303,3 +304,53 @@ def _registry(engine: Engine) -> Any:
 
 async def _audit(local: LocalBench) -> Any:
     return await local.engine.store.audit.list(connection_id=None, since=None, limit=100)
+
+
+async def test_connection_keeps_the_reference_and_the_source_gets_the_value(
+    local: LocalBench, secrets: NamedSecrets
+) -> None:
+    received: list[str | None] = []
+
+    async def check(token: str | None) -> str:
+        received.append(token)
+        return "reached"
+
+    local.script.check = check
+    await _kept(secrets)
+    made = await local.connect(auth={"direct": {"credentials": {"token": REF}}})
+    assert received == [CANARY]
+    stored = await local.engine.store.connections.credentials(ORGANIZATION, made.id)
+    assert await local.engine.unseal(ORGANIZATION, made.id, HOST, stored) == {"token": REF}
+    await secrets.put("main", "rotated", sources=["scripted"], hosts=["a.example"])
+    assert (await local.backend.connections.check(made.id)).ok
+    assert received[-1] == "rotated", "the value is read when it is used"
+    await secrets.delete("main")
+    assert not (await local.backend.connections.check(made.id)).ok
+    assert received[-1] == "rotated"
+    for path in local.home.rglob("*"):
+        assert not path.is_file() or CANARY.encode() not in path.read_bytes()
+
+
+async def test_endpoint_that_moves_gets_no_secret(local: LocalBench, secrets: NamedSecrets) -> None:
+    await _kept(secrets)
+    made = await local.connect(auth={"direct": {"credentials": {"token": REF}}})
+    with pytest.raises(NotPermitted):
+        await local.backend.connections.update(
+            made.id,
+            ConnectionChange(
+                config={"host": "https://evil.example"},
+                auth=Auth(direct=DirectAuth(credentials={"token": REF})),
+            ),
+        )
+
+
+async def test_deleted_connection_s_data_key_is_gone(
+    local: LocalBench, secrets: NamedSecrets
+) -> None:
+    made = await local.connect(auth={"direct": {"credentials": {"token": CANARY}}})
+    stored = await local.engine.store.connections.credentials(ORGANIZATION, made.id)
+    assert await local.engine.store.data_keys.get(ORGANIZATION, made.id) is not None
+    await local.backend.connections.delete(made.id)
+    assert await local.engine.store.data_keys.get(ORGANIZATION, made.id) is None
+    with pytest.raises(AuthenticationFailed):
+        await local.engine.unseal(ORGANIZATION, made.id, HOST, stored)
