@@ -11,6 +11,14 @@ from weft.testing.scripted_http import Asked, Reply, as_json
 NOW = "2026-11-21T21:09:19.299120"
 LATER = "2026-11-21T21:09:20.000001"
 
+STUB: dict[str, Any] = {
+    "short_name": "stub",
+    "name": "Stub",
+    "auth_methods": ["direct"],
+    "auth_fields": {"fields": [{"name": "token", "title": "Token", "type": "string"}]},
+    "config_fields": {"fields": []},
+}
+
 Fault = Callable[[], Reply]
 
 
@@ -58,6 +66,10 @@ class Api:
                 return self.one_connection(asked, one)
             case ["source-connections", one, *action] if one in self.connections:
                 return self.jobs_of(one, action)
+            case ["sources"]:
+                return as_json([STUB])
+            case ["sources", "stub"]:
+                return as_json(STUB)
             case ["collections", *one]:
                 return self.of_collections(asked, *one[:1])
             case _:
