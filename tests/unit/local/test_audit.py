@@ -18,6 +18,7 @@ from weft.local.audit import LocalAudit, Refusals
 from weft.local.keys import LocalKeys
 from weft.local.named_secrets import NamedSecrets
 from weft.local.scheduler import fire_due
+from weft.local.store.authorizations import AuthProviderRow, OAuthClientRow
 from weft.local.store.sqlite.session import connect_here
 from weft.local.vault import rotate
 
@@ -107,6 +108,29 @@ async def test_everything_else_that_changes_is_told(local: LocalBench) -> None:
         "delete collection",
     ]
     assert CANARY.encode() not in (local.home / "weft.db").read_bytes()
+
+
+async def test_clients_and_providers_of_the_operator_are_told_without_their_secrets(
+    local: LocalBench,
+) -> None:
+    store = local.engine.store
+    client = OAuthClientRow("scripted", "id", "https://a.example", CANARY, local.clock.now)
+    provider = AuthProviderRow("team", "main", "composio", {}, CANARY, local.clock.now)
+    await store.oauth_clients.put(client)
+    await store.oauth_clients.put(client)
+    await store.auth_providers.insert(provider)
+    assert await store.oauth_clients.delete("scripted")
+    assert not await store.oauth_clients.delete("scripted")
+    assert await store.auth_providers.delete("team", "main")
+    assert await _actions(local) == [
+        "create collection",
+        "set oauth_client",
+        "set oauth_client",
+        "create auth_provider",
+        "delete oauth_client",
+        "delete auth_provider",
+    ]
+    assert CANARY not in repr(await _rows(local))
 
 
 async def test_what_changed_nothing_has_no_row(local: LocalBench) -> None:

@@ -19,6 +19,7 @@ from weft.local.store.authorizations import (
     TokenState,
     TokenStore,
 )
+from weft.local.store.sqlite.audit import Target, audited
 from weft.local.store.sqlite.database import Database
 from weft.local.store.sqlite.queries import queries
 from weft.local.store.sqlite.rows import Row, rows
@@ -37,7 +38,11 @@ class SqliteAuthSessions(AuthSessionStore):
             "expires_at": micros(session.expires_at),
             "completed_at": micros_or_none(session.completed_at),
         }
-        return await self._database.write(_did, "auth_session_begin", values)
+        target = Target(
+            "connection", session.connection_id, session.organization_id, session.connection_id
+        )
+        work = audited(_did, "begin_authorization", target)
+        return await self._database.write(work, "auth_session_begin", values)
 
     async def of_connection(self, organization_id: str, connection_id: str) -> AuthSession | None:
         values = {"organization_id": organization_id, "connection_id": connection_id}
@@ -104,7 +109,8 @@ class SqliteOAuthClients(OAuthClientStore):
     async def put(self, row: OAuthClientRow) -> None:
         values = asdict(row) | {"now": micros(row.created_at)}
         del values["created_at"]
-        await self._database.write(_did, "oauth_client_put", values)
+        work = audited(_did, "set", Target("oauth_client", row.short_name, ""))
+        await self._database.write(work, "oauth_client_put", values)
 
     async def get(self, short_name: str) -> OAuthClientRow | None:
         values = {"short_name": short_name}
@@ -116,7 +122,8 @@ class SqliteOAuthClients(OAuthClientStore):
 
     async def delete(self, short_name: str) -> bool:
         values = {"short_name": short_name}
-        return await self._database.write(_did, "oauth_client_delete", values)
+        work = audited(_did, "delete", Target("oauth_client", short_name, ""))
+        return await self._database.write(work, "oauth_client_delete", values)
 
 
 class SqliteAuthProviders(AuthProviderStore):
@@ -128,7 +135,8 @@ class SqliteAuthProviders(AuthProviderStore):
     async def insert(self, row: AuthProviderRow) -> None:
         values = asdict(row) | {"options": dumps(dict(row.options)), "now": micros(row.created_at)}
         del values["created_at"]
-        await self._database.write(_insert_provider, values)
+        target = Target("auth_provider", row.readable_id, row.organization_id)
+        await self._database.write(audited(_insert_provider, "create", target), values)
 
     async def get(self, organization_id: str, readable_id: str) -> AuthProviderRow | None:
         values = {"organization_id": organization_id, "readable_id": readable_id}
@@ -140,7 +148,8 @@ class SqliteAuthProviders(AuthProviderStore):
 
     async def delete(self, organization_id: str, readable_id: str) -> bool:
         values = {"organization_id": organization_id, "readable_id": readable_id}
-        return await self._database.write(_did, "auth_provider_delete", values)
+        work = audited(_did, "delete", Target("auth_provider", readable_id, organization_id))
+        return await self._database.write(work, "auth_provider_delete", values)
 
 
 def _did(db: Session, query: str, values: dict[str, Any]) -> bool:
