@@ -88,6 +88,11 @@ def examine(
         sources={},
     )
     _examine_home(settings, report)
+    if settings.api_url is not None:
+        # The local engine is not used: its folders, sources and database say nothing.
+        report.state["backend"] = settings.api_url
+        report.database = {"status": "not used, because WEFT_API_URL is set"}
+        return report
     _examine_roots(settings, report)
     _examine_sources(registry or SourceRegistry(), report)
     _examine_database(settings, inspect_database, report)

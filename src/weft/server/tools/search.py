@@ -58,7 +58,8 @@ async def search(
             limit=size,
             cursor=cursor,
         )
-        return _hits(await group.search(wanted))
+        whole = "search.entity" not in call.backend.unsupported
+        return _hits(await group.search(wanted), whole=whole)
 
     return await fitting(limit, page)
 
@@ -93,7 +94,7 @@ def _search_of(call: Call) -> Search:
     return call.backend.search
 
 
-def _hits(results: SearchResults) -> CallToolResult:
+def _hits(results: SearchResults, *, whole: bool) -> CallToolResult:
     if not results.hits:
         return reply(
             "Nothing fits. Try fewer or other words, or see with list_connections whether the"
@@ -105,7 +106,7 @@ def _hits(results: SearchResults) -> CallToolResult:
     lines = [
         f"{counted(len(results.hits), 'hit')} with {said}.",
         labelled("\n\n".join(blocks), _ORIGIN),
-        "Read one with get_entity(entity_id).",
+        *(["Read one with get_entity(entity_id)."] if whole else []),
         *more_text(results.next_cursor),
     ]
     data: Structured = {"hits": [_hit_out(hit) for hit in results.hits], "matched": results.matched}
