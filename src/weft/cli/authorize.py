@@ -33,19 +33,8 @@ def authorize_connection(app: App, name: str, browser: bool) -> None:
     """
 
     async def work(backend: Backend) -> Connection:
-        authorization = backend.authorization
-        if authorization is None:
-            raise Unsupported("This backend cannot authorise in a browser.")
         before = await backend.connections.get(name)
-        begun = await authorization.begin(before.id)
-        if begun.auth.auth_url is None:
-            raise Unsupported("This backend gave no link.")
-        say(f"To authorise '{plain(before.name)}', open this link:\n\n  {begun.auth.auth_url}\n")
-        if browser:
-            _open(begun.auth.auth_url)
-        with anyio.move_on_after(_seconds_left(begun)):
-            return await _authorized(backend, authorization, before, begun.auth.claim_token)
-        raise Conflict("The link expired before it was used.", hint="Run the command again.")
+        return await authorized(backend, before, opens=browser)
 
     connection = app.run(work)
     if app.as_json:
@@ -53,6 +42,28 @@ def authorize_connection(app: App, name: str, browser: bool) -> None:
         return
     click.echo(f"'{plain(connection.name)}' is authorised; it is {connection.status}.")
     say(f"Next: weft sync {connection.id}")
+
+
+async def authorized(backend: Backend, before: Connection, *, opens: bool = False) -> Connection:
+    """The connection, after a person was shown a link and has used it.
+
+    Raises Conflict when the link expired, Unsupported when the backend makes none.
+    """
+    authorization = backend.authorization
+    if authorization is None:
+        raise Unsupported("This backend cannot authorise in a browser.")
+    begun = await authorization.begin(before.id)
+    if begun.auth.auth_url is None:
+        raise Unsupported("This backend gave no link.")
+    say(f"To authorise '{plain(before.name)}', open this link:\n\n  {begun.auth.auth_url}\n")
+    if opens:
+        _open(begun.auth.auth_url)
+    with anyio.move_on_after(_seconds_left(begun)):
+        return await _used(backend, authorization, before, begun.auth.claim_token)
+    raise Conflict(
+        "The link expired before it was used.",
+        hint=f"For another one: weft connections authorize {before.id}",
+    )
 
 
 def _open(url: str) -> None:
@@ -67,7 +78,7 @@ def _seconds_left(begun: Connection) -> float:
     return LINK_SECONDS if ends is None else (ends - datetime.now(UTC)).total_seconds()
 
 
-async def _authorized(
+async def _used(
     backend: Backend, authorization: Authorization, before: Connection, claim_token: str | None
 ) -> Connection:
     """The connection, once the person has finished in the browser."""

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 import click
 
 from weft.backend import Backend
+from weft.cli.authorize import WAITING, authorized
 from weft.cli.context import App, emit, json_option, pass_app, say
 from weft.cli.credentials import credentials_for
 from weft.cli.follow import conclude, exit_code, follow
@@ -49,6 +50,9 @@ def _shared_options(command: F) -> F:
 @click.option("--create-collection", is_flag=True, help="Create the collection if there is none.")
 @_shared_options
 @click.option("--continuous", is_flag=True, help="Sync changes every few minutes.")
+@click.option(
+    "--authorize", is_flag=True, help="Give credentials, or consent, in a browser instead of here."
+)
 @click.option("--no-sync", is_flag=True, help="Do not start the first sync.")
 @click.option("--no-wait", is_flag=True, help="Queue the first sync and return at once.")
 @json_option
@@ -58,7 +62,9 @@ def create_connection(app: App, source: str, **given: Any) -> None:
 
     Credentials are asked for without showing them, or read from standard input with
     --credentials-stdin as a JSON object. They are never taken from the command line, which other
-    users of the machine can read. Ctrl-C asks the first sync to cancel; the connection stays.
+    users of the machine can read. With --authorize a link is printed, where they are typed, or
+    where the source's provider asks for consent. Ctrl-C asks the first sync to cancel; the
+    connection stays.
     """
 
     async def look(backend: Backend) -> tuple[SourceInfo, str | None]:
@@ -71,7 +77,11 @@ def create_connection(app: App, source: str, **given: Any) -> None:
             )
             say(f"Created the collection '{made.readable_id}'.")
         connection = await backend.connections.create(new)
+        if given["authorize"] and connection.status in WAITING:
+            connection = await authorized(backend, connection)
         job = connection.sync.last_job
+        if job is None and given["authorize"] and not given["no_sync"]:
+            job = await backend.jobs.run(connection.id)
         if job is None or given["no_wait"]:
             return connection, None
         say(f"Created '{plain(connection.name)}'; first sync:")
@@ -91,7 +101,9 @@ def create_connection(app: App, source: str, **given: Any) -> None:
         config=parse_config(info, given["pairs"], given["config_json"]),
         schedule=_schedule(given["cron"], given["timezone"], given["continuous"] or None),
         sync_immediately=False if given["no_sync"] else None,
-        auth=credentials_for(app, info, from_stdin=given["credentials_stdin"], ask=True),
+        auth=credentials_for(
+            app, info, from_stdin=given["credentials_stdin"], ask=not given["authorize"]
+        ),
     )
     connection, job = app.run(create, run_jobs=True)
     _report(app, connection, job)

@@ -7,10 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-from cli_fakes import FakeBackend, Terminal, make_connection
+from cli_fakes import FakeBackend, FakeConnections, Terminal, make_connection, make_job
 
 from weft.backend import Authorization, Changes
-from weft.domain.connections import Auth, AuthDetails, AuthMethod, Connection, ConnectionStatus
+from weft.domain.connections import (
+    Auth,
+    AuthDetails,
+    AuthMethod,
+    Connection,
+    ConnectionStatus,
+    NewConnection,
+)
+from weft.domain.jobs import JobStatus
 from weft.errors import Conflict
 
 LINK = "http://127.0.0.1:1234/authorize/t0k3n"
@@ -65,6 +73,14 @@ class Links(Authorization, Changes):
         return self.verifies
 
 
+class Pending(FakeConnections):
+    """Makes connections that wait for credentials."""
+
+    async def create(self, new: NewConnection) -> Connection:
+        await super().create(new)
+        return PENDING
+
+
 PENDING = connection(ConnectionStatus.PENDING_AUTH)
 ACTIVE = connection(ConnectionStatus.ACTIVE, datetime(2026, 11, 22, tzinfo=UTC))
 LATER = connection(ConnectionStatus.ACTIVE, datetime(2026, 11, 23, tzinfo=UTC))
@@ -110,3 +126,17 @@ def test_a_backend_without_links_says_so(tmp_path: Path) -> None:
     done = Terminal(tmp_path).run("connections", "authorize", "con-1")
     assert done.exit_code != 0
     assert "cannot authorise" in done.stderr
+
+
+def test_a_connection_is_created_and_then_authorised_in_a_browser(tmp_path: Path) -> None:
+    backend = FakeBackend(script=[make_job(JobStatus.COMPLETED)])
+    Links(backend, PENDING, PENDING, ACTIVE)
+    backend.connections = Pending(backend)
+    given = ("crm", "--collection", "docs", "--config", "site=x", "--authorize")
+    done = Terminal(tmp_path, backend).run("connections", "create", *given)
+    assert done.exit_code == 0, done.output
+    (new,) = backend.asked("connections.create")
+    assert new.auth is None
+    assert LINK in done.stderr
+    assert backend.asked("jobs.run") == [False]
+    assert "COMPLETED" in done.stdout
