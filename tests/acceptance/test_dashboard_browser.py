@@ -1,75 +1,33 @@
 """The dashboard in a real browser: as the page at `/`, and inside the frame of an MCP host."""
 
 import re
-import shutil
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
-from mcp_types import TextResourceContents
-from playwright.async_api import (
-    Browser,
-    ConsoleMessage,
-    FrameLocator,
-    Locator,
-    Page,
-    async_playwright,
-    expect,
+from dashboard_page import (
+    CHROMIUM,
+    FAINT,
+    HIDE,
+    UNNAMED,
+    framed,
+    log_in,
+    opened,
+    row_of,
 )
+from playwright.async_api import Browser, async_playwright, expect
 from weft_http import HttpServer, http_server, new_key
 from weft_process import Agent, Place, Structured
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
 
 pytestmark = [
     pytest.mark.anyio,
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed"),
 ]
 
-WAIT_MS = 20_000
 HTML = "<b onclick='x'>&amp;</b>"
 # Long enough to be seen, and to be cancelled.
 SLOW = {"entities": 60, "rate": 30, "page_size": 5}
 ENDLESS = {"entities": 100_000, "rate": 20, "page_size": 5}
-# What the specification has hosts allow a page that names no domains.
-HOST_POLICY = (
-    "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data:; media-src 'self' data:; connect-src 'none'"
-)
-HOST = """
-<!doctype html><title>Host</title><iframe id="app" sandbox="allow-scripts" width="900"></iframe>
-<script>
-const frame = document.getElementById("app");
-window.seen = [];
-window.unanswered = 0;
-const post = (message) => frame.contentWindow.postMessage({ jsonrpc: "2.0", ...message }, "*");
-window.tell = (method, params) => post({ method, params });
-const answers = {
-  "ui/initialize": async () => ({
-    protocolVersion: "2026-01-26", hostInfo: { name: "test-host", version: "1" },
-    hostCapabilities: { serverTools: {}, message: { text: {} } },
-    hostContext: { theme: "dark", displayMode: "inline", timeZone: "UTC" },
-  }),
-  "tools/call": ({ name, arguments: given }) => window.forward(name, given || {}),
-  "ui/message": async () => ({}),
-};
-window.addEventListener("message", async ({ source, data }) => {
-  if (source !== frame.contentWindow) return;
-  window.seen.push(data);
-  if (data.method === "ui/notifications/size-changed") frame.height = data.params.height;
-  if (data.id === undefined || !data.method) return;
-  const answer = answers[data.method];
-  if (!answer) post({ id: data.id, error: { code: -32601, message: "unknown" } });
-  else {
-    unanswered++;
-    post({ id: data.id, result: await answer(data.params) });
-    unanswered--;
-  }
-});
-window.show = (html) => { frame.srcdoc = html; };
-</script>
-"""
 
 
 @pytest.fixture(scope="module")
@@ -91,44 +49,12 @@ async def server(
         yield server
 
 
-@asynccontextmanager
-async def opened(browser: Browser, **options: Any) -> AsyncGenerator[Page]:
-    """A page that must not log errors or break."""
-    context = await browser.new_context(**options)
-    context.set_default_timeout(WAIT_MS)
-    page = await context.new_page()
-    complaints: list[str] = []
-
-    def heard(message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
-            complaints.append(message.text)
-
-    page.on("console", heard)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    yield page
-    await context.close()
-    assert not complaints
-
-
-async def log_in(page: Page, server: HttpServer, token: str | None = None) -> None:
-    """From the address to the list."""
-    await page.goto(server.url)
-    await page.get_by_label("Access token").fill(token or server.token)
-    await page.keyboard.press("Enter")
-    await expect(page.get_by_role("heading", name="Connections")).to_be_visible(timeout=WAIT_MS)
-
-
 async def connection(agent: Agent, name: str, **config: object) -> Structured:
     """A new stub connection in this organisation."""
     if not (await agent.ok("list_collections")).items:
         await agent.ok("create_collection", name="Team documents", readable_id="docs")
     (collection,) = (await agent.ok("list_collections")).items
     return await agent.connection(collection["readable_id"], name=name, config=config)
-
-
-def row_of(page: Page | FrameLocator, name: str) -> Locator:
-    """The item of the list that is about this connection."""
-    return page.get_by_role("listitem").filter(has=page.get_by_role("heading", name=name)).first
 
 
 async def test_running_sync_is_followed_to_its_end(browser: Browser, server: HttpServer) -> None:
@@ -138,9 +64,9 @@ async def test_running_sync_is_followed_to_its_end(browser: Browser, server: Htt
         row = row_of(page, "Slow documents")
         await row.get_by_role("button", name="Sync now Slow documents").click()
         bar = row.get_by_role("progressbar", name="Slow documents")
-        await expect(bar).to_have_attribute("aria-valuemax", "60", timeout=WAIT_MS)
+        await expect(bar).to_have_attribute("aria-valuemax", "60")
         assert 0 <= int(await bar.get_attribute("aria-valuenow") or "-1") <= 60
-        await expect(row).to_contain_text("60 inserted", timeout=WAIT_MS)
+        await expect(row).to_contain_text("60 inserted")
         await expect(bar).to_be_hidden()
         await expect(row).to_contain_text("60 entities")
         await expect(row).to_contain_text("Active")
@@ -162,7 +88,7 @@ async def test_sync_that_an_agent_started_is_cancelled(
         cancel = row.get_by_role("button", name="Cancel Endless documents")
         await cancel.focus()
         await page.keyboard.press("Enter")
-        await expect(row).to_contain_text("last sync cancelled", timeout=WAIT_MS)
+        await expect(row).to_contain_text("last sync cancelled")
         # The button that had the focus is gone; what has it now is in the same row.
         assert await row.locator(":focus").count() == 1
         assert (await agent.job(job["id"]))["status"] == "CANCELLED"
@@ -225,7 +151,7 @@ async def test_token_is_asked_for_and_forgotten(browser: Browser, server: HttpSe
     async with opened(browser) as page:
         await log_in(page, server, newcomer)
         await page.reload()
-        await expect(page.get_by_text("Nothing is connected yet")).to_be_visible(timeout=WAIT_MS)
+        await expect(page.get_by_text("Nothing is connected yet")).to_be_visible()
         assert await page.context.cookies() == []
         assert await page.evaluate("localStorage.length") == 0
         await page.get_by_role("button", name="Log out").click()
@@ -274,7 +200,7 @@ async def test_page_asks_only_while_somebody_looks(browser: Browser, server: Htt
         await page.clock.install()
         await log_in(page, server)
         row = row_of(page, "Watched documents")
-        await expect(row.get_by_role("progressbar")).to_be_visible(timeout=WAIT_MS)
+        await expect(row.get_by_role("progressbar")).to_be_visible()
 
         await page.evaluate(HIDE, True)
         await page.wait_for_load_state("networkidle")
@@ -287,7 +213,7 @@ async def test_page_asks_only_while_somebody_looks(browser: Browser, server: Htt
             await page.evaluate(HIDE, False)
         await page.clock.fast_forward(31 * 60 * 1000)
         resume = page.get_by_role("button", name="Resume")
-        await expect(page.get_by_role("alert")).to_contain_text("paused", timeout=WAIT_MS)
+        await expect(page.get_by_role("alert")).to_contain_text("paused")
         async with page.expect_request("**/mcp"):
             await resume.click()
         await expect(page.get_by_role("alert")).to_have_count(0)
@@ -330,7 +256,7 @@ async def test_nobody_is_asked_for_a_token_where_none_is_needed(
 ) -> None:
     async with http_server(place, "--no-auth") as server, opened(browser) as page:
         await page.goto(server.url)
-        await expect(page.get_by_text("Nothing is connected yet")).to_be_visible(timeout=WAIT_MS)
+        await expect(page.get_by_text("Nothing is connected yet")).to_be_visible()
         await expect(page.get_by_label("Access token")).to_be_hidden()
 
 
@@ -345,9 +271,9 @@ async def test_host_shows_the_result_of_its_call_and_forwards_calls(
         result = listed.model_dump(by_alias=True, exclude_none=True, mode="json")
         await page.evaluate("(r) => tell('ui/notifications/tool-result', r)", result)
         row = row_of(frame, "Framed documents")
-        await row.get_by_role("button", name="Sync now").click(timeout=WAIT_MS)
-        await expect(row.get_by_role("progressbar")).to_be_visible(timeout=WAIT_MS)
-        await expect(row).to_contain_text("60 inserted", timeout=WAIT_MS)
+        await row.get_by_role("button", name="Sync now").click()
+        await expect(row.get_by_role("progressbar")).to_be_visible()
+        await expect(row).to_contain_text("60 inserted")
         await expect(row).to_contain_text("Active")
         assert await frame.locator("html").get_attribute("data-theme") == "dark"
         await page.evaluate("tell('ui/notifications/host-context-changed', {theme: 'light'})")
@@ -367,9 +293,9 @@ async def test_filter_of_the_hosts_call_is_kept_until_all_are_asked_for(
         await page.evaluate("(g) => tell('ui/notifications/tool-input', {arguments: g})", given)
         result = listed.model_dump(by_alias=True, exclude_none=True, mode="json")
         await page.evaluate("(r) => tell('ui/notifications/tool-result', r)", result)
-        await expect(frame.get_by_text("Nothing fits that filter")).to_be_visible(timeout=WAIT_MS)
+        await expect(frame.get_by_text("Nothing fits that filter")).to_be_visible()
         await frame.get_by_role("button", name="Show all connections").click()
-        await expect(row_of(frame, "Filtered documents")).to_be_visible(timeout=WAIT_MS)
+        await expect(row_of(frame, "Filtered documents")).to_be_visible()
 
 
 async def test_host_that_started_a_sync_sees_it_fail_and_can_ask_for_help(
@@ -382,7 +308,7 @@ async def test_host_that_started_a_sync_sees_it_fail_and_can_ask_for_help(
         result: Structured = {"content": [], "structuredContent": job}
         await page.evaluate("(r) => tell('ui/notifications/tool-result', r)", result)
         row = row_of(frame, "Failing documents")
-        await expect(row).to_contain_text("Next step", timeout=WAIT_MS)
+        await expect(row).to_contain_text("Next step")
         await row.get_by_role("button", name="Ask the assistant").click()
         await page.wait_for_function("seen.some((m) => m.method === 'ui/message')")
         said = await page.evaluate("seen.find((m) => m.method === 'ui/message').params")
@@ -398,9 +324,7 @@ async def test_page_in_a_frame_stops_when_the_host_puts_it_away(
         job = (await agent.ok("run_sync", connection_id=made["id"])).data
         await page.clock.install()
         frame = await framed(page, agent)
-        await expect(row_of(frame, "Left documents").get_by_role("progressbar")).to_be_visible(
-            timeout=WAIT_MS
-        )
+        await expect(row_of(frame, "Left documents").get_by_role("progressbar")).to_be_visible()
         await page.evaluate(
             "frame.contentWindow.postMessage"
             "({jsonrpc: '2.0', id: 'bye', method: 'ui/resource-teardown', params: {}}, '*')"
@@ -413,71 +337,3 @@ async def test_page_in_a_frame_stops_when_the_host_puts_it_away(
         await page.clock.run_for(60_000)
         assert await page.evaluate(calls) == before
         await agent.ok("cancel_job", job_id=job["id"])
-
-
-async def framed(page: Page, agent: Agent) -> FrameLocator:
-    """The dashboard in a host's frame, after the handshake."""
-    (content,) = (await agent.client.read_resource("ui://weft/dashboard")).contents
-    assert isinstance(content, TextResourceContents)
-    assert content.mime_type == "text/html;profile=mcp-app"
-
-    async def forward(name: str, arguments: Mapping[str, Any]) -> Any:
-        result = await agent.call(name, **arguments)
-        return result.model_dump(by_alias=True, exclude_none=True, mode="json")
-
-    # Playwright does not say what such a function returns.
-    await page.expose_function("forward", forward)  # pyright: ignore[reportUnknownMemberType]
-    await page.set_content(HOST)
-    policy = f'<head><meta http-equiv="Content-Security-Policy" content="{HOST_POLICY}">'
-    await page.evaluate("(html) => show(html)", content.text.replace("<head>", policy, 1))
-    await page.wait_for_function("seen.some((m) => m.method === 'ui/notifications/initialized')")
-    hello = await page.evaluate("seen.find((m) => m.method === 'ui/initialize').params")
-    assert hello["protocolVersion"] == "2026-01-26"
-    assert hello["appInfo"]["name"] == "weft-dashboard"
-    return page.frame_locator("#app")
-
-
-# What the browser does to a page whose tab is hidden or shown again.
-HIDE = """(hidden) => {
-  Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
-  document.dispatchEvent(new Event("visibilitychange"));
-}"""
-
-# Controls, pictures and regions without a name that a screen reader could say.
-UNNAMED = """() => {
-  const named = (e) => e.textContent.trim() || e.getAttribute("aria-label") || e.labels?.length ||
-    (e.getAttribute("aria-labelledby") || "").split(" ").filter(Boolean)
-      .every((id) => document.getElementById(id)?.textContent.trim());
-  const all = "button, input, [role=img], [role=progressbar], [role=region], a, [tabindex='0']";
-  return [...document.querySelectorAll(all)].filter((e) => e.checkVisibility() && !named(e))
-    .map((e) => e.outerHTML.slice(0, 120));
-}"""
-
-# Visible text whose contrast with what is behind it is below 4.5 to 1.
-FAINT = """() => {
-  const canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
-  const rgba = (color) => {
-    canvas.clearRect(0, 0, 1, 1);
-    canvas.fillStyle = color;
-    canvas.fillRect(0, 0, 1, 1);
-    return [...canvas.getImageData(0, 0, 1, 1).data];
-  };
-  const light = ([r, g, b]) => [r, g, b].map((c) => c / 255)
-    .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
-    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
-  const behind = (e) => {
-    for (; e; e = e.parentElement) {
-      const color = rgba(getComputedStyle(e).backgroundColor);
-      if (color[3] > 250) return color;
-    }
-    return [255, 255, 255];
-  };
-  const faint = [];
-  for (const e of document.querySelectorAll("body *")) {
-    const own = [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());
-    if (!own || !e.checkVisibility() || e.closest("svg, .sr, script, style")) continue;
-    const [a, b] = [light(rgba(getComputedStyle(e).color)), light(behind(e))].sort((x, y) => y - x);
-    if ((a + 0.05) / (b + 0.05) < 4.5) faint.push(`${e.className} ${e.textContent.slice(0, 40)}`);
-  }
-  return faint;
-}"""

@@ -1,7 +1,6 @@
 """The Inspector's web page, a host of MCP Apps, with the dashboard inside it."""
 
 import os
-import shutil
 import socket
 import subprocess
 from collections.abc import AsyncGenerator
@@ -12,12 +11,12 @@ import anyio
 import httpx
 import pytest
 from anyio.abc import Process
+from dashboard_page import CHROMIUM
 from playwright.async_api import FrameLocator, Page, async_playwright, expect
 from test_inspector import command as command
 from weft_http import http_server
 from weft_process import Place
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
 START_SECONDS = 30
 WAIT_MS = 30_000
 # Only this test knows it, and only on the loopback.

@@ -117,8 +117,8 @@ async function beginInHost() {
     });
     dress(host.hostContext || {});
     server.notify("ui/notifications/initialized");
+    // Any width does, so that the host is asked for a height only.
     new ResizeObserver(() => server.notify("ui/notifications/size-changed", {
-      width: Math.ceil(document.documentElement.getBoundingClientRect().width),
       height: Math.ceil(document.documentElement.getBoundingClientRect().height),
     })).observe(document.documentElement);
   });
