@@ -17,7 +17,7 @@ from weft.domain.connections import Connection, ConnectionChange, ConnectionStat
 from weft.domain.jobs import Job
 from weft.domain.schedules import ScheduleSpec
 from weft.domain.sources import SourceInfo
-from weft.errors import InvalidInput, NotFound
+from weft.errors import Conflict, InvalidInput, NotFound
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -81,7 +81,7 @@ def create_connection(app: App, source: str, **given: Any) -> None:
             connection = await authorized(backend, connection)
         job = connection.sync.last_job
         if job is None and given["authorize"] and not given["no_sync"]:
-            job = await backend.jobs.run(connection.id)
+            job = await _first_job(backend, connection)
         if job is None or given["no_wait"]:
             return connection, None
         say(f"Created '{plain(connection.name)}'; first sync:")
@@ -142,6 +142,16 @@ def update_connection(app: App, connection: str, **given: Any) -> None:
         emit(updated)
     else:
         click.echo(f"Updated '{plain(updated.name)}' (version {updated.version}).")
+
+
+async def _first_job(backend: Backend, connection: Connection) -> Job:
+    try:
+        return await backend.jobs.run(connection.id)
+    except Conflict as conflict:
+        # The authorisation has just started it.
+        if conflict.job_id is None:
+            raise
+        return await backend.jobs.get(conflict.job_id)
 
 
 def _changes(app: App, info: SourceInfo, given: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from weft.errors import InvalidInput
 from weft.settings import Settings
 from weft.web.metrics import Metrics
-from weft.web.plan import access_from, listening_from, oauth_from, token_from
+from weft.web.plan import access_from, listening_from, oauth_from, pages_url, token_from
 
 ELSEWHERE: dict[str, Any] = {"http_host": "0.0.0.0"}
 PROXY: dict[str, Any] = {"http_trusted_proxies": "10.0.0.1, 10.0.0.2"}
@@ -77,3 +77,25 @@ def test_a_short_token_is_refused_and_not_quoted(tmp_path: Path) -> None:
 def test_an_unknown_toolset_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValidationError, match="toolsets"):
         settings(tmp_path, toolsets="jobs, everything")
+
+
+@pytest.mark.parametrize(
+    ("given", "base"),
+    [
+        ({}, "http://127.0.0.1:1"),
+        ({"http_public_url": "https://weft.example/mcp"}, "https://weft.example"),
+        ({"http_public_url": "https://weft.example/team/mcp/"}, "https://weft.example/team"),
+        ({"http_public_url": "https://weft.example"}, "https://weft.example"),
+        (ELSEWHERE | PROXY | HOSTS, "https://weft.example"),
+        (ELSEWHERE | HOSTS | {"http_tls_cert": "c", "http_tls_key": "k"}, "https://weft.example:1"),
+        (
+            ELSEWHERE | {"http_allowed_hosts": "weft.example:8443", "http_tls_cert": "c"},
+            "https://weft.example:8443",
+        ),
+    ],
+)
+def test_links_name_the_address_that_people_can_reach(
+    tmp_path: Path, given: dict[str, Any], base: str
+) -> None:
+    bound = "https://0.0.0.0:1" if "http_host" in given else "http://127.0.0.1:1"
+    assert pages_url(settings(tmp_path, **given), bound) == base
