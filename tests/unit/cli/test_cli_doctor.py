@@ -103,3 +103,15 @@ def test_key_that_others_can_read_is_a_problem(tmp_path: Path) -> None:
     assert examined(Settings(home=tmp_path)).problems == []
     key.chmod(0o644)
     assert str(key) in examined(Settings(home=tmp_path)).problems[0]
+
+
+def test_remote_api_is_named_and_the_local_engine_is_left_alone(tmp_path: Path) -> None:
+    def untouched(_settings: Settings) -> dict[str, Any]:
+        raise StorageFailed("The database must not be looked at.")
+
+    key = SecretStr("api-key-canary")
+    settings = Settings(home=tmp_path, api_url="https://api.example.com", api_key=key)
+    report = examine(settings, untouched)
+    assert report.problems == []
+    assert report.state["backend"] == "https://api.example.com"
+    assert "canary" not in json.dumps(report.document())

@@ -1,5 +1,6 @@
 """The tools, one family a file."""
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from weft.backend import Backend
@@ -31,13 +32,23 @@ def tools_for(backend: Backend) -> list[ToolSpec]:
     ]
     if backend.search is not None:
         families.append(("search", search.TOOLS))
+    lacking = {tool for tool, operation in _OPERATIONS.items() if operation in backend.unsupported}
     return [
-        replace(spec, toolset=toolset)
+        replace(spec, toolset=toolset, description=_without(lacking, spec.description))
         for toolset, specs in families
         for spec in specs
-        if _OPERATIONS.get(spec.name) not in backend.unsupported
+        if spec.name not in lacking
     ]
+
+
+def _without(lacking: Collection[str], description: str) -> str:
+    """The description without the clauses that send to a tool that is not there."""
+    for clause, tool in _CLAUSES.items():
+        if tool in lacking:
+            description = description.replace(clause, "")
+    return description
 
 
 # What the tools that not every backend can serve need of it.
 _OPERATIONS = {"check_connection": "connections.check", "get_entity": "search.entity"}
+_CLAUSES = {"; get_entity reads one in full": "get_entity"}
