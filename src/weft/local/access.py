@@ -123,7 +123,10 @@ class Access:
         Raises what is wrong.
         """
         credentials = await credentials_now(self._engine, await self._held(found))
-        await self.reach(found.short_name, config, credentials)
+        try:
+            await self.reach(found.short_name, config, credentials)
+        except AuthenticationFailed as error:
+            raise refusal(error, found.auth.method, found.id) from None
 
     async def seal(
         self, connection_id: str, kind: type[AnySource], config: Json, draft: AuthDraft

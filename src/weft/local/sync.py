@@ -17,12 +17,13 @@ import anyio
 import anyio.lowlevel
 
 from weft.domain.base import Json
-from weft.domain.connections import ConnectionStatus
+from weft.domain.connections import AuthMethod, ConnectionStatus
 from weft.domain.entities import Entity
 from weft.domain.jobs import JobStatus, LogLine
 from weft.errors import (
     AuthenticationFailed,
     CursorExpired,
+    ErrorCategory,
     Fenced,
     RateLimited,
     StorageFailed,
@@ -114,11 +115,15 @@ async def _authenticated(engine: Engine, claim: Claim) -> Outcome:
     """Sync; when the source refuses the token on the way, get another one, once, and go on."""
     try:
         return await _sync(engine, claim)
-    except AuthenticationFailed:
-        if not claim.renewed and await renewed(engine, held_by(claim)):
+    except AuthenticationFailed as error:
+        # What an auth provider keeps is fetched again with the next attempt.
+        fetched = claim.auth_method is AuthMethod.AUTH_PROVIDER and (
+            error.category is ErrorCategory.API_KEY_INVALID
+        )
+        if not claim.renewed and (fetched or await renewed(engine, held_by(claim))):
             return Outcome(
                 JobStatus.PENDING,
-                error="The source refused the token; it was refreshed.",
+                error="The source refused the token; it goes on with a new one.",
                 renewed=True,
             )
         raise

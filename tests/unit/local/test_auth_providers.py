@@ -126,7 +126,12 @@ class Providers:
         )
 
     async def ran(self, connection: Connection) -> Job:
-        return await self.bench.local.synced(connection)
+        """Run a sync to its end, which may take a second attempt with another token."""
+        local = self.bench.local
+        job = await local.backend.jobs.run(connection.id)
+        while not (found := await local.backend.jobs.get(job.id)).status.is_terminal:
+            await local.run_claimed(await local.claim())
+        return found
 
 
 @pytest.fixture
@@ -320,6 +325,20 @@ async def test_source_that_refuses_the_fetched_token_needs_the_provider(
     await failed_for(providers, made, INVALID)
     with pytest.raises(Unsupported):
         await providers.bench.authorization.begin(made.id)
+
+
+async def test_token_that_is_refused_on_the_way_is_fetched_again(providers: Providers) -> None:
+    providers.service.composio(providers.token())
+    made = await providers.create()
+    providers.upstream.expires_before = "/notes/n2"
+    job = await providers.bench.local.backend.jobs.run(made.id)
+    outcome = await providers.bench.local.run_claimed(await providers.bench.local.claim())
+    assert outcome.status is JobStatus.PENDING
+    providers.service.composio(providers.token())
+    await providers.bench.local.run_claimed(await providers.bench.local.claim())
+    found = await providers.bench.local.backend.jobs.get(job.id)
+    assert found.status is JobStatus.COMPLETED
+    assert await providers.bench.local.stored(made) == 2
 
 
 async def test_no_secret_of_a_provider_is_stored_or_told_in_the_clear(

@@ -364,6 +364,17 @@ async def test_page_takes_credentials_once_and_starts_the_wished_sync(bench: OAu
         await bench.sessions.submit(token, {"token": "good-token"})
 
 
+async def test_link_is_void_once_credentials_came_in_another_way(bench: OAuthBench) -> None:
+    made = await created_direct(bench)
+    await bench.authorization.authorize(
+        made.id, Auth.model_validate({"direct": {"credentials": {"token": "good-token"}}})
+    )
+    with pytest.raises(NotFound):
+        await bench.sessions.form(token_of(made))
+    settled = await bench.authorization.verify(made.id, str(made.auth.claim_token))
+    assert settled.status is ConnectionStatus.ACTIVE
+
+
 async def test_page_of_a_link_for_consent_takes_no_credentials(
     bench: OAuthBench, provider: OAuthProvider
 ) -> None:

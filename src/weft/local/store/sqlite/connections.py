@@ -167,6 +167,8 @@ def _update(db: Session, values: dict[str, Any], actor: Acting) -> bool:
         db.execute(queries()["connection_reset_checkpoint"], {"no": number})
     if values["set_auth"]:
         db.execute(queries()["token_lease_revoke"], {"no": number})
+    if values["set_auth"] and values["authenticated_at"] is not None:
+        db.execute(queries()["auth_session_overtaken"], {"no": number, "now": values["now"]})
     authorized = values["authenticated_at"] not in (None, before)
     action = "authorize" if authorized else "update"
     record(db, actor, action, _target(values["organization_id"], values["id"]))

@@ -35,6 +35,12 @@ UPDATE auth_session SET link = NULL, state = NULL, browser = NULL, completed_at 
 WHERE claim = :claim AND connection_no = (SELECT no FROM connection WHERE id = :connection_id)
 RETURNING connection_no;
 
+-- name: auth_session_overtaken
+-- The connection was authorised, in whatever way: what waited for that is over.
+UPDATE auth_session SET link = NULL, state = NULL, browser = NULL,
+  completed_at = coalesce(completed_at, :now)
+WHERE connection_no = :no;
+
 -- name: token_state
 SELECT no, credentials, auth_expires_at FROM connection WHERE id = :connection_id;
 
