@@ -17,6 +17,8 @@ from pydantic_core import ErrorDetails
 from weft.domain.connections import Auth
 from weft.errors import InvalidInput
 
+# LangChain hands an argument called `config` to its own runtime, and never to the tool.
+OTHER_CONFIG_NAME = "source_config"
 _PROBLEMS_SHOWN_MAX = 5
 _NAME = re.compile(r"[a-z]{1,15}(?:_[a-z]{1,15}){0,3}")
 _NEAR_ENOUGH = 0.6
@@ -57,6 +59,7 @@ def checked(
     parsed: clients do both. Raises InvalidInput for anything that does not fit.
     """
     properties = cast("Mapping[str, Mapping[str, Any]]", schema.get("properties", {}))
+    arguments = _by_their_names(arguments, properties)
     _refuse_unknown(arguments, list(properties))
     given = {
         name: _parsed(value, properties[name])
@@ -68,6 +71,16 @@ def checked(
     except ValidationError as error:
         raise rebuilt(error, properties) from None
     return {name: getattr(valid, name) for name in model.model_fields}
+
+
+def _by_their_names(arguments: Mapping[str, Any], known: Iterable[str]) -> Mapping[str, Any]:
+    """The arguments, with `config` also where a framework had to call it something else."""
+    if "config" in known and OTHER_CONFIG_NAME in arguments and "config" not in arguments:
+        return {
+            "config" if name == OTHER_CONFIG_NAME else name: value
+            for name, value in arguments.items()
+        }
+    return arguments
 
 
 def rebuilt(

@@ -9,9 +9,10 @@ import anyio
 from weft.backend import Authorization
 from weft.domain.base import Frozen
 from weft.domain.connections import Auth, Connection, NewConnection
-from weft.errors import Unsupported, WeftError
+from weft.errors import InvalidInput, Unsupported, WeftError
 from weft.server.asking import Reply
 from weft.server.claims import WAITING
+from weft.server.completing import with_other_name
 from weft.server.failures import explain
 from weft.server.tooling import Call
 from weft.server.untrusted import one_line
@@ -47,7 +48,10 @@ async def created(call: Call, new: NewConnection) -> Link:
     """Create a connection, once however many rounds the call takes, with a link if it waits."""
 
     async def make() -> object:
-        connection = await call.backend.connections.create(new)
+        try:
+            connection = await call.backend.connections.create(new)
+        except InvalidInput as error:
+            raise with_other_name(error, new.config) from None
         call.claims.remember(connection)
         if connection.status not in WAITING or connection.auth.auth_url:
             return _link(connection).model_dump(mode="json")

@@ -4,6 +4,7 @@ from typing import Any
 
 from weft.domain.sources import FieldInfo, SourceInfo
 from weft.errors import InvalidInput
+from weft.server.arguments import OTHER_CONFIG_NAME
 from weft.server.asking import Answer, Reply, can_be_asked
 from weft.server.tooling import Call
 from weft.server.untrusted import one_line
@@ -36,6 +37,15 @@ async def completed(call: Call, short_name: str, config: dict[str, Any]) -> dict
     if answer.reply is Reply.UNAVAILABLE:
         return config
     raise _unsaid(answer, missing)
+
+
+def with_other_name(error: InvalidInput, config: dict[str, Any]) -> InvalidInput:
+    """The error, with a way out for agents whose framework does not pass `config` on."""
+    if config or not (error.field or "").startswith("config"):
+        return error
+    other = f"If you gave config and it did not arrive (as with LangChain): {OTHER_CONFIG_NAME}."
+    hint = f"{error.hint} {other}" if error.hint else other
+    return InvalidInput(error.message, field=error.field, hint=hint)
 
 
 def _question(source: SourceInfo) -> str:

@@ -10,6 +10,8 @@ from person import Person
 from server_fakes import SOURCE, FakeBackend, FakeSources, text_of
 
 from weft.domain.sources import FieldInfo, SourceInfo
+from weft.errors import InvalidInput
+from weft.server.completing import with_other_name
 from weft.server.sdk import WeftServer
 
 pytestmark = pytest.mark.anyio
@@ -121,3 +123,21 @@ async def test_client_that_cannot_ask_after_all_gets_the_sources_own_error(
     (new,) = backend.connections.created
     assert new.config == {}
     assert SOURCE.config_fields[0].name == "repo_name"
+
+
+async def test_config_under_its_other_name_arrives(
+    asked: Callable[[Person], Client], backend: FakeBackend
+) -> None:
+    given = {"short_name": SOURCE.short_name, "readable_collection_id": "docs"}
+    async with asked(Person()) as client:
+        await client.call_tool("create_connection", {**given, "source_config": GIVEN})
+    (new,) = backend.connections.created
+    assert new.config == GIVEN
+
+
+def test_error_of_missing_config_names_the_other_name_only_where_none_arrived() -> None:
+    error = InvalidInput("config.path is required.", field="config.path", hint="See get_source.")
+    assert "source_config" in str(with_other_name(error, {}))
+    assert with_other_name(error, {"pth": "x"}) is error
+    other = InvalidInput("name is too short.", field="name")
+    assert with_other_name(other, {}) is other
