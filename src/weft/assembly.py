@@ -271,8 +271,9 @@ async def serve_http(
             return pages_url(settings, url)
 
         async with open_any(settings, registry=registry, pages=base_url) as opened:
-            token = operators_token(token_from(settings))
-            known = [token, *opened.authenticators] if auth else None
+            # Without authentication there is no token to be made or told.
+            token = operators_token(token_from(settings)) if auth else None
+            known = [token, *opened.authenticators] if token else None
             metrics = Metrics()
             access = access_from(settings, known, oauth, metrics)
             server = build_server(
@@ -305,7 +306,7 @@ async def serve_http(
                 ],
                 rest=[
                     *openapi_route(__version__),
-                    *rest_routes(opened.backend_for, _ceilings(settings)),
+                    *rest_routes(opened.backend_for, _ceilings(settings), opened.refused),
                 ],
             )
             sys.stderr.write(

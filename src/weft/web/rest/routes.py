@@ -39,6 +39,9 @@ _AGENTIC: Final = (
 
 BackendFor = Callable[[Principal], Backend]
 
+ObserveRefusal = Callable[[Principal, str], Awaitable[None]]
+"""Hears whom ceilings or role kept from which operation."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Given:
@@ -48,13 +51,23 @@ class _Given:
     body: dict[str, Any]
 
 
-def rest_routes(backend_for: BackendFor, ceilings: Ceilings) -> list[BaseRoute]:
+def rest_routes(
+    backend_for: BackendFor, ceilings: Ceilings, observe_refusal: ObserveRefusal | None = None
+) -> list[BaseRoute]:
     """All routes of the API. Paths with a parameter come after those without."""
+
+    async def admit(one: Operation, principal: Principal) -> None:
+        refusal = ceilings.refusal(one.impact, one.toolset, principal)
+        if refusal is not None:
+            if observe_refusal is not None:
+                await observe_refusal(principal, f"{one.method} {one.path}")
+            raise refusal
+
     ordered = sorted(OPERATIONS, key=lambda one: ("{" in one.path, one.path))
     routes: list[BaseRoute] = []
     for path, together in groupby(ordered, key=lambda one: one.path):
         methods = {one.method: one for one in together}
-        endpoint = _endpoint(methods, backend_for, ceilings)
+        endpoint = _endpoint(methods, backend_for, admit)
         routes += [Route(form, endpoint, methods=list(methods)) for form in forms(path)]
     routes += [
         Route(form, _no_agent, methods=["POST"]) for path in _AGENTIC for form in forms(path)
@@ -80,16 +93,16 @@ _TEMPLATES: Final = [
 
 
 def _endpoint(
-    methods: Mapping[str, Operation], backend_for: BackendFor, ceilings: Ceilings
+    methods: Mapping[str, Operation],
+    backend_for: BackendFor,
+    admit: Callable[[Operation, Principal], Awaitable[None]],
 ) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         one = methods["GET" if request.method == "HEAD" else request.method]
         given = _Given(request.query_params, {})
         try:
             principal = principal_of(request.scope)
-            refusal = ceilings.refusal(one.impact, one.toolset, principal)
-            if refusal is not None:
-                raise refusal
+            await admit(one, principal)
             call = await _understood(one, request, given, backend_for(principal))
             arguments = {**call.path, **given.query, **given.body}
             # What is recorded of it is who made which change, with a digest of these.

@@ -36,11 +36,15 @@ class Api:
     engine: Embedded
     replaced: Backend | None = None
     metrics: Metrics = field(default_factory=Metrics)
+    refused: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
 
     def backend_for(self, principal: Principal) -> Backend:
         if self.replaced is not None:
             return self.replaced
         return LocalBackend(self.engine.engine, self.engine.runner, principal.organization_id)
+
+    async def hear(self, principal: Principal, operation: str) -> None:
+        self.refused.append((principal.name, operation))
 
     @asynccontextmanager
     async def client(
@@ -52,7 +56,7 @@ class Api:
             messages=_nothing,
             lifespan=_no_lifespan,
             job_counts=_no_counts,
-            rest=[*openapi_route("1"), *rest_routes(self.backend_for, ceilings)],
+            rest=[*openapi_route("1"), *rest_routes(self.backend_for, ceilings, self.hear)],
         )
         access = Access(
             hosts=host_rules("127.0.0.1", (), ()),

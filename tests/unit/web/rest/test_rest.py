@@ -70,6 +70,13 @@ async def test_the_operators_ceilings_hold_for_administrators(
             assert (named in answer.text) is (one.name in refused[named]), one.name
 
 
+async def test_refusals_are_heard_of_with_who_was_refused_what(api: Any) -> None:
+    async with api.client("read") as client:
+        await client.get("/collections")
+        await client.post("/v1/collections/", json={"name": "Not allowed"})
+    assert api.refused == [("read", "POST /collections")]
+
+
 async def test_another_organisation_finds_nothing(api: Any) -> None:
     connection_id = await api.connection()
     async with api.client("other") as client:
