@@ -7,7 +7,7 @@ fields and a few vetted phrases: a foreign text may quote secrets, SQL or instru
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final
 
 from pydantic import JsonValue
 
@@ -26,8 +26,6 @@ from weft.errors import (
     Unsupported,
     WeftError,
 )
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
