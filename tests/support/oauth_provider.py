@@ -23,7 +23,7 @@ from authlib.oauth2.rfc7009 import RevocationEndpoint
 from authlib.oauth2.rfc7636 import CodeChallenge
 from authlib.oauth2.rfc9207 import IssuerParameter
 
-from weft.testing.scripted_http import Asked, Reply, Site, as_json, html, serve
+from weft.testing.scripted_http import Asked, Handler, Reply, Site, as_json, html, serve
 
 CALLBACK_PATH = "/source-connections/callback"
 
@@ -138,6 +138,8 @@ class OAuthProvider:
     """Answer token requests with this status and no JSON."""
     loses_answers: bool = False
     """Issue tokens, then drop the connection before the answer."""
+    answers: Handler | None = None
+    """Answers everything in the provider's place."""
     expires_before: str | None = None
     """A path of the API; when it is asked for, all access tokens expire, once."""
     refreshes: int = 0
@@ -194,6 +196,8 @@ class OAuthProvider:
 
     def answer(self, asked: Asked) -> Reply:
         """One request."""
+        if self.answers is not None:
+            return self.answers(asked)
         match asked.method, asked.path:
             case "GET", "/authorize":
                 return self._page(asked)

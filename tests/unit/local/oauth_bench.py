@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import anyio.lowlevel
 from local_bench import COLLECTION, LocalBench, Nobody, opened
 from oauth_provider import OAuthProvider
 
@@ -15,7 +16,7 @@ from weft.domain.base import Json
 from weft.domain.connections import Auth, Connection, NewConnection, OAuthBrowserAuth
 from weft.local.auth_sessions import LocalAuthSessions
 from weft.sources.base import SourceContext
-from weft.sources.http import http_factory
+from weft.sources.http import Clock, http_factory
 from weft.sources.registry import SourceRegistry
 from weft.testing.oauth_stub import OAuth1StubSource, OAuthStubSource
 from weft.testing.stub import SecretStubSource, StubSource
@@ -100,10 +101,15 @@ async def oauth_bench(
     kinds = (StubSource, SecretStubSource, OAuthStubSource, OAuth1StubSource)
     parts: dict[str, Any] = {
         "registry": SourceRegistry([], {kind.short_name: kind for kind in kinds}),
-        "context": SourceContext(http=http_factory(["127.0.0.1"])),
+        "context": SourceContext(http=http_factory(["127.0.0.1"], clock=Clock(sleep=_at_once))),
         "pages": pages,
     }
     async with opened(home, **(parts | engine)) as bench:
         if not has_collection:
             await bench.collection()
         yield OAuthBench(bench, bench.nobody)
+
+
+async def _at_once(_seconds: float) -> None:
+    """Waits between attempts are not what these tests are about."""
+    await anyio.lowlevel.checkpoint()

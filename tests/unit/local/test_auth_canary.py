@@ -1,0 +1,172 @@
+"""No secret of any method of authentication is told, logged or stored, whatever fails.
+
+The provider here answers with everything that it was sent, in every way in which it can fail.
+"""
+
+import base64
+import json
+import logging
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from oauth_bench import OAuthBench, oauth_bench, own_client, params_of, token_of
+from oauth_provider import OAuthProvider, providing
+
+from weft.domain.connections import Auth, AuthProviderAuth, Connection, OAuthTokenAuth
+from weft.errors import WeftError
+from weft.local.auth_providers import LocalAuthProviders
+from weft.local.oauth_clients import LocalOAuthClients
+from weft.testing.scripted_http import Asked, Reply, as_json, serve
+
+pytestmark = pytest.mark.anyio
+
+CANARIES = {
+    "client": "Qk7ZpX2vRt9LmW4sHc",
+    "access": "Vb3NyT8gJd5KqF6wXe",
+    "refresh": "Ma1RzU7hPs0CoG9iLf",
+    "api_key": "Wj4DxE2nBv8YtQ5kSa",
+}
+RUN_CHARS = 6
+
+
+def echoed(asked: Asked) -> str:
+    """All that the server was sent."""
+    return json.dumps([asked.target, asked.headers, asked.body.decode()])
+
+
+def _plain(status: int) -> Callable[[Asked], Reply]:
+    return lambda asked: Reply(status, echoed(asked).encode())
+
+
+FAILURES: dict[str, Callable[[Asked], Reply]] = {
+    "refused": lambda a: as_json({"error": "invalid_grant", "error_description": echoed(a)}, 400),
+    "odd code": lambda a: as_json({"error": echoed(a)}, 400),
+    "odd type": lambda a: as_json({"error": {"told": echoed(a)}}, 400),
+    "odd token": lambda a: as_json({"access_token": [echoed(a)]}),
+    "list": lambda a: as_json([echoed(a)]),
+    "moved": lambda a: Reply(307, headers={"location": "http://127.0.0.1:9/" + "x"}),
+    "dropped": lambda _: Reply(drop=True),
+    **{str(status): _plain(status) for status in (200, 400, 401, 403, 404, 422, 500)},
+}
+
+
+@dataclass
+class Told:
+    """Everything that anybody could read."""
+
+    texts: list[str] = field(default_factory=list[str])
+
+    async def of(self, call: Coroutine[Any, Any, Any]) -> Any:
+        """What a call says, its error included."""
+        try:
+            said = await call
+        except WeftError as error:
+            self.texts += [str(error), repr(error), repr(error.__dict__)]
+            return None
+        self.texts.append(repr(said))
+        if hasattr(said, "model_dump"):
+            self.texts.append(json.dumps(said.model_dump(mode="json")))
+        return said
+
+
+def shapes(canary: str) -> set[str]:
+    """Runs of the canary, in the clear, in hex and in base64 at any alignment."""
+    runs = {canary[at : at + RUN_CHARS] for at in range(len(canary) - RUN_CHARS + 1)}
+    runs |= {run.encode().hex() for run in runs}
+    for pad in range(3):
+        packed = base64.b64encode(b"x" * pad + canary.encode()).decode()
+        runs.add(packed[4:-4])
+    return runs
+
+
+@asynccontextmanager
+async def failing(answer: Callable[[Asked], Reply]) -> AsyncGenerator[str]:
+    async with serve(answer) as site:
+        yield site.url
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+async def test_no_failure_tells_or_stores_a_secret(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, failure: str
+) -> None:
+    caplog.set_level(logging.DEBUG, logger="weft")
+    told = Told()
+    async with (
+        failing(FAILURES[failure]) as bad_url,
+        providing() as provider,
+        oauth_bench(tmp_path) as bench,
+    ):
+        await refused_tokens(told, bench, bad_url)
+        await failed_provider(told, bench, bad_url)
+        await failed_consent(told, bench, bad_url)
+        await failed_refresh(told, bench, provider, FAILURES[failure])
+        told.texts.append(caplog.text)
+        told.texts += [
+            path.read_bytes().decode("latin-1") for path in bench.local.home.glob("weft.db*")
+        ]
+    for name, canary in CANARIES.items():
+        for run in shapes(canary):
+            assert not any(run in text for text in told.texts), f"{name}: {run}"
+
+
+async def refused_tokens(told: Told, bench: OAuthBench, url: str) -> None:
+    token = OAuthTokenAuth(access_token=CANARIES["access"], refresh_token=CANARIES["refresh"])
+    clients = LocalOAuthClients(bench.local.engine)
+    told.texts.append(repr(await clients.set("oauth_stub", "id", CANARIES["client"], url)))
+    await told.of(bench.create({"provider_url": url}, auth=Auth(oauth_token=token)))
+    expired = token.model_copy(update={"expires_at": bench.local.clock.now})
+    await told.of(bench.create({"provider_url": url}, auth=Auth(oauth_token=expired)))
+    told.texts.append(repr(Auth(oauth_token=token)))
+
+
+async def failed_provider(told: Told, bench: OAuthBench, url: str) -> None:
+    known = LocalAuthProviders(bench.local.engine)
+    key, base = CANARIES["api_key"], {"base_url": url}
+    secrets = {"api_key": key, "client_id": "c", "client_secret": key}
+    more = {**base, "project_id": "p"}
+    organization_id = "organization-1"
+    for kind, options in (("composio", base), ("pipedream", more)):
+        await told.of(known.add(organization_id, kind, f"{kind}-canary", secrets, options))
+        auth = AuthProviderAuth(
+            provider_readable_id=f"{kind}-canary", provider_config={"entity_id": "u"}
+        )
+        await told.of(bench.create({"provider_url": url}, auth=Auth(auth_provider=auth)))
+
+
+async def failed_consent(told: Told, bench: OAuthBench, url: str) -> None:
+    made: Connection | None = await told.of(
+        bench.create({"provider_url": url}, auth=own_client(client_secret=CANARIES["client"]))
+    )
+    assert made is not None
+    start = await told.of(bench.sessions.start(token_of(made)))
+    params = {"state": params_of(start.url)["state"], "code": CANARIES["access"]}
+    await told.of(bench.sessions.callback(params, start.browser))
+    await told.of(bench.get(made))
+
+
+async def failed_refresh(
+    told: Told, bench: OAuthBench, provider: OAuthProvider, answer: Callable[[Asked], Reply]
+) -> None:
+    issued = provider.issue("weft")
+    issued.access_token, issued.refresh_token = CANARIES["access"], CANARIES["refresh"]
+    clients = LocalOAuthClients(bench.local.engine)
+    await clients.set("oauth_stub", "weft", CANARIES["client"], provider.url)
+    auth = OAuthTokenAuth(access_token=issued.access_token, refresh_token=issued.refresh_token)
+    made: Connection | None = await told.of(
+        bench.create(
+            {"provider_url": provider.url}, auth=Auth(oauth_token=auth), sync_immediately=False
+        )
+    )
+    assert made is not None
+    provider.expire()
+    provider.answers = answer
+    await told.of(bench.local.backend.connections.check(made.id))
+    job = await told.of(bench.local.backend.jobs.run(made.id))
+    await told.of(bench.local.run_claimed(await bench.local.claim()))
+    await told.of(bench.local.backend.jobs.get(job.id))
+    await told.of(bench.local.log(job))
+    await told.of(bench.get(made))
