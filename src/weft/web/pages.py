@@ -7,31 +7,28 @@ processes that serve them, the HTTP front and the listener on the loopback, put 
 
 import hashlib
 import hmac
-import json
 import secrets
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
-import anyio
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from weft.backend import AuthSessions
 from weft.domain.authorizations import AuthOutcome, CredentialForm
-from weft.domain.base import Json
-from weft.domain.sources import FieldInfo
-from weft.errors import ConnectionFault, InvalidInput, NotFound, TryLater, WeftError
+from weft.errors import ConnectionFault, NotFound, TryLater, WeftError
 from weft.web.limits import Rates
+from weft.web.page_forms import placed, posted, values_of
 from weft.web.page_html import (
     ENTRY_PREFIX,
     POLICY,
     PROOF_FIELD,
+    Mark,
     form_page,
     is_followed,
-    is_multi_line,
     message_page,
 )
 
@@ -41,9 +38,6 @@ CALLBACK_PATH: Final = "/source-connections/callback"
 # The addresses of Airweave's API have the prefix; both work.
 PREFIXES: Final = ("", "/v1")
 
-BODY_MAX_BYTES: Final = 64 * 1024
-BODY_SECONDS: Final = 15.0
-FIELDS_MAX: Final = 200
 TOKEN_MAX_CHARS: Final = 256
 # As long as the links live; afterwards the cookies open nothing.
 COOKIE_SECONDS: Final = 600
@@ -129,7 +123,7 @@ def _form(sessions: AuthSessions, settings: PageSettings) -> Handler:
         except NotFound:
             return _gone()
         except WeftError as error:
-            return _message(_status(error), "bad", "That did not work", _said(error))
+            return _message(error.status, "bad", "That did not work", _said(error))
 
     return form
 
@@ -138,20 +132,18 @@ async def _submitted(
     request: Request, sessions: AuthSessions, settings: PageSettings, form: CredentialForm
 ) -> Response:
     try:
-        posted = await _posted(request)
+        sent = await posted(request)
     except (ValueError, TimeoutError):
         return _message(400, "bad", "That could not be read", "Open the link again.")
-    if posted is None:
+    if sent is None:
         return _message(413, "bad", "That is too much", "Open the link again, and type less.")
     texts = {
-        name: text
-        for key, text in posted.items()
-        if (name := key.removeprefix(ENTRY_PREFIX)) != key
+        name: text for key, text in sent.items() if (name := key.removeprefix(ENTRY_PREFIX)) != key
     }
-    if not _is_ours(request, settings, posted.get(PROOF_FIELD, "")):
+    if not _is_ours(request, settings, sent.get(PROOF_FIELD, "")):
         problem = "This page was open for too long, or your browser keeps no cookies."
         return _asking(request, settings, form, 403, given=texts, problem=problem)
-    values, problems = _values(form.fields, texts)
+    values, problems = values_of(form.fields, texts)
     if problems:
         return _asking(request, settings, form, 422, given=texts, problems=problems)
     try:
@@ -159,9 +151,9 @@ async def _submitted(
     except NotFound:
         raise
     except WeftError as error:
-        problems = _placed(error, form.fields)
+        problems = placed(error, form.fields)
         problem = None if problems else _said(error)
-        status = _status(error)
+        status = error.status
         return _asking(
             request, settings, form, status, given=texts, problems=problems, problem=problem
         )
@@ -183,7 +175,7 @@ def _start(sessions: AuthSessions, settings: PageSettings) -> Handler:
         except NotFound:
             return _gone()
         except WeftError as error:
-            return _message(_status(error), "bad", "That did not work", _said(error))
+            return _message(error.status, "bad", "That did not work", _said(error))
         answer = RedirectResponse(begun.url, 303, _HEADERS)
         name = _browser_cookie(dict(parse_qsl(urlsplit(begun.url).query)))
         for prefix in PREFIXES:
@@ -219,7 +211,7 @@ def _callback(sessions: AuthSessions, settings: PageSettings) -> Handler:
             return _gone()
         except WeftError as error:
             return _message(
-                _status(error),
+                error.status,
                 "bad",
                 "That did not work",
                 _said(error),
@@ -285,7 +277,7 @@ def _gone() -> Response:
 
 
 def _message(
-    status: int, mark: Any, title: str, *paragraphs: str, follow: str | None = None
+    status: int, mark: Mark, title: str, *paragraphs: str, follow: str | None = None
 ) -> Response:
     return HTMLResponse(message_page(mark, title, paragraphs, follow=follow), status, _HEADERS)
 
@@ -296,66 +288,9 @@ def _checked(token: str) -> str:
     return token
 
 
-async def _posted(request: Request) -> dict[str, str] | None:
-    """What the form sent; None when it is too long. Raises ValueError when it is no form."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/x-www-form-urlencoded":
-        raise ValueError("not a form")
-    body = bytearray()
-    try:
-        with anyio.fail_after(BODY_SECONDS):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > BODY_MAX_BYTES:
-                    return None
-    except ClientDisconnect:
-        raise ValueError("the client went away") from None
-    pairs = parse_qsl(
-        body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=FIELDS_MAX
-    )
-    return dict(pairs)
-
-
-def _values(fields: Sequence[FieldInfo], texts: Mapping[str, str]) -> tuple[Json, dict[str, str]]:
-    """What the source takes, and what is wrong by field."""
-    values: Json = {}
-    problems: dict[str, str] = {}
-    for each in fields:
-        # What is pasted often has a blank or a line end too many.
-        text = texts.get(each.name, "").replace("\r\n", "\n").strip()
-        if each.type == "boolean":
-            values[each.name] = text == "true"
-        elif not text:
-            if each.required:
-                problems[each.name] = f"{each.title} is needed."
-        elif each.choices and text not in each.choices:
-            problems[each.name] = f"{each.title} is none of the choices."
-        elif each.type in ("object", "array"):
-            try:
-                values[each.name] = json.loads(text)
-            except (ValueError, RecursionError):
-                problems[each.name] = f"{each.title} is not valid JSON."
-        else:
-            values[each.name] = text if is_multi_line(each) else " ".join(text.splitlines())
-    return values, problems
-
-
-def _placed(error: WeftError, fields: Sequence[FieldInfo]) -> dict[str, str]:
-    """The error beside the field that it names, if it names one of the form's."""
-    if not isinstance(error, InvalidInput) or error.field is None:
-        return {}
-    name = error.field.rpartition(".")[2]
-    titles = {each.name: each.title for each in fields}
-    return {name: error.message.replace(error.field, titles[name])} if name in titles else {}
-
-
 def _said(error: WeftError) -> str:
     # The hints of the others are for whoever calls tools.
     return str(error) if isinstance(error, ConnectionFault | TryLater) else error.message
-
-
-def _status(error: WeftError) -> int:
-    return error.status
 
 
 def _is_ours(request: Request, settings: PageSettings, proof: str) -> bool:

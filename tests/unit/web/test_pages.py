@@ -19,8 +19,9 @@ from weft.web.access import Access, guarded
 from weft.web.hosts import host_rules
 from weft.web.limits import Rates, Slots
 from weft.web.metrics import Metrics
+from weft.web.page_forms import BODY_MAX_BYTES
 from weft.web.page_html import POLICY, is_followed
-from weft.web.pages import BODY_MAX_BYTES, PageSettings, page_route, page_routes
+from weft.web.pages import PageSettings, page_route, page_routes
 
 pytestmark = pytest.mark.anyio
 
