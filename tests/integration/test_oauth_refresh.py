@@ -1,9 +1,12 @@
 """A rotating refresh token that several processes want to use at the same time."""
 
 import json
+import signal
 import sys
+import time
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +28,12 @@ from weft.domain.connections import (
 )
 from weft.domain.principals import LOCAL_PRINCIPAL
 from weft.settings import Settings
+from weft.testing.scripted_http import Asked, Reply
 from weft.testing.stub import stub_registry
 
 CHECKER = Path(__file__).parent.parent / "support" / "checker.py"
 PROCESSES = 3
+FAST = 20
 PATIENCE_SECONDS = 60.0
 LINE_MAX_BYTES = 100_000
 
@@ -53,6 +58,32 @@ async def test_processes_agree_that_a_revoked_grant_needs_the_person(tmp_path: P
         results = await checked_at_once(tmp_path, made)
         categories = {result["error_category"] for result in results}
         assert categories == {"oauth_credentials_expired"}
+        async with opened(tmp_path) as engine:
+            found = await engine.backend_for(LOCAL_PRINCIPAL).connections.get(made.id)
+        assert found.status is ConnectionStatus.NEEDS_REAUTH
+
+
+async def test_process_that_dies_with_the_new_token_leaves_a_connection_that_says_so(
+    tmp_path: Path,
+) -> None:
+    async with providing(expires_in=30) as provider:
+        made = await connected(tmp_path, provider)
+        async with processes_of(tmp_path, made, 2, speed=FAST) as (victim, heir):
+
+            def rotates_and_kills(asked: Asked) -> Reply:
+                provider.answers = None
+                provider.answer(asked)
+                victim.process.kill()
+                return Reply(drop=True)
+
+            provider.answers = rotates_and_kills
+            await victim.go()
+            assert await victim.process.wait() == -signal.SIGKILL
+            assert provider.refreshes == 1
+            await heir.go()
+            result = await heir.result()
+        assert result["error_category"] == "oauth_credentials_expired"
+        assert "invalid_grant" in result["detail"]
         async with opened(tmp_path) as engine:
             found = await engine.backend_for(LOCAL_PRINCIPAL).connections.get(made.id)
         assert found.status is ConnectionStatus.NEEDS_REAUTH
@@ -101,27 +132,47 @@ async def opened(home: Path) -> AsyncGenerator[Any]:
         yield engine
 
 
-async def checked_at_once(home: Path, connection: Connection) -> list[dict[str, Any]]:
-    """What as many processes say that check the connection at the same moment."""
-    results: list[dict[str, Any]] = []
+@dataclass
+class Checker:
+    """A process that checks a connection when it is told to."""
+
+    process: Process
+    output: BufferedByteReceiveStream
+
+    async def go(self) -> None:
+        assert self.process.stdin is not None
+        await self.process.stdin.send(b"go\n")
+
+    async def result(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(await self.output.receive_until(b"\n", LINE_MAX_BYTES))
+        assert await self.process.wait() == 0
+        return found
+
+
+@asynccontextmanager
+async def processes_of(
+    home: Path, connection: Connection, count: int, *, speed: int = 1
+) -> AsyncGenerator[list[Checker]]:
+    """So many processes, ready to check the connection; leases run out as fast as their clocks."""
+    command = [sys.executable, str(CHECKER), str(home), connection.id, str(time.time()), str(speed)]
     with anyio.fail_after(PATIENCE_SECONDS):
         async with AsyncExitStack() as stack:
-            command = [sys.executable, str(CHECKER), str(home), connection.id]
             processes = [
                 await stack.enter_async_context(await anyio.open_process(command, stderr=None))
-                for _ in range(PROCESSES)
+                for _ in range(count)
             ]
-            outputs = [output_of(process) for process in processes]
-            for output in outputs:
-                assert await output.receive_until(b"\n", LINE_MAX_BYTES) == b"ready"
-            for process in processes:
-                assert process.stdin is not None
-                await process.stdin.send(b"go\n")
-            for output in outputs:
-                results.append(json.loads(await output.receive_until(b"\n", LINE_MAX_BYTES)))
-            for process in processes:
-                assert await process.wait() == 0
-    return results
+            checkers = [Checker(process, output_of(process)) for process in processes]
+            for checker in checkers:
+                assert await checker.output.receive_until(b"\n", LINE_MAX_BYTES) == b"ready"
+            yield checkers
+
+
+async def checked_at_once(home: Path, connection: Connection) -> list[dict[str, Any]]:
+    """What several processes say that check the connection at the same moment."""
+    async with processes_of(home, connection, PROCESSES) as checkers:
+        for checker in checkers:
+            await checker.go()
+        return [await checker.result() for checker in checkers]
 
 
 def output_of(process: Process) -> BufferedByteReceiveStream:

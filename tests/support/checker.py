@@ -1,6 +1,7 @@
-"""A process that checks a connection when it is told to: `python checker.py HOME CONNECTION_ID`.
+"""A process that checks a connection when it is told to: `checker.py HOME CONNECTION START SPEED`.
 
-It prints a line when it is ready, waits for a line, checks, and prints the outcome as JSON.
+Its clock showed the right time at START (seconds since 1970) and goes SPEED times too fast. It
+prints a line when it is ready, waits for a line, checks, and prints the outcome as JSON.
 """
 
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import anyio
 import anyio.to_thread
+from worker import clock
 
 from weft.assembly import configure_logging, open_backend
 from weft.settings import Settings
@@ -17,7 +19,10 @@ from weft.testing.stub import stub_registry
 async def main() -> None:
     settings = Settings(home=Path(sys.argv[1]), allow_hosts=frozenset({"127.0.0.1"}))
     configure_logging(settings)
-    async with open_backend(settings, registry=stub_registry(), run_jobs=False) as backend:
+    start, speed = (float(each) for each in sys.argv[3:])
+    async with open_backend(
+        settings, registry=stub_registry(), run_jobs=False, clock=clock(start, speed)
+    ) as backend:
         print("ready", flush=True)  # noqa: T201 (what the test waits for)
         await anyio.to_thread.run_sync(sys.stdin.readline)
         result = await backend.connections.check(sys.argv[2])

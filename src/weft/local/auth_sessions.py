@@ -3,6 +3,7 @@
 import hmac
 from collections.abc import Mapping
 from typing import Final
+from urllib.parse import urlsplit
 
 from weft.backend import AuthSessions
 from weft.domain.acting import acting
@@ -22,6 +23,7 @@ from weft.errors import (
     Conflict,
     ErrorCategory,
     NotFound,
+    SourceMisconfigured,
     WeftError,
 )
 from weft.local.access import Access
@@ -94,6 +96,8 @@ class LocalAuthSessions(AuthSessions):
             consent = await begin_oauth1(http, spec, client, kept.redirect_uri)
         else:
             consent = begin_oauth2(spec, client, kept.redirect_uri)
+        if urlsplit(consent.url).scheme not in {"https", "http"}:
+            raise SourceMisconfigured("The address of the OAuth provider is not a web address.")
         browser = new_token()
         kept = kept.model_copy(update={"secret": consent.secret})
         if not await self._engine.store.auth_sessions.start(

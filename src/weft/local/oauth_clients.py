@@ -71,6 +71,7 @@ class LocalOAuthClients:
                 field="source",
                 hint="`weft oauth-clients list` shows all.",
             )
+        await self._engine.store.data_keys.drop(OPERATOR, _owner(short_name))
 
 
 async def operators_client(
