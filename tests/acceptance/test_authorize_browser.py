@@ -1,12 +1,12 @@
 """People authorise connections in a real browser: credentials are typed, consent is given."""
 
-import os
 import re
 import shutil
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote
@@ -17,15 +17,15 @@ import httpx
 import pytest
 from anyio.abc import ByteReceiveStream
 from anyio.streams.text import TextReceiveStream
+from node_packages import node_program
 from oauth_provider import OAuthProvider, providing
 from playwright.async_api import Browser, Page, async_playwright, expect
 from weft_http import HttpServer, http_server
 from weft_process import WAIT_SECONDS, Agent, Place, Structured, connected
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
-NODE = shutil.which("node")
-# The folder of npm's package oidc-provider, where it was installed for this test.
-OIDC_PROVIDER = os.environ.get("OIDC_PROVIDER")
+# A provider that nobody here wrote.
+OIDC_PROVIDER, OIDC_PROVIDER_VERSION = "oidc-provider", "9.13.3"
 FOREIGN_SCRIPT = Path(__file__).parents[1] / "support" / "foreign_provider.mjs"
 
 pytestmark = [
@@ -326,9 +326,10 @@ async def ours() -> AsyncGenerator[Ours]:
 
 @asynccontextmanager
 async def foreign(redirect_uri: str) -> AsyncGenerator[Foreign]:
-    if NODE is None or OIDC_PROVIDER is None:
-        pytest.skip("OIDC_PROVIDER names no folder of npm's oidc-provider")
-    command = [NODE, str(FOREIGN_SCRIPT), OIDC_PROVIDER, *CLIENT.values(), redirect_uri]
+    # Installing takes a while the first time, and the server goes on meanwhile.
+    install = partial(node_program, OIDC_PROVIDER, OIDC_PROVIDER_VERSION)
+    node, package = await anyio.to_thread.run_sync(install)
+    command = [node, str(FOREIGN_SCRIPT), package, *CLIENT.values(), redirect_uri]
     async with await anyio.open_process(command) as process:
         assert process.stdout is not None
         yield Foreign(await printed(process.stdout, r"http://\S+\n"))
