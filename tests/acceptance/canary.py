@@ -1,0 +1,127 @@
+"""Secrets that are looked for afterwards, in whatever was said or stored, in any encoding."""
+
+import base64
+import binascii
+import html
+import re
+import secrets
+import string
+from collections.abc import Iterator
+from typing import Final
+from urllib.parse import unquote_to_bytes
+
+RUN_CHARS: Final = 6
+MARK: Final = "~"
+GROUPS: Final = 6
+GROUP_CHARS: Final = 4
+
+_ALPHABET: Final = string.ascii_letters + string.digits
+_NESTED_MAX: Final = 2
+_UNESCAPED_MAX: Final = 3
+_MARK_BYTE: Final = MARK.encode()
+_BASE64: Final = re.compile(rb"[A-Za-z0-9+/_-]{8,}")
+_HEX: Final = re.compile(rb"[0-9A-Fa-f]{%d,}" % (RUN_CHARS * 2))
+_ESCAPE: Final = re.compile(rb'\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|(["\\/]))')
+_TO_STANDARD: Final = bytes.maketrans(b"-_", b"+/")
+
+
+class Canaries:
+    """Secrets by name, and what finds runs of `RUN_CHARS` of their characters.
+
+    The ones made here have a mark in every such run, so that only what is around a mark has to be
+    compared, whatever its case. The mark is neither of base64 nor of hex, so that no random text
+    of those looks like a run; and it stays as it is in JSON and URLs.
+    """
+
+    def __init__(self) -> None:
+        self._marked: dict[bytes, str] = {}
+        self._others: dict[bytes, str] = {}
+        self.by_name: dict[str, str] = {}
+
+    def make(self, name: str) -> str:
+        """A new secret of more than 130 random bits, of printable ASCII characters."""
+        groups = ("".join(_picked(GROUP_CHARS)) for _ in range(GROUPS))
+        secret = MARK.join(groups)
+        self._know(name, secret.lower().encode(), self._marked)
+        self.by_name[name] = secret
+        return secret
+
+    def add(self, name: str, secret: str | bytes) -> None:
+        """Look for a secret that somebody else made, in its own case."""
+        self._know(name, secret.encode() if isinstance(secret, str) else secret, self._others)
+
+    def found(self, data: bytes) -> set[str]:
+        """The names of the secrets of which a run is there, raw or encoded, even nested."""
+        return {name for form in _forms(data, _NESTED_MAX) for name in self._seen(form)}
+
+    def _know(self, name: str, secret: bytes, runs: dict[bytes, str]) -> None:
+        for text in (secret, secret[::-1]):
+            for start in range(len(text) - RUN_CHARS + 1):
+                runs[text[start : start + RUN_CHARS]] = name
+
+    def _seen(self, form: bytes) -> Iterator[str]:
+        folded = form.lower()
+        at = folded.find(_MARK_BYTE)
+        while at >= 0:
+            for start in range(max(0, at - RUN_CHARS + 1), at + 1):
+                if name := self._marked.get(folded[start : start + RUN_CHARS]):
+                    yield name
+            at = folded.find(_MARK_BYTE, at + 1)
+        yield from (name for run, name in self._others.items() if run in form)
+
+
+def _picked(count: int) -> Iterator[str]:
+    return (secrets.choice(_ALPHABET) for _ in range(count))
+
+
+def _forms(data: bytes, nested: int) -> Iterator[bytes]:
+    """The data, and what it is when it is taken for each of the encodings."""
+    yield data
+    if b"\0" in data:
+        yield data.replace(b"\0", b"")  # UTF-16 of ASCII.
+    for decoded in (*_unescaped(data), _unquoted(data), _unpacked(data)):
+        if decoded and nested:
+            yield from _forms(decoded, nested - 1)
+        elif decoded:
+            yield decoded
+
+
+def _unescaped(data: bytes) -> Iterator[bytes]:
+    """Out of JSON strings, or of strings as Python writes them, as often as they are nested."""
+    for _ in range(_UNESCAPED_MAX):
+        if b"\\" not in data:
+            return
+        data = _ESCAPE.sub(_character, data)
+        yield data
+
+
+def _character(escape: re.Match[bytes]) -> bytes:
+    four, two, one = escape.groups()
+    return one if one else chr(int(four or two, 16)).encode("utf-8", "surrogatepass")
+
+
+def _unquoted(data: bytes) -> bytes:
+    """Out of URLs and of HTML."""
+    found = unquote_to_bytes(data) if b"%" in data else b""
+    if b"&" in data:
+        found += b"\n" + html.unescape(data.decode("latin-1")).encode("utf-8", "surrogatepass")
+    return found
+
+
+def _unpacked(data: bytes) -> bytes:
+    """All that hex and base64 of either alphabet in the data may mean, wherever it begins."""
+    found = [
+        binascii.unhexlify(digits[start : start + (len(digits) - start) // 2 * 2])
+        for digits in set(_HEX.findall(data))
+        for start in range(2)
+    ]
+    for text in set(_BASE64.findall(data)):
+        plain = text.translate(_TO_STANDARD)
+        found += [base64.b64decode(_padded(plain[start:])) for start in range(4)]
+    return b"\n".join(found)
+
+
+def _padded(text: bytes) -> bytes:
+    # One character of a group of four says nothing yet.
+    whole = text[:-1] if len(text) % 4 == 1 else text
+    return whole + b"=" * (-len(whole) % 4)
