@@ -46,7 +46,7 @@ async def test_processes_refresh_a_rotating_token_once(tmp_path: Path) -> None:
         # The token that there is, is about to expire; the next one lives long enough for all.
         provider.expires_in = 3600
         results = await checked_at_once(tmp_path, made)
-        assert [result["ok"] for result in results] == [True] * PROCESSES
+        assert [result["detail"] for result in results] == ["the notes of ada"] * PROCESSES
         assert (provider.refreshes, provider.reused) == (1, 0)
         assert len(provider.live_tokens) == 1
 

@@ -1,7 +1,7 @@
 """Tokens of OAuth connections: given, refreshed in time, refused, and given again."""
 
 from collections.abc import AsyncGenerator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +175,22 @@ async def test_lease_of_a_dead_process_runs_out(bench: OAuthBench, provider: OAu
     assert (await bench.local.backend.connections.check(ready.id)).ok
     assert provider.refreshes == 1
     assert not await engine.store.tokens.store(ready.id, "dead", "stolen", None)
+
+
+async def test_lease_is_not_taken_by_who_read_the_clock_earlier_and_came_later(
+    bench: OAuthBench, provider: OAuthProvider
+) -> None:
+    ready = await bench.connected(provider)
+    store, now = bench.local.engine.store, bench.local.clock.now
+    sealed = await store.connections.credentials(ready.organization_id, ready.id)
+
+    async def takes(holder: str, at: datetime) -> bool:
+        state = await store.tokens.lease(ready.id, sealed, holder=holder, now=at, until=at + LEASE)
+        return state is not None and state.held
+
+    assert await takes("first", now)
+    assert not await takes("second", now - timedelta(seconds=1))
+    assert await takes("after the clock went back", now - timedelta(hours=1))
 
 
 async def test_credentials_that_were_replaced_meanwhile_are_not_overwritten(

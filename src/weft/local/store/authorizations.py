@@ -105,7 +105,7 @@ class TokenStore(Protocol):
     ) -> TokenState | None:
         """Take the lease, if the stored credentials are those ``seen`` and nobody else holds it.
 
-        A lease that ends after ``until`` was taken before the clock went back: it counts as ended.
+        A lease that ends long after ``until`` was taken before the clock went back: it has ended.
         None when the connection is gone.
         """
         ...

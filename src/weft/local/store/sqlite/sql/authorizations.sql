@@ -45,10 +45,11 @@ WHERE connection_no = :no;
 SELECT no, credentials, auth_expires_at FROM connection WHERE id = :connection_id;
 
 -- name: token_lease_take
--- The one who has it, has it to its end; unless the end is further away than any lease lasts.
+-- The one who has it, has it to its end; unless the end is so far away that the clock went back. One
+-- lease more than :until is allowed for whoever read the clock later and came first all the same.
 INSERT INTO token_lease (connection_no, holder, until) VALUES (:no, :holder, :until)
 ON CONFLICT DO UPDATE SET holder = excluded.holder, until = excluded.until
-WHERE token_lease.until <= :now OR token_lease.until > excluded.until
+WHERE token_lease.until <= :now OR token_lease.until > 2 * :until - :now
 RETURNING holder;
 
 -- name: token_store
