@@ -15,17 +15,16 @@ from typing import Any, cast
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from authlib.oauth2 import OAuth2Error
-from authlib.oauth2.rfc6749 import AuthorizationServer, ClientMixin, OAuth2Request, TokenMixin
+from authlib.oauth2.rfc6749 import AuthorizationServer, OAuth2Request
 from authlib.oauth2.rfc6749.grants import AuthorizationCodeGrant, RefreshTokenGrant
 from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 from authlib.oauth2.rfc6750 import BearerTokenGenerator
 from authlib.oauth2.rfc7009 import RevocationEndpoint
 from authlib.oauth2.rfc7636 import CodeChallenge
 from authlib.oauth2.rfc9207 import IssuerParameter
+from oauth_records import Client, Code, Token
 
 from weft.testing.scripted_http import Asked, Handler, Reply, Site, as_json, html, serve
-
-CALLBACK_PATH = "/source-connections/callback"
 
 # Authlib has no types: what comes from it is Any here, by name and on purpose.
 _ServerBase: Any = AuthorizationServer
@@ -33,94 +32,7 @@ _CodeBase: Any = AuthorizationCodeGrant
 _RefreshBase: Any = RefreshTokenGrant
 _RevocationBase: Any = RevocationEndpoint
 _IssuerBase: Any = IssuerParameter
-_ClientBase: Any = ClientMixin
-_TokenBase: Any = TokenMixin
 _RequestBase: Any = OAuth2Request
-
-
-@dataclass
-class Client(_ClientBase):
-    """A registered client. A public one has no secret; without ``redirect_uris`` any callback of
-    Weft on a loopback address is accepted, whatever its port (RFC 8252).
-    """
-
-    client_id: str
-    client_secret: str | None = None
-    redirect_uris: tuple[str, ...] = ()
-
-    def get_client_id(self) -> str:
-        return self.client_id
-
-    def get_default_redirect_uri(self) -> str | None:
-        return None
-
-    def get_allowed_scope(self, scope: str | None) -> str:
-        return scope or ""
-
-    def check_redirect_uri(self, redirect_uri: str) -> bool:
-        parts = urlsplit(redirect_uri)
-        loopback = parts.hostname == "127.0.0.1" and parts.path.endswith(CALLBACK_PATH)
-        return redirect_uri in self.redirect_uris if self.redirect_uris else loopback
-
-    def check_client_secret(self, client_secret: str) -> bool:
-        return self.client_secret is not None and client_secret == self.client_secret
-
-    def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
-        del endpoint
-        return (method == "none") == (self.client_secret is None)
-
-    def check_response_type(self, response_type: str) -> bool:
-        return response_type == "code"
-
-    def check_grant_type(self, grant_type: str) -> bool:
-        return grant_type in {"authorization_code", "refresh_token"}
-
-
-@dataclass
-class Code:
-    """An authorisation code; what the token request must repeat."""
-
-    code: str
-    client_id: str
-    redirect_uri: str
-    scope: str | None
-    code_challenge: str | None
-    code_challenge_method: str | None
-
-    def get_redirect_uri(self) -> str:
-        return self.redirect_uri
-
-    def get_scope(self) -> str:
-        return self.scope or ""
-
-
-@dataclass
-class Token(_TokenBase):
-    """A pair of tokens as it was issued."""
-
-    client_id: str
-    access_token: str
-    refresh_token: str | None
-    scope: str
-    expires_at: float
-    live: bool = True
-    """Whether the refresh token may still be used."""
-    revoked: bool = False
-
-    def check_client(self, client: Client) -> bool:
-        return self.client_id == client.client_id
-
-    def get_scope(self) -> str:
-        return self.scope
-
-    def get_expires_in(self) -> int:
-        return int(self.expires_at - time.time())
-
-    def is_expired(self) -> bool:
-        return self.expires_at <= time.time()
-
-    def is_revoked(self) -> bool:
-        return self.revoked
 
 
 @dataclass

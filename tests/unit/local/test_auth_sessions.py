@@ -21,9 +21,8 @@ from oauth_bench import (
 )
 from oauth_provider import OAuthProvider, providing
 
-from weft.domain.connections import Auth, Connection, ConnectionChange, ConnectionStatus
+from weft.domain.connections import Auth, ConnectionChange, ConnectionStatus
 from weft.errors import (
-    AuthenticationFailed,
     Conflict,
     ErrorCategory,
     InvalidInput,
@@ -337,53 +336,6 @@ async def test_client_must_fit_the_providers_protocol(
         with pytest.raises(InvalidInput) as caught:
             await bench.create({"provider_url": provider.url}, auth=auth)
         assert CLIENT_SECRET not in str(caught.value)
-
-
-async def created_direct(bench: OAuthBench, **fields: Any) -> Connection:
-    return await bench.create({}, short_name="secret_stub", auth=None, **fields)
-
-
-async def test_page_takes_credentials_once_and_starts_the_wished_sync(bench: OAuthBench) -> None:
-    made = await created_direct(bench)
-    assert str(made.auth.auth_url).startswith(f"{BASE}/authorize/")
-    token = token_of(made)
-    form = await bench.sessions.form(token)
-    assert [field.name for field in form.fields] == ["token"]
-    with pytest.raises(AuthenticationFailed):
-        await bench.sessions.submit(token, {"token": "bad"})
-    with pytest.raises(InvalidInput) as caught:
-        await bench.sessions.submit(token, {"token": ""})
-    assert caught.value.field == "auth.direct.credentials.token"
-    outcome = await bench.sessions.submit(token, {"token": "good-token"})
-    assert outcome.ok
-    ready = await bench.get(made)
-    assert ready.sync.last_job is not None
-    with pytest.raises(NotFound):
-        await bench.sessions.form(token)
-    with pytest.raises(NotFound):
-        await bench.sessions.submit(token, {"token": "good-token"})
-
-
-async def test_link_is_void_once_credentials_came_in_another_way(bench: OAuthBench) -> None:
-    made = await created_direct(bench)
-    await bench.authorization.authorize(
-        made.id, Auth.model_validate({"direct": {"credentials": {"token": "good-token"}}})
-    )
-    with pytest.raises(NotFound):
-        await bench.sessions.form(token_of(made))
-    settled = await bench.authorization.verify(made.id, str(made.auth.claim_token))
-    assert settled.status is ConnectionStatus.ACTIVE
-
-
-async def test_page_of_a_link_for_consent_takes_no_credentials(
-    bench: OAuthBench, provider: OAuthProvider
-) -> None:
-    made = await bench.create({"provider_url": provider.url})
-    with pytest.raises(NotFound):
-        await bench.sessions.form(token_of(made))
-    direct = await created_direct(bench, sync_immediately=False)
-    with pytest.raises(NotFound):
-        await bench.sessions.start(token_of(direct))
 
 
 async def test_connection_without_credentials_to_give_has_no_link(bench: OAuthBench) -> None:

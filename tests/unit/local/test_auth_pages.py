@@ -1,0 +1,74 @@
+"""Links to a page that takes credentials."""
+
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from oauth_bench import BASE, CLIENT_ID, CLIENT_SECRET, OAuthBench, oauth_bench, token_of
+from oauth_provider import OAuthProvider, providing
+
+from weft.domain.connections import Auth, Connection, ConnectionStatus
+from weft.errors import AuthenticationFailed, InvalidInput, NotFound
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def bench(tmp_path: Path, anyio_backend: str) -> AsyncGenerator[OAuthBench]:
+    async with oauth_bench(tmp_path / "home") as made:
+        yield made
+
+
+@pytest.fixture
+async def provider(anyio_backend: str) -> AsyncGenerator[OAuthProvider]:
+    async with providing() as made:
+        made.register(CLIENT_ID, CLIENT_SECRET)
+        yield made
+
+
+async def created_direct(bench: OAuthBench, **fields: Any) -> Connection:
+    return await bench.create({}, short_name="secret_stub", auth=None, **fields)
+
+
+async def test_page_takes_credentials_once_and_starts_the_wished_sync(bench: OAuthBench) -> None:
+    made = await created_direct(bench)
+    assert str(made.auth.auth_url).startswith(f"{BASE}/authorize/")
+    token = token_of(made)
+    form = await bench.sessions.form(token)
+    assert [field.name for field in form.fields] == ["token"]
+    with pytest.raises(AuthenticationFailed):
+        await bench.sessions.submit(token, {"token": "bad"})
+    with pytest.raises(InvalidInput) as caught:
+        await bench.sessions.submit(token, {"token": ""})
+    assert caught.value.field == "auth.direct.credentials.token"
+    outcome = await bench.sessions.submit(token, {"token": "good-token"})
+    assert outcome.ok
+    ready = await bench.get(made)
+    assert ready.sync.last_job is not None
+    with pytest.raises(NotFound):
+        await bench.sessions.form(token)
+    with pytest.raises(NotFound):
+        await bench.sessions.submit(token, {"token": "good-token"})
+
+
+async def test_link_is_void_once_credentials_came_in_another_way(bench: OAuthBench) -> None:
+    made = await created_direct(bench)
+    await bench.authorization.authorize(
+        made.id, Auth.model_validate({"direct": {"credentials": {"token": "good-token"}}})
+    )
+    with pytest.raises(NotFound):
+        await bench.sessions.form(token_of(made))
+    settled = await bench.authorization.verify(made.id, str(made.auth.claim_token))
+    assert settled.status is ConnectionStatus.ACTIVE
+
+
+async def test_page_of_a_link_for_consent_takes_no_credentials(
+    bench: OAuthBench, provider: OAuthProvider
+) -> None:
+    made = await bench.create({"provider_url": provider.url})
+    with pytest.raises(NotFound):
+        await bench.sessions.form(token_of(made))
+    direct = await created_direct(bench, sync_immediately=False)
+    with pytest.raises(NotFound):
+        await bench.sessions.start(token_of(direct))
