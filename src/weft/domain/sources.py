@@ -1,11 +1,19 @@
 """What a kind of source is: the fields it takes and the ways it authenticates."""
 
+from operator import not_
+
+from pydantic import Field
+
 from weft.domain.base import Frozen
 from weft.domain.connections import AuthMethod
 
 
 class FieldInfo(Frozen):
-    """One field of a source's configuration or credentials."""
+    """One field of a source's configuration or credentials.
+
+    ``endpoint``: its value says which host receives the credentials. ``multiline``: its value may
+    have several lines, as a private key does. Both are told only where the source declares them.
+    """
 
     name: str
     title: str
@@ -15,6 +23,9 @@ class FieldInfo(Frozen):
     secret: bool = False
     default: str | int | float | bool | None = None
     choices: tuple[str, ...] = ()
+    # Most fields are neither: what is not so is left out of what a model reads.
+    endpoint: bool = Field(default=False, exclude_if=not_)
+    multiline: bool = Field(default=False, exclude_if=not_)
 
 
 class SourceInfo(Frozen):

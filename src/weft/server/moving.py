@@ -1,12 +1,12 @@
 """Asks the person before a change sends a connection that has credentials to another host.
 
-Which host receives credentials is the source's to say, and the engine drops those that were given
-for another. What is told here from a configuration's values is only whether to ask first, so it
-may err towards asking.
+Which fields say what host receives credentials is the source's to declare, and the engine drops
+credentials that were given for another. What is told here from their values is only whether to ask
+first, so it may err towards asking.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,9 +23,8 @@ from weft.server.untrusted import one_line
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 # The form in which git and ssh name a place: user@host:path.
 _SCP = re.compile(r"(?:[^@/:\s]+@)([^/:\s]+):\S*")
-_NAMED = re.compile(
-    r"(?:^|_)(?:host|hostname|server|domain|subdomain|endpoint|origin|instance|region|port)(?:$|_)"
-)
+# A folder of this machine, which no credentials are sent to.
+_FOLDER = re.compile(r"[./\\~]|[a-z]:\\", re.IGNORECASE)
 _SHOWN_MAX_CHARS = 200
 _CONFIRM = FieldInfo(
     name="confirm",
@@ -51,8 +50,11 @@ async def agreed_to_move(
     if change.config is None or not call.ask.can_form:
         return change
     connection = await call.backend.connections.get(connection_id)
-    places = moved(connection.config, change.config)
-    if places is None or not await _has_credentials(call, connection):
+    if not connection.auth.authenticated:
+        return change
+    source = await call.backend.sources.get(connection.short_name)
+    places = moved(source.config_fields, connection.config, change.config)
+    if places is None or not source.auth_fields:
         return change
 
     async def asked_about() -> int:
@@ -77,18 +79,21 @@ async def agreed_to_move(
     return reply(f"Nothing was changed: {said}", connection_out(connection))
 
 
-def moved(config: Mapping[str, Any], change: Mapping[str, Any]) -> tuple[str, str] | None:
+def moved(
+    fields: Iterable[FieldInfo], config: Mapping[str, Any], change: Mapping[str, Any]
+) -> tuple[str, str] | None:
     """The place before and after a change of the configuration, or None if it stays."""
-    for name, value in change.items():
-        before, after = _place(name, config.get(name)), _place(name, value)
+    for field in fields:
+        if not field.endpoint or field.name not in change:
+            continue
+        # A value that is taken away or was never given is the default.
+        before, after = (
+            _place(field.default if given.get(field.name) is None else given[field.name])
+            for given in (config, change)
+        )
         if before != after:
             return before or "none", after or "none"
     return None
-
-
-async def _has_credentials(call: Call, connection: Connection) -> bool:
-    source = await call.backend.sources.get(connection.short_name)
-    return connection.auth.authenticated and bool(source.auth_fields)
 
 
 def _question(connection: Connection, places: tuple[str, str], new_credentials: bool) -> str:
@@ -104,7 +109,7 @@ def _question(connection: Connection, places: tuple[str, str], new_credentials: 
     )
 
 
-def _place(name: str, value: object) -> str | None:
+def _place(value: object) -> str | None:
     """The host that a value names, with its scheme and port; never its user, password or path."""
     if value is None or isinstance(value, bool):
         return None
@@ -114,9 +119,9 @@ def _place(name: str, value: object) -> str | None:
     scp = _SCP.fullmatch(text)
     if scp:
         return one_line(f"ssh://{scp.group(1).lower()}", _SHOWN_MAX_CHARS)
-    if _NAMED.search(name.lower()):
-        return one_line(text.rpartition("@")[2].lower(), _SHOWN_MAX_CHARS)
-    return None
+    if not text or _FOLDER.match(text):
+        return None
+    return one_line(text.rpartition("@")[2].partition("/")[0].lower(), _SHOWN_MAX_CHARS)
 
 
 def _origin(text: str) -> str:

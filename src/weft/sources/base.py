@@ -10,9 +10,10 @@ from collections.abc import AsyncGenerator, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, SecretStr
+from pydantic.config import JsonDict
 
 from weft.domain.base import Json
 from weft.domain.connections import AuthMethod
@@ -22,6 +23,11 @@ from weft.domain.sources import FieldInfo, SourceInfo
 if TYPE_CHECKING:
     # Importing the HTTP stack takes longer than the rest of Weft: only sources that use it pay.
     import httpx
+
+ENDPOINT: Final[JsonDict] = {"endpoint": True}
+"""For `Field(json_schema_extra=...)` of Config: this field says which host gets credentials."""
+MULTILINE: Final[JsonDict] = {"multiline": True}
+"""For `Field(json_schema_extra=...)`: the value may have several lines, e.g. a private key."""
 
 
 @dataclass(slots=True)
@@ -206,6 +212,7 @@ class Source(ABC, Generic[ConfigT, CredentialsT]):
     def endpoint(cls, config: BaseModel, options: Mapping[str, str]) -> str | None:
         """The origin that will receive the credentials, or None if there is no network.
 
+        Fields of ``config`` that decide it are marked with `ENDPOINT`.
         ``options`` are the operator's, as in `SourceContext`.
         """
         del config, options
@@ -263,4 +270,6 @@ def _field(name: str, prop: dict[str, Any], required: bool, annotation: object) 
         secret=shape.get("format") == "password" or annotation is SecretStr,
         default=default if isinstance(default, str | int | float | bool) else None,
         choices=tuple(shape.get("enum", ())),
+        endpoint=prop.get("endpoint") is True,
+        multiline=prop.get("multiline") is True,
     )

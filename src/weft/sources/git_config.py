@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from weft.errors import NotPermitted
 from weft.sources.addresses import AllowList
-from weft.sources.base import SourceContext
+from weft.sources.base import ENDPOINT, SourceContext
 
 DEFAULT_MAX_FILE_BYTES = 1024 * 1024
 LARGEST_MAX_FILE_BYTES = 20 * 1024 * 1024
@@ -33,6 +33,7 @@ class GitConfig(BaseModel):
         min_length=1,
         max_length=2048,
         description="Folder of a local repository, or its https clone URL.",
+        json_schema_extra=ENDPOINT,
     )
     branch: str | None = Field(
         default=None, max_length=255, description="Branch; default: the one HEAD points to."

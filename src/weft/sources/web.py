@@ -13,6 +13,7 @@ from weft.domain.base import Json
 from weft.domain.entities import Entity
 from weft.errors import RateLimited, SourceMisconfigured, SourceUnavailable, WeftError
 from weft.sources.base import (
+    ENDPOINT,
     Event,
     Expect,
     Failed,
@@ -48,6 +49,7 @@ class WebConfig(BaseModel):
         title="URL",
         description="A sitemap, or the page from which links are followed.",
         max_length=2048,
+        json_schema_extra=ENDPOINT,
     )
     mode: Literal["auto", "sitemap", "crawl"] = Field(
         default="auto",

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from weft.domain.base import Json
 from weft.domain.connections import AuthMethod
 from weft.domain.entities import Entity
-from weft.sources.base import Checkpoint, Event, OAuth1, OAuth2, Source
+from weft.sources.base import ENDPOINT, Checkpoint, Event, OAuth1, OAuth2, Source
 from weft.sources.http import get_json
 
 SCOPES = ("notes",)
@@ -25,8 +25,12 @@ class OAuthStubConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    provider_url: str = Field(description="Origin of the OAuth provider.")
-    api_url: str | None = Field(default=None, description="Origin of its API, if another.")
+    provider_url: str = Field(
+        description="Origin of the OAuth provider.", json_schema_extra=ENDPOINT
+    )
+    api_url: str | None = Field(
+        default=None, description="Origin of its API, if another.", json_schema_extra=ENDPOINT
+    )
     issuer: str | None = Field(default=None, description="What it names itself in answers.")
     secret_in_body: bool = Field(default=False, description="How the client authenticates.")
 

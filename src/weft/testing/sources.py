@@ -115,6 +115,15 @@ class SourceContract:
         named = {f.name for f in info.auth_fields if SECRET_NAME.search(f.name)}
         assert named <= {f.name for f in info.auth_fields if f.secret}
 
+    def test_only_fields_that_are_marked_decide_the_endpoint(self, case: SourceCase) -> None:
+        config, options = case.make().config, case.context.options
+        for shown in case.source.info().config_fields:
+            if shown.type == "string" and not (shown.endpoint or shown.choices):
+                moved = config.model_copy(update={shown.name: "https://elsewhere.example/x"})
+                assert case.source.endpoint(moved, options) == case.source.endpoint(
+                    config, options
+                ), shown.name
+
     @pytest.mark.parametrize("which", ["Config", "Credentials"])
     def test_unknown_fields_are_refused(self, case: SourceCase, which: str) -> None:
         model: type[BaseModel] = getattr(case.source, which)

@@ -26,8 +26,6 @@ _TEMPLATES = files("weft.web") / "templates"
 _STYLE: Final = (_TEMPLATES / "page.css").read_text("utf-8")
 _SCRIPT: Final = (_TEMPLATES / "page.js").read_text("utf-8")
 
-# A multi-line secret would lose its line ends in a password input.
-_MULTI_LINE = re.compile(r"private_key|certificate|(^|_)(pem|json)(_|$)")
 _MULTI_LINE_TYPES: Final = frozenset({"object", "array"})
 _HIDDEN_CHARS = re.compile(
     "[\x00-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
@@ -131,7 +129,7 @@ def shown(text: str) -> str:
 
 def is_multi_line(field: FieldInfo) -> bool:
     """Whether what belongs into the field may have several lines."""
-    return field.type in _MULTI_LINE_TYPES or bool(_MULTI_LINE.search(field.name))
+    return field.multiline or field.type in _MULTI_LINE_TYPES
 
 
 def _page(title: str, body: str, *, script: bool = False, head: str = "") -> str:
@@ -241,6 +239,7 @@ def _control(field: FieldInfo, attributes: str, value: str) -> str:
     )
     kind = ' class="secret"' if field.secret else ""
     if is_multi_line(field):
+        # A password input would lose the line ends.
         return f"<textarea rows=5{attributes}{kind}{plain}>\n{escape(value)}</textarea>{reveal}"
     mode = {"integer": ' inputmode="numeric"', "number": ' inputmode="decimal"'}.get(field.type, "")
     shape = "password" if field.secret else "text"

@@ -7,8 +7,9 @@ import pytest
 from mcp.client import Client
 from mcp_types import CallToolResult
 from person import YES, Person
-from server_fakes import FakeBackend, connection, text_of
+from server_fakes import FakeBackend, FakeSources, connection, text_of
 
+from weft.domain.sources import FieldInfo, SourceInfo
 from weft.server.moving import moved
 from weft.server.sdk import WeftServer
 
@@ -18,11 +19,20 @@ OLD = {"url": "https://good.example/a.git", "depth": 1}
 EVIL = {"url": "https://me:c4n4ry@evil.example:8443/a.git"}
 
 
+class Sources(FakeSources):
+    """A source whose field `url` says where the credentials go."""
+
+    async def get(self, short_name: str) -> SourceInfo:
+        source = await super().get(short_name)
+        return source.model_copy(update={"config_fields": (field("url", endpoint=True),)})
+
+
 @pytest.fixture(params=("legacy", "2026-07-28"))
 def asked(
     request: pytest.FixtureRequest, server: WeftServer, backend: FakeBackend
 ) -> Callable[[Person | None], Client]:
     backend.connections.rows["c1"] = connection("c1", config=OLD)
+    backend.sources = Sources()
     return lambda person: Client(server, mode=request.param, elicitation_callback=person)
 
 
@@ -99,24 +109,55 @@ async def test_same_host_no_credentials_and_no_elicitation_are_not_asked_about(
     assert len(backend.connections.changes) == 3
 
 
+def field(name: str, **more: Any) -> FieldInfo:
+    given = {"name": name, "title": name, "type": "string", "description": "", "required": False}
+    return FieldInfo.model_validate(given | more)
+
+
+PLACE = field("place", endpoint=True)
+CLOUD = "https://cloud.example"
+HOSTED = field("place", endpoint=True, default=CLOUD)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "places"),
+    [
+        ("https://a/x", "https://A/y", None),
+        ("https://a/x", "http://a/x", ("https://a", "http://a")),
+        ("https://a:1/x", "https://a:2/x", ("https://a:1", "https://a:2")),
+        ("https://a/x", None, ("https://a", "none")),
+        (None, "https://a/x", ("none", "https://a")),
+        ("git@a:x.git", "git@b:x.git", ("ssh://a", "ssh://b")),
+        ("db1", "db2", ("db1", "db2")),
+        (1, 2, ("1", "2")),
+        ("a.example", "me:s/e@b.example/x", ("a.example", "b.example")),
+        ("a.example/x", "A.example/y", None),
+        ("/home/me/x", "/home/me/y", None),
+        ("/home/me/x", "https://a/x", ("none", "https://a")),
+        ("./x", "C:\\x", None),
+        ("https://a", "https://[b", ("https://a", "a place that cannot be read")),
+    ],
+)
+def test_move_is_told_from_the_value_of_the_field_that_says_where(
+    before: Any, after: Any, places: tuple[str, str] | None
+) -> None:
+    assert moved([PLACE], {"place": before}, {"place": after}) == places
+
+
+def test_nothing_is_guessed_from_the_name_or_value_of_another_field() -> None:
+    other = field("host_url")
+    old, new = {"host_url": "https://a", "place": "b"}, {"host_url": "https://c"}
+    assert moved([other, PLACE], old, new) is None
+
+
 @pytest.mark.parametrize(
     ("config", "change", "places"),
     [
-        ({"url": "https://a/x"}, {"url": "https://A/y"}, None),
-        ({"url": "https://a/x"}, {"url": "http://a/x"}, ("https://a", "http://a")),
-        ({"url": "https://a:1/x"}, {"url": "https://a:2/x"}, ("https://a:1", "https://a:2")),
-        ({"url": "https://a/x"}, {"url": None}, ("https://a", "none")),
-        ({}, {"url": "https://a/x"}, ("none", "https://a")),
-        ({"url": "git@a:x.git"}, {"url": "git@b:x.git"}, ("ssh://a", "ssh://b")),
-        ({"host": "db1"}, {"host": "db2"}, ("db1", "db2")),
-        ({"db_port": 1}, {"db_port": 2}, ("1", "2")),
-        ({"instance_url": "a.example"}, {"instance_url": "b.example"}, ("a.example", "b.example")),
-        ({"database": "x"}, {"database": "y"}, None),
-        ({"url": "https://[broken"}, {"name": "x"}, None),
-        ({"url": "https://a"}, {"url": "https://[b"}, ("https://a", "a place that cannot be read")),
+        ({}, {"place": "https://own.example"}, (CLOUD, "https://own.example")),
+        ({"place": "https://own.example"}, {"place": None}, ("https://own.example", CLOUD)),
     ],
 )
-def test_move_is_told_from_the_values(
-    config: dict[str, Any], change: dict[str, Any], places: tuple[str, str] | None
+def test_place_that_is_not_given_is_the_default(
+    config: dict[str, Any], change: dict[str, Any], places: tuple[str, str]
 ) -> None:
-    assert moved(config, change) == places
+    assert moved([HOSTED], config, change) == places

@@ -9,12 +9,13 @@ from pydantic import BaseModel, Field, SecretStr
 from weft.domain.base import Json
 from weft.domain.connections import AuthMethod
 from weft.domain.sources import FieldInfo
-from weft.sources.base import AnySource, Event, NoFields, Source
+from weft.sources.base import ENDPOINT, MULTILINE, AnySource, Event, NoFields, Source
 from weft.testing.stub import SecretStubSource, StubSource
 
 
 class Options(BaseModel):
     path: str = Field(description="Where to look.")
+    site: str | None = Field(default=None, json_schema_extra=ENDPOINT)
     depth: int = Field(default=3, title="How deep", description="Levels.")
     ratio: float = 0.5
     hidden: bool = False
@@ -26,6 +27,7 @@ class Options(BaseModel):
 class Keys(BaseModel):
     token: SecretStr
     spare: SecretStr | None = None
+    key: SecretStr | None = Field(default=None, json_schema_extra=MULTILINE)
     user: str = "me"
 
 
@@ -101,7 +103,17 @@ def test_secret_fields_are_marked_whether_required_or_not() -> None:
     found = fields(Locked.info().auth_fields)
     secret = {name for name, field in found.items() if field.secret}
     required = {name for name, field in found.items() if field.required}
-    assert (secret, required) == ({"token", "spare"}, {"token"})
+    assert (secret, required) == ({"token", "spare", "key"}, {"token"})
+
+
+def test_only_declared_fields_are_marked_and_marks_are_shown_where_they_are() -> None:
+    found = fields((*Locked.info().config_fields, *Locked.info().auth_fields))
+    assert [name for name, field in found.items() if field.endpoint] == ["site"]
+    assert [name for name, field in found.items() if field.multiline] == ["key"]
+    for mark, name in (("endpoint", "site"), ("multiline", "key")):
+        assert [n for n, field in found.items() if mark in field.model_dump()] == [name]
+    for field in found.values():
+        assert FieldInfo.model_validate_json(field.model_dump_json()) == field
 
 
 @pytest.mark.parametrize(

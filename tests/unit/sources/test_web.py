@@ -516,6 +516,7 @@ def test_endpoint_is_the_origin() -> None:
     config = WebConfig(url="https://Example.org:443/a/b?c=1#d")
     assert config.url == "https://example.org/a/b?c=1"
     assert WebSource.endpoint(config, {}) == "https://example.org"
+    assert [f.name for f in WebSource.info().config_fields if f.endpoint] == ["url"]
 
 
 @pytest.mark.parametrize(

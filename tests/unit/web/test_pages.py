@@ -44,7 +44,7 @@ FIELDS = (
     info("limit", "integer", default=100),
     info("region", choices=("eu", "us"), default="eu"),
     info("sandbox", "boolean", default=True),
-    info("private_key", secret=True),
+    info("private_key", secret=True, multiline=True),
     info("extra", "object"),
 )
 
