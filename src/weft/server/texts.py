@@ -153,6 +153,8 @@ def next_step(job: Job) -> str:
         return f"Call get_job(job_id='{job.id}') for the diagnosis and the log."
     if job.status is JobStatus.CANCELLED:
         return "What was committed before the cancellation is kept."
+    if job.status is JobStatus.CANCELLING:
+        return f"It is stopping: get_job(job_id='{job.id}', wait_seconds=45) tells when it has."
     return (
         f"It goes on in the background: follow it with get_job(job_id='{job.id}', "
         f"wait_seconds=45) or stop it with cancel_job(job_id='{job.id}')."
@@ -278,5 +280,5 @@ def _field_text(field: FieldInfo) -> str:
     if field.choices:
         notes.append(f"one of {', '.join(field.choices)}")
     if field.default is not None:
-        notes.append(f"default {field.default!r}")
+        notes.append(f"default {json.dumps(field.default, ensure_ascii=False)}")
     return f"{field.name} ({', '.join(notes)}): {field.description or field.title}"

@@ -1,0 +1,13 @@
+"""What a task took."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Calls made and tokens read, beside the ceiling of the latter."""
+
+    name: str
+    calls: int
+    tokens: int
+    tokens_max: int

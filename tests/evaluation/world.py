@@ -1,0 +1,334 @@
+"""The world of a task: a real engine with an organisation of its own, and what happens in it."""
+
+import time
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing, asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, ClassVar, cast
+from uuid import uuid4
+
+import anyio
+from embedded import PATIENCE_SECONDS, Embedded, embedded, no_network
+from git_repos import Made
+from transcripts import End, Hit, Server, Task, TranscriptError, Values, filled
+
+from weft.domain.base import Json
+from weft.domain.collections import NewCollection
+from weft.domain.connections import (
+    Auth,
+    Connection,
+    ConnectionChange,
+    DirectAuth,
+    NewConnection,
+)
+from weft.domain.entities import Entity
+from weft.domain.jobs import Job, JobStatus
+from weft.domain.permissions import Ceilings
+from weft.domain.search import SearchQuery
+from weft.errors import AuthenticationFailed, Conflict
+from weft.local.auth.sessions import LocalAuthSessions
+from weft.local.backend import LocalBackend
+from weft.local.engine import Engine, Limits
+from weft.local.scheduler import fire_due
+from weft.server.build import build_server
+from weft.server.confirmations import Confirmations
+from weft.server.results import plain
+from weft.server.sdk import WeftServer
+from weft.sources.base import Event, SourceContext
+from weft.sources.files import FilesSource
+from weft.sources.git import GitSource
+from weft.testing.stub import SecretStubSource, StubSource
+
+PAGES_URL = "https://weft.example"
+ENTITIES_OF_A_HANGING_SYNC = 10
+SECONDS_PER_HANGING_ENTITY = 3600
+
+
+class Clock:
+    """The wall clock, and a monotonic one, which tasks put forward."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta()
+
+    def now(self) -> datetime:
+        """The time in this world."""
+        return datetime.now(UTC) + self.ahead
+
+    def monotonic(self) -> float:
+        """Seconds, put forward by as much."""
+        return time.monotonic() + self.ahead.total_seconds()
+
+
+class TicketsSource(SecretStubSource):
+    """Scripted entities behind a token that somebody may revoke."""
+
+    short_name = "tickets"
+    name = "Tickets"
+    description = "Tickets of the support desk"
+    revoked: ClassVar[set[str]] = set()
+
+    async def check(self) -> str:
+        """Refuse a revoked token."""
+        self._refuse_revoked()
+        return await super().check()
+
+    async def fetch(self, cursor: Json | None) -> AsyncGenerator[Event]:
+        """Refuse a revoked token."""
+        self._refuse_revoked()
+        async for event in super().fetch(cursor):
+            if isinstance(event, Entity):
+                event = replace(event, type="ticket")
+            yield event
+
+    def _refuse_revoked(self) -> None:
+        token = self.credentials.token
+        if token is not None and token.get_secret_value() in self.revoked:
+            raise AuthenticationFailed("The support desk refused the token.")
+
+
+@dataclass
+class Stage:
+    """One engine, in which every task has an organisation of its own."""
+
+    embedded: Embedded
+    engine: Engine
+    clock: Clock
+    folder: Path
+
+
+@asynccontextmanager
+async def staged(folder: Path) -> AsyncGenerator[Stage]:
+    """Open the engine that all tasks share."""
+    clock, readable = Clock(), folder / "readable"
+    readable.mkdir()
+    sources = {"files": FilesSource, "git": GitSource, "stub": StubSource, "tickets": TicketsSource}
+    async with embedded(
+        folder / "home",
+        sources=sources,
+        clock=clock.now,
+        limits=Limits(syncs=8, syncs_per_host=8, retries=0),
+        context=SourceContext(http=no_network, files_roots=(readable,)),
+    ) as opened:
+
+        async def pages() -> str:
+            return PAGES_URL
+
+        yield Stage(opened, replace(opened.engine, pages=pages), clock, readable)
+
+
+@dataclass
+class World:
+    """What one task is about. `happen` names the events of task files; each is a method here."""
+
+    stage: Stage
+    organization_id: str = field(default_factory=lambda: str(uuid4()))
+    known: dict[str, str] = field(default_factory=dict[str, str])
+
+    def __post_init__(self) -> None:
+        self.backend = LocalBackend(
+            self.stage.engine, self.stage.embedded.runner, self.organization_id
+        )
+        self.folder = self.stage.folder / self.organization_id[:8]
+        self.folder.mkdir()
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        """Values that a wish may name."""
+        return self.known
+
+    def server(self, wanted: Server) -> WeftServer:
+        """The real server over this world."""
+        made = build_server(
+            lambda _: self.backend,
+            version="1",
+            ceilings=Ceilings(read_only=wanted.read_only, no_delete=wanted.no_delete),
+            inline_credentials=cast("Any", wanted.inline_credentials),
+        )
+        made.confirmations = Confirmations(self.stage.clock.monotonic)
+        return made
+
+    async def prepare(self, task: Task) -> None:
+        """Let all happen that was before the wish."""
+        for event in task.given:
+            await self.happen(event)
+
+    async def happen(self, event: Values, read: Mapping[str, str] | None = None) -> None:
+        """Do what ``event["do"]`` says, with the rest as arguments; ``read`` is the agent's."""
+        arguments = filled(event, {**self.known, **(read or {})})
+        arguments.pop("do")
+        await getattr(self, f"_{event['do']}")(**arguments)
+
+    async def close(self) -> None:
+        """Leave nothing that runs, fires or is revoked in the next task."""
+        TicketsSource.revoked.clear()
+        page = await self.backend.collections.list(limit=100)
+        for collection in page.items:
+            await self.backend.collections.delete(collection.id)
+
+    async def _collection(self, readable_id: str, name: str = "") -> None:
+        name = name or readable_id.replace("-", " ").title()
+        with suppress(Conflict):
+            await self.backend.collections.create(NewCollection(name=name, readable_id=readable_id))
+
+    async def _connection(
+        self,
+        name: str,
+        key: str = "connection",
+        collection: str = "team-docs",
+        token: str = "",
+        syncs: int = 1,
+        **fields: Any,
+    ) -> None:
+        """Connect as somebody did earlier, and sync; ``key`` names the id for wishes."""
+        await self._collection(collection)
+        auth = Auth(direct=DirectAuth(credentials={"token": token})) if token else None
+        wanted: Values = {"name": name, "readable_collection_id": collection, "auth": auth}
+        wanted |= {"sync_immediately": False} | fields
+        made = await self.backend.connections.create(NewConnection.model_validate(wanted))
+        self.known |= {f"{key}_id": made.id, f"{key}_prefix": made.id[:6]}
+        for _ in range(syncs):
+            await self._sync(name=made.id)
+
+    async def _connections(self, count: int, name: str, **fields: Any) -> None:
+        for number in range(1, count + 1):
+            await self._connection(name=f"{name} {number:03}", syncs=0, **fields)
+
+    async def _sync(self, name: str, reaches: str = "") -> None:
+        """Run a sync to its end, or until it ``reaches`` a status."""
+        job = await self.backend.jobs.run(name)
+        await self._reached(job, JobStatus(reaches) if reaches else None)
+
+    async def _hang(self, name: str) -> None:
+        """Start a sync that does not come to its end."""
+        slow: Json = {
+            "entities": ENTITIES_OF_A_HANGING_SYNC,
+            "seconds_per_entity": SECONDS_PER_HANGING_ENTITY,
+        }
+        await self.backend.connections.update(name, ConnectionChange(config=slow))
+        await self._sync(name, "RUNNING")
+
+    async def _pass_time(self, hours: float = 0, minutes: float = 0, wait: bool = True) -> None:
+        """Put the clock forward; what is scheduled for then is run."""
+        self.stage.clock.ahead += timedelta(hours=hours, minutes=minutes)
+        await fire_due(self.stage.engine)
+        page = await self.backend.jobs.list(limit=100)
+        for job in page.items if wait else ():
+            await self._reached(job, None)
+
+    async def _files(self, folder: str, **contents: str) -> None:
+        """Write files; underscores in keys stand for dots, and <folder> for the path."""
+        place = self.folder / folder
+        place.mkdir(exist_ok=True)
+        self.known[folder] = str(place)
+        for name, text in contents.items():
+            (place / name.replace("_", ".")).write_text(text, encoding="utf-8")
+
+    async def _long_file(self, folder: str, name: str, line: str, lines: int, end: str) -> None:
+        await self._files(folder)
+        text = "".join(f"{number}: {line}\n" for number in range(lines))
+        (self.folder / folder / name).write_text(text + end, encoding="utf-8")
+
+    async def _remove_file(self, folder: str, name: str) -> None:
+        (self.folder / folder / name).unlink()
+
+    async def _rename_folder(self, folder: str, to: str) -> None:
+        (self.folder / folder).rename(self.folder / to)
+        self.known[to] = str(self.folder / to)
+
+    async def _repository(self, folder: str, **contents: str) -> None:
+        """Make a repository with one commit, or commit to it again."""
+        made = Made(self.folder / folder)
+        self.known[folder] = str(made.root)
+        files = made.files(**{name: text.encode() for name, text in contents.items()})
+        made.commit(files, message=b"Describe the thing")
+
+    async def _branch(self, folder: str, name: str) -> None:
+        git = Made(self.folder / folder)
+        git.point(name, (git.git / "refs/heads/main").read_text().strip())
+
+    async def _change(self, connection: str, **fields: Any) -> None:
+        """Somebody else changes a connection."""
+        change = ConnectionChange.model_validate(fields)
+        await self.backend.connections.update(connection, change)
+
+    async def _revoke(self, token: str) -> None:
+        TicketsSource.revoked.add(token)
+
+    async def _person_enters(self, link_of: str, token: str) -> None:
+        """The person opens the link that is waiting for them and enters a token."""
+        sessions = LocalAuthSessions(self.stage.engine, self.stage.embedded.runner)
+        outcome = await sessions.submit(link_of.rpartition("/")[2], {"token": token})
+        assert outcome.ok, outcome.message
+
+    async def _settled(self, name: str) -> None:
+        """Wait for the last job of a connection."""
+        found = await self.backend.connections.get(name)
+        if found.sync.last_job is not None:
+            await self._reached(found.sync.last_job, None)
+
+    async def _reached(self, job: Job, status: JobStatus | None) -> None:
+        watched = cast("AsyncGenerator[Job]", self.backend.jobs.watch(job.id))
+        with anyio.fail_after(PATIENCE_SECONDS):
+            async with aclosing(watched) as states:
+                async for state in states:
+                    if state.status is status:
+                        return
+
+    async def all_connections(self) -> list[Connection]:
+        """Every connection there is."""
+        found: list[Connection] = []
+        cursor = None
+        while True:
+            page = await self.backend.connections.list(cursor=cursor, limit=100)
+            found += page.items
+            cursor = page.next_cursor
+            if cursor is None:
+                return found
+
+    async def picture(self) -> dict[str, Values]:
+        """Everything that a change of anything changes."""
+        return {one.id: plain(one) for one in await self.all_connections()}
+
+    async def verify(self, end: End, known: Mapping[str, str]) -> None:
+        """Compare the backend with what must be true. Raises TranscriptError."""
+        found = {one.name: one for one in await self.all_connections()}
+        for name, fields in end.connections.items():
+            if name not in found:
+                raise TranscriptError(f"there is no connection '{name}', only {sorted(found)}")
+            actual = plain(found[name])
+            _compare(f"connection '{name}'", filled(fields, self.known | dict(known)), actual)
+        left = [name for name in end.gone if name in found]
+        if left:
+            raise TranscriptError(f"still there: {left}")
+        for name, statuses in end.jobs.items():
+            jobs = await self.backend.jobs.list(found[name].id)
+            actual_statuses = [job.status.value for job in jobs.items]
+            _compare(f"jobs of '{name}'", list(statuses), actual_statuses)
+        if end.collections is not None:
+            page = await self.backend.collections.list()
+            ids = sorted(one.readable_id for one in page.items)
+            _compare("collections", sorted(end.collections), ids)
+        for search in end.searches:
+            await self._verify_search(search)
+
+    async def _verify_search(self, wanted: Hit) -> None:
+        query = SearchQuery(readable_collection_id=wanted.collection, query=wanted.query)
+        assert self.backend.search is not None
+        results = await self.backend.search.search(query)
+        matching = len(results.hits) if results.matched == "all" else 0
+        _compare(f"hits of '{wanted.query}'", wanted.hits, matching)
+
+
+def _compare(what: str, expected: object, actual: object) -> None:
+    """Raises TranscriptError for a difference; a table needs only the keys that are named.
+
+    Null means that the field is not set, and a configuration is compared as a whole.
+    """
+    if isinstance(expected, Mapping) and isinstance(actual, Mapping) and what != "config":
+        given = cast("Mapping[str, object]", actual)
+        for key, value in cast("Mapping[str, object]", expected).items():
+            _compare(key if key == "config" else f"{what}.{key}", value, given.get(key))
+    elif expected != actual:
+        raise TranscriptError(f"{what} is {actual!r} instead of {expected!r}")
