@@ -7,7 +7,7 @@ import json
 import logging
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -32,6 +32,8 @@ BODY_MAX_BYTES: Final = 4 * 1024 * 1024
 # may never see the answer.
 DISCARD_MAX_BYTES: Final = 64 * 1024 * 1024
 DISCARD_SECONDS: Final = 5.0
+# A stream has no end of its own, so who may have it is asked again and again.
+READMIT_SECONDS: Final = 5.0
 _PRINCIPAL: Final = "weft.principal"
 _LISTEN_METHOD: Final = "subscriptions/listen"
 _METHODS: Final = ("GET", "POST", "PATCH", "DELETE")
@@ -52,7 +54,7 @@ class Access:
     where tokens come from. ``page_route`` gives the name of the route of a path that has its own
     permission in it: it needs no token, it tells origins apart itself, and only its name is
     written anywhere. ``rest_route`` gives the template of a path of the HTTP API. ``draining`` is
-    set when open streams are to end.
+    set when open streams are to end. ``readmit_seconds`` is how long a stream outlives its token.
     """
 
     hosts: HostRules
@@ -68,6 +70,7 @@ class Access:
     page_route: Callable[[str], str | None] = _no_page
     rest_route: Callable[[str], str | None] = _no_page
     draining: anyio.Event = field(default_factory=anyio.Event)
+    readmit_seconds: float = READMIT_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +218,7 @@ async def _within_limits(
             text = "The server is serving as much at once as it may; try again shortly."
             await response.refuse(_Refusal(503, "busy", text, {"retry-after": "2"}))
         elif is_stream:
-            await _until_draining(app, access.draining, scope, receive, response)
+            await _until_ended(app, access, scope, receive, response)
         elif "transfer-encoding" in Headers(scope=scope) and not access.page_route(scope["path"]):
             await _with_whole_body(app, scope, receive, response)
         else:
@@ -252,20 +255,36 @@ async def _with_whole_body(
     await app(scope, replay, response.send)
 
 
-async def _until_draining(
-    app: ASGIApp, draining: anyio.Event, scope: Scope, receive: Receive, response: "_Response"
+async def _until_ended(
+    app: ASGIApp, access: Access, scope: Scope, receive: Receive, response: "_Response"
 ) -> None:
-    """Serve a stream, which has no end of its own, until the server ends."""
+    """Serve a stream, which has no end of its own, until the server ends or its token is void."""
     async with anyio.create_task_group() as tasks:
 
-        async def end() -> None:
-            await draining.wait()
+        async def end_after(wait: Callable[[], Awaitable[object]]) -> None:
+            await wait()
             tasks.cancel_scope.cancel()
 
-        tasks.start_soon(end)
+        async def token_is_void() -> None:
+            admitted = True
+            while admitted:
+                await anyio.sleep(access.readmit_seconds)
+                admitted = await _still_admitted(access, scope)
+
+        tasks.start_soon(end_after, access.draining.wait)
+        if access.authenticators is not None and _PRINCIPAL in scope:
+            tasks.start_soon(end_after, token_is_void)
         await app(scope, receive, response.send)
         tasks.cancel_scope.cancel()
     await response.finish()
+
+
+async def _still_admitted(access: Access, scope: Scope) -> bool:
+    """Whether the request's token lets in whom it let in; while that cannot be told, it does."""
+    admitted = await _authenticated(access, Headers(scope=scope))
+    if isinstance(admitted, Principal):
+        return admitted == principal_of(scope)
+    return admitted.status == HTTPStatus.SERVICE_UNAVAILABLE
 
 
 class _Response:
