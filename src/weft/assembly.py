@@ -16,16 +16,16 @@ from weft.backend import Backend
 from weft.domain.acting import acting
 from weft.domain.permissions import Ceilings
 from weft.domain.principals import LOCAL_PRINCIPAL, Principal
-from weft.local.auth_providers import LocalAuthProviders
-from weft.local.auth_sessions import LocalAuthSessions
+from weft.local.auth.named_secrets import NamedSecrets
+from weft.local.auth.oauth_clients import LocalOAuthClients
+from weft.local.auth.providers import LocalAuthProviders
+from weft.local.auth.sessions import LocalAuthSessions
 from weft.local.backend import LocalBackend
 from weft.local.configured import KEYS_FOLDER_NAME as KEYS_FOLDER_NAME
 from weft.local.configured import key_source_of, mapped_secrets, private_paths
 from weft.local.engine import Engine, Limits, utc_now
 from weft.local.housekeeping import keep_house, watch_for_changes
 from weft.local.keys import LocalKeys
-from weft.local.named_secrets import NamedSecrets
-from weft.local.oauth_clients import LocalOAuthClients
 from weft.local.process_lock import ProcessLock
 from weft.local.runner import EmbeddedRunner
 from weft.local.scheduler import run_scheduler

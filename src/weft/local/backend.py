@@ -1,8 +1,8 @@
 """The local backend: everything that a front can ask for, on behalf of one organisation."""
 
 from weft.backend import Backend
-from weft.local.access import Access
-from weft.local.authorization import LocalAuthorization
+from weft.local.auth.access import Access
+from weft.local.auth.authorization import LocalAuthorization
 from weft.local.changes import LocalChanges
 from weft.local.collections import LocalCollections
 from weft.local.connections import LocalConnections

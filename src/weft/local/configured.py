@@ -6,8 +6,8 @@ from pathlib import Path
 
 from weft.domain.principals import organization_id
 from weft.local.audit import LocalAudit
+from weft.local.auth.secret_refs import checked_name, checked_origins
 from weft.local.engine import MappedSecret, MappedSecrets
-from weft.local.secrets import checked_name, checked_origins
 from weft.local.store.sqlite.store import SqliteStore
 from weft.local.store.vault import DataKeyStore
 from weft.local.vault import KeySource, Rotation, forget_lost, key_source, rotate

@@ -26,16 +26,16 @@ from weft.errors import (
     Unsupported,
     WeftError,
 )
-from weft.local.access import Access
-from weft.local.auth_links import client_for, new_link
+from weft.local.auth.access import Access
+from weft.local.auth.links import client_for, new_link
+from weft.local.auth.oauth_tokens import category_of, receivers
+from weft.local.auth.redirects import checked_redirect
 from weft.local.draft import AuthDraft, draft_description, draft_name, draft_schedule
 from weft.local.engine import Engine
 from weft.local.jobs import LocalJobs
 from weft.local.limits import checked_limit
-from weft.local.oauth_tokens import category_of, receivers
 from weft.local.resolve import find_collection, find_connection
 from weft.local.store.base import ConnectionRow
-from weft.local.urls import checked_redirect
 from weft.sources.base import AnySource
 
 DELETE_WAIT_SECONDS = 15.0

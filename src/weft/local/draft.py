@@ -12,7 +12,7 @@ from weft.domain.connections import (
 )
 from weft.domain.schedules import Schedule, ScheduleSpec, validate_cron, validate_timezone
 from weft.errors import InvalidInput
-from weft.local.oauth_clients import OAuthClient
+from weft.local.auth.oauth_clients import OAuthClient
 from weft.sources.base import AnySource
 
 

@@ -30,9 +30,9 @@ from weft.errors import (
     TryLater,
     WeftError,
 )
-from weft.local.access import credentials_now, held_by, refusal
+from weft.local.auth.access import credentials_now, held_by, refusal
+from weft.local.auth.oauth_tokens import renewed
 from weft.local.engine import Engine
-from weft.local.oauth_tokens import renewed
 from weft.local.store.base import Batch, Claim, Outcome
 from weft.local.store.content import content_hash
 from weft.sources.base import AnySource, Event, Failed, Incomplete, Skipped

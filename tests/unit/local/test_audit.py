@@ -15,8 +15,8 @@ from weft.domain.connections import ConnectionChange, ConnectionStatus
 from weft.domain.principals import Role
 from weft.errors import AuthenticationFailed, ErrorCategory, WeftError
 from weft.local.audit import LocalAudit, Refusals
+from weft.local.auth.named_secrets import NamedSecrets
 from weft.local.keys import LocalKeys
-from weft.local.named_secrets import NamedSecrets
 from weft.local.scheduler import fire_due
 from weft.local.store.authorizations import AuthProviderRow, OAuthClientRow
 from weft.local.store.sqlite.session import connect_here

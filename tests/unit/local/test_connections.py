@@ -27,7 +27,7 @@ from weft.errors import (
     SourceUnavailable,
     WeftError,
 )
-from weft.local import access as module
+from weft.local.auth import access as module
 
 pytestmark = pytest.mark.anyio
 

@@ -12,9 +12,9 @@ from weft.domain.base import Json
 from weft.domain.connections import Auth, ConnectionChange, DirectAuth
 from weft.domain.secrets import SecretOrigin
 from weft.errors import AuthenticationFailed, InvalidInput, NotFound, NotPermitted, WeftError
+from weft.local.auth.named_secrets import NamedSecrets
+from weft.local.auth.secret_refs import checked_origins, has_secret_refs, resolve_secret_refs
 from weft.local.engine import Engine, MappedSecret
-from weft.local.named_secrets import NamedSecrets
-from weft.local.secrets import checked_origins, has_secret_refs, resolve_secret_refs
 from weft.local.store.sqlite.session import connect_here
 from weft.sources.base import AnySource
 from weft.testing.stub import StubSource

@@ -11,12 +11,12 @@ from weft.domain.connections import (
     ConnectionStatus,
 )
 from weft.errors import Conflict, NotPermitted, Unsupported
-from weft.local.access import Access
-from weft.local.auth_links import digest, link_method, new_link, own_client_of
+from weft.local.auth.access import Access
+from weft.local.auth.links import digest, link_method, new_link, own_client_of
+from weft.local.auth.oauth_clients import OAuthClient
+from weft.local.auth.redirects import checked_redirect
 from weft.local.connections import LocalConnections
 from weft.local.engine import Engine
-from weft.local.oauth_clients import OAuthClient
-from weft.local.urls import checked_redirect
 
 
 class LocalAuthorization(Authorization):

@@ -6,8 +6,7 @@ from weft.backend import LIST_LIMIT_MAX
 from weft.domain.base import Json
 from weft.domain.secrets import OperatorSecret, SecretOrigin
 from weft.errors import InvalidInput, WeftError
-from weft.local.engine import Engine, MappedSecret
-from weft.local.secrets import (
+from weft.local.auth.secret_refs import (
     VALUE_MAX_CHARS,
     allowance,
     checked_name,
@@ -16,6 +15,7 @@ from weft.local.secrets import (
     secret_owner,
     unknown_secret,
 )
+from weft.local.engine import Engine, MappedSecret
 from weft.local.store.vault import SecretRow
 
 

@@ -30,7 +30,7 @@ from weft.errors import (
     NotPermitted,
     Unsupported,
 )
-from weft.local.oauth_clients import LocalOAuthClients
+from weft.local.auth.oauth_clients import LocalOAuthClients
 
 pytestmark = pytest.mark.anyio
 

@@ -19,8 +19,8 @@ from weft.domain.connections import (
 )
 from weft.domain.jobs import Job, JobStatus
 from weft.errors import AuthenticationFailed, ErrorCategory, SourceUnavailable
-from weft.local.oauth_clients import LocalOAuthClients
-from weft.local.oauth_tokens import LEASE
+from weft.local.auth.oauth_clients import LocalOAuthClients
+from weft.local.auth.oauth_tokens import LEASE
 from weft.local.scheduler import fire_due
 
 pytestmark = pytest.mark.anyio
@@ -305,7 +305,7 @@ async def test_hanging_provider_is_given_up(
 ) -> None:
     ready = await bench.connected(provider)
     bench.local.clock.pass_time(hours=1)
-    monkeypatch.setattr("weft.local.oauth_tokens.EXCHANGE_SECONDS", 0.0)
+    monkeypatch.setattr("weft.local.auth.oauth_tokens.EXCHANGE_SECONDS", 0.0)
     result = await bench.local.backend.connections.check(ready.id)
     assert result.error_category is SourceUnavailable.category
     assert (provider.refreshes, provider.reused) == (0, 0)

@@ -17,8 +17,8 @@ from pydantic import Field, ValidationError
 from weft.domain.base import Frozen, Json
 from weft.domain.connections import AuthMethod
 from weft.errors import AuthenticationFailed, ErrorCategory, NotFound, SourceUnavailable
+from weft.local.auth.oauth_clients import OAuthClient, operators_client, token_origin
 from weft.local.engine import Engine
-from weft.local.oauth_clients import OAuthClient, operators_client, token_origin
 from weft.local.validate import validated
 from weft.sources.base import AnySource, OAuth1, OAuth2
 
@@ -140,7 +140,7 @@ async def exchanged(
 ) -> tuple[Grant, datetime | None]:
     """The grant with new tokens, and when they expire. Errors as `fresh_grant`."""
     # Imported here because it loads the HTTP stack and Authlib.
-    from weft.local.oauth_protocol import exchange_refresh_token
+    from weft.local.auth.oauth_protocol import exchange_refresh_token
 
     if not isinstance(spec, OAuth2) or grant.refresh_token is None:
         raise AssertionError("only OAuth 2 grants with a refresh token are refreshed")

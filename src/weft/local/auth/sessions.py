@@ -26,8 +26,8 @@ from weft.errors import (
     SourceMisconfigured,
     WeftError,
 )
-from weft.local.access import Access
-from weft.local.auth_links import (
+from weft.local.auth.access import Access
+from weft.local.auth.links import (
     Kept,
     client_for,
     digest,
@@ -35,15 +35,15 @@ from weft.local.auth_links import (
     open_kept,
     seal_kept,
 )
+from weft.local.auth.oauth_clients import OAuthClient
+from weft.local.auth.oauth_tokens import Grant, Provider, expiry
+from weft.local.auth.redirects import with_query
 from weft.local.connections import LocalConnections
 from weft.local.draft import AuthDraft
 from weft.local.engine import Engine
 from weft.local.jobs import LocalJobs
-from weft.local.oauth_clients import OAuthClient
-from weft.local.oauth_tokens import Grant, Provider, expiry
 from weft.local.runner import Dispatcher
 from weft.local.store.authorizations import AuthSession
-from weft.local.urls import with_query
 from weft.sources.base import OAuth1, OAuth2
 
 PERSON: Final = "person"
@@ -89,7 +89,7 @@ class LocalAuthSessions(AuthSessions):
         kind = self._engine.registry.get(found.short_name)
         spec, client = await client_for(self._engine, kind, found.config, kept.client)
         # Imported here because it loads the HTTP stack and Authlib.
-        from weft.local.oauth_protocol import begin_oauth1, begin_oauth2
+        from weft.local.auth.oauth_protocol import begin_oauth1, begin_oauth2
 
         if isinstance(spec, OAuth1):
             http = self._engine.context.http
@@ -137,7 +137,7 @@ class LocalAuthSessions(AuthSessions):
         self, found: Connection, kept: Kept, params: Mapping[str, str], state: str
     ) -> AuthDraft:
         """The tokens for what the provider sent. Raises what was wrong with it, or the refusal."""
-        from weft.local.oauth_protocol import known_error
+        from weft.local.auth.oauth_protocol import known_error
 
         kind = self._engine.registry.get(found.short_name)
         spec, client = await client_for(self._engine, kind, found.config, kept.client)
@@ -169,7 +169,7 @@ class LocalAuthSessions(AuthSessions):
     async def _exchanged(
         self, spec: Provider, client: OAuthClient, kept: Kept, params: Mapping[str, str], state: str
     ) -> tuple[Grant, int | None]:
-        from weft.local.oauth_protocol import exchange_code, exchange_verifier
+        from weft.local.auth.oauth_protocol import exchange_code, exchange_verifier
 
         http, secret = self._engine.context.http, kept.secret or ""
         if isinstance(spec, OAuth1):
@@ -226,7 +226,7 @@ class LocalAuthSessions(AuthSessions):
         error: WeftError,
         params: Mapping[str, str],
     ) -> AuthOutcome:
-        from weft.local.oauth_protocol import known_error
+        from weft.local.auth.oauth_protocol import known_error
 
         if found.status in _WAITING:
             # Whoever waits for the person learns what came of it.

@@ -14,7 +14,7 @@ from oauth_provider import OAuthProvider
 from weft.domain.authorizations import AuthOutcome
 from weft.domain.base import Json
 from weft.domain.connections import Auth, Connection, NewConnection, OAuthBrowserAuth
-from weft.local.auth_sessions import LocalAuthSessions
+from weft.local.auth.sessions import LocalAuthSessions
 from weft.sources.base import SourceContext
 from weft.sources.http import Clock, http_factory
 from weft.sources.registry import SourceRegistry

@@ -27,7 +27,7 @@ from weft.errors import (
     Unsupported,
     WeftError,
 )
-from weft.local.auth_providers import LocalAuthProviders
+from weft.local.auth.providers import LocalAuthProviders
 from weft.testing.scripted_http import Asked, Reply, Site, as_json, serve
 
 pytestmark = pytest.mark.anyio

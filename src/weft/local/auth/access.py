@@ -21,11 +21,8 @@ from weft.errors import (
     Unsupported,
     WeftError,
 )
-from weft.local.auth_providers import provided_fields, provider_draft
-from weft.local.draft import AuthDraft
-from weft.local.engine import Engine
-from weft.local.oauth_clients import OAuthClient
-from weft.local.oauth_tokens import (
+from weft.local.auth.oauth_clients import OAuthClient
+from weft.local.auth.oauth_tokens import (
     OAUTH_METHODS,
     Grant,
     Held,
@@ -39,9 +36,12 @@ from weft.local.oauth_tokens import (
     refuse_expired,
     renewed,
 )
-from weft.local.secrets import resolve_secret_refs
+from weft.local.auth.providers import provided_fields, provider_draft
+from weft.local.auth.redirects import checked_redirect
+from weft.local.auth.secret_refs import resolve_secret_refs
+from weft.local.draft import AuthDraft
+from weft.local.engine import Engine
 from weft.local.store.base import Claim
-from weft.local.urls import checked_redirect
 from weft.sources.base import AnySource, OAuth1, OAuth2
 
 logger = logging.getLogger(__name__)

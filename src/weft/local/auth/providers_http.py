@@ -23,8 +23,8 @@ from weft.errors import (
     SourceUnavailable,
     TryLater,
 )
-from weft.local.oauth_clients import OAuthClient
-from weft.local.oauth_protocol import client_credentials
+from weft.local.auth.oauth_clients import OAuthClient
+from weft.local.auth.oauth_protocol import client_credentials
 from weft.sources.base import HttpFactory
 from weft.sources.http_errors import json_of, status_error
 

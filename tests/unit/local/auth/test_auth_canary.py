@@ -18,8 +18,8 @@ from oauth_provider import OAuthProvider, providing
 
 from weft.domain.connections import Auth, AuthProviderAuth, Connection, OAuthTokenAuth
 from weft.errors import WeftError
-from weft.local.auth_providers import LocalAuthProviders
-from weft.local.oauth_clients import LocalOAuthClients
+from weft.local.auth.oauth_clients import LocalOAuthClients
+from weft.local.auth.providers import LocalAuthProviders
 from weft.testing.scripted_http import Asked, Reply, as_json, serve
 
 pytestmark = pytest.mark.anyio

@@ -8,9 +8,9 @@ from typing import Any, Final
 from weft.domain.base import Frozen, Json
 from weft.domain.connections import AuthMethod, AuthProviderAuth
 from weft.errors import AuthenticationFailed, ErrorCategory, InvalidInput, NotFound
+from weft.local.auth.oauth_clients import origin_of_url
 from weft.local.draft import AuthDraft
 from weft.local.engine import Engine
-from weft.local.oauth_clients import origin_of_url
 from weft.local.store.authorizations import AuthProviderRow
 from weft.local.validate import validated
 from weft.sources.base import AnySource, OAuth1, OAuth2
@@ -119,7 +119,7 @@ async def provided_fields(
     Raises AuthenticationFailed when the account is gone or refused, and TryLater errors.
     """
     # Imported here because it loads the HTTP stack and Authlib.
-    from weft.local.auth_providers_http import Wanted, composio_credentials, pipedream_credentials
+    from weft.local.auth.providers_http import Wanted, composio_credentials, pipedream_credentials
 
     readable_id, config = stored.get("provider_readable_id"), stored.get("provider_config")
     row = None

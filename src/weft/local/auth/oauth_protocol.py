@@ -20,7 +20,7 @@ from pydantic import Field
 
 from weft.domain.base import Frozen
 from weft.errors import AuthenticationFailed, ErrorCategory, SourceUnavailable, WeftError
-from weft.local.oauth_clients import OAuthClient, origin_of_url
+from weft.local.auth.oauth_clients import OAuthClient, origin_of_url
 from weft.sources.base import HttpFactory, OAuth1, OAuth2
 from weft.sources.http_errors import status_error
 

@@ -1,0 +1,1 @@
+"""How connections authenticate at their sources: credentials, links, tokens, named secrets."""
