@@ -33,7 +33,7 @@ async def test_task_is_done_as_written(
         before = await world.picture()
         person = Person(*filled(task.person, world.names)) if task.person else None
         async with Client(
-            world.server(task.server), mode=era, elicitation_callback=person
+            stage.server(task.server), mode=era, elicitation_callback=person
         ) as client:
             agent = Agent(task, world, client)
             await agent.play()

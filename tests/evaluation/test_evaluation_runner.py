@@ -33,7 +33,7 @@ async def played(stage: Stage, task: Task) -> Agent:
     world = World(stage)
     try:
         await world.prepare(task)
-        async with Client(world.server(task.server), mode="2026-07-28") as client:
+        async with Client(stage.server(task.server), mode="2026-07-28") as client:
             agent = Agent(task, world, client)
             problem = None
             try:

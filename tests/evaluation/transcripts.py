@@ -9,7 +9,7 @@ import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -75,7 +75,7 @@ class Server(Data):
 
     read_only: bool = False
     no_delete: bool = False
-    inline_credentials: str = "warn"
+    inline_credentials: Literal["allow", "warn", "deny"] = "warn"
 
 
 class Task(Data):

@@ -26,6 +26,7 @@ from weft.domain.connections import (
 from weft.domain.entities import Entity
 from weft.domain.jobs import Job, JobStatus
 from weft.domain.permissions import Ceilings
+from weft.domain.principals import Principal, Role
 from weft.domain.search import SearchQuery
 from weft.errors import AuthenticationFailed, Conflict
 from weft.local.auth.sessions import LocalAuthSessions
@@ -96,6 +97,30 @@ class Stage:
     engine: Engine
     clock: Clock
     folder: Path
+    organization_id: str = ""
+    servers: dict[Server, WeftServer] = field(default_factory=dict[Server, WeftServer])
+
+    def backend_for(self, principal: Principal) -> LocalBackend:
+        """What an organisation sees."""
+        return LocalBackend(self.engine, self.embedded.runner, principal.organization_id)
+
+    def principal(self) -> Principal:
+        """Whoever plays the present task."""
+        return Principal(self.organization_id, "agent", Role.ADMIN)
+
+    def server(self, wanted: Server) -> WeftServer:
+        """The real server, as the operator decided. Kept, because to build its tools takes time."""
+        if wanted not in self.servers:
+            made = build_server(
+                self.backend_for,
+                version="1",
+                who_calls=self.principal,
+                ceilings=Ceilings(read_only=wanted.read_only, no_delete=wanted.no_delete),
+                inline_credentials=wanted.inline_credentials,
+            )
+            made.confirmations = Confirmations(self.clock.monotonic)
+            self.servers[wanted] = made
+        return self.servers[wanted]
 
 
 @asynccontextmanager
@@ -127,9 +152,8 @@ class World:
     known: dict[str, str] = field(default_factory=dict[str, str])
 
     def __post_init__(self) -> None:
-        self.backend = LocalBackend(
-            self.stage.engine, self.stage.embedded.runner, self.organization_id
-        )
+        self.stage.organization_id = self.organization_id
+        self.backend = self.stage.backend_for(self.stage.principal())
         self.folder = self.stage.folder / self.organization_id[:8]
         self.folder.mkdir()
 
@@ -137,17 +161,6 @@ class World:
     def names(self) -> Mapping[str, str]:
         """Values that a wish may name."""
         return self.known
-
-    def server(self, wanted: Server) -> WeftServer:
-        """The real server over this world."""
-        made = build_server(
-            lambda _: self.backend,
-            version="1",
-            ceilings=Ceilings(read_only=wanted.read_only, no_delete=wanted.no_delete),
-            inline_credentials=cast("Any", wanted.inline_credentials),
-        )
-        made.confirmations = Confirmations(self.stage.clock.monotonic)
-        return made
 
     async def prepare(self, task: Task) -> None:
         """Let all happen that was before the wish."""
