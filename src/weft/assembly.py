@@ -16,6 +16,7 @@ from weft.backend import Backend
 from weft.domain.acting import acting
 from weft.domain.permissions import Ceilings
 from weft.domain.principals import LOCAL_PRINCIPAL, Principal
+from weft.errors import StorageFailed
 from weft.local.auth.named_secrets import NamedSecrets
 from weft.local.auth.oauth_clients import LocalOAuthClients
 from weft.local.auth.providers import LocalAuthProviders
@@ -325,8 +326,15 @@ def _authorize_routes(opened: "Opened | OpenedRemote", base_url: str) -> "Sequen
 
 
 async def inspect(settings: Settings) -> DatabaseReport:
-    """The health of the database, read without changing it."""
-    return await report(settings.database_path)
+    """The health of the database, and the key to its credentials, read without changing them."""
+    found = await report(settings.database_path)
+    try:
+        vault = Vault.over(key_source_of(settings))
+        if found.sealed_with is not None:
+            await vault.require(found.sealed_with)
+    except StorageFailed as error:
+        return found.model_copy(update={"problems": (*found.problems, str(error))})
+    return found
 
 
 def source_context(settings: Settings) -> SourceContext:

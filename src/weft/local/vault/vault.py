@@ -56,6 +56,11 @@ class Vault:
                 return
         raise self._lost()
 
+    async def require(self, kid: str) -> None:
+        """Raise StorageFailed if the master key of that id is not there."""
+        if await self._known(kid) is None:
+            raise self._lost()
+
     async def seal(
         self,
         store: DataKeyStore,

@@ -47,13 +47,18 @@ async def test_report_changes_nothing(bench: Bench) -> None:
     assert await bench.store.data_version() == before
 
 
-async def test_schema_of_another_version_is_a_problem(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("version", "way_out"), [(999, "upgrade Weft"), (1, "weft serve")])
+async def test_schema_of_another_version_is_a_problem_with_a_way_out(
+    tmp_path: Path, version: int, way_out: str
+) -> None:
     path = tmp_path / "weft.db"
     with closing(cast("Any", apsw).Connection(str(path))) as db:
-        db.execute("PRAGMA user_version = 999")
+        db.execute(f"PRAGMA user_version = {version}")
     found = await report(path)
-    assert found.schema_version == 999
-    assert any("999" in problem for problem in found.problems)
+    assert found.schema_version == version
+    (problem,) = found.problems
+    assert str(version) in problem
+    assert way_out in problem
 
 
 async def test_file_that_is_no_database_is_a_problem_and_not_an_error(tmp_path: Path) -> None:

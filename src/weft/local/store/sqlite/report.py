@@ -4,15 +4,19 @@ from pathlib import Path
 
 import anyio
 import apsw
+from pydantic import Field
 
 from weft.domain.base import Frozen
 from weft.local.store.sqlite.database import storage_error
-from weft.local.store.sqlite.queries import migrations
+from weft.local.store.sqlite.queries import migrations, queries
 from weft.local.store.sqlite.session import AsyncSession, Session, connect
 
 
 class DatabaseReport(Frozen):
-    """What a look at the file found; ``problems`` is empty when all is well."""
+    """What a look at the file found; ``problems`` is empty when all is well.
+
+    ``sealed_with`` is the id of the master key that stored credentials cannot do without.
+    """
 
     path: str
     exists: bool
@@ -26,6 +30,7 @@ class DatabaseReport(Frozen):
     live_jobs: int = 0
     entities: int = 0
     awaiting_cleanup: int = 0
+    sealed_with: str | None = Field(default=None, exclude=True)
     problems: tuple[str, ...] = ()
 
 
@@ -55,7 +60,7 @@ def _look(db: AsyncSession, base: DatabaseReport, path: Path) -> DatabaseReport:
     version = int(session.pragma("user_version"))
     problems = [str(row[0]) for row in session.execute("PRAGMA quick_check(5)") if row[0] != "ok"]
     if version != base.schema_version_expected:
-        problems.append(f"The schema has version {version}.")
+        problems.append(_other_version(version, base.schema_version_expected))
         return base.model_copy(update={"schema_version": version, "problems": tuple(problems)})
 
     def count(sql: str) -> int:
@@ -75,6 +80,20 @@ def _look(db: AsyncSession, base: DatabaseReport, path: Path) -> DatabaseReport:
             ),
             "entities": count("SELECT coalesce(sum(count), 0) FROM entity_type"),
             "awaiting_cleanup": count("SELECT count(*) FROM purge"),
+            "sealed_with": _sealed_with(session),
             "problems": tuple(problems),
         }
     )
+
+
+def _other_version(version: int, expected: int) -> str:
+    said = f"The schema of the database has version {version}, and this Weft's is {expected}"
+    if version > expected:
+        return f"{said}: upgrade Weft, or point WEFT_HOME at another folder."
+    return f"{said}: the next `weft serve`, or any other verb, brings it up to date."
+
+
+def _sealed_with(session: Session) -> str | None:
+    if session.execute(queries()["data_key_any"]).get is None:
+        return None
+    return session.execute(queries()["master_kid"]).get
