@@ -8,6 +8,7 @@ from weft.cli.confirm import confirm
 from weft.cli.connect import create_connection, update_connection
 from weft.cli.context import App, emit, json_option, pass_app
 from weft.cli.groups import ListGroup, limit_options
+from weft.cli.hints import with_verbs
 from weft.cli.paging import collect
 from weft.cli.text import ago, config_text, count, job_counts, plain
 from weft.domain.base import Page
@@ -114,7 +115,7 @@ def check_connection(app: App, name: str) -> None:
         emit(result)
     else:
         word = "ok" if result.ok else "problem"
-        click.echo(plain(" ".join([f"{word}:", result.detail, result.hint or ""])))
+        click.echo(plain(" ".join([f"{word}:", result.detail, with_verbs(result.hint or "")])))
     raise click.exceptions.Exit(0 if result.ok else 1)
 
 

@@ -15,6 +15,7 @@ import click
 from pydantic import BaseModel
 
 from weft.backend import Backend
+from weft.cli.hints import with_verbs
 from weft.domain.acting import acting
 from weft.domain.principals import LOCAL_PRINCIPAL
 from weft.errors import Conflict, WeftError
@@ -153,11 +154,11 @@ def report_error(app: App, error: WeftError) -> None:
             "type": type(error).__name__,
             "message": error.message,
             "field": error.field,
-            "hint": error.hint,
+            "hint": error.hint and with_verbs(error.hint),
             "category": error.category.value,
         }
         if isinstance(error, Conflict):
             facts["job_id"] = error.job_id
         say(dumps({"error": facts}))
         return
-    say(f"error: {' '.join(str(error).split())}")
+    say(f"error: {' '.join(with_verbs(str(error)).split())}")

@@ -11,6 +11,7 @@ from anyio.abc import TaskGroup, TaskStatus
 
 from weft.backend import Backend
 from weft.cli.context import App, emit, say
+from weft.cli.hints import with_verbs
 from weft.cli.text import duration, job_counts, plain
 from weft.domain.jobs import Job, JobStatus, diagnose
 from weft.errors import Conflict, ErrorCategory
@@ -74,7 +75,7 @@ def summary(job: Job) -> list[str]:
             f"The job goes on; `weft jobs show {job.id}` tells how it stands.",
         ]
     if job.error:
-        lines.append(plain(f"Error: {job.error} {job.error_details or ''}"))
+        lines.append(plain(f"Error: {job.error} {with_verbs(job.error_details or '')}"))
     return [*lines, *diagnosis(job)]
 
 

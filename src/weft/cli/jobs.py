@@ -8,6 +8,7 @@ from weft.backend import Backend
 from weft.cli.context import App, emit, json_option, pass_app
 from weft.cli.follow import diagnosis
 from weft.cli.groups import ListGroupWithName, limit_options
+from weft.cli.hints import with_verbs
 from weft.cli.paging import collect
 from weft.cli.text import ago, count, duration, job_counts, plain, short_ids
 from weft.domain.base import Page
@@ -137,7 +138,7 @@ def _print_job(job: Job, lines: Sequence[LogLine], connection: str) -> None:
         ("entities", job_counts(job)),
     ]
     if job.error:
-        facts.append(("error", f"{job.error} {job.error_details or ''}".strip()))
+        facts.append(("error", f"{job.error} {with_verbs(job.error_details or '')}".strip()))
     print_record(out, facts)
     for line in diagnosis(job):
         out.print(line)
