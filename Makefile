@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test check conformance torture bench lint format clean
+.PHONY: demo test check conformance evaluate torture bench lint format clean
 
 demo: $(VENV)/.core  ## Drive the real server over stdio with a real MCP client.
 	$(BIN)/weft demo
@@ -18,6 +18,9 @@ check: $(VENV)/.dev  ## Format, lint, types; the layers are checked by the tests
 
 conformance: $(VENV)/.dev  ## The public MCP conformance suite, which comes from npm.
 	$(BIN)/python -m pytest conformance
+
+evaluate: $(VENV)/.dev  ## What an agent can do, in how many calls, reading how much.
+	$(BIN)/python -m pytest -q tests/evaluation
 
 format: $(VENV)/.dev  ## Format and apply the safe fixes.
 	$(BIN)/ruff format .

@@ -68,6 +68,7 @@ class TicketsSource(SecretStubSource):
     short_name = "tickets"
     name = "Tickets"
     description = "Tickets of the support desk"
+    entity_types = ("ticket",)
     revoked: ClassVar[set[str]] = set()
 
     async def check(self) -> str:

@@ -61,7 +61,7 @@ def connection_line(connection: Connection) -> str:
 
 
 def needs(connection: Connection) -> list[str]:
-    """What has to happen before the connection can sync; empty when nothing has."""
+    """What has to happen next; empty when nothing has."""
     if connection.auth.auth_url:
         until = connection.auth.auth_url_expires
         expiry = f" (valid until {timestamp(until)})" if until else ""
@@ -69,6 +69,14 @@ def needs(connection: Connection) -> list[str]:
             (
                 f"To authorise it, ask the user to open {connection.auth.auth_url}{expiry}, "
                 f"then call get_connection(connection_id='{connection.id}')."
+            )
+        ]
+    last = connection.sync.last_job
+    if connection.status is ConnectionStatus.ACTIVE and last and last.status is JobStatus.FAILED:
+        return [
+            (
+                "It was changed, authorised or checked since its last sync failed: call "
+                f"run_sync(connection_id='{connection.id}')."
             )
         ]
     if connection.status not in (ConnectionStatus.PENDING_AUTH, ConnectionStatus.NEEDS_REAUTH):
@@ -97,9 +105,10 @@ def schedule_text(schedule: Schedule | None) -> str:
     return ", ".join(parts)
 
 
-def job_line(job: Job) -> str:
-    """A job in one line."""
-    parts = [f"{job.id} {job.status.value} ({job.trigger.value})", counts(job)]
+def job_line(job: Job, *, named: bool = False) -> str:
+    """A job in one line; ``named`` says whose it is, where nothing else does."""
+    whose = f" of connection {job.source_connection_id}" if named else ""
+    parts = [f"{job.id} {job.status.value} ({job.trigger.value}){whose}", counts(job)]
     if job.completed_at:
         parts.append(f"ended {timestamp(job.completed_at)}")
     elif job.started_at:
@@ -201,11 +210,13 @@ def source_text(source: SourceInfo) -> str:
     """A source in full, with an example of how to connect it."""
     methods = ", ".join(method.value for method in source.auth_methods)
     required = "required" if source.auth_required else "optional"
+    takes_any = source.auth_required or source.auth_fields
+    credentials = _field_lines("credential fields, for auth.direct.credentials", source.auth_fields)
     lines = [
         f"{source.name} (short_name: {source.short_name}). {source.description}",
-        f"authentication ({required}): {methods}",
+        f"authentication ({required}): {methods}" if takes_any else "authentication: none needed",
         *_field_lines("config fields", source.config_fields),
-        *_field_lines("credential fields, for auth.direct.credentials", source.auth_fields),
+        *(credentials if takes_any else ()),
         f"continuous sync: {'yes' if source.supports_continuous else 'no'}",
     ]
     if source.cursor_fields:
@@ -230,6 +241,8 @@ def counted(number: int, noun: str) -> str:
 def _auth_line(connection: Connection) -> str:
     auth = connection.auth
     state = "authenticated" if auth.authenticated else "not authenticated"
+    if auth.authenticated and connection.status is ConnectionStatus.NEEDS_REAUTH:
+        state = "no longer accepted, in use"
     since = f" since {timestamp(auth.authenticated_at)}" if auth.authenticated_at else ""
     expiry = f", expires {timestamp(auth.expires_at)}" if auth.expires_at else ""
     return f"auth: {auth.method.value}, {state}{since}{expiry}"

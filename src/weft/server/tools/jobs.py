@@ -75,11 +75,11 @@ async def list_jobs(
         found = await call.backend.jobs.list(
             connection_id, status=status, cursor=cursor, limit=size
         )
-        lines = [f"{counted(len(found.items), 'job')}:"]
-        for job in found.items:
-            # Without a filter nothing else says whose job it is.
-            whose = f", connection {job.source_connection_id}" if connection_id is None else ""
-            lines.append(f"- {job_line(job)}{whose}")
+        named = connection_id is None
+        lines = [
+            f"{counted(len(found.items), 'job')}:",
+            *(f"- {job_line(job, named=named)}" for job in found.items),
+        ]
         text = "\n".join(lines + more_text(found.next_cursor)) if found.items else "No jobs."
         return reply(text, page_out([job_out(job) for job in found.items], found))
 
