@@ -24,16 +24,18 @@ HOST = """
 const frame = document.getElementById("app");
 window.seen = [];
 window.unanswered = 0;
+window.offers = { serverTools: {}, message: { text: {} } };
 const post = (message) => frame.contentWindow.postMessage({ jsonrpc: "2.0", ...message }, "*");
 window.tell = (method, params) => post({ method, params });
 const answers = {
   "ui/initialize": async () => ({
     protocolVersion: "2026-01-26", hostInfo: { name: "test-host", version: "1" },
-    hostCapabilities: { serverTools: {}, message: { text: {} } },
+    hostCapabilities: window.offers,
     hostContext: { theme: "dark", displayMode: "inline", timeZone: "UTC" },
   }),
   "tools/call": ({ name, arguments: given }) => window.forward(name, given || {}),
   "ui/message": async () => ({}),
+  "ui/open-link": async () => window.opens,
 };
 window.addEventListener("message", async ({ source, data }) => {
   if (source !== frame.contentWindow) return;
@@ -130,8 +132,11 @@ def row_of(page: Page | FrameLocator, name: str) -> Locator:
     return page.get_by_role("listitem").filter(has=page.get_by_role("heading", name=name)).first
 
 
-async def framed(page: Page, agent: Agent) -> FrameLocator:
-    """The dashboard in a host's frame, after the handshake."""
+async def framed(page: Page, agent: Agent, opens: object = None) -> FrameLocator:
+    """The dashboard in a host's frame, after the handshake.
+
+    ``opens`` is what the host answers that is asked to open a link; without it none can be asked.
+    """
     (content,) = (await agent.client.read_resource("ui://weft/dashboard")).contents
     assert isinstance(content, TextResourceContents)
     assert content.mime_type == "text/html;profile=mcp-app"
@@ -143,6 +148,8 @@ async def framed(page: Page, agent: Agent) -> FrameLocator:
     # Playwright does not say what such a function returns.
     await page.expose_function("forward", forward)  # pyright: ignore[reportUnknownMemberType]
     await page.set_content(HOST)
+    if opens is not None:
+        await page.evaluate("(a) => { window.opens = a; window.offers.openLinks = {}; }", opens)
     policy = f'<head><meta http-equiv="Content-Security-Policy" content="{HOST_POLICY}">'
     await page.evaluate("(html) => show(html)", content.text.replace("<head>", policy, 1))
     await page.wait_for_function("seen.some((m) => m.method === 'ui/notifications/initialized')")

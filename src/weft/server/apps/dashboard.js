@@ -14,8 +14,10 @@ const $ = (id) => document.getElementById(id);
 const { transport: WAY, auth: AUTH, tools: TOOLS } = document.documentElement.dataset;
 const inHost = WAY === "host";
 
+const KINDS = { cancel_job: "danger", authorize_connection: "primary" };
+
 let server, offered = new Set(), host = {};
-let filter = {}, nextCursor = null, stopped = false, following = false, loaded = false;
+let filter = {}, nextCursor = null, stopped = false, following = false, attending = false, loaded = false;
 let lastSign = Date.now(), dueTimer;
 const states = new Map();
 
@@ -29,8 +31,7 @@ const app = {
   button(label, tool, onclick, spoken, key) {
     if (!offered.has(tool)) return null;
     const id = `${key}-${tool}`;
-    const primary = tool === "run_sync" ? "" : "danger";
-    return h("button", { type: "button", class: primary, id, title: label,
+    return h("button", { type: "button", class: KINDS[tool], id, title: label,
       "aria-labelledby": `${id} ${key}`, onclick }, label);
   },
   sync: (id) => act(id, async (state) => {
@@ -42,6 +43,21 @@ const app = {
     if (state.jobs[0].status === "CANCELLING") return;
     keep(state, await server.call("cancel_job", { job_id: state.jobs[0].id }));
     announce(`Cancelling the sync of ${state.connection.name}.`);
+  }),
+  inHost,
+  authorise: (id) => act(id, async (state) => {
+    const full = await server.call("authorize_connection", { connection_id: id });
+    refreshed(state, full);
+    if (!NEEDS[full.status]) return authorised(state);
+    const { auth_url: url, auth_url_expires: expires } = full.auth || {};
+    if (!url) throw new Refused("The server gave no link. Ask your assistant how to authorise it.");
+    state.link = { url, expires, opened: await openedByHost(url) };
+    draw(id);
+    state.row.focusLink();
+  }),
+  open: (id) => act(id, async (state) => {
+    const opened = await openedByHost(state.link.url);
+    if (!opened && state.link) state.link = { ...state.link, opened };
   }),
   async loadDetails(id) {
     const state = stateOf(id);
@@ -170,8 +186,53 @@ async function loadMore() {
   });
 }
 
+/** Have the host open a page; whether it did. */
+async function openedByHost(url) {
+  if (!inHost || !host.hostCapabilities?.openLinks || !openable(url)) return false;
+  try {
+    return !(await server.request("ui/open-link", { url }))?.isError;
+  } catch {
+    return false; // The link is shown to be copied instead.
+  }
+}
+
+/** Ask about connections whose link is open until each is authorised, or nobody looks. */
+async function attend() {
+  if (attending || !offered.has("get_connection")) return;
+  attending = true;
+  const open = () => [...states.values()].filter((state) => state.link);
+  try {
+    for (; open().length && isAwake(); await pause(PAUSE_MS))
+      for (const state of open()) await attendOne(state);
+  } catch (error) {
+    if (!lost(error)) notice(error.message, "Try again", () => refresh());
+  } finally {
+    attending = false;
+  }
+}
+
+async function attendOne(state) {
+  const { link, connection: { id } } = state;
+  const full = await server.call("get_connection", { connection_id: id });
+  if (state.link !== link) return;
+  refreshed(state, full);
+  if (!NEEDS[full.status]) return authorised(state);
+  if (Date.parse(link.expires) < Date.now())
+    Object.assign(state, { link: null, error: "The link has expired. Authorise gives a new one." });
+  draw(id);
+}
+
+function authorised(state) {
+  Object.assign(state, { link: null, error: "" });
+  announce(`${state.connection.name} is authorised.`);
+  draw(state.connection.id);
+  if (state.row.open) app.loadDetails(state.connection.id);
+  watchForNextRun();
+}
+
 /** Ask about running jobs until none runs, or nobody looks. */
 async function follow() {
+  attend();
   if (following || !offered.has("get_job")) return;
   following = true;
   try {

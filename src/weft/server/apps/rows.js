@@ -15,6 +15,8 @@ function makeRow(id, app) {
   const facts = h("p", { class: "facts" });
   const sync = app.button("Sync now", "run_sync", () => app.sync(id), `Sync now`, key);
   const cancel = app.button("Cancel", "cancel_job", () => app.cancel(id), `Cancel the sync of`, key);
+  const authorise = app.button("Authorise", "authorize_connection", () => app.authorise(id), "Authorise", key);
+  const link = makeLink(id, key, app);
   const more = h("button", {
     type: "button", "aria-expanded": "false", "aria-controls": `${key}-d`, id: `${key}-b`,
     "aria-labelledby": `${key}-b ${key}`, onclick: () => toggle(),
@@ -26,7 +28,7 @@ function makeRow(id, app) {
   let picture = chart([]);
   const line = h("div", { class: "row" },
     h("div", { class: "who" }, h("div", { class: "name" }, title, badge), facts),
-    picture, h("div", { class: "do" }, sync, cancel, more), bar.element, bad);
+    picture, h("div", { class: "do" }, sync, cancel, authorise, more), bar.element, bad, link.element);
   const element = h("li", { "data-id": id }, line, details);
   let drawn = "", told = "";
 
@@ -45,18 +47,24 @@ function makeRow(id, app) {
     say(badge, STATES[live?.status] || STATES[connection.status] || connection.status);
     badge.className = `badge ${live ? "syncing" : connection.status}`;
     facts.replaceChildren(...factsOf(connection, last, live));
-    for (const [button, wanted] of [[sync, !live], [cancel, live]])
+    const waits = !live && authorise && NEEDS[connection.status];
+    for (const [button, wanted] of [[sync, !live && !waits], [cancel, live], [authorise, waits]])
       if (button) {
         // A button that gives way to another hands the focus over, or the keyboard would be lost.
         if (!wanted && document.activeElement === button) more.focus();
         button.hidden = !wanted;
       }
     // Not `disabled`, which takes the focus away from whoever pressed the button.
-    sync?.setAttribute("aria-disabled", String(Boolean(state.busy)));
+    for (const button of [sync, authorise]) button?.setAttribute("aria-disabled", String(Boolean(state.busy)));
     cancel?.setAttribute("aria-disabled", String(Boolean(state.busy) || live?.status === "CANCELLING"));
     bar.update(live, connection.name);
+    const shown = waits ? state.link : null;
+    // One thing at a time is the one to do.
+    authorise?.classList.toggle("primary", !shown);
+    if (!shown && link.element.contains(document.activeElement)) (sync?.hidden === false ? sync : more).focus();
+    link.update(shown);
     const failed = last?.status === "FAILED" && (last.error || "The last sync failed.");
-    const reason = error || failed || NEEDS[connection.status] || "";
+    const reason = error || failed || (!waits && NEEDS[connection.status]) || "";
     bad.classList.toggle("hint", !error && !failed);
     // The details tell in full why a sync failed.
     bad.hidden = !reason || (!error && failed && !details.hidden && Boolean(state.details?.report));
@@ -77,7 +85,7 @@ function makeRow(id, app) {
     }
   }
 
-  return { element, update, toggle, get open() { return !details.hidden; } };
+  return { element, update, toggle, focusLink: link.focus, get open() { return !details.hidden; } };
 }
 
 function factsOf(connection, last, live) {
