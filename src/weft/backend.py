@@ -24,9 +24,17 @@ from weft.domain.entities import StoredEntity
 from weft.domain.jobs import Job, JobStatus, LogLine
 from weft.domain.search import SearchQuery, SearchResults
 from weft.domain.sources import SourceInfo
+from weft.errors import InvalidInput
 
 LIST_LIMIT_DEFAULT = 20
 LIST_LIMIT_MAX = 100
+
+
+def checked_limit(limit: int, *, maximum: int = LIST_LIMIT_MAX) -> int:
+    """Return ``limit``. Raises InvalidInput unless it is from 1 to ``maximum``."""
+    if not 1 <= limit <= maximum:
+        raise InvalidInput(f"limit must be from 1 to {maximum}.", field="limit")
+    return limit
 
 
 class Sources(Protocol):

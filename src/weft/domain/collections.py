@@ -1,9 +1,19 @@
 """Collections: what is searched together."""
 
+import re
+import secrets
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from weft.domain.base import Frozen
+from weft.errors import InvalidInput
+
+NAME_MIN_CHARS: Final = 4
+NAME_MAX_CHARS: Final = 64
+READABLE_ID_MAX_CHARS: Final = 80
+READABLE_ID_PATTERN: Final = "^[a-z0-9]+(-[a-z0-9]+)*$"
+_SUFFIX_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 
 
 class CollectionStatus(StrEnum):
@@ -33,3 +43,38 @@ class NewCollection(Frozen):
 
     name: str
     readable_id: str | None = None
+
+
+def checked_name(name: str) -> str:
+    """The name without space around it. Raises InvalidInput for one too short or too long."""
+    text = name.strip()
+    if not NAME_MIN_CHARS <= len(text) <= NAME_MAX_CHARS:
+        raise InvalidInput(
+            f"name must have {NAME_MIN_CHARS} to {NAME_MAX_CHARS} characters.", field="name"
+        )
+    return text
+
+
+def is_readable_id(text: str) -> bool:
+    """Whether a collection may have that readable id."""
+    fits = re.fullmatch(READABLE_ID_PATTERN, text) is not None
+    return fits and len(text) <= READABLE_ID_MAX_CHARS
+
+
+def checked_readable_id(text: str) -> str:
+    """Return ``text``. Raises InvalidInput unless a collection may have it as its readable id."""
+    if not is_readable_id(text):
+        raise InvalidInput(
+            "readable_id may only have lower-case letters and digits, joined by single hyphens, "
+            f"and at most {READABLE_ID_MAX_CHARS} characters.",
+            field="readable_id",
+            hint="For example 'team-docs'. Leave it out to have one made from the name.",
+        )
+    return text
+
+
+def derived_readable_id(name: str, *, random_chars: int) -> str:
+    """A readable id made from a name, with a random end."""
+    slug = "-".join(re.findall(r"[a-z0-9]+", name.lower())) or "collection"
+    suffix = "".join(secrets.choice(_SUFFIX_ALPHABET) for _ in range(random_chars))
+    return f"{slug[: READABLE_ID_MAX_CHARS - random_chars - 1].rstrip('-')}-{suffix}"

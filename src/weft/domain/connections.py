@@ -3,12 +3,12 @@
 from datetime import datetime
 from enum import StrEnum
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from weft.domain.base import Frozen, Json
 from weft.domain.jobs import Job
 from weft.domain.schedules import Schedule, ScheduleSpec
-from weft.errors import ErrorCategory
+from weft.errors import Conflict, ErrorCategory, InvalidInput
 
 NAME_MIN_CHARS = 4
 NAME_MAX_CHARS = 42
@@ -191,3 +191,39 @@ class CheckResult(Frozen):
     field: str | None = None
     error_category: ErrorCategory | None = None
     hint: str | None = None
+
+
+def checked_name(name: str) -> str:
+    """The name without space around it. Raises InvalidInput for one too short or too long."""
+    text = name.strip()
+    if not NAME_MIN_CHARS <= len(text) <= NAME_MAX_CHARS:
+        raise InvalidInput(
+            f"name must have {NAME_MIN_CHARS} to {NAME_MAX_CHARS} characters.", field="name"
+        )
+    return text
+
+
+def checked_description(description: str) -> str:
+    """Return ``description``. Raises InvalidInput if it is too long."""
+    if len(description) > DESCRIPTION_MAX_CHARS:
+        raise InvalidInput(
+            f"description must have at most {DESCRIPTION_MAX_CHARS} characters.",
+            field="description",
+        )
+    return description
+
+
+def refuse_stale(found: Connection, expected_version: int | None) -> None:
+    """Raise Conflict if a caller that names the version that it saw has seen another one."""
+    if expected_version is not None and expected_version != found.version:
+        raise Conflict(
+            f"The connection was changed meanwhile: its version is {found.version}.",
+            field="expected_version",
+            hint="Read it again with get_connection and repeat the call with that version.",
+        )
+
+
+def merged_config(present: Json, change: Json) -> Json:
+    """``present`` with ``change`` merged into it by key, where null removes a key."""
+    both: dict[str, JsonValue] = {**present, **change}
+    return {name: value for name, value in both.items() if change.get(name, ...) is not None}

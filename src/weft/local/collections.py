@@ -1,23 +1,23 @@
 """Collections of the local backend."""
 
-import re
-import secrets
 import uuid
+from typing import Final
 
-from weft.backend import LIST_LIMIT_DEFAULT, Collections, Connections
+from weft.backend import LIST_LIMIT_DEFAULT, Collections, Connections, checked_limit
 from weft.domain.base import Page
-from weft.domain.collections import Collection, CollectionStatus, NewCollection
-from weft.errors import InvalidInput, NotFound
+from weft.domain.collections import (
+    Collection,
+    CollectionStatus,
+    NewCollection,
+    checked_name,
+    checked_readable_id,
+    derived_readable_id,
+)
+from weft.errors import NotFound
 from weft.local.engine import Engine
-from weft.local.limits import checked_limit
 from weft.local.resolve import find_collection
 
-NAME_MIN_CHARS = 4
-NAME_MAX_CHARS = 64
-READABLE_ID_MAX_CHARS = 80
-_READABLE_ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-_SUFFIX_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
-_SUFFIX_CHARS = 5
+RANDOM_CHARS: Final = 5
 
 
 class LocalCollections(Collections):
@@ -39,13 +39,15 @@ class LocalCollections(Collections):
         return await find_collection(self._engine.store, self._organization_id, collection)
 
     async def create(self, new: NewCollection) -> Collection:
-        name = _name(new.name)
+        name = checked_name(new.name)
         now = self._engine.clock()
         collection = Collection(
             id=str(uuid.uuid4()),
             organization_id=self._organization_id,
             name=name,
-            readable_id=_readable_id(new.readable_id, name),
+            readable_id=checked_readable_id(new.readable_id)
+            if new.readable_id is not None
+            else derived_readable_id(name, random_chars=RANDOM_CHARS),
             status=CollectionStatus.NEEDS_SOURCE,
             created_at=now,
             modified_at=now,
@@ -55,7 +57,7 @@ class LocalCollections(Collections):
         return collection
 
     async def update(self, collection: str, *, name: str) -> Collection:
-        text = _name(name)
+        text = checked_name(name)
         found = await self.get(collection)
         store = self._engine.store.collections
         if not await store.rename(found, text, self._engine.clock()):
@@ -74,27 +76,3 @@ class LocalCollections(Collections):
         await store.delete(found)
         self._engine.changes.announce()
         return found
-
-
-def _name(wanted: str) -> str:
-    name = wanted.strip()
-    if not NAME_MIN_CHARS <= len(name) <= NAME_MAX_CHARS:
-        raise InvalidInput(
-            f"name must have {NAME_MIN_CHARS} to {NAME_MAX_CHARS} characters.", field="name"
-        )
-    return name
-
-
-def _readable_id(wanted: str | None, name: str) -> str:
-    if wanted is None:
-        slug = "-".join(re.findall(r"[a-z0-9]+", name.lower())) or "collection"
-        suffix = "".join(secrets.choice(_SUFFIX_ALPHABET) for _ in range(_SUFFIX_CHARS))
-        return f"{slug}-{suffix}"
-    if not _READABLE_ID.fullmatch(wanted) or len(wanted) > READABLE_ID_MAX_CHARS:
-        raise InvalidInput(
-            "readable_id may only have lower-case letters and digits, joined by single hyphens, "
-            f"and at most {READABLE_ID_MAX_CHARS} characters.",
-            field="readable_id",
-            hint="For example 'team-docs'. Leave it out to have one made from the name.",
-        )
-    return wanted

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import anyio
 
-from weft.backend import LIST_LIMIT_DEFAULT, Connections
+from weft.backend import LIST_LIMIT_DEFAULT, Connections, checked_limit
 from weft.domain.base import Json, Page
 from weft.domain.connections import (
     AuthMethod,
@@ -15,6 +15,8 @@ from weft.domain.connections import (
     ConnectionChange,
     ConnectionStatus,
     NewConnection,
+    merged_config,
+    refuse_stale,
 )
 from weft.domain.jobs import JobTrigger
 from weft.domain.schedules import Schedule, ScheduleSpec, next_run
@@ -33,7 +35,6 @@ from weft.local.auth.redirects import checked_redirect
 from weft.local.draft import AuthDraft, draft_description, draft_name, draft_schedule
 from weft.local.engine import Engine
 from weft.local.jobs import LocalJobs
-from weft.local.limits import checked_limit
 from weft.local.resolve import find_collection, find_connection
 from weft.local.store.base import ConnectionRow
 from weft.sources.base import AnySource
@@ -86,7 +87,7 @@ class LocalConnections(Connections):
         collection = await find_collection(
             self._engine.store, self._organization_id, new.readable_collection_id
         )
-        config = _merged({}, new.config)
+        config = merged_config({}, new.config)
         endpoint = self._engine.endpoint(new.short_name, config)
         schedule = draft_schedule(kind, new.schedule, None) if new.schedule else None
         redirect_url = checked_redirect(new.redirect_url, "redirect_url")
@@ -166,7 +167,7 @@ class LocalConnections(Connections):
         """As `update`; ``draft`` is what an authorisation in a browser has brought."""
         found = await self.get(connection)
         for _ in range(UPDATE_ATTEMPTS):
-            _refuse_stale(found, change.expected_version)
+            refuse_stale(found, change.expected_version)
             row, altered = await self._changed(found, change, draft)
             if await self._engine.store.connections.update(
                 row,
@@ -183,7 +184,7 @@ class LocalConnections(Connections):
 
     async def delete(self, connection: str, *, expected_version: int | None = None) -> Connection:
         found = await self.get(connection)
-        _refuse_stale(found, expected_version)
+        refuse_stale(found, expected_version)
         await self._stop_job(found)
         if not await self._engine.store.connections.delete(self._organization_id, found.id):
             raise NotFound("The connection was deleted meanwhile.", field="connection_id")
@@ -216,9 +217,9 @@ class LocalConnections(Connections):
         """The row with the change applied, and what of it is another one than before."""
         kind = self._engine.registry.get(found.short_name)
         given = change.model_fields_set
-        config = _merged(found.config, change.config) if change.config is not None else found.config
-        if "config" in given and change.config is None:
-            config = {}
+        config = found.config
+        if "config" in given:
+            config = {} if change.config is None else merged_config(config, change.config)
         schedule = found.schedule
         if "schedule" in given:
             schedule = draft_schedule(kind, change.schedule or ScheduleSpec(), found.schedule)
@@ -347,17 +348,3 @@ def _without_credentials(row: ConnectionRow) -> ConnectionRow:
         error_category=category_of(row.auth_method),
         error_message="The endpoint changed, so the stored credentials were dropped.",
     )
-
-
-def _refuse_stale(found: Connection, expected_version: int | None) -> None:
-    if expected_version is not None and expected_version != found.version:
-        raise Conflict(
-            f"The connection was changed meanwhile: its version is {found.version}.",
-            field="expected_version",
-            hint="Read it again with get_connection and repeat the call with that version.",
-        )
-
-
-def _merged(config: Json, change: Json) -> Json:
-    merged = config | change
-    return {key: value for key, value in merged.items() if value is not None}

@@ -5,10 +5,10 @@ from datetime import datetime
 
 from weft.domain.base import Json
 from weft.domain.connections import (
-    DESCRIPTION_MAX_CHARS,
     NAME_MAX_CHARS,
-    NAME_MIN_CHARS,
     AuthMethod,
+    checked_description,
+    checked_name,
 )
 from weft.domain.schedules import Schedule, ScheduleSpec, validate_cron, validate_timezone
 from weft.errors import InvalidInput
@@ -34,22 +34,12 @@ class AuthDraft:
 
 def draft_name(name: str | None, kind: type[AnySource]) -> str:
     """The given name, or the documented default."""
-    text = f"{kind.name} Connection"[:NAME_MAX_CHARS] if name is None else name.strip()
-    if not NAME_MIN_CHARS <= len(text) <= NAME_MAX_CHARS:
-        raise InvalidInput(
-            f"name must have {NAME_MIN_CHARS} to {NAME_MAX_CHARS} characters.", field="name"
-        )
-    return text
+    return f"{kind.name} Connection"[:NAME_MAX_CHARS] if name is None else checked_name(name)
 
 
 def draft_description(description: str | None) -> str | None:
     """The given description, if it is not too long."""
-    if description is not None and len(description) > DESCRIPTION_MAX_CHARS:
-        raise InvalidInput(
-            f"description must have at most {DESCRIPTION_MAX_CHARS} characters.",
-            field="description",
-        )
-    return description or None
+    return checked_description(description) or None if description is not None else None
 
 
 def draft_schedule(

@@ -2,13 +2,12 @@
 
 from collections.abc import AsyncIterator, Sequence
 
-from weft.backend import LIST_LIMIT_DEFAULT, Jobs
+from weft.backend import LIST_LIMIT_DEFAULT, Jobs, checked_limit
 from weft.domain.base import Page
 from weft.domain.connections import Connection, ConnectionStatus
 from weft.domain.jobs import Job, JobStatus, JobTrigger, LogLine
 from weft.errors import Conflict, NotFound
 from weft.local.engine import Engine
-from weft.local.limits import checked_limit
 from weft.local.resolve import find_connection, find_job
 from weft.local.runner import Dispatcher
 

@@ -4,12 +4,11 @@ import base64
 import binascii
 import re
 
-from weft.backend import Search
+from weft.backend import Search, checked_limit
 from weft.domain.entities import StoredEntity
 from weft.domain.search import QUERY_MAX_CHARS, SearchQuery, SearchResults
 from weft.errors import InvalidInput, NotFound
 from weft.local.engine import Engine
-from weft.local.limits import checked_limit
 from weft.local.resolve import find_collection, find_connection
 
 SEARCH_LIMIT_MAX = 50

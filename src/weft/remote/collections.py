@@ -1,28 +1,29 @@
 """Collections of a remote API."""
 
-import re
-import secrets
 from collections import Counter
 from contextlib import aclosing
 from typing import Final
 
-from weft.backend import LIST_LIMIT_DEFAULT, Collections
+from weft.backend import LIST_LIMIT_DEFAULT, Collections, checked_limit
 from weft.domain.base import Page
-from weft.domain.collections import Collection, NewCollection
-from weft.errors import Conflict, InvalidInput, NotFound
+from weft.domain.collections import (
+    Collection,
+    NewCollection,
+    checked_name,
+    checked_readable_id,
+    derived_readable_id,
+    is_readable_id,
+)
+from weft.errors import Conflict, NotFound
 from weft.remote.looking import done_once
-from weft.remote.paging import checked_limit, cursor_of, find_named, skip_of, walk
+from weft.remote.paging import cursor_of, find_named, skip_of, walk
 from weft.remote.shared import Shared
 from weft.wire import bodies, decode
 
 PATH: Final = "/collections"
 CONNECTIONS_PATH: Final = "/source-connections"
-NAME_MIN_CHARS: Final = 4
-NAME_MAX_CHARS: Final = 64
-READABLE_ID_MAX_CHARS: Final = 80
-_READABLE_ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-_SUFFIX_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
-_SUFFIX_CHARS = 8
+# So many that a collection with our readable id is the one we asked for, if the answer is lost.
+RANDOM_CHARS: Final = 8
 
 
 class RemoteCollections(Collections):
@@ -52,8 +53,11 @@ class RemoteCollections(Collections):
         """A lost answer is looked up by the readable id, which is ours alone: either its end is
         random, or it was seen before that nothing has it.
         """
-        name = _checked_name(new.name)
-        readable_id = _readable_id(new.readable_id, name)
+        name = checked_name(new.name)
+        if new.readable_id is None:
+            readable_id = derived_readable_id(name, random_chars=RANDOM_CHARS)
+        else:
+            readable_id = checked_readable_id(new.readable_id)
         if new.readable_id is not None and await self._exact(readable_id) is not None:
             raise Conflict(
                 "A collection with that readable_id exists already.",
@@ -72,7 +76,7 @@ class RemoteCollections(Collections):
 
     async def update(self, collection: str, *, name: str) -> Collection:
         """A lost answer is looked up: the name shows whether it was changed."""
-        name = _checked_name(name)
+        name = checked_name(name)
         found = await self._found(collection.strip())
 
         async def look() -> Collection | None:
@@ -118,7 +122,7 @@ class RemoteCollections(Collections):
         )
 
     async def _exact(self, readable_id: str) -> Collection | None:
-        if not _READABLE_ID.fullmatch(readable_id):
+        if not is_readable_id(readable_id):
             return None
         try:
             return await self._client.get(
@@ -139,30 +143,6 @@ class RemoteCollections(Collections):
         return counts
 
 
-def _checked_name(name: str) -> str:
-    text = name.strip()
-    if not NAME_MIN_CHARS <= len(text) <= NAME_MAX_CHARS:
-        raise InvalidInput(
-            f"name must have {NAME_MIN_CHARS} to {NAME_MAX_CHARS} characters.", field="name"
-        )
-    return text
-
-
 def _counted(collection: Collection, counts: Counter[str]) -> Collection:
     count = max(collection.entity_count, counts[collection.readable_id])
     return collection.model_copy(update={"entity_count": count})
-
-
-def _readable_id(wanted: str | None, name: str) -> str:
-    if wanted is None:
-        slug = "-".join(re.findall(r"[a-z0-9]+", name.lower())) or "collection"
-        suffix = "".join(secrets.choice(_SUFFIX_ALPHABET) for _ in range(_SUFFIX_CHARS))
-        return f"{slug[: READABLE_ID_MAX_CHARS - _SUFFIX_CHARS - 1].rstrip('-')}-{suffix}"
-    if not _READABLE_ID.fullmatch(wanted) or len(wanted) > READABLE_ID_MAX_CHARS:
-        raise InvalidInput(
-            "readable_id may only have lower-case letters and digits, joined by single hyphens, "
-            f"and at most {READABLE_ID_MAX_CHARS} characters.",
-            field="readable_id",
-            hint="For example 'team-docs'. Leave it out to have one made from the name.",
-        )
-    return wanted

@@ -4,24 +4,24 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from typing import Any, Final
 
-from weft.backend import LIST_LIMIT_DEFAULT, Connections
+from weft.backend import LIST_LIMIT_DEFAULT, Connections, checked_limit
 from weft.domain.base import Json, Page
 from weft.domain.connections import (
-    DESCRIPTION_MAX_CHARS,
-    NAME_MAX_CHARS,
-    NAME_MIN_CHARS,
     CheckResult,
     Connection,
     ConnectionChange,
     ConnectionStatus,
     NewConnection,
+    checked_description,
+    checked_name,
+    merged_config,
+    refuse_stale,
 )
-from weft.errors import Conflict, InvalidInput, Unsupported, WeftError
+from weft.errors import Conflict, Unsupported, WeftError
 from weft.remote.collections import CONNECTIONS_PATH, RemoteCollections
 from weft.remote.looking import done_once
 from weft.remote.paging import (
     WIRE_PAGE,
-    checked_limit,
     cursor_of,
     find_named,
     skip_of,
@@ -132,7 +132,7 @@ class RemoteConnections(Connections):
     async def update(self, connection: str, change: ConnectionChange) -> Connection:
         """The wire replaces config and schedule: both are read, merged and sent whole."""
         found = await self.get(connection)
-        _check_version(found, change.expected_version)
+        refuse_stale(found, change.expected_version)
         body = _changes(found, change)
         if not body:
             return found
@@ -157,7 +157,7 @@ class RemoteConnections(Connections):
 
     async def delete(self, connection: str, *, expected_version: int | None = None) -> Connection:
         found = await self.get(connection)
-        _check_version(found, expected_version)
+        refuse_stale(found, expected_version)
         # As in update: Weft's own API checks the version once more, Airweave does not look.
         version = {} if expected_version is None else {"expected_version": expected_version}
         await self._client.delete(_path(found.id), params=version, missing="connection_id")
@@ -236,24 +236,10 @@ def _after(newest: Connection | None, listed: Sequence[Connection]) -> Sequence[
 
 
 def _check_texts(name: str | None, description: str | None) -> None:
-    if name is not None and not NAME_MIN_CHARS <= len(name.strip()) <= NAME_MAX_CHARS:
-        raise InvalidInput(
-            f"name must have {NAME_MIN_CHARS} to {NAME_MAX_CHARS} characters.", field="name"
-        )
-    if description is not None and len(description) > DESCRIPTION_MAX_CHARS:
-        raise InvalidInput(
-            f"description must have at most {DESCRIPTION_MAX_CHARS} characters.",
-            field="description",
-        )
-
-
-def _check_version(found: Connection, expected: int | None) -> None:
-    if expected is not None and expected != found.version:
-        raise Conflict(
-            f"The connection was changed meanwhile: it is at version {found.version}.",
-            field="expected_version",
-            hint="Read it again with get_connection.",
-        )
+    if name is not None:
+        checked_name(name)
+    if description is not None:
+        checked_description(description)
 
 
 def _changes(found: Connection, change: ConnectionChange) -> Json:
@@ -266,7 +252,7 @@ def _changes(found: Connection, change: ConnectionChange) -> Json:
         del given["name"]  # Airweave answers 500 to a name that is null.
     _check_texts(given.get("name"), given.get("description"))
     if change.config is not None:
-        given["config"] = bodies.merged_config(found.config, change.config)
+        given["config"] = merged_config(found.config, change.config)
     if "schedule" in change.model_fields_set:
         spec = change.schedule
         given["schedule"] = (

@@ -5,7 +5,7 @@ from typing import Final
 
 import anyio
 
-from weft.backend import LIST_LIMIT_DEFAULT, Jobs
+from weft.backend import LIST_LIMIT_DEFAULT, Jobs, checked_limit
 from weft.domain.base import Page
 from weft.domain.connections import ConnectionChange
 from weft.domain.jobs import Job, JobStatus, LogLine
@@ -15,7 +15,7 @@ from weft.remote.collections import CONNECTIONS_PATH
 from weft.remote.connections import RemoteConnections
 from weft.remote.failures import AlreadyLive, NoSync
 from weft.remote.looking import done_once
-from weft.remote.paging import checked_limit, cursor_of, fits_id, only, skip_of, whole_id
+from weft.remote.paging import cursor_of, fits_id, only, skip_of, whole_id
 from weft.remote.shared import Shared
 from weft.wire import decode
 

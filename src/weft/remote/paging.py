@@ -10,7 +10,6 @@ from typing import Final, TypeVar
 
 from pydantic import JsonValue
 
-from weft.backend import LIST_LIMIT_MAX
 from weft.domain.collections import Collection
 from weft.domain.connections import Connection
 from weft.domain.jobs import Job
@@ -51,13 +50,6 @@ def skip_of(cursor: str | None) -> int:
             hint="Pass next_cursor of the page before, or leave it out.",
         )
     return int(match[1])
-
-
-def checked_limit(limit: int, *, maximum: int = LIST_LIMIT_MAX) -> int:
-    """Return ``limit``. Raises InvalidInput unless it is from 1 to ``maximum``."""
-    if not 1 <= limit <= maximum:
-        raise InvalidInput(f"limit must be from 1 to {maximum}.", field="limit")
-    return limit
 
 
 async def walk(

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from pydantic import JsonValue
 
-from weft.backend import Search
+from weft.backend import Search, checked_limit
 from weft.domain.base import Json
 from weft.domain.connections import Connection
 from weft.domain.entities import StoredEntity
@@ -15,7 +15,7 @@ from weft.domain.search import QUERY_MAX_CHARS, SearchHit, SearchQuery, SearchRe
 from weft.errors import InvalidInput, Unsupported
 from weft.remote.collections import PATH, RemoteCollections
 from weft.remote.connections import RemoteConnections
-from weft.remote.paging import checked_limit, cursor_of, skip_of
+from weft.remote.paging import cursor_of, skip_of
 from weft.remote.shared import Shared
 from weft.wire import decode
 from weft.wire.answers import Found, FoundEntity

@@ -2,8 +2,6 @@
 
 from typing import Any, Final
 
-from pydantic import JsonValue
-
 from weft.domain.base import Json
 from weft.domain.collections import NewCollection
 from weft.domain.connections import Auth, NewConnection
@@ -85,12 +83,6 @@ def schedule(spec: ScheduleSpec, base: Schedule | None) -> Json:
     if merged["cursor_field"]:
         body["cursor_field"] = merged["cursor_field"]
     return body
-
-
-def merged_config(present: Json, change: Json) -> Json:
-    """``present`` with ``change`` merged into it by key, where null removes a key."""
-    both: dict[str, JsonValue] = {**present, **change}
-    return {name: value for name, value in both.items() if change.get(name, ...) is not None}
 
 
 def _refuse_timezone(name: str) -> None:

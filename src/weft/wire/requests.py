@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, TypeVar, cast
 from pydantic import BaseModel, Field, JsonValue, ValidationError
 from pydantic_core import ErrorDetails
 
+from weft.domain import collections
 from weft.domain.collections import NewCollection
 from weft.domain.connections import (
     DESCRIPTION_MAX_CHARS,
@@ -26,8 +27,6 @@ from weft.domain.schedules import ScheduleSpec
 
 URL_MAX_CHARS: Final = 2000
 REFERENCE_MAX_CHARS: Final = 200
-COLLECTION_NAME_MIN_CHARS: Final = 4
-COLLECTION_NAME_MAX_CHARS: Final = 64
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -36,7 +35,7 @@ Name = Annotated[str, Field(min_length=NAME_MIN_CHARS, max_length=NAME_MAX_CHARS
 Description = Annotated[str, Field(max_length=DESCRIPTION_MAX_CHARS)]
 Url = Annotated[str, Field(max_length=URL_MAX_CHARS)]
 CollectionName = Annotated[
-    str, Field(min_length=COLLECTION_NAME_MIN_CHARS, max_length=COLLECTION_NAME_MAX_CHARS)
+    str, Field(min_length=collections.NAME_MIN_CHARS, max_length=collections.NAME_MAX_CHARS)
 ]
 AnyAuth = dict[str, JsonValue] | None
 
@@ -147,7 +146,11 @@ class CreateCollectionBody(BaseModel):
     """Create a collection; without `readable_id` one is made from the name."""
 
     name: CollectionName
-    readable_id: str | None = Field(default=None, pattern="^[a-z0-9]+(-[a-z0-9]+)*$", max_length=80)
+    readable_id: str | None = Field(
+        default=None,
+        pattern=collections.READABLE_ID_PATTERN,
+        max_length=collections.READABLE_ID_MAX_CHARS,
+    )
 
     def new(self) -> NewCollection:
         """What the backend is asked for."""

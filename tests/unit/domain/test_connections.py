@@ -14,6 +14,7 @@ from weft.domain.connections import (
     DirectAuth,
     OAuthBrowserAuth,
     OAuthTokenAuth,
+    merged_config,
 )
 from weft.domain.schedules import ScheduleSpec
 
@@ -57,7 +58,8 @@ def test_auth_details_have_no_place_for_a_secret() -> None:
         AuthDetails.model_validate(
             {"method": "direct", "authenticated": True, "credentials": {"token": "x"}}
         )
-    names = " ".join(AuthDetails.model_fields)
+    # What proves who began an authorisation goes to that caller alone, and into no dump.
+    names = " ".join(name for name, of in AuthDetails.model_fields.items() if not of.exclude)
     assert not any(word in names for word in ("secret", "token", "password", "credentials"))
 
 
@@ -66,3 +68,8 @@ def test_change_knows_what_was_given_from_what_was_left_out() -> None:
     cleared = ConnectionChange.model_validate({"schedule": None})
     assert (cleared.schedule, cleared.model_fields_set) == (None, {"schedule"})
     assert ScheduleSpec(continuous=False).model_fields_set == {"continuous"}
+
+
+def test_config_is_merged_by_key_and_null_removes_one() -> None:
+    merged = merged_config({"a": 1, "b": 2, "d": None}, {"b": None, "c": 3})
+    assert merged == {"a": 1, "c": 3, "d": None}

@@ -82,8 +82,3 @@ def test_schedule_that_the_api_would_take_wrongly_is_refused(
     with pytest.raises(error) as caught:
         bodies.schedule(ScheduleSpec(**spec), None)
     assert caught.value.field == field
-
-
-def test_config_is_merged_by_key_and_null_removes_one() -> None:
-    merged = bodies.merged_config({"a": 1, "b": 2, "d": None}, {"b": None, "c": 3})
-    assert merged == {"a": 1, "c": 3, "d": None}
