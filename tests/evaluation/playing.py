@@ -72,13 +72,13 @@ class Agent:
         self.known = {name: value for name, value in self.scene.names.items() if name in named}
         wish = filled(self.task.wish, self.known)
         tools = (await self.client.list_tools()).tools
-        prompts = (await self.client.list_prompts()).prompts
-        self.offered = {one.name for one in (*tools, *prompts)}
         schemas = [tool.model_dump(mode="json", exclude_none=True) for tool in tools]
-        listed = [one.uri for one in (await self.client.list_resources()).resources]
-        kinds = await self.client.list_resource_templates()
-        listed += [one.uri_template for one in kinds.resource_templates]
-        about = [self.client.instructions or "", json.dumps(schemas), *listed]
+        self.offered = {tool.name for tool in tools}
+        about = [self.client.instructions or "", json.dumps(schemas)]
+        if any(step.prompt for step in self.task.step):
+            self.offered |= {one.name for one in (await self.client.list_prompts()).prompts}
+        if any(step.resource for step in self.task.step):
+            about += [one.uri for one in (await self.client.list_resources()).resources]
         self.vocabulary = "\n".join([wish, *about])
 
     async def _take(self, step: Step) -> None:
