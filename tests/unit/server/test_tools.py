@@ -159,6 +159,16 @@ async def test_update_changes_only_what_is_given(connect: Connect, backend: Fake
     assert change.config == {"branch": None}
 
 
+@pytest.mark.parametrize("given", [{}, {"expected_version": 3}, {"name": None}])
+async def test_update_without_a_change_is_refused_and_changes_no_version(
+    connect: Connect, backend: FakeBackend, given: dict[str, Any]
+) -> None:
+    text = await bad(connect, "update_connection", connection_id="c1", **given)
+    assert "Nothing to change was given." in text
+    assert "schedule" in text
+    assert backend.connections.changes == []
+
+
 async def test_empty_schedule_removes_it(connect: Connect, backend: FakeBackend) -> None:
     await good(connect, "update_connection", connection_id="c1", schedule={})
     (change,) = backend.connections.changes

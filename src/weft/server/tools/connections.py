@@ -15,6 +15,7 @@ from weft.domain.connections import (
     NewConnection,
 )
 from weft.domain.schedules import ScheduleSpec
+from weft.errors import InvalidInput
 from weft.server.arguments import auth_from
 from weft.server.authorising import created, current, visited
 from weft.server.completing import completed
@@ -186,12 +187,18 @@ async def update_connection(
     changes = {field: value for field, value in given.items() if value is not None}
     if schedule is not None:
         changes["schedule"] = schedule if schedule.model_dump(exclude_none=True) else None
+    if not changes.keys() - {"expected_version"}:
+        # It would still count as a change, and void what was agreed about the one before.
+        raise InvalidInput(
+            "Nothing to change was given.",
+            hint="Give name, description, config, schedule or auth; get_connection shows them.",
+        )
     change = ConnectionChange(**changes)
     agreed = await agreed_to_move(call, connection_id, change)
     if isinstance(agreed, CallToolResult):
         return agreed
     connection = await call.backend.connections.update(connection_id, agreed)
-    named = ", ".join(field for field in changes if field != "expected_version") or "nothing"
+    named = ", ".join(field for field in changes if field != "expected_version")
     lines = [f"Updated: {named}. {connection_text(connection)}", advice]
     return _shown("\n".join(line for line in lines if line), connection)
 
