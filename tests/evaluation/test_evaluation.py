@@ -7,7 +7,7 @@ from mcp.client import Client
 from measuring import Measured
 from person import Person
 from playing import Agent
-from transcripts import Task, filled, load_tasks, texts_in, variables
+from transcripts import End, Task, filled, load_tasks, texts_in, variables
 from world import Stage, World
 
 pytestmark = pytest.mark.anyio
@@ -51,6 +51,12 @@ def test_there_are_enough_tasks_and_no_two_of_a_name() -> None:
     names = [task.name for task in TASKS]
     assert len(names) == len(set(names))
     assert len(names) >= TASKS_MIN
+
+
+def test_every_task_says_what_is_true_afterwards_and_what_is_read() -> None:
+    assert [task.name for task in TASKS if task.end == End()] == []
+    silent = [task.name for task in TASKS if not any(step.reads for step in task.step)]
+    assert silent == []
 
 
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
