@@ -4,7 +4,6 @@ Nothing here is ever changed by a tool call: these are the operator's decisions.
 """
 
 import difflib
-import ipaddress
 import os
 import re
 from collections.abc import Collection, Mapping
@@ -31,6 +30,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from weft.addresses import is_loopback
 from weft.errors import InvalidInput
 
 ENV_PREFIX = "WEFT_"
@@ -329,16 +329,9 @@ def _checked_api_url(value: str) -> str:
         raise ValueError("it is not an http or https URL")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError("it may have only a host, a port and a path; the key is WEFT_API_KEY")
-    if parts.scheme == "http" and not _is_loopback(host):
+    if parts.scheme == "http" and not is_loopback(host):
         raise ValueError("the key must not travel without TLS: use https")
     return value.rstrip("/")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _parts(value: object, separator: str) -> list[str] | None:

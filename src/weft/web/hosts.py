@@ -5,9 +5,10 @@ A site can point its own name at 127.0.0.1 (DNS rebinding); the Host header give
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
+
+from weft.addresses import is_loopback
 
 LOOPBACK_NAMES: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
@@ -45,14 +46,6 @@ def host_rules(bind_host: str, hosts: Iterable[str], origins: Iterable[str]) -> 
         allowed_hosts |= LOOPBACK_NAMES
         allowed_origins |= {f"{scheme}://{n}" for n in LOOPBACK_NAMES for scheme in _SCHEMES}
     return HostRules(frozenset(allowed_hosts), frozenset(allowed_origins))
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach an address that is bound so."""
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
 
 
 _SCHEMES = ("http", "https")

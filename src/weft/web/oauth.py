@@ -17,9 +17,9 @@ from joserfc import jwt
 from joserfc.errors import InvalidKeyIdError, JoseError
 from joserfc.jwk import KeySet
 
+from weft.addresses import is_loopback
 from weft.domain.principals import Principal, Role
 from weft.errors import InvalidInput, NotPermitted, SourceUnavailable
-from weft.web.hosts import is_loopback
 
 METADATA_PATH: Final = "/.well-known/oauth-protected-resource"
 # Only signatures that the issuer alone can make: with a shared secret we could sign too.

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from typing import Final
 from urllib.parse import urlsplit
 
+from weft.addresses import is_loopback
 from weft.errors import InvalidInput
 from weft.settings import Settings
 from weft.web.access import Access
 from weft.web.build import KNOWN_PATHS, MCP_PATH, OPEN_PATHS, STREAM_PATHS
-from weft.web.hosts import host_rules, is_loopback
+from weft.web.hosts import host_rules
 from weft.web.limits import Rates, Slots
 from weft.web.metrics import Metrics
 from weft.web.oauth import OAuthSettings, OAuthTokens

@@ -2,7 +2,7 @@
 
 import pytest
 
-from weft.web.hosts import host_rules, is_loopback
+from weft.web.hosts import host_rules
 
 LOCAL = host_rules("127.0.0.1", (), ())
 PUBLIC = host_rules("0.0.0.0", ["Weft.example", "other.example:8443"], ["https://app.example/"])
@@ -65,21 +65,3 @@ def test_elsewhere_only_declared_names_are_answered(host: str, answered: bool) -
 )
 def test_only_declared_origins_are_answered(origin: str, answered: bool) -> None:
     assert (PUBLIC.refusal("weft.example", origin) is None) is answered
-
-
-@pytest.mark.parametrize(
-    ("host", "loopback"),
-    [
-        ("127.0.0.1", True),
-        ("127.8.8.8", True),
-        ("::1", True),
-        ("[::1]", True),
-        ("localhost", True),
-        ("0.0.0.0", False),
-        ("::", False),
-        ("192.168.0.1", False),
-        ("localhost.example", False),
-    ],
-)
-def test_loopback_is_told_from_what_others_can_reach(host: str, loopback: bool) -> None:
-    assert is_loopback(host) is loopback

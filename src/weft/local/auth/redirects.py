@@ -1,9 +1,9 @@
 """Addresses that people are sent back to after an authorisation."""
 
-from ipaddress import ip_address
 from typing import Final
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
+from weft.addresses import is_loopback
 from weft.errors import InvalidInput
 
 REDIRECT_MAX_CHARS: Final = 2000
@@ -34,7 +34,7 @@ def checked_redirect(url: str | None, field: str) -> str | None:
         raise bad from None
     if not host or "@" in parts.netloc or parts.fragment:
         raise bad
-    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(host)):
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
         raise bad
     return url
 
@@ -46,12 +46,3 @@ def with_query(url: str, **params: str) -> str:
         pair for pair in parse_qsl(parts.query, keep_blank_values=True) if pair[0] not in params
     ]
     return urlunsplit(parts._replace(query=urlencode([*kept, *params.items()])))
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

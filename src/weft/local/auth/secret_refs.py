@@ -7,7 +7,6 @@ receive it. A value is read when it is used, and never stored with a connection.
 import os
 import re
 from collections.abc import Mapping, Sequence
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Final, cast
 from urllib.parse import urlsplit
@@ -15,6 +14,7 @@ from urllib.parse import urlsplit
 import anyio.to_thread
 from pydantic import JsonValue
 
+from weft.addresses import is_loopback
 from weft.domain.base import Json
 from weft.domain.secrets import SECRET_NAME_PATTERN, SECRET_REF
 from weft.errors import AuthenticationFailed, InvalidInput, NotFound, NotPermitted
@@ -140,7 +140,7 @@ def _origin(host: str) -> str:
         raise bad from None
     if not parts.hostname or "*" in parts.hostname:
         raise bad
-    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
         raise InvalidInput(
             "A secret goes over HTTPS, except to this machine itself.",
             field="host",
@@ -175,15 +175,6 @@ def _is_among(endpoint: str, origins: Sequence[str]) -> bool:
         return _origin(endpoint) in origins
     except InvalidInput:
         return False  # No network, or in the clear to another machine.
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _is_name(name: str) -> bool:
