@@ -65,4 +65,9 @@ def _install(npm: list[str], package: str, folder: Path) -> None:
         complete = Path(partial) / "complete"
         complete.mkdir()
         shutil.move(Path(partial) / "node_modules", complete / "node_modules")
-        complete.rename(folder)
+        try:
+            complete.rename(folder)
+        except OSError:
+            # Another worker was faster.
+            if not folder.exists():
+                raise
