@@ -1,6 +1,7 @@
 """Errors of the protocol itself, for requests that have no result which could carry one."""
 
 import difflib
+import re
 from collections.abc import Awaitable, Sequence
 from typing import TypeVar
 
@@ -9,9 +10,9 @@ from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, PaginatedRequestParams
 
 from weft.errors import CallError, WeftError
 from weft.server.failures import crash_text, explain
-from weft.server.untrusted import one_line
 
-_NAME_SHOWN_MAX_CHARS = 64
+# What a person would call a tool; anything else may be a secret in the wrong place.
+_NAME = re.compile(r"[a-z]{1,15}(?:[_-][a-z]{1,15}){0,4}")
 
 T = TypeVar("T")
 
@@ -33,8 +34,8 @@ def unknown(kind: str, name: str, known: Sequence[str]) -> MCPError:
     """What to raise for a name that nothing of that kind has."""
     near = difflib.get_close_matches(name, known, n=1)
     hint = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(known)}."
-    message = f"Unknown {kind} '{one_line(name, _NAME_SHOWN_MAX_CHARS)}'. {hint}"
-    return MCPError(code=INVALID_PARAMS, message=message)
+    named = f"Unknown {kind} '{name}'" if _NAME.fullmatch(name) else f"There is no such {kind}"
+    return MCPError(code=INVALID_PARAMS, message=f"{named}. {hint}")
 
 
 def refuse_cursor(params: PaginatedRequestParams | None) -> None:

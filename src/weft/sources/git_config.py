@@ -19,6 +19,7 @@ LARGEST_MAX_COMMITS = 100_000
 READER = "1"
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)(::|://)")
+_SCHEMES_SHOWN = frozenset({"ext", "fd", "file", "ftp", "ftps", "git", "git+ssh", "ssh"})
 _SCP = re.compile(r"[^/\\:]{2,}:")
 _UNSEEN = re.compile(r"[\x00-\x1f\x7f]")
 _BRANCH = re.compile(r"(?!/)[^\x00-\x20\x7f~^:?*\[\\]+(?<![/.])")
@@ -67,8 +68,7 @@ class GitConfig(BaseModel):
             return value
         if scheme.group(2) == "::" or scheme.group(1).lower() not in ("https", "http"):
             raise ValueError(
-                f"{scheme.group(1)}{scheme.group(2)} addresses cannot be read; give the https URL "
-                "or a local folder"
+                f"{_named(scheme)} cannot be read; give the https URL or a local folder"
             )
         _check_url(value)
         return value.rstrip("/")
@@ -147,6 +147,13 @@ def check_scheme(url: httpx.URL, context: SourceContext) -> None:
             field="repo",
             hint="Give the https URL, or add the host to WEFT_ALLOW_HOSTS.",
         )
+
+
+def _named(scheme: re.Match[str]) -> str:
+    name, separator = scheme.groups()
+    # What is no scheme may be a secret in the wrong place.
+    known = name.lower() in _SCHEMES_SHOWN
+    return f"{name}{separator} addresses" if known else "addresses of that kind"
 
 
 def _check_url(value: str) -> None:

@@ -121,6 +121,18 @@ async def test_crash_is_found_in_the_log_by_its_id_and_without_its_message(
     assert CANARY not in caplog.text
 
 
+@pytest.mark.parametrize("name", ["Zq7XwK2vLpM9tRbN4cJd", "a b", "x" * 200])
+async def test_unknown_name_that_looks_like_none_is_not_repeated(
+    connect: Connect, name: str
+) -> None:
+    async with connect() as client:
+        for ask in (client.call_tool, client.get_prompt):
+            with pytest.raises(MCPError) as failure:
+                await ask(name)
+            assert name[:6] not in failure.value.error.message
+            assert "Known: " in failure.value.error.message
+
+
 async def test_unknown_tool_and_prompt_are_protocol_errors(connect: Connect) -> None:
     async with connect() as client:
         with pytest.raises(MCPError, match="Did you mean get_connection") as tool:

@@ -66,3 +66,12 @@ def test_endpoint_is_the_origin_of_the_url() -> None:
         (r"C:\local\repo", None),
     ):
         assert GitSource.endpoint(GitConfig(repo=repo), {}) == origin
+
+
+@pytest.mark.parametrize("separator", ["://", "::"])
+def test_an_unknown_scheme_is_not_repeated_because_it_may_be_a_secret(separator: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        GitConfig(repo=f"Zq7XwK2vLpM9{separator}host/x.git")
+    (problem,) = refused.value.errors()
+    assert "Zq7XwK" not in problem["msg"]
+    assert "give the https URL" in problem["msg"]
