@@ -3,30 +3,20 @@
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-import anyio
 import click
 from pydantic import BaseModel
 
 from weft.cli.confirm import confirm
-from weft.cli.context import App, acting_by_verb, emit, json_option, pass_app, say
+from weft.cli.context import App, emit, json_option, organization_option, pass_app, say
+from weft.cli.credentials import read_secret
 from weft.cli.groups import ListGroup
-from weft.cli.oauth_clients import read_secret
 from weft.cli.text import ago, plain
-from weft.domain.principals import (
-    LOCAL_ORGANIZATION_ID,
-    LOCAL_ORGANIZATION_NAME,
-    organization_id,
-)
+from weft.domain.principals import organization_id, organization_name
 from weft.errors import InvalidInput
 
 T = TypeVar("T")
 
-organization_option = click.option(
-    "--organization",
-    default=LOCAL_ORGANIZATION_NAME,
-    show_default=True,
-    help="Whose connections may use it.",
-)
+whose = organization_option("Whose connections may use it.")
 
 
 @click.group("auth-providers", cls=ListGroup)
@@ -50,7 +40,7 @@ def auth_providers() -> None:
     metavar="SOURCE=SLUG",
     help="What it calls the app of a source, where the names differ; may be repeated.",
 )
-@organization_option
+@whose
 @json_option
 @pass_app
 def add_provider(app: App, kind: str, name: str, organization: str, **given: Any) -> None:
@@ -94,7 +84,7 @@ def list_providers(app: App) -> None:
         (
             one.readable_id,
             one.kind,
-            plain(_organization(one.organization_id)),
+            plain(organization_name(one.organization_id)),
             plain(one.options["base_url"]),
             ago(one.created_at),
         )
@@ -107,7 +97,7 @@ def list_providers(app: App) -> None:
 @auth_providers.command("remove")
 @click.argument("name")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@organization_option
+@whose
 @json_option
 @pass_app
 def remove_provider(app: App, name: str, yes: bool, organization: str) -> None:
@@ -134,19 +124,9 @@ def _run(app: App, work: Callable[[Any], Awaitable[T]]) -> T:
     # Imported here because the help and the usage errors need no engine.
     from weft import assembly
 
-    async def opened() -> T:
-        async with assembly.open_auth_providers(settings) as kept:
-            with acting_by_verb():
-                return await work(kept)
-
-    settings = app.load_settings()
-    return anyio.run(opened)
+    return app.run_with(assembly.open_auth_providers, work)
 
 
 def _shown(one: BaseModel) -> dict[str, Any]:
     data = one.model_dump(mode="json")
-    return {**data, "organization": _organization(data.pop("organization_id"))}
-
-
-def _organization(of: str) -> str:
-    return LOCAL_ORGANIZATION_NAME if of == LOCAL_ORGANIZATION_ID else of
+    return {**data, "organization": organization_name(data.pop("organization_id"))}

@@ -17,10 +17,11 @@ from pydantic import BaseModel
 from weft.backend import Backend
 from weft.cli.hints import with_verbs
 from weft.domain.acting import acting
-from weft.domain.principals import LOCAL_PRINCIPAL
+from weft.domain.principals import LOCAL_ORGANIZATION_NAME, LOCAL_PRINCIPAL
 from weft.errors import Conflict, WeftError
 from weft.settings import Settings, load_settings
 
+K = TypeVar("K")
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -75,11 +76,19 @@ class App:
 
         Only a verb that waits for a sync runs jobs: another would start them to hand them back.
         """
+        return self.run_with(lambda settings: self.open_backend(settings, run_jobs=run_jobs), work)
+
+    def run_with(
+        self,
+        opening: Callable[[Settings], AbstractAsyncContextManager[K]],
+        work: Callable[[K], Awaitable[T]],
+    ) -> T:
+        """The same for something else than a backend, such as the keys alone."""
 
         async def opened() -> T:
-            async with self.open_backend(settings, run_jobs=run_jobs) as backend:
+            async with opening(settings) as it:
                 with acting_by_verb():
-                    return await work(backend)
+                    return await work(it)
 
         settings = self.load_settings()
         return anyio.run(opened)
@@ -118,6 +127,13 @@ def json_option(command: F) -> F:
         callback=remember,
         help="Print one JSON document (the default when the output is not a terminal).",
     )(command)
+
+
+def organization_option(text: str) -> Callable[[F], F]:
+    """Give a verb the option --organization, with ``text`` as its help."""
+    return click.option(
+        "--organization", default=LOCAL_ORGANIZATION_NAME, show_default=True, help=text
+    )
 
 
 def emit(value: BaseModel | Mapping[str, Any]) -> None:

@@ -11,6 +11,7 @@ from weft.domain.connections import Auth, AuthMethod, DirectAuth
 from weft.domain.sources import FieldInfo, SourceInfo
 from weft.errors import InvalidInput, Unsupported
 
+SECRET_MAX_CHARS = 16_384
 STDIN_HINT = "Pass them as a JSON object with --credentials-stdin."
 
 
@@ -31,6 +32,27 @@ def credentials_for(app: App, source: SourceInfo, *, from_stdin: bool, ask: bool
     say(f"Credentials for {source.name}. What is secret is not shown as you type.")
     given = ask_credentials(source.auth_fields, _ask)
     return _direct(source, given) if given else None
+
+
+def read_secret(
+    app: App, label: str, field: str = "secret", max_chars: int = SECRET_MAX_CHARS
+) -> str:
+    """A secret from a hidden prompt or standard input. Raises InvalidInput without one."""
+    if app.can_ask():
+        asked: str = click.prompt(f"{label} (not shown as you type)", hide_input=True, err=True)
+        return asked
+    text = sys.stdin.read(max_chars + 1)
+    if len(text) > max_chars:
+        raise InvalidInput(f"The {field} is too long.", field=field)
+    # A line end belongs to how it was piped, not to the secret.
+    value = text.removesuffix("\n").removesuffix("\r")
+    if not value:
+        raise InvalidInput(
+            f"Standard input holds no {field}.",
+            field=field,
+            hint="Pipe it in, for example from a file. Never give it as an argument.",
+        )
+    return value
 
 
 def _direct(source: SourceInfo, credentials: Json) -> Auth:

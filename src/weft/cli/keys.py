@@ -7,11 +7,19 @@ import anyio
 import click
 
 from weft.cli.confirm import confirm
-from weft.cli.context import App, acting_by_verb, emit, json_option, pass_app, say
+from weft.cli.context import (
+    App,
+    acting_by_verb,
+    emit,
+    json_option,
+    organization_option,
+    pass_app,
+    say,
+)
 from weft.cli.groups import ListGroup
 from weft.cli.text import ago, plain
 from weft.domain.keys import ApiKey
-from weft.domain.principals import LOCAL_ORGANIZATION_ID, LOCAL_ORGANIZATION_NAME, Role
+from weft.domain.principals import Role, organization_name
 
 T = TypeVar("T")
 
@@ -29,12 +37,7 @@ def keys() -> None:
     required=True,
     help="read: look and search. write: also connect, change and sync. admin: also delete.",
 )
-@click.option(
-    "--organization",
-    default=LOCAL_ORGANIZATION_NAME,
-    show_default=True,
-    help="Whose connections it reaches; each organisation has its own.",
-)
+@organization_option("Whose connections it reaches; each organisation has its own.")
 @json_option
 @pass_app
 def create_key(app: App, name: str, role: str, organization: str) -> None:
@@ -66,7 +69,7 @@ def list_keys(app: App) -> None:
         (
             plain(key.name),
             key.role.value,
-            plain(_organization(key)),
+            plain(organization_name(key.organization_id)),
             ago(key.created_at),
             "revoked" if key.revoked_at else "live",
         )
@@ -135,20 +138,9 @@ def _run(app: App, work: Callable[[Any], Awaitable[T]]) -> T:
     # Imported here because the help and the usage errors need no database.
     from weft import assembly
 
-    async def opened() -> T:
-        async with assembly.open_keys(settings) as stored:
-            with acting_by_verb():
-                return await work(stored)
-
-    settings = app.load_settings()
-    return anyio.run(opened)
+    return app.run_with(assembly.open_keys, work)
 
 
 def _shown(key: ApiKey) -> dict[str, Any]:
     data = key.model_dump(mode="json", exclude={"organization_id"})
-    return {**data, "organization": _organization(key)}
-
-
-def _organization(key: ApiKey) -> str:
-    is_local = key.organization_id == LOCAL_ORGANIZATION_ID
-    return LOCAL_ORGANIZATION_NAME if is_local else key.organization_id
+    return {**data, "organization": organization_name(key.organization_id)}

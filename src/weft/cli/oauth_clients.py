@@ -1,22 +1,18 @@
 """`weft oauth-clients`: the operator's own OAuth clients, used by connections that bring none."""
 
-import sys
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-import anyio
 import click
 from pydantic import BaseModel
 
 from weft.cli.confirm import confirm
-from weft.cli.context import App, acting_by_verb, emit, json_option, pass_app, say
+from weft.cli.context import App, emit, json_option, pass_app, say
+from weft.cli.credentials import read_secret
 from weft.cli.groups import ListGroup
 from weft.cli.text import ago, plain
-from weft.errors import InvalidInput
 
 T = TypeVar("T")
-
-SECRET_MAX_CHARS = 16_384
 
 
 @click.group("oauth-clients", cls=ListGroup)
@@ -85,34 +81,11 @@ def remove_client(app: App, source: str, yes: bool) -> None:
     say(f"The OAuth client for '{plain(source)}' is forgotten.")
 
 
-def read_secret(app: App, label: str) -> str:
-    """A secret from a hidden prompt or standard input. Raises InvalidInput without one."""
-    if app.can_ask():
-        asked: str = click.prompt(f"{label} (not shown as you type)", hide_input=True, err=True)
-        return asked
-    text = sys.stdin.read(SECRET_MAX_CHARS + 1)
-    # A line end belongs to how it was piped, not to the secret.
-    value = text.removesuffix("\n").removesuffix("\r")
-    if not value or len(text) > SECRET_MAX_CHARS:
-        raise InvalidInput(
-            "Standard input holds no secret, or too much.",
-            field="secret",
-            hint="Pipe it in, e.g. from a file. Never give it as an argument.",
-        )
-    return value
-
-
 def _run(app: App, work: Callable[[Any], Awaitable[T]]) -> T:
     # Imported here because the help and the usage errors need no engine.
     from weft import assembly
 
-    async def opened() -> T:
-        async with assembly.open_oauth_clients(settings) as kept:
-            with acting_by_verb():
-                return await work(kept)
-
-    settings = app.load_settings()
-    return anyio.run(opened)
+    return app.run_with(assembly.open_oauth_clients, work)
 
 
 def _shown(one: BaseModel) -> dict[str, Any]:

@@ -1,30 +1,23 @@
 """`weft secret`: what connections may refer to by name instead of being given it."""
 
-import sys
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-import anyio
 import click
 
 from weft.cli.confirm import confirm
-from weft.cli.context import App, acting_by_verb, emit, json_option, pass_app, say
+from weft.cli.context import App, emit, json_option, organization_option, pass_app, say
+from weft.cli.credentials import read_secret
 from weft.cli.groups import ListGroup
 from weft.cli.text import ago, plain
-from weft.domain.principals import LOCAL_ORGANIZATION_NAME, organization_id
+from weft.domain.principals import organization_id
 from weft.domain.secrets import OperatorSecret
-from weft.errors import InvalidInput
 
 T = TypeVar("T")
 
 VALUE_MAX_CHARS = 1 << 20
 
-organization_option = click.option(
-    "--organization",
-    default=LOCAL_ORGANIZATION_NAME,
-    show_default=True,
-    help="Whose connections may refer to it.",
-)
+whose = organization_option("Whose connections may refer to it.")
 
 
 @click.group(cls=ListGroup)
@@ -48,14 +41,14 @@ def secret() -> None:
     metavar="HOST",
     help="A host that may receive it, such as api.github.com; may be repeated.",
 )
-@organization_option
+@whose
 @json_option
 @pass_app
 def set_secret(
     app: App, name: str, sources: tuple[str, ...], hosts: tuple[str, ...], organization: str
 ) -> None:
     """Keep a secret, or replace it; it is asked for, or read from standard input."""
-    value = _value(app, name)
+    value = read_secret(app, f"Value of '{plain(name)}'", "value", VALUE_MAX_CHARS)
     made = _run(app, organization, lambda kept: kept.put(name, value, sources=sources, hosts=hosts))
     if app.as_json:
         emit(_shown(made))
@@ -67,7 +60,7 @@ def set_secret(
 
 
 @secret.command("list")
-@organization_option
+@whose
 @json_option
 @pass_app
 def list_secrets(app: App, organization: str) -> None:
@@ -100,7 +93,7 @@ def list_secrets(app: App, organization: str) -> None:
 @secret.command("delete")
 @click.argument("name")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@organization_option
+@whose
 @json_option
 @pass_app
 def delete_secret(app: App, name: str, yes: bool, organization: str) -> None:
@@ -114,37 +107,12 @@ def delete_secret(app: App, name: str, yes: bool, organization: str) -> None:
     say(plain(f"Secret '{gone.name}' is deleted.{users}"))
 
 
-def _value(app: App, name: str) -> str:
-    if app.can_ask():
-        asked: str = click.prompt(
-            f"Value of '{plain(name)}' (not shown as you type)", hide_input=True, err=True
-        )
-        return asked
-    text = sys.stdin.read(VALUE_MAX_CHARS + 1)
-    if len(text) > VALUE_MAX_CHARS:
-        raise InvalidInput("The value is too long.", field="value")
-    # A line end belongs to how it was piped, not to the secret.
-    value = text.removesuffix("\n").removesuffix("\r")
-    if not value:
-        raise InvalidInput(
-            "Standard input holds no value.",
-            field="value",
-            hint="For example: weft secret set NAME ... < file. Never give it as an argument.",
-        )
-    return value
-
-
 def _run(app: App, organization: str, work: Callable[[Any], Awaitable[T]]) -> T:
     # Imported here because the help and the usage errors need no engine.
     from weft import assembly
 
-    async def opened() -> T:
-        async with assembly.open_secrets(settings, organization_id(organization)) as kept:
-            with acting_by_verb():
-                return await work(kept)
-
-    settings = app.load_settings()
-    return anyio.run(opened)
+    owner = organization_id(organization)
+    return app.run_with(lambda settings: assembly.open_secrets(settings, owner), work)
 
 
 def _shown(one: OperatorSecret) -> dict[str, Any]:

@@ -67,3 +67,9 @@ def organization_id(name: str) -> str:
             hint="Use up to 64 letters, digits, dots, hyphens and underscores.",
         )
     return name
+
+
+def organization_name(organization_id: str) -> str:
+    """What an operator calls the organisation with that id."""
+    is_local = organization_id == LOCAL_ORGANIZATION_ID
+    return LOCAL_ORGANIZATION_NAME if is_local else organization_id
