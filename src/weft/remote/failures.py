@@ -5,7 +5,7 @@ fields and a few vetted phrases: a foreign text may quote secrets, SQL or instru
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -26,6 +26,7 @@ from weft.errors import (
     Unsupported,
     WeftError,
 )
+from weft.remote.problems import problems
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +88,6 @@ def rate_limited(answer: Answer) -> RateLimited:
     )
 
 
-def problems(body: JsonValue) -> list[tuple[str, str]]:
-    """What a 422 says is wrong: pairs of a field in our words and a vetted text, in order."""
-    found = [(_field(place), _vetted(text)) for place, text in _places(body)]
-    # A union of forms is tried form by form, and each complains: the first one is enough.
-    return list({field: (field, text) for field, text in reversed(found)}.values())[::-1]
-
-
 def running_job(body: JsonValue) -> str | None:
     """The job in the way, where the API names it (Weft's own does)."""
     job_id = body.get("job_id") if isinstance(body, dict) else None
@@ -111,42 +105,6 @@ def _named(body: JsonValue) -> str | None:
     if field == "source_connection_id":
         return "connection_id"
     return field if isinstance(field, str) and _FIELD.fullmatch(field) else None
-
-
-def _places(body: JsonValue) -> Iterator[tuple[list[str], str]]:
-    if not isinstance(body, dict):
-        return
-    errors, detail = body.get("errors"), body.get("detail")
-    for item in errors if isinstance(errors, list) else []:
-        if isinstance(item, dict):
-            yield from ((place.split("."), str(text)) for place, text in item.items())
-    for item in detail if isinstance(detail, list) else []:
-        if isinstance(item, dict):
-            loc = item.get("loc")
-            place = [str(part) for part in loc] if isinstance(loc, list) else []
-            yield place, str(item.get("msg"))
-    if isinstance(detail, str):
-        match = _FIELDS_IN_TEXT.match(detail)
-        if match:
-            yield [match["group"], match["name"]], match["text"]
-
-
-def _field(place: list[str]) -> str:
-    names = [part for part in place if part not in ("body", "query", "path")]
-    kept: list[str] = []
-    for name in names:
-        if not _PLAIN_NAME.fullmatch(name):
-            break
-        kept.append(_OURS.get(name, name))
-    if kept and kept[0] == "auth":
-        # Credentials are named by the source's fields; the forms of the union are not ours.
-        kept = kept[:1]
-    return ".".join(kept) or "arguments"
-
-
-def _vetted(text: str) -> str:
-    text = text.removeprefix("Value error, ").strip()
-    return text.rstrip(".") if _SAFE_TEXT.fullmatch(text) else "the API does not accept it"
 
 
 def _invalid(answer: Answer, _missing: str | None) -> WeftError:
@@ -284,15 +242,8 @@ _CREDENTIAL_KINDS: Final = frozenset(
     }
 )
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_PLAIN_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _FIELD: Final = re.compile(r"[a-z_]{1,40}(\.[a-z0-9_]{1,40}){0,4}")
 _METHODS: Final = frozenset(method.value for method in AuthMethod)
-_OURS: Final = {
-    "authentication": "auth",
-    "source_connection_id": "connection_id",
-    "cron_schedule": "schedule",
-    "config_fields": "config",
-}
 _NOUNS: Final = {
     "connection_id": "connection",
     "readable_collection_id": "collection",
@@ -306,20 +257,6 @@ _LISTS: Final = {
     "short_name": "list_sources shows what there is.",
     "job_id": "list_jobs shows what there is.",
 }
-_FIELDS_IN_TEXT: Final = re.compile(
-    r"Invalid (?P<group>config|auth) fields: (?P<name>[a-z][a-z0-9_]{0,39}): (?P<text>[^\n]{1,200})"
-)
-_SAFE_TEXT: Final = re.compile(
-    r"Field required"
-    r"|String should have at (least|most) \d{1,6} characters?"
-    r"|String should match pattern '\^\[a-z0-9\]\+\(-\[a-z0-9\]\+\)\*\$'"
-    r"|Input should be (a valid (string|integer|number|boolean|list|dictionary|datetime|UUID)"
-    r"|(greater|less) than( or equal to)? -?\d{1,9}(\.\d{1,6})?)"
-    r"|Extra inputs are not permitted|(Has|config has) an unknown field\.?"
-    r"|Credentials cannot be empty|At least one field must be provided for update\.?"
-    r"|Invalid cron schedule format|Direct auth can only be updated with authentication"
-    r"|Only direct credentials can be updated\..*"
-)
 _BY_STATUS: Final[dict[int, Callable[[Answer, str | None], WeftError]]] = {
     400: _refused,
     401: _refused_key,

@@ -1,30 +1,15 @@
 """Links to a page that takes credentials."""
 
-from collections.abc import AsyncGenerator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from oauth_bench import BASE, CLIENT_ID, CLIENT_SECRET, OAuthBench, oauth_bench, token_of
-from oauth_provider import OAuthProvider, providing
+from oauth_bench import BASE, OAuthBench, token_of
+from oauth_provider import OAuthProvider
 
 from weft.domain.connections import Auth, Connection, ConnectionStatus
 from weft.errors import AuthenticationFailed, InvalidInput, NotFound
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def bench(tmp_path: Path, anyio_backend: str) -> AsyncGenerator[OAuthBench]:
-    async with oauth_bench(tmp_path / "home") as made:
-        yield made
-
-
-@pytest.fixture
-async def provider(anyio_backend: str) -> AsyncGenerator[OAuthProvider]:
-    async with providing() as made:
-        made.register(CLIENT_ID, CLIENT_SECRET)
-        yield made
 
 
 async def created_direct(bench: OAuthBench, **fields: Any) -> Connection:

@@ -1,14 +1,12 @@
 """Tokens of OAuth connections: given, refreshed in time, refused, and given again."""
 
-from collections.abc import AsyncGenerator
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
-from oauth_bench import CLIENT_ID, CLIENT_SECRET, OAuthBench, oauth_bench
-from oauth_provider import OAuthProvider, providing
+from oauth_bench import CLIENT_ID, CLIENT_SECRET, OAuthBench
+from oauth_provider import OAuthProvider
 
 from weft.domain.connections import (
     Auth,
@@ -24,19 +22,6 @@ from weft.local.auth.oauth_tokens import LEASE
 from weft.local.scheduler import fire_due
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def bench(tmp_path: Path, anyio_backend: str) -> AsyncGenerator[OAuthBench]:
-    async with oauth_bench(tmp_path / "home") as made:
-        yield made
-
-
-@pytest.fixture
-async def provider(anyio_backend: str) -> AsyncGenerator[OAuthProvider]:
-    async with providing() as made:
-        made.register(CLIENT_ID, CLIENT_SECRET)
-        yield made
 
 
 def given(**fields: Any) -> Auth:

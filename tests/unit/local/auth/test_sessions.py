@@ -1,7 +1,6 @@
 """Authorisation in a browser: links, consent, and what comes back."""
 
 import json
-from collections.abc import AsyncGenerator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from oauth_bench import (
     params_of,
     token_of,
 )
-from oauth_provider import OAuthProvider, providing
+from oauth_provider import OAuthProvider
 
 from weft.domain.connections import Auth, ConnectionChange, ConnectionStatus
 from weft.errors import (
@@ -35,19 +34,6 @@ from weft.local.auth.oauth_clients import LocalOAuthClients
 pytestmark = pytest.mark.anyio
 
 OTHER = "http://127.0.0.1:9"
-
-
-@pytest.fixture
-async def bench(tmp_path: Path, anyio_backend: str) -> AsyncGenerator[OAuthBench]:
-    async with oauth_bench(tmp_path / "home") as made:
-        yield made
-
-
-@pytest.fixture
-async def provider(anyio_backend: str) -> AsyncGenerator[OAuthProvider]:
-    async with providing() as made:
-        made.register(CLIENT_ID, CLIENT_SECRET)
-        yield made
 
 
 async def test_consent_makes_the_connection_active_and_starts_its_first_sync(
