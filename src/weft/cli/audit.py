@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 import anyio
 import click
 
-from weft.cli.context import App, emit, json_option, pass_app
+from weft.cli.context import App, json_option, pass_app
+from weft.cli.listing import show_all
 from weft.cli.text import ago, plain
 from weft.domain.audit import DONE, AuditEntry
 from weft.domain.principals import LOCAL_ORGANIZATION_ID
@@ -34,26 +35,25 @@ _UNITS = {"min": "minutes", "h": "hours", "d": "days"}
 def audit(app: App, connection: str | None, since: str | None, limit: int) -> None:
     """Show what was changed, by whom and by which tool, route or verb; no values are recorded."""
     found = _read(app, connection, None if since is None else _moment(since), limit)
-    if app.as_json:
-        emit({"items": [entry.model_dump(mode="json") for entry in found]})
-        return
-    from weft.cli.output import console, print_table
+    show_all(
+        app,
+        found,
+        lambda entry: entry.model_dump(mode="json"),
+        _cells,
+        columns=("when", "who", "by", "what", "target"),
+        wide=("target",),
+        none="No changes are recorded.",
+    )
 
-    out = console()
-    if not found:
-        out.print("No changes are recorded.")
-        return
-    rows = [
-        (
-            ago(entry.at),
-            plain(f"{entry.principal} ({entry.transport})"),
-            plain(entry.operation),
-            entry.action if entry.outcome == DONE else plain(f"{entry.action}: {entry.outcome}"),
-            plain(f"{entry.target_kind} {entry.target_id}"),
-        )
-        for entry in found
-    ]
-    print_table(out, ("when", "who", "by", "what", "target"), rows, wide=("target",))
+
+def _cells(entry: AuditEntry) -> tuple[str, ...]:
+    return (
+        ago(entry.at),
+        plain(f"{entry.principal} ({entry.transport})"),
+        plain(entry.operation),
+        entry.action if entry.outcome == DONE else plain(f"{entry.action}: {entry.outcome}"),
+        plain(f"{entry.target_kind} {entry.target_id}"),
+    )
 
 
 def _read(

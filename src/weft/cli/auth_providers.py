@@ -10,6 +10,7 @@ from weft.cli.confirm import confirm
 from weft.cli.context import App, emit, json_option, organization_option, pass_app, say
 from weft.cli.credentials import read_secret
 from weft.cli.groups import ListGroup
+from weft.cli.listing import show_all
 from weft.cli.text import ago, plain
 from weft.domain.principals import organization_id, organization_name
 from weft.errors import InvalidInput
@@ -71,27 +72,15 @@ def add_provider(app: App, kind: str, name: str, organization: str, **given: Any
 def list_providers(app: App) -> None:
     """List the accounts, without their secrets (the default)."""
     found = _run(app, lambda kept: kept.list())
-    if app.as_json:
-        emit({"items": [_shown(one) for one in found]})
-        return
-    from weft.cli.output import console, print_table
-
-    out = console()
-    if not found:
-        out.print("No auth providers. `weft auth-providers add composio --name NAME` adds one.")
-        return
-    rows = [
-        (
-            one.readable_id,
-            one.kind,
-            plain(organization_name(one.organization_id)),
-            plain(one.options["base_url"]),
-            ago(one.created_at),
-        )
-        for one in found
-    ]
-    columns = ("name", "kind", "organization", "API", "added")
-    print_table(out, columns, rows, wide=("name",))
+    show_all(
+        app,
+        found,
+        _shown,
+        _cells,
+        columns=("name", "kind", "organization", "API", "added"),
+        wide=("name",),
+        none="No auth providers. `weft auth-providers add composio --name NAME` adds one.",
+    )
 
 
 @auth_providers.command("remove")
@@ -130,3 +119,13 @@ def _run(app: App, work: Callable[[Any], Awaitable[T]]) -> T:
 def _shown(one: BaseModel) -> dict[str, Any]:
     data = one.model_dump(mode="json")
     return {**data, "organization": organization_name(data.pop("organization_id"))}
+
+
+def _cells(one: Any) -> tuple[str, ...]:
+    return (
+        one.readable_id,
+        one.kind,
+        plain(organization_name(one.organization_id)),
+        plain(one.options["base_url"]),
+        ago(one.created_at),
+    )

@@ -17,6 +17,7 @@ from weft.cli.context import (
     say,
 )
 from weft.cli.groups import ListGroup
+from weft.cli.listing import show_all
 from weft.cli.text import ago, plain
 from weft.domain.keys import ApiKey
 from weft.domain.principals import Role, organization_name
@@ -56,26 +57,15 @@ def create_key(app: App, name: str, role: str, organization: str) -> None:
 def list_keys(app: App) -> None:
     """List the keys, without what they are (the default)."""
     found = _run(app, lambda stored: stored.list())
-    if app.as_json:
-        emit({"items": [_shown(key) for key in found]})
-        return
-    from weft.cli.output import console, print_table
-
-    out = console()
-    if not found:
-        out.print("No keys. `weft keys create NAME --role read` makes one.")
-        return
-    rows = [
-        (
-            plain(key.name),
-            key.role.value,
-            plain(organization_name(key.organization_id)),
-            ago(key.created_at),
-            "revoked" if key.revoked_at else "live",
-        )
-        for key in found
-    ]
-    print_table(out, ("name", "role", "organization", "made", "state"), rows, wide=("name",))
+    show_all(
+        app,
+        found,
+        _shown,
+        _cells,
+        columns=("name", "role", "organization", "made", "state"),
+        wide=("name",),
+        none="No keys. `weft keys create NAME --role read` makes one.",
+    )
 
 
 @keys.command("revoke")
@@ -144,3 +134,13 @@ def _run(app: App, work: Callable[[Any], Awaitable[T]]) -> T:
 def _shown(key: ApiKey) -> dict[str, Any]:
     data = key.model_dump(mode="json", exclude={"organization_id"})
     return {**data, "organization": organization_name(key.organization_id)}
+
+
+def _cells(key: ApiKey) -> tuple[str, ...]:
+    return (
+        plain(key.name),
+        key.role.value,
+        plain(organization_name(key.organization_id)),
+        ago(key.created_at),
+        "revoked" if key.revoked_at else "live",
+    )

@@ -10,6 +10,7 @@ from weft.cli.confirm import confirm
 from weft.cli.context import App, emit, json_option, pass_app, say
 from weft.cli.credentials import read_secret
 from weft.cli.groups import ListGroup
+from weft.cli.listing import show_all
 from weft.cli.text import ago, plain
 
 T = TypeVar("T")
@@ -50,20 +51,15 @@ def set_client(
 def list_clients(app: App) -> None:
     """List the clients, without their secrets (the default)."""
     found = _run(app, lambda kept: kept.list())
-    if app.as_json:
-        emit({"items": [_shown(one) for one in found]})
-        return
-    from weft.cli.output import console, print_table
-
-    out = console()
-    if not found:
-        out.print("No OAuth clients. `weft oauth-clients set SOURCE --client-id ID` keeps one.")
-        return
-    rows = [
-        (one.short_name, plain(one.client_id), plain(one.origin), ago(one.created_at))
-        for one in found
-    ]
-    print_table(out, ("source", "client id", "provider", "set"), rows, wide=("provider",))
+    show_all(
+        app,
+        found,
+        _shown,
+        _cells,
+        columns=("source", "client id", "provider", "set"),
+        wide=("provider",),
+        none="No OAuth clients. `weft oauth-clients set SOURCE --client-id ID` keeps one.",
+    )
 
 
 @oauth_clients.command("remove")
@@ -90,3 +86,7 @@ def _run(app: App, work: Callable[[Any], Awaitable[T]]) -> T:
 
 def _shown(one: BaseModel) -> dict[str, Any]:
     return one.model_dump(mode="json")
+
+
+def _cells(one: Any) -> tuple[str, ...]:
+    return one.short_name, plain(one.client_id), plain(one.origin), ago(one.created_at)

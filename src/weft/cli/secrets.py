@@ -9,6 +9,7 @@ from weft.cli.confirm import confirm
 from weft.cli.context import App, emit, json_option, organization_option, pass_app, say
 from weft.cli.credentials import read_secret
 from weft.cli.groups import ListGroup
+from weft.cli.listing import show_all
 from weft.cli.text import ago, plain
 from weft.domain.principals import organization_id
 from weft.domain.secrets import OperatorSecret
@@ -66,28 +67,15 @@ def set_secret(
 def list_secrets(app: App, organization: str) -> None:
     """List the secrets, where they may go and who uses them; never what they are (the default)."""
     found = _run(app, organization, lambda kept: kept.list())
-    if app.as_json:
-        emit({"items": [_shown(one) for one in found]})
-        return
-    from weft.cli.output import console, print_table
-
-    out = console()
-    if not found:
-        out.print("No secrets. `weft secret set NAME --source github --host api.github.com`.")
-        return
-    rows = [
-        (
-            plain(one.name),
-            one.origin.value,
-            ", ".join(one.sources),
-            ", ".join(one.hosts),
-            plain(", ".join(one.used_by)) or "-",
-            ago(one.modified_at),
-        )
-        for one in found
-    ]
-    columns = ("name", "kept in", "sources", "hosts", "used by", "changed")
-    print_table(out, columns, rows, wide=("name", "hosts"))
+    show_all(
+        app,
+        found,
+        _shown,
+        _cells,
+        columns=("name", "kept in", "sources", "hosts", "used by", "changed"),
+        wide=("name", "hosts"),
+        none="No secrets. `weft secret set NAME --source github --host api.github.com`.",
+    )
 
 
 @secret.command("delete")
@@ -117,3 +105,14 @@ def _run(app: App, organization: str, work: Callable[[Any], Awaitable[T]]) -> T:
 
 def _shown(one: OperatorSecret) -> dict[str, Any]:
     return one.model_dump(mode="json", exclude={"organization_id"})
+
+
+def _cells(one: OperatorSecret) -> tuple[str, ...]:
+    return (
+        plain(one.name),
+        one.origin.value,
+        ", ".join(one.sources),
+        ", ".join(one.hosts),
+        plain(", ".join(one.used_by)) or "-",
+        ago(one.modified_at),
+    )

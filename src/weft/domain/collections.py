@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 from weft.domain.base import Frozen
+from weft.domain.names import name_of_length
 from weft.errors import InvalidInput
 
 NAME_MIN_CHARS: Final = 4
@@ -47,12 +48,7 @@ class NewCollection(Frozen):
 
 def checked_name(name: str) -> str:
     """The name without space around it. Raises InvalidInput for one too short or too long."""
-    text = name.strip()
-    if not NAME_MIN_CHARS <= len(text) <= NAME_MAX_CHARS:
-        raise InvalidInput(
-            f"name must have {NAME_MIN_CHARS} to {NAME_MAX_CHARS} characters.", field="name"
-        )
-    return text
+    return name_of_length(name, NAME_MIN_CHARS, NAME_MAX_CHARS)
 
 
 def is_readable_id(text: str) -> bool:

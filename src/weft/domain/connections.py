@@ -7,6 +7,7 @@ from pydantic import Field, JsonValue
 
 from weft.domain.base import Frozen, Json
 from weft.domain.jobs import Job
+from weft.domain.names import name_of_length
 from weft.domain.schedules import Schedule, ScheduleSpec
 from weft.errors import Conflict, ErrorCategory, InvalidInput
 
@@ -195,12 +196,7 @@ class CheckResult(Frozen):
 
 def checked_name(name: str) -> str:
     """The name without space around it. Raises InvalidInput for one too short or too long."""
-    text = name.strip()
-    if not NAME_MIN_CHARS <= len(text) <= NAME_MAX_CHARS:
-        raise InvalidInput(
-            f"name must have {NAME_MIN_CHARS} to {NAME_MAX_CHARS} characters.", field="name"
-        )
-    return text
+    return name_of_length(name, NAME_MIN_CHARS, NAME_MAX_CHARS)
 
 
 def checked_description(description: str) -> str:

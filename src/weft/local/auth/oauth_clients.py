@@ -93,6 +93,11 @@ def origin_of_url(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
+def is_origin(text: str) -> bool:
+    """Whether that is a scheme of the web and a host, and nothing more."""
+    return text.startswith(("https://", "http://")) and origin_of_url(text) == text
+
+
 def token_origin(spec: OAuth2 | OAuth1) -> str:
     """The origin that a client's secret is sent to."""
     return origin_of_url(spec.token_url if isinstance(spec, OAuth2) else spec.access_token_url)
@@ -124,7 +129,7 @@ def _origin_needed(kind: type[AnySource]) -> InvalidInput:
 
 
 def _checked_origin(origin: str) -> str:
-    if not origin.startswith(("https://", "http://")) or origin_of_url(origin) != origin:
+    if not is_origin(origin):
         raise InvalidInput(
             "provider_origin must be a scheme and a host, nothing more.",
             field="provider_origin",

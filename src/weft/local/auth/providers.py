@@ -8,7 +8,7 @@ from typing import Any, Final
 from weft.domain.base import Frozen, Json
 from weft.domain.connections import AuthMethod, AuthProviderAuth
 from weft.errors import AuthenticationFailed, ErrorCategory, InvalidInput, NotFound
-from weft.local.auth.oauth_clients import origin_of_url
+from weft.local.auth.oauth_clients import is_origin
 from weft.local.draft import AuthDraft
 from weft.local.engine import Engine
 from weft.local.store.authorizations import AuthProviderRow
@@ -204,7 +204,7 @@ def _checked_options(kind: str, options: Mapping[str, str]) -> dict[str, str]:
         raise InvalidInput("kind must be composio or pipedream.", field="kind")
     kept = {"base_url": BASE_URLS[kind], **options}
     base_url = kept["base_url"] = kept["base_url"].rstrip("/")
-    if not base_url.startswith(("https://", "http://")) or origin_of_url(base_url) != base_url:
+    if not is_origin(base_url):
         raise InvalidInput("base_url must be a scheme and a host.", field="base_url")
     if kind == "pipedream":
         if not kept.get("project_id"):
