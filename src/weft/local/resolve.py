@@ -56,4 +56,8 @@ def _only(found: Sequence[T], noun: str, field: str, hint: str) -> T:
 
 
 def _label(item: Collection | Connection | Job) -> str:
-    return item.id if isinstance(item, Job) else f"{item.id} ({item.name})"
+    if isinstance(item, Job):
+        return item.id
+    if isinstance(item, Collection):
+        return f"{item.id} ({item.name})"
+    return f"{item.id} ({item.name}: {item.short_name} in {item.readable_collection_id})"

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Literal, Protocol, TypeVar
 
@@ -247,6 +248,7 @@ class Source(ABC, Generic[ConfigT, CredentialsT]):
 AnySource = Source[Any, Any]
 
 
+@cache
 def _fields(model: type[BaseModel]) -> tuple[FieldInfo, ...]:
     schema = model.model_json_schema()
     properties: dict[str, dict[str, Any]] = schema.get("properties", {})

@@ -1,6 +1,7 @@
 """Finds sources by entry point, so that third parties add theirs by installing a package."""
 
 from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
 from typing import cast
 
@@ -34,10 +35,12 @@ class SourceRegistry:
             return self._loaded[short_name]
         point = self._entry_points().get(short_name)
         if point is None:
+            near = get_close_matches(short_name.lower(), self.names(), n=1)
+            guess = f"Did you mean {near[0]}? " if near else ""
             raise NotFound(
                 "No source has that short_name.",
                 field="short_name",
-                hint=f"Available: {', '.join(self.names())}.",
+                hint=f"{guess}Available: {', '.join(self.names())}.",
             )
         self._loaded[short_name] = _load(point)
         return self._loaded[short_name]

@@ -132,3 +132,10 @@ def test_neither_values_nor_keys_of_credentials_are_ever_repeated(
         else:
             shown = ""
         assert CANARY not in shown
+
+
+def test_misspelt_field_is_named_before_the_one_that_is_missing_for_it() -> None:
+    with pytest.raises(InvalidInput) as caught:
+        validated(Options, {"paths": "x"}, field="config")
+    assert "no field 'paths'" in caught.value.message
+    assert "Did you mean 'path'?" in str(caught.value)

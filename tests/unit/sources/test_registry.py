@@ -105,3 +105,9 @@ def test_plugin_mended_on_disk_is_loaded_by_the_next_attempt(plugin: Path) -> No
     plugin.write_text("from weft.testing.stub import StubSource\n")
     importlib.invalidate_caches()
     assert registry.get("stub") is StubSource
+
+
+def test_misspelt_name_is_answered_with_the_nearest() -> None:
+    with pytest.raises(NotFound) as caught:
+        SourceRegistry().get("GitHubs")
+    assert "Did you mean github?" in str(caught.value)
