@@ -1,5 +1,6 @@
 """The dashboard in a real browser: as the page at `/`, and inside the frame of an MCP host."""
 
+import json
 import re
 from collections.abc import AsyncGenerator
 from typing import Any
@@ -15,7 +16,7 @@ from dashboard_page import (
     opened,
     row_of,
 )
-from playwright.async_api import Browser, async_playwright, expect
+from playwright.async_api import Browser, Route, async_playwright, expect
 from weft_http import HttpServer, http_server, new_key
 from weft_process import Agent, Place, Structured
 
@@ -124,6 +125,28 @@ async def test_refusal_is_shown_where_it_happened(browser: Browser, server: Http
         await expect(row.get_by_role("alert")).to_contain_text("connection_id")
         await page.get_by_role("button", name="Refresh").click()
         await expect(page.get_by_role("heading", name="Deleted documents")).to_have_count(0)
+
+
+async def test_history_that_cannot_be_read_is_said_and_not_called_none(
+    browser: Browser, server: HttpServer
+) -> None:
+    async def refuse_jobs(route: Route) -> None:
+        asked: dict[str, Any] = json.loads(route.request.post_data or "{}")
+        if asked.get("params", {}).get("name") == "list_jobs":
+            error = {"code": -32603, "message": "The history cannot be read."}
+            await route.fulfill(json={"jsonrpc": "2.0", "id": asked["id"], "error": error})
+        else:
+            await route.continue_()
+
+    async with server.agent() as agent, opened(browser) as page:
+        made = await connection(agent, "Documents with a past")
+        await agent.ok("run_sync", connection_id=made["id"], wait_seconds=30)
+        await page.route("**/mcp", refuse_jobs)
+        await log_in(page, server)
+        await expect(page.get_by_role("alert")).to_contain_text("The history cannot be read.")
+        row = row_of(page, "Documents with a past")
+        await expect(row.get_by_text("last sync completed")).to_be_visible()
+        await expect(row.get_by_text("never synced")).to_have_count(0)
 
 
 async def test_reader_is_offered_no_buttons_that_change_something(

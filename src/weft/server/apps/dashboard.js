@@ -235,6 +235,7 @@ async function follow() {
   attend();
   if (following || !offered.has("get_job")) return;
   following = true;
+  const asks = liveJobs().length > 0;
   try {
     for (let jobs = liveJobs(); jobs.length && isAwake(); jobs = liveJobs()) {
       await Promise.all(jobs.slice(0, FOLLOWED_AT_ONCE).map(followOne));
@@ -244,7 +245,7 @@ async function follow() {
         await pause(PAUSE_MS);
       }
     }
-    notice();
+    if (asks) notice(); // Otherwise nothing has shown that what went wrong is over.
   } catch (error) {
     if (!lost(error)) notice(error.message, "Try again", () => refresh());
   } finally {

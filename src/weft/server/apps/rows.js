@@ -94,7 +94,9 @@ function factsOf(connection, last, live) {
     span(foreign(connection.short_name), " → ", foreign(connection.readable_collection_id)),
     span(entities(connection.total_entities)),
   ];
-  if (!last) facts.push(span("never synced"));
+  if (!last && connection.last_job)
+    facts.push(span(`last sync ${connection.last_job.status.toLowerCase()}`));
+  else if (!last) facts.push(span("never synced"));
   else if (!live) {
     const ended = last.completed_at || startOf(last);
     const took = last.duration_seconds === undefined ? "" : ` in ${duration(last.duration_seconds)}`;
