@@ -55,7 +55,9 @@ async def test_name_that_two_have_lists_both_ids(local: LocalBench) -> None:
     twins = [await local.connect(name="Twin") for _ in range(2)]
     with pytest.raises(Ambiguous) as caught:
         await find_connection(local.engine.store, ORGANIZATION, "twin")
-    assert all(f"{twin.id} (Twin: stub in {twin.readable_collection_id})" in caught.value.message for twin in twins)
+    for twin in twins:
+        place = f"{twin.short_name} in {twin.readable_collection_id}"
+        assert f"{twin.id} (Twin: {place})" in caught.value.message
     assert caught.value.field == "connection_id"
 
 
