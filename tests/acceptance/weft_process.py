@@ -50,7 +50,7 @@ EXIT_SECONDS = 2.0
 LINE_MAX_BYTES = 1024 * 1024
 COMMAND = (sys.executable, "-m", "weft", "serve")
 
-_MODERN_META = {
+MODERN_META = {
     "io.modelcontextprotocol/protocolVersion": "2026-07-28",
     "io.modelcontextprotocol/clientCapabilities": {},
     "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
@@ -205,7 +205,7 @@ class RawServer:
         self.lines: list[bytes] = []
         self._stdout = BufferedByteReceiveStream(process.stdout)
         self._next_id = 0
-        self._meta: Structured = {"_meta": _MODERN_META}
+        self._meta: Structured = {"_meta": MODERN_META}
 
     @property
     def is_modern(self) -> bool:

@@ -19,6 +19,7 @@ _ALPHABET: Final = string.ascii_letters + string.digits
 _NESTED_MAX: Final = 2
 _UNESCAPED_MAX: Final = 3
 _MARK_BYTE: Final = MARK.encode()
+_BETWEEN: Final = re.compile(rb"[ \t\r\n,]+")
 _BASE64: Final = re.compile(rb"[A-Za-z0-9+/_-]{8,}")
 _HEX: Final = re.compile(rb"[0-9A-Fa-f]{%d,}" % (RUN_CHARS * 2))
 _ESCAPE: Final = re.compile(rb'\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|(["\\/]))')
@@ -52,7 +53,9 @@ class Canaries:
 
     def found(self, data: bytes) -> set[str]:
         """The names of the secrets of which a run is there, raw or encoded, even nested."""
-        return {name for form in _forms(data, _NESTED_MAX) for name in self._seen(form)}
+        # What is said is said again and again. None of the encodings has blanks or commas in it.
+        words = b"\n".join(set(_BETWEEN.split(data)))
+        return {name for form in _forms(words, _NESTED_MAX) for name in self._seen(form)}
 
     def _know(self, name: str, secret: bytes, runs: dict[bytes, str]) -> None:
         for text in (secret, secret[::-1]):
@@ -79,33 +82,26 @@ def _forms(data: bytes, nested: int) -> Iterator[bytes]:
     yield data
     if b"\0" in data:
         yield data.replace(b"\0", b"")  # UTF-16 of ASCII.
-    for decoded in (*_unescaped(data), _unquoted(data), _unpacked(data)):
-        if decoded and nested:
-            yield from _forms(decoded, nested - 1)
-        elif decoded:
-            yield decoded
-
-
-def _unescaped(data: bytes) -> Iterator[bytes]:
-    """Out of JSON strings, or of strings as Python writes them, as often as they are nested."""
+    # Each step is looked at, because the one after it may take more away than was put on.
+    plain = data
     for _ in range(_UNESCAPED_MAX):
-        if b"\\" not in data:
-            return
-        data = _ESCAPE.sub(_character, data)
-        yield data
+        if b"\\" not in plain:
+            break
+        plain = _ESCAPE.sub(_character, plain)
+        yield plain
+    for text in dict.fromkeys((data, plain)):
+        if b"%" in text:
+            plain = unquote_to_bytes(text)
+            yield plain
+        if b"&" in text:
+            yield html.unescape(text.decode("latin-1")).encode("utf-8", "surrogatepass")
+    if nested:
+        yield from _forms(_unpacked(plain), nested - 1)
 
 
 def _character(escape: re.Match[bytes]) -> bytes:
     four, two, one = escape.groups()
     return one if one else chr(int(four or two, 16)).encode("utf-8", "surrogatepass")
-
-
-def _unquoted(data: bytes) -> bytes:
-    """Out of URLs and of HTML."""
-    found = unquote_to_bytes(data) if b"%" in data else b""
-    if b"&" in data:
-        found += b"\n" + html.unescape(data.decode("latin-1")).encode("utf-8", "surrogatepass")
-    return found
 
 
 def _unpacked(data: bytes) -> bytes:
