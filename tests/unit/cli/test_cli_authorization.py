@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from weft.cli.app import cli
 from weft.cli.context import App
+from weft.cli.credentials import SECRET_MAX_CHARS
 
 CANARY = "s3cr3t-canary-0c51"
 
@@ -66,6 +67,14 @@ def test_bad_oauth_client_is_refused_with_the_reason(
 def test_oauth_client_without_its_secret_is_refused(run: Run) -> None:
     assert run("oauth-clients", "set", "github", "--client-id", "x").exit_code == 2
     assert run("oauth-clients", "set", "github", "--client-id", "x", "--public").exit_code == 0
+
+
+def test_secret_that_is_too_long_is_refused(run: Run) -> None:
+    most = "x" * SECRET_MAX_CHARS
+    refused = run("oauth-clients", "set", "github", "--client-id", "x", stdin=f"{most}x")
+    assert refused.exit_code == 2
+    assert "too long" in refused.output
+    assert run("oauth-clients", "set", "github", "--client-id", "x", stdin=most).exit_code == 0
 
 
 def test_auth_providers_are_added_listed_and_removed_without_showing_secrets(run: Run) -> None:
