@@ -139,11 +139,13 @@ async def test_history_that_cannot_be_read_is_said_and_not_called_none(
             await route.continue_()
 
     async with server.agent() as agent, opened(browser) as page:
-        made = await connection(agent, "Documents with a past")
+        made = await connection(agent, "Documents with a past", entities=3)
         await agent.ok("run_sync", connection_id=made["id"], wait_seconds=30)
         await page.route("**/mcp", refuse_jobs)
         await log_in(page, server)
-        await expect(page.get_by_role("alert")).to_contain_text("The history cannot be read.")
+        await expect(page.get_by_role("alert")).to_contain_text(
+            "The history cannot be read.", timeout=5_000
+        )
         row = row_of(page, "Documents with a past")
         await expect(row.get_by_text("last sync completed")).to_be_visible()
         await expect(row.get_by_text("never synced")).to_have_count(0)

@@ -26,6 +26,7 @@ function logOut(reason) {
 
 async function logIn(token) {
   const candidate = httpTransport(token);
+  let begun = false;
   await guarded(async () => {
     const tools = await candidate.tools();
     server = candidate;
@@ -33,8 +34,10 @@ async function logIn(token) {
     $("token").value = "";
     $("leave").hidden = !token;
     begin(tools);
-    await refresh();
+    begun = true;
   });
+  // Outside of it, because what goes wrong there is not over when this is done.
+  if (begun) await refresh();
 }
 
 function beginOverHttp() {
