@@ -33,6 +33,8 @@ class EchoUpstream:
     issued: dict[str, str] = field(default_factory=dict[str, str])
     elsewhere: str = "http://127.0.0.1:9"
     """The origin that it redirects to."""
+    tells: bool = True
+    """Whether redirects have in their address what was sent."""
     default: str = "ok"
     """The mode of paths that name none."""
     site: Site | None = None
@@ -70,7 +72,8 @@ class EchoUpstream:
             kind = {"content-type": "application/json"}
             return Reply(int(mode), json.dumps(body).encode(), {**kind, **told, **waits})
         if mode in _REDIRECTS:
-            place = f"{self.elsewhere}/m-ok/landed?{urlencode({'token': echo})}"
+            told = urlencode({"token": echo if self.tells else ""})
+            place = f"{self.elsewhere}/m-ok{asked.path}?{told}"
             return Reply(_REDIRECTS[mode], headers={"location": place})
         if mode == "odd":
             names = ("error", "access_token", "detail", "status", "default_branch", "items")
