@@ -38,6 +38,8 @@ def connection_text(connection: Connection) -> str:
         lines.append(f"last job: {job_line(connection.sync.last_job)}")
     if connection.error_message:
         lines.append(f"error: {one_line(connection.error_message)}")
+    if connection.status is ConnectionStatus.ERROR and connection.sync.last_job:
+        lines.append(f"Next: get_job(job_id='{connection.sync.last_job.id}') says what mends it.")
     if connection.provider_settings_url:
         lines.append(f"provider settings: {connection.provider_settings_url}")
     return "\n".join(lines + needs(connection))

@@ -8,7 +8,7 @@ import pytest
 from mcp_types import CallToolResult
 from server_fakes import NOW, Connect, FakeBackend, collection, connection, job, text_of
 
-from weft.domain.connections import AuthDetails, AuthMethod, ConnectionStatus
+from weft.domain.connections import AuthDetails, AuthMethod, ConnectionStatus, SyncSummary
 from weft.domain.jobs import JobStatus, LogLine
 from weft.domain.search import SearchHit
 from weft.errors import ErrorCategory
@@ -150,6 +150,20 @@ async def test_connection_is_shown_in_full_with_utc_times(connect: Connect) -> N
     assert "next run 2026-01-02T03:04:05Z" in text
     assert '{"repo_name": "a/b"}' in text
     assert "12" in text
+
+
+async def test_connection_whose_sync_failed_names_the_call_that_explains_it(
+    connect: Connect, backend: FakeBackend
+) -> None:
+    last = job("j9", status=JobStatus.FAILED, error="The path does not exist.")
+    backend.connections.rows["c1"] = connection(
+        "c1",
+        status=ConnectionStatus.ERROR,
+        error_message="The path does not exist.",
+        sync=SyncSummary(total_runs=1, failed_runs=1, last_job=last),
+    )
+    text, _ = await good(connect, "get_connection", connection_id="c1")
+    assert "get_job(job_id='j9')" in text
 
 
 async def test_update_changes_only_what_is_given(connect: Connect, backend: FakeBackend) -> None:
