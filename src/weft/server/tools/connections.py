@@ -188,7 +188,8 @@ async def update_connection(
     if schedule is not None:
         changes["schedule"] = schedule if schedule.model_dump(exclude_none=True) else None
     if not changes.keys() - {"expected_version"}:
-        await call.backend.connections.get(connection_id)  # An unknown one is the first thing wrong.
+        # A connection that there is not is the first thing wrong.
+        await call.backend.connections.get(connection_id)
         # It would still count as a change, and void what was agreed about the one before.
         raise InvalidInput(
             "Nothing to change was given.",
