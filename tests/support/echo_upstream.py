@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode
 from weft.testing.scripted_http import Asked, Reply, Site, as_json, serve
 
 COMMIT: Final = "c" * 40
-STATUSES: Final = ("400", "401", "403", "404", "422", "429", "500")
+STATUSES: Final = ("400", "401", "403", "404", "409", "422", "429", "500")
 ODDITIES: Final = ("moved", "moved-308", "moved-302", "junk", "odd", "cut", "drop")
 FAILURES: Final = (*STATUSES, *ODDITIES)
 _REDIRECTS: Final = {"moved": 307, "moved-308": 308, "moved-302": 302}

@@ -1,0 +1,146 @@
+"""In front of a remote API that repeats all it is sent, neither its key nor credentials are seen.
+
+The API answers to everything with one failure after the other, its errors in the words of Airweave.
+"""
+
+import json
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+from typing import cast
+
+import pytest
+from canary_calls import Call, direct, misplaced
+from canary_world import Structured, Web, World, burst
+from echo_upstream import FAILURES, EchoUpstream, echoing
+from remote_api import NOW, Api, connection_json
+from weft_process import TOOLS, Place
+
+from weft.testing.scripted_http import Asked, Reply, serve
+
+pytestmark = pytest.mark.anyio
+
+ID = "3793e64c-f4d6-4e7c-a11c-477c463e5a89"
+TIMES = {"created_at": NOW, "modified_at": NOW}
+QUICK = tuple(mode for mode in FAILURES if mode not in ("500", "odd", "junk", "cut", "drop"))
+SLOW = "odd"
+"""One of the failures after which it is looked for what became of the request."""
+
+
+@dataclass
+class RemoteApi(EchoUpstream):
+    """An API that fails in everything, or only in what changes something."""
+
+    api: Api = field(default_factory=lambda: Api(connections={ID: connection_json(ID, "Far")}))
+    reads: bool = True
+
+    def answer(self, asked: Asked) -> Reply:
+        if self.reads and asked.method == "GET":
+            return self.api(asked)
+        return super().answer(asked)
+
+
+@pytest.fixture(scope="module")
+async def world(
+    tmp_path_factory: pytest.TempPathFactory, anyio_backend: str
+) -> AsyncGenerator[World]:
+    place = Place.make(tmp_path_factory.mktemp("weft"))
+    api = RemoteApi()
+    api.api.collections["docs"] = {"id": ID, "name": "Docs", "readable_id": "docs", **TIMES}
+    async with serve(api.answer) as api.site, echoing() as elsewhere:
+        api.elsewhere = elsewhere.url
+        world = World(place, api)
+        world.temporary.mkdir()
+        place.home.mkdir()
+        world.settings |= {
+            "WEFT_API_URL": api.url,
+            "WEFT_API_KEY": world.secret("API key"),
+            "WEFT_TOKEN": world.secret("operator's token"),
+            "WEFT_LOG_LEVEL": "DEBUG",
+            "TMPDIR": str(world.temporary),
+        }
+        await _over_stdio(world)
+        async with world.http(WEFT_LOG_FORMAT="json") as web:
+            await _over_http(world, web)
+        await _commands(world)
+        world.hear("requests to the other host", elsewhere.heard())
+        yield world
+
+
+async def test_no_run_of_a_secret_is_said_or_stored(world: World) -> None:
+    leaks = world.leaks()
+    assert not leaks, "\n".join(leaks[:20]) + f"\n{len(leaks)} leaks"
+
+
+async def test_the_secrets_were_used(world: World) -> None:
+    reached = world.canaries.found(world.upstream.heard())
+    assert {"API key", "direct token", "access token", "own client"} <= reached
+    # The token is for those who call this server, and the misplaced go no further than it.
+    assert not {"operator's token"} & reached
+
+
+def _calls(world: World) -> list[Call]:
+    """Every tool, and credentials of every method."""
+    one, secret = {"connection_id": ID}, world.secret
+    docs = {"readable_collection_id": "docs"}
+    token = {"access_token": secret("access token"), "refresh_token": secret("refresh token")}
+    own = {"client_id": "weft", "client_secret": secret("own client")}
+    auths: tuple[Structured, ...] = (
+        direct(token=secret("direct token")),
+        {"oauth_token": token},
+        {"oauth_browser": own},
+        {"auth_provider": {"provider_readable_id": "one", "provider_config": {"entity_id": "u"}}},
+    )
+    calls: list[Call] = [
+        ("create_connection", {"short_name": "stub", **docs, "auth": auth}) for auth in auths
+    ]
+    calls += [("authorize_connection", {**one, "auth": auth}) for auth in auths[:1]]
+    calls += [("update_connection", {**one, "auth": auths[0]})]
+    calls += [("update_connection", {**one, "name": "Another name"})]
+    calls += [(tool, one) for tool in ("get_connection", "run_sync", "list_jobs")]
+    calls += [("delete_connection", one), ("authorize_connection", one)]
+    calls += [("get_job", {"job_id": ID}), ("cancel_job", {"job_id": ID})]
+    calls += [(tool, {}) for tool in ("list_sources", "list_connections", "list_collections")]
+    calls += [("get_source", {"short_name": "stub"}), ("search", {**docs, "query": "words"})]
+    calls += [("create_collection", {"name": "Team documents", "readable_id": "docs"})]
+    return [*calls, ("delete_collection", docs)]
+
+
+async def _over_stdio(world: World) -> None:
+    api = cast("RemoteApi", world.upstream)
+    async with world.stdio(WEFT_INLINE_CREDENTIALS="allow") as server:
+        for api.reads in (True, False):
+            for api.default in QUICK:
+                await burst(server, _calls(world))
+                await server.ask("resources/read", {"uri": f"weft://connections/{ID}"})
+        api.reads, api.default = True, SLOW
+        await burst(server, _calls(world)[:2])
+        api.default = "422"
+        wrong = [call for call in misplaced(world, ID)[::5] if call[0] in TOOLS]
+        await burst(server, wrong)
+
+
+async def _over_http(world: World, web: Web) -> None:
+    api = cast("RemoteApi", world.upstream)
+    body = {
+        "short_name": "stub",
+        "readable_collection_id": "docs",
+        "authentication": {"credentials": {"token": world.secret("direct token")}},
+    }
+    async with web.client() as client:
+        for api.default in QUICK:
+            api.reads = True
+            await client.post("/source-connections", json=body)
+            await client.patch(f"/source-connections/{ID}", json=body)
+            api.reads = False
+            for path in ("/source-connections", f"/source-connections/{ID}", "/collections"):
+                await client.get(path)
+        await client.get("/metrics")
+
+
+async def _commands(world: World) -> None:
+    token = json.dumps({"token": world.secret("direct token")})
+    create = ("connections", "create", "stub", "--collection", "docs", "--credentials-stdin")
+    api = cast("RemoteApi", world.upstream)
+    for api.default, api.reads in (("401", False), ("422", True)):
+        await world.verbs({create: token, ("connections", "list"): "", ("promote", "--yes"): ""})
+    await world.verbs({("doctor",): "", ("doctor", "--json"): ""})
