@@ -95,6 +95,12 @@ def provided(name: str, mode: str) -> Structured:
     }
 
 
+def own_client(world: World) -> Structured:
+    """Consent in a browser, with a client of one's own."""
+    own = {"client_id": "weft", "client_secret": world.secret("own client")}
+    return {"oauth_browser": own}
+
+
 def _config_of(world: World, short_name: str) -> Structured:
     up = world.upstream
     return {

@@ -17,7 +17,7 @@ from weft_process import Place, RawServer, raw_server
 
 Structured = dict[str, Any]
 
-BURST = 120
+BURST = 200
 CLI_SECONDS = 60
 CLI_AT_ONCE = 3
 
@@ -31,8 +31,6 @@ class World:
     canaries: Canaries = field(default_factory=Canaries)
     said: list[tuple[str, bytes]] = field(default_factory=list[tuple[str, bytes]])
     settings: dict[str, str] = field(default_factory=dict[str, str])
-    known: set[str] = field(default_factory=set[str])
-    """Files that are the operator's own and may hold their secret."""
 
     @property
     def temporary(self) -> Path:
@@ -121,7 +119,7 @@ class World:
         yield "stderr of the servers", self.place.stderr.read_bytes()
         for folder in (self.place.home, self.temporary):
             for path in folder.rglob("*"):
-                if path.is_file() and path.name not in self.known:
+                if path.is_file():
                     yield f"file {path.name}", path.read_bytes()
 
 
