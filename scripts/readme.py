@@ -111,8 +111,8 @@ def _credentials(info: SourceInfo) -> str:
 def _default(name: str) -> str:
     if name == "home":
         return "the platform's folder for user data"
-    value = Settings.model_fields[name].default
-    return f"`{value}`" if value not in ((), frozenset(), None) else "none"
+    value = Settings.model_fields[name].get_default(call_default_factory=True)
+    return "none" if value is None or value in ((), frozenset(), {}) else f"`{value}`"
 
 
 if __name__ == "__main__":

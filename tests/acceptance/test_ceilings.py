@@ -6,7 +6,7 @@ from weft_process import TOOLS, Agent, Place
 
 pytestmark = pytest.mark.anyio
 
-READS = [t for t in TOOLS if t.startswith(("list_", "get_", "check_", "search"))]
+READS = [t for t in TOOLS if t.startswith(("list_", "get_", "search"))]
 DELETES = ["delete_connection", "delete_collection"]
 MODERN = [over for over in OVER if over.endswith("2026-07-28")]
 

@@ -186,6 +186,9 @@ class LocalConnections(Connections):
         found = await self.get(connection)
         refuse_stale(found, expected_version)
         await self._stop_job(found)
+        if expected_version is not None:
+            # Stopping may have taken a while, and somebody may have changed it meanwhile.
+            refuse_stale(await self.get(found.id), expected_version)
         if not await self._engine.store.connections.delete(self._organization_id, found.id):
             raise NotFound("The connection was deleted meanwhile.", field="connection_id")
         self._engine.changes.announce()

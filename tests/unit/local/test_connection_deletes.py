@@ -20,13 +20,12 @@ from local_bench import (
 from weft.domain.base import Json
 from weft.domain.collections import NewCollection
 from weft.domain.connections import Connection, ConnectionChange
-from weft.domain.jobs import JobStatus
-from weft.errors import (
-    NotFound,
-)
+from weft.domain.jobs import Job, JobStatus
+from weft.errors import Conflict, NotFound
 from weft.local import connections as module
 from weft.local import sync
 from weft.local.backend import LocalBackend
+from weft.local.jobs import LocalJobs
 from weft.sources.base import Event, SourceContext
 
 pytestmark = pytest.mark.anyio
@@ -177,3 +176,21 @@ async def test_connection_of_another_organization_cannot_be_touched(local: Local
             await attempt
     assert (await stranger.list()).items == ()
     assert await local.backend.connections.get(made.id) == made
+
+
+async def test_change_during_the_wait_for_a_sync_is_not_deleted(
+    local: LocalBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = await local.connect()
+    await local.backend.jobs.run(made.id)
+    cancel = LocalJobs.cancel
+
+    async def cancelled_and_changed(jobs: LocalJobs, job: str) -> Job:
+        await update(local, made, description="changed meanwhile")
+        return await cancel(jobs, job)
+
+    monkeypatch.setattr(LocalJobs, "cancel", cancelled_and_changed)
+    with pytest.raises(Conflict) as caught:
+        await local.backend.connections.delete(made.id, expected_version=made.version)
+    assert caught.value.field == "expected_version"
+    assert (await local.backend.connections.get(made.id)).description == "changed meanwhile"

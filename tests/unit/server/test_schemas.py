@@ -41,7 +41,7 @@ NAMES = (
     "search",
     "get_entity",
 )
-READ_ONLY = {name for name in NAMES if name.startswith(("list_", "get_", "check_", "search"))}
+READ_ONLY = {name for name in NAMES if name.startswith(("list_", "get_", "search"))}
 DESTRUCTIVE = {
     "update_connection",
     "authorize_connection",

@@ -209,7 +209,8 @@ async def update_connection(
     "Check a connection",
     "Try the config and credentials at the source now, without syncing. Use when a sync failed or"
     " after a change; run_sync is what reads data.",
-    reads=True,
+    # What it finds is kept as the connection's status, so it is no mere reading.
+    repeatable=True,
     outside=True,
 )
 async def check_connection(
