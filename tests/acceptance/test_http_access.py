@@ -103,7 +103,7 @@ async def test_routes_answer_whoever_may_use_them(
 
 
 async def test_a_role_narrows_what_is_listed_and_what_is_done(door: Door) -> None:
-    reads = {t for t in TOOLS if t.startswith(("list_", "get_", "check_", "search"))}
+    reads = {t for t in TOOLS if t.startswith(("list_", "get_", "search"))}
     deletes = {t for t in TOOLS if t.startswith("delete_")}
     offered = {"reader": reads, "writer": set(TOOLS) - deletes, "other": set(TOOLS)}
     for who, tools in offered.items():
