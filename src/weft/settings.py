@@ -287,7 +287,7 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         del dotenv_settings, file_secret_settings
         home = Path(os.environ.get("WEFT_HOME") or default_home()).expanduser()
-        toml = TomlConfigSettingsSource(settings_cls, home / CONFIG_FILE_NAME)
+        toml = TomlConfigSettingsSource(settings_cls, _file_or_nothing(home / CONFIG_FILE_NAME))
         return (init_settings, env_settings, toml)
 
 
@@ -316,6 +316,13 @@ def origins(settings: Settings) -> Mapping[str, str]:
         else (CONFIG_FILE_NAME if name in settings.model_fields_set else "default")
         for name in Settings.model_fields
     }
+
+
+def _file_or_nothing(path: Path) -> Path:
+    # What is no file would be passed over in silence, with all that the operator wrote for it.
+    if os.path.lexists(path) and not path.is_file():
+        raise ValueError("it is not a file")
+    return path
 
 
 def _checked_api_url(value: str) -> str:

@@ -170,6 +170,32 @@ def test_file_that_is_not_toml_is_named_and_not_repeated(home: Path, content: by
     assert CANARY not in str(caught.value)
 
 
+@pytest.mark.parametrize("kind", ["folder", "dangling link", "pipe"])
+def test_what_is_no_file_in_its_place_is_told_and_not_passed_over(home: Path, kind: str) -> None:
+    path = home / CONFIG_FILE_NAME
+    match kind:
+        case "folder":
+            path.mkdir()
+        case "dangling link":
+            path.symlink_to(home / "nothing")
+        case _:
+            os.mkfifo(path)
+    with pytest.raises(InvalidInput) as caught:
+        load_settings()
+    assert caught.value.field == "config"
+    assert caught.value.message == f"{CONFIG_FILE_NAME} cannot be read: it is not a file."
+
+
+def test_a_file_that_may_not_be_read_is_told(home: Path) -> None:
+    write_config(home, "sync_concurrency = 7")
+    (home / CONFIG_FILE_NAME).chmod(0)
+    if os.access(home / CONFIG_FILE_NAME, os.R_OK):
+        pytest.skip("root may read every file")
+    with pytest.raises(InvalidInput, match="cannot be read") as caught:
+        load_settings()
+    assert caught.value.field == "config"
+
+
 @pytest.mark.parametrize("value", ["true", '{"a" = 1}', "7", "[7]", '[["a"]]'])
 def test_value_of_another_type_in_the_file_is_refused(home: Path, value: str) -> None:
     write_config(home, f"files_roots = {value}")

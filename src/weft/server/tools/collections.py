@@ -5,7 +5,13 @@ from typing import Annotated
 from mcp_types import CallToolResult
 from pydantic import Field
 
-from weft.domain.collections import Collection, NewCollection
+from weft.domain.collections import (
+    NAME_MAX_CHARS,
+    NAME_MIN_CHARS,
+    READABLE_ID_MAX_CHARS,
+    Collection,
+    NewCollection,
+)
 from weft.server.results import (
     CollectionOut,
     ItemsOut,
@@ -50,12 +56,12 @@ async def list_collections(
 )
 async def create_collection(
     call: Call,
-    name: Annotated[str, Field(min_length=4, max_length=64)],
+    name: Annotated[str, Field(min_length=NAME_MIN_CHARS, max_length=NAME_MAX_CHARS)],
     readable_id: Annotated[
         str | None,
         Field(
             description="Lower-case words with hyphens; derived from the name if left out.",
-            max_length=64,
+            max_length=READABLE_ID_MAX_CHARS,
         ),
     ] = None,
 ) -> Annotated[CallToolResult, CollectionOut]:
