@@ -4,6 +4,7 @@ import os
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -284,6 +285,24 @@ def test_processes_that_open_a_new_database_at_once_all_succeed(tmp_path: Path) 
     with direct(path) as db:
         assert db.pragma("user_version") == NEWEST
         assert db.pragma("integrity_check") == "ok"
+
+
+async def test_a_new_file_that_another_turns_to_wal_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "weft.db"
+    pauses: list[float] = []
+    with direct(path) as other:
+        other.execute("BEGIN IMMEDIATE")
+
+        def pause(seconds: float) -> None:
+            pauses.append(seconds)
+            if other.in_transaction:
+                other.execute("ROLLBACK")
+
+        monkeypatch.setattr(time, "sleep", pause)
+        await (await Database.open(path)).close()
+    assert pauses
 
 
 async def test_two_stores_on_one_file_see_each_others_work(bench: Bench) -> None:

@@ -5,6 +5,7 @@ hop and holds no lock while the event loop is busy elsewhere.
 """
 
 import os
+import time
 from collections.abc import Callable
 from contextlib import contextmanager
 from itertools import cycle
@@ -25,13 +26,13 @@ Work = Callable[Concatenate[Session, P], R]
 
 READERS = 2
 BUSY_TIMEOUT_MS = 10_000
+BUSY_PAUSE_SECONDS = 0.02
 PEEK_TIMEOUT_MS = 20
 WRITER_CACHE_KIB = 65_536
 CHECKPOINT_PAGES = 8_000
 JOURNAL_SIZE_LIMIT_BYTES = 64 * 1024 * 1024
 
 _PRAGMAS = (
-    "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = NORMAL",
     "PRAGMA foreign_keys = ON",
     "PRAGMA temp_store = MEMORY",
@@ -138,8 +139,24 @@ def _prepare(db: Session) -> None:
     # Without it a statement with a bound value that an index could be chosen by is planned anew at
     # every execution, which takes several times longer than reading a few rows.
     db.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
+    _enter_wal(db)
     for pragma in _PRAGMAS:
         db.execute(pragma)
+
+
+def _enter_wal(db: Session) -> None:
+    # A new file is turned to WAL by a reader that becomes a writer. Where two processes do so at
+    # once, SQLite refuses one without waiting, lest both wait for each other.
+    give_up = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+        except apsw.BusyError:
+            if time.monotonic() > give_up:
+                raise
+            time.sleep(BUSY_PAUSE_SECONDS)
+        else:
+            return
 
 
 def _prepare_reader(db: Session) -> None:
