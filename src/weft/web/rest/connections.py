@@ -1,10 +1,12 @@
 """Source connections."""
 
 from typing import Any, Final
+from weakref import WeakValueDictionary
 
+import anyio
 from pydantic import BaseModel, Field
 
-from weft.backend import Authorization
+from weft.backend import Authorization, Backend
 from weft.domain.base import Page
 from weft.domain.connections import Connection, ConnectionChange, ConnectionStatus
 from weft.domain.permissions import Impact
@@ -25,6 +27,8 @@ UPDATE_ATTEMPTS: Final = 3
 _TOOLSET = "connections"
 _ALL = "/source-connections"
 _ONE = "/source-connections/{source_connection_id}"
+# Held by those who use or await them, and gone with the last of these.
+_turns: WeakValueDictionary[str, anyio.Lock] = WeakValueDictionary()
 
 
 class ConnectionsQuery(PageQuery):
@@ -97,19 +101,11 @@ async def get_source_connection(call: Call[Nothing, Nothing]) -> ConnectionAnswe
 )
 async def update_source_connection(call: Call[Nothing, UpdateConnectionBody]) -> ConnectionAnswer:
     """Change a source connection; omitted fields stay as they are."""
-    change = call.body.change()
-    connections = call.backend.connections
-    if change.config is None:
-        return encode.connection(await connections.update(_id(call), change))
-    for _ in range(UPDATE_ATTEMPTS):
-        found = await connections.get(_id(call))
-        try:
-            whole = _replacing(change, found)
-            return encode.connection(await connections.update(found.id, whole))
-        except Conflict as error:
-            if change.expected_version is not None or error.field != "expected_version":
-                raise
-    raise Conflict("The connection keeps being changed by others.", hint="Try again.")
+    # Nobody waits for a connection that is another's or does not exist.
+    found = await call.backend.connections.get(_id(call))
+    turn = _turns.setdefault(found.id, anyio.Lock())
+    async with turn:
+        return encode.connection(await _updated(call.backend, found.id, call.body.change()))
 
 
 @operation(
@@ -169,6 +165,19 @@ async def reinitiate_oauth(call: Call[Nothing, ReinitiateBody]) -> ConnectionAns
 
 def _id(call: Call[Any, Any]) -> str:
     return call.path["source_connection_id"]
+
+
+async def _updated(backend: Backend, id_: str, change: ConnectionChange) -> Connection:
+    if change.config is None:
+        return await backend.connections.update(id_, change)
+    for _ in range(UPDATE_ATTEMPTS):
+        found = await backend.connections.get(id_)
+        try:
+            return await backend.connections.update(id_, _replacing(change, found))
+        except Conflict as error:
+            if change.expected_version is not None or error.field != "expected_version":
+                raise
+    raise Conflict("The connection keeps being changed by others.", hint="Try again.")
 
 
 def _replacing(change: ConnectionChange, found: Connection) -> ConnectionChange:

@@ -48,7 +48,12 @@ class Api:
 
     @asynccontextmanager
     async def client(
-        self, token: str = "admin", *, ceilings: Ceilings = NO_CEILINGS, per_minute: int = 100_000
+        self,
+        token: str = "admin",
+        *,
+        ceilings: Ceilings = NO_CEILINGS,
+        per_minute: int = 100_000,
+        slots: int = 10,
     ) -> AsyncGenerator[httpx.AsyncClient]:
         parts = Parts(
             mcp=_nothing,
@@ -64,7 +69,7 @@ class Api:
             open_paths=OPEN_PATHS,
             stream_paths=STREAM_PATHS,
             known_paths=KNOWN_PATHS,
-            requests=Slots(10),
+            requests=Slots(slots),
             streams=Slots(10),
             rates=Rates(per_minute),
             metrics=self.metrics,

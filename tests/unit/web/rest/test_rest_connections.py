@@ -2,16 +2,19 @@
 
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 from server_fakes import FakeBackend, connection
 
 from weft.domain.connections import ConnectionChange
 from weft.errors import Conflict
+from weft.web.rest import connections
 
 pytestmark = pytest.mark.anyio
 
 SECRET = "hunter2-hunter2"
+AT_ONCE = 20
 STUB = {"short_name": "stub", "readable_collection_id": "docs", "sync_immediately": False}
 
 
@@ -141,6 +144,25 @@ async def test_a_configuration_is_replaced_though_others_change_the_connection(a
     (change,) = fake.connections.changes
     assert change.config == {"a": None, "b": 2}
     assert change.expected_version == row.version
+
+
+async def test_many_patches_at_once_are_all_done_one_after_another(api: Any) -> None:
+    path = f"/source-connections/{await api.connection()}"
+    answers: list[httpx.Response] = []
+    bodies = [{"config": {"entities": n}} for n in range(1, AT_ONCE)] + [{"name": "Other name"}]
+
+    async def change(client: httpx.AsyncClient, body: dict[str, Any]) -> None:
+        answers.append(await client.patch(path, json=body))
+
+    async with api.client(slots=AT_ONCE) as client:
+        async with anyio.create_task_group() as tasks:
+            for body in bodies:
+                tasks.start_soon(change, client, body)
+        last = (await client.get(path)).json()
+    assert [answer.status_code for answer in answers] == [200] * AT_ONCE
+    assert last["name"] == "Other name"
+    assert last["config"] == answers[-1].json()["config"]
+    assert not connections._turns  # pyright: ignore[reportPrivateUsage] -- it must not grow
 
 
 async def test_only_the_exact_collection_is_deleted(api: Any) -> None:
