@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 import httpx
 import pytest
-from weft_http import ACCEPT, HttpServer, http_server
+from weft_http import ACCEPT, HttpServer, http_server, new_key
 from weft_process import COMMAND, Place, rows
 
 pytestmark = pytest.mark.anyio
@@ -22,6 +22,7 @@ IDLE_STREAMS = 200
 CALLERS = 100
 MEMORY_GROWTH_MAX_MIB = 150
 END_SECONDS = 15
+REFUSED_SECONDS = 60
 CALL = {
     "jsonrpc": "2.0",
     "id": 1,
@@ -36,6 +37,21 @@ CALL = {
         },
     },
 }
+INITIALIZE = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "initialize",
+    "params": {
+        "protocolVersion": "2025-06-18",
+        "capabilities": {},
+        "clientInfo": {"name": "test", "version": "1"},
+    },
+}
+SLOW_POST = (
+    "POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n"
+    "Accept: application/json, text/event-stream\r\nContent-Type: application/json\r\n"
+    "Transfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n"
+)
 MODERN = {
     **ACCEPT,
     "mcp-protocol-version": "2026-07-28",
@@ -120,12 +136,8 @@ async def test_idle_streams_and_many_callers_do_not_disturb_a_sync(server: HttpS
         await measured(client, "weft_http_streams_active 0")
 
 
-async def test_what_is_too_much_is_told_with_the_time_to_wait(place: Place) -> None:
-    few = {
-        "WEFT_HTTP_MAX_STREAMS": "2",
-        "WEFT_HTTP_MAX_REQUESTS": "1",
-        "WEFT_HTTP_REQUESTS_PER_MINUTE": "20",
-    }
+async def test_what_is_too_much_at_once_is_told_with_the_time_to_wait(place: Place) -> None:
+    few = {"WEFT_HTTP_MAX_STREAMS": "2", "WEFT_HTTP_MAX_REQUESTS": "1"}
     async with http_server(place, **few) as server, AsyncExitStack() as stack:
         client = await stack.enter_async_context(server.client())
         for _ in range(2):
@@ -134,18 +146,40 @@ async def test_what_is_too_much_is_told_with_the_time_to_wait(place: Place) -> N
         third = await client.get("/sse")
         assert (third.status_code, third.headers["retry-after"]) == (503, "2")
 
-        slow = chunks_until(event := anyio.Event())
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_post_slowly, client, slow)
-            busy = await refused(client)
-            assert busy.status_code == 503
-            assert "retry-after" in busy.headers
-            event.set()
+        port = int(server.url.rpartition(":")[2])
+        slow = await stack.enter_async_context(await anyio.connect_tcp("127.0.0.1", port))
+        with anyio.fail_after(END_SECONDS):
+            await slow.send(SLOW_POST.format(token=server.token).encode())
+            # The server asks for the body when the request has its place, and not before.
+            assert (await slow.receive()).startswith(b"HTTP/1.1 100 ")
+            busy = await client.get("/metrics")
+            assert (busy.status_code, busy.headers["retry-after"]) == (503, "2")
+            await slow.send(b"2\r\n{}\r\n0\r\n\r\n")
+            assert (await slow.receive()).startswith(b"HTTP/1.1 400 ")
 
+
+async def test_what_is_too_much_a_minute_is_told_with_the_time_to_wait(place: Place) -> None:
+    async with (
+        http_server(place, WEFT_HTTP_REQUESTS_PER_MINUTE="20") as server,
+        server.client() as client,
+    ):
         limited = await refused(client)
         assert limited.status_code == 429
         assert 1 <= int(limited.headers["retry-after"]) <= 3
         assert (await client.get("/health")).status_code == 200
+
+
+async def test_one_principal_leaves_sessions_for_others(place: Place) -> None:
+    key = new_key(place, "other", "admin")
+    async with http_server(place, WEFT_HTTP_MAX_STREAMS="8") as server:
+        async with server.client(**ACCEPT) as client:
+            for _ in range(4):
+                assert await _begun(client) == 200
+            assert await _begun(client) == 503
+        async with server.client(token=key, **ACCEPT) as client:
+            for _ in range(2):
+                assert await _begun(client) == 200
+            assert await _begun(client) == 503
 
 
 async def measured(client: httpx.AsyncClient, sample: str) -> None:
@@ -159,22 +193,16 @@ async def measured(client: httpx.AsyncClient, sample: str) -> None:
 
 async def refused(client: httpx.AsyncClient) -> httpx.Response:
     """The first answer that is not a good one."""
-    for _ in range(100):
-        answer = await client.get("/metrics")
-        if answer.status_code != 200:
-            return answer
-    raise AssertionError("everything was answered")
+    with anyio.fail_after(REFUSED_SECONDS):
+        while True:
+            answer = await client.get("/metrics")
+            if answer.status_code != 200:
+                return answer
 
 
-async def chunks_until(event: anyio.Event) -> AsyncIterator[bytes]:
-    yield b"{"
-    await event.wait()
-    yield b"}"
-
-
-async def _post_slowly(client: httpx.AsyncClient, body: AsyncIterator[bytes]) -> None:
-    headers = {**ACCEPT, "content-type": "application/json"}
-    assert (await client.post("/mcp", content=body, headers=headers)).status_code == 400
+async def _begun(client: httpx.AsyncClient) -> int:
+    """The answer to the beginning of a session."""
+    return (await client.post("/mcp", json=INITIALIZE)).status_code
 
 
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from mcp.server.auth.middleware.auth_context import auth_context_var, get_access_token
-from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser, AuthorizationContext
 from mcp.server.auth.provider import AccessToken
 from mcp.server.sse import SseServerTransport
+from mcp.server.streamable_http import StreamableHTTPServerTransport
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
@@ -51,12 +52,13 @@ def mcp_endpoints(
 ) -> McpEndpoints:
     """Endpoints over ``server``, which must be told by `http_caller` who calls.
 
-    A session belongs to the principal that began it: for any other it does not exist.
+    A session belongs to the principal that began it: for any other it does not exist. Once half of
+    ``sessions_max`` are open, a principal that holds a quarter of them is refused more (503).
     """
     security = TransportSecuritySettings(
         allowed_hosts=_with_any_port(hosts), allowed_origins=_with_any_port(origins)
     )
-    sessions = StreamableHTTPSessionManager(
+    sessions = _Sessions(
         server.lowlevel,
         security_settings=security,
         max_request_body_size=BODY_MAX_BYTES,
@@ -93,6 +95,20 @@ def mcp_endpoints(
         messages=_admitted(sse.handle_post_message, principal_of),
         lifespan=lifespan,
     )
+
+
+class _Sessions(StreamableHTTPSessionManager):
+    """Keeps room for others: sessions may be idle for half an hour before they end."""
+
+    def _admit_session(
+        self, requestor: AuthorizationContext | None
+    ) -> StreamableHTTPServerTransport | None:
+        # The SDK has one limit for all, and no public place to set another.
+        most = self.max_sessions or 0
+        held = sum(owner == requestor for owner in self._session_owners.values())
+        if len(self._session_owners) * 2 >= most and held * 4 >= most:
+            return None
+        return super()._admit_session(requestor)
 
 
 def http_caller() -> Principal:
