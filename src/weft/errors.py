@@ -16,6 +16,7 @@
     │   ├── RateLimited           with the seconds to wait (429)
     │   ├── SourceUnavailable     the network or the source failed (502)
     │   └── StorageFailed         disk full, I/O error, database busy (503)
+    │       └── KeyUnavailable    the master key is not there: a person must bring it back
     ├── CursorExpired             a source cannot continue from its cursor: list everything
     └── Fenced                    another process owns the job now: stop writing
 
@@ -42,6 +43,7 @@ class ErrorCategory(StrEnum):
     RATE_LIMITED = "rate_limited"
     SOURCE_UNAVAILABLE = "source_unavailable"
     STORAGE_FAILED = "storage_failed"
+    KEY_UNAVAILABLE = "key_unavailable"
     INTERNAL = "internal"
 
 
@@ -183,6 +185,15 @@ class StorageFailed(TryLater):
     """The database could not be written: no room, an I/O error, or locked for too long."""
 
     category = ErrorCategory.STORAGE_FAILED
+
+
+class KeyUnavailable(StorageFailed):
+    """The master key is missing, damaged or not to be read: no waiting mends that, a person does.
+
+    What is sealed with it stays as it is.
+    """
+
+    category = ErrorCategory.KEY_UNAVAILABLE
 
 
 class CursorExpired(WeftError):

@@ -112,8 +112,9 @@ async def _operate(world: World) -> None:
     secret, up = world.secret, world.upstream
     allowed = ("--source", "oauth_stub", "--source", "git", "--host", up.url)
     client = ("oauth-clients", "set", "oauth_stub", "--client-id", "weft")
+    host = ("--host", up.url)
     composio, pipedream = (
-        ("auth-providers", "add", kind, "--name", f"{kind}-one", "--base-url", up.url)
+        ("auth-providers", "add", kind, "--name", f"{kind}-one", "--base-url", up.url, *host)
         for kind in ("composio", "pipedream")
     )
     account = (*pipedream, "--client-id", "weft", "--project-id", "proj_1")

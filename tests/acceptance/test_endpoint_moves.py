@@ -131,6 +131,7 @@ async def operate(fronts: Fronts) -> None:
     command = ("secret", "set", "named", "--source", "git", "--host", fronts.a.url)
     assert (await world.cli(*command, given=named))[0] == 0
     command = ("auth-providers", "add", "composio", "--name", "one", "--base-url", fronts.a.url)
+    command = (*command, "--host", fronts.a.url)
     assert (await world.cli(*command, given=key))[0] == 0
     fronts.a.issued["provided"] = world.secret("provided")
 

@@ -41,6 +41,13 @@ def auth_providers() -> None:
     metavar="SOURCE=SLUG",
     help="What it calls the app of a source, where the names differ; may be repeated.",
 )
+@click.option(
+    "--host",
+    "hosts",
+    multiple=True,
+    metavar="HOST",
+    help="A host that a connection's configuration may send the tokens to; may be repeated.",
+)
 @whose
 @json_option
 @pass_app
@@ -59,7 +66,7 @@ def add_provider(app: App, kind: str, name: str, organization: str, **given: Any
     else:
         secrets = {"api_key": read_secret(app, "API key")}
     owner = organization_id(organization)
-    made = _run(app, lambda kept: kept.add(owner, kind, name, secrets, options))
+    made = _run(app, lambda kept: kept.add(owner, kind, name, secrets, options, given["hosts"]))
     if app.as_json:
         emit(_shown(made))
         return

@@ -29,6 +29,7 @@ _REMEDIES = {
     ErrorCategory.RATE_LIMITED: "wait for the limit to reset, then weft sync {id}",
     ErrorCategory.SOURCE_UNAVAILABLE: "weft sync {id} (what was synced is kept)",
     ErrorCategory.STORAGE_FAILED: "weft doctor, then free space",
+    ErrorCategory.KEY_UNAVAILABLE: "weft doctor, restore the key, then weft sync {id}",
 }
 
 
@@ -38,12 +39,13 @@ async def follow(backend: Backend, job: Job, *, name: str, cancels: bool) -> Job
     With ``cancels`` the first Ctrl-C asks the job to cancel and the second stops waiting;
     without, the first one stops waiting and the job goes on.
     """
-    latest = job
+    latest, told = job, None
     with _progress(name) as show:
         async with anyio.create_task_group() as tasks:
             await tasks.start(_heed_interrupts, tasks, backend, job.id, cancels)
             async for latest in backend.jobs.watch(job.id):
                 show(latest)
+                told = _tell_wait(latest, told)
             tasks.cancel_scope.cancel()
     return latest if latest.status.is_terminal else await backend.jobs.get(job.id)
 
@@ -118,6 +120,14 @@ async def _cancel_and_wait(tasks: TaskGroup, backend: Backend, job_id: str) -> N
         return  # It ended by itself just now, and the watch says how.
     await anyio.sleep(CANCEL_WAIT_SECONDS)
     tasks.cancel_scope.cancel()
+
+
+def _tell_wait(job: Job, told: str | None) -> str | None:
+    """Say why a job waits, unless that was said before; returns what has been said."""
+    if job.status.is_terminal or job.error is None or job.error == told:
+        return told
+    say(plain(f"{job.status}: {job.error}"))
+    return job.error
 
 
 @contextmanager

@@ -30,14 +30,20 @@ def oauth_clients() -> None:
     metavar="ORIGIN",
     help="Origin of the provider's token endpoint, where the source's configuration decides it.",
 )
+@click.option(
+    "--host",
+    "hosts",
+    multiple=True,
+    metavar="HOST",
+    help="A host that a connection's configuration may send its tokens to; may be repeated.",
+)
 @json_option
 @pass_app
-def set_client(
-    app: App, source: str, client_id: str, public: bool, provider_origin: str | None
-) -> None:
+def set_client(app: App, source: str, client_id: str, public: bool, **given: Any) -> None:
     """Keep the client for SOURCE; its secret is asked for, or read from standard input."""
+    where = given["provider_origin"], given["hosts"]
     secret = None if public else read_secret(app, "Client secret")
-    made = _run(app, lambda kept: kept.set(source, client_id, secret, provider_origin))
+    made = _run(app, lambda kept: kept.set(source, client_id, secret, *where))
     if app.as_json:
         emit(made)
         return

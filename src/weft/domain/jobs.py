@@ -152,6 +152,13 @@ _DIAGNOSES: dict[ErrorCategory, tuple[str, str]] = {
         "The local database could not be written, most often because the disk is full.",
         "Ask the operator to run `weft doctor` and free space, then run_sync.",
     ),
+    ErrorCategory.KEY_UNAVAILABLE: (
+        "The master key that opens the stored credentials is missing or cannot be read.",
+        (
+            "Ask the operator to run `weft doctor` and restore the key, then "
+            "run_sync(connection_id='{connection}'); the credentials are kept."
+        ),
+    ),
     ErrorCategory.INTERNAL: (
         "Weft itself failed; the server's log on stderr has the details under this job id.",
         "Try run_sync(connection_id='{connection}') once; if it fails again, report a bug.",

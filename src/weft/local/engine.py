@@ -10,9 +10,11 @@ from pydantic import BaseModel
 
 from weft.domain.base import Json
 from weft.local.audit import Refusals
+from weft.local.origins import normal_origin
 from weft.local.store.base import Store
 from weft.local.validate import validated
 from weft.local.vault import Vault
+from weft.local.waits import Waits
 from weft.sources.base import AnySource, KnownVersions, SourceContext
 from weft.sources.registry import SourceRegistry
 
@@ -103,6 +105,7 @@ class Engine:
     work: Changes = field(default_factory=Changes)
     pages: Callable[[], Awaitable[str]] | None = None
     refusals: Refusals = field(default_factory=Refusals)
+    waits: Waits = field(default_factory=Waits)
     mapped_secrets: MappedSecrets = field(default_factory=dict[str, Mapping[str, MappedSecret]])
 
     def lease_until(self, now: datetime) -> datetime:
@@ -133,10 +136,10 @@ class Engine:
         )
 
     def endpoint(self, short_name: str, config: Json) -> str:
-        """The origin that receives the credentials of a connection; empty without a network."""
+        """The origin that receives a connection's credentials, normal; empty without a network."""
         kind = self.registry.get(short_name)
         settings = validated(kind.Config, config, field="config")
-        return kind.endpoint(settings, self.context.options) or ""
+        return normal_origin(kind.endpoint(settings, self.context.options) or "")
 
     async def seal(
         self, organization_id: str, connection_id: str, endpoint: str, credentials: Json

@@ -60,16 +60,19 @@ class LocalJobs(Jobs):
         connection_id = None
         if connection is not None:
             connection_id = (await find_connection(store, self._organization_id, connection)).id
-        return await store.jobs.list(
+        page = await store.jobs.list(
             self._organization_id,
             connection_id=connection_id,
             status=status,
             cursor=cursor,
             limit=checked_limit(limit),
         )
+        told = tuple(self._engine.waits.told(job) for job in page.items)
+        return page.model_copy(update={"items": told})
 
     async def get(self, job: str) -> Job:
-        return await find_job(self._engine.store, self._organization_id, job)
+        found = await find_job(self._engine.store, self._organization_id, job)
+        return self._engine.waits.told(found)
 
     async def watch(self, job: str) -> AsyncIterator[Job]:
         seen: Job | None = None

@@ -44,7 +44,6 @@ class EmbeddedRunner(Dispatcher):
         self._slots = anyio.CapacityLimiter(engine.limits.syncs)
         self._leases = _Leases(engine.limits.lease.total_seconds())
         self._running: set[str] = set()
-        self._trouble: str | None = None
 
     async def deliver(self, job_id: str) -> None:
         del job_id  # Whoever looks first takes the oldest job.
@@ -57,17 +56,18 @@ class EmbeddedRunner(Dispatcher):
                 mark = self._engine.work.mark()
                 try:
                     await self._start_jobs(group)
-                    self._trouble = None
+                    self._tell_queue(None)
                 except WeftError as error:
-                    self._warn_once(str(error))
+                    self._tell_queue(error.message)
                 await self._engine.work.wait(mark, POLL_SECONDS)
 
-    def _warn_once(self, trouble: str) -> None:
+    def _tell_queue(self, trouble: str | None) -> None:
         # A full or busy database stops syncing, not the tools; we look again, without a flood of
         # equal lines.
-        if trouble != self._trouble:
-            logger.warning("cannot look for jobs: %s", trouble)
-        self._trouble = trouble
+        if self._engine.waits.hold_queue(trouble):
+            if trouble is not None:
+                logger.warning("cannot look for jobs: %s", trouble)
+            self._engine.changes.announce()
 
     async def _start_jobs(self, group: TaskGroup) -> None:
         jobs = self._engine.store.jobs
@@ -91,6 +91,7 @@ class EmbeddedRunner(Dispatcher):
             )
             if claim is None:
                 return
+            self._engine.waits.release(claim.job_id)
             self._engine.changes.announce()
             self._slots.acquire_on_behalf_of_nowait((claim.job_id, claim.fence))
             self._running.add(_name(claim))
@@ -155,11 +156,14 @@ class EmbeddedRunner(Dispatcher):
             try:
                 await self._engine.store.jobs.finish(claim, outcome, _last_lines(outcome, now), now)
             except WeftError as error:
+                if self._engine.waits.hold(claim.job_id, error.message):
+                    self._engine.changes.announce()
                 if anyio.current_time() >= deadline:
                     logger.warning("job %s: outcome not stored: %s", claim.job_id, error)
                     return
                 await anyio.sleep(POLL_SECONDS)
             else:
+                self._engine.waits.release(claim.job_id)
                 return
 
 

@@ -25,6 +25,7 @@ from weft.errors import (
     CursorExpired,
     ErrorCategory,
     Fenced,
+    KeyUnavailable,
     RateLimited,
     StorageFailed,
     TryLater,
@@ -84,6 +85,8 @@ def _retry_delay(engine: Engine, claim: Claim, error: TryLater) -> float | None:
 
     Attempts count from the last checkpoint: a sync that gets on is not given up.
     """
+    if isinstance(error, KeyUnavailable):
+        return None  # A person must bring the key back; the credentials stay, and so wait for it.
     if isinstance(error, StorageFailed):
         # Nothing is wrong with the source, and nothing can be recorded either: wait for room.
         return STORAGE_RETRY_SECONDS

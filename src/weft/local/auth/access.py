@@ -75,7 +75,8 @@ class Access:
             return await self._token_draft(kind, auth.oauth_token, config)
         if auth.auth_provider is None:
             raise AssertionError("exactly one method was given")
-        return await provider_draft(self._engine, self._organization_id, auth.auth_provider)
+        given = auth.auth_provider
+        return await provider_draft(self._engine, self._organization_id, kind, config, given)
 
     async def try_draft(self, kind: type[AnySource], config: Json, draft: AuthDraft) -> None:
         """Check what was drafted at the source. Raises what is wrong."""
@@ -199,7 +200,7 @@ class Access:
             if grant.refresh_token is None:
                 refuse_expired(expires_at, now)
             elif expiring(expires_at, now):
-                grant, expires_at = await exchanged(self._engine, kind.short_name, spec, grant)
+                grant, expires_at = await exchanged(self._engine, kind, config, spec, grant)
         return AuthDraft(AuthMethod.OAUTH_TOKEN, grant.model_dump(mode="json"), expires_at)
 
 
@@ -259,7 +260,7 @@ async def _fields(
             return await resolve_secret_refs(engine, organization_id, kind, endpoint, stored)
         case AuthMethod.AUTH_PROVIDER:
             spec = provider_of(engine, kind, config)
-            return await provided_fields(engine, organization_id, kind, spec, stored)
+            return await provided_fields(engine, organization_id, kind, config, spec, stored)
         case _:
             return _token_fields(engine, kind, config, Grant.model_validate(stored))
 

@@ -65,11 +65,11 @@ def link_method(kind: type[AnySource], method: AuthMethod) -> AuthMethod:
 async def client_for(
     engine: Engine, kind: type[AnySource], config: Json, own: OAuthClient | None
 ) -> tuple[Provider, OAuthClient]:
-    """The provider, and who we are to it. Raises Unsupported or Conflict with the way out."""
+    """The provider, and who we are to it. Raises Unsupported, Conflict or NotPermitted."""
     spec = provider_of(engine, kind, config)
     if spec is None:
         raise Unsupported(f"'{kind.short_name}' has no OAuth provider.", field="auth")
-    client = own or await operators_client(engine, kind.short_name, spec)
+    client = own or await operators_client(engine, kind, config, spec)
     if client is None:
         raise Conflict(
             f"There is no OAuth client for '{kind.short_name}'.",

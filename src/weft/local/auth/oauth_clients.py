@@ -1,5 +1,6 @@
 """The operator's own OAuth clients: kept sealed, and used when a connection brings none."""
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from urllib.parse import urlsplit
@@ -8,12 +9,16 @@ from pydantic import Field
 
 from weft.domain.base import Frozen, Json
 from weft.errors import InvalidInput, NotFound, Unsupported
+from weft.local.auth.destinations import allowed_origins, bound, check_destination
 from weft.local.engine import Engine
+from weft.local.origins import normal_origin
 from weft.local.store.authorizations import OAuthClientRow
 from weft.sources.base import AnySource, OAuth1, OAuth2
 
 OPERATOR = ""
 """The organisation of what belongs to the operator, and so to no organisation."""
+
+_SECURE = re.compile(r"https://[a-z0-9._-]+(:[0-9]+)?")
 
 
 class OAuthClient(Frozen):
@@ -30,6 +35,7 @@ class OperatorsClient(Frozen):
     client_id: str
     origin: str
     has_secret: bool
+    hosts: tuple[str, ...] = ()
     created_at: datetime
 
 
@@ -40,22 +46,31 @@ class LocalOAuthClients:
         self._engine = engine
 
     async def set(
-        self, short_name: str, client_id: str, client_secret: str | None, origin: str | None = None
+        self,
+        short_name: str,
+        client_id: str,
+        client_secret: str | None,
+        origin: str | None = None,
+        hosts: Sequence[str] = (),
     ) -> OperatorsClient:
         """Store or replace the client for a source.
 
         ``origin`` is that of the provider's token endpoint; it may be left out for sources whose
-        configuration does not decide it. Raises NotFound, Unsupported or InvalidInput.
+        configuration does not decide it. ``hosts`` may receive the tokens that it gets, beside the
+        provider and the source's usual endpoint. Raises NotFound, Unsupported or InvalidInput.
         """
         kind = self._engine.registry.get(short_name)
         if not client_id.strip() or not client_id.isprintable():
             raise InvalidInput("client_id must not be empty.", field="client_id")
         origin = _checked_origin(origin) if origin else _usual_origin(kind, self._engine)
+        allowed = allowed_origins(hosts)
         sealed = None
         if client_secret:
             secret: Json = {"client_secret": client_secret}
-            sealed = await self._engine.seal(OPERATOR, _owner(short_name), origin, secret)
-        row = OAuthClientRow(short_name, client_id.strip(), origin, sealed, self._engine.clock())
+            bound_to = bound(origin, allowed)
+            sealed = await self._engine.seal(OPERATOR, _owner(short_name), bound_to, secret)
+        now = self._engine.clock()
+        row = OAuthClientRow(short_name, client_id.strip(), origin, sealed, now, allowed)
         await self._engine.store.oauth_clients.put(row)
         return _shown(row)
 
@@ -75,15 +90,32 @@ class LocalOAuthClients:
 
 
 async def operators_client(
-    engine: Engine, short_name: str, spec: OAuth2 | OAuth1
+    engine: Engine, kind: type[AnySource], config: Json, spec: OAuth2 | OAuth1
 ) -> OAuthClient | None:
-    """The operator's client, if there is one for that provider."""
+    """The operator's client, if there is one for that provider.
+
+    Raises NotPermitted when the configuration leads its tokens to a host that is not the provider's
+    and that the operator has not allowed.
+    """
+    short_name = kind.short_name
     row = await engine.store.oauth_clients.get(short_name)
     if row is None or row.origin != token_origin(spec):
         return None
+    if not _is_below(engine.endpoint(short_name, config), row.origin):
+        await check_destination(
+            engine,
+            OPERATOR,
+            kind,
+            config,
+            allowed=row.hosts,
+            lent=("oauth_client", short_name),
+            command=f"weft oauth-clients set {short_name} ...",
+            field="auth",
+        )
     if row.sealed is None:
         return OAuthClient(client_id=row.client_id)
-    opened = await engine.unseal(OPERATOR, _owner(short_name), row.origin, row.sealed)
+    bound_to = bound(row.origin, row.hosts)
+    opened = await engine.unseal(OPERATOR, _owner(short_name), bound_to, row.sealed)
     return OAuthClient(client_id=row.client_id, client_secret=str(opened["client_secret"]))
 
 
@@ -101,6 +133,16 @@ def is_origin(text: str) -> bool:
 def token_origin(spec: OAuth2 | OAuth1) -> str:
     """The origin that a client's secret is sent to."""
     return origin_of_url(spec.token_url if isinstance(spec, OAuth2) else spec.access_token_url)
+
+
+def _is_below(endpoint: str, provider: str) -> bool:
+    """Whether an endpoint is the provider itself, or a subdomain of its host."""
+    # Hosts beside it may be another's: nothing here knows under which names anyone can register.
+    origin = normal_origin(provider)
+    host = origin.removeprefix("https://")
+    return endpoint == origin or (
+        _SECURE.fullmatch(endpoint) is not None and endpoint.endswith(f".{host}")
+    )
 
 
 def _usual_origin(kind: type[AnySource], engine: Engine) -> str:
@@ -148,5 +190,6 @@ def _shown(row: OAuthClientRow) -> OperatorsClient:
         client_id=row.client_id,
         origin=row.origin,
         has_secret=row.sealed is not None,
+        hosts=tuple(row.hosts),
         created_at=row.created_at,
     )

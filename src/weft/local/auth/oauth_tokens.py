@@ -136,7 +136,7 @@ def expiring(expires_at: datetime | None, now: datetime) -> bool:
 
 
 async def exchanged(
-    engine: Engine, short_name: str, spec: Provider | None, grant: Grant
+    engine: Engine, kind: type[AnySource], config: Json, spec: Provider | None, grant: Grant
 ) -> tuple[Grant, datetime | None]:
     """The grant with new tokens, and when they expire. Errors as `fresh_grant`."""
     # Imported here because it loads the HTTP stack and Authlib.
@@ -144,13 +144,13 @@ async def exchanged(
 
     if not isinstance(spec, OAuth2) or grant.refresh_token is None:
         raise AssertionError("only OAuth 2 grants with a refresh token are refreshed")
-    client = grant.client or await operators_client(engine, short_name, spec)
+    client = grant.client or await operators_client(engine, kind, config, spec)
     if client is None:
         raise AuthenticationFailed(
             "The access token has expired, and without an OAuth client it cannot be refreshed.",
             category=ErrorCategory.OAUTH_CREDENTIALS_EXPIRED,
-            hint=f"The operator sets one with `weft oauth-clients set {short_name}`; or authorise"
-            " the connection again.",
+            hint=f"The operator sets one with `weft oauth-clients set {kind.short_name}`; or"
+            " authorise the connection again.",
         )
     tokens = await exchange_refresh_token(engine.context.http, spec, client, grant.refresh_token)
     changed = grant.model_copy(
@@ -196,11 +196,12 @@ async def _settled(engine: Engine, held: Held, refused: str | None) -> tuple[Gra
 
 async def _refresh(engine: Engine, held: Held, grant: Grant, holder: str) -> None:
     """Exchange and store, under the lease. What was begun is finished, even when cancelled."""
-    spec = provider_of(engine, engine.registry.get(held.short_name), held.config)
+    kind = engine.registry.get(held.short_name)
+    spec = provider_of(engine, kind, held.config)
     with anyio.CancelScope(shield=True):
         try:
             with anyio.fail_after(EXCHANGE_SECONDS):
-                changed, expires_at = await exchanged(engine, held.short_name, spec, grant)
+                changed, expires_at = await exchanged(engine, kind, held.config, spec, grant)
             bound_to = receivers(engine, held.short_name, held.config, held.method)
             sealed = await engine.seal(
                 held.organization_id, held.connection_id, bound_to, changed.model_dump(mode="json")

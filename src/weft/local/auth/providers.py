@@ -8,6 +8,7 @@ from typing import Any, Final
 from weft.domain.base import Frozen, Json
 from weft.domain.connections import AuthMethod, AuthProviderAuth
 from weft.errors import AuthenticationFailed, ErrorCategory, InvalidInput, NotFound
+from weft.local.auth.destinations import allowed_origins, bound, check_destination
 from weft.local.auth.oauth_clients import is_origin
 from weft.local.draft import AuthDraft
 from weft.local.engine import Engine
@@ -44,6 +45,7 @@ class AuthProviderInfo(Frozen):
     readable_id: str
     kind: str
     options: dict[str, str]
+    hosts: tuple[str, ...] = ()
     created_at: datetime
 
 
@@ -60,8 +62,13 @@ class LocalAuthProviders:
         readable_id: str,
         secrets: Mapping[str, str],
         options: Mapping[str, str],
+        hosts: Sequence[str] = (),
     ) -> AuthProviderInfo:
-        """Keep an account. Raises InvalidInput, or Conflict when the name is taken."""
+        """Keep an account.
+
+        ``hosts`` may receive what it keeps where a configuration names them. Raises InvalidInput,
+        or Conflict when the name is taken.
+        """
         if not _READABLE.fullmatch(readable_id):
             raise InvalidInput(
                 "name must have 3 to 63 lower-case letters, digits and hyphens.", field="name"
@@ -69,11 +76,13 @@ class LocalAuthProviders:
         kept = _checked_options(kind, options)
         if any(not secrets.get(name) for name in SECRETS[kind]):
             raise InvalidInput(f"{kind} needs {' and '.join(SECRETS[kind])}.", field="secrets")
+        allowed = allowed_origins(hosts)
+        bound_to = bound(kept["base_url"], allowed)
         sealed = await self._engine.seal(
-            organization_id, _owner(readable_id), kept["base_url"], {**secrets}
+            organization_id, _owner(readable_id), bound_to, {**secrets}
         )
         now = self._engine.clock()
-        row = AuthProviderRow(organization_id, readable_id, kind, kept, sealed, now)
+        row = AuthProviderRow(organization_id, readable_id, kind, kept, sealed, now, allowed)
         await self._engine.store.auth_providers.insert(row)
         return _shown(row)
 
@@ -92,8 +101,14 @@ class LocalAuthProviders:
         await self._engine.store.data_keys.drop(organization_id, _owner(readable_id))
 
 
-async def provider_draft(engine: Engine, organization_id: str, auth: AuthProviderAuth) -> AuthDraft:
-    """What such a connection keeps. Raises NotFound or InvalidInput."""
+async def provider_draft(
+    engine: Engine,
+    organization_id: str,
+    kind: type[AnySource],
+    config: Json,
+    auth: AuthProviderAuth,
+) -> AuthDraft:
+    """What such a connection keeps. Raises NotFound, InvalidInput or NotPermitted."""
     readable_id = auth.provider_readable_id
     row = await engine.store.auth_providers.get(organization_id, readable_id)
     if row is None:
@@ -102,8 +117,9 @@ async def provider_draft(engine: Engine, organization_id: str, auth: AuthProvide
             field="auth.auth_provider.provider_readable_id",
             hint="The operator adds one with `weft auth-providers add`.",
         )
-    config: Json = {**_checked_config(row, auth.provider_config)}
-    stored: Json = {"provider_readable_id": readable_id, "provider_config": config}
+    await _check_destination(engine, row, kind, config)
+    account: Json = {**_checked_config(row, auth.provider_config)}
+    stored: Json = {"provider_readable_id": readable_id, "provider_config": account}
     return AuthDraft(AuthMethod.AUTH_PROVIDER, stored, auth_provider=readable_id)
 
 
@@ -111,34 +127,38 @@ async def provided_fields(
     engine: Engine,
     organization_id: str,
     kind: type[AnySource],
+    config: Json,
     spec: OAuth2 | OAuth1 | None,
     stored: Json,
 ) -> Json:
     """The fields of the source's credentials, fetched now from where they are kept.
 
-    Raises AuthenticationFailed when the account is gone or refused, and TryLater errors.
+    Raises AuthenticationFailed when the account is gone or refused, NotPermitted when they would go
+    to a host that the operator has not allowed, and TryLater errors.
     """
     # Imported here because it loads the HTTP stack and Authlib.
     from weft.local.auth.providers_http import Wanted, composio_credentials, pipedream_credentials
 
-    readable_id, config = stored.get("provider_readable_id"), stored.get("provider_config")
+    readable_id, account = stored.get("provider_readable_id"), stored.get("provider_config")
     row = None
-    if isinstance(readable_id, str) and isinstance(config, dict):
+    if isinstance(readable_id, str) and isinstance(account, dict):
         row = await engine.store.auth_providers.get(organization_id, readable_id)
-    if row is None or not isinstance(config, dict):
+    if row is None or not isinstance(account, dict):
         raise AuthenticationFailed(
             "The auth provider of this connection is not configured any more.",
             category=ErrorCategory.AUTH_PROVIDER_ACCOUNT_GONE,
             hint="The operator adds it with `weft auth-providers add`; or authorise the connection"
             " in another way.",
         )
+    await _check_destination(engine, row, kind, config)
     base_url = row.options["base_url"]
-    secrets = await engine.unseal(organization_id, _owner(row.readable_id), base_url, row.sealed)
+    bound_to = bound(base_url, row.hosts)
+    secrets = await engine.unseal(organization_id, _owner(row.readable_id), bound_to, row.sealed)
     wanted = Wanted(
         base_url=base_url,
         options=row.options,
         secrets={name: str(value) for name, value in secrets.items()},
-        config={name: str(value) for name, value in config.items()},
+        config={name: str(value) for name, value in account.items()},
         app=row.options.get(f"app:{kind.short_name}", kind.short_name),
     )
     fetch = composio_credentials if row.kind == "composio" else pipedream_credentials
@@ -214,6 +234,22 @@ def _checked_options(kind: str, options: Mapping[str, str]) -> dict[str, str]:
     return kept
 
 
+async def _check_destination(
+    engine: Engine, row: AuthProviderRow, kind: type[AnySource], config: Json
+) -> None:
+    await check_destination(
+        engine,
+        row.organization_id,
+        kind,
+        config,
+        allowed=row.hosts,
+        lent=("auth_provider", row.readable_id),
+        command=f"weft auth-providers remove {row.readable_id}`, then "
+        f"`weft auth-providers add {row.kind} --name {row.readable_id}",
+        field="auth.auth_provider",
+    )
+
+
 def _owner(readable_id: str) -> str:
     return f"auth-provider:{readable_id}"
 
@@ -224,5 +260,6 @@ def _shown(row: AuthProviderRow) -> AuthProviderInfo:
         readable_id=row.readable_id,
         kind=row.kind,
         options=dict(row.options),
+        hosts=tuple(row.hosts),
         created_at=row.created_at,
     )

@@ -123,6 +123,14 @@ def checked_origins(hosts: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted({_origin(host) for host in hosts}))
 
 
+def is_among(endpoint: str, origins: Sequence[str]) -> bool:
+    """Whether an endpoint is one of the origins, as `checked_origins` spells them."""
+    try:
+        return _origin(endpoint) in origins
+    except InvalidInput:
+        return False  # No network, or in the clear to another machine.
+
+
 def _origin(host: str) -> str:
     text = host.strip().lower().rstrip("/")
     text = text if "://" in text else f"https://{text}"
@@ -154,7 +162,7 @@ def _origin(host: str) -> str:
 def _may_go(
     sources: Sequence[str], origins: Sequence[str], kind: type[AnySource], endpoint: str
 ) -> bool:
-    return kind.short_name in sources and _is_among(endpoint, origins)
+    return kind.short_name in sources and is_among(endpoint, origins)
 
 
 async def _refused(engine: Engine, organization_id: str, name: str) -> NotPermitted:
@@ -168,13 +176,6 @@ async def _refused(engine: Engine, organization_id: str, name: str) -> NotPermit
         hint="The operator decides where it may go: `weft secret list` shows it, "
         "`weft secret set NAME --source ... --host ...` changes it.",
     )
-
-
-def _is_among(endpoint: str, origins: Sequence[str]) -> bool:
-    try:
-        return _origin(endpoint) in origins
-    except InvalidInput:
-        return False  # No network, or in the clear to another machine.
 
 
 def _is_name(name: str) -> bool:

@@ -44,18 +44,25 @@ class TokenState:
 
 @dataclass(frozen=True, slots=True)
 class OAuthClientRow:
-    """The operator's OAuth client for one source; its secret, sealed, is for ``origin`` alone."""
+    """The operator's OAuth client for one source; its secret, sealed, is for ``origin`` alone.
+
+    ``hosts`` are origins that may receive its tokens.
+    """
 
     short_name: str
     client_id: str
     origin: str
     sealed: str | None
     created_at: datetime
+    hosts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class AuthProviderRow:
-    """An account at a service that keeps credentials, its secrets sealed."""
+    """An account at a service that keeps credentials, its secrets sealed.
+
+    ``hosts`` are origins that may receive what it keeps.
+    """
 
     organization_id: str
     readable_id: str
@@ -63,6 +70,7 @@ class AuthProviderRow:
     options: Mapping[str, str]
     sealed: str
     created_at: datetime
+    hosts: tuple[str, ...] = ()
 
 
 class AuthSessionStore(Protocol):

@@ -16,7 +16,7 @@ from pathlib import Path
 from time import sleep
 from typing import Protocol, runtime_checkable
 
-from weft.errors import InvalidInput, StorageFailed
+from weft.errors import InvalidInput, KeyUnavailable, StorageFailed
 from weft.local.process_lock import lock_file
 
 KEY_FILE_NAME = "master.key"
@@ -26,6 +26,7 @@ _KEYRING_SERVICE = "weft"
 _KEYRING_LOCK = "keyring.lock"
 _LOCK_ATTEMPTS = 1000
 _LOCK_RETRY_SECONDS = 0.01
+_LASTING = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class MasterKey:
 class KeySource(Protocol):
     """A place for master keys; ``where`` names it for people. All methods block.
 
-    All raise StorageFailed when the place cannot be used, naming the way out.
+    All raise KeyUnavailable when the place cannot be used, naming the way out.
     """
 
     where: str
@@ -72,7 +73,7 @@ def key_source(
 ) -> KeySource:
     """The first place that the operator named; otherwise a file in ``folder``.
 
-    Raises StorageFailed for a variable that holds no key.
+    Raises KeyUnavailable for a variable that holds no key.
     """
     if file is not None:
         return KeyFile(file)
@@ -131,7 +132,9 @@ class KeyFile(KeySource):
         try:
             yield
         except OSError as error:
-            raise StorageFailed(
+            # Other errors may pass by themselves: no room, or too many open files.
+            kind = KeyUnavailable if isinstance(error, _LASTING) else StorageFailed
+            raise kind(
                 f"The key file {self._path} cannot be read or written: {error.strerror}.",
                 hint="Restore its permissions (0600, owned by you).",
             ) from None
@@ -170,14 +173,14 @@ class KeyringEntry(KeySource):
             import keyring
             import keyring.errors
         except ImportError:
-            raise StorageFailed(
+            raise KeyUnavailable(
                 "WEFT_KEYRING is set, but the package `keyring` is not installed.",
                 hint="Install weft[keyring], or name a file with WEFT_MASTER_KEY_FILE.",
             ) from None
         try:
             yield keyring
         except keyring.errors.KeyringError as error:
-            raise StorageFailed(
+            raise KeyUnavailable(
                 f"The system's keyring cannot be used ({type(error).__name__}).",
                 hint="Unlock it; on a machine without one use WEFT_MASTER_KEY_FILE instead.",
             ) from None
@@ -267,7 +270,7 @@ def _decoded(texts: Sequence[bytes], where: str) -> Sequence[MasterKey]:
         if len(key) == KEY_BYTES:
             keys.append(MasterKey(key))
         elif stripped or not texts[0].strip():
-            raise StorageFailed(
+            raise KeyUnavailable(
                 f"The master key in {where} is damaged: it must be 32 bytes in base64.",
                 hint="Restore it from a backup; without it, credentials must be given again.",
             )
@@ -276,7 +279,7 @@ def _decoded(texts: Sequence[bytes], where: str) -> Sequence[MasterKey]:
 
 def _refuse_exposed(path: Path) -> None:
     if os.name == "posix" and path.stat().st_mode & 0o077:
-        raise StorageFailed(
+        raise KeyUnavailable(
             f"The key file {path} is readable by other users.",
             hint=f"Run `chmod 600 {path}`; if others may have read it, rotate the credentials.",
         )

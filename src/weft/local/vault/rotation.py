@@ -12,7 +12,7 @@ from pathlib import Path
 
 import anyio.to_thread
 
-from weft.errors import Conflict, StorageFailed
+from weft.errors import Conflict, KeyUnavailable, StorageFailed
 from weft.local.process_lock import lock_file
 from weft.local.store.vault import DataKeyStore, WrappedKey
 from weft.local.vault.envelope import unwrapped, wrapped
@@ -38,7 +38,7 @@ class Rotation:
 async def rotate(source: KeySource, store: DataKeyStore, lock: Path) -> Rotation:
     """Wrap all data keys by a new master key and forget the old one.
 
-    Raises Conflict while another process rotates, StorageFailed when the present key is lost.
+    Raises Conflict while another process rotates, KeyUnavailable when the present key is lost.
     """
     async with _alone(lock):
         keys = list(await anyio.to_thread.run_sync(source.load))
@@ -80,7 +80,7 @@ def _rewrapped(
 ) -> WrappedKey | None:
     old = known.get(stored.master_kid)
     if old is None:
-        raise StorageFailed("A data key was wrapped by a key that is not there.", hint=LOST_HINT)
+        raise KeyUnavailable("A data key was wrapped by a key that is not there.", hint=LOST_HINT)
     key = unwrapped(old, stored)
     if key is None:
         return None
@@ -90,7 +90,7 @@ def _rewrapped(
 async def _refuse_lost(keys: list[MasterKey], store: DataKeyStore) -> None:
     kid = await store.master_kid()
     if kid is not None and kid not in {key.kid for key in keys} and await store.any():
-        raise StorageFailed("The present master key is not there.", hint=LOST_HINT)
+        raise KeyUnavailable("The present master key is not there.", hint=LOST_HINT)
 
 
 @asynccontextmanager

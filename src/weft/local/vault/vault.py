@@ -8,15 +8,15 @@ from typing import cast
 import anyio.to_thread
 
 from weft.domain.base import Json
-from weft.errors import AuthenticationFailed, StorageFailed
+from weft.errors import AuthenticationFailed, KeyUnavailable
 from weft.local.store.vault import DataKeyStore, WrappedKey
 from weft.local.vault.envelope import new_data_key, opened, sealed, unwrapped
 from weft.local.vault.keys import KEY_FILE_NAME, KeyFile, KeySource, MasterKey
 
 LOST_HINT = (
-    "Restore the key, or the setting that named it (WEFT_MASTER_KEY_FILE, WEFT_KEYRING, "
-    "WEFT_MASTER_KEY). If it is lost for good, `weft keys rotate-master --forget-lost` drops what "
-    "only it opens, and credentials are to be given again."
+    "Look with `weft doctor`. Restore the key, or the setting that named it (WEFT_MASTER_KEY_FILE, "
+    "WEFT_KEYRING, WEFT_MASTER_KEY). If it is lost for good, `weft keys rotate-master "
+    "--forget-lost` drops what only it opens, and credentials are to be given again."
 )
 # A rotation may replace a key between two looks; it takes longer than that to replace it twice.
 _ATTEMPTS = 5
@@ -33,23 +33,23 @@ class Vault:
     def open(cls, folder: Path) -> "Vault":
         """With the key file in ``folder``, which is made when something is first sealed.
 
-        Raises StorageFailed when the file cannot be read, is damaged, or is readable by others.
+        Raises KeyUnavailable when the file cannot be read, is damaged, or is readable by others.
         """
         return cls.over(KeyFile(folder / KEY_FILE_NAME))
 
     @classmethod
     def over(cls, source: KeySource) -> "Vault":
-        """With the keys of a source. Raises StorageFailed as the source does."""
+        """With the keys of a source. Raises KeyUnavailable as the source does."""
         vault = cls(source)
         vault.load()
         return vault
 
     def load(self) -> Sequence[MasterKey]:
-        """Read the master keys again. Blocks. Raises StorageFailed."""
+        """Read the master keys again. Blocks. Raises KeyUnavailable."""
         return self._remember(self.source.load())
 
     async def verify(self, store: DataKeyStore) -> None:
-        """Raise StorageFailed if there are data keys, and the master key to open them is not."""
+        """Raise KeyUnavailable if there are data keys, and the master key to open them is not."""
         for _ in range(_ATTEMPTS):  # A rotation may end between the two looks.
             kid = await store.master_kid()
             if kid is None or await self._known(kid) is not None or not await store.any():
@@ -57,7 +57,7 @@ class Vault:
         raise self._lost()
 
     async def require(self, kid: str) -> None:
-        """Raise StorageFailed if the master key of that id is not there."""
+        """Raise KeyUnavailable if the master key of that id is not there."""
         if await self._known(kid) is None:
             raise self._lost()
 
@@ -71,8 +71,8 @@ class Vault:
     ) -> str:
         """Encrypt so that it opens only for this owner and with the same ``bound_to``.
 
-        Makes the owner's data key, and a first master key, when there is none. Raises StorageFailed
-        when the master key is lost.
+        Makes the owner's data key, and a first master key, when there is none. Raises
+        KeyUnavailable when the master key is lost.
         """
         kid, key = await self._data_key_to_seal(store, organization_id, owner)
         plain = json.dumps(secret, separators=(",", ":")).encode()
@@ -87,7 +87,7 @@ class Vault:
         bound_to: tuple[str, ...],
     ) -> Json:
         """Decrypt. Raises AuthenticationFailed if the owner, the binding or the text is another,
-        StorageFailed when the master key is lost.
+        KeyUnavailable when the master key is lost.
         """
         found = await self._data_key(store, organization_id, owner)
         if found is not None:
@@ -152,8 +152,8 @@ class Vault:
         self._keys = {key.kid: key for key in keys}
         return keys
 
-    def _lost(self) -> StorageFailed:
-        return StorageFailed(
+    def _lost(self) -> KeyUnavailable:
+        return KeyUnavailable(
             f"The master key in {self.source.where} is missing, or is not the one that the stored "
             "credentials were sealed with.",
             hint=LOST_HINT,

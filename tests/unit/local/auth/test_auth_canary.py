@@ -130,7 +130,7 @@ async def failed_provider(told: Told, bench: OAuthBench, url: str) -> None:
     more = {**base, "project_id": "p"}
     organization_id = "organization-1"
     for kind, options in (("composio", base), ("pipedream", more)):
-        await told.of(known.add(organization_id, kind, f"{kind}-canary", secrets, options))
+        await told.of(known.add(organization_id, kind, f"{kind}-canary", secrets, options, (url,)))
         auth = AuthProviderAuth(
             provider_readable_id=f"{kind}-canary", provider_config={"entity_id": "u"}
         )

@@ -145,13 +145,15 @@ async def providers(tmp_path: Path, anyio_backend: str) -> AsyncGenerator[Provid
         service.site = site
         known = LocalAuthProviders(bench.local.engine)
         base: dict[str, str] = {"base_url": site.url}
-        await known.add(ORGANIZATION, "composio", "composio-test", {"api_key": KEY}, base)
+        hosts = (upstream.url,)
+        await known.add(ORGANIZATION, "composio", "composio-test", {"api_key": KEY}, base, hosts)
         await known.add(
             ORGANIZATION,
             "pipedream",
             "pipedream-test",
             {"client_id": "c1", "client_secret": KEY},
             {**base, "project_id": "proj_1", "environment": "development"},
+            hosts,
         )
         yield Providers(bench, service, upstream)
 

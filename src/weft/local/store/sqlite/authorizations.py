@@ -1,5 +1,6 @@
 """What authorising connections stores, on SQLite."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -107,7 +108,7 @@ class SqliteOAuthClients(OAuthClientStore):
         self._database = database
 
     async def put(self, row: OAuthClientRow) -> None:
-        values = asdict(row) | {"now": micros(row.created_at)}
+        values = asdict(row) | {"now": micros(row.created_at), "hosts": dumps(row.hosts)}
         del values["created_at"]
         work = audited(_did, "set", Target("oauth_client", row.short_name, ""))
         await self._database.write(work, "oauth_client_put", values)
@@ -133,7 +134,11 @@ class SqliteAuthProviders(AuthProviderStore):
         self._database = database
 
     async def insert(self, row: AuthProviderRow) -> None:
-        values = asdict(row) | {"options": dumps(dict(row.options)), "now": micros(row.created_at)}
+        values = asdict(row) | {
+            "options": dumps(dict(row.options)),
+            "hosts": dumps(row.hosts),
+            "now": micros(row.created_at),
+        }
         del values["created_at"]
         target = Target("auth_provider", row.readable_id, row.organization_id)
         await self._database.write(audited(_insert_provider, "create", target), values)
@@ -205,6 +210,7 @@ def _clients(db: Session, query: str, values: dict[str, Any]) -> list[OAuthClien
             origin=row["origin"],
             sealed=row["sealed"],
             created_at=moment(row["created_at"]),
+            hosts=tuple(json.loads(row["hosts"])),
         )
         for row in rows(db.execute(queries()[query], values))
     ]
@@ -234,4 +240,5 @@ def _to_provider(row: Row) -> AuthProviderRow:
         options=options,
         sealed=row["sealed"],
         created_at=moment(row["created_at"]),
+        hosts=tuple(json.loads(row["hosts"])),
     )

@@ -312,6 +312,7 @@ def _finish(
         values = _fence(claim) | {
             "retry_at": micros_or_none(outcome.retry_at),
             "renewed": outcome.renewed,
+            "error": outcome.error,
         }
         db.execute(queries()["job_hand_back"], values)
         return True

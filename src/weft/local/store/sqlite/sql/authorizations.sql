@@ -67,32 +67,33 @@ DELETE FROM token_lease WHERE holder = :holder
 DELETE FROM token_lease WHERE connection_no = :no;
 
 -- name: oauth_client_put
-INSERT INTO oauth_client (short_name, client_id, origin, sealed, created_at)
-VALUES (:short_name, :client_id, :origin, :sealed, :now)
+INSERT INTO oauth_client (short_name, client_id, origin, sealed, created_at, hosts)
+VALUES (:short_name, :client_id, :origin, :sealed, :now, :hosts)
 ON CONFLICT DO UPDATE SET client_id = excluded.client_id, origin = excluded.origin, sealed = excluded.sealed,
-  created_at = excluded.created_at
+  created_at = excluded.created_at, hosts = excluded.hosts
 RETURNING short_name;
 
 -- name: oauth_client_get
-SELECT short_name, client_id, origin, sealed, created_at FROM oauth_client
+SELECT short_name, client_id, origin, sealed, created_at, hosts FROM oauth_client
 WHERE short_name = :short_name;
 
 -- name: oauth_client_list
-SELECT short_name, client_id, origin, sealed, created_at FROM oauth_client ORDER BY short_name;
+SELECT short_name, client_id, origin, sealed, created_at, hosts FROM oauth_client ORDER BY short_name;
 
 -- name: oauth_client_delete
 DELETE FROM oauth_client WHERE short_name = :short_name RETURNING short_name;
 
 -- name: auth_provider_insert
-INSERT INTO auth_provider (organization_id, readable_id, kind, options, sealed, created_at)
-VALUES (:organization_id, :readable_id, :kind, :options, :sealed, :now) RETURNING readable_id;
+INSERT INTO auth_provider (organization_id, readable_id, kind, options, sealed, created_at, hosts)
+VALUES (:organization_id, :readable_id, :kind, :options, :sealed, :now, :hosts)
+RETURNING readable_id;
 
 -- name: auth_provider_get
-SELECT organization_id, readable_id, kind, options, sealed, created_at FROM auth_provider
+SELECT organization_id, readable_id, kind, options, sealed, created_at, hosts FROM auth_provider
 WHERE organization_id = :organization_id AND readable_id = :readable_id;
 
 -- name: auth_provider_list
-SELECT organization_id, readable_id, kind, options, sealed, created_at FROM auth_provider
+SELECT organization_id, readable_id, kind, options, sealed, created_at, hosts FROM auth_provider
 ORDER BY organization_id, readable_id;
 
 -- name: auth_provider_delete

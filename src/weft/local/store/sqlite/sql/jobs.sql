@@ -73,7 +73,8 @@ SELECT 1 FROM job WHERE status = 'CANCELLING' LIMIT 1;
 -- host has room. Counts of what leaves no trace in the store go back to the last checkpoint. A time
 -- to retry that is further away than any wait was set before the clock went back.
 UPDATE job SET status = 'RUNNING', owner = :owner, fence = fence + 1, lease_until = :lease_until,
-  started_at = coalesce(started_at, :now), skipped = checkpoint_skipped, failed = checkpoint_failed
+  started_at = coalesce(started_at, :now), skipped = checkpoint_skipped, failed = checkpoint_failed,
+  error = NULL
 WHERE no = (
   SELECT j.no FROM job j JOIN connection c ON c.no = j.connection_no
   WHERE (
@@ -170,8 +171,9 @@ WHERE no = :no AND fence = :fence AND owner = :owner AND status IN ('RUNNING', '
 RETURNING connection_no;
 
 -- name: job_hand_back
--- Whoever claims the job next goes on with it, but not before `retry_at`.
+-- Whoever claims the job next goes on with it, but not before `retry_at`. `error` says why it waits.
 UPDATE job SET status = 'PENDING', owner = NULL, lease_until = NULL, retry_at = :retry_at,
+  error = :error,
   attempts = attempts + (:retry_at IS NOT NULL), renewed = renewed OR :renewed
 WHERE no = :no AND fence = :fence AND owner = :owner AND status = 'RUNNING' RETURNING no;
 

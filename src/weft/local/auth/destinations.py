@@ -1,0 +1,71 @@
+"""Where what the operator lends may go: to the source's own endpoint, and to hosts they allowed.
+
+A connection's configuration is written by whoever makes it, often a model. A token that is fetched
+with the operator's account or client must not follow it to any host.
+"""
+
+from collections.abc import Sequence
+
+from weft.domain.base import Json
+from weft.errors import NotPermitted
+from weft.local.auth.secret_refs import checked_origins, is_among
+from weft.local.engine import Engine
+from weft.local.origins import normal_origin
+from weft.sources.base import AnySource
+
+_WORDS = {"auth_provider": "auth provider", "oauth_client": "OAuth client"}
+
+
+def allowed_origins(hosts: Sequence[str]) -> tuple[str, ...]:
+    """Origins for the hosts that an operator names; none for none. Raises InvalidInput."""
+    return checked_origins(hosts) if hosts else ()
+
+
+def bound(origin: str, allowed: Sequence[str]) -> str:
+    """What the operator's secret is sealed for: a row that was edited does not open."""
+    return " ".join((origin, *allowed))
+
+
+async def check_destination(
+    engine: Engine,
+    organization_id: str,
+    kind: type[AnySource],
+    config: Json,
+    *,
+    allowed: Sequence[str],
+    lent: tuple[str, str],
+    command: str,
+    field: str,
+) -> None:
+    """Raise NotPermitted, and record it, when the configuration leads to a host not ``allowed``.
+
+    ``lent`` is what of the operator's would go there: its kind and id, as the audit names them.
+    """
+    if not decided_by_config(engine, kind, config):
+        return
+    endpoint = engine.endpoint(kind.short_name, config)
+    if is_among(endpoint, allowed):
+        return
+    what, name = lent
+    await engine.refusals.record(
+        engine.store.audit, organization_id, what, name, "not for this endpoint"
+    )
+    raise NotPermitted(
+        "With this configuration the token would go to a host that the operator has not allowed"
+        f" for this {_WORDS[what]}.",
+        field=field,
+        hint=f"The operator allows it with --host: `{command} --host HOST`.",
+    )
+
+
+def decided_by_config(engine: Engine, kind: type[AnySource], config: Json) -> bool:
+    """Whether a connection's configuration, not the source or the operator, decides its host."""
+    endpoint = engine.endpoint(kind.short_name, config)
+    if not endpoint:
+        marked = {name.name for name in kind.info().config_fields if name.endpoint}
+        return any(config.get(name) is not None for name in marked)
+    try:
+        usual = kind.endpoint(kind.Config.model_construct(), engine.context.options)
+    except Exception:  # noqa: BLE001 (third-party code that misses a required field may raise anything)
+        return True
+    return normal_origin(usual or "") != endpoint
