@@ -7,9 +7,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import anyio
 import apsw
 import pytest
-from embedded import Embedded, embedded, fast_clock, until
+from embedded import PATIENCE_SECONDS, Embedded, embedded, fast_clock, until
 from faulty_disk import Disk, faulty_disk
 from worker_processes import opened
 
@@ -96,6 +97,29 @@ async def test_sync_survives_a_disk_that_fails_at_any_write(
             # Room for the next one: an index of many thousand entities writes more at a time.
             await engine.backend.connections.delete(connection.id)
     check_file(tmp_path / "weft.db")
+
+
+async def test_job_says_that_the_disk_is_full_while_nothing_can_be_stored(
+    tmp_path: Path, disk: Disk
+) -> None:
+    limits = Limits(lease=timedelta(seconds=0.5))
+    async with embedded(tmp_path, clock=fast_clock(100.0), limits=limits) as engine:
+        connection = await engine.connect(CONFIG)
+        job = await engine.backend.jobs.run(connection.id)
+        disk.break_after(30, apsw.FullError)
+        waiting = job
+        with anyio.fail_after(PATIENCE_SECONDS):
+            async for waiting in engine.backend.jobs.watch(job.id):
+                if waiting.error is not None:
+                    break
+        (listed,) = (await engine.backend.jobs.list(connection.id)).items
+        assert not waiting.status.is_terminal
+        for text in (str(waiting.error), str(listed.error)):
+            assert text.startswith("The disk is full.")
+            assert "scripted" not in text
+        disk.mend()
+        job = await engine.ended(job)
+        assert (job.status, job.error) == (JobStatus.COMPLETED, None)
 
 
 async def test_one_failed_write_costs_no_more_than_an_attempt(tmp_path: Path, disk: Disk) -> None:

@@ -96,9 +96,22 @@ def test_auth_providers_are_added_listed_and_removed_without_showing_secrets(run
     assert [one["kind"] for one in items(run, "auth-providers")] == ["composio"]
 
 
+def test_hosts_that_may_receive_tokens_are_kept_as_origins(run: Run) -> None:
+    hosts = ("--host", "API.example.com", "--host", "https://b.example:8443/")
+    kept = ["https://api.example.com", "https://b.example:8443"]
+    client = ("oauth-clients", "set", "github", "--client-id", "x", "--public", *hosts)
+    assert run(*client).exit_code == 0
+    assert items(run, "oauth-clients")[0]["hosts"] == kept
+    added = run("auth-providers", "add", "composio", "--name", "main", *hosts, stdin=CANARY)
+    assert added.exit_code == 0, added.output
+    assert items(run, "auth-providers")[0]["hosts"] == kept
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
+        ("composio", "--name", "name", "--host", "*.example.com"),
+        ("composio", "--name", "name", "--host", "http://api.example.com"),
         ("composio", "--name", "UPPER"),
         ("composio", "--name", "name", "--base-url", "ftp://x"),
         ("composio", "--name", "name", "--app", "github"),

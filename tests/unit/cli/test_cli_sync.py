@@ -52,6 +52,16 @@ def test_completed_sync_exits_zero_with_its_counts(terminal: Terminal) -> None:
     assert "COMPLETED after 2.0 s: 10 inserted" in result.stdout
 
 
+def test_why_a_sync_waits_is_said_once_on_standard_error(terminal: Terminal) -> None:
+    why = "The disk is full. Trying again in 5 s."
+    waiting = make_job(JobStatus.PENDING, error=why)
+    terminal.backend.script = [RUNNING, waiting, RUNNING, waiting, DONE]
+    result = terminal.run("sync", "My notes")
+    assert result.exit_code == 0
+    assert result.stderr.count(f"PENDING: {why}") == 1
+    assert why not in result.stdout
+
+
 def test_only_a_verb_that_waits_for_a_sync_runs_jobs(terminal: Terminal) -> None:
     terminal.run("sync", "Docs", "--no-wait")
     assert terminal.ran_jobs is False

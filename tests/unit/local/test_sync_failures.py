@@ -3,18 +3,19 @@
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
 import apsw
 import pytest
-from local_bench import ORGANIZATION, LocalBench, note, token, yielding
+from local_bench import ORGANIZATION, LocalBench, note, opened, token, yielding
 
 from weft.domain.base import Json
 from weft.domain.connections import Connection, ConnectionStatus
 from weft.domain.entities import Entity
-from weft.domain.jobs import Job, JobStatus
+from weft.domain.jobs import Job, JobStatus, diagnose
 from weft.domain.schedules import ScheduleSpec
 from weft.errors import (
     AccessDenied,
@@ -26,6 +27,8 @@ from weft.errors import (
     StorageFailed,
     WeftError,
 )
+from weft.local.vault import Vault
+from weft.local.vault.keys import KEY_FILE_NAME, KeyFile
 from weft.sources.base import (
     Checkpoint,
     Event,
@@ -107,6 +110,73 @@ async def test_error_that_will_not_pass_fails_the_job_and_keeps_what_came_before
     assert await local.found("alpha") == ["a"]
     after = await local.backend.connections.get(made.id)
     assert (after.status, after.error_category, after.error_message) == (state, category, "No.")
+
+
+@pytest.mark.parametrize("harm", ["gone", "damaged", "exposed"])
+async def test_lost_master_key_fails_the_job_with_the_way_out_and_keeps_the_credentials(
+    tmp_path: Path, harm: str
+) -> None:
+    async with opened(tmp_path) as local:
+        await local.collection()
+        made = await local.connect(auth=token(CANARY))
+        key = tmp_path / "keys" / KEY_FILE_NAME
+        kept = key.read_bytes()
+        # Another process, or this one after a restart, has not read the key yet.
+        forgetful = replace(local.engine, vault=Vault(KeyFile(key)))
+        if harm == "gone":
+            key.unlink()
+        elif harm == "damaged":
+            key.write_bytes(b"no key")
+        else:
+            key.chmod(0o644)
+        again = LocalBench(forgetful, local.clock, local.script, local.home)
+        job = await again.synced(made)
+        assert (job.status, job.error_category) == (JobStatus.FAILED, "key_unavailable")
+        assert "key" in str(job.error)
+        assert job.error_details
+        found = diagnose(job)
+        assert found is not None
+        assert "weft doctor" in found.next_step
+        after = await again.backend.connections.get(made.id)
+        assert (after.status, after.auth.authenticated) == (ConnectionStatus.ERROR, True)
+        key.write_bytes(kept)
+        key.chmod(0o600)
+        assert (await again.synced(made)).status is JobStatus.COMPLETED
+        assert (await again.backend.connections.get(made.id)).status is ConnectionStatus.ACTIVE
+
+
+async def test_lost_key_names_how_to_look_and_how_to_give_it_up(tmp_path: Path) -> None:
+    async with opened(tmp_path) as local:
+        await local.collection()
+        made = await local.connect(auth=token(CANARY))
+        key = tmp_path / "keys" / KEY_FILE_NAME
+        key.unlink()
+        forgetful = replace(local.engine, vault=Vault(KeyFile(key)))
+        job = await LocalBench(forgetful, local.clock, local.script, local.home).synced(made)
+        assert "weft doctor" in str(job.error_details)
+        assert "rotate-master --forget-lost" in str(job.error_details)
+
+
+async def test_job_that_waits_says_why_until_it_runs_again(local: LocalBench) -> None:
+    made, job = await broken_after(local, SourceUnavailable("Down."), note("a"))
+    assert job.status is JobStatus.PENDING
+    assert str(job.error).startswith("Down. Trying again in ")
+    assert job.error_category is None
+    local.clock.pass_time(minutes=5)
+    claim = await local.claim()
+    running = await local.backend.jobs.get(job.id)
+    assert (running.status, running.error) == (JobStatus.RUNNING, None)
+    local.script.fetch = yielding(note("a"))
+    await local.run_claimed(claim)
+    ended = await local.backend.jobs.get(job.id)
+    assert (ended.status, ended.error) == (JobStatus.COMPLETED, None)
+    assert (await local.backend.connections.get(made.id)).error_message is None
+
+
+async def test_job_that_is_cancelled_while_it_waits_tells_no_reason(local: LocalBench) -> None:
+    _, job = await broken_after(local, SourceUnavailable("Down."))
+    ended = await local.backend.jobs.cancel(job.id)
+    assert (ended.status, ended.error) == (JobStatus.CANCELLED, None)
 
 
 @pytest.mark.parametrize("crash", [RuntimeError(CANARY), ExceptionGroup(CANARY, [OSError(CANARY)])])

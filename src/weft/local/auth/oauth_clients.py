@@ -101,7 +101,7 @@ async def operators_client(
     row = await engine.store.oauth_clients.get(short_name)
     if row is None or row.origin != token_origin(spec):
         return None
-    if not _is_below(engine.endpoint(short_name, config), row.origin):
+    if not is_below(engine.endpoint(short_name, config), row.origin):
         await check_destination(
             engine,
             OPERATOR,
@@ -130,12 +130,7 @@ def is_origin(text: str) -> bool:
     return text.startswith(("https://", "http://")) and origin_of_url(text) == text
 
 
-def token_origin(spec: OAuth2 | OAuth1) -> str:
-    """The origin that a client's secret is sent to."""
-    return origin_of_url(spec.token_url if isinstance(spec, OAuth2) else spec.access_token_url)
-
-
-def _is_below(endpoint: str, provider: str) -> bool:
+def is_below(endpoint: str, provider: str) -> bool:
     """Whether an endpoint is the provider itself, or a subdomain of its host."""
     # Hosts beside it may be another's: nothing here knows under which names anyone can register.
     origin = normal_origin(provider)
@@ -143,6 +138,11 @@ def _is_below(endpoint: str, provider: str) -> bool:
     return endpoint == origin or (
         _SECURE.fullmatch(endpoint) is not None and endpoint.endswith(f".{host}")
     )
+
+
+def token_origin(spec: OAuth2 | OAuth1) -> str:
+    """The origin that a client's secret is sent to."""
+    return origin_of_url(spec.token_url if isinstance(spec, OAuth2) else spec.access_token_url)
 
 
 def _usual_origin(kind: type[AnySource], engine: Engine) -> str:

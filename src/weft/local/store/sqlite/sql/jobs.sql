@@ -157,7 +157,8 @@ SELECT j.no, j.connection_no, j.organization_id, c.id
 FROM job j JOIN connection c ON c.no = j.connection_no WHERE j.id = :id;
 
 -- name: job_cancel_pending
-UPDATE job SET status = 'CANCELLED', completed_at = :now WHERE no = :no AND status = 'PENDING'
+UPDATE job SET status = 'CANCELLED', completed_at = :now, error = NULL
+WHERE no = :no AND status = 'PENDING'
 RETURNING no;
 
 -- name: job_cancel_running
