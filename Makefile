@@ -8,8 +8,9 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c c
 demo: $(VENV)/.core  ## Drive the real server over stdio with a real MCP client.
 	$(BIN)/weft demo
 
-test: $(VENV)/.dev  ## Run all tests, two at a time; those of a file stay together.
-	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
+# Three on two cores, because half of the time is spent waiting for other processes.
+test: $(VENV)/.dev  ## Run all tests, three at a time; those of a file stay together.
+	$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile
 
 check: $(VENV)/.dev  ## Format, lint, types; the layers are checked by the tests.
 	$(BIN)/ruff format --check .

@@ -1,4 +1,4 @@
-"""The engine that all tasks share, and the table of what they took."""
+"""The engine that the tasks of a module share, and the table of what they took."""
 
 import statistics
 import sys
@@ -23,11 +23,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
-    """Wider than elsewhere, because one engine serves all tasks."""
+    """Wider than elsewhere, because one engine serves all tasks of a module."""
     return "asyncio"
 
 
-@pytest.fixture(scope="session")
+# No wider, or else no test after it in the same process could run an event loop of its own.
+@pytest.fixture(scope="module")
 async def stage(
     tmp_path_factory: pytest.TempPathFactory, anyio_backend: str
 ) -> AsyncGenerator[Stage]:
