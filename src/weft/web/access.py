@@ -106,8 +106,7 @@ async def _answer(app: ASGIApp, access: Access, scope: Scope, receive: Receive, 
         try:
             await _admit(app, access, scope, receive, response)
         finally:
-            path = scope["path"].rstrip("/") or "/"
-            route = path if path in access.known_paths else _route(access, path)
+            route = _route(access, scope["path"])
             method = scope["method"] if scope["method"] in _METHODS else "other"
             access.metrics.request_ended(method, route, response.status)
             facts = {
@@ -120,14 +119,22 @@ async def _answer(app: ASGIApp, access: Access, scope: Scope, receive: Receive, 
 
 
 def _route(access: Access, path: str) -> str:
-    return access.page_route(path) or access.rest_route(path) or "other"
+    """What a path is called where it is written down."""
+    bare = path.rstrip("/") or "/"
+    if bare in access.known_paths:
+        return bare
+    return access.page_route(path) or access.rest_route(bare) or "other"
+
+
+def _is_page(access: Access, path: str) -> bool:
+    return path not in access.known_paths and access.page_route(path) is not None
 
 
 async def _admit(
     app: ASGIApp, access: Access, scope: Scope, receive: Receive, response: "_Response"
 ) -> None:
     headers = Headers(scope=scope)
-    is_page = access.page_route(scope["path"]) is not None
+    is_page = _is_page(access, scope["path"])
     origin = None if is_page else headers.get("origin")
     refused = access.hosts.refusal(headers.get("host"), origin)
     if refused:
@@ -219,7 +226,7 @@ async def _within_limits(
             await response.refuse(_Refusal(503, "busy", text, {"retry-after": "2"}))
         elif is_stream:
             await _until_ended(app, access, scope, receive, response)
-        elif "transfer-encoding" in Headers(scope=scope) and not access.page_route(scope["path"]):
+        elif "transfer-encoding" in Headers(scope=scope) and not _is_page(access, scope["path"]):
             await _with_whole_body(app, scope, receive, response)
         else:
             await app(scope, receive, response.send)
