@@ -42,7 +42,6 @@ from weft.web.loopback import LoopbackPages
 
 if TYPE_CHECKING:
     import httpx
-    from starlette.routing import BaseRoute
 
     from weft.assembly_remote import OpenedRemote
     from weft.web.tokens import Authenticate
@@ -243,16 +242,11 @@ async def serve_http(
     """
     gc.disable()
     # Imported here so that the other transports and verbs do not pay for an HTTP server.
-    from weft.server.apps import browser_policy, page_for_browser
+    from weft.assembly_http import http_app
     from weft.server.build import build_server
-    from weft.server.http import http_caller, mcp_endpoints
-    from weft.web.access import principal_of
-    from weft.web.build import MESSAGES_PATH, Parts, build_app
-    from weft.web.home import home_routes
+    from weft.server.http import http_caller
     from weft.web.metrics import Metrics
-    from weft.web.openapi import openapi_route
     from weft.web.plan import access_from, listening_from, oauth_from, pages_url, token_from
-    from weft.web.rest.routes import rest_routes
     from weft.web.run import bound_socket, run_app, url_of
     from weft.web.tokens import operators_token
 
@@ -286,43 +280,21 @@ async def serve_http(
                 inline_credentials=settings.inline_credentials or "deny",
                 refused=opened.refused,
             )
-            endpoints = mcp_endpoints(
+            app = http_app(
                 server,
-                messages_path=MESSAGES_PATH,
-                principal_of=principal_of,
-                hosts=access.hosts.hosts,
-                origins=access.hosts.origins | access.hosts.own_origins,
-                sessions_max=settings.http_max_streams,
-            )
-            parts = Parts(
-                mcp=endpoints.mcp,
-                sse=endpoints.sse,
-                messages=endpoints.messages,
-                lifespan=endpoints.lifespan,
-                job_counts=opened.job_counts,
+                opened,
+                access,
+                ceilings=_ceilings(settings),
                 oauth=oauth,
-                pages=[
-                    *home_routes(page_for_browser(auth=auth), browser_policy()),
-                    *_authorize_routes(opened, await base_url()),
-                ],
-                rest=[
-                    *openapi_route(__version__),
-                    *rest_routes(opened.backend_for, _ceilings(settings), opened.refused),
-                ],
+                pages_url=await base_url(),
+                auth=auth,
+                sessions_max=settings.http_max_streams,
             )
             sys.stderr.write(
                 f"Weft serves MCP on {url}/mcp (and SSE on {url}/sse), and people at {url}/\n"
             )
             with acting(operation="serve", transport="http"):
-                await run_app(build_app(parts, access), bound, listening, access.draining.set)
-
-
-def _authorize_routes(opened: "Opened | OpenedRemote", base_url: str) -> "Sequence[BaseRoute]":
-    from weft.web.pages import PageSettings, page_routes  # See serve_http.
-
-    if opened.auth_sessions is None:
-        return ()
-    return page_routes(opened.auth_sessions, PageSettings(base_url))
+                await run_app(app, bound, listening, access.draining.set)
 
 
 async def inspect(settings: Settings) -> DatabaseReport:
