@@ -1,17 +1,15 @@
 """The dashboard in a real browser, alone or in the frame of a small MCP host, and looks at it."""
 
-import shutil
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
+from browsers import WAIT_MS
 from mcp_types import TextResourceContents
 from playwright.async_api import Browser, ConsoleMessage, FrameLocator, Locator, Page, expect
 from weft_http import HttpServer
 from weft_process import Agent
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
-WAIT_MS = 20_000
 expect.set_options(timeout=WAIT_MS)
 # What the specification has hosts allow a page that names no domains.
 HOST_POLICY = (

@@ -1,7 +1,6 @@
 """People authorise connections in a real browser: credentials are typed, consent is given."""
 
 import re
-import shutil
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -17,13 +16,14 @@ import httpx
 import pytest
 from anyio.abc import ByteReceiveStream
 from anyio.streams.text import TextReceiveStream
+from browsers import CHROMIUM, WAIT_MS
+from browsers import browser as browser
 from node_packages import node_program
 from oauth_provider import OAuthProvider, providing
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Browser, Page, expect
 from weft_http import HttpServer, http_server
 from weft_process import WAIT_SECONDS, Agent, Place, Structured, connected
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
 # A provider that nobody here wrote.
 OIDC_PROVIDER, OIDC_PROVIDER_VERSION = "oidc-provider", "9.13.3"
 FOREIGN_SCRIPT = Path(__file__).parents[1] / "support" / "foreign_provider.mjs"
@@ -33,7 +33,6 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed"),
 ]
 
-WAIT_MS = 20_000
 SECRET = "Vb8QyT3nWk6ZpR1m"
 CLIENT = {"client_id": "weft", "client_secret": "Hq4dS9xLw2"}
 SETTINGS = {
@@ -43,16 +42,6 @@ SETTINGS = {
     "WEFT_LOG_LEVEL": "DEBUG",
     "WEFT_LOG_FORMAT": "json",
 }
-
-
-@pytest.fixture(scope="module")
-async def browser(anyio_backend: str) -> AsyncGenerator[Browser]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
-        )
-        yield browser
-        await browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -6,14 +6,15 @@ from itertools import product
 from typing import Any, Literal
 
 import pytest
-from dashboard_page import CHROMIUM, FAINT, UNNAMED, framed, log_in, opened, row_of
+from browsers import CHROMIUM
+from browsers import browser as browser
+from dashboard_page import FAINT, UNNAMED, framed, log_in, opened, row_of
 from playwright.async_api import (
     Browser,
     FrameLocator,
     Locator,
     Page,
     Route,
-    async_playwright,
     expect,
 )
 from weft_http import HttpServer, http_server, new_key
@@ -49,16 +50,6 @@ INSTEAD = """(link) => {
     return result;
   };
 }"""
-
-
-@pytest.fixture(scope="module")
-async def browser(anyio_backend: str) -> AsyncGenerator[Browser]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
-        )
-        yield browser
-        await browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,9 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
+from browsers import CHROMIUM
+from browsers import browser as browser
 from dashboard_page import (
-    CHROMIUM,
     FAINT,
     HIDE,
     UNNAMED,
@@ -16,7 +17,7 @@ from dashboard_page import (
     opened,
     row_of,
 )
-from playwright.async_api import Browser, Route, async_playwright, expect
+from playwright.async_api import Browser, Route, expect
 from weft_http import HttpServer, http_server, new_key
 from weft_process import Agent, Place, Structured
 
@@ -29,16 +30,6 @@ HTML = "<b onclick='x'>&amp;</b>"
 # Long enough to be seen, and to be cancelled.
 SLOW = {"entities": 60, "rate": 30, "page_size": 5}
 ENDLESS = {"entities": 100_000, "rate": 20, "page_size": 5}
-
-
-@pytest.fixture(scope="module")
-async def browser(anyio_backend: str) -> AsyncGenerator[Browser]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
-        )
-        yield browser
-        await browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import anyio
 import httpx
 import pytest
 from anyio.abc import Process
-from dashboard_page import CHROMIUM
+from browsers import CHROMIUM
 from playwright.async_api import FrameLocator, Page, async_playwright, expect
 from test_inspector import command as command
 from weft_http import http_server
