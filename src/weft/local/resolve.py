@@ -1,6 +1,6 @@
 """Finds what a caller named: an id, a unique name, or a prefix of an id."""
 
-import uuid
+import re
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -10,12 +10,14 @@ from weft.domain.jobs import Job
 from weft.errors import Ambiguous, NotFound
 from weft.local.store.base import Store
 
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
 T = TypeVar("T", Collection, Connection, Job)
 
 
 async def find_connection(store: Store, organization_id: str, text: str) -> Connection:
     """By id, unique name, or unique prefix of an id. Raises NotFound or Ambiguous."""
-    if _is_id(text):
+    if _ID.fullmatch(text):
         exact = await store.connections.get(organization_id, text.lower())
         found = [exact] if exact else []
     else:
@@ -35,13 +37,6 @@ async def find_collection(store: Store, organization_id: str, text: str) -> Coll
     exact = [item for item in found if text in (item.readable_id, item.id)]
     hint = "list_collections shows what there is; create_collection makes one."
     return _only(exact or found, "collection", "readable_collection_id", hint)
-
-
-def _is_id(text: str) -> bool:
-    try:
-        return str(uuid.UUID(text)) == text.lower()
-    except ValueError:
-        return False
 
 
 def _only(found: Sequence[T], noun: str, field: str, hint: str) -> T:

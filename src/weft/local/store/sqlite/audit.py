@@ -104,7 +104,7 @@ def _insert(db: Session, values: dict[str, Any]) -> None:
 
 
 def _select(db: Session, query: str, values: dict[str, Any]) -> list[AuditEntry]:
-    return [_to_entry(row) for row in rows(db.execute(queries()[query], values))]
+    return [_to_entry(row) for row in rows(db, queries()[query], values)]
 
 
 def _any_before(db: Session, before: int) -> bool:

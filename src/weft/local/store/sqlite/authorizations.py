@@ -164,7 +164,7 @@ def _did(db: Session, query: str, values: dict[str, Any]) -> bool:
 
 def _session(db: Session, tail: str, values: dict[str, Any]) -> AuthSession | None:
     sql = f"{queries()['auth_session_columns']} {queries()[tail]}"
-    row = next(rows(db.execute(sql, values)), None)
+    row = next(rows(db, sql, values), None)
     if row is None:
         return None
     return AuthSession(
@@ -184,7 +184,7 @@ def _session(db: Session, tail: str, values: dict[str, Any]) -> AuthSession | No
 
 
 def _lease(db: Session, seen: str | None, values: dict[str, Any]) -> TokenState | None:
-    row = next(rows(db.execute(queries()["token_state"], values)), None)
+    row = next(rows(db, queries()["token_state"], values), None)
     if row is None:
         return None
     held = False
@@ -212,7 +212,7 @@ def _clients(db: Session, query: str, values: dict[str, Any]) -> list[OAuthClien
             created_at=moment(row["created_at"]),
             hosts=tuple(json.loads(row["hosts"])),
         )
-        for row in rows(db.execute(queries()[query], values))
+        for row in rows(db, queries()[query], values)
     ]
 
 
@@ -228,7 +228,7 @@ def _insert_provider(db: Session, values: dict[str, Any]) -> bool:
 
 
 def _providers(db: Session, query: str, values: dict[str, Any]) -> list[AuthProviderRow]:
-    return [_to_provider(row) for row in rows(db.execute(queries()[query], values))]
+    return [_to_provider(row) for row in rows(db, queries()[query], values)]
 
 
 def _to_provider(row: Row) -> AuthProviderRow:

@@ -80,12 +80,12 @@ def _insert(db: Session, values: dict[str, Any]) -> bool:
 
 def _select(db: Session, tail: str, values: dict[str, Any]) -> list[Collection]:
     sql = f"{queries()['collection_columns']} {queries()[tail]}"
-    return [to_collection(row) for row in rows(db.execute(sql, values))]
+    return [to_collection(row) for row in rows(db, sql, values)]
 
 
 def _page(db: Session, values: dict[str, Any], limit: int) -> Page[Collection]:
     sql = f"{queries()['collection_columns']} {queries()['collection_list']}"
-    found = list(rows(db.execute(sql, values)))
+    found = list(rows(db, sql, values))
     more = len(found) > limit
     return Page[Collection](
         items=tuple(to_collection(row) for row in found[:limit]),
@@ -99,9 +99,7 @@ def _rename(db: Session, values: dict[str, Any]) -> bool:
 
 def _connection_ids(db: Session, collection_id: str) -> list[str]:
     values = {"collection_no": number_of(db, collection_id)}
-    return [
-        row["id"] for row in rows(db.execute(queries()["connection_ids_of_collection"], values))
-    ]
+    return [row["id"] for row in rows(db, queries()["connection_ids_of_collection"], values)]
 
 
 def _delete(db: Session, collection_id: str) -> bool:

@@ -137,7 +137,7 @@ def _insert(db: Session, values: dict[str, Any], readable_collection_id: str) ->
 
 def _select(db: Session, tail: str, values: dict[str, Any]) -> list[Connection]:
     sql = f"{queries()['connection_columns']} {queries()[tail]}"
-    return [to_connection(row) for row in rows(db.execute(sql, values))]
+    return [to_connection(row) for row in rows(db, sql, values)]
 
 
 def _find(db: Session, organization_id: str, text: str) -> list[Connection]:
@@ -150,7 +150,7 @@ def _find(db: Session, organization_id: str, text: str) -> list[Connection]:
 
 def _page(db: Session, tail: str, values: dict[str, Any], limit: int) -> Page[Connection]:
     sql = f"{queries()['connection_columns']} {queries()[tail]}"
-    found = list(rows(db.execute(sql, values)))
+    found = list(rows(db, sql, values))
     more = len(found) > limit
     return Page[Connection](
         items=tuple(to_connection(row) for row in found[:limit]),

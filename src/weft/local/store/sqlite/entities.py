@@ -197,12 +197,12 @@ def _search(
             url=row["url"],
             score=float(f"{row['score']:.4g}"),
         )
-        for row in rows(db.execute(queries()["entity_search"], values))
+        for row in rows(db, queries()["entity_search"], values)
     ]
 
 
 def _get(db: Session, values: dict[str, Any]) -> StoredEntity | None:
-    row = next(rows(db.execute(queries()["entity_get"], values)), None)
+    row = next(rows(db, queries()["entity_get"], values), None)
     if row is None:
         return None
     return StoredEntity(

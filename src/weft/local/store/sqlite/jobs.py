@@ -172,7 +172,7 @@ def _insert(db: Session, values: dict[str, Any]) -> Job:
 
 def _select(db: Session, tail: str, values: dict[str, Any]) -> list[Job]:
     sql = f"{queries()['job_columns']} {queries()[tail]}"
-    return [to_job(row) for row in rows(db.execute(sql, values))]
+    return [to_job(row) for row in rows(db, sql, values)]
 
 
 def _find(db: Session, organization_id: str, text: str) -> list[Job]:
@@ -185,7 +185,7 @@ def _find(db: Session, organization_id: str, text: str) -> list[Job]:
 
 def _page(db: Session, tail: str, values: dict[str, Any], limit: int) -> Page[Job]:
     sql = f"{queries()['job_columns']} {queries()[tail]}"
-    found = list(rows(db.execute(sql, values)))
+    found = list(rows(db, sql, values))
     more = len(found) > limit
     return Page[Job](
         items=tuple(to_job(row) for row in found[:limit]),
@@ -196,7 +196,7 @@ def _page(db: Session, tail: str, values: dict[str, Any], limit: int) -> Page[Jo
 def _log(db: Session, values: dict[str, Any]) -> list[LogLine]:
     found = [
         LogLine(at=moment(row["at"]), level=row["level"], message=row["message"])
-        for row in rows(db.execute(queries()["job_log_tail"], values))
+        for row in rows(db, queries()["job_log_tail"], values)
     ]
     return found[::-1]
 
@@ -246,12 +246,10 @@ def _any_cancelling(db: Session) -> bool:
 
 
 def _claim(db: Session, values: dict[str, Any]) -> Claim | None:
-    job = next(rows(db.execute(queries()["job_claim"], values)), None)
+    job = next(rows(db, queries()["job_claim"], values), None)
     if job is None:
         return None
-    connection = next(
-        rows(db.execute(queries()["job_claim_connection"], {"no": job["connection_no"]}))
-    )
+    connection = next(rows(db, queries()["job_claim_connection"], {"no": job["connection_no"]}))
     return Claim(
         job_no=job["no"],
         job_id=job["id"],
@@ -277,7 +275,7 @@ def _claim(db: Session, values: dict[str, Any]) -> Claim | None:
 
 
 def _reap(db: Session, values: dict[str, Any]) -> list[str]:
-    reaped = list(rows(db.execute(queries()["job_reap_cancelling"], values)))
+    reaped = list(rows(db, queries()["job_reap_cancelling"], values))
     for row in reaped:
         _count_run(db, row["connection_no"], JobStatus.CANCELLED)
     return [row["id"] for row in reaped]
@@ -358,7 +356,7 @@ def _is_configured_so(db: Session, claim: Claim) -> bool:
 
 
 def _prune(db: Session, values: dict[str, int]) -> int:
-    pruned = list(rows(db.execute(queries()["job_prune"], values)))
+    pruned = list(rows(db, queries()["job_prune"], values))
     fired = [row for row in pruned if row["slot"] is not None]
     db.executemany(queries()["schedule_prune_slot"], fired)
     return len(pruned)

@@ -64,7 +64,7 @@ def _insert(db: Session, values: dict[str, Any]) -> bool:
 
 def _select(db: Session, tail: str, values: dict[str, Any]) -> list[ApiKey]:
     sql = f"{queries()['key_columns']} {queries()[tail]}"
-    return [_to_key(row) for row in rows(db.execute(sql, values))]
+    return [_to_key(row) for row in rows(db, sql, values)]
 
 
 def _revoke(db: Session, values: dict[str, Any], actor: Acting) -> ApiKey | None:
@@ -77,7 +77,7 @@ def _revoke(db: Session, values: dict[str, Any], actor: Acting) -> ApiKey | None
 
 
 def _job_counts(db: Session) -> dict[str, int]:
-    return {row["status"]: row["jobs"] for row in rows(db.execute(queries()["job_counts"]))}
+    return {row["status"]: row["jobs"] for row in rows(db, queries()["job_counts"])}
 
 
 def _to_key(row: Row) -> ApiKey:

@@ -61,7 +61,7 @@ def _select(db: Session, query: str, values: dict[str, Any]) -> list[DueSchedule
                 cron=row["cron"], timezone=row["timezone"], continuous=bool(row["continuous"])
             ),
         )
-        for row in rows(db.execute(queries()[query], values))
+        for row in rows(db, queries()[query], values)
     ]
 
 

@@ -99,7 +99,7 @@ def _any_key(db: Session) -> bool:
 
 
 def _get_key(db: Session, values: dict[str, Any]) -> WrappedKey | None:
-    found = list(rows(db.execute(queries()["data_key_get"], values)))
+    found = list(rows(db, queries()["data_key_get"], values))
     return WrappedKey(**values, **found[0]) if found else None
 
 
@@ -120,7 +120,7 @@ def _set_master(db: Session, master_kid: str) -> bool:
 
 
 def _wrapped_otherwise(db: Session, values: dict[str, Any]) -> list[WrappedKey]:
-    found = rows(db.execute(queries()["data_key_wrapped_otherwise"], values))
+    found = rows(db, queries()["data_key_wrapped_otherwise"], values)
     return [WrappedKey(**row) for row in found]
 
 
@@ -143,7 +143,7 @@ def _put_secret(db: Session, values: dict[str, Any]) -> bool:
 
 
 def _select_secrets(db: Session, query: str, values: dict[str, Any]) -> list[SecretRow]:
-    return [_to_secret(row) for row in rows(db.execute(queries()[query], values))]
+    return [_to_secret(row) for row in rows(db, queries()[query], values)]
 
 
 def _delete_secret(db: Session, organization_id: str, name: str, owner: str, actor: Any) -> bool:
