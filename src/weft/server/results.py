@@ -8,6 +8,7 @@ import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import Enum
+from functools import cache, lru_cache
 from typing import Any, Required, TypeVar, cast
 
 from mcp_types import CallToolResult, TextContent
@@ -162,9 +163,10 @@ async def fitting(limit: int, make: Callable[[int], Awaitable[CallToolResult]]) 
 
 def plain(value: BaseModel) -> Structured:
     """A domain object as JSON types: no nulls, timestamps in UTC with Z."""
-    return cast("Structured", _plain(value.model_dump(exclude_none=True)))
+    return cast("Structured", _plain(value))
 
 
+@lru_cache(maxsize=4096)
 def timestamp(moment: datetime) -> str:
     """ISO 8601 in UTC with Z. A time without a zone is UTC already."""
     if moment.tzinfo is UTC:
@@ -254,6 +256,13 @@ def _plain(value: object) -> object:
     if kind is dict:
         items = cast("Mapping[str, object]", value).items()
         return {str(k): v if type(v) in _PLAIN_TYPES else _plain(v) for k, v in items}
+    if isinstance(value, BaseModel):
+        held = vars(value)
+        return {
+            name: v if type(v) in _PLAIN_TYPES else _plain(v)
+            for name in _shown_fields(kind)
+            if (v := held[name]) is not None
+        }
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, datetime):
@@ -263,6 +272,11 @@ def _plain(value: object) -> object:
     if isinstance(value, list | tuple):
         return [_plain(item) for item in cast("Sequence[object]", value)]
     return value
+
+
+@cache
+def _shown_fields(model: type[BaseModel]) -> tuple[str, ...]:
+    return tuple(name for name, field in model.model_fields.items() if not field.exclude)
 
 
 def _json_bytes(value: object) -> int:

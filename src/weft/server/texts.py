@@ -13,6 +13,8 @@ from weft.server.untrusted import labelled, one_line
 _CONFIG_SHOWN_MAX_CHARS = 4000
 _LOG_LINE_MAX_CHARS = 400
 _LOG_MAX_CHARS = 10_000
+# Made once: json.dumps makes one at each call that has options, which costs more than encoding.
+_JSON = json.JSONEncoder(ensure_ascii=False)
 
 
 def connection_text(connection: Connection) -> str:
@@ -251,8 +253,9 @@ def _auth_line(connection: Connection) -> str:
 
 
 def _config_text(connection: Connection) -> str:
-    text = one_line(json.dumps(connection.config, ensure_ascii=False), _CONFIG_SHOWN_MAX_CHARS)
-    return text if connection.config else "none"
+    if not connection.config:
+        return "none"
+    return one_line(_JSON.encode(connection.config), _CONFIG_SHOWN_MAX_CHARS)
 
 
 def _history_line(connection: Connection) -> str:
@@ -295,5 +298,5 @@ def _field_text(field: FieldInfo) -> str:
     if field.choices:
         notes.append(f"one of {', '.join(field.choices)}")
     if field.default is not None:
-        notes.append(f"default {json.dumps(field.default, ensure_ascii=False)}")
+        notes.append(f"default {_JSON.encode(field.default)}")
     return f"{field.name} ({', '.join(notes)}): {field.description or field.title}"
