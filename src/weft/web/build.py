@@ -63,7 +63,6 @@ def build_app(parts: Parts, access: Access) -> ASGIApp:
 
     routes: list[BaseRoute] = [
         *parts.pages,
-        Route(MCP_PATH, _as_route(parts.mcp)),
         Route(SSE_PATH, _as_route(parts.sse, "GET")),
         Route(MESSAGES_PATH, _as_route(parts.messages)),
         Route(f"{MESSAGES_PATH}/", _as_route(parts.messages)),
@@ -83,7 +82,14 @@ def build_app(parts: Parts, access: Access) -> ASGIApp:
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=errors)
     # A redirect would be built from the Host header, and carry a token along.
     app.router.redirect_slashes = False
-    return guarded(app, access)
+
+    async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
+        # By far the most requests go there, and each would take longer through the table of routes
+        # than the reading of a connection takes.
+        is_mcp = scope["type"] == "http" and scope["path"] == MCP_PATH
+        await (parts.mcp if is_mcp else app)(scope, receive, send)
+
+    return guarded(dispatch, access)
 
 
 class _AsgiEndpoint:

@@ -5,6 +5,7 @@ A site can point its own name at 127.0.0.1 (DNS rebinding); the Host header give
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -55,6 +56,7 @@ def _fits(given: str, allowed: frozenset[str]) -> bool:
     return given in allowed or _without_port(given) in allowed
 
 
+@lru_cache(maxsize=256)
 def _without_port(given: str) -> str | None:
     """``given`` without its port; None where there is more in it than a name and a port."""
     scheme, mark, rest = given.rpartition("://")

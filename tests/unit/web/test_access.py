@@ -83,21 +83,44 @@ async def test_stream_goes_on_while_tokens_cannot_be_checked() -> None:
     assert len(answers) == 1
 
 
+async def test_answers_to_programs_leave_out_what_only_browsers_read() -> None:
+    async with _client(Door()) as client:
+        refused = await client.post("/mcp", headers={"origin": "https://elsewhere.example"})
+        page = await client.get("/health")
+    for answer in (refused, page):
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["x-request-id"]
+    assert "referrer-policy" not in refused.headers
+    assert page.headers["referrer-policy"] == "no-referrer"
+
+
+async def test_first_of_two_headers_of_one_name_decides() -> None:
+    door = Door()
+    async with _client(door) as client:
+        headers = [("origin", "https://elsewhere.example"), ("origin", "http://localhost")]
+        refused = await client.post("/mcp", headers=headers)
+    assert refused.status_code == 403
+    assert not door.opened.is_set()
+
+
 @asynccontextmanager
 async def _streaming(door: Door) -> AsyncGenerator[list[httpx.Response]]:
     """A client that has asked for an event stream; at the end the stream has ended."""
     answers: list[httpx.Response] = []
-    transport = httpx.ASGITransport(_app(door))
-    headers = {"x-api-key": "any"}
-    client = httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", headers=headers)
 
     async def listen() -> None:
         answers.append(await client.get("/mcp"))
 
     with anyio.fail_after(10):
-        async with client, anyio.create_task_group() as tasks:
+        async with _client(door) as client, anyio.create_task_group() as tasks:
             tasks.start_soon(listen)
             yield answers
+
+
+def _client(door: Door) -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(_app(door))
+    headers = {"x-api-key": "any"}
+    return httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", headers=headers)
 
 
 def _app(door: Door) -> ASGIApp:
