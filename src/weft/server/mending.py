@@ -2,11 +2,15 @@
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
-from mcp.server.lowlevel.server import NotificationOptions, Server
+from mcp.server._otel import OpenTelemetryMiddleware
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+from mcp.server.lowlevel.server import HandlerEntry, NotificationOptions, Server
 from mcp.server.mcpserver import server as sdk_server
 from mcp.server.models import InitializationOptions
+from mcp_types import SERVER_INFO_META_KEY, DiscoverResult, RequestParams
+from opentelemetry.trace import ProxyTracerProvider, get_tracer_provider
 
 
 def promise_news_of_resources(low: Server[dict[str, Any]]) -> None:
@@ -22,6 +26,44 @@ def promise_news_of_resources(low: Server[dict[str, Any]]) -> None:
         return original(promised, experimental_capabilities, extensions)
 
     low.create_initialization_options = create
+
+
+def sign_briefly(low: Server[dict[str, Any]]) -> None:
+    """Leave the icon out of the name that the SDK puts under each answer of the newer era.
+
+    The answer to `server/discover` has it, which is where clients look for what a server is.
+    """
+    whole = low.server_info.model_dump(by_alias=True, mode="json", exclude_none=True)
+    # A cached property of the SDK, filled before it is first read.
+    low.__dict__["_server_info_stamp_source"] = {k: v for k, v in whole.items() if k != "icons"}
+    original = cast("HandlerEntry[Any]", low.get_request_handler("server/discover")).handler
+
+    async def discover(
+        ctx: ServerRequestContext[Any, Any], params: RequestParams
+    ) -> DiscoverResult:
+        result = cast("DiscoverResult", await original(ctx, params))
+        return result.model_copy(update={"meta": {SERVER_INFO_META_KEY: whole}})
+
+    low.add_request_handler("server/discover", RequestParams, discover)
+
+
+class TracedWhereSpansGo(OpenTelemetryMiddleware):
+    """The SDK's spans, unless nobody set up where to: then each call would pay for nothing."""
+
+    async def __call__(
+        self, ctx: ServerRequestContext[Any, Any], call_next: CallNext
+    ) -> HandlerResult:
+        if isinstance(get_tracer_provider(), ProxyTracerProvider):
+            return await call_next(ctx)
+        return await super().__call__(ctx, call_next)
+
+
+def trace_where_spans_go(low: Server[dict[str, Any]]) -> None:
+    """Put that in the place of the SDK's own."""
+    low.middleware[:] = [
+        TracedWhereSpansGo() if isinstance(each, OpenTelemetryMiddleware) else each
+        for each in low.middleware
+    ]
 
 
 @contextmanager

@@ -59,7 +59,12 @@ from weft.server.completions import complete
 from weft.server.confirmations import Confirmations
 from weft.server.failures import crashed, explain, failed
 from weft.server.icons import ICONS
-from weft.server.mending import logging_left_alone, promise_news_of_resources
+from weft.server.mending import (
+    logging_left_alone,
+    promise_news_of_resources,
+    sign_briefly,
+    trace_where_spans_go,
+)
 from weft.server.news import News
 from weft.server.observing import ObserveCall, ObserveRefusal, log_call
 from weft.server.protocol import answered, refuse_cursor, unknown
@@ -140,6 +145,7 @@ class WeftServer(MCPServer[dict[str, Any]]):
         self._claims = Claims()
         self._inline_credentials: InlineCredentials = inline_credentials
         self._lowlevel_server.extensions[apps.EXTENSION_ID] = {}
+        trace_where_spans_go(self._lowlevel_server)
         self._lowlevel_server.middleware.insert(0, _stale_rounds_explained)
         self._tools = LazyTools(self._load_tools)
         self._tool_manager = self._tools
@@ -151,6 +157,7 @@ class WeftServer(MCPServer[dict[str, Any]]):
         low.add_request_handler("resources/subscribe", SubscribeRequestParams, self._subscribe)
         low.add_request_handler("resources/unsubscribe", UnsubscribeRequestParams, self._drop)
         promise_news_of_resources(low)
+        sign_briefly(low)
 
     @property
     def backend(self) -> Backend:

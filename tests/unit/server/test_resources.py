@@ -8,6 +8,7 @@ from mcp import MCPError
 from mcp.client import Client
 from mcp_types import (
     INVALID_PARAMS,
+    SERVER_INFO_META_KEY,
     Completion,
     PromptReference,
     ResourceTemplateReference,
@@ -218,3 +219,11 @@ async def test_server_says_who_it_is(server: WeftServer, mode: str) -> None:
     (icon,) = ICONS
     assert icon.src.startswith("data:image/svg+xml;base64,")
     assert len(icon.src) < 500
+
+
+async def test_answers_name_the_server_without_repeating_its_icon(server: WeftServer) -> None:
+    async with Client(server, mode="2026-07-28") as client:
+        result = await client.call_tool("list_sources", {})
+    assert result.meta == {
+        SERVER_INFO_META_KEY: {"name": "weft", "title": "Weft", "version": "9.9"}
+    }
