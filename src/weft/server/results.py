@@ -166,16 +166,19 @@ def plain(value: BaseModel) -> Structured:
     return cast("Structured", _plain(value))
 
 
-@lru_cache(maxsize=4096)
 def timestamp(moment: datetime) -> str:
     """ISO 8601 in UTC with Z. A time without a zone is UTC already."""
     if moment.tzinfo is UTC:
-        aware = moment
-    else:
-        aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    return aware.isoformat(timespec="milliseconds" if aware.microsecond else "seconds").replace(
-        "+00:00", "Z"
-    )
+        return _written(moment)
+    return _written(moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC))
+
+
+# The same times are shown again and again. Only UTC is remembered: elsewhere two times that a clock
+# shows twice in an autumn night are equal.
+@lru_cache(maxsize=4096)
+def _written(moment: datetime) -> str:
+    timespec = "milliseconds" if moment.microsecond else "seconds"
+    return moment.isoformat(timespec=timespec).replace("+00:00", "Z")
 
 
 def connection_out(connection: Connection) -> Structured:
