@@ -200,7 +200,9 @@ class LocalConnections(Connections):
         try:
             detail = await self._access.check(found)
         except WeftError as error:
-            if isinstance(error, AuthenticationFailed):
+            # What was never authorised is still to be, not to be authorised again.
+            waiting = found.status is ConnectionStatus.PENDING_AUTH
+            if isinstance(error, AuthenticationFailed) and not waiting:
                 await self._mark(found, ConnectionStatus.NEEDS_REAUTH, error)
             return CheckResult(
                 connection_id=found.id,

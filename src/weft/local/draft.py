@@ -52,6 +52,9 @@ def draft_schedule(
     merged = (base or Schedule()).model_dump(
         include={"cron", "timezone", "continuous", "cursor_field"}
     )
+    if given.get("cron"):
+        # Whoever asks for a cron wants it to fire, which it does not beside continuous syncing.
+        merged["continuous"] = False
     merged |= given
     cron = validate_cron(merged["cron"]) if merged["cron"] else None
     continuous = bool(merged["continuous"])

@@ -54,5 +54,5 @@ def _label(item: Collection | Connection | Job) -> str:
     if isinstance(item, Job):
         return item.id
     if isinstance(item, Collection):
-        return f"{item.id} ({item.name})"
+        return f"{item.readable_id} ({item.name})"
     return f"{item.id} ({item.name}: {item.short_name} in {item.readable_collection_id})"

@@ -174,6 +174,16 @@ async def test_refused_credentials_mark_the_connection_until_they_work(local: Lo
     assert (again.status, again.error_message) == (ConnectionStatus.ACTIVE, None)
 
 
+async def test_check_of_a_connection_that_was_never_authorised_leaves_it_pending(
+    local: LocalBench,
+) -> None:
+    made = await local.connect(short_name="secret_stub", sync_immediately=None)
+    assert made.status is ConnectionStatus.PENDING_AUTH
+    assert not (await local.backend.connections.check(made.id)).ok
+    after = await local.backend.connections.get(made.id)
+    assert (after.status, after.error_message) == (ConnectionStatus.PENDING_AUTH, None)
+
+
 async def test_trouble_that_may_pass_marks_nothing(local: LocalBench) -> None:
     made = await local.connect()
     local.script.check = refusing(SourceUnavailable("Down."))

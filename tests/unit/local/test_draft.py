@@ -83,6 +83,16 @@ def test_spec_changes_only_what_it_gives() -> None:
     assert elsewhere == Schedule(cron="0 2 * * *", timezone="Asia/Tokyo")
 
 
+def test_cron_given_to_a_continuous_connection_ends_continuous_syncing() -> None:
+    base = Schedule(continuous=True, cursor_field="last_entity")
+    nightly = draft_schedule(StubSource, spec(cron="0 2 * * *"), base)
+    assert nightly is not None
+    assert (nightly.cron, nightly.continuous) == ("0 2 * * *", False)
+    both = draft_schedule(StubSource, spec(cron="0 2 * * *", continuous=True), base)
+    assert both is not None
+    assert both.continuous
+
+
 def test_continuous_takes_the_sources_first_cursor_field() -> None:
     made = draft_schedule(StubSource, spec(continuous=True), None)
     assert made is not None

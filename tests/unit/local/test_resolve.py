@@ -94,6 +94,9 @@ async def test_collection_name_that_two_have_is_ambiguous(local: LocalBench) -> 
     with pytest.raises(Ambiguous) as caught:
         await find_collection(local.engine.store, ORGANIZATION, "Team Docs")
     assert caught.value.field == "readable_collection_id"
+    # What has one name is told apart by what callers are to give.
+    for readable_id in (COLLECTION, "other"):
+        assert f"{readable_id} (Team Docs)" in caught.value.message
 
 
 async def test_things_of_another_organization_are_not_found(local: LocalBench) -> None:
