@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from urllib.parse import quote
@@ -28,6 +27,7 @@ from weft.sources.git_walk import (
 )
 from weft.sources.roots import is_secret_file, is_secret_folder
 from weft.sources.text import clean_line, clean_text, decode, language_of, path_id, read_document
+from weft.sources.times import posix_time
 
 MAX_CHANGED_PATHS = 100
 MAX_MESSAGE_CHARS = 100_000
@@ -160,7 +160,7 @@ class Reader:
             title=subject or commit.id[:12],
             text=message + changed,
             url=self._page(1, id=commit.id),
-            updated_at=_moment(commit.time),
+            updated_at=posix_time(commit.time),
             metadata={
                 "commit": commit.id,
                 "author": clean_line(commit.author),
@@ -220,13 +220,6 @@ def _refusal(entry: Entry) -> str | None:
 
 def _shown(path: bytes) -> str:
     return clean_line(path.decode("utf-8", "replace"))
-
-
-def _moment(seconds: int) -> datetime | None:
-    try:
-        return datetime.fromtimestamp(seconds, UTC)
-    except (ValueError, OverflowError, OSError):
-        return None
 
 
 def _no_check() -> None:

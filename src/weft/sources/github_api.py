@@ -3,7 +3,6 @@
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from typing import Any, cast
 from urllib.parse import quote
 
@@ -18,6 +17,7 @@ from weft.errors import (
 )
 from weft.sources.http import next_page
 from weft.sources.http_errors import json_of, retry_after_seconds, status_error
+from weft.sources.times import http_date
 
 RAW = "application/vnd.github.raw+json"
 PAGE_SIZE = 100
@@ -211,10 +211,8 @@ def limited_for(response: httpx.Response) -> float | None:
 
 def server_time(response: httpx.Response) -> float:
     """The Date header as POSIX seconds: reset times are by GitHub's clock, not by ours."""
-    try:
-        return parsedate_to_datetime(response.headers["date"]).timestamp()
-    except (KeyError, ValueError):
-        return time.time()
+    told = http_date(response.headers.get("date", ""))
+    return time.time() if told is None else told.timestamp()
 
 
 def _object(response: httpx.Response, what: str, *lists: str) -> dict[str, Any]:

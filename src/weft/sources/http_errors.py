@@ -7,8 +7,6 @@ hold tokens, and what a stranger's server writes must not reach a model as if We
 import socket
 import ssl
 from collections.abc import Iterator
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
@@ -21,6 +19,7 @@ from weft.errors import (
     SourceUnavailable,
     WeftError,
 )
+from weft.sources.times import http_date
 
 
 class ResponseTooLarge(SourceUnavailable):
@@ -109,13 +108,8 @@ def retry_after_seconds(response: httpx.Response, now: float | None) -> float | 
         return float(value[:9])
     if not value or now is None:
         return None
-    try:
-        moment = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    # A date without a zone is in UTC by the standard's definition of HTTP dates.
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return max(0.0, moment.timestamp() - now)
+    moment = http_date(value)
+    return None if moment is None else max(0.0, moment.timestamp() - now)
 
 
 # The first row that fits counts, so special exceptions come before their bases.

@@ -6,7 +6,6 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, cast
 
 import anyio
@@ -21,6 +20,7 @@ from weft.sources.html import HtmlText, html_to_text
 from weft.sources.http_errors import ResponseTooLarge, status_error
 from weft.sources.http_transport import MAX_BYTES, Origin, origin_of
 from weft.sources.text import clean_line, clean_text, decode
+from weft.sources.times import http_date
 
 PAGE_BYTES_MAX = 5 * 1024 * 1024
 URL_CHARS_MAX = 2_048
@@ -227,7 +227,7 @@ class PageReader:
             title=clean_line(page.title) or clean_line(url.path),
             text=clean_text(page.text),
             url=address,
-            updated_at=visit.updated_at or _http_date(response.headers.get("last-modified")),
+            updated_at=visit.updated_at or http_date(response.headers.get("last-modified", "")),
             metadata={
                 "content_type": media_type or "text/html",
                 "status": response.status_code,
@@ -300,14 +300,6 @@ def _version_of(response: httpx.Response, url: httpx.URL, links: list[str] | Non
         headers.get("etag"), headers.get("last-modified"), None if links is None else tuple(short)
     )
     return version.dump()
-
-
-def _http_date(value: str | None) -> datetime | None:
-    try:
-        found = parsedate_to_datetime(value or "")
-    except ValueError:
-        return None
-    return found if found.tzinfo else None
 
 
 def _folders(url: httpx.URL) -> tuple[str, ...]:

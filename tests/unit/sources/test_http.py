@@ -367,6 +367,16 @@ async def test_retry_after_is_obeyed(http: HttpFactory, waits: list[float], valu
     assert waits == [7.0]
 
 
+@pytest.mark.parametrize("value", ["soon", "Mon, 01 Jan 99999999999999 00:00:00 GMT"])
+async def test_unreadable_retry_after_is_passed_over(
+    http: HttpFactory, waits: list[float], value: str
+) -> None:
+    busy = Reply(503, headers={"retry-after": value})
+    async with serve(replies(busy, html("x"))) as site:
+        assert (await get(http, site.url)).text == "x"
+    assert len(waits) == 1
+
+
 @pytest.mark.parametrize("each", ["61", "40"])
 async def test_long_retry_after_is_reported_not_slept(
     http: HttpFactory, waits: list[float], each: str

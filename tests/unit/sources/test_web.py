@@ -418,6 +418,13 @@ async def test_unchanged_pages_of_a_sitemap_are_not_sent_again(http: HttpFactory
     assert json.loads(at.known[f"{at.site.url}/a"]) == {"r": 1, "e": 'W/"1"'}
 
 
+@pytest.mark.parametrize("date", ["yesterday", "Mon, 01 Jan 99999999999999 00:00:00 GMT"])
+async def test_unreadable_date_of_a_page_is_passed_over(http: HttpFactory, date: str) -> None:
+    async with website(http, {"/": html("A", last_modified=date)}) as at:
+        [page] = [event for event in await at.fetch() if isinstance(event, Entity)]
+    assert page.updated_at is None
+
+
 async def test_odd_validator_is_not_sent_back(http: HttpFactory) -> None:
     async with website(http, {"/": html("A", etag='"\xe9"')}) as at:
         await at.fetch()
