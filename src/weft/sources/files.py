@@ -4,7 +4,6 @@ import os
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import islice
 from typing import TypeVar
 
@@ -38,6 +37,7 @@ from weft.sources.roots import (
     tree_at,
 )
 from weft.sources.text import clean_line, decode, language_of, path_id, read_document
+from weft.sources.times import posix_time
 
 DEFAULT_MAX_FILE_BYTES = 1024 * 1024
 LARGEST_MAX_FILE_BYTES = 20 * 1024 * 1024
@@ -228,13 +228,19 @@ class _Walk:
         lines: list[str] = []
         for name in self._ignore_files:
             if name in names:
-                descriptor = self._tree.open_file((*self._start.parts, *parts, name))
-                with os.fdopen(descriptor, "rb") as file:
-                    data = file.read(MAX_IGNORE_FILE_BYTES + 1)
-                if len(data) > MAX_IGNORE_FILE_BYTES:
-                    raise TooComplex(f"its {name} is too large")
-                lines += (decode(data) or "").split("\n")
+                lines += self._lines_of((*parts, name))
         return (_Level(len(parts), Patterns(lines)),) if lines else ()
+
+    def _lines_of(self, path: Parts) -> list[str]:
+        try:
+            descriptor = self._tree.open_file(self._start.parts + path)
+        except FileNotFoundError:
+            return []  # Gone since it was listed: the rest of its folder is still there.
+        with os.fdopen(descriptor, "rb") as file:
+            data = file.read(MAX_IGNORE_FILE_BYTES + 1)
+        if len(data) > MAX_IGNORE_FILE_BYTES:
+            raise TooComplex(f"its {path[-1]} is too large")
+        return (decode(data) or "").split("\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,12 +306,10 @@ class _Reader:
     ) -> Entity:
         path = "/".join(candidate.parts)
         title, text = read_document(path, content)
-        modified = datetime.fromtimestamp(found.st_mtime, UTC)
-        metadata: Json = {
-            "path": clean_line(path),
-            "size": size,
-            "mtime": modified.isoformat(timespec="seconds"),
-        }
+        modified = posix_time(found.st_mtime)
+        metadata: Json = {"path": clean_line(path), "size": size}
+        if modified is not None:
+            metadata["mtime"] = modified.isoformat(timespec="seconds")
         language = language_of(path)
         if language is not None:
             metadata["language"] = language

@@ -201,7 +201,7 @@ class Broken(Tree):
         match parts[-1]:
             case "locked.txt":
                 raise PermissionError(13, "Permission denied", "/a/path/that/must/not/show")
-            case "gone.txt":
+            case "gone.txt" | ".ignore":
                 raise FileNotFoundError(2, "No such file")
             case "swapped.txt":
                 raise NotInside(40, "a link")
@@ -217,6 +217,31 @@ def broken(monkeypatch: pytest.MonkeyPatch) -> None:
         return whole
 
     monkeypatch.setattr(files, "tree_at", tree)
+
+
+@pytest.mark.usefixtures("broken")
+async def test_ignore_file_that_is_just_gone_takes_no_file_with_it(tmp_path: Path) -> None:
+    put(tmp_path, ".gitignore", "*.log\n")
+    for name in (".ignore", "a.log", "a.txt", "docs/b.txt"):
+        put(tmp_path, name)
+    events = await listed(tmp_path)
+    assert ids(events) == [".gitignore", "a.txt", "docs/b.txt"]
+
+
+async def test_file_from_beyond_the_calendar_has_no_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path, "a.txt")
+    fstat = os.fstat
+
+    def far_off(descriptor: int) -> os.stat_result:
+        found = fstat(descriptor)
+        return os.stat_result(tuple(found), {"st_mtime": 1e12, "st_mtime_ns": 10**21})
+
+    monkeypatch.setattr(os, "fstat", far_off)
+    [file] = [event for event in await listed(tmp_path) if isinstance(event, Entity)]
+    assert file.updated_at is None
+    assert file.metadata == {"path": "a.txt", "size": 4, "language": "text"}
 
 
 @pytest.mark.usefixtures("broken")
