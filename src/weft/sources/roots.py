@@ -234,9 +234,9 @@ def tree_at(root: Path, context: SourceContext) -> Tree:
 
 
 def _resolved(path: str, roots: Sequence[Path], field: str) -> Path:
-    given = Path(path).expanduser()
-    candidates = [given] if given.is_absolute() else [root / given for root in roots]
     try:
+        given = Path(path).expanduser()
+        candidates = [given] if given.is_absolute() else [root / given for root in roots]
         existing = [candidate for candidate in candidates if candidate.exists()]
         if existing:
             return existing[0].resolve(strict=True)

@@ -77,6 +77,12 @@ def test_path_that_leads_outside_is_refused(root: Path, outside: Path, path: str
     assert str(root) in (caught.value.hint or "")
 
 
+def test_home_of_an_unknown_user_is_a_misconfiguration(root: Path) -> None:
+    with pytest.raises(SourceMisconfigured) as caught:
+        find_start("~no-such-user/docs", offline_context(files_roots=(root,)), field="path")
+    assert caught.value.field == "path"
+
+
 def test_root_is_no_prefix_of_its_namesakes(root: Path) -> None:
     namesake = root.with_name("root-secret")
     namesake.mkdir()
