@@ -19,6 +19,7 @@ _TYPE_NUMBERS = {name: number for number, name in TYPE_NAMES.items()}
 _OFS_DELTA, _REF_DELTA = 6, 7
 
 MAX_OBJECT_BYTES = 32 * 1024 * 1024
+MAX_CHAIN_BYTES = 4 * MAX_OBJECT_BYTES
 MAX_INFLATED_BYTES = 16 * 1024 * 1024 * 1024
 MAX_OBJECTS = 3_000_000
 _MAX_DELTA_CHAIN = 4_096
@@ -100,7 +101,7 @@ class Pack:
     def read(self, offset: int) -> Object:
         """The object at an offset. Raises BadObject and ObjectTooLarge."""
         deltas: list[bytes] = []
-        at = offset
+        chain_bytes, at = 0, offset
         while (found := self._cache.get(at)) is None:
             kind, size, base = self._header(at)
             data = inflate(self._file, size)
@@ -110,6 +111,9 @@ class Pack:
                 break
             if base is None or len(deltas) >= _MAX_DELTA_CHAIN:
                 raise BadObject("a delta without a base")
+            chain_bytes += size
+            if chain_bytes > MAX_CHAIN_BYTES:
+                raise ObjectTooLarge("a chain of deltas beyond the limit")
             deltas.append(data)
             at = base
         kind, data = found

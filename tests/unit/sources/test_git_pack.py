@@ -83,6 +83,25 @@ def test_endless_chain_of_deltas_is_refused() -> None:
         pack.read(12)
 
 
+def test_chain_of_large_deltas_is_refused_before_it_fills_the_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(git_pack, "MAX_CHAIN_BYTES", 20_000)
+    entries, start = [pack_entry(BLOB, BASE)], 12
+    offset = start + len(entries[0])
+    for _ in range(3):
+        back = distance(len(entries[-1]))
+        # Nothing is known of a delta but its size until all of its chain has been read.
+        entries.append(pack_entry(OFS_DELTA, b"\0" * 9_000, base=back))
+        offset += len(entries[-1])
+    pack, _ = opened(*entries)
+    with pytest.raises(BadObject) as short:
+        pack.read(offset - len(entries[-1]) - len(entries[-2]))
+    assert not isinstance(short.value, ObjectTooLarge)
+    with pytest.raises(ObjectTooLarge):
+        pack.read(offset - len(entries[-1]))
+
+
 def test_large_object_is_indexed_without_being_kept_and_refused_when_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
