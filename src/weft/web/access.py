@@ -26,6 +26,8 @@ from weft.web.responses import GuardedResponse, Refusal
 from weft.web.tokens import Authenticate
 
 BODY_MAX_BYTES: Final = 4 * 1024 * 1024
+# Whoever sends no more would keep others from what is served at once.
+BODY_SECONDS: Final = 60.0
 # A stream has no end of its own, so who may have it is asked again and again.
 READMIT_SECONDS: Final = 5.0
 _PRINCIPAL: Final = "weft.principal"
@@ -48,7 +50,8 @@ class Access:
     where tokens come from. ``page_route`` gives the name of the route of a path that has its own
     permission in it: it needs no token, it tells origins apart itself, and only its name is
     written anywhere. ``rest_route`` gives the template of a path of the HTTP API. ``draining`` is
-    set when open streams are to end. ``readmit_seconds`` is how long a stream outlives its token.
+    set when open streams are to end. ``readmit_seconds`` is how long a stream outlives its token,
+    ``body_seconds`` how long a body may take to arrive.
     """
 
     hosts: HostRules
@@ -65,6 +68,7 @@ class Access:
     rest_route: Callable[[str], str | None] = _no_page
     draining: anyio.Event = field(default_factory=anyio.Event)
     readmit_seconds: float = READMIT_SECONDS
+    body_seconds: float = BODY_SECONDS
 
 
 def principal_of(scope: Scope) -> Principal:
@@ -97,14 +101,9 @@ class _Request:
     is_page: bool
     headers: Mapping[str, str]
 
-    async def pass_on(self, receive: Receive | None = None) -> None:
+    async def pass_on(self) -> None:
         """Have the application answer."""
-        await self.app(self.scope, receive or self.receive, self.response.send)
-
-    @property
-    def has_known_length(self) -> bool:
-        """Whether its body is as long as a header says."""
-        return "transfer-encoding" not in self.headers
+        await self.app(self.scope, self.receive, self.response.send)
 
 
 async def _answer(app: ASGIApp, access: Access, scope: Scope, receive: Receive, send: Send) -> None:
@@ -126,6 +125,10 @@ async def _answer(app: ASGIApp, access: Access, scope: Scope, receive: Receive, 
     with log_context(request_id=request_id):
         try:
             await _admit(request)
+        except Exception:
+            # The last edge: outside it nothing is known of the request that could be logged.
+            _logger.exception("a request crashed")
+            await response.crashed()
         finally:
             _record(request, time.perf_counter() - started)
 
@@ -239,41 +242,42 @@ async def _within_limits(request: _Request) -> None:
         if not free:
             text = "The server is serving as much at once as it may; try again shortly."
             await request.response.refuse(Refusal(503, "busy", text, {"retry-after": "2"}))
-        elif is_stream:
-            await _until_ended(request)
-        elif request.has_known_length or request.is_page:
+        elif request.is_page:
+            # Pages read their own forms, which are shorter.
             await request.pass_on()
-        else:
-            await _with_whole_body(request)
+        elif await _has_whole_body(request):
+            await (_until_ended(request) if is_stream else request.pass_on())
 
 
 def _opens_stream(request: _Request) -> bool:
-    """Whether a request's answer is a stream without an end; its body is of known length then."""
-    if request.scope["method"] == "GET":
-        return True
-    return request.headers.get("mcp-method") == _LISTEN_METHOD and request.has_known_length
+    """Whether a request's answer is a stream without an end."""
+    return request.scope["method"] == "GET" or request.headers.get("mcp-method") == _LISTEN_METHOD
 
 
-async def _with_whole_body(request: _Request) -> None:
-    """Read a body of unknown length first, and refuse it if it is too long."""
-    body = bytearray()
-    more = True
-    while more:
-        message = await request.receive()
-        if message["type"] != "http.request":
-            return
-        body += message.get("body", b"")
-        more = message.get("more_body", False)
-        if len(body) > BODY_MAX_BYTES:
-            del body
-            await request.response.refuse(_TOO_LARGE)
-            return
+async def _has_whole_body(request: _Request) -> bool:
+    """Read the body, for the application to take; without it the request is done with."""
+    body, more = bytearray(), True
+    with anyio.move_on_after(request.access.body_seconds):
+        while more and len(body) <= BODY_MAX_BYTES:
+            message = await request.receive()
+            if message["type"] != "http.request":
+                return False  # The client is gone.
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+    is_too_large = len(body) > BODY_MAX_BYTES
+    if more or is_too_large:
+        del body
+        await request.response.refuse(_TOO_LARGE if is_too_large else _TOO_SLOW)
+        return False
     whole: list[Message] = [{"type": "http.request", "body": bytes(body), "more_body": False}]
+    rest = request.receive
+    request.response.body_is_read = True
 
     async def replay() -> Message:
-        return whole.pop() if whole else await request.receive()
+        return whole.pop() if whole else await rest()
 
-    await request.pass_on(replay)
+    request.receive = replay
+    return True
 
 
 async def _until_ended(request: _Request) -> None:
@@ -310,3 +314,4 @@ async def _still_admitted(request: _Request) -> bool:
 _TOO_LARGE = Refusal(
     413, "too_large", f"The body is larger than {BODY_MAX_BYTES // 1024 // 1024} MiB."
 )
+_TOO_SLOW = Refusal(408, "timeout", "The body did not arrive in time.")

@@ -36,7 +36,8 @@ class Refusal:
 class GuardedResponse:
     """Passes a response on, with the request's id, and remembers how far it came.
 
-    ``for_programs`` leaves out what only browsers read.
+    ``for_programs`` leaves out what only browsers read. ``body_is_read`` tells it that nothing is
+    left of the request to be discarded.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class GuardedResponse:
         if not for_programs:
             self._added.append(_NO_REFERRER)
         self.status = 0
+        self.body_is_read = False
 
     def tell_limits(self, standing: Standing) -> None:
         """Say with the answer how the caller stands, in the headers that Airweave has."""
@@ -87,11 +89,17 @@ class GuardedResponse:
         await self.send({"type": "http.response.body", "body": b""})
 
     async def _discard(self) -> None:
-        size, more = 0, True
+        size, more = 0, not self.body_is_read
         while more and size <= DISCARD_MAX_BYTES:
             message = await self._receive()
             more = message["type"] == "http.request" and message.get("more_body", False)
             size += len(message.get("body", b""))
+
+    async def crashed(self) -> None:
+        """Say so, unless an answer has begun, which then stays without an end."""
+        if not self.status:
+            text = "Something went wrong here; the log tells more under this request's id."
+            await self.refuse(Refusal(500, "crashed", text))
 
     async def finish(self) -> None:
         """End a response that was cut off, so that the client sees an end and not a breakdown."""

@@ -1,5 +1,6 @@
 """The gate: event streams, which have no end of their own, end with what let them in."""
 
+import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -7,7 +8,7 @@ from dataclasses import dataclass, field
 import anyio
 import httpx
 import pytest
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from weft.domain.principals import LOCAL_ORGANIZATION_ID, Principal, Role
 from weft.errors import TryLater
@@ -30,6 +31,9 @@ class Door:
     unavailable: bool = False
     asked: anyio.Event = field(default_factory=anyio.Event)
     opened: anyio.Event = field(default_factory=anyio.Event)
+    crash: Exception | None = None
+    requests: Slots = field(default_factory=lambda: Slots(10))
+    metrics: Metrics = field(default_factory=Metrics)
 
     async def authenticate(self, token: str) -> Principal | None:
         del token
@@ -41,6 +45,8 @@ class Door:
 
     async def stream(self, scope: Scope, receive: Receive, send: Send) -> None:
         del scope, receive
+        if self.crash:
+            raise self.crash
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"open", "more_body": True})
         self.opened.set()
@@ -103,13 +109,92 @@ async def test_first_of_two_headers_of_one_name_decides() -> None:
     assert not door.opened.is_set()
 
 
+async def test_stream_asked_for_in_chunks_ends_with_its_token_too() -> None:
+    door = Door()
+    async with _streaming(door, _listening_in_chunks) as answers:
+        await door.opened.wait()
+        await door.asked_again(2)
+        assert answers == []
+        door.principal = None
+    assert [(answer.status_code, answer.text) for answer in answers] == [(200, "open")]
+
+
+async def test_body_that_stays_away_is_refused_and_takes_no_place() -> None:
+    door = Door()
+    with anyio.fail_after(10):
+        async with _client(door, body_seconds=0.01) as client:
+            late = await client.post("/mcp", content=_never_whole())
+    assert (late.status_code, late.json()["error"]) == (408, "timeout")
+    assert not door.opened.is_set()
+    assert door.requests.taken == 0
+
+
+async def test_client_that_goes_while_it_sends_is_nobodys_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    door = Door()
+    coming: list[Message] = [
+        {"type": "http.request", "body": b"{", "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return coming.pop(0)
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    headers = [(b"host", b"127.0.0.1"), (b"x-api-key", b"any"), (b"content-length", b"9")]
+    scope = {"type": "http", "method": "POST", "path": "/mcp", "headers": headers}
+    with caplog.at_level(logging.WARNING):
+        await _app(door)(scope, receive, send)
+    assert (sent, caplog.messages) == ([], [])
+    assert not door.opened.is_set()
+
+
+async def test_crash_is_answered_logged_and_counted_but_not_quoted(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    door = Door(crash=RuntimeError("s3cret"))
+    async with _client(door) as client:
+        answer = await client.post("/mcp")
+    assert (answer.status_code, answer.json()["error"]) == (500, "crashed")
+    assert answer.headers["x-request-id"]
+    assert "s3cret" not in answer.text
+    assert caplog.messages == ["a request crashed"]
+    counted = door.metrics.text(jobs={}, requests_now=0, streams_now=0)
+    assert 'weft_http_requests_total{method="POST",route="/mcp",status="500"} 1' in counted
+
+
+async def _never_whole() -> AsyncGenerator[bytes]:
+    yield b"{"
+    await anyio.sleep_forever()
+
+
+async def _in_chunks() -> AsyncGenerator[bytes]:
+    yield b"{"
+    yield b"}"
+
+
+async def _listening(client: httpx.AsyncClient) -> httpx.Response:
+    return await client.get("/mcp")
+
+
+async def _listening_in_chunks(client: httpx.AsyncClient) -> httpx.Response:
+    asked = {"mcp-method": "subscriptions/listen"}
+    return await client.post("/mcp", content=_in_chunks(), headers=asked)
+
+
 @asynccontextmanager
-async def _streaming(door: Door) -> AsyncGenerator[list[httpx.Response]]:
+async def _streaming(
+    door: Door, ask: Callable[[httpx.AsyncClient], Awaitable[httpx.Response]] = _listening
+) -> AsyncGenerator[list[httpx.Response]]:
     """A client that has asked for an event stream; at the end the stream has ended."""
     answers: list[httpx.Response] = []
 
     async def listen() -> None:
-        answers.append(await client.get("/mcp"))
+        answers.append(await ask(client))
 
     with anyio.fail_after(10):
         async with _client(door) as client, anyio.create_task_group() as tasks:
@@ -117,13 +202,13 @@ async def _streaming(door: Door) -> AsyncGenerator[list[httpx.Response]]:
             yield answers
 
 
-def _client(door: Door) -> httpx.AsyncClient:
-    transport = httpx.ASGITransport(_app(door))
+def _client(door: Door, body_seconds: float = 5.0) -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(_app(door, body_seconds))
     headers = {"x-api-key": "any"}
     return httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", headers=headers)
 
 
-def _app(door: Door) -> ASGIApp:
+def _app(door: Door, body_seconds: float = 5.0) -> ASGIApp:
     parts = Parts(
         mcp=door.stream,
         sse=door.stream,
@@ -137,11 +222,12 @@ def _app(door: Door) -> ASGIApp:
         open_paths=OPEN_PATHS,
         stream_paths=STREAM_PATHS,
         known_paths=KNOWN_PATHS,
-        requests=Slots(10),
+        requests=door.requests,
         streams=Slots(10),
         rates=Rates(1000),
-        metrics=Metrics(),
+        metrics=door.metrics,
         readmit_seconds=0.01,
+        body_seconds=body_seconds,
     )
     return build_app(parts, access)
 
