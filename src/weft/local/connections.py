@@ -307,7 +307,7 @@ class LocalConnections(Connections):
         self, found: Connection, state: ConnectionStatus, error: WeftError | None
     ) -> None:
         await self._engine.store.connections.mark(
-            found.id,
+            found,
             state,
             error.category if error else None,
             error.message if error else None,

@@ -151,6 +151,15 @@ async def test_what_changed_nothing_has_no_row(local: LocalBench) -> None:
     assert await _actions(local) == before
 
 
+async def _mark(local: LocalBench, connection_id: str) -> None:
+    await local.engine.store.connections.mark(
+        await local.backend.connections.get(connection_id),
+        ConnectionStatus.NEEDS_REAUTH,
+        ErrorCategory.API_KEY_INVALID,
+        "refused",
+    )
+
+
 Change = Callable[[LocalBench, str, str], Awaitable[object]]
 
 CHANGES: dict[str, Change] = {
@@ -161,9 +170,7 @@ CHANGES: dict[str, Change] = {
     "authorize": lambda local, c, _j: local.backend.connections.update(
         c, ConnectionChange(auth=token("other"))
     ),
-    "mark": lambda local, c, _j: local.engine.store.connections.mark(
-        c, ConnectionStatus.NEEDS_REAUTH, ErrorCategory.API_KEY_INVALID, "refused"
-    ),
+    "mark": lambda local, c, _j: _mark(local, c),
     "cancel": lambda local, _c, j: local.backend.jobs.cancel(j),
     "delete": lambda local, c, _j: local.engine.store.connections.delete(ORGANIZATION, c),
     "collection": lambda local, _c, _j: local.collection("another"),

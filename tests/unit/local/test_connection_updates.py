@@ -185,6 +185,41 @@ async def test_update_during_a_sync_leaves_the_outcome_of_the_sync(local: LocalB
     assert (after.name, after.status) == ("Renamed", ConnectionStatus.ERROR)
 
 
+async def test_sync_that_fails_with_former_credentials_leaves_new_ones_active(
+    local: LocalBench,
+) -> None:
+    async def fetch(cursor: Json | None, context: SourceContext) -> AsyncGenerator[Event]:
+        local.clock.pass_time(seconds=1)
+        await update(local, made, auth=token("the-new-one"))
+        raise AuthenticationFailed("Revoked.")
+        yield
+
+    local.script.fetch = fetch
+    made = await local.connect(auth=token(CANARY))
+    job = await local.synced(made)
+    after = await local.backend.connections.get(made.id)
+    assert job.error_category is ErrorCategory.API_KEY_INVALID
+    assert (after.status, after.error_message) == (ConnectionStatus.ACTIVE, None)
+
+
+async def test_check_that_fails_with_former_credentials_leaves_new_ones_active(
+    local: LocalBench,
+) -> None:
+    async def check(given: str | None) -> str:
+        if given == CANARY:
+            local.clock.pass_time(seconds=1)
+            await update(local, made, auth=token("the-new-one"))
+            raise AuthenticationFailed("Revoked.")
+        return "reached"
+
+    made = await local.connect(auth=token(CANARY))
+    local.script.check = check
+    result = await local.backend.connections.check(made.id)
+    after = await local.backend.connections.get(made.id)
+    assert not result.ok
+    assert (after.status, after.error_message) == (ConnectionStatus.ACTIVE, None)
+
+
 async def test_schedule_is_set_kept_and_removed(local: LocalBench) -> None:
     made = await local.connect(schedule=ScheduleSpec(cron="0 13 * * *"))
     assert made.schedule is not None

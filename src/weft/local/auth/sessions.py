@@ -231,7 +231,7 @@ class LocalAuthSessions(AuthSessions):
         if found.status in _WAITING:
             # Whoever waits for the person learns what came of it.
             await self._engine.store.connections.mark(
-                found.id, found.status, error.category, error.message
+                found, found.status, error.category, error.message
             )
             self._engine.changes.announce()
         code = known_error(params.get("error")) or (

@@ -124,12 +124,14 @@ class ConnectionStore(Protocol):
 
     async def mark(
         self,
-        connection_id: str,
+        found: Connection,
         state: ConnectionStatus,
         error_category: ErrorCategory | None,
         error_message: str | None,
     ) -> None:
-        """Record what a live check found."""
+        """Record what a check of ``found`` brought, unless that was authorised or configured anew
+        meanwhile.
+        """
         ...
 
     async def delete(self, organization_id: str, connection_id: str) -> bool:

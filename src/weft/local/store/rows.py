@@ -53,6 +53,7 @@ class Claim:
     short_name: str
     config: Json
     auth_method: AuthMethod
+    authenticated_at: datetime | None
     auth_expires_at: datetime | None
     credentials: str | None
     cursor: Json | None

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from weft.domain.acting import Acting, who_acts
-from weft.domain.base import Page
+from weft.domain.base import Json, Page
 from weft.domain.connections import Connection, ConnectionStatus
 from weft.domain.schedules import Schedule
 from weft.errors import ErrorCategory, NotFound
@@ -89,7 +89,7 @@ class SqliteConnections(ConnectionStore):
 
     async def mark(
         self,
-        connection_id: str,
+        found: Connection,
         state: ConnectionStatus,
         error_category: ErrorCategory | None,
         error_message: str | None,
@@ -99,11 +99,24 @@ class SqliteConnections(ConnectionStore):
             "error_category": error_category,
             "error_message": error_message,
         }
-        await self._database.write(_mark, connection_id, values, who_acts())
+        await self._database.write(_mark, found, values, who_acts())
 
     async def delete(self, organization_id: str, connection_id: str) -> bool:
         work = audited(_delete, "delete", _target(organization_id, connection_id))
         return await self._database.write(work, organization_id, connection_id)
+
+
+def is_as_read(db: Session, number: int, config: Json, authenticated_at: datetime | None) -> bool:
+    """Whether the connection still has that configuration, and was not authorised anew since.
+
+    Otherwise what became of a job or a check says nothing of it.
+    """
+    values = {
+        "no": number,
+        "config": dumps(config),
+        "authenticated_at": micros_or_none(authenticated_at),
+    }
+    return bool(db.execute(queries()["connection_is_as_read"], values).get)
 
 
 def _values(row: ConnectionRow, now: datetime) -> dict[str, Any]:
@@ -179,16 +192,16 @@ def _credentials(db: Session, values: dict[str, Any]) -> str | None:
     return db.execute(queries()["connection_credentials"], values).get
 
 
-def _mark(db: Session, connection_id: str, values: dict[str, Any], actor: Acting) -> None:
-    found = db.execute(
-        "SELECT no, organization_id, state FROM connection WHERE id = ?", (connection_id,)
-    ).fetchone()
-    if found is None:
+def _mark(db: Session, found: Connection, values: dict[str, Any], actor: Acting) -> None:
+    row = db.execute("SELECT no, state FROM connection WHERE id = ?", (found.id,)).fetchone()
+    if row is None:
         return
-    number, organization_id, state = found
+    number, state = row
+    if not is_as_read(db, number, found.config, found.auth.authenticated_at):
+        return
     db.execute(queries()["connection_mark"], values | {"no": number})
     if state != values["state"]:
-        record(db, actor, str(values["state"]), _target(organization_id, connection_id))
+        record(db, actor, str(values["state"]), _target(found.organization_id, found.id))
 
 
 def _delete(db: Session, organization_id: str, connection_id: str) -> bool:

@@ -12,6 +12,7 @@ from weft.domain.jobs import Job, JobStatus, JobTrigger, LogLine
 from weft.errors import Conflict, NotFound
 from weft.local.store.base import Claim, JobStore, Outcome
 from weft.local.store.sqlite.audit import Target, audited, record
+from weft.local.store.sqlite.connections import is_as_read
 from weft.local.store.sqlite.database import Database
 from weft.local.store.sqlite.queries import queries
 from weft.local.store.sqlite.rows import decode_cursor, encode_cursor, rows, to_job
@@ -261,6 +262,7 @@ def _claim(db: Session, values: dict[str, Any]) -> Claim | None:
         short_name=connection["short_name"],
         config=loads(connection["config"]),
         auth_method=AuthMethod(connection["auth_method"]),
+        authenticated_at=moment_or_none(connection["authenticated_at"]),
         auth_expires_at=moment_or_none(connection["auth_expires_at"]),
         credentials=connection["credentials"],
         cursor=loads(connection["cursor"]) if connection["cursor"] else None,
@@ -332,8 +334,9 @@ def _end(db: Session, claim: Claim, outcome: Outcome, now: int, actor: Acting) -
         db.execute(queries()["job_promote_checkpoint"], {"no": claim.job_no, "config": config})
     db.execute(queries()["job_forget_seen"], {"job_no": claim.job_no})
     _count_run(db, claim.connection_no, outcome.status)
-    # What became of another configuration is not told of this one.
-    if outcome.connection_state is not None and _is_configured_so(db, claim):
+    if outcome.connection_state is not None and is_as_read(
+        db, claim.connection_no, claim.config, claim.authenticated_at
+    ):
         failed = outcome.status is JobStatus.FAILED
         mark = {
             "no": claim.connection_no,
@@ -348,11 +351,6 @@ def _end(db: Session, claim: Claim, outcome: Outcome, now: int, actor: Acting) -
                 "connection", claim.connection_id, claim.organization_id, claim.connection_id
             )
             record(db, actor, outcome.connection_state.value, target)
-
-
-def _is_configured_so(db: Session, claim: Claim) -> bool:
-    values = {"no": claim.connection_no}
-    return db.execute(queries()["connection_config"], values).get == dumps(claim.config)
 
 
 def _prune(db: Session, values: dict[str, int]) -> int:

@@ -81,8 +81,9 @@ UPDATE connection SET
 WHERE id = :id AND organization_id = :organization_id AND version = :expected_version
 RETURNING no;
 
--- name: connection_config
-SELECT config FROM connection WHERE no = :no;
+-- name: connection_is_as_read
+-- Whether what was done with a configuration and credentials says something of the present ones.
+SELECT config = :config AND authenticated_at IS :authenticated_at FROM connection WHERE no = :no;
 
 -- name: connection_state
 SELECT state FROM connection WHERE no = :no;

@@ -98,7 +98,7 @@ RETURNING no, id, connection_no, fence, force_full_sync, full_sync, checkpoint, 
   renewed;
 
 -- name: job_claim_connection
-SELECT id, organization_id, short_name, config, credentials, cursor, continuous, auth_method,
+SELECT id, organization_id, short_name, config, credentials, cursor, auth_method, authenticated_at,
   auth_expires_at
 FROM connection WHERE no = :no;
 
