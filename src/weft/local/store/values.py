@@ -8,14 +8,21 @@ from weft.domain.base import Json
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_FIRST, _LAST = (
+    (at.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND for at in (datetime.min, datetime.max)
+)
 # Made once: json.dumps makes one at each call that has options, which costs more than encoding.
 _ENCODER = json.JSONEncoder(separators=(",", ":"), sort_keys=True, ensure_ascii=False)
 
 
 def micros(at: datetime) -> int:
-    """Microseconds since 1970; a naive time is taken as UTC."""
+    """Microseconds since 1970; a naive time is taken as UTC.
+
+    Other zones have hours before the first and after the last that UTC can name: those become it.
+    """
     aware = at if at.tzinfo else at.replace(tzinfo=UTC)
-    return (aware - _EPOCH) // _MICROSECOND
+    value = (aware - _EPOCH) // _MICROSECOND
+    return value if _FIRST <= value <= _LAST else max(_FIRST, min(value, _LAST))
 
 
 def micros_or_none(at: datetime | None) -> int | None:

@@ -16,7 +16,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     max_leaves=8,
 )
-# Python's datetime cannot show the first and last day of its range in every time zone.
+# Whatever the zone, UTC can name these.
 MOMENTS = st.datetimes(
     datetime(1, 1, 2),
     datetime(9999, 12, 30),
@@ -29,6 +29,19 @@ def test_time_survives_to_the_microsecond_and_comes_back_in_utc(at: datetime) ->
     back = moment(micros(at))
     assert back == at
     assert back.tzinfo is UTC
+
+
+@pytest.mark.parametrize(
+    ("at", "nearest"),
+    [
+        (datetime(9999, 12, 31, 23, tzinfo=timezone(timedelta(hours=-7))), datetime.max),
+        (datetime(1, 1, 1, 1, tzinfo=timezone(timedelta(hours=9))), datetime.min),
+    ],
+)
+def test_time_that_utc_cannot_name_becomes_the_nearest_that_it_can(
+    at: datetime, nearest: datetime
+) -> None:
+    assert moment(micros(at)) == nearest.replace(tzinfo=UTC)
 
 
 def test_time_without_a_zone_is_utc() -> None:
