@@ -26,6 +26,7 @@ class Issuer:
     key: ECKey = field(default_factory=lambda: new_key("first"))
     site: Site | None = None
     up: bool = True
+    hangs: bool = False
     claimed: str | None = None
 
     @property
@@ -50,6 +51,8 @@ class Issuer:
         """The metadata and the keys."""
         if not self.up:
             return Reply(503)
+        if self.hangs:
+            return Reply(body=b"{}", hang=True)
         if asked.path == "/.well-known/oauth-authorization-server":
             about = {"issuer": self.claimed or self.url, "jwks_uri": f"{self.url}/keys"}
             return as_json(about)

@@ -138,6 +138,8 @@ class FakeConnections:
         self.changes: list[ConnectionChange] = []
         self.created: list[NewConnection] = []
         self.crash: Exception | None = None
+        self.refusal: Exception | None = None
+        self.outcome: dict[str, object] = {}
         self.looks = 0
 
     async def list(
@@ -169,6 +171,8 @@ class FakeConnections:
 
     async def create(self, new: NewConnection) -> Connection:
         self.created.append(new)
+        if self.refusal:
+            raise self.refusal
         if new.schedule and new.schedule.cron:
             validate_cron(new.schedule.cron)
         ready = new.auth is not None
@@ -178,6 +182,7 @@ class FakeConnections:
             config=new.config,
             status=ConnectionStatus.ACTIVE if ready else ConnectionStatus.PENDING_AUTH,
             auth=AuthDetails(method=AuthMethod.DIRECT, authenticated=ready),
+            sync=SyncSummary(),
         )
         self.rows[row.id] = row
         return row
@@ -185,6 +190,8 @@ class FakeConnections:
     async def update(self, connection: str, change: ConnectionChange) -> Connection:
         row = await self.get(connection)
         self.changes.append(change)
+        if self.refusal:
+            raise self.refusal
         if change.expected_version not in (None, row.version):
             raise Conflict("The connection was changed meanwhile.", field="expected_version")
         fields = {
@@ -207,7 +214,7 @@ class FakeConnections:
             field="auth",
             error_category=ErrorCategory.API_KEY_INVALID,
             hint="Call authorize_connection.",
-        )
+        ).model_copy(update=self.outcome)
 
 
 class FakeJobs:

@@ -26,6 +26,11 @@ class ConnectionStatus(StrEnum):
     NEEDS_REAUTH = "needs_reauth"
     INACTIVE = "inactive"
 
+    @classmethod
+    def _missing_(cls, value: object) -> "ConnectionStatus | None":
+        # Jobs have theirs in upper case, and callers mix the two up.
+        return cls.__members__.get(value.upper()) if isinstance(value, str) else None
+
 
 class AuthMethod(StrEnum):
     """The four ways to authenticate."""

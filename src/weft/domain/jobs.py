@@ -99,12 +99,14 @@ def diagnose(job: Job) -> Diagnosis | None:
     """Explain a failed job, or return None for any other."""
     if job.status is not JobStatus.FAILED:
         return None
-    category = job.error_category or ErrorCategory.INTERNAL
+    return diagnosis_of(job.error_category or ErrorCategory.INTERNAL, job.source_connection_id)
+
+
+def diagnosis_of(category: ErrorCategory, connection_id: str) -> Diagnosis:
+    """What such trouble with a connection comes from, and the call that mends it."""
     cause, step = _DIAGNOSES[category]
     return Diagnosis(
-        category=category,
-        likely_cause=cause,
-        next_step=step.format(connection=job.source_connection_id),
+        category=category, likely_cause=cause, next_step=step.format(connection=connection_id)
     )
 
 

@@ -21,7 +21,20 @@ from weft.errors import InvalidInput
 OTHER_CONFIG_NAME = "source_config"
 _PROBLEMS_SHOWN_MAX = 5
 _NAME = re.compile(r"[a-z]{1,15}(?:_[a-z]{1,15}){0,3}")
-_NEAR_ENOUGH = 0.6
+_NEAR_ENOUGH = 0.78
+# What callers write who know other tools, or Airweave's API; the first that a tool takes is meant.
+_OTHER_NAMES = {
+    "id": ("connection_id", "job_id", "entity_id", "readable_collection_id"),
+    "collection": ("readable_collection_id",),
+    "collection_id": ("readable_collection_id",),
+    "source": ("short_name",),
+    "source_type": ("short_name",),
+    "authentication": ("auth",),
+    "credentials": ("auth",),
+    "cron": ("schedule",),
+    "continuous": ("schedule",),
+    "wait": ("wait_seconds",),
+}
 
 # Pydantic's texts for these say what is expected; those of any other type may quote the input.
 _SAFE_TYPES = re.compile(
@@ -30,6 +43,8 @@ _SAFE_TYPES = re.compile(
     r"|missing|greater_than(_equal)?|less_than(_equal)?|enum|literal_error|too_(short|long)"
     r"|finite_number|int_parsing_size|timezone_(naive|aware)|none_required"
 )
+
+_OBJECT_TYPES = ("model_type", "model_attributes_type", "dict_type")
 
 _AUTH_FORMS = (
     "Give exactly one of: {direct: {credentials: {...}}}, "
@@ -136,14 +151,13 @@ def _refuse_unknown(arguments: Iterable[str], accepted: Sequence[str]) -> None:
     if not unknown:
         return
     takes = f"Accepted: {', '.join(accepted)}." if accepted else "It takes no arguments."
-    near = difflib.get_close_matches(unknown[0].lower(), accepted, n=1, cutoff=_NEAR_ENOUGH)
+    if "config" in accepted:
+        takes += " A source's own fields go into config."
+    meant = [name for name in _OTHER_NAMES.get(unknown[0], ()) if name in accepted]
+    near = meant or difflib.get_close_matches(unknown[0].lower(), accepted, 1, _NEAR_ENOUGH)
     called = f"'{unknown[0]}'" if _NAME.fullmatch(unknown[0]) else "with that name"
     suggestion = f"Did you mean {near[0]}? " if near else ""
-    raise InvalidInput(
-        f"There is no argument {called}.",
-        field=near[0] if near else None,
-        hint=f"{suggestion}{takes}",
-    )
+    raise InvalidInput(f"There is no argument {called}.", hint=f"{suggestion}{takes}")
 
 
 def _parsed(value: object, schema: Mapping[str, Any]) -> object:
@@ -163,6 +177,9 @@ def _problem(
     kind = detail["type"]
     if kind == "extra_forbidden":
         return name, f"{name} has an unknown field (accepted: {', '.join(accepted)})"
+    if kind in _OBJECT_TYPES:
+        fields = f" with {', '.join(accepted)}" if accepted else ""
+        return name, f"{name}: should be an object{fields}"
     if kind == "missing":
         return name, f"{name} is missing"
     said = detail["msg"] if _SAFE_TYPES.fullmatch(kind) else "Is not valid"

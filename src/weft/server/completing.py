@@ -48,6 +48,25 @@ def with_other_name(error: InvalidInput, config: dict[str, Any]) -> InvalidInput
     return InvalidInput(error.message, field=error.field, hint=hint)
 
 
+async def without_credentials(
+    call: Call, error: InvalidInput, short_name: str, config: dict[str, Any]
+) -> InvalidInput:
+    """The error, with where a credential belongs if one was put into the configuration."""
+    if error.field != "config" or not config:
+        return error
+    source = await call.backend.sources.get(short_name)
+    known = {field.name for field in source.config_fields}
+    for field in source.auth_fields:
+        if field.name in config and field.name not in known:
+            return InvalidInput(
+                f"config.{field.name} is a credential.",
+                field="config",
+                hint="Leave it out: authorize_connection without auth gives a link where the user "
+                "enters it. If they gave it already: auth={'direct': {'credentials': {...}}}.",
+            )
+    return error
+
+
 def _question(source: SourceInfo) -> str:
     return f"{one_line(source.name)} needs this to be connected. Enter no passwords or tokens here."
 

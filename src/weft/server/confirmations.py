@@ -36,7 +36,7 @@ class Confirmations:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._key = secrets.token_bytes(32)
         self._clock = clock
-        self._spent: dict[str, float] = {}
+        self._spent: dict[bytes, float] = {}
 
     def issue(self, effect: Effect) -> str:
         """A token for exactly this effect, good once, for LIFETIME_SECONDS."""
@@ -57,12 +57,13 @@ class Confirmations:
         if now > expires:
             raise _refused("has expired")
         self._spent = {spent: until for spent, until in self._spent.items() if until >= now}
-        if token in self._spent:
+        # By what it says: the same may be written in several ways in base64.
+        if head in self._spent:
             raise _refused("was used already")
         shown = int.from_bytes(head[8:16], "big")
         if effect.entities > shown * _GROWTH_FACTOR_MAX + _GROWTH_SLACK_ENTITIES:
             raise _refused("covers fewer entities than there are now")
-        self._spent[token] = expires
+        self._spent[head] = expires
 
     def _mac(self, effect: Effect, head: bytes) -> bytes:
         digest = hmac.new(self._key, head, hashlib.sha256)

@@ -96,7 +96,10 @@ def _default_step(error: WeftError, field: str | None) -> str:
     if isinstance(error, Ambiguous):
         return "Give the full id. " + _WHERE_TO_LOOK.get(field or "", "")
     if isinstance(error, ConnectionFault):
-        return "Correct the connection with update_connection or authorize_connection."
+        return (
+            "Correct it in config or auth and call again; where the connection exists already, "
+            "with update_connection or authorize_connection."
+        )
     if isinstance(error, TryLater):
         return "Nothing is wrong with the call: try it again later."
     return ""

@@ -3,7 +3,7 @@
 Both serve the one server object in both protocol eras. Who may come in is decided in front of them.
 """
 
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,7 +14,6 @@ from mcp.server.auth.provider import AccessToken
 from mcp.server.sse import SseServerTransport
 from mcp.server.streamable_http import StreamableHTTPServerTransport
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
-from mcp.server.transport_security import TransportSecuritySettings
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -46,8 +45,6 @@ def mcp_endpoints(
     *,
     messages_path: str,
     principal_of: Callable[[Scope], Principal],
-    hosts: Iterable[str],
-    origins: Iterable[str],
     sessions_max: int,
 ) -> McpEndpoints:
     """Endpoints over ``server``, which must be told by `http_caller` who calls.
@@ -55,12 +52,10 @@ def mcp_endpoints(
     A session belongs to the principal that began it: for any other it does not exist. Once half of
     ``sessions_max`` are open, a principal that holds a quarter of them is refused more (503).
     """
-    security = TransportSecuritySettings(
-        allowed_hosts=_with_any_port(hosts), allowed_origins=_with_any_port(origins)
-    )
+    # The SDK's own check of Host and Origin stays off: whoever checks tokens in front checks them for
+    # every route, and a second opinion differed about capital letters.
     sessions = _Sessions(
         server.lowlevel,
-        security_settings=security,
         max_request_body_size=BODY_MAX_BYTES,
         max_sessions=sessions_max,
     )
@@ -69,10 +64,9 @@ def mcp_endpoints(
     plain = StreamableHTTPSessionManager(
         server.lowlevel,
         json_response=True,
-        security_settings=security,
         max_request_body_size=BODY_MAX_BYTES,
     )
-    sse = SseServerTransport(messages_path, security, BODY_MAX_BYTES)
+    sse = SseServerTransport(messages_path, max_request_body_size=BODY_MAX_BYTES)
 
     async def serve_sse(scope: Scope, receive: Receive, send: Send) -> None:
         async with sse.connect_sse(scope, receive, send) as (read, write):
@@ -137,7 +131,8 @@ def _is_quick(scope: Scope, server: WeftServer) -> bool:
     Only the newer era has those headers and no sessions. A client must accept both forms of
     answer all the same: if it does not, it is told so where calls that stream are served.
     """
-    headers = dict(scope["headers"])
+    # Of two of one name the first counts, as for the SDK, which else would read the older era's.
+    headers = dict(reversed(scope["headers"]))
     version = headers.get(b"mcp-protocol-version", b"").decode("latin-1")
     return (
         headers.get(b"mcp-method") == b"tools/call"
@@ -159,7 +154,3 @@ def _user(principal: Principal) -> AuthenticatedUser:
         principal=principal,
     )
     return AuthenticatedUser(token)
-
-
-def _with_any_port(allowed: Iterable[str]) -> list[str]:
-    return [form for name in sorted(allowed) for form in (name, f"{name}:*")]

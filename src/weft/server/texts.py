@@ -83,6 +83,8 @@ def needs(connection: Connection) -> list[str]:
                 f"run_sync(connection_id='{connection.id}')."
             )
         ]
+    if _never_synced(connection):
+        return [f"It has not synced yet: run_sync(connection_id='{connection.id}') starts it now."]
     if connection.status not in (ConnectionStatus.PENDING_AUTH, ConnectionStatus.NEEDS_REAUTH):
         return []
     return [
@@ -99,9 +101,10 @@ def schedule_text(schedule: Schedule | None) -> str:
     """A schedule in a phrase."""
     if schedule is None or not (schedule.continuous or schedule.cron):
         return "none, syncs only when run_sync is called"
-    parts = (
-        ["continuous"] if schedule.continuous else [f"cron '{schedule.cron}'", schedule.timezone]
-    )
+    parts = [f"cron '{schedule.cron}'", schedule.timezone]
+    if schedule.continuous:
+        unused = f" (cron '{schedule.cron}' is not used)" if schedule.cron else ""
+        parts = [f"continuous{unused}"]
     if schedule.cursor_field:
         parts.append(f"cursor field {one_line(schedule.cursor_field)}")
     if schedule.next_run:
@@ -240,6 +243,12 @@ def counted(number: int, noun: str) -> str:
     if number == 1:
         return f"1 {noun}"
     return f"{number} {noun[:-1]}ies" if noun.endswith("ty") else f"{number} {noun}s"
+
+
+def _never_synced(connection: Connection) -> bool:
+    sync = connection.sync
+    began = connection.federated_search or sync.last_job or sync.total_runs
+    return connection.status is ConnectionStatus.ACTIVE and not began
 
 
 def _auth_line(connection: Connection) -> str:

@@ -8,7 +8,7 @@ from mcp import MCPError
 from mcp_types import INVALID_PARAMS
 from server_fakes import Connect, FakeBackend, connection, text_of
 
-from weft.errors import RateLimited, SourceUnavailable
+from weft.errors import InvalidInput, RateLimited, SourceMisconfigured, SourceUnavailable
 
 pytestmark = pytest.mark.anyio
 
@@ -29,6 +29,87 @@ async def test_unknown_argument_is_named_with_the_nearest_right_one(connect: Con
     assert "'conection_id'" in text
     assert "Did you mean connection_id?" in text
     assert "Accepted: connection_id." in text
+
+
+@pytest.mark.parametrize(
+    ("tool", "given", "meant"),
+    [
+        ("get_connection", "id", "connection_id"),
+        ("get_connection", "connectionId", "connection_id"),
+        ("get_connection", "source_connection_id", "connection_id"),
+        ("get_job", "id", "job_id"),
+        ("search", "collection_id", "readable_collection_id"),
+        ("create_connection", "source", "short_name"),
+        ("create_connection", "credentials", "auth"),
+        ("create_connection", "authentication", "auth"),
+        ("create_connection", "cron", "schedule"),
+    ],
+)
+async def test_other_name_of_an_argument_leads_to_it(
+    connect: Connect, tool: str, given: str, meant: str
+) -> None:
+    assert f"Did you mean {meant}?" in await failure(connect, tool, **{given: "x"})
+
+
+@pytest.mark.parametrize("given", ["path", "repo_name", "url"])
+async def test_field_of_a_source_that_is_no_argument_leads_to_config(
+    connect: Connect, given: str
+) -> None:
+    text = await failure(connect, "create_connection", **{given: "x"})
+    assert "Did you mean" not in text
+    assert text.startswith("There is no argument")
+    assert "source's own fields go into config" in text
+
+
+@pytest.mark.parametrize("given", ["readable_collection_id", "enabled"])
+async def test_argument_that_is_like_none_suggests_none(connect: Connect, given: str) -> None:
+    text = await failure(connect, "update_connection", connection_id="c1", **{given: "x"})
+    assert text.startswith(f"There is no argument '{given}'.")
+    assert "Did you mean" not in text
+
+
+async def test_text_where_an_object_belongs_is_told_its_fields(connect: Connect) -> None:
+    text = await failure(
+        connect, "update_connection", connection_id="c1", schedule="0 2 * * *", config="docs"
+    )
+    assert "schedule: should be an object with cron, timezone, continuous, cursor_field" in text
+    assert "config: should be an object" in text
+    assert "ScheduleSpec" not in text
+
+
+@pytest.mark.parametrize("tool", ["create_connection", "update_connection"])
+async def test_credential_in_config_is_sent_where_it_belongs(
+    connect: Connect, backend: FakeBackend, tool: str
+) -> None:
+    backend.connections.refusal = InvalidInput("config has an unknown field.", field="config")
+    text = await failure(
+        connect,
+        tool,
+        **(REQUIRED[tool] | {"config": {"repo_name": "a/b", "personal_access_token": CANARY}}),
+    )
+    assert "config.personal_access_token is a credential" in text
+    assert "link" in text
+    assert CANARY not in text
+
+
+async def test_other_trouble_with_config_is_told_as_it_is(
+    connect: Connect, backend: FakeBackend
+) -> None:
+    backend.connections.refusal = InvalidInput("config has no field 'x'.", field="config")
+    text = await failure(
+        connect, "create_connection", **REQUIRED["create_connection"], config={"x": 1}
+    )
+    assert text == "config has no field 'x'."
+
+
+async def test_what_the_source_does_not_know_is_corrected_in_the_call_that_named_it(
+    connect: Connect, backend: FakeBackend
+) -> None:
+    backend.connections.refusal = SourceMisconfigured("There is no such branch.", field="branch")
+    text = await failure(
+        connect, "create_connection", **REQUIRED["create_connection"], config={"branch": "x"}
+    )
+    assert "Correct it in config or auth and call again" in text
 
 
 async def test_argument_of_a_tool_without_arguments_is_refused(connect: Connect) -> None:

@@ -10,6 +10,7 @@ from server_fakes import NOW, Connect, FakeBackend, collection, connection, job,
 
 from weft.domain.connections import AuthDetails, AuthMethod, ConnectionStatus, SyncSummary
 from weft.domain.jobs import JobStatus, LogLine
+from weft.domain.schedules import Schedule
 from weft.domain.search import SearchHit
 from weft.errors import ErrorCategory
 from weft.server.results import RESULT_MAX_BYTES
@@ -139,6 +140,74 @@ async def test_connections_are_paged_and_filtered(connect: Connect, backend: Fak
     assert "next_cursor" not in rest
 
 
+@pytest.mark.parametrize("status", ["NEEDS_REAUTH", "Needs_Reauth"])
+async def test_connection_status_is_read_in_any_case(
+    connect: Connect, backend: FakeBackend, status: str
+) -> None:
+    backend.connections.rows["c2"] = connection("c2", status=ConnectionStatus.NEEDS_REAUTH)
+    _, data = await good(connect, "list_connections", status=status)
+    assert [item["id"] for item in items(data)] == ["c2"]
+
+
+async def test_empty_list_behind_a_filter_does_not_say_that_there_is_nothing(
+    connect: Connect, backend: FakeBackend
+) -> None:
+    text, _ = await good(connect, "list_connections", status="error")
+    assert text == "No connection fits this status. Without it list_connections shows all."
+    backend.connections.rows.clear()
+    text, _ = await good(connect, "list_connections", short_name="github")
+    assert "fits this short_name" in text
+    text, _ = await good(connect, "list_connections")
+    assert "create_connection" in text
+
+
+async def test_list_of_a_source_that_there_is_not_says_so(connect: Connect) -> None:
+    assert "short_name" in await bad(connect, "list_connections", short_name="notion")
+
+
+async def test_empty_list_of_jobs_says_what_it_was_asked_for(connect: Connect) -> None:
+    text, _ = await good(connect, "list_jobs", status="FAILED")
+    assert "this status" in text
+    text, _ = await good(connect, "list_jobs", connection_id="c1")
+    assert "run_sync" in text
+
+
+@pytest.mark.parametrize("written", [" c1 ", '"c1"', "'Docs Repo'", "`c1`", '" c1 "'])
+async def test_quotes_and_blanks_around_a_name_are_not_part_of_it(
+    connect: Connect, written: str
+) -> None:
+    _, data = await good(connect, "get_connection", connection_id=written)
+    assert data["id"] == "c1"
+
+
+@pytest.mark.parametrize("written", ["GitHub", "github ", '"GITHUB"'])
+async def test_short_name_is_read_in_any_case(connect: Connect, written: str) -> None:
+    _, data = await good(connect, "get_source", short_name=written)
+    assert data["short_name"] == "github"
+    _, listed = await good(connect, "list_connections", short_name=written)
+    assert [item["id"] for item in items(listed)] == ["c1"]
+
+
+async def test_connection_that_never_synced_says_how_to_begin(
+    connect: Connect, backend: FakeBackend
+) -> None:
+    backend.connections.rows["c1"] = connection("c1", sync=SyncSummary())
+    text, _ = await good(connect, "get_connection", connection_id="c1")
+    assert "run_sync(connection_id='c1')" in text
+    auth = {"direct": {"credentials": {"personal_access_token": "x"}}}
+    text, _ = await good(connect, "authorize_connection", connection_id="c1", auth=auth)
+    assert text.count("run_sync(connection_id='c1')") == 1
+
+
+async def test_cron_beside_continuous_is_said_to_be_unused(
+    connect: Connect, backend: FakeBackend
+) -> None:
+    both = Schedule(cron="0 2 * * *", continuous=True)
+    backend.connections.rows["c1"] = connection("c1", schedule=both)
+    text, _ = await good(connect, "get_connection", connection_id="c1")
+    assert "schedule: continuous (cron '0 2 * * *' is not used)" in text
+
+
 def items(data: dict[str, Any]) -> list[dict[str, Any]]:
     return data["items"]
 
@@ -179,7 +248,7 @@ async def test_update_without_a_change_is_refused_and_changes_no_version(
 ) -> None:
     text = await bad(connect, "update_connection", connection_id="c1", **given)
     assert "Nothing to change was given." in text
-    assert "schedule" in text
+    assert "schedule={} removes" in text
     assert backend.connections.changes == []
 
 
@@ -202,6 +271,33 @@ async def test_failed_check_is_a_result(connect: Connect) -> None:
     assert data["ok"] is False
     assert "The token was refused." in text
     assert "authorize_connection" in text
+
+
+@pytest.mark.parametrize(
+    ("category", "hint", "call"),
+    [
+        (ErrorCategory.CONFIG_INVALID, "Allowed: /docs.", "update_connection(connection_id='c1'"),
+        (ErrorCategory.RATE_LIMITED, None, "run_sync(connection_id='c1')"),
+        (ErrorCategory.API_KEY_INVALID, "It expired.", "authorize_connection(connection_id='c1')"),
+    ],
+)
+async def test_failed_check_names_the_call_that_mends_it(
+    connect: Connect,
+    backend: FakeBackend,
+    category: ErrorCategory,
+    hint: str | None,
+    call: str,
+) -> None:
+    backend.connections.outcome = {"error_category": category, "hint": hint}
+    text, data = await good(connect, "check_connection", connection_id="c1")
+    assert call in text
+    assert call in data["hint"]
+    assert (hint or "") in data["hint"]
+
+
+async def test_hint_that_names_a_call_is_not_said_twice(connect: Connect) -> None:
+    _, data = await good(connect, "check_connection", connection_id="c1")
+    assert data["hint"] == "Call authorize_connection."
 
 
 async def test_credentials_are_passed_to_authorize(connect: Connect, backend: FakeBackend) -> None:
@@ -424,6 +520,24 @@ async def test_no_hit_says_what_to_try(connect: Connect) -> None:
     text, data = await good(connect, "search", readable_collection_id="docs", query="x")
     assert data["hits"] == []
     assert "list_connections" in text
+
+
+async def test_no_hit_behind_a_filter_names_the_filter(connect: Connect) -> None:
+    text, _ = await good(
+        connect, "search", readable_collection_id="docs", query="x", entity_type="commit"
+    )
+    assert "without entity_type" in text
+
+
+async def test_small_scores_keep_their_order(connect: Connect, backend: FakeBackend) -> None:
+    assert backend.search is not None
+    hits = [hit(number, "x") for number in range(2)]
+    backend.search.hits = [
+        found.model_copy(update={"score": score})
+        for found, score in zip(hits, (2.5e-6, 1.5e-6), strict=True)
+    ]
+    _, data = await good(connect, "search", readable_collection_id="docs", query="x")
+    assert [found["score"] for found in data["hits"]] == [2.5e-6, 1.5e-6]
 
 
 async def test_large_hits_shrink_the_page(connect: Connect, backend: FakeBackend) -> None:

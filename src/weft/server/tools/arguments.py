@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from weft.backend import LIST_LIMIT_MAX
 from weft.server.waiting import WAIT_SECONDS_MAX
@@ -10,23 +10,41 @@ from weft.server.waiting import WAIT_SECONDS_MAX
 _REFERENCE_MAX_CHARS = 200
 _CURSOR_MAX_CHARS = 2000
 
+
+def _bare(text: str) -> str:
+    """The text without blanks and quotes around it, which models copy along with a name."""
+    text = text.strip()
+    quoted = len(text) > 2 and text[0] == text[-1] and text[0] in "\"'`"
+    return text[1:-1].strip() if quoted else text
+
+
+def _lower(text: str) -> str:
+    # Every source's is lower-case; models write the product's name, as in GitHub.
+    return _bare(text).lower()
+
+
+_Bare = Annotated[str, AfterValidator(_bare)]
+_Lower = Annotated[str, AfterValidator(_lower)]
+
 ConnectionRef = Annotated[
-    str,
+    _Bare,
     Field(
         description="Id, unique id prefix or name.", min_length=1, max_length=_REFERENCE_MAX_CHARS
     ),
 ]
 JobRef = Annotated[
-    str,
+    _Bare,
     Field(description="Id or unique prefix.", min_length=1, max_length=_REFERENCE_MAX_CHARS),
 ]
 CollectionRef = Annotated[
-    str,
+    _Bare,
     Field(description="See list_collections.", min_length=1, max_length=_REFERENCE_MAX_CHARS),
 ]
 ShortName = Annotated[
-    str, Field(description="See list_sources.", min_length=1, max_length=_REFERENCE_MAX_CHARS)
+    _Lower, Field(description="See list_sources.", min_length=1, max_length=_REFERENCE_MAX_CHARS)
 ]
+FilterRef = Annotated[_Bare | None, Field(max_length=_REFERENCE_MAX_CHARS)]
+FilterName = Annotated[_Lower | None, Field(max_length=_REFERENCE_MAX_CHARS)]
 Cursor = Annotated[
     str | None, Field(description="next_cursor of the last page.", max_length=_CURSOR_MAX_CHARS)
 ]

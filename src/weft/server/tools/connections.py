@@ -9,16 +9,18 @@ from weft.domain.connections import (
     DESCRIPTION_MAX_CHARS,
     NAME_MAX_CHARS,
     NAME_MIN_CHARS,
+    CheckResult,
     Connection,
     ConnectionChange,
     ConnectionStatus,
     NewConnection,
 )
+from weft.domain.jobs import diagnosis_of
 from weft.domain.schedules import ScheduleSpec
 from weft.errors import InvalidInput
 from weft.server.arguments import auth_from
 from weft.server.authorising import created, current, visited
-from weft.server.completing import completed
+from weft.server.completing import completed, without_credentials
 from weft.server.inline import judged
 from weft.server.moving import agreed_to_move
 from weft.server.results import (
@@ -38,6 +40,8 @@ from weft.server.tools.arguments import (
     CollectionRef,
     ConnectionRef,
     Cursor,
+    FilterName,
+    FilterRef,
     Limit,
     OptionalAuth,
     ShortName,
@@ -109,8 +113,8 @@ async def create_connection(
 )
 async def list_connections(
     call: Call,
-    readable_collection_id: Annotated[str | None, Field(max_length=200)] = None,
-    short_name: Annotated[str | None, Field(max_length=200)] = None,
+    readable_collection_id: FilterRef = None,
+    short_name: FilterName = None,
     status: ConnectionStatus | None = None,
     cursor: Cursor = None,
     limit: Limit = 20,
@@ -128,10 +132,14 @@ async def list_connections(
         lines = [f"{counted(len(found.items), 'connection')}:", *map(connection_line, found.items)]
         text = "\n".join(lines + more_text(found.next_cursor))
         if not found.items:
-            text = "No connections. Call list_sources, then create_connection."
+            text = _none_fits(readable_collection_id, short_name, status)
         return reply(text, page_out([connection_brief(item) for item in found.items], found))
 
-    return await fitting(limit, page)
+    result = await fitting(limit, page)
+    if short_name is not None and not (result.structured_content or {})["items"]:
+        # Refuses a source that there is not, where "none" would say that it can be connected.
+        await call.backend.sources.get(short_name)
+    return result
 
 
 @tool(
@@ -193,13 +201,18 @@ async def update_connection(
         # It would still count as a change, and void what was agreed about the one before.
         raise InvalidInput(
             "Nothing to change was given.",
-            hint="Give name, description, config, schedule or auth; get_connection shows them.",
+            hint="Give name, description, config, schedule or auth. What is null counts as not "
+            "given; schedule={} removes the schedule.",
         )
     change = ConnectionChange(**changes)
     agreed = await agreed_to_move(call, connection_id, change)
     if isinstance(agreed, CallToolResult):
         return agreed
-    connection = await call.backend.connections.update(connection_id, agreed)
+    try:
+        connection = await call.backend.connections.update(connection_id, agreed)
+    except InvalidInput as error:
+        found = await call.backend.connections.get(connection_id)
+        raise await without_credentials(call, error, found.short_name, config or {}) from None
     named = ", ".join(field for field in changes if field != "expected_version")
     lines = [f"Updated: {named}. {connection_text(connection)}", advice]
     return _shown("\n".join(line for line in lines if line), connection)
@@ -222,9 +235,11 @@ async def check_connection(
     lines = [f"The check {'passed' if outcome.ok else 'failed'}: {detail}"]
     if outcome.field:
         lines.append(f"field: {outcome.field}")
-    if outcome.hint:
-        lines.append(f"next: {one_line(outcome.hint)}")
-    return reply("\n".join(lines), {**plain(outcome), "detail": detail})
+    data = {**plain(outcome), "detail": detail}
+    if hint := _mending(outcome):
+        data["hint"] = hint
+        lines.append(f"next: {hint}")
+    return reply("\n".join(lines), data)
 
 
 TOOLS = (
@@ -240,10 +255,28 @@ def _shown(text: str, connection: Connection) -> CallToolResult:
     return reply(text, connection_out(connection))
 
 
+def _none_fits(collection: str | None, short_name: str | None, status: object) -> str:
+    given = {"readable_collection_id": collection, "short_name": short_name, "status": status}
+    filters = [name for name, value in given.items() if value is not None]
+    if not filters:
+        return "No connections. Call list_sources, then create_connection."
+    named, them = " and ".join(filters), "it" if len(filters) == 1 else "them"
+    return f"No connection fits this {named}. Without {them} list_connections shows all."
+
+
+def _mending(outcome: CheckResult) -> str:
+    """What the source says of a failed check, and the call that mends it unless that is in it."""
+    hint = one_line(outcome.hint or "")
+    if outcome.ok or outcome.error_category is None or "_connection" in hint:
+        return hint
+    step = diagnosis_of(outcome.error_category, outcome.connection_id).next_step
+    return f"{hint} {step}".strip()
+
+
 def _after(connection: Connection) -> str:
     last = connection.sync.last_job
     if connection.status is ConnectionStatus.PENDING_AUTH:
         return "Nothing was synced yet."
     if last is None:
-        return f"Next: run_sync(connection_id='{connection.id}')."
+        return ""
     return f"The first sync is running: get_job(job_id='{last.id}', wait_seconds=45) follows it."

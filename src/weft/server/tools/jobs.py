@@ -28,7 +28,14 @@ from weft.server.texts import (
     next_step,
 )
 from weft.server.tooling import Call, tool
-from weft.server.tools.arguments import ConnectionRef, Cursor, JobRef, Limit, WaitSeconds
+from weft.server.tools.arguments import (
+    ConnectionRef,
+    Cursor,
+    FilterRef,
+    JobRef,
+    Limit,
+    WaitSeconds,
+)
 from weft.server.waiting import followed
 
 LOG_LINES_MAX = 100
@@ -64,7 +71,7 @@ async def run_sync(
 )
 async def list_jobs(
     call: Call,
-    connection_id: Annotated[str | None, Field(max_length=200)] = None,
+    connection_id: FilterRef = None,
     status: JobStatus | None = None,
     cursor: Cursor = None,
     limit: Limit = 20,
@@ -80,7 +87,9 @@ async def list_jobs(
             f"{counted(len(found.items), 'job')}:",
             *(f"- {job_line(job, named=named)}" for job in found.items),
         ]
-        text = "\n".join(lines + more_text(found.next_cursor)) if found.items else "No jobs."
+        text = "\n".join(lines + more_text(found.next_cursor))
+        if not found.items:
+            text = "No job has this status." if status else "No jobs yet: run_sync starts one."
         return reply(text, page_out([job_out(job) for job in found.items], found))
 
     return await fitting(limit, page)

@@ -22,7 +22,7 @@ from weft.server.results import (
 )
 from weft.server.texts import counted, more_text
 from weft.server.tooling import Call, tool
-from weft.server.tools.arguments import CollectionRef, Cursor
+from weft.server.tools.arguments import CollectionRef, Cursor, FilterRef
 from weft.server.untrusted import clean, labelled, one_line
 
 SEARCH_LIMIT_MAX = 50
@@ -41,8 +41,8 @@ async def search(
     call: Call,
     readable_collection_id: CollectionRef,
     query: Annotated[str, Field(min_length=1, max_length=QUERY_MAX_CHARS)],
-    connection_id: Annotated[str | None, Field(max_length=200)] = None,
-    entity_type: Annotated[str | None, Field(max_length=200)] = None,
+    connection_id: FilterRef = None,
+    entity_type: FilterRef = None,
     limit: Annotated[int, Field(ge=1, le=SEARCH_LIMIT_MAX)] = 10,
     cursor: Cursor = None,
 ) -> Annotated[CallToolResult, HitsOut]:
@@ -59,7 +59,8 @@ async def search(
             cursor=cursor,
         )
         whole = "search.entity" not in call.backend.unsupported
-        return _hits(await group.search(wanted), whole=whole)
+        results = await group.search(wanted)
+        return _hits(results, whole=whole) if results.hits else _no_hits(wanted, results)
 
     return await fitting(limit, page)
 
@@ -94,13 +95,18 @@ def _search_of(call: Call) -> Search:
     return call.backend.search
 
 
+def _no_hits(wanted: SearchQuery, results: SearchResults) -> CallToolResult:
+    given = {"connection_id": wanted.connection, "entity_type": wanted.entity_type}
+    filters = " and ".join(name for name, value in given.items() if value)
+    wider = f", search without {filters}," if filters else ","
+    return reply(
+        f"Nothing fits. Try fewer or other words{wider} or see with list_connections whether the"
+        " content was synced.",
+        {"hits": [], "matched": results.matched},
+    )
+
+
 def _hits(results: SearchResults, *, whole: bool) -> CallToolResult:
-    if not results.hits:
-        return reply(
-            "Nothing fits. Try fewer or other words, or see with list_connections whether the"
-            " content was synced.",
-            {"hits": [], "matched": results.matched},
-        )
     said = "all words" if results.matched == "all" else "some of the words; none has all"
     blocks = [_hit_text(number, hit) for number, hit in enumerate(results.hits, 1)]
     lines = [
@@ -132,7 +138,7 @@ def _hit_out(hit: SearchHit) -> Structured:
         "entity_id": hit.entity_id,
         "connection_id": hit.connection_id,
         "connection_name": one_line(hit.connection_name),
-        "score": round(hit.score, 4),
+        "score": float(f"{hit.score:.4g}"),
         "untrusted": untrusted,
     }
 
