@@ -1,8 +1,11 @@
 """Jobs in the store: one live job a connection, one owner a job, and the last word to the fence."""
 
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any, cast
 
+import apsw
 import pytest
 from store_bench import LEASE, ORGANIZATION, OWNER, START, Bench, entity, new_row, opened
 
@@ -11,6 +14,7 @@ from weft.domain.jobs import JobStatus, JobTrigger, LogLine
 from weft.domain.schedules import Schedule
 from weft.errors import Conflict, ErrorCategory, NotFound
 from weft.local.store.base import Outcome
+from weft.local.store.sqlite.database import Database
 from weft.sources.base import Checkpoint
 
 pytestmark = pytest.mark.anyio
@@ -374,3 +378,21 @@ async def test_old_ended_jobs_are_pruned_in_parts_and_live_ones_kept(bench: Benc
     assert sum(steps) == 7 - len(left)
     assert steps[-1] == 0
     assert (await bench.get(made)).sync.total_runs == 5, "the numbers of the history stay"
+
+
+async def test_look_for_jobs_to_prune_waits_for_no_other_writer(bench: Bench) -> None:
+    await bench.list_all(await bench.connection())
+    with closing(cast("Any", apsw).Connection(str(bench.path))) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert await bench.store.jobs.prune(keep=1, limit=10) == 0
+
+
+async def test_jobs_of_a_status_are_not_looked_for_on_the_event_loop(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = await bench.queue(await bench.connection())
+    monkeypatch.delattr(Database, "peek")
+    page = await bench.store.jobs.list(
+        ORGANIZATION, connection_id=None, status=JobStatus.PENDING, cursor=None, limit=10
+    )
+    assert page.items == (job,)

@@ -1,6 +1,7 @@
 """Jobs on SQLite. Claims and fences are checked inside the transaction that relies on them."""
 
 import uuid
+from array import array
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -74,10 +75,13 @@ class SqliteJobs(JobStore):
             "before": decode_cursor(cursor),
             "limit": limit + 1,
         }
-        if connection_id is None:
-            return await self._database.peek(_page, "job_list", values, limit)
-        values["connection_id"] = connection_id
-        return await self._database.peek(_page, "job_list_of_connection", values, limit)
+        tail = "job_list"
+        if connection_id is not None:
+            tail = "job_list_of_connection"
+            values["connection_id"] = connection_id
+        # No index has the status: whoever looks for a rare one goes through all jobs.
+        look = self._database.peek if status is None else self._database.read
+        return await look(_page, tail, values, limit)
 
     async def log(self, organization_id: str, job_id: str, limit: int) -> Sequence[LogLine]:
         values = {"organization_id": organization_id, "id": job_id, "limit": limit}
@@ -131,7 +135,12 @@ class SqliteJobs(JobStore):
         return await self._database.write(_finish, claim, outcome, log, micros(now), who_acts())
 
     async def prune(self, *, keep: int, limit: int) -> int:
-        return await self._database.write_relaxed(_prune, {"keep": keep, "limit": limit})
+        values = {"keep": keep, "limit": limit}
+        # Looking takes long where there are many jobs: not under the write lock.
+        crowded = await self._database.read(_crowded, values)
+        if not crowded:
+            return 0
+        return await self._database.write_relaxed(_prune, values, crowded)
 
 
 def new_job_id() -> str:
@@ -353,8 +362,13 @@ def _end(db: Session, claim: Claim, outcome: Outcome, now: int, actor: Acting) -
             record(db, actor, outcome.connection_state.value, target)
 
 
-def _prune(db: Session, values: dict[str, int]) -> int:
-    pruned = list(rows(db, queries()["job_prune"], values))
+def _crowded(db: Session, values: dict[str, int]) -> list[int]:
+    return [number for (number,) in db.execute(queries()["job_crowded"], values)]
+
+
+def _prune(db: Session, values: dict[str, int], connection_nos: Sequence[int]) -> int:
+    named = values | {"connection_nos": carray(array("q", connection_nos))}
+    pruned = list(rows(db, queries()["job_prune"], named))
     fired = [row for row in pruned if row["slot"] is not None]
     db.executemany(queries()["schedule_prune_slot"], fired)
     return len(pruned)

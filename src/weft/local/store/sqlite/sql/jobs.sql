@@ -190,13 +190,21 @@ WHERE no = :connection_no;
 UPDATE connection SET cursor = :cursor
 WHERE no = :no AND config = :config AND (NOT :full_sync OR successful_runs = 0);
 
+-- name: job_crowded
+-- Connections with more than :keep jobs, by an index alone.
+SELECT connection_no FROM job GROUP BY connection_no HAVING count(*) > :keep LIMIT :limit;
+
 -- name: job_prune
--- Ended jobs beyond the newest :keep of their connection, the oldest first.
+-- Ended jobs of these connections beyond the newest :keep of each, the oldest first.
+WITH crowded AS (
+  SELECT value AS connection_no, (
+    SELECT n.no FROM job n WHERE n.connection_no = value ORDER BY n.no DESC LIMIT 1 OFFSET :keep
+  ) AS last_no
+  FROM carray(:connection_nos)
+)
 DELETE FROM job WHERE no IN (
-  SELECT j.no FROM job j
-  WHERE j.status IN ('COMPLETED', 'FAILED', 'CANCELLED') AND j.no <= (
-    SELECT n.no FROM job n WHERE n.connection_no = j.connection_no
-    ORDER BY n.no DESC LIMIT 1 OFFSET :keep
-  )
+  SELECT j.no FROM crowded k
+  JOIN job j ON j.connection_no = k.connection_no AND j.no <= k.last_no
+  WHERE j.status IN ('COMPLETED', 'FAILED', 'CANCELLED')
   ORDER BY j.no LIMIT :limit
 ) RETURNING connection_no AS no, slot;
