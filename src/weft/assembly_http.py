@@ -59,8 +59,6 @@ def http_app(
         server,
         messages_path=MESSAGES_PATH,
         principal_of=principal_of,
-        hosts=access.hosts.hosts,
-        origins=access.hosts.origins | access.hosts.own_origins,
         sessions_max=sessions_max,
     )
     parts = Parts(

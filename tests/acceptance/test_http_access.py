@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import httpx
 import pytest
-from weft_http import ACCEPT, HttpServer, http_server, new_key, revoke_key
+from weft_http import ACCEPT, INITIALIZE, HttpServer, http_server, new_key, revoke_key
 from weft_process import COMMAND, TOOLS, Place
 
 pytestmark = pytest.mark.anyio
@@ -149,6 +149,13 @@ async def test_a_page_of_a_foreign_origin_is_refused_on_every_route(
 async def test_a_page_of_this_machine_is_answered(door: Door) -> None:
     async with door.server.client(origin="http://localhost:3000") as client:
         assert (await client.get("/metrics")).status_code == 200
+
+
+async def test_capital_letters_in_names_make_no_difference_on_any_route(door: Door) -> None:
+    async with door.server.client(host="LocalHost", origin="http://LOCALHOST:3000") as client:
+        assert (await client.get("/metrics")).status_code == 200
+        hello = await client.post("/mcp", json=INITIALIZE, headers=ACCEPT)
+    assert hello.status_code == 200
 
 
 async def test_the_generated_token_is_for_its_owner_only_and_never_printed(door: Door) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
-from weft_http import ACCEPT, HttpServer, http_server
+from weft_http import ACCEPT, INITIALIZE, HttpServer, http_server
 from weft_process import Place
 
 pytestmark = pytest.mark.anyio
@@ -74,3 +74,13 @@ async def test_older_era_with_headers_of_the_newer_keeps_its_sessions(server: Ht
         server, "list_sources", {}, mcp_protocol_version="2025-06-18", mcp_session_id="none"
     )
     assert answer.status_code == 404
+
+
+async def test_session_is_not_begun_where_calls_are_quick(server: HttpServer) -> None:
+    named = {"mcp-method": "tools/call", "mcp-name": "list_sources", **ACCEPT}
+    versions = [("mcp-protocol-version", version) for version in ("2025-06-18", "2026-07-28")]
+    async with server.client() as client:
+        hello = await client.post("/mcp", json=INITIALIZE, headers=[*named.items(), *versions])
+    assert hello.headers["mcp-session-id"]
+    # Sessions are counted and have streams; where calls are quick there is neither.
+    assert hello.headers["content-type"].startswith("text/event-stream")

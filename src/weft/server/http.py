@@ -52,8 +52,8 @@ def mcp_endpoints(
     A session belongs to the principal that began it: for any other it does not exist. Once half of
     ``sessions_max`` are open, a principal that holds a quarter of them is refused more (503).
     """
-    # The SDK's own check of Host and Origin stays off: whoever checks tokens in front checks them for
-    # every route, and a second opinion differed about capital letters.
+    # The SDK's own check of Host and Origin stays off: the gate in front has checked them for every
+    # route, and the SDK thinks otherwise about capital letters.
     sessions = _Sessions(
         server.lowlevel,
         max_request_body_size=BODY_MAX_BYTES,

@@ -21,11 +21,6 @@ class HostRules:
     hosts: frozenset[str]
     origins: frozenset[str]
 
-    @property
-    def own_origins(self) -> frozenset[str]:
-        """What pages of this server itself come from, where it is reached over TLS."""
-        return frozenset(f"https://{host}" for host in self.hosts)
-
     def refusal(self, host: str | None, origin: str | None) -> tuple[int, str] | None:
         """The status and text of a refusal, or None. A request without an origin is no page's."""
         if host is None or not _fits(host.lower(), self.hosts):

@@ -69,10 +69,16 @@ class OAuthSettings:
 class OAuthTokens:
     """Checks access tokens (JWTs) of one issuer."""
 
-    def __init__(self, settings: OAuthSettings, clock: Clock = time.monotonic) -> None:
+    def __init__(
+        self,
+        settings: OAuthSettings,
+        clock: Clock = time.monotonic,
+        fetch_seconds: float = _FETCH_SECONDS,
+    ) -> None:
         _checked_url(settings.issuer, "WEFT_OAUTH_ISSUER")
         self._settings = settings
         self._clock = clock
+        self._fetch_seconds = fetch_seconds
         self._keys: KeySet | None = None
         self._fetched_at = 0.0
         self._tried_at: float | None = None
@@ -102,7 +108,7 @@ class OAuthTokens:
             exp={"essential": True},
             sub={"essential": True},
         )
-        keys = await self._issuers_keys(self._clock() - _KEYS_FRESH_SECONDS)
+        keys = await self._known_keys()
         try:
             try:
                 decoded = jwt.decode(token, keys, algorithms=_ALGORITHMS)
@@ -115,6 +121,18 @@ class OAuthTokens:
             return None
         return decoded.claims
 
+    async def _known_keys(self) -> KeySet:
+        """The keys, which are looked at again from time to time; nobody waits for that."""
+        if self._keys is not None and self._fetching.locked():
+            return self._keys
+        try:
+            return await self._issuers_keys(self._clock() - _KEYS_FRESH_SECONDS)
+        except SourceUnavailable:
+            # While the issuer is down, what it published before is the best that is known.
+            if self._keys is None:
+                raise
+            return self._keys
+
     async def _issuers_keys(self, not_before: float) -> KeySet:
         """The keys, fetched after ``not_before`` unless that was tried a moment ago."""
         async with self._fetching:
@@ -123,11 +141,19 @@ class OAuthTokens:
             tried = self._tried_at is not None and now - self._tried_at < _KEYS_RETRY_SECONDS
             if not fresh and not tried:
                 self._tried_at = now
-                self._keys = await _fetch_keys(self._settings.issuer)
+                self._keys = await self._fetched_keys()
                 self._fetched_at = now
             if self._keys is None:
                 raise SourceUnavailable("The OAuth issuer's keys cannot be read.")
             return self._keys
+
+    async def _fetched_keys(self) -> KeySet:
+        try:
+            # One time for all of it: one that sends a byte now and then never is late by itself.
+            with anyio.fail_after(self._fetch_seconds):
+                return await _fetch_keys(self._settings.issuer)
+        except TimeoutError:
+            raise SourceUnavailable("The OAuth issuer's keys cannot be read.") from None
 
 
 def _principal(

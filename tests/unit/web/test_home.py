@@ -44,8 +44,3 @@ def test_page_itself_needs_no_token() -> None:
 def test_only_the_servers_own_page_may_call_it(host: str, origin: str, is_answered: bool) -> None:
     rules = host_rules("0.0.0.0", ["weft.example.org"], [])
     assert (rules.refusal(host, origin) is None) is is_answered
-
-
-def test_own_origins_are_those_of_the_hosts_over_tls() -> None:
-    rules = host_rules("0.0.0.0", ["weft.example.org"], ["https://other.example"])
-    assert rules.own_origins == {"https://weft.example.org"}

@@ -7,6 +7,8 @@ from collections.abc import AsyncGenerator
 from dataclasses import replace
 from typing import Any
 
+import anyio
+import anyio.lowlevel
 import pytest
 from joserfc import jwt
 from joserfc.jwk import OctKey
@@ -168,6 +170,37 @@ async def test_an_issuer_that_is_down_is_no_verdict_on_the_token(
     issuer.up = True
     clock.now += 60
     assert await tokens.authenticate(issuer.token()) is not None
+
+
+async def test_keys_that_are_known_serve_while_the_issuer_is_down(
+    issuer: Issuer, tokens: OAuthTokens, clock: Clock
+) -> None:
+    assert await tokens.authenticate(issuer.token()) is not None
+    issuer.up = False
+    clock.now += 7200
+    assert await tokens.authenticate(issuer.token()) is not None
+
+
+async def test_nobody_waits_for_an_issuer_that_hangs(
+    issuer: Issuer, settings: OAuthSettings, clock: Clock
+) -> None:
+    issuer.hangs = True
+    with anyio.fail_after(5), pytest.raises(SourceUnavailable):
+        await OAuthTokens(settings, clock, fetch_seconds=0.05).authenticate(issuer.token())
+    issuer.hangs = False
+    tokens = OAuthTokens(settings, clock)
+    assert await tokens.authenticate(issuer.token()) is not None
+    assert issuer.site is not None
+    issuer.hangs = True
+    clock.now += 7200
+    asked = len(issuer.site.asked)
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(tokens.authenticate, issuer.token())
+            while len(issuer.site.asked) == asked:
+                await anyio.lowlevel.checkpoint()
+            assert await tokens.authenticate(issuer.token()) is not None
+            tasks.cancel_scope.cancel()
 
 
 async def test_metadata_of_another_issuer_is_not_believed(
