@@ -1,0 +1,107 @@
+"""Two servers, A and B, that keep every request, and an engine whose sources may reach both.
+
+Credentials are given for A; a test then leads the connection to B, and looks at what B heard.
+"""
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import anyio.lowlevel
+from canary import Canaries
+from echo_upstream import EchoUpstream, echoing
+from embedded import Embedded, embedded
+
+from weft.domain.base import Json
+from weft.domain.connections import Auth, Connection, DirectAuth, OAuthTokenAuth
+from weft.errors import WeftError
+from weft.local.engine import Limits
+from weft.sources.base import AnySource, SourceContext
+from weft.sources.git import GitSource
+from weft.sources.github import GitHubSource
+from weft.sources.http import Clock, http_factory
+from weft.sources.web import WebSource
+from weft.testing.oauth_stub import OAuthStubSource
+
+SOURCES: Mapping[str, type[AnySource]] = {
+    kind.short_name: kind for kind in (GitSource, GitHubSource, WebSource, OAuthStubSource)
+}
+LIMITS = Limits(retries=0)
+NEW = "new"
+
+
+@dataclass
+class Two:
+    """An engine, and the servers A and B."""
+
+    local: Embedded
+    a: EchoUpstream
+    b: EchoUpstream
+    canaries: Canaries = field(default_factory=Canaries)
+
+    def secret(self, name: str) -> str:
+        return self.canaries.by_name.get(name) or self.canaries.make(name)
+
+    def auth(self, method: str, age: str = "old", *, seconds: int = 3600) -> Auth:
+        """Credentials by method; old ones and new ones differ. OAuth tokens live so long."""
+        if method == "direct":
+            return Auth(direct=DirectAuth(credentials={"token": self.secret(f"{age} token")}))
+        if method == "git":
+            given: Json = {"access_token": self.secret(f"{age} token"), "username": "ada"}
+            return Auth(direct=DirectAuth(credentials=given))
+        return Auth(
+            oauth_token=OAuthTokenAuth(
+                access_token=self.secret(f"{age} access"),
+                refresh_token=self.secret(f"{age} refresh"),
+                expires_at=datetime.now(UTC) + timedelta(seconds=seconds),
+            )
+        )
+
+    def old_at_b(self) -> set[str]:
+        """The names of the old secrets that reached B."""
+        return {name for name in self.at_b() if not name.startswith(NEW)}
+
+    def at_b(self) -> set[str]:
+        return self.canaries.found(self.b.heard())
+
+    def at_a(self) -> set[str]:
+        return self.canaries.found(self.a.heard())
+
+    async def tried(self, connection: Connection) -> None:
+        """Everything that uses a connection's credentials; what it says does not matter."""
+        connections = self.local.backend.connections
+        for use in (connections.check, self._sync, connections.check):
+            with suppress(WeftError):
+                await use(connection.id)
+
+    async def _sync(self, connection_id: str) -> None:
+        await self.local.ended(await self.local.backend.jobs.run(connection_id))
+
+
+@asynccontextmanager
+async def two_servers(home: Path, **options: str) -> AsyncGenerator[Two]:
+    """A and B, and an engine that may reach both."""
+    async with echoing() as a, echoing() as b:
+        a.elsewhere = b.url
+        context = SourceContext(
+            http=http_factory(["127.0.0.1", "localhost"], clock=Clock(sleep=_at_once)),
+            allow_hosts=frozenset({"127.0.0.1", "localhost"}),
+            options={name: value.format(a=a.url, b=b.url) for name, value in options.items()},
+        )
+        async with embedded(home, sources=SOURCES, context=context, limits=LIMITS) as local:
+            yield Two(local, a, b)
+
+
+async def _at_once(_seconds: float) -> None:
+    await anyio.lowlevel.checkpoint()
+
+
+def config_at(short_name: str, upstream_url: str, mode: str = "ok") -> Json:
+    """The configuration that leads a source there."""
+    if short_name == "git":
+        return {"repo": f"{upstream_url}/m-{mode}/r.git"}
+    if short_name == "github":
+        return {"repo_name": f"m-{mode}/repo"}
+    return {"provider_url": f"{upstream_url}/m-{mode}"}
