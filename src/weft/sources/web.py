@@ -6,6 +6,7 @@ from fnmatch import fnmatchcase
 from itertools import islice
 from typing import Literal
 
+import anyio.to_thread
 import httpx
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -145,7 +146,7 @@ class WebSource(Source[WebConfig, NoFields]):
         except SourceMisconfigured as error:
             error.field = "url"
             raise
-        sitemap = None if self.config.mode == "crawl" else read_sitemap(response.content)
+        sitemap = None if self.config.mode == "crawl" else await _parsed(response.content)
         if self.config.mode == "sitemap" and sitemap is None:
             raise SourceMisconfigured(
                 "The address is not a sitemap.",
@@ -328,10 +329,15 @@ async def _sitemap(client: httpx.AsyncClient, location: str) -> Sitemap:
         raise SourceUnavailable("Its address is no web address.")
     response = await client.get(url, extensions={MAX_BYTES: SITEMAP_BYTES_MAX})
     raise_for_status(response, "a sitemap")
-    sitemap = read_sitemap(response.content)
+    sitemap = await _parsed(response.content)
     if sitemap is None:
         raise SourceUnavailable("It is no sitemap.")
     return sitemap
+
+
+async def _parsed(content: bytes) -> Sitemap | None:
+    # A large one takes seconds, in which the event loop has other things to do.
+    return await anyio.to_thread.run_sync(read_sitemap, content)
 
 
 def _matches(path: str, patterns: Sequence[str]) -> bool:

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import threading
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from pydantic import ValidationError
 
 from weft.domain.entities import Entity
 from weft.errors import RateLimited, SourceMisconfigured, SourceUnavailable, WeftError
+from weft.sources import web
 from weft.sources.addresses import AddressRefused
 from weft.sources.base import (
     Event,
@@ -26,7 +28,7 @@ from weft.sources.base import (
     Unchanged,
 )
 from weft.sources.robots import Robots
-from weft.sources.sitemap import read_sitemap
+from weft.sources.sitemap import Sitemap, read_sitemap
 from weft.sources.web import WebConfig, WebSource
 from weft.sources.web_pages import decode_body, normalised
 from weft.testing.scripted_http import Asked, Reply, Site, html, redirect, serve
@@ -400,6 +402,24 @@ async def test_failing_page_of_a_sitemap_fails_alone(http: HttpFactory) -> None:
     assert at.paths(events, Failed) == ["/a"]
     assert at.paths(events) == ["/b"]
     assert not incomplete(events)
+
+
+async def test_sitemaps_are_not_parsed_on_the_event_loop(
+    http: HttpFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: set[int] = set()
+
+    def parse(content: bytes) -> Sitemap | None:
+        threads.add(threading.get_ident())
+        return read_sitemap(content)
+
+    monkeypatch.setattr(web, "read_sitemap", parse)
+    async with website(http, {"/a": "A"}) as at:
+        at.pages["/s.xml"] = sitemap(*locs(at.site, "/a"))
+        at.pages["/index.xml"] = sitemap(*locs(at.site, "/s.xml"), index=True)
+        assert at.paths(await at.fetch("/index.xml")) == ["/a"]
+    assert threads
+    assert threading.get_ident() not in threads
 
 
 async def test_unchanged_pages_of_a_sitemap_are_not_sent_again(http: HttpFactory) -> None:
