@@ -80,7 +80,7 @@ async def test_connection_to_something_unknown_is_refused(
         ({"config": {"entities": "many"}}, "config.entities", "integer"),
         ({"config": {"entities": -1}}, "config.entities", "greater than or equal to 0"),
         ({"config": {"error": "none of these"}}, "config.error", "'auth'"),
-        ({"config": [1]}, "config", "dictionary"),
+        ({"config": [1]}, "config", "object"),
         ({"schedule": {"cron": "0 2 * *"}}, "schedule.cron", "five fields"),
         ({"schedule": {"cron": "61 2 * * *"}}, "schedule.cron", "0 2 * * *"),
         ({"schedule": {"cron": LONG_CRON}}, "schedule.cron", "ever fires"),

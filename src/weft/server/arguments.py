@@ -70,8 +70,9 @@ def checked(
 ) -> dict[str, Any]:
     """The arguments as ``model`` types them, by name.
 
-    An optional argument given as null counts as not given, and an object given as a JSON string is
-    parsed: clients do both. Raises InvalidInput for anything that does not fit.
+    An optional argument given as null counts as not given, an object given as a JSON string is
+    parsed, and a number stands for its digits where a text belongs: clients do all three. Raises
+    InvalidInput for anything that does not fit.
     """
     properties = cast("Mapping[str, Mapping[str, Any]]", schema.get("properties", {}))
     arguments = _by_their_names(arguments, properties)
@@ -161,6 +162,8 @@ def _refuse_unknown(arguments: Iterable[str], accepted: Sequence[str]) -> None:
 
 
 def _parsed(value: object, schema: Mapping[str, Any]) -> object:
+    if type(value) is int and schema.get("type") == "string":
+        return str(value)
     if not isinstance(value, str) or schema.get("type") not in ("object", "array"):
         return value
     try:

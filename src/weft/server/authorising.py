@@ -12,7 +12,7 @@ from weft.domain.connections import Auth, Connection, NewConnection
 from weft.errors import InvalidInput, Unsupported, WeftError
 from weft.server.asking import Reply
 from weft.server.claims import WAITING
-from weft.server.completing import with_other_name, without_credentials
+from weft.server.completing import well_placed, with_other_name
 from weft.server.failures import explain
 from weft.server.tooling import Call
 from weft.server.untrusted import one_line
@@ -51,7 +51,7 @@ async def created(call: Call, new: NewConnection) -> Link:
         try:
             connection = await call.backend.connections.create(new)
         except InvalidInput as error:
-            told = await without_credentials(call, error, new.short_name, new.config)
+            told = await well_placed(call, error, new.short_name, new.config)
             raise with_other_name(told, new.config) from None
         call.claims.remember(connection)
         if connection.status not in WAITING or connection.auth.auth_url:

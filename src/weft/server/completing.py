@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from weft.domain.connections import NewConnection
 from weft.domain.sources import FieldInfo, SourceInfo
 from weft.errors import InvalidInput
 from weft.server.arguments import OTHER_CONFIG_NAME
@@ -48,22 +49,27 @@ def with_other_name(error: InvalidInput, config: dict[str, Any]) -> InvalidInput
     return InvalidInput(error.message, field=error.field, hint=hint)
 
 
-async def without_credentials(
+async def well_placed(
     call: Call, error: InvalidInput, short_name: str, config: dict[str, Any]
 ) -> InvalidInput:
-    """The error, with where a credential belongs if one was put into the configuration."""
+    """The error, or one that says where it belongs what was put into the configuration."""
     if error.field != "config" or not config:
         return error
     source = await call.backend.sources.get(short_name)
-    known = {field.name for field in source.config_fields}
+    misplaced = config.keys() - {field.name for field in source.config_fields}
     for field in source.auth_fields:
-        if field.name in config and field.name not in known:
+        if field.name in misplaced:
             return InvalidInput(
                 f"config.{field.name} is a credential.",
                 field="config",
                 hint="Leave it out: authorize_connection without auth gives a link where the user "
                 "enters it. If they gave it already: auth={'direct': {'credentials': {...}}}.",
             )
+    if "config" in misplaced:
+        return InvalidInput("config takes its fields directly, not in a second config.")
+    for name in NewConnection.model_fields:
+        if name in misplaced:
+            return InvalidInput(f"{name} is an argument of its own, beside config.", field=name)
     return error
 
 

@@ -155,7 +155,7 @@ def counts(job: Job) -> str:
         ("skipped", job.entities_skipped),
         ("failed", job.entities_failed),
     )
-    said = ", ".join(f"{count} {name}" for name, count in named if count) or "none so far"
+    said = ", ".join(f"{count} {name}" for name, count in named if count) or _no_counts(job)
     if job.entities_total is not None and not job.status.is_terminal:
         return f"{job.entities_processed} of {job.entities_total} processed ({said})"
     return said
@@ -163,6 +163,11 @@ def counts(job: Job) -> str:
 
 def next_step(job: Job) -> str:
     """What to call after this state of a job."""
+    if job.status is JobStatus.COMPLETED and job.entities_failed:
+        return (
+            f"The sync has ended, but {counted(job.entities_failed, 'entity')} could not be read: "
+            f"the log in get_job(job_id='{job.id}', log_lines=100) names them."
+        )
     if job.status is JobStatus.COMPLETED:
         return "The sync is complete; search can find its content."
     if job.status is JobStatus.FAILED:
@@ -281,6 +286,10 @@ def _entities_line(connection: Connection) -> str:
         for kind, summary in list(entities.by_type.items())[:20]
     )
     return f"entities: {entities.total_entities}" + (f" ({kinds})" if kinds else "")
+
+
+def _no_counts(job: Job) -> str:
+    return "0 processed" if job.status.is_terminal else "none so far"
 
 
 def _times(job: Job) -> str:

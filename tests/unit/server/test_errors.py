@@ -92,6 +92,23 @@ async def test_credential_in_config_is_sent_where_it_belongs(
     assert CANARY not in text
 
 
+@pytest.mark.parametrize(
+    ("nested", "said"),
+    [
+        ({"schedule": {"cron": "0 2 * * *"}}, "schedule is an argument of its own"),
+        ({"config": {"repo_name": "a/b"}}, "config takes its fields directly"),
+    ],
+)
+async def test_argument_inside_config_is_sent_where_it_belongs(
+    connect: Connect, backend: FakeBackend, nested: dict[str, Any], said: str
+) -> None:
+    backend.connections.refusal = InvalidInput("config has an unknown field.", field="config")
+    text = await failure(
+        connect, "create_connection", **REQUIRED["create_connection"], config=nested
+    )
+    assert said in text
+
+
 async def test_other_trouble_with_config_is_told_as_it_is(
     connect: Connect, backend: FakeBackend
 ) -> None:

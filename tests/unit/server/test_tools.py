@@ -180,6 +180,11 @@ async def test_quotes_and_blanks_around_a_name_are_not_part_of_it(
     assert data["id"] == "c1"
 
 
+@pytest.mark.parametrize("written", [" ", "''", '""'])
+async def test_name_of_blanks_and_quotes_fits_nothing(connect: Connect, written: str) -> None:
+    assert "No connection" in await bad(connect, "get_connection", connection_id=written)
+
+
 @pytest.mark.parametrize("written", ["GitHub", "github ", '"GITHUB"'])
 async def test_short_name_is_read_in_any_case(connect: Connect, written: str) -> None:
     _, data = await good(connect, "get_source", short_name=written)
@@ -389,6 +394,26 @@ async def test_failed_job_comes_with_diagnosis_and_log(
     ]
 
 
+async def test_complete_sync_with_failures_does_not_pass_for_whole(
+    connect: Connect, backend: FakeBackend
+) -> None:
+    backend.jobs.rows["j1"] = job("j1", status=JobStatus.COMPLETED, entities_failed=2)
+    text, _ = await good(connect, "get_job", job_id="j1")
+    assert "2 entities could not be read" in text
+    backend.jobs.rows["j1"] = job("j1", status=JobStatus.COMPLETED, entities_inserted=2)
+    text, _ = await good(connect, "get_job", job_id="j1")
+    assert "could not be read" not in text
+
+
+async def test_ended_job_without_entities_says_that_there_were_none(
+    connect: Connect, backend: FakeBackend
+) -> None:
+    backend.jobs.rows["j1"] = job("j1", status=JobStatus.COMPLETED)
+    text, _ = await good(connect, "get_job", job_id="j1")
+    assert "entities: 0 processed" in text
+    assert "so far" not in text
+
+
 async def test_long_log_is_cut_to_its_end(connect: Connect, backend: FakeBackend) -> None:
     backend.jobs.rows["j1"] = job("j1", status=JobStatus.COMPLETED)
     backend.jobs.lines = [
@@ -562,6 +587,13 @@ async def test_entity_windows_join_to_the_whole_text(
         read += untrusted["text"]
         offset = data.get("next_offset")
     assert read == backend.search.text
+
+
+async def test_entity_id_may_come_as_a_number(connect: Connect, backend: FakeBackend) -> None:
+    text, numbered = await good(connect, "get_entity", entity_id=7)
+    assert (text, numbered) != ("", {})
+    _, written = await good(connect, "get_entity", entity_id="7")
+    assert numbered["entity_id"] == written["entity_id"]
 
 
 async def test_entity_fields_are_untrusted(connect: Connect) -> None:

@@ -13,9 +13,10 @@ _CURSOR_MAX_CHARS = 2000
 
 def _bare(text: str) -> str:
     """The text without blanks and quotes around it, which models copy along with a name."""
-    text = text.strip()
-    quoted = len(text) > 2 and text[0] == text[-1] and text[0] in "\"'`"
-    return text[1:-1].strip() if quoted else text
+    bare = text.strip()
+    if len(bare) > 1 and bare[0] == bare[-1] and bare[0] in "\"'`":
+        bare = bare[1:-1].strip()
+    return bare or text
 
 
 def _lower(text: str) -> str:
@@ -23,28 +24,17 @@ def _lower(text: str) -> str:
     return _bare(text).lower()
 
 
-_Bare = Annotated[str, AfterValidator(_bare)]
-_Lower = Annotated[str, AfterValidator(_lower)]
+_Text = Annotated[str, Field(min_length=1, max_length=_REFERENCE_MAX_CHARS)]
+_Bare = Annotated[_Text, AfterValidator(_bare)]
+_Lower = Annotated[_Text, AfterValidator(_lower)]
+_FilterText = Annotated[str, Field(max_length=_REFERENCE_MAX_CHARS)]
 
-ConnectionRef = Annotated[
-    _Bare,
-    Field(
-        description="Id, unique id prefix or name.", min_length=1, max_length=_REFERENCE_MAX_CHARS
-    ),
-]
-JobRef = Annotated[
-    _Bare,
-    Field(description="Id or unique prefix.", min_length=1, max_length=_REFERENCE_MAX_CHARS),
-]
-CollectionRef = Annotated[
-    _Bare,
-    Field(description="See list_collections.", min_length=1, max_length=_REFERENCE_MAX_CHARS),
-]
-ShortName = Annotated[
-    _Lower, Field(description="See list_sources.", min_length=1, max_length=_REFERENCE_MAX_CHARS)
-]
-FilterRef = Annotated[_Bare | None, Field(max_length=_REFERENCE_MAX_CHARS)]
-FilterName = Annotated[_Lower | None, Field(max_length=_REFERENCE_MAX_CHARS)]
+ConnectionRef = Annotated[_Bare, Field(description="Id, unique id prefix or name.")]
+JobRef = Annotated[_Bare, Field(description="Id or unique prefix.")]
+CollectionRef = Annotated[_Bare, Field(description="See list_collections.")]
+ShortName = Annotated[_Lower, Field(description="See list_sources.")]
+FilterRef = Annotated[_FilterText, AfterValidator(_bare)] | None
+FilterName = Annotated[_FilterText, AfterValidator(_lower)] | None
 Cursor = Annotated[
     str | None, Field(description="next_cursor of the last page.", max_length=_CURSOR_MAX_CHARS)
 ]

@@ -20,7 +20,7 @@ from weft.domain.schedules import ScheduleSpec
 from weft.errors import InvalidInput
 from weft.server.arguments import auth_from
 from weft.server.authorising import created, current, visited
-from weft.server.completing import completed, without_credentials
+from weft.server.completing import completed, well_placed
 from weft.server.inline import judged
 from weft.server.moving import agreed_to_move
 from weft.server.results import (
@@ -212,7 +212,7 @@ async def update_connection(
         connection = await call.backend.connections.update(connection_id, agreed)
     except InvalidInput as error:
         found = await call.backend.connections.get(connection_id)
-        raise await without_credentials(call, error, found.short_name, config or {}) from None
+        raise await well_placed(call, error, found.short_name, config or {}) from None
     named = ", ".join(field for field in changes if field != "expected_version")
     lines = [f"Updated: {named}. {connection_text(connection)}", advice]
     return _shown("\n".join(line for line in lines if line), connection)
