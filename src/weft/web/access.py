@@ -125,6 +125,13 @@ async def _answer(app: ASGIApp, access: Access, scope: Scope, receive: Receive, 
     with log_context(request_id=request_id):
         try:
             await _admit(request)
+        except anyio.get_cancelled_exc_class():
+            # The server's patience is at its end, and this ends the task in any case: saying so is
+            # better than a cut.
+            if not access.draining.is_set():
+                raise
+            with anyio.CancelScope(shield=True):
+                await response.finish()
         except Exception:
             # The last edge: outside it nothing is known of the request that could be logged.
             _logger.exception("a request crashed")

@@ -1,5 +1,6 @@
 """The gate: event streams, which have no end of their own, end with what let them in."""
 
+import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -32,6 +33,8 @@ class Door:
     asked: anyio.Event = field(default_factory=anyio.Event)
     opened: anyio.Event = field(default_factory=anyio.Event)
     crash: Exception | None = None
+    answers: bool = True
+    draining: anyio.Event = field(default_factory=anyio.Event)
     requests: Slots = field(default_factory=lambda: Slots(10))
     metrics: Metrics = field(default_factory=Metrics)
 
@@ -47,6 +50,9 @@ class Door:
         del scope, receive
         if self.crash:
             raise self.crash
+        if not self.answers:
+            self.opened.set()
+            await anyio.sleep_forever()
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"open", "more_body": True})
         self.opened.set()
@@ -167,6 +173,19 @@ async def test_crash_is_answered_logged_and_counted_but_not_quoted(
     assert 'weft_http_requests_total{method="POST",route="/mcp",status="500"} 1' in counted
 
 
+async def test_request_that_outlasts_the_end_is_told_so() -> None:
+    door = Door(answers=False)
+    async with _client(door) as client:
+        asked = asyncio.ensure_future(client.post("/messages"))
+        await door.opened.wait()
+        door.draining.set()
+        # As the HTTP server does with what still runs when its patience is at its end.
+        asked.cancel()
+        answer = await asked
+    assert (answer.status_code, answer.json()["error"]) == (503, "ending")
+    assert answer.headers["retry-after"]
+
+
 async def _never_whole() -> AsyncGenerator[bytes]:
     yield b"{"
     await anyio.sleep_forever()
@@ -228,6 +247,7 @@ def _app(door: Door, body_seconds: float = 5.0) -> ASGIApp:
         metrics=door.metrics,
         readmit_seconds=0.01,
         body_seconds=body_seconds,
+        draining=door.draining,
     )
     return build_app(parts, access)
 
