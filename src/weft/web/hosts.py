@@ -39,8 +39,11 @@ def host_rules(bind_host: str, hosts: Iterable[str], origins: Iterable[str]) -> 
     allowed_hosts = {host.lower() for host in hosts}
     allowed_origins = {origin.lower().rstrip("/") for origin in origins}
     if is_loopback(bind_host):
-        allowed_hosts |= LOOPBACK_NAMES
-        allowed_origins |= {f"{scheme}://{n}" for n in LOOPBACK_NAMES for scheme in _SCHEMES}
+        # There are more loopback addresses than the usual ones.
+        bound = bind_host.lower()
+        names = LOOPBACK_NAMES | {f"[{bound}]" if ":" in bound else bound}
+        allowed_hosts |= names
+        allowed_origins |= {f"{scheme}://{name}" for name in names for scheme in _SCHEMES}
     return HostRules(frozenset(allowed_hosts), frozenset(allowed_origins))
 
 

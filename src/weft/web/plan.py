@@ -1,7 +1,8 @@
 """From settings to what the HTTP front is made of, refusing what would expose it by mistake."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from ipaddress import ip_network
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -28,6 +29,7 @@ def listening_from(settings: Settings, *, auth: bool) -> Listening:
         raise InvalidInput(
             "WEFT_HTTP_TLS_CERT and WEFT_HTTP_TLS_KEY belong together.", field="WEFT_HTTP_TLS_CERT"
         )
+    _check_proxies(settings.http_trusted_proxies)
     if not is_loopback(settings.http_host):
         _check_exposed(settings, auth=auth)
     if not auth:
@@ -115,6 +117,19 @@ def pages_url(settings: Settings, url: str) -> str:
     if settings.http_tls_cert is None or urlsplit(f"//{host}").port is not None:
         return f"https://{host}"
     return f"https://{host}:{port}"
+
+
+def _check_proxies(names: Iterable[str]) -> None:
+    """A name that fits nobody, or everybody, declares no proxy."""
+    for name in names:
+        try:
+            ip_network(name)
+        except ValueError:
+            raise InvalidInput(
+                "WEFT_HTTP_TRUSTED_PROXIES must list IP addresses.",
+                field="WEFT_HTTP_TRUSTED_PROXIES",
+                hint="For example 10.0.0.1, or a network such as 10.0.0.0/24.",
+            ) from None
 
 
 def _check_exposed(settings: Settings, *, auth: bool) -> None:

@@ -13,6 +13,12 @@ def test_loopback_answers_to_its_own_names(host: str) -> None:
     assert LOCAL.refusal(host, None) is None
 
 
+@pytest.mark.parametrize(("bound", "name"), [("127.0.0.2", "127.0.0.2"), ("::1", "[::1]")])
+def test_any_loopback_address_answers_to_itself(bound: str, name: str) -> None:
+    assert host_rules(bound, (), ()).refusal(f"{name}:8765", f"http://{name}:8765") is None
+    assert LOCAL.refusal("127.0.0.2", None) is not None
+
+
 @pytest.mark.parametrize(
     "host",
     [

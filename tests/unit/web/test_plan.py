@@ -49,6 +49,14 @@ def test_a_declared_proxy_may_speak_for_others(tmp_path: Path) -> None:
     assert listening.proxies == ["10.0.0.1", "10.0.0.2"]
 
 
+@pytest.mark.parametrize("proxy", ["*", "proxy.example", "10.0.0.1:80", "10.0.0.1/8"])
+def test_a_proxy_is_declared_by_its_address(tmp_path: Path, proxy: str) -> None:
+    given = {**ELSEWHERE, **HOSTS, "http_trusted_proxies": f"10.0.0.0/24, {proxy}"}
+    with pytest.raises(InvalidInput) as refused:
+        listening_from(settings(tmp_path, **given), auth=True)
+    assert refused.value.field == "WEFT_HTTP_TRUSTED_PROXIES"
+
+
 def test_oauth_needs_an_audience_and_names_the_public_address(tmp_path: Path) -> None:
     assert oauth_from(settings(tmp_path), "http://127.0.0.1:1") is None
     issuer = {"oauth_issuer": "https://issuer.example"}
