@@ -22,6 +22,10 @@ AUTHORISE_SECONDS_MAX: Final = 40.0
 
 # What is kept of the call's own time for reading the connection and answering.
 _SPARE_SECONDS = 5.0
+_WITHOUT_LINK = (
+    "Call authorize_connection with auth={'direct': {'credentials': {...}}}; get_source has the "
+    "fields."
+)
 _NOTES = {
     Reply.DECLINED: "The user declined to open the link.",
     Reply.CANCELLED: "The user closed the question without opening the link.",
@@ -58,8 +62,6 @@ async def created(call: Call, new: NewConnection) -> Link:
             return _link(connection).model_dump(mode="json")
         try:
             link = await _begun(call, connection, new.redirect_url)
-        except Unsupported:
-            link = _link(connection)
         except WeftError as error:
             # The connection exists: its id must reach the caller all the same.
             link = _link(connection).model_copy(update={"problem": explain(error)})
@@ -116,7 +118,12 @@ async def current(call: Call, connection_id: str) -> Connection:
 
 
 async def _begun(call: Call, connection: Connection, redirect_url: str | None) -> Link:
-    begun = await _group(call).begin(connection.id, redirect_url=redirect_url)
+    group = _group(call)
+    try:
+        begun = await group.begin(connection.id, redirect_url=redirect_url)
+    except Unsupported as error:
+        error.hint = error.hint or _WITHOUT_LINK
+        raise
     call.claims.remember(begun)
     return _link(begun)
 

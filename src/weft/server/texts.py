@@ -91,8 +91,7 @@ def needs(connection: Connection) -> list[str]:
         (
             "It cannot sync until it is authorised: call "
             f"authorize_connection(connection_id='{connection.id}') for a link that the user "
-            "opens, or pass auth={'direct': {'credentials': {...}}} with the fields of "
-            f"get_source(short_name='{connection.short_name}')."
+            "opens. If they have one open, wait until they are done: a new one ends it."
         )
     ]
 

@@ -175,8 +175,10 @@ async def test_backend_without_links_says_what_else_to_do(
         refused = await client.call_tool("authorize_connection", {"connection_id": "c1"})
         assert refused.is_error
         assert "no page for credentials" in text_of(refused)
+        assert "auth={'direct': {'credentials': {...}}}" in text_of(refused)
         made = await client.call_tool("create_connection", NEW)
     assert not made.is_error
+    assert "no page for credentials" in text_of(made)
     assert "auth={'direct': {'credentials': {...}}}" in text_of(made)
     assert len(backend.connections.created) == 1
 

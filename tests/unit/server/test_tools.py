@@ -95,6 +95,18 @@ async def test_connection_without_credentials_says_how_to_authorise_it(connect: 
     assert "authorize_connection(connection_id='c2'" in text
 
 
+@pytest.mark.parametrize("status", [ConnectionStatus.PENDING_AUTH, ConnectionStatus.NEEDS_REAUTH])
+async def test_waiting_connection_warns_that_a_new_link_ends_the_open_one(
+    connect: Connect, backend: FakeBackend, status: ConnectionStatus
+) -> None:
+    backend.connections.rows["c1"] = connection("c1", status=status)
+    text, _ = await good(connect, "get_connection", connection_id="c1")
+    assert "authorize_connection(connection_id='c1') for a link" in text
+    assert "a new one ends it" in text
+    # Secrets that are typed here are what the link is there to avoid, and may be denied.
+    assert "credentials" not in text
+
+
 async def test_connection_with_a_link_shows_the_link(
     connect: Connect, backend: FakeBackend
 ) -> None:

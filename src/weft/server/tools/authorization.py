@@ -18,7 +18,8 @@ from weft.server.tools.arguments import ConnectionRef, OptionalAuth
     "Authorise a connection",
     "Give credentials to a connection that is pending_auth or needs_reauth. Without auth it returns"
     " a link where the user enters them or consents: prefer that to asking for secrets here. They"
-    " are checked at the source, stored encrypted and never shown. Afterwards call run_sync.",
+    " are checked at the source, stored encrypted and never shown. A new link ends the one before."
+    " Afterwards get_connection tells whether a sync has started or run_sync is next.",
     destroys=True,
     repeatable=True,
     outside=True,
