@@ -27,6 +27,7 @@ from pydantic_settings import (
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
@@ -205,15 +206,15 @@ class Settings(BaseSettings):
         default=frozenset(), description="Scopes that they must have, comma-separated."
     )
 
-    @field_validator("home", mode="after")
+    @field_validator("home", "master_key_file", "http_tls_cert", "http_tls_key", mode="after")
     @classmethod
-    def _absolute_home(cls, value: Path) -> Path:
-        return value.expanduser().absolute()
-
-    @field_validator("master_key_file", mode="after")
-    @classmethod
-    def _absolute_key_file(cls, value: Path | None) -> Path | None:
+    def _absolute(cls, value: Path | None) -> Path | None:
         return None if value is None else value.expanduser().absolute()
+
+    @field_validator("github_api_url", "http_public_url", mode="after")
+    @classmethod
+    def _address(cls, value: str | None) -> str | None:
+        return None if value is None else _checked_url(value)
 
     @field_validator("api_url", mode="after")
     @classmethod
@@ -286,8 +287,7 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         del dotenv_settings, file_secret_settings
-        home = Path(os.environ.get("WEFT_HOME") or default_home()).expanduser()
-        toml = TomlConfigSettingsSource(settings_cls, _file_or_nothing(home / CONFIG_FILE_NAME))
+        toml = TomlConfigSettingsSource(settings_cls, _file_or_nothing(_config_path()))
         return (init_settings, env_settings, toml)
 
 
@@ -300,11 +300,13 @@ def load_settings(**overrides: Any) -> Settings:
     try:
         return Settings(**overrides)
     except ValidationError as error:
-        first = error.errors(include_input=False, include_context=False)[0]
-        name = str(first["loc"][0]) if first["loc"] else "config"
-        raise _invalid(name, first["type"], first["msg"]) from None
+        raise _invalid(error, overrides) from None
+    except SettingsError:
+        # The tables of secrets are the only setting that is JSON in the environment.
+        raise InvalidInput("WEFT_SECRETS is not valid JSON.", field="WEFT_SECRETS") from None
     except (OSError, ValueError) as error:
-        raise InvalidInput(f"{CONFIG_FILE_NAME} cannot be read: {error}.", field="config") from None
+        why = error.strerror if isinstance(error, OSError) else error
+        raise InvalidInput(f"{_config_path()} cannot be read: {why}.", field="config") from None
 
 
 def origins(settings: Settings) -> Mapping[str, str]:
@@ -318,6 +320,11 @@ def origins(settings: Settings) -> Mapping[str, str]:
     }
 
 
+def _config_path() -> Path:
+    home = Path(os.environ.get("WEFT_HOME") or default_home())
+    return home.expanduser().absolute() / CONFIG_FILE_NAME
+
+
 def _file_or_nothing(path: Path) -> Path:
     # What is no file would be passed over in silence, with all that the operator wrote for it.
     if os.path.lexists(path) and not path.is_file():
@@ -325,18 +332,22 @@ def _file_or_nothing(path: Path) -> Path:
     return path
 
 
-def _checked_api_url(value: str) -> str:
+def _checked_url(value: str) -> str:
     try:
         parts = urlsplit(value)
-        host = parts.hostname
         _ = parts.port
     except ValueError:
         raise ValueError("it is not a URL") from None
-    if parts.scheme not in ("http", "https") or not host:
+    if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("it is not an http or https URL")
+    return value
+
+
+def _checked_api_url(value: str) -> str:
+    parts = urlsplit(_checked_url(value))
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError("it may have only a host, a port and a path; the key is WEFT_API_KEY")
-    if parts.scheme == "http" and not is_loopback(host):
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
         raise ValueError("the key must not travel without TLS: use https")
     return value.rstrip("/")
 
@@ -361,16 +372,27 @@ def _refuse_unknown(environ: Mapping[str, str]) -> None:
             raise _unknown(variable, known)
 
 
-def _invalid(name: str, kind: str, message: str) -> InvalidInput:
-    if kind == "extra_forbidden":
-        return _unknown(name, list(Settings.model_fields))
+def _invalid(error: ValidationError, overrides: Mapping[str, Any]) -> InvalidInput:
+    """What to tell about the first fault: which setting, where it was set, and what is wrong."""
+    first = error.errors(include_context=False)[0]
+    name, *below = (str(part) for part in first["loc"]) if first["loc"] else ("config",)
+    if first["type"] == "extra_forbidden" and not below:
+        return _unknown(name, list(Settings.model_fields), f"{name} in {_config_path()}")
     variable = f"{ENV_PREFIX}{name}".upper()
-    said = message.removeprefix("Value error, ")
-    return InvalidInput(f"{variable} is not valid: {said}.", field=variable)
+    said = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "too_short" and name == "token":
+        said = f"it must have at least {TOKEN_MIN_CHARS} characters"
+    if below and name == "secrets":
+        said = f"{'.'.join(below)}: {said}"
+    hint = None
+    # Who looks for the variable in the environment would not find it there.
+    if first["input"] is not None and name not in overrides and not os.environ.get(variable):
+        hint = f"It is `{name}` in {_config_path()}."
+    return InvalidInput(f"{variable} is not valid: {said}.", field=variable, hint=hint)
 
 
-def _unknown(name: str, known: list[str]) -> InvalidInput:
+def _unknown(name: str, known: list[str], where: str = "") -> InvalidInput:
     spelling = name.upper() if name.upper().startswith(ENV_PREFIX) else name
     near = difflib.get_close_matches(spelling, known, n=1, cutoff=0.5)
     hint = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(known)}."
-    return InvalidInput(f"{name} is not a setting of Weft.", field=name, hint=hint)
+    return InvalidInput(f"{where or name} is not a setting of Weft.", field=name, hint=hint)

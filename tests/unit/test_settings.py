@@ -134,7 +134,66 @@ def test_misspelt_key_of_the_file_names_the_nearest_right_one(home: Path) -> Non
         load_settings()
     assert caught.value.field == "file_roots"
     assert "Did you mean files_roots?" in str(caught.value)
+    assert str(home / CONFIG_FILE_NAME) in str(caught.value)
     assert CANARY not in str(caught.value)
+
+
+def test_bad_value_of_the_file_names_the_file(home: Path) -> None:
+    write_config(home, f'log_level = "{CANARY}"')
+    with pytest.raises(InvalidInput) as caught:
+        load_settings()
+    assert caught.value.field == "WEFT_LOG_LEVEL"
+    assert caught.value.hint == f"It is `log_level` in {home / CONFIG_FILE_NAME}."
+    assert CANARY not in str(caught.value)
+
+
+def test_bad_value_of_the_environment_does_not_name_the_file(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_config(home, 'log_level = "INFO"')
+    monkeypatch.setenv("WEFT_LOG_LEVEL", CANARY)
+    with pytest.raises(InvalidInput) as caught:
+        load_settings()
+    assert CONFIG_FILE_NAME not in str(caught.value)
+
+
+def test_bad_table_of_a_secret_is_named_with_its_field(home: Path) -> None:
+    write_config(home, '[secrets.github-main]\nenv = "GITHUB"\nsources = ["github"]\n')
+    with pytest.raises(InvalidInput, match=r"WEFT_SECRETS is not valid: github-main\.hosts: "):
+        load_settings()
+
+
+def test_secrets_that_are_no_json_are_not_blamed_on_the_file(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("WEFT_SECRETS", CANARY)
+    with pytest.raises(InvalidInput) as caught:
+        load_settings()
+    assert caught.value.field == "WEFT_SECRETS"
+    assert CANARY not in str(caught.value)
+
+
+def test_short_token_is_told_how_long_it_must_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEFT_TOKEN", "short")
+    with pytest.raises(InvalidInput, match="at least 16 characters"):
+        load_settings()
+
+
+@pytest.mark.parametrize("variable", ["WEFT_HTTP_PUBLIC_URL", "WEFT_GITHUB_API_URL"])
+def test_address_that_is_no_url_is_refused(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(variable, CANARY)
+    with pytest.raises(InvalidInput) as caught:
+        load_settings()
+    assert caught.value.field == variable
+    assert CANARY not in str(caught.value)
+
+
+def test_certificate_is_found_below_the_users_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("WEFT_HTTP_TLS_CERT", "~/cert.pem")
+    assert load_settings().http_tls_cert == tmp_path / "cert.pem"
 
 
 @pytest.mark.parametrize(
@@ -183,7 +242,7 @@ def test_what_is_no_file_in_its_place_is_told_and_not_passed_over(home: Path, ki
     with pytest.raises(InvalidInput) as caught:
         load_settings()
     assert caught.value.field == "config"
-    assert caught.value.message == f"{CONFIG_FILE_NAME} cannot be read: it is not a file."
+    assert caught.value.message == f"{path} cannot be read: it is not a file."
 
 
 def test_a_file_that_may_not_be_read_is_told(home: Path) -> None:
