@@ -70,7 +70,7 @@ def checked(
 ) -> dict[str, Any]:
     """The arguments as ``model`` types them, by name.
 
-    An optional argument given as null counts as not given, an object given as a JSON string is
+    An optional argument that is null or empty counts as not given, an object in a JSON string is
     parsed, and a number stands for its digits where a text belongs: clients do all three. Raises
     InvalidInput for anything that does not fit.
     """
@@ -80,13 +80,18 @@ def checked(
     given = {
         name: _parsed(value, properties[name])
         for name, value in arguments.items()
-        if value is not None
+        if value is not None and not (value == "" and _means_nothing(name, properties[name]))
     }
     try:
         valid = model.model_validate(given)
     except ValidationError as error:
         raise rebuilt(error, properties) from None
     return {name: getattr(valid, name) for name in model.model_fields}
+
+
+def _means_nothing(name: str, schema: Mapping[str, Any]) -> bool:
+    """Whether an empty text can only stand for "not given": it would clear a description."""
+    return schema.get("type") == "string" and "minLength" not in schema and name != "description"
 
 
 def _by_their_names(arguments: Mapping[str, Any], known: Iterable[str]) -> Mapping[str, Any]:

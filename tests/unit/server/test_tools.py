@@ -197,6 +197,18 @@ async def test_name_of_blanks_and_quotes_fits_nothing(connect: Connect, written:
     assert "No connection" in await bad(connect, "get_connection", connection_id=written)
 
 
+async def test_empty_text_for_an_optional_argument_counts_as_not_given(
+    connect: Connect, backend: FakeBackend
+) -> None:
+    empty = dict.fromkeys(("readable_collection_id", "short_name", "status", "cursor"), "")
+    _, data = await good(connect, "list_connections", **empty)
+    assert [item["id"] for item in items(data)] == ["c1"]
+    made = await good(connect, "create_collection", name="Notes", readable_id="")
+    assert made[1]["readable_id"]
+    await good(connect, "update_connection", connection_id="c1", description="")
+    assert backend.connections.changes[-1].description == ""
+
+
 @pytest.mark.parametrize("written", ["GitHub", "github ", '"GITHUB"'])
 async def test_short_name_is_read_in_any_case(connect: Connect, written: str) -> None:
     _, data = await good(connect, "get_source", short_name=written)
@@ -485,6 +497,16 @@ async def test_delete_previews_first_and_then_deletes(
     assert data["deleted"] is True
     assert data["entities"] == 12
     assert backend.connections.rows == {}
+
+
+async def test_token_may_come_in_quotes(connect: Connect) -> None:
+    async with connect() as client:
+        shown = await client.call_tool("delete_connection", {"connection_id": "c1"})
+        assert shown.structured_content is not None
+        quoted = f"'{shown.structured_content['confirmation_token']}'"
+        arguments = {"connection_id": "c1", "confirmation_token": quoted}
+        gone = await client.call_tool("delete_connection", arguments)
+    assert not gone.is_error, text_of(gone)
 
 
 async def test_changed_connection_needs_a_new_preview(

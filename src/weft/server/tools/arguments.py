@@ -40,9 +40,7 @@ Cursor = Annotated[
 ]
 Limit = Annotated[int, Field(ge=1, le=LIST_LIMIT_MAX)]
 WaitSeconds = Annotated[int, Field(ge=0, le=WAIT_SECONDS_MAX)]
-ConfirmationToken = Annotated[
-    str | None, Field(description="From the preview.", max_length=_REFERENCE_MAX_CHARS)
-]
+ConfirmationToken = Annotated[FilterRef, Field(description="From the preview.")]
 
 
 def _auth_schema(schema: dict[str, Any]) -> None:
