@@ -4,6 +4,7 @@ import os
 import stat
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -16,6 +17,7 @@ import pytest
 from store_bench import Bench, entity, opened
 
 from weft.errors import ErrorCategory, StorageFailed, WeftError
+from weft.local.store.sqlite import database
 from weft.local.store.sqlite.database import Database, storage_error
 from weft.local.store.sqlite.queries import migrations
 from weft.local.store.sqlite.session import Session
@@ -242,6 +244,23 @@ async def test_file_that_is_no_database_is_a_storage_failure(
     with pytest.raises(StorageFailed):
         await Database.open(path)
     assert path.read_bytes() == content
+
+
+async def test_file_that_cannot_be_opened_to_the_end_is_closed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = threading.active_count()
+    prepared: list[Session] = []
+
+    def prepare(db: Session) -> None:
+        prepared.append(db)
+        if len(prepared) == database.READERS:
+            raise apsw.BusyError
+
+    monkeypatch.setattr(database, "_prepare_reader", prepare)
+    with pytest.raises(StorageFailed, match="busy"):
+        await Database.open(tmp_path / "weft.db")
+    assert threading.active_count() == before
 
 
 async def test_folder_in_the_place_of_the_file_is_a_storage_failure(tmp_path: Path) -> None:

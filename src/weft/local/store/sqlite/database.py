@@ -6,7 +6,7 @@ hop and holds no lock while the event loop is busy elsewhere.
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import contextmanager
 from itertools import cycle
 from pathlib import Path
@@ -58,19 +58,20 @@ class Database:
         Raises StorageFailed when it cannot be opened or was made by a newer Weft.
         """
         _touch_private(path)
+        sessions: list[AsyncSession] = []
         with _mapped_errors():
-            writer = await connect(str(path))
             try:
-                await writer.async_run(_prepare_writer, writer)
-                readers = [await connect(str(path)) for _ in range(READERS)]
-                for reader in readers:
-                    await reader.async_run(_prepare_reader, reader)
+                for prepare in (_prepare_writer, *[_prepare_reader] * READERS):
+                    sessions.append(await connect(str(path)))
+                    await sessions[-1].async_run(prepare, sessions[-1])
                 peeker = connect_here(str(path))
                 _prepare_reader(peeker)
                 peeker.set_busy_timeout(PEEK_TIMEOUT_MS)
             except BaseException:
-                await writer.aclose()
+                # Left open, their threads would keep the process from ending.
+                await _close(sessions)
                 raise
+        writer, *readers = sessions
         return cls(writer, readers, peeker)
 
     async def write(self, work: Work[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
@@ -129,9 +130,13 @@ class Database:
     async def close(self) -> None:
         """Close all connections; the last one of all processes folds the WAL into the file."""
         self._peeker.close()
-        with anyio.CancelScope(shield=True):
-            for connection in (*self._readers, self._writer):
-                await connection.aclose()
+        await _close((*self._readers, self._writer))
+
+
+async def _close(sessions: Iterable[AsyncSession]) -> None:
+    with anyio.CancelScope(shield=True):
+        for session in sessions:
+            await session.aclose()
 
 
 def _prepare(db: Session) -> None:
