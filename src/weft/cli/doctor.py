@@ -2,11 +2,13 @@
 
 import os
 import platform
+import re
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 from pydantic import SecretStr
@@ -17,9 +19,12 @@ from weft.cli.context import App, emit, json_option, pass_app
 from weft.errors import WeftError
 from weft.settings import CONFIG_FILE_NAME, ENV_PREFIX, Settings, origins
 from weft.sources.registry import SourceRegistry
+from weft.web.tokens import TOKEN_FILE_NAME
 
-EXIT_PROBLEM = 1
-OTHERS = 0o077
+EXIT_PROBLEM: Final = 1
+FREE_MIN_BYTES: Final = 10 << 20
+OTHERS: Final = 0o077
+_TO_DOCTOR = re.compile(r"\b(?:Run|Look with) `weft doctor`[;.] (\w)")
 
 
 @dataclass(slots=True)
@@ -92,17 +97,22 @@ def examine(
         # The local engine is not used: its folders, sources and database say nothing.
         report.state["backend"] = settings.api_url
         report.database = {"status": "not used, because WEFT_API_URL is set"}
-        return report
-    _examine_roots(settings, report)
-    _examine_sources(registry or SourceRegistry(), report)
-    _examine_database(settings, inspect_database, report)
+    else:
+        _examine_roots(settings, report)
+        _examine_sources(registry or SourceRegistry(), report)
+        _examine_database(settings, inspect_database, report)
+    _examine_files(settings, report)
     return report
 
 
 def shown_value(value: object) -> str:
     """A setting's value as text; of a secret only whether it is set."""
+    if value is None:
+        return ""
     if isinstance(value, SecretStr):
         return "(set, not shown)" if value.get_secret_value() else "(empty)"
+    if isinstance(value, Mapping):
+        return ",".join(sorted(str(name) for name in value))  # pyright: ignore[reportUnknownVariableType,reportUnknownArgumentType]
     if isinstance(value, tuple | frozenset):
         items = sorted(str(item) for item in value)  # pyright: ignore[reportUnknownVariableType,reportUnknownArgumentType]
         return os.pathsep.join(items) if isinstance(value, tuple) else ",".join(items)
@@ -123,18 +133,43 @@ def _settings(settings: Settings) -> list[dict[str, Any]]:
 
 def _examine_home(settings: Settings, report: Report) -> None:
     home = settings.home
-    if not home.exists():
+    there = next(folder for folder in (home, *home.parents) if os.path.lexists(folder))
+    if not (there.is_dir() and os.access(there, os.R_OK | os.W_OK | os.X_OK)):
+        cannot = "" if there == home else f"{home} cannot be made: "
+        report.problems.append(
+            f"{cannot}{there} is not a folder that this user can write: set WEFT_HOME."
+        )
+        return
+    if there != home:
         report.notes.append(f"{home} does not exist yet; the first use creates it.")
-    elif home.is_dir() and (exposed := _exposed(home / KEYS_FOLDER_NAME)):
-        report.problems.append(f"Other users can read {exposed}: chmod 600 it.")
-    elif not (home.is_dir() and os.access(home, os.R_OK | os.W_OK | os.X_OK)):
-        report.problems.append(f"{home} is not a folder that this user can write: set WEFT_HOME.")
+    if shutil.disk_usage(there).free < FREE_MIN_BYTES:
+        report.problems.append(f"The disk of {there} is full: free some space.")
 
 
-def _exposed(keys: Path) -> Path | None:
-    """A key file that others may read, if there is one."""
-    files = keys.iterdir() if keys.is_dir() and os.access(keys, os.R_OK | os.X_OK) else ()
-    return next((file for file in files if file.stat().st_mode & OTHERS), None)
+def _examine_files(settings: Settings, report: Report) -> None:
+    """Files that others may read, and certificates that this user may not."""
+    for file in _secret_files(settings.home):
+        # A key that the database needs was looked at with it.
+        if file.stat().st_mode & OTHERS and not any(str(file) in told for told in report.problems):
+            report.problems.append(f"Other users can read {file}: chmod 600 it.")
+    report.problems.extend(
+        f"WEFT_{name.upper()} names {file}, which is not a file that this user can read."
+        for name in ("http_tls_cert", "http_tls_key")
+        if (file := getattr(settings, name)) is not None
+        and not (file.is_file() and os.access(file, os.R_OK))
+    )
+
+
+def _secret_files(home: Path) -> list[Path]:
+    keys = home / KEYS_FOLDER_NAME
+    candidates = [home / TOKEN_FILE_NAME] if _is_open(home) else []
+    candidates += keys.iterdir() if _is_open(keys) else ()
+    # An empty one, such as the lock of a rotation, tells nothing.
+    return [file for file in sorted(candidates) if file.is_file() and file.stat().st_size]
+
+
+def _is_open(folder: Path) -> bool:
+    return os.access(folder, os.R_OK | os.X_OK) and folder.is_dir()
 
 
 def _examine_roots(settings: Settings, report: Report) -> None:
@@ -169,11 +204,16 @@ def _examine_database(
         report.database = dict(inspect_database(settings))
     except WeftError as error:
         report.database = {"status": "cannot be read"}
-        report.problems.append(f"The database cannot be read: {error}")
+        report.problems.append(f"The database cannot be read: {_without_circle(str(error))}")
         return
-    report.problems.extend(report.database.pop("problems", ()))
+    report.problems.extend(map(_without_circle, report.database.pop("problems", ())))
     if sqlite := report.database.pop("sqlite_version", None):
         report.versions["sqlite"] = sqlite
+
+
+def _without_circle(problem: str) -> str:
+    """``problem`` without the advice to run this verb."""
+    return _TO_DOCTOR.sub(lambda rest: rest[1].upper(), problem)
 
 
 def _print(report: Report) -> None:
