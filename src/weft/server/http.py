@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 
+import anyio
 from mcp.server.auth.middleware.auth_context import auth_context_var, get_access_token
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser, AuthorizationContext
 from mcp.server.auth.provider import AccessToken
@@ -20,6 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from weft.domain.principals import Principal
 from weft.errors import NotPermitted
 from weft.server.sdk import WeftServer
+from weft.server.unread import Unread
 
 BODY_MAX_BYTES = 4 * 1024 * 1024
 
@@ -69,9 +71,11 @@ def mcp_endpoints(
     sse = SseServerTransport(messages_path, max_request_body_size=BODY_MAX_BYTES)
 
     async def serve_sse(scope: Scope, receive: Receive, send: Send) -> None:
-        async with sse.connect_sse(scope, receive, send) as (read, write):
-            low = server.lowlevel
-            await low.run(read, write, low.create_initialization_options())
+        low = server.lowlevel
+        with anyio.CancelScope() as session:
+            async with sse.connect_sse(scope, receive, send) as (read, write):
+                outgoing = Unread(write, session.cancel)
+                await low.run(read, outgoing, low.create_initialization_options())
 
     async def serve_mcp(scope: Scope, receive: Receive, send: Send) -> None:
         manager = plain if _is_quick(scope, server) else sessions

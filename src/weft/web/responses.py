@@ -103,8 +103,8 @@ class GuardedResponse:
 
     async def finish(self) -> None:
         """End a response that was cut off, so that the client sees an end and not a breakdown."""
-        # A client that is gone does not mind.
-        with suppress(OSError):
+        # A client that is gone does not mind, and one that reads nothing is not waited for.
+        with suppress(OSError), anyio.move_on_after(DISCARD_SECONDS):
             if not self.status:
                 text = "The server is ending."
                 status = HTTPStatus.SERVICE_UNAVAILABLE.value

@@ -1,0 +1,60 @@
+"""Cuts off a client that asks on and on and reads no answers, which would fill the memory."""
+
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Final, Self
+
+from mcp.shared._stream_protocols import WriteStream
+from mcp.shared.message import SessionMessage
+
+UNREAD_MAX: Final = 100
+STALLED_SECONDS: Final = 2.0
+
+
+class Unread:
+    """Passes messages on to a stream that makes senders wait until the client has read.
+
+    ``cut_off`` is called when one more is sent while UNREAD_MAX wait, and none of them was taken
+    for STALLED_SECONDS: many may well wait for a moment, even though they are read.
+    """
+
+    def __init__(
+        self,
+        stream: WriteStream[SessionMessage],
+        cut_off: Callable[[], object],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._stream = stream
+        self._cut_off = cut_off
+        self._clock = clock
+        self._waiting = 0
+        self._taken_at = 0.0
+
+    async def send(self, item: SessionMessage, /) -> None:
+        """Pass it on, once the client has read what was sent before."""
+        if not self._waiting:
+            self._taken_at = self._clock()
+        elif self._waiting >= UNREAD_MAX and self._clock() - self._taken_at > STALLED_SECONDS:
+            self._cut_off()
+        self._waiting += 1
+        try:
+            await self._stream.send(item)
+            self._taken_at = self._clock()
+        finally:
+            self._waiting -= 1
+
+    async def aclose(self) -> None:
+        """Nothing more is sent."""
+        await self._stream.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
+        await self.aclose()
