@@ -33,8 +33,9 @@ async def find_job(store: Store, organization_id: str, text: str) -> Job:
 
 async def find_collection(store: Store, organization_id: str, text: str) -> Collection:
     """By readable id, id, unique name or id prefix. Raises NotFound or Ambiguous."""
-    found = await store.collections.find(organization_id, text.strip())
-    exact = [item for item in found if text in (item.readable_id, item.id)]
+    wanted = text.strip()
+    found = await store.collections.find(organization_id, wanted)
+    exact = [item for item in found if wanted == item.readable_id or wanted.lower() == item.id]
     hint = "list_collections shows what there is; create_collection makes one."
     return _only(exact or found, "collection", "readable_collection_id", hint)
 

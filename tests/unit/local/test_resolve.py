@@ -89,6 +89,13 @@ async def test_exact_readable_id_wins_over_an_equal_name(local: LocalBench) -> N
     assert (await find_collection(store, ORGANIZATION, made.id[:8])).id == made.id
 
 
+async def test_collection_is_found_by_id_and_prefix_in_any_case(local: LocalBench) -> None:
+    store = local.engine.store
+    made = await find_collection(store, ORGANIZATION, COLLECTION)
+    for text in (made.id, made.id.upper(), made.id[:8].upper(), f" {COLLECTION}\n"):
+        assert await find_collection(store, ORGANIZATION, text) == made
+
+
 async def test_collection_name_that_two_have_is_ambiguous(local: LocalBench) -> None:
     await local.collection("other")
     with pytest.raises(Ambiguous) as caught:

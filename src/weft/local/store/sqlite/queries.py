@@ -14,9 +14,7 @@ _MARK = "-- name: "
 def queries() -> dict[str, str]:
     """All blocks by name, comments removed."""
     blocks: dict[str, str] = {}
-    for resource in sorted(
-        (files("weft.local.store.sqlite") / "sql").iterdir(), key=lambda r: r.name
-    ):
+    for resource in sorted((_FOLDER / "sql").iterdir(), key=lambda r: r.name):
         for block in resource.read_text(encoding="utf-8").split(_MARK)[1:]:
             name, _, body = block.partition("\n")
             if name in blocks:

@@ -14,12 +14,12 @@ SELECT
 FROM collection k
 
 -- name: collection_find
--- By readable id, id, exact name, or a prefix of the id; two rows at most show ambiguity.
+-- By readable id, id, name, or a prefix of the id.
 WHERE k.organization_id = :organization_id AND (
-  k.readable_id = :text OR k.id = :text OR k.name = :text COLLATE NOCASE
-  OR (length(:text) >= 4 AND substr(k.id, 1, length(:text)) = :text)
+  k.readable_id = :text OR k.id = lower(:text) OR k.name = :text COLLATE NOCASE
+  OR (length(:text) >= 4 AND substr(k.id, 1, length(:text)) = lower(:text))
 )
-ORDER BY k.readable_id = :text DESC, k.id = :text DESC, k.no
+ORDER BY k.readable_id = :text DESC, k.id = lower(:text) DESC, k.no
 LIMIT 5;
 
 -- name: collection_list
