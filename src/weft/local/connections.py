@@ -1,6 +1,7 @@
 """Connections of the local backend."""
 
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -149,7 +150,9 @@ class LocalConnections(Connections):
             )
         if not syncs:
             return created
-        await self._jobs.start(created, JobTrigger.INITIAL)
+        # Where its schedule was quicker, its first sync has begun.
+        with suppress(Conflict):
+            await self._jobs.start(created, JobTrigger.INITIAL)
         return await self.get(row.id)
 
     async def update(self, connection: str, change: ConnectionChange) -> Connection:

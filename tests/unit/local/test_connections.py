@@ -1,6 +1,7 @@
 """Connections: nothing is created unchecked, and secrets stay where they belong."""
 
 import base64
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from local_bench import (
 
 from weft.domain.base import Json
 from weft.domain.connections import Connection, ConnectionChange, ConnectionStatus
+from weft.domain.jobs import JobTrigger
+from weft.domain.schedules import ScheduleSpec
 from weft.errors import (
     AccessDenied,
     AuthenticationFailed,
@@ -28,6 +31,8 @@ from weft.errors import (
     WeftError,
 )
 from weft.local.auth import access as module
+from weft.local.scheduler import fire_due
+from weft.local.store.base import ConnectionRow
 
 pytestmark = pytest.mark.anyio
 
@@ -59,6 +64,23 @@ async def sealed(local: LocalBench, made: Connection) -> str | None:
 async def opened_secret(local: LocalBench, made: Connection, host: str = A) -> Json:
     stored = await sealed(local, made)
     return await local.engine.unseal(ORGANIZATION, made.id, host, stored)
+
+
+async def test_connection_whose_schedule_was_quicker_than_its_first_sync_is_created(
+    local: LocalBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    insert = local.engine.store.connections.insert
+
+    async def insert_and_fire(row: ConnectionRow, now: datetime) -> None:
+        await insert(row, now)
+        local.clock.pass_time(minutes=1)
+        assert await fire_due(local.engine) == 1
+
+    monkeypatch.setattr(local.engine.store.connections, "insert", insert_and_fire)
+    every_minute = ScheduleSpec(cron="* * * * *")
+    made = await local.connect(schedule=every_minute, sync_immediately=True)
+    assert made.sync.last_job is not None
+    assert made.sync.last_job.trigger is JobTrigger.SCHEDULE
 
 
 async def test_created_connection_was_checked_with_its_credentials(local: LocalBench) -> None:
