@@ -1,5 +1,6 @@
 """The root command: finds the verb, runs it, and turns errors into one line and an exit code."""
 
+import difflib
 import io
 import sys
 from collections.abc import Sequence
@@ -9,29 +10,34 @@ from typing import Any
 import click
 
 from weft import __version__
-from weft.cli.context import App, leaves, report_error
-from weft.errors import CallError, WeftError
+from weft.cli.context import App, leaves, report_error, say
+from weft.cli.text import plain
+from weft.errors import CallError, InvalidInput, WeftError
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 
+# Each verb with its line of `weft --help`, for which nothing needs to be imported.
 _COMMANDS = {
-    "serve": "weft.cli.serve:serve",
-    "demo": "weft.cli.demo:demo",
-    "sources": "weft.cli.sources:sources",
-    "connections": "weft.cli.connections:connections",
-    "collections": "weft.cli.collections:collections",
-    "sync": "weft.cli.sync:sync",
-    "jobs": "weft.cli.jobs:jobs",
-    "search": "weft.cli.search:search",
-    "promote": "weft.cli.promote:promote",
-    "keys": "weft.cli.keys:keys",
-    "secret": "weft.cli.secrets:secret",
-    "oauth-clients": "weft.cli.oauth_clients:oauth_clients",
-    "auth-providers": "weft.cli.auth_providers:auth_providers",
-    "audit": "weft.cli.audit:audit",
-    "doctor": "weft.cli.doctor:doctor",
+    "serve": ("weft.cli.serve:serve", "Serve MCP to agents, on stdio or over HTTP."),
+    "demo": ("weft.cli.demo:demo", "Show it all: connect, sync, search, cancel, delete."),
+    "sources": ("weft.cli.sources:sources", "What can be connected, and which fields it takes."),
+    "connections": ("weft.cli.connections:connections", "What is connected: list, create, change."),
+    "collections": ("weft.cli.collections:collections", "What is searched together."),
+    "sync": ("weft.cli.sync:sync", "Sync a connection now and show how it goes."),
+    "jobs": ("weft.cli.jobs:jobs", "The runs of syncs: list, show, cancel."),
+    "search": ("weft.cli.search:search", "Search a collection by words."),
+    "promote": ("weft.cli.promote:promote", "Copy connections to the API in WEFT_API_URL."),
+    "keys": ("weft.cli.keys:keys", "Who may come in over HTTP; the master key."),
+    "secret": ("weft.cli.secrets:secret", "Secrets that connections refer to by name."),
+    "oauth-clients": ("weft.cli.oauth_clients:oauth_clients", "Your own OAuth apps."),
+    "auth-providers": (
+        "weft.cli.auth_providers:auth_providers",
+        "Accounts at Composio and Pipedream.",
+    ),
+    "audit": ("weft.cli.audit:audit", "Who changed what, and when."),
+    "doctor": ("weft.cli.doctor:doctor", "Versions, settings, and what is wrong."),
 }
 
 
@@ -48,21 +54,48 @@ class LazyGroup(click.Group):
         del ctx
         if cmd_name not in _COMMANDS:
             return None
-        module, _, attribute = _COMMANDS[cmd_name].partition(":")
+        module, _, attribute = _COMMANDS[cmd_name][0].partition(":")
         command: click.Command = getattr(import_module(module), attribute)
         return command
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the verbs without importing them."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in _COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The verb and its arguments. Raises UsageError that names the nearest right verb."""
+        near = difflib.get_close_matches(args[0], _COMMANDS, n=1)
+        if near and near[0] != args[0]:
+            ctx.fail(f"No such command '{plain(args[0])}'. Did you mean '{near[0]}'?")
+        return super().resolve_command(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the verb. Raises click's Exit with the code that the outcome calls for."""
+        app = ctx.ensure_object(App)
+        # A call may be wrong before its own --json is read.
+        as_json = "--json" in ctx.args
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
             raise click.exceptions.Exit(EXIT_INTERRUPTED) from None
+        except click.Abort:  # Ctrl-C, or the end of the input, at a question
+            say("Aborted.")
+            raise click.exceptions.Exit(EXIT_INTERRUPTED) from None
+        except click.UsageError as error:
+            if not as_json:
+                raise
+            app.json_asked = True
+            report_error(app, _as_weft_error(error))
+            raise click.exceptions.Exit(EXIT_USAGE) from None
         except (WeftError, BaseExceptionGroup) as error:
             found = _expected(error)
             if found is None:
                 raise
-            report_error(ctx.ensure_object(App), found)
+            report_error(app, found)
             code = EXIT_USAGE if isinstance(found, CallError) else EXIT_FAILED
             raise click.exceptions.Exit(code) from None
 
@@ -90,6 +123,11 @@ def main(args: Sequence[str] | None = None) -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     cli.main(args=args, prog_name="weft", obj=App())
+
+
+def _as_weft_error(error: click.UsageError) -> InvalidInput:
+    hint = f"See `{error.ctx.command_path} --help`." if error.ctx else None
+    return InvalidInput(error.format_message(), hint=hint)
 
 
 def _expected(error: BaseException) -> WeftError | None:

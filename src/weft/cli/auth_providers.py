@@ -52,7 +52,7 @@ def auth_providers() -> None:
 @json_option
 @pass_app
 def add_provider(app: App, kind: str, name: str, organization: str, **given: Any) -> None:
-    """Configure an account; its API key or client secret is asked for, or read from stdin."""
+    """Configure an account. Its API key or client secret is asked for, or read from stdin."""
     options = {
         option: given[option]
         for option in ("project_id", "environment", "base_url")
@@ -97,7 +97,7 @@ def list_providers(app: App) -> None:
 @json_option
 @pass_app
 def remove_provider(app: App, name: str, yes: bool, organization: str) -> None:
-    """Forget an account; connections that use it cannot sync any more."""
+    """Forget an account. Connections that use it cannot sync any more."""
     confirm(app, f"The auth provider '{plain(name)}' will be forgotten.", yes=yes)
     _run(app, lambda kept: kept.remove(organization_id(organization), name))
     if app.as_json:

@@ -25,7 +25,7 @@ WAITING: Final = frozenset({ConnectionStatus.PENDING_AUTH, ConnectionStatus.NEED
 @json_option
 @pass_app
 def authorize_connection(app: App, name: str, browser: bool) -> None:
-    """Authorise NAME in a browser: prints a link, and waits until it was used.
+    """Authorise NAME in a browser. Prints a link, and waits until it was used.
 
     The link leads to the consent of the source's provider, or to a page that takes credentials. It
     works once, for ten minutes, and while this command runs; Ctrl-C gives up. NAME is the

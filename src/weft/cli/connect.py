@@ -113,7 +113,7 @@ def create_connection(app: App, source: str, **given: Any) -> None:
 @click.argument("connection", metavar="NAME")
 @_shared_options
 @click.option("--unset", metavar="KEY", multiple=True, help="Remove a configuration field.")
-@click.option("--continuous/--no-continuous", default=None, help="Sync changes all the time.")
+@click.option("--continuous/--no-continuous", default=None, help="Sync changes every few minutes.")
 @click.option("--no-schedule", is_flag=True, help="Remove the schedule.")
 @click.option("--credentials", "ask", is_flag=True, help="Ask for new credentials.")
 @click.option("--expected-version", type=int, help="Refuse if it was changed since.")

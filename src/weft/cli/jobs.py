@@ -37,7 +37,7 @@ def jobs() -> None:
 def list_jobs(
     app: App, name: str | None, status: str | None, limit: int, cursor: str | None
 ) -> None:
-    """List jobs, newest first (the default): of the connection NAME, or of all."""
+    """List jobs, newest first (the default). Of the connection NAME, or of all."""
     wanted = None if status is None else JobStatus(status)
 
     async def work(backend: Backend) -> tuple[Page[Job], dict[str, str]]:
@@ -82,7 +82,7 @@ def list_jobs(
 @json_option
 @pass_app
 def show_job(app: App, job_id: str, log_lines: int) -> None:
-    """Show one job with the end of its log and, if it failed, why and what to do.
+    """Show one job with the end of its log. If it failed: why, and what to do.
 
     ID is the job's id or the beginning of it.
     """

@@ -91,9 +91,9 @@ def revoke_key(app: App, name: str) -> None:
 @json_option
 @pass_app
 def rotate_master(app: App, forget_lost: bool, yes: bool) -> None:
-    """Replace the master key that protects stored credentials, while servers go on running.
+    """Replace the master key of stored credentials.
 
-    Run it again if it was interrupted: it goes on where it was.
+    Servers go on running. Run it again if it was interrupted: it goes on where it was.
     """
     # Imported here because the help and the usage errors need no database.
     from weft.local import configured

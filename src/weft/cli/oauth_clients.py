@@ -40,7 +40,7 @@ def oauth_clients() -> None:
 @json_option
 @pass_app
 def set_client(app: App, source: str, client_id: str, public: bool, **given: Any) -> None:
-    """Keep the client for SOURCE; its secret is asked for, or read from standard input."""
+    """Keep the client for SOURCE. Its secret is asked for, or read from standard input."""
     where = given["provider_origin"], given["hosts"]
     secret = None if public else read_secret(app, "Client secret")
     made = _run(app, lambda kept: kept.set(source, client_id, secret, *where))
@@ -74,7 +74,7 @@ def list_clients(app: App) -> None:
 @json_option
 @pass_app
 def remove_client(app: App, source: str, yes: bool) -> None:
-    """Forget the client for SOURCE; tokens that it got cannot be refreshed any more."""
+    """Forget the client for SOURCE. Tokens that it got cannot be refreshed any more."""
     confirm(app, f"The OAuth client for '{plain(source)}' will be forgotten.", yes=yes)
     _run(app, lambda kept: kept.remove(source))
     if app.as_json:

@@ -14,7 +14,9 @@ from weft.errors import Unsupported
 @click.argument("query", nargs=-1, required=True)
 @click.option("--connection", metavar="NAME", help="Only what this connection synced.")
 @click.option("--type", "entity_type", metavar="TYPE", help="Only entities of this type.")
-@click.option("--limit", type=click.IntRange(1, 100), default=10, show_default=True)
+@click.option(
+    "--limit", type=click.IntRange(1, 100), default=10, show_default=True, help="How many at most."
+)
 @click.option("--cursor", metavar="CURSOR", help="Continue where next_cursor points.")
 @json_option
 @pass_app

@@ -48,7 +48,7 @@ def secret() -> None:
 def set_secret(
     app: App, name: str, sources: tuple[str, ...], hosts: tuple[str, ...], organization: str
 ) -> None:
-    """Keep a secret, or replace it; it is asked for, or read from standard input."""
+    """Keep a secret, or replace it. It is asked for, or read from standard input."""
     value = read_secret(app, f"Value of '{plain(name)}'", "value", VALUE_MAX_CHARS)
     made = _run(app, organization, lambda kept: kept.put(name, value, sources=sources, hosts=hosts))
     if app.as_json:
@@ -65,7 +65,7 @@ def set_secret(
 @json_option
 @pass_app
 def list_secrets(app: App, organization: str) -> None:
-    """List the secrets, where they may go and who uses them; never what they are (the default)."""
+    """List the secrets, but not what they are (the default)."""
     found = _run(app, organization, lambda kept: kept.list())
     show_all(
         app,
@@ -85,7 +85,7 @@ def list_secrets(app: App, organization: str) -> None:
 @json_option
 @pass_app
 def delete_secret(app: App, name: str, yes: bool, organization: str) -> None:
-    """Delete a secret; connections that refer to it cannot sync any more."""
+    """Delete a secret. Connections that refer to it cannot sync any more."""
     confirm(app, f"The secret '{name}' will be deleted.", yes=yes)
     gone = _run(app, organization, lambda kept: kept.delete(name))
     if app.as_json:

@@ -1,9 +1,13 @@
 """What people and programs get from each verb."""
 
 import json
+from collections.abc import Iterator
 
+import click
+import pytest
 from cli_fakes import Terminal, failed_job, make_collection, make_connection, make_job
 
+from weft.cli.app import cli
 from weft.domain.connections import ConnectionStatus, SyncSummary
 from weft.domain.jobs import JobStatus
 from weft.domain.search import SearchHit
@@ -196,3 +200,49 @@ def test_help_and_version_need_no_backend(terminal: Terminal) -> None:
     for verb in verbs.split():
         assert verb in listed
     assert terminal.run("--version").stdout.startswith("weft ")
+
+
+def test_misspelt_verb_names_the_nearest_right_one(terminal: Terminal) -> None:
+    result = terminal.run("secrets")
+    assert result.exit_code == 2
+    assert "Did you mean 'secret'?" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "args", [("nonsense", "--json"), ("sources", "--nonsense", "--json"), ("sync", "--json")]
+)
+def test_wrong_call_is_a_json_object_when_json_was_asked_for(
+    terminal: Terminal, args: tuple[str, ...]
+) -> None:
+    result = terminal.run(*args)
+    error = json.loads(result.stderr)["error"]
+    assert (result.exit_code, error["type"]) == (2, "InvalidInput")
+    assert "--help" in error["hint"]
+
+
+def test_question_that_is_not_answered_cancels(terminal: Terminal) -> None:
+    result = terminal.run("connections", "delete", "con-1", typed="")
+    assert result.exit_code == 130
+    assert "Aborted." in result.stderr
+    assert terminal.backend.asked("connections.delete") == []
+
+
+def helps(group: click.Group, *path: str) -> Iterator[str]:
+    """The help of a group and of all groups below it."""
+    ctx = click.Context(group, info_name=" ".join(path))
+    yield group.get_help(ctx)
+    for name in group.list_commands(ctx):
+        command = group.get_command(ctx, name)
+        if isinstance(command, click.Group):
+            yield from helps(command, *path, name)
+
+
+def test_no_line_of_a_groups_help_breaks_off() -> None:
+    lines = [line for text in helps(cli, "weft") for line in text.splitlines()]
+    assert len(lines) > 50
+    assert [s for s in lines if s.endswith("...") and not s.startswith("Usage: ")] == []
+
+
+def test_help_lists_every_verb_with_its_module() -> None:
+    ctx = click.Context(cli, info_name="weft")
+    assert all(cli.get_command(ctx, name) is not None for name in cli.list_commands(ctx))
