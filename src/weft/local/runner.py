@@ -13,7 +13,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from weft.domain.jobs import JobStatus, LogLine
-from weft.errors import StorageFailed, WeftError
+from weft.errors import WeftError
 from weft.local.engine import Engine
 from weft.local.process_lock import ProcessLock
 from weft.local.store.base import Claim, Outcome
@@ -131,7 +131,7 @@ class EmbeddedRunner(Dispatcher):
     async def _may_go_on(self, claim: Claim) -> bool:
         try:
             job = await self._engine.store.jobs.get(claim.organization_id, claim.job_id)
-        except StorageFailed as error:
+        except WeftError as error:
             # Every commit checks again, so a look that failed is no reason to stop.
             logger.warning("job %s: cannot be looked at: %s", claim.job_id, error)
             return True
@@ -141,7 +141,7 @@ class EmbeddedRunner(Dispatcher):
         try:
             until = self._engine.lease_until(self._engine.clock())
             return await self._engine.store.jobs.renew(claim, until) is not None
-        except StorageFailed as error:
+        except WeftError as error:
             logger.warning("job %s: lease not renewed: %s", claim.job_id, error)
             return True
 

@@ -21,7 +21,7 @@ from local_bench import (
 from weft.domain.base import Json
 from weft.domain.connections import Connection, ConnectionStatus, NewConnection
 from weft.domain.jobs import Job, JobStatus
-from weft.errors import StorageFailed
+from weft.errors import StorageFailed, WeftError
 from weft.local import runner as module
 from weft.local import sync
 from weft.local.backend import LocalBackend
@@ -231,6 +231,31 @@ async def test_outcome_is_stored_although_the_first_attempt_failed(
     async with running(local) as backend:
         job = await ended(backend, await backend.jobs.run(made.id))
     assert (job.status, attempts) == (JobStatus.COMPLETED, 3)
+
+
+@pytest.mark.parametrize("error", [StorageFailed("Busy."), WeftError("Refused.")])
+async def test_look_at_a_running_job_that_fails_stops_neither_the_job_nor_the_runner(
+    local: LocalBench, monkeypatch: pytest.MonkeyPatch, error: WeftError
+) -> None:
+    gate = Gate()
+    local.script.fetch = gate.fetch
+    failed = anyio.Event()
+    get = local.engine.store.jobs.get
+
+    async def failing_once(organization_id: str, job_id: str) -> Job | None:
+        if not failed.is_set():
+            failed.set()
+            raise error
+        return await get(organization_id, job_id)
+
+    made = await local.connect()
+    async with running(local) as backend:
+        job = await backend.jobs.run(made.id)
+        monkeypatch.setattr(local.engine.store.jobs, "get", failing_once)
+        with anyio.fail_after(PATIENCE_SECONDS):
+            await failed.wait()
+        gate.open.set()
+        assert (await ended(backend, job)).status is JobStatus.COMPLETED
 
 
 async def test_lease_is_renewed_while_a_source_takes_its_time(tmp_path: Path) -> None:
