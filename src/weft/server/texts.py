@@ -3,16 +3,22 @@
 import json
 from collections.abc import Iterable
 
-from weft.domain.connections import Connection, ConnectionStatus
-from weft.domain.jobs import Diagnosis, Job, JobStatus, LogLine
+from weft.domain.connections import AuthMethod, Connection, ConnectionStatus
+from weft.domain.jobs import Diagnosis, Job, JobStatus, LogLine, diagnosis_of
 from weft.domain.schedules import Schedule
 from weft.domain.sources import FieldInfo, SourceInfo
+from weft.errors import ErrorCategory
 from weft.server.results import timestamp
 from weft.server.untrusted import labelled, one_line
 
 _CONFIG_SHOWN_MAX_CHARS = 4000
 _LOG_LINE_MAX_CHARS = 400
 _LOG_MAX_CHARS = 10_000
+# No link of ours mends what the auth provider has lost or refuses.
+_AT_AUTH_PROVIDER = (
+    ErrorCategory.AUTH_PROVIDER_ACCOUNT_GONE,
+    ErrorCategory.AUTH_PROVIDER_CREDENTIALS_INVALID,
+)
 # Made once: json.dumps makes one at each call that has options, which costs more than encoding.
 _JSON = json.JSONEncoder(ensure_ascii=False)
 
@@ -87,13 +93,7 @@ def needs(connection: Connection) -> list[str]:
         return [f"It has not synced yet: run_sync(connection_id='{connection.id}') starts it now."]
     if connection.status not in (ConnectionStatus.PENDING_AUTH, ConnectionStatus.NEEDS_REAUTH):
         return []
-    return [
-        (
-            "It cannot sync until it is authorised: call "
-            f"authorize_connection(connection_id='{connection.id}') for a link that the user "
-            "opens. If they have one open, wait until they are done: a new one ends it."
-        )
-    ]
+    return [f"It cannot sync until it is authorised: {_authorising(connection)}"]
 
 
 def schedule_text(schedule: Schedule | None) -> str:
@@ -247,6 +247,18 @@ def counted(number: int, noun: str) -> str:
     if number == 1:
         return f"1 {noun}"
     return f"{number} {noun[:-1]}ies" if noun.endswith("ty") else f"{number} {noun}s"
+
+
+def _authorising(connection: Connection) -> str:
+    category = connection.error_category
+    if category is not None and category in _AT_AUTH_PROVIDER:
+        return diagnosis_of(category, connection.id).next_step
+    token = connection.auth.method is AuthMethod.OAUTH_TOKEN
+    other = ", or pass a new token as auth={'oauth_token': {'access_token': ...}}" if token else ""
+    return (
+        f"call authorize_connection(connection_id='{connection.id}') for a link that the user "
+        f"opens{other}. If they have one open, wait until they are done: a new one ends it."
+    )
 
 
 def _never_synced(connection: Connection) -> bool:

@@ -107,6 +107,43 @@ async def test_waiting_connection_warns_that_a_new_link_ends_the_open_one(
     assert "credentials" not in text
 
 
+@pytest.mark.parametrize(
+    ("method", "category", "said", "unsaid"),
+    [
+        # No link can mend what an auth provider has lost, and a token may come without a client.
+        (
+            AuthMethod.AUTH_PROVIDER,
+            ErrorCategory.AUTH_PROVIDER_ACCOUNT_GONE,
+            "Reconnect the account at the provider, then run_sync(connection_id='c1')",
+            "link",
+        ),
+        (
+            AuthMethod.OAUTH_TOKEN,
+            ErrorCategory.OAUTH_CREDENTIALS_EXPIRED,
+            "or pass a new token as auth={'oauth_token': {'access_token': ...}}",
+            "direct",
+        ),
+    ],
+)
+async def test_refused_connection_says_what_its_method_needs(
+    connect: Connect,
+    backend: FakeBackend,
+    method: AuthMethod,
+    category: ErrorCategory,
+    said: str,
+    unsaid: str,
+) -> None:
+    backend.connections.rows["c1"] = connection(
+        "c1",
+        status=ConnectionStatus.NEEDS_REAUTH,
+        auth=AuthDetails(method=method, authenticated=True),
+        error_category=category,
+    )
+    text, _ = await good(connect, "get_connection", connection_id="c1")
+    assert said in text
+    assert unsaid not in text
+
+
 async def test_connection_with_a_link_shows_the_link(
     connect: Connect, backend: FakeBackend
 ) -> None:
