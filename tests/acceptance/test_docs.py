@@ -57,5 +57,11 @@ def test_manifest_asks_for_all_that_it_passes_on() -> None:
     assert passed == set(manifest()["user_config"])
 
 
+def test_manifest_has_a_value_for_whatever_a_person_leaves_out() -> None:
+    # A host passes `${user_config.NAME}` on as it stands when the field has no value.
+    fields = manifest()["user_config"].values()
+    assert [f["title"] for f in fields if not f["required"] and "default" not in f] == []
+
+
 def test_manifest_has_the_version_of_the_package() -> None:
     assert manifest()["version"] == __version__
