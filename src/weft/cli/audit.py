@@ -9,12 +9,13 @@ import click
 
 from weft.cli.context import App, json_option, pass_app
 from weft.cli.listing import show_all
-from weft.cli.text import ago, plain
+from weft.cli.text import SHORT_ID_CHARS, ago, plain
 from weft.domain.audit import DONE, AuditEntry
 from weft.domain.principals import LOCAL_ORGANIZATION_ID
 from weft.errors import InvalidInput
 
 _AGE = re.compile(r"([0-9]{1,5})(min|h|d)")
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _UNITS = {"min": "minutes", "h": "hours", "d": "days"}
 
 
@@ -52,8 +53,13 @@ def _cells(entry: AuditEntry) -> tuple[str, ...]:
         plain(f"{entry.principal} ({entry.transport})"),
         plain(entry.operation),
         entry.action if entry.outcome == DONE else plain(f"{entry.action}: {entry.outcome}"),
-        plain(f"{entry.target_kind} {entry.target_id}"),
+        plain(f"{entry.target_kind} {_short(entry.target_id)}"),
     )
+
+
+def _short(target_id: str) -> str:
+    # Whole, ids would break over three lines; verbs take the beginning of one.
+    return target_id[:SHORT_ID_CHARS] if _UUID.fullmatch(target_id) else target_id
 
 
 def _read(

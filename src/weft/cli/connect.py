@@ -72,10 +72,7 @@ def create_connection(app: App, source: str, **given: Any) -> None:
 
     async def create(backend: Backend) -> tuple[Connection, Job | None]:
         if readable_id is None:
-            made = await backend.collections.create(
-                NewCollection(name=collection, readable_id=collection)
-            )
-            say(f"Created the collection '{made.readable_id}'.")
+            await _make_collection(backend, collection)
         connection = await backend.connections.create(new)
         if given["authorize"] and connection.status in WAITING:
             connection = await authorized(backend, connection)
@@ -186,6 +183,21 @@ async def _readable_id(backend: Backend, collection: str) -> str | None:
         return (await backend.collections.get(collection)).readable_id
     except NotFound:
         return None
+
+
+async def _make_collection(backend: Backend, collection: str) -> None:
+    try:
+        made = await backend.collections.create(
+            NewCollection(name=collection, readable_id=collection)
+        )
+    except InvalidInput as error:
+        # The person gave an id, and no name that the error could speak of.
+        raise InvalidInput(
+            f"No collection can be made from '{plain(collection)}': {error.message}",
+            field="collection",
+            hint="Give it a name first: weft collections create NAME --id ID",
+        ) from None
+    say(f"Created the collection '{made.readable_id}'.")
 
 
 def _agree_to_create(app: App, collection: str, *, asked: bool) -> None:

@@ -1,4 +1,4 @@
-"""`weft secret`, `weft audit` and `weft keys rotate-master`, on a real database."""
+"""`weft secret`, `weft audit`, `weft keys rotate-master` and what needs a real database."""
 
 import json
 from dataclasses import dataclass
@@ -107,6 +107,22 @@ def test_what_was_done_is_audited_by_verb(shell: Shell) -> None:
     assert len(_items(shell, "audit", "--since", "1h")) == 4
     assert _items(shell, "audit", "--connection", "nobody") == []
     assert "secret delete" in shell.run("audit").stdout
+
+
+def test_audit_shows_people_the_beginning_of_an_id(shell: Shell) -> None:
+    shell.run("collections", "create", "Notes")
+    (entry,) = _items(shell, "audit")
+    shown = shell.run("audit").stdout
+    assert entry["target_id"][:8] in shown
+    assert entry["target_id"] not in shown
+
+
+def test_collection_whose_id_is_too_short_is_named_by_its_option(shell: Shell) -> None:
+    new = ("connections", "create", "files", "--collection", "big", "--create-collection")
+    result = shell.run(*new, "--config", "path=/notes")
+    assert result.exit_code == 2
+    assert "error: No collection can be made from 'big': " in result.stderr
+    assert "weft collections create NAME --id ID" in result.stderr
 
 
 def test_bad_time_is_refused(shell: Shell) -> None:
