@@ -1,7 +1,7 @@
 """Suggests names and ids for the arguments of prompts and resource templates."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from mcp_types import CompleteRequestParams, Completion
 
@@ -26,12 +26,19 @@ _KINDS = {
 Names = tuple[str, ...]
 
 
-async def complete(backend: Backend, params: CompleteRequestParams) -> Completion:
-    """Values that start with what was typed, in any case; none where nothing is known.
+async def complete(
+    backend: Backend,
+    params: CompleteRequestParams,
+    closed: Callable[[str], WeftError | None],
+) -> Completion:
+    """Values that start with what was typed, in any case; none where nothing is known, or where
+    ``closed`` says why the caller may not read the resource that lists them.
 
     What means something to a person comes before ids.
     """
     kind = _KINDS.get(getattr(params.ref, "uri", "")) or _KINDS.get(params.argument.name, "")
+    if closed(f"weft://{kind}s"):
+        return Completion(values=[], total=0, has_more=False)
     typed = params.argument.value.casefold()
     known: list[Names] = []
     cursor: str | None = None

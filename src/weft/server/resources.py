@@ -85,9 +85,15 @@ async def listing(backend: Backend, cursor: str | None) -> Page[Resource]:
     return Page[Resource](items=(*fixed, *dynamic), next_cursor=page.next_cursor)
 
 
+def toolset_of(uri: str) -> str:
+    """The family of tools that show what is at ``uri``, or would be."""
+    parts = _parts(uri)
+    return "jobs" if len(parts) > 2 else parts[0]
+
+
 async def read(backend: Backend, uri: str) -> str:
     """The JSON at ``uri``. Raises NotFound when the address or the object does not exist."""
-    match [unquote(part) for part in uri.removeprefix(SCHEME).rstrip("/").split("/")]:
+    match _parts(uri):
         case ["connections"]:
             return await _connections(backend)
         case ["connections", connection_id] if connection_id:
@@ -105,6 +111,10 @@ async def read(backend: Backend, uri: str) -> str:
             return await _collection(backend, readable_id)
         case _:
             raise NotFound("There is no resource at that address.", field="uri", hint=_HINT)
+
+
+def _parts(uri: str) -> list[str]:
+    return [unquote(part) for part in uri.removeprefix(SCHEME).rstrip("/").split("/")]
 
 
 def _connection_resource(connection: Connection) -> Resource:

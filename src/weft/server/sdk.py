@@ -48,7 +48,7 @@ from pydantic import AnyUrl
 from weft.backend import Backend
 from weft.domain.acting import acting
 from weft.domain.jobs import Job
-from weft.domain.permissions import Ceilings
+from weft.domain.permissions import Ceilings, Impact
 from weft.domain.principals import Principal, WhoCalls
 from weft.errors import InvalidInput, NotPermitted, TryLater, WeftError
 from weft.server import apps, prompts, resources
@@ -248,8 +248,9 @@ class WeftServer(MCPServer[dict[str, Any]]):
         return rendered or await super().get_prompt(name, arguments, context)
 
     async def list_resource_templates(self) -> list[ResourceTemplate]:
-        """All resource templates."""
-        return [*resources.templates(), *await super().list_resource_templates()]
+        """The resource templates that the present caller may use."""
+        own = [one for one in resources.templates() if not self._closed(one.uri_template)]
+        return [*own, *await super().list_resource_templates()]
 
     async def read_resource(
         self, uri: AnyUrl | str, context: AnyContext | None = None
@@ -260,10 +261,18 @@ class WeftServer(MCPServer[dict[str, Any]]):
             return [await self._dashboard()]
         if not text.startswith(resources.SCHEME):
             return await super().read_resource(uri, context)
-        content = await answered(
-            resources.read(self.backend, text), "Reading the resource", {"uri": text}
-        )
+        content = await answered(self._content(text), "Reading the resource", {"uri": text})
         return [ReadResourceContents(content=content, mime_type="application/json")]
+
+    async def _content(self, uri: str) -> str:
+        if refusal := self._closed(uri):
+            raise refusal
+        return await resources.read(self.backend, uri)
+
+    def _closed(self, uri: str) -> NotPermitted | None:
+        # A resource shows what a family of tools shows.
+        toolset = resources.toolset_of(uri)
+        return self._ceilings.refusal(Impact.READS, toolset, self._who_calls())
 
     def _refusal(self, name: str, principal: Principal) -> NotPermitted | None:
         spec = self._tools.specs.get(name)
@@ -318,7 +327,8 @@ class WeftServer(MCPServer[dict[str, Any]]):
             await answered(self._bus.list_was_read(_connection(ctx)), "Listing resources")
         page = await answered(resources.listing(self.backend, cursor), "Listing resources")
         added = [] if cursor else [apps.dashboard_resource(), *await self.list_resources()]
-        return ListResourcesResult(resources=[*added, *page.items], next_cursor=page.next_cursor)
+        own = [one for one in page.items if not self._closed(one.uri)]
+        return ListResourcesResult(resources=[*added, *own], next_cursor=page.next_cursor)
 
     async def _handle_listen(
         self, ctx: AnyRequest, params: SubscriptionsListenRequestParams
@@ -344,7 +354,7 @@ class WeftServer(MCPServer[dict[str, Any]]):
         self, ctx: AnyRequest, params: CompleteRequestParams
     ) -> CompleteResult:
         del ctx
-        return CompleteResult(completion=await complete(self.backend, params))
+        return CompleteResult(completion=await complete(self.backend, params, self._closed))
 
 
 async def _run(

@@ -31,14 +31,14 @@ from weft.server.news import News, Release
 SUBSCRIPTIONS_MAX: Final = 200
 
 MustExist = Callable[[ServerRequestContext[Any, Any], str], Awaitable[None]]
-"""Raises MCPError, as reading would, when there is no such resource."""
+"""Raises MCPError, as reading would, when there is no such resource for whoever calls."""
 
 
 class Subscriptions(SubscriptionBus):
     """What a server does about subscriptions, for the principal of each call.
 
-    ``must_exist`` is asked about resources that are not Weft's own; nothing looks whether those
-    change, so they are told of when something is published.
+    ``must_exist`` is asked whether the caller may read a resource. Nothing looks whether those that
+    are not Weft's own change, so they are told of when something is published.
     """
 
     def __init__(self, news: News, who_calls: WhoCalls, must_exist: MustExist) -> None:
@@ -105,9 +105,9 @@ class Subscriptions(SubscriptionBus):
             session.hold(_LIST, await self._news.watch_listing(self._who_calls()))
 
     async def _watched(self, ctx: ServerRequestContext[Any, Any], uri: str) -> Release:
+        await self._must_exist(ctx, uri)
         if uri.startswith(resources.SCHEME):
             return await self._news.watch_resource(self._who_calls(), uri)
-        await self._must_exist(ctx, uri)
         return _nothing
 
     def _session(self, connection: Connection) -> "_Session":

@@ -10,15 +10,20 @@ from mcp_types import (
     INVALID_PARAMS,
     SERVER_INFO_META_KEY,
     Completion,
+    EmptyResult,
     PromptReference,
     ResourceTemplateReference,
+    SubscribeRequest,
+    SubscribeRequestParams,
     TextContent,
     TextResourceContents,
 )
 from server_fakes import Connect, FakeBackend, connection, job
 
 from weft.domain.jobs import JobStatus
+from weft.domain.permissions import Ceilings
 from weft.errors import StorageFailed
+from weft.server.build import build_server
 from weft.server.icons import ICONS
 from weft.server.sdk import WeftServer
 
@@ -227,3 +232,33 @@ async def test_answers_name_the_server_without_repeating_its_icon(server: WeftSe
     assert result.meta == {
         SERVER_INFO_META_KEY: {"name": "weft", "title": "Weft", "version": "9.9"}
     }
+
+
+@pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
+async def test_resources_of_toolsets_that_are_not_offered_stay_closed(
+    backend: FakeBackend, mode: str
+) -> None:
+    backend.jobs.rows["j1"] = job("j1")
+    server = build_server(
+        lambda _: backend.as_backend(), version="9.9", ceilings=Ceilings(toolsets=("jobs",))
+    )
+    async with server.announcing(), Client(server, mode=mode) as client:
+        listed = [one.uri for one in (await client.list_resources()).resources]
+        assert [uri for uri in listed if uri.startswith("weft:")] == []
+        templates = (await client.list_resource_templates()).resource_templates
+        shapes = [one.uri_template for one in templates]
+        assert shapes == ["weft://connections/{id}/jobs", "weft://jobs/{id}"]
+        for uri in ("weft://connections", "weft://%63onnections/c1", "weft://sources/github"):
+            with pytest.raises(MCPError, match="WEFT_TOOLSETS"):
+                await client.read_resource(uri)
+        for uri in ("weft://connections/c1/jobs", "weft://jobs/j1"):
+            assert (await client.read_resource(uri)).contents
+        typed = {"name": "id", "value": ""}
+        closed = ResourceTemplateReference(uri="weft://connections/{id}")
+        assert (await client.complete(closed, typed)).completion.values == []
+        open_one = ResourceTemplateReference(uri="weft://jobs/{id}")
+        assert (await client.complete(open_one, typed)).completion.values == ["j1"]
+        request = SubscribeRequest(params=SubscribeRequestParams(uri="weft://connections/c1"))
+        if mode == "legacy":
+            with pytest.raises(MCPError, match="WEFT_TOOLSETS"):
+                await client.session.send_request(request, EmptyResult)
