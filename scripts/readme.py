@@ -88,7 +88,7 @@ def _cell(text: str) -> str:
 
 
 def _first_sentence(text: str | None) -> str:
-    return re.split(r"(?<=[.?!])\s(?=[A-Z])", text or "", maxsplit=1)[0]
+    return re.split(r"(?<!e\.g\.)(?<=[.?!])\s(?=[A-Z])", text or "", maxsplit=1)[0]
 
 
 def _effect(tool: Tool) -> str:

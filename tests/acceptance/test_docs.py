@@ -1,4 +1,4 @@
-"""README.md and manifest.json say what is true."""
+"""README.md, ARCHITECTURE.md and manifest.json say what is true."""
 
 import json
 import re
@@ -7,8 +7,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from weft import __version__
-from weft.settings import ENV_PREFIX, Settings
+from weft.local.configured import mapped_secrets
+from weft.settings import CONFIG_FILE_NAME, ENV_PREFIX, Settings, load_settings
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -40,6 +43,32 @@ def test_client_configurations_are_json_and_start_the_server() -> None:
         (servers,) = snippet.values()
         assert servers["weft"]["args"] == ["serve"]
         assert set(servers["weft"]["env"]) <= variables()
+
+
+def test_configuration_file_of_the_readme_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (text,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+    (tmp_path / CONFIG_FILE_NAME).write_text(text, encoding="utf-8")
+    monkeypatch.setenv("WEFT_HOME", str(tmp_path))
+    settings = load_settings()
+    assert settings.files_roots
+    assert list(mapped_secrets(settings).values())
+
+
+def test_every_file_of_the_map_exists() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    first = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
+    named = [name for cell in first for name in re.findall(r"`([^`]+)`", cell)]
+    assert len(named) > 40
+    assert [n for n in named if not all((ROOT / "src/weft" / f).exists() for f in spelt(n))] == []
+
+
+def spelt(name: str) -> list[str]:
+    """`a{b,c}d` as abd and acd."""
+    head, _, rest = name.partition("{")
+    inner, _, tail = rest.partition("}")
+    return [f"{head}{part}{tail}" for part in inner.split(",")]
 
 
 def test_every_setting_that_the_readme_names_exists() -> None:
