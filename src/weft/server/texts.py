@@ -100,10 +100,9 @@ def schedule_text(schedule: Schedule | None) -> str:
     """A schedule in a phrase."""
     if schedule is None or not (schedule.continuous or schedule.cron):
         return "none, syncs only when run_sync is called"
-    parts = [f"cron '{schedule.cron}'", schedule.timezone]
-    if schedule.continuous:
-        unused = f" (cron '{schedule.cron}' is not used)" if schedule.cron else ""
-        parts = [f"continuous{unused}"]
+    parts = (
+        ["continuous"] if schedule.continuous else [f"cron '{schedule.cron}'", schedule.timezone]
+    )
     if schedule.cursor_field:
         parts.append(f"cursor field {one_line(schedule.cursor_field)}")
     if schedule.next_run:

@@ -69,6 +69,9 @@ def schedule(spec: ScheduleSpec, base: Schedule | None) -> Json:
         return dict(NO_SCHEDULE)
     kept = base.model_dump(include={"cron", "continuous", "cursor_field"}) if base else {}
     merged: dict[str, Any] = {"cron": None, "continuous": False, "cursor_field": None}
+    if given.get("cron"):
+        # As in the engine, and as the API does when a schedule of only a cron replaces another.
+        kept["continuous"] = False
     merged |= kept | given
     _refuse_timezone(merged.pop("timezone", None) or (base.timezone if base else "UTC"))
     cron = validate_cron(merged["cron"]) if merged["cron"] else None

@@ -10,7 +10,6 @@ from server_fakes import NOW, Connect, FakeBackend, collection, connection, job,
 
 from weft.domain.connections import AuthDetails, AuthMethod, ConnectionStatus, SyncSummary
 from weft.domain.jobs import JobStatus, LogLine
-from weft.domain.schedules import Schedule
 from weft.domain.search import SearchHit
 from weft.errors import ErrorCategory
 from weft.server.results import RESULT_MAX_BYTES
@@ -263,15 +262,6 @@ async def test_connection_that_never_synced_says_how_to_begin(
     auth = {"direct": {"credentials": {"personal_access_token": "x"}}}
     text, _ = await good(connect, "authorize_connection", connection_id="c1", auth=auth)
     assert text.count("run_sync(connection_id='c1')") == 1
-
-
-async def test_cron_beside_continuous_is_said_to_be_unused(
-    connect: Connect, backend: FakeBackend
-) -> None:
-    both = Schedule(cron="0 2 * * *", continuous=True)
-    backend.connections.rows["c1"] = connection("c1", schedule=both)
-    text, _ = await good(connect, "get_connection", connection_id="c1")
-    assert "schedule: continuous (cron '0 2 * * *' is not used)" in text
 
 
 def items(data: dict[str, Any]) -> list[dict[str, Any]]:

@@ -50,6 +50,14 @@ def test_no_schedule_is_said_because_silence_means_daily() -> None:
     assert bodies.new_connection(new)["schedule"] == {"cron": None}
 
 
+def test_cron_given_to_a_continuous_connection_ends_continuous_syncing() -> None:
+    base = Schedule(cron="*/5 * * * *", continuous=True)
+    nightly = bodies.schedule(ScheduleSpec(cron="0 2 * * *"), base)
+    assert nightly == {"cron": "0 2 * * *", "continuous": False}
+    both = bodies.schedule(ScheduleSpec(cron="0 2 * * *", continuous=True), base)
+    assert both == {"cron": "0 2 * * *", "continuous": True}
+
+
 @pytest.mark.parametrize(
     ("spec", "base", "sent"),
     [
