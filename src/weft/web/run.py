@@ -1,5 +1,6 @@
 """Runs the application on uvicorn: our sockets, our signals, and an end in bounded time."""
 
+import asyncio
 import logging
 import os
 import signal
@@ -14,14 +15,17 @@ from pathlib import Path
 from typing import Final
 
 import anyio
+import h11
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from weft.errors import InvalidInput
 
 # Requests that run at the end get this long to be answered; what follows hands jobs back.
 DRAIN_SECONDS: Final = 10
 BACKSTOP_SECONDS: Final = 25
+HEAD_SECONDS: Final = 20.0
 _BACKLOG: Final = 512
 _SPARE_CONNECTIONS: Final = 100
 
@@ -100,10 +104,43 @@ class SignalFreeServer(uvicorn.Server):
         yield
 
 
+class HeadsInTime(H11Protocol):
+    """HTTP/1.1 that closes connections on which no head of a request arrives: whoever opens them
+    needs no token, and each takes a place.
+    """
+
+    head_seconds = HEAD_SECONDS
+    _waiting: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride] (as there)
+        super().connection_made(transport)
+        self._watch()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def _watch(self) -> None:
+        if self.conn.their_state is not h11.IDLE:
+            self._stop_waiting()
+        elif self._waiting is None and not self.transport.is_closing():
+            self._waiting = self.loop.call_later(self.head_seconds, self.transport.close)
+
+    def _stop_waiting(self) -> None:
+        if self._waiting is not None:
+            self._waiting.cancel()
+            self._waiting = None
+
+
 def _config(app: ASGIApp, listening: Listening) -> uvicorn.Config:
     config = uvicorn.Config(
         app,
         lifespan="on",
+        http=HeadsInTime,
         ws="none",
         # What uvicorn logs goes where everything goes: to stderr. Requests are logged by us.
         log_config=None,

@@ -1,0 +1,66 @@
+"""The HTTP server: a connection that asks for nothing does not keep its place."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import anyio
+import pytest
+from anyio.abc import ByteReceiveStream
+from starlette.responses import PlainTextResponse
+from starlette.types import Receive, Scope, Send
+
+from weft.web.run import HeadsInTime, Listening, bound_socket, run_app
+
+pytestmark = pytest.mark.anyio
+HELLO = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("served_before", "sent"), [(False, b""), (False, HELLO[:10]), (True, HELLO[:10])]
+)
+async def test_connection_without_a_whole_head_is_closed(
+    monkeypatch: pytest.MonkeyPatch, served_before: bool, sent: bytes
+) -> None:
+    monkeypatch.setattr(HeadsInTime, "head_seconds", 0.05)
+    async with _served() as port, await anyio.connect_tcp("127.0.0.1", port) as client:
+        if served_before:
+            await client.send(HELLO)
+            await _answer(client)
+        if sent:
+            await client.send(sent)
+        with pytest.raises(anyio.EndOfStream):
+            await client.receive()
+
+
+async def test_answer_may_take_longer_than_the_head(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(HeadsInTime, "head_seconds", 0.05)
+    async with _served() as port, await anyio.connect_tcp("127.0.0.1", port) as client:
+        await client.send(HELLO)
+        await _answer(client)
+
+
+async def _answer(client: ByteReceiveStream) -> None:
+    received = b""
+    while not received.endswith(b"late"):
+        received += await client.receive()
+
+
+async def _late(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "lifespan":
+        for phase in ("startup", "shutdown"):
+            await receive()
+            await send({"type": f"lifespan.{phase}.complete"})
+        return
+    # Longer than heads may take.
+    await anyio.sleep(0.2)
+    await PlainTextResponse("late")(scope, receive, send)
+
+
+@asynccontextmanager
+async def _served() -> AsyncGenerator[int]:
+    listening = Listening("127.0.0.1", 0, None, None, [], 10)
+    with bound_socket("127.0.0.1", 0) as bound, anyio.fail_after(10):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(run_app, _late, bound, listening, lambda: None)
+            yield bound.getsockname()[1]
+            tasks.cancel_scope.cancel()
