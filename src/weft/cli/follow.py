@@ -74,7 +74,7 @@ def summary(job: Job) -> list[str]:
     if not job.status.is_terminal:
         lines = [
             f"{job.status}: {job_counts(job)}.",
-            f"The job goes on; `weft jobs show {job.id}` tells how it stands.",
+            f"It goes on while a Weft process is open: weft jobs show {job.id}",
         ]
     if job.error:
         lines.append(plain(f"Error: {job.error} {with_verbs(job.error_details or '')}"))

@@ -5,7 +5,7 @@ import click
 from weft.backend import Backend
 from weft.cli.context import App, emit, json_option, pass_app
 from weft.cli.text import plain
-from weft.domain.search import SearchQuery, SearchResults
+from weft.domain.search import SEARCH_LIMIT_MAX, SearchQuery, SearchResults
 from weft.errors import Unsupported
 
 
@@ -15,7 +15,11 @@ from weft.errors import Unsupported
 @click.option("--connection", metavar="NAME", help="Only what this connection synced.")
 @click.option("--type", "entity_type", metavar="TYPE", help="Only entities of this type.")
 @click.option(
-    "--limit", type=click.IntRange(1, 100), default=10, show_default=True, help="How many at most."
+    "--limit",
+    type=click.IntRange(1, SEARCH_LIMIT_MAX),
+    default=10,
+    show_default=True,
+    help="How many at most.",
 )
 @click.option("--cursor", metavar="CURSOR", help="Continue where next_cursor points.")
 @json_option

@@ -24,7 +24,7 @@ def sync(app: App, name: str, full: bool, no_wait: bool) -> None:
 
     NAME is a connection's name, its id, or the beginning of its id. Ctrl-C asks the sync to
     cancel; what it has stored stays. A sync that is queued or running already is followed, and
-    Ctrl-C then leaves it running. Exit codes: 0 completed, 1 failed, 130 cancelled.
+    Ctrl-C then only stops following it. Exit codes: 0 completed, 1 failed, 130 cancelled.
     """
 
     async def work(backend: Backend) -> Job:

@@ -3,6 +3,7 @@
 from weft.domain.base import Frozen
 
 QUERY_MAX_CHARS = 1000
+SEARCH_LIMIT_MAX = 50
 
 
 class SearchQuery(Frozen):

@@ -6,12 +6,11 @@ import re
 
 from weft.backend import Search, checked_limit
 from weft.domain.entities import StoredEntity
-from weft.domain.search import QUERY_MAX_CHARS, SearchQuery, SearchResults
+from weft.domain.search import QUERY_MAX_CHARS, SEARCH_LIMIT_MAX, SearchQuery, SearchResults
 from weft.errors import InvalidInput, NotFound
 from weft.local.engine import Engine
 from weft.local.resolve import find_collection, find_connection
 
-SEARCH_LIMIT_MAX = 50
 WORDS_MAX = 32
 OFFSET_MAX = 10_000
 _WORD = re.compile(r'"([^"]*)"|(\S+)')

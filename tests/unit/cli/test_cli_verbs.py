@@ -10,7 +10,7 @@ from cli_fakes import Terminal, failed_job, make_collection, make_connection, ma
 from weft.cli.app import cli
 from weft.domain.connections import ConnectionStatus, SyncSummary
 from weft.domain.jobs import JobStatus
-from weft.domain.search import SearchHit
+from weft.domain.search import SEARCH_LIMIT_MAX, SearchHit
 
 
 def test_sources_are_a_table_for_people(terminal: Terminal) -> None:
@@ -200,6 +200,13 @@ def test_help_and_version_need_no_backend(terminal: Terminal) -> None:
     for verb in verbs.split():
         assert verb in listed
     assert terminal.run("--version").stdout.startswith("weft ")
+
+
+@pytest.mark.parametrize(("limit", "code"), [(SEARCH_LIMIT_MAX, 0), (SEARCH_LIMIT_MAX + 1, 2)])
+def test_search_takes_as_many_as_every_backend_gives(
+    terminal: Terminal, limit: int, code: int
+) -> None:
+    assert terminal.run("search", "docs", "word", "--limit", str(limit)).exit_code == code
 
 
 def test_misspelt_verb_names_the_nearest_right_one(terminal: Terminal) -> None:

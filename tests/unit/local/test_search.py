@@ -5,9 +5,9 @@ import base64
 import pytest
 from local_bench import COLLECTION, ORGANIZATION, LocalBench, note, yielding
 
-from weft.domain.search import QUERY_MAX_CHARS, SearchQuery, SearchResults
+from weft.domain.search import QUERY_MAX_CHARS, SEARCH_LIMIT_MAX, SearchQuery, SearchResults
 from weft.errors import InvalidInput, NotFound
-from weft.local.search import OFFSET_MAX, SEARCH_LIMIT_MAX, WORDS_MAX, LocalSearch
+from weft.local.search import OFFSET_MAX, WORDS_MAX, LocalSearch
 
 pytestmark = pytest.mark.anyio
 

@@ -8,7 +8,13 @@ from pydantic import Field
 
 from weft.backend import Search
 from weft.domain.entities import StoredEntity
-from weft.domain.search import QUERY_MAX_CHARS, SearchHit, SearchQuery, SearchResults
+from weft.domain.search import (
+    QUERY_MAX_CHARS,
+    SEARCH_LIMIT_MAX,
+    SearchHit,
+    SearchQuery,
+    SearchResults,
+)
 from weft.errors import Unsupported
 from weft.server.results import (
     EntityOut,
@@ -25,7 +31,6 @@ from weft.server.tooling import Call, tool
 from weft.server.tools.arguments import CollectionRef, Cursor, FilterRef
 from weft.server.untrusted import clean, labelled, one_line
 
-SEARCH_LIMIT_MAX = 50
 ENTITY_MAX_CHARS = 20_000
 _METADATA_MAX_CHARS = 4000
 _ORIGIN = "content synced from sources"
