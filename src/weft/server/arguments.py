@@ -22,6 +22,8 @@ OTHER_CONFIG_NAME = "source_config"
 _PROBLEMS_SHOWN_MAX = 5
 _NAME = re.compile(r"[a-z]{1,15}(?:_[a-z]{1,15}){0,3}")
 _NEAR_ENOUGH = 0.78
+# It clears a description, and a deletion that is to be confirmed with no token is refused.
+_EMPTY_SAYS_SOMETHING = ("description", "confirmation_token")
 # What callers write who know other tools, or Airweave's API; the first that a tool takes is meant.
 _OTHER_NAMES = {
     "id": ("connection_id", "job_id", "entity_id", "readable_collection_id"),
@@ -90,8 +92,9 @@ def checked(
 
 
 def _means_nothing(name: str, schema: Mapping[str, Any]) -> bool:
-    """Whether an empty text can only stand for "not given": it would clear a description."""
-    return schema.get("type") == "string" and "minLength" not in schema and name != "description"
+    """Whether an empty text can only stand for "not given"."""
+    optional = schema.get("type") == "string" and "minLength" not in schema
+    return optional and name not in _EMPTY_SAYS_SOMETHING
 
 
 def _by_their_names(arguments: Mapping[str, Any], known: Iterable[str]) -> Mapping[str, Any]:
