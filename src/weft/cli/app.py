@@ -1,7 +1,9 @@
 """The root command: finds the verb, runs it, and turns errors into one line and an exit code."""
 
 import difflib
+import errno
 import io
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -122,7 +124,16 @@ def main(args: Sequence[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-    cli.main(args=args, prog_name="weft", obj=App())
+    try:
+        cli.main(args=args, prog_name="weft", obj=App())
+    except OSError as error:
+        # The store reports its own full disk; this one is where the output goes.
+        if error.errno != errno.ENOSPC:
+            raise
+        say("error: The output cannot be written: its disk is full.")
+        # What could not be written is still in the buffer, and would be tried again at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(EXIT_FAILED)
 
 
 def _as_weft_error(error: click.UsageError) -> InvalidInput:

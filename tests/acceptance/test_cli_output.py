@@ -1,0 +1,29 @@
+"""What a person at a real terminal or in a real shell gets from the command line."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FULL = Path("/dev/full")
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="this system has no device that is always full")
+@pytest.mark.parametrize("arguments", [("sources",), ("search", "--help")])
+def test_output_to_a_full_disk_is_one_line_and_not_a_traceback(
+    tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    with FULL.open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "weft", *arguments],
+            env={**os.environ, "WEFT_HOME": str(tmp_path)},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr == "error: The output cannot be written: its disk is full.\n"
