@@ -271,6 +271,7 @@ async def _has_whole_body(request: _Request) -> bool:
                 return False  # The client is gone.
             body += message.get("body", b"")
             more = message.get("more_body", False)
+    request.response.body_is_read = not more
     is_too_large = len(body) > BODY_MAX_BYTES
     if more or is_too_large:
         del body
@@ -278,7 +279,6 @@ async def _has_whole_body(request: _Request) -> bool:
         return False
     whole: list[Message] = [{"type": "http.request", "body": bytes(body), "more_body": False}]
     rest = request.receive
-    request.response.body_is_read = True
 
     async def replay() -> Message:
         return whole.pop() if whole else await rest()

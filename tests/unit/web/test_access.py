@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from weft.domain.principals import LOCAL_ORGANIZATION_ID, Principal, Role
 from weft.errors import TryLater
-from weft.web.access import Access
+from weft.web.access import BODY_MAX_BYTES, Access
 from weft.web.build import KNOWN_PATHS, OPEN_PATHS, STREAM_PATHS, Parts, build_app
 from weft.web.hosts import host_rules
 from weft.web.limits import Rates, Slots
@@ -135,26 +135,22 @@ async def test_body_that_stays_away_is_refused_and_takes_no_place() -> None:
     assert door.requests.taken == 0
 
 
+async def test_body_that_came_whole_but_too_long_is_refused_at_once() -> None:
+    door = Door()
+    long = b" " * (BODY_MAX_BYTES + 1)
+    with anyio.fail_after(2):
+        start, *_ = await _sent_to(door, {"type": "http.request", "body": long, "more_body": False})
+    assert start["status"] == 413
+    assert not door.opened.is_set()
+
+
 async def test_client_that_goes_while_it_sends_is_nobodys_error(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     door = Door()
-    coming: list[Message] = [
-        {"type": "http.request", "body": b"{", "more_body": True},
-        {"type": "http.disconnect"},
-    ]
-    sent: list[Message] = []
-
-    async def receive() -> Message:
-        return coming.pop(0)
-
-    async def send(message: Message) -> None:
-        sent.append(message)
-
-    headers = [(b"host", b"127.0.0.1"), (b"x-api-key", b"any"), (b"content-length", b"9")]
-    scope = {"type": "http", "method": "POST", "path": "/mcp", "headers": headers}
+    part: Message = {"type": "http.request", "body": b"{", "more_body": True}
     with caplog.at_level(logging.WARNING):
-        await _app(door)(scope, receive, send)
+        sent = await _sent_to(door, part, {"type": "http.disconnect"})
     assert (sent, caplog.messages) == ([], [])
     assert not door.opened.is_set()
 
@@ -189,6 +185,24 @@ async def test_request_that_outlasts_the_end_is_told_so() -> None:
 async def _never_whole() -> AsyncGenerator[bytes]:
     yield b"{"
     await anyio.sleep_forever()
+
+
+async def _sent_to(door: Door, *received: Message) -> list[Message]:
+    """What the application sends to a client that sends that, and then waits."""
+    coming, sent = list(received), list[Message]()
+
+    async def receive() -> Message:
+        if not coming:
+            await anyio.sleep_forever()
+        return coming.pop(0)
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    headers = [(b"host", b"127.0.0.1"), (b"x-api-key", b"any"), (b"transfer-encoding", b"chunked")]
+    scope = {"type": "http", "method": "POST", "path": "/mcp", "headers": headers}
+    await _app(door)(scope, receive, send)
+    return sent
 
 
 async def _in_chunks() -> AsyncGenerator[bytes]:
