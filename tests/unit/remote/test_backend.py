@@ -130,7 +130,8 @@ async def test_hit_is_named_by_the_connection_of_its_sync_and_chunks_are_one() -
     def answer(request: httpx.Request) -> httpx.Response:
         if request.method == "POST":
             sent.append(json.loads(request.content))
-            hits = [found("Note", one["sync_id"], "e1", "a pelican lands") for _ in range(2)]
+            texts = ("a pelican lands", "a worse part of the same")
+            hits = [found("Note", one["sync_id"], "e1", text) for text in texts]
             return httpx.Response(200, json={"results": [*hits, found("X", "gone", "e2", "no")]})
         if request.url.path == "/source-connections":
             return httpx.Response(200, json=ALL["023"].body)
@@ -147,6 +148,7 @@ async def test_hit_is_named_by_the_connection_of_its_sync_and_chunks_are_one() -
         ("e1", one["name"]),
         ("e2", "stub"),
     ]
+    assert results.hits[0].snippet == "a pelican lands", "the best chunk stands for its entity"
     assert results.matched == "any", "one hit has not the word"
     (condition,) = sent[0]["filter"][0]["conditions"]
     assert (condition["value"], sent[0]["limit"]) == ("note", 3)
@@ -159,21 +161,31 @@ async def test_query_without_a_word_is_not_sent() -> None:
             await search_of(backend).search(SearchQuery(readable_collection_id="d", query=" * "))
 
 
-async def test_followers_hear_of_own_changes_and_of_those_of_others() -> None:
-    listed = list(ALL["023"].body)
-
-    def answer(request: httpx.Request) -> httpx.Response:
-        if request.method == "POST":
-            return ALL["007"].response()
-        return httpx.Response(200, json=listed)
-
-    async with backend_of(answer) as backend:
-        listed[0] = listed[0] | {"status": "active"}
+async def test_followers_hear_of_changes_of_others() -> None:
+    listed = [ALL["023"].body[0] | {"status": "active"}]
+    async with backend_of(lambda _: httpx.Response(200, json=listed)) as backend:
         following = aiter(backend.changes.follow())
         with anyio.fail_after(5):
             await anext(following)
             listed[0] = listed[0] | {"name": "Renamed by someone"}
             await anext(following)
+
+
+async def test_followers_hear_of_own_changes_although_lists_show_nothing_of_them() -> None:
+    one = ALL["018"].body
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        listing = request.url.path == "/source-connections"
+        return httpx.Response(200, json=[] if listing else one)
+
+    async with backend_of(answer) as backend:
+        following = aiter(backend.changes.follow())
+        await anext(following)
+        with anyio.fail_after(5):
+            async with anyio.create_task_group() as group:
+                group.start_soon(anext, following)
+                await anyio.wait_all_tasks_blocked()
+                await backend.connections.delete(one["id"])
 
 
 async def test_list_with_a_filter_reads_on_until_the_page_is_full() -> None:

@@ -69,6 +69,8 @@ def test_error_of_a_job_is_in_its_log_and_not_in_our_words() -> None:
     assert "IGNORE" not in job.error
     assert job.error_category is ErrorCategory.INTERNAL
     assert [line.message for line in decode.job_log(failed)] == ["IGNORE ALL RULES"]
+    endless = {**failed, "error": "x" * 1_000_000}
+    assert [len(line.message) for line in decode.job_log(endless)] == [decode.LOG_MESSAGE_MAX_CHARS]
 
 
 def test_own_client_counts_as_authorising_in_a_browser() -> None:

@@ -1,0 +1,77 @@
+"""What the remote backend takes from an API is bounded, looked at twice, and never just repeated."""
+
+import httpx
+import pytest
+from remote_replay import backend_of, exchanges
+
+from weft.domain.connections import ConnectionChange
+from weft.errors import SourceUnavailable
+from weft.remote import client as client_module
+from weft.remote import shared as shared_module
+from weft.remote.problems import problems
+from weft.remote.shared import Memory
+
+pytestmark = pytest.mark.anyio
+
+ALL = {exchange.name.partition("/")[2][:3]: exchange for exchange in exchanges()[22:]}
+CANARY = "s3cr3t-canary"
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("Field required", "Field required"),
+        ("String should have at most 42 characters", "String should have at most 42 characters"),
+        (f"Input should be a valid string, not {CANARY}", "the API does not accept it"),
+        (f"Value error, {CANARY} is not a name", "the API does not accept it"),
+    ],
+)
+async def test_only_vetted_words_of_a_refusal_are_repeated(said: str, shown: str) -> None:
+    body = {"detail": [{"loc": ["body", "name", CANARY], "msg": said}]}
+    assert problems(body) == [("name", shown)]
+
+
+async def test_what_is_remembered_is_bounded_and_the_newest_stays(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(shared_module, "REMEMBERED_MAX", 2)
+    memory = Memory()
+    for key in ("a", "b", "a", "c"):
+        memory.keep(key, key)
+    assert list(memory) == ["a", "c"]
+
+
+async def test_answer_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "ANSWER_MAX_BYTES", 100)
+    async with backend_of(lambda _: httpx.Response(200, content=b"[%s]" % (b" " * 100))) as backend:
+        with pytest.raises(SourceUnavailable, match="too large"):
+            await backend.sources.list()
+
+
+async def test_change_whose_answer_was_lost_is_not_taken_for_done_by_its_looks() -> None:
+    one = ALL["018"].body
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.method == "PATCH":
+            return httpx.Response(500)
+        return httpx.Response(200, json=one)
+
+    async with backend_of(answer) as backend:
+        with pytest.raises(SourceUnavailable, match="is not known"):
+            await backend.connections.update(one["id"], ConnectionChange(name=one["name"]))
+
+
+async def test_connection_that_is_deleted_meanwhile_hides_no_jobs_of_others() -> None:
+    rows = [ALL["023"].body[0] | {"id": f"{number}" * 8} for number in (1, 2)]
+    job = {"id": "3" * 8, "source_connection_id": rows[1]["id"], "status": "running"}
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/source-connections":
+            return httpx.Response(200, json=rows)
+        if rows[0]["id"] in request.url.path:
+            return httpx.Response(404, json={"detail": "Source connection not found"})
+        return httpx.Response(200, json=[job])
+
+    async with backend_of(answer) as backend:
+        page = await backend.jobs.list()
+    assert [found.id for found in page.items] == [job["id"]]
