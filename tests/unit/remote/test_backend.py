@@ -181,9 +181,13 @@ async def test_followers_hear_of_own_changes_although_lists_show_nothing_of_them
     async with backend_of(answer) as backend:
         following = aiter(backend.changes.follow())
         await anext(following)
+
+        async def hear() -> None:
+            await anext(following)
+
         with anyio.fail_after(5):
             async with anyio.create_task_group() as group:
-                group.start_soon(anext, following)
+                group.start_soon(hear)
                 await anyio.wait_all_tasks_blocked()
                 await backend.connections.delete(one["id"])
 

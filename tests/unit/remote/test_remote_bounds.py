@@ -1,7 +1,8 @@
-"""What the remote backend takes from an API is bounded, looked at twice, and never just repeated."""
+"""What the remote backend takes from an API is bounded, looked at twice, and not just repeated."""
 
 import httpx
 import pytest
+from pydantic import JsonValue
 from remote_replay import backend_of, exchanges
 
 from weft.domain.connections import ConnectionChange
@@ -27,7 +28,7 @@ CANARY = "s3cr3t-canary"
     ],
 )
 async def test_only_vetted_words_of_a_refusal_are_repeated(said: str, shown: str) -> None:
-    body = {"detail": [{"loc": ["body", "name", CANARY], "msg": said}]}
+    body: JsonValue = {"detail": [{"loc": ["body", "name", CANARY], "msg": said}]}
     assert problems(body) == [("name", shown)]
 
 
