@@ -188,7 +188,7 @@ class _Inbox:
     chars: int = 0
     closed: bool = False
     ready: anyio.Event = field(default_factory=anyio.Event)
-    taken: anyio.Event = field(default_factory=anyio.Event)
+    room: anyio.Event = field(default_factory=anyio.Event)
 
     @property
     def full(self) -> bool:
@@ -205,6 +205,12 @@ class _Inbox:
             # The store fails this entity alone; without a hash it finds out by itself.
             batch.hashes.pop(entity.id, None)
 
+    async def emptied(self) -> None:
+        """Hand the full batch over, and wait until it is time to fill the next."""
+        while self.full:
+            self.ready.set()
+            await self.room.wait()
+
     def close(self) -> None:
         self.closed = True
         self.ready.set()
@@ -213,9 +219,16 @@ class _Inbox:
         batch, self.batch, self.chars = self.batch, Batch(), 0
         if not self.closed:
             self.ready = anyio.Event()
-        self.taken.set()
-        self.taken = anyio.Event()
         return batch
+
+    def read_on(self) -> None:
+        """Wake the reader, once the batch before hardly needs Python any more.
+
+        Python runs one thread at a time: a reader that is woken sooner hashes a whole batch before
+        the writer comes to its long statements, and nothing runs beside them.
+        """
+        self.room.set()
+        self.room = anyio.Event()
 
 
 class _Run:
@@ -271,8 +284,7 @@ class _Run:
                     self._add(event)
                 count += 1
                 if inbox.full:
-                    inbox.ready.set()
-                    await inbox.taken.wait()
+                    await inbox.emptied()
                 elif count % EVENTS_BETWEEN_YIELDS == 0:
                     # A source that never waits must not starve the tools.
                     await anyio.lowlevel.checkpoint()
@@ -313,6 +325,10 @@ class _Run:
     async def _commit(self, batch: Batch) -> None:
         now = self._engine.clock()
         await self._engine.store.entities.commit(
-            self._claim, batch, now=now, lease_until=self._engine.lease_until(now)
+            self._claim,
+            batch,
+            now=now,
+            lease_until=self._engine.lease_until(now),
+            read_on=self._inbox.read_on,
         )
         self._engine.changes.announce()

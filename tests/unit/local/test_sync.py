@@ -1,8 +1,10 @@
 """One sync: what it stores, what it deletes, and where it goes on."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
+from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 from local_bench import LocalBench, note, token, yielding
 
@@ -88,6 +90,39 @@ async def test_events_are_committed_in_batches_of_bounded_size(
     assert counts(job) == {"inserted": 35}
     assert sum(sizes) == 35
     assert max(sizes) <= 10
+
+
+async def test_next_batch_is_read_beside_the_commit_but_only_when_the_store_says_so(
+    local: LocalBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "BATCH_EVENTS", 10)
+    reached = 0
+    commit = local.engine.store.entities.commit
+    seen: list[tuple[int, int]] = []
+
+    async def fetch(cursor: Json | None, context: SourceContext) -> AsyncGenerator[Event]:
+        nonlocal reached
+        for number in range(30):
+            reached = number + 1
+            yield note(f"e{number}")
+
+    async def watched(*arguments: Any, read_on: Callable[[], object], **options: Any) -> None:
+        before = reached
+        for _ in range(5):
+            await anyio.lowlevel.checkpoint()
+        waited = reached - before
+        read_on()
+        with anyio.fail_after(10):
+            while reached < min(before + 10, 30):
+                await anyio.lowlevel.checkpoint()
+        seen.append((before, waited))
+        await commit(*arguments, read_on=read_on, **options)
+
+    monkeypatch.setattr(local.engine.store.entities, "commit", watched)
+    local.script.fetch = fetch
+    job = await local.synced(await local.connect())
+    assert counts(job) == {"inserted": 30}
+    assert seen[:3] == [(10, 0), (20, 0), (30, 0)]
 
 
 async def test_large_texts_make_small_batches(

@@ -4,8 +4,8 @@ Every method is one transaction, unless it says otherwise. Errors: NotFound and 
 method says so; StorageFailed for a full disk, an I/O error or a database that stays locked.
 """
 
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Collection as Ids
-from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -275,10 +275,17 @@ class EntityStore(Protocol):
         ...
 
     async def commit(
-        self, claim: Claim, batch: Batch, *, now: datetime, lease_until: datetime
+        self,
+        claim: Claim,
+        batch: Batch,
+        *,
+        now: datetime,
+        lease_until: datetime,
+        read_on: Callable[[], object],
     ) -> None:
         """Compare with what is stored and write the difference, counts, log and cursor together.
 
+        ``read_on`` is called on the event loop when little is left to do in Python, before the end.
         Raises Fenced when the job was cancelled, deleted or taken over: nothing is written then.
         """
         ...

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import get_ident
 from typing import Any, cast
 from uuid import uuid4
 
@@ -35,6 +36,8 @@ class Bench:
     store: SqliteStore
     path: Path
     now: datetime = START
+    # The threads on which a commit said that its batch needs Python no more.
+    read_on: list[int] = field(default_factory=list[int])
     collections: dict[str, Collection] = field(default_factory=dict[str, Collection])
 
     def pass_time(self, **amount: float) -> datetime:
@@ -113,7 +116,11 @@ class Bench:
         """Commit events as one batch."""
         lines = [LogLine(at=self.now, level="info", message=text) for text in log]
         await self.store.entities.commit(
-            claim, Batch(list(events), lines), now=self.now, lease_until=self.now + LEASE
+            claim,
+            Batch(list(events), lines),
+            now=self.now,
+            lease_until=self.now + LEASE,
+            read_on=lambda: self.read_on.append(get_ident()),
         )
 
     async def delete_unseen(self, claim: Claim) -> int | None:

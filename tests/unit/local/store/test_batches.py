@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from threading import get_ident
 from typing import Any
 
 import pytest
@@ -199,6 +200,14 @@ async def test_progress_log_and_total_come_with_the_batch(bench: Bench) -> None:
     assert (job.entities_total, job.entities_inserted) == (7, 2)
     lines = await bench.store.jobs.log(ORGANIZATION, job.id, 10)
     assert [line.message for line in lines] == ["first", "second"]
+
+
+async def test_commit_tells_its_own_loop_once_that_reading_may_go_on(bench: Bench) -> None:
+    claim = await bench.claimed(await bench.connection())
+    await bench.commit(claim, entity("a"))
+    assert bench.read_on == [get_ident()]
+    await bench.commit(claim, entity("a"))
+    assert bench.read_on == [get_ident()] * 2
 
 
 async def test_batch_that_breaks_in_the_middle_leaves_nothing(

@@ -9,7 +9,7 @@ one key array; Python never looks at its stored row.
 import json
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import NamedTuple
@@ -69,15 +69,21 @@ def apply(
     counted: Marks | None,
     now: int,
     lease_until: int,
+    read_on: Callable[[], object],
 ) -> None:
     """Write everything that follows from the batch. Raises Fenced before the first write.
 
-    ``counted`` are the entities that the job dealt with before it was interrupted.
+    ``counted`` are the entities that the job dealt with before it was interrupted. ``read_on`` is
+    called on this thread.
     """
     check_fence(db, claim)
     difference = _compare(db, claim.connection_no, prepared, counted)
     inserted = write_inserts(db, claim.connection_no, difference.insert)
     difference.seen.extend(inserted)
+    read_on()
+    if inserted:
+        # Full text is most of the work: one statement for all of it leaves Python free meanwhile.
+        db.execute(queries()["index_insert"], (inserted[0], inserted[-1]))
     _write_updates(db, difference)
     write_deletes(db, [stored.no for stored in difference.delete])
     _write_types(db, claim.connection_no, difference, now)
@@ -111,7 +117,7 @@ def check_fence(db: Session, claim: Claim) -> None:
 
 
 def write_inserts(db: Session, connection_no: int, new: Sequence[Prepared]) -> range:
-    """Insert entities with their bodies and index rows; returns their numbers."""
+    """Insert entities with their bodies, which are not in the index yet; returns their numbers."""
     if not new:
         return range(0)
     last = db.execute(queries()["entity_reserve"], {"count": len(new)}).get
@@ -129,8 +135,6 @@ def write_inserts(db: Session, connection_no: int, new: Sequence[Prepared]) -> r
         "body_insert",
         [(no, *_body(p.entity)) for no, p in zip(numbers, new, strict=True)],
     )
-    # Full text is most of the work: one statement for all of it leaves Python free meanwhile.
-    db.execute(queries()["index_insert"], (numbers[0], numbers[-1]))
     return numbers
 
 

@@ -1,12 +1,14 @@
 """Entities on SQLite: written in batches under a claim, read by search."""
 
+import asyncio
 import json
 from array import array
 from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Collection as Ids
-from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from weft.domain.collections import Collection
@@ -59,12 +61,19 @@ class SqliteEntities(EntityStore):
         return await self._database.write_relaxed(_begin_listing, claim)
 
     async def commit(
-        self, claim: Claim, batch: Batch, *, now: datetime, lease_until: datetime
+        self,
+        claim: Claim,
+        batch: Batch,
+        *,
+        now: datetime,
+        lease_until: datetime,
+        read_on: Callable[[], object],
     ) -> None:
+        tell = partial(asyncio.get_running_loop().call_soon_threadsafe, read_on)
         prepared = await self._database.compute(prepare, batch)
         counted = await self._counted_before(claim)
         await self._database.write_relaxed(
-            apply, claim, batch, prepared, counted, micros(now), micros(lease_until)
+            apply, claim, batch, prepared, counted, micros(now), micros(lease_until), tell
         )
 
     async def delete_unseen(
