@@ -8,8 +8,6 @@ from weft.local.store.values import dumps, micros_or_none
 
 HASH_BYTES = 16
 
-_HASHED_FIELDS = 6
-
 
 def content_hash(entity: Entity) -> str:
     """The hash, as hexadecimal digits, of all that is stored of an entity except its version.
@@ -23,11 +21,12 @@ def content_hash(entity: Entity) -> str:
     url = "" if entity.url is None else "=" + entity.url
     updated_at = f"{micros_or_none(entity.updated_at)}"
     # Joined, not formatted: that takes text only, so that a field of another type is refused.
-    parts = (entity.type, entity.title, url, updated_at, metadata, breadcrumbs, "")
-    fields = "\0".join(parts)
-    if fields.count("\0") != _HASHED_FIELDS:
-        # A field has a separator in it: only lengths can tell then where one ends.
-        fields = f"{len(entity.type)},{len(entity.title)},{len(url)},{len(metadata)}\0{fields}"
+    kind, title = entity.type, entity.title
+    parts = (kind, title, url, updated_at, metadata, breadcrumbs, entity.text)
+    content = "\0".join(parts)
+    if "\0" in kind or "\0" in title or "\0" in url:
+        # A field before the text has a separator in it: only lengths can tell where it ends.
+        content = f"{len(kind)},{len(title)},{len(url)},{len(metadata)}\0{content}"
     if entity.version is not None:
         entity.version.encode()
-    return blake2b((fields + entity.text).encode(), digest_size=HASH_BYTES).hexdigest()
+    return blake2b(content.encode(), digest_size=HASH_BYTES).hexdigest()
