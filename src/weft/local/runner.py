@@ -42,7 +42,7 @@ class EmbeddedRunner(Dispatcher):
         self._lock = lock
         self._owner = owner
         self._slots = anyio.CapacityLimiter(engine.limits.syncs)
-        self._leases = _Leases(engine.limits.lease.total_seconds())
+        self._leases = Leases(engine.limits.lease.total_seconds())
         self._running: set[str] = set()
 
     async def deliver(self, job_id: str) -> None:
@@ -172,7 +172,7 @@ def _name(claim: Claim) -> str:
     return f"{claim.job_no}:{claim.fence}"
 
 
-class _Leases:
+class Leases:
     """Tells which leases have run out: those that were not renewed for as long as they last.
 
     The wall clock has no say, because it may jump; nor has time that this process did not see

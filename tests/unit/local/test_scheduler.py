@@ -151,6 +151,16 @@ async def test_clock_that_was_ahead_for_a_while_does_not_silence_a_schedule(
     ]
 
 
+async def test_slot_that_is_due_when_the_clock_goes_back_is_fired_and_not_put_off(
+    local: LocalBench,
+) -> None:
+    await scheduled(local, "0 * * * *")
+    local.clock.pass_time(hours=1, minutes=30)
+    local.clock.pass_time(minutes=-10)
+    assert await realign(local.engine) == 0
+    assert await step(local)
+
+
 async def test_slots_that_only_a_wrong_clock_skipped_are_fired_in_their_time(
     local: LocalBench,
 ) -> None:
