@@ -258,6 +258,18 @@ async def test_refusals_of_a_kind_are_recorded_once_a_minute(local: LocalBench) 
     assert {entry.outcome for entry in found} == {"not permitted"}
 
 
+async def test_refusals_that_are_remembered_are_bounded(
+    local: LocalBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("weft.local.audit._REMEMBERED", 2)
+    refusals, store = Refusals(lambda: 0.0), local.engine.store.audit
+    for name in ("a", "b", "a", "c", "a"):
+        await refusals.record(store, ORGANIZATION, "tool", name, "not permitted")
+    found = [entry.target_id for entry in await _rows(local) if entry.action == "refused"]
+    # What is forgotten with the third name is recorded once more.
+    assert found[::-1] == ["a", "b", "c", "a"]
+
+
 async def test_refusal_is_the_same_when_it_cannot_be_recorded(
     local: LocalBench, caplog: pytest.LogCaptureFixture
 ) -> None:
