@@ -290,11 +290,10 @@ async def serve_http(
                 auth=auth,
                 sessions_max=settings.http_max_streams,
             )
-            sys.stderr.write(
-                f"Weft serves MCP on {url}/mcp (and SSE on {url}/sse), and people at {url}/\n"
-            )
             with acting(operation="serve", transport="http"):
-                await run_app(app, bound, listening, access.draining.set)
+                await run_app(
+                    app, bound, listening, access.draining.set, lambda: _announce_http(url)
+                )
 
 
 async def inspect(settings: Settings) -> DatabaseReport:
@@ -318,6 +317,10 @@ def source_context(settings: Settings) -> SourceContext:
         allow_hosts=settings.allow_hosts,
         options={"github_api_url": settings.github_api_url},
     )
+
+
+def _announce_http(url: str) -> None:
+    sys.stderr.write(f"Weft serves MCP on {url}/mcp (and SSE on {url}/sse), and people at {url}/\n")
 
 
 def _ceilings(settings: Settings) -> Ceilings:

@@ -80,15 +80,21 @@ def url_of(bound: socket.socket, listening: Listening) -> str:
 
 
 async def run_app(
-    app: ASGIApp, bound: socket.socket, listening: Listening, on_end: Callable[[], None]
+    app: ASGIApp,
+    bound: socket.socket,
+    listening: Listening,
+    on_end: Callable[[], None],
+    announce: Callable[[], None],
 ) -> None:
-    """Serve until SIGTERM or SIGINT. Then ``on_end`` is called, requests get DRAIN_SECONDS to be
-    answered, and this returns; a second signal cuts them off.
+    """Serve until SIGTERM or SIGINT, and call ``announce`` when nothing hinders that any more. At
+    the end ``on_end`` is called, requests get DRAIN_SECONDS to be answered, and this returns; a
+    second signal cuts them off.
 
     Raises InvalidInput when the certificate cannot be used.
     """
     _allow_many_connections()
     server = SignalFreeServer(_config(app, listening))
+    announce()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_end_on_signal, server, on_end)
         await server.serve([bound])

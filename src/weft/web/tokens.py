@@ -11,6 +11,7 @@ from typing import Final
 
 from weft.domain.principals import LOCAL_ORGANIZATION_ID, Principal, Role
 from weft.errors import InvalidInput, StorageFailed
+from weft.settings import TOKEN_MIN_CHARS
 
 TOKEN_FILE_NAME: Final = "http-token"  # noqa: S105 (the name of a file)
 _RANDOM_BYTES = 32
@@ -22,7 +23,8 @@ Authenticate = Callable[[str], Awaitable[Principal | None]]
 def token_from_file(path: Path) -> str:
     """The token in the file, which is made, for its owner only, when it is not there.
 
-    Raises StorageFailed when it cannot be read or written, InvalidInput when others can read it.
+    Raises StorageFailed when it cannot be read or written, InvalidInput when others can read it
+    or its token is too short.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -54,14 +56,24 @@ def operators_token(token: str) -> Authenticate:
 
 
 def _read(path: Path) -> str:
-    if stat.S_IMODE(path.stat().st_mode) & 0o077:
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):
+        raise InvalidInput(
+            f"The token file {path} is not a file.",
+            hint="Remove it: a token is made at the next start. Or set WEFT_TOKEN.",
+        )
+    if stat.S_IMODE(mode) & 0o077:
         raise InvalidInput(
             f"The token file {path} can be read by others.",
             hint="Remove it: a new one is made at the next start.",
         )
     token = path.read_text(encoding="utf-8").strip()
-    if not token:
-        raise InvalidInput(f"The token file {path} is empty.", hint="Remove it.")
+    if len(token) < TOKEN_MIN_CHARS:
+        raise InvalidInput(
+            f"The token file {path} is empty, or its token is shorter than {TOKEN_MIN_CHARS} "
+            "characters.",
+            hint="Remove it: a new one is made at the next start.",
+        )
     return token
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import anyio
 import pytest
@@ -9,6 +10,7 @@ from anyio.abc import ByteReceiveStream
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
+from weft.errors import InvalidInput
 from weft.web.run import HeadsInTime, Listening, bound_socket, run_app
 
 pytestmark = pytest.mark.anyio
@@ -39,6 +41,22 @@ async def test_answer_may_take_longer_than_the_head(monkeypatch: pytest.MonkeyPa
         await _answer(client)
 
 
+async def test_server_is_not_announced_with_a_certificate_that_cannot_be_used(
+    tmp_path: Path,
+) -> None:
+    unusable = tmp_path / "unusable.pem"
+    unusable.write_text("not PEM")
+    listening = Listening("127.0.0.1", 0, unusable, unusable, [], 10)
+    told: list[str] = []
+    with (
+        bound_socket("127.0.0.1", 0) as bound,
+        anyio.fail_after(10),
+        pytest.raises(InvalidInput, match="certificate"),
+    ):
+        await run_app(_late, bound, listening, _nothing, lambda: told.append("announced"))
+    assert told == []
+
+
 async def _answer(client: ByteReceiveStream) -> None:
     received = b""
     while not received.endswith(b"late"):
@@ -56,11 +74,15 @@ async def _late(scope: Scope, receive: Receive, send: Send) -> None:
     await PlainTextResponse("late")(scope, receive, send)
 
 
+def _nothing() -> None:
+    pass
+
+
 @asynccontextmanager
 async def _served() -> AsyncGenerator[int]:
     listening = Listening("127.0.0.1", 0, None, None, [], 10)
     with bound_socket("127.0.0.1", 0) as bound, anyio.fail_after(10):
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(run_app, _late, bound, listening, lambda: None)
+            tasks.start_soon(run_app, _late, bound, listening, _nothing, _nothing)
             yield bound.getsockname()[1]
             tasks.cancel_scope.cancel()

@@ -28,11 +28,21 @@ def test_a_token_that_others_can_read_is_not_used(tmp_path: Path) -> None:
         token_from_file(path)
 
 
-def test_an_empty_token_lets_nobody_in(tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ["", "12345", "123456789012345\n\n"])
+def test_a_token_that_can_be_guessed_is_not_used(tmp_path: Path, text: str) -> None:
     path = tmp_path / "token"
     path.touch(0o600)
-    with pytest.raises(InvalidInput, match="empty"):
+    path.write_text(text)
+    with pytest.raises(InvalidInput, match="shorter than 16"):
         token_from_file(path)
+    path.write_text("1234567890123456\n")
+    assert token_from_file(path) == "1234567890123456"
+
+
+def test_a_folder_in_place_of_the_token_is_called_what_it_is(tmp_path: Path) -> None:
+    (tmp_path / "token").mkdir(mode=0o755)
+    with pytest.raises(InvalidInput, match="not a file"):
+        token_from_file(tmp_path / "token")
 
 
 def test_a_file_that_cannot_be_made_is_told(tmp_path: Path) -> None:
