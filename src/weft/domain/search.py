@@ -1,6 +1,6 @@
 """Searching a collection."""
 
-from weft.domain.base import Frozen
+from weft.domain.base import Frozen, Json
 
 QUERY_MAX_CHARS = 1000
 SEARCH_LIMIT_MAX = 50
@@ -15,6 +15,11 @@ class SearchQuery(Frozen):
     entity_type: str | None = None
     limit: int = 10
     cursor: str | None = None
+
+    @property
+    def listed(self) -> tuple[str, Json]:
+        """What tells the list of hits from others, for its cursors."""
+        return "search", self.model_dump(exclude={"cursor", "limit"})
 
 
 class SearchHit(Frozen):

@@ -1,10 +1,9 @@
 """Search of the local backend: full text, all words first, then any."""
 
-import base64
-import binascii
 import re
 
 from weft.backend import Search, checked_limit
+from weft.domain.cursors import decode_cursor, encode_cursor
 from weft.domain.entities import StoredEntity
 from weft.domain.search import QUERY_MAX_CHARS, SEARCH_LIMIT_MAX, SearchQuery, SearchResults
 from weft.errors import InvalidInput, NotFound
@@ -13,6 +12,7 @@ from weft.local.resolve import find_collection, find_connection
 
 WORDS_MAX = 32
 OFFSET_MAX = 10_000
+_PLACE = re.compile(r"(all|any):([0-9]{1,6})")
 _WORD = re.compile(r'"([^"]*)"|(\S+)')
 
 
@@ -26,7 +26,7 @@ class LocalSearch(Search):
     async def search(self, query: SearchQuery) -> SearchResults:
         words = _words(query.query)
         limit = checked_limit(query.limit, maximum=SEARCH_LIMIT_MAX)
-        matched, offset = _decode(query.cursor)
+        matched, offset = _decode(query)
         if matched is not None:
             return await self._page(query, words, matched, offset, limit)
         results = await self._page(query, words, "all", 0, limit)
@@ -66,10 +66,11 @@ class LocalSearch(Search):
             offset=offset,
         )
         more = len(results.hits) > limit and offset + limit <= OFFSET_MAX
+        place = f"{matched}:{offset + limit}"
         return SearchResults(
             hits=results.hits[:limit],
             matched=matched,
-            next_cursor=_encode(matched, offset + limit) if more else None,
+            next_cursor=encode_cursor(place, *query.listed) if more else None,
         )
 
 
@@ -88,22 +89,8 @@ def _words(query: str) -> list[str]:
     return list(dict.fromkeys(words))[:WORDS_MAX]
 
 
-def _encode(matched: str, offset: int) -> str:
-    return base64.urlsafe_b64encode(f"{matched}:{offset}".encode()).decode().rstrip("=")
-
-
-def _decode(cursor: str | None) -> tuple[str | None, int]:
-    if cursor is None:
+def _decode(query: SearchQuery) -> tuple[str | None, int]:
+    if query.cursor is None:
         return None, 0
-    try:
-        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
-    except (binascii.Error, ValueError):
-        text = ""
-    matched, _, offset = text.partition(":")
-    if matched not in ("all", "any") or not re.fullmatch(r"[0-9]{1,6}", offset):
-        raise InvalidInput(
-            "cursor is not one that search returned.",
-            field="cursor",
-            hint="Leave it out to start at the first page.",
-        )
-    return matched, min(int(offset), OFFSET_MAX)
+    found = decode_cursor(query.cursor, _PLACE, *query.listed)
+    return found[1], min(int(found[2]), OFFSET_MAX)

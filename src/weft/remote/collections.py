@@ -14,9 +14,10 @@ from weft.domain.collections import (
     derived_readable_id,
     is_readable_id,
 )
+from weft.domain.cursors import encode_cursor
 from weft.errors import Conflict, NotFound
 from weft.remote.looking import done_once
-from weft.remote.paging import cursor_of, find_named, skip_of, walk
+from weft.remote.paging import find_named, skip_of, walk
 from weft.remote.shared import Shared
 from weft.wire import bodies, decode
 
@@ -36,11 +37,11 @@ class RemoteCollections(Collections):
     async def list(
         self, *, cursor: str | None = None, limit: int = LIST_LIMIT_DEFAULT
     ) -> Page[Collection]:
-        skip, size = skip_of(cursor), checked_limit(limit)
+        skip, size = skip_of(cursor, PATH), checked_limit(limit)
         found = await self._client.get(
             PATH, decode.collections, params={"skip": skip, "limit": size + 1}
         )
-        more = cursor_of(skip + size) if len(found) > size else None
+        more = encode_cursor(skip + size, PATH) if len(found) > size else None
         counts = await self._entities(None) if found else Counter[str]()
         items = tuple(_counted(item, counts) for item in found[:size])
         return Page(items=items, next_cursor=more)

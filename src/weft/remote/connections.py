@@ -17,12 +17,12 @@ from weft.domain.connections import (
     merged_config,
     refuse_stale,
 )
+from weft.domain.cursors import encode_cursor
 from weft.errors import Conflict, Unsupported, WeftError
 from weft.remote.collections import CONNECTIONS_PATH, RemoteCollections
 from weft.remote.looking import done_once
 from weft.remote.paging import (
     WIRE_PAGE,
-    cursor_of,
     find_named,
     skip_of,
     walk,
@@ -56,11 +56,13 @@ class RemoteConnections(Connections):
         limit: int = LIST_LIMIT_DEFAULT,
     ) -> Page[Connection]:
         """The API filters by collection only; the other filters are applied here."""
-        position, size = skip_of(cursor), checked_limit(limit)
+        size = checked_limit(limit)
         params: dict[str, str | int] = {}
         if collection is not None:
             params["collection"] = await self._collections.readable_id(collection)
         filtered = short_name is not None or status is not None
+        listed = (CONNECTIONS_PATH, str(params), short_name, status)
+        position = skip_of(cursor, *listed)
         taken: list[Connection] = []
         items = walk(
             self._client,
@@ -74,7 +76,7 @@ class RemoteConnections(Connections):
             async for item in items:
                 fits = short_name in (None, item.short_name) and status in (None, item.status)
                 if fits and len(taken) == size:
-                    return Page(items=tuple(taken), next_cursor=cursor_of(position))
+                    return Page(items=tuple(taken), next_cursor=encode_cursor(position, *listed))
                 position += 1
                 if fits:
                     taken.append(item)

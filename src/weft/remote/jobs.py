@@ -8,6 +8,7 @@ import anyio
 from weft.backend import LIST_LIMIT_DEFAULT, Jobs, checked_limit
 from weft.domain.base import Page
 from weft.domain.connections import ConnectionChange
+from weft.domain.cursors import encode_cursor
 from weft.domain.jobs import Job, JobStatus, LogLine
 from weft.domain.schedules import ScheduleSpec
 from weft.errors import Conflict, InvalidInput, NotFound, RateLimited, TryLater, Unsupported
@@ -15,7 +16,7 @@ from weft.remote.collections import CONNECTIONS_PATH
 from weft.remote.connections import RemoteConnections
 from weft.remote.failures import AlreadyLive, NoSync
 from weft.remote.looking import done_once
-from weft.remote.paging import cursor_of, fits_id, only, skip_of, whole_id
+from weft.remote.paging import fits_id, only, skip_of, whole_id
 from weft.remote.shared import Shared
 from weft.wire import decode
 
@@ -79,14 +80,14 @@ class RemoteJobs(Jobs):
         limit: int = LIST_LIMIT_DEFAULT,
     ) -> Page[Job]:
         """The API lists a connection's newest WINDOW jobs and cannot leave any out."""
-        skip, size = skip_of(cursor), checked_limit(limit)
+        size = checked_limit(limit)
+        owner = None if connection is None else await self._connections.id_of(connection)
+        listed = ("jobs", owner, status)
+        skip = skip_of(cursor, *listed)
         wanted = WINDOW if status else min(WINDOW, skip + size + 1)
-        if connection is None:
-            found = await self._of_all(wanted)
-        else:
-            found = await self._of(await self._connections.id_of(connection), wanted)
+        found = await (self._of_all(wanted) if owner is None else self._of(owner, wanted))
         fitting = [job for job in found if status in (None, job.status)]
-        more = cursor_of(skip + size) if len(fitting) > skip + size else None
+        more = encode_cursor(skip + size, *listed) if len(fitting) > skip + size else None
         return Page(items=tuple(fitting[skip : skip + size]), next_cursor=more)
 
     async def get(self, job: str) -> Job:

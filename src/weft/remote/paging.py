@@ -1,19 +1,18 @@
 """Cursors over the API's skip and limit, and lists that are read to their end."""
 
-import base64
-import binascii
 import re
 import uuid
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from pydantic import JsonValue
 
 from weft.domain.collections import Collection
 from weft.domain.connections import Connection
+from weft.domain.cursors import decode_cursor
 from weft.domain.jobs import Job
-from weft.errors import Ambiguous, InvalidInput, NotFound
+from weft.errors import Ambiguous, NotFound
 from weft.remote.client import ApiClient, Params
 
 T = TypeVar("T")
@@ -26,30 +25,12 @@ WALK_MAX: Final = 10_000
 """Items after which a list is not read on: whoever looks for something must name it better."""
 
 PREFIX_MIN_CHARS: Final = 4
-_SKIP = re.compile(r"skip:(\d{1,9})")
+_SKIP = re.compile(r"[0-9]{1,9}")
 
 
-def cursor_of(skip: int) -> str:
-    """An opaque cursor for the items after the first ``skip``."""
-    return base64.urlsafe_b64encode(f"skip:{skip}".encode()).decode().rstrip("=")
-
-
-def skip_of(cursor: str | None) -> int:
-    """How many items a cursor leaves out. Raises InvalidInput for one that is not ours."""
-    if cursor is None:
-        return 0
-    try:
-        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
-    except (ValueError, binascii.Error):
-        text = ""
-    match = _SKIP.fullmatch(text)
-    if match is None:
-        raise InvalidInput(
-            "cursor is not one that a list gave.",
-            field="cursor",
-            hint="Pass next_cursor of the page before, or leave it out.",
-        )
-    return int(match[1])
+def skip_of(cursor: str | None, *listed: Any) -> int:
+    """How many items a cursor leaves out. Raises InvalidInput for one of another list."""
+    return int(decode_cursor(cursor, _SKIP, *listed)[0]) if cursor is not None else 0
 
 
 async def walk(

@@ -10,12 +10,13 @@ from pydantic import JsonValue
 from weft.backend import Search, checked_limit
 from weft.domain.base import Json
 from weft.domain.connections import Connection
+from weft.domain.cursors import encode_cursor
 from weft.domain.entities import StoredEntity
 from weft.domain.search import QUERY_MAX_CHARS, SearchHit, SearchQuery, SearchResults
 from weft.errors import InvalidInput, Unsupported
 from weft.remote.collections import PATH, RemoteCollections
 from weft.remote.connections import RemoteConnections
-from weft.remote.paging import cursor_of, skip_of
+from weft.remote.paging import skip_of
 from weft.remote.shared import Shared
 from weft.wire import decode
 from weft.wire.answers import Found, FoundEntity
@@ -44,7 +45,7 @@ class RemoteSearch(Search):
         words; a hit by meaning alone has not.
         """
         text = _checked(query.query)
-        skip = skip_of(query.cursor)
+        skip = skip_of(query.cursor, *query.listed)
         size = checked_limit(query.limit, maximum=LIMIT_MAX)
         collection = query.readable_collection_id.strip()
         if " " in collection or collection != collection.lower():
@@ -63,7 +64,7 @@ class RemoteSearch(Search):
         return SearchResults(
             hits=tuple(shown),
             matched=matched,
-            next_cursor=cursor_of(skip + size) if more else None,
+            next_cursor=encode_cursor(skip + size, *query.listed) if more else None,
         )
 
     async def entity(self, entity_id: str, *, offset: int, max_chars: int) -> StoredEntity:

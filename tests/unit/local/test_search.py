@@ -1,10 +1,9 @@
 """Search: plain words and phrases, all of them first, in pages that continue what they began."""
 
-import base64
-
 import pytest
 from local_bench import COLLECTION, ORGANIZATION, LocalBench, note, yielding
 
+from weft.domain.cursors import encode_cursor
 from weft.domain.search import QUERY_MAX_CHARS, SEARCH_LIMIT_MAX, SearchQuery, SearchResults
 from weft.errors import InvalidInput, NotFound
 from weft.local.search import OFFSET_MAX, WORDS_MAX, LocalSearch
@@ -36,7 +35,7 @@ def titles(results: SearchResults) -> set[str]:
 
 
 def cursor_of(text: str) -> str:
-    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+    return encode_cursor(text, *query("fox").listed)
 
 
 @pytest.mark.parametrize(
@@ -123,6 +122,13 @@ async def test_cursor_that_search_did_not_make_is_refused(search: LocalSearch, c
     with pytest.raises(InvalidInput) as caught:
         await search.search(query("fox", cursor=cursor))
     assert caught.value.field == "cursor"
+
+
+async def test_cursor_of_another_query_is_refused(search: LocalSearch) -> None:
+    cursor = (await search.search(query("fox", limit=1))).next_cursor
+    assert (await search.search(query("fox", limit=2, cursor=cursor))).hits
+    with pytest.raises(InvalidInput, match="not one that this list gave"):
+        await search.search(query("dog", cursor=cursor))
 
 
 async def test_cursor_far_beyond_the_end_finds_nothing(search: LocalSearch) -> None:

@@ -163,6 +163,31 @@ class ConnectionContract(Lacks):
             assert caught.value.field == "cursor"
 
     @pytest.mark.anyio
+    async def test_cursor_of_another_list_is_refused(self, backend: Backend) -> None:
+        await collection(backend)
+        await collection(backend, "other-docs")
+        for number in range(2):
+            await connect(backend, name=f"Number {number}")
+        connections = (await backend.connections.list(limit=1)).next_cursor
+        filtered = (await backend.connections.list(short_name="stub", limit=1)).next_cursor
+        collections = (await backend.collections.list(limit=1)).next_cursor
+        assert connections
+        assert filtered
+        assert collections
+        again = await backend.connections.list(short_name="stub", cursor=filtered)
+        assert len(again.items) == 1
+        for wrong in (
+            backend.connections.list(cursor=collections),
+            backend.connections.list(cursor=filtered),
+            backend.connections.list(short_name="stub", cursor=connections),
+            backend.collections.list(cursor=connections),
+            backend.jobs.list(cursor=connections),
+        ):
+            with pytest.raises(InvalidInput, match="not one that this list gave") as caught:
+                await wrong
+            assert caught.value.field == "cursor"
+
+    @pytest.mark.anyio
     async def test_update_changes_only_what_is_given(self, backend: Backend) -> None:
         await collection(backend)
         made = await connect(

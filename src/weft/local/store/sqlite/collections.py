@@ -13,9 +13,11 @@ from weft.local.store.base import CollectionStore
 from weft.local.store.sqlite.audit import Target, audited
 from weft.local.store.sqlite.database import Database
 from weft.local.store.sqlite.queries import queries
-from weft.local.store.sqlite.rows import decode_cursor, encode_cursor, rows, to_collection
+from weft.local.store.sqlite.rows import next_cursor, row_before, rows, to_collection
 from weft.local.store.sqlite.session import Session
 from weft.local.store.values import micros
+
+_LIST = "collection_list"
 
 
 class SqliteCollections(CollectionStore):
@@ -42,11 +44,8 @@ class SqliteCollections(CollectionStore):
     async def list(
         self, organization_id: str, *, cursor: str | None, limit: int
     ) -> Page[Collection]:
-        values = {
-            "organization_id": organization_id,
-            "before": decode_cursor(cursor),
-            "limit": limit + 1,
-        }
+        values: dict[str, Any] = {"organization_id": organization_id, "limit": limit + 1}
+        values["before"] = row_before(cursor, _LIST, values)
         return await self._database.read(_page, values, limit)
 
     async def rename(self, collection: Collection, name: str, now: datetime) -> bool:
@@ -84,12 +83,11 @@ def _select(db: Session, tail: str, values: dict[str, Any]) -> list[Collection]:
 
 
 def _page(db: Session, values: dict[str, Any], limit: int) -> Page[Collection]:
-    sql = f"{queries()['collection_columns']} {queries()['collection_list']}"
+    sql = f"{queries()['collection_columns']} {queries()[_LIST]}"
     found = list(rows(db, sql, values))
-    more = len(found) > limit
     return Page[Collection](
         items=tuple(to_collection(row) for row in found[:limit]),
-        next_cursor=encode_cursor(found[limit - 1]["no"]) if more else None,
+        next_cursor=next_cursor(found, limit, _LIST, values),
     )
 
 

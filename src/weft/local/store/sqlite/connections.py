@@ -14,7 +14,7 @@ from weft.local.store.base import ConnectionRow, ConnectionStore
 from weft.local.store.sqlite.audit import Target, audited, record
 from weft.local.store.sqlite.database import Database
 from weft.local.store.sqlite.queries import queries
-from weft.local.store.sqlite.rows import decode_cursor, encode_cursor, rows, to_connection
+from weft.local.store.sqlite.rows import next_cursor, row_before, rows, to_connection
 from weft.local.store.sqlite.session import Session
 from weft.local.store.sqlite.vault import drop_data_key
 from weft.local.store.values import dumps, micros, micros_or_none
@@ -50,20 +50,19 @@ class SqliteConnections(ConnectionStore):
         cursor: str | None,
         limit: int,
     ) -> Page[Connection]:
-        values: dict[str, Any] = {
-            "organization_id": organization_id,
-            "before": decode_cursor(cursor),
-            "limit": limit + 1,
-        }
+        values: dict[str, Any] = {"organization_id": organization_id, "limit": limit + 1}
         filters = {
             "readable_collection_id": readable_collection_id,
             "short_name": short_name,
             "status": status,
         }
         if any(value is not None for value in filters.values()):
+            tail, look = "connection_list_filtered", self._database.read
             values |= filters
-            return await self._database.read(_page, "connection_list_filtered", values, limit)
-        return await self._database.peek(_page, "connection_list", values, limit)
+        else:
+            tail, look = "connection_list", self._database.peek
+        values["before"] = row_before(cursor, tail, values)
+        return await look(_page, tail, values, limit)
 
     async def update(
         self,
@@ -164,10 +163,9 @@ def _find(db: Session, organization_id: str, text: str) -> list[Connection]:
 def _page(db: Session, tail: str, values: dict[str, Any], limit: int) -> Page[Connection]:
     sql = f"{queries()['connection_columns']} {queries()[tail]}"
     found = list(rows(db, sql, values))
-    more = len(found) > limit
     return Page[Connection](
         items=tuple(to_connection(row) for row in found[:limit]),
-        next_cursor=encode_cursor(found[limit - 1]["no"]) if more else None,
+        next_cursor=next_cursor(found, limit, tail, values),
     )
 
 

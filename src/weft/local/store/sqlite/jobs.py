@@ -16,7 +16,7 @@ from weft.local.store.sqlite.audit import Target, audited, record
 from weft.local.store.sqlite.connections import is_as_read
 from weft.local.store.sqlite.database import Database
 from weft.local.store.sqlite.queries import queries
-from weft.local.store.sqlite.rows import decode_cursor, encode_cursor, rows, to_job
+from weft.local.store.sqlite.rows import next_cursor, row_before, rows, to_job
 from weft.local.store.sqlite.session import Session, carray
 from weft.local.store.values import dumps, loads, micros, micros_or_none, moment, moment_or_none
 
@@ -72,13 +72,13 @@ class SqliteJobs(JobStore):
         values: dict[str, Any] = {
             "organization_id": organization_id,
             "status": status,
-            "before": decode_cursor(cursor),
             "limit": limit + 1,
         }
         tail = "job_list"
         if connection_id is not None:
             tail = "job_list_of_connection"
             values["connection_id"] = connection_id
+        values["before"] = row_before(cursor, tail, values)
         # No index has the status: whoever looks for a rare one goes through all jobs.
         look = self._database.peek if status is None else self._database.read
         return await look(_page, tail, values, limit)
@@ -196,10 +196,9 @@ def _find(db: Session, organization_id: str, text: str) -> list[Job]:
 def _page(db: Session, tail: str, values: dict[str, Any], limit: int) -> Page[Job]:
     sql = f"{queries()['job_columns']} {queries()[tail]}"
     found = list(rows(db, sql, values))
-    more = len(found) > limit
     return Page[Job](
         items=tuple(to_job(row) for row in found[:limit]),
-        next_cursor=encode_cursor(found[limit - 1]["no"]) if more else None,
+        next_cursor=next_cursor(found, limit, tail, values),
     )
 
 

@@ -1,22 +1,22 @@
 """Rows ↔ domain objects."""
 
-import base64
-import binascii
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from weft.domain.collections import Collection, CollectionStatus
 from weft.domain.connections import Connection, ConnectionStatus
+from weft.domain.cursors import decode_cursor, encode_cursor, refused
 from weft.domain.jobs import Job, JobStatus
-from weft.errors import InvalidInput
 from weft.local.store.sqlite.session import Bindings, Session
 from weft.local.store.values import loads, moment, moment_or_none
 
 Row = Mapping[str, Any]
 
 BEFORE_ALL = 2**63 - 1
+_PLACE = re.compile(r"[0-9]{1,19}")
+_PAGING = {"before", "limit"}
 SETTINGS_URLS = {
     "composio": "https://platform.composio.dev",
     "pipedream": "https://pipedream.com/accounts",
@@ -38,26 +38,22 @@ def rows(db: Session, sql: str, values: Bindings | None = None) -> Iterator[Row]
         yield dict(zip(names, row, strict=True))
 
 
-def encode_cursor(no: int) -> str:
-    """An opaque cursor that continues a list after row ``no``."""
-    return base64.urlsafe_b64encode(f"n{no}".encode()).decode().rstrip("=")
+def next_cursor(
+    found: Sequence[Row], limit: int, tail: str, values: Mapping[str, Any]
+) -> str | None:
+    """The cursor after ``limit`` rows of query ``tail`` for ``values``; None at its end."""
+    if len(found) <= limit:
+        return None
+    return encode_cursor(found[limit - 1]["no"], tail, _filters(values))
 
 
-def decode_cursor(cursor: str | None) -> int:
-    """The row that a cursor continues after. Raises InvalidInput for one that we did not make."""
+def row_before(cursor: str | None, tail: str, values: Mapping[str, Any]) -> int:
+    """The row that a cursor continues after. Raises InvalidInput for one of another list."""
     if cursor is None:
         return BEFORE_ALL
-    try:
-        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
-    except (binascii.Error, ValueError):
-        text = ""
-    number = int(text[1:]) if re.fullmatch(r"n[0-9]{1,19}", text) else BEFORE_ALL + 1
+    number = int(decode_cursor(cursor, _PLACE, tail, _filters(values))[0])
     if number > BEFORE_ALL:
-        raise InvalidInput(
-            "cursor is not one that a list returned.",
-            field="cursor",
-            hint="Leave it out to start at the first page.",
-        )
+        raise refused()
     return number
 
 
@@ -129,6 +125,10 @@ def to_connection(row: Row) -> Connection:
             "version": row["version"],
         }
     )
+
+
+def _filters(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name not in _PAGING}
 
 
 def _job_fields(row: Row, prefix: str = "") -> dict[str, Any]:

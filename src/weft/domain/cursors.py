@@ -1,0 +1,46 @@
+"""Cursors: places in lists, each of which only its own list takes."""
+
+import base64
+import binascii
+import hashlib
+import json
+import re
+from typing import Any
+
+from weft.errors import InvalidInput
+
+_MARK_BYTES = 6
+
+
+def encode_cursor(place: str | int, *listed: Any) -> str:
+    """An opaque cursor to ``place`` of what ``listed`` (JSON: kind and filters) tells apart."""
+    text = _mark(listed) + str(place).encode()
+    return base64.urlsafe_b64encode(text).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str, place: re.Pattern[str], *listed: Any) -> re.Match[str]:
+    """The place in ``cursor``. Raises InvalidInput for one that this very list did not give."""
+    try:
+        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+    except (binascii.Error, ValueError):
+        text = b""
+    found = None
+    if text[:_MARK_BYTES] == _mark(listed):
+        found = place.fullmatch(text[_MARK_BYTES:].decode(errors="replace"))
+    if found is None:
+        raise refused()
+    return found
+
+
+def refused() -> InvalidInput:
+    """What to raise for a cursor that the list did not give."""
+    return InvalidInput(
+        "cursor is not one that this list gave.",
+        field="cursor",
+        hint="Pass next_cursor of the page before with the same filters, or leave it out.",
+    )
+
+
+def _mark(listed: Any) -> bytes:
+    text = json.dumps(listed, sort_keys=True)
+    return hashlib.blake2s(text.encode(), digest_size=_MARK_BYTES).digest()
