@@ -1,12 +1,15 @@
 """`weft serve`: the MCP server."""
 
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import anyio
 import click
 
 from weft import assembly
+from weft.cli.text import plain
 from weft.errors import InvalidInput
 from weft.settings import load_settings
 
@@ -74,8 +77,8 @@ def serve(
     """Serve MCP to agents: to one on standard input and output, or to many over HTTP.
 
     An MCP client starts this command by itself; `weft demo` shows how. On stdio the server ends
-    when its standard input closes, and always on SIGTERM or Ctrl-C. Each FOLDER may be read by
-    `files` and `git`; naming any replaces WEFT_FILES_ROOTS.
+    when its standard input closes, and always on SIGTERM or Ctrl-C. `files` and `git` may read
+    each FOLDER, which must exist; naming any replaces WEFT_FILES_ROOTS.
 
     Over HTTP a bearer token is asked for: WEFT_TOKEN, or one that is generated into a file, or a
     key of `weft keys create`.
@@ -89,6 +92,7 @@ def serve(
     }
     # A bundle's configuration passes a list of folders as arguments; it cannot fill a variable.
     settings = load_settings(**given, **({"files_roots": folders} if folders else {}))
+    _refuse_missing(folders)
     if over_http:
         anyio.run(lambda: assembly.serve_http(settings, auth=not no_auth))
         return
@@ -106,6 +110,17 @@ def _over_http(transport: str | None, http: bool, sse: bool) -> bool:
     if transport == "stdio" and (http or sse):
         raise InvalidInput("--transport stdio and --http contradict each other.", field="transport")
     return http or sse or transport in ("http", "sse")
+
+
+def _refuse_missing(folders: Sequence[str]) -> None:
+    """A misspelt folder would be no folder at all, and an empty name the current one."""
+    for folder in folders:
+        if not folder or not Path(folder).expanduser().is_dir():
+            raise InvalidInput(
+                f"'{plain(folder)}' is not a folder.",
+                field="FOLDER",
+                hint="Name only folders that exist, or none: WEFT_FILES_ROOTS is used then.",
+            )
 
 
 def _refuse_http_options(given: dict[str, Any], no_auth: bool) -> None:

@@ -1,0 +1,47 @@
+"""`weft serve`: what it refuses before it serves."""
+
+from pathlib import Path
+
+import pytest
+from cli_fakes import Terminal
+
+from weft import assembly
+from weft.settings import Settings
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Settings]:
+    """The settings of each server that was started; none really serves."""
+    started: list[Settings] = []
+
+    async def serve(settings: Settings) -> None:
+        started.append(settings)
+
+    monkeypatch.setattr(assembly, "serve_stdio", serve)
+    monkeypatch.setenv("WEFT_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return started
+
+
+@pytest.mark.parametrize("folder", ["gone", "file", ""])
+def test_folder_that_is_not_there_is_refused(
+    terminal: Terminal, served: list[Settings], tmp_path: Path, folder: str
+) -> None:
+    (tmp_path / "file").touch()
+    result = terminal.run("serve", str(tmp_path), str(tmp_path / folder) if folder else "")
+    assert result.exit_code == 2
+    assert "is not a folder" in result.stderr
+    assert served == []
+
+
+def test_folders_that_are_there_replace_the_configured_ones(
+    terminal: Terminal, served: list[Settings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "notes").mkdir()
+    monkeypatch.setenv("WEFT_FILES_ROOTS", str(tmp_path / "gone"))
+    assert terminal.run("serve", "~/notes").exit_code == 0
+    assert terminal.run("serve").exit_code == 0
+    assert [settings.files_roots for settings in served] == [
+        (tmp_path / "notes",),
+        (tmp_path / "gone",),
+    ]
