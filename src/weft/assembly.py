@@ -290,10 +290,13 @@ async def serve_http(
                 auth=auth,
                 sessions_max=settings.http_max_streams,
             )
+
+            def end() -> None:
+                access.draining.set()
+                server.waits.end()
+
             with acting(operation="serve", transport="http"):
-                await run_app(
-                    app, bound, listening, access.draining.set, lambda: _announce_http(url)
-                )
+                await run_app(app, bound, listening, end, lambda: _announce_http(url))
 
 
 async def inspect(settings: Settings) -> DatabaseReport:

@@ -71,7 +71,8 @@ from weft.server.protocol import answered, refuse_cursor, unknown
 from weft.server.results import fits
 from weft.server.subscriptions import Subscriptions
 from weft.server.tasks import JobTasks, Tasks, require_tasks
-from weft.server.tooling import Call, InlineCredentials, LazyTools, ToolSpec
+from weft.server.tooling import Call, InlineCredentials, LazyTools, ToolSpec, no_progress
+from weft.server.waits import Waits
 
 _TOO_LARGE = InvalidInput(
     "The result would be larger than 64 KiB.", hint="Ask for fewer items or characters."
@@ -143,6 +144,7 @@ class WeftServer(MCPServer[dict[str, Any]]):
         self.confirmations = Confirmations()
         self._rounds = Rounds()
         self._claims = Claims()
+        self.waits = Waits()
         self._inline_credentials: InlineCredentials = inline_credentials
         self._lowlevel_server.extensions[apps.EXTENSION_ID] = {}
         trace_where_spans_go(self._lowlevel_server)
@@ -199,12 +201,13 @@ class WeftServer(MCPServer[dict[str, Any]]):
             raise unknown("tool", name, [known.name for known in await self.list_tools()])
         if name not in self._tools.specs:
             return await super().call_tool(name, arguments, context)
-        report = _no_progress if context is None else context.report_progress
+        report = no_progress if context is None else context.report_progress
         principal = self._who_calls()
         call = Call(
             self._backend_for(principal),
             self.confirmations,
             report,
+            self.waits,
             Ask(context, self._rounds),
             self._claims,
             self._inline_credentials,
@@ -391,9 +394,3 @@ async def _stale_rounds_explained(ctx: AnyRequest, call_next: CallNext) -> Handl
 def _connection(ctx: AnyRequest) -> Connection:
     # What outlives the request, and says when the session ends; the SDK shows it to no handler.
     return ctx.session._connection  # pyright: ignore[reportPrivateUsage]
-
-
-async def _no_progress(
-    progress: float, total: float | None = None, message: str | None = None
-) -> None:
-    del progress, total, message

@@ -15,6 +15,7 @@ from weft.server.asking import Ask
 from weft.server.claims import Claims
 from weft.server.confirmations import Confirmations
 from weft.server.schemas import compact
+from weft.server.waits import Waits
 
 _CALL_PARAMETER = "call"
 
@@ -25,6 +26,13 @@ class ReportProgress(Protocol):
     async def __call__(
         self, progress: float, total: float | None = None, message: str | None = None
     ) -> None: ...
+
+
+async def no_progress(
+    progress: float, total: float | None = None, message: str | None = None
+) -> None:
+    """Tell nobody."""
+    del progress, total, message
 
 
 InlineCredentials = Literal["allow", "warn", "deny"]
@@ -38,6 +46,7 @@ class Call:
     backend: Backend
     confirmations: Confirmations
     report_progress: ReportProgress
+    waits: Waits
     ask: Ask
     claims: Claims
     inline_credentials: InlineCredentials

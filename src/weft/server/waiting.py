@@ -4,8 +4,6 @@ import time
 from contextlib import AsyncExitStack
 from typing import Final
 
-import anyio
-
 from weft.domain.jobs import Job
 from weft.server.tooling import Call
 from weft.server.untrusted import one_line
@@ -16,14 +14,14 @@ _REPORT_INTERVAL_SECONDS = 0.5
 
 
 async def followed(call: Call, job: Job, seconds: float) -> Job:
-    """The job as it is once it has ended, or after ``seconds``.
+    """The job as it is once it has ended, or after ``seconds``, or when the server is to end.
 
     Cancelling the wait leaves the job running.
     """
     if seconds <= 0 or job.status.is_terminal:
         return job
     report = _Progress(call)
-    with anyio.move_on_after(seconds):
+    with call.waits.within(seconds):
         async with AsyncExitStack() as stack:
             updates = call.backend.jobs.watch(job.id)
             close = getattr(updates, "aclose", None)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import anyio
 import pytest
 from mcp.client import Client
+from mcp_types import CallToolResult
 from server_fakes import Connect, FakeBackend, FakeSources, connection, text_of
 
 from weft.domain.permissions import Ceilings
@@ -15,6 +16,7 @@ from weft.errors import NotPermitted
 from weft.server import sdk
 from weft.server.build import build_server
 from weft.server.http import http_caller
+from weft.server.sdk import WeftServer
 
 pytestmark = pytest.mark.anyio
 
@@ -39,6 +41,30 @@ async def test_a_call_that_takes_too_long_is_stopped_and_says_so(
         assert result.is_error
         assert "stopped after" in text_of(result)
         assert not (await client.call_tool("list_connections", {})).is_error
+
+
+@pytest.mark.parametrize("tool", ["run_sync", "get_job"])
+async def test_waits_are_answered_with_the_present_state_when_the_server_is_to_end(
+    backend: FakeBackend, server: WeftServer, connect: Connect, tool: str
+) -> None:
+    given = {"connection_id": "c1"}
+    if tool == "get_job":
+        given = {"job_id": (await backend.jobs.run("c1")).id}
+    answers: list[CallToolResult] = []
+
+    async def wait() -> None:
+        answers.append(await client.call_tool(tool, {**given, "wait_seconds": 45}))
+
+    async with connect() as client:
+        with anyio.fail_after(10):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(wait)
+                await backend.jobs.watching.wait()
+                server.waits.end()
+            later = await client.call_tool("get_job", {"job_id": "j1", "wait_seconds": 45})
+    for answer in (*answers, later):
+        assert answer.structured_content
+        assert answer.structured_content["status"] == "PENDING"
 
 
 async def test_each_call_sees_the_backend_and_the_tools_of_its_principal() -> None:
