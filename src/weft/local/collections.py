@@ -1,6 +1,7 @@
 """Collections of the local backend."""
 
 import uuid
+from contextlib import suppress
 from typing import Final
 
 from weft.backend import LIST_LIMIT_DEFAULT, Collections, Connections, checked_limit
@@ -13,6 +14,7 @@ from weft.domain.collections import (
     checked_readable_id,
     derived_readable_id,
 )
+from weft.domain.connections import Connection
 from weft.errors import NotFound
 from weft.local.engine import Engine
 from weft.local.resolve import find_collection
@@ -68,11 +70,15 @@ class LocalCollections(Collections):
     async def delete(self, collection: str) -> Collection:
         store = self._engine.store.collections
         found = await self.get(collection)
+        gone: list[Connection] = []
         for connection_id in await store.connection_ids(found):
-            try:
-                await self._connections.delete(connection_id)
-            except NotFound:
-                continue  # Someone else deleted it meanwhile, which is what was wanted.
+            # Someone else may delete one meanwhile, which is what was wanted.
+            with suppress(NotFound):
+                gone.append(await self._connections.delete(connection_id))
         await store.delete(found)
         self._engine.changes.announce()
-        return found
+        counts = {
+            "connection_count": len(gone),
+            "entity_count": sum(item.entities.total_entities for item in gone),
+        }
+        return found.model_copy(update=counts)

@@ -192,11 +192,13 @@ class LocalConnections(Connections):
         if expected_version is not None:
             # Stopping may have taken a while, and somebody may have changed it meanwhile.
             refuse_stale(await self.get(found.id), expected_version)
-        if not await self._engine.store.connections.delete(self._organization_id, found.id):
+        # What went, and not what there was before the sync was stopped, which may have stored more.
+        gone = await self._engine.store.connections.delete(self._organization_id, found.id)
+        if gone is None:
             raise NotFound("The connection was deleted meanwhile.", field="connection_id")
         self._engine.changes.announce()
         self._engine.work.announce()
-        return found
+        return gone
 
     async def check(self, connection: str) -> CheckResult:
         found = await self.get(connection)

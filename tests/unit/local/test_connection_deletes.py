@@ -50,6 +50,38 @@ async def test_deleted_connection_is_returned_as_it_was(local: LocalBench) -> No
     assert caught.value.field == "connection_id"
 
 
+async def test_delete_counts_what_the_running_sync_stored_until_it_stopped(
+    local: LocalBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "DELETE_WAIT_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr(sync, "BATCH_SECONDS", 0.02)
+    asked = anyio.Event()
+    stop = LocalJobs.cancel
+
+    async def cancel(jobs: LocalJobs, job: str) -> Job:
+        asked.set()
+        while not await local.stored(made):
+            await local.engine.changes.wait(local.engine.changes.mark(), 0.02)
+        return await stop(jobs, job)
+
+    async def fetch(cursor: Json | None, context: SourceContext) -> AsyncGenerator[Event]:
+        await asked.wait()
+        yield note("late", "word")
+        await anyio.sleep_forever()
+
+    monkeypatch.setattr(LocalJobs, "cancel", cancel)
+    local.script.fetch = fetch
+    made = await local.connect()
+    async with running(local) as backend:
+        job = await backend.jobs.run(made.id)
+        with anyio.fail_after(PATIENCE_SECONDS):
+            async for seen in backend.jobs.watch(job.id):
+                if seen.status is JobStatus.RUNNING:
+                    break
+            gone = await backend.collections.delete(COLLECTION)
+    assert (gone.entity_count, gone.connection_count) == (1, 1)
+
+
 async def test_delete_cancels_a_waiting_job(local: LocalBench) -> None:
     made = await local.connect()
     job = await local.backend.jobs.run(made.id)

@@ -213,8 +213,9 @@ class LocalAuthSessions(AuthSessions):
     async def _sync(self, session: AuthSession) -> bool:
         jobs = LocalJobs(self._engine, session.organization_id, self._dispatcher)
         current = await self._connection(session)
+        trigger = JobTrigger.MANUAL if current.sync.last_job else JobTrigger.INITIAL
         try:
-            await jobs.start(current, JobTrigger.INITIAL)
+            await jobs.start(current, trigger)
         except (Conflict, NotFound):
             return False  # One is running already, or the connection has just been deleted.
         return True

@@ -134,10 +134,11 @@ class ConnectionStore(Protocol):
         """
         ...
 
-    async def delete(self, organization_id: str, connection_id: str) -> bool:
+    async def delete(self, organization_id: str, connection_id: str) -> Connection | None:
         """Remove connection, jobs and entity records; bodies wait for `EntityStore.purge`.
 
-        From this moment no running job can write, and nothing is found. False if it was gone.
+        From this moment no running job can write, and nothing is found. Returns it as it was at
+        that moment, or None if it was gone.
         """
         ...
 

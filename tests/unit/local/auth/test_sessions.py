@@ -21,6 +21,7 @@ from oauth_bench import (
 from oauth_provider import OAuthProvider
 
 from weft.domain.connections import Auth, ConnectionChange, ConnectionStatus
+from weft.domain.jobs import JobStatus, JobTrigger
 from weft.errors import (
     Conflict,
     ErrorCategory,
@@ -56,9 +57,26 @@ async def test_consent_makes_the_connection_active_and_starts_its_first_sync(
     assert ready.auth.expires_at == bench.local.clock.now + timedelta(hours=1)
     job = ready.sync.last_job
     assert job is not None
+    assert job.trigger is JobTrigger.INITIAL
     await bench.local.run_claimed(await bench.local.claim())
     assert await bench.local.stored(made) == len(provider.notes)
     assert (await bench.get(made)).status is ConnectionStatus.ACTIVE
+
+
+async def test_sync_after_a_renewed_consent_is_not_called_the_first(
+    bench: OAuthBench, provider: OAuthProvider
+) -> None:
+    made = await bench.create({"provider_url": provider.url})
+    assert (await bench.consented(provider, made)).ok
+    await bench.local.run_claimed(await bench.local.claim())
+    await bench.local.engine.store.connections.mark(
+        await bench.get(made), ConnectionStatus.NEEDS_REAUTH, None, None
+    )
+    again = await bench.authorization.begin(made.id)
+    assert (await bench.consented(provider, again)).ok
+    job = (await bench.get(made)).sync.last_job
+    assert job is not None
+    assert (job.status, job.trigger) == (JobStatus.PENDING, JobTrigger.MANUAL)
 
 
 async def test_declined_first_sync_is_not_started(

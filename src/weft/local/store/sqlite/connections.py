@@ -100,7 +100,7 @@ class SqliteConnections(ConnectionStore):
         }
         await self._database.write(_mark, found, values, who_acts())
 
-    async def delete(self, organization_id: str, connection_id: str) -> bool:
+    async def delete(self, organization_id: str, connection_id: str) -> Connection | None:
         work = audited(_delete, "delete", _target(organization_id, connection_id))
         return await self._database.write(work, organization_id, connection_id)
 
@@ -202,13 +202,13 @@ def _mark(db: Session, found: Connection, values: dict[str, Any], actor: Acting)
         record(db, actor, str(values["state"]), _target(found.organization_id, found.id))
 
 
-def _delete(db: Session, organization_id: str, connection_id: str) -> bool:
-    number = db.execute(
-        "SELECT no FROM connection WHERE id = ? AND organization_id = ?",
-        (connection_id, organization_id),
-    ).get
-    if number is None:
-        return False
+def _delete(db: Session, organization_id: str, connection_id: str) -> Connection | None:
+    found = _select(
+        db, "connection_by_id", {"organization_id": organization_id, "id": connection_id}
+    )
+    if not found:
+        return None
+    number = db.execute("SELECT no FROM connection WHERE id = ?", (connection_id,)).get
     for step in (
         "connection_mark_for_purge",
         "connection_delete_entities",
@@ -217,7 +217,7 @@ def _delete(db: Session, organization_id: str, connection_id: str) -> bool:
     ):
         db.execute(queries()[step], {"no": number})
     drop_data_key(db, organization_id, connection_id)
-    return True
+    return found[0]
 
 
 def _target(organization_id: str, connection_id: str) -> Target:
