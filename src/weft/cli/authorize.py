@@ -44,15 +44,19 @@ def authorize_connection(app: App, name: str, browser: bool) -> None:
     say(f"Next: weft sync {connection.id}")
 
 
-async def authorized(backend: Backend, before: Connection, *, opens: bool = False) -> Connection:
+async def authorized(
+    backend: Backend, before: Connection, *, opens: bool = False, created: bool = False
+) -> Connection:
     """The connection, after a person was shown a link and has used it.
 
-    Raises Conflict when the link expired, Unsupported when the backend makes none.
+    What was just ``created`` may have brought its link with it: that one is shown. Raises Conflict
+    when the link expired, Unsupported when the backend makes none.
     """
     authorization = backend.authorization
     if authorization is None:
         raise Unsupported("This backend cannot authorise in a browser.")
-    begun = await authorization.begin(before.id)
+    has_link = created and before.auth.auth_url is not None
+    begun = before if has_link else await authorization.begin(before.id)
     if begun.auth.auth_url is None:
         raise Unsupported("This backend gave no link.")
     say(f"To authorise '{plain(before.name)}', open this link:\n\n  {begun.auth.auth_url}\n")

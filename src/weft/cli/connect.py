@@ -75,7 +75,7 @@ def create_connection(app: App, source: str, **given: Any) -> None:
             await _make_collection(backend, collection)
         connection = await backend.connections.create(new)
         if given["authorize"] and connection.status in WAITING:
-            connection = await authorized(backend, connection)
+            connection = await authorized(backend, connection, created=True)
         job = connection.sync.last_job
         if job is None and given["authorize"] and not given["no_sync"]:
             job = await _first_job(backend, connection)

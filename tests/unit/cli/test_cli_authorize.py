@@ -40,6 +40,7 @@ class Links(Authorization, Changes):
         self.claim: str | None = None
         self.verified: list[str] = []
         self.verifies: Connection | None = None
+        self.begun = 0
         backend.authorization = self
         backend.changes = self
         self.show(self.steps.pop(0))
@@ -58,6 +59,7 @@ class Links(Authorization, Changes):
         raise NotImplementedError
 
     async def begin(self, connection: str, *, redirect_url: str | None = None) -> Connection:
+        self.begun += 1
         found = self.backend.known[connection]
         given = {
             "auth_url": LINK,
@@ -74,11 +76,14 @@ class Links(Authorization, Changes):
 
 
 class Pending(FakeConnections):
-    """Makes connections that wait for credentials."""
+    """Makes connections that wait for credentials, with or without a link of their own."""
+
+    link: str | None = None
 
     async def create(self, new: NewConnection) -> Connection:
         await super().create(new)
-        return PENDING
+        auth = PENDING.auth.model_copy(update={"auth_url": self.link, "claim_token": "made"})
+        return PENDING.model_copy(update={"auth": auth})
 
 
 PENDING = connection(ConnectionStatus.PENDING_AUTH)
@@ -140,3 +145,17 @@ def test_a_connection_is_created_and_then_authorised_in_a_browser(tmp_path: Path
     assert LINK in done.stderr
     assert backend.asked("jobs.run") == [False]
     assert "COMPLETED" in done.stdout
+
+
+def test_the_link_of_a_new_connection_is_the_one_that_is_shown(tmp_path: Path) -> None:
+    backend = FakeBackend(script=[make_job(JobStatus.COMPLETED)])
+    links = Links(backend, PENDING, PENDING, PENDING, seconds=0.05)
+    links.verifies = ACTIVE
+    backend.connections = pending = Pending(backend)
+    pending.link = f"{LINK}-of-create"
+    given = ("crm", "--collection", "docs", "--config", "site=x", "--authorize")
+    done = Terminal(tmp_path, backend).run("connections", "create", *given)
+    assert done.exit_code == 0, done.output
+    assert pending.link in done.stderr
+    assert links.begun == 0, "another link would end the first, and be audited"
+    assert links.verified == ["made", "made"]
