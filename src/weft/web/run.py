@@ -22,8 +22,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from weft.errors import InvalidInput
 
-# Requests that run at the end get this long to be answered; what follows hands jobs back. Containers
-# are killed 10 seconds after they were told to end.
+# Requests that run at the end get this long to be answered; what follows hands jobs back.
+# Containers are killed 10 seconds after they were told to end.
 DRAIN_SECONDS: Final = 7
 BACKSTOP_SECONDS: Final = 25
 HEAD_SECONDS: Final = 20.0
