@@ -31,10 +31,13 @@ BATCH = 5_000
 HASH = bytes(16)
 
 Seconds = dict[str, list[float]]
+Rates = dict[str, list[float]]
 
 
 async def rows() -> list[Row]:
-    """Rounds of floor, engine and peer in turn, so that other load weighs on all; medians."""
+    """Rounds of floor, engine and peer in turn, so that other load weighs on all; each ratio is
+    the median of those of one round.
+    """
     entities = list(generated(ENTITIES))
     seconds: Seconds = defaultdict(list)
     has_peer = all(find_spec(name) for name in ("dlt", "duckdb"))
@@ -43,12 +46,13 @@ async def rows() -> list[Row]:
     gc.freeze()
     for _ in range(ROUNDS):
         _floor(entities, seconds)
+        _floor_that_overwrites(entities, seconds)
         await _engine(entities, seconds)
         if has_peer:
             _peer(entities[:PEER_ENTITIES], seconds)
     gc.unfreeze()
     rates = {
-        what: (PEER_ENTITIES if what.startswith("dlt") else ENTITIES) / median(times)
+        what: [(PEER_ENTITIES if what.startswith("dlt") else ENTITIES) / time for time in times]
         for what, times in seconds.items()
     }
     return [*_own_rows(rates), *(_peer_rows(rates) if has_peer else _no_peer_rows())]
@@ -75,18 +79,9 @@ def _one_percent(count: int) -> tuple[int, int, int, int]:
 
 def _floor(entities: Sequence[Entity], seconds: Seconds) -> None:
     """The same rows in the same tables with the same index, on one thread with nothing around."""
-    records = [(no, 1, e.id, e.type, HASH, None) for no, e in enumerate(entities, 1)]
-    bodies = [
-        (no, e.title, e.text, e.url, micros_or_none(e.updated_at), "{}", "[]")
-        for no, e in enumerate(entities, 1)
-    ]
     with tempfile.TemporaryDirectory() as folder:
         db = opened(Path(folder) / "floor.db")
-        for _, script in migrations():
-            db.execute(script)
-        with _timed(seconds, "floor first"):
-            for start in range(0, len(entities), BATCH):
-                _insert(db, records[start : start + BATCH], bodies[start : start + BATCH])
+        _fill(db, entities, seconds, "floor first")
         with _timed(seconds, "floor unchanged"):
             same = sum(
                 _same(db, entities[start : start + BATCH])
@@ -95,8 +90,29 @@ def _floor(entities: Sequence[Entity], seconds: Seconds) -> None:
         assert same == len(entities)
 
 
+def _floor_that_overwrites(entities: Sequence[Entity], seconds: Seconds) -> None:
+    """The same once more as Weft's writer does it, which overwrites what it frees."""
+    with tempfile.TemporaryDirectory() as folder:
+        db = opened(Path(folder) / "floor.db")
+        db.execute("PRAGMA secure_delete = ON")
+        _fill(db, entities, seconds, "overwriting floor first")
+
+
+def _fill(db: Session, entities: Sequence[Entity], seconds: Seconds, what: str) -> None:
+    records = [(no, 1, e.id, e.type, HASH, None) for no, e in enumerate(entities, 1)]
+    bodies = [
+        (no, e.title, e.text, e.url, micros_or_none(e.updated_at), "{}", "[]")
+        for no, e in enumerate(entities, 1)
+    ]
+    for _, script in migrations():
+        db.execute(script)
+    with _timed(seconds, what):
+        for start in range(0, len(entities), BATCH):
+            _insert(db, records[start : start + BATCH], bodies[start : start + BATCH])
+
+
 def opened(path: Path) -> Session:
-    """A database file with the settings of Weft's writer."""
+    """A database file with the settings of Weft's writer that are not about deleting."""
     # With the engine's own types of it: those of apsw are incomplete on Python 3.11.
     db = cast("Session", apsw.Connection(str(path)))
     for pragma in (
@@ -172,28 +188,36 @@ def _timed(seconds: Seconds, what: str) -> Generator[None]:
     seconds[what].append(perf_counter() - start)
 
 
-def _own_rows(rates: dict[str, float]) -> list[Row]:
-    def row(what: str, ours: str, theirs: str, target: float | None = None) -> Row:
-        detail = f"{rates[ours]:,.0f}/s, {theirs} {rates[theirs]:,.0f}/s"
-        return Row(what, rates[ours] / rates[theirs], target, at_most=False, detail=detail)
-
+def _own_rows(rates: Rates) -> list[Row]:
     return [
-        row("first sync against the raw floor", "first", "floor first", 0.8),
-        row("unchanged re-sync against the first sync", "unchanged", "first", 10),
-        row("unchanged re-sync against looking hashes up", "unchanged", "floor unchanged"),
-        row("1 % changed, 1 % deleted, against the first sync", "changed", "first"),
+        _row(rates, "first sync against the raw floor", "first", "floor first", 0.8),
+        _row(
+            rates,
+            "the same where the floor overwrites what it frees",
+            "first",
+            "overwriting floor first",
+        ),
+        _row(rates, "unchanged re-sync against the first sync", "unchanged", "first", 10),
+        _row(rates, "unchanged re-sync against looking hashes up", "unchanged", "floor unchanged"),
+        _row(rates, "1 % changed, 1 % deleted, against the first sync", "changed", "first"),
     ]
 
 
-def _peer_rows(rates: dict[str, float]) -> list[Row]:
-    def row(what: str, ours: str, theirs: str, target: float) -> Row:
-        detail = f"{rates[ours]:,.0f}/s, dlt {rates[theirs]:,.0f}/s of {PEER_ENTITIES:,} rows"
-        return Row(what, rates[ours] / rates[theirs], target, at_most=False, detail=detail)
-
+def _peer_rows(rates: Rates) -> list[Row]:
     return [
-        row("first sync against dlt → DuckDB merge", "first", "dlt first", 4),
-        row("unchanged re-sync against dlt → DuckDB merge", "unchanged", "dlt unchanged", 50),
+        _row(rates, "first sync against dlt → DuckDB merge", "first", "dlt first", 4),
+        _row(
+            rates, "unchanged re-sync against dlt → DuckDB merge", "unchanged", "dlt unchanged", 50
+        ),
     ]
+
+
+def _row(rates: Rates, what: str, ours: str, theirs: str, target: float | None = None) -> Row:
+    detail = f"{median(rates[ours]):,.0f}/s, {theirs} {median(rates[theirs]):,.0f}/s"
+    if theirs.startswith("dlt"):
+        detail += f" of {PEER_ENTITIES:,} rows"
+    pairs = zip(rates[ours], rates[theirs], strict=True)
+    return Row(what, median(a / b for a, b in pairs), target, at_most=False, detail=detail)
 
 
 def _no_peer_rows() -> list[Row]:
