@@ -10,7 +10,7 @@ from weft.cli.confirm import confirm
 from weft.cli.context import App, emit, json_option, organization_option, pass_app, say
 from weft.cli.credentials import read_secret
 from weft.cli.groups import ListGroup
-from weft.cli.listing import show_all
+from weft.cli.listing import show_all, tell_lost
 from weft.cli.text import ago, plain
 from weft.domain.principals import organization_id, organization_name
 from weft.errors import InvalidInput
@@ -88,6 +88,7 @@ def list_providers(app: App) -> None:
         wide=("name",),
         none="No auth providers. `weft auth-providers add composio --name NAME` adds one.",
     )
+    tell_lost(app, found, "weft auth-providers remove NAME`, then `weft auth-providers add")
 
 
 @auth_providers.command("remove")
@@ -134,5 +135,5 @@ def _cells(one: Any) -> tuple[str, ...]:
         one.kind,
         plain(organization_name(one.organization_id)),
         plain(one.options["base_url"]),
-        ago(one.created_at),
+        "lost" if one.lost else ago(one.created_at),
     )

@@ -113,7 +113,7 @@ def rotate_master(app: App, forget_lost: bool, yes: bool) -> None:
         if app.as_json:
             emit({"dropped": dropped})
             return
-        say(f"{dropped} lost data keys are dropped; give those credentials again.")
+        say(f"{dropped} lost data keys are dropped; `weft doctor` says what to give again.")
         return
     done = anyio.run(rotate)
     if app.as_json:

@@ -1,11 +1,20 @@
 """Lists that are shown whole: as one JSON document, or as a table."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from weft.cli.context import App, emit
+from weft.cli.context import App, emit, say
 
 M = TypeVar("M")
+
+
+class Sealed(Protocol):
+    """Something with a secret that may be lost with its key."""
+
+    @property
+    def lost(self) -> bool:
+        """Whether nothing opens it any more."""
+        ...
 
 
 def show_all(
@@ -33,3 +42,9 @@ def show_all(
         out.print(none)
         return
     print_table(out, columns, [cells(one) for one in found], wide=wide)
+
+
+def tell_lost(app: App, found: Sequence[Sealed], again: str) -> None:
+    """Say to people below a list which command gives what was lost ``again``."""
+    if not app.as_json and any(one.lost for one in found):
+        say(f"The key to what is lost is gone; give it again: `{again}`.")

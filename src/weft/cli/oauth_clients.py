@@ -10,7 +10,7 @@ from weft.cli.confirm import confirm
 from weft.cli.context import App, emit, json_option, pass_app, say
 from weft.cli.credentials import read_secret
 from weft.cli.groups import ListGroup
-from weft.cli.listing import show_all
+from weft.cli.listing import show_all, tell_lost
 from weft.cli.text import ago, plain
 
 T = TypeVar("T")
@@ -66,6 +66,7 @@ def list_clients(app: App) -> None:
         wide=("provider",),
         none="No OAuth clients. `weft oauth-clients set SOURCE --client-id ID` keeps one.",
     )
+    tell_lost(app, found, "weft oauth-clients set SOURCE")
 
 
 @oauth_clients.command("remove")
@@ -95,4 +96,9 @@ def _shown(one: BaseModel) -> dict[str, Any]:
 
 
 def _cells(one: Any) -> tuple[str, ...]:
-    return one.short_name, plain(one.client_id), plain(one.origin), ago(one.created_at)
+    return (
+        one.short_name,
+        plain(one.client_id),
+        plain(one.origin),
+        "lost" if one.lost else ago(one.created_at),
+    )

@@ -9,7 +9,7 @@ from weft.cli.confirm import confirm
 from weft.cli.context import App, emit, json_option, organization_option, pass_app, say
 from weft.cli.credentials import read_secret
 from weft.cli.groups import ListGroup
-from weft.cli.listing import show_all
+from weft.cli.listing import show_all, tell_lost
 from weft.cli.text import ago, plain
 from weft.domain.principals import organization_id
 from weft.domain.secrets import OperatorSecret
@@ -76,6 +76,7 @@ def list_secrets(app: App, organization: str) -> None:
         wide=("name", "hosts"),
         none="No secrets. `weft secret set NAME --source github --host api.github.com`.",
     )
+    tell_lost(app, found, "weft secret set NAME")
 
 
 @secret.command("delete")
@@ -110,7 +111,7 @@ def _shown(one: OperatorSecret) -> dict[str, Any]:
 def _cells(one: OperatorSecret) -> tuple[str, ...]:
     return (
         plain(one.name),
-        one.origin.value,
+        "lost" if one.lost else one.origin.value,
         ", ".join(one.sources),
         ", ".join(one.hosts),
         plain(", ".join(one.used_by)) or "-",

@@ -26,6 +26,7 @@ class OperatorSecret(Frozen):
     """What is known of a secret: everything but its value.
 
     ``sources`` are the short names that it may serve, ``hosts`` the origins that may receive it.
+    ``lost``: the key that opened it is gone, so it has to be given again.
     """
 
     name: str = Field(pattern=SECRET_NAME_PATTERN)
@@ -35,3 +36,4 @@ class OperatorSecret(Frozen):
     hosts: tuple[str, ...]
     modified_at: datetime | None = None
     used_by: tuple[str, ...] = ()
+    lost: bool = False

@@ -153,6 +153,12 @@ class Engine:
             self.store.data_keys, organization_id, connection_id, credentials, bound_to
         )
 
+    async def is_lost(self, organization_id: str, owner: str, sealed: str | None) -> bool:
+        """Whether something is sealed whose data key is gone: it is to be given again."""
+        return sealed is not None and await self.vault.is_lost(
+            self.store.data_keys, organization_id, owner, sealed
+        )
+
     async def unseal(
         self, organization_id: str, connection_id: str, endpoint: str, sealed: str | None
     ) -> Json:

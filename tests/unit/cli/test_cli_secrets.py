@@ -152,6 +152,41 @@ def test_lost_key_is_told_and_can_be_given_up(shell: Shell) -> None:
     assert shell.run("secret", "set", "main", *ALLOWED, stdin=CANARY).exit_code == 0
 
 
+@pytest.mark.parametrize(
+    ("verb", "name", "given"),
+    [
+        ("secret", "main", ("set", "main", *ALLOWED)),
+        ("oauth-clients", "github", ("set", "github", "--client-id", "id")),
+        ("auth-providers", "prod", ("add", "composio", "--name", "prod")),
+    ],
+)
+def test_what_was_lost_is_told_until_it_is_given_again(
+    shell: Shell, verb: str, name: str, given: tuple[str, ...]
+) -> None:
+    assert shell.run(verb, *given, stdin=CANARY).exit_code == 0
+    assert _items(shell, verb)[0]["lost"] is False
+    assert _problems(shell) == []
+    (shell.home / "keys" / "master.key").unlink()
+    shell.run("keys", "rotate-master", "--forget-lost", "--yes")
+    (problem,) = _problems(shell)
+    assert f"lost: {name}." in problem
+    assert f"`weft {verb} " in problem
+    assert _items(shell, verb)[0]["lost"] is True
+    shown = shell.run(verb)
+    assert "lost" in shown.stdout
+    assert f"`weft {verb} " in shown.stderr
+    if verb == "auth-providers":
+        shell.run(verb, "remove", name, "--yes")
+    assert shell.run(verb, *given, stdin=CANARY).exit_code == 0
+    assert _items(shell, verb)[0]["lost"] is False
+    assert _problems(shell) == []
+
+
+def _problems(shell: Shell) -> list[str]:
+    problems: list[str] = json.loads(shell.run("doctor", "--json").stdout)["problems"]
+    return problems
+
+
 def test_secrets_of_the_configuration_are_listed_without_their_values(
     shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -67,7 +67,7 @@ class NamedSecrets:
     async def list(self) -> Sequence[OperatorSecret]:
         """All, by name, with the connections that refer to them."""
         stored = await self._engine.store.secrets.list(self._organization_id)
-        known = [_known(row) for row in stored]
+        known = [_known(row, lost=await self._is_lost(row)) for row in stored]
         known += [
             _mapped_known(name, found, self._organization_id)
             for name, found in self._mapped().items()
@@ -92,6 +92,10 @@ class NamedSecrets:
         ):
             raise unknown_secret()
         return found
+
+    async def _is_lost(self, row: SecretRow) -> bool:
+        owner = secret_owner(row.name)
+        return await self._engine.is_lost(row.organization_id, owner, row.sealed)
 
     def _mapped(self) -> Mapping[str, MappedSecret]:
         return self._engine.mapped_secrets.get(self._organization_id, {})
@@ -134,7 +138,7 @@ class NamedSecrets:
         return {name for name in map(name_in, [opened, *opened.values()]) if name is not None}
 
 
-def _known(row: SecretRow) -> OperatorSecret:
+def _known(row: SecretRow, *, lost: bool = False) -> OperatorSecret:
     return OperatorSecret(
         name=row.name,
         organization_id=row.organization_id,
@@ -142,6 +146,7 @@ def _known(row: SecretRow) -> OperatorSecret:
         sources=row.sources,
         hosts=row.hosts,
         modified_at=row.modified_at,
+        lost=lost,
     )
 
 

@@ -29,7 +29,10 @@ class OAuthClient(Frozen):
 
 
 class OperatorsClient(Frozen):
-    """What is known of an OAuth client: everything but its secret, which only ``origin`` gets."""
+    """What is known of an OAuth client: everything but its secret, which only ``origin`` gets.
+
+    ``lost``: the key that opened the secret is gone, so it has to be given again.
+    """
 
     short_name: str
     client_id: str
@@ -37,6 +40,7 @@ class OperatorsClient(Frozen):
     has_secret: bool
     hosts: tuple[str, ...] = ()
     created_at: datetime
+    lost: bool = False
 
 
 class LocalOAuthClients:
@@ -76,7 +80,10 @@ class LocalOAuthClients:
 
     async def list(self) -> Sequence[OperatorsClient]:
         """All, by source."""
-        return [_shown(row) for row in await self._engine.store.oauth_clients.list()]
+        return [
+            _shown(row, lost=await self._is_lost(row))
+            for row in await self._engine.store.oauth_clients.list()
+        ]
 
     async def remove(self, short_name: str) -> None:
         """Forget it; what it has authorised cannot be refreshed any more. Raises NotFound."""
@@ -87,6 +94,9 @@ class LocalOAuthClients:
                 hint="`weft oauth-clients list` shows all.",
             )
         await self._engine.store.data_keys.drop(OPERATOR, _owner(short_name))
+
+    async def _is_lost(self, row: OAuthClientRow) -> bool:
+        return await self._engine.is_lost(OPERATOR, _owner(row.short_name), row.sealed)
 
 
 async def operators_client(
@@ -184,7 +194,7 @@ def _owner(short_name: str) -> str:
     return f"oauth-client:{short_name}"
 
 
-def _shown(row: OAuthClientRow) -> OperatorsClient:
+def _shown(row: OAuthClientRow, *, lost: bool = False) -> OperatorsClient:
     return OperatorsClient(
         short_name=row.short_name,
         client_id=row.client_id,
@@ -192,4 +202,5 @@ def _shown(row: OAuthClientRow) -> OperatorsClient:
         has_secret=row.sealed is not None,
         hosts=tuple(row.hosts),
         created_at=row.created_at,
+        lost=lost,
     )

@@ -39,7 +39,10 @@ _FIELD = "auth.auth_provider.provider_config"
 
 
 class AuthProviderInfo(Frozen):
-    """What is known of an account: everything but its secrets."""
+    """What is known of an account: everything but its secrets.
+
+    ``lost``: the key that opened them is gone, so they have to be given again.
+    """
 
     organization_id: str
     readable_id: str
@@ -47,6 +50,7 @@ class AuthProviderInfo(Frozen):
     options: dict[str, str]
     hosts: tuple[str, ...] = ()
     created_at: datetime
+    lost: bool = False
 
 
 class LocalAuthProviders:
@@ -88,7 +92,10 @@ class LocalAuthProviders:
 
     async def list(self) -> Sequence[AuthProviderInfo]:
         """All, of all organisations."""
-        return [_shown(row) for row in await self._engine.store.auth_providers.list()]
+        return [
+            _shown(row, lost=await self._is_lost(row))
+            for row in await self._engine.store.auth_providers.list()
+        ]
 
     async def remove(self, organization_id: str, readable_id: str) -> None:
         """Forget it; connections that use it fail from now on. Raises NotFound."""
@@ -99,6 +106,9 @@ class LocalAuthProviders:
                 hint="`weft auth-providers list` shows all.",
             )
         await self._engine.store.data_keys.drop(organization_id, _owner(readable_id))
+
+    async def _is_lost(self, row: AuthProviderRow) -> bool:
+        return await self._engine.is_lost(row.organization_id, _owner(row.readable_id), row.sealed)
 
 
 async def provider_draft(
@@ -254,7 +264,7 @@ def _owner(readable_id: str) -> str:
     return f"auth-provider:{readable_id}"
 
 
-def _shown(row: AuthProviderRow) -> AuthProviderInfo:
+def _shown(row: AuthProviderRow, *, lost: bool = False) -> AuthProviderInfo:
     return AuthProviderInfo(
         organization_id=row.organization_id,
         readable_id=row.readable_id,
@@ -262,4 +272,5 @@ def _shown(row: AuthProviderRow) -> AuthProviderInfo:
         options=dict(row.options),
         hosts=tuple(row.hosts),
         created_at=row.created_at,
+        lost=lost,
     )

@@ -44,11 +44,14 @@ def sealed(kid: str, key: bytes, plain: bytes, bound_to: tuple[str, ...]) -> str
 
 def opened(kid: str, key: bytes, text: str, bound_to: tuple[str, ...]) -> bytes | None:
     """Decrypt; None if the key, the binding or the text is another."""
-    version, _, rest = text.partition(".")
-    named, _, rest = rest.partition(".")
-    if version != _VERSION or named != kid:
+    if not is_sealed_by(kid, text):
         return None
-    return decrypt(key, rest, bound_to)
+    return decrypt(key, text.removeprefix(f"{_VERSION}.{kid}."), bound_to)
+
+
+def is_sealed_by(kid: str, text: str) -> bool:
+    """Whether a text names that data key as the one that opens it."""
+    return text.startswith(f"{_VERSION}.{kid}.")
 
 
 def encrypt(key: bytes, plain: bytes, bound_to: tuple[str, ...]) -> str:

@@ -10,7 +10,7 @@ import anyio.to_thread
 from weft.domain.base import Json
 from weft.errors import AuthenticationFailed, KeyUnavailable
 from weft.local.store.vault import DataKeyStore, WrappedKey
-from weft.local.vault.envelope import new_data_key, opened, sealed, unwrapped
+from weft.local.vault.envelope import is_sealed_by, new_data_key, opened, sealed, unwrapped
 from weft.local.vault.keys import KEY_FILE_NAME, KeyFile, KeySource, MasterKey
 
 LOST_HINT = (
@@ -99,6 +99,13 @@ class Vault:
             "The stored credentials cannot be opened: the key or the endpoint changed.",
             hint="Give the credentials again with authorize_connection.",
         )
+
+    async def is_lost(
+        self, store: DataKeyStore, organization_id: str, owner: str, text: str
+    ) -> bool:
+        """Whether the data key that sealed a text is gone, so that nothing opens it any more."""
+        stored = await store.get(organization_id, owner)
+        return stored is None or not is_sealed_by(stored.kid, text)
 
     async def _data_key_to_seal(
         self, store: DataKeyStore, organization_id: str, owner: str

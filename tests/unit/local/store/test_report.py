@@ -10,6 +10,8 @@ from store_bench import ORGANIZATION, Bench, entity, opened
 
 from weft.local.store.sqlite.queries import migrations
 from weft.local.store.sqlite.report import report
+from weft.local.vault import MasterKey
+from weft.local.vault.envelope import new_data_key
 
 pytestmark = pytest.mark.anyio
 
@@ -38,6 +40,25 @@ async def test_report_counts_what_there_is(bench: Bench) -> None:
     assert found.schema_version == NEWEST
     assert found.size_bytes >= bench.path.stat().st_size > 0
     assert found.sqlite_version.startswith("3.")
+
+
+async def test_connections_whose_key_is_gone_are_named_until_they_wait_for_it(bench: Bench) -> None:
+    made = await bench.connection()
+    kept = await bench.connection("other-docs")
+    master = MasterKey.generate()
+    key, _ = new_data_key(master, ORGANIZATION, kept.id)
+    await bench.store.data_keys.add(key)
+    with closing(cast("Any", apsw).Connection(str(bench.path))) as db:
+        db.execute("UPDATE connection SET credentials = 'v1.0123456789abcdef.n.c'")
+        db.execute(
+            "UPDATE connection SET credentials = ? WHERE id = ?", (f"v1.{key.kid}.n.c", kept.id)
+        )
+        (problem,) = (await report(bench.path)).problems
+        assert made.id in problem
+        assert kept.id not in problem
+        assert "`weft connections authorize ID`" in problem
+        db.execute("UPDATE connection SET state = 'needs_reauth'")
+    assert (await report(bench.path)).problems == ()
 
 
 async def test_report_changes_nothing(bench: Bench) -> None:

@@ -11,6 +11,17 @@ from weft.local.store.sqlite.database import storage_error
 from weft.local.store.sqlite.queries import migrations, queries
 from weft.local.store.sqlite.session import AsyncSession, Session, connect
 
+_NAMED = 5
+_LOST = {
+    "connection": ("Connections", "weft connections authorize ID"),
+    "secret": ("Secrets", "weft secret set NAME"),
+    "oauth_client": ("OAuth clients", "weft oauth-clients set SOURCE"),
+    "auth_provider": (
+        "Auth providers",
+        "weft auth-providers remove NAME`, then `weft auth-providers add",
+    ),
+}
+
 
 class DatabaseReport(Frozen):
     """What a look at the file found; ``problems`` is empty when all is well.
@@ -63,6 +74,8 @@ def _look(db: AsyncSession, base: DatabaseReport, path: Path) -> DatabaseReport:
         problems.append(_other_version(version, base.schema_version_expected))
         return base.model_copy(update={"schema_version": version, "problems": tuple(problems)})
 
+    problems.extend(_lost(session))
+
     def count(sql: str) -> int:
         return int(session.execute(sql).get)
 
@@ -91,6 +104,20 @@ def _other_version(version: int, expected: int) -> str:
     if version > expected:
         return f"{said}: upgrade Weft, or point WEFT_HOME at another folder."
     return f"{said}: the next `weft serve`, or any other verb, brings it up to date."
+
+
+def _lost(session: Session) -> list[str]:
+    """One line for each kind of secret whose key was given up, or was damaged."""
+    names: dict[str, list[str]] = {}
+    for kind, name in session.execute(queries()["sealed_lost"]):
+        names.setdefault(str(kind), []).append(str(name))
+    return [_lost_line(*_LOST[kind], found) for kind, found in names.items()]
+
+
+def _lost_line(what: str, again: str, names: list[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    named = ", ".join(names[:_NAMED])
+    return f"{what} whose key is lost: {named}{more}. Give what they hold again: `{again}`."
 
 
 def _sealed_with(session: Session) -> str | None:

@@ -31,5 +31,20 @@ INSERT INTO master_key (one, kid) VALUES (1, :master_kid) ON CONFLICT DO NOTHING
 INSERT INTO master_key (one, kid) VALUES (1, :master_kid)
 ON CONFLICT DO UPDATE SET kid = excluded.kid;
 
+-- name: sealed_lost
+-- What was sealed by a data key that is gone. Connections that are to be authorised say so themselves.
+WITH kept (kind, organization_id, name, sealed) AS (
+  SELECT 'connection', organization_id, id, credentials FROM connection
+  WHERE credentials IS NOT NULL AND state NOT IN ('pending_auth', 'needs_reauth')
+  UNION ALL SELECT 'secret', organization_id, name, sealed FROM operator_secret
+  UNION ALL SELECT 'oauth_client', '', short_name, sealed FROM oauth_client
+  WHERE sealed IS NOT NULL
+  UNION ALL SELECT 'auth_provider', organization_id, readable_id, sealed FROM auth_provider
+)
+-- The name of the data key is the 16 characters after `v1.`.
+SELECT kind, name FROM kept
+WHERE NOT EXISTS (SELECT 1 FROM data_key WHERE kid = substr(kept.sealed, 4, 16))
+ORDER BY kind, organization_id, name;
+
 -- name: data_key_any
 SELECT 1 FROM data_key LIMIT 1;
