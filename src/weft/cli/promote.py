@@ -227,7 +227,7 @@ def _new(item: Item, auth: Auth | None) -> NewConnection:
     copied_schedule = None
     if schedule is not None and schedule.timezone == "UTC":
         copied_schedule = ScheduleSpec(
-            cron=schedule.cron,
+            cron=None if schedule.continuous else schedule.cron,
             continuous=schedule.continuous,
             cursor_field=schedule.cursor_field,
         )

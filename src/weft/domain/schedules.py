@@ -37,6 +37,42 @@ class Schedule(Frozen):
     cursor_value: str | None = None
 
 
+def merged_schedule(spec: ScheduleSpec, base: Schedule | None) -> Schedule | None:
+    """``base`` with what ``spec`` gives, validated; None where nothing is given, for no schedule.
+
+    A cron ends continuous syncing and the other way round. Raises InvalidInput for both at once,
+    for neither, and for a cron or a time zone that is not one.
+    """
+    given = spec.model_dump(include=spec.model_fields_set)
+    if not any(value is not None for value in given.values()):
+        return None
+    if given.get("cron") and given.get("continuous"):
+        raise InvalidInput(
+            "schedule.cron and schedule.continuous: true exclude each other.",
+            field="schedule",
+            hint="Give cron to sync at set times, or continuous: true to sync every few minutes.",
+        )
+    merged = (base or Schedule()).model_dump(include=set(ScheduleSpec.model_fields))
+    if given.get("cron"):
+        merged["continuous"] = False
+    elif given.get("continuous"):
+        merged["cron"] = None
+    merged |= given
+    cron, continuous = merged["cron"], bool(merged["continuous"])
+    if not cron and not continuous:
+        raise InvalidInput(
+            "schedule needs cron or continuous.",
+            field="schedule",
+            hint="For example {'cron': '0 2 * * *'} for daily at 02:00 UTC.",
+        )
+    return Schedule(
+        cron=validate_cron(cron) if cron else None,
+        timezone=validate_timezone(merged["timezone"] or "UTC"),
+        continuous=continuous,
+        cursor_field=merged["cursor_field"],
+    )
+
+
 def validate_cron(cron: str) -> str:
     """Return ``cron`` with single spaces between its five fields.
 

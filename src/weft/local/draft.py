@@ -10,7 +10,7 @@ from weft.domain.connections import (
     checked_description,
     checked_name,
 )
-from weft.domain.schedules import Schedule, ScheduleSpec, validate_cron, validate_timezone
+from weft.domain.schedules import Schedule, ScheduleSpec, merged_schedule
 from weft.errors import InvalidInput
 from weft.local.auth.oauth_clients import OAuthClient
 from weft.sources.base import AnySource
@@ -45,45 +45,25 @@ def draft_description(description: str | None) -> str | None:
 def draft_schedule(
     kind: type[AnySource], spec: ScheduleSpec, base: Schedule | None
 ) -> Schedule | None:
-    """``base`` with what ``spec`` gives, validated; an empty spec or result means no schedule."""
-    given = spec.model_dump(include=spec.model_fields_set)
-    if not any(value is not None for value in given.values()):
+    """As `merged_schedule`, of what the source can do; with a cursor field to begin with."""
+    merged = merged_schedule(spec, base)
+    if merged is None:
         return None
-    merged = (base or Schedule()).model_dump(
-        include={"cron", "timezone", "continuous", "cursor_field"}
-    )
-    if given.get("cron"):
-        # Whoever asks for a cron wants it to fire, which it does not beside continuous syncing.
-        merged["continuous"] = False
-    merged |= given
-    cron = validate_cron(merged["cron"]) if merged["cron"] else None
-    continuous = bool(merged["continuous"])
-    if continuous and not kind.supports_continuous:
+    if merged.continuous and not kind.supports_continuous:
         raise InvalidInput(
             f"The source '{kind.short_name}' does not support continuous sync.",
             field="schedule.continuous",
             hint="Use schedule.cron instead.",
         )
-    if merged["cursor_field"] and merged["cursor_field"] not in kind.cursor_fields:
+    if merged.cursor_field and merged.cursor_field not in kind.cursor_fields:
         known = ", ".join(kind.cursor_fields) or "none"
         raise InvalidInput(
             "schedule.cursor_field is not a cursor field of this source.",
             field="schedule.cursor_field",
             hint=f"Known: {known}.",
         )
-    if cron is None and not continuous:
-        raise InvalidInput(
-            "schedule needs cron or continuous.",
-            field="schedule",
-            hint="For example {'cron': '0 2 * * *'} for daily at 02:00 UTC.",
-        )
-    drafted = Schedule(
-        cron=cron,
-        timezone=validate_timezone(merged["timezone"] or "UTC"),
-        continuous=continuous,
-        cursor_field=merged["cursor_field"]
-        or (kind.cursor_fields[0] if continuous and kind.cursor_fields else None),
-    )
+    first = kind.cursor_fields[0] if merged.continuous and kind.cursor_fields else None
+    drafted = merged.model_copy(update={"cursor_field": merged.cursor_field or first})
     unchanged = base is not None and _timing(drafted) == _timing(base)
     return drafted.model_copy(update={"next_run": base.next_run}) if base and unchanged else drafted
 

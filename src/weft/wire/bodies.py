@@ -1,11 +1,11 @@
 """Domain objects as bodies of Airweave's requests."""
 
-from typing import Any, Final
+from typing import Final
 
 from weft.domain.base import Json
 from weft.domain.collections import NewCollection
 from weft.domain.connections import Auth, NewConnection
-from weft.domain.schedules import Schedule, ScheduleSpec, validate_cron, validate_timezone
+from weft.domain.schedules import Schedule, ScheduleSpec, merged_schedule
 from weft.errors import InvalidInput, Unsupported
 
 CONTINUOUS_CRON: Final = "*/5 * * * *"
@@ -64,32 +64,18 @@ def schedule(spec: ScheduleSpec, base: Schedule | None) -> Json:
     Raises InvalidInput for what is not valid: Airweave's PATCH stores any text as cron, and every
     later sync fails. Raises Unsupported for a time zone, which Airweave ignores.
     """
-    given = spec.model_dump(include=spec.model_fields_set)
-    if not any(value is not None for value in given.values()):
+    merged = merged_schedule(spec, base)
+    if merged is None:
         return dict(NO_SCHEDULE)
-    kept = base.model_dump(include={"cron", "continuous", "cursor_field"}) if base else {}
-    merged: dict[str, Any] = {"cron": None, "continuous": False, "cursor_field": None}
-    if given.get("cron"):
-        # As in the engine, and as the API does when a schedule of only a cron replaces another.
-        kept["continuous"] = False
-    merged |= kept | given
-    _refuse_timezone(merged.pop("timezone", None) or (base.timezone if base else "UTC"))
-    cron = validate_cron(merged["cron"]) if merged["cron"] else None
-    continuous = bool(merged["continuous"])
-    if cron is None and not continuous:
-        raise InvalidInput(
-            "schedule needs cron or continuous.",
-            field="schedule",
-            hint="For example {'cron': '0 2 * * *'} for daily at 02:00 UTC.",
-        )
-    body: Json = {"cron": cron or CONTINUOUS_CRON, "continuous": continuous}
-    if merged["cursor_field"]:
-        body["cursor_field"] = merged["cursor_field"]
+    _refuse_timezone(merged.timezone)
+    body: Json = {"cron": merged.cron or CONTINUOUS_CRON, "continuous": merged.continuous}
+    if merged.cursor_field:
+        body["cursor_field"] = merged.cursor_field
     return body
 
 
 def _refuse_timezone(name: str) -> None:
-    if validate_timezone(name) != "UTC":
+    if name != "UTC":
         raise Unsupported(
             "The Airweave API reads cron in UTC only.",
             field="schedule.timezone",

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from weft.domain.schedules import (
     CONTINUOUS_INTERVAL,
     Schedule,
+    ScheduleSpec,
+    merged_schedule,
     next_run,
     validate_cron,
     validate_timezone,
@@ -183,3 +185,18 @@ def test_continuous_connection_is_due_an_interval_after_its_last_start() -> None
     assert next_run(continuous, after=now, last_start=None) == now
     overdue = now - timedelta(days=1)
     assert next_run(continuous, after=now, last_start=overdue) == now
+
+
+@pytest.mark.parametrize("base", [None, Schedule(cron="0 3 * * *"), Schedule(continuous=True)])
+def test_cron_beside_continuous_is_refused_and_both_are_named(base: Schedule | None) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        merged_schedule(ScheduleSpec(cron="0 2 * * *", continuous=True), base)
+    for name in ("schedule.cron", "schedule.continuous"):
+        assert name in caught.value.message
+    assert caught.value.field == "schedule"
+    assert caught.value.hint is not None
+
+
+def test_cron_that_says_that_it_is_not_continuous_is_taken() -> None:
+    spec = ScheduleSpec(cron="0 2 * * *", continuous=False, cursor_field="pushed_at")
+    assert merged_schedule(spec, None) == Schedule(cron="0 2 * * *", cursor_field="pushed_at")

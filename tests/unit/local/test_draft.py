@@ -88,9 +88,14 @@ def test_cron_given_to_a_continuous_connection_ends_continuous_syncing() -> None
     nightly = draft_schedule(StubSource, spec(cron="0 2 * * *"), base)
     assert nightly is not None
     assert (nightly.cron, nightly.continuous) == ("0 2 * * *", False)
-    both = draft_schedule(StubSource, spec(cron="0 2 * * *", continuous=True), base)
-    assert both is not None
-    assert both.continuous
+    guides = draft_schedule(StubSource, spec(cron="0 2 * * *", continuous=False), base)
+    assert guides == nightly
+
+
+def test_continuous_given_to_a_connection_with_a_cron_ends_the_cron() -> None:
+    made = draft_schedule(StubSource, spec(continuous=True), Schedule(cron="0 2 * * *"))
+    assert made is not None
+    assert (made.cron, made.continuous) == (None, True)
 
 
 def test_continuous_takes_the_sources_first_cursor_field() -> None:
@@ -112,6 +117,7 @@ def test_continuous_takes_the_sources_first_cursor_field() -> None:
         (FilesSource, spec(continuous=True), "schedule.continuous"),
         (StubSource, spec(timezone="UTC"), "schedule"),
         (StubSource, spec(continuous=False), "schedule"),
+        (StubSource, spec(cron="0 2 * * *", continuous=True), "schedule"),
     ],
 )
 def test_bad_schedule_names_the_field(

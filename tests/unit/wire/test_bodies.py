@@ -54,8 +54,10 @@ def test_cron_given_to_a_continuous_connection_ends_continuous_syncing() -> None
     base = Schedule(cron="*/5 * * * *", continuous=True)
     nightly = bodies.schedule(ScheduleSpec(cron="0 2 * * *"), base)
     assert nightly == {"cron": "0 2 * * *", "continuous": False}
-    both = bodies.schedule(ScheduleSpec(cron="0 2 * * *", continuous=True), base)
-    assert both == {"cron": "0 2 * * *", "continuous": True}
+    kept = bodies.schedule(ScheduleSpec(cursor_field="x"), base)
+    assert kept == {"cron": "*/5 * * * *", "continuous": True, "cursor_field": "x"}
+    every_few = bodies.schedule(ScheduleSpec(continuous=True), Schedule(cron="0 2 * * *"))
+    assert every_few == {"cron": "*/5 * * * *", "continuous": True}
 
 
 @pytest.mark.parametrize(
@@ -82,6 +84,7 @@ def test_schedule_is_merged_and_sent_whole(
         ({"cron": "0 2 * * *", "timezone": "Mars/X"}, InvalidInput, "schedule.timezone"),
         ({"cron": "0 2 * * *", "timezone": "Europe/Berlin"}, Unsupported, "schedule.timezone"),
         ({"cursor_field": "x"}, InvalidInput, "schedule"),
+        ({"cron": "0 2 * * *", "continuous": True}, InvalidInput, "schedule"),
     ],
 )
 def test_schedule_that_the_api_would_take_wrongly_is_refused(

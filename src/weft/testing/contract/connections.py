@@ -78,6 +78,11 @@ class ConnectionContract(Lacks):
                 InvalidInput,
                 "schedule.cursor_field",
             ),
+            (
+                {"schedule": {"cron": "0 2 * * *", "continuous": True}},
+                InvalidInput,
+                "schedule",
+            ),
             ({"auth": {}}, InvalidInput, "auth"),
         ],
     )
