@@ -64,12 +64,12 @@ class JobOut(TypedDict, total=False):
     entities_failed: int
     error: str
     error_category: str
+    diagnosis: dict[str, Any]
 
 
 class JobReportOut(JobOut, total=False):
-    """A job with why it failed and the end of its log."""
+    """A job with the end of its log."""
 
-    diagnosis: dict[str, Any]
     untrusted_log: list[dict[str, Any]]
 
 

@@ -160,7 +160,7 @@ def counts(job: Job) -> str:
 
 
 def next_step(job: Job) -> str:
-    """What to call after this state of a job."""
+    """What to call after this state of a job that has not failed: such a one has a diagnosis."""
     if job.status is JobStatus.COMPLETED and job.entities_failed:
         return (
             f"The sync has ended, but {counted(job.entities_failed, 'entity')} could not be read: "
@@ -168,8 +168,6 @@ def next_step(job: Job) -> str:
         )
     if job.status is JobStatus.COMPLETED:
         return "The sync is complete; search can find its content."
-    if job.status is JobStatus.FAILED:
-        return f"Call get_job(job_id='{job.id}') for the diagnosis and the log."
     if job.status is JobStatus.CANCELLED:
         return "What was committed before the cancellation is kept."
     if job.status is JobStatus.CANCELLING:

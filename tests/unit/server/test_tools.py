@@ -332,7 +332,11 @@ async def test_failed_check_is_a_result(connect: Connect) -> None:
 @pytest.mark.parametrize(
     ("category", "hint", "call"),
     [
-        (ErrorCategory.CONFIG_INVALID, "Allowed: /docs.", "update_connection(connection_id='c1'"),
+        (
+            ErrorCategory.CONFIG_INVALID,
+            "Give a path in /docs.",
+            "update_connection(connection_id='c1'",
+        ),
         (ErrorCategory.RATE_LIMITED, None, "run_sync(connection_id='c1')"),
         (ErrorCategory.API_KEY_INVALID, "It expired.", "authorize_connection(connection_id='c1')"),
     ],
@@ -425,6 +429,20 @@ async def test_wait_ends_with_the_present_state(connect: Connect, backend: FakeB
     backend.jobs.script = [job("j1", status=JobStatus.RUNNING, entities_inserted=1)]
     _, data = await good(connect, "run_sync", connection_id="c1", wait_seconds=1)
     assert data["status"] == "RUNNING"
+
+
+async def test_sync_that_fails_while_it_is_waited_for_comes_with_its_diagnosis(
+    connect: Connect, backend: FakeBackend
+) -> None:
+    backend.jobs.script = [
+        job("j1", status=JobStatus.FAILED, error_category=ErrorCategory.API_KEY_INVALID)
+    ]
+    text, data = await good(connect, "run_sync", connection_id="c1", wait_seconds=1)
+    for said in data["diagnosis"].values():
+        assert said in text
+    assert data["diagnosis"]["category"] == "api_key_invalid"
+    assert "authorize_connection(connection_id='c1')" in text
+    assert "get_job" not in text
 
 
 async def test_failed_job_comes_with_diagnosis_and_log(

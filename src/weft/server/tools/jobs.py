@@ -6,7 +6,7 @@ from typing import Annotated
 from mcp_types import CallToolResult
 from pydantic import Field
 
-from weft.domain.jobs import Diagnosis, Job, JobStatus, LogLine, diagnose
+from weft.domain.jobs import Job, JobStatus, LogLine, diagnose
 from weft.server.results import (
     ItemsOut,
     JobOut,
@@ -59,7 +59,7 @@ async def run_sync(
     """Start a job, and wait for it if asked."""
     job = await call.backend.jobs.run(connection_id, force_full_sync=force_full_sync)
     job = await followed(call, job, wait_seconds)
-    return _shown(job)
+    return _report(job)
 
 
 @tool(
@@ -111,7 +111,7 @@ async def get_job(
     job = await call.backend.jobs.get(job_id)
     job = await followed(call, job, wait_seconds)
     log = await call.backend.jobs.log(job.id, limit=log_lines) if log_lines else ()
-    return _report(job, diagnose(job), log, log_lines)
+    return _report(job, log, log_lines)
 
 
 @tool(
@@ -123,22 +123,19 @@ async def get_job(
 )
 async def cancel_job(call: Call, job_id: JobRef) -> Annotated[CallToolResult, JobOut]:
     """Ask a job to stop."""
-    return _shown(await call.backend.jobs.cancel(job_id))
+    return _report(await call.backend.jobs.cancel(job_id))
 
 
 def job_result(job: Job) -> CallToolResult:
     """What `run_sync` says of a job in the end: an error of the tool where the sync failed."""
-    if job.status is not JobStatus.FAILED:
-        return _shown(job)
-    return _report(job, diagnose(job), (), 0).model_copy(update={"is_error": True})
+    return _report(job).model_copy(update={"is_error": job.status is JobStatus.FAILED})
 
 
 TOOLS = (run_sync, list_jobs, get_job, cancel_job)
 
 
-def _report(
-    job: Job, diagnosis: Diagnosis | None, log: Sequence[LogLine], log_lines: int
-) -> CallToolResult:
+def _report(job: Job, log: Sequence[LogLine] = (), log_lines: int = 0) -> CallToolResult:
+    diagnosis = diagnose(job)
     shown = log_shown(log)
     data = job_out(job)
     parts = [job_text(job)]
@@ -151,7 +148,3 @@ def _report(
         data["untrusted_log"] = shown
         parts.append(log_text(shown, log_lines))
     return reply("\n".join(parts), data)
-
-
-def _shown(job: Job) -> CallToolResult:
-    return reply(f"{job_text(job)}\n{next_step(job)}", job_out(job))
