@@ -118,6 +118,29 @@ async def test_bad_field_of_a_new_connection_is_named(
     assert found.items == []
 
 
+async def test_folder_that_may_not_be_read_is_named_as_it_was_given(agent: Agent) -> None:
+    await ensure_collection(agent)
+    outside = str(agent.place.files.parent.parent)
+    text = await agent.refused(
+        "create_connection",
+        short_name="files",
+        readable_collection_id="errors",
+        config={"path": outside},
+    )
+    assert text.startswith("config.path: ")
+    assert f"Give a path in {agent.place.files}" in text
+
+
+async def test_cron_beside_continuous_is_refused_with_the_way_out(agent: Agent) -> None:
+    await ensure_collection(agent)
+    new = {**NEW, "readable_collection_id": "errors"}
+    both = {"cron": "0 2 * * *", "continuous": True}
+    text = await agent.refused("create_connection", **new, schedule=both)
+    assert "schedule.cron and schedule.continuous" in text
+    assert "Give cron" in text
+    assert "or continuous" in text
+
+
 async def test_source_that_cannot_continue_refuses_continuous_schedules(agent: Agent) -> None:
     await ensure_collection(agent)
     (agent.place.files / "errors").mkdir(exist_ok=True)

@@ -42,7 +42,7 @@ def _problem(
         named = f"no field '{names[0]}'" if plain else "an unknown field"
         near = difflib.get_close_matches(names[0], known, n=1, cutoff=0.5)
         hint = f"Did you mean '{near[0]}'? " if near else ""
-        listing = f"Known: {', '.join(known)}." if known else "It takes no fields."
+        listing = f"Known: {', '.join(known)}." if known else _leave_out(field)
         return InvalidInput(f"{field} has {named}.", field=field, hint=hint + listing)
     path = ".".join((field, *(name for name in names[:1] if name in known)))
     if problem["type"] == "missing":
@@ -50,6 +50,10 @@ def _problem(
             f"{path} is required.", field=path, hint="get_source lists all fields of a source."
         )
     return InvalidInput(f"{path}: {_sentence(problem['msg'])}", field=path)
+
+
+def _leave_out(field: str) -> str:
+    return f"The source takes none: leave {field.partition('.')[0]} out."
 
 
 def _sentence(message: str) -> str:

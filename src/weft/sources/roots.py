@@ -253,7 +253,7 @@ def _resolved(path: str, roots: Sequence[Path], field: str) -> Path:
 
 def _allowed(roots: Sequence[Path]) -> str:
     shown = ", ".join(str(root) for root in roots[:_MAX_SHOWN_ROOTS])
-    return f"Allowed: {shown}; the operator can add folders with {ROOTS_VARIABLE}."
+    return f"Give a path in {shown}; the operator can add folders with {ROOTS_VARIABLE}."
 
 
 def _open_below(folder: int, name: str, flags: int) -> int:

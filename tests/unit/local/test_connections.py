@@ -115,6 +115,24 @@ async def test_check_that_fails_creates_nothing(local: LocalBench, error: WeftEr
     assert local.nobody.delivered == []
 
 
+@pytest.mark.parametrize(
+    ("raised", "told"),
+    [("note", "config.note"), ("WEFT_ALLOW_HOSTS", "WEFT_ALLOW_HOSTS"), (None, None)],
+)
+async def test_field_that_a_source_names_is_told_as_callers_give_it(
+    local: LocalBench, raised: str | None, told: str | None
+) -> None:
+    made = await local.connect()
+    local.script.check = refusing(SourceMisconfigured("No.", field=raised))
+    assert (await local.backend.connections.check(made.id)).field == told
+    # Each time a new one, for the field is set on the error itself.
+    for call in (lambda: local.connect(), lambda: update(local, made, config={"note": "x"})):
+        local.script.check = refusing(SourceMisconfigured("No.", field=raised))
+        with pytest.raises(SourceMisconfigured) as caught:
+            await call()
+        assert caught.value.field == told
+
+
 async def test_check_that_takes_too_long_creates_nothing(
     local: LocalBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

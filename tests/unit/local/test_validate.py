@@ -94,7 +94,7 @@ def test_unknown_field_is_named_with_the_nearest_and_all_known() -> None:
 
 
 def test_model_without_fields_says_so() -> None:
-    assert refused({"x": CANARY}, Nothing).hint == "It takes no fields."
+    assert refused({"x": CANARY}, Nothing).hint == "The source takes none: leave config out."
 
 
 def test_unknown_credential_is_not_repeated_for_it_may_be_the_secret() -> None:

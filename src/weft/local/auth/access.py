@@ -94,7 +94,10 @@ class Access:
         try:
             with anyio.move_on_after(CHECK_SECONDS):
                 return await source.check()
-        except WeftError:
+        except WeftError as error:
+            # A source knows its fields, and not where a caller gives them.
+            if error.field in {field.name for field in source.info().config_fields}:
+                error.field = f"config.{error.field}"
             raise
         except Exception as error:  # noqa: BLE001 (third-party code: it may raise anything)
             # Only the kind is told: the text may hold a secret.
