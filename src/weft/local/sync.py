@@ -7,6 +7,7 @@ memory, however fast the source is.
 import logging
 import random
 import traceback
+from collections import Counter
 from collections.abc import Collection as Ids
 from collections.abc import Mapping
 from contextlib import aclosing
@@ -43,6 +44,10 @@ BATCH_CHARS = 8_000_000
 BATCH_SECONDS = 1.0
 EVENTS_BETWEEN_YIELDS = 50
 LOGGED_PROBLEMS = 50
+_MORE_PROBLEMS = {
+    "entity": "More entities were skipped or failed; see the job's counts.",
+    "gap": "More of the listing could not be read.",
+}
 RETRY_SECONDS = 2.0
 RETRY_GROWTH = 4.0
 RETRY_SECONDS_MAX = 300.0
@@ -238,7 +243,7 @@ class _Run:
         self._engine = engine
         self._claim = claim
         self._inbox = _Inbox()
-        self._problems = 0
+        self._problems: Counter[str] = Counter()
 
     def note(self, level: str, message: str) -> None:
         """Add a line to the job's log; it is stored with the next batch."""
@@ -291,20 +296,20 @@ class _Run:
 
     def _add(self, event: Event) -> None:
         if isinstance(event, Incomplete):
-            self.note("warning", f"Incomplete listing: {event.reason}")
-        elif isinstance(event, Skipped | Failed):
-            self._note_problem(event)
+            self._note_problem("gap", f"Incomplete listing: {event.reason}")
+        elif isinstance(event, Failed):
+            self._note_problem("entity", f"Failed {event.id}: {event.reason}")
+        elif isinstance(event, Skipped):
+            self._note_problem("entity", f"Skipped {event.id}: {event.reason}", "info")
         self._inbox.batch.events.append(event)
 
-    def _note_problem(self, event: Skipped | Failed) -> None:
-        self._problems += 1
-        if self._problems < LOGGED_PROBLEMS:
-            level, verb = (
-                ("info", "Skipped") if isinstance(event, Skipped) else ("warning", "Failed")
-            )
-            self.note(level, f"{verb} {event.id}: {event.reason}")
-        elif self._problems == LOGGED_PROBLEMS:
-            self.note("info", "More entities were skipped or failed; see the job's counts.")
+    def _note_problem(self, kind: str, message: str, level: str = "warning") -> None:
+        """Add a line, unless there are enough of its kind: few gaps drown in many entities."""
+        self._problems[kind] += 1
+        if self._problems[kind] < LOGGED_PROBLEMS:
+            self.note(level, message)
+        elif self._problems[kind] == LOGGED_PROBLEMS:
+            self.note("info", _MORE_PROBLEMS[kind])
 
     async def _store_batches(self, problems: list[Exception], reading: anyio.CancelScope) -> None:
         last = False

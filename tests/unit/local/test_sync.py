@@ -73,6 +73,17 @@ async def test_incomplete_listing_deletes_nothing_and_says_so(local: LocalBench)
     assert any("nothing was deleted" in line for line in log)
 
 
+async def test_many_gaps_are_logged_to_a_bound_and_do_not_drown_in_many_entities(
+    local: LocalBench,
+) -> None:
+    skips = [Skipped(f"e{n}", "binary") for n in range(200)]
+    local.script.fetch = yielding(*skips, *(Incomplete(f"folder {n}") for n in range(200)))
+    log = await local.log(await local.synced(await local.connect()))
+    for said in ("folder 0", "e0", "More of the listing", "More entities", "nothing was deleted"):
+        assert any(said in line for line in log), said
+    assert len(log) < 110
+
+
 async def test_events_are_committed_in_batches_of_bounded_size(
     local: LocalBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
