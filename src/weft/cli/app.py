@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import click
@@ -120,6 +121,7 @@ def cli() -> None:
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command line and exit."""
+    _replace_closed_streams()
     # A folder named in another encoding must not end a listing with a traceback.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -134,6 +136,16 @@ def main(args: Sequence[str] | None = None) -> None:
         # What could not be written is still in the buffer, and would be tried again at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(EXIT_FAILED)
+
+
+def _replace_closed_streams() -> None:
+    """Take the null device for streams that were closed (`>&-`): Python has None in their place.
+
+    What is opened next would get their numbers, and be written to as output.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 (it lasts as long as the process)
 
 
 def _as_weft_error(error: click.UsageError) -> InvalidInput:

@@ -52,9 +52,15 @@ def _cells(entry: AuditEntry) -> tuple[str, ...]:
         ago(entry.at),
         plain(f"{entry.principal} ({entry.transport})"),
         plain(entry.operation),
-        entry.action if entry.outcome == DONE else plain(f"{entry.action}: {entry.outcome}"),
+        _action(entry),
         plain(f"{entry.target_kind} {_short(entry.target_id)}"),
     )
+
+
+def _action(entry: AuditEntry) -> str:
+    # At 80 columns the longest action would break the line of its row.
+    action = entry.action.replace("authorization", "auth")
+    return action if entry.outcome == DONE else plain(f"{action}: {entry.outcome}")
 
 
 def _short(target_id: str) -> str:

@@ -48,7 +48,14 @@ def print_table(
     wide: Sequence[str] = (),
 ) -> None:
     """One line a row where it fits; ``wide`` columns wrap or give way first."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
+    # Two spaces between columns: at 80 there is none to spare.
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+        show_edge=False,
+        header_style="bold",
+    )
     for header in headers:
         flexible = header in wide
         table.add_column(

@@ -4,7 +4,6 @@ import logging
 import math
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 
 from weft.domain.acting import who_acts
@@ -37,13 +36,20 @@ class LocalAudit:
         """Newest first, of all organisations.
 
         ``connection`` is a name, id or prefix of the organisation's, or the id of a deleted one.
+        Raises NotFound when it is none of these, Ambiguous when it may be several.
         """
-        wanted = connection
-        if connection is not None:
-            # One that was deleted is not found, but its rows are still there under its id.
-            with suppress(NotFound):
-                wanted = (await find_connection(self._store, organization_id, connection)).id
+        wanted = None if connection is None else await self._id_of(organization_id, connection)
         return await self._store.audit.list(connection_id=wanted, since=since, limit=limit)
+
+    async def _id_of(self, organization_id: str, connection: str) -> str:
+        try:
+            return (await find_connection(self._store, organization_id, connection)).id
+        except NotFound:
+            # One that was deleted is not found, but its rows are still there under its id.
+            wanted = connection.strip().lower()
+            if await self._store.audit.list(connection_id=wanted, since=None, limit=1):
+                return wanted
+            raise
 
 
 class Refusals:

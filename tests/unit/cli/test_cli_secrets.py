@@ -1,10 +1,12 @@
 """`weft secret`, `weft audit`, `weft keys rotate-master` and what needs a real database."""
 
 import json
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import apsw
 import pytest
 from click.testing import CliRunner, Result
 
@@ -105,8 +107,31 @@ def test_what_was_done_is_audited_by_verb(shell: Shell) -> None:
     ]
     assert _items(shell, "audit", "--since", "2999-01-01") == []
     assert len(_items(shell, "audit", "--since", "1h")) == 4
-    assert _items(shell, "audit", "--connection", "nobody") == []
     assert "secret delete" in shell.run("audit").stdout
+
+
+def test_audit_of_an_unknown_connection_is_refused(shell: Shell) -> None:
+    result = shell.run("audit", "--connection", "nobody")
+    assert result.exit_code == 2
+    assert "No connection has that id or name" in result.stderr
+
+
+def test_audit_of_an_authorisation_is_one_line_a_row(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    shell.run("collections", "create", "Notes")
+    with closing(cast("Any", apsw).Connection(str(shell.home / "weft.db"))) as db:
+        db.execute(
+            "INSERT INTO audit "
+            "SELECT no + 1, at - 3500000000, organization_id, principal, transport, "
+            "'connections authorize', 'begin_authorization', 'connection', target_id, NULL, NULL, "
+            "outcome FROM audit"
+        )
+    _, _, *rows = shell.run("audit").stdout.splitlines()
+    assert len(rows) == len(_items(shell, "audit")) == 2
+    assert "58 min ago" in rows[0]
+    assert "connections authorize" in rows[0]
 
 
 def test_audit_shows_people_the_beginning_of_an_id(shell: Shell) -> None:

@@ -13,7 +13,7 @@ from weft.domain.audit import AuditEntry
 from weft.domain.collections import NewCollection
 from weft.domain.connections import ConnectionChange, ConnectionStatus
 from weft.domain.principals import Role
-from weft.errors import AuthenticationFailed, ErrorCategory, WeftError
+from weft.errors import AuthenticationFailed, ErrorCategory, NotFound, WeftError
 from weft.local.audit import LocalAudit, Refusals
 from weft.local.auth.named_secrets import NamedSecrets
 from weft.local.keys import LocalKeys
@@ -61,6 +61,18 @@ async def test_life_of_a_connection_is_told_even_after_its_end(local: LocalBench
         assert entry.organization_id == ORGANIZATION
         assert entry.arguments_digest is not None
         assert CANARY not in entry.model_dump_json()
+
+
+async def test_unknown_connection_is_no_empty_audit(local: LocalBench) -> None:
+    made = await local.connect()
+    with pytest.raises(NotFound, match="No connection"):
+        await _rows(local, connection="no-such-connection")
+    with pytest.raises(NotFound, match="No connection"):
+        await _rows(local, connection="00000000-0000-0000-0000-000000000000")
+    assert await _rows(local, connection=made.id, since=datetime.max.replace(tzinfo=UTC)) == []
+    await local.backend.connections.delete(made.id)
+    assert await _rows(local, connection=made.id.upper())
+    assert await _rows(local, connection=made.id, since=datetime.max.replace(tzinfo=UTC)) == []
 
 
 async def test_sync_writes_no_rows_but_for_what_it_finds_out(local: LocalBench) -> None:
