@@ -5,7 +5,8 @@
 #     -e WEFT_HTTP_ALLOWED_HOSTS=127.0.0.1,localhost -e WEFT_HTTP_TRUSTED_PROXIES=172.17.0.1 weft
 #
 # The container binds an address that can be reached from outside of it, so Weft wants to know which
-# hosts clients address, and which proxy ends TLS in front of it.
+# hosts clients address, and which proxy ends TLS in front of it. Name 127.0.0.1 among the hosts: the
+# health check below addresses it.
 FROM python:3.12-slim AS build
 WORKDIR /build
 COPY pyproject.toml constraints.txt README.md LICENSE ./

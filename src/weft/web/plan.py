@@ -108,10 +108,12 @@ def pages_url(settings: Settings, url: str) -> str:
     if settings.http_public_url is not None:
         parts = urlsplit(settings.http_public_url)
         return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/').removesuffix(MCP_PATH)}"
-    if is_loopback(settings.http_host) or not settings.http_allowed_hosts:
+    local = is_loopback(settings.http_host) and not settings.http_trusted_proxies
+    if local or not settings.http_allowed_hosts:
         return url
-    # What is bound may be every address of the machine; the hosts are what clients call it.
-    host = min(settings.http_allowed_hosts)
+    # What is bound may be every address of the machine, or one that only the proxy reaches; the
+    # hosts are what clients call it. A loopback's name among them is for probes on this machine.
+    host = min(settings.http_allowed_hosts, key=lambda name: (is_loopback(name), name))
     port = urlsplit(url).port
     # A proxy in front has the port that goes without saying.
     if settings.http_tls_cert is None or urlsplit(f"//{host}").port is not None:

@@ -95,6 +95,9 @@ def test_an_unknown_toolset_is_refused(tmp_path: Path) -> None:
         ({"http_public_url": "https://weft.example/team/mcp/"}, "https://weft.example/team"),
         ({"http_public_url": "https://weft.example"}, "https://weft.example"),
         (ELSEWHERE | PROXY | HOSTS, "https://weft.example"),
+        (PROXY | HOSTS, "https://weft.example"),
+        (PROXY | {"http_allowed_hosts": "127.0.0.1,weft.example"}, "https://weft.example"),
+        (HOSTS, "http://127.0.0.1:1"),
         (ELSEWHERE | HOSTS | {"http_tls_cert": "c", "http_tls_key": "k"}, "https://weft.example:1"),
         (
             ELSEWHERE | {"http_allowed_hosts": "weft.example:8443", "http_tls_cert": "c"},
