@@ -24,6 +24,7 @@ from weft.domain.connections import (
     NewConnection,
 )
 from weft.domain.schedules import ScheduleSpec
+from weft.wire.bodies import CONTINUOUS_CRON
 
 URL_MAX_CHARS: Final = 2000
 REFERENCE_MAX_CHARS: Final = 200
@@ -58,7 +59,9 @@ class Malformed(Exception):
 
 
 class ScheduleBody(BaseModel):
-    """When to sync. Without cron and continuous there is no schedule."""
+    """When to sync: by `cron`, or `continuous`. Without either there is no schedule, and both at
+    once are refused, but for the `*/5 * * * *` that Airweave has beside `continuous`.
+    """
 
     cron: str | None = Field(default=None, description="Five fields, e.g. `0 2 * * *`.")
     continuous: bool | None = None
@@ -72,7 +75,10 @@ class ScheduleBody(BaseModel):
             explicit = "cron" in self.model_fields_set or not self.model_fields_set
             if explicit or not only_details:
                 return None
-        return ScheduleSpec(**self.model_dump(include=self.model_fields_set))
+        given = self.model_dump(include=self.model_fields_set)
+        if self.continuous and self.cron == CONTINUOUS_CRON:
+            del given["cron"]
+        return ScheduleSpec(**given)
 
 
 class CreateConnectionBody(BaseModel):

@@ -93,6 +93,12 @@ def test_where_to_return_to_is_read_wherever_it_is_documented(given: dict[str, A
         ({"cron": None, "continuous": False}, None),
         ({"cron": "0 2 * * *"}, {"cron": "0 2 * * *"}),
         ({"continuous": True}, {"continuous": True}),
+        ({"cron": "*/5 * * * *", "continuous": True}, {"continuous": True}),
+        (
+            {"cron": "0 2 * * *", "continuous": True},
+            {"cron": "0 2 * * *", "continuous": True},
+        ),
+        ({"cron": "*/5 * * * *"}, {"cron": "*/5 * * * *"}),
         ({"cursor_field": "at"}, {"cursor_field": "at"}),
     ],
 )
