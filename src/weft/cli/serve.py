@@ -24,7 +24,12 @@ from weft.settings import load_settings
 )
 @click.option("--http", is_flag=True, help="Short for --transport http.")
 @click.option("--sse", is_flag=True, help="Short for --transport sse.")
-@click.option("--host", "http_host", help="Address to bind (WEFT_HTTP_HOST, or 127.0.0.1).")
+@click.option(
+    "--host",
+    "http_host",
+    help="Address to bind (WEFT_HTTP_HOST, or 127.0.0.1). Any but a loopback address needs TLS or a "
+    "trusted proxy, and an allowed host.",
+)
 @click.option(
     "--port",
     "http_port",
@@ -35,13 +40,13 @@ from weft.settings import load_settings
     "--allowed-host",
     "http_allowed_hosts",
     multiple=True,
-    help="A Host header to answer (WEFT_HTTP_ALLOWED_HOSTS).",
+    help="A Host header to answer (WEFT_HTTP_ALLOWED_HOSTS); may be repeated.",
 )
 @click.option(
     "--allowed-origin",
     "http_allowed_origins",
     multiple=True,
-    help="An Origin header to answer (WEFT_HTTP_ALLOWED_ORIGINS).",
+    help="An Origin header to answer (WEFT_HTTP_ALLOWED_ORIGINS); may be repeated.",
 )
 @click.option(
     "--tls-cert",
@@ -56,7 +61,7 @@ from weft.settings import load_settings
     "--trusted-proxy",
     "http_trusted_proxies",
     multiple=True,
-    help="Address of a proxy that ends TLS (WEFT_HTTP_TRUSTED_PROXIES).",
+    help="Address or network of a proxy that ends TLS (WEFT_HTTP_TRUSTED_PROXIES); may be repeated.",
 )
 @click.option("--no-auth", is_flag=True, help="Let everyone in; on a loopback address only.")
 @click.option("--read-only", is_flag=True, help="Offer only tools that change nothing.")
