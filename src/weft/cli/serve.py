@@ -27,8 +27,8 @@ from weft.settings import load_settings
 @click.option(
     "--host",
     "http_host",
-    help="Address to bind (WEFT_HTTP_HOST, or 127.0.0.1). Any but a loopback address needs TLS or a "
-    "trusted proxy, and an allowed host.",
+    help="Address to bind (WEFT_HTTP_HOST, or 127.0.0.1). Any but a loopback address needs TLS or "
+    "a trusted proxy, and an allowed host.",
 )
 @click.option(
     "--port",
@@ -61,7 +61,8 @@ from weft.settings import load_settings
     "--trusted-proxy",
     "http_trusted_proxies",
     multiple=True,
-    help="Address or network of a proxy that ends TLS (WEFT_HTTP_TRUSTED_PROXIES); may be repeated.",
+    help="Address or network of a proxy that ends TLS (WEFT_HTTP_TRUSTED_PROXIES); may be "
+    "repeated.",
 )
 @click.option("--no-auth", is_flag=True, help="Let everyone in; on a loopback address only.")
 @click.option("--read-only", is_flag=True, help="Offer only tools that change nothing.")
