@@ -5,8 +5,8 @@
 #     -e WEFT_HTTP_ALLOWED_HOSTS=127.0.0.1,localhost -e WEFT_HTTP_TRUSTED_PROXIES=172.17.0.1 weft
 #
 # The container binds an address that can be reached from outside of it, so Weft wants to know which
-# hosts clients address, and which proxy ends TLS in front of it. Name 127.0.0.1 among the hosts: the
-# health check below addresses it.
+# hosts clients address, and which proxy ends TLS in front of it. The health check below asks as the
+# first of those hosts, and without TLS.
 FROM python:3.12-slim AS build
 WORKDIR /build
 COPY pyproject.toml constraints.txt README.md LICENSE ./
@@ -26,6 +26,6 @@ ENV PATH=/opt/weft/bin:$PATH \
 VOLUME /var/lib/weft
 EXPOSE 8765
 HEALTHCHECK --interval=30s --timeout=5s --start-period=10s CMD \
-  ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8765/ready', timeout=4)"]
+  ["python", "-c", "import os, urllib.request as r; r.urlopen(r.Request('http://127.0.0.1:' + os.environ['WEFT_HTTP_PORT'] + '/ready', headers={'Host': os.environ['WEFT_HTTP_ALLOWED_HOSTS'].split(',')[0].strip()}), timeout=4)"]
 ENTRYPOINT ["weft"]
 CMD ["serve", "--http"]
