@@ -14,8 +14,8 @@ from bench.table import Row, percentile
 from bench.throughput import opened
 from bench.workload import engine
 from weft.backend import LIST_LIMIT_DEFAULT, Backend
+from weft.domain.cursors import encode_cursor
 from weft.local.store.sqlite.queries import queries
-from weft.local.store.sqlite.rows import encode_cursor
 from weft.local.store.sqlite.session import Session
 from weft.settings import Settings
 
@@ -99,12 +99,15 @@ def _calls(backend: Backend, db: Session) -> dict[str, tuple[Call, Query]]:
     def page(number: int) -> dict[str, object]:
         return {"before": number, "limit": LIST_LIMIT_DEFAULT + 1, "status": None}
 
+    def cursor(number: int, tail: str, **filters: object) -> str:
+        return encode_cursor(number, tail, {"organization_id": organization_id, **filters})
+
     def job_number(number: int) -> int:
         return number * (JOBS // CONNECTIONS)
 
     return {
         "list_connections": (
-            lambda n: backend.connections.list(cursor=encode_cursor(n)),
+            lambda n: backend.connections.list(cursor=cursor(n, "connection_list")),
             lambda n: bare(connections + queries()["connection_list"], **page(n)),
         ),
         "get_connection": (
@@ -112,7 +115,7 @@ def _calls(backend: Backend, db: Session) -> dict[str, tuple[Call, Query]]:
             lambda n: bare(connections + queries()["connection_by_id"], id=connection_ids[n]),
         ),
         "list_jobs": (
-            lambda n: backend.jobs.list(cursor=encode_cursor(job_number(n))),
+            lambda n: backend.jobs.list(cursor=cursor(job_number(n), "job_list", status=None)),
             lambda n: bare(newest_jobs + queries()["job_list"], **page(job_number(n))),
         ),
         "list_jobs of a connection": (
