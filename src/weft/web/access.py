@@ -13,6 +13,7 @@ from math import ceil
 from typing import Final, cast
 
 import anyio
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from weft.domain.acting import acting
@@ -26,8 +27,6 @@ from weft.web.responses import GuardedResponse, Refusal
 from weft.web.tokens import Authenticate
 
 BODY_MAX_BYTES: Final = 4 * 1024 * 1024
-# Whoever sends no more would keep others from what is served at once.
-BODY_SECONDS: Final = 60.0
 # A stream has no end of its own, so who may have it is asked again and again.
 READMIT_SECONDS: Final = 5.0
 _PRINCIPAL: Final = "weft.principal"
@@ -50,8 +49,7 @@ class Access:
     where tokens come from. ``page_route`` gives the name of the route of a path that has its own
     permission in it: it needs no token, it tells origins apart itself, and only its name is
     written anywhere. ``rest_route`` gives the template of a path of the HTTP API. ``draining`` is
-    set when open streams are to end. ``readmit_seconds`` is how long a stream outlives its token,
-    ``body_seconds`` how long a body may take to arrive.
+    set when open streams are to end. ``readmit_seconds`` is how long a stream outlives its token.
     """
 
     hosts: HostRules
@@ -68,7 +66,6 @@ class Access:
     rest_route: Callable[[str], str | None] = _no_page
     draining: anyio.Event = field(default_factory=anyio.Event)
     readmit_seconds: float = READMIT_SECONDS
-    body_seconds: float = BODY_SECONDS
 
 
 def principal_of(scope: Scope) -> Principal:
@@ -115,7 +112,7 @@ async def _answer(app: ASGIApp, access: Access, scope: Scope, receive: Receive, 
         app,
         access,
         scope,
-        receive,
+        response.receive,
         response,
         page_route or _route(access, path),
         page_route is not None,
@@ -132,6 +129,9 @@ async def _answer(app: ASGIApp, access: Access, scope: Scope, receive: Receive, 
                 raise
             with anyio.CancelScope(shield=True):
                 await response.finish()
+        except ClientDisconnect:
+            # It went while it sent, which is its own affair.
+            pass
         except Exception:
             # The last edge: outside it nothing is known of the request that could be logged.
             _logger.exception("a request crashed")
@@ -249,10 +249,7 @@ async def _within_limits(request: _Request) -> None:
         if not free:
             text = "The server is serving as much at once as it may; try again shortly."
             await request.response.refuse(Refusal(503, "busy", text, {"retry-after": "2"}))
-        elif request.is_page:
-            # Pages read their own forms, which are shorter.
-            await request.pass_on()
-        elif await _has_whole_body(request):
+        elif await _is_bounded(request):
             await (_until_ended(request) if is_stream else request.pass_on())
 
 
@@ -261,21 +258,21 @@ def _opens_stream(request: _Request) -> bool:
     return request.scope["method"] == "GET" or request.headers.get("mcp-method") == _LISTEN_METHOD
 
 
-async def _has_whole_body(request: _Request) -> bool:
-    """Read the body, for the application to take; without it the request is done with."""
+async def _is_bounded(request: _Request) -> bool:
+    """Read a body of unknown length, for the application to take; if it is too long, refuse it."""
+    # Pages read their own forms, which are shorter.
+    if "transfer-encoding" not in request.headers or request.is_page:
+        return True
     body, more = bytearray(), True
-    with anyio.move_on_after(request.access.body_seconds):
-        while more and len(body) <= BODY_MAX_BYTES:
-            message = await request.receive()
-            if message["type"] != "http.request":
-                return False  # The client is gone.
-            body += message.get("body", b"")
-            more = message.get("more_body", False)
-    request.response.body_is_read = not more
-    is_too_large = len(body) > BODY_MAX_BYTES
-    if more or is_too_large:
+    while more and len(body) <= BODY_MAX_BYTES:
+        message = await request.receive()
+        if message["type"] != "http.request":
+            return False  # The client is gone.
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    if len(body) > BODY_MAX_BYTES:
         del body
-        await request.response.refuse(_TOO_LARGE if is_too_large else _TOO_SLOW)
+        await request.response.refuse(_TOO_LARGE)
         return False
     whole: list[Message] = [{"type": "http.request", "body": bytes(body), "more_body": False}]
     rest = request.receive
@@ -321,4 +318,3 @@ async def _still_admitted(request: _Request) -> bool:
 _TOO_LARGE = Refusal(
     413, "too_large", f"The body is larger than {BODY_MAX_BYTES // 1024 // 1024} MiB."
 )
-_TOO_SLOW = Refusal(408, "timeout", "The body did not arrive in time.")

@@ -36,8 +36,8 @@ class Refusal:
 class GuardedResponse:
     """Passes a response on, with the request's id, and remembers how far it came.
 
-    ``for_programs`` leaves out what only browsers read. ``body_is_read`` tells it that nothing is
-    left of the request to be discarded.
+    ``for_programs`` leaves out what only browsers read. The request is received through it, so that
+    it knows whether anything is left to be discarded.
     """
 
     def __init__(
@@ -50,13 +50,20 @@ class GuardedResponse:
         if not for_programs:
             self._added.append(_NO_REFERRER)
         self.status = 0
-        self.body_is_read = False
+        self._body_is_read = False
 
     def tell_limits(self, standing: Standing) -> None:
         """Say with the answer how the caller stands, in the headers that Airweave has."""
         reset = ceil(time.time() + standing.full_in_seconds)
         values = {"limit": standing.limit, "remaining": standing.left, "reset": reset}
         self._added += _raw((f"ratelimit-{name}", str(value)) for name, value in values.items())
+
+    async def receive(self) -> Message:
+        """What the client sends."""
+        message = await self._receive()
+        if not message.get("more_body", False):
+            self._body_is_read = True
+        return message
 
     async def send(self, message: Message) -> None:
         """What the application sends."""
@@ -89,10 +96,10 @@ class GuardedResponse:
         await self.send({"type": "http.response.body", "body": b""})
 
     async def _discard(self) -> None:
-        size, more = 0, not self.body_is_read
+        size, more = 0, not self._body_is_read
         while more and size <= DISCARD_MAX_BYTES:
-            message = await self._receive()
-            more = message["type"] == "http.request" and message.get("more_body", False)
+            message = await self.receive()
+            more = not self._body_is_read
             size += len(message.get("body", b""))
 
     async def crashed(self) -> None:

@@ -27,6 +27,7 @@ from weft.errors import InvalidInput
 DRAIN_SECONDS: Final = 7
 BACKSTOP_SECONDS: Final = 25
 HEAD_SECONDS: Final = 20.0
+BODY_SECONDS: Final = 60.0
 _BACKLOG: Final = 512
 _SPARE_CONNECTIONS: Final = 100
 
@@ -111,13 +112,15 @@ class SignalFreeServer(uvicorn.Server):
         yield
 
 
-class HeadsInTime(H11Protocol):
-    """HTTP/1.1 that closes connections on which no head of a request arrives: whoever opens them
-    needs no token, and each takes a place.
+class RequestsInTime(H11Protocol):
+    """HTTP/1.1 that ends connections on which no head of a request arrives, or not its body:
+    whoever opens them needs no token, and each takes a place.
     """
 
     head_seconds = HEAD_SECONDS
-    _waiting: asyncio.TimerHandle | None = None
+    body_seconds = BODY_SECONDS
+    _awaited: object = None
+    _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride] (as there)
         super().connection_made(transport)
@@ -127,27 +130,63 @@ class HeadsInTime(H11Protocol):
         super().data_received(data)
         self._watch()
 
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        # A client that sent its next request early has begun it; uvicorn closes the others soon.
+        if self.conn.their_state is not h11.IDLE:
+            self._watch()
+
     def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_waiting()
+        self._await(None)
         super().connection_lost(exc)
 
     def _watch(self) -> None:
-        if self.conn.their_state is not h11.IDLE:
-            self._stop_waiting()
-        elif self._waiting is None and not self.transport.is_closing():
-            self._waiting = self.loop.call_later(self.head_seconds, self.transport.close)
+        state = self.conn.their_state
+        if state is h11.IDLE:
+            self._await(state, self.head_seconds)
+        elif state is h11.SEND_BODY:
+            self._await(state, self.body_seconds)
+        else:
+            self._await(None)
 
-    def _stop_waiting(self) -> None:
-        if self._waiting is not None:
-            self._waiting.cancel()
-            self._waiting = None
+    def _await(self, state: object, seconds: float = 0.0) -> None:
+        if state is self._awaited:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._awaited, self._timer = state, None
+        if state is not None and not self.transport.is_closing():
+            self._timer = self.loop.call_later(seconds, self._give_up)
+
+    def _give_up(self) -> None:
+        # Only a request that has begun, and has no answer yet, can be told.
+        if self._awaited is h11.SEND_BODY and self.conn.our_state is h11.SEND_RESPONSE:
+            for event in _TOO_SLOW:
+                self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
+
+
+_TOO_SLOW_BODY = b'{"error": "timeout", "detail": "The body did not arrive in time."}'
+_TOO_SLOW = (
+    h11.Response(
+        status_code=408,
+        reason=b"Request Timeout",
+        headers=[
+            ("content-type", "application/json"),
+            ("content-length", str(len(_TOO_SLOW_BODY))),
+            ("connection", "close"),
+        ],
+    ),
+    h11.Data(data=_TOO_SLOW_BODY),
+    h11.EndOfMessage(),
+)
 
 
 def _config(app: ASGIApp, listening: Listening) -> uvicorn.Config:
     config = uvicorn.Config(
         app,
         lifespan="on",
-        http=HeadsInTime,
+        http=RequestsInTime,
         ws="none",
         # What uvicorn logs goes where everything goes: to stderr. Requests are logged by us.
         log_config=None,

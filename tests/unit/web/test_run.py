@@ -11,10 +11,12 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
 from weft.errors import InvalidInput
-from weft.web.run import HeadsInTime, Listening, bound_socket, run_app
+from weft.web.run import Listening, RequestsInTime, bound_socket, run_app
 
 pytestmark = pytest.mark.anyio
 HELLO = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+SLOW = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n"
+CHUNKED = b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nsome\r\n"
 
 
 @pytest.mark.parametrize(
@@ -23,7 +25,7 @@ HELLO = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 async def test_connection_without_a_whole_head_is_closed(
     monkeypatch: pytest.MonkeyPatch, served_before: bool, sent: bytes
 ) -> None:
-    monkeypatch.setattr(HeadsInTime, "head_seconds", 0.05)
+    monkeypatch.setattr(RequestsInTime, "head_seconds", 0.05)
     async with _served() as port, await anyio.connect_tcp("127.0.0.1", port) as client:
         if served_before:
             await client.send(HELLO)
@@ -34,11 +36,25 @@ async def test_connection_without_a_whole_head_is_closed(
             await client.receive()
 
 
-async def test_answer_may_take_longer_than_the_head(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(HeadsInTime, "head_seconds", 0.05)
+@pytest.mark.parametrize("sent", [SLOW, SLOW + b"some", CHUNKED, HELLO + SLOW + b"some"])
+async def test_body_that_stays_away_is_refused(
+    monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    monkeypatch.setattr(RequestsInTime, "body_seconds", 0.05)
     async with _served() as port, await anyio.connect_tcp("127.0.0.1", port) as client:
-        await client.send(HELLO)
-        await _answer(client)
+        await client.send(sent)
+        received = b"".join([part async for part in client])
+    assert b"HTTP/1.1 408 Request Timeout" in received
+    assert received.endswith(b'"The body did not arrive in time."}')
+
+
+async def test_answer_may_take_longer_than_head_and_body(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(RequestsInTime, "head_seconds", 0.05)
+    monkeypatch.setattr(RequestsInTime, "body_seconds", 0.05)
+    async with _served() as port, await anyio.connect_tcp("127.0.0.1", port) as client:
+        for _ in range(2):
+            await client.send(SLOW + b"whole body")
+            await _answer(client)
 
 
 async def test_server_is_not_announced_with_a_certificate_that_cannot_be_used(
