@@ -1,6 +1,7 @@
-"""Addresses of this machine itself."""
+"""What an address says: whether it is this machine's own, and whether it is one at all."""
 
 from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 
 def is_loopback(host: str) -> bool:
@@ -9,3 +10,25 @@ def is_loopback(host: str) -> bool:
         return ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return host.lower() == "localhost"
+
+
+def checked_url(value: str) -> str:
+    """``value`` if it is a web address. Raises ValueError that says why not, without it."""
+    try:
+        parts = urlsplit(value)
+        _ = parts.port
+    except ValueError:
+        raise ValueError("it is not a URL") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("it is not an http or https URL")
+    return value
+
+
+def checked_api_url(value: str) -> str:
+    """``value`` without a slash at its end, where a key may travel. Raises ValueError."""
+    parts = urlsplit(checked_url(value))
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError("it may have only a host, a port and a path; the key is WEFT_API_KEY")
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+        raise ValueError("the key must not travel without TLS: use https")
+    return value.rstrip("/")

@@ -9,7 +9,6 @@ import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
-from urllib.parse import urlsplit
 
 import platformdirs
 from pydantic import (
@@ -31,7 +30,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from weft.addresses import is_loopback
+from weft.addresses import checked_api_url, checked_url
 from weft.errors import InvalidInput
 
 ENV_PREFIX = "WEFT_"
@@ -209,17 +208,17 @@ class Settings(BaseSettings):
     @field_validator("home", "master_key_file", "http_tls_cert", "http_tls_key", mode="after")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
-        return None if value is None else value.expanduser().absolute()
+        return None if value is None else _absolute_path(value)
 
     @field_validator("github_api_url", "http_public_url", mode="after")
     @classmethod
     def _address(cls, value: str | None) -> str | None:
-        return None if value is None else _checked_url(value)
+        return None if value is None else checked_url(value)
 
     @field_validator("api_url", mode="after")
     @classmethod
     def _api_address(cls, value: str | None) -> str | None:
-        return None if value is None else _checked_api_url(value)
+        return None if value is None else checked_api_url(value)
 
     @field_validator("api_key", mode="after")
     @classmethod
@@ -246,7 +245,7 @@ class Settings(BaseSettings):
     @classmethod
     def _split_paths(cls, value: object) -> object:
         parts = _parts(value, os.pathsep)
-        return value if parts is None else tuple(Path(p).expanduser().absolute() for p in parts)
+        return value if parts is None else tuple(_absolute_path(Path(p)) for p in parts)
 
     @field_validator(
         "toolsets",
@@ -321,8 +320,18 @@ def origins(settings: Settings) -> Mapping[str, str]:
 
 
 def _config_path() -> Path:
-    home = Path(os.environ.get("WEFT_HOME") or default_home())
-    return home.expanduser().absolute() / CONFIG_FILE_NAME
+    try:
+        home = _absolute_path(Path(os.environ.get("WEFT_HOME") or default_home()))
+    except ValueError as error:
+        raise InvalidInput(f"WEFT_HOME is not valid: {error}.", field="WEFT_HOME") from None
+    return home / CONFIG_FILE_NAME
+
+
+def _absolute_path(path: Path) -> Path:
+    try:
+        return path.expanduser().absolute()
+    except RuntimeError:
+        raise ValueError("it begins with a user who has no home here") from None
 
 
 def _file_or_nothing(path: Path) -> Path:
@@ -330,26 +339,6 @@ def _file_or_nothing(path: Path) -> Path:
     if os.path.lexists(path) and not path.is_file():
         raise ValueError("it is not a file")
     return path
-
-
-def _checked_url(value: str) -> str:
-    try:
-        parts = urlsplit(value)
-        _ = parts.port
-    except ValueError:
-        raise ValueError("it is not a URL") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("it is not an http or https URL")
-    return value
-
-
-def _checked_api_url(value: str) -> str:
-    parts = urlsplit(_checked_url(value))
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise ValueError("it may have only a host, a port and a path; the key is WEFT_API_KEY")
-    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
-        raise ValueError("the key must not travel without TLS: use https")
-    return value.rstrip("/")
 
 
 def _parts(value: object, separator: str) -> list[str] | None:

@@ -197,6 +197,18 @@ def test_certificate_is_found_below_the_users_folder(
 
 
 @pytest.mark.parametrize(
+    "variable", ["WEFT_HOME", "WEFT_MASTER_KEY_FILE", "WEFT_HTTP_TLS_KEY", "WEFT_FILES_ROOTS"]
+)
+def test_home_of_an_unknown_user_names_its_variable(
+    variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, "~no-such-user/x")
+    with pytest.raises(InvalidInput, match="user who has no home") as caught:
+        load_settings()
+    assert caught.value.field == variable
+
+
+@pytest.mark.parametrize(
     ("variable", "value"),
     [
         ("WEFT_SYNC_CONCURRENCY", CANARY),

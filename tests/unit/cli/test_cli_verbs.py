@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import click
 import pytest
 from cli_fakes import Terminal, failed_job, make_collection, make_connection, make_job
+from click.shell_completion import ShellComplete
 
 from weft.cli.app import cli
 from weft.domain.connections import ConnectionStatus, SyncSummary
@@ -213,6 +214,12 @@ def test_misspelt_verb_names_the_nearest_right_one(terminal: Terminal) -> None:
     result = terminal.run("secrets")
     assert result.exit_code == 2
     assert "Did you mean 'secret'?" in result.stderr
+
+
+def test_shell_that_completes_a_misspelt_verb_gets_no_traceback() -> None:
+    completing = ShellComplete(cli, {}, "weft", "_WEFT_COMPLETE")
+    assert completing.get_completions(["conections"], "l") == []
+    assert [item.value for item in completing.get_completions([], "conn")] == ["connections"]
 
 
 @pytest.mark.parametrize(
