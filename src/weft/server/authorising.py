@@ -4,7 +4,6 @@ from contextlib import AsyncExitStack
 from datetime import datetime
 from typing import Final
 
-import anyio
 
 from weft.backend import Authorization
 from weft.domain.base import Frozen
@@ -157,11 +156,11 @@ def _question(connection: Connection) -> str:
 
 
 async def _completed(call: Call, link: Link) -> Connection:
-    """The connection once it is authorised, or as it is when the time is up."""
+    """The connection once it is authorised, or as it is when the time is up or the server ends."""
     seconds = min(AUTHORISE_SECONDS_MAX, call.ask.seconds_left - _SPARE_SECONDS)
     # Clients that count the seconds of a silent call begin anew when they hear of progress.
     await call.report_progress(1, None, "Waiting for the user, who opened the link.")
-    with anyio.move_on_after(max(seconds, 0)):
+    with call.waits.within(max(seconds, 0)):
         async with AsyncExitStack() as stack:
             news = call.backend.changes.follow()
             close = getattr(news, "aclose", None)
