@@ -4,7 +4,6 @@ from contextlib import AsyncExitStack
 from datetime import datetime
 from typing import Final
 
-
 from weft.backend import Authorization
 from weft.domain.base import Frozen
 from weft.domain.connections import Auth, Connection, NewConnection
