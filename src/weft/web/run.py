@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import anyio
 import h11
@@ -28,6 +28,7 @@ DRAIN_SECONDS: Final = 7
 BACKSTOP_SECONDS: Final = 25
 HEAD_SECONDS: Final = 20.0
 BODY_SECONDS: Final = 60.0
+CHECK_SECONDS: Final = 2.0
 _BACKLOG: Final = 512
 _SPARE_CONNECTIONS: Final = 100
 
@@ -113,54 +114,44 @@ class SignalFreeServer(uvicorn.Server):
 
 
 class RequestsInTime(H11Protocol):
-    """HTTP/1.1 that ends connections on which no head of a request arrives, or not its body:
-    whoever opens them needs no token, and each takes a place.
+    """HTTP/1.1 that ends connections on which the head of a request does not arrive in time, or its
+    body: whoever opens them needs no token, and each takes a place.
     """
 
     head_seconds = HEAD_SECONDS
     body_seconds = BODY_SECONDS
-    _awaited: object = None
+    # A timer for each request would cost more than all that is measured here.
+    check_seconds = CHECK_SECONDS
+    _state: Any = h11.IDLE
+    _since = 0.0
     _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride] (as there)
         super().connection_made(transport)
-        self._watch()
+        self._since = self.loop.time()
+        self._check()
 
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        self._watch()
-
-    def on_response_complete(self) -> None:
-        super().on_response_complete()
-        # A client that sent its next request early has begun it; uvicorn closes the others soon.
-        if self.conn.their_state is not h11.IDLE:
-            self._watch()
+    def handle_events(self) -> None:
+        super().handle_events()
+        if self.conn.their_state is not self._state:
+            self._state = self.conn.their_state
+            self._since = self.loop.time()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._await(None)
-        super().connection_lost(exc)
-
-    def _watch(self) -> None:
-        state = self.conn.their_state
-        if state is h11.IDLE:
-            self._await(state, self.head_seconds)
-        elif state is h11.SEND_BODY:
-            self._await(state, self.body_seconds)
-        else:
-            self._await(None)
-
-    def _await(self, state: object, seconds: float = 0.0) -> None:
-        if state is self._awaited:
-            return
         if self._timer is not None:
             self._timer.cancel()
-        self._awaited, self._timer = state, None
-        if state is not None and not self.transport.is_closing():
-            self._timer = self.loop.call_later(seconds, self._give_up)
+        super().connection_lost(exc)
+
+    def _check(self) -> None:
+        patience = {h11.IDLE: self.head_seconds, h11.SEND_BODY: self.body_seconds}.get(self._state)
+        if patience is not None and self.loop.time() - self._since > patience:
+            self._give_up()
+        elif not self.transport.is_closing():
+            self._timer = self.loop.call_later(self.check_seconds, self._check)
 
     def _give_up(self) -> None:
         # Only a request that has begun, and has no answer yet, can be told.
-        if self._awaited is h11.SEND_BODY and self.conn.our_state is h11.SEND_RESPONSE:
+        if self._state is h11.SEND_BODY and self.conn.our_state is h11.SEND_RESPONSE:
             for event in _TOO_SLOW:
                 self.transport.write(self.conn.send(event) or b"")
         self.transport.close()

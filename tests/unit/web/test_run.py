@@ -25,7 +25,7 @@ CHUNKED = b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n
 async def test_connection_without_a_whole_head_is_closed(
     monkeypatch: pytest.MonkeyPatch, served_before: bool, sent: bytes
 ) -> None:
-    monkeypatch.setattr(RequestsInTime, "head_seconds", 0.05)
+    _impatient(monkeypatch)
     async with _served() as port, await anyio.connect_tcp("127.0.0.1", port) as client:
         if served_before:
             await client.send(HELLO)
@@ -40,7 +40,7 @@ async def test_connection_without_a_whole_head_is_closed(
 async def test_body_that_stays_away_is_refused(
     monkeypatch: pytest.MonkeyPatch, sent: bytes
 ) -> None:
-    monkeypatch.setattr(RequestsInTime, "body_seconds", 0.05)
+    _impatient(monkeypatch)
     async with _served() as port, await anyio.connect_tcp("127.0.0.1", port) as client:
         await client.send(sent)
         received = b"".join([part async for part in client])
@@ -49,8 +49,7 @@ async def test_body_that_stays_away_is_refused(
 
 
 async def test_answer_may_take_longer_than_head_and_body(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(RequestsInTime, "head_seconds", 0.05)
-    monkeypatch.setattr(RequestsInTime, "body_seconds", 0.05)
+    _impatient(monkeypatch)
     async with _served() as port, await anyio.connect_tcp("127.0.0.1", port) as client:
         for _ in range(2):
             await client.send(SLOW + b"whole body")
@@ -71,6 +70,11 @@ async def test_server_is_not_announced_with_a_certificate_that_cannot_be_used(
     ):
         await run_app(_late, bound, listening, _nothing, lambda: told.append("announced"))
     assert told == []
+
+
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    for what, seconds in (("head", 0.05), ("body", 0.05), ("check", 0.01)):
+        monkeypatch.setattr(RequestsInTime, f"{what}_seconds", seconds)
 
 
 async def _answer(client: ByteReceiveStream) -> None:
