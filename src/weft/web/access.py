@@ -7,6 +7,7 @@ import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from math import ceil
@@ -100,7 +101,9 @@ class _Request:
 
     async def pass_on(self) -> None:
         """Have the application answer."""
-        await self.app(self.scope, self.receive, self.response.send)
+        # A client that goes while it sends is no error of ours.
+        with suppress(ClientDisconnect):
+            await self.app(self.scope, self.receive, self.response.send)
 
 
 async def _answer(app: ASGIApp, access: Access, scope: Scope, receive: Receive, send: Send) -> None:
@@ -129,9 +132,6 @@ async def _answer(app: ASGIApp, access: Access, scope: Scope, receive: Receive, 
                 raise
             with anyio.CancelScope(shield=True):
                 await response.finish()
-        except ClientDisconnect:
-            # It went while it sent, which is its own affair.
-            pass
         except Exception:
             # The last edge: outside it nothing is known of the request that could be logged.
             _logger.exception("a request crashed")

@@ -63,6 +63,8 @@ class GuardedResponse:
         message = await self._receive()
         if not message.get("more_body", False):
             self._body_is_read = True
+        if message["type"] == "http.disconnect":
+            self._ended = True
         return message
 
     async def send(self, message: Message) -> None:
@@ -112,11 +114,13 @@ class GuardedResponse:
         """End a response that was cut off, so that the client sees an end and not a breakdown."""
         # A client that is gone does not mind, and one that reads nothing is not waited for.
         with suppress(OSError), anyio.move_on_after(DISCARD_SECONDS):
+            if self._ended:
+                return
             if not self.status:
                 text = "The server is ending."
                 status = HTTPStatus.SERVICE_UNAVAILABLE.value
                 await self.refuse(Refusal(status, "ending", text, {"retry-after": "5"}))
-            elif not self._ended:
+            else:
                 await self.send({"type": "http.response.body", "body": b""})
 
 

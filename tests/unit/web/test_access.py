@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import anyio
 import httpx
 import pytest
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from weft.domain.principals import LOCAL_ORGANIZATION_ID, Principal, Role
@@ -61,6 +62,14 @@ class Door:
     async def asked_again(self, times: int) -> None:
         for _ in range(times):
             await self.asked.wait()
+
+
+class Reader(Door):
+    """Reads the body first, as endpoints do."""
+
+    async def stream(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await Request(scope, receive).body()
+        await super().stream(scope, receive, send)
 
 
 async def _revoke(door: Door) -> None:
@@ -145,6 +154,19 @@ async def test_client_that_goes_while_it_sends_is_nobodys_error(
     assert not door.opened.is_set()
 
 
+@pytest.mark.parametrize("method", ["POST", "GET"])
+async def test_client_that_goes_before_the_application_has_its_body_is_nobodys_error(
+    caplog: pytest.LogCaptureFixture, method: str
+) -> None:
+    part: Message = {"type": "http.request", "body": b"{", "more_body": True}
+    with caplog.at_level(logging.WARNING):
+        gone: Message = {"type": "http.disconnect"}
+        sent = await _sent_to(
+            Reader(), part, gone, method=method, framing=(b"content-length", b"9")
+        )
+    assert (sent, caplog.messages) == ([], [])
+
+
 async def test_crash_is_answered_logged_and_counted_but_not_quoted(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -172,7 +194,12 @@ async def test_request_that_outlasts_the_end_is_told_so() -> None:
     assert answer.headers["retry-after"]
 
 
-async def _sent_to(door: Door, *received: Message) -> list[Message]:
+async def _sent_to(
+    door: Door,
+    *received: Message,
+    method: str = "POST",
+    framing: tuple[bytes, bytes] = (b"transfer-encoding", b"chunked"),
+) -> list[Message]:
     """What the application sends to a client that sends that, and then waits."""
     coming, sent = list(received), list[Message]()
 
@@ -184,8 +211,8 @@ async def _sent_to(door: Door, *received: Message) -> list[Message]:
     async def send(message: Message) -> None:
         sent.append(message)
 
-    headers = [(b"host", b"127.0.0.1"), (b"x-api-key", b"any"), (b"transfer-encoding", b"chunked")]
-    scope = {"type": "http", "method": "POST", "path": "/mcp", "headers": headers}
+    headers = [(b"host", b"127.0.0.1"), (b"x-api-key", b"any"), framing]
+    scope = {"type": "http", "method": method, "path": "/mcp", "headers": headers}
     await _app(door)(scope, receive, send)
     return sent
 
