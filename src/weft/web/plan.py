@@ -113,12 +113,16 @@ def pages_url(settings: Settings, url: str) -> str:
         return url
     # What is bound may be every address of the machine, or one that only the proxy reaches; the
     # hosts are what clients call it. A loopback's name among them is for probes on this machine.
-    host = min(settings.http_allowed_hosts, key=lambda name: (is_loopback(name), name))
+    host = min(settings.http_allowed_hosts, key=lambda name: (_names_loopback(name), name))
     port = urlsplit(url).port
     # A proxy in front has the port that goes without saying.
     if settings.http_tls_cert is None or urlsplit(f"//{host}").port is not None:
         return f"https://{host}"
     return f"https://{host}:{port}"
+
+
+def _names_loopback(host: str) -> bool:
+    return is_loopback(host) or is_loopback(urlsplit(f"//{host}").hostname or "")
 
 
 def _check_proxies(names: Iterable[str]) -> None:

@@ -97,6 +97,7 @@ def test_an_unknown_toolset_is_refused(tmp_path: Path) -> None:
         (ELSEWHERE | PROXY | HOSTS, "https://weft.example"),
         (PROXY | HOSTS, "https://weft.example"),
         (PROXY | {"http_allowed_hosts": "127.0.0.1,weft.example"}, "https://weft.example"),
+        (PROXY | {"http_allowed_hosts": "127.0.0.1:8000,weft.example"}, "https://weft.example"),
         (HOSTS, "http://127.0.0.1:1"),
         (ELSEWHERE | HOSTS | {"http_tls_cert": "c", "http_tls_key": "k"}, "https://weft.example:1"),
         (
