@@ -249,7 +249,7 @@ async def _within_limits(request: _Request) -> None:
         if not free:
             text = "The server is serving as much at once as it may; try again shortly."
             await request.response.refuse(Refusal(503, "busy", text, {"retry-after": "2"}))
-        elif await _is_bounded(request):
+        elif await _has_whole_body(request):
             await (_until_ended(request) if is_stream else request.pass_on())
 
 
@@ -258,23 +258,24 @@ def _opens_stream(request: _Request) -> bool:
     return request.scope["method"] == "GET" or request.headers.get("mcp-method") == _LISTEN_METHOD
 
 
-async def _is_bounded(request: _Request) -> bool:
-    """Read a body of unknown length, for the application to take; if it is too long, refuse it."""
+async def _has_whole_body(request: _Request) -> bool:
+    """Read the body, for the application to take; without it the request is done with."""
     # Pages read their own forms, which are shorter.
-    if "transfer-encoding" not in request.headers or request.is_page:
+    if request.is_page:
         return True
-    body, more = bytearray(), True
-    while more and len(body) <= BODY_MAX_BYTES:
+    parts, size, more = list[bytes](), 0, True
+    while more and size <= BODY_MAX_BYTES:
         message = await request.receive()
         if message["type"] != "http.request":
             return False  # The client is gone.
-        body += message.get("body", b"")
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
         more = message.get("more_body", False)
-    if len(body) > BODY_MAX_BYTES:
-        del body
+    if size > BODY_MAX_BYTES:
+        parts.clear()
         await request.response.refuse(_TOO_LARGE)
         return False
-    whole: list[Message] = [{"type": "http.request", "body": bytes(body), "more_body": False}]
+    whole: list[Message] = [{"type": "http.request", "body": b"".join(parts), "more_body": False}]
     rest = request.receive
 
     async def replay() -> Message:
