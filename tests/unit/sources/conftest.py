@@ -1,9 +1,15 @@
 """Fixtures for tests of sources."""
 
+import sys
+from pathlib import Path
+
 import pytest
 
 from weft.sources.base import HttpFactory
 from weft.sources.http import Clock, http_factory
+
+# Pytest's import mode leaves this folder off the path, and the benches are shared by its tests.
+sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture
