@@ -7,10 +7,11 @@ from typing import TypeVar, cast
 import anyio
 from mcp.client import Client
 from mcp_types import CallToolResult, TextContent
+from server_records import NOW, SOURCE, collection, connection, job
 
 from weft.backend import Backend
 from weft.domain.base import Page
-from weft.domain.collections import Collection, CollectionStatus, NewCollection
+from weft.domain.collections import Collection, NewCollection
 from weft.domain.connections import (
     Auth,
     AuthDetails,
@@ -19,48 +20,18 @@ from weft.domain.connections import (
     Connection,
     ConnectionChange,
     ConnectionStatus,
-    EntitySummary,
     NewConnection,
     SyncSummary,
 )
 from weft.domain.entities import StoredEntity
-from weft.domain.jobs import Job, JobStatus, JobTrigger, LogLine
-from weft.domain.schedules import Schedule, validate_cron
+from weft.domain.jobs import Job, JobStatus, LogLine
+from weft.domain.schedules import validate_cron
 from weft.domain.search import SearchHit, SearchQuery, SearchResults
-from weft.domain.sources import FieldInfo, SourceInfo
-from weft.errors import (
-    Conflict,
-    ErrorCategory,
-    InvalidInput,
-    NotFound,
-    NotPermitted,
-    Unsupported,
-)
+from weft.domain.sources import SourceInfo
+from weft.errors import Conflict, ErrorCategory, InvalidInput, NotFound, NotPermitted, Unsupported
 
 T = TypeVar("T")
-NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-SOURCE = SourceInfo(
-    short_name="github",
-    name="GitHub",
-    description="Repositories.",
-    auth_methods=(AuthMethod.DIRECT,),
-    auth_required=True,
-    auth_fields=(
-        FieldInfo(
-            name="personal_access_token",
-            title="Token",
-            type="string",
-            description="A token.",
-            required=True,
-            secret=True,
-        ),
-    ),
-    config_fields=(
-        FieldInfo(
-            name="repo_name", title="Repo", type="string", description="owner/name", required=True
-        ),
-    ),
-)
+Connect = Callable[[], Client]
 
 
 def page_of(items: Sequence[T], cursor: str | None, limit: int) -> Page[T]:
@@ -71,9 +42,6 @@ def page_of(items: Sequence[T], cursor: str | None, limit: int) -> Page[T]:
     return Page(
         items=tuple(items[start : start + limit]), next_cursor=str(start + limit) if more else None
     )
-
-
-Connect = Callable[[], Client]
 
 
 def text_of(result: CallToolResult) -> str:
@@ -372,49 +340,3 @@ class FakeChanges:
                 await event.wait()
         finally:
             self.followers -= 1
-
-
-def collection(readable_id: str, name: str = "Documents") -> Collection:
-    return Collection(
-        id=f"id-{readable_id}",
-        organization_id="org",
-        name=name,
-        readable_id=readable_id,
-        status=CollectionStatus.ACTIVE,
-        connection_count=1,
-        entity_count=12,
-        created_at=NOW,
-        modified_at=NOW,
-    )
-
-
-def connection(connection_id: str, **fields: object) -> Connection:
-    values: dict[str, object] = {
-        "id": connection_id,
-        "organization_id": "org",
-        "name": "Docs Repo",
-        "short_name": "github",
-        "readable_collection_id": "docs",
-        "status": ConnectionStatus.ACTIVE,
-        "auth": AuthDetails(method=AuthMethod.DIRECT, authenticated=True, authenticated_at=NOW),
-        "config": {"repo_name": "a/b"},
-        "schedule": Schedule(cron="0 2 * * *", next_run=NOW),
-        "sync": SyncSummary(total_runs=3, successful_runs=2, failed_runs=1),
-        "sync_id": "s1",
-        "entities": EntitySummary(total_entities=12),
-        "created_at": NOW,
-        "modified_at": NOW,
-        "version": 3,
-    }
-    return Connection.model_validate(values | fields)
-
-
-def job(job_id: str, connection_id: str = "c1", **fields: object) -> Job:
-    values: dict[str, object] = {
-        "id": job_id,
-        "source_connection_id": connection_id,
-        "status": JobStatus.PENDING,
-        "trigger": JobTrigger.MANUAL,
-        "created_at": NOW,
-    }
-    return Job.model_validate(values | fields)

@@ -13,7 +13,8 @@ from weft.server.stdio import serve_stdio
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from server_fakes import FakeBackend, FakeSources, connection
+from server_fakes import FakeBackend, FakeSources
+from server_records import connection
 
 
 def mark(text: str) -> None:

@@ -18,7 +18,8 @@ from mcp_types import (
     UrlElicitationCapability,
 )
 from person import YES, Person
-from server_fakes import FakeBackend, connection, text_of
+from server_fakes import FakeBackend, text_of
+from server_records import connection
 
 from weft.domain.sources import FieldInfo
 from weft.errors import Conflict

@@ -8,7 +8,8 @@ import pytest
 from mcp.client import Client
 from mcp_types import CallToolResult, ElicitResult, InputRequiredResult, InputResponses
 from person import Person
-from server_fakes import FakeAuthorization, FakeBackend, FakeChanges, connection, text_of
+from server_fakes import FakeAuthorization, FakeBackend, FakeChanges, text_of
+from server_records import connection
 
 from weft.domain.connections import AuthDetails, AuthMethod, ConnectionStatus
 from weft.server import authorising

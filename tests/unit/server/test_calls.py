@@ -7,7 +7,8 @@ import anyio
 import pytest
 from mcp.client import Client
 from mcp_types import CallToolResult
-from server_fakes import Connect, FakeBackend, FakeSources, connection, text_of
+from server_fakes import Connect, FakeBackend, FakeSources, text_of
+from server_records import connection
 
 from weft.domain.permissions import Ceilings
 from weft.domain.principals import Principal, Role

@@ -7,7 +7,8 @@ import pytest
 from mcp.client import Client
 from mcp_types import CallToolResult, ErrorData
 from person import Person
-from server_fakes import SOURCE, FakeBackend, FakeSources, text_of
+from server_fakes import FakeBackend, FakeSources, text_of
+from server_records import SOURCE
 
 from weft.domain.sources import FieldInfo, SourceInfo
 from weft.errors import InvalidInput

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from mcp import MCPError
 from mcp_types import INVALID_PARAMS
-from server_fakes import Connect, FakeBackend, connection, text_of
+from server_fakes import Connect, FakeBackend, text_of
+from server_records import connection
 
 from weft.errors import InvalidInput, RateLimited, SourceMisconfigured, SourceUnavailable
 

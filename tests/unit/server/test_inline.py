@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 from mcp.client import Client
-from server_fakes import SOURCE, FakeBackend, FakeSources, text_of
+from server_fakes import FakeBackend, FakeSources, text_of
+from server_records import SOURCE
 
 from weft.domain.connections import AuthMethod
 from weft.domain.sources import FieldInfo, SourceInfo

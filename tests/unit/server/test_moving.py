@@ -7,7 +7,8 @@ import pytest
 from mcp.client import Client
 from mcp_types import CallToolResult
 from person import YES, Person
-from server_fakes import FakeBackend, FakeSources, connection, text_of
+from server_fakes import FakeBackend, FakeSources, text_of
+from server_records import connection
 
 from weft.domain.sources import FieldInfo, SourceInfo
 from weft.server.moving import moved

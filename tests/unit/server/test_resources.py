@@ -18,7 +18,8 @@ from mcp_types import (
     TextContent,
     TextResourceContents,
 )
-from server_fakes import Connect, FakeBackend, connection, job
+from server_fakes import Connect, FakeBackend
+from server_records import connection, job
 
 from weft.domain.jobs import JobStatus
 from weft.domain.permissions import Ceilings

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 import pytest
-from server_fakes import connection
+from server_records import connection
 
 from weft.domain.connections import AuthDetails, AuthMethod
 from weft.server.results import plain, timestamp

@@ -18,7 +18,8 @@ from mcp_types import (
     ResourceListChangedNotification,
     ResourceUpdatedNotification,
 )
-from server_fakes import FakeBackend, connection, job
+from server_fakes import FakeBackend
+from server_records import connection, job
 
 from weft.backend import Backend
 from weft.domain.jobs import JobStatus

@@ -15,7 +15,8 @@ from mcp_types import (
     SubscriptionsListenRequestParams,
     SubscriptionsListenResult,
 )
-from server_fakes import NOW, FakeBackend, connection, job, text_of
+from server_fakes import FakeBackend, text_of
+from server_records import NOW, connection, job
 from task_client import (
     TASKS,
     ClientTasks,

@@ -5,7 +5,8 @@ from typing import Any
 import anyio
 import httpx
 import pytest
-from server_fakes import FakeBackend, connection
+from server_fakes import FakeBackend
+from server_records import connection
 
 from weft.domain.connections import ConnectionChange
 from weft.errors import Conflict

@@ -1,0 +1,132 @@
+"""What the tools take for an argument, and what they say of an empty list."""
+
+import pytest
+from server_fakes import Connect, FakeBackend, text_of
+from server_records import connection, job
+from tool_calls import NEW, bad, good, items
+
+from weft.domain.connections import ConnectionStatus
+from weft.domain.jobs import JobStatus
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize(
+    ("auth", "method"),
+    [
+        ({"credentials": {"token": "x"}}, "direct"),
+        ({"access_token": "x", "expires_at": "2026-12-31T23:59:59Z"}, "oauth_token"),
+        ({"oauth_browser": {"redirect_uri": "https://a.example"}}, "oauth_browser"),
+        ({"provider_readable_id": "p", "provider_config": {"a": 1}}, "auth_provider"),
+        ('{"direct": {"credentials": {"token": "x"}}}', "direct"),
+    ],
+)
+async def test_auth_is_understood_in_its_documented_forms(
+    connect: Connect, backend: FakeBackend, auth: object, method: str
+) -> None:
+    await good(connect, "create_connection", **NEW, auth=auth)
+    given = backend.connections.created[0].auth
+    assert given is not None
+    assert given.method.value == method
+
+
+async def test_connections_are_paged_and_filtered(connect: Connect, backend: FakeBackend) -> None:
+    for number in range(2, 6):
+        backend.connections.rows[f"c{number}"] = connection(
+            f"c{number}", status=ConnectionStatus.NEEDS_REAUTH
+        )
+    text, data = await good(connect, "list_connections", limit=2, status="needs_reauth")
+    assert data["next_cursor"] == "2"
+    assert "cursor='2'" in text
+    _, rest = await good(connect, "list_connections", limit=2, cursor="2", status="needs_reauth")
+    assert [item["id"] for item in items(rest)] == ["c4", "c5"]
+    assert "next_cursor" not in rest
+
+
+@pytest.mark.parametrize("status", ["NEEDS_REAUTH", "Needs_Reauth"])
+async def test_connection_status_is_read_in_any_case(
+    connect: Connect, backend: FakeBackend, status: str
+) -> None:
+    backend.connections.rows["c2"] = connection("c2", status=ConnectionStatus.NEEDS_REAUTH)
+    _, data = await good(connect, "list_connections", status=status)
+    assert [item["id"] for item in items(data)] == ["c2"]
+
+
+async def test_empty_list_behind_a_filter_does_not_say_that_there_is_nothing(
+    connect: Connect, backend: FakeBackend
+) -> None:
+    text, _ = await good(connect, "list_connections", status="error")
+    assert text == "No connection fits this status. Without it list_connections shows all."
+    backend.connections.rows.clear()
+    text, _ = await good(connect, "list_connections", short_name="github")
+    assert "fits this short_name" in text
+    text, _ = await good(connect, "list_connections")
+    assert "create_connection" in text
+
+
+async def test_list_of_a_source_that_there_is_not_says_so(connect: Connect) -> None:
+    assert "short_name" in await bad(connect, "list_connections", short_name="notion")
+
+
+async def test_empty_list_of_jobs_says_what_it_was_asked_for(connect: Connect) -> None:
+    text, _ = await good(connect, "list_jobs", status="FAILED")
+    assert "this status" in text
+    text, _ = await good(connect, "list_jobs", connection_id="c1")
+    assert "run_sync" in text
+
+
+@pytest.mark.parametrize("written", [" c1 ", '"c1"', "'Docs Repo'", "`c1`", '" c1 "'])
+async def test_quotes_and_blanks_around_a_name_are_not_part_of_it(
+    connect: Connect, written: str
+) -> None:
+    _, data = await good(connect, "get_connection", connection_id=written)
+    assert data["id"] == "c1"
+
+
+@pytest.mark.parametrize("written", [" ", "''", '""'])
+async def test_name_of_blanks_and_quotes_fits_nothing(connect: Connect, written: str) -> None:
+    assert "No connection" in await bad(connect, "get_connection", connection_id=written)
+
+
+async def test_empty_text_for_an_optional_argument_counts_as_not_given(
+    connect: Connect, backend: FakeBackend
+) -> None:
+    empty = dict.fromkeys(("readable_collection_id", "short_name", "status", "cursor"), "")
+    _, data = await good(connect, "list_connections", **empty)
+    assert [item["id"] for item in items(data)] == ["c1"]
+    made = await good(connect, "create_collection", name="Notes", readable_id="")
+    assert made[1]["readable_id"]
+    await good(connect, "update_connection", connection_id="c1", description="")
+    assert backend.connections.changes[-1].description == ""
+
+
+@pytest.mark.parametrize("written", ["GitHub", "github ", '"GITHUB"'])
+async def test_short_name_is_read_in_any_case(connect: Connect, written: str) -> None:
+    _, data = await good(connect, "get_source", short_name=written)
+    assert data["short_name"] == "github"
+    _, listed = await good(connect, "list_connections", short_name=written)
+    assert [item["id"] for item in items(listed)] == ["c1"]
+
+
+async def test_job_status_is_read_in_any_case(connect: Connect, backend: FakeBackend) -> None:
+    backend.jobs.rows["j1"] = job("j1", status=JobStatus.FAILED)
+    backend.jobs.rows["j2"] = job("j2", status=JobStatus.COMPLETED)
+    _, data = await good(connect, "list_jobs", status="failed", limit="5")
+    assert [item["id"] for item in items(data)] == ["j1"]
+
+
+async def test_token_may_come_in_quotes(connect: Connect) -> None:
+    async with connect() as client:
+        shown = await client.call_tool("delete_connection", {"connection_id": "c1"})
+        assert shown.structured_content is not None
+        quoted = f"'{shown.structured_content['confirmation_token']}'"
+        arguments = {"connection_id": "c1", "confirmation_token": quoted}
+        gone = await client.call_tool("delete_connection", arguments)
+    assert not gone.is_error, text_of(gone)
+
+
+async def test_entity_id_may_come_as_a_number(connect: Connect, backend: FakeBackend) -> None:
+    text, numbered = await good(connect, "get_entity", entity_id=7)
+    assert (text, numbered) != ("", {})
+    _, written = await good(connect, "get_entity", entity_id="7")
+    assert numbered["entity_id"] == written["entity_id"]
