@@ -1,0 +1,16 @@
+"""The recorded exchanges by their names and by the numbers of their recordings."""
+
+from remote_replay import Exchange, exchanges
+
+ALL = {exchange.name: exchange for exchange in exchanges()}
+
+
+def number(exchange: Exchange) -> str:
+    """The group and the number of its recording, as `noauth/018`."""
+    group, _, rest = exchange.name.partition("/")
+    return f"{group}/{rest[:3]}"
+
+
+def named(wanted: str) -> Exchange:
+    """The exchange with that number."""
+    return next(exchange for exchange in ALL.values() if number(exchange) == wanted)
