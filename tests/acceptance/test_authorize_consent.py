@@ -18,6 +18,7 @@ from node_packages import node_program
 from oauth_provider import OAuthProvider, providing
 from playwright.async_api import Browser, Page, expect
 from weft_http import HttpServer
+from weft_process import Agent, Structured
 
 # A provider that nobody here wrote.
 OIDC_PROVIDER, OIDC_PROVIDER_VERSION = "oidc-provider", "9.13.3"
@@ -127,19 +128,12 @@ async def test_consent_and_what_becomes_of_it(
         server.agent() as agent,
         opened(browser) as page,
     ):
-        collection = await agent.collection(f"consent-{provider.name}")
-        made = await agent.ok(
-            "create_connection",
-            short_name="oauth_stub",
-            readable_collection_id=collection,
-            config={"provider_url": provider.url, "issuer": provider.url},
-            auth={"oauth_browser": CLIENT},
-        )
-        connection = made.data
+        connection = await waiting(agent, provider, f"consent-{provider.name}")
         assert connection["status"] == "pending_auth"
         await consented(page, connection["auth"]["auth_url"], provider)
         first = await has_status(agent, connection, "active")
         assert first["sync"]["successful_runs"] == 1
+        collection = connection["readable_collection_id"]
         found = await agent.ok("search", readable_collection_id=collection, query="first note")
         assert "n1" in found.text
 
@@ -159,6 +153,18 @@ async def test_consent_and_what_becomes_of_it(
         assert (await agent.sync(connection["id"]))["status"] == "COMPLETED"
 
 
+async def waiting(agent: Agent, provider: Provider, name: str, **client: str) -> Structured:
+    """A connection in a collection of that name, and the link to the provider's consent."""
+    made = await agent.ok(
+        "create_connection",
+        short_name="oauth_stub",
+        readable_collection_id=await agent.collection(name),
+        config={"provider_url": provider.url, "issuer": provider.url},
+        auth={"oauth_browser": {**CLIENT, **client}},
+    )
+    return made.data
+
+
 async def consented(page: Page, link: str, provider: Provider) -> None:
     """Open the link and consent, until Weft says that it worked."""
     await page.goto(link)
@@ -169,39 +175,25 @@ async def consented(page: Page, link: str, provider: Provider) -> None:
 
 async def test_consent_that_is_refused_is_told(server: HttpServer, browser: Browser) -> None:
     async with ours() as provider, server.agent() as agent, opened(browser) as page:
-        collection = await agent.collection("refused")
-        made = await agent.ok(
-            "create_connection",
-            short_name="oauth_stub",
-            readable_collection_id=collection,
-            config={"provider_url": provider.url, "issuer": provider.url},
-            auth={"oauth_browser": CLIENT},
-        )
-        await page.goto(made.data["auth"]["auth_url"])
+        made = await waiting(agent, provider, "refused")
+        await page.goto(made["auth"]["auth_url"])
         await page.get_by_role("button", name="Deny").click()
         await expect(page.get_by_role("heading", name="Not connected")).to_be_visible()
-        await has_status(agent, made.data, "pending_auth")
+        await has_status(agent, made, "pending_auth")
 
 
 async def test_the_person_lands_where_the_connection_says(
     server: HttpServer, browser: Browser
 ) -> None:
     async with ours() as provider, server.agent() as agent, opened(browser) as page:
-        collection = await agent.collection("landed")
         back = f"{provider.url}/landed?for=them"
-        made = await agent.ok(
-            "create_connection",
-            short_name="oauth_stub",
-            readable_collection_id=collection,
-            config={"provider_url": provider.url, "issuer": provider.url},
-            auth={"oauth_browser": {**CLIENT, "redirect_uri": back}},
-        )
-        await page.goto(made.data["auth"]["auth_url"])
+        made = await waiting(agent, provider, "landed", redirect_uri=back)
+        await page.goto(made["auth"]["auth_url"])
         async with page.expect_request("**/landed**") as landed:
             await provider.allow(page)
-        expected = f"{back}&status=success&source_connection_id={made.data['id']}"
+        expected = f"{back}&status=success&source_connection_id={made['id']}"
         assert (await landed.value).url == expected
-        await has_status(agent, made.data, "active")
+        await has_status(agent, made, "active")
 
 
 async def test_consent_ends_only_in_the_browser_that_began_it(
@@ -209,16 +201,9 @@ async def test_consent_ends_only_in_the_browser_that_began_it(
 ) -> None:
     """Who is handed the provider's answer cannot tie the account to a connection of theirs."""
     async with ours() as provider, server.agent() as agent:
-        collection = await agent.collection("bound")
-        made = await agent.ok(
-            "create_connection",
-            short_name="oauth_stub",
-            readable_collection_id=collection,
-            config={"provider_url": provider.url, "issuer": provider.url},
-            auth={"oauth_browser": CLIENT},
-        )
+        made = await waiting(agent, provider, "bound")
         async with opened(browser) as begun, opened(browser) as other:
-            await begun.goto(made.data["auth"]["auth_url"])
+            await begun.goto(made["auth"]["auth_url"])
             await other.goto(provider.provider.consent(begun.url))
             await expect(other.get_by_role("heading")).not_to_contain_text("is connected")
-            await has_status(agent, made.data, "pending_auth")
+            await has_status(agent, made, "pending_auth")

@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 import httpx
 import pytest
-from weft_http import ACCEPT, HttpServer, http_server, new_key
+from weft_http import ACCEPT, INITIALIZE, HttpServer, http_server, new_key
 from weft_process import COMMAND, Place, rows
 
 pytestmark = pytest.mark.anyio
@@ -35,16 +35,6 @@ CALL = {
             "io.modelcontextprotocol/clientCapabilities": {},
             "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
         },
-    },
-}
-INITIALIZE = {
-    "jsonrpc": "2.0",
-    "id": 1,
-    "method": "initialize",
-    "params": {
-        "protocolVersion": "2025-06-18",
-        "capabilities": {},
-        "clientInfo": {"name": "test", "version": "1"},
     },
 }
 SLOW_POST = (

@@ -1,19 +1,16 @@
 """What one organisation has does not exist for another, whichever way it is asked for."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
 import anyio
 import pytest
 from mcp.shared.exceptions import MCPError
-from weft_http import ACCEPT, OVER, HttpServer, http_server, new_key
-from weft_process import MODES, TOOLS, Agent, Place
+from weft_http import ACCEPT, OVER, Two, http_server, new_key
+from weft_process import MODES, TOOLS, Agent, Place, Structured
 
 pytestmark = pytest.mark.anyio
-
-Structured = dict[str, Any]
 
 HANDSHAKE = {
     "protocolVersion": "2025-11-25",
@@ -28,16 +25,6 @@ UNKNOWN = {
     "collection": "no-such-collection",
     "entity": "9".zfill(12),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Two:
-    """Two organisations on one server; ``owned`` is what the first one has."""
-
-    server: HttpServer
-    owner: str
-    stranger: str
-    owned: Structured
 
 
 @pytest.fixture(scope="module")

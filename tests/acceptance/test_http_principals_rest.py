@@ -2,8 +2,6 @@
 
 import warnings
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
-from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -11,26 +9,14 @@ import pytest
 from mcp.shared.exceptions import MCPDeprecationWarning, MCPError
 from mcp_types import ResourceTemplateReference
 from task_client import get_task
-from weft_http import HttpServer, http_server, new_key
-from weft_process import Place
+from weft_http import Two, http_server, new_key
+from weft_process import Place, Structured
 
 pytestmark = pytest.mark.anyio
-
-Structured = dict[str, Any]
 
 UNKNOWN = {"id": str(uuid4()), "job": str(uuid4()), "collection": "no-such-collection"}
 CLAIM = {"claim_token": "c" * 40}
 DIRECT = {"credentials": {"token": "any"}}
-
-
-@dataclass(frozen=True, slots=True)
-class Two:
-    """Two organisations on one server; ``owned`` is what the first one has."""
-
-    server: HttpServer
-    owner: str
-    stranger: str
-    owned: Structured
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,16 @@ from mcp.client import Client
 from mcp.client.session import ElicitationFnT, MessageHandlerFnT
 from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
-from weft_process import ANSWER_SECONDS, COMMAND, MODES, WAIT_SECONDS, Agent, Place, connected
+from weft_process import (
+    ANSWER_SECONDS,
+    COMMAND,
+    MODES,
+    WAIT_SECONDS,
+    Agent,
+    Place,
+    Structured,
+    connected,
+)
 
 TRANSPORTS = ("stdio", "http", "sse")
 OVER = [f"{transport} {era}" for transport in TRANSPORTS for era in MODES]
@@ -81,6 +90,16 @@ class HttpServer:
         message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params or {}}
         async with self.client() as client:
             return await client.post("/mcp", json=message, headers={**ACCEPT, **headers})
+
+
+@dataclass(frozen=True, slots=True)
+class Two:
+    """Two organisations on one server; ``owned`` is what the first one has."""
+
+    server: HttpServer
+    owner: str
+    stranger: str
+    owned: Structured
 
 
 ACCEPT = {"accept": "application/json, text/event-stream"}

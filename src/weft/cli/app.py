@@ -71,9 +71,9 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """The verb and its arguments. Raises UsageError that names the nearest right verb."""
-        near = difflib.get_close_matches(args[0], _COMMANDS, n=1)
         # A shell that completes a line asks for no errors.
-        if near and near[0] != args[0] and not ctx.resilient_parsing:
+        asked = args[0] not in _COMMANDS and not ctx.resilient_parsing
+        if asked and (near := difflib.get_close_matches(args[0], _COMMANDS, n=1)):
             ctx.fail(f"No such command '{plain(args[0])}'. Did you mean '{near[0]}'?")
         return super().resolve_command(ctx, args)
 

@@ -129,13 +129,15 @@ def _check_proxies(names: Iterable[str]) -> None:
     """A name that fits nobody, or everybody, declares no proxy."""
     for name in names:
         try:
-            ip_network(name)
+            fits_some = ip_network(name).prefixlen > 0
         except ValueError:
+            fits_some = False
+        if not fits_some:
             raise InvalidInput(
-                "WEFT_HTTP_TRUSTED_PROXIES must list IP addresses.",
+                "WEFT_HTTP_TRUSTED_PROXIES must list IP addresses, or networks of some.",
                 field="WEFT_HTTP_TRUSTED_PROXIES",
                 hint="For example 10.0.0.1, or a network such as 10.0.0.0/24.",
-            ) from None
+            )
 
 
 def _check_exposed(settings: Settings, *, auth: bool) -> None:

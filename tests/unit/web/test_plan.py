@@ -49,7 +49,9 @@ def test_a_declared_proxy_may_speak_for_others(tmp_path: Path) -> None:
     assert listening.proxies == ["10.0.0.1", "10.0.0.2"]
 
 
-@pytest.mark.parametrize("proxy", ["*", "proxy.example", "10.0.0.1:80", "10.0.0.1/8"])
+@pytest.mark.parametrize(
+    "proxy", ["*", "proxy.example", "10.0.0.1:80", "10.0.0.1/8", "0.0.0.0/0", "::/0"]
+)
 def test_a_proxy_is_declared_by_its_address(tmp_path: Path, proxy: str) -> None:
     given = {**ELSEWHERE, **HOSTS, "http_trusted_proxies": f"10.0.0.0/24, {proxy}"}
     with pytest.raises(InvalidInput) as refused:
