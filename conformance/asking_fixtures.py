@@ -25,7 +25,7 @@ from mcp_types import (
     TextContent,
 )
 
-from weft.server.sdk import WeftServer
+from weft.server.app import WeftServer
 
 Ctx = Context[object, object]
 

@@ -25,7 +25,7 @@ from mcp_types import (
 )
 from pydantic import BaseModel, Field, JsonValue
 
-from weft.server.sdk import WeftServer
+from weft.server.app import WeftServer
 
 PNG = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR4nGP4z8Dw"

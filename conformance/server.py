@@ -14,7 +14,7 @@ import content_fixtures
 import task_fixtures
 from weft import assembly
 from weft.server import build
-from weft.server.sdk import WeftServer
+from weft.server.app import WeftServer
 from weft.settings import load_settings
 
 make_server = build.build_server

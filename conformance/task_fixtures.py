@@ -26,7 +26,7 @@ from mcp_types import (
     TextContent,
 )
 
-from weft.server.sdk import WeftServer
+from weft.server.app import WeftServer
 from weft.server.tasks import AnyRequest, Task, TaskStore
 
 TTL_SECONDS = 600

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from weft import __version__, logs
+from weft import __version__
 from weft.backend import Backend
 from weft.domain.acting import acting
 from weft.domain.permissions import Ceilings
@@ -20,31 +20,33 @@ from weft.errors import StorageFailed
 from weft.local.auth.named_secrets import NamedSecrets
 from weft.local.auth.oauth_clients import LocalOAuthClients
 from weft.local.auth.providers import LocalAuthProviders
-from weft.local.auth.sessions import LocalAuthSessions
 from weft.local.backend import LocalBackend
+from weft.local.backend.auth_sessions import LocalAuthSessions
 from weft.local.configured import KEYS_FOLDER_NAME as KEYS_FOLDER_NAME
 from weft.local.configured import key_source_of, mapped_secrets, private_paths
 from weft.local.engine import Engine, Limits, utc_now
-from weft.local.housekeeping import keep_house, watch_for_changes
+from weft.local.jobs.housekeeping import keep_house, watch_for_changes
+from weft.local.jobs.runner import EmbeddedRunner
+from weft.local.jobs.scheduler import run_scheduler
 from weft.local.keys import LocalKeys
 from weft.local.process_lock import ProcessLock
-from weft.local.runner import EmbeddedRunner
-from weft.local.scheduler import run_scheduler
 from weft.local.store.sqlite.report import DatabaseReport, report
 from weft.local.store.sqlite.store import SqliteStore
 from weft.local.vault import Vault
+from weft.net.addresses import AllowList
+from weft.net.factory import HttpFactory
 from weft.settings import Settings
-from weft.sources.addresses import AllowList
-from weft.sources.base import HttpFactory, SourceContext
+from weft.sources.base import SourceContext
 from weft.sources.registry import SourceRegistry
-from weft.tracing import traces_exported
-from weft.web.loopback import LoopbackPages
+from weft.telemetry import logs
+from weft.telemetry.tracing import traces_exported
+from weft.web.pages.loopback import LoopbackPages
 
 if TYPE_CHECKING:
     import httpx
 
     from weft.assembly_remote import OpenedRemote
-    from weft.web.tokens import Authenticate
+    from weft.web.gate.tokens import Authenticate
 
 PROCESSES_FOLDER_NAME = "processes"
 SWITCH_SECONDS = 0.0005
@@ -212,7 +214,7 @@ async def serve_stdio(settings: Settings, *, registry: SourceRegistry | None = N
     gc.disable()
     # Imported here so that the other verbs do not pay for the MCP SDK.
     from weft.server.build import build_server
-    from weft.server.stdio import serve_stdio as serve
+    from weft.server.transport.stdio import serve_stdio as serve
 
     gc.freeze()
     gc.enable()
@@ -244,11 +246,11 @@ async def serve_http(
     # Imported here so that the other transports and verbs do not pay for an HTTP server.
     from weft.assembly_http import http_app
     from weft.server.build import build_server
-    from weft.server.http import http_caller
-    from weft.web.metrics import Metrics
+    from weft.server.transport.http import http_caller
+    from weft.web.gate.metrics import Metrics
+    from weft.web.gate.tokens import operators_token
     from weft.web.plan import access_from, listening_from, oauth_from, pages_url, token_from
     from weft.web.run import bound_socket, run_app, url_of
-    from weft.web.tokens import operators_token
 
     gc.freeze()
     gc.enable()
@@ -356,7 +358,7 @@ def _http(allow_hosts: frozenset[str]) -> HttpFactory:
         auth: "httpx.Auth | None" = None,
     ) -> AbstractAsyncContextManager["httpx.AsyncClient"]:
         # The HTTP stack costs start-up time that a server without network sources need not pay.
-        from weft.sources.http import http_factory
+        from weft.net.client import http_factory
 
         return http_factory(allow_hosts)(base_url=base_url, headers=headers, auth=auth)
 

@@ -10,15 +10,15 @@ from weft import __version__
 from weft.backend import AuthSessions, Backend
 from weft.domain.permissions import Ceilings
 from weft.domain.principals import Principal
+from weft.server.app import WeftServer
 from weft.server.apps import browser_policy, page_for_browser
-from weft.server.http import mcp_endpoints
-from weft.server.sdk import WeftServer
-from weft.web.access import Access, principal_of
+from weft.server.transport.http import mcp_endpoints
 from weft.web.build import MESSAGES_PATH, Parts, build_app
-from weft.web.home import home_routes
-from weft.web.oauth import OAuthSettings
-from weft.web.openapi import openapi_route
-from weft.web.pages import PageSettings, page_routes
+from weft.web.gate.gate import Access, principal_of
+from weft.web.gate.oauth import OAuthSettings
+from weft.web.pages.home import home_routes
+from weft.web.pages.routes import PageSettings, page_routes
+from weft.web.rest.openapi import openapi_route
 from weft.web.rest.routes import rest_routes
 
 

@@ -14,7 +14,7 @@ from weft.remote.patience import Patience
 from weft.settings import Settings
 
 if TYPE_CHECKING:
-    from weft.web.tokens import Authenticate
+    from weft.web.gate.tokens import Authenticate
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,8 +30,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from weft.addresses import checked_api_url, checked_url
 from weft.errors import InvalidInput
+from weft.net.urls import checked_api_url, checked_url
 
 ENV_PREFIX = "WEFT_"
 CONFIG_FILE_NAME = "config.toml"

@@ -24,7 +24,7 @@ from weft_process import (
     rows,
 )
 
-from weft.web.page_html import ENTRY_PREFIX
+from weft.web.pages.html import ENTRY_PREFIX
 
 pytestmark = pytest.mark.anyio
 

@@ -22,8 +22,8 @@ from weft.remote.patience import Patience
 from weft.settings import Settings
 from weft.testing.contract import BackendContract
 from weft.testing.stub import stub_registry
-from weft.web.access import guarded
-from weft.web.metrics import Metrics
+from weft.web.gate.gate import guarded
+from weft.web.gate.metrics import Metrics
 from weft.web.plan import access_from
 from weft.web.rest.routes import rest_routes
 from weft.web.run import SignalFreeServer

@@ -14,10 +14,10 @@ from dulwich.repo import Repo
 from dulwich.server import DictBackend
 from dulwich.web import make_wsgi_chain
 
+from weft.net.client import http_factory
 from weft.sources.base import SourceContext
-from weft.sources.files import FilesSource
-from weft.sources.git import GitSource
-from weft.sources.http import http_factory
+from weft.sources.files.source import FilesSource
+from weft.sources.git.source import GitSource
 from weft.testing.sources import Change, SourceCase, SourceContract, offline_context
 from weft.testing.stub import SecretStubSource, StubSource, entity_id
 

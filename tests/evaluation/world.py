@@ -29,17 +29,17 @@ from weft.domain.permissions import Ceilings
 from weft.domain.principals import Principal, Role
 from weft.domain.search import SearchQuery
 from weft.errors import AuthenticationFailed, Conflict
-from weft.local.auth.sessions import LocalAuthSessions
 from weft.local.backend import LocalBackend
+from weft.local.backend.auth_sessions import LocalAuthSessions
 from weft.local.engine import Engine, Limits
-from weft.local.scheduler import fire_due
+from weft.local.jobs.scheduler import fire_due
+from weft.server.app import WeftServer
 from weft.server.build import build_server
-from weft.server.confirmations import Confirmations
-from weft.server.results import plain
-from weft.server.sdk import WeftServer
+from weft.server.elicitation.confirmations import Confirmations
+from weft.server.render.structured import plain
 from weft.sources.base import Event, SourceContext
-from weft.sources.files import FilesSource
-from weft.sources.git import GitSource
+from weft.sources.files.source import FilesSource
+from weft.sources.git.source import GitSource
 from weft.testing.stub import SecretStubSource, StubSource
 
 PAGES_URL = "https://weft.example"

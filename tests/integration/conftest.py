@@ -11,7 +11,7 @@ from weft.assembly import KEYS_FOLDER_NAME, source_context
 from weft.domain.principals import LOCAL_ORGANIZATION_ID
 from weft.local.backend import LocalBackend
 from weft.local.engine import Engine
-from weft.local.housekeeping import watch_for_changes
+from weft.local.jobs.housekeeping import watch_for_changes
 from weft.local.store.sqlite.store import SqliteStore
 from weft.local.vault import Vault
 from weft.settings import Settings

@@ -17,9 +17,9 @@ from weft.domain.base import Json
 from weft.domain.connections import Auth, ConnectionChange, ConnectionStatus, DirectAuth
 from weft.errors import WeftError
 from weft.local.auth.oauth_clients import LocalOAuthClients
-from weft.local.scheduler import fire_due
+from weft.local.jobs.scheduler import fire_due
 from weft.sources.base import SourceContext
-from weft.sources.web import WebSource
+from weft.sources.web.source import WebSource
 
 pytestmark = pytest.mark.anyio
 

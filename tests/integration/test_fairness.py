@@ -20,8 +20,8 @@ from pydantic import BaseModel
 from weft.domain.base import Json
 from weft.domain.entities import Entity
 from weft.domain.jobs import Job, JobStatus
-from weft.local import runner, sync
 from weft.local.engine import Limits
+from weft.local.jobs import runner, sync
 from weft.local.store.base import Batch, Claim
 from weft.sources.base import Event, Source
 

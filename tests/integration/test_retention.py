@@ -13,8 +13,8 @@ from weft.domain.base import Json
 from weft.domain.collections import NewCollection
 from weft.domain.connections import NewConnection
 from weft.domain.jobs import JobStatus
-from weft.local import housekeeping
 from weft.local.engine import Limits
+from weft.local.jobs import housekeeping
 
 pytestmark = pytest.mark.anyio
 

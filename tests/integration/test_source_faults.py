@@ -18,10 +18,10 @@ from weft.domain.connections import Connection, ConnectionStatus
 from weft.domain.entities import Entity
 from weft.domain.jobs import JobStatus
 from weft.errors import ErrorCategory
-from weft.local import runner
 from weft.local.engine import Limits
+from weft.local.jobs import runner
+from weft.net.client import Clock, get_json, http_factory
 from weft.sources.base import Checkpoint, Event, Source, SourceContext
-from weft.sources.http import Clock, get_json, http_factory
 from weft.testing.scripted_http import Asked, Reply, Site, as_json, serve
 
 pytestmark = pytest.mark.anyio

@@ -28,8 +28,8 @@ from worker_processes import opened
 from weft.domain.connections import ConnectionChange
 from weft.domain.jobs import Job, JobStatus
 from weft.errors import Conflict, NotFound
-from weft.local import connections as connections_module
-from weft.local import runner as runner_module
+from weft.local.backend import connections as connections_module
+from weft.local.jobs import runner as runner_module
 from weft.testing.stub import StubConfig, entity_id, stub_entity
 
 EXAMPLES = int(os.environ.get("TORTURE_EXAMPLES", "10"))

@@ -19,8 +19,8 @@ from weft.domain.connections import Connection
 from weft.domain.jobs import JobStatus
 from weft.domain.search import SearchQuery
 from weft.errors import StorageFailed
-from weft.local import runner, sync
 from weft.local.engine import Limits
+from weft.local.jobs import runner, sync
 from weft.local.store.sqlite import database
 from weft.testing.stub import StubConfig, entity_id, stub_entity
 

@@ -15,7 +15,7 @@ from weft.domain.collections import NewCollection
 from weft.domain.connections import Connection, NewConnection
 from weft.domain.jobs import Job, JobStatus
 from weft.errors import NotFound
-from weft.local import connections as connections_module
+from weft.local.backend import connections as connections_module
 
 pytestmark = pytest.mark.anyio
 

@@ -22,7 +22,7 @@ from weft.backend import (
     Sources,
 )
 from weft.cli.app import cli
-from weft.cli.context import App
+from weft.cli.terminal.context import App
 from weft.domain.base import Page
 from weft.domain.collections import Collection, CollectionStatus, NewCollection
 from weft.domain.connections import (

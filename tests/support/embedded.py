@@ -21,9 +21,9 @@ from weft.domain.principals import LOCAL_ORGANIZATION_ID
 from weft.errors import Conflict
 from weft.local.backend import LocalBackend
 from weft.local.engine import Engine, Limits, utc_now
-from weft.local.housekeeping import keep_house, watch_for_changes
+from weft.local.jobs.housekeeping import keep_house, watch_for_changes
+from weft.local.jobs.runner import EmbeddedRunner
 from weft.local.process_lock import ProcessLock
-from weft.local.runner import EmbeddedRunner
 from weft.local.store.base import Claim, Outcome, Store
 from weft.local.store.sqlite.store import SqliteStore
 from weft.local.vault import Vault

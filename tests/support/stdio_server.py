@@ -9,7 +9,7 @@ import anyio
 
 from weft.domain.sources import SourceInfo
 from weft.server.build import build_server
-from weft.server.stdio import serve_stdio
+from weft.server.transport.stdio import serve_stdio
 
 sys.path.insert(0, str(Path(__file__).parent))
 

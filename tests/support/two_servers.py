@@ -18,11 +18,11 @@ from weft.domain.base import Json
 from weft.domain.connections import Auth, Connection, DirectAuth, OAuthTokenAuth
 from weft.errors import WeftError
 from weft.local.engine import Limits
+from weft.net.client import Clock, http_factory
 from weft.sources.base import AnySource, SourceContext
-from weft.sources.git import GitSource
-from weft.sources.github import GitHubSource
-from weft.sources.http import Clock, http_factory
-from weft.sources.web import WebSource
+from weft.sources.git.source import GitSource
+from weft.sources.github.source import GitHubSource
+from weft.sources.web.source import WebSource
 from weft.testing.oauth_stub import OAuthStubSource
 
 SOURCES: Mapping[str, type[AnySource]] = {

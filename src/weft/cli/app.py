@@ -13,8 +13,8 @@ from typing import Any
 import click
 
 from weft import __version__
-from weft.cli.context import App, leaves, report_error, say
-from weft.cli.text import plain
+from weft.cli.terminal.context import App, leaves, report_error, say
+from weft.cli.terminal.text import plain
 from weft.errors import CallError, InvalidInput, WeftError
 
 EXIT_FAILED = 1
@@ -23,24 +23,24 @@ EXIT_INTERRUPTED = 130
 
 # Each verb with its line of `weft --help`, for which nothing needs to be imported.
 _COMMANDS = {
-    "serve": ("weft.cli.serve:serve", "Serve MCP to agents, on stdio or over HTTP."),
-    "demo": ("weft.cli.demo:demo", "Show it all: connect, sync, search, cancel, delete."),
-    "sources": ("weft.cli.sources:sources", "What can be connected, and which fields it takes."),
-    "connections": ("weft.cli.connections:connections", "What is connected: list, create, change."),
-    "collections": ("weft.cli.collections:collections", "What is searched together."),
-    "sync": ("weft.cli.sync:sync", "Sync a connection now and show how it goes."),
-    "jobs": ("weft.cli.jobs:jobs", "The runs of syncs: list, show, cancel."),
-    "search": ("weft.cli.search:search", "Search a collection by words."),
-    "promote": ("weft.cli.promote:promote", "Copy connections to the API in WEFT_API_URL."),
-    "keys": ("weft.cli.keys:keys", "Who may come in over HTTP; the master key."),
-    "secret": ("weft.cli.secrets:secret", "Secrets that connections refer to by name."),
-    "oauth-clients": ("weft.cli.oauth_clients:oauth_clients", "Your own OAuth apps."),
+    "serve": ("verbs.serve:serve", "Serve MCP to agents, on stdio or over HTTP."),
+    "demo": ("demo.verb:demo", "Show it all: connect, sync, search, cancel, delete."),
+    "sources": ("verbs.sources:sources", "What can be connected, and which fields it takes."),
+    "connections": ("verbs.connections:connections", "What is connected: list, create, change."),
+    "collections": ("verbs.collections:collections", "What is searched together."),
+    "sync": ("verbs.sync:sync", "Sync a connection now and show how it goes."),
+    "jobs": ("verbs.jobs:jobs", "The runs of syncs: list, show, cancel."),
+    "search": ("verbs.search:search", "Search a collection by words."),
+    "promote": ("verbs.promote:promote", "Copy connections to the API in WEFT_API_URL."),
+    "keys": ("verbs.keys:keys", "Who may come in over HTTP; the master key."),
+    "secret": ("verbs.secrets:secret", "Secrets that connections refer to by name."),
+    "oauth-clients": ("verbs.oauth_clients:oauth_clients", "Your own OAuth apps."),
     "auth-providers": (
-        "weft.cli.auth_providers:auth_providers",
+        "verbs.auth_providers:auth_providers",
         "Accounts at Composio and Pipedream.",
     ),
-    "audit": ("weft.cli.audit:audit", "Who changed what, and when."),
-    "doctor": ("weft.cli.doctor:doctor", "Versions, settings, and what is wrong."),
+    "audit": ("verbs.audit:audit", "Who changed what, and when."),
+    "doctor": ("verbs.doctor:doctor", "Versions, settings, and what is wrong."),
 }
 
 
@@ -58,7 +58,7 @@ class LazyGroup(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         module, _, attribute = _COMMANDS[cmd_name][0].partition(":")
-        command: click.Command = getattr(import_module(module), attribute)
+        command: click.Command = getattr(import_module(f"weft.cli.{module}"), attribute)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

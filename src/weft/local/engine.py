@@ -10,11 +10,11 @@ from pydantic import BaseModel
 
 from weft.domain.base import Json
 from weft.local.audit import Refusals
+from weft.local.holds import Waits
 from weft.local.origins import normal_origin
 from weft.local.store.base import Store
 from weft.local.validate import validated
 from weft.local.vault import Vault
-from weft.local.waits import Waits
 from weft.sources.base import AnySource, KnownVersions, SourceContext
 from weft.sources.registry import SourceRegistry
 

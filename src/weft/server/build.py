@@ -5,9 +5,9 @@ from collections.abc import Callable
 from weft.backend import Backend
 from weft.domain.permissions import NO_CEILINGS, Ceilings
 from weft.domain.principals import Principal, WhoCalls, always_local
-from weft.server.observing import ObserveCall, ObserveRefusal
-from weft.server.sdk import WeftServer
-from weft.server.tooling import InlineCredentials
+from weft.server.app import WeftServer
+from weft.server.call import InlineCredentials
+from weft.server.call_log import ObserveCall, ObserveRefusal
 
 INSTRUCTIONS = """Weft connects sources (folders, git repositories, GitHub, websites and more) and \
 keeps them synced into collections that you can search.

@@ -32,9 +32,9 @@ from weft.backend import Backend, Jobs
 from weft.domain.jobs import Job, JobStatus
 from weft.domain.principals import Principal, WhoCalls
 from weft.errors import Ambiguous, NotFound, NotPermitted
-from weft.server.protocol import answered
-from weft.server.results import timestamp
-from weft.server.untrusted import one_line
+from weft.server.render.protocol_errors import answered
+from weft.server.render.structured import timestamp
+from weft.server.render.untrusted import one_line
 
 EXTENSION_ID: Final = "io.modelcontextprotocol/tasks"
 POLL_SECONDS: Final = 1.0

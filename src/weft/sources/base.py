@@ -7,11 +7,10 @@ which the source lists things; the engine batches, compares and stores them.
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Collection, Mapping
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Literal, Protocol, TypeVar
+from typing import Any, ClassVar, Final, Generic, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 from pydantic.config import JsonDict
@@ -20,10 +19,7 @@ from weft.domain.base import Json
 from weft.domain.connections import AuthMethod
 from weft.domain.entities import Entity
 from weft.domain.sources import FieldInfo, SourceInfo
-
-if TYPE_CHECKING:
-    # Importing the HTTP stack takes longer than the rest of Weft: only sources that use it pay.
-    import httpx
+from weft.net.factory import HttpFactory
 
 ENDPOINT: Final[JsonDict] = {"endpoint": True}
 """For `Field(json_schema_extra=...)` of Config: this field says which host gets credentials."""
@@ -102,20 +98,6 @@ class KnownVersions(Protocol):
 
         Empty when a full sync was forced.
         """
-        ...
-
-
-class HttpFactory(Protocol):
-    """Opens the guarded HTTP client, the only way in which a source reaches the network."""
-
-    def __call__(
-        self,
-        *,
-        base_url: str = "",
-        headers: Mapping[str, str] | None = None,
-        auth: "httpx.Auth | None" = None,
-    ) -> AbstractAsyncContextManager["httpx.AsyncClient"]:
-        """A client whose credentials stay with the origin of ``base_url``."""
         ...
 
 

@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from weft.domain.base import Json
 from weft.domain.connections import AuthMethod
 from weft.domain.entities import Entity
+from weft.net.client import get_json
 from weft.sources.base import ENDPOINT, Checkpoint, Event, OAuth1, OAuth2, Source
-from weft.sources.http import get_json
 
 SCOPES = ("notes",)
 

@@ -13,12 +13,12 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from weft.errors import WeftError
-from weft.web.access import Access, guarded, principal_of
-from weft.web.home import HOME_PATH
-from weft.web.metrics import CONTENT_TYPE
-from weft.web.oauth import METADATA_PATH, OAuthSettings
-from weft.web.openapi import OPENAPI_PATHS
+from weft.web.gate.gate import Access, guarded, principal_of
+from weft.web.gate.metrics import CONTENT_TYPE
+from weft.web.gate.oauth import METADATA_PATH, OAuthSettings
+from weft.web.pages.home import HOME_PATH
 from weft.web.rest.answers import http_error
+from weft.web.rest.openapi import OPENAPI_PATHS
 
 MCP_PATH: Final = "/mcp"
 SSE_PATH: Final = "/sse"

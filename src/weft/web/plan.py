@@ -6,19 +6,19 @@ from ipaddress import ip_network
 from typing import Final
 from urllib.parse import urlsplit
 
-from weft.addresses import is_loopback
 from weft.errors import InvalidInput
+from weft.net.urls import is_loopback
 from weft.settings import Settings
-from weft.web.access import Access
 from weft.web.build import KNOWN_PATHS, MCP_PATH, OPEN_PATHS, STREAM_PATHS
-from weft.web.hosts import host_rules
-from weft.web.limits import Rates, Slots
-from weft.web.metrics import Metrics
-from weft.web.oauth import OAuthSettings, OAuthTokens
-from weft.web.pages import page_route
+from weft.web.gate.gate import Access
+from weft.web.gate.hosts import host_rules
+from weft.web.gate.limits import Rates, Slots
+from weft.web.gate.metrics import Metrics
+from weft.web.gate.oauth import OAuthSettings, OAuthTokens
+from weft.web.gate.tokens import TOKEN_FILE_NAME, Authenticate, token_from_file
+from weft.web.pages.routes import page_route
 from weft.web.rest.routes import route_of
 from weft.web.run import Listening
-from weft.web.tokens import TOKEN_FILE_NAME, Authenticate, token_from_file
 
 _LOOPBACK_HINT: Final = "Or bind 127.0.0.1, which only this machine can reach."
 

@@ -1,26 +1,24 @@
 """Fixtures of the local backend's tests."""
 
-import sys
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import cast
 
 import pytest
-
-# Pytest's import mode leaves this folder off the path, and the bench is shared by its tests.
-sys.path.insert(0, str(Path(__file__).parent))
-
-from local_bench import LocalBench, opened
+from local_harness import LocalHarness, opened
+from oauth_harness import CLIENT_ID, CLIENT_SECRET, OAuthHarness, oauth_harness
+from oauth_provider import OAuthProvider, providing
 
 from weft.local.engine import Engine
 from weft.local.store.base import Store
 from weft.local.vault import KEY_BYTES, FixedKeys, Vault
-from weft.sources.base import HttpFactory, SourceContext
+from weft.net.factory import HttpFactory
+from weft.sources.base import SourceContext
 from weft.testing.stub import stub_registry
 
 
 @pytest.fixture
-async def local(tmp_path: Path, anyio_backend: str) -> AsyncGenerator[LocalBench]:
+async def local(tmp_path: Path, anyio_backend: str) -> AsyncGenerator[LocalHarness]:
     async with opened(tmp_path / "home") as bench:
         await bench.collection()
         yield bench
@@ -35,3 +33,16 @@ def idle_engine() -> Engine:
         vault=Vault(FixedKeys(bytes(KEY_BYTES))),
         context=SourceContext(http=cast("HttpFactory", None)),
     )
+
+
+@pytest.fixture
+async def bench(tmp_path: Path, anyio_backend: str) -> AsyncGenerator[OAuthHarness]:
+    async with oauth_harness(tmp_path / "home") as made:
+        yield made
+
+
+@pytest.fixture
+async def provider(anyio_backend: str) -> AsyncGenerator[OAuthProvider]:
+    async with providing() as made:
+        made.register(CLIENT_ID, CLIENT_SECRET)
+        yield made

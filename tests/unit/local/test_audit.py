@@ -6,7 +6,7 @@ from typing import Any
 
 import apsw
 import pytest
-from local_bench import COLLECTION, ORGANIZATION, LocalBench, note, token, yielding
+from local_harness import COLLECTION, ORGANIZATION, LocalHarness, note, token, yielding
 
 from weft.domain.acting import acting
 from weft.domain.audit import AuditEntry
@@ -16,8 +16,8 @@ from weft.domain.principals import Role
 from weft.errors import AuthenticationFailed, ErrorCategory, NotFound, WeftError
 from weft.local.audit import LocalAudit, Refusals
 from weft.local.auth.named_secrets import NamedSecrets
+from weft.local.jobs.scheduler import fire_due
 from weft.local.keys import LocalKeys
-from weft.local.scheduler import fire_due
 from weft.local.store.authorizations import AuthProviderRow, OAuthClientRow
 from weft.local.store.sqlite.session import connect_here
 from weft.local.vault import rotate
@@ -27,17 +27,17 @@ pytestmark = pytest.mark.anyio
 CANARY = "s3cr3t-canary-51b7"
 
 
-async def _rows(local: LocalBench, **filters: Any) -> Sequence[AuditEntry]:
+async def _rows(local: LocalHarness, **filters: Any) -> Sequence[AuditEntry]:
     audit = LocalAudit(local.engine.store)
     return await audit.list(organization_id=ORGANIZATION, **filters)
 
 
-async def _actions(local: LocalBench, **filters: Any) -> list[str]:
+async def _actions(local: LocalHarness, **filters: Any) -> list[str]:
     found = await _rows(local, **filters)
     return [f"{entry.action} {entry.target_kind}" for entry in reversed(found)]
 
 
-async def test_life_of_a_connection_is_told_even_after_its_end(local: LocalBench) -> None:
+async def test_life_of_a_connection_is_told_even_after_its_end(local: LocalHarness) -> None:
     backend = local.backend
     with acting(operation="a tool", principal="key:ci", transport="http", arguments={"n": 1}):
         made = await local.connect(auth=token(CANARY))
@@ -63,7 +63,7 @@ async def test_life_of_a_connection_is_told_even_after_its_end(local: LocalBench
         assert CANARY not in entry.model_dump_json()
 
 
-async def test_unknown_connection_is_no_empty_audit(local: LocalBench) -> None:
+async def test_unknown_connection_is_no_empty_audit(local: LocalHarness) -> None:
     made = await local.connect()
     with pytest.raises(NotFound, match="No connection"):
         await _rows(local, connection="no-such-connection")
@@ -75,7 +75,7 @@ async def test_unknown_connection_is_no_empty_audit(local: LocalBench) -> None:
     assert await _rows(local, connection=made.id, since=datetime.max.replace(tzinfo=UTC)) == []
 
 
-async def test_sync_writes_no_rows_but_for_what_it_finds_out(local: LocalBench) -> None:
+async def test_sync_writes_no_rows_but_for_what_it_finds_out(local: LocalHarness) -> None:
     local.script.fetch = yielding(*(note(f"n{number}") for number in range(50)))
     made = await local.connect()
     before = await _actions(local)
@@ -92,7 +92,7 @@ async def test_sync_writes_no_rows_but_for_what_it_finds_out(local: LocalBench) 
     assert [entry.action for entry in found] == ["needs_reauth", "run", "create"]
 
 
-async def test_scheduler_s_runs_are_the_system_s(local: LocalBench) -> None:
+async def test_scheduler_s_runs_are_the_system_s(local: LocalHarness) -> None:
     made = await local.connect(schedule={"cron": "0 * * * *"})
     local.clock.pass_time(hours=2)
     await fire_due(local.engine)
@@ -100,7 +100,7 @@ async def test_scheduler_s_runs_are_the_system_s(local: LocalBench) -> None:
     assert (newest.action, newest.principal, newest.transport) == ("run", "system", "engine")
 
 
-async def test_everything_else_that_changes_is_told(local: LocalBench) -> None:
+async def test_everything_else_that_changes_is_told(local: LocalHarness) -> None:
     store = local.engine.store
     keys, secrets = LocalKeys(store.keys), NamedSecrets(local.engine, ORGANIZATION)
     with acting(operation="a verb", principal="local", transport="cli"):
@@ -123,7 +123,7 @@ async def test_everything_else_that_changes_is_told(local: LocalBench) -> None:
 
 
 async def test_clients_and_providers_of_the_operator_are_told_without_their_secrets(
-    local: LocalBench,
+    local: LocalHarness,
 ) -> None:
     store = local.engine.store
     client = OAuthClientRow("scripted", "id", "https://a.example", CANARY, local.clock.now)
@@ -145,7 +145,7 @@ async def test_clients_and_providers_of_the_operator_are_told_without_their_secr
     assert CANARY not in repr(await _rows(local))
 
 
-async def test_what_changed_nothing_has_no_row(local: LocalBench) -> None:
+async def test_what_changed_nothing_has_no_row(local: LocalHarness) -> None:
     made = await local.connect()
     before = await _actions(local)
     for failing in (
@@ -163,7 +163,7 @@ async def test_what_changed_nothing_has_no_row(local: LocalBench) -> None:
     assert await _actions(local) == before
 
 
-async def _mark(local: LocalBench, connection_id: str) -> None:
+async def _mark(local: LocalHarness, connection_id: str) -> None:
     await local.engine.store.connections.mark(
         await local.backend.connections.get(connection_id),
         ConnectionStatus.NEEDS_REAUTH,
@@ -172,7 +172,7 @@ async def _mark(local: LocalBench, connection_id: str) -> None:
     )
 
 
-Change = Callable[[LocalBench, str, str], Awaitable[object]]
+Change = Callable[[LocalHarness, str, str], Awaitable[object]]
 
 CHANGES: dict[str, Change] = {
     "create": lambda local, _c, _j: local.connect(name="Another one"),
@@ -198,7 +198,7 @@ CHANGES: dict[str, Change] = {
 
 @pytest.mark.parametrize("change", CHANGES)
 async def test_change_whose_row_cannot_be_written_does_not_happen(
-    local: LocalBench, change: str
+    local: LocalHarness, change: str
 ) -> None:
     made = await local.connect(auth=token("first"))
     job = await local.backend.jobs.run(made.id)
@@ -234,7 +234,7 @@ def _state(database: Any, change: str) -> dict[str, list[Any]]:
     return {table: list(database.execute(f"SELECT * FROM {table}")) for table in tables}
 
 
-async def test_rows_are_never_changed(local: LocalBench) -> None:
+async def test_rows_are_never_changed(local: LocalHarness) -> None:
     database = connect_here(str(local.home / "weft.db"))
     with pytest.raises(apsw.ConstraintError, match="never changed"):
         database.execute("UPDATE audit SET principal = 'nobody'")
@@ -242,7 +242,7 @@ async def test_rows_are_never_changed(local: LocalBench) -> None:
 
 
 async def test_only_rows_of_the_asked_time_are_shown_and_old_ones_are_dropped(
-    local: LocalBench,
+    local: LocalHarness,
 ) -> None:
     store, now = local.engine.store, datetime.now(UTC)
     for days in range(5):
@@ -260,7 +260,7 @@ async def test_only_rows_of_the_asked_time_are_shown_and_old_ones_are_dropped(
     assert len(await store.audit.list(connection_id=None, since=None, limit=2)) == 2
 
 
-async def test_refusals_of_a_kind_are_recorded_once_a_minute(local: LocalBench) -> None:
+async def test_refusals_of_a_kind_are_recorded_once_a_minute(local: LocalHarness) -> None:
     times = [0.0, 1.0, 59.0, 61.0]
     refusals, store = Refusals(lambda: times.pop(0)), local.engine.store.audit
     for _ in range(4):
@@ -271,7 +271,7 @@ async def test_refusals_of_a_kind_are_recorded_once_a_minute(local: LocalBench) 
 
 
 async def test_refusals_that_are_remembered_are_bounded(
-    local: LocalBench, monkeypatch: pytest.MonkeyPatch
+    local: LocalHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("weft.local.audit._REMEMBERED", 2)
     refusals, store = Refusals(lambda: 0.0), local.engine.store.audit
@@ -283,7 +283,7 @@ async def test_refusals_that_are_remembered_are_bounded(
 
 
 async def test_refusal_is_the_same_when_it_cannot_be_recorded(
-    local: LocalBench, caplog: pytest.LogCaptureFixture
+    local: LocalHarness, caplog: pytest.LogCaptureFixture
 ) -> None:
     database = connect_here(str(local.home / "weft.db"))
     database.execute("DROP TABLE audit")

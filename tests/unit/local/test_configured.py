@@ -12,7 +12,7 @@ from weft.domain.principals import LOCAL_ORGANIZATION_ID
 from weft.errors import InvalidInput, StorageFailed
 from weft.local.configured import key_source_of, mapped_secrets, private_paths, rotate_master
 from weft.settings import SecretMapping, Settings, load_settings
-from weft.sources.roots import Guard
+from weft.sources.files.roots import Guard
 
 KEY = base64.b64encode(bytes(32)).decode()
 MAPPING: dict[str, Any] = {"env": "X", "sources": ["github"], "hosts": ["api.github.com"]}

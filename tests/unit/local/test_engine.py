@@ -6,7 +6,7 @@ from datetime import timedelta
 import anyio
 import anyio.lowlevel
 import pytest
-from local_bench import START, LocalBench
+from local_harness import START, LocalHarness
 
 from weft.errors import AuthenticationFailed, InvalidInput, NotFound
 from weft.local.engine import Changes, Engine, utc_now
@@ -148,7 +148,7 @@ async def test_source_without_network_has_an_empty_endpoint(idle_engine: Engine)
 
 
 async def test_credentials_open_only_for_their_organization_connection_and_endpoint(
-    local: LocalBench,
+    local: LocalHarness,
 ) -> None:
     engine = local.engine
     place = ("organization", "connection", "https://a.example")

@@ -3,7 +3,7 @@
 import uuid
 
 import pytest
-from local_bench import COLLECTION, ORGANIZATION, LocalBench
+from local_harness import COLLECTION, ORGANIZATION, LocalHarness
 
 from weft.domain.collections import NewCollection
 from weft.errors import Ambiguous, NotFound
@@ -12,7 +12,7 @@ from weft.local.resolve import find_collection, find_connection, find_job
 pytestmark = pytest.mark.anyio
 
 
-async def test_connection_is_found_by_id_prefix_and_name(local: LocalBench) -> None:
+async def test_connection_is_found_by_id_prefix_and_name(local: LocalHarness) -> None:
     made = await local.connect(name="The Only One")
     await local.connect(name="Another One")
     for text in (
@@ -28,7 +28,7 @@ async def test_connection_is_found_by_id_prefix_and_name(local: LocalBench) -> N
 
 @pytest.mark.parametrize("text", ["", " ", "abc", "%", "____", "*", "The Only", "' OR 1=1 --"])
 async def test_text_that_fits_nothing_is_not_found_and_not_repeated(
-    local: LocalBench, text: str
+    local: LocalHarness, text: str
 ) -> None:
     await local.connect(name="The Only One")
     store = local.engine.store
@@ -44,14 +44,14 @@ async def test_text_that_fits_nothing_is_not_found_and_not_repeated(
         assert "OR 1=1" not in str(caught.value)
 
 
-async def test_unknown_id_is_not_taken_for_a_name(local: LocalBench) -> None:
+async def test_unknown_id_is_not_taken_for_a_name(local: LocalHarness) -> None:
     unknown = str(uuid.uuid4())
     await local.connect(name=unknown)
     with pytest.raises(NotFound):
         await find_connection(local.engine.store, ORGANIZATION, unknown)
 
 
-async def test_name_that_two_have_lists_both_ids(local: LocalBench) -> None:
+async def test_name_that_two_have_lists_both_ids(local: LocalHarness) -> None:
     twins = [await local.connect(name="Twin") for _ in range(2)]
     with pytest.raises(Ambiguous) as caught:
         await find_connection(local.engine.store, ORGANIZATION, "twin")
@@ -62,10 +62,10 @@ async def test_name_that_two_have_lists_both_ids(local: LocalBench) -> None:
 
 
 async def test_prefix_that_several_share_is_ambiguous(
-    local: LocalBench, monkeypatch: pytest.MonkeyPatch
+    local: LocalHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ids = iter(uuid.UUID(f"abcd1234-0000-4000-8000-{n:012d}") for n in range(10))
-    monkeypatch.setattr("weft.local.connections.uuid.uuid4", lambda: next(ids))
+    monkeypatch.setattr("weft.local.backend.connections.uuid.uuid4", lambda: next(ids))
     made = [await local.connect() for _ in range(2)]
     store = local.engine.store
     with pytest.raises(Ambiguous) as caught:
@@ -74,13 +74,13 @@ async def test_prefix_that_several_share_is_ambiguous(
     assert (await find_connection(store, ORGANIZATION, made[0].id)).id == made[0].id
 
 
-async def test_job_is_found_by_id_and_prefix(local: LocalBench) -> None:
+async def test_job_is_found_by_id_and_prefix(local: LocalHarness) -> None:
     job = await local.backend.jobs.run((await local.connect()).id)
     for text in (job.id, job.id.upper(), job.id[:8], f" {job.id} "):
         assert (await find_job(local.engine.store, ORGANIZATION, text)).id == job.id
 
 
-async def test_exact_readable_id_wins_over_an_equal_name(local: LocalBench) -> None:
+async def test_exact_readable_id_wins_over_an_equal_name(local: LocalHarness) -> None:
     made = await local.backend.collections.create(NewCollection(name="docs", readable_id="other"))
     store = local.engine.store
     assert (await find_collection(store, ORGANIZATION, "docs")).readable_id == COLLECTION
@@ -89,14 +89,14 @@ async def test_exact_readable_id_wins_over_an_equal_name(local: LocalBench) -> N
     assert (await find_collection(store, ORGANIZATION, made.id[:8])).id == made.id
 
 
-async def test_collection_is_found_by_id_and_prefix_in_any_case(local: LocalBench) -> None:
+async def test_collection_is_found_by_id_and_prefix_in_any_case(local: LocalHarness) -> None:
     store = local.engine.store
     made = await find_collection(store, ORGANIZATION, COLLECTION)
     for text in (made.id, made.id.upper(), made.id[:8].upper(), f" {COLLECTION}\n"):
         assert await find_collection(store, ORGANIZATION, text) == made
 
 
-async def test_collection_name_that_two_have_is_ambiguous(local: LocalBench) -> None:
+async def test_collection_name_that_two_have_is_ambiguous(local: LocalHarness) -> None:
     await local.collection("other")
     with pytest.raises(Ambiguous) as caught:
         await find_collection(local.engine.store, ORGANIZATION, "Team Docs")
@@ -106,7 +106,7 @@ async def test_collection_name_that_two_have_is_ambiguous(local: LocalBench) -> 
         assert f"{readable_id} (Team Docs)" in caught.value.message
 
 
-async def test_things_of_another_organization_are_not_found(local: LocalBench) -> None:
+async def test_things_of_another_organization_are_not_found(local: LocalHarness) -> None:
     made = await local.connect(name="The Only One")
     job = await local.backend.jobs.run(made.id)
     store = local.engine.store

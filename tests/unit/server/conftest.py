@@ -1,18 +1,12 @@
 """A server over a backend in memory, and clients of both protocol eras."""
 
-import sys
-from pathlib import Path
-
 import pytest
 from mcp.client import Client
 from server_fakes import Connect, FakeBackend
 from server_records import connection
 
+from weft.server.app import WeftServer
 from weft.server.build import build_server
-from weft.server.sdk import WeftServer
-
-# Pytest's import mode leaves this folder off the path, and the calls are shared by its tests.
-sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from server_fakes import Connect, FakeBackend
 
 from weft.domain.permissions import Ceilings
 from weft.server import apps
+from weft.server.app import WeftServer
 from weft.server.build import build_server
-from weft.server.sdk import WeftServer
 
 pytestmark = pytest.mark.anyio
 

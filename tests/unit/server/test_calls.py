@@ -14,10 +14,10 @@ from weft.domain.permissions import Ceilings
 from weft.domain.principals import Principal, Role
 from weft.domain.sources import SourceInfo
 from weft.errors import NotPermitted
-from weft.server import sdk
+from weft.server import app
+from weft.server.app import WeftServer
 from weft.server.build import build_server
-from weft.server.http import http_caller
-from weft.server.sdk import WeftServer
+from weft.server.transport.http import http_caller
 
 pytestmark = pytest.mark.anyio
 
@@ -34,7 +34,7 @@ class StuckSources(FakeSources):
 async def test_a_call_that_takes_too_long_is_stopped_and_says_so(
     backend: FakeBackend, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sdk, "CALL_SECONDS_MAX", 0.05)
+    monkeypatch.setattr(app, "CALL_SECONDS_MAX", 0.05)
     backend.sources = StuckSources()
     async with connect() as client:
         with anyio.fail_after(10):

@@ -31,8 +31,8 @@ from weft.domain.jobs import JobStatus
 from weft.domain.permissions import NO_CEILINGS, Ceilings
 from weft.domain.principals import LOCAL_PRINCIPAL, Principal, Role
 from weft.errors import Conflict, ErrorCategory
+from weft.server.app import WeftServer
 from weft.server.build import build_server
-from weft.server.sdk import WeftServer
 
 pytestmark = pytest.mark.anyio
 

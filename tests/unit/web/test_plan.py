@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from weft.errors import InvalidInput
 from weft.settings import Settings
-from weft.web.metrics import Metrics
+from weft.web.gate.metrics import Metrics
 from weft.web.plan import access_from, listening_from, oauth_from, pages_url, token_from
 
 ELSEWHERE: dict[str, Any] = {"http_host": "0.0.0.0"}

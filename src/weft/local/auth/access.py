@@ -21,6 +21,7 @@ from weft.errors import (
     Unsupported,
     WeftError,
 )
+from weft.local.auth.draft import AuthDraft
 from weft.local.auth.oauth_clients import OAuthClient
 from weft.local.auth.oauth_tokens import (
     OAUTH_METHODS,
@@ -39,7 +40,6 @@ from weft.local.auth.oauth_tokens import (
 from weft.local.auth.providers import provided_fields, provider_draft
 from weft.local.auth.redirects import checked_redirect
 from weft.local.auth.secret_refs import resolve_secret_refs
-from weft.local.draft import AuthDraft
 from weft.local.engine import Engine
 from weft.local.store.base import Claim
 from weft.sources.base import AnySource, OAuth1, OAuth2

@@ -21,8 +21,9 @@ from pydantic import Field
 from weft.domain.base import Frozen
 from weft.errors import AuthenticationFailed, ErrorCategory, SourceUnavailable, WeftError
 from weft.local.auth.oauth_clients import OAuthClient, origin_of_url
-from weft.sources.base import HttpFactory, OAuth1, OAuth2
-from weft.sources.http_errors import status_error
+from weft.net.errors import status_error
+from weft.net.factory import HttpFactory
+from weft.sources.base import OAuth1, OAuth2
 
 TOKEN_MAX_CHARS: Final = 16_384
 VERIFIER_BYTES: Final = 48

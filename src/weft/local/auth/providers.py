@@ -9,8 +9,8 @@ from weft.domain.base import Frozen, Json
 from weft.domain.connections import AuthMethod, AuthProviderAuth
 from weft.errors import AuthenticationFailed, ErrorCategory, InvalidInput, NotFound
 from weft.local.auth.destinations import allowed_origins, bound, check_destination
+from weft.local.auth.draft import AuthDraft
 from weft.local.auth.oauth_clients import is_origin
-from weft.local.draft import AuthDraft
 from weft.local.engine import Engine
 from weft.local.store.authorizations import AuthProviderRow
 from weft.local.validate import validated

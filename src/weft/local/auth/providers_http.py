@@ -25,8 +25,8 @@ from weft.errors import (
 )
 from weft.local.auth.oauth_clients import OAuthClient
 from weft.local.auth.oauth_protocol import client_credentials
-from weft.sources.base import HttpFactory
-from weft.sources.http_errors import json_of, status_error
+from weft.net.errors import json_of, status_error
+from weft.net.factory import HttpFactory
 
 PAGES_MAX: Final = 20
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@|:+-]{0,199}")

@@ -3,8 +3,8 @@
 from typing import Final
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from weft.addresses import is_loopback
 from weft.errors import InvalidInput
+from weft.net.urls import is_loopback
 
 REDIRECT_MAX_CHARS: Final = 2000
 

@@ -14,11 +14,11 @@ from urllib.parse import urlsplit
 import anyio.to_thread
 from pydantic import JsonValue
 
-from weft.addresses import is_loopback
 from weft.domain.base import Json
 from weft.domain.secrets import SECRET_NAME_PATTERN, SECRET_REF
 from weft.errors import AuthenticationFailed, InvalidInput, NotFound, NotPermitted
 from weft.local.engine import Engine, MappedSecret
+from weft.net.urls import is_loopback
 from weft.sources.base import AnySource
 
 VALUE_MAX_CHARS: Final = 1 << 20

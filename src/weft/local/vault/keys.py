@@ -175,7 +175,7 @@ class KeyringEntry(KeySource):
         except ImportError:
             raise KeyUnavailable(
                 "WEFT_KEYRING is set, but the package `keyring` is not installed.",
-                hint="Install weft[keyring], or name a file with WEFT_MASTER_KEY_FILE.",
+                hint="Install weft-mcp[keyring], or name a file with WEFT_MASTER_KEY_FILE.",
             ) from None
         try:
             yield keyring

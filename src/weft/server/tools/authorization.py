@@ -5,13 +5,14 @@ from typing import Annotated
 from mcp_types import CallToolResult
 
 from weft.errors import InvalidInput
-from weft.server.arguments import auth_from
-from weft.server.authorising import given, renewed, visited
-from weft.server.inline import judged
-from weft.server.results import ConnectionOut, connection_out, reply
-from weft.server.texts import connection_text
-from weft.server.tooling import Call, tool
-from weft.server.tools.arguments import ConnectionRef, OptionalAuth
+from weft.server.call import Call
+from weft.server.questions.authorize import given, renewed, visited
+from weft.server.questions.inline_credentials import judged
+from weft.server.render.structured import ConnectionOut, connection_out, reply
+from weft.server.render.text import connection_text
+from weft.server.tools.definition import tool
+from weft.server.tools.parameters import ConnectionRef, OptionalAuth
+from weft.server.tools.validation import auth_from
 
 
 @tool(

@@ -12,7 +12,8 @@ from weft.domain.collections import (
     Collection,
     NewCollection,
 )
-from weft.server.results import (
+from weft.server.call import Call
+from weft.server.render.structured import (
     CollectionOut,
     ItemsOut,
     collection_out,
@@ -20,10 +21,10 @@ from weft.server.results import (
     page_out,
     reply,
 )
-from weft.server.texts import counted, more_text
-from weft.server.tooling import Call, tool
-from weft.server.tools.arguments import Cursor, Limit
-from weft.server.untrusted import one_line
+from weft.server.render.text import counted, more_text
+from weft.server.render.untrusted import one_line
+from weft.server.tools.definition import tool
+from weft.server.tools.parameters import Cursor, Limit
 
 
 @tool(

@@ -18,12 +18,12 @@ from weft.domain.connections import (
 from weft.domain.jobs import diagnosis_of
 from weft.domain.schedules import ScheduleSpec
 from weft.errors import InvalidInput
-from weft.server.arguments import auth_from
-from weft.server.authorising import created, current, visited
-from weft.server.completing import completed, well_placed
-from weft.server.inline import judged
-from weft.server.moving import agreed_to_move
-from weft.server.results import (
+from weft.server.call import Call
+from weft.server.questions.authorize import created, current, visited
+from weft.server.questions.inline_credentials import judged
+from weft.server.questions.missing_config import completed, well_placed
+from weft.server.questions.new_host import agreed_to_move
+from weft.server.render.structured import (
     CheckOut,
     ConnectionOut,
     ItemsOut,
@@ -34,9 +34,10 @@ from weft.server.results import (
     plain,
     reply,
 )
-from weft.server.texts import connection_line, connection_text, counted, more_text
-from weft.server.tooling import Call, tool
-from weft.server.tools.arguments import (
+from weft.server.render.text import connection_line, connection_text, counted, more_text
+from weft.server.render.untrusted import one_line
+from weft.server.tools.definition import tool
+from weft.server.tools.parameters import (
     CollectionRef,
     ConnectionRef,
     Cursor,
@@ -46,7 +47,7 @@ from weft.server.tools.arguments import (
     OptionalAuth,
     ShortName,
 )
-from weft.server.untrusted import one_line
+from weft.server.tools.validation import auth_from
 
 Name = Annotated[str | None, Field(min_length=NAME_MIN_CHARS, max_length=NAME_MAX_CHARS)]
 Description = Annotated[str | None, Field(max_length=DESCRIPTION_MAX_CHARS)]

@@ -12,9 +12,10 @@ from weft.domain.collections import Collection
 from weft.domain.connections import Connection
 from weft.domain.sources import FieldInfo
 from weft.errors import Conflict, InvalidInput
-from weft.server.asking import Reply
-from weft.server.confirmations import LIFETIME_SECONDS, Effect
-from weft.server.results import (
+from weft.server.call import Call
+from weft.server.elicitation.ask import Reply
+from weft.server.elicitation.confirmations import LIFETIME_SECONDS, Effect
+from weft.server.render.structured import (
     DeletionOut,
     Structured,
     collection_out,
@@ -22,10 +23,10 @@ from weft.server.results import (
     connection_out,
     reply,
 )
-from weft.server.texts import counted, schedule_text
-from weft.server.tooling import Call, tool
-from weft.server.tools.arguments import CollectionRef, ConfirmationToken, ConnectionRef
-from weft.server.untrusted import one_line
+from weft.server.render.text import counted, schedule_text
+from weft.server.render.untrusted import one_line
+from weft.server.tools.definition import tool
+from weft.server.tools.parameters import CollectionRef, ConfirmationToken, ConnectionRef
 
 _UPSTREAM = "Nothing is deleted at the source itself."
 _CONFIRM = FieldInfo(

@@ -7,7 +7,8 @@ from mcp_types import CallToolResult
 from pydantic import Field
 
 from weft.domain.jobs import Job, JobStatus, LogLine, diagnose
-from weft.server.results import (
+from weft.server.call import Call
+from weft.server.render.structured import (
     ItemsOut,
     JobOut,
     JobReportOut,
@@ -17,7 +18,7 @@ from weft.server.results import (
     plain,
     reply,
 )
-from weft.server.texts import (
+from weft.server.render.text import (
     counted,
     diagnosis_text,
     job_line,
@@ -27,8 +28,9 @@ from weft.server.texts import (
     more_text,
     next_step,
 )
-from weft.server.tooling import Call, tool
-from weft.server.tools.arguments import (
+from weft.server.tools.definition import tool
+from weft.server.tools.follow import followed
+from weft.server.tools.parameters import (
     ConnectionRef,
     Cursor,
     FilterRef,
@@ -36,7 +38,6 @@ from weft.server.tools.arguments import (
     Limit,
     WaitSeconds,
 )
-from weft.server.waiting import followed
 
 LOG_LINES_MAX = 100
 

@@ -16,7 +16,8 @@ from weft.domain.search import (
     SearchResults,
 )
 from weft.errors import Unsupported
-from weft.server.results import (
+from weft.server.call import Call
+from weft.server.render.structured import (
     EntityOut,
     HitsOut,
     Structured,
@@ -26,10 +27,10 @@ from weft.server.results import (
     reply,
     timestamp,
 )
-from weft.server.texts import counted, more_text
-from weft.server.tooling import Call, tool
-from weft.server.tools.arguments import CollectionRef, Cursor, FilterRef
-from weft.server.untrusted import clean, labelled, one_line
+from weft.server.render.text import counted, more_text
+from weft.server.render.untrusted import clean, labelled, one_line
+from weft.server.tools.definition import tool
+from weft.server.tools.parameters import CollectionRef, Cursor, FilterRef
 
 ENTITY_MAX_CHARS = 20_000
 _METADATA_MAX_CHARS = 4000

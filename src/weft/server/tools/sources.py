@@ -4,10 +4,11 @@ from typing import Annotated
 
 from mcp_types import CallToolResult
 
-from weft.server.results import ItemsOut, SourceOut, plain, reply, source_brief
-from weft.server.texts import counted, source_line, source_text
-from weft.server.tooling import Call, tool
-from weft.server.tools.arguments import ShortName
+from weft.server.call import Call
+from weft.server.render.structured import ItemsOut, SourceOut, plain, reply, source_brief
+from weft.server.render.text import counted, source_line, source_text
+from weft.server.tools.definition import tool
+from weft.server.tools.parameters import ShortName
 
 
 @tool(

@@ -19,7 +19,7 @@ from weft.errors import (
     TryLater,
     WeftError,
 )
-from weft.logs import where
+from weft.telemetry.logs import where
 from weft.wire.requests import Malformed, Problem
 
 RETRY_SECONDS: Final = 5

@@ -17,7 +17,7 @@ from weft.domain.acting import acting
 from weft.domain.permissions import Ceilings
 from weft.domain.principals import Principal
 from weft.errors import WeftError
-from weft.web.access import principal_of
+from weft.web.gate.gate import principal_of
 from weft.web.rest import collections, connections, jobs, search, sources
 from weft.web.rest.answers import crashed, malformed, parsed, refused
 from weft.web.rest.operations import Call, Nothing, Operation

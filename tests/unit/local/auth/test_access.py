@@ -15,7 +15,7 @@ from weft.domain.connections import (
 from weft.domain.principals import LOCAL_ORGANIZATION_ID
 from weft.errors import InvalidInput, Unsupported
 from weft.local.auth.access import Access
-from weft.local.draft import AuthDraft
+from weft.local.auth.draft import AuthDraft
 from weft.local.engine import Engine
 from weft.sources.base import AnySource
 from weft.sources.registry import SourceRegistry

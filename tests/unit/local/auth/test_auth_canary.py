@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from oauth_bench import OAuthBench, oauth_bench, own_client, params_of, token_of
+from oauth_harness import OAuthHarness, oauth_harness, own_client, params_of, token_of
 from oauth_provider import OAuthProvider, providing
 
 from weft.domain.connections import Auth, AuthProviderAuth, Connection, OAuthTokenAuth
@@ -98,7 +98,7 @@ async def test_no_failure_tells_or_stores_a_secret(
     async with (
         failing(FAILURES[failure]) as bad_url,
         providing() as provider,
-        oauth_bench(tmp_path) as bench,
+        oauth_harness(tmp_path) as bench,
     ):
         await refused_tokens(told, bench, bad_url)
         await failed_provider(told, bench, bad_url)
@@ -113,7 +113,7 @@ async def test_no_failure_tells_or_stores_a_secret(
             assert not any(run in text for text in told.texts), f"{name}: {run}"
 
 
-async def refused_tokens(told: Told, bench: OAuthBench, url: str) -> None:
+async def refused_tokens(told: Told, bench: OAuthHarness, url: str) -> None:
     token = OAuthTokenAuth(access_token=CANARIES["access"], refresh_token=CANARIES["refresh"])
     clients = LocalOAuthClients(bench.local.engine)
     told.texts.append(repr(await clients.set("oauth_stub", "id", CANARIES["client"], url)))
@@ -123,7 +123,7 @@ async def refused_tokens(told: Told, bench: OAuthBench, url: str) -> None:
     told.texts.append(repr(Auth(oauth_token=token)))
 
 
-async def failed_provider(told: Told, bench: OAuthBench, url: str) -> None:
+async def failed_provider(told: Told, bench: OAuthHarness, url: str) -> None:
     known = LocalAuthProviders(bench.local.engine)
     key, base = CANARIES["api_key"], {"base_url": url}
     secrets = {"api_key": key, "client_id": "c", "client_secret": key}
@@ -137,7 +137,7 @@ async def failed_provider(told: Told, bench: OAuthBench, url: str) -> None:
         await told.of(bench.create({"provider_url": url}, auth=Auth(auth_provider=auth)))
 
 
-async def failed_consent(told: Told, bench: OAuthBench, url: str) -> None:
+async def failed_consent(told: Told, bench: OAuthHarness, url: str) -> None:
     made: Connection | None = await told.of(
         bench.create({"provider_url": url}, auth=own_client(client_secret=CANARIES["client"]))
     )
@@ -149,7 +149,7 @@ async def failed_consent(told: Told, bench: OAuthBench, url: str) -> None:
 
 
 async def failed_refresh(
-    told: Told, bench: OAuthBench, provider: OAuthProvider, answer: Callable[[Asked], Reply]
+    told: Told, bench: OAuthHarness, provider: OAuthProvider, answer: Callable[[Asked], Reply]
 ) -> None:
     issued = provider.issue("weft")
     issued.access_token, issued.refresh_token = CANARIES["access"], CANARIES["refresh"]

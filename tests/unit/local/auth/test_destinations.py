@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from local_bench import opened
+from local_harness import opened
 from pydantic import BaseModel, Field
 
 from weft.domain.base import Json
@@ -13,7 +13,7 @@ from weft.errors import NotPermitted
 from weft.local.auth.destinations import check_destination, decided_by_config
 from weft.local.auth.oauth_clients import is_below
 from weft.sources.base import ENDPOINT, AnySource
-from weft.sources.github import GitHubSource
+from weft.sources.github.source import GitHubSource
 from weft.sources.registry import SourceRegistry
 from weft.testing.stub import StubSource
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from oauth_bench import BASE, OAuthBench, token_of
+from oauth_harness import BASE, OAuthHarness, token_of
 from oauth_provider import OAuthProvider
 
 from weft.domain.connections import Auth, Connection, ConnectionStatus
@@ -12,11 +12,11 @@ from weft.errors import AuthenticationFailed, InvalidInput, NotFound
 pytestmark = pytest.mark.anyio
 
 
-async def created_direct(bench: OAuthBench, **fields: Any) -> Connection:
+async def created_direct(bench: OAuthHarness, **fields: Any) -> Connection:
     return await bench.create({}, short_name="secret_stub", auth=None, **fields)
 
 
-async def test_page_takes_credentials_once_and_starts_the_wished_sync(bench: OAuthBench) -> None:
+async def test_page_takes_credentials_once_and_starts_the_wished_sync(bench: OAuthHarness) -> None:
     made = await created_direct(bench)
     assert str(made.auth.auth_url).startswith(f"{BASE}/authorize/")
     token = token_of(made)
@@ -37,7 +37,7 @@ async def test_page_takes_credentials_once_and_starts_the_wished_sync(bench: OAu
         await bench.sessions.submit(token, {"token": "good-token"})
 
 
-async def test_link_is_void_once_credentials_came_in_another_way(bench: OAuthBench) -> None:
+async def test_link_is_void_once_credentials_came_in_another_way(bench: OAuthHarness) -> None:
     made = await created_direct(bench)
     await bench.authorization.authorize(
         made.id, Auth.model_validate({"direct": {"credentials": {"token": "good-token"}}})
@@ -49,7 +49,7 @@ async def test_link_is_void_once_credentials_came_in_another_way(bench: OAuthBen
 
 
 async def test_page_of_a_link_for_consent_takes_no_credentials(
-    bench: OAuthBench, provider: OAuthProvider
+    bench: OAuthHarness, provider: OAuthProvider
 ) -> None:
     made = await bench.create({"provider_url": provider.url})
     with pytest.raises(NotFound):

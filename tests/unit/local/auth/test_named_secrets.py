@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from local_bench import ORGANIZATION, LocalBench
+from local_harness import ORGANIZATION, LocalHarness
 from pydantic import BaseModel, SecretStr
 
 from weft.domain.base import Json
@@ -38,12 +38,12 @@ class _Two(StubSource):
 
 
 @pytest.fixture
-def secrets(local: LocalBench) -> NamedSecrets:
+def secrets(local: LocalHarness) -> NamedSecrets:
     return NamedSecrets(local.engine, ORGANIZATION)
 
 
 @pytest.fixture
-def kind(local: LocalBench) -> type[AnySource]:
+def kind(local: LocalHarness) -> type[AnySource]:
     return local.engine.registry.get("scripted")
 
 
@@ -52,7 +52,7 @@ async def _kept(secrets: NamedSecrets, **more: Any) -> None:
 
 
 async def test_reference_is_replaced_by_the_value_where_it_may_go(
-    local: LocalBench, secrets: NamedSecrets, kind: type[AnySource]
+    local: LocalHarness, secrets: NamedSecrets, kind: type[AnySource]
 ) -> None:
     await _kept(secrets)
     references: list[Json] = [{"token": REF}, REF]
@@ -64,7 +64,7 @@ async def test_reference_is_replaced_by_the_value_where_it_may_go(
 
 
 async def test_each_field_refers_for_itself_where_a_source_takes_several(
-    local: LocalBench, secrets: NamedSecrets
+    local: LocalHarness, secrets: NamedSecrets
 ) -> None:
     engine = replace(local.engine, registry=_registry(local.engine))
     secrets = NamedSecrets(engine, ORGANIZATION)
@@ -88,7 +88,7 @@ async def test_each_field_refers_for_itself_where_a_source_takes_several(
     ],
 )
 async def test_other_endpoint_gets_nothing_and_is_audited_without_the_value(
-    local: LocalBench, secrets: NamedSecrets, kind: type[AnySource], endpoint: str
+    local: LocalHarness, secrets: NamedSecrets, kind: type[AnySource], endpoint: str
 ) -> None:
     await _kept(secrets)
     for _ in range(3):
@@ -100,14 +100,14 @@ async def test_other_endpoint_gets_nothing_and_is_audited_without_the_value(
     assert [(entry.target_kind, entry.target_id) for entry in refused] == [("secret", "main")]
 
 
-async def test_other_source_gets_nothing(local: LocalBench, secrets: NamedSecrets) -> None:
+async def test_other_source_gets_nothing(local: LocalHarness, secrets: NamedSecrets) -> None:
     await _kept(secrets)
     with pytest.raises(NotPermitted):
         await resolve_secret_refs(local.engine, ORGANIZATION, StubSource, HOST, {"token": REF})
 
 
 async def test_other_organization_s_names_are_unknown(
-    local: LocalBench, secrets: NamedSecrets, kind: type[AnySource]
+    local: LocalHarness, secrets: NamedSecrets, kind: type[AnySource]
 ) -> None:
     await _kept(secrets)
     with pytest.raises(NotFound) as theirs:
@@ -123,7 +123,7 @@ async def test_other_organization_s_names_are_unknown(
     ["env:AWS_SECRET_ACCESS_KEY", "file:/etc/passwd", "", "a b", "../x", "x" * 65, 1, None, ["x"]],
 )
 async def test_anything_but_a_plain_name_is_refused_without_repeating_it(
-    local: LocalBench, kind: type[AnySource], reference: Any
+    local: LocalHarness, kind: type[AnySource], reference: Any
 ) -> None:
     references: list[Json] = [{"token": {"secret_ref": reference}}, {"secret_ref": reference}]
     for given in references:
@@ -133,7 +133,7 @@ async def test_anything_but_a_plain_name_is_refused_without_repeating_it(
 
 
 async def test_reference_beside_other_things_is_refused(
-    local: LocalBench, kind: type[AnySource]
+    local: LocalHarness, kind: type[AnySource]
 ) -> None:
     mixed: list[Json] = [{"secret_ref": "main", "token": CANARY}, {"token": {**REF, "x": CANARY}}]
     for given in mixed:
@@ -150,7 +150,7 @@ def test_references_are_seen_wherever_they_may_be() -> None:
 
 
 async def test_edited_row_does_not_widen_where_a_secret_may_go(
-    local: LocalBench, secrets: NamedSecrets, kind: type[AnySource]
+    local: LocalHarness, secrets: NamedSecrets, kind: type[AnySource]
 ) -> None:
     await _kept(secrets)
     database = connect_here(str(local.home / "weft.db"))
@@ -164,7 +164,7 @@ async def test_edited_row_does_not_widen_where_a_secret_may_go(
 
 
 async def test_replaced_secret_has_its_new_value_and_places(
-    local: LocalBench, secrets: NamedSecrets, kind: type[AnySource]
+    local: LocalHarness, secrets: NamedSecrets, kind: type[AnySource]
 ) -> None:
     await _kept(secrets)
     await secrets.put("main", "new-value", sources=["scripted"], hosts=["b.example"])
@@ -177,7 +177,7 @@ async def test_replaced_secret_has_its_new_value_and_places(
 
 
 async def test_deleted_secret_is_unknown_and_its_data_key_is_gone(
-    local: LocalBench, secrets: NamedSecrets, kind: type[AnySource]
+    local: LocalHarness, secrets: NamedSecrets, kind: type[AnySource]
 ) -> None:
     await _kept(secrets)
     assert await local.engine.store.data_keys.any()
@@ -239,7 +239,7 @@ def test_hosts_become_origins() -> None:
 
 
 @pytest.fixture
-def mapped(local: LocalBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Engine:
+def mapped(local: LocalHarness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Engine:
     (tmp_path / "value").write_text(f"{CANARY}\n")
     monkeypatch.setenv("MY_TOKEN", CANARY)
     where = {"sources": ("scripted",), "hosts": (HOST,)}
@@ -273,7 +273,7 @@ async def test_empty_place_is_the_operator_s_to_mend(
 
 
 async def test_list_shows_where_everything_is_and_who_uses_it_but_no_value(
-    mapped: Engine, secrets: NamedSecrets, local: LocalBench
+    mapped: Engine, secrets: NamedSecrets, local: LocalHarness
 ) -> None:
     await _kept(secrets)
     made = await local.connect(auth={"direct": {"credentials": {"token": REF}}})
@@ -302,12 +302,12 @@ def _registry(engine: Engine) -> Any:
     return type(engine.registry)([], {**kinds, "two": _Two})
 
 
-async def _audit(local: LocalBench) -> Any:
+async def _audit(local: LocalHarness) -> Any:
     return await local.engine.store.audit.list(connection_id=None, since=None, limit=100)
 
 
 async def test_connection_keeps_the_reference_and_the_source_gets_the_value(
-    local: LocalBench, secrets: NamedSecrets
+    local: LocalHarness, secrets: NamedSecrets
 ) -> None:
     received: list[str | None] = []
 
@@ -331,7 +331,9 @@ async def test_connection_keeps_the_reference_and_the_source_gets_the_value(
         assert not path.is_file() or CANARY.encode() not in path.read_bytes()
 
 
-async def test_endpoint_that_moves_gets_no_secret(local: LocalBench, secrets: NamedSecrets) -> None:
+async def test_endpoint_that_moves_gets_no_secret(
+    local: LocalHarness, secrets: NamedSecrets
+) -> None:
     await _kept(secrets)
     made = await local.connect(auth={"direct": {"credentials": {"token": REF}}})
     with pytest.raises(NotPermitted):
@@ -345,7 +347,7 @@ async def test_endpoint_that_moves_gets_no_secret(local: LocalBench, secrets: Na
 
 
 async def test_deleted_connection_s_data_key_is_gone(
-    local: LocalBench, secrets: NamedSecrets
+    local: LocalHarness, secrets: NamedSecrets
 ) -> None:
     made = await local.connect(auth={"direct": {"credentials": {"token": CANARY}}})
     stored = await local.engine.store.connections.credentials(ORGANIZATION, made.id)

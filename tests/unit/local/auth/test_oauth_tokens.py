@@ -5,7 +5,7 @@ from typing import Any
 
 import anyio
 import pytest
-from oauth_bench import CLIENT_ID, CLIENT_SECRET, OAuthBench
+from oauth_harness import CLIENT_ID, CLIENT_SECRET, OAuthHarness
 from oauth_provider import OAuthProvider
 
 from weft.domain.connections import (
@@ -19,7 +19,7 @@ from weft.domain.jobs import Job, JobStatus
 from weft.errors import AuthenticationFailed, ErrorCategory, SourceUnavailable
 from weft.local.auth.oauth_clients import LocalOAuthClients
 from weft.local.auth.oauth_tokens import LEASE
-from weft.local.scheduler import fire_due
+from weft.local.jobs.scheduler import fire_due
 
 pytestmark = pytest.mark.anyio
 
@@ -28,24 +28,24 @@ def given(**fields: Any) -> Auth:
     return Auth(oauth_token=OAuthTokenAuth.model_validate(fields))
 
 
-async def with_token(bench: OAuthBench, provider: OAuthProvider, **fields: Any) -> Connection:
+async def with_token(bench: OAuthHarness, provider: OAuthProvider, **fields: Any) -> Connection:
     auth = given(access_token=provider.issue(CLIENT_ID).access_token, **fields)
     return await bench.create({"provider_url": provider.url}, auth=auth, sync_immediately=False)
 
 
-async def finished(bench: OAuthBench, job: Job) -> Job:
+async def finished(bench: OAuthHarness, job: Job) -> Job:
     """Run the job, and again when it is handed back, to its end."""
     while not (found := await bench.local.backend.jobs.get(job.id)).status.is_terminal:
         await bench.local.run_claimed(await bench.local.claim())
     return found
 
 
-async def ran(bench: OAuthBench, connection: Connection) -> Job:
+async def ran(bench: OAuthHarness, connection: Connection) -> Job:
     return await finished(bench, await bench.local.backend.jobs.run(connection.id))
 
 
 async def test_token_that_is_about_to_expire_is_refreshed_before_the_sync(
-    bench: OAuthBench, provider: OAuthProvider
+    bench: OAuthHarness, provider: OAuthProvider
 ) -> None:
     ready = await bench.connected(provider)
     bench.local.clock.pass_time(seconds=3600 - 61)
@@ -61,7 +61,7 @@ async def test_token_that_is_about_to_expire_is_refreshed_before_the_sync(
 
 
 async def test_refused_token_is_refreshed_once_and_the_sync_goes_on_from_its_checkpoint(
-    bench: OAuthBench, provider: OAuthProvider
+    bench: OAuthHarness, provider: OAuthProvider
 ) -> None:
     ready = await bench.connected(provider)
     provider.notes = {f"n{number}": "text" for number in range(6)}
@@ -77,7 +77,7 @@ async def test_refused_token_is_refreshed_once_and_the_sync_goes_on_from_its_che
 
 
 async def test_revoked_grant_needs_reauthorisation_and_one_call_mends_it(
-    bench: OAuthBench, provider: OAuthProvider
+    bench: OAuthHarness, provider: OAuthProvider
 ) -> None:
     made = await bench.connected(provider, schedule={"cron": "0 * * * *"})
     provider.revoke()
@@ -101,14 +101,14 @@ async def test_revoked_grant_needs_reauthorisation_and_one_call_mends_it(
 
 
 async def test_schedule_fires_nothing_before_the_person_has_authorised(
-    bench: OAuthBench, provider: OAuthProvider
+    bench: OAuthHarness, provider: OAuthProvider
 ) -> None:
     await bench.create({"provider_url": provider.url}, schedule={"cron": "0 * * * *"})
     bench.local.clock.pass_time(hours=1)
     assert await fire_due(bench.local.engine) == 0
 
 
-async def test_simultaneous_uses_refresh_once(bench: OAuthBench, provider: OAuthProvider) -> None:
+async def test_simultaneous_uses_refresh_once(bench: OAuthHarness, provider: OAuthProvider) -> None:
     ready = await bench.connected(provider)
     bench.local.clock.pass_time(hours=1)
     provider.expire()
@@ -125,7 +125,7 @@ async def test_simultaneous_uses_refresh_once(bench: OAuthBench, provider: OAuth
 
 
 async def test_lost_answer_ends_in_reauthorisation_with_the_reason(
-    bench: OAuthBench, provider: OAuthProvider
+    bench: OAuthHarness, provider: OAuthProvider
 ) -> None:
     ready = await bench.connected(provider)
     bench.local.clock.pass_time(hours=1)
@@ -141,7 +141,9 @@ async def test_lost_answer_ends_in_reauthorisation_with_the_reason(
     assert (await bench.get(ready)).status is ConnectionStatus.NEEDS_REAUTH
 
 
-async def test_lease_of_a_dead_process_runs_out(bench: OAuthBench, provider: OAuthProvider) -> None:
+async def test_lease_of_a_dead_process_runs_out(
+    bench: OAuthHarness, provider: OAuthProvider
+) -> None:
     ready = await bench.connected(provider)
     bench.local.clock.pass_time(hours=1)
     engine, now = bench.local.engine, bench.local.clock.now
@@ -163,7 +165,7 @@ async def test_lease_of_a_dead_process_runs_out(bench: OAuthBench, provider: OAu
 
 
 async def test_lease_is_not_taken_by_who_read_the_clock_earlier_and_came_later(
-    bench: OAuthBench, provider: OAuthProvider
+    bench: OAuthHarness, provider: OAuthProvider
 ) -> None:
     ready = await bench.connected(provider)
     store, now = bench.local.engine.store, bench.local.clock.now
@@ -179,7 +181,7 @@ async def test_lease_is_not_taken_by_who_read_the_clock_earlier_and_came_later(
 
 
 async def test_credentials_that_were_replaced_meanwhile_are_not_overwritten(
-    bench: OAuthBench, provider: OAuthProvider
+    bench: OAuthHarness, provider: OAuthProvider
 ) -> None:
     ready = await bench.connected(provider)
     engine, now = bench.local.engine, bench.local.clock.now
@@ -192,7 +194,7 @@ async def test_credentials_that_were_replaced_meanwhile_are_not_overwritten(
 
 
 async def test_renaming_keeps_a_token_that_was_refreshed_meanwhile(
-    bench: OAuthBench, provider: OAuthProvider
+    bench: OAuthHarness, provider: OAuthProvider
 ) -> None:
     ready = await bench.connected(provider)
     engine, now = bench.local.engine, bench.local.clock.now
@@ -211,7 +213,7 @@ async def test_renaming_keeps_a_token_that_was_refreshed_meanwhile(
 
 
 async def test_given_token_syncs_until_it_expires(
-    bench: OAuthBench, provider: OAuthProvider
+    bench: OAuthHarness, provider: OAuthProvider
 ) -> None:
     until = bench.local.clock.now + timedelta(hours=1)
     ready = await with_token(bench, provider, expires_at=until)
@@ -228,7 +230,7 @@ async def test_given_token_syncs_until_it_expires(
     assert mended.status is ConnectionStatus.ACTIVE
 
 
-async def test_expired_token_creates_nothing(bench: OAuthBench, provider: OAuthProvider) -> None:
+async def test_expired_token_creates_nothing(bench: OAuthHarness, provider: OAuthProvider) -> None:
     with pytest.raises(AuthenticationFailed, match="expired at") as caught:
         await with_token(bench, provider, expires_at=bench.local.clock.now)
     assert caught.value.category is ErrorCategory.OAUTH_CREDENTIALS_EXPIRED
@@ -236,7 +238,7 @@ async def test_expired_token_creates_nothing(bench: OAuthBench, provider: OAuthP
 
 
 async def test_expired_token_with_refresh_token_needs_the_operators_client(
-    bench: OAuthBench, provider: OAuthProvider
+    bench: OAuthHarness, provider: OAuthProvider
 ) -> None:
     refresh = provider.issue(CLIENT_ID).refresh_token
     fields = {"refresh_token": refresh, "expires_at": bench.local.clock.now}
@@ -251,7 +253,7 @@ async def test_expired_token_with_refresh_token_needs_the_operators_client(
 
 
 async def test_refused_token_creates_nothing_and_is_not_quoted(
-    bench: OAuthBench, provider: OAuthProvider
+    bench: OAuthHarness, provider: OAuthProvider
 ) -> None:
     with pytest.raises(AuthenticationFailed) as caught:
         await bench.create(
@@ -262,7 +264,7 @@ async def test_refused_token_creates_nothing_and_is_not_quoted(
 
 
 async def test_provider_that_is_down_is_tried_again_later(
-    bench: OAuthBench, provider: OAuthProvider
+    bench: OAuthHarness, provider: OAuthProvider
 ) -> None:
     ready = await bench.connected(provider)
     bench.local.clock.pass_time(hours=1)
@@ -277,7 +279,7 @@ async def test_provider_that_is_down_is_tried_again_later(
 
 
 async def test_tokens_that_hardly_live_are_used_all_the_same(
-    bench: OAuthBench, provider: OAuthProvider
+    bench: OAuthHarness, provider: OAuthProvider
 ) -> None:
     provider.expires_in = 30
     ready = await bench.connected(provider)
@@ -286,7 +288,7 @@ async def test_tokens_that_hardly_live_are_used_all_the_same(
 
 
 async def test_hanging_provider_is_given_up(
-    bench: OAuthBench, provider: OAuthProvider, monkeypatch: pytest.MonkeyPatch
+    bench: OAuthHarness, provider: OAuthProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ready = await bench.connected(provider)
     bench.local.clock.pass_time(hours=1)

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote
 
 import pytest
-from oauth_bench import OAuthBench, oauth_bench
+from oauth_harness import OAuthHarness, oauth_harness
 from oauth_provider import OAuthProvider, providing
 
 from weft.domain.connections import (
@@ -107,7 +107,7 @@ class Service:
 class Providers:
     """A bench with both services configured."""
 
-    bench: OAuthBench
+    bench: OAuthHarness
     service: Service
     upstream: OAuthProvider
 
@@ -140,7 +140,7 @@ async def providers(tmp_path: Path, anyio_backend: str) -> AsyncGenerator[Provid
     async with (
         serve(service.answer) as site,
         providing() as upstream,
-        oauth_bench(tmp_path / "home") as bench,
+        oauth_harness(tmp_path / "home") as bench,
     ):
         service.site = site
         known = LocalAuthProviders(bench.local.engine)

@@ -7,7 +7,7 @@ from threading import get_ident
 from typing import Any
 
 import pytest
-from store_bench import ORGANIZATION, Bench, entity
+from store_harness import ORGANIZATION, Bench, entity
 
 from weft.domain.entities import Entity
 from weft.domain.jobs import Job

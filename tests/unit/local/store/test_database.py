@@ -14,7 +14,7 @@ from typing import Any, cast
 import anyio
 import apsw
 import pytest
-from store_bench import Bench, entity, opened
+from store_harness import Bench, entity, opened
 
 from weft.errors import ErrorCategory, StorageFailed, WeftError
 from weft.local.store.sqlite import database

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from store_bench import ORGANIZATION, Bench, entity
+from store_harness import ORGANIZATION, Bench, entity
 
 from weft.domain.search import SearchHit
 from weft.local.store.base import Claim

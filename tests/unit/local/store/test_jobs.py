@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import apsw
 import pytest
-from store_bench import LEASE, ORGANIZATION, OWNER, START, Bench, entity, new_row, opened
+from store_harness import LEASE, ORGANIZATION, OWNER, START, Bench, entity, new_row, opened
 
 from weft.domain.connections import ConnectionStatus
 from weft.domain.jobs import JobStatus, JobTrigger, LogLine

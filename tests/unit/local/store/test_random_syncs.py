@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from store_bench import Bench, entity, opened
+from store_harness import Bench, entity, opened
 
 from weft.domain.entities import Entity
 from weft.domain.jobs import JobStatus

@@ -5,7 +5,7 @@ from threading import Event
 from typing import Any
 
 import pytest
-from store_bench import Bench, entity
+from store_harness import Bench, entity
 
 from weft.local.store.sqlite import batches
 from weft.local.store.sqlite.batches import write_inserts

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import apsw
 import pytest
-from store_bench import ORGANIZATION, Bench, entity, opened
+from store_harness import ORGANIZATION, Bench, entity, opened
 
 from weft.local.store.sqlite.queries import migrations
 from weft.local.store.sqlite.report import report

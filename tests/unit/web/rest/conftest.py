@@ -15,12 +15,12 @@ from weft.backend import Backend
 from weft.domain.permissions import NO_CEILINGS, Ceilings
 from weft.domain.principals import LOCAL_ORGANIZATION_ID, Principal, Role
 from weft.local.backend import LocalBackend
-from weft.web.access import Access
 from weft.web.build import KNOWN_PATHS, OPEN_PATHS, STREAM_PATHS, Parts, build_app
-from weft.web.hosts import host_rules
-from weft.web.limits import Rates, Slots
-from weft.web.metrics import Metrics
-from weft.web.openapi import openapi_route
+from weft.web.gate.gate import Access
+from weft.web.gate.hosts import host_rules
+from weft.web.gate.limits import Rates, Slots
+from weft.web.gate.metrics import Metrics
+from weft.web.rest.openapi import openapi_route
 from weft.web.rest.routes import rest_routes, route_of
 
 PRINCIPALS = {

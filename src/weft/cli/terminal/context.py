@@ -1,0 +1,180 @@
+"""What every verb shares: settings, an open backend, and where output goes.
+
+Imported by `weft serve` too, so it imports neither rich nor anything of the engine.
+"""
+
+import json
+import sys
+from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar, cast
+
+import anyio
+import click
+from pydantic import BaseModel
+
+from weft.backend import Backend
+from weft.cli.terminal.hints import with_verbs
+from weft.domain.acting import acting
+from weft.domain.principals import LOCAL_ORGANIZATION_NAME, LOCAL_PRINCIPAL
+from weft.errors import Conflict, WeftError
+from weft.settings import Settings, load_settings
+
+K = TypeVar("K")
+T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class OpenBackend(Protocol):
+    """Opens the backend, with or without running jobs in this process."""
+
+    def __call__(
+        self, settings: Settings, /, *, run_jobs: bool
+    ) -> AbstractAsyncContextManager[Backend]: ...
+
+
+def _open_backend(settings: Settings, /, *, run_jobs: bool) -> AbstractAsyncContextManager[Backend]:
+    # Imported here because the help and the usage errors need no engine.
+    from weft import assembly
+
+    return assembly.open_backend(settings, run_jobs=run_jobs)
+
+
+def _inspect_database(settings: Settings) -> Mapping[str, Any]:
+    from weft import assembly  # see above
+
+    return anyio.run(assembly.inspect, settings).model_dump(mode="json")
+
+
+def _stdout_is_terminal() -> bool:
+    return sys.stdout.isatty()
+
+
+def _stdin_is_terminal() -> bool:
+    return sys.stdin.isatty()
+
+
+@dataclass(slots=True)
+class App:
+    """What the verbs need from outside, so that tests can bring their own."""
+
+    open_backend: OpenBackend = _open_backend
+    inspect_database: Callable[[Settings], Mapping[str, Any]] = _inspect_database
+    load_settings: Callable[[], Settings] = load_settings
+    shows_people: Callable[[], bool] = _stdout_is_terminal
+    can_ask: Callable[[], bool] = _stdin_is_terminal
+    json_asked: bool = field(default=False)
+
+    @property
+    def as_json(self) -> bool:
+        """Whether this run prints a JSON document instead of text for people."""
+        return self.json_asked or not self.shows_people()
+
+    def run(self, work: Callable[[Backend], Awaitable[T]], *, run_jobs: bool = False) -> T:
+        """Open the backend, await ``work`` with it, close it cleanly, return the result.
+
+        Only a verb that waits for a sync runs jobs: another would start them to hand them back.
+        """
+        return self.run_with(lambda settings: self.open_backend(settings, run_jobs=run_jobs), work)
+
+    def run_with(
+        self,
+        opening: Callable[[Settings], AbstractAsyncContextManager[K]],
+        work: Callable[[K], Awaitable[T]],
+    ) -> T:
+        """The same for something else than a backend, such as the keys alone."""
+
+        async def opened() -> T:
+            async with opening(settings) as it:
+                with acting_by_verb():
+                    return await work(it)
+
+        settings = self.load_settings()
+        return anyio.run(opened)
+
+
+@contextmanager
+def acting_by_verb() -> Generator[None]:
+    """Within it, changes are audited as made by this verb and whoever started the process.
+
+    Not around the opening of an engine: what that does by itself is not the verb's doing.
+    """
+    ctx = click.get_current_context(silent=True)
+    with acting(
+        operation=ctx.command_path.removeprefix("weft ") if ctx else "cli",
+        principal=LOCAL_PRINCIPAL.name,
+        transport="cli",
+        arguments=ctx.params if ctx else None,
+    ):
+        yield
+
+
+pass_app = click.make_pass_decorator(App, ensure=True)
+
+
+def json_option(command: F) -> F:
+    """Give a verb the option --json."""
+
+    def remember(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+        ctx.ensure_object(App).json_asked |= value
+
+    return click.option(
+        "--json",
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=remember,
+        help="Print one JSON document (the default when the output is not a terminal).",
+    )(command)
+
+
+def organization_option(text: str) -> Callable[[F], F]:
+    """Give a verb the option --organization, with ``text`` as its help."""
+    return click.option(
+        "--organization", default=LOCAL_ORGANIZATION_NAME, show_default=True, help=text
+    )
+
+
+def emit(value: BaseModel | Mapping[str, Any]) -> None:
+    """Print one JSON document on standard output."""
+    document = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+    click.echo(dumps(document))
+
+
+def dumps(document: object) -> str:
+    """JSON for people and programs: readable, and valid in whatever encoding stdout has."""
+    utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    return json.dumps(document, indent=2, ensure_ascii=not utf8)
+
+
+def say(message: str) -> None:
+    """Tell the person something that is not the result: on standard error."""
+    # Not click.echo, which writes past a progress bar that is being drawn there.
+    sys.stderr.write(f"{message}\n")
+
+
+def leaves(error: BaseException) -> Iterator[BaseException]:
+    """The exceptions that happened, without the groups that task groups wrap them in."""
+    if isinstance(error, BaseExceptionGroup):
+        for inner in cast("BaseExceptionGroup[BaseException]", error).exceptions:
+            yield from leaves(inner)
+    else:
+        yield error
+
+
+def report_error(app: App, error: WeftError) -> None:
+    """One clear line on standard error, or with --json an object with the same facts."""
+    if app.json_asked:
+        facts: dict[str, Any] = {
+            "type": type(error).__name__,
+            "message": error.message,
+            "field": error.field,
+            "hint": error.hint and with_verbs(error.hint),
+            "category": error.category.value,
+        }
+        if isinstance(error, Conflict):
+            facts["job_id"] = error.job_id
+        say(dumps({"error": facts}))
+        return
+    say(f"error: {' '.join(with_verbs(str(error)).split())}")

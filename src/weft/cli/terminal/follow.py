@@ -1,0 +1,155 @@
+"""Following a job to its end: a progress bar on the terminal, Ctrl-C to cancel."""
+
+import signal
+import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+
+import anyio
+import click
+from anyio.abc import TaskGroup, TaskStatus
+
+from weft.backend import Backend
+from weft.cli.terminal.context import App, emit, say
+from weft.cli.terminal.hints import with_verbs
+from weft.cli.terminal.text import duration, job_counts, plain
+from weft.domain.jobs import Job, JobStatus, diagnose
+from weft.errors import Conflict, ErrorCategory
+
+CANCEL_WAIT_SECONDS = 15.0
+EXIT_CODES = {JobStatus.COMPLETED: 0, JobStatus.FAILED: 1}
+EXIT_CANCELLED = 130
+
+_NAME_MAX_CHARS = 24
+_REMEDIES = {
+    ErrorCategory.OAUTH_CREDENTIALS_EXPIRED: "weft connections authorize {id}",
+    ErrorCategory.API_KEY_INVALID: "weft connections update {id} --credentials",
+    ErrorCategory.CONFIG_INVALID: "weft connections update {id} --config key=value",
+    ErrorCategory.ACCESS_DENIED: "give the credentials access at the source, then weft sync {id}",
+    ErrorCategory.RATE_LIMITED: "wait for the limit to reset, then weft sync {id}",
+    ErrorCategory.SOURCE_UNAVAILABLE: "weft sync {id} (what was synced is kept)",
+    ErrorCategory.STORAGE_FAILED: "weft doctor, then free space",
+    ErrorCategory.KEY_UNAVAILABLE: "weft doctor, restore the key, then weft sync {id}",
+}
+
+
+async def follow(backend: Backend, job: Job, *, name: str, cancels: bool) -> Job:
+    """Show the job until it has ended or the person stops waiting; returns its last state.
+
+    With ``cancels`` the first Ctrl-C asks the job to cancel and the second stops waiting;
+    without, the first one stops waiting and the job goes on.
+    """
+    latest, told = job, None
+    with _progress(name) as show:
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(_heed_interrupts, tasks, backend, job.id, cancels)
+            async for latest in backend.jobs.watch(job.id):
+                show(latest)
+                told = _tell_wait(latest, told)
+            tasks.cancel_scope.cancel()
+    return latest if latest.status.is_terminal else await backend.jobs.get(job.id)
+
+
+def conclude(app: App, job: Job) -> None:
+    """Print how the job ended and exit with the code for it."""
+    if app.as_json:
+        emit(job)
+    else:
+        from weft.cli.terminal.tables import console  # see _progress
+
+        out = console()
+        for line in summary(job):
+            out.print(line)
+    raise click.exceptions.Exit(exit_code(job))
+
+
+def exit_code(job: Job) -> int:
+    """0 completed, 1 failed, 130 cancelled or no longer waited for."""
+    return EXIT_CODES.get(job.status, EXIT_CANCELLED)
+
+
+def summary(job: Job) -> list[str]:
+    """What happened, and for a failure why and what to do, one line each."""
+    lines = [f"{job.status} after {duration(job.duration_seconds)}: {job_counts(job)}."]
+    if not job.status.is_terminal:
+        lines = [
+            f"{job.status}: {job_counts(job)}.",
+            f"It goes on while a Weft process is open: weft jobs show {job.id}",
+        ]
+    if job.error:
+        lines.append(plain(f"Error: {job.error} {with_verbs(job.error_details or '')}"))
+    return [*lines, *diagnosis(job)]
+
+
+def diagnosis(job: Job) -> list[str]:
+    """The likely cause of a failure and the command that mends it."""
+    found = diagnose(job)
+    if found is None:
+        return []
+    remedy = _REMEDIES.get(found.category, "weft jobs show " + job.id)
+    return [
+        f"Likely cause: {found.likely_cause}",
+        f"Next: {remedy.format(id=job.source_connection_id)}",
+    ]
+
+
+async def _heed_interrupts(
+    tasks: TaskGroup,
+    backend: Backend,
+    job_id: str,
+    cancels: bool,
+    *,
+    task_status: TaskStatus[None],
+) -> None:
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        task_status.started()
+        asked = False
+        async for _ in signals:
+            if asked or not cancels:
+                tasks.cancel_scope.cancel()
+                return
+            asked = True
+            tasks.start_soon(_cancel_and_wait, tasks, backend, job_id)
+
+
+async def _cancel_and_wait(tasks: TaskGroup, backend: Backend, job_id: str) -> None:
+    say("Asking the sync to cancel. Ctrl-C again stops waiting for it.")
+    try:
+        await backend.jobs.cancel(job_id)
+    except Conflict:
+        return  # It ended by itself just now, and the watch says how.
+    await anyio.sleep(CANCEL_WAIT_SECONDS)
+    tasks.cancel_scope.cancel()
+
+
+def _tell_wait(job: Job, told: str | None) -> str | None:
+    """Say why a job waits, unless that was said before; returns what has been said."""
+    if job.status.is_terminal or job.error is None or job.error == told:
+        return told
+    say(plain(f"{job.status}: {job.error}"))
+    return job.error
+
+
+@contextmanager
+def _progress(name: str) -> Generator[Callable[[Job], None]]:
+    """A function that draws a job's progress on standard error, if that is a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda _job: None
+        return
+    from weft.cli.terminal.progress_bar import (
+        progress_bar,  # rich is only worth its import where it is seen
+    )
+
+    with progress_bar(plain(name)[:_NAME_MAX_CHARS]) as advance:
+        yield lambda job: advance(
+            job.entities_processed, job.entities_total, f"{job.status} {_changes(job)}"
+        )
+
+
+def _changes(job: Job) -> str:
+    changes = (
+        f"+{job.entities_inserted:,}",
+        f"~{job.entities_updated:,}",
+        f"-{job.entities_deleted:,}",
+    )
+    return " ".join(changes)

@@ -1,0 +1,114 @@
+"""`weft connections authorize`: a person authorises a connection in a browser."""
+
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from typing import Final
+
+import anyio
+import click
+
+from weft.backend import Authorization, Backend
+from weft.cli.terminal.context import App, emit, json_option, pass_app, say
+from weft.cli.terminal.text import plain
+from weft.domain.connections import Connection, ConnectionStatus
+from weft.errors import Conflict, Unsupported
+
+# Of a link that does not say when it ends.
+LINK_SECONDS: Final = 600.0
+WAITING: Final = frozenset({ConnectionStatus.PENDING_AUTH, ConnectionStatus.NEEDS_REAUTH})
+
+
+@click.command("authorize")
+@click.argument("name")
+@click.option("--browser", is_flag=True, help="Open the link in this machine's browser.")
+@json_option
+@pass_app
+def authorize_connection(app: App, name: str, browser: bool) -> None:
+    """Authorise NAME in a browser. Prints a link, and waits until it was used.
+
+    The link leads to the consent of the source's provider, or to a page that takes credentials. It
+    works once, for ten minutes, and while this command runs; Ctrl-C gives up. NAME is the
+    connection's name, its id, or the beginning of its id.
+    """
+
+    async def work(backend: Backend) -> Connection:
+        before = await backend.connections.get(name)
+        return await authorized(backend, before, opens=browser)
+
+    connection = app.run(work)
+    if app.as_json:
+        emit(connection)
+        return
+    click.echo(f"'{plain(connection.name)}' is authorised; it is {connection.status}.")
+    say(f"Next: weft sync {connection.id}")
+
+
+async def authorized(
+    backend: Backend, before: Connection, *, opens: bool = False, created: bool = False
+) -> Connection:
+    """The connection, after a person was shown a link and has used it.
+
+    What was just ``created`` may have brought its link with it: that one is shown. Raises Conflict
+    when the link expired, Unsupported when the backend makes none.
+    """
+    authorization = backend.authorization
+    if authorization is None:
+        raise Unsupported("This backend cannot authorise in a browser.")
+    has_link = created and before.auth.auth_url is not None
+    begun = before if has_link else await authorization.begin(before.id)
+    if begun.auth.auth_url is None:
+        raise Unsupported("This backend gave no link.")
+    say(f"To authorise '{plain(before.name)}', open this link:\n\n  {begun.auth.auth_url}\n")
+    if opens:
+        _open(begun.auth.auth_url)
+    with anyio.move_on_after(_seconds_left(begun)):
+        return await _used(backend, authorization, before, begun.auth.claim_token)
+    raise Conflict(
+        "The link expired before it was used.",
+        hint=f"For another one: weft connections authorize {before.id}",
+    )
+
+
+def _open(url: str) -> None:
+    import webbrowser  # Only who asks for it pays for it.
+
+    if not webbrowser.open(url):
+        say("No browser could be opened here.")
+
+
+def _seconds_left(begun: Connection) -> float:
+    ends = begun.auth.auth_url_expires
+    return LINK_SECONDS if ends is None else (ends - datetime.now(UTC)).total_seconds()
+
+
+async def _used(
+    backend: Backend, authorization: Authorization, before: Connection, claim_token: str | None
+) -> Connection:
+    """The connection, once the person has finished in the browser."""
+    async with AsyncExitStack() as stack:
+        news = backend.changes.follow()
+        if isinstance(news, AsyncGenerator):
+            stack.push_async_callback(news.aclose)
+        async for _ in news:
+            connection = await backend.connections.get(before.id)
+            if connection.status in WAITING and claim_token is not None:
+                connection = await _verified(authorization, connection, claim_token)
+            if _is_done(before, connection):
+                return connection
+    raise Unsupported("This backend tells nothing of changes.", hint="See `weft connections show`.")
+
+
+async def _verified(
+    authorization: Authorization, connection: Connection, claim_token: str
+) -> Connection:
+    try:
+        return await authorization.verify(connection.id, claim_token)
+    except Conflict:
+        return connection  # The person has not finished.
+
+
+def _is_done(before: Connection, now: Connection) -> bool:
+    was_waiting = before.status in WAITING
+    changed = now.auth.authenticated_at != before.auth.authenticated_at
+    return now.status not in WAITING and (was_waiting or changed)

@@ -1,0 +1,229 @@
+"""`weft connections create` and `update`."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from weft.backend import Backend
+from weft.cli.terminal.context import App, emit, json_option, pass_app, say
+from weft.cli.terminal.credentials import credentials_for
+from weft.cli.terminal.follow import conclude, exit_code, follow
+from weft.cli.terminal.text import plain
+from weft.cli.terminal.values import parse_config
+from weft.cli.verbs.connections_authorize import WAITING, authorized
+from weft.domain.collections import NewCollection
+from weft.domain.connections import Connection, ConnectionChange, ConnectionStatus, NewConnection
+from weft.domain.jobs import Job
+from weft.domain.schedules import ScheduleSpec
+from weft.domain.sources import SourceInfo
+from weft.errors import Conflict, InvalidInput, NotFound
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _shared_options(command: F) -> F:
+    """What create and update have in common."""
+    options = (
+        click.option("--name", help="4 to 42 characters."),
+        click.option("--description", help="At most 255 characters."),
+        click.option(
+            "--config",
+            "pairs",
+            metavar="KEY=VALUE",
+            multiple=True,
+            help="A configuration field; `weft sources SOURCE` names them. Repeatable.",
+        ),
+        click.option("--config-json", metavar="JSON", help="Configuration as a JSON object."),
+        click.option("--schedule", "cron", metavar="CRON", help="Five fields, e.g. '0 2 * * *'."),
+        click.option("--timezone", metavar="TZ", help="Of the schedule, e.g. Europe/Berlin."),
+        click.option("--credentials-stdin", is_flag=True, help="Read credentials as JSON."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.command("create")
+@click.argument("source")
+@click.option("--collection", required=True, metavar="ID", help="Where its entities are searched.")
+@click.option("--create-collection", is_flag=True, help="Create the collection if there is none.")
+@_shared_options
+@click.option("--continuous", is_flag=True, help="Sync changes every few minutes.")
+@click.option(
+    "--authorize", is_flag=True, help="Give credentials, or consent, in a browser instead of here."
+)
+@click.option("--no-sync", is_flag=True, help="Do not start the first sync.")
+@click.option("--no-wait", is_flag=True, help="Queue the first sync and return at once.")
+@json_option
+@pass_app
+def create_connection(app: App, source: str, **given: Any) -> None:
+    """Connect SOURCE and sync it for the first time.
+
+    Credentials are asked for without showing them, or read from standard input with
+    --credentials-stdin as a JSON object. They are never taken from the command line, which other
+    users of the machine can read. With --authorize a link is printed, where they are typed, or
+    where the source's provider asks for consent. Ctrl-C asks the first sync to cancel; the
+    connection stays.
+    """
+
+    async def look(backend: Backend) -> tuple[SourceInfo, str | None]:
+        return await backend.sources.get(source), await _readable_id(backend, collection)
+
+    async def create(backend: Backend) -> tuple[Connection, Job | None]:
+        if readable_id is None:
+            await _make_collection(backend, collection)
+        connection = await backend.connections.create(new)
+        if given["authorize"] and connection.status in WAITING:
+            connection = await authorized(backend, connection, created=True)
+        job = connection.sync.last_job
+        if job is None and given["authorize"] and not given["no_sync"]:
+            job = await _first_job(backend, connection)
+        if job is None or given["no_wait"]:
+            return connection, None
+        say(f"Created '{plain(connection.name)}'; first sync:")
+        ended = await follow(backend, job, name=connection.name, cancels=True)
+        # Read again, so that what is printed counts what the first sync stored.
+        return await backend.connections.get(connection.id), ended
+
+    collection: str = given["collection"]
+    info, readable_id = app.run(look)
+    if readable_id is None:
+        _agree_to_create(app, collection, asked=given["create_collection"])
+    new = NewConnection(
+        short_name=source,
+        readable_collection_id=readable_id or collection,
+        name=given["name"],
+        description=given["description"],
+        config=parse_config(info, given["pairs"], given["config_json"]),
+        schedule=_schedule(given["cron"], given["timezone"], given["continuous"] or None),
+        sync_immediately=False if given["no_sync"] else None,
+        auth=credentials_for(
+            app, info, from_stdin=given["credentials_stdin"], ask=not given["authorize"]
+        ),
+    )
+    connection, job = app.run(create, run_jobs=True)
+    _report(app, connection, job)
+
+
+@click.command("update")
+@click.argument("connection", metavar="NAME")
+@_shared_options
+@click.option("--unset", metavar="KEY", multiple=True, help="Remove a configuration field.")
+@click.option("--continuous/--no-continuous", default=None, help="Sync changes every few minutes.")
+@click.option("--no-schedule", is_flag=True, help="Remove the schedule.")
+@click.option("--credentials", "ask", is_flag=True, help="Ask for new credentials.")
+@click.option("--expected-version", type=int, help="Refuse if it was changed since.")
+@json_option
+@pass_app
+def update_connection(app: App, connection: str, **given: Any) -> None:
+    """Change what is given and nothing else."""
+
+    async def look(backend: Backend) -> tuple[Connection, SourceInfo]:
+        found = await backend.connections.get(connection)
+        return found, await backend.sources.get(found.short_name)
+
+    async def change(backend: Backend) -> Connection:
+        return await backend.connections.update(found.id, ConnectionChange(**changes))
+
+    found, info = app.run(look)
+    changes = _changes(app, info, given)
+    if not changes:
+        raise InvalidInput(
+            "Nothing to change was given.", hint="See `weft connections update --help`."
+        )
+    if given["expected_version"] is not None:
+        changes["expected_version"] = given["expected_version"]
+    updated = app.run(change)
+    if app.as_json:
+        emit(updated)
+    else:
+        click.echo(f"Updated '{plain(updated.name)}' (version {updated.version}).")
+
+
+async def _first_job(backend: Backend, connection: Connection) -> Job:
+    try:
+        return await backend.jobs.run(connection.id)
+    except Conflict as conflict:
+        # The authorisation has just started it.
+        if conflict.job_id is None:
+            raise
+        return await backend.jobs.get(conflict.job_id)
+
+
+def _changes(app: App, info: SourceInfo, given: dict[str, Any]) -> dict[str, Any]:
+    changes = {key: given[key] for key in ("name", "description") if given[key] is not None}
+    if given["pairs"] or given["config_json"] or given["unset"]:
+        changes["config"] = parse_config(info, given["pairs"], given["config_json"], given["unset"])
+    schedule = _schedule(given["cron"], given["timezone"], given["continuous"])
+    if schedule is not None and given["no_schedule"]:
+        raise InvalidInput(
+            "--no-schedule contradicts the other schedule options.", field="schedule"
+        )
+    if schedule is not None or given["no_schedule"]:
+        changes["schedule"] = schedule
+    auth = credentials_for(app, info, from_stdin=given["credentials_stdin"], ask=given["ask"])
+    if auth is not None:
+        changes["auth"] = auth
+    elif given["ask"]:
+        raise InvalidInput("No credentials were given.", field="auth")
+    return changes
+
+
+def _schedule(
+    cron: str | None, timezone: str | None, continuous: bool | None
+) -> ScheduleSpec | None:
+    given: dict[str, Any] = {"cron": cron, "timezone": timezone, "continuous": continuous}
+    present = {key: value for key, value in given.items() if value is not None}
+    return ScheduleSpec(**present) if present else None
+
+
+async def _readable_id(backend: Backend, collection: str) -> str | None:
+    try:
+        return (await backend.collections.get(collection)).readable_id
+    except NotFound:
+        return None
+
+
+async def _make_collection(backend: Backend, collection: str) -> None:
+    try:
+        made = await backend.collections.create(
+            NewCollection(name=collection, readable_id=collection)
+        )
+    except InvalidInput as error:
+        # The person gave an id, and no name that the error could speak of.
+        raise InvalidInput(
+            f"No collection can be made from '{plain(collection)}': {error.message}",
+            field="collection",
+            hint="Give it a name first: weft collections create NAME --id ID",
+        ) from None
+    say(f"Created the collection '{made.readable_id}'.")
+
+
+def _agree_to_create(app: App, collection: str, *, asked: bool) -> None:
+    """A misspelt collection must not become a new one without a word."""
+    if asked:
+        return
+    if not app.can_ask():
+        raise NotFound(
+            f"There is no collection '{plain(collection)}'.",
+            field="collection",
+            hint="Pass --create-collection to create it, or see `weft collections`.",
+        )
+    question = f"There is no collection '{plain(collection)}'. Create it?"
+    if not click.confirm(question, default=True, err=True):
+        raise click.exceptions.Exit(1)
+
+
+def _report(app: App, connection: Connection, job: Job | None) -> None:
+    if app.as_json:
+        emit(connection)
+        if job is not None:
+            raise click.exceptions.Exit(exit_code(job))
+        return
+    if job is not None:
+        conclude(app, job)
+    click.echo(f"Created '{plain(connection.name)}' ({connection.id}); it is {connection.status}.")
+    if connection.status is ConnectionStatus.PENDING_AUTH:
+        say("It needs credentials: weft connections update NAME --credentials")
+        say("Or give them in a browser: weft connections authorize NAME")

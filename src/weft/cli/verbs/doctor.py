@@ -1,0 +1,255 @@
+"""`weft doctor`: what is installed, what is set, and whether it works."""
+
+import os
+import platform
+import re
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import click
+from pydantic import SecretStr
+
+from weft import __version__
+from weft.assembly import KEYS_FOLDER_NAME
+from weft.cli.terminal.context import App, emit, json_option, pass_app
+from weft.errors import WeftError
+from weft.settings import CONFIG_FILE_NAME, ENV_PREFIX, Settings, origins
+from weft.sources.registry import SourceRegistry
+from weft.web.gate.tokens import TOKEN_FILE_NAME
+
+EXIT_PROBLEM: Final = 1
+FREE_MIN_BYTES: Final = 10 << 20
+OTHERS: Final = 0o077
+_TO_DOCTOR = re.compile(r"\b(?:Run|Look with) `weft doctor`[;.] (\w)")
+
+
+@dataclass(slots=True)
+class Report:
+    """Everything that doctor found; ``problems`` are what a person must mend."""
+
+    versions: dict[str, str]
+    state: dict[str, str]
+    settings: list[dict[str, Any]]
+    database: dict[str, Any]
+    sources: dict[str, str]
+    problems: list[str] = field(default_factory=list[str])
+    notes: list[str] = field(default_factory=list[str])
+
+    def document(self) -> dict[str, Any]:
+        """The report as one JSON document."""
+        return {
+            "ok": not self.problems,
+            "problems": self.problems,
+            "notes": self.notes,
+            "versions": self.versions,
+            "state": self.state,
+            "settings": self.settings,
+            "database": self.database,
+            "sources": self.sources,
+        }
+
+
+@click.command()
+@json_option
+@pass_app
+def doctor(app: App) -> None:
+    """Show what is installed, each setting and where it came from, and the database's health.
+
+    Changes nothing. The exit code is 1 when something is wrong.
+    """
+    report = examine(app.load_settings(), app.inspect_database)
+    if app.as_json:
+        emit(report.document())
+    else:
+        _print(report)
+    raise click.exceptions.Exit(EXIT_PROBLEM if report.problems else 0)
+
+
+def examine(
+    settings: Settings,
+    inspect_database: Callable[[Settings], Mapping[str, Any]],
+    registry: SourceRegistry | None = None,
+) -> Report:
+    """Look at everything; what cannot be looked at is a problem of the report, not an error."""
+    report = Report(
+        versions={
+            "weft": __version__,
+            "python": platform.python_version(),
+            "mcp": version("mcp"),
+            "platform": platform.platform(terse=True),
+        },
+        state={
+            "home": str(settings.home),
+            "database": str(settings.database_path),
+            "config": str(settings.home / CONFIG_FILE_NAME),
+            "keys": str(settings.home / KEYS_FOLDER_NAME),
+        },
+        settings=_settings(settings),
+        database={},
+        sources={},
+    )
+    _examine_home(settings, report)
+    if settings.api_url is not None:
+        # The local engine is not used: its folders, sources and database say nothing.
+        report.state["backend"] = settings.api_url
+        report.database = {"status": "not used, because WEFT_API_URL is set"}
+    else:
+        _examine_roots(settings, report)
+        _examine_sources(registry or SourceRegistry(), report)
+        _examine_database(settings, inspect_database, report)
+    _examine_files(settings, report)
+    return report
+
+
+def shown_value(value: object) -> str:
+    """A setting's value as text; of a secret only whether it is set."""
+    if value is None:
+        return ""
+    if isinstance(value, SecretStr):
+        return "(set, not shown)" if value.get_secret_value() else "(empty)"
+    if isinstance(value, Mapping):
+        return ",".join(sorted(str(name) for name in value))  # pyright: ignore[reportUnknownVariableType,reportUnknownArgumentType]
+    if isinstance(value, tuple | frozenset):
+        items = sorted(str(item) for item in value)  # pyright: ignore[reportUnknownVariableType,reportUnknownArgumentType]
+        return os.pathsep.join(items) if isinstance(value, tuple) else ",".join(items)
+    return str(value)
+
+
+def _settings(settings: Settings) -> list[dict[str, Any]]:
+    came_from = origins(settings)
+    return [
+        {
+            "name": f"{ENV_PREFIX}{name}".upper(),
+            "value": shown_value(getattr(settings, name)),
+            "origin": came_from[name],
+        }
+        for name in Settings.model_fields
+    ]
+
+
+def _examine_home(settings: Settings, report: Report) -> None:
+    home = settings.home
+    there = next(folder for folder in (home, *home.parents) if os.path.lexists(folder))
+    if not (there.is_dir() and os.access(there, os.R_OK | os.W_OK | os.X_OK)):
+        cannot = "" if there == home else f"{home} cannot be made: "
+        report.problems.append(
+            f"{cannot}{there} is not a folder that this user can write: set WEFT_HOME."
+        )
+        return
+    if there != home:
+        report.notes.append(f"{home} does not exist yet; the first use creates it.")
+    if shutil.disk_usage(there).free < FREE_MIN_BYTES:
+        report.problems.append(f"The disk of {there} is full: free some space.")
+
+
+def _examine_files(settings: Settings, report: Report) -> None:
+    """Files that others may read, and certificates that this user may not."""
+    for file in _secret_files(settings.home):
+        # A key that the database needs was looked at with it.
+        if file.stat().st_mode & OTHERS and not any(str(file) in told for told in report.problems):
+            report.problems.append(f"Other users can read {file}: chmod 600 it.")
+    report.problems.extend(
+        f"WEFT_{name.upper()} names {file}, which is not a file that this user can read."
+        for name in ("http_tls_cert", "http_tls_key")
+        if (file := getattr(settings, name)) is not None
+        and not (file.is_file() and os.access(file, os.R_OK))
+    )
+
+
+def _secret_files(home: Path) -> list[Path]:
+    keys = home / KEYS_FOLDER_NAME
+    candidates = [home / TOKEN_FILE_NAME] if _is_open(home) else []
+    candidates += keys.iterdir() if _is_open(keys) else ()
+    # An empty one, such as the lock of a rotation, tells nothing.
+    return [file for file in sorted(candidates) if file.is_file() and file.stat().st_size]
+
+
+def _is_open(folder: Path) -> bool:
+    return os.access(folder, os.R_OK | os.X_OK) and folder.is_dir()
+
+
+def _examine_roots(settings: Settings, report: Report) -> None:
+    if not settings.files_roots:
+        report.notes.append(
+            "WEFT_FILES_ROOTS is not set, so `files` and `git` read no local folder: set it to the "
+            "folders that agents may have synced."
+        )
+    report.problems.extend(
+        f"WEFT_FILES_ROOTS names {root}, which is not a folder that this user can read."
+        for root in settings.files_roots
+        if not (Path(root).is_dir() and os.access(root, os.R_OK | os.X_OK))
+    )
+
+
+def _examine_sources(registry: SourceRegistry, report: Report) -> None:
+    for name in registry.names():
+        try:
+            report.sources[name] = registry.get(name).name
+        except Exception as error:  # noqa: BLE001 (an installed source is foreign code: it may raise anything)
+            report.sources[name] = "broken"
+            crash = f"The source '{name}' cannot be loaded ({type(error).__name__})."
+            report.problems.append(str(error) if isinstance(error, WeftError) else crash)
+
+
+def _examine_database(
+    settings: Settings,
+    inspect_database: Callable[[Settings], Mapping[str, Any]],
+    report: Report,
+) -> None:
+    try:
+        report.database = dict(inspect_database(settings))
+    except WeftError as error:
+        report.database = {"status": "cannot be read"}
+        report.problems.append(f"The database cannot be read: {_without_circle(str(error))}")
+        return
+    report.problems.extend(map(_without_circle, report.database.pop("problems", ())))
+    if sqlite := report.database.pop("sqlite_version", None):
+        report.versions["sqlite"] = sqlite
+
+
+def _without_circle(problem: str) -> str:
+    """``problem`` without the advice to run this verb."""
+    return _TO_DOCTOR.sub(lambda rest: rest[1].upper(), problem)
+
+
+def _print(report: Report) -> None:
+    from weft.cli.terminal.tables import console, print_record, print_table
+
+    out = console()
+
+    def heading(text: str) -> None:
+        out.print(f"\n{text}", style="bold")
+
+    out.print("Installed", style="bold")
+    print_record(out, report.versions.items())
+    heading("State")
+    print_record(out, report.state.items())
+    heading("Settings")
+    rows = [(s["name"], s["value"] or "-", s["origin"]) for s in report.settings]
+    print_table(out, ("setting", "value", "from"), rows, wide=("value",))
+    heading("Database")
+    print_record(
+        out, ((key.replace("_", " "), _fact(value)) for key, value in report.database.items())
+    )
+    heading("Sources")
+    print_record(out, report.sources.items())
+    heading("Verdict")
+    for note in report.notes:
+        out.print(f"note: {note}")
+    for problem in report.problems:
+        out.print(f"problem: {problem}", style="red")
+    if not report.problems:
+        out.print("Nothing is wrong.", style="green")
+
+
+def _fact(value: object) -> str:
+    if isinstance(value, Mapping):
+        items = value.items()  # pyright: ignore[reportUnknownVariableType]
+        return ", ".join(f"{number:,} {word}" for word, number in items)  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,}" if isinstance(value, int) else str(value)

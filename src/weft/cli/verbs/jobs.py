@@ -1,0 +1,167 @@
+"""`weft jobs`: the runs of syncs."""
+
+from collections.abc import Sequence
+
+import click
+
+from weft.backend import Backend
+from weft.cli.terminal.context import App, emit, json_option, pass_app
+from weft.cli.terminal.follow import diagnosis
+from weft.cli.terminal.groups import ListGroupWithName, limit_options
+from weft.cli.terminal.hints import with_verbs
+from weft.cli.terminal.paging import collect
+from weft.cli.terminal.text import ago, count, duration, job_counts, plain, short_ids
+from weft.domain.base import Page
+from weft.domain.connections import Connection
+from weft.domain.jobs import Job, JobStatus, LogLine, diagnose
+from weft.errors import NotFound
+
+LOG_TAIL_LINES = 20
+
+
+@click.group(cls=ListGroupWithName)
+def jobs() -> None:
+    """List the runs of syncs (`weft jobs [NAME]`), show one, cancel one."""
+
+
+@jobs.command("list")
+@click.argument("name", required=False)
+@click.option(
+    "--status",
+    type=click.Choice([status.value for status in JobStatus], case_sensitive=False),
+    help="Only jobs in this state.",
+)
+@limit_options
+@json_option
+@pass_app
+def list_jobs(
+    app: App, name: str | None, status: str | None, limit: int, cursor: str | None
+) -> None:
+    """List jobs, newest first (the default). Of the connection NAME, or of all."""
+    wanted = None if status is None else JobStatus(status)
+
+    async def work(backend: Backend) -> tuple[Page[Job], dict[str, str]]:
+        page = await collect(
+            lambda c, n: backend.jobs.list(name, status=wanted, cursor=c, limit=n), cursor, limit
+        )
+        return page, {} if app.as_json else await _names(backend, page.items)
+
+    page, names = app.run(work)
+    if app.as_json:
+        emit(page)
+        return
+    from weft.cli.terminal.tables import console, print_table
+
+    out = console()
+    if not page.items:
+        out.print("No jobs.")
+        return
+    ids = short_ids([job.id for job in page.items])
+    rows = [
+        (
+            ids[job.id],
+            plain(names.get(job.source_connection_id, job.source_connection_id)),
+            job.status,
+            ago(job.started_at or job.created_at),
+            duration(job.duration_seconds),
+            _brief(job),
+        )
+        for job in page.items
+    ]
+    headers = ("job", "connection", "status", "started", "took", "entities")
+    print_table(out, headers, rows, wide=("connection", "entities"))
+    if page.next_cursor:
+        out.print("There are more: raise --limit.", style="dim")
+
+
+@jobs.command("show")
+@click.argument("job_id", metavar="ID")
+@click.option(
+    "--log", "log_lines", type=click.IntRange(0), default=LOG_TAIL_LINES, help="Lines of its log."
+)
+@json_option
+@pass_app
+def show_job(app: App, job_id: str, log_lines: int) -> None:
+    """Show one job with the end of its log. If it failed: why, and what to do.
+
+    ID is the job's id or the beginning of it.
+    """
+
+    async def work(backend: Backend) -> tuple[Job, Sequence[LogLine], dict[str, str]]:
+        job = await backend.jobs.get(job_id)
+        lines = await backend.jobs.log(job.id, limit=log_lines) if log_lines else ()
+        return job, lines, await _names(backend, [job])
+
+    job, lines, names = app.run(work)
+    if app.as_json:
+        found = diagnose(job)
+        emit(
+            {
+                **job.model_dump(mode="json"),
+                "diagnosis": found and found.model_dump(mode="json"),
+                "log": [line.model_dump(mode="json") for line in lines],
+            }
+        )
+        return
+    _print_job(job, lines, names.get(job.source_connection_id, ""))
+
+
+@jobs.command("cancel")
+@click.argument("job_id", metavar="ID")
+@json_option
+@pass_app
+def cancel_job(app: App, job_id: str) -> None:
+    """Ask a job to stop; what it has stored stays."""
+
+    async def work(backend: Backend) -> Job:
+        return await backend.jobs.cancel(job_id)
+
+    job = app.run(work)
+    if app.as_json:
+        emit(job)
+    else:
+        click.echo(f"Job {job.id} is {job.status}.")
+
+
+def _print_job(job: Job, lines: Sequence[LogLine], connection: str) -> None:
+    from weft.cli.terminal.tables import console, print_record, print_table
+
+    out = console()
+    facts = [
+        ("job", job.id),
+        ("connection", f"{plain(connection)} ({job.source_connection_id})"),
+        ("status", job.status),
+        ("started by", job.trigger),
+        ("kind", "full" if job.full_sync else "incremental"),
+        ("started", ago(job.started_at)),
+        ("took", duration(job.duration_seconds)),
+        ("entities", job_counts(job)),
+    ]
+    if job.error:
+        facts.append(("error", f"{job.error} {with_verbs(job.error_details or '')}".strip()))
+    print_record(out, facts)
+    for line in diagnosis(job):
+        out.print(line)
+    if lines:
+        out.print("\nLog", style="bold")
+        rows = [(f"{line.at:%H:%M:%S}", line.level, plain(line.message)) for line in lines]
+        print_table(out, ("UTC", "level", "message"), rows, wide=("message",))
+
+
+def _brief(job: Job) -> str:
+    if job.status is JobStatus.FAILED and job.error:
+        return plain(job.error)
+    changed = job_counts(job, always=False)
+    return changed or count(0, "entity", "entities")
+
+
+async def _names(backend: Backend, items: Sequence[Job]) -> dict[str, str]:
+    """Names of the connections, by id; one that was deleted meanwhile keeps its id."""
+    names: dict[str, str] = {}
+    for connection_id in {job.source_connection_id for job in items}:
+        try:
+            found: Connection = await backend.connections.get(connection_id)
+        except NotFound:
+            continue
+        names[connection_id] = found.name
+    return names

@@ -1,0 +1,146 @@
+"""`weft keys`: who may come in over HTTP."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import anyio
+import click
+
+from weft.cli.terminal.confirm import confirm
+from weft.cli.terminal.context import (
+    App,
+    acting_by_verb,
+    emit,
+    json_option,
+    organization_option,
+    pass_app,
+    say,
+)
+from weft.cli.terminal.groups import ListGroup
+from weft.cli.terminal.listing import show_all
+from weft.cli.terminal.text import ago, plain
+from weft.domain.keys import ApiKey
+from weft.domain.principals import Role, organization_name
+
+T = TypeVar("T")
+
+
+@click.group(cls=ListGroup)
+def keys() -> None:
+    """Make, list and revoke the keys that let programs in over HTTP."""
+
+
+@keys.command("create")
+@click.argument("name")
+@click.option(
+    "--role",
+    type=click.Choice([role.value for role in Role]),
+    required=True,
+    help="read: look and search. write: also connect, change and sync. admin: also delete.",
+)
+@organization_option("Whose connections it reaches; each organisation has its own.")
+@json_option
+@pass_app
+def create_key(app: App, name: str, role: str, organization: str) -> None:
+    """Make a key, and show it this once."""
+    key, text = _run(app, lambda stored: stored.create(name, Role(role), organization))
+    if app.as_json:
+        emit({**_shown(key), "key": text})
+        return
+    say(f"Key '{key.name}' ({key.role.value}) is made. It is not stored and not shown again:")
+    click.echo(text)
+
+
+@keys.command("list")
+@json_option
+@pass_app
+def list_keys(app: App) -> None:
+    """List the keys, without what they are (the default)."""
+    found = _run(app, lambda stored: stored.list())
+    show_all(
+        app,
+        found,
+        _shown,
+        _cells,
+        columns=("name", "role", "organization", "made", "state"),
+        wide=("name",),
+        none="No keys. `weft keys create NAME --role read` makes one.",
+    )
+
+
+@keys.command("revoke")
+@click.argument("name")
+@json_option
+@pass_app
+def revoke_key(app: App, name: str) -> None:
+    """Refuse a key from now on, in running servers too."""
+    key = _run(app, lambda stored: stored.revoke(name))
+    if app.as_json:
+        emit(_shown(key))
+        return
+    say(f"Key '{key.name}' is revoked.")
+
+
+@keys.command("rotate-master")
+@click.option(
+    "--forget-lost",
+    is_flag=True,
+    help="The old key is lost: drop the credentials that only it opens, and start with a new one.",
+)
+@click.option("--yes", is_flag=True, help="With --forget-lost: do not ask.")
+@json_option
+@pass_app
+def rotate_master(app: App, forget_lost: bool, yes: bool) -> None:
+    """Replace the master key of stored credentials.
+
+    Servers go on running. Run it again if it was interrupted: it goes on where it was.
+    """
+    # Imported here because the help and the usage errors need no database.
+    from weft.local import configured
+
+    async def forget() -> int:
+        with acting_by_verb():
+            return await configured.forget_lost_keys(settings)
+
+    async def rotate() -> Any:
+        with acting_by_verb():
+            return await configured.rotate_master(settings)
+
+    settings = app.load_settings()
+    if forget_lost:
+        confirm(app, "Credentials that only the lost key opens will be deleted.", yes=yes)
+        dropped = anyio.run(forget)
+        if app.as_json:
+            emit({"dropped": dropped})
+            return
+        say(f"{dropped} lost data keys are dropped; `weft doctor` says what to give again.")
+        return
+    done = anyio.run(rotate)
+    if app.as_json:
+        emit({"rewrapped": done.rewrapped, "damaged": done.damaged, "resumed": done.resumed})
+        return
+    how = "An interrupted rotation is finished" if done.resumed else "The master key is replaced"
+    damaged = f" {done.damaged} were damaged and are dropped." if done.damaged else ""
+    say(f"{how}; {done.rewrapped} data keys are wrapped by the new one.{damaged}")
+
+
+def _run(app: App, work: Callable[[Any], Awaitable[T]]) -> T:
+    # Imported here because the help and the usage errors need no database.
+    from weft import assembly
+
+    return app.run_with(assembly.open_keys, work)
+
+
+def _shown(key: ApiKey) -> dict[str, Any]:
+    data = key.model_dump(mode="json", exclude={"organization_id"})
+    return {**data, "organization": organization_name(key.organization_id)}
+
+
+def _cells(key: ApiKey) -> tuple[str, ...]:
+    return (
+        plain(key.name),
+        key.role.value,
+        plain(organization_name(key.organization_id)),
+        ago(key.created_at),
+        "revoked" if key.revoked_at else "live",
+    )

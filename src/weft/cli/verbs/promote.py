@@ -1,0 +1,322 @@
+"""`weft promote`: copies connections from the local engine to the remote API."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+import click
+
+from weft.backend import LIST_LIMIT_MAX, Backend
+from weft.cli.terminal.context import App, emit, json_option, pass_app, say
+from weft.cli.terminal.credentials import credentials_for
+from weft.cli.terminal.text import count, plain
+from weft.domain.collections import Collection, NewCollection
+from weft.domain.connections import Auth, AuthMethod, Connection, ConnectionStatus, NewConnection
+from weft.domain.schedules import ScheduleSpec
+from weft.domain.sources import SourceInfo
+from weft.errors import InvalidInput, NotFound, WeftError
+from weft.settings import Settings
+
+EXIT_SOME_LEFT = 1
+EXIT_DECLINED = 1
+
+Work = Callable[[Backend, Backend], Awaitable[Any]]
+
+
+@dataclass(slots=True)
+class Item:
+    """What becomes of one local connection. ``obstacle`` says why it cannot be copied;
+    ``there`` is the id of a remote connection that is its copy already.
+    """
+
+    local: Connection
+    source: SourceInfo | None = None
+    there: str | None = None
+    obstacle: str | None = None
+    notes: list[str] = field(default_factory=list[str])
+    made: Connection | None = None
+
+    @property
+    def pending(self) -> bool:
+        """Whether it is to be created."""
+        return self.there is None and self.obstacle is None and self.made is None
+
+    @property
+    def needs_credentials(self) -> bool:
+        """Whether credentials have to be given again."""
+        return self.source is not None and self.source.auth_required
+
+    def state(self) -> str:
+        """What becomes, or became, of it."""
+        if self.made is not None:
+            return "created"
+        if self.there is not None:
+            return "already there"
+        return "not possible" if self.obstacle else "to be created"
+
+
+@dataclass(slots=True)
+class Plan:
+    """Everything that a run would do."""
+
+    items: list[Item]
+    collections: list[Collection]
+
+
+@click.command()
+@click.argument("connections", metavar="[CONNECTION]...", nargs=-1)
+@click.option("--collection", metavar="ID", help="All connections of this local collection.")
+@click.option("--yes", is_flag=True, help="Do not ask before creating.")
+@json_option
+@pass_app
+def promote(app: App, connections: Sequence[str], collection: str | None, yes: bool) -> None:
+    """Copy connections from the local engine to the API in WEFT_API_URL.
+
+    Without CONNECTION or --collection all are copied. First it shows what would be created. Stored
+    credentials are never copied: they are asked for without showing them, or the connection waits
+    to be authorised at the link that is printed. Run again, it finds what it made before. Nothing
+    is changed or deleted locally; what was synced is synced anew by the API.
+    """
+    settings = app.load_settings()
+    if settings.api_url is None:
+        raise InvalidInput(
+            "WEFT_API_URL is not set: there is nothing to copy to.",
+            field="WEFT_API_URL",
+            hint="Set it, and WEFT_API_KEY.",
+        )
+
+    async def look(local: Backend, remote: Backend) -> Plan:
+        return await planned(local, remote, connections, collection)
+
+    plan = _with_both(app, settings, look)
+    if not app.as_json:
+        _preview(plan, settings.api_url)
+    if any(item.pending for item in plan.items):
+        _confirm(app, plan, yes=yes)
+        given = _credentials(app, plan)
+
+        async def copy(local: Backend, remote: Backend) -> None:
+            del local
+            await copied(remote, plan, given)
+
+        _with_both(app, settings, copy)
+    _report(app, plan)
+    if any(item.obstacle for item in plan.items):
+        raise click.exceptions.Exit(EXIT_SOME_LEFT)
+
+
+async def planned(
+    local: Backend, remote: Backend, connections: Sequence[str], collection: str | None
+) -> Plan:
+    """What would be created, with what stands in the way. Changes nothing."""
+    chosen = await _chosen(local, connections, collection)
+    offered = {source.short_name: source for source in await remote.sources.list()}
+    theirs = await _everything(remote, None)
+    items = [_item(connection, offered, theirs) for connection in chosen]
+    missing: list[Collection] = []
+    for readable_id in dict.fromkeys(i.local.readable_collection_id for i in items if i.pending):
+        try:
+            await remote.collections.get(readable_id)
+        except NotFound:
+            missing.append(await local.collections.get(readable_id))
+    return Plan(items, missing)
+
+
+async def copied(remote: Backend, plan: Plan, given: dict[str, Auth]) -> None:
+    """Create what the plan says; what fails becomes an obstacle, and the others go on."""
+    for collection in plan.collections:
+        await remote.collections.create(
+            NewCollection(name=collection.name, readable_id=collection.readable_id)
+        )
+    for item in plan.items:
+        if item.pending:
+            try:
+                item.made = await remote.connections.create(_new(item, given.get(item.local.id)))
+            except WeftError as error:
+                item.obstacle = str(error)
+
+
+def _with_both(app: App, settings: Settings, work: Work) -> Any:
+    # With WEFT_API_URL every other verb sees the remote API only; here the engine is named too.
+    unset = {"api_url": None, "api_key": None, "api_organization": None}
+    here = settings.model_copy(update=unset)
+
+    async def opened() -> Any:
+        async with (
+            app.open_backend(here, run_jobs=False) as local,
+            app.open_backend(settings, run_jobs=False) as remote,
+        ):
+            return await work(local, remote)
+
+    return anyio.run(opened)
+
+
+async def _chosen(
+    local: Backend, connections: Sequence[str], collection: str | None
+) -> list[Connection]:
+    chosen = [await local.connections.get(name) for name in connections]
+    if not chosen or collection is not None:
+        listed = await _everything(local, collection)
+        chosen += [await local.connections.get(item.id) for item in listed]
+    return list({connection.id: connection for connection in chosen}.values())
+
+
+async def _everything(backend: Backend, collection: str | None) -> list[Connection]:
+    found: list[Connection] = []
+    cursor: str | None = None
+    while True:
+        page = await backend.connections.list(
+            collection=collection, cursor=cursor, limit=LIST_LIMIT_MAX
+        )
+        found += page.items
+        cursor = page.next_cursor
+        if cursor is None:
+            return found
+
+
+def _item(
+    connection: Connection, offered: dict[str, SourceInfo], theirs: Sequence[Connection]
+) -> Item:
+    item = Item(connection, offered.get(connection.short_name))
+    same_place = [
+        other
+        for other in theirs
+        if other.readable_collection_id == connection.readable_collection_id
+        and other.name == connection.name
+    ]
+    same = [other for other in same_place if other.short_name == connection.short_name]
+    if same:
+        item.there = same[0].id
+    elif same_place:
+        item.obstacle = (
+            f"the API has a connection of that name for {same_place[0].short_name}: rename one"
+        )
+    else:
+        item.obstacle = _unfit(connection, item.source)
+        _note(item)
+    return item
+
+
+def _unfit(connection: Connection, source: SourceInfo | None) -> str | None:
+    if source is None:
+        return f"the API has no source '{connection.short_name}'"
+    known = {field.name for field in source.config_fields}
+    unknown = [name for name in connection.config if name not in known]
+    if unknown:
+        return f"the API's source has no config field {', '.join(unknown)}"
+    missing = [
+        field.name
+        for field in source.config_fields
+        if field.required and field.default is None and connection.config.get(field.name) is None
+    ]
+    return f"the API's source requires the config field {', '.join(missing)}" if missing else None
+
+
+def _note(item: Item) -> None:
+    schedule = item.local.schedule
+    if item.needs_credentials:
+        item.notes.append("credentials are needed again")
+    if schedule is not None and schedule.timezone != "UTC":
+        item.notes.append(f"its schedule is in {schedule.timezone} and is left out")
+
+
+def _new(item: Item, auth: Auth | None) -> NewConnection:
+    local = item.local
+    schedule = local.schedule
+    copied_schedule = None
+    if schedule is not None and schedule.timezone == "UTC":
+        copied_schedule = ScheduleSpec(
+            cron=None if schedule.continuous else schedule.cron,
+            continuous=schedule.continuous,
+            cursor_field=schedule.cursor_field,
+        )
+    return NewConnection(
+        short_name=local.short_name,
+        readable_collection_id=local.readable_collection_id,
+        name=local.name,
+        description=local.description,
+        config=local.config,
+        schedule=copied_schedule,
+        auth=auth,
+    )
+
+
+def _credentials(app: App, plan: Plan) -> dict[str, Auth]:
+    """Credentials by local connection, asked for where they are needed and can be typed.
+
+    Where nobody can be asked, and the source offers no consent in a browser, it is an obstacle.
+    """
+    given: dict[str, Auth] = {}
+    for item in plan.items:
+        source = item.source
+        if not item.pending or source is None or not item.needs_credentials:
+            continue
+        direct = AuthMethod.DIRECT in source.auth_methods and source.auth_fields
+        if not direct:
+            continue
+        if not app.can_ask():
+            if AuthMethod.OAUTH_BROWSER not in source.auth_methods:
+                item.obstacle = "credentials are needed: run `weft promote` on a terminal"
+            continue
+        say(f"'{plain(item.local.name)}':")
+        auth = credentials_for(app, source, from_stdin=False, ask=True)
+        if auth is not None:
+            given[item.local.id] = auth
+    return given
+
+
+def _confirm(app: App, plan: Plan, *, yes: bool) -> None:
+    if yes:
+        return
+    number = count(sum(item.pending for item in plan.items), "connection")
+    if not app.can_ask():
+        raise InvalidInput(
+            f"Creating {number} was not confirmed.", field="yes", hint="Pass --yes to do it."
+        )
+    if not click.confirm(f"Create {number}?", default=False, err=True):
+        say("Nothing was created.")
+        raise click.exceptions.Exit(EXIT_DECLINED)
+
+
+def _preview(plan: Plan, api_url: str) -> None:
+    say(f"To {plain(api_url)}:")
+    for collection in plan.collections:
+        say(f"- collection '{plain(collection.readable_id)}': to be created")
+    for item in plan.items:
+        remarks = [item.obstacle, *item.notes] if item.obstacle else item.notes
+        note = f" ({'; '.join(plain(remark) for remark in remarks)})" if remarks else ""
+        say(
+            f"- '{plain(item.local.name)}' ({item.local.short_name}) in "
+            f"{item.local.readable_collection_id}: {item.state()}{note}"
+        )
+
+
+def _report(app: App, plan: Plan) -> None:
+    if app.as_json:
+        emit({"items": [_row(item) for item in plan.items]})
+        return
+    for item in plan.items:
+        if item.made is not None:
+            click.echo(f"Created '{plain(item.made.name)}' ({item.made.id}).")
+            if item.made.status is ConnectionStatus.PENDING_AUTH and item.made.auth.auth_url:
+                click.echo(f"  Authorise it at {plain(item.made.auth.auth_url)}")
+        elif item.obstacle:
+            say(f"Left out '{plain(item.local.name)}': {plain(item.obstacle)}.")
+    if not any(item.made for item in plan.items):
+        click.echo("Nothing was created.")
+
+
+def _row(item: Item) -> dict[str, Any]:
+    made = item.made
+    return {
+        "local_id": item.local.id,
+        "name": item.local.name,
+        "short_name": item.local.short_name,
+        "readable_collection_id": item.local.readable_collection_id,
+        "state": item.state(),
+        "obstacle": item.obstacle,
+        "notes": item.notes,
+        "remote_id": made.id if made else item.there,
+        "auth_url": made.auth.auth_url if made else None,
+    }

@@ -1,0 +1,76 @@
+"""`weft search`: find what was synced."""
+
+import click
+
+from weft.backend import Backend
+from weft.cli.terminal.context import App, emit, json_option, pass_app
+from weft.cli.terminal.text import plain
+from weft.domain.search import SEARCH_LIMIT_MAX, SearchQuery, SearchResults
+from weft.errors import Unsupported
+
+
+@click.command()
+@click.argument("collection")
+@click.argument("query", nargs=-1, required=True)
+@click.option("--connection", metavar="NAME", help="Only what this connection synced.")
+@click.option("--type", "entity_type", metavar="TYPE", help="Only entities of this type.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, SEARCH_LIMIT_MAX),
+    default=10,
+    show_default=True,
+    help="How many at most.",
+)
+@click.option("--cursor", metavar="CURSOR", help="Continue where next_cursor points.")
+@json_option
+@pass_app
+def search(
+    app: App,
+    collection: str,
+    query: tuple[str, ...],
+    connection: str | None,
+    entity_type: str | None,
+    limit: int,
+    cursor: str | None,
+) -> None:
+    """Search COLLECTION for the words of QUERY; no quotes are needed."""
+    wanted = SearchQuery(
+        readable_collection_id=collection,
+        query=" ".join(query),
+        connection=connection,
+        entity_type=entity_type,
+        limit=limit,
+        cursor=cursor,
+    )
+
+    async def work(backend: Backend) -> SearchResults:
+        if backend.search is None:
+            raise Unsupported("This backend cannot search.")
+        return await backend.search.search(wanted)
+
+    results = app.run(work)
+    if app.as_json:
+        emit(results)
+    else:
+        _print(results)
+
+
+def _print(results: SearchResults) -> None:
+    from rich.padding import Padding
+    from rich.text import Text
+
+    from weft.cli.terminal.tables import console
+
+    out = console()
+    if not results.hits:
+        out.print("Nothing found.")
+        return
+    if results.matched == "any":
+        out.print("Nothing has all of these words; these have some of them.", style="yellow")
+    for hit in results.hits:
+        out.print(Text(plain(hit.title) or hit.entity_id, style="bold"))
+        out.print(Padding(Text(plain(hit.snippet)), (0, 0, 0, 2)))
+        where = [hit.type, hit.connection_name, hit.url or hit.entity_id]
+        out.print(Padding(Text(" | ".join(map(plain, where)), style="dim"), (0, 0, 1, 2)))
+    if results.next_cursor:
+        out.print("There are more: raise --limit.", style="dim")

@@ -1,0 +1,86 @@
+"""`weft sources`: what can be connected."""
+
+import json
+
+import click
+
+from weft.backend import Backend
+from weft.cli.terminal.context import App, emit, json_option, pass_app
+from weft.domain.sources import FieldInfo, SourceInfo
+
+
+@click.command()
+@click.argument("name", required=False)
+@json_option
+@pass_app
+def sources(app: App, name: str | None) -> None:
+    """List the sources that can be connected, or show the fields of one."""
+    if name is None:
+        _list(app)
+    else:
+        _show(app, name)
+
+
+def _list(app: App) -> None:
+    async def work(backend: Backend) -> list[SourceInfo]:
+        return list(await backend.sources.list())
+
+    infos = app.run(work)
+    if app.as_json:
+        items = [info.model_dump(mode="json") for info in infos]
+        emit({"items": items, "next_cursor": None})
+        return
+    from weft.cli.terminal.tables import console, print_table
+
+    out = console()
+    rows = [(info.short_name, info.name, _needs(info), info.description) for info in infos]
+    print_table(
+        out, ("source", "name", "credentials", "what it reads"), rows, wide=("what it reads",)
+    )
+    out.print("`weft sources NAME` shows a source's fields.", style="dim")
+
+
+def _show(app: App, name: str) -> None:
+    async def work(backend: Backend) -> SourceInfo:
+        return await backend.sources.get(name)
+
+    info = app.run(work)
+    if app.as_json:
+        emit(info)
+        return
+    from weft.cli.terminal.tables import console, print_record, print_table
+
+    out = console()
+    print_record(
+        out,
+        [
+            ("source", info.short_name),
+            ("name", info.name),
+            ("description", info.description),
+            ("credentials", _needs(info)),
+            ("authentication", ", ".join(info.auth_methods)),
+            ("continuous sync", "yes" if info.supports_continuous else "no"),
+            ("entity types", ", ".join(info.entity_types) or "-"),
+        ],
+    )
+    for title, fields in (("Configuration", info.config_fields), ("Credentials", info.auth_fields)):
+        if fields:
+            out.print(f"\n{title}", style="bold")
+            rows = [(f.name, _type(f), _presence(f), f.description) for f in fields]
+            print_table(out, ("field", "type", "", "description"), rows, wide=("description",))
+
+
+def _needs(info: SourceInfo) -> str:
+    if info.auth_required:
+        return "needed"
+    return "optional" if info.auth_fields else "none"
+
+
+def _type(field: FieldInfo) -> str:
+    return "secret" if field.secret else field.type
+
+
+def _presence(field: FieldInfo) -> str:
+    if field.required:
+        return "required"
+    return "" if field.default in (None, "") else f"default {json.dumps(field.default)}"

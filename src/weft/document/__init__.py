@@ -1,0 +1,1 @@
+"""Turn the bytes of documents into text."""

@@ -1,0 +1,29 @@
+"""The local backend: everything that a front can ask for, on behalf of one organisation."""
+
+from weft.backend import Backend
+from weft.local.auth.access import Access
+from weft.local.backend.authorization import LocalAuthorization
+from weft.local.backend.changes import LocalChanges
+from weft.local.backend.collections import LocalCollections
+from weft.local.backend.connections import LocalConnections
+from weft.local.backend.jobs import LocalJobs
+from weft.local.backend.search import LocalSearch
+from weft.local.backend.sources import LocalSources
+from weft.local.engine import Engine
+from weft.local.jobs.runner import Dispatcher
+
+
+class LocalBackend(Backend):
+    """A view of the engine for one organisation; cheap to make."""
+
+    def __init__(self, engine: Engine, dispatcher: Dispatcher, organization_id: str) -> None:
+        jobs = LocalJobs(engine, organization_id, dispatcher)
+        access = Access(engine, organization_id)
+        connections = LocalConnections(engine, organization_id, jobs, access)
+        self.sources = LocalSources(engine.registry)
+        self.jobs = jobs
+        self.connections = connections
+        self.collections = LocalCollections(engine, organization_id, connections)
+        self.search = LocalSearch(engine, organization_id)
+        self.authorization = LocalAuthorization(engine, connections, access)
+        self.changes = LocalChanges(engine)

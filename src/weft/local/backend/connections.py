@@ -1,0 +1,360 @@
+"""Connections of the local backend."""
+
+import uuid
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import anyio
+
+from weft.backend import LIST_LIMIT_DEFAULT, Connections, checked_limit
+from weft.domain.base import Json, Page
+from weft.domain.connections import (
+    AuthMethod,
+    CheckResult,
+    Connection,
+    ConnectionChange,
+    ConnectionStatus,
+    NewConnection,
+    merged_config,
+    refuse_stale,
+)
+from weft.domain.jobs import JobTrigger
+from weft.domain.schedules import Schedule, ScheduleSpec, next_run
+from weft.errors import (
+    AuthenticationFailed,
+    Conflict,
+    InvalidInput,
+    NotFound,
+    Unsupported,
+    WeftError,
+)
+from weft.local.auth.access import Access
+from weft.local.auth.draft import AuthDraft, draft_description, draft_name, draft_schedule
+from weft.local.auth.links import client_for, new_link
+from weft.local.auth.oauth_tokens import category_of, receivers
+from weft.local.auth.redirects import checked_redirect
+from weft.local.backend.jobs import LocalJobs
+from weft.local.engine import Engine
+from weft.local.resolve import find_collection, find_connection
+from weft.local.store.base import ConnectionRow
+from weft.sources.base import AnySource
+
+DELETE_WAIT_SECONDS = 15.0
+UPDATE_ATTEMPTS = 5
+
+
+class LocalConnections(Connections):
+    """See Connections."""
+
+    def __init__(
+        self, engine: Engine, organization_id: str, jobs: LocalJobs, access: Access
+    ) -> None:
+        self._engine = engine
+        self._organization_id = organization_id
+        self._jobs = jobs
+        self._access = access
+
+    async def list(
+        self,
+        *,
+        collection: str | None = None,
+        short_name: str | None = None,
+        status: ConnectionStatus | None = None,
+        cursor: str | None = None,
+        limit: int = LIST_LIMIT_DEFAULT,
+    ) -> Page[Connection]:
+        store = self._engine.store
+        readable_id = None
+        if collection is not None:
+            found = await find_collection(store, self._organization_id, collection)
+            readable_id = found.readable_id
+        return await store.connections.list(
+            self._organization_id,
+            readable_collection_id=readable_id,
+            short_name=short_name,
+            status=status,
+            cursor=cursor,
+            limit=checked_limit(limit),
+        )
+
+    async def get(self, connection: str) -> Connection:
+        return await find_connection(self._engine.store, self._organization_id, connection)
+
+    async def create(self, new: NewConnection) -> Connection:
+        kind = self._engine.registry.get(new.short_name)
+        name = draft_name(new.name, kind)
+        description = draft_description(new.description)
+        collection = await find_collection(
+            self._engine.store, self._organization_id, new.readable_collection_id
+        )
+        config = merged_config({}, new.config)
+        endpoint = self._engine.endpoint(new.short_name, config)
+        schedule = draft_schedule(kind, new.schedule, None) if new.schedule else None
+        redirect_url = checked_redirect(new.redirect_url, "redirect_url")
+        auth = await self._access.draft(kind, new.auth, config)
+        waiting = auth.stored is None
+        if waiting and new.sync_immediately:
+            raise InvalidInput(
+                "sync_immediately cannot be true before the connection is authorised.",
+                field="sync_immediately",
+                hint="Leave it out: the first sync starts once a person has authorised it.",
+            )
+        if waiting and auth.method is AuthMethod.OAUTH_BROWSER:
+            await client_for(self._engine, kind, config, auth.client)
+        elif not waiting:
+            await self._access.try_draft(kind, config, auth)
+        # What cannot be shown to a person is known before anything is made.
+        base = await self._engine.pages() if waiting and self._engine.pages else None
+        now = self._engine.clock()
+        connection_id = str(uuid.uuid4())
+        row = ConnectionRow(
+            id=connection_id,
+            organization_id=self._organization_id,
+            sync_id=str(uuid.uuid4()),
+            short_name=new.short_name,
+            readable_collection_id=collection.readable_id,
+            name=name,
+            description=description,
+            config=config,
+            auth_method=auth.method,
+            authenticated_at=None if waiting else now,
+            auth_expires_at=auth.expires_at,
+            redirect_url=auth.redirect_url or redirect_url,
+            credentials=await self._access.seal(connection_id, kind, config, auth),
+            state=ConnectionStatus.PENDING_AUTH if waiting else ConnectionStatus.ACTIVE,
+            error_category=None,
+            error_message=None,
+            schedule=self._timed(schedule, now),
+            host=endpoint,
+            auth_provider=auth.auth_provider,
+        )
+        await self._engine.store.connections.insert(row, now)
+        self._engine.changes.announce()
+        return await self._begun(row, auth, base, new.sync_immediately is not False)
+
+    async def _begun(
+        self, row: ConnectionRow, auth: AuthDraft, base: str | None, syncs: bool
+    ) -> Connection:
+        """The new connection, with the link that it waits for, or with its first sync queued."""
+        created = await self.get(row.id)
+        if auth.stored is None:
+            return await new_link(
+                self._engine,
+                created,
+                auth.method,
+                base=base,
+                own_client=auth.client,
+                redirect_url=row.redirect_url,
+                syncs=syncs,
+            )
+        if not syncs:
+            return created
+        # Where its schedule was quicker, its first sync has begun.
+        with suppress(Conflict):
+            await self._jobs.start(created, JobTrigger.INITIAL)
+        return await self.get(row.id)
+
+    async def update(self, connection: str, change: ConnectionChange) -> Connection:
+        if change.auth is not None and change.auth.oauth_browser is not None:
+            raise Unsupported(
+                "An update cannot authorise a connection in a browser.",
+                field="auth",
+                hint="Call authorize_connection.",
+            )
+        return await self.change(connection, change)
+
+    async def change(
+        self, connection: str, change: ConnectionChange, draft: AuthDraft | None = None
+    ) -> Connection:
+        """As `update`; ``draft`` is what an authorisation in a browser has brought."""
+        found = await self.get(connection)
+        for _ in range(UPDATE_ATTEMPTS):
+            refuse_stale(found, change.expected_version)
+            row, altered = await self._changed(found, change, draft)
+            if await self._engine.store.connections.update(
+                row,
+                expected_version=found.version,
+                reset_cursor=altered.config,
+                set_state=altered.config or altered.auth,
+                set_auth=altered.auth,
+                now=self._engine.clock(),
+            ):
+                self._engine.changes.announce()
+                return await self.get(found.id)
+            found = await self.get(found.id)
+        raise Conflict("The connection keeps being changed by others.", hint="Try again.")
+
+    async def delete(self, connection: str, *, expected_version: int | None = None) -> Connection:
+        found = await self.get(connection)
+        refuse_stale(found, expected_version)
+        await self._stop_job(found)
+        if expected_version is not None:
+            # Stopping may have taken a while, and somebody may have changed it meanwhile.
+            refuse_stale(await self.get(found.id), expected_version)
+        # What went, and not what there was before the sync was stopped, which may have stored more.
+        gone = await self._engine.store.connections.delete(self._organization_id, found.id)
+        if gone is None:
+            raise NotFound("The connection was deleted meanwhile.", field="connection_id")
+        self._engine.changes.announce()
+        self._engine.work.announce()
+        return gone
+
+    async def check(self, connection: str) -> CheckResult:
+        found = await self.get(connection)
+        try:
+            detail = await self._access.check(found)
+        except WeftError as error:
+            # What was never authorised is still to be, not to be authorised again.
+            waiting = found.status is ConnectionStatus.PENDING_AUTH
+            if isinstance(error, AuthenticationFailed) and not waiting:
+                await self._mark(found, ConnectionStatus.NEEDS_REAUTH, error)
+            return CheckResult(
+                connection_id=found.id,
+                ok=False,
+                detail=error.message,
+                field=error.field,
+                error_category=error.category,
+                hint=error.hint,
+            )
+        if found.status is ConnectionStatus.NEEDS_REAUTH:
+            await self._mark(found, ConnectionStatus.ACTIVE, None)
+        return CheckResult(connection_id=found.id, ok=True, detail=detail)
+
+    async def _changed(
+        self, found: Connection, change: ConnectionChange, draft: AuthDraft | None
+    ) -> tuple[ConnectionRow, "_Altered"]:
+        """The row with the change applied, and what of it is another one than before."""
+        kind = self._engine.registry.get(found.short_name)
+        given = change.model_fields_set
+        config = found.config
+        if "config" in given:
+            config = {} if change.config is None else merged_config(config, change.config)
+        schedule = found.schedule
+        if "schedule" in given:
+            schedule = draft_schedule(kind, change.schedule or ScheduleSpec(), found.schedule)
+        row = replace(
+            await self._row(found),
+            name=draft_name(change.name, kind) if "name" in given else found.name,
+            description=draft_description(change.description)
+            if "description" in given
+            else found.description,
+            config=config,
+            schedule=schedule
+            if schedule == found.schedule
+            else self._timed(schedule, self._engine.clock()),
+            host=self._engine.endpoint(found.short_name, config),
+        )
+        altered = _Altered(config=config != found.config)
+        if change.auth is not None:
+            draft = await self._access.draft(kind, change.auth, config)
+        if draft is not None:
+            await self._access.try_draft(kind, config, draft)
+            return await self._authorized(kind, row, draft), replace(altered, auth=True)
+        if altered.config and row.credentials is not None and self._moves(found, config):
+            return _without_credentials(row), replace(altered, auth=True)
+        if altered.config and found.auth.authenticated:
+            await self._access.check_config(found, config)
+            row = replace(
+                row, state=ConnectionStatus.ACTIVE, error_category=None, error_message=None
+            )
+        return row, altered
+
+    def _moves(self, found: Connection, config: Json) -> bool:
+        """Whether the connection's secrets would go elsewhere than they were given for."""
+        method = found.auth.method
+        before = receivers(self._engine, found.short_name, found.config, method)
+        return before != receivers(self._engine, found.short_name, config, method)
+
+    async def _authorized(
+        self, kind: type[AnySource], row: ConnectionRow, draft: AuthDraft
+    ) -> ConnectionRow:
+        return replace(
+            row,
+            auth_method=draft.method,
+            credentials=await self._access.seal(row.id, kind, row.config, draft),
+            authenticated_at=self._engine.clock(),
+            auth_expires_at=draft.expires_at,
+            auth_provider=draft.auth_provider,
+            state=ConnectionStatus.ACTIVE,
+            error_category=None,
+            error_message=None,
+        )
+
+    async def _row(self, found: Connection) -> ConnectionRow:
+        store = self._engine.store.connections
+        stored_state = found.status
+        if stored_state is ConnectionStatus.SYNCING:
+            stored_state = ConnectionStatus.ACTIVE
+        return ConnectionRow(
+            id=found.id,
+            organization_id=found.organization_id,
+            sync_id=found.sync_id,
+            short_name=found.short_name,
+            readable_collection_id=found.readable_collection_id,
+            name=found.name,
+            description=found.description,
+            config=found.config,
+            auth_method=found.auth.method,
+            authenticated_at=found.auth.authenticated_at,
+            auth_expires_at=found.auth.expires_at,
+            redirect_url=found.auth.redirect_url,
+            credentials=await store.credentials(self._organization_id, found.id),
+            state=stored_state,
+            error_category=found.error_category,
+            error_message=found.error_message,
+            schedule=found.schedule,
+            host="",
+            auth_provider=found.auth.provider_readable_id,
+        )
+
+    async def _mark(
+        self, found: Connection, state: ConnectionStatus, error: WeftError | None
+    ) -> None:
+        await self._engine.store.connections.mark(
+            found,
+            state,
+            error.category if error else None,
+            error.message if error else None,
+        )
+        self._engine.changes.announce()
+
+    async def _stop_job(self, found: Connection) -> None:
+        """Cancel a live job and wait for it to stop; one that does not is fenced by the delete."""
+        live = found.sync.last_job
+        if live is None or live.status.is_terminal:
+            return
+        try:
+            await self._jobs.cancel(live.id)
+            with anyio.move_on_after(DELETE_WAIT_SECONDS):
+                async for _ in self._jobs.watch(live.id):
+                    pass
+        except (Conflict, NotFound):
+            return  # It has just ended, or is gone.
+
+    def _timed(self, schedule: Schedule | None, now: datetime) -> Schedule | None:
+        if schedule is None:
+            return None
+        due = next_run(schedule, after=now, last_start=now)
+        return schedule.model_copy(update={"next_run": due})
+
+
+@dataclass(frozen=True, slots=True)
+class _Altered:
+    """What a change alters beside names and schedules."""
+
+    config: bool
+    auth: bool = False
+
+
+def _without_credentials(row: ConnectionRow) -> ConnectionRow:
+    # A stored secret never goes to an endpoint that it was not given for.
+    return replace(
+        row,
+        credentials=None,
+        authenticated_at=None,
+        auth_expires_at=None,
+        state=ConnectionStatus.NEEDS_REAUTH,
+        error_category=category_of(row.auth_method),
+        error_message="The endpoint changed, so the stored credentials were dropped.",
+    )

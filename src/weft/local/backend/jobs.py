@@ -1,0 +1,112 @@
+"""Jobs of the local backend."""
+
+from collections.abc import AsyncIterator, Sequence
+
+from weft.backend import LIST_LIMIT_DEFAULT, Jobs, checked_limit
+from weft.domain.base import Page
+from weft.domain.connections import Connection, ConnectionStatus
+from weft.domain.jobs import Job, JobStatus, JobTrigger, LogLine
+from weft.errors import Conflict, NotFound
+from weft.local.engine import Engine
+from weft.local.jobs.runner import Dispatcher
+from weft.local.resolve import find_connection, find_job
+
+LOG_LIMIT_MAX = 200
+WATCH_FALLBACK_SECONDS = 5.0
+
+
+class LocalJobs(Jobs):
+    """See Jobs."""
+
+    def __init__(self, engine: Engine, organization_id: str, dispatcher: Dispatcher) -> None:
+        self._engine = engine
+        self._organization_id = organization_id
+        self._dispatcher = dispatcher
+
+    async def run(self, connection: str, *, force_full_sync: bool = False) -> Job:
+        found = await find_connection(self._engine.store, self._organization_id, connection)
+        return await self.start(found, JobTrigger.MANUAL, force_full_sync=force_full_sync)
+
+    async def start(
+        self, connection: Connection, trigger: JobTrigger, *, force_full_sync: bool = False
+    ) -> Job:
+        """Queue a job of any trigger. Raises Conflict as `run` does."""
+        if connection.status is ConnectionStatus.PENDING_AUTH:
+            raise Conflict(
+                "The connection is not authorised yet, so it cannot sync.",
+                field="connection_id",
+                hint=f"Call authorize_connection(connection_id='{connection.id}') first.",
+            )
+        job = await self._engine.store.jobs.insert(
+            self._organization_id,
+            connection.id,
+            trigger=trigger,
+            force_full_sync=force_full_sync,
+            now=self._engine.clock(),
+        )
+        self._engine.changes.announce()
+        await self._dispatcher.deliver(job.id)
+        return job
+
+    async def list(
+        self,
+        connection: str | None = None,
+        *,
+        status: JobStatus | None = None,
+        cursor: str | None = None,
+        limit: int = LIST_LIMIT_DEFAULT,
+    ) -> Page[Job]:
+        store = self._engine.store
+        connection_id = None
+        if connection is not None:
+            connection_id = (await find_connection(store, self._organization_id, connection)).id
+        page = await store.jobs.list(
+            self._organization_id,
+            connection_id=connection_id,
+            status=status,
+            cursor=cursor,
+            limit=checked_limit(limit),
+        )
+        told = tuple(self._engine.waits.told(job) for job in page.items)
+        return page.model_copy(update={"items": told})
+
+    async def get(self, job: str) -> Job:
+        found = await find_job(self._engine.store, self._organization_id, job)
+        return self._engine.waits.told(found)
+
+    async def watch(self, job: str) -> AsyncIterator[Job]:
+        seen: Job | None = None
+        job_id = job
+        while seen is None or not seen.status.is_terminal:
+            mark = self._engine.changes.mark()
+            current = await self.get(job_id)
+            job_id = current.id
+            if current != seen:
+                seen = current
+                yield current
+            else:
+                await self._engine.changes.wait(mark, WATCH_FALLBACK_SECONDS)
+
+    async def log(self, job: str, *, limit: int = 20) -> Sequence[LogLine]:
+        found = await self.get(job)
+        return await self._engine.store.jobs.log(
+            self._organization_id, found.id, checked_limit(limit, maximum=LOG_LIMIT_MAX)
+        )
+
+    async def cancel(self, job: str) -> Job:
+        found = await self.get(job)
+        if await self._engine.store.jobs.request_cancel(found, self._engine.clock()):
+            self._engine.changes.announce()
+        try:
+            current = await self.get(found.id)
+        except NotFound:
+            return found.model_copy(update={"status": JobStatus.CANCELLED})
+        if current.status not in (JobStatus.CANCELLING, JobStatus.CANCELLED) or (
+            found.status.is_terminal
+        ):
+            raise Conflict(
+                f"The job has already ended: it is {current.status}.",
+                field="job_id",
+                hint="There is nothing to cancel; get_job shows its outcome.",
+            )
+        return current

@@ -1,0 +1,1 @@
+"""Run jobs: claim them, sync, fire schedules, keep house."""

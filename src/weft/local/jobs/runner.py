@@ -1,0 +1,206 @@
+"""Runs jobs in this process: claim, run, keep the lease, cancel, hand back.
+
+The job table is the truth; a dispatcher only tells someone that there is work. This one runs it
+itself; another may send the job's id to a worker elsewhere, which claims and runs it the same way.
+"""
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+import anyio
+from anyio.abc import TaskGroup
+
+from weft.domain.jobs import JobStatus, LogLine
+from weft.errors import WeftError
+from weft.local.engine import Engine
+from weft.local.jobs.sync import sync
+from weft.local.process_lock import ProcessLock
+from weft.local.store.base import Claim, Outcome
+
+POLL_SECONDS = 0.5
+SETTLE_SECONDS = 5.0
+RENEWALS_PER_LEASE = 4
+
+logger = logging.getLogger(__name__)
+
+
+class Dispatcher(Protocol):
+    """Sees to it that queued jobs are run by someone."""
+
+    async def deliver(self, job_id: str) -> None:
+        """The job with this id has been queued."""
+        ...
+
+
+class EmbeddedRunner(Dispatcher):
+    """Runs jobs in this process, a few at a time, as the owner that ``lock`` is held for."""
+
+    def __init__(self, engine: Engine, lock: ProcessLock, owner: str) -> None:
+        self._engine = engine
+        self._lock = lock
+        self._owner = owner
+        self._slots = anyio.CapacityLimiter(engine.limits.syncs)
+        self._leases = Leases(engine.limits.lease.total_seconds())
+        self._running: set[str] = set()
+
+    async def deliver(self, job_id: str) -> None:
+        del job_id  # Whoever looks first takes the oldest job.
+        self._engine.work.announce()
+
+    async def run(self) -> None:
+        """Claim and run jobs until cancelled; unfinished ones are handed back then."""
+        async with anyio.create_task_group() as group:
+            while True:
+                mark = self._engine.work.mark()
+                try:
+                    await self._start_jobs(group)
+                    self._tell_queue(None)
+                except WeftError as error:
+                    self._tell_queue(error.message)
+                await self._engine.work.wait(mark, POLL_SECONDS)
+
+    def _tell_queue(self, trouble: str | None) -> None:
+        # A full or busy database stops syncing, not the tools; we look again, without a flood of
+        # equal lines.
+        if self._engine.waits.hold_queue(trouble):
+            if trouble is not None:
+                logger.warning("cannot look for jobs: %s", trouble)
+            self._engine.changes.announce()
+
+    async def _start_jobs(self, group: TaskGroup) -> None:
+        jobs = self._engine.store.jobs
+        dead = [owner for owner in await jobs.owners() if self._lock.is_dead(owner)]
+        # What runs here is supervised here, so its lease needs no watching.
+        held = [
+            mark for mark in await jobs.leases() if mark.rpartition(":")[0] not in self._running
+        ]
+        silent = self._leases.silent(held, anyio.current_time())
+        if await jobs.reap(dead, self._engine.clock(), silent):
+            self._engine.changes.announce()
+        while self._slots.available_tokens > 0:
+            now = self._engine.clock()
+            claim = await jobs.claim(
+                self._owner,
+                dead_owners=dead,
+                host_limit=self._engine.limits.syncs_per_host,
+                now=now,
+                lease_until=self._engine.lease_until(now),
+                silent=silent,
+            )
+            if claim is None:
+                return
+            self._engine.waits.release(claim.job_id)
+            self._engine.changes.announce()
+            self._slots.acquire_on_behalf_of_nowait((claim.job_id, claim.fence))
+            self._running.add(_name(claim))
+            group.start_soon(self._run_job, claim)
+
+    async def _run_job(self, claim: Claim) -> None:
+        # Without an outcome, because this process ends, the job goes on elsewhere or later.
+        outcome = Outcome(JobStatus.PENDING)
+        try:
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._supervise, claim, group)
+                outcome = await sync(self._engine, claim)
+                group.cancel_scope.cancel()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._settle(claim, outcome)
+            self._slots.release_on_behalf_of((claim.job_id, claim.fence))
+            self._running.discard(_name(claim))
+            self._engine.changes.announce()
+            self._engine.work.announce()
+
+    async def _supervise(self, claim: Claim, group: TaskGroup) -> None:
+        """Keep the lease, and stop the sync when it was cancelled or taken away."""
+        renew_seconds = self._engine.limits.lease.total_seconds() / RENEWALS_PER_LEASE
+        renewed = anyio.current_time()
+        while True:
+            mark = self._engine.changes.mark()
+            may_go_on = await self._may_go_on(claim)
+            if may_go_on and anyio.current_time() - renewed >= renew_seconds:
+                renewed = anyio.current_time()
+                may_go_on = await self._renew(claim)
+            if not may_go_on:
+                group.cancel_scope.cancel()
+                return
+            await self._engine.changes.wait(mark, renew_seconds)
+
+    async def _may_go_on(self, claim: Claim) -> bool:
+        try:
+            job = await self._engine.store.jobs.get(claim.organization_id, claim.job_id)
+        except WeftError as error:
+            # Every commit checks again, so a look that failed is no reason to stop.
+            logger.warning("job %s: cannot be looked at: %s", claim.job_id, error)
+            return True
+        return job is not None and job.status is JobStatus.RUNNING
+
+    async def _renew(self, claim: Claim) -> bool:
+        try:
+            until = self._engine.lease_until(self._engine.clock())
+            return await self._engine.store.jobs.renew(claim, until) is not None
+        except WeftError as error:
+            logger.warning("job %s: lease not renewed: %s", claim.job_id, error)
+            return True
+
+    async def _settle(self, claim: Claim, outcome: Outcome) -> None:
+        """Record how the job ended; while the database cannot be written, try again.
+
+        When that takes too long, the lease runs out, and whoever claims the job next settles it.
+        """
+        deadline = anyio.current_time() + SETTLE_SECONDS
+        while True:
+            now = self._engine.clock()
+            try:
+                await self._engine.store.jobs.finish(claim, outcome, _last_lines(outcome, now), now)
+            except WeftError as error:
+                if self._engine.waits.hold(claim.job_id, error.message):
+                    self._engine.changes.announce()
+                if anyio.current_time() >= deadline:
+                    logger.warning("job %s: outcome not stored: %s", claim.job_id, error)
+                    return
+                await anyio.sleep(POLL_SECONDS)
+            else:
+                self._engine.waits.release(claim.job_id)
+                return
+
+
+def _name(claim: Claim) -> str:
+    """The part of a lease's mark that renewals leave as it is."""
+    return f"{claim.job_no}:{claim.fence}"
+
+
+class Leases:
+    """Tells which leases have run out: those that were not renewed for as long as they last.
+
+    The wall clock has no say, because it may jump; nor has time that this process did not see
+    pass, because the owner may have been stopped with it, and goes on with it.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._silence: dict[str, float] = {}
+        self._looked = 0.0
+
+    def silent(self, marks: Sequence[str], now: float) -> list[str]:
+        """The marks that have stood for too long; ``now`` is on the monotonic clock."""
+        passed = min(now - self._looked, self._seconds / RENEWALS_PER_LEASE)
+        self._looked = now
+        before = self._silence
+        self._silence = {mark: before[mark] + passed if mark in before else 0.0 for mark in marks}
+        return [mark for mark, silence in self._silence.items() if silence > self._seconds]
+
+
+def _last_lines(outcome: Outcome, now: datetime) -> list[LogLine]:
+    match outcome.status:
+        case JobStatus.COMPLETED:
+            return [LogLine(at=now, level="info", message="Completed.")]
+        case JobStatus.FAILED:
+            return [LogLine(at=now, level="error", message=f"Failed: {outcome.error}")]
+        case JobStatus.PENDING:
+            text = outcome.error or "Interrupted; it goes on where it stopped."
+            return [LogLine(at=now, level="warning", message=text)]
+        case _:
+            return [LogLine(at=now, level="info", message="Cancelled.")]

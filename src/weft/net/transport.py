@@ -1,0 +1,395 @@
+"""One guarded HTTP exchange: judged address, bound credentials, bounded body.
+
+`http.py` puts redirects, retries and the mapping of errors around it.
+"""
+
+import socket
+import zlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from ipaddress import ip_address
+from ssl import SSLContext
+from typing import Any
+
+import anyio
+import httpcore
+import httpx
+
+from weft.errors import SourceMisconfigured, SourceUnavailable
+from weft.net.addresses import Address, AddressRefused, AllowList, check_address
+from weft.net.errors import ResponseTooLarge, map_error
+
+# Request extensions: when the attempt must be over (on anyio's clock), whether the caller reads
+# the body itself, and other limits for body and time than `Limits.max_body_bytes`, `total_s`.
+DEADLINE = "weft_deadline"
+STREAMED = "weft_streamed"
+MAX_BYTES = "weft_max_bytes"
+TOTAL_S = "weft_total_s"
+
+Origin = tuple[str, str, int | None]
+Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+ANONYMOUS_HEADERS = frozenset(
+    {"accept", "accept-encoding", "accept-language", "connection", "content-length", "git-protocol"}
+    | {"content-type", "host", "if-modified-since", "if-none-match", "range"}
+    | {"transfer-encoding", "user-agent"}
+)
+"""Headers, in lower case, that go to every origin."""
+
+_SAFE_METHODS = frozenset({"GET", "HEAD"})
+_CANDIDATES = 4
+_CHUNK_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of every request; times in seconds. ``total_s`` is one attempt with its body."""
+
+    connect_s: float = 10
+    read_s: float = 30
+    total_s: float = 120
+    max_body_bytes: int = 10 * 1024 * 1024
+    redirects: int = 5
+    attempts: int = 4
+    first_wait_s: float = 0.5
+    longest_wait_s: float = 60
+
+
+def origin_of(url: httpx.URL) -> Origin:
+    """Scheme, host and effective port."""
+    # `URL.host` would decode an international name, and raises for one that is broken.
+    port = _DEFAULT_PORTS.get(url.scheme) if url.port is None else url.port
+    return url.scheme, host_of(url), port
+
+
+def host_of(url: httpx.URL) -> str:
+    """The host in its ASCII form, for comparisons and messages."""
+    return url.raw_host.decode("ascii", errors="replace").lower()
+
+
+async def resolve_name(host: str, port: int) -> Sequence[str]:
+    """All addresses of a name, as the operating system gives them; OSError if it has none."""
+    found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [str(sockaddr[0]) for *_, sockaddr in found]
+
+
+class GuardedBackend(httpcore.AsyncNetworkBackend):
+    """Connects to judged addresses only."""
+
+    def __init__(self, allowed: AllowList, resolve: Resolve = resolve_name) -> None:
+        self._allowed = allowed
+        self._resolve = resolve
+        # httpcore's own name for this class is conditional, which hides it from type checkers.
+        self._inner: Any = httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        candidates = await self._judged(host, port, timeout)
+        share = None if timeout is None else timeout / len(candidates)
+        for address in candidates[:-1]:
+            try:
+                return await self._connect(address, port, share, local_address, socket_options)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout):
+                continue
+        return await self._connect(candidates[-1], port, share, local_address, socket_options)
+
+    async def connect_unix_socket(
+        self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None
+    ) -> httpcore.AsyncNetworkStream:
+        del path, timeout, socket_options
+        raise AddressRefused("A source cannot reach a local socket.")
+
+    async def sleep(self, seconds: float) -> None:
+        await anyio.sleep(seconds)
+
+    async def _judged(self, host: str, port: int, timeout: float | None) -> list[Address]:
+        """The addresses of ``host`` that may be connected to, at least one."""
+        permitted: list[Address] = []
+        refusal: AddressRefused | None = None
+        for address in await self._addresses(host, port, timeout):
+            try:
+                check_address(host, port, address, self._allowed)
+            except AddressRefused as error:
+                refusal = error
+            else:
+                permitted.append(address)
+        if permitted:
+            return permitted[:_CANDIDATES]
+        raise refusal or httpcore.ConnectError("the name has no address")
+
+    async def _addresses(self, host: str, port: int, timeout: float | None) -> list[Address]:
+        try:
+            return [ip_address(host)]
+        except ValueError:
+            pass
+        try:
+            with anyio.fail_after(timeout):
+                found = await self._resolve(host, port)
+        except TimeoutError as error:
+            raise httpcore.ConnectTimeout from error
+        except (OSError, UnicodeError) as error:
+            raise httpcore.ConnectError from error
+        return [ip_address(text) for text in dict.fromkeys(found)]
+
+    async def _connect(
+        self,
+        address: Address,
+        port: int,
+        timeout: float | None,
+        local_address: str | None,
+        socket_options: Iterable[Any] | None,
+    ) -> httpcore.AsyncNetworkStream:
+        # An address is given, not a name: nothing is resolved a second time.
+        return await self._inner.connect_tcp(
+            str(address), port, timeout, local_address, socket_options
+        )
+
+
+class GuardedTransport(httpx.AsyncBaseTransport):
+    """Sends one request; to origins other than ``home`` with nothing that says who asks."""
+
+    def __init__(
+        self,
+        backend: httpcore.AsyncNetworkBackend,
+        limits: Limits,
+        home: Origin | None,
+    ) -> None:
+        self._limits = limits
+        self._home = home
+        self._pool = httpcore.AsyncConnectionPool(
+            ssl_context=tls_context(),
+            max_connections=20,
+            max_keepalive_connections=10,
+            keepalive_expiry=15,
+            network_backend=backend,
+        )
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        _check_url(request.url)
+        if origin_of(request.url) != self._home:
+            # Which header holds a credential only the source knows, so none but these may pass.
+            for name in request.headers.keys() - ANONYMOUS_HEADERS:
+                del request.headers[name]
+        deadline = request.extensions.get(DEADLINE) or (anyio.current_time() + self._limits.total_s)
+        answer = await self._exchange(request, deadline)
+        headers = httpx.Headers(answer.headers)
+        limit = int(request.extensions.get(MAX_BYTES, self._limits.max_body_bytes))
+        body = _Body(answer, request, deadline, limit, headers.get("content-encoding", ""))
+        if body.packed:
+            headers.pop("content-encoding")
+            headers.pop("content-length", None)
+        response = httpx.Response(
+            answer.status, headers=headers, stream=body, extensions=answer.extensions
+        )
+        try:
+            _check_redirect(request, response)
+            _check_length(request, response, limit)
+        except BaseException:
+            await response.aclose()
+            raise
+        return response
+
+    async def aclose(self) -> None:
+        await self._pool.aclose()
+
+    async def _exchange(self, request: httpx.Request, deadline: float) -> Any:
+        """httpcore's response; half of its attributes have no type, so it is none here."""
+        # httpx types the stream as sync or async; a client of this kind only makes async ones.
+        stream: Any = request.stream
+        raw = httpcore.Request(
+            method=request.method,
+            url=httpcore.URL(
+                scheme=request.url.raw_scheme,
+                host=request.url.raw_host,
+                port=request.url.port,
+                target=request.url.raw_path,
+            ),
+            headers=request.headers.raw,
+            content=stream,
+            extensions=request.extensions,
+        )
+        try:
+            with anyio.fail_after(deadline - anyio.current_time()):
+                return await self._pool.handle_async_request(raw)
+        except TimeoutError:
+            raise _too_slow(request) from None
+        except _HTTPCORE_ERRORS as error:
+            raise _as_httpx(error) from error
+
+
+class _Body(httpx.AsyncByteStream):
+    """A response body, unpacked, with its size and time bounded while it is read."""
+
+    def __init__(
+        self,
+        answer: Any,
+        request: httpx.Request,
+        deadline: float,
+        limit: int,
+        encoding: str,
+    ) -> None:
+        self._stream = answer.stream
+        self._request = request
+        self._deadline = deadline
+        self._limit = limit
+        self._encoding = encoding.strip().lower()
+        self.packed = self._encoding in {"gzip", "x-gzip", "deflate"}
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in self._bounded():
+                yield chunk
+        except httpx.HTTPError as error:
+            if self._request.extensions.get(STREAMED):
+                raise map_error(error, host_of(self._request.url)) from None
+            raise
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    async def _bounded(self) -> AsyncIterator[bytes]:
+        if not self.packed and self._encoding not in {"", "identity"}:
+            raise httpx.DecodingError("an encoding that was not asked for")
+        total = 0
+        unpacker = _Unpacker() if self.packed else None
+        async for raw in self._raw():
+            for chunk in unpacker.feed(raw) if unpacker else (raw,):
+                total += len(chunk)
+                if total > self._limit:
+                    raise too_large(self._limit)
+                yield chunk
+        if unpacker:
+            unpacker.finish()
+
+    async def _raw(self) -> AsyncIterator[bytes]:
+        chunks = aiter(self._stream)
+        while True:
+            try:
+                with anyio.fail_after(self._deadline - anyio.current_time()):
+                    chunk = await anext(chunks)
+            except StopAsyncIteration:
+                return
+            except TimeoutError:
+                raise _too_slow(self._request) from None
+            except _HTTPCORE_ERRORS as error:
+                raise _as_httpx(error) from error
+            yield chunk
+
+
+class _Unpacker:
+    """Unpacks gzip and zlib in small pieces, so that a bomb is noticed before it bursts."""
+
+    def __init__(self) -> None:
+        self._inner = zlib.decompressobj(wbits=47)
+        self._fed = False
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        self._fed = self._fed or bool(data)
+        while data:
+            try:
+                chunk = self._inner.decompress(data, _CHUNK_BYTES)
+            except zlib.error as error:
+                raise httpx.DecodingError("the body is not what its encoding says") from error
+            data = self._inner.unconsumed_tail
+            if self._inner.eof:
+                # A gzip file may have several members; each needs an unpacker of its own.
+                data = self._inner.unused_data
+                self._inner = zlib.decompressobj(wbits=47) if data else self._inner
+            yield chunk
+
+    def finish(self) -> None:
+        if self._fed and not self._inner.eof:
+            raise httpx.RemoteProtocolError("the packed body ends early")
+
+
+def too_large(limit: int) -> ResponseTooLarge:
+    """The error for a body of more than ``limit`` bytes."""
+    return ResponseTooLarge(f"The answer is larger than {limit:,} bytes.")
+
+
+def unpack_gzip(data: bytes, limit: int) -> bytes:
+    """The content of a gzip file.
+
+    Raises ResponseTooLarge beyond ``limit`` bytes, SourceUnavailable if the file is broken.
+    """
+    unpacker, found = _Unpacker(), bytearray()
+    try:
+        for chunk in unpacker.feed(data):
+            found += chunk
+            if len(found) > limit:
+                raise too_large(limit)
+        unpacker.finish()
+    except httpx.HTTPError:
+        raise SourceUnavailable("A packed file is broken.") from None
+    return bytes(found)
+
+
+def _check_url(url: httpx.URL) -> None:
+    if url.scheme not in _DEFAULT_PORTS or not url.raw_host:
+        raise SourceMisconfigured("Only http and https addresses can be reached.")
+    if url.port is not None and not 0 < url.port < 65_536:
+        raise SourceMisconfigured("An address has an impossible port.")
+    if url.userinfo:
+        raise SourceMisconfigured("An address must not hold a user name or password.")
+
+
+def _check_redirect(request: httpx.Request, response: httpx.Response) -> None:
+    if not response.has_redirect_location:
+        return
+    try:
+        target = request.url.join(response.headers["location"])
+    except httpx.InvalidURL:
+        raise httpx.RemoteProtocolError("the redirect leads nowhere") from None
+    host = host_of(request.url)
+    if target.scheme not in _DEFAULT_PORTS or target.userinfo:
+        raise SourceUnavailable(f"{host} redirects to something that is not a web address.")
+    if request.url.scheme == "https" and target.scheme == "http":
+        raise SourceUnavailable(f"{host} redirects from https to unencrypted http.")
+    # A 307 would carry the body along, and the body of such a request may be a credential.
+    if request.method not in _SAFE_METHODS and origin_of(target) != origin_of(request.url):
+        raise SourceUnavailable(f"{host} redirects a {request.method} request to another host.")
+
+
+def _check_length(request: httpx.Request, response: httpx.Response, limit: int) -> None:
+    length = response.headers.get("content-length", "")
+    if request.method != "HEAD" and length.isdigit() and int(length[:18]) > limit:
+        raise too_large(limit)
+
+
+def _too_slow(request: httpx.Request) -> SourceUnavailable:
+    # Not a timeout of httpx: that would be retried, and this one has used its time already.
+    return SourceUnavailable(f"{host_of(request.url)} took too long to answer.")
+
+
+_HTTPCORE_ERRORS = (
+    httpcore.TimeoutException,
+    httpcore.NetworkError,
+    httpcore.ProtocolError,
+    httpcore.ProxyError,
+    httpcore.UnsupportedProtocol,
+    httpcore.ConnectionNotAvailable,
+)
+
+
+def _as_httpx(error: Exception) -> httpx.HTTPError:
+    """The exception of the same name that httpx has for one of httpcore's."""
+    twin: object = getattr(httpx, type(error).__name__, None)
+    if isinstance(twin, type) and issubclass(twin, httpx.TransportError):
+        return twin("")
+    return httpx.NetworkError("")
+
+
+@cache
+def tls_context() -> SSLContext:
+    """Trusts the bundled roots and the machine's own, for companies that sign internal hosts."""
+    context = httpx.create_ssl_context(trust_env=False)
+    context.load_default_certs()
+    return context

@@ -1,0 +1,399 @@
+"""The one place that knows the SDK's private and provisional parts.
+
+`MCPServer` is corrected here where it would leak a rejected value, ignore an unknown argument or a
+list cursor, or answer something unknown with the wrong kind of error.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+from contextlib import AbstractAsyncContextManager
+from typing import Any, TypeVar
+
+import anyio
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+from mcp.server.caching import CacheHint
+from mcp.server.connection import Connection
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+from mcp.server.lowlevel.helper_types import ReadResourceContents
+from mcp.server.lowlevel.server import Server
+from mcp.server.mcpserver import Context, MCPServer
+from mcp.server.mcpserver.tools import Tool
+from mcp.shared.exceptions import MCPError
+from mcp.shared.message import SessionMessage
+from mcp_types import (
+    INVALID_PARAMS,
+    CallToolResult,
+    CompleteRequestParams,
+    CompleteResult,
+    EmptyResult,
+    GetPromptResult,
+    InputRequiredResult,
+    ListPromptsResult,
+    ListResourcesResult,
+    ListResourceTemplatesResult,
+    ListToolsResult,
+    PaginatedRequestParams,
+    Prompt,
+    ReadResourceRequestParams,
+    ResourceTemplate,
+    SubscribeRequestParams,
+    SubscriptionsListenRequestParams,
+    SubscriptionsListenResult,
+    UnsubscribeRequestParams,
+)
+from mcp_types import Tool as ToolDefinition
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
+from pydantic import AnyUrl
+
+from weft.backend import Backend
+from weft.domain.acting import acting
+from weft.domain.jobs import Job
+from weft.domain.permissions import Ceilings, Impact
+from weft.domain.principals import Principal, WhoCalls
+from weft.errors import InvalidInput, NotPermitted, TryLater, WeftError
+from weft.server import apps
+from weft.server.call import Call, InlineCredentials, no_progress
+from weft.server.call_log import ObserveCall, ObserveRefusal, log_call
+from weft.server.elicitation.ask import AnswersNeeded, Ask, Rounds
+from weft.server.elicitation.claim_tokens import Claims
+from weft.server.elicitation.confirmations import Confirmations
+from weft.server.elicitation.waits import Waits
+from weft.server.render.errors import crashed, explain, failed
+from weft.server.render.icons import ICONS
+from weft.server.render.protocol_errors import answered, refuse_cursor, unknown
+from weft.server.render.structured import fits
+from weft.server.resources import prompts
+from weft.server.resources import read as resources
+from weft.server.resources.completion import complete
+from weft.server.resources.subscriptions import Subscriptions
+from weft.server.resources.watcher import News
+from weft.server.sdk_patches import (
+    logging_left_alone,
+    promise_news_of_resources,
+    sign_briefly,
+    trace_where_spans_go,
+)
+from weft.server.tasks import JobTasks, Tasks, require_tasks
+from weft.server.tools.definition import LazyTools, ToolSpec
+from weft.server.tools.validation import checked
+
+_TOO_LARGE = InvalidInput(
+    "The result would be larger than 64 KiB.", hint="Ask for fewer items or characters."
+)
+# Many clients abandon a call after 60 seconds.
+CALL_SECONDS_MAX = 50
+_TOO_LONG = TryLater(
+    f"The call was stopped after {CALL_SECONDS_MAX} seconds.",
+    hint="Look what became of it before you call again: get_connection, list_jobs.",
+)
+_STALE_ROUND = (
+    "Invalid or expired requestState: the question was put too long ago, in another call or by "
+    "another process. Nothing was done; call again without requestState to be asked anew."
+)
+_STATIC_LISTS = CacheHint(ttl_ms=300_000, scope="public")
+# Which tools are offered depends on who asks.
+_TOOL_LIST = CacheHint(ttl_ms=300_000, scope="private")
+
+T = TypeVar("T")
+AnyContext = Context[Any, Any]
+AnyRequest = ServerRequestContext[Any, Any]
+
+
+class WeftServer(MCPServer[dict[str, Any]]):
+    """An MCP server over the backend of whoever calls.
+
+    The same object serves every transport and both eras. Whoever serves it enters `announcing`,
+    within which subscribers hear of changed resources; the lists of tools and prompts never change.
+    """
+
+    def __init__(
+        self,
+        backend_for: Callable[[Principal], Backend],
+        who_calls: WhoCalls,
+        ceilings: Ceilings,
+        observe: ObserveCall | None,
+        *,
+        name: str,
+        version: str,
+        instructions: str,
+        inline_credentials: InlineCredentials,
+        refused: ObserveRefusal | None = None,
+    ) -> None:
+        self._news = News(backend_for)
+        self._bus = Subscriptions(self._news, who_calls, self._must_exist)
+        self.tasks = Tasks(
+            JobTasks(backend_for, who_calls, self._refusal, self.call_tool, self._job_result)
+        )
+        with logging_left_alone():
+            super().__init__(
+                name,
+                title="Weft",
+                icons=ICONS,
+                version=version,
+                instructions=instructions,
+                cache_hints={
+                    "tools/list": _TOOL_LIST,
+                    "prompts/list": _STATIC_LISTS,
+                    "resources/templates/list": _STATIC_LISTS,
+                },
+                subscriptions=self._bus,
+                extensions=(self.tasks,),
+            )
+        self._backend_for = backend_for
+        self._who_calls = who_calls
+        self._ceilings = ceilings
+        self._observe = observe
+        self._refused = refused
+        self.confirmations = Confirmations()
+        self._rounds = Rounds()
+        self._claims = Claims()
+        self.waits = Waits()
+        self._inline_credentials: InlineCredentials = inline_credentials
+        self._lowlevel_server.extensions[apps.EXTENSION_ID] = {}
+        trace_where_spans_go(self._lowlevel_server)
+        self._lowlevel_server.middleware.insert(0, _stale_rounds_explained)
+        self._tools = LazyTools(self._load_tools)
+        self._tool_manager = self._tools
+        low = self._lowlevel_server
+        low.add_request_handler("completion/complete", CompleteRequestParams, self._handle_complete)
+        low.add_request_handler(
+            "subscriptions/listen", SubscriptionsListenRequestParams, self._handle_listen
+        )
+        low.add_request_handler("resources/subscribe", SubscribeRequestParams, self._subscribe)
+        low.add_request_handler("resources/unsubscribe", UnsubscribeRequestParams, self._drop)
+        promise_news_of_resources(low)
+        sign_briefly(low)
+
+    @property
+    def backend(self) -> Backend:
+        """What the present caller may see."""
+        return self._backend_for(self._who_calls())
+
+    @property
+    def lowlevel(self) -> Server[dict[str, Any]]:
+        """What the SDK's HTTP transports serve."""
+        return self._lowlevel_server
+
+    def is_quick(self, name: str) -> bool:
+        """Whether that is a tool which answers at once, and says nothing before its result."""
+        spec = self._tools.specs.get(name)
+        return spec is not None and spec.quick
+
+    def announcing(self) -> AbstractAsyncContextManager[None]:
+        """Subscriptions are served within; it is entered once, around all that serves."""
+        return self._news.running()
+
+    async def run_streams(
+        self,
+        read: MemoryObjectReceiveStream[SessionMessage | Exception],
+        write: MemoryObjectSendStream[SessionMessage],
+    ) -> None:
+        """Serve one connection over a pair of streams until the reading side closes."""
+        low = self._lowlevel_server
+        await low.run(read, write, low.create_initialization_options())
+
+    async def call_tool(
+        self, name: str, arguments: dict[str, Any], context: AnyContext | None = None
+    ) -> CallToolResult | InputRequiredResult:
+        """Run a tool; everything that goes wrong becomes a result that says what to do.
+
+        Raises MCPError -32602 for an unknown tool.
+        """
+        found = self._tools.get_tool(name)
+        if found is None:
+            raise unknown("tool", name, [known.name for known in await self.list_tools()])
+        if name not in self._tools.specs:
+            return await super().call_tool(name, arguments, context)
+        report = no_progress if context is None else context.report_progress
+        principal = self._who_calls()
+        call = Call(
+            self._backend_for(principal),
+            self.confirmations,
+            report,
+            self.waits,
+            Ask(context, self._rounds),
+            self._claims,
+            self._inline_credentials,
+        )
+        refusal = self._refusal(name, principal)
+        started = time.perf_counter()
+        with acting(operation=name, principal=principal.name, arguments=arguments):
+            if refusal and self._refused is not None:
+                await self._refused(principal, name)
+            result = failed(refusal) if refusal else await _run(found, call, arguments)
+        seconds = time.perf_counter() - started
+        outcome = log_call(name, arguments, result, principal=principal, seconds=seconds)
+        if self._observe is not None:
+            self._observe(name, outcome, seconds)
+        return result
+
+    async def list_tools(self) -> list[ToolDefinition]:
+        """The tools that the present caller may use."""
+        principal = self._who_calls()
+        tools = await super().list_tools()
+        return [tool for tool in tools if self._refusal(tool.name, principal) is None]
+
+    async def list_prompts(self) -> list[Prompt]:
+        """All prompts."""
+        return [*prompts.definitions(), *await super().list_prompts()]
+
+    async def get_prompt(
+        self,
+        name: str,
+        arguments: dict[str, Any] | None = None,
+        context: AnyContext | None = None,
+    ) -> GetPromptResult | InputRequiredResult:
+        """Render a prompt. Raises MCPError -32602 for an unknown one or for wrong arguments."""
+        names = [prompt.name for prompt in await self.list_prompts()]
+        if name not in names:
+            raise unknown("prompt", name, names)
+        try:
+            rendered = prompts.render(name, arguments or {})
+        except WeftError as error:
+            raise MCPError(code=INVALID_PARAMS, message=explain(error)) from None
+        return rendered or await super().get_prompt(name, arguments, context)
+
+    async def list_resource_templates(self) -> list[ResourceTemplate]:
+        """The resource templates that the present caller may use."""
+        own = [one for one in resources.templates() if not self._closed(one.uri_template)]
+        return [*own, *await super().list_resource_templates()]
+
+    async def read_resource(
+        self, uri: AnyUrl | str, context: AnyContext | None = None
+    ) -> Iterable[ReadResourceContents] | InputRequiredResult:
+        """Read a resource. Raises MCPError -32602 when there is none at ``uri``."""
+        text = str(uri)
+        if text == apps.DASHBOARD_URI:
+            return [await self._dashboard()]
+        if not text.startswith(resources.SCHEME):
+            return await super().read_resource(uri, context)
+        content = await answered(self._content(text), "Reading the resource", {"uri": text})
+        return [ReadResourceContents(content=content, mime_type="application/json")]
+
+    async def _content(self, uri: str) -> str:
+        if refusal := self._closed(uri):
+            raise refusal
+        return await resources.read(self.backend, uri)
+
+    def _closed(self, uri: str) -> NotPermitted | None:
+        # A resource shows what a family of tools shows.
+        toolset = resources.toolset_of(uri)
+        return self._ceilings.refusal(Impact.READS, toolset, self._who_calls())
+
+    def _refusal(self, name: str, principal: Principal) -> NotPermitted | None:
+        spec = self._tools.specs.get(name)
+        return self._ceilings.refusal(spec.impact, spec.toolset, principal) if spec else None
+
+    async def _dashboard(self) -> ReadResourceContents:
+        principal = self._who_calls()
+        offered = [name for name in self._tools.specs if self._refusal(name, principal) is None]
+        # The first time this reads files.
+        page = await anyio.to_thread.run_sync(apps.page_for_host, offered)
+        return ReadResourceContents(page, apps.MIME_TYPE, meta=apps.RESOURCE_META)
+
+    def _job_result(self, job: Job) -> CallToolResult:
+        # Imported late, as in `_load_tools`.
+        from weft.server.tools.jobs import job_result
+
+        return job_result(job)
+
+    def _load_tools(self) -> dict[str, ToolSpec]:
+        # Imported late, like everything that the answer to `initialize` does not need.
+        from weft.server.tools.catalogue import tools_for
+
+        return {spec.name: spec for spec in tools_for(self.backend)}
+
+    def _tool_input_schema(self, name: str) -> dict[str, Any] | None:
+        # The SDK searches the schema, at every call, for arguments that headers repeat. None do.
+        return None if name in self._tools.specs else super()._tool_input_schema(name)
+
+    async def _handle_list_tools(
+        self, ctx: AnyRequest, params: PaginatedRequestParams | None
+    ) -> ListToolsResult:
+        refuse_cursor(params)
+        return await super()._handle_list_tools(ctx, params)
+
+    async def _handle_list_prompts(
+        self, ctx: AnyRequest, params: PaginatedRequestParams | None
+    ) -> ListPromptsResult:
+        refuse_cursor(params)
+        return await super()._handle_list_prompts(ctx, params)
+
+    async def _handle_list_resource_templates(
+        self, ctx: AnyRequest, params: PaginatedRequestParams | None
+    ) -> ListResourceTemplatesResult:
+        refuse_cursor(params)
+        return await super()._handle_list_resource_templates(ctx, params)
+
+    async def _handle_list_resources(
+        self, ctx: AnyRequest, params: PaginatedRequestParams | None
+    ) -> ListResourcesResult:
+        cursor = params.cursor if params else None
+        if ctx.protocol_version in HANDSHAKE_PROTOCOL_VERSIONS:
+            await answered(self._bus.list_was_read(_connection(ctx)), "Listing resources")
+        page = await answered(resources.listing(self.backend, cursor), "Listing resources")
+        added = [] if cursor else [apps.dashboard_resource(), *await self.list_resources()]
+        own = [one for one in page.items if not self._closed(one.uri)]
+        return ListResourcesResult(resources=[*added, *own], next_cursor=page.next_cursor)
+
+    async def _handle_listen(
+        self, ctx: AnyRequest, params: SubscriptionsListenRequestParams
+    ) -> SubscriptionsListenResult:
+        if (params.notifications.model_extra or {}).get("taskIds"):
+            # None are told of, as the acknowledgement says: a client asks for its tasks.
+            require_tasks(ctx)
+        return await answered(self._bus.listen(ctx, params), "Subscribing")
+
+    async def _subscribe(self, ctx: AnyRequest, params: SubscribeRequestParams) -> EmptyResult:
+        work = self._bus.add(ctx, _connection(ctx), params.uri)
+        await answered(work, "Subscribing", {"uri": params.uri})
+        return EmptyResult()
+
+    async def _drop(self, ctx: AnyRequest, params: UnsubscribeRequestParams) -> EmptyResult:
+        self._bus.remove(_connection(ctx), params.uri)
+        return EmptyResult()
+
+    async def _must_exist(self, ctx: AnyRequest, uri: str) -> None:
+        await self._handle_read_resource(ctx, ReadResourceRequestParams(uri=uri))
+
+    async def _handle_complete(
+        self, ctx: AnyRequest, params: CompleteRequestParams
+    ) -> CompleteResult:
+        del ctx
+        return CompleteResult(completion=await complete(self.backend, params, self._closed))
+
+
+async def _run(
+    tool: Tool, call: Call, arguments: dict[str, Any]
+) -> CallToolResult | InputRequiredResult:
+    try:
+        values = checked(tool.fn_metadata.arg_model, tool.parameters, arguments)
+        with anyio.move_on_after(CALL_SECONDS_MAX) as scope:
+            call.ask.bounded_by(scope)
+            result = await tool.fn(call, **values)
+            return result if fits(result) else failed(_TOO_LARGE)
+        return failed(_TOO_LONG)
+    except AnswersNeeded as needed:
+        return needed.result
+    except MCPError:
+        raise
+    except WeftError as error:
+        return failed(error)
+    except Exception as error:  # noqa: BLE001 (the edge: whatever it is, the caller gets an answer)
+        return crashed(error, tool.name)
+
+
+async def _stale_rounds_explained(ctx: AnyRequest, call_next: CallNext) -> HandlerResult:
+    """Say what to do about a request state that the SDK refuses in five words."""
+    try:
+        return await call_next(ctx)
+    except MCPError as error:
+        data: object = error.error.data
+        if data != {"reason": "invalid_request_state"}:
+            raise
+        raise MCPError(code=error.error.code, message=_STALE_ROUND, data=data) from None
+
+
+def _connection(ctx: AnyRequest) -> Connection:
+    # What outlives the request, and says when the session ends; the SDK shows it to no handler.
+    return ctx.session._connection  # pyright: ignore[reportPrivateUsage]

@@ -1,0 +1,1 @@
+"""Ask the person in front of the client, in both protocol eras."""

@@ -1,0 +1,1 @@
+"""The questions that tools ask: configuration, authorization, a new host."""

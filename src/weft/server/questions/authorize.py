@@ -1,0 +1,177 @@
+"""Has a person authorise a connection in a browser, so that no secret passes through the model."""
+
+from contextlib import AsyncExitStack
+from datetime import datetime
+from typing import Final
+
+from weft.backend import Authorization
+from weft.domain.base import Frozen
+from weft.domain.connections import Auth, Connection, NewConnection
+from weft.errors import InvalidInput, Unsupported, WeftError
+from weft.server.call import Call
+from weft.server.elicitation.ask import Reply
+from weft.server.elicitation.claim_tokens import WAITING
+from weft.server.questions.missing_config import well_placed, with_other_name
+from weft.server.render.errors import explain
+from weft.server.render.untrusted import one_line
+
+AUTHORISE_SECONDS_MAX: Final = 40.0
+"""How long a call waits for a person who agreed to open the link."""
+
+# What is kept of the call's own time for reading the connection and answering.
+_SPARE_SECONDS = 5.0
+_WITHOUT_LINK = (
+    "Call authorize_connection with auth={'direct': {'credentials': {...}}}; get_source has the "
+    "fields."
+)
+_NOTES = {
+    Reply.DECLINED: "The user declined to open the link.",
+    Reply.CANCELLED: "The user closed the question without opening the link.",
+    Reply.UNANSWERED: "The user did not answer in time.",
+}
+
+
+class Link(Frozen):
+    """Where a person authorises a connection, as it is carried between the rounds of a call.
+
+    ``url`` None means that there is nothing to open; ``problem`` says why, if it is a failure.
+    ``waiting`` and ``authenticated_at`` are those of the connection when the link was made.
+    """
+
+    connection_id: str
+    url: str | None = None
+    expires: datetime | None = None
+    waiting: bool = False
+    authenticated_at: datetime | None = None
+    problem: str | None = None
+
+
+async def created(call: Call, new: NewConnection) -> Link:
+    """Create a connection, once however many rounds the call takes, with a link if it waits."""
+
+    async def make() -> object:
+        try:
+            connection = await call.backend.connections.create(new)
+        except InvalidInput as error:
+            told = await well_placed(call, error, new.short_name, new.config)
+            raise with_other_name(told, new.config) from None
+        call.claims.remember(connection)
+        if connection.status not in WAITING or connection.auth.auth_url:
+            return _link(connection).model_dump(mode="json")
+        try:
+            link = await _begun(call, connection, new.redirect_url)
+        except WeftError as error:
+            # The connection exists: its id must reach the caller all the same.
+            link = _link(connection).model_copy(update={"problem": explain(error)})
+        return link.model_dump(mode="json")
+
+    return Link.model_validate(await call.ask.keep("connection", make))
+
+
+async def renewed(call: Call, connection_id: str) -> Link:
+    """A new link for a connection. Raises Unsupported when the backend can make none."""
+
+    async def make() -> object:
+        connection = await call.backend.connections.get(connection_id)
+        return (await _begun(call, connection, None)).model_dump(mode="json")
+
+    return Link.model_validate(await call.ask.keep("link", make))
+
+
+async def given(call: Call, connection_id: str, auth: Auth) -> Link:
+    """Authorise with what was given, once; consent that is still to be given has a link."""
+
+    async def make() -> object:
+        connection = await _group(call).authorize(connection_id, auth)
+        call.claims.remember(connection)
+        return _link(connection).model_dump(mode="json")
+
+    return Link.model_validate(await call.ask.keep("given", make))
+
+
+async def visited(call: Call, link: Link) -> tuple[Connection, str]:
+    """The connection after the person was asked to open the link, and a note on what became of it.
+
+    The connection shows the link as long as it is not used. Waits at most AUTHORISE_SECONDS_MAX
+    for somebody who agreed.
+    """
+    connection = await current(call, link.connection_id)
+    if link.url is None:
+        return connection, link.problem or ""
+    answer = await call.ask.visit("authorise", _question(connection), link.url)
+    if not answer.accepted:
+        return _with_link(connection, link), _NOTES.get(answer.reply, "")
+    connection = await _completed(call, link)
+    if not _is_done(connection, link):
+        note = "The user agreed to open the link, but has not finished there yet."
+        return _with_link(connection, link), note
+    await call.ask.visited()
+    return connection, "The user authorised it."
+
+
+async def current(call: Call, connection_id: str) -> Connection:
+    """The connection, after confirming an authorisation that was begun here, if it is complete."""
+    connection = await call.backend.connections.get(connection_id)
+    return await call.claims.settled(call.backend.authorization, connection)
+
+
+async def _begun(call: Call, connection: Connection, redirect_url: str | None) -> Link:
+    group = _group(call)
+    try:
+        begun = await group.begin(connection.id, redirect_url=redirect_url)
+    except Unsupported as error:
+        error.hint = error.hint or _WITHOUT_LINK
+        raise
+    call.claims.remember(begun)
+    return _link(begun)
+
+
+def _group(call: Call) -> Authorization:
+    if call.backend.authorization is None:
+        raise Unsupported("This backend does not take credentials.", field="auth")
+    return call.backend.authorization
+
+
+def _link(connection: Connection) -> Link:
+    return Link(
+        connection_id=connection.id,
+        url=connection.auth.auth_url,
+        expires=connection.auth.auth_url_expires,
+        waiting=connection.status in WAITING,
+        authenticated_at=connection.auth.authenticated_at,
+    )
+
+
+def _with_link(connection: Connection, link: Link) -> Connection:
+    shown = {"auth_url": link.url, "auth_url_expires": link.expires}
+    return connection.model_copy(update={"auth": connection.auth.model_copy(update=shown)})
+
+
+def _question(connection: Connection) -> str:
+    return (
+        f"Authorise the connection '{one_line(connection.name)}' ({connection.short_name}) in your "
+        "browser. What you enter there goes to Weft and not through the chat."
+    )
+
+
+async def _completed(call: Call, link: Link) -> Connection:
+    """The connection once it is authorised, or as it is when the time is up or the server ends."""
+    seconds = min(AUTHORISE_SECONDS_MAX, call.ask.seconds_left - _SPARE_SECONDS)
+    # Clients that count the seconds of a silent call begin anew when they hear of progress.
+    await call.report_progress(1, None, "Waiting for the user, who opened the link.")
+    with call.waits.within(max(seconds, 0)):
+        async with AsyncExitStack() as stack:
+            news = call.backend.changes.follow()
+            close = getattr(news, "aclose", None)
+            if close is not None:
+                stack.push_async_callback(close)
+            async for _ in news:
+                connection = await current(call, link.connection_id)
+                if _is_done(connection, link):
+                    return connection
+    return await current(call, link.connection_id)
+
+
+def _is_done(connection: Connection, link: Link) -> bool:
+    changed = link.waiting or connection.auth.authenticated_at != link.authenticated_at
+    return connection.status not in WAITING and changed

@@ -1,0 +1,90 @@
+"""Asks the person for required configuration that a call left out."""
+
+from typing import Any
+
+from weft.domain.connections import NewConnection
+from weft.domain.sources import FieldInfo, SourceInfo
+from weft.errors import InvalidInput
+from weft.server.call import Call
+from weft.server.elicitation.ask import Answer, Reply, can_be_asked
+from weft.server.render.untrusted import one_line
+
+# LangChain hands an argument called `config` to its own runtime, and never to the tool.
+OTHER_CONFIG_NAME = "source_config"
+
+_REASONS = {
+    Reply.DECLINED: "the user did not want to say",
+    Reply.CANCELLED: "the user closed the question",
+    Reply.UNANSWERED: "the user did not answer in time",
+    Reply.MALFORMED: "the client's answer does not fit the fields",
+}
+
+
+async def completed(call: Call, short_name: str, config: dict[str, Any]) -> dict[str, Any]:
+    """The configuration with what the person adds to it.
+
+    It comes back as it was where nobody can be asked, or where asking would not be enough: then
+    the source says what is missing. Raises InvalidInput when the person did not say.
+    """
+    if not call.ask.can_form:
+        return config
+    source = await call.backend.sources.get(short_name)
+    missing = [
+        field for field in source.config_fields if field.required and config.get(field.name) is None
+    ]
+    if not missing or not all(map(can_be_asked, missing)):
+        return config
+    answer = await call.ask.form("config", _question(source), missing)
+    if answer.accepted:
+        return config | dict(answer.values)
+    if answer.reply is Reply.UNAVAILABLE:
+        return config
+    raise _unsaid(answer, missing)
+
+
+def with_other_name(error: InvalidInput, config: dict[str, Any]) -> InvalidInput:
+    """The error, with a way out for agents whose framework does not pass `config` on."""
+    if config or not (error.field or "").startswith("config"):
+        return error
+    other = f"If you gave config and it did not arrive (as with LangChain): {OTHER_CONFIG_NAME}."
+    hint = f"{error.hint} {other}" if error.hint else other
+    return InvalidInput(error.message, field=error.field, hint=hint)
+
+
+async def well_placed(
+    call: Call, error: InvalidInput, short_name: str, config: dict[str, Any]
+) -> InvalidInput:
+    """The error, or one that says where it belongs what was put into the configuration."""
+    if error.field != "config" or not config:
+        return error
+    source = await call.backend.sources.get(short_name)
+    misplaced = config.keys() - {field.name for field in source.config_fields}
+    for field in source.auth_fields:
+        if field.name in misplaced:
+            return InvalidInput(
+                f"config.{field.name} is a credential.",
+                field="config",
+                hint="Leave it out: authorize_connection without auth gives a link where the user "
+                "enters it. If they gave it already: auth={'direct': {'credentials': {...}}}.",
+            )
+    if "config" in misplaced:
+        return InvalidInput("config takes its fields directly, not in a second config.")
+    for name in NewConnection.model_fields:
+        if name in misplaced:
+            return InvalidInput(f"{name} is an argument of its own, beside config.", field=name)
+    return error
+
+
+def _question(source: SourceInfo) -> str:
+    return f"{one_line(source.name)} needs this to be connected. Enter no passwords or tokens here."
+
+
+def _unsaid(answer: Answer, missing: list[FieldInfo]) -> InvalidInput:
+    named = ", ".join(f"config.{field.name}" for field in missing)
+    verb = "is" if len(missing) == 1 else "are"
+    reason = _REASONS[answer.reply]
+    return InvalidInput(
+        f"{named} {verb} missing, and {reason}; nothing was created.",
+        field=f"config.{missing[0].name}",
+        hint="Ask the user what they want, and call again with config.",
+    )

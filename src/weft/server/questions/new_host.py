@@ -1,0 +1,133 @@
+"""Asks the person before a change sends a connection that has credentials to another host.
+
+Which fields say what host receives credentials is the source's to declare, and the engine drops
+credentials that were given for another. What is told here from their values is only whether to ask
+first, so it may err towards asking.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from mcp_types import CallToolResult
+
+from weft.domain.connections import Connection, ConnectionChange
+from weft.domain.sources import FieldInfo
+from weft.errors import InvalidInput
+from weft.server.call import Call
+from weft.server.elicitation.ask import Reply
+from weft.server.render.structured import connection_out, reply
+from weft.server.render.untrusted import one_line
+
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+# The form in which git and ssh name a place: user@host:path.
+_SCP = re.compile(r"(?:[^@/:\s]+@)([^/:\s]+):\S*")
+# A folder of this machine, which no credentials are sent to.
+_FOLDER = re.compile(r"[./\\~]|[a-z]:\\", re.IGNORECASE)
+_SHOWN_MAX_CHARS = 200
+_CONFIRM = FieldInfo(
+    name="confirm",
+    title="Change it",
+    type="boolean",
+    description="Say yes only if you know the new place.",
+    required=True,
+)
+_REFUSALS = {
+    Reply.DECLINED: "the user said no. Do not try again unless they ask for it.",
+    Reply.CANCELLED: "the user closed the question. Ask them what they want.",
+    Reply.UNANSWERED: "the user did not answer in time. Call again when they are there.",
+}
+
+
+async def agreed_to_move(
+    call: Call, connection_id: str, change: ConnectionChange
+) -> ConnectionChange | CallToolResult:
+    """The change, bound to what the person agreed to; or the result that ends the call.
+
+    Unchanged where there is nothing to ask, or nobody.
+    """
+    if change.config is None or not call.ask.can_form:
+        return change
+    connection = await call.backend.connections.get(connection_id)
+    if not connection.auth.authenticated:
+        return change
+    source = await call.backend.sources.get(connection.short_name)
+    places = moved(source.config_fields, connection.config, change.config)
+    if places is None or not source.auth_fields:
+        return change
+
+    async def asked_about() -> int:
+        return connection.version
+
+    # The change is refused if somebody else changes the connection while the person is asked.
+    version: int = await call.ask.keep("version", asked_about)
+    question = _question(connection, places, change.auth is not None)
+    answer = await call.ask.form("move", question, (_CONFIRM,))
+    if answer.reply is Reply.UNAVAILABLE:
+        return change
+    if answer.accepted and answer.values["confirm"] is True:
+        if change.expected_version is None:
+            return change.model_copy(update={"expected_version": version})
+        return change
+    if answer.reply is Reply.MALFORMED:
+        raise InvalidInput(
+            "The client's answer does not fit the question; nothing was changed.",
+            hint="Call again, and let the user answer: 'confirm' must be true or false.",
+        )
+    said = _REFUSALS.get(answer.reply, _REFUSALS[Reply.DECLINED])
+    return reply(f"Nothing was changed: {said}", connection_out(connection))
+
+
+def moved(
+    fields: Iterable[FieldInfo], config: Mapping[str, Any], change: Mapping[str, Any]
+) -> tuple[str, str] | None:
+    """The place before and after a change of the configuration, or None if it stays."""
+    for field in fields:
+        if not field.endpoint or field.name not in change:
+            continue
+        # A value that is taken away or was never given is the default.
+        before, after = (
+            _place(field.default if given.get(field.name) is None else given[field.name])
+            for given in (config, change)
+        )
+        if before != after:
+            return before or "none", after or "none"
+    return None
+
+
+def _question(connection: Connection, places: tuple[str, str], new_credentials: bool) -> str:
+    before, after = places
+    what = (
+        "It will send the credentials that come with this change there."
+        if new_credentials
+        else "Credentials stored for it are dropped, and it syncs again only once it is authorised."
+    )
+    return (
+        f"Point the connection '{one_line(connection.name)}' at another place?\n"
+        f"- from {before}\n- to {after}\n- {what}"
+    )
+
+
+def _place(value: object) -> str | None:
+    """The host that a value names, with its scheme and port; never its user, password or path."""
+    if value is None or isinstance(value, bool):
+        return None
+    text = str(value).strip()
+    if _URL.match(text):
+        return _origin(text)
+    scp = _SCP.fullmatch(text)
+    if scp:
+        return one_line(f"ssh://{scp.group(1).lower()}", _SHOWN_MAX_CHARS)
+    if not text or _FOLDER.match(text):
+        return None
+    return one_line(text.rpartition("@")[2].partition("/")[0].lower(), _SHOWN_MAX_CHARS)
+
+
+def _origin(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return "a place that cannot be read"
+    host = parts.netloc.rpartition("@")[2].lower()
+    return one_line(f"{parts.scheme.lower()}://{host}", _SHOWN_MAX_CHARS)

@@ -1,0 +1,1 @@
+"""Turn results and errors into text and structured content for the model."""

@@ -1,0 +1,47 @@
+"""Errors of the protocol itself, for requests that have no result which could carry one."""
+
+import difflib
+import re
+from collections.abc import Awaitable, Sequence
+from typing import TypeVar
+
+from mcp.shared.exceptions import MCPError
+from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, PaginatedRequestParams
+
+from weft.errors import CallError, WeftError
+from weft.server.render.errors import crash_text, explain
+
+# What a person would call a tool; anything else may be a secret in the wrong place.
+_NAME = re.compile(r"[a-z]{1,15}(?:[_-][a-z]{1,15}){0,4}")
+
+T = TypeVar("T")
+
+
+async def answered(work: Awaitable[T], what: str, data: dict[str, str] | None = None) -> T:
+    """The outcome of ``work``, or the MCPError that says why there is none."""
+    try:
+        return await work
+    except MCPError:
+        raise
+    except WeftError as error:
+        code = INVALID_PARAMS if isinstance(error, CallError) else INTERNAL_ERROR
+        raise MCPError(code=code, message=explain(error), data=data) from None
+    except Exception as error:  # noqa: BLE001 (the edge: whatever it is, the caller gets an answer)
+        raise MCPError(code=INTERNAL_ERROR, message=crash_text(error, what), data=data) from None
+
+
+def unknown(kind: str, name: str, known: Sequence[str]) -> MCPError:
+    """What to raise for a name that nothing of that kind has."""
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(known)}."
+    named = f"Unknown {kind} '{name}'" if _NAME.fullmatch(name) else f"There is no such {kind}"
+    return MCPError(code=INVALID_PARAMS, message=f"{named}. {hint}")
+
+
+def refuse_cursor(params: PaginatedRequestParams | None) -> None:
+    """Raise MCPError for any cursor of a list that has one page."""
+    if params is not None and params.cursor is not None:
+        raise MCPError(
+            code=INVALID_PARAMS,
+            message="cursor is not one that this list gave: it fits on one page.",
+        )

@@ -1,0 +1,290 @@
+"""The shape of results: plain structured data beside a text that says the same.
+
+Output models are typed dictionaries, kept small because clients send them to the model with every
+list of tools; nested objects are described in the text rather than in the schema.
+"""
+
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from enum import Enum
+from functools import cache, lru_cache
+from typing import Any, Required, TypeVar, cast
+
+from mcp_types import CallToolResult, TextContent
+from pydantic import BaseModel
+from pydantic_core import PydanticSerializationError, to_json
+from typing_extensions import TypedDict
+
+from weft.domain.base import Page
+from weft.domain.collections import Collection
+from weft.domain.connections import Connection
+from weft.domain.jobs import Job
+from weft.domain.sources import SourceInfo
+from weft.server.render.untrusted import clean, one_line
+
+Structured = dict[str, Any]
+T = TypeVar("T")
+
+RESULT_MAX_BYTES = 64 * 1024
+_ENVELOPE_BYTES = 2 * 1024
+_CONFIG_MAX_BYTES = 8 * 1024
+_DETAILS_MAX_CHARS = 2000
+_PLAIN_TYPES = frozenset({str, int, float, bool, type(None)})
+
+
+class ConnectionOut(TypedDict, total=False):
+    """A connection in full."""
+
+    id: Required[str]
+    name: Required[str]
+    short_name: Required[str]
+    readable_collection_id: Required[str]
+    status: Required[str]
+    version: Required[int]
+    description: str
+    auth: dict[str, Any]
+    config: dict[str, Any]
+    schedule: dict[str, Any]
+    sync: dict[str, Any]
+    entities: dict[str, Any]
+    error_category: str
+    error_message: str
+
+
+class JobOut(TypedDict, total=False):
+    """A job in full."""
+
+    id: Required[str]
+    source_connection_id: Required[str]
+    status: Required[str]
+    entities_inserted: int
+    entities_updated: int
+    entities_deleted: int
+    entities_failed: int
+    error: str
+    error_category: str
+    diagnosis: dict[str, Any]
+
+
+class JobReportOut(JobOut, total=False):
+    """A job with the end of its log."""
+
+    untrusted_log: list[dict[str, Any]]
+
+
+class ItemsOut(TypedDict, total=False):
+    """One page of a list."""
+
+    items: Required[list[dict[str, Any]]]
+    next_cursor: str
+
+
+class SourceOut(TypedDict, total=False):
+    """A source with the fields that it takes."""
+
+    short_name: Required[str]
+    name: Required[str]
+    auth_methods: list[str]
+    auth_required: bool
+    auth_fields: list[dict[str, Any]]
+    config_fields: list[dict[str, Any]]
+
+
+class CollectionOut(TypedDict, total=False):
+    """A collection."""
+
+    readable_id: Required[str]
+    name: Required[str]
+    status: str
+
+
+class CheckOut(TypedDict, total=False):
+    """The outcome of a live check."""
+
+    ok: Required[bool]
+    detail: Required[str]
+    field: str
+    error_category: str
+    hint: str
+
+
+class DeletionOut(TypedDict, total=False):
+    """A preview with its token, or what was deleted."""
+
+    deleted: Required[bool]
+    entities: Required[int]
+    confirmation_token: str
+    expires_in_seconds: int
+
+
+class HitsOut(TypedDict, total=False):
+    """One page of search hits."""
+
+    hits: Required[list[dict[str, Any]]]
+    matched: str
+    next_cursor: str
+
+
+class EntityOut(TypedDict, total=False):
+    """A window of one entity."""
+
+    entity_id: Required[str]
+    untrusted: Required[dict[str, Any]]
+    total_chars: int
+    next_offset: int
+
+
+def reply(text: str, structured: Structured) -> CallToolResult:
+    """A successful result."""
+    return CallToolResult(
+        content=[TextContent(type="text", text=text)], structured_content=structured
+    )
+
+
+def fits(result: CallToolResult) -> bool:
+    """Whether the result stays within RESULT_MAX_BYTES on the wire."""
+    texts = [block.text for block in result.content if isinstance(block, TextContent)]
+    size = _json_bytes(texts) + _json_bytes(result.structured_content)
+    return size + _ENVELOPE_BYTES <= RESULT_MAX_BYTES
+
+
+async def fitting(limit: int, make: Callable[[int], Awaitable[CallToolResult]]) -> CallToolResult:
+    """The result of ``make(limit)``, or of fewer items where those would be too large.
+
+    Asking again for fewer keeps ``next_cursor`` true, which dropping items from a page would not.
+    """
+    result = await make(limit)
+    while not fits(result) and limit > 1:
+        limit //= 2
+        result = await make(limit)
+    return result
+
+
+def plain(value: BaseModel) -> Structured:
+    """A domain object as JSON types: no nulls, timestamps in UTC with Z."""
+    return cast("Structured", _plain(value))
+
+
+def timestamp(moment: datetime) -> str:
+    """ISO 8601 in UTC with Z. A time without a zone is UTC already."""
+    if moment.tzinfo is UTC:
+        return _written(moment)
+    return _written(moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC))
+
+
+# The same times are shown again and again. Only UTC is remembered: elsewhere two times that a clock
+# shows twice in an autumn night are equal.
+@lru_cache(maxsize=4096)
+def _written(moment: datetime) -> str:
+    timespec = "milliseconds" if moment.microsecond else "seconds"
+    return moment.isoformat(timespec=timespec).replace("+00:00", "Z")
+
+
+def connection_out(connection: Connection) -> Structured:
+    """All that is known of a connection; a configuration too large to show is left out."""
+    data = plain(connection)
+    if _json_bytes(data["config"]) > _CONFIG_MAX_BYTES:
+        data["config"] = {}
+        data["config_omitted"] = True
+    if connection.error_message:
+        data["error_message"] = one_line(connection.error_message, _DETAILS_MAX_CHARS)
+    if connection.sync.last_job:
+        _complete(data["sync"]["last_job"], connection.sync.last_job)
+    return data
+
+
+def connection_brief(connection: Connection) -> Structured:
+    """What a list shows of a connection."""
+    last = connection.sync.last_job
+    brief: Structured = {
+        "id": connection.id,
+        "name": connection.name,
+        "short_name": connection.short_name,
+        "readable_collection_id": connection.readable_collection_id,
+        "status": connection.status.value,
+        "total_entities": connection.entities.total_entities,
+    }
+    if last:
+        brief["last_job"] = {"id": last.id, "status": last.status.value}
+    if connection.schedule and connection.schedule.next_run:
+        brief["next_run"] = timestamp(connection.schedule.next_run)
+    return brief
+
+
+def job_out(job: Job) -> Structured:
+    """All that is known of a job."""
+    data = plain(job)
+    _complete(data, job)
+    return data
+
+
+def collection_out(collection: Collection) -> Structured:
+    """All that is known of a collection."""
+    return plain(collection)
+
+
+def source_brief(source: SourceInfo) -> Structured:
+    """What a list shows of a source."""
+    return {
+        "short_name": source.short_name,
+        "name": source.name,
+        "description": source.description,
+        "auth_methods": [method.value for method in source.auth_methods],
+        "auth_required": source.auth_required,
+    }
+
+
+def page_out(items: Sequence[Structured], page: Page[Any]) -> Structured:
+    """A page of a list."""
+    data: Structured = {"items": list(items)}
+    if page.next_cursor:
+        data["next_cursor"] = page.next_cursor
+    return data
+
+
+def _complete(data: Structured, job: Job) -> None:
+    """Add what is derived to a job's own data, and bound what others wrote."""
+    data["entities_processed"] = job.entities_processed
+    for name in ("error", "error_details"):
+        if name in data:
+            data[name] = clean(str(data[name]))[:_DETAILS_MAX_CHARS]
+
+
+def _plain(value: object) -> object:
+    # Most values are one of these, and every call's time is spent here and in the database.
+    kind = type(value)
+    if kind in _PLAIN_TYPES:
+        return value
+    if kind is dict:
+        items = cast("Mapping[str, object]", value).items()
+        return {str(k): v if type(v) in _PLAIN_TYPES else _plain(v) for k, v in items}
+    if isinstance(value, BaseModel):
+        held = vars(value)
+        return {
+            name: v if type(v) in _PLAIN_TYPES else _plain(v)
+            for name in _shown_fields(kind)
+            if (v := held[name]) is not None
+        }
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, datetime):
+        return timestamp(value)
+    if isinstance(value, dict | Mapping):
+        return {str(k): _plain(v) for k, v in cast("Mapping[object, object]", value).items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in cast("Sequence[object]", value)]
+    return value
+
+
+@cache
+def _shown_fields(model: type[BaseModel]) -> tuple[str, ...]:
+    return tuple(name for name, field in model.model_fields.items() if not field.exclude)
+
+
+def _json_bytes(value: object) -> int:
+    try:
+        return len(to_json(value))
+    except (PydanticSerializationError, UnicodeEncodeError):
+        # A lone surrogate, which leaves the server as a replacement character of the same size.
+        return len(json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass"))

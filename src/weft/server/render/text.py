@@ -1,0 +1,328 @@
+"""What the model reads: domain objects as short, complete text."""
+
+import json
+from collections.abc import Iterable
+
+from weft.domain.connections import AuthMethod, Connection, ConnectionStatus
+from weft.domain.jobs import Diagnosis, Job, JobStatus, LogLine, diagnosis_of
+from weft.domain.schedules import Schedule
+from weft.domain.sources import FieldInfo, SourceInfo
+from weft.errors import ErrorCategory
+from weft.server.render.structured import timestamp
+from weft.server.render.untrusted import labelled, one_line
+
+_CONFIG_SHOWN_MAX_CHARS = 4000
+_LOG_LINE_MAX_CHARS = 400
+_LOG_MAX_CHARS = 10_000
+# No link of ours mends what the auth provider has lost or refuses.
+_AT_AUTH_PROVIDER = (
+    ErrorCategory.AUTH_PROVIDER_ACCOUNT_GONE,
+    ErrorCategory.AUTH_PROVIDER_CREDENTIALS_INVALID,
+)
+# Made once: json.dumps makes one at each call that has options, which costs more than encoding.
+_JSON = json.JSONEncoder(ensure_ascii=False)
+
+
+def connection_text(connection: Connection) -> str:
+    """A connection in full, ending with what it needs, if anything."""
+    lines = [
+        (
+            f"Connection '{one_line(connection.name)}' ({connection.short_name}) "
+            f"is {connection.status.value}."
+        ),
+        f"id: {connection.id} (version {connection.version})",
+        f"collection: {connection.readable_collection_id}",
+    ]
+    if connection.description:
+        lines.append(f"description: {one_line(connection.description)}")
+    lines += [
+        _auth_line(connection),
+        f"config: {_config_text(connection)}",
+        f"schedule: {schedule_text(connection.schedule)}",
+        _history_line(connection),
+        _entities_line(connection),
+    ]
+    if connection.sync.last_job:
+        lines.append(f"last job: {job_line(connection.sync.last_job)}")
+    if connection.error_message:
+        lines.append(f"error: {one_line(connection.error_message)}")
+    if connection.status is ConnectionStatus.ERROR and connection.sync.last_job:
+        lines.append(f"Next: get_job(job_id='{connection.sync.last_job.id}') says what mends it.")
+    if connection.provider_settings_url:
+        lines.append(f"provider settings: {connection.provider_settings_url}")
+    return "\n".join(lines + needs(connection))
+
+
+def connection_line(connection: Connection) -> str:
+    """A connection in one line of a list."""
+    parts = [
+        f"'{one_line(connection.name)}' {connection.id}",
+        f"{connection.short_name} → {connection.readable_collection_id}",
+        connection.status.value,
+        counted(connection.entities.total_entities, "entity"),
+    ]
+    if connection.sync.last_job:
+        parts.append(
+            f"last job {connection.sync.last_job.id} {connection.sync.last_job.status.value}"
+        )
+    if connection.schedule and connection.schedule.next_run:
+        parts.append(f"next run {timestamp(connection.schedule.next_run)}")
+    return "- " + ", ".join(parts)
+
+
+def needs(connection: Connection) -> list[str]:
+    """What has to happen next; empty when nothing has."""
+    if connection.auth.auth_url:
+        until = connection.auth.auth_url_expires
+        expiry = f" (valid until {timestamp(until)})" if until else ""
+        return [
+            (
+                f"To authorise it, ask the user to open {connection.auth.auth_url}{expiry}, "
+                f"then call get_connection(connection_id='{connection.id}')."
+            )
+        ]
+    last = connection.sync.last_job
+    if connection.status is ConnectionStatus.ACTIVE and last and last.status is JobStatus.FAILED:
+        return [
+            (
+                "It was changed, authorised or checked since its last sync failed: call "
+                f"run_sync(connection_id='{connection.id}')."
+            )
+        ]
+    if _never_synced(connection):
+        return [f"It has not synced yet: run_sync(connection_id='{connection.id}') starts it now."]
+    if connection.status not in (ConnectionStatus.PENDING_AUTH, ConnectionStatus.NEEDS_REAUTH):
+        return []
+    return [f"It cannot sync until it is authorised: {_authorising(connection)}"]
+
+
+def schedule_text(schedule: Schedule | None) -> str:
+    """A schedule in a phrase."""
+    if schedule is None or not (schedule.continuous or schedule.cron):
+        return "none, syncs only when run_sync is called"
+    parts = (
+        ["continuous"] if schedule.continuous else [f"cron '{schedule.cron}'", schedule.timezone]
+    )
+    if schedule.cursor_field:
+        parts.append(f"cursor field {one_line(schedule.cursor_field)}")
+    if schedule.next_run:
+        parts.append(f"next run {timestamp(schedule.next_run)}")
+    return ", ".join(parts)
+
+
+def job_line(job: Job, *, named: bool = False) -> str:
+    """A job in one line; ``named`` says whose it is, where nothing else does."""
+    whose = f" of connection {job.source_connection_id}" if named else ""
+    parts = [f"{job.id} {job.status.value} ({job.trigger.value}){whose}", counts(job)]
+    if job.completed_at:
+        parts.append(f"ended {timestamp(job.completed_at)}")
+    elif job.started_at:
+        parts.append(f"started {timestamp(job.started_at)}")
+    else:
+        parts.append(f"queued {timestamp(job.created_at)}")
+    if job.error:
+        parts.append(f"error: {one_line(job.error)}")
+    return ", ".join(parts)
+
+
+def job_text(job: Job) -> str:
+    """A job in full."""
+    lines = [
+        f"Job {job.id} is {job.status.value}.",
+        f"connection: {job.source_connection_id}",
+        (
+            f"{'full' if job.full_sync else 'incremental'} sync, trigger {job.trigger.value}, "
+            f"{_times(job)}"
+        ),
+        f"entities: {counts(job)}",
+    ]
+    if job.error:
+        lines.append(f"error: {one_line(job.error)}")
+    if job.error_details:
+        lines.append(f"details: {one_line(job.error_details)}")
+    return "\n".join(lines)
+
+
+def counts(job: Job) -> str:
+    """What became of the entities, leaving zeros out."""
+    named = (
+        ("inserted", job.entities_inserted),
+        ("updated", job.entities_updated),
+        ("deleted", job.entities_deleted),
+        ("unchanged", job.entities_unchanged),
+        ("skipped", job.entities_skipped),
+        ("failed", job.entities_failed),
+    )
+    said = ", ".join(f"{count} {name}" for name, count in named if count) or _no_counts(job)
+    if job.entities_total is not None and not job.status.is_terminal:
+        return f"{job.entities_processed} of {job.entities_total} processed ({said})"
+    return said
+
+
+def next_step(job: Job) -> str:
+    """What to call after this state of a job that has not failed: such a one has a diagnosis."""
+    if job.status is JobStatus.COMPLETED and job.entities_failed:
+        return (
+            f"The sync has ended, but {counted(job.entities_failed, 'entity')} could not be read: "
+            f"the log in get_job(job_id='{job.id}', log_lines=100) names them."
+        )
+    if job.status is JobStatus.COMPLETED:
+        return "The sync is complete; search can find its content."
+    if job.status is JobStatus.CANCELLED:
+        return "What was committed before the cancellation is kept."
+    if job.status is JobStatus.CANCELLING:
+        return f"It is stopping: get_job(job_id='{job.id}', wait_seconds=45) tells when it has."
+    return (
+        f"It goes on in the background: follow it with get_job(job_id='{job.id}', "
+        f"wait_seconds=45) or stop it with cancel_job(job_id='{job.id}')."
+    )
+
+
+def diagnosis_text(diagnosis: Diagnosis) -> str:
+    """Why a job failed and what to do, in two lines."""
+    return (
+        f"diagnosis: {diagnosis.category.value}. {diagnosis.likely_cause}\n"
+        f"next step: {diagnosis.next_step}"
+    )
+
+
+def log_shown(lines: Iterable[LogLine]) -> list[dict[str, str]]:
+    """The last lines that are short enough together to be shown, cleaned."""
+    shown: list[dict[str, str]] = []
+    room = _LOG_MAX_CHARS
+    for line in reversed(list(lines)):
+        message = one_line(line.message, _LOG_LINE_MAX_CHARS)
+        room -= len(message)
+        if room < 0:
+            break
+        shown.append({"at": timestamp(line.at), "level": line.level, "message": message})
+    return shown[::-1]
+
+
+def log_text(shown: list[dict[str, str]], asked: int) -> str:
+    """The log tail, labelled because it names things that the source chose."""
+    if not shown:
+        return "log: empty"
+    body = "\n".join(f"{line['at']} {line['level']} {line['message']}" for line in shown)
+    heading = f"log, last {counted(len(shown), 'line')} (up to {asked} asked):"
+    return f"{heading}\n{labelled(body, 'a log that may quote names from the source')}"
+
+
+def source_line(source: SourceInfo) -> str:
+    """A source in one line of a list."""
+    need = "needs credentials" if source.auth_required else "needs no credentials"
+    return f"- {source.short_name}: {source.name}. {source.description} ({need})"
+
+
+def source_text(source: SourceInfo) -> str:
+    """A source in full, with an example of how to connect it."""
+    methods = ", ".join(method.value for method in source.auth_methods)
+    required = "required" if source.auth_required else "optional"
+    takes_any = source.auth_required or source.auth_fields
+    credentials = _field_lines("credential fields, for auth.direct.credentials", source.auth_fields)
+    lines = [
+        f"{source.name} (short_name: {source.short_name}). {source.description}",
+        f"authentication ({required}): {methods}" if takes_any else "authentication: none needed",
+        *_field_lines("config fields", source.config_fields),
+        *(credentials if takes_any else ()),
+        f"continuous sync: {'yes' if source.supports_continuous else 'no'}",
+    ]
+    if source.cursor_fields:
+        lines.append(f"cursor fields: {', '.join(source.cursor_fields)}")
+    if source.entity_types:
+        lines.append(f"entity types: {', '.join(source.entity_types)}")
+    return "\n".join(lines)
+
+
+def more_text(next_cursor: str | None) -> list[str]:
+    """How to go on after a page; empty on the last."""
+    return [f"There are more: call again with cursor='{next_cursor}'."] if next_cursor else []
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun, in the plural unless it is one."""
+    if number == 1:
+        return f"1 {noun}"
+    return f"{number} {noun[:-1]}ies" if noun.endswith("ty") else f"{number} {noun}s"
+
+
+def _authorising(connection: Connection) -> str:
+    category = connection.error_category
+    if category is not None and category in _AT_AUTH_PROVIDER:
+        return diagnosis_of(category, connection.id).next_step
+    token = connection.auth.method is AuthMethod.OAUTH_TOKEN
+    other = ", or pass a new token as auth={'oauth_token': {'access_token': ...}}" if token else ""
+    return (
+        f"call authorize_connection(connection_id='{connection.id}') for a link that the user "
+        f"opens{other}. If they have one open, wait until they are done: a new one ends it."
+    )
+
+
+def _never_synced(connection: Connection) -> bool:
+    sync = connection.sync
+    began = connection.federated_search or sync.last_job or sync.total_runs
+    return connection.status is ConnectionStatus.ACTIVE and not began
+
+
+def _auth_line(connection: Connection) -> str:
+    auth = connection.auth
+    state = "authenticated" if auth.authenticated else "not authenticated"
+    if auth.authenticated and connection.status is ConnectionStatus.NEEDS_REAUTH:
+        state = "no longer accepted, in use"
+    since = f" since {timestamp(auth.authenticated_at)}" if auth.authenticated_at else ""
+    expiry = f", expires {timestamp(auth.expires_at)}" if auth.expires_at else ""
+    return f"auth: {auth.method.value}, {state}{since}{expiry}"
+
+
+def _config_text(connection: Connection) -> str:
+    if not connection.config:
+        return "none"
+    return one_line(_JSON.encode(connection.config), _CONFIG_SHOWN_MAX_CHARS)
+
+
+def _history_line(connection: Connection) -> str:
+    sync = connection.sync
+    return (
+        f"syncs: {sync.total_runs} run, {sync.successful_runs} succeeded, {sync.failed_runs} failed"
+    )
+
+
+def _entities_line(connection: Connection) -> str:
+    entities = connection.entities
+    kinds = ", ".join(
+        f"{one_line(kind, 60)} {summary.count}"
+        for kind, summary in list(entities.by_type.items())[:20]
+    )
+    return f"entities: {entities.total_entities}" + (f" ({kinds})" if kinds else "")
+
+
+def _no_counts(job: Job) -> str:
+    return "0 processed" if job.status.is_terminal else "none so far"
+
+
+def _times(job: Job) -> str:
+    parts = [f"queued {timestamp(job.created_at)}"]
+    if job.started_at:
+        parts.append(f"started {timestamp(job.started_at)}")
+    if job.completed_at:
+        parts.append(f"ended {timestamp(job.completed_at)}")
+    if job.duration_seconds is not None:
+        parts.append(f"took {job.duration_seconds:.1f} s")
+    return ", ".join(parts)
+
+
+def _field_lines(heading: str, fields: tuple[FieldInfo, ...]) -> list[str]:
+    if not fields:
+        return [f"{heading}: none"]
+    return [f"{heading}:", *(f"- {_field_text(field)}" for field in fields)]
+
+
+def _field_text(field: FieldInfo) -> str:
+    notes = [field.type, "required" if field.required else "optional"]
+    if field.secret:
+        notes.append("secret")
+    if field.choices:
+        notes.append(f"one of {', '.join(field.choices)}")
+    if field.default is not None:
+        notes.append(f"default {_JSON.encode(field.default)}")
+    return f"{field.name} ({', '.join(notes)}): {field.description or field.title}"

@@ -1,0 +1,1 @@
+"""Resources, their completion, and the notifications when they change."""

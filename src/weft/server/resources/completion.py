@@ -1,0 +1,88 @@
+"""Suggests names and ids for the arguments of prompts and resource templates."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from mcp_types import CompleteRequestParams, Completion
+
+from weft.backend import LIST_LIMIT_MAX, Backend
+from weft.errors import WeftError
+from weft.server.render.untrusted import one_line
+
+_VALUES_MAX = 100
+# A suggestion is wanted while somebody types, so that no more than this is looked through.
+_PAGES_MAX = 10
+_KINDS = {
+    "connection_id": "connection",
+    "job_id": "job",
+    "short_name": "source",
+    "readable_id": "collection",
+    "readable_collection_id": "collection",
+    "weft://connections/{id}": "connection",
+    "weft://connections/{id}/jobs": "connection",
+    "weft://jobs/{id}": "job",
+}
+
+Names = tuple[str, ...]
+
+
+async def complete(
+    backend: Backend,
+    params: CompleteRequestParams,
+    closed: Callable[[str], WeftError | None],
+) -> Completion:
+    """Values that start with what was typed, in any case; none where nothing is known, or where
+    ``closed`` says why the caller may not read the resource that lists them.
+
+    What means something to a person comes before ids.
+    """
+    kind = _KINDS.get(getattr(params.ref, "uri", "")) or _KINDS.get(params.argument.name, "")
+    if closed(f"weft://{kind}s"):
+        return Completion(values=[], total=0, has_more=False)
+    typed = params.argument.value.casefold()
+    known: list[Names] = []
+    cursor: str | None = None
+    for _ in range(_PAGES_MAX):
+        try:
+            names, cursor = await _page(backend, kind, cursor)
+        except WeftError:
+            # A suggestion that cannot be made is no failure: the client goes on with what there is.
+            break
+        known += names
+        if cursor is None or len(_fitting(known, typed)) > _VALUES_MAX:
+            break
+    values = _fitting(known, typed)
+    more = cursor is not None or len(values) > _VALUES_MAX
+    return Completion(
+        values=values[:_VALUES_MAX], total=None if cursor else len(values), has_more=more
+    )
+
+
+def _fitting(known: Sequence[Names], typed: str) -> list[str]:
+    uses = Counter(name for names in known for name in set(names))
+    ranks = max(map(len, known), default=0)
+    in_order = [names[rank] for rank in range(ranks) for names in known if rank < len(names)]
+    return [
+        value
+        for value in dict.fromkeys(in_order)
+        # Nothing is suggested that would name two things, or that cannot be typed as it is shown.
+        if uses[value] == 1 and value == one_line(value) and value.casefold().startswith(typed)
+    ]
+
+
+async def _page(backend: Backend, kind: str, cursor: str | None) -> tuple[list[Names], str | None]:
+    """What each thing on a page may be called, the best first; and where the next page begins."""
+    match kind:
+        case "source":
+            return [(source.short_name,) for source in await backend.sources.list()], None
+        case "connection":
+            found = await backend.connections.list(cursor=cursor, limit=LIST_LIMIT_MAX)
+            return [(one.name, one.id) for one in found.items], found.next_cursor
+        case "collection":
+            held = await backend.collections.list(cursor=cursor, limit=LIST_LIMIT_MAX)
+            return [(one.readable_id, one.name) for one in held.items], held.next_cursor
+        case "job":
+            jobs = await backend.jobs.list(cursor=cursor, limit=LIST_LIMIT_MAX)
+            return [(one.id,) for one in jobs.items], jobs.next_cursor
+        case _:
+            return [], None

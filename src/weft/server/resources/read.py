@@ -1,0 +1,185 @@
+"""Resources: the same objects that the tools show, as JSON at stable addresses.
+
+Whoever subscribes to one is told when it has changed, and reads it again.
+"""
+
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from urllib.parse import quote, unquote
+
+from mcp_types import Resource, ResourceTemplate
+
+from weft.backend import LIST_LIMIT_MAX, Backend
+from weft.domain.base import Page
+from weft.domain.connections import Connection
+from weft.domain.jobs import diagnose
+from weft.errors import NotFound
+from weft.server.render.icons import ICONS
+from weft.server.render.structured import (
+    RESULT_MAX_BYTES,
+    Structured,
+    collection_out,
+    connection_brief,
+    connection_out,
+    job_out,
+    page_out,
+    plain,
+    source_brief,
+)
+from weft.server.render.text import log_shown
+from weft.server.render.untrusted import one_line
+
+SCHEME = "weft://"
+_JSON = "application/json"
+_LISTING_PAGE = 50
+_MORE = "This is the first page only; the tool {tool} takes next_cursor for more."
+
+_STATIC = (
+    Resource(
+        uri="weft://connections",
+        name="connections",
+        title="Connections",
+        description="All connections with status, entity count and last job.",
+        mime_type=_JSON,
+        icons=ICONS,
+    ),
+    Resource(
+        uri="weft://sources",
+        name="sources",
+        title="Sources",
+        description="What can be connected.",
+        mime_type=_JSON,
+        icons=ICONS,
+    ),
+)
+_TEMPLATES = (
+    ("weft://connections/{id}", "connection", "One connection in full."),
+    ("weft://connections/{id}/jobs", "connection-jobs", "The sync jobs of one connection."),
+    ("weft://jobs/{id}", "job", "One sync job with its diagnosis and log."),
+    ("weft://sources/{short_name}", "source", "One source with the fields that it takes."),
+    ("weft://collections/{readable_id}", "collection", "One collection and its connections."),
+)
+_HINT = "Known: weft://connections, weft://sources, and the templates of resources/templates/list."
+
+
+def templates() -> list[ResourceTemplate]:
+    """The addresses with a part to fill in."""
+    return [
+        ResourceTemplate(
+            uri_template=uri,
+            name=name,
+            title=name.replace("-", " ").capitalize(),
+            description=text,
+            mime_type=_JSON,
+            icons=ICONS,
+        )
+        for uri, name, text in _TEMPLATES
+    ]
+
+
+async def listing(backend: Backend, cursor: str | None) -> Page[Resource]:
+    """One page of resources: the fixed ones first, then every connection."""
+    page = await backend.connections.list(cursor=cursor, limit=_LISTING_PAGE)
+    dynamic = tuple(_connection_resource(connection) for connection in page.items)
+    fixed = () if cursor else _STATIC
+    return Page[Resource](items=(*fixed, *dynamic), next_cursor=page.next_cursor)
+
+
+def toolset_of(uri: str) -> str:
+    """The family of tools that show what is at ``uri``, or would be."""
+    parts = _parts(uri)
+    return "jobs" if len(parts) > 2 else parts[0]
+
+
+async def read(backend: Backend, uri: str) -> str:
+    """The JSON at ``uri``. Raises NotFound when the address or the object does not exist."""
+    match _parts(uri):
+        case ["connections"]:
+            return await _connections(backend)
+        case ["connections", connection_id] if connection_id:
+            return _dumped(connection_out(await backend.connections.get(connection_id)))
+        case ["connections", connection_id, "jobs"] if connection_id:
+            return await _jobs(backend, connection_id)
+        case ["jobs", job_id] if job_id:
+            return await _job(backend, job_id)
+        case ["sources"]:
+            sources = await backend.sources.list()
+            return _dumped({"items": [source_brief(source) for source in sources]})
+        case ["sources", short_name] if short_name:
+            return _dumped(plain(await backend.sources.get(short_name)))
+        case ["collections", readable_id] if readable_id:
+            return await _collection(backend, readable_id)
+        case _:
+            raise NotFound("There is no resource at that address.", field="uri", hint=_HINT)
+
+
+def _parts(uri: str) -> list[str]:
+    return [unquote(part) for part in uri.removeprefix(SCHEME).rstrip("/").split("/")]
+
+
+def _connection_resource(connection: Connection) -> Resource:
+    name = one_line(connection.name)
+    return Resource(
+        uri=f"weft://connections/{quote(connection.id, safe='')}",
+        name=name,
+        title=name,
+        description=f"{connection.short_name} → {connection.readable_collection_id}",
+        mime_type=_JSON,
+    )
+
+
+async def _connections(backend: Backend, collection: str | None = None) -> str:
+    async def page(limit: int) -> Structured:
+        found = await backend.connections.list(collection=collection, limit=limit)
+        return page_out([connection_brief(item) for item in found.items], found)
+
+    return await _fitting(page, "list_connections")
+
+
+async def _jobs(backend: Backend, connection_id: str) -> str:
+    async def page(limit: int) -> Structured:
+        found = await backend.jobs.list(connection_id, limit=limit)
+        return page_out([job_out(job) for job in found.items], found)
+
+    return await _fitting(page, "list_jobs")
+
+
+async def _job(backend: Backend, job_id: str) -> str:
+    job = await backend.jobs.get(job_id)
+    data = job_out(job)
+    diagnosis = diagnose(job)
+    if diagnosis:
+        data["diagnosis"] = plain(diagnosis)
+    data["untrusted_log"] = log_shown(await backend.jobs.log(job.id))
+    return _dumped(data)
+
+
+async def _collection(backend: Backend, readable_id: str) -> str:
+    collection = await backend.collections.get(readable_id)
+
+    async def page(limit: int) -> Structured:
+        found = await backend.connections.list(collection=collection.readable_id, limit=limit)
+        members = [connection_brief(item) for item in found.items]
+        return {**collection_out(collection), "connections": page_out(members, found)}
+
+    return await _fitting(page, "list_connections")
+
+
+async def _fitting(page: Callable[[int], Awaitable[Structured]], tool: str) -> str:
+    limit = LIST_LIMIT_MAX
+    text = _noted(await page(limit), tool)
+    while len(text.encode()) > RESULT_MAX_BYTES and limit > 1:
+        limit //= 2
+        text = _noted(await page(limit), tool)
+    return text
+
+
+def _noted(data: Structured, tool: str) -> str:
+    inner: Structured = data.get("connections", data)
+    if "next_cursor" in inner:
+        inner["note"] = _MORE.format(tool=tool)
+    return _dumped(data)
+
+
+def _dumped(data: Structured | Sequence[Structured]) -> str:
+    return json.dumps(data, ensure_ascii=False)

@@ -1,0 +1,54 @@
+"""Which tools a backend can serve, in the order of the list."""
+
+from collections.abc import Collection
+from dataclasses import replace
+
+from weft.backend import Backend
+from weft.server.tools import (
+    authorization,
+    collections,
+    connections,
+    deletions,
+    jobs,
+    search,
+    sources,
+)
+from weft.server.tools.definition import ToolSpec
+
+
+def tools_for(backend: Backend) -> list[ToolSpec]:
+    """The tools that this backend can serve, in the order of the list."""
+    families: list[tuple[str, tuple[ToolSpec, ...]]] = [
+        ("sources", sources.TOOLS),
+        ("connections", connections.TOOLS),
+    ]
+    if backend.authorization is not None:
+        families.append(("connections", authorization.TOOLS))
+    families += [
+        ("jobs", jobs.TOOLS),
+        ("collections", collections.TOOLS),
+        ("connections", (deletions.delete_connection,)),
+        ("collections", (deletions.delete_collection,)),
+    ]
+    if backend.search is not None:
+        families.append(("search", search.TOOLS))
+    lacking = {tool for tool, operation in _OPERATIONS.items() if operation in backend.unsupported}
+    return [
+        replace(spec, toolset=toolset, description=_without(lacking, spec.description))
+        for toolset, specs in families
+        for spec in specs
+        if spec.name not in lacking
+    ]
+
+
+def _without(lacking: Collection[str], description: str) -> str:
+    """The description without the clauses that send to a tool that is not there."""
+    for clause, tool in _CLAUSES.items():
+        if tool in lacking:
+            description = description.replace(clause, "")
+    return description
+
+
+# What the tools that not every backend can serve need of it.
+_OPERATIONS = {"check_connection": "connections.check", "get_entity": "search.entity"}
+_CLAUSES = {"; get_entity reads one in full": "get_entity"}

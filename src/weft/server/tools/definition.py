@@ -1,0 +1,114 @@
+"""What a tool is: a handler with its definition, turned into the SDK's form when first needed."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from mcp.server.mcpserver.tools import Tool, ToolManager
+from mcp.server.mcpserver.utilities.func_metadata import func_metadata
+from mcp_types import CallToolResult, ToolAnnotations
+
+from weft.domain.permissions import Impact
+from weft.server import apps
+from weft.server.tools.schema import compact
+
+_CALL_PARAMETER = "call"
+
+Handler = Callable[..., Awaitable[CallToolResult]]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSpec:
+    """A handler with all that a client is told about it. The handler's name is the tool's."""
+
+    handler: Handler
+    title: str
+    description: str
+    annotations: ToolAnnotations
+    impact: Impact
+    quick: bool = False
+    dashboard: bool = False
+    toolset: str = ""
+
+    @property
+    def name(self) -> str:
+        """The tool's name."""
+        return self.handler.__name__
+
+
+def tool(
+    title: str,
+    description: str,
+    *,
+    reads: bool = False,
+    destroys: bool = False,
+    deletes: bool = False,
+    repeatable: bool = False,
+    outside: bool = False,
+    quick: bool = False,
+    dashboard: bool = False,
+) -> Callable[[Handler], ToolSpec]:
+    """Define a tool.
+
+    ``reads``: changes nothing. ``destroys``: may remove or overwrite something. ``deletes``: is
+    there to remove something for good. ``repeatable``: the same call again changes nothing more.
+    ``outside``: talks to systems beyond Weft. ``quick``: reads a few rows, without waiting for
+    anything or reporting progress. ``dashboard``: hosts that can show it open it with the result.
+    """
+    annotations = ToolAnnotations(
+        read_only_hint=reads,
+        destructive_hint=destroys or deletes,
+        idempotent_hint=repeatable or reads,
+        open_world_hint=outside,
+    )
+    text = " ".join(description.split())
+    impact = Impact.READS if reads else Impact.DELETES if deletes else Impact.CHANGES
+    return lambda handler: ToolSpec(handler, title, text, annotations, impact, quick, dashboard)
+
+
+class LazyTools(ToolManager):
+    """Holds definitions, and builds a tool's models and schemas when it is first listed or called.
+
+    Building costs a few milliseconds a tool, which a client should not wait for at the start.
+    """
+
+    def __init__(self, load: Callable[[], dict[str, ToolSpec]]) -> None:
+        super().__init__()
+        self._load = load
+        self._specs: dict[str, ToolSpec] | None = None
+
+    @property
+    def specs(self) -> dict[str, ToolSpec]:
+        """Weft's own tools by name, in the order of the list."""
+        if self._specs is None:
+            self._specs = self._load()
+        return self._specs
+
+    def get_tool(self, name: str) -> Tool | None:
+        """The tool of that name, or None."""
+        if name not in self._tools and name in self.specs:
+            self._tools[name] = _built(self.specs[name])
+        return self._tools.get(name)
+
+    def list_tools(self) -> list[Tool]:
+        """All tools: Weft's in the order of their definition, then any that were added."""
+        own = [self.get_tool(name) for name in self.specs]
+        added = [found for name, found in self._tools.items() if name not in self.specs]
+        return [found for found in own if found is not None] + added
+
+
+def _built(spec: ToolSpec) -> Tool:
+    metadata = func_metadata(spec.handler, skip_names=[_CALL_PARAMETER])
+    if metadata.output_schema is not None:
+        metadata.output_schema = compact(metadata.output_schema, closed=False)
+    return Tool(
+        fn=spec.handler,
+        name=spec.name,
+        title=spec.title,
+        description=spec.description,
+        parameters=compact(metadata.arg_model.model_json_schema(), closed=True),
+        fn_metadata=metadata,
+        is_async=True,
+        context_kwarg=_CALL_PARAMETER,
+        annotations=spec.annotations,
+        meta=apps.TOOL_META if spec.dashboard else None,
+    )

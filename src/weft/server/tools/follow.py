@@ -1,0 +1,57 @@
+"""Waits a bounded time for a job and reports its progress meanwhile."""
+
+import time
+from contextlib import AsyncExitStack
+from typing import Final
+
+from weft.domain.jobs import Job
+from weft.server.call import Call
+from weft.server.render.untrusted import one_line
+
+# Many clients abandon a call after 60 seconds.
+WAIT_SECONDS_MAX: Final = 45
+_REPORT_INTERVAL_SECONDS = 0.5
+
+
+async def followed(call: Call, job: Job, seconds: float) -> Job:
+    """The job as it is once it has ended, or after ``seconds``, or when the server is to end.
+
+    Cancelling the wait leaves the job running.
+    """
+    if seconds <= 0 or job.status.is_terminal:
+        return job
+    report = _Progress(call)
+    with call.waits.within(seconds):
+        async with AsyncExitStack() as stack:
+            updates = call.backend.jobs.watch(job.id)
+            close = getattr(updates, "aclose", None)
+            if close is not None:
+                stack.push_async_callback(close)
+            async for current in updates:
+                await report(current)
+                if current.status.is_terminal:
+                    return current
+    return await call.backend.jobs.get(job.id)
+
+
+class _Progress:
+    """Reports strictly growing progress at a bounded rate, as the protocol demands."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self._last_value = -1
+        self._last_time = 0.0
+
+    async def __call__(self, job: Job) -> None:
+        value = job.entities_processed
+        now = time.monotonic()
+        due = now - self._last_time >= _REPORT_INTERVAL_SECONDS or job.status.is_terminal
+        if value <= self._last_value or not due:
+            return
+        self._last_value, self._last_time = value, now
+        total = job.entities_total
+        await self._call.report_progress(
+            value,
+            None if total is None else max(total, value),
+            one_line(f"{job.status.value}: {value} entities processed"),
+        )

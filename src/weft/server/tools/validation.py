@@ -1,0 +1,210 @@
+"""Checks the arguments of a call without ever repeating a value that was given.
+
+A caller may put a secret anywhere, also where a name belongs. So the texts made here hold our own
+field names and what each field expects, and nothing of the input but an unknown argument's name
+that looks like one.
+"""
+
+import difflib
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, cast
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from weft.domain.connections import Auth
+from weft.errors import InvalidInput
+from weft.server.questions.missing_config import OTHER_CONFIG_NAME
+
+_PROBLEMS_SHOWN_MAX = 5
+_NAME = re.compile(r"[a-z]{1,15}(?:_[a-z]{1,15}){0,3}")
+_NEAR_ENOUGH = 0.78
+# It clears a description, and a deletion that is to be confirmed with no token is refused.
+_EMPTY_SAYS_SOMETHING = ("description", "confirmation_token")
+# What callers write who know other tools, or Airweave's API; the first that a tool takes is meant.
+_OTHER_NAMES = {
+    "id": ("connection_id", "job_id", "entity_id", "readable_collection_id"),
+    "collection": ("readable_collection_id",),
+    "collection_id": ("readable_collection_id",),
+    "source": ("short_name",),
+    "source_type": ("short_name",),
+    "authentication": ("auth",),
+    "credentials": ("auth",),
+    "cron": ("schedule",),
+    "continuous": ("schedule",),
+    "wait": ("wait_seconds",),
+}
+
+# Pydantic's texts for these say what is expected; those of any other type may quote the input.
+_SAFE_TYPES = re.compile(
+    r"(string|int|float|bool|dict|list|model|datetime|date)_(type|parsing|too_short|too_long|"
+    r"from_float|attributes_type|pattern_mismatch|unicode|from_date_parsing|object_invalid)"
+    r"|missing|greater_than(_equal)?|less_than(_equal)?|enum|literal_error|too_(short|long)"
+    r"|finite_number|int_parsing_size|timezone_(naive|aware)|none_required"
+)
+
+_OBJECT_TYPES = ("model_type", "model_attributes_type", "dict_type")
+
+_AUTH_FORMS = (
+    "Give exactly one of: {direct: {credentials: {...}}}, "
+    "{oauth_browser: {redirect_uri?, client_id?, client_secret?}}, "
+    "{oauth_token: {access_token, refresh_token?, expires_at?}}, "
+    "{auth_provider: {provider_readable_id, provider_config?}}."
+)
+_UNTAGGED_BY_KEY = {
+    "credentials": "direct",
+    "access_token": "oauth_token",
+    "refresh_token": "oauth_token",
+    "provider_readable_id": "auth_provider",
+    "redirect_uri": "oauth_browser",
+    "client_id": "oauth_browser",
+    "client_secret": "oauth_browser",
+    "consumer_key": "oauth_browser",
+    "consumer_secret": "oauth_browser",
+}
+
+
+def checked(
+    model: type[BaseModel], schema: Mapping[str, Any], arguments: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The arguments as ``model`` types them, by name.
+
+    An optional argument that is null or empty counts as not given, an object in a JSON string is
+    parsed, and a number stands for its digits where a text belongs: clients do all three. Raises
+    InvalidInput for anything that does not fit.
+    """
+    properties = cast("Mapping[str, Mapping[str, Any]]", schema.get("properties", {}))
+    arguments = _by_their_names(arguments, properties)
+    _refuse_unknown(arguments, list(properties))
+    given = {
+        name: _parsed(value, properties[name])
+        for name, value in arguments.items()
+        if value is not None and not (value == "" and _means_nothing(name, properties[name]))
+    }
+    try:
+        valid = model.model_validate(given)
+    except ValidationError as error:
+        raise rebuilt(error, properties) from None
+    return {name: getattr(valid, name) for name in model.model_fields}
+
+
+def _means_nothing(name: str, schema: Mapping[str, Any]) -> bool:
+    """Whether an empty text can only stand for "not given"."""
+    optional = schema.get("type") == "string" and "minLength" not in schema
+    return optional and name not in _EMPTY_SAYS_SOMETHING
+
+
+def _by_their_names(arguments: Mapping[str, Any], known: Iterable[str]) -> Mapping[str, Any]:
+    """The arguments, with `config` also where a framework had to call it something else."""
+    if "config" in known and OTHER_CONFIG_NAME in arguments and "config" not in arguments:
+        return {
+            "config" if name == OTHER_CONFIG_NAME else name: value
+            for name, value in arguments.items()
+        }
+    return arguments
+
+
+def rebuilt(
+    error: ValidationError, properties: Mapping[str, Mapping[str, Any]], prefix: str = ""
+) -> InvalidInput:
+    """The error in our own words: dotted names of known fields, and what each expects."""
+    details = error.errors(include_input=False, include_context=False, include_url=False)
+    problems = list(dict.fromkeys(_problem(detail, properties, prefix) for detail in details))
+    text = "; ".join(problem for _, problem in problems[:_PROBLEMS_SHOWN_MAX])
+    return InvalidInput(
+        f"{text}.", field=problems[0][0] or None, hint="Correct the named fields and call again."
+    )
+
+
+def auth_from(value: Mapping[str, Any] | None) -> Auth | None:
+    """The ``auth`` argument in Weft's tagged or Airweave's untagged form, or None if not given."""
+    if not value:
+        return None
+    tagged = _tagged(value)
+    try:
+        return Auth.model_validate(tagged)
+    except ValidationError as error:
+        (method,) = tagged
+        failure = rebuilt(error, {method: _fields_of(method)}, "auth")
+        failure.hint = _AUTH_FORMS
+        raise failure from None
+
+
+def _tagged(value: Mapping[str, Any]) -> dict[str, Any]:
+    methods = [name for name in Auth.model_fields if value.get(name) is not None]
+    if len(methods) == 1 and all(name in Auth.model_fields for name in value):
+        return {methods[0]: value[methods[0]]}
+    untagged = {
+        _UNTAGGED_BY_KEY.get(name)
+        for name in value
+        if name not in ("expires_at", "provider_config")
+    }
+    (method,) = untagged if len(untagged) == 1 else (None,)
+    if methods or method is None:
+        raise InvalidInput("auth has a form that is not known.", field="auth", hint=_AUTH_FORMS)
+    return {method: dict(value)}
+
+
+def _fields_of(method: str) -> dict[str, Any]:
+    schema = Auth.model_json_schema()["$defs"]
+    names = {"direct": "DirectAuth", "oauth_browser": "OAuthBrowserAuth"}
+    names |= {"oauth_token": "OAuthTokenAuth", "auth_provider": "AuthProviderAuth"}
+    return {"properties": schema[names[method]]["properties"]}
+
+
+def _refuse_unknown(arguments: Iterable[str], accepted: Sequence[str]) -> None:
+    unknown = [name for name in arguments if name not in accepted]
+    if not unknown:
+        return
+    takes = f"Accepted: {', '.join(accepted)}." if accepted else "It takes no arguments."
+    if "config" in accepted:
+        takes += " A source's own fields go into config."
+    meant = [name for name in _OTHER_NAMES.get(unknown[0], ()) if name in accepted]
+    near = meant or difflib.get_close_matches(unknown[0].lower(), accepted, 1, _NEAR_ENOUGH)
+    called = f"'{unknown[0]}'" if _NAME.fullmatch(unknown[0]) else "with that name"
+    suggestion = f"Did you mean {near[0]}? " if near else ""
+    raise InvalidInput(f"There is no argument {called}.", hint=f"{suggestion}{takes}")
+
+
+def _parsed(value: object, schema: Mapping[str, Any]) -> object:
+    if type(value) is int and schema.get("type") == "string":
+        return str(value)
+    if not isinstance(value, str) or schema.get("type") not in ("object", "array"):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        return value
+
+
+def _problem(
+    detail: ErrorDetails, properties: Mapping[str, Mapping[str, Any]], prefix: str
+) -> tuple[str, str]:
+    path, accepted = _known_path(detail["loc"], properties)
+    name = ".".join(part for part in (prefix, path) if part) or "arguments"
+    kind = detail["type"]
+    if kind == "extra_forbidden":
+        return name, f"{name} has an unknown field (accepted: {', '.join(accepted)})"
+    if kind in _OBJECT_TYPES:
+        fields = f" with {', '.join(accepted)}" if accepted else ""
+        return name, f"{name}: should be an object{fields}"
+    if kind == "missing":
+        return name, f"{name} is missing"
+    said = detail["msg"] if _SAFE_TYPES.fullmatch(kind) else "Is not valid"
+    return name, f"{name}: {said[:1].lower()}{said[1:]}"
+
+
+def _known_path(
+    loc: tuple[int | str, ...], properties: Mapping[str, Mapping[str, Any]]
+) -> tuple[str, list[str]]:
+    """The leading parts of ``loc`` that are names of ours, and the names one level below."""
+    path: list[str] = []
+    level: Mapping[str, Mapping[str, Any]] = properties
+    for part in loc:
+        if not isinstance(part, str) or part not in level:
+            break
+        path.append(part)
+        level = cast("Mapping[str, Mapping[str, Any]]", level[part].get("properties", {}))
+    return ".".join(path), list(level)

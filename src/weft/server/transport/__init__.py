@@ -1,0 +1,1 @@
+"""stdio, streamable HTTP and SSE."""

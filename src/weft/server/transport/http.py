@@ -1,0 +1,160 @@
+"""The MCP endpoints for an HTTP server: streamable HTTP, and SSE for clients that know no other.
+
+Both serve the one server object in both protocol eras. Who may come in is decided in front of them.
+"""
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+
+import anyio
+from mcp.server.auth.middleware.auth_context import auth_context_var, get_access_token
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser, AuthorizationContext
+from mcp.server.auth.provider import AccessToken
+from mcp.server.sse import SseServerTransport
+from mcp.server.streamable_http import StreamableHTTPServerTransport
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from weft.domain.principals import Principal
+from weft.errors import NotPermitted
+from weft.server.app import WeftServer
+from weft.server.transport.backpressure import Unread
+
+BODY_MAX_BYTES = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class McpEndpoints:
+    """ASGI applications, to be mounted where their names say; ``lifespan`` runs around them."""
+
+    mcp: ASGIApp
+    sse: ASGIApp
+    messages: ASGIApp
+    lifespan: Callable[[], AbstractAsyncContextManager[None]]
+
+
+class _Admitted(AccessToken):
+    """What the SDK carries from a request to its handlers; it never holds the token itself."""
+
+    principal: Principal
+
+
+def mcp_endpoints(
+    server: WeftServer,
+    *,
+    messages_path: str,
+    principal_of: Callable[[Scope], Principal],
+    sessions_max: int,
+) -> McpEndpoints:
+    """Endpoints over ``server``, which must be told by `http_caller` who calls.
+
+    A session belongs to the principal that began it: for any other it does not exist. Once half of
+    ``sessions_max`` are open, a principal that holds a quarter of them is refused more (503).
+    """
+    # The SDK's own check of Host and Origin stays off: the gate in front has checked them for every
+    # route, and the SDK thinks otherwise about capital letters.
+    sessions = _Sessions(
+        server.lowlevel,
+        max_request_body_size=BODY_MAX_BYTES,
+        max_sessions=sessions_max,
+    )
+    # The SDK prepares an event stream for each call, which takes longer than reading a few rows.
+    # Calls that never stream are served without one.
+    plain = StreamableHTTPSessionManager(
+        server.lowlevel,
+        json_response=True,
+        max_request_body_size=BODY_MAX_BYTES,
+    )
+    sse = SseServerTransport(messages_path, max_request_body_size=BODY_MAX_BYTES)
+
+    async def serve_sse(scope: Scope, receive: Receive, send: Send) -> None:
+        low = server.lowlevel
+        with anyio.CancelScope() as session:
+            async with sse.connect_sse(scope, receive, send) as (read, write):
+                outgoing = Unread(write, session.cancel)
+                await low.run(read, outgoing, low.create_initialization_options())
+
+    async def serve_mcp(scope: Scope, receive: Receive, send: Send) -> None:
+        manager = plain if _is_quick(scope, server) else sessions
+        await manager.asgi_app(scope, receive, send)
+
+    @asynccontextmanager
+    async def lifespan() -> AsyncGenerator[None]:
+        # Followers go last, and what they tell of goes first.
+        async with server.announcing(), sessions.run(), plain.run():
+            yield
+
+    return McpEndpoints(
+        mcp=_admitted(serve_mcp, principal_of),
+        sse=_admitted(serve_sse, principal_of),
+        messages=_admitted(sse.handle_post_message, principal_of),
+        lifespan=lifespan,
+    )
+
+
+class _Sessions(StreamableHTTPSessionManager):
+    """Keeps room for others: sessions may be idle for half an hour before they end."""
+
+    def _admit_session(
+        self, requestor: AuthorizationContext | None
+    ) -> StreamableHTTPServerTransport | None:
+        # The SDK has one limit for all, and no public place to set another.
+        most = self.max_sessions or 0
+        held = sum(owner == requestor for owner in self._session_owners.values())
+        if len(self._session_owners) * 2 >= most and held * 4 >= most:
+            return None
+        return super()._admit_session(requestor)
+
+
+def http_caller() -> Principal:
+    """Who makes the present call. Raises NotPermitted outside a request that was let in."""
+    token = get_access_token()
+    if not isinstance(token, _Admitted):
+        raise NotPermitted("The call belongs to no principal.")
+    return token.principal
+
+
+def _admitted(app: ASGIApp, principal_of: Callable[[Scope], Principal]) -> ASGIApp:
+    async def call(scope: Scope, receive: Receive, send: Send) -> None:
+        user = _user(principal_of(scope))
+        reset = auth_context_var.set(user)
+        try:
+            await app({**scope, "user": user}, receive, send)
+        finally:
+            auth_context_var.reset(reset)
+
+    return call
+
+
+def _is_quick(scope: Scope, server: WeftServer) -> bool:
+    """Whether the headers, which the SDK compares with the body, name a call of a quick tool.
+
+    Only the newer era has those headers and no sessions. A client must accept both forms of
+    answer all the same: if it does not, it is told so where calls that stream are served.
+    """
+    # Of two of one name the first counts, as for the SDK, which else would read the older era's.
+    headers = dict(reversed(scope["headers"]))
+    version = headers.get(b"mcp-protocol-version", b"").decode("latin-1")
+    return (
+        headers.get(b"mcp-method") == b"tools/call"
+        and version not in ("", *HANDSHAKE_PROTOCOL_VERSIONS)
+        and b"text/event-stream" in headers.get(b"accept", b"")
+        and server.is_quick(headers.get(b"mcp-name", b"").decode("latin-1"))
+    )
+
+
+@lru_cache(maxsize=1024)
+def _user(principal: Principal) -> AuthenticatedUser:
+    # The SDK compares client, subject and issuer between a session and its requests.
+    token = _Admitted(
+        token="",
+        scopes=[],
+        client_id=principal.name,
+        subject=principal.role.value,
+        claims={"iss": principal.organization_id},
+        principal=principal,
+    )
+    return AuthenticatedUser(token)

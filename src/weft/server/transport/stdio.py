@@ -1,0 +1,153 @@
+"""Serves MCP over the process's stdin and stdout, and ends when it should.
+
+The wire is on private descriptors, so that stray output of a library or a child process goes to
+stderr instead of between the frames. Nothing ever blocks on it but daemon threads, which cannot
+keep the process alive.
+"""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Final
+
+import anyio
+from anyio.abc import TaskGroup
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+from mcp.shared.message import SessionMessage
+from mcp_types import JSONRPCError, JSONRPCMessage, JSONRPCNotification, JSONRPCRequest
+from mcp_types.jsonrpc import JSONRPCResponse
+
+from weft.server.app import WeftServer
+from weft.server.transport.frames import Refusal, read_frame
+from weft.server.transport.pipe import Frame, FrameReader, FrameWriter, encode
+
+# After the end of stdin, requests that were already read still get this long to be answered, so
+# that piping a few lines into the server works.
+DRAIN_SECONDS: Final = 0.8
+# A clean-up that hangs must not keep the process: it is ended this long after the wish to end.
+BACKSTOP_SECONDS: Final = 1.8
+# Answered when the client goes, so there is no waiting for the answer.
+_ENDLESS: Final = frozenset({"subscriptions/listen"})
+
+
+async def serve_stdio(server: WeftServer) -> None:
+    """Serve until stdin ends, or SIGTERM or SIGINT comes; then return, for the callers to clean up.
+
+    Two seconds after that the process is gone in any case, with exit code 0. Use it only as the
+    last thing that a process does.
+    """
+    with _private_descriptors() as (wire_in, wire_out):
+        async with server.announcing(), anyio.create_task_group() as tasks:
+            tasks.start_soon(_end_on_signal, tasks)
+            await _serve(server, wire_in, wire_out)
+            _arm_backstop()
+            tasks.cancel_scope.cancel()
+
+
+class _Unanswered:
+    """Counts requests that were read and not answered yet, so that the end can wait for them."""
+
+    def __init__(self) -> None:
+        self._ids: set[str] = set()
+        self._changed = anyio.Event()
+
+    def read(self, message: JSONRPCMessage) -> None:
+        if isinstance(message, JSONRPCRequest) and message.method not in _ENDLESS:
+            self._ids.add(repr(message.id))
+        elif (
+            isinstance(message, JSONRPCNotification) and message.method == "notifications/cancelled"
+        ):
+            # A cancelled request is never answered.
+            self._settle((message.params or {}).get("requestId"))
+
+    def written(self, message: Frame) -> None:
+        if isinstance(message, JSONRPCResponse | JSONRPCError):
+            self._settle(message.id)
+
+    async def none_left(self) -> None:
+        while self._ids:
+            await self._changed.wait()
+
+    def _settle(self, request_id: object) -> None:
+        self._ids.discard(repr(request_id))
+        self._changed.set()
+        self._changed = anyio.Event()
+
+
+async def _serve(server: WeftServer, wire_in: int, wire_out: int) -> None:
+    to_server, from_client = anyio.create_memory_object_stream[SessionMessage | Exception](0)
+    to_client, from_server = anyio.create_memory_object_stream[SessionMessage](0)
+    writer = FrameWriter(wire_out)
+    unanswered = _Unanswered()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_pump_out, from_server, writer, unanswered)
+        tasks.start_soon(_pump_in, wire_in, to_server, writer, unanswered)
+        await server.run_streams(from_client, to_client)
+        # The server has closed its side; what it wrote last is still on its way.
+        await writer.drained(DRAIN_SECONDS)
+        tasks.cancel_scope.cancel()
+    await to_server.aclose()
+    await from_server.aclose()
+
+
+async def _pump_in(
+    wire_in: int,
+    to_server: MemoryObjectSendStream[SessionMessage | Exception],
+    writer: FrameWriter,
+    unanswered: _Unanswered,
+) -> None:
+    async with to_server:
+        frames = FrameReader(wire_in)
+        while (frame := await frames.next()) is not None:
+            message = frame if isinstance(frame, Refusal) else read_frame(frame)
+            if isinstance(message, Refusal):
+                await writer.write(encode(message))
+            elif message is not None:
+                unanswered.read(message)
+                await to_server.send(SessionMessage(message))
+        with anyio.move_on_after(DRAIN_SECONDS):
+            await unanswered.none_left()
+
+
+async def _pump_out(
+    from_server: MemoryObjectReceiveStream[SessionMessage],
+    writer: FrameWriter,
+    unanswered: _Unanswered,
+) -> None:
+    async with from_server:
+        async for item in from_server:
+            await writer.write(encode(item.message))
+            unanswered.written(item.message)
+
+
+async def _end_on_signal(tasks: TaskGroup) -> None:
+    if sys.platform == "win32" or threading.current_thread() is not threading.main_thread():
+        return
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for _ in signals:
+            _arm_backstop()
+            tasks.cancel_scope.cancel()
+            return
+
+
+def _arm_backstop() -> None:
+    timer = threading.Timer(BACKSTOP_SECONDS, os._exit, [0])
+    timer.daemon = True
+    timer.start()
+
+
+@contextmanager
+def _private_descriptors() -> Generator[tuple[int, int]]:
+    """Move the wire off descriptors 0 and 1, which then are the null device and stderr."""
+    wire_in, wire_out = os.dup(0), os.dup(1)
+    null = os.open(os.devnull, os.O_RDONLY)
+    sys.stdout.flush()
+    os.dup2(null, 0)
+    os.dup2(2, 1)
+    os.close(null)
+    # Not closed again, and not put back: the reading thread may still be blocked on its descriptor,
+    # and whatever is printed until the process ends must not reach the client.
+    yield wire_in, wire_out

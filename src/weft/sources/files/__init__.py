@@ -1,0 +1,1 @@
+"""The `files` source: a folder of this machine."""

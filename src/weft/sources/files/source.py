@@ -1,0 +1,372 @@
+"""Files and folders on the server's own disk, as far as the operator allows them to be read."""
+
+import os
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import TypeVar
+
+import anyio.from_thread
+import anyio.to_thread
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from weft.document.text import clean_line, decode, language_of, path_id, read_document
+from weft.domain.base import Json
+from weft.domain.entities import Entity
+from weft.errors import AccessDenied, SourceMisconfigured
+from weft.net.dates import posix_time
+from weft.sources.base import (
+    Event,
+    Expect,
+    Failed,
+    Incomplete,
+    NoFields,
+    Skipped,
+    Source,
+    SourceContext,
+    Unchanged,
+)
+from weft.sources.files.ignore import Patterns, TooComplex
+from weft.sources.files.roots import (
+    NotInside,
+    Parts,
+    Start,
+    Tree,
+    find_start,
+    is_secret_file,
+    is_secret_folder,
+    tree_at,
+)
+
+DEFAULT_MAX_FILE_BYTES = 1024 * 1024
+LARGEST_MAX_FILE_BYTES = 20 * 1024 * 1024
+MAX_IGNORE_FILE_BYTES = 256 * 1024
+MAX_PATTERNS_PER_FIELD = 200
+IGNORE_FILES = (".gitignore", ".ignore", ".weftignore")
+
+# What one trip to a worker thread may bring: the event loop waits for neither.
+_CHUNK_FILES = 128
+_CHUNK_BYTES = 8 * 1024 * 1024
+# Part of every version, so that a better reader makes all files be read again.
+_READER = "1"
+# A file changed twice within one tick of the file system's clock looks the same after the second
+# change, so what was changed just before it was read is read again next time.
+_SETTLED_NS = 2_000_000_000
+
+T = TypeVar("T")
+
+
+class FilesConfig(BaseModel):
+    """Which files."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    path: str = Field(
+        min_length=1, max_length=4096, description="Folder or file, inside an allowed folder."
+    )
+    include: list[str] = Field(
+        default_factory=list,
+        max_length=MAX_PATTERNS_PER_FIELD,
+        description="Gitignore-style patterns; only files that match one are read.",
+    )
+    exclude: list[str] = Field(
+        default_factory=list,
+        max_length=MAX_PATTERNS_PER_FIELD,
+        description="Gitignore-style patterns of what is left out.",
+    )
+    max_file_size: int = Field(
+        default=DEFAULT_MAX_FILE_BYTES,
+        ge=1,
+        le=LARGEST_MAX_FILE_BYTES,
+        description="Bytes; larger files are skipped.",
+    )
+    respect_ignore_files: bool = Field(
+        default=True, description="Leave out what .gitignore, .ignore and .weftignore name."
+    )
+
+    @field_validator("path")
+    @classmethod
+    def _no_null(cls, value: str) -> str:
+        if "\0" in value:
+            raise ValueError("must not hold a null character")
+        return value
+
+    @field_validator("include", "exclude")
+    @classmethod
+    def _compilable(cls, value: list[str]) -> list[str]:
+        Patterns(value)
+        return value
+
+
+class FilesSource(Source[FilesConfig, NoFields]):
+    """Text, Markdown, code, HTML, JSON and CSV below one folder, or one such file."""
+
+    short_name = "files"
+    name = "Files"
+    description = "Text, Markdown, HTML and code files in a folder on this server"
+    Config = FilesConfig
+    entity_types = ("file",)
+    labels = ("local", "documents")
+
+    async def check(self) -> str:
+        """Find the folder or file and open it."""
+        start = await _in_thread(lambda: find_start(self.config.path, self.context, field="path"))
+        await _in_thread(lambda: _open_start(start, self.context))
+        return f"{'file' if start.is_file else 'folder'} {clean_line(str(start.path))} is readable"
+
+    async def fetch(self, cursor: Json | None) -> AsyncGenerator[Event]:
+        """List every file in the order of the folders' and files' names."""
+        del cursor
+        start = await _in_thread(lambda: find_start(self.config.path, self.context, field="path"))
+        await _in_thread(lambda: _open_start(start, self.context))
+        total = 0
+        async for chunk in self._walk(start):
+            total += sum(isinstance(item, _Candidate) for item in chunk)
+        yield Expect(total)
+        async for chunk in self._walk(start):
+            for item in chunk:
+                if not isinstance(item, _Candidate):
+                    yield item
+            candidates = [item for item in chunk if isinstance(item, _Candidate)]
+            async for event in self._read(start, candidates):
+                yield event
+
+    async def _walk(self, start: Start) -> AsyncIterator[list["Event | _Candidate"]]:
+        steps = _Walk(self.config, start, self.context).steps()
+        while chunk := await _in_thread(lambda: list(islice(steps, _CHUNK_FILES))):
+            yield chunk
+
+    async def _read(self, start: Start, candidates: list["_Candidate"]) -> AsyncGenerator[Event]:
+        known = await self.context.known_versions([c.id for c in candidates])
+        pending = iter(candidates)
+        reader = _Reader(self.config.max_file_size, start, tree_at(start.root, self.context), known)
+        while events := await _in_thread(lambda: reader.some(pending)):
+            for event in events:
+                yield event
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """A file that is listed: `parts` lead to it from the start."""
+
+    parts: Parts
+
+    @property
+    def id(self) -> str:
+        return _id(self.parts)
+
+
+class _Walk:
+    """One pass over the names below the start, depth first."""
+
+    def __init__(self, config: FilesConfig, start: Start, context: SourceContext) -> None:
+        self._start = start
+        self._tree = tree_at(start.root, context)
+        self._include = Patterns(config.include)
+        self._exclude = Patterns(config.exclude)
+        self._ignore_files = IGNORE_FILES if config.respect_ignore_files else ()
+
+    def steps(self) -> Iterator[Event | _Candidate]:
+        if self._start.is_file:
+            yield _Candidate(self._start.parts[-1:])
+            return
+        # Each entry: a folder, the patterns of the folders above it, and whether an include
+        # pattern has matched one of them.
+        pending: list[tuple[Parts, tuple[_Level, ...], bool]] = [((), (), not self._include)]
+        while pending:
+            anyio.from_thread.check_cancelled()
+            parts, levels, included = pending.pop()
+            try:
+                listing = self._tree.listing(self._start.parts + parts)
+                levels = (*levels, *self._level(parts, listing.files))
+            except FileNotFoundError:
+                continue
+            except NotInside:
+                continue
+            except (OSError, TooComplex) as error:
+                yield Incomplete(f"folder {_shown(parts)} could not be read: {_reason(error)}")
+                continue
+            yield from self._files(parts, listing.files, levels, included)
+            for name in listing.links:
+                if self._wanted((*parts, name), levels, included):
+                    yield Skipped(_id((*parts, name)), "a link or device")
+            for name in reversed(listing.folders):
+                below = (*parts, name)
+                if not is_secret_folder(name) and not self._left_out(below, levels, True):
+                    inside = self._include.verdict(below, is_folder=True)
+                    pending.append((below, levels, included if inside is None else inside))
+
+    def _files(
+        self, parts: Parts, names: tuple[str, ...], levels: tuple["_Level", ...], included: bool
+    ) -> Iterator[Event | _Candidate]:
+        for name in names:
+            path = (*parts, name)
+            if not self._wanted(path, levels, included):
+                continue
+            if is_secret_file(name):
+                yield Skipped(_id(path), "may hold secrets")
+            else:
+                yield _Candidate(path)
+
+    def _wanted(self, path: Parts, levels: tuple["_Level", ...], included: bool) -> bool:
+        verdict = self._include.verdict(path, is_folder=False)
+        return (included if verdict is None else verdict) and not self._left_out(
+            path, levels, False
+        )
+
+    def _left_out(self, path: Parts, levels: tuple["_Level", ...], is_folder: bool) -> bool:
+        if self._exclude.verdict(path, is_folder=is_folder):
+            return True
+        for level in reversed(levels):
+            verdict = level.patterns.verdict(path[level.depth :], is_folder=is_folder)
+            if verdict is not None:
+                return verdict
+        return False
+
+    def _level(self, parts: Parts, names: tuple[str, ...]) -> tuple["_Level", ...]:
+        lines: list[str] = []
+        for name in self._ignore_files:
+            if name in names:
+                lines += self._lines_of((*parts, name))
+        return (_Level(len(parts), Patterns(lines)),) if lines else ()
+
+    def _lines_of(self, path: Parts) -> list[str]:
+        try:
+            descriptor = self._tree.open_file(self._start.parts + path)
+        except FileNotFoundError:
+            return []  # Gone since it was listed: the rest of its folder is still there.
+        with os.fdopen(descriptor, "rb") as file:
+            data = file.read(MAX_IGNORE_FILE_BYTES + 1)
+        if len(data) > MAX_IGNORE_FILE_BYTES:
+            raise TooComplex(f"its {path[-1]} is too large")
+        return (decode(data) or "").split("\n")
+
+
+@dataclass(frozen=True, slots=True)
+class _Level:
+    """The ignore files of one folder, ``depth`` folders below the start."""
+
+    depth: int
+    patterns: Patterns
+
+
+class _Reader:
+    """Turns listed files into events, as many at once as fit the chunk's bytes."""
+
+    def __init__(self, max_bytes: int, start: Start, tree: Tree, known: Mapping[str, str]) -> None:
+        self._max_bytes = max_bytes
+        self._base = start.parts[:-1] if start.is_file else start.parts
+        self._tree = tree
+        self._known = known
+
+    def some(self, candidates: Iterator[_Candidate]) -> list[Event]:
+        events: list[Event] = []
+        size = 0
+        # The size is looked at first: taking a candidate that is then left would lose it.
+        while size < _CHUNK_BYTES and (candidate := next(candidates, None)):
+            anyio.from_thread.check_cancelled()
+            try:
+                event = self._one(candidate)
+            except FileNotFoundError:
+                # Gone since it was listed.
+                continue
+            except NotInside:
+                event = Skipped(candidate.id, "a link, a device, or Weft's own")
+            except OSError as error:
+                event = Failed(candidate.id, _reason(error))
+            events.append(event)
+            size += len(event.text) if isinstance(event, Entity) else 0
+        return events
+
+    def _one(self, candidate: _Candidate) -> Event:
+        descriptor = self._tree.open_file(self._base + candidate.parts)
+        with os.fdopen(descriptor, "rb") as file:
+            found = os.fstat(descriptor)
+            if found.st_size > self._max_bytes:
+                return Skipped(candidate.id, f"larger than {self._max_bytes} bytes")
+            version = _version(found)
+            if version is not None and self._known.get(candidate.id) == version:
+                return Unchanged(candidate.id)
+            data = file.read(self._max_bytes + 1)
+        if len(data) > self._max_bytes:
+            return Skipped(candidate.id, f"larger than {self._max_bytes} bytes")
+        content = decode(data)
+        if content is None:
+            return Skipped(candidate.id, "binary, or in an unknown encoding")
+        return self._entity(candidate, content, len(data), found, version)
+
+    def _entity(
+        self,
+        candidate: _Candidate,
+        content: str,
+        size: int,
+        found: os.stat_result,
+        version: str | None,
+    ) -> Entity:
+        path = "/".join(candidate.parts)
+        title, text = read_document(path, content)
+        modified = posix_time(found.st_mtime)
+        metadata: Json = {"path": clean_line(path), "size": size}
+        if modified is not None:
+            metadata["mtime"] = modified.isoformat(timespec="seconds")
+        language = language_of(path)
+        if language is not None:
+            metadata["language"] = language
+        return Entity(
+            id=candidate.id,
+            type="file",
+            title=title,
+            text=text,
+            url=self._tree.root.joinpath(*self._base, *candidate.parts).as_uri(),
+            updated_at=modified,
+            metadata=metadata,
+            breadcrumbs=tuple(clean_line(part) for part in candidate.parts[:-1]),
+            version=version,
+        )
+
+
+async def _in_thread(work: Callable[[], T]) -> T:
+    # A disk that hangs must not keep a cancelled sync: the thread is left behind, and ends at its
+    # next look at check_cancelled.
+    return await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
+
+
+def _open_start(start: Start, context: SourceContext) -> None:
+    tree = tree_at(start.root, context)
+    try:
+        if start.is_file:
+            os.close(tree.open_file(start.parts))
+        else:
+            tree.listing(start.parts)
+    except PermissionError:
+        raise AccessDenied(
+            "The server's user may not read the path.", field="path", hint="Change its permissions."
+        ) from None
+    except OSError as error:
+        raise SourceMisconfigured(
+            f"The path cannot be read: {_reason(error)}.", field="path"
+        ) from None
+
+
+def _version(found: os.stat_result) -> str | None:
+    if time.time_ns() - found.st_mtime_ns < _SETTLED_NS:
+        return None
+    numbers = (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino)
+    return "-".join([_READER, *(f"{number:x}" for number in numbers)])
+
+
+def _id(parts: Parts) -> str:
+    return path_id(os.fsencode("/".join(parts)))
+
+
+def _shown(parts: Parts) -> str:
+    return clean_line("/".join(parts)) or "."
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, TooComplex):
+        return str(error)
+    if isinstance(error, OSError) and error.errno is not None:
+        return os.strerror(error.errno)
+    return type(error).__name__

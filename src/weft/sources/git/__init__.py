@@ -1,0 +1,1 @@
+"""The `git` source: a repository on this machine or over HTTP."""

@@ -1,0 +1,167 @@
+"""Which repository: the fields of the `git` source, and what they must not be."""
+
+import hashlib
+import re
+from ipaddress import ip_address
+
+import httpx
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+
+from weft.errors import NotPermitted
+from weft.net.addresses import AllowList
+from weft.sources.base import ENDPOINT, SourceContext
+
+DEFAULT_MAX_FILE_BYTES = 1024 * 1024
+LARGEST_MAX_FILE_BYTES = 20 * 1024 * 1024
+DEFAULT_MAX_COMMITS = 1_000
+LARGEST_MAX_COMMITS = 100_000
+# Part of every version and cursor, so that a better reader makes everything be read again.
+READER = "1"
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)(::|://)")
+_SCHEMES_SHOWN = frozenset({"ext", "fd", "file", "ftp", "ftps", "git", "git+ssh", "ssh"})
+_SCP = re.compile(r"[^/\\:]{2,}:")
+_UNSEEN = re.compile(r"[\x00-\x1f\x7f]")
+_BRANCH = re.compile(r"(?!/)[^\x00-\x20\x7f~^:?*\[\\]+(?<![/.])")
+
+
+class GitConfig(BaseModel):
+    """Which repository, and what of it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    repo: str = Field(
+        min_length=1,
+        max_length=2048,
+        description="Folder of a local repository, or its https clone URL.",
+        json_schema_extra=ENDPOINT,
+    )
+    branch: str | None = Field(
+        default=None, max_length=255, description="Branch; default: the one HEAD points to."
+    )
+    path: str = Field(
+        default="", max_length=1024, description="Only this folder or file of the repository."
+    )
+    include_commits: bool = Field(default=True, description="Sync commits as well as files.")
+    max_commits: int = Field(
+        default=DEFAULT_MAX_COMMITS,
+        ge=1,
+        le=LARGEST_MAX_COMMITS,
+        description="How many of the newest commits.",
+    )
+    max_file_size: int = Field(
+        default=DEFAULT_MAX_FILE_BYTES,
+        ge=1,
+        le=LARGEST_MAX_FILE_BYTES,
+        description="Bytes; larger files are skipped.",
+    )
+
+    @field_validator("repo")
+    @classmethod
+    def _readable_place(cls, value: str) -> str:
+        if value.startswith("-") or _UNSEEN.search(value):
+            raise ValueError("must be a folder or an https URL, not an option or control character")
+        scheme = _SCHEME.match(value)
+        if scheme is None:
+            if _SCP.match(value):
+                raise ValueError("host:path (ssh) addresses cannot be read; give the https URL")
+            return value
+        if scheme.group(2) == "::" or scheme.group(1).lower() not in ("https", "http"):
+            raise ValueError(
+                f"{_named(scheme)} cannot be read; give the https URL or a local folder"
+            )
+        _check_url(value)
+        return value.rstrip("/")
+
+    @field_validator("branch")
+    @classmethod
+    def _branch_name(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        bad = (
+            value.startswith("-")
+            or value.endswith(".lock")
+            or any(part in value for part in ("..", "//", "@{", "/."))
+        )
+        if bad or not _BRANCH.fullmatch(value):
+            raise ValueError("is not a branch name")
+        return value
+
+    @field_validator("path")
+    @classmethod
+    def _path_inside(cls, value: str) -> str:
+        parts = [part for part in value.replace("\\", "/").split("/") if part not in ("", ".")]
+        if ".." in parts or _UNSEEN.search(value):
+            raise ValueError("must be a path inside the repository")
+        return "/".join(parts)
+
+    @property
+    def url(self) -> httpx.URL | None:
+        """The URL of a remote repository; None for a local one."""
+        return httpx.URL(self.repo) if _SCHEME.match(self.repo) else None
+
+    @property
+    def scope(self) -> str:
+        """A short digest of everything that decides what is synced."""
+        parts = [
+            READER,
+            self.repo,
+            self.branch,
+            self.path,
+            self.include_commits,
+            self.max_file_size,
+        ]
+        return hashlib.blake2b(repr(parts).encode(), digest_size=8).hexdigest()
+
+
+class GitCredentials(BaseModel):
+    """For private repositories over https."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    access_token: SecretStr | None = Field(
+        default=None, description="Token or password that may read the repository."
+    )
+    username: str | None = Field(
+        default=None,
+        max_length=255,
+        pattern=r"^[^\x00-\x1f\x7f:]*$",
+        description="User name for servers that want one.",
+    )
+
+
+def check_scheme(url: httpx.URL, context: SourceContext) -> None:
+    """Refuse unencrypted http, but for hosts that the operator names. Raises NotPermitted."""
+    if url.scheme == "https":
+        return
+    allowed = AllowList.parse(context.allow_hosts)
+    port = url.port or 80
+    try:
+        named = allowed.permits(url.host, port, ip_address(url.host))
+    except ValueError:
+        name = url.host.lower().rstrip(".")
+        named = bool({(name, port), (name, None)} & allowed.names)
+    if not named:
+        raise NotPermitted(
+            "Unencrypted http is only allowed to hosts that the operator names.",
+            field="repo",
+            hint="Give the https URL, or add the host to WEFT_ALLOW_HOSTS.",
+        )
+
+
+def _named(scheme: re.Match[str]) -> str:
+    name, separator = scheme.groups()
+    # What is no scheme may be a secret in the wrong place.
+    known = name.lower() in _SCHEMES_SHOWN
+    return f"{name}{separator} addresses" if known else "addresses of that kind"
+
+
+def _check_url(value: str) -> None:
+    try:
+        url = httpx.URL(value)
+    except (httpx.InvalidURL, UnicodeError):
+        raise ValueError("is not a URL") from None
+    if url.userinfo or "@" in url.netloc.decode("ascii", "replace"):
+        raise ValueError("must not hold a user name or password; use the credentials' fields")
+    if not url.host or url.query or url.fragment or "?" in value or "#" in value:
+        raise ValueError("must be a clone URL, with a host and without a query")

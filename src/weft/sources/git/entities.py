@@ -1,0 +1,226 @@
+"""What a file or a commit of a repository becomes: an entity, made only if it is not known yet."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from urllib.parse import quote
+
+import httpx
+
+from weft.document.text import clean_line, clean_text, decode, language_of, path_id, read_document
+from weft.domain.base import Json
+from weft.domain.entities import Entity
+from weft.net.dates import posix_time
+from weft.sources.base import Event, Failed, Skipped
+from weft.sources.files.roots import is_secret_file, is_secret_folder
+from weft.sources.git.config import READER, GitConfig
+from weft.sources.git.objects import MissingObject, Store
+from weft.sources.git.pack import BLOB, BadObject, ObjectTooLarge
+from weft.sources.git.walk import (
+    LINK,
+    PLAIN,
+    SUBMODULE,
+    Commit,
+    Entry,
+    Parts,
+    changed_files,
+    find_entry,
+    read_commit,
+)
+
+MAX_CHANGED_PATHS = 100
+MAX_MESSAGE_CHARS = 100_000
+_MAX_SUBJECT_CHARS = 200
+_LFS_MARK = b"version https://git-lfs.github.com/spec/"
+_LFS_MAX_BYTES = 1024
+# Where the big hosts show a file of a branch, and a commit.
+_PAGES = {
+    "github.com": ("blob/{branch}/{path}", "commit/{id}"),
+    "gitlab.com": ("-/blob/{branch}/{path}", "-/commit/{id}"),
+    "bitbucket.org": ("src/{branch}/{path}", "commits/{id}"),
+    "codeberg.org": ("src/branch/{branch}/{path}", "commit/{id}"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """Something listed; ``make`` reads it, and is only called if its version is not known."""
+
+    id: str
+    version: str
+    make: Callable[[], Event]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A branch of an opened repository. ``partial``: the server left large files out."""
+
+    store: Store
+    branch: str
+    head: Commit
+    url: httpx.URL | None = None
+    work_tree: Path | None = None
+    partial: bool = False
+
+
+def file_id(parts: Parts) -> str:
+    """The entity id of a file."""
+    return f"file:{path_id(b'/'.join(parts))}"
+
+
+class Reader:
+    """Makes the events of one snapshot."""
+
+    def __init__(self, config: GitConfig, snapshot: Snapshot) -> None:
+        self._config = config
+        self._snapshot = snapshot
+        self._prefix: Parts = tuple(part.encode() for part in config.path.split("/") if part)
+
+    def start(self, tree: str) -> Entry | None:
+        """What the configured path is in a commit's folder."""
+        return find_entry(self._snapshot.store, tree, self._prefix)
+
+    def file(self, entry: Entry) -> Event | Pending:
+        """A file of the listing, or why it is none."""
+        reason = _refusal(entry)
+        identity = file_id(entry.parts)
+        if reason is not None:
+            return Skipped(identity, reason)
+        version = f"{READER}-{entry.id}"
+        return Pending(identity, version, lambda: self._read(identity, version, entry))
+
+    def commit(self, commit: Commit) -> Pending | None:
+        """A commit of the listing; None if it does not touch the configured path."""
+        if self._prefix and not self._touches(commit):
+            return None
+        identity = f"commit:{commit.id}"
+        version = f"{READER}-{commit.id}-{self._config.path}"
+        return Pending(identity, version, lambda: self._commit(identity, version, commit))
+
+    def _read(self, identity: str, version: str, entry: Entry) -> Event:
+        limit = self._config.max_file_size
+        try:
+            kind, data = self._snapshot.store.read(entry.id)
+        except ObjectTooLarge:
+            return Skipped(identity, f"larger than {limit} bytes")
+        except MissingObject:
+            if self._snapshot.partial:
+                return Skipped(identity, f"larger than {limit} bytes")
+            return Failed(identity, "not in this shallow or partial clone")
+        except BadObject:
+            return Failed(identity, "broken in the repository")
+        if kind != BLOB:
+            return Failed(identity, "broken in the repository")
+        if len(data) > limit:
+            return Skipped(identity, f"larger than {limit} bytes")
+        if len(data) <= _LFS_MAX_BYTES and data.startswith(_LFS_MARK):
+            return Skipped(identity, "kept in Git LFS, outside the repository")
+        content = decode(data)
+        if content is None:
+            return Skipped(identity, "binary, or in an unknown encoding")
+        return self._file(identity, version, entry, content, len(data))
+
+    def _file(self, identity: str, version: str, entry: Entry, content: str, size: int) -> Entity:
+        path = b"/".join(entry.parts).decode("utf-8", "replace")
+        title, text = read_document(path, content)
+        metadata: Json = {"path": clean_line(path), "size": size, "blob": entry.id}
+        language = language_of(path)
+        if language is not None:
+            metadata["language"] = language
+        return Entity(
+            id=identity,
+            type="file",
+            title=title,
+            text=text,
+            url=self._file_url(entry),
+            metadata=metadata,
+            breadcrumbs=tuple(_shown(part) for part in entry.parts[:-1]),
+            version=version,
+        )
+
+    def _file_url(self, entry: Entry) -> str | None:
+        path = quote(b"/".join(entry.parts))
+        snapshot = self._snapshot
+        if snapshot.work_tree is not None:
+            return f"{snapshot.work_tree.as_uri()}/{path}"
+        return self._page(0, branch=quote(snapshot.branch), path=path)
+
+    def _commit(self, identity: str, version: str, commit: Commit) -> Entity:
+        message = clean_text(commit.message[:MAX_MESSAGE_CHARS]).strip()
+        subject = clean_line(message.partition("\n")[0])[:_MAX_SUBJECT_CHARS]
+        paths = list(islice(self._changed_paths(commit), MAX_CHANGED_PATHS + 1))
+        shown = paths[:MAX_CHANGED_PATHS]
+        if len(paths) > len(shown):
+            shown.append("(and more)")
+        changed = "\n\nChanged paths:\n" + "\n".join(shown) if shown else ""
+        return Entity(
+            id=identity,
+            type="commit",
+            title=subject or commit.id[:12],
+            text=message + changed,
+            url=self._page(1, id=commit.id),
+            updated_at=posix_time(commit.time),
+            metadata={
+                "commit": commit.id,
+                "author": clean_line(commit.author),
+                "parents": list(commit.parents),
+                "changed_paths": len(paths) if len(paths) <= MAX_CHANGED_PATHS else None,
+            },
+            breadcrumbs=("commits",),
+            version=version,
+        )
+
+    def _changed_paths(self, commit: Commit) -> Iterator[str]:
+        """Paths that differ from the first parent; none where the parent is not at hand."""
+        try:
+            old = self._parent_start(commit)
+            pairs = changed_files(self._snapshot.store, old, self.start(commit.tree), _no_check)
+            for before, after in pairs:
+                letter = "D" if after is None else "A" if before is None else "M"
+                entry = after or before
+                yield f"{letter} {_shown(b'/'.join(entry.parts))}" if entry else ""
+        except BadObject:
+            return
+
+    def _touches(self, commit: Commit) -> bool:
+        try:
+            return self._parent_start(commit) != self.start(commit.tree)
+        except BadObject:
+            # Where history is cut off, nobody can tell.
+            return False
+
+    def _parent_start(self, commit: Commit) -> Entry | None:
+        if not commit.parents:
+            return None
+        return self.start(read_commit(self._snapshot.store, commit.parents[0]).tree)
+
+    def _page(self, which: int, **values: str) -> str | None:
+        url = self._snapshot.url
+        pattern = _PAGES.get(url.host) if url is not None else None
+        if pattern is None:
+            return None
+        return f"{str(url).removesuffix('.git')}/{pattern[which].format(**values)}"
+
+
+def _refusal(entry: Entry) -> str | None:
+    names = [part.decode("utf-8", "replace") for part in entry.parts]
+    if any(name in (".", "..") or "/" in name for name in names):
+        return "not a name that a file can have"
+    if entry.kind == LINK:
+        return "a symbolic link"
+    if entry.kind == SUBMODULE:
+        return "a submodule"
+    if entry.kind != PLAIN:
+        return "not a plain file"
+    if is_secret_file(names[-1]) or any(is_secret_folder(name) for name in names[:-1]):
+        return "may hold secrets"
+    return None
+
+
+def _shown(path: bytes) -> str:
+    return clean_line(path.decode("utf-8", "replace"))
+
+
+def _no_check() -> None:
+    """The paths of one commit are bounded by how many are taken."""

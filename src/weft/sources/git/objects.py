@@ -1,0 +1,283 @@
+"""Objects and branches of a repository: on disk below an allowed root, or just fetched.
+
+No configuration file, hook, attribute, index or work tree is ever read, so there is nothing in
+which a hostile repository could name a command or a path outside.
+"""
+
+import re
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from weft.errors import SourceMisconfigured, WeftError
+from weft.sources.base import SourceContext
+from weft.sources.files.roots import Parts, Start, Tree, find_start, tree_at
+from weft.sources.git.pack import (
+    BadObject,
+    Object,
+    ObjectTooLarge,
+    Pack,
+    PackIndex,
+    index_pack,
+    read_loose,
+)
+
+FIELD = "repo"
+GIT_FOLDER = ".git"
+MAX_PACKS = 500
+_MAX_ALTERNATES = 5
+_MAX_SMALL_FILE_BYTES = 4096
+_MAX_PACKED_REFS_BYTES = 64 * 1024 * 1024
+_BUFFER_BYTES = 64 * 1024
+_OBJECT_ID = re.compile(r"[0-9a-f]{40}")
+_REF = re.compile(r"refs/[^\x00-\x20\x7f~^:?*\[\\]+")
+
+
+class MissingObject(BadObject):
+    """The repository does not hold the object, as in a shallow or partial clone."""
+
+
+class Store:
+    """Reads objects by their hexadecimal id."""
+
+    def __init__(self) -> None:
+        self._lookups: list[tuple[Callable[[bytes], int | None], Callable[[int], Object]]] = []
+        self._loose: list[tuple[Tree, Parts]] = []
+        self._close: list[Callable[[], None]] = []
+
+    def read(self, object_id: str) -> Object:
+        """Type number and content. Raises MissingObject, ObjectTooLarge, BadObject."""
+        if not _OBJECT_ID.fullmatch(object_id):
+            raise MissingObject("no object has such an id")
+        raw = bytes.fromhex(object_id)
+        for offset_of, read in self._lookups:
+            offset = offset_of(raw)
+            if offset is not None:
+                return read(offset)
+        for tree, parts in self._loose:
+            try:
+                file = _open(tree, (*parts, object_id[:2], object_id[2:]))
+            except OSError:
+                continue
+            with file:
+                return read_loose(file)
+        raise MissingObject("an object that the repository does not hold")
+
+    def close(self) -> None:
+        """Close all files."""
+        for close in self._close:
+            close()
+
+    def add_fetched(self, file: BinaryIO, check: Callable[[], None]) -> None:
+        """Take over a pack that was fetched, and index it. Raises BadObject."""
+        offsets: dict[bytes, int] = {}
+        pack = Pack(file, offsets.get)
+        self._close.append(pack.close)
+        index_pack(pack, offsets, check)
+        self._lookups.append((offsets.get, pack.read))
+
+    def add_folder(self, tree: Tree, objects: Parts) -> None:
+        """Take over an `objects` folder. Raises OSError, BadObject."""
+        self._loose.append((tree, objects))
+        try:
+            names = tree.listing((*objects, "pack")).files
+        except FileNotFoundError:
+            return
+        stems = [name[:-4] for name in names if name.endswith(".idx")]
+        if len(stems) + len(self._lookups) > MAX_PACKS:
+            raise SourceMisconfigured(
+                f"The repository has more than {MAX_PACKS} packs.",
+                field=FIELD,
+                hint="Run `git gc` in it.",
+            )
+        for stem in stems:
+            index = PackIndex(_open(tree, (*objects, "pack", f"{stem}.idx")))
+            self._close.append(index.close)
+            lazy = _LazyPack(tree, (*objects, "pack", f"{stem}.pack"), index.offset)
+            self._close.append(lazy.close)
+            self._lookups.append((index.offset, lazy.read))
+
+
+class _LazyPack:
+    """Opens its file at the first read: most packs of a repository are not needed."""
+
+    def __init__(self, tree: Tree, parts: Parts, find: Callable[[bytes], int | None]) -> None:
+        self._tree, self._parts, self._find = tree, parts, find
+        self._pack: Pack | None = None
+
+    def read(self, offset: int) -> Object:
+        if self._pack is None:
+            try:
+                self._pack = Pack(_open(self._tree, self._parts), self._find)
+            except OSError:
+                raise BadObject("a pack that cannot be opened") from None
+        return self._pack.read(offset)
+
+    def close(self) -> None:
+        if self._pack is not None:
+            self._pack.close()
+
+
+class LocalRepository:
+    """A repository on disk: its own Git folder, and the common one that linked work trees share."""
+
+    def __init__(
+        self,
+        own: tuple[Tree, Parts],
+        common: tuple[Tree, Parts],
+        store: Store,
+        work_tree: Path | None,
+    ) -> None:
+        self._own = own
+        self._common = common
+        self.store = store
+        self.work_tree = work_tree
+
+    def resolve(self, branch: str | None) -> tuple[str, str]:
+        """The branch's name and commit id; of HEAD if ``branch`` is None.
+
+        The name is "HEAD" where no branch is checked out. Raises SourceMisconfigured.
+        """
+        if branch is not None:
+            name, text = f"refs/heads/{branch}", None
+        else:
+            name, text = "HEAD", _small_file(*self._own, ("HEAD",))
+            if text is None:
+                raise SourceMisconfigured("The path is no Git repository.", field=FIELD)
+        for _ in range(5):
+            if text is None:
+                text = self._ref(name)
+            if text is None:
+                raise _no_branch(branch)
+            if not text.startswith("ref:"):
+                break
+            name, text = text[4:].strip(), None
+        if text is None or not _OBJECT_ID.fullmatch(text):
+            raise SourceMisconfigured(
+                "The branch does not lead to a commit of a SHA-1 repository.", field="branch"
+            )
+        return name.removeprefix("refs/heads/"), text
+
+    def _ref(self, name: str) -> str | None:
+        if not _REF.fullmatch(name) or ".." in name:
+            return None
+        for tree, parts in (self._own, self._common):
+            text = _small_file(tree, parts, tuple(name.split("/")))
+            if text:
+                return text
+        return self._packed_ref(name)
+
+    def _packed_ref(self, name: str) -> str | None:
+        tree, parts = self._common
+        try:
+            file = _open(tree, (*parts, "packed-refs"))
+        except OSError:
+            return None
+        wanted = name.encode("utf-8", "surrogateescape")
+        with file:
+            for line in _lines(file, _MAX_PACKED_REFS_BYTES):
+                object_id, _, ref = line.rstrip(b"\n").partition(b" ")
+                if ref == wanted:
+                    return object_id.decode("ascii", "replace")
+        return None
+
+
+@contextmanager
+def open_repository(path: str, context: SourceContext) -> Generator[LocalRepository]:
+    """Open the repository at a path. Raises NotPermitted, SourceMisconfigured.
+
+    Its Git folder, common folder and borrowed object folders must all be inside allowed roots.
+    """
+    store = Store()
+    try:
+        start = _place(Path(path), context)
+        own = _git_folder(start, context)
+        tree = tree_at(own.root, context)
+        common_text = _small_file(tree, own.parts, ("commondir",))
+        common = own if common_text is None else _place(own.path / common_text, context)
+        common_tree = tree_at(common.root, context)
+        for objects in _object_folders(common, context):
+            store.add_folder(tree_at(objects.root, context), objects.parts)
+        work_tree = None if own == start else start.path
+        yield LocalRepository((tree, own.parts), (common_tree, common.parts), store, work_tree)
+    except (BadObject, OSError) as error:
+        # Neither says more to a person than that the repository cannot be read.
+        raise SourceMisconfigured(
+            "The repository cannot be read.", field=FIELD, hint="Is it a complete Git repository?"
+        ) from error
+    finally:
+        store.close()
+
+
+def read_failure(error: BadObject) -> WeftError:
+    """Our error for an object without which nothing can be listed."""
+    if isinstance(error, ObjectTooLarge):
+        return SourceMisconfigured("A commit or folder is too large to be read.", field=FIELD)
+    return SourceMisconfigured("The repository is incomplete or broken.", field=FIELD)
+
+
+def _place(path: Path, context: SourceContext) -> Start:
+    return find_start(str(path), context, field=FIELD, opened=frozenset({GIT_FOLDER}))
+
+
+def _git_folder(start: Start, context: SourceContext) -> Start:
+    """The folder with HEAD in it: below a work tree, named by a `.git` file, or the path itself."""
+    tree = tree_at(start.root, context)
+    if start.is_file:
+        raise SourceMisconfigured("The path is no Git repository.", field=FIELD)
+    names = tree.listing(start.parts)
+    if GIT_FOLDER in names.folders:
+        return Start(start.root, (*start.parts, GIT_FOLDER), is_file=False)
+    if GIT_FOLDER in names.files:
+        text = _small_file(tree, start.parts, (GIT_FOLDER,)) or ""
+        if text.startswith("gitdir:"):
+            return _place(start.path / text.removeprefix("gitdir:").strip(), context)
+    if "HEAD" in names.files and "objects" in names.folders:
+        return start
+    raise SourceMisconfigured("The path is no Git repository.", field=FIELD)
+
+
+def _object_folders(common: Start, context: SourceContext) -> Iterator[Start]:
+    pending = [Start(common.root, (*common.parts, "objects"), is_file=False)]
+    for _ in range(_MAX_ALTERNATES):
+        if not pending:
+            return
+        objects = pending.pop()
+        yield objects
+        tree = tree_at(objects.root, context)
+        text = _small_file(tree, objects.parts, ("info", "alternates")) or ""
+        paths = [line for line in text.splitlines() if line and not line.startswith("#")]
+        pending += [_place(objects.path / path, context) for path in paths]
+    if pending:
+        raise SourceMisconfigured("The repository borrows from too many others.", field=FIELD)
+
+
+def _small_file(tree: Tree, parts: Parts, name: Sequence[str]) -> str | None:
+    try:
+        file = _open(tree, (*parts, *name))
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return None
+    with file:
+        data = file.read(_MAX_SMALL_FILE_BYTES + 1)
+    if len(data) > _MAX_SMALL_FILE_BYTES:
+        raise BadObject("a file that should be small")
+    return data.decode("utf-8", "surrogateescape").strip()
+
+
+def _open(tree: Tree, parts: Parts) -> BinaryIO:
+    return open(tree.open_file(parts), "rb", buffering=_BUFFER_BYTES)  # noqa: PTH123
+
+
+def _lines(file: BinaryIO, limit: int) -> Iterator[bytes]:
+    for line in file:
+        limit -= len(line)
+        if limit < 0:
+            raise BadObject("a file of branches that is too large")
+        yield line
+
+
+def _no_branch(branch: str | None) -> SourceMisconfigured:
+    if branch is None:
+        return SourceMisconfigured("The repository has no commit yet.", field=FIELD)
+    return SourceMisconfigured("The repository has no such branch.", field="branch")

@@ -1,0 +1,290 @@
+"""Fetches from a Git server over HTTP: protocol version 2, and version 0 for older servers.
+
+It speaks through the guarded client, so addresses, redirects, credentials, sizes and times are
+held to the same rules as everywhere else. Nothing is sent but what to list and what to fetch.
+"""
+
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+import httpx
+
+from weft import __version__
+from weft.errors import AuthenticationFailed, SourceMisconfigured, SourceUnavailable, WeftError
+from weft.net.errors import raise_for_status
+from weft.net.transport import MAX_BYTES, TOTAL_S
+
+MAX_PACK_BYTES = 2 * 1024 * 1024 * 1024
+MAX_PACK_S = 1800.0
+MAX_REFS_BYTES = 64 * 1024 * 1024
+SERVICE = "git-upload-pack"
+_WHAT = "the repository"
+_VERSION_2 = {"git-protocol": "version=2"}
+_AGENT = f"agent=weft/{__version__}"
+_OBJECT_ID = re.compile(r"[0-9a-f]{40}")
+_FLUSH, _DELIMITER, _END = b"0000", b"0001", b"0002"
+_BAND_PACK, _BAND_PROGRESS = 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """What a server said of itself; ``url`` is where a redirect led."""
+
+    url: str
+    version: int
+    capabilities: dict[str, str]
+    refs: dict[str, str] = field(default_factory=dict[str, str])
+    """Commit ids by ref name, only of servers that list all of them at once (version 0)."""
+    head: str | None = None
+
+    @property
+    def can_filter(self) -> bool:
+        """Whether the server leaves out objects on request; of older servers none is asked to."""
+        return self.version == 2 and "filter" in self.capabilities.get("fetch", "").split()
+
+
+async def discover(client: httpx.AsyncClient, url: str) -> Remote:
+    """Ask a server which protocol it speaks. Raises the errors of `Source.check`."""
+    query = f"/info/refs?service={SERVICE}"
+    async with _answer(client, "GET", url + query, b"", "advertisement", MAX_REFS_BYTES) as answer:
+        # A repository that has moved answers from its new place, and is asked there from then on.
+        moved = str(answer.response.url)
+        place = moved.removesuffix(query) if moved.endswith(query) else url
+        lines = [line async for line in answer.lines()]
+    if lines and lines[0].startswith(b"# service="):
+        lines = lines[1:]
+        lines = lines[1:] if lines and lines[0] == _FLUSH else lines
+    if lines and lines[0].strip() == b"version 2":
+        return Remote(place, 2, _capabilities(lines[1:]))
+    return _version_0(place, [line for line in lines if line != _FLUSH])
+
+
+async def find_branch(
+    client: httpx.AsyncClient, remote: Remote, branch: str | None
+) -> tuple[str, str]:
+    """Name and commit id of a branch, or of the one that HEAD points to.
+
+    Raises SourceMisconfigured if there is none.
+    """
+    wanted = "HEAD" if branch is None else f"refs/heads/{branch}"
+    if remote.version == 2:
+        refs, head = await _list_refs(client, remote, wanted)
+    else:
+        refs, head = remote.refs, remote.head
+    found = refs.get(wanted)
+    if found is None:
+        raise SourceMisconfigured(
+            "The repository has no such branch." if branch else "The repository is empty.",
+            field="branch" if branch else "repo",
+        )
+    if not _OBJECT_ID.fullmatch(found):
+        raise SourceMisconfigured("Repositories with SHA-256 ids cannot be read.", field="repo")
+    name = branch or (head or "HEAD").removeprefix("refs/heads/")
+    return name, found
+
+
+async def fetch_pack(
+    client: httpx.AsyncClient,
+    remote: Remote,
+    commit: str,
+    *,
+    depth: int,
+    leave_out: str | None,
+    into: BinaryIO,
+) -> None:
+    """Write a pack with ``depth`` commits from ``commit`` on, and their folders and files.
+
+    ``leave_out`` is a filter such as "blob:none", for servers that `can_filter`.
+    Raises SourceUnavailable, and `ResponseTooLarge` beyond MAX_PACK_BYTES.
+    """
+    if remote.version == 2:
+        body = _fetch_request_2(remote, commit, depth, leave_out)
+    else:
+        body = _fetch_request_0(remote, commit, depth)
+    size = 0
+    async with _answer(
+        client, "POST", f"{remote.url}/{SERVICE}", body, "result", MAX_PACK_BYTES, remote.version
+    ) as answer:
+        async for line in answer.lines():
+            # Version 2 names its sections and both may list where history is cut off; a pack's
+            # lines begin with the number of their band.
+            if line[:1] == bytes([_BAND_PACK]):
+                # Small writes into the page cache: a worker thread for each would cost more.
+                size += into.write(line[1:])
+            elif line[:1] not in _CONTROL:
+                raise SourceUnavailable("The Git server reported an error.")
+    if size == 0:
+        raise SourceUnavailable("The Git server sent nothing.")
+    into.seek(0)
+
+
+# The first bytes of the lines around a pack: progress, flush and delimiter packets ("0"), the
+# sections and cut-offs of the two protocol versions, NAK and ACK.
+_CONTROL = frozenset({bytes([_BAND_PROGRESS]), *(bytes([c]) for c in b"0spuNAw")})
+
+
+class _Answer:
+    """A streamed answer in packet lines."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self.response = response
+
+    async def lines(self) -> AsyncIterator[bytes]:
+        """Each line's content; flush and delimiter packets as their four digits."""
+        buffer = bytearray()
+        async for chunk in self.response.aiter_bytes():
+            buffer += chunk
+            start = 0
+            while (end := _line_end(buffer, start)) is not None:
+                length = end - start
+                yield bytes(buffer[start:end]) if length == 4 else bytes(buffer[start + 4 : end])
+                start = end
+            del buffer[:start]
+        if buffer:
+            raise _broken()
+
+
+@asynccontextmanager
+async def _answer(
+    client: httpx.AsyncClient,
+    method: str,
+    url: str,
+    body: bytes,
+    kind: str,
+    limit: int,
+    version: int = 2,
+) -> AsyncGenerator[_Answer]:
+    headers = dict(_VERSION_2) if version == 2 else {}
+    media_type = f"application/x-{SERVICE}-{kind}"
+    headers["accept"] = media_type
+    if body:
+        headers["content-type"] = f"application/x-{SERVICE}-request"
+    extensions: dict[str, float] = {MAX_BYTES: limit}
+    if limit == MAX_PACK_BYTES:
+        # A pack may take long; each read of it is still bounded by the client's own timeout.
+        extensions[TOTAL_S] = MAX_PACK_S
+    async with client.stream(
+        method, url, content=body, headers=headers, extensions=extensions
+    ) as response:
+        try:
+            raise_for_status(response, _WHAT)
+        except AuthenticationFailed as error:
+            raise _not_authenticated(error) from None
+        if response.headers.get("content-type", "").split(";")[0].strip() != media_type:
+            raise SourceMisconfigured(
+                "No Git repository answers at the URL.", field="repo", hint="Give its clone URL."
+            )
+        yield _Answer(response)
+
+
+async def _list_refs(
+    client: httpx.AsyncClient, remote: Remote, wanted: str
+) -> tuple[dict[str, str], str | None]:
+    lines = ["symrefs", f"ref-prefix {wanted}"]
+    body = _command(remote, "ls-refs", lines)
+    url = f"{remote.url}/{SERVICE}"
+    refs: dict[str, str] = {}
+    head: str | None = None
+    async with _answer(client, "POST", url, body, "result", MAX_REFS_BYTES) as answer:
+        async for line in answer.lines():
+            if line == _FLUSH:
+                continue
+            object_id, _, rest = _text(line).partition(" ")
+            name, *attributes = rest.split(" ")
+            refs[name] = object_id
+            for attribute in attributes:
+                if name == "HEAD" and attribute.startswith("symref-target:"):
+                    head = attribute.removeprefix("symref-target:")
+    return refs, head
+
+
+def _fetch_request_2(remote: Remote, commit: str, depth: int, leave_out: str | None) -> bytes:
+    lines = ["no-progress", "ofs-delta", f"want {commit}"]
+    if "shallow" in remote.capabilities.get("fetch", "").split():
+        lines.append(f"deepen {depth}")
+    if leave_out:
+        lines.append(f"filter {leave_out}")
+    return _command(remote, "fetch", [*lines, "done"])
+
+
+def _fetch_request_0(remote: Remote, commit: str, depth: int) -> bytes:
+    known = remote.capabilities
+    if "side-band-64k" not in known:
+        raise SourceMisconfigured("The Git server is too old.", field="repo")
+    # Nothing is claimed to be at hand, so no pack can be thin; some servers insist on the word.
+    asked = ["side-band-64k", "thin-pack", "ofs-delta", "no-progress", "shallow"]
+    asked = [name for name in asked if name in known]
+    lines = [_packet(f"want {commit} {' '.join([*asked, _AGENT])}\n")]
+    if "shallow" in asked:
+        lines.append(_packet(f"deepen {depth}\n"))
+    return b"".join([*lines, _FLUSH, _packet("done\n")])
+
+
+def _command(remote: Remote, name: str, lines: Sequence[str]) -> bytes:
+    head = [f"command={name}\n", f"{_AGENT}\n"]
+    if "object-format" in remote.capabilities:
+        head.append("object-format=sha1\n")
+    packets = [_packet(line) for line in head]
+    return b"".join([*packets, _DELIMITER, *(_packet(f"{line}\n") for line in lines), _FLUSH])
+
+
+def _packet(text: str) -> bytes:
+    data = text.encode()
+    return b"%04x" % (len(data) + 4) + data
+
+
+def _line_end(buffer: bytearray, start: int) -> int | None:
+    if len(buffer) - start < 4:
+        return None
+    try:
+        length = int(bytes(buffer[start : start + 4]), 16)
+    except ValueError:
+        raise _broken() from None
+    if length == 3:
+        raise _broken()
+    # Lengths 0 to 2 are the special packets, of four digits and no content.
+    end = start + (4 if length < 3 else length)
+    return end if end <= len(buffer) else None
+
+
+def _capabilities(lines: Sequence[bytes]) -> dict[str, str]:
+    pairs = (_text(line).partition("=") for line in lines if line != _FLUSH)
+    return {name: value for name, _, value in pairs}
+
+
+def _version_0(url: str, lines: Sequence[bytes]) -> Remote:
+    refs: dict[str, str] = {}
+    capabilities: dict[str, str] = {}
+    head: str | None = None
+    for position, line in enumerate(lines):
+        reference, _, extra = line.partition(b"\0")
+        if position == 0:
+            for word in _text(extra).split(" "):
+                name, _, value = word.partition("=")
+                capabilities[name] = value
+                if name == "symref" and value.startswith("HEAD:"):
+                    head = value.removeprefix("HEAD:")
+        object_id, _, name = _text(reference).partition(" ")
+        if name and name != "capabilities^{}":
+            refs[name] = object_id
+    return Remote(url, 0, capabilities, refs, head)
+
+
+def _text(line: bytes) -> str:
+    return line.decode("utf-8", "replace").rstrip("\n")
+
+
+def _broken() -> SourceUnavailable:
+    return SourceUnavailable("The Git server sent a broken answer.")
+
+
+def _not_authenticated(error: AuthenticationFailed) -> WeftError:
+    # Many servers answer so for a repository that does not exist, to give no name away.
+    return AuthenticationFailed(
+        error.message,
+        hint="The repository is private or does not exist: check its URL and give an access_token "
+        "that may read it.",
+    )

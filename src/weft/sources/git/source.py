@@ -1,0 +1,268 @@
+"""Git repositories, local or over https: the files at a branch's head and the commits before it.
+
+Nothing is run and nothing is checked out: objects are read as data (`git_pack`), local folders by
+descriptor below the allowed roots (`git_store`), servers through the guarded client (`git_http`).
+"""
+
+import tempfile
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, ExitStack
+from functools import partial
+from itertools import islice
+from typing import BinaryIO, TypeVar, cast
+
+import httpx
+from anyio.from_thread import check_cancelled
+from anyio.to_thread import run_sync
+from pydantic import BaseModel
+
+from weft.domain.base import Json
+from weft.domain.entities import Entity
+from weft.errors import CursorExpired, SourceMisconfigured, SourceUnavailable
+from weft.sources.base import (
+    Checkpoint,
+    Deleted,
+    Event,
+    Expect,
+    Source,
+    Unchanged,
+)
+from weft.sources.git.config import GitConfig, GitCredentials, check_scheme
+from weft.sources.git.entities import Pending, Reader, Snapshot, file_id
+from weft.sources.git.objects import Store, open_repository, read_failure
+from weft.sources.git.pack import BadObject, ObjectTooLarge
+from weft.sources.git.smart_http import Remote, discover, fetch_pack, find_branch
+from weft.sources.git.walk import (
+    Commit,
+    Entry,
+    changed_files,
+    commits_since,
+    list_files,
+    newest_commits,
+    read_commit,
+)
+
+# What one trip to a worker thread may bring.
+_CHUNK_ITEMS = 128
+_CHUNK_CHARS = 8 * 1024 * 1024
+# A server that needs no user name takes any; this one is GitHub's own.
+_DEFAULT_USERNAME = "x-access-token"
+
+T = TypeVar("T")
+
+
+class GitSource(Source[GitConfig, GitCredentials]):
+    """Files and commits of one branch."""
+
+    short_name = "git"
+    name = "Git"
+    description = "Files and commits of a Git repository: a local folder or an https clone URL"
+    Config = GitConfig
+    Credentials = GitCredentials
+    supports_continuous = True
+    cursor_fields = ("last_commit",)
+    entity_types = ("file", "commit")
+    labels = ("code", "local")
+
+    async def check(self) -> str:
+        """Find the branch's head."""
+        if self.config.url is not None:
+            async with self._client() as client:
+                remote = await discover(client, str(self.config.url))
+                branch, head = await find_branch(client, remote, self.config.branch)
+            return f"branch {branch} is at commit {head[:12]}"
+        with ExitStack() as stack:
+            snapshot = await _in_thread(lambda: self._open_local(stack))
+            await _in_thread(lambda: _start_of(Reader(self.config, snapshot), snapshot))
+        return f"branch {snapshot.branch} is at commit {snapshot.head.id[:12]}"
+
+    async def fetch(self, cursor: Json | None) -> AsyncGenerator[Event]:
+        """List files and commits, or what changed since the cursor's commit."""
+        last = None if cursor is None else self._last_commit(cursor)
+        with ExitStack() as stack:
+            snapshot = await self._open(stack, last)
+            if snapshot is not None and snapshot.head.id != last:
+                reader = Reader(self.config, snapshot)
+                steps = self._listing(snapshot, reader)
+                if last is not None:
+                    changes = await _in_thread(lambda: self._changes(snapshot, reader, last))
+                    steps = iter(changes)
+                async for event in self._deliver(steps):
+                    yield event
+            if snapshot is not None:
+                yield Checkpoint(self._cursor(snapshot))
+
+    @classmethod
+    def endpoint(cls, config: BaseModel, options: Mapping[str, str]) -> str | None:
+        """The origin of the clone URL."""
+        del options
+        url = cast("GitConfig", config).url
+        if url is None:
+            return None
+        return f"{url.scheme}://{url.netloc.decode('ascii')}"
+
+    async def _deliver(self, steps: Iterator[Event | Pending]) -> AsyncGenerator[Event]:
+        while chunk := await _in_thread(lambda: list(islice(steps, _CHUNK_ITEMS))):
+            ids = [item.id for item in chunk if isinstance(item, Pending)]
+            known = await self.context.known_versions(ids)
+            make = partial(_made, iter(chunk), known)
+            while events := await _in_thread(make):
+                for event in events:
+                    yield event
+
+    def _listing(self, snapshot: Snapshot, reader: Reader) -> Iterator[Event | Pending]:
+        """Every file and the newest commits. Runs in a worker thread, a chunk at a time."""
+        try:
+            start = _start_of(reader, snapshot)
+            total = sum(1 for _ in list_files(snapshot.store, start, check_cancelled))
+            if self.config.include_commits:
+                commits = newest_commits(snapshot.store, snapshot.head.id, check_cancelled)
+                total += sum(1 for _ in islice(commits, self.config.max_commits))
+            yield Expect(total)
+            for entry in list_files(snapshot.store, start, check_cancelled):
+                yield reader.file(entry)
+            if self.config.include_commits:
+                commits = newest_commits(snapshot.store, snapshot.head.id, check_cancelled)
+                wanted = (reader.commit(commit) for commit in commits)
+                yield from islice(filter(None, wanted), self.config.max_commits)
+        except BadObject as error:
+            raise read_failure(error) from None
+
+    def _changes(self, snapshot: Snapshot, reader: Reader, last: str) -> list[Event | Pending]:
+        """What an incremental fetch yields. Raises CursorExpired."""
+        store, head = snapshot.store, snapshot.head
+        try:
+            commits = commits_since(store, head.id, last, check_cancelled)
+            if commits is None:
+                raise CursorExpired("The branch no longer contains the last synced commit.")
+            old = reader.start(read_commit(store, last).tree)
+            pairs = changed_files(store, old, _start_of(reader, snapshot), check_cancelled)
+            events = [_change(reader, *pair) for pair in pairs]
+        except BadObject:
+            raise CursorExpired("The last synced commit cannot be compared any more.") from None
+        if self.config.include_commits:
+            newest = sorted(commits, key=_age)[: self.config.max_commits]
+            events += filter(None, map(reader.commit, newest))
+        return [Expect(len(events)), *events]
+
+    async def _open(self, stack: ExitStack, last: str | None) -> Snapshot | None:
+        """The branch's head, opened; None if a server says that it is still at ``last``."""
+        if self.config.url is None:
+            return await _in_thread(lambda: self._open_local(stack))
+        async with self._client() as client:
+            remote = await discover(client, str(self.config.url))
+            branch, head = await find_branch(client, remote, self.config.branch)
+            if head == last:
+                return None
+            store = Store()
+            stack.callback(store.close)
+            for depth, leave_out in self._plan(remote, incremental=last is not None):
+                pack = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 (the stack closes it)
+                await fetch_pack(client, remote, head, depth=depth, leave_out=leave_out, into=pack)
+                await _in_thread(partial(_add, store, pack))
+        commit = await _in_thread(lambda: _head_commit(store, head))
+        url = httpx.URL(self.config.repo)
+        return Snapshot(store, branch, commit, url=url, partial=remote.can_filter)
+
+    def _plan(self, remote: Remote, *, incremental: bool) -> list[tuple[int, str | None]]:
+        """Which packs to fetch: depth in commits, and what the server may leave out."""
+        history = self.config.include_commits or incremental
+        depth = self.config.max_commits if history else 1
+        if not remote.can_filter:
+            return [(depth, None)]
+        # Of all commits but the head only folders are needed, to tell which paths they changed.
+        files = (1, f"blob:limit={self.config.max_file_size + 1}")
+        return [(depth, "blob:none"), files] if history else [files]
+
+    def _open_local(self, stack: ExitStack) -> Snapshot:
+        repository = stack.enter_context(open_repository(self.config.repo, self.context))
+        branch, head = repository.resolve(self.config.branch)
+        commit = _head_commit(repository.store, head)
+        return Snapshot(repository.store, branch, commit, work_tree=repository.work_tree)
+
+    def _client(self) -> AbstractAsyncContextManager[httpx.AsyncClient]:
+        url, token = self.config.url, self.credentials.access_token
+        if url is None:
+            raise AssertionError("only remote repositories need a client")
+        check_scheme(url, self.context)
+        auth = None
+        if token is not None:
+            username = self.credentials.username or _DEFAULT_USERNAME
+            auth = httpx.BasicAuth(username, token.get_secret_value())
+        return self.context.http(
+            base_url=self.endpoint(self.config, self.context.options) or "", auth=auth
+        )
+
+    def _cursor(self, snapshot: Snapshot) -> Json:
+        return {
+            "last_commit": snapshot.head.id,
+            "branch": snapshot.branch,
+            "scope": self.config.scope,
+        }
+
+    def _last_commit(self, cursor: Json) -> str:
+        last = cursor.get("last_commit")
+        if not isinstance(last, str) or cursor.get("scope") != self.config.scope:
+            raise CursorExpired("The connection's configuration has changed.")
+        return last
+
+
+def _change(reader: Reader, before: Entry | None, after: Entry | None) -> Event | Pending:
+    if after is not None:
+        return reader.file(after)
+    if before is not None:
+        return Deleted(file_id(before.parts))
+    raise AssertionError("a change has at least one side")
+
+
+def _made(items: Iterator[Event | Pending], known: Mapping[str, str]) -> list[Event]:
+    """Events of the next items, as many as fit a chunk's characters; none at the end."""
+    events: list[Event] = []
+    size = 0
+    # The size is looked at first: taking an item that is then left would lose it.
+    while size < _CHUNK_CHARS and (item := next(items, None)) is not None:
+        check_cancelled()
+        if isinstance(item, Pending):
+            same = known.get(item.id) == item.version
+            event = Unchanged(item.id) if same else item.make()
+            size += len(event.text) if isinstance(event, Entity) else 0
+            events.append(event)
+        else:
+            events.append(item)
+    return events
+
+
+async def _in_thread(work: Callable[[], T]) -> T:
+    # Not abandoned when cancelled: the files that it reads are closed right after. It looks at
+    # check_cancelled between any two objects.
+    return await run_sync(work)
+
+
+def _start_of(reader: Reader, snapshot: Snapshot) -> Entry:
+    try:
+        start = reader.start(snapshot.head.tree)
+    except BadObject as error:
+        raise read_failure(error) from None
+    if start is None:
+        raise SourceMisconfigured("The branch has no such path.", field="path")
+    return start
+
+
+def _head_commit(store: Store, head: str) -> Commit:
+    try:
+        return read_commit(store, head)
+    except BadObject as error:
+        raise read_failure(error) from None
+
+
+def _add(store: Store, pack: BinaryIO) -> None:
+    try:
+        store.add_fetched(pack, check_cancelled)
+    except ObjectTooLarge as error:
+        raise read_failure(error) from None
+    except BadObject:
+        raise SourceUnavailable("The Git server sent a broken answer.") from None
+
+
+def _age(commit: Commit) -> tuple[int, str]:
+    return -commit.time, commit.id

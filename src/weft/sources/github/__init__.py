@@ -1,0 +1,1 @@
+"""The `github` source: a repository through GitHub's API."""

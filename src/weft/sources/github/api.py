@@ -1,0 +1,263 @@
+"""GitHub's REST API as the `github` source needs it: errors, rate limits, trees, comparisons."""
+
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+from urllib.parse import quote
+
+import httpx
+
+from weft.errors import (
+    AuthenticationFailed,
+    CursorExpired,
+    RateLimited,
+    SourceMisconfigured,
+    SourceUnavailable,
+)
+from weft.net.client import next_page
+from weft.net.dates import http_date
+from weft.net.errors import json_of, retry_after_seconds, status_error
+
+RAW = "application/vnd.github.raw+json"
+PAGE_SIZE = 100
+# The comparison names no more files than this, without saying that there are more.
+COMPARED_FILES_MAX = 300
+TREES_MAX = 10_000
+LONGEST_WAIT_S = 60
+WAITS_MAX = 3
+
+Sleep = Callable[[float], Awaitable[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A branch and the commit that it pointed to when it was asked for."""
+
+    name: str
+    commit_sha: str
+    tree_sha: str
+
+
+@dataclass(frozen=True, slots=True)
+class TreeFile:
+    """A regular file in a tree; symbolic links and submodules are none."""
+
+    path: str
+    sha: str
+    size: int
+
+
+@dataclass(slots=True)
+class Tree:
+    """All files of a commit; ``gap`` says why some may be missing."""
+
+    files: list[TreeFile] = field(default_factory=list[TreeFile])
+    gap: str | None = None
+
+
+class GitHubApi:
+    """One repository of GitHub, over a client that holds the credentials."""
+
+    def __init__(self, client: httpx.AsyncClient, repo_name: str, sleep: Sleep) -> None:
+        self._client = client
+        self._base = f"/repos/{repo_name}"
+        self._sleep = sleep
+
+    async def repository(self) -> tuple[dict[str, Any], float]:
+        """The repository, and the server's time (POSIX seconds) when it said so."""
+        response = await self._get(self._base, missing=_no_repository)
+        return _object(response, "the repository"), server_time(response)
+
+    async def branch(self, repository: Mapping[str, Any], wanted: str | None) -> Branch | None:
+        """The wanted or the default branch; None if the repository is empty."""
+        name = wanted or str(repository.get("default_branch") or "")
+        response = await self._get(f"{self._base}/branches/{quote(name, safe='')}", missing=None)
+        if response.status_code == 404:
+            if not wanted and await self._is_empty():
+                return None
+            raise SourceMisconfigured(
+                "The repository has no such branch.",
+                field="branch",
+                hint="Leave it out for the default branch.",
+            )
+        found = json_of(response, "the branch")
+        try:
+            commit = found["commit"]
+            return Branch(name, str(commit["sha"]), str(commit["commit"]["tree"]["sha"]))
+        except (KeyError, TypeError):
+            raise _odd("the branch") from None
+
+    async def tree(self, sha: str) -> Tree:
+        """All files below a tree, in several requests if one answer cannot hold them."""
+        tree = Tree()
+        waiting = [("", sha)]
+        for _ in range(TREES_MAX):
+            if not waiting:
+                return tree
+            prefix, current = waiting.pop()
+            answer = await self._tree(current, recursive=True)
+            if answer.get("truncated"):
+                answer = await self._tree(current, recursive=False)
+                if answer.get("truncated"):
+                    tree.gap = "a folder has more entries than GitHub lists"
+                folders = [e for e in _entries(answer) if e.get("type") == "tree"]
+                waiting += [(f"{prefix}{e['path']}/", e["sha"]) for e in reversed(folders)]
+            tree.files += _files(answer, prefix)
+        tree.gap = f"more than {TREES_MAX} folders had to be listed one by one"
+        return tree
+
+    async def changed_paths(self, base_sha: str, head_sha: str) -> set[str]:
+        """Paths that differ between a commit and a descendant of it.
+
+        Raises CursorExpired where the comparison cannot name them all: history was rewritten, the
+        old commit is gone, or too much changed.
+        """
+        response = await self._get(f"{self._base}/compare/{base_sha}...{head_sha}", missing=None)
+        if response.status_code in {404, 422}:
+            raise CursorExpired("GitHub no longer has the commit of the last sync.")
+        found = _object(response, "the comparison")
+        # GitHub compares with the common ancestor: after a forced push that is another base.
+        if found.get("status") not in {"ahead", "identical"}:
+            raise CursorExpired("The branch was rewritten since the last sync.")
+        files: list[dict[str, Any]] = found.get("files") or []
+        if len(files) >= COMPARED_FILES_MAX:
+            raise CursorExpired("More files changed since the last sync than GitHub lists.")
+        names = (file.get(key) for file in files for key in ("filename", "previous_filename"))
+        return {name for name in names if isinstance(name, str)}
+
+    async def blob(self, sha: str) -> bytes:
+        """The content of a file."""
+        response = await self._get(
+            f"{self._base}/git/blobs/{sha}", missing=None, headers={"accept": RAW}
+        )
+        if not response.is_success:
+            raise status_error(response, "the file")
+        return response.content
+
+    async def pull_requests(self, *, newest_first: bool) -> AsyncGenerator[dict[str, Any]]:
+        """All pull requests: by their last change, newest first, or else in order of creation.
+
+        Only the order of creation is stable while it is read: nothing moves to a page that has
+        been read already.
+        """
+        order = "sort=updated&direction=desc" if newest_first else "sort=created&direction=asc"
+        url: str | None = f"{self._base}/pulls?state=all&{order}&per_page={PAGE_SIZE}"
+        while url:
+            response = await self._get(url, missing=None)
+            page = json_of(response, "the pull requests")
+            if not isinstance(page, list):
+                raise _odd("the pull requests")
+            for item in cast("list[Any]", page):
+                if isinstance(item, dict):
+                    yield cast("dict[str, Any]", item)
+            url = next_page(response)
+
+    async def _is_empty(self) -> bool:
+        response = await self._get(f"{self._base}/commits?per_page=1", missing=None)
+        return response.status_code == 409
+
+    async def _tree(self, sha: str, *, recursive: bool) -> dict[str, Any]:
+        query = "?recursive=1" if recursive else ""
+        response = await self._get(f"{self._base}/git/trees/{sha}{query}", missing=None)
+        return _object(response, "the list of files", "tree")
+
+    async def _get(
+        self,
+        url: str,
+        *,
+        missing: Callable[[], SourceMisconfigured] | None,
+        headers: Mapping[str, str] | None = None,
+    ) -> httpx.Response:
+        """One answer that is neither a refusal of the token nor a rate limit."""
+        waits = 0
+        response = await self._client.get(url, headers=headers)
+        while (wait := limited_for(response)) is not None:
+            if wait > LONGEST_WAIT_S or waits == WAITS_MAX:
+                raise RateLimited(
+                    f"GitHub's rate limit is used up for {wait:.0f} seconds.", retry_after=wait
+                )
+            await self._sleep(wait)
+            waits += 1
+            response = await self._client.get(url, headers=headers)
+        if response.status_code == 401:
+            raise AuthenticationFailed(
+                "GitHub refused the personal access token.",
+                hint="It may be mistyped, expired or revoked: give a new one.",
+            )
+        if response.status_code == 403:
+            raise _denied(response)
+        if response.status_code == 404 and missing:
+            raise missing()
+        return response
+
+
+def limited_for(response: httpx.Response) -> float | None:
+    """Seconds for which GitHub wants no request, or None if this is no rate limit."""
+    if response.status_code not in {403, 429}:
+        return None
+    asked = retry_after_seconds(response, now=server_time(response))
+    if asked is not None:
+        return asked
+    reset = response.headers.get("x-ratelimit-reset", "")
+    if response.headers.get("x-ratelimit-remaining") == "0" and reset.isdigit():
+        # A second more, since both times are cut to whole seconds.
+        return max(0.0, float(reset[:12]) - server_time(response)) + 1
+    # The secondary limit may come without any header; its documentation asks for a minute.
+    if response.status_code == 429 or b"rate limit" in response.content[:2_000].lower():
+        return LONGEST_WAIT_S
+    return None
+
+
+def server_time(response: httpx.Response) -> float:
+    """The Date header as POSIX seconds: reset times are by GitHub's clock, not by ours."""
+    told = http_date(response.headers.get("date", ""))
+    return time.time() if told is None else told.timestamp()
+
+
+def _object(response: httpx.Response, what: str, *lists: str) -> dict[str, Any]:
+    """The JSON object of an answer, in which these fields are lists."""
+    found = json_of(response, what)
+    if not isinstance(found, dict):
+        raise _odd(what)
+    checked = cast("dict[str, Any]", found)
+    if not all(isinstance(checked.get(name), list) for name in lists):
+        raise _odd(what)
+    return checked
+
+
+def _entries(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
+    found: list[Any] = answer["tree"]
+    entries = [cast("dict[str, Any]", entry) for entry in found if isinstance(entry, dict)]
+    if not all(isinstance(e.get("path"), str) and isinstance(e.get("sha"), str) for e in entries):
+        raise _odd("the list of files")
+    return entries
+
+
+def _files(answer: Mapping[str, Any], prefix: str) -> list[TreeFile]:
+    return [
+        TreeFile(f"{prefix}{entry['path']}", entry["sha"], int(entry.get("size") or 0))
+        for entry in _entries(answer)
+        if entry.get("type") == "blob" and entry.get("mode") != "120000"
+    ]
+
+
+def _no_repository() -> SourceMisconfigured:
+    return SourceMisconfigured(
+        "GitHub shows this token no such repository.",
+        field="repo_name",
+        hint="Check the spelling of owner/name, and that the token may read the repository.",
+    )
+
+
+def _denied(response: httpx.Response) -> Exception:
+    error = status_error(response, "the repository")
+    if "x-github-sso" in response.headers:
+        error.hint = "The organisation requires single sign-on: authorise the token for it."
+    else:
+        error.hint = "The token needs read access to contents (and to pull requests, if synced)."
+    return error
+
+
+def _odd(what: str) -> SourceUnavailable:
+    return SourceUnavailable(f"GitHub's answer for {what} is not what its API describes.")

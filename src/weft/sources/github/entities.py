@@ -1,0 +1,103 @@
+"""Entities of the `github` source, and which files of a repository are worth a download."""
+
+from datetime import datetime
+from pathlib import PurePosixPath
+from typing import Any
+
+from weft.document.suffixes import BINARY_SUFFIXES
+from weft.document.text import clean_line, clean_text, decode, language_of, read_document
+from weft.domain.base import Json
+from weft.domain.entities import Entity
+
+LFS_MARK = b"version https://git-lfs.github.com/spec/"
+
+
+def why_not_text(path: str, size: int, size_max: int) -> str | None:
+    """Why a file need not even be downloaded, or None; sizes in bytes."""
+    if size > size_max:
+        return f"larger than {size_max:,} bytes"
+    if PurePosixPath(path).suffix.lower() in BINARY_SUFFIXES:
+        return "not a text file"
+    return None
+
+
+def file_entity(entity_id: str, repo_name: str, path: str, content: bytes) -> Entity | None:
+    """A file's entity without URL and version, or None if it is binary or in Git LFS."""
+    text = None if content.startswith(LFS_MARK) else decode(content)
+    if text is None:
+        return None
+    title, text = read_document(path, text)
+    metadata: Json = {"path": path, "size": len(content)}
+    if language := language_of(path):
+        metadata["language"] = language
+    folders = clean_line(path).split("/")[:-1]
+    return Entity(
+        id=entity_id,
+        type="file",
+        title=title,
+        text=text,
+        metadata=metadata,
+        breadcrumbs=(repo_name, *folders),
+    )
+
+
+def repository_entity(entity_id: str, repository: dict[str, Any]) -> Entity:
+    """The repository itself: what it says about its content."""
+    name = text_of(repository.get("full_name")) or entity_id
+    topics = [str(topic) for topic in repository.get("topics") or ()]
+    lines = [text_of(repository.get("description")) or "", " ".join(topics)]
+    return Entity(
+        id=entity_id,
+        type="repository",
+        title=name,
+        text=clean_text("\n".join(line for line in lines if line)),
+        url=text_of(repository.get("html_url")),
+        updated_at=moment(repository.get("pushed_at")),
+        metadata={
+            "default_branch": text_of(repository.get("default_branch")),
+            "language": text_of(repository.get("language")),
+            "private": bool(repository.get("private")),
+            "archived": bool(repository.get("archived")),
+            "topics": list(topics),
+        },
+        breadcrumbs=(name.partition("/")[0],),
+    )
+
+
+def pull_request_entity(
+    entity_id: str, repo_name: str, number: int, item: dict[str, Any]
+) -> Entity:
+    """A pull request as the list of pull requests describes it."""
+    author: dict[str, Any] = item.get("user") or {}
+    labels: list[dict[str, Any]] = item.get("labels") or []
+    metadata: Json = {
+        "number": number,
+        "state": "merged" if item.get("merged_at") else text_of(item.get("state")),
+        "draft": bool(item.get("draft")),
+        "author": text_of(author.get("login")),
+        "labels": [str(label.get("name")) for label in labels],
+        "created_at": text_of(item.get("created_at")),
+    }
+    return Entity(
+        id=entity_id,
+        type="pull_request",
+        title=clean_line(f"#{number} {text_of(item.get('title')) or ''}"),
+        text=clean_text(text_of(item.get("body")) or ""),
+        url=text_of(item.get("html_url")),
+        updated_at=moment(item.get("updated_at")),
+        metadata=metadata,
+        breadcrumbs=(repo_name, "pull requests"),
+    )
+
+
+def text_of(value: object) -> str | None:
+    """The value if it is a string, else None."""
+    return value if isinstance(value, str) else None
+
+
+def moment(value: object) -> datetime | None:
+    """A time in ISO 8601, or None if the value is none."""
+    try:
+        return datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None

@@ -1,0 +1,368 @@
+"""`github`: the text files and, if asked for, the pull requests of one repository.
+
+A full fetch lists the branch's tree and downloads only the files whose blob id is new. With a
+cursor, an unchanged repository costs two requests, and a changed one the comparison of commits.
+"""
+
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Any, ClassVar, TypeVar
+from urllib.parse import quote, urlsplit
+
+import anyio
+import httpx
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+
+from weft.domain.base import Json
+from weft.domain.connections import AuthMethod
+from weft.errors import (
+    ConnectionFault,
+    CursorExpired,
+    RateLimited,
+    SourceMisconfigured,
+    SourceUnavailable,
+    WeftError,
+)
+from weft.sources.base import (
+    Checkpoint,
+    Deleted,
+    Event,
+    Expect,
+    Failed,
+    Incomplete,
+    OAuth1,
+    OAuth2,
+    Skipped,
+    Source,
+    Unchanged,
+)
+from weft.sources.github.api import Branch, GitHubApi, Sleep, Tree, TreeFile
+from weft.sources.github.entities import (
+    file_entity,
+    moment,
+    pull_request_entity,
+    repository_entity,
+    text_of,
+    why_not_text,
+)
+
+DEFAULT_API_URL = "https://api.github.com"
+API_VERSION = "2022-11-28"
+FILE_BYTES_MAX = 1024 * 1024
+CONCURRENT_DOWNLOADS = 8
+LOOKUP_SIZE = 500
+FAILURES_IN_A_ROW_MAX = 24
+# Pull requests changed this long before the last sync are looked at again: GitHub's listing may
+# lag behind its own clock.
+OVERLAP = timedelta(minutes=2)
+
+T = TypeVar("T")
+
+
+class GitHubConfig(BaseModel):
+    """Which repository, and what of it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    repo_name: str = Field(
+        title="Repository",
+        description="Repository as owner/name, e.g. octocat/hello-world.",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,38}/[A-Za-z0-9._-]{1,100}$",
+    )
+    branch: str | None = Field(
+        default=None,
+        title="Branch",
+        description="Branch to sync; the repository's default branch if left out.",
+        min_length=1,
+        max_length=255,
+    )
+    path: str | None = Field(
+        default=None,
+        title="Folder",
+        description="Only files in this folder, e.g. docs.",
+        max_length=1000,
+    )
+    sync_pull_requests: bool = Field(
+        default=False, title="Pull requests", description="Sync pull requests as well."
+    )
+
+    @field_validator("repo_name", mode="before")
+    @classmethod
+    def _bare_name(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        bare = value.strip().removeprefix("https://github.com/").rstrip("/").removesuffix(".git")
+        if bare.rpartition("/")[2] in {".", ".."}:
+            raise ValueError("must be owner/name")
+        return bare
+
+    @field_validator("path")
+    @classmethod
+    def _bare_path(cls, value: str | None) -> str | None:
+        return (value or "").strip().strip("/") or None
+
+
+class GitHubCredentials(BaseModel):
+    """A personal access token."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    personal_access_token: SecretStr = Field(
+        title="Personal access token",
+        description="Token with read access to the repository's contents and pull requests.",
+    )
+
+    @field_validator("personal_access_token")
+    @classmethod
+    def _fits_in_a_header(cls, value: SecretStr) -> SecretStr:
+        token = value.get_secret_value().strip()
+        if not token or not token.isascii() or not token.isprintable() or " " in token:
+            raise ValueError("must be a token of printable ASCII characters without spaces")
+        return SecretStr(token)
+
+
+class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
+    """One repository on GitHub or, by the operator's setting, GitHub Enterprise."""
+
+    short_name = "github"
+    name = "GitHub"
+    description = "Files and pull requests of a GitHub repository."
+    Config = GitHubConfig
+    Credentials = GitHubCredentials
+    auth_methods = tuple(AuthMethod)
+    supports_continuous = True
+    cursor_fields = ("last_repository_pushed_at",)
+    entity_types = ("repository", "file", "pull_request")
+    labels = ("code",)
+    sleep: ClassVar[Sleep] = staticmethod(anyio.sleep)
+
+    @classmethod
+    def oauth(cls, config: BaseModel, options: Mapping[str, str]) -> OAuth2 | OAuth1 | None:
+        """GitHub's consent, or that of the operator's GitHub Enterprise."""
+        del config
+        site = site_of(options.get("github_api_url") or DEFAULT_API_URL)
+        return OAuth2(
+            authorize_url=f"{site}/login/oauth/authorize",
+            token_url=f"{site}/login/oauth/access_token",
+            token_field="personal_access_token",  # noqa: S106 (the name of a field)
+            scopes=("repo",),
+            client_auth="client_secret_post",
+        )
+
+    @classmethod
+    def endpoint(cls, config: BaseModel, options: Mapping[str, str]) -> str | None:
+        """GitHub's API: no field of the configuration can move it, only the operator can."""
+        del config
+        url = urlsplit(options.get("github_api_url") or DEFAULT_API_URL)
+        return f"{url.scheme}://{url.netloc}"
+
+    async def check(self) -> str:
+        """Read the repository and its branch."""
+        async with self._client() as client:
+            api = self._api(client)
+            repository, _ = await api.repository()
+            branch = await api.branch(repository, self.config.branch)
+        where = f"branch {branch.name}" if branch else "an empty repository"
+        return f"{self.config.repo_name}, {where}"
+
+    async def fetch(self, cursor: Json | None) -> AsyncGenerator[Event]:
+        """All files and pull requests, or those that changed since the cursor."""
+        async with self._client() as client:
+            api = self._api(client)
+            repository, now = await api.repository()
+            branch = await api.branch(repository, self.config.branch)
+            new_cursor = self._cursor(repository, branch, now)
+            if cursor is not None:
+                self._check_cursor(cursor, new_cursor)
+            yield repository_entity(self._id(), repository)
+            sound = True
+            async for event in self._file_events(api, cursor, new_cursor, branch):
+                sound = sound and not isinstance(event, Failed | Incomplete)
+                yield event
+            if self.config.sync_pull_requests:
+                async for event in self._pull_requests(api, cursor):
+                    yield event
+            # A file that failed is only looked at again if the cursor stays behind it.
+            if sound:
+                yield Checkpoint(new_cursor)
+
+    def _client(self) -> AbstractAsyncContextManager[httpx.AsyncClient]:
+        token = self.credentials.personal_access_token.get_secret_value()
+        return self.context.http(
+            base_url=self.context.options.get("github_api_url") or DEFAULT_API_URL,
+            headers={
+                "authorization": f"Bearer {token}",
+                "accept": "application/vnd.github+json",
+                "x-github-api-version": API_VERSION,
+            },
+        )
+
+    def _api(self, client: httpx.AsyncClient) -> GitHubApi:
+        return GitHubApi(client, self.config.repo_name, type(self).sleep)
+
+    def _id(self, rest: str = "") -> str:
+        return self.config.repo_name.lower() + rest
+
+    def _cursor(self, repository: dict[str, Any], branch: Branch | None, now: float) -> Json:
+        config = self.config
+        return {
+            "last_repository_pushed_at": text_of(repository.get("pushed_at")),
+            "repo_name": config.repo_name.lower(),
+            "path": config.path,
+            "branch": branch.name if branch else None,
+            "commit_sha": branch.commit_sha if branch else None,
+            "pull_requests_seen_until": (
+                (datetime.fromtimestamp(now, UTC) - OVERLAP).isoformat()
+                if config.sync_pull_requests
+                else None
+            ),
+        }
+
+    @staticmethod
+    def _check_cursor(old: Json, new: Json) -> None:
+        if any(old.get(key) != new[key] for key in ("repo_name", "path", "branch")):
+            raise CursorExpired("The cursor belongs to another repository, folder or branch.")
+        if not isinstance(old.get("commit_sha"), str) or new["commit_sha"] is None:
+            raise CursorExpired("The cursor names no commit.")
+        if bool(old.get("pull_requests_seen_until")) != bool(new["pull_requests_seen_until"]):
+            raise CursorExpired("The cursor was made with another choice of pull requests.")
+
+    async def _file_events(
+        self, api: GitHubApi, old: Json | None, new: Json, branch: Branch | None
+    ) -> AsyncGenerator[Event]:
+        if branch is None or _nothing_pushed(old, new):
+            return
+        changed = (
+            None
+            if old is None
+            else await api.changed_paths(str(old["commit_sha"]), branch.commit_sha)
+        )
+        tree = await api.tree(branch.tree_sha)
+        files = [file for file in tree.files if self._is_wanted(file.path)]
+        if changed is not None:
+            files = [file for file in files if file.path in changed]
+            gone = changed - {file.path for file in files}
+            for path in sorted(path for path in gone if self._is_wanted(path)):
+                yield self._gone(path, tree)
+        yield Expect(len(files) + 1)
+        async for event in self._files(api, files, branch):
+            yield event
+        if tree.gap:
+            yield Incomplete(tree.gap)
+
+    def _is_wanted(self, path: str) -> bool:
+        return self.config.path is None or path.startswith(f"{self.config.path}/")
+
+    def _gone(self, path: str, tree: Tree) -> Deleted:
+        if tree.gap:
+            raise CursorExpired("The list of files has a gap, so deletions cannot be told.")
+        return Deleted(self._file_id(path))
+
+    def _file_id(self, path: str) -> str:
+        return self._id(f"/blob/{path}")
+
+    async def _files(
+        self, api: GitHubApi, files: Sequence[TreeFile], branch: Branch
+    ) -> AsyncGenerator[Event]:
+        failures = 0
+        for group in _chunks(files, LOOKUP_SIZE):
+            known = await self.context.known_versions([self._file_id(f.path) for f in group])
+            wanted: list[TreeFile] = []
+            for file in group:
+                file_id = self._file_id(file.path)
+                if reason := why_not_text(file.path, file.size, FILE_BYTES_MAX):
+                    yield Skipped(file_id, reason)
+                elif known.get(file_id) == _version(file, branch):
+                    yield Unchanged(file_id)
+                else:
+                    wanted.append(file)
+            for batch in _chunks(wanted, CONCURRENT_DOWNLOADS):
+                for event in await self._download(api, batch, branch):
+                    failures = failures + 1 if isinstance(event, Failed) else 0
+                    yield event
+                # One bad file is no reason to stop, but a dead upstream is not worth the wait.
+                if failures >= FAILURES_IN_A_ROW_MAX:
+                    raise SourceUnavailable(f"GitHub failed for {failures} files in a row.")
+
+    async def _download(
+        self, api: GitHubApi, batch: Sequence[TreeFile], branch: Branch
+    ) -> list[Event]:
+        """One event for each file, in the same order, however the downloads overtake each other."""
+        found: dict[str, Event | WeftError] = {}
+
+        async def load(file: TreeFile) -> None:
+            # Kept and raised below: raised here, it would come out wrapped in an ExceptionGroup.
+            try:
+                found[file.path] = self._file_event(file, await api.blob(file.sha), branch)
+            except WeftError as error:
+                found[file.path] = error
+
+        async with anyio.create_task_group() as group:
+            for file in batch:
+                group.start_soon(load, file)
+        return [self._settled(file, found[file.path]) for file in batch]
+
+    def _settled(self, file: TreeFile, outcome: Event | WeftError) -> Event:
+        if not isinstance(outcome, WeftError):
+            return outcome
+        misplaced = isinstance(outcome, SourceMisconfigured)
+        if isinstance(outcome, RateLimited | ConnectionFault) and not misplaced:
+            raise outcome
+        return Failed(self._file_id(file.path), outcome.message)
+
+    def _file_event(self, file: TreeFile, content: bytes, branch: Branch) -> Event:
+        file_id = self._file_id(file.path)
+        entity = file_entity(file_id, self.config.repo_name, file.path, content)
+        if entity is None:
+            return Skipped(file_id, "not a text file")
+        where = f"blob/{quote(branch.name)}/{quote(file.path)}"
+        entity.url = f"{self._web_url()}/{self.config.repo_name}/{where}"
+        entity.version = _version(file, branch)
+        return entity
+
+    def _web_url(self) -> str:
+        base = self.context.options.get("github_api_url") or DEFAULT_API_URL
+        if base.rstrip("/") == DEFAULT_API_URL:
+            return "https://github.com"
+        # GitHub Enterprise serves its API below /api/v3 of the host that serves the pages.
+        return base.rstrip("/").removesuffix("/api/v3")
+
+    async def _pull_requests(self, api: GitHubApi, cursor: Json | None) -> AsyncGenerator[Event]:
+        since = moment(cursor.get("pull_requests_seen_until")) if cursor else None
+        async for item in api.pull_requests(newest_first=since is not None):
+            updated = moment(item.get("updated_at"))
+            if since and updated and updated < since:
+                return
+            if isinstance(number := item.get("number"), int):
+                yield pull_request_entity(
+                    self._id(f"/pull/{number}"), self.config.repo_name, number, item
+                )
+
+
+def site_of(api_url: str) -> str:
+    """The web site that belongs to an API of GitHub, where people give consent.
+
+    api.github.com and api.NAME.ghe.com are subdomains of it; a GitHub Enterprise Server has its API
+    at /api/v3 of its own host.
+    """
+    url = urlsplit(api_url)
+    in_cloud = url.netloc == "api.github.com" or url.netloc.endswith(".ghe.com")
+    return f"{url.scheme}://{url.netloc.removeprefix('api.') if in_cloud else url.netloc}"
+
+
+def _version(file: TreeFile, branch: Branch) -> str:
+    # The branch is part of the entity's URL, so a copy of another branch is not up to date.
+    return f"{file.sha}@{branch.name}"
+
+
+def _nothing_pushed(old: Json | None, new: Json) -> bool:
+    keys = ("last_repository_pushed_at", "commit_sha")
+    return old is not None and all(old.get(key) == new[key] for key in keys)
+
+
+def _chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    rest = iter(items)
+    while chunk := list(islice(rest, size)):
+        yield chunk

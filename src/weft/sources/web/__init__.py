@@ -1,0 +1,1 @@
+"""The `web` source: the pages of a site."""

@@ -1,0 +1,306 @@
+"""Reads single pages for the `web` source: addresses, conditional requests, charsets, entities."""
+
+import codecs
+import json
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, cast
+
+import anyio
+import anyio.to_thread
+import httpx
+
+from weft.document.html import HtmlText, html_to_text
+from weft.document.text import clean_line, clean_text, decode
+from weft.domain.entities import Entity
+from weft.errors import RateLimited, WeftError
+from weft.net.addresses import AddressRefused
+from weft.net.dates import http_date
+from weft.net.errors import ResponseTooLarge, status_error
+from weft.net.transport import MAX_BYTES, Origin, origin_of
+from weft.sources.base import Event, Failed, KnownVersions, Skipped, Unchanged
+
+PAGE_BYTES_MAX = 5 * 1024 * 1024
+URL_CHARS_MAX = 2_048
+LINKS_KEPT_CHARS_MAX = 32_768
+INLINE_CHARS_MAX = 64 * 1024
+# Part of every version, so that a better reader makes all pages be read again.
+READER = 1
+
+_HTML_TYPES = frozenset({"text/html", "application/xhtml+xml"})
+_TEXT_TYPES = frozenset({"text/plain", "text/markdown", "text/x-markdown"})
+_META_CHARSET = re.compile(
+    rb"<meta[^>]{0,200}?charset\s{0,9}=\s{0,9}[\"']?\s{0,9}([\w.:-]{1,40})", re.I
+)
+_NO_BREAKS = str.maketrans("", "", "\t\r\n")
+_MEDIA_TYPE = re.compile(r"[\w.+-]{1,60}/[\w.+-]{1,60}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A page to read; ``depth`` counts the links from the start page."""
+
+    url: str
+    depth: int = 0
+    updated_at: datetime | None = None
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What reading one page gave; no event if there is no such page.
+
+    ``url`` is where it was found after redirects; ``links`` are the normalised addresses on it.
+    """
+
+    url: str
+    event: Event | None = None
+    links: list[str] = field(default_factory=list[str])
+    refused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Version:
+    """What a page's version says: validators for the next request, and where it links to.
+
+    The links lead a crawl on when the site answers that the page is unchanged. They are None when
+    the page was not read by a crawl.
+    """
+
+    etag: str | None = None
+    last_modified: str | None = None
+    links: tuple[str, ...] | None = None
+
+    @classmethod
+    def parse(cls, text: str | None) -> "_Version | None":
+        try:
+            value: object = json.loads(text or "null")
+        except ValueError:
+            return None
+        if not isinstance(value, dict):
+            return None
+        fields = cast("dict[str, Any]", value)
+        if fields.get("r") != READER:
+            return None
+        links = fields.get("l")
+        return cls(fields.get("e"), fields.get("m"), None if links is None else tuple(links))
+
+    def dump(self) -> str | None:
+        """Compact JSON, or None if the page gave nothing to ask a conditional request with."""
+        if not (self.etag or self.last_modified):
+            return None
+        if sum(map(len, self.links or ())) > LINKS_KEPT_CHARS_MAX:
+            return None
+        fields = {"r": READER, "e": self.etag, "m": self.last_modified, "l": self.links}
+        given = {name: value for name, value in fields.items() if value is not None}
+        return json.dumps(given, separators=(",", ":"))
+
+    def headers(self) -> dict[str, str]:
+        wanted = {"if-none-match": self.etag, "if-modified-since": self.last_modified}
+        # A site may send anything as a validator; only what can be sent back is.
+        return {
+            name: value
+            for name, value in wanted.items()
+            if value and value.isascii() and value.isprintable()
+        }
+
+
+def normalised(url: str, base: httpx.URL | None = None) -> httpx.URL | None:
+    """The address in the one form in which pages are told apart; None if it is no web address."""
+    if len(url) > URL_CHARS_MAX:
+        return None
+    try:
+        # Browsers take line breaks and tabs out of addresses, and pages rely on it.
+        url = url.translate(_NO_BREAKS)
+        joined = (base.join(url) if base else httpx.URL(url)).copy_with(fragment=None)
+        usable = joined.scheme in {"http", "https"} and joined.host and not joined.userinfo
+        # Writes the empty path as "/": both are the same address.
+        return joined.copy_with(raw_path=joined.raw_path) if usable and _has_port(joined) else None
+    except (httpx.InvalidURL, ValueError):
+        return None
+
+
+def _has_port(url: httpx.URL) -> bool:
+    return url.port is None or 0 < url.port < 65_536
+
+
+class PageReader:
+    """Reads pages of the origins ``site`` over one client; with ``crawl``, their links as well."""
+
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        known_versions: KnownVersions,
+        site: Collection[Origin],
+        *,
+        crawl: bool,
+    ) -> None:
+        self._client = client
+        self._known_versions = known_versions
+        self._site = site
+        self._crawl = crawl
+
+    async def read(self, visits: Sequence[Visit]) -> list[Outcome]:
+        """One outcome for each visit, in the same order.
+
+        Raises RateLimited; every other failure is a `Failed` event.
+        """
+        known = await self._known_versions([visit.url for visit in visits])
+        found: dict[str, Outcome | RateLimited] = {}
+
+        async def load(visit: Visit) -> None:
+            # Kept and raised below: raised here, it would come out wrapped in an ExceptionGroup.
+            try:
+                found[visit.url] = await self._read(visit, self._usable(known.get(visit.url)))
+            except RateLimited as error:
+                found[visit.url] = error
+
+        async with anyio.create_task_group() as group:
+            for visit in visits:
+                group.start_soon(load, visit)
+        outcomes = [found[visit.url] for visit in visits]
+        for outcome in outcomes:
+            if isinstance(outcome, RateLimited):
+                raise outcome
+        return [outcome for outcome in outcomes if isinstance(outcome, Outcome)]
+
+    def _usable(self, text: str | None) -> _Version | None:
+        version = _Version.parse(text)
+        # Without its links, an unchanged page would be the end of a crawl.
+        return None if self._crawl and version and version.links is None else version
+
+    async def _read(self, visit: Visit, known: _Version | None) -> Outcome:
+        try:
+            response = await self._get(visit.url, known.headers() if known else {})
+            if response.status_code == 304 and response.history:
+                # The validators were those of another address: its answer says nothing.
+                response = await self._get(visit.url, {})
+        except ResponseTooLarge:
+            return Outcome(visit.url, Skipped(visit.url, "larger than 5 MiB"))
+        except AddressRefused:
+            return Outcome(visit.url, Skipped(visit.url, "it leads to a private address"))
+        except RateLimited:
+            raise
+        except WeftError as error:
+            return Outcome(visit.url, Failed(visit.url, error.message))
+        if response.status_code == 304 and known:
+            base = httpx.URL(visit.url)
+            links = [str(base.join(link)) for link in known.links or ()]
+            return Outcome(visit.url, Unchanged(visit.url), links)
+        return await self._outcome(visit, response)
+
+    async def _get(self, url: str, headers: Mapping[str, str]) -> httpx.Response:
+        extensions = {MAX_BYTES: PAGE_BYTES_MAX}
+        return await self._client.get(url, headers=headers, extensions=extensions)
+
+    async def _outcome(self, visit: Visit, response: httpx.Response) -> Outcome:
+        status = response.status_code
+        if status in {404, 410}:
+            return Outcome(visit.url)
+        if status == 429:
+            raise status_error(response, "a page")
+        if response.is_client_error:
+            skipped = Skipped(visit.url, f"the site does not show it (HTTP {status})")
+            return Outcome(visit.url, skipped, refused=True)
+        if not response.is_success:
+            return Outcome(visit.url, Failed(visit.url, status_error(response, "the page").message))
+        url = normalised(str(response.url))
+        if url is None or origin_of(url) not in self._site:
+            return Outcome(visit.url, Skipped(visit.url, "it redirects to another site"))
+        return await self._page(visit, url, response)
+
+    async def _page(self, visit: Visit, url: httpx.URL, response: httpx.Response) -> Outcome:
+        address = str(url)
+        media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if media_type and media_type not in _HTML_TYPES | _TEXT_TYPES:
+            shown = media_type if _MEDIA_TYPE.fullmatch(media_type) else "of an unknown type"
+            return Outcome(address, Skipped(address, f"not a page ({shown})"))
+        is_html = media_type not in _TEXT_TYPES
+        text = decode_body(response.content, response.headers.get("content-type", ""), is_html)
+        if text is None:
+            return Outcome(address, Skipped(address, "not text"))
+        page, links = await self._parsed(text, url) if is_html else (HtmlText(text=text), [])
+        entity = Entity(
+            id=address,
+            type="page",
+            title=clean_line(page.title) or clean_line(url.path),
+            text=clean_text(page.text),
+            url=address,
+            updated_at=visit.updated_at or http_date(response.headers.get("last-modified", "")),
+            metadata={
+                "content_type": media_type or "text/html",
+                "status": response.status_code,
+                "depth": visit.depth,
+            },
+            breadcrumbs=(url.host, *_folders(url)),
+            version=_version_of(response, url, links if self._crawl else None),
+        )
+        return Outcome(address, entity, links)
+
+    async def _parsed(self, text: str, url: httpx.URL) -> tuple[HtmlText, list[str]]:
+        def parse() -> tuple[HtmlText, list[str]]:
+            page = html_to_text(text)
+            return page, self._links(page, url) if self._crawl else []
+
+        # A long page takes a while, in which the event loop has other things to do.
+        return parse() if len(text) <= INLINE_CHARS_MAX else await anyio.to_thread.run_sync(parse)
+
+    def _links(self, page: HtmlText, url: httpx.URL) -> list[str]:
+        base = (normalised(page.base, url) if page.base else None) or url
+        found: dict[str, None] = {}
+        for href in page.links:
+            target = normalised(href, base)
+            if target is not None and origin_of(target) in self._site:
+                found[str(target)] = None
+        return list(found)
+
+
+def decode_body(content: bytes, content_type: str, is_html: bool) -> str | None:
+    """The text of a body: by byte-order mark, header, `<meta>`, and then by its looks.
+
+    None if it is binary.
+    """
+    named = _charset(content_type.lower().partition("charset=")[2].partition(";")[0].strip(" \"'"))
+    if named is None and is_html and (found := _META_CHARSET.search(content[:2_048])):
+        named = _charset(found[1].decode("ascii", errors="replace"))
+    marked = content.startswith((codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    if marked or named is None:
+        return decode(content)
+    return content.decode(named, errors="replace")
+
+
+# The encodings of the web. Python knows more, among them some of quadratic cost and some that are
+# no character sets at all.
+_CHARSETS = re.compile(
+    r"ascii|utf-8|utf-16(-[lb]e)?|iso8859-\d+|cp125\d|cp866|cp874|tis-620|koi8-[ru]|mac-roman|"
+    r"shift_jis|cp932|euc_jp|iso2022_jp|gb2312|gbk|gb18030|big5(hkscs)?|euc_kr|cp949"
+)
+
+
+def _charset(name: str) -> str | None:
+    try:
+        codec = codecs.lookup(name).name
+    except (LookupError, ValueError):
+        return None
+    if not _CHARSETS.fullmatch(codec):
+        return None
+    # Browsers read these two labels as their superset, because that is what pages mean by them.
+    return "cp1252" if codec in {"ascii", "iso8859-1"} else codec
+
+
+def _version_of(response: httpx.Response, url: httpx.URL, links: list[str] | None) -> str | None:
+    home = str(url.copy_with(path="/", query=None))
+    # A link of the page's own origin is kept without it: the list is stored with every page.
+    short = [
+        f"/{link.removeprefix(home)}" if link.startswith(home) else link for link in links or ()
+    ]
+    headers = response.headers
+    version = _Version(
+        headers.get("etag"), headers.get("last-modified"), None if links is None else tuple(short)
+    )
+    return version.dump()
+
+
+def _folders(url: httpx.URL) -> tuple[str, ...]:
+    return tuple(clean_line(part) for part in url.path.split("/")[1:-1] if part)

@@ -1,0 +1,350 @@
+"""`web`: the pages of a site, by its sitemap or by following links from a start page."""
+
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from itertools import islice
+from typing import Literal
+
+import anyio.to_thread
+import httpx
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from weft.document.suffixes import BINARY_SUFFIXES
+from weft.domain.base import Json
+from weft.domain.entities import Entity
+from weft.errors import RateLimited, SourceMisconfigured, SourceUnavailable, WeftError
+from weft.net.errors import raise_for_status
+from weft.net.transport import MAX_BYTES, Origin, origin_of
+from weft.sources.base import (
+    ENDPOINT,
+    Event,
+    Expect,
+    Failed,
+    Incomplete,
+    NoFields,
+    Skipped,
+    Source,
+)
+from weft.sources.web.pages import Outcome, PageReader, Visit, normalised
+from weft.sources.web.robots import Robots
+from weft.sources.web.sitemap import SITEMAP_BYTES_MAX, Sitemap, read_sitemap
+
+AGENT = "WeftBot"
+CONCURRENT_PAGES = 4
+SITEMAPS_MAX = 500
+SITEMAP_DEPTH_MAX = 3
+TROUBLES_IN_A_ROW_MAX = 12
+# Also counts addresses that are not wanted; a page can invent any number of them.
+SEEN_MAX = 200_000
+PATTERNS_MAX = 50
+PATTERN_CHARS_MAX = 200
+
+
+class WebConfig(BaseModel):
+    """Where the pages are, and which of them."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    url: str = Field(
+        title="URL",
+        description="A sitemap, or the page from which links are followed.",
+        max_length=2048,
+        json_schema_extra=ENDPOINT,
+    )
+    mode: Literal["auto", "sitemap", "crawl"] = Field(
+        default="auto",
+        title="Mode",
+        description="How pages are found; auto: a sitemap if the URL is one, else a crawl.",
+    )
+    max_pages: int = Field(
+        default=200, ge=1, le=5000, title="Most pages", description="Most pages to read."
+    )
+    max_depth: int = Field(
+        default=3,
+        ge=0,
+        le=20,
+        title="Depth",
+        description="How many links away from the start page a crawl goes.",
+    )
+    include: list[str] = Field(
+        default_factory=list,
+        max_length=PATTERNS_MAX,
+        title="Include",
+        description="Globs on the URL's path, e.g. /docs/*; others are not read.",
+    )
+    exclude: list[str] = Field(
+        default_factory=list,
+        max_length=PATTERNS_MAX,
+        title="Exclude",
+        description="Globs on the URL's path of pages that are not read.",
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _web_address(cls, value: str) -> str:
+        url = normalised(value.strip())
+        if url is None:
+            raise ValueError("must be an http or https address without user name and password")
+        return str(url)
+
+    @field_validator("include", "exclude")
+    @classmethod
+    def _short_patterns(cls, value: list[str]) -> list[str]:
+        if any(not pattern or len(pattern) > PATTERN_CHARS_MAX for pattern in value):
+            raise ValueError(f"patterns must have 1 to {PATTERN_CHARS_MAX} characters")
+        return value
+
+
+class WebSource(Source[WebConfig, NoFields]):
+    """Public pages of one site, read as its robots.txt allows."""
+
+    short_name = "web"
+    name = "Web pages"
+    description = "Pages of a website, found by its sitemap or by following links."
+    Config = WebConfig
+    entity_types = ("page",)
+    labels = ("web",)
+
+    @classmethod
+    def endpoint(cls, config: BaseModel, options: Mapping[str, str]) -> str | None:
+        """The site's origin, although no credentials are sent."""
+        del options
+        if not isinstance(config, WebConfig):
+            return None
+        return str(httpx.URL(config.url).copy_with(path="/", query=None)).rstrip("/")
+
+    async def check(self) -> str:
+        """Read the start page or sitemap."""
+        async with self.context.http() as client:
+            start = await self._start(client)
+        kind = "a page"
+        if start.sitemap:
+            kind = "a sitemap"
+        return f"{start.url.host} answered with {kind}"
+
+    async def fetch(self, cursor: Json | None) -> AsyncGenerator[Event]:
+        """All pages; there is no cursor, but unchanged pages are not sent again by most sites."""
+        del cursor
+        async with self.context.http() as client:
+            start = await self._start(client)
+            reader = PageReader(
+                client, self.context.known_versions, start.site, crawl=start.sitemap is None
+            )
+            walk = _Walk(self.config, reader, start)
+            if start.sitemap:
+                async for event in walk.pages_of_sitemaps(client, start.sitemap):
+                    yield event
+            else:
+                async for event in walk.pages_by_links():
+                    yield event
+
+    async def _start(self, client: httpx.AsyncClient) -> "_Start":
+        try:
+            response = await client.get(self.config.url, extensions={MAX_BYTES: SITEMAP_BYTES_MAX})
+            raise_for_status(response, "the start page")
+        except SourceMisconfigured as error:
+            error.field = "url"
+            raise
+        sitemap = None if self.config.mode == "crawl" else await _parsed(response.content)
+        if self.config.mode == "sitemap" and sitemap is None:
+            raise SourceMisconfigured(
+                "The address is not a sitemap.",
+                field="url",
+                hint="Give the sitemap's own address, or use mode crawl.",
+            )
+        site = {origin_of(httpx.URL(self.config.url)), origin_of(response.url)}
+        robots = {origin: await _robots(client, origin) for origin in site}
+        start = _Start(response.url, site, robots, sitemap)
+        if sitemap is None and not start.allows(response.url):
+            raise SourceMisconfigured(
+                "The site's robots.txt does not allow the start page to be read.", field="url"
+            )
+        return start
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """The answer at the configured URL; ``site`` are the origins whose pages are read."""
+
+    url: httpx.URL
+    site: set[Origin]
+    robots: dict[Origin, Robots]
+    sitemap: Sitemap | None
+
+    def allows(self, url: httpx.URL) -> bool:
+        rules = self.robots.get(origin_of(url))
+        return rules is not None and rules.allows(url.raw_path.decode("ascii"))
+
+
+@dataclass(slots=True)
+class _Walk:
+    """One reading of the site; every address is visited once."""
+
+    config: WebConfig
+    reader: PageReader
+    start: _Start
+    seen: set[str] = field(default_factory=set[str])
+    listed: set[str] = field(default_factory=set[str])
+    troubles: int = 0
+    overflowed: bool = False
+
+    async def pages_of_sitemaps(
+        self, client: httpx.AsyncClient, first: Sitemap
+    ) -> AsyncGenerator[Event]:
+        """The pages that the sitemap, and those it leads to, name."""
+        visits: list[Visit] = []
+        gaps: list[str] = []
+        async for sitemap in _sitemaps(client, first, gaps):
+            for event in self._take(sitemap, visits):
+                yield event
+            if len(visits) >= self.config.max_pages:
+                break
+        yield Expect(len(visits))
+        for batch in _chunks(visits, CONCURRENT_PAGES):
+            for outcome in await self.reader.read(batch):
+                for event in self._events(outcome):
+                    yield event
+        for gap in gaps:
+            yield Incomplete(gap)
+
+    async def pages_by_links(self) -> AsyncGenerator[Event]:
+        """The pages that links lead to, nearest first."""
+        queue = [Visit(str(normalised(self.config.url)))]
+        self.seen.add(queue[0].url)
+        done, unseen = 0, 0
+        while batch := queue[done : done + CONCURRENT_PAGES]:
+            # A batch is of one depth, so that which page is found first depends on links alone.
+            batch = [visit for visit in batch if visit.depth == batch[0].depth]
+            done += len(batch)
+            for visit, outcome in zip(batch, await self.reader.read(batch), strict=True):
+                unseen += isinstance(outcome.event, Failed)
+                for event in self._events(outcome):
+                    yield event
+                if visit.depth < self.config.max_depth:
+                    for event in self._follow(outcome, visit.depth + 1, queue):
+                        yield event
+            yield Expect(len(queue))
+        if unseen:
+            yield Incomplete(f"{unseen} pages could not be read, nor what only they link to")
+        if self.overflowed:
+            yield Incomplete(f"the site has more than {SEEN_MAX:,} links")
+
+    def _take(self, sitemap: Sitemap, visits: list[Visit]) -> Iterator[Event]:
+        for location, updated_at in sitemap.pages:
+            if len(visits) >= self.config.max_pages:
+                return
+            url = normalised(location)
+            if url is None or not self._is_wanted(url):
+                continue
+            if self.start.allows(url):
+                visits.append(Visit(str(url), updated_at=updated_at))
+            else:
+                yield Skipped(str(url), "the site's robots.txt does not allow it")
+
+    def _follow(self, outcome: Outcome, depth: int, queue: list[Visit]) -> Iterator[Event]:
+        for link in outcome.links:
+            if len(queue) >= self.config.max_pages:
+                return
+            if len(self.seen) >= SEEN_MAX:
+                self.overflowed = True
+                return
+            url = normalised(link)
+            if url is None or not self._is_wanted(url):
+                continue
+            if self.start.allows(url):
+                queue.append(Visit(str(url), depth))
+            else:
+                yield Skipped(str(url), "the site's robots.txt does not allow it")
+
+    def _is_wanted(self, url: httpx.URL) -> bool:
+        """Whether this is a new page of the site that the configuration asks for."""
+        address, path = str(url), url.path
+        if address in self.seen or origin_of(url) not in self.start.site:
+            return False
+        self.seen.add(address)
+        suffix = path.rpartition("/")[2].rpartition(".")
+        if suffix[1] and f".{suffix[2].lower()}" in BINARY_SUFFIXES:
+            return False
+        included = not self.config.include or _matches(path, self.config.include)
+        return included and not _matches(path, self.config.exclude)
+
+    def _events(self, outcome: Outcome) -> Iterator[Event]:
+        event = outcome.event
+        if event is None or outcome.url in self.listed:
+            return
+        self.listed.add(outcome.url)
+        # A redirect may have led to a page that was to be left alone.
+        if isinstance(event, Entity) and not self.start.allows(httpx.URL(outcome.url)):
+            event = Skipped(outcome.url, "the site's robots.txt does not allow it")
+            outcome.links = []
+        trouble = isinstance(event, Failed) or outcome.refused
+        self.troubles = self.troubles + 1 if trouble else 0
+        # A site that is down, or that has begun to refuse us, is not an empty site.
+        if self.troubles >= TROUBLES_IN_A_ROW_MAX:
+            raise SourceUnavailable(f"The site failed for {self.troubles} pages in a row.")
+        yield event
+
+
+async def _robots(client: httpx.AsyncClient, origin: Origin) -> Robots:
+    """The site's rules. Raises SourceUnavailable if it has some that cannot be read now."""
+    scheme, host, port = origin
+    url = httpx.URL(scheme=scheme, host=host, port=port, path="/robots.txt")
+    response = await client.get(url)
+    if response.is_client_error and response.status_code != 429:
+        return Robots()
+    raise_for_status(response, "robots.txt")
+    return Robots.parse(response.content.decode("utf-8-sig", errors="replace"), AGENT)
+
+
+async def _sitemaps(
+    client: httpx.AsyncClient, first: Sitemap, gaps: list[str]
+) -> AsyncGenerator[Sitemap]:
+    """A sitemap and all that it leads to; what is missing is said in ``gaps``."""
+    yield first
+    waiting = [(url, 1) for url in first.sitemaps]
+    seen: set[str] = set()
+    while waiting:
+        url, depth = waiting.pop(0)
+        if url in seen:
+            continue
+        seen.add(url)
+        if depth > SITEMAP_DEPTH_MAX or len(seen) > SITEMAPS_MAX:
+            gaps.append("the site has more, or deeper nested, sitemaps than are read")
+            return
+        try:
+            sitemap = await _sitemap(client, url)
+        except RateLimited:
+            raise
+        except WeftError as error:
+            gaps.append(f"a sitemap could not be read: {error.message}")
+            continue
+        yield sitemap
+        waiting += [(child, depth + 1) for child in sitemap.sitemaps]
+
+
+async def _sitemap(client: httpx.AsyncClient, location: str) -> Sitemap:
+    url = normalised(location)
+    if url is None:
+        raise SourceUnavailable("Its address is no web address.")
+    response = await client.get(url, extensions={MAX_BYTES: SITEMAP_BYTES_MAX})
+    raise_for_status(response, "a sitemap")
+    sitemap = await _parsed(response.content)
+    if sitemap is None:
+        raise SourceUnavailable("It is no sitemap.")
+    return sitemap
+
+
+async def _parsed(content: bytes) -> Sitemap | None:
+    # A large one takes seconds, in which the event loop has other things to do.
+    return await anyio.to_thread.run_sync(read_sitemap, content)
+
+
+def _matches(path: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(path, pattern) for pattern in patterns)
+
+
+def _chunks(visits: Sequence[Visit], size: int) -> Iterator[list[Visit]]:
+    rest = iter(visits)
+    while chunk := list(islice(rest, size)):
+        yield chunk

@@ -1,0 +1,1 @@
+"""The gate before every route: host, origin, token, rate, slots and body."""

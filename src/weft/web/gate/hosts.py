@@ -1,0 +1,68 @@
+"""Which Host and Origin headers are answered: a page in a browser must not reach us by a trick.
+
+A site can point its own name at 127.0.0.1 (DNS rebinding); the Host header gives it away.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+from urllib.parse import urlsplit
+
+from weft.net.urls import is_loopback
+
+LOOPBACK_NAMES: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
+
+
+@dataclass(frozen=True, slots=True)
+class HostRules:
+    """Names with or without a port; one without a port stands for all of them."""
+
+    hosts: frozenset[str]
+    origins: frozenset[str]
+
+    def refusal(self, host: str | None, origin: str | None) -> tuple[int, str] | None:
+        """The status and text of a refusal, or None. A request without an origin is no page's."""
+        if host is None or not _fits(host.lower(), self.hosts):
+            return 421, "The Host header is not one that this server answers to."
+        # Our own page is at the very host and port that was asked. On a loopback address, where it
+        # may be without TLS, all ports are in `origins`.
+        if origin is None or origin.lower() == f"https://{host.lower()}":
+            return None
+        if not _fits(origin.lower(), self.origins):
+            return 403, "Pages of this origin may not call this server."
+        return None
+
+
+def host_rules(bind_host: str, hosts: Iterable[str], origins: Iterable[str]) -> HostRules:
+    """What is allowed by the operator, and on a loopback address the loopback's own names."""
+    allowed_hosts = {host.lower() for host in hosts}
+    allowed_origins = {origin.lower().rstrip("/") for origin in origins}
+    if is_loopback(bind_host):
+        # There are more loopback addresses than the usual ones.
+        bound = bind_host.lower()
+        names = LOOPBACK_NAMES | {f"[{bound}]" if ":" in bound else bound}
+        allowed_hosts |= names
+        allowed_origins |= {f"{scheme}://{name}" for name in names for scheme in _SCHEMES}
+    return HostRules(frozenset(allowed_hosts), frozenset(allowed_origins))
+
+
+_SCHEMES = ("http", "https")
+
+
+def _fits(given: str, allowed: frozenset[str]) -> bool:
+    return given in allowed or _without_port(given) in allowed
+
+
+@lru_cache(maxsize=256)
+def _without_port(given: str) -> str | None:
+    """``given`` without its port; None where there is more in it than a name and a port."""
+    scheme, mark, rest = given.rpartition("://")
+    try:
+        parts = urlsplit(f"//{rest}")
+        port = parts.port
+    except ValueError:
+        return None
+    if port is None or parts.netloc != rest or "@" in rest:
+        return None
+    return f"{scheme}{mark}{rest.rpartition(':')[0]}"

@@ -1,0 +1,235 @@
+"""OAuth, as a resource server: access tokens of one issuer are checked against its published keys.
+
+Scopes give the role: `weft:admin`, `weft:write`, and without either of them read.
+"""
+
+import re
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, cast
+from urllib.parse import urlsplit, urlunsplit
+
+import anyio
+import httpx
+from joserfc import jwt
+from joserfc.errors import InvalidKeyIdError, JoseError
+from joserfc.jwk import KeySet
+
+from weft.domain.principals import Principal, Role
+from weft.errors import InvalidInput, NotPermitted, SourceUnavailable
+from weft.net.urls import is_loopback
+
+METADATA_PATH: Final = "/.well-known/oauth-protected-resource"
+# Only signatures that the issuer alone can make: with a shared secret we could sign too.
+_ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384")
+_LEEWAY_SECONDS: Final = 60
+_KEYS_FRESH_SECONDS: Final = 3600.0
+_KEYS_RETRY_SECONDS: Final = 30.0
+_FETCH_SECONDS: Final = 10.0
+_DOCUMENT_MAX_BYTES: Final = 1024 * 1024
+_TOKEN_MAX_CHARS: Final = 16_384
+_SUBJECT = re.compile(r"[A-Za-z0-9@._|:+-]{1,100}")
+
+Clock = Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True)
+class OAuthSettings:
+    """Whose tokens are accepted, for what, and how clients find out.
+
+    ``resource_url`` is the address of the MCP endpoint as clients see it.
+    """
+
+    issuer: str
+    audience: str
+    scopes: frozenset[str]
+    organization_claim: str
+    resource_url: str
+
+    @property
+    def metadata_url(self) -> str:
+        """Where clients find the protected-resource metadata (RFC 9728)."""
+        parts = urlsplit(self.resource_url)
+        path = METADATA_PATH + parts.path.rstrip("/")
+        return urlunsplit((parts.scheme, parts.netloc, path, "", ""))
+
+    def metadata(self) -> dict[str, object]:
+        """The protected-resource metadata."""
+        return {
+            "resource": self.resource_url,
+            "authorization_servers": [self.issuer],
+            "scopes_supported": sorted(self.scopes | {f"weft:{role.value}" for role in Role}),
+            "bearer_methods_supported": ["header"],
+            "resource_name": "Weft",
+        }
+
+
+class OAuthTokens:
+    """Checks access tokens (JWTs) of one issuer."""
+
+    def __init__(
+        self,
+        settings: OAuthSettings,
+        clock: Clock = time.monotonic,
+        fetch_seconds: float = _FETCH_SECONDS,
+    ) -> None:
+        _checked_url(settings.issuer, "WEFT_OAUTH_ISSUER")
+        self._settings = settings
+        self._clock = clock
+        self._fetch_seconds = fetch_seconds
+        self._keys: KeySet | None = None
+        self._fetched_at = 0.0
+        self._tried_at: float | None = None
+        self._fetching = anyio.Lock()
+
+    async def authenticate(self, token: str) -> Principal | None:
+        """Whom the token lets in, or None.
+
+        Raises NotPermitted when a scope is missing, SourceUnavailable without the issuer's keys.
+        """
+        if token.count(".") != 2 or len(token) > _TOKEN_MAX_CHARS:
+            return None
+        claims = await self._claims(token)
+        if claims is None:
+            return None
+        scopes = _scopes(claims)
+        missing = sorted(self._settings.scopes - scopes)
+        if missing:
+            raise NotPermitted(f"The access token lacks the scope '{missing[0]}'.")
+        return _principal(claims, scopes, self._settings)
+
+    async def _claims(self, token: str) -> Mapping[str, Any] | None:
+        asked = jwt.JWTClaimsRegistry(
+            leeway=_LEEWAY_SECONDS,
+            iss={"essential": True, "value": self._settings.issuer},
+            aud={"essential": True, "value": self._settings.audience},
+            exp={"essential": True},
+            sub={"essential": True},
+        )
+        keys = await self._known_keys()
+        try:
+            try:
+                decoded = jwt.decode(token, keys, algorithms=_ALGORITHMS)
+            except InvalidKeyIdError:
+                # The issuer may have changed its keys since.
+                keys = await self._issuers_keys(self._clock() - _KEYS_RETRY_SECONDS)
+                decoded = jwt.decode(token, keys, algorithms=_ALGORITHMS)
+            asked.validate(decoded.claims)
+        except (JoseError, ValueError, TypeError):
+            return None
+        return decoded.claims
+
+    async def _known_keys(self) -> KeySet:
+        """The keys, which are looked at again from time to time; nobody waits for that."""
+        if self._keys is not None and self._fetching.locked():
+            return self._keys
+        try:
+            return await self._issuers_keys(self._clock() - _KEYS_FRESH_SECONDS)
+        except SourceUnavailable:
+            # While the issuer is down, what it published before is the best that is known.
+            if self._keys is None:
+                raise
+            return self._keys
+
+    async def _issuers_keys(self, not_before: float) -> KeySet:
+        """The keys, fetched after ``not_before`` unless that was tried a moment ago."""
+        async with self._fetching:
+            now = self._clock()
+            fresh = self._keys is not None and self._fetched_at >= not_before
+            tried = self._tried_at is not None and now - self._tried_at < _KEYS_RETRY_SECONDS
+            if not fresh and not tried:
+                self._tried_at = now
+                self._keys = await self._fetched_keys()
+                self._fetched_at = now
+            if self._keys is None:
+                raise SourceUnavailable("The OAuth issuer's keys cannot be read.")
+            return self._keys
+
+    async def _fetched_keys(self) -> KeySet:
+        try:
+            # One time for all of it: one that sends a byte now and then never is late by itself.
+            with anyio.fail_after(self._fetch_seconds):
+                return await _fetch_keys(self._settings.issuer)
+        except TimeoutError:
+            raise SourceUnavailable("The OAuth issuer's keys cannot be read.") from None
+
+
+def _principal(
+    claims: Mapping[str, Any], scopes: frozenset[str], settings: OAuthSettings
+) -> Principal:
+    subject = str(claims["sub"])
+    # Without an organisation in the token everyone is one of their own. Made into a UUID, because
+    # no issuer may name the operator's organisation or one that keys were made for.
+    claim = claims.get(settings.organization_claim)
+    owner = f"org {claim}" if isinstance(claim, str) and claim else f"sub {subject}"
+    organization = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{settings.issuer} {owner}"))
+    role = Role.READ
+    for candidate in Role:
+        if f"weft:{candidate.value}" in scopes:
+            role = candidate
+    shown = subject if _SUBJECT.fullmatch(subject) else uuid.uuid5(uuid.NAMESPACE_URL, subject).hex
+    return Principal(organization, f"oauth:{shown}", role)
+
+
+def _scopes(claims: Mapping[str, Any]) -> frozenset[str]:
+    given: object = claims.get("scope", claims.get("scp", ""))
+    if isinstance(given, str):
+        return frozenset(given.split())
+    return (
+        frozenset(map(str, cast("list[object]", given))) if isinstance(given, list) else frozenset()
+    )
+
+
+async def _fetch_keys(issuer: str) -> KeySet:
+    """The issuer's signing keys. Raises SourceUnavailable."""
+    async with httpx.AsyncClient(timeout=_FETCH_SECONDS, follow_redirects=False) as client:
+        for address in _discovery_urls(issuer):
+            found = await _fetch_json(client, address)
+            if found is None:
+                continue
+            keys_url = found.get("jwks_uri")
+            if found.get("issuer") != issuer or not isinstance(keys_url, str):
+                raise SourceUnavailable("The OAuth issuer's metadata is not its own.")
+            _checked_url(keys_url, "jwks_uri")
+            document = await _fetch_json(client, keys_url)
+            try:
+                return KeySet.import_key_set(cast("Any", document))
+            except (JoseError, ValueError, TypeError, KeyError):
+                break
+    raise SourceUnavailable("The OAuth issuer's keys cannot be read.")
+
+
+def _discovery_urls(issuer: str) -> tuple[str, str]:
+    parts = urlsplit(issuer)
+    path = "/.well-known/oauth-authorization-server" + parts.path.rstrip("/")
+    return (
+        f"{issuer.rstrip('/')}/.well-known/openid-configuration",
+        urlunsplit((parts.scheme, parts.netloc, path, "", "")),
+    )
+
+
+async def _fetch_json(client: httpx.AsyncClient, url: str) -> dict[str, Any] | None:
+    try:
+        async with client.stream("GET", url, headers={"accept": "application/json"}) as response:
+            if not response.is_success:
+                return None
+            body = b""
+            async for chunk in response.aiter_bytes():
+                body += chunk
+                if len(body) > _DOCUMENT_MAX_BYTES:
+                    return None
+        document: object = httpx.Response(200, content=body).json()
+    except (httpx.HTTPError, ValueError):
+        return None
+    return cast("dict[str, Any]", document) if isinstance(document, dict) else None
+
+
+def _checked_url(url: str, field: str) -> None:
+    parts = urlsplit(url)
+    if parts.scheme == "https" and parts.hostname:
+        return
+    if parts.scheme == "http" and is_loopback(parts.hostname or ""):
+        return
+    raise InvalidInput(f"{field} must be an https URL.", field=field)

@@ -1,0 +1,1 @@
+"""Pages for people: credentials, consent, and the dashboard's home."""

@@ -1,0 +1,167 @@
+"""The pages for people in a process that serves no HTTP: a listener that only this machine reaches.
+
+It is there from the first link on until nobody has needed it for longer than a link lives.
+"""
+
+from socket import socket
+from typing import TYPE_CHECKING, Final
+
+import anyio
+
+from weft.backend import AuthSessions
+from weft.errors import InvalidInput
+
+if TYPE_CHECKING:
+    # Importing an HTTP server takes longer than the rest of Weft: only who needs the pages pays.
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+HOST: Final = "127.0.0.1"
+# Longer than the ten minutes that a link lives.
+IDLE_SECONDS: Final = 900.0
+# A process on stdio has less than two seconds from the wish to end to its end.
+DRAIN_SECONDS: Final = 1
+_REQUESTS_MAX: Final = 20
+_REQUESTS_PER_MINUTE: Final = 600
+
+
+class LoopbackPages:
+    """Opens the listener when it is asked for, and closes it again.
+
+    ``port`` 0 is any free one: each time that it opens, another.
+    """
+
+    def __init__(self, port: int = 0, idle_seconds: float = IDLE_SECONDS) -> None:
+        self._port = port
+        self._idle_seconds = idle_seconds
+        self._wanted = anyio.Event()
+        self._bound: socket | None = None
+        # Ends when nobody has needed the listener for long.
+        self._in_use = anyio.CancelScope()
+        # Held while it opens or closes: a fixed port cannot be bound before it is free again.
+        self._changing = anyio.Lock()
+
+    async def url(self) -> str:
+        """The base of the links, under which the pages can be reached from now on.
+
+        Works while `run` does. Raises InvalidInput when the fixed port is taken.
+        """
+        async with self._changing:
+            if self._bound is None:
+                self._bound = _bound(self._port)
+                self._in_use = anyio.CancelScope()
+                self._wanted.set()
+            self._use()
+            return _url(self._bound)
+
+    async def run(self, sessions: AuthSessions) -> None:
+        """Serve the pages whenever they are wanted, until this is cancelled."""
+        try:
+            while True:
+                await self._wanted.wait()
+                if self._bound is not None:
+                    await self._serve(sessions, self._bound)
+        finally:
+            # Someone may have asked just before the end.
+            if self._bound is not None:
+                self._bound.close()
+
+    async def _serve(self, sessions: AuthSessions, bound: socket) -> None:
+        # See above: the first link pays for the HTTP server.
+        import uvicorn
+
+        from weft.web.run import SignalFreeServer
+
+        config = uvicorn.Config(
+            self._noticing(_app(sessions, _url(bound))),
+            lifespan="off",
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=DRAIN_SECONDS,
+        )
+        server = SignalFreeServer(config)
+        ended = anyio.Event()
+
+        async def serve() -> None:
+            # A server that is cancelled leaves its connections open; it is asked to end instead.
+            with anyio.CancelScope(shield=True):
+                await server.serve([bound])
+            ended.set()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(serve)
+            try:
+                while not ended.is_set():
+                    with self._in_use:
+                        await anyio.sleep_forever()
+                    async with self._changing:
+                        until = self._in_use.deadline
+                        if until > anyio.current_time():
+                            # It was asked for at the last moment.
+                            self._in_use = anyio.CancelScope(deadline=until)
+                            continue
+                        server.should_exit = True
+                        await ended.wait()
+                        self._bound = None
+                        self._wanted = anyio.Event()
+            finally:
+                server.should_exit = True
+
+    def _use(self) -> None:
+        self._in_use.deadline = anyio.current_time() + self._idle_seconds
+
+    def _noticing(self, app: "ASGIApp") -> "ASGIApp":
+        async def call(scope: "Scope", receive: "Receive", send: "Send") -> None:
+            self._use()
+            await app(scope, receive, send)
+
+        return call
+
+
+def _bound(port: int) -> socket:
+    from weft.web.run import bound_socket  # see above
+
+    try:
+        return bound_socket(HOST, port)
+    except InvalidInput:
+        raise InvalidInput(
+            f"The page for people cannot be opened: port {port} of {HOST} is in use.",
+            field="WEFT_CALLBACK_PORT",
+            hint="Another Weft may be waiting for an authorisation there: finish that one, wait "
+            "for 15 minutes, or set another port.",
+        ) from None
+
+
+def _url(bound: socket) -> str:
+    return f"http://{HOST}:{bound.getsockname()[1]}"
+
+
+def _app(sessions: AuthSessions, url: str) -> "ASGIApp":
+    # See above.
+    from starlette.applications import Starlette
+
+    from weft.web.gate.gate import Access, guarded
+    from weft.web.gate.hosts import HostRules
+    from weft.web.gate.limits import Rates, Slots
+    from weft.web.gate.metrics import Metrics
+    from weft.web.pages.routes import PageSettings, page_route, page_routes
+
+    app = Starlette(routes=page_routes(sessions, PageSettings(url)))
+    app.router.redirect_slashes = False
+    # Exactly this address: a name that a site points here with is not answered.
+    hosts = HostRules(frozenset({url.removeprefix("http://")}), frozenset({url}))
+    access = Access(
+        hosts=hosts,
+        authenticators=(),
+        open_paths=frozenset(),
+        stream_paths=frozenset(),
+        known_paths=frozenset(),
+        requests=Slots(_REQUESTS_MAX),
+        streams=Slots(0),
+        rates=Rates(_REQUESTS_PER_MINUTE),
+        metrics=Metrics(),
+        page_route=page_route,
+    )
+    return guarded(app, access)

@@ -1,0 +1,339 @@
+"""Pages for people: where they type credentials, and where a provider sends them back to.
+
+The token in a link is all the permission there is, so these routes ask for no other. Both of the
+processes that serve them, the HTTP front and the listener on the loopback, put the gate of
+`access` in front, which checks the host, and adds the headers that every response has.
+"""
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import parse_qsl, urlsplit
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from weft.backend import AuthSessions
+from weft.domain.authorizations import AuthOutcome, CredentialForm
+from weft.errors import ConnectionFault, NotFound, TryLater, WeftError
+from weft.web.gate.limits import Rates
+from weft.web.pages.forms import placed, posted, values_of
+from weft.web.pages.html import (
+    ENTRY_PREFIX,
+    POLICY,
+    PROOF_FIELD,
+    Mark,
+    form_page,
+    is_followed,
+    message_page,
+)
+
+FORM_PATH: Final = "/authorize/{token}"
+START_PATH: Final = "/source-connections/authorize/{token}"
+CALLBACK_PATH: Final = "/source-connections/callback"
+# The addresses of Airweave's API have the prefix; both work.
+PREFIXES: Final = ("", "/v1")
+
+TOKEN_MAX_CHARS: Final = 256
+# As long as the links live; afterwards the cookies open nothing.
+COOKIE_SECONDS: Final = 600
+# A person needs a handful. More is someone who guesses, or a program gone wild.
+REQUESTS_PER_MINUTE: Final = 120
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class PageSettings:
+    """``base_url`` is what people's browsers reach these pages under."""
+
+    base_url: str
+    rates: Rates = field(default_factory=lambda: Rates(REQUESTS_PER_MINUTE))
+    key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether cookies may be kept from unencrypted requests."""
+        return self.base_url.startswith("https://")
+
+    @property
+    def prefix(self) -> str:
+        """The path in front of ours that a proxy takes away."""
+        return urlsplit(self.base_url).path.rstrip("/")
+
+
+def page_routes(sessions: AuthSessions, settings: PageSettings) -> list[BaseRoute]:
+    """The routes of the pages; they belong in front of those that take any path."""
+    form, start, callback = (
+        _limited(settings, make(sessions, settings)) for make in (_form, _start, _callback)
+    )
+    routes: list[BaseRoute] = [Route(FORM_PATH, form, methods=["GET", "POST"])]
+    for prefix in PREFIXES:
+        routes.append(Route(f"{prefix}{START_PATH}", start, methods=["GET"]))
+        routes.append(Route(f"{prefix}{CALLBACK_PATH}", callback, methods=["GET"]))
+    return routes
+
+
+def page_route(path: str) -> str | None:
+    """The name under which a page is logged and counted, or None if the path is not a page's.
+
+    Tokens are part of some paths, so the paths themselves are never written anywhere.
+    """
+    for prefix in PREFIXES:
+        if path == f"{prefix}{CALLBACK_PATH}":
+            return path
+        if _has_token(path, f"{prefix}{START_PATH}"):
+            return f"{prefix}{START_PATH}"
+    return FORM_PATH if _has_token(path, FORM_PATH) else None
+
+
+def _has_token(path: str, template: str) -> bool:
+    beginning = template.removesuffix("{token}")
+    return path.startswith(beginning) and "/" not in path[len(beginning) :] != ""
+
+
+def _limited(settings: PageSettings, handler: Handler) -> Handler:
+    async def limited(request: Request) -> Response:
+        """Not more often than a person would."""
+        wait = settings.rates.take(request.client.host if request.client else "")
+        if wait:
+            answer = _message(
+                429, "bad", "Too many attempts", "Wait a minute, then open the link again."
+            )
+            answer.headers["retry-after"] = str(int(wait) + 1)
+            return answer
+        return await handler(request)
+
+    return limited
+
+
+def _form(sessions: AuthSessions, settings: PageSettings) -> Handler:
+    async def form(request: Request) -> Response:
+        """Ask for credentials, or take them."""
+        token = request.path_params["token"]
+        try:
+            asked = await sessions.form(_checked(token))
+            if request.method != "POST":
+                return _asking(request, settings, asked)
+            return await _submitted(request, sessions, settings, asked)
+        except NotFound:
+            return _gone()
+        except WeftError as error:
+            return _message(error.status, "bad", "That did not work", _said(error))
+
+    return form
+
+
+async def _submitted(
+    request: Request, sessions: AuthSessions, settings: PageSettings, form: CredentialForm
+) -> Response:
+    try:
+        sent = await posted(request)
+    except (ValueError, TimeoutError):
+        return _message(400, "bad", "That could not be read", "Open the link again.")
+    if sent is None:
+        return _message(413, "bad", "That is too much", "Open the link again, and type less.")
+    texts = {
+        name: text for key, text in sent.items() if (name := key.removeprefix(ENTRY_PREFIX)) != key
+    }
+    if not _is_ours(request, settings, sent.get(PROOF_FIELD, "")):
+        problem = "This page was open for too long, or your browser keeps no cookies."
+        return _asking(request, settings, form, 403, given=texts, problem=problem)
+    values, problems = values_of(form.fields, texts)
+    if problems:
+        return _asking(request, settings, form, 422, given=texts, problems=problems)
+    try:
+        outcome = await sessions.submit(request.path_params["token"], values)
+    except NotFound:
+        raise
+    except WeftError as error:
+        problems = placed(error, form.fields)
+        problem = None if problems else _said(error)
+        status = error.status
+        return _asking(
+            request, settings, form, status, given=texts, problems=problems, problem=problem
+        )
+    answer = _ended(outcome)
+    _drop_cookie(answer, settings, _form_cookie(request), "/authorize")
+    return answer
+
+
+def _start(sessions: AuthSessions, settings: PageSettings) -> Handler:
+    async def start(request: Request) -> Response:
+        """Send the browser to the provider, with a secret that only it gets."""
+        # Whoever only looks ahead must not use the link up.
+        if request.method == "HEAD":
+            return Response(headers=_HEADERS)
+        if "prefetch" in request.headers.get("sec-purpose", request.headers.get("purpose", "")):
+            return Response(status_code=503, headers=_HEADERS)
+        try:
+            begun = await sessions.start(_checked(request.path_params["token"]))
+        except NotFound:
+            return _gone()
+        except WeftError as error:
+            return _message(error.status, "bad", "That did not work", _said(error))
+        answer = RedirectResponse(begun.url, 303, _HEADERS)
+        name = _browser_cookie(dict(parse_qsl(urlsplit(begun.url).query)))
+        for prefix in PREFIXES:
+            answer.set_cookie(
+                name,
+                begun.browser,
+                max_age=COOKIE_SECONDS,
+                path=f"{settings.prefix}{prefix}/source-connections",
+                secure=settings.is_secure,
+                httponly=True,
+                samesite="lax",
+            )
+        return answer
+
+    return start
+
+
+def _callback(sessions: AuthSessions, settings: PageSettings) -> Handler:
+    async def callback(request: Request) -> Response:
+        """Take what the provider sent the browser back with."""
+        if request.method == "HEAD":
+            return Response(headers=_HEADERS)
+        given = request.query_params.multi_items()
+        params = dict(given)
+        if len(params) != len(given):
+            return _message(
+                400, "bad", "That could not be read", "The provider's answer names a thing twice."
+            )
+        name = _browser_cookie(params)
+        try:
+            outcome = await sessions.callback(params, request.cookies.get(name))
+        except NotFound:
+            return _gone()
+        except WeftError as error:
+            return _message(
+                error.status,
+                "bad",
+                "That did not work",
+                _said(error),
+                "Ask for a new link, and try again.",
+            )
+        if outcome.redirect_to is not None and is_followed(outcome.redirect_to):
+            answer: Response = RedirectResponse(outcome.redirect_to, 303, _HEADERS)
+        else:
+            answer = _ended(outcome)
+        for prefix in PREFIXES:
+            _drop_cookie(answer, settings, name, f"{prefix}/source-connections")
+        return answer
+
+    return callback
+
+
+def _asking(
+    request: Request,
+    settings: PageSettings,
+    form: CredentialForm,
+    status: int = 200,
+    *,
+    given: Mapping[str, str] | None = None,
+    problems: Mapping[str, str] | None = None,
+    problem: str | None = None,
+) -> Response:
+    cookie = secrets.token_urlsafe(32)
+    proof = _proof(settings, request.path_params["token"], cookie)
+    page = form_page(form, proof, given=given, problems=problems, problem=problem)
+    answer = HTMLResponse(page, status, _HEADERS)
+    answer.set_cookie(
+        _form_cookie(request),
+        cookie,
+        max_age=COOKIE_SECONDS,
+        path=f"{settings.prefix}/authorize",
+        secure=settings.is_secure,
+        httponly=True,
+        samesite="strict",
+    )
+    return answer
+
+
+def _ended(outcome: AuthOutcome) -> Response:
+    if not outcome.ok:
+        texts = [outcome.message, "Nothing was changed. Ask for a new link to try again."]
+        return _message(400, "bad", "Not connected", *texts, follow=outcome.redirect_to)
+    name = f"“{outcome.connection_name}” is connected" if outcome.connection_name else "Connected"
+    # Not a redirect: what a form leads to is limited to this server by form-action.
+    texts = [outcome.message]
+    if outcome.redirect_to is None:
+        texts.append("You can close this page and go back to where you came from.")
+    return _message(200, "good", name, *texts, follow=outcome.redirect_to)
+
+
+def _gone() -> Response:
+    return _message(
+        410,
+        "gone",
+        "This link no longer works",
+        "It was used already, it has expired, or it is not complete.",
+        "Ask for a new link where you got this one. Links work once and for ten minutes.",
+    )
+
+
+def _message(
+    status: int, mark: Mark, title: str, *paragraphs: str, follow: str | None = None
+) -> Response:
+    return HTMLResponse(message_page(mark, title, paragraphs, follow=follow), status, _HEADERS)
+
+
+def _checked(token: str) -> str:
+    if len(token) > TOKEN_MAX_CHARS:
+        raise NotFound("No link has that token.")
+    return token
+
+
+def _said(error: WeftError) -> str:
+    # The hints of the others are for whoever calls tools.
+    return str(error) if isinstance(error, ConnectionFault | TryLater) else error.message
+
+
+def _is_ours(request: Request, settings: PageSettings, proof: str) -> bool:
+    """Whether the form was sent by the page that we showed to this browser."""
+    origin = request.headers.get("origin")
+    # Without a referrer policy that would give the address away, browsers send "null" here.
+    if origin not in (None, "null") and urlsplit(origin).netloc != request.headers.get("host"):
+        return False
+    if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+        return False
+    cookie = request.cookies.get(_form_cookie(request), "")
+    wanted = _proof(settings, request.path_params["token"], cookie)
+    return bool(cookie) and hmac.compare_digest(wanted.encode(), proof.encode())
+
+
+def _proof(settings: PageSettings, token: str, cookie: str) -> str:
+    return hmac.new(settings.key, f"{token}\n{cookie}".encode(), hashlib.sha256).hexdigest()
+
+
+def _form_cookie(request: Request) -> str:
+    # Browsers share cookies between the ports of a host: each link has a cookie of its own.
+    return f"weft_form_{_short_digest(request.path_params['token'])}"
+
+
+def _browser_cookie(params: Mapping[str, str]) -> str:
+    """The cookie's name, which start and callback find out from what both of them know."""
+    # OAuth 1.0a has a request token instead of a state, and another name for it in a refusal.
+    known = next(
+        (params[name] for name in ("state", "oauth_token", "denied") if name in params), ""
+    )
+    return f"weft_browser_{_short_digest(known)}"
+
+
+def _short_digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _drop_cookie(answer: Response, settings: PageSettings, name: str, path: str) -> None:
+    answer.delete_cookie(name, f"{settings.prefix}{path}", secure=settings.is_secure, httponly=True)
+
+
+_HEADERS: Final = {
+    "content-security-policy": POLICY,
+    "cache-control": "no-store",
+    "x-frame-options": "DENY",
+}

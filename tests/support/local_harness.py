@@ -1,0 +1,258 @@
+"""An engine on a real store, with a source that tests script and a clock that only tests move."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import anyio
+from pydantic import BaseModel, ConfigDict, SecretStr
+
+from weft.domain.base import Json
+from weft.domain.collections import NewCollection
+from weft.domain.connections import Auth, Connection, DirectAuth, NewConnection
+from weft.domain.entities import Entity
+from weft.domain.jobs import Job
+from weft.domain.search import SearchQuery
+from weft.local.backend import LocalBackend
+from weft.local.backend.search import LocalSearch
+from weft.local.engine import Engine, Limits
+from weft.local.jobs.housekeeping import watch_for_changes
+from weft.local.jobs.runner import Dispatcher, EmbeddedRunner
+from weft.local.jobs.sync import sync
+from weft.local.process_lock import ProcessLock
+from weft.local.store.base import Claim, Outcome
+from weft.local.store.sqlite.store import SqliteStore
+from weft.local.vault import Vault
+from weft.sources.base import AnySource, Event, Source, SourceContext
+from weft.sources.registry import SourceRegistry
+from weft.testing.stub import SecretStubSource, StubSource
+
+ORGANIZATION = "organization-1"
+COLLECTION = "docs"
+OWNER = "owner-1"
+START = datetime(2026, 5, 1, 12, tzinfo=UTC)
+PATIENCE_SECONDS = 20.0
+
+Fetch = Callable[[Json | None, SourceContext], AsyncGenerator[Event]]
+Check = Callable[[str | None], Awaitable[str]]
+
+
+async def fetch_nothing(cursor: Json | None, context: SourceContext) -> AsyncGenerator[Event]:
+    """A source that has nothing."""
+    return
+    yield
+
+
+async def check_well(token: str | None) -> str:
+    """A source that is content."""
+    return "reached"
+
+
+@dataclass
+class Script:
+    """What the scripted source does; tests replace either function at any time."""
+
+    fetch: Fetch = fetch_nothing
+    check: Check = check_well
+
+
+class ScriptConfig(BaseModel):
+    """The host is the endpoint; the note is only there to be changed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    host: str = "https://a.example"
+    note: str = ""
+
+
+class ScriptCredentials(BaseModel):
+    """An optional token."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    token: SecretStr | None = None
+
+
+def scripted(script: Script) -> type[AnySource]:
+    """A source class that does what the script says."""
+
+    class Scripted(Source[ScriptConfig, ScriptCredentials]):
+        short_name = "scripted"
+        name = "Scripted"
+        description = "Does what a test says"
+        Config = ScriptConfig
+        Credentials = ScriptCredentials
+        supports_continuous = True
+        cursor_fields = ("page",)
+
+        async def check(self) -> str:
+            token = self.credentials.token
+            return await script.check(token.get_secret_value() if token else None)
+
+        async def fetch(self, cursor: Json | None) -> AsyncGenerator[Event]:
+            async for event in script.fetch(cursor, self.context):
+                yield event
+
+        @classmethod
+        def endpoint(cls, config: BaseModel, options: Mapping[str, str]) -> str | None:
+            assert isinstance(config, ScriptConfig)
+            return config.host
+
+    return Scripted
+
+
+def note(source_id: str, text: str = "") -> Entity:
+    """An entity whose title is its id."""
+    return Entity(id=source_id, type="note", title=source_id, text=text)
+
+
+def yielding(*events: Event) -> Fetch:
+    """A fetch that yields these events whatever the cursor."""
+
+    async def fetch(cursor: Json | None, context: SourceContext) -> AsyncGenerator[Event]:
+        for event in events:
+            yield event
+
+    return fetch
+
+
+def token(value: str) -> Auth:
+    """Direct credentials with a token."""
+    return Auth(direct=DirectAuth(credentials={"token": value}))
+
+
+class Nobody(Dispatcher):
+    """Delivers jobs to nobody: the test runs them itself."""
+
+    def __init__(self) -> None:
+        self.delivered: list[str] = []
+
+    async def deliver(self, job_id: str) -> None:
+        self.delivered.append(job_id)
+
+
+@dataclass
+class Clock:
+    """Stands still unless a test moves it."""
+
+    now: datetime = START
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def pass_time(self, **amount: float) -> datetime:
+        """Move on."""
+        self.now += timedelta(**amount)
+        return self.now
+
+
+@dataclass
+class LocalHarness:
+    """A backend whose jobs run when a test says so."""
+
+    engine: Engine
+    clock: Clock
+    script: Script
+    home: Path
+    nobody: Nobody = field(default_factory=Nobody)
+
+    @property
+    def backend(self) -> LocalBackend:
+        """The backend, whose jobs nobody runs."""
+        return LocalBackend(self.engine, self.nobody, ORGANIZATION)
+
+    async def collection(self, readable_id: str = COLLECTION) -> None:
+        """Make a collection."""
+        await self.backend.collections.create(
+            NewCollection(name="Team Docs", readable_id=readable_id)
+        )
+
+    async def connect(self, **fields: Any) -> Connection:
+        """Create a connection to the scripted source; it does not sync."""
+        values: dict[str, Any] = {
+            "short_name": "scripted",
+            "readable_collection_id": COLLECTION,
+            "sync_immediately": False,
+        }
+        return await self.backend.connections.create(NewConnection.model_validate(values | fields))
+
+    async def claim(self, owner: str = OWNER) -> Claim:
+        """Claim the next job."""
+        claim = await self.engine.store.jobs.claim(
+            owner,
+            dead_owners=(),
+            host_limit=2,
+            now=self.clock.now,
+            lease_until=self.engine.lease_until(self.clock.now),
+        )
+        assert claim is not None
+        return claim
+
+    async def run_claimed(self, claim: Claim) -> Outcome:
+        """Run a claimed job in this task and record how it ended."""
+        with anyio.fail_after(PATIENCE_SECONDS):
+            outcome = await sync(self.engine, claim)
+        await self.engine.store.jobs.finish(claim, outcome, [], self.clock.now)
+        return outcome
+
+    async def synced(self, connection: Connection, *, force: bool = False) -> Job:
+        """Run a sync to its end in this task."""
+        job = await self.backend.jobs.run(connection.id, force_full_sync=force)
+        await self.run_claimed(await self.claim())
+        return await self.backend.jobs.get(job.id)
+
+    async def log(self, job: Job | Claim) -> list[str]:
+        """The messages of a job's log."""
+        job_id = job.job_id if isinstance(job, Claim) else job.id
+        return [line.message for line in await self.backend.jobs.log(job_id, limit=200)]
+
+    async def found(self, query: str) -> list[str]:
+        """Titles that a search finds, sorted."""
+        wanted = SearchQuery(readable_collection_id=COLLECTION, query=query, limit=50)
+        search = LocalSearch(self.engine, ORGANIZATION)
+        return sorted(hit.title for hit in (await search.search(wanted)).hits)
+
+    async def stored(self, connection: Connection) -> int:
+        """How many entities the connection has."""
+        return (await self.backend.connections.get(connection.id)).entities.total_entities
+
+
+@asynccontextmanager
+async def opened(home: Path, **engine: Any) -> AsyncGenerator[LocalHarness]:
+    """A bench on a state folder; ``engine`` replaces parts of it."""
+    script, clock = Script(), Clock()
+    kinds = {kind.short_name: kind for kind in (StubSource, SecretStubSource, scripted(script))}
+    store = await SqliteStore.open(home / "weft.db")
+    parts: dict[str, Any] = {
+        "store": store,
+        "registry": SourceRegistry([], kinds),
+        "vault": Vault.open(home / "keys"),
+        "context": SourceContext(http=_no_network),
+        "clock": clock,
+        "limits": Limits(),
+    }
+    try:
+        yield LocalHarness(Engine(**(parts | engine)), clock, script, home)
+    finally:
+        await store.close()
+
+
+@asynccontextmanager
+async def running(bench: LocalHarness) -> AsyncGenerator[LocalBackend]:
+    """The bench's backend with a runner and a watcher, until the end of the block."""
+    owner = str(uuid4())
+    with ProcessLock(bench.home / "processes", owner) as lock:
+        runner = EmbeddedRunner(bench.engine, lock, owner)
+        async with anyio.create_task_group() as group:
+            group.start_soon(runner.run)
+            group.start_soon(watch_for_changes, bench.engine)
+            yield LocalBackend(bench.engine, runner, ORGANIZATION)
+            group.cancel_scope.cancel()
+
+
+def _no_network(**_options: Any) -> Any:
+    raise AssertionError("these sources reach no network")

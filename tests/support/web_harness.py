@@ -1,0 +1,113 @@
+"""A website that tests write, and a `web` source that reads it."""
+
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from weft.domain.entities import Entity
+from weft.net.factory import HttpFactory
+from weft.sources.base import (
+    Event,
+    Failed,
+    Incomplete,
+    NoFields,
+    Skipped,
+    SourceContext,
+    Unchanged,
+)
+from weft.sources.web.source import WebConfig, WebSource
+from weft.testing.scripted_http import Asked, Reply, Site, html, serve
+
+
+@dataclass
+class Website:
+    """Pages by path (with query); a str is HTML. Pages with an ETag honour If-None-Match."""
+
+    pages: dict[str, str | Reply | Callable[[Asked], Reply]] = field(
+        default_factory=dict[str, str | Reply | Callable[[Asked], Reply]]
+    )
+
+    def __call__(self, asked: Asked) -> Reply:
+        page = self.pages.get(asked.target, Reply(404))
+        if callable(page):
+            page = page(asked)
+        if isinstance(page, str):
+            page = html(page)
+        etag = page.headers.get("etag")
+        if etag and asked.headers.get("if-none-match") == etag:
+            return Reply(304, headers={"etag": etag})
+        return page
+
+
+Named = type[Entity] | type[Unchanged] | type[Skipped] | type[Failed]
+
+
+@dataclass
+class Bench:
+    """A website, and what is remembered of it between fetches."""
+
+    pages: dict[str, str | Reply | Callable[[Asked], Reply]]
+    site: Site
+    http: HttpFactory
+    known: dict[str, str] = field(default_factory=dict[str, str])
+
+    def source(self, path: str = "/", **config: Any) -> WebSource:
+        async def known(ids: Collection[str], /) -> Mapping[str, str]:
+            return {i: self.known[i] for i in ids if i in self.known}
+
+        return WebSource(
+            WebConfig.model_validate({"url": self.site.url + path, **config}),
+            NoFields(),
+            SourceContext(http=self.http, known_versions=known),
+        )
+
+    async def fetch(self, path: str = "/", **config: Any) -> list[Event]:
+        self.site.asked.clear()
+        events = [event async for event in self.source(path, **config).fetch(None)]
+        for event in events:
+            if isinstance(event, Entity) and event.version:
+                self.known[event.id] = event.version
+        return events
+
+    def paths(self, events: list[Event], kind: Named = Entity) -> list[str]:
+        return [e.id.removeprefix(self.site.url) for e in events if isinstance(e, kind)]
+
+
+@asynccontextmanager
+async def website(
+    http: HttpFactory, pages: Mapping[str, str | Reply | Callable[[Asked], Reply]]
+) -> AsyncGenerator[Bench]:
+    """The pages, served until the block ends."""
+    held = dict(pages)
+    async with serve(Website(held)) as site:
+        yield Bench(held, site, http)
+
+
+def incomplete(events: list[Event]) -> bool:
+    """Whether the events tell of a gap."""
+    return any(isinstance(event, Incomplete) for event in events)
+
+
+def links(*targets: str) -> str:
+    """HTML that leads to these targets, in this order."""
+    return "".join(f'<a href="{target}">x</a>' for target in targets)
+
+
+def robots(text: str) -> Reply:
+    """A robots.txt."""
+    return Reply(body=text.encode(), headers={"content-type": "text/plain"})
+
+
+def sitemap(*entries: str, index: bool = False) -> Reply:
+    """A sitemap of these entries, or an index of sitemaps."""
+    outer, inner = ("sitemapindex", "sitemap") if index else ("urlset", "url")
+    body = "".join(f"<{inner}>{entry}</{inner}>" for entry in entries)
+    namespace = "http://www.sitemaps.org/schemas/sitemap/0.9"
+    text = f'<?xml version="1.0"?><{outer} xmlns="{namespace}">{body}</{outer}>'
+    return Reply(body=text.encode(), headers={"content-type": "application/xml"})
+
+
+def locs(site: Site, *paths: str) -> list[str]:
+    """Entries of a sitemap for these paths of the site."""
+    return [f"<loc>{site.url}{path}</loc>" for path in paths]

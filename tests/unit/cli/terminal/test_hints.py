@@ -1,0 +1,57 @@
+"""Hints name tools, and a person at a terminal has verbs."""
+
+import re
+
+import pytest
+from click import Command, Context, Group
+from click.testing import CliRunner
+
+from weft.cli.app import cli
+from weft.cli.terminal.context import App
+from weft.cli.terminal.hints import with_verbs
+from weft.errors import NotFound
+from weft.settings import Settings
+
+
+@pytest.mark.parametrize(
+    ("hint", "said"),
+    [
+        ("list_connections shows what there is.", "`weft connections` shows what there is."),
+        (
+            "Follow it with get_job(job_id='5f0', wait_seconds=45), or stop it with cancel_job.",
+            "Follow it with `weft jobs show 5f0`, or stop it with `weft jobs cancel`.",
+        ),
+        (
+            "Call authorize_connection(connection_id='42') first.",
+            "Call `weft connections authorize 42` first.",
+        ),
+        ("Free some space and try again.", "Free some space and try again."),
+    ],
+)
+def test_tools_in_a_hint_become_the_verbs_that_do_the_same(hint: str, said: str) -> None:
+    assert with_verbs(hint) == said
+
+
+def test_every_verb_that_a_hint_may_name_exists() -> None:
+    tools = "list_sources get_source create_connection list_connections get_connection"
+    tools += " update_connection authorize_connection check_connection delete_connection run_sync"
+    tools += " list_jobs get_job cancel_job list_collections create_collection delete_collection"
+    verbs = re.findall(r"`weft ([a-z ]+)`", with_verbs(tools))
+    assert len(verbs) == len(tools.split())
+    for verb in verbs:
+        found: Command | None = cli
+        for word in verb.split():
+            assert isinstance(found, Group)
+            found = found.get_command(Context(found), word)
+        assert found is not None, verb
+
+
+@pytest.mark.parametrize("option", [(), ("--json",)])
+def test_error_at_a_terminal_names_verbs(option: tuple[str, ...]) -> None:
+    def fail() -> Settings:
+        raise NotFound("No connection has that id.", hint="list_connections shows what there is.")
+
+    app = App(load_settings=fail)
+    result = CliRunner().invoke(cli, ["doctor", *option], obj=app, prog_name="weft")
+    assert result.exit_code == 2
+    assert "`weft connections` shows what there is." in result.stderr

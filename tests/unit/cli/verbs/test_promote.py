@@ -1,0 +1,171 @@
+"""Copying connections to the remote API: what is shown, asked, created and left out."""
+
+import json
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli_fakes import FakeBackend, make_collection, make_connection
+from click.testing import CliRunner, Result
+from pydantic import SecretStr
+
+from weft.backend import Backend
+from weft.cli.app import cli
+from weft.cli.terminal.context import App
+from weft.domain.connections import NewConnection
+from weft.domain.schedules import Schedule
+from weft.settings import Settings
+
+API = "https://api.example.com"
+SECRET = "typed-s3cret"
+
+
+def local_backend() -> FakeBackend:
+    crm = make_connection(id="con-2", name="My CRM", short_name="crm", config={"site": "eu"})
+    backend = FakeBackend()
+    backend.known = {"con-1": make_connection(), "con-2": crm, "My CRM": crm}
+    return backend
+
+
+@dataclass
+class Both:
+    """A local engine and a remote API; which of them is opened depends on the settings."""
+
+    home: Path
+    local: FakeBackend = field(default_factory=local_backend)
+    remote: FakeBackend = field(default_factory=lambda: FakeBackend(known={}, existing=[]))
+    api_url: str | None = API
+    people: bool = True
+
+    def run(self, *args: str, typed: str | None = None) -> Result:
+        key = SecretStr("api-key-canary") if self.api_url else None
+        settings = Settings(home=self.home, api_url=self.api_url, api_key=key)
+
+        @asynccontextmanager
+        async def open_backend(wanted: Settings, /, *, run_jobs: bool) -> AsyncGenerator[Backend]:
+            assert not run_jobs
+            yield self.local if wanted.api_url is None else self.remote
+
+        app = App(
+            open_backend=open_backend,
+            load_settings=lambda: settings,
+            shows_people=lambda: self.people,
+            can_ask=lambda: typed is not None,
+        )
+        return CliRunner().invoke(cli, ["promote", *args], obj=app, input=typed, prog_name="weft")
+
+    @property
+    def created(self) -> list[NewConnection]:
+        return self.remote.asked("connections.create")
+
+
+@pytest.fixture
+def both(tmp_path: Path) -> Both:
+    return Both(tmp_path)
+
+
+def document(result: Result) -> dict[str, Any]:
+    return {item["local_id"]: item for item in json.loads(result.stdout)["items"]}
+
+
+def test_preview_is_shown_and_nothing_is_created_without_a_yes(both: Both) -> None:
+    result = both.run(typed="n\n")
+    assert result.exit_code == 1
+    assert "collection 'docs': to be created" in result.output
+    assert "'My CRM' (crm) in docs: to be created (credentials are needed again)" in result.output
+    assert both.remote.calls == [("connections.list", both.remote.asked("connections.list")[0])]
+
+
+def test_silence_is_not_a_yes(both: Both) -> None:
+    result = both.run("con-1")
+    assert result.exit_code == 2
+    assert "--yes" in result.output
+    assert both.created == []
+
+
+def test_credentials_are_asked_for_again_and_not_shown(both: Both) -> None:
+    result = both.run("My CRM", "--yes", typed=f"{SECRET}\n\n")
+    assert result.exit_code == 0, result.output
+    (new,) = both.created
+    assert (new.name, new.short_name, new.config) == ("My CRM", "crm", {"site": "eu"})
+    assert new.auth is not None
+    assert new.auth.direct is not None
+    assert new.auth.direct.credentials == {"api_key": SECRET}
+    assert SECRET not in result.output
+    assert "api-key-canary" not in result.output
+    assert [made.readable_id for made in both.remote.asked("collections.create")] == ["docs"]
+
+
+def test_second_run_finds_what_is_there(both: Both) -> None:
+    both.remote.known = {"r-1": make_connection(id="r-1"), "r-2": both.local.known["con-2"]}
+    result = both.run("--yes")
+    assert result.exit_code == 0
+    assert "already there" in result.output
+    assert (both.created, both.remote.asked("collections.create")) == ([], [])
+
+
+def test_what_needs_credentials_is_left_out_where_nobody_can_be_asked(both: Both) -> None:
+    both.people = False
+    result = both.run("--yes")
+    assert result.exit_code == 1
+    rows = document(result)
+    assert rows["con-1"]["state"] == "created"
+    assert "on a terminal" in rows["con-2"]["obstacle"]
+    assert [new.short_name for new in both.created] == ["notes"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "obstacle"),
+    [
+        ({"short_name": "files"}, "no source 'files'"),
+        ({"config": {"path": "/n", "depth": 1}}, "no config field depth"),
+        ({"config": {}}, "requires the config field path"),
+    ],
+)
+def test_what_the_api_cannot_take_is_said_before(
+    both: Both, changed: dict[str, Any], obstacle: str
+) -> None:
+    both.people = False
+    both.local.known = {"con-1": make_connection(**changed)}
+    result = both.run("--yes")
+    assert result.exit_code == 1
+    assert obstacle in document(result)["con-1"]["obstacle"]
+    assert both.remote.asked("collections.create") == []
+
+
+def test_name_that_another_source_has_there_is_not_taken(both: Both) -> None:
+    both.people = False
+    both.remote.known = {"r-1": make_connection(id="r-1", short_name="crm", config={"site": "x"})}
+    assert "rename one" in document(both.run("con-1", "--yes"))["con-1"]["obstacle"]
+
+
+def test_schedule_is_copied_unless_it_has_a_time_zone(both: Both) -> None:
+    both.people = False
+    both.local.known = {
+        "con-1": make_connection(schedule=Schedule(cron="0 2 * * *")),
+        "con-3": make_connection(
+            id="con-3", name="Berlin", schedule=Schedule(cron="0 2 * * *", timezone="Europe/Berlin")
+        ),
+    }
+    rows = document(both.run("--yes"))
+    by_name = {new.name: new.schedule for new in both.created}
+    assert by_name["My notes"] is not None
+    assert by_name["My notes"].cron == "0 2 * * *"
+    assert by_name["Berlin"] is None
+    assert "Europe/Berlin" in rows["con-3"]["notes"][0]
+
+
+def test_collection_that_is_there_is_used(both: Both) -> None:
+    both.remote.existing = [make_collection()]
+    assert both.run("con-1", "--yes").exit_code == 0
+    assert both.remote.asked("collections.create") == []
+
+
+def test_without_an_address_it_says_what_to_set(both: Both) -> None:
+    both.api_url = None
+    result = both.run()
+    assert result.exit_code == 2
+    assert "WEFT_API_URL" in result.output

@@ -1,0 +1,148 @@
+"""Running and following a sync, and stopping it from the keyboard."""
+
+import json
+import os
+import signal
+from collections.abc import AsyncGenerator
+
+import anyio
+import pytest
+from cli_fakes import FakeJobs, Terminal, failed_job, make_job
+
+from weft.cli.terminal import follow
+from weft.domain.jobs import Job, JobStatus
+from weft.errors import SourceUnavailable
+
+RUNNING = make_job(JobStatus.RUNNING, entities_inserted=5, entities_total=10)
+DONE = make_job(JobStatus.COMPLETED, entities_inserted=10, duration_seconds=2.0)
+
+
+class StubbornJobs(FakeJobs):
+    """Never stops, whatever it is asked."""
+
+    async def watch(self, job: str) -> AsyncGenerator[Job]:
+        yield RUNNING
+        os.kill(os.getpid(), signal.SIGINT)
+        await anyio.sleep_forever()
+
+
+class CancellingJobs(FakeJobs):
+    """Presses Ctrl-C while RUNNING and stops when it is asked to."""
+
+    async def watch(self, job: str) -> AsyncGenerator[Job]:
+        self.state.cancelled = anyio.Event()
+        yield RUNNING
+        os.kill(os.getpid(), signal.SIGINT)
+        await self.state.cancelled.wait()
+        yield make_job(JobStatus.CANCELLED, entities_inserted=5)
+
+
+class BrokenJobs(FakeJobs):
+    """Loses its database while it is watched."""
+
+    async def watch(self, job: str) -> AsyncGenerator[Job]:
+        yield RUNNING
+        raise SourceUnavailable("It is gone.")
+
+
+def test_completed_sync_exits_zero_with_its_counts(terminal: Terminal) -> None:
+    terminal.backend.script = [RUNNING, DONE]
+    result = terminal.run("sync", "My notes")
+    assert result.exit_code == 0
+    assert "COMPLETED after 2.0 s: 10 inserted" in result.stdout
+
+
+def test_why_a_sync_waits_is_said_once_on_standard_error(terminal: Terminal) -> None:
+    why = "The disk is full. Trying again in 5 s."
+    waiting = make_job(JobStatus.PENDING, error=why)
+    terminal.backend.script = [RUNNING, waiting, RUNNING, waiting, DONE]
+    result = terminal.run("sync", "My notes")
+    assert result.exit_code == 0
+    assert result.stderr.count(f"PENDING: {why}") == 1
+    assert why not in result.stdout
+
+
+def test_only_a_verb_that_waits_for_a_sync_runs_jobs(terminal: Terminal) -> None:
+    terminal.run("sync", "Docs", "--no-wait")
+    assert terminal.ran_jobs is False
+    terminal.run("jobs")
+    assert terminal.ran_jobs is False
+    terminal.run("sync", "Docs")
+    assert terminal.ran_jobs is True
+
+
+def test_sync_in_a_pipe_prints_the_job_once(terminal: Terminal) -> None:
+    terminal.people = False
+    terminal.backend.script = [RUNNING, DONE]
+    assert json.loads(terminal.run("sync", "My notes").stdout)["status"] == "COMPLETED"
+
+
+def test_failed_sync_exits_one_and_says_what_to_do(terminal: Terminal) -> None:
+    terminal.backend.script = [failed_job()]
+    result = terminal.run("sync", "My notes")
+    assert result.exit_code == 1
+    assert "Error: The source refused the credentials." in result.stdout
+    assert "Next: weft connections update con-1 --credentials" in result.stdout
+
+
+def test_full_sync_is_passed_on(terminal: Terminal) -> None:
+    terminal.backend.script = [DONE]
+    terminal.run("sync", "My notes", "--full")
+    assert terminal.backend.asked("jobs.run") == [True]
+
+
+def test_no_wait_returns_the_queued_job(terminal: Terminal) -> None:
+    result = terminal.run("sync", "My notes", "--no-wait")
+    assert result.exit_code == 0
+    assert "Job job-1 is PENDING." in result.stdout
+    assert "while a Weft process is open" in result.stderr
+
+
+def test_sync_that_runs_already_is_followed(terminal: Terminal) -> None:
+    terminal.backend.live_job = RUNNING
+    terminal.backend.script = [DONE]
+    result = terminal.run("sync", "My notes")
+    assert result.exit_code == 0
+    assert "RUNNING already" in result.stderr
+
+
+def test_full_sync_does_not_pass_for_one_that_runs_already(terminal: Terminal) -> None:
+    terminal.backend.live_job = RUNNING
+    result = terminal.run("sync", "My notes", "--full", "--json")
+    assert result.exit_code == 2
+    assert json.loads(result.stderr)["error"]["job_id"] == "job-1"
+
+
+def test_interrupt_cancels_the_job_and_exits_130(terminal: Terminal) -> None:
+    terminal.backend.jobs = CancellingJobs(terminal.backend)
+    result = terminal.run("sync", "My notes")
+    assert terminal.backend.asked("jobs.cancel") == ["job-1"]
+    assert result.exit_code == 130
+    assert "CANCELLED" in result.stdout
+
+
+def test_job_that_does_not_stop_is_left_with_its_state(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follow, "CANCEL_WAIT_SECONDS", 0.01)
+    terminal.backend.jobs = StubbornJobs(terminal.backend)
+    terminal.backend.script = [make_job(JobStatus.CANCELLING)]
+    result = terminal.run("sync", "My notes")
+    assert result.exit_code == 130
+    assert "CANCELLING" in result.stdout
+    assert "weft jobs show job-1" in result.stdout
+
+
+def test_interrupt_leaves_a_job_alone_that_others_started(terminal: Terminal) -> None:
+    terminal.backend.live_job = RUNNING
+    terminal.backend.jobs = StubbornJobs(terminal.backend)
+    result = terminal.run("sync", "My notes")
+    assert terminal.backend.asked("jobs.cancel") == []
+    assert result.exit_code == 130
+
+
+def test_error_while_following_is_one_line(terminal: Terminal) -> None:
+    terminal.backend.jobs = BrokenJobs(terminal.backend)
+    result = terminal.run("sync", "My notes")
+    assert result.exit_code == 1
+    assert result.stderr == "error: It is gone.\n"

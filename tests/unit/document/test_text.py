@@ -1,0 +1,108 @@
+"""Bytes become text only where they are text, and text keeps nothing that nobody can see."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from weft.document.text import clean_line, clean_text, decode, language_of, path_id, read_document
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (b"", ""),
+        (b"plain\n", "plain\n"),
+        ("żółw".encode(), "żółw"),
+        ("żółw".encode("utf-8-sig"), "żółw"),
+        (b"\xff\xfe" + "żółw".encode("utf-16-le"), "żółw"),
+        (b"\xfe\xff" + "żółw".encode("utf-16-be"), "żółw"),
+        (b"\xff\xfe\0\0" + "żółw".encode("utf-32-le"), "żółw"),
+        ("crème brûlée, mostly plain".encode("latin-1"), "crème brûlée, mostly plain"),
+        ("a “quoted” phrase of words".encode("cp1252"), "a “quoted” phrase of words"),
+        (b"defined nowhere in windows: \x81", "defined nowhere in windows: \x81"),
+        (b"a log line " * 20 + b"\x1b[31m\x08", "a log line " * 20 + "\x1b[31m\x08"),
+    ],
+)
+def test_text_is_decoded(data: bytes, text: str) -> None:
+    assert decode(data) == text
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x89PNG\r\n\x1a\n\0\0",
+        b"\0",
+        bytes(range(1, 32)) * 4,
+        "кириллица в старой кодировке".encode("cp1251"),
+        b"\xff\xfe\x00\xd8",
+        bytes(range(128, 256)),
+    ],
+)
+def test_binary_is_no_text(data: bytes) -> None:
+    assert decode(data) is None
+
+
+def test_cleaning_leaves_what_people_see() -> None:
+    shown = "Grüße, 你好, emoji 👩\n\tindented"
+    assert clean_text(shown) == shown
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    "\0\x07\x1b\x7f\x9b\u00ad\u061c\u200b\u200d\u202e\u2060\u2066\ud800\ufeff\ufff9\U000e0041\U000e0100",
+)
+def test_hidden_characters_are_taken_out(hidden: str) -> None:
+    assert clean_text(f"a{hidden}b") == "ab"
+    assert clean_line(f"a{hidden}b") == "a b"
+
+
+def test_line_ends_become_newlines() -> None:
+    assert clean_text("a\r\nb\rc\u2028d\x0ce\x85f") == "a\nb\nc\nd\ne\nf"
+    assert clean_line("a\r\nb\tc\u2029") == "a b c"
+
+
+@given(st.text(st.characters()))
+def test_cleaned_text_can_be_stored_and_cleaning_is_final(text: str) -> None:
+    cleaned = clean_text(text)
+    cleaned.encode()
+    assert clean_text(cleaned) == cleaned
+    assert "\n" not in clean_line(text)
+
+
+@given(st.binary(min_size=1), st.binary(min_size=1))
+def test_path_ids_are_clean_and_never_shared(one: bytes, other: bytes) -> None:
+    assert clean_line(path_id(one)) == path_id(one)
+    assert (path_id(one) == path_id(other)) == (one == other)
+
+
+def test_quoted_path_id_is_not_another_paths_own_id() -> None:
+    assert path_id(b"docs/a.md") == "docs/a.md"
+    quoted = path_id(b"bell\x07")
+    assert quoted == "%/bell%07"
+    assert path_id(quoted.encode()) != quoted
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "title", "body"),
+    [
+        ("docs/a.md", "intro\n\n# The Title #\n\nx", "The Title (docs/a.md)", None),
+        ("a.md", "no heading", "a.md", None),
+        ("a.md", "### too deep", "a.md", None),
+        ("a.html", "<title>Page</title><p>Hi<script>x()</script>", "Page (a.html)", "Hi"),
+        ("src/x.py", "# not a title", "src/x.py", None),
+        ("a.md", "# " + "x" * 500, "x" * 200 + " (a.md)", None),
+        ("a\x07b.txt", "x", "a b.txt", None),
+    ],
+)
+def test_title_is_the_heading_with_the_path(
+    path: str, text: str, title: str, body: str | None
+) -> None:
+    assert read_document(path, text) == (title, text if body is None else body)
+
+
+@pytest.mark.parametrize(
+    ("path", "language"),
+    [("a/B.PY", "python"), ("Makefile", "makefile"), ("x.unknown", None), ("README", None)],
+)
+def test_language_is_told_by_the_name(path: str, language: str | None) -> None:
+    assert language_of(path) == language

@@ -1,0 +1,134 @@
+"""Drafts: what a caller wishes for becomes columns, or one error that names the field."""
+
+from typing import Any
+
+import pytest
+
+from weft.domain.connections import (
+    DESCRIPTION_MAX_CHARS,
+    NAME_MAX_CHARS,
+    AuthMethod,
+)
+from weft.domain.schedules import Schedule, ScheduleSpec
+from weft.errors import InvalidInput
+from weft.local.auth.draft import draft_description, draft_name, draft_schedule
+from weft.sources.base import AnySource
+from weft.sources.files.source import FilesSource
+from weft.testing.stub import StubSource
+
+CANARY = "s3cr3t-canary"
+
+
+class ManyWays(StubSource):
+    short_name = "many_ways"
+    auth_methods = tuple(AuthMethod)
+
+
+class LongName(StubSource):
+    name = "A source with a name that is far too long for it"
+
+
+class Uncursored(StubSource):
+    cursor_fields = ()
+
+
+def spec(**fields: Any) -> ScheduleSpec:
+    return ScheduleSpec.model_validate(fields)
+
+
+def test_name_is_trimmed_or_made_from_the_source() -> None:
+    assert draft_name("  Team docs ", StubSource) == "Team docs"
+    assert draft_name(None, StubSource) == "Stub Connection"
+    assert len(draft_name(None, LongName)) == NAME_MAX_CHARS
+
+
+@pytest.mark.parametrize("name", ["", "abc", "  abc  ", "x" * (NAME_MAX_CHARS + 1)])
+def test_name_of_a_wrong_length_is_refused(name: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        draft_name(name, StubSource)
+    assert caught.value.field == "name"
+
+
+@pytest.mark.parametrize("name", ["abcd", "x" * NAME_MAX_CHARS])
+def test_name_at_either_limit_is_taken(name: str) -> None:
+    assert draft_name(name, StubSource) == name
+
+
+def test_description_may_be_absent_empty_or_full() -> None:
+    assert draft_description(None) is None
+    assert draft_description("") is None
+    assert draft_description("x" * DESCRIPTION_MAX_CHARS) == "x" * DESCRIPTION_MAX_CHARS
+    with pytest.raises(InvalidInput) as caught:
+        draft_description("x" * (DESCRIPTION_MAX_CHARS + 1))
+    assert caught.value.field == "description"
+
+
+def test_empty_spec_means_no_schedule() -> None:
+    base = Schedule(cron="0 2 * * *")
+    for empty in (spec(), spec(cron=None), spec(cron=None, timezone=None)):
+        assert draft_schedule(StubSource, empty, None) is None
+        assert draft_schedule(StubSource, empty, base) is None
+
+
+def test_cron_is_normalised_and_read_in_utc_by_default() -> None:
+    made = draft_schedule(StubSource, spec(cron=" 0  2 * * *"), None)
+    assert made == Schedule(cron="0 2 * * *", timezone="UTC")
+
+
+def test_spec_changes_only_what_it_gives() -> None:
+    base = Schedule(cron="0 2 * * *", timezone="Europe/Berlin")
+    moved = draft_schedule(StubSource, spec(cron="0 3 * * *"), base)
+    assert moved == Schedule(cron="0 3 * * *", timezone="Europe/Berlin")
+    elsewhere = draft_schedule(StubSource, spec(timezone="Asia/Tokyo"), base)
+    assert elsewhere == Schedule(cron="0 2 * * *", timezone="Asia/Tokyo")
+
+
+def test_cron_given_to_a_continuous_connection_ends_continuous_syncing() -> None:
+    base = Schedule(continuous=True, cursor_field="last_entity")
+    nightly = draft_schedule(StubSource, spec(cron="0 2 * * *"), base)
+    assert nightly is not None
+    assert (nightly.cron, nightly.continuous) == ("0 2 * * *", False)
+    guides = draft_schedule(StubSource, spec(cron="0 2 * * *", continuous=False), base)
+    assert guides == nightly
+
+
+def test_continuous_given_to_a_connection_with_a_cron_ends_the_cron() -> None:
+    made = draft_schedule(StubSource, spec(continuous=True), Schedule(cron="0 2 * * *"))
+    assert made is not None
+    assert (made.cron, made.continuous) == (None, True)
+
+
+def test_continuous_takes_the_sources_first_cursor_field() -> None:
+    made = draft_schedule(StubSource, spec(continuous=True), None)
+    assert made is not None
+    assert (made.continuous, made.cursor_field) == (True, "last_entity")
+    without = draft_schedule(Uncursored, spec(continuous=True), None)
+    assert without is not None
+    assert without.cursor_field is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "field"),
+    [
+        (StubSource, spec(cron="* * *"), "schedule.cron"),
+        (StubSource, spec(cron="0 2 * * *", timezone="Mars/X"), "schedule.timezone"),
+        (StubSource, spec(cron="0 2 * * *", cursor_field="x"), "schedule.cursor_field"),
+        (Uncursored, spec(continuous=True, cursor_field="x"), "schedule.cursor_field"),
+        (FilesSource, spec(continuous=True), "schedule.continuous"),
+        (StubSource, spec(timezone="UTC"), "schedule"),
+        (StubSource, spec(continuous=False), "schedule"),
+        (StubSource, spec(cron="0 2 * * *", continuous=True), "schedule"),
+    ],
+)
+def test_bad_schedule_names_the_field(
+    kind: type[AnySource], given: ScheduleSpec, field: str
+) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        draft_schedule(kind, given, None)
+    assert caught.value.field == field
+
+
+def test_schedule_cannot_lose_its_last_reason_to_run() -> None:
+    with pytest.raises(InvalidInput) as caught:
+        draft_schedule(StubSource, spec(cron=None, timezone="UTC"), Schedule(cron="0 2 * * *"))
+    assert caught.value.field == "schedule"

@@ -1,0 +1,271 @@
+"""One sync: what it stores, what it deletes, and where it goes on."""
+
+from collections.abc import AsyncGenerator, Callable
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import pytest
+from local_harness import LocalHarness, note, token, yielding
+
+from weft.domain.base import Json
+from weft.domain.entities import Entity
+from weft.domain.jobs import Job, JobStatus
+from weft.domain.schedules import ScheduleSpec
+from weft.errors import (
+    CursorExpired,
+    SourceUnavailable,
+)
+from weft.local.jobs import sync as module
+from weft.sources.base import (
+    Checkpoint,
+    Deleted,
+    Event,
+    Expect,
+    Failed,
+    Incomplete,
+    Skipped,
+    SourceContext,
+    Unchanged,
+)
+
+pytestmark = pytest.mark.anyio
+
+CONTINUOUS = ScheduleSpec(continuous=True)
+
+
+def counts(job: Job) -> dict[str, int]:
+    names = ("inserted", "updated", "deleted", "unchanged", "skipped", "failed")
+    found = {name: getattr(job, f"entities_{name}") for name in names}
+    return {name: count for name, count in found.items() if count}
+
+
+async def test_complete_listing_stores_counts_and_deletes(local: LocalHarness) -> None:
+    made = await local.connect()
+    local.script.fetch = yielding(Expect(4), note("a", "alpha"), note("b"), note("c"))
+    first = await local.synced(made)
+    assert (first.status, counts(first)) == (JobStatus.COMPLETED, {"inserted": 3})
+    assert (first.full_sync, first.entities_total) == (True, 4)
+    local.script.fetch = yielding(note("a", "omega"), note("b"), Skipped("big", "too large"))
+    second = await local.synced(made)
+    assert counts(second) == {"updated": 1, "unchanged": 1, "deleted": 1, "skipped": 1}
+    assert (await local.found("alpha"), await local.found("omega")) == ([], ["a"])
+
+
+async def test_skipped_entity_loses_its_older_copy(local: LocalHarness) -> None:
+    made = await local.connect()
+    local.script.fetch = yielding(note("a", "alpha"), note("b"))
+    await local.synced(made)
+    local.script.fetch = yielding(Skipped("a", "too large now"), note("b"))
+    assert counts(await local.synced(made)) == {"skipped": 1, "unchanged": 1, "deleted": 1}
+    assert await local.found("alpha") == []
+
+
+async def test_incomplete_listing_deletes_nothing_and_says_so(local: LocalHarness) -> None:
+    made = await local.connect()
+    local.script.fetch = yielding(note("a"), note("b"))
+    await local.synced(made)
+    local.script.fetch = yielding(note("a"), Incomplete("a folder could not be read"))
+    job = await local.synced(made)
+    assert (job.status, counts(job)) == (JobStatus.COMPLETED, {"unchanged": 1})
+    log = await local.log(job)
+    assert any("a folder could not be read" in line for line in log)
+    assert any("nothing was deleted" in line for line in log)
+
+
+async def test_many_gaps_are_logged_to_a_bound_and_do_not_drown_in_many_entities(
+    local: LocalHarness,
+) -> None:
+    skips = [Skipped(f"e{n}", "binary") for n in range(200)]
+    local.script.fetch = yielding(*skips, *(Incomplete(f"folder {n}") for n in range(200)))
+    log = await local.log(await local.synced(await local.connect()))
+    for said in ("folder 0", "e0", "More of the listing", "More entities", "nothing was deleted"):
+        assert any(said in line for line in log), said
+    assert len(log) < 110
+
+
+async def test_events_are_committed_in_batches_of_bounded_size(
+    local: LocalHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "BATCH_EVENTS", 10)
+    sizes: list[int] = []
+    commit = local.engine.store.entities.commit
+
+    async def counted(*arguments: object, **options: object) -> None:
+        sizes.append(len(arguments[1].events))  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownArgumentType] (a batch)
+        await commit(*arguments, **options)  # pyright: ignore[reportArgumentType] (passed on)
+
+    monkeypatch.setattr(local.engine.store.entities, "commit", counted)
+    local.script.fetch = yielding(*(note(f"e{n}") for n in range(35)))
+    job = await local.synced(await local.connect())
+    assert counts(job) == {"inserted": 35}
+    assert sum(sizes) == 35
+    assert max(sizes) <= 10
+
+
+async def test_next_batch_is_read_beside_the_commit_but_only_when_the_store_says_so(
+    local: LocalHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "BATCH_EVENTS", 10)
+    reached = 0
+    commit = local.engine.store.entities.commit
+    seen: list[tuple[int, int]] = []
+
+    async def fetch(cursor: Json | None, context: SourceContext) -> AsyncGenerator[Event]:
+        nonlocal reached
+        for number in range(30):
+            reached = number + 1
+            yield note(f"e{number}")
+
+    async def watched(*arguments: Any, read_on: Callable[[], object], **options: Any) -> None:
+        before = reached
+        for _ in range(5):
+            await anyio.lowlevel.checkpoint()
+        waited = reached - before
+        read_on()
+        with anyio.fail_after(10):
+            while reached < min(before + 10, 30):
+                await anyio.lowlevel.checkpoint()
+        seen.append((before, waited))
+        await commit(*arguments, read_on=read_on, **options)
+
+    monkeypatch.setattr(local.engine.store.entities, "commit", watched)
+    local.script.fetch = fetch
+    job = await local.synced(await local.connect())
+    assert counts(job) == {"inserted": 30}
+    assert seen[:3] == [(10, 0), (20, 0), (30, 0)]
+
+
+async def test_large_texts_make_small_batches(
+    local: LocalHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "BATCH_CHARS", 100)
+    reached: list[int] = []
+
+    async def fetch(cursor: Json | None, context: SourceContext) -> AsyncGenerator[Event]:
+        for number in range(20):
+            yield note(f"e{number}", "x" * 60)
+            reached.append(await local.stored(made))
+
+    local.script.fetch = fetch
+    made = await local.connect()
+    await local.synced(made)
+    # Two batches of two entities may be on their way, and no more.
+    assert all(number + 1 - stored <= 4 for number, stored in enumerate(reached))
+
+
+async def test_slow_source_is_stored_while_it_is_still_being_read(
+    local: LocalHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "BATCH_SECONDS", 0.01)
+
+    async def fetch(cursor: Json | None, context: SourceContext) -> AsyncGenerator[Event]:
+        yield note("a", "alpha")
+        with anyio.fail_after(10):
+            while await local.found("alpha") != ["a"]:
+                await local.engine.changes.wait(local.engine.changes.mark(), 0.02)
+        yield note("b", "beta")
+
+    local.script.fetch = fetch
+    job = await local.synced(await local.connect())
+    assert (job.status, counts(job)) == (JobStatus.COMPLETED, {"inserted": 2})
+
+
+async def test_interrupted_listing_goes_on_from_its_checkpoint(local: LocalHarness) -> None:
+    cursors: list[Json | None] = []
+
+    async def fetch(cursor: Json | None, context: SourceContext) -> AsyncGenerator[Event]:
+        cursors.append(cursor)
+        if cursor is None:
+            yield note("a")
+            yield Checkpoint({"page": 1})
+            yield note("b")
+            raise SourceUnavailable("Down.")
+        yield note("b")
+        yield note("c")
+
+    local.script.fetch = yielding(note("a"), note("old"))
+    made = await local.connect()
+    await local.synced(made)
+    local.script.fetch = fetch
+    job = await local.synced(made)
+    local.clock.pass_time(minutes=5)
+    await local.run_claimed(await local.claim())
+    ended = await local.backend.jobs.get(job.id)
+    assert cursors == [None, {"page": 1}]
+    assert ended.status is JobStatus.COMPLETED
+    assert counts(ended) == {"inserted": 2, "unchanged": 1, "deleted": 1}
+
+
+async def test_continuous_connection_is_read_from_its_cursor(local: LocalHarness) -> None:
+    cursors: list[Json | None] = []
+
+    async def fetch(cursor: Json | None, context: SourceContext) -> AsyncGenerator[Event]:
+        cursors.append(cursor)
+        if cursor is None:
+            yield note("a")
+            yield note("b")
+        else:
+            yield note("c")
+            yield Deleted("a")
+        yield Checkpoint({"page": len(cursors)})
+
+    local.script.fetch = fetch
+    made = await local.connect(schedule=CONTINUOUS)
+    await local.synced(made)
+    job = await local.synced(made)
+    assert (job.full_sync, counts(job)) == (False, {"inserted": 1, "deleted": 1})
+    assert await local.stored(made) == 2, "what an incremental sync does not name stays"
+    await local.synced(made)
+    await local.synced(made, force=True)
+    assert cursors == [None, {"page": 1}, {"page": 2}, None]
+
+
+async def test_expired_cursor_starts_a_full_listing_that_deletes(local: LocalHarness) -> None:
+    async def fetch(cursor: Json | None, context: SourceContext) -> AsyncGenerator[Event]:
+        if cursor is not None:
+            raise CursorExpired("The cursor is too old.")
+        yield note("b")
+        yield Checkpoint({"page": 2})
+
+    local.script.fetch = yielding(note("a"), note("b"), Checkpoint({"page": 1}))
+    made = await local.connect(schedule=CONTINUOUS)
+    await local.synced(made)
+    local.script.fetch = fetch
+    job = await local.synced(made)
+    assert (job.status, job.full_sync) == (JobStatus.COMPLETED, True)
+    assert counts(job) == {"unchanged": 1, "deleted": 1}
+    assert any("The cursor is too old." in line for line in await local.log(job))
+
+
+async def test_known_versions_are_told_unless_everything_is_forced(local: LocalHarness) -> None:
+    told: list[dict[str, str]] = []
+
+    async def fetch(cursor: Json | None, context: SourceContext) -> AsyncGenerator[Event]:
+        known = dict(await context.known_versions(["a", "b"]))
+        told.append(known)
+        if known:
+            yield Unchanged("a")
+        else:
+            yield Entity(id="a", type="note", title="a", text="", version="v1")
+
+    local.script.fetch = fetch
+    made = await local.connect()
+    jobs = [await local.synced(made, force=force) for force in (False, False, True)]
+    assert told == [{}, {"a": "v1"}, {}]
+    assert [counts(job) for job in jobs] == [{"inserted": 1}, {"unchanged": 1}, {"unchanged": 1}]
+
+
+async def test_credentials_are_opened_for_the_source(local: LocalHarness) -> None:
+    made = await local.connect(short_name="secret_stub", auth=token("good"))
+    assert (await local.synced(made)).status is JobStatus.COMPLETED
+
+
+async def test_log_of_problems_is_bounded_but_counts_are_not(local: LocalHarness) -> None:
+    events = [Failed(f"e{n}", "unreadable") for n in range(200)]
+    local.script.fetch = yielding(*events)
+    job = await local.synced(await local.connect())
+    assert counts(job) == {"failed": 200}
+    log = await local.log(job)
+    assert sum("unreadable" in line for line in log) < module.LOGGED_PROBLEMS
+    assert any("More entities" in line for line in log)

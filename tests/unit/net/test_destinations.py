@@ -1,0 +1,220 @@
+"""Where the guarded client goes: addresses, redirects and certificates."""
+
+import ssl
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpcore
+import httpx
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+from http_harness import QUICK, get, names, replies
+
+from weft.errors import SourceMisconfigured, SourceUnavailable, WeftError
+from weft.net.addresses import AddressRefused
+from weft.net.client import Clock, http_factory
+from weft.net.factory import HttpFactory
+from weft.net.transport import GuardedTransport, Limits, tls_context
+from weft.testing.scripted_http import Asked, Reply, html, redirect, serve
+
+pytestmark = pytest.mark.anyio
+
+# Addresses
+
+
+async def test_private_address_is_refused_without_the_operators_leave() -> None:
+    async with serve(replies(html("x"))) as site:
+        with pytest.raises(AddressRefused) as caught:
+            await get(http_factory(()), site.url)
+    assert site.asked == []
+    assert "WEFT_ALLOW_HOSTS=127.0.0.1" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "2130706433", "0x7f.1", "127.1", "[::1]", "[::ffff:127.0.0.1]"]
+)
+async def test_other_spellings_of_this_machine_are_refused(host: str) -> None:
+    async with serve(replies(html("x"))) as site:
+        with pytest.raises((AddressRefused, SourceUnavailable)):
+            await get(http_factory((), clock=QUICK), f"http://{host}:{site.port}/")
+    assert site.asked == []
+
+
+async def test_metadata_address_is_refused_though_everything_is_allowed() -> None:
+    with pytest.raises(AddressRefused):
+        await get(http_factory({"0.0.0.0/0", "169.254.169.254"}), "http://169.254.169.254/latest")
+
+
+async def test_redirect_to_a_private_address_is_refused() -> None:
+    async with (
+        serve(replies(html("inner"))) as inner,
+        serve(replies(redirect(f"http://inner.example:{inner.port}/"))) as outer,
+    ):
+        http = http_factory(
+            {"outer.example"},
+            resolve=names(outer_example="127.0.0.1", inner_example="127.0.0.1"),
+        )
+        with pytest.raises(AddressRefused):
+            await get(http, f"http://outer.example:{outer.port}/")
+    assert inner.asked == []
+    assert len(outer.asked) == 1
+
+
+async def test_rebinding_name_server_changes_nothing_after_the_check() -> None:
+    answers = iter([["127.0.0.1"], ["169.254.169.254"], ["10.0.0.1"]])
+    asked: list[str] = []
+
+    async def rebind(host: str, port: int) -> Sequence[str]:
+        del port
+        asked.append(host)
+        return next(answers)
+
+    async with serve(replies(html("x"))) as site:
+        http = http_factory({"127.0.0.1"}, resolve=rebind)
+        response = await get(http, f"http://evil.example:{site.port}/")
+        assert response.text == "x"
+        # One answer was asked for and that one was connected to; the next one is judged anew.
+        assert asked == ["evil.example"]
+        with pytest.raises(AddressRefused):
+            await get(http, f"http://evil.example:{site.port}/")
+    assert len(site.asked) == 1
+
+
+async def test_only_the_permitted_one_of_several_addresses_is_connected_to() -> None:
+    async with serve(replies(html("x"))) as site:
+        http = http_factory(
+            {"127.0.0.1"}, resolve=names(two_example="169.254.169.254 10.0.0.1 127.0.0.1")
+        )
+        assert (await get(http, f"http://two.example:{site.port}/")).text == "x"
+
+
+async def test_proxy_of_the_environment_is_not_used(
+    http: HttpFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(variable, "http://127.0.0.1:9")
+    async with serve(replies(html("direct"))) as site:
+        assert (await get(http, site.url)).text == "direct"
+
+
+UNUSABLE = [
+    "ftp://example.org/",
+    "file:///etc/hosts",
+    "http://user:pw@example.org/",
+    "http://",
+    "x://[",
+    "http://127.0.0.1:0/",
+    "http://127.0.0.1:99999/",
+]
+
+
+@pytest.mark.parametrize("url", UNUSABLE)
+async def test_unusable_address_is_a_misconfiguration(http: HttpFactory, url: str) -> None:
+    with pytest.raises(SourceMisconfigured) as caught:
+        await get(http, url)
+    assert "pw" not in str(caught.value)
+
+
+async def test_broken_international_name_is_our_error(http: HttpFactory) -> None:
+    with pytest.raises(WeftError):
+        await get(http, "http://xn--/")
+    async with serve(replies(redirect("http://xn--/"))) as site:
+        with pytest.raises(WeftError):
+            await get(http, site.url)
+
+
+# Redirects
+
+
+async def test_five_redirects_are_followed_and_a_loop_is_not(http: HttpFactory) -> None:
+    def steps(asked: Asked) -> Reply:
+        step = int(asked.path[1:])
+        return html("there") if step == 5 else redirect(f"/{step + 1}")
+
+    async with serve(steps) as site:
+        assert (await get(http, f"{site.url}/0")).text == "there"
+    async with serve(replies(redirect("/again"))) as site:
+        with pytest.raises(SourceUnavailable, match="redirects too many times"):
+            await get(http, site.url)
+        assert len(site.asked) == 6
+
+
+async def redirected(url: str, location: str, method: str = "GET") -> httpx.Response:
+    lines = f"HTTP/1.1 307 Moved\r\nlocation: {location}\r\ncontent-length: 0\r\n\r\n"
+    backend = httpcore.AsyncMockBackend([lines.encode()])
+    async with GuardedTransport(backend, Limits(), None) as transport:
+        return await transport.handle_async_request(httpx.Request(method, url))
+
+
+@pytest.mark.parametrize(
+    ("url", "location", "method"),
+    [
+        ("https://a.example/", "http://a.example/", "GET"),
+        ("http://a.example/", "file:///etc/hosts", "GET"),
+        ("http://a.example/", "http://user:pw@a.example/", "GET"),
+        ("https://a.example/", "https://b.example/", "POST"),
+    ],
+)
+async def test_unsafe_redirect_is_refused(url: str, location: str, method: str) -> None:
+    with pytest.raises(SourceUnavailable, match="redirects"):
+        await redirected(url, location, method)
+
+
+async def test_redirect_to_https_is_let_through() -> None:
+    assert (await redirected("http://a.example/", "https://a.example/")).status_code == 307
+
+
+# TLS
+
+
+@pytest.fixture
+def tls_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ssl.SSLContext]:
+    """A server's context for the name tls.example, whose root this machine trusts meanwhile."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "tls.example")])
+    today = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(today - timedelta(days=1))
+        .not_valid_after(today + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("tls.example")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    root, own = tmp_path / "root.pem", tmp_path / "own.pem"
+    root.write_bytes(certificate.public_bytes(Encoding.PEM))
+    own.write_bytes(
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) + root.read_bytes()
+    )
+    monkeypatch.setenv("SSL_CERT_FILE", str(root))
+    tls_context.cache_clear()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(own)
+    yield context
+    tls_context.cache_clear()
+
+
+async def test_certificate_is_checked_against_the_name_not_the_address(
+    tls_server: ssl.SSLContext,
+) -> None:
+    waited: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waited.append(seconds)
+
+    http = http_factory(
+        {"127.0.0.1"},
+        resolve=names(tls_example="127.0.0.1", other_example="127.0.0.1"),
+        clock=Clock(sleep=sleep),
+    )
+    async with serve(replies(html("safe")), tls_server) as site:
+        assert (await get(http, f"https://tls.example:{site.port}/")).text == "safe"
+        with pytest.raises(SourceUnavailable, match="certificate"):
+            await get(http, f"https://other.example:{site.port}/")
+    assert len(site.asked) == 1
+    assert waited == []

@@ -1,0 +1,338 @@
+"""Git servers over real HTTP: protocol version 2, hostile answers, and where credentials go."""
+
+import base64
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from git_repos import Made, pack_entry, pack_of
+
+from weft.domain.base import Json
+from weft.domain.entities import Entity
+from weft.errors import (
+    AccessDenied,
+    AuthenticationFailed,
+    CursorExpired,
+    NotPermitted,
+    SourceMisconfigured,
+    SourceUnavailable,
+    WeftError,
+)
+from weft.net.addresses import AddressRefused
+from weft.net.client import http_factory
+from weft.net.factory import HttpFactory
+from weft.sources.base import Checkpoint, Deleted, Skipped, SourceContext
+from weft.sources.git import smart_http
+from weft.sources.git.objects import open_repository
+from weft.sources.git.pack import COMMIT, Object
+from weft.sources.git.source import GitSource
+from weft.testing.scripted_http import Asked, Reply, redirect, serve
+from weft.testing.sources import SourceCase, events_of, last_cursor, offline_context
+
+pytestmark = pytest.mark.anyio
+
+LOCAL = "127.0.0.1"
+TOKEN = "correct-horse-battery"
+ADVERTISED = "application/x-git-upload-pack-advertisement"
+RESULT = "application/x-git-upload-pack-result"
+Handler = Callable[[Asked], Reply]
+
+
+def lines(*contents: str | bytes) -> bytes:
+    """Packet lines; four digits alone are a special packet."""
+    out = b""
+    for content in contents:
+        data = content.encode() if isinstance(content, str) else content
+        special = data in (b"0000", b"0001", b"0002")
+        out += data if special else b"%04x" % (len(data) + 4) + data
+    return out
+
+
+def reply(body: bytes, kind: str = RESULT) -> Reply:
+    return Reply(200, body, {"content-type": kind})
+
+
+class Server:
+    """Speaks version 2 for one repository, with filters; remembers what it was asked."""
+
+    def __init__(self, made: Made, *, features: str = "shallow filter") -> None:
+        self.made = made
+        self.features = features
+        self.commands: list[str] = []
+
+    def __call__(self, asked: Asked) -> Reply:
+        if asked.path.endswith("/info/refs"):
+            head = lines("# service=git-upload-pack\n", "0000")
+            listed = ["version 2\n", "agent=test\n", "ls-refs=unborn\n"]
+            listed += [f"fetch={self.features}\n", "object-format=sha1\n"]
+            return reply(head + lines(*listed, "0000"), ADVERTISED)
+        self.commands.append(asked.body.decode())
+        if b"command=ls-refs" in asked.body:
+            head = (self.made.git / "refs/heads/main").read_text().strip()
+            found = [f"{head} HEAD symref-target:refs/heads/main\n", f"{head} refs/heads/main\n"]
+            return reply(lines(*found, "0000"))
+        shallow = lines("shallow-info\n", f"shallow {'1' * 40}\n", "0001")
+        progress = lines("packfile\n", b"\2counting")
+        return reply(shallow + progress + self._pack(asked.body) + b"0000")
+
+    def _pack(self, body: bytes) -> bytes:
+        entries: list[bytes] = []
+        for kind, data in self._objects():
+            blobs_wanted = b"filter blob:none" not in body
+            small = b"blob:limit=" not in body or len(data) < int(_after(body, b"blob:limit="))
+            if kind != 3 or (blobs_wanted and small):
+                entries.append(pack_entry(kind, data))
+        pack = pack_of(*entries)
+        pieces = [pack[at : at + 1000] for at in range(0, len(pack), 1000)]
+        return lines(*(b"\1" + piece for piece in pieces))
+
+    def _objects(self) -> list[Object]:
+        context = offline_context(files_roots=(self.made.root.parent,))
+        names = [p.parent.name + p.name for p in self.made.git.glob("objects/??/*")]
+        with open_repository(str(self.made.root), context) as repository:
+            return [repository.store.read(name) for name in sorted(names)]
+
+
+def _after(body: bytes, mark: bytes) -> bytes:
+    return body.partition(mark)[2].partition(b"\n")[0]
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Made:
+    made = Made(tmp_path / "allowed/repo")
+    made.commit(made.files(a=b"first", b=b"B"), message=b"First")
+    return made
+
+
+def context(http: HttpFactory | None = None) -> SourceContext:
+    return SourceContext(http=http or http_factory({LOCAL}), allow_hosts=frozenset({LOCAL}))
+
+
+def case(url: str, **config: int | str | bool) -> SourceCase:
+    return SourceCase(GitSource, {"repo": f"{url}/repo.git", **config}, context())
+
+
+async def fetch_from(handler: Handler, cursor: Json | None = None) -> list[str]:
+    """Ids of the entities that a server of this kind leads to."""
+    async with serve(handler) as site:
+        events = await events_of(case(site.url).make(), cursor)
+    return [event.id for event in events if isinstance(event, Entity)]
+
+
+async def test_version_2_lists_files_and_commits(made: Made) -> None:
+    server = Server(made)
+    head = (made.git / "refs/heads/main").read_text().strip()
+    assert await fetch_from(server) == ["file:a", "file:b", f"commit:{head}"]
+    assert "ref-prefix HEAD\n" in server.commands[0]
+    history, content = server.commands[1:]
+    assert "filter blob:none\n" in history
+    assert "deepen 1000\n" in history
+    assert "filter blob:limit=1048577\n" in content
+    assert "deepen 1\n" in content
+    assert f"want {head}\n" in content
+
+
+async def test_server_without_filters_and_depth_is_asked_once(made: Made) -> None:
+    server = Server(made, features="")
+    assert len(await fetch_from(server)) == 3
+    assert len(server.commands) == 2
+    assert "filter" not in server.commands[1]
+    assert "deepen" not in server.commands[1]
+
+
+async def test_large_file_that_the_server_leaves_out_is_skipped(made: Made) -> None:
+    made.commit(made.files(a=b"first", big=b"x" * 2_000))
+    async with serve(Server(made)) as site:
+        events = await events_of(case(site.url, max_file_size=1_000).make())
+    [skipped] = [event for event in events if isinstance(event, Skipped)]
+    assert (skipped.id, skipped.reason) == ("file:big", "larger than 1000 bytes")
+
+
+async def test_nothing_is_downloaded_while_the_branch_stands_still(made: Made) -> None:
+    server = Server(made)
+    async with serve(server) as site:
+        first = await events_of(case(site.url).make())
+        server.commands.clear()
+        again = await events_of(case(site.url).make(), last_cursor(first))
+    assert [event for event in again if not isinstance(event, Checkpoint)] == []
+    assert len(server.commands) == 1
+
+
+async def test_change_is_fetched_from_the_cursor(made: Made) -> None:
+    server = Server(made)
+    async with serve(server) as site:
+        cursor = last_cursor(await events_of(case(site.url).make()))
+        first = str(cursor["last_commit"])
+        second = made.commit(made.files(a=b"second", c=b"C"), first, seconds=1_700_000_001)
+        events = await events_of(case(site.url).make(), cursor)
+        found = [event.id for event in events if isinstance(event, Entity)]
+        assert found == ["file:a", "file:c", f"commit:{second}"]
+        assert [event.id for event in events if isinstance(event, Deleted)] == ["file:b"]
+        made.commit(made.files(a=b"rewritten"))
+        with pytest.raises(CursorExpired):
+            await events_of(case(site.url).make(), cursor)
+
+
+async def test_moved_repository_is_asked_at_its_new_place(made: Made) -> None:
+    server = Server(made)
+
+    def moved(asked: Asked) -> Reply:
+        if asked.path.startswith("/repo.git/info"):
+            return redirect("/new/place.git/info/refs?service=git-upload-pack", 301)
+        assert asked.path.startswith("/new/place.git/")
+        return server(asked)
+
+    assert len(await fetch_from(moved)) == 3
+
+
+async def test_credentials_go_to_the_server_but_not_to_where_it_redirects(made: Made) -> None:
+    async with serve(Server(made)) as other:
+
+        def away(asked: Asked) -> Reply:
+            return redirect(f"{other.url}{asked.target}")
+
+        async with serve(away) as site:
+            source = SourceCase(
+                GitSource,
+                {"repo": f"{site.url}/repo.git"},
+                context(),
+                {"access_token": TOKEN, "username": "ada"},
+            ).make()
+            assert "main" in await source.check()
+    expected = "Basic " + base64.b64encode(f"ada:{TOKEN}".encode()).decode()
+    assert {asked.headers.get("authorization") for asked in site.asked} == {expected}
+    assert other.asked
+    assert {asked.headers.get("authorization") for asked in other.asked} == {None}
+
+
+def always(answer: Reply) -> Handler:
+    return lambda asked: answer
+
+
+V0 = "1" * 40 + " HEAD\0side-band-64k shallow symref=HEAD:refs/heads/main\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (Reply(401, b"secret page"), AuthenticationFailed),
+        (Reply(403, b"secret page"), AccessDenied),
+        (Reply(404, b"secret page"), SourceMisconfigured),
+        (Reply(200, b"<html>", {"content-type": "text/html"}), SourceMisconfigured),
+        (reply(b"zzzz", ADVERTISED), SourceUnavailable),
+        (reply(b"0003", ADVERTISED), SourceUnavailable),
+        (reply(b"ffff", ADVERTISED), SourceUnavailable),
+        (reply(b"", ADVERTISED), SourceMisconfigured),
+        (
+            reply(lines("9" * 64 + " HEAD\0side-band-64k\n", "0000"), ADVERTISED),
+            SourceMisconfigured,
+        ),
+        (reply(lines("1" * 40 + " HEAD\0ofs-delta\n", "0000"), ADVERTISED), SourceMisconfigured),
+        (reply(lines(V0, "0000"), ADVERTISED), WeftError),
+    ],
+)
+async def test_useless_answer_is_one_clear_error(answer: Reply, error: type[WeftError]) -> None:
+    with pytest.raises(error) as caught:
+        await fetch_from(always(answer))
+    assert "secret page" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        lines("packfile\n", b"\3secret failure", "0000"),
+        lines("ERR secret failure"),
+        lines("packfile\n", "0000"),
+        b"0000",
+        lines("packfile\n", b"\1PACK garbage", "0000"),
+        lines("packfile\n", b"\1" + pack_of(pack_entry(COMMIT, b"no commit")), "0000"),
+        lines("packfile\n", b"\1" + pack_of(), "0000"),
+        lines("packfile\n", b"\1" + pack_of())[:-3],
+        lines("something else\n"),
+    ],
+)
+async def test_useless_pack_is_one_clear_error(made: Made, body: bytes) -> None:
+    server = Server(made)
+
+    def handler(asked: Asked) -> Reply:
+        return reply(body) if b"command=fetch" in asked.body else server(asked)
+
+    with pytest.raises((SourceUnavailable, SourceMisconfigured)) as caught:
+        await fetch_from(handler)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("error", [b"\3secret failure", b"ERR secret failure"])
+async def test_error_in_the_middle_of_a_pack_is_told_as_one(made: Made, error: bytes) -> None:
+    server = Server(made)
+
+    def handler(asked: Asked) -> Reply:
+        if b"command=fetch" in asked.body:
+            return reply(lines("packfile\n", b"\1" + pack_of()[:20], error, "0000"))
+        return server(asked)
+
+    with pytest.raises(SourceUnavailable, match="reported an error"):
+        await fetch_from(handler)
+
+
+async def test_endless_pack_is_cut_off(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(smart_http, "MAX_PACK_BYTES", 5_000)
+    server = Server(made)
+
+    def handler(asked: Asked) -> Reply:
+        if b"command=fetch" in asked.body:
+            return reply(lines(*[b"\1" + b"x" * 1000] * 10, "0000"))
+        return server(asked)
+
+    with pytest.raises(SourceUnavailable, match="larger than"):
+        await fetch_from(handler)
+
+
+async def test_missing_branch_is_named(made: Made) -> None:
+    async with serve(Server(made)) as site:
+        with pytest.raises(SourceMisconfigured) as caught:
+            await case(site.url, branch="absent").make().check()
+    assert caught.value.field == "branch"
+
+
+async def test_private_address_is_refused_unless_the_operator_allows_it() -> None:
+    for url in ("https://127.0.0.1:9/x.git", "https://169.254.169.254/x.git", "https://[::1]/x"):
+        source = SourceCase(GitSource, {"repo": url}, context(http_factory(()))).make()
+        with pytest.raises(AddressRefused):
+            await source.check()
+
+
+async def test_plain_http_is_only_for_hosts_that_the_operator_names(made: Made) -> None:
+    async with serve(Server(made)) as site:
+        port = site.port
+        for allowed, fine in (
+            (frozenset[str](), False),
+            (frozenset({"10.0.0.0/8"}), False),
+            (frozenset({f"{LOCAL}:{port + 1}"}), False),
+            (frozenset({f"{LOCAL}:{port}"}), True),
+            (frozenset({"127.0.0.0/8"}), True),
+        ):
+            given = SourceContext(http=http_factory({LOCAL}), allow_hosts=allowed)
+            source = SourceCase(GitSource, {"repo": f"{site.url}/repo.git"}, given).make()
+            if fine:
+                assert "main" in await source.check()
+            else:
+                with pytest.raises(NotPermitted, match="WEFT_ALLOW_HOSTS"):
+                    await source.check()
+    named = SourceContext(http=http_factory(()), allow_hosts=frozenset({"git.internal"}))
+    other = SourceCase(GitSource, {"repo": "http://git.example/x.git"}, named).make()
+    with pytest.raises(NotPermitted):
+        await other.check()
+
+
+async def test_pack_may_take_longer_than_other_answers(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fetched(pack_s: float) -> int:
+        monkeypatch.setattr(smart_http, "MAX_PACK_S", pack_s)
+        async with serve(Server(made)) as site:
+            return len(await events_of(case(site.url).make()))
+
+    assert await fetched(1800) > 0
+    with pytest.raises(SourceUnavailable, match="too long"):
+        await fetched(-1)

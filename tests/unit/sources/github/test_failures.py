@@ -1,0 +1,126 @@
+"""What the `github` source does when GitHub fails, refuses or limits it."""
+
+from collections.abc import Callable
+
+import pytest
+from github_harness import FILES, NOW, TOKEN, FakeGitHub, bench, entities, failing, ids, sha_of
+
+from weft.errors import (
+    AccessDenied,
+    AuthenticationFailed,
+    RateLimited,
+    SourceMisconfigured,
+    SourceUnavailable,
+)
+from weft.net.factory import HttpFactory
+from weft.sources.base import Checkpoint, Failed
+from weft.testing.scripted_http import Asked, Reply, as_json, redirect, serve
+
+pytestmark = pytest.mark.anyio
+
+# Failures
+
+
+async def test_failing_blob_does_not_stop_the_sync_and_holds_the_cursor(http: HttpFactory) -> None:
+    hub = FakeGitHub(dict(FILES))
+    hub.interfere = failing(sha_of(FILES["README.md"]), Reply(500))
+    async with bench(http, hub) as at:
+        events = await at.fetch()
+    assert ids(events, Failed) == ["me/repo/blob/README.md"]
+    assert len(entities(events, "file")) == 2
+    assert not [e for e in events if isinstance(e, Checkpoint)]
+
+
+async def test_dead_upstream_stops_the_sync(http: HttpFactory) -> None:
+    hub = FakeGitHub({f"{n:03}.txt": str(n).encode() for n in range(40)})
+    hub.interfere = failing("/git/blobs/", Reply(500))
+    async with bench(http, hub) as at:
+        with pytest.raises(SourceUnavailable, match="in a row"):
+            await at.fetch()
+
+
+async def test_token_revoked_during_the_sync_raises(http: HttpFactory) -> None:
+    hub = FakeGitHub(dict(FILES))
+    hub.interfere = failing("/git/blobs/", as_json({"message": "Bad credentials"}, 401))
+    async with bench(http, hub) as at:
+        with pytest.raises(AuthenticationFailed):
+            await at.fetch()
+
+
+async def test_failing_tree_raises_and_deletes_nothing(http: HttpFactory) -> None:
+    for reply in (
+        Reply(502),
+        Reply(body=b"{}"),
+        as_json({"tree": [{"path": 1}]}),
+        Reply(drop=True),
+    ):
+        hub = FakeGitHub(dict(FILES), interfere=failing("/git/trees/", reply))
+        async with bench(http, hub) as at:
+            with pytest.raises(SourceUnavailable):
+                await at.fetch()
+
+
+async def test_check_names_what_is_wrong(http: HttpFactory) -> None:
+    async with bench(http, FakeGitHub()) as at:
+        assert await at.source().check() == "me/repo, branch main"
+        with pytest.raises(AuthenticationFailed) as refused:
+            await at.source(token="wrong").check()
+        assert TOKEN not in str(refused.value)
+        with pytest.raises(SourceMisconfigured) as missing:
+            await at.source(repo_name="me/other").check()
+        assert missing.value.field == "repo_name"
+        with pytest.raises(SourceMisconfigured) as unknown:
+            await at.source(branch="nope").check()
+        assert unknown.value.field == "branch"
+        at.hub.interfere = lambda _asked: as_json({"message": TOKEN}, 403, x_github_sso="required")
+        with pytest.raises(AccessDenied, match="single sign-on") as denied:
+            await at.source().check()
+        assert TOKEN not in str(denied.value)
+
+
+async def test_token_does_not_follow_a_redirect_to_another_host(http: HttpFactory) -> None:
+    async with serve(lambda _asked: as_json({})) as other, bench(http, FakeGitHub()) as at:
+        at.hub.interfere = lambda _asked: redirect(f"{other.url}/repos/me/repo")
+        with pytest.raises((SourceUnavailable, SourceMisconfigured)):
+            await at.source().check()
+    assert other.asked
+    assert all("authorization" not in asked.headers for asked in other.asked)
+
+
+# Rate limits
+
+
+def limited(**headers: str) -> Reply:
+    return as_json({"message": "API rate limit exceeded"}, 403, **headers)
+
+
+def once(reply: Reply) -> Callable[[Asked], Reply | None]:
+    left = [reply]
+    return lambda _asked: left.pop() if left else None
+
+
+@pytest.mark.parametrize(
+    ("headers", "slept"),
+    [
+        ({"x_ratelimit_remaining": "0", "x_ratelimit_reset": str(int(NOW) + 20)}, 21.0),
+        ({"retry_after": "5"}, 5.0),
+        ({}, 60.0),
+    ],
+)
+async def test_short_rate_limit_is_slept(
+    http: HttpFactory, headers: dict[str, str], slept: float
+) -> None:
+    async with bench(http, FakeGitHub(interfere=once(limited(**headers)))) as at:
+        await at.source().check()
+        assert at.sleeps == [slept]
+
+
+@pytest.mark.parametrize("status", [403, 429])
+async def test_long_rate_limit_is_reported(http: HttpFactory, status: int) -> None:
+    reset = {"x_ratelimit_remaining": "0", "x_ratelimit_reset": str(int(NOW) + 1800)}
+    reply = as_json({"message": "API rate limit exceeded"}, status, **reset)
+    async with bench(http, FakeGitHub(interfere=lambda _asked: reply)) as at:
+        with pytest.raises(RateLimited) as caught:
+            await at.source().check()
+        assert at.sleeps == []
+    assert caught.value.retry_after == 1801

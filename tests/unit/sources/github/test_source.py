@@ -1,0 +1,147 @@
+"""The `github` source against a server that plays GitHub's REST API."""
+
+import pytest
+from github_harness import FILES, TOKEN, FakeGitHub, bench, cursor_of, entities, ids
+from pydantic import ValidationError
+
+from weft.net.factory import HttpFactory
+from weft.sources.base import Checkpoint, Incomplete, Skipped, Unchanged
+from weft.sources.github.source import GitHubConfig, GitHubCredentials, GitHubSource
+
+pytestmark = pytest.mark.anyio
+
+# Full fetches
+
+
+async def test_full_fetch_yields_repository_files_and_cursor(http: HttpFactory) -> None:
+    async with bench(http, FakeGitHub(dict(FILES))) as at:
+        events = await at.fetch()
+    [repository] = entities(events, "repository")
+    assert (repository.title, repository.text) == ("me/repo", "A repository\ndemo")
+    files = {e.id: e for e in entities(events, "file")}
+    assert set(files) == {
+        "me/repo/blob/README.md",
+        "me/repo/blob/docs/guide.txt",
+        "me/repo/blob/docs/deep/page.html",
+    }
+    guide = files["me/repo/blob/docs/guide.txt"]
+    assert guide.text == "Grüße"
+    assert guide.url == f"{at.site.url}/me/repo/blob/main/docs/guide.txt"
+    assert guide.metadata == {"path": "docs/guide.txt", "size": 7, "language": "text"}
+    assert guide.breadcrumbs == ("me/repo", "docs")
+    assert "text" in files["me/repo/blob/docs/deep/page.html"].text
+    skipped = {e.id.rpartition("/")[2]: e.reason for e in events if isinstance(e, Skipped)}
+    assert set(skipped) == {"logo.png", "data", "big.txt", "lfs.txt"}
+    assert "larger" in skipped["big.txt"]
+    assert cursor_of(events)["last_repository_pushed_at"] == "2026-02-01T00:00:00Z"
+    assert all(TOKEN not in target for target in at.site.targets)
+
+
+async def test_unchanged_blobs_are_not_downloaded_again(http: HttpFactory) -> None:
+    async with bench(http, FakeGitHub(dict(FILES))) as at:
+        await at.fetch()
+        at.hub.files["README.md"] = b"# Hello again\n"
+        events = await at.fetch()
+        # The changed file, and the two whose content alone shows that they are no text.
+        assert at.downloads() == 3
+    assert ids(events, Unchanged) == [
+        "me/repo/blob/docs/guide.txt",
+        "me/repo/blob/docs/deep/page.html",
+    ]
+    assert [e.title for e in entities(events, "file")] == ["Hello again (README.md)"]
+
+
+async def test_truncated_tree_is_walked_without_losing_a_file(http: HttpFactory) -> None:
+    files = {f"{a}/{b}/{n}.txt": f"{a}{b}{n}".encode() for a in "xyz" for b in "uv" for n in "123"}
+    async with bench(http, FakeGitHub({**files, "top.txt": b"t"}, truncate_above=5)) as at:
+        events = await at.fetch()
+    assert {e.id.removeprefix("me/repo/blob/") for e in entities(events, "file")} == {
+        *files,
+        "top.txt",
+    }
+    assert not [e for e in events if isinstance(e, Incomplete)]
+
+
+async def test_folder_that_github_cannot_list_makes_the_listing_incomplete(
+    http: HttpFactory,
+) -> None:
+    files = {f"{n}.txt": b"x" for n in range(9)}
+    async with bench(http, FakeGitHub(files, truncate_above=5)) as at:
+        events = await at.fetch()
+    assert [type(e) for e in events][-1] is Incomplete
+    assert not [e for e in events if isinstance(e, Checkpoint)]
+
+
+async def test_folder_filter_and_links_leave_files_out(http: HttpFactory) -> None:
+    hub = FakeGitHub(dict(FILES), links={"docs/guide.txt"})
+    async with bench(http, hub) as at:
+        events = await at.fetch(path="/docs/")
+    assert [e.id for e in entities(events, "file")] == ["me/repo/blob/docs/deep/page.html"]
+    assert ids(events, Skipped) == []
+
+
+async def test_empty_repository_is_complete_and_has_no_files(http: HttpFactory) -> None:
+    async with bench(http, FakeGitHub(empty=True)) as at:
+        assert "empty" in await at.source().check()
+        events = await at.fetch()
+    assert len(entities(events)) == 1
+    assert isinstance(events[-1], Checkpoint)
+    assert not [e for e in events if isinstance(e, Incomplete)]
+
+
+async def test_branch_with_a_slash_is_found(http: HttpFactory) -> None:
+    async with bench(http, FakeGitHub({"a.txt": b"a"})) as at:
+        [file] = entities(await at.fetch(branch="feature/x"), "file")
+    assert file.url
+    assert file.url.endswith("/me/repo/blob/feature/x/a.txt")
+
+
+async def test_many_files_come_in_the_order_of_the_tree(http: HttpFactory) -> None:
+    files = {f"{n:03}.txt": str(n).encode() for n in range(30)}
+    async with bench(http, FakeGitHub(files)) as at:
+        events = await at.fetch()
+    assert [e.text for e in entities(events, "file")] == [str(n) for n in range(30)]
+
+
+# Fields
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        ("octocat/hello-world", "octocat/hello-world"),
+        ("https://github.com/octocat/hello.git", "octocat/hello"),
+    ],
+)
+def test_repository_name_is_read(given: str, read: str) -> None:
+    assert GitHubConfig(repo_name=given).repo_name == read
+
+
+@pytest.mark.parametrize(
+    "name", ["", "hello", "a/b/c", "a/..", "../b", "a/b?x=1", "a/b#", "-a/b", "a b/c"]
+)
+def test_unusable_repository_name_is_refused(name: str) -> None:
+    with pytest.raises(ValidationError):
+        GitHubConfig(repo_name=name)
+
+
+@pytest.mark.parametrize("token", ["", "  ", "a b", "a\nb", "tökén"])
+def test_unusable_token_is_refused_without_showing_it(token: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        GitHubCredentials.model_validate({"personal_access_token": token})
+    shown = caught.value.errors(include_input=False, include_context=False)
+    assert not token.strip() or token not in str(shown)
+
+
+def test_catalogue_entry_says_what_is_needed() -> None:
+    info = GitHubSource.info()
+    assert info.auth_required
+    assert [f.name for f in info.config_fields if f.required] == ["repo_name"]
+    assert [f.secret for f in info.auth_fields] == [True]
+
+
+def test_endpoint_is_the_api_that_the_operator_set() -> None:
+    config = GitHubConfig(repo_name="a/b")
+    assert GitHubSource.endpoint(config, {}) == "https://api.github.com"
+    own = {"github_api_url": "https://git.example.org/api/v3"}
+    assert GitHubSource.endpoint(config, own) == "https://git.example.org"

@@ -1,0 +1,71 @@
+"""What a robots.txt allows, and that the `web` source keeps to it."""
+
+import pytest
+from web_harness import links, robots, website
+
+from weft.domain.entities import Entity
+from weft.errors import SourceMisconfigured, SourceUnavailable
+from weft.net.factory import HttpFactory
+from weft.sources.base import Skipped
+from weft.sources.web.robots import Robots
+from weft.testing.scripted_http import Reply, redirect
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_robots_rules_are_kept(http: HttpFactory) -> None:
+    pages = {
+        "/robots.txt": robots("User-agent: *\nDisallow: /private/\nDisallow: /*?print="),
+        "/": links("/private/a", "/b", "/b?print=1", "/sneaky"),
+        "/b": "x",
+        "/sneaky": redirect("/private/a"),
+        "/private/a": "hidden",
+    }
+    async with website(http, pages) as at:
+        events = await at.fetch()
+        assert "/b?print=1" not in at.site.targets
+    assert at.paths(events) == ["/", "/b"]
+    assert all(e.text != "hidden" for e in events if isinstance(e, Entity))
+    assert set(at.paths(events, Skipped)) == {"/private/a", "/b?print=1"}
+
+
+async def test_start_page_that_robots_forbid_is_a_misconfiguration(http: HttpFactory) -> None:
+    pages = {"/robots.txt": robots("User-agent: weftbot\nDisallow: /"), "/": "x"}
+    async with website(http, pages) as at:
+        with pytest.raises(SourceMisconfigured, match="robots") as caught:
+            await at.fetch()
+    assert caught.value.field == "url"
+
+
+async def test_robots_that_cannot_be_read_now_stop_the_sync(http: HttpFactory) -> None:
+    async with website(http, {"/": "x", "/robots.txt": Reply(503)}) as at:
+        with pytest.raises(SourceUnavailable):
+            await at.fetch()
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "allowed"),
+    [
+        ("", "/x", True),
+        ("User-agent: *\nDisallow:", "/x", True),
+        ("User-agent: *\nDisallow: /", "/x", False),
+        ("User-agent: *\nDisallow: /a\nAllow: /a/b", "/a/b/c", True),
+        ("User-agent: *\nAllow: /a/b\nDisallow: /a", "/a/c", False),
+        ("User-agent: *\nDisallow: /a\nAllow: /a", "/a", True),
+        ("User-agent: *\nDisallow: /*.pdf$", "/x/y.pdf", False),
+        ("User-agent: *\nDisallow: /*.pdf$", "/x/y.pdf?z", True),
+        ("User-agent: *\nDisallow: /a*b*c", "/a1b2c3", False),
+        ("User-agent: *\nDisallow: /a*b*c", "/a1c2b3", True),
+        ("User-agent: *\nDisallow: /exact$", "/exact", False),
+        ("User-agent: *\nDisallow: /exact$", "/exact/more", True),
+        ("User-agent: *\nDisallow: /a*a$", "/a", True),
+        ("User-agent: *\nDisallow: /%7Eme", "/~me/x", False),
+        ("User-agent: WeftBot/1.0\nDisallow: /w\n\nUser-agent: *\nDisallow: /", "/x", True),
+        ("User-agent: other\nUser-agent: weftbot\nDisallow: /x", "/x", False),
+        ("User-agent: other\nDisallow: /", "/x", True),
+        ("User-agent: weftbot\n\nUser-agent: *\nDisallow: /", "/x", False),
+        ("# hi\nuser-AGENT : *  # all\n disallow : /x # no", "/x", False),
+    ],
+)
+def test_robots_are_read_as_the_standard_says(text: str, path: str, allowed: bool) -> None:
+    assert Robots.parse(text, "WeftBot").allows(path) is allowed

@@ -1,0 +1,166 @@
+"""Sitemaps that the `web` source reads: nested, packed, broken and hostile."""
+
+import gzip
+import json
+import threading
+from datetime import UTC, datetime
+
+import pytest
+from web_harness import incomplete, locs, sitemap, website
+
+from weft.domain.entities import Entity
+from weft.errors import SourceMisconfigured, SourceUnavailable
+from weft.net.factory import HttpFactory
+from weft.sources.base import Failed, Unchanged
+from weft.sources.web import source
+from weft.sources.web.sitemap import Sitemap, read_sitemap
+from weft.testing.scripted_http import Asked, Reply, html, redirect
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_sitemap_lists_pages_with_their_times(http: HttpFactory) -> None:
+    async with website(http, {"/a": "A", "/b": "B"}) as at:
+        at.pages["/sitemap.xml"] = sitemap(
+            f"<loc> {at.site.url}/a </loc><lastmod>2026-01-02</lastmod>",
+            f"<loc>{at.site.url}/b</loc><lastmod>2026-01-02T03:04:05+01:00</lastmod>",
+            f"<loc>{at.site.url}/gone</loc><lastmod>soon</lastmod>",
+            "<loc>http://elsewhere.example/</loc>",
+        )
+        assert "a sitemap" in await at.source("/sitemap.xml").check()
+        events = await at.fetch("/sitemap.xml")
+    assert at.paths(events) == ["/a", "/b"]
+    times = [e.updated_at for e in events if isinstance(e, Entity)]
+    assert times == [datetime(2026, 1, 2, tzinfo=UTC), datetime(2026, 1, 2, 2, 4, 5, tzinfo=UTC)]
+    assert not incomplete(events)
+
+
+async def test_index_with_packed_sitemaps_is_followed(http: HttpFactory) -> None:
+    async with website(http, {"/a": "A", "/b": "B"}) as at:
+        packed = gzip.compress(sitemap(*locs(at.site, "/b", "/a")).body)
+        at.pages |= {
+            "/index.xml": sitemap(
+                *locs(at.site, "/one.xml", "/two.xml.gz", "/one.xml"), index=True
+            ),
+            "/one.xml": sitemap(*locs(at.site, "/a")),
+            "/two.xml.gz": Reply(body=packed, headers={"content-type": "application/gzip"}),
+        }
+        events = await at.fetch("/index.xml")
+    assert at.paths(events) == ["/a", "/b"]
+    assert not incomplete(events)
+
+
+@pytest.mark.parametrize(
+    "child",
+    [Reply(500), Reply(404), Reply(body=b"<urlset><url>"), Reply(body=b"<html></html>")],
+    ids=["failing", "missing", "malformed", "a page"],
+)
+async def test_unreadable_child_sitemap_is_a_gap(http: HttpFactory, child: Reply) -> None:
+    async with website(http, {"/a": "A", "/bad.xml": child}) as at:
+        at.pages["/index.xml"] = sitemap(*locs(at.site, "/bad.xml", "/one.xml"), index=True)
+        at.pages["/one.xml"] = sitemap(*locs(at.site, "/a"))
+        events = await at.fetch("/index.xml")
+    assert at.paths(events) == ["/a"]
+    assert incomplete(events)
+
+
+async def test_endlessly_nested_indexes_end(http: HttpFactory) -> None:
+    async with website(http, {}) as at:
+        for number in range(9):
+            at.pages[f"/{number}.xml"] = sitemap(*locs(at.site, f"/{number + 1}.xml"), index=True)
+        events = await at.fetch("/0.xml")
+        assert len([t for t in at.site.targets if t.endswith(".xml")]) == 4
+    assert incomplete(events)
+
+
+async def test_failing_page_of_a_sitemap_fails_alone(http: HttpFactory) -> None:
+    async with website(http, {"/a": Reply(500), "/b": "B"}) as at:
+        at.pages["/s.xml"] = sitemap(*locs(at.site, "/a", "/b"))
+        events = await at.fetch("/s.xml")
+    assert at.paths(events, Failed) == ["/a"]
+    assert at.paths(events) == ["/b"]
+    assert not incomplete(events)
+
+
+async def test_sitemaps_are_not_parsed_on_the_event_loop(
+    http: HttpFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: set[int] = set()
+
+    def parse(content: bytes) -> Sitemap | None:
+        threads.add(threading.get_ident())
+        return read_sitemap(content)
+
+    monkeypatch.setattr(source, "read_sitemap", parse)
+    async with website(http, {"/a": "A"}) as at:
+        at.pages["/s.xml"] = sitemap(*locs(at.site, "/a"))
+        at.pages["/index.xml"] = sitemap(*locs(at.site, "/s.xml"), index=True)
+        assert at.paths(await at.fetch("/index.xml")) == ["/a"]
+    assert threads
+    assert threading.get_ident() not in threads
+
+
+async def test_unchanged_pages_of_a_sitemap_are_not_sent_again(http: HttpFactory) -> None:
+    modified = "Thu, 01 Jan 2026 00:00:00 GMT"
+
+    def by_date(asked: Asked) -> Reply:
+        if asked.headers.get("if-modified-since") == modified:
+            return Reply(304)
+        return html("B", last_modified=modified)
+
+    async with website(http, {"/a": html("A", etag='W/"1"'), "/b": by_date}) as at:
+        at.pages["/s.xml"] = sitemap(*locs(at.site, "/a", "/b"))
+        await at.fetch("/s.xml")
+        events = await at.fetch("/s.xml")
+    assert at.paths(events, Unchanged) == ["/a", "/b"]
+    assert json.loads(at.known[f"{at.site.url}/a"]) == {"r": 1, "e": 'W/"1"'}
+
+
+async def test_not_modified_behind_a_redirect_is_asked_again(http: HttpFactory) -> None:
+    async with website(http, {"/a": html("A", etag='"1"')}) as at:
+        at.pages["/s.xml"] = sitemap(*locs(at.site, "/a"))
+        await at.fetch("/s.xml")
+        at.pages |= {"/a": redirect("/b"), "/b": html("B", etag='"1"')}
+        events = await at.fetch("/s.xml")
+    assert [(e.title, e.text) for e in events if isinstance(e, Entity)] == [("/b", "B")]
+
+
+LAUGHS = b"""<?xml version="1.0"?><!DOCTYPE urlset [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;">
+<!ENTITY x SYSTEM "file:///etc/hostname">]><urlset><url><loc>http://a/&b;&x;</loc></url></urlset>"""
+
+
+async def test_sitemap_with_a_doctype_is_refused(http: HttpFactory) -> None:
+    assert read_sitemap(LAUGHS) is None
+    async with website(http, {"/s.xml": Reply(body=LAUGHS)}) as at:
+        with pytest.raises(SourceMisconfigured) as caught:
+            await at.fetch("/s.xml", mode="sitemap")
+        at.pages["/index.xml"] = sitemap(*locs(at.site, "/s.xml"), index=True)
+        assert incomplete(await at.fetch("/index.xml"))
+    assert caught.value.field == "url"
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        gzip.compress(b"<urlset>" + b" " * 60_000_000),
+        b"<urlset>" + b"<url>" * 100_000,
+        b"<urlset>" + b"<url><loc>http://a/</loc></url>" * 50_001 + b"</urlset>",
+        b"<urlset><url>",
+        b"<urlset><url><loc>&nbsp;</loc></url></urlset>",
+    ],
+    ids=["bomb", "deep", "long", "cut", "entity"],
+)
+def test_hostile_sitemap_is_an_error(hostile: bytes) -> None:
+    with pytest.raises(SourceUnavailable):
+        read_sitemap(hostile)
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"<html></html>", b"<!DOCTYPE html><p>", b"\0"])
+def test_something_else_is_no_sitemap(content: bytes) -> None:
+    assert read_sitemap(content) is None
+
+
+def test_overlong_values_are_left_out() -> None:
+    found = read_sitemap(b"<urlset><url><loc>" + b"x" * 1_000_000 + b"</loc></url></urlset>")
+    assert found
+    assert found.pages == []

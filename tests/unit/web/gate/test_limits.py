@@ -1,0 +1,67 @@
+"""Slots and rates."""
+
+import pytest
+
+from weft.web.gate.limits import Rates, Slots, Standing
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_slot_is_free_again_however_its_block_ends() -> None:
+    slots = Slots(1)
+    with slots.one() as first, slots.one() as second:
+        assert (first, second) == (True, False)
+    with pytest.raises(KeyError), slots.one():
+        raise KeyError
+    assert slots.taken == 0
+    with slots.one() as again:
+        assert again
+
+
+def test_a_minutes_requests_are_granted_and_then_told_to_wait() -> None:
+    clock = Clock()
+    rates = Rates(60, clock)
+    assert [rates.take("a") for _ in range(60)] == [0.0] * 60
+    assert rates.take("a") == pytest.approx(1.0)
+    clock.now += 0.75
+    assert rates.take("a") == pytest.approx(0.25)
+    clock.now += 0.25
+    assert rates.take("a") == 0.0
+
+
+def test_callers_do_not_use_up_one_anothers_requests() -> None:
+    rates = Rates(1, Clock())
+    assert rates.take("a") == 0.0
+    assert rates.take("a") > 0
+    assert rates.take("b") == 0.0
+
+
+def test_callers_who_are_long_gone_are_forgotten_and_others_are_not() -> None:
+    clock = Clock()
+    rates = Rates(1, clock)
+    for number in range(10_000):
+        rates.take(number)
+    clock.now += 60
+    rates.take("late")
+    assert rates.take("late") > 0
+    clock.now += 30
+    for number in range(10_000):
+        rates.take(number)
+    assert rates.take("late") > 0
+
+
+def test_a_caller_is_told_what_is_left_and_when_all_is_back() -> None:
+    clock = Clock()
+    rates = Rates(60, clock)
+    assert rates.standing("a") == Standing(limit=60, left=60, full_in_seconds=0.0)
+    for _ in range(60):
+        rates.take("a")
+    assert rates.standing("a") == Standing(limit=60, left=0, full_in_seconds=60.0)
+    clock.now += 15
+    assert rates.standing("a") == Standing(limit=60, left=15, full_in_seconds=45.0)
+    assert rates.standing("b").left == 60

@@ -1,0 +1,35 @@
+"""The text that monitoring reads."""
+
+from weft.web.gate.metrics import Metrics
+
+
+def test_latencies_are_cumulative_and_end_with_the_count() -> None:
+    metrics = Metrics()
+    for seconds in (0.004, 0.005, 0.3, 500.0):
+        metrics.call_ended("search", "ok", seconds)
+    metrics.call_ended("search", "error", 0.0)
+    lines = metrics.text(jobs={}, requests_now=0, streams_now=0).splitlines()
+    buckets = [line for line in lines if line.startswith("weft_tool_call_seconds_bucket")]
+    counts = [int(line.rpartition(" ")[2]) for line in buckets]
+    assert counts == sorted(counts)
+    assert counts[0] == 3
+    assert buckets[-1] == 'weft_tool_call_seconds_bucket{tool="search",le="+Inf"} 5'
+    assert 'weft_tool_call_seconds_count{tool="search"} 5' in lines
+    assert 'weft_tool_calls_total{tool="search",outcome="error"} 1' in lines
+    (total,) = [line for line in lines if line.startswith("weft_tool_call_seconds_sum")]
+    assert total.endswith(" 500.309000")
+
+
+def test_every_sample_is_announced_with_its_type() -> None:
+    metrics = Metrics()
+    metrics.request_ended("GET", "/health", 200)
+    metrics.call_ended("search", "ok", 0.1)
+    text = metrics.text(jobs={"RUNNING": 2, "FAILED": 1}, requests_now=3, streams_now=4)
+    typed = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")}
+    for line in text.splitlines():
+        if not line.startswith("#"):
+            name = line.partition("{")[0].partition(" ")[0]
+            family = name.removesuffix("_bucket").removesuffix("_sum").removesuffix("_count")
+            assert name in typed or family in typed
+    assert "weft_syncs_running 2\n" in text
+    assert 'weft_jobs{status="FAILED"} 1\n' in text
