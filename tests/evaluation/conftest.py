@@ -1,10 +1,15 @@
 """The engine that the tasks of a module share, and the table of what they took."""
 
 import statistics
+import sys
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
+
+# Pytest's import mode leaves this folder off the path, and its modules are shared by its tests.
+sys.path.insert(0, str(Path(__file__).parent))
+
 from measuring import Measured
 from world import Stage, staged
 
