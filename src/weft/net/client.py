@@ -12,7 +12,6 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mappi
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from random import SystemRandom
 from typing import Any
 
 import anyio
@@ -21,8 +20,9 @@ import httpx
 from weft._version import __version__
 from weft.errors import RateLimited, SourceUnavailable
 from weft.net.addresses import AllowList
-from weft.net.errors import json_of, map_error, may_pass, retry_after_seconds
+from weft.net.errors import json_of, map_error, may_pass
 from weft.net.factory import HttpFactory
+from weft.net.retry import TRANSIENT_STATUSES, back_off_seconds, retry_after_seconds
 from weft.net.transport import (
     ANONYMOUS_HEADERS,
     DEADLINE,
@@ -44,7 +44,6 @@ Sleep = Callable[[float], Awaitable[object]]
 
 _FOREIGN = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, UnicodeError)
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
-_TRANSIENT = frozenset({429, 500, 502, 503, 504})
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +217,7 @@ class _GuardedClient(httpx.AsyncClient):
 
     def _wait_for(self, response: httpx.Response, attempt: int, waited: float) -> float | None:
         """Seconds until the next attempt, or None if this answer is to be used as it is."""
-        if response.status_code not in _TRANSIENT:
+        if response.status_code not in TRANSIENT_STATUSES:
             return None
         asked = retry_after_seconds(response, self._clock.now())
         if asked is None:
@@ -232,5 +231,4 @@ class _GuardedClient(httpx.AsyncClient):
         return asked
 
     def _back_off(self, attempt: int) -> float:
-        longest = self._limits.first_wait_s * 2 ** (attempt - 1)
-        return SystemRandom().uniform(longest / 2, longest)
+        return back_off_seconds(attempt, self._limits.first_wait_s, self._limits.longest_wait_s)

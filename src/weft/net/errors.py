@@ -19,7 +19,7 @@ from weft.errors import (
     SourceUnavailable,
     WeftError,
 )
-from weft.net.dates import http_date
+from weft.net.retry import retry_after_seconds
 
 
 class ResponseTooLarge(SourceUnavailable):
@@ -96,20 +96,6 @@ def json_of(response: httpx.Response, what: str) -> Any:
         return response.json()
     except (ValueError, RecursionError):
         raise SourceUnavailable(f"The source's answer for {what} is not valid JSON.") from None
-
-
-def retry_after_seconds(response: httpx.Response, now: float | None) -> float | None:
-    """What Retry-After asks for, in seconds from ``now`` (a POSIX time), or None.
-
-    Its date form is only read when ``now`` is given.
-    """
-    value = response.headers.get("retry-after", "").strip()
-    if value.isascii() and value.isdigit():
-        return float(value[:9])
-    if not value or now is None:
-        return None
-    moment = http_date(value)
-    return None if moment is None else max(0.0, moment.timestamp() - now)
 
 
 # The first row that fits counts, so special exceptions come before their bases.

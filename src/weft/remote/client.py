@@ -19,7 +19,8 @@ from pydantic import JsonValue, SecretStr
 from weft import __version__
 from weft.domain.base import Json
 from weft.errors import SourceUnavailable, WeftError
-from weft.net.errors import map_error, retry_after_seconds
+from weft.net.errors import map_error
+from weft.net.retry import retry_after_seconds
 from weft.remote.failures import Answer, error_from, rate_limited
 from weft.remote.patience import Patience
 from weft.wire.reading import Unreadable

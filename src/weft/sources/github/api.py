@@ -17,7 +17,8 @@ from weft.errors import (
 )
 from weft.net.client import next_page
 from weft.net.dates import http_date
-from weft.net.errors import json_of, retry_after_seconds, status_error
+from weft.net.errors import json_of, status_error
+from weft.net.retry import retry_after_seconds
 
 RAW = "application/vnd.github.raw+json"
 PAGE_SIZE = 100
