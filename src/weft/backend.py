@@ -21,7 +21,7 @@ from weft.domain.connections import (
     NewConnection,
 )
 from weft.domain.entities import StoredEntity
-from weft.domain.jobs import Job, JobStatus, LogLine
+from weft.domain.jobs import RUN_DEFAULTS, Job, JobStatus, LogLine, RunOptions
 from weft.domain.search import SearchQuery, SearchResults
 from weft.domain.sources import SourceInfo
 from weft.errors import InvalidInput
@@ -116,7 +116,7 @@ class Connections(Protocol):
 class Jobs(Protocol):
     """Runs of syncs."""
 
-    async def run(self, connection: str, *, force_full_sync: bool = False) -> Job:
+    async def run(self, connection: str, options: RunOptions = RUN_DEFAULTS) -> Job:
         """Queue a sync. Raises Conflict, naming the job, while one is live."""
         ...
 

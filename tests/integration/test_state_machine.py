@@ -26,7 +26,7 @@ from hypothesis.stateful import (
 from worker_processes import opened
 
 from weft.domain.connections import ConnectionChange
-from weft.domain.jobs import Job, JobStatus
+from weft.domain.jobs import Job, JobStatus, RunOptions
 from weft.errors import Conflict, NotFound
 from weft.local.backend import connections as connections_module
 from weft.local.jobs import runner as runner_module
@@ -89,7 +89,7 @@ class JobLife(RuleBasedStateMachine):
         live = self._live(connection)
         in_the_way: str | None = None
         try:
-            self._call(lambda: jobs.run(connection, force_full_sync=force))
+            self._call(lambda: jobs.run(connection, RunOptions(force_full_sync=force)))
         except Conflict as conflict:
             in_the_way = conflict.job_id
         assert in_the_way is None or in_the_way in live, "only a live job is in the way"

@@ -37,7 +37,7 @@ from weft.domain.connections import (
     SyncSummary,
 )
 from weft.domain.entities import StoredEntity
-from weft.domain.jobs import Job, JobStatus, JobTrigger, LogLine
+from weft.domain.jobs import RUN_DEFAULTS, Job, JobStatus, JobTrigger, LogLine, RunOptions
 from weft.domain.search import SearchHit, SearchQuery, SearchResults
 from weft.domain.sources import FieldInfo, SourceInfo
 from weft.errors import Conflict, ErrorCategory, NotFound
@@ -241,8 +241,8 @@ class FakeJobs(Jobs):
     def __init__(self, state: FakeBackend) -> None:
         self.state = state
 
-    async def run(self, connection: str, *, force_full_sync: bool = False) -> Job:
-        self.state.calls.append(("jobs.run", force_full_sync))
+    async def run(self, connection: str, options: RunOptions = RUN_DEFAULTS) -> Job:
+        self.state.calls.append(("jobs.run", options.force_full_sync))
         if self.state.live_job is not None:
             raise Conflict("A sync is running.", job_id=self.state.live_job.id)
         return make_job()

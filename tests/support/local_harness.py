@@ -15,7 +15,7 @@ from weft.domain.base import Json
 from weft.domain.collections import NewCollection
 from weft.domain.connections import Auth, Connection, DirectAuth, NewConnection
 from weft.domain.entities import Entity
-from weft.domain.jobs import Job
+from weft.domain.jobs import Job, RunOptions
 from weft.domain.search import SearchQuery
 from weft.local.backend import LocalBackend
 from weft.local.backend.search import LocalSearch
@@ -201,7 +201,7 @@ class LocalHarness:
 
     async def synced(self, connection: Connection, *, force: bool = False) -> Job:
         """Run a sync to its end in this task."""
-        job = await self.backend.jobs.run(connection.id, force_full_sync=force)
+        job = await self.backend.jobs.run(connection.id, RunOptions(force_full_sync=force))
         await self.run_claimed(await self.claim())
         return await self.backend.jobs.get(job.id)
 

@@ -24,7 +24,7 @@ from weft.domain.connections import (
     SyncSummary,
 )
 from weft.domain.entities import StoredEntity
-from weft.domain.jobs import Job, JobStatus, LogLine
+from weft.domain.jobs import RUN_DEFAULTS, Job, JobStatus, LogLine, RunOptions
 from weft.domain.schedules import validate_cron
 from weft.domain.search import SearchHit, SearchQuery, SearchResults
 from weft.domain.sources import SourceInfo
@@ -196,12 +196,12 @@ class FakeJobs:
         self.watching = anyio.Event()
         self.unwatched = anyio.Event()
 
-    async def run(self, connection: str, *, force_full_sync: bool = False) -> Job:
+    async def run(self, connection: str, options: RunOptions = RUN_DEFAULTS) -> Job:
         row = await self.connections.get(connection)
         live = [job for job in self.rows.values() if not job.status.is_terminal]
         if live:
             raise Conflict("A sync of this connection is already running.", job_id=live[0].id)
-        self.rows["j1"] = job("j1", row.id, full_sync=force_full_sync)
+        self.rows["j1"] = job("j1", row.id, full_sync=options.force_full_sync)
         return self.rows["j1"]
 
     async def list(

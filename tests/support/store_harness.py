@@ -14,7 +14,7 @@ import apsw
 from weft.domain.collections import Collection, CollectionStatus
 from weft.domain.connections import AuthMethod, Connection, ConnectionStatus
 from weft.domain.entities import Entity
-from weft.domain.jobs import Job, JobStatus, JobTrigger, LogLine
+from weft.domain.jobs import Job, JobStatus, JobTrigger, LogLine, RunOptions
 from weft.local.store.base import Batch, BatchEvent, Claim, ConnectionRow, Outcome
 from weft.local.store.sqlite.store import SqliteStore
 
@@ -88,7 +88,7 @@ class Bench:
             ORGANIZATION,
             connection.id,
             trigger=JobTrigger.MANUAL,
-            force_full_sync=force,
+            options=RunOptions(force_full_sync=force),
             now=self.now,
         )
 

@@ -2,6 +2,9 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
+
+from pydantic import Field
 
 from weft.domain.base import Frozen
 from weft.errors import ErrorCategory
@@ -38,6 +41,20 @@ class JobTrigger(StrEnum):
     INITIAL = "initial"
     MANUAL = "manual"
     SCHEDULE = "schedule"
+
+
+class RunOptions(Frozen, extra="ignore"):
+    """How a job is to run, as whoever started it asked.
+
+    The store keeps it as JSON; fields that only a newer version of Weft knows are ignored.
+    """
+
+    force_full_sync: bool = Field(
+        default=False, description="List everything, also where a cursor could be followed."
+    )
+
+
+RUN_DEFAULTS: Final = RunOptions()
 
 
 class LogLine(Frozen):

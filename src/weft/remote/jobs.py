@@ -9,7 +9,7 @@ from weft.backend import LIST_LIMIT_DEFAULT, Jobs, checked_limit
 from weft.domain.base import Page
 from weft.domain.connections import ConnectionChange
 from weft.domain.cursors import encode_cursor
-from weft.domain.jobs import Job, JobStatus, LogLine
+from weft.domain.jobs import RUN_DEFAULTS, Job, JobStatus, LogLine, RunOptions
 from weft.domain.schedules import ScheduleSpec
 from weft.errors import Conflict, InvalidInput, NotFound, RateLimited, TryLater, Unsupported
 from weft.remote.collections import CONNECTIONS_PATH
@@ -42,7 +42,7 @@ class RemoteJobs(Jobs):
         self._client = shared.client
         self._connections = connections
 
-    async def run(self, connection: str, *, force_full_sync: bool = False) -> Job:
+    async def run(self, connection: str, options: RunOptions = RUN_DEFAULTS) -> Job:
         """A lost answer is looked up: the newest job is noted before, and one that is newer can
         only be the one that was asked for, as there is one live job at a time.
         """
@@ -59,7 +59,7 @@ class RemoteJobs(Jobs):
                     "POST",
                     f"{CONNECTIONS_PATH}/{connection_id}/run",
                     lambda body: decode.job(body, connection_id),
-                    params={"force_full_sync": "true"} if force_full_sync else None,
+                    params=options.model_dump(mode="json", exclude_defaults=True),
                     missing="connection_id",
                 ),
                 look,

@@ -23,6 +23,7 @@ from weft.domain.connections import (
     ConnectionChange,
     NewConnection,
 )
+from weft.domain.jobs import RunOptions
 from weft.domain.schedules import ScheduleSpec
 from weft.wire.bodies import CONTINUOUS_CRON
 
@@ -299,7 +300,8 @@ _KNOWN_NAMES: Final = (
         VerifyBody,
         SearchBody,
         Auth,
+        RunOptions,
     )
     | _TAG_BY_KEY.keys()
-    | {"skip", "search", "collection", "force_full_sync"}
+    | {"skip", "search", "collection"}
 )

@@ -5,7 +5,7 @@ import click
 from weft.backend import Backend
 from weft.cli.terminal.context import App, emit, json_option, pass_app, say
 from weft.cli.terminal.follow import conclude, follow
-from weft.domain.jobs import Job
+from weft.domain.jobs import Job, RunOptions
 from weft.errors import Conflict
 
 QUEUED_NOTE = (
@@ -31,7 +31,7 @@ def sync(app: App, name: str, full: bool, no_wait: bool) -> None:
         connection = await backend.connections.get(name)
         started = True
         try:
-            job = await backend.jobs.run(connection.id, force_full_sync=full)
+            job = await backend.jobs.run(connection.id, RunOptions(force_full_sync=full))
         except Conflict as conflict:
             if conflict.job_id is None or full:
                 raise

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from weft.backend import LIST_LIMIT_DEFAULT, Jobs, checked_limit
 from weft.domain.base import Page
 from weft.domain.connections import Connection, ConnectionStatus
-from weft.domain.jobs import Job, JobStatus, JobTrigger, LogLine
+from weft.domain.jobs import RUN_DEFAULTS, Job, JobStatus, JobTrigger, LogLine, RunOptions
 from weft.errors import Conflict, NotFound
 from weft.local.engine import Engine
 from weft.local.jobs.runner import Dispatcher
@@ -23,12 +23,12 @@ class LocalJobs(Jobs):
         self._organization_id = organization_id
         self._dispatcher = dispatcher
 
-    async def run(self, connection: str, *, force_full_sync: bool = False) -> Job:
+    async def run(self, connection: str, options: RunOptions = RUN_DEFAULTS) -> Job:
         found = await find_connection(self._engine.store, self._organization_id, connection)
-        return await self.start(found, JobTrigger.MANUAL, force_full_sync=force_full_sync)
+        return await self.start(found, JobTrigger.MANUAL, options)
 
     async def start(
-        self, connection: Connection, trigger: JobTrigger, *, force_full_sync: bool = False
+        self, connection: Connection, trigger: JobTrigger, options: RunOptions = RUN_DEFAULTS
     ) -> Job:
         """Queue a job of any trigger. Raises Conflict as `run` does."""
         if connection.status is ConnectionStatus.PENDING_AUTH:
@@ -41,7 +41,7 @@ class LocalJobs(Jobs):
             self._organization_id,
             connection.id,
             trigger=trigger,
-            force_full_sync=force_full_sync,
+            options=options,
             now=self._engine.clock(),
         )
         self._engine.changes.announce()

@@ -158,7 +158,7 @@ async def _open(engine: Engine, claim: Claim) -> AnySource:
     credentials = await credentials_now(engine, held_by(claim))
 
     async def known_versions(ids: Ids[str], /) -> Mapping[str, str]:
-        if claim.force_full_sync:
+        if claim.options.force_full_sync:
             return {}
         return await engine.store.entities.versions(claim.connection_no, ids)
 

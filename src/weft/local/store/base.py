@@ -13,7 +13,7 @@ from weft.domain.base import Page
 from weft.domain.collections import Collection
 from weft.domain.connections import Connection, ConnectionStatus
 from weft.domain.entities import StoredEntity
-from weft.domain.jobs import Job, JobStatus, JobTrigger, LogLine
+from weft.domain.jobs import Job, JobStatus, JobTrigger, LogLine, RunOptions
 from weft.domain.search import SearchResults
 from weft.errors import ErrorCategory
 from weft.local.store.audit import AuditStore
@@ -152,7 +152,7 @@ class JobStore(Protocol):
         connection_id: str,
         *,
         trigger: JobTrigger,
-        force_full_sync: bool,
+        options: RunOptions,
         now: datetime,
     ) -> Job:
         """Raises Conflict, naming the job, while one is live; NotFound without the connection."""

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from weft.domain.base import Json
 from weft.domain.connections import AuthMethod, ConnectionStatus
-from weft.domain.jobs import JobStatus, LogLine
+from weft.domain.jobs import JobStatus, LogLine, RunOptions
 from weft.domain.schedules import Schedule
 from weft.errors import ErrorCategory
 from weft.sources.base import Event
@@ -58,7 +58,7 @@ class Claim:
     credentials: str | None
     cursor: Json | None
     checkpoint: Json | None
-    force_full_sync: bool
+    options: RunOptions
     full_sync: bool
     listing: int
     attempts: int

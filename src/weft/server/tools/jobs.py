@@ -6,7 +6,7 @@ from typing import Annotated
 from mcp_types import CallToolResult
 from pydantic import Field
 
-from weft.domain.jobs import Job, JobStatus, LogLine, diagnose
+from weft.domain.jobs import Job, JobStatus, LogLine, RunOptions, diagnose
 from weft.server.call import Call
 from weft.server.render.structured import (
     ItemsOut,
@@ -58,7 +58,7 @@ async def run_sync(
     wait_seconds: WaitSeconds = 0,
 ) -> Annotated[CallToolResult, JobOut]:
     """Start a job, and wait for it if asked."""
-    job = await call.backend.jobs.run(connection_id, force_full_sync=force_full_sync)
+    job = await call.backend.jobs.run(connection_id, RunOptions(force_full_sync=force_full_sync))
     job = await followed(call, job, wait_seconds)
     return _report(job)
 

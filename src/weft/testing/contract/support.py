@@ -15,7 +15,7 @@ from weft.domain.connections import (
     DirectAuth,
     NewConnection,
 )
-from weft.domain.jobs import Job, JobStatus
+from weft.domain.jobs import Job, JobStatus, RunOptions
 from weft.errors import Unsupported
 
 COLLECTION = "contract-docs"
@@ -83,7 +83,8 @@ async def started(backend: Backend, job: Job) -> Job:
 
 async def synced(backend: Backend, connection: Connection, *, full: bool = False) -> Job:
     """Run a sync to its end."""
-    return await ended(backend, await backend.jobs.run(connection.id, force_full_sync=full))
+    options = RunOptions(force_full_sync=full)
+    return await ended(backend, await backend.jobs.run(connection.id, options))
 
 
 def credentials(**values: str) -> Auth:

@@ -1,9 +1,7 @@
 """Runs of syncs."""
 
-from pydantic import BaseModel, Field
-
 from weft.domain.base import Page
-from weft.domain.jobs import Job
+from weft.domain.jobs import Job, RunOptions
 from weft.domain.permissions import Impact
 from weft.errors import NotFound
 from weft.web.rest.operations import Call, Nothing, operation
@@ -15,28 +13,18 @@ _TOOLSET = "jobs"
 _ONE = "/source-connections/{source_connection_id}"
 
 
-class RunQuery(BaseModel):
-    """How to sync."""
-
-    force_full_sync: bool = Field(
-        default=False, description="List everything, also where a cursor could be followed."
-    )
-
-
 @operation(
     "POST",
     f"{_ONE}/run",
     JobAnswer,
     toolset=_TOOLSET,
     impact=Impact.CHANGES,
-    query=RunQuery,
+    query=RunOptions,
     statuses=(404, 409),
 )
-async def run_source_connection(call: Call[RunQuery, Nothing]) -> JobAnswer:
+async def run_source_connection(call: Call[RunOptions, Nothing]) -> JobAnswer:
     """Start a sync in the background. Answers 409 while one is running."""
-    started = await call.backend.jobs.run(
-        call.path["source_connection_id"], force_full_sync=call.query.force_full_sync
-    )
+    started = await call.backend.jobs.run(call.path["source_connection_id"], call.query)
     return encode.job(started)
 
 

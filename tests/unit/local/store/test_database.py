@@ -16,6 +16,7 @@ import apsw
 import pytest
 from store_harness import Bench, entity, opened
 
+from weft.domain.jobs import RunOptions
 from weft.errors import ErrorCategory, StorageFailed, WeftError
 from weft.local.store.sqlite import database
 from weft.local.store.sqlite.database import Database, storage_error
@@ -202,6 +203,22 @@ async def test_all_files_are_their_owners_alone(tmp_path: Path) -> None:
 
 async def test_migrations_are_numbered_without_gaps() -> None:
     assert [number for number, _ in migrations()] == list(range(1, NEWEST + 1))
+
+
+async def test_jobs_queued_before_options_were_stored_keep_theirs(tmp_path: Path) -> None:
+    path = tmp_path / "weft.db"
+    async with opened(path) as bench:
+        for _ in range(2):
+            await bench.queue(await bench.connection())
+    with direct(path) as db:
+        db.execute("ALTER TABLE job DROP COLUMN options; PRAGMA user_version = 5")
+        db.execute("UPDATE job SET force_full_sync = 1 WHERE no = 1")
+    async with opened(path) as bench:
+        claims = [await bench.claim(f"owner-{n}") for n in range(2)]
+    assert [claim and claim.options for claim in claims] == [
+        RunOptions(force_full_sync=True),
+        RunOptions(),
+    ]
 
 
 async def test_newer_schema_is_refused_and_left_alone(tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ async def test_claim_holds_what_the_sync_needs(bench: Bench) -> None:
     assert (claim.owner, claim.fence, claim.attempts) == (OWNER, 1, 0)
     assert (claim.connection_id, claim.organization_id) == (made.id, ORGANIZATION)
     assert (claim.config, claim.credentials) == ({"path": "x"}, "sealed")
-    assert (claim.force_full_sync, claim.full_sync) == (True, True)
+    assert (claim.options.force_full_sync, claim.full_sync) == (True, True)
     assert (claim.cursor, claim.checkpoint) == (None, None)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from weft.domain.acting import Acting, who_acts
 from weft.domain.base import Page
 from weft.domain.connections import AuthMethod
-from weft.domain.jobs import Job, JobStatus, JobTrigger, LogLine
+from weft.domain.jobs import Job, JobStatus, JobTrigger, LogLine, RunOptions
 from weft.errors import Conflict, NotFound
 from weft.local.store.base import Claim, JobStore, Outcome
 from weft.local.store.sqlite.audit import Target, audited, record
@@ -37,7 +37,7 @@ class SqliteJobs(JobStore):
         connection_id: str,
         *,
         trigger: JobTrigger,
-        force_full_sync: bool,
+        options: RunOptions,
         now: datetime,
     ) -> Job:
         job_id = new_job_id()
@@ -46,7 +46,8 @@ class SqliteJobs(JobStore):
             "organization_id": organization_id,
             "connection_id": connection_id,
             "trigger": trigger,
-            "force_full_sync": force_full_sync,
+            "options": options.model_dump_json(),
+            "force_full_sync": options.force_full_sync,
             "now": micros(now),
         }
         target = Target("job", job_id, organization_id, connection_id)
@@ -275,7 +276,7 @@ def _claim(db: Session, values: dict[str, Any]) -> Claim | None:
         credentials=connection["credentials"],
         cursor=loads(connection["cursor"]) if connection["cursor"] else None,
         checkpoint=loads(job["checkpoint"]) if job["checkpoint"] else None,
-        force_full_sync=bool(job["force_full_sync"]),
+        options=RunOptions.model_validate_json(job["options"]),
         full_sync=bool(job["full_sync"]),
         listing=job["listing"],
         attempts=job["attempts"],

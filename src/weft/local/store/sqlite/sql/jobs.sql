@@ -1,9 +1,9 @@
 -- name: job_insert
 -- Fails on the unique index while another job of the connection is live.
 INSERT INTO job (
-  id, connection_no, organization_id, status, trigger, force_full_sync, full_sync, created_at
+  id, connection_no, organization_id, status, trigger, options, full_sync, created_at
 )
-SELECT :id, c.no, c.organization_id, 'PENDING', :trigger, :force_full_sync,
+SELECT :id, c.no, c.organization_id, 'PENDING', :trigger, :options,
   (:force_full_sync OR NOT c.continuous OR c.cursor IS NULL), :now
 FROM connection c WHERE c.id = :connection_id AND c.organization_id = :organization_id
 RETURNING no;
@@ -94,7 +94,7 @@ WHERE no = (
   )
   ORDER BY j.no LIMIT 1
 )
-RETURNING no, id, connection_no, fence, force_full_sync, full_sync, checkpoint, listing, attempts,
+RETURNING no, id, connection_no, fence, options, full_sync, checkpoint, listing, attempts,
   renewed;
 
 -- name: job_claim_connection
