@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import httpx
 import pytest
+from patience import PATIENCE_SECONDS
 from weft_http import ACCEPT, INITIALIZE, HttpServer, http_server, new_key, revoke_key
 from weft_process import COMMAND, TOOLS, Place
 
@@ -15,7 +16,6 @@ pytestmark = pytest.mark.anyio
 
 PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
 CLOSED = ("/mcp", "/sse", "/messages", "/messages/", "/metrics", "/nothing", "/mcp/", "/health/x")
-END_SECONDS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +228,7 @@ def test_an_exposed_server_does_not_start(
         env=place.environment(),
         capture_output=True,
         text=True,
-        timeout=END_SECONDS,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
     assert done.returncode == 2, done.stderr
@@ -242,7 +242,7 @@ def test_options_of_http_without_http_are_refused(place: Place) -> None:
         env=place.environment(),
         capture_output=True,
         text=True,
-        timeout=END_SECONDS,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
     assert done.returncode == 2

@@ -12,6 +12,7 @@ from typing import Any
 import anyio
 import httpx
 import pytest
+from patience import PATIENCE_SECONDS
 from weft_http import ACCEPT, INITIALIZE, HttpServer, http_server, new_key
 from weft_process import COMMAND, Place, rows
 
@@ -21,8 +22,6 @@ MIB = 1024 * 1024
 IDLE_STREAMS = 200
 CALLERS = 100
 MEMORY_GROWTH_MAX_MIB = 150
-END_SECONDS = 15
-REFUSED_SECONDS = 60
 CALL = {
     "jsonrpc": "2.0",
     "id": 1,
@@ -138,7 +137,7 @@ async def test_what_is_too_much_at_once_is_told_with_the_time_to_wait(place: Pla
 
         port = int(server.url.rpartition(":")[2])
         slow = await stack.enter_async_context(await anyio.connect_tcp("127.0.0.1", port))
-        with anyio.fail_after(END_SECONDS):
+        with anyio.fail_after(PATIENCE_SECONDS):
             await slow.send(SLOW_POST.format(token=server.token).encode())
             # The server asks for the body when the request has its place, and not before.
             assert (await slow.receive()).startswith(b"HTTP/1.1 100 ")
@@ -183,7 +182,7 @@ async def measured(client: httpx.AsyncClient, sample: str) -> None:
 
 async def refused(client: httpx.AsyncClient) -> httpx.Response:
     """The first answer that is not a good one."""
-    with anyio.fail_after(REFUSED_SECONDS):
+    with anyio.fail_after(PATIENCE_SECONDS):
         while True:
             answer = await client.get("/metrics")
             if answer.status_code != 200:
@@ -220,7 +219,7 @@ async def test_a_signal_answers_what_is_asked_ends_streams_and_hands_jobs_back(
                 pass
         # Who waits is answered at once, and not cut off after a while.
         assert answers[0]["status"] == "RUNNING"
-        with anyio.fail_after(END_SECONDS):
+        with anyio.fail_after(PATIENCE_SECONDS):
             assert await server.process.wait() == 0
     sql = f"SELECT status FROM job WHERE id = '{answers[0]['id']}'"
     assert rows(place.database, sql) == [("PENDING",)]
@@ -234,7 +233,7 @@ def test_a_taken_port_is_told_before_anything_starts(server: HttpServer, place: 
         env=place.environment(),
         capture_output=True,
         text=True,
-        timeout=END_SECONDS,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
     assert done.returncode == 2

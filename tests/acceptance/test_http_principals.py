@@ -7,6 +7,7 @@ from uuid import uuid4
 import anyio
 import pytest
 from mcp.shared.exceptions import MCPError
+from patience import PATIENCE_SECONDS
 from weft_http import ACCEPT, OVER, Two, http_server, new_key
 from weft_process import MODES, TOOLS, Agent, Place, Structured
 
@@ -216,7 +217,7 @@ async def test_an_sse_session_of_another_principal_does_not_exist(two: Two) -> N
 
 async def _endpoint(lines: AsyncIterator[str]) -> str:
     """Where the messages of an SSE session go; the session lasts as long as ``lines``."""
-    with anyio.fail_after(10):
+    with anyio.fail_after(PATIENCE_SECONDS):
         async for line in lines:
             if line.startswith("data: /messages"):
                 return line.removeprefix("data: ")

@@ -17,14 +17,13 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.shared.exceptions import MCPDeprecationWarning, MCPError
 from mcp.shared.subscriptions import ResourcesListChanged, ResourceUpdated, ServerEvent
 from mcp_types import ResourceListChangedNotification, ResourceUpdatedNotification
+from patience import PATIENCE_SECONDS
 from weft_http import OVER, HttpServer, http_server, new_key
 from weft_process import COMMAND, MODES, Agent, Place, connected, raw_server
 
 pytestmark = pytest.mark.anyio
 
 # The promise is one second; a loaded machine gets more, so that only a broken promise fails.
-HEAR_SECONDS = 3.0
-END_SECONDS = 5.0
 LISTEN = "subscriptions/listen"
 CONNECTIONS = "weft://connections"
 
@@ -45,7 +44,7 @@ class Ear:
 
     async def hears(self, event: ServerEvent, since: float) -> float:
         """The seconds from then until it was told, which must be few."""
-        with anyio.fail_after(HEAR_SECONDS):
+        with anyio.fail_after(PATIENCE_SECONDS):
             while True:
                 for at, told in self.heard:
                     if told == event and at >= since:
@@ -138,7 +137,7 @@ async def test_changes_by_another_process_are_heard(shared: Shared, over: str) -
         waits["job"] = await ear.hears(ResourceUpdated(f"{uri}/jobs"), start)
         await writer.job(job.data["id"])
         ended = time.monotonic()
-        with anyio.fail_after(HEAR_SECONDS):
+        with anyio.fail_after(PATIENCE_SECONDS):
             while (await reader.read(f"{uri}/jobs"))["items"][0]["status"] != "COMPLETED":
                 await ear.hears(ResourceUpdated(f"{uri}/jobs"), ended)
 
@@ -230,6 +229,6 @@ async def test_subscription_does_not_hold_up_the_end_over_http(place: Place) -> 
             metrics = await client.get("/metrics")
             assert "weft_http_streams_active 1" in metrics.text
             server.process.send_signal(signal.SIGTERM)
-            with anyio.fail_after(END_SECONDS):
+            with anyio.fail_after(PATIENCE_SECONDS):
                 assert [line async for line in lines if "error" in line] == []
                 assert await server.process.wait() == 0

@@ -17,6 +17,7 @@ from built_wheel import installed_wheel
 from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters, get_default_environment, stdio_client
 from mcp_types import CallToolResult, TextContent, TextResourceContents
+from patience import PATIENCE_SECONDS
 
 from weft.testing.stub import write_stub_plugin
 
@@ -45,8 +46,8 @@ TOOLS = (
     "get_entity",
 )
 WAIT_SECONDS = 45
-ANSWER_SECONDS = 20
-EXIT_SECONDS = 2.0
+ANSWER_SECONDS = 45
+EXIT_SECONDS = PATIENCE_SECONDS
 LINE_MAX_BYTES = 1024 * 1024
 COMMAND = (sys.executable, "-m", "weft", "serve")
 

@@ -15,6 +15,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 from embedded import Embedded, embedded
+from patience import PATIENCE_SECONDS
 from pydantic import BaseModel
 
 from weft.domain.base import Json
@@ -27,7 +28,6 @@ from weft.sources.base import Event, Source
 
 pytestmark = pytest.mark.anyio
 
-PATIENCE_SECONDS = 30.0
 FEW, MANY = (80_000, int(os.environ.get("TORTURE_ENTITIES", "200000")))
 # The page cache is not yet full with the few; beyond it only a bit for each entity is kept.
 MEMORY_RATIO_MAX = 1.35

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import anyio
 import pytest
+from patience import PATIENCE_SECONDS
 from worker_processes import Onlooker, Workers, opened
 
 from weft.domain.base import Json
@@ -16,8 +17,6 @@ from weft.domain.jobs import Job, JobStatus
 from weft.testing.stub import StubConfig, difference, entity_id, stub_entity
 
 KILLS = int(os.environ.get("TORTURE_KILLS", "40"))
-ADOPTED_SECONDS = 5.0
-PATIENCE_SECONDS = 60.0
 SCRIPT: Json = {"entities": 1_200, "text_chars": 300, "change_every": 7, "rate": 1_000.0}
 
 
@@ -75,7 +74,7 @@ async def ended(onlooker: Onlooker, job: Job) -> Job:
 
 async def adopted(onlooker: Onlooker, home: str, job: Job, dead: Look) -> None:
     """Wait until a living process has the job of a dead one, or it has ended."""
-    with anyio.fail_after(ADOPTED_SECONDS):
+    with anyio.fail_after(PATIENCE_SECONDS):
         async for current in onlooker.backend.jobs.watch(job.id):
             if look(home, job).fence > dead.fence or current.status.is_terminal:
                 return

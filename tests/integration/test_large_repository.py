@@ -10,6 +10,7 @@ from dulwich.index import commit_tree
 from dulwich.objects import Blob, Commit, ObjectID
 from dulwich.refs import Ref
 from dulwich.repo import Repo
+from patience import PATIENCE_SECONDS
 
 from weft.assembly import open_backend
 from weft.backend import Backend
@@ -26,7 +27,6 @@ pytestmark = pytest.mark.anyio
 FOLDERS = 50
 FILES_IN_FOLDER = 100
 FILES = FOLDERS * FILES_IN_FOLDER
-SYNC_SECONDS = 60
 MAIN = Ref(b"refs/heads/main")
 AUTHOR = b"A Developer <developer@example.invalid>"
 
@@ -157,7 +157,7 @@ async def connect(
 async def synced(backend: Backend, connection: str) -> Job:
     """The job of a complete sync."""
     job = await backend.jobs.run(connection)
-    with anyio.fail_after(SYNC_SECONDS):
+    with anyio.fail_after(PATIENCE_SECONDS):
         async for seen in backend.jobs.watch(job.id):
             job = seen
     assert job.status is JobStatus.COMPLETED, job.error

@@ -15,6 +15,7 @@ import pytest
 from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 from oauth_provider import OAuthProvider, providing
+from patience import PATIENCE_SECONDS
 
 from weft.assembly import open_engine
 from weft.domain.authorizations import AuthOutcome
@@ -34,7 +35,6 @@ from weft.testing.stub import stub_registry
 CHECKER = Path(__file__).parent.parent / "support" / "checker.py"
 PROCESSES = 3
 FAST = 20
-PATIENCE_SECONDS = 60.0
 LINE_MAX_BYTES = 100_000
 
 pytestmark = pytest.mark.anyio

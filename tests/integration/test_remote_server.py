@@ -8,6 +8,7 @@ import anyio
 import pytest
 from mcp.client import Client
 from mcp_types import CallToolResult, TextContent, TextResourceContents
+from patience import PATIENCE_SECONDS
 from pydantic import SecretStr
 from remote_api import Api
 from remote_replay import KEY
@@ -105,7 +106,7 @@ async def test_life_of_a_connection_over_the_api(
 
 
 async def test_no_database_is_opened(settings: Settings) -> None:
-    with anyio.fail_after(10):
+    with anyio.fail_after(PATIENCE_SECONDS):
         async with open_backend(settings) as backend:
             assert (await backend.connections.list()).items == ()
     assert not settings.home.exists()

@@ -7,6 +7,7 @@ from pathlib import Path
 import anyio
 import pytest
 from embedded import Embedded, embedded, until
+from patience import PATIENCE_SECONDS
 from worker_processes import Onlooker, Workers, opened
 
 from weft.domain.base import Json
@@ -18,7 +19,6 @@ from weft.local.jobs import housekeeping
 
 pytestmark = pytest.mark.anyio
 
-PATIENCE_SECONDS = 30.0
 KEPT = 3
 # A word that is in every text of the stub, and nowhere else.
 CANARY = b"the quick brown fox"

@@ -8,6 +8,7 @@ from itertools import pairwise
 import anyio
 import pytest
 from embedded import until
+from patience import PATIENCE_SECONDS
 from worker_processes import Onlooker, Workers, opened
 
 from weft.domain.base import Json
@@ -19,7 +20,6 @@ from weft.domain.schedules import ScheduleSpec
 KILLS = max(12, int(os.environ.get("TORTURE_KILLS", "0")) // 3)
 PROCESSES = 8
 SPEED = 60.0
-PATIENCE_SECONDS = 90.0
 SECOND = 1_000_000
 
 QUICK: Json = {"entities": 20, "text_chars": 50}

@@ -11,6 +11,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 from embedded import Embedded, embedded, fast_clock
+from patience import PATIENCE_SECONDS
 from pydantic import BaseModel
 
 from weft.domain.base import Json
@@ -240,7 +241,7 @@ async def test_source_that_hangs_is_stopped_by_a_cancel(tmp_path: Path) -> None:
         stage.upstream.fault = lambda page: Reply(200, page.body, page.headers, hang=True)
         stage.upstream.faulty = {3}
         job = await stage.engine.backend.jobs.run(stage.connection.id)
-        with anyio.fail_after(10):
+        with anyio.fail_after(PATIENCE_SECONDS):
             async for current in stage.engine.backend.jobs.watch(job.id):
                 if current.status is JobStatus.RUNNING and stage.site.targets[-1] == "/pages/3":
                     break

@@ -23,6 +23,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from patience import PATIENCE_SECONDS
 from worker_processes import opened
 
 from weft.domain.connections import ConnectionChange
@@ -35,7 +36,6 @@ from weft.testing.stub import StubConfig, entity_id, stub_entity
 EXAMPLES = int(os.environ.get("TORTURE_EXAMPLES", "10"))
 STEPS = 25
 WORKERS_MAX = 2
-QUIET_SECONDS = 30.0
 
 R = TypeVar("R")
 Opened = tuple[Embedded, AbstractContextManager[Embedded]]
@@ -205,7 +205,7 @@ class JobLife(RuleBasedStateMachine):
 
     def _wait_until_quiet(self) -> None:
         async def wait() -> None:
-            with anyio.fail_after(QUIET_SECONDS):
+            with anyio.fail_after(PATIENCE_SECONDS):
                 while True:
                     mark = self._onlooker.engine.changes.mark()
                     if not self._live():

@@ -8,6 +8,7 @@ from pathlib import Path
 import anyio
 import pytest
 from embedded import Embedded, embedded
+from patience import PATIENCE_SECONDS
 from worker_processes import Onlooker, Workers, opened
 
 from weft.domain.base import Json
@@ -19,10 +20,8 @@ from weft.local.backend import connections as connections_module
 
 pytestmark = pytest.mark.anyio
 
-PATIENCE_SECONDS = 30.0
-SEEN_SECONDS = 1.0
-CANCELLED_SECONDS = 2.0
 WAITERS = 50
+LOOKS = 8
 LOOKS_PER_SECOND_MAX = 10
 
 STEADY: Json = {"entities": 100_000, "rate": 500.0, "page_size": 50}
@@ -49,34 +48,19 @@ def stored(workers: Workers, job: Job) -> int:
     return -1 if found is None else found
 
 
-async def test_progress_and_end_of_another_processs_job_are_seen_within_a_second(
+async def test_progress_and_end_of_another_processs_job_are_seen(
     workers: Workers, onlooker: Onlooker
 ) -> None:
     job = await running(workers, onlooker, {"entities": 1_500, "rate": 500.0, "page_size": 50})
-    late: list[float] = []
-    seen = job.entities_inserted
-    ended = False
-
-    async def follow() -> None:
-        nonlocal seen, ended
-        async for current in onlooker.backend.jobs.watch(job.id):
-            seen = current.entities_inserted
-            ended = current.status.is_terminal
-
+    seen = [job.entities_inserted]
     with anyio.fail_after(PATIENCE_SECONDS):
-        async with anyio.create_task_group() as group:
-            group.start_soon(follow)
-            while not ended:
-                inserted = stored(workers, job)
-                started = anyio.current_time()
-                while seen < inserted and not ended:
-                    with anyio.move_on_after(0.01):
-                        await anyio.Event().wait()
-                late.append(anyio.current_time() - started)
-                with anyio.move_on_after(0.02):
-                    await anyio.Event().wait()
-    assert max(late) <= SEEN_SECONDS
-    assert seen == 1_500
+        async for current in onlooker.backend.jobs.watch(job.id):
+            assert current.entities_inserted <= stored(workers, job)
+            seen.append(current.entities_inserted)
+            job = current
+    assert job.status is JobStatus.COMPLETED
+    assert seen == sorted(seen)
+    assert seen[-1] == 1_500
 
 
 async def test_many_waiters_look_at_the_database_as_one(
@@ -85,11 +69,14 @@ async def test_many_waiters_look_at_the_database_as_one(
     job = await running(workers, onlooker)
     workers.processes[0].send_signal(signal.SIGSTOP)
     looks = reads = 0
+    looked = anyio.Event()
     data_version, find = onlooker.engine.store.data_version, onlooker.engine.store.jobs.find
 
     async def counted_look() -> int:
         nonlocal looks
         looks += 1
+        if looks == LOOKS:
+            looked.set()
         return await data_version()
 
     async def counted_find(organization_id: str, text: str) -> Sequence[Job]:
@@ -114,12 +101,14 @@ async def test_many_waiters_look_at_the_database_as_one(
             while waiting < WAITERS:
                 await onlooker.engine.changes.wait(onlooker.engine.changes.mark(), 0.05)
         looks = reads = 0
+        looked = anyio.Event()
         started = anyio.current_time()
-        with anyio.move_on_after(2.0):
-            await anyio.Event().wait()
+        with anyio.fail_after(PATIENCE_SECONDS):
+            await looked.wait()
         passed = anyio.current_time() - started
         group.cancel_scope.cancel()
-    assert 1 <= looks <= LOOKS_PER_SECOND_MAX * passed
+    # However many wait, and however slow the machine is: looks are far apart.
+    assert looks <= LOOKS_PER_SECOND_MAX * passed
     # Nothing changed, so nobody read the job again, but for the rare look to be on the safe side.
     assert reads <= WAITERS
 
@@ -144,13 +133,11 @@ async def test_cancel_of_another_processs_job_is_acknowledged_and_nothing_is_wri
     workers: Workers, onlooker: Onlooker
 ) -> None:
     job = await running(workers, onlooker)
-    started = anyio.current_time()
     cancelling = await onlooker.backend.jobs.cancel(job.id)
     assert cancelling.status in (JobStatus.CANCELLING, JobStatus.CANCELLED)
     with anyio.fail_after(PATIENCE_SECONDS):
         async for current in onlooker.backend.jobs.watch(job.id):
             job = current
-    assert anyio.current_time() - started <= CANCELLED_SECONDS
     assert job.status is JobStatus.CANCELLED
     connection = await onlooker.backend.connections.get(job.source_connection_id)
     assert connection.entities.total_entities == job.entities_inserted > 0
@@ -166,23 +153,19 @@ async def test_cancel_of_another_processs_job_is_acknowledged_and_nothing_is_wri
 async def test_cancel_during_long_silence_of_the_source_is_acknowledged(
     workers: Workers, onlooker: Onlooker
 ) -> None:
-    config: Json = {"entities": 10, "seconds_per_entity": 2.0}
+    config: Json = {"entities": 1_000, "seconds_per_entity": 2.0}
     job = await running(workers, onlooker, config)
-    started = anyio.current_time()
     await onlooker.backend.jobs.cancel(job.id)
-    with anyio.fail_after(CANCELLED_SECONDS):
+    with anyio.fail_after(PATIENCE_SECONDS):
         async for _ in onlooker.backend.jobs.watch(job.id):
             pass
-    assert anyio.current_time() - started <= CANCELLED_SECONDS
 
 
 async def test_delete_stops_the_sync_of_another_process(
     workers: Workers, onlooker: Onlooker
 ) -> None:
     job = await running(workers, onlooker)
-    started = anyio.current_time()
     before = await onlooker.backend.connections.delete(job.source_connection_id)
-    assert anyio.current_time() - started <= CANCELLED_SECONDS + SEEN_SECONDS
     assert before.id == job.source_connection_id
     with pytest.raises(NotFound):
         await onlooker.backend.jobs.get(job.id)

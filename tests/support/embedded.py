@@ -10,6 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 import anyio
+from patience import PATIENCE_SECONDS
 from worker_processes import opened
 
 from weft.assembly import KEYS_FOLDER_NAME, PROCESSES_FOLDER_NAME
@@ -30,8 +31,6 @@ from weft.local.vault import Vault
 from weft.sources.base import AnySource, SourceContext
 from weft.sources.registry import SourceRegistry
 from weft.testing.stub import SecretStubSource, StubSource
-
-PATIENCE_SECONDS = 60.0
 
 
 class MortalRunner(EmbeddedRunner):

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 import anyio
+from patience import PATIENCE_SECONDS
 from pydantic import BaseModel, ConfigDict, SecretStr
 
 from weft.domain.base import Json
@@ -35,7 +36,6 @@ ORGANIZATION = "organization-1"
 COLLECTION = "docs"
 OWNER = "owner-1"
 START = datetime(2026, 5, 1, 12, tzinfo=UTC)
-PATIENCE_SECONDS = 20.0
 
 Fetch = Callable[[Json | None, SourceContext], AsyncGenerator[Event]]
 Check = Callable[[str | None], Awaitable[str]]

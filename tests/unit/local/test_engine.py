@@ -7,6 +7,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 from local_harness import START, LocalHarness
+from patience import PATIENCE_SECONDS
 
 from weft.errors import AuthenticationFailed, InvalidInput, NotFound
 from weft.local.engine import Changes, Engine, utc_now
@@ -15,7 +16,6 @@ from weft.testing.stub import StubConfig, StubCredentials, StubSource
 pytestmark = pytest.mark.anyio
 
 LONG_SECONDS = 3600.0
-PATIENCE_SECONDS = 10.0
 CANARY = "s3cr3t-canary"
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import anyio
 import httpx
 import pytest
+from patience import PATIENCE_SECONDS
 from remote_replay import backend_of, exchanges
 
 from weft.backend import Authorization, Search
@@ -165,7 +166,7 @@ async def test_followers_hear_of_changes_of_others() -> None:
     listed = [ALL["023"].body[0] | {"status": "active"}]
     async with backend_of(lambda _: httpx.Response(200, json=listed)) as backend:
         following = aiter(backend.changes.follow())
-        with anyio.fail_after(5):
+        with anyio.fail_after(PATIENCE_SECONDS):
             await anext(following)
             listed[0] = listed[0] | {"name": "Renamed by someone"}
             await anext(following)
@@ -185,7 +186,7 @@ async def test_followers_hear_of_own_changes_although_lists_show_nothing_of_them
         async def hear() -> None:
             await anext(following)
 
-        with anyio.fail_after(5):
+        with anyio.fail_after(PATIENCE_SECONDS):
             async with anyio.create_task_group() as group:
                 group.start_soon(hear)
                 await anyio.wait_all_tasks_blocked()

@@ -7,6 +7,7 @@ import anyio
 import pytest
 from mcp.client import Client
 from mcp_types import CallToolResult
+from patience import PATIENCE_SECONDS
 from server_fakes import Connect, FakeBackend, FakeSources, text_of
 from server_records import connection
 
@@ -37,7 +38,7 @@ async def test_a_call_that_takes_too_long_is_stopped_and_says_so(
     monkeypatch.setattr(app, "CALL_SECONDS_MAX", 0.05)
     backend.sources = StuckSources()
     async with connect() as client:
-        with anyio.fail_after(10):
+        with anyio.fail_after(PATIENCE_SECONDS):
             result = await client.call_tool("list_sources", {})
         assert result.is_error
         assert "stopped after" in text_of(result)
@@ -57,7 +58,7 @@ async def test_waits_are_answered_with_the_present_state_when_the_server_is_to_e
         answers.append(await client.call_tool(tool, {**given, "wait_seconds": 45}))
 
     async with connect() as client:
-        with anyio.fail_after(10):
+        with anyio.fail_after(PATIENCE_SECONDS):
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(wait)
                 await backend.jobs.watching.wait()

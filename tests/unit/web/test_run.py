@@ -7,6 +7,7 @@ from pathlib import Path
 import anyio
 import pytest
 from anyio.abc import ByteReceiveStream
+from patience import PATIENCE_SECONDS
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
@@ -65,7 +66,7 @@ async def test_server_is_not_announced_with_a_certificate_that_cannot_be_used(
     told: list[str] = []
     with (
         bound_socket("127.0.0.1", 0) as bound,
-        anyio.fail_after(10),
+        anyio.fail_after(PATIENCE_SECONDS),
         pytest.raises(InvalidInput, match="certificate"),
     ):
         await run_app(_late, bound, listening, _nothing, lambda: told.append("announced"))
@@ -101,7 +102,7 @@ def _nothing() -> None:
 @asynccontextmanager
 async def _served() -> AsyncGenerator[int]:
     listening = Listening("127.0.0.1", 0, None, None, [], 10)
-    with bound_socket("127.0.0.1", 0) as bound, anyio.fail_after(10):
+    with bound_socket("127.0.0.1", 0) as bound, anyio.fail_after(PATIENCE_SECONDS):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(run_app, _late, bound, listening, _nothing, _nothing)
             yield bound.getsockname()[1]

@@ -2,12 +2,12 @@
 
 import anyio
 import pytest
+from patience import PATIENCE_SECONDS
 
 from weft.local.backend.changes import LocalChanges
 from weft.local.engine import Engine
 
 pytestmark = pytest.mark.anyio
-PATIENCE_SECONDS = 5
 
 
 async def test_follower_hears_at_once_and_after_each_burst_of_changes(idle_engine: Engine) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import anyio
 import pytest
 from local_harness import LocalHarness, opened, running
+from patience import PATIENCE_SECONDS
 
 from weft.domain.jobs import JobStatus
 from weft.local.engine import Limits
@@ -15,7 +16,6 @@ from weft.local.process_lock import ProcessLock
 pytestmark = pytest.mark.anyio
 
 LEASE_SECONDS = 1.0
-PATIENCE_SECONDS = 20.0
 
 
 async def _held_by_another(local: LocalHarness) -> str:

@@ -9,6 +9,7 @@ import anyio
 import apsw
 import pytest
 from local_harness import LocalHarness
+from patience import PATIENCE_SECONDS
 
 from weft.domain.connections import Connection, ConnectionChange, ConnectionStatus
 from weft.domain.jobs import JobStatus, JobTrigger
@@ -21,7 +22,6 @@ from weft.local.store.values import moment
 
 pytestmark = pytest.mark.anyio
 
-PATIENCE_SECONDS = 10.0
 MINUTE = timedelta(minutes=1)
 
 

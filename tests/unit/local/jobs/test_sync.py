@@ -7,6 +7,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 from local_harness import LocalHarness, note, token, yielding
+from patience import PATIENCE_SECONDS
 
 from weft.domain.base import Json
 from weft.domain.entities import Entity
@@ -123,7 +124,7 @@ async def test_next_batch_is_read_beside_the_commit_but_only_when_the_store_says
             await anyio.lowlevel.checkpoint()
         waited = reached - before
         read_on()
-        with anyio.fail_after(10):
+        with anyio.fail_after(PATIENCE_SECONDS):
             while reached < min(before + 10, 30):
                 await anyio.lowlevel.checkpoint()
         seen.append((before, waited))
@@ -161,7 +162,7 @@ async def test_slow_source_is_stored_while_it_is_still_being_read(
 
     async def fetch(cursor: Json | None, context: SourceContext) -> AsyncGenerator[Event]:
         yield note("a", "alpha")
-        with anyio.fail_after(10):
+        with anyio.fail_after(PATIENCE_SECONDS):
             while await local.found("alpha") != ["a"]:
                 await local.engine.changes.wait(local.engine.changes.mark(), 0.02)
         yield note("b", "beta")

@@ -5,6 +5,7 @@ from threading import Event
 from typing import Any
 
 import pytest
+from patience import PATIENCE_SECONDS
 from store_harness import Bench, entity
 
 from weft.local.store.sqlite import batches
@@ -12,8 +13,6 @@ from weft.local.store.sqlite.batches import write_inserts
 from weft.local.store.sqlite.jobs import write_log
 
 pytestmark = pytest.mark.anyio
-
-PATIENCE_SECONDS = 30.0
 
 
 async def test_commit_lets_read_on_after_its_rows_are_made_and_before_its_end(

@@ -17,6 +17,7 @@ from mcp_types import (
     InputResponses,
     UrlElicitationCapability,
 )
+from patience import PATIENCE_SECONDS
 from person import YES, Person
 from server_fakes import FakeBackend, text_of
 from server_records import connection
@@ -42,7 +43,7 @@ def mode(request: pytest.FixtureRequest) -> str:
 
 async def deleted(server: WeftServer, mode: str, person: Person) -> tuple[str, Any]:
     async with Client(server, mode=mode, elicitation_callback=person) as client:
-        with anyio.fail_after(20):
+        with anyio.fail_after(PATIENCE_SECONDS):
             result = await client.call_tool("delete_connection", DELETE)
     return text_of(result), result.structured_content
 

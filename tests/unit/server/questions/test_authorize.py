@@ -7,6 +7,7 @@ import anyio
 import pytest
 from mcp.client import Client
 from mcp_types import CallToolResult, ElicitResult, InputRequiredResult, InputResponses
+from patience import PATIENCE_SECONDS
 from person import Person
 from server_fakes import FakeAuthorization, FakeBackend, FakeChanges, text_of
 from server_records import connection
@@ -50,7 +51,7 @@ async def called(
     server: WeftServer, mode: str, person: Person | None, tool: str, **arguments: Any
 ) -> CallToolResult:
     async with Client(server, mode=mode, elicitation_callback=person) as client:
-        with anyio.fail_after(20):
+        with anyio.fail_after(PATIENCE_SECONDS):
             result = await client.call_tool(tool, arguments)
     assert not result.is_error, text_of(result)
     assert CLAIM not in result.model_dump_json()
@@ -290,7 +291,7 @@ async def test_older_client_hears_that_the_link_has_done_its_work(
         server, mode="legacy", elicitation_callback=person, message_handler=hear
     ) as client:
         await client.call_tool("authorize_connection", {"connection_id": "c1"})
-        with anyio.fail_after(10):
+        with anyio.fail_after(PATIENCE_SECONDS):
             await news.wait()
     assert heard[0].method == "notifications/elicitation/complete"
     assert heard[0].params.elicitation_id == person.link.elicitation_id

@@ -18,6 +18,7 @@ from mcp_types import (
     ResourceListChangedNotification,
     ResourceUpdatedNotification,
 )
+from patience import PATIENCE_SECONDS
 from server_fakes import FakeBackend
 from server_records import connection, job
 
@@ -33,7 +34,6 @@ from weft.server.resources.subscriptions import SUBSCRIPTIONS_MAX
 pytestmark = pytest.mark.anyio
 
 ERAS = ("legacy", "2026-07-28")
-HEAR_SECONDS = 5.0
 LOOK_SECONDS = 0.01
 C1 = "weft://connections/c1"
 ALICE = Principal("org-a", "alice", Role.READ)
@@ -62,7 +62,7 @@ class Ear:
 
     async def hears(self, event: ServerEvent, times: int = 1) -> None:
         """Wait until it was told that often."""
-        with anyio.fail_after(HEAR_SECONDS):
+        with anyio.fail_after(PATIENCE_SECONDS):
             while self.heard.count(event) < times:
                 await self.woken.wait()
 
@@ -128,7 +128,7 @@ async def ear(request: pytest.FixtureRequest, server: WeftServer) -> AsyncIterat
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for what other tasks of this loop bring about."""
-    with anyio.fail_after(HEAR_SECONDS):
+    with anyio.fail_after(PATIENCE_SECONDS):
         while not condition():
             await anyio.lowlevel.checkpoint()
 

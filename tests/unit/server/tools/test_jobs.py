@@ -2,6 +2,7 @@
 
 import anyio
 import pytest
+from patience import PATIENCE_SECONDS
 from server_fakes import Connect, FakeBackend
 from server_records import NOW, job
 from tool_calls import bad, good, items
@@ -61,10 +62,10 @@ async def test_cancelled_call_leaves_the_job_running(
             tasks.start_soon(
                 client.call_tool, "run_sync", {"connection_id": "c1", "wait_seconds": 45}
             )
-            with anyio.fail_after(5):
+            with anyio.fail_after(PATIENCE_SECONDS):
                 await backend.jobs.watching.wait()
             tasks.cancel_scope.cancel()
-        with anyio.fail_after(5):
+        with anyio.fail_after(PATIENCE_SECONDS):
             await backend.jobs.unwatched.wait()
     assert backend.jobs.rows["j1"].status is JobStatus.RUNNING
 

@@ -11,6 +11,7 @@ from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectReceiveStream
 from mcp.shared.message import SessionMessage
 from mcp_types import JSONRPCNotification
+from patience import PATIENCE_SECONDS
 
 from weft.server.transport.backpressure import STALLED_SECONDS, UNREAD_MAX, Unread
 
@@ -84,7 +85,7 @@ async def _client() -> AsyncGenerator[Client]:
         now += seconds
 
     sending, reading = anyio.create_memory_object_stream[SessionMessage](0)
-    with anyio.fail_after(10):
+    with anyio.fail_after(PATIENCE_SECONDS):
         async with sending, reading, anyio.create_task_group() as tasks:
             unread = Unread(sending, lambda: cuts.append(now), lambda: now)
             yield Client(reading, unread, tasks, cuts, pass_time)

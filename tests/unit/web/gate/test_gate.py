@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import anyio
 import httpx
 import pytest
+from patience import PATIENCE_SECONDS
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -137,7 +138,7 @@ async def test_stream_asked_for_in_chunks_ends_with_its_token_too() -> None:
 async def test_body_that_came_whole_but_too_long_is_refused_at_once() -> None:
     door = Door()
     long = b" " * (BODY_MAX_BYTES + 1)
-    with anyio.fail_after(2):
+    with anyio.fail_after(PATIENCE_SECONDS):
         start, *_ = await _sent_to(door, {"type": "http.request", "body": long, "more_body": False})
     assert start["status"] == 413
     assert not door.opened.is_set()
@@ -241,7 +242,7 @@ async def _streaming(
     async def listen() -> None:
         answers.append(await ask(client))
 
-    with anyio.fail_after(10):
+    with anyio.fail_after(PATIENCE_SECONDS):
         async with _client(door) as client, anyio.create_task_group() as tasks:
             tasks.start_soon(listen)
             yield answers

@@ -13,6 +13,7 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import OctKey
 from oauth_issuer import AUDIENCE, Issuer, issuing, new_key
+from patience import PATIENCE_SECONDS
 
 from weft.domain.principals import LOCAL_ORGANIZATION_ID, Role
 from weft.errors import InvalidInput, NotPermitted, SourceUnavailable
@@ -185,7 +186,7 @@ async def test_nobody_waits_for_an_issuer_that_hangs(
     issuer: Issuer, settings: OAuthSettings, clock: Clock
 ) -> None:
     issuer.hangs = True
-    with anyio.fail_after(5), pytest.raises(SourceUnavailable):
+    with anyio.fail_after(PATIENCE_SECONDS), pytest.raises(SourceUnavailable):
         await OAuthTokens(settings, clock, fetch_seconds=0.05).authenticate(issuer.token())
     issuer.hangs = False
     tokens = OAuthTokens(settings, clock)
@@ -194,7 +195,7 @@ async def test_nobody_waits_for_an_issuer_that_hangs(
     issuer.hangs = True
     clock.now += 7200
     asked = len(issuer.site.asked)
-    with anyio.fail_after(5):
+    with anyio.fail_after(PATIENCE_SECONDS):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(tokens.authenticate, issuer.token())
             while len(issuer.site.asked) == asked:
