@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 from urllib.parse import quote
 
 from weft.document.html import html_to_text
+from weft.domain.characters import HIDDEN, HIDDEN_OR_BREAK
 
 MAX_TITLE_CHARS = 200
 
@@ -21,15 +22,6 @@ _BOMS = (
 _MIN_ASCII_SHARE = 0.7
 _NOT_IN_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 
-# What a reader does not see but a model does: control characters, lone surrogates, zero-width and
-# bidirectional marks, soft hyphens, interlinear marks, and the tag and variation-selector
-# supplements, in which whole hidden messages fit.
-_INVISIBLE = (
-    "\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\xad\\u061c\\u180e\\u200b-\\u200f\\u202a-\\u202e\\u2060-\\u206f"
-    "\\ud800-\\udfff\\ufeff\\ufff9-\\ufffb\\U000e0000-\\U000e0fff"
-)
-_UNCLEAN = re.compile(f"[{_INVISIBLE}]")
-_UNCLEAN_LINE = re.compile(f"[{_INVISIBLE}\\t\\n\\u2028\\u2029]+")
 _NEWLINES = re.compile(r"\r\n?|[\x0b\x0c\x85\u2028\u2029]")
 
 _HTML = frozenset({".html", ".htm", ".xhtml"})
@@ -101,12 +93,12 @@ def clean_text(text: str) -> str:
     """The text with ``\\n`` as its only line end, and without characters that nobody can see."""
     if "\r" in text or not text.isascii() or "\x0b" in text or "\x0c" in text:
         text = _NEWLINES.sub("\n", text)
-    return _UNCLEAN.sub("", text)
+    return HIDDEN.sub("", text)
 
 
 def clean_line(text: str) -> str:
     """The text on one line, each run of unseen characters replaced by one space."""
-    return _UNCLEAN_LINE.sub(" ", text).strip()
+    return HIDDEN_OR_BREAK.sub(" ", text).strip()
 
 
 def path_id(path: bytes) -> str:

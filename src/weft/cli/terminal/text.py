@@ -1,12 +1,12 @@
 """Words for people: relative times, counts, durations, and text that is safe on a terminal."""
 
-import unicodedata
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from pydantic import JsonValue
 
 from weft.domain.base import Json
+from weft.domain.characters import HIDDEN
 from weft.domain.jobs import Job
 
 SHORT_ID_CHARS = 8
@@ -20,9 +20,8 @@ def plain(text: str, *, lines: bool = False) -> str:
     Names, titles and snippets come from agents and sources. Line breaks become spaces unless
     ``lines`` is true.
     """
-    kept = (" " if _is_steering(char) and not (lines and char == "\n") else char for char in text)
-    cleaned = "".join(kept)
-    return cleaned if lines else " ".join(cleaned.split())
+    cleaned = HIDDEN.sub(" ", text)
+    return cleaned.replace("\t", " ") if lines else " ".join(cleaned.split())
 
 
 def ago(moment: datetime | None, now: datetime | None = None) -> str:
@@ -88,8 +87,3 @@ def _scalar(value: JsonValue) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return str(value)
-
-
-def _is_steering(char: str) -> bool:
-    # Cc holds escape sequences, Cf holds the bidirectional overrides and zero-width characters.
-    return unicodedata.category(char) in {"Cc", "Cf", "Zl", "Zp"}

@@ -3,21 +3,15 @@
 import re
 import secrets
 
-# Control characters except newline and tab, lone surrogates, and the invisible ones that can hide
-# or reorder text: soft hyphen, zero-width, bidirectional marks and overrides, interlinear marks,
-# variation selectors and the tag block.
-_HIDDEN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"
-    "\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\uffff"
-    "\ud800-\udfff\U000e0000-\U000e0fff]"
-)
+from weft.domain.characters import HIDDEN
+
 _BLANKS = re.compile(r"\s+")
 _ELLIPSIS = "…"
 
 
 def clean(text: str) -> str:
-    """``text`` without control, bidirectional and zero-width characters; lines are kept."""
-    return _HIDDEN.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+    """Return ``text`` without hidden characters; lines are kept."""
+    return HIDDEN.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def one_line(text: str, max_chars: int = 300) -> str:

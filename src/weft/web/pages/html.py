@@ -14,6 +14,7 @@ from typing import Final, Literal
 from urllib.parse import urlsplit
 
 from weft.domain.authorizations import CredentialForm
+from weft.domain.characters import HIDDEN
 from weft.domain.sources import FieldInfo
 
 Mark = Literal["good", "bad", "gone"]
@@ -27,9 +28,6 @@ _STYLE: Final = (_TEMPLATES / "page.css").read_text("utf-8")
 _SCRIPT: Final = (_TEMPLATES / "page.js").read_text("utf-8")
 
 _MULTI_LINE_TYPES: Final = frozenset({"object", "array"})
-_HIDDEN_CHARS = re.compile(
-    "[\x00-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
-)
 _UNSAFE_SCHEMES: Final = frozenset(
     {"", "javascript", "data", "vbscript", "file", "blob", "about", "view-source"}
 )
@@ -124,7 +122,7 @@ def is_followed(url: str) -> bool:
 
 def shown(text: str) -> str:
     """``text`` on one line, without characters that hide or reorder what is written."""
-    return " ".join(_HIDDEN_CHARS.sub(" ", text).split())
+    return " ".join(HIDDEN.sub(" ", text).split())
 
 
 def is_multi_line(field: FieldInfo) -> bool:
