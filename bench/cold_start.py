@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 from statistics import median
 
-from bench.stdio import BARE, WEFT, cold_start
+from bench.stdio import BARE, WEFT, measure_cold_start
 from bench.table import Row
 
 PAIRS = 12
@@ -16,9 +16,11 @@ def rows() -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         # The first start makes the database and the byte code, once in its life.
-        cold_start(WEFT, home)
-        cold_start(BARE, home)
-        pairs = [(cold_start(WEFT, home), cold_start(BARE, home)) for _ in range(PAIRS)]
+        measure_cold_start(WEFT, home)
+        measure_cold_start(BARE, home)
+        pairs = [
+            (measure_cold_start(WEFT, home), measure_cold_start(BARE, home)) for _ in range(PAIRS)
+        ]
     ratio = median(weft / bare for weft, bare in pairs)
     weft, bare = (median(side) * 1000 for side in zip(*pairs, strict=True))
     detail = f"weft {weft:.0f} ms, bare SDK server {bare:.0f} ms, {PAIRS} pairs"

@@ -63,7 +63,7 @@ class Caller:
         assert not result.get("isError"), body
         return result.get("structuredContent", {})
 
-    def calls(self, count: int, tool: str, arguments: dict[str, str]) -> None:
+    def repeat(self, count: int, tool: str, arguments: dict[str, str]) -> None:
         """The same call again and again."""
         for _ in range(count):
             self.call(tool, **arguments)
@@ -73,12 +73,16 @@ def rows() -> list[Row]:
     """Rounds of both servers in turn, so that what else the machine does slows both alike; the
     ratio is the median of those of two neighbouring rounds.
     """
-    with tempfile.TemporaryDirectory() as folder, _weft(Path(folder)) as weft, _bare() as bare:
-        connection = _connection(Caller(weft))
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        _serve_weft(Path(folder)) as weft,
+        _serve_bare() as bare,
+    ):
+        connection = _create_synced_connection(Caller(weft))
         rounds = [
             (
-                _per_second(weft, "get_connection", {"connection_id": connection}),
-                _per_second(bare, "echo", {"text": connection}),
+                _measure_rate(weft, "get_connection", {"connection_id": connection}),
+                _measure_rate(bare, "echo", {"text": connection}),
             )
             for _ in range(ROUNDS)
         ][WARM_UP_ROUNDS:]
@@ -94,17 +98,17 @@ def rows() -> list[Row]:
     ]
 
 
-def _per_second(port: int, tool: str, arguments: dict[str, str]) -> float:
+def _measure_rate(port: int, tool: str, arguments: dict[str, str]) -> float:
     callers = [Caller(port) for _ in range(CALLERS)]
     started = time.perf_counter()
     with ThreadPoolExecutor(CALLERS) as pool:
-        done = [pool.submit(c.calls, CALLS_A_ROUND // CALLERS, tool, arguments) for c in callers]
+        done = [pool.submit(c.repeat, CALLS_A_ROUND // CALLERS, tool, arguments) for c in callers]
         for each in done:
             each.result()
     return CALLS_A_ROUND / (time.perf_counter() - started)
 
 
-def _connection(weft: Caller) -> str:
+def _create_synced_connection(weft: Caller) -> str:
     weft.call("create_collection", name="Bench", readable_id="bench")
     new = {"short_name": "stub", "readable_collection_id": "bench", "sync_immediately": False}
     made = weft.call("create_connection", **new, config={"entities": 100})
@@ -113,7 +117,7 @@ def _connection(weft: Caller) -> str:
 
 
 @contextmanager
-def _weft(home: Path) -> Generator[int]:
+def _serve_weft(home: Path) -> Generator[int]:
     extra = {
         "WEFT_HOME": str(home),
         "WEFT_TOKEN": _TOKEN,
@@ -121,20 +125,20 @@ def _weft(home: Path) -> Generator[int]:
         "PYTHONPATH": str(write_stub_plugin(home / "plugins")),
     }
     port = _free_port()
-    with _serving((sys.executable, "-m", "weft", "serve", "--http"), port, extra):
+    with _serve((sys.executable, "-m", "weft", "serve", "--http"), port, extra):
         yield port
 
 
 @contextmanager
-def _bare() -> Generator[int]:
+def _serve_bare() -> Generator[int]:
     port = _free_port()
     bare = (sys.executable, str(Path(__file__).with_name("bare_server.py")))
-    with _serving(bare, port, {}):
+    with _serve(bare, port, {}):
         yield port
 
 
 @contextmanager
-def _serving(command: tuple[str, ...], port: int, extra: dict[str, str]) -> Generator[None]:
+def _serve(command: tuple[str, ...], port: int, extra: dict[str, str]) -> Generator[None]:
     process = subprocess.Popen(
         [*command, "--port", str(port)],
         env=get_default_environment() | extra,

@@ -11,8 +11,8 @@ from pathlib import Path
 from time import perf_counter
 
 from bench.table import Row, percentile
-from bench.throughput import opened
-from bench.workload import engine
+from bench.throughput import open_database
+from bench.workload import open_engine
 from weft.backend import LIST_LIMIT_DEFAULT, Backend
 from weft.domain.cursors import encode_cursor
 from weft.local.store.sqlite.queries import queries
@@ -40,15 +40,15 @@ async def rows() -> list[Row]:
     """Rounds of the bare query and the call in turn, each on random rows; 95th percentiles."""
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        async with engine(home) as (backend, connection_id):
+        async with open_engine(home) as (backend, connection_id):
             path = Settings(home=home).database_path
             await backend.jobs.run(connection_id)
             async for _ in backend.jobs.watch((await backend.jobs.list()).items[0].id):
                 pass
-            db = opened(path)
+            db = open_database(path)
             _populate(db)
             found = [
-                await _compared(what, call, query)
+                await _compare(what, call, query)
                 for what, (call, query) in _calls(backend, db).items()
             ]
     return found
@@ -133,7 +133,7 @@ def _calls(backend: Backend, db: Session) -> dict[str, tuple[Call, Query]]:
     }
 
 
-async def _compared(what: str, call: Call, query: Query) -> Row:
+async def _compare(what: str, call: Call, query: Query) -> Row:
     dice = random.Random(3)
     ours: list[float] = []
     floor: list[float] = []

@@ -10,7 +10,7 @@ from pathlib import Path
 import anyio
 
 from bench.table import Row
-from bench.workload import engine, generated, timed_sync
+from bench.workload import generate_entities, open_engine, time_sync
 from weft.domain.entities import Entity
 
 SMALL, LARGE = 100_000, 1_000_000
@@ -42,7 +42,7 @@ class Lazy:
         self._count = count
 
     def __iter__(self) -> Iterator[Entity]:
-        return generated(self._count)
+        return generate_entities(self._count)
 
 
 def _peak_bytes(count: int) -> int:
@@ -53,9 +53,9 @@ def _peak_bytes(count: int) -> int:
 
 async def _sync_twice(count: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        async with engine(Path(folder)) as (backend, connection_id):
-            first, _ = await timed_sync(backend, connection_id, Lazy(count))
-            again, _ = await timed_sync(backend, connection_id, Lazy(count))
+        async with open_engine(Path(folder)) as (backend, connection_id):
+            first, _ = await time_sync(backend, connection_id, Lazy(count))
+            again, _ = await time_sync(backend, connection_id, Lazy(count))
     assert first.entities_inserted == again.entities_unchanged == count
 
 

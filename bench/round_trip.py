@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 from statistics import median
 
-from bench.stdio import BARE, WEFT, Server, serving
+from bench.stdio import BARE, WEFT, Server, serve
 from bench.table import Row, percentile
 
 WARM_UP_CALLS = 50
@@ -21,12 +21,12 @@ def rows() -> list[Row]:
     """Rounds of both servers in turn, then the same calls while a sync of the stub runs."""
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        with serving(WEFT, home / "weft") as weft, serving(BARE, home / "bare") as bare:
+        with serve(WEFT, home / "weft") as weft, serve(BARE, home / "bare") as bare:
             weft.initialize()
             bare.initialize()
-            quiet, busy = _connections(weft)
-            idle, floor = _in_turn(weft, bare, quiet)
-            during = _during_sync(weft, quiet, busy)
+            quiet, busy = _create_connections(weft)
+            idle, floor = _measure_in_turn(weft, bare, quiet)
+            during = _measure_during_sync(weft, quiet, busy)
     p50, p50_floor = median(idle) * 1000, median(floor) * 1000
     p95, p95_during = percentile(idle, 95) * 1000, percentile(during, 95) * 1000
     return [
@@ -45,35 +45,39 @@ def rows() -> list[Row]:
     ]
 
 
-def _connections(weft: Server) -> tuple[str, str]:
+def _create_connections(weft: Server) -> tuple[str, str]:
     weft.call("create_collection", name="Bench", readable_id="bench")
     new = {"short_name": "stub", "readable_collection_id": "bench", "sync_immediately": False}
-    quiet = weft.data("create_connection", **new, config={"entities": 100})["id"]
+    quiet = weft.call_for_data("create_connection", **new, config={"entities": 100})["id"]
     weft.call("run_sync", connection_id=quiet, wait_seconds=45)
-    busy = weft.data("create_connection", **new, config=BUSY)["id"]
+    busy = weft.call_for_data("create_connection", **new, config=BUSY)["id"]
     return quiet, busy
 
 
-def _in_turn(weft: Server, bare: Server, connection: str) -> tuple[list[float], list[float]]:
+def _measure_in_turn(
+    weft: Server, bare: Server, connection: str
+) -> tuple[list[float], list[float]]:
     for _ in range(WARM_UP_CALLS):
-        weft.timed("get_connection", connection_id=connection)
-        bare.timed("echo", text=connection)
+        weft.time_call("get_connection", connection_id=connection)
+        bare.time_call("echo", text=connection)
     idle: list[float] = []
     floor: list[float] = []
     for _ in range(ROUNDS):
         idle += [
-            weft.timed("get_connection", connection_id=connection) for _ in range(CALLS_A_ROUND)
+            weft.time_call("get_connection", connection_id=connection) for _ in range(CALLS_A_ROUND)
         ]
-        floor += [bare.timed("echo", text=connection) for _ in range(CALLS_A_ROUND)]
+        floor += [bare.time_call("echo", text=connection) for _ in range(CALLS_A_ROUND)]
     return idle, floor
 
 
-def _during_sync(weft: Server, quiet: str, busy: str) -> list[float]:
-    job = weft.data("run_sync", connection_id=busy)["id"]
-    while not weft.data("get_job", job_id=job)["entities_inserted"]:
+def _measure_during_sync(weft: Server, quiet: str, busy: str) -> list[float]:
+    job = weft.call_for_data("run_sync", connection_id=busy)["id"]
+    while not weft.call_for_data("get_job", job_id=job)["entities_inserted"]:
         pass
-    during = [weft.timed("get_connection", connection_id=quiet) for _ in range(CALLS_DURING_SYNC)]
-    assert weft.data("get_job", job_id=job)["status"] == "RUNNING"
+    during = [
+        weft.time_call("get_connection", connection_id=quiet) for _ in range(CALLS_DURING_SYNC)
+    ]
+    assert weft.call_for_data("get_job", job_id=job)["status"] == "RUNNING"
     weft.call("cancel_job", job_id=job)
     weft.call("get_job", job_id=job, wait_seconds=45)
     return during

@@ -56,11 +56,11 @@ class Server:
         assert not result.get("isError"), result
         return result
 
-    def data(self, tool: str, **arguments: object) -> dict[str, Any]:
+    def call_for_data(self, tool: str, **arguments: object) -> dict[str, Any]:
         """The structured result of a tool."""
         return self.call(tool, **arguments)["structuredContent"]
 
-    def timed(self, tool: str, **arguments: object) -> float:
+    def time_call(self, tool: str, **arguments: object) -> float:
         """Seconds that a call takes."""
         started = time.perf_counter()
         self.call(tool, **arguments)
@@ -72,7 +72,7 @@ class Server:
 
 
 @contextmanager
-def serving(command: tuple[str, ...], home: Path) -> Generator[Server]:
+def serve(command: tuple[str, ...], home: Path) -> Generator[Server]:
     """A new process, with its state and the stub source below ``home``."""
     plugins = write_stub_plugin(home / "plugins")
     environment = get_default_environment() | {
@@ -89,9 +89,9 @@ def serving(command: tuple[str, ...], home: Path) -> Generator[Server]:
         process.wait(END_SECONDS)
 
 
-def cold_start(command: tuple[str, ...], home: Path) -> float:
+def measure_cold_start(command: tuple[str, ...], home: Path) -> float:
     """Seconds from the spawn of a process to its answer to `initialize`."""
     started = time.perf_counter()
-    with serving(command, home) as server:
+    with serve(command, home) as server:
         server.initialize()
         return time.perf_counter() - started

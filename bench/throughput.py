@@ -16,7 +16,7 @@ from typing import Any, cast
 import apsw
 
 from bench.table import Row
-from bench.workload import announced, engine, generated, one_percent_later, timed_sync
+from bench.workload import generate_entities, one_percent_later, open_engine, time_sync, with_count
 from weft.domain.entities import Entity
 from weft.local.store.sqlite.database import CHECKPOINT_PAGES, WRITER_CACHE_KIB
 from weft.local.store.sqlite.queries import migrations
@@ -38,18 +38,18 @@ async def rows() -> list[Row]:
     """Rounds of floor, engine and peer in turn, so that other load weighs on all; each ratio is
     the median of those of one round.
     """
-    entities = list(generated(ENTITIES))
+    entities = list(generate_entities(ENTITIES))
     seconds: Seconds = defaultdict(list)
     has_peer = all(find_spec(name) for name in ("dlt", "duckdb"))
     # The prepared entities are the bench's, not the engine's: the collector need not walk them.
     gc.collect()
     gc.freeze()
     for _ in range(ROUNDS):
-        _floor(entities, seconds)
-        _floor_that_overwrites(entities, seconds)
-        await _engine(entities, seconds)
+        _measure_floor(entities, seconds)
+        _measure_overwriting_floor(entities, seconds)
+        await _measure_engine(entities, seconds)
         if has_peer:
-            _peer(entities[:PEER_ENTITIES], seconds)
+            _measure_peer(entities[:PEER_ENTITIES], seconds)
     gc.unfreeze()
     rates = {
         what: [(PEER_ENTITIES if what.startswith("dlt") else ENTITIES) / time for time in times]
@@ -58,16 +58,16 @@ async def rows() -> list[Row]:
     return [*_own_rows(rates), *(_peer_rows(rates) if has_peer else _no_peer_rows())]
 
 
-async def _engine(entities: Sequence[Entity], seconds: Seconds) -> None:
+async def _measure_engine(entities: Sequence[Entity], seconds: Seconds) -> None:
     syncs = {
-        "first": (announced(entities), (len(entities), 0, 0, 0)),
-        "unchanged": (announced(entities), (0, 0, len(entities), 0)),
-        "changed": (announced(one_percent_later(entities)), _one_percent(len(entities))),
+        "first": (with_count(entities), (len(entities), 0, 0, 0)),
+        "unchanged": (with_count(entities), (0, 0, len(entities), 0)),
+        "changed": (with_count(one_percent_later(entities)), _one_percent(len(entities))),
     }
     with tempfile.TemporaryDirectory() as folder:
-        async with engine(Path(folder)) as (backend, connection_id):
+        async with open_engine(Path(folder)) as (backend, connection_id):
             for what, (events, expected) in syncs.items():
-                job, spent = await timed_sync(backend, connection_id, events)
+                job, spent = await time_sync(backend, connection_id, events)
                 counts = (job.entities_inserted, job.entities_updated, job.entities_unchanged)
                 assert (*counts, job.entities_deleted) == expected, (what, job)
                 seconds[what].append(spent)
@@ -77,23 +77,23 @@ def _one_percent(count: int) -> tuple[int, int, int, int]:
     return (0, count // 100, count - 2 * (count // 100), count // 100)
 
 
-def _floor(entities: Sequence[Entity], seconds: Seconds) -> None:
+def _measure_floor(entities: Sequence[Entity], seconds: Seconds) -> None:
     """The same rows in the same tables with the same index, on one thread with nothing around."""
     with tempfile.TemporaryDirectory() as folder:
-        db = opened(Path(folder) / "floor.db")
+        db = open_database(Path(folder) / "floor.db")
         _fill(db, entities, seconds, "floor first")
-        with _timed(seconds, "floor unchanged"):
+        with _time(seconds, "floor unchanged"):
             same = sum(
-                _same(db, entities[start : start + BATCH])
+                _count_same(db, entities[start : start + BATCH])
                 for start in range(0, len(entities), BATCH)
             )
         assert same == len(entities)
 
 
-def _floor_that_overwrites(entities: Sequence[Entity], seconds: Seconds) -> None:
+def _measure_overwriting_floor(entities: Sequence[Entity], seconds: Seconds) -> None:
     """The same once more as Weft's writer does it, which overwrites what it frees."""
     with tempfile.TemporaryDirectory() as folder:
-        db = opened(Path(folder) / "floor.db")
+        db = open_database(Path(folder) / "floor.db")
         db.execute("PRAGMA secure_delete = ON")
         _fill(db, entities, seconds, "overwriting floor first")
 
@@ -106,12 +106,12 @@ def _fill(db: Session, entities: Sequence[Entity], seconds: Seconds, what: str) 
     ]
     for _, script in migrations():
         db.execute(script)
-    with _timed(seconds, what):
+    with _time(seconds, what):
         for start in range(0, len(entities), BATCH):
             _insert(db, records[start : start + BATCH], bodies[start : start + BATCH])
 
 
-def opened(path: Path) -> Session:
+def open_database(path: Path) -> Session:
     """A database file with the settings of Weft's writer that are not about deleting."""
     # With the engine's own types of it: those of apsw are incomplete on Python 3.11.
     db = cast("Session", apsw.Connection(str(path)))
@@ -140,7 +140,7 @@ def _insert(
     db.execute("COMMIT")
 
 
-def _same(db: Session, entities: Sequence[Entity]) -> int:
+def _count_same(db: Session, entities: Sequence[Entity]) -> int:
     ids = carray(tuple(entity.id for entity in entities))
     found = db.execute(
         "SELECT e.source_id, e.hash FROM carray(?) k"
@@ -151,7 +151,7 @@ def _same(db: Session, entities: Sequence[Entity]) -> int:
     return sum(hashes[entity.id] == HASH for entity in entities)
 
 
-def _peer(entities: Sequence[Entity], seconds: Seconds) -> None:
+def _measure_peer(entities: Sequence[Entity], seconds: Seconds) -> None:
     # It is only in the optional extra `bench`, and takes two seconds to import.
     os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"
     dlt: Any = import_module("dlt")
@@ -177,12 +177,12 @@ def _peer(entities: Sequence[Entity], seconds: Seconds) -> None:
             resource = dlt.resource(
                 records, name="entity", primary_key="id", write_disposition="merge"
             )
-            with _timed(seconds, what):
+            with _time(seconds, what):
                 pipeline.run(resource)
 
 
 @contextmanager
-def _timed(seconds: Seconds, what: str) -> Generator[None]:
+def _time(seconds: Seconds, what: str) -> Generator[None]:
     start = perf_counter()
     yield
     seconds[what].append(perf_counter() - start)

@@ -52,7 +52,7 @@ class BenchSource(Source[BaseModel, NoFields]):
             yield event
 
 
-def generated(count: int) -> Iterator[Entity]:
+def generate_entities(count: int) -> Iterator[Entity]:
     """Entities of about 1 KB, always the same: word frequencies fall as in natural text."""
     corpus = _corpus()
     places = random.Random(2)
@@ -79,7 +79,7 @@ def one_percent_later(entities: Sequence[Entity]) -> list[Entity]:
 
 
 @asynccontextmanager
-async def engine(home: Path) -> AsyncGenerator[tuple[Backend, str]]:
+async def open_engine(home: Path) -> AsyncGenerator[tuple[Backend, str]]:
     """A whole local engine on an empty home, and the id of a connection to `BenchSource`."""
     registry = SourceRegistry(extra={BenchSource.short_name: BenchSource})
     async with open_backend(Settings(home=home), registry=registry) as backend:
@@ -92,7 +92,7 @@ async def engine(home: Path) -> AsyncGenerator[tuple[Backend, str]]:
         yield backend, (await backend.connections.create(new)).id
 
 
-async def timed_sync(
+async def time_sync(
     backend: Backend, connection_id: str, events: Iterable[Event]
 ) -> tuple[Job, float]:
     """Sync ``events`` with a job, as a user does; the ended job, and seconds from start to end."""
@@ -106,7 +106,7 @@ async def timed_sync(
     return job, seconds
 
 
-def announced(entities: Sequence[Entity]) -> list[Event]:
+def with_count(entities: Sequence[Entity]) -> list[Event]:
     """The entities behind their number, as a listing that knows its length yields them."""
     return [Expect(len(entities)), *entities]
 

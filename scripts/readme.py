@@ -24,7 +24,7 @@ from weft.settings import ENV_PREFIX, Settings
 README = Path(__file__).parents[1] / "README.md"
 
 
-async def tools(backend: Backend) -> str:
+async def build_tools_table(backend: Backend) -> str:
     """The tools as the server lists them."""
     async with Client(build_server(lambda _: backend, version=__version__)) as client:
         listed = (await client.list_tools()).tools
@@ -32,14 +32,14 @@ async def tools(backend: Backend) -> str:
     return _table(("tool", "what it does", "effect"), rows)
 
 
-async def sources(backend: Backend) -> str:
+async def build_sources_table(backend: Backend) -> str:
     """The catalogue."""
     infos = await backend.sources.list()
     rows = [(f"`{i.short_name}`", i.description, _fields(i), _credentials(i)) for i in infos]
     return _table(("source", "what it reads", "configuration", "credentials"), rows)
 
 
-async def settings(_backend: Backend) -> str:
+async def build_settings_table(_backend: Backend) -> str:
     """All settings with their defaults."""
     rows = [
         (f"`{ENV_PREFIX}{name}`".upper(), field.description or "", _default(name))
@@ -49,13 +49,13 @@ async def settings(_backend: Backend) -> str:
 
 
 TABLES: dict[str, Callable[[Backend], Awaitable[str]]] = {
-    "tools": tools,
-    "sources": sources,
-    "settings": settings,
+    "tools": build_tools_table,
+    "sources": build_sources_table,
+    "settings": build_settings_table,
 }
 
 
-async def filled(text: str) -> str:
+async def fill_tables(text: str) -> str:
     """``text`` with every marked table as it should be."""
     with tempfile.TemporaryDirectory() as home:
         async with open_backend(Settings(home=Path(home))) as backend:
@@ -71,7 +71,7 @@ async def filled(text: str) -> str:
 def main() -> None:
     """Write, or check."""
     present = README.read_text(encoding="utf-8")
-    wanted = anyio.run(filled, present)
+    wanted = anyio.run(fill_tables, present)
     if "--check" not in sys.argv:
         README.write_text(wanted, encoding="utf-8")
     elif present != wanted:

@@ -30,7 +30,7 @@ LIST_LIMIT_DEFAULT = 20
 LIST_LIMIT_MAX = 100
 
 
-def checked_limit(limit: int, *, maximum: int = LIST_LIMIT_MAX) -> int:
+def validate_limit(limit: int, *, maximum: int = LIST_LIMIT_MAX) -> int:
     """Return ``limit``. Raises InvalidInput unless it is from 1 to ``maximum``."""
     if not 1 <= limit <= maximum:
         raise InvalidInput(f"limit must be from 1 to {maximum}.", field="limit")

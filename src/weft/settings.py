@@ -3,7 +3,6 @@
 Nothing here is ever changed by a tool call: these are the operator's decisions.
 """
 
-import difflib
 import os
 import re
 from collections.abc import Collection, Mapping
@@ -30,6 +29,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from weft.domain.names import suggest
 from weft.errors import InvalidInput
 from weft.net.urls import checked_api_url, checked_url
 
@@ -286,7 +286,7 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         del dotenv_settings, file_secret_settings
-        toml = TomlConfigSettingsSource(settings_cls, _file_or_nothing(_config_path()))
+        toml = TomlConfigSettingsSource(settings_cls, _refuse_non_file(_config_path()))
         return (init_settings, env_settings, toml)
 
 
@@ -299,7 +299,7 @@ def load_settings(**overrides: Any) -> Settings:
     try:
         return Settings(**overrides)
     except ValidationError as error:
-        raise _invalid(error, overrides) from None
+        raise _invalid_setting(error, overrides) from None
     except SettingsError:
         # The tables of secrets are the only setting that is JSON in the environment.
         raise InvalidInput("WEFT_SECRETS is not valid JSON.", field="WEFT_SECRETS") from None
@@ -334,7 +334,7 @@ def _absolute_path(path: Path) -> Path:
         raise ValueError("it begins with a user who has no home here") from None
 
 
-def _file_or_nothing(path: Path) -> Path:
+def _refuse_non_file(path: Path) -> Path:
     # What is no file would be passed over in silence, with all that the operator wrote for it.
     if os.path.lexists(path) and not path.is_file():
         raise ValueError("it is not a file")
@@ -358,15 +358,15 @@ def _refuse_unknown(environ: Mapping[str, str]) -> None:
     known = [f"{ENV_PREFIX}{name}".upper() for name in Settings.model_fields]
     for variable in environ:
         if variable.upper().startswith(ENV_PREFIX) and variable not in known:
-            raise _unknown(variable, known)
+            raise _unknown_setting(variable, known)
 
 
-def _invalid(error: ValidationError, overrides: Mapping[str, Any]) -> InvalidInput:
+def _invalid_setting(error: ValidationError, overrides: Mapping[str, Any]) -> InvalidInput:
     """What to tell about the first fault: which setting, where it was set, and what is wrong."""
     first = error.errors(include_context=False)[0]
     name, *below = (str(part) for part in first["loc"]) if first["loc"] else ("config",)
     if first["type"] == "extra_forbidden" and not below:
-        return _unknown(name, list(Settings.model_fields), f"{name} in {_config_path()}")
+        return _unknown_setting(name, list(Settings.model_fields), f"{name} in {_config_path()}")
     variable = f"{ENV_PREFIX}{name}".upper()
     said = first["msg"].removeprefix("Value error, ")
     if first["type"] == "too_short" and name == "token":
@@ -380,8 +380,8 @@ def _invalid(error: ValidationError, overrides: Mapping[str, Any]) -> InvalidInp
     return InvalidInput(f"{variable} is not valid: {said}.", field=variable, hint=hint)
 
 
-def _unknown(name: str, known: list[str], where: str = "") -> InvalidInput:
+def _unknown_setting(name: str, known: list[str], where: str = "") -> InvalidInput:
     spelling = name.upper() if name.upper().startswith(ENV_PREFIX) else name
-    near = difflib.get_close_matches(spelling, known, n=1, cutoff=0.5)
-    hint = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(known)}."
+    near = suggest(spelling, known, cutoff=0.5)
+    hint = f"Did you mean {near}?" if near else f"Known: {', '.join(known)}."
     return InvalidInput(f"{where or name} is not a setting of Weft.", field=name, hint=hint)

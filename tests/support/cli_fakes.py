@@ -46,7 +46,7 @@ from weft.settings import Settings
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
 
-def text_field(name: str, kind: str = "string", **more: Any) -> FieldInfo:
+def make_field(name: str, kind: str = "string", **more: Any) -> FieldInfo:
     """A field of a source, with a title and a description."""
     facts: dict[str, Any] = {"title": name.title(), "required": False, **more}
     return FieldInfo(name=name, type=kind, description=f"The {name}.", **facts)
@@ -58,15 +58,15 @@ CRM = SourceInfo(
     description="Accounts and notes.",
     auth_methods=(AuthMethod.DIRECT,),
     auth_required=True,
-    auth_fields=(text_field("api_key", required=True, secret=True), text_field("region")),
+    auth_fields=(make_field("api_key", required=True, secret=True), make_field("region")),
     config_fields=(
-        text_field("site", required=True),
-        text_field("max_items", "integer"),
-        text_field("ratio", "number"),
-        text_field("archived", "boolean"),
-        text_field("tags", "array"),
-        text_field("extra", "object"),
-        text_field("pin", secret=True),
+        make_field("site", required=True),
+        make_field("max_items", "integer"),
+        make_field("ratio", "number"),
+        make_field("archived", "boolean"),
+        make_field("tags", "array"),
+        make_field("extra", "object"),
+        make_field("pin", secret=True),
     ),
     entity_types=("account",),
 )
@@ -76,7 +76,7 @@ NOTES = SourceInfo(
     description="A folder of notes.",
     auth_methods=(AuthMethod.DIRECT,),
     auth_required=False,
-    config_fields=(text_field("path", required=True),),
+    config_fields=(make_field("path", required=True),),
 )
 
 
@@ -151,7 +151,7 @@ class FakeBackend(Backend):
         self.authorization: Authorization | None = None
         self.changes: Changes = FakeChanges()
 
-    def asked(self, call: str) -> list[Any]:
+    def calls_of(self, call: str) -> list[Any]:
         """The arguments of each call of that name."""
         return [argument for name, argument in self.calls if name == call]
 
@@ -317,7 +317,7 @@ class Terminal:
         return CliRunner().invoke(command, args, obj=app, input=typed, prog_name="weft")
 
 
-def failed_job() -> Job:
+def make_failed_job() -> Job:
     """A job whose credentials were refused."""
     return make_job(
         JobStatus.FAILED,

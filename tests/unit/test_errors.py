@@ -18,14 +18,14 @@ _BRANCH = re.compile(r"^(?P<indent>[ │├└─]*)(?P<name>[A-Z]\w+)(?P<text>.
 _STATUS = re.compile(r"\((?:HTTP )?(\d{3})\)")
 
 
-def classes(root: type[WeftError] = WeftError) -> Iterator[type[WeftError]]:
+def walk_classes(root: type[WeftError] = WeftError) -> Iterator[type[WeftError]]:
     yield root
     for child in root.__subclasses__():
         if child.__module__ == weft.errors.__name__:
-            yield from classes(child)
+            yield from walk_classes(child)
 
 
-def drawn_tree() -> dict[str, tuple[str | None, int | None]]:
+def parse_drawn_tree() -> dict[str, tuple[str | None, int | None]]:
     """Each drawn name with its parent's name and its HTTP status, if one is drawn."""
     docstring = weft.errors.__doc__
     assert docstring is not None
@@ -45,22 +45,22 @@ def drawn_tree() -> dict[str, tuple[str | None, int | None]]:
 
 
 def test_docstring_draws_exactly_the_classes_and_their_parents() -> None:
-    drawn = {name: parent for name, (parent, _) in drawn_tree().items()}
+    drawn = {name: parent for name, (parent, _) in parse_drawn_tree().items()}
     real = {
         kind.__name__: None if kind is WeftError else kind.__bases__[0].__name__
-        for kind in classes()
+        for kind in walk_classes()
     }
     assert drawn == real
 
 
 def test_drawn_statuses_are_the_statuses_of_the_classes() -> None:
-    drawn = {name: status for name, (_, status) in drawn_tree().items() if status is not None}
+    drawn = {name: status for name, (_, status) in parse_drawn_tree().items() if status is not None}
     assert len(drawn) >= 9, "the docstring names a status for each error of a call"
-    by_name = {kind.__name__: kind for kind in classes()}
+    by_name = {kind.__name__: kind for kind in walk_classes()}
     assert {name: by_name[name].status for name in drawn} == drawn
 
 
-@pytest.mark.parametrize("kind", list(classes()), ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", list(walk_classes()), ids=lambda kind: kind.__name__)
 def test_every_error_is_made_from_a_message_and_has_a_status_and_a_category(
     kind: type[WeftError],
 ) -> None:

@@ -1,6 +1,5 @@
 """The root command: finds the verb, runs it, and turns errors into one line and an exit code."""
 
-import difflib
 import errno
 import io
 import os
@@ -15,6 +14,7 @@ import click
 from weft import __version__
 from weft.cli.terminal.context import App, leaves, report_error, say
 from weft.cli.terminal.text import plain
+from weft.domain.names import suggest
 from weft.errors import CallError, InvalidInput, WeftError
 
 EXIT_FAILED = 1
@@ -73,8 +73,8 @@ class LazyGroup(click.Group):
         """The verb and its arguments. Raises UsageError that names the nearest right verb."""
         # A shell that completes a line asks for no errors.
         asked = args[0] not in _COMMANDS and not ctx.resilient_parsing
-        if asked and (near := difflib.get_close_matches(args[0], _COMMANDS, n=1)):
-            ctx.fail(f"No such command '{plain(args[0])}'. Did you mean '{near[0]}'?")
+        if asked and (near := suggest(args[0], _COMMANDS)):
+            ctx.fail(f"No such command '{plain(args[0])}'. Did you mean '{near}'?")
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -96,7 +96,7 @@ class LazyGroup(click.Group):
             report_error(app, _as_weft_error(error))
             raise click.exceptions.Exit(EXIT_USAGE) from None
         except (WeftError, BaseExceptionGroup) as error:
-            found = _expected(error)
+            found = _reportable_error(error)
             if found is None:
                 raise
             report_error(app, found)
@@ -154,7 +154,7 @@ def _as_weft_error(error: click.UsageError) -> InvalidInput:
     return InvalidInput(error.format_message(), hint=hint)
 
 
-def _expected(error: BaseException) -> WeftError | None:
+def _reportable_error(error: BaseException) -> WeftError | None:
     """The error to report, if nothing but WeftErrors happened (task groups wrap them)."""
     happened = list(leaves(error))
     expected = [leaf for leaf in happened if isinstance(leaf, WeftError)]

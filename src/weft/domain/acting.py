@@ -15,7 +15,7 @@ _SECRET = re.compile(r"auth|credential|secret|token|passw|pass_|api_?key|private
 
 
 @dataclass(frozen=True, slots=True)
-class Acting:
+class Actor:
     """Who acts, over which transport, by which tool, route or verb, with which arguments."""
 
     principal: str
@@ -28,13 +28,13 @@ class Acting:
         return None if self.arguments is None else arguments_digest(self.arguments)
 
 
-SYSTEM: Final = Acting(principal="system", transport="engine", operation="engine")
+SYSTEM: Final = Actor(principal="system", transport="engine", operation="engine")
 """The engine itself: schedules, and syncs that find something out."""
 
-_acting: ContextVar[Acting] = ContextVar("weft_acting", default=SYSTEM)
+_acting: ContextVar[Actor] = ContextVar("weft_acting", default=SYSTEM)
 
 
-def who_acts() -> Acting:
+def current_actor() -> Actor:
     """Who is behind what happens now."""
     return _acting.get()
 
@@ -49,7 +49,7 @@ def acting(
 ) -> Generator[None]:
     """Within it, changes are made by this principal; what is not given stays as it is outside."""
     outer = _acting.get()
-    inner = Acting(
+    inner = Actor(
         principal=outer.principal if principal is None else principal,
         transport=outer.transport if transport is None else transport,
         operation=operation,
@@ -64,14 +64,18 @@ def acting(
 
 def arguments_digest(arguments: Mapping[str, Any]) -> str:
     """SHA-256 over canonical JSON of what cannot be secret; equal arguments give equal digests."""
-    text = json.dumps(_shown(arguments), sort_keys=True, separators=(",", ":"), default=str)
+    text = json.dumps(
+        _without_secrets(arguments), sort_keys=True, separators=(",", ":"), default=str
+    )
     return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()
 
 
-def _shown(value: object) -> object:
+def _without_secrets(value: object) -> object:
     if isinstance(value, Mapping):
         items = cast("Mapping[object, object]", value).items()
-        return {str(key): _shown(item) for key, item in items if not _SECRET.search(str(key))}
+        return {
+            str(key): _without_secrets(item) for key, item in items if not _SECRET.search(str(key))
+        }
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        return [_shown(item) for item in cast("Sequence[object]", value)]
+        return [_without_secrets(item) for item in cast("Sequence[object]", value)]
     return value

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 from weft.domain.base import Frozen
-from weft.domain.names import name_of_length
+from weft.domain.names import validate_name_length
 from weft.errors import InvalidInput
 
 NAME_MIN_CHARS: Final = 4
@@ -46,9 +46,9 @@ class NewCollection(Frozen):
     readable_id: str | None = None
 
 
-def checked_name(name: str) -> str:
+def validate_name(name: str) -> str:
     """The name without space around it. Raises InvalidInput for one too short or too long."""
-    return name_of_length(name, NAME_MIN_CHARS, NAME_MAX_CHARS)
+    return validate_name_length(name, NAME_MIN_CHARS, NAME_MAX_CHARS)
 
 
 def is_readable_id(text: str) -> bool:
@@ -57,7 +57,7 @@ def is_readable_id(text: str) -> bool:
     return fits and len(text) <= READABLE_ID_MAX_CHARS
 
 
-def checked_readable_id(text: str) -> str:
+def validate_readable_id(text: str) -> str:
     """Return ``text``. Raises InvalidInput unless a collection may have it as its readable id."""
     if not is_readable_id(text):
         raise InvalidInput(
@@ -69,7 +69,7 @@ def checked_readable_id(text: str) -> str:
     return text
 
 
-def derived_readable_id(name: str, *, random_chars: int) -> str:
+def derive_readable_id(name: str, *, random_chars: int) -> str:
     """A readable id made from a name, with a random end."""
     slug = "-".join(re.findall(r"[a-z0-9]+", name.lower())) or "collection"
     suffix = "".join(secrets.choice(_SUFFIX_ALPHABET) for _ in range(random_chars))

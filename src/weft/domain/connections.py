@@ -7,7 +7,7 @@ from pydantic import Field, JsonValue
 
 from weft.domain.base import Frozen, Json
 from weft.domain.jobs import Job
-from weft.domain.names import name_of_length
+from weft.domain.names import validate_name_length
 from weft.domain.schedules import Schedule, ScheduleSpec
 from weft.errors import Conflict, ErrorCategory, InvalidInput
 
@@ -199,12 +199,12 @@ class CheckResult(Frozen):
     hint: str | None = None
 
 
-def checked_name(name: str) -> str:
+def validate_name(name: str) -> str:
     """The name without space around it. Raises InvalidInput for one too short or too long."""
-    return name_of_length(name, NAME_MIN_CHARS, NAME_MAX_CHARS)
+    return validate_name_length(name, NAME_MIN_CHARS, NAME_MAX_CHARS)
 
 
-def checked_description(description: str) -> str:
+def validate_description(description: str) -> str:
     """Return ``description``. Raises InvalidInput if it is too long."""
     if len(description) > DESCRIPTION_MAX_CHARS:
         raise InvalidInput(
@@ -224,7 +224,7 @@ def refuse_stale(found: Connection, expected_version: int | None) -> None:
         )
 
 
-def merged_config(present: Json, change: Json) -> Json:
+def merge_config(present: Json, change: Json) -> Json:
     """``present`` with ``change`` merged into it by key, where null removes a key."""
     both: dict[str, JsonValue] = {**present, **change}
     return {name: value for name, value in both.items() if change.get(name, ...) is not None}

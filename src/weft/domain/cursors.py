@@ -28,11 +28,11 @@ def decode_cursor(cursor: str, place: re.Pattern[str], *listed: Any) -> re.Match
     if text[:_MARK_BYTES] == _mark(listed):
         found = place.fullmatch(text[_MARK_BYTES:].decode(errors="replace"))
     if found is None:
-        raise refused()
+        raise invalid_cursor()
     return found
 
 
-def refused() -> InvalidInput:
+def invalid_cursor() -> InvalidInput:
     """What to raise for a cursor that the list did not give."""
     return InvalidInput(
         "cursor is not one that this list gave.",

@@ -37,7 +37,7 @@ class Schedule(Frozen):
     cursor_value: str | None = None
 
 
-def merged_schedule(spec: ScheduleSpec, base: Schedule | None) -> Schedule | None:
+def merge_schedule(spec: ScheduleSpec, base: Schedule | None) -> Schedule | None:
     """``base`` with what ``spec`` gives, validated; None where nothing is given, for no schedule.
 
     A cron ends continuous syncing and the other way round. Raises InvalidInput for both at once,

@@ -17,7 +17,7 @@ class SearchQuery(Frozen):
     cursor: str | None = None
 
     @property
-    def listed(self) -> tuple[str, Json]:
+    def cursor_scope(self) -> tuple[str, Json]:
         """What tells the list of hits from others, for its cursors."""
         return "search", self.model_dump(exclude={"cursor", "limit"})
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-from weft.domain.acting import who_acts
+from weft.domain.acting import current_actor
 from weft.domain.audit import AuditEntry
 from weft.errors import NotFound, WeftError
 from weft.local.resolve import find_connection
@@ -63,7 +63,7 @@ class Refusals:
         self, store: AuditStore, organization_id: str, kind: str, target_id: str, reason: str
     ) -> None:
         """Record an attempt, once a minute for each of a kind: nobody fills the disk with them."""
-        actor = who_acts()
+        actor = current_actor()
         key = (organization_id, actor.principal, actor.operation, kind, target_id, reason)
         now = self._clock()
         if now - self._seen.get(key, -math.inf) < REFUSED_EVERY_SECONDS:

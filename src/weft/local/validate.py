@@ -3,13 +3,13 @@
 Messages name the field and what is expected, never the value: it may be a secret.
 """
 
-import difflib
 import re
 from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from weft.domain.names import suggest
 from weft.errors import InvalidInput
 
 _PLAIN_NAME = re.compile(r"[a-z][a-z_]{0,29}")
@@ -40,8 +40,8 @@ def _problem(
         # A name that does not look like one may be a misplaced secret: it is not repeated.
         plain = not secret and _PLAIN_NAME.fullmatch(names[0])
         named = f"no field '{names[0]}'" if plain else "an unknown field"
-        near = difflib.get_close_matches(names[0], known, n=1, cutoff=0.5)
-        hint = f"Did you mean '{near[0]}'? " if near else ""
+        near = suggest(names[0], known, cutoff=0.5)
+        hint = f"Did you mean '{near}'? " if near else ""
         listing = f"Known: {', '.join(known)}." if known else _leave_out(field)
         return InvalidInput(f"{field} has {named}.", field=field, hint=hint + listing)
     path = ".".join((field, *(name for name in names[:1] if name in known)))

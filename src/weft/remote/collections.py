@@ -4,15 +4,15 @@ from collections import Counter
 from contextlib import aclosing
 from typing import Final
 
-from weft.backend import LIST_LIMIT_DEFAULT, Collections, checked_limit
+from weft.backend import LIST_LIMIT_DEFAULT, Collections, validate_limit
 from weft.domain.base import Page
 from weft.domain.collections import (
     Collection,
     NewCollection,
-    checked_name,
-    checked_readable_id,
-    derived_readable_id,
+    derive_readable_id,
     is_readable_id,
+    validate_name,
+    validate_readable_id,
 )
 from weft.domain.cursors import encode_cursor
 from weft.errors import Conflict, NotFound
@@ -37,7 +37,7 @@ class RemoteCollections(Collections):
     async def list(
         self, *, cursor: str | None = None, limit: int = LIST_LIMIT_DEFAULT
     ) -> Page[Collection]:
-        skip, size = skip_of(cursor, PATH), checked_limit(limit)
+        skip, size = skip_of(cursor, PATH), validate_limit(limit)
         found = await self._client.get(
             PATH, decode.collections, params={"skip": skip, "limit": size + 1}
         )
@@ -54,11 +54,11 @@ class RemoteCollections(Collections):
         """A lost answer is looked up by the readable id, which is ours alone: either its end is
         random, or it was seen before that nothing has it.
         """
-        name = checked_name(new.name)
+        name = validate_name(new.name)
         if new.readable_id is None:
-            readable_id = derived_readable_id(name, random_chars=RANDOM_CHARS)
+            readable_id = derive_readable_id(name, random_chars=RANDOM_CHARS)
         else:
-            readable_id = checked_readable_id(new.readable_id)
+            readable_id = validate_readable_id(new.readable_id)
         if new.readable_id is not None and await self._exact(readable_id) is not None:
             raise Conflict(
                 "A collection with that readable_id exists already.",
@@ -77,7 +77,7 @@ class RemoteCollections(Collections):
 
     async def update(self, collection: str, *, name: str) -> Collection:
         """A lost answer is looked up: the name shows whether it was changed."""
-        name = checked_name(name)
+        name = validate_name(name)
         found = await self._found(collection.strip())
 
         async def look() -> Collection | None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from typing import Any, Final
 
-from weft.backend import LIST_LIMIT_DEFAULT, Connections, checked_limit
+from weft.backend import LIST_LIMIT_DEFAULT, Connections, validate_limit
 from weft.domain.base import Json, Page
 from weft.domain.connections import (
     CheckResult,
@@ -12,10 +12,10 @@ from weft.domain.connections import (
     ConnectionChange,
     ConnectionStatus,
     NewConnection,
-    checked_description,
-    checked_name,
-    merged_config,
+    merge_config,
     refuse_stale,
+    validate_description,
+    validate_name,
 )
 from weft.domain.cursors import encode_cursor
 from weft.errors import Conflict, Unsupported, WeftError
@@ -56,7 +56,7 @@ class RemoteConnections(Connections):
         limit: int = LIST_LIMIT_DEFAULT,
     ) -> Page[Connection]:
         """The API filters by collection only; the other filters are applied here."""
-        size = checked_limit(limit)
+        size = validate_limit(limit)
         params: dict[str, str | int] = {}
         if collection is not None:
             params["collection"] = await self._collections.readable_id(collection)
@@ -239,9 +239,9 @@ def _after(newest: Connection | None, listed: Sequence[Connection]) -> Sequence[
 
 def _check_texts(name: str | None, description: str | None) -> None:
     if name is not None:
-        checked_name(name)
+        validate_name(name)
     if description is not None:
-        checked_description(description)
+        validate_description(description)
 
 
 def _changes(found: Connection, change: ConnectionChange) -> Json:
@@ -254,7 +254,7 @@ def _changes(found: Connection, change: ConnectionChange) -> Json:
         del given["name"]  # Airweave answers 500 to a name that is null.
     _check_texts(given.get("name"), given.get("description"))
     if change.config is not None:
-        given["config"] = merged_config(found.config, change.config)
+        given["config"] = merge_config(found.config, change.config)
     if "schedule" in change.model_fields_set:
         spec = change.schedule
         given["schedule"] = (

@@ -5,7 +5,7 @@ from typing import Final
 
 import anyio
 
-from weft.backend import LIST_LIMIT_DEFAULT, Jobs, checked_limit
+from weft.backend import LIST_LIMIT_DEFAULT, Jobs, validate_limit
 from weft.domain.base import Page
 from weft.domain.connections import ConnectionChange
 from weft.domain.cursors import encode_cursor
@@ -80,7 +80,7 @@ class RemoteJobs(Jobs):
         limit: int = LIST_LIMIT_DEFAULT,
     ) -> Page[Job]:
         """The API lists a connection's newest WINDOW jobs and cannot leave any out."""
-        size = checked_limit(limit)
+        size = validate_limit(limit)
         owner = None if connection is None else await self._connections.id_of(connection)
         listed = ("jobs", owner, status)
         skip = skip_of(cursor, *listed)

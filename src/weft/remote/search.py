@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from pydantic import JsonValue
 
-from weft.backend import Search, checked_limit
+from weft.backend import Search, validate_limit
 from weft.domain.base import Json
 from weft.domain.connections import Connection
 from weft.domain.cursors import encode_cursor
@@ -45,8 +45,8 @@ class RemoteSearch(Search):
         words; a hit by meaning alone has not.
         """
         text = _checked(query.query)
-        skip = skip_of(query.cursor, *query.listed)
-        size = checked_limit(query.limit, maximum=LIMIT_MAX)
+        skip = skip_of(query.cursor, *query.cursor_scope)
+        size = validate_limit(query.limit, maximum=LIMIT_MAX)
         collection = query.readable_collection_id.strip()
         if " " in collection or collection != collection.lower():
             collection = await self._collections.readable_id(collection)
@@ -64,7 +64,7 @@ class RemoteSearch(Search):
         return SearchResults(
             hits=tuple(shown),
             matched=matched,
-            next_cursor=encode_cursor(skip + size, *query.listed) if more else None,
+            next_cursor=encode_cursor(skip + size, *query.cursor_scope) if more else None,
         )
 
     async def entity(self, entity_id: str, *, offset: int, max_chars: int) -> StoredEntity:

@@ -1,10 +1,10 @@
 """Finds sources by entry point, so that third parties add theirs by installing a package."""
 
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
 from typing import cast
 
+from weft.domain.names import suggest
 from weft.errors import NotFound, WeftError
 from weft.sources.base import AnySource, Source
 
@@ -35,8 +35,8 @@ class SourceRegistry:
             return self._loaded[short_name]
         point = self._entry_points().get(short_name)
         if point is None:
-            near = get_close_matches(short_name.lower(), self.names(), n=1)
-            guess = f"Did you mean {near[0]}? " if near else ""
+            near = suggest(short_name.lower(), self.names())
+            guess = f"Did you mean {near}? " if near else ""
             raise NotFound(
                 "No source has that short_name.",
                 field="short_name",

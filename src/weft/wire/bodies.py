@@ -5,7 +5,7 @@ from typing import Final
 from weft.domain.base import Json
 from weft.domain.collections import NewCollection
 from weft.domain.connections import Auth, NewConnection
-from weft.domain.schedules import Schedule, ScheduleSpec, merged_schedule
+from weft.domain.schedules import Schedule, ScheduleSpec, merge_schedule
 from weft.errors import InvalidInput, Unsupported
 
 CONTINUOUS_CRON: Final = "*/5 * * * *"
@@ -64,7 +64,7 @@ def schedule(spec: ScheduleSpec, base: Schedule | None) -> Json:
     Raises InvalidInput for what is not valid: Airweave's PATCH stores any text as cron, and every
     later sync fails. Raises Unsupported for a time zone, which Airweave ignores.
     """
-    merged = merged_schedule(spec, base)
+    merged = merge_schedule(spec, base)
     if merged is None:
         return dict(NO_SCHEDULE)
     _refuse_timezone(merged.timezone)

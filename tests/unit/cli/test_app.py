@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import click
 import pytest
-from cli_fakes import Terminal, failed_job, make_collection, make_connection, make_job
+from cli_fakes import Terminal, make_collection, make_connection, make_failed_job, make_job
 from click.shell_completion import ShellComplete
 
 from weft.cli.app import cli
@@ -64,7 +64,7 @@ def test_bare_connections_lists_them(terminal: Terminal) -> None:
 
 def test_connections_options_reach_the_list_without_its_name(terminal: Terminal) -> None:
     terminal.run("connections", "--collection", "docs", "--status", "active")
-    (filters,) = terminal.backend.asked("connections.list")
+    (filters,) = terminal.backend.calls_of("connections.list")
     assert filters["collection"] == "docs"
     assert filters["status"] is ConnectionStatus.ACTIVE
 
@@ -88,7 +88,7 @@ def test_show_tells_problem_and_last_counts(terminal: Terminal) -> None:
     broken = make_connection(
         status=ConnectionStatus.NEEDS_REAUTH,
         error_message="Token refused.",
-        sync=SyncSummary(total_runs=4, failed_runs=1, last_job=failed_job()),
+        sync=SyncSummary(total_runs=4, failed_runs=1, last_job=make_failed_job()),
     )
     terminal.backend.known = {"x": broken}
     output = terminal.run("connections", "show", "x").stdout
@@ -106,26 +106,26 @@ def test_failed_check_exits_with_one(terminal: Terminal) -> None:
 def test_delete_shows_what_goes_and_asks(terminal: Terminal) -> None:
     result = terminal.run("connections", "delete", "My notes", typed="y\n")
     assert "1,234 entities" in result.stderr
-    assert terminal.backend.asked("connections.delete") == [("con-1", 1)]
+    assert terminal.backend.calls_of("connections.delete") == [("con-1", 1)]
     assert "Deleted 'My notes'" in result.stdout
 
 
 def test_delete_declined_changes_nothing(terminal: Terminal) -> None:
     result = terminal.run("connections", "delete", "My notes", typed="\n")
     assert result.exit_code == 1
-    assert terminal.backend.asked("connections.delete") == []
+    assert terminal.backend.calls_of("connections.delete") == []
 
 
 def test_delete_without_anyone_to_ask_is_refused(terminal: Terminal) -> None:
     result = terminal.run("connections", "delete", "My notes")
     assert result.exit_code == 2
     assert "--yes" in result.stderr
-    assert terminal.backend.asked("connections.delete") == []
+    assert terminal.backend.calls_of("connections.delete") == []
 
 
 def test_delete_with_yes_asks_nothing(terminal: Terminal) -> None:
     assert terminal.run("collections", "delete", "docs", "--yes").exit_code == 0
-    assert terminal.backend.asked("collections.delete") == ["id-docs"]
+    assert terminal.backend.calls_of("collections.delete") == ["id-docs"]
 
 
 def test_long_lists_are_collected_over_pages(terminal: Terminal) -> None:
@@ -137,7 +137,7 @@ def test_long_lists_are_collected_over_pages(terminal: Terminal) -> None:
 
 def test_collection_is_created_with_the_given_id(terminal: Terminal) -> None:
     result = terminal.run("collections", "create", "My docs", "--id", "my-docs")
-    (new,) = terminal.backend.asked("collections.create")
+    (new,) = terminal.backend.calls_of("collections.create")
     assert (new.name, new.readable_id) == ("My docs", "my-docs")
     assert "my-docs" in result.stdout
 
@@ -145,14 +145,14 @@ def test_collection_is_created_with_the_given_id(terminal: Terminal) -> None:
 def test_jobs_take_a_connection_name_without_a_subcommand(terminal: Terminal) -> None:
     terminal.backend.script = [make_job(JobStatus.COMPLETED, entities_inserted=7)]
     result = terminal.run("jobs", "My notes", "--status", "completed")
-    ((name, filters),) = terminal.backend.asked("jobs.list")
+    ((name, filters),) = terminal.backend.calls_of("jobs.list")
     assert name == "My notes"
     assert filters["status"] is JobStatus.COMPLETED
     assert "7 inserted" in result.stdout
 
 
 def test_job_shows_log_and_the_command_that_mends_it(terminal: Terminal) -> None:
-    terminal.backend.script = [failed_job()]
+    terminal.backend.script = [make_failed_job()]
     output = terminal.run("jobs", "show", "job-1").stdout
     assert "Listed" in output
     assert "\x1b[31m" not in output
@@ -160,7 +160,7 @@ def test_job_shows_log_and_the_command_that_mends_it(terminal: Terminal) -> None
 
 
 def test_job_json_has_log_and_diagnosis(terminal: Terminal) -> None:
-    terminal.backend.script = [failed_job()]
+    terminal.backend.script = [make_failed_job()]
     document = json.loads(terminal.run("jobs", "show", "job-1", "--json").stdout)
     assert document["diagnosis"]["category"] == "api_key_invalid"
     assert document["log"][0]["level"] == "INFO"
@@ -168,7 +168,7 @@ def test_job_json_has_log_and_diagnosis(terminal: Terminal) -> None:
 
 def test_cancelled_job_is_reported(terminal: Terminal) -> None:
     result = terminal.run("jobs", "cancel", "job-1")
-    assert terminal.backend.asked("jobs.cancel") == ["job-1"]
+    assert terminal.backend.calls_of("jobs.cancel") == ["job-1"]
     assert "CANCELLING" in result.stdout
 
 
@@ -185,7 +185,7 @@ def test_search_joins_the_words(terminal: Terminal) -> None:
         ),
     )
     result = terminal.run("search", "docs", "two", "words", "--type", "note")
-    (query,) = terminal.backend.asked("search")
+    (query,) = terminal.backend.calls_of("search")
     assert (query.query, query.entity_type) == ("two words", "note")
     assert "A title" in result.stdout
     assert "\x1b[2J" not in result.stdout
@@ -238,21 +238,21 @@ def test_question_that_is_not_answered_cancels(terminal: Terminal) -> None:
     result = terminal.run("connections", "delete", "con-1", typed="")
     assert result.exit_code == 130
     assert "Aborted." in result.stderr
-    assert terminal.backend.asked("connections.delete") == []
+    assert terminal.backend.calls_of("connections.delete") == []
 
 
-def helps(group: click.Group, *path: str) -> Iterator[str]:
+def render_helps(group: click.Group, *path: str) -> Iterator[str]:
     """The help of a group and of all groups below it."""
     ctx = click.Context(group, info_name=" ".join(path))
     yield group.get_help(ctx)
     for name in group.list_commands(ctx):
         command = group.get_command(ctx, name)
         if isinstance(command, click.Group):
-            yield from helps(command, *path, name)
+            yield from render_helps(command, *path, name)
 
 
 def test_no_line_of_a_groups_help_breaks_off() -> None:
-    lines = [line for text in helps(cli, "weft") for line in text.splitlines()]
+    lines = [line for text in render_helps(cli, "weft") for line in text.splitlines()]
     assert len(lines) > 50
     assert [s for s in lines if s.endswith("...") and not s.startswith("Usage: ")] == []
 

@@ -4,13 +4,13 @@ from typing import cast
 
 import pytest
 
-from weft.domain.acting import SYSTEM, acting, arguments_digest, who_acts
+from weft.domain.acting import SYSTEM, acting, arguments_digest, current_actor
 
 CANARY = "s3cr3t-canary"
 
 
 def test_engine_acts_when_nobody_else_does() -> None:
-    assert who_acts() is SYSTEM
+    assert current_actor() is SYSTEM
 
 
 def test_inner_says_what_it_knows_and_keeps_the_rest() -> None:
@@ -18,16 +18,16 @@ def test_inner_says_what_it_knows_and_keeps_the_rest() -> None:
         acting(operation="POST /mcp", principal="key:ci", transport="http", arguments={"a": 1}),
         acting(operation="run_sync"),
     ):
-        now = who_acts()
+        now = current_actor()
         assert (now.principal, now.transport, now.operation) == ("key:ci", "http", "run_sync")
         assert now.arguments is None, "the outer operation's arguments are not the inner one's"
-    assert who_acts() is SYSTEM
+    assert current_actor() is SYSTEM
 
 
 def test_outer_is_back_after_an_error() -> None:
     with pytest.raises(ValueError, match="crash"), acting(operation="x"):
         raise ValueError("crash")
-    assert who_acts() is SYSTEM
+    assert current_actor() is SYSTEM
 
 
 def test_equal_arguments_give_equal_digests_in_any_order() -> None:

@@ -5,28 +5,28 @@ import pytest
 from weft.domain.collections import (
     NAME_MAX_CHARS,
     READABLE_ID_MAX_CHARS,
-    checked_name,
-    checked_readable_id,
-    derived_readable_id,
+    derive_readable_id,
     is_readable_id,
+    validate_name,
+    validate_readable_id,
 )
 from weft.errors import InvalidInput
 
 
 def test_name_loses_the_space_around_it() -> None:
-    assert checked_name("  Docs of the team ") == "Docs of the team"
+    assert validate_name("  Docs of the team ") == "Docs of the team"
 
 
 @pytest.mark.parametrize("name", ["", "abc", " abc  ", "x" * (NAME_MAX_CHARS + 1)])
 def test_name_of_a_wrong_length_is_refused(name: str) -> None:
     with pytest.raises(InvalidInput) as caught:
-        checked_name(name)
+        validate_name(name)
     assert caught.value.field == "name"
 
 
 @pytest.mark.parametrize("text", ["a", "team-docs", "0-1-2", "x" * READABLE_ID_MAX_CHARS])
 def test_readable_id_of_words_and_hyphens_is_kept(text: str) -> None:
-    assert checked_readable_id(text) == text
+    assert validate_readable_id(text) == text
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_readable_id_of_words_and_hyphens_is_kept(text: str) -> None:
 )
 def test_other_readable_ids_are_refused(text: str) -> None:
     with pytest.raises(InvalidInput) as caught:
-        checked_readable_id(text)
+        validate_readable_id(text)
     assert caught.value.field == "readable_id"
 
 
@@ -46,7 +46,7 @@ def test_other_readable_ids_are_refused(text: str) -> None:
 def test_derived_readable_id_begins_with_the_name_and_ends_at_random(
     name: str, beginning: str
 ) -> None:
-    made = derived_readable_id(name, random_chars=8)
+    made = derive_readable_id(name, random_chars=8)
     assert made.startswith(beginning)
     assert is_readable_id(made)
-    assert made != derived_readable_id(name, random_chars=8)
+    assert made != derive_readable_id(name, random_chars=8)

@@ -14,7 +14,7 @@ from weft.domain.connections import (
     DirectAuth,
     OAuthBrowserAuth,
     OAuthTokenAuth,
-    merged_config,
+    merge_config,
 )
 from weft.domain.schedules import ScheduleSpec
 
@@ -71,5 +71,5 @@ def test_change_knows_what_was_given_from_what_was_left_out() -> None:
 
 
 def test_config_is_merged_by_key_and_null_removes_one() -> None:
-    merged = merged_config({"a": 1, "b": 2, "d": None}, {"b": None, "c": 3})
+    merged = merge_config({"a": 1, "b": 2, "d": None}, {"b": None, "c": 3})
     assert merged == {"a": 1, "c": 3, "d": None}

@@ -12,7 +12,7 @@ from weft.errors import ErrorCategory
 CONNECTION_ID = "550e8400-e29b-41d4-a716-446655440000"
 
 
-def job(status: JobStatus = JobStatus.FAILED, **fields: Any) -> Job:
+def make_job(status: JobStatus = JobStatus.FAILED, **fields: Any) -> Job:
     values: dict[str, Any] = {
         "id": "j1",
         "source_connection_id": CONNECTION_ID,
@@ -42,7 +42,7 @@ def test_status_is_either_live_or_terminal() -> None:
 
 
 def test_processed_counts_everything_but_deletions() -> None:
-    counted = job(
+    counted = make_job(
         entities_inserted=1,
         entities_updated=10,
         entities_deleted=100,
@@ -55,7 +55,7 @@ def test_processed_counts_everything_but_deletions() -> None:
 
 @pytest.mark.parametrize("category", list(ErrorCategory))
 def test_every_category_has_a_diagnosis_with_a_next_step(category: ErrorCategory) -> None:
-    found = diagnose(job(error_category=category))
+    found = diagnose(make_job(error_category=category))
     assert found is not None
     assert found.category is category
     assert "{" not in found.next_step, "the placeholder of the connection is filled in"
@@ -63,23 +63,23 @@ def test_every_category_has_a_diagnosis_with_a_next_step(category: ErrorCategory
 
 
 def test_diagnoses_tell_categories_apart() -> None:
-    found = [diagnose(job(error_category=category)) for category in ErrorCategory]
+    found = [diagnose(make_job(error_category=category)) for category in ErrorCategory]
     assert len({item.likely_cause for item in found if item}) == len(ErrorCategory)
 
 
 def test_failure_without_category_is_internal() -> None:
-    found = diagnose(job())
+    found = diagnose(make_job())
     assert found is not None
     assert found.category is ErrorCategory.INTERNAL
 
 
 @pytest.mark.parametrize("status", [status for status in JobStatus if status != JobStatus.FAILED])
 def test_only_a_failed_job_has_a_diagnosis(status: JobStatus) -> None:
-    assert diagnose(job(status, error_category=ErrorCategory.INTERNAL)) is None
+    assert diagnose(make_job(status, error_category=ErrorCategory.INTERNAL)) is None
 
 
 def test_job_can_neither_be_changed_nor_have_unknown_fields() -> None:
     with pytest.raises(ValidationError, match="frozen"):
-        job().status = JobStatus.COMPLETED  # pyright: ignore[reportAttributeAccessIssue] (the point)
+        make_job().status = JobStatus.COMPLETED  # pyright: ignore[reportAttributeAccessIssue] (the point)
     with pytest.raises(ValidationError, match="Extra inputs"):
-        job(colour="red")
+        make_job(colour="red")

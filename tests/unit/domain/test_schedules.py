@@ -13,7 +13,7 @@ from weft.domain.schedules import (
     CONTINUOUS_INTERVAL,
     Schedule,
     ScheduleSpec,
-    merged_schedule,
+    merge_schedule,
     next_run,
     validate_cron,
     validate_timezone,
@@ -36,21 +36,21 @@ MALFORMED = [
 ]
 
 
-def due(cron: str, after: datetime, zone: str = BERLIN) -> datetime:
+def next_due(cron: str, after: datetime, zone: str = BERLIN) -> datetime:
     found = next_run(Schedule(cron=cron, timezone=zone), after=after, last_start=None)
     assert found is not None
     return found
 
 
-def slots(cron: str, start: datetime, count: int, zone: str = BERLIN) -> list[datetime]:
+def list_slots(cron: str, start: datetime, count: int, zone: str = BERLIN) -> list[datetime]:
     """The next runs, each asked for at the time of the one before."""
     found = [start]
     for _ in range(count):
-        found.append(due(cron, found[-1], zone))
+        found.append(next_due(cron, found[-1], zone))
     return found[1:]
 
 
-def at(*parts: int) -> datetime:
+def utc(*parts: int) -> datetime:
     year, month, day, *rest = parts
     hour, minute, second = (*rest, 0, 0, 0)[:3]
     return datetime(year, month, day, hour, minute, second, tzinfo=UTC)
@@ -78,7 +78,7 @@ def test_cron_that_never_fires_is_refused_without_being_repeated(cron: str) -> N
 
 def test_rare_but_real_date_is_accepted() -> None:
     cron = validate_cron("0 12 29 2 *")
-    assert due(cron, at(2026, 1, 1), "UTC") == at(2028, 2, 29, 12)
+    assert next_due(cron, utc(2026, 1, 1), "UTC") == utc(2028, 2, 29, 12)
 
 
 @pytest.mark.parametrize("name", ["UTC", BERLIN, "America/Argentina/Buenos_Aires"])
@@ -104,62 +104,62 @@ def test_no_text_makes_validation_fail_in_another_way(text: str) -> None:
 
 
 def test_connection_without_schedule_is_never_due() -> None:
-    assert next_run(Schedule(), after=at(2026, 1, 1), last_start=None) is None
+    assert next_run(Schedule(), after=utc(2026, 1, 1), last_start=None) is None
 
 
 def test_slot_in_utc_is_the_next_one_and_not_the_present_one() -> None:
-    assert due("30 2 * * *", at(2026, 5, 1, 2, 29, 59), "UTC") == at(2026, 5, 1, 2, 30)
-    assert due("30 2 * * *", at(2026, 5, 1, 2, 30), "UTC") == at(2026, 5, 2, 2, 30)
-    assert due("30 2 * * *", at(2026, 5, 1, 2, 30, 20), "UTC") == at(2026, 5, 2, 2, 30)
+    assert next_due("30 2 * * *", utc(2026, 5, 1, 2, 29, 59), "UTC") == utc(2026, 5, 1, 2, 30)
+    assert next_due("30 2 * * *", utc(2026, 5, 1, 2, 30), "UTC") == utc(2026, 5, 2, 2, 30)
+    assert next_due("30 2 * * *", utc(2026, 5, 1, 2, 30, 20), "UTC") == utc(2026, 5, 2, 2, 30)
 
 
 def test_cron_is_read_in_its_time_zone_and_answered_in_utc() -> None:
-    summer, winter = at(2026, 7, 1), at(2026, 1, 1)
-    assert due("30 2 * * *", summer) == at(2026, 7, 1, 0, 30)
-    assert due("30 2 * * *", winter) == at(2026, 1, 1, 1, 30)
-    assert due("30 2 * * *", summer).tzinfo is ZoneInfo("UTC")
+    summer, winter = utc(2026, 7, 1), utc(2026, 1, 1)
+    assert next_due("30 2 * * *", summer) == utc(2026, 7, 1, 0, 30)
+    assert next_due("30 2 * * *", winter) == utc(2026, 1, 1, 1, 30)
+    assert next_due("30 2 * * *", summer).tzinfo is ZoneInfo("UTC")
     elsewhere = summer.astimezone(timezone(timedelta(hours=-7)))
-    assert due("30 2 * * *", elsewhere) == due("30 2 * * *", summer)
+    assert next_due("30 2 * * *", elsewhere) == next_due("30 2 * * *", summer)
 
 
 def test_time_that_spring_skips_runs_once_at_the_end_of_the_gap() -> None:
     # On 29 March 2026 clocks in Berlin go from 02:00 to 03:00, at 01:00 UTC.
-    assert slots("30 2 * * *", at(2026, 3, 27, 12), 4) == [
-        at(2026, 3, 28, 1, 30),
-        at(2026, 3, 29, 1, 0),
-        at(2026, 3, 30, 0, 30),
-        at(2026, 3, 31, 0, 30),
+    assert list_slots("30 2 * * *", utc(2026, 3, 27, 12), 4) == [
+        utc(2026, 3, 28, 1, 30),
+        utc(2026, 3, 29, 1, 0),
+        utc(2026, 3, 30, 0, 30),
+        utc(2026, 3, 31, 0, 30),
     ]
 
 
 def test_time_that_autumn_repeats_runs_once() -> None:
     # On 25 October 2026 clocks in Berlin go from 03:00 to 02:00, at 01:00 UTC.
-    assert slots("30 2 * * *", at(2026, 10, 23, 12), 4) == [
-        at(2026, 10, 24, 0, 30),
-        at(2026, 10, 25, 0, 30),
-        at(2026, 10, 26, 1, 30),
-        at(2026, 10, 27, 1, 30),
+    assert list_slots("30 2 * * *", utc(2026, 10, 23, 12), 4) == [
+        utc(2026, 10, 24, 0, 30),
+        utc(2026, 10, 25, 0, 30),
+        utc(2026, 10, 26, 1, 30),
+        utc(2026, 10, 27, 1, 30),
     ]
 
 
 def test_within_the_repeated_hour_the_next_run_is_not_in_the_past() -> None:
     # Between 01:00 and 01:30 UTC the clock shows 02:00 to 02:30 for the second time.
     for minute in range(60):
-        assert due("30 2 * * *", at(2026, 10, 25, 1, minute, 17)) == at(2026, 10, 26, 1, 30)
+        assert next_due("30 2 * * *", utc(2026, 10, 25, 1, minute, 17)) == utc(2026, 10, 26, 1, 30)
 
 
 def test_hourly_schedule_runs_every_real_hour_of_both_days() -> None:
-    for start in (at(2026, 3, 28, 22), at(2026, 10, 24, 22)):
+    for start in (utc(2026, 3, 28, 22), utc(2026, 10, 24, 22)):
         expected = [start + timedelta(hours=n) for n in range(1, 9)]
-        assert slots("0 * * * *", start, 8) == expected
+        assert list_slots("0 * * * *", start, 8) == expected
 
 
-@pytest.mark.parametrize("start", [at(2026, 3, 28), at(2026, 10, 24)])
+@pytest.mark.parametrize("start", [utc(2026, 3, 28), utc(2026, 10, 24)])
 @pytest.mark.parametrize("cron", ["30 2 * * *", "*/20 2 * * *", "0 3 * * *", "15 * * * *"])
 def test_slots_around_a_change_of_clocks_are_those_of_cronsim(cron: str, start: datetime) -> None:
     simulated = CronSim(cron, start.astimezone(ZoneInfo(BERLIN)))
     expected = [next(simulated).astimezone(UTC) for _ in range(8)]
-    assert slots(cron, start, 8) == expected
+    assert list_slots(cron, start, 8) == expected
 
 
 @settings(deadline=None)
@@ -172,14 +172,14 @@ def test_slots_around_a_change_of_clocks_are_those_of_cronsim(cron: str, start: 
 )
 def test_next_run_is_ahead_on_a_whole_minute(after: datetime, cron: str, zone: str) -> None:
     moment = after.replace(tzinfo=UTC)
-    found = due(cron, moment, zone)
+    found = next_due(cron, moment, zone)
     assert found > moment
     assert (found.second, found.microsecond) == (0, 0)
     assert found.utcoffset() == timedelta(0)
 
 
 def test_continuous_connection_is_due_an_interval_after_its_last_start() -> None:
-    continuous, now = Schedule(continuous=True), at(2026, 5, 1, 12)
+    continuous, now = Schedule(continuous=True), utc(2026, 5, 1, 12)
     start = now - timedelta(minutes=1)
     assert next_run(continuous, after=now, last_start=start) == start + CONTINUOUS_INTERVAL
     assert next_run(continuous, after=now, last_start=None) == now
@@ -190,7 +190,7 @@ def test_continuous_connection_is_due_an_interval_after_its_last_start() -> None
 @pytest.mark.parametrize("base", [None, Schedule(cron="0 3 * * *"), Schedule(continuous=True)])
 def test_cron_beside_continuous_is_refused_and_both_are_named(base: Schedule | None) -> None:
     with pytest.raises(InvalidInput) as caught:
-        merged_schedule(ScheduleSpec(cron="0 2 * * *", continuous=True), base)
+        merge_schedule(ScheduleSpec(cron="0 2 * * *", continuous=True), base)
     for name in ("schedule.cron", "schedule.continuous"):
         assert name in caught.value.message
     assert caught.value.field == "schedule"
@@ -199,4 +199,4 @@ def test_cron_beside_continuous_is_refused_and_both_are_named(base: Schedule | N
 
 def test_cron_that_says_that_it_is_not_continuous_is_taken() -> None:
     spec = ScheduleSpec(cron="0 2 * * *", continuous=False, cursor_field="pushed_at")
-    assert merged_schedule(spec, None) == Schedule(cron="0 2 * * *", cursor_field="pushed_at")
+    assert merge_schedule(spec, None) == Schedule(cron="0 2 * * *", cursor_field="pushed_at")

@@ -63,7 +63,7 @@ class Place:
         """Whether there is a history to connect."""
         return (self.root / ".git").exists()
 
-    def known_words(self) -> list[str]:
+    def read_known_words(self) -> list[str]:
         """Words of the first real sentence in the known file."""
         text = (self.root / self.known_file).read_text(encoding="utf-8")
         for line in text.splitlines():
@@ -73,7 +73,7 @@ class Place:
         raise DemoFailed(f"{self.known_file} has no sentence to look for.")
 
     @staticmethod
-    def joined(*folders: Path) -> str:
+    def join_folders(*folders: Path) -> str:
         """Folders as one setting."""
         return os.pathsep.join(str(folder) for folder in folders)
 
@@ -87,7 +87,7 @@ class Stage:
     place: Place
     files: Path
     found: dict[str, str] = field(default_factory=dict[str, str])
-    checked: int = 0
+    facts_checked: int = 0
 
     def announce(self, number: int, step: Step) -> None:
         """Print the heading of a step."""
@@ -102,7 +102,7 @@ class Stage:
         """Check one fact. Raises DemoFailed naming it."""
         if not fact:
             raise DemoFailed(f"expected that {what}")
-        self.checked += 1
+        self.facts_checked += 1
 
     async def call(self, tool: str, **arguments: Any) -> Structured:
         """Call a tool, show the call, return its structured result. Raises DemoFailed."""

@@ -89,7 +89,7 @@ async def read_resource(stage: Stage) -> None:
 
 async def find_known_line(stage: Stage) -> None:
     """Search for a sentence that is known to be there."""
-    query = " ".join(stage.place.known_words())
+    query = " ".join(stage.place.read_known_words())
     found = await stage.call("search", readable_collection_id=_DOCS, query=query)
     stage.expect(bool(found["hits"]), "the sentence is found")
     stage.expect(found["matched"] == "all", "all its words are found together")
@@ -143,7 +143,7 @@ async def delete_connection(stage: Stage) -> None:
         "delete_connection", connection_id=target, confirmation_token=preview["confirmation_token"]
     )
     stage.expect(gone["deleted"] is True, "the confirmed call deletes")
-    query = " ".join(stage.place.known_words())
+    query = " ".join(stage.place.read_known_words())
     found = await stage.call("search", readable_collection_id=_DOCS, query=query)
     stage.tell(f"{len(found['hits'])} hits for the sentence now")
     stage.expect(found["hits"] == [], "its text is no longer found")

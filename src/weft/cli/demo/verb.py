@@ -60,7 +60,7 @@ async def _play(place: Place, scratch: Path, log: Path) -> int:
         args=["-m", "weft", "serve"],
         env={
             "WEFT_HOME": str(scratch / "home"),
-            "WEFT_FILES_ROOTS": Place.joined(place.root, files),
+            "WEFT_FILES_ROOTS": Place.join_folders(place.root, files),
         },
         cwd=scratch,
     )
@@ -72,7 +72,7 @@ async def _play(place: Place, scratch: Path, log: Path) -> int:
             for number, step in enumerate(STEPS, 1):
                 stage.announce(number, step)
                 await step(stage)
-    return stage.checked
+    return stage.facts_checked
 
 
 def _reason(error: BaseException) -> str | None:

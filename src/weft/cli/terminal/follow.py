@@ -42,7 +42,7 @@ async def follow(backend: Backend, job: Job, *, name: str, cancels: bool) -> Job
     latest, told = job, None
     with _progress(name) as show:
         async with anyio.create_task_group() as tasks:
-            await tasks.start(_heed_interrupts, tasks, backend, job.id, cancels)
+            await tasks.start(_handle_interrupts, tasks, backend, job.id, cancels)
             async for latest in backend.jobs.watch(job.id):
                 show(latest)
                 told = _tell_wait(latest, told)
@@ -93,7 +93,7 @@ def diagnosis(job: Job) -> list[str]:
     ]
 
 
-async def _heed_interrupts(
+async def _handle_interrupts(
     tasks: TaskGroup,
     backend: Backend,
     job_id: str,

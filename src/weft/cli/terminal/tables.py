@@ -66,7 +66,7 @@ def print_table(
             ratio=None,
         )
     for row in rows:
-        table.add_row(*(styled(cell) for cell in row))
+        table.add_row(*(style_cell(cell) for cell in row))
     out.print(table)
 
 
@@ -76,11 +76,11 @@ def print_record(out: Console, fields: Iterable[tuple[str, str]]) -> None:
     table.add_column(no_wrap=True, style="dim")
     table.add_column(overflow="fold")
     for label, value in fields:
-        table.add_row(label, styled(value))
+        table.add_row(label, style_cell(value))
     out.print(table)
 
 
-def styled(value: str) -> Text:
+def style_cell(value: str) -> Text:
     """``value`` in the colour of the state that it names, if it names one."""
     text = plain(value, lines=True)
     return Text(text, style=STYLES.get(text, ""))

@@ -1,6 +1,5 @@
 """Turns what was typed into configuration and credentials, by the fields of the source."""
 
-import difflib
 import json
 from collections.abc import Callable, Iterable, Sequence
 from typing import cast
@@ -8,6 +7,7 @@ from typing import cast
 from pydantic import JsonValue
 
 from weft.domain.base import Json
+from weft.domain.names import suggest
 from weft.domain.sources import FieldInfo, SourceInfo
 from weft.errors import InvalidInput
 
@@ -42,7 +42,7 @@ def parse_config(
         given.setdefault(key.strip(), []).append(value)
     for key in (*given, *unset):
         _check_key(key, known, source.short_name)
-    config.update({key: _typed(known[key], values) for key, values in given.items()})
+    config.update({key: _convert(known[key], values) for key, values in given.items()})
     config.update(dict.fromkeys(unset))
     return config
 
@@ -64,15 +64,15 @@ def ask_credentials(fields: Iterable[FieldInfo], ask: Ask) -> Json:
     for field in fields:
         answer = ask(field)
         if answer:
-            credentials[field.name] = _typed(field, [answer])
+            credentials[field.name] = _convert(field, [answer])
     return credentials
 
 
 def _check_key(key: str, known: dict[str, FieldInfo], short_name: str) -> None:
     if key not in known:
-        near = difflib.get_close_matches(key, known, n=1)
+        near = suggest(key, known)
         listed = f"Fields of '{short_name}': {', '.join(known) or 'none'}."
-        hint = f"Did you mean {near[0]}? {listed}" if near else listed
+        hint = f"Did you mean {near}? {listed}" if near else listed
         raise InvalidInput(f"'{key}' is not a configuration field.", field="config", hint=hint)
     if known[key].secret:
         raise InvalidInput(
@@ -82,7 +82,7 @@ def _check_key(key: str, known: dict[str, FieldInfo], short_name: str) -> None:
         )
 
 
-def _typed(field: FieldInfo, values: Sequence[str]) -> JsonValue:
+def _convert(field: FieldInfo, values: Sequence[str]) -> JsonValue:
     if field.type == "array":
         return [item for value in values for item in _items(field, value)]
     if len(values) > 1:

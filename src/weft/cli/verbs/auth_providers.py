@@ -68,7 +68,7 @@ def add_provider(app: App, kind: str, name: str, organization: str, **given: Any
     owner = organization_id(organization)
     made = _run(app, lambda kept: kept.add(owner, kind, name, secrets, options, given["hosts"]))
     if app.as_json:
-        emit(_shown(made))
+        emit(_to_json(made))
         return
     say(f"The auth provider '{made.readable_id}' ({made.kind}) is configured.")
 
@@ -82,7 +82,7 @@ def list_providers(app: App) -> None:
     show_all(
         app,
         found,
-        _shown,
+        _to_json,
         _cells,
         columns=("name", "kind", "organization", "API", "added"),
         wide=("name",),
@@ -124,7 +124,7 @@ def _run(app: App, work: Callable[[Any], Awaitable[T]]) -> T:
     return app.run_with(assembly.open_auth_providers, work)
 
 
-def _shown(one: BaseModel) -> dict[str, Any]:
+def _to_json(one: BaseModel) -> dict[str, Any]:
     data = one.model_dump(mode="json")
     return {**data, "organization": organization_name(data.pop("organization_id"))}
 

@@ -34,7 +34,7 @@ def authorize_connection(app: App, name: str, browser: bool) -> None:
 
     async def work(backend: Backend) -> Connection:
         before = await backend.connections.get(name)
-        return await authorized(backend, before, opens=browser)
+        return await authorize_in_browser(backend, before, opens=browser)
 
     connection = app.run(work)
     if app.as_json:
@@ -44,7 +44,7 @@ def authorize_connection(app: App, name: str, browser: bool) -> None:
     say(f"Next: weft sync {connection.id}")
 
 
-async def authorized(
+async def authorize_in_browser(
     backend: Backend, before: Connection, *, opens: bool = False, created: bool = False
 ) -> Connection:
     """The connection, after a person was shown a link and has used it.
@@ -63,7 +63,7 @@ async def authorized(
     if opens:
         _open(begun.auth.auth_url)
     with anyio.move_on_after(_seconds_left(begun)):
-        return await _used(backend, authorization, before, begun.auth.claim_token)
+        return await _wait_until_authorized(backend, authorization, before, begun.auth.claim_token)
     raise Conflict(
         "The link expired before it was used.",
         hint=f"For another one: weft connections authorize {before.id}",
@@ -82,7 +82,7 @@ def _seconds_left(begun: Connection) -> float:
     return LINK_SECONDS if ends is None else (ends - datetime.now(UTC)).total_seconds()
 
 
-async def _used(
+async def _wait_until_authorized(
     backend: Backend, authorization: Authorization, before: Connection, claim_token: str | None
 ) -> Connection:
     """The connection, once the person has finished in the browser."""
@@ -93,13 +93,13 @@ async def _used(
         async for _ in news:
             connection = await backend.connections.get(before.id)
             if connection.status in WAITING and claim_token is not None:
-                connection = await _verified(authorization, connection, claim_token)
+                connection = await _try_to_verify(authorization, connection, claim_token)
             if _is_done(before, connection):
                 return connection
     raise Unsupported("This backend tells nothing of changes.", hint="See `weft connections show`.")
 
 
-async def _verified(
+async def _try_to_verify(
     authorization: Authorization, connection: Connection, claim_token: str
 ) -> Connection:
     try:

@@ -11,7 +11,7 @@ from weft.cli.terminal.credentials import credentials_for
 from weft.cli.terminal.follow import conclude, exit_code, follow
 from weft.cli.terminal.text import plain
 from weft.cli.terminal.values import parse_config
-from weft.cli.verbs.connections_authorize import WAITING, authorized
+from weft.cli.verbs.connections_authorize import WAITING, authorize_in_browser
 from weft.domain.collections import NewCollection
 from weft.domain.connections import Connection, ConnectionChange, ConnectionStatus, NewConnection
 from weft.domain.jobs import Job
@@ -22,7 +22,7 @@ from weft.errors import Conflict, InvalidInput, NotFound
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _shared_options(command: F) -> F:
+def _write_options(command: F) -> F:
     """What create and update have in common."""
     options = (
         click.option("--name", help="4 to 42 characters."),
@@ -48,7 +48,7 @@ def _shared_options(command: F) -> F:
 @click.argument("source")
 @click.option("--collection", required=True, metavar="ID", help="Where its entities are searched.")
 @click.option("--create-collection", is_flag=True, help="Create the collection if there is none.")
-@_shared_options
+@_write_options
 @click.option("--continuous", is_flag=True, help="Sync changes every few minutes.")
 @click.option(
     "--authorize", is_flag=True, help="Give credentials, or consent, in a browser instead of here."
@@ -68,17 +68,17 @@ def create_connection(app: App, source: str, **given: Any) -> None:
     """
 
     async def look(backend: Backend) -> tuple[SourceInfo, str | None]:
-        return await backend.sources.get(source), await _readable_id(backend, collection)
+        return await backend.sources.get(source), await _find_readable_id(backend, collection)
 
     async def create(backend: Backend) -> tuple[Connection, Job | None]:
         if readable_id is None:
-            await _make_collection(backend, collection)
+            await _create_collection(backend, collection)
         connection = await backend.connections.create(new)
         if given["authorize"] and connection.status in WAITING:
-            connection = await authorized(backend, connection, created=True)
+            connection = await authorize_in_browser(backend, connection, created=True)
         job = connection.sync.last_job
         if job is None and given["authorize"] and not given["no_sync"]:
-            job = await _first_job(backend, connection)
+            job = await _start_first_sync(backend, connection)
         if job is None or given["no_wait"]:
             return connection, None
         say(f"Created '{plain(connection.name)}'; first sync:")
@@ -89,7 +89,7 @@ def create_connection(app: App, source: str, **given: Any) -> None:
     collection: str = given["collection"]
     info, readable_id = app.run(look)
     if readable_id is None:
-        _agree_to_create(app, collection, asked=given["create_collection"])
+        _confirm_new_collection(app, collection, asked=given["create_collection"])
     new = NewConnection(
         short_name=source,
         readable_collection_id=readable_id or collection,
@@ -108,7 +108,7 @@ def create_connection(app: App, source: str, **given: Any) -> None:
 
 @click.command("update")
 @click.argument("connection", metavar="NAME")
-@_shared_options
+@_write_options
 @click.option("--unset", metavar="KEY", multiple=True, help="Remove a configuration field.")
 @click.option("--continuous/--no-continuous", default=None, help="Sync changes every few minutes.")
 @click.option("--no-schedule", is_flag=True, help="Remove the schedule.")
@@ -141,7 +141,7 @@ def update_connection(app: App, connection: str, **given: Any) -> None:
         click.echo(f"Updated '{plain(updated.name)}' (version {updated.version}).")
 
 
-async def _first_job(backend: Backend, connection: Connection) -> Job:
+async def _start_first_sync(backend: Backend, connection: Connection) -> Job:
     try:
         return await backend.jobs.run(connection.id)
     except Conflict as conflict:
@@ -178,14 +178,14 @@ def _schedule(
     return ScheduleSpec(**present) if present else None
 
 
-async def _readable_id(backend: Backend, collection: str) -> str | None:
+async def _find_readable_id(backend: Backend, collection: str) -> str | None:
     try:
         return (await backend.collections.get(collection)).readable_id
     except NotFound:
         return None
 
 
-async def _make_collection(backend: Backend, collection: str) -> None:
+async def _create_collection(backend: Backend, collection: str) -> None:
     try:
         made = await backend.collections.create(
             NewCollection(name=collection, readable_id=collection)
@@ -200,7 +200,7 @@ async def _make_collection(backend: Backend, collection: str) -> None:
     say(f"Created the collection '{made.readable_id}'.")
 
 
-def _agree_to_create(app: App, collection: str, *, asked: bool) -> None:
+def _confirm_new_collection(app: App, collection: str, *, asked: bool) -> None:
     """A misspelt collection must not become a new one without a word."""
     if asked:
         return

@@ -105,7 +105,7 @@ def examine(
     return report
 
 
-def shown_value(value: object) -> str:
+def format_value(value: object) -> str:
     """A setting's value as text; of a secret only whether it is set."""
     if value is None:
         return ""
@@ -124,7 +124,7 @@ def _settings(settings: Settings) -> list[dict[str, Any]]:
     return [
         {
             "name": f"{ENV_PREFIX}{name}".upper(),
-            "value": shown_value(getattr(settings, name)),
+            "value": format_value(getattr(settings, name)),
             "origin": came_from[name],
         }
         for name in Settings.model_fields

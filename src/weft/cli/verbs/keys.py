@@ -45,7 +45,7 @@ def create_key(app: App, name: str, role: str, organization: str) -> None:
     """Make a key, and show it this once."""
     key, text = _run(app, lambda stored: stored.create(name, Role(role), organization))
     if app.as_json:
-        emit({**_shown(key), "key": text})
+        emit({**_to_json(key), "key": text})
         return
     say(f"Key '{key.name}' ({key.role.value}) is made. It is not stored and not shown again:")
     click.echo(text)
@@ -60,7 +60,7 @@ def list_keys(app: App) -> None:
     show_all(
         app,
         found,
-        _shown,
+        _to_json,
         _cells,
         columns=("name", "role", "organization", "made", "state"),
         wide=("name",),
@@ -76,7 +76,7 @@ def revoke_key(app: App, name: str) -> None:
     """Refuse a key from now on, in running servers too."""
     key = _run(app, lambda stored: stored.revoke(name))
     if app.as_json:
-        emit(_shown(key))
+        emit(_to_json(key))
         return
     say(f"Key '{key.name}' is revoked.")
 
@@ -131,7 +131,7 @@ def _run(app: App, work: Callable[[Any], Awaitable[T]]) -> T:
     return app.run_with(assembly.open_keys, work)
 
 
-def _shown(key: ApiKey) -> dict[str, Any]:
+def _to_json(key: ApiKey) -> dict[str, Any]:
     data = key.model_dump(mode="json", exclude={"organization_id"})
     return {**data, "organization": organization_name(key.organization_id)}
 

@@ -60,7 +60,7 @@ def list_clients(app: App) -> None:
     show_all(
         app,
         found,
-        _shown,
+        _to_json,
         _cells,
         columns=("source", "client id", "provider", "set"),
         wide=("provider",),
@@ -91,7 +91,7 @@ def _run(app: App, work: Callable[[Any], Awaitable[T]]) -> T:
     return app.run_with(assembly.open_oauth_clients, work)
 
 
-def _shown(one: BaseModel) -> dict[str, Any]:
+def _to_json(one: BaseModel) -> dict[str, Any]:
     return one.model_dump(mode="json")
 
 

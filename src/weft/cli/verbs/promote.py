@@ -87,18 +87,18 @@ def promote(app: App, connections: Sequence[str], collection: str | None, yes: b
         )
 
     async def look(local: Backend, remote: Backend) -> Plan:
-        return await planned(local, remote, connections, collection)
+        return await make_plan(local, remote, connections, collection)
 
     plan = _with_both(app, settings, look)
     if not app.as_json:
         _preview(plan, settings.api_url)
     if any(item.pending for item in plan.items):
         _confirm(app, plan, yes=yes)
-        given = _credentials(app, plan)
+        given = _ask_credentials(app, plan)
 
         async def copy(local: Backend, remote: Backend) -> None:
             del local
-            await copied(remote, plan, given)
+            await copy_connections(remote, plan, given)
 
         _with_both(app, settings, copy)
     _report(app, plan)
@@ -106,14 +106,14 @@ def promote(app: App, connections: Sequence[str], collection: str | None, yes: b
         raise click.exceptions.Exit(EXIT_SOME_LEFT)
 
 
-async def planned(
+async def make_plan(
     local: Backend, remote: Backend, connections: Sequence[str], collection: str | None
 ) -> Plan:
     """What would be created, with what stands in the way. Changes nothing."""
-    chosen = await _chosen(local, connections, collection)
+    chosen = await _list_chosen(local, connections, collection)
     offered = {source.short_name: source for source in await remote.sources.list()}
-    theirs = await _everything(remote, None)
-    items = [_item(connection, offered, theirs) for connection in chosen]
+    theirs = await _list_all(remote, None)
+    items = [_plan_item(connection, offered, theirs) for connection in chosen]
     missing: list[Collection] = []
     for readable_id in dict.fromkeys(i.local.readable_collection_id for i in items if i.pending):
         try:
@@ -123,7 +123,7 @@ async def planned(
     return Plan(items, missing)
 
 
-async def copied(remote: Backend, plan: Plan, given: dict[str, Auth]) -> None:
+async def copy_connections(remote: Backend, plan: Plan, given: dict[str, Auth]) -> None:
     """Create what the plan says; what fails becomes an obstacle, and the others go on."""
     for collection in plan.collections:
         await remote.collections.create(
@@ -132,7 +132,9 @@ async def copied(remote: Backend, plan: Plan, given: dict[str, Auth]) -> None:
     for item in plan.items:
         if item.pending:
             try:
-                item.made = await remote.connections.create(_new(item, given.get(item.local.id)))
+                item.made = await remote.connections.create(
+                    _build_new(item, given.get(item.local.id))
+                )
             except WeftError as error:
                 item.obstacle = str(error)
 
@@ -152,17 +154,17 @@ def _with_both(app: App, settings: Settings, work: Work) -> Any:
     return anyio.run(opened)
 
 
-async def _chosen(
+async def _list_chosen(
     local: Backend, connections: Sequence[str], collection: str | None
 ) -> list[Connection]:
     chosen = [await local.connections.get(name) for name in connections]
     if not chosen or collection is not None:
-        listed = await _everything(local, collection)
+        listed = await _list_all(local, collection)
         chosen += [await local.connections.get(item.id) for item in listed]
     return list({connection.id: connection for connection in chosen}.values())
 
 
-async def _everything(backend: Backend, collection: str | None) -> list[Connection]:
+async def _list_all(backend: Backend, collection: str | None) -> list[Connection]:
     found: list[Connection] = []
     cursor: str | None = None
     while True:
@@ -175,7 +177,7 @@ async def _everything(backend: Backend, collection: str | None) -> list[Connecti
             return found
 
 
-def _item(
+def _plan_item(
     connection: Connection, offered: dict[str, SourceInfo], theirs: Sequence[Connection]
 ) -> Item:
     item = Item(connection, offered.get(connection.short_name))
@@ -193,12 +195,12 @@ def _item(
             f"the API has a connection of that name for {same_place[0].short_name}: rename one"
         )
     else:
-        item.obstacle = _unfit(connection, item.source)
-        _note(item)
+        item.obstacle = _find_misfit(connection, item.source)
+        _add_notes(item)
     return item
 
 
-def _unfit(connection: Connection, source: SourceInfo | None) -> str | None:
+def _find_misfit(connection: Connection, source: SourceInfo | None) -> str | None:
     if source is None:
         return f"the API has no source '{connection.short_name}'"
     known = {field.name for field in source.config_fields}
@@ -213,7 +215,7 @@ def _unfit(connection: Connection, source: SourceInfo | None) -> str | None:
     return f"the API's source requires the config field {', '.join(missing)}" if missing else None
 
 
-def _note(item: Item) -> None:
+def _add_notes(item: Item) -> None:
     schedule = item.local.schedule
     if item.needs_credentials:
         item.notes.append("credentials are needed again")
@@ -221,7 +223,7 @@ def _note(item: Item) -> None:
         item.notes.append(f"its schedule is in {schedule.timezone} and is left out")
 
 
-def _new(item: Item, auth: Auth | None) -> NewConnection:
+def _build_new(item: Item, auth: Auth | None) -> NewConnection:
     local = item.local
     schedule = local.schedule
     copied_schedule = None
@@ -242,7 +244,7 @@ def _new(item: Item, auth: Auth | None) -> NewConnection:
     )
 
 
-def _credentials(app: App, plan: Plan) -> dict[str, Auth]:
+def _ask_credentials(app: App, plan: Plan) -> dict[str, Auth]:
     """Credentials by local connection, asked for where they are needed and can be typed.
 
     Where nobody can be asked, and the source offers no consent in a browser, it is an obstacle.

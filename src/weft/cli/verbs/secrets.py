@@ -52,7 +52,7 @@ def set_secret(
     value = read_secret(app, f"Value of '{plain(name)}'", "value", VALUE_MAX_CHARS)
     made = _run(app, organization, lambda kept: kept.put(name, value, sources=sources, hosts=hosts))
     if app.as_json:
-        emit(_shown(made))
+        emit(_to_json(made))
         return
     say(
         f"Secret '{made.name}' is kept for {', '.join(made.sources)} at {', '.join(made.hosts)}. "
@@ -70,7 +70,7 @@ def list_secrets(app: App, organization: str) -> None:
     show_all(
         app,
         found,
-        _shown,
+        _to_json,
         _cells,
         columns=("name", "kept in", "sources", "hosts", "used by", "changed"),
         wide=("name", "hosts"),
@@ -90,7 +90,7 @@ def delete_secret(app: App, name: str, yes: bool, organization: str) -> None:
     confirm(app, f"The secret '{name}' will be deleted.", yes=yes)
     gone = _run(app, organization, lambda kept: kept.delete(name))
     if app.as_json:
-        emit(_shown(gone))
+        emit(_to_json(gone))
         return
     users = f" These connections referred to it: {', '.join(gone.used_by)}." if gone.used_by else ""
     say(plain(f"Secret '{gone.name}' is deleted.{users}"))
@@ -104,7 +104,7 @@ def _run(app: App, organization: str, work: Callable[[Any], Awaitable[T]]) -> T:
     return app.run_with(lambda settings: assembly.open_secrets(settings, owner), work)
 
 
-def _shown(one: OperatorSecret) -> dict[str, Any]:
+def _to_json(one: OperatorSecret) -> dict[str, Any]:
     return one.model_dump(mode="json", exclude={"organization_id"})
 
 

@@ -7,10 +7,10 @@ from weft.domain.base import Json
 from weft.domain.connections import (
     NAME_MAX_CHARS,
     AuthMethod,
-    checked_description,
-    checked_name,
+    validate_description,
+    validate_name,
 )
-from weft.domain.schedules import Schedule, ScheduleSpec, merged_schedule
+from weft.domain.schedules import Schedule, ScheduleSpec, merge_schedule
 from weft.errors import InvalidInput
 from weft.local.auth.oauth_clients import OAuthClient
 from weft.sources.base import AnySource
@@ -34,19 +34,19 @@ class AuthDraft:
 
 def draft_name(name: str | None, kind: type[AnySource]) -> str:
     """The given name, or the documented default."""
-    return f"{kind.name} Connection"[:NAME_MAX_CHARS] if name is None else checked_name(name)
+    return f"{kind.name} Connection"[:NAME_MAX_CHARS] if name is None else validate_name(name)
 
 
 def draft_description(description: str | None) -> str | None:
     """The given description, if it is not too long."""
-    return checked_description(description) or None if description is not None else None
+    return validate_description(description) or None if description is not None else None
 
 
 def draft_schedule(
     kind: type[AnySource], spec: ScheduleSpec, base: Schedule | None
 ) -> Schedule | None:
-    """As `merged_schedule`, of what the source can do; with a cursor field to begin with."""
-    merged = merged_schedule(spec, base)
+    """As `merge_schedule`, of what the source can do; with a cursor field to begin with."""
+    merged = merge_schedule(spec, base)
     if merged is None:
         return None
     if merged.continuous and not kind.supports_continuous:

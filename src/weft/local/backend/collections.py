@@ -4,15 +4,15 @@ import uuid
 from contextlib import suppress
 from typing import Final
 
-from weft.backend import LIST_LIMIT_DEFAULT, Collections, Connections, checked_limit
+from weft.backend import LIST_LIMIT_DEFAULT, Collections, Connections, validate_limit
 from weft.domain.base import Page
 from weft.domain.collections import (
     Collection,
     CollectionStatus,
     NewCollection,
-    checked_name,
-    checked_readable_id,
-    derived_readable_id,
+    derive_readable_id,
+    validate_name,
+    validate_readable_id,
 )
 from weft.domain.connections import Connection
 from weft.errors import NotFound
@@ -34,22 +34,22 @@ class LocalCollections(Collections):
         self, *, cursor: str | None = None, limit: int = LIST_LIMIT_DEFAULT
     ) -> Page[Collection]:
         return await self._engine.store.collections.list(
-            self._organization_id, cursor=cursor, limit=checked_limit(limit)
+            self._organization_id, cursor=cursor, limit=validate_limit(limit)
         )
 
     async def get(self, collection: str) -> Collection:
         return await find_collection(self._engine.store, self._organization_id, collection)
 
     async def create(self, new: NewCollection) -> Collection:
-        name = checked_name(new.name)
+        name = validate_name(new.name)
         now = self._engine.clock()
         collection = Collection(
             id=str(uuid.uuid4()),
             organization_id=self._organization_id,
             name=name,
-            readable_id=checked_readable_id(new.readable_id)
+            readable_id=validate_readable_id(new.readable_id)
             if new.readable_id is not None
-            else derived_readable_id(name, random_chars=RANDOM_CHARS),
+            else derive_readable_id(name, random_chars=RANDOM_CHARS),
             status=CollectionStatus.NEEDS_SOURCE,
             created_at=now,
             modified_at=now,
@@ -59,7 +59,7 @@ class LocalCollections(Collections):
         return collection
 
     async def update(self, collection: str, *, name: str) -> Collection:
-        text = checked_name(name)
+        text = validate_name(name)
         found = await self.get(collection)
         store = self._engine.store.collections
         if not await store.rename(found, text, self._engine.clock()):

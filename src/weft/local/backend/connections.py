@@ -7,7 +7,7 @@ from datetime import datetime
 
 import anyio
 
-from weft.backend import LIST_LIMIT_DEFAULT, Connections, checked_limit
+from weft.backend import LIST_LIMIT_DEFAULT, Connections, validate_limit
 from weft.domain.base import Json, Page
 from weft.domain.connections import (
     AuthMethod,
@@ -16,7 +16,7 @@ from weft.domain.connections import (
     ConnectionChange,
     ConnectionStatus,
     NewConnection,
-    merged_config,
+    merge_config,
     refuse_stale,
 )
 from weft.domain.jobs import JobTrigger
@@ -75,7 +75,7 @@ class LocalConnections(Connections):
             short_name=short_name,
             status=status,
             cursor=cursor,
-            limit=checked_limit(limit),
+            limit=validate_limit(limit),
         )
 
     async def get(self, connection: str) -> Connection:
@@ -88,7 +88,7 @@ class LocalConnections(Connections):
         collection = await find_collection(
             self._engine.store, self._organization_id, new.readable_collection_id
         )
-        config = merged_config({}, new.config)
+        config = merge_config({}, new.config)
         endpoint = self._engine.endpoint(new.short_name, config)
         schedule = draft_schedule(kind, new.schedule, None) if new.schedule else None
         redirect_url = checked_redirect(new.redirect_url, "redirect_url")
@@ -229,7 +229,7 @@ class LocalConnections(Connections):
         given = change.model_fields_set
         config = found.config
         if "config" in given:
-            config = {} if change.config is None else merged_config(config, change.config)
+            config = {} if change.config is None else merge_config(config, change.config)
         schedule = found.schedule
         if "schedule" in given:
             schedule = draft_schedule(kind, change.schedule or ScheduleSpec(), found.schedule)

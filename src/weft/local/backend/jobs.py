@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 
-from weft.backend import LIST_LIMIT_DEFAULT, Jobs, checked_limit
+from weft.backend import LIST_LIMIT_DEFAULT, Jobs, validate_limit
 from weft.domain.base import Page
 from weft.domain.connections import Connection, ConnectionStatus
 from weft.domain.jobs import RUN_DEFAULTS, Job, JobStatus, JobTrigger, LogLine, RunOptions
@@ -65,7 +65,7 @@ class LocalJobs(Jobs):
             connection_id=connection_id,
             status=status,
             cursor=cursor,
-            limit=checked_limit(limit),
+            limit=validate_limit(limit),
         )
         told = tuple(self._engine.waits.told(job) for job in page.items)
         return page.model_copy(update={"items": told})
@@ -90,7 +90,7 @@ class LocalJobs(Jobs):
     async def log(self, job: str, *, limit: int = 20) -> Sequence[LogLine]:
         found = await self.get(job)
         return await self._engine.store.jobs.log(
-            self._organization_id, found.id, checked_limit(limit, maximum=LOG_LIMIT_MAX)
+            self._organization_id, found.id, validate_limit(limit, maximum=LOG_LIMIT_MAX)
         )
 
     async def cancel(self, job: str) -> Job:

@@ -2,7 +2,7 @@
 
 import re
 
-from weft.backend import Search, checked_limit
+from weft.backend import Search, validate_limit
 from weft.domain.cursors import decode_cursor, encode_cursor
 from weft.domain.entities import StoredEntity
 from weft.domain.search import QUERY_MAX_CHARS, SEARCH_LIMIT_MAX, SearchQuery, SearchResults
@@ -25,7 +25,7 @@ class LocalSearch(Search):
 
     async def search(self, query: SearchQuery) -> SearchResults:
         words = _words(query.query)
-        limit = checked_limit(query.limit, maximum=SEARCH_LIMIT_MAX)
+        limit = validate_limit(query.limit, maximum=SEARCH_LIMIT_MAX)
         matched, offset = _decode(query)
         if matched is not None:
             return await self._page(query, words, matched, offset, limit)
@@ -70,7 +70,7 @@ class LocalSearch(Search):
         return SearchResults(
             hits=results.hits[:limit],
             matched=matched,
-            next_cursor=encode_cursor(place, *query.listed) if more else None,
+            next_cursor=encode_cursor(place, *query.cursor_scope) if more else None,
         )
 
 
@@ -92,5 +92,5 @@ def _words(query: str) -> list[str]:
 def _decode(query: SearchQuery) -> tuple[str | None, int]:
     if query.cursor is None:
         return None, 0
-    found = decode_cursor(query.cursor, _PLACE, *query.listed)
+    found = decode_cursor(query.cursor, _PLACE, *query.cursor_scope)
     return found[1], min(int(found[2]), OFFSET_MAX)

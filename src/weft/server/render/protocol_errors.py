@@ -1,6 +1,5 @@
 """Errors of the protocol itself, for requests that have no result which could carry one."""
 
-import difflib
 import re
 from collections.abc import Awaitable, Sequence
 from typing import TypeVar
@@ -8,6 +7,7 @@ from typing import TypeVar
 from mcp.shared.exceptions import MCPError
 from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, PaginatedRequestParams
 
+from weft.domain.names import suggest
 from weft.errors import CallError, WeftError
 from weft.server.render.errors import crash_text, explain
 
@@ -32,8 +32,8 @@ async def answered(work: Awaitable[T], what: str, data: dict[str, str] | None = 
 
 def unknown(kind: str, name: str, known: Sequence[str]) -> MCPError:
     """What to raise for a name that nothing of that kind has."""
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(known)}."
+    near = suggest(name, known)
+    hint = f"Did you mean {near}?" if near else f"Known: {', '.join(known)}."
     named = f"Unknown {kind} '{name}'" if _NAME.fullmatch(name) else f"There is no such {kind}"
     return MCPError(code=INVALID_PARAMS, message=f"{named}. {hint}")
 

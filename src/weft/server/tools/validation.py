@@ -5,7 +5,6 @@ field names and what each field expects, and nothing of the input but an unknown
 that looks like one.
 """
 
-import difflib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from weft.domain.connections import Auth
+from weft.domain.names import suggest
 from weft.errors import InvalidInput
 from weft.server.questions.missing_config import OTHER_CONFIG_NAME
 
@@ -162,9 +162,9 @@ def _refuse_unknown(arguments: Iterable[str], accepted: Sequence[str]) -> None:
     if "config" in accepted:
         takes += " A source's own fields go into config."
     meant = [name for name in _OTHER_NAMES.get(unknown[0], ()) if name in accepted]
-    near = meant or difflib.get_close_matches(unknown[0].lower(), accepted, 1, _NEAR_ENOUGH)
+    near = meant[0] if meant else suggest(unknown[0].lower(), accepted, cutoff=_NEAR_ENOUGH)
     called = f"'{unknown[0]}'" if _NAME.fullmatch(unknown[0]) else "with that name"
-    suggestion = f"Did you mean {near[0]}? " if near else ""
+    suggestion = f"Did you mean {near}? " if near else ""
     raise InvalidInput(f"There is no argument {called}.", hint=f"{suggestion}{takes}")
 
 

@@ -9,7 +9,7 @@ from weft.errors import (
     InvalidInput,
     NotFound,
 )
-from weft.testing.contract.support import COLLECTION, collection, connect
+from weft.testing.contract.support import COLLECTION, connect, create_collection
 
 
 class CollectionContract:
@@ -28,9 +28,9 @@ class CollectionContract:
 
     @pytest.mark.anyio
     async def test_taken_readable_id_is_a_conflict(self, backend: Backend) -> None:
-        await collection(backend)
+        await create_collection(backend)
         with pytest.raises(Conflict) as caught:
-            await collection(backend)
+            await create_collection(backend)
         assert caught.value.field == "readable_id"
 
     @pytest.mark.anyio
@@ -49,7 +49,7 @@ class CollectionContract:
     async def test_renamed_collection_keeps_its_readable_id_and_its_content(
         self, backend: Backend
     ) -> None:
-        await collection(backend)
+        await create_collection(backend)
         made = await connect(backend)
         renamed = await backend.collections.update(COLLECTION, name="Renamed Docs")
         assert (renamed.name, renamed.readable_id) == ("Renamed Docs", COLLECTION)
@@ -61,7 +61,7 @@ class CollectionContract:
 
     @pytest.mark.anyio
     async def test_deleted_collection_takes_its_connections_along(self, backend: Backend) -> None:
-        await collection(backend)
+        await create_collection(backend)
         made = await connect(backend)
         await backend.collections.delete(COLLECTION)
         with pytest.raises(NotFound):

@@ -25,21 +25,21 @@ from weft.errors import (
 )
 from weft.testing.contract.support import (
     UNKNOWN_ID,
-    Lacks,
-    collection,
+    ContractPart,
     connect,
+    create_collection,
     credentials,
-    ended,
-    synced,
+    sync,
+    wait_for_end,
 )
 
 
-class ConnectionContract(Lacks):
+class ConnectionContract(ContractPart):
     """Connections: create, get, list, update, check, authorise."""
 
     @pytest.mark.anyio
     async def test_create_gives_documented_defaults(self, backend: Backend) -> None:
-        await collection(backend)
+        await create_collection(backend)
         made = await connect(backend, {"entities": 3}, sync_immediately=None)
         assert made.name == "Stub Connection"
         assert made.auth.authenticated
@@ -48,7 +48,7 @@ class ConnectionContract(Lacks):
         first = made.sync.last_job
         assert first is not None, "direct authentication syncs at once"
         assert first.trigger is JobTrigger.INITIAL
-        assert (await ended(backend, first)).status is JobStatus.COMPLETED
+        assert (await wait_for_end(backend, first)).status is JobStatus.COMPLETED
         after = await backend.connections.get(made.id)
         assert after.status is ConnectionStatus.ACTIVE
         assert after.entities.total_entities == 3
@@ -89,7 +89,7 @@ class ConnectionContract(Lacks):
     async def test_bad_create_field_is_named_and_nothing_is_created(
         self, backend: Backend, fields: dict[str, Any], error: type[WeftError], field: str
     ) -> None:
-        await collection(backend)
+        await create_collection(backend)
         with pytest.raises(error) as caught:
             await connect(backend, **fields)
         assert caught.value.field == field
@@ -97,14 +97,14 @@ class ConnectionContract(Lacks):
 
     @pytest.mark.anyio
     async def test_method_that_the_source_lacks_is_refused(self, backend: Backend) -> None:
-        await collection(backend)
+        await create_collection(backend)
         with pytest.raises(Unsupported) as caught:
             await connect(backend, auth=Auth(oauth_token=OAuthTokenAuth(access_token="t0ken")))
         assert caught.value.field == "auth"
 
     @pytest.mark.anyio
     async def test_credentials_refused_by_the_source_create_nothing(self, backend: Backend) -> None:
-        await collection(backend)
+        await create_collection(backend)
         with pytest.raises(AuthenticationFailed):
             await connect(backend, short_name="secret_stub", auth=credentials(token="bad"))
         assert (await backend.connections.list()).items == ()
@@ -113,7 +113,7 @@ class ConnectionContract(Lacks):
     async def test_connection_without_needed_credentials_waits_for_them(
         self, backend: Backend
     ) -> None:
-        await collection(backend)
+        await create_collection(backend)
         made = await connect(backend, short_name="secret_stub", sync_immediately=None)
         assert made.status is ConnectionStatus.PENDING_AUTH
         assert not made.auth.authenticated
@@ -124,11 +124,11 @@ class ConnectionContract(Lacks):
         ready = await backend.authorization.authorize(made.id, credentials(token="good-token"))
         assert ready.status is ConnectionStatus.ACTIVE
         assert ready.auth.authenticated
-        assert (await synced(backend, ready)).status is JobStatus.COMPLETED
+        assert (await sync(backend, ready)).status is JobStatus.COMPLETED
 
     @pytest.mark.anyio
     async def test_connection_is_found_by_id_prefix_and_name(self, backend: Backend) -> None:
-        await collection(backend)
+        await create_collection(backend)
         made = await connect(backend, name="The Only One")
         for text in (made.id, made.id.upper(), made.id[:8], "The Only One", "the only one"):
             assert (await backend.connections.get(text)).id == made.id
@@ -138,7 +138,7 @@ class ConnectionContract(Lacks):
 
     @pytest.mark.anyio
     async def test_ambiguous_name_lists_the_candidates(self, backend: Backend) -> None:
-        await collection(backend)
+        await create_collection(backend)
         made = [await connect(backend, name="Twin") for _ in range(2)]
         with pytest.raises(Ambiguous) as caught:
             await backend.connections.get("Twin")
@@ -146,8 +146,8 @@ class ConnectionContract(Lacks):
 
     @pytest.mark.anyio
     async def test_list_is_newest_first_paged_and_filtered(self, backend: Backend) -> None:
-        await collection(backend)
-        await collection(backend, "other-docs")
+        await create_collection(backend)
+        await create_collection(backend, "other-docs")
         made = [await connect(backend, name=f"Number {n}") for n in range(5)]
         other = await connect(backend, readable_collection_id="other-docs")
         first = await backend.connections.list(limit=4)
@@ -169,8 +169,8 @@ class ConnectionContract(Lacks):
 
     @pytest.mark.anyio
     async def test_cursor_of_another_list_is_refused(self, backend: Backend) -> None:
-        await collection(backend)
-        await collection(backend, "other-docs")
+        await create_collection(backend)
+        await create_collection(backend, "other-docs")
         for number in range(2):
             await connect(backend, name=f"Number {number}")
         connections = (await backend.connections.list(limit=1)).next_cursor
@@ -194,7 +194,7 @@ class ConnectionContract(Lacks):
 
     @pytest.mark.anyio
     async def test_update_changes_only_what_is_given(self, backend: Backend) -> None:
-        await collection(backend)
+        await create_collection(backend)
         made = await connect(
             backend,
             {"entities": 3, "text_chars": 50},
@@ -215,7 +215,7 @@ class ConnectionContract(Lacks):
 
     @pytest.mark.anyio
     async def test_stale_version_changes_nothing(self, backend: Backend) -> None:
-        await collection(backend)
+        await create_collection(backend)
         made = await connect(backend)
         await backend.connections.update(made.id, ConnectionChange(name="First"))
         with pytest.raises(Conflict) as caught:
@@ -227,7 +227,7 @@ class ConnectionContract(Lacks):
 
     @pytest.mark.anyio
     async def test_schedule_shows_when_it_is_due(self, backend: Backend) -> None:
-        await collection(backend)
+        await create_collection(backend)
         made = await connect(backend, schedule=ScheduleSpec(cron=" 30  2 * * * "))
         assert made.schedule is not None
         assert made.schedule.cron == "30 2 * * *"
@@ -238,9 +238,9 @@ class ConnectionContract(Lacks):
     async def test_check_reports_what_is_wrong_and_marks_the_connection(
         self, backend: Backend
     ) -> None:
-        await collection(backend)
+        await create_collection(backend)
         made = await connect(backend, short_name="secret_stub", auth=credentials(token="good-one"))
-        if await self.refuses("connections.check", backend, backend.connections.check(made.id)):
+        if await self.check_lack("connections.check", backend, backend.connections.check(made.id)):
             return
         good = await backend.connections.check(made.id)
         assert (good.ok, good.error_category) == (True, None)

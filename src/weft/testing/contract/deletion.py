@@ -7,7 +7,14 @@ from weft.domain.search import SearchQuery
 from weft.errors import (
     NotFound,
 )
-from weft.testing.contract.support import COLLECTION, SLOW, collection, connect, started, synced
+from weft.testing.contract.support import (
+    COLLECTION,
+    SLOW,
+    connect,
+    create_collection,
+    sync,
+    wait_for_progress,
+)
 
 
 class DeleteContract:
@@ -15,9 +22,9 @@ class DeleteContract:
 
     @pytest.mark.anyio
     async def test_deleted_connection_is_gone_and_unsearchable(self, backend: Backend) -> None:
-        await collection(backend)
+        await create_collection(backend)
         made = await connect(backend, {"entities": 5})
-        job = await synced(backend, made)
+        job = await sync(backend, made)
         query = SearchQuery(readable_collection_id=COLLECTION, query="entity3")
         assert backend.search is not None
         assert len((await backend.search.search(query)).hits) == 1
@@ -32,9 +39,9 @@ class DeleteContract:
 
     @pytest.mark.anyio
     async def test_delete_during_a_sync_stops_it_first(self, backend: Backend) -> None:
-        await collection(backend)
+        await create_collection(backend)
         made = await connect(backend, SLOW)
-        await started(backend, await backend.jobs.run(made.id))
+        await wait_for_progress(backend, await backend.jobs.run(made.id))
         await backend.connections.delete(made.id)
         assert (await backend.connections.list()).items == ()
         assert (await backend.collections.get(COLLECTION)).entity_count == 0

@@ -18,31 +18,31 @@ from weft.errors import (
 from weft.testing.contract.support import (
     SLOW,
     UNKNOWN_ID,
-    Lacks,
-    collection,
+    ContractPart,
     connect,
+    create_collection,
     credentials,
-    ended,
-    started,
-    synced,
+    sync,
+    wait_for_end,
+    wait_for_progress,
 )
 
 
-class JobContract(Lacks):
+class JobContract(ContractPart):
     """Jobs: run, follow, fail, cancel, list."""
 
     @pytest.mark.anyio
     async def test_counts_are_true_to_the_entity(self, backend: Backend) -> None:
-        await collection(backend)
+        await create_collection(backend)
         script: Json = {"entities": 40, "change_every": 10}
         made = await connect(backend, script)
-        first = await synced(backend, made)
+        first = await sync(backend, made)
         assert (first.entities_inserted, first.entities_unchanged) == (40, 0)
-        again = await synced(backend, made)
+        again = await sync(backend, made)
         assert (again.entities_inserted, again.entities_unchanged) == (0, 40)
         # The next generation drops 4, adds 4 and changes every tenth of the kept ones.
         await backend.connections.update(made.id, ConnectionChange(config={"generation": 1}))
-        third = await synced(backend, made)
+        third = await sync(backend, made)
         counts = (third.entities_inserted, third.entities_updated, third.entities_deleted)
         assert counts == (4, 3, 4)
         assert third.entities_unchanged == 33
@@ -53,9 +53,9 @@ class JobContract(Lacks):
     async def test_failed_and_skipped_entities_are_counted_and_logged(
         self, backend: Backend
     ) -> None:
-        await collection(backend)
+        await create_collection(backend)
         made = await connect(backend, {"entities": 20, "failed_every": 10, "skipped_every": 7})
-        job = await synced(backend, made)
+        job = await sync(backend, made)
         assert job.status is JobStatus.COMPLETED
         assert (job.entities_failed, job.entities_skipped, job.entities_inserted) == (2, 2, 16)
         log = [line.message for line in await backend.jobs.log(job.id)]
@@ -66,29 +66,29 @@ class JobContract(Lacks):
 
     @pytest.mark.anyio
     async def test_failed_entity_keeps_its_earlier_copy(self, backend: Backend) -> None:
-        await collection(backend)
+        await create_collection(backend)
         made = await connect(backend, {"entities": 20})
-        await synced(backend, made)
+        await sync(backend, made)
         await backend.connections.update(made.id, ConnectionChange(config={"failed_every": 10}))
-        job = await synced(backend, made)
+        job = await sync(backend, made)
         assert (job.entities_failed, job.entities_deleted) == (2, 0)
         assert (await backend.connections.get(made.id)).entities.total_entities == 20
 
     @pytest.mark.anyio
     async def test_incomplete_listing_deletes_nothing(self, backend: Backend) -> None:
-        await collection(backend)
+        await create_collection(backend)
         made = await connect(backend, {"entities": 20})
-        await synced(backend, made)
+        await sync(backend, made)
         await backend.connections.update(
             made.id, ConnectionChange(config={"entities": 5, "incomplete": True})
         )
-        job = await synced(backend, made)
+        job = await sync(backend, made)
         assert (job.status, job.entities_deleted) == (JobStatus.COMPLETED, 0)
         assert (await backend.connections.get(made.id)).entities.total_entities == 20
 
     @pytest.mark.anyio
     async def test_second_run_is_a_conflict_that_names_the_job(self, backend: Backend) -> None:
-        await collection(backend)
+        await create_collection(backend)
         made = await connect(backend, SLOW)
         job = await backend.jobs.run(made.id)
         with pytest.raises(Conflict) as caught:
@@ -96,19 +96,19 @@ class JobContract(Lacks):
         assert caught.value.job_id == job.id
         assert job.id in str(caught.value)
         await backend.jobs.cancel(job.id)
-        await ended(backend, job)
+        await wait_for_end(backend, job)
 
     @pytest.mark.anyio
     async def test_cancelled_job_keeps_what_it_stored_and_stops_writing(
         self, backend: Backend
     ) -> None:
-        await collection(backend)
+        await create_collection(backend)
         made = await connect(backend, SLOW)
-        job = await started(backend, await backend.jobs.run(made.id))
+        job = await wait_for_progress(backend, await backend.jobs.run(made.id))
         assert (await backend.connections.get(made.id)).status is ConnectionStatus.SYNCING
         asked = await backend.jobs.cancel(job.id)
         assert asked.status in (JobStatus.CANCELLING, JobStatus.CANCELLED)
-        last = await ended(backend, job)
+        last = await wait_for_end(backend, job)
         assert last.status is JobStatus.CANCELLED
         assert last.entities_inserted > 0
         assert (last.started_at is not None, last.completed_at is not None) == (True, True)
@@ -117,8 +117,8 @@ class JobContract(Lacks):
 
     @pytest.mark.anyio
     async def test_cancelling_an_ended_job_is_a_conflict(self, backend: Backend) -> None:
-        await collection(backend)
-        job = await synced(backend, await connect(backend))
+        await create_collection(backend)
+        job = await sync(backend, await connect(backend))
         with pytest.raises(Conflict) as caught:
             await backend.jobs.cancel(job.id)
         assert "COMPLETED" in str(caught.value)
@@ -139,13 +139,13 @@ class JobContract(Lacks):
     async def test_failure_has_a_diagnosis_and_keeps_what_was_stored(
         self, backend: Backend, error: str, category: ErrorCategory, status: ConnectionStatus
     ) -> None:
-        await collection(backend)
+        await create_collection(backend)
         made = await connect(
             backend,
             {"entities": 20, "fail_at": 10, "error": error},
             auth=credentials(token="s3cr3t-canary"),
         )
-        job = await synced(backend, made)
+        job = await sync(backend, made)
         assert (job.status, job.error_category) == (JobStatus.FAILED, category)
         assert job.entities_inserted == 10
         diagnosis = diagnose(job)
@@ -158,22 +158,22 @@ class JobContract(Lacks):
 
     @pytest.mark.anyio
     async def test_continuous_connection_syncs_from_its_cursor(self, backend: Backend) -> None:
-        await collection(backend)
+        await create_collection(backend)
         made = await connect(backend, {"entities": 20}, schedule=ScheduleSpec(continuous=True))
-        assert (await synced(backend, made)).entities_inserted == 20
+        assert (await sync(backend, made)).entities_inserted == 20
         after = await backend.connections.get(made.id)
         assert after.schedule is not None
         assert (after.schedule.cursor_field, after.schedule.cursor_value) == ("last_entity", "19")
-        incremental = await synced(backend, made)
+        incremental = await sync(backend, made)
         assert (incremental.full_sync, incremental.entities_processed) == (False, 0)
-        forced = await synced(backend, made, full=True)
+        forced = await sync(backend, made, full=True)
         assert (forced.full_sync, forced.entities_unchanged) == (True, 20)
 
     @pytest.mark.anyio
     async def test_jobs_are_listed_newest_first_and_paged(self, backend: Backend) -> None:
-        await collection(backend)
+        await create_collection(backend)
         made = await connect(backend)
-        jobs = [await synced(backend, made) for _ in range(3)]
+        jobs = [await sync(backend, made) for _ in range(3)]
         page = await backend.jobs.list(made.id, limit=2)
         assert [job.id for job in page.items] == [jobs[2].id, jobs[1].id]
         rest = await backend.jobs.list(made.id, limit=2, cursor=page.next_cursor)

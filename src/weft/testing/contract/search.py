@@ -8,16 +8,16 @@ from weft.errors import (
     InvalidInput,
     NotFound,
 )
-from weft.testing.contract.support import COLLECTION, Lacks, collection, connect, synced
+from weft.testing.contract.support import COLLECTION, ContractPart, connect, create_collection, sync
 
 
-class SearchContract(Lacks):
+class SearchContract(ContractPart):
     """Searching, and reading what was found."""
 
     @pytest.mark.anyio
     async def test_all_words_first_then_any(self, backend: Backend) -> None:
-        await collection(backend)
-        await synced(backend, await connect(backend, {"entities": 30}))
+        await create_collection(backend)
+        await sync(backend, await connect(backend, {"entities": 30}))
         assert backend.search is not None
         both = await backend.search.search(
             SearchQuery(readable_collection_id=COLLECTION, query="entity7 foxes")
@@ -31,11 +31,11 @@ class SearchContract(Lacks):
 
     @pytest.mark.anyio
     async def test_hits_are_paged_and_filtered(self, backend: Backend) -> None:
-        await collection(backend)
+        await create_collection(backend)
         one = await connect(backend, {"entities": 15}, name="Connection One")
         two = await connect(backend, {"entities": 5}, name="Connection Two")
         for made in (one, two):
-            await synced(backend, made)
+            await sync(backend, made)
         assert backend.search is not None
         query = SearchQuery(readable_collection_id=COLLECTION, query="lazy dog", limit=12)
         first = await backend.search.search(query)
@@ -49,13 +49,13 @@ class SearchContract(Lacks):
 
     @pytest.mark.anyio
     async def test_entity_is_read_in_windows(self, backend: Backend) -> None:
-        await collection(backend)
-        await synced(backend, await connect(backend, {"entities": 1, "text_chars": 100}))
+        await create_collection(backend)
+        await sync(backend, await connect(backend, {"entities": 1, "text_chars": 100}))
         assert backend.search is not None
         query = SearchQuery(readable_collection_id=COLLECTION, query="entity0")
         hit = (await backend.search.search(query)).hits[0]
         asked = backend.search.entity(hit.entity_id, offset=0, max_chars=1000)
-        if await self.refuses("search.entity", backend, asked):
+        if await self.check_lack("search.entity", backend, asked):
             return
         whole = await backend.search.entity(hit.entity_id, offset=0, max_chars=1000)
         assert (len(whole.text), whole.total_chars) == (100, 100)
@@ -67,7 +67,7 @@ class SearchContract(Lacks):
     @pytest.mark.anyio
     @pytest.mark.parametrize("query", ["", "  ", "***", '"', "x" * 1001])
     async def test_query_without_words_is_refused(self, backend: Backend, query: str) -> None:
-        await collection(backend)
+        await create_collection(backend)
         assert backend.search is not None
         with pytest.raises(InvalidInput) as caught:
             await backend.search.search(SearchQuery(readable_collection_id=COLLECTION, query=query))
@@ -78,7 +78,7 @@ class SearchContract(Lacks):
         "query", ['"unbalanced', "a AND OR NOT", "col:x", "x^2", "(", "NEAR(a b)", "é ß 字 \0x"]
     )
     async def test_query_syntax_is_taken_as_plain_words(self, backend: Backend, query: str) -> None:
-        await collection(backend)
+        await create_collection(backend)
         assert backend.search is not None
         wanted = SearchQuery(readable_collection_id=COLLECTION, query=query)
         if any(char.isalnum() for char in query):

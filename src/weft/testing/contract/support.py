@@ -24,7 +24,7 @@ UNKNOWN_ID = "550e8400-e29b-41d4-a716-446655440000"
 SLOW: Json = {"entities": 100_000, "rate": 200.0}
 
 
-class Lacks:
+class ContractPart:
     """What all parts of the contract share: what a backend openly cannot do.
 
     ``LACKS`` maps such an operation, named as in `Backend.unsupported`, to the reason. The contract
@@ -34,7 +34,7 @@ class Lacks:
 
     LACKS: ClassVar[Mapping[str, str]] = {}
 
-    async def refuses(self, operation: str, backend: Backend, call: Awaitable[object]) -> bool:
+    async def check_lack(self, operation: str, backend: Backend, call: Awaitable[object]) -> bool:
         """Whether ``operation`` is lacking; then ``call`` was refused as it should be."""
         if operation not in self.LACKS:
             assert operation not in backend.unsupported, "what is declared has a reason in LACKS"
@@ -47,7 +47,7 @@ class Lacks:
         return True
 
 
-async def collection(backend: Backend, readable_id: str = COLLECTION) -> None:
+async def create_collection(backend: Backend, readable_id: str = COLLECTION) -> None:
     """Make the collection that the tests use."""
     await backend.collections.create(NewCollection(name="Contract Docs", readable_id=readable_id))
 
@@ -63,7 +63,7 @@ async def connect(backend: Backend, config: Json | None = None, **fields: Any) -
     return await backend.connections.create(NewConnection.model_validate(values | fields))
 
 
-async def ended(backend: Backend, job: Job) -> Job:
+async def wait_for_end(backend: Backend, job: Job) -> Job:
     """The job in its terminal state."""
     with anyio.fail_after(PATIENCE_SECONDS):
         async for current in backend.jobs.watch(job.id):
@@ -72,7 +72,7 @@ async def ended(backend: Backend, job: Job) -> Job:
     return job
 
 
-async def started(backend: Backend, job: Job) -> Job:
+async def wait_for_progress(backend: Backend, job: Job) -> Job:
     """The job once it has stored something."""
     with anyio.fail_after(PATIENCE_SECONDS):
         async for current in backend.jobs.watch(job.id):
@@ -81,10 +81,10 @@ async def started(backend: Backend, job: Job) -> Job:
     raise AssertionError("the job ended before it stored anything")
 
 
-async def synced(backend: Backend, connection: Connection, *, full: bool = False) -> Job:
+async def sync(backend: Backend, connection: Connection, *, full: bool = False) -> Job:
     """Run a sync to its end."""
     options = RunOptions(force_full_sync=full)
-    return await ended(backend, await backend.jobs.run(connection.id, options))
+    return await wait_for_end(backend, await backend.jobs.run(connection.id, options))
 
 
 def credentials(**values: str) -> Auth:

@@ -24,7 +24,7 @@ from weft.errors import Conflict
 LINK = "http://127.0.0.1:1234/authorize/t0k3n"
 
 
-def connection(status: ConnectionStatus, at: datetime | None = None, **auth: Any) -> Connection:
+def make_pending(status: ConnectionStatus, at: datetime | None = None, **auth: Any) -> Connection:
     done = status is ConnectionStatus.ACTIVE
     details = AuthDetails(method=AuthMethod.DIRECT, authenticated=done, authenticated_at=at, **auth)
     return make_connection(status=status, auth=details)
@@ -86,9 +86,9 @@ class Pending(FakeConnections):
         return PENDING.model_copy(update={"auth": auth})
 
 
-PENDING = connection(ConnectionStatus.PENDING_AUTH)
-ACTIVE = connection(ConnectionStatus.ACTIVE, datetime(2026, 11, 22, tzinfo=UTC))
-LATER = connection(ConnectionStatus.ACTIVE, datetime(2026, 11, 23, tzinfo=UTC))
+PENDING = make_pending(ConnectionStatus.PENDING_AUTH)
+ACTIVE = make_pending(ConnectionStatus.ACTIVE, datetime(2026, 11, 22, tzinfo=UTC))
+LATER = make_pending(ConnectionStatus.ACTIVE, datetime(2026, 11, 23, tzinfo=UTC))
 
 
 def test_the_link_is_shown_and_the_end_is_told(tmp_path: Path) -> None:
@@ -140,10 +140,10 @@ def test_a_connection_is_created_and_then_authorised_in_a_browser(tmp_path: Path
     given = ("crm", "--collection", "docs", "--config", "site=x", "--authorize")
     done = Terminal(tmp_path, backend).run("connections", "create", *given)
     assert done.exit_code == 0, done.output
-    (new,) = backend.asked("connections.create")
+    (new,) = backend.calls_of("connections.create")
     assert new.auth is None
     assert LINK in done.stderr
-    assert backend.asked("jobs.run") == [False]
+    assert backend.calls_of("jobs.run") == [False]
     assert "COMPLETED" in done.stdout
 
 

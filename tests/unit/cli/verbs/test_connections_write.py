@@ -15,13 +15,13 @@ CREATE_CRM = ("connections", "create", "crm", "--collection", "docs", "--config"
 CREATE_NOTES = ("connections", "create", "notes", "--collection", "docs", "--config", "path=/n")
 
 
-def created(terminal: Terminal) -> NewConnection:
-    (new,) = terminal.backend.asked("connections.create")
+def find_created(terminal: Terminal) -> NewConnection:
+    (new,) = terminal.backend.calls_of("connections.create")
     return new
 
 
-def changed(terminal: Terminal) -> ConnectionChange:
-    ((_, change),) = terminal.backend.asked("connections.update")
+def find_change(terminal: Terminal) -> ConnectionChange:
+    ((_, change),) = terminal.backend.calls_of("connections.update")
     return change
 
 
@@ -78,7 +78,7 @@ def test_single_value_given_twice_is_refused() -> None:
 def test_source_without_credentials_asks_for_none(terminal: Terminal) -> None:
     result = terminal.run(*CREATE_NOTES, "--name", "Notes", "--schedule", "0 2 * * *")
     assert result.exit_code == 0
-    new = created(terminal)
+    new = find_created(terminal)
     assert new.auth is None
     assert new.config == {"path": "/n"}
     assert new.schedule is not None
@@ -88,17 +88,17 @@ def test_source_without_credentials_asks_for_none(terminal: Terminal) -> None:
 
 def test_credentials_are_asked_for_without_showing_the_secret(terminal: Terminal) -> None:
     result = terminal.run(*CREATE_CRM, "--no-sync", typed="k3y-value\neu-west\n")
-    auth = created(terminal).auth
+    auth = find_created(terminal).auth
     assert auth is not None
     assert auth.direct is not None
     assert auth.direct.credentials == {"api_key": "k3y-value", "region": "eu-west"}
     assert "k3y-value" not in result.output
-    assert created(terminal).sync_immediately is False
+    assert find_created(terminal).sync_immediately is False
 
 
 def test_optional_credential_left_empty_is_left_out(terminal: Terminal) -> None:
     terminal.run(*CREATE_CRM, typed="k3y-value\n\n")
-    auth = created(terminal).auth
+    auth = find_created(terminal).auth
     assert auth is not None
     assert auth.direct is not None
     assert auth.direct.credentials == {"api_key": "k3y-value"}
@@ -108,12 +108,12 @@ def test_needed_credentials_without_anyone_to_ask_are_an_error(terminal: Termina
     result = terminal.run(*CREATE_CRM)
     assert result.exit_code == 2
     assert "--credentials-stdin" in result.stderr
-    assert terminal.backend.asked("connections.create") == []
+    assert terminal.backend.calls_of("connections.create") == []
 
 
 def test_credentials_are_read_from_standard_input(terminal: Terminal) -> None:
     terminal.run(*CREATE_CRM, "--credentials-stdin", typed='{"api_key": "k"}')
-    auth = created(terminal).auth
+    auth = find_created(terminal).auth
     assert auth is not None
     assert auth.direct is not None
     assert auth.direct.credentials == {"api_key": "k"}
@@ -136,8 +136,8 @@ def test_missing_collection_is_created_after_a_yes(terminal: Terminal) -> None:
         "connections", "create", "notes", "--collection", "new", "--config", "path=/n", typed="\n"
     )
     assert result.exit_code == 0
-    assert [new.readable_id for new in terminal.backend.asked("collections.create")] == ["new"]
-    assert created(terminal).readable_collection_id == "new"
+    assert [new.readable_id for new in terminal.backend.calls_of("collections.create")] == ["new"]
+    assert find_created(terminal).readable_collection_id == "new"
 
 
 def test_missing_collection_is_not_created_without_a_word(terminal: Terminal) -> None:
@@ -149,7 +149,7 @@ def test_missing_collection_is_not_created_without_a_word(terminal: Terminal) ->
 
 def test_collection_may_be_named_by_its_name(terminal: Terminal) -> None:
     terminal.run("connections", "create", "notes", "--collection", "Docs")
-    assert created(terminal).readable_collection_id == "docs"
+    assert find_created(terminal).readable_collection_id == "docs"
 
 
 def test_first_sync_is_followed_and_its_failure_is_the_exit_code(terminal: Terminal) -> None:
@@ -164,7 +164,7 @@ def test_first_sync_is_followed_and_its_failure_is_the_exit_code(terminal: Termi
 
 def test_update_sends_only_what_was_given(terminal: Terminal) -> None:
     terminal.run("connections", "update", "My notes", "--description", "New", "--unset", "path")
-    assert changed(terminal).model_dump(exclude_unset=True) == {
+    assert find_change(terminal).model_dump(exclude_unset=True) == {
         "description": "New",
         "config": {"path": None},
     }
@@ -172,7 +172,7 @@ def test_update_sends_only_what_was_given(terminal: Terminal) -> None:
 
 def test_schedule_is_removed_with_an_explicit_null(terminal: Terminal) -> None:
     terminal.run("connections", "update", "My notes", "--no-schedule", "--expected-version", "1")
-    assert changed(terminal).model_dump(exclude_unset=True) == {
+    assert find_change(terminal).model_dump(exclude_unset=True) == {
         "schedule": None,
         "expected_version": 1,
     }

@@ -10,7 +10,7 @@ from cli_fakes import Terminal
 from pydantic import SecretStr
 
 from weft.cli.verbs import doctor
-from weft.cli.verbs.doctor import Report, examine, shown_value
+from weft.cli.verbs.doctor import Report, examine, format_value
 from weft.errors import StorageFailed
 from weft.settings import Settings, load_settings
 from weft.sources.registry import SourceRegistry
@@ -19,32 +19,32 @@ from weft.web.gate.tokens import TOKEN_FILE_NAME
 HEALTHY: dict[str, Any] = {"sqlite_version": "3.54.1", "problems": ()}
 
 
-def examined(settings: Settings, *points: EntryPoint, **database: Any) -> Report:
+def run_examine(settings: Settings, *points: EntryPoint, **database: Any) -> Report:
     return examine(settings, lambda _settings: {**HEALTHY, **database}, SourceRegistry(points))
 
 
 def test_healthy_installation_has_no_problem(tmp_path: Path) -> None:
-    report = examined(Settings(home=tmp_path, files_roots=(tmp_path,)))
+    report = run_examine(Settings(home=tmp_path, files_roots=(tmp_path,)))
     assert report.document()["ok"] is True
     assert report.versions["sqlite"] == "3.54.1"
     assert report.notes == []
 
 
 def test_unset_files_roots_is_noted_and_not_a_problem(tmp_path: Path) -> None:
-    report = examined(Settings(home=tmp_path))
+    report = run_examine(Settings(home=tmp_path))
     assert any("WEFT_FILES_ROOTS" in note for note in report.notes)
     assert report.problems == []
 
 
 def test_files_root_that_is_gone_is_a_problem(tmp_path: Path) -> None:
-    report = examined(Settings(home=tmp_path, files_roots=(tmp_path / "gone",)))
+    report = run_examine(Settings(home=tmp_path, files_roots=(tmp_path / "gone",)))
     assert str(tmp_path / "gone") in report.problems[0]
 
 
 def test_home_that_is_a_file_is_a_problem(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.write_text("", encoding="utf-8")
-    assert "WEFT_HOME" in examined(Settings(home=home)).problems[0]
+    assert "WEFT_HOME" in run_examine(Settings(home=home)).problems[0]
 
 
 @pytest.mark.parametrize("kind", ["file", "dangling link"])
@@ -54,34 +54,34 @@ def test_home_that_cannot_be_made_is_a_problem(tmp_path: Path, kind: str) -> Non
         parent.write_text("", encoding="utf-8")
     else:
         parent.symlink_to(tmp_path / "nothing")
-    report = examined(Settings(home=parent / "below" / "home"))
+    report = run_examine(Settings(home=parent / "below" / "home"))
     assert f"{parent} is not a folder" in report.problems[0]
     assert not any("first use creates it" in note for note in report.notes)
 
 
 def test_home_that_can_be_made_is_noted(tmp_path: Path) -> None:
-    report = examined(Settings(home=tmp_path / "below" / "home"))
+    report = run_examine(Settings(home=tmp_path / "below" / "home"))
     assert report.problems == []
     assert any("first use creates it" in note for note in report.notes)
 
 
 def test_full_disk_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "FREE_MIN_BYTES", 1 << 62)
-    assert examined(Settings(home=tmp_path)).problems == [
+    assert run_examine(Settings(home=tmp_path)).problems == [
         f"The disk of {tmp_path} is full: free some space."
     ]
 
 
 def test_problem_of_the_database_does_not_advise_what_was_just_done(tmp_path: Path) -> None:
     said = "It is damaged. Run `weft doctor`; restore it."
-    assert examined(Settings(home=tmp_path), problems=(said,)).problems == [
+    assert run_examine(Settings(home=tmp_path), problems=(said,)).problems == [
         "It is damaged. Restore it."
     ]
 
 
 def test_certificate_that_is_not_there_is_a_problem(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path, http_tls_cert=tmp_path / "a", http_tls_key=tmp_path / "b")
-    problems = examined(settings).problems
+    problems = run_examine(settings).problems
     assert [
         f"WEFT_HTTP_TLS_{name} names" in said
         for name, said in zip(("CERT", "KEY"), problems, strict=True)
@@ -90,7 +90,7 @@ def test_certificate_that_is_not_there_is_a_problem(tmp_path: Path) -> None:
 
 def test_broken_source_is_named(tmp_path: Path) -> None:
     broken = EntryPoint(name="crm", value="no_such_module:Crm", group="weft.sources")
-    report = examined(Settings(home=tmp_path), broken)
+    report = run_examine(Settings(home=tmp_path), broken)
     assert "'crm'" in report.problems[0]
     assert report.sources == {"crm": "broken"}
 
@@ -104,17 +104,17 @@ def test_database_that_cannot_be_read_is_a_problem(tmp_path: Path) -> None:
 
 
 def test_damaged_database_is_a_problem(tmp_path: Path) -> None:
-    report = examined(Settings(home=tmp_path), problems=("It is damaged.",))
+    report = run_examine(Settings(home=tmp_path), problems=("It is damaged.",))
     assert report.problems == ["It is damaged."]
 
 
 def test_secret_setting_is_never_shown() -> None:
-    assert "t0ken" not in shown_value(SecretStr("t0ken"))
+    assert "t0ken" not in format_value(SecretStr("t0ken"))
 
 
 def test_setting_without_a_value_is_empty() -> None:
     empty: tuple[object, ...] = (None, (), frozenset[str](), dict[str, object]())
-    assert [shown_value(value) for value in empty] == [""] * 4
+    assert [format_value(value) for value in empty] == [""] * 4
 
 
 def test_each_setting_says_where_it_came_from(
@@ -122,7 +122,7 @@ def test_each_setting_says_where_it_came_from(
 ) -> None:
     monkeypatch.setenv("WEFT_HOME", str(tmp_path))
     (tmp_path / "config.toml").write_text("sync_concurrency = 3\n", encoding="utf-8")
-    shown = {s["name"]: (s["value"], s["origin"]) for s in examined(load_settings()).settings}
+    shown = {s["name"]: (s["value"], s["origin"]) for s in run_examine(load_settings()).settings}
     assert shown["WEFT_HOME"] == (str(tmp_path), "environment")
     assert shown["WEFT_SYNC_CONCURRENCY"] == ("3", "config.toml")
     assert shown["WEFT_LOG_LEVEL"] == ("WARNING", "default")
@@ -149,9 +149,9 @@ def test_secret_that_others_can_read_is_a_problem(tmp_path: Path, name: str) -> 
     file.parent.mkdir(exist_ok=True)
     file.write_bytes(b"k" * 32)
     file.chmod(0o600)
-    assert examined(Settings(home=tmp_path)).problems == []
+    assert run_examine(Settings(home=tmp_path)).problems == []
     file.chmod(0o644)
-    assert str(file) in examined(Settings(home=tmp_path)).problems[0]
+    assert str(file) in run_examine(Settings(home=tmp_path)).problems[0]
 
 
 def test_key_that_others_can_read_is_told_once(tmp_path: Path) -> None:
@@ -160,13 +160,13 @@ def test_key_that_others_can_read_is_told_once(tmp_path: Path) -> None:
     key.write_bytes(b"k" * 32)
     key.chmod(0o644)
     said = f"The key file {key} is readable by other users."
-    assert examined(Settings(home=tmp_path), problems=(said,)).problems == [said]
+    assert run_examine(Settings(home=tmp_path), problems=(said,)).problems == [said]
 
 
 def test_lock_of_a_rotation_may_be_read_by_all(tmp_path: Path) -> None:
     (tmp_path / "keys").mkdir()
     (tmp_path / "keys" / "rotation.lock").touch(mode=0o644)
-    assert examined(Settings(home=tmp_path)).problems == []
+    assert run_examine(Settings(home=tmp_path)).problems == []
 
 
 def test_remote_api_is_named_and_the_local_engine_is_left_alone(tmp_path: Path) -> None:

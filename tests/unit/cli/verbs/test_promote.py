@@ -23,7 +23,7 @@ API = "https://api.example.com"
 SECRET = "typed-s3cret"
 
 
-def local_backend() -> FakeBackend:
+def make_local_backend() -> FakeBackend:
     crm = make_connection(id="con-2", name="My CRM", short_name="crm", config={"site": "eu"})
     backend = FakeBackend()
     backend.known = {"con-1": make_connection(), "con-2": crm, "My CRM": crm}
@@ -35,7 +35,7 @@ class Both:
     """A local engine and a remote API; which of them is opened depends on the settings."""
 
     home: Path
-    local: FakeBackend = field(default_factory=local_backend)
+    local: FakeBackend = field(default_factory=make_local_backend)
     remote: FakeBackend = field(default_factory=lambda: FakeBackend(known={}, existing=[]))
     api_url: str | None = API
     people: bool = True
@@ -59,7 +59,7 @@ class Both:
 
     @property
     def created(self) -> list[NewConnection]:
-        return self.remote.asked("connections.create")
+        return self.remote.calls_of("connections.create")
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def both(tmp_path: Path) -> Both:
     return Both(tmp_path)
 
 
-def document(result: Result) -> dict[str, Any]:
+def rows_by_id(result: Result) -> dict[str, Any]:
     return {item["local_id"]: item for item in json.loads(result.stdout)["items"]}
 
 
@@ -76,7 +76,7 @@ def test_preview_is_shown_and_nothing_is_created_without_a_yes(both: Both) -> No
     assert result.exit_code == 1
     assert "collection 'docs': to be created" in result.output
     assert "'My CRM' (crm) in docs: to be created (credentials are needed again)" in result.output
-    assert both.remote.calls == [("connections.list", both.remote.asked("connections.list")[0])]
+    assert both.remote.calls == [("connections.list", both.remote.calls_of("connections.list")[0])]
 
 
 def test_silence_is_not_a_yes(both: Both) -> None:
@@ -96,7 +96,7 @@ def test_credentials_are_asked_for_again_and_not_shown(both: Both) -> None:
     assert new.auth.direct.credentials == {"api_key": SECRET}
     assert SECRET not in result.output
     assert "api-key-canary" not in result.output
-    assert [made.readable_id for made in both.remote.asked("collections.create")] == ["docs"]
+    assert [made.readable_id for made in both.remote.calls_of("collections.create")] == ["docs"]
 
 
 def test_second_run_finds_what_is_there(both: Both) -> None:
@@ -104,14 +104,14 @@ def test_second_run_finds_what_is_there(both: Both) -> None:
     result = both.run("--yes")
     assert result.exit_code == 0
     assert "already there" in result.output
-    assert (both.created, both.remote.asked("collections.create")) == ([], [])
+    assert (both.created, both.remote.calls_of("collections.create")) == ([], [])
 
 
 def test_what_needs_credentials_is_left_out_where_nobody_can_be_asked(both: Both) -> None:
     both.people = False
     result = both.run("--yes")
     assert result.exit_code == 1
-    rows = document(result)
+    rows = rows_by_id(result)
     assert rows["con-1"]["state"] == "created"
     assert "on a terminal" in rows["con-2"]["obstacle"]
     assert [new.short_name for new in both.created] == ["notes"]
@@ -132,14 +132,14 @@ def test_what_the_api_cannot_take_is_said_before(
     both.local.known = {"con-1": make_connection(**changed)}
     result = both.run("--yes")
     assert result.exit_code == 1
-    assert obstacle in document(result)["con-1"]["obstacle"]
-    assert both.remote.asked("collections.create") == []
+    assert obstacle in rows_by_id(result)["con-1"]["obstacle"]
+    assert both.remote.calls_of("collections.create") == []
 
 
 def test_name_that_another_source_has_there_is_not_taken(both: Both) -> None:
     both.people = False
     both.remote.known = {"r-1": make_connection(id="r-1", short_name="crm", config={"site": "x"})}
-    assert "rename one" in document(both.run("con-1", "--yes"))["con-1"]["obstacle"]
+    assert "rename one" in rows_by_id(both.run("con-1", "--yes"))["con-1"]["obstacle"]
 
 
 def test_schedule_is_copied_unless_it_has_a_time_zone(both: Both) -> None:
@@ -150,7 +150,7 @@ def test_schedule_is_copied_unless_it_has_a_time_zone(both: Both) -> None:
             id="con-3", name="Berlin", schedule=Schedule(cron="0 2 * * *", timezone="Europe/Berlin")
         ),
     }
-    rows = document(both.run("--yes"))
+    rows = rows_by_id(both.run("--yes"))
     by_name = {new.name: new.schedule for new in both.created}
     assert by_name["My notes"] is not None
     assert by_name["My notes"].cron == "0 2 * * *"
@@ -161,7 +161,7 @@ def test_schedule_is_copied_unless_it_has_a_time_zone(both: Both) -> None:
 def test_collection_that_is_there_is_used(both: Both) -> None:
     both.remote.existing = [make_collection()]
     assert both.run("con-1", "--yes").exit_code == 0
-    assert both.remote.asked("collections.create") == []
+    assert both.remote.calls_of("collections.create") == []
 
 
 def test_without_an_address_it_says_what_to_set(both: Both) -> None:

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 
 import anyio
 import pytest
-from cli_fakes import FakeJobs, Terminal, failed_job, make_job
+from cli_fakes import FakeJobs, Terminal, make_failed_job, make_job
 
 from weft.cli.terminal import follow
 from weft.domain.jobs import Job, JobStatus
@@ -78,7 +78,7 @@ def test_sync_in_a_pipe_prints_the_job_once(terminal: Terminal) -> None:
 
 
 def test_failed_sync_exits_one_and_says_what_to_do(terminal: Terminal) -> None:
-    terminal.backend.script = [failed_job()]
+    terminal.backend.script = [make_failed_job()]
     result = terminal.run("sync", "My notes")
     assert result.exit_code == 1
     assert "Error: The source refused the credentials." in result.stdout
@@ -88,7 +88,7 @@ def test_failed_sync_exits_one_and_says_what_to_do(terminal: Terminal) -> None:
 def test_full_sync_is_passed_on(terminal: Terminal) -> None:
     terminal.backend.script = [DONE]
     terminal.run("sync", "My notes", "--full")
-    assert terminal.backend.asked("jobs.run") == [True]
+    assert terminal.backend.calls_of("jobs.run") == [True]
 
 
 def test_no_wait_returns_the_queued_job(terminal: Terminal) -> None:
@@ -116,7 +116,7 @@ def test_full_sync_does_not_pass_for_one_that_runs_already(terminal: Terminal) -
 def test_interrupt_cancels_the_job_and_exits_130(terminal: Terminal) -> None:
     terminal.backend.jobs = CancellingJobs(terminal.backend)
     result = terminal.run("sync", "My notes")
-    assert terminal.backend.asked("jobs.cancel") == ["job-1"]
+    assert terminal.backend.calls_of("jobs.cancel") == ["job-1"]
     assert result.exit_code == 130
     assert "CANCELLED" in result.stdout
 
@@ -137,7 +137,7 @@ def test_interrupt_leaves_a_job_alone_that_others_started(terminal: Terminal) ->
     terminal.backend.live_job = RUNNING
     terminal.backend.jobs = StubbornJobs(terminal.backend)
     result = terminal.run("sync", "My notes")
-    assert terminal.backend.asked("jobs.cancel") == []
+    assert terminal.backend.calls_of("jobs.cancel") == []
     assert result.exit_code == 130
 
 

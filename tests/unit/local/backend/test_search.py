@@ -35,7 +35,7 @@ def titles(results: SearchResults) -> set[str]:
 
 
 def cursor_of(text: str) -> str:
-    return encode_cursor(text, *query("fox").listed)
+    return encode_cursor(text, *query("fox").cursor_scope)
 
 
 @pytest.mark.parametrize(

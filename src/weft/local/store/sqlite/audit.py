@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from weft.domain.acting import Acting, who_acts
+from weft.domain.acting import Actor, current_actor
 from weft.domain.audit import DONE, AuditEntry
 from weft.local.store.audit import AuditStore
 from weft.local.store.sqlite.database import Database
@@ -66,7 +66,7 @@ def audited(
 
     Who acts is taken from the caller's context now: ``work`` runs on another thread.
     """
-    actor = who_acts()
+    actor = current_actor()
 
     def run(db: Session, *args: P.args, **kwargs: P.kwargs) -> R:
         result = work(db, *args, **kwargs)
@@ -77,7 +77,7 @@ def audited(
     return run
 
 
-def record(db: Session, actor: Acting, action: str, target: Target) -> None:
+def record(db: Session, actor: Actor, action: str, target: Target) -> None:
     """Write a row within the caller's transaction."""
     values = {
         "at": micros(datetime.now(UTC)),

@@ -5,7 +5,7 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
-from weft.domain.acting import Acting, who_acts
+from weft.domain.acting import Actor, current_actor
 from weft.domain.base import Json, Page
 from weft.domain.connections import Connection, ConnectionStatus
 from weft.domain.schedules import Schedule
@@ -80,7 +80,7 @@ class SqliteConnections(ConnectionStore):
             "set_state": set_state,
             "set_auth": set_auth,
         }
-        return await self._database.write(_update, values, who_acts())
+        return await self._database.write(_update, values, current_actor())
 
     async def credentials(self, organization_id: str, connection_id: str) -> str | None:
         values = {"organization_id": organization_id, "id": connection_id}
@@ -98,7 +98,7 @@ class SqliteConnections(ConnectionStore):
             "error_category": error_category,
             "error_message": error_message,
         }
-        await self._database.write(_mark, found, values, who_acts())
+        await self._database.write(_mark, found, values, current_actor())
 
     async def delete(self, organization_id: str, connection_id: str) -> Connection | None:
         work = audited(_delete, "delete", _target(organization_id, connection_id))
@@ -169,7 +169,7 @@ def _page(db: Session, tail: str, values: dict[str, Any], limit: int) -> Page[Co
     )
 
 
-def _update(db: Session, values: dict[str, Any], actor: Acting) -> bool:
+def _update(db: Session, values: dict[str, Any], actor: Actor) -> bool:
     before = db.execute(queries()["connection_authenticated_at"], values).get
     number = db.execute(queries()["connection_update"], values).get
     if number is None:
@@ -190,7 +190,7 @@ def _credentials(db: Session, values: dict[str, Any]) -> str | None:
     return db.execute(queries()["connection_credentials"], values).get
 
 
-def _mark(db: Session, found: Connection, values: dict[str, Any], actor: Acting) -> None:
+def _mark(db: Session, found: Connection, values: dict[str, Any], actor: Actor) -> None:
     row = db.execute("SELECT no, state FROM connection WHERE id = ?", (found.id,)).fetchone()
     if row is None:
         return

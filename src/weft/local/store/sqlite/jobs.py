@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from weft.domain.acting import Acting, who_acts
+from weft.domain.acting import Actor, current_actor
 from weft.domain.base import Page
 from weft.domain.connections import AuthMethod
 from weft.domain.jobs import Job, JobStatus, JobTrigger, LogLine, RunOptions
@@ -89,7 +89,7 @@ class SqliteJobs(JobStore):
         return await self._database.read(_log, values)
 
     async def request_cancel(self, job: Job, now: datetime) -> bool:
-        return await self._database.write(_request_cancel, job.id, micros(now), who_acts())
+        return await self._database.write(_request_cancel, job.id, micros(now), current_actor())
 
     async def owners(self) -> Sequence[str]:
         return await self._database.peek(_owners)
@@ -133,7 +133,9 @@ class SqliteJobs(JobStore):
     async def finish(
         self, claim: Claim, outcome: Outcome, log: Sequence[LogLine], now: datetime
     ) -> bool:
-        return await self._database.write(_finish, claim, outcome, log, micros(now), who_acts())
+        return await self._database.write(
+            _finish, claim, outcome, log, micros(now), current_actor()
+        )
 
     async def prune(self, *, keep: int, limit: int) -> int:
         values = {"keep": keep, "limit": limit}
@@ -211,7 +213,7 @@ def _log(db: Session, values: dict[str, Any]) -> list[LogLine]:
     return found[::-1]
 
 
-def _request_cancel(db: Session, job_id: str, now: int, actor: Acting) -> bool:
+def _request_cancel(db: Session, job_id: str, now: int, actor: Actor) -> bool:
     row = db.execute(queries()["job_to_cancel"], {"id": job_id}).fetchone()
     if row is None:
         return False
@@ -308,7 +310,7 @@ def _finish(
     outcome: Outcome,
     log: Sequence[LogLine],
     now: int,
-    actor: Acting,
+    actor: Actor,
 ) -> bool:
     current = db.execute(queries()["job_fence"], _fence(claim)).get
     if current not in (JobStatus.RUNNING, JobStatus.CANCELLING):
@@ -329,7 +331,7 @@ def _finish(
     return True
 
 
-def _end(db: Session, claim: Claim, outcome: Outcome, now: int, actor: Acting) -> None:
+def _end(db: Session, claim: Claim, outcome: Outcome, now: int, actor: Actor) -> None:
     values = _fence(claim) | {
         "now": now,
         "status": outcome.status,

@@ -6,7 +6,7 @@ from typing import Any
 
 import apsw
 
-from weft.domain.acting import Acting, who_acts
+from weft.domain.acting import Actor, current_actor
 from weft.domain.keys import ApiKey
 from weft.domain.principals import Role
 from weft.errors import Conflict
@@ -44,7 +44,9 @@ class SqliteKeys(KeyStore):
         return found[0] if found else None
 
     async def revoke(self, name: str, now: datetime) -> ApiKey | None:
-        return await self._database.write(_revoke, {"name": name, "now": micros(now)}, who_acts())
+        return await self._database.write(
+            _revoke, {"name": name, "now": micros(now)}, current_actor()
+        )
 
     async def job_counts(self) -> Mapping[str, int]:
         return await self._database.read(_job_counts)
@@ -67,7 +69,7 @@ def _select(db: Session, tail: str, values: dict[str, Any]) -> list[ApiKey]:
     return [_to_key(row) for row in rows(db, sql, values)]
 
 
-def _revoke(db: Session, values: dict[str, Any], actor: Acting) -> ApiKey | None:
+def _revoke(db: Session, values: dict[str, Any], actor: Actor) -> ApiKey | None:
     found = _select(db, "key_live", {"name": values["name"]})
     if not found:
         return None

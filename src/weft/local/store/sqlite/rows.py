@@ -7,7 +7,7 @@ from typing import Any
 
 from weft.domain.collections import Collection, CollectionStatus
 from weft.domain.connections import Connection, ConnectionStatus
-from weft.domain.cursors import decode_cursor, encode_cursor, refused
+from weft.domain.cursors import decode_cursor, encode_cursor, invalid_cursor
 from weft.domain.jobs import Job, JobStatus
 from weft.local.store.sqlite.session import Bindings, Session
 from weft.local.store.values import loads, moment, moment_or_none
@@ -53,7 +53,7 @@ def row_before(cursor: str | None, tail: str, values: Mapping[str, Any]) -> int:
         return BEFORE_ALL
     number = int(decode_cursor(cursor, _PLACE, tail, _filters(values))[0])
     if number > BEFORE_ALL:
-        raise refused()
+        raise invalid_cursor()
     return number
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from weft.domain.acting import Acting, who_acts
+from weft.domain.acting import Actor, current_actor
 from weft.domain.schedules import Schedule
 from weft.local.store.base import DueSchedule, ScheduleStore
 from weft.local.store.sqlite.audit import Target, record
@@ -38,7 +38,7 @@ class SqliteSchedules(ScheduleStore):
             "id": str(uuid.uuid4()),
             "now": micros(now),
         }
-        return await self._database.write_relaxed(_fire, values, who_acts())
+        return await self._database.write_relaxed(_fire, values, current_actor())
 
     async def move(self, due: DueSchedule, next_run: datetime | None) -> bool:
         values = {
@@ -65,7 +65,7 @@ def _select(db: Session, query: str, values: dict[str, Any]) -> list[DueSchedule
     ]
 
 
-def _fire(db: Session, values: dict[str, Any], actor: Acting) -> bool:
+def _fire(db: Session, values: dict[str, Any], actor: Actor) -> bool:
     if not db.execute(queries()["schedule_advance"], values).get:
         return False
     organization_id, connection_id = next(

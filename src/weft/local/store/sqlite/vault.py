@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from weft.domain.acting import who_acts
+from weft.domain.acting import current_actor
 from weft.local.store.sqlite.audit import Target, audited, record
 from weft.local.store.sqlite.database import Database
 from weft.local.store.sqlite.queries import queries
@@ -81,7 +81,9 @@ class SqliteSecrets(SecretStore):
         return await self._database.read(_select_secrets, "secret_list", values)
 
     async def delete(self, organization_id: str, name: str, owner: str) -> bool:
-        return await self._database.write(_delete_secret, organization_id, name, owner, who_acts())
+        return await self._database.write(
+            _delete_secret, organization_id, name, owner, current_actor()
+        )
 
 
 def drop_data_key(db: Session, organization_id: str, owner: str) -> None:
