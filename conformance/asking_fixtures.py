@@ -58,7 +58,7 @@ async def test_input_required_result_elicitation(ctx: Ctx) -> str | InputRequire
 
 async def test_input_required_result_sampling(ctx: Ctx) -> str | InputRequiredResult:
     """Ask the client's model."""
-    said = _said(ctx, "capital_question")
+    said = _text_answered(ctx, "capital_question")
     if said is None:
         return InputRequiredResult(
             input_requests={"capital_question": _sample("What is the capital of France?", 100)}
@@ -84,7 +84,7 @@ async def test_input_required_result_request_state(ctx: Ctx) -> str | InputRequi
 async def test_input_required_result_multiple_inputs(ctx: Ctx) -> str | InputRequiredResult:
     """Ask three things at once."""
     name, roots = _text(ctx, "user_name", "name"), _roots(ctx, "client_roots")
-    said = _said(ctx, "greeting")
+    said = _text_answered(ctx, "greeting")
     if name is None or said is None or roots is None:
         return InputRequiredResult(
             input_requests={
@@ -170,7 +170,7 @@ def _text(ctx: Ctx, key: str, field: str) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _said(ctx: Ctx, key: str) -> str | None:
+def _text_answered(ctx: Ctx, key: str) -> str | None:
     given = (ctx.input_responses or {}).get(key)
     if not isinstance(given, CreateMessageResult):
         return None

@@ -80,7 +80,7 @@ class Defaults(BaseModel):
     verified: bool = Field(default=True)
 
 
-def _titled(*titles: str) -> list[JsonValue]:
+def _titles(*titles: str) -> list[JsonValue]:
     return [{"const": f"value{n}", "title": title} for n, title in enumerate(titles, 1)]
 
 
@@ -88,7 +88,7 @@ class Choices(BaseModel):
     """One field of each form that a choice may take."""
 
     untitledSingle: str = Field(json_schema_extra={"enum": ["option1", "option2", "option3"]})  # noqa: N815 (the suite's names)
-    titledSingle: str = Field(json_schema_extra={"oneOf": _titled("First", "Second", "Third")})  # noqa: N815
+    titledSingle: str = Field(json_schema_extra={"oneOf": _titles("First", "Second", "Third")})  # noqa: N815
     legacyEnum: str = Field(  # noqa: N815
         json_schema_extra={"enum": ["opt1", "opt2", "opt3"], "enumNames": ["One", "Two", "Three"]}
     )
@@ -98,7 +98,7 @@ class Choices(BaseModel):
         }
     )
     titledMulti: list[str] = Field(  # noqa: N815
-        json_schema_extra={"items": {"anyOf": _titled("First", "Second", "Third")}}
+        json_schema_extra={"items": {"anyOf": _titles("First", "Second", "Third")}}
     )
 
 
@@ -155,9 +155,7 @@ async def test_audio_content() -> AudioContent:
 
 async def test_embedded_resource() -> EmbeddedResource:
     """Answer with a resource."""
-    return _embedded(
-        "test://embedded-resource", "text/plain", "This is an embedded resource content."
-    )
+    return _embed("test://embedded-resource", "text/plain", "This is an embedded resource content.")
 
 
 async def test_multiple_content_types() -> list[TextContent | ImageContent | EmbeddedResource]:
@@ -166,7 +164,7 @@ async def test_multiple_content_types() -> list[TextContent | ImageContent | Emb
     return [
         TextContent(text="Multiple content types test:"),
         ImageContent(data=PNG, mime_type="image/png"),
-        _embedded("test://mixed-content-resource", "application/json", data),
+        _embed("test://mixed-content-resource", "application/json", data),
     ]
 
 
@@ -209,17 +207,17 @@ async def test_sampling(prompt: str, ctx: Ctx) -> str:
 
 async def test_elicitation(message: str, ctx: Ctx) -> str:
     """Ask the person."""
-    return f"User response: {await _asked(ctx, message, Person)}"
+    return f"User response: {await _ask(ctx, message, Person)}"
 
 
 async def test_elicitation_sep1034_defaults(ctx: Ctx) -> str:
     """Ask with defaults."""
-    return f"Elicitation completed: {await _asked(ctx, 'Who is it?', Defaults)}"
+    return f"Elicitation completed: {await _ask(ctx, 'Who is it?', Defaults)}"
 
 
 async def test_elicitation_sep1330_enums(ctx: Ctx) -> str:
     """Ask with choices."""
-    return f"Elicitation completed: {await _asked(ctx, 'Which ones?', Choices)}"
+    return f"Elicitation completed: {await _ask(ctx, 'Which ones?', Choices)}"
 
 
 async def test_error_handling() -> str:
@@ -278,7 +276,7 @@ async def test_prompt_with_arguments(arg1: str, arg2: str) -> str:
 
 async def test_prompt_with_embedded_resource(resourceUri: str) -> list[UserMessage]:  # noqa: N803
     """A prompt with a resource."""
-    content = _embedded(resourceUri, "text/plain", "Embedded resource content for testing.")
+    content = _embed(resourceUri, "text/plain", "Embedded resource content for testing.")
     return [UserMessage(content), UserMessage("Please process the embedded resource above.")]
 
 
@@ -295,7 +293,7 @@ async def _set_level(
     return EmptyResult()
 
 
-async def _asked(ctx: Ctx, message: str, form: type[BaseModel]) -> str:
+async def _ask(ctx: Ctx, message: str, form: type[BaseModel]) -> str:
     answer = await ctx.elicit(message, form)
     content = answer.data.model_dump_json() if answer.action == "accept" else "{}"
     return f"action={answer.action}, content={content}"
@@ -309,5 +307,5 @@ def _add_schema_tool(server: WeftServer) -> None:
     tools[made.name] = made
 
 
-def _embedded(uri: str, mime_type: str, text: str) -> EmbeddedResource:
+def _embed(uri: str, mime_type: str, text: str) -> EmbeddedResource:
     return EmbeddedResource(resource=TextResourceContents(uri=uri, mime_type=mime_type, text=text))

@@ -87,13 +87,13 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Suite:
 @pytest.fixture(scope="module")
 def fixtures_url(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
     """A server with the fixtures."""
-    yield from served([str(HERE / "server.py")], tmp_path_factory.mktemp("home"))
+    yield from run_server([str(HERE / "server.py")], tmp_path_factory.mktemp("home"))
 
 
 @pytest.fixture(scope="module")
 def plain_url(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
     """The server as it is."""
-    yield from served([str(HERE / "server.py"), "--plain"], tmp_path_factory.mktemp("plain"))
+    yield from run_server([str(HERE / "server.py"), "--plain"], tmp_path_factory.mktemp("plain"))
 
 
 @pytest.mark.parametrize("era", ERAS)
@@ -119,7 +119,7 @@ def test_plain_server_passes_what_holds_for_any(
     assert done.returncode == 0, done.stdout[-3000:]
 
 
-def served(program: list[str], home: Path) -> Generator[str]:
+def run_server(program: list[str], home: Path) -> Generator[str]:
     """Run a server process, and yield its address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -229,7 +229,7 @@ async def serve_stdio(settings: Settings, *, registry: SourceRegistry | None = N
                 version=__version__,
                 ceilings=_ceilings(settings),
                 inline_credentials=settings.inline_credentials or "warn",
-                refused=opened.refused,
+                observe_refusal=opened.refused,
             )
             with acting(operation="serve", transport="stdio"):
                 await serve(server)
@@ -280,7 +280,7 @@ async def serve_http(
                 ceilings=_ceilings(settings),
                 observe=metrics.call_ended,
                 inline_credentials=settings.inline_credentials or "deny",
-                refused=opened.refused,
+                observe_refusal=opened.refused,
             )
             app = http_app(
                 server,

@@ -11,11 +11,11 @@ DELETES = ["delete_connection", "delete_collection"]
 MODERN = [over for over in OVER if over.endswith("2026-07-28")]
 
 
-async def offered(agent: Agent) -> list[str]:
+async def list_tools(agent: Agent) -> list[str]:
     return [tool.name for tool in (await agent.client.list_tools()).tools]
 
 
-async def refusals(agent: Agent, tools: list[str]) -> set[str]:
+async def collect_refusals(agent: Agent, tools: list[str]) -> set[str]:
     """What the refused tools say; even a call without arguments gets to hear it."""
     return {await agent.refused(tool) for tool in tools}
 
@@ -23,8 +23,8 @@ async def refusals(agent: Agent, tools: list[str]) -> set[str]:
 @pytest.mark.parametrize("over", OVER)
 async def test_a_read_only_server_offers_and_does_nothing_else(place: Place, over: str) -> None:
     async with reached(place, over, "--read-only") as agent:
-        assert await offered(agent) == READS
-        (text,) = await refusals(agent, [t for t in TOOLS if t not in READS])
+        assert await list_tools(agent) == READS
+        (text,) = await collect_refusals(agent, [t for t in TOOLS if t not in READS])
         assert "WEFT_READ_ONLY" in text
         assert (await agent.ok("list_collections")).items == []
 
@@ -32,8 +32,8 @@ async def test_a_read_only_server_offers_and_does_nothing_else(place: Place, ove
 @pytest.mark.parametrize("over", MODERN)
 async def test_a_server_that_deletes_nothing_does_the_rest(place: Place, over: str) -> None:
     async with reached(place, over, WEFT_NO_DELETE="true") as agent:
-        assert await offered(agent) == [t for t in TOOLS if t not in DELETES]
-        (text,) = await refusals(agent, DELETES)
+        assert await list_tools(agent) == [t for t in TOOLS if t not in DELETES]
+        (text,) = await collect_refusals(agent, DELETES)
         assert "WEFT_NO_DELETE" in text
         await agent.collection("made-anyway")
 
@@ -42,7 +42,7 @@ async def test_a_server_that_deletes_nothing_does_the_rest(place: Place, over: s
 async def test_only_the_chosen_toolsets_are_offered(place: Place, over: str) -> None:
     chosen = ["list_jobs", "get_job", "search", "get_entity"]
     async with reached(place, over, "--toolsets", "jobs,search", "--read-only") as agent:
-        assert await offered(agent) == chosen
+        assert await list_tools(agent) == chosen
         for tool in ("list_sources", "create_connection", "list_collections"):
             assert "WEFT_TOOLSETS" in await agent.refused(tool)
         assert "WEFT_READ_ONLY" in await agent.refused("run_sync")

@@ -39,7 +39,7 @@ CONNECTIONS = "SELECT name FROM connection"
 
 
 @asynccontextmanager
-async def attended(place: Place, mode: str, person: Person) -> AsyncGenerator[Agent]:
+async def attend(place: Place, mode: str, person: Person) -> AsyncGenerator[Agent]:
     """A client of a new server process, with somebody in front of it."""
     parameters = StdioServerParameters(
         command=COMMAND[0], args=list(COMMAND[1:]), env=place.environment()
@@ -57,7 +57,7 @@ async def attended(place: Place, mode: str, person: Person) -> AsyncGenerator[Ag
 @pytest.mark.parametrize("mode", MODES.values())
 async def test_people_decide_over_stdio(place: Place, mode: str) -> None:
     person = Person()
-    async with attended(place, mode, person) as agent:
+    async with attend(place, mode, person) as agent:
         collection = await agent.collection("asked")
         made = await agent.synced(collection, name="To be asked about", config={"entities": 3})
 
@@ -81,7 +81,7 @@ async def test_people_decide_over_stdio(place: Place, mode: str) -> None:
 @pytest.mark.parametrize("mode", MODES.values())
 async def test_missing_config_is_asked_and_secrets_are_not(place: Place, mode: str) -> None:
     person = Person({"repo_name": "octocat/hello-world"}, "decline")
-    async with attended(place, mode, person) as agent:
+    async with attend(place, mode, person) as agent:
         collection = await agent.collection("asked")
         made = await agent.ok(
             "create_connection", short_name="github", readable_collection_id=collection
@@ -109,7 +109,7 @@ async def test_credentials_go_through_the_page_and_not_through_the_model(
         await agent.collection("asked")
 
         async def visit() -> None:
-            await typed(person.link.url, {"token": SECRET})
+            await fill_page(person.link.url, {"token": SECRET})
 
         person.act = visit
         made = await agent.ok("create_connection", **arguments)
@@ -131,7 +131,7 @@ async def test_http_takes_no_secrets_from_the_model(place: Place) -> None:
         assert "authorize_connection" in text
         assert SECRET not in text
         waiting = await agent.ok("create_connection", **arguments)
-        await typed(waiting.data["auth"]["auth_url"], {"token": SECRET})
+        await fill_page(waiting.data["auth"]["auth_url"], {"token": SECRET})
         found = await agent.ok("get_connection", connection_id=waiting.data["id"])
         assert found.data["auth"]["authenticated"] is True
 
@@ -139,7 +139,7 @@ async def test_http_takes_no_secrets_from_the_model(place: Place) -> None:
 async def test_end_of_input_while_a_question_is_open_deletes_nothing(place: Place) -> None:
     async with raw_server(place) as server:
         await server.initialize(ASKABLE)
-        made = await connection(server)
+        made = await make_connection(server)
         arguments = {"name": "delete_connection", "arguments": {"connection_id": made["id"]}}
         await server.start("tools/call", arguments)
         while (await server.receive()).get("method") != "elicitation/create":
@@ -151,7 +151,7 @@ async def test_end_of_input_while_a_question_is_open_deletes_nothing(place: Plac
 
 async def test_answer_to_the_question_of_another_process_is_refused(place: Place) -> None:
     async with raw_server(place) as one:
-        made = await connection(one)
+        made = await make_connection(one)
         call: dict[str, Any] = {
             "_meta": MODERN,
             "name": "delete_connection",
@@ -186,7 +186,7 @@ async def somebody(
 ) -> AsyncGenerator[Agent]:
     """A client over a transport, with somebody in front of it."""
     if transport == "stdio":
-        async with attended(place, mode, person) as agent:
+        async with attend(place, mode, person) as agent:
             yield agent
         return
     async with (
@@ -196,7 +196,7 @@ async def somebody(
         yield agent
 
 
-async def typed(url: str, values: dict[str, str]) -> None:
+async def fill_page(url: str, values: dict[str, str]) -> None:
     """What a browser does when somebody fills the page of a link in."""
     async with httpx.AsyncClient(timeout=WAIT_SECONDS) as browser:
         page = (await browser.get(url)).raise_for_status().text
@@ -206,7 +206,7 @@ async def typed(url: str, values: dict[str, str]) -> None:
         assert answer.is_success, answer.text
 
 
-async def connection(server: RawServer) -> dict[str, Any]:
+async def make_connection(server: RawServer) -> dict[str, Any]:
     """A connection that has not synced."""
     await server.call("create_collection", name="Team documents", readable_id="asked")
     return await server.data(

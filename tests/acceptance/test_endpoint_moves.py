@@ -63,13 +63,13 @@ def config_at(short_name: str, upstream: EchoUpstream) -> dict[str, str]:
     return {"provider_url": upstream.at("ok")}
 
 
-async def by_tool(fronts: Fronts, connection_id: str, config: dict[str, str]) -> None:
+async def move_by_tool(fronts: Fronts, connection_id: str, config: dict[str, str]) -> None:
     await fronts.agent.ok("update_connection", connection_id=connection_id, config=config)
     await fronts.agent.call("run_sync", connection_id=connection_id, wait_seconds=WAIT_SECONDS)
     await fronts.agent.ok("check_connection", connection_id=connection_id)
 
 
-async def by_rest(fronts: Fronts, connection_id: str, config: dict[str, str]) -> None:
+async def move_by_rest(fronts: Fronts, connection_id: str, config: dict[str, str]) -> None:
     one = f"/source-connections/{connection_id}"
     assert (await fronts.client.patch(one, json={"config": config})).status_code == 200
     started = await fronts.client.post(f"{one}/run")
@@ -77,7 +77,7 @@ async def by_rest(fronts: Fronts, connection_id: str, config: dict[str, str]) ->
         await fronts.agent.job(started.json()["id"])
 
 
-async def by_command(fronts: Fronts, connection_id: str, config: dict[str, str]) -> None:
+async def move_by_command(fronts: Fronts, connection_id: str, config: dict[str, str]) -> None:
     ((name, value),) = config.items()
     update = ("connections", "update", connection_id, "--config", f"{name}={value}")
     assert (await fronts.world.cli(*update))[0] == 0
@@ -86,16 +86,16 @@ async def by_command(fronts: Fronts, connection_id: str, config: dict[str, str])
 
 
 FRONTS: dict[str, Callable[[Fronts, str, dict[str, str]], Coroutine[Any, Any, None]]] = {
-    "tool": by_tool,
-    "rest": by_rest,
-    "command": by_command,
+    "tool": move_by_tool,
+    "rest": move_by_rest,
+    "command": move_by_command,
 }
 METHODS = ("git", "direct", "oauth_token", "auth_provider", "secret_ref")
 
 
 @pytest.mark.parametrize("front", FRONTS)
 async def test_no_front_moves_a_secret_to_another_endpoint(fronts: Fronts, front: str) -> None:
-    await operate(fronts)
+    await add_operator_secrets(fronts)
     made = {method: await connect(fronts, method, f"{front} {method}") for method in METHODS}
     assert fronts.canaries.found(fronts.a.heard()) >= {f"{front} git", f"{front} direct"}
     async with anyio.create_task_group() as group:
@@ -110,7 +110,7 @@ async def test_no_front_moves_a_secret_to_another_endpoint(fronts: Fronts, front
 
 
 async def test_a_named_secret_is_not_given_to_another_endpoint(fronts: Fronts) -> None:
-    await operate(fronts)
+    await add_operator_secrets(fronts)
     text = await fronts.agent.refused(
         "create_connection",
         short_name="git",
@@ -122,7 +122,7 @@ async def test_a_named_secret_is_not_given_to_another_endpoint(fronts: Fronts) -
     assert not fronts.canaries.found(fronts.b.heard())
 
 
-async def operate(fronts: Fronts) -> None:
+async def add_operator_secrets(fronts: Fronts) -> None:
     """What the operator keeps, once."""
     world = fronts.world
     if "named" in world.canaries.by_name:

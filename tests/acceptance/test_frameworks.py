@@ -24,7 +24,7 @@ CALLS_SECONDS = 90
 Structured = dict[str, Any]
 
 
-def python_with(packages: tuple[str, ...], name: str) -> str:
+def install_python_with(packages: tuple[str, ...], name: str) -> str:
     """The Python of an environment that has ``packages``, made once for this one."""
     folder = Path(sys.prefix) / f"client-{name}"
     python = folder / "bin" / "python"
@@ -76,7 +76,7 @@ def calls(place: Place, config: str) -> list[tuple[str, Structured]]:
 
 @pytest.mark.parametrize("framework", list(PACKAGES))
 def test_framework_lists_and_calls_every_tool(framework: str, place: Place) -> None:
-    python = python_with(PACKAGES[framework], framework)
+    python = install_python_with(PACKAGES[framework], framework)
     (place.files / "a.md").write_text("# Harvest\n\nThe walnut harvest begins in September.\n")
     # LangChain keeps the name `config` for itself; the error of the tool tells the other one.
     asked = calls(place, "source_config" if framework == "langchain" else "config")

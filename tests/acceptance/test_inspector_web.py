@@ -76,7 +76,7 @@ async def test_inspector_shows_the_dashboard_and_lets_it_call_tools(
         made = await agent.connection(collection, name="Endless documents", config=config)
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = await browser.new_page(viewport={"width": 1400, "height": 900})
-        dashboard = await _opened(page, inspector, f"{server.url}/mcp")
+        dashboard = await _open(page, inspector, f"{server.url}/mcp")
         row = dashboard.get_by_role("listitem").filter(has_text="Endless documents").first
         await row.get_by_role("button", name="Sync now").click(timeout=WAIT_MS)
         await expect(row.get_by_role("progressbar")).to_be_visible(timeout=WAIT_MS)
@@ -87,7 +87,7 @@ async def test_inspector_shows_the_dashboard_and_lets_it_call_tools(
         await browser.close()
 
 
-async def _opened(page: Page, inspector: str, server_url: str) -> FrameLocator:
+async def _open(page: Page, inspector: str, server_url: str) -> FrameLocator:
     """The dashboard in the Inspector's frame in its sandbox's frame."""
     asked = {
         "MCP_INSPECTOR_API_TOKEN": TOKEN,

@@ -119,7 +119,7 @@ async def test_bad_frame_is_answered_and_the_next_good_one_served(
     assert answer["id"] == request_id
     assert answer["error"]["code"] in codes
     assert len(json.dumps(answer)) < 2000
-    assert await served(server)
+    assert await answers_next(server)
 
 
 async def test_blank_lines_and_stray_notifications_are_passed_over(server: RawServer) -> None:
@@ -127,10 +127,10 @@ async def test_blank_lines_and_stray_notifications_are_passed_over(server: RawSe
     await server.send(b"   \r")
     await server.send(b'{"jsonrpc":"2.0","method":"notifications/nothing"}')
     await server.send(b'{"jsonrpc":"2.0","id":"nobody asked","result":{}}')
-    assert await served(server)
+    assert await answers_next(server)
 
 
-async def served(server: RawServer) -> bool:
+async def answers_next(server: RawServer) -> bool:
     """Whether a good request is answered next, with nothing in between."""
     request_id = await server.start("tools/call", {"name": "list_collections", "arguments": {}})
     answer = await server.receive()

@@ -70,7 +70,7 @@ async def test_running_sync_is_handed_back_and_completed_by_the_next_process(
     async with raw_server(place) as server:
         connection = await connect(server, SLOW)
         job = (await server.data("run_sync", connection_id=connection))["id"]
-        stored = await progressed(server, job)
+        stored = await wait_for_entities(server, job)
         await end(server)
         assert await server.ended() == 0
     assert_clean(place)
@@ -95,7 +95,7 @@ async def test_waiting_call_does_not_keep_the_process(place: Place, end: End) ->
         connection = await connect(server, {"entities": 100, "seconds_per_entity": 30})
         arguments = {"connection_id": connection, "wait_seconds": 45}
         await server.start("tools/call", {"name": "run_sync", "arguments": arguments})
-        await syncing(server, connection)
+        await wait_until_running(server, connection)
         await end(server)
         assert await server.ended() == 0
     assert_clean(place)
@@ -108,7 +108,7 @@ async def test_killed_process_loses_nothing_and_the_next_one_completes_the_job(
     async with raw_server(place) as server:
         connection = await connect(server, SLOW)
         job = (await server.data("run_sync", connection_id=connection))["id"]
-        await progressed(server, job)
+        await wait_for_entities(server, job)
         server.process.kill()
         await server.process.wait()
     async with raw_server(place) as server:
@@ -231,7 +231,7 @@ async def connect(server: RawServer, config: Structured) -> str:
     return made["id"]
 
 
-async def progressed(server: RawServer, job: str) -> int:
+async def wait_for_entities(server: RawServer, job: str) -> int:
     """How many entities a running job has stored, once it has stored any."""
     with anyio.fail_after(ANSWER_SECONDS):
         while True:
@@ -241,7 +241,7 @@ async def progressed(server: RawServer, job: str) -> int:
                 return seen["entities_inserted"]
 
 
-async def syncing(server: RawServer, connection: str) -> None:
+async def wait_until_running(server: RawServer, connection: str) -> None:
     """Return once the connection's job runs."""
     with anyio.fail_after(ANSWER_SECONDS):
         while True:

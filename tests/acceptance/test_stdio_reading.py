@@ -14,17 +14,17 @@ async def test_lists_are_paged_without_gaps_or_repeats(agent: Agent) -> None:
     for connection_id in made[:3]:
         await agent.sync(connection_id)
         await agent.sync(connection_id)
-    listed = await pages(agent, "list_connections", readable_collection_id=collection)
+    listed = await read_pages(agent, "list_connections", readable_collection_id=collection)
     assert [item["id"] for item in listed] == made[::-1]
-    jobs = await pages(agent, "list_jobs")
+    jobs = await read_pages(agent, "list_jobs")
     assert [job["source_connection_id"] for job in jobs] == [
         connection_id for connection_id in made[2::-1] for _ in range(2)
     ]
-    of_one = await pages(agent, "list_jobs", connection_id=made[0], status="COMPLETED")
+    of_one = await read_pages(agent, "list_jobs", connection_id=made[0], status="COMPLETED")
     assert len(of_one) == 2
     for number in range(4):
         await agent.collection(f"paged-{number}")
-    collections = [item["readable_id"] for item in await pages(agent, "list_collections")]
+    collections = [item["readable_id"] for item in await read_pages(agent, "list_collections")]
     assert collections[:5] == ["paged-3", "paged-2", "paged-1", "paged-0", "paged"]
     assert len(collections) == len(set(collections))
 
@@ -203,7 +203,7 @@ async def test_template_arguments_are_completed(agent: Agent) -> None:
     assert result.completion.values == ["secret_stub"]
 
 
-async def pages(agent: Agent, tool: str, **arguments: object) -> list[Structured]:
+async def read_pages(agent: Agent, tool: str, **arguments: object) -> list[Structured]:
     """All items of a list, two at a time."""
     found: list[Structured] = []
     cursor = None

@@ -66,9 +66,9 @@ async def test_credentials_are_never_seen_again(place: Place, level: str) -> Non
         assert await server.ended() == 0
         assert server.lines
         for line in server.lines:
-            assert not seen_in(line), line
+            assert not has_secret(line), line
     logged = place.stderr.read_bytes()
-    assert not seen_in(logged), logged[-3000:]
+    assert not has_secret(logged), logged[-3000:]
     assert "crashed" in logged.decode()
     assert_unseen(place.home)
 
@@ -83,8 +83,8 @@ def test_the_search_for_the_secret_finds_it_in_every_encoding() -> None:
         base64.urlsafe_b64encode(b"a" + CANARY.encode()),
         CANARY.encode("utf-16-le"),
     ):
-        assert seen_in(b"before " + hidden + b" after")
-    assert not seen_in(b"before and after")
+        assert has_secret(b"before " + hidden + b" after")
+    assert not has_secret(b"before and after")
 
 
 async def give_in_every_shape(server: RawServer) -> None:
@@ -127,10 +127,10 @@ def assert_unseen(folder: Path) -> None:
     files = [path for path in folder.rglob("*") if path.is_file()]
     assert files
     for path in files:
-        assert not seen_in(path.read_bytes()), path
+        assert not has_secret(path.read_bytes()), path
 
 
-def seen_in(data: bytes) -> bool:
+def has_secret(data: bytes) -> bool:
     """Whether any run of RUN_CHARS characters of the secret is there, in any encoding."""
     folded = data.lower()
     return any(run in data for run in _runs()) or any(run in folded for run in _hex_runs())

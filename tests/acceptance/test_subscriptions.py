@@ -42,7 +42,7 @@ class Ear:
         self.woken.set()
         self.woken = anyio.Event()
 
-    async def hears(self, event: ServerEvent, since: float) -> float:
+    async def wait_to_hear(self, event: ServerEvent, since: float) -> float:
         """The seconds from then until it was told, which must be few."""
         with anyio.fail_after(PATIENCE_SECONDS):
             while True:
@@ -59,7 +59,7 @@ class Ear:
 
 
 @asynccontextmanager
-async def subscribed(agent: Agent, ear: Ear, *uris: str) -> AsyncGenerator[None]:
+async def subscribe(agent: Agent, ear: Ear, *uris: str) -> AsyncGenerator[None]:
     """To the resources and to the list of them, in the way of the client's era."""
     client = agent.client
     if client.protocol_version == "2026-07-28":
@@ -124,34 +124,34 @@ async def test_changes_by_another_process_are_heard(shared: Shared, over: str) -
     waits: dict[str, float] = {}
     async with (
         shared.reader(over, ear) as reader,
-        subscribed(reader, ear, uri, f"{uri}/jobs", CONNECTIONS),
+        subscribe(reader, ear, uri, f"{uri}/jobs", CONNECTIONS),
     ):
         start = time.monotonic()
         await writer.ok("update_connection", connection_id=made["id"], name=f"Named {over}")
-        waits["renamed"] = await ear.hears(ResourceUpdated(uri), start)
-        waits["list"] = await ear.hears(ResourcesListChanged(), start)
+        waits["renamed"] = await ear.wait_to_hear(ResourceUpdated(uri), start)
+        waits["list"] = await ear.wait_to_hear(ResourcesListChanged(), start)
         assert (await reader.read(uri))["name"] == f"Named {over}"
 
         start = time.monotonic()
         job = await writer.ok("run_sync", connection_id=made["id"])
-        waits["job"] = await ear.hears(ResourceUpdated(f"{uri}/jobs"), start)
+        waits["job"] = await ear.wait_to_hear(ResourceUpdated(f"{uri}/jobs"), start)
         await writer.job(job.data["id"])
         ended = time.monotonic()
         with anyio.fail_after(PATIENCE_SECONDS):
             while (await reader.read(f"{uri}/jobs"))["items"][0]["status"] != "COMPLETED":
-                await ear.hears(ResourceUpdated(f"{uri}/jobs"), ended)
+                await ear.wait_to_hear(ResourceUpdated(f"{uri}/jobs"), ended)
 
         before = time.monotonic()
-        await deleted(writer, made["id"])
-        waits["deleted"] = await ear.hears(ResourceUpdated(uri), before)
+        await delete_connection(writer, made["id"])
+        waits["deleted"] = await ear.wait_to_hear(ResourceUpdated(uri), before)
         # The SDK's client over SSE does not bear to be told something while it leaves.
         for last in (f"{uri}/jobs", CONNECTIONS):
-            await ear.hears(ResourceUpdated(last), before)
-        await ear.hears(ResourcesListChanged(), before)
+            await ear.wait_to_hear(ResourceUpdated(last), before)
+        await ear.wait_to_hear(ResourcesListChanged(), before)
     _logger.info("seconds until heard over %s: %s", over, waits)
 
 
-async def deleted(agent: Agent, connection_id: str) -> None:
+async def delete_connection(agent: Agent, connection_id: str) -> None:
     shown = await agent.ok("delete_connection", connection_id=connection_id)
     token = shown.data["confirmation_token"]
     await agent.ok("delete_connection", connection_id=connection_id, confirmation_token=token)
@@ -169,24 +169,24 @@ async def test_organisations_hear_nothing_of_one_another(shared: Shared, mode: s
         made = await one.connection(await one.collection(f"of-one-{mode}"))
         foreign = f"{CONNECTIONS}/{made['id']}"
         unknown = f"{CONNECTIONS}/{made['id'][::-1]}"
-        errors = [await refusal(two, uri) for uri in (foreign, unknown)]
+        errors = [await subscribe_refused(two, uri) for uri in (foreign, unknown)]
         assert errors[0] == errors[1]
-        async with subscribed(one, ears[0], foreign), subscribed(two, ears[1], CONNECTIONS):
+        async with subscribe(one, ears[0], foreign), subscribe(two, ears[1], CONNECTIONS):
             start = time.monotonic()
             await one.ok("update_connection", connection_id=made["id"], name="Of one")
-            await ears[0].hears(ResourceUpdated(foreign), start)
-            await ears[0].hears(ResourcesListChanged(), start)
+            await ears[0].wait_to_hear(ResourceUpdated(foreign), start)
+            await ears[0].wait_to_hear(ResourcesListChanged(), start)
             # News of the other come after all that could have been told of this.
             start = time.monotonic()
             await two.connection(await two.collection(f"of-two-{mode}"))
-            await ears[1].hears(ResourceUpdated(CONNECTIONS), start)
+            await ears[1].wait_to_hear(ResourceUpdated(CONNECTIONS), start)
             assert [event for at, event in ears[1].heard if at < start] == []
             assert ears[0].heard[-1][0] < start
 
 
-async def refusal(agent: Agent, uri: str) -> tuple[int, str]:
+async def subscribe_refused(agent: Agent, uri: str) -> tuple[int, str]:
     with pytest.raises(MCPError) as caught:
-        async with subscribed(agent, Ear(), uri):
+        async with subscribe(agent, Ear(), uri):
             pass
     return caught.value.error.code, caught.value.error.message
 

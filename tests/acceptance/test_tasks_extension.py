@@ -61,7 +61,7 @@ async def client_of(place: Place, transport: str, tasks: ClientTasks) -> AsyncGe
             yield agent
 
 
-async def slow(agent: Agent) -> str:
+async def make_slow_connection(agent: Agent) -> str:
     """The id of a new connection whose sync takes longer than a test."""
     collection = await agent.collection("tasks")
     made = await agent.connection(
@@ -78,7 +78,7 @@ async def test_task_lives_through_restarts(place: Place, transport: str) -> None
         await agent.call("run_sync", connection_id=made["id"])
         (quick,) = tasks.handles
         first = await ended(agent.client, quick.task_id)
-        stays = await slow(agent)
+        stays = await make_slow_connection(agent)
         await agent.call("run_sync", connection_id=stays)
         running = tasks.handles[-1].task_id
         assert (await get_task(agent.client, running)).status == "working"
@@ -111,10 +111,10 @@ async def test_organisations_have_their_own_tasks(http: HttpServer) -> None:
         over_http(http, ClientTasks(), keys[1]) as two,
         over_http(http, ClientTasks(), reader) as reads,
     ):
-        await one.call("run_sync", connection_id=await slow(one))
+        await one.call("run_sync", connection_id=await make_slow_connection(one))
         task_id = tasks.handles[0].task_id
-        foreign = await refusal(two.client, task_id)
-        assert foreign == await refusal(two.client, task_id[::-1])
+        foreign = await call_refused(two.client, task_id)
+        assert foreign == await call_refused(two.client, task_id[::-1])
         assert foreign[0] == INVALID_PARAMS
         assert (await get_task(reads.client, task_id)).status == "working"
         with pytest.raises(MCPError, match="role 'read'"):
@@ -123,7 +123,7 @@ async def test_organisations_have_their_own_tasks(http: HttpServer) -> None:
         await cancel_task(one.client, task_id)
 
 
-async def refusal(client: Client, task_id: str) -> tuple[int, str]:
+async def call_refused(client: Client, task_id: str) -> tuple[int, str]:
     with pytest.raises(MCPError) as caught:
         await get_task(client, task_id)
     return caught.value.error.code, caught.value.error.message

@@ -36,7 +36,7 @@ from weft.local.jobs.scheduler import fire_due
 from weft.server.app import WeftServer
 from weft.server.build import build_server
 from weft.server.elicitation.confirmations import Confirmations
-from weft.server.render.structured import plain
+from weft.server.render.structured import to_plain
 from weft.sources.base import Event, SourceContext
 from weft.sources.files.source import FilesSource
 from weft.sources.git.source import GitSource
@@ -303,7 +303,7 @@ class World:
 
     async def picture(self) -> dict[str, Values]:
         """Everything that a change of anything changes."""
-        return {one.id: plain(one) for one in await self.all_connections()}
+        return {one.id: to_plain(one) for one in await self.all_connections()}
 
     async def verify(self, end: End, known: Mapping[str, str]) -> None:
         """Compare the backend with what must be true. Raises TranscriptError."""
@@ -311,7 +311,7 @@ class World:
         for name, fields in end.connections.items():
             if name not in found:
                 raise TranscriptError(f"there is no connection '{name}', only {sorted(found)}")
-            actual = plain(found[name])
+            actual = to_plain(found[name])
             _compare(f"connection '{name}'", filled(fields, self.known | dict(known)), actual)
         left = [name for name in end.gone if name in found]
         if left:

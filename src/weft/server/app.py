@@ -52,30 +52,40 @@ from weft.domain.permissions import Ceilings, Impact
 from weft.domain.principals import Principal, WhoCalls
 from weft.errors import InvalidInput, NotPermitted, TryLater, WeftError
 from weft.server import apps
-from weft.server.call import Call, InlineCredentials, no_progress
+from weft.server.call import InlineCredentials, ToolCall, no_progress
 from weft.server.call_log import ObserveCall, ObserveRefusal, log_call
 from weft.server.elicitation.ask import AnswersNeeded, Ask, Rounds
-from weft.server.elicitation.claim_tokens import Claims
+from weft.server.elicitation.claim_tokens import ClaimTokens
 from weft.server.elicitation.confirmations import Confirmations
-from weft.server.elicitation.waits import Waits
-from weft.server.render.errors import crashed, explain, failed
+from weft.server.elicitation.waits import BoundedWaits
+from weft.server.render.errors import crash_result, error_result, explain
 from weft.server.render.icons import ICONS
-from weft.server.render.protocol_errors import answered, refuse_cursor, unknown
+from weft.server.render.protocol_errors import (
+    convert_errors,
+    refuse_cursor,
+    unknown_name_error,
+)
 from weft.server.render.structured import fits
-from weft.server.resources import prompts
-from weft.server.resources import read as resources
 from weft.server.resources.completion import complete
+from weft.server.resources.prompts import prompt_definitions, render_prompt
+from weft.server.resources.read import (
+    SCHEME,
+    list_resources,
+    read_resource,
+    resource_templates,
+    toolset_of,
+)
 from weft.server.resources.subscriptions import Subscriptions
-from weft.server.resources.watcher import News
+from weft.server.resources.watcher import ResourceWatcher
 from weft.server.sdk_patches import (
-    logging_left_alone,
-    promise_news_of_resources,
-    sign_briefly,
-    trace_where_spans_go,
+    make_tracing_optional,
+    omit_icons_from_signature,
+    promise_resource_changes,
+    without_logging_setup,
 )
 from weft.server.tasks import JobTasks, Tasks, require_tasks
 from weft.server.tools.definition import LazyTools, ToolSpec
-from weft.server.tools.validation import checked
+from weft.server.tools.validation import parse_arguments
 
 _TOO_LARGE = InvalidInput(
     "The result would be larger than 64 KiB.", hint="Ask for fewer items or characters."
@@ -117,14 +127,14 @@ class WeftServer(MCPServer[dict[str, Any]]):
         version: str,
         instructions: str,
         inline_credentials: InlineCredentials,
-        refused: ObserveRefusal | None = None,
+        observe_refusal: ObserveRefusal | None = None,
     ) -> None:
-        self._news = News(backend_for)
-        self._bus = Subscriptions(self._news, who_calls, self._must_exist)
+        self._watcher = ResourceWatcher(backend_for)
+        self._bus = Subscriptions(self._watcher, who_calls, self._must_exist)
         self.tasks = Tasks(
             JobTasks(backend_for, who_calls, self._refusal, self.call_tool, self._job_result)
         )
-        with logging_left_alone():
+        with without_logging_setup():
             super().__init__(
                 name,
                 title="Weft",
@@ -143,15 +153,15 @@ class WeftServer(MCPServer[dict[str, Any]]):
         self._who_calls = who_calls
         self._ceilings = ceilings
         self._observe = observe
-        self._refused = refused
+        self._observe_refusal = observe_refusal
         self.confirmations = Confirmations()
         self._rounds = Rounds()
-        self._claims = Claims()
-        self.waits = Waits()
+        self._claim_tokens = ClaimTokens()
+        self.waits = BoundedWaits()
         self._inline_credentials: InlineCredentials = inline_credentials
         self._lowlevel_server.extensions[apps.EXTENSION_ID] = {}
-        trace_where_spans_go(self._lowlevel_server)
-        self._lowlevel_server.middleware.insert(0, _stale_rounds_explained)
+        make_tracing_optional(self._lowlevel_server)
+        self._lowlevel_server.middleware.insert(0, _explain_stale_round)
         self._tools = LazyTools(self._load_tools)
         self._tool_manager = self._tools
         low = self._lowlevel_server
@@ -160,9 +170,11 @@ class WeftServer(MCPServer[dict[str, Any]]):
             "subscriptions/listen", SubscriptionsListenRequestParams, self._handle_listen
         )
         low.add_request_handler("resources/subscribe", SubscribeRequestParams, self._subscribe)
-        low.add_request_handler("resources/unsubscribe", UnsubscribeRequestParams, self._drop)
-        promise_news_of_resources(low)
-        sign_briefly(low)
+        low.add_request_handler(
+            "resources/unsubscribe", UnsubscribeRequestParams, self._unsubscribe
+        )
+        promise_resource_changes(low)
+        omit_icons_from_signature(low)
 
     @property
     def backend(self) -> Backend:
@@ -181,7 +193,7 @@ class WeftServer(MCPServer[dict[str, Any]]):
 
     def announcing(self) -> AbstractAsyncContextManager[None]:
         """Subscriptions are served within; it is entered once, around all that serves."""
-        return self._news.running()
+        return self._watcher.running()
 
     async def run_streams(
         self,
@@ -201,26 +213,28 @@ class WeftServer(MCPServer[dict[str, Any]]):
         """
         found = self._tools.get_tool(name)
         if found is None:
-            raise unknown("tool", name, [known.name for known in await self.list_tools()])
+            raise unknown_name_error(
+                "tool", name, [known.name for known in await self.list_tools()]
+            )
         if name not in self._tools.specs:
             return await super().call_tool(name, arguments, context)
         report = no_progress if context is None else context.report_progress
         principal = self._who_calls()
-        call = Call(
+        call = ToolCall(
             self._backend_for(principal),
             self.confirmations,
             report,
             self.waits,
             Ask(context, self._rounds),
-            self._claims,
+            self._claim_tokens,
             self._inline_credentials,
         )
         refusal = self._refusal(name, principal)
         started = time.perf_counter()
         with acting(operation=name, principal=principal.name, arguments=arguments):
-            if refusal and self._refused is not None:
-                await self._refused(principal, name)
-            result = failed(refusal) if refusal else await _run(found, call, arguments)
+            if refusal and self._observe_refusal is not None:
+                await self._observe_refusal(principal, name)
+            result = error_result(refusal) if refusal else await _run(found, call, arguments)
         seconds = time.perf_counter() - started
         outcome = log_call(name, arguments, result, principal=principal, seconds=seconds)
         if self._observe is not None:
@@ -235,7 +249,7 @@ class WeftServer(MCPServer[dict[str, Any]]):
 
     async def list_prompts(self) -> list[Prompt]:
         """All prompts."""
-        return [*prompts.definitions(), *await super().list_prompts()]
+        return [*prompt_definitions(), *await super().list_prompts()]
 
     async def get_prompt(
         self,
@@ -246,16 +260,16 @@ class WeftServer(MCPServer[dict[str, Any]]):
         """Render a prompt. Raises MCPError -32602 for an unknown one or for wrong arguments."""
         names = [prompt.name for prompt in await self.list_prompts()]
         if name not in names:
-            raise unknown("prompt", name, names)
+            raise unknown_name_error("prompt", name, names)
         try:
-            rendered = prompts.render(name, arguments or {})
+            rendered = render_prompt(name, arguments or {})
         except WeftError as error:
             raise MCPError(code=INVALID_PARAMS, message=explain(error)) from None
         return rendered or await super().get_prompt(name, arguments, context)
 
     async def list_resource_templates(self) -> list[ResourceTemplate]:
         """The resource templates that the present caller may use."""
-        own = [one for one in resources.templates() if not self._closed(one.uri_template)]
+        own = [one for one in resource_templates() if not self._resource_refusal(one.uri_template)]
         return [*own, *await super().list_resource_templates()]
 
     async def read_resource(
@@ -265,19 +279,19 @@ class WeftServer(MCPServer[dict[str, Any]]):
         text = str(uri)
         if text == apps.DASHBOARD_URI:
             return [await self._dashboard()]
-        if not text.startswith(resources.SCHEME):
+        if not text.startswith(SCHEME):
             return await super().read_resource(uri, context)
-        content = await answered(self._content(text), "Reading the resource", {"uri": text})
+        content = await convert_errors(self._content(text), "Reading the resource", {"uri": text})
         return [ReadResourceContents(content=content, mime_type="application/json")]
 
     async def _content(self, uri: str) -> str:
-        if refusal := self._closed(uri):
+        if refusal := self._resource_refusal(uri):
             raise refusal
-        return await resources.read(self.backend, uri)
+        return await read_resource(self.backend, uri)
 
-    def _closed(self, uri: str) -> NotPermitted | None:
+    def _resource_refusal(self, uri: str) -> NotPermitted | None:
         # A resource shows what a family of tools shows.
-        toolset = resources.toolset_of(uri)
+        toolset = toolset_of(uri)
         return self._ceilings.refusal(Impact.READS, toolset, self._who_calls())
 
     def _refusal(self, name: str, principal: Principal) -> NotPermitted | None:
@@ -330,10 +344,10 @@ class WeftServer(MCPServer[dict[str, Any]]):
     ) -> ListResourcesResult:
         cursor = params.cursor if params else None
         if ctx.protocol_version in HANDSHAKE_PROTOCOL_VERSIONS:
-            await answered(self._bus.list_was_read(_connection(ctx)), "Listing resources")
-        page = await answered(resources.listing(self.backend, cursor), "Listing resources")
+            await convert_errors(self._bus.watch_list(_connection_of(ctx)), "Listing resources")
+        page = await convert_errors(list_resources(self.backend, cursor), "Listing resources")
         added = [] if cursor else [apps.dashboard_resource(), *await self.list_resources()]
-        own = [one for one in page.items if not self._closed(one.uri)]
+        own = [one for one in page.items if not self._resource_refusal(one.uri)]
         return ListResourcesResult(resources=[*added, *own], next_cursor=page.next_cursor)
 
     async def _handle_listen(
@@ -342,15 +356,15 @@ class WeftServer(MCPServer[dict[str, Any]]):
         if (params.notifications.model_extra or {}).get("taskIds"):
             # None are told of, as the acknowledgement says: a client asks for its tasks.
             require_tasks(ctx)
-        return await answered(self._bus.listen(ctx, params), "Subscribing")
+        return await convert_errors(self._bus.listen(ctx, params), "Subscribing")
 
     async def _subscribe(self, ctx: AnyRequest, params: SubscribeRequestParams) -> EmptyResult:
-        work = self._bus.add(ctx, _connection(ctx), params.uri)
-        await answered(work, "Subscribing", {"uri": params.uri})
+        work = self._bus.add(ctx, _connection_of(ctx), params.uri)
+        await convert_errors(work, "Subscribing", {"uri": params.uri})
         return EmptyResult()
 
-    async def _drop(self, ctx: AnyRequest, params: UnsubscribeRequestParams) -> EmptyResult:
-        self._bus.remove(_connection(ctx), params.uri)
+    async def _unsubscribe(self, ctx: AnyRequest, params: UnsubscribeRequestParams) -> EmptyResult:
+        self._bus.remove(_connection_of(ctx), params.uri)
         return EmptyResult()
 
     async def _must_exist(self, ctx: AnyRequest, uri: str) -> None:
@@ -360,30 +374,32 @@ class WeftServer(MCPServer[dict[str, Any]]):
         self, ctx: AnyRequest, params: CompleteRequestParams
     ) -> CompleteResult:
         del ctx
-        return CompleteResult(completion=await complete(self.backend, params, self._closed))
+        return CompleteResult(
+            completion=await complete(self.backend, params, self._resource_refusal)
+        )
 
 
 async def _run(
-    tool: Tool, call: Call, arguments: dict[str, Any]
+    tool: Tool, call: ToolCall, arguments: dict[str, Any]
 ) -> CallToolResult | InputRequiredResult:
     try:
-        values = checked(tool.fn_metadata.arg_model, tool.parameters, arguments)
+        values = parse_arguments(tool.fn_metadata.arg_model, tool.parameters, arguments)
         with anyio.move_on_after(CALL_SECONDS_MAX) as scope:
-            call.ask.bounded_by(scope)
+            call.ask.set_scope(scope)
             result = await tool.fn(call, **values)
-            return result if fits(result) else failed(_TOO_LARGE)
-        return failed(_TOO_LONG)
+            return result if fits(result) else error_result(_TOO_LARGE)
+        return error_result(_TOO_LONG)
     except AnswersNeeded as needed:
         return needed.result
     except MCPError:
         raise
     except WeftError as error:
-        return failed(error)
+        return error_result(error)
     except Exception as error:  # noqa: BLE001 (the edge: whatever it is, the caller gets an answer)
-        return crashed(error, tool.name)
+        return crash_result(error, tool.name)
 
 
-async def _stale_rounds_explained(ctx: AnyRequest, call_next: CallNext) -> HandlerResult:
+async def _explain_stale_round(ctx: AnyRequest, call_next: CallNext) -> HandlerResult:
     """Say what to do about a request state that the SDK refuses in five words."""
     try:
         return await call_next(ctx)
@@ -394,6 +410,6 @@ async def _stale_rounds_explained(ctx: AnyRequest, call_next: CallNext) -> Handl
         raise MCPError(code=error.error.code, message=_STALE_ROUND, data=data) from None
 
 
-def _connection(ctx: AnyRequest) -> Connection:
+def _connection_of(ctx: AnyRequest) -> Connection:
     # What outlives the request, and says when the session ends; the SDK shows it to no handler.
     return ctx.session._connection  # pyright: ignore[reportPrivateUsage]

@@ -33,7 +33,7 @@ def build_server(
     ceilings: Ceilings = NO_CEILINGS,
     observe: ObserveCall | None = None,
     inline_credentials: InlineCredentials = "warn",
-    refused: ObserveRefusal | None = None,
+    observe_refusal: ObserveRefusal | None = None,
 ) -> WeftServer:
     """The MCP server over the backend of whoever calls.
 
@@ -51,5 +51,5 @@ def build_server(
         version=version,
         instructions=INSTRUCTIONS,
         inline_credentials=inline_credentials,
-        refused=refused,
+        observe_refusal=observe_refusal,
     )

@@ -5,9 +5,9 @@ from typing import Literal, Protocol
 
 from weft.backend import Backend
 from weft.server.elicitation.ask import Ask
-from weft.server.elicitation.claim_tokens import Claims
+from weft.server.elicitation.claim_tokens import ClaimTokens
 from weft.server.elicitation.confirmations import Confirmations
-from weft.server.elicitation.waits import Waits
+from weft.server.elicitation.waits import BoundedWaits
 
 
 class ReportProgress(Protocol):
@@ -30,13 +30,13 @@ InlineCredentials = Literal["allow", "warn", "deny"]
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ToolCall:
     """What a handler works with, apart from its arguments."""
 
     backend: Backend
     confirmations: Confirmations
     report_progress: ReportProgress
-    waits: Waits
+    waits: BoundedWaits
     ask: Ask
-    claims: Claims
+    claim_tokens: ClaimTokens
     inline_credentials: InlineCredentials

@@ -13,7 +13,7 @@ from mcp_types import SERVER_INFO_META_KEY, DiscoverResult, RequestParams
 from opentelemetry.trace import ProxyTracerProvider, get_tracer_provider
 
 
-def promise_news_of_resources(low: Server[dict[str, Any]]) -> None:
+def promise_resource_changes(low: Server[dict[str, Any]]) -> None:
     """Have the SDK's transports say so to the older era too; their default promises nothing."""
     original = low.create_initialization_options
 
@@ -28,7 +28,7 @@ def promise_news_of_resources(low: Server[dict[str, Any]]) -> None:
     low.create_initialization_options = create
 
 
-def sign_briefly(low: Server[dict[str, Any]]) -> None:
+def omit_icons_from_signature(low: Server[dict[str, Any]]) -> None:
     """Leave the icon out of the name that the SDK puts under each answer of the newer era.
 
     The answer to `server/discover` has it, which is where clients look for what a server is.
@@ -47,7 +47,7 @@ def sign_briefly(low: Server[dict[str, Any]]) -> None:
     low.add_request_handler("server/discover", RequestParams, discover)
 
 
-class TracedWhereSpansGo(OpenTelemetryMiddleware):
+class OptionalTracing(OpenTelemetryMiddleware):
     """The SDK's spans, unless nobody set up where to: then each call would pay for nothing."""
 
     async def __call__(
@@ -58,16 +58,16 @@ class TracedWhereSpansGo(OpenTelemetryMiddleware):
         return await super().__call__(ctx, call_next)
 
 
-def trace_where_spans_go(low: Server[dict[str, Any]]) -> None:
+def make_tracing_optional(low: Server[dict[str, Any]]) -> None:
     """Put that in the place of the SDK's own."""
     low.middleware[:] = [
-        TracedWhereSpansGo() if isinstance(each, OpenTelemetryMiddleware) else each
+        OptionalTracing() if isinstance(each, OpenTelemetryMiddleware) else each
         for each in low.middleware
     ]
 
 
 @contextmanager
-def logging_left_alone() -> Generator[None]:
+def without_logging_setup() -> Generator[None]:
     """Keep the SDK's constructor from setting up logging, which is for the program to do.
 
     It would import rich for that, which is a quarter of what Weft may add to the SDK's own start.

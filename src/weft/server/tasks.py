@@ -32,7 +32,7 @@ from weft.backend import Backend, Jobs
 from weft.domain.jobs import Job, JobStatus
 from weft.domain.principals import Principal, WhoCalls
 from weft.errors import Ambiguous, NotFound, NotPermitted
-from weft.server.render.protocol_errors import answered
+from weft.server.render.protocol_errors import convert_errors
 from weft.server.render.structured import timestamp
 from weft.server.render.untrusted import one_line
 
@@ -130,34 +130,36 @@ class Tasks(Extension):
         store = next((store for store in self._stores if params.name in store.tools), None)
         if store is None:
             return await call_next(ctx)
-        if not _declared(ctx):
+        if not _declares_tasks(ctx):
             if params.name in store.required:
                 require_client_extension(ctx, EXTENSION_ID)
             return await call_next(ctx)
-        outcome = await answered(store.begin(params, ctx, call_next), params.name)
+        outcome = await convert_errors(store.begin(params, ctx, call_next), params.name)
         if isinstance(outcome, Task):
-            return {"resultType": "task", **_head(outcome)}
+            return {"resultType": "task", **_task_fields(outcome)}
         return outcome
 
     async def _get(self, ctx: AnyRequest, params: "TaskParams") -> HandlerResult:
         _admit(ctx, params)
-        _, task = await answered(self._found(params.task_id), "Looking for the task")
-        return _shown(task)
+        _, task = await convert_errors(self._find(params.task_id), "Looking for the task")
+        return _task_result(task)
 
     async def _update(self, ctx: AnyRequest, params: "TaskUpdateParams") -> HandlerResult:
         _admit(ctx, params)
-        store, _ = await answered(self._found(params.task_id), "Looking for the task")
-        await answered(store.update(params.task_id, params.input_responses), "Updating the task")
+        store, _ = await convert_errors(self._find(params.task_id), "Looking for the task")
+        await convert_errors(
+            store.update(params.task_id, params.input_responses), "Updating the task"
+        )
         return {}
 
     async def _cancel(self, ctx: AnyRequest, params: "TaskParams") -> HandlerResult:
         _admit(ctx, params)
-        store, task = await answered(self._found(params.task_id), "Looking for the task")
+        store, task = await convert_errors(self._find(params.task_id), "Looking for the task")
         if not task.has_ended:
-            await answered(store.cancel(params.task_id), "Cancelling the task")
+            await convert_errors(store.cancel(params.task_id), "Cancelling the task")
         return {}
 
-    async def _found(self, task_id: str) -> tuple[TaskStore, Task]:
+    async def _find(self, task_id: str) -> tuple[TaskStore, Task]:
         for store in self._stores:
             task = await store.get(task_id)
             if task is not None:
@@ -273,7 +275,7 @@ def require_tasks(ctx: AnyRequest) -> None:
     require_client_extension(ctx, EXTENSION_ID)
 
 
-def _declared(ctx: AnyRequest) -> bool:
+def _declares_tasks(ctx: AnyRequest) -> bool:
     capabilities = ctx.session.client_capabilities
     declared = capabilities.extensions if capabilities else None
     return ctx.protocol_version in _VERSIONS and EXTENSION_ID in (declared or {})
@@ -290,7 +292,7 @@ def _admit(ctx: AnyRequest, params: TaskParams) -> None:
     require_client_extension(ctx, EXTENSION_ID)
 
 
-def _head(task: Task) -> dict[str, Any]:
+def _task_fields(task: Task) -> dict[str, Any]:
     data: dict[str, Any] = {
         "taskId": task.id,
         "status": task.status,
@@ -304,16 +306,16 @@ def _head(task: Task) -> dict[str, Any]:
     return data
 
 
-def _shown(task: Task) -> dict[str, Any]:
-    data = {"resultType": "complete", **_head(task)}
+def _task_result(task: Task) -> dict[str, Any]:
+    data = {"resultType": "complete", **_task_fields(task)}
     if task.status == "completed" and task.result is not None:
-        data["result"] = _plain(task.result)
+        data["result"] = _to_json(task.result)
     elif task.status == "failed" and task.error is not None:
-        data["error"] = _plain(task.error)
+        data["error"] = _to_json(task.error)
     elif task.status == "input_required":
         data["inputRequests"] = dict(task.input_requests or {})
     return data
 
 
-def _plain(value: CallToolResult | ErrorData) -> dict[str, Any]:
+def _to_json(value: CallToolResult | ErrorData) -> dict[str, Any]:
     return value.model_dump(by_alias=True, mode="json", exclude_none=True)

@@ -53,18 +53,18 @@ async def client(server: WeftServer, tasks: ClientTasks) -> AsyncIterator[Client
         yield client
 
 
-async def started(client: Client, tasks: ClientTasks) -> TaskHandle:
+async def start_sync(client: Client, tasks: ClientTasks) -> TaskHandle:
     await client.call_tool("run_sync", {"connection_id": "c1"})
     return tasks.handles[-1]
 
 
-def become(backend: FakeBackend, status: JobStatus, **fields: object) -> None:
+def set_status(backend: FakeBackend, status: JobStatus, **fields: object) -> None:
     row = backend.jobs.rows["j1"]
     backend.jobs.rows["j1"] = row.model_copy(update={"status": status, **fields})
 
 
 async def test_sync_is_a_task_under_the_id_of_its_job(client: Client, tasks: ClientTasks) -> None:
-    handle = await started(client, tasks)
+    handle = await start_sync(client, tasks)
     assert handle.task_id == "j1"
     assert handle.status == "working"
     assert handle.created_at == handle.last_updated_at == "2026-01-02T03:04:05Z"
@@ -128,9 +128,9 @@ async def test_live_job_is_a_working_task(
 async def test_completed_task_has_the_result_of_the_call(
     server: WeftServer, client: Client, tasks: ClientTasks, backend: FakeBackend
 ) -> None:
-    await started(client, tasks)
+    await start_sync(client, tasks)
     ran = NOW + timedelta(minutes=2)
-    become(backend, JobStatus.COMPLETED, completed_at=ran, entities_inserted=3)
+    set_status(backend, JobStatus.COMPLETED, completed_at=ran, entities_inserted=3)
     state = await get_task(client, "j1")
     backend.jobs.script = [backend.jobs.rows.pop("j1")]
     async with Client(server, mode=MODERN) as plain:
@@ -146,8 +146,8 @@ async def test_completed_task_has_the_result_of_the_call(
 async def test_failed_sync_is_an_error_of_the_tool_with_its_diagnosis(
     client: Client, tasks: ClientTasks, backend: FakeBackend
 ) -> None:
-    await started(client, tasks)
-    become(
+    await start_sync(client, tasks)
+    set_status(
         backend,
         JobStatus.FAILED,
         error="The source refused the token.",
@@ -166,11 +166,11 @@ async def test_failed_sync_is_an_error_of_the_tool_with_its_diagnosis(
 async def test_cancelled_task_ends_as_the_job_does(
     client: Client, tasks: ClientTasks, backend: FakeBackend
 ) -> None:
-    await started(client, tasks)
+    await start_sync(client, tasks)
     await cancel_task(client, "j1")
     assert backend.jobs.rows["j1"].status is JobStatus.CANCELLING
     assert (await get_task(client, "j1")).status == "working"
-    become(backend, JobStatus.CANCELLED)
+    set_status(backend, JobStatus.CANCELLED)
     state = await ended(client, "j1")
     assert (state.status, state.result) == ("cancelled", None)
 
@@ -178,8 +178,8 @@ async def test_cancelled_task_ends_as_the_job_does(
 async def test_cancelling_what_has_ended_is_acknowledged(
     client: Client, tasks: ClientTasks, backend: FakeBackend
 ) -> None:
-    await started(client, tasks)
-    become(backend, JobStatus.COMPLETED)
+    await start_sync(client, tasks)
+    set_status(backend, JobStatus.COMPLETED)
     await cancel_task(client, "j1")
     assert backend.jobs.rows["j1"].status is JobStatus.COMPLETED
 
@@ -187,10 +187,10 @@ async def test_cancelling_what_has_ended_is_acknowledged(
 async def test_cancelling_what_ends_meanwhile_is_acknowledged(
     client: Client, tasks: ClientTasks, backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await started(client, tasks)
+    await start_sync(client, tasks)
 
     async def too_late(_: str) -> None:
-        become(backend, JobStatus.COMPLETED)
+        set_status(backend, JobStatus.COMPLETED)
         raise Conflict("The job has ended.", field="job_id")
 
     monkeypatch.setattr(backend.jobs, "cancel", too_late)
@@ -201,7 +201,7 @@ async def test_cancelling_what_ends_meanwhile_is_acknowledged(
 async def test_update_of_a_task_that_asks_nothing_is_acknowledged(
     client: Client, tasks: ClientTasks, backend: FakeBackend
 ) -> None:
-    await started(client, tasks)
+    await start_sync(client, tasks)
     before = backend.jobs.rows["j1"]
     await update_task(client, "j1", unasked={"action": "accept"})
     assert backend.jobs.rows["j1"] == before
@@ -222,7 +222,7 @@ async def test_unknown_and_foreign_tasks_look_the_same(act: Act) -> None:
     )
     tasks = ClientTasks(follow=False)
     async with Client(server, mode=MODERN, extensions=[tasks]) as client:
-        handle = await started(client, tasks)
+        handle = await start_sync(client, tasks)
         callers[0] = STRANGER
         errors = [await refusal(act, client, task_id) for task_id in (handle.task_id, "unknown")]
     assert errors[0] == errors[1]
@@ -278,7 +278,7 @@ async def test_cancelling_needs_what_cancel_job_needs(
         version="9.9",
         who_calls=lambda: principal,
         ceilings=ceilings,
-        refused=note,
+        observe_refusal=note,
     )
     async with Client(server, mode=MODERN, extensions=[ClientTasks()]) as client:
         _, message = await refusal(cancel_task, client, "j1")

@@ -56,11 +56,11 @@ def browser_policy() -> str:
 
 
 def _page(attributes: str) -> str:
-    return _assembled().replace('<html lang="en">', f'<html lang="en" {attributes}>', 1)
+    return _build_page().replace('<html lang="en">', f'<html lang="en" {attributes}>', 1)
 
 
 @cache
-def _assembled() -> str:
+def _build_page() -> str:
     page = _text("dashboard.html").replace("/*{css}*/", _text("dashboard.css"), 1)
     return page.replace("/*{js}*/", _script(), 1)
 

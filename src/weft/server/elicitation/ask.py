@@ -48,7 +48,7 @@ Value = str | int | float | bool
 AnyContext = Context[Any, Any]
 
 
-class Reply(StrEnum):
+class AskOutcome(StrEnum):
     """What became of a question. Only ACCEPTED is a yes."""
 
     ACCEPTED = "accepted"
@@ -60,16 +60,16 @@ class Reply(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class PersonAnswer:
     """What a person said; ``values`` are checked against the fields that were asked for."""
 
-    reply: Reply
+    outcome: AskOutcome
     values: Mapping[str, Value] = field(default_factory=dict[str, Value])
 
     @property
     def accepted(self) -> bool:
         """Whether they agreed."""
-        return self.reply is Reply.ACCEPTED
+        return self.outcome is AskOutcome.ACCEPTED
 
 
 class AnswersNeeded(Exception):
@@ -91,7 +91,7 @@ class Rounds:
         self._done: dict[tuple[str, str], tuple[float, Any]] = {}
         self._doing: set[tuple[str, str]] = set()
 
-    async def once(self, call_id: str, name: str, make: Callable[[], Awaitable[Any]]) -> Any:
+    async def run_once(self, call_id: str, name: str, make: Callable[[], Awaitable[Any]]) -> Any:
         """What ``make`` gave when it was first run for this call. Raises Conflict while it runs."""
         key = (call_id, name)
         now = self._clock()
@@ -115,18 +115,18 @@ class Ask:
     def __init__(self, context: AnyContext | None, rounds: Rounds) -> None:
         self._context = context
         self._rounds = rounds
-        self._state: _State | None = None
+        self._state: _RoundState | None = None
         self._scope: anyio.CancelScope | None = None
         self._opened: str | None = None
 
     @property
-    def can_form(self) -> bool:
+    def can_show_form(self) -> bool:
         """Whether the client says that it shows forms. One that names no mode means forms."""
         modes = self._modes
         return modes is not None and (modes.form is not None or modes.url is None)
 
     @property
-    def can_visit(self) -> bool:
+    def can_open_link(self) -> bool:
         """Whether the client says that it opens links."""
         modes = self._modes
         return modes is not None and modes.url is not None
@@ -136,33 +136,33 @@ class Ask:
         """How long the call may still take."""
         return math.inf if self._scope is None else self._scope.deadline - anyio.current_time()
 
-    def bounded_by(self, scope: anyio.CancelScope) -> None:
+    def set_scope(self, scope: anyio.CancelScope) -> None:
         """Name the scope that ends the call, so that a person's time can be added to it."""
         self._scope = scope
 
-    async def form(self, key: str, message: str, fields: Sequence[FieldInfo]) -> Answer:
+    async def show_form(self, key: str, message: str, fields: Sequence[FieldInfo]) -> PersonAnswer:
         """Show a form. ``key`` names the question within the tool; none of the fields is secret.
 
         The message may change between rounds, so whoever acts on the answer checks that what it
         was about still stands.
         """
-        if not self.can_form:
-            return Answer(Reply.UNAVAILABLE)
+        if not self.can_show_form:
+            return PersonAnswer(AskOutcome.UNAVAILABLE)
         schema = form_schema(fields)
         params = ElicitRequestFormParams(message=message, requested_schema=schema)
-        said = await self._said(key, ElicitRequest(params=params))
-        return said if isinstance(said, Answer) else _answer(said, fields)
+        said = await self._put_question(key, ElicitRequest(params=params))
+        return said if isinstance(said, PersonAnswer) else _to_answer(said, fields)
 
-    async def visit(self, key: str, message: str, url: str) -> Answer:
+    async def offer_link(self, key: str, message: str, url: str) -> PersonAnswer:
         """Offer to open a link. Accepting means consent to open it, not that anything is done."""
-        if not self.can_visit:
-            return Answer(Reply.UNAVAILABLE)
+        if not self.can_open_link:
+            return PersonAnswer(AskOutcome.UNAVAILABLE)
         self._opened = None if self._in_rounds else uuid.uuid4().hex
         params = ElicitRequestURLParams(message=message, url=url, elicitation_id=self._opened)
-        said = await self._said(key, ElicitRequest(params=params))
-        return said if isinstance(said, Answer) else _answer(said, ())
+        said = await self._put_question(key, ElicitRequest(params=params))
+        return said if isinstance(said, PersonAnswer) else _to_answer(said, ())
 
-    async def visited(self) -> None:
+    async def announce_completion(self) -> None:
         """Tell a client of the older era that what the link was for is done."""
         if self._opened is None or self._context is None:
             return
@@ -170,11 +170,11 @@ class Ask:
         session = self._context.session
         await session.send_elicit_complete(opened, related_request_id=self._context.request_id)
 
-    async def keep(self, name: str, make: Callable[[], Awaitable[Any]]) -> Any:
+    async def once_per_call(self, name: str, make: Callable[[], Awaitable[Any]]) -> Any:
         """What ``make`` gave in the first round that came here, as JSON types."""
-        state = self._known
+        state = self._round_state
         if name not in state.kept:
-            state.kept[name] = await self._rounds.once(state.call_id, name, make)
+            state.kept[name] = await self._rounds.run_once(state.call_id, name, make)
         return state.kept[name]
 
     @property
@@ -188,31 +188,33 @@ class Ask:
         return version is not None and is_version_at_least(version, _ROUNDS_SINCE)
 
     @property
-    def _known(self) -> "_State":
+    def _round_state(self) -> "_RoundState":
         if self._state is None:
             sealed = None if self._context is None else self._context.request_state
-            self._state = _State.model_validate(json.loads(sealed)) if sealed else _State()
+            self._state = (
+                _RoundState.model_validate(json.loads(sealed)) if sealed else _RoundState()
+            )
             self._take_responses(self._state)
         return self._state
 
-    def _take_responses(self, state: "_State") -> None:
+    def _take_responses(self, state: "_RoundState") -> None:
         """Add what was answered since the last round, to questions that were put in it."""
         given = (self._context and self._context.input_responses) or {}
         for key in [asked for asked in state.asked if asked in given]:
             response = given[key]
             state.asked.remove(key)
             state.answers[key] = (
-                _Said(action=response.action, content=_bounded(response.content))
+                _RawAnswer(action=response.action, content=_bound_size(response.content))
                 if isinstance(response, ElicitResult)
-                else _Said(action="malformed")
+                else _RawAnswer(action="malformed")
             )
 
-    async def _said(self, key: str, request: ElicitRequest) -> "_Said | Answer":
+    async def _put_question(self, key: str, request: ElicitRequest) -> "_RawAnswer | PersonAnswer":
         if self._context is None:
-            return Answer(Reply.UNAVAILABLE)
+            return PersonAnswer(AskOutcome.UNAVAILABLE)
         if not self._in_rounds:
-            return await self._asked_now(self._context, request)
-        state = self._known
+            return await self._ask_at_once(self._context, request)
+        state = self._round_state
         if key in state.answers:
             return state.answers[key]
         if key not in state.asked:
@@ -221,10 +223,12 @@ class Ask:
         text = json.dumps(state.model_dump())
         raise AnswersNeeded(InputRequiredResult(input_requests={key: request}, request_state=text))
 
-    async def _asked_now(self, context: AnyContext, request: ElicitRequest) -> "_Said | Answer":
+    async def _ask_at_once(
+        self, context: AnyContext, request: ElicitRequest
+    ) -> "_RawAnswer | PersonAnswer":
         params, session, request_id = request.params, context.session, context.request_id
         try:
-            with self._persons_time(), anyio.move_on_after(PERSON_SECONDS_MAX):
+            with self._stop_the_clock(), anyio.move_on_after(PERSON_SECONDS_MAX):
                 if isinstance(params, ElicitRequestFormParams):
                     result = await session.elicit_form(
                         params.message, params.requested_schema, request_id
@@ -233,16 +237,16 @@ class Ask:
                     result = await session.elicit_url(
                         params.message, params.url, self._opened or "", request_id
                     )
-                return _Said(action=result.action, content=_bounded(result.content))
+                return _RawAnswer(action=result.action, content=_bound_size(result.content))
         except ValidationError:
-            return Answer(Reply.MALFORMED)
+            return PersonAnswer(AskOutcome.MALFORMED)
         except MCPError:
             # The client cannot do what it said it could.
-            return Answer(Reply.UNAVAILABLE)
-        return Answer(Reply.UNANSWERED)
+            return PersonAnswer(AskOutcome.UNAVAILABLE)
+        return PersonAnswer(AskOutcome.UNANSWERED)
 
     @contextmanager
-    def _persons_time(self) -> Generator[None]:
+    def _stop_the_clock(self) -> Generator[None]:
         if self._scope is None:
             yield
             return
@@ -254,7 +258,7 @@ class Ask:
             self._scope.deadline = anyio.current_time() + left
 
 
-class _Said(BaseModel):
+class _RawAnswer(BaseModel):
     """An answer as it came."""
 
     # Built when first needed: most clients never answer anything, and all wait for the start.
@@ -264,14 +268,14 @@ class _Said(BaseModel):
     content: dict[str, Any] | None = None
 
 
-class _State(BaseModel):
+class _RoundState(BaseModel):
     """What a call of several rounds has asked, heard and done."""
 
     model_config = ConfigDict(defer_build=True)
 
     call_id: str = Field(default_factory=lambda: secrets.token_hex(16))
     asked: list[str] = Field(default_factory=list[str])
-    answers: dict[str, _Said] = Field(default_factory=dict[str, _Said])
+    answers: dict[str, _RawAnswer] = Field(default_factory=dict[str, _RawAnswer])
     kept: dict[str, Any] = Field(default_factory=dict[str, Any])
 
 
@@ -286,12 +290,12 @@ def form_schema(fields: Sequence[FieldInfo]) -> dict[str, Any]:
         raise ValueError("a form takes plain values only, and never a secret")
     return {
         "type": "object",
-        "properties": {one.name: _property(one) for one in fields},
+        "properties": {one.name: _property_schema(one) for one in fields},
         "required": [one.name for one in fields if one.required],
     }
 
 
-def _property(one: FieldInfo) -> dict[str, Any]:
+def _property_schema(one: FieldInfo) -> dict[str, Any]:
     shown: dict[str, Any] = {"type": one.type, "title": one.title}
     if one.description:
         shown["description"] = one.description
@@ -304,20 +308,26 @@ def _property(one: FieldInfo) -> dict[str, Any]:
     return shown
 
 
-def _answer(said: _Said, fields: Sequence[FieldInfo]) -> Answer:
+def _to_answer(said: _RawAnswer, fields: Sequence[FieldInfo]) -> PersonAnswer:
     match said.action:
         case "decline":
-            return Answer(Reply.DECLINED)
+            return PersonAnswer(AskOutcome.DECLINED)
         case "cancel":
-            return Answer(Reply.CANCELLED)
+            return PersonAnswer(AskOutcome.CANCELLED)
         case "malformed":
-            return Answer(Reply.MALFORMED)
+            return PersonAnswer(AskOutcome.MALFORMED)
         case "accept":
-            values = _checked(said.content or {}, fields)
-            return Answer(Reply.MALFORMED) if values is None else Answer(Reply.ACCEPTED, values)
+            values = _validate_values(said.content or {}, fields)
+            return (
+                PersonAnswer(AskOutcome.MALFORMED)
+                if values is None
+                else PersonAnswer(AskOutcome.ACCEPTED, values)
+            )
 
 
-def _checked(content: Mapping[str, Any], fields: Sequence[FieldInfo]) -> dict[str, Value] | None:
+def _validate_values(
+    content: Mapping[str, Any], fields: Sequence[FieldInfo]
+) -> dict[str, Value] | None:
     """The values by field, or None unless they are exactly what was asked for."""
     by_name = {one.name: one for one in fields}
     # What is left empty counts as not given.
@@ -342,7 +352,7 @@ def _fits(value: object, one: FieldInfo) -> bool:
     return isinstance(value, int | float) and math.isfinite(value)
 
 
-def _bounded(content: Mapping[str, object] | None) -> dict[str, Any] | None:
+def _bound_size(content: Mapping[str, object] | None) -> dict[str, Any] | None:
     """The content, or what cannot fit any form where it is too large to be carried around."""
     if content is None:
         return None

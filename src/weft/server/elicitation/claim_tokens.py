@@ -11,7 +11,7 @@ WAITING = frozenset({ConnectionStatus.PENDING_AUTH, ConnectionStatus.NEEDS_REAUT
 """The states in which a connection waits for a person."""
 
 
-class Claims:
+class ClaimTokens:
     """The claim token of each authorisation that was begun here and is not known to be complete."""
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class Claims:
         while len(self._tokens) > _KEPT_MAX:
             self._tokens.popitem(last=False)
 
-    async def settled(
+    async def settle(
         self, authorization: Authorization | None, connection: Connection
     ) -> Connection:
         """The connection, after confirming what a person may have completed in a browser."""

@@ -51,18 +51,18 @@ class Confirmations:
         """
         head, mac = _parts(token)
         if not hmac.compare_digest(mac, self._mac(effect, head)):
-            raise _refused("does not belong to this deletion as it stands now")
+            raise _refusal("does not belong to this deletion as it stands now")
         now = self._clock()
         expires = int.from_bytes(head[:8], "big")
         if now > expires:
-            raise _refused("has expired")
+            raise _refusal("has expired")
         self._spent = {spent: until for spent, until in self._spent.items() if until >= now}
         # By what it says: the same may be written in several ways in base64.
         if head in self._spent:
-            raise _refused("was used already")
+            raise _refusal("was used already")
         shown = int.from_bytes(head[8:16], "big")
         if effect.entities > shown * _GROWTH_FACTOR_MAX + _GROWTH_SLACK_ENTITIES:
-            raise _refused("covers fewer entities than there are now")
+            raise _refusal("covers fewer entities than there are now")
         self._spent[head] = expires
 
     def _mac(self, effect: Effect, head: bytes) -> bytes:
@@ -77,13 +77,13 @@ def _parts(token: str) -> tuple[bytes, bytes]:
     try:
         raw = base64.b64decode(token.encode(), altchars=b"-_", validate=True)
     except ValueError:
-        raise _refused("is not one that Weft issued") from None
+        raise _refusal("is not one that Weft issued") from None
     if len(raw) != _HEAD_BYTES + _MAC_BYTES:
-        raise _refused("is not one that Weft issued")
+        raise _refusal("is not one that Weft issued")
     return raw[:_HEAD_BYTES], raw[_HEAD_BYTES:]
 
 
-def _refused(reason: str) -> Conflict:
+def _refusal(reason: str) -> Conflict:
     return Conflict(
         f"confirmation_token {reason}; nothing was deleted.",
         field="confirmation_token",

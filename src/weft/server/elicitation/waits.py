@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import anyio
 
 
-class Waits:
+class BoundedWaits:
     """The waits of all calls; once the server is to end, they end too."""
 
     def __init__(self) -> None:

@@ -8,10 +8,10 @@ from weft.backend import Authorization
 from weft.domain.base import Frozen
 from weft.domain.connections import Auth, Connection, NewConnection
 from weft.errors import InvalidInput, Unsupported, WeftError
-from weft.server.call import Call
-from weft.server.elicitation.ask import Reply
+from weft.server.call import ToolCall
+from weft.server.elicitation.ask import AskOutcome
 from weft.server.elicitation.claim_tokens import WAITING
-from weft.server.questions.missing_config import well_placed, with_other_name
+from weft.server.questions.missing_config import add_other_name_hint, explain_misplaced
 from weft.server.render.errors import explain
 from weft.server.render.untrusted import one_line
 
@@ -25,9 +25,9 @@ _WITHOUT_LINK = (
     "fields."
 )
 _NOTES = {
-    Reply.DECLINED: "The user declined to open the link.",
-    Reply.CANCELLED: "The user closed the question without opening the link.",
-    Reply.UNANSWERED: "The user did not answer in time.",
+    AskOutcome.DECLINED: "The user declined to open the link.",
+    AskOutcome.CANCELLED: "The user closed the question without opening the link.",
+    AskOutcome.UNANSWERED: "The user did not answer in time.",
 }
 
 
@@ -46,93 +46,95 @@ class Link(Frozen):
     problem: str | None = None
 
 
-async def created(call: Call, new: NewConnection) -> Link:
+async def create_connection_once(call: ToolCall, new: NewConnection) -> Link:
     """Create a connection, once however many rounds the call takes, with a link if it waits."""
 
     async def make() -> object:
         try:
             connection = await call.backend.connections.create(new)
         except InvalidInput as error:
-            told = await well_placed(call, error, new.short_name, new.config)
-            raise with_other_name(told, new.config) from None
-        call.claims.remember(connection)
+            told = await explain_misplaced(call, error, new.short_name, new.config)
+            raise add_other_name_hint(told, new.config) from None
+        call.claim_tokens.remember(connection)
         if connection.status not in WAITING or connection.auth.auth_url:
-            return _link(connection).model_dump(mode="json")
+            return _link_of(connection).model_dump(mode="json")
         try:
-            link = await _begun(call, connection, new.redirect_url)
+            link = await _begin_authorization(call, connection, new.redirect_url)
         except WeftError as error:
             # The connection exists: its id must reach the caller all the same.
-            link = _link(connection).model_copy(update={"problem": explain(error)})
+            link = _link_of(connection).model_copy(update={"problem": explain(error)})
         return link.model_dump(mode="json")
 
-    return Link.model_validate(await call.ask.keep("connection", make))
+    return Link.model_validate(await call.ask.once_per_call("connection", make))
 
 
-async def renewed(call: Call, connection_id: str) -> Link:
+async def renew_link_once(call: ToolCall, connection_id: str) -> Link:
     """A new link for a connection. Raises Unsupported when the backend can make none."""
 
     async def make() -> object:
         connection = await call.backend.connections.get(connection_id)
-        return (await _begun(call, connection, None)).model_dump(mode="json")
+        return (await _begin_authorization(call, connection, None)).model_dump(mode="json")
 
-    return Link.model_validate(await call.ask.keep("link", make))
+    return Link.model_validate(await call.ask.once_per_call("link", make))
 
 
-async def given(call: Call, connection_id: str, auth: Auth) -> Link:
+async def authorize_once(call: ToolCall, connection_id: str, auth: Auth) -> Link:
     """Authorise with what was given, once; consent that is still to be given has a link."""
 
     async def make() -> object:
-        connection = await _group(call).authorize(connection_id, auth)
-        call.claims.remember(connection)
-        return _link(connection).model_dump(mode="json")
+        connection = await _authorization_of(call).authorize(connection_id, auth)
+        call.claim_tokens.remember(connection)
+        return _link_of(connection).model_dump(mode="json")
 
-    return Link.model_validate(await call.ask.keep("given", make))
+    return Link.model_validate(await call.ask.once_per_call("given", make))
 
 
-async def visited(call: Call, link: Link) -> tuple[Connection, str]:
+async def open_link(call: ToolCall, link: Link) -> tuple[Connection, str]:
     """The connection after the person was asked to open the link, and a note on what became of it.
 
     The connection shows the link as long as it is not used. Waits at most AUTHORISE_SECONDS_MAX
     for somebody who agreed.
     """
-    connection = await current(call, link.connection_id)
+    connection = await fetch_settled(call, link.connection_id)
     if link.url is None:
         return connection, link.problem or ""
-    answer = await call.ask.visit("authorise", _question(connection), link.url)
+    answer = await call.ask.offer_link("authorise", _question(connection), link.url)
     if not answer.accepted:
-        return _with_link(connection, link), _NOTES.get(answer.reply, "")
-    connection = await _completed(call, link)
+        return _with_link(connection, link), _NOTES.get(answer.outcome, "")
+    connection = await _wait_until_done(call, link)
     if not _is_done(connection, link):
         note = "The user agreed to open the link, but has not finished there yet."
         return _with_link(connection, link), note
-    await call.ask.visited()
+    await call.ask.announce_completion()
     return connection, "The user authorised it."
 
 
-async def current(call: Call, connection_id: str) -> Connection:
+async def fetch_settled(call: ToolCall, connection_id: str) -> Connection:
     """The connection, after confirming an authorisation that was begun here, if it is complete."""
     connection = await call.backend.connections.get(connection_id)
-    return await call.claims.settled(call.backend.authorization, connection)
+    return await call.claim_tokens.settle(call.backend.authorization, connection)
 
 
-async def _begun(call: Call, connection: Connection, redirect_url: str | None) -> Link:
-    group = _group(call)
+async def _begin_authorization(
+    call: ToolCall, connection: Connection, redirect_url: str | None
+) -> Link:
+    group = _authorization_of(call)
     try:
         begun = await group.begin(connection.id, redirect_url=redirect_url)
     except Unsupported as error:
         error.hint = error.hint or _WITHOUT_LINK
         raise
-    call.claims.remember(begun)
-    return _link(begun)
+    call.claim_tokens.remember(begun)
+    return _link_of(begun)
 
 
-def _group(call: Call) -> Authorization:
+def _authorization_of(call: ToolCall) -> Authorization:
     if call.backend.authorization is None:
         raise Unsupported("This backend does not take credentials.", field="auth")
     return call.backend.authorization
 
 
-def _link(connection: Connection) -> Link:
+def _link_of(connection: Connection) -> Link:
     return Link(
         connection_id=connection.id,
         url=connection.auth.auth_url,
@@ -154,7 +156,7 @@ def _question(connection: Connection) -> str:
     )
 
 
-async def _completed(call: Call, link: Link) -> Connection:
+async def _wait_until_done(call: ToolCall, link: Link) -> Connection:
     """The connection once it is authorised, or as it is when the time is up or the server ends."""
     seconds = min(AUTHORISE_SECONDS_MAX, call.ask.seconds_left - _SPARE_SECONDS)
     # Clients that count the seconds of a silent call begin anew when they hear of progress.
@@ -166,10 +168,10 @@ async def _completed(call: Call, link: Link) -> Connection:
             if close is not None:
                 stack.push_async_callback(close)
             async for _ in news:
-                connection = await current(call, link.connection_id)
+                connection = await fetch_settled(call, link.connection_id)
                 if _is_done(connection, link):
                     return connection
-    return await current(call, link.connection_id)
+    return await fetch_settled(call, link.connection_id)
 
 
 def _is_done(connection: Connection, link: Link) -> bool:

@@ -6,7 +6,7 @@ from typing import cast
 from weft.domain.connections import Auth
 from weft.domain.secrets import SECRET_REF
 from weft.errors import NotPermitted
-from weft.server.call import Call
+from weft.server.call import ToolCall
 
 _BETTER = (
     "authorize_connection(connection_id) without auth gives a page where the user enters them, "
@@ -14,8 +14,8 @@ _BETTER = (
 )
 
 
-async def judged(
-    call: Call, auth: Auth | None, *, short_name: str = "", connection_id: str = ""
+async def check_inline_credentials(
+    call: ToolCall, auth: Auth | None, *, short_name: str = "", connection_id: str = ""
 ) -> str:
     """What to tell whoever passed a secret on; empty where nothing is to be said.
 
@@ -38,7 +38,7 @@ async def judged(
     )
 
 
-async def _has_secret(call: Call, auth: Auth, short_name: str, connection_id: str) -> bool:
+async def _has_secret(call: ToolCall, auth: Auth, short_name: str, connection_id: str) -> bool:
     if any(_is_secret(value) for value in _always_secret(auth)):
         return True
     credentials = {} if auth.direct is None else auth.direct.credentials

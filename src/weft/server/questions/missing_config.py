@@ -5,28 +5,30 @@ from typing import Any
 from weft.domain.connections import NewConnection
 from weft.domain.sources import FieldInfo, SourceInfo
 from weft.errors import InvalidInput
-from weft.server.call import Call
-from weft.server.elicitation.ask import Answer, Reply, can_be_asked
+from weft.server.call import ToolCall
+from weft.server.elicitation.ask import AskOutcome, PersonAnswer, can_be_asked
 from weft.server.render.untrusted import one_line
 
 # LangChain hands an argument called `config` to its own runtime, and never to the tool.
 OTHER_CONFIG_NAME = "source_config"
 
 _REASONS = {
-    Reply.DECLINED: "the user did not want to say",
-    Reply.CANCELLED: "the user closed the question",
-    Reply.UNANSWERED: "the user did not answer in time",
-    Reply.MALFORMED: "the client's answer does not fit the fields",
+    AskOutcome.DECLINED: "the user did not want to say",
+    AskOutcome.CANCELLED: "the user closed the question",
+    AskOutcome.UNANSWERED: "the user did not answer in time",
+    AskOutcome.MALFORMED: "the client's answer does not fit the fields",
 }
 
 
-async def completed(call: Call, short_name: str, config: dict[str, Any]) -> dict[str, Any]:
+async def ask_missing_config(
+    call: ToolCall, short_name: str, config: dict[str, Any]
+) -> dict[str, Any]:
     """The configuration with what the person adds to it.
 
     It comes back as it was where nobody can be asked, or where asking would not be enough: then
     the source says what is missing. Raises InvalidInput when the person did not say.
     """
-    if not call.ask.can_form:
+    if not call.ask.can_show_form:
         return config
     source = await call.backend.sources.get(short_name)
     missing = [
@@ -34,15 +36,15 @@ async def completed(call: Call, short_name: str, config: dict[str, Any]) -> dict
     ]
     if not missing or not all(map(can_be_asked, missing)):
         return config
-    answer = await call.ask.form("config", _question(source), missing)
+    answer = await call.ask.show_form("config", _question(source), missing)
     if answer.accepted:
         return config | dict(answer.values)
-    if answer.reply is Reply.UNAVAILABLE:
+    if answer.outcome is AskOutcome.UNAVAILABLE:
         return config
-    raise _unsaid(answer, missing)
+    raise _missing_error(answer, missing)
 
 
-def with_other_name(error: InvalidInput, config: dict[str, Any]) -> InvalidInput:
+def add_other_name_hint(error: InvalidInput, config: dict[str, Any]) -> InvalidInput:
     """The error, with a way out for agents whose framework does not pass `config` on."""
     if config or not (error.field or "").startswith("config"):
         return error
@@ -51,8 +53,8 @@ def with_other_name(error: InvalidInput, config: dict[str, Any]) -> InvalidInput
     return InvalidInput(error.message, field=error.field, hint=hint)
 
 
-async def well_placed(
-    call: Call, error: InvalidInput, short_name: str, config: dict[str, Any]
+async def explain_misplaced(
+    call: ToolCall, error: InvalidInput, short_name: str, config: dict[str, Any]
 ) -> InvalidInput:
     """The error, or one that says where it belongs what was put into the configuration."""
     if error.field != "config" or not config:
@@ -79,10 +81,10 @@ def _question(source: SourceInfo) -> str:
     return f"{one_line(source.name)} needs this to be connected. Enter no passwords or tokens here."
 
 
-def _unsaid(answer: Answer, missing: list[FieldInfo]) -> InvalidInput:
+def _missing_error(answer: PersonAnswer, missing: list[FieldInfo]) -> InvalidInput:
     named = ", ".join(f"config.{field.name}" for field in missing)
     verb = "is" if len(missing) == 1 else "are"
-    reason = _REASONS[answer.reply]
+    reason = _REASONS[answer.outcome]
     return InvalidInput(
         f"{named} {verb} missing, and {reason}; nothing was created.",
         field=f"config.{missing[0].name}",

@@ -15,8 +15,8 @@ from mcp_types import CallToolResult
 from weft.domain.connections import Connection, ConnectionChange
 from weft.domain.sources import FieldInfo
 from weft.errors import InvalidInput
-from weft.server.call import Call
-from weft.server.elicitation.ask import Reply
+from weft.server.call import ToolCall
+from weft.server.elicitation.ask import AskOutcome
 from weft.server.render.structured import connection_out, reply
 from weft.server.render.untrusted import one_line
 
@@ -34,26 +34,26 @@ _CONFIRM = FieldInfo(
     required=True,
 )
 _REFUSALS = {
-    Reply.DECLINED: "the user said no. Do not try again unless they ask for it.",
-    Reply.CANCELLED: "the user closed the question. Ask them what they want.",
-    Reply.UNANSWERED: "the user did not answer in time. Call again when they are there.",
+    AskOutcome.DECLINED: "the user said no. Do not try again unless they ask for it.",
+    AskOutcome.CANCELLED: "the user closed the question. Ask them what they want.",
+    AskOutcome.UNANSWERED: "the user did not answer in time. Call again when they are there.",
 }
 
 
-async def agreed_to_move(
-    call: Call, connection_id: str, change: ConnectionChange
+async def confirm_new_host(
+    call: ToolCall, connection_id: str, change: ConnectionChange
 ) -> ConnectionChange | CallToolResult:
     """The change, bound to what the person agreed to; or the result that ends the call.
 
     Unchanged where there is nothing to ask, or nobody.
     """
-    if change.config is None or not call.ask.can_form:
+    if change.config is None or not call.ask.can_show_form:
         return change
     connection = await call.backend.connections.get(connection_id)
     if not connection.auth.authenticated:
         return change
     source = await call.backend.sources.get(connection.short_name)
-    places = moved(source.config_fields, connection.config, change.config)
+    places = host_change(source.config_fields, connection.config, change.config)
     if places is None or not source.auth_fields:
         return change
 
@@ -61,25 +61,25 @@ async def agreed_to_move(
         return connection.version
 
     # The change is refused if somebody else changes the connection while the person is asked.
-    version: int = await call.ask.keep("version", asked_about)
+    version: int = await call.ask.once_per_call("version", asked_about)
     question = _question(connection, places, change.auth is not None)
-    answer = await call.ask.form("move", question, (_CONFIRM,))
-    if answer.reply is Reply.UNAVAILABLE:
+    answer = await call.ask.show_form("move", question, (_CONFIRM,))
+    if answer.outcome is AskOutcome.UNAVAILABLE:
         return change
     if answer.accepted and answer.values["confirm"] is True:
         if change.expected_version is None:
             return change.model_copy(update={"expected_version": version})
         return change
-    if answer.reply is Reply.MALFORMED:
+    if answer.outcome is AskOutcome.MALFORMED:
         raise InvalidInput(
             "The client's answer does not fit the question; nothing was changed.",
             hint="Call again, and let the user answer: 'confirm' must be true or false.",
         )
-    said = _REFUSALS.get(answer.reply, _REFUSALS[Reply.DECLINED])
+    said = _REFUSALS.get(answer.outcome, _REFUSALS[AskOutcome.DECLINED])
     return reply(f"Nothing was changed: {said}", connection_out(connection))
 
 
-def moved(
+def host_change(
     fields: Iterable[FieldInfo], config: Mapping[str, Any], change: Mapping[str, Any]
 ) -> tuple[str, str] | None:
     """The place before and after a change of the configuration, or None if it stays."""

@@ -34,12 +34,12 @@ _WHERE_TO_LOOK = {
 }
 
 
-def failed(error: WeftError) -> CallToolResult:
+def error_result(error: WeftError) -> CallToolResult:
     """A tool result for an error that Weft raised on purpose."""
     return _result(explain(error))
 
 
-def crashed(error: BaseException, what: str) -> CallToolResult:
+def crash_result(error: BaseException, what: str) -> CallToolResult:
     """A tool result for an unexpected exception; see `log_crash`."""
     return _result(crash_text(error, what))
 

@@ -17,7 +17,7 @@ _NAME = re.compile(r"[a-z]{1,15}(?:[_-][a-z]{1,15}){0,4}")
 T = TypeVar("T")
 
 
-async def answered(work: Awaitable[T], what: str, data: dict[str, str] | None = None) -> T:
+async def convert_errors(work: Awaitable[T], what: str, data: dict[str, str] | None = None) -> T:
     """The outcome of ``work``, or the MCPError that says why there is none."""
     try:
         return await work
@@ -30,7 +30,7 @@ async def answered(work: Awaitable[T], what: str, data: dict[str, str] | None = 
         raise MCPError(code=INTERNAL_ERROR, message=crash_text(error, what), data=data) from None
 
 
-def unknown(kind: str, name: str, known: Sequence[str]) -> MCPError:
+def unknown_name_error(kind: str, name: str, known: Sequence[str]) -> MCPError:
     """What to raise for a name that nothing of that kind has."""
     near = suggest(name, known)
     hint = f"Did you mean {near}?" if near else f"Known: {', '.join(known)}."

@@ -149,7 +149,9 @@ def fits(result: CallToolResult) -> bool:
     return size + _ENVELOPE_BYTES <= RESULT_MAX_BYTES
 
 
-async def fitting(limit: int, make: Callable[[int], Awaitable[CallToolResult]]) -> CallToolResult:
+async def shrink_to_fit(
+    limit: int, make: Callable[[int], Awaitable[CallToolResult]]
+) -> CallToolResult:
     """The result of ``make(limit)``, or of fewer items where those would be too large.
 
     Asking again for fewer keeps ``next_cursor`` true, which dropping items from a page would not.
@@ -161,7 +163,7 @@ async def fitting(limit: int, make: Callable[[int], Awaitable[CallToolResult]]) 
     return result
 
 
-def plain(value: BaseModel) -> Structured:
+def to_plain(value: BaseModel) -> Structured:
     """A domain object as JSON types: no nulls, timestamps in UTC with Z."""
     return cast("Structured", _plain(value))
 
@@ -169,28 +171,30 @@ def plain(value: BaseModel) -> Structured:
 def timestamp(moment: datetime) -> str:
     """ISO 8601 in UTC with Z. A time without a zone is UTC already."""
     if moment.tzinfo is UTC:
-        return _written(moment)
-    return _written(moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC))
+        return _format_utc(moment)
+    return _format_utc(
+        moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    )
 
 
 # The same times are shown again and again. Only UTC is remembered: elsewhere two times that a clock
 # shows twice in an autumn night are equal.
 @lru_cache(maxsize=4096)
-def _written(moment: datetime) -> str:
+def _format_utc(moment: datetime) -> str:
     timespec = "milliseconds" if moment.microsecond else "seconds"
     return moment.isoformat(timespec=timespec).replace("+00:00", "Z")
 
 
 def connection_out(connection: Connection) -> Structured:
     """All that is known of a connection; a configuration too large to show is left out."""
-    data = plain(connection)
+    data = to_plain(connection)
     if _json_bytes(data["config"]) > _CONFIG_MAX_BYTES:
         data["config"] = {}
         data["config_omitted"] = True
     if connection.error_message:
         data["error_message"] = one_line(connection.error_message, _DETAILS_MAX_CHARS)
     if connection.sync.last_job:
-        _complete(data["sync"]["last_job"], connection.sync.last_job)
+        _add_derived(data["sync"]["last_job"], connection.sync.last_job)
     return data
 
 
@@ -214,14 +218,14 @@ def connection_brief(connection: Connection) -> Structured:
 
 def job_out(job: Job) -> Structured:
     """All that is known of a job."""
-    data = plain(job)
-    _complete(data, job)
+    data = to_plain(job)
+    _add_derived(data, job)
     return data
 
 
 def collection_out(collection: Collection) -> Structured:
     """All that is known of a collection."""
-    return plain(collection)
+    return to_plain(collection)
 
 
 def source_brief(source: SourceInfo) -> Structured:
@@ -243,7 +247,7 @@ def page_out(items: Sequence[Structured], page: Page[Any]) -> Structured:
     return data
 
 
-def _complete(data: Structured, job: Job) -> None:
+def _add_derived(data: Structured, job: Job) -> None:
     """Add what is derived to a job's own data, and bound what others wrote."""
     data["entities_processed"] = job.entities_processed
     for name in ("error", "error_details"):
@@ -263,7 +267,7 @@ def _plain(value: object) -> object:
         held = vars(value)
         return {
             name: v if type(v) in _PLAIN_TYPES else _plain(v)
-            for name in _shown_fields(kind)
+            for name in _field_names(kind)
             if (v := held[name]) is not None
         }
     if isinstance(value, Enum):
@@ -278,7 +282,7 @@ def _plain(value: object) -> object:
 
 
 @cache
-def _shown_fields(model: type[BaseModel]) -> tuple[str, ...]:
+def _field_names(model: type[BaseModel]) -> tuple[str, ...]:
     return tuple(name for name, field in model.model_fields.items() if not field.exclude)
 
 

@@ -9,7 +9,7 @@ from weft.domain.schedules import Schedule
 from weft.domain.sources import FieldInfo, SourceInfo
 from weft.errors import ErrorCategory
 from weft.server.render.structured import timestamp
-from weft.server.render.untrusted import labelled, one_line
+from weft.server.render.untrusted import label_untrusted, one_line
 
 _CONFIG_SHOWN_MAX_CHARS = 4000
 _LOG_LINE_MAX_CHARS = 400
@@ -50,7 +50,7 @@ def connection_text(connection: Connection) -> str:
         lines.append(f"Next: get_job(job_id='{connection.sync.last_job.id}') says what mends it.")
     if connection.provider_settings_url:
         lines.append(f"provider settings: {connection.provider_settings_url}")
-    return "\n".join(lines + needs(connection))
+    return "\n".join(lines + next_steps(connection))
 
 
 def connection_line(connection: Connection) -> str:
@@ -59,7 +59,7 @@ def connection_line(connection: Connection) -> str:
         f"'{one_line(connection.name)}' {connection.id}",
         f"{connection.short_name} → {connection.readable_collection_id}",
         connection.status.value,
-        counted(connection.entities.total_entities, "entity"),
+        quantity(connection.entities.total_entities, "entity"),
     ]
     if connection.sync.last_job:
         parts.append(
@@ -70,7 +70,7 @@ def connection_line(connection: Connection) -> str:
     return "- " + ", ".join(parts)
 
 
-def needs(connection: Connection) -> list[str]:
+def next_steps(connection: Connection) -> list[str]:
     """What has to happen next; empty when nothing has."""
     if connection.auth.auth_url:
         until = connection.auth.auth_url_expires
@@ -93,7 +93,7 @@ def needs(connection: Connection) -> list[str]:
         return [f"It has not synced yet: run_sync(connection_id='{connection.id}') starts it now."]
     if connection.status not in (ConnectionStatus.PENDING_AUTH, ConnectionStatus.NEEDS_REAUTH):
         return []
-    return [f"It cannot sync until it is authorised: {_authorising(connection)}"]
+    return [f"It cannot sync until it is authorised: {_authorise_text(connection)}"]
 
 
 def schedule_text(schedule: Schedule | None) -> str:
@@ -159,11 +159,11 @@ def counts(job: Job) -> str:
     return said
 
 
-def next_step(job: Job) -> str:
+def job_next_step(job: Job) -> str:
     """What to call after this state of a job that has not failed: such a one has a diagnosis."""
     if job.status is JobStatus.COMPLETED and job.entities_failed:
         return (
-            f"The sync has ended, but {counted(job.entities_failed, 'entity')} could not be read: "
+            f"The sync has ended, but {quantity(job.entities_failed, 'entity')} could not be read: "
             f"the log in get_job(job_id='{job.id}', log_lines=100) names them."
         )
     if job.status is JobStatus.COMPLETED:
@@ -186,7 +186,7 @@ def diagnosis_text(diagnosis: Diagnosis) -> str:
     )
 
 
-def log_shown(lines: Iterable[LogLine]) -> list[dict[str, str]]:
+def log_tail(lines: Iterable[LogLine]) -> list[dict[str, str]]:
     """The last lines that are short enough together to be shown, cleaned."""
     shown: list[dict[str, str]] = []
     room = _LOG_MAX_CHARS
@@ -204,8 +204,8 @@ def log_text(shown: list[dict[str, str]], asked: int) -> str:
     if not shown:
         return "log: empty"
     body = "\n".join(f"{line['at']} {line['level']} {line['message']}" for line in shown)
-    heading = f"log, last {counted(len(shown), 'line')} (up to {asked} asked):"
-    return f"{heading}\n{labelled(body, 'a log that may quote names from the source')}"
+    heading = f"log, last {quantity(len(shown), 'line')} (up to {asked} asked):"
+    return f"{heading}\n{label_untrusted(body, 'a log that may quote names from the source')}"
 
 
 def source_line(source: SourceInfo) -> str:
@@ -239,14 +239,14 @@ def more_text(next_cursor: str | None) -> list[str]:
     return [f"There are more: call again with cursor='{next_cursor}'."] if next_cursor else []
 
 
-def counted(number: int, noun: str) -> str:
+def quantity(number: int, noun: str) -> str:
     """A number with its noun, in the plural unless it is one."""
     if number == 1:
         return f"1 {noun}"
     return f"{number} {noun[:-1]}ies" if noun.endswith("ty") else f"{number} {noun}s"
 
 
-def _authorising(connection: Connection) -> str:
+def _authorise_text(connection: Connection) -> str:
     category = connection.error_category
     if category is not None and category in _AT_AUTH_PROVIDER:
         return diagnosis_of(category, connection.id).next_step

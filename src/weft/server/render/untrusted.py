@@ -20,7 +20,7 @@ def one_line(text: str, max_chars: int = 300) -> str:
     return line if len(line) <= max_chars else line[: max_chars - 1] + _ELLIPSIS
 
 
-def labelled(text: str, origin: str) -> str:
+def label_untrusted(text: str, origin: str) -> str:
     """``text`` between boundaries that it cannot forge, after a sentence that says what it is.
 
     The caller has cleaned ``text``; ``origin`` says in a few of our own words where it is from.

@@ -44,21 +44,21 @@ async def complete(
     cursor: str | None = None
     for _ in range(_PAGES_MAX):
         try:
-            names, cursor = await _page(backend, kind, cursor)
+            names, cursor = await _names_page(backend, kind, cursor)
         except WeftError:
             # A suggestion that cannot be made is no failure: the client goes on with what there is.
             break
         known += names
-        if cursor is None or len(_fitting(known, typed)) > _VALUES_MAX:
+        if cursor is None or len(_matching(known, typed)) > _VALUES_MAX:
             break
-    values = _fitting(known, typed)
+    values = _matching(known, typed)
     more = cursor is not None or len(values) > _VALUES_MAX
     return Completion(
         values=values[:_VALUES_MAX], total=None if cursor else len(values), has_more=more
     )
 
 
-def _fitting(known: Sequence[Names], typed: str) -> list[str]:
+def _matching(known: Sequence[Names], typed: str) -> list[str]:
     uses = Counter(name for names in known for name in set(names))
     ranks = max(map(len, known), default=0)
     in_order = [names[rank] for rank in range(ranks) for names in known if rank < len(names)]
@@ -70,7 +70,9 @@ def _fitting(known: Sequence[Names], typed: str) -> list[str]:
     ]
 
 
-async def _page(backend: Backend, kind: str, cursor: str | None) -> tuple[list[Names], str | None]:
+async def _names_page(
+    backend: Backend, kind: str, cursor: str | None
+) -> tuple[list[Names], str | None]:
     """What each thing on a page may be called, the best first; and where the next page begins."""
     match kind:
         case "source":

@@ -25,7 +25,7 @@ class _Prompt:
     defaults: Mapping[str, str]
 
 
-def definitions() -> list[PromptDefinition]:
+def prompt_definitions() -> list[PromptDefinition]:
     """All prompts, as clients list them."""
     return [
         PromptDefinition(
@@ -39,7 +39,7 @@ def definitions() -> list[PromptDefinition]:
     ]
 
 
-def render(name: str, arguments: Mapping[str, Any]) -> GetPromptResult | None:
+def render_prompt(name: str, arguments: Mapping[str, Any]) -> GetPromptResult | None:
     """The prompt's text with the arguments in it, or None if it is not one of these.
 
     Raises InvalidInput for a missing or unknown argument.

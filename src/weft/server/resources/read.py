@@ -23,10 +23,10 @@ from weft.server.render.structured import (
     connection_out,
     job_out,
     page_out,
-    plain,
     source_brief,
+    to_plain,
 )
-from weft.server.render.text import log_shown
+from weft.server.render.text import log_tail
 from weft.server.render.untrusted import one_line
 
 SCHEME = "weft://"
@@ -62,7 +62,7 @@ _TEMPLATES = (
 _HINT = "Known: weft://connections, weft://sources, and the templates of resources/templates/list."
 
 
-def templates() -> list[ResourceTemplate]:
+def resource_templates() -> list[ResourceTemplate]:
     """The addresses with a part to fill in."""
     return [
         ResourceTemplate(
@@ -77,7 +77,7 @@ def templates() -> list[ResourceTemplate]:
     ]
 
 
-async def listing(backend: Backend, cursor: str | None) -> Page[Resource]:
+async def list_resources(backend: Backend, cursor: str | None) -> Page[Resource]:
     """One page of resources: the fixed ones first, then every connection."""
     page = await backend.connections.list(cursor=cursor, limit=_LISTING_PAGE)
     dynamic = tuple(_connection_resource(connection) for connection in page.items)
@@ -91,22 +91,22 @@ def toolset_of(uri: str) -> str:
     return "jobs" if len(parts) > 2 else parts[0]
 
 
-async def read(backend: Backend, uri: str) -> str:
+async def read_resource(backend: Backend, uri: str) -> str:
     """The JSON at ``uri``. Raises NotFound when the address or the object does not exist."""
     match _parts(uri):
         case ["connections"]:
             return await _connections(backend)
         case ["connections", connection_id] if connection_id:
-            return _dumped(connection_out(await backend.connections.get(connection_id)))
+            return _to_json(connection_out(await backend.connections.get(connection_id)))
         case ["connections", connection_id, "jobs"] if connection_id:
             return await _jobs(backend, connection_id)
         case ["jobs", job_id] if job_id:
             return await _job(backend, job_id)
         case ["sources"]:
             sources = await backend.sources.list()
-            return _dumped({"items": [source_brief(source) for source in sources]})
+            return _to_json({"items": [source_brief(source) for source in sources]})
         case ["sources", short_name] if short_name:
-            return _dumped(plain(await backend.sources.get(short_name)))
+            return _to_json(to_plain(await backend.sources.get(short_name)))
         case ["collections", readable_id] if readable_id:
             return await _collection(backend, readable_id)
         case _:
@@ -133,7 +133,7 @@ async def _connections(backend: Backend, collection: str | None = None) -> str:
         found = await backend.connections.list(collection=collection, limit=limit)
         return page_out([connection_brief(item) for item in found.items], found)
 
-    return await _fitting(page, "list_connections")
+    return await _shrink_to_fit(page, "list_connections")
 
 
 async def _jobs(backend: Backend, connection_id: str) -> str:
@@ -141,7 +141,7 @@ async def _jobs(backend: Backend, connection_id: str) -> str:
         found = await backend.jobs.list(connection_id, limit=limit)
         return page_out([job_out(job) for job in found.items], found)
 
-    return await _fitting(page, "list_jobs")
+    return await _shrink_to_fit(page, "list_jobs")
 
 
 async def _job(backend: Backend, job_id: str) -> str:
@@ -149,9 +149,9 @@ async def _job(backend: Backend, job_id: str) -> str:
     data = job_out(job)
     diagnosis = diagnose(job)
     if diagnosis:
-        data["diagnosis"] = plain(diagnosis)
-    data["untrusted_log"] = log_shown(await backend.jobs.log(job.id))
-    return _dumped(data)
+        data["diagnosis"] = to_plain(diagnosis)
+    data["untrusted_log"] = log_tail(await backend.jobs.log(job.id))
+    return _to_json(data)
 
 
 async def _collection(backend: Backend, readable_id: str) -> str:
@@ -162,24 +162,24 @@ async def _collection(backend: Backend, readable_id: str) -> str:
         members = [connection_brief(item) for item in found.items]
         return {**collection_out(collection), "connections": page_out(members, found)}
 
-    return await _fitting(page, "list_connections")
+    return await _shrink_to_fit(page, "list_connections")
 
 
-async def _fitting(page: Callable[[int], Awaitable[Structured]], tool: str) -> str:
+async def _shrink_to_fit(page: Callable[[int], Awaitable[Structured]], tool: str) -> str:
     limit = LIST_LIMIT_MAX
-    text = _noted(await page(limit), tool)
+    text = _add_note(await page(limit), tool)
     while len(text.encode()) > RESULT_MAX_BYTES and limit > 1:
         limit //= 2
-        text = _noted(await page(limit), tool)
+        text = _add_note(await page(limit), tool)
     return text
 
 
-def _noted(data: Structured, tool: str) -> str:
+def _add_note(data: Structured, tool: str) -> str:
     inner: Structured = data.get("connections", data)
     if "next_cursor" in inner:
         inner["note"] = _MORE.format(tool=tool)
-    return _dumped(data)
+    return _to_json(data)
 
 
-def _dumped(data: Structured | Sequence[Structured]) -> str:
+def _to_json(data: Structured | Sequence[Structured]) -> str:
     return json.dumps(data, ensure_ascii=False)

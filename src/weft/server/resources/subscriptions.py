@@ -25,8 +25,8 @@ from mcp_types import SubscriptionsListenRequestParams, SubscriptionsListenResul
 from weft.domain.principals import WhoCalls
 from weft.errors import InvalidInput
 from weft.server.render.errors import log_crash
-from weft.server.resources import read as resources
-from weft.server.resources.watcher import News, Release
+from weft.server.resources.read import SCHEME
+from weft.server.resources.watcher import Release, ResourceWatcher
 
 SUBSCRIPTIONS_MAX: Final = 200
 
@@ -41,20 +41,20 @@ class Subscriptions(SubscriptionBus):
     are not Weft's own change, so they are told of when something is published.
     """
 
-    def __init__(self, news: News, who_calls: WhoCalls, must_exist: MustExist) -> None:
-        self._news = news
+    def __init__(self, news: ResourceWatcher, who_calls: WhoCalls, must_exist: MustExist) -> None:
+        self._watcher = news
         self._who_calls = who_calls
         self._must_exist = must_exist
         self._listen = ListenHandler(self)
-        self._sessions: WeakKeyDictionary[Connection, _Session] = WeakKeyDictionary()
+        self._sessions: WeakKeyDictionary[Connection, _Subscriber] = WeakKeyDictionary()
 
     async def publish(self, event: ServerEvent) -> None:
         """Tell all who listen in the organisation of whoever calls."""
-        self._news.tell(self._who_calls().organization_id, event)
+        self._watcher.tell(self._who_calls().organization_id, event)
 
     def subscribe(self, listener: Callable[[ServerEvent], None]) -> Callable[[], None]:
         """Have the listener told of everything in the organisation of whoever calls."""
-        return self._news.listen(self._who_calls().organization_id, listener)
+        return self._watcher.listen(self._who_calls().organization_id, listener)
 
     async def listen(
         self, ctx: ServerRequestContext[Any, Any], params: SubscriptionsListenRequestParams
@@ -69,9 +69,9 @@ class Subscriptions(SubscriptionBus):
             raise _too_many()
         with ExitStack() as held:
             for uri in uris:
-                held.callback(await self._watched(ctx, uri))
+                held.callback(await self._watch(ctx, uri))
             if wanted.resources_list_changed:
-                held.callback(await self._news.watch_listing(self._who_calls()))
+                held.callback(await self._watcher.watch_listing(self._who_calls()))
             return await self._listen(ctx, params)
 
     async def add(
@@ -84,7 +84,7 @@ class Subscriptions(SubscriptionBus):
         session = self._session(connection)
         if uri in session.held:
             return
-        release = await self._watched(ctx, uri)
+        release = await self._watch(ctx, uri)
         if len(session.held.keys() - {_LIST}) >= SUBSCRIPTIONS_MAX:
             release()
             raise _too_many()
@@ -96,25 +96,25 @@ class Subscriptions(SubscriptionBus):
         if session is not None:
             session.drop(uri)
 
-    async def list_was_read(self, connection: Connection) -> None:
+    async def watch_list(self, connection: Connection) -> None:
         """From now on the session is told when the list of resources changes."""
-        if not self._news.is_running:
+        if not self._watcher.is_running:
             return
         session = self._session(connection)
         if _LIST not in session.held:
-            session.hold(_LIST, await self._news.watch_listing(self._who_calls()))
+            session.hold(_LIST, await self._watcher.watch_listing(self._who_calls()))
 
-    async def _watched(self, ctx: ServerRequestContext[Any, Any], uri: str) -> Release:
+    async def _watch(self, ctx: ServerRequestContext[Any, Any], uri: str) -> Release:
         await self._must_exist(ctx, uri)
-        if uri.startswith(resources.SCHEME):
-            return await self._news.watch_resource(self._who_calls(), uri)
+        if uri.startswith(SCHEME):
+            return await self._watcher.watch_resource(self._who_calls(), uri)
         return _nothing
 
-    def _session(self, connection: Connection) -> "_Session":
+    def _session(self, connection: Connection) -> "_Subscriber":
         session = self._sessions.get(connection)
         if session is None:
-            session = _Session(connection)
-            self._news.start_soon(session.run)
+            session = _Subscriber(connection)
+            self._watcher.start_soon(session.run)
             session.leave = self.subscribe(session.tell)
             self._sessions[connection] = session
             connection.exit_stack.callback(session.end)
@@ -125,7 +125,7 @@ class Subscriptions(SubscriptionBus):
 _LIST: Final = ""
 
 
-class _Session:
+class _Subscriber:
     """One of the older era: what it wants to hear, and what it is still to be told.
 
     It is told by a task of its own, because a client that has stopped reading holds that up.

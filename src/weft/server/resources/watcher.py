@@ -20,7 +20,7 @@ from weft.backend import LIST_LIMIT_MAX, Backend
 from weft.domain.principals import Principal
 from weft.errors import CallError, TryLater, WeftError
 from weft.server.render.errors import log_crash
-from weft.server.resources import read as resources
+from weft.server.resources.read import read_resource
 
 # Whoever watches hears of a resource at most this often, and always of its last change.
 LOOK_SECONDS: Final = 0.3
@@ -40,7 +40,7 @@ Look = Callable[[Backend, str], Awaitable[bytes]]
 Work = Callable[[], Coroutine[object, object, None]]
 
 
-class News:
+class ResourceWatcher:
     """Who listens, and what is watched for them, in each organisation.
 
     ``backend_for`` gives what a principal may see.
@@ -108,7 +108,7 @@ class News:
         def changed(uri: str) -> None:
             self.tell(principal.organization_id, ResourceUpdated(uri))
 
-        return await self._watch(self._resources, principal, uri, _resource, changed)
+        return await self._watch(self._resources, principal, uri, _digest_resource, changed)
 
     async def watch_listing(self, principal: Principal) -> Release:
         """Tell of connections that appear, disappear or are renamed from now on."""
@@ -116,7 +116,7 @@ class News:
         def changed(_: str) -> None:
             self.tell(principal.organization_id, ResourcesListChanged())
 
-        return await self._watch(self._listings, principal, _LISTING, _listing, changed)
+        return await self._watch(self._listings, principal, _LISTING, _digest_listing, changed)
 
     async def _watch(
         self,
@@ -139,7 +139,7 @@ class News:
                 f"The organisation subscribes to {WATCHED_MAX} resources already.",
                 hint="Unsubscribe from some; weft://connections covers all connections at once.",
             )
-        watched = follower.watched.setdefault(key, _Watched(digest))
+        watched = follower.watched.setdefault(key, _WatchState(digest))
         watched.holders += 1
         held = True
 
@@ -160,7 +160,7 @@ class News:
 
 
 @dataclass
-class _Watched:
+class _WatchState:
     """What it looked like last; None when it is gone."""
 
     digest: bytes | None
@@ -169,7 +169,7 @@ class _Watched:
 
 class _Follower:
     def __init__(self, backend: Backend, look: Look, changed: Callable[[str], None]) -> None:
-        self.watched: dict[str, _Watched] = {}
+        self.watched: dict[str, _WatchState] = {}
         self.scope = anyio.CancelScope()
         self._backend = backend
         self._look = look
@@ -209,11 +209,11 @@ class _Follower:
             return None
 
 
-async def _resource(backend: Backend, uri: str) -> bytes:
-    return _hash(await resources.read(backend, uri))
+async def _digest_resource(backend: Backend, uri: str) -> bytes:
+    return _hash(await read_resource(backend, uri))
 
 
-async def _listing(backend: Backend, _: str) -> bytes:
+async def _digest_listing(backend: Backend, _: str) -> bytes:
     names: list[str] = []
     cursor: str | None = None
     while True:

@@ -5,14 +5,14 @@ from typing import Annotated
 from mcp_types import CallToolResult
 
 from weft.errors import InvalidInput
-from weft.server.call import Call
-from weft.server.questions.authorize import given, renewed, visited
-from weft.server.questions.inline_credentials import judged
+from weft.server.call import ToolCall
+from weft.server.questions.authorize import authorize_once, open_link, renew_link_once
+from weft.server.questions.inline_credentials import check_inline_credentials
 from weft.server.render.structured import ConnectionOut, connection_out, reply
 from weft.server.render.text import connection_text
 from weft.server.tools.definition import tool
 from weft.server.tools.parameters import ConnectionRef, OptionalAuth
-from weft.server.tools.validation import auth_from
+from weft.server.tools.validation import parse_auth
 
 
 @tool(
@@ -26,22 +26,22 @@ from weft.server.tools.validation import auth_from
     outside=True,
 )
 async def authorize_connection(
-    call: Call, connection_id: ConnectionRef, auth: OptionalAuth = None
+    call: ToolCall, connection_id: ConnectionRef, auth: OptionalAuth = None
 ) -> Annotated[CallToolResult, ConnectionOut]:
     """Check and store credentials, or send the person to where they give them."""
-    value = auth_from(auth)
-    advice = await judged(call, value, connection_id=connection_id)
+    value = parse_auth(auth)
+    advice = await check_inline_credentials(call, value, connection_id=connection_id)
     if value is not None:
-        link = await given(call, connection_id, value)
+        link = await authorize_once(call, connection_id, value)
     elif auth is None:
-        link = await renewed(call, connection_id)
+        link = await renew_link_once(call, connection_id)
     else:
         raise InvalidInput(
             "auth is empty.",
             field="auth",
             hint="Leave it out for a link, or call get_source for the fields.",
         )
-    connection, note = await visited(call, link)
+    connection, note = await open_link(call, link)
     said = "Authorised." if link.url is None else note
     lines = [said, connection_text(connection), advice]
     return reply("\n".join(filter(None, lines)), connection_out(connection))

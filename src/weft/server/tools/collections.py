@@ -12,16 +12,16 @@ from weft.domain.collections import (
     Collection,
     NewCollection,
 )
-from weft.server.call import Call
+from weft.server.call import ToolCall
 from weft.server.render.structured import (
     CollectionOut,
     ItemsOut,
     collection_out,
-    fitting,
     page_out,
     reply,
+    shrink_to_fit,
 )
-from weft.server.render.text import counted, more_text
+from weft.server.render.text import more_text, quantity
 from weft.server.render.untrusted import one_line
 from weft.server.tools.definition import tool
 from weft.server.tools.parameters import Cursor, Limit
@@ -35,19 +35,19 @@ from weft.server.tools.parameters import Cursor, Limit
     quick=True,
 )
 async def list_collections(
-    call: Call, cursor: Cursor = None, limit: Limit = 20
+    call: ToolCall, cursor: Cursor = None, limit: Limit = 20
 ) -> Annotated[CallToolResult, ItemsOut]:
     """One page."""
 
     async def page(size: int) -> CallToolResult:
         found = await call.backend.collections.list(cursor=cursor, limit=size)
-        lines = [f"{counted(len(found.items), 'collection')}:", *map(_line, found.items)]
+        lines = [f"{quantity(len(found.items), 'collection')}:", *map(_line, found.items)]
         text = "\n".join(lines + more_text(found.next_cursor))
         if not found.items:
             text = "No collections. Call create_collection first."
         return reply(text, page_out([collection_out(item) for item in found.items], found))
 
-    return await fitting(limit, page)
+    return await shrink_to_fit(limit, page)
 
 
 @tool(
@@ -56,7 +56,7 @@ async def list_collections(
     " needed where list_collections shows one that fits.",
 )
 async def create_collection(
-    call: Call,
+    call: ToolCall,
     name: Annotated[str, Field(min_length=NAME_MIN_CHARS, max_length=NAME_MAX_CHARS)],
     readable_id: Annotated[
         str | None,
@@ -81,6 +81,6 @@ TOOLS = (list_collections, create_collection)
 def _line(collection: Collection) -> str:
     return (
         f"- {collection.readable_id}: '{one_line(collection.name)}', {collection.status.value}, "
-        f"{counted(collection.connection_count, 'connection')}, "
-        f"{counted(collection.entity_count, 'entity')}"
+        f"{quantity(collection.connection_count, 'connection')}, "
+        f"{quantity(collection.entity_count, 'entity')}"
     )

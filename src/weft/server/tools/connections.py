@@ -18,23 +18,23 @@ from weft.domain.connections import (
 from weft.domain.jobs import diagnosis_of
 from weft.domain.schedules import ScheduleSpec
 from weft.errors import InvalidInput
-from weft.server.call import Call
-from weft.server.questions.authorize import created, current, visited
-from weft.server.questions.inline_credentials import judged
-from weft.server.questions.missing_config import completed, well_placed
-from weft.server.questions.new_host import agreed_to_move
+from weft.server.call import ToolCall
+from weft.server.questions.authorize import create_connection_once, fetch_settled, open_link
+from weft.server.questions.inline_credentials import check_inline_credentials
+from weft.server.questions.missing_config import ask_missing_config, explain_misplaced
+from weft.server.questions.new_host import confirm_new_host
 from weft.server.render.structured import (
     CheckOut,
     ConnectionOut,
     ItemsOut,
     connection_brief,
     connection_out,
-    fitting,
     page_out,
-    plain,
     reply,
+    shrink_to_fit,
+    to_plain,
 )
-from weft.server.render.text import connection_line, connection_text, counted, more_text
+from weft.server.render.text import connection_line, connection_text, more_text, quantity
 from weft.server.render.untrusted import one_line
 from weft.server.tools.definition import tool
 from weft.server.tools.parameters import (
@@ -47,7 +47,7 @@ from weft.server.tools.parameters import (
     OptionalAuth,
     ShortName,
 )
-from weft.server.tools.validation import auth_from
+from weft.server.tools.validation import parse_auth
 
 Name = Annotated[str | None, Field(min_length=NAME_MIN_CHARS, max_length=NAME_MAX_CHARS)]
 Description = Annotated[str | None, Field(max_length=DESCRIPTION_MAX_CHARS)]
@@ -63,7 +63,7 @@ Description = Annotated[str | None, Field(max_length=DESCRIPTION_MAX_CHARS)]
     outside=True,
 )
 async def create_connection(
-    call: Call,
+    call: ToolCall,
     short_name: ShortName,
     readable_collection_id: CollectionRef,
     name: Name = None,
@@ -85,22 +85,22 @@ async def create_connection(
     ] = None,
 ) -> Annotated[CallToolResult, ConnectionOut]:
     """Create, and say what happens now or is missing."""
-    given = auth_from(auth)
-    advice = await judged(call, given, short_name=short_name)
+    given = parse_auth(auth)
+    advice = await check_inline_credentials(call, given, short_name=short_name)
     new = NewConnection(
         short_name=short_name,
         readable_collection_id=readable_collection_id,
         name=name,
         description=description,
-        config=await completed(call, short_name, config or {}),
+        config=await ask_missing_config(call, short_name, config or {}),
         schedule=schedule if schedule and schedule.model_dump(exclude_none=True) else None,
         sync_immediately=sync_immediately,
         auth=given,
         redirect_url=redirect_url,
     )
-    connection, note = await visited(call, await created(call, new))
-    lines = ["Created.", note, connection_text(connection), _after(connection), advice]
-    return _shown("\n".join(line for line in lines if line), connection)
+    connection, note = await open_link(call, await create_connection_once(call, new))
+    lines = ["Created.", note, connection_text(connection), _first_sync_text(connection), advice]
+    return _connection_result("\n".join(line for line in lines if line), connection)
 
 
 @tool(
@@ -113,7 +113,7 @@ async def create_connection(
     dashboard=True,
 )
 async def list_connections(
-    call: Call,
+    call: ToolCall,
     readable_collection_id: FilterRef = None,
     short_name: FilterName = None,
     status: ConnectionStatus | None = None,
@@ -130,13 +130,13 @@ async def list_connections(
             cursor=cursor,
             limit=size,
         )
-        lines = [f"{counted(len(found.items), 'connection')}:", *map(connection_line, found.items)]
+        lines = [f"{quantity(len(found.items), 'connection')}:", *map(connection_line, found.items)]
         text = "\n".join(lines + more_text(found.next_cursor))
         if not found.items:
-            text = _none_fits(readable_collection_id, short_name, status)
+            text = _no_match_text(readable_collection_id, short_name, status)
         return reply(text, page_out([connection_brief(item) for item in found.items], found))
 
-    result = await fitting(limit, page)
+    result = await shrink_to_fit(limit, page)
     if short_name is not None and not (result.structured_content or {})["items"]:
         # Refuses a source that there is not, where "none" would say that it can be connected.
         await call.backend.sources.get(short_name)
@@ -152,11 +152,11 @@ async def list_connections(
     quick=True,
 )
 async def get_connection(
-    call: Call, connection_id: ConnectionRef
+    call: ToolCall, connection_id: ConnectionRef
 ) -> Annotated[CallToolResult, ConnectionOut]:
     """One connection."""
-    connection = await current(call, connection_id)
-    return _shown(connection_text(connection), connection)
+    connection = await fetch_settled(call, connection_id)
+    return _connection_result(connection_text(connection), connection)
 
 
 @tool(
@@ -169,7 +169,7 @@ async def get_connection(
     outside=True,
 )
 async def update_connection(
-    call: Call,
+    call: ToolCall,
     connection_id: ConnectionRef,
     name: Name = None,
     description: Description = None,
@@ -184,8 +184,8 @@ async def update_connection(
     ] = None,
 ) -> Annotated[CallToolResult, ConnectionOut]:
     """Pass on only the fields that were given."""
-    new_auth = auth_from(auth)
-    advice = await judged(call, new_auth, connection_id=connection_id)
+    new_auth = parse_auth(auth)
+    advice = await check_inline_credentials(call, new_auth, connection_id=connection_id)
     given: dict[str, Any] = {
         "name": name,
         "description": description,
@@ -206,17 +206,17 @@ async def update_connection(
             "given; schedule={} removes the schedule.",
         )
     change = ConnectionChange(**changes)
-    agreed = await agreed_to_move(call, connection_id, change)
+    agreed = await confirm_new_host(call, connection_id, change)
     if isinstance(agreed, CallToolResult):
         return agreed
     try:
         connection = await call.backend.connections.update(connection_id, agreed)
     except InvalidInput as error:
         found = await call.backend.connections.get(connection_id)
-        raise await well_placed(call, error, found.short_name, config or {}) from None
+        raise await explain_misplaced(call, error, found.short_name, config or {}) from None
     named = ", ".join(field for field in changes if field != "expected_version")
     lines = [f"Updated: {named}. {connection_text(connection)}", advice]
-    return _shown("\n".join(line for line in lines if line), connection)
+    return _connection_result("\n".join(line for line in lines if line), connection)
 
 
 @tool(
@@ -228,7 +228,7 @@ async def update_connection(
     outside=True,
 )
 async def check_connection(
-    call: Call, connection_id: ConnectionRef
+    call: ToolCall, connection_id: ConnectionRef
 ) -> Annotated[CallToolResult, CheckOut]:
     """A bad outcome is a result, not an error."""
     outcome = await call.backend.connections.check(connection_id)
@@ -236,8 +236,8 @@ async def check_connection(
     lines = [f"The check {'passed' if outcome.ok else 'failed'}: {detail}"]
     if outcome.field:
         lines.append(f"field: {outcome.field}")
-    data = {**plain(outcome), "detail": detail}
-    if hint := _mending(outcome):
+    data = {**to_plain(outcome), "detail": detail}
+    if hint := _check_hint(outcome):
         data["hint"] = hint
         lines.append(f"next: {hint}")
     return reply("\n".join(lines), data)
@@ -252,11 +252,11 @@ TOOLS = (
 )
 
 
-def _shown(text: str, connection: Connection) -> CallToolResult:
+def _connection_result(text: str, connection: Connection) -> CallToolResult:
     return reply(text, connection_out(connection))
 
 
-def _none_fits(collection: str | None, short_name: str | None, status: object) -> str:
+def _no_match_text(collection: str | None, short_name: str | None, status: object) -> str:
     given = {"readable_collection_id": collection, "short_name": short_name, "status": status}
     filters = [name for name, value in given.items() if value is not None]
     if not filters:
@@ -265,7 +265,7 @@ def _none_fits(collection: str | None, short_name: str | None, status: object) -
     return f"No connection fits this {named}. Without {them} list_connections shows all."
 
 
-def _mending(outcome: CheckResult) -> str:
+def _check_hint(outcome: CheckResult) -> str:
     """What the source says of a failed check, and the call that mends it unless that is in it."""
     hint = one_line(outcome.hint or "")
     if outcome.ok or outcome.error_category is None or "_connection" in hint:
@@ -274,7 +274,7 @@ def _mending(outcome: CheckResult) -> str:
     return f"{hint} {step}".strip()
 
 
-def _after(connection: Connection) -> str:
+def _first_sync_text(connection: Connection) -> str:
     last = connection.sync.last_job
     if connection.status is ConnectionStatus.PENDING_AUTH:
         return "Nothing was synced yet."

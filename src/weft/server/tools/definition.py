@@ -86,7 +86,7 @@ class LazyTools(ToolManager):
     def get_tool(self, name: str) -> Tool | None:
         """The tool of that name, or None."""
         if name not in self._tools and name in self.specs:
-            self._tools[name] = _built(self.specs[name])
+            self._tools[name] = _build(self.specs[name])
         return self._tools.get(name)
 
     def list_tools(self) -> list[Tool]:
@@ -96,7 +96,7 @@ class LazyTools(ToolManager):
         return [found for found in own if found is not None] + added
 
 
-def _built(spec: ToolSpec) -> Tool:
+def _build(spec: ToolSpec) -> Tool:
     metadata = func_metadata(spec.handler, skip_names=[_CALL_PARAMETER])
     if metadata.output_schema is not None:
         metadata.output_schema = compact(metadata.output_schema, closed=False)

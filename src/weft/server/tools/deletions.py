@@ -12,8 +12,8 @@ from weft.domain.collections import Collection
 from weft.domain.connections import Connection
 from weft.domain.sources import FieldInfo
 from weft.errors import Conflict, InvalidInput
-from weft.server.call import Call
-from weft.server.elicitation.ask import Reply
+from weft.server.call import ToolCall
+from weft.server.elicitation.ask import AskOutcome
 from weft.server.elicitation.confirmations import LIFETIME_SECONDS, Effect
 from weft.server.render.structured import (
     DeletionOut,
@@ -23,7 +23,7 @@ from weft.server.render.structured import (
     connection_out,
     reply,
 )
-from weft.server.render.text import counted, schedule_text
+from weft.server.render.text import quantity, schedule_text
 from weft.server.render.untrusted import one_line
 from weft.server.tools.definition import tool
 from weft.server.tools.parameters import CollectionRef, ConfirmationToken, ConnectionRef
@@ -37,9 +37,9 @@ _CONFIRM = FieldInfo(
     required=True,
 )
 _REFUSALS = {
-    Reply.DECLINED: "the user said no. Do not try again unless they ask for it.",
-    Reply.CANCELLED: "the user closed the question. Ask them what they want.",
-    Reply.UNANSWERED: "the user did not answer in time. Call again when they are there.",
+    AskOutcome.DECLINED: "the user said no. Do not try again unless they ask for it.",
+    AskOutcome.CANCELLED: "the user closed the question. Ask them what they want.",
+    AskOutcome.UNANSWERED: "the user did not answer in time. Call again when they are there.",
 }
 
 
@@ -52,25 +52,25 @@ _REFUSALS = {
     deletes=True,
 )
 async def delete_connection(
-    call: Call, connection_id: ConnectionRef, confirmation_token: ConfirmationToken = None
+    call: ToolCall, connection_id: ConnectionRef, confirmation_token: ConfirmationToken = None
 ) -> Annotated[CallToolResult, DeletionOut]:
     """Delete what the person confirmed, or with the token of a preview."""
     connection = await call.backend.connections.get(connection_id)
     effect = _connection_effect(connection)
     if confirmation_token is None:
         shown = {"connection": connection_brief(connection)}
-        decided = await _decided(call, effect, _connection_preview(connection), shown)
+        decided = await _ask_or_preview(call, effect, _connection_preview(connection), shown)
         if isinstance(decided, CallToolResult):
             return decided
         connection = await call.backend.connections.get(connection.id)
-        _redeem_answered(call, decided, _connection_effect(connection))
+        _redeem_agreed(call, decided, _connection_effect(connection))
     else:
         call.confirmations.redeem(confirmation_token, effect)
     gone = await call.backend.connections.delete(connection.id, expected_version=connection.version)
     entities = gone.entities.total_entities
     text = (
         f"Deleted connection '{one_line(gone.name)}' ({gone.id}) with "
-        f"{counted(entities, 'entity')}. "
+        f"{quantity(entities, 'entity')}. "
         f"Its collection {gone.readable_collection_id} stays. {_UPSTREAM}"
     )
     data = {"deleted": True, "entities": entities, "connection": connection_out(gone)}
@@ -84,7 +84,7 @@ async def delete_connection(
     deletes=True,
 )
 async def delete_collection(
-    call: Call,
+    call: ToolCall,
     readable_collection_id: CollectionRef,
     confirmation_token: ConfirmationToken = None,
 ) -> Annotated[CallToolResult, DeletionOut]:
@@ -93,51 +93,51 @@ async def delete_collection(
     effect = _collection_effect(collection)
     if confirmation_token is None:
         shown = {"collection": collection_out(collection)}
-        decided = await _decided(call, effect, _collection_preview(collection), shown)
+        decided = await _ask_or_preview(call, effect, _collection_preview(collection), shown)
         if isinstance(decided, CallToolResult):
             return decided
         collection = await call.backend.collections.get(collection.readable_id)
-        _redeem_answered(call, decided, _collection_effect(collection))
+        _redeem_agreed(call, decided, _collection_effect(collection))
     else:
         call.confirmations.redeem(confirmation_token, effect)
     gone = await call.backend.collections.delete(collection.readable_id)
     text = (
         f"Deleted collection '{one_line(gone.name)}' ({gone.readable_id}) with "
-        f"{counted(gone.connection_count, 'connection')} and "
-        f"{counted(gone.entity_count, 'entity')}. {_UPSTREAM}"
+        f"{quantity(gone.connection_count, 'connection')} and "
+        f"{quantity(gone.entity_count, 'entity')}. {_UPSTREAM}"
     )
     data = {"deleted": True, "entities": gone.entity_count, "collection": collection_out(gone)}
     return reply(text, data)
 
 
-async def _decided(
-    call: Call, effect: Effect, lines: list[str], shown: Structured
+async def _ask_or_preview(
+    call: ToolCall, effect: Effect, lines: list[str], shown: Structured
 ) -> str | CallToolResult:
     """A token for what the person was shown and agreed to, or the result that ends the call."""
-    if not call.ask.can_form:
+    if not call.ask.can_show_form:
         return _preview(call, effect, lines, shown)
 
     async def issued() -> str:
         return call.confirmations.issue(effect)
 
     # Issued before the question, so that it covers what the question showed and nothing else.
-    token: str = await call.ask.keep("token", issued)
+    token: str = await call.ask.once_per_call("token", issued)
     message = "\n".join([f"Delete this {effect.kind} for good?", *lines])
-    answer = await call.ask.form("confirm", message, (_CONFIRM,))
+    answer = await call.ask.show_form("confirm", message, (_CONFIRM,))
     if answer.accepted and answer.values["confirm"] is True:
         return token
-    if answer.reply is Reply.UNAVAILABLE:
+    if answer.outcome is AskOutcome.UNAVAILABLE:
         return _preview(call, effect, lines, shown)
-    if answer.reply is Reply.MALFORMED:
+    if answer.outcome is AskOutcome.MALFORMED:
         raise InvalidInput(
             "The client's answer does not fit the question; nothing was deleted.",
             hint="Call again, and let the user answer: 'confirm' must be true or false.",
         )
-    text = f"Nothing was deleted: {_REFUSALS.get(answer.reply, _REFUSALS[Reply.DECLINED])}"
+    text = f"Nothing was deleted: {_REFUSALS.get(answer.outcome, _REFUSALS[AskOutcome.DECLINED])}"
     return reply(text, {"deleted": False, "entities": effect.entities} | shown)
 
 
-def _redeem_answered(call: Call, token: str, effect: Effect) -> None:
+def _redeem_agreed(call: ToolCall, token: str, effect: Effect) -> None:
     try:
         call.confirmations.redeem(token, effect)
     except Conflict:
@@ -149,7 +149,7 @@ def _redeem_answered(call: Call, token: str, effect: Effect) -> None:
         ) from None
 
 
-def _preview(call: Call, effect: Effect, lines: list[str], shown: Structured) -> CallToolResult:
+def _preview(call: ToolCall, effect: Effect, lines: list[str], shown: Structured) -> CallToolResult:
     token = call.confirmations.issue(effect)
     text = "\n".join(
         [
@@ -180,8 +180,8 @@ def _connection_preview(connection: Connection) -> list[str]:
         ),
         f"- source {connection.short_name}, in collection {connection.readable_collection_id}",
         (
-            f"- {counted(connection.entities.total_entities, 'entity')} and the history of "
-            f"{counted(connection.sync.total_runs, 'sync')}"
+            f"- {quantity(connection.entities.total_entities, 'entity')} and the history of "
+            f"{quantity(connection.sync.total_runs, 'sync')}"
         ),
         f"- schedule: {schedule_text(connection.schedule)}",
         f"- running job: {f'{running}, which is cancelled first' if running else 'none'}",
@@ -193,10 +193,10 @@ def _collection_preview(collection: Collection) -> list[str]:
     return [
         f"- collection '{one_line(collection.name)}' ({collection.readable_id})",
         (
-            f"- {counted(collection.connection_count, 'connection')} with schedules and history; "
+            f"- {quantity(collection.connection_count, 'connection')} with schedules and history; "
             "running syncs are cancelled first"
         ),
-        f"- {counted(collection.entity_count, 'entity')}",
+        f"- {quantity(collection.entity_count, 'entity')}",
         f"- {_UPSTREAM}",
     ]
 

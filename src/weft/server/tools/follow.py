@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 from typing import Final
 
 from weft.domain.jobs import Job
-from weft.server.call import Call
+from weft.server.call import ToolCall
 from weft.server.render.untrusted import one_line
 
 # Many clients abandon a call after 60 seconds.
@@ -13,7 +13,7 @@ WAIT_SECONDS_MAX: Final = 45
 _REPORT_INTERVAL_SECONDS = 0.5
 
 
-async def followed(call: Call, job: Job, seconds: float) -> Job:
+async def wait_for_job(call: ToolCall, job: Job, seconds: float) -> Job:
     """The job as it is once it has ended, or after ``seconds``, or when the server is to end.
 
     Cancelling the wait leaves the job running.
@@ -37,7 +37,7 @@ async def followed(call: Call, job: Job, seconds: float) -> Job:
 class _Progress:
     """Reports strictly growing progress at a bounded rate, as the protocol demands."""
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: ToolCall) -> None:
         self._call = call
         self._last_value = -1
         self._last_time = 0.0

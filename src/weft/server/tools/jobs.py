@@ -7,29 +7,29 @@ from mcp_types import CallToolResult
 from pydantic import Field
 
 from weft.domain.jobs import Job, JobStatus, LogLine, RunOptions, diagnose
-from weft.server.call import Call
+from weft.server.call import ToolCall
 from weft.server.render.structured import (
     ItemsOut,
     JobOut,
     JobReportOut,
-    fitting,
     job_out,
     page_out,
-    plain,
     reply,
+    shrink_to_fit,
+    to_plain,
 )
 from weft.server.render.text import (
-    counted,
     diagnosis_text,
     job_line,
+    job_next_step,
     job_text,
-    log_shown,
+    log_tail,
     log_text,
     more_text,
-    next_step,
+    quantity,
 )
 from weft.server.tools.definition import tool
-from weft.server.tools.follow import followed
+from weft.server.tools.follow import wait_for_job
 from weft.server.tools.parameters import (
     ConnectionRef,
     Cursor,
@@ -52,14 +52,14 @@ LOG_LINES_MAX = 100
     dashboard=True,
 )
 async def run_sync(
-    call: Call,
+    call: ToolCall,
     connection_id: ConnectionRef,
     force_full_sync: bool = False,
     wait_seconds: WaitSeconds = 0,
 ) -> Annotated[CallToolResult, JobOut]:
     """Start a job, and wait for it if asked."""
     job = await call.backend.jobs.run(connection_id, RunOptions(force_full_sync=force_full_sync))
-    job = await followed(call, job, wait_seconds)
+    job = await wait_for_job(call, job, wait_seconds)
     return _report(job)
 
 
@@ -71,7 +71,7 @@ async def run_sync(
     quick=True,
 )
 async def list_jobs(
-    call: Call,
+    call: ToolCall,
     connection_id: FilterRef = None,
     status: JobStatus | None = None,
     cursor: Cursor = None,
@@ -85,7 +85,7 @@ async def list_jobs(
         )
         named = connection_id is None
         lines = [
-            f"{counted(len(found.items), 'job')}:",
+            f"{quantity(len(found.items), 'job')}:",
             *(f"- {job_line(job, named=named)}" for job in found.items),
         ]
         text = "\n".join(lines + more_text(found.next_cursor))
@@ -93,7 +93,7 @@ async def list_jobs(
             text = "No job has this status." if status else "No jobs yet: run_sync starts one."
         return reply(text, page_out([job_out(job) for job in found.items], found))
 
-    return await fitting(limit, page)
+    return await shrink_to_fit(limit, page)
 
 
 @tool(
@@ -103,14 +103,14 @@ async def list_jobs(
     reads=True,
 )
 async def get_job(
-    call: Call,
+    call: ToolCall,
     job_id: JobRef,
     wait_seconds: WaitSeconds = 0,
     log_lines: Annotated[int, Field(ge=0, le=LOG_LINES_MAX)] = 20,
 ) -> Annotated[CallToolResult, JobReportOut]:
     """One job with its diagnosis and log tail."""
     job = await call.backend.jobs.get(job_id)
-    job = await followed(call, job, wait_seconds)
+    job = await wait_for_job(call, job, wait_seconds)
     log = await call.backend.jobs.log(job.id, limit=log_lines) if log_lines else ()
     return _report(job, log, log_lines)
 
@@ -122,7 +122,7 @@ async def get_job(
     destroys=True,
     repeatable=True,
 )
-async def cancel_job(call: Call, job_id: JobRef) -> Annotated[CallToolResult, JobOut]:
+async def cancel_job(call: ToolCall, job_id: JobRef) -> Annotated[CallToolResult, JobOut]:
     """Ask a job to stop."""
     return _report(await call.backend.jobs.cancel(job_id))
 
@@ -137,13 +137,13 @@ TOOLS = (run_sync, list_jobs, get_job, cancel_job)
 
 def _report(job: Job, log: Sequence[LogLine] = (), log_lines: int = 0) -> CallToolResult:
     diagnosis = diagnose(job)
-    shown = log_shown(log)
+    shown = log_tail(log)
     data = job_out(job)
     parts = [job_text(job)]
     if diagnosis is None:
-        parts.append(next_step(job))
+        parts.append(job_next_step(job))
     else:
-        data["diagnosis"] = plain(diagnosis)
+        data["diagnosis"] = to_plain(diagnosis)
         parts.append(diagnosis_text(diagnosis))
     if log_lines:
         data["untrusted_log"] = shown

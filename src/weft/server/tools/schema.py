@@ -28,7 +28,7 @@ def compact(schema: Mapping[str, Any], *, closed: bool) -> Schema:
 
 
 def _node(node: Mapping[str, Any], definitions: Mapping[str, Schema], *, closed: bool) -> Schema:
-    merged = _without_null(_resolved(node, definitions), definitions)
+    merged = _without_null(_resolve(node, definitions), definitions)
     result: Schema = {}
     for key, value in merged.items():
         if key in _NOISE or (key == "default" and value is None):
@@ -47,7 +47,7 @@ def _node(node: Mapping[str, Any], definitions: Mapping[str, Schema], *, closed:
     return result
 
 
-def _resolved(node: Mapping[str, Any], definitions: Mapping[str, Schema]) -> Schema:
+def _resolve(node: Mapping[str, Any], definitions: Mapping[str, Schema]) -> Schema:
     reference = node.get("$ref")
     if reference is None:
         return dict(node)
@@ -65,4 +65,4 @@ def _without_null(node: Schema, definitions: Mapping[str, Schema]) -> Schema:
     if len(kept) != 1:
         raise ValueError("a schema with alternatives is not portable: give it one type")
     outer = {key: value for key, value in node.items() if key != "anyOf"}
-    return {**_resolved(kept[0], definitions), **outer}
+    return {**_resolve(kept[0], definitions), **outer}

@@ -16,19 +16,19 @@ from weft.domain.search import (
     SearchResults,
 )
 from weft.errors import Unsupported
-from weft.server.call import Call
+from weft.server.call import ToolCall
 from weft.server.render.structured import (
     EntityOut,
     HitsOut,
     Structured,
     fits,
-    fitting,
-    plain,
     reply,
+    shrink_to_fit,
     timestamp,
+    to_plain,
 )
-from weft.server.render.text import counted, more_text
-from weft.server.render.untrusted import clean, labelled, one_line
+from weft.server.render.text import more_text, quantity
+from weft.server.render.untrusted import clean, label_untrusted, one_line
 from weft.server.tools.definition import tool
 from weft.server.tools.parameters import CollectionRef, Cursor, FilterRef
 
@@ -44,7 +44,7 @@ _ORIGIN = "content synced from sources"
     reads=True,
 )
 async def search(
-    call: Call,
+    call: ToolCall,
     readable_collection_id: CollectionRef,
     query: Annotated[str, Field(min_length=1, max_length=QUERY_MAX_CHARS)],
     connection_id: FilterRef = None,
@@ -68,7 +68,7 @@ async def search(
         results = await group.search(wanted)
         return _hits(results, whole=whole) if results.hits else _no_hits(wanted, results)
 
-    return await fitting(limit, page)
+    return await shrink_to_fit(limit, page)
 
 
 @tool(
@@ -77,7 +77,7 @@ async def search(
     reads=True,
 )
 async def get_entity(
-    call: Call,
+    call: ToolCall,
     entity_id: Annotated[str, Field(min_length=1, max_length=1000)],
     offset: Annotated[int, Field(description="First character.", ge=0)] = 0,
     max_chars: Annotated[int, Field(ge=1, le=ENTITY_MAX_CHARS)] = 8000,
@@ -95,7 +95,7 @@ async def get_entity(
 TOOLS = (search, get_entity)
 
 
-def _search_of(call: Call) -> Search:
+def _search_of(call: ToolCall) -> Search:
     if call.backend.search is None:
         raise Unsupported("This backend cannot search.")
     return call.backend.search
@@ -116,8 +116,8 @@ def _hits(results: SearchResults, *, whole: bool) -> CallToolResult:
     said = "all words" if results.matched == "all" else "some of the words; none has all"
     blocks = [_hit_text(number, hit) for number, hit in enumerate(results.hits, 1)]
     lines = [
-        f"{counted(len(results.hits), 'hit')} with {said}.",
-        labelled("\n\n".join(blocks), _ORIGIN),
+        f"{quantity(len(results.hits), 'hit')} with {said}.",
+        label_untrusted("\n\n".join(blocks), _ORIGIN),
         *(["Read one with get_entity(entity_id)."] if whole else []),
         *more_text(results.next_cursor),
     ]
@@ -160,7 +160,7 @@ def _window(entity: StoredEntity, shown: int) -> CallToolResult:
             f"{entity.readable_collection_id}, characters {entity.offset} to {end} of "
             f"{entity.total_chars}."
         ),
-        labelled("\n".join([*about, "", untrusted["text"]]), _ORIGIN),
+        label_untrusted("\n".join([*about, "", untrusted["text"]]), _ORIGIN),
     ]
     data: Structured = {
         "entity_id": entity.id,
@@ -185,6 +185,6 @@ def _untrusted_fields(entity: StoredEntity) -> dict[str, str]:
     if entity.breadcrumbs:
         fields["breadcrumbs"] = one_line(" › ".join(entity.breadcrumbs), 1000)
     if entity.metadata:
-        values = plain(entity)["metadata"]
+        values = to_plain(entity)["metadata"]
         fields["metadata"] = one_line(json.dumps(values, ensure_ascii=False), _METADATA_MAX_CHARS)
     return fields

@@ -4,9 +4,9 @@ from typing import Annotated
 
 from mcp_types import CallToolResult
 
-from weft.server.call import Call
-from weft.server.render.structured import ItemsOut, SourceOut, plain, reply, source_brief
-from weft.server.render.text import counted, source_line, source_text
+from weft.server.call import ToolCall
+from weft.server.render.structured import ItemsOut, SourceOut, reply, source_brief, to_plain
+from weft.server.render.text import quantity, source_line, source_text
 from weft.server.tools.definition import tool
 from weft.server.tools.parameters import ShortName
 
@@ -19,10 +19,10 @@ from weft.server.tools.parameters import ShortName
     reads=True,
     quick=True,
 )
-async def list_sources(call: Call) -> Annotated[CallToolResult, ItemsOut]:
+async def list_sources(call: ToolCall) -> Annotated[CallToolResult, ItemsOut]:
     """All sources; the catalogue is short enough for one page."""
     sources = await call.backend.sources.list()
-    lines = [f"{counted(len(sources), 'source')}:", *map(source_line, sources)]
+    lines = [f"{quantity(len(sources), 'source')}:", *map(source_line, sources)]
     lines.append("Next: get_source(short_name) for the fields of one.")
     return reply("\n".join(lines), {"items": [source_brief(source) for source in sources]})
 
@@ -34,10 +34,10 @@ async def list_sources(call: Call) -> Annotated[CallToolResult, ItemsOut]:
     reads=True,
     quick=True,
 )
-async def get_source(call: Call, short_name: ShortName) -> Annotated[CallToolResult, SourceOut]:
+async def get_source(call: ToolCall, short_name: ShortName) -> Annotated[CallToolResult, SourceOut]:
     """One source in full."""
     source = await call.backend.sources.get(short_name)
-    return reply(source_text(source), plain(source))
+    return reply(source_text(source), to_plain(source))
 
 
 TOOLS = (list_sources, get_source)

@@ -66,7 +66,7 @@ _UNTAGGED_BY_KEY = {
 }
 
 
-def checked(
+def parse_arguments(
     model: type[BaseModel], schema: Mapping[str, Any], arguments: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The arguments as ``model`` types them, by name.
@@ -76,17 +76,17 @@ def checked(
     InvalidInput for anything that does not fit.
     """
     properties = cast("Mapping[str, Mapping[str, Any]]", schema.get("properties", {}))
-    arguments = _by_their_names(arguments, properties)
+    arguments = _rename_config(arguments, properties)
     _refuse_unknown(arguments, list(properties))
     given = {
-        name: _parsed(value, properties[name])
+        name: _parse_value(value, properties[name])
         for name, value in arguments.items()
         if value is not None and not (value == "" and _means_nothing(name, properties[name]))
     }
     try:
         valid = model.model_validate(given)
     except ValidationError as error:
-        raise rebuilt(error, properties) from None
+        raise rebuild_error(error, properties) from None
     return {name: getattr(valid, name) for name in model.model_fields}
 
 
@@ -96,7 +96,7 @@ def _means_nothing(name: str, schema: Mapping[str, Any]) -> bool:
     return optional and name not in _EMPTY_SAYS_SOMETHING
 
 
-def _by_their_names(arguments: Mapping[str, Any], known: Iterable[str]) -> Mapping[str, Any]:
+def _rename_config(arguments: Mapping[str, Any], known: Iterable[str]) -> Mapping[str, Any]:
     """The arguments, with `config` also where a framework had to call it something else."""
     if "config" in known and OTHER_CONFIG_NAME in arguments and "config" not in arguments:
         return {
@@ -106,7 +106,7 @@ def _by_their_names(arguments: Mapping[str, Any], known: Iterable[str]) -> Mappi
     return arguments
 
 
-def rebuilt(
+def rebuild_error(
     error: ValidationError, properties: Mapping[str, Mapping[str, Any]], prefix: str = ""
 ) -> InvalidInput:
     """The error in our own words: dotted names of known fields, and what each expects."""
@@ -118,21 +118,21 @@ def rebuilt(
     )
 
 
-def auth_from(value: Mapping[str, Any] | None) -> Auth | None:
+def parse_auth(value: Mapping[str, Any] | None) -> Auth | None:
     """The ``auth`` argument in Weft's tagged or Airweave's untagged form, or None if not given."""
     if not value:
         return None
-    tagged = _tagged(value)
+    tagged = _tag_auth(value)
     try:
         return Auth.model_validate(tagged)
     except ValidationError as error:
         (method,) = tagged
-        failure = rebuilt(error, {method: _fields_of(method)}, "auth")
+        failure = rebuild_error(error, {method: _fields_of(method)}, "auth")
         failure.hint = _AUTH_FORMS
         raise failure from None
 
 
-def _tagged(value: Mapping[str, Any]) -> dict[str, Any]:
+def _tag_auth(value: Mapping[str, Any]) -> dict[str, Any]:
     methods = [name for name in Auth.model_fields if value.get(name) is not None]
     if len(methods) == 1 and all(name in Auth.model_fields for name in value):
         return {methods[0]: value[methods[0]]}
@@ -168,7 +168,7 @@ def _refuse_unknown(arguments: Iterable[str], accepted: Sequence[str]) -> None:
     raise InvalidInput(f"There is no argument {called}.", hint=f"{suggestion}{takes}")
 
 
-def _parsed(value: object, schema: Mapping[str, Any]) -> object:
+def _parse_value(value: object, schema: Mapping[str, Any]) -> object:
     if type(value) is int and schema.get("type") == "string":
         return str(value)
     if not isinstance(value, str) or schema.get("type") not in ("object", "array"):
@@ -182,7 +182,7 @@ def _parsed(value: object, schema: Mapping[str, Any]) -> object:
 def _problem(
     detail: ErrorDetails, properties: Mapping[str, Mapping[str, Any]], prefix: str
 ) -> tuple[str, str]:
-    path, accepted = _known_path(detail["loc"], properties)
+    path, accepted = _our_path(detail["loc"], properties)
     name = ".".join(part for part in (prefix, path) if part) or "arguments"
     kind = detail["type"]
     if kind == "extra_forbidden":
@@ -196,7 +196,7 @@ def _problem(
     return name, f"{name}: {said[:1].lower()}{said[1:]}"
 
 
-def _known_path(
+def _our_path(
     loc: tuple[int | str, ...], properties: Mapping[str, Mapping[str, Any]]
 ) -> tuple[str, list[str]]:
     """The leading parts of ``loc`` that are names of ours, and the names one level below."""

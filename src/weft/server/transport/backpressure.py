@@ -12,7 +12,7 @@ UNREAD_MAX: Final = 100
 STALLED_SECONDS: Final = 2.0
 
 
-class Unread:
+class BackpressureStream:
     """Passes messages on to a stream that makes senders wait until the client has read.
 
     ``cut_off`` is called when one more is sent while UNREAD_MAX wait, and none of them was taken

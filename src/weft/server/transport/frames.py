@@ -34,7 +34,7 @@ _ID_AT_END = re.compile(
 )
 
 
-class Refusal(JSONRPCError):
+class FrameError(JSONRPCError):
     """An error reply that was made here, as opposed to one that was received."""
 
 
@@ -48,24 +48,26 @@ def read_frame(raw: bytes) -> JSONRPCMessage | None:
     try:
         value: object = pydantic_core.from_json(raw, allow_inf_nan=False)
     except ValueError:
-        return _refused_json(raw)
+        return _json_error(raw)
     if isinstance(value, list):
-        return refusal(None, INVALID_REQUEST, "Batches are not served: send one message a line.")
+        return frame_error(
+            None, INVALID_REQUEST, "Batches are not served: send one message a line."
+        )
     if not isinstance(value, dict):
-        return refusal(None, INVALID_REQUEST, "A message is a JSON object.")
+        return frame_error(None, INVALID_REQUEST, "A message is a JSON object.")
     return _message(cast("dict[str, Any]", value))
 
 
-def oversize(head: bytes, tail: bytes) -> Refusal:
+def oversize_error(head: bytes, tail: bytes) -> FrameError:
     """The answer to a frame that is larger than FRAME_MAX_BYTES, from its first and last bytes."""
     found = _id_in(head.decode("utf-8", "replace"), tail.decode("utf-8", "replace"))
     limit = FRAME_MAX_BYTES // (1024 * 1024)
-    return refusal(found, INVALID_REQUEST, f"The message is larger than {limit} MiB.")
+    return frame_error(found, INVALID_REQUEST, f"The message is larger than {limit} MiB.")
 
 
-def refusal(request_id: RequestId | None, code: int, message: str) -> Refusal:
+def frame_error(request_id: RequestId | None, code: int, message: str) -> FrameError:
     """An error reply; ``id`` is null when it could not be determined, as JSON-RPC has it."""
-    return Refusal(
+    return FrameError(
         jsonrpc=JSONRPC_VERSION, id=request_id, error=ErrorData(code=code, message=message)
     )
 
@@ -77,11 +79,11 @@ def _message(value: dict[str, Any]) -> JSONRPCMessage:
     )
     known = request_id if usable else None
     if "method" in value and "id" in value and not usable:
-        return refusal(None, INVALID_REQUEST, "id must be a string or an integer.")
+        return frame_error(None, INVALID_REQUEST, "id must be a string or an integer.")
     try:
         return jsonrpc_message_adapter.validate_python(value, by_name=False)
     except ValidationError:
-        return refusal(known, INVALID_REQUEST, _reason(value))
+        return frame_error(known, INVALID_REQUEST, _reason(value))
 
 
 def _reason(value: dict[str, Any]) -> str:
@@ -94,11 +96,11 @@ def _reason(value: dict[str, Any]) -> str:
     return "The message is neither a request, a notification nor a response."
 
 
-def _refused_json(raw: bytes) -> Refusal:
+def _json_error(raw: bytes) -> FrameError:
     text = raw.decode("utf-8", "replace")
     # Only the ends are searched, so that a hostile frame costs no more than an honest one.
     found = _id_in(text[:KEPT_HEAD_BYTES], text[-KEPT_TAIL_BYTES:])
-    return refusal(found, PARSE_ERROR, "The message is not valid JSON in UTF-8.")
+    return frame_error(found, PARSE_ERROR, "The message is not valid JSON in UTF-8.")
 
 
 def _id_in(head: str, tail: str) -> RequestId | None:

@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from weft.domain.principals import Principal
 from weft.errors import NotPermitted
 from weft.server.app import WeftServer
-from weft.server.transport.backpressure import Unread
+from weft.server.transport.backpressure import BackpressureStream
 
 BODY_MAX_BYTES = 4 * 1024 * 1024
 
@@ -36,7 +36,7 @@ class McpEndpoints:
     lifespan: Callable[[], AbstractAsyncContextManager[None]]
 
 
-class _Admitted(AccessToken):
+class _PrincipalToken(AccessToken):
     """What the SDK carries from a request to its handlers; it never holds the token itself."""
 
     principal: Principal
@@ -74,7 +74,7 @@ def mcp_endpoints(
         low = server.lowlevel
         with anyio.CancelScope() as session:
             async with sse.connect_sse(scope, receive, send) as (read, write):
-                outgoing = Unread(write, session.cancel)
+                outgoing = BackpressureStream(write, session.cancel)
                 await low.run(read, outgoing, low.create_initialization_options())
 
     async def serve_mcp(scope: Scope, receive: Receive, send: Send) -> None:
@@ -88,9 +88,9 @@ def mcp_endpoints(
             yield
 
     return McpEndpoints(
-        mcp=_admitted(serve_mcp, principal_of),
-        sse=_admitted(serve_sse, principal_of),
-        messages=_admitted(sse.handle_post_message, principal_of),
+        mcp=_with_principal(serve_mcp, principal_of),
+        sse=_with_principal(serve_sse, principal_of),
+        messages=_with_principal(sse.handle_post_message, principal_of),
         lifespan=lifespan,
     )
 
@@ -112,14 +112,14 @@ class _Sessions(StreamableHTTPSessionManager):
 def http_caller() -> Principal:
     """Who makes the present call. Raises NotPermitted outside a request that was let in."""
     token = get_access_token()
-    if not isinstance(token, _Admitted):
+    if not isinstance(token, _PrincipalToken):
         raise NotPermitted("The call belongs to no principal.")
     return token.principal
 
 
-def _admitted(app: ASGIApp, principal_of: Callable[[Scope], Principal]) -> ASGIApp:
+def _with_principal(app: ASGIApp, principal_of: Callable[[Scope], Principal]) -> ASGIApp:
     async def call(scope: Scope, receive: Receive, send: Send) -> None:
-        user = _user(principal_of(scope))
+        user = _user_of(principal_of(scope))
         reset = auth_context_var.set(user)
         try:
             await app({**scope, "user": user}, receive, send)
@@ -147,9 +147,9 @@ def _is_quick(scope: Scope, server: WeftServer) -> bool:
 
 
 @lru_cache(maxsize=1024)
-def _user(principal: Principal) -> AuthenticatedUser:
+def _user_of(principal: Principal) -> AuthenticatedUser:
     # The SDK compares client, subject and issuer between a session and its requests.
-    token = _Admitted(
+    token = _PrincipalToken(
         token="",
         scopes=[],
         client_id=principal.name,

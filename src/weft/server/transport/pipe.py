@@ -20,8 +20,8 @@ from weft.server.transport.frames import (
     FRAME_MAX_BYTES,
     KEPT_HEAD_BYTES,
     KEPT_TAIL_BYTES,
-    Refusal,
-    oversize,
+    FrameError,
+    oversize_error,
 )
 
 _CHUNK_BYTES = 64 * 1024
@@ -43,7 +43,7 @@ class FrameSplitter:
         self._line = _Line()
         self._first = True
 
-    def feed(self, chunk: bytes) -> Iterator[bytes | Refusal]:
+    def feed(self, chunk: bytes) -> Iterator[bytes | FrameError]:
         """The lines that this chunk ends."""
         if self._first:
             chunk, self._first = chunk.removeprefix(_BOM), False
@@ -54,7 +54,7 @@ class FrameSplitter:
             start = end + 1
         self._line.add(chunk[start:])
 
-    def finish(self) -> Iterator[bytes | Refusal]:
+    def finish(self) -> Iterator[bytes | FrameError]:
         """What is left at the end of the stream."""
         if not self._line.is_empty:
             yield self._line.finish()
@@ -79,7 +79,7 @@ class FrameReader:
 
     def __init__(self, descriptor: int) -> None:
         self._loop = asyncio.get_running_loop()
-        self._frames: asyncio.Queue[bytes | Refusal | None] = asyncio.Queue()
+        self._frames: asyncio.Queue[bytes | FrameError | None] = asyncio.Queue()
         self._room = threading.Semaphore(_FRAMES_IN_FLIGHT_MAX)
         self._splitter = FrameSplitter()
         self._descriptor = descriptor
@@ -91,7 +91,7 @@ class FrameReader:
             self._is_watched = False
             threading.Thread(target=self._run, name="weft stdin", daemon=True).start()
 
-    async def next(self) -> bytes | Refusal | None:
+    async def next(self) -> bytes | FrameError | None:
         """The next frame, or None at the end."""
         frame = await self._frames.get()
         if not self._is_watched:
@@ -127,7 +127,7 @@ class FrameReader:
             self._hand_over(self._splitter.finish())
             self._loop.call_soon_threadsafe(self._frames.put_nowait, None)
 
-    def _hand_over(self, frames: Iterator[bytes | Refusal]) -> None:
+    def _hand_over(self, frames: Iterator[bytes | FrameError]) -> None:
         for frame in frames:
             self._room.acquire()
             self._loop.call_soon_threadsafe(self._frames.put_nowait, frame)
@@ -160,14 +160,14 @@ class FrameWriter:
         await self._room.acquire()
         self._pending += 1
         self._idle.clear()
-        self._queue.put((data, self._done))
+        self._queue.put((data, self._finish_write))
 
-    async def drained(self, seconds: float) -> None:
+    async def drain(self, seconds: float) -> None:
         """Wait until everything is written, but no longer than a client may take to read it."""
         with anyio.move_on_after(seconds):
             await self._idle.wait()
 
-    def _done(self) -> None:
+    def _finish_write(self) -> None:
         self._pending -= 1
         self._room.release()
         if not self._pending:
@@ -217,12 +217,12 @@ class _Line:
         else:
             self.tail = (self.tail + piece)[-KEPT_TAIL_BYTES:]
 
-    def finish(self) -> bytes | Refusal:
+    def finish(self) -> bytes | FrameError:
         done = b"".join(self.parts)
         too_long = self.size > FRAME_MAX_BYTES
         head, tail = self.head, self.tail
         self.parts, self.size, self.head, self.tail = [], 0, b"", b""
-        return oversize(head, tail) if too_long else done
+        return oversize_error(head, tail) if too_long else done
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

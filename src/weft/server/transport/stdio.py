@@ -21,7 +21,7 @@ from mcp_types import JSONRPCError, JSONRPCMessage, JSONRPCNotification, JSONRPC
 from mcp_types.jsonrpc import JSONRPCResponse
 
 from weft.server.app import WeftServer
-from weft.server.transport.frames import Refusal, read_frame
+from weft.server.transport.frames import FrameError, read_frame
 from weft.server.transport.pipe import Frame, FrameReader, FrameWriter, encode
 
 # After the end of stdin, requests that were already read still get this long to be answered, so
@@ -54,7 +54,7 @@ class _Unanswered:
         self._ids: set[str] = set()
         self._changed = anyio.Event()
 
-    def read(self, message: JSONRPCMessage) -> None:
+    def note_read(self, message: JSONRPCMessage) -> None:
         if isinstance(message, JSONRPCRequest) and message.method not in _ENDLESS:
             self._ids.add(repr(message.id))
         elif (
@@ -63,11 +63,11 @@ class _Unanswered:
             # A cancelled request is never answered.
             self._settle((message.params or {}).get("requestId"))
 
-    def written(self, message: Frame) -> None:
+    def note_written(self, message: Frame) -> None:
         if isinstance(message, JSONRPCResponse | JSONRPCError):
             self._settle(message.id)
 
-    async def none_left(self) -> None:
+    async def wait_until_empty(self) -> None:
         while self._ids:
             await self._changed.wait()
 
@@ -87,7 +87,7 @@ async def _serve(server: WeftServer, wire_in: int, wire_out: int) -> None:
         tasks.start_soon(_pump_in, wire_in, to_server, writer, unanswered)
         await server.run_streams(from_client, to_client)
         # The server has closed its side; what it wrote last is still on its way.
-        await writer.drained(DRAIN_SECONDS)
+        await writer.drain(DRAIN_SECONDS)
         tasks.cancel_scope.cancel()
     await to_server.aclose()
     await from_server.aclose()
@@ -102,14 +102,14 @@ async def _pump_in(
     async with to_server:
         frames = FrameReader(wire_in)
         while (frame := await frames.next()) is not None:
-            message = frame if isinstance(frame, Refusal) else read_frame(frame)
-            if isinstance(message, Refusal):
+            message = frame if isinstance(frame, FrameError) else read_frame(frame)
+            if isinstance(message, FrameError):
                 await writer.write(encode(message))
             elif message is not None:
-                unanswered.read(message)
+                unanswered.note_read(message)
                 await to_server.send(SessionMessage(message))
         with anyio.move_on_after(DRAIN_SECONDS):
-            await unanswered.none_left()
+            await unanswered.wait_until_empty()
 
 
 async def _pump_out(
@@ -120,7 +120,7 @@ async def _pump_out(
     async with from_server:
         async for item in from_server:
             await writer.write(encode(item.message))
-            unanswered.written(item.message)
+            unanswered.note_written(item.message)
 
 
 async def _end_on_signal(tasks: TaskGroup) -> None:

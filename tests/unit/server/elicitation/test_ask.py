@@ -41,7 +41,7 @@ def mode(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
-async def deleted(server: WeftServer, mode: str, person: Person) -> tuple[str, Any]:
+async def call_delete(server: WeftServer, mode: str, person: Person) -> tuple[str, Any]:
     async with Client(server, mode=mode, elicitation_callback=person) as client:
         with anyio.fail_after(PATIENCE_SECONDS):
             result = await client.call_tool("delete_connection", DELETE)
@@ -52,7 +52,7 @@ async def test_person_sees_what_would_go_and_confirms_it(
     server: WeftServer, mode: str, backend: FakeBackend
 ) -> None:
     person = Person(YES)
-    text, data = await deleted(server, mode, person)
+    text, data = await call_delete(server, mode, person)
     assert data["deleted"] is True
     assert "Deleted connection 'Docs Repo'" in text
     assert backend.connections.rows == {}
@@ -69,7 +69,7 @@ async def test_person_sees_what_would_go_and_confirms_it(
 async def test_nothing_is_deleted_without_a_yes(
     server: WeftServer, mode: str, backend: FakeBackend, answer: Any, said: str
 ) -> None:
-    text, data = await deleted(server, mode, Person(answer))
+    text, data = await call_delete(server, mode, Person(answer))
     assert data["deleted"] is False
     assert "confirmation_token" not in data
     assert said in text
@@ -91,7 +91,7 @@ async def test_nothing_is_deleted_without_a_yes(
 async def test_answer_that_does_not_fit_deletes_nothing(
     server: WeftServer, mode: str, backend: FakeBackend, answer: Any
 ) -> None:
-    text, data = await deleted(server, mode, Person(answer))
+    text, data = await call_delete(server, mode, Person(answer))
     assert data is None
     assert "nothing was deleted" in text
     assert list(backend.connections.rows) == ["c1"]
@@ -120,7 +120,7 @@ async def test_what_changed_while_the_person_was_asked_is_not_deleted(
 
     person = Person(YES)
     person.act = change
-    text, data = await deleted(server, mode, person)
+    text, data = await call_delete(server, mode, person)
     assert data is None
     assert "changed while the user was asked" in text
     assert list(backend.connections.rows) == ["c1"]
@@ -136,7 +136,7 @@ async def test_persons_time_is_not_the_calls(
 
     person = Person(YES)
     person.act = think
-    _, data = await deleted(server, mode, person)
+    _, data = await call_delete(server, mode, person)
     assert data["deleted"] is True
 
 
@@ -144,7 +144,7 @@ async def test_waiting_for_a_person_ends(
     server: WeftServer, backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ask, "PERSON_SECONDS_MAX", 0.05)
-    text, data = await deleted(server, "legacy", Person("never"))
+    text, data = await call_delete(server, "legacy", Person("never"))
     assert data["deleted"] is False
     assert "did not answer in time" in text
     assert list(backend.connections.rows) == ["c1"]
@@ -154,7 +154,7 @@ async def test_client_that_cannot_do_what_it_says_gets_a_preview(
     server: WeftServer, backend: FakeBackend
 ) -> None:
     person = Person(ErrorData(code=-32601, message="no such method"))
-    text, data = await deleted(server, "legacy", person)
+    text, data = await call_delete(server, "legacy", person)
     assert data["confirmation_token"] in text
     assert list(backend.connections.rows) == ["c1"]
     async with Client(server, mode="legacy", elicitation_callback=Person()) as client:
@@ -245,7 +245,7 @@ async def test_call_that_asks_is_not_counted_as_done(backend: FakeBackend) -> No
         seen.append(outcome)
 
     server = build_server(lambda _: backend.as_backend(), version="1", observe=observe)
-    await deleted(server, "2026-07-28", Person(YES))
+    await call_delete(server, "2026-07-28", Person(YES))
     assert seen == ["asked", "ok"]
 
 
@@ -271,7 +271,7 @@ def test_capabilities_say_what_can_be_asked(
 
     context: Any = Asking()
     ask = Ask(context, Rounds())
-    assert (ask.can_form, ask.can_visit) == (form, visit)
+    assert (ask.can_show_form, ask.can_open_link) == (form, visit)
 
 
 def field(name: str, kind: str, **more: Any) -> FieldInfo:
@@ -305,7 +305,7 @@ def test_form_takes_plain_values_and_never_a_secret() -> None:
             form_schema([refused])
 
 
-def made(value: str, running: anyio.Event | None = None) -> Callable[[], Awaitable[str]]:
+def maker_of(value: str, running: anyio.Event | None = None) -> Callable[[], Awaitable[str]]:
     async def make() -> str:
         if running is not None:
             running.set()
@@ -318,20 +318,20 @@ def made(value: str, running: anyio.Event | None = None) -> Callable[[], Awaitab
 async def test_repeated_round_does_nothing_again_until_it_is_forgotten() -> None:
     now = 0.0
     rounds = Rounds(lambda: now)
-    assert await rounds.once("call", "connection", made("first")) == "first"
-    assert await rounds.once("call", "connection", made("second")) == "first"
-    assert await rounds.once("other", "connection", made("third")) == "third"
+    assert await rounds.run_once("call", "connection", maker_of("first")) == "first"
+    assert await rounds.run_once("call", "connection", maker_of("second")) == "first"
+    assert await rounds.run_once("other", "connection", maker_of("third")) == "third"
     now = 601.0
-    assert await rounds.once("call", "connection", made("fourth")) == "fourth"
+    assert await rounds.run_once("call", "connection", maker_of("fourth")) == "fourth"
 
 
 async def test_round_that_is_running_is_not_run_beside_itself() -> None:
     rounds = Rounds()
     running = anyio.Event()
     async with anyio.create_task_group() as group:
-        group.start_soon(rounds.once, "call", "connection", made("never", running))
+        group.start_soon(rounds.run_once, "call", "connection", maker_of("never", running))
         await running.wait()
         with pytest.raises(Conflict, match="being carried out"):
-            await rounds.once("call", "connection", made("second"))
+            await rounds.run_once("call", "connection", maker_of("second"))
         group.cancel_scope.cancel()
-    assert await rounds.once("call", "connection", made("third")) == "third"
+    assert await rounds.run_once("call", "connection", maker_of("third")) == "third"

@@ -47,7 +47,7 @@ class WatchedChanges(FakeChanges):
             self.waited_for.set()
 
 
-async def called(
+async def call_tool(
     server: WeftServer, mode: str, person: Person | None, tool: str, **arguments: Any
 ) -> CallToolResult:
     async with Client(server, mode=mode, elicitation_callback=person) as client:
@@ -63,7 +63,7 @@ async def test_person_who_follows_the_link_makes_the_connection_active(
 ) -> None:
     person = Person("accept")
     person.act = lambda: authorization.finish("c2") and None
-    result = await called(server, mode, person, "create_connection", **NEW)
+    result = await call_tool(server, mode, person, "create_connection", **NEW)
     assert person.link.url == "http://127.0.0.1:1/authorize/1"
     assert "'GitHub Connection' (github)" in person.link.message
     assert "The user authorised it." in text_of(result)
@@ -86,7 +86,7 @@ async def test_authorisation_that_comes_while_the_call_waits_is_seen(
 
     async with anyio.create_task_group() as group:
         group.start_soon(later)
-        result = await called(server, mode, Person("accept"), "create_connection", **NEW)
+        result = await call_tool(server, mode, Person("accept"), "create_connection", **NEW)
         assert "The user authorised it." in text_of(result)
 
 
@@ -102,7 +102,7 @@ async def test_wait_for_a_person_ends_when_the_server_is_to_end(
 
     async with anyio.create_task_group() as group:
         group.start_soon(later)
-        result = await called(server, mode, Person("accept"), "create_connection", **NEW)
+        result = await call_tool(server, mode, Person("accept"), "create_connection", **NEW)
         assert "has not finished there yet" in text_of(result)
 
 
@@ -124,7 +124,7 @@ async def test_connection_waits_with_its_link_until_it_is_authorised(
     note: str,
 ) -> None:
     monkeypatch.setattr(authorize, "AUTHORISE_SECONDS_MAX", 0.05)
-    result = await called(server, mode, Person(answer), "create_connection", **NEW)
+    result = await call_tool(server, mode, Person(answer), "create_connection", **NEW)
     text = text_of(result)
     assert note in text
     assert "http://127.0.0.1:1/authorize/1" in text
@@ -139,7 +139,7 @@ async def test_connection_waits_with_its_link_until_it_is_authorised(
 async def test_client_that_opens_no_links_gets_it_as_text(
     server: WeftServer, mode: str, authorization: FakeAuthorization
 ) -> None:
-    result = await called(server, mode, None, "create_connection", **NEW)
+    result = await call_tool(server, mode, None, "create_connection", **NEW)
     assert "http://127.0.0.1:1/authorize/1" in text_of(result)
     assert result.structured_content is not None
     assert result.structured_content["auth"]["auth_url"] == "http://127.0.0.1:1/authorize/1"
@@ -149,11 +149,11 @@ async def test_client_that_opens_no_links_gets_it_as_text(
 async def test_authorising_without_credentials_makes_a_new_link(
     server: WeftServer, mode: str, authorization: FakeAuthorization
 ) -> None:
-    result = await called(server, mode, None, "authorize_connection", connection_id="c1")
+    result = await call_tool(server, mode, None, "authorize_connection", connection_id="c1")
     assert "http://127.0.0.1:1/authorize/1" in text_of(result)
     person = Person("accept")
     person.act = lambda: authorization.finish("c1") and None
-    result = await called(server, mode, person, "authorize_connection", connection_id="c1")
+    result = await call_tool(server, mode, person, "authorize_connection", connection_id="c1")
     assert person.link.url == "http://127.0.0.1:1/authorize/2"
     assert "The user authorised it." in text_of(result)
     assert authorization.begun == ["c1", "c1"]
@@ -165,7 +165,7 @@ async def test_consent_to_be_given_in_a_browser_is_offered_and_begun_once(
     person = Person("accept")
     person.act = lambda: authorization.finish("c1") and None
     arguments = {"connection_id": "c1", "auth": {"oauth_browser": {"client_id": "own"}}}
-    result = await called(server, mode, person, "authorize_connection", **arguments)
+    result = await call_tool(server, mode, person, "authorize_connection", **arguments)
     assert person.link.url == "http://127.0.0.1:1/authorize/1"
     assert "The user authorised it." in text_of(result)
     assert len(authorization.given) == 1
@@ -179,7 +179,7 @@ async def test_active_connection_counts_as_authorised_only_once_it_is_anew(
 ) -> None:
     assert authorization.base
     monkeypatch.setattr(authorize, "AUTHORISE_SECONDS_MAX", 0.05)
-    result = await called(
+    result = await call_tool(
         server, mode, Person("accept"), "authorize_connection", connection_id="c1"
     )
     assert "has not finished there yet" in text_of(result)
@@ -207,7 +207,7 @@ async def test_claim_is_confirmed_by_the_server_and_shown_to_nobody(
     authorization.claims["c2"] = CLAIM
     person = Person("accept")
     person.act = lambda: authorization.finished.add("c2")
-    result = await called(server, mode, person, "create_connection", **NEW)
+    result = await call_tool(server, mode, person, "create_connection", **NEW)
     assert "The user authorised it." in text_of(result)
     assert backend.connections.rows["c2"].status is ConnectionStatus.ACTIVE
 
@@ -216,12 +216,12 @@ async def test_claim_is_confirmed_when_the_connection_is_read_later(
     server: WeftServer, mode: str, authorization: FakeAuthorization
 ) -> None:
     authorization.claims["c2"] = CLAIM
-    await called(server, mode, None, "create_connection", **NEW)
-    waiting = await called(server, mode, None, "get_connection", connection_id="c2")
+    await call_tool(server, mode, None, "create_connection", **NEW)
+    waiting = await call_tool(server, mode, None, "get_connection", connection_id="c2")
     assert waiting.structured_content is not None
     assert waiting.structured_content["status"] == "pending_auth"
     authorization.finished.add("c2")
-    ready = await called(server, mode, None, "get_connection", connection_id="c2")
+    ready = await call_tool(server, mode, None, "get_connection", connection_id="c2")
     assert ready.structured_content is not None
     assert ready.structured_content["status"] == "active"
 
@@ -246,7 +246,7 @@ async def test_link_of_the_provider_is_offered_as_it_is(
     authorization.claims["c2"] = CLAIM
     person = Person("accept")
     person.act = lambda: authorization.finished.add("c2")
-    result = await called(
+    result = await call_tool(
         server, mode, person, "create_connection", **NEW, auth={"oauth_browser": {}}
     )
     assert person.link.url == url

@@ -48,7 +48,7 @@ class NamedSources(FakeSources):
         return source.model_copy(update={"auth_fields": (*SOURCE.auth_fields, user)})
 
 
-async def answer(
+async def call_tool(
     backend: FakeBackend, policy: InlineCredentials, tool: str, auth: dict[str, Any]
 ) -> tuple[bool, str]:
     backend.sources = NamedSources()
@@ -64,7 +64,7 @@ async def answer(
 async def test_denied_secrets_change_nothing_and_name_the_other_ways(
     backend: FakeBackend, tool: str, auth: dict[str, Any]
 ) -> None:
-    is_error, text = await answer(backend, "deny", tool, auth)
+    is_error, text = await call_tool(backend, "deny", tool, auth)
     assert is_error
     for way in ("authorize_connection", "without auth", "secret_ref", "nothing was changed"):
         assert way in text
@@ -79,7 +79,7 @@ async def test_denied_secrets_change_nothing_and_name_the_other_ways(
 async def test_accepted_secrets_come_with_advice(
     backend: FakeBackend, tool: str, auth: dict[str, Any]
 ) -> None:
-    is_error, text = await answer(backend, "warn", tool, auth)
+    is_error, text = await call_tool(backend, "warn", tool, auth)
     assert not is_error
     assert "passed through this conversation" in text
     assert "secret_ref" in text
@@ -91,13 +91,13 @@ async def test_accepted_secrets_come_with_advice(
 async def test_what_holds_no_secret_is_neither_refused_nor_advised_against(
     backend: FakeBackend, policy: InlineCredentials, tool: str, auth: dict[str, Any]
 ) -> None:
-    is_error, text = await answer(backend, policy, tool, auth)
+    is_error, text = await call_tool(backend, policy, tool, auth)
     assert not is_error
     assert "passed through this conversation" not in text
 
 
 async def test_allowed_secrets_are_taken_without_a_word(backend: FakeBackend) -> None:
-    is_error, text = await answer(backend, "allow", "create_connection", INLINE[0])
+    is_error, text = await call_tool(backend, "allow", "create_connection", INLINE[0])
     assert not is_error
     assert "passed through this conversation" not in text
     (new,) = backend.connections.created

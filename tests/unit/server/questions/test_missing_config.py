@@ -13,7 +13,7 @@ from server_records import SOURCE
 from weft.domain.sources import FieldInfo, SourceInfo
 from weft.errors import InvalidInput
 from weft.server.app import WeftServer
-from weft.server.questions.missing_config import with_other_name
+from weft.server.questions.missing_config import add_other_name_hint
 
 pytestmark = pytest.mark.anyio
 
@@ -44,23 +44,23 @@ class AskedSources(FakeSources):
 
 
 @pytest.fixture(params=("legacy", "2026-07-28"))
-def asked(
+def open_client(
     request: pytest.FixtureRequest, server: WeftServer, backend: FakeBackend
 ) -> Callable[[Person], Client]:
     backend.sources = AskedSources(FIELDS)
     return lambda person: Client(server, mode=request.param, elicitation_callback=person)
 
 
-async def created(client: Client, **arguments: Any) -> CallToolResult:
+async def call_create(client: Client, **arguments: Any) -> CallToolResult:
     async with client:
         return await client.call_tool("create_connection", NEW | arguments)
 
 
 async def test_one_form_asks_for_all_that_is_missing(
-    asked: Callable[[Person], Client], backend: FakeBackend
+    open_client: Callable[[Person], Client], backend: FakeBackend
 ) -> None:
     person = Person({"depth": 2, "mode": "fast"})
-    result = await created(asked(person), config={"repo_name": "a/b", "branch": "main"})
+    result = await call_create(open_client(person), config={"repo_name": "a/b", "branch": "main"})
     assert not result.is_error
     (new,) = backend.connections.created
     assert new.config == GIVEN | {"branch": "main"}
@@ -73,9 +73,9 @@ async def test_one_form_asks_for_all_that_is_missing(
 
 
 async def test_complete_config_is_not_asked_about(
-    asked: Callable[[Person], Client], backend: FakeBackend
+    open_client: Callable[[Person], Client], backend: FakeBackend
 ) -> None:
-    result = await created(asked(Person()), config=GIVEN)
+    result = await call_create(open_client(Person()), config=GIVEN)
     assert not result.is_error
     assert len(backend.connections.created) == 1
 
@@ -93,9 +93,9 @@ async def test_complete_config_is_not_asked_about(
     ],
 )
 async def test_nothing_is_created_without_the_answer(
-    asked: Callable[[Person], Client], backend: FakeBackend, answer: Any, reason: str
+    open_client: Callable[[Person], Client], backend: FakeBackend, answer: Any, reason: str
 ) -> None:
-    result = await created(asked(Person(answer)))
+    result = await call_create(open_client(Person(answer)))
     assert result.is_error
     assert reason in text_of(result)
     assert "config.repo_name, config.depth, config.mode" in text_of(result)
@@ -106,11 +106,11 @@ async def test_nothing_is_created_without_the_answer(
     "unasked", [field("password", "string", secret=True), field("paths", "array")]
 )
 async def test_what_a_form_cannot_ask_is_left_to_the_sources_own_error(
-    asked: Callable[[Person], Client], backend: FakeBackend, unasked: FieldInfo
+    open_client: Callable[[Person], Client], backend: FakeBackend, unasked: FieldInfo
 ) -> None:
     backend.sources = AskedSources((*FIELDS, unasked))
     person = Person()
-    await created(asked(person))
+    await call_create(open_client(person))
     assert person.asked == []
     (new,) = backend.connections.created
     assert new.config == {}
@@ -120,17 +120,17 @@ async def test_client_that_cannot_ask_after_all_gets_the_sources_own_error(
     server: WeftServer, backend: FakeBackend
 ) -> None:
     person = Person(ErrorData(code=-32601, message="no such method"))
-    await created(Client(server, mode="legacy", elicitation_callback=person))
+    await call_create(Client(server, mode="legacy", elicitation_callback=person))
     (new,) = backend.connections.created
     assert new.config == {}
     assert SOURCE.config_fields[0].name == "repo_name"
 
 
 async def test_config_under_its_other_name_arrives(
-    asked: Callable[[Person], Client], backend: FakeBackend
+    open_client: Callable[[Person], Client], backend: FakeBackend
 ) -> None:
     given = {"short_name": SOURCE.short_name, "readable_collection_id": "docs"}
-    async with asked(Person()) as client:
+    async with open_client(Person()) as client:
         await client.call_tool("create_connection", {**given, "source_config": GIVEN})
     (new,) = backend.connections.created
     assert new.config == GIVEN
@@ -138,7 +138,7 @@ async def test_config_under_its_other_name_arrives(
 
 def test_error_of_missing_config_names_the_other_name_only_where_none_arrived() -> None:
     error = InvalidInput("config.path is required.", field="config.path", hint="See get_source.")
-    assert "source_config" in str(with_other_name(error, {}))
-    assert with_other_name(error, {"pth": "x"}) is error
+    assert "source_config" in str(add_other_name_hint(error, {}))
+    assert add_other_name_hint(error, {"pth": "x"}) is error
     other = InvalidInput("name is too short.", field="name")
-    assert with_other_name(other, {}) is other
+    assert add_other_name_hint(other, {}) is other

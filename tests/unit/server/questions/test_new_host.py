@@ -12,7 +12,7 @@ from server_records import connection
 
 from weft.domain.sources import FieldInfo, SourceInfo
 from weft.server.app import WeftServer
-from weft.server.questions.new_host import moved
+from weft.server.questions.new_host import host_change
 
 pytestmark = pytest.mark.anyio
 
@@ -29,7 +29,7 @@ class Sources(FakeSources):
 
 
 @pytest.fixture(params=("legacy", "2026-07-28"))
-def asked(
+def open_client(
     request: pytest.FixtureRequest, server: WeftServer, backend: FakeBackend
 ) -> Callable[[Person | None], Client]:
     backend.connections.rows["c1"] = connection("c1", config=OLD)
@@ -37,16 +37,16 @@ def asked(
     return lambda person: Client(server, mode=request.param, elicitation_callback=person)
 
 
-async def updated(client: Client, **arguments: Any) -> CallToolResult:
+async def call_update(client: Client, **arguments: Any) -> CallToolResult:
     async with client:
         return await client.call_tool("update_connection", {"connection_id": "c1"} | arguments)
 
 
 async def test_person_sees_both_hosts_and_what_becomes_of_the_credentials(
-    asked: Callable[[Person | None], Client], backend: FakeBackend
+    open_client: Callable[[Person | None], Client], backend: FakeBackend
 ) -> None:
     person = Person(YES)
-    result = await updated(asked(person), config=EVIL)
+    result = await call_update(open_client(person), config=EVIL)
     assert not result.is_error
     message = person.form.message
     for shown in ("https://good.example", "https://evil.example:8443", "dropped", "Docs Repo"):
@@ -58,55 +58,57 @@ async def test_person_sees_both_hosts_and_what_becomes_of_the_credentials(
 
 
 async def test_new_credentials_for_the_new_host_are_asked_about_too(
-    asked: Callable[[Person | None], Client], backend: FakeBackend
+    open_client: Callable[[Person | None], Client], backend: FakeBackend
 ) -> None:
     person = Person("decline")
     auth = {"direct": {"credentials": {"personal_access_token": "x"}}}
-    await updated(asked(person), config=EVIL, auth=auth)
+    await call_update(open_client(person), config=EVIL, auth=auth)
     assert "will send the credentials that come with this change" in person.form.message
     assert backend.connections.changes == []
 
 
 @pytest.mark.parametrize("answer", [{"confirm": False}, "decline", "cancel"])
 async def test_nothing_changes_without_a_yes(
-    asked: Callable[[Person | None], Client], backend: FakeBackend, answer: Any
+    open_client: Callable[[Person | None], Client], backend: FakeBackend, answer: Any
 ) -> None:
-    result = await updated(asked(Person(answer)), config=EVIL, name="Not this")
+    result = await call_update(open_client(Person(answer)), config=EVIL, name="Not this")
     assert not result.is_error
     assert "Nothing was changed" in text_of(result)
     assert backend.connections.changes == []
 
 
 async def test_answer_that_does_not_fit_changes_nothing(
-    asked: Callable[[Person | None], Client], backend: FakeBackend
+    open_client: Callable[[Person | None], Client], backend: FakeBackend
 ) -> None:
-    result = await updated(asked(Person({"confirm": "yes"})), config=EVIL)
+    result = await call_update(open_client(Person({"confirm": "yes"})), config=EVIL)
     assert result.is_error
     assert backend.connections.changes == []
 
 
 async def test_change_by_others_meanwhile_is_not_overwritten(
-    asked: Callable[[Person | None], Client], backend: FakeBackend
+    open_client: Callable[[Person | None], Client], backend: FakeBackend
 ) -> None:
     def change() -> None:
         backend.connections.rows["c1"] = connection("c1", config=OLD, version=4)
 
     person = Person(YES)
     person.act = change
-    result = await updated(asked(person), config=EVIL)
+    result = await call_update(open_client(person), config=EVIL)
     assert result.is_error
     assert backend.connections.rows["c1"].config == OLD
 
 
 async def test_same_host_no_credentials_and_no_elicitation_are_not_asked_about(
-    asked: Callable[[Person | None], Client], backend: FakeBackend
+    open_client: Callable[[Person | None], Client], backend: FakeBackend
 ) -> None:
-    await updated(asked(Person()), config={"url": "https://good.example/b.git", "depth": 2})
-    await updated(asked(None), config=EVIL)
+    await call_update(
+        open_client(Person()), config={"url": "https://good.example/b.git", "depth": 2}
+    )
+    await call_update(open_client(None), config=EVIL)
     row = backend.connections.rows["c1"]
     without = row.auth.model_copy(update={"authenticated": False})
     backend.connections.rows["c1"] = row.model_copy(update={"auth": without})
-    await updated(asked(Person()), config=OLD)
+    await call_update(open_client(Person()), config=OLD)
     assert len(backend.connections.changes) == 3
 
 
@@ -142,13 +144,13 @@ HOSTED = field("place", endpoint=True, default=CLOUD)
 def test_move_is_told_from_the_value_of_the_field_that_says_where(
     before: Any, after: Any, places: tuple[str, str] | None
 ) -> None:
-    assert moved([PLACE], {"place": before}, {"place": after}) == places
+    assert host_change([PLACE], {"place": before}, {"place": after}) == places
 
 
 def test_nothing_is_guessed_from_the_name_or_value_of_another_field() -> None:
     other = field("host_url")
     old, new = {"host_url": "https://a", "place": "b"}, {"host_url": "https://c"}
-    assert moved([other, PLACE], old, new) is None
+    assert host_change([other, PLACE], old, new) is None
 
 
 @pytest.mark.parametrize(
@@ -161,4 +163,4 @@ def test_nothing_is_guessed_from_the_name_or_value_of_another_field() -> None:
 def test_place_that_is_not_given_is_the_default(
     config: dict[str, Any], change: dict[str, Any], places: tuple[str, str]
 ) -> None:
-    assert moved([HOSTED], config, change) == places
+    assert host_change([HOSTED], config, change) == places

@@ -263,7 +263,7 @@ async def test_result_that_cannot_be_made_small_is_an_error(
     assert "64 KiB" in await failure(connect, "get_connection", connection_id="c1")
 
 
-def malformed(argument: str) -> list[dict[str, Any]]:
+def malformations(argument: str) -> list[dict[str, Any]]:
     """Shapes that are wrong in different places, with the canary in each."""
     shapes: list[Any] = [
         CANARY,
@@ -309,7 +309,7 @@ async def test_no_error_repeats_a_piece_of_what_was_given(
     with caplog.at_level(logging.DEBUG, logger="weft"):
         async with connect() as client:
             for argument in ARGUMENTS[tool].split():
-                for wrong in malformed(argument):
+                for wrong in malformations(argument):
                     result = await client.call_tool(tool, {**REQUIRED[tool], **wrong})
                     if result.is_error:
                         refused += 1

@@ -7,7 +7,7 @@ import pytest
 from server_records import connection
 
 from weft.domain.connections import AuthDetails, AuthMethod
-from weft.server.render.structured import plain, timestamp
+from weft.server.render.structured import timestamp, to_plain
 
 AUTUMN = datetime(2026, 10, 25, 2, 30, tzinfo=ZoneInfo("Europe/Berlin"))
 
@@ -35,7 +35,7 @@ def test_what_is_unknown_is_left_out_and_a_claim_token_always() -> None:
     auth = AuthDetails(
         method=AuthMethod.OAUTH_BROWSER, authenticated=False, claim_token="canary-claim"
     )
-    shown = plain(connection("c1").model_copy(update={"auth": auth, "config": {"kept": None}}))
+    shown = to_plain(connection("c1").model_copy(update={"auth": auth, "config": {"kept": None}}))
     assert shown["auth"] == {"method": "oauth_browser", "authenticated": False}
     assert shown["config"] == {"kept": None}
     assert "description" not in shown

@@ -121,7 +121,7 @@ async def test_wrong_prompt_arguments_are_protocol_errors(
     assert caught.value.error.code == INVALID_PARAMS
 
 
-async def completed(connect: Connect, reference: Any, name: str, typed: str) -> Completion:
+async def complete(connect: Connect, reference: Any, name: str, typed: str) -> Completion:
     async with connect() as client:
         return (await client.complete(reference, {"name": name, "value": typed})).completion
 
@@ -148,7 +148,7 @@ async def test_arguments_of_templates_are_completed(
     connect: Connect, backend: FakeBackend, uri: str, name: str, typed: str, expected: list[str]
 ) -> None:
     backend.jobs.rows["j1"] = job("j1")
-    completion = await completed(connect, template(uri), name, typed)
+    completion = await complete(connect, template(uri), name, typed)
     assert completion.values == expected
     assert completion.total == len(expected)
     assert not completion.has_more
@@ -169,7 +169,7 @@ async def test_arguments_of_prompts_are_completed(
     connect: Connect, prompt: str, argument: str, typed: str, expected: list[str]
 ) -> None:
     reference = PromptReference(type="ref/prompt", name=prompt)
-    assert (await completed(connect, reference, argument, typed)).values == expected
+    assert (await complete(connect, reference, argument, typed)).values == expected
 
 
 async def test_completion_looks_past_the_first_page_and_gives_at_most_a_hundred(
@@ -178,9 +178,9 @@ async def test_completion_looks_past_the_first_page_and_gives_at_most_a_hundred(
     for number in range(2, 250):
         backend.connections.rows[f"c{number}"] = connection(f"c{number}", name=f"Number {number}")
     backend.connections.rows["last"] = connection("last", name="Zebra")
-    found = await completed(connect, template("weft://connections/{id}"), "id", "zeb")
+    found = await complete(connect, template("weft://connections/{id}"), "id", "zeb")
     assert found.values == ["Zebra"]
-    many = await completed(connect, template("weft://connections/{id}"), "id", "n")
+    many = await complete(connect, template("weft://connections/{id}"), "id", "n")
     assert len(many.values) == 100
     assert many.has_more
 
@@ -190,7 +190,7 @@ async def test_names_that_mean_two_things_or_cannot_be_typed_are_not_suggested(
 ) -> None:
     backend.connections.rows["c2"] = connection("c2")
     backend.connections.rows["c3"] = connection("c3", name="Docs\u202eRepo")
-    found = await completed(connect, template("weft://connections/{id}"), "id", "")
+    found = await complete(connect, template("weft://connections/{id}"), "id", "")
     assert found.values == ["c1", "c2", "c3"]
 
 
@@ -201,7 +201,7 @@ async def test_failure_to_complete_is_an_empty_suggestion(
         raise StorageFailed("busy")
 
     backend.connections.list = fail
-    found = await completed(connect, template("weft://connections/{id}"), "id", "")
+    found = await complete(connect, template("weft://connections/{id}"), "id", "")
     assert found.values == []
 
 

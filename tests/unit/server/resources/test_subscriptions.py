@@ -60,7 +60,7 @@ class Ear:
         self.woken.set()
         self.woken = anyio.Event()
 
-    async def hears(self, event: ServerEvent, times: int = 1) -> None:
+    async def wait_to_hear(self, event: ServerEvent, times: int = 1) -> None:
         """Wait until it was told that often."""
         with anyio.fail_after(PATIENCE_SECONDS):
             while self.heard.count(event) < times:
@@ -76,7 +76,7 @@ class Ear:
             self.note(ResourcesListChanged())
 
     @asynccontextmanager
-    async def subscribed(self, *uris: str, lists: bool = False) -> AsyncGenerator[None]:
+    async def subscribe(self, *uris: str, lists: bool = False) -> AsyncGenerator[None]:
         """In the way of its era."""
         if self.era != "legacy":
             async with (
@@ -126,7 +126,7 @@ async def ear(request: pytest.FixtureRequest, server: WeftServer) -> AsyncIterat
         yield ear
 
 
-async def until(condition: Callable[[], bool]) -> None:
+async def wait_until(condition: Callable[[], bool]) -> None:
     """Wait for what other tasks of this loop bring about."""
     with anyio.fail_after(PATIENCE_SECONDS):
         while not condition():
@@ -149,11 +149,11 @@ async def test_subscriber_hears_of_each_kind_of_resource(ear: Ear, backend: Fake
         "weft://jobs/j1",
         "weft://collections/docs",
     ]
-    async with ear.subscribed(*uris, "weft://sources"):
+    async with ear.subscribe(*uris, "weft://sources"):
         backend.jobs.rows["j1"] = job("j1", status=JobStatus.RUNNING)
         rename(backend, "c1", "Renamed")
         for uri in uris:
-            await ear.hears(ResourceUpdated(uri))
+            await ear.wait_to_hear(ResourceUpdated(uri))
     assert ResourceUpdated("weft://sources") not in ear.heard
 
 
@@ -162,45 +162,45 @@ async def test_only_what_changed_is_told_and_only_to_subscribers(
 ) -> None:
     backend.connections.rows["c2"] = connection("c2")
     backend.connections.rows["c3"] = connection("c3")
-    async with ear.subscribed(C1, "weft://connections/c2"):
+    async with ear.subscribe(C1, "weft://connections/c2"):
         rename(backend, "c3", "not subscribed")
         rename(backend, "c2", "subscribed")
-        await ear.hears(ResourceUpdated("weft://connections/c2"))
+        await ear.wait_to_hear(ResourceUpdated("weft://connections/c2"))
         # False alarms say nothing, and what follows them is heard.
         for number in range(3):
             backend.changes.announce()
             rename(backend, "c1", f"name {number}")
-            await ear.hears(ResourceUpdated(C1), number + 1)
+            await ear.wait_to_hear(ResourceUpdated(C1), number + 1)
     assert set(ear.heard) == {ResourceUpdated(C1), ResourceUpdated("weft://connections/c2")}
     assert ear.heard.count(ResourceUpdated("weft://connections/c2")) == 1
 
 
 async def test_change_before_the_first_look_is_told(backend: FakeBackend) -> None:
     told: list[ServerEvent] = []
-    hub = watcher.News(lambda _: backend.as_backend())
+    hub = watcher.ResourceWatcher(lambda _: backend.as_backend())
     async with hub.running():
         hub.listen(ALICE.organization_id, told.append)
         await hub.watch_resource(ALICE, C1)
         row = backend.connections.rows["c1"]
         backend.connections.rows["c1"] = row.model_copy(update={"name": "at once"})
-        await until(lambda: told == [ResourceUpdated(C1)])
+        await wait_until(lambda: told == [ResourceUpdated(C1)])
 
 
 async def test_deleted_connection_is_told_once(ear: Ear, backend: FakeBackend) -> None:
-    async with ear.subscribed(C1, "weft://connections"):
+    async with ear.subscribe(C1, "weft://connections"):
         del backend.connections.rows["c1"]
         backend.changes.announce()
-        await ear.hears(ResourceUpdated(C1))
-        await ear.hears(ResourceUpdated("weft://connections"))
+        await ear.wait_to_hear(ResourceUpdated(C1))
+        await ear.wait_to_hear(ResourceUpdated("weft://connections"))
         backend.connections.rows["c2"] = connection("c2")
         backend.changes.announce()
-        await ear.hears(ResourceUpdated("weft://connections"), 2)
+        await ear.wait_to_hear(ResourceUpdated("weft://connections"), 2)
     assert ear.heard.count(ResourceUpdated(C1)) == 1
 
 
 @pytest.mark.parametrize("change", ["appears", "disappears", "is renamed"])
 async def test_list_change_is_told(ear: Ear, backend: FakeBackend, change: str) -> None:
-    async with ear.subscribed(lists=True):
+    async with ear.subscribe(lists=True):
         if change == "appears":
             backend.connections.rows["c2"] = connection("c2")
         elif change == "disappears":
@@ -208,17 +208,17 @@ async def test_list_change_is_told(ear: Ear, backend: FakeBackend, change: str) 
         else:
             rename(backend, "c1", "other")
         backend.changes.announce()
-        await ear.hears(ResourcesListChanged())
+        await ear.wait_to_hear(ResourcesListChanged())
 
 
 async def test_list_is_not_told_of_when_only_a_status_changes(
     ear: Ear, backend: FakeBackend
 ) -> None:
-    async with ear.subscribed(C1, lists=True):
+    async with ear.subscribe(C1, lists=True):
         row = backend.connections.rows["c1"]
         backend.connections.rows["c1"] = row.model_copy(update={"version": 99})
         backend.changes.announce()
-        await ear.hears(ResourceUpdated(C1))
+        await ear.wait_to_hear(ResourceUpdated(C1))
     assert ResourcesListChanged() not in ear.heard
 
 
@@ -227,7 +227,7 @@ async def test_unknown_resource_is_refused_as_reading_it(ear: Ear, uri: str) -> 
     with pytest.raises(MCPError) as read:
         await ear.client.read_resource(uri)
     with pytest.raises(MCPError) as caught:
-        async with ear.subscribed(uri):
+        async with ear.subscribe(uri):
             pass
     assert caught.value.error.code == read.value.error.code == INVALID_PARAMS
     assert caught.value.error.message == read.value.error.message
@@ -237,39 +237,39 @@ async def test_too_many_subscriptions_are_refused(ear: Ear, backend: FakeBackend
     uris = [f"weft://connections/n{number}" for number in range(SUBSCRIPTIONS_MAX + 1)]
     for number in range(len(uris)):
         backend.connections.rows[f"n{number}"] = connection(f"n{number}")
-    async with ear.subscribed(*uris[1:]):
+    async with ear.subscribe(*uris[1:]):
         pass
     with pytest.raises(MCPError, match=f"{SUBSCRIPTIONS_MAX} resources at most"):
-        async with ear.subscribed(*uris):
+        async with ear.subscribe(*uris):
             pass
 
 
 async def test_nobody_follows_after_the_last_subscriber_has_gone(
     ear: Ear, backend: FakeBackend
 ) -> None:
-    async with ear.subscribed(C1, C1, "weft://connections"):
-        await until(lambda: backend.changes.followers == 1)
-        async with ear.subscribed("weft://sources"):
+    async with ear.subscribe(C1, C1, "weft://connections"):
+        await wait_until(lambda: backend.changes.followers == 1)
+        async with ear.subscribe("weft://sources"):
             rename(backend, "c1", "other")
-            await ear.hears(ResourceUpdated(C1))
+            await ear.wait_to_hear(ResourceUpdated(C1))
             assert backend.changes.followers == 1
-    await until(lambda: backend.changes.followers == 0)
+    await wait_until(lambda: backend.changes.followers == 0)
 
 
 async def test_follower_survives_trouble_of_the_backend(
     ear: Ear, backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watcher, "RETRY_SECONDS", 0.01)
-    async with ear.subscribed(C1):
+    async with ear.subscribe(C1):
         for trouble in (StorageFailed("The disk is full."), KeyError("a fault of ours")):
             backend.connections.crash = trouble
             backend.connections.looks = 0
             backend.changes.announce()
-            await until(lambda: backend.connections.looks > 0)
+            await wait_until(lambda: backend.connections.looks > 0)
         assert ear.heard == []
         backend.connections.crash = None
         rename(backend, "c1", "after the trouble")
-        await ear.hears(ResourceUpdated(C1))
+        await ear.wait_to_hear(ResourceUpdated(C1))
 
 
 @pytest.mark.parametrize("era", ERAS)
@@ -278,12 +278,12 @@ async def test_session_that_ended_leaves_nothing_behind(
 ) -> None:
     async with server.announcing():
         async with ear_of(server, era) as ear:
-            context = ear.subscribed(C1, lists=True)
+            context = ear.subscribe(C1, lists=True)
             await context.__aenter__()
-            await until(lambda: backend.changes.followers == 2)
+            await wait_until(lambda: backend.changes.followers == 2)
             if era != "legacy":
                 await context.__aexit__(None, None, None)
-        await until(lambda: backend.changes.followers == 0)
+        await wait_until(lambda: backend.changes.followers == 0)
 
 
 @pytest.mark.parametrize("era", ERAS)
@@ -301,24 +301,24 @@ async def test_organisations_hear_of_their_own_only(era: str) -> None:
         server.announcing(),
         ear_of(server, era) as alice,
         ear_of(server, era) as bob,
-        alice.subscribed(C1, lists=True),
+        alice.subscribe(C1, lists=True),
     ):
         callers[0] = BOB
-        async with bob.subscribed(C1, lists=True):
+        async with bob.subscribe(C1, lists=True):
             rename(backends[BOB], "c1", "of Bob")
-            await bob.hears(ResourceUpdated(C1))
-            await bob.hears(ResourcesListChanged())
+            await bob.wait_to_hear(ResourceUpdated(C1))
+            await bob.wait_to_hear(ResourcesListChanged())
             backends[ALICE].changes.announce()
             assert alice.heard == []
             rename(backends[ALICE], "c1", "of Alice")
-            await alice.hears(ResourceUpdated(C1))
+            await alice.wait_to_hear(ResourceUpdated(C1))
             assert bob.heard.count(ResourceUpdated(C1)) == 1
 
 
 async def test_subscribing_is_refused_where_nothing_is_announced(server: WeftServer) -> None:
     async with ear_of(server, "2026-07-28") as ear:
         with pytest.raises(MCPError, match="announces no changes"):
-            async with ear.subscribed(C1):
+            async with ear.subscribe(C1):
                 pass
 
 
@@ -335,11 +335,11 @@ async def test_bursts_are_told_at_a_bounded_rate_and_to_their_end(
     server: WeftServer, backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watcher, "LOOK_SECONDS", 0.2)
-    async with server.announcing(), ear_of(server, "legacy") as ear, ear.subscribed(C1):
+    async with server.announcing(), ear_of(server, "legacy") as ear, ear.subscribe(C1):
         for number in range(50):
             rename(backend, "c1", f"name {number}")
             await anyio.lowlevel.checkpoint()
-        await ear.hears(ResourceUpdated(C1))
+        await ear.wait_to_hear(ResourceUpdated(C1))
         rename(backend, "c1", "the last")
-        await ear.hears(ResourceUpdated(C1), 2)
+        await ear.wait_to_hear(ResourceUpdated(C1), 2)
     assert ear.heard.count(ResourceUpdated(C1)) == 2

@@ -177,9 +177,9 @@ def test_instructions_are_short_and_name_only_tools_that_there_are() -> None:
 
 
 def test_prompts_name_only_tools_that_there_are() -> None:
-    for prompt in prompts.definitions():
+    for prompt in prompts.prompt_definitions():
         given = {argument.name: "x" for argument in prompt.arguments or ()}
-        rendered = prompts.render(prompt.name, given)
+        rendered = prompts.render_prompt(prompt.name, given)
         assert rendered is not None
         content = rendered.messages[0].content
         assert isinstance(content, TextContent)

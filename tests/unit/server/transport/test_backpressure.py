@@ -13,7 +13,7 @@ from mcp.shared.message import SessionMessage
 from mcp_types import JSONRPCNotification
 from patience import PATIENCE_SECONDS
 
-from weft.server.transport.backpressure import STALLED_SECONDS, UNREAD_MAX, Unread
+from weft.server.transport.backpressure import STALLED_SECONDS, UNREAD_MAX, BackpressureStream
 
 pytestmark = pytest.mark.anyio
 NEWS = SessionMessage(JSONRPCNotification(jsonrpc="2.0", method="news"))
@@ -24,7 +24,7 @@ class Client:
     """Reads when it is told to; ``cuts`` says how often it was cut off."""
 
     reading: MemoryObjectReceiveStream[SessionMessage]
-    unread: Unread
+    unread: BackpressureStream
     tasks: TaskGroup
     cuts: list[float]
     pass_time: Callable[[float], None]
@@ -87,6 +87,6 @@ async def _client() -> AsyncGenerator[Client]:
     sending, reading = anyio.create_memory_object_stream[SessionMessage](0)
     with anyio.fail_after(PATIENCE_SECONDS):
         async with sending, reading, anyio.create_task_group() as tasks:
-            unread = Unread(sending, lambda: cuts.append(now), lambda: now)
+            unread = BackpressureStream(sending, lambda: cuts.append(now), lambda: now)
             yield Client(reading, unread, tasks, cuts, pass_time)
             tasks.cancel_scope.cancel()

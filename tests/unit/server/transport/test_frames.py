@@ -6,7 +6,7 @@ import pytest
 from mcp_types import INVALID_REQUEST, PARSE_ERROR, JSONRPCError, JSONRPCNotification
 from mcp_types.jsonrpc import JSONRPCRequest, JSONRPCResponse
 
-from weft.server.transport.frames import FRAME_MAX_BYTES, Refusal, read_frame
+from weft.server.transport.frames import FRAME_MAX_BYTES, FrameError, read_frame
 from weft.server.transport.pipe import FrameSplitter, encode
 
 DEEP = b"[" * 5000 + b"]" * 5000
@@ -46,7 +46,7 @@ def test_frame_that_cannot_be_served_is_answered(
     raw: bytes, code: int, request_id: str | int | None
 ) -> None:
     answer = read_frame(raw)
-    assert isinstance(answer, Refusal)
+    assert isinstance(answer, FrameError)
     assert answer.error.code == code
     assert answer.id == request_id
 
@@ -57,16 +57,16 @@ def test_good_frames_are_messages() -> None:
     assert isinstance(read_frame(b'{"jsonrpc":"2.0","id":1,"result":{}}'), JSONRPCResponse)
     error = read_frame(b'{"jsonrpc":"2.0","id":null,"error":{"code":1,"message":"x"}}')
     assert isinstance(error, JSONRPCError)
-    assert not isinstance(error, Refusal)
+    assert not isinstance(error, FrameError)
     assert read_frame(b" \r") is None
 
 
-def chunked(data: bytes, size: int) -> Iterator[bytes]:
+def chunks_of(data: bytes, size: int) -> Iterator[bytes]:
     for start in range(0, len(data), size):
         yield data[start : start + size]
 
 
-def split(chunks: Iterator[bytes]) -> Iterator[bytes | Refusal]:
+def split(chunks: Iterator[bytes]) -> Iterator[bytes | FrameError]:
     splitter = FrameSplitter()
     for chunk in chunks:
         yield from splitter.feed(chunk)
@@ -75,7 +75,7 @@ def split(chunks: Iterator[bytes]) -> Iterator[bytes | Refusal]:
 
 @pytest.mark.parametrize("size", [1, 3, 100])
 def test_lines_are_whole_however_they_arrive(size: int) -> None:
-    assert list(split(chunked(b"one\ntwo\n\nthree", size))) == [
+    assert list(split(chunks_of(b"one\ntwo\n\nthree", size))) == [
         b"one",
         b"two",
         b"",
@@ -90,8 +90,8 @@ def test_oversize_frame_is_refused_with_its_id_and_not_kept(id_first: bool, ende
     tail = b'"x":1}' if id_first else b'"id":"big"}'
     body = b'"params":{"id":1,"x":"' + b"x" * (FRAME_MAX_BYTES + 10) + b'"},'
     data = head + body + tail + (b"\nnext\n" if ended else b"")
-    first, *rest = split(chunked(data, 65536))
-    assert isinstance(first, Refusal)
+    first, *rest = split(chunks_of(data, 65536))
+    assert isinstance(first, FrameError)
     assert first.id == "big"
     assert rest == ([b"next"] if ended else [])
 

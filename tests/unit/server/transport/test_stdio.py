@@ -32,7 +32,7 @@ Process = subprocess.Popen[bytes]
 
 
 @contextmanager
-def running(mode: str = "plain") -> Generator[Process]:
+def run_server(mode: str = "plain") -> Generator[Process]:
     process = subprocess.Popen(
         [sys.executable, str(SCRIPT), mode],
         stdin=subprocess.PIPE,
@@ -63,7 +63,7 @@ def receive(process: Process) -> dict[str, Any]:
     return json.loads(pipe(process.stdout).readline())
 
 
-def started(process: Process) -> None:
+def initialize(process: Process) -> None:
     send(process, INITIALIZE, INITIALIZED)
     assert receive(process)["result"]["serverInfo"]["name"] == "weft"
 
@@ -73,7 +73,7 @@ def call(request_id: int, tool: str, **arguments: Any) -> dict[str, Any]:
     return {"jsonrpc": "2.0", "id": request_id, "method": "tools/call", "params": params}
 
 
-def ended(process: Process) -> str:
+def wait_for_end(process: Process) -> str:
     """Wait for the end as promised; returns what was written to stderr."""
     process.wait(PATIENCE_SECONDS)
     assert process.returncode == 0
@@ -81,10 +81,10 @@ def ended(process: Process) -> str:
 
 
 def test_bad_frames_are_answered_and_good_ones_after_them_served() -> None:
-    with running() as process:
+    with run_server() as process:
         send(process, b"{", b"[1]", b'{"jsonrpc":"2.0","id":null,"method":"ping"}', b"")
         assert [receive(process)["error"]["code"] for _ in range(3)] == [-32700, -32600, -32600]
-        started(process)
+        initialize(process)
         send(process, b'{"jsonrpc":"2.0","id":5,"method":"ping","params":{"x":"\\ud83d"}}')
         assert receive(process)["id"] == 5
         send(process, b'{"jsonrpc":"2.0","id":6,"x":"' + b"x" * (5 * 1024 * 1024) + b'"}')
@@ -94,8 +94,8 @@ def test_bad_frames_are_answered_and_good_ones_after_them_served() -> None:
 
 
 def test_lone_surrogate_in_a_result_does_not_end_the_server() -> None:
-    with running() as process:
-        started(process)
+    with run_server() as process:
+        initialize(process)
         send(process, call(1, "get_connection", connection_id="c1"))
         assert "id: c1" in receive(process)["result"]["content"][0]["text"]
         send(process, call(2, "list_sources"))
@@ -105,7 +105,7 @@ def test_lone_surrogate_in_a_result_does_not_end_the_server() -> None:
 def test_requests_piped_in_are_answered_before_the_end() -> None:
     lines = [INITIALIZE, INITIALIZED, call(1, "list_sources"), call(2, "list_connections")]
     # In this mode list_sources starts a child process, so that its answer comes after the end.
-    with running("noise") as process:
+    with run_server("noise") as process:
         out, err = process.communicate(
             b"\n".join(json.dumps(line).encode() for line in lines), timeout=20
         )
@@ -117,44 +117,44 @@ def test_requests_piped_in_are_answered_before_the_end() -> None:
 
 
 def test_end_of_stdin_ends_the_process_with_clean_up() -> None:
-    with running() as process:
-        started(process)
+    with run_server() as process:
+        initialize(process)
         pipe(process.stdin).close()
-        assert "closed" in ended(process)
+        assert "closed" in wait_for_end(process)
 
 
 def test_end_of_stdin_interrupts_a_waiting_call() -> None:
-    with running() as process:
-        started(process)
+    with run_server() as process:
+        initialize(process)
         send(process, call(1, "run_sync", connection_id="c1", wait_seconds=45))
         pipe(process.stdin).close()
-        assert "closed" in ended(process)
+        assert "closed" in wait_for_end(process)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no POSIX signals")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signal_ends_the_process_with_clean_up(number: signal.Signals) -> None:
-    with running() as process:
-        started(process)
+    with run_server() as process:
+        initialize(process)
         send(process, call(1, "run_sync", connection_id="c1", wait_seconds=45))
         process.send_signal(number)
-        assert "closed" in ended(process)
+        assert "closed" in wait_for_end(process)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no POSIX signals")
 def test_clean_up_that_hangs_does_not_keep_the_process() -> None:
-    with running("hang") as process:
-        started(process)
+    with run_server("hang") as process:
+        initialize(process)
         process.send_signal(signal.SIGTERM)
-        assert "closed" not in ended(process)
+        assert "closed" not in wait_for_end(process)
 
 
 def test_stray_output_goes_to_stderr() -> None:
-    with running("noise") as process:
-        started(process)
+    with run_server("noise") as process:
+        initialize(process)
         send(process, call(1, "list_sources"))
         assert receive(process)["id"] == 1
         pipe(process.stdin).close()
         assert pipe(process.stdout).read() == b""
-        said = ended(process).splitlines()
+        said = wait_for_end(process).splitlines()
     assert {"noise", "child noise", "late noise"} <= set(said)
