@@ -39,7 +39,7 @@ from weft.settings import Settings
 from weft.sources.base import SourceContext
 from weft.sources.registry import SourceRegistry
 from weft.telemetry import logs
-from weft.telemetry.tracing import traces_exported
+from weft.telemetry.tracing import export_traces
 from weft.web.pages.loopback import LoopbackPages
 
 if TYPE_CHECKING:
@@ -222,7 +222,7 @@ async def serve_stdio(settings: Settings, *, registry: SourceRegistry | None = N
     # interpreter. At Python's own 5 ms, calls during a sync are several times slower at the tail.
     sys.setswitchinterval(SWITCH_SECONDS)
     configure_logging(settings)
-    with traces_exported(__version__, flush_seconds=STDIO_FLUSH_SECONDS):
+    with export_traces(__version__, flush_seconds=STDIO_FLUSH_SECONDS):
         async with open_any(settings, registry=registry) as opened:
             server = build_server(
                 opened.backend_for,
@@ -259,7 +259,7 @@ async def serve_http(
     listening = listening_from(settings, auth=auth)
     with (
         bound_socket(listening.host, listening.port) as bound,
-        traces_exported(__version__, flush_seconds=HTTP_FLUSH_SECONDS),
+        export_traces(__version__, flush_seconds=HTTP_FLUSH_SECONDS),
     ):
         url = url_of(bound, listening)
         oauth = oauth_from(settings, url)

@@ -10,7 +10,7 @@ from weft.domain.principals import Principal
 from weft.errors import InvalidInput, NotPermitted
 from weft.remote.backend import RemoteBackend
 from weft.remote.client import open_client
-from weft.remote.patience import Patience
+from weft.remote.timeouts import Timeouts
 from weft.settings import Settings
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class OpenedRemote:
 
 @asynccontextmanager
 async def open_remote(
-    settings: Settings, *, patience: Patience | None = None
+    settings: Settings, *, timeouts: Timeouts | None = None
 ) -> AsyncGenerator[OpenedRemote]:
     """The API that the settings name; nothing is asked of it yet. Raises InvalidInput without."""
     if settings.api_url is None or settings.api_key is None:
@@ -63,6 +63,6 @@ async def open_remote(
         settings.api_url,
         settings.api_key,
         organization=settings.api_organization,
-        patience=patience,
+        timeouts=timeouts,
     ) as client:
         yield OpenedRemote(RemoteBackend(client))

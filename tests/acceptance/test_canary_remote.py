@@ -12,7 +12,7 @@ import pytest
 from canary_calls import Call, direct, misplaced
 from canary_world import Structured, Web, World, burst
 from echo_upstream import FAILURES, EchoUpstream, echoing
-from remote_api import NOW, Api, connection_json
+from remote_api import NOW, Api, make_connection
 from weft_process import TOOLS, Place
 
 from weft.testing.scripted_http import Asked, Reply, serve
@@ -30,7 +30,7 @@ SLOW = "odd"
 class RemoteApi(EchoUpstream):
     """An API that fails in everything, or only in what changes something."""
 
-    api: Api = field(default_factory=lambda: Api(connections={ID: connection_json(ID, "Far")}))
+    api: Api = field(default_factory=lambda: Api(connections={ID: make_connection(ID, "Far")}))
     reads: bool = True
 
     def answer(self, asked: Asked) -> Reply:
@@ -58,10 +58,10 @@ async def world(
             "WEFT_LOG_LEVEL": "DEBUG",
             "TMPDIR": str(world.temporary),
         }
-        await _over_stdio(world)
+        await call_over_stdio(world)
         async with world.http(WEFT_LOG_FORMAT="json") as web:
-            await _over_http(world, web)
-        await _commands(world)
+            await call_over_http(world, web)
+        await run_commands(world)
         world.hear("requests to the other host", elsewhere.heard())
         yield world
 
@@ -78,7 +78,7 @@ async def test_the_secrets_were_used(world: World) -> None:
     assert not {"operator's token"} & reached
 
 
-def _calls(world: World) -> list[Call]:
+def list_calls(world: World) -> list[Call]:
     """Every tool, and credentials of every method."""
     one, secret = {"connection_id": ID}, world.secret
     docs = {"readable_collection_id": "docs"}
@@ -105,21 +105,21 @@ def _calls(world: World) -> list[Call]:
     return [*calls, ("delete_collection", docs)]
 
 
-async def _over_stdio(world: World) -> None:
+async def call_over_stdio(world: World) -> None:
     api = cast("RemoteApi", world.upstream)
     async with world.stdio(WEFT_INLINE_CREDENTIALS="allow") as server:
         for api.reads in (True, False):
             for api.default in QUICK:
-                await burst(server, _calls(world))
+                await burst(server, list_calls(world))
                 await server.ask("resources/read", {"uri": f"weft://connections/{ID}"})
         api.reads, api.default = True, SLOW
-        await burst(server, _calls(world)[:2])
+        await burst(server, list_calls(world)[:2])
         api.default = "422"
         wrong = [call for call in misplaced(world, ID)[::5] if call[0] in TOOLS]
         await burst(server, wrong)
 
 
-async def _over_http(world: World, web: Web) -> None:
+async def call_over_http(world: World, web: Web) -> None:
     api = cast("RemoteApi", world.upstream)
     body = {
         "short_name": "stub",
@@ -137,7 +137,7 @@ async def _over_http(world: World, web: Web) -> None:
         await client.get("/metrics")
 
 
-async def _commands(world: World) -> None:
+async def run_commands(world: World) -> None:
     token = json.dumps({"token": world.secret("direct token")})
     create = ("connections", "create", "stub", "--collection", "docs", "--credentials-stdin")
     api = cast("RemoteApi", world.upstream)

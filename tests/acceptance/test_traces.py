@@ -61,7 +61,7 @@ class Collector:
             span for found in self.resources for scope in found.scope_spans for span in scope.spans
         ]
 
-    def named(self, name: str) -> list[Span]:
+    def spans_named(self, name: str) -> list[Span]:
         return [span for span in self.spans if span.name == name]
 
 
@@ -84,11 +84,11 @@ async def test_tool_call_is_a_span_below_the_clients(
         await agent.client.call_tool("list_sources", {}, meta=CONTEXT)
         await agent.ok("list_collections")
     # The process has ended: what it sent last is there.
-    (called,) = collector.named("tools/call list_sources")
+    (called,) = collector.spans_named("tools/call list_sources")
     assert (called.trace_id.hex(), called.parent_span_id.hex()) == (TRACE_ID, PARENT_ID)
     assert called.kind == Span.SPAN_KIND_SERVER
     assert called.end_time_unix_nano > called.start_time_unix_nano
-    (alone,) = collector.named("tools/call list_collections")
+    (alone,) = collector.spans_named("tools/call list_collections")
     assert alone.trace_id.hex() != TRACE_ID
     assert not alone.parent_span_id
     for found in collector.resources:
@@ -102,12 +102,12 @@ async def test_no_value_that_a_caller_gave_is_in_a_span(collector: Collector, pl
         await agent.ok("search", readable_collection_id=CANARY, query=CANARY)
         await agent.refused("get_connection", connection_id=CANARY)
         await agent.refused("create_collection", name="Fine", unknown=CANARY)
-        await _fails(agent)
+        await cause_failures(agent)
     names = [span.name for span in collector.spans]
     for expected in ("create_collection", "search", "get_connection"):
         assert f"tools/call {expected}" in names
     for expected in ("resources/read", "prompts/get connect_source"):
-        (span,) = collector.named(expected)
+        (span,) = collector.spans_named(expected)
         assert span.status.code == span.status.STATUS_CODE_ERROR
         assert not span.status.message
         assert not span.events
@@ -129,7 +129,7 @@ async def test_collector_that_cannot_be_reached_does_not_delay_the_end(
     assert not collector.received
 
 
-async def _fails(agent: Agent) -> None:
+async def cause_failures(agent: Agent) -> None:
     """Requests that end in an error of the protocol."""
     with pytest.raises(MCPError, match="No connection"):
         await agent.client.read_resource(f"weft://connections/{CANARY}", cache_mode="bypass")

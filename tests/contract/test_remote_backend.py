@@ -18,7 +18,7 @@ from weft.backend import Backend
 from weft.domain.permissions import NO_CEILINGS
 from weft.remote.backend import RemoteBackend
 from weft.remote.client import open_client
-from weft.remote.patience import Patience
+from weft.remote.timeouts import Timeouts
 from weft.settings import Settings
 from weft.testing.contract import BackendContract
 from weft.testing.stub import stub_registry
@@ -39,14 +39,14 @@ async def backend(tmp_path: Path, anyio_backend: str) -> AsyncGenerator[Backend]
         # The gate lets everyone in as the operator: who may come in has its own tests.
         access = access_from(settings, None, None, Metrics())
         async with (
-            served(guarded(app, access)) as url,
-            open_client(url, KEY, patience=Patience(watch=0.02)) as client,
+            serve(guarded(app, access)) as url,
+            open_client(url, KEY, timeouts=Timeouts(watch=0.02)) as client,
         ):
             yield RemoteBackend(client)
 
 
 @asynccontextmanager
-async def served(app: ASGIApp) -> AsyncGenerator[str]:
+async def serve(app: ASGIApp) -> AsyncGenerator[str]:
     """The application behind a real HTTP server on a port of its own."""
     bound = socket.create_server(("127.0.0.1", 0))
     server = SignalFreeServer(uvicorn.Config(app, log_level="error", lifespan="off"))

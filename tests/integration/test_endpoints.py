@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from two_servers import NEW, config_at, two_servers
+from two_servers import NEW, config_at, open_two_servers
 
 from weft.domain.base import Json
 from weft.domain.connections import Auth, ConnectionChange, ConnectionStatus, DirectAuth
@@ -32,7 +32,7 @@ CASES = [("git", "git"), ("oauth_stub", "direct"), ("oauth_stub", "oauth_token")
 async def test_a_moved_endpoint_gets_nothing_until_it_is_given_anew(
     tmp_path: Path, short_name: str, method: str, way: str
 ) -> None:
-    async with two_servers(tmp_path) as two:
+    async with open_two_servers(tmp_path) as two:
         connections = two.local.backend.connections
         made = await two.local.connect(
             config_at(short_name, two.a.url), short_name=short_name, auth=two.auth(method)
@@ -48,13 +48,13 @@ async def test_a_moved_endpoint_gets_nothing_until_it_is_given_anew(
         moved = await connections.update(made.id, change)
         assert moved.status is ConnectionStatus.NEEDS_REAUTH
         assert not moved.auth.authenticated
-        await two.tried(moved)
+        await two.use_everywhere(moved)
         if way == "back again":
             # Credentials that were dropped do not come back with the endpoint.
             heard = len(two.a.heard())
             change = ConnectionChange(config=config_at(short_name, two.a.url))
             moved = await connections.update(made.id, change)
-            await two.tried(moved)
+            await two.use_everywhere(moved)
             assert not moved.auth.authenticated
             assert not two.canaries.found(two.a.heard()[heard:])
             return
@@ -66,7 +66,7 @@ async def test_a_moved_endpoint_gets_nothing_until_it_is_given_anew(
         before = len(two.a.heard())
         again = await authorization.authorize(made.id, two.auth(method, NEW))
         assert again.status is ConnectionStatus.ACTIVE
-        await two.tried(again)
+        await two.use_everywhere(again)
         assert two.at_b()
         assert not two.old_at_b()
         assert not two.canaries.found(two.a.heard()[before:])
@@ -77,14 +77,14 @@ async def test_a_moved_endpoint_gets_nothing_until_it_is_given_anew(
 async def test_a_redirect_takes_no_secret_along(
     tmp_path: Path, short_name: str, method: str, mode: str
 ) -> None:
-    async with two_servers(tmp_path) as two:
+    async with open_two_servers(tmp_path) as two:
         two.a.modes["later"] = "ok"
         two.a.tells = False
         made = await two.local.connect(
             config_at(short_name, two.a.url, "later"), short_name=short_name, auth=two.auth(method)
         )
         two.a.modes["later"] = mode
-        await two.tried(made)
+        await two.use_everywhere(made)
         assert two.at_a()
         assert not two.at_b()
         if method == "direct" or mode == "moved-302":
@@ -93,7 +93,7 @@ async def test_a_redirect_takes_no_secret_along(
 
 @pytest.mark.parametrize("way", ["another", *REDIRECTS])
 async def test_a_refresh_token_is_sent_to_no_other_provider(tmp_path: Path, way: str) -> None:
-    async with two_servers(tmp_path) as two:
+    async with open_two_servers(tmp_path) as two:
         two.a.tells = False
         two.a.modes["later"] = "ok"
         two.a.issued |= {name: two.secret(f"issued {name}") for name in ("access", "refresh")}
@@ -112,7 +112,7 @@ async def test_a_refresh_token_is_sent_to_no_other_provider(tmp_path: Path, way:
             assert made.status is ConnectionStatus.NEEDS_REAUTH
         else:
             two.a.modes["later"] = way
-        await two.tried(made)
+        await two.use_everywhere(made)
         assert not two.at_b()
         if way != "another":
             assert "issued refresh" in two.canaries.found(two.a.heard()[heard:])
@@ -123,7 +123,7 @@ async def test_another_github_that_the_operator_sets_gets_no_stored_token(
     tmp_path: Path, method: str
 ) -> None:
     token = "personal_access_token"
-    async with two_servers(tmp_path, github_api_url="{a}") as two:
+    async with open_two_servers(tmp_path, github_api_url="{a}") as two:
         auth = two.auth(method)
         if method == "direct":
             given: Json = {token: two.secret("old token")}
@@ -137,7 +137,7 @@ async def test_another_github_that_the_operator_sets_gets_no_stored_token(
         object.__setattr__(
             engine, "context", SourceContext(http=engine.context.http, options=options)
         )
-        await two.tried(made)
+        await two.use_everywhere(made)
         assert not two.at_b()
         found = await two.local.backend.connections.get(made.id)
         assert found.status is ConnectionStatus.NEEDS_REAUTH
@@ -163,7 +163,7 @@ async def test_another_github_that_the_operator_sets_gets_no_stored_token(
 async def test_no_spelling_of_an_address_passes_b_for_a(
     tmp_path: Path, short_name: str, method: str, trick: str
 ) -> None:
-    async with two_servers(tmp_path) as two:
+    async with open_two_servers(tmp_path) as two:
         connections = two.local.backend.connections
         made = await two.local.connect(
             config_at(short_name, two.a.url), short_name=short_name, auth=two.auth(method)
@@ -174,12 +174,12 @@ async def test_no_spelling_of_an_address_passes_b_for_a(
         change = ConnectionChange(config={field: f"{place}/r.git"})
         with suppress(WeftError):  # It may be refused, and the connection is as it was.
             made = await connections.update(made.id, change)
-        await two.tried(made)
+        await two.use_everywhere(made)
         assert not two.at_b()
 
 
 async def test_a_schedule_does_not_send_a_secret_to_a_moved_endpoint(tmp_path: Path) -> None:
-    async with two_servers(tmp_path) as two:
+    async with open_two_servers(tmp_path) as two:
         made = await two.local.connect(
             config_at("git", two.a.url), short_name="git", auth=two.auth("git")
         )

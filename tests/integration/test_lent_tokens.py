@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from two_servers import Two, config_at, two_servers
+from two_servers import TwoServers, config_at, open_two_servers
 
 from weft.domain.base import Json
 from weft.domain.connections import Auth, AuthProviderAuth, ConnectionChange, ConnectionStatus
@@ -30,7 +30,7 @@ def provided() -> Auth:
     return Auth(auth_provider=auth)
 
 
-async def account(two: Two, *hosts: str, **options: str) -> None:
+async def account(two: TwoServers, *hosts: str, **options: str) -> None:
     """The operator's account at A, in place of any, whose tokens may go to these hosts."""
     two.a.issued["provided"] = two.secret("provided")
     known = LocalAuthProviders(two.local.engine)
@@ -43,7 +43,7 @@ async def account(two: Two, *hosts: str, **options: str) -> None:
 async def test_what_an_account_keeps_goes_to_no_host_that_a_configuration_names(
     tmp_path: Path,
 ) -> None:
-    async with two_servers(tmp_path) as two:
+    async with open_two_servers(tmp_path) as two:
         await account(two)
         config = config_at("oauth_stub", two.b.url)
         with pytest.raises(NotPermitted, match="--host") as caught:
@@ -59,7 +59,7 @@ async def test_what_an_account_keeps_goes_to_no_host_that_a_configuration_names(
 
 
 async def test_what_an_account_keeps_goes_where_the_operator_allows(tmp_path: Path) -> None:
-    async with two_servers(tmp_path) as two:
+    async with open_two_servers(tmp_path) as two:
         await account(two, two.a.url, two.b.url)
         config = config_at("oauth_stub", two.b.url)
         made = await two.local.connect(config, short_name="oauth_stub", auth=provided())
@@ -70,7 +70,7 @@ async def test_what_an_account_keeps_goes_where_the_operator_allows(tmp_path: Pa
 
 @pytest.mark.parametrize("field", FIELDS)
 async def test_an_account_is_not_led_away_by_a_change(tmp_path: Path, field: str) -> None:
-    async with two_servers(tmp_path) as two:
+    async with open_two_servers(tmp_path) as two:
         await account(two, two.a.url)
         connections, authorization = two.local.backend.connections, two.local.backend.authorization
         assert authorization is not None
@@ -83,7 +83,7 @@ async def test_an_account_is_not_led_away_by_a_change(tmp_path: Path, field: str
         moved = await connections.update(made.id, ConnectionChange(config={field: two.b.at("ok")}))
         with pytest.raises(NotPermitted, match="--host"):
             await authorization.authorize(moved.id, provided())
-        await two.tried(moved)
+        await two.use_everywhere(moved)
         assert len(two.a.heard()) == heard
         assert not two.b.heard()
 
@@ -91,7 +91,7 @@ async def test_an_account_is_not_led_away_by_a_change(tmp_path: Path, field: str
 async def test_a_host_that_is_no_longer_allowed_is_refused_before_the_account_is_asked(
     tmp_path: Path,
 ) -> None:
-    async with two_servers(tmp_path) as two:
+    async with open_two_servers(tmp_path) as two:
         await account(two, two.b.url)
         config = config_at("oauth_stub", two.b.url)
         made = await two.local.connect(config, short_name="oauth_stub", auth=provided())
@@ -108,7 +108,7 @@ async def test_a_host_that_is_no_longer_allowed_is_refused_before_the_account_is
 
 
 async def test_allowed_hosts_that_were_edited_in_the_file_open_nothing(tmp_path: Path) -> None:
-    async with two_servers(tmp_path) as two:
+    async with open_two_servers(tmp_path) as two:
         await account(two, two.a.url)
         two.local.rows("UPDATE auth_provider SET hosts = ?", json.dumps([two.b.url]))
         config = config_at("oauth_stub", two.b.url)
@@ -119,7 +119,7 @@ async def test_allowed_hosts_that_were_edited_in_the_file_open_nothing(tmp_path:
 
 
 async def test_a_source_whose_endpoint_is_the_operators_needs_no_host(tmp_path: Path) -> None:
-    async with two_servers(tmp_path, github_api_url="{b}") as two:
+    async with open_two_servers(tmp_path, github_api_url="{b}") as two:
         await account(two, **{"app:github": "oauth_stub"})
         config = config_at("github", two.b.url)
         made = await two.local.connect(config, short_name="github", auth=provided())
@@ -143,12 +143,12 @@ async def test_a_source_whose_endpoint_is_the_operators_needs_no_host(tmp_path: 
     ],
 )
 async def test_no_spelling_passes_b_for_a_host_that_is_allowed(tmp_path: Path, trick: str) -> None:
-    async with two_servers(tmp_path) as two:
+    async with open_two_servers(tmp_path) as two:
         await account(two, two.a.url, f"http://localhost:{two.a.url.rpartition(':')[2]}")
         ports = {"a": two.a.url.rpartition(":")[2], "b": two.b.url.rpartition(":")[2]}
         config: Json = {"provider_url": two.a.at("ok"), "api_url": trick.format(**ports)}
         with suppress(WeftError):  # Some lead to A indeed, and then nothing is wrong.
-            await two.tried(
+            await two.use_everywhere(
                 await two.local.connect(config, short_name="oauth_stub", auth=provided())
             )
         assert not two.at_b()
@@ -158,7 +158,7 @@ async def test_no_spelling_passes_b_for_a_host_that_is_allowed(tmp_path: Path, t
 async def test_an_operators_client_gets_no_token_for_a_host_that_a_configuration_names(
     tmp_path: Path, method: str
 ) -> None:
-    async with two_servers(tmp_path) as two:
+    async with open_two_servers(tmp_path) as two:
         two.a.issued |= {name: two.secret(f"issued {name}") for name in ("access", "refresh")}
         clients = LocalOAuthClients(two.local.engine)
         secret = two.secret("client secret")
@@ -182,7 +182,7 @@ async def test_an_operators_client_gets_no_token_for_a_host_that_a_configuration
 async def test_a_token_of_the_operators_client_is_not_renewed_for_a_host_no_longer_allowed(
     tmp_path: Path,
 ) -> None:
-    async with two_servers(tmp_path) as two:
+    async with open_two_servers(tmp_path) as two:
         clients = LocalOAuthClients(two.local.engine)
         secret = two.secret("client secret")
         await clients.set("oauth_stub", "weft", secret, two.a.url, [two.b.url])
@@ -199,7 +199,7 @@ async def test_a_token_of_the_operators_client_is_not_renewed_for_a_host_no_long
 
 
 async def test_an_operators_client_and_secret_go_to_their_own_origin_only(tmp_path: Path) -> None:
-    async with two_servers(tmp_path) as two:
+    async with open_two_servers(tmp_path) as two:
         with pytest.raises(WeftError):
             await two.local.connect(
                 config_at("oauth_stub", two.b.url),

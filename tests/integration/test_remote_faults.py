@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import anyio
 import pytest
 from patience import PATIENCE_SECONDS
-from remote_api import Api, Fault, connection_json
+from remote_api import Api, Fault, make_connection
 from remote_replay import KEY
 
 from weft.backend import Authorization, Search
@@ -25,12 +25,12 @@ from weft.domain.search import SearchQuery
 from weft.errors import Conflict, NotFound, RateLimited, SourceUnavailable, TryLater, WeftError
 from weft.remote.backend import RemoteBackend
 from weft.remote.client import open_client
-from weft.remote.patience import Patience
+from weft.remote.timeouts import Timeouts
 from weft.testing.scripted_http import Reply, as_json, serve
 
 pytestmark = pytest.mark.anyio
 
-SHORT = Patience(
+SHORT = Timeouts(
     connect=1.0,
     silence=0.2,
     attempt=0.2,
@@ -59,33 +59,33 @@ FAULTS: dict[str, Fault] = {
 
 
 @asynccontextmanager
-async def remote(api: Api) -> AsyncGenerator[RemoteBackend]:
+async def open_remote_backend(api: Api) -> AsyncGenerator[RemoteBackend]:
     async with (
         serve(api) as site,
-        open_client(site.url, KEY, patience=SHORT) as client,
+        open_client(site.url, KEY, timeouts=SHORT) as client,
     ):
         yield RemoteBackend(client)
 
 
-def wanted(name: str = "Wanted one") -> NewConnection:
+def make_new_connection(name: str = "Wanted one") -> NewConnection:
     return NewConnection(
         short_name="stub", readable_collection_id="docs", name=name, auth=CREDENTIALS
     )
 
 
-def with_connection(api: Api) -> str:
+def add_connection(api: Api) -> str:
     known = str(uuid.UUID(int=1))
-    api.connections[known] = connection_json(known, "Known one")
-    api.jobs[known] = [api.job(known)]
+    api.connections[known] = make_connection(known, "Known one")
+    api.jobs[known] = [api.make_job(known)]
     return known
 
 
-def searching(backend: RemoteBackend) -> Search:
+def search_of(backend: RemoteBackend) -> Search:
     assert backend.search is not None
     return backend.search
 
 
-def authorizing(backend: RemoteBackend) -> Authorization:
+def authorization_of(backend: RemoteBackend) -> Authorization:
     assert backend.authorization is not None
     return backend.authorization
 
@@ -104,7 +104,7 @@ CALLS: dict[str, Call] = {
     "connections.filtered": lambda b, _c, _j: b.connections.list(status=ConnectionStatus.ERROR),
     "connections.get": lambda b, c, _j: b.connections.get(c),
     "connections.named": lambda b, _c, _j: b.connections.get("Known one"),
-    "connections.create": lambda b, _c, _j: b.connections.create(wanted()),
+    "connections.create": lambda b, _c, _j: b.connections.create(make_new_connection()),
     "connections.update": lambda b, c, _j: b.connections.update(c, ConnectionChange(name="Later")),
     "connections.delete": lambda b, c, _j: b.connections.delete(c),
     "jobs.run": lambda b, c, _j: b.jobs.run(c),
@@ -113,10 +113,10 @@ CALLS: dict[str, Call] = {
     "jobs.get": lambda b, _c, j: b.jobs.get(j),
     "jobs.log": lambda b, _c, j: b.jobs.log(j),
     "jobs.cancel": lambda b, _c, j: b.jobs.cancel(j),
-    "search": lambda b, _c, _j: searching(b).search(SEARCH),
-    "authorize": lambda b, c, _j: authorizing(b).authorize(c, CREDENTIALS),
-    "begin": lambda b, c, _j: authorizing(b).begin(c),
-    "verify": lambda b, c, _j: authorizing(b).verify(c, "claim"),
+    "search": lambda b, _c, _j: search_of(b).search(SEARCH),
+    "authorize": lambda b, c, _j: authorization_of(b).authorize(c, CREDENTIALS),
+    "begin": lambda b, c, _j: authorization_of(b).begin(c),
+    "verify": lambda b, c, _j: authorization_of(b).verify(c, "claim"),
 }
 
 
@@ -126,30 +126,30 @@ async def test_fault_at_each_call_is_a_clear_error_in_time(
     call: str, fault: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     api = Api()
-    known = with_connection(api)
+    known = add_connection(api)
     api.fault = FAULTS[fault]
     job_id = api.jobs[known][0]["id"]
     caplog.set_level(logging.DEBUG)
-    async with remote(api) as backend:
+    async with open_remote_backend(api) as backend:
         with anyio.fail_after(PATIENCE_SECONDS), pytest.raises(TryLater) as caught:
             await CALLS[call](backend, known, job_id)
-    shown = told(caught.value)
+    shown = full_text(caught.value)
     assert "API" in shown or "127.0.0.1" in shown, "the error says who failed"
     for secret in (KEY.get_secret_value(), SECRET):
         assert secret not in shown
         assert secret not in caplog.text
 
 
-def told(error: WeftError) -> str:
+def full_text(error: WeftError) -> str:
     return f"{error} {error.message} {error.field} {error.hint} {error!r} {error.__cause__}"
 
 
 @pytest.mark.parametrize("call", CALLS)
 async def test_rate_limit_at_each_call_says_when_to_come_back(call: str) -> None:
     api = Api(fault=lambda: as_json({"detail": "Rate limit"}, 429, Retry_After="60"))
-    known = with_connection(api)
+    known = add_connection(api)
     job_id = api.jobs[known][0]["id"]
-    async with remote(api) as backend:
+    async with open_remote_backend(api) as backend:
         with pytest.raises(RateLimited, match="60 s") as caught:
             await CALLS[call](backend, known, job_id)
     assert caught.value.retry_after == 60
@@ -158,9 +158,9 @@ async def test_rate_limit_at_each_call_says_when_to_come_back(call: str) -> None
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_create_with_a_lost_answer_makes_one_connection_and_finds_it(fault: str) -> None:
     api = Api(fault=FAULTS[fault], faulty="POST /source-connections")
-    with_connection(api)
-    async with remote(api) as backend:
-        made = await backend.connections.create(wanted())
+    add_connection(api)
+    async with open_remote_backend(api) as backend:
+        made = await backend.connections.create(make_new_connection())
     assert (len(api.connections), made.name) == (2, "Wanted one")
     assert made.id in api.connections
 
@@ -168,33 +168,33 @@ async def test_create_with_a_lost_answer_makes_one_connection_and_finds_it(fault
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_create_that_never_happened_is_not_repeated(fault: str) -> None:
     api = Api(fault=FAULTS[fault], faulty="POST /source-connections", does=False)
-    with_connection(api)
-    async with remote(api) as backend:
+    add_connection(api)
+    async with open_remote_backend(api) as backend:
         with pytest.raises(SourceUnavailable, match="list_connections"):
-            await backend.connections.create(wanted("Known one"))
+            await backend.connections.create(make_new_connection("Known one"))
     assert len(api.connections) == 1
 
 
 async def test_two_possible_creations_are_named_instead_of_guessed() -> None:
     api = Api(fault=FAULTS["drop"], faulty="POST /source-connections")
-    with_connection(api)
+    add_connection(api)
     twin = str(uuid.uuid4())
 
     def someone_else_too() -> Reply:
-        api.connections = {twin: connection_json(twin, "Wanted one")} | api.connections
+        api.connections = {twin: make_connection(twin, "Wanted one")} | api.connections
         return Reply(drop=True)
 
     api.fault = someone_else_too
-    async with remote(api) as backend:
+    async with open_remote_backend(api) as backend:
         with pytest.raises(Conflict, match=twin):
-            await backend.connections.create(wanted())
+            await backend.connections.create(make_new_connection())
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_run_with_a_lost_answer_starts_one_job_and_finds_it(fault: str) -> None:
     api = Api(fault=FAULTS[fault], faulty="/run")
-    known = with_connection(api)
-    async with remote(api) as backend:
+    known = add_connection(api)
+    async with open_remote_backend(api) as backend:
         job = await backend.jobs.run(known)
     assert len(api.jobs[known]) == 2
     assert job.id == api.jobs[known][0]["id"]
@@ -203,8 +203,8 @@ async def test_run_with_a_lost_answer_starts_one_job_and_finds_it(fault: str) ->
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_run_that_never_happened_is_not_repeated(fault: str) -> None:
     api = Api(fault=FAULTS[fault], faulty="/run", does=False)
-    known = with_connection(api)
-    async with remote(api) as backend:
+    known = add_connection(api)
+    async with open_remote_backend(api) as backend:
         with pytest.raises(SourceUnavailable, match="list_jobs"):
             await backend.jobs.run(known)
     assert len(api.jobs[known]) == 1
@@ -213,9 +213,9 @@ async def test_run_that_never_happened_is_not_repeated(fault: str) -> None:
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_cancel_update_and_new_collection_with_lost_answers_are_found(fault: str) -> None:
     api = Api(fault=FAULTS[fault])
-    known = with_connection(api)
+    known = add_connection(api)
     job_id = api.jobs[known][0]["id"]
-    async with remote(api) as backend:
+    async with open_remote_backend(api) as backend:
         api.faulty = "/cancel"
         assert (await backend.jobs.cancel(job_id)).status is JobStatus.CANCELLING
         api.faulty = f"PATCH /source-connections/{known}"
@@ -229,11 +229,11 @@ async def test_cancel_update_and_new_collection_with_lost_answers_are_found(faul
 @pytest.mark.parametrize("fault", ["cut", "drop", "slow", "502"])
 async def test_delete_is_repeated_and_a_404_then_means_done(fault: str) -> None:
     api = Api()
-    known = with_connection(api)
+    known = add_connection(api)
     api.faulty = f"DELETE /source-connections/{known}"
     left = [FAULTS[fault]()]
     api.fault = lambda: left.pop() if left else as_json({"detail": "gone"}, 404)
-    async with remote(api) as backend:
+    async with open_remote_backend(api) as backend:
         deleted = await backend.connections.delete(known)
         assert deleted.id == known
         with pytest.raises(NotFound):
@@ -242,10 +242,10 @@ async def test_delete_is_repeated_and_a_404_then_means_done(fault: str) -> None:
 
 async def test_read_is_repeated_after_a_fault() -> None:
     api = Api()
-    known = with_connection(api)
+    known = add_connection(api)
     left = [Reply(503, b"", {"retry-after": "0"})]
     api.fault = lambda: left.pop() if left else as_json(api.connections[known])
-    async with remote(api) as backend:
+    async with open_remote_backend(api) as backend:
         assert (await backend.connections.get(known)).id == known
     assert left == []
 
@@ -253,9 +253,9 @@ async def test_read_is_repeated_after_a_fault() -> None:
 async def test_api_that_is_not_there_is_said_to_be_unreachable() -> None:
     async with serve(lambda _: Reply()) as site:
         gone = site.url
-    async with open_client(gone, KEY, patience=SHORT) as client:
+    async with open_client(gone, KEY, timeouts=SHORT) as client:
         with pytest.raises(SourceUnavailable, match="No connection"):
-            await RemoteBackend(client).connections.create(wanted())
+            await RemoteBackend(client).connections.create(make_new_connection())
 
 
 async def test_redirect_is_not_followed_with_the_key() -> None:
@@ -263,7 +263,7 @@ async def test_redirect_is_not_followed_with_the_key() -> None:
         away = Reply(302, headers={"location": f"{other.url}/source-connections"})
         async with (
             serve(lambda _: away) as site,
-            open_client(site.url, KEY, patience=SHORT) as client,
+            open_client(site.url, KEY, timeouts=SHORT) as client,
         ):
             with pytest.raises(SourceUnavailable, match="WEFT_API_URL"):
                 await RemoteBackend(client).connections.list()
@@ -272,11 +272,11 @@ async def test_redirect_is_not_followed_with_the_key() -> None:
 
 async def test_followed_job_survives_a_short_fault() -> None:
     api = Api(faulty="/jobs")
-    known = with_connection(api)
+    known = add_connection(api)
     job = api.jobs[known][0]
     left = [Reply(500, b"{}")] * 3
     states: list[JobStatus] = []
-    async with remote(api) as backend:
+    async with open_remote_backend(api) as backend:
         await backend.jobs.list(known)
         async for seen in backend.jobs.watch(job["id"]):
             states.append(seen.status)

@@ -7,7 +7,7 @@ from pathlib import Path
 import anyio
 import httpx
 import pytest
-from remote_api import Api, connection_json
+from remote_api import Api, make_connection
 
 from weft.testing.scripted_http import serve
 
@@ -21,7 +21,7 @@ START_SECONDS = 60
 async def test_server_over_http_answers_from_the_api_and_hides_the_key(
     tmp_path: Path, anyio_backend: str
 ) -> None:
-    api = Api(connections={"x": connection_json("3793e64c-f4d6-4e7c-a11c-477c463e5a89", "Far")})
+    api = Api(connections={"x": make_connection("3793e64c-f4d6-4e7c-a11c-477c463e5a89", "Far")})
     clean = {name: value for name, value in os.environ.items() if not name.startswith("WEFT_")}
     async with serve(api) as site:
         settings = {"HOME": str(tmp_path / "home"), "API_URL": site.url, "API_KEY": KEY}
@@ -38,7 +38,7 @@ async def test_server_over_http_answers_from_the_api_and_hides_the_key(
             async with httpx.AsyncClient(headers={"authorization": f"Bearer {TOKEN}"}) as http:
                 listed = await http.get(f"{url}/source-connections")
                 metrics = await http.get(f"{url}/metrics")
-            shown = command_line(process.pid)
+            shown = read_command_line(process.pid)
             process.terminate()
             with anyio.fail_after(START_SECONDS):
                 async for more in process.stderr:
@@ -49,7 +49,7 @@ async def test_server_over_http_answers_from_the_api_and_hides_the_key(
     assert not (tmp_path / "home" / "weft.db").exists()
 
 
-def command_line(pid: int) -> str:
+def read_command_line(pid: int) -> str:
     """What a list of processes shows, where the system tells."""
     told = Path(f"/proc/{pid}/cmdline")
     return told.read_text(encoding="utf-8") if told.exists() else ""

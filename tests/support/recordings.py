@@ -1,8 +1,8 @@
 """The recorded exchanges by their names and by the numbers of their recordings."""
 
-from remote_replay import Exchange, exchanges
+from remote_replay import Exchange, load_exchanges
 
-ALL = {exchange.name: exchange for exchange in exchanges()}
+ALL = {exchange.name: exchange for exchange in load_exchanges()}
 
 
 def number(exchange: Exchange) -> str:
@@ -11,6 +11,6 @@ def number(exchange: Exchange) -> str:
     return f"{group}/{rest[:3]}"
 
 
-def named(wanted: str) -> Exchange:
+def recording(wanted: str) -> Exchange:
     """The exchange with that number."""
     return next(exchange for exchange in ALL.values() if number(exchange) == wanted)

@@ -22,7 +22,7 @@ STUB: dict[str, Any] = {
 Fault = Callable[[], Reply]
 
 
-def connection_json(connection_id: str, name: str) -> dict[str, Any]:
+def make_connection(connection_id: str, name: str) -> dict[str, Any]:
     return {
         "id": connection_id,
         "organization_id": str(uuid.UUID(int=7)),
@@ -55,34 +55,34 @@ class Api:
         if hit and not self.does:
             assert self.fault is not None
             return self.fault()
-        reply = self.answered(asked)
+        reply = self.answer(asked)
         return self.fault() if hit and self.fault is not None else reply
 
-    def answered(self, asked: Asked) -> Reply:
+    def answer(self, asked: Asked) -> Reply:
         match asked.path.strip("/").split("/"):
             case ["source-connections"]:
-                return self.all_connections(asked)
+                return self.serve_connections(asked)
             case ["source-connections", one] if one in self.connections:
-                return self.one_connection(asked, one)
+                return self.serve_connection(asked, one)
             case ["source-connections", one, *action] if one in self.connections:
-                return self.jobs_of(one, action)
+                return self.serve_jobs(one, action)
             case ["sources"]:
                 return as_json([STUB])
             case ["sources", "stub"]:
                 return as_json(STUB)
             case ["collections", *one]:
-                return self.of_collections(asked, *one[:1])
+                return self.serve_collections(asked, *one[:1])
             case _:
                 return as_json({"detail": "SourceConnection not found"}, 404)
 
-    def all_connections(self, asked: Asked) -> Reply:
+    def serve_connections(self, asked: Asked) -> Reply:
         if asked.method == "GET":
             return as_json(list(self.connections.values())[: int(asked.query["limit"])])
-        made = connection_json(str(uuid.uuid4()), json.loads(asked.body)["name"])
+        made = make_connection(str(uuid.uuid4()), json.loads(asked.body)["name"])
         self.connections = {made["id"]: made} | self.connections
         return as_json(made)
 
-    def one_connection(self, asked: Asked, one: str) -> Reply:
+    def serve_connection(self, asked: Asked, one: str) -> Reply:
         if asked.method == "DELETE":
             return as_json(self.connections.pop(one))
         if asked.method == "PATCH":
@@ -90,9 +90,9 @@ class Api:
             self.connections[one] |= {"name": name, "modified_at": LATER}
         return as_json(self.connections[one])
 
-    def jobs_of(self, one: str, action: list[str]) -> Reply:
+    def serve_jobs(self, one: str, action: list[str]) -> Reply:
         if action == ["run"]:
-            self.jobs.setdefault(one, []).insert(0, self.job(one))
+            self.jobs.setdefault(one, []).insert(0, self.make_job(one))
             return as_json(self.jobs[one][0])
         if action == ["jobs"]:
             return as_json(self.jobs.get(one, []))
@@ -102,7 +102,7 @@ class Api:
         found[0]["status"] = "cancelling"
         return as_json(found[0])
 
-    def of_collections(self, asked: Asked, one: str | None = None) -> Reply:
+    def serve_collections(self, asked: Asked, one: str | None = None) -> Reply:
         if asked.method == "POST" and one is None:
             sent = json.loads(asked.body)
             made = {**sent, "id": str(uuid.uuid4()), "created_at": NOW, "modified_at": NOW}
@@ -113,6 +113,6 @@ class Api:
         found = self.collections.get(one)
         return as_json(found) if found else as_json({"detail": "Collection not found"}, 404)
 
-    def job(self, connection_id: str) -> dict[str, Any]:
+    def make_job(self, connection_id: str) -> dict[str, Any]:
         job_id = str(uuid.uuid4())
         return {"id": job_id, "source_connection_id": connection_id, "status": "running"}

@@ -12,11 +12,11 @@ from pydantic import SecretStr
 
 from weft.remote.backend import RemoteBackend
 from weft.remote.client import ApiClient, open_client
-from weft.remote.patience import Patience
+from weft.remote.timeouts import Timeouts
 
 KEY = SecretStr("k3y-canary-Zq8vR2mX71")
 URL = "https://api.example.com"
-QUICK = Patience(attempts=2, pause=0.001, looks=2, look_pause=0.001, watch=0.001, follow=0.01)
+QUICK = Timeouts(attempts=2, pause=0.001, looks=2, look_pause=0.001, watch=0.001, follow=0.01)
 _FILE = Path(__file__).parent.parent / "fixtures" / "airweave" / "recorded.jsonl"
 
 Answers = Callable[[httpx.Request], httpx.Response]
@@ -47,22 +47,22 @@ class Exchange:
         return httpx.Response(self.status, headers=headers, content=content.encode())
 
 
-def exchanges() -> list[Exchange]:
+def load_exchanges() -> list[Exchange]:
     """All of them, in the order in which they happened."""
     lines = _FILE.read_text(encoding="utf-8").splitlines()
     return [Exchange(**json.loads(line)) for line in lines]
 
 
 @asynccontextmanager
-async def client_of(answer: Answers) -> AsyncGenerator[ApiClient]:
+async def open_scripted_client(answer: Answers) -> AsyncGenerator[ApiClient]:
     """A client that is answered by a function."""
     transport = httpx.MockTransport(answer)
-    async with open_client(URL, KEY, patience=QUICK, transport=transport) as client:
+    async with open_client(URL, KEY, timeouts=QUICK, transport=transport) as client:
         yield client
 
 
 @asynccontextmanager
-async def backend_of(answer: Answers) -> AsyncGenerator[RemoteBackend]:
+async def open_scripted_backend(answer: Answers) -> AsyncGenerator[RemoteBackend]:
     """A backend over such a client."""
-    async with client_of(answer) as client:
+    async with open_scripted_client(answer) as client:
         yield RemoteBackend(client)

@@ -33,7 +33,7 @@ NEW = "new"
 
 
 @dataclass
-class Two:
+class TwoServers:
     """An engine, and the servers A and B."""
 
     local: Embedded
@@ -69,7 +69,7 @@ class Two:
     def at_a(self) -> set[str]:
         return self.canaries.found(self.a.heard())
 
-    async def tried(self, connection: Connection) -> None:
+    async def use_everywhere(self, connection: Connection) -> None:
         """Everything that uses a connection's credentials; what it says does not matter."""
         connections = self.local.backend.connections
         for use in (connections.check, self._sync, connections.check):
@@ -81,7 +81,7 @@ class Two:
 
 
 @asynccontextmanager
-async def two_servers(home: Path, **options: str) -> AsyncGenerator[Two]:
+async def open_two_servers(home: Path, **options: str) -> AsyncGenerator[TwoServers]:
     """A and B, and an engine that may reach both."""
     async with echoing() as a, echoing() as b:
         a.elsewhere = b.url
@@ -91,7 +91,7 @@ async def two_servers(home: Path, **options: str) -> AsyncGenerator[Two]:
             options={name: value.format(a=a.url, b=b.url) for name, value in options.items()},
         )
         async with embedded(home, sources=SOURCES, context=context, limits=LIMITS) as local:
-            yield Two(local, a, b)
+            yield TwoServers(local, a, b)
 
 
 async def _at_once(_seconds: float) -> None:

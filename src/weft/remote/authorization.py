@@ -6,7 +6,7 @@ from weft.domain.connections import Auth, Connection, ConnectionChange
 from weft.errors import NotPermitted
 from weft.remote.collections import CONNECTIONS_PATH
 from weft.remote.connections import RemoteConnections
-from weft.remote.shared import Shared
+from weft.remote.state import RemoteState
 from weft.wire import decode
 
 
@@ -17,9 +17,9 @@ class RemoteAuthorization(Authorization):
     connection is read while it waits, the token confirms the authorisation to the API.
     """
 
-    def __init__(self, shared: Shared, connections: RemoteConnections) -> None:
-        self._shared = shared
-        self._client = shared.client
+    def __init__(self, state: RemoteState, connections: RemoteConnections) -> None:
+        self._state = state
+        self._client = state.client
         self._connections = connections
 
     async def authorize(self, connection: str, auth: Auth) -> Connection:
@@ -29,7 +29,7 @@ class RemoteAuthorization(Authorization):
         """A lost answer is an error: the link in it cannot be looked up, and asking again makes
         a new one, which is harmless.
         """
-        connection_id = await self._connections.id_of(connection)
+        connection_id = await self._connections.resolve_id(connection)
         body: Json | None = {"redirect_url": redirect_url} if redirect_url else None
         started = await self._client.send(
             "POST",
@@ -38,12 +38,12 @@ class RemoteAuthorization(Authorization):
             body,
             missing="connection_id",
         )
-        return self._shared.learn(started)
+        return self._state.learn(started)
 
     async def verify(self, connection: str, claim_token: str) -> Connection:
-        connection_id = await self._connections.id_of(connection)
+        connection_id = await self._connections.resolve_id(connection)
         try:
-            return await self._connections.verified(connection_id, claim_token)
+            return await self._connections.verify(connection_id, claim_token)
         except NotPermitted:
             raise NotPermitted(
                 "The claim token is not the one that was given for this connection.",

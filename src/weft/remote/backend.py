@@ -10,8 +10,8 @@ from weft.remote.collections import RemoteCollections
 from weft.remote.connections import RemoteConnections
 from weft.remote.jobs import RemoteJobs
 from weft.remote.search import RemoteSearch
-from weft.remote.shared import Shared
 from weft.remote.sources import RemoteSources
+from weft.remote.state import RemoteState
 
 UNSUPPORTED: Final = frozenset({"connections.check", "search.entity"})
 """The API has no route for these."""
@@ -23,13 +23,13 @@ class RemoteBackend(Backend):
     unsupported = UNSUPPORTED
 
     def __init__(self, client: ApiClient) -> None:
-        shared = Shared(client)
-        collections = RemoteCollections(shared)
-        connections = RemoteConnections(shared, collections)
-        self.sources = RemoteSources(shared)
+        state = RemoteState(client)
+        collections = RemoteCollections(state)
+        connections = RemoteConnections(state, collections)
+        self.sources = RemoteSources(state)
         self.collections = collections
         self.connections = connections
-        self.jobs = RemoteJobs(shared, connections)
-        self.search = RemoteSearch(shared, connections, collections)
-        self.authorization = RemoteAuthorization(shared, connections)
-        self.changes = RemoteChanges(shared)
+        self.jobs = RemoteJobs(state, connections)
+        self.search = RemoteSearch(state, connections, collections)
+        self.authorization = RemoteAuthorization(state, connections)
+        self.changes = RemoteChanges(state)

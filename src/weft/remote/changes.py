@@ -10,10 +10,10 @@ from weft.backend import Changes
 from weft.domain.connections import Connection, ConnectionStatus
 from weft.errors import RateLimited, WeftError
 from weft.remote.collections import CONNECTIONS_PATH
-from weft.remote.shared import Shared
+from weft.remote.state import RemoteState
 from weft.wire import decode
 
-LOOKED_AT: Final = 200
+POLLED_MAX: Final = 200
 FAILED_PAUSE_MAX: Final = 60.0
 
 
@@ -22,32 +22,32 @@ class RemoteChanges(Changes):
     later. Nobody looks while nobody follows, and all followers share one look.
     """
 
-    def __init__(self, shared: Shared) -> None:
-        self._shared = shared
+    def __init__(self, state: RemoteState) -> None:
+        self._state = state
         self._lock = anyio.Lock()
         self._seen: object = None
         self._count = 0
-        self._looked_at = 0.0
-        self._pause = shared.client.patience.follow
+        self._polled_at = 0.0
+        self._pause = state.client.timeouts.follow
 
     async def follow(self) -> AsyncIterator[None]:
-        known = await self._look()
+        known = await self._poll()
         yield
         while True:
-            own = await self._shared.news.wait(self._pause)
-            now = await self._look()
+            own = await self._state.own_changes.wait(self._pause)
+            now = await self._poll()
             if own or now != known:
                 known = now
                 yield
 
-    async def _look(self) -> int:
+    async def _poll(self) -> int:
         """How many changes were seen so far, after a look if the last one is old."""
         async with self._lock:
-            if time.monotonic() - self._looked_at < self._pause / 2:
+            if time.monotonic() - self._polled_at < self._pause / 2:
                 return self._count
-            follow = self._shared.client.patience.follow
+            follow = self._state.client.timeouts.follow
             try:
-                seen = await self._state()
+                seen = await self._fetch_facts()
             except RateLimited as error:
                 self._pause = min(max(error.retry_after or 0, self._pause), FAILED_PAUSE_MAX)
             except WeftError:
@@ -58,12 +58,12 @@ class RemoteChanges(Changes):
                 if seen != self._seen:
                     self._seen = seen
                     self._count += 1
-            self._looked_at = time.monotonic()
+            self._polled_at = time.monotonic()
             return self._count
 
-    async def _state(self) -> object:
-        listed = await self._shared.client.get(
-            CONNECTIONS_PATH, decode.listed_connections, params={"limit": LOOKED_AT}
+    async def _fetch_facts(self) -> object:
+        listed = await self._state.client.get(
+            CONNECTIONS_PATH, decode.listed_connections, params={"limit": POLLED_MAX}
         )
         # A list shows no progress: while something syncs, each look counts as a change.
         busy = any(item.status is ConnectionStatus.SYNCING for item in listed)

@@ -8,7 +8,7 @@ unknown, `AnswerLost` says so, and whoever sent it looks at what has become of i
 import json
 import random
 import time
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Final, TypeVar
 
@@ -18,11 +18,11 @@ from pydantic import JsonValue, SecretStr
 
 from weft import __version__
 from weft.domain.base import Json
-from weft.errors import SourceUnavailable, WeftError
+from weft.errors import SourceUnavailable, TryLater, WeftError
 from weft.net.errors import map_error
 from weft.net.retry import retry_after_seconds
-from weft.remote.failures import Answer, error_from, rate_limited
-from weft.remote.patience import Patience
+from weft.remote.refusals import ApiAnswer, build_error, rate_limit_error
+from weft.remote.timeouts import Timeouts
 from weft.wire.reading import Unreadable
 
 T = TypeVar("T")
@@ -46,10 +46,10 @@ class _NotSent(SourceUnavailable):
 class ApiClient:
     """Requests to one API. All methods raise WeftError, and answer with decoded JSON."""
 
-    def __init__(self, http: httpx.AsyncClient, patience: Patience) -> None:
+    def __init__(self, http: httpx.AsyncClient, timeouts: Timeouts) -> None:
         self._http = http
         self._host = http.base_url.netloc.decode("ascii")
-        self.patience = patience
+        self.timeouts = timeouts
 
     async def get(
         self,
@@ -60,30 +60,30 @@ class ApiClient:
         missing: str | None = None,
     ) -> T:
         """Read. ``missing`` is the argument that a 404 is about."""
-        answer = await self._repeated("GET", path, params, None, self.patience.attempt)
+        answer = await self._request_repeatedly("GET", path, params, None, self.timeouts.attempt)
         if answer.status >= 400:
-            raise error_from(answer, missing=missing)
-        return _decoded(answer, decode)
+            raise build_error(answer, missing=missing)
+        return _decode_answer(answer, decode)
 
-    async def ask(
+    async def post_query(
         self, path: str, decode: Callable[[JsonValue], T], body: Json, *, missing: str
     ) -> T:
         """Read with a POST that changes nothing, such as a search."""
-        answer = await self._repeated("POST", path, None, body, self.patience.attempt)
+        answer = await self._request_repeatedly("POST", path, None, body, self.timeouts.attempt)
         if answer.status >= 400:
-            raise error_from(answer, missing=missing)
-        return _decoded(answer, decode)
+            raise build_error(answer, missing=missing)
+        return _decode_answer(answer, decode)
 
     async def delete(self, path: str, *, missing: str, params: Params | None = None) -> None:
         """Delete; a 404 to a repetition means that an earlier attempt did it."""
         tries: list[int] = []
-        answer = await self._repeated(
-            "DELETE", path, params, None, self.patience.slow_attempt, tries
+        answer = await self._request_repeatedly(
+            "DELETE", path, params, None, self.timeouts.slow_attempt, tries
         )
         if answer.status == 404 and len(tries) > 1:
             return
         if answer.status >= 400:
-            raise error_from(answer, missing=missing)
+            raise build_error(answer, missing=missing)
 
     async def send(
         self,
@@ -98,24 +98,24 @@ class ApiClient:
         """Change something, at most once. Raises AnswerLost when it is not known whether it
         happened.
         """
-        answer = await self._once(method, path, params, body)
+        answer = await self._request_once(method, path, params, body)
         if answer.status >= 500:
             raise AnswerLost(f"The Airweave API failed (HTTP {answer.status}).")
         if answer.status >= 300:
-            raise error_from(answer, missing=missing)
+            raise build_error(answer, missing=missing)
         try:
-            return _decoded(answer, decode)
+            return _decode_answer(answer, decode)
         except SourceUnavailable as error:
             raise AnswerLost(error.message) from None
 
-    async def _once(
+    async def _request_once(
         self, method: str, path: str, params: Params | None, body: Json | None
-    ) -> Answer:
-        deadline = time.monotonic() + self.patience.total
+    ) -> ApiAnswer:
+        deadline = time.monotonic() + self.timeouts.total
         for pause in self._pauses(deadline):
             try:
                 answer = await self._attempt(
-                    method, path, params, body, limit=self.patience.slow_attempt
+                    method, path, params, body, limit=self.timeouts.slow_attempt
                 )
             except _NotSent:
                 if pause is None:
@@ -125,10 +125,10 @@ class ApiClient:
             # A 429 was refused at the door, so that asking again cannot do it twice.
             if answer.status != 429 or pause is None:
                 return answer
-            await self._wait(answer, pause, deadline)
+            await self._wait_before_retry(answer, pause, deadline)
         raise SourceUnavailable(f"{self._host} cannot be reached.")
 
-    async def _repeated(
+    async def _request_repeatedly(
         self,
         method: str,
         path: str,
@@ -136,8 +136,8 @@ class ApiClient:
         body: Json | None,
         limit: float,
         tries: list[int] | None = None,
-    ) -> Answer:
-        deadline = time.monotonic() + self.patience.total
+    ) -> ApiAnswer:
+        deadline = time.monotonic() + self.timeouts.total
         for pause in self._pauses(deadline):
             try:
                 if tries is not None:
@@ -151,21 +151,21 @@ class ApiClient:
             whole = answer.status not in (429, 500, 502, 503, 504) and answer.readable
             if whole or pause is None:
                 return answer
-            await self._wait(answer, pause, deadline)
+            await self._wait_before_retry(answer, pause, deadline)
         raise SourceUnavailable(f"{self._host} cannot be reached.")
 
-    async def _wait(self, answer: Answer, pause: float, deadline: float) -> None:
+    async def _wait_before_retry(self, answer: ApiAnswer, pause: float, deadline: float) -> None:
         """Wait as long as the API asks for. Raises the answer's error when that is too long."""
         asked = answer.retry_after
         if asked is not None and time.monotonic() + asked > deadline:
-            raise rate_limited(answer) if answer.status == 429 else error_from(answer)
+            raise rate_limit_error(answer) if answer.status == 429 else build_error(answer)
         await anyio.sleep(pause if asked is None else max(pause, asked))
 
     def _pauses(self, deadline: float) -> Iterator[float | None]:
         """The pause to make if an attempt fails, for each attempt; None for the last one."""
-        for made in range(self.patience.attempts - 1):
+        for made in range(self.timeouts.attempts - 1):
             # Jitter keeps clients that failed together from coming back together.
-            pause = self.patience.pause * 2**made * random.uniform(0.5, 1.5)  # noqa: S311 (not a secret)
+            pause = self.timeouts.pause * 2**made * random.uniform(0.5, 1.5)  # noqa: S311 (not a secret)
             if time.monotonic() + pause > deadline:
                 break
             yield pause
@@ -173,18 +173,18 @@ class ApiClient:
 
     async def _attempt(
         self, method: str, path: str, params: Params | None, body: Json | None, *, limit: float
-    ) -> Answer:
+    ) -> ApiAnswer:
         try:
             with anyio.fail_after(limit):
                 async with self._http.stream(method, path, params=params, json=body) as response:
-                    content = await _content(response, self._host)
+                    content = await _read_content(response, self._host)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            raise _told(_NotSent, map_error(error, self._host)) from None
+            raise _error_as(_NotSent, map_error(error, self._host)) from None
         except TimeoutError:
             raise AnswerLost(f"{self._host} did not answer in time.") from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            raise _told(AnswerLost, map_error(error, self._host)) from None
-        return _answer(response, content)
+            raise _error_as(AnswerLost, map_error(error, self._host)) from None
+        return _parse_answer(response, content)
 
 
 @asynccontextmanager
@@ -193,31 +193,59 @@ async def open_client(
     api_key: SecretStr,
     *,
     organization: str | None = None,
-    patience: Patience | None = None,
+    timeouts: Timeouts | None = None,
     transport: httpx.AsyncBaseTransport | None = None,
 ) -> AsyncGenerator[ApiClient]:
     """A client of the API at ``api_url``; ``transport`` stands in for the network in tests."""
-    patience = patience or Patience()
+    timeouts = timeouts or Timeouts()
     headers = {"accept": "application/json", "user-agent": f"weft/{__version__}"}
     if organization:
         headers[ORGANIZATION_HEADER] = organization
     timeout = httpx.Timeout(
-        patience.silence, connect=patience.connect, pool=patience.attempt, write=patience.silence
+        timeouts.silence, connect=timeouts.connect, pool=timeouts.attempt, write=timeouts.silence
     )
     # Redirects are not followed: the key is for this host only.
     async with httpx.AsyncClient(
         base_url=api_url.rstrip("/"),
         headers=headers,
-        auth=_Key(api_key),
+        auth=_KeyAuth(api_key),
         timeout=timeout,
         limits=_POOL,
         follow_redirects=False,
         transport=transport,
     ) as http:
-        yield ApiClient(http, patience)
+        yield ApiClient(http, timeouts)
 
 
-class _Key(httpx.Auth):
+async def send_or_find(
+    send: Callable[[], Awaitable[T]],
+    look: Callable[[], Awaitable[T | None]],
+    timeouts: Timeouts,
+    *,
+    unknown: str,
+) -> T:
+    """What ``send`` answers, or what ``look`` finds when the answer is lost.
+
+    ``look`` is asked several times, because the request may still be under way. When nothing is
+    found, SourceUnavailable says in ``unknown`` how to tell what became of it.
+    """
+    try:
+        return await send()
+    except AnswerLost as lost:
+        error = lost
+    for number in range(timeouts.looks):
+        # The first look comes at once: most answers are lost after the work was done.
+        await anyio.sleep(timeouts.look_pause * (2**number - 1))
+        try:
+            found = await look()
+        except TryLater:
+            continue
+        if found is not None:
+            return found
+    raise SourceUnavailable(f"{error.message} {unknown}")
+
+
+class _KeyAuth(httpx.Auth):
     """Puts the key into each request, and keeps it out of the client's own headers."""
 
     def __init__(self, key: SecretStr) -> None:
@@ -228,7 +256,7 @@ class _Key(httpx.Auth):
         yield request
 
 
-async def _content(response: httpx.Response, host: str) -> bytes:
+async def _read_content(response: httpx.Response, host: str) -> bytes:
     content = bytearray()
     async for piece in response.aiter_bytes():
         content += piece
@@ -237,7 +265,7 @@ async def _content(response: httpx.Response, host: str) -> bytes:
     return bytes(content)
 
 
-def _answer(response: httpx.Response, content: bytes) -> Answer:
+def _parse_answer(response: httpx.Response, content: bytes) -> ApiAnswer:
     try:
         body: JsonValue = json.loads(content)
     except (ValueError, RecursionError):
@@ -245,7 +273,7 @@ def _answer(response: httpx.Response, content: bytes) -> Answer:
     else:
         readable = True
     # A refusal explains itself by its status; only a success needs its body.
-    return Answer(
+    return ApiAnswer(
         status=response.status_code,
         body=body,
         readable=readable or response.status_code >= 300,
@@ -253,19 +281,19 @@ def _answer(response: httpx.Response, content: bytes) -> Answer:
     )
 
 
-def _decoded(answer: Answer, decode: Callable[[JsonValue], T]) -> T:
+def _decode_answer(answer: ApiAnswer, decode: Callable[[JsonValue], T]) -> T:
     if answer.readable and answer.status < 300:
         try:
             return decode(answer.body)
         except Unreadable:
             pass
     elif answer.status >= 300:
-        raise error_from(answer)
+        raise build_error(answer)
     raise SourceUnavailable(
         "The Airweave API sent an answer that cannot be understood.",
         hint="The operator has to check that WEFT_API_URL is the address of an Airweave API.",
     )
 
 
-def _told(kind: type[SourceUnavailable], error: WeftError) -> SourceUnavailable:
+def _error_as(kind: type[SourceUnavailable], error: WeftError) -> SourceUnavailable:
     return kind(error.message, hint=error.hint)

@@ -16,9 +16,9 @@ from weft.domain.collections import (
 )
 from weft.domain.cursors import encode_cursor
 from weft.errors import Conflict, NotFound
-from weft.remote.looking import done_once
+from weft.remote.client import send_or_find
 from weft.remote.paging import find_named, skip_of, walk
-from weft.remote.shared import Shared
+from weft.remote.state import RemoteState
 from weft.wire import bodies, decode
 
 PATH: Final = "/collections"
@@ -30,9 +30,9 @@ RANDOM_CHARS: Final = 8
 class RemoteCollections(Collections):
     """See Collections. The API does not count entities: the connections' counts are added up."""
 
-    def __init__(self, shared: Shared) -> None:
-        self._shared = shared
-        self._client = shared.client
+    def __init__(self, state: RemoteState) -> None:
+        self._state = state
+        self._client = state.client
 
     async def list(
         self, *, cursor: str | None = None, limit: int = LIST_LIMIT_DEFAULT
@@ -42,13 +42,13 @@ class RemoteCollections(Collections):
             PATH, decode.collections, params={"skip": skip, "limit": size + 1}
         )
         more = encode_cursor(skip + size, PATH) if len(found) > size else None
-        counts = await self._entities(None) if found else Counter[str]()
-        items = tuple(_counted(item, counts) for item in found[:size])
+        counts = await self._count_entities(None) if found else Counter[str]()
+        items = tuple(_with_entity_count(item, counts) for item in found[:size])
         return Page(items=items, next_cursor=more)
 
     async def get(self, collection: str) -> Collection:
-        found = await self._found(collection.strip())
-        return _counted(found, await self._entities(found.readable_id))
+        found = await self._find(collection.strip())
+        return _with_entity_count(found, await self._count_entities(found.readable_id))
 
     async def create(self, new: NewCollection) -> Collection:
         """A lost answer is looked up by the readable id, which is ours alone: either its end is
@@ -59,32 +59,32 @@ class RemoteCollections(Collections):
             readable_id = derive_readable_id(name, random_chars=RANDOM_CHARS)
         else:
             readable_id = validate_readable_id(new.readable_id)
-        if new.readable_id is not None and await self._exact(readable_id) is not None:
+        if new.readable_id is not None and await self._fetch_exact(readable_id) is not None:
             raise Conflict(
                 "A collection with that readable_id exists already.",
                 field="readable_id",
                 hint="Use it, or choose another readable_id.",
             )
         body = bodies.new_collection(NewCollection(name=name), readable_id)
-        made = await done_once(
+        made = await send_or_find(
             lambda: self._client.send("POST", PATH, decode.collection, body),
-            lambda: self._exact(readable_id),
-            self._client.patience,
+            lambda: self._fetch_exact(readable_id),
+            self._client.timeouts,
             unknown="Whether the collection was created is not known: see list_collections.",
         )
-        self._shared.news.announce()
+        self._state.own_changes.announce()
         return made
 
     async def update(self, collection: str, *, name: str) -> Collection:
         """A lost answer is looked up: the name shows whether it was changed."""
         name = validate_name(name)
-        found = await self._found(collection.strip())
+        found = await self._find(collection.strip())
 
         async def look() -> Collection | None:
-            now = await self._exact(found.readable_id)
+            now = await self._fetch_exact(found.readable_id)
             return now if now is not None and now.name == name else None
 
-        renamed = await done_once(
+        renamed = await send_or_find(
             lambda: self._client.send(
                 "PATCH",
                 f"{PATH}/{found.readable_id}",
@@ -93,24 +93,24 @@ class RemoteCollections(Collections):
                 missing="readable_collection_id",
             ),
             look,
-            self._client.patience,
+            self._client.timeouts,
             unknown="Whether the collection was renamed is not known: see list_collections.",
         )
-        self._shared.news.announce()
-        return _counted(renamed, await self._entities(found.readable_id))
+        self._state.own_changes.announce()
+        return _with_entity_count(renamed, await self._count_entities(found.readable_id))
 
     async def delete(self, collection: str) -> Collection:
         found = await self.get(collection)
         await self._client.delete(f"{PATH}/{found.readable_id}", missing="readable_collection_id")
-        self._shared.news.announce()
+        self._state.own_changes.announce()
         return found
 
-    async def readable_id(self, collection: str) -> str:
+    async def resolve_readable_id(self, collection: str) -> str:
         """The readable id of what ``collection`` names. Raises NotFound or Ambiguous."""
-        return (await self._found(collection.strip())).readable_id
+        return (await self._find(collection.strip())).readable_id
 
-    async def _found(self, text: str) -> Collection:
-        exact = await self._exact(text)
+    async def _find(self, text: str) -> Collection:
+        exact = await self._fetch_exact(text)
         if exact is not None:
             return exact
         return await find_named(
@@ -122,7 +122,7 @@ class RemoteCollections(Collections):
             field="readable_collection_id",
         )
 
-    async def _exact(self, readable_id: str) -> Collection | None:
+    async def _fetch_exact(self, readable_id: str) -> Collection | None:
         if not is_readable_id(readable_id):
             return None
         try:
@@ -132,7 +132,7 @@ class RemoteCollections(Collections):
         except NotFound:
             return None
 
-    async def _entities(self, readable_id: str | None) -> Counter[str]:
+    async def _count_entities(self, readable_id: str | None) -> Counter[str]:
         params = {"collection": readable_id} if readable_id else {}
         counts = Counter[str]()
         items = walk(
@@ -144,6 +144,6 @@ class RemoteCollections(Collections):
         return counts
 
 
-def _counted(collection: Collection, counts: Counter[str]) -> Collection:
+def _with_entity_count(collection: Collection, counts: Counter[str]) -> Collection:
     count = max(collection.entity_count, counts[collection.readable_id])
     return collection.model_copy(update={"entity_count": count})

@@ -19,8 +19,8 @@ from weft.domain.connections import (
 )
 from weft.domain.cursors import encode_cursor
 from weft.errors import Conflict, Unsupported, WeftError
+from weft.remote.client import send_or_find
 from weft.remote.collections import CONNECTIONS_PATH, RemoteCollections
-from weft.remote.looking import done_once
 from weft.remote.paging import (
     WIRE_PAGE,
     find_named,
@@ -28,10 +28,10 @@ from weft.remote.paging import (
     walk,
     whole_id,
 )
-from weft.remote.shared import Shared
+from weft.remote.state import RemoteState
 from weft.wire import bodies, decode
 
-LOOKED_THROUGH: Final = 100
+LOOK_BACK_MAX: Final = 100
 
 
 class RemoteConnections(Connections):
@@ -41,9 +41,9 @@ class RemoteConnections(Connections):
     time of the last change serves as one, and a change between our look and our write goes unseen.
     """
 
-    def __init__(self, shared: Shared, collections: RemoteCollections) -> None:
-        self._shared = shared
-        self._client = shared.client
+    def __init__(self, state: RemoteState, collections: RemoteCollections) -> None:
+        self._state = state
+        self._client = state.client
         self._collections = collections
 
     async def list(
@@ -59,7 +59,7 @@ class RemoteConnections(Connections):
         size = validate_limit(limit)
         params: dict[str, str | int] = {}
         if collection is not None:
-            params["collection"] = await self._collections.readable_id(collection)
+            params["collection"] = await self._collections.resolve_readable_id(collection)
         filtered = short_name is not None or status is not None
         listed = (CONNECTIONS_PATH, str(params), short_name, status)
         position = skip_of(cursor, *listed)
@@ -83,11 +83,11 @@ class RemoteConnections(Connections):
         return Page(items=tuple(taken))
 
     async def get(self, connection: str) -> Connection:
-        found = await self.read(await self.id_of(connection))
-        token = self._shared.claims.get(found.id)
+        found = await self.fetch(await self.resolve_id(connection))
+        token = self._state.claims.get(found.id)
         if found.status is not ConnectionStatus.PENDING_AUTH or token is None:
             return found
-        return await self._settled(found, token)
+        return await self._verify_if_authorized(found, token)
 
     async def create(self, new: NewConnection) -> Connection:
         """A lost answer is looked up: the newest connection of the collection is noted before, and
@@ -97,14 +97,16 @@ class RemoteConnections(Connections):
         readable_id = new.readable_collection_id
         body = bodies.new_connection(new)
         if readable_id != readable_id.lower() or " " in readable_id:
-            readable_id = await self._collections.readable_id(readable_id)
+            readable_id = await self._collections.resolve_readable_id(readable_id)
             body["readable_collection_id"] = readable_id
-        newest = next(iter(await self._newest(readable_id, 1)), None)
+        newest = next(iter(await self._fetch_newest(readable_id, 1)), None)
 
         async def look() -> Connection | None:
             fresh = [
                 item
-                for item in _after(newest, await self._newest(readable_id, LOOKED_THROUGH))
+                for item in _created_after(
+                    newest, await self._fetch_newest(readable_id, LOOK_BACK_MAX)
+                )
                 if item.short_name == new.short_name and new.name in (None, item.name)
             ]
             if len(fresh) > 1:
@@ -113,9 +115,9 @@ class RemoteConnections(Connections):
                     f"{', '.join(item.id for item in fresh[:5])}.",
                     hint="Look at them with get_connection before creating another.",
                 )
-            return await self.read(fresh[0].id) if fresh else None
+            return await self.fetch(fresh[0].id) if fresh else None
 
-        made = await done_once(
+        made = await send_or_find(
             lambda: self._client.send(
                 "POST",
                 CONNECTIONS_PATH,
@@ -124,18 +126,18 @@ class RemoteConnections(Connections):
                 missing="readable_collection_id",
             ),
             look,
-            self._client.patience,
+            self._client.timeouts,
             unknown="Whether the connection was created is not known: see list_connections before "
             "creating it again.",
         )
-        self._shared.news.announce()
-        return self._shared.learn(made)
+        self._state.own_changes.announce()
+        return self._state.learn(made)
 
     async def update(self, connection: str, change: ConnectionChange) -> Connection:
         """The wire replaces config and schedule: both are read, merged and sent whole."""
         found = await self.get(connection)
         refuse_stale(found, change.expected_version)
-        body = _changes(found, change)
+        body = _change_body(found, change)
         if not body:
             return found
         if change.expected_version is not None or "config" in body:
@@ -143,19 +145,19 @@ class RemoteConnections(Connections):
             body["expected_version"] = found.version
 
         async def look() -> Connection | None:
-            now = await self.read(found.id)
-            return now if now.version != found.version and _shows(now, body) else None
+            now = await self.fetch(found.id)
+            return now if now.version != found.version and _reflects(now, body) else None
 
-        updated = await done_once(
+        updated = await send_or_find(
             lambda: self._client.send(
                 "PATCH", _path(found.id), decode.connection, body, missing="connection_id"
             ),
             look,
-            self._client.patience,
+            self._client.timeouts,
             unknown="Whether the connection was changed is not known: see get_connection.",
         )
-        self._shared.news.announce()
-        return self._shared.learn(updated)
+        self._state.own_changes.announce()
+        return self._state.learn(updated)
 
     async def delete(self, connection: str, *, expected_version: int | None = None) -> Connection:
         found = await self.get(connection)
@@ -163,8 +165,8 @@ class RemoteConnections(Connections):
         # As in update: Weft's own API checks the version once more, Airweave does not look.
         version = {} if expected_version is None else {"expected_version": expected_version}
         await self._client.delete(_path(found.id), params=version, missing="connection_id")
-        self._shared.claims.pop(found.id, None)
-        self._shared.news.announce()
+        self._state.claims.pop(found.id, None)
+        self._state.own_changes.announce()
         return found
 
     async def check(self, connection: str) -> CheckResult:
@@ -173,14 +175,14 @@ class RemoteConnections(Connections):
             "The Airweave API cannot check a connection.", hint="run_sync shows whether it works."
         )
 
-    async def read(self, connection_id: str) -> Connection:
+    async def fetch(self, connection_id: str) -> Connection:
         """The connection of a whole id, as it is now."""
         found = await self._client.get(
             _path(connection_id), decode.connection, missing="connection_id"
         )
-        return self._shared.learn(found)
+        return self._state.learn(found)
 
-    async def id_of(self, text: str) -> str:
+    async def resolve_id(self, text: str) -> str:
         """The whole id of what ``text`` names; a whole id is not looked up."""
         whole = whole_id(text.strip())
         if whole is not None:
@@ -195,7 +197,7 @@ class RemoteConnections(Connections):
         )
         return found.id
 
-    async def verified(self, connection_id: str, claim_token: str) -> Connection:
+    async def verify(self, connection_id: str, claim_token: str) -> Connection:
         """Confirm an authorisation with its claim token, and read the connection again."""
         await self._client.send(
             "POST",
@@ -204,19 +206,19 @@ class RemoteConnections(Connections):
             {"claim_token": claim_token},
             missing="connection_id",
         )
-        self._shared.claims.pop(connection_id, None)
-        self._shared.news.announce()
-        return await self.read(connection_id)
+        self._state.claims.pop(connection_id, None)
+        self._state.own_changes.announce()
+        return await self.fetch(connection_id)
 
-    async def _settled(self, pending: Connection, token: str) -> Connection:
+    async def _verify_if_authorized(self, pending: Connection, token: str) -> Connection:
         """Whoever asks for a connection wants to know whether the person has finished."""
         try:
-            return await self.verified(pending.id, token)
+            return await self.verify(pending.id, token)
         except WeftError:
             # Not yet, or not any more: the connection itself was read, and is what was asked for.
             return pending
 
-    async def _newest(self, readable_id: str, count: int) -> Sequence[Connection]:
+    async def _fetch_newest(self, readable_id: str, count: int) -> Sequence[Connection]:
         return await self._client.get(
             CONNECTIONS_PATH,
             decode.listed_connections,
@@ -228,7 +230,7 @@ def _path(connection_id: str) -> str:
     return f"{CONNECTIONS_PATH}/{connection_id}"
 
 
-def _after(newest: Connection | None, listed: Sequence[Connection]) -> Sequence[Connection]:
+def _created_after(newest: Connection | None, listed: Sequence[Connection]) -> Sequence[Connection]:
     """What was created after ``newest``. Both times are the API's own, so no clocks differ."""
     if newest is None:
         return listed
@@ -244,7 +246,7 @@ def _check_texts(name: str | None, description: str | None) -> None:
         validate_description(description)
 
 
-def _changes(found: Connection, change: ConnectionChange) -> Json:
+def _change_body(found: Connection, change: ConnectionChange) -> Json:
     given: dict[str, Any] = {
         name: getattr(change, name)
         for name in change.model_fields_set
@@ -271,7 +273,7 @@ def _changes(found: Connection, change: ConnectionChange) -> Json:
     return given
 
 
-def _shows(connection: Connection, body: Json) -> bool:
+def _reflects(connection: Connection, body: Json) -> bool:
     """Whether a connection is as ``body`` asked; credentials cannot be seen."""
     schedule, config = body.get("schedule"), body.get("config")
     cron = schedule.get("cron") if isinstance(schedule, dict) else None

@@ -12,12 +12,12 @@ from weft.domain.cursors import encode_cursor
 from weft.domain.jobs import RUN_DEFAULTS, Job, JobStatus, LogLine, RunOptions
 from weft.domain.schedules import ScheduleSpec
 from weft.errors import Conflict, InvalidInput, NotFound, RateLimited, TryLater, Unsupported
+from weft.remote.client import send_or_find
 from weft.remote.collections import CONNECTIONS_PATH
 from weft.remote.connections import RemoteConnections
-from weft.remote.failures import AlreadyLive, NoSync
-from weft.remote.looking import done_once
-from weft.remote.paging import fits_id, only, skip_of, whole_id
-from weft.remote.shared import Shared
+from weft.remote.paging import fits_id, pick_one, skip_of, whole_id
+from weft.remote.refusals import AlreadyLive, NoSync
+from weft.remote.state import RemoteState
 from weft.wire import decode
 
 WINDOW: Final = 1000
@@ -37,24 +37,24 @@ _REPAIR_CRON: Final = "0 0 1 1 *"
 class RemoteJobs(Jobs):
     """See Jobs."""
 
-    def __init__(self, shared: Shared, connections: RemoteConnections) -> None:
-        self._shared = shared
-        self._client = shared.client
+    def __init__(self, state: RemoteState, connections: RemoteConnections) -> None:
+        self._state = state
+        self._client = state.client
         self._connections = connections
 
     async def run(self, connection: str, options: RunOptions = RUN_DEFAULTS) -> Job:
         """A lost answer is looked up: the newest job is noted before, and one that is newer can
         only be the one that was asked for, as there is one live job at a time.
         """
-        connection_id = await self._connections.id_of(connection)
-        newest = await self._newest_before_run(connection_id)
+        connection_id = await self._connections.resolve_id(connection)
+        newest = await self._prepare_run(connection_id)
 
         async def look() -> Job | None:
-            latest = await self._of(connection_id, 1)
+            latest = await self._fetch(connection_id, 1)
             return latest[0] if latest and latest[0].id != newest else None
 
         try:
-            job = await done_once(
+            job = await send_or_find(
                 lambda: self._client.send(
                     "POST",
                     f"{CONNECTIONS_PATH}/{connection_id}/run",
@@ -63,13 +63,13 @@ class RemoteJobs(Jobs):
                     missing="connection_id",
                 ),
                 look,
-                self._client.patience,
+                self._client.timeouts,
                 unknown="Whether a sync was started is not known: see list_jobs before run_sync.",
             )
         except AlreadyLive as error:
-            raise await self._in_the_way(connection_id, error) from None
-        self._shared.news.announce()
-        return self._shared.learn_job(job)
+            raise await self._find_live_job(connection_id, error) from None
+        self._state.own_changes.announce()
+        return self._state.learn_job(job)
 
     async def list(
         self,
@@ -81,48 +81,50 @@ class RemoteJobs(Jobs):
     ) -> Page[Job]:
         """The API lists a connection's newest WINDOW jobs and cannot leave any out."""
         size = validate_limit(limit)
-        owner = None if connection is None else await self._connections.id_of(connection)
+        owner = None if connection is None else await self._connections.resolve_id(connection)
         listed = ("jobs", owner, status)
         skip = skip_of(cursor, *listed)
         wanted = WINDOW if status else min(WINDOW, skip + size + 1)
-        found = await (self._of_all(wanted) if owner is None else self._of(owner, wanted))
+        found = await (self._fetch_of_all(wanted) if owner is None else self._fetch(owner, wanted))
         fitting = [job for job in found if status in (None, job.status)]
         more = encode_cursor(skip + size, *listed) if len(fitting) > skip + size else None
         return Page(items=tuple(fitting[skip : skip + size]), next_cursor=more)
 
     async def get(self, job: str) -> Job:
         text = job.strip().lower()
-        owner = self._owner(text)
+        owner = self._known_owner(text)
         if owner is not None:
-            found = await self._among(owner, text, RECENT) or await self._among(owner, text, WINDOW)
+            found = await self._find_among(owner, text, RECENT) or await self._find_among(
+                owner, text, WINDOW
+            )
         else:
-            found = [item for item in await self._of_all(WINDOW) if fits_id(item.id, text)]
-        return only(found, "job", "job_id")
+            found = [item for item in await self._fetch_of_all(WINDOW) if fits_id(item.id, text)]
+        return pick_one(found, "job", "job_id")
 
     async def watch(self, job: str) -> AsyncIterator[Job]:
         """Asks again and again, less and less often; a short failure of the API ends nothing."""
-        patience = self._client.patience
+        timeouts = self._client.timeouts
         seen: Job | None = None
-        pause, failures = patience.watch, 0
+        pause, failures = timeouts.watch, 0
         while True:
             try:
                 now = await self.get(job)
             except TryLater as error:
                 failures += 1
-                if seen is None or failures > patience.reports:
+                if seen is None or failures > timeouts.reports:
                     raise
                 asked = error.retry_after if isinstance(error, RateLimited) else None
                 await anyio.sleep(min(asked or pause, RATE_PAUSE_MAX))
                 continue
             failures = 0
             if seen is None or now != seen.model_copy(update={"created_at": now.created_at}):
-                pause = patience.watch
+                pause = timeouts.watch
                 seen = now
                 yield now
             if now.status.is_terminal:
                 return
             await anyio.sleep(pause)
-            pause = min(pause * 1.5, patience.watch_longest)
+            pause = min(pause * 1.5, timeouts.watch_longest)
 
     async def log(self, job: str, *, limit: int = 20) -> Sequence[LogLine]:
         """The API keeps no log: what it says of a failure is all there is."""
@@ -143,7 +145,7 @@ class RemoteJobs(Jobs):
         """A lost answer is looked up: the job itself shows whether it was asked to stop."""
         found = await self.get(job)
         if found.status.is_terminal:
-            raise _ended(found)
+            raise _ended_error(found)
         path = f"{_jobs_path(found.source_connection_id)}/{found.id}/cancel"
 
         async def look() -> Job | None:
@@ -152,7 +154,7 @@ class RemoteJobs(Jobs):
             return now if stopping else None
 
         try:
-            stopped = await done_once(
+            stopped = await send_or_find(
                 lambda: self._client.send(
                     "POST",
                     path,
@@ -160,17 +162,17 @@ class RemoteJobs(Jobs):
                     missing="job_id",
                 ),
                 look,
-                self._client.patience,
+                self._client.timeouts,
                 unknown="Whether the job was cancelled is not known: call cancel_job again.",
             )
         except Conflict:
             stopped = await self.get(found.id)
             if stopped.status is not JobStatus.CANCELLING:
-                raise _ended(stopped) from None
-        self._shared.news.announce()
+                raise _ended_error(stopped) from None
+        self._state.own_changes.announce()
         return stopped
 
-    async def _of(self, connection_id: str, limit: int) -> Sequence[Job]:
+    async def _fetch(self, connection_id: str, limit: int) -> Sequence[Job]:
         try:
             found = await self._client.get(
                 _jobs_path(connection_id),
@@ -180,9 +182,9 @@ class RemoteJobs(Jobs):
             )
         except NoSync:
             return []
-        return [self._shared.learn_job(job) for job in found]
+        return [self._state.learn_job(job) for job in found]
 
-    async def _of_all(self, limit: int) -> Sequence[Job]:
+    async def _fetch_of_all(self, limit: int) -> Sequence[Job]:
         page = await self._connections.list(limit=CONNECTIONS_MAX)
         if page.next_cursor is not None:
             raise Unsupported(
@@ -197,7 +199,7 @@ class RemoteJobs(Jobs):
         async def add(connection_id: str) -> None:
             async with limiter:
                 try:
-                    found.extend(await self._of(connection_id, limit))
+                    found.extend(await self._fetch(connection_id, limit))
                 except NotFound:
                     return  # It was deleted meanwhile.
 
@@ -209,22 +211,22 @@ class RemoteJobs(Jobs):
                     group.start_soon(add, item.id)
         return sorted(found, key=lambda job: job.created_at, reverse=True)
 
-    def _owner(self, text: str) -> str | None:
+    def _known_owner(self, text: str) -> str | None:
         if whole_id(text) is not None:
-            return self._shared.owner_of.get(text)
+            return self._state.owner_of.get(text)
         if len(text) < SURE_PREFIX_CHARS:
             return None
-        known = [owner for job_id, owner in self._shared.owner_of.items() if fits_id(job_id, text)]
+        known = [owner for job_id, owner in self._state.owner_of.items() if fits_id(job_id, text)]
         return known[0] if len(known) == 1 else None
 
-    async def _among(self, connection_id: str, text: str, limit: int) -> Sequence[Job]:
+    async def _find_among(self, connection_id: str, text: str, limit: int) -> Sequence[Job]:
         try:
-            found = await self._of(connection_id, limit)
+            found = await self._fetch(connection_id, limit)
         except NotFound:
             return []
         return [job for job in found if fits_id(job.id, text)]
 
-    async def _newest_before_run(self, connection_id: str) -> str | None:
+    async def _prepare_run(self, connection_id: str) -> str | None:
         try:
             found = await self._client.get(
                 _jobs_path(connection_id),
@@ -241,19 +243,21 @@ class RemoteJobs(Jobs):
         """Airweave makes a connection without a schedule and a first sync with nothing to run;
         a schedule gives it that, and may be removed again.
         """
-        if (await self._connections.read(connection_id)).schedule is not None:
+        if (await self._connections.fetch(connection_id)).schedule is not None:
             return
         for spec in (ScheduleSpec(cron=_REPAIR_CRON), None):
             await self._connections.update(connection_id, ConnectionChange(schedule=spec))
 
-    async def _in_the_way(self, connection_id: str, error: AlreadyLive) -> Conflict:
+    async def _find_live_job(self, connection_id: str, error: AlreadyLive) -> Conflict:
         job_id = error.job_id
         if job_id is None:
-            live = [job for job in await self._of(connection_id, 5) if not job.status.is_terminal]
+            live = [
+                job for job in await self._fetch(connection_id, 5) if not job.status.is_terminal
+            ]
             job_id = live[0].id if live else None
         if job_id is None:
             return Conflict(error.message, hint="It has just ended: call run_sync again.")
-        self._shared.owner_of.keep(job_id, connection_id)
+        self._state.owner_of.remember(job_id, connection_id)
         return Conflict(
             f"A sync of this connection is running already: job {job_id}.",
             field="connection_id",
@@ -267,5 +271,5 @@ def _jobs_path(connection_id: str) -> str:
     return f"{CONNECTIONS_PATH}/{connection_id}/jobs"
 
 
-def _ended(job: Job) -> Conflict:
+def _ended_error(job: Job) -> Conflict:
     return Conflict(f"The job has ended: it is {job.status.value}.", field="job_id")

@@ -71,10 +71,10 @@ async def find_named(
     async with aclosing(walk(client, path, decode, size=1000)) as items:
         found = [item async for item in items if _fits(item, wanted)]
     exact = [item for item in found if wanted in (item.id, getattr(item, "readable_id", None))]
-    return only(exact or found, noun, field)
+    return pick_one(exact or found, noun, field)
 
 
-def only(found: Sequence[N], noun: str, field: str) -> N:
+def pick_one(found: Sequence[N], noun: str, field: str) -> N:
     """The one item. Raises NotFound for none, and Ambiguous, naming them, for several."""
     if not found:
         raise NotFound(

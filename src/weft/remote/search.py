@@ -17,7 +17,7 @@ from weft.errors import InvalidInput, Unsupported
 from weft.remote.collections import PATH, RemoteCollections
 from weft.remote.connections import RemoteConnections
 from weft.remote.paging import skip_of
-from weft.remote.shared import Shared
+from weft.remote.state import RemoteState
 from weft.wire import decode
 from weft.wire.answers import Found, FoundEntity
 
@@ -33,10 +33,10 @@ class RemoteSearch(Search):
     """See Search."""
 
     def __init__(
-        self, shared: Shared, connections: RemoteConnections, collections: RemoteCollections
+        self, state: RemoteState, connections: RemoteConnections, collections: RemoteCollections
     ) -> None:
-        self._shared = shared
-        self._client = shared.client
+        self._state = state
+        self._client = state.client
         self._connections = connections
         self._collections = collections
 
@@ -44,15 +44,15 @@ class RemoteSearch(Search):
         """Through the API's instant search. ``matched`` is "all" when each hit's own text has all
         words; a hit by meaning alone has not.
         """
-        text = _checked(query.query)
+        text = _check_query(query.query)
         skip = skip_of(query.cursor, *query.cursor_scope)
         size = validate_limit(query.limit, maximum=LIMIT_MAX)
         collection = query.readable_collection_id.strip()
         if " " in collection or collection != collection.lower():
-            collection = await self._collections.readable_id(collection)
+            collection = await self._collections.resolve_readable_id(collection)
         only = await self._connections.get(query.connection) if query.connection else None
-        found, filtered = await self._found(collection, query, text, only, skip, size)
-        hits = [await self._named(item, collection) for item in found.hits]
+        found, filtered = await self._fetch(collection, query, text, only, skip, size)
+        hits = [await self._with_connection(item, collection) for item in found.hits]
         if only is not None:
             hits = [hit for hit in hits if hit.connection_id == only.id]
         if query.entity_type is not None:
@@ -60,7 +60,7 @@ class RemoteSearch(Search):
         start = 0 if filtered else skip
         shown = _distinct(hits)[start : start + size]
         more = len(found.hits) > size if filtered else len(_distinct(hits)) > start + size
-        matched = found.matched or _matched(text, found.hits)
+        matched = found.matched or _match_kind(text, found.hits)
         return SearchResults(
             hits=tuple(shown),
             matched=matched,
@@ -71,7 +71,7 @@ class RemoteSearch(Search):
         del entity_id, offset, max_chars
         raise Unsupported("The Airweave API cannot show an entity in full.", field="entity_id")
 
-    async def _found(
+    async def _fetch(
         self,
         collection: str,
         query: SearchQuery,
@@ -87,41 +87,43 @@ class RemoteSearch(Search):
         if conditions:
             body["filter"] = [{"conditions": conditions}]
         try:
-            return await self._ask(path, body), True
+            return await self._post(path, body), True
         except InvalidInput as error:
             # Weft's own API does not filter: enough is fetched to filter here.
             if not conditions or "filter" not in (error.field or ""):
                 raise
-        return await self._ask(path, {"query": text, "limit": WINDOW, "offset": 0}), False
+        return await self._post(path, {"query": text, "limit": WINDOW, "offset": 0}), False
 
-    async def _ask(self, path: str, body: Json) -> Found:
-        return await self._client.ask(path, decode.found, body, missing="readable_collection_id")
+    async def _post(self, path: str, body: Json) -> Found:
+        return await self._client.post_query(
+            path, decode.found, body, missing="readable_collection_id"
+        )
 
-    async def _named(self, found: FoundEntity, collection: str) -> SearchHit:
+    async def _with_connection(self, found: FoundEntity, collection: str) -> SearchHit:
         """The hit with its connection, which the API only tells by the id of its sync."""
         hit = found.hit
         if hit.connection_id or found.sync_id is None:
             return hit
-        if found.sync_id not in self._shared.connection_of:
+        if found.sync_id not in self._state.connection_of:
             await self._learn_syncs(collection, found)
-        connection_id = self._shared.connection_of.get(found.sync_id, "")
-        name = self._shared.name_of.get(connection_id, hit.connection_name)
+        connection_id = self._state.connection_of.get(found.sync_id, "")
+        name = self._state.name_of.get(connection_id, hit.connection_name)
         return hit.model_copy(update={"connection_id": connection_id, "connection_name": name})
 
     async def _learn_syncs(self, collection: str, found: FoundEntity) -> None:
         page = await self._connections.list(
             collection=collection, short_name=found.source_name or None, limit=RESOLVED_MAX
         )
-        known = set(self._shared.connection_of.values())
+        known = set(self._state.connection_of.values())
         for item in page.items:
             if item.id not in known:
-                await self._connections.read(item.id)
-        if found.sync_id is not None and found.sync_id not in self._shared.connection_of:
+                await self._connections.fetch(item.id)
+        if found.sync_id is not None and found.sync_id not in self._state.connection_of:
             # Of a connection that is gone or further back: not asked for at every hit.
-            self._shared.connection_of.keep(found.sync_id, "")
+            self._state.connection_of.remember(found.sync_id, "")
 
 
-def _checked(query: str) -> str:
+def _check_query(query: str) -> str:
     if len(query) > QUERY_MAX_CHARS or not any(char.isalnum() for char in query):
         raise InvalidInput(
             f"query needs a word, and has at most {QUERY_MAX_CHARS} characters.", field="query"
@@ -149,7 +151,7 @@ def _distinct(hits: Sequence[SearchHit]) -> Sequence[SearchHit]:
     return list(best.values())
 
 
-def _matched(query: str, found: Sequence[FoundEntity]) -> str:
+def _match_kind(query: str, found: Sequence[FoundEntity]) -> str:
     words = set(re.findall(r"\w+", query.casefold()))
     texts = [f"{item.hit.title} {item.text}".casefold() for item in found]
     return "all" if all(word in text for text in texts for word in words) else "any"

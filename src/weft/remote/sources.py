@@ -5,15 +5,15 @@ from urllib.parse import quote
 
 from weft.backend import Sources
 from weft.domain.sources import SourceInfo
-from weft.remote.shared import Shared
+from weft.remote.state import RemoteState
 from weft.wire import decode
 
 
 class RemoteSources(Sources):
     """See Sources."""
 
-    def __init__(self, shared: Shared) -> None:
-        self._client = shared.client
+    def __init__(self, state: RemoteState) -> None:
+        self._client = state.client
 
     async def list(self) -> Sequence[SourceInfo]:
         found = await self._client.get("/sources", decode.sources)

@@ -11,7 +11,7 @@ from opentelemetry.trace import Status
 NAME_MAX_CHARS: Final = 128
 
 
-class WithoutTexts(SpanExporter):
+class RedactingExporter(SpanExporter):
     """Exports spans without the messages of errors, which may quote what a caller sent."""
 
     def __init__(self, exporter: SpanExporter) -> None:
@@ -19,7 +19,7 @@ class WithoutTexts(SpanExporter):
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """See SpanExporter."""
-        return self._exporter.export([_bare(span) for span in spans])
+        return self._exporter.export([_redact(span) for span in spans])
 
     def shutdown(self) -> None:
         """See SpanExporter."""
@@ -30,7 +30,7 @@ class WithoutTexts(SpanExporter):
         return self._exporter.force_flush(timeout_millis)
 
 
-def _bare(span: ReadableSpan) -> ReadableSpan:
+def _redact(span: ReadableSpan) -> ReadableSpan:
     attributes = {
         name: value[:NAME_MAX_CHARS] if isinstance(value, str) else value
         for name, value in (span.attributes or {}).items()

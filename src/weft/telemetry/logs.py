@@ -42,7 +42,7 @@ def log_context(**facts: str) -> Generator[None]:
         _context.reset(token)
 
 
-def where(error: BaseException) -> str:
+def safe_traceback(error: BaseException) -> str:
     """The types of an exception and its causes, and where they were raised, without messages."""
     lines: list[str] = []
     seen: set[int] = set()
@@ -80,7 +80,7 @@ ExceptionFacts = (
 
 class _Text(logging.Formatter):
     def formatException(self, ei: ExceptionFacts) -> str:  # noqa: N802 (logging's name)
-        return where(ei[1]) if ei[1] else ""
+        return safe_traceback(ei[1]) if ei[1] else ""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's name)
         record.message = _message(record)
@@ -99,5 +99,5 @@ class _Json(logging.Formatter):
             **_facts(record),
         }
         if record.exc_info and record.exc_info[1]:
-            line["exception"] = where(record.exc_info[1])
+            line["exception"] = safe_traceback(record.exc_info[1])
         return json.dumps(line, ensure_ascii=False, default=str)

@@ -21,17 +21,17 @@ _logger = logging.getLogger(__name__)
 
 
 @contextmanager
-def traces_exported(version: str, *, flush_seconds: float) -> Generator[None]:
+def export_traces(version: str, *, flush_seconds: float) -> Generator[None]:
     """Send the spans of this process to the collector that OTEL_EXPORTER_OTLP_ENDPOINT names.
 
     At the end the last of them get ``flush_seconds`` to go out. Use it once in a process.
     """
-    shut_down = _started(version) if _is_wanted() else None
+    shut_down = _start_exporter(version) if _is_wanted() else None
     try:
         yield
     finally:
         if shut_down is not None:
-            _wait_for(shut_down, flush_seconds)
+            _shut_down_within(shut_down, flush_seconds)
 
 
 def _is_wanted() -> bool:
@@ -60,7 +60,7 @@ def _is_installed(module: str) -> bool:
         return False
 
 
-def _started(version: str) -> Callable[[], None] | None:
+def _start_exporter(version: str) -> Callable[[], None] | None:
     # Imported here because a start without traces need not pay for it.
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.resources import Resource
@@ -68,7 +68,7 @@ def _started(version: str) -> Callable[[], None] | None:
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
     from opentelemetry.trace import set_tracer_provider
 
-    from weft.telemetry.exporter import WithoutTexts
+    from weft.telemetry.exporter import RedactingExporter
 
     name = os.environ.get("OTEL_SERVICE_NAME") or "weft"
     resource = Resource.create({"service.name": name, "service.version": version})
@@ -77,7 +77,7 @@ def _started(version: str) -> Callable[[], None] | None:
     try:
         # The SDK's own end at exit would wait for half a minute.
         provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-        provider.add_span_processor(BatchSpanProcessor(WithoutTexts(OTLPSpanExporter())))
+        provider.add_span_processor(BatchSpanProcessor(RedactingExporter(OTLPSpanExporter())))
     except (ValueError, OSError):
         _logger.warning("no traces: what the OTEL_ variables say cannot be used")
         return None
@@ -85,7 +85,7 @@ def _started(version: str) -> Callable[[], None] | None:
     return provider.shutdown
 
 
-def _wait_for(shut_down: Callable[[], None], seconds: float) -> None:
+def _shut_down_within(shut_down: Callable[[], None], seconds: float) -> None:
     """The exporter repeats for as long as it likes, so it is left alone in a thread."""
     ending = threading.Thread(target=shut_down, name="weft-traces-end", daemon=True)
     ending.start()

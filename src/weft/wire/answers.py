@@ -24,7 +24,7 @@ from weft.wire.reading import (
     Link,
     Moment,
     Unreadable,
-    Wire,
+    Upstream,
     connection_status,
     job_status,
     method_of,
@@ -63,7 +63,7 @@ class Found(BaseModel):
     matched: str | None = None
 
 
-class CollectionAnswer(Wire):
+class UpstreamCollection(Upstream):
     id: str
     organization_id: str = ""
     name: str
@@ -92,7 +92,7 @@ class CollectionAnswer(Wire):
         )
 
 
-class JobAnswer(Wire):
+class UpstreamJob(Upstream):
     id: str
     source_connection_id: str | None = None
     status: Annotated[JobStatus | None, one_of(job_status, None)] = None
@@ -147,14 +147,14 @@ class JobAnswer(Wire):
         return JobStatus.FAILED if self.error else JobStatus.COMPLETED
 
 
-class _Sync(Wire):
+class _Sync(Upstream):
     total_runs: int = 0
     successful_runs: int = 0
     failed_runs: int = 0
-    last_job: JobAnswer | None = None
+    last_job: UpstreamJob | None = None
 
 
-class _Auth(Wire):
+class _Auth(Upstream):
     method: Annotated[AuthMethod, one_of(method_of, AuthMethod.DIRECT)]
     authenticated: bool
     authenticated_at: Moment | None = None
@@ -170,7 +170,7 @@ class _Auth(Wire):
         return AuthDetails.model_validate(self.model_dump())
 
 
-class _Schedule(Wire):
+class _Schedule(Upstream):
     cron: str | None = None
     timezone: str | None = None
     next_run: Moment | None = None
@@ -192,12 +192,12 @@ class _Schedule(Wire):
         )
 
 
-class _Stats(Wire):
+class _Stats(Upstream):
     count: int = 0
     last_updated: Moment | None = None
 
 
-class _Entities(Wire):
+class _Entities(Upstream):
     total_entities: int = 0
     by_type: dict[str, _Stats] = Field(default_factory=dict[str, _Stats])
 
@@ -209,7 +209,7 @@ class _Entities(Wire):
         return EntitySummary(total_entities=self.total_entities, by_type=by_type)
 
 
-class _Summary(Wire):
+class _Summary(Upstream):
     id: str
     organization_id: str = ""
     name: str
@@ -227,7 +227,7 @@ class _Summary(Wire):
         return self.version or max(1, int(self.modified_at.timestamp() * 1_000_000))
 
 
-class ListedAnswer(_Summary):
+class UpstreamListedConnection(_Summary):
     is_authenticated: bool = True
     auth_method: Annotated[AuthMethod, one_of(method_of, AuthMethod.DIRECT)] = AuthMethod.DIRECT
     entity_count: int = 0
@@ -250,7 +250,7 @@ class ListedAnswer(_Summary):
         )
 
 
-class ConnectionAnswer(_Summary):
+class UpstreamConnection(_Summary):
     description: str | None = None
     auth: _Auth
     config: Json | None = None
@@ -295,7 +295,7 @@ class ConnectionAnswer(_Summary):
         )
 
 
-class _SystemMetadata(Wire):
+class _SystemMetadata(Upstream):
     source_name: str = ""
     entity_type: str = ""
     sync_id: str | None = None
@@ -304,7 +304,7 @@ class _SystemMetadata(Wire):
     source_connection_name: str | None = None
 
 
-class _Result(Wire):
+class _Result(Upstream):
     entity_id: str
     name: str = ""
     relevance_score: float = 0.0
@@ -332,7 +332,7 @@ class _Result(Wire):
         )
 
 
-class SearchAnswer(Wire):
+class UpstreamResults(Upstream):
     results: tuple[_Result, ...]
     matched: str | None = None
 

@@ -6,10 +6,10 @@ from pydantic import BeforeValidator
 
 from weft.domain.connections import AuthMethod
 from weft.domain.sources import FieldInfo, SourceInfo
-from weft.wire.reading import Strings, Wire, methods
+from weft.wire.reading import Strings, Upstream, known_methods
 
 
-class _Field(Wire):
+class _Field(Upstream):
     name: str
     title: str | None = None
     description: str | None = None
@@ -32,15 +32,15 @@ class _Field(Wire):
         )
 
 
-class _Fields(Wire):
+class _Fields(Upstream):
     fields: tuple[_Field, ...] = ()
 
 
-class SourceAnswer(Wire):
+class UpstreamSource(Upstream):
     short_name: str
     name: str
     description: str | None = None
-    auth_methods: Annotated[tuple[AuthMethod, ...], BeforeValidator(methods)] = ()
+    auth_methods: Annotated[tuple[AuthMethod, ...], BeforeValidator(known_methods)] = ()
     auth_fields: _Fields | None = None
     config_fields: _Fields | None = None
     supports_continuous: bool = False

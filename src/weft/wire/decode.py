@@ -15,14 +15,14 @@ from weft.domain.connections import Connection
 from weft.domain.jobs import Job, LogLine
 from weft.domain.sources import SourceInfo
 from weft.wire.answers import (
-    CollectionAnswer,
-    ConnectionAnswer,
     Found,
-    JobAnswer,
-    ListedAnswer,
-    SearchAnswer,
+    UpstreamCollection,
+    UpstreamConnection,
+    UpstreamJob,
+    UpstreamListedConnection,
+    UpstreamResults,
 )
-from weft.wire.catalogue import SourceAnswer
+from weft.wire.catalogue import UpstreamSource
 from weft.wire.reading import Unreadable, utc_now
 
 W = TypeVar("W", bound=BaseModel)
@@ -34,27 +34,27 @@ def source(body: JsonValue) -> SourceInfo:
     """A source of the catalogue. All credential fields count as secret: the wire's own flag is
     false for GitHub's token.
     """
-    return _read(SourceAnswer, body).domain()
+    return _read(UpstreamSource, body).domain()
 
 
 def sources(body: JsonValue) -> list[SourceInfo]:
     """The catalogue."""
-    return [item.domain() for item in _read_list(SourceAnswer, body)]
+    return [item.domain() for item in _read_list(UpstreamSource, body)]
 
 
 def collection(body: JsonValue) -> Collection:
     """A collection; the API does not count its entities."""
-    return _read(CollectionAnswer, body).domain()
+    return _read(UpstreamCollection, body).domain()
 
 
 def collections(body: JsonValue) -> list[Collection]:
     """A page of collections."""
-    return [item.domain() for item in _read_list(CollectionAnswer, body)]
+    return [item.domain() for item in _read_list(UpstreamCollection, body)]
 
 
 def connection(body: JsonValue) -> Connection:
     """A connection in full."""
-    return _read(ConnectionAnswer, body).domain()
+    return _read(UpstreamConnection, body).domain()
 
 
 def listed_connections(body: JsonValue) -> list[Connection]:
@@ -69,17 +69,17 @@ def listed_connections(body: JsonValue) -> list[Connection]:
 
 def job(body: JsonValue, connection_id: str | None = None) -> Job:
     """A job. The API does not say when it was created: what it says of its start stands in."""
-    return _read(JobAnswer, body).domain(connection_id)
+    return _read(UpstreamJob, body).domain(connection_id)
 
 
 def jobs(body: JsonValue) -> list[Job]:
     """A page of jobs."""
-    return [item.domain(None) for item in _read_list(JobAnswer, body)]
+    return [item.domain(None) for item in _read_list(UpstreamJob, body)]
 
 
 def job_log(body: JsonValue) -> list[LogLine]:
     """What the API says about a job in words: its error, which is text of other people."""
-    said = _read(JobAnswer, body)
+    said = _read(UpstreamJob, body)
     if not said.error:
         return []
     at = said.completed_at or said.started_at or utc_now()
@@ -88,12 +88,12 @@ def job_log(body: JsonValue) -> list[LogLine]:
 
 def found(body: JsonValue) -> Found:
     """The hits of a search, best first."""
-    return _read(SearchAnswer, body).domain()
+    return _read(UpstreamResults, body).domain()
 
 
 def _listed(item: JsonValue) -> Connection:
     in_full = isinstance(item, dict) and "auth" in item
-    return _read(ConnectionAnswer if in_full else ListedAnswer, item).domain()
+    return _read(UpstreamConnection if in_full else UpstreamListedConnection, item).domain()
 
 
 def _read(model: type[W], body: JsonValue) -> W:

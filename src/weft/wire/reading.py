@@ -18,7 +18,7 @@ class Unreadable(ValueError):
     """An answer that is not what the API describes. Its text quotes nothing of the answer."""
 
 
-class Wire(BaseModel):
+class Upstream(BaseModel):
     """An object of the wire; fields that are not known are ignored."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -56,7 +56,7 @@ def _link(value: object) -> object:
         return None
 
 
-def methods(value: object) -> object:
+def known_methods(value: object) -> object:
     """The methods of a list that are known, each once."""
     names = TypeAdapter(list[str]).validate_python(value or [])
     return tuple(dict.fromkeys(known for name in names if (known := _METHODS.get(name))))

@@ -51,7 +51,7 @@ class Problem:
     type: str = "value_error"
 
 
-class Malformed(Exception):
+class MalformedRequest(Exception):
     """A request that cannot be understood; never leaves the front."""
 
     def __init__(self, *problems: Problem) -> None:
@@ -69,7 +69,7 @@ class ScheduleBody(BaseModel):
     cursor_field: str | None = None
     timezone: str | None = Field(default=None, description="Weft's own: an IANA name; else UTC.")
 
-    def spec(self) -> ScheduleSpec | None:
+    def to_spec(self) -> ScheduleSpec | None:
         """What was given; None for no schedule."""
         if not self.cron and not self.continuous:
             only_details = self.cursor_field or self.timezone
@@ -99,8 +99,8 @@ class CreateConnectionBody(BaseModel):
     redirect_url: Url | None = None
     redirect_uri: Url | None = None
 
-    def new(self) -> NewConnection:
-        """What the backend is asked for. Raises Malformed for an unknown form of authentication."""
+    def to_new(self) -> NewConnection:
+        """Raises MalformedRequest for an unknown form of authentication."""
         auth = _auth_of(self)
         asked = auth.oauth_browser.redirect_uri if auth and auth.oauth_browser else None
         return NewConnection(
@@ -109,7 +109,7 @@ class CreateConnectionBody(BaseModel):
             name=self.name,
             description=self.description,
             config=self.config or {},
-            schedule=self.schedule.spec() if self.schedule else None,
+            schedule=self.schedule.to_spec() if self.schedule else None,
             sync_immediately=self.sync_immediately,
             auth=auth,
             redirect_url=self.redirect_url or self.redirect_uri or asked,
@@ -131,21 +131,21 @@ class UpdateConnectionBody(BaseModel):
         default=None, ge=1, description="Weft's own: answer 409 if the version differs."
     )
 
-    def change(self) -> ConnectionChange:
-        """What was given. Raises Malformed when that is nothing, or not direct authentication."""
+    def to_change(self) -> ConnectionChange:
+        """Raises MalformedRequest for no change at all, and for OAuth credentials."""
         given: dict[str, Any] = {
             name: getattr(self, name)
             for name in ("name", "description", "config")
             if name in self.model_fields_set
         }
         if "schedule" in self.model_fields_set:
-            given["schedule"] = self.schedule.spec() if self.schedule else None
+            given["schedule"] = self.schedule.to_spec() if self.schedule else None
         auth = _auth_of(self)
         if auth is not None:
-            given["auth"] = _only_direct(auth, self)
+            given["auth"] = _require_direct(auth, self)
         if not given:
             text = "At least one field must be provided for update."
-            raise Malformed(Problem(("body",), text))
+            raise MalformedRequest(Problem(("body",), text))
         return ConnectionChange(**given, expected_version=self.expected_version)
 
 
@@ -159,7 +159,7 @@ class CreateCollectionBody(BaseModel):
         max_length=collections.READABLE_ID_MAX_CHARS,
     )
 
-    def new(self) -> NewCollection:
+    def to_new(self) -> NewCollection:
         """What the backend is asked for."""
         return NewCollection(name=self.name, readable_id=self.readable_id)
 
@@ -193,14 +193,14 @@ class SearchBody(BaseModel):
     offset: int = Field(default=0, ge=0, le=10_000)
 
 
-def read(model: type[ModelT], value: object, where: str) -> ModelT:
-    """``value`` as ``model``. Raises Malformed, each place beginning with ``where``."""
+def read_request(model: type[ModelT], value: object, where: str) -> ModelT:
+    """``value`` as ``model``. Raises MalformedRequest, each place beginning with ``where``."""
     try:
         return model.model_validate(value)
     except ValidationError as error:
         details = error.errors(include_input=False, include_context=False, include_url=False)
         problems = dict.fromkeys(_problem(detail, (where,)) for detail in details)
-        raise Malformed(*problems) from None
+        raise MalformedRequest(*problems) from None
 
 
 _TAGS: Final = frozenset(method.value for method in AuthMethod)
@@ -234,22 +234,26 @@ _SAFE_TYPES: Final = re.compile(
 
 def _auth_of(body: CreateConnectionBody | UpdateConnectionBody) -> Auth | None:
     if body.auth and body.authentication:
-        raise Malformed(Problem(("body", "auth"), "Give `auth` or `authentication`, not both."))
+        raise MalformedRequest(
+            Problem(("body", "auth"), "Give `auth` or `authentication`, not both.")
+        )
     key = "auth" if body.auth else "authentication"
     value = body.auth or body.authentication
     if not value:
         return None
-    tag, inner = _tagged(value, key)
+    tag, inner = _tag_auth(value, key)
     try:
         return Auth.model_validate({tag: inner})
     except ValidationError as error:
         details = error.errors(include_input=False, include_context=False, include_url=False)
         # The tag is where the caller put it, or nowhere.
         start = ("body", key) if tag in value else ("body", key, None)
-        raise Malformed(*dict.fromkeys(_problem(detail, start) for detail in details)) from None
+        raise MalformedRequest(
+            *dict.fromkeys(_problem(detail, start) for detail in details)
+        ) from None
 
 
-def _tagged(value: Mapping[str, JsonValue], key: str) -> tuple[str, JsonValue]:
+def _tag_auth(value: Mapping[str, JsonValue], key: str) -> tuple[str, JsonValue]:
     given = {name: part for name, part in value.items() if part is not None}
     if len(given) == 1 and given.keys() <= _TAGS:
         return next(iter(given.items()))
@@ -257,18 +261,18 @@ def _tagged(value: Mapping[str, JsonValue], key: str) -> tuple[str, JsonValue]:
     # `expires_at` and `provider_config` alone say nothing, but fit only one form.
     (tag,) = tags if len(tags) == 1 else (None,)
     if tag is None:
-        raise Malformed(Problem(("body", key), _FORMS))
+        raise MalformedRequest(Problem(("body", key), _FORMS))
     return tag, cast("JsonValue", dict(given))
 
 
-def _only_direct(auth: Auth, body: UpdateConnectionBody) -> Auth:
+def _require_direct(auth: Auth, body: UpdateConnectionBody) -> Auth:
     if auth.direct is None:
         key = "auth" if body.auth else "authentication"
         text = (
             "Only direct credentials can be updated. For OAuth, authorise again with "
             "reinitiate-oauth, or delete and recreate the connection."
         )
-        raise Malformed(Problem(("body", key), text))
+        raise MalformedRequest(Problem(("body", key), text))
     return auth
 
 

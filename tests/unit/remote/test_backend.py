@@ -7,7 +7,7 @@ import anyio
 import httpx
 import pytest
 from patience import PATIENCE_SECONDS
-from remote_replay import backend_of, exchanges
+from remote_replay import load_exchanges, open_scripted_backend
 
 from weft.backend import Authorization, Search
 from weft.domain.connections import ConnectionStatus, NewConnection
@@ -17,7 +17,7 @@ from weft.remote.backend import RemoteBackend
 
 pytestmark = pytest.mark.anyio
 
-ALL = {exchange.name.partition("/")[2][:3]: exchange for exchange in exchanges()[22:]}
+ALL = {exchange.name.partition("/")[2][:3]: exchange for exchange in load_exchanges()[22:]}
 PENDING: dict[str, Any] = ALL["090"].body
 TOKEN: str = PENDING["auth"]["claim_token"]
 
@@ -69,7 +69,7 @@ def search_of(backend: RemoteBackend) -> Search:
 async def test_claim_token_stays_inside_and_confirms_the_consent() -> None:
     api = OAuthApi()
     new = NewConnection(short_name="slack", readable_collection_id="docs")
-    async with backend_of(api) as backend:
+    async with open_scripted_backend(api) as backend:
         made = await backend.connections.create(new)
         assert made.auth.auth_url == PENDING["auth"]["auth_url"]
         assert TOKEN not in repr(made)
@@ -85,7 +85,7 @@ async def test_claim_token_stays_inside_and_confirms_the_consent() -> None:
 
 async def test_new_link_is_confirmed_too() -> None:
     api = OAuthApi()
-    async with backend_of(api) as backend:
+    async with open_scripted_backend(api) as backend:
         begun = await authorization_of(backend).begin(PENDING["id"])
         assert begun.auth.auth_url is not None
         api.consented = True
@@ -93,7 +93,7 @@ async def test_new_link_is_confirmed_too() -> None:
 
 
 async def test_verify_tells_a_wrong_token_from_an_unfinished_consent() -> None:
-    async with backend_of(OAuthApi()) as backend:
+    async with open_scripted_backend(OAuthApi()) as backend:
         with pytest.raises(NotPermitted) as caught:
             await authorization_of(backend).verify(PENDING["id"], "wrong")
         assert caught.value.field == "claim_token"
@@ -103,7 +103,7 @@ async def test_verify_tells_a_wrong_token_from_an_unfinished_consent() -> None:
 
 
 async def test_what_the_api_lacks_is_declared_and_refused() -> None:
-    async with backend_of(lambda _: httpx.Response(200, json=[])) as backend:
+    async with open_scripted_backend(lambda _: httpx.Response(200, json=[])) as backend:
         assert backend.unsupported == {"connections.check", "search.entity"}
         with pytest.raises(Unsupported):
             await backend.connections.check("any")
@@ -141,7 +141,7 @@ async def test_hit_is_named_by_the_connection_of_its_sync_and_chunks_are_one() -
         return httpx.Response(200, json=one)
 
     query = SearchQuery(readable_collection_id="docs", query="pelican", entity_type="note", limit=2)
-    async with backend_of(answer) as backend:
+    async with open_scripted_backend(answer) as backend:
         results = await search_of(backend).search(query)
         again = query.model_copy(update={"cursor": results.next_cursor})
         await search_of(backend).search(again)
@@ -157,14 +157,14 @@ async def test_hit_is_named_by_the_connection_of_its_sync_and_chunks_are_one() -
 
 
 async def test_query_without_a_word_is_not_sent() -> None:
-    async with backend_of(lambda _: httpx.Response(500)) as backend:
+    async with open_scripted_backend(lambda _: httpx.Response(500)) as backend:
         with pytest.raises(InvalidInput):
             await search_of(backend).search(SearchQuery(readable_collection_id="d", query=" * "))
 
 
 async def test_followers_hear_of_changes_of_others() -> None:
     listed = [ALL["023"].body[0] | {"status": "active"}]
-    async with backend_of(lambda _: httpx.Response(200, json=listed)) as backend:
+    async with open_scripted_backend(lambda _: httpx.Response(200, json=listed)) as backend:
         following = aiter(backend.changes.follow())
         with anyio.fail_after(PATIENCE_SECONDS):
             await anext(following)
@@ -179,7 +179,7 @@ async def test_followers_hear_of_own_changes_although_lists_show_nothing_of_them
         listing = request.url.path == "/source-connections"
         return httpx.Response(200, json=[] if listing else one)
 
-    async with backend_of(answer) as backend:
+    async with open_scripted_backend(answer) as backend:
         following = aiter(backend.changes.follow())
         await anext(following)
 
@@ -200,7 +200,7 @@ async def test_list_with_a_filter_reads_on_until_the_page_is_full() -> None:
         skip, limit = int(request.url.params["skip"]), int(request.url.params["limit"])
         return httpx.Response(200, json=rows[skip : skip + limit])
 
-    async with backend_of(answer) as backend:
+    async with open_scripted_backend(answer) as backend:
         first = await backend.connections.list(short_name="s1", limit=10)
         rest = await backend.connections.list(short_name="s1", limit=10, cursor=first.next_cursor)
     seen = [item.id for item in (*first.items, *rest.items)]

@@ -3,18 +3,18 @@
 import httpx
 import pytest
 from pydantic import JsonValue
-from remote_replay import backend_of, exchanges
+from remote_replay import load_exchanges, open_scripted_backend
 
 from weft.domain.connections import ConnectionChange
 from weft.errors import SourceUnavailable
 from weft.remote import client as client_module
-from weft.remote import shared as shared_module
-from weft.remote.problems import problems
-from weft.remote.shared import Memory
+from weft.remote import state as state_module
+from weft.remote.state import Memory
+from weft.remote.validation import read_problems
 
 pytestmark = pytest.mark.anyio
 
-ALL = {exchange.name.partition("/")[2][:3]: exchange for exchange in exchanges()[22:]}
+ALL = {exchange.name.partition("/")[2][:3]: exchange for exchange in load_exchanges()[22:]}
 CANARY = "s3cr3t-canary"
 
 
@@ -29,22 +29,24 @@ CANARY = "s3cr3t-canary"
 )
 async def test_only_vetted_words_of_a_refusal_are_repeated(said: str, shown: str) -> None:
     body: JsonValue = {"detail": [{"loc": ["body", "name", CANARY], "msg": said}]}
-    assert problems(body) == [("name", shown)]
+    assert read_problems(body) == [("name", shown)]
 
 
 async def test_what_is_remembered_is_bounded_and_the_newest_stays(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(shared_module, "REMEMBERED_MAX", 2)
+    monkeypatch.setattr(state_module, "REMEMBERED_MAX", 2)
     memory = Memory()
     for key in ("a", "b", "a", "c"):
-        memory.keep(key, key)
+        memory.remember(key, key)
     assert list(memory) == ["a", "c"]
 
 
 async def test_answer_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client_module, "ANSWER_MAX_BYTES", 100)
-    async with backend_of(lambda _: httpx.Response(200, content=b"[%s]" % (b" " * 100))) as backend:
+    async with open_scripted_backend(
+        lambda _: httpx.Response(200, content=b"[%s]" % (b" " * 100))
+    ) as backend:
         with pytest.raises(SourceUnavailable, match="too large"):
             await backend.sources.list()
 
@@ -57,7 +59,7 @@ async def test_change_whose_answer_was_lost_is_not_taken_for_done_by_its_looks()
             return httpx.Response(500)
         return httpx.Response(200, json=one)
 
-    async with backend_of(answer) as backend:
+    async with open_scripted_backend(answer) as backend:
         with pytest.raises(SourceUnavailable, match="is not known"):
             await backend.connections.update(one["id"], ConnectionChange(name=one["name"]))
 
@@ -73,6 +75,6 @@ async def test_connection_that_is_deleted_meanwhile_hides_no_jobs_of_others() ->
             return httpx.Response(404, json={"detail": "Source connection not found"})
         return httpx.Response(200, json=[job])
 
-    async with backend_of(answer) as backend:
+    async with open_scripted_backend(answer) as backend:
         page = await backend.jobs.list()
     assert [found.id for found in page.items] == [job["id"]]

@@ -7,8 +7,8 @@ from typing import Any, cast
 
 import httpx
 import pytest
-from recordings import ALL, named, number
-from remote_replay import Exchange, backend_of
+from recordings import ALL, number, recording
+from remote_replay import Exchange, open_scripted_backend
 
 from weft.domain.base import Page
 from weft.domain.collections import Collection, NewCollection
@@ -44,12 +44,12 @@ class Scene:
         if (request.method, path) == (self.exchange.method, self.exchange.bare):
             return self.exchange.response()
         if re.fullmatch(r"/source-connections/[0-9a-f-]{36}", path):
-            one = {**named("noauth/018").body, "id": path.rpartition("/")[2]}
+            one = {**recording("noauth/018").body, "id": path.rpartition("/")[2]}
             gone = self.exchange.method == "DELETE"
             return httpx.Response(200, json=self.exchange.body if gone else one)
         if path.startswith("/collections/"):
             there = self.exchange.method == "PATCH"
-            return named("noauth/012" if there else "noauth/013").response()
+            return recording("noauth/012" if there else "noauth/013").response()
         if path.endswith("/jobs"):
             return httpx.Response(200, json=[_live_job(self.exchange)])
         return httpx.Response(200, json=[])
@@ -114,7 +114,7 @@ async def _cancel(backend: RemoteBackend, exchange: Exchange) -> object:
     return await backend.jobs.cancel(job_id)
 
 
-async def _deleted(backend: RemoteBackend, exchange: Exchange) -> object:
+async def delete(backend: RemoteBackend, exchange: Exchange) -> object:
     return await backend.connections.delete(_id(exchange))
 
 
@@ -129,7 +129,7 @@ OPERATIONS: list[tuple[str, str, Operation]] = [
     ("POST", r"/source-connections", _create_connection),
     ("GET", r"/source-connections/[^/]+", lambda backend, e: backend.connections.get(_id(e))),
     ("PATCH", r"/source-connections/[^/]+", _update),
-    ("DELETE", r"/source-connections/[^/]+", _deleted),
+    ("DELETE", r"/source-connections/[^/]+", delete),
     ("POST", r"/source-connections/[^/]+/run", lambda backend, e: backend.jobs.run(_id(e))),
     ("GET", r"/source-connections/[^/]+/jobs", lambda backend, e: backend.jobs.list(_id(e))),
     ("POST", r"/source-connections/[^/]+/jobs/[^/]+/cancel", _cancel),
@@ -160,7 +160,7 @@ async def test_recorded_success_is_what_the_operation_returns(name: str) -> None
     exchange = ALL[name]
     operation = operation_of(exchange)
     assert operation is not None, "an exchange without an operation has its reason in NOT_ASKED"
-    async with backend_of(Scene(exchange)) as backend:
+    async with open_scripted_backend(Scene(exchange)) as backend:
         result = await operation(backend, exchange)
     check(result, exchange.body)
 
@@ -195,24 +195,24 @@ def check(result: object, body: Any) -> None:
 
 
 async def test_cancelling_twice_is_not_an_error() -> None:
-    exchange = named("noauth/032")
+    exchange = recording("noauth/032")
 
     def answer(request: httpx.Request) -> httpx.Response:
         if request.method == "POST":
             return exchange.response()
         if request.url.path == "/source-connections":
-            return httpx.Response(200, json=named("noauth/023").body[:1])
+            return httpx.Response(200, json=recording("noauth/023").body[:1])
         job = _live_job(exchange) | {"id": exchange.bare.split("/")[4]}
         return httpx.Response(200, json=[job | {"status": "cancelling"}])
 
-    async with backend_of(answer) as backend:
+    async with open_scripted_backend(answer) as backend:
         job = await backend.jobs.cancel(exchange.bare.split("/")[4])
     assert job.status is JobStatus.CANCELLING
 
 
 async def test_running_sync_is_named_in_the_conflict() -> None:
-    exchange = named("noauth/022")
-    async with backend_of(Scene(exchange)) as backend:
+    exchange = recording("noauth/022")
+    async with open_scripted_backend(Scene(exchange)) as backend:
         with pytest.raises(Conflict) as caught:
             await backend.jobs.run(_id(exchange))
     assert caught.value.job_id == _live_job(exchange)["id"]
@@ -220,27 +220,27 @@ async def test_running_sync_is_named_in_the_conflict() -> None:
 
 
 async def test_paused_sync_says_what_to_do() -> None:
-    exchange = named("noauth/119")
-    async with backend_of(Scene(exchange)) as backend:
+    exchange = recording("noauth/119")
+    async with open_scripted_backend(Scene(exchange)) as backend:
         with pytest.raises(Conflict, match="paused"):
             await backend.jobs.run(_id(exchange))
 
 
 async def test_connection_with_nothing_to_run_is_made_runnable() -> None:
-    connection_id = _id(named("noauth/088"))
+    connection_id = _id(recording("noauth/088"))
     patched: list[Any] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
-        one = {**named("noauth/087").body, "id": connection_id}
+        one = {**recording("noauth/087").body, "id": connection_id}
         if request.method == "PATCH":
             patched.append(json.loads(request.content)["schedule"])
         elif request.url.path.endswith("/jobs"):
-            return named("noauth/089").response()
+            return recording("noauth/089").response()
         elif request.url.path.endswith("/run"):
-            return named("noauth/027").response()
+            return recording("noauth/027").response()
         return httpx.Response(200, json=one)
 
-    async with backend_of(answer) as backend:
+    async with open_scripted_backend(answer) as backend:
         job = await backend.jobs.run(connection_id)
     assert job.status is JobStatus.PENDING
     assert [bool(schedule["cron"]) for schedule in patched] == [True, False]
@@ -248,5 +248,5 @@ async def test_connection_with_nothing_to_run_is_made_runnable() -> None:
 
 
 async def test_jobs_of_a_connection_without_a_sync_are_none() -> None:
-    async with backend_of(lambda _: named("noauth/089").response()) as backend:
+    async with open_scripted_backend(lambda _: recording("noauth/089").response()) as backend:
         assert (await backend.jobs.list(UNKNOWN)).items == ()

@@ -3,8 +3,8 @@
 import re
 
 import pytest
-from recordings import ALL, named, number
-from remote_replay import KEY, Exchange, backend_of, client_of
+from recordings import ALL, number, recording
+from remote_replay import KEY, Exchange, open_scripted_backend, open_scripted_client
 
 from weft.errors import (
     AuthenticationFailed,
@@ -111,7 +111,7 @@ FOREIGN = re.compile(
 )
 
 
-def of_path(exchange: Exchange) -> str | None:
+def missing_field(exchange: Exchange) -> str | None:
     """The argument that a 404 at this path is about."""
     parts = exchange.bare.strip("/").split("/")
     if len(parts) > 1 and "cancel" not in parts:
@@ -129,9 +129,9 @@ def test_every_refusal_has_its_place_in_the_table() -> None:
 async def test_recorded_refusal_is_our_error(name: str) -> None:
     exchange = ALL[name]
     kind, field = REFUSALS[number(exchange)]
-    async with client_of(lambda _: exchange.response()) as client:
+    async with open_scripted_client(lambda _: exchange.response()) as client:
         with pytest.raises(kind) as caught:
-            await ask(client, exchange)
+            await send_again(client, exchange)
     error = caught.value
     assert error.field == field
     shown = f"{error.message} {error.hint} {error.field}"
@@ -139,8 +139,8 @@ async def test_recorded_refusal_is_our_error(name: str) -> None:
     assert KEY.get_secret_value() not in shown
 
 
-async def ask(client: ApiClient, exchange: Exchange) -> None:
-    missing = of_path(exchange)
+async def send_again(client: ApiClient, exchange: Exchange) -> None:
+    missing = missing_field(exchange)
     if exchange.method == "GET":
         await client.get(exchange.path, lambda body: body, missing=missing)
     elif exchange.method == "DELETE":
@@ -150,7 +150,7 @@ async def ask(client: ApiClient, exchange: Exchange) -> None:
 
 
 async def test_rate_limit_says_when() -> None:
-    async with backend_of(lambda _: named("auth/021").response()) as backend:
+    async with open_scripted_backend(lambda _: recording("auth/021").response()) as backend:
         with pytest.raises(RateLimited) as caught:
             await backend.sources.get("stub")
     assert caught.value.retry_after == 60
@@ -159,12 +159,12 @@ async def test_rate_limit_says_when() -> None:
 
 @pytest.mark.parametrize("wanted", ["auth/001", "auth/002"])
 async def test_refused_key_names_the_setting(wanted: str) -> None:
-    async with backend_of(lambda _: named(wanted).response()) as backend:
+    async with open_scripted_backend(lambda _: recording(wanted).response()) as backend:
         with pytest.raises(NotPermitted, match="WEFT_API_KEY"):
             await backend.connections.list()
 
 
 async def test_unsupported_method_names_those_that_are_offered() -> None:
-    async with client_of(lambda _: named("noauth/063").response()) as client:
+    async with open_scripted_client(lambda _: recording("noauth/063").response()) as client:
         with pytest.raises(Unsupported, match="it offers: direct"):
             await client.send("POST", "/source-connections", lambda body: body)

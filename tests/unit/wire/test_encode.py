@@ -38,7 +38,7 @@ UNPUBLISHED = {
 }
 
 
-def job(**fields: Any) -> Job:
+def make_job(**fields: Any) -> Job:
     values: dict[str, Any] = {
         "id": OTHER_ID,
         "source_connection_id": ID,
@@ -49,7 +49,7 @@ def job(**fields: Any) -> Job:
     return Job.model_validate(values | fields)
 
 
-def connection(**fields: Any) -> Connection:
+def make_connection(**fields: Any) -> Connection:
     values: dict[str, Any] = {
         "id": ID,
         "organization_id": ID,
@@ -65,7 +65,7 @@ def connection(**fields: Any) -> Connection:
     return Connection.model_validate(values | fields)
 
 
-def sent(answer: BaseModel, airweave: str) -> dict[str, Any]:
+def to_valid_json(answer: BaseModel, airweave: str) -> dict[str, Any]:
     """The answer as JSON, which Airweave's own schema accepts."""
     plain = cast("dict[str, Any]", json.loads(answer.model_dump_json()))
     whole: dict[str, Any] = {
@@ -79,12 +79,12 @@ def sent(answer: BaseModel, airweave: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("status", JobStatus)
 def test_job_statuses_are_in_lower_case(status: JobStatus) -> None:
-    answer = sent(encode.job(job(status=status)), "SourceConnectionJob")
+    answer = to_valid_json(encode.job(make_job(status=status)), "SourceConnectionJob")
     assert answer["status"] == status.value.lower()
 
 
 def test_a_jobs_facts_have_the_names_of_reference_and_guide() -> None:
-    failed = job(
+    failed = make_job(
         status=JobStatus.FAILED,
         started_at=NOW,
         entities_inserted=4,
@@ -92,7 +92,7 @@ def test_a_jobs_facts_have_the_names_of_reference_and_guide() -> None:
         error_category=ErrorCategory.API_KEY_INVALID,
         error_details="at page 3",
     )
-    answer = sent(encode.job(failed), "SourceConnectionJob")
+    answer = to_valid_json(encode.job(failed), "SourceConnectionJob")
     assert answer["created_at"] == answer["started_at"] == "2026-01-02T03:04:05Z"
     assert answer["entities_inserted"] == answer["entities_created"] == 4
     assert answer["error"] == answer["error_message"] == "The token was refused."
@@ -103,42 +103,47 @@ def test_a_jobs_facts_have_the_names_of_reference_and_guide() -> None:
 
 @pytest.mark.parametrize("status", sorted(set(ConnectionStatus) - UNPUBLISHED.keys()))
 def test_a_connection_fits_in_every_status(status: ConnectionStatus) -> None:
-    answer = sent(encode.connection(connection(status=status)), "SourceConnection")
+    answer = to_valid_json(encode.connection(make_connection(status=status)), "SourceConnection")
     assert answer["status"] == status.value
-    item = sent(encode.connection_item(connection(status=status)), "SourceConnectionListItem")
+    item = to_valid_json(
+        encode.connection_item(make_connection(status=status)), "SourceConnectionListItem"
+    )
     assert item["status"] == status.value
 
 
 @pytest.mark.parametrize("status", UNPUBLISHED)
 def test_a_status_that_is_not_published_is_sent_all_the_same(status: ConnectionStatus) -> None:
-    assert encode.connection(connection(status=status)).status == status.value
+    assert encode.connection(make_connection(status=status)).status == status.value
 
 
 def test_a_connection_in_full_keeps_every_fact() -> None:
-    full = connection(
+    full = make_connection(
         description="What we wrote",
         config={"repo_name": "a/b"},
         schedule=Schedule(cron="0 2 * * *", next_run=NOW, cursor_field="pushed_at"),
         sync=SyncSummary(
-            total_runs=3, successful_runs=2, failed_runs=1, last_job=job(completed_at=NOW)
+            total_runs=3, successful_runs=2, failed_runs=1, last_job=make_job(completed_at=NOW)
         ),
         entities=EntitySummary(
             total_entities=12, by_type={"file": EntityTypeSummary(count=12, last_updated=NOW)}
         ),
         version=7,
     )
-    answer = sent(encode.connection(full), "SourceConnection")
+    answer = to_valid_json(encode.connection(full), "SourceConnection")
     assert answer["entity_count"] == answer["entities"]["total_entities"] == 12
     assert answer["entities"]["by_type"]["file"]["count"] == 12
     assert answer["last_sync_at"] == "2026-01-02T03:04:05Z"
     assert answer["schedule"]["next_run"] == "2026-01-02T03:04:05Z"
     assert answer["sync"]["last_job"]["id"] == OTHER_ID
     assert (answer["sync"]["total_runs"], answer["version"]) == (3, 7)
-    assert sent(encode.connection_item(full), "SourceConnectionListItem")["entity_count"] == 12
+    assert (
+        to_valid_json(encode.connection_item(full), "SourceConnectionListItem")["entity_count"]
+        == 12
+    )
 
 
 def test_a_connection_that_never_synced_has_no_last_sync() -> None:
-    assert encode.connection(connection()).last_sync_at is None
+    assert encode.connection(make_connection()).last_sync_at is None
 
 
 def test_what_begins_an_authorisation_is_sent_to_whoever_began_it() -> None:
@@ -149,7 +154,7 @@ def test_what_begins_an_authorisation_is_sent_to_whoever_began_it() -> None:
         auth_url_expires=NOW,
         claim_token="claimed",
     )
-    answer = sent(encode.connection(connection(auth=auth)), "SourceConnection")
+    answer = to_valid_json(encode.connection(make_connection(auth=auth)), "SourceConnection")
     assert answer["auth"]["claim_token"] == "claimed"
     assert answer["auth"]["auth_url"] == "https://weft.example/authorize/abc"
 
@@ -171,7 +176,7 @@ def test_a_collection_says_that_it_has_no_vectors() -> None:
         created_at=NOW,
         modified_at=NOW,
     )
-    answer = sent(encode.collection(found), "Collection")
+    answer = to_valid_json(encode.collection(found), "Collection")
     assert (answer["status"], answer["vector_size"]) == ("NEEDS SOURCE", 0)
 
 
@@ -204,14 +209,14 @@ def test_a_source_tells_which_fields_are_secret() -> None:
             ),
         ),
     )
-    answer = sent(encode.source(info), "Source")
+    answer = to_valid_json(encode.source(info), "Source")
     (secret,), (choice,) = answer["auth_fields"]["fields"], answer["config_fields"]["fields"]
     assert (secret["is_secret"], secret["required"]) == (True, True)
     assert (choice["enum_values"], choice["default"]) == (["a", "b"], "a")
     assert answer["class_name"] == "GitHubSource"
 
 
-@pytest.mark.parametrize("owner", [connection(), None])
+@pytest.mark.parametrize("owner", [make_connection(), None])
 def test_a_hit_says_where_it_comes_from(owner: Connection | None) -> None:
     hit = SearchHit(
         entity_id="7",
@@ -222,7 +227,7 @@ def test_a_hit_says_where_it_comes_from(owner: Connection | None) -> None:
         snippet="a pelican",
         score=1.5,
     )
-    answer = sent(encode.search_hit(hit, owner), "SearchResult")
+    answer = to_valid_json(encode.search_hit(hit, owner), "SearchResult")
     assert answer["textual_representation"] == "a pelican"
     assert answer["airweave_system_metadata"]["source_connection_id"] == ID
     assert answer["airweave_system_metadata"]["source_name"] == ("github" if owner else "")

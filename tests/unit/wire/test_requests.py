@@ -8,17 +8,17 @@ import pytest
 from weft.domain.connections import AuthMethod, NewConnection
 from weft.wire.requests import (
     CreateConnectionBody,
-    Malformed,
+    MalformedRequest,
     UpdateConnectionBody,
-    read,
+    read_request,
 )
 
 SECRET = "hunter2-hunter2"
 LEAST = {"short_name": "slack", "readable_collection_id": "docs"}
 
 
-def new(**given: Any) -> NewConnection:
-    return read(CreateConnectionBody, LEAST | given, "body").new()
+def parse_new_connection(**given: Any) -> NewConnection:
+    return read_request(CreateConnectionBody, LEAST | given, "body").to_new()
 
 
 @pytest.mark.parametrize(
@@ -44,14 +44,14 @@ def test_each_method_is_read_with_and_without_its_name(
         {"authentication": {method.value: inner}},
         {"auth": inner},
     ]
-    read_as = [new(**form).auth for form in forms]
+    read_as = [parse_new_connection(**form).auth for form in forms]
     assert read_as[0] is not None
     assert read_as[0].method is method
     assert all(auth == read_as[0] for auth in read_as)
 
 
 def test_a_tokens_expiry_is_kept() -> None:
-    auth = new(
+    auth = parse_new_connection(
         auth={"oauth_token": {"access_token": "x", "expires_at": "2026-12-31T23:59:59Z"}}
     ).auth
     assert auth is not None
@@ -60,10 +60,10 @@ def test_a_tokens_expiry_is_kept() -> None:
 
 
 def test_a_named_method_may_be_empty_and_a_nameless_one_is_none() -> None:
-    auth = new(auth={"oauth_browser": {}}).auth
+    auth = parse_new_connection(auth={"oauth_browser": {}}).auth
     assert auth is not None
     assert auth.method is AuthMethod.OAUTH_BROWSER
-    assert new(authentication={}).auth is None
+    assert parse_new_connection(authentication={}).auth is None
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_a_named_method_may_be_empty_and_a_nameless_one_is_none() -> None:
     ],
 )
 def test_where_to_return_to_is_read_wherever_it_is_documented(given: dict[str, Any]) -> None:
-    assert new(**given).redirect_url == "https://a.example/"
+    assert parse_new_connection(**given).redirect_url == "https://a.example/"
 
 
 @pytest.mark.parametrize(
@@ -105,12 +105,14 @@ def test_where_to_return_to_is_read_wherever_it_is_documented(given: dict[str, A
 def test_a_schedule_without_times_is_none(
     schedule: dict[str, Any] | None, expected: dict[str, Any] | None
 ) -> None:
-    spec = new(schedule=schedule).schedule
+    spec = parse_new_connection(schedule=schedule).schedule
     assert (spec.model_dump(include=spec.model_fields_set) if spec else None) == expected
 
 
 def test_only_what_is_given_changes() -> None:
-    change = read(UpdateConnectionBody, {"description": None, "later": 1}, "body").change()
+    change = read_request(
+        UpdateConnectionBody, {"description": None, "later": 1}, "body"
+    ).to_change()
     assert change.model_fields_set == {"description", "expected_version"}
 
 
@@ -132,8 +134,8 @@ def test_only_what_is_given_changes() -> None:
     ],
 )
 def test_what_is_wrong_is_told_without_a_value(given: dict[str, Any]) -> None:
-    with pytest.raises(Malformed) as caught:
-        new(**given)
+    with pytest.raises(MalformedRequest) as caught:
+        parse_new_connection(**given)
     (first, *_) = caught.value.problems
     assert first.loc[0] == "body"
     assert first.loc[1] in given
@@ -142,8 +144,8 @@ def test_what_is_wrong_is_told_without_a_value(given: dict[str, Any]) -> None:
 
 
 def test_missing_fields_are_named_together() -> None:
-    with pytest.raises(Malformed) as caught:
-        read(CreateConnectionBody, {}, "body")
+    with pytest.raises(MalformedRequest) as caught:
+        read_request(CreateConnectionBody, {}, "body")
     assert [problem.loc for problem in caught.value.problems] == [
         ("body", "short_name"),
         ("body", "readable_collection_id"),
@@ -153,8 +155,8 @@ def test_missing_fields_are_named_together() -> None:
 
 @pytest.mark.parametrize("given", [{}, {"unknown": 1}, {"expected_version": 1}])
 def test_a_change_of_nothing_is_refused(given: dict[str, Any]) -> None:
-    with pytest.raises(Malformed):
-        read(UpdateConnectionBody, given, "body").change()
+    with pytest.raises(MalformedRequest):
+        read_request(UpdateConnectionBody, given, "body").to_change()
 
 
 def test_other_credentials_than_direct_are_not_changed() -> None:
@@ -163,6 +165,6 @@ def test_other_credentials_than_direct_are_not_changed() -> None:
         {"auth": {"oauth_browser": {}}},
     ]
     for given in forms:
-        with pytest.raises(Malformed) as caught:
-            read(UpdateConnectionBody, given, "body").change()
+        with pytest.raises(MalformedRequest) as caught:
+            read_request(UpdateConnectionBody, given, "body").to_change()
         assert caught.value.problems[0].loc == ("body", *given)

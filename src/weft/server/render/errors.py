@@ -15,7 +15,7 @@ from weft.errors import (
     WeftError,
 )
 from weft.server.render.untrusted import clean
-from weft.telemetry.logs import where
+from weft.telemetry.logs import safe_traceback
 
 _logger = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ def log_crash(error: BaseException, what: str) -> str:
     The messages of exceptions are left out, because they quote values and those may be secrets.
     """
     error_id = secrets.token_hex(4)
-    _logger.error("error %s: %s raised\n%s", error_id, what, where(error))
+    _logger.error("error %s: %s raised\n%s", error_id, what, safe_traceback(error))
     return error_id
 
 

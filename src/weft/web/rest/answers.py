@@ -19,8 +19,8 @@ from weft.errors import (
     TryLater,
     WeftError,
 )
-from weft.telemetry.logs import where
-from weft.wire.requests import Malformed, Problem
+from weft.telemetry.logs import safe_traceback
+from weft.wire.requests import MalformedRequest, Problem
 
 RETRY_SECONDS: Final = 5
 
@@ -66,7 +66,7 @@ def malformed(*problems: Problem) -> Response:
 def crashed(error: BaseException, what: str) -> Response:
     """The answer for an unexpected exception, whose text may hold anything and is not shown."""
     error_id = secrets.token_hex(4)
-    _logger.error("error %s: %s raised\n%s", error_id, what, where(error))
+    _logger.error("error %s: %s raised\n%s", error_id, what, safe_traceback(error))
     return JSONResponse({"detail": f"Internal error {error_id}; the server's log has more."}, 500)
 
 
@@ -79,14 +79,14 @@ async def http_error(_: Request, error: Exception) -> Response:
 
 
 def parsed(raw: bytes) -> Any:
-    """A JSON body. Raises Malformed for what is not JSON, or cannot be stored as text."""
+    """A JSON body. Raises MalformedRequest for what is not JSON, or cannot be stored as text."""
     try:
         value = json.loads(raw, parse_constant=_refuse_constant)
         if b"\\u" in raw:
             # Half of a surrogate pair is JSON, but no text that could be stored or sent.
             json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
-        raise Malformed(Problem(("body",), "Is not valid JSON.", "json_invalid")) from None
+        raise MalformedRequest(Problem(("body",), "Is not valid JSON.", "json_invalid")) from None
     return value
 
 

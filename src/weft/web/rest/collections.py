@@ -60,7 +60,7 @@ async def count_collections(call: Call[Nothing, Nothing]) -> int:
 )
 async def create_collection(call: Call[Nothing, CreateCollectionBody]) -> CollectionAnswer:
     """Create a collection."""
-    return encode.collection(await call.backend.collections.create(call.body.new()))
+    return encode.collection(await call.backend.collections.create(call.body.to_new()))
 
 
 @operation("GET", _ONE, CollectionAnswer, toolset=_TOOLSET, statuses=(404,))

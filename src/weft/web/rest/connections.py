@@ -78,7 +78,7 @@ async def create_source_connection(call: Call[Nothing, CreateConnectionBody]) ->
     `sync_immediately` is false. Without credentials that the source needs it waits as
     `pending_auth`, with an `auth_url` where a person authorises it.
     """
-    new = call.body.new()
+    new = call.body.to_new()
     collection = await exactly(call.backend, new.readable_collection_id)
     new = new.model_copy(update={"readable_collection_id": collection.readable_id})
     return encode.connection(await call.backend.connections.create(new))
@@ -105,7 +105,7 @@ async def update_source_connection(call: Call[Nothing, UpdateConnectionBody]) ->
     found = await call.backend.connections.get(_id(call))
     turn = _turns.setdefault(found.id, anyio.Lock())
     async with turn:
-        return encode.connection(await _updated(call.backend, found.id, call.body.change()))
+        return encode.connection(await _updated(call.backend, found.id, call.body.to_change()))
 
 
 @operation(

@@ -21,7 +21,7 @@ from weft.web.gate.gate import principal_of
 from weft.web.rest import collections, connections, jobs, search, sources
 from weft.web.rest.answers import crashed, malformed, parsed, refused
 from weft.web.rest.operations import Call, Nothing, Operation
-from weft.wire.requests import Malformed, Problem, read
+from weft.wire.requests import MalformedRequest, Problem, read_request
 
 VERSION_PREFIX: Final = "/v1"
 OPERATIONS: Final[tuple[Operation, ...]] = (
@@ -109,7 +109,7 @@ def _endpoint(
             with acting(operation=f"{one.method} {one.path}", arguments=arguments):
                 answer = await one.handler(call)
             return Response(one.answer.dump_json(answer), media_type="application/json")
-        except Malformed as error:
+        except MalformedRequest as error:
             return malformed(*error.problems)
         except WeftError as error:
             return refused(error, given.query.keys(), given.body)
@@ -128,7 +128,7 @@ async def _understood(
     for name in _IDS:
         if name in path:
             path[name] = _uuid(path[name], name)
-    query = read(one.query, dict(request.query_params), "query")
+    query = read_request(one.query, dict(request.query_params), "query")
     body: BaseModel = Nothing()
     if one.body is not None:
         body = await _body(one, one.body, request, given)
@@ -141,20 +141,20 @@ async def _body(
     raw = await request.body()
     if not raw.strip():
         if one.body_required:
-            raise Malformed(Problem(("body",), "Field required", "missing"))
+            raise MalformedRequest(Problem(("body",), "Field required", "missing"))
         return model()
     value = parsed(raw)
     if not isinstance(value, dict):
-        raise Malformed(Problem(("body",), "Must be a JSON object.", "dict_type"))
+        raise MalformedRequest(Problem(("body",), "Must be a JSON object.", "dict_type"))
     given.body.update(cast("dict[str, Any]", value))
-    return read(model, given.body, "body")
+    return read_request(model, given.body, "body")
 
 
 def _uuid(text: str, name: str) -> str:
     try:
         return str(UUID(text))
     except ValueError:
-        raise Malformed(Problem(("path", name), "Must be a UUID.", "uuid_parsing")) from None
+        raise MalformedRequest(Problem(("path", name), "Must be a UUID.", "uuid_parsing")) from None
 
 
 async def _no_agent(_: Request) -> Response:

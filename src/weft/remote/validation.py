@@ -7,9 +7,9 @@ from typing import Final
 from pydantic import JsonValue
 
 
-def problems(body: JsonValue) -> list[tuple[str, str]]:
+def read_problems(body: JsonValue) -> list[tuple[str, str]]:
     """What a 422 says is wrong: pairs of a field in our words and a vetted text, in order."""
-    found = [(_field(place), _vetted(text)) for place, text in _places(body)]
+    found = [(_field_path(place), _vet(text)) for place, text in _places(body)]
     # A union of forms is tried form by form, and each complains: the first one is enough.
     return list({field: (field, text) for field, text in reversed(found)}.values())[::-1]
 
@@ -32,7 +32,7 @@ def _places(body: JsonValue) -> Iterator[tuple[list[str], str]]:
             yield [match["group"], match["name"]], match["text"]
 
 
-def _field(place: list[str]) -> str:
+def _field_path(place: list[str]) -> str:
     names = [part for part in place if part not in ("body", "query", "path")]
     kept: list[str] = []
     for name in names:
@@ -45,7 +45,7 @@ def _field(place: list[str]) -> str:
     return ".".join(kept) or "arguments"
 
 
-def _vetted(text: str) -> str:
+def _vet(text: str) -> str:
     text = text.removeprefix("Value error, ").strip()
     return text.rstrip(".") if _SAFE_TEXT.fullmatch(text) else "the API does not accept it"
 

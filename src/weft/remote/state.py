@@ -15,7 +15,7 @@ REMEMBERED_MAX: Final = 10_000
 class Memory(OrderedDict[str, str]):
     """Remembers the newest REMEMBERED_MAX entries."""
 
-    def keep(self, key: str, value: str) -> None:
+    def remember(self, key: str, value: str) -> None:
         """Remember it, and forget the oldest if there are too many."""
         self[key] = value
         self.move_to_end(key)
@@ -23,7 +23,7 @@ class Memory(OrderedDict[str, str]):
             self.popitem(last=False)
 
 
-class News:
+class ChangeSignal:
     """Tells followers at once of changes that this process made."""
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class News:
         return event.is_set()
 
 
-class Shared:
+class RemoteState:
     """The client, and what answers have told that later calls need.
 
     ``owner_of`` has the connection of a job, which the API has to be told with it;
@@ -53,7 +53,7 @@ class Shared:
 
     def __init__(self, client: ApiClient) -> None:
         self.client = client
-        self.news = News()
+        self.own_changes = ChangeSignal()
         self.owner_of = Memory()
         self.connection_of = Memory()
         self.name_of = Memory()
@@ -62,18 +62,18 @@ class Shared:
     def learn(self, connection: Connection) -> Connection:
         """Remember what a connection tells; returns it without its claim token."""
         if connection.sync_id:
-            self.connection_of.keep(connection.sync_id, connection.id)
-        self.name_of.keep(connection.id, connection.name)
+            self.connection_of.remember(connection.sync_id, connection.id)
+        self.name_of.remember(connection.id, connection.name)
         if connection.sync.last_job is not None:
             self.learn_job(connection.sync.last_job)
         token = connection.auth.claim_token
         if token is None:
             return connection
-        self.claims.keep(connection.id, token)
+        self.claims.remember(connection.id, token)
         auth = connection.auth.model_copy(update={"claim_token": None})
         return connection.model_copy(update={"auth": auth})
 
     def learn_job(self, job: Job) -> Job:
         """Remember whose job it is."""
-        self.owner_of.keep(job.id, job.source_connection_id)
+        self.owner_of.remember(job.id, job.source_connection_id)
         return job

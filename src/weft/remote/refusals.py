@@ -26,11 +26,11 @@ from weft.errors import (
     Unsupported,
     WeftError,
 )
-from weft.remote.problems import problems
+from weft.remote.validation import read_problems
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ApiAnswer:
     """An answer of the API. ``body`` is None when it is not JSON, which ``readable`` tells."""
 
     status: int
@@ -43,19 +43,11 @@ class AlreadyLive(Conflict):
     """A sync is running already; which one must be looked up."""
 
 
-class JobEnded(Conflict):
-    """The job cannot be cancelled: it has ended, or is being cancelled already."""
-
-
 class NoSync(NotFound):
     """Airweave made the connection without anything to run: no schedule, and no first sync."""
 
 
-class NotFinished(Conflict):
-    """The person has not finished authorising, or there is nothing to finish."""
-
-
-def error_from(answer: Answer, *, missing: str | None = None) -> WeftError:
+def build_error(answer: ApiAnswer, *, missing: str | None = None) -> WeftError:
     """Our error for a refusal. ``missing`` is the argument that a plain 404 is about."""
     detail = _detail(answer.body)
     for phrase, make in _PHRASES:
@@ -73,11 +65,11 @@ def error_from(answer: Answer, *, missing: str | None = None) -> WeftError:
             hint="The operator has to correct WEFT_API_URL.",
         )
     return Unsupported(
-        f"The Airweave API refused the call (HTTP {answer.status}).", field=_named(answer.body)
+        f"The Airweave API refused the call (HTTP {answer.status}).", field=_field_of(answer.body)
     )
 
 
-def rate_limited(answer: Answer) -> RateLimited:
+def rate_limit_error(answer: ApiAnswer) -> RateLimited:
     """Says when to try again."""
     seconds = answer.retry_after
     when = f"in {seconds:.0f} s" if seconds is not None else "in a minute"
@@ -88,7 +80,7 @@ def rate_limited(answer: Answer) -> RateLimited:
     )
 
 
-def running_job(body: JsonValue) -> str | None:
+def live_job_id(body: JsonValue) -> str | None:
     """The job in the way, where the API names it (Weft's own does)."""
     job_id = body.get("job_id") if isinstance(body, dict) else None
     return job_id if isinstance(job_id, str) and _UUID.fullmatch(job_id) else None
@@ -99,7 +91,7 @@ def _detail(body: JsonValue) -> str:
     return detail[:1000] if isinstance(detail, str) else ""
 
 
-def _named(body: JsonValue) -> str | None:
+def _field_of(body: JsonValue) -> str | None:
     """The field that Weft's own API names beside its text."""
     field = body.get("field") if isinstance(body, dict) else None
     if field == "source_connection_id":
@@ -107,16 +99,16 @@ def _named(body: JsonValue) -> str | None:
     return field if isinstance(field, str) and _FIELD.fullmatch(field) else None
 
 
-def _invalid(answer: Answer, _missing: str | None) -> WeftError:
-    fault = _fault(answer.body)
+def _invalid_input_error(answer: ApiAnswer, _missing: str | None) -> WeftError:
+    fault = _source_error(answer.body)
     if fault is not None:
         return fault
-    found = problems(answer.body)
-    named = _named(answer.body)
+    found = read_problems(answer.body)
+    named = _field_of(answer.body)
     if not found:
         field = named or ("auth" if "auth fields" in _detail(answer.body) else None)
         if field == "auth":
-            return _refused_credentials(None)
+            return _credentials_error(None)
         return InvalidInput(
             f"The Airweave API does not accept {field or 'an argument'} (HTTP 422).", field=field
         )
@@ -126,7 +118,7 @@ def _invalid(answer: Answer, _missing: str | None) -> WeftError:
     )
 
 
-def _fault(body: JsonValue) -> WeftError | None:
+def _source_error(body: JsonValue) -> WeftError | None:
     """What the source itself said, which Weft's own API tells by the type of the problem."""
     detail = body.get("detail") if isinstance(body, dict) else None
     items = detail if isinstance(detail, list) else []
@@ -142,11 +134,11 @@ def _fault(body: JsonValue) -> WeftError | None:
                 "config names something that cannot be read.", field="config"
             )
         if kind in _CREDENTIAL_KINDS:
-            return _refused_credentials(None)
+            return _credentials_error(None)
     return None
 
 
-def _refused_key(answer: Answer, _missing: str | None) -> WeftError:
+def _key_error(answer: ApiAnswer, _missing: str | None) -> WeftError:
     if answer.status == 401:
         text = "The Airweave API did not accept the key in WEFT_API_KEY (HTTP 401)."
     else:
@@ -157,8 +149,8 @@ def _refused_key(answer: Answer, _missing: str | None) -> WeftError:
     return NotPermitted(text, hint="Only the operator can change that.")
 
 
-def _not_found(answer: Answer, missing: str | None) -> WeftError:
-    field = _named(answer.body) or missing
+def _not_found_error(answer: ApiAnswer, missing: str | None) -> WeftError:
+    field = _field_of(answer.body) or missing
     if field is None:
         return Unsupported(
             "The address in WEFT_API_URL does not offer this (HTTP 404).",
@@ -168,34 +160,34 @@ def _not_found(answer: Answer, missing: str | None) -> WeftError:
     return NotFound(f"No {noun} has that id or name.", field=field, hint=_LISTS.get(field))
 
 
-def _conflict(answer: Answer, _missing: str | None) -> WeftError:
-    job_id = running_job(answer.body)
+def _conflict_error(answer: ApiAnswer, _missing: str | None) -> WeftError:
+    job_id = live_job_id(answer.body)
     if job_id is not None:
         return AlreadyLive(
             f"A sync of this connection is running: job {job_id}.",
-            field=_named(answer.body),
+            field=_field_of(answer.body),
             job_id=job_id,
         )
     return Conflict(
         "The state of what was named forbids this now (HTTP 409).",
-        field=_named(answer.body),
+        field=_field_of(answer.body),
         hint="Read it again with get_connection or get_job.",
     )
 
 
-def _refused(answer: Answer, _missing: str | None) -> WeftError:
-    field = _named(answer.body)
+def _unsupported_error(answer: ApiAnswer, _missing: str | None) -> WeftError:
+    field = _field_of(answer.body)
     return Unsupported("The Airweave API cannot do this (HTTP 400).", field=field)
 
 
-def _refused_credentials(_match: re.Match[str] | None) -> WeftError:
+def _credentials_error(_match: re.Match[str] | None) -> WeftError:
     return AuthenticationFailed(
         "The credentials or the configuration did not pass the check at the source.",
         hint="Nothing was stored. Correct auth or config; get_source lists the fields.",
     )
 
 
-def _unsupported_method(match: re.Match[str]) -> WeftError:
+def _method_error(match: re.Match[str]) -> WeftError:
     known = [name for name in re.findall(r"\w+", match["methods"]) if name in _METHODS]
     offered = ", ".join(dict.fromkeys(known)) or "another one"
     return Unsupported(
@@ -205,7 +197,7 @@ def _unsupported_method(match: re.Match[str]) -> WeftError:
     )
 
 
-def _missing_object(field: str) -> Callable[[re.Match[str]], WeftError]:
+def _not_found_of(field: str) -> Callable[[re.Match[str]], WeftError]:
     def make(match: re.Match[str]) -> WeftError:
         del match
         text = f"No {_NOUNS[field]} has that id or name."
@@ -214,7 +206,7 @@ def _missing_object(field: str) -> Callable[[re.Match[str]], WeftError]:
     return make
 
 
-def _always(
+def _error_of(
     kind: Callable[..., WeftError], text: str, **facts: str
 ) -> Callable[[re.Match[str]], WeftError]:
     def make(match: re.Match[str]) -> WeftError:
@@ -224,7 +216,7 @@ def _always(
     return make
 
 
-def _wrong_organization(match: re.Match[str]) -> WeftError:
+def _organization_error(match: re.Match[str]) -> WeftError:
     del match
     return NotPermitted(
         "The Airweave API does not know the organisation in WEFT_API_ORGANIZATION.",
@@ -257,48 +249,48 @@ _LISTS: Final = {
     "short_name": "list_sources shows what there is.",
     "job_id": "list_jobs shows what there is.",
 }
-_BY_STATUS: Final[dict[int, Callable[[Answer, str | None], WeftError]]] = {
-    400: _refused,
-    401: _refused_key,
-    403: _refused_key,
-    404: _not_found,
-    405: _refused,
-    409: _conflict,
+_BY_STATUS: Final[dict[int, Callable[[ApiAnswer, str | None], WeftError]]] = {
+    400: _unsupported_error,
+    401: _key_error,
+    403: _key_error,
+    404: _not_found_error,
+    405: _unsupported_error,
+    409: _conflict_error,
     413: lambda _answer, _missing: InvalidInput("The arguments are too large (HTTP 413)."),
-    422: _invalid,
-    429: lambda answer, _missing: rate_limited(answer),
+    422: _invalid_input_error,
+    429: lambda answer, _missing: rate_limit_error(answer),
 }
 _SCHEDULE_HINT: Final = "The shortest interval is one hour, e.g. '0 * * * *'."
 _Make = Callable[[re.Match[str]], WeftError]
 _TEXTS: Final[tuple[tuple[str, _Make], ...]] = (
     (
         r"^Cannot start new sync: a sync job is already ",
-        _always(AlreadyLive, "A sync of this connection is running already."),
+        _error_of(AlreadyLive, "A sync of this connection is running already."),
     ),
     (
         r"^Cannot trigger sync: sync is SyncStatus\.PAUSED",
-        _always(
+        _error_of(
             Conflict,
             "The syncs of this connection are paused.",
             hint="It most likely needs authorize_connection, or has to be resumed at Airweave.",
         ),
     ),
-    (r"^Cannot cancel job in \w+ state", _always(JobEnded, "The job cannot be cancelled.")),
+    (r"^Cannot cancel job in \w+ state", _error_of(Conflict, "The job cannot be cancelled.")),
     (
         r"^No sync found for this source connection",
-        _always(NoSync, "The connection has nothing to run.", field="connection_id"),
+        _error_of(NoSync, "The connection has nothing to run.", field="connection_id"),
     ),
     (
         r"^Collection with readable_id '.*' already exists",
-        _always(Conflict, "The readable_id is taken.", field="readable_id"),
+        _error_of(Conflict, "The readable_id is taken.", field="readable_id"),
     ),
     (
         r"does not support this authentication method\. Supported methods: (?P<methods>.*)",
-        _unsupported_method,
+        _method_error,
     ),
     (
         r"does not support continuous syncs\.",
-        _always(
+        _error_of(
             InvalidInput,
             "The source does not sync that often.",
             field="schedule",
@@ -307,11 +299,11 @@ _TEXTS: Final[tuple[tuple[str, _Make], ...]] = (
     ),
     (
         r"^Invalid CRON expression",
-        _always(InvalidInput, "schedule.cron is not valid.", field="schedule.cron"),
+        _error_of(InvalidInput, "schedule.cron is not valid.", field="schedule.cron"),
     ),
     (
         r"^OAuth connections cannot use sync_immediately",
-        _always(
+        _error_of(
             InvalidInput,
             "sync_immediately cannot be true before the connection is authorised.",
             field="sync_immediately",
@@ -319,18 +311,18 @@ _TEXTS: Final[tuple[tuple[str, _Make], ...]] = (
     ),
     (
         r"^Connection is already authenticated",
-        _always(Conflict, "The connection is authorised already."),
+        _error_of(Conflict, "The connection is authorised already."),
     ),
-    (r"OAuth session", _always(NotFinished, "No authorisation of it is waiting.")),
-    (r"^(Credential v|V)alidation failed", _refused_credentials),
-    (r"^Organization with ID ", _wrong_organization),
+    (r"OAuth session", _error_of(Conflict, "No authorisation of it is waiting.")),
+    (r"^(Credential v|V)alidation failed", _credentials_error),
+    (r"^Organization with ID ", _organization_error),
     (
         r"^Auth provider .*not found",
-        _missing_object("auth.auth_provider.provider_readable_id"),
+        _not_found_of("auth.auth_provider.provider_readable_id"),
     ),
-    (r"^Sync job not found", _missing_object("job_id")),
-    (r"^Source ?[Cc]onnection not found", _missing_object("connection_id")),
-    (r"^Collection not found", _missing_object("readable_collection_id")),
-    (r"^Source ('.*' not found|not found)", _missing_object("short_name")),
+    (r"^Sync job not found", _not_found_of("job_id")),
+    (r"^Source ?[Cc]onnection not found", _not_found_of("connection_id")),
+    (r"^Collection not found", _not_found_of("readable_collection_id")),
+    (r"^Source ('.*' not found|not found)", _not_found_of("short_name")),
 )
 _PHRASES: Final = tuple((re.compile(phrase), make) for phrase, make in _TEXTS)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class Timeouts:
     """All waits, in seconds. A whole call stays below the 50 s that clients give a tool."""
 
     connect: float = 5.0
