@@ -7,14 +7,17 @@
 # The container binds an address that can be reached from outside of it, so Weft wants to know which
 # hosts clients address, and which proxy ends TLS in front of it. The health check below asks as the
 # first of those hosts, and without TLS.
-FROM python:3.12-slim AS build
+FROM python:3.13-slim@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa725dd7cb2cd3b AS build
 WORKDIR /build
-COPY pyproject.toml constraints.txt README.md LICENSE ./
-COPY src ./src
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+COPY requirements/image.txt requirements/
 RUN python -m venv /opt/weft \
-  && /opt/weft/bin/pip install --no-cache-dir --disable-pip-version-check -c constraints.txt '.[otel]'
+  && /opt/weft/bin/pip install --no-deps --require-hashes -r requirements/image.txt
+COPY pyproject.toml README.md LICENSE ./
+COPY src ./src
+RUN /opt/weft/bin/pip install --no-deps --no-build-isolation .
 
-FROM python:3.12-slim
+FROM python:3.13-slim@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa725dd7cb2cd3b
 COPY --from=build /opt/weft /opt/weft
 RUN useradd --system --uid 10001 --home-dir /var/lib/weft --create-home weft
 USER weft

@@ -1,9 +1,21 @@
-PYTHON ?= python3
 VENV := .venv
+ifeq ($(OS),Windows_NT)
+PYTHON ?= python
+BIN := $(VENV)/Scripts
+else
+PYTHON ?= python3
 BIN := $(VENV)/bin
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+endif
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check conformance evaluate torture bench lint format clean
+# Install what requirements/$(1).txt names, each file checked against its hash, and then Weft itself.
+# The locks are complete; without --no-deps an older pip looks beyond them for extras.
+define install
+$(PIP) --no-deps --require-hashes -r requirements/$(1).txt
+$(PIP) --no-deps --no-build-isolation -e .
+endef
+
+.PHONY: demo test check conformance evaluate torture bench coverage lock format clean
 
 demo: $(VENV)/.core  ## Drive the real server over stdio with a real MCP client.
 	$(BIN)/weft demo
@@ -31,25 +43,32 @@ torture: $(VENV)/.dev  ## Kill syncs 500 times, fill the disk, reorder everythin
 	TORTURE_KILLS=500 TORTURE_EXAMPLES=200 TORTURE_ENTITIES=1000000 \
 		$(BIN)/python -m pytest tests/integration
 
+coverage: $(VENV)/.dev  ## Run all tests and report which lines ran, subprocesses included.
+	$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --cov --cov-report=term:skip-covered \
+		--cov-report=xml:out/coverage.xml --cov-report=html:out/coverage
+
+lock: $(VENV)/.dev  ## Write requirements/*.txt from pyproject.toml; UPGRADE=1 takes newer versions.
+	$(BIN)/python scripts/lock.py $(if $(UPGRADE),--upgrade)
+
 bench: $(VENV)/.bench  ## Print ratios side by side with the floor and with peers.
 	$(BIN)/python -m bench
 
-$(VENV)/bin/python:
+$(VENV)/pyvenv.cfg:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Weft needs Python 3.11 or newer; name one: make PYTHON=python3.12 ..." >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.core: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(INSTALL) -e .
+$(VENV)/.core: pyproject.toml requirements/core.txt | $(VENV)/pyvenv.cfg
+	$(call install,core)
 	touch $@
 
-$(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(INSTALL) -e '.[dev]'
+$(VENV)/.dev: pyproject.toml requirements/dev.txt | $(VENV)/pyvenv.cfg
+	$(call install,dev)
 	touch $@ $(VENV)/.core
 
-$(VENV)/.bench: $(VENV)/.dev
-	$(INSTALL) -e '.[dev,bench]'
+$(VENV)/.bench: requirements/bench.txt $(VENV)/.dev
+	$(call install,bench)
 	touch $@
 
 clean:  ## Remove everything that make created.
-	rm -rf $(VENV) build dist
+	rm -rf $(VENV) build dist out

@@ -12,6 +12,7 @@ from typing import Any
 
 import anyio
 import pytest
+from built_wheel import installed_wheel
 from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from node_packages import node_program, unavailable
@@ -110,12 +111,47 @@ def test_registry_entry_names_this_version_and_settings_that_exist() -> None:
     entry = json.loads(read("server.json"))
     (package,) = entry["packages"]
     assert entry["version"] == package["version"] == __version__
+    assert (package["registryType"], package["identifier"]) == ("pypi", "weft-mcp")
     assert len(entry["description"]) <= 100
     known = {f"{ENV_PREFIX}{name}".upper(): field for name, field in Settings.model_fields.items()}
     for variable in package["environmentVariables"]:
         secret = "SecretStr" in str(known[variable["name"]].annotation)
         assert variable.get("isSecret", False) is secret
     assert f"<!-- mcp-name: {entry['name']} -->" in read("README.md")
+
+
+def test_nobody_is_told_to_run_the_package_that_is_called_weft() -> None:
+    # On the public package index `weft` is a stranger's program: ours is `weft-mcp`.
+    stranger = re.compile(
+        r"(?:\buvx|\bpipx (?:run|install)|\bpip3? install|\buv (?:pip|tool|add|run --with)\b)"
+        r"[^\n|&;#]*?[\s'\"]weft(?![\w./-])"
+    )
+    assert stranger.search("uvx weft serve")
+    assert stranger.search("pip install -U 'weft[otel]'")
+    assert not stranger.search("uvx weft-mcp serve")
+    read_by_people = [*ROOT.glob("*.md"), *ROOT.glob("*.json"), ROOT / "Dockerfile"]
+    read_by_people += [*ROOT.glob("docs/**/*.md"), *ROOT.glob("skills/**/*.md")]
+    read_by_people += ROOT.glob(".github/**/*.*")
+    found = {
+        str(path.relative_to(ROOT)): hit[0]
+        for path in read_by_people
+        if (hit := stranger.search(path.read_text(encoding="utf-8")))
+    }
+    assert found == {}
+
+
+def test_wheel_has_the_command_by_both_names() -> None:
+    site = Path(installed_wheel())
+    for name in ("weft", "weft-mcp"):
+        done = subprocess.run(
+            [sys.executable, str(site / "bin" / name), "--version"],
+            env=os.environ | {"PYTHONPATH": str(site)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.stdout.strip() == f"weft {__version__}", done.stderr
 
 
 def test_skill_names_only_tools_and_arguments_that_exist() -> None:
@@ -133,4 +169,10 @@ def test_image_starts_the_installed_program_as_an_ordinary_user() -> None:
     assert 'ENTRYPOINT ["weft"]' in lines
     assert lines.index("USER weft") < lines.index('ENTRYPOINT ["weft"]')
     copied = [line.removeprefix("!") for line in read(".dockerignore").splitlines()]
-    assert {"pyproject.toml", "constraints.txt", "src"} <= set(copied)
+    assert {"pyproject.toml", "requirements/image.txt", "src"} <= set(copied)
+
+
+def test_image_has_its_base_by_digest() -> None:
+    bases = re.findall(r"^FROM (\S+)", read("Dockerfile"), re.MULTILINE)
+    assert bases
+    assert [base for base in bases if not re.search(r"@sha256:[0-9a-f]{64}$", base)] == []
