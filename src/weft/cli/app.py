@@ -26,7 +26,10 @@ _COMMANDS = {
     "serve": ("verbs.serve:serve", "Serve MCP to agents, on stdio or over HTTP."),
     "demo": ("demo.verb:demo", "Show it all: connect, sync, search, cancel, delete."),
     "sources": ("verbs.sources:sources", "What can be connected, and which fields it takes."),
-    "connections": ("verbs.connections:connections", "What is connected: list, create, change."),
+    "connections": (
+        "verbs.connections.group:connections",
+        "What is connected: list, create, change.",
+    ),
     "collections": ("verbs.collections:collections", "What is searched together."),
     "sync": ("verbs.sync:sync", "Sync a connection now and show how it goes."),
     "jobs": ("verbs.jobs:jobs", "The runs of syncs: list, show, cancel."),

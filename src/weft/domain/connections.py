@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Self
 
 from pydantic import Field, JsonValue
 
@@ -171,6 +172,15 @@ class NewConnection(Frozen):
     sync_immediately: bool | None = None
     auth: Auth | None = None
     redirect_url: str | None = None
+
+    @classmethod
+    def copy_of(
+        cls, connection: Connection, *, schedule: ScheduleSpec | None, auth: Auth | None
+    ) -> Self:
+        """Describe a connection like that one, with a schedule and credentials of its own."""
+        shared = (cls.model_fields.keys() & Connection.model_fields.keys()) - {"schedule", "auth"}
+        fields = {name: getattr(connection, name) for name in shared}
+        return cls(**fields, schedule=schedule, auth=auth)
 
 
 class ConnectionChange(Frozen):

@@ -1,5 +1,6 @@
 """Connections: one authentication method at a time, and secrets that are never shown."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -10,8 +11,11 @@ from weft.domain.connections import (
     AuthDetails,
     AuthMethod,
     AuthProviderAuth,
+    Connection,
     ConnectionChange,
+    ConnectionStatus,
     DirectAuth,
+    NewConnection,
     OAuthBrowserAuth,
     OAuthTokenAuth,
     merge_config,
@@ -73,3 +77,28 @@ def test_change_knows_what_was_given_from_what_was_left_out() -> None:
 def test_config_is_merged_by_key_and_null_removes_one() -> None:
     merged = merge_config({"a": 1, "b": 2, "d": None}, {"b": None, "c": 3})
     assert merged == {"a": 1, "c": 3, "d": None}
+
+
+def test_copy_has_every_field_that_can_be_given_but_no_credentials() -> None:
+    original = Connection(
+        id="c1",
+        organization_id="o1",
+        name="Notes",
+        description="About",
+        short_name="files",
+        readable_collection_id="docs",
+        status=ConnectionStatus.ACTIVE,
+        auth=AuthDetails(method=AuthMethod.DIRECT, authenticated=True),
+        config={"path": "/n"},
+        sync_id="s1",
+        created_at=datetime(2026, 1, 1, tzinfo=UTC),
+        modified_at=datetime(2026, 1, 1, tzinfo=UTC),
+    )
+    copy = NewConnection.copy_of(original, schedule=None, auth=None)
+    assert copy == NewConnection(
+        name="Notes",
+        description="About",
+        short_name="files",
+        readable_collection_id="docs",
+        config={"path": "/n"},
+    )

@@ -1,6 +1,6 @@
-"""What every verb shares: settings, an open backend, and where output goes.
+"""The context of a verb: settings, an open backend, and where output goes.
 
-Imported by `weft serve` too, so it imports neither rich nor anything of the engine.
+`weft serve` imports it too, so it imports neither rich nor anything of the engine.
 """
 
 import json
@@ -8,7 +8,8 @@ import sys
 from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar, cast
+from functools import partial
+from typing import Any, Protocol, TypeVar, TypeVarTuple, cast
 
 import anyio
 import click
@@ -23,11 +24,12 @@ from weft.settings import Settings, load_settings
 
 K = TypeVar("K")
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 class OpenBackend(Protocol):
-    """Opens the backend, with or without running jobs in this process."""
+    """Open the backend, with or without running jobs in this process."""
 
     def __call__(
         self, settings: Settings, /, *, run_jobs: bool
@@ -35,7 +37,7 @@ class OpenBackend(Protocol):
 
 
 def _open_backend(settings: Settings, /, *, run_jobs: bool) -> AbstractAsyncContextManager[Backend]:
-    # Imported here because the help and the usage errors need no engine.
+    # Imported here because help and usage errors need no engine.
     from weft import assembly
 
     return assembly.open_backend(settings, run_jobs=run_jobs)
@@ -57,7 +59,7 @@ def _stdin_is_terminal() -> bool:
 
 @dataclass(slots=True)
 class App:
-    """What the verbs need from outside, so that tests can bring their own."""
+    """The outside world as verbs see it; tests bring their own."""
 
     open_backend: OpenBackend = _open_backend
     inspect_database: Callable[[Settings], Mapping[str, Any]] = _inspect_database
@@ -68,37 +70,41 @@ class App:
 
     @property
     def as_json(self) -> bool:
-        """Whether this run prints a JSON document instead of text for people."""
+        """Return whether this run prints a JSON document instead of text for people."""
         return self.json_asked or not self.shows_people()
 
-    def run(self, work: Callable[[Backend], Awaitable[T]], *, run_jobs: bool = False) -> T:
-        """Open the backend, await ``work`` with it, close it cleanly, return the result.
+    def run(
+        self, work: Callable[[Backend, *Ts], Awaitable[T]], *args: *Ts, run_jobs: bool = False
+    ) -> T:
+        """Open the backend, await ``work(backend, *args)``, close it cleanly, return the result.
 
-        Only a verb that waits for a sync runs jobs: another would start them to hand them back.
+        Only a verb that waits for a sync runs jobs; any other would just start them and hand them
+        back.
         """
-        return self.run_with(lambda settings: self.open_backend(settings, run_jobs=run_jobs), work)
+        return self.run_with(partial(self.open_backend, run_jobs=run_jobs), work, *args)
 
     def run_with(
         self,
         opening: Callable[[Settings], AbstractAsyncContextManager[K]],
-        work: Callable[[K], Awaitable[T]],
+        work: Callable[[K, *Ts], Awaitable[T]],
+        *args: *Ts,
     ) -> T:
-        """The same for something else than a backend, such as the keys alone."""
+        """Do the same with something other than a backend, such as the keys alone."""
 
-        async def opened() -> T:
-            async with opening(settings) as it:
+        async def open_and_work() -> T:
+            async with opening(settings) as opened:
                 with acting_by_verb():
-                    return await work(it)
+                    return await work(opened, *args)
 
         settings = self.load_settings()
-        return anyio.run(opened)
+        return anyio.run(open_and_work)
 
 
 @contextmanager
 def acting_by_verb() -> Generator[None]:
-    """Within it, changes are audited as made by this verb and whoever started the process.
+    """Audit changes made within it as made by this verb, by whoever started the process.
 
-    Not around the opening of an engine: what that does by itself is not the verb's doing.
+    Do not open an engine within it: what an engine does while it opens is not the verb's doing.
     """
     ctx = click.get_current_context(silent=True)
     with acting(
@@ -142,20 +148,31 @@ def emit(value: BaseModel | Mapping[str, Any]) -> None:
     click.echo(dumps(document))
 
 
+def show(app: App, result: BaseModel | Mapping[str, Any], text: str = "", note: str = "") -> None:
+    """Print ``result`` as JSON, or for people ``text``, and ``note`` on standard error."""
+    if app.as_json:
+        emit(result)
+        return
+    if text:
+        click.echo(text)
+    if note:
+        say(note)
+
+
 def dumps(document: object) -> str:
-    """JSON for people and programs: readable, and valid in whatever encoding stdout has."""
+    """Return indented JSON that the encoding of stdout can carry."""
     utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
     return json.dumps(document, indent=2, ensure_ascii=not utf8)
 
 
 def say(message: str) -> None:
-    """Tell the person something that is not the result: on standard error."""
-    # Not click.echo, which writes past a progress bar that is being drawn there.
+    """Tell the person something that is not the result, on standard error."""
+    # click.echo would write past a progress bar that is being drawn there.
     sys.stderr.write(f"{message}\n")
 
 
 def leaves(error: BaseException) -> Iterator[BaseException]:
-    """The exceptions that happened, without the groups that task groups wrap them in."""
+    """Yield the exceptions that happened, without the groups that task groups wrap them in."""
     if isinstance(error, BaseExceptionGroup):
         for inner in cast("BaseExceptionGroup[BaseException]", error).exceptions:
             yield from leaves(inner)
@@ -164,7 +181,7 @@ def leaves(error: BaseException) -> Iterator[BaseException]:
 
 
 def report_error(app: App, error: WeftError) -> None:
-    """One clear line on standard error, or with --json an object with the same facts."""
+    """Print one clear line on standard error, or with --json an object with the same facts."""
     if app.json_asked:
         facts: dict[str, Any] = {
             "type": type(error).__name__,

@@ -1,9 +1,12 @@
-"""Lists that are shown whole: as one JSON document, or as a table."""
+"""Lists and records: one JSON document, or a table for people."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
+from pydantic import BaseModel
+
 from weft.cli.terminal.context import App, emit, say
+from weft.domain.base import Page
 
 M = TypeVar("M")
 
@@ -13,38 +16,72 @@ class Sealed(Protocol):
 
     @property
     def lost(self) -> bool:
-        """Whether nothing opens it any more."""
+        """Return whether no key opens it any more."""
         ...
 
 
-def show_all(
+def show_page(
     app: App,
-    found: Sequence[M],
-    shown: Callable[[M], Mapping[str, Any]],
-    cells: Callable[[M], Sequence[str]],
+    page: Page[M],
+    to_cells: Callable[[M], Sequence[str]],
     *,
     columns: Sequence[str],
-    wide: Sequence[str],
-    none: str,
+    numbers: Sequence[str] = (),
+    wide: Sequence[str] = (),
+    none: str = "",
+    footnote: str = "",
 ) -> None:
-    """Print ``found``: ``shown`` makes objects of JSON, ``cells`` rows below ``columns``.
+    """Print a page of a long list, for people with ``footnote`` below or ``none`` instead.
 
-    People who have nothing yet read ``none`` instead. For ``wide`` see `print_table`.
+    ``to_cells`` makes the row of an item; for ``numbers`` and ``wide`` see `print_table`.
     """
     if app.as_json:
-        emit({"items": [shown(one) for one in found]})
+        emit(page)
         return
     # Imported here because a program that reads JSON need not wait for rich.
     from weft.cli.terminal.tables import console, print_table
 
     out = console()
-    if not found:
+    if none and not page.items:
         out.print(none)
         return
-    print_table(out, columns, [cells(one) for one in found], wide=wide)
+    rows = [to_cells(item) for item in page.items]
+    print_table(out, columns, rows, numbers=numbers, wide=wide)
+    if page.next_cursor:
+        footnote = "There are more: raise --limit."
+    if footnote:
+        out.print(footnote, style="dim")
+
+
+def show_all(
+    app: App,
+    found: Sequence[M],
+    to_json: Callable[[M], Mapping[str, Any]],
+    to_cells: Callable[[M], Sequence[str]],
+    *,
+    columns: Sequence[str],
+    wide: Sequence[str],
+    none: str,
+) -> None:
+    """Print a whole list, or ``none`` to people when it is empty."""
+    if app.as_json:
+        emit({"items": [to_json(one) for one in found]})
+    else:
+        page = Page[Any](items=tuple(found))
+        show_page(app, page, to_cells, columns=columns, wide=wide, none=none)
+
+
+def show_record(app: App, found: BaseModel, fields: Iterable[tuple[str, str]]) -> None:
+    """Print one thing, for people as labelled values."""
+    if app.as_json:
+        emit(found)
+        return
+    from weft.cli.terminal.tables import console, print_record  # see show_page
+
+    print_record(console(), fields)
 
 
 def tell_lost(app: App, found: Sequence[Sealed], again: str) -> None:
-    """Say to people below a list which command gives what was lost ``again``."""
+    """Tell people, below a list, which command ``again`` stores what was lost."""
     if not app.as_json and any(one.lost for one in found):
         say(f"The key to what is lost is gone; give it again: `{again}`.")

@@ -1,7 +1,7 @@
 """Lists longer than a backend gives at once."""
 
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from collections.abc import Awaitable
+from typing import Protocol, TypeVar
 
 from weft.backend import LIST_LIMIT_MAX
 from weft.domain.base import Page
@@ -9,14 +9,21 @@ from weft.domain.base import Page
 T = TypeVar("T")
 
 
+class GetPage(Protocol[T]):
+    """Get up to ``limit`` items from ``cursor`` on."""
+
+    def __call__(self, *, cursor: str | None, limit: int) -> Awaitable[Page[T]]: ...
+
+
 async def collect(
-    get_page: Callable[[str | None, int], Awaitable[Page[T]]], cursor: str | None, limit: int
+    get_page: GetPage[T], cursor: str | None = None, limit: int | None = None
 ) -> Page[T]:
-    """Up to ``limit`` items from ``cursor`` on, in as many calls as it takes."""
+    """Get up to ``limit`` items (None: all) from ``cursor`` on, in as many calls as it takes."""
     items: list[T] = []
     while True:
-        page = await get_page(cursor, min(limit - len(items), LIST_LIMIT_MAX))
+        wanted = LIST_LIMIT_MAX if limit is None else min(limit - len(items), LIST_LIMIT_MAX)
+        page = await get_page(cursor=cursor, limit=wanted)
         items.extend(page.items)
         cursor = page.next_cursor
-        if cursor is None or len(items) >= limit:
+        if cursor is None or (limit is not None and len(items) >= limit):
             return Page(items=tuple(items), next_cursor=cursor)

@@ -1,10 +1,8 @@
-"""`weft audit`: who changed what, and when."""
+"""`weft audit`: the record of changes."""
 
 import re
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-import anyio
 import click
 
 from weft.cli.terminal.context import App, json_option, pass_app
@@ -35,7 +33,16 @@ _UNITS = {"min": "minutes", "h": "hours", "d": "days"}
 @pass_app
 def audit(app: App, connection: str | None, since: str | None, limit: int) -> None:
     """Show what was changed, by whom and by which tool, route or verb; no values are recorded."""
-    found = _read(app, connection, None if since is None else _moment(since), limit)
+    # Imported here because help and usage errors need no database.
+    from weft.local.configured import open_audit
+
+    moment = None if since is None else _parse_moment(since)
+    found = app.run_with(
+        open_audit,
+        lambda recorded: recorded.list(
+            organization_id=LOCAL_ORGANIZATION_ID, connection=connection, since=moment, limit=limit
+        ),
+    )
     show_all(
         app,
         found,
@@ -58,36 +65,17 @@ def _cells(entry: AuditEntry) -> tuple[str, ...]:
 
 
 def _action(entry: AuditEntry) -> str:
-    # At 80 columns the longest action would break the line of its row.
+    # In 80 columns the longest action would wrap.
     action = entry.action.replace("authorization", "auth")
     return action if entry.outcome == DONE else plain(f"{action}: {entry.outcome}")
 
 
 def _short(target_id: str) -> str:
-    # Whole, ids would break over three lines; verbs take the beginning of one.
+    # A whole id would wrap to three lines, and verbs take the beginning of one.
     return target_id[:SHORT_ID_CHARS] if _UUID.fullmatch(target_id) else target_id
 
 
-def _read(
-    app: App, connection: str | None, since: datetime | None, limit: int
-) -> Sequence[AuditEntry]:
-    # Imported here because the help and the usage errors need no database.
-    from weft.local.configured import open_audit
-
-    async def opened() -> Sequence[AuditEntry]:
-        async with open_audit(settings) as recorded:
-            return await recorded.list(
-                organization_id=LOCAL_ORGANIZATION_ID,
-                connection=connection,
-                since=since,
-                limit=limit,
-            )
-
-    settings = app.load_settings()
-    return anyio.run(opened)
-
-
-def _moment(text: str) -> datetime:
+def _parse_moment(text: str) -> datetime:
     age = _AGE.fullmatch(text.strip())
     if age is not None:
         return datetime.now(UTC) - timedelta(**{_UNITS[age[2]]: int(age[1])})

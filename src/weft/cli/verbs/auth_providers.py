@@ -7,7 +7,7 @@ import click
 from pydantic import BaseModel
 
 from weft.cli.terminal.confirm import confirm
-from weft.cli.terminal.context import App, emit, json_option, organization_option, pass_app, say
+from weft.cli.terminal.context import App, json_option, organization_option, pass_app, show
 from weft.cli.terminal.credentials import read_secret
 from weft.cli.terminal.groups import ListGroup
 from weft.cli.terminal.listing import show_all, tell_lost
@@ -67,10 +67,8 @@ def add_provider(app: App, kind: str, name: str, organization: str, **given: Any
         secrets = {"api_key": read_secret(app, "API key")}
     owner = organization_id(organization)
     made = _run(app, lambda kept: kept.add(owner, kind, name, secrets, options, given["hosts"]))
-    if app.as_json:
-        emit(_to_json(made))
-        return
-    say(f"The auth provider '{made.readable_id}' ({made.kind}) is configured.")
+    told = f"The auth provider '{made.readable_id}' ({made.kind}) is configured."
+    show(app, _to_json(made), note=told)
 
 
 @auth_providers.command("list")
@@ -101,10 +99,8 @@ def remove_provider(app: App, name: str, yes: bool, organization: str) -> None:
     """Forget an account. Connections that use it cannot sync any more."""
     confirm(app, f"The auth provider '{plain(name)}' will be forgotten.", yes=yes)
     _run(app, lambda kept: kept.remove(organization_id(organization), name))
-    if app.as_json:
-        emit({"name": name, "removed": True})
-        return
-    say(f"The auth provider '{plain(name)}' is forgotten.")
+    told = f"The auth provider '{plain(name)}' is forgotten."
+    show(app, {"name": name, "removed": True}, note=told)
 
 
 def _apps(given: tuple[str, ...]) -> dict[str, str]:
@@ -118,7 +114,7 @@ def _apps(given: tuple[str, ...]) -> dict[str, str]:
 
 
 def _run(app: App, work: Callable[[Any], Awaitable[T]]) -> T:
-    # Imported here because the help and the usage errors need no engine.
+    # Imported here because help and usage errors need no engine.
     from weft import assembly
 
     return app.run_with(assembly.open_auth_providers, work)

@@ -1,14 +1,13 @@
-"""`weft collections`: what is searched together."""
+"""`weft collections`: groups of connections that are searched together."""
 
 import click
 
-from weft.backend import Backend
 from weft.cli.terminal.confirm import confirm
-from weft.cli.terminal.context import App, emit, json_option, pass_app, say
+from weft.cli.terminal.context import App, json_option, pass_app, show
 from weft.cli.terminal.groups import ListGroup, limit_options
+from weft.cli.terminal.listing import show_page
 from weft.cli.terminal.paging import collect
 from weft.cli.terminal.text import ago, count
-from weft.domain.base import Page
 from weft.domain.collections import Collection, NewCollection
 
 
@@ -23,38 +22,16 @@ def collections() -> None:
 @pass_app
 def list_collections(app: App, limit: int, cursor: str | None) -> None:
     """List the collections, newest first (the default)."""
-
-    async def work(backend: Backend) -> Page[Collection]:
-        return await collect(
-            lambda c, n: backend.collections.list(cursor=c, limit=n), cursor, limit
-        )
-
-    page = app.run(work)
-    if app.as_json:
-        emit(page)
-        return
-    from weft.cli.terminal.tables import console, print_table
-
-    out = console()
-    if not page.items:
-        out.print("No collections yet. `weft collections create NAME` makes one.")
-        return
-    rows = [
-        (
-            c.readable_id,
-            c.name,
-            c.status,
-            f"{c.connection_count:,}",
-            f"{c.entity_count:,}",
-            ago(c.created_at),
-        )
-        for c in page.items
-    ]
-    numbers = ("connections", "entities")
-    headers = ("collection", "name", "status", *numbers, "created")
-    print_table(out, headers, rows, numbers=numbers, wide=("name",))
-    if page.next_cursor:
-        out.print("There are more: raise --limit.", style="dim")
+    page = app.run(lambda backend: collect(backend.collections.list, cursor, limit))
+    show_page(
+        app,
+        page,
+        _cells,
+        columns=("collection", "name", "status", "connections", "entities", "created"),
+        numbers=("connections", "entities"),
+        wide=("name",),
+        none="No collections yet. `weft collections create NAME` makes one.",
+    )
 
 
 @collections.command("create")
@@ -66,16 +43,14 @@ def list_collections(app: App, limit: int, cursor: str | None) -> None:
 @pass_app
 def create_collection(app: App, name: str, readable_id: str | None) -> None:
     """Create a collection."""
-
-    async def work(backend: Backend) -> Collection:
-        return await backend.collections.create(NewCollection(name=name, readable_id=readable_id))
-
-    made = app.run(work)
-    if app.as_json:
-        emit(made)
-        return
-    click.echo(f"Created the collection '{made.readable_id}'.")
-    say(f"Next: weft connections create SOURCE --collection {made.readable_id} ...")
+    new = NewCollection(name=name, readable_id=readable_id)
+    made = app.run(lambda backend: backend.collections.create(new))
+    show(
+        app,
+        made,
+        f"Created the collection '{made.readable_id}'.",
+        note=f"Next: weft connections create SOURCE --collection {made.readable_id} ...",
+    )
 
 
 @collections.command("delete")
@@ -85,14 +60,7 @@ def create_collection(app: App, name: str, readable_id: str | None) -> None:
 @pass_app
 def delete_collection(app: App, collection: str, yes: bool) -> None:
     """Delete a collection with all its connections and what they synced."""
-
-    async def look(backend: Backend) -> Collection:
-        return await backend.collections.get(collection)
-
-    async def remove(backend: Backend) -> Collection:
-        return await backend.collections.delete(found.id)
-
-    found = app.run(look)
+    found = app.run(lambda backend: backend.collections.get(collection))
     preview = (
         f"Deletes the collection '{found.readable_id}' with "
         f"{count(found.connection_count, 'connection')} and "
@@ -101,8 +69,16 @@ def delete_collection(app: App, collection: str, yes: bool) -> None:
     )
     # The backend is closed while a person thinks: an open one would have jobs to attend to.
     confirm(app, preview, yes=yes)
-    deleted = app.run(remove)
-    if app.as_json:
-        emit(deleted)
-    else:
-        click.echo(f"Deleted the collection '{deleted.readable_id}'.")
+    deleted = app.run(lambda backend: backend.collections.delete(found.id))
+    show(app, deleted, f"Deleted the collection '{deleted.readable_id}'.")
+
+
+def _cells(collection: Collection) -> tuple[str, ...]:
+    return (
+        collection.readable_id,
+        collection.name,
+        collection.status,
+        f"{collection.connection_count:,}",
+        f"{collection.entity_count:,}",
+        ago(collection.created_at),
+    )

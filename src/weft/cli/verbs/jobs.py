@@ -1,18 +1,20 @@
 """`weft jobs`: the runs of syncs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 
 import click
 
 from weft.backend import Backend
-from weft.cli.terminal.context import App, emit, json_option, pass_app
+from weft.cli.terminal.context import App, emit, json_option, pass_app, show
 from weft.cli.terminal.follow import diagnosis
 from weft.cli.terminal.groups import ListGroupWithName, limit_options
 from weft.cli.terminal.hints import with_verbs
+from weft.cli.terminal.listing import show_page
 from weft.cli.terminal.paging import collect
 from weft.cli.terminal.text import ago, count, duration, job_counts, plain, short_ids
 from weft.domain.base import Page
-from weft.domain.connections import Connection
 from weft.domain.jobs import Job, JobStatus, LogLine, diagnose
 from weft.errors import NotFound
 
@@ -39,39 +41,16 @@ def list_jobs(
 ) -> None:
     """List jobs, newest first (the default). Of the connection NAME, or of all."""
     wanted = None if status is None else JobStatus(status)
-
-    async def work(backend: Backend) -> tuple[Page[Job], dict[str, str]]:
-        page = await collect(
-            lambda c, n: backend.jobs.list(name, status=wanted, cursor=c, limit=n), cursor, limit
-        )
-        return page, {} if app.as_json else await _names(backend, page.items)
-
-    page, names = app.run(work)
-    if app.as_json:
-        emit(page)
-        return
-    from weft.cli.terminal.tables import console, print_table
-
-    out = console()
-    if not page.items:
-        out.print("No jobs.")
-        return
+    page, names = app.run(_list, name, wanted, limit, cursor, not app.as_json)
     ids = short_ids([job.id for job in page.items])
-    rows = [
-        (
-            ids[job.id],
-            plain(names.get(job.source_connection_id, job.source_connection_id)),
-            job.status,
-            ago(job.started_at or job.created_at),
-            duration(job.duration_seconds),
-            _brief(job),
-        )
-        for job in page.items
-    ]
-    headers = ("job", "connection", "status", "started", "took", "entities")
-    print_table(out, headers, rows, wide=("connection", "entities"))
-    if page.next_cursor:
-        out.print("There are more: raise --limit.", style="dim")
+    show_page(
+        app,
+        page,
+        lambda job: _cells(job, ids[job.id], names),
+        columns=("job", "connection", "status", "started", "took", "entities"),
+        wide=("connection", "entities"),
+        none="No jobs.",
+    )
 
 
 @jobs.command("show")
@@ -86,13 +65,7 @@ def show_job(app: App, job_id: str, log_lines: int) -> None:
 
     ID is the job's id or the beginning of it.
     """
-
-    async def work(backend: Backend) -> tuple[Job, Sequence[LogLine], dict[str, str]]:
-        job = await backend.jobs.get(job_id)
-        lines = await backend.jobs.log(job.id, limit=log_lines) if log_lines else ()
-        return job, lines, await _names(backend, [job])
-
-    job, lines, names = app.run(work)
+    job, lines, names = app.run(_get, job_id, log_lines)
     if app.as_json:
         found = diagnose(job)
         emit(
@@ -112,15 +85,48 @@ def show_job(app: App, job_id: str, log_lines: int) -> None:
 @pass_app
 def cancel_job(app: App, job_id: str) -> None:
     """Ask a job to stop; what it has stored stays."""
+    job = app.run(lambda backend: backend.jobs.cancel(job_id))
+    show(app, job, f"Job {job.id} is {job.status}.")
 
-    async def work(backend: Backend) -> Job:
-        return await backend.jobs.cancel(job_id)
 
-    job = app.run(work)
-    if app.as_json:
-        emit(job)
-    else:
-        click.echo(f"Job {job.id} is {job.status}.")
+async def _list(
+    backend: Backend,
+    name: str | None,
+    status: JobStatus | None,
+    limit: int,
+    cursor: str | None,
+    with_names: bool,
+) -> tuple[Page[Job], dict[str, str]]:
+    page = await collect(partial(backend.jobs.list, name, status=status), cursor, limit)
+    return page, await _find_names(backend, page.items) if with_names else {}
+
+
+async def _get(
+    backend: Backend, job_id: str, log_lines: int
+) -> tuple[Job, Sequence[LogLine], dict[str, str]]:
+    job = await backend.jobs.get(job_id)
+    lines = await backend.jobs.log(job.id, limit=log_lines) if log_lines else ()
+    return job, lines, await _find_names(backend, [job])
+
+
+async def _find_names(backend: Backend, items: Sequence[Job]) -> dict[str, str]:
+    """Return the connections' names by id, without those that were deleted meanwhile."""
+    names: dict[str, str] = {}
+    for connection_id in {job.source_connection_id for job in items}:
+        with suppress(NotFound):
+            names[connection_id] = (await backend.connections.get(connection_id)).name
+    return names
+
+
+def _cells(job: Job, short_id: str, names: Mapping[str, str]) -> tuple[str, ...]:
+    return (
+        short_id,
+        plain(names.get(job.source_connection_id, job.source_connection_id)),
+        job.status,
+        ago(job.started_at or job.created_at),
+        duration(job.duration_seconds),
+        _outcome(job),
+    )
 
 
 def _print_job(job: Job, lines: Sequence[LogLine], connection: str) -> None:
@@ -148,20 +154,8 @@ def _print_job(job: Job, lines: Sequence[LogLine], connection: str) -> None:
         print_table(out, ("UTC", "level", "message"), rows, wide=("message",))
 
 
-def _brief(job: Job) -> str:
+def _outcome(job: Job) -> str:
     if job.status is JobStatus.FAILED and job.error:
         return plain(job.error)
     changed = job_counts(job, always=False)
     return changed or count(0, "entity", "entities")
-
-
-async def _names(backend: Backend, items: Sequence[Job]) -> dict[str, str]:
-    """Names of the connections, by id; one that was deleted meanwhile keeps its id."""
-    names: dict[str, str] = {}
-    for connection_id in {job.source_connection_id for job in items}:
-        try:
-            found: Connection = await backend.connections.get(connection_id)
-        except NotFound:
-            continue
-        names[connection_id] = found.name
-    return names

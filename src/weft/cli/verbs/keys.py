@@ -1,4 +1,4 @@
-"""`weft keys`: who may come in over HTTP."""
+"""`weft keys`: the keys that let programs in over HTTP, and the master key."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
@@ -15,6 +15,7 @@ from weft.cli.terminal.context import (
     organization_option,
     pass_app,
     say,
+    show,
 )
 from weft.cli.terminal.groups import ListGroup
 from weft.cli.terminal.listing import show_all
@@ -75,10 +76,7 @@ def list_keys(app: App) -> None:
 def revoke_key(app: App, name: str) -> None:
     """Refuse a key from now on, in running servers too."""
     key = _run(app, lambda stored: stored.revoke(name))
-    if app.as_json:
-        emit(_to_json(key))
-        return
-    say(f"Key '{key.name}' is revoked.")
+    show(app, _to_json(key), note=f"Key '{key.name}' is revoked.")
 
 
 @keys.command("rotate-master")
@@ -95,37 +93,28 @@ def rotate_master(app: App, forget_lost: bool, yes: bool) -> None:
 
     Servers go on running. Run it again if it was interrupted: it goes on where it was.
     """
-    # Imported here because the help and the usage errors need no database.
+    # Imported here because help and usage errors need no database.
     from weft.local import configured
-
-    async def forget() -> int:
-        with acting_by_verb():
-            return await configured.forget_lost_keys(settings)
-
-    async def rotate() -> Any:
-        with acting_by_verb():
-            return await configured.rotate_master(settings)
 
     settings = app.load_settings()
     if forget_lost:
         confirm(app, "Credentials that only the lost key opens will be deleted.", yes=yes)
-        dropped = anyio.run(forget)
-        if app.as_json:
-            emit({"dropped": dropped})
-            return
-        say(f"{dropped} lost data keys are dropped; `weft doctor` says what to give again.")
+        with acting_by_verb():
+            dropped = anyio.run(configured.forget_lost_keys, settings)
+        told = f"{dropped} lost data keys are dropped; `weft doctor` says what to give again."
+        show(app, {"dropped": dropped}, note=told)
         return
-    done = anyio.run(rotate)
-    if app.as_json:
-        emit({"rewrapped": done.rewrapped, "damaged": done.damaged, "resumed": done.resumed})
-        return
+    with acting_by_verb():
+        done = anyio.run(configured.rotate_master, settings)
+    facts = {"rewrapped": done.rewrapped, "damaged": done.damaged, "resumed": done.resumed}
     how = "An interrupted rotation is finished" if done.resumed else "The master key is replaced"
     damaged = f" {done.damaged} were damaged and are dropped." if done.damaged else ""
-    say(f"{how}; {done.rewrapped} data keys are wrapped by the new one.{damaged}")
+    told = f"{how}; {done.rewrapped} data keys are wrapped by the new one.{damaged}"
+    show(app, facts, note=told)
 
 
 def _run(app: App, work: Callable[[Any], Awaitable[T]]) -> T:
-    # Imported here because the help and the usage errors need no database.
+    # Imported here because help and usage errors need no database.
     from weft import assembly
 
     return app.run_with(assembly.open_keys, work)

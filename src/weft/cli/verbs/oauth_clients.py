@@ -7,7 +7,7 @@ import click
 from pydantic import BaseModel
 
 from weft.cli.terminal.confirm import confirm
-from weft.cli.terminal.context import App, emit, json_option, pass_app, say
+from weft.cli.terminal.context import App, json_option, pass_app, show
 from weft.cli.terminal.credentials import read_secret
 from weft.cli.terminal.groups import ListGroup
 from weft.cli.terminal.listing import show_all, tell_lost
@@ -44,11 +44,11 @@ def set_client(app: App, source: str, client_id: str, public: bool, **given: Any
     where = given["provider_origin"], given["hosts"]
     secret = None if public else read_secret(app, "Client secret")
     made = _run(app, lambda kept: kept.set(source, client_id, secret, *where))
-    if app.as_json:
-        emit(made)
-        return
-    say(f"The OAuth client for '{made.short_name}' is kept; only {made.origin} gets its secret.")
-    say("Register the callback URL with the provider: BASE/source-connections/callback.")
+    told = (
+        f"The OAuth client for '{made.short_name}' is kept; only {made.origin} gets its secret.\n"
+        "Register the callback URL with the provider: BASE/source-connections/callback."
+    )
+    show(app, made, note=told)
 
 
 @oauth_clients.command("list")
@@ -78,14 +78,12 @@ def remove_client(app: App, source: str, yes: bool) -> None:
     """Forget the client for SOURCE. Tokens that it got cannot be refreshed any more."""
     confirm(app, f"The OAuth client for '{plain(source)}' will be forgotten.", yes=yes)
     _run(app, lambda kept: kept.remove(source))
-    if app.as_json:
-        emit({"source": source, "removed": True})
-        return
-    say(f"The OAuth client for '{plain(source)}' is forgotten.")
+    told = f"The OAuth client for '{plain(source)}' is forgotten."
+    show(app, {"source": source, "removed": True}, note=told)
 
 
 def _run(app: App, work: Callable[[Any], Awaitable[T]]) -> T:
-    # Imported here because the help and the usage errors need no engine.
+    # Imported here because help and usage errors need no engine.
     from weft import assembly
 
     return app.run_with(assembly.open_oauth_clients, work)

@@ -1,15 +1,17 @@
 """`weft promote`: copies connections from the local engine to the remote API."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import anyio
 import click
 
-from weft.backend import LIST_LIMIT_MAX, Backend
+from weft.backend import Backend
 from weft.cli.terminal.context import App, emit, json_option, pass_app, say
 from weft.cli.terminal.credentials import credentials_for
+from weft.cli.terminal.paging import collect
 from weft.cli.terminal.text import count, plain
 from weft.domain.collections import Collection, NewCollection
 from weft.domain.connections import Auth, AuthMethod, Connection, ConnectionStatus, NewConnection
@@ -21,13 +23,13 @@ from weft.settings import Settings
 EXIT_SOME_LEFT = 1
 EXIT_DECLINED = 1
 
-Work = Callable[[Backend, Backend], Awaitable[Any]]
-
 
 @dataclass(slots=True)
 class Item:
-    """What becomes of one local connection. ``obstacle`` says why it cannot be copied;
-    ``there`` is the id of a remote connection that is its copy already.
+    """One local connection and the plan for it.
+
+    ``obstacle`` says why it cannot be copied; ``there`` is the id of a remote connection that
+    already is its copy.
     """
 
     local: Connection
@@ -39,16 +41,16 @@ class Item:
 
     @property
     def pending(self) -> bool:
-        """Whether it is to be created."""
+        """Return whether it is still to be created."""
         return self.there is None and self.obstacle is None and self.made is None
 
     @property
     def needs_credentials(self) -> bool:
-        """Whether credentials have to be given again."""
+        """Return whether somebody has to give its credentials again."""
         return self.source is not None and self.source.auth_required
 
     def state(self) -> str:
-        """What becomes, or became, of it."""
+        """Describe in words what will happen to it, or has happened."""
         if self.made is not None:
             return "created"
         if self.there is not None:
@@ -58,7 +60,7 @@ class Item:
 
 @dataclass(slots=True)
 class Plan:
-    """Everything that a run would do."""
+    """Everything that a run will create."""
 
     items: list[Item]
     collections: list[Collection]
@@ -85,22 +87,13 @@ def promote(app: App, connections: Sequence[str], collection: str | None, yes: b
             field="WEFT_API_URL",
             hint="Set it, and WEFT_API_KEY.",
         )
-
-    async def look(local: Backend, remote: Backend) -> Plan:
-        return await make_plan(local, remote, connections, collection)
-
-    plan = _with_both(app, settings, look)
+    plan = anyio.run(_open_both_and_plan, app, settings, connections, collection)
     if not app.as_json:
         _preview(plan, settings.api_url)
     if any(item.pending for item in plan.items):
         _confirm(app, plan, yes=yes)
         given = _ask_credentials(app, plan)
-
-        async def copy(local: Backend, remote: Backend) -> None:
-            del local
-            await copy_connections(remote, plan, given)
-
-        _with_both(app, settings, copy)
+        app.run(copy_connections, plan, given)
     _report(app, plan)
     if any(item.obstacle for item in plan.items):
         raise click.exceptions.Exit(EXIT_SOME_LEFT)
@@ -109,10 +102,10 @@ def promote(app: App, connections: Sequence[str], collection: str | None, yes: b
 async def make_plan(
     local: Backend, remote: Backend, connections: Sequence[str], collection: str | None
 ) -> Plan:
-    """What would be created, with what stands in the way. Changes nothing."""
+    """Find out what to create and what stands in the way. Changes nothing."""
     chosen = await _list_chosen(local, connections, collection)
     offered = {source.short_name: source for source in await remote.sources.list()}
-    theirs = await _list_all(remote, None)
+    theirs = (await collect(remote.connections.list)).items
     items = [_plan_item(connection, offered, theirs) for connection in chosen]
     missing: list[Collection] = []
     for readable_id in dict.fromkeys(i.local.readable_collection_id for i in items if i.pending):
@@ -124,7 +117,7 @@ async def make_plan(
 
 
 async def copy_connections(remote: Backend, plan: Plan, given: dict[str, Auth]) -> None:
-    """Create what the plan says; what fails becomes an obstacle, and the others go on."""
+    """Create what is planned; a connection that fails gets an obstacle, and the others go on."""
     for collection in plan.collections:
         await remote.collections.create(
             NewCollection(name=collection.name, readable_id=collection.readable_id)
@@ -139,19 +132,17 @@ async def copy_connections(remote: Backend, plan: Plan, given: dict[str, Auth]) 
                 item.obstacle = str(error)
 
 
-def _with_both(app: App, settings: Settings, work: Work) -> Any:
-    # With WEFT_API_URL every other verb sees the remote API only; here the engine is named too.
+async def _open_both_and_plan(
+    app: App, settings: Settings, connections: Sequence[str], collection: str | None
+) -> Plan:
+    # With WEFT_API_URL set, every other verb sees only the remote API; without, the local engine.
     unset = {"api_url": None, "api_key": None, "api_organization": None}
     here = settings.model_copy(update=unset)
-
-    async def opened() -> Any:
-        async with (
-            app.open_backend(here, run_jobs=False) as local,
-            app.open_backend(settings, run_jobs=False) as remote,
-        ):
-            return await work(local, remote)
-
-    return anyio.run(opened)
+    async with (
+        app.open_backend(here, run_jobs=False) as local,
+        app.open_backend(settings, run_jobs=False) as remote,
+    ):
+        return await make_plan(local, remote, connections, collection)
 
 
 async def _list_chosen(
@@ -159,22 +150,9 @@ async def _list_chosen(
 ) -> list[Connection]:
     chosen = [await local.connections.get(name) for name in connections]
     if not chosen or collection is not None:
-        listed = await _list_all(local, collection)
-        chosen += [await local.connections.get(item.id) for item in listed]
+        page = await collect(partial(local.connections.list, collection=collection))
+        chosen += [await local.connections.get(item.id) for item in page.items]
     return list({connection.id: connection for connection in chosen}.values())
-
-
-async def _list_all(backend: Backend, collection: str | None) -> list[Connection]:
-    found: list[Connection] = []
-    cursor: str | None = None
-    while True:
-        page = await backend.connections.list(
-            collection=collection, cursor=cursor, limit=LIST_LIMIT_MAX
-        )
-        found += page.items
-        cursor = page.next_cursor
-        if cursor is None:
-            return found
 
 
 def _plan_item(
@@ -224,8 +202,7 @@ def _add_notes(item: Item) -> None:
 
 
 def _build_new(item: Item, auth: Auth | None) -> NewConnection:
-    local = item.local
-    schedule = local.schedule
+    schedule = item.local.schedule
     copied_schedule = None
     if schedule is not None and schedule.timezone == "UTC":
         copied_schedule = ScheduleSpec(
@@ -233,21 +210,13 @@ def _build_new(item: Item, auth: Auth | None) -> NewConnection:
             continuous=schedule.continuous,
             cursor_field=schedule.cursor_field,
         )
-    return NewConnection(
-        short_name=local.short_name,
-        readable_collection_id=local.readable_collection_id,
-        name=local.name,
-        description=local.description,
-        config=local.config,
-        schedule=copied_schedule,
-        auth=auth,
-    )
+    return NewConnection.copy_of(item.local, schedule=copied_schedule, auth=auth)
 
 
 def _ask_credentials(app: App, plan: Plan) -> dict[str, Auth]:
-    """Credentials by local connection, asked for where they are needed and can be typed.
+    """Ask for credentials where they are needed and can be typed; returns them by connection.
 
-    Where nobody can be asked, and the source offers no consent in a browser, it is an obstacle.
+    When nobody can be asked and the source offers no consent in a browser, that is an obstacle.
     """
     given: dict[str, Auth] = {}
     for item in plan.items:

@@ -42,17 +42,17 @@ def search(
         limit=limit,
         cursor=cursor,
     )
-
-    async def work(backend: Backend) -> SearchResults:
-        if backend.search is None:
-            raise Unsupported("This backend cannot search.")
-        return await backend.search.search(wanted)
-
-    results = app.run(work)
+    results = app.run(_search, wanted)
     if app.as_json:
         emit(results)
     else:
         _print(results)
+
+
+async def _search(backend: Backend, wanted: SearchQuery) -> SearchResults:
+    if backend.search is None:
+        raise Unsupported("This backend cannot search.")
+    return await backend.search.search(wanted)
 
 
 def _print(results: SearchResults) -> None:

@@ -1,4 +1,4 @@
-"""`weft secret`: what connections may refer to by name instead of being given it."""
+"""`weft secret`: secrets that connections refer to by name."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import click
 
 from weft.cli.terminal.confirm import confirm
-from weft.cli.terminal.context import App, emit, json_option, organization_option, pass_app, say
+from weft.cli.terminal.context import App, json_option, organization_option, pass_app, show
 from weft.cli.terminal.credentials import read_secret
 from weft.cli.terminal.groups import ListGroup
 from weft.cli.terminal.listing import show_all, tell_lost
@@ -51,13 +51,11 @@ def set_secret(
     """Keep a secret, or replace it. It is asked for, or read from standard input."""
     value = read_secret(app, f"Value of '{plain(name)}'", "value", VALUE_MAX_CHARS)
     made = _run(app, organization, lambda kept: kept.put(name, value, sources=sources, hosts=hosts))
-    if app.as_json:
-        emit(_to_json(made))
-        return
-    say(
+    told = (
         f"Secret '{made.name}' is kept for {', '.join(made.sources)} at {', '.join(made.hosts)}. "
         f'Connections refer to it with {{"secret_ref": "{made.name}"}}.'
     )
+    show(app, _to_json(made), note=told)
 
 
 @secret.command("list")
@@ -89,15 +87,12 @@ def delete_secret(app: App, name: str, yes: bool, organization: str) -> None:
     """Delete a secret. Connections that refer to it cannot sync any more."""
     confirm(app, f"The secret '{name}' will be deleted.", yes=yes)
     gone = _run(app, organization, lambda kept: kept.delete(name))
-    if app.as_json:
-        emit(_to_json(gone))
-        return
     users = f" These connections referred to it: {', '.join(gone.used_by)}." if gone.used_by else ""
-    say(plain(f"Secret '{gone.name}' is deleted.{users}"))
+    show(app, _to_json(gone), note=plain(f"Secret '{gone.name}' is deleted.{users}"))
 
 
 def _run(app: App, organization: str, work: Callable[[Any], Awaitable[T]]) -> T:
-    # Imported here because the help and the usage errors need no engine.
+    # Imported here because help and usage errors need no engine.
     from weft import assembly
 
     owner = organization_id(organization)

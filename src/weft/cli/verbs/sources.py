@@ -1,11 +1,12 @@
-"""`weft sources`: what can be connected."""
+"""`weft sources`: the catalogue of sources."""
 
 import json
 
 import click
 
-from weft.backend import Backend
 from weft.cli.terminal.context import App, emit, json_option, pass_app
+from weft.cli.terminal.listing import show_page
+from weft.domain.base import Page
 from weft.domain.sources import FieldInfo, SourceInfo
 
 
@@ -22,29 +23,19 @@ def sources(app: App, name: str | None) -> None:
 
 
 def _list(app: App) -> None:
-    async def work(backend: Backend) -> list[SourceInfo]:
-        return list(await backend.sources.list())
-
-    infos = app.run(work)
-    if app.as_json:
-        items = [info.model_dump(mode="json") for info in infos]
-        emit({"items": items, "next_cursor": None})
-        return
-    from weft.cli.terminal.tables import console, print_table
-
-    out = console()
-    rows = [(info.short_name, info.name, _needs(info), info.description) for info in infos]
-    print_table(
-        out, ("source", "name", "credentials", "what it reads"), rows, wide=("what it reads",)
+    infos = app.run(lambda backend: backend.sources.list())
+    show_page(
+        app,
+        Page[SourceInfo](items=tuple(infos)),
+        lambda info: (info.short_name, info.name, _needs(info), info.description),
+        columns=("source", "name", "credentials", "what it reads"),
+        wide=("what it reads",),
+        footnote="`weft sources NAME` shows a source's fields.",
     )
-    out.print("`weft sources NAME` shows a source's fields.", style="dim")
 
 
 def _show(app: App, name: str) -> None:
-    async def work(backend: Backend) -> SourceInfo:
-        return await backend.sources.get(name)
-
-    info = app.run(work)
+    info = app.run(lambda backend: backend.sources.get(name))
     if app.as_json:
         emit(info)
         return

@@ -3,7 +3,7 @@
 import click
 
 from weft.backend import Backend
-from weft.cli.terminal.context import App, emit, json_option, pass_app, say
+from weft.cli.terminal.context import App, json_option, pass_app, say, show
 from weft.cli.terminal.follow import conclude, follow
 from weft.domain.jobs import Job, RunOptions
 from weft.errors import Conflict
@@ -26,27 +26,23 @@ def sync(app: App, name: str, full: bool, no_wait: bool) -> None:
     cancel; what it has stored stays. A sync that is queued or running already is followed, and
     Ctrl-C then only stops following it. Exit codes: 0 completed, 1 failed, 130 cancelled.
     """
-
-    async def work(backend: Backend) -> Job:
-        connection = await backend.connections.get(name)
-        started = True
-        try:
-            job = await backend.jobs.run(connection.id, RunOptions(force_full_sync=full))
-        except Conflict as conflict:
-            if conflict.job_id is None or full:
-                raise
-            started = False
-            job = await backend.jobs.get(conflict.job_id)
-            say(f"A sync of '{connection.name}' is {job.status} already; following it.")
-        if no_wait:
-            return job
-        return await follow(backend, job, name=connection.name, cancels=started)
-
-    job = app.run(work, run_jobs=not no_wait)
+    job = app.run(_run, name, full, not no_wait, run_jobs=not no_wait)
     if not no_wait:
         conclude(app, job)
-    if app.as_json:
-        emit(job)
-    else:
-        click.echo(f"Job {job.id} is {job.status}.")
-        say(QUEUED_NOTE)
+    show(app, job, f"Job {job.id} is {job.status}.", note=QUEUED_NOTE)
+
+
+async def _run(backend: Backend, name: str, full: bool, waits: bool) -> Job:
+    connection = await backend.connections.get(name)
+    started = True
+    try:
+        job = await backend.jobs.run(connection.id, RunOptions(force_full_sync=full))
+    except Conflict as conflict:
+        if conflict.job_id is None or full:
+            raise
+        started = False
+        job = await backend.jobs.get(conflict.job_id)
+        say(f"A sync of '{connection.name}' is {job.status} already; following it.")
+    if not waits:
+        return job
+    return await follow(backend, job, name=connection.name, cancels=started)

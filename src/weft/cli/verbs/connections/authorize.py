@@ -9,12 +9,12 @@ import anyio
 import click
 
 from weft.backend import Authorization, Backend
-from weft.cli.terminal.context import App, emit, json_option, pass_app, say
+from weft.cli.terminal.context import App, json_option, pass_app, say, show
 from weft.cli.terminal.text import plain
 from weft.domain.connections import Connection, ConnectionStatus
 from weft.errors import Conflict, Unsupported
 
-# Of a link that does not say when it ends.
+# For a link that does not say when it expires.
 LINK_SECONDS: Final = 600.0
 WAITING: Final = frozenset({ConnectionStatus.PENDING_AUTH, ConnectionStatus.NEEDS_REAUTH})
 
@@ -31,26 +31,27 @@ def authorize_connection(app: App, name: str, browser: bool) -> None:
     works once, for ten minutes, and while this command runs; Ctrl-C gives up. NAME is the
     connection's name, its id, or the beginning of its id.
     """
+    connection = app.run(_authorize, name, browser)
+    show(
+        app,
+        connection,
+        f"'{plain(connection.name)}' is authorised; it is {connection.status}.",
+        note=f"Next: weft sync {connection.id}",
+    )
 
-    async def work(backend: Backend) -> Connection:
-        before = await backend.connections.get(name)
-        return await authorize_in_browser(backend, before, opens=browser)
 
-    connection = app.run(work)
-    if app.as_json:
-        emit(connection)
-        return
-    click.echo(f"'{plain(connection.name)}' is authorised; it is {connection.status}.")
-    say(f"Next: weft sync {connection.id}")
+async def _authorize(backend: Backend, name: str, opens: bool) -> Connection:
+    before = await backend.connections.get(name)
+    return await authorize_in_browser(backend, before, opens=opens)
 
 
 async def authorize_in_browser(
     backend: Backend, before: Connection, *, opens: bool = False, created: bool = False
 ) -> Connection:
-    """The connection, after a person was shown a link and has used it.
+    """Show a person a link, wait until it was used, and return the connection as it is then.
 
-    What was just ``created`` may have brought its link with it: that one is shown. Raises Conflict
-    when the link expired, Unsupported when the backend makes none.
+    A connection that was just ``created`` may have come with its link: then that one is shown.
+    Raises Conflict when the link expired, Unsupported when the backend makes none.
     """
     authorization = backend.authorization
     if authorization is None:
@@ -71,7 +72,7 @@ async def authorize_in_browser(
 
 
 def _open(url: str) -> None:
-    import webbrowser  # Only who asks for it pays for it.
+    import webbrowser  # costs start-up time, and few ask for it
 
     if not webbrowser.open(url):
         say("No browser could be opened here.")
@@ -85,7 +86,7 @@ def _seconds_left(begun: Connection) -> float:
 async def _wait_until_authorized(
     backend: Backend, authorization: Authorization, before: Connection, claim_token: str | None
 ) -> Connection:
-    """The connection, once the person has finished in the browser."""
+    """Wait until the person has finished in the browser."""
     async with AsyncExitStack() as stack:
         news = backend.changes.follow()
         if isinstance(news, AsyncGenerator):

@@ -6,12 +6,13 @@ from typing import Any, TypeVar
 import click
 
 from weft.backend import Backend
-from weft.cli.terminal.context import App, emit, json_option, pass_app, say
+from weft.cli.terminal.context import App, emit, json_option, pass_app, say, show
 from weft.cli.terminal.credentials import credentials_for
 from weft.cli.terminal.follow import conclude, exit_code, follow
 from weft.cli.terminal.text import plain
 from weft.cli.terminal.values import parse_config
-from weft.cli.verbs.connections_authorize import WAITING, authorize_in_browser
+from weft.cli.verbs.connections.authorize import WAITING, authorize_in_browser
+from weft.cli.verbs.connections.fields import plain_fields, plain_options
 from weft.domain.collections import NewCollection
 from weft.domain.connections import Connection, ConnectionChange, ConnectionStatus, NewConnection
 from weft.domain.jobs import Job
@@ -23,10 +24,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def _write_options(command: F) -> F:
-    """What create and update have in common."""
+    """Give a verb the options that create and update have in common."""
     options = (
-        click.option("--name", help="4 to 42 characters."),
-        click.option("--description", help="At most 255 characters."),
+        plain_options,
         click.option(
             "--config",
             "pairs",
@@ -66,43 +66,22 @@ def create_connection(app: App, source: str, **given: Any) -> None:
     where the source's provider asks for consent. Ctrl-C asks the first sync to cancel; the
     connection stays.
     """
-
-    async def look(backend: Backend) -> tuple[SourceInfo, str | None]:
-        return await backend.sources.get(source), await _find_readable_id(backend, collection)
-
-    async def create(backend: Backend) -> tuple[Connection, Job | None]:
-        if readable_id is None:
-            await _create_collection(backend, collection)
-        connection = await backend.connections.create(new)
-        if given["authorize"] and connection.status in WAITING:
-            connection = await authorize_in_browser(backend, connection, created=True)
-        job = connection.sync.last_job
-        if job is None and given["authorize"] and not given["no_sync"]:
-            job = await _start_first_sync(backend, connection)
-        if job is None or given["no_wait"]:
-            return connection, None
-        say(f"Created '{plain(connection.name)}'; first sync:")
-        ended = await follow(backend, job, name=connection.name, cancels=True)
-        # Read again, so that what is printed counts what the first sync stored.
-        return await backend.connections.get(connection.id), ended
-
     collection: str = given["collection"]
-    info, readable_id = app.run(look)
+    info, readable_id = app.run(_look_up, source, collection)
     if readable_id is None:
         _confirm_new_collection(app, collection, asked=given["create_collection"])
     new = NewConnection(
         short_name=source,
         readable_collection_id=readable_id or collection,
-        name=given["name"],
-        description=given["description"],
         config=parse_config(info, given["pairs"], given["config_json"]),
         schedule=_schedule(given["cron"], given["timezone"], given["continuous"] or None),
         sync_immediately=False if given["no_sync"] else None,
         auth=credentials_for(
             app, info, from_stdin=given["credentials_stdin"], ask=not given["authorize"]
         ),
+        **plain_fields(given),
     )
-    connection, job = app.run(create, run_jobs=True)
+    connection, job = app.run(_create, new, readable_id is None, given, run_jobs=True)
     _report(app, connection, job)
 
 
@@ -118,15 +97,7 @@ def create_connection(app: App, source: str, **given: Any) -> None:
 @pass_app
 def update_connection(app: App, connection: str, **given: Any) -> None:
     """Change what is given and nothing else."""
-
-    async def look(backend: Backend) -> tuple[Connection, SourceInfo]:
-        found = await backend.connections.get(connection)
-        return found, await backend.sources.get(found.short_name)
-
-    async def change(backend: Backend) -> Connection:
-        return await backend.connections.update(found.id, ConnectionChange(**changes))
-
-    found, info = app.run(look)
+    found, info = app.run(_find, connection)
     changes = _changes(app, info, given)
     if not changes:
         raise InvalidInput(
@@ -134,25 +105,57 @@ def update_connection(app: App, connection: str, **given: Any) -> None:
         )
     if given["expected_version"] is not None:
         changes["expected_version"] = given["expected_version"]
-    updated = app.run(change)
-    if app.as_json:
-        emit(updated)
-    else:
-        click.echo(f"Updated '{plain(updated.name)}' (version {updated.version}).")
+    change = ConnectionChange(**changes)
+    updated = app.run(lambda backend: backend.connections.update(found.id, change))
+    show(app, updated, f"Updated '{plain(updated.name)}' (version {updated.version}).")
+
+
+async def _look_up(backend: Backend, source: str, collection: str) -> tuple[SourceInfo, str | None]:
+    """Find the source, and the collection's readable id if there is such a collection."""
+    info = await backend.sources.get(source)
+    try:
+        return info, (await backend.collections.get(collection)).readable_id
+    except NotFound:
+        return info, None
+
+
+async def _find(backend: Backend, connection: str) -> tuple[Connection, SourceInfo]:
+    found = await backend.connections.get(connection)
+    return found, await backend.sources.get(found.short_name)
+
+
+async def _create(
+    backend: Backend, new: NewConnection, in_new_collection: bool, given: dict[str, Any]
+) -> tuple[Connection, Job | None]:
+    """Create the connection and follow its first sync; returns the job if it was followed."""
+    if in_new_collection:
+        await _create_collection(backend, new.readable_collection_id)
+    connection = await backend.connections.create(new)
+    if given["authorize"] and connection.status in WAITING:
+        connection = await authorize_in_browser(backend, connection, created=True)
+    job = connection.sync.last_job
+    if job is None and given["authorize"] and not given["no_sync"]:
+        job = await _start_first_sync(backend, connection)
+    if job is None or given["no_wait"]:
+        return connection, None
+    say(f"Created '{plain(connection.name)}'; first sync:")
+    ended = await follow(backend, job, name=connection.name, cancels=True)
+    # Read it again, so that what is printed counts what the first sync stored.
+    return await backend.connections.get(connection.id), ended
 
 
 async def _start_first_sync(backend: Backend, connection: Connection) -> Job:
     try:
         return await backend.jobs.run(connection.id)
     except Conflict as conflict:
-        # The authorisation has just started it.
+        # Authorising may have started the sync by itself.
         if conflict.job_id is None:
             raise
         return await backend.jobs.get(conflict.job_id)
 
 
 def _changes(app: App, info: SourceInfo, given: dict[str, Any]) -> dict[str, Any]:
-    changes = {key: given[key] for key in ("name", "description") if given[key] is not None}
+    changes = plain_fields(given)
     if given["pairs"] or given["config_json"] or given["unset"]:
         changes["config"] = parse_config(info, given["pairs"], given["config_json"], given["unset"])
     schedule = _schedule(given["cron"], given["timezone"], given["continuous"])
@@ -178,20 +181,13 @@ def _schedule(
     return ScheduleSpec(**present) if present else None
 
 
-async def _find_readable_id(backend: Backend, collection: str) -> str | None:
-    try:
-        return (await backend.collections.get(collection)).readable_id
-    except NotFound:
-        return None
-
-
 async def _create_collection(backend: Backend, collection: str) -> None:
     try:
         made = await backend.collections.create(
             NewCollection(name=collection, readable_id=collection)
         )
     except InvalidInput as error:
-        # The person gave an id, and no name that the error could speak of.
+        # The error may speak of a name, but the person gave an id only.
         raise InvalidInput(
             f"No collection can be made from '{plain(collection)}': {error.message}",
             field="collection",
@@ -201,7 +197,7 @@ async def _create_collection(backend: Backend, collection: str) -> None:
 
 
 def _confirm_new_collection(app: App, collection: str, *, asked: bool) -> None:
-    """A misspelt collection must not become a new one without a word."""
+    """Ask before a collection is created: its name may be misspelt."""
     if asked:
         return
     if not app.can_ask():

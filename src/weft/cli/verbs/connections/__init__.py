@@ -1,0 +1,1 @@
+"""`weft connections` and the verbs below it."""

@@ -1,0 +1,120 @@
+"""`weft connections`: list, show, check and delete; the other verbs are added here."""
+
+from functools import partial
+
+import click
+
+from weft.cli.terminal.confirm import confirm
+from weft.cli.terminal.context import App, json_option, pass_app, show
+from weft.cli.terminal.groups import ListGroup, limit_options
+from weft.cli.terminal.hints import with_verbs
+from weft.cli.terminal.listing import show_page, show_record
+from weft.cli.terminal.paging import collect
+from weft.cli.terminal.text import count, plain
+from weft.cli.verbs.connections.authorize import authorize_connection
+from weft.cli.verbs.connections.fields import COLUMNS, cells_of, facts_of
+from weft.cli.verbs.connections.write import create_connection, update_connection
+from weft.domain.connections import Connection, ConnectionStatus
+from weft.domain.jobs import LIVE_STATUSES
+
+NAME_HELP = "NAME is the connection's name, its id, or the beginning of its id."
+
+
+@click.group(cls=ListGroup)
+def connections() -> None:
+    """List, show, create, update, authorize, check and delete source connections."""
+
+
+@connections.command("list")
+@click.option("--collection", metavar="ID", help="Only of this collection.")
+@click.option("--source", "short_name", metavar="SOURCE", help="Only of this source.")
+@click.option(
+    "--status",
+    type=click.Choice([status.value for status in ConnectionStatus]),
+    help="Only in this state.",
+)
+@limit_options
+@json_option
+@pass_app
+def list_connections(
+    app: App,
+    collection: str | None,
+    short_name: str | None,
+    status: str | None,
+    limit: int,
+    cursor: str | None,
+) -> None:
+    """List the connections, newest first (the default)."""
+    filters = {
+        "collection": collection,
+        "short_name": short_name,
+        "status": None if status is None else ConnectionStatus(status),
+    }
+    page = app.run(
+        lambda backend: collect(partial(backend.connections.list, **filters), cursor, limit)
+    )
+    show_page(
+        app,
+        page,
+        cells_of,
+        columns=COLUMNS,
+        numbers=("entities",),
+        wide=("name", "collection"),
+        none="No connections. `weft connections create --help` tells how to make one.",
+    )
+
+
+@connections.command("show", epilog=NAME_HELP)
+@click.argument("name")
+@json_option
+@pass_app
+def show_connection(app: App, name: str) -> None:
+    """Show one connection in full."""
+    connection = app.run(lambda backend: backend.connections.get(name))
+    show_record(app, connection, facts_of(connection))
+
+
+@connections.command("check", epilog=NAME_HELP)
+@click.argument("name")
+@json_option
+@pass_app
+def check_connection(app: App, name: str) -> None:
+    """Try the configuration and credentials at the source now."""
+    result = app.run(lambda backend: backend.connections.check(name))
+    word = "ok" if result.ok else "problem"
+    show(app, result, plain(" ".join([f"{word}:", result.detail, with_verbs(result.hint or "")])))
+    raise click.exceptions.Exit(0 if result.ok else 1)
+
+
+@connections.command("delete", epilog=NAME_HELP)
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+@pass_app
+def delete_connection(app: App, name: str, yes: bool) -> None:
+    """Delete a connection, its history and what it synced."""
+    found = app.run(lambda backend: backend.connections.get(name))
+    # The backend is closed while a person thinks: an open one would have jobs to attend to.
+    confirm(app, _preview_deletion(found), yes=yes)
+    deleted = app.run(
+        lambda backend: backend.connections.delete(found.id, expected_version=found.version)
+    )
+    total = count(deleted.entities.total_entities, "entity", "entities")
+    show(app, deleted, f"Deleted '{plain(deleted.name)}' with {total}.")
+
+
+connections.add_command(create_connection)
+connections.add_command(update_connection)
+connections.add_command(authorize_connection)
+
+
+def _preview_deletion(connection: Connection) -> str:
+    total = count(connection.entities.total_entities, "entity", "entities")
+    runs = count(connection.sync.total_runs, "run")
+    parts = [f"Deletes '{connection.name}' ({connection.short_name}) with {total} and its {runs}."]
+    job = connection.sync.last_job
+    if job is not None and job.status in LIVE_STATUSES:
+        parts.append(f"Its sync is {job.status} and will be cancelled.")
+    if connection.schedule is not None:
+        parts.append("Its schedule ends.")
+    return " ".join([*parts, "Nothing changes at the source. There is no undo."])
