@@ -45,7 +45,7 @@ from weft.web.pages.loopback import LoopbackPages
 if TYPE_CHECKING:
     import httpx
 
-    from weft.assembly_remote import OpenedRemote
+    from weft.assembly_remote import OpenRemote
     from weft.web.gate.tokens import Authenticate
 
 PROCESSES_FOLDER_NAME = "processes"
@@ -58,7 +58,7 @@ PagesUrl = Callable[[], Awaitable[str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class OpenEngine:
     """An open engine, and views of it."""
 
     engine: Engine
@@ -68,7 +68,7 @@ class Opened:
         """What the principal may see; cheap."""
         return LocalBackend(self.engine, self.runner, principal.organization_id)
 
-    async def refused(self, principal: Principal, tool: str) -> None:
+    async def record_refusal(self, principal: Principal, tool: str) -> None:
         """Audit that a ceiling or a role kept the principal from calling a tool."""
         store, refusals = self.engine.store.audit, self.engine.refusals
         await refusals.record(store, principal.organization_id, "tool", tool, "not permitted")
@@ -117,7 +117,7 @@ def open_any(
     run_jobs: bool = True,
     clock: Callable[[], datetime] = utc_now,
     pages: PagesUrl | None = None,
-) -> AbstractAsyncContextManager["Opened | OpenedRemote"]:
+) -> AbstractAsyncContextManager["OpenEngine | OpenRemote"]:
     """The remote API if the settings name one, and no database is opened; else the engine."""
     if settings.api_url is None:
         return open_engine(settings, registry=registry, run_jobs=run_jobs, clock=clock, pages=pages)
@@ -166,7 +166,7 @@ async def open_engine(
     run_jobs: bool = True,
     clock: Callable[[], datetime] = utc_now,
     pages: PagesUrl | None = None,
-) -> AsyncGenerator[Opened]:
+) -> AsyncGenerator[OpenEngine]:
     """The engine that the settings ask for, running jobs in this process while it is open.
 
     Without ``run_jobs`` syncs are only queued, for whichever process runs jobs. ``pages`` gives the
@@ -187,9 +187,9 @@ async def open_engine(
             vault=vault,
             context=source_context(settings),
             clock=clock,
-            limits=_limits(settings),
+            limits=_limits_of(settings),
             mapped_secrets=mapped_secrets(settings),
-            pages=pages or loopback.url,
+            pages=pages or loopback.open,
         )
         with ProcessLock(settings.home / PROCESSES_FOLDER_NAME, owner) as lock:
             runner = EmbeddedRunner(engine, lock, owner)
@@ -199,7 +199,7 @@ async def open_engine(
                     group.start_soon(run_scheduler, engine)
                     group.start_soon(keep_house, engine, lock)
                 group.start_soon(watch_for_changes, engine)
-                opened = Opened(engine, runner)
+                opened = OpenEngine(engine, runner)
                 group.start_soon(loopback.run, opened.auth_sessions)
                 yield opened
                 group.cancel_scope.cancel()
@@ -227,9 +227,9 @@ async def serve_stdio(settings: Settings, *, registry: SourceRegistry | None = N
             server = build_server(
                 opened.backend_for,
                 version=__version__,
-                ceilings=_ceilings(settings),
+                ceilings=_ceilings_of(settings),
                 inline_credentials=settings.inline_credentials or "warn",
-                observe_refusal=opened.refused,
+                observe_refusal=opened.record_refusal,
             )
             with acting(operation="serve", transport="stdio"):
                 await serve(server)
@@ -248,45 +248,45 @@ async def serve_http(
     from weft.server.build import build_server
     from weft.server.transport.http import http_caller
     from weft.web.gate.metrics import Metrics
-    from weft.web.gate.tokens import operators_token
-    from weft.web.plan import access_from, listening_from, oauth_from, pages_url, token_from
-    from weft.web.run import bound_socket, run_app, url_of
+    from weft.web.gate.tokens import build_operator_check
+    from weft.web.plan import build_gate, load_token, plan_listening, plan_oauth, plan_pages_url
+    from weft.web.run import bind_socket, run_app, url_of
 
     gc.freeze()
     gc.enable()
     sys.setswitchinterval(SWITCH_SECONDS)
     configure_logging(settings)
-    listening = listening_from(settings, auth=auth)
+    listening = plan_listening(settings, auth=auth)
     with (
-        bound_socket(listening.host, listening.port) as bound,
+        bind_socket(listening.host, listening.port) as bound,
         export_traces(__version__, flush_seconds=HTTP_FLUSH_SECONDS),
     ):
         url = url_of(bound, listening)
-        oauth = oauth_from(settings, url)
+        oauth = plan_oauth(settings, url)
 
         async def base_url() -> str:
-            return pages_url(settings, url)
+            return plan_pages_url(settings, url)
 
         async with open_any(settings, registry=registry, pages=base_url) as opened:
             # Without authentication there is no token to be made or told.
-            token = operators_token(token_from(settings)) if auth else None
+            token = build_operator_check(load_token(settings)) if auth else None
             known = [token, *opened.authenticators] if token else None
             metrics = Metrics()
-            access = access_from(settings, known, oauth, metrics)
+            gate = build_gate(settings, known, oauth, metrics)
             server = build_server(
                 opened.backend_for,
                 version=__version__,
                 who_calls=http_caller,
-                ceilings=_ceilings(settings),
-                observe=metrics.call_ended,
+                ceilings=_ceilings_of(settings),
+                observe=metrics.count_tool_call,
                 inline_credentials=settings.inline_credentials or "deny",
-                observe_refusal=opened.refused,
+                observe_refusal=opened.record_refusal,
             )
             app = http_app(
                 server,
                 opened,
-                access,
-                ceilings=_ceilings(settings),
+                gate,
+                ceilings=_ceilings_of(settings),
                 oauth=oauth,
                 pages_url=await base_url(),
                 auth=auth,
@@ -294,14 +294,14 @@ async def serve_http(
             )
 
             def end() -> None:
-                access.draining.set()
+                gate.draining.set()
                 server.waits.end()
 
             with acting(operation="serve", transport="http"):
                 await run_app(app, bound, listening, end, lambda: _announce_http(url))
 
 
-async def inspect(settings: Settings) -> DatabaseReport:
+async def inspect_database(settings: Settings) -> DatabaseReport:
     """The health of the database, and the key to its credentials, read without changing them."""
     found = await report(settings.database_path)
     try:
@@ -316,7 +316,7 @@ async def inspect(settings: Settings) -> DatabaseReport:
 def source_context(settings: Settings) -> SourceContext:
     """What sources are lent, all of it decided by the operator."""
     return SourceContext(
-        http=_http(settings.allow_hosts),
+        http=_lazy_http_factory(settings.allow_hosts),
         files_roots=settings.files_roots,
         private_paths=private_paths(settings),
         allow_hosts=settings.allow_hosts,
@@ -328,13 +328,13 @@ def _announce_http(url: str) -> None:
     sys.stderr.write(f"Weft serves MCP on {url}/mcp (and SSE on {url}/sse), and people at {url}/\n")
 
 
-def _ceilings(settings: Settings) -> Ceilings:
+def _ceilings_of(settings: Settings) -> Ceilings:
     return Ceilings(
         read_only=settings.read_only, no_delete=settings.no_delete, toolsets=settings.toolsets
     )
 
 
-def _limits(settings: Settings) -> Limits:
+def _limits_of(settings: Settings) -> Limits:
     return Limits(
         syncs=settings.sync_concurrency,
         syncs_per_host=settings.syncs_per_host,
@@ -350,7 +350,7 @@ def configure_logging(settings: Settings) -> None:
     logs.configure(settings.log_level, settings.log_format)
 
 
-def _http(allow_hosts: frozenset[str]) -> HttpFactory:
+def _lazy_http_factory(allow_hosts: frozenset[str]) -> HttpFactory:
     def make(
         *,
         base_url: str = "",

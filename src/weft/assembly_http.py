@@ -13,16 +13,16 @@ from weft.domain.principals import Principal
 from weft.server.app import WeftServer
 from weft.server.apps import browser_policy, page_for_browser
 from weft.server.transport.http import mcp_endpoints
-from weft.web.build import MESSAGES_PATH, Parts, build_app
-from weft.web.gate.gate import Access, principal_of
+from weft.web.build import MESSAGES_PATH, AppParts, build_app
+from weft.web.gate.gate import Gate, principal_of
 from weft.web.gate.oauth import OAuthSettings
 from weft.web.pages.home import home_routes
 from weft.web.pages.routes import PageSettings, page_routes
-from weft.web.rest.openapi import openapi_route
+from weft.web.rest.openapi import openapi_routes
 from weft.web.rest.routes import rest_routes
 
 
-class Behind(Protocol):
+class OpenBackend(Protocol):
     """What stands behind the routes: an open engine, or an open remote API."""
 
     @property
@@ -34,7 +34,7 @@ class Behind(Protocol):
         """What the principal may see."""
         ...
 
-    async def refused(self, principal: Principal, tool: str) -> None:
+    async def record_refusal(self, principal: Principal, tool: str) -> None:
         """Hear of a call that was forbidden."""
         ...
 
@@ -45,8 +45,8 @@ class Behind(Protocol):
 
 def http_app(
     server: WeftServer,
-    behind: Behind,
-    access: Access,
+    behind: OpenBackend,
+    gate: Gate,
     *,
     ceilings: Ceilings,
     oauth: OAuthSettings | None,
@@ -61,7 +61,7 @@ def http_app(
         principal_of=principal_of,
         sessions_max=sessions_max,
     )
-    parts = Parts(
+    parts = AppParts(
         mcp=endpoints.mcp,
         sse=endpoints.sse,
         messages=endpoints.messages,
@@ -73,11 +73,11 @@ def http_app(
             *_authorize_routes(behind.auth_sessions, pages_url),
         ],
         rest=[
-            *openapi_route(__version__),
-            *rest_routes(behind.backend_for, ceilings, behind.refused),
+            *openapi_routes(__version__),
+            *rest_routes(behind.backend_for, ceilings, behind.record_refusal),
         ],
     )
-    return build_app(parts, access)
+    return build_app(parts, gate)
 
 
 def _authorize_routes(sessions: AuthSessions | None, base_url: str) -> Sequence[BaseRoute]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class OpenedRemote:
+class OpenRemote:
     """A remote API, for the one organisation that its key belongs to."""
 
     backend: RemoteBackend
@@ -40,7 +40,7 @@ class OpenedRemote:
     def auth_sessions(self) -> None:
         """None: the links of a remote API lead to its own pages."""
 
-    async def refused(self, principal: Principal, tool: str) -> None:
+    async def record_refusal(self, principal: Principal, tool: str) -> None:
         """Nothing: the audit is kept where the database is."""
 
     async def job_counts(self) -> Mapping[str, int]:
@@ -51,7 +51,7 @@ class OpenedRemote:
 @asynccontextmanager
 async def open_remote(
     settings: Settings, *, timeouts: Timeouts | None = None
-) -> AsyncGenerator[OpenedRemote]:
+) -> AsyncGenerator[OpenRemote]:
     """The API that the settings name; nothing is asked of it yet. Raises InvalidInput without."""
     if settings.api_url is None or settings.api_key is None:
         raise InvalidInput(
@@ -65,4 +65,4 @@ async def open_remote(
         organization=settings.api_organization,
         timeouts=timeouts,
     ) as client:
-        yield OpenedRemote(RemoteBackend(client))
+        yield OpenRemote(RemoteBackend(client))

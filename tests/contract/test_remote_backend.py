@@ -22,9 +22,9 @@ from weft.remote.timeouts import Timeouts
 from weft.settings import Settings
 from weft.testing.contract import BackendContract
 from weft.testing.stub import stub_registry
-from weft.web.gate.gate import guarded
+from weft.web.gate.gate import guard
 from weft.web.gate.metrics import Metrics
-from weft.web.plan import access_from
+from weft.web.plan import build_gate
 from weft.web.rest.routes import rest_routes
 from weft.web.run import SignalFreeServer
 
@@ -37,9 +37,9 @@ async def backend(tmp_path: Path, anyio_backend: str) -> AsyncGenerator[Backend]
     async with open_engine(settings, registry=stub_registry()) as opened:
         app = Starlette(routes=rest_routes(opened.backend_for, NO_CEILINGS))
         # The gate lets everyone in as the operator: who may come in has its own tests.
-        access = access_from(settings, None, None, Metrics())
+        access = build_gate(settings, None, None, Metrics())
         async with (
-            serve(guarded(app, access)) as url,
+            serve(guard(app, access)) as url,
             open_client(url, KEY, timeouts=Timeouts(watch=0.02)) as client,
         ):
             yield RemoteBackend(client)

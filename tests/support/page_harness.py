@@ -13,11 +13,11 @@ from weft.domain.authorizations import AuthOutcome, ConsentStart, CredentialForm
 from weft.domain.base import Json
 from weft.domain.sources import FieldInfo
 from weft.errors import NotFound, WeftError
-from weft.web.gate.gate import Access, guarded
-from weft.web.gate.hosts import host_rules
+from weft.web.gate.gate import Gate, guard
+from weft.web.gate.hosts import build_host_rules
 from weft.web.gate.limits import Rates, Slots
 from weft.web.gate.metrics import Metrics
-from weft.web.pages.routes import PageSettings, page_route, page_routes
+from weft.web.pages.routes import PageSettings, page_routes, page_template_of
 
 URL = "http://127.0.0.1:8765"
 LINK = "/authorize/t0k3n"
@@ -119,8 +119,8 @@ def browser(
     sessions: Sessions, *, base: str = URL, rates: int = 1000, metrics: Metrics | None = None
 ) -> httpx.AsyncClient:
     settings = PageSettings(base, rates=Rates(rates))
-    access = Access(
-        hosts=host_rules("127.0.0.1", ["weft.example"], []),
+    access = Gate(
+        hosts=build_host_rules("127.0.0.1", ["weft.example"], []),
         authenticators=(),
         open_paths=frozenset(),
         stream_paths=frozenset(),
@@ -129,9 +129,9 @@ def browser(
         streams=Slots(0),
         rates=Rates(1000),
         metrics=metrics or Metrics(),
-        page_route=page_route,
+        page_template_of=page_template_of,
     )
-    app = guarded(Starlette(routes=page_routes(sessions, settings)), access)
+    app = guard(Starlette(routes=page_routes(sessions, settings)), access)
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=base)
 
 

@@ -13,11 +13,11 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from weft.errors import WeftError
-from weft.web.gate.gate import Access, guarded, principal_of
+from weft.web.gate.gate import Gate, guard, principal_of
 from weft.web.gate.metrics import CONTENT_TYPE
 from weft.web.gate.oauth import METADATA_PATH, OAuthSettings
 from weft.web.pages.home import HOME_PATH
-from weft.web.rest.answers import http_error
+from weft.web.rest.error_responses import answer_http_error
 from weft.web.rest.openapi import OPENAPI_PATHS
 
 MCP_PATH: Final = "/mcp"
@@ -35,7 +35,7 @@ KNOWN_PATHS: Final = STREAM_PATHS | OPEN_PATHS | {MESSAGES_PATH, METRICS_PATH}
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class AppParts:
     """What the application is put together from.
 
     ``mcp``, ``sse`` and ``messages`` are ASGI applications and ``lifespan`` runs around them;
@@ -53,7 +53,7 @@ class Parts:
     rest: Sequence[BaseRoute] = ()
 
 
-def build_app(parts: Parts, access: Access) -> ASGIApp:
+def build_app(parts: AppParts, gate: Gate) -> ASGIApp:
     """All routes behind the gate. Pages of other origins have no business here: no CORS."""
 
     @asynccontextmanager
@@ -66,19 +66,19 @@ def build_app(parts: Parts, access: Access) -> ASGIApp:
         Route(SSE_PATH, _as_route(parts.sse, "GET")),
         Route(MESSAGES_PATH, _as_route(parts.messages)),
         Route(f"{MESSAGES_PATH}/", _as_route(parts.messages)),
-        Route(HEALTH_PATH, _health, methods=["GET"]),
-        Route(READY_PATH, _ready(parts), methods=["GET"]),
-        Route(METRICS_PATH, _metrics(parts, access), methods=["GET"]),
+        Route(HEALTH_PATH, _answer_health, methods=["GET"]),
+        Route(READY_PATH, _build_ready(parts), methods=["GET"]),
+        Route(METRICS_PATH, _build_metrics(parts, gate), methods=["GET"]),
     ]
     if parts.oauth is not None:
-        answer = _metadata(parts.oauth)
+        answer = _build_metadata(parts.oauth)
         routes += [
             Route(METADATA_PATH, answer, methods=["GET"]),
             Route(f"{METADATA_PATH}{MCP_PATH}", answer, methods=["GET"]),
         ]
     # Last, because paths with parameters would take what others have a route for.
     routes += parts.rest
-    errors = {HTTPException: http_error}
+    errors = {HTTPException: answer_http_error}
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=errors)
     # A redirect would be built from the Host header, and carry a token along.
     app.router.redirect_slashes = False
@@ -89,7 +89,7 @@ def build_app(parts: Parts, access: Access) -> ASGIApp:
         is_mcp = scope["type"] == "http" and scope["path"] == MCP_PATH
         await (parts.mcp if is_mcp else app)(scope, receive, send)
 
-    return guarded(dispatch, access)
+    return guard(dispatch, gate)
 
 
 class _AsgiEndpoint:
@@ -111,12 +111,12 @@ def _as_route(app: ASGIApp, method: str | None = None) -> _AsgiEndpoint:
     return _AsgiEndpoint(app, method)
 
 
-async def _health(_: Request) -> Response:
+async def _answer_health(_: Request) -> Response:
     """The process is alive."""
     return JSONResponse({"status": "ok"})
 
 
-def _ready(parts: Parts) -> Callable[[Request], Awaitable[Response]]:
+def _build_ready(parts: AppParts) -> Callable[[Request], Awaitable[Response]]:
     async def ready(_: Request) -> Response:
         """The database answers too."""
         try:
@@ -128,24 +128,24 @@ def _ready(parts: Parts) -> Callable[[Request], Awaitable[Response]]:
     return ready
 
 
-def _metrics(parts: Parts, access: Access) -> Callable[[Request], Awaitable[Response]]:
+def _build_metrics(parts: AppParts, gate: Gate) -> Callable[[Request], Awaitable[Response]]:
     async def metrics(request: Request) -> Response:
         """What the operator's monitoring reads."""
         # The numbers are of all organisations together, so they are for the operator's own only.
         if not principal_of(request.scope).is_local:
             text = "Only principals of the local organisation may read the metrics."
             return JSONResponse({"error": "forbidden", "error_description": text}, 403)
-        text = access.metrics.text(
+        text = gate.metrics.render(
             jobs=await parts.job_counts(),
-            requests_now=access.requests.taken,
-            streams_now=access.streams.taken,
+            requests_now=gate.requests.taken,
+            streams_now=gate.streams.taken,
         )
         return PlainTextResponse(text, media_type=CONTENT_TYPE)
 
     return metrics
 
 
-def _metadata(oauth: OAuthSettings) -> Callable[[Request], Awaitable[Response]]:
+def _build_metadata(oauth: OAuthSettings) -> Callable[[Request], Awaitable[Response]]:
     async def metadata(_: Request) -> Response:
         """Where tokens for this server come from (RFC 9728)."""
         return JSONResponse(oauth.metadata())

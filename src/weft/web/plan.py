@@ -10,20 +10,20 @@ from weft.errors import InvalidInput
 from weft.net.urls import is_loopback
 from weft.settings import Settings
 from weft.web.build import KNOWN_PATHS, MCP_PATH, OPEN_PATHS, STREAM_PATHS
-from weft.web.gate.gate import Access
-from weft.web.gate.hosts import host_rules
+from weft.web.gate.gate import Gate
+from weft.web.gate.hosts import build_host_rules
 from weft.web.gate.limits import Rates, Slots
 from weft.web.gate.metrics import Metrics
 from weft.web.gate.oauth import OAuthSettings, OAuthTokens
-from weft.web.gate.tokens import TOKEN_FILE_NAME, Authenticate, token_from_file
-from weft.web.pages.routes import page_route
-from weft.web.rest.routes import route_of
+from weft.web.gate.tokens import TOKEN_FILE_NAME, Authenticate, load_or_create_token
+from weft.web.pages.routes import page_template_of
+from weft.web.rest.routes import template_of
 from weft.web.run import Listening
 
 _LOOPBACK_HINT: Final = "Or bind 127.0.0.1, which only this machine can reach."
 
 
-def listening_from(settings: Settings, *, auth: bool) -> Listening:
+def plan_listening(settings: Settings, *, auth: bool) -> Listening:
     """Where to listen. Raises InvalidInput when that would let in whom nobody invited."""
     if (settings.http_tls_cert is None) is not (settings.http_tls_key is None):
         raise InvalidInput(
@@ -46,17 +46,17 @@ def listening_from(settings: Settings, *, auth: bool) -> Listening:
     )
 
 
-def token_from(settings: Settings) -> str:
+def load_token(settings: Settings) -> str:
     """The operator's token; where it lies is told on stderr, never what it is."""
     if settings.token is not None:
         return settings.token.get_secret_value()
     path = settings.home / TOKEN_FILE_NAME
-    token = token_from_file(path)
+    token = load_or_create_token(path)
     sys.stderr.write(f"The bearer token is in {path}\n")
     return token
 
 
-def oauth_from(settings: Settings, url: str) -> OAuthSettings | None:
+def plan_oauth(settings: Settings, url: str) -> OAuthSettings | None:
     """How OAuth tokens are checked, if they are. ``url`` is where this server listens."""
     if settings.oauth_issuer is None:
         return None
@@ -76,17 +76,17 @@ def oauth_from(settings: Settings, url: str) -> OAuthSettings | None:
     )
 
 
-def access_from(
+def build_gate(
     settings: Settings,
     authenticators: Sequence[Authenticate] | None,
     oauth: OAuthSettings | None,
     metrics: Metrics,
-) -> Access:
+) -> Gate:
     """The gate. Without authenticators everyone is let in."""
     if authenticators is not None and oauth is not None:
         authenticators = [*authenticators, OAuthTokens(oauth).authenticate]
-    return Access(
-        hosts=host_rules(
+    return Gate(
+        hosts=build_host_rules(
             settings.http_host, settings.http_allowed_hosts, settings.http_allowed_origins
         ),
         authenticators=authenticators,
@@ -98,12 +98,12 @@ def access_from(
         rates=Rates(settings.http_requests_per_minute),
         metrics=metrics,
         metadata_url=oauth.metadata_url if oauth else None,
-        page_route=page_route,
-        rest_route=route_of,
+        page_template_of=page_template_of,
+        rest_template_of=template_of,
     )
 
 
-def pages_url(settings: Settings, url: str) -> str:
+def plan_pages_url(settings: Settings, url: str) -> str:
     """The base of the links to pages for people. ``url`` is where this server listens."""
     if settings.http_public_url is not None:
         parts = urlsplit(settings.http_public_url)

@@ -47,7 +47,7 @@ class Listening:
     connections_max: int
 
 
-def bound_socket(host: str, port: int) -> socket.socket:
+def bind_socket(host: str, port: int) -> socket.socket:
     """A listening socket on that address, so that a taken port is told before anything starts.
 
     Raises InvalidInput naming the setting.
@@ -96,7 +96,7 @@ async def run_app(
     Raises InvalidInput when the certificate cannot be used.
     """
     _allow_many_connections()
-    server = SignalFreeServer(_config(app, listening))
+    server = SignalFreeServer(_build_config(app, listening))
     announce()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_end_on_signal, server, on_end)
@@ -113,7 +113,7 @@ class SignalFreeServer(uvicorn.Server):
         yield
 
 
-class RequestsInTime(H11Protocol):
+class DeadlineH11Protocol(H11Protocol):
     """HTTP/1.1 that ends connections on which the head of a request does not arrive in time, or its
     body: whoever opens them needs no token, and each takes a place.
     """
@@ -129,7 +129,7 @@ class RequestsInTime(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride] (as there)
         super().connection_made(transport)
         self._since = self.loop.time()
-        self._check()
+        self._check_deadline()
 
     def handle_events(self) -> None:
         super().handle_events()
@@ -142,12 +142,12 @@ class RequestsInTime(H11Protocol):
             self._timer.cancel()
         super().connection_lost(exc)
 
-    def _check(self) -> None:
+    def _check_deadline(self) -> None:
         patience = {h11.IDLE: self.head_seconds, h11.SEND_BODY: self.body_seconds}.get(self._state)
         if patience is not None and self.loop.time() - self._since > patience:
             self._give_up()
         elif not self.transport.is_closing():
-            self._timer = self.loop.call_later(self.check_seconds, self._check)
+            self._timer = self.loop.call_later(self.check_seconds, self._check_deadline)
 
     def _give_up(self) -> None:
         # Only a request that has begun, and has no answer yet, can be told.
@@ -173,11 +173,11 @@ _TOO_SLOW = (
 )
 
 
-def _config(app: ASGIApp, listening: Listening) -> uvicorn.Config:
+def _build_config(app: ASGIApp, listening: Listening) -> uvicorn.Config:
     config = uvicorn.Config(
         app,
         lifespan="on",
-        http=RequestsInTime,
+        http=DeadlineH11Protocol,
         ws="none",
         # What uvicorn logs goes where everything goes: to stderr. Requests are logged by us.
         log_config=None,

@@ -10,7 +10,7 @@ from weft.cli.terminal.text import plain
 from weft.document.text import clean_line, clean_text
 from weft.domain.characters import HIDDEN, HIDDEN_OR_BREAK
 from weft.server.render.untrusted import clean, one_line
-from weft.web.pages.html import shown
+from weft.web.pages.html import visible_line
 
 ALL = "".join(map(chr, range(sys.maxunicode + 1)))
 HIDDEN_CHARS = frozenset("".join(HIDDEN.findall(ALL)))
@@ -38,7 +38,7 @@ def test_what_people_see_is_not_hidden(char: str) -> None:
     assert char not in HIDDEN_CHARS
 
 
-@pytest.mark.parametrize("reader", [clean, clean_text, clean_line, one_line, plain, shown])
+@pytest.mark.parametrize("reader", [clean, clean_text, clean_line, one_line, plain, visible_line])
 def test_all_take_out_the_same_characters(reader: Callable[[str], str]) -> None:
     left = {c for start in range(0, len(ALL), 64) for c in reader(f"a{ALL[start : start + 64]}b")}
     taken = set(ALL) - left

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from weft.errors import InvalidInput
 from weft.settings import Settings
 from weft.web.gate.metrics import Metrics
-from weft.web.plan import access_from, listening_from, oauth_from, pages_url, token_from
+from weft.web.plan import build_gate, load_token, plan_listening, plan_oauth, plan_pages_url
 
 ELSEWHERE: dict[str, Any] = {"http_host": "0.0.0.0"}
 PROXY: dict[str, Any] = {"http_trusted_proxies": "10.0.0.1, 10.0.0.2"}
@@ -33,7 +33,7 @@ def test_what_would_expose_the_server_is_named(
     tmp_path: Path, given: dict[str, Any], field: str
 ) -> None:
     with pytest.raises(InvalidInput) as refused:
-        listening_from(settings(tmp_path, **given), auth=True)
+        plan_listening(settings(tmp_path, **given), auth=True)
     assert refused.value.field == field
 
 
@@ -41,11 +41,11 @@ def test_what_would_expose_the_server_is_named(
 def test_without_authentication_only_this_machine_is_served(tmp_path: Path, host: str) -> None:
     given = {"http_host": host, **PROXY, **HOSTS}
     with pytest.raises(InvalidInput, match="--no-auth"):
-        listening_from(settings(tmp_path, **given), auth=False)
+        plan_listening(settings(tmp_path, **given), auth=False)
 
 
 def test_a_declared_proxy_may_speak_for_others(tmp_path: Path) -> None:
-    listening = listening_from(settings(tmp_path, **ELSEWHERE, **PROXY, **HOSTS), auth=True)
+    listening = plan_listening(settings(tmp_path, **ELSEWHERE, **PROXY, **HOSTS), auth=True)
     assert listening.proxies == ["10.0.0.1", "10.0.0.2"]
 
 
@@ -55,26 +55,26 @@ def test_a_declared_proxy_may_speak_for_others(tmp_path: Path) -> None:
 def test_a_proxy_is_declared_by_its_address(tmp_path: Path, proxy: str) -> None:
     given = {**ELSEWHERE, **HOSTS, "http_trusted_proxies": f"10.0.0.0/24, {proxy}"}
     with pytest.raises(InvalidInput) as refused:
-        listening_from(settings(tmp_path, **given), auth=True)
+        plan_listening(settings(tmp_path, **given), auth=True)
     assert refused.value.field == "WEFT_HTTP_TRUSTED_PROXIES"
 
 
 def test_oauth_needs_an_audience_and_names_the_public_address(tmp_path: Path) -> None:
-    assert oauth_from(settings(tmp_path), "http://127.0.0.1:1") is None
+    assert plan_oauth(settings(tmp_path), "http://127.0.0.1:1") is None
     issuer = {"oauth_issuer": "https://issuer.example"}
     with pytest.raises(InvalidInput, match="WEFT_OAUTH_AUDIENCE"):
-        oauth_from(settings(tmp_path, **issuer), "http://127.0.0.1:1")
-    known = oauth_from(settings(tmp_path, **issuer, oauth_audience="weft"), "http://127.0.0.1:1")
+        plan_oauth(settings(tmp_path, **issuer), "http://127.0.0.1:1")
+    known = plan_oauth(settings(tmp_path, **issuer, oauth_audience="weft"), "http://127.0.0.1:1")
     assert known is not None
     assert known.resource_url == "http://127.0.0.1:1/mcp"
-    access = access_from(settings(tmp_path), [], known, Metrics())
-    assert access.authenticators is not None
-    assert len(access.authenticators) == 1
-    assert access_from(settings(tmp_path), None, None, Metrics()).authenticators is None
+    gate = build_gate(settings(tmp_path), [], known, Metrics())
+    assert gate.authenticators is not None
+    assert len(gate.authenticators) == 1
+    assert build_gate(settings(tmp_path), None, None, Metrics()).authenticators is None
 
 
 def test_a_given_token_leaves_no_file(tmp_path: Path) -> None:
-    assert token_from(settings(tmp_path, token="one that is given")) == "one that is given"
+    assert load_token(settings(tmp_path, token="one that is given")) == "one that is given"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -112,4 +112,4 @@ def test_links_name_the_address_that_people_can_reach(
     tmp_path: Path, given: dict[str, Any], base: str
 ) -> None:
     bound = "https://0.0.0.0:1" if "http_host" in given else "http://127.0.0.1:1"
-    assert pages_url(settings(tmp_path, **given), bound) == base
+    assert plan_pages_url(settings(tmp_path, **given), bound) == base

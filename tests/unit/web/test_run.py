@@ -12,7 +12,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
 from weft.errors import InvalidInput
-from weft.web.run import Listening, RequestsInTime, bound_socket, run_app
+from weft.web.run import DeadlineH11Protocol, Listening, bind_socket, run_app
 
 pytestmark = pytest.mark.anyio
 HELLO = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -27,7 +27,7 @@ async def test_connection_without_a_whole_head_is_closed(
     monkeypatch: pytest.MonkeyPatch, served_before: bool, sent: bytes
 ) -> None:
     _impatient(monkeypatch)
-    async with _served() as port, await anyio.connect_tcp("127.0.0.1", port) as client:
+    async with _serve_late() as port, await anyio.connect_tcp("127.0.0.1", port) as client:
         if served_before:
             await client.send(HELLO)
             await _answer(client)
@@ -42,7 +42,7 @@ async def test_body_that_stays_away_is_refused(
     monkeypatch: pytest.MonkeyPatch, sent: bytes
 ) -> None:
     _impatient(monkeypatch)
-    async with _served() as port, await anyio.connect_tcp("127.0.0.1", port) as client:
+    async with _serve_late() as port, await anyio.connect_tcp("127.0.0.1", port) as client:
         await client.send(sent)
         received = b"".join([part async for part in client])
     assert b"HTTP/1.1 408 Request Timeout" in received
@@ -51,7 +51,7 @@ async def test_body_that_stays_away_is_refused(
 
 async def test_answer_may_take_longer_than_head_and_body(monkeypatch: pytest.MonkeyPatch) -> None:
     _impatient(monkeypatch)
-    async with _served() as port, await anyio.connect_tcp("127.0.0.1", port) as client:
+    async with _serve_late() as port, await anyio.connect_tcp("127.0.0.1", port) as client:
         for _ in range(2):
             await client.send(SLOW + b"whole body")
             await _answer(client)
@@ -65,7 +65,7 @@ async def test_server_is_not_announced_with_a_certificate_that_cannot_be_used(
     listening = Listening("127.0.0.1", 0, unusable, unusable, [], 10)
     told: list[str] = []
     with (
-        bound_socket("127.0.0.1", 0) as bound,
+        bind_socket("127.0.0.1", 0) as bound,
         anyio.fail_after(PATIENCE_SECONDS),
         pytest.raises(InvalidInput, match="certificate"),
     ):
@@ -75,7 +75,7 @@ async def test_server_is_not_announced_with_a_certificate_that_cannot_be_used(
 
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     for what, seconds in (("head", 0.05), ("body", 0.05), ("check", 0.01)):
-        monkeypatch.setattr(RequestsInTime, f"{what}_seconds", seconds)
+        monkeypatch.setattr(DeadlineH11Protocol, f"{what}_seconds", seconds)
 
 
 async def _answer(client: ByteReceiveStream) -> None:
@@ -100,9 +100,9 @@ def _nothing() -> None:
 
 
 @asynccontextmanager
-async def _served() -> AsyncGenerator[int]:
+async def _serve_late() -> AsyncGenerator[int]:
     listening = Listening("127.0.0.1", 0, None, None, [], 10)
-    with bound_socket("127.0.0.1", 0) as bound, anyio.fail_after(PATIENCE_SECONDS):
+    with bind_socket("127.0.0.1", 0) as bound, anyio.fail_after(PATIENCE_SECONDS):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(run_app, _late, bound, listening, _nothing, _nothing)
             yield bound.getsockname()[1]

@@ -46,7 +46,7 @@ def _open_backend(settings: Settings, /, *, run_jobs: bool) -> AbstractAsyncCont
 def _inspect_database(settings: Settings) -> Mapping[str, Any]:
     from weft import assembly  # see above
 
-    return anyio.run(assembly.inspect, settings).model_dump(mode="json")
+    return anyio.run(assembly.inspect_database, settings).model_dump(mode="json")
 
 
 def _stdout_is_terminal() -> bool:

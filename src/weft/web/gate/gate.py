@@ -24,7 +24,7 @@ from weft.telemetry.logs import log_context
 from weft.web.gate.hosts import HostRules
 from weft.web.gate.limits import Rates, Slots
 from weft.web.gate.metrics import Metrics
-from weft.web.gate.responses import GuardedResponse, Refusal
+from weft.web.gate.responses import GuardedResponse, HttpRefusal
 from weft.web.gate.tokens import Authenticate
 
 BODY_MAX_BYTES: Final = 4 * 1024 * 1024
@@ -42,15 +42,15 @@ def _no_page(_path: str) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
-    """Who may come in, and how much at once.
+class Gate:
+    """The rules that every request is checked against, and what is served at once.
 
-    ``authenticators`` is None when everyone is let in, as the operator. ``open_paths`` need no
-    token; ``stream_paths`` are event streams when they are got. ``metadata_url`` tells clients
-    where tokens come from. ``page_route`` gives the name of the route of a path that has its own
-    permission in it: it needs no token, it tells origins apart itself, and only its name is
-    written anywhere. ``rest_route`` gives the template of a path of the HTTP API. ``draining`` is
-    set when open streams are to end. ``readmit_seconds`` is how long a stream outlives its token.
+    Without ``authenticators`` (None) everyone acts as the operator. ``open_paths`` need no token;
+    a GET of ``stream_paths`` opens an event stream. ``metadata_url`` tells clients where to get
+    tokens. ``page_template_of`` names the route of a page whose permission is in its path: it
+    needs no token, checks its origin itself, and only the template is logged.
+    ``rest_template_of`` does the same for paths of the HTTP API. ``draining`` is set to end open
+    streams. A stream outlives its token by at most ``readmit_seconds``.
     """
 
     hosts: HostRules
@@ -63,8 +63,8 @@ class Access:
     rates: Rates
     metrics: Metrics
     metadata_url: str | None = None
-    page_route: Callable[[str], str | None] = _no_page
-    rest_route: Callable[[str], str | None] = _no_page
+    page_template_of: Callable[[str], str | None] = _no_page
+    rest_template_of: Callable[[str], str | None] = _no_page
     draining: anyio.Event = field(default_factory=anyio.Event)
     readmit_seconds: float = READMIT_SECONDS
 
@@ -74,24 +74,24 @@ def principal_of(scope: Scope) -> Principal:
     return cast("Principal", scope[_PRINCIPAL])
 
 
-def guarded(app: ASGIApp, access: Access) -> ASGIApp:
+def guard(app: ASGIApp, gate: Gate) -> ASGIApp:
     """``app`` behind the gate."""
 
     async def call(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await app(scope, receive, send)
         elif scope["type"] == "http":
-            await _answer(app, access, scope, receive, send)
+            await _handle(app, gate, scope, receive, send)
 
     return call
 
 
 @dataclass(slots=True)
-class _Request:
+class _GatedRequest:
     """One request on its way through the gate; each header is the first of its name."""
 
     app: ASGIApp
-    access: Access
+    gate: Gate
     scope: Scope
     receive: Receive
     response: GuardedResponse
@@ -106,18 +106,18 @@ class _Request:
             await self.app(self.scope, self.receive, self.response.send)
 
 
-async def _answer(app: ASGIApp, access: Access, scope: Scope, receive: Receive, send: Send) -> None:
+async def _handle(app: ASGIApp, gate: Gate, scope: Scope, receive: Receive, send: Send) -> None:
     path: str = scope["path"]
     request_id = secrets.token_hex(8)
-    response = GuardedResponse(receive, send, request_id, for_programs=path in access.stream_paths)
-    page_route = None if path in access.known_paths else access.page_route(path)
-    request = _Request(
+    response = GuardedResponse(receive, send, request_id, for_programs=path in gate.stream_paths)
+    page_route = None if path in gate.known_paths else gate.page_template_of(path)
+    request = _GatedRequest(
         app,
-        access,
+        gate,
         scope,
         response.receive,
         response,
-        page_route or _route(access, path),
+        page_route or _route_name(gate, path),
         page_route is not None,
         {n.decode("latin-1"): v.decode("latin-1") for n, v in reversed(scope["headers"])},
     )
@@ -128,28 +128,28 @@ async def _answer(app: ASGIApp, access: Access, scope: Scope, receive: Receive, 
         except anyio.get_cancelled_exc_class():
             # The server's patience is at its end, and this ends the task in any case: saying so is
             # better than a cut.
-            if not access.draining.is_set():
+            if not gate.draining.is_set():
                 raise
             with anyio.CancelScope(shield=True):
                 await response.finish()
         except Exception:
             # The last edge: outside it nothing is known of the request that could be logged.
             _logger.exception("a request crashed")
-            await response.crashed()
+            await response.report_crash()
         finally:
             _record(request, time.perf_counter() - started)
 
 
-def _route(access: Access, path: str) -> str:
+def _route_name(gate: Gate, path: str) -> str:
     """What a path, which is no page's, is called where it is written down."""
     bare = path.rstrip("/") or "/"
-    return bare if bare in access.known_paths else access.rest_route(bare) or "other"
+    return bare if bare in gate.known_paths else gate.rest_template_of(bare) or "other"
 
 
-def _record(request: _Request, seconds: float) -> None:
+def _record(request: _GatedRequest, seconds: float) -> None:
     method: str = request.scope["method"]
     known_method = method if method in _METHODS else "other"
-    request.access.metrics.request_ended(known_method, request.route, request.response.status)
+    request.gate.metrics.count_request(known_method, request.route, request.response.status)
     if _logger.isEnabledFor(logging.INFO):
         facts = {
             "method": known_method,
@@ -160,28 +160,28 @@ def _record(request: _Request, seconds: float) -> None:
         _logger.info("request", extra={"facts": facts})
 
 
-async def _admit(request: _Request) -> None:
-    access, headers = request.access, request.headers
+async def _admit(request: _GatedRequest) -> None:
+    gate, headers = request.gate, request.headers
     # Pages tell origins apart themselves.
     origin = None if request.is_page else headers.get("origin")
-    refused = access.hosts.refusal(headers.get("host"), origin)
+    refused = gate.hosts.refusal(headers.get("host"), origin)
     if refused:
-        await request.response.refuse(Refusal(refused[0], "forbidden", refused[1]))
+        await request.response.refuse(HttpRefusal(refused[0], "forbidden", refused[1]))
         return
-    if request.scope["path"] in access.open_paths:
+    if request.scope["path"] in gate.open_paths:
         await request.pass_on()
         return
     operation = f"{request.scope['method']} {request.route}"
     if request.is_page:
         # The link is all that is known of a person.
         with acting(operation=operation, principal="link", transport="http"):
-            await _within_limits(request)
+            await _serve_in_slot(request)
         return
-    admitted = await _authenticated(access, headers)
-    if isinstance(admitted, Refusal):
+    admitted = await _authenticate(gate, headers)
+    if isinstance(admitted, HttpRefusal):
         await request.response.refuse(admitted)
         return
-    refusal = _limited(request, admitted)
+    refusal = _check_limits(request, admitted)
     if refusal:
         await request.response.refuse(refusal)
         return
@@ -190,29 +190,29 @@ async def _admit(request: _Request) -> None:
         log_context(principal=admitted.name),
         acting(operation=operation, principal=admitted.name, transport="http"),
     ):
-        await _within_limits(request)
+        await _serve_in_slot(request)
 
 
-async def _authenticated(access: Access, headers: Mapping[str, str]) -> Principal | Refusal:
-    if access.authenticators is None:
+async def _authenticate(gate: Gate, headers: Mapping[str, str]) -> Principal | HttpRefusal:
+    if gate.authenticators is None:
         return LOCAL_PRINCIPAL
-    token = _presented(headers)
+    token = _token_of(headers)
     try:
-        for authenticate in access.authenticators if token else ():
+        for authenticate in gate.authenticators if token else ():
             principal = await authenticate(token)
             if principal is not None:
                 return principal
     except NotPermitted as error:
-        challenge = _challenge(access, "insufficient_scope")
-        return Refusal(403, "insufficient_scope", str(error), challenge)
+        challenge = _challenge(gate, "insufficient_scope")
+        return HttpRefusal(403, "insufficient_scope", str(error), challenge)
     except TryLater as error:
-        return Refusal(503, "unavailable", str(error), {"retry-after": "5"})
+        return HttpRefusal(503, "unavailable", str(error), {"retry-after": "5"})
     text = "Send a valid token as `Authorization: Bearer TOKEN` or `x-api-key: TOKEN`."
-    challenge = _challenge(access, "invalid_token" if token else None)
-    return Refusal(401, "invalid_token", text, challenge)
+    challenge = _challenge(gate, "invalid_token" if token else None)
+    return HttpRefusal(401, "invalid_token", text, challenge)
 
 
-def _presented(headers: Mapping[str, str]) -> str:
+def _token_of(headers: Mapping[str, str]) -> str:
     given = headers.get("authorization")
     if given is None:
         return headers.get("x-api-key", "").strip()
@@ -220,45 +220,45 @@ def _presented(headers: Mapping[str, str]) -> str:
     return token.strip() if scheme.lower() == "bearer" else ""
 
 
-def _challenge(access: Access, error: str | None) -> Mapping[str, str]:
+def _challenge(gate: Gate, error: str | None) -> Mapping[str, str]:
     parts = [f'error="{error}"'] if error else []
-    if access.metadata_url:
-        parts.append(f'resource_metadata="{access.metadata_url}"')
+    if gate.metadata_url:
+        parts.append(f'resource_metadata="{gate.metadata_url}"')
     return {"www-authenticate": "Bearer " + ", ".join(parts) if parts else "Bearer"}
 
 
-def _limited(request: _Request, principal: Principal) -> Refusal | None:
+def _check_limits(request: _GatedRequest, principal: Principal) -> HttpRefusal | None:
     caller = (principal.organization_id, principal.name)
-    rates = request.access.rates
+    rates = request.gate.rates
     wait = rates.take(caller)
     # Of the HTTP API's clients some count; those of MCP read no headers until they are refused.
-    if wait or request.scope["path"] not in request.access.stream_paths:
-        request.response.tell_limits(rates.standing(caller))
+    if wait or request.scope["path"] not in request.gate.stream_paths:
+        request.response.add_rate_headers(rates.status(caller))
     if wait:
         text = "Too many requests in a minute; wait as long as Retry-After says."
-        return Refusal(429, "rate_limited", text, {"retry-after": str(ceil(wait))})
+        return HttpRefusal(429, "rate_limited", text, {"retry-after": str(ceil(wait))})
     declared = request.headers.get("content-length", "0")
     return _TOO_LARGE if not declared.isdigit() or int(declared) > BODY_MAX_BYTES else None
 
 
-async def _within_limits(request: _Request) -> None:
-    access = request.access
-    is_stream = request.scope["path"] in access.stream_paths and _opens_stream(request)
-    slots = access.streams if is_stream else access.requests
-    with slots.one() as free:
+async def _serve_in_slot(request: _GatedRequest) -> None:
+    gate = request.gate
+    is_stream = request.scope["path"] in gate.stream_paths and _opens_stream(request)
+    slots = gate.streams if is_stream else gate.requests
+    with slots.hold() as free:
         if not free:
             text = "The server is serving as much at once as it may; try again shortly."
-            await request.response.refuse(Refusal(503, "busy", text, {"retry-after": "2"}))
-        elif await _has_whole_body(request):
-            await (_until_ended(request) if is_stream else request.pass_on())
+            await request.response.refuse(HttpRefusal(503, "busy", text, {"retry-after": "2"}))
+        elif await _read_body(request):
+            await (_serve_stream(request) if is_stream else request.pass_on())
 
 
-def _opens_stream(request: _Request) -> bool:
+def _opens_stream(request: _GatedRequest) -> bool:
     """Whether a request's answer is a stream without an end."""
     return request.scope["method"] == "GET" or request.headers.get("mcp-method") == _LISTEN_METHOD
 
 
-async def _has_whole_body(request: _Request) -> bool:
+async def _read_body(request: _GatedRequest) -> bool:
     """Read the body, for the application to take; without it the request is done with."""
     # Pages read their own forms, which are shorter.
     if request.is_page:
@@ -285,9 +285,9 @@ async def _has_whole_body(request: _Request) -> bool:
     return True
 
 
-async def _until_ended(request: _Request) -> None:
+async def _serve_stream(request: _GatedRequest) -> None:
     """Serve a stream, which has no end of its own, until the server ends or its token is void."""
-    access = request.access
+    gate = request.gate
     async with anyio.create_task_group() as tasks:
 
         async def end_after(wait: Callable[[], Awaitable[object]]) -> None:
@@ -297,25 +297,25 @@ async def _until_ended(request: _Request) -> None:
         async def token_is_void() -> None:
             admitted = True
             while admitted:
-                await anyio.sleep(access.readmit_seconds)
-                admitted = await _still_admitted(request)
+                await anyio.sleep(gate.readmit_seconds)
+                admitted = await _reauthenticate(request)
 
-        tasks.start_soon(end_after, access.draining.wait)
-        if access.authenticators is not None and _PRINCIPAL in request.scope:
+        tasks.start_soon(end_after, gate.draining.wait)
+        if gate.authenticators is not None and _PRINCIPAL in request.scope:
             tasks.start_soon(end_after, token_is_void)
         await request.pass_on()
         tasks.cancel_scope.cancel()
     await request.response.finish()
 
 
-async def _still_admitted(request: _Request) -> bool:
+async def _reauthenticate(request: _GatedRequest) -> bool:
     """Whether the request's token lets in whom it let in; while that cannot be told, it does."""
-    admitted = await _authenticated(request.access, request.headers)
+    admitted = await _authenticate(request.gate, request.headers)
     if isinstance(admitted, Principal):
         return admitted == principal_of(request.scope)
     return admitted.status == HTTPStatus.SERVICE_UNAVAILABLE
 
 
-_TOO_LARGE = Refusal(
+_TOO_LARGE = HttpRefusal(
     413, "too_large", f"The body is larger than {BODY_MAX_BYTES // 1024 // 1024} MiB."
 )

@@ -23,18 +23,18 @@ class HostRules:
 
     def refusal(self, host: str | None, origin: str | None) -> tuple[int, str] | None:
         """The status and text of a refusal, or None. A request without an origin is no page's."""
-        if host is None or not _fits(host.lower(), self.hosts):
+        if host is None or not _is_allowed(host.lower(), self.hosts):
             return 421, "The Host header is not one that this server answers to."
         # Our own page is at the very host and port that was asked. On a loopback address, where it
         # may be without TLS, all ports are in `origins`.
         if origin is None or origin.lower() == f"https://{host.lower()}":
             return None
-        if not _fits(origin.lower(), self.origins):
+        if not _is_allowed(origin.lower(), self.origins):
             return 403, "Pages of this origin may not call this server."
         return None
 
 
-def host_rules(bind_host: str, hosts: Iterable[str], origins: Iterable[str]) -> HostRules:
+def build_host_rules(bind_host: str, hosts: Iterable[str], origins: Iterable[str]) -> HostRules:
     """What is allowed by the operator, and on a loopback address the loopback's own names."""
     allowed_hosts = {host.lower() for host in hosts}
     allowed_origins = {origin.lower().rstrip("/") for origin in origins}
@@ -50,7 +50,7 @@ def host_rules(bind_host: str, hosts: Iterable[str], origins: Iterable[str]) -> 
 _SCHEMES = ("http", "https")
 
 
-def _fits(given: str, allowed: frozenset[str]) -> bool:
+def _is_allowed(given: str, allowed: frozenset[str]) -> bool:
     return given in allowed or _without_port(given) in allowed
 
 

@@ -18,7 +18,7 @@ class Slots:
         self.taken = 0
 
     @contextmanager
-    def one(self) -> Generator[bool]:
+    def hold(self) -> Generator[bool]:
         """Whether a slot was free; it is held until the end of the block."""
         free = self.taken < self._size
         self.taken += free
@@ -29,11 +29,11 @@ class Slots:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class RateStatus:
     """How many requests a minute has, how many are left now, and when all will be there again."""
 
     limit: int
-    left: int
+    remaining: int
     full_in_seconds: float
 
 
@@ -49,7 +49,7 @@ class Rates:
     def take(self, caller: Hashable) -> float:
         """Take one request; zero, or the seconds to wait because there is none left."""
         now = self._clock()
-        left = self._left(caller, now)
+        left = self._remaining(caller, now)
         if left < 1:
             return (1 - left) / self._per_second
         if len(self._buckets) >= _BUCKETS_MAX:
@@ -57,12 +57,12 @@ class Rates:
         self._buckets[caller] = (left - 1, now)
         return 0.0
 
-    def standing(self, caller: Hashable) -> Standing:
+    def status(self, caller: Hashable) -> RateStatus:
         """How the caller stands; this takes nothing."""
-        left = self._left(caller, self._clock())
-        return Standing(int(self._size), int(left), (self._size - left) / self._per_second)
+        left = self._remaining(caller, self._clock())
+        return RateStatus(int(self._size), int(left), (self._size - left) / self._per_second)
 
-    def _left(self, caller: Hashable, now: float) -> float:
+    def _remaining(self, caller: Hashable, now: float) -> float:
         left, since = self._buckets.get(caller, (self._size, now))
         return min(self._size, left + (now - since) * self._per_second)
 

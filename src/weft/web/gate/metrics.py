@@ -34,18 +34,18 @@ class Metrics:
         self._latencies: dict[str, list[int]] = {}
         self._seconds: Counter[str] = Counter()
 
-    def request_ended(self, method: str, route: str, status: int) -> None:
+    def count_request(self, method: str, route: str, status: int) -> None:
         """Count an HTTP request. ``route`` is one of ours, never what a client made up."""
         self._requests[("method", method), ("route", route), ("status", str(status))] += 1
 
-    def call_ended(self, tool: str, outcome: str, seconds: float) -> None:
+    def count_tool_call(self, tool: str, outcome: str, seconds: float) -> None:
         """Count a tool call."""
         self._calls[("tool", tool), ("outcome", outcome)] += 1
         buckets = self._latencies.setdefault(tool, [0] * (len(_BUCKETS_SECONDS) + 1))
         buckets[bisect_left(_BUCKETS_SECONDS, seconds)] += 1
         self._seconds[tool] += seconds  # pyright: ignore[reportArgumentType] (Counter adds floats)
 
-    def text(self, *, jobs: Mapping[str, int], requests_now: int, streams_now: int) -> str:
+    def render(self, *, jobs: Mapping[str, int], requests_now: int, streams_now: int) -> str:
         """Everything, with the present state that is given."""
         lines = [
             *_family("weft_jobs", "gauge", "Jobs by status.", _by("status", jobs)),

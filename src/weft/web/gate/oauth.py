@@ -75,7 +75,7 @@ class OAuthTokens:
         clock: Clock = time.monotonic,
         fetch_seconds: float = _FETCH_SECONDS,
     ) -> None:
-        _checked_url(settings.issuer, "WEFT_OAUTH_ISSUER")
+        _require_https(settings.issuer, "WEFT_OAUTH_ISSUER")
         self._settings = settings
         self._clock = clock
         self._fetch_seconds = fetch_seconds
@@ -91,16 +91,16 @@ class OAuthTokens:
         """
         if token.count(".") != 2 or len(token) > _TOKEN_MAX_CHARS:
             return None
-        claims = await self._claims(token)
+        claims = await self._verify(token)
         if claims is None:
             return None
-        scopes = _scopes(claims)
+        scopes = _scopes_of(claims)
         missing = sorted(self._settings.scopes - scopes)
         if missing:
             raise NotPermitted(f"The access token lacks the scope '{missing[0]}'.")
-        return _principal(claims, scopes, self._settings)
+        return _principal_of(claims, scopes, self._settings)
 
-    async def _claims(self, token: str) -> Mapping[str, Any] | None:
+    async def _verify(self, token: str) -> Mapping[str, Any] | None:
         asked = jwt.JWTClaimsRegistry(
             leeway=_LEEWAY_SECONDS,
             iss={"essential": True, "value": self._settings.issuer},
@@ -108,32 +108,32 @@ class OAuthTokens:
             exp={"essential": True},
             sub={"essential": True},
         )
-        keys = await self._known_keys()
+        keys = await self._load_keys()
         try:
             try:
                 decoded = jwt.decode(token, keys, algorithms=_ALGORITHMS)
             except InvalidKeyIdError:
                 # The issuer may have changed its keys since.
-                keys = await self._issuers_keys(self._clock() - _KEYS_RETRY_SECONDS)
+                keys = await self._refresh_keys(self._clock() - _KEYS_RETRY_SECONDS)
                 decoded = jwt.decode(token, keys, algorithms=_ALGORITHMS)
             asked.validate(decoded.claims)
         except (JoseError, ValueError, TypeError):
             return None
         return decoded.claims
 
-    async def _known_keys(self) -> KeySet:
+    async def _load_keys(self) -> KeySet:
         """The keys, which are looked at again from time to time; nobody waits for that."""
         if self._keys is not None and self._fetching.locked():
             return self._keys
         try:
-            return await self._issuers_keys(self._clock() - _KEYS_FRESH_SECONDS)
+            return await self._refresh_keys(self._clock() - _KEYS_FRESH_SECONDS)
         except SourceUnavailable:
             # While the issuer is down, what it published before is the best that is known.
             if self._keys is None:
                 raise
             return self._keys
 
-    async def _issuers_keys(self, not_before: float) -> KeySet:
+    async def _refresh_keys(self, not_before: float) -> KeySet:
         """The keys, fetched after ``not_before`` unless that was tried a moment ago."""
         async with self._fetching:
             now = self._clock()
@@ -141,13 +141,13 @@ class OAuthTokens:
             tried = self._tried_at is not None and now - self._tried_at < _KEYS_RETRY_SECONDS
             if not fresh and not tried:
                 self._tried_at = now
-                self._keys = await self._fetched_keys()
+                self._keys = await self._fetch_keys_in_time()
                 self._fetched_at = now
             if self._keys is None:
                 raise SourceUnavailable("The OAuth issuer's keys cannot be read.")
             return self._keys
 
-    async def _fetched_keys(self) -> KeySet:
+    async def _fetch_keys_in_time(self) -> KeySet:
         try:
             # One time for all of it: one that sends a byte now and then never is late by itself.
             with anyio.fail_after(self._fetch_seconds):
@@ -156,7 +156,7 @@ class OAuthTokens:
             raise SourceUnavailable("The OAuth issuer's keys cannot be read.") from None
 
 
-def _principal(
+def _principal_of(
     claims: Mapping[str, Any], scopes: frozenset[str], settings: OAuthSettings
 ) -> Principal:
     subject = str(claims["sub"])
@@ -173,7 +173,7 @@ def _principal(
     return Principal(organization, f"oauth:{shown}", role)
 
 
-def _scopes(claims: Mapping[str, Any]) -> frozenset[str]:
+def _scopes_of(claims: Mapping[str, Any]) -> frozenset[str]:
     given: object = claims.get("scope", claims.get("scp", ""))
     if isinstance(given, str):
         return frozenset(given.split())
@@ -192,7 +192,7 @@ async def _fetch_keys(issuer: str) -> KeySet:
             keys_url = found.get("jwks_uri")
             if found.get("issuer") != issuer or not isinstance(keys_url, str):
                 raise SourceUnavailable("The OAuth issuer's metadata is not its own.")
-            _checked_url(keys_url, "jwks_uri")
+            _require_https(keys_url, "jwks_uri")
             document = await _fetch_json(client, keys_url)
             try:
                 return KeySet.import_key_set(cast("Any", document))
@@ -226,7 +226,7 @@ async def _fetch_json(client: httpx.AsyncClient, url: str) -> dict[str, Any] | N
     return cast("dict[str, Any]", document) if isinstance(document, dict) else None
 
 
-def _checked_url(url: str, field: str) -> None:
+def _require_https(url: str, field: str) -> None:
     parts = urlsplit(url)
     if parts.scheme == "https" and parts.hostname:
         return

@@ -12,7 +12,7 @@ from typing import Any, Final
 import anyio
 from starlette.types import Message, Receive, Send
 
-from weft.web.gate.limits import Standing
+from weft.web.gate.limits import RateStatus
 
 # What is refused is read to its end, up to these bounds: a client that is cut off while it sends
 # may never see the answer.
@@ -24,7 +24,7 @@ _NO_REFERRER = (b"referrer-policy", b"no-referrer")
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class HttpRefusal:
     """An answer that the application is not asked for. ``text`` says what to do."""
 
     status: int
@@ -52,10 +52,10 @@ class GuardedResponse:
         self.status = 0
         self._body_is_read = False
 
-    def tell_limits(self, standing: Standing) -> None:
+    def add_rate_headers(self, standing: RateStatus) -> None:
         """Say with the answer how the caller stands, in the headers that Airweave has."""
         reset = ceil(time.time() + standing.full_in_seconds)
-        values = {"limit": standing.limit, "remaining": standing.left, "reset": reset}
+        values = {"limit": standing.limit, "remaining": standing.remaining, "reset": reset}
         self._added += _raw((f"ratelimit-{name}", str(value)) for name, value in values.items())
 
     async def receive(self) -> Message:
@@ -76,7 +76,7 @@ class GuardedResponse:
             self._ended = not message.get("more_body", False)
         await self._send(message)
 
-    async def refuse(self, refusal: Refusal) -> None:
+    async def refuse(self, refusal: HttpRefusal) -> None:
         """Answer without asking the application."""
         # OAuth's names for clients of MCP, and `detail` for those of the HTTP API.
         about: dict[str, Any] = {
@@ -104,11 +104,11 @@ class GuardedResponse:
             more = not self._body_is_read
             size += len(message.get("body", b""))
 
-    async def crashed(self) -> None:
+    async def report_crash(self) -> None:
         """Say so, unless an answer has begun, which then stays without an end."""
         if not self.status:
             text = "Something went wrong here; the log tells more under this request's id."
-            await self.refuse(Refusal(500, "crashed", text))
+            await self.refuse(HttpRefusal(500, "crashed", text))
 
     async def finish(self) -> None:
         """End a response that was cut off, so that the client sees an end and not a breakdown."""
@@ -119,7 +119,7 @@ class GuardedResponse:
             if not self.status:
                 text = "The server is ending."
                 status = HTTPStatus.SERVICE_UNAVAILABLE.value
-                await self.refuse(Refusal(status, "ending", text, {"retry-after": "5"}))
+                await self.refuse(HttpRefusal(status, "ending", text, {"retry-after": "5"}))
             else:
                 await self.send({"type": "http.response.body", "body": b""})
 

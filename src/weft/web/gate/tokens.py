@@ -20,7 +20,7 @@ Authenticate = Callable[[str], Awaitable[Principal | None]]
 """Whom a presented token lets in; None when it is not one of theirs."""
 
 
-def token_from_file(path: Path) -> str:
+def load_or_create_token(path: Path) -> str:
     """The token in the file, which is made, for its owner only, when it is not there.
 
     Raises StorageFailed when it cannot be read or written, InvalidInput when others can read it
@@ -31,7 +31,7 @@ def token_from_file(path: Path) -> str:
         try:
             descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         except FileExistsError:
-            return _read(path)
+            return _read_token(path)
         token = secrets.token_urlsafe(_RANDOM_BYTES)
         with os.fdopen(descriptor, "w") as file:
             file.write(f"{token}\n")
@@ -43,7 +43,7 @@ def token_from_file(path: Path) -> str:
     return token
 
 
-def operators_token(token: str) -> Authenticate:
+def build_operator_check(token: str) -> Authenticate:
     """Lets the operator in, as administrator of the local organisation."""
     wanted = _digest(token)
     operator = Principal(LOCAL_ORGANIZATION_ID, "token", Role.ADMIN)
@@ -55,7 +55,7 @@ def operators_token(token: str) -> Authenticate:
     return authenticate
 
 
-def _read(path: Path) -> str:
+def _read_token(path: Path) -> str:
     mode = path.stat().st_mode
     if not stat.S_ISREG(mode):
         raise InvalidInput(

@@ -18,7 +18,7 @@ BODY_SECONDS: Final = 15.0
 FIELDS_MAX: Final = 200
 
 
-async def posted(request: Request) -> dict[str, str] | None:
+async def read_form(request: Request) -> dict[str, str] | None:
     """What the form sent; None when it is too long. Raises ValueError when it is no form."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/x-www-form-urlencoded":
@@ -38,7 +38,9 @@ async def posted(request: Request) -> dict[str, str] | None:
     return dict(pairs)
 
 
-def values_of(fields: Sequence[FieldInfo], texts: Mapping[str, str]) -> tuple[Json, dict[str, str]]:
+def parse_values(
+    fields: Sequence[FieldInfo], texts: Mapping[str, str]
+) -> tuple[Json, dict[str, str]]:
     """What the source takes, and what is wrong by field."""
     values: Json = {}
     problems: dict[str, str] = {}
@@ -62,7 +64,7 @@ def values_of(fields: Sequence[FieldInfo], texts: Mapping[str, str]) -> tuple[Js
     return values, problems
 
 
-def placed(error: WeftError, fields: Sequence[FieldInfo]) -> dict[str, str]:
+def problem_by_field(error: WeftError, fields: Sequence[FieldInfo]) -> dict[str, str]:
     """The error beside the field that it names, if it names one of the form's."""
     if not isinstance(error, InvalidInput) or error.field is None:
         return {}

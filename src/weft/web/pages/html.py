@@ -55,7 +55,7 @@ POLICY: Final = "; ".join(
 )
 
 
-def form_page(
+def render_form(
     form: CredentialForm,
     proof: str,
     *,
@@ -87,16 +87,16 @@ def form_page(
 <p class="safety">Weft checks it, stores it encrypted and never shows it again. \
 You did not expect this page? Close it, and nothing happens.</p>"""
     failed = "Error: " if problem or problems else ""
-    return _page(f"{failed}Connect {shown(form.source_name)}", body, script=True)
+    return _page(f"{failed}Connect {visible_line(form.source_name)}", body, script=True)
 
 
-def message_page(
+def render_message(
     mark: Mark, title: str, paragraphs: Sequence[str], *, follow: str | None = None
 ) -> str:
     """A page that says one thing. ``follow`` is where the person goes on, by itself or a click."""
     action = ""
     refresh = ""
-    if follow is not None and is_followed(follow):
+    if follow is not None and is_safe_target(follow):
         place = urlsplit(follow).hostname or "the application"
         action = (
             f'<p><a class="button" href="{escape(follow)}" rel="noreferrer">'
@@ -112,7 +112,7 @@ def message_page(
     return _page(title, body, head=refresh)
 
 
-def is_followed(url: str) -> bool:
+def is_safe_target(url: str) -> bool:
     """Whether a browser may be sent there: to a site, or to an application's own scheme."""
     try:
         return urlsplit(url).scheme.lower() not in _UNSAFE_SCHEMES
@@ -120,7 +120,7 @@ def is_followed(url: str) -> bool:
         return False
 
 
-def shown(text: str) -> str:
+def visible_line(text: str) -> str:
     """``text`` on one line, without characters that hide or reorder what is written."""
     return " ".join(HIDDEN.sub(" ", text).split())
 
@@ -255,4 +255,4 @@ def _id(name: str) -> str:
 
 
 def _text(text: str) -> str:
-    return escape(shown(text))
+    return escape(visible_line(text))

@@ -34,36 +34,36 @@ class LoopbackPages:
         self._port = port
         self._idle_seconds = idle_seconds
         self._wanted = anyio.Event()
-        self._bound: socket | None = None
+        self._socket: socket | None = None
         # Ends when nobody has needed the listener for long.
         self._in_use = anyio.CancelScope()
         # Held while it opens or closes: a fixed port cannot be bound before it is free again.
         self._changing = anyio.Lock()
 
-    async def url(self) -> str:
+    async def open(self) -> str:
         """The base of the links, under which the pages can be reached from now on.
 
         Works while `run` does. Raises InvalidInput when the fixed port is taken.
         """
         async with self._changing:
-            if self._bound is None:
-                self._bound = _bound(self._port)
+            if self._socket is None:
+                self._socket = _bind(self._port)
                 self._in_use = anyio.CancelScope()
                 self._wanted.set()
-            self._use()
-            return _url(self._bound)
+            self._extend_use()
+            return _url_of(self._socket)
 
     async def run(self, sessions: AuthSessions) -> None:
         """Serve the pages whenever they are wanted, until this is cancelled."""
         try:
             while True:
                 await self._wanted.wait()
-                if self._bound is not None:
-                    await self._serve(sessions, self._bound)
+                if self._socket is not None:
+                    await self._serve(sessions, self._socket)
         finally:
             # Someone may have asked just before the end.
-            if self._bound is not None:
-                self._bound.close()
+            if self._socket is not None:
+                self._socket.close()
 
     async def _serve(self, sessions: AuthSessions, bound: socket) -> None:
         # See above: the first link pays for the HTTP server.
@@ -72,7 +72,7 @@ class LoopbackPages:
         from weft.web.run import SignalFreeServer
 
         config = uvicorn.Config(
-            self._noticing(_app(sessions, _url(bound))),
+            self._extend_on_request(_build_app(sessions, _url_of(bound))),
             lifespan="off",
             ws="none",
             log_config=None,
@@ -104,27 +104,27 @@ class LoopbackPages:
                             continue
                         server.should_exit = True
                         await ended.wait()
-                        self._bound = None
+                        self._socket = None
                         self._wanted = anyio.Event()
             finally:
                 server.should_exit = True
 
-    def _use(self) -> None:
+    def _extend_use(self) -> None:
         self._in_use.deadline = anyio.current_time() + self._idle_seconds
 
-    def _noticing(self, app: "ASGIApp") -> "ASGIApp":
+    def _extend_on_request(self, app: "ASGIApp") -> "ASGIApp":
         async def call(scope: "Scope", receive: "Receive", send: "Send") -> None:
-            self._use()
+            self._extend_use()
             await app(scope, receive, send)
 
         return call
 
 
-def _bound(port: int) -> socket:
-    from weft.web.run import bound_socket  # see above
+def _bind(port: int) -> socket:
+    from weft.web.run import bind_socket  # see above
 
     try:
-        return bound_socket(HOST, port)
+        return bind_socket(HOST, port)
     except InvalidInput:
         raise InvalidInput(
             f"The page for people cannot be opened: port {port} of {HOST} is in use.",
@@ -134,25 +134,25 @@ def _bound(port: int) -> socket:
         ) from None
 
 
-def _url(bound: socket) -> str:
+def _url_of(bound: socket) -> str:
     return f"http://{HOST}:{bound.getsockname()[1]}"
 
 
-def _app(sessions: AuthSessions, url: str) -> "ASGIApp":
+def _build_app(sessions: AuthSessions, url: str) -> "ASGIApp":
     # See above.
     from starlette.applications import Starlette
 
-    from weft.web.gate.gate import Access, guarded
+    from weft.web.gate.gate import Gate, guard
     from weft.web.gate.hosts import HostRules
     from weft.web.gate.limits import Rates, Slots
     from weft.web.gate.metrics import Metrics
-    from weft.web.pages.routes import PageSettings, page_route, page_routes
+    from weft.web.pages.routes import PageSettings, page_routes, page_template_of
 
     app = Starlette(routes=page_routes(sessions, PageSettings(url)))
     app.router.redirect_slashes = False
     # Exactly this address: a name that a site points here with is not answered.
     hosts = HostRules(frozenset({url.removeprefix("http://")}), frozenset({url}))
-    access = Access(
+    gate = Gate(
         hosts=hosts,
         authenticators=(),
         open_paths=frozenset(),
@@ -162,6 +162,6 @@ def _app(sessions: AuthSessions, url: str) -> "ASGIApp":
         streams=Slots(0),
         rates=Rates(_REQUESTS_PER_MINUTE),
         metrics=Metrics(),
-        page_route=page_route,
+        page_template_of=page_template_of,
     )
-    return guarded(app, access)
+    return guard(app, gate)

@@ -2,7 +2,7 @@
 
 The token in a link is all the permission there is, so these routes ask for no other. Both of the
 processes that serve them, the HTTP front and the listener on the loopback, put the gate of
-`access` in front, which checks the host, and adds the headers that every response has.
+gate in front, which checks the host, and adds the headers that every response has.
 """
 
 import hashlib
@@ -21,15 +21,15 @@ from weft.backend import AuthSessions
 from weft.domain.authorizations import AuthOutcome, CredentialForm
 from weft.errors import ConnectionFault, NotFound, TryLater, WeftError
 from weft.web.gate.limits import Rates
-from weft.web.pages.forms import placed, posted, values_of
+from weft.web.pages.forms import parse_values, problem_by_field, read_form
 from weft.web.pages.html import (
     ENTRY_PREFIX,
     POLICY,
     PROOF_FIELD,
     Mark,
-    form_page,
-    is_followed,
-    message_page,
+    is_safe_target,
+    render_form,
+    render_message,
 )
 
 FORM_PATH: Final = "/authorize/{token}"
@@ -69,7 +69,8 @@ class PageSettings:
 def page_routes(sessions: AuthSessions, settings: PageSettings) -> list[BaseRoute]:
     """The routes of the pages; they belong in front of those that take any path."""
     form, start, callback = (
-        _limited(settings, make(sessions, settings)) for make in (_form, _start, _callback)
+        _limit_rate(settings, make(sessions, settings))
+        for make in (_build_form, _build_start, _build_callback)
     )
     routes: list[BaseRoute] = [Route(FORM_PATH, form, methods=["GET", "POST"])]
     for prefix in PREFIXES:
@@ -78,7 +79,7 @@ def page_routes(sessions: AuthSessions, settings: PageSettings) -> list[BaseRout
     return routes
 
 
-def page_route(path: str) -> str | None:
+def page_template_of(path: str) -> str | None:
     """The name under which a page is logged and counted, or None if the path is not a page's.
 
     Tokens are part of some paths, so the paths themselves are never written anywhere.
@@ -96,12 +97,12 @@ def _has_token(path: str, template: str) -> bool:
     return path.startswith(beginning) and "/" not in path[len(beginning) :] != ""
 
 
-def _limited(settings: PageSettings, handler: Handler) -> Handler:
+def _limit_rate(settings: PageSettings, handler: Handler) -> Handler:
     async def limited(request: Request) -> Response:
         """Not more often than a person would."""
         wait = settings.rates.take(request.client.host if request.client else "")
         if wait:
-            answer = _message(
+            answer = _message_response(
                 429, "bad", "Too many attempts", "Wait a minute, then open the link again."
             )
             answer.headers["retry-after"] = str(int(wait) + 1)
@@ -111,58 +112,60 @@ def _limited(settings: PageSettings, handler: Handler) -> Handler:
     return limited
 
 
-def _form(sessions: AuthSessions, settings: PageSettings) -> Handler:
+def _build_form(sessions: AuthSessions, settings: PageSettings) -> Handler:
     async def form(request: Request) -> Response:
         """Ask for credentials, or take them."""
         token = request.path_params["token"]
         try:
-            asked = await sessions.form(_checked(token))
+            asked = await sessions.form(_check_token(token))
             if request.method != "POST":
-                return _asking(request, settings, asked)
-            return await _submitted(request, sessions, settings, asked)
+                return _form_response(request, settings, asked)
+            return await _submit(request, sessions, settings, asked)
         except NotFound:
-            return _gone()
+            return _gone_response()
         except WeftError as error:
-            return _message(error.status, "bad", "That did not work", _said(error))
+            return _message_response(error.status, "bad", "That did not work", _text_of(error))
 
     return form
 
 
-async def _submitted(
+async def _submit(
     request: Request, sessions: AuthSessions, settings: PageSettings, form: CredentialForm
 ) -> Response:
     try:
-        sent = await posted(request)
+        sent = await read_form(request)
     except (ValueError, TimeoutError):
-        return _message(400, "bad", "That could not be read", "Open the link again.")
+        return _message_response(400, "bad", "That could not be read", "Open the link again.")
     if sent is None:
-        return _message(413, "bad", "That is too much", "Open the link again, and type less.")
+        return _message_response(
+            413, "bad", "That is too much", "Open the link again, and type less."
+        )
     texts = {
         name: text for key, text in sent.items() if (name := key.removeprefix(ENTRY_PREFIX)) != key
     }
     if not _is_ours(request, settings, sent.get(PROOF_FIELD, "")):
         problem = "This page was open for too long, or your browser keeps no cookies."
-        return _asking(request, settings, form, 403, given=texts, problem=problem)
-    values, problems = values_of(form.fields, texts)
+        return _form_response(request, settings, form, 403, given=texts, problem=problem)
+    values, problems = parse_values(form.fields, texts)
     if problems:
-        return _asking(request, settings, form, 422, given=texts, problems=problems)
+        return _form_response(request, settings, form, 422, given=texts, problems=problems)
     try:
         outcome = await sessions.submit(request.path_params["token"], values)
     except NotFound:
         raise
     except WeftError as error:
-        problems = placed(error, form.fields)
-        problem = None if problems else _said(error)
+        problems = problem_by_field(error, form.fields)
+        problem = None if problems else _text_of(error)
         status = error.status
-        return _asking(
+        return _form_response(
             request, settings, form, status, given=texts, problems=problems, problem=problem
         )
-    answer = _ended(outcome)
+    answer = _outcome_response(outcome)
     _drop_cookie(answer, settings, _form_cookie(request), "/authorize")
     return answer
 
 
-def _start(sessions: AuthSessions, settings: PageSettings) -> Handler:
+def _build_start(sessions: AuthSessions, settings: PageSettings) -> Handler:
     async def start(request: Request) -> Response:
         """Send the browser to the provider, with a secret that only it gets."""
         # Whoever only looks ahead must not use the link up.
@@ -171,11 +174,11 @@ def _start(sessions: AuthSessions, settings: PageSettings) -> Handler:
         if "prefetch" in request.headers.get("sec-purpose", request.headers.get("purpose", "")):
             return Response(status_code=503, headers=_HEADERS)
         try:
-            begun = await sessions.start(_checked(request.path_params["token"]))
+            begun = await sessions.start(_check_token(request.path_params["token"]))
         except NotFound:
-            return _gone()
+            return _gone_response()
         except WeftError as error:
-            return _message(error.status, "bad", "That did not work", _said(error))
+            return _message_response(error.status, "bad", "That did not work", _text_of(error))
         answer = RedirectResponse(begun.url, 303, _HEADERS)
         name = _browser_cookie(dict(parse_qsl(urlsplit(begun.url).query)))
         for prefix in PREFIXES:
@@ -193,7 +196,7 @@ def _start(sessions: AuthSessions, settings: PageSettings) -> Handler:
     return start
 
 
-def _callback(sessions: AuthSessions, settings: PageSettings) -> Handler:
+def _build_callback(sessions: AuthSessions, settings: PageSettings) -> Handler:
     async def callback(request: Request) -> Response:
         """Take what the provider sent the browser back with."""
         if request.method == "HEAD":
@@ -201,26 +204,26 @@ def _callback(sessions: AuthSessions, settings: PageSettings) -> Handler:
         given = request.query_params.multi_items()
         params = dict(given)
         if len(params) != len(given):
-            return _message(
+            return _message_response(
                 400, "bad", "That could not be read", "The provider's answer names a thing twice."
             )
         name = _browser_cookie(params)
         try:
             outcome = await sessions.callback(params, request.cookies.get(name))
         except NotFound:
-            return _gone()
+            return _gone_response()
         except WeftError as error:
-            return _message(
+            return _message_response(
                 error.status,
                 "bad",
                 "That did not work",
-                _said(error),
+                _text_of(error),
                 "Ask for a new link, and try again.",
             )
-        if outcome.redirect_to is not None and is_followed(outcome.redirect_to):
+        if outcome.redirect_to is not None and is_safe_target(outcome.redirect_to):
             answer: Response = RedirectResponse(outcome.redirect_to, 303, _HEADERS)
         else:
-            answer = _ended(outcome)
+            answer = _outcome_response(outcome)
         for prefix in PREFIXES:
             _drop_cookie(answer, settings, name, f"{prefix}/source-connections")
         return answer
@@ -228,7 +231,7 @@ def _callback(sessions: AuthSessions, settings: PageSettings) -> Handler:
     return callback
 
 
-def _asking(
+def _form_response(
     request: Request,
     settings: PageSettings,
     form: CredentialForm,
@@ -240,7 +243,7 @@ def _asking(
 ) -> Response:
     cookie = secrets.token_urlsafe(32)
     proof = _proof(settings, request.path_params["token"], cookie)
-    page = form_page(form, proof, given=given, problems=problems, problem=problem)
+    page = render_form(form, proof, given=given, problems=problems, problem=problem)
     answer = HTMLResponse(page, status, _HEADERS)
     answer.set_cookie(
         _form_cookie(request),
@@ -254,20 +257,20 @@ def _asking(
     return answer
 
 
-def _ended(outcome: AuthOutcome) -> Response:
+def _outcome_response(outcome: AuthOutcome) -> Response:
     if not outcome.ok:
         texts = [outcome.message, "Nothing was changed. Ask for a new link to try again."]
-        return _message(400, "bad", "Not connected", *texts, follow=outcome.redirect_to)
+        return _message_response(400, "bad", "Not connected", *texts, follow=outcome.redirect_to)
     name = f"“{outcome.connection_name}” is connected" if outcome.connection_name else "Connected"
     # Not a redirect: what a form leads to is limited to this server by form-action.
     texts = [outcome.message]
     if outcome.redirect_to is None:
         texts.append("You can close this page and go back to where you came from.")
-    return _message(200, "good", name, *texts, follow=outcome.redirect_to)
+    return _message_response(200, "good", name, *texts, follow=outcome.redirect_to)
 
 
-def _gone() -> Response:
-    return _message(
+def _gone_response() -> Response:
+    return _message_response(
         410,
         "gone",
         "This link no longer works",
@@ -276,19 +279,19 @@ def _gone() -> Response:
     )
 
 
-def _message(
+def _message_response(
     status: int, mark: Mark, title: str, *paragraphs: str, follow: str | None = None
 ) -> Response:
-    return HTMLResponse(message_page(mark, title, paragraphs, follow=follow), status, _HEADERS)
+    return HTMLResponse(render_message(mark, title, paragraphs, follow=follow), status, _HEADERS)
 
 
-def _checked(token: str) -> str:
+def _check_token(token: str) -> str:
     if len(token) > TOKEN_MAX_CHARS:
         raise NotFound("No link has that token.")
     return token
 
 
-def _said(error: WeftError) -> str:
+def _text_of(error: WeftError) -> str:
     # The hints of the others are for whoever calls tools.
     return str(error) if isinstance(error, ConnectionFault | TryLater) else error.message
 

@@ -7,8 +7,8 @@ from weft.domain.base import Page
 from weft.domain.collections import Collection
 from weft.domain.permissions import Impact
 from weft.errors import Ambiguous, NotFound
-from weft.web.rest.operations import Call, Nothing, operation
-from weft.web.rest.paging import FetchPage, PageQuery, everything, sliced
+from weft.web.rest.operations import ApiCall, Nothing, operation
+from weft.web.rest.paging import FetchPage, PageQuery, fetch_slice, iterate
 from weft.wire import encode
 from weft.wire.requests import REFERENCE_MAX_CHARS, CreateCollectionBody, UpdateCollectionBody
 from weft.wire.responses import CollectionAnswer
@@ -24,27 +24,27 @@ class CollectionsQuery(PageQuery):
 
 
 @operation("GET", "/collections", list[CollectionAnswer], toolset=_TOOLSET, query=CollectionsQuery)
-async def list_collections(call: Call[CollectionsQuery, Nothing]) -> list[CollectionAnswer]:
+async def list_collections(call: ApiCall[CollectionsQuery, Nothing]) -> list[CollectionAnswer]:
     """List collections, newest first."""
     query = call.query
-    fetch = _fetch(call.backend)
+    fetch = _fetcher(call.backend)
     if not query.search:
-        found = await sliced(fetch, skip=query.skip, limit=query.limit)
+        found = await fetch_slice(fetch, skip=query.skip, limit=query.limit)
         return [encode.collection(item) for item in found]
     wanted = query.search.lower()
     fitting = [
         item
-        async for item in everything(fetch)
+        async for item in iterate(fetch)
         if wanted in item.name.lower() or wanted in item.readable_id
     ]
     return [encode.collection(item) for item in fitting[query.skip : query.skip + query.limit]]
 
 
 @operation("GET", "/collections/count", int, toolset=_TOOLSET)
-async def count_collections(call: Call[Nothing, Nothing]) -> int:
+async def count_collections(call: ApiCall[Nothing, Nothing]) -> int:
     """Count the collections."""
     count = 0
-    async for _ in everything(_fetch(call.backend)):
+    async for _ in iterate(_fetcher(call.backend)):
         count += 1
     return count
 
@@ -58,15 +58,15 @@ async def count_collections(call: Call[Nothing, Nothing]) -> int:
     body=CreateCollectionBody,
     statuses=(409,),
 )
-async def create_collection(call: Call[Nothing, CreateCollectionBody]) -> CollectionAnswer:
+async def create_collection(call: ApiCall[Nothing, CreateCollectionBody]) -> CollectionAnswer:
     """Create a collection."""
     return encode.collection(await call.backend.collections.create(call.body.to_new()))
 
 
 @operation("GET", _ONE, CollectionAnswer, toolset=_TOOLSET, statuses=(404,))
-async def get_collection(call: Call[Nothing, Nothing]) -> CollectionAnswer:
+async def get_collection(call: ApiCall[Nothing, Nothing]) -> CollectionAnswer:
     """Get a collection."""
-    return encode.collection(await exactly(call.backend, call.path["readable_id"]))
+    return encode.collection(await get_exact(call.backend, call.path["readable_id"]))
 
 
 @operation(
@@ -78,9 +78,9 @@ async def get_collection(call: Call[Nothing, Nothing]) -> CollectionAnswer:
     body=UpdateCollectionBody,
     statuses=(404,),
 )
-async def update_collection(call: Call[Nothing, UpdateCollectionBody]) -> CollectionAnswer:
+async def update_collection(call: ApiCall[Nothing, UpdateCollectionBody]) -> CollectionAnswer:
     """Rename a collection; its readable id stays."""
-    found = await exactly(call.backend, call.path["readable_id"])
+    found = await get_exact(call.backend, call.path["readable_id"])
     renamed = await call.backend.collections.update(found.id, name=call.body.name)
     return encode.collection(renamed)
 
@@ -88,13 +88,13 @@ async def update_collection(call: Call[Nothing, UpdateCollectionBody]) -> Collec
 @operation(
     "DELETE", _ONE, CollectionAnswer, toolset=_TOOLSET, impact=Impact.DELETES, statuses=(404, 409)
 )
-async def delete_collection(call: Call[Nothing, Nothing]) -> CollectionAnswer:
+async def delete_collection(call: ApiCall[Nothing, Nothing]) -> CollectionAnswer:
     """Delete a collection with its connections and all that they synced."""
-    found = await exactly(call.backend, call.path["readable_id"])
+    found = await get_exact(call.backend, call.path["readable_id"])
     return encode.collection(await call.backend.collections.delete(found.id))
 
 
-async def exactly(backend: Backend, readable_id: str) -> Collection:
+async def get_exact(backend: Backend, readable_id: str) -> Collection:
     """The collection of that readable id. Backends also take names and beginnings of ids, which
     a path that deletes must not.
 
@@ -109,7 +109,7 @@ async def exactly(backend: Backend, readable_id: str) -> Collection:
     return found
 
 
-def _fetch(backend: Backend) -> FetchPage[Collection]:
+def _fetcher(backend: Backend) -> FetchPage[Collection]:
     async def fetch(cursor: str | None, limit: int) -> Page[Collection]:
         return await backend.collections.list(cursor=cursor, limit=limit)
 

@@ -11,9 +11,9 @@ from weft.domain.base import Page
 from weft.domain.connections import Connection, ConnectionChange, ConnectionStatus
 from weft.domain.permissions import Impact
 from weft.errors import Conflict, NotFound, Unsupported
-from weft.web.rest.collections import exactly
-from weft.web.rest.operations import Call, Nothing, operation
-from weft.web.rest.paging import PageQuery, sliced
+from weft.web.rest.collections import get_exact
+from weft.web.rest.operations import ApiCall, Nothing, operation
+from weft.web.rest.paging import PageQuery, fetch_slice
 from weft.wire import encode
 from weft.wire.requests import (
     CreateConnectionBody,
@@ -46,12 +46,12 @@ class DeleteQuery(BaseModel):
 
 
 @operation("GET", _ALL, list[ConnectionItem], toolset=_TOOLSET, query=ConnectionsQuery)
-async def list_source_connections(call: Call[ConnectionsQuery, Nothing]) -> list[ConnectionItem]:
+async def list_source_connections(call: ApiCall[ConnectionsQuery, Nothing]) -> list[ConnectionItem]:
     """List source connections, newest first."""
     readable_id = call.query.collection
     if readable_id is not None:
         try:
-            readable_id = (await exactly(call.backend, readable_id)).readable_id
+            readable_id = (await get_exact(call.backend, readable_id)).readable_id
         except NotFound:
             return []
 
@@ -60,7 +60,7 @@ async def list_source_connections(call: Call[ConnectionsQuery, Nothing]) -> list
             collection=readable_id, cursor=cursor, limit=limit
         )
 
-    found = await sliced(fetch, skip=call.query.skip, limit=call.query.limit)
+    found = await fetch_slice(fetch, skip=call.query.skip, limit=call.query.limit)
     return [encode.connection_item(item) for item in found]
 
 
@@ -73,21 +73,23 @@ async def list_source_connections(call: Call[ConnectionsQuery, Nothing]) -> list
     body=CreateConnectionBody,
     statuses=(400, 404, 409, 502),
 )
-async def create_source_connection(call: Call[Nothing, CreateConnectionBody]) -> ConnectionAnswer:
+async def create_source_connection(
+    call: ApiCall[Nothing, CreateConnectionBody],
+) -> ConnectionAnswer:
     """Create a source connection, check it at its source, and start the first sync unless
     `sync_immediately` is false. Without credentials that the source needs it waits as
     `pending_auth`, with an `auth_url` where a person authorises it.
     """
     new = call.body.to_new()
-    collection = await exactly(call.backend, new.readable_collection_id)
+    collection = await get_exact(call.backend, new.readable_collection_id)
     new = new.model_copy(update={"readable_collection_id": collection.readable_id})
     return encode.connection(await call.backend.connections.create(new))
 
 
 @operation("GET", _ONE, ConnectionAnswer, toolset=_TOOLSET, statuses=(404,))
-async def get_source_connection(call: Call[Nothing, Nothing]) -> ConnectionAnswer:
+async def get_source_connection(call: ApiCall[Nothing, Nothing]) -> ConnectionAnswer:
     """Get a source connection with its schedule, history and entity counts. No secret is shown."""
-    return encode.connection(await call.backend.connections.get(_id(call)))
+    return encode.connection(await call.backend.connections.get(_id_of(call)))
 
 
 @operation(
@@ -99,13 +101,15 @@ async def get_source_connection(call: Call[Nothing, Nothing]) -> ConnectionAnswe
     body=UpdateConnectionBody,
     statuses=(400, 404, 409, 502),
 )
-async def update_source_connection(call: Call[Nothing, UpdateConnectionBody]) -> ConnectionAnswer:
+async def update_source_connection(
+    call: ApiCall[Nothing, UpdateConnectionBody],
+) -> ConnectionAnswer:
     """Change a source connection; omitted fields stay as they are."""
     # Nobody waits for a connection that is another's or does not exist.
-    found = await call.backend.connections.get(_id(call))
+    found = await call.backend.connections.get(_id_of(call))
     turn = _turns.setdefault(found.id, anyio.Lock())
     async with turn:
-        return encode.connection(await _updated(call.backend, found.id, call.body.to_change()))
+        return encode.connection(await _update(call.backend, found.id, call.body.to_change()))
 
 
 @operation(
@@ -117,12 +121,12 @@ async def update_source_connection(call: Call[Nothing, UpdateConnectionBody]) ->
     query=DeleteQuery,
     statuses=(404, 409),
 )
-async def delete_source_connection(call: Call[DeleteQuery, Nothing]) -> ConnectionAnswer:
+async def delete_source_connection(call: ApiCall[DeleteQuery, Nothing]) -> ConnectionAnswer:
     """Delete a source connection and all that it synced, after cancelling a running sync (up to
     15 s). The answer is the connection as it was. This cannot be undone.
     """
     gone = await call.backend.connections.delete(
-        _id(call), expected_version=call.query.expected_version
+        _id_of(call), expected_version=call.query.expected_version
     )
     return encode.connection(gone)
 
@@ -136,11 +140,11 @@ async def delete_source_connection(call: Call[DeleteQuery, Nothing]) -> Connecti
     body=VerifyBody,
     statuses=(400, 404, 409),
 )
-async def verify_oauth(call: Call[Nothing, VerifyBody]) -> ConnectionAnswer:
+async def verify_oauth(call: ApiCall[Nothing, VerifyBody]) -> ConnectionAnswer:
     """Confirm an authorisation in a browser, with the `claim_token` that its beginning gave."""
-    await call.backend.connections.get(_id(call))
-    authorization = _offered(call.backend.authorization)
-    return encode.connection(await authorization.verify(_id(call), call.body.claim_token))
+    await call.backend.connections.get(_id_of(call))
+    authorization = _require_authorization(call.backend.authorization)
+    return encode.connection(await authorization.verify(_id_of(call), call.body.claim_token))
 
 
 @operation(
@@ -153,34 +157,36 @@ async def verify_oauth(call: Call[Nothing, VerifyBody]) -> ConnectionAnswer:
     body_required=False,
     statuses=(400, 404, 409, 502),
 )
-async def reinitiate_oauth(call: Call[Nothing, ReinitiateBody]) -> ConnectionAnswer:
+async def reinitiate_oauth(call: ApiCall[Nothing, ReinitiateBody]) -> ConnectionAnswer:
     """Make a new `auth_url` for a connection that waits for a person to authorise it."""
-    found = await call.backend.connections.get(_id(call))
+    found = await call.backend.connections.get(_id_of(call))
     if found.auth.authenticated and found.status is not ConnectionStatus.NEEDS_REAUTH:
         raise Unsupported("Connection is already authenticated")
     redirect_url = call.body.redirect_url or call.body.redirect_uri
-    begun = await _offered(call.backend.authorization).begin(found.id, redirect_url=redirect_url)
+    begun = await _require_authorization(call.backend.authorization).begin(
+        found.id, redirect_url=redirect_url
+    )
     return encode.connection(begun)
 
 
-def _id(call: Call[Any, Any]) -> str:
+def _id_of(call: ApiCall[Any, Any]) -> str:
     return call.path["source_connection_id"]
 
 
-async def _updated(backend: Backend, id_: str, change: ConnectionChange) -> Connection:
+async def _update(backend: Backend, id_: str, change: ConnectionChange) -> Connection:
     if change.config is None:
         return await backend.connections.update(id_, change)
     for _ in range(UPDATE_ATTEMPTS):
         found = await backend.connections.get(id_)
         try:
-            return await backend.connections.update(id_, _replacing(change, found))
+            return await backend.connections.update(id_, _as_replacement(change, found))
         except Conflict as error:
             if change.expected_version is not None or error.field != "expected_version":
                 raise
     raise Conflict("The connection keeps being changed by others.", hint="Try again.")
 
 
-def _replacing(change: ConnectionChange, found: Connection) -> ConnectionChange:
+def _as_replacement(change: ConnectionChange, found: Connection) -> ConnectionChange:
     """The change, with each key of the configuration that it does not give removed.
 
     That is only right for the version that was read.
@@ -190,7 +196,7 @@ def _replacing(change: ConnectionChange, found: Connection) -> ConnectionChange:
     return change.model_copy(update={"config": config, "expected_version": version})
 
 
-def _offered(authorization: Authorization | None) -> Authorization:
+def _require_authorization(authorization: Authorization | None) -> Authorization:
     if authorization is None:
         raise Unsupported("This server cannot authorise connections in a browser.")
     return authorization

@@ -4,8 +4,8 @@ from weft.domain.base import Page
 from weft.domain.jobs import Job, RunOptions
 from weft.domain.permissions import Impact
 from weft.errors import NotFound
-from weft.web.rest.operations import Call, Nothing, operation
-from weft.web.rest.paging import LimitQuery, sliced
+from weft.web.rest.operations import ApiCall, Nothing, operation
+from weft.web.rest.paging import LimitQuery, fetch_slice
 from weft.wire import encode
 from weft.wire.responses import JobAnswer
 
@@ -22,7 +22,7 @@ _ONE = "/source-connections/{source_connection_id}"
     query=RunOptions,
     statuses=(404, 409),
 )
-async def run_source_connection(call: Call[RunOptions, Nothing]) -> JobAnswer:
+async def run_source_connection(call: ApiCall[RunOptions, Nothing]) -> JobAnswer:
     """Start a sync in the background. Answers 409 while one is running."""
     started = await call.backend.jobs.run(call.path["source_connection_id"], call.query)
     return encode.job(started)
@@ -31,7 +31,7 @@ async def run_source_connection(call: Call[RunOptions, Nothing]) -> JobAnswer:
 @operation(
     "GET", f"{_ONE}/jobs", list[JobAnswer], toolset=_TOOLSET, query=LimitQuery, statuses=(404,)
 )
-async def list_source_connection_jobs(call: Call[LimitQuery, Nothing]) -> list[JobAnswer]:
+async def list_source_connection_jobs(call: ApiCall[LimitQuery, Nothing]) -> list[JobAnswer]:
     """List the syncs of a source connection, newest first."""
 
     async def fetch(cursor: str | None, limit: int) -> Page[Job]:
@@ -39,7 +39,7 @@ async def list_source_connection_jobs(call: Call[LimitQuery, Nothing]) -> list[J
             call.path["source_connection_id"], cursor=cursor, limit=limit
         )
 
-    found = await sliced(fetch, skip=0, limit=call.query.limit)
+    found = await fetch_slice(fetch, skip=0, limit=call.query.limit)
     return [encode.job(item) for item in found]
 
 
@@ -51,7 +51,7 @@ async def list_source_connection_jobs(call: Call[LimitQuery, Nothing]) -> list[J
     impact=Impact.CHANGES,
     statuses=(404, 409),
 )
-async def cancel_job(call: Call[Nothing, Nothing]) -> JobAnswer:
+async def cancel_job(call: ApiCall[Nothing, Nothing]) -> JobAnswer:
     """Ask a sync to stop. Answers 409 when it has ended."""
     connection = await call.backend.connections.get(call.path["source_connection_id"])
     found = await call.backend.jobs.get(call.path["job_id"])

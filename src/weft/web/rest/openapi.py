@@ -18,11 +18,11 @@ from starlette.routing import BaseRoute, Route
 
 from weft.domain.connections import Auth
 from weft.web.rest.operations import Operation
-from weft.web.rest.routes import OPERATIONS, forms
+from weft.web.rest.routes import OPERATIONS, path_variants
 from weft.wire.responses import ErrorAnswer, ValidationAnswer
 
 OPENAPI_PATH: Final = "/openapi.json"
-OPENAPI_PATHS: Final = frozenset(forms(OPENAPI_PATH))
+OPENAPI_PATHS: Final = frozenset(path_variants(OPENAPI_PATH))
 
 _REF: Final = "#/components/schemas/{model}"
 _JSON: Final = "application/json"
@@ -36,7 +36,7 @@ _DESCRIPTION: Final = (
 )
 
 
-def openapi_route(version: str) -> list[BaseRoute]:
+def openapi_routes(version: str) -> list[BaseRoute]:
     """Where the document is got."""
 
     async def answer(_: Request) -> Response:
@@ -101,7 +101,7 @@ def _operation(one: Operation, schemas: _Schemas) -> dict[str, Any]:
         "parameters": [*_path_parameters(one.path), *_query_parameters(one.query)],
         "responses": {
             "200": _response("Done.", schemas[f"{one.name}.answer"]),
-            **{str(status): _refusal(status, schemas) for status in errors},
+            **{str(status): _error_response(status, schemas) for status in errors},
         },
     }
     if one.body is not None:
@@ -128,7 +128,7 @@ def _query_parameters(query: type[BaseModel]) -> Iterable[dict[str, Any]]:
         yield {"name": name, "in": "query", "required": False, "schema": schema}
 
 
-def _refusal(status: int, schemas: _Schemas) -> dict[str, Any]:
+def _error_response(status: int, schemas: _Schemas) -> dict[str, Any]:
     response = _response(
         HTTPStatus(status).phrase, schemas["problems" if status == 422 else "error"]
     )

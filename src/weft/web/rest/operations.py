@@ -18,7 +18,7 @@ class Nothing(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Call(Generic[QueryT, BodyT]):
+class ApiCall(Generic[QueryT, BodyT]):
     """A request that was understood and may be served."""
 
     backend: Backend
@@ -27,7 +27,7 @@ class Call(Generic[QueryT, BodyT]):
     body: BodyT
 
 
-Handler = Callable[[Call[Any, Any]], Awaitable[object]]
+Handler = Callable[[ApiCall[Any, Any]], Awaitable[object]]
 
 
 @dataclass(frozen=True, slots=True)

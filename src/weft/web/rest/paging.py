@@ -33,12 +33,12 @@ class PageQuery(LimitQuery):
     skip: int = Field(default=0, ge=0)
 
 
-async def sliced(fetch: FetchPage[T], *, skip: int, limit: int) -> list[T]:
+async def fetch_slice(fetch: FetchPage[T], *, skip: int, limit: int) -> list[T]:
     """``limit`` items after the first ``skip``. What is skipped is read too: there is no other way
     to count items with cursors, so a deep page costs as much as all before it.
     """
     found: list[T] = []
-    async with aclosing(everything(fetch, first=skip + limit)) as items:
+    async with aclosing(iterate(fetch, first=skip + limit)) as items:
         async for item in items:
             if skip:
                 skip -= 1
@@ -49,7 +49,7 @@ async def sliced(fetch: FetchPage[T], *, skip: int, limit: int) -> list[T]:
     return found
 
 
-async def everything(fetch: FetchPage[T], *, first: int | None = None) -> AsyncGenerator[T]:
+async def iterate(fetch: FetchPage[T], *, first: int | None = None) -> AsyncGenerator[T]:
     """All items, page by page; no more than about ``first`` are read."""
     cursor: str | None = None
     size = min(first or LIST_LIMIT_MAX, LIST_LIMIT_MAX)

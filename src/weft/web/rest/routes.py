@@ -19,8 +19,13 @@ from weft.domain.principals import Principal
 from weft.errors import WeftError
 from weft.web.gate.gate import principal_of
 from weft.web.rest import collections, connections, jobs, search, sources
-from weft.web.rest.answers import crashed, malformed, parsed, refused
-from weft.web.rest.operations import Call, Nothing, Operation
+from weft.web.rest.error_responses import (
+    error_response,
+    parse_json,
+    report_crash,
+    validation_response,
+)
+from weft.web.rest.operations import ApiCall, Nothing, Operation
 from weft.wire.requests import MalformedRequest, Problem, read_request
 
 VERSION_PREFIX: Final = "/v1"
@@ -44,7 +49,7 @@ ObserveRefusal = Callable[[Principal, str], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
-class _Given:
+class _Input:
     """What a request was seen to give before anything went wrong, for naming it."""
 
     query: Mapping[str, str]
@@ -67,20 +72,22 @@ def rest_routes(
     routes: list[BaseRoute] = []
     for path, together in groupby(ordered, key=lambda one: one.path):
         methods = {one.method: one for one in together}
-        endpoint = _endpoint(methods, backend_for, admit)
-        routes += [Route(form, endpoint, methods=list(methods)) for form in forms(path)]
+        endpoint = _build_endpoint(methods, backend_for, admit)
+        routes += [Route(form, endpoint, methods=list(methods)) for form in path_variants(path)]
     routes += [
-        Route(form, _no_agent, methods=["POST"]) for path in _AGENTIC for form in forms(path)
+        Route(form, _refuse_agentic, methods=["POST"])
+        for path in _AGENTIC
+        for form in path_variants(path)
     ]
     return routes
 
 
-def forms(path: str) -> tuple[str, ...]:
+def path_variants(path: str) -> tuple[str, ...]:
     """All paths that ``path`` answers under."""
     return tuple(f"{start}{path}{end}" for start in ("", VERSION_PREFIX) for end in ("", "/"))
 
 
-def route_of(path: str) -> str | None:
+def template_of(path: str) -> str | None:
     """The template that a request's path fits, for metrics and logs, or None."""
     bare = path.removeprefix(VERSION_PREFIX).rstrip("/")
     return next((name for pattern, name in _TEMPLATES if pattern.fullmatch(bare)), None)
@@ -92,71 +99,71 @@ _TEMPLATES: Final = [
 ]
 
 
-def _endpoint(
+def _build_endpoint(
     methods: Mapping[str, Operation],
     backend_for: BackendFor,
     admit: Callable[[Operation, Principal], Awaitable[None]],
 ) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         one = methods["GET" if request.method == "HEAD" else request.method]
-        given = _Given(request.query_params, {})
+        given = _Input(request.query_params, {})
         try:
             principal = principal_of(request.scope)
             await admit(one, principal)
-            call = await _understood(one, request, given, backend_for(principal))
+            call = await _parse_call(one, request, given, backend_for(principal))
             arguments = {**call.path, **given.query, **given.body}
             # What is recorded of it is who made which change, with a digest of these.
             with acting(operation=f"{one.method} {one.path}", arguments=arguments):
                 answer = await one.handler(call)
             return Response(one.answer.dump_json(answer), media_type="application/json")
         except MalformedRequest as error:
-            return malformed(*error.problems)
+            return validation_response(*error.problems)
         except WeftError as error:
-            return refused(error, given.query.keys(), given.body)
+            return error_response(error, given.query.keys(), given.body)
         except ClientDisconnect:
             return Response(status_code=400)  # Nobody is there to read it.
         except Exception as error:  # noqa: BLE001 (its text, which may hold a secret, ends here)
-            return crashed(error, f"{one.method} {one.path}")
+            return report_crash(error, f"{one.method} {one.path}")
 
     return endpoint
 
 
-async def _understood(
-    one: Operation, request: Request, given: _Given, backend: Backend
-) -> Call[BaseModel, BaseModel]:
+async def _parse_call(
+    one: Operation, request: Request, given: _Input, backend: Backend
+) -> ApiCall[BaseModel, BaseModel]:
     path = {name: str(value) for name, value in request.path_params.items()}
     for name in _IDS:
         if name in path:
-            path[name] = _uuid(path[name], name)
+            path[name] = _parse_uuid(path[name], name)
     query = read_request(one.query, dict(request.query_params), "query")
     body: BaseModel = Nothing()
     if one.body is not None:
-        body = await _body(one, one.body, request, given)
-    return Call(backend, path, query, body)
+        body = await _parse_body(one, one.body, request, given)
+    return ApiCall(backend, path, query, body)
 
 
-async def _body(
-    one: Operation, model: type[BaseModel], request: Request, given: _Given
+async def _parse_body(
+    one: Operation, model: type[BaseModel], request: Request, given: _Input
 ) -> BaseModel:
     raw = await request.body()
     if not raw.strip():
         if one.body_required:
             raise MalformedRequest(Problem(("body",), "Field required", "missing"))
         return model()
-    value = parsed(raw)
+    value = parse_json(raw)
     if not isinstance(value, dict):
         raise MalformedRequest(Problem(("body",), "Must be a JSON object.", "dict_type"))
     given.body.update(cast("dict[str, Any]", value))
     return read_request(model, given.body, "body")
 
 
-def _uuid(text: str, name: str) -> str:
+def _parse_uuid(text: str, name: str) -> str:
     try:
         return str(UUID(text))
     except ValueError:
         raise MalformedRequest(Problem(("path", name), "Must be a UUID.", "uuid_parsing")) from None
 
 
-async def _no_agent(_: Request) -> Response:
+async def _refuse_agentic(_: Request) -> Response:
     text = "This server offers no agentic search; use search/instant."
     return JSONResponse({"detail": text}, 404)

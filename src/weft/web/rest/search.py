@@ -6,8 +6,8 @@ from weft.backend import Backend
 from weft.domain.connections import Connection
 from weft.domain.search import SearchHit, SearchQuery
 from weft.errors import NotFound
-from weft.web.rest.collections import exactly
-from weft.web.rest.operations import Call, Nothing, operation
+from weft.web.rest.collections import get_exact
+from weft.web.rest.operations import ApiCall, Nothing, operation
 from weft.wire import encode
 from weft.wire.requests import SearchBody
 from weft.wire.responses import SearchAnswer
@@ -24,7 +24,7 @@ _TOOLSET = "search"
     body=SearchBody,
     statuses=(404,),
 )
-async def search_instant(call: Call[Nothing, SearchBody]) -> SearchAnswer:
+async def search_instant(call: ApiCall[Nothing, SearchBody]) -> SearchAnswer:
     """Search a collection by full text: all words first; if nothing has all, any of them."""
     return await _search(call)
 
@@ -37,13 +37,13 @@ async def search_instant(call: Call[Nothing, SearchBody]) -> SearchAnswer:
     body=SearchBody,
     statuses=(404,),
 )
-async def search_classic(call: Call[Nothing, SearchBody]) -> SearchAnswer:
+async def search_classic(call: ApiCall[Nothing, SearchBody]) -> SearchAnswer:
     """The same search under the name of Airweave's slower one."""
     return await _search(call)
 
 
-async def _search(call: Call[Nothing, SearchBody]) -> SearchAnswer:
-    collection = await exactly(call.backend, call.path["readable_id"])
+async def _search(call: ApiCall[Nothing, SearchBody]) -> SearchAnswer:
+    collection = await get_exact(call.backend, call.path["readable_id"])
     if call.backend.search is None:
         raise NotFound("This server offers no search.")
     first, last = call.body.offset, call.body.offset + call.body.limit
@@ -60,12 +60,12 @@ async def _search(call: Call[Nothing, SearchBody]) -> SearchAnswer:
             break
         query = query.model_copy(update={"cursor": page.next_cursor})
     shown = hits[first:last]
-    owners = await _owners(call.backend, {hit.connection_id for hit in shown})
+    owners = await _fetch_owners(call.backend, {hit.connection_id for hit in shown})
     results = [encode.search_hit(hit, owners.get(hit.connection_id)) for hit in shown]
     return SearchAnswer(results=results, matched="all" if page.matched == "all" else "any")
 
 
-async def _owners(backend: Backend, ids: set[str]) -> dict[str, Connection]:
+async def _fetch_owners(backend: Backend, ids: set[str]) -> dict[str, Connection]:
     owners: dict[str, Connection] = {}
     for connection_id in ids:
         try:

@@ -1,18 +1,18 @@
 """The catalogue of what can be connected."""
 
-from weft.web.rest.operations import Call, Nothing, operation
+from weft.web.rest.operations import ApiCall, Nothing, operation
 from weft.wire import encode
 from weft.wire.responses import SourceAnswer
 
 
 @operation("GET", "/sources", list[SourceAnswer], toolset="sources")
-async def list_sources(call: Call[Nothing, Nothing]) -> list[SourceAnswer]:
+async def list_sources(call: ApiCall[Nothing, Nothing]) -> list[SourceAnswer]:
     """List all kinds of sources."""
     return [encode.source(info) for info in await call.backend.sources.list()]
 
 
 @operation("GET", "/sources/{short_name}", SourceAnswer, toolset="sources", statuses=(404,))
-async def get_source(call: Call[Nothing, Nothing]) -> SourceAnswer:
+async def get_source(call: ApiCall[Nothing, Nothing]) -> SourceAnswer:
     """Get one kind of source, with the fields that it takes."""
     return encode.source(await call.backend.sources.get(call.path["short_name"]))
 

@@ -15,9 +15,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from weft.domain.principals import LOCAL_ORGANIZATION_ID, Principal, Role
 from weft.errors import TryLater
-from weft.web.build import KNOWN_PATHS, OPEN_PATHS, STREAM_PATHS, Parts, build_app
-from weft.web.gate.gate import BODY_MAX_BYTES, Access
-from weft.web.gate.hosts import host_rules
+from weft.web.build import KNOWN_PATHS, OPEN_PATHS, STREAM_PATHS, AppParts, build_app
+from weft.web.gate.gate import BODY_MAX_BYTES, Gate
+from weft.web.gate.hosts import build_host_rules
 from weft.web.gate.limits import Rates, Slots
 from weft.web.gate.metrics import Metrics
 
@@ -178,7 +178,7 @@ async def test_crash_is_answered_logged_and_counted_but_not_quoted(
     assert answer.headers["x-request-id"]
     assert "s3cret" not in answer.text
     assert caplog.messages == ["a request crashed"]
-    counted = door.metrics.text(jobs={}, requests_now=0, streams_now=0)
+    counted = door.metrics.render(jobs={}, requests_now=0, streams_now=0)
     assert 'weft_http_requests_total{method="POST",route="/mcp",status="500"} 1' in counted
 
 
@@ -255,15 +255,15 @@ def _client(door: Door) -> httpx.AsyncClient:
 
 
 def _app(door: Door) -> ASGIApp:
-    parts = Parts(
+    parts = AppParts(
         mcp=door.stream,
         sse=door.stream,
         messages=door.stream,
         lifespan=_no_lifespan,
         job_counts=_no_counts,
     )
-    access = Access(
-        hosts=host_rules("127.0.0.1", (), ()),
+    gate = Gate(
+        hosts=build_host_rules("127.0.0.1", (), ()),
         authenticators=[door.authenticate],
         open_paths=OPEN_PATHS,
         stream_paths=STREAM_PATHS,
@@ -275,7 +275,7 @@ def _app(door: Door) -> ASGIApp:
         readmit_seconds=0.01,
         draining=door.draining,
     )
-    return build_app(parts, access)
+    return build_app(parts, gate)
 
 
 @asynccontextmanager

@@ -2,10 +2,12 @@
 
 import pytest
 
-from weft.web.gate.hosts import host_rules
+from weft.web.gate.hosts import build_host_rules
 
-LOCAL = host_rules("127.0.0.1", (), ())
-PUBLIC = host_rules("0.0.0.0", ["Weft.example", "other.example:8443"], ["https://app.example/"])
+LOCAL = build_host_rules("127.0.0.1", (), ())
+PUBLIC = build_host_rules(
+    "0.0.0.0", ["Weft.example", "other.example:8443"], ["https://app.example/"]
+)
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1", "127.0.0.1:8765", "[::1]:80"])
@@ -15,7 +17,7 @@ def test_loopback_answers_to_its_own_names(host: str) -> None:
 
 @pytest.mark.parametrize(("bound", "name"), [("127.0.0.2", "127.0.0.2"), ("::1", "[::1]")])
 def test_any_loopback_address_answers_to_itself(bound: str, name: str) -> None:
-    assert host_rules(bound, (), ()).refusal(f"{name}:8765", f"http://{name}:8765") is None
+    assert build_host_rules(bound, (), ()).refusal(f"{name}:8765", f"http://{name}:8765") is None
     assert LOCAL.refusal("127.0.0.2", None) is not None
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from weft.web.gate.limits import Rates, Slots, Standing
+from weft.web.gate.limits import Rates, RateStatus, Slots
 
 
 class Clock:
@@ -14,12 +14,12 @@ class Clock:
 
 def test_a_slot_is_free_again_however_its_block_ends() -> None:
     slots = Slots(1)
-    with slots.one() as first, slots.one() as second:
+    with slots.hold() as first, slots.hold() as second:
         assert (first, second) == (True, False)
-    with pytest.raises(KeyError), slots.one():
+    with pytest.raises(KeyError), slots.hold():
         raise KeyError
     assert slots.taken == 0
-    with slots.one() as again:
+    with slots.hold() as again:
         assert again
 
 
@@ -58,10 +58,10 @@ def test_callers_who_are_long_gone_are_forgotten_and_others_are_not() -> None:
 def test_a_caller_is_told_what_is_left_and_when_all_is_back() -> None:
     clock = Clock()
     rates = Rates(60, clock)
-    assert rates.standing("a") == Standing(limit=60, left=60, full_in_seconds=0.0)
+    assert rates.status("a") == RateStatus(limit=60, remaining=60, full_in_seconds=0.0)
     for _ in range(60):
         rates.take("a")
-    assert rates.standing("a") == Standing(limit=60, left=0, full_in_seconds=60.0)
+    assert rates.status("a") == RateStatus(limit=60, remaining=0, full_in_seconds=60.0)
     clock.now += 15
-    assert rates.standing("a") == Standing(limit=60, left=15, full_in_seconds=45.0)
-    assert rates.standing("b").left == 60
+    assert rates.status("a") == RateStatus(limit=60, remaining=15, full_in_seconds=45.0)
+    assert rates.status("b").remaining == 60

@@ -6,9 +6,9 @@ from weft.web.gate.metrics import Metrics
 def test_latencies_are_cumulative_and_end_with_the_count() -> None:
     metrics = Metrics()
     for seconds in (0.004, 0.005, 0.3, 500.0):
-        metrics.call_ended("search", "ok", seconds)
-    metrics.call_ended("search", "error", 0.0)
-    lines = metrics.text(jobs={}, requests_now=0, streams_now=0).splitlines()
+        metrics.count_tool_call("search", "ok", seconds)
+    metrics.count_tool_call("search", "error", 0.0)
+    lines = metrics.render(jobs={}, requests_now=0, streams_now=0).splitlines()
     buckets = [line for line in lines if line.startswith("weft_tool_call_seconds_bucket")]
     counts = [int(line.rpartition(" ")[2]) for line in buckets]
     assert counts == sorted(counts)
@@ -22,9 +22,9 @@ def test_latencies_are_cumulative_and_end_with_the_count() -> None:
 
 def test_every_sample_is_announced_with_its_type() -> None:
     metrics = Metrics()
-    metrics.request_ended("GET", "/health", 200)
-    metrics.call_ended("search", "ok", 0.1)
-    text = metrics.text(jobs={"RUNNING": 2, "FAILED": 1}, requests_now=3, streams_now=4)
+    metrics.count_request("GET", "/health", 200)
+    metrics.count_tool_call("search", "ok", 0.1)
+    text = metrics.render(jobs={"RUNNING": 2, "FAILED": 1}, requests_now=3, streams_now=4)
     typed = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")}
     for line in text.splitlines():
         if not line.startswith("#"):

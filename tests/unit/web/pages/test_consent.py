@@ -4,7 +4,7 @@ import pytest
 from page_harness import CALLBACK, SECRET, START, Page, Sessions, browser, send
 
 from weft.domain.authorizations import AuthOutcome, ConsentStart
-from weft.web.pages.html import is_followed
+from weft.web.pages.html import is_safe_target
 
 pytestmark = pytest.mark.anyio
 
@@ -50,7 +50,7 @@ async def test_the_person_lands_where_the_connection_says() -> None:
 
 @pytest.mark.parametrize("scheme", ["javascript:alert(1)", "data:text/html,x", "file:///x", "//x"])
 async def test_nobody_is_sent_where_a_script_runs(scheme: str) -> None:
-    assert not is_followed(scheme)
+    assert not is_safe_target(scheme)
     sessions = Sessions(ends=AuthOutcome(ok=True, message="It works.", redirect_to=scheme))
     async with browser(sessions) as client:
         for answer in (await client.get(f"{CALLBACK}?state=s1"), await send(client, token="x")):

@@ -9,7 +9,7 @@ from page_harness import CALLBACK, LINK, SECRET, START, URL, Sessions, browser, 
 from weft.errors import NotFound
 from weft.web.gate.metrics import Metrics
 from weft.web.pages.html import POLICY
-from weft.web.pages.routes import page_route
+from weft.web.pages.routes import page_template_of
 
 pytestmark = pytest.mark.anyio
 
@@ -125,7 +125,7 @@ async def test_tokens_are_neither_logged_nor_counted(caplog: pytest.LogCaptureFi
         for path in (LINK, START, f"/v1{START}", f"{CALLBACK}?state=s3cr3t&code=c0d3"):
             await client.get(path)
     said = str([vars(record) for record in caplog.records if record.name.startswith("weft")])
-    counted = metrics.text(jobs={}, requests_now=0, streams_now=0)
+    counted = metrics.render(jobs={}, requests_now=0, streams_now=0)
     assert "/v1/source-connections/authorize/{token}" in said
     for hidden in ("t0k3n", "s3cr3t", "c0d3", "b-secret"):
         assert hidden not in said + counted
@@ -146,4 +146,4 @@ async def test_tokens_are_neither_logged_nor_counted(caplog: pytest.LogCaptureFi
     ],
 )
 def test_only_paths_of_pages_are_open(path: str, route: str | None) -> None:
-    assert page_route(path) == route
+    assert page_template_of(path) == route

@@ -5,7 +5,7 @@ import pytest
 from starlette.applications import Starlette
 
 from weft.web.build import OPEN_PATHS
-from weft.web.gate.hosts import host_rules
+from weft.web.gate.hosts import build_host_rules
 from weft.web.pages.home import HOME_PATH, home_routes
 
 pytestmark = pytest.mark.anyio
@@ -42,5 +42,5 @@ def test_page_itself_needs_no_token() -> None:
     ],
 )
 def test_only_the_servers_own_page_may_call_it(host: str, origin: str, is_answered: bool) -> None:
-    rules = host_rules("0.0.0.0", ["weft.example.org"], [])
+    rules = build_host_rules("0.0.0.0", ["weft.example.org"], [])
     assert (rules.refusal(host, origin) is None) is is_answered

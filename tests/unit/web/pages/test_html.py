@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from weft.web.pages.html import message_page, shown
+from weft.web.pages.html import render_message, visible_line
 
 STYLE = (files("weft.web.pages") / "templates" / "page.css").read_text("utf-8")
 LIGHT, DARK = (
@@ -56,7 +56,7 @@ def test_everything_can_be_read(colours: dict[str, str]) -> None:
 
 
 def test_nothing_comes_from_elsewhere() -> None:
-    page = message_page("good", "Done", ["It works."], follow="https://app.example/?a=1&b=2")
+    page = render_message("good", "Done", ["It works."], follow="https://app.example/?a=1&b=2")
     addresses = re.findall(r'(?:href|src|url)\s*[=(]\s*"?([^">]*)', page)
     assert set(addresses) == {"data:,", "https://app.example/?a=1&amp;b=2"}
     assert "@import" not in STYLE
@@ -64,4 +64,4 @@ def test_nothing_comes_from_elsewhere() -> None:
 
 
 def test_a_name_stays_on_its_line_and_shows_all_that_is_in_it() -> None:
-    assert shown("a\r\nb\u202ec\u200bd\x00e\t f") == "a b c d e f"
+    assert visible_line("a\r\nb\u202ec\u200bd\x00e\t f") == "a b c d e f"

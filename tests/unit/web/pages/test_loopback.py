@@ -72,9 +72,9 @@ async def closed(url: str) -> None:
 
 async def test_it_opens_when_it_is_asked_for_and_closes_at_the_end() -> None:
     async with running(LoopbackPages()) as pages:
-        url = await pages.url()
+        url = await pages.open()
         assert url.startswith(f"http://{HOST}:")
-        assert await pages.url() == url
+        assert await pages.open() == url
         assert (await get(f"{url}/authorize/known")).status_code == 200
         assert (await get(f"{url}/authorize/other")).status_code == 410
     assert not is_open(url)
@@ -82,20 +82,20 @@ async def test_it_opens_when_it_is_asked_for_and_closes_at_the_end() -> None:
 
 async def test_it_closes_when_it_was_asked_for_just_before_the_end() -> None:
     async with running(LoopbackPages()) as pages:
-        url = await pages.url()
+        url = await pages.open()
     assert not is_open(url)
 
 
 async def test_it_serves_nothing_but_the_pages() -> None:
     async with running(LoopbackPages()) as pages:
-        url = await pages.url()
+        url = await pages.open()
         for path in ("/", "/mcp", "/sse", "/health", "/metrics", "/source-connections"):
             assert (await get(url + path)).status_code == 401
 
 
 async def test_it_answers_to_its_exact_address_only() -> None:
     async with running(LoopbackPages()) as pages:
-        url = await pages.url()
+        url = await pages.open()
         port = url.rpartition(":")[2]
         for host in ("evil.example", "localhost", HOST, f"localhost:{port}", f"{HOST}:1"):
             answer = await get(f"{url}/authorize/known", host=host)
@@ -104,9 +104,9 @@ async def test_it_answers_to_its_exact_address_only() -> None:
 
 async def test_it_closes_when_nobody_needs_it_and_opens_again() -> None:
     async with running(LoopbackPages(idle_seconds=0.01)) as pages:
-        first = await pages.url()
+        first = await pages.open()
         await closed(first)
-        second = await pages.url()
+        second = await pages.open()
         assert (await get(f"{second}/authorize/known")).status_code == 200
 
 
@@ -115,16 +115,16 @@ async def test_a_fixed_port_is_free_again_when_it_is_wanted_again() -> None:
     async with running(LoopbackPages(port, idle_seconds=0.01)) as pages:
         for _ in range(2):
             with anyio.fail_after(WAIT_SECONDS):
-                assert await pages.url() == f"http://{HOST}:{port}"
+                assert await pages.open() == f"http://{HOST}:{port}"
             await closed(f"http://{HOST}:{port}")
 
 
 async def test_a_fixed_port_that_is_taken_is_told_with_the_setting() -> None:
     async with running(LoopbackPages()) as other, anyio.create_task_group() as tasks:
-        port = int((await other.url()).rpartition(":")[2])
+        port = int((await other.open()).rpartition(":")[2])
         pages = LoopbackPages(port)
         tasks.start_soon(pages.run, OneForm())
         with pytest.raises(InvalidInput, match=str(port)) as refused:
-            await pages.url()
+            await pages.open()
         assert refused.value.field == "WEFT_CALLBACK_PORT"
         tasks.cancel_scope.cancel()

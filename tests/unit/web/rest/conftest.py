@@ -15,13 +15,13 @@ from weft.backend import Backend
 from weft.domain.permissions import NO_CEILINGS, Ceilings
 from weft.domain.principals import LOCAL_ORGANIZATION_ID, Principal, Role
 from weft.local.backend import LocalBackend
-from weft.web.build import KNOWN_PATHS, OPEN_PATHS, STREAM_PATHS, Parts, build_app
-from weft.web.gate.gate import Access
-from weft.web.gate.hosts import host_rules
+from weft.web.build import KNOWN_PATHS, OPEN_PATHS, STREAM_PATHS, AppParts, build_app
+from weft.web.gate.gate import Gate
+from weft.web.gate.hosts import build_host_rules
 from weft.web.gate.limits import Rates, Slots
 from weft.web.gate.metrics import Metrics
-from weft.web.rest.openapi import openapi_route
-from weft.web.rest.routes import rest_routes, route_of
+from weft.web.rest.openapi import openapi_routes
+from weft.web.rest.routes import rest_routes, template_of
 
 PRINCIPALS = {
     **{role.value: Principal(LOCAL_ORGANIZATION_ID, role.value, role) for role in Role},
@@ -55,16 +55,16 @@ class Api:
         per_minute: int = 100_000,
         slots: int = 10,
     ) -> AsyncGenerator[httpx.AsyncClient]:
-        parts = Parts(
+        parts = AppParts(
             mcp=_nothing,
             sse=_nothing,
             messages=_nothing,
             lifespan=_no_lifespan,
             job_counts=_no_counts,
-            rest=[*openapi_route("1"), *rest_routes(self.backend_for, ceilings, self.hear)],
+            rest=[*openapi_routes("1"), *rest_routes(self.backend_for, ceilings, self.hear)],
         )
-        access = Access(
-            hosts=host_rules("127.0.0.1", (), ()),
+        gate = Gate(
+            hosts=build_host_rules("127.0.0.1", (), ()),
             authenticators=[_authenticate],
             open_paths=OPEN_PATHS,
             stream_paths=STREAM_PATHS,
@@ -73,9 +73,9 @@ class Api:
             streams=Slots(10),
             rates=Rates(per_minute),
             metrics=self.metrics,
-            rest_route=route_of,
+            rest_template_of=template_of,
         )
-        transport = httpx.ASGITransport(build_app(parts, access))
+        transport = httpx.ASGITransport(build_app(parts, gate))
         headers = {"x-api-key": token}
         base = "http://127.0.0.1"
         async with httpx.AsyncClient(transport=transport, base_url=base, headers=headers) as client:

@@ -10,7 +10,7 @@ from server_fakes import FakeBackend
 
 from weft.domain.permissions import Ceilings, Impact
 from weft.web.rest.operations import Operation
-from weft.web.rest.routes import OPERATIONS, forms, route_of
+from weft.web.rest.routes import OPERATIONS, path_variants, template_of
 
 pytestmark = pytest.mark.anyio
 
@@ -26,7 +26,7 @@ def path_of(one: Operation) -> str:
 
 async def test_every_path_answers_in_all_its_forms_alike(client: httpx.AsyncClient) -> None:
     for one in OPERATIONS:
-        answers = [await client.request(one.method, form) for form in forms(path_of(one))]
+        answers = [await client.request(one.method, form) for form in path_variants(path_of(one))]
         assert len({(answer.status_code, answer.text) for answer in answers}) == 1, one.name
         assert answers[0].status_code in (200, 404, 422), one.name
         assert answers[0].text != '{"detail":"Not Found"}', one.name
@@ -217,7 +217,7 @@ async def test_metrics_name_templates_and_never_ids(api: Any) -> None:
     async with api.client() as client:
         await client.get(f"/v1/source-connections/{UNKNOWN_ID}/")
         await client.patch(f"/source-connections/{SECRET}")
-    text = api.metrics.text(jobs={}, requests_now=0, streams_now=0)
+    text = api.metrics.render(jobs={}, requests_now=0, streams_now=0)
     assert 'method="GET",route="/source-connections/{source_connection_id}"' in text
     assert 'method="PATCH",route="/source-connections/{source_connection_id}"' in text
     assert UNKNOWN_ID not in text
@@ -225,6 +225,8 @@ async def test_metrics_name_templates_and_never_ids(api: Any) -> None:
 
 
 def test_routes_have_one_name_in_all_forms() -> None:
-    assert {route_of(form) for form in forms("/collections/count")} == {"/collections/count"}
-    assert route_of("/collections/docs") == "/collections/{readable_id}"
-    assert route_of("/source-connections/callback/x/y") is None
+    assert {template_of(form) for form in path_variants("/collections/count")} == {
+        "/collections/count"
+    }
+    assert template_of("/collections/docs") == "/collections/{readable_id}"
+    assert template_of("/source-connections/callback/x/y") is None

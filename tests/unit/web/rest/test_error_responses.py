@@ -20,13 +20,13 @@ from weft.errors import (
     Unsupported,
     WeftError,
 )
-from weft.web.rest.answers import refused
+from weft.web.rest.error_responses import error_response
 
 JOB_ID = "550e8400-e29b-41d4-a716-446655440000"
 
 
 def answered(error: WeftError, **body: Any) -> tuple[int, Any, dict[str, str]]:
-    response = refused(error, {"limit"}, body)
+    response = error_response(error, {"limit"}, body)
     return response.status_code, json.loads(bytes(response.body)), dict(response.headers)
 
 

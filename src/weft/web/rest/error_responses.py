@@ -43,34 +43,34 @@ _TOOL: Final = re.compile(
 _SENTENCE_END: Final = re.compile(r"(?<=[.!?])\s+")
 
 
-def refused(error: WeftError, query: Collection[str], body: Mapping[str, Any]) -> Response:
+def error_response(error: WeftError, query: Collection[str], body: Mapping[str, Any]) -> Response:
     """The answer for an error of ours. ``query`` and ``body`` have the names that were given."""
     if isinstance(error, InvalidInput | ConnectionFault):
-        return malformed(_problem(error, query, body))
-    about: dict[str, str] = {"detail": _said(error)}
+        return validation_response(_problem_of(error, query, body))
+    about: dict[str, str] = {"detail": _text_of(error)}
     if error.field:
         about["field"] = _FIELDS.get(error.field, error.field)
     job_id: str | None = getattr(error, "job_id", None)
     if job_id:
         about["job_id"] = job_id
-    return JSONResponse(about, error.status, _headers(error))
+    return JSONResponse(about, error.status, _headers_of(error))
 
 
-def malformed(*problems: Problem) -> Response:
+def validation_response(*problems: Problem) -> Response:
     """What is wrong with a request, in the form that FastAPI made common."""
     return JSONResponse(
         {"detail": [{"loc": [*p.loc], "msg": p.msg, "type": p.type} for p in problems]}, 422
     )
 
 
-def crashed(error: BaseException, what: str) -> Response:
+def report_crash(error: BaseException, what: str) -> Response:
     """The answer for an unexpected exception, whose text may hold anything and is not shown."""
     error_id = secrets.token_hex(4)
     _logger.error("error %s: %s raised\n%s", error_id, what, safe_traceback(error))
     return JSONResponse({"detail": f"Internal error {error_id}; the server's log has more."}, 500)
 
 
-async def http_error(_: Request, error: Exception) -> Response:
+async def answer_http_error(_: Request, error: Exception) -> Response:
     """Starlette's own refusals (404, 405) in the API's form."""
     status: int = getattr(error, "status_code", 500)
     detail: str = getattr(error, "detail", "Internal Server Error")
@@ -78,7 +78,7 @@ async def http_error(_: Request, error: Exception) -> Response:
     return JSONResponse({"detail": detail}, status, dict(headers or {}))
 
 
-def parsed(raw: bytes) -> Any:
+def parse_json(raw: bytes) -> Any:
     """A JSON body. Raises MalformedRequest for what is not JSON, or cannot be stored as text."""
     try:
         value = json.loads(raw, parse_constant=_refuse_constant)
@@ -94,7 +94,7 @@ def _refuse_constant(_: str) -> float:
     raise ValueError
 
 
-def _said(error: WeftError) -> str:
+def _text_of(error: WeftError) -> str:
     if isinstance(error, NotFound):
         known = _NOT_FOUND.get(error.field or "")
         if known:
@@ -103,16 +103,16 @@ def _said(error: WeftError) -> str:
     return " ".join([error.message, *(part for part in sentences if not _TOOL.search(part))])
 
 
-def _problem(error: WeftError, query: Collection[str], body: Mapping[str, Any]) -> Problem:
+def _problem_of(error: WeftError, query: Collection[str], body: Mapping[str, Any]) -> Problem:
     path = error.field.split(".") if error.field else []
     if path and path[0] == "auth" and body.get("authentication"):
         path[0] = "authentication"
     section = "query" if path and path[0] in query else "body"
     kind = error.category.value if isinstance(error, ConnectionFault) else "value_error"
-    return Problem((section, *path), _said(error), kind)
+    return Problem((section, *path), _text_of(error), kind)
 
 
-def _headers(error: WeftError) -> dict[str, str]:
+def _headers_of(error: WeftError) -> dict[str, str]:
     if isinstance(error, RateLimited) and error.retry_after is not None:
         return {"retry-after": str(ceil(error.retry_after))}
     return {"retry-after": str(RETRY_SECONDS)} if isinstance(error, TryLater) else {}
