@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import httpx
 import pytest
-from node_packages import node_program
+from optional import node_program
 
 PACKAGE = "@modelcontextprotocol/conformance"
 VERSION = "0.2.0-alpha.12"

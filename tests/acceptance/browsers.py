@@ -1,12 +1,11 @@
 """The browser that is installed; playwright brings none that could be fetched everywhere."""
 
-import shutil
 from collections.abc import AsyncGenerator
 
 import pytest
+from optional import CHROMIUM
 from playwright.async_api import Browser, async_playwright
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
 WAIT_MS = 20_000
 
 

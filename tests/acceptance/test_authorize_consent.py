@@ -12,10 +12,9 @@ import httpx
 import pytest
 from authorize_pages import has_status, opened, printed
 from authorize_pages import server as server
-from browsers import CHROMIUM
 from browsers import browser as browser
-from node_packages import node_program
 from oauth_provider import OAuthProvider, providing
+from optional import needs_chromium, node_program
 from playwright.async_api import Browser, Page, expect
 from weft_http import HttpServer
 from weft_process import Agent, Structured
@@ -26,7 +25,7 @@ FOREIGN_SCRIPT = Path(__file__).parents[1] / "support" / "foreign_provider.mjs"
 
 pytestmark = [
     pytest.mark.anyio,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed"),
+    needs_chromium,
 ]
 
 CLIENT = {"client_id": "weft", "client_secret": "Hq4dS9xLw2"}

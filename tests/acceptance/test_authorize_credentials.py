@@ -11,15 +11,16 @@ import httpx
 import pytest
 from authorize_pages import SETTINGS, has_status, opened, pending, printed, typed
 from authorize_pages import server as server
-from browsers import CHROMIUM, WAIT_MS
+from browsers import WAIT_MS
 from browsers import browser as browser
+from optional import needs_chromium
 from playwright.async_api import Browser, expect
 from weft_http import HttpServer
 from weft_process import WAIT_SECONDS, Place, connected
 
 pytestmark = [
     pytest.mark.anyio,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed"),
+    needs_chromium,
 ]
 
 SECRET = "Vb8QyT3nWk6ZpR1m"

@@ -6,9 +6,9 @@ from itertools import product
 from typing import Any, Literal
 
 import pytest
-from browsers import CHROMIUM
 from browsers import browser as browser
 from dashboard_page import FAINT, UNNAMED, framed, log_in, opened, row_of
+from optional import needs_chromium
 from playwright.async_api import (
     Browser,
     FrameLocator,
@@ -22,7 +22,7 @@ from weft_process import Agent, Place, Structured
 
 pytestmark = [
     pytest.mark.anyio,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed"),
+    needs_chromium,
 ]
 
 SECRET = "Vb8QyT3nWk6ZpR1m"

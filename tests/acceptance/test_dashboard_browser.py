@@ -6,7 +6,6 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
-from browsers import CHROMIUM
 from browsers import browser as browser
 from dashboard_page import (
     FAINT,
@@ -17,13 +16,14 @@ from dashboard_page import (
     opened,
     row_of,
 )
+from optional import needs_chromium
 from playwright.async_api import Browser, Route, expect
 from weft_http import HttpServer, http_server, new_key
 from weft_process import Agent, Place, Structured
 
 pytestmark = [
     pytest.mark.anyio,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed"),
+    needs_chromium,
 ]
 
 HTML = "<b onclick='x'>&amp;</b>"

@@ -3,13 +3,11 @@
 import json
 import os
 import subprocess
-import sys
-import venv
 from pathlib import Path
 from typing import Any
 
 import pytest
-from node_packages import unavailable
+from optional import install_python_with
 from weft_process import COMMAND, TOOLS, Place
 
 PROGRAM = Path(__file__).parents[1] / "support" / "foreign_client.py"
@@ -18,30 +16,9 @@ PACKAGES = {
     "langchain": ("langchain-mcp-adapters==0.3.2",),
     "pydantic-ai": ("pydantic-ai-slim[mcp]==2.68.0", "fastmcp-slim==3.4.10"),
 }
-INSTALL_SECONDS = 240
 CALLS_SECONDS = 90
 
 Structured = dict[str, Any]
-
-
-def install_python_with(packages: tuple[str, ...], name: str) -> str:
-    """The Python of an environment that has ``packages``, made once for this one."""
-    folder = Path(sys.prefix) / f"client-{name}"
-    python = folder / "bin" / "python"
-    complete = folder / "complete"
-    if not complete.exists():
-        venv.create(folder, with_pip=True, clear=True)
-        done = subprocess.run(
-            [str(python), "-m", "pip", "install", "--quiet", *packages],
-            capture_output=True,
-            text=True,
-            timeout=INSTALL_SECONDS,
-            check=False,
-        )
-        if done.returncode != 0:
-            unavailable(f"pip could not install {packages}: {done.stderr[-500:]}")
-        complete.touch()
-    return str(python)
 
 
 def calls(place: Place, config: str) -> list[tuple[str, Structured]]:

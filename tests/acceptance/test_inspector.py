@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from node_packages import node_program
+from optional import node_program
 from weft_process import TOOLS, Place
 
 PACKAGE = "@modelcontextprotocol/inspector"

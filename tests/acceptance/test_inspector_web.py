@@ -11,7 +11,7 @@ import anyio
 import httpx
 import pytest
 from anyio.abc import Process
-from browsers import CHROMIUM
+from optional import CHROMIUM, needs_chromium
 from playwright.async_api import FrameLocator, Page, async_playwright, expect
 from test_inspector import command as command
 from weft_http import http_server
@@ -24,7 +24,7 @@ TOKEN = "for-this-test-only"
 
 pytestmark = [
     pytest.mark.anyio,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed"),
+    needs_chromium,
 ]
 
 

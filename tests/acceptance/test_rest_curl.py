@@ -2,7 +2,6 @@
 
 import json
 import shlex
-import shutil
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from hashlib import sha1
@@ -10,6 +9,7 @@ from typing import Any
 
 import anyio
 import pytest
+from optional import needs_curl
 from weft_http import HttpServer, http_server
 from weft_process import WAIT_SECONDS, Place
 
@@ -17,7 +17,7 @@ from weft.testing.scripted_http import Asked, Reply, as_json, serve
 
 pytestmark = [
     pytest.mark.anyio,
-    pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed"),
+    needs_curl,
 ]
 
 UNKNOWN_ID = "550e8400-e29b-41d4-a716-446655440000"
