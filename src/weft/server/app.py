@@ -1,22 +1,21 @@
-"""The one place that knows the SDK's private and provisional parts.
+"""The MCP server: what the SDK's server does by default, replaced where Weft promises more.
 
-`MCPServer` is corrected here where it would leak a rejected value, ignore an unknown argument or a
-list cursor, or answer something unknown with the wrong kind of error.
+The SDK would repeat a rejected value, ignore an unknown argument or a list cursor, and answer an
+unknown name with the wrong kind of error.
 """
 
 import time
 from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager
-from typing import Any, TypeVar
+from typing import Any, cast
 
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
-from mcp.server.caching import CacheHint
-from mcp.server.connection import Connection
+from mcp.server.caching import CacheableMethod, CacheHint
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.lowlevel.helper_types import ReadResourceContents
-from mcp.server.lowlevel.server import Server
-from mcp.server.mcpserver import Context, MCPServer
+from mcp.server.lowlevel.server import HandlerEntry
+from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.tools import Tool
 from mcp.shared.exceptions import MCPError
 from mcp.shared.message import SessionMessage
@@ -28,10 +27,7 @@ from mcp_types import (
     EmptyResult,
     GetPromptResult,
     InputRequiredResult,
-    ListPromptsResult,
     ListResourcesResult,
-    ListResourceTemplatesResult,
-    ListToolsResult,
     PaginatedRequestParams,
     Prompt,
     ReadResourceRequestParams,
@@ -62,7 +58,7 @@ from weft.server.render.errors import crash_result, error_result, explain
 from weft.server.render.icons import ICONS
 from weft.server.render.protocol_errors import (
     convert_errors,
-    refuse_cursor,
+    refuse_cursors,
     unknown_name_error,
 )
 from weft.server.render.structured import fits
@@ -77,12 +73,7 @@ from weft.server.resources.read import (
 )
 from weft.server.resources.subscriptions import Subscriptions
 from weft.server.resources.watcher import ResourceWatcher
-from weft.server.sdk_patches import (
-    make_tracing_optional,
-    omit_icons_from_signature,
-    promise_resource_changes,
-    without_logging_setup,
-)
+from weft.server.sdk_patches import PatchedServer, connection_of
 from weft.server.tasks import JobTasks, Tasks, require_tasks
 from weft.server.tools.definition import LazyTools, ToolSpec
 from weft.server.tools.validation import parse_arguments
@@ -100,16 +91,18 @@ _STALE_ROUND = (
     "Invalid or expired requestState: the question was put too long ago, in another call or by "
     "another process. Nothing was done; call again without requestState to be asked anew."
 )
-_STATIC_LISTS = CacheHint(ttl_ms=300_000, scope="public")
-# Which tools are offered depends on who asks.
-_TOOL_LIST = CacheHint(ttl_ms=300_000, scope="private")
+# Lists that fit on one page. Which tools are offered depends on who asks.
+_CACHE_HINTS: dict[CacheableMethod, CacheHint] = {
+    "tools/list": CacheHint(ttl_ms=300_000, scope="private"),
+    "prompts/list": CacheHint(ttl_ms=300_000, scope="public"),
+    "resources/templates/list": CacheHint(ttl_ms=300_000, scope="public"),
+}
 
-T = TypeVar("T")
 AnyContext = Context[Any, Any]
 AnyRequest = ServerRequestContext[Any, Any]
 
 
-class WeftServer(MCPServer[dict[str, Any]]):
+class WeftServer(PatchedServer):
     """An MCP server over the backend of whoever calls.
 
     The same object serves every transport and both eras. Whoever serves it enters `announcing`,
@@ -134,21 +127,18 @@ class WeftServer(MCPServer[dict[str, Any]]):
         self.tasks = Tasks(
             JobTasks(backend_for, who_calls, self._refusal, self.call_tool, self._job_result)
         )
-        with without_logging_setup():
-            super().__init__(
-                name,
-                title="Weft",
-                icons=ICONS,
-                version=version,
-                instructions=instructions,
-                cache_hints={
-                    "tools/list": _TOOL_LIST,
-                    "prompts/list": _STATIC_LISTS,
-                    "resources/templates/list": _STATIC_LISTS,
-                },
-                subscriptions=self._bus,
-                extensions=(self.tasks,),
-            )
+        self._tools = LazyTools(self._load_tools)
+        super().__init__(
+            self._tools,
+            name=name,
+            title="Weft",
+            icons=ICONS,
+            version=version,
+            instructions=instructions,
+            cache_hints=_CACHE_HINTS,
+            subscriptions=self._bus,
+            extensions=(self.tasks,),
+        )
         self._backend_for = backend_for
         self._who_calls = who_calls
         self._ceilings = ceilings
@@ -159,37 +149,31 @@ class WeftServer(MCPServer[dict[str, Any]]):
         self._claim_tokens = ClaimTokens()
         self.waits = BoundedWaits()
         self._inline_credentials: InlineCredentials = inline_credentials
-        self._lowlevel_server.extensions[apps.EXTENSION_ID] = {}
-        make_tracing_optional(self._lowlevel_server)
-        self._lowlevel_server.middleware.insert(0, _explain_stale_round)
-        self._tools = LazyTools(self._load_tools)
-        self._tool_manager = self._tools
-        low = self._lowlevel_server
-        low.add_request_handler("completion/complete", CompleteRequestParams, self._handle_complete)
-        low.add_request_handler(
-            "subscriptions/listen", SubscriptionsListenRequestParams, self._handle_listen
-        )
-        low.add_request_handler("resources/subscribe", SubscribeRequestParams, self._subscribe)
-        low.add_request_handler(
-            "resources/unsubscribe", UnsubscribeRequestParams, self._unsubscribe
-        )
-        promise_resource_changes(low)
-        omit_icons_from_signature(low)
+        low = self.lowlevel
+        low.extensions[apps.EXTENSION_ID] = {}
+        low.middleware.insert(0, _explain_stale_round)
+        for method in _CACHE_HINTS:
+            refuse_cursors(low, method)
+        add = low.add_request_handler
+        add("completion/complete", CompleteRequestParams, self._complete)
+        add("resources/list", PaginatedRequestParams, self._list_resource_page)
+        add("resources/subscribe", SubscribeRequestParams, self._subscribe)
+        add("resources/unsubscribe", UnsubscribeRequestParams, self._unsubscribe)
+        add("subscriptions/listen", SubscriptionsListenRequestParams, self._listen)
 
     @property
     def backend(self) -> Backend:
         """What the present caller may see."""
         return self._backend_for(self._who_calls())
 
-    @property
-    def lowlevel(self) -> Server[dict[str, Any]]:
-        """What the SDK's HTTP transports serve."""
-        return self._lowlevel_server
-
     def is_quick(self, name: str) -> bool:
         """Whether that is a tool which answers at once, and says nothing before its result."""
         spec = self._tools.specs.get(name)
         return spec is not None and spec.quick
+
+    def has_header_arguments(self, name: str) -> bool:
+        """Return whether HTTP headers may repeat arguments of that tool; of none of Weft's own."""
+        return name not in self._tools.specs
 
     def announcing(self) -> AbstractAsyncContextManager[None]:
         """Subscriptions are served within; it is entered once, around all that serves."""
@@ -201,7 +185,7 @@ class WeftServer(MCPServer[dict[str, Any]]):
         write: MemoryObjectSendStream[SessionMessage],
     ) -> None:
         """Serve one connection over a pair of streams until the reading side closes."""
-        low = self._lowlevel_server
+        low = self.lowlevel
         await low.run(read, write, low.create_initialization_options())
 
     async def call_tool(
@@ -317,40 +301,18 @@ class WeftServer(MCPServer[dict[str, Any]]):
 
         return {spec.name: spec for spec in tools_for(self.backend)}
 
-    def _tool_input_schema(self, name: str) -> dict[str, Any] | None:
-        # The SDK searches the schema, at every call, for arguments that headers repeat. None do.
-        return None if name in self._tools.specs else super()._tool_input_schema(name)
-
-    async def _handle_list_tools(
-        self, ctx: AnyRequest, params: PaginatedRequestParams | None
-    ) -> ListToolsResult:
-        refuse_cursor(params)
-        return await super()._handle_list_tools(ctx, params)
-
-    async def _handle_list_prompts(
-        self, ctx: AnyRequest, params: PaginatedRequestParams | None
-    ) -> ListPromptsResult:
-        refuse_cursor(params)
-        return await super()._handle_list_prompts(ctx, params)
-
-    async def _handle_list_resource_templates(
-        self, ctx: AnyRequest, params: PaginatedRequestParams | None
-    ) -> ListResourceTemplatesResult:
-        refuse_cursor(params)
-        return await super()._handle_list_resource_templates(ctx, params)
-
-    async def _handle_list_resources(
-        self, ctx: AnyRequest, params: PaginatedRequestParams | None
+    async def _list_resource_page(
+        self, ctx: AnyRequest, params: PaginatedRequestParams
     ) -> ListResourcesResult:
-        cursor = params.cursor if params else None
+        cursor = params.cursor
         if ctx.protocol_version in HANDSHAKE_PROTOCOL_VERSIONS:
-            await convert_errors(self._bus.watch_list(_connection_of(ctx)), "Listing resources")
+            await convert_errors(self._bus.watch_list(connection_of(ctx)), "Listing resources")
         page = await convert_errors(list_resources(self.backend, cursor), "Listing resources")
         added = [] if cursor else [apps.dashboard_resource(), *await self.list_resources()]
         own = [one for one in page.items if not self._resource_refusal(one.uri)]
         return ListResourcesResult(resources=[*added, *own], next_cursor=page.next_cursor)
 
-    async def _handle_listen(
+    async def _listen(
         self, ctx: AnyRequest, params: SubscriptionsListenRequestParams
     ) -> SubscriptionsListenResult:
         if (params.notifications.model_extra or {}).get("taskIds"):
@@ -359,20 +321,19 @@ class WeftServer(MCPServer[dict[str, Any]]):
         return await convert_errors(self._bus.listen(ctx, params), "Subscribing")
 
     async def _subscribe(self, ctx: AnyRequest, params: SubscribeRequestParams) -> EmptyResult:
-        work = self._bus.add(ctx, _connection_of(ctx), params.uri)
+        work = self._bus.add(ctx, connection_of(ctx), params.uri)
         await convert_errors(work, "Subscribing", {"uri": params.uri})
         return EmptyResult()
 
     async def _unsubscribe(self, ctx: AnyRequest, params: UnsubscribeRequestParams) -> EmptyResult:
-        self._bus.remove(_connection_of(ctx), params.uri)
+        self._bus.remove(connection_of(ctx), params.uri)
         return EmptyResult()
 
     async def _must_exist(self, ctx: AnyRequest, uri: str) -> None:
-        await self._handle_read_resource(ctx, ReadResourceRequestParams(uri=uri))
+        read = cast("HandlerEntry[Any]", self.lowlevel.get_request_handler("resources/read"))
+        await read.handler(ctx, ReadResourceRequestParams(uri=uri))
 
-    async def _handle_complete(
-        self, ctx: AnyRequest, params: CompleteRequestParams
-    ) -> CompleteResult:
+    async def _complete(self, ctx: AnyRequest, params: CompleteRequestParams) -> CompleteResult:
         del ctx
         return CompleteResult(
             completion=await complete(self.backend, params, self._resource_refusal)
@@ -408,8 +369,3 @@ async def _explain_stale_round(ctx: AnyRequest, call_next: CallNext) -> HandlerR
         if data != {"reason": "invalid_request_state"}:
             raise
         raise MCPError(code=error.error.code, message=_STALE_ROUND, data=data) from None
-
-
-def _connection_of(ctx: AnyRequest) -> Connection:
-    # What outlives the request, and says when the session ends; the SDK shows it to no handler.
-    return ctx.session._connection  # pyright: ignore[reportPrivateUsage]

@@ -1,20 +1,94 @@
-"""Corrects from outside what the SDK's constructor and transports would do; for `sdk` alone."""
+"""Everything that relies on private parts of the MCP SDK, to correct or complete what it does.
+
+No other module does, and ARCHITECTURE.md says why each is needed; a test compares the two.
+"""
 
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, cast
 
 from mcp.server._otel import OpenTelemetryMiddleware
+from mcp.server.auth.middleware.bearer_auth import AuthorizationContext
+from mcp.server.connection import Connection
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.lowlevel.server import HandlerEntry, NotificationOptions, Server
+from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver import server as sdk_server
+from mcp.server.mcpserver.tools import ToolManager
 from mcp.server.models import InitializationOptions
+from mcp.server.streamable_http import StreamableHTTPServerTransport
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp_types import SERVER_INFO_META_KEY, DiscoverResult, RequestParams
 from opentelemetry.trace import ProxyTracerProvider, get_tracer_provider
 
 
-def promise_resource_changes(low: Server[dict[str, Any]]) -> None:
-    """Have the SDK's transports say so to the older era too; their default promises nothing."""
+class PatchedServer(MCPServer[dict[str, Any]]):
+    """An MCPServer with Weft's corrections; ``tools`` takes the place of its own tool manager."""
+
+    def __init__(self, tools: ToolManager, **options: Any) -> None:
+        with _without_logging_setup():
+            super().__init__(**options)
+        self._tool_manager = tools
+        _make_tracing_optional(self.lowlevel)
+        _promise_resource_changes(self.lowlevel)
+        _omit_icons_from_signature(self.lowlevel)
+
+    @property
+    def lowlevel(self) -> Server[dict[str, Any]]:
+        """The server beneath, which takes any handler and which the SDK's transports serve."""
+        return self._lowlevel_server
+
+    def has_header_arguments(self, name: str) -> bool:
+        """Return whether HTTP headers may repeat arguments of that tool."""
+        del name
+        return True
+
+    def _tool_input_schema(self, name: str) -> dict[str, Any] | None:
+        # The SDK searches the schema for such arguments at every call.
+        return super()._tool_input_schema(name) if self.has_header_arguments(name) else None
+
+
+class FairSessionManager(StreamableHTTPSessionManager):
+    """Keeps room for others: once half of all sessions are open, nobody may hold over a quarter.
+
+    Sessions may be idle for half an hour before they end. The SDK has one limit for all.
+    """
+
+    def _admit_session(
+        self, requestor: AuthorizationContext | None
+    ) -> StreamableHTTPServerTransport | None:
+        most = self.max_sessions or 0
+        held = sum(owner == requestor for owner in self._session_owners.values())
+        if len(self._session_owners) * 2 >= most and held * 4 >= most:
+            return None
+        return super()._admit_session(requestor)
+
+
+class OptionalTracing(OpenTelemetryMiddleware):
+    """Makes the SDK's spans only where a provider is set up: elsewhere every call would pay."""
+
+    async def __call__(
+        self, ctx: ServerRequestContext[Any, Any], call_next: CallNext
+    ) -> HandlerResult:
+        if isinstance(get_tracer_provider(), ProxyTracerProvider):
+            return await call_next(ctx)
+        return await super().__call__(ctx, call_next)
+
+
+def connection_of(ctx: ServerRequestContext[Any, Any]) -> Connection:
+    """Return the connection of a request: it outlives the request, and tells when it ends."""
+    return ctx.session._connection  # pyright: ignore[reportPrivateUsage]
+
+
+def _make_tracing_optional(low: Server[dict[str, Any]]) -> None:
+    low.middleware[:] = [
+        OptionalTracing() if isinstance(each, OpenTelemetryMiddleware) else each
+        for each in low.middleware
+    ]
+
+
+def _promise_resource_changes(low: Server[dict[str, Any]]) -> None:
+    """Announce `resources.listChanged` to the older era too, where the SDK announces nothing."""
     original = low.create_initialization_options
 
     def create(
@@ -28,10 +102,10 @@ def promise_resource_changes(low: Server[dict[str, Any]]) -> None:
     low.create_initialization_options = create
 
 
-def omit_icons_from_signature(low: Server[dict[str, Any]]) -> None:
-    """Leave the icon out of the name that the SDK puts under each answer of the newer era.
+def _omit_icons_from_signature(low: Server[dict[str, Any]]) -> None:
+    """Leave the icons out of the server info that the SDK adds to every result of the newer era.
 
-    The answer to `server/discover` has it, which is where clients look for what a server is.
+    `server/discover` still has them, and that is where clients look for them.
     """
     whole = low.server_info.model_dump(by_alias=True, mode="json", exclude_none=True)
     # A cached property of the SDK, filled before it is first read.
@@ -47,39 +121,16 @@ def omit_icons_from_signature(low: Server[dict[str, Any]]) -> None:
     low.add_request_handler("server/discover", RequestParams, discover)
 
 
-class OptionalTracing(OpenTelemetryMiddleware):
-    """The SDK's spans, unless nobody set up where to: then each call would pay for nothing."""
-
-    async def __call__(
-        self, ctx: ServerRequestContext[Any, Any], call_next: CallNext
-    ) -> HandlerResult:
-        if isinstance(get_tracer_provider(), ProxyTracerProvider):
-            return await call_next(ctx)
-        return await super().__call__(ctx, call_next)
-
-
-def make_tracing_optional(low: Server[dict[str, Any]]) -> None:
-    """Put that in the place of the SDK's own."""
-    low.middleware[:] = [
-        OptionalTracing() if isinstance(each, OpenTelemetryMiddleware) else each
-        for each in low.middleware
-    ]
-
-
 @contextmanager
-def without_logging_setup() -> Generator[None]:
+def _without_logging_setup() -> Generator[None]:
     """Keep the SDK's constructor from setting up logging, which is for the program to do.
 
     It would import rich for that, which is a quarter of what Weft may add to the SDK's own start.
     """
     names = sdk_server.__dict__
     original = names["configure_logging"]
-    names["configure_logging"] = _nothing
+    names["configure_logging"] = lambda *_: None  # pyright: ignore[reportUnknownLambdaType]
     try:
         yield
     finally:
         names["configure_logging"] = original
-
-
-def _nothing(*_: object) -> None:
-    pass

@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Awaitable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
+from mcp.server.context import HandlerResult, ServerRequestContext
+from mcp.server.lowlevel.server import HandlerEntry, Server
 from mcp.shared.exceptions import MCPError
 from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, PaginatedRequestParams
 
@@ -38,10 +40,18 @@ def unknown_name_error(kind: str, name: str, known: Sequence[str]) -> MCPError:
     return MCPError(code=INVALID_PARAMS, message=f"{named}. {hint}")
 
 
-def refuse_cursor(params: PaginatedRequestParams | None) -> None:
-    """Raise MCPError for any cursor of a list that has one page."""
-    if params is not None and params.cursor is not None:
-        raise MCPError(
-            code=INVALID_PARAMS,
-            message="cursor is not one that this list gave: it fits on one page.",
-        )
+def refuse_cursors(low: Server[Any], method: str) -> None:
+    """Have a list that fits on one page raise MCPError for any cursor."""
+    entry = cast("HandlerEntry[Any]", low.get_request_handler(method))
+
+    async def list_all(
+        ctx: ServerRequestContext[Any, Any], params: PaginatedRequestParams
+    ) -> HandlerResult:
+        if params.cursor is not None:
+            raise MCPError(
+                code=INVALID_PARAMS,
+                message="cursor is not one that this list gave: it fits on one page.",
+            )
+        return await entry.handler(ctx, params)
+
+    low.add_request_handler(method, PaginatedRequestParams, list_all)

@@ -75,6 +75,7 @@ class LazyTools(ToolManager):
         super().__init__()
         self._load = load
         self._specs: dict[str, ToolSpec] | None = None
+        self._built: dict[str, Tool] = {}
 
     @property
     def specs(self) -> dict[str, ToolSpec]:
@@ -84,16 +85,17 @@ class LazyTools(ToolManager):
         return self._specs
 
     def get_tool(self, name: str) -> Tool | None:
-        """The tool of that name, or None."""
-        if name not in self._tools and name in self.specs:
-            self._tools[name] = _build(self.specs[name])
-        return self._tools.get(name)
+        """Return the tool of that name, or None."""
+        if name not in self.specs:
+            return super().get_tool(name)
+        if name not in self._built:
+            self._built[name] = _build(self.specs[name])
+        return self._built[name]
 
     def list_tools(self) -> list[Tool]:
-        """All tools: Weft's in the order of their definition, then any that were added."""
+        """Return Weft's tools in the order of their definition, then any that were added."""
         own = [self.get_tool(name) for name in self.specs]
-        added = [found for name, found in self._tools.items() if name not in self.specs]
-        return [found for found in own if found is not None] + added
+        return [tool for tool in own if tool is not None] + super().list_tools()
 
 
 def _build(spec: ToolSpec) -> Tool:

@@ -3,13 +3,19 @@
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
-from mcp.shared._stream_protocols import WriteStream
 from mcp.shared.message import SessionMessage
 
 UNREAD_MAX: Final = 100
 STALLED_SECONDS: Final = 2.0
+
+
+class MessageStream(Protocol):
+    """A stream that the SDK writes its messages to."""
+
+    async def send(self, item: SessionMessage, /) -> None: ...
+    async def aclose(self) -> None: ...
 
 
 class BackpressureStream:
@@ -21,7 +27,7 @@ class BackpressureStream:
 
     def __init__(
         self,
-        stream: WriteStream[SessionMessage],
+        stream: MessageStream,
         cut_off: Callable[[], object],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:

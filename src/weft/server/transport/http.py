@@ -10,10 +10,9 @@ from functools import lru_cache
 
 import anyio
 from mcp.server.auth.middleware.auth_context import auth_context_var, get_access_token
-from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser, AuthorizationContext
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
 from mcp.server.sse import SseServerTransport
-from mcp.server.streamable_http import StreamableHTTPServerTransport
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -21,6 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from weft.domain.principals import Principal
 from weft.errors import NotPermitted
 from weft.server.app import WeftServer
+from weft.server.sdk_patches import FairSessionManager
 from weft.server.transport.backpressure import BackpressureStream
 
 BODY_MAX_BYTES = 4 * 1024 * 1024
@@ -56,7 +56,7 @@ def mcp_endpoints(
     """
     # The SDK's own check of Host and Origin stays off: the gate in front has checked them for every
     # route, and the SDK thinks otherwise about capital letters.
-    sessions = _Sessions(
+    sessions = FairSessionManager(
         server.lowlevel,
         max_request_body_size=BODY_MAX_BYTES,
         max_sessions=sessions_max,
@@ -93,20 +93,6 @@ def mcp_endpoints(
         messages=_with_principal(sse.handle_post_message, principal_of),
         lifespan=lifespan,
     )
-
-
-class _Sessions(StreamableHTTPSessionManager):
-    """Keeps room for others: sessions may be idle for half an hour before they end."""
-
-    def _admit_session(
-        self, requestor: AuthorizationContext | None
-    ) -> StreamableHTTPServerTransport | None:
-        # The SDK has one limit for all, and no public place to set another.
-        most = self.max_sessions or 0
-        held = sum(owner == requestor for owner in self._session_owners.values())
-        if len(self._session_owners) * 2 >= most and held * 4 >= most:
-            return None
-        return super()._admit_session(requestor)
 
 
 def http_caller() -> Principal:
