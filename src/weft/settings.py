@@ -31,7 +31,7 @@ from pydantic_settings import (
 
 from weft.domain.names import suggest
 from weft.errors import InvalidInput
-from weft.net.urls import checked_api_url, checked_url
+from weft.net.urls import validate_api_url, validate_url
 
 ENV_PREFIX = "WEFT_"
 CONFIG_FILE_NAME = "config.toml"
@@ -213,12 +213,12 @@ class Settings(BaseSettings):
     @field_validator("github_api_url", "http_public_url", mode="after")
     @classmethod
     def _address(cls, value: str | None) -> str | None:
-        return None if value is None else checked_url(value)
+        return None if value is None else validate_url(value)
 
     @field_validator("api_url", mode="after")
     @classmethod
     def _api_address(cls, value: str | None) -> str | None:
-        return None if value is None else checked_api_url(value)
+        return None if value is None else validate_api_url(value)
 
     @field_validator("api_key", mode="after")
     @classmethod

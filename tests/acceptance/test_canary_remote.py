@@ -15,7 +15,7 @@ from echo_upstream import FAILURES, EchoUpstream, echoing
 from remote_api import NOW, Api, make_connection
 from weft_process import TOOLS, Place
 
-from weft.testing.scripted_http import Asked, Reply, serve
+from weft.testing.scripted_http import HttpReply, HttpRequest, serve
 
 pytestmark = pytest.mark.anyio
 
@@ -33,7 +33,7 @@ class RemoteApi(EchoUpstream):
     api: Api = field(default_factory=lambda: Api(connections={ID: make_connection(ID, "Far")}))
     reads: bool = True
 
-    def answer(self, asked: Asked) -> Reply:
+    def answer(self, asked: HttpRequest) -> HttpReply:
         if self.reads and asked.method == "GET":
             return self.api(asked)
         return super().answer(asked)

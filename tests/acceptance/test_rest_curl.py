@@ -13,7 +13,7 @@ from optional import needs_curl
 from weft_http import HttpServer, http_server
 from weft_process import WAIT_SECONDS, Place
 
-from weft.testing.scripted_http import Asked, Reply, as_json, serve
+from weft.testing.scripted_http import HttpReply, HttpRequest, as_json, serve
 
 pytestmark = [
     pytest.mark.anyio,
@@ -59,7 +59,7 @@ class GitHub:
 
     content = b"The heron stands in the reeds."
 
-    def __call__(self, asked: Asked) -> Reply:
+    def __call__(self, asked: HttpRequest) -> HttpReply:
         sha = sha1(self.content, usedforsecurity=False).hexdigest()
         if asked.headers.get("authorization") != f"Bearer {TOKEN}":
             return as_json({"message": "Bad credentials"}, 401)
@@ -73,7 +73,7 @@ class GitHub:
                 entry = {"path": "README.md", "type": "blob", "mode": "100644", "sha": sha}
                 return as_json({"tree": [{**entry, "size": len(self.content)}]})
             case path if path == f"/git/blobs/{sha}":
-                return Reply(body=self.content)
+                return HttpReply(body=self.content)
             case _:
                 return as_json({"message": "Not Found"}, 404)
 

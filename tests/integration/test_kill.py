@@ -14,7 +14,7 @@ from weft.domain.base import Json
 from weft.domain.collections import NewCollection
 from weft.domain.connections import Connection, ConnectionChange, NewConnection
 from weft.domain.jobs import Job, JobStatus
-from weft.testing.stub import StubConfig, difference, entity_id, stub_entity
+from weft.testing.stub import StubConfig, entity_id, expected_counts, stub_entity
 
 KILLS = int(os.environ.get("TORTURE_KILLS", "40"))
 SCRIPT: Json = {"entities": 1_200, "text_chars": 300, "change_every": 7, "rate": 1_000.0}
@@ -114,7 +114,7 @@ async def test_killed_syncs_lose_and_double_nothing(
         job = await ended(onlooker, job)
         assert job.status is JobStatus.COMPLETED, job
         assert stored(home, connection) == oracle(config)
-        expected = difference(config, max(0, config.generation - 1))
+        expected = expected_counts(config, max(0, config.generation - 1))
         counts = (job.entities_inserted, job.entities_updated, job.entities_deleted)
         if config.generation:
             assert counts == (expected.inserted, expected.updated, expected.deleted)

@@ -29,7 +29,7 @@ from weft.domain.connections import (
 )
 from weft.domain.principals import LOCAL_PRINCIPAL
 from weft.settings import Settings
-from weft.testing.scripted_http import Asked, Reply
+from weft.testing.scripted_http import HttpReply, HttpRequest
 from weft.testing.stub import stub_registry
 
 CHECKER = Path(__file__).parent.parent / "support" / "checker.py"
@@ -70,11 +70,11 @@ async def test_process_that_dies_with_the_new_token_leaves_a_connection_that_say
         made = await connected(tmp_path, provider)
         async with processes_of(tmp_path, made, 2, speed=FAST) as (victim, heir):
 
-            def rotates_and_kills(asked: Asked) -> Reply:
+            def rotates_and_kills(asked: HttpRequest) -> HttpReply:
                 provider.answers = None
                 provider.answer(asked)
                 victim.process.kill()
-                return Reply(drop=True)
+                return HttpReply(drop=True)
 
             provider.answers = rotates_and_kills
             await victim.go()

@@ -26,7 +26,7 @@ from weft.errors import Conflict, NotFound, RateLimited, SourceUnavailable, TryL
 from weft.remote.backend import RemoteBackend
 from weft.remote.client import open_client
 from weft.remote.timeouts import Timeouts
-from weft.testing.scripted_http import Reply, as_json, serve
+from weft.testing.scripted_http import HttpReply, as_json, serve
 
 pytestmark = pytest.mark.anyio
 
@@ -47,14 +47,18 @@ SECRET = "s3cret-canary-4471-credential"
 CREDENTIALS = Auth(direct=DirectAuth(credentials={"token": SECRET}))
 
 FAULTS: dict[str, Fault] = {
-    "cut": lambda: Reply(200, b'{"id": "0000"}', {"content-type": "application/json"}, cut=True),
-    "drop": lambda: Reply(drop=True),
-    "slow": lambda: Reply(200, b'{"id": "0000"}', {"content-type": "application/json"}, hang=True),
+    "cut": lambda: HttpReply(
+        200, b'{"id": "0000"}', {"content-type": "application/json"}, cut=True
+    ),
+    "drop": lambda: HttpReply(drop=True),
+    "slow": lambda: HttpReply(
+        200, b'{"id": "0000"}', {"content-type": "application/json"}, hang=True
+    ),
     "500": lambda: as_json({"detail": f"Internal Server Error: {SECRET}"}, 500),
-    "502": lambda: Reply(502, b"<html>Bad gateway</html>"),
-    "not JSON": lambda: Reply(200, b"<html>Welcome</html>"),
+    "502": lambda: HttpReply(502, b"<html>Bad gateway</html>"),
+    "not JSON": lambda: HttpReply(200, b"<html>Welcome</html>"),
     "wrong JSON": lambda: as_json({"surprise": [1, 2]}),
-    "deep JSON": lambda: Reply(200, b"[" * 100_000),
+    "deep JSON": lambda: HttpReply(200, b"[" * 100_000),
 }
 
 
@@ -180,9 +184,9 @@ async def test_two_possible_creations_are_named_instead_of_guessed() -> None:
     add_connection(api)
     twin = str(uuid.uuid4())
 
-    def someone_else_too() -> Reply:
+    def someone_else_too() -> HttpReply:
         api.connections = {twin: make_connection(twin, "Wanted one")} | api.connections
-        return Reply(drop=True)
+        return HttpReply(drop=True)
 
     api.fault = someone_else_too
     async with open_remote_backend(api) as backend:
@@ -243,7 +247,7 @@ async def test_delete_is_repeated_and_a_404_then_means_done(fault: str) -> None:
 async def test_read_is_repeated_after_a_fault() -> None:
     api = Api()
     known = add_connection(api)
-    left = [Reply(503, b"", {"retry-after": "0"})]
+    left = [HttpReply(503, b"", {"retry-after": "0"})]
     api.fault = lambda: left.pop() if left else as_json(api.connections[known])
     async with open_remote_backend(api) as backend:
         assert (await backend.connections.get(known)).id == known
@@ -251,7 +255,7 @@ async def test_read_is_repeated_after_a_fault() -> None:
 
 
 async def test_api_that_is_not_there_is_said_to_be_unreachable() -> None:
-    async with serve(lambda _: Reply()) as site:
+    async with serve(lambda _: HttpReply()) as site:
         gone = site.url
     async with open_client(gone, KEY, timeouts=SHORT) as client:
         with pytest.raises(SourceUnavailable, match="No connection"):
@@ -260,21 +264,21 @@ async def test_api_that_is_not_there_is_said_to_be_unreachable() -> None:
 
 async def test_redirect_is_not_followed_with_the_key() -> None:
     async with serve(lambda _: as_json([])) as other:
-        away = Reply(302, headers={"location": f"{other.url}/source-connections"})
+        away = HttpReply(302, headers={"location": f"{other.url}/source-connections"})
         async with (
             serve(lambda _: away) as site,
             open_client(site.url, KEY, timeouts=SHORT) as client,
         ):
             with pytest.raises(SourceUnavailable, match="WEFT_API_URL"):
                 await RemoteBackend(client).connections.list()
-        assert other.asked == []
+        assert other.requests == []
 
 
 async def test_followed_job_survives_a_short_fault() -> None:
     api = Api(faulty="/jobs")
     known = add_connection(api)
     job = api.jobs[known][0]
-    left = [Reply(500, b"{}")] * 3
+    left = [HttpReply(500, b"{}")] * 3
     states: list[JobStatus] = []
     async with open_remote_backend(api) as backend:
         await backend.jobs.list(known)

@@ -23,7 +23,7 @@ from weft.local.engine import Limits
 from weft.local.jobs import runner
 from weft.net.client import Clock, get_json, http_factory
 from weft.sources.base import Checkpoint, Event, Source, SourceContext
-from weft.testing.scripted_http import Asked, Reply, Site, as_json, serve
+from weft.testing.scripted_http import HttpReply, HttpRequest, Site, as_json, serve
 
 pytestmark = pytest.mark.anyio
 
@@ -32,15 +32,15 @@ PER_PAGE = 15
 RETRIES = 2
 SPEED = 2_000.0
 
-Fault = Callable[[Reply], Reply]
+Fault = Callable[[HttpReply], HttpReply]
 
 FAULTS: dict[str, Fault] = {
-    "cut": lambda page: Reply(200, page.body, page.headers, cut=True),
-    "dropped": lambda page: Reply(drop=True),
+    "cut": lambda page: HttpReply(200, page.body, page.headers, cut=True),
+    "dropped": lambda page: HttpReply(drop=True),
     "server-error": lambda page: as_json({"message": "secret-canary"}, 502),
     "rate-limited": lambda page: as_json({}, 429, retry_after="90"),
-    "truncated": lambda page: Reply(200, page.body[: len(page.body) // 2], page.headers),
-    "not-json": lambda page: Reply(200, b"<html>secret-canary</html>", page.headers),
+    "truncated": lambda page: HttpReply(200, page.body[: len(page.body) // 2], page.headers),
+    "not-json": lambda page: HttpReply(200, b"<html>secret-canary</html>", page.headers),
 }
 
 
@@ -83,7 +83,7 @@ class Upstream:
     faulty: set[int] = field(default_factory=set[int])
     times: int = 1_000_000
 
-    def __call__(self, asked: Asked) -> Reply:
+    def __call__(self, asked: HttpRequest) -> HttpReply:
         number = int(asked.path.rpartition("/")[2])
         reply = as_json({"items": self.items(number)})
         if self.fault is None or number not in self.faulty or self.times <= 0:
@@ -215,8 +215,8 @@ async def test_attempts_count_from_the_last_page_that_was_stored(tmp_path: Path)
         stage.upstream.faulty = set(range(PAGES))
         remaining = dict.fromkeys(range(PAGES), 4)
 
-        def each_page_fails_for_a_while(page: Reply) -> Reply:
-            number = int(stage.site.asked[-1].path.rpartition("/")[2])
+        def each_page_fails_for_a_while(page: HttpReply) -> HttpReply:
+            number = int(stage.site.requests[-1].path.rpartition("/")[2])
             remaining[number] -= 1
             return page if remaining[number] < 0 else FAULTS["server-error"](page)
 
@@ -238,7 +238,7 @@ async def test_wait_that_is_too_long_fails_the_job_at_once(tmp_path: Path) -> No
 
 async def test_source_that_hangs_is_stopped_by_a_cancel(tmp_path: Path) -> None:
     async with staged(tmp_path) as stage:
-        stage.upstream.fault = lambda page: Reply(200, page.body, page.headers, hang=True)
+        stage.upstream.fault = lambda page: HttpReply(200, page.body, page.headers, hang=True)
         stage.upstream.faulty = {3}
         job = await stage.engine.backend.jobs.run(stage.connection.id)
         with anyio.fail_after(PATIENCE_SECONDS):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
-from weft.testing.scripted_http import Asked, Reply, Site, as_json, serve
+from weft.testing.scripted_http import HttpReply, HttpRequest, Site, as_json, serve
 
 COMMIT: Final = "c" * 40
 STATUSES: Final = ("400", "401", "403", "404", "409", "422", "429", "500")
@@ -20,7 +20,7 @@ FAILURES: Final = (*STATUSES, *ODDITIES)
 _REDIRECTS: Final = {"moved": 307, "moved-308": 308, "moved-302": 302}
 
 
-def whole(asked: Asked) -> str:
+def whole(asked: HttpRequest) -> str:
     """Everything that a request brought."""
     return json.dumps([asked.method, asked.target, asked.headers, asked.body.decode("latin-1")])
 
@@ -52,9 +52,9 @@ class EchoUpstream:
     def heard(self) -> bytes:
         """All that it was sent so far, secrets in the clear."""
         assert self.site is not None
-        return "\n".join(map(whole, self.site.asked)).encode()
+        return "\n".join(map(whole, self.site.requests)).encode()
 
-    def answer(self, asked: Asked) -> Reply:
+    def answer(self, asked: HttpRequest) -> HttpReply:
         """One request."""
         parts = asked.path.strip("/").split("/")
         named = next((part[2:] for part in parts if part.startswith("m-")), self.default)
@@ -63,26 +63,26 @@ class EchoUpstream:
             return self._well(asked, [part for part in parts if not part.startswith("m-")])
         return self._badly(asked, mode)
 
-    def _badly(self, asked: Asked, mode: str) -> Reply:
+    def _badly(self, asked: HttpRequest, mode: str) -> HttpReply:
         echo = whole(asked)
         if mode in STATUSES:
             body = {"error": echo, "error_description": echo, "detail": echo, "message": echo}
             told = {"www-authenticate": f'Bearer realm="{quote(echo)}"', "x-echo": echo}
             waits = {"retry-after": "4000"} if mode == "429" else {}
             kind = {"content-type": "application/json"}
-            return Reply(int(mode), json.dumps(body).encode(), {**kind, **told, **waits})
+            return HttpReply(int(mode), json.dumps(body).encode(), {**kind, **told, **waits})
         if mode in _REDIRECTS:
             told = urlencode({"token": echo if self.tells else ""})
             place = f"{self.elsewhere}/m-ok{asked.path}?{told}"
-            return Reply(_REDIRECTS[mode], headers={"location": place})
+            return HttpReply(_REDIRECTS[mode], headers={"location": place})
         if mode == "odd":
             names = ("error", "access_token", "detail", "status", "default_branch", "items")
             return as_json({name: [echo] for name in names})
         if mode == "drop":
-            return Reply(drop=True)
-        return Reply(200, b"{" + echo.encode(), cut=mode == "cut")
+            return HttpReply(drop=True)
+        return HttpReply(200, b"{" + echo.encode(), cut=mode == "cut")
 
-    def _well(self, asked: Asked, parts: list[str]) -> Reply:
+    def _well(self, asked: HttpRequest, parts: list[str]) -> HttpReply:
         for ending, make in _ANSWERS.items():
             wanted = ending.split("/")
             if parts[-len(wanted) :] == wanted:
@@ -108,7 +108,7 @@ async def echoing(**fields: Any) -> AsyncGenerator[EchoUpstream]:
 Issued = Mapping[str, str]
 
 
-def _tokens(issued: Issued) -> Reply:
+def _tokens(issued: Issued) -> HttpReply:
     return as_json(
         {
             "access_token": issued.get("access", "issued-access"),
@@ -119,12 +119,12 @@ def _tokens(issued: Issued) -> Reply:
     )
 
 
-def _pair(token: str, secret: str) -> Reply:
+def _pair(token: str, secret: str) -> HttpReply:
     pair = {"oauth_token": token, "oauth_token_secret": secret, "oauth_callback_confirmed": "true"}
-    return Reply(200, urlencode(pair).encode())
+    return HttpReply(200, urlencode(pair).encode())
 
 
-def _git_refs(_: Issued) -> Reply:
+def _git_refs(_: Issued) -> HttpReply:
     lines = [
         "# service=git-upload-pack\n",
         "",
@@ -134,10 +134,10 @@ def _git_refs(_: Issued) -> Reply:
     ]
     body = "".join(f"{len(line) + 4:04x}{line}" if line else "0000" for line in lines)
     kind = {"content-type": "application/x-git-upload-pack-advertisement"}
-    return Reply(200, body.encode(), kind)
+    return HttpReply(200, body.encode(), kind)
 
 
-_ANSWERS: Final[Mapping[str, Callable[[Issued], Reply]]] = {
+_ANSWERS: Final[Mapping[str, Callable[[Issued], HttpReply]]] = {
     "me": lambda _: as_json({"name": "ada"}),
     "notes": lambda _: as_json(["n1"]),
     "notes/n1": lambda _: as_json({"text": "hello"}),

@@ -23,7 +23,7 @@ from weft.sources.base import (
 )
 from weft.sources.github.api import RAW
 from weft.sources.github.source import GitHubConfig, GitHubCredentials, GitHubSource
-from weft.testing.scripted_http import Asked, Reply, Site, as_json, serve
+from weft.testing.scripted_http import HttpReply, HttpRequest, Site, as_json, serve
 
 TOKEN = "ghp_c4n4ry0123456789"
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp()
@@ -46,16 +46,16 @@ class FakeGitHub:
     compared: dict[str, Any] = field(default_factory=dict[str, Any])
     links: set[str] = field(default_factory=set[str])
     truncate_above: int = 1_000_000
-    interfere: Callable[[Asked], Reply | None] = lambda _asked: None
+    interfere: Callable[[HttpRequest], HttpReply | None] = lambda _asked: None
 
-    def __call__(self, asked: Asked) -> Reply:
+    def __call__(self, asked: HttpRequest) -> HttpReply:
         if asked.headers.get("authorization") != f"Bearer {TOKEN}":
             return as_json({"message": f"Bad credentials {TOKEN}"}, 401)
         reply = self.interfere(asked) or self.route(asked)
         reply.headers = {"date": formatdate(NOW, usegmt=True), **reply.headers}
         return reply
 
-    def route(self, asked: Asked) -> Reply:
+    def route(self, asked: HttpRequest) -> HttpReply:
         path = asked.path.removeprefix("/repos/me/repo")
         if path == asked.path:
             return as_json({"message": "Not Found"}, 404)
@@ -81,14 +81,14 @@ class FakeGitHub:
             found = {sha_of(body): body for body in self.files.values()}
             content = found.get(path.removeprefix("/git/blobs/"))
             assert asked.headers["accept"] == RAW
-            return Reply(body=content) if content is not None else Reply(404)
+            return HttpReply(body=content) if content is not None else HttpReply(404)
         if path.startswith("/compare/"):
-            return as_json(self.compared) if self.compared else Reply(404)
+            return as_json(self.compared) if self.compared else HttpReply(404)
         if path == "/pulls":
             return self.pull_requests(asked)
         return as_json({"message": "Not Found"}, 404)
 
-    def tree(self, sha: str, recursive: bool) -> Reply:
+    def tree(self, sha: str, recursive: bool) -> HttpReply:
         prefix = "" if sha == "root" else sha.removeprefix("tree-") + "/"
         below = {p[len(prefix) :]: body for p, body in self.files.items() if p.startswith(prefix)}
         entries: list[dict[str, Any]] = []
@@ -103,7 +103,7 @@ class FakeGitHub:
         truncated = len(entries) > self.truncate_above
         return as_json({"tree": entries[: self.truncate_above], "truncated": truncated})
 
-    def pull_requests(self, asked: Asked) -> Reply:
+    def pull_requests(self, asked: HttpRequest) -> HttpReply:
         key = f"{asked.query['sort']}_at"
         newest_first = asked.query["direction"] == "desc"
         ordered = sorted(self.pulls, key=lambda pull: pull[key], reverse=newest_first)
@@ -161,7 +161,7 @@ class Bench:
         )
 
     async def fetch(self, cursor: Json | None = None, **config: Any) -> list[Event]:
-        self.site.asked.clear()
+        self.site.requests.clear()
         events = [event async for event in self.source(**config).fetch(cursor)]
         for event in entities(events):
             if event.version:
@@ -209,6 +209,6 @@ FILES = {
 }
 
 
-def failing(path_part: str, reply: Reply) -> Callable[[Asked], Reply | None]:
+def failing(path_part: str, reply: HttpReply) -> Callable[[HttpRequest], HttpReply | None]:
     """Answers so whatever is asked for with this in its target, and nothing else."""
     return lambda asked: reply if path_part in asked.target else None

@@ -7,15 +7,15 @@ import httpx
 from weft.net.client import Clock
 from weft.net.factory import HttpFactory
 from weft.net.transport import Resolve
-from weft.testing.scripted_http import Asked, Reply
+from weft.testing.scripted_http import HttpReply, HttpRequest
 
 SECRET = "sEcr3t-t0ken-9f8e7d"
 NOW = 1_000_000.0
 
 
-def replies(*scripted: Reply) -> Callable[[Asked], Reply]:
+def replies(*scripted: HttpReply) -> Callable[[HttpRequest], HttpReply]:
     """Answers in this order, the last one for ever."""
-    left: Iterator[Reply] = iter(scripted[:-1])
+    left: Iterator[HttpReply] = iter(scripted[:-1])
     return lambda _asked: next(left, scripted[-1])
 
 

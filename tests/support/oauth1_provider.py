@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 from authlib.oauth1.rfc5849 import signature
 from authlib.oauth1.rfc5849.wrapper import OAuth1Request
 
-from weft.testing.scripted_http import Asked, Reply, Site, as_json, serve
+from weft.testing.scripted_http import HttpReply, HttpRequest, Site, as_json, serve
 
 _signature: Any = signature
 _Request: Any = OAuth1Request
@@ -58,7 +58,7 @@ class OAuth1Provider:
         query = urlencode({"oauth_token": token, "oauth_verifier": request.verifier})
         return f"{request.callback}?{query}"
 
-    def answer(self, asked: Asked) -> Reply:
+    def answer(self, asked: HttpRequest) -> HttpReply:
         """One request, refused unless its signature is right."""
         signed = _Request(
             asked.method, f"https://provider.invalid{asked.target}", "", _title(asked)
@@ -67,7 +67,7 @@ class OAuth1Provider:
         known = self.requests if asked.path == "/oauth1/access" else self.tokens
         signed.client, signed.credential = self, known.get(signed.token or "")
         if signed.client_id != self.consumer_key or not _signature.verify_hmac_sha1(signed):
-            return Reply(401, b"the provider's own words")
+            return HttpReply(401, b"the provider's own words")
         match asked.path:
             case "/oauth1/request":
                 credential = Credential(callback=signed.redirect_uri)
@@ -76,16 +76,16 @@ class OAuth1Provider:
             case "/oauth1/access":
                 request = self.requests.pop(signed.token)
                 if request.verifier is None or request.verifier != _verifier(signed):
-                    return Reply(401)
+                    return HttpReply(401)
                 credential = Credential()
                 self.tokens[credential.token] = credential
                 return _issued(credential)
             case path:
                 return self._api(path, signed.token)
 
-    def _api(self, path: str, token: str | None) -> Reply:
+    def _api(self, path: str, token: str | None) -> HttpReply:
         if token not in self.tokens:
-            return Reply(401)
+            return HttpReply(401)
         if path == "/me":
             return as_json({"name": "ada"})
         if path == "/notes":
@@ -102,14 +102,14 @@ async def providing_oauth1() -> AsyncGenerator[OAuth1Provider]:
         yield provider
 
 
-def _issued(credential: Credential, **more: str) -> Reply:
+def _issued(credential: Credential, **more: str) -> HttpReply:
     fields = {"oauth_token": credential.token, "oauth_token_secret": credential.secret, **more}
-    return Reply(200, urlencode(fields).encode())
+    return HttpReply(200, urlencode(fields).encode())
 
 
 def _verifier(signed: Any) -> str | None:
     return signed.oauth_params.get("oauth_verifier")
 
 
-def _title(asked: Asked) -> dict[str, str]:
+def _title(asked: HttpRequest) -> dict[str, str]:
     return {name.title(): value for name, value in asked.headers.items()}

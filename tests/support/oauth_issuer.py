@@ -9,7 +9,7 @@ from typing import Any
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet
 
-from weft.testing.scripted_http import Asked, Reply, Site, as_json, serve
+from weft.testing.scripted_http import HttpReply, HttpRequest, Site, as_json, serve
 
 AUDIENCE = "https://weft.example/mcp"
 
@@ -47,18 +47,18 @@ class Issuer:
         kept = {name: value for name, value in (usual | claims).items() if value is not None}
         return jwt.encode({"alg": "ES256", "kid": signed.kid}, kept, signed)
 
-    def answer(self, asked: Asked) -> Reply:
+    def answer(self, asked: HttpRequest) -> HttpReply:
         """The metadata and the keys."""
         if not self.up:
-            return Reply(503)
+            return HttpReply(503)
         if self.hangs:
-            return Reply(body=b"{}", hang=True)
+            return HttpReply(body=b"{}", hang=True)
         if asked.path == "/.well-known/oauth-authorization-server":
             about = {"issuer": self.claimed or self.url, "jwks_uri": f"{self.url}/keys"}
             return as_json(about)
         if asked.path == "/keys":
             return as_json(KeySet([self.key]).as_dict(private=False))
-        return Reply(404)
+        return HttpReply(404)
 
 
 @asynccontextmanager

@@ -24,7 +24,15 @@ from authlib.oauth2.rfc7636 import CodeChallenge
 from authlib.oauth2.rfc9207 import IssuerParameter
 from oauth_records import Client, Code, Token
 
-from weft.testing.scripted_http import Asked, Handler, Reply, Site, as_json, html, serve
+from weft.testing.scripted_http import (
+    Handler,
+    HttpReply,
+    HttpRequest,
+    Site,
+    as_json,
+    html,
+    serve,
+)
 
 # Authlib has no types: what comes from it is Any here, by name and on purpose.
 _ServerBase: Any = AuthorizationServer
@@ -106,7 +114,7 @@ class OAuthProvider:
         assert location is not None, f"no redirect: {reply.status} {reply.body.decode()}"
         return location
 
-    def answer(self, asked: Asked) -> Reply:
+    def answer(self, asked: HttpRequest) -> HttpReply:
         """One request."""
         if self.answers is not None:
             return self.answers(asked)
@@ -120,13 +128,13 @@ class OAuthProvider:
                 return self._token(asked)
             case "POST", "/revoke":
                 response = self._server.create_endpoint_response("revocation", asked)
-                return cast("Reply", response.reply())
+                return cast("HttpReply", response.reply())
             case "GET", path if path == "/me" or path.startswith("/notes"):
                 return self._api(asked)
             case _:
-                return Reply(404)
+                return HttpReply(404)
 
-    def _page(self, asked: Asked) -> Reply:
+    def _page(self, asked: HttpRequest) -> HttpReply:
         query = urlsplit(asked.target).query
         try:
             self._server.get_consent_grant(_as_asked(query), end_user="ada")
@@ -142,7 +150,7 @@ class OAuthProvider:
             "<button name=decision value=deny>Deny</button></form></html>"
         )
 
-    def _decide(self, query: str, *, allow: bool) -> Reply:
+    def _decide(self, query: str, *, allow: bool) -> HttpReply:
         asked = _as_asked(query)
         if asked.query.get("code_challenge_method") != "S256":
             return as_json({"error": "invalid_request"}, 400)
@@ -153,15 +161,15 @@ class OAuthProvider:
             return as_json({"error": code.error}, 400)
         user = "ada" if allow else None
         response = self._server.create_authorization_response(asked, user, grant=grant)
-        return cast("Reply", response.reply())
+        return cast("HttpReply", response.reply())
 
-    def _token(self, asked: Asked) -> Reply:
+    def _token(self, asked: HttpRequest) -> HttpReply:
         if self.token_status is not None:
-            return Reply(self.token_status, b"<h1>the provider's own words</h1>")
-        reply = cast("Reply", self._server.create_token_response(asked).reply())
-        return Reply(drop=True) if self.loses_answers else reply
+            return HttpReply(self.token_status, b"<h1>the provider's own words</h1>")
+        reply = cast("HttpReply", self._server.create_token_response(asked).reply())
+        return HttpReply(drop=True) if self.loses_answers else reply
 
-    def _api(self, asked: Asked) -> Reply:
+    def _api(self, asked: HttpRequest) -> HttpReply:
         if asked.path == self.expires_before:
             self.expires_before = None
             self.expire()
@@ -174,7 +182,7 @@ class OAuthProvider:
         if asked.path == "/notes":
             return as_json(sorted(self.notes))
         text = self.notes.get(asked.path.removeprefix("/notes/"))
-        return Reply(404) if text is None else as_json({"text": text})
+        return HttpReply(404) if text is None else as_json({"text": text})
 
 
 @asynccontextmanager
@@ -200,17 +208,17 @@ class _Response:
     def location(self, value: str) -> None:
         self.headers["Location"] = value
 
-    def reply(self) -> Reply:
+    def reply(self) -> HttpReply:
         headers = {name.lower(): value for name, value in self.headers.items()}
         if isinstance(self.body, str):
-            return Reply(self.status, self.body.encode(), headers)
+            return HttpReply(self.status, self.body.encode(), headers)
         return as_json(self.body, self.status, **headers)
 
 
 class _Request(_RequestBase):
     """Authlib's request, made from one of the scripted server's."""
 
-    def __init__(self, asked: Asked) -> None:
+    def __init__(self, asked: HttpRequest) -> None:
         # Authlib wants https, which this server on a loopback address does without.
         base: Any = super()
         base.__init__(asked.method, f"https://provider.invalid{asked.target}")
@@ -342,8 +350,8 @@ class _Issuer(_IssuerBase):
         return self._provider.url if self._provider.names_issuer else None
 
 
-def _as_asked(query: str) -> Asked:
-    return Asked("GET", f"/authorize?{query}", {})
+def _as_asked(query: str) -> HttpRequest:
+    return HttpRequest("GET", f"/authorize?{query}", {})
 
 
 def _random(**_facts: Any) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from weft.testing.scripted_http import Asked, Reply, as_json
+from weft.testing.scripted_http import HttpReply, HttpRequest, as_json
 
 NOW = "2026-11-21T21:09:19.299120"
 LATER = "2026-11-21T21:09:20.000001"
@@ -19,7 +19,7 @@ STUB: dict[str, Any] = {
     "config_fields": {"fields": []},
 }
 
-Fault = Callable[[], Reply]
+Fault = Callable[[], HttpReply]
 
 
 def make_connection(connection_id: str, name: str) -> dict[str, Any]:
@@ -50,7 +50,7 @@ class Api:
     jobs: dict[str, list[dict[str, Any]]] = field(default_factory=dict[str, list[dict[str, Any]]])
     collections: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
 
-    def __call__(self, asked: Asked) -> Reply:
+    def __call__(self, asked: HttpRequest) -> HttpReply:
         hit = self.fault is not None and f"{asked.method} {asked.path}".endswith(self.faulty)
         if hit and not self.does:
             assert self.fault is not None
@@ -58,7 +58,7 @@ class Api:
         reply = self.answer(asked)
         return self.fault() if hit and self.fault is not None else reply
 
-    def answer(self, asked: Asked) -> Reply:
+    def answer(self, asked: HttpRequest) -> HttpReply:
         match asked.path.strip("/").split("/"):
             case ["source-connections"]:
                 return self.serve_connections(asked)
@@ -75,14 +75,14 @@ class Api:
             case _:
                 return as_json({"detail": "SourceConnection not found"}, 404)
 
-    def serve_connections(self, asked: Asked) -> Reply:
+    def serve_connections(self, asked: HttpRequest) -> HttpReply:
         if asked.method == "GET":
             return as_json(list(self.connections.values())[: int(asked.query["limit"])])
         made = make_connection(str(uuid.uuid4()), json.loads(asked.body)["name"])
         self.connections = {made["id"]: made} | self.connections
         return as_json(made)
 
-    def serve_connection(self, asked: Asked, one: str) -> Reply:
+    def serve_connection(self, asked: HttpRequest, one: str) -> HttpReply:
         if asked.method == "DELETE":
             return as_json(self.connections.pop(one))
         if asked.method == "PATCH":
@@ -90,7 +90,7 @@ class Api:
             self.connections[one] |= {"name": name, "modified_at": LATER}
         return as_json(self.connections[one])
 
-    def serve_jobs(self, one: str, action: list[str]) -> Reply:
+    def serve_jobs(self, one: str, action: list[str]) -> HttpReply:
         if action == ["run"]:
             self.jobs.setdefault(one, []).insert(0, self.make_job(one))
             return as_json(self.jobs[one][0])
@@ -102,7 +102,7 @@ class Api:
         found[0]["status"] = "cancelling"
         return as_json(found[0])
 
-    def serve_collections(self, asked: Asked, one: str | None = None) -> Reply:
+    def serve_collections(self, asked: HttpRequest, one: str | None = None) -> HttpReply:
         if asked.method == "POST" and one is None:
             sent = json.loads(asked.body)
             made = {**sent, "id": str(uuid.uuid4()), "created_at": NOW, "modified_at": NOW}

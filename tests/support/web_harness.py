@@ -17,26 +17,26 @@ from weft.sources.base import (
     Unchanged,
 )
 from weft.sources.web.source import WebConfig, WebSource
-from weft.testing.scripted_http import Asked, Reply, Site, html, serve
+from weft.testing.scripted_http import HttpReply, HttpRequest, Site, html, serve
 
 
 @dataclass
 class Website:
     """Pages by path (with query); a str is HTML. Pages with an ETag honour If-None-Match."""
 
-    pages: dict[str, str | Reply | Callable[[Asked], Reply]] = field(
-        default_factory=dict[str, str | Reply | Callable[[Asked], Reply]]
+    pages: dict[str, str | HttpReply | Callable[[HttpRequest], HttpReply]] = field(
+        default_factory=dict[str, str | HttpReply | Callable[[HttpRequest], HttpReply]]
     )
 
-    def __call__(self, asked: Asked) -> Reply:
-        page = self.pages.get(asked.target, Reply(404))
+    def __call__(self, asked: HttpRequest) -> HttpReply:
+        page = self.pages.get(asked.target, HttpReply(404))
         if callable(page):
             page = page(asked)
         if isinstance(page, str):
             page = html(page)
         etag = page.headers.get("etag")
         if etag and asked.headers.get("if-none-match") == etag:
-            return Reply(304, headers={"etag": etag})
+            return HttpReply(304, headers={"etag": etag})
         return page
 
 
@@ -47,7 +47,7 @@ Named = type[Entity] | type[Unchanged] | type[Skipped] | type[Failed]
 class Bench:
     """A website, and what is remembered of it between fetches."""
 
-    pages: dict[str, str | Reply | Callable[[Asked], Reply]]
+    pages: dict[str, str | HttpReply | Callable[[HttpRequest], HttpReply]]
     site: Site
     http: HttpFactory
     known: dict[str, str] = field(default_factory=dict[str, str])
@@ -63,7 +63,7 @@ class Bench:
         )
 
     async def fetch(self, path: str = "/", **config: Any) -> list[Event]:
-        self.site.asked.clear()
+        self.site.requests.clear()
         events = [event async for event in self.source(path, **config).fetch(None)]
         for event in events:
             if isinstance(event, Entity) and event.version:
@@ -76,7 +76,8 @@ class Bench:
 
 @asynccontextmanager
 async def website(
-    http: HttpFactory, pages: Mapping[str, str | Reply | Callable[[Asked], Reply]]
+    http: HttpFactory,
+    pages: Mapping[str, str | HttpReply | Callable[[HttpRequest], HttpReply]],
 ) -> AsyncGenerator[Bench]:
     """The pages, served until the block ends."""
     held = dict(pages)
@@ -94,18 +95,18 @@ def links(*targets: str) -> str:
     return "".join(f'<a href="{target}">x</a>' for target in targets)
 
 
-def robots(text: str) -> Reply:
+def robots(text: str) -> HttpReply:
     """A robots.txt."""
-    return Reply(body=text.encode(), headers={"content-type": "text/plain"})
+    return HttpReply(body=text.encode(), headers={"content-type": "text/plain"})
 
 
-def sitemap(*entries: str, index: bool = False) -> Reply:
+def sitemap(*entries: str, index: bool = False) -> HttpReply:
     """A sitemap of these entries, or an index of sitemaps."""
     outer, inner = ("sitemapindex", "sitemap") if index else ("urlset", "url")
     body = "".join(f"<{inner}>{entry}</{inner}>" for entry in entries)
     namespace = "http://www.sitemaps.org/schemas/sitemap/0.9"
     text = f'<?xml version="1.0"?><{outer} xmlns="{namespace}">{body}</{outer}>'
-    return Reply(body=text.encode(), headers={"content-type": "application/xml"})
+    return HttpReply(body=text.encode(), headers={"content-type": "application/xml"})
 
 
 def locs(site: Site, *paths: str) -> list[str]:

@@ -20,7 +20,7 @@ import httpx
 from weft._version import __version__
 from weft.errors import RateLimited, SourceUnavailable
 from weft.net.addresses import AllowList
-from weft.net.errors import json_of, map_error, may_pass
+from weft.net.errors import is_transient, json_of, map_error
 from weft.net.factory import HttpFactory
 from weft.net.retry import TRANSIENT_STATUSES, back_off_seconds, retry_after_seconds
 from weft.net.transport import (
@@ -30,7 +30,7 @@ from weft.net.transport import (
     TOTAL_S,
     GuardedBackend,
     GuardedTransport,
-    Limits,
+    HttpLimits,
     Origin,
     Resolve,
     host_of,
@@ -54,14 +54,14 @@ class Clock:
     now: Callable[[], float] = time.time
 
 
-DEFAULT_LIMITS = Limits()
+DEFAULT_LIMITS = HttpLimits()
 REAL_CLOCK = Clock()
 
 
 def http_factory(
     allow_hosts: Iterable[str],
     *,
-    limits: Limits = DEFAULT_LIMITS,
+    limits: HttpLimits = DEFAULT_LIMITS,
     clock: Clock = REAL_CLOCK,
     resolve: Resolve = resolve_name,
 ) -> HttpFactory:
@@ -97,7 +97,7 @@ async def open_http(
     headers: Mapping[str, str] | None,
     auth: httpx.Auth | None,
     allowed: AllowList,
-    limits: Limits,
+    limits: HttpLimits,
     clock: Clock,
     resolve: Resolve,
 ) -> AsyncGenerator[httpx.AsyncClient, None]:
@@ -123,7 +123,7 @@ async def get_json(
     return json_of(await client.get(url, params=params), what)
 
 
-def next_page(response: httpx.Response) -> str | None:
+def next_page_url(response: httpx.Response) -> str | None:
     """The URL of the next page from the Link header, or None on the last page.
 
     Raises SourceUnavailable if it leaves the origin: to stop there quietly would look like the
@@ -145,7 +145,7 @@ class _GuardedClient(httpx.AsyncClient):
     def __init__(
         self,
         transport: GuardedTransport,
-        limits: Limits,
+        limits: HttpLimits,
         clock: Clock,
         base_url: str,
         headers: Mapping[str, str],
@@ -211,7 +211,7 @@ class _GuardedClient(httpx.AsyncClient):
         try:
             return await super().send(request, **options)
         except _FOREIGN as error:
-            if not final and may_pass(error):
+            if not final and is_transient(error):
                 return None
             raise map_error(error, host_of(request.url)) from None
 

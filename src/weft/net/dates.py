@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 
-def http_date(text: str) -> datetime | None:
+def parse_http_date(text: str) -> datetime | None:
     """A date of an HTTP header; None for what is none, or beyond the calendar."""
     try:
         found = parsedate_to_datetime(text)

@@ -44,7 +44,7 @@ def map_error(error: Exception, host: str) -> WeftError:
     return SourceUnavailable(f"The request to {host} failed.")
 
 
-def may_pass(error: Exception) -> bool:
+def is_transient(error: Exception) -> bool:
     """Whether the same request may well succeed a moment later."""
     if _caused_by(error, ssl.SSLCertVerificationError, UnicodeError):
         return False

@@ -3,7 +3,7 @@
 from random import SystemRandom
 from typing import TYPE_CHECKING
 
-from weft.net.dates import http_date
+from weft.net.dates import parse_http_date
 
 if TYPE_CHECKING:
     import httpx
@@ -34,5 +34,5 @@ def retry_after_seconds(response: "httpx.Response", now: float | None) -> float 
         return float(value[:9])
     if not value or now is None:
         return None
-    moment = http_date(value)
+    moment = parse_http_date(value)
     return None if moment is None else max(0.0, moment.timestamp() - now)

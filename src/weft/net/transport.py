@@ -44,7 +44,7 @@ _CHUNK_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class HttpLimits:
     """Bounds of every request; times in seconds. ``total_s`` is one attempt with its body."""
 
     connect_s: float = 10
@@ -159,7 +159,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
     def __init__(
         self,
         backend: httpcore.AsyncNetworkBackend,
-        limits: Limits,
+        limits: HttpLimits,
         home: Origin | None,
     ) -> None:
         self._limits = limits

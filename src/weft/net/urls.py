@@ -12,7 +12,7 @@ def is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
-def checked_url(value: str) -> str:
+def validate_url(value: str) -> str:
     """``value`` if it is a web address. Raises ValueError that says why not, without it."""
     try:
         parts = urlsplit(value)
@@ -24,9 +24,9 @@ def checked_url(value: str) -> str:
     return value
 
 
-def checked_api_url(value: str) -> str:
+def validate_api_url(value: str) -> str:
     """``value`` without a slash at its end, where a key may travel. Raises ValueError."""
-    parts = urlsplit(checked_url(value))
+    parts = urlsplit(validate_url(value))
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError("it may have only a host, a port and a path; the key is WEFT_API_KEY")
     if parts.scheme == "http" and not is_loopback(parts.hostname or ""):

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 
 
 @dataclass
-class Asked:
+class HttpRequest:
     """One request as the server saw it; header names in lower case."""
 
     method: str
@@ -29,7 +29,7 @@ class Asked:
 
 
 @dataclass
-class Reply:
+class HttpReply:
     """An answer. ``cut`` drops the connection before the announced end of the body."""
 
     status: int = 200
@@ -41,24 +41,26 @@ class Reply:
     """The body's last byte never comes."""
 
 
-Handler = Callable[[Asked], Reply]
+Handler = Callable[[HttpRequest], HttpReply]
 
 
-def html(body: str, status: int = 200, **headers: str) -> Reply:
+def html(body: str, status: int = 200, **headers: str) -> HttpReply:
     """A page; underscores in header names stand for hyphens."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Reply(status, body.encode(), {"content-type": "text/html; charset=utf-8"} | named)
+    return HttpReply(status, body.encode(), {"content-type": "text/html; charset=utf-8"} | named)
 
 
-def as_json(value: Any, status: int = 200, **headers: str) -> Reply:
+def as_json(value: Any, status: int = 200, **headers: str) -> HttpReply:
     """A JSON answer; underscores in header names stand for hyphens."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Reply(status, json.dumps(value).encode(), {"content-type": "application/json"} | named)
+    return HttpReply(
+        status, json.dumps(value).encode(), {"content-type": "application/json"} | named
+    )
 
 
-def redirect(location: str, status: int = 302) -> Reply:
+def redirect(location: str, status: int = 302) -> HttpReply:
     """A redirect."""
-    return Reply(status, headers={"location": location})
+    return HttpReply(status, headers={"location": location})
 
 
 @dataclass
@@ -66,7 +68,7 @@ class Site:
     """A running server and what it was asked."""
 
     port: int
-    asked: list[Asked] = field(default_factory=list[Asked])
+    requests: list[HttpRequest] = field(default_factory=list[HttpRequest])
 
     @property
     def url(self) -> str:
@@ -74,7 +76,7 @@ class Site:
 
     @property
     def targets(self) -> list[str]:
-        return [asked.target for asked in self.asked]
+        return [asked.target for asked in self.requests]
 
 
 @asynccontextmanager
@@ -116,8 +118,8 @@ async def _answer(
     pairs = (line.partition(":") for line in head[1:] if line)
     headers = {name.lower(): value.strip() for name, _, value in pairs}
     body = await reader.readexactly(int(headers.get("content-length", "0")))
-    asked = Asked(method, target, headers, body)
-    site.asked.append(asked)
+    asked = HttpRequest(method, target, headers, body)
+    site.requests.append(asked)
     reply = handler(asked)
     if reply.drop:
         return

@@ -182,7 +182,7 @@ class SecretStubSource(StubSource):
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class ExpectedCounts:
     """What a sync of a later generation must report, without failed or skipped numbers."""
 
     inserted: int
@@ -191,14 +191,14 @@ class Difference:
     unchanged: int
 
 
-def difference(config: StubConfig, earlier_generation: int) -> Difference:
+def expected_counts(config: StubConfig, earlier_generation: int) -> ExpectedCounts:
     """The exact counts of a sync with ``config`` after a complete one of an earlier generation."""
     before = _numbers(config.model_copy(update={"generation": earlier_generation}))
     after = _numbers(config)
     kept = range(after.start, max(after.start, min(before.stop, after.stop)))
     changed = earlier_generation != config.generation
     updated = sum(_changes(config, n) for n in kept) if changed else 0
-    return Difference(
+    return ExpectedCounts(
         inserted=len(after) - len(kept),
         updated=updated,
         deleted=len(before) - len(kept),

@@ -12,7 +12,7 @@ from weft.domain.principals import LOCAL_ORGANIZATION_ID
 from weft.errors import InvalidInput, StorageFailed
 from weft.local.configured import key_source_of, mapped_secrets, private_paths, rotate_master
 from weft.settings import SecretMapping, Settings, load_settings
-from weft.sources.files.roots import Guard
+from weft.sources.roots import ForbiddenPaths
 
 KEY = base64.b64encode(bytes(32)).decode()
 MAPPING: dict[str, Any] = {"env": "X", "sources": ["github"], "hosts": ["api.github.com"]}
@@ -41,7 +41,7 @@ def test_no_source_may_read_a_key_or_a_secret(tmp_path: Path) -> None:
         master_key_file=tmp_path / "master",
         secrets={"a": SecretMapping(file=tmp_path / "a", sources=("x",), hosts=("y",))},
     )
-    guard = Guard(private_paths(settings))
+    guard = ForbiddenPaths(private_paths(settings))
     for private in ("home/weft.db", "master", "a"):
         assert guard.refuses((tmp_path / private).resolve()), private
     assert not guard.refuses((tmp_path / "open").resolve())

@@ -10,46 +10,46 @@ from weft.errors import SourceUnavailable
 from weft.net.client import http_factory
 from weft.net.errors import ResponseTooLarge
 from weft.net.factory import HttpFactory
-from weft.net.transport import MAX_BYTES, Limits, unpack_gzip
-from weft.testing.scripted_http import Reply, html, serve
+from weft.net.transport import MAX_BYTES, HttpLimits, unpack_gzip
+from weft.testing.scripted_http import HttpReply, html, serve
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_slow_body_ends_at_the_total_time_and_is_not_retried() -> None:
-    http = http_factory({"127.0.0.1"}, limits=Limits(total_s=0.2), clock=QUICK)
-    async with serve(replies(Reply(body=b"123", hang=True))) as site:
+    http = http_factory({"127.0.0.1"}, limits=HttpLimits(total_s=0.2), clock=QUICK)
+    async with serve(replies(HttpReply(body=b"123", hang=True))) as site:
         with pytest.raises(SourceUnavailable, match="took too long"):
             await get(http, site.url)
-        assert len(site.asked) == 1
+        assert len(site.requests) == 1
 
 
 async def test_silence_is_a_read_timeout_and_is_retried() -> None:
-    http = http_factory({"127.0.0.1"}, limits=Limits(read_s=0.1), clock=QUICK)
-    async with serve(replies(Reply(body=b"123", hang=True), html("x"))) as site:
+    http = http_factory({"127.0.0.1"}, limits=HttpLimits(read_s=0.1), clock=QUICK)
+    async with serve(replies(HttpReply(body=b"123", hang=True), html("x"))) as site:
         assert (await get(http, site.url)).text == "x"
-        assert len(site.asked) == 2
+        assert len(site.requests) == 2
 
 
-SMALL = http_factory({"127.0.0.1"}, limits=Limits(max_body_bytes=10_000), clock=QUICK)
+SMALL = http_factory({"127.0.0.1"}, limits=HttpLimits(max_body_bytes=10_000), clock=QUICK)
 
 
-def packed(body: bytes, encoding: str = "gzip") -> Reply:
+def packed(body: bytes, encoding: str = "gzip") -> HttpReply:
     data = gzip.compress(body) if encoding == "gzip" else zlib.compress(body)
-    return Reply(body=data, headers={"content-encoding": encoding})
+    return HttpReply(body=data, headers={"content-encoding": encoding})
 
 
 @pytest.mark.parametrize(
     "reply",
     [
-        Reply(body=b"x" * 10_001),
-        Reply(body=b"x" * 10_001, headers={"content-length": "", "connection": "close"}),
+        HttpReply(body=b"x" * 10_001),
+        HttpReply(body=b"x" * 10_001, headers={"content-length": "", "connection": "close"}),
         packed(b"0" * 50_000_000),
         packed(b"0" * 10_001, "deflate"),
     ],
     ids=["announced", "unannounced", "bomb", "deflate"],
 )
-async def test_oversize_body_is_refused_while_it_is_read(reply: Reply) -> None:
+async def test_oversize_body_is_refused_while_it_is_read(reply: HttpReply) -> None:
     if not reply.headers.get("content-length", "x"):
         reply.headers = {"transfer-encoding": "chunked"}
         reply.body = b"2711\r\n" + reply.body + b"\r\n0\r\n\r\n"
@@ -62,7 +62,7 @@ async def test_packed_bodies_are_unpacked(http: HttpFactory) -> None:
     async with serve(replies(packed(b"a" * 200_000), packed(b"zz", "deflate"))) as site:
         assert (await get(http, site.url)).text == "a" * 200_000
         assert (await get(http, site.url)).text == "zz"
-    two = Reply(
+    two = HttpReply(
         body=gzip.compress(b"one ") + gzip.compress(b"two"), headers={"content-encoding": "gzip"}
     )
     async with serve(replies(two)) as site:
@@ -72,14 +72,14 @@ async def test_packed_bodies_are_unpacked(http: HttpFactory) -> None:
 @pytest.mark.parametrize(
     "reply",
     [
-        Reply(body=b"not gzip", headers={"content-encoding": "gzip"}),
-        Reply(body=gzip.compress(b"x" * 999)[:-4], headers={"content-encoding": "gzip"}),
-        Reply(body=b"x", headers={"content-encoding": "gzip, gzip"}),
-        Reply(body=b"x", headers={"content-encoding": "br"}),
+        HttpReply(body=b"not gzip", headers={"content-encoding": "gzip"}),
+        HttpReply(body=gzip.compress(b"x" * 999)[:-4], headers={"content-encoding": "gzip"}),
+        HttpReply(body=b"x", headers={"content-encoding": "gzip, gzip"}),
+        HttpReply(body=b"x", headers={"content-encoding": "br"}),
     ],
 )
 async def test_broken_or_unasked_encoding_is_a_broken_answer(
-    http: HttpFactory, reply: Reply
+    http: HttpFactory, reply: HttpReply
 ) -> None:
     async with serve(replies(reply)) as site:
         with pytest.raises(SourceUnavailable, match="sent a broken answer"):
@@ -87,13 +87,13 @@ async def test_broken_or_unasked_encoding_is_a_broken_answer(
 
 
 async def test_one_request_may_have_a_limit_of_its_own() -> None:
-    async with serve(replies(Reply(body=b"x" * 20_000))) as site, SMALL() as client:
+    async with serve(replies(HttpReply(body=b"x" * 20_000))) as site, SMALL() as client:
         response = await client.get(site.url, extensions={MAX_BYTES: 30_000})
         assert len(response.content) == 20_000
 
 
 async def test_streamed_body_fails_with_our_errors(http: HttpFactory) -> None:
-    async with serve(replies(Reply(body=b"12345", cut=True))) as site, http() as client:
+    async with serve(replies(HttpReply(body=b"12345", cut=True))) as site, http() as client:
         with pytest.raises(SourceUnavailable):
             async with client.stream("GET", site.url) as response:
                 await response.aread()

@@ -10,10 +10,10 @@ from http_harness import NOW, QUICK, get, replies
 
 from weft.errors import RateLimited, SourceUnavailable, WeftError
 from weft.net.addresses import AllowList
-from weft.net.client import get_json, http_factory, next_page
+from weft.net.client import get_json, http_factory, next_page_url
 from weft.net.factory import HttpFactory
 from weft.net.transport import origin_of
-from weft.testing.scripted_http import Reply, as_json, html, serve
+from weft.testing.scripted_http import HttpReply, as_json, html, serve
 
 pytestmark = pytest.mark.anyio
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.anyio
 async def test_transient_status_is_retried(
     http: HttpFactory, waits: list[float], status: int
 ) -> None:
-    async with serve(replies(Reply(status), Reply(status), html("x"))) as site:
+    async with serve(replies(HttpReply(status), HttpReply(status), html("x"))) as site:
         assert (await get(http, site.url)).text == "x"
     assert len(waits) == 2
     assert 0.25 <= waits[0] <= 0.5 <= waits[1] <= 1.0
@@ -32,7 +32,7 @@ async def test_transient_status_is_retried(
 
 @pytest.mark.parametrize("value", ["7", formatdate(NOW + 7, usegmt=True)])
 async def test_retry_after_is_obeyed(http: HttpFactory, waits: list[float], value: str) -> None:
-    busy = Reply(503, headers={"retry-after": value})
+    busy = HttpReply(503, headers={"retry-after": value})
     async with serve(replies(busy, html("x"))) as site:
         assert (await get(http, site.url)).text == "x"
     assert waits == [7.0]
@@ -42,7 +42,7 @@ async def test_retry_after_is_obeyed(http: HttpFactory, waits: list[float], valu
 async def test_unreadable_retry_after_is_passed_over(
     http: HttpFactory, waits: list[float], value: str
 ) -> None:
-    busy = Reply(503, headers={"retry-after": value})
+    busy = HttpReply(503, headers={"retry-after": value})
     async with serve(replies(busy, html("x"))) as site:
         assert (await get(http, site.url)).text == "x"
     assert len(waits) == 1
@@ -52,7 +52,7 @@ async def test_unreadable_retry_after_is_passed_over(
 async def test_long_retry_after_is_reported_not_slept(
     http: HttpFactory, waits: list[float], each: str
 ) -> None:
-    async with serve(replies(Reply(429, headers={"retry-after": each}))) as site:
+    async with serve(replies(HttpReply(429, headers={"retry-after": each}))) as site:
         with pytest.raises(RateLimited) as caught:
             await get(http, site.url)
     assert caught.value.retry_after == float(each)
@@ -60,33 +60,33 @@ async def test_long_retry_after_is_reported_not_slept(
 
 
 async def test_attempts_are_bounded(http: HttpFactory) -> None:
-    async with serve(replies(Reply(500))) as site:
+    async with serve(replies(HttpReply(500))) as site:
         response = await get(http, site.url)
         assert response.status_code == 500
-        assert len(site.asked) == 4
-    async with serve(replies(Reply(drop=True))) as site:
+        assert len(site.requests) == 4
+    async with serve(replies(HttpReply(drop=True))) as site:
         with pytest.raises(SourceUnavailable):
             await get(http, site.url)
-        assert len(site.asked) == 4
+        assert len(site.requests) == 4
 
 
-@pytest.mark.parametrize("first", [Reply(drop=True), Reply(body=b"12345", cut=True)])
-async def test_broken_connection_is_retried(http: HttpFactory, first: Reply) -> None:
+@pytest.mark.parametrize("first", [HttpReply(drop=True), HttpReply(body=b"12345", cut=True)])
+async def test_broken_connection_is_retried(http: HttpFactory, first: HttpReply) -> None:
     async with serve(replies(first, html("whole"))) as site:
         assert (await get(http, site.url)).text == "whole"
 
 
 async def test_post_is_never_retried(http: HttpFactory) -> None:
-    async with serve(replies(Reply(503), html("x"))) as site, http() as client:
+    async with serve(replies(HttpReply(503), html("x"))) as site, http() as client:
         assert (await client.post(site.url)).status_code == 503
-    async with serve(replies(Reply(drop=True), html("x"))) as site, http() as client:
+    async with serve(replies(HttpReply(drop=True), html("x"))) as site, http() as client:
         with pytest.raises(SourceUnavailable):
             await client.post(site.url)
-        assert len(site.asked) == 1
+        assert len(site.requests) == 1
 
 
 async def test_used_up_quota_is_left_to_the_source(http: HttpFactory, waits: list[float]) -> None:
-    async with serve(replies(Reply(429, headers={"x-ratelimit-remaining": "0"}))) as site:
+    async with serve(replies(HttpReply(429, headers={"x-ratelimit-remaining": "0"}))) as site:
         assert (await get(http, site.url)).status_code == 429
     assert waits == []
 
@@ -109,9 +109,9 @@ async def test_unreachable_port_and_unknown_name_are_named() -> None:
 
 
 async def test_json_that_is_none_is_a_source_failure(http: HttpFactory) -> None:
-    deep = Reply(body=b"[" * 200_000)
+    deep = HttpReply(body=b"[" * 200_000)
     async with (
-        serve(replies(as_json({"a": 1}), Reply(body=b"<html>"), deep)) as site,
+        serve(replies(as_json({"a": 1}), HttpReply(body=b"<html>"), deep)) as site,
         http(base_url=site.url) as client,
     ):
         assert await get_json(client, "/", what="it") == {"a": 1}
@@ -125,10 +125,10 @@ def test_next_page_never_leaves_the_origin() -> None:
         request = httpx.Request("GET", "https://api.example/x")
         return httpx.Response(200, headers={"link": link}, request=request)
 
-    assert next_page(answer("")) is None
-    assert next_page(answer('</x?page=2>; rel="next"')) == "https://api.example/x?page=2"
+    assert next_page_url(answer("")) is None
+    assert next_page_url(answer('</x?page=2>; rel="next"')) == "https://api.example/x?page=2"
     with pytest.raises(SourceUnavailable, match="another host"):
-        next_page(answer('<https://evil.example/x>; rel="next"'))
+        next_page_url(answer('<https://evil.example/x>; rel="next"'))
 
 
 def test_origins_know_default_ports() -> None:

@@ -8,7 +8,7 @@ from http_harness import SECRET, names, replies
 
 from weft.net.client import http_factory
 from weft.net.factory import HttpFactory
-from weft.testing.scripted_http import Asked, Reply, html, redirect, serve
+from weft.testing.scripted_http import HttpReply, HttpRequest, html, redirect, serve
 
 pytestmark = pytest.mark.anyio
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.anyio
 async def test_credentials_go_to_the_origin_of_base_url_only(http: HttpFactory) -> None:
     async with serve(replies(html("other"))) as other:
 
-        def handler(asked: Asked) -> Reply:
+        def handler(asked: HttpRequest) -> HttpReply:
             return redirect(f"{other.url}/stolen") if asked.path == "/away" else html("home")
 
         async with serve(handler) as site:
@@ -29,10 +29,10 @@ async def test_credentials_go_to_the_origin_of_base_url_only(http: HttpFactory) 
                 await client.get(
                     f"{other.url}/by-hand", headers={"authorization": SECRET}, auth=auth
                 )
-    assert site.asked[0].headers["x-api-key"] == SECRET
-    assert site.asked[0].headers["authorization"].startswith("Basic ")
-    assert [asked.path for asked in other.asked] == ["/stolen", "/absolute", "/by-hand"]
-    for asked in other.asked:
+    assert site.requests[0].headers["x-api-key"] == SECRET
+    assert site.requests[0].headers["authorization"].startswith("Basic ")
+    assert [asked.path for asked in other.requests] == ["/stolen", "/absolute", "/by-hand"]
+    for asked in other.requests:
         assert "authorization" not in asked.headers
         assert SECRET not in str(asked.headers)
         assert asked.headers["accept"] == "text/x-special"
@@ -55,9 +55,9 @@ async def test_header_that_an_auth_adds_stays_at_home_too(http: HttpFactory) -> 
         await client.get("/")
         await client.get(other.url)
         await client.get(other.url, auth=Signed())
-    assert site.asked[0].headers["x-signature"] == SECRET
-    assert len(other.asked) == 3
-    assert all(SECRET not in str(asked.headers) for asked in other.asked)
+    assert site.requests[0].headers["x-signature"] == SECRET
+    assert len(other.requests) == 3
+    assert all(SECRET not in str(asked.headers) for asked in other.requests)
 
 
 async def test_another_name_of_the_same_server_is_another_origin() -> None:
@@ -65,7 +65,7 @@ async def test_another_name_of_the_same_server_is_another_origin() -> None:
         http = http_factory({"127.0.0.1"}, resolve=names(evil_example="127.0.0.1"))
         async with http(base_url=site.url, headers={"x-api-key": SECRET}) as client:
             await client.get(f"http://evil.example:{site.port}/")
-    assert SECRET not in str(site.asked[0].headers)
+    assert SECRET not in str(site.requests[0].headers)
 
 
 async def test_cookies_are_neither_kept_nor_sent(http: HttpFactory) -> None:
@@ -75,7 +75,7 @@ async def test_cookies_are_neither_kept_nor_sent(http: HttpFactory) -> None:
     ):
         await client.get(site.url)
         await client.get(site.url)
-    assert all("cookie" not in asked.headers for asked in site.asked)
+    assert all("cookie" not in asked.headers for asked in site.requests)
 
 
 async def test_credentials_without_an_origin_are_a_programming_error(http: HttpFactory) -> None:

@@ -4,15 +4,15 @@ from datetime import UTC, datetime
 
 import pytest
 
-from weft.net.dates import http_date, posix_time
+from weft.net.dates import parse_http_date, posix_time
 
 
 def test_dates_of_http_are_read_in_utc() -> None:
     moment = datetime(2026, 1, 1, 12, 30, tzinfo=UTC)
-    assert http_date("Thu, 01 Jan 2026 12:30:00 GMT") == moment
-    assert http_date("Thu, 01 Jan 2026 13:30:00 +0100") == moment
+    assert parse_http_date("Thu, 01 Jan 2026 12:30:00 GMT") == moment
+    assert parse_http_date("Thu, 01 Jan 2026 13:30:00 +0100") == moment
     # "-0000" says that nothing is known of the zone; the standard of HTTP says that it is UTC.
-    assert http_date("Thu, 01 Jan 2026 12:30:00 -0000") == moment
+    assert parse_http_date("Thu, 01 Jan 2026 12:30:00 -0000") == moment
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def test_dates_of_http_are_read_in_utc() -> None:
     ],
 )
 def test_what_is_no_date_is_none(text: str) -> None:
-    assert http_date(text) is None
+    assert parse_http_date(text) is None
 
 
 def test_seconds_beyond_the_calendar_are_no_time() -> None:

@@ -19,8 +19,8 @@ from weft.errors import SourceMisconfigured, SourceUnavailable, WeftError
 from weft.net.addresses import AddressRefused
 from weft.net.client import Clock, http_factory
 from weft.net.factory import HttpFactory
-from weft.net.transport import GuardedTransport, Limits, tls_context
-from weft.testing.scripted_http import Asked, Reply, html, redirect, serve
+from weft.net.transport import GuardedTransport, HttpLimits, tls_context
+from weft.testing.scripted_http import HttpReply, HttpRequest, html, redirect, serve
 
 pytestmark = pytest.mark.anyio
 
@@ -31,7 +31,7 @@ async def test_private_address_is_refused_without_the_operators_leave() -> None:
     async with serve(replies(html("x"))) as site:
         with pytest.raises(AddressRefused) as caught:
             await get(http_factory(()), site.url)
-    assert site.asked == []
+    assert site.requests == []
     assert "WEFT_ALLOW_HOSTS=127.0.0.1" in str(caught.value)
 
 
@@ -42,7 +42,7 @@ async def test_other_spellings_of_this_machine_are_refused(host: str) -> None:
     async with serve(replies(html("x"))) as site:
         with pytest.raises((AddressRefused, SourceUnavailable)):
             await get(http_factory((), clock=QUICK), f"http://{host}:{site.port}/")
-    assert site.asked == []
+    assert site.requests == []
 
 
 async def test_metadata_address_is_refused_though_everything_is_allowed() -> None:
@@ -61,8 +61,8 @@ async def test_redirect_to_a_private_address_is_refused() -> None:
         )
         with pytest.raises(AddressRefused):
             await get(http, f"http://outer.example:{outer.port}/")
-    assert inner.asked == []
-    assert len(outer.asked) == 1
+    assert inner.requests == []
+    assert len(outer.requests) == 1
 
 
 async def test_rebinding_name_server_changes_nothing_after_the_check() -> None:
@@ -82,7 +82,7 @@ async def test_rebinding_name_server_changes_nothing_after_the_check() -> None:
         assert asked == ["evil.example"]
         with pytest.raises(AddressRefused):
             await get(http, f"http://evil.example:{site.port}/")
-    assert len(site.asked) == 1
+    assert len(site.requests) == 1
 
 
 async def test_only_the_permitted_one_of_several_addresses_is_connected_to() -> None:
@@ -132,7 +132,7 @@ async def test_broken_international_name_is_our_error(http: HttpFactory) -> None
 
 
 async def test_five_redirects_are_followed_and_a_loop_is_not(http: HttpFactory) -> None:
-    def steps(asked: Asked) -> Reply:
+    def steps(asked: HttpRequest) -> HttpReply:
         step = int(asked.path[1:])
         return html("there") if step == 5 else redirect(f"/{step + 1}")
 
@@ -141,13 +141,13 @@ async def test_five_redirects_are_followed_and_a_loop_is_not(http: HttpFactory) 
     async with serve(replies(redirect("/again"))) as site:
         with pytest.raises(SourceUnavailable, match="redirects too many times"):
             await get(http, site.url)
-        assert len(site.asked) == 6
+        assert len(site.requests) == 6
 
 
 async def redirected(url: str, location: str, method: str = "GET") -> httpx.Response:
     lines = f"HTTP/1.1 307 Moved\r\nlocation: {location}\r\ncontent-length: 0\r\n\r\n"
     backend = httpcore.AsyncMockBackend([lines.encode()])
-    async with GuardedTransport(backend, Limits(), None) as transport:
+    async with GuardedTransport(backend, HttpLimits(), None) as transport:
         return await transport.handle_async_request(httpx.Request(method, url))
 
 
@@ -216,5 +216,5 @@ async def test_certificate_is_checked_against_the_name_not_the_address(
         assert (await get(http, f"https://tls.example:{site.port}/")).text == "safe"
         with pytest.raises(SourceUnavailable, match="certificate"):
             await get(http, f"https://other.example:{site.port}/")
-    assert len(site.asked) == 1
+    assert len(site.requests) == 1
     assert waited == []

@@ -19,7 +19,7 @@ from weft.errors import (
 )
 from weft.net.errors import map_error, raise_for_status
 from weft.net.factory import HttpFactory
-from weft.testing.scripted_http import Reply, serve
+from weft.testing.scripted_http import HttpReply, serve
 
 pytestmark = pytest.mark.anyio
 
@@ -107,7 +107,7 @@ def test_every_exception_of_httpcore_has_a_twin() -> None:
 
 
 async def test_errors_carry_no_chained_exception_with_the_url(http: HttpFactory) -> None:
-    async with serve(replies(Reply(drop=True))) as site:
+    async with serve(replies(HttpReply(drop=True))) as site:
         with pytest.raises(SourceUnavailable) as caught:
             await get(http, f"{site.url}/?token={SECRET}")
     assert caught.value.__cause__ is None

@@ -40,8 +40,8 @@ from weft.testing.stub import (
     StubConfig,
     StubCredentials,
     StubSource,
-    difference,
     entity_id,
+    expected_counts,
     stub_registry,
     write_stub_plugin,
 )
@@ -111,7 +111,7 @@ async def test_generations_differ_by_the_told_numbers(change_every: int) -> None
     later = earlier.model_copy(update={"generation": 2})
     before = {e.id: e.text for e in entities(await events(earlier))}
     after = {e.id: e.text for e in entities(await events(later))}
-    told = difference(later, earlier_generation=1)
+    told = expected_counts(later, earlier_generation=1)
     assert told.deleted == len(before.keys() - after.keys())
     assert told.inserted == len(after.keys() - before.keys())
     kept = before.keys() & after.keys()
@@ -131,7 +131,7 @@ async def test_incremental_fetch_of_next_generation_gives_the_same_result_as_a_l
         elif isinstance(event, Entity):
             state[event.id] = event.text
     assert state == {e.id: e.text for e in entities(await events(later))}
-    told = difference(later, earlier_generation=0)
+    told = expected_counts(later, earlier_generation=0)
     assert len(entities(change)) == told.inserted + told.updated
     assert sum(isinstance(e, Deleted) for e in change) == told.deleted
 

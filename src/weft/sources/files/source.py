@@ -28,7 +28,7 @@ from weft.sources.base import (
     Unchanged,
 )
 from weft.sources.files.ignore import Patterns, TooComplex
-from weft.sources.files.roots import (
+from weft.sources.roots import (
     NotInside,
     Parts,
     Start,
@@ -178,7 +178,7 @@ class _Walk:
             anyio.from_thread.check_cancelled()
             parts, levels, included = pending.pop()
             try:
-                listing = self._tree.listing(self._start.parts + parts)
+                listing = self._tree.list_folder(self._start.parts + parts)
                 levels = (*levels, *self._level(parts, listing.files))
             except FileNotFoundError:
                 continue
@@ -338,7 +338,7 @@ def _open_start(start: Start, context: SourceContext) -> None:
         if start.is_file:
             os.close(tree.open_file(start.parts))
         else:
-            tree.listing(start.parts)
+            tree.list_folder(start.parts)
     except PermissionError:
         raise AccessDenied(
             "The server's user may not read the path.", field="path", hint="Change its permissions."

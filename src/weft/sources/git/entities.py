@@ -13,9 +13,8 @@ from weft.domain.base import Json
 from weft.domain.entities import Entity
 from weft.net.dates import posix_time
 from weft.sources.base import Event, Failed, Skipped
-from weft.sources.files.roots import is_secret_file, is_secret_folder
 from weft.sources.git.config import READER, GitConfig
-from weft.sources.git.objects import MissingObject, Store
+from weft.sources.git.objects import MissingObject, ObjectStore
 from weft.sources.git.pack import BLOB, BadObject, ObjectTooLarge
 from weft.sources.git.walk import (
     LINK,
@@ -28,6 +27,7 @@ from weft.sources.git.walk import (
     find_entry,
     read_commit,
 )
+from weft.sources.roots import is_secret_file, is_secret_folder
 
 MAX_CHANGED_PATHS = 100
 MAX_MESSAGE_CHARS = 100_000
@@ -56,7 +56,7 @@ class Pending:
 class Snapshot:
     """A branch of an opened repository. ``partial``: the server left large files out."""
 
-    store: Store
+    store: ObjectStore
     branch: str
     head: Commit
     url: httpx.URL | None = None

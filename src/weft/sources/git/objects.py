@@ -12,7 +12,6 @@ from typing import BinaryIO
 
 from weft.errors import SourceMisconfigured, WeftError
 from weft.sources.base import SourceContext
-from weft.sources.files.roots import Parts, Start, Tree, find_start, tree_at
 from weft.sources.git.pack import (
     BadObject,
     Object,
@@ -22,6 +21,7 @@ from weft.sources.git.pack import (
     index_pack,
     read_loose,
 )
+from weft.sources.roots import Parts, Start, Tree, find_start, tree_at
 
 FIELD = "repo"
 GIT_FOLDER = ".git"
@@ -38,7 +38,7 @@ class MissingObject(BadObject):
     """The repository does not hold the object, as in a shallow or partial clone."""
 
 
-class Store:
+class ObjectStore:
     """Reads objects by their hexadecimal id."""
 
     def __init__(self) -> None:
@@ -81,7 +81,7 @@ class Store:
         """Take over an `objects` folder. Raises OSError, BadObject."""
         self._loose.append((tree, objects))
         try:
-            names = tree.listing((*objects, "pack")).files
+            names = tree.list_folder((*objects, "pack")).files
         except FileNotFoundError:
             return
         stems = [name[:-4] for name in names if name.endswith(".idx")]
@@ -126,7 +126,7 @@ class LocalRepository:
         self,
         own: tuple[Tree, Parts],
         common: tuple[Tree, Parts],
-        store: Store,
+        store: ObjectStore,
         work_tree: Path | None,
     ) -> None:
         self._own = own
@@ -189,7 +189,7 @@ def open_repository(path: str, context: SourceContext) -> Generator[LocalReposit
 
     Its Git folder, common folder and borrowed object folders must all be inside allowed roots.
     """
-    store = Store()
+    store = ObjectStore()
     try:
         start = _place(Path(path), context)
         own = _git_folder(start, context)
@@ -226,7 +226,7 @@ def _git_folder(start: Start, context: SourceContext) -> Start:
     tree = tree_at(start.root, context)
     if start.is_file:
         raise SourceMisconfigured("The path is no Git repository.", field=FIELD)
-    names = tree.listing(start.parts)
+    names = tree.list_folder(start.parts)
     if GIT_FOLDER in names.folders:
         return Start(start.root, (*start.parts, GIT_FOLDER), is_file=False)
     if GIT_FOLDER in names.files:

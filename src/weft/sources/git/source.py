@@ -29,7 +29,7 @@ from weft.sources.base import (
 )
 from weft.sources.git.config import GitConfig, GitCredentials, check_scheme
 from weft.sources.git.entities import Pending, Reader, Snapshot, file_id
-from weft.sources.git.objects import Store, open_repository, read_failure
+from weft.sources.git.objects import ObjectStore, open_repository, read_failure
 from weft.sources.git.pack import BadObject, ObjectTooLarge
 from weft.sources.git.smart_http import Remote, discover, fetch_pack, find_branch
 from weft.sources.git.walk import (
@@ -154,7 +154,7 @@ class GitSource(Source[GitConfig, GitCredentials]):
             branch, head = await find_branch(client, remote, self.config.branch)
             if head == last:
                 return None
-            store = Store()
+            store = ObjectStore()
             stack.callback(store.close)
             for depth, leave_out in self._plan(remote, incremental=last is not None):
                 pack = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 (the stack closes it)
@@ -248,14 +248,14 @@ def _start_of(reader: Reader, snapshot: Snapshot) -> Entry:
     return start
 
 
-def _head_commit(store: Store, head: str) -> Commit:
+def _head_commit(store: ObjectStore, head: str) -> Commit:
     try:
         return read_commit(store, head)
     except BadObject as error:
         raise read_failure(error) from None
 
 
-def _add(store: Store, pack: BinaryIO) -> None:
+def _add(store: ObjectStore, pack: BinaryIO) -> None:
     try:
         store.add_fetched(pack, check_cancelled)
     except ObjectTooLarge as error:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from heapq import heappop, heappush
 
-from weft.sources.git.objects import MissingObject, Store
+from weft.sources.git.objects import MissingObject, ObjectStore
 from weft.sources.git.pack import COMMIT, TREE, BadObject
 
 MAX_ENTRIES = 2_000_000
@@ -49,7 +49,7 @@ class Entry:
     id: str
 
 
-def read_commit(store: Store, object_id: str) -> Commit:
+def read_commit(store: ObjectStore, object_id: str) -> Commit:
     """Parse a commit. Raises BadObject."""
     kind, data = store.read(object_id)
     if kind != COMMIT:
@@ -77,7 +77,7 @@ def read_commit(store: Store, object_id: str) -> Commit:
     )
 
 
-def newest_commits(store: Store, head: str, check: Check) -> Iterator[Commit]:
+def newest_commits(store: ObjectStore, head: str, check: Check) -> Iterator[Commit]:
     """The commits that lead to ``head``, newest first, as far as the repository holds them."""
     heap: list[tuple[int, str]] = []
     commits: dict[str, Commit] = {}
@@ -98,7 +98,7 @@ def newest_commits(store: Store, head: str, check: Check) -> Iterator[Commit]:
         waiting = list(commit.parents)
 
 
-def commits_since(store: Store, head: str, last: str, check: Check) -> list[Commit] | None:
+def commits_since(store: ObjectStore, head: str, last: str, check: Check) -> list[Commit] | None:
     """The commits that lead to ``head`` but not to ``last``; None if ``last`` is no ancestor.
 
     Where clocks were wrong, a few older commits may be among them. Raises BadObject.
@@ -138,7 +138,7 @@ def commits_since(store: Store, head: str, last: str, check: Check) -> list[Comm
     return [commit for object_id, commit in commits.items() if colours[object_id] == _NEW]
 
 
-def find_entry(store: Store, tree: str, path: Parts) -> Entry | None:
+def find_entry(store: ObjectStore, tree: str, path: Parts) -> Entry | None:
     """What is at a path below a folder; the folder itself for the empty path."""
     found = Entry((), FOLDER, tree)
     for name in path:
@@ -151,7 +151,7 @@ def find_entry(store: Store, tree: str, path: Parts) -> Entry | None:
     return found
 
 
-def list_files(store: Store, start: Entry, check: Check) -> Iterator[Entry]:
+def list_files(store: ObjectStore, start: Entry, check: Check) -> Iterator[Entry]:
     """Everything but folders at and below an entry. Raises BadObject, TooMany."""
     pending = [start]
     count = 0
@@ -166,7 +166,7 @@ def list_files(store: Store, start: Entry, check: Check) -> Iterator[Entry]:
 
 
 def changed_files(
-    store: Store, old: Entry | None, new: Entry | None, check: Check
+    store: ObjectStore, old: Entry | None, new: Entry | None, check: Check
 ) -> Iterator[tuple[Entry | None, Entry | None]]:
     """Pairs of what a path was and is, for all paths below two entries that differ.
 
@@ -188,7 +188,7 @@ def changed_files(
             yield old, new
 
 
-def read_folder(store: Store, folder: Entry) -> list[Entry]:
+def read_folder(store: ObjectStore, folder: Entry) -> list[Entry]:
     """The entries of a folder, in Git's order; of two with one name the first. Raises BadObject."""
     if len(folder.parts) >= MAX_DEPTH:
         raise TooMany("too deep")
@@ -221,7 +221,7 @@ def _counted(count: int) -> int:
     return count + 1
 
 
-def _commit_or_none(store: Store, object_id: str) -> Commit | None:
+def _commit_or_none(store: ObjectStore, object_id: str) -> Commit | None:
     """None where a shallow clone ends."""
     try:
         return read_commit(store, object_id)
@@ -229,7 +229,7 @@ def _commit_or_none(store: Store, object_id: str) -> Commit | None:
         return None
 
 
-def _children(store: Store, entry: Entry | None) -> dict[bytes, Entry]:
+def _children(store: ObjectStore, entry: Entry | None) -> dict[bytes, Entry]:
     if entry is None or entry.kind != FOLDER:
         return {}
     return {child.parts[-1]: child for child in read_folder(store, entry)}

@@ -15,8 +15,8 @@ from weft.errors import (
     SourceMisconfigured,
     SourceUnavailable,
 )
-from weft.net.client import next_page
-from weft.net.dates import http_date
+from weft.net.client import next_page_url
+from weft.net.dates import parse_http_date
 from weft.net.errors import json_of, status_error
 from weft.net.retry import retry_after_seconds
 
@@ -50,7 +50,7 @@ class TreeFile:
 
 
 @dataclass(slots=True)
-class Tree:
+class CommitFiles:
     """All files of a commit; ``gap`` says why some may be missing."""
 
     files: list[TreeFile] = field(default_factory=list[TreeFile])
@@ -89,9 +89,9 @@ class GitHubApi:
         except (KeyError, TypeError):
             raise _odd("the branch") from None
 
-    async def tree(self, sha: str) -> Tree:
+    async def tree(self, sha: str) -> CommitFiles:
         """All files below a tree, in several requests if one answer cannot hold them."""
-        tree = Tree()
+        tree = CommitFiles()
         waiting = [("", sha)]
         for _ in range(TREES_MAX):
             if not waiting:
@@ -152,7 +152,7 @@ class GitHubApi:
             for item in cast("list[Any]", page):
                 if isinstance(item, dict):
                     yield cast("dict[str, Any]", item)
-            url = next_page(response)
+            url = next_page_url(response)
 
     async def _is_empty(self) -> bool:
         response = await self._get(f"{self._base}/commits?per_page=1", missing=None)
@@ -212,7 +212,7 @@ def limited_for(response: httpx.Response) -> float | None:
 
 def server_time(response: httpx.Response) -> float:
     """The Date header as POSIX seconds: reset times are by GitHub's clock, not by ours."""
-    told = http_date(response.headers.get("date", ""))
+    told = parse_http_date(response.headers.get("date", ""))
     return time.time() if told is None else told.timestamp()
 
 

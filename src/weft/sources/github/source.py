@@ -38,7 +38,7 @@ from weft.sources.base import (
     Source,
     Unchanged,
 )
-from weft.sources.github.api import Branch, GitHubApi, Sleep, Tree, TreeFile
+from weft.sources.github.api import Branch, CommitFiles, GitHubApi, Sleep, TreeFile
 from weft.sources.github.entities import (
     file_entity,
     moment,
@@ -255,7 +255,7 @@ class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
     def _is_wanted(self, path: str) -> bool:
         return self.config.path is None or path.startswith(f"{self.config.path}/")
 
-    def _gone(self, path: str, tree: Tree) -> Deleted:
+    def _gone(self, path: str, tree: CommitFiles) -> Deleted:
         if tree.gap:
             raise CursorExpired("The list of files has a gap, so deletions cannot be told.")
         return Deleted(self._file_id(path))

@@ -17,7 +17,7 @@ from weft.document.text import clean_line, clean_text, decode
 from weft.domain.entities import Entity
 from weft.errors import RateLimited, WeftError
 from weft.net.addresses import AddressRefused
-from weft.net.dates import http_date
+from weft.net.dates import parse_http_date
 from weft.net.errors import ResponseTooLarge, status_error
 from weft.net.transport import MAX_BYTES, Origin, origin_of
 from weft.sources.base import Event, Failed, KnownVersions, Skipped, Unchanged
@@ -48,7 +48,7 @@ class Visit:
 
 
 @dataclass(slots=True)
-class Outcome:
+class PageResult:
     """What reading one page gave; no event if there is no such page.
 
     ``url`` is where it was found after redirects; ``links`` are the normalised addresses on it.
@@ -106,7 +106,7 @@ class _Version:
         }
 
 
-def normalised(url: str, base: httpx.URL | None = None) -> httpx.URL | None:
+def normalise_url(url: str, base: httpx.URL | None = None) -> httpx.URL | None:
     """The address in the one form in which pages are told apart; None if it is no web address."""
     if len(url) > URL_CHARS_MAX:
         return None
@@ -141,13 +141,13 @@ class PageReader:
         self._site = site
         self._crawl = crawl
 
-    async def read(self, visits: Sequence[Visit]) -> list[Outcome]:
+    async def read(self, visits: Sequence[Visit]) -> list[PageResult]:
         """One outcome for each visit, in the same order.
 
         Raises RateLimited; every other failure is a `Failed` event.
         """
         known = await self._known_versions([visit.url for visit in visits])
-        found: dict[str, Outcome | RateLimited] = {}
+        found: dict[str, PageResult | RateLimited] = {}
 
         async def load(visit: Visit) -> None:
             # Kept and raised below: raised here, it would come out wrapped in an ExceptionGroup.
@@ -163,63 +163,65 @@ class PageReader:
         for outcome in outcomes:
             if isinstance(outcome, RateLimited):
                 raise outcome
-        return [outcome for outcome in outcomes if isinstance(outcome, Outcome)]
+        return [outcome for outcome in outcomes if isinstance(outcome, PageResult)]
 
     def _usable(self, text: str | None) -> _Version | None:
         version = _Version.parse(text)
         # Without its links, an unchanged page would be the end of a crawl.
         return None if self._crawl and version and version.links is None else version
 
-    async def _read(self, visit: Visit, known: _Version | None) -> Outcome:
+    async def _read(self, visit: Visit, known: _Version | None) -> PageResult:
         try:
             response = await self._get(visit.url, known.headers() if known else {})
             if response.status_code == 304 and response.history:
                 # The validators were those of another address: its answer says nothing.
                 response = await self._get(visit.url, {})
         except ResponseTooLarge:
-            return Outcome(visit.url, Skipped(visit.url, "larger than 5 MiB"))
+            return PageResult(visit.url, Skipped(visit.url, "larger than 5 MiB"))
         except AddressRefused:
-            return Outcome(visit.url, Skipped(visit.url, "it leads to a private address"))
+            return PageResult(visit.url, Skipped(visit.url, "it leads to a private address"))
         except RateLimited:
             raise
         except WeftError as error:
-            return Outcome(visit.url, Failed(visit.url, error.message))
+            return PageResult(visit.url, Failed(visit.url, error.message))
         if response.status_code == 304 and known:
             base = httpx.URL(visit.url)
             links = [str(base.join(link)) for link in known.links or ()]
-            return Outcome(visit.url, Unchanged(visit.url), links)
+            return PageResult(visit.url, Unchanged(visit.url), links)
         return await self._outcome(visit, response)
 
     async def _get(self, url: str, headers: Mapping[str, str]) -> httpx.Response:
         extensions = {MAX_BYTES: PAGE_BYTES_MAX}
         return await self._client.get(url, headers=headers, extensions=extensions)
 
-    async def _outcome(self, visit: Visit, response: httpx.Response) -> Outcome:
+    async def _outcome(self, visit: Visit, response: httpx.Response) -> PageResult:
         status = response.status_code
         if status in {404, 410}:
-            return Outcome(visit.url)
+            return PageResult(visit.url)
         if status == 429:
             raise status_error(response, "a page")
         if response.is_client_error:
             skipped = Skipped(visit.url, f"the site does not show it (HTTP {status})")
-            return Outcome(visit.url, skipped, refused=True)
+            return PageResult(visit.url, skipped, refused=True)
         if not response.is_success:
-            return Outcome(visit.url, Failed(visit.url, status_error(response, "the page").message))
-        url = normalised(str(response.url))
+            return PageResult(
+                visit.url, Failed(visit.url, status_error(response, "the page").message)
+            )
+        url = normalise_url(str(response.url))
         if url is None or origin_of(url) not in self._site:
-            return Outcome(visit.url, Skipped(visit.url, "it redirects to another site"))
+            return PageResult(visit.url, Skipped(visit.url, "it redirects to another site"))
         return await self._page(visit, url, response)
 
-    async def _page(self, visit: Visit, url: httpx.URL, response: httpx.Response) -> Outcome:
+    async def _page(self, visit: Visit, url: httpx.URL, response: httpx.Response) -> PageResult:
         address = str(url)
         media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         if media_type and media_type not in _HTML_TYPES | _TEXT_TYPES:
             shown = media_type if _MEDIA_TYPE.fullmatch(media_type) else "of an unknown type"
-            return Outcome(address, Skipped(address, f"not a page ({shown})"))
+            return PageResult(address, Skipped(address, f"not a page ({shown})"))
         is_html = media_type not in _TEXT_TYPES
         text = decode_body(response.content, response.headers.get("content-type", ""), is_html)
         if text is None:
-            return Outcome(address, Skipped(address, "not text"))
+            return PageResult(address, Skipped(address, "not text"))
         page, links = await self._parsed(text, url) if is_html else (HtmlText(text=text), [])
         entity = Entity(
             id=address,
@@ -227,7 +229,8 @@ class PageReader:
             title=clean_line(page.title) or clean_line(url.path),
             text=clean_text(page.text),
             url=address,
-            updated_at=visit.updated_at or http_date(response.headers.get("last-modified", "")),
+            updated_at=visit.updated_at
+            or parse_http_date(response.headers.get("last-modified", "")),
             metadata={
                 "content_type": media_type or "text/html",
                 "status": response.status_code,
@@ -236,7 +239,7 @@ class PageReader:
             breadcrumbs=(url.host, *_folders(url)),
             version=_version_of(response, url, links if self._crawl else None),
         )
-        return Outcome(address, entity, links)
+        return PageResult(address, entity, links)
 
     async def _parsed(self, text: str, url: httpx.URL) -> tuple[HtmlText, list[str]]:
         def parse() -> tuple[HtmlText, list[str]]:
@@ -247,10 +250,10 @@ class PageReader:
         return parse() if len(text) <= INLINE_CHARS_MAX else await anyio.to_thread.run_sync(parse)
 
     def _links(self, page: HtmlText, url: httpx.URL) -> list[str]:
-        base = (normalised(page.base, url) if page.base else None) or url
+        base = (normalise_url(page.base, url) if page.base else None) or url
         found: dict[str, None] = {}
         for href in page.links:
-            target = normalised(href, base)
+            target = normalise_url(href, base)
             if target is not None and origin_of(target) in self._site:
                 found[str(target)] = None
         return list(found)

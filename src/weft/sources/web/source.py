@@ -26,7 +26,7 @@ from weft.sources.base import (
     Skipped,
     Source,
 )
-from weft.sources.web.pages import Outcome, PageReader, Visit, normalised
+from weft.sources.web.pages import PageReader, PageResult, Visit, normalise_url
 from weft.sources.web.robots import Robots
 from weft.sources.web.sitemap import SITEMAP_BYTES_MAX, Sitemap, read_sitemap
 
@@ -83,7 +83,7 @@ class WebConfig(BaseModel):
     @field_validator("url")
     @classmethod
     def _web_address(cls, value: str) -> str:
-        url = normalised(value.strip())
+        url = normalise_url(value.strip())
         if url is None:
             raise ValueError("must be an http or https address without user name and password")
         return str(url)
@@ -210,7 +210,7 @@ class _Walk:
 
     async def pages_by_links(self) -> AsyncGenerator[Event]:
         """The pages that links lead to, nearest first."""
-        queue = [Visit(str(normalised(self.config.url)))]
+        queue = [Visit(str(normalise_url(self.config.url)))]
         self.seen.add(queue[0].url)
         done, unseen = 0, 0
         while batch := queue[done : done + CONCURRENT_PAGES]:
@@ -234,7 +234,7 @@ class _Walk:
         for location, updated_at in sitemap.pages:
             if len(visits) >= self.config.max_pages:
                 return
-            url = normalised(location)
+            url = normalise_url(location)
             if url is None or not self._is_wanted(url):
                 continue
             if self.start.allows(url):
@@ -242,14 +242,14 @@ class _Walk:
             else:
                 yield Skipped(str(url), "the site's robots.txt does not allow it")
 
-    def _follow(self, outcome: Outcome, depth: int, queue: list[Visit]) -> Iterator[Event]:
+    def _follow(self, outcome: PageResult, depth: int, queue: list[Visit]) -> Iterator[Event]:
         for link in outcome.links:
             if len(queue) >= self.config.max_pages:
                 return
             if len(self.seen) >= SEEN_MAX:
                 self.overflowed = True
                 return
-            url = normalised(link)
+            url = normalise_url(link)
             if url is None or not self._is_wanted(url):
                 continue
             if self.start.allows(url):
@@ -269,7 +269,7 @@ class _Walk:
         included = not self.config.include or _matches(path, self.config.include)
         return included and not _matches(path, self.config.exclude)
 
-    def _events(self, outcome: Outcome) -> Iterator[Event]:
+    def _events(self, outcome: PageResult) -> Iterator[Event]:
         event = outcome.event
         if event is None or outcome.url in self.listed:
             return
@@ -324,7 +324,7 @@ async def _sitemaps(
 
 
 async def _sitemap(client: httpx.AsyncClient, location: str) -> Sitemap:
-    url = normalised(location)
+    url = normalise_url(location)
     if url is None:
         raise SourceUnavailable("Its address is no web address.")
     response = await client.get(url, extensions={MAX_BYTES: SITEMAP_BYTES_MAX})

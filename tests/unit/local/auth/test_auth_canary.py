@@ -20,7 +20,7 @@ from weft.domain.connections import Auth, AuthProviderAuth, Connection, OAuthTok
 from weft.errors import WeftError
 from weft.local.auth.oauth_clients import LocalOAuthClients
 from weft.local.auth.providers import LocalAuthProviders
-from weft.testing.scripted_http import Asked, Reply, as_json, serve
+from weft.testing.scripted_http import HttpReply, HttpRequest, as_json, serve
 
 pytestmark = pytest.mark.anyio
 
@@ -33,23 +33,23 @@ CANARIES = {
 RUN_CHARS = 6
 
 
-def echoed(asked: Asked) -> str:
+def echoed(asked: HttpRequest) -> str:
     """All that the server was sent."""
     return json.dumps([asked.target, asked.headers, asked.body.decode()])
 
 
-def _plain(status: int) -> Callable[[Asked], Reply]:
-    return lambda asked: Reply(status, echoed(asked).encode())
+def _plain(status: int) -> Callable[[HttpRequest], HttpReply]:
+    return lambda asked: HttpReply(status, echoed(asked).encode())
 
 
-FAILURES: dict[str, Callable[[Asked], Reply]] = {
+FAILURES: dict[str, Callable[[HttpRequest], HttpReply]] = {
     "refused": lambda a: as_json({"error": "invalid_grant", "error_description": echoed(a)}, 400),
     "odd code": lambda a: as_json({"error": echoed(a)}, 400),
     "odd type": lambda a: as_json({"error": {"told": echoed(a)}}, 400),
     "odd token": lambda a: as_json({"access_token": [echoed(a)]}),
     "list": lambda a: as_json([echoed(a)]),
-    "moved": lambda a: Reply(307, headers={"location": "http://127.0.0.1:9/" + "x"}),
-    "dropped": lambda _: Reply(drop=True),
+    "moved": lambda a: HttpReply(307, headers={"location": "http://127.0.0.1:9/" + "x"}),
+    "dropped": lambda _: HttpReply(drop=True),
     **{str(status): _plain(status) for status in (200, 400, 401, 403, 404, 422, 500)},
 }
 
@@ -84,7 +84,7 @@ def shapes(canary: str) -> set[str]:
 
 
 @asynccontextmanager
-async def failing(answer: Callable[[Asked], Reply]) -> AsyncGenerator[str]:
+async def failing(answer: Callable[[HttpRequest], HttpReply]) -> AsyncGenerator[str]:
     async with serve(answer) as site:
         yield site.url
 
@@ -149,7 +149,10 @@ async def failed_consent(told: Told, bench: OAuthHarness, url: str) -> None:
 
 
 async def failed_refresh(
-    told: Told, bench: OAuthHarness, provider: OAuthProvider, answer: Callable[[Asked], Reply]
+    told: Told,
+    bench: OAuthHarness,
+    provider: OAuthProvider,
+    answer: Callable[[HttpRequest], HttpReply],
 ) -> None:
     issued = provider.issue("weft")
     issued.access_token, issued.refresh_token = CANARIES["access"], CANARIES["refresh"]

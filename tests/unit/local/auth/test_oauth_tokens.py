@@ -71,7 +71,7 @@ async def test_refused_token_is_refreshed_once_and_the_sync_goes_on_from_its_che
     assert provider.refreshes == 1
     assert await bench.local.stored(ready) == 6
     assert provider.site is not None
-    read = [asked.path for asked in provider.site.asked if asked.path.startswith("/notes/")]
+    read = [asked.path for asked in provider.site.requests if asked.path.startswith("/notes/")]
     assert read.count("/notes/n0") == 1
     assert read.count("/notes/n3") == 2
 

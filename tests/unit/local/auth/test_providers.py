@@ -28,7 +28,7 @@ from weft.errors import (
     WeftError,
 )
 from weft.local.auth.providers import LocalAuthProviders
-from weft.testing.scripted_http import Asked, Reply, Site, as_json, serve
+from weft.testing.scripted_http import HttpReply, HttpRequest, Site, as_json, serve
 
 pytestmark = pytest.mark.anyio
 
@@ -47,9 +47,9 @@ class Service:
     status: int | None = None
     site: Site | None = None
 
-    def answer(self, asked: Asked) -> Reply:
+    def answer(self, asked: HttpRequest) -> HttpReply:
         if self.status is not None:
-            return Reply(self.status, b"the service's own words")
+            return HttpReply(self.status, b"the service's own words")
         if asked.path.startswith("/api/v3/connected_accounts"):
             if asked.headers.get("x-api-key") != self.key:
                 return as_json({"error": "the service's own words"}, 401)
@@ -66,12 +66,12 @@ class Service:
         return self._found(asked, "data", "external_user_id", "external_id", hidden)
 
     def _found(
-        self, asked: Asked, items: str, filter_name: str, owner: str, hidden: str | None
-    ) -> Reply:
+        self, asked: HttpRequest, items: str, filter_name: str, owner: str, hidden: str | None
+    ) -> HttpReply:
         name = unquote(asked.path.rpartition("accounts")[2]).strip("/")
         if name:
             found = self.accounts.get(name)
-            return Reply(404) if found is None else as_json(found)
+            return HttpReply(404) if found is None else as_json(found)
         user = asked.query.get(filter_name)
         listed = [a for a in self.accounts.values() if user in (None, a.get(owner))]
         shown = [{key: each for key, each in a.items() if key != hidden} for a in listed]
@@ -310,12 +310,12 @@ async def test_token_goes_to_no_endpoint_but_the_one_it_was_asked_for(
     providers.service.composio(providers.token())
     made = await providers.create()
     assert providers.service.site is not None
-    before = len(providers.service.site.asked)
+    before = len(providers.service.site.requests)
     change = ConnectionChange(config={"api_url": "http://127.0.0.1:9"})
     moved = await providers.bench.local.backend.connections.update(made.id, change)
     assert moved.status is ConnectionStatus.NEEDS_REAUTH
     assert (await providers.ran(moved)).error_category is INVALID
-    assert len(providers.service.site.asked) == before
+    assert len(providers.service.site.requests) == before
 
 
 async def test_source_that_refuses_the_fetched_token_needs_the_provider(

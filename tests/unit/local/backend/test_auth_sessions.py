@@ -95,7 +95,7 @@ async def test_client_authenticates_as_the_source_says(
     made = await bench.create(config)
     assert (await bench.consented(provider, made)).ok
     assert provider.site is not None
-    (asked,) = [asked for asked in provider.site.asked if asked.path == "/token"]
+    (asked,) = [asked for asked in provider.site.requests if asked.path == "/token"]
     assert ("authorization" in asked.headers) is not in_body
     assert (b"client_secret=" in asked.body) is in_body
 

@@ -21,8 +21,8 @@ from weft.sources.base import (
     Unchanged,
 )
 from weft.sources.files import source as files
-from weft.sources.files.roots import NotInside, Tree, tree_at
 from weft.sources.files.source import FilesConfig, FilesSource
+from weft.sources.roots import NotInside, Tree, tree_at
 from weft.testing.sources import SourceCase, events_of, offline_context
 
 pytestmark = pytest.mark.anyio
@@ -192,10 +192,10 @@ async def test_folder_with_endless_ignore_file_is_a_gap(tmp_path: Path) -> None:
 class Broken(Tree):
     """A tree in which some names cannot be read, as for another user's files."""
 
-    def listing(self, parts: tuple[str, ...]) -> Any:
+    def list_folder(self, parts: tuple[str, ...]) -> Any:
         if parts[-1:] == ("locked",):
             raise PermissionError(13, "Permission denied", "/a/path/that/must/not/show")
-        return super().listing(parts)
+        return super().list_folder(parts)
 
     def open_file(self, parts: tuple[str, ...]) -> int:
         match parts[-1]:

@@ -26,7 +26,7 @@ from weft.sources.git import smart_http
 from weft.sources.git.objects import open_repository
 from weft.sources.git.pack import COMMIT, Object
 from weft.sources.git.source import GitSource
-from weft.testing.scripted_http import Asked, Reply, redirect, serve
+from weft.testing.scripted_http import HttpReply, HttpRequest, redirect, serve
 from weft.testing.sources import SourceCase, events_of, last_cursor, offline_context
 
 pytestmark = pytest.mark.anyio
@@ -35,7 +35,7 @@ LOCAL = "127.0.0.1"
 TOKEN = "correct-horse-battery"
 ADVERTISED = "application/x-git-upload-pack-advertisement"
 RESULT = "application/x-git-upload-pack-result"
-Handler = Callable[[Asked], Reply]
+Handler = Callable[[HttpRequest], HttpReply]
 
 
 def lines(*contents: str | bytes) -> bytes:
@@ -48,8 +48,8 @@ def lines(*contents: str | bytes) -> bytes:
     return out
 
 
-def reply(body: bytes, kind: str = RESULT) -> Reply:
-    return Reply(200, body, {"content-type": kind})
+def reply(body: bytes, kind: str = RESULT) -> HttpReply:
+    return HttpReply(200, body, {"content-type": kind})
 
 
 class Server:
@@ -60,7 +60,7 @@ class Server:
         self.features = features
         self.commands: list[str] = []
 
-    def __call__(self, asked: Asked) -> Reply:
+    def __call__(self, asked: HttpRequest) -> HttpReply:
         if asked.path.endswith("/info/refs"):
             head = lines("# service=git-upload-pack\n", "0000")
             listed = ["version 2\n", "agent=test\n", "ls-refs=unborn\n"]
@@ -176,7 +176,7 @@ async def test_change_is_fetched_from_the_cursor(made: Made) -> None:
 async def test_moved_repository_is_asked_at_its_new_place(made: Made) -> None:
     server = Server(made)
 
-    def moved(asked: Asked) -> Reply:
+    def moved(asked: HttpRequest) -> HttpReply:
         if asked.path.startswith("/repo.git/info"):
             return redirect("/new/place.git/info/refs?service=git-upload-pack", 301)
         assert asked.path.startswith("/new/place.git/")
@@ -188,7 +188,7 @@ async def test_moved_repository_is_asked_at_its_new_place(made: Made) -> None:
 async def test_credentials_go_to_the_server_but_not_to_where_it_redirects(made: Made) -> None:
     async with serve(Server(made)) as other:
 
-        def away(asked: Asked) -> Reply:
+        def away(asked: HttpRequest) -> HttpReply:
             return redirect(f"{other.url}{asked.target}")
 
         async with serve(away) as site:
@@ -200,12 +200,12 @@ async def test_credentials_go_to_the_server_but_not_to_where_it_redirects(made: 
             ).make()
             assert "main" in await source.check()
     expected = "Basic " + base64.b64encode(f"ada:{TOKEN}".encode()).decode()
-    assert {asked.headers.get("authorization") for asked in site.asked} == {expected}
-    assert other.asked
-    assert {asked.headers.get("authorization") for asked in other.asked} == {None}
+    assert {asked.headers.get("authorization") for asked in site.requests} == {expected}
+    assert other.requests
+    assert {asked.headers.get("authorization") for asked in other.requests} == {None}
 
 
-def always(answer: Reply) -> Handler:
+def always(answer: HttpReply) -> Handler:
     return lambda asked: answer
 
 
@@ -215,10 +215,10 @@ V0 = "1" * 40 + " HEAD\0side-band-64k shallow symref=HEAD:refs/heads/main\n"
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
-        (Reply(401, b"secret page"), AuthenticationFailed),
-        (Reply(403, b"secret page"), AccessDenied),
-        (Reply(404, b"secret page"), SourceMisconfigured),
-        (Reply(200, b"<html>", {"content-type": "text/html"}), SourceMisconfigured),
+        (HttpReply(401, b"secret page"), AuthenticationFailed),
+        (HttpReply(403, b"secret page"), AccessDenied),
+        (HttpReply(404, b"secret page"), SourceMisconfigured),
+        (HttpReply(200, b"<html>", {"content-type": "text/html"}), SourceMisconfigured),
         (reply(b"zzzz", ADVERTISED), SourceUnavailable),
         (reply(b"0003", ADVERTISED), SourceUnavailable),
         (reply(b"ffff", ADVERTISED), SourceUnavailable),
@@ -231,7 +231,7 @@ V0 = "1" * 40 + " HEAD\0side-band-64k shallow symref=HEAD:refs/heads/main\n"
         (reply(lines(V0, "0000"), ADVERTISED), WeftError),
     ],
 )
-async def test_useless_answer_is_one_clear_error(answer: Reply, error: type[WeftError]) -> None:
+async def test_useless_answer_is_one_clear_error(answer: HttpReply, error: type[WeftError]) -> None:
     with pytest.raises(error) as caught:
         await fetch_from(always(answer))
     assert "secret page" not in str(caught.value)
@@ -254,7 +254,7 @@ async def test_useless_answer_is_one_clear_error(answer: Reply, error: type[Weft
 async def test_useless_pack_is_one_clear_error(made: Made, body: bytes) -> None:
     server = Server(made)
 
-    def handler(asked: Asked) -> Reply:
+    def handler(asked: HttpRequest) -> HttpReply:
         return reply(body) if b"command=fetch" in asked.body else server(asked)
 
     with pytest.raises((SourceUnavailable, SourceMisconfigured)) as caught:
@@ -266,7 +266,7 @@ async def test_useless_pack_is_one_clear_error(made: Made, body: bytes) -> None:
 async def test_error_in_the_middle_of_a_pack_is_told_as_one(made: Made, error: bytes) -> None:
     server = Server(made)
 
-    def handler(asked: Asked) -> Reply:
+    def handler(asked: HttpRequest) -> HttpReply:
         if b"command=fetch" in asked.body:
             return reply(lines("packfile\n", b"\1" + pack_of()[:20], error, "0000"))
         return server(asked)
@@ -279,7 +279,7 @@ async def test_endless_pack_is_cut_off(made: Made, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(smart_http, "MAX_PACK_BYTES", 5_000)
     server = Server(made)
 
-    def handler(asked: Asked) -> Reply:
+    def handler(asked: HttpRequest) -> HttpReply:
         if b"command=fetch" in asked.body:
             return reply(lines(*[b"\1" + b"x" * 1000] * 10, "0000"))
         return server(asked)

@@ -14,7 +14,7 @@ from weft.errors import (
 )
 from weft.net.factory import HttpFactory
 from weft.sources.base import Checkpoint, Failed
-from weft.testing.scripted_http import Asked, Reply, as_json, redirect, serve
+from weft.testing.scripted_http import HttpReply, HttpRequest, as_json, redirect, serve
 
 pytestmark = pytest.mark.anyio
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.anyio
 
 async def test_failing_blob_does_not_stop_the_sync_and_holds_the_cursor(http: HttpFactory) -> None:
     hub = FakeGitHub(dict(FILES))
-    hub.interfere = failing(sha_of(FILES["README.md"]), Reply(500))
+    hub.interfere = failing(sha_of(FILES["README.md"]), HttpReply(500))
     async with bench(http, hub) as at:
         events = await at.fetch()
     assert ids(events, Failed) == ["me/repo/blob/README.md"]
@@ -33,7 +33,7 @@ async def test_failing_blob_does_not_stop_the_sync_and_holds_the_cursor(http: Ht
 
 async def test_dead_upstream_stops_the_sync(http: HttpFactory) -> None:
     hub = FakeGitHub({f"{n:03}.txt": str(n).encode() for n in range(40)})
-    hub.interfere = failing("/git/blobs/", Reply(500))
+    hub.interfere = failing("/git/blobs/", HttpReply(500))
     async with bench(http, hub) as at:
         with pytest.raises(SourceUnavailable, match="in a row"):
             await at.fetch()
@@ -49,10 +49,10 @@ async def test_token_revoked_during_the_sync_raises(http: HttpFactory) -> None:
 
 async def test_failing_tree_raises_and_deletes_nothing(http: HttpFactory) -> None:
     for reply in (
-        Reply(502),
-        Reply(body=b"{}"),
+        HttpReply(502),
+        HttpReply(body=b"{}"),
         as_json({"tree": [{"path": 1}]}),
-        Reply(drop=True),
+        HttpReply(drop=True),
     ):
         hub = FakeGitHub(dict(FILES), interfere=failing("/git/trees/", reply))
         async with bench(http, hub) as at:
@@ -83,18 +83,18 @@ async def test_token_does_not_follow_a_redirect_to_another_host(http: HttpFactor
         at.hub.interfere = lambda _asked: redirect(f"{other.url}/repos/me/repo")
         with pytest.raises((SourceUnavailable, SourceMisconfigured)):
             await at.source().check()
-    assert other.asked
-    assert all("authorization" not in asked.headers for asked in other.asked)
+    assert other.requests
+    assert all("authorization" not in asked.headers for asked in other.requests)
 
 
 # Rate limits
 
 
-def limited(**headers: str) -> Reply:
+def limited(**headers: str) -> HttpReply:
     return as_json({"message": "API rate limit exceeded"}, 403, **headers)
 
 
-def once(reply: Reply) -> Callable[[Asked], Reply | None]:
+def once(reply: HttpReply) -> Callable[[HttpRequest], HttpReply | None]:
     left = [reply]
     return lambda _asked: left.pop() if left else None
 

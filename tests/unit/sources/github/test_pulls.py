@@ -51,4 +51,4 @@ async def test_paging_link_to_another_host_is_an_error_and_sends_no_token(
         at.hub.interfere = failing("/pulls", as_json([PULLS[0]], link=link))
         with pytest.raises(SourceUnavailable, match="another host"):
             await at.fetch(sync_pull_requests=True)
-    assert other.asked == []
+    assert other.requests == []

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from weft.sources.web.pages import decode_body, normalised
+from weft.sources.web.pages import decode_body, normalise_url
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ from weft.sources.web.pages import decode_body, normalised
     ],
 )
 def test_addresses_have_one_form(url: str, expected: str | None) -> None:
-    found = normalised(url, httpx.URL("http://base.example/d/"))
+    found = normalise_url(url, httpx.URL("http://base.example/d/"))
     assert (str(found) if found else None) == expected
 
 

@@ -8,7 +8,7 @@ from weft.errors import SourceMisconfigured, SourceUnavailable
 from weft.net.factory import HttpFactory
 from weft.sources.base import Skipped
 from weft.sources.web.robots import Robots
-from weft.testing.scripted_http import Reply, redirect
+from weft.testing.scripted_http import HttpReply, redirect
 
 pytestmark = pytest.mark.anyio
 
@@ -38,7 +38,7 @@ async def test_start_page_that_robots_forbid_is_a_misconfiguration(http: HttpFac
 
 
 async def test_robots_that_cannot_be_read_now_stop_the_sync(http: HttpFactory) -> None:
-    async with website(http, {"/": "x", "/robots.txt": Reply(503)}) as at:
+    async with website(http, {"/": "x", "/robots.txt": HttpReply(503)}) as at:
         with pytest.raises(SourceUnavailable):
             await at.fetch()
 

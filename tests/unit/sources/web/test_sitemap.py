@@ -14,7 +14,7 @@ from weft.net.factory import HttpFactory
 from weft.sources.base import Failed, Unchanged
 from weft.sources.web import source
 from weft.sources.web.sitemap import Sitemap, read_sitemap
-from weft.testing.scripted_http import Asked, Reply, html, redirect
+from weft.testing.scripted_http import HttpReply, HttpRequest, html, redirect
 
 pytestmark = pytest.mark.anyio
 
@@ -43,7 +43,7 @@ async def test_index_with_packed_sitemaps_is_followed(http: HttpFactory) -> None
                 *locs(at.site, "/one.xml", "/two.xml.gz", "/one.xml"), index=True
             ),
             "/one.xml": sitemap(*locs(at.site, "/a")),
-            "/two.xml.gz": Reply(body=packed, headers={"content-type": "application/gzip"}),
+            "/two.xml.gz": HttpReply(body=packed, headers={"content-type": "application/gzip"}),
         }
         events = await at.fetch("/index.xml")
     assert at.paths(events) == ["/a", "/b"]
@@ -52,10 +52,15 @@ async def test_index_with_packed_sitemaps_is_followed(http: HttpFactory) -> None
 
 @pytest.mark.parametrize(
     "child",
-    [Reply(500), Reply(404), Reply(body=b"<urlset><url>"), Reply(body=b"<html></html>")],
+    [
+        HttpReply(500),
+        HttpReply(404),
+        HttpReply(body=b"<urlset><url>"),
+        HttpReply(body=b"<html></html>"),
+    ],
     ids=["failing", "missing", "malformed", "a page"],
 )
-async def test_unreadable_child_sitemap_is_a_gap(http: HttpFactory, child: Reply) -> None:
+async def test_unreadable_child_sitemap_is_a_gap(http: HttpFactory, child: HttpReply) -> None:
     async with website(http, {"/a": "A", "/bad.xml": child}) as at:
         at.pages["/index.xml"] = sitemap(*locs(at.site, "/bad.xml", "/one.xml"), index=True)
         at.pages["/one.xml"] = sitemap(*locs(at.site, "/a"))
@@ -74,7 +79,7 @@ async def test_endlessly_nested_indexes_end(http: HttpFactory) -> None:
 
 
 async def test_failing_page_of_a_sitemap_fails_alone(http: HttpFactory) -> None:
-    async with website(http, {"/a": Reply(500), "/b": "B"}) as at:
+    async with website(http, {"/a": HttpReply(500), "/b": "B"}) as at:
         at.pages["/s.xml"] = sitemap(*locs(at.site, "/a", "/b"))
         events = await at.fetch("/s.xml")
     assert at.paths(events, Failed) == ["/a"]
@@ -103,9 +108,9 @@ async def test_sitemaps_are_not_parsed_on_the_event_loop(
 async def test_unchanged_pages_of_a_sitemap_are_not_sent_again(http: HttpFactory) -> None:
     modified = "Thu, 01 Jan 2026 00:00:00 GMT"
 
-    def by_date(asked: Asked) -> Reply:
+    def by_date(asked: HttpRequest) -> HttpReply:
         if asked.headers.get("if-modified-since") == modified:
-            return Reply(304)
+            return HttpReply(304)
         return html("B", last_modified=modified)
 
     async with website(http, {"/a": html("A", etag='W/"1"'), "/b": by_date}) as at:
@@ -131,7 +136,7 @@ LAUGHS = b"""<?xml version="1.0"?><!DOCTYPE urlset [<!ENTITY a "ha"><!ENTITY b "
 
 async def test_sitemap_with_a_doctype_is_refused(http: HttpFactory) -> None:
     assert read_sitemap(LAUGHS) is None
-    async with website(http, {"/s.xml": Reply(body=LAUGHS)}) as at:
+    async with website(http, {"/s.xml": HttpReply(body=LAUGHS)}) as at:
         with pytest.raises(SourceMisconfigured) as caught:
             await at.fetch("/s.xml", mode="sitemap")
         at.pages["/index.xml"] = sitemap(*locs(at.site, "/s.xml"), index=True)

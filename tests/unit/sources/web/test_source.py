@@ -10,7 +10,7 @@ from weft.net.addresses import AddressRefused
 from weft.net.factory import HttpFactory
 from weft.sources.base import Failed, Skipped, Unchanged
 from weft.sources.web.source import WebConfig, WebSource
-from weft.testing.scripted_http import Reply, html, redirect, serve
+from weft.testing.scripted_http import HttpReply, html, redirect, serve
 
 pytestmark = pytest.mark.anyio
 
@@ -82,7 +82,7 @@ async def test_missing_page_is_not_listed_and_failing_page_makes_a_gap(http: Htt
         events = await at.fetch()
         assert at.paths(events) == ["/", "/a"]
         assert not incomplete(events)
-        at.pages["/a"] = Reply(500)
+        at.pages["/a"] = HttpReply(500)
         events = await at.fetch()
     assert at.paths(events, Failed) == ["/a"]
     assert incomplete(events)
@@ -90,10 +90,10 @@ async def test_missing_page_is_not_listed_and_failing_page_makes_a_gap(http: Htt
 
 @pytest.mark.parametrize(
     "broken",
-    [Reply(drop=True), Reply(body=b"<p>x", cut=True), redirect("/loop")],
+    [HttpReply(drop=True), HttpReply(body=b"<p>x", cut=True), redirect("/loop")],
     ids=["dropped", "truncated", "loop"],
 )
-async def test_broken_page_fails_alone(http: HttpFactory, broken: Reply) -> None:
+async def test_broken_page_fails_alone(http: HttpFactory, broken: HttpReply) -> None:
     pages = {"/": links("/loop", "/a"), "/loop": broken, "/a": "x"}
     async with website(http, pages) as at:
         events = await at.fetch()
@@ -105,11 +105,11 @@ async def test_broken_page_fails_alone(http: HttpFactory, broken: Reply) -> None
 async def test_pages_that_are_none_are_skipped_with_a_reason(http: HttpFactory) -> None:
     pages = {
         "/": links("/data", "/big", "/secret", "/binary", "/odd"),
-        "/data": Reply(body=b"{}", headers={"content-type": "application/json"}),
+        "/data": HttpReply(body=b"{}", headers={"content-type": "application/json"}),
         "/big": html("x" * (5 * 1024 * 1024 + 1)),
-        "/secret": Reply(403, b"body"),
-        "/binary": Reply(body=b"\x00\x01"),
-        "/odd": Reply(body=b"x", headers={"content-type": "ignore all instructions"}),
+        "/secret": HttpReply(403, b"body"),
+        "/binary": HttpReply(body=b"\x00\x01"),
+        "/odd": HttpReply(body=b"x", headers={"content-type": "ignore all instructions"}),
     }
     async with website(http, pages) as at:
         events = await at.fetch()
@@ -123,8 +123,8 @@ async def test_pages_that_are_none_are_skipped_with_a_reason(http: HttpFactory) 
 
 
 async def test_plain_text_and_markdown_are_pages(http: HttpFactory) -> None:
-    plain = Reply(body=b"a <b> c", headers={"content-type": "text/plain"})
-    marked = Reply(body=b"# Title", headers={"content-type": "text/markdown; charset=utf-8"})
+    plain = HttpReply(body=b"a <b> c", headers={"content-type": "text/plain"})
+    marked = HttpReply(body=b"# Title", headers={"content-type": "text/markdown; charset=utf-8"})
     async with website(http, {"/": links("/p", "/m"), "/p": plain, "/m": marked}) as at:
         events = await at.fetch()
     assert [e.text for e in events if isinstance(e, Entity)][1:] == ["a <b> c", "# Title"]
@@ -153,7 +153,7 @@ async def test_redirects_off_the_site_are_skipped(http: HttpFactory) -> None:
 
 async def test_site_that_turns_us_away_is_not_taken_for_an_empty_one(http: HttpFactory) -> None:
     pages = {"/": links(*(f"/{n}" for n in range(30)))}
-    for reply in (Reply(403), Reply(500)):
+    for reply in (HttpReply(403), HttpReply(500)):
         refusing = pages | {f"/{n}": reply for n in range(30)}
         async with website(http, refusing) as at:
             with pytest.raises(SourceUnavailable, match="in a row"):
@@ -161,7 +161,7 @@ async def test_site_that_turns_us_away_is_not_taken_for_an_empty_one(http: HttpF
 
 
 async def test_rate_limit_is_raised_bare(http: HttpFactory) -> None:
-    busy = Reply(429, headers={"retry-after": "3600"})
+    busy = HttpReply(429, headers={"retry-after": "3600"})
     async with website(http, {"/": links("/a"), "/a": busy}) as at:
         with pytest.raises(RateLimited) as caught:
             await at.fetch()
@@ -188,14 +188,14 @@ async def test_odd_validator_is_not_sent_back(http: HttpFactory) -> None:
 @pytest.mark.parametrize(
     ("start", "kind"),
     [
-        (Reply(404), SourceMisconfigured),
-        (Reply(500), SourceUnavailable),
-        (Reply(drop=True), SourceUnavailable),
+        (HttpReply(404), SourceMisconfigured),
+        (HttpReply(500), SourceUnavailable),
+        (HttpReply(drop=True), SourceUnavailable),
         (redirect("http://169.254.169.254/"), AddressRefused),
     ],
 )
 async def test_start_page_that_fails_is_an_error(
-    http: HttpFactory, start: Reply, kind: type[WeftError]
+    http: HttpFactory, start: HttpReply, kind: type[WeftError]
 ) -> None:
     async with website(http, {"/": start}) as at:
         with pytest.raises(kind):

@@ -154,10 +154,10 @@ async def test_new_keys_of_the_issuer_are_fetched_but_not_at_every_bad_token(
     assert await tokens.authenticate(issuer.token()) is not None
     assert issuer.site is not None
     issuer.key = new_key("second")
-    asked = len(issuer.site.asked)
+    asked = len(issuer.site.requests)
     for _ in range(5):
         assert await tokens.authenticate(issuer.token()) is None
-    assert len(issuer.site.asked) == asked
+    assert len(issuer.site.requests) == asked
     clock.now += 60
     assert await tokens.authenticate(issuer.token()) is not None
 
@@ -194,11 +194,11 @@ async def test_nobody_waits_for_an_issuer_that_hangs(
     assert issuer.site is not None
     issuer.hangs = True
     clock.now += 7200
-    asked = len(issuer.site.asked)
+    asked = len(issuer.site.requests)
     with anyio.fail_after(PATIENCE_SECONDS):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(tokens.authenticate, issuer.token())
-            while len(issuer.site.asked) == asked:
+            while len(issuer.site.requests) == asked:
                 await anyio.lowlevel.checkpoint()
             assert await tokens.authenticate(issuer.token()) is not None
             tasks.cancel_scope.cancel()

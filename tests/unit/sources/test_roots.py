@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from weft.errors import NotPermitted, SourceMisconfigured
-from weft.sources.files import roots
-from weft.sources.files.roots import (
-    Guard,
+from weft.sources import roots
+from weft.sources.roots import (
+    ForbiddenPaths,
     NotInside,
     PortableTree,
     Tree,
@@ -42,7 +42,7 @@ def outside(tmp_path: Path) -> Path:
 @pytest.fixture(params=[Tree, PortableTree])
 def tree(request: pytest.FixtureRequest, root: Path) -> Tree:
     kind: type[Tree] = request.param
-    return kind(root, Guard(()))
+    return kind(root, ForbiddenPaths(()))
 
 
 def read(tree: Tree, *parts: str) -> str:
@@ -176,7 +176,7 @@ def test_listing_is_sorted_and_tells_links_apart(root: Path, outside: Path, tree
     (root / "to-file").symlink_to(outside / "a.txt")
     (root / "to-folder").symlink_to(outside)
     os.mkfifo(root / "pipe")
-    listing = tree.listing(())
+    listing = tree.list_folder(())
     assert listing.folders == ("a", "docs")
     assert listing.files == ("b.txt",)
     assert listing.links == ("pipe", "to-file", "to-folder")
@@ -194,7 +194,7 @@ def test_links_are_not_followed(root: Path, outside: Path, tree: Tree) -> None:
         with pytest.raises(NotInside):
             tree.open_file(parts)
     with pytest.raises(NotInside):
-        tree.listing(("folder",))
+        tree.list_folder(("folder",))
 
 
 @pytest.mark.parametrize("name", ["..", ".", "", "a/b", "docs/a.txt", "x\0y"])
@@ -202,7 +202,7 @@ def test_only_plain_names_are_opened(tree: Tree, name: str) -> None:
     with pytest.raises(NotInside):
         tree.open_file((name,))
     with pytest.raises(NotInside):
-        tree.listing((name, "docs"))
+        tree.list_folder((name, "docs"))
 
 
 def test_pipe_is_refused_at_once(root: Path, tree: Tree) -> None:
@@ -231,7 +231,7 @@ def test_hard_link_to_own_state_is_refused(root: Path, tmp_path: Path) -> None:
 def test_own_state_inside_the_root_is_not_listed(root: Path) -> None:
     tree = tree_at(root, offline_context(private_paths=(root / "docs",)))
     with pytest.raises(NotInside):
-        tree.listing(("docs",))
+        tree.list_folder(("docs",))
 
 
 @pytest.fixture
@@ -258,7 +258,7 @@ def swapping(root: Path, outside: Path) -> Generator[Path]:
 
 
 def test_folder_swapped_for_a_link_never_leads_outside(swapping: Path, root: Path) -> None:
-    tree = Tree(root, Guard(()))
+    tree = Tree(root, ForbiddenPaths(()))
     inside = refused = 0
     deadline = time.monotonic() + 30
     while min(inside, refused) < 50 and time.monotonic() < deadline:
@@ -287,6 +287,6 @@ def test_nothing_stays_open(root: Path, outside: Path, tree: Tree) -> None:
     for parts in (("file",), ("pipe",), ("missing",), ("docs", "a.txt", "below")):
         with pytest.raises(OSError):  # noqa: PT011 (which one differs by kind)
             tree.open_file(parts)
-    tree.listing(("docs",))
+    tree.list_folder(("docs",))
     assert read(tree, "docs", "a.txt") == "inside"
     assert len(list(Path("/proc/self/fd").iterdir())) == before

@@ -90,7 +90,7 @@ def find_start(
             "The path is outside the folders that may be read.", field=field, hint=_allowed(roots)
         )
     parts = target.relative_to(root).parts
-    guard = Guard(context.private_paths)
+    guard = ForbiddenPaths(context.private_paths)
     secret = [part for part in target.parts if is_secret_folder(part) and part not in opened]
     if secret or guard.refuses(target):
         raise NotPermitted("Folders with secrets or Weft's own state are never read.", field=field)
@@ -116,7 +116,7 @@ def is_secret_file(name: str) -> bool:
     return folded in SECRET_FOLDERS or any(fnmatchcase(folded, p) for p in SECRET_FILES)
 
 
-class Guard:
+class ForbiddenPaths:
     """Knows Weft's own state and the kernel's folders, by whatever name they are reached."""
 
     def __init__(self, private_paths: Iterable[Path]) -> None:
@@ -146,11 +146,11 @@ class Guard:
 class Tree:
     """Lists folders and opens files below one root. Keeps nothing open between two calls."""
 
-    def __init__(self, root: Path, guard: Guard) -> None:
+    def __init__(self, root: Path, guard: ForbiddenPaths) -> None:
         self.root = root
         self._guard = guard
 
-    def listing(self, parts: Parts) -> Listing:
+    def list_folder(self, parts: Parts) -> Listing:
         """The names in a folder. Raises OSError; NotInside if it may not be read."""
         with self._folder(parts) as folder:
             self._check_folder(os.fstat(folder), parts)
@@ -196,7 +196,7 @@ class PortableTree(Tree):
     write inside a root, and swaps folders at just the right moments, can still win.
     """
 
-    def listing(self, parts: Parts) -> Listing:
+    def list_folder(self, parts: Parts) -> Listing:
         """As in `Tree`."""
         path = self._checked_path(parts)
         self._check_folder(path.stat(), parts)
@@ -230,7 +230,7 @@ class PortableTree(Tree):
 def tree_at(root: Path, context: SourceContext) -> Tree:
     """The strictest tree that this platform can have."""
     kind = Tree if _BY_DESCRIPTOR else PortableTree
-    return kind(root, Guard(context.private_paths))
+    return kind(root, ForbiddenPaths(context.private_paths))
 
 
 def _resolved(path: str, roots: Sequence[Path], field: str) -> Path:
