@@ -1,9 +1,9 @@
-"""The protocol at which fronts and backends meet, grouped by noun.
+"""The protocol between fronts and backends, grouped by noun.
 
 A connection, collection or job may be named by its id, by a prefix of it that fits only one, or
 (connections and collections) by its unique name. All calls raise WeftError; NotFound and Ambiguous
-say which argument was meant. A group that a backend cannot serve is None, and the fronts leave its
-tools and routes out.
+name the argument. A group that a backend cannot serve is None, and the fronts leave its tools and
+routes out.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -38,32 +38,32 @@ def validate_limit(limit: int, *, maximum: int = LIST_LIMIT_MAX) -> int:
 
 
 class Sources(Protocol):
-    """The catalogue of what can be connected."""
+    """The catalogue of sources."""
 
     async def list(self) -> Sequence[SourceInfo]:
-        """All sources, by short name."""
+        """List all sources, by short name."""
         ...
 
     async def get(self, short_name: str) -> SourceInfo:
-        """One source."""
+        """Get one source."""
         ...
 
 
 class Collections(Protocol):
-    """What is searched together."""
+    """Sets of connections that are searched together."""
 
     async def list(
         self, *, cursor: str | None = None, limit: int = LIST_LIMIT_DEFAULT
     ) -> Page[Collection]:
-        """Newest first."""
+        """List them, newest first."""
         ...
 
     async def get(self, collection: str) -> Collection:
-        """One collection, by readable id, name or id."""
+        """Get one, by readable id, name or id."""
         ...
 
     async def create(self, new: NewCollection) -> Collection:
-        """Raises Conflict when the readable id is taken."""
+        """Create one. Raises Conflict when the readable id is taken."""
         ...
 
     async def update(self, collection: str, *, name: str) -> Collection:
@@ -71,7 +71,7 @@ class Collections(Protocol):
         ...
 
     async def delete(self, collection: str) -> Collection:
-        """Delete it with all its connections; returns it as it was."""
+        """Delete it with all its connections; returns its last state."""
         ...
 
 
@@ -87,16 +87,17 @@ class Connections(Protocol):
         cursor: str | None = None,
         limit: int = LIST_LIMIT_DEFAULT,
     ) -> Page[Connection]:
-        """Newest first."""
+        """List them, newest first."""
         ...
 
     async def get(self, connection: str) -> Connection:
-        """One connection in full."""
+        """Get one in full."""
         ...
 
     async def create(self, new: NewConnection) -> Connection:
-        """Check configuration and credentials at the source, store them, and start the first
-        sync unless that was declined. Without needed credentials the connection is pending_auth.
+        """Check configuration and credentials at the source, store them, start the first sync.
+
+        A connection that lacks needed credentials is pending_auth and does not sync.
         """
         ...
 
@@ -105,11 +106,11 @@ class Connections(Protocol):
         ...
 
     async def delete(self, connection: str, *, expected_version: int | None = None) -> Connection:
-        """Cancel a running sync, wait up to 15 s for it, delete; returns it as it was."""
+        """Cancel a running sync, wait up to 15 s for it, delete; returns its last state."""
         ...
 
     async def check(self, connection: str) -> CheckResult:
-        """Try configuration and credentials at the source now; a bad outcome is a result."""
+        """Try configuration and credentials at the source; a failure is a result, not an error."""
         ...
 
 
@@ -128,23 +129,23 @@ class Jobs(Protocol):
         cursor: str | None = None,
         limit: int = LIST_LIMIT_DEFAULT,
     ) -> Page[Job]:
-        """Newest first, of one connection or of all."""
+        """List the jobs of one connection or of all, newest first."""
         ...
 
     async def get(self, job: str) -> Job:
-        """One job."""
+        """Get one job."""
         ...
 
     def watch(self, job: str) -> AsyncIterator[Job]:
-        """The job now, then again after each change, ending with its terminal state."""
+        """Yield the job now and after each change, ending with its terminal state."""
         ...
 
     async def log(self, job: str, *, limit: int = 20) -> Sequence[LogLine]:
-        """The last lines of its log, oldest first."""
+        """Get the last lines of its log, oldest first."""
         ...
 
     async def cancel(self, job: str) -> Job:
-        """Ask it to stop; idempotent while CANCELLING. Raises Conflict when it has ended."""
+        """Ask it to stop; harmless while CANCELLING. Raises Conflict when it has ended."""
         ...
 
 
@@ -152,11 +153,11 @@ class Search(Protocol):
     """Reading what was synced."""
 
     async def search(self, query: SearchQuery) -> SearchResults:
-        """Entities of a collection that fit, best first."""
+        """Find entities of a collection, best first."""
         ...
 
     async def entity(self, entity_id: str, *, offset: int, max_chars: int) -> StoredEntity:
-        """One entity with a window of its text."""
+        """Get one entity with a window of its text."""
         ...
 
 
@@ -186,14 +187,14 @@ class Authorization(Protocol):
 
 
 class AuthSessions(Protocol):
-    """What people do in a browser with the links of `Authorization.begin`.
+    """The browser's side of the links of `Authorization.begin`.
 
-    The token in a link is all the permission there is: single use, and short-lived. Every method
-    raises NotFound for one that is unknown, used or expired, which look the same on purpose.
+    The single-use, short-lived token in a link is the whole permission. Every method raises
+    NotFound for a token that is unknown, used or expired; the three look the same on purpose.
     """
 
     async def form(self, token: str) -> CredentialForm:
-        """What the page asks for. Reading it does not use the token up."""
+        """Return the form to show. Reading it does not use the token up."""
         ...
 
     async def submit(self, token: str, values: Json) -> AuthOutcome:
@@ -204,11 +205,11 @@ class AuthSessions(Protocol):
         ...
 
     async def start(self, token: str) -> ConsentStart:
-        """Where to send the browser for consent; uses the token up."""
+        """Begin the consent at the provider; uses the token up."""
         ...
 
     async def callback(self, params: Mapping[str, str], browser: str | None) -> AuthOutcome:
-        """What the provider sent the browser back with, and the browser's own secret.
+        """Finish the consent, with the provider's parameters and the browser's own secret.
 
         A refusal by the person or the provider is an outcome, not an error.
         """
@@ -216,13 +217,13 @@ class AuthSessions(Protocol):
 
 
 class Changes(Protocol):
-    """News that something changed, whichever process changed it."""
+    """Notifications that something changed, in whichever process."""
 
     def follow(self) -> AsyncIterator[None]:
-        """Yields at once, and then after anything may have changed; bursts are one item.
+        """Yield at once, and then whenever something may have changed, without end.
 
-        Whoever follows looks for itself at what it cares about: there are false alarms, but no
-        change goes unannounced for longer than 0.5 s. Ends never.
+        A follower looks up by itself what it cares about: there are false alarms, and a burst of
+        changes is one item, but every change is announced within 0.5 s.
         """
         ...
 

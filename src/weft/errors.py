@@ -1,27 +1,27 @@
-"""Every error that Weft raises on purpose, grouped by what the receiver can do about it.
+"""All errors that Weft raises on purpose, grouped by what the receiver can do about them.
 
     WeftError
-    ├── CallError                 the call was wrong: mend it and call again
+    ├── CallError                 the call was wrong: correct it and call again
     │   ├── InvalidInput          a field has a wrong value (HTTP 422)
     │   ├── NotFound              nothing has that id or name (404)
     │   ├── Ambiguous             a name or id prefix fits several things (409)
     │   ├── Conflict              the state forbids it now, e.g. a sync is running (409)
     │   ├── NotPermitted          the operator does not allow it (403)
     │   └── Unsupported           this backend or source cannot do it (400)
-    ├── ConnectionFault           the connection must be mended before it can sync
+    ├── ConnectionFault           someone must repair the connection before it can sync
     │   ├── AuthenticationFailed  the source refused the credentials
-    │   ├── AccessDenied          the credentials are good, but not for this
-    │   └── SourceMisconfigured   the configuration points at nothing usable
+    │   ├── AccessDenied          the credentials are valid, but not for this
+    │   └── SourceMisconfigured   the configuration names nothing usable
     ├── TryLater                  the same call may succeed later
     │   ├── RateLimited           with the seconds to wait (429)
     │   ├── SourceUnavailable     the network or the source failed (502)
     │   └── StorageFailed         disk full, I/O error, database busy (503)
-    │       └── KeyUnavailable    the master key is not there: a person must bring it back
+    │       └── KeyUnavailable    the master key is missing: a person must restore it
     ├── CursorExpired             a source cannot continue from its cursor: list everything
     └── Fenced                    another process owns the job now: stop writing
 
-The text of a WeftError is shown to people and to models, so it never holds a secret, a rejected
-value that could be one, or an upstream response body.
+People and models read the text of a WeftError, so it never contains a secret, a rejected value that
+could be one, or an upstream response body.
 """
 
 from enum import StrEnum
@@ -29,7 +29,7 @@ from typing import ClassVar
 
 
 class ErrorCategory(StrEnum):
-    """Why a job failed or a connection needs attention.
+    """The reason that a job failed or a connection needs attention.
 
     The first four are Airweave's ``error_category`` values; the others are Weft's own.
     """
@@ -48,7 +48,7 @@ class ErrorCategory(StrEnum):
 
 
 class WeftError(Exception):
-    """Base of all errors with a text that is safe to show.
+    """The base of all errors whose text is safe to show.
 
     ``field`` names the argument at fault; ``hint`` says what to do next.
     """
@@ -80,7 +80,7 @@ class InvalidInput(CallError):
 
 
 class NotFound(CallError):
-    """No such thing, or it belongs to someone else: the two look the same on purpose."""
+    """Nothing has that id or name, or somebody else's does: the two look the same on purpose."""
 
     status = 404
 
@@ -92,7 +92,7 @@ class Ambiguous(CallError):
 
 
 class Conflict(CallError):
-    """The present state forbids the call; ``job_id`` names the job in the way, if one is."""
+    """The present state forbids the call; ``job_id`` is the job in the way, if there is one."""
 
     status = 409
 
@@ -109,7 +109,7 @@ class Conflict(CallError):
 
 
 class NotPermitted(CallError):
-    """The operator's settings forbid it; a caller cannot lift that."""
+    """The operator's settings forbid it, and a caller cannot change that."""
 
     status = 403
     category = ErrorCategory.ACCESS_DENIED
@@ -122,7 +122,7 @@ class Unsupported(CallError):
 
 
 class ConnectionFault(WeftError):
-    """The connection must be mended before a sync can succeed."""
+    """Someone must repair the connection before a sync can succeed."""
 
     status = 422
 
@@ -144,7 +144,7 @@ class AuthenticationFailed(ConnectionFault):
 
 
 class AccessDenied(ConnectionFault):
-    """The credentials are valid, but do not reach what the configuration names."""
+    """The credentials are valid, but not for what the configuration names."""
 
     category = ErrorCategory.ACCESS_DENIED
 
@@ -156,13 +156,13 @@ class SourceMisconfigured(ConnectionFault):
 
 
 class TryLater(WeftError):
-    """Nothing is wrong with the call; it may succeed later."""
+    """The call is right and may succeed later."""
 
     status = 503
 
 
 class RateLimited(TryLater):
-    """Too many requests; ``retry_after`` is in seconds when it is known."""
+    """There were too many requests; ``retry_after`` is in seconds, if known."""
 
     status = 429
     category = ErrorCategory.RATE_LIMITED
@@ -175,7 +175,7 @@ class RateLimited(TryLater):
 
 
 class SourceUnavailable(TryLater):
-    """The network or the source failed; what was committed stays."""
+    """The network or the source failed; committed entities stay."""
 
     status = 502
     category = ErrorCategory.SOURCE_UNAVAILABLE
@@ -188,7 +188,7 @@ class StorageFailed(TryLater):
 
 
 class KeyUnavailable(StorageFailed):
-    """The master key is missing, damaged or not to be read: no waiting mends that, a person does.
+    """The master key is missing, damaged or unreadable, and a person must restore it.
 
     What is sealed with it stays as it is.
     """
@@ -201,4 +201,4 @@ class CursorExpired(WeftError):
 
 
 class Fenced(WeftError):
-    """The job was cancelled, deleted or taken over: whoever raises this must not write again."""
+    """The job was cancelled, deleted or taken over, so its worker must not write any more."""

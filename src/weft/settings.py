@@ -1,6 +1,6 @@
 """Settings: the environment first, then `config.toml` in WEFT_HOME, then defaults.
 
-Nothing here is ever changed by a tool call: these are the operator's decisions.
+They are the operator's decisions: no tool call ever changes one.
 """
 
 import os
@@ -48,12 +48,12 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 def default_home() -> Path:
-    """The platform's folder for user data."""
+    """Return the platform's folder for user data."""
     return Path(platformdirs.user_data_path("weft", appauthor=False))
 
 
 class SecretMapping(BaseModel):
-    """`[secrets.NAME]` in config.toml: where a secret is, and where it may go.
+    """A table `[secrets.NAME]` in config.toml: the place of a secret, and where it may be sent.
 
     ``sources`` are short names; ``hosts`` are hosts, reached over HTTPS, or origins.
     """
@@ -76,7 +76,7 @@ class SecretMapping(BaseModel):
 class Settings(BaseSettings):
     """All settings; each is the environment variable WEFT_ + its name in capitals."""
 
-    # Launchers pass a field that a person left empty as an empty variable: it counts as not set.
+    # Launchers pass a field that a person left empty as an empty variable.
     model_config = SettingsConfigDict(
         env_prefix=ENV_PREFIX, env_ignore_empty=True, extra="forbid", frozen=True
     )
@@ -273,7 +273,7 @@ class Settings(BaseSettings):
 
     @property
     def database_path(self) -> Path:
-        """The embedded database."""
+        """Return the path of the embedded database."""
         return self.home / DATABASE_FILE_NAME
 
     @classmethod
@@ -301,7 +301,7 @@ def load_settings(**overrides: Any) -> Settings:
     except ValidationError as error:
         raise _invalid_setting(error, overrides) from None
     except SettingsError:
-        # The tables of secrets are the only setting that is JSON in the environment.
+        # Only the tables of secrets are JSON in the environment.
         raise InvalidInput("WEFT_SECRETS is not valid JSON.", field="WEFT_SECRETS") from None
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else error
@@ -309,7 +309,7 @@ def load_settings(**overrides: Any) -> Settings:
 
 
 def origins(settings: Settings) -> Mapping[str, str]:
-    """Where each setting's value came from: "environment", "config.toml" or "default"."""
+    """Map each setting to the origin of its value: "environment", "config.toml" or "default"."""
     from_env = {n for n in Settings.model_fields if os.environ.get(f"{ENV_PREFIX}{n}".upper())}
     return {
         name: "environment"
@@ -335,7 +335,7 @@ def _absolute_path(path: Path) -> Path:
 
 
 def _refuse_non_file(path: Path) -> Path:
-    # What is no file would be passed over in silence, with all that the operator wrote for it.
+    # pydantic-settings would silently skip anything that is not a file.
     if os.path.lexists(path) and not path.is_file():
         raise ValueError("it is not a file")
     return path
@@ -362,7 +362,7 @@ def _refuse_unknown(environ: Mapping[str, str]) -> None:
 
 
 def _invalid_setting(error: ValidationError, overrides: Mapping[str, Any]) -> InvalidInput:
-    """What to tell about the first fault: which setting, where it was set, and what is wrong."""
+    """Return an error for the first fault: the setting, where it was set, and what is wrong."""
     first = error.errors(include_context=False)[0]
     name, *below = (str(part) for part in first["loc"]) if first["loc"] else ("config",)
     if first["type"] == "extra_forbidden" and not below:
@@ -374,7 +374,7 @@ def _invalid_setting(error: ValidationError, overrides: Mapping[str, Any]) -> In
     if below and name == "secrets":
         said = f"{'.'.join(below)}: {said}"
     hint = None
-    # Who looks for the variable in the environment would not find it there.
+    # A person would look for the variable in the environment, and it is not there.
     if first["input"] is not None and name not in overrides and not os.environ.get(variable):
         hint = f"It is `{name}` in {_config_path()}."
     return InvalidInput(f"{variable} is not valid: {said}.", field=variable, hint=hint)

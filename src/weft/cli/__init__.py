@@ -1,7 +1,7 @@
 """The command line: argv, settings, and then `weft.assembly`.
 
-Each verb is a module that is imported when it is asked for, so that `weft serve` starts without
-the tables and progress bars that people see.
+Each verb is a module that is imported only when it is used, so that `weft serve` starts without the
+tables and progress bars that people see.
 """
 
 from weft.cli.app import main

@@ -21,7 +21,7 @@ EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 
-# Each verb with its line of `weft --help`, for which nothing needs to be imported.
+# The verbs with their lines of `weft --help`, which imports none of them.
 _COMMANDS = {
     "serve": ("verbs.serve:serve", "Serve MCP to agents, on stdio or over HTTP."),
     "demo": ("demo.verb:demo", "Show it all: connect, sync, search, cancel, delete."),
@@ -48,10 +48,10 @@ _COMMANDS = {
 
 
 class LazyGroup(click.Group):
-    """A group that imports a command when it is used, and reports WeftErrors in one line."""
+    """Imports a command only when it is used, and reports WeftErrors in one line."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The verbs, in the order in which a newcomer meets them."""
+        """List the verbs, in the order in which a newcomer meets them."""
         del ctx
         return list(_COMMANDS)
 
@@ -73,8 +73,8 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The verb and its arguments. Raises UsageError that names the nearest right verb."""
-        # A shell that completes a line asks for no errors.
+        """Find the verb. Raises UsageError that suggests the verb that was probably meant."""
+        # A shell that completes a line wants no errors.
         asked = args[0] not in _COMMANDS and not ctx.resilient_parsing
         if asked and (near := suggest(args[0], _COMMANDS)):
             ctx.fail(f"No such command '{plain(args[0])}'. Did you mean '{near}'?")
@@ -83,7 +83,7 @@ class LazyGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the verb. Raises click's Exit with the code that the outcome calls for."""
         app = ctx.ensure_object(App)
-        # A call may be wrong before its own --json is read.
+        # A usage error is raised before the verb's own --json is read.
         as_json = "--json" in ctx.args
         try:
             return super().invoke(ctx)
@@ -126,26 +126,26 @@ def cli() -> None:
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command line and exit."""
     _replace_closed_streams()
-    # A folder named in another encoding must not end a listing with a traceback.
+    # Names of folders may be in an encoding that cannot be printed.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     try:
         cli.main(args=args, prog_name="weft", obj=App())
     except OSError as error:
-        # The store reports its own full disk; this one is where the output goes.
+        # A full disk of the database is a WeftError; this one is the disk that takes the output.
         if error.errno != errno.ENOSPC:
             raise
         say("error: The output cannot be written: its disk is full.")
-        # What could not be written is still in the buffer, and would be tried again at the end.
+        # The interpreter would try once more to write the buffered output when it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(EXIT_FAILED)
 
 
 def _replace_closed_streams() -> None:
-    """Take the null device for streams that were closed (`>&-`): Python has None in their place.
+    """Replace closed standard streams (`>&-`), for which Python has None, by the null device.
 
-    What is opened next would get their numbers, and be written to as output.
+    Otherwise the next file that is opened gets the descriptor, and output is written into it.
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
@@ -158,7 +158,7 @@ def _as_weft_error(error: click.UsageError) -> InvalidInput:
 
 
 def _reportable_error(error: BaseException) -> WeftError | None:
-    """The error to report, if nothing but WeftErrors happened (task groups wrap them)."""
+    """Return the error to report, if nothing but WeftErrors happened."""
     happened = list(leaves(error))
     expected = [leaf for leaf in happened if isinstance(leaf, WeftError)]
     return expected[0] if expected and len(expected) == len(happened) else None

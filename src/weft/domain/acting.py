@@ -1,4 +1,4 @@
-"""Who is behind what happens now, and by which operation: set by the fronts, read by the audit."""
+"""The actor behind the present operation: set by the fronts, read by the audit."""
 
 import hashlib
 import json
@@ -9,14 +9,13 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
-# Removed with all that is in them, before anything is hashed: a digest of something short could be
-# guessed.
+# Keys that are removed with their values before hashing: a digest of a short secret can be guessed.
 _SECRET = re.compile(r"auth|credential|secret|token|passw|pass_|api_?key|private|values?$", re.I)
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts, over which transport, by which tool, route or verb, with which arguments."""
+    """The principal that acts, its transport, the tool, route or verb, and the arguments."""
 
     principal: str
     transport: str
@@ -24,18 +23,18 @@ class Actor:
     arguments: Mapping[str, Any] | None = None
 
     def digest(self) -> str | None:
-        """A fingerprint of the arguments without what may be secret in them; None without any."""
+        """Return a fingerprint of the arguments that cannot be secret, or None without any."""
         return None if self.arguments is None else arguments_digest(self.arguments)
 
 
 SYSTEM: Final = Actor(principal="system", transport="engine", operation="engine")
-"""The engine itself: schedules, and syncs that find something out."""
+"""The engine itself, when it fires a schedule or a sync changes a connection's state."""
 
 _acting: ContextVar[Actor] = ContextVar("weft_acting", default=SYSTEM)
 
 
 def current_actor() -> Actor:
-    """Who is behind what happens now."""
+    """Return the actor behind what happens now."""
     return _acting.get()
 
 
@@ -47,7 +46,7 @@ def acting(
     transport: str | None = None,
     arguments: Mapping[str, Any] | None = None,
 ) -> Generator[None]:
-    """Within it, changes are made by this principal; what is not given stays as it is outside."""
+    """Attribute changes made within it to this actor; what is left out stays as it is outside."""
     outer = _acting.get()
     inner = Actor(
         principal=outer.principal if principal is None else principal,
@@ -63,7 +62,7 @@ def acting(
 
 
 def arguments_digest(arguments: Mapping[str, Any]) -> str:
-    """SHA-256 over canonical JSON of what cannot be secret; equal arguments give equal digests."""
+    """Hash the arguments that cannot be secret (SHA-256 of canonical JSON)."""
     text = json.dumps(
         _without_secrets(arguments), sort_keys=True, separators=(",", ":"), default=str
     )

@@ -1,4 +1,4 @@
-"""What a person meets in a browser while authorising a connection."""
+"""The pages that a person meets in a browser while authorising a connection."""
 
 from pydantic import Field
 
@@ -7,7 +7,7 @@ from weft.domain.sources import FieldInfo
 
 
 class CredentialForm(Frozen):
-    """What a page that takes credentials shows; never a value that was given before."""
+    """The contents of a page that takes credentials; it never shows a stored value."""
 
     connection_id: str
     connection_name: str
@@ -17,18 +17,16 @@ class CredentialForm(Frozen):
 
 
 class ConsentStart(Frozen):
-    """Where consent is given. ``browser`` is a secret that only this browser gets, so that nobody
-    else can finish what it began.
-    """
+    """The provider's consent page. Only the browser that holds ``browser`` can finish it."""
 
     url: str = Field(repr=False)
     browser: str = Field(repr=False)
 
 
 class AuthOutcome(Frozen):
-    """How it ended, for the person in front of the browser.
+    """The outcome of an authorisation, for the person in front of the browser.
 
-    ``redirect_to`` is complete with its query when the connection has a place to return to.
+    ``redirect_to``, query included, is set when the connection names a page to return to.
     """
 
     ok: bool

@@ -1,4 +1,4 @@
-"""What all domain models share."""
+"""The base of all domain models."""
 
 from typing import Generic, TypeVar
 

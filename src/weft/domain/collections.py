@@ -1,4 +1,4 @@
-"""Collections: what is searched together."""
+"""Collections: sets of connections that are searched together."""
 
 import re
 import secrets
@@ -18,7 +18,7 @@ _SUFFIX_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 
 
 class CollectionStatus(StrEnum):
-    """Upper case, as in Airweave's API."""
+    """Status, in upper case as in Airweave's API."""
 
     ACTIVE = "ACTIVE"
     NEEDS_SOURCE = "NEEDS SOURCE"
@@ -40,19 +40,19 @@ class Collection(Frozen):
 
 
 class NewCollection(Frozen):
-    """``readable_id`` None derives one from the name with a random suffix."""
+    """A collection to create; without ``readable_id`` one is derived from the name."""
 
     name: str
     readable_id: str | None = None
 
 
 def validate_name(name: str) -> str:
-    """The name without space around it. Raises InvalidInput for one too short or too long."""
+    """Return the name without space around it. Raises InvalidInput for a wrong length."""
     return validate_name_length(name, NAME_MIN_CHARS, NAME_MAX_CHARS)
 
 
 def is_readable_id(text: str) -> bool:
-    """Whether a collection may have that readable id."""
+    """Return whether a collection may have that readable id."""
     fits = re.fullmatch(READABLE_ID_PATTERN, text) is not None
     return fits and len(text) <= READABLE_ID_MAX_CHARS
 
@@ -70,7 +70,7 @@ def validate_readable_id(text: str) -> str:
 
 
 def derive_readable_id(name: str, *, random_chars: int) -> str:
-    """A readable id made from a name, with a random end."""
+    """Make a readable id from a name, with a random suffix."""
     slug = "-".join(re.findall(r"[a-z0-9]+", name.lower())) or "collection"
     suffix = "".join(secrets.choice(_SUFFIX_ALPHABET) for _ in range(random_chars))
     return f"{slug[: READABLE_ID_MAX_CHARS - random_chars - 1].rstrip('-')}-{suffix}"

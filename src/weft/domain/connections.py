@@ -29,7 +29,7 @@ class ConnectionStatus(StrEnum):
 
     @classmethod
     def _missing_(cls, value: object) -> "ConnectionStatus | None":
-        # Jobs have theirs in upper case, and callers mix the two up.
+        # Callers also write it in upper case, which is how job statuses are written.
         return cls.__members__.get(value.upper()) if isinstance(value, str) else None
 
 
@@ -43,10 +43,10 @@ class AuthMethod(StrEnum):
 
 
 class AuthDetails(Frozen):
-    """How a connection is authenticated. Holds no secret but what a person needs to authorise it.
+    """A connection's authentication, without its secrets.
 
-    ``auth_url`` is there once, in what created or renewed it. ``claim_token`` too: it proves who
-    began an authorisation, and no dump of this object has it.
+    Only the call that made a link returns ``auth_url`` and ``claim_token``. The claim token proves
+    who began the authorisation; no dump of this object contains it.
     """
 
     method: AuthMethod
@@ -71,14 +71,14 @@ class SyncSummary(Frozen):
 
 
 class EntityTypeSummary(Frozen):
-    """How many entities of one type are stored, and when one of them last changed."""
+    """The stored entities of one type."""
 
     count: int
     last_updated: datetime | None = None
 
 
 class EntitySummary(Frozen):
-    """What a connection has stored."""
+    """The stored entities of a connection."""
 
     total_entities: int = 0
     by_type: dict[str, EntityTypeSummary] = Field(default_factory=dict)
@@ -159,8 +159,10 @@ class Auth(Frozen):
 
 
 class NewConnection(Frozen):
-    """What create takes. ``sync_immediately`` None means the documented default: true, except
-    for OAuth in a browser, which can only sync after the person has consented.
+    """A connection to create.
+
+    ``sync_immediately`` None means the documented default: true, except for OAuth in a browser,
+    which can only sync after the person has consented.
     """
 
     short_name: str
@@ -184,7 +186,7 @@ class NewConnection(Frozen):
 
 
 class ConnectionChange(Frozen):
-    """What update takes: only the fields that are set change.
+    """An update: only the fields that are set change.
 
     ``config`` merges by key, and null removes a key; ``schedule`` null removes the schedule;
     ``expected_version`` refuses the change when someone else changed the connection first.
@@ -210,7 +212,7 @@ class CheckResult(Frozen):
 
 
 def validate_name(name: str) -> str:
-    """The name without space around it. Raises InvalidInput for one too short or too long."""
+    """Return the name without space around it. Raises InvalidInput for a wrong length."""
     return validate_name_length(name, NAME_MIN_CHARS, NAME_MAX_CHARS)
 
 
@@ -225,7 +227,7 @@ def validate_description(description: str) -> str:
 
 
 def refuse_stale(found: Connection, expected_version: int | None) -> None:
-    """Raise Conflict if a caller that names the version that it saw has seen another one."""
+    """Raise Conflict if the caller saw another version than the present one."""
     if expected_version is not None and expected_version != found.version:
         raise Conflict(
             f"The connection was changed meanwhile: its version is {found.version}.",
@@ -235,6 +237,6 @@ def refuse_stale(found: Connection, expected_version: int | None) -> None:
 
 
 def merge_config(present: Json, change: Json) -> Json:
-    """``present`` with ``change`` merged into it by key, where null removes a key."""
+    """Merge ``change`` into ``present`` by key, where null removes a key."""
     both: dict[str, JsonValue] = {**present, **change}
     return {name: value for name, value in both.items() if change.get(name, ...) is not None}

@@ -1,4 +1,4 @@
-"""Cursors: places in lists, each of which only its own list takes."""
+"""Cursors: opaque places in lists. A list accepts only its own cursors, for the same filters."""
 
 import base64
 import binascii
@@ -13,13 +13,13 @@ _MARK_BYTES = 6
 
 
 def encode_cursor(place: str | int, *listed: Any) -> str:
-    """An opaque cursor to ``place`` of what ``listed`` (JSON: kind and filters) tells apart."""
+    """Encode a place in the list that ``listed`` identifies (its kind and filters, as JSON)."""
     text = _mark(listed) + str(place).encode()
     return base64.urlsafe_b64encode(text).decode().rstrip("=")
 
 
 def decode_cursor(cursor: str, place: re.Pattern[str], *listed: Any) -> re.Match[str]:
-    """The place in ``cursor``. Raises InvalidInput for one that this very list did not give."""
+    """Return the place in ``cursor``. Raises InvalidInput for the cursor of another list."""
     try:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
     except (binascii.Error, ValueError):
@@ -33,7 +33,7 @@ def decode_cursor(cursor: str, place: re.Pattern[str], *listed: Any) -> re.Match
 
 
 def invalid_cursor() -> InvalidInput:
-    """What to raise for a cursor that the list did not give."""
+    """Return the error for a cursor that the list did not give."""
     return InvalidInput(
         "cursor is not one that this list gave.",
         field="cursor",

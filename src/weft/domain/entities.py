@@ -1,4 +1,4 @@
-"""Entities: what a source yields and a collection stores."""
+"""Entities: the things that a source yields and a collection stores."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,9 +12,9 @@ from weft.domain.base import Frozen, Json
 class Entity:
     """One thing read from a source.
 
-    A slotted dataclass, not a model: validating 100,000 of them would cost more than storing them.
+    This is a dataclass because validating 100,000 models would cost more than storing them.
     ``id`` is unique within the connection and stable from sync to sync. ``version`` is an opaque
-    token of the source (an ETag, a blob id) that it gets back on the next sync.
+    token of the source (an ETag, a blob id), handed back to it on the next sync.
     """
 
     id: str
@@ -29,7 +29,7 @@ class Entity:
 
 
 class StoredEntity(Frozen):
-    """An entity as it is stored; ``text`` is a window of ``total_chars`` starting at ``offset``."""
+    """A stored entity; ``text`` is a window of ``total_chars`` starting at ``offset``."""
 
     id: str
     source_entity_id: str

@@ -22,12 +22,12 @@ class JobStatus(StrEnum):
 
     @property
     def is_terminal(self) -> bool:
-        """Whether the job can never change again."""
+        """Return whether the job can never change again."""
         return self in _TERMINAL
 
     @classmethod
     def _missing_(cls, value: object) -> "JobStatus | None":
-        # Airweave writes statuses in lower case on the wire; both are read.
+        # Airweave sends statuses in lower case.
         return cls.__members__.get(value.upper()) if isinstance(value, str) else None
 
 
@@ -36,7 +36,7 @@ LIVE_STATUSES = frozenset(JobStatus) - _TERMINAL
 
 
 class JobTrigger(StrEnum):
-    """What started a job."""
+    """The cause of a job."""
 
     INITIAL = "initial"
     MANUAL = "manual"
@@ -44,7 +44,7 @@ class JobTrigger(StrEnum):
 
 
 class RunOptions(Frozen, extra="ignore"):
-    """How a job is to run, as whoever started it asked.
+    """The options of a run, given by whoever starts it.
 
     The store keeps it as JSON; fields that only a newer version of Weft knows are ignored.
     """
@@ -66,7 +66,7 @@ class LogLine(Frozen):
 
 
 class Diagnosis(Frozen):
-    """Why a job failed and the call that mends it."""
+    """The likely cause of a failure and the call that mends it."""
 
     category: ErrorCategory
     likely_cause: str
@@ -76,8 +76,8 @@ class Diagnosis(Frozen):
 class Job(Frozen):
     """One run of a connection's sync.
 
-    Counts are true to the entity: ``entities_skipped`` were listed but are not eligible (binary,
-    too large), ``entities_failed`` could not be read this time and keep their earlier version.
+    Each entity is counted once: ``entities_skipped`` were listed but are not eligible (binary, too
+    large); ``entities_failed`` could not be read this time and keep their earlier version.
     """
 
     id: str
@@ -102,7 +102,7 @@ class Job(Frozen):
 
     @property
     def entities_processed(self) -> int:
-        """Entities dealt with so far, whatever became of them (deletions excluded)."""
+        """Return how many entities were dealt with so far, without deletions."""
         return (
             self.entities_inserted
             + self.entities_updated
@@ -120,7 +120,7 @@ def diagnose(job: Job) -> Diagnosis | None:
 
 
 def diagnosis_of(category: ErrorCategory, connection_id: str) -> Diagnosis:
-    """What such trouble with a connection comes from, and the call that mends it."""
+    """Explain a failure of that category for a connection."""
     cause, step = _DIAGNOSES[category]
     return Diagnosis(
         category=category, likely_cause=cause, next_step=step.format(connection=connection_id)

@@ -11,7 +11,7 @@ KEY_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 
 
 class ApiKey(Frozen):
-    """What is known of a key; the key itself is shown once, when it is made."""
+    """A key's record; the key itself is shown once, when it is made."""
 
     name: str = Field(pattern=KEY_NAME_PATTERN)
     organization_id: str

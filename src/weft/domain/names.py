@@ -6,7 +6,7 @@ from weft.errors import InvalidInput
 
 
 def validate_name_length(name: str, min_chars: int, max_chars: int) -> str:
-    """The name without space around it. Raises InvalidInput for one too short or too long."""
+    """Return the name without space around it. Raises InvalidInput for a wrong length."""
     text = name.strip()
     if not min_chars <= len(text) <= max_chars:
         raise InvalidInput(f"name must have {min_chars} to {max_chars} characters.", field="name")

@@ -1,4 +1,4 @@
-"""What may be done: the operator's ceilings, and below them the caller's role."""
+"""Permissions: the operator's ceilings, and below them the caller's role."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from weft.errors import NotPermitted
 
 
 class Impact(StrEnum):
-    """What an operation does to what is stored."""
+    """The effect of an operation on stored data."""
 
     READS = "reads"
     CHANGES = "changes"
@@ -36,7 +36,7 @@ class Ceilings:
     toolsets: Collection[str] = ()
 
     def refusal(self, impact: Impact, toolset: str, principal: Principal) -> NotPermitted | None:
-        """Why ``principal`` may not do it, naming the setting or the role; None when it may."""
+        """Return an error that names the setting or role in the way, or None if it is allowed."""
         if self.toolsets and toolset not in self.toolsets:
             return NotPermitted(
                 f"The operator does not offer the toolset '{toolset}' here (WEFT_TOOLSETS).",
@@ -56,6 +56,6 @@ class Ceilings:
 
 
 NO_CEILINGS: Final = Ceilings()
-"""Everything is offered; roles still differ."""
+"""Everything is offered, within the caller's role."""
 
 _OPERATOR = "Only the operator can change that."

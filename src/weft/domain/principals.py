@@ -1,4 +1,4 @@
-"""Who calls: every call is made on behalf of one organisation, in one role."""
+"""Principals: every call is made on behalf of one organisation, in one role."""
 
 import re
 import uuid
@@ -10,21 +10,21 @@ from typing import Final
 from weft.errors import InvalidInput
 
 LOCAL_ORGANIZATION_ID: Final = str(uuid.UUID(int=1))
-"""Whom everything belongs to over stdio, where there is only one organisation."""
+"""The only organisation over stdio: everything belongs to it."""
 
 LOCAL_ORGANIZATION_NAME: Final = "local"
 _ORGANIZATION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 class Role(StrEnum):
-    """What a principal may do; each may do what those before it may."""
+    """The role of a principal; each role includes those before it."""
 
     READ = "read"
     WRITE = "write"
     ADMIN = "admin"
 
     def includes(self, other: "Role") -> bool:
-        """Whether this role may do all that ``other`` may."""
+        """Return whether this role may do all that ``other`` may."""
         return _RANKS[self] >= _RANKS[other]
 
 
@@ -33,7 +33,7 @@ _RANKS = {role: rank for rank, role in enumerate(Role)}
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Whoever was let in. ``name`` is unique within an organisation, and safe to log."""
+    """An authenticated caller. ``name`` is unique within an organisation, and safe to log."""
 
     organization_id: str
     name: str
@@ -41,25 +41,25 @@ class Principal:
 
     @property
     def is_local(self) -> bool:
-        """Whether it belongs to the organisation of the operator."""
+        """Return whether it belongs to the operator's organisation."""
         return self.organization_id == LOCAL_ORGANIZATION_ID
 
 
 LOCAL_PRINCIPAL: Final = Principal(LOCAL_ORGANIZATION_ID, "local", Role.ADMIN)
-"""Whoever started the process and talks to it directly."""
+"""The person who started the process and talks to it directly."""
 
 
 def always_local() -> Principal:
-    """The principal of a transport that only the person who started the process can reach."""
+    """Return the local principal, for a transport that nobody else can reach."""
     return LOCAL_PRINCIPAL
 
 
 WhoCalls = Callable[[], Principal]
-"""Tells who makes the present call, from its context."""
+"""Returns the principal of the present call, from its context."""
 
 
 def organization_id(name: str) -> str:
-    """The id of the organisation that an operator means by ``name``. Raises InvalidInput."""
+    """Return the id of the organisation that an operator calls ``name``. Raises InvalidInput."""
     if name == LOCAL_ORGANIZATION_NAME:
         return LOCAL_ORGANIZATION_ID
     if not _ORGANIZATION.fullmatch(name):
@@ -72,6 +72,6 @@ def organization_id(name: str) -> str:
 
 
 def organization_name(organization_id: str) -> str:
-    """What an operator calls the organisation with that id."""
+    """Return the operator's name for an organisation."""
     is_local = organization_id == LOCAL_ORGANIZATION_ID
     return LOCAL_ORGANIZATION_NAME if is_local else organization_id

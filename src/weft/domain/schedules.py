@@ -1,4 +1,4 @@
-"""When a connection syncs by itself."""
+"""Schedules: the times when a connection syncs by itself."""
 
 import zoneinfo
 from datetime import datetime, timedelta
@@ -15,7 +15,7 @@ _CRON_HINT = "Use five fields: minute hour day month weekday, e.g. '0 2 * * *' (
 
 
 class ScheduleSpec(Frozen):
-    """A wish for a schedule; only what is given is set.
+    """A requested schedule; only the fields that are set change anything.
 
     ``cron`` has five fields, read in ``timezone`` (an IANA name, default UTC).
     """
@@ -38,10 +38,10 @@ class Schedule(Frozen):
 
 
 def merge_schedule(spec: ScheduleSpec, base: Schedule | None) -> Schedule | None:
-    """``base`` with what ``spec`` gives, validated; None where nothing is given, for no schedule.
+    """Validate ``spec`` and merge it into ``base``; a spec without values means no schedule.
 
-    A cron ends continuous syncing and the other way round. Raises InvalidInput for both at once,
-    for neither, and for a cron or a time zone that is not one.
+    A cron ends continuous syncing, and continuous syncing ends a cron. Raises InvalidInput for both
+    at once, for neither, and for a cron or a time zone that is not one.
     """
     given = spec.model_dump(include=spec.model_fields_set)
     if not any(value is not None for value in given.values()):
@@ -113,7 +113,7 @@ def validate_timezone(name: str) -> str:
 def next_run(
     schedule: Schedule, *, after: datetime, last_start: datetime | None
 ) -> datetime | None:
-    """The next time (UTC) that ``schedule`` is due after ``after``, or None without a schedule.
+    """Return the next time (UTC) after ``after`` at which ``schedule`` is due, if there is one.
 
     A continuous connection is due CONTINUOUS_INTERVAL after its last start.
     """
@@ -127,8 +127,8 @@ def next_run(
 
 @lru_cache(maxsize=4096)
 def _next_slot(cron: str, timezone: str, after_minute: datetime) -> datetime:
-    # Cached because a list of connections asks for the same few expressions within one minute.
+    # Cached because a list of connections asks for the same few expressions within a minute.
     local = after_minute.astimezone(zoneinfo.ZoneInfo(timezone))
     slots = (slot.astimezone(zoneinfo.ZoneInfo("UTC")) for slot in CronSim(cron, local))
-    # While clocks show an hour for the second time, cronsim still names the slot of the first.
+    # When clocks go back, cronsim gives the first of the two equal hours even during the second.
     return next(slot for slot in slots if slot > after_minute)

@@ -7,7 +7,7 @@ SEARCH_LIMIT_MAX = 50
 
 
 class SearchQuery(Frozen):
-    """What to look for. All words must occur; if nothing has all of them, any of them may."""
+    """A search. All words must occur; if nothing has all of them, hits have some of them."""
 
     readable_collection_id: str
     query: str
@@ -18,12 +18,12 @@ class SearchQuery(Frozen):
 
     @property
     def cursor_scope(self) -> tuple[str, Json]:
-        """What tells the list of hits from others, for its cursors."""
+        """Return what a cursor of the hits is bound to: the query without its paging."""
         return "search", self.model_dump(exclude={"cursor", "limit"})
 
 
 class SearchHit(Frozen):
-    """An entity that fits, best first; ``snippet`` is text of the source, not to be trusted."""
+    """An entity that fits; ``snippet`` is untrusted text of the source."""
 
     entity_id: str
     connection_id: str
@@ -36,7 +36,7 @@ class SearchHit(Frozen):
 
 
 class SearchResults(Frozen):
-    """``matched`` is "all" when every hit has all words of the query, else "any"."""
+    """Hits, best first; ``matched`` is "all" if each has all words of the query, else "any"."""
 
     hits: tuple[SearchHit, ...]
     matched: str

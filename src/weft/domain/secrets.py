@@ -1,4 +1,4 @@
-"""Secrets that an operator named, for connections to refer to instead of holding them."""
+"""Named secrets of the operator, which connections refer to instead of holding them."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -8,14 +8,14 @@ from pydantic import Field
 
 from weft.domain.base import Frozen
 
-# Neither is a secret, whatever the linter takes their names for.
+# The linter takes both for secrets because of their names.
 SECRET_NAME_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"  # noqa: S105
 SECRET_REF: Final = "secret_ref"  # noqa: S105
 """The key of an object that stands for a secret: ``{"secret_ref": NAME}``."""
 
 
 class SecretOrigin(StrEnum):
-    """Where the value is."""
+    """The place of a secret's value."""
 
     STORED = "stored"
     ENV = "env"
@@ -23,10 +23,10 @@ class SecretOrigin(StrEnum):
 
 
 class OperatorSecret(Frozen):
-    """What is known of a secret: everything but its value.
+    """A secret without its value.
 
     ``sources`` are the short names that it may serve, ``hosts`` the origins that may receive it.
-    ``lost``: the key that opened it is gone, so it has to be given again.
+    ``lost``: the master key that opened it is gone, so the value must be given again.
     """
 
     name: str = Field(pattern=SECRET_NAME_PATTERN)

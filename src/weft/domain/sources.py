@@ -1,4 +1,4 @@
-"""What a kind of source is: the fields it takes and the ways it authenticates."""
+"""A kind of source: the fields it takes and the ways it authenticates."""
 
 from operator import not_
 
@@ -11,8 +11,8 @@ from weft.domain.connections import AuthMethod
 class FieldInfo(Frozen):
     """One field of a source's configuration or credentials.
 
-    ``endpoint``: its value says which host receives the credentials. ``multiline``: its value may
-    have several lines, as a private key does. Both are told only where the source declares them.
+    ``endpoint``: its value decides which host receives the credentials. ``multiline``: its value
+    may have several lines, as a private key does.
     """
 
     name: str
@@ -23,7 +23,7 @@ class FieldInfo(Frozen):
     secret: bool = False
     default: str | int | float | bool | None = None
     choices: tuple[str, ...] = ()
-    # Most fields are neither: what is not so is left out of what a model reads.
+    # Models read this: a flag that is off, as for most fields, is left out.
     endpoint: bool = Field(default=False, exclude_if=not_)
     multiline: bool = Field(default=False, exclude_if=not_)
 

@@ -1,4 +1,4 @@
-"""What the steps of the demo share: the client, the printing, and the checking."""
+"""The stage of the demo: its client, printing and checking, which all steps share."""
 
 import json
 import os
@@ -30,11 +30,11 @@ Structured = dict[str, Any]
 
 
 class DemoFailed(Exception):
-    """A step did not do what it should; the text says which fact was wrong."""
+    """A step failed; the text names the fact that was wrong."""
 
 
 class Step(Protocol):
-    """One step: its docstring's first line is the heading, and it raises DemoFailed."""
+    """One step. The first line of its docstring is its heading. Raises DemoFailed."""
 
     __doc__: str | None
 
@@ -43,7 +43,7 @@ class Step(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The folder that the demo reads, and what in it."""
+    """The folder that the demo reads, and which files in it."""
 
     root: Path
     known_file: str
@@ -51,7 +51,7 @@ class Place:
 
     @classmethod
     def find(cls) -> "Place":
-        """This checkout: the current folder if it is one, else where the package comes from."""
+        """Find this checkout: the current folder, or the one that the package comes from."""
         package = Path(weft.__file__).parent.resolve()
         for root in (Path.cwd().resolve(), package.parents[1]):
             if (root / "README.md").is_file() and (root / "src" / "weft").is_dir():
@@ -60,11 +60,11 @@ class Place:
 
     @property
     def is_clone(self) -> bool:
-        """Whether there is a history to connect."""
+        """Return whether the folder is a git clone."""
         return (self.root / ".git").exists()
 
     def read_known_words(self) -> list[str]:
-        """Words of the first real sentence in the known file."""
+        """Read the words of the first real sentence in the known file."""
         text = (self.root / self.known_file).read_text(encoding="utf-8")
         for line in text.splitlines():
             words = re.findall(r"\w+", line)
@@ -74,13 +74,13 @@ class Place:
 
     @staticmethod
     def join_folders(*folders: Path) -> str:
-        """Folders as one setting."""
+        """Join folders into the value of one setting."""
         return os.pathsep.join(str(folder) for folder in folders)
 
 
 @dataclass(slots=True)
 class Stage:
-    """The client on stage, what earlier steps found, and how much was checked."""
+    """The client, what earlier steps found, and how many facts were checked."""
 
     client: Client
     out: Console
@@ -95,7 +95,7 @@ class Stage:
         self.out.print(f"\n{number}. {title}", style="bold")
 
     def tell(self, text: str) -> None:
-        """Print what came of a call."""
+        """Print the outcome of a call."""
         self._print(text)
 
     def expect(self, fact: bool, what: str) -> None:
@@ -116,7 +116,7 @@ class Stage:
         on_progress: Callable[[float], Awaitable[None]] | None = None,
         **arguments: Any,
     ) -> Structured:
-        """Call a tool that takes its time, drawing the server's progress notifications."""
+        """Call a slow tool and draw the server's progress notifications."""
         self._show_call(tool, arguments)
         heard = 0
         with progress_bar("   progress", self.out, keep=True) as advance:

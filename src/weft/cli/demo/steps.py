@@ -7,7 +7,7 @@ import anyio.to_thread
 
 from weft.cli.demo.stage import WAIT_SECONDS, Stage, Step, Structured
 
-# Indexing their text is what takes long: many small files would take longer to write than to sync.
+# The files are large because indexing text takes long; many small ones would be slower to write.
 LARGE_FILES = 1_500
 _WORDS_PER_FILE = 6_000
 _DOCS = "weft-demo"
@@ -15,7 +15,7 @@ _WORK = "weft-demo-work"
 
 
 async def list_sources(stage: Stage) -> None:
-    """Which sources are there?"""
+    """List the sources that can be connected."""
     listed = await stage.call("list_sources")
     names = [source["short_name"] for source in listed["items"]]
     stage.tell(", ".join(names))

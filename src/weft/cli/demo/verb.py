@@ -31,7 +31,7 @@ def demo() -> None:
     """
     out = console()
     started = time.monotonic()
-    # Resolved, because allowed folders are compared with symbolic links followed.
+    # Resolved, because the server compares folders after following symbolic links.
     with tempfile.TemporaryDirectory(prefix="weft-demo-") as folder:
         scratch = Path(folder).resolve()
         log = scratch / "server.log"
@@ -52,7 +52,7 @@ def demo() -> None:
 
 
 async def _play(place: Place, scratch: Path, log: Path) -> int:
-    """Play all steps against a server of our own; returns how many facts were checked."""
+    """Run all steps against a new server; returns how many facts were checked."""
     files = scratch / "long-read"
     files.mkdir()
     server = StdioServerParameters(
@@ -76,7 +76,7 @@ async def _play(place: Place, scratch: Path, log: Path) -> int:
 
 
 def _reason(error: BaseException) -> str | None:
-    """Why the demo failed, or None for a defect of the demo itself."""
+    """Return why the demo failed, or None if the demo itself has a defect."""
     for leaf in leaves(error):
         if isinstance(leaf, TimeoutError):
             return f"the demo did not end within {TIME_LIMIT_SECONDS} s."

@@ -1,1 +1,1 @@
-"""What the verbs share: tables, questions, progress and values on a terminal."""
+"""Parts that the verbs share: tables, questions, progress and values on a terminal."""

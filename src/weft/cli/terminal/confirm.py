@@ -10,9 +10,9 @@ EXIT_DECLINED = 1
 
 
 def confirm(app: App, preview: str, *, yes: bool) -> None:
-    """Show ``preview`` and ask y/N, unless ``yes``. Ends the command when the answer is no.
+    """Show ``preview`` and ask y/N, unless ``yes``; end the command when the answer is no.
 
-    Raises InvalidInput when there is nobody to ask: silence is not consent.
+    Raises InvalidInput when there is nobody to ask.
     """
     if yes:
         return

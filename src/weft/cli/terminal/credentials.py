@@ -1,4 +1,4 @@
-"""Takes credentials from a hidden prompt or standard input; never from the command line."""
+"""Reads credentials from a hidden prompt or standard input, never from the command line."""
 
 import sys
 
@@ -16,10 +16,10 @@ STDIN_HINT = "Pass them as a JSON object with --credentials-stdin."
 
 
 def credentials_for(app: App, source: SourceInfo, *, from_stdin: bool, ask: bool) -> Auth | None:
-    """Credentials of a connection to ``source``, or None if it takes none or none were given.
+    """Read credentials for ``source``; None if it takes none or none were given.
 
-    ``ask`` asks the person at the terminal. Raises InvalidInput when credentials are needed and
-    nobody can be asked, and Unsupported when the source takes none this way.
+    With ``ask`` the person at the terminal is asked. Raises InvalidInput when credentials are
+    needed and nobody can be asked, and Unsupported when the source takes none this way.
     """
     if from_stdin:
         return _direct(source, parse_object(_read_stdin(), "credentials"))
@@ -37,14 +37,14 @@ def credentials_for(app: App, source: SourceInfo, *, from_stdin: bool, ask: bool
 def read_secret(
     app: App, label: str, field: str = "secret", max_chars: int = SECRET_MAX_CHARS
 ) -> str:
-    """A secret from a hidden prompt or standard input. Raises InvalidInput without one."""
+    """Read a secret from a hidden prompt or standard input. Raises InvalidInput without one."""
     if app.can_ask():
         asked: str = click.prompt(f"{label} (not shown as you type)", hide_input=True, err=True)
         return asked
     text = sys.stdin.read(max_chars + 1)
     if len(text) > max_chars:
         raise InvalidInput(f"The {field} is too long.", field=field)
-    # A line end belongs to how it was piped, not to the secret.
+    # The line end comes from the pipe (`echo`); it is not part of the secret.
     value = text.removesuffix("\n").removesuffix("\r")
     if not value:
         raise InvalidInput(

@@ -1,4 +1,4 @@
-"""Following a job to its end: a progress bar on the terminal, Ctrl-C to cancel."""
+"""Follows a job to its end: a progress bar on the terminal, Ctrl-C to cancel."""
 
 import signal
 import sys
@@ -34,7 +34,7 @@ _REMEDIES = {
 
 
 async def follow(backend: Backend, job: Job, *, name: str, cancels: bool) -> Job:
-    """Show the job until it has ended or the person stops waiting; returns its last state.
+    """Show the job until it ends or the person stops waiting; returns its last state.
 
     With ``cancels`` the first Ctrl-C asks the job to cancel and the second stops waiting;
     without, the first one stops waiting and the job goes on.
@@ -51,7 +51,7 @@ async def follow(backend: Backend, job: Job, *, name: str, cancels: bool) -> Job
 
 
 def conclude(app: App, job: Job) -> None:
-    """Print how the job ended and exit with the code for it."""
+    """Print how the job ended and exit with its code."""
     if app.as_json:
         emit(job)
     else:
@@ -64,12 +64,12 @@ def conclude(app: App, job: Job) -> None:
 
 
 def exit_code(job: Job) -> int:
-    """0 completed, 1 failed, 130 cancelled or no longer waited for."""
+    """Return 0 for completed, 1 for failed, 130 for cancelled or no longer waited for."""
     return EXIT_CODES.get(job.status, EXIT_CANCELLED)
 
 
 def summary(job: Job) -> list[str]:
-    """What happened, and for a failure why and what to do, one line each."""
+    """Tell the outcome of a job, and after a failure the cause and what to do, in lines."""
     lines = [f"{job.status} after {duration(job.duration_seconds)}: {job_counts(job)}."]
     if not job.status.is_terminal:
         lines = [
@@ -82,7 +82,7 @@ def summary(job: Job) -> list[str]:
 
 
 def diagnosis(job: Job) -> list[str]:
-    """The likely cause of a failure and the command that mends it."""
+    """Tell the likely cause of a failure and the command that mends it, in lines."""
     found = diagnose(job)
     if found is None:
         return []
@@ -117,13 +117,13 @@ async def _cancel_and_wait(tasks: TaskGroup, backend: Backend, job_id: str) -> N
     try:
         await backend.jobs.cancel(job_id)
     except Conflict:
-        return  # It ended by itself just now, and the watch says how.
+        return  # It has just ended by itself; the watch shows how.
     await anyio.sleep(CANCEL_WAIT_SECONDS)
     tasks.cancel_scope.cancel()
 
 
 def _tell_wait(job: Job, told: str | None) -> str | None:
-    """Say why a job waits, unless that was said before; returns what has been said."""
+    """Say why a job waits, unless that was ``told`` before; returns what has been told."""
     if job.status.is_terminal or job.error is None or job.error == told:
         return told
     say(plain(f"{job.status}: {job.error}"))
@@ -132,13 +132,12 @@ def _tell_wait(job: Job, told: str | None) -> str | None:
 
 @contextmanager
 def _progress(name: str) -> Generator[Callable[[Job], None]]:
-    """A function that draws a job's progress on standard error, if that is a terminal."""
+    """Yield a function that draws a job's progress on standard error, if that is a terminal."""
     if not sys.stderr.isatty():
         yield lambda _job: None
         return
-    from weft.cli.terminal.progress_bar import (
-        progress_bar,  # rich is only worth its import where it is seen
-    )
+    # Imported here because rich is slow to import, and only a terminal needs it.
+    from weft.cli.terminal.progress_bar import progress_bar
 
     with progress_bar(plain(name)[:_NAME_MAX_CHARS]) as advance:
         yield lambda job: advance(

@@ -1,4 +1,4 @@
-"""Groups that do the obvious thing when no sub-command is named: list."""
+"""Groups of verbs that list when no sub-command is named."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -16,7 +16,7 @@ class ListGroup(click.Group):
     words_are_arguments = False
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Put `list` in front of options and, for some groups, of a word that is no command."""
+        """Insert `list` before options and, in some groups, before a word that is no command."""
         helps = set(self.get_help_option_names(ctx))
         if not args or (args[0] not in helps and self._belongs_to_list(args[0])):
             args = [LIST, *args]

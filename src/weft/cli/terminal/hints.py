@@ -1,6 +1,6 @@
-"""Hints are written for agents and name tools; a person at a terminal has verbs instead.
+"""Translates hints, which name tools for agents, into verbs for a person at a terminal.
 
-Imported with every error, so it imports nothing of the engine.
+Every verb imports it, so it imports nothing of the engine.
 """
 
 import re
@@ -23,12 +23,12 @@ _VERBS = {
     "create_collection": "collections create",
     "delete_collection": "collections delete",
 }
-# A tool, and what it is called with; of that a verb takes the thing's id or name.
+# A tool with its arguments; a verb takes only the id or name among them.
 _CALL = re.compile(rf"\b({'|'.join(_VERBS)})\b(?:\([^()']*(?:'([^']*)')?[^()]*\))?")
 
 
 def with_verbs(text: str) -> str:
-    """``text`` with each tool, and each call of one, as the verb that does the same."""
+    """Replace each tool, and each call of one, by the verb that does the same."""
     return _CALL.sub(_verb, text)
 
 

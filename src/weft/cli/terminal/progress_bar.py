@@ -13,7 +13,7 @@ BAR_WIDTH_CHARS = 16
 
 
 class Advance(Protocol):
-    """Draws a new state: how many are done, of how many (None: unknown), and a note."""
+    """Draw a new state: how many are done, of how many (None: unknown), and a note."""
 
     def __call__(self, done: float, total: float | None, note: str = "", /) -> None: ...
 
@@ -22,7 +22,7 @@ class Advance(Protocol):
 def progress_bar(
     title: str, out: Console | None = None, *, keep: bool = False
 ) -> Generator[Advance]:
-    """A bar with counts and rate; with ``keep`` its last state stays on the screen."""
+    """Draw a bar with counts and rate; with ``keep`` its last state stays on the screen."""
     console = out or Console(file=sys.stderr, markup=False, emoji=False, highlight=False)
     columns = (
         TextColumn("{task.description}", markup=False),
@@ -31,13 +31,13 @@ def progress_bar(
         _Rate(),
         TextColumn("{task.fields[note]}", markup=False, style="dim"),
     )
-    # What is no terminal would get an empty line for each bar.
+    # Anything but a terminal would get an empty line for each bar.
     hidden = not console.is_terminal
     with Progress(*columns, console=console, transient=not keep, disable=hidden) as progress:
         task = progress.add_task(title, total=None, note="")
 
         def advance(done: float, total: float | None, note: str = "") -> None:
-            # A total below what is done already is out of date; a full bar would be untrue.
+            # A total below what is done is out of date, and would draw a full bar.
             shown = total if total is not None and total >= done else None
             progress.update(task, completed=done, total=shown, note=note)
 

@@ -1,4 +1,4 @@
-"""Tables and records on a terminal. The only module of the verbs that imports rich."""
+"""Tables and records on a terminal, drawn with rich."""
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -33,7 +33,7 @@ STYLES: Mapping[str, str] = {
 
 
 def console(file: IO[str] | None = None) -> Console:
-    """A console that prints text as it is: no markup, no emoji codes, no highlighting."""
+    """Make a console that prints text as it is: no markup, emoji codes or highlighting."""
     return Console(
         file=file or sys.stdout, markup=False, emoji=False, highlight=False, soft_wrap=False
     )
@@ -47,8 +47,8 @@ def print_table(
     numbers: Sequence[str] = (),
     wide: Sequence[str] = (),
 ) -> None:
-    """One line a row where it fits; ``wide`` columns wrap or give way first."""
-    # Two spaces between columns: at 80 there is none to spare.
+    """Print one line a row where it fits; ``wide`` columns wrap or shrink first."""
+    # Columns are set close together, because 80 characters are few.
     table = Table(
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
@@ -71,7 +71,7 @@ def print_table(
 
 
 def print_record(out: Console, fields: Iterable[tuple[str, str]]) -> None:
-    """Labelled values, one below the other."""
+    """Print labelled values, one below the other."""
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True, style="dim")
     table.add_column(overflow="fold")
@@ -81,6 +81,6 @@ def print_record(out: Console, fields: Iterable[tuple[str, str]]) -> None:
 
 
 def style_cell(value: str) -> Text:
-    """``value`` in the colour of the state that it names, if it names one."""
+    """Colour ``value`` if it is the name of a state."""
     text = plain(value, lines=True)
     return Text(text, style=STYLES.get(text, ""))

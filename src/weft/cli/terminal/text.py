@@ -15,17 +15,17 @@ _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60))
 
 
 def plain(text: str, *, lines: bool = False) -> str:
-    """``text`` without characters that steer a terminal or reorder what is read.
+    """Remove characters that steer a terminal or reorder text.
 
-    Names, titles and snippets come from agents and sources. Line breaks become spaces unless
-    ``lines`` is true.
+    Agents and sources choose names, titles and snippets, so they are not trusted. Line breaks
+    become spaces unless ``lines`` is true.
     """
     cleaned = HIDDEN.sub(" ", text)
     return cleaned.replace("\t", " ") if lines else " ".join(cleaned.split())
 
 
 def ago(moment: datetime | None, now: datetime | None = None) -> str:
-    """How long ago ``moment`` was, or how long until it, in one unit; a dash for None."""
+    """Tell how long ago ``moment`` was, or how long until it, in one unit; a dash for None."""
     if moment is None:
         return "-"
     seconds = ((now or datetime.now(UTC)) - moment).total_seconds()
@@ -37,7 +37,7 @@ def ago(moment: datetime | None, now: datetime | None = None) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """A length of time, e.g. 0.05 s, 3.2 s or 4 min 05 s; a dash for None."""
+    """Format a length of time, e.g. 0.05 s, 3.2 s or 4 min 05 s; a dash for None."""
     if seconds is None:
         return "-"
     if seconds < 60:
@@ -48,12 +48,12 @@ def duration(seconds: float | None) -> str:
 
 
 def count(number: int, noun: str, plural: str | None = None) -> str:
-    """A number with its noun, e.g. 1 connection or 2,000 entities."""
+    """Format a number with its noun, e.g. 1 connection or 2,000 entities."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def job_counts(job: Job, *, always: bool = True) -> str:
-    """What became of the entities; ``always`` keeps the four usual counts even when zero."""
+    """Format the counts of a job; ``always`` keeps the four usual ones even when zero."""
     usual = {
         "inserted": job.entities_inserted,
         "updated": job.entities_updated,
@@ -69,7 +69,7 @@ def job_counts(job: Job, *, always: bool = True) -> str:
 
 
 def short_ids(ids: Sequence[str]) -> dict[str, str]:
-    """The shortest prefix of each id that tells it from the others here, at least 8 characters."""
+    """Shorten ids to the shortest unique prefixes of one length, at least 8 characters."""
     for length in range(SHORT_ID_CHARS, max((len(i) for i in ids), default=0)):
         if len({i[:length] for i in ids}) == len(set(ids)):
             return {i: i[:length] for i in ids}
@@ -77,7 +77,7 @@ def short_ids(ids: Sequence[str]) -> dict[str, str]:
 
 
 def config_text(config: Json) -> str:
-    """A configuration on one line, as it would be typed."""
+    """Format a configuration on one line, as a person would type it."""
     return " ".join(f"{key}={_scalar(value)}" for key, value in config.items()) or "-"
 
 

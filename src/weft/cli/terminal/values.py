@@ -1,4 +1,4 @@
-"""Turns what was typed into configuration and credentials, by the fields of the source."""
+"""Converts typed text into configuration and credentials, by the fields of the source."""
 
 import json
 from collections.abc import Callable, Iterable, Sequence
@@ -24,7 +24,7 @@ def parse_config(
     text: str | None = None,
     unset: Sequence[str] = (),
 ) -> Json:
-    """Configuration from ``key=value`` pairs over a JSON object; ``unset`` keys become null.
+    """Parse ``key=value`` pairs over a JSON object; ``unset`` keys become null.
 
     Raises InvalidInput naming the key, never the value.
     """
@@ -48,7 +48,7 @@ def parse_config(
 
 
 def parse_object(text: str, name: str) -> Json:
-    """A JSON object. Raises InvalidInput that does not repeat the text, which may be secret."""
+    """Parse a JSON object. Raises InvalidInput that does not repeat the text: it may be secret."""
     try:
         value: object = json.loads(text)
     except ValueError:
@@ -59,7 +59,7 @@ def parse_object(text: str, name: str) -> Json:
 
 
 def ask_credentials(fields: Iterable[FieldInfo], ask: Ask) -> Json:
-    """Ask for each field in turn; an optional one that is left empty is left out."""
+    """Ask for each field in turn, and leave out optional ones without an answer."""
     credentials: Json = {}
     for field in fields:
         answer = ask(field)

@@ -1,1 +1,1 @@
-"""The verbs of the command line, one module each, imported when it is asked for."""
+"""The verbs of the command line, each imported only when it is used."""

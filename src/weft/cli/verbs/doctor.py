@@ -1,4 +1,4 @@
-"""`weft doctor`: what is installed, what is set, and whether it works."""
+"""`weft doctor`: a report on the installation, the settings and the database."""
 
 import os
 import platform
@@ -29,7 +29,7 @@ _TO_DOCTOR = re.compile(r"\b(?:Run|Look with) `weft doctor`[;.] (\w)")
 
 @dataclass(slots=True)
 class Report:
-    """Everything that doctor found; ``problems`` are what a person must mend."""
+    """Everything that doctor found; a person must mend the ``problems``."""
 
     versions: dict[str, str]
     state: dict[str, str]
@@ -40,7 +40,7 @@ class Report:
     notes: list[str] = field(default_factory=list[str])
 
     def document(self) -> dict[str, Any]:
-        """The report as one JSON document."""
+        """Return the report as one JSON document."""
         return {
             "ok": not self.problems,
             "problems": self.problems,
@@ -74,7 +74,7 @@ def examine(
     inspect_database: Callable[[Settings], Mapping[str, Any]],
     registry: SourceRegistry | None = None,
 ) -> Report:
-    """Look at everything; what cannot be looked at is a problem of the report, not an error."""
+    """Examine everything; a part that cannot be examined is a problem in the report, no error."""
     report = Report(
         versions={
             "weft": __version__,
@@ -94,7 +94,7 @@ def examine(
     )
     _examine_home(settings, report)
     if settings.api_url is not None:
-        # The local engine is not used: its folders, sources and database say nothing.
+        # The local engine is not used, so its folders, sources and database do not matter.
         report.state["backend"] = settings.api_url
         report.database = {"status": "not used, because WEFT_API_URL is set"}
     else:
@@ -106,7 +106,7 @@ def examine(
 
 
 def format_value(value: object) -> str:
-    """A setting's value as text; of a secret only whether it is set."""
+    """Format a setting's value; of a secret, show only whether it is set."""
     if value is None:
         return ""
     if isinstance(value, SecretStr):
@@ -147,9 +147,9 @@ def _examine_home(settings: Settings, report: Report) -> None:
 
 
 def _examine_files(settings: Settings, report: Report) -> None:
-    """Files that others may read, and certificates that this user may not."""
+    """Find secrets that other users can read, and certificates that this user cannot."""
     for file in _secret_files(settings.home):
-        # A key that the database needs was looked at with it.
+        # The examination of the database has already reported the key that it needs.
         if file.stat().st_mode & OTHERS and not any(str(file) in told for told in report.problems):
             report.problems.append(f"Other users can read {file}: chmod 600 it.")
     report.problems.extend(
@@ -164,7 +164,7 @@ def _secret_files(home: Path) -> list[Path]:
     keys = home / KEYS_FOLDER_NAME
     candidates = [home / TOKEN_FILE_NAME] if _is_open(home) else []
     candidates += keys.iterdir() if _is_open(keys) else ()
-    # An empty one, such as the lock of a rotation, tells nothing.
+    # An empty file, such as the lock of a rotation, holds no secret.
     return [file for file in sorted(candidates) if file.is_file() and file.stat().st_size]
 
 
@@ -204,15 +204,15 @@ def _examine_database(
         report.database = dict(inspect_database(settings))
     except WeftError as error:
         report.database = {"status": "cannot be read"}
-        report.problems.append(f"The database cannot be read: {_without_circle(str(error))}")
+        report.problems.append(f"The database cannot be read: {_without_advice(str(error))}")
         return
-    report.problems.extend(map(_without_circle, report.database.pop("problems", ())))
+    report.problems.extend(map(_without_advice, report.database.pop("problems", ())))
     if sqlite := report.database.pop("sqlite_version", None):
         report.versions["sqlite"] = sqlite
 
 
-def _without_circle(problem: str) -> str:
-    """``problem`` without the advice to run this verb."""
+def _without_advice(problem: str) -> str:
+    """Remove the advice to run this very verb."""
     return _TO_DOCTOR.sub(lambda rest: rest[1].upper(), problem)
 
 

@@ -90,13 +90,13 @@ def serve(
     key of `weft keys create`.
     """
     over_http = _over_http(transport, http, sse)
-    # What was not given stays with the environment and config.toml.
+    # Options that were not given must not override the environment and config.toml.
     given = {
         name: value
         for name, value in options.items()
         if value is not None and value is not False and value != ()
     }
-    # A bundle's configuration passes a list of folders as arguments; it cannot fill a variable.
+    # Folders are arguments because a desktop bundle can pass a list as arguments only.
     settings = load_settings(**given, **({"files_roots": folders} if folders else {}))
     _refuse_missing(folders)
     if over_http:
@@ -119,7 +119,10 @@ def _over_http(transport: str | None, http: bool, sse: bool) -> bool:
 
 
 def _refuse_missing(folders: Sequence[str]) -> None:
-    """A misspelt folder would be no folder at all, and an empty name the current one."""
+    """Refuse a folder that does not exist: a misspelt name would leave agents without it.
+
+    An empty name would mean the current folder.
+    """
     for folder in folders:
         if not folder or not Path(folder).expanduser().is_dir():
             raise InvalidInput(
@@ -130,7 +133,7 @@ def _refuse_missing(folders: Sequence[str]) -> None:
 
 
 def _refuse_http_options(given: dict[str, Any], no_auth: bool) -> None:
-    """An option that does nothing would be taken for protection."""
+    """Refuse options without effect: a person would take them for protection."""
     if no_auth or any(name.startswith("http_") for name in given):
         raise InvalidInput(
             "Options of the HTTP server were given, but not --http.",

@@ -1,8 +1,8 @@
-"""What every Backend must do, as a pytest suite that ships with Weft.
+"""The contract of a Backend, as a pytest suite that ships with Weft.
 
 Subclass `BackendContract` in a test module and give it a `backend` fixture: an open Backend with
-the stub sources of `weft.testing.stub` and nothing in it. Every test leaves its traces behind, so
-the fixture must make a fresh one each time.
+the stub sources of `weft.testing.stub` and nothing in it. Tests do not clean up, so the fixture
+must make a fresh backend each time.
 """
 
 from weft.testing.contract.collections import CollectionContract
@@ -17,4 +17,4 @@ __all__ = ["BackendContract"]
 class BackendContract(
     CollectionContract, ConnectionContract, JobContract, DeleteContract, SearchContract
 ):
-    """All of it."""
+    """All parts of the contract."""

@@ -1,4 +1,4 @@
-"""What every backend must do with collections."""
+"""The contract of a backend: collections."""
 
 import pytest
 

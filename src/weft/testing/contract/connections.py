@@ -1,4 +1,4 @@
-"""What every backend must do with connections."""
+"""The contract of a backend: connections."""
 
 from typing import Any
 

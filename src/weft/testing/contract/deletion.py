@@ -1,4 +1,4 @@
-"""What every backend must do when a connection is deleted."""
+"""The contract of a backend: deleting connections."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What every backend must do with jobs."""
+"""The contract of a backend: jobs."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What every backend must do with what was synced."""
+"""The contract of a backend: searching and reading entities."""
 
 import pytest
 

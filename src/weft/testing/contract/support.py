@@ -1,4 +1,4 @@
-"""What the tests of the contract share."""
+"""Helpers that the tests of the contract share."""
 
 from collections.abc import Awaitable, Coroutine, Mapping
 from typing import Any, ClassVar
@@ -25,19 +25,19 @@ SLOW: Json = {"entities": 100_000, "rate": 200.0}
 
 
 class ContractPart:
-    """What all parts of the contract share: what a backend openly cannot do.
+    """The base of all parts of the contract, with the operations that a backend lacks.
 
     ``LACKS`` maps such an operation, named as in `Backend.unsupported`, to the reason. The contract
-    then demands that it is declared and refused, not that it works. "jobs.log" is the log of single
-    entities: `Jobs.log` works without, and is empty.
+    then demands that it is declared and refused, not that it works. "jobs.log" is special: a
+    backend without logs of single entities returns empty logs.
     """
 
     LACKS: ClassVar[Mapping[str, str]] = {}
 
     async def check_lack(self, operation: str, backend: Backend, call: Awaitable[object]) -> bool:
-        """Whether ``operation`` is lacking; then ``call`` was refused as it should be."""
+        """Return whether ``operation`` is lacking, after checking that ``call`` is refused then."""
         if operation not in self.LACKS:
-            assert operation not in backend.unsupported, "what is declared has a reason in LACKS"
+            assert operation not in backend.unsupported, "each declared lack has a reason in LACKS"
             if isinstance(call, Coroutine):
                 call.close()
             return False
@@ -48,7 +48,7 @@ class ContractPart:
 
 
 async def create_collection(backend: Backend, readable_id: str = COLLECTION) -> None:
-    """Make the collection that the tests use."""
+    """Create the collection that the tests use."""
     await backend.collections.create(NewCollection(name="Contract Docs", readable_id=readable_id))
 
 
@@ -64,7 +64,7 @@ async def connect(backend: Backend, config: Json | None = None, **fields: Any) -
 
 
 async def wait_for_end(backend: Backend, job: Job) -> Job:
-    """The job in its terminal state."""
+    """Wait until the job has ended."""
     with anyio.fail_after(PATIENCE_SECONDS):
         async for current in backend.jobs.watch(job.id):
             job = current
@@ -73,7 +73,7 @@ async def wait_for_end(backend: Backend, job: Job) -> Job:
 
 
 async def wait_for_progress(backend: Backend, job: Job) -> Job:
-    """The job once it has stored something."""
+    """Wait until the job has stored something."""
     with anyio.fail_after(PATIENCE_SECONDS):
         async for current in backend.jobs.watch(job.id):
             if current.status is not JobStatus.PENDING and current.entities_processed > 0:
@@ -88,5 +88,5 @@ async def sync(backend: Backend, connection: Connection, *, full: bool = False) 
 
 
 def credentials(**values: str) -> Auth:
-    """Direct credentials."""
+    """Make direct credentials."""
     return Auth(direct=DirectAuth(credentials=dict(values)))
