@@ -197,8 +197,8 @@ async def test_metrics_count_jobs_calls_and_requests(door: Door) -> None:
     for sample in (
         'weft_jobs{status="COMPLETED"} ',
         "weft_syncs_running 0",
-        'weft_tool_calls_total{tool="run_sync",outcome="ok"} ',
-        'weft_tool_call_seconds_bucket{tool="run_sync",le="+Inf"} ',
+        'weft_tool_calls_total{outcome="ok",tool="run_sync"} ',
+        'weft_tool_call_seconds_bucket{le="+Inf",tool="run_sync"} ',
         'weft_http_requests_total{method="POST",route="/mcp",status="200"} ',
     ):
         assert sample in answer.text
