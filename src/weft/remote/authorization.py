@@ -7,7 +7,7 @@ from weft.errors import NotPermitted
 from weft.remote.collections import CONNECTIONS_PATH
 from weft.remote.connections import RemoteConnections
 from weft.remote.state import RemoteState
-from weft.wire import decode
+from weft.wire.connections import read_connection
 
 
 class RemoteAuthorization(Authorization):
@@ -34,7 +34,7 @@ class RemoteAuthorization(Authorization):
         started = await self._client.send(
             "POST",
             f"{CONNECTIONS_PATH}/{connection_id}/reinitiate-oauth",
-            decode.connection,
+            read_connection,
             body,
             missing="connection_id",
         )

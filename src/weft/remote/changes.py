@@ -11,7 +11,7 @@ from weft.domain.connections import Connection, ConnectionStatus
 from weft.errors import RateLimited, WeftError
 from weft.remote.collections import CONNECTIONS_PATH
 from weft.remote.state import RemoteState
-from weft.wire import decode
+from weft.wire.connections import read_connections
 
 POLLED_MAX: Final = 200
 FAILED_PAUSE_MAX: Final = 60.0
@@ -63,7 +63,7 @@ class RemoteChanges(Changes):
 
     async def _fetch_facts(self) -> object:
         listed = await self._state.client.get(
-            CONNECTIONS_PATH, decode.listed_connections, params={"limit": POLLED_MAX}
+            CONNECTIONS_PATH, read_connections, params={"limit": POLLED_MAX}
         )
         # A list shows no progress: while something syncs, each look counts as a change.
         busy = any(item.status is ConnectionStatus.SYNCING for item in listed)

@@ -23,7 +23,7 @@ from weft.net.errors import map_error
 from weft.net.retry import retry_after_seconds
 from weft.remote.refusals import ApiAnswer, build_error, rate_limit_error
 from weft.remote.timeouts import Timeouts
-from weft.wire.reading import Unreadable
+from weft.wire.upstream import Unreadable
 
 T = TypeVar("T")
 

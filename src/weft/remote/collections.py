@@ -19,7 +19,9 @@ from weft.errors import Conflict, NotFound
 from weft.remote.client import send_or_find
 from weft.remote.paging import find_named, skip_of, walk
 from weft.remote.state import RemoteState
-from weft.wire import bodies, decode
+from weft.wire import bodies
+from weft.wire.collections import read_collection, read_collections
+from weft.wire.connections import read_connections
 
 PATH: Final = "/collections"
 CONNECTIONS_PATH: Final = "/source-connections"
@@ -39,7 +41,7 @@ class RemoteCollections(Collections):
     ) -> Page[Collection]:
         skip, size = skip_of(cursor, PATH), validate_limit(limit)
         found = await self._client.get(
-            PATH, decode.collections, params={"skip": skip, "limit": size + 1}
+            PATH, read_collections, params={"skip": skip, "limit": size + 1}
         )
         more = encode_cursor(skip + size, PATH) if len(found) > size else None
         counts = await self._count_entities(None) if found else Counter[str]()
@@ -67,7 +69,7 @@ class RemoteCollections(Collections):
             )
         body = bodies.new_collection(NewCollection(name=name), readable_id)
         made = await send_or_find(
-            lambda: self._client.send("POST", PATH, decode.collection, body),
+            lambda: self._client.send("POST", PATH, read_collection, body),
             lambda: self._fetch_exact(readable_id),
             self._client.timeouts,
             unknown="Whether the collection was created is not known: see list_collections.",
@@ -88,7 +90,7 @@ class RemoteCollections(Collections):
             lambda: self._client.send(
                 "PATCH",
                 f"{PATH}/{found.readable_id}",
-                decode.collection,
+                read_collection,
                 {"name": name},
                 missing="readable_collection_id",
             ),
@@ -116,7 +118,7 @@ class RemoteCollections(Collections):
         return await find_named(
             self._client,
             PATH,
-            decode.collections,
+            read_collections,
             text,
             noun="collection",
             field="readable_collection_id",
@@ -127,7 +129,7 @@ class RemoteCollections(Collections):
             return None
         try:
             return await self._client.get(
-                f"{PATH}/{readable_id}", decode.collection, missing="readable_collection_id"
+                f"{PATH}/{readable_id}", read_collection, missing="readable_collection_id"
             )
         except NotFound:
             return None
@@ -135,9 +137,7 @@ class RemoteCollections(Collections):
     async def _count_entities(self, readable_id: str | None) -> Counter[str]:
         params = {"collection": readable_id} if readable_id else {}
         counts = Counter[str]()
-        items = walk(
-            self._client, CONNECTIONS_PATH, decode.listed_connections, params=params, size=1000
-        )
+        items = walk(self._client, CONNECTIONS_PATH, read_connections, params=params, size=1000)
         async with aclosing(items):
             async for item in items:
                 counts[item.readable_collection_id] += item.entities.total_entities

@@ -29,7 +29,8 @@ from weft.remote.paging import (
     whole_id,
 )
 from weft.remote.state import RemoteState
-from weft.wire import bodies, decode
+from weft.wire import bodies
+from weft.wire.connections import read_connection, read_connections
 
 LOOK_BACK_MAX: Final = 100
 
@@ -67,7 +68,7 @@ class RemoteConnections(Connections):
         items = walk(
             self._client,
             CONNECTIONS_PATH,
-            decode.listed_connections,
+            read_connections,
             params=params,
             skip=position,
             size=WIRE_PAGE if filtered else size + 1,
@@ -121,7 +122,7 @@ class RemoteConnections(Connections):
             lambda: self._client.send(
                 "POST",
                 CONNECTIONS_PATH,
-                decode.connection,
+                read_connection,
                 body,
                 missing="readable_collection_id",
             ),
@@ -150,7 +151,7 @@ class RemoteConnections(Connections):
 
         updated = await send_or_find(
             lambda: self._client.send(
-                "PATCH", _path(found.id), decode.connection, body, missing="connection_id"
+                "PATCH", _path(found.id), read_connection, body, missing="connection_id"
             ),
             look,
             self._client.timeouts,
@@ -178,7 +179,7 @@ class RemoteConnections(Connections):
     async def fetch(self, connection_id: str) -> Connection:
         """The connection of a whole id, as it is now."""
         found = await self._client.get(
-            _path(connection_id), decode.connection, missing="connection_id"
+            _path(connection_id), read_connection, missing="connection_id"
         )
         return self._state.learn(found)
 
@@ -190,7 +191,7 @@ class RemoteConnections(Connections):
         found = await find_named(
             self._client,
             CONNECTIONS_PATH,
-            decode.listed_connections,
+            read_connections,
             text,
             noun="connection",
             field="connection_id",
@@ -221,7 +222,7 @@ class RemoteConnections(Connections):
     async def _fetch_newest(self, readable_id: str, count: int) -> Sequence[Connection]:
         return await self._client.get(
             CONNECTIONS_PATH,
-            decode.listed_connections,
+            read_connections,
             params={"collection": readable_id, "limit": count},
         )
 

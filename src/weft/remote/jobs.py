@@ -18,7 +18,7 @@ from weft.remote.connections import RemoteConnections
 from weft.remote.paging import fits_id, pick_one, skip_of, whole_id
 from weft.remote.refusals import AlreadyLive, NoSync
 from weft.remote.state import RemoteState
-from weft.wire import decode
+from weft.wire.jobs import read_job, read_job_log, read_jobs
 
 WINDOW: Final = 1000
 """Jobs of a connection that the API shows; there is no way to ask for older ones."""
@@ -58,7 +58,7 @@ class RemoteJobs(Jobs):
                 lambda: self._client.send(
                     "POST",
                     f"{CONNECTIONS_PATH}/{connection_id}/run",
-                    lambda body: decode.job(body, connection_id),
+                    lambda body: read_job(body, connection_id),
                     params=options.model_dump(mode="json", exclude_defaults=True),
                     missing="connection_id",
                 ),
@@ -139,7 +139,7 @@ class RemoteJobs(Jobs):
         )
         items = raw if isinstance(raw, list) else []
         mine = [item for item in items if isinstance(item, dict) and item.get("id") == found.id]
-        return decode.job_log(mine[0])[:limit] if mine else []
+        return read_job_log(mine[0])[:limit] if mine else []
 
     async def cancel(self, job: str) -> Job:
         """A lost answer is looked up: the job itself shows whether it was asked to stop."""
@@ -158,7 +158,7 @@ class RemoteJobs(Jobs):
                 lambda: self._client.send(
                     "POST",
                     path,
-                    lambda body: decode.job(body, found.source_connection_id),
+                    lambda body: read_job(body, found.source_connection_id),
                     missing="job_id",
                 ),
                 look,
@@ -176,7 +176,7 @@ class RemoteJobs(Jobs):
         try:
             found = await self._client.get(
                 _jobs_path(connection_id),
-                decode.jobs,
+                read_jobs,
                 params={"limit": limit},
                 missing="connection_id",
             )
@@ -230,7 +230,7 @@ class RemoteJobs(Jobs):
         try:
             found = await self._client.get(
                 _jobs_path(connection_id),
-                decode.jobs,
+                read_jobs,
                 params={"limit": 1},
                 missing="connection_id",
             )

@@ -18,8 +18,7 @@ from weft.remote.collections import PATH, RemoteCollections
 from weft.remote.connections import RemoteConnections
 from weft.remote.paging import skip_of
 from weft.remote.state import RemoteState
-from weft.wire import decode
-from weft.wire.answers import Found, FoundEntity
+from weft.wire.search import FoundEntities, FoundEntity, read_results
 
 LIMIT_MAX: Final = 100
 WINDOW: Final = 1000
@@ -79,7 +78,7 @@ class RemoteSearch(Search):
         only: Connection | None,
         skip: int,
         size: int,
-    ) -> tuple[Found, bool]:
+    ) -> tuple[FoundEntities, bool]:
         """The results, and whether the API itself filtered and paged them."""
         conditions = _conditions(only, query.entity_type)
         path = f"{PATH}/{quote(collection, safe='')}/search/instant"
@@ -94,9 +93,9 @@ class RemoteSearch(Search):
                 raise
         return await self._post(path, {"query": text, "limit": WINDOW, "offset": 0}), False
 
-    async def _post(self, path: str, body: Json) -> Found:
+    async def _post(self, path: str, body: Json) -> FoundEntities:
         return await self._client.post_query(
-            path, decode.found, body, missing="readable_collection_id"
+            path, read_results, body, missing="readable_collection_id"
         )
 
     async def _with_connection(self, found: FoundEntity, collection: str) -> SearchHit:

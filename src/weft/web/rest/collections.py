@@ -9,9 +9,8 @@ from weft.domain.permissions import Impact
 from weft.errors import Ambiguous, NotFound
 from weft.web.rest.operations import ApiCall, Nothing, operation
 from weft.web.rest.paging import FetchPage, PageQuery, fetch_slice, iterate
-from weft.wire import encode
+from weft.wire.collections import CollectionAnswer
 from weft.wire.requests import REFERENCE_MAX_CHARS, CreateCollectionBody, UpdateCollectionBody
-from weft.wire.responses import CollectionAnswer
 
 _TOOLSET = "collections"
 _ONE = "/collections/{readable_id}"
@@ -30,14 +29,14 @@ async def list_collections(call: ApiCall[CollectionsQuery, Nothing]) -> list[Col
     fetch = _fetcher(call.backend)
     if not query.search:
         found = await fetch_slice(fetch, skip=query.skip, limit=query.limit)
-        return [encode.collection(item) for item in found]
+        return [CollectionAnswer.of(item) for item in found]
     wanted = query.search.lower()
     fitting = [
         item
         async for item in iterate(fetch)
         if wanted in item.name.lower() or wanted in item.readable_id
     ]
-    return [encode.collection(item) for item in fitting[query.skip : query.skip + query.limit]]
+    return [CollectionAnswer.of(item) for item in fitting[query.skip : query.skip + query.limit]]
 
 
 @operation("GET", "/collections/count", int, toolset=_TOOLSET)
@@ -60,13 +59,13 @@ async def count_collections(call: ApiCall[Nothing, Nothing]) -> int:
 )
 async def create_collection(call: ApiCall[Nothing, CreateCollectionBody]) -> CollectionAnswer:
     """Create a collection."""
-    return encode.collection(await call.backend.collections.create(call.body.to_new()))
+    return CollectionAnswer.of(await call.backend.collections.create(call.body.to_new()))
 
 
 @operation("GET", _ONE, CollectionAnswer, toolset=_TOOLSET, statuses=(404,))
 async def get_collection(call: ApiCall[Nothing, Nothing]) -> CollectionAnswer:
     """Get a collection."""
-    return encode.collection(await get_exact(call.backend, call.path["readable_id"]))
+    return CollectionAnswer.of(await get_exact(call.backend, call.path["readable_id"]))
 
 
 @operation(
@@ -82,7 +81,7 @@ async def update_collection(call: ApiCall[Nothing, UpdateCollectionBody]) -> Col
     """Rename a collection; its readable id stays."""
     found = await get_exact(call.backend, call.path["readable_id"])
     renamed = await call.backend.collections.update(found.id, name=call.body.name)
-    return encode.collection(renamed)
+    return CollectionAnswer.of(renamed)
 
 
 @operation(
@@ -91,7 +90,7 @@ async def update_collection(call: ApiCall[Nothing, UpdateCollectionBody]) -> Col
 async def delete_collection(call: ApiCall[Nothing, Nothing]) -> CollectionAnswer:
     """Delete a collection with its connections and all that they synced."""
     found = await get_exact(call.backend, call.path["readable_id"])
-    return encode.collection(await call.backend.collections.delete(found.id))
+    return CollectionAnswer.of(await call.backend.collections.delete(found.id))
 
 
 async def get_exact(backend: Backend, readable_id: str) -> Collection:

@@ -14,14 +14,13 @@ from weft.errors import Conflict, NotFound, Unsupported
 from weft.web.rest.collections import get_exact
 from weft.web.rest.operations import ApiCall, Nothing, operation
 from weft.web.rest.paging import PageQuery, fetch_slice
-from weft.wire import encode
+from weft.wire.connections import ConnectionAnswer, ConnectionItem
 from weft.wire.requests import (
     CreateConnectionBody,
     ReinitiateBody,
     UpdateConnectionBody,
     VerifyBody,
 )
-from weft.wire.responses import ConnectionAnswer, ConnectionItem
 
 UPDATE_ATTEMPTS: Final = 3
 _TOOLSET = "connections"
@@ -61,7 +60,7 @@ async def list_source_connections(call: ApiCall[ConnectionsQuery, Nothing]) -> l
         )
 
     found = await fetch_slice(fetch, skip=call.query.skip, limit=call.query.limit)
-    return [encode.connection_item(item) for item in found]
+    return [ConnectionItem.of(item) for item in found]
 
 
 @operation(
@@ -83,13 +82,13 @@ async def create_source_connection(
     new = call.body.to_new()
     collection = await get_exact(call.backend, new.readable_collection_id)
     new = new.model_copy(update={"readable_collection_id": collection.readable_id})
-    return encode.connection(await call.backend.connections.create(new))
+    return ConnectionAnswer.of(await call.backend.connections.create(new))
 
 
 @operation("GET", _ONE, ConnectionAnswer, toolset=_TOOLSET, statuses=(404,))
 async def get_source_connection(call: ApiCall[Nothing, Nothing]) -> ConnectionAnswer:
     """Get a source connection with its schedule, history and entity counts. No secret is shown."""
-    return encode.connection(await call.backend.connections.get(_id_of(call)))
+    return ConnectionAnswer.of(await call.backend.connections.get(_id_of(call)))
 
 
 @operation(
@@ -109,7 +108,7 @@ async def update_source_connection(
     found = await call.backend.connections.get(_id_of(call))
     turn = _turns.setdefault(found.id, anyio.Lock())
     async with turn:
-        return encode.connection(await _update(call.backend, found.id, call.body.to_change()))
+        return ConnectionAnswer.of(await _update(call.backend, found.id, call.body.to_change()))
 
 
 @operation(
@@ -128,7 +127,7 @@ async def delete_source_connection(call: ApiCall[DeleteQuery, Nothing]) -> Conne
     gone = await call.backend.connections.delete(
         _id_of(call), expected_version=call.query.expected_version
     )
-    return encode.connection(gone)
+    return ConnectionAnswer.of(gone)
 
 
 @operation(
@@ -144,7 +143,7 @@ async def verify_oauth(call: ApiCall[Nothing, VerifyBody]) -> ConnectionAnswer:
     """Confirm an authorisation in a browser, with the `claim_token` that its beginning gave."""
     await call.backend.connections.get(_id_of(call))
     authorization = _require_authorization(call.backend.authorization)
-    return encode.connection(await authorization.verify(_id_of(call), call.body.claim_token))
+    return ConnectionAnswer.of(await authorization.verify(_id_of(call), call.body.claim_token))
 
 
 @operation(
@@ -166,7 +165,7 @@ async def reinitiate_oauth(call: ApiCall[Nothing, ReinitiateBody]) -> Connection
     begun = await _require_authorization(call.backend.authorization).begin(
         found.id, redirect_url=redirect_url
     )
-    return encode.connection(begun)
+    return ConnectionAnswer.of(begun)
 
 
 def _id_of(call: ApiCall[Any, Any]) -> str:

@@ -6,8 +6,7 @@ from weft.domain.permissions import Impact
 from weft.errors import NotFound
 from weft.web.rest.operations import ApiCall, Nothing, operation
 from weft.web.rest.paging import LimitQuery, fetch_slice
-from weft.wire import encode
-from weft.wire.responses import JobAnswer
+from weft.wire.jobs import JobAnswer
 
 _TOOLSET = "jobs"
 _ONE = "/source-connections/{source_connection_id}"
@@ -25,7 +24,7 @@ _ONE = "/source-connections/{source_connection_id}"
 async def run_source_connection(call: ApiCall[RunOptions, Nothing]) -> JobAnswer:
     """Start a sync in the background. Answers 409 while one is running."""
     started = await call.backend.jobs.run(call.path["source_connection_id"], call.query)
-    return encode.job(started)
+    return JobAnswer.of(started)
 
 
 @operation(
@@ -40,7 +39,7 @@ async def list_source_connection_jobs(call: ApiCall[LimitQuery, Nothing]) -> lis
         )
 
     found = await fetch_slice(fetch, skip=0, limit=call.query.limit)
-    return [encode.job(item) for item in found]
+    return [JobAnswer.of(item) for item in found]
 
 
 @operation(
@@ -57,7 +56,7 @@ async def cancel_job(call: ApiCall[Nothing, Nothing]) -> JobAnswer:
     found = await call.backend.jobs.get(call.path["job_id"])
     if found.source_connection_id != connection.id:
         raise NotFound("Sync job not found.", field="job_id")
-    return encode.job(await call.backend.jobs.cancel(found.id))
+    return JobAnswer.of(await call.backend.jobs.cancel(found.id))
 
 
 OPERATIONS = (run_source_connection, list_source_connection_jobs, cancel_job)

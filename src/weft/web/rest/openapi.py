@@ -19,7 +19,7 @@ from starlette.routing import BaseRoute, Route
 from weft.domain.connections import Auth
 from weft.web.rest.operations import Operation
 from weft.web.rest.routes import OPERATIONS, path_variants
-from weft.wire.responses import ErrorAnswer, ValidationAnswer
+from weft.wire.answer import ErrorAnswer, ValidationAnswer
 
 OPENAPI_PATH: Final = "/openapi.json"
 OPENAPI_PATHS: Final = frozenset(path_variants(OPENAPI_PATH))

@@ -8,9 +8,8 @@ from weft.domain.search import SearchHit, SearchQuery
 from weft.errors import NotFound
 from weft.web.rest.collections import get_exact
 from weft.web.rest.operations import ApiCall, Nothing, operation
-from weft.wire import encode
 from weft.wire.requests import SearchBody
-from weft.wire.responses import SearchAnswer
+from weft.wire.search import SearchAnswer, hit_answer
 
 PAGE_SIZE: Final = 50
 _TOOLSET = "search"
@@ -61,7 +60,7 @@ async def _search(call: ApiCall[Nothing, SearchBody]) -> SearchAnswer:
         query = query.model_copy(update={"cursor": page.next_cursor})
     shown = hits[first:last]
     owners = await _fetch_owners(call.backend, {hit.connection_id for hit in shown})
-    results = [encode.search_hit(hit, owners.get(hit.connection_id)) for hit in shown]
+    results = [hit_answer(hit, owners.get(hit.connection_id)) for hit in shown]
     return SearchAnswer(results=results, matched="all" if page.matched == "all" else "any")
 
 

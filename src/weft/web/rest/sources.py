@@ -1,20 +1,19 @@
 """The catalogue of what can be connected."""
 
 from weft.web.rest.operations import ApiCall, Nothing, operation
-from weft.wire import encode
-from weft.wire.responses import SourceAnswer
+from weft.wire.sources import SourceAnswer
 
 
 @operation("GET", "/sources", list[SourceAnswer], toolset="sources")
 async def list_sources(call: ApiCall[Nothing, Nothing]) -> list[SourceAnswer]:
     """List all kinds of sources."""
-    return [encode.source(info) for info in await call.backend.sources.list()]
+    return [SourceAnswer.of(info) for info in await call.backend.sources.list()]
 
 
 @operation("GET", "/sources/{short_name}", SourceAnswer, toolset="sources", statuses=(404,))
 async def get_source(call: ApiCall[Nothing, Nothing]) -> SourceAnswer:
     """Get one kind of source, with the fields that it takes."""
-    return encode.source(await call.backend.sources.get(call.path["short_name"]))
+    return SourceAnswer.of(await call.backend.sources.get(call.path["short_name"]))
 
 
 OPERATIONS = (list_sources, get_source)

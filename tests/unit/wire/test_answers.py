@@ -24,7 +24,12 @@ from weft.domain.schedules import Schedule
 from weft.domain.search import SearchHit
 from weft.domain.sources import FieldInfo, SourceInfo
 from weft.errors import ErrorCategory
-from weft.wire import encode
+from weft.wire.answer import organization_uuid
+from weft.wire.collections import CollectionAnswer
+from weft.wire.connections import ConnectionAnswer, ConnectionItem
+from weft.wire.jobs import JobAnswer
+from weft.wire.search import hit_answer
+from weft.wire.sources import SourceAnswer
 
 AIRWEAVE = json.loads(
     (Path(__file__).parents[2] / "fixtures" / "airweave" / "openapi_shared.json").read_text()
@@ -79,7 +84,7 @@ def to_valid_json(answer: BaseModel, airweave: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("status", JobStatus)
 def test_job_statuses_are_in_lower_case(status: JobStatus) -> None:
-    answer = to_valid_json(encode.job(make_job(status=status)), "SourceConnectionJob")
+    answer = to_valid_json(JobAnswer.of(make_job(status=status)), "SourceConnectionJob")
     assert answer["status"] == status.value.lower()
 
 
@@ -92,7 +97,7 @@ def test_a_jobs_facts_have_the_names_of_reference_and_guide() -> None:
         error_category=ErrorCategory.API_KEY_INVALID,
         error_details="at page 3",
     )
-    answer = to_valid_json(encode.job(failed), "SourceConnectionJob")
+    answer = to_valid_json(JobAnswer.of(failed), "SourceConnectionJob")
     assert answer["created_at"] == answer["started_at"] == "2026-01-02T03:04:05Z"
     assert answer["entities_inserted"] == answer["entities_created"] == 4
     assert answer["error"] == answer["error_message"] == "The token was refused."
@@ -103,17 +108,17 @@ def test_a_jobs_facts_have_the_names_of_reference_and_guide() -> None:
 
 @pytest.mark.parametrize("status", sorted(set(ConnectionStatus) - UNPUBLISHED.keys()))
 def test_a_connection_fits_in_every_status(status: ConnectionStatus) -> None:
-    answer = to_valid_json(encode.connection(make_connection(status=status)), "SourceConnection")
+    answer = to_valid_json(ConnectionAnswer.of(make_connection(status=status)), "SourceConnection")
     assert answer["status"] == status.value
     item = to_valid_json(
-        encode.connection_item(make_connection(status=status)), "SourceConnectionListItem"
+        ConnectionItem.of(make_connection(status=status)), "SourceConnectionListItem"
     )
     assert item["status"] == status.value
 
 
 @pytest.mark.parametrize("status", UNPUBLISHED)
 def test_a_status_that_is_not_published_is_sent_all_the_same(status: ConnectionStatus) -> None:
-    assert encode.connection(make_connection(status=status)).status == status.value
+    assert ConnectionAnswer.of(make_connection(status=status)).status == status.value
 
 
 def test_a_connection_in_full_keeps_every_fact() -> None:
@@ -129,21 +134,18 @@ def test_a_connection_in_full_keeps_every_fact() -> None:
         ),
         version=7,
     )
-    answer = to_valid_json(encode.connection(full), "SourceConnection")
+    answer = to_valid_json(ConnectionAnswer.of(full), "SourceConnection")
     assert answer["entity_count"] == answer["entities"]["total_entities"] == 12
     assert answer["entities"]["by_type"]["file"]["count"] == 12
     assert answer["last_sync_at"] == "2026-01-02T03:04:05Z"
     assert answer["schedule"]["next_run"] == "2026-01-02T03:04:05Z"
     assert answer["sync"]["last_job"]["id"] == OTHER_ID
     assert (answer["sync"]["total_runs"], answer["version"]) == (3, 7)
-    assert (
-        to_valid_json(encode.connection_item(full), "SourceConnectionListItem")["entity_count"]
-        == 12
-    )
+    assert to_valid_json(ConnectionItem.of(full), "SourceConnectionListItem")["entity_count"] == 12
 
 
 def test_a_connection_that_never_synced_has_no_last_sync() -> None:
-    assert encode.connection(make_connection()).last_sync_at is None
+    assert ConnectionAnswer.of(make_connection()).last_sync_at is None
 
 
 def test_what_begins_an_authorisation_is_sent_to_whoever_began_it() -> None:
@@ -154,15 +156,15 @@ def test_what_begins_an_authorisation_is_sent_to_whoever_began_it() -> None:
         auth_url_expires=NOW,
         claim_token="claimed",
     )
-    answer = to_valid_json(encode.connection(make_connection(auth=auth)), "SourceConnection")
+    answer = to_valid_json(ConnectionAnswer.of(make_connection(auth=auth)), "SourceConnection")
     assert answer["auth"]["claim_token"] == "claimed"
     assert answer["auth"]["auth_url"] == "https://weft.example/authorize/abc"
 
 
 def test_an_organisation_with_a_name_always_has_the_same_uuid() -> None:
-    assert str(encode.organization(ID)) == ID
-    assert encode.organization("team-a") == encode.organization("team-a")
-    assert encode.organization("team-a") != encode.organization("team-b")
+    assert str(organization_uuid(ID)) == ID
+    assert organization_uuid("team-a") == organization_uuid("team-a")
+    assert organization_uuid("team-a") != organization_uuid("team-b")
 
 
 def test_a_collection_says_that_it_has_no_vectors() -> None:
@@ -176,7 +178,7 @@ def test_a_collection_says_that_it_has_no_vectors() -> None:
         created_at=NOW,
         modified_at=NOW,
     )
-    answer = to_valid_json(encode.collection(found), "Collection")
+    answer = to_valid_json(CollectionAnswer.of(found), "Collection")
     assert (answer["status"], answer["vector_size"]) == ("NEEDS SOURCE", 0)
 
 
@@ -209,7 +211,7 @@ def test_a_source_tells_which_fields_are_secret() -> None:
             ),
         ),
     )
-    answer = to_valid_json(encode.source(info), "Source")
+    answer = to_valid_json(SourceAnswer.of(info), "Source")
     (secret,), (choice,) = answer["auth_fields"]["fields"], answer["config_fields"]["fields"]
     assert (secret["is_secret"], secret["required"]) == (True, True)
     assert (choice["enum_values"], choice["default"]) == (["a", "b"], "a")
@@ -227,7 +229,7 @@ def test_a_hit_says_where_it_comes_from(owner: Connection | None) -> None:
         snippet="a pelican",
         score=1.5,
     )
-    answer = to_valid_json(encode.search_hit(hit, owner), "SearchResult")
+    answer = to_valid_json(hit_answer(hit, owner), "SearchResult")
     assert answer["textual_representation"] == "a pelican"
     assert answer["airweave_system_metadata"]["source_connection_id"] == ID
     assert answer["airweave_system_metadata"]["source_name"] == ("github" if owner else "")

@@ -1,0 +1,273 @@
+"""Source connections in Airweave's JSON, as they are sent and as they are read.
+
+A column that is only shown is a field of `ConnectionAnswer` and of `UpstreamConnection`, with the
+name that it has in the domain; nothing else in this package or in `remote` names it.
+"""
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import AliasPath, BeforeValidator, Field, JsonValue
+
+from weft.domain.base import Json
+from weft.domain.connections import (
+    AuthDetails,
+    AuthMethod,
+    Connection,
+    ConnectionStatus,
+    EntitySummary,
+    SyncSummary,
+)
+from weft.domain.jobs import Job
+from weft.domain.schedules import Schedule
+from weft.wire.answer import EMPTY_IS_NONE, Answer, AuthMethodName, Count, OrganizationUuid
+from weft.wire.jobs import LastJobAnswer, UpstreamJob, error_text
+from weft.wire.upstream import Category, Link, Moment, Upstream, method_of, one_of, read, read_list
+
+ConnectionStatusName = Literal[
+    "active", "pending_auth", "syncing", "error", "needs_reauth", "inactive"
+]
+_ENTITY_COUNT = AliasPath("entities", "total_entities")
+_LAST_JOB = AliasPath("sync", "last_job")
+
+
+def _time_of_job(job: Job | None) -> datetime | None:
+    return (job.completed_at or job.started_at) if job else None
+
+
+class AuthAnswer(Answer):
+    """The way in which a connection authenticates. `auth_url` and `claim_token` are there once, in
+    the answer that made them.
+    """
+
+    method: AuthMethodName
+    authenticated: bool
+    authenticated_at: datetime | None
+    expires_at: datetime | None
+    auth_url: str | None
+    auth_url_expires: datetime | None
+    redirect_url: str | None
+    claim_token: str | None
+    provider_readable_id: str | None
+    provider_id: str | None
+
+
+class ScheduleAnswer(Answer):
+    """The schedule by which a connection syncs by itself."""
+
+    cron: str | None
+    next_run: datetime | None
+    continuous: bool
+    cursor_field: str | None
+    cursor_value: JsonValue
+    timezone: str = Field(description="Weft's own: what `cron` is read in.")
+
+
+class SyncAnswer(Answer):
+    """A connection's history in numbers."""
+
+    total_runs: Count
+    successful_runs: Count
+    failed_runs: Count
+    last_job: LastJobAnswer | None
+
+
+class EntityTypeAnswer(Answer):
+    """The number of stored entities of one type."""
+
+    count: Count
+    last_updated: datetime | None
+
+
+class EntitiesAnswer(Answer):
+    """The entities that a connection has stored, in numbers."""
+
+    total_entities: Count
+    by_type: dict[str, EntityTypeAnswer]
+
+
+class ConnectionAnswer(Answer):
+    """A source connection."""
+
+    id: UUID
+    organization_id: OrganizationUuid
+    name: str
+    description: str | None
+    short_name: str
+    readable_collection_id: str
+    status: ConnectionStatusName
+    created_at: datetime
+    modified_at: datetime
+    auth: AuthAnswer
+    config: dict[str, JsonValue]
+    schedule: ScheduleAnswer | None
+    sync: SyncAnswer
+    sync_id: Annotated[UUID | None, EMPTY_IS_NONE]
+    entities: EntitiesAnswer
+    error_category: str | None
+    error_message: str | None
+    provider_settings_url: str | None
+    provider_short_name: str | None
+    federated_search: bool
+    entity_count: Count = Field(
+        validation_alias=_ENTITY_COUNT, description="The same as `entities.total_entities`."
+    )
+    last_sync_at: Annotated[datetime | None, BeforeValidator(_time_of_job)] = Field(
+        validation_alias=_LAST_JOB,
+        description="When the last job ended, or began if it has not ended.",
+    )
+    version: int = Field(description="Weft's own: rises with every change; see PATCH.")
+
+
+class ConnectionItem(Answer):
+    """A source connection in a list."""
+
+    id: UUID
+    name: str
+    short_name: str
+    readable_collection_id: str
+    created_at: datetime
+    modified_at: datetime
+    is_authenticated: bool = Field(validation_alias=AliasPath("auth", "authenticated"))
+    entity_count: Count = Field(validation_alias=_ENTITY_COUNT)
+    federated_search: bool
+    auth_method: AuthMethodName = Field(validation_alias=AliasPath("auth", "method"))
+    status: ConnectionStatusName
+    last_sync_at: Annotated[datetime | None, BeforeValidator(_time_of_job)] = Field(
+        validation_alias=_LAST_JOB, description="As in the whole connection."
+    )
+
+
+class _Sync(Upstream):
+    total_runs: int = 0
+    successful_runs: int = 0
+    failed_runs: int = 0
+    last_job: UpstreamJob | None = None
+
+
+class _Auth(Upstream):
+    method: Annotated[AuthMethod, one_of(method_of, AuthMethod.DIRECT)]
+    authenticated: bool
+    authenticated_at: Moment | None = None
+    expires_at: Moment | None = None
+    auth_url: Link = None
+    auth_url_expires: Moment | None = None
+    redirect_url: Link = None
+    provider_id: str | None = None
+    provider_readable_id: str | None = None
+    claim_token: str | None = Field(default=None, repr=False)
+
+
+class _Schedule(Upstream):
+    cron: str | None = None
+    timezone: str | None = None
+    next_run: Moment | None = None
+    continuous: bool = False
+    cursor_field: str | None = None
+    cursor_value: JsonValue = None
+
+    def to_schedule(self) -> Schedule | None:
+        if not self.cron and not self.continuous:
+            return None
+        value = self.cursor_value
+        return self.to_domain(
+            Schedule,
+            cron=self.cron or None,
+            timezone=self.timezone or "UTC",
+            cursor_value=None if value is None else str(value),
+        )
+
+
+class _EntityType(Upstream):
+    count: int = 0
+    last_updated: Moment | None = None
+
+
+class _Entities(Upstream):
+    total_entities: int = 0
+    by_type: dict[str, _EntityType] = Field(default_factory=dict[str, _EntityType])
+
+
+def _connection_status(value: str) -> ConnectionStatus:
+    # `pending_sync` means that nothing is wrong, and nothing was synced yet.
+    return ConnectionStatus.ACTIVE if value == "pending_sync" else ConnectionStatus(value.lower())
+
+
+class _Summary(Upstream):
+    id: str
+    organization_id: str = ""
+    name: str
+    short_name: str
+    readable_collection_id: str
+    status: Annotated[ConnectionStatus, one_of(_connection_status, ConnectionStatus.INACTIVE)]
+    created_at: Moment
+    modified_at: Moment
+    federated_search: bool = False
+    version: int | None = None
+
+    @property
+    def version_or_time(self) -> int:
+        """Return the version. Airweave has none: there it is the microsecond of the last change."""
+        return self.version or max(1, int(self.modified_at.timestamp() * 1_000_000))
+
+
+class UpstreamListedConnection(_Summary):
+    """A connection in a list of Airweave's: no config, schedule, history or sync id."""
+
+    is_authenticated: bool = True
+    auth_method: Annotated[AuthMethod, one_of(method_of, AuthMethod.DIRECT)] = AuthMethod.DIRECT
+    entity_count: int = 0
+
+    def to_connection(self) -> Connection:
+        return self.to_domain(
+            Connection,
+            auth=AuthDetails(method=self.auth_method, authenticated=self.is_authenticated),
+            sync_id="",
+            entities=EntitySummary(total_entities=self.entity_count),
+            version=self.version_or_time,
+        )
+
+
+class UpstreamConnection(_Summary):
+    """A connection in full. Its ``error_message`` is foreign text, and is not read."""
+
+    description: str | None = None
+    auth: _Auth
+    config: Json | None = None
+    schedule: _Schedule | None = None
+    sync: _Sync | None = None
+    sync_id: str | None = None
+    entities: _Entities | None = None
+    error_category: Category = None
+    provider_settings_url: Link = None
+    provider_short_name: str | None = None
+
+    def to_connection(self) -> Connection:
+        sync = self.sync or _Sync()
+        last_job = sync.last_job.to_job(self.id) if sync.last_job else None
+        return self.to_domain(
+            Connection,
+            config=self.config or {},
+            schedule=self.schedule.to_schedule() if self.schedule else None,
+            sync=sync.to_domain(SyncSummary, last_job=last_job),
+            sync_id=self.sync_id or "",
+            entities=self.entities or EntitySummary(),
+            error_message=error_text(self.error_category) if self.error_category else None,
+            version=self.version_or_time,
+        )
+
+
+def read_connection(body: JsonValue) -> Connection:
+    """Read a connection in full."""
+    return read(UpstreamConnection, body).to_connection()
+
+
+def read_connections(body: JsonValue) -> list[Connection]:
+    """Read a page of connections. Airweave's says little of each; Weft's has them in full."""
+    return read_list(_read_listed, body)
+
+
+def _read_listed(item: JsonValue) -> Connection:
+    in_full = isinstance(item, dict) and "auth" in item
+    return read(UpstreamConnection if in_full else UpstreamListedConnection, item).to_connection()

@@ -1,0 +1,141 @@
+"""Sync jobs in Airweave's JSON, as they are sent and as they are read."""
+
+from datetime import datetime
+from typing import Annotated, Final, Literal
+from uuid import UUID
+
+from pydantic import BeforeValidator, Field, JsonValue
+
+from weft.domain.jobs import Job, JobStatus, JobTrigger, LogLine
+from weft.errors import ErrorCategory
+from weft.wire.answer import Answer, Count
+from weft.wire.upstream import (
+    Category,
+    Moment,
+    Unreadable,
+    Upstream,
+    one_of,
+    read,
+    read_list,
+    utc_now,
+)
+
+LOG_MESSAGE_MAX_CHARS: Final = 2000
+
+JobStatusName = Literal["pending", "running", "completed", "failed", "cancelling", "cancelled"]
+_ERROR_TEXTS: Final = {
+    ErrorCategory.OAUTH_CREDENTIALS_EXPIRED: "The OAuth grant expired or was revoked.",
+    ErrorCategory.API_KEY_INVALID: "The source refused the stored credentials.",
+    ErrorCategory.AUTH_PROVIDER_ACCOUNT_GONE: "The auth provider no longer has the account.",
+    ErrorCategory.AUTH_PROVIDER_CREDENTIALS_INVALID: "The auth provider's own key was refused.",
+}
+
+
+def _wrap_message(details: str | None) -> dict[str, str] | None:
+    return {"message": details} if details else None
+
+
+class LastJobAnswer(Answer):
+    """A run of a sync, as its connection shows it."""
+
+    id: UUID
+    status: Annotated[JobStatusName, BeforeValidator(str.lower)]
+    started_at: datetime | None
+    completed_at: datetime | None
+    duration_seconds: float | None
+    entities_inserted: Count
+    entities_updated: Count
+    entities_deleted: Count
+    entities_failed: Count
+    error: str | None
+    error_category: str | None
+    error_details: Annotated[dict[str, JsonValue] | None, BeforeValidator(_wrap_message)]
+    created_at: datetime
+    entities_created: Count = Field(
+        validation_alias="entities_inserted", description="The same as `entities_inserted`."
+    )
+    error_message: str | None = Field(validation_alias="error", description="The same as `error`.")
+    entities_unchanged: Count = Field(description="Weft's own.")
+    entities_skipped: Count = Field(description="Weft's own: listed, but not eligible.")
+    entities_total: Count | None = Field(description="Weft's own: expected, if that is known.")
+    trigger: Literal["initial", "manual", "schedule"] = Field(description="Weft's own.")
+    full_sync: bool = Field(description="Weft's own: whether everything is listed.")
+
+
+class JobAnswer(LastJobAnswer):
+    """A run of a connection's sync."""
+
+    source_connection_id: UUID
+
+
+def _job_status(value: str) -> JobStatus:
+    # `created` means not queued yet, which makes no difference to us.
+    return JobStatus.PENDING if value.lower() == "created" else JobStatus(value)
+
+
+class UpstreamJob(Upstream):
+    """A job as an API describes it. ``error`` is foreign text, and only shown in the job's log."""
+
+    id: str
+    source_connection_id: str | None = None
+    status: Annotated[JobStatus | None, one_of(_job_status, None)] = None
+    started_at: Moment | None = None
+    completed_at: Moment | None = None
+    duration_seconds: float | None = None
+    entities_inserted: int = 0
+    entities_updated: int = 0
+    entities_deleted: int = 0
+    entities_failed: int = 0
+    error: str | None = None
+    error_category: Category = None
+    trigger: Annotated[JobTrigger, one_of(JobTrigger, JobTrigger.MANUAL)] = JobTrigger.MANUAL
+    full_sync: bool = True
+    created_at: Moment | None = None
+    entities_unchanged: int = 0
+    entities_skipped: int = 0
+    entities_total: int | None = None
+
+    def to_job(self, connection_id: str | None) -> Job:
+        """Airweave does not say when a job was created: the time of its start stands in."""
+        status = self.status or self._guess_status()
+        owner = self.source_connection_id or connection_id
+        if owner is None:
+            raise Unreadable("a job without its connection")
+        return self.to_domain(
+            Job,
+            source_connection_id=owner,
+            status=status,
+            created_at=self.created_at or self.started_at or self.completed_at or utc_now(),
+            error=error_text(self.error_category) if status is JobStatus.FAILED else None,
+        )
+
+    def _guess_status(self) -> JobStatus:
+        """Tell from the other fields whether a job with an unknown status has ended."""
+        if self.completed_at is None:
+            return JobStatus.RUNNING
+        return JobStatus.FAILED if self.error else JobStatus.COMPLETED
+
+
+def error_text(category: ErrorCategory | None) -> str:
+    """Return our own words for a failure: the API's may quote secrets or instruct the model."""
+    general = "The sync failed; what the API says about it is in the job's log."
+    return _ERROR_TEXTS.get(category, general) if category else general
+
+
+def read_job(body: JsonValue, connection_id: str | None = None) -> Job:
+    """Read a job; ``connection_id`` is used where the answer does not name its connection."""
+    return read(UpstreamJob, body).to_job(connection_id)
+
+
+def read_jobs(body: JsonValue) -> list[Job]:
+    """Read a page of jobs."""
+    return read_list(read_job, body)
+
+
+def read_job_log(body: JsonValue) -> list[LogLine]:
+    """Read the error of a job, which is all that the API says about it; it is foreign text."""
+    job = read(UpstreamJob, body)
+    if not job.error:
+        return []
+    at = job.completed_at or job.started_at or utc_now()
+    return [LogLine(at=at, level="ERROR", message=job.error[:LOG_MESSAGE_MAX_CHARS])]
