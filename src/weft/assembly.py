@@ -22,9 +22,9 @@ from weft.local.auth.oauth_clients import LocalOAuthClients
 from weft.local.auth.providers import LocalAuthProviders
 from weft.local.backend import LocalBackend
 from weft.local.backend.auth_sessions import LocalAuthSessions
-from weft.local.configured import KEYS_FOLDER_NAME as KEYS_FOLDER_NAME
-from weft.local.configured import key_source_of, mapped_secrets, private_paths
-from weft.local.engine import Engine, Limits, utc_now
+from weft.local.from_settings import KEYS_FOLDER_NAME as KEYS_FOLDER_NAME
+from weft.local.from_settings import key_source_of, parse_mapped_secrets, private_paths
+from weft.local.engine import Engine, EngineLimits, utc_now
 from weft.local.jobs.housekeeping import keep_house, watch_for_changes
 from weft.local.jobs.runner import EmbeddedRunner
 from weft.local.jobs.scheduler import run_scheduler
@@ -188,7 +188,7 @@ async def open_engine(
             context=source_context(settings),
             clock=clock,
             limits=_limits_of(settings),
-            mapped_secrets=mapped_secrets(settings),
+            mapped_secrets=parse_mapped_secrets(settings),
             pages=pages or loopback.open,
         )
         with ProcessLock(settings.home / PROCESSES_FOLDER_NAME, owner) as lock:
@@ -334,8 +334,8 @@ def _ceilings_of(settings: Settings) -> Ceilings:
     )
 
 
-def _limits_of(settings: Settings) -> Limits:
-    return Limits(
+def _limits_of(settings: Settings) -> EngineLimits:
+    return EngineLimits(
         syncs=settings.sync_concurrency,
         syncs_per_host=settings.syncs_per_host,
         lease=timedelta(seconds=settings.lease_seconds),

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from weft import __version__
-from weft.local.configured import mapped_secrets
+from weft.local.from_settings import parse_mapped_secrets
 from weft.settings import CONFIG_FILE_NAME, ENV_PREFIX, Settings, load_settings
 
 ROOT = Path(__file__).parents[2]
@@ -53,7 +53,7 @@ def test_configuration_file_of_the_readme_is_taken(
     monkeypatch.setenv("WEFT_HOME", str(tmp_path))
     settings = load_settings()
     assert settings.files_roots
-    assert list(mapped_secrets(settings).values())
+    assert list(parse_mapped_secrets(settings).values())
 
 
 def test_every_file_of_the_map_exists() -> None:

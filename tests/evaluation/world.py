@@ -31,7 +31,7 @@ from weft.domain.search import SearchQuery
 from weft.errors import AuthenticationFailed, Conflict
 from weft.local.backend import LocalBackend
 from weft.local.backend.auth_sessions import LocalAuthSessions
-from weft.local.engine import Engine, Limits
+from weft.local.engine import Engine, EngineLimits
 from weft.local.jobs.scheduler import fire_due
 from weft.server.app import WeftServer
 from weft.server.build import build_server
@@ -134,7 +134,7 @@ async def staged(folder: Path) -> AsyncGenerator[Stage]:
         folder / "home",
         sources=sources,
         clock=clock.now,
-        limits=Limits(syncs=8, syncs_per_host=8, retries=0),
+        limits=EngineLimits(syncs=8, syncs_per_host=8, retries=0),
         context=SourceContext(http=no_network, files_roots=(readable,)),
     ) as opened:
 

@@ -21,7 +21,7 @@ from pydantic import BaseModel
 from weft.domain.base import Json
 from weft.domain.entities import Entity
 from weft.domain.jobs import Job, JobStatus
-from weft.local.engine import Limits
+from weft.local.engine import EngineLimits
 from weft.local.jobs import runner, sync
 from weft.local.store.base import Batch, Claim
 from weft.sources.base import Event, Source
@@ -89,7 +89,9 @@ def visits(monkeypatch: pytest.MonkeyPatch) -> Visits:
     return fresh
 
 
-async def engines(stack: AsyncExitStack, home: Path, number: int, limits: Limits) -> list[Embedded]:
+async def engines(
+    stack: AsyncExitStack, home: Path, number: int, limits: EngineLimits
+) -> list[Embedded]:
     """Several engines on one database, as several processes would have."""
     sources = {"host": HostSource}
     return [
@@ -100,7 +102,7 @@ async def engines(stack: AsyncExitStack, home: Path, number: int, limits: Limits
 
 async def test_limit_for_a_host_holds_across_processes(tmp_path: Path, visits: Visits) -> None:
     async with AsyncExitStack() as stack:
-        limits = Limits(syncs=4, syncs_per_host=2)
+        limits = EngineLimits(syncs=4, syncs_per_host=2)
         first, *_ = await engines(stack, tmp_path, 3, limits)
         jobs: list[Job] = []
         for number in range(10):
@@ -114,7 +116,7 @@ async def test_limit_for_a_host_holds_across_processes(tmp_path: Path, visits: V
 
 async def test_limit_of_a_process_holds(tmp_path: Path, visits: Visits) -> None:
     async with AsyncExitStack() as stack:
-        limits = Limits(syncs=3, syncs_per_host=64)
+        limits = EngineLimits(syncs=3, syncs_per_host=64)
         (only,) = await engines(stack, tmp_path, 1, limits)
         made = [
             await only.connect({"host": "https://a.example"}, short_name="host") for _ in range(8)
@@ -127,7 +129,7 @@ async def test_limit_of_a_process_holds(tmp_path: Path, visits: Visits) -> None:
 
 async def test_slow_host_does_not_hold_up_the_others(tmp_path: Path, visits: Visits) -> None:
     async with AsyncExitStack() as stack:
-        limits = Limits(syncs=2, syncs_per_host=1)
+        limits = EngineLimits(syncs=2, syncs_per_host=1)
         (only,) = await engines(stack, tmp_path, 1, limits)
         slow = [
             await only.connect({"host": "https://slow.example", "turns": 10_000}, short_name="host")

@@ -14,7 +14,7 @@ from weft.domain.base import Json
 from weft.domain.collections import NewCollection
 from weft.domain.connections import NewConnection
 from weft.domain.jobs import JobStatus
-from weft.local.engine import Limits
+from weft.local.engine import EngineLimits
 from weft.local.jobs import housekeeping
 
 pytestmark = pytest.mark.anyio
@@ -26,7 +26,7 @@ CANARY = b"the quick brown fox"
 
 @asynccontextmanager
 async def kept_house(home: Path) -> AsyncGenerator[Embedded]:
-    async with embedded(home, limits=Limits(kept_jobs=KEPT), keeps_house=True) as engine:
+    async with embedded(home, limits=EngineLimits(kept_jobs=KEPT), keeps_house=True) as engine:
         yield engine
 
 

@@ -19,7 +19,7 @@ from weft.domain.connections import Connection, ConnectionStatus
 from weft.domain.entities import Entity
 from weft.domain.jobs import JobStatus
 from weft.errors import ErrorCategory
-from weft.local.engine import Limits
+from weft.local.engine import EngineLimits
 from weft.local.jobs import runner
 from weft.net.client import Clock, get_json, http_factory
 from weft.sources.base import Checkpoint, Event, Source, SourceContext
@@ -127,7 +127,7 @@ async def staged(home: Path) -> AsyncGenerator[Stage]:
             home,
             sources={"pages": PagesSource},
             clock=fast_clock(SPEED),
-            limits=Limits(retries=RETRIES),
+            limits=EngineLimits(retries=RETRIES),
             context=context,
         ) as engine,
     ):

@@ -19,7 +19,7 @@ from weft.domain.connections import Connection
 from weft.domain.jobs import JobStatus
 from weft.domain.search import SearchQuery
 from weft.errors import StorageFailed
-from weft.local.engine import Limits
+from weft.local.engine import EngineLimits
 from weft.local.jobs import runner, sync
 from weft.local.store.sqlite import database
 from weft.testing.stub import StubConfig, entity_id, stub_entity
@@ -74,7 +74,7 @@ async def test_sync_survives_a_disk_that_fails_at_any_write(
     tmp_path: Path, disk: Disk, error: type[Exception]
 ) -> None:
     chance = random.Random(error.__name__)
-    limits = Limits(lease=timedelta(seconds=0.5))
+    limits = EngineLimits(lease=timedelta(seconds=0.5))
     async with embedded(tmp_path, clock=fast_clock(100.0), limits=limits) as engine:
         connection = await engine.connect(CONFIG)
         config = StubConfig.model_validate(CONFIG)
@@ -102,7 +102,7 @@ async def test_sync_survives_a_disk_that_fails_at_any_write(
 async def test_job_says_that_the_disk_is_full_while_nothing_can_be_stored(
     tmp_path: Path, disk: Disk
 ) -> None:
-    limits = Limits(lease=timedelta(seconds=0.5))
+    limits = EngineLimits(lease=timedelta(seconds=0.5))
     async with embedded(tmp_path, clock=fast_clock(100.0), limits=limits) as engine:
         connection = await engine.connect(CONFIG)
         job = await engine.backend.jobs.run(connection.id)

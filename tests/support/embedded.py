@@ -21,7 +21,7 @@ from weft.domain.jobs import Job
 from weft.domain.principals import LOCAL_ORGANIZATION_ID
 from weft.errors import Conflict
 from weft.local.backend import LocalBackend
-from weft.local.engine import Engine, Limits, utc_now
+from weft.local.engine import Engine, EngineLimits, utc_now
 from weft.local.jobs.housekeeping import keep_house, watch_for_changes
 from weft.local.jobs.runner import EmbeddedRunner
 from weft.local.process_lock import ProcessLock
@@ -117,7 +117,7 @@ async def embedded(
     sources: Mapping[str, type[AnySource]] | None = None,
     store: Store | None = None,
     clock: Callable[[], datetime] = utc_now,
-    limits: Limits | None = None,
+    limits: EngineLimits | None = None,
     context: SourceContext | None = None,
     runs_jobs: bool = True,
     keeps_house: bool = False,
@@ -132,7 +132,7 @@ async def embedded(
         vault=Vault.open(home / KEYS_FOLDER_NAME),
         context=context or SourceContext(http=no_network),
         clock=clock,
-        limits=limits or Limits(),
+        limits=limits or EngineLimits(),
     )
     owner = str(uuid4())
     try:

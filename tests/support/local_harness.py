@@ -20,7 +20,7 @@ from weft.domain.jobs import Job, RunOptions
 from weft.domain.search import SearchQuery
 from weft.local.backend import LocalBackend
 from weft.local.backend.search import LocalSearch
-from weft.local.engine import Engine, Limits
+from weft.local.engine import Engine, EngineLimits
 from weft.local.jobs.housekeeping import watch_for_changes
 from weft.local.jobs.runner import Dispatcher, EmbeddedRunner
 from weft.local.jobs.sync import sync
@@ -77,7 +77,7 @@ class ScriptCredentials(BaseModel):
     token: SecretStr | None = None
 
 
-def scripted(script: Script) -> type[AnySource]:
+def make_scripted_source(script: Script) -> type[AnySource]:
     """A source class that does what the script says."""
 
     class Scripted(Source[ScriptConfig, ScriptCredentials]):
@@ -110,7 +110,7 @@ def note(source_id: str, text: str = "") -> Entity:
     return Entity(id=source_id, type="note", title=source_id, text=text)
 
 
-def yielding(*events: Event) -> Fetch:
+def fetch_of(*events: Event) -> Fetch:
     """A fetch that yields these events whatever the cursor."""
 
     async def fetch(cursor: Json | None, context: SourceContext) -> AsyncGenerator[Event]:
@@ -120,12 +120,12 @@ def yielding(*events: Event) -> Fetch:
     return fetch
 
 
-def token(value: str) -> Auth:
+def token_auth(value: str) -> Auth:
     """Direct credentials with a token."""
     return Auth(direct=DirectAuth(credentials={"token": value}))
 
 
-class Nobody(Dispatcher):
+class IdleDispatcher(Dispatcher):
     """Delivers jobs to nobody: the test runs them itself."""
 
     def __init__(self) -> None:
@@ -158,14 +158,14 @@ class LocalHarness:
     clock: Clock
     script: Script
     home: Path
-    nobody: Nobody = field(default_factory=Nobody)
+    dispatcher: IdleDispatcher = field(default_factory=IdleDispatcher)
 
     @property
     def backend(self) -> LocalBackend:
         """The backend, whose jobs nobody runs."""
-        return LocalBackend(self.engine, self.nobody, ORGANIZATION)
+        return LocalBackend(self.engine, self.dispatcher, ORGANIZATION)
 
-    async def collection(self, readable_id: str = COLLECTION) -> None:
+    async def create_collection(self, readable_id: str = COLLECTION) -> None:
         """Make a collection."""
         await self.backend.collections.create(
             NewCollection(name="Team Docs", readable_id=readable_id)
@@ -199,33 +199,36 @@ class LocalHarness:
         await self.engine.store.jobs.finish(claim, outcome, [], self.clock.now)
         return outcome
 
-    async def synced(self, connection: Connection, *, force: bool = False) -> Job:
+    async def run_sync(self, connection: Connection, *, force: bool = False) -> Job:
         """Run a sync to its end in this task."""
         job = await self.backend.jobs.run(connection.id, RunOptions(force_full_sync=force))
         await self.run_claimed(await self.claim())
         return await self.backend.jobs.get(job.id)
 
-    async def log(self, job: Job | Claim) -> list[str]:
+    async def read_log(self, job: Job | Claim) -> list[str]:
         """The messages of a job's log."""
         job_id = job.job_id if isinstance(job, Claim) else job.id
         return [line.message for line in await self.backend.jobs.log(job_id, limit=200)]
 
-    async def found(self, query: str) -> list[str]:
+    async def search_titles(self, query: str) -> list[str]:
         """Titles that a search finds, sorted."""
         wanted = SearchQuery(readable_collection_id=COLLECTION, query=query, limit=50)
         search = LocalSearch(self.engine, ORGANIZATION)
         return sorted(hit.title for hit in (await search.search(wanted)).hits)
 
-    async def stored(self, connection: Connection) -> int:
+    async def count_entities(self, connection: Connection) -> int:
         """How many entities the connection has."""
         return (await self.backend.connections.get(connection.id)).entities.total_entities
 
 
 @asynccontextmanager
-async def opened(home: Path, **engine: Any) -> AsyncGenerator[LocalHarness]:
+async def open_harness(home: Path, **engine: Any) -> AsyncGenerator[LocalHarness]:
     """A bench on a state folder; ``engine`` replaces parts of it."""
     script, clock = Script(), Clock()
-    kinds = {kind.short_name: kind for kind in (StubSource, SecretStubSource, scripted(script))}
+    kinds = {
+        kind.short_name: kind
+        for kind in (StubSource, SecretStubSource, make_scripted_source(script))
+    }
     store = await SqliteStore.open(home / "weft.db")
     parts: dict[str, Any] = {
         "store": store,
@@ -233,7 +236,7 @@ async def opened(home: Path, **engine: Any) -> AsyncGenerator[LocalHarness]:
         "vault": Vault.open(home / "keys"),
         "context": SourceContext(http=_no_network),
         "clock": clock,
-        "limits": Limits(),
+        "limits": EngineLimits(),
     }
     try:
         yield LocalHarness(Engine(**(parts | engine)), clock, script, home)
@@ -242,7 +245,7 @@ async def opened(home: Path, **engine: Any) -> AsyncGenerator[LocalHarness]:
 
 
 @asynccontextmanager
-async def running(bench: LocalHarness) -> AsyncGenerator[LocalBackend]:
+async def run_jobs(bench: LocalHarness) -> AsyncGenerator[LocalBackend]:
     """The bench's backend with a runner and a watcher, until the end of the block."""
     owner = str(uuid4())
     with ProcessLock(bench.home / "processes", owner) as lock:

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import anyio.lowlevel
-from local_harness import COLLECTION, LocalHarness, Nobody, opened
+from local_harness import COLLECTION, IdleDispatcher, LocalHarness, open_harness
 from oauth_provider import OAuthProvider
 
 from weft.domain.authorizations import AuthOutcome
@@ -31,11 +31,11 @@ class OAuthHarness:
     """A bench, and what a browser does with its links."""
 
     local: LocalHarness
-    nobody: Nobody
+    dispatcher: IdleDispatcher
 
     @property
     def sessions(self) -> LocalAuthSessions:
-        return LocalAuthSessions(self.local.engine, self.nobody)
+        return LocalAuthSessions(self.local.engine, self.dispatcher)
 
     @property
     def authorization(self) -> Any:
@@ -55,7 +55,7 @@ class OAuthHarness:
     async def get(self, connection: Connection) -> Connection:
         return await self.local.backend.connections.get(connection.id)
 
-    async def consented(
+    async def give_consent(
         self, provider: Any, connection: Connection, *, allow: bool = True
     ) -> AuthOutcome:
         """Follow the link, decide at the provider, and come back."""
@@ -63,11 +63,11 @@ class OAuthHarness:
         back = provider.consent(start.url, allow=allow)
         return await self.sessions.callback(params_of(back), start.browser)
 
-    async def connected(self, provider: OAuthProvider, **fields: Any) -> Connection:
+    async def connect(self, provider: OAuthProvider, **fields: Any) -> Connection:
         """A connection that a person has authorised; it does not sync."""
         fields = {"sync_immediately": False} | fields
         made = await self.create({"provider_url": provider.url}, **fields)
-        outcome = await self.consented(provider, made)
+        outcome = await self.give_consent(provider, made)
         assert outcome.ok, outcome.message
         return await self.get(made)
 
@@ -104,10 +104,10 @@ async def oauth_harness(
         "context": SourceContext(http=http_factory(["127.0.0.1"], clock=Clock(sleep=_at_once))),
         "pages": pages,
     }
-    async with opened(home, **(parts | engine)) as bench:
+    async with open_harness(home, **(parts | engine)) as bench:
         if not has_collection:
-            await bench.collection()
-        yield OAuthHarness(bench, bench.nobody)
+            await bench.create_collection()
+        yield OAuthHarness(bench, bench.dispatcher)
 
 
 async def _at_once(_seconds: float) -> None:

@@ -17,7 +17,7 @@ from embedded import Embedded, embedded
 from weft.domain.base import Json
 from weft.domain.connections import Auth, Connection, DirectAuth, OAuthTokenAuth
 from weft.errors import WeftError
-from weft.local.engine import Limits
+from weft.local.engine import EngineLimits
 from weft.net.client import Clock, http_factory
 from weft.sources.base import AnySource, SourceContext
 from weft.sources.git.source import GitSource
@@ -28,7 +28,7 @@ from weft.testing.oauth_stub import OAuthStubSource
 SOURCES: Mapping[str, type[AnySource]] = {
     kind.short_name: kind for kind in (GitSource, GitHubSource, WebSource, OAuthStubSource)
 }
-LIMITS = Limits(retries=0)
+LIMITS = EngineLimits(retries=0)
 NEW = "new"
 
 

@@ -38,10 +38,10 @@ class LocalAudit:
         ``connection`` is a name, id or prefix of the organisation's, or the id of a deleted one.
         Raises NotFound when it is none of these, Ambiguous when it may be several.
         """
-        wanted = None if connection is None else await self._id_of(organization_id, connection)
+        wanted = None if connection is None else await self._resolve_id(organization_id, connection)
         return await self._store.audit.list(connection_id=wanted, since=since, limit=limit)
 
-    async def _id_of(self, organization_id: str, connection: str) -> str:
+    async def _resolve_id(self, organization_id: str, connection: str) -> str:
         try:
             return (await find_connection(self._store, organization_id, connection)).id
         except NotFound:

@@ -10,10 +10,10 @@ from pydantic import BaseModel
 
 from weft.domain.base import Json
 from weft.local.audit import Refusals
-from weft.local.holds import Waits
+from weft.local.holds import JobHolds
 from weft.local.origins import normal_origin
 from weft.local.store.base import Store
-from weft.local.validate import validated
+from weft.local.validate import validate
 from weft.local.vault import Vault
 from weft.sources.base import AnySource, KnownVersions, SourceContext
 from weft.sources.registry import SourceRegistry
@@ -24,7 +24,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class Changes:
+class Signal:
     """Wakes those in this process who wait for a change of anything.
 
     Take a `mark`, look at the state, then `wait` for that mark: no change in between is missed.
@@ -54,7 +54,7 @@ class Changes:
         finally:
             self._waiting -= 1
 
-    async def wanted(self) -> None:
+    async def wait_until_wanted(self) -> None:
         """Return when someone waits; changes by other processes need no looking for before."""
         while not self._waiting:
             self._wanted = anyio.Event()
@@ -62,7 +62,7 @@ class Changes:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class EngineLimits:
     """How much this process does at once, and for how long it tries; the operator's decision."""
 
     syncs: int = 2
@@ -100,12 +100,12 @@ class Engine:
     vault: Vault
     context: SourceContext
     clock: Callable[[], datetime] = utc_now
-    limits: Limits = Limits()
-    changes: Changes = field(default_factory=Changes)
-    work: Changes = field(default_factory=Changes)
+    limits: EngineLimits = EngineLimits()
+    changes: Signal = field(default_factory=Signal)
+    work: Signal = field(default_factory=Signal)
     pages: Callable[[], Awaitable[str]] | None = None
     refusals: Refusals = field(default_factory=Refusals)
-    waits: Waits = field(default_factory=Waits)
+    holds: JobHolds = field(default_factory=JobHolds)
     mapped_secrets: MappedSecrets = field(default_factory=dict[str, Mapping[str, MappedSecret]])
 
     def lease_until(self, now: datetime) -> datetime:
@@ -122,23 +122,21 @@ class Engine:
     ) -> AnySource:
         """A source ready to check or fetch. Raises InvalidInput naming the field at fault."""
         kind = self.registry.get(short_name)
-        settings = validated(kind.Config, config, field="config")
-        secrets = self.validated_credentials(kind, credentials)
+        settings = validate(kind.Config, config, field="config")
+        secrets = self.parse_credentials(kind, credentials)
         context = self.context
         if known_versions is not None:
             context = replace(context, known_versions=known_versions)
         return kind(settings, secrets, context)
 
-    def validated_credentials(self, kind: type[AnySource], credentials: Json) -> BaseModel:
+    def parse_credentials(self, kind: type[AnySource], credentials: Json) -> BaseModel:
         """Credentials in the source's own model. Raises InvalidInput, naming fields only."""
-        return validated(
-            kind.Credentials, credentials, field="auth.direct.credentials", secret=True
-        )
+        return validate(kind.Credentials, credentials, field="auth.direct.credentials", secret=True)
 
     def endpoint(self, short_name: str, config: Json) -> str:
         """The origin that receives a connection's credentials, normal; empty without a network."""
         kind = self.registry.get(short_name)
-        settings = validated(kind.Config, config, field="config")
+        settings = validate(kind.Config, config, field="config")
         return normal_origin(kind.endpoint(settings, self.context.options) or "")
 
     async def seal(

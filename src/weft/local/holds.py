@@ -5,7 +5,7 @@ from weft.domain.jobs import Job, JobStatus
 _WAITS = "Waiting until the database can be written."
 
 
-class Waits:
+class JobHolds:
     """What holds jobs up in this process; one in each."""
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class Waits:
         known, self._unclaimed = self._unclaimed, trouble and f"{trouble} {_WAITS}"
         return self._unclaimed != known
 
-    def told(self, job: Job) -> Job:
+    def annotate(self, job: Job) -> Job:
         """The job, with what holds it up as its error."""
         if job.status.is_terminal:
             return job

@@ -58,7 +58,7 @@ class LocalKeys:
             )
         return key
 
-    async def principal(self, text: str) -> Principal | None:
+    async def find_principal(self, text: str) -> Principal | None:
         """Whom the presented text lets in, or None."""
         if not text.startswith(KEY_PREFIX):
             return None

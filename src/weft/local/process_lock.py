@@ -27,7 +27,7 @@ class ProcessLock:
 
     def __enter__(self) -> Self:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._descriptor = _locked_file(self._path(self._owner))
+        self._descriptor = _lock_path(self._path(self._owner))
         return self
 
     def __exit__(
@@ -69,7 +69,7 @@ class ProcessLock:
         return self._folder / f"{owner}{_SUFFIX}"
 
 
-def _locked_file(path: Path) -> int | None:
+def _lock_path(path: Path) -> int | None:
     """A descriptor that holds the lock of the file at that very path; None without locks."""
     for _ in range(LOCK_ATTEMPTS):
         # Not inherited by child processes: a surviving child must not keep the lock.

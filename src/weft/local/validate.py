@@ -15,7 +15,7 @@ from weft.errors import InvalidInput
 _PLAIN_NAME = re.compile(r"[a-z][a-z_]{0,29}")
 
 
-def validated(
+def validate(
     model: type[BaseModel], data: Mapping[str, Any], *, field: str, secret: bool = False
 ) -> BaseModel:
     """An instance of ``model``. Raises InvalidInput naming ``field`` and the inner field.

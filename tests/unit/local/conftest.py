@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-from local_harness import LocalHarness, opened
+from local_harness import LocalHarness, open_harness
 from oauth_harness import CLIENT_ID, CLIENT_SECRET, OAuthHarness, oauth_harness
 from oauth_provider import OAuthProvider, providing
 
@@ -19,8 +19,8 @@ from weft.testing.stub import stub_registry
 
 @pytest.fixture
 async def local(tmp_path: Path, anyio_backend: str) -> AsyncGenerator[LocalHarness]:
-    async with opened(tmp_path / "home") as bench:
-        await bench.collection()
+    async with open_harness(tmp_path / "home") as bench:
+        await bench.create_collection()
         yield bench
 
 

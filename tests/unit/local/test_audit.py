@@ -6,7 +6,7 @@ from typing import Any
 
 import apsw
 import pytest
-from local_harness import COLLECTION, ORGANIZATION, LocalHarness, note, token, yielding
+from local_harness import COLLECTION, ORGANIZATION, LocalHarness, fetch_of, note, token_auth
 
 from weft.domain.acting import acting
 from weft.domain.audit import AuditEntry
@@ -40,10 +40,10 @@ async def _actions(local: LocalHarness, **filters: Any) -> list[str]:
 async def test_life_of_a_connection_is_told_even_after_its_end(local: LocalHarness) -> None:
     backend = local.backend
     with acting(operation="a tool", principal="key:ci", transport="http", arguments={"n": 1}):
-        made = await local.connect(auth=token(CANARY))
+        made = await local.connect(auth=token_auth(CANARY))
         await backend.connections.update(made.id, ConnectionChange(name="Another name"))
         local.clock.pass_time(seconds=1)
-        await backend.connections.update(made.id, ConnectionChange(auth=token(f"{CANARY}-2")))
+        await backend.connections.update(made.id, ConnectionChange(auth=token_auth(f"{CANARY}-2")))
         job = await backend.jobs.run(made.id)
         await backend.jobs.cancel(job.id)
         await backend.connections.delete(made.id)
@@ -76,10 +76,10 @@ async def test_unknown_connection_is_no_empty_audit(local: LocalHarness) -> None
 
 
 async def test_sync_writes_no_rows_but_for_what_it_finds_out(local: LocalHarness) -> None:
-    local.script.fetch = yielding(*(note(f"n{number}") for number in range(50)))
+    local.script.fetch = fetch_of(*(note(f"n{number}") for number in range(50)))
     made = await local.connect()
     before = await _actions(local)
-    await local.synced(made)
+    await local.run_sync(made)
     assert await _actions(local) == [*before, "run job"]
 
     async def refused(secret: str | None) -> str:
@@ -180,12 +180,12 @@ CHANGES: dict[str, Change] = {
         c, ConnectionChange(name="Another name")
     ),
     "authorize": lambda local, c, _j: local.backend.connections.update(
-        c, ConnectionChange(auth=token("other"))
+        c, ConnectionChange(auth=token_auth("other"))
     ),
     "mark": lambda local, c, _j: _mark(local, c),
     "cancel": lambda local, _c, j: local.backend.jobs.cancel(j),
     "delete": lambda local, c, _j: local.engine.store.connections.delete(ORGANIZATION, c),
-    "collection": lambda local, _c, _j: local.collection("another"),
+    "collection": lambda local, _c, _j: local.create_collection("another"),
     "key": lambda local, _c, _j: LocalKeys(local.engine.store.keys).create("k", Role.READ, "team"),
     "revoke": lambda local, _c, _j: LocalKeys(local.engine.store.keys).revoke("old"),
     "secret": lambda local, _c, _j: NamedSecrets(local.engine, ORGANIZATION).put(
@@ -200,7 +200,7 @@ CHANGES: dict[str, Change] = {
 async def test_change_whose_row_cannot_be_written_does_not_happen(
     local: LocalHarness, change: str
 ) -> None:
-    made = await local.connect(auth=token("first"))
+    made = await local.connect(auth=token_auth("first"))
     job = await local.backend.jobs.run(made.id)
     await LocalKeys(local.engine.store.keys).create("old", Role.READ, "team")
     secrets = NamedSecrets(local.engine, ORGANIZATION)

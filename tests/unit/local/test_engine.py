@@ -10,7 +10,7 @@ from local_harness import START, LocalHarness
 from patience import PATIENCE_SECONDS
 
 from weft.errors import AuthenticationFailed, InvalidInput, NotFound
-from weft.local.engine import Changes, Engine, utc_now
+from weft.local.engine import Engine, Signal, utc_now
 from weft.testing.stub import StubConfig, StubCredentials, StubSource
 
 pytestmark = pytest.mark.anyio
@@ -20,7 +20,7 @@ CANARY = "s3cr3t-canary"
 
 
 async def test_change_between_mark_and_wait_is_not_missed() -> None:
-    changes = Changes()
+    changes = Signal()
     mark = changes.mark()
     changes.announce()
     with anyio.fail_after(PATIENCE_SECONDS):
@@ -28,7 +28,7 @@ async def test_change_between_mark_and_wait_is_not_missed() -> None:
 
 
 async def test_change_before_the_mark_wakes_nobody() -> None:
-    changes = Changes()
+    changes = Signal()
     changes.announce()
     mark = changes.mark()
     woken = False
@@ -47,7 +47,7 @@ async def test_change_before_the_mark_wakes_nobody() -> None:
 
 
 async def test_one_change_wakes_everyone_who_waits() -> None:
-    changes = Changes()
+    changes = Signal()
     woken: list[int] = []
 
     async def wait(number: int) -> None:
@@ -64,13 +64,13 @@ async def test_one_change_wakes_everyone_who_waits() -> None:
 
 
 async def test_wait_ends_without_a_change_too() -> None:
-    changes = Changes()
+    changes = Signal()
     with anyio.fail_after(PATIENCE_SECONDS):
         await changes.wait(changes.mark(), 0.001)
 
 
 async def test_follower_sees_the_last_state_however_changes_fall() -> None:
-    changes, state, seen = Changes(), 0, 0
+    changes, state, seen = Signal(), 0, 0
 
     async def change() -> None:
         nonlocal state
@@ -93,11 +93,11 @@ async def test_follower_sees_the_last_state_however_changes_fall() -> None:
 
 
 async def test_watcher_is_told_when_someone_waits_and_not_before() -> None:
-    changes = Changes()
+    changes = Signal()
     told = anyio.Event()
 
     async def watch() -> None:
-        await changes.wanted()
+        await changes.wait_until_wanted()
         told.set()
 
     with anyio.fail_after(PATIENCE_SECONDS):
@@ -109,7 +109,7 @@ async def test_watcher_is_told_when_someone_waits_and_not_before() -> None:
             await told.wait()
             changes.announce()
     with anyio.move_on_after(0.01) as scope:
-        await changes.wanted()
+        await changes.wait_until_wanted()
     assert scope.cancelled_caught, "nobody waits any more"
 
 

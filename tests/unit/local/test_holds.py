@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from weft.domain.jobs import Job, JobStatus, JobTrigger
-from weft.local.holds import Waits
+from weft.local.holds import JobHolds
 
 
 def job(job_id: str, status: JobStatus) -> Job:
@@ -19,14 +19,14 @@ def job(job_id: str, status: JobStatus) -> Job:
 
 
 def test_trouble_of_a_job_is_told_until_it_is_released() -> None:
-    waits, running = Waits(), job("a", JobStatus.RUNNING)
+    waits, running = JobHolds(), job("a", JobStatus.RUNNING)
     assert waits.hold("a", "The disk is full.")
     assert not waits.hold("a", "The disk is full.")
-    assert str(waits.told(running).error).startswith("The disk is full. Waiting")
-    assert waits.told(job("b", JobStatus.RUNNING)).error is None
-    assert waits.told(job("a", JobStatus.CANCELLED)).error is None
+    assert str(waits.annotate(running).error).startswith("The disk is full. Waiting")
+    assert waits.annotate(job("b", JobStatus.RUNNING)).error is None
+    assert waits.annotate(job("a", JobStatus.CANCELLED)).error is None
     waits.release("a")
-    assert waits.told(running) is running
+    assert waits.annotate(running) is running
 
 
 @pytest.mark.parametrize(
@@ -35,9 +35,9 @@ def test_trouble_of_a_job_is_told_until_it_is_released() -> None:
 def test_trouble_of_the_queue_is_told_of_jobs_that_wait_in_it(
     status: JobStatus, held: bool
 ) -> None:
-    waits = Waits()
+    waits = JobHolds()
     assert not waits.hold_queue(None)
     assert waits.hold_queue("Locked.")
-    assert (waits.told(job("a", status)).error is not None) is held
+    assert (waits.annotate(job("a", status)).error is not None) is held
     assert waits.hold_queue(None)
-    assert waits.told(job("a", status)).error is None
+    assert waits.annotate(job("a", status)).error is None

@@ -29,10 +29,10 @@ def all_bytes(folder: Path) -> bytes:
 async def test_a_key_lets_its_principal_in_until_it_is_revoked(keys: LocalKeys) -> None:
     made, text = await keys.create("ci", Role.WRITE, "team")
     assert made.organization_id == "team"
-    assert await keys.principal(text) == Principal("team", "key:ci", Role.WRITE)
+    assert await keys.find_principal(text) == Principal("team", "key:ci", Role.WRITE)
     revoked = await keys.revoke("ci")
     assert revoked.name == "ci"
-    assert await keys.principal(text) is None
+    assert await keys.find_principal(text) is None
     with pytest.raises(NotFound, match="weft keys list"):
         await keys.revoke("ci")
 
@@ -48,7 +48,7 @@ async def test_a_key_itself_is_not_stored(keys: LocalKeys, tmp_path: Path) -> No
 async def test_texts_that_are_no_keys_are_refused(keys: LocalKeys) -> None:
     _, text = await keys.create("ci", Role.READ, "local")
     for wrong in ("", "weft_", text[:-1], f"{text}x", text.upper(), text[5:], "weft_\udcff"):
-        assert await keys.principal(wrong) is None
+        assert await keys.find_principal(wrong) is None
 
 
 async def test_a_name_is_free_again_after_revoking(keys: LocalKeys) -> None:
@@ -57,8 +57,8 @@ async def test_a_name_is_free_again_after_revoking(keys: LocalKeys) -> None:
         await keys.create("ci", Role.ADMIN, "local")
     await keys.revoke("ci")
     _, second = await keys.create("ci", Role.ADMIN, "local")
-    assert await keys.principal(first) is None
-    found = await keys.principal(second)
+    assert await keys.find_principal(first) is None
+    found = await keys.find_principal(second)
     assert found is not None
     assert (found.organization_id, found.role) == (LOCAL_ORGANIZATION_ID, Role.ADMIN)
     listed = await keys.list()

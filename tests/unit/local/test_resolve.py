@@ -97,7 +97,7 @@ async def test_collection_is_found_by_id_and_prefix_in_any_case(local: LocalHarn
 
 
 async def test_collection_name_that_two_have_is_ambiguous(local: LocalHarness) -> None:
-    await local.collection("other")
+    await local.create_collection("other")
     with pytest.raises(Ambiguous) as caught:
         await find_collection(local.engine.store, ORGANIZATION, "Team Docs")
     assert caught.value.field == "readable_collection_id"

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from weft.errors import InvalidInput
-from weft.local.validate import validated
+from weft.local.validate import validate
 
 CANARY = "s3cr3t-canary"
 
@@ -50,14 +50,14 @@ def refused(
 ) -> InvalidInput:
     field = "auth.direct.credentials" if secret else "config"
     with pytest.raises(InvalidInput) as caught:
-        validated(model, data, field=field, secret=secret)
+        validate(model, data, field=field, secret=secret)
     assert CANARY not in f"{caught.value} {caught.value.field}"
     assert caught.value.__suppress_context__, "the cause would show the values in a traceback"
     return caught.value
 
 
 def test_valid_data_becomes_the_model() -> None:
-    made = validated(Options, {"path": "docs", "count": 2}, field="config")
+    made = validate(Options, {"path": "docs", "count": 2}, field="config")
     assert made == Options(path="docs", count=2)
 
 
@@ -126,7 +126,7 @@ def test_neither_values_nor_keys_of_credentials_are_ever_repeated(
     data = {place or key: value}
     for model in (Keys, Options, Nothing):
         try:
-            validated(model, data, field="auth", secret=True)
+            validate(model, data, field="auth", secret=True)
         except InvalidInput as error:
             shown = f"{error} {error.field} {error.hint}"
         else:
@@ -136,6 +136,6 @@ def test_neither_values_nor_keys_of_credentials_are_ever_repeated(
 
 def test_misspelt_field_is_named_before_the_one_that_is_missing_for_it() -> None:
     with pytest.raises(InvalidInput) as caught:
-        validated(Options, {"paths": "x"}, field="config")
+        validate(Options, {"paths": "x"}, field="config")
     assert "no field 'paths'" in caught.value.message
     assert "Did you mean 'path'?" in str(caught.value)

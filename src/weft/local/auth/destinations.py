@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from weft.domain.base import Json
 from weft.errors import NotPermitted
-from weft.local.auth.secret_refs import checked_origins, is_among
+from weft.local.auth.secret_refs import is_among, parse_origins
 from weft.local.engine import Engine
 from weft.local.origins import normal_origin
 from weft.sources.base import AnySource
@@ -16,12 +16,12 @@ from weft.sources.base import AnySource
 _WORDS = {"auth_provider": "auth provider", "oauth_client": "OAuth client"}
 
 
-def allowed_origins(hosts: Sequence[str]) -> tuple[str, ...]:
+def parse_allowed_hosts(hosts: Sequence[str]) -> tuple[str, ...]:
     """Origins for the hosts that an operator names; none for none. Raises InvalidInput."""
-    return checked_origins(hosts) if hosts else ()
+    return parse_origins(hosts) if hosts else ()
 
 
-def bound(origin: str, allowed: Sequence[str]) -> str:
+def binding_of(origin: str, allowed: Sequence[str]) -> str:
     """What the operator's secret is sealed for: a row that was edited does not open."""
     return " ".join((origin, *allowed))
 
@@ -41,7 +41,7 @@ async def check_destination(
 
     ``lent`` is what of the operator's would go there: its kind and id, as the audit names them.
     """
-    if not decided_by_config(engine, kind, config):
+    if not config_decides_host(engine, kind, config):
         return
     endpoint = engine.endpoint(kind.short_name, config)
     if is_among(endpoint, allowed):
@@ -58,7 +58,7 @@ async def check_destination(
     )
 
 
-def decided_by_config(engine: Engine, kind: type[AnySource], config: Json) -> bool:
+def config_decides_host(engine: Engine, kind: type[AnySource], config: Json) -> bool:
     """Whether a connection's configuration, not the source or the operator, decides its host."""
     endpoint = engine.endpoint(kind.short_name, config)
     if not endpoint:

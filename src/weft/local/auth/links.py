@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError
 from weft.domain.base import Frozen, Json
 from weft.domain.connections import AuthMethod, Connection
 from weft.errors import AuthenticationFailed, Conflict, NotFound, Unsupported, WeftError
-from weft.local.auth.oauth_clients import OAuthClient, operators_client
+from weft.local.auth.oauth_clients import OAuthClient, find_operators_client
 from weft.local.auth.oauth_tokens import OAUTH_METHODS, Provider, provider_of, receivers
 from weft.local.engine import Engine
 from weft.local.store.authorizations import AuthSession
@@ -27,7 +27,7 @@ CALLBACK_PATH: Final = "/source-connections/callback"
 _TOKEN_BYTES = 32
 
 
-class Kept(Frozen):
+class SessionSecrets(Frozen):
     """What an authorisation needs later, sealed.
 
     ``secret`` is the PKCE verifier or the secret of OAuth 1.0a's request token.
@@ -62,14 +62,14 @@ def link_method(kind: type[AnySource], method: AuthMethod) -> AuthMethod:
     )
 
 
-async def client_for(
+async def require_client(
     engine: Engine, kind: type[AnySource], config: Json, own: OAuthClient | None
 ) -> tuple[Provider, OAuthClient]:
     """The provider, and who we are to it. Raises Unsupported, Conflict or NotPermitted."""
     spec = provider_of(engine, kind, config)
     if spec is None:
         raise Unsupported(f"'{kind.short_name}' has no OAuth provider.", field="auth")
-    client = own or await operators_client(engine, kind, config, spec)
+    client = own or await find_operators_client(engine, kind, config, spec)
     if client is None:
         raise Conflict(
             f"There is no OAuth client for '{kind.short_name}'.",
@@ -81,7 +81,7 @@ async def client_for(
     return spec, client
 
 
-async def new_link(
+async def create_link(
     engine: Engine,
     connection: Connection,
     method: AuthMethod,
@@ -97,17 +97,19 @@ async def new_link(
     """
     kind = engine.registry.get(connection.short_name)
     if method is AuthMethod.OAUTH_BROWSER:
-        await client_for(engine, kind, connection.config, own_client)
+        await require_client(engine, kind, connection.config, own_client)
     token, claim = new_token(), new_token()
     expires_at = engine.clock() + LINK_LIFETIME
-    kept = Kept(client=own_client, redirect_uri=None if base is None else base + CALLBACK_PATH)
+    kept = SessionSecrets(
+        client=own_client, redirect_uri=None if base is None else base + CALLBACK_PATH
+    )
     session = AuthSession(
         connection_id=connection.id,
         organization_id=connection.organization_id,
         method=method,
         link=None if base is None else digest(token),
         claim=digest(claim),
-        sealed=await seal_kept(engine, connection, method, kept),
+        sealed=await seal_session(engine, connection, method, kept),
         redirect_url=redirect_url,
         syncs=syncs,
         expires_at=expires_at,
@@ -132,35 +134,39 @@ async def new_link(
     )
 
 
-async def seal_kept(engine: Engine, connection: Connection, method: AuthMethod, kept: Kept) -> str:
+async def seal_session(
+    engine: Engine, connection: Connection, method: AuthMethod, kept: SessionSecrets
+) -> str:
     """Seal what is kept for the origins that the connection's secrets go to now."""
     return await engine.seal(
         connection.organization_id,
         connection.id,
-        _bound_to(engine, connection, method),
+        _binding_of(engine, connection, method),
         kept.model_dump(mode="json"),
     )
 
 
-async def open_kept(engine: Engine, connection: Connection, session: AuthSession) -> Kept | None:
+async def unseal_session(
+    engine: Engine, connection: Connection, session: AuthSession
+) -> SessionSecrets | None:
     """What was kept, or None when the connection's secrets go elsewhere since."""
     try:
         opened = await engine.unseal(
             connection.organization_id,
             connection.id,
-            _bound_to(engine, connection, session.method),
+            _binding_of(engine, connection, session.method),
             session.sealed,
         )
-        return Kept.model_validate(opened)
+        return SessionSecrets.model_validate(opened)
     except (AuthenticationFailed, ValidationError):
         return None
 
 
-async def own_client_of(engine: Engine, connection: Connection) -> OAuthClient | None:
+async def find_own_client(engine: Engine, connection: Connection) -> OAuthClient | None:
     """The OAuth client that the connection brought with it, at its last authorisation or before."""
     store = engine.store
     session = await store.auth_sessions.of_connection(connection.organization_id, connection.id)
-    kept = None if session is None else await open_kept(engine, connection, session)
+    kept = None if session is None else await unseal_session(engine, connection, session)
     if kept is not None and kept.client is not None:
         return kept.client
     if connection.auth.method not in OAUTH_METHODS:
@@ -174,6 +180,6 @@ async def own_client_of(engine: Engine, connection: Connection) -> OAuthClient |
         return None  # What does not open cannot be used again: another client has to be given.
 
 
-def _bound_to(engine: Engine, connection: Connection, method: AuthMethod) -> str:
+def _binding_of(engine: Engine, connection: Connection, method: AuthMethod) -> str:
     origins = receivers(engine, connection.short_name, connection.config, method)
     return f"session {origins}"

@@ -9,9 +9,9 @@ from weft.errors import InvalidInput, WeftError
 from weft.local.auth.secret_refs import (
     VALUE_MAX_CHARS,
     allowance,
-    checked_name,
-    checked_origins,
+    check_name,
     name_in,
+    parse_origins,
     secret_owner,
     unknown_secret,
 )
@@ -33,8 +33,8 @@ class NamedSecrets:
 
         Raises InvalidInput for a bad name, an empty value, an unknown source or a bad host.
         """
-        checked_name(name)
-        if name in self._mapped():
+        check_name(name)
+        if name in self._mapped_secrets():
             raise InvalidInput(
                 "config.toml maps a secret of that name.", field="name", hint="Choose another name."
             )
@@ -47,7 +47,7 @@ class NamedSecrets:
                 field="source",
                 hint="For example --source github.",
             )
-        origins = checked_origins(hosts)
+        origins = parse_origins(hosts)
         row = SecretRow(
             organization_id=self._organization_id,
             name=name,
@@ -62,17 +62,17 @@ class NamedSecrets:
             modified_at=self._engine.clock(),
         )
         await self._engine.store.secrets.put(row)
-        return _known(row)
+        return _describe(row)
 
     async def list(self) -> Sequence[OperatorSecret]:
         """All, by name, with the connections that refer to them."""
         stored = await self._engine.store.secrets.list(self._organization_id)
-        known = [_known(row, lost=await self._is_lost(row)) for row in stored]
+        known = [_describe(row, lost=await self._is_lost(row)) for row in stored]
         known += [
-            _mapped_known(name, found, self._organization_id)
-            for name, found in self._mapped().items()
+            _describe_mapped(name, found, self._organization_id)
+            for name, found in self._mapped_secrets().items()
         ]
-        used = await self._uses()
+        used = await self._find_uses()
         return [
             secret.model_copy(update={"used_by": tuple(sorted(used.get(secret.name, ())))})
             for secret in sorted(known, key=lambda secret: secret.name)
@@ -97,10 +97,10 @@ class NamedSecrets:
         owner = secret_owner(row.name)
         return await self._engine.is_lost(row.organization_id, owner, row.sealed)
 
-    def _mapped(self) -> Mapping[str, MappedSecret]:
+    def _mapped_secrets(self) -> Mapping[str, MappedSecret]:
         return self._engine.mapped_secrets.get(self._organization_id, {})
 
-    async def _uses(self) -> dict[str, set[str]]:
+    async def _find_uses(self) -> dict[str, set[str]]:
         used: dict[str, set[str]] = {}
         cursor: str | None = None
         connections = self._engine.store.connections
@@ -114,7 +114,7 @@ class NamedSecrets:
                 limit=LIST_LIMIT_MAX,
             )
             for connection in page.items:
-                for name in await self._names_in(
+                for name in await self._find_names(
                     connection.id, connection.short_name, connection.config
                 ):
                     used.setdefault(name, set()).add(connection.name)
@@ -122,7 +122,7 @@ class NamedSecrets:
             if cursor is None:
                 return used
 
-    async def _names_in(self, connection_id: str, short_name: str, config: Json) -> set[str]:
+    async def _find_names(self, connection_id: str, short_name: str, config: Json) -> set[str]:
         stored = await self._engine.store.connections.credentials(
             self._organization_id, connection_id
         )
@@ -138,7 +138,7 @@ class NamedSecrets:
         return {name for name in map(name_in, [opened, *opened.values()]) if name is not None}
 
 
-def _known(row: SecretRow, *, lost: bool = False) -> OperatorSecret:
+def _describe(row: SecretRow, *, lost: bool = False) -> OperatorSecret:
     return OperatorSecret(
         name=row.name,
         organization_id=row.organization_id,
@@ -150,7 +150,7 @@ def _known(row: SecretRow, *, lost: bool = False) -> OperatorSecret:
     )
 
 
-def _mapped_known(name: str, mapped: MappedSecret, organization_id: str) -> OperatorSecret:
+def _describe_mapped(name: str, mapped: MappedSecret, organization_id: str) -> OperatorSecret:
     return OperatorSecret(
         name=name,
         organization_id=organization_id,

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from weft.domain.base import Frozen, Json
 from weft.errors import InvalidInput, NotFound, Unsupported
-from weft.local.auth.destinations import allowed_origins, bound, check_destination
+from weft.local.auth.destinations import binding_of, check_destination, parse_allowed_hosts
 from weft.local.engine import Engine
 from weft.local.origins import normal_origin
 from weft.local.store.authorizations import OAuthClientRow
@@ -28,7 +28,7 @@ class OAuthClient(Frozen):
     client_secret: str | None = Field(default=None, repr=False)
 
 
-class OperatorsClient(Frozen):
+class OAuthClientInfo(Frozen):
     """What is known of an OAuth client: everything but its secret, which only ``origin`` gets.
 
     ``lost``: the key that opened the secret is gone, so it has to be given again.
@@ -56,7 +56,7 @@ class LocalOAuthClients:
         client_secret: str | None,
         origin: str | None = None,
         hosts: Sequence[str] = (),
-    ) -> OperatorsClient:
+    ) -> OAuthClientInfo:
         """Store or replace the client for a source.
 
         ``origin`` is that of the provider's token endpoint; it may be left out for sources whose
@@ -66,22 +66,22 @@ class LocalOAuthClients:
         kind = self._engine.registry.get(short_name)
         if not client_id.strip() or not client_id.isprintable():
             raise InvalidInput("client_id must not be empty.", field="client_id")
-        origin = _checked_origin(origin) if origin else _usual_origin(kind, self._engine)
-        allowed = allowed_origins(hosts)
+        origin = _parse_origin(origin) if origin else _usual_origin(kind, self._engine)
+        allowed = parse_allowed_hosts(hosts)
         sealed = None
         if client_secret:
             secret: Json = {"client_secret": client_secret}
-            bound_to = bound(origin, allowed)
+            bound_to = binding_of(origin, allowed)
             sealed = await self._engine.seal(OPERATOR, _owner(short_name), bound_to, secret)
         now = self._engine.clock()
         row = OAuthClientRow(short_name, client_id.strip(), origin, sealed, now, allowed)
         await self._engine.store.oauth_clients.put(row)
-        return _shown(row)
+        return _describe(row)
 
-    async def list(self) -> Sequence[OperatorsClient]:
+    async def list(self) -> Sequence[OAuthClientInfo]:
         """All, by source."""
         return [
-            _shown(row, lost=await self._is_lost(row))
+            _describe(row, lost=await self._is_lost(row))
             for row in await self._engine.store.oauth_clients.list()
         ]
 
@@ -99,7 +99,7 @@ class LocalOAuthClients:
         return await self._engine.is_lost(OPERATOR, _owner(row.short_name), row.sealed)
 
 
-async def operators_client(
+async def find_operators_client(
     engine: Engine, kind: type[AnySource], config: Json, spec: OAuth2 | OAuth1
 ) -> OAuthClient | None:
     """The operator's client, if there is one for that provider.
@@ -124,7 +124,7 @@ async def operators_client(
         )
     if row.sealed is None:
         return OAuthClient(client_id=row.client_id)
-    bound_to = bound(row.origin, row.hosts)
+    bound_to = binding_of(row.origin, row.hosts)
     opened = await engine.unseal(OPERATOR, _owner(short_name), bound_to, row.sealed)
     return OAuthClient(client_id=row.client_id, client_secret=str(opened["client_secret"]))
 
@@ -180,7 +180,7 @@ def _origin_needed(kind: type[AnySource]) -> InvalidInput:
     )
 
 
-def _checked_origin(origin: str) -> str:
+def _parse_origin(origin: str) -> str:
     if not is_origin(origin):
         raise InvalidInput(
             "provider_origin must be a scheme and a host, nothing more.",
@@ -194,8 +194,8 @@ def _owner(short_name: str) -> str:
     return f"oauth-client:{short_name}"
 
 
-def _shown(row: OAuthClientRow, *, lost: bool = False) -> OperatorsClient:
-    return OperatorsClient(
+def _describe(row: OAuthClientRow, *, lost: bool = False) -> OAuthClientInfo:
+    return OAuthClientInfo(
         short_name=row.short_name,
         client_id=row.client_id,
         origin=row.origin,

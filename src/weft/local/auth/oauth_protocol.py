@@ -89,7 +89,7 @@ async def exchange_code(
     redirect_uri: str,
 ) -> Tokens:
     """Tokens for a code. Raises AuthenticationFailed when it is refused, or a TryLater."""
-    async with _talk(http, spec, client, spec.token_url) as protocol:
+    async with _open_oauth2(http, spec, client, spec.token_url) as protocol:
         answer = await protocol.fetch_token(
             spec.token_url,
             grant_type="authorization_code",
@@ -97,35 +97,37 @@ async def exchange_code(
             redirect_uri=redirect_uri,
             code_verifier=verifier,
         )
-    return _tokens(answer)
+    return _parse_tokens(answer)
 
 
 async def exchange_refresh_token(
     http: HttpFactory, spec: OAuth2, client: OAuthClient, refresh_token: str
 ) -> Tokens:
     """New tokens; the old refresh token stands when no other came with them. As `exchange_code`."""
-    async with _talk(http, spec, client, spec.token_url) as protocol:
+    async with _open_oauth2(http, spec, client, spec.token_url) as protocol:
         # Authlib keeps the old refresh token in the token that it knows.
         protocol.token = {"refresh_token": refresh_token}
         answer = await protocol.refresh_token(spec.token_url, refresh_token=refresh_token)
-    return _tokens(answer)
+    return _parse_tokens(answer)
 
 
-async def client_credentials(http: HttpFactory, token_url: str, client: OAuthClient) -> Tokens:
+async def fetch_client_token(http: HttpFactory, token_url: str, client: OAuthClient) -> Tokens:
     """A token for the client itself; errors as `exchange_code`."""
     spec = OAuth2("", token_url, "", client_auth="client_secret_post")
-    async with _talk(http, spec, client, token_url) as protocol:
+    async with _open_oauth2(http, spec, client, token_url) as protocol:
         answer = await protocol.fetch_token(token_url, grant_type="client_credentials")
-    return _tokens(answer)
+    return _parse_tokens(answer)
 
 
 async def begin_oauth1(
     http: HttpFactory, spec: OAuth1, client: OAuthClient, redirect_uri: str
 ) -> Consent:
     """The consent page for a new request token; errors as `exchange_code`."""
-    async with _talk1(http, spec.request_token_url, client, redirect_uri=redirect_uri) as protocol:
+    async with _open_oauth1(
+        http, spec.request_token_url, client, redirect_uri=redirect_uri
+    ) as protocol:
         answer = await protocol.fetch_request_token(spec.request_token_url)
-        token, secret = _pair(answer)
+        token, secret = _parse_pair(answer)
         # The callback went with the signed request; it does not belong into the address too.
         protocol.redirect_uri = None
         return Consent(protocol.create_authorization_url(spec.authorize_url, token), token, secret)
@@ -135,21 +137,21 @@ async def exchange_verifier(
     http: HttpFactory, spec: OAuth1, client: OAuthClient, *, token: str, secret: str, verifier: str
 ) -> Tokens:
     """The access token for a request token that a person consented to; as `exchange_code`."""
-    async with _talk1(
+    async with _open_oauth1(
         http, spec.access_token_url, client, token=token, token_secret=secret
     ) as protocol:
         answer = await protocol.fetch_access_token(spec.access_token_url, verifier)
-    access, access_secret = _pair(answer)
+    access, access_secret = _parse_pair(answer)
     return Tokens(access_token=access, secret=access_secret)
 
 
-def known_error(code: object) -> str | None:
+def error_code_of(code: object) -> str | None:
     """The error code, if it is one that may be repeated."""
     return code if isinstance(code, str) and code in KNOWN_ERRORS else None
 
 
 @asynccontextmanager
-async def _talk(
+async def _open_oauth2(
     http: HttpFactory, spec: OAuth2, client: OAuthClient, url: str
 ) -> AsyncGenerator[Any]:
     async with http(base_url=origin_of_url(url)) as session:
@@ -163,11 +165,11 @@ async def _talk(
         try:
             yield protocol
         except (OAuth2Error, httpx.HTTPStatusError, ValueError) as error:
-            raise _refusal(error, client) from None
+            raise _to_weft_error(error, client) from None
 
 
 @asynccontextmanager
-async def _talk1(
+async def _open_oauth1(
     http: HttpFactory, url: str, client: OAuthClient, **known: str
 ) -> AsyncGenerator[Any]:
     async with http(base_url=origin_of_url(url)) as session:
@@ -175,24 +177,24 @@ async def _talk1(
         try:
             yield protocol
         except (httpx.HTTPStatusError, ValueError) as error:
-            raise _refusal(error, client) from None
+            raise _to_weft_error(error, client) from None
 
 
 class _HttpxClientAuth(httpx.Auth, _ClientAuth):
     requires_request_body = True
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response]:
-        yield _prepared(self, request)
+        yield _sign(self, request)
 
 
 class _HttpxOAuth1(httpx.Auth, _OAuth1Auth):
     requires_request_body = True
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response]:
-        yield _prepared(self, request)
+        yield _sign(self, request)
 
 
-def _prepared(auth: Any, request: httpx.Request) -> httpx.Request:
+def _sign(auth: Any, request: httpx.Request) -> httpx.Request:
     """The request as Authlib signs it; it may change everything but the method."""
     url, headers, body = auth.prepare(
         request.method, str(request.url), dict(request.headers), request.content
@@ -234,7 +236,7 @@ class _Session1(_OAuth1):
         return self.parse_response_token(response.status_code, response.text)
 
 
-def _refusal(error: Exception, client: OAuthClient) -> WeftError:
+def _to_weft_error(error: Exception, client: OAuthClient) -> WeftError:
     """What went wrong at the token endpoint, without the provider's words."""
     if isinstance(error, httpx.HTTPStatusError):
         mapped = status_error(error.response, what="the OAuth provider's token endpoint")
@@ -247,7 +249,7 @@ def _refusal(error: Exception, client: OAuthClient) -> WeftError:
     if not isinstance(error, OAuth2Error):
         return SourceUnavailable("The OAuth provider's answer is not what the standard describes.")
     given: Any = error
-    code = known_error(given.error) or "another error"
+    code = error_code_of(given.error) or "another error"
     if code in {"temporarily_unavailable", "server_error"}:
         return SourceUnavailable(f"The OAuth provider cannot issue tokens now ({code}).")
     if code in {"invalid_client", "unauthorized_client"}:
@@ -263,7 +265,7 @@ def _refusal(error: Exception, client: OAuthClient) -> WeftError:
     return AuthenticationFailed(message, category=ErrorCategory.OAUTH_CREDENTIALS_EXPIRED)
 
 
-def _tokens(answer: Any) -> Tokens:
+def _parse_tokens(answer: Any) -> Tokens:
     access, refresh = answer.get("access_token"), answer.get("refresh_token")
     lifetime = answer.get("expires_in")
     if not _is_token(access) or (refresh is not None and not _is_token(refresh)):
@@ -277,7 +279,7 @@ def _tokens(answer: Any) -> Tokens:
     return Tokens(access_token=access, refresh_token=refresh, expires_in=seconds)
 
 
-def _pair(answer: Any) -> tuple[str, str]:
+def _parse_pair(answer: Any) -> tuple[str, str]:
     token, secret = answer.get("oauth_token"), answer.get("oauth_token_secret")
     if not _is_token(token) or not _is_token(secret):
         raise SourceUnavailable("The OAuth provider's answer has no usable token.")

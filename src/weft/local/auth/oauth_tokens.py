@@ -17,9 +17,9 @@ from pydantic import Field, ValidationError
 from weft.domain.base import Frozen, Json
 from weft.domain.connections import AuthMethod
 from weft.errors import AuthenticationFailed, ErrorCategory, NotFound, SourceUnavailable
-from weft.local.auth.oauth_clients import OAuthClient, operators_client, token_origin
+from weft.local.auth.oauth_clients import OAuthClient, find_operators_client, token_origin
 from weft.local.engine import Engine
-from weft.local.validate import validated
+from weft.local.validate import validate
 from weft.sources.base import AnySource, OAuth1, OAuth2
 
 REFRESH_AHEAD: Final = timedelta(seconds=60)
@@ -47,7 +47,7 @@ class Grant(Frozen):
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class CredentialRef:
     """What a connection authenticates with, as it is stored."""
 
     organization_id: str
@@ -61,7 +61,7 @@ class Held:
 
 def provider_of(engine: Engine, kind: type[AnySource], config: Json) -> Provider | None:
     """How the source's provider authorises connections with that configuration."""
-    return kind.oauth(validated(kind.Config, config, field="config"), engine.context.options)
+    return kind.oauth(validate(kind.Config, config, field="config"), engine.context.options)
 
 
 def receivers(engine: Engine, short_name: str, config: Json, method: AuthMethod) -> str:
@@ -73,16 +73,16 @@ def receivers(engine: Engine, short_name: str, config: Json, method: AuthMethod)
     return endpoint if spec is None else f"{endpoint} {token_origin(spec)}"
 
 
-async def opened(engine: Engine, held: Held) -> Json:
+async def unseal(engine: Engine, ref: CredentialRef) -> Json:
     """What is sealed. Raises AuthenticationFailed when there is nothing, or it is not for here."""
-    if held.sealed is None:
+    if ref.sealed is None:
         raise AuthenticationFailed(
             "The connection has no credentials.",
-            category=category_of(held.method),
-            hint=f"Call authorize_connection(connection_id='{held.connection_id}').",
+            category=category_of(ref.method),
+            hint=f"Call authorize_connection(connection_id='{ref.connection_id}').",
         )
-    bound_to = receivers(engine, held.short_name, held.config, held.method)
-    return await engine.unseal(held.organization_id, held.connection_id, bound_to, held.sealed)
+    bound_to = receivers(engine, ref.short_name, ref.config, ref.method)
+    return await engine.unseal(ref.organization_id, ref.connection_id, bound_to, ref.sealed)
 
 
 def category_of(method: AuthMethod) -> ErrorCategory:
@@ -96,26 +96,26 @@ def category_of(method: AuthMethod) -> ErrorCategory:
             return ErrorCategory.OAUTH_CREDENTIALS_EXPIRED
 
 
-async def fresh_grant(engine: Engine, held: Held) -> Grant:
+async def ensure_fresh_grant(engine: Engine, ref: CredentialRef) -> Grant:
     """The tokens to use now, refreshed if they are about to expire.
 
     Raises AuthenticationFailed when they have expired for good, and TryLater errors.
     """
-    grant, held = await _settled(engine, held, None)
-    if grant.refresh_token is None and held.expires_at is not None:
-        refuse_expired(held.expires_at, engine.clock())
+    grant, ref = await _wait_for_fresh(engine, ref, None)
+    if grant.refresh_token is None and ref.expires_at is not None:
+        refuse_expired(ref.expires_at, engine.clock())
     return grant
 
 
-async def renewed(engine: Engine, held: Held) -> bool:
-    """After the source refused the token of ``held``: whether there is another one now.
+async def renew_refused(engine: Engine, ref: CredentialRef) -> bool:
+    """After the source refused the token of ``ref``: whether there is another one now.
 
     Errors as `fresh_grant`.
     """
-    if held.method not in OAUTH_METHODS or held.sealed is None:
+    if ref.method not in OAUTH_METHODS or ref.sealed is None:
         return False
-    refused = _grant(await opened(engine, held))
-    current, _ = await _settled(engine, held, refused.access_token)
+    refused = _parse_grant(await unseal(engine, ref))
+    current, _ = await _wait_for_fresh(engine, ref, refused.access_token)
     return current.access_token != refused.access_token
 
 
@@ -130,12 +130,12 @@ def refuse_expired(expires_at: datetime, now: datetime) -> None:
         )
 
 
-def expiring(expires_at: datetime | None, now: datetime) -> bool:
+def is_expiring(expires_at: datetime | None, now: datetime) -> bool:
     """Whether a token is not to be used any more when it can be refreshed."""
     return expires_at is not None and expires_at <= now + REFRESH_AHEAD
 
 
-async def exchanged(
+async def exchange_grant(
     engine: Engine, kind: type[AnySource], config: Json, spec: Provider | None, grant: Grant
 ) -> tuple[Grant, datetime | None]:
     """The grant with new tokens, and when they expire. Errors as `fresh_grant`."""
@@ -144,7 +144,7 @@ async def exchanged(
 
     if not isinstance(spec, OAuth2) or grant.refresh_token is None:
         raise AssertionError("only OAuth 2 grants with a refresh token are refreshed")
-    client = grant.client or await operators_client(engine, kind, config, spec)
+    client = grant.client or await find_operators_client(engine, kind, config, spec)
     if client is None:
         raise AuthenticationFailed(
             "The access token has expired, and without an OAuth client it cannot be refreshed.",
@@ -164,67 +164,69 @@ def expiry(engine: Engine, seconds: int | None) -> datetime | None:
     return None if seconds is None else engine.clock() + timedelta(seconds=seconds)
 
 
-async def _settled(engine: Engine, held: Held, refused: str | None) -> tuple[Grant, Held]:
+async def _wait_for_fresh(
+    engine: Engine, ref: CredentialRef, refused: str | None
+) -> tuple[Grant, CredentialRef]:
     """The tokens, once they need no refreshing: by their time, or by not being the refused one."""
     holder = secrets.token_hex(16)
     with anyio.move_on_after(WAIT_SECONDS):
         while True:
-            grant = _grant(await opened(engine, held))
-            stale = grant.access_token == refused or expiring(held.expires_at, engine.clock())
+            grant = _parse_grant(await unseal(engine, ref))
+            stale = grant.access_token == refused or is_expiring(ref.expires_at, engine.clock())
             if not stale or grant.refresh_token is None:
-                return grant, held
+                return grant, ref
             mark = engine.changes.mark()
             now = engine.clock()
             state = await engine.store.tokens.lease(
-                held.connection_id, held.sealed, holder=holder, now=now, until=now + LEASE
+                ref.connection_id, ref.sealed, holder=holder, now=now, until=now + LEASE
             )
             if state is None:
                 raise NotFound("The connection was deleted meanwhile.", field="connection_id")
             if state.held:
-                await _refresh(engine, held, grant, holder)
+                await _refresh(engine, ref, grant, holder)
                 # Whatever came of it is used: a provider may issue tokens that hardly live.
-                held = await _reread(engine, held)
-                return _grant(await opened(engine, held)), held
-            if state.sealed == held.sealed:
+                ref = await _reload(engine, ref)
+                return _parse_grant(await unseal(engine, ref)), ref
+            if state.sealed == ref.sealed:
                 await engine.changes.wait(mark, LOOK_SECONDS)
             else:
-                held = await _reread(engine, held)
+                ref = await _reload(engine, ref)
     raise SourceUnavailable(
         "Another process is still refreshing the connection's token.", hint="Try again."
     )
 
 
-async def _refresh(engine: Engine, held: Held, grant: Grant, holder: str) -> None:
+async def _refresh(engine: Engine, ref: CredentialRef, grant: Grant, holder: str) -> None:
     """Exchange and store, under the lease. What was begun is finished, even when cancelled."""
-    kind = engine.registry.get(held.short_name)
-    spec = provider_of(engine, kind, held.config)
+    kind = engine.registry.get(ref.short_name)
+    spec = provider_of(engine, kind, ref.config)
     with anyio.CancelScope(shield=True):
         try:
             with anyio.fail_after(EXCHANGE_SECONDS):
-                changed, expires_at = await exchanged(engine, kind, held.config, spec, grant)
-            bound_to = receivers(engine, held.short_name, held.config, held.method)
+                changed, expires_at = await exchange_grant(engine, kind, ref.config, spec, grant)
+            bound_to = receivers(engine, ref.short_name, ref.config, ref.method)
             sealed = await engine.seal(
-                held.organization_id, held.connection_id, bound_to, changed.model_dump(mode="json")
+                ref.organization_id, ref.connection_id, bound_to, changed.model_dump(mode="json")
             )
-            await engine.store.tokens.store(held.connection_id, holder, sealed, expires_at)
+            await engine.store.tokens.store(ref.connection_id, holder, sealed, expires_at)
             engine.changes.announce()
         except TimeoutError:
             raise SourceUnavailable("The OAuth provider did not answer in time.") from None
         except AuthenticationFailed:
-            if (await _reread(engine, held)).sealed == held.sealed:
+            if (await _reload(engine, ref)).sealed == ref.sealed:
                 raise
             # Somebody gave other credentials meanwhile: those count.
         finally:
-            await engine.store.tokens.release(held.connection_id, holder)
+            await engine.store.tokens.release(ref.connection_id, holder)
 
 
-async def _reread(engine: Engine, held: Held) -> Held:
-    found = await engine.store.connections.get(held.organization_id, held.connection_id)
+async def _reload(engine: Engine, ref: CredentialRef) -> CredentialRef:
+    found = await engine.store.connections.get(ref.organization_id, ref.connection_id)
     if found is None:
         raise NotFound("The connection was deleted meanwhile.", field="connection_id")
-    sealed = await engine.store.connections.credentials(held.organization_id, held.connection_id)
+    sealed = await engine.store.connections.credentials(ref.organization_id, ref.connection_id)
     return replace(
-        held,
+        ref,
         config=found.config,
         method=found.auth.method,
         sealed=sealed,
@@ -232,7 +234,7 @@ async def _reread(engine: Engine, held: Held) -> Held:
     )
 
 
-def _grant(stored: Json) -> Grant:
+def _parse_grant(stored: Json) -> Grant:
     try:
         return Grant.model_validate(stored)
     except ValidationError:

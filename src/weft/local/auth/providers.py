@@ -8,12 +8,12 @@ from typing import Any, Final
 from weft.domain.base import Frozen, Json
 from weft.domain.connections import AuthMethod, AuthProviderAuth
 from weft.errors import AuthenticationFailed, ErrorCategory, InvalidInput, NotFound
-from weft.local.auth.destinations import allowed_origins, bound, check_destination
+from weft.local.auth.destinations import binding_of, check_destination, parse_allowed_hosts
 from weft.local.auth.draft import AuthDraft
 from weft.local.auth.oauth_clients import is_origin
 from weft.local.engine import Engine
 from weft.local.store.authorizations import AuthProviderRow
-from weft.local.validate import validated
+from weft.local.validate import validate
 from weft.sources.base import AnySource, OAuth1, OAuth2
 
 BASE_URLS: Final = {
@@ -77,23 +77,23 @@ class LocalAuthProviders:
             raise InvalidInput(
                 "name must have 3 to 63 lower-case letters, digits and hyphens.", field="name"
             )
-        kept = _checked_options(kind, options)
+        kept = _parse_options(kind, options)
         if any(not secrets.get(name) for name in SECRETS[kind]):
             raise InvalidInput(f"{kind} needs {' and '.join(SECRETS[kind])}.", field="secrets")
-        allowed = allowed_origins(hosts)
-        bound_to = bound(kept["base_url"], allowed)
+        allowed = parse_allowed_hosts(hosts)
+        bound_to = binding_of(kept["base_url"], allowed)
         sealed = await self._engine.seal(
             organization_id, _owner(readable_id), bound_to, {**secrets}
         )
         now = self._engine.clock()
         row = AuthProviderRow(organization_id, readable_id, kind, kept, sealed, now, allowed)
         await self._engine.store.auth_providers.insert(row)
-        return _shown(row)
+        return _describe(row)
 
     async def list(self) -> Sequence[AuthProviderInfo]:
         """All, of all organisations."""
         return [
-            _shown(row, lost=await self._is_lost(row))
+            _describe(row, lost=await self._is_lost(row))
             for row in await self._engine.store.auth_providers.list()
         ]
 
@@ -111,7 +111,7 @@ class LocalAuthProviders:
         return await self._engine.is_lost(row.organization_id, _owner(row.readable_id), row.sealed)
 
 
-async def provider_draft(
+async def draft_provider(
     engine: Engine,
     organization_id: str,
     kind: type[AnySource],
@@ -128,12 +128,12 @@ async def provider_draft(
             hint="The operator adds one with `weft auth-providers add`.",
         )
     await _check_destination(engine, row, kind, config)
-    account: Json = {**_checked_config(row, auth.provider_config)}
+    account: Json = {**_parse_config(row, auth.provider_config)}
     stored: Json = {"provider_readable_id": readable_id, "provider_config": account}
     return AuthDraft(AuthMethod.AUTH_PROVIDER, stored, auth_provider=readable_id)
 
 
-async def provided_fields(
+async def fetch_fields(
     engine: Engine,
     organization_id: str,
     kind: type[AnySource],
@@ -147,7 +147,11 @@ async def provided_fields(
     to a host that the operator has not allowed, and TryLater errors.
     """
     # Imported here because it loads the HTTP stack and Authlib.
-    from weft.local.auth.providers_http import Wanted, composio_credentials, pipedream_credentials
+    from weft.local.auth.providers_http import (
+        AccountQuery,
+        fetch_from_composio,
+        fetch_from_pipedream,
+    )
 
     readable_id, account = stored.get("provider_readable_id"), stored.get("provider_config")
     row = None
@@ -162,20 +166,20 @@ async def provided_fields(
         )
     await _check_destination(engine, row, kind, config)
     base_url = row.options["base_url"]
-    bound_to = bound(base_url, row.hosts)
+    bound_to = binding_of(base_url, row.hosts)
     secrets = await engine.unseal(organization_id, _owner(row.readable_id), bound_to, row.sealed)
-    wanted = Wanted(
+    wanted = AccountQuery(
         base_url=base_url,
         options=row.options,
         secrets={name: str(value) for name, value in secrets.items()},
         config={name: str(value) for name, value in account.items()},
         app=row.options.get(f"app:{kind.short_name}", kind.short_name),
     )
-    fetch = composio_credentials if row.kind == "composio" else pipedream_credentials
-    return _as_fields(kind, spec, await fetch(engine.context.http, wanted))
+    fetch = fetch_from_composio if row.kind == "composio" else fetch_from_pipedream
+    return _to_fields(kind, spec, await fetch(engine.context.http, wanted))
 
 
-def _as_fields(
+def _to_fields(
     kind: type[AnySource], spec: OAuth2 | OAuth1 | None, found: Mapping[str, Any]
 ) -> Json:
     """Fields of the same names, and the token in the field that takes it."""
@@ -187,7 +191,7 @@ def _as_fields(
     elif spec is None and len(secret) == 1 and secret[0] not in fields:
         _put(fields, secret[0], found, _KEYS)
     try:
-        validated(kind.Credentials, fields, field="credentials", secret=True)
+        validate(kind.Credentials, fields, field="credentials", secret=True)
     except InvalidInput:
         raise AuthenticationFailed(
             "What the auth provider keeps does not fit this source's credentials.",
@@ -204,7 +208,7 @@ def _put(fields: Json, name: str, found: Mapping[str, Any], candidates: Sequence
             return
 
 
-def _checked_config(row: AuthProviderRow, given: Json) -> dict[str, str]:
+def _parse_config(row: AuthProviderRow, given: Json) -> dict[str, str]:
     known = _CONFIG_KEYS[row.kind]
     aliases = _ALIASES[row.kind]
     config: dict[str, str] = {}
@@ -229,7 +233,7 @@ def _checked_config(row: AuthProviderRow, given: Json) -> dict[str, str]:
     return config
 
 
-def _checked_options(kind: str, options: Mapping[str, str]) -> dict[str, str]:
+def _parse_options(kind: str, options: Mapping[str, str]) -> dict[str, str]:
     if kind not in BASE_URLS:
         raise InvalidInput("kind must be composio or pipedream.", field="kind")
     kept = {"base_url": BASE_URLS[kind], **options}
@@ -264,7 +268,7 @@ def _owner(readable_id: str) -> str:
     return f"auth-provider:{readable_id}"
 
 
-def _shown(row: AuthProviderRow, *, lost: bool = False) -> AuthProviderInfo:
+def _describe(row: AuthProviderRow, *, lost: bool = False) -> AuthProviderInfo:
     return AuthProviderInfo(
         organization_id=row.organization_id,
         readable_id=row.readable_id,

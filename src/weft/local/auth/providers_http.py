@@ -24,7 +24,7 @@ from weft.errors import (
     TryLater,
 )
 from weft.local.auth.oauth_clients import OAuthClient
-from weft.local.auth.oauth_protocol import client_credentials
+from weft.local.auth.oauth_protocol import fetch_client_token
 from weft.net.errors import json_of, status_error
 from weft.net.factory import HttpFactory
 
@@ -35,7 +35,7 @@ _VERSION = re.compile(r"v\d+$")
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class AccountQuery:
     """Which account is wanted, at which service; ``app`` is what the service calls the source."""
 
     base_url: str
@@ -45,10 +45,10 @@ class Wanted:
     app: str
 
 
-Fetch = Callable[[HttpFactory, Wanted], Awaitable[Mapping[str, Any]]]
+Fetch = Callable[[HttpFactory, AccountQuery], Awaitable[Mapping[str, Any]]]
 
 
-async def composio_credentials(http: HttpFactory, wanted: Wanted) -> Mapping[str, Any]:
+async def fetch_from_composio(http: HttpFactory, wanted: AccountQuery) -> Mapping[str, Any]:
     """The credentials of a connected account.
 
     Raises AuthenticationFailed when the account is gone or refused, and TryLater errors.
@@ -57,20 +57,20 @@ async def composio_credentials(http: HttpFactory, wanted: Wanted) -> Mapping[str
     async with http(base_url=wanted.base_url, headers=headers) as client:
         account_id = wanted.config.get("account_id")
         if account_id is None:
-            account_id = await _composio_account(client, wanted)
-        url = f"/api/v3/connected_accounts/{_checked(account_id, 'account_id')}"
-        account = await _asked(client, "Composio", url, {})
+            account_id = await _find_composio_account(client, wanted)
+        url = f"/api/v3/connected_accounts/{_require_id(account_id, 'account_id')}"
+        account = await _get(client, "Composio", url, {})
     user = wanted.config.get("user_id")
     if user is not None and account.get("user_id") != user:
-        raise _gone("Composio", "is not of that entity_id")
+        raise _account_gone("Composio", "is not of that entity_id")
     _check_app("Composio", wanted, _text(account.get("toolkit"), "slug"))
     status = account.get("status")
     if status != "ACTIVE":
         known = status if status in {"EXPIRED", "FAILED", "INACTIVE", "INITIATED"} else "not active"
-        raise _refused("Composio", f"is {known}", "Connect the account again in Composio.")
+        raise _account_refused("Composio", f"is {known}", "Connect the account again in Composio.")
     found = _mapping(_mapping(account.get("state")).get("val"))
     if any(isinstance(value, str) and _MASKED.search(value) for value in found.values()):
-        raise _refused(
+        raise _account_refused(
             "Composio",
             "has its secrets masked",
             "Turn off 'Mask Connected Account Secrets' in the settings of the Composio project.",
@@ -78,13 +78,13 @@ async def composio_credentials(http: HttpFactory, wanted: Wanted) -> Mapping[str
     return found
 
 
-async def pipedream_credentials(http: HttpFactory, wanted: Wanted) -> Mapping[str, Any]:
+async def fetch_from_pipedream(http: HttpFactory, wanted: AccountQuery) -> Mapping[str, Any]:
     """As `composio_credentials`, of a Pipedream Connect account."""
     client = OAuthClient(
         client_id=wanted.secrets["client_id"], client_secret=wanted.secrets["client_secret"]
     )
     try:
-        tokens = await client_credentials(http, f"{wanted.base_url}/v1/oauth/token", client)
+        tokens = await fetch_client_token(http, f"{wanted.base_url}/v1/oauth/token", client)
     except AuthenticationFailed:
         raise _key_refused("Pipedream") from None
     headers = {
@@ -92,23 +92,25 @@ async def pipedream_credentials(http: HttpFactory, wanted: Wanted) -> Mapping[st
         "x-pd-environment": wanted.options["environment"],
         "accept": "application/json",
     }
-    base = f"/v1/connect/{_checked(wanted.options['project_id'], 'project_id')}/accounts"
+    base = f"/v1/connect/{_require_id(wanted.options['project_id'], 'project_id')}/accounts"
     async with http(base_url=wanted.base_url, headers=headers) as session:
         account_id = wanted.config.get("account_id")
         if account_id is None:
-            account_id = await _pipedream_account(session, base, wanted)
-        url = f"{base}/{_checked(account_id, 'account_id')}"
-        answer = await _asked(session, "Pipedream", url, {"include_credentials": "true"})
+            account_id = await _find_pipedream_account(session, base, wanted)
+        url = f"{base}/{_require_id(account_id, 'account_id')}"
+        answer = await _get(session, "Pipedream", url, {"include_credentials": "true"})
     account = _mapping(answer.get("data")) or answer
     user = wanted.config.get("external_user_id")
     if user is not None and account.get("external_id") != user:
-        raise _gone("Pipedream", "is not of that external_user_id")
+        raise _account_gone("Pipedream", "is not of that external_user_id")
     _check_app("Pipedream", wanted, _text(account.get("app"), "name_slug"))
     if account.get("dead") or account.get("healthy") is False:
-        raise _refused("Pipedream", "is not healthy", "Connect the account again in Pipedream.")
+        raise _account_refused(
+            "Pipedream", "is not healthy", "Connect the account again in Pipedream."
+        )
     found = _mapping(account.get("credentials"))
     if not found:
-        raise _refused(
+        raise _account_refused(
             "Pipedream",
             "comes without credentials",
             "Pipedream gives those of OAuth apps only for accounts that were connected with your"
@@ -117,7 +119,7 @@ async def pipedream_credentials(http: HttpFactory, wanted: Wanted) -> Mapping[st
     return found
 
 
-async def _composio_account(client: httpx.AsyncClient, wanted: Wanted) -> str:
+async def _find_composio_account(client: httpx.AsyncClient, wanted: AccountQuery) -> str:
     """The newest active account of the user and the app."""
     params = {"limit": "100", "statuses": "ACTIVE"}
     if "user_id" in wanted.config:
@@ -126,7 +128,7 @@ async def _composio_account(client: httpx.AsyncClient, wanted: Wanted) -> str:
         params["auth_config_ids"] = wanted.config["auth_config_id"]
     found: list[Mapping[str, Any]] = []
     for _ in range(PAGES_MAX):
-        page = await _asked(client, "Composio", "/api/v3/connected_accounts", params)
+        page = await _get(client, "Composio", "/api/v3/connected_accounts", params)
         found += [
             item
             for item in _items(page.get("items"))
@@ -139,11 +141,11 @@ async def _composio_account(client: httpx.AsyncClient, wanted: Wanted) -> str:
     return _newest("Composio", found)
 
 
-async def _pipedream_account(client: httpx.AsyncClient, url: str, wanted: Wanted) -> str:
+async def _find_pipedream_account(client: httpx.AsyncClient, url: str, wanted: AccountQuery) -> str:
     params = {"limit": "100", "external_user_id": wanted.config["external_user_id"]}
     found: list[Mapping[str, Any]] = []
     for _ in range(PAGES_MAX):
-        page = await _asked(client, "Pipedream", url, params)
+        page = await _get(client, "Pipedream", url, params)
         found += [
             item
             for item in _items(page.get("data"))
@@ -158,12 +160,12 @@ async def _pipedream_account(client: httpx.AsyncClient, url: str, wanted: Wanted
 
 def _newest(service: str, found: list[Mapping[str, Any]]) -> str:
     if not found:
-        raise _gone(service, "is not there")
+        raise _account_gone(service, "is not there")
     newest = max(found, key=lambda account: str(account.get("created_at", "")))
     return str(newest.get("id", ""))
 
 
-async def _asked(
+async def _get(
     client: httpx.AsyncClient, service: str, url: str, params: Mapping[str, str]
 ) -> Mapping[str, Any]:
     response = await client.get(url, params=dict(params))
@@ -171,17 +173,17 @@ async def _asked(
     if status in {401, 403}:
         raise _key_refused(service)
     if status in {400, 404, 410, 422}:
-        raise _gone(service, "is not there")
+        raise _account_gone(service, "is not there")
     if not response.is_success:
         mapped = status_error(response, what=f"{service}'s account")
         raise mapped if isinstance(mapped, TryLater) else SourceUnavailable(mapped.message)
     return _mapping(json_of(response, f"{service}'s account"))
 
 
-def _check_app(service: str, wanted: Wanted, slug: str) -> None:
+def _check_app(service: str, wanted: AccountQuery, slug: str) -> None:
     # A token goes to the source that it is for, and to no other that a model may name.
     if not _is_app(wanted.app, slug):
-        raise _refused(
+        raise _account_refused(
             service,
             "is of another app than this source",
             "Name an account of this source's app; the operator can map them with --app.",
@@ -196,7 +198,7 @@ def _plain(name: str) -> str:
     return name.lower().replace("_", "").replace("-", "")
 
 
-def _checked(name: str, field: str) -> str:
+def _require_id(name: str, field: str) -> str:
     if not _NAME.fullmatch(name):
         raise InvalidInput(
             f"auth.auth_provider.provider_config.{field} is not an id.",
@@ -220,7 +222,7 @@ def _text(value: object, name: str) -> str:
     return found if isinstance(found, str) else ""
 
 
-def _gone(service: str, what: str) -> AuthenticationFailed:
+def _account_gone(service: str, what: str) -> AuthenticationFailed:
     return AuthenticationFailed(
         f"The account at {service} {what}.",
         category=ErrorCategory.AUTH_PROVIDER_ACCOUNT_GONE,
@@ -228,7 +230,7 @@ def _gone(service: str, what: str) -> AuthenticationFailed:
     )
 
 
-def _refused(service: str, what: str, hint: str) -> AuthenticationFailed:
+def _account_refused(service: str, what: str, hint: str) -> AuthenticationFailed:
     return AuthenticationFailed(
         f"The account at {service} {what}.",
         category=ErrorCategory.AUTH_PROVIDER_CREDENTIALS_INVALID,

@@ -9,7 +9,7 @@ from weft.net.urls import is_loopback
 REDIRECT_MAX_CHARS: Final = 2000
 
 
-def checked_redirect(url: str | None, field: str) -> str | None:
+def parse_redirect(url: str | None, field: str) -> str | None:
     """The address, if a browser may be sent there: https, or http to this machine itself.
 
     Raises InvalidInput for anything else, `javascript:` and addresses with a user name included.

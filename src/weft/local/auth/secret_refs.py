@@ -41,7 +41,7 @@ async def resolve_secret_refs(
     """
 
     async def value(reference: Mapping[str, JsonValue]) -> str:
-        return await secret_value(engine, organization_id, checked_ref(reference), kind, endpoint)
+        return await read_secret(engine, organization_id, parse_ref(reference), kind, endpoint)
 
     if SECRET_REF in credentials:
         return {_only_field(kind): await value(credentials)}
@@ -54,7 +54,7 @@ async def resolve_secret_refs(
     return resolved
 
 
-async def secret_value(
+async def read_secret(
     engine: Engine, organization_id: str, name: str, kind: type[AnySource], endpoint: str
 ) -> str:
     """The value of a secret for one source and endpoint.
@@ -64,13 +64,13 @@ async def secret_value(
     mapped = engine.mapped_secrets.get(organization_id, {}).get(name)
     if mapped is not None:
         if not _may_go(mapped.sources, mapped.hosts, kind, endpoint):
-            raise await _refused(engine, organization_id, name)
+            raise await _record_refusal(engine, organization_id, name)
         return await _read(mapped)
     row = await engine.store.secrets.get(organization_id, name)
     if row is None:
         raise unknown_secret()
     if not _may_go(row.sources, row.hosts, kind, endpoint):
-        raise await _refused(engine, organization_id, name)
+        raise await _record_refusal(engine, organization_id, name)
     # What it may serve is part of what it is sealed with: a row that was edited does not open.
     bound_to = allowance(row.sources, row.hosts)
     opened = await engine.unseal(organization_id, secret_owner(name), bound_to, row.sealed)
@@ -85,7 +85,7 @@ def has_secret_refs(credentials: Json) -> bool:
     )
 
 
-def checked_ref(reference: Mapping[str, JsonValue]) -> str:
+def parse_ref(reference: Mapping[str, JsonValue]) -> str:
     """The name in a reference. Raises InvalidInput for anything but a plain name."""
     name = reference[SECRET_REF]
     if len(reference) > 1 or not isinstance(name, str) or not _is_name(name):
@@ -98,7 +98,7 @@ def checked_ref(reference: Mapping[str, JsonValue]) -> str:
     return name
 
 
-def checked_name(name: str) -> None:
+def check_name(name: str) -> None:
     """Raise InvalidInput unless a secret may have that name."""
     if not _is_name(name):
         raise InvalidInput(
@@ -108,7 +108,7 @@ def checked_name(name: str) -> None:
         )
 
 
-def checked_origins(hosts: Sequence[str]) -> tuple[str, ...]:
+def parse_origins(hosts: Sequence[str]) -> tuple[str, ...]:
     """Origins that hosts stand for: `host[:port]` over HTTPS, or an origin with its scheme.
 
     Raises InvalidInput when there is none, one is malformed, or one would carry a secret in the
@@ -165,7 +165,7 @@ def _may_go(
     return kind.short_name in sources and is_among(endpoint, origins)
 
 
-async def _refused(engine: Engine, organization_id: str, name: str) -> NotPermitted:
+async def _record_refusal(engine: Engine, organization_id: str, name: str) -> NotPermitted:
     # Somebody tries to send it elsewhere: the operator should be able to see that.
     await engine.refusals.record(
         engine.store.audit, organization_id, "secret", name, "not for this source and endpoint"

@@ -1,7 +1,7 @@
 """The local backend: everything that a front can ask for, on behalf of one organisation."""
 
 from weft.backend import Backend
-from weft.local.auth.access import Access
+from weft.local.auth.authenticator import Authenticator
 from weft.local.backend.authorization import LocalAuthorization
 from weft.local.backend.changes import LocalChanges
 from weft.local.backend.collections import LocalCollections
@@ -18,12 +18,12 @@ class LocalBackend(Backend):
 
     def __init__(self, engine: Engine, dispatcher: Dispatcher, organization_id: str) -> None:
         jobs = LocalJobs(engine, organization_id, dispatcher)
-        access = Access(engine, organization_id)
-        connections = LocalConnections(engine, organization_id, jobs, access)
+        authenticator = Authenticator(engine, organization_id)
+        connections = LocalConnections(engine, organization_id, jobs, authenticator)
         self.sources = LocalSources(engine.registry)
         self.jobs = jobs
         self.connections = connections
         self.collections = LocalCollections(engine, organization_id, connections)
         self.search = LocalSearch(engine, organization_id)
-        self.authorization = LocalAuthorization(engine, connections, access)
+        self.authorization = LocalAuthorization(engine, connections, authenticator)
         self.changes = LocalChanges(engine)

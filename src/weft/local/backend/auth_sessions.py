@@ -26,15 +26,15 @@ from weft.errors import (
     SourceMisconfigured,
     WeftError,
 )
-from weft.local.auth.access import Access
+from weft.local.auth.authenticator import Authenticator
 from weft.local.auth.draft import AuthDraft
 from weft.local.auth.links import (
-    Kept,
-    client_for,
+    SessionSecrets,
     digest,
     new_token,
-    open_kept,
-    seal_kept,
+    require_client,
+    seal_session,
+    unseal_session,
 )
 from weft.local.auth.oauth_clients import OAuthClient
 from weft.local.auth.oauth_tokens import Grant, Provider, expiry
@@ -60,7 +60,7 @@ class LocalAuthSessions(AuthSessions):
         self._dispatcher = dispatcher
 
     async def form(self, token: str) -> CredentialForm:
-        _, found = await self._linked(token, AuthMethod.DIRECT)
+        _, found = await self._resolve_link(token, AuthMethod.DIRECT)
         kind = self._engine.registry.get(found.short_name)
         return CredentialForm(
             connection_id=found.id,
@@ -71,7 +71,7 @@ class LocalAuthSessions(AuthSessions):
         )
 
     async def submit(self, token: str, values: Json) -> AuthOutcome:
-        session, found = await self._linked(token, AuthMethod.DIRECT)
+        session, found = await self._resolve_link(token, AuthMethod.DIRECT)
         given: Json = {name: value for name, value in values.items() if value not in (None, "")}
         # The version is that of the endpoint that the page showed: not another one by now.
         change = ConnectionChange(
@@ -79,15 +79,15 @@ class LocalAuthSessions(AuthSessions):
         )
         with acting(principal=PERSON, transport="page", operation="submit_credentials"):
             await self._connections(session).update(found.id, change)
-            return await self._succeeded(session, found)
+            return await self._complete(session, found)
 
     async def start(self, token: str) -> ConsentStart:
-        session, found = await self._linked(token, AuthMethod.OAUTH_BROWSER)
-        kept = await open_kept(self._engine, found, session)
+        session, found = await self._resolve_link(token, AuthMethod.OAUTH_BROWSER)
+        kept = await unseal_session(self._engine, found, session)
         if kept is None or kept.redirect_uri is None:
-            raise _dead()
+            raise _dead_link()
         kind = self._engine.registry.get(found.short_name)
-        spec, client = await client_for(self._engine, kind, found.config, kept.client)
+        spec, client = await require_client(self._engine, kind, found.config, kept.client)
         # Imported here because it loads the HTTP stack and Authlib.
         from weft.local.auth.oauth_protocol import begin_oauth1, begin_oauth2
 
@@ -104,9 +104,9 @@ class LocalAuthSessions(AuthSessions):
             digest(token),
             state=digest(consent.state),
             browser=digest(browser),
-            sealed=await seal_kept(self._engine, found, session.method, kept),
+            sealed=await seal_session(self._engine, found, session.method, kept),
         ):
-            raise _dead()
+            raise _dead_link()
         return ConsentStart(url=consent.url, browser=browser)
 
     async def callback(self, params: Mapping[str, str], browser: str | None) -> AuthOutcome:
@@ -115,32 +115,32 @@ class LocalAuthSessions(AuthSessions):
         state = next((params[name] for name in named if params.get(name)), "")
         session = await self._engine.store.auth_sessions.by_state(digest(state))
         if session is None or session.browser is None or session.expires_at <= self._engine.clock():
-            raise _dead()
+            raise _dead_link()
         # Whoever started it finishes it: a link that was sent to someone else must not connect
         # the account of that person.
         if browser is None or not hmac.compare_digest(session.browser, digest(browser)):
-            raise _dead()
-        found = await self._connection(session)
-        kept = await open_kept(self._engine, found, session)
+            raise _dead_link()
+        found = await self._load_connection(session)
+        kept = await unseal_session(self._engine, found, session)
         if kept is None or not await self._engine.store.auth_sessions.use_state(digest(state)):
-            raise _dead()
+            raise _dead_link()
         with acting(principal=PERSON, transport="page", operation="oauth_callback"):
             try:
-                draft = await self._consented(found, kept, params, state)
+                draft = await self._exchange_consent(found, kept, params, state)
                 change = ConnectionChange(expected_version=found.version)
                 await self._connections(session).change(found.id, change, draft)
             except WeftError as error:
-                return await self._failed(session, found, error, params)
-            return await self._succeeded(session, found)
+                return await self._record_failure(session, found, error, params)
+            return await self._complete(session, found)
 
-    async def _consented(
-        self, found: Connection, kept: Kept, params: Mapping[str, str], state: str
+    async def _exchange_consent(
+        self, found: Connection, kept: SessionSecrets, params: Mapping[str, str], state: str
     ) -> AuthDraft:
         """The tokens for what the provider sent. Raises what was wrong with it, or the refusal."""
-        from weft.local.auth.oauth_protocol import known_error
+        from weft.local.auth.oauth_protocol import error_code_of
 
         kind = self._engine.registry.get(found.short_name)
-        spec, client = await client_for(self._engine, kind, found.config, kept.client)
+        spec, client = await require_client(self._engine, kind, found.config, kept.client)
         # An answer of another provider says nothing, not even that consent was refused.
         if isinstance(spec, OAuth2) and spec.issuer and params.get("iss") != spec.issuer:
             raise AuthenticationFailed(
@@ -148,7 +148,7 @@ class LocalAuthSessions(AuthSessions):
                 category=ErrorCategory.OAUTH_CREDENTIALS_EXPIRED,
             )
         if "error" in params or "denied" in params:
-            code = known_error(params.get("error")) or (
+            code = error_code_of(params.get("error")) or (
                 "access_denied" if "denied" in params else "another error"
             )
             raise AuthenticationFailed(
@@ -158,7 +158,7 @@ class LocalAuthSessions(AuthSessions):
                 category=ErrorCategory.ACCESS_DENIED,
                 hint="Begin again with authorize_connection.",
             )
-        grant, seconds = await self._exchanged(spec, client, kept, params, state)
+        grant, seconds = await self._exchange_answer(spec, client, kept, params, state)
         grant = grant.model_copy(update={"client": kept.client or _oauth1_client(spec, client)})
         return AuthDraft(
             AuthMethod.OAUTH_BROWSER,
@@ -166,8 +166,13 @@ class LocalAuthSessions(AuthSessions):
             expires_at=expiry(self._engine, seconds),
         )
 
-    async def _exchanged(
-        self, spec: Provider, client: OAuthClient, kept: Kept, params: Mapping[str, str], state: str
+    async def _exchange_answer(
+        self,
+        spec: Provider,
+        client: OAuthClient,
+        kept: SessionSecrets,
+        params: Mapping[str, str],
+        state: str,
     ) -> tuple[Grant, int | None]:
         from weft.local.auth.oauth_protocol import exchange_code, exchange_verifier
 
@@ -179,14 +184,14 @@ class LocalAuthSessions(AuthSessions):
                 client,
                 token=state,
                 secret=secret,
-                verifier=_needed(params, "oauth_verifier"),
+                verifier=_require_param(params, "oauth_verifier"),
             )
         else:
             tokens = await exchange_code(
                 http,
                 spec,
                 client,
-                code=_needed(params, "code"),
+                code=_require_param(params, "code"),
                 verifier=secret,
                 redirect_uri=kept.redirect_uri or "",
             )
@@ -197,22 +202,22 @@ class LocalAuthSessions(AuthSessions):
         )
         return grant, tokens.expires_in
 
-    async def _succeeded(self, session: AuthSession, found: Connection) -> AuthOutcome:
+    async def _complete(self, session: AuthSession, found: Connection) -> AuthOutcome:
         now = self._engine.clock()
         await self._engine.store.auth_sessions.complete(found.id, session.claim, now)
         self._engine.changes.announce()
-        started = session.syncs and await self._sync(session)
+        started = session.syncs and await self._start_sync(session)
         return AuthOutcome(
             ok=True,
             message="The connection is authorised." + (" Its sync has started." if started else ""),
             connection_id=found.id,
             connection_name=found.name,
-            redirect_to=_back(session, status="success", source_connection_id=found.id),
+            redirect_to=_return_url(session, status="success", source_connection_id=found.id),
         )
 
-    async def _sync(self, session: AuthSession) -> bool:
+    async def _start_sync(self, session: AuthSession) -> bool:
         jobs = LocalJobs(self._engine, session.organization_id, self._dispatcher)
-        current = await self._connection(session)
+        current = await self._load_connection(session)
         trigger = JobTrigger.MANUAL if current.sync.last_job else JobTrigger.INITIAL
         try:
             await jobs.start(current, trigger)
@@ -220,14 +225,14 @@ class LocalAuthSessions(AuthSessions):
             return False  # One is running already, or the connection has just been deleted.
         return True
 
-    async def _failed(
+    async def _record_failure(
         self,
         session: AuthSession,
         found: Connection,
         error: WeftError,
         params: Mapping[str, str],
     ) -> AuthOutcome:
-        from weft.local.auth.oauth_protocol import known_error
+        from weft.local.auth.oauth_protocol import error_code_of
 
         if found.status in _WAITING:
             # Whoever waits for the person learns what came of it.
@@ -235,7 +240,7 @@ class LocalAuthSessions(AuthSessions):
                 found, found.status, error.category, error.message
             )
             self._engine.changes.announce()
-        code = known_error(params.get("error")) or (
+        code = error_code_of(params.get("error")) or (
             "access_denied" if "denied" in params else error.category.value
         )
         return AuthOutcome(
@@ -243,35 +248,37 @@ class LocalAuthSessions(AuthSessions):
             message=error.message,
             connection_id=found.id,
             connection_name=found.name,
-            redirect_to=_back(session, status="error", error=code, source_connection_id=found.id),
+            redirect_to=_return_url(
+                session, status="error", error=code, source_connection_id=found.id
+            ),
         )
 
-    async def _linked(self, token: str, method: AuthMethod) -> tuple[AuthSession, Connection]:
+    async def _resolve_link(self, token: str, method: AuthMethod) -> tuple[AuthSession, Connection]:
         session = await self._engine.store.auth_sessions.by_link(digest(token))
         if (
             session is None
             or session.method is not method
             or session.expires_at <= self._engine.clock()
         ):
-            raise _dead()
-        found = await self._connection(session)
-        if await open_kept(self._engine, found, session) is None:
-            raise _dead()  # The connection's secrets would go elsewhere than when it was made.
+            raise _dead_link()
+        found = await self._load_connection(session)
+        if await unseal_session(self._engine, found, session) is None:
+            raise _dead_link()  # The connection's secrets would go elsewhere than when it was made.
         return session, found
 
-    async def _connection(self, session: AuthSession) -> Connection:
+    async def _load_connection(self, session: AuthSession) -> Connection:
         found = await self._engine.store.connections.get(
             session.organization_id, session.connection_id
         )
         if found is None:
-            raise _dead()
+            raise _dead_link()
         return found
 
     def _connections(self, session: AuthSession) -> LocalConnections:
         organization_id = session.organization_id
         jobs = LocalJobs(self._engine, organization_id, self._dispatcher)
-        access = Access(self._engine, organization_id)
-        return LocalConnections(self._engine, organization_id, jobs, access)
+        authenticator = Authenticator(self._engine, organization_id)
+        return LocalConnections(self._engine, organization_id, jobs, authenticator)
 
 
 def _oauth1_client(spec: Provider, client: OAuthClient) -> OAuthClient | None:
@@ -279,7 +286,7 @@ def _oauth1_client(spec: Provider, client: OAuthClient) -> OAuthClient | None:
     return client if isinstance(spec, OAuth1) else None
 
 
-def _needed(params: Mapping[str, str], name: str) -> str:
+def _require_param(params: Mapping[str, str], name: str) -> str:
     value = params.get(name)
     if not value:
         raise AuthenticationFailed(
@@ -290,11 +297,11 @@ def _needed(params: Mapping[str, str], name: str) -> str:
     return value
 
 
-def _back(session: AuthSession, **params: str) -> str | None:
+def _return_url(session: AuthSession, **params: str) -> str | None:
     return None if session.redirect_url is None else with_query(session.redirect_url, **params)
 
 
-def _dead() -> NotFound:
+def _dead_link() -> NotFound:
     # The same for a link that never was, that was used, that expired, or that is for elsewhere.
     return NotFound(
         "This link is not valid: it was used, has expired, or was replaced by a newer one.",

@@ -11,10 +11,10 @@ from weft.domain.connections import (
     ConnectionStatus,
 )
 from weft.errors import Conflict, NotPermitted, Unsupported
-from weft.local.auth.access import Access
-from weft.local.auth.links import digest, link_method, new_link, own_client_of
+from weft.local.auth.authenticator import Authenticator
+from weft.local.auth.links import create_link, digest, find_own_client, link_method
 from weft.local.auth.oauth_clients import OAuthClient
-from weft.local.auth.redirects import checked_redirect
+from weft.local.auth.redirects import parse_redirect
 from weft.local.backend.connections import LocalConnections
 from weft.local.engine import Engine
 
@@ -22,21 +22,23 @@ from weft.local.engine import Engine
 class LocalAuthorization(Authorization):
     """See Authorization."""
 
-    def __init__(self, engine: Engine, connections: LocalConnections, access: Access) -> None:
+    def __init__(
+        self, engine: Engine, connections: LocalConnections, authenticator: Authenticator
+    ) -> None:
         self._engine = engine
         self._connections = connections
-        self._access = access
+        self._authenticator = authenticator
 
     async def authorize(self, connection: str, auth: Auth) -> Connection:
         if auth.oauth_browser is None:
             return await self._connections.update(connection, ConnectionChange(auth=auth))
         found = await self._connections.get(connection)
         kind = self._engine.registry.get(found.short_name)
-        draft = await self._access.draft(kind, auth, found.config)
+        draft = await self._authenticator.draft(kind, auth, found.config)
         return await self._link(found, AuthMethod.OAUTH_BROWSER, draft.client, draft.redirect_url)
 
     async def begin(self, connection: str, *, redirect_url: str | None = None) -> Connection:
-        url = checked_redirect(redirect_url, "redirect_url")
+        url = parse_redirect(redirect_url, "redirect_url")
         found = await self._connections.get(connection)
         return await self._link(found, None, None, url)
 
@@ -76,14 +78,14 @@ class LocalAuthorization(Authorization):
             method = session.method
         method = link_method(kind, method or found.auth.method)
         if client is None and method is AuthMethod.OAUTH_BROWSER:
-            client = await own_client_of(self._engine, found)
+            client = await find_own_client(self._engine, found)
         before = None if session is None else session.redirect_url
         if self._engine.pages is None:
             raise Unsupported(
                 "This process shows no pages for people.",
                 hint="Use a server: `weft serve`, or give credentials with auth.direct.",
             )
-        return await new_link(
+        return await create_link(
             self._engine,
             found,
             method,

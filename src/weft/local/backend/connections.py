@@ -29,11 +29,11 @@ from weft.errors import (
     Unsupported,
     WeftError,
 )
-from weft.local.auth.access import Access
+from weft.local.auth.authenticator import Authenticator
 from weft.local.auth.draft import AuthDraft, draft_description, draft_name, draft_schedule
-from weft.local.auth.links import client_for, new_link
+from weft.local.auth.links import create_link, require_client
 from weft.local.auth.oauth_tokens import category_of, receivers
-from weft.local.auth.redirects import checked_redirect
+from weft.local.auth.redirects import parse_redirect
 from weft.local.backend.jobs import LocalJobs
 from weft.local.engine import Engine
 from weft.local.resolve import find_collection, find_connection
@@ -48,12 +48,12 @@ class LocalConnections(Connections):
     """See Connections."""
 
     def __init__(
-        self, engine: Engine, organization_id: str, jobs: LocalJobs, access: Access
+        self, engine: Engine, organization_id: str, jobs: LocalJobs, authenticator: Authenticator
     ) -> None:
         self._engine = engine
         self._organization_id = organization_id
         self._jobs = jobs
-        self._access = access
+        self._authenticator = authenticator
 
     async def list(
         self,
@@ -91,8 +91,8 @@ class LocalConnections(Connections):
         config = merge_config({}, new.config)
         endpoint = self._engine.endpoint(new.short_name, config)
         schedule = draft_schedule(kind, new.schedule, None) if new.schedule else None
-        redirect_url = checked_redirect(new.redirect_url, "redirect_url")
-        auth = await self._access.draft(kind, new.auth, config)
+        redirect_url = parse_redirect(new.redirect_url, "redirect_url")
+        auth = await self._authenticator.draft(kind, new.auth, config)
         waiting = auth.stored is None
         if waiting and new.sync_immediately:
             raise InvalidInput(
@@ -101,9 +101,9 @@ class LocalConnections(Connections):
                 hint="Leave it out: the first sync starts once a person has authorised it.",
             )
         if waiting and auth.method is AuthMethod.OAUTH_BROWSER:
-            await client_for(self._engine, kind, config, auth.client)
+            await require_client(self._engine, kind, config, auth.client)
         elif not waiting:
-            await self._access.try_draft(kind, config, auth)
+            await self._authenticator.try_draft(kind, config, auth)
         # What cannot be shown to a person is known before anything is made.
         base = await self._engine.pages() if waiting and self._engine.pages else None
         now = self._engine.clock()
@@ -121,25 +121,25 @@ class LocalConnections(Connections):
             authenticated_at=None if waiting else now,
             auth_expires_at=auth.expires_at,
             redirect_url=auth.redirect_url or redirect_url,
-            credentials=await self._access.seal(connection_id, kind, config, auth),
+            credentials=await self._authenticator.seal(connection_id, kind, config, auth),
             state=ConnectionStatus.PENDING_AUTH if waiting else ConnectionStatus.ACTIVE,
             error_category=None,
             error_message=None,
-            schedule=self._timed(schedule, now),
+            schedule=self._with_next_run(schedule, now),
             host=endpoint,
             auth_provider=auth.auth_provider,
         )
         await self._engine.store.connections.insert(row, now)
         self._engine.changes.announce()
-        return await self._begun(row, auth, base, new.sync_immediately is not False)
+        return await self._link_or_sync(row, auth, base, new.sync_immediately is not False)
 
-    async def _begun(
+    async def _link_or_sync(
         self, row: ConnectionRow, auth: AuthDraft, base: str | None, syncs: bool
     ) -> Connection:
         """The new connection, with the link that it waits for, or with its first sync queued."""
         created = await self.get(row.id)
         if auth.stored is None:
-            return await new_link(
+            return await create_link(
                 self._engine,
                 created,
                 auth.method,
@@ -171,7 +171,7 @@ class LocalConnections(Connections):
         found = await self.get(connection)
         for _ in range(UPDATE_ATTEMPTS):
             refuse_stale(found, change.expected_version)
-            row, altered = await self._changed(found, change, draft)
+            row, altered = await self._apply_change(found, change, draft)
             if await self._engine.store.connections.update(
                 row,
                 expected_version=found.version,
@@ -203,7 +203,7 @@ class LocalConnections(Connections):
     async def check(self, connection: str) -> CheckResult:
         found = await self.get(connection)
         try:
-            detail = await self._access.check(found)
+            detail = await self._authenticator.check(found)
         except WeftError as error:
             # What was never authorised is still to be, not to be authorised again.
             waiting = found.status is ConnectionStatus.PENDING_AUTH
@@ -221,9 +221,9 @@ class LocalConnections(Connections):
             await self._mark(found, ConnectionStatus.ACTIVE, None)
         return CheckResult(connection_id=found.id, ok=True, detail=detail)
 
-    async def _changed(
+    async def _apply_change(
         self, found: Connection, change: ConnectionChange, draft: AuthDraft | None
-    ) -> tuple[ConnectionRow, "_Altered"]:
+    ) -> tuple[ConnectionRow, "_Alterations"]:
         """The row with the change applied, and what of it is another one than before."""
         kind = self._engine.registry.get(found.short_name)
         given = change.model_fields_set
@@ -234,7 +234,7 @@ class LocalConnections(Connections):
         if "schedule" in given:
             schedule = draft_schedule(kind, change.schedule or ScheduleSpec(), found.schedule)
         row = replace(
-            await self._row(found),
+            await self._load_row(found),
             name=draft_name(change.name, kind) if "name" in given else found.name,
             description=draft_description(change.description)
             if "description" in given
@@ -242,19 +242,19 @@ class LocalConnections(Connections):
             config=config,
             schedule=schedule
             if schedule == found.schedule
-            else self._timed(schedule, self._engine.clock()),
+            else self._with_next_run(schedule, self._engine.clock()),
             host=self._engine.endpoint(found.short_name, config),
         )
-        altered = _Altered(config=config != found.config)
+        altered = _Alterations(config=config != found.config)
         if change.auth is not None:
-            draft = await self._access.draft(kind, change.auth, config)
+            draft = await self._authenticator.draft(kind, change.auth, config)
         if draft is not None:
-            await self._access.try_draft(kind, config, draft)
-            return await self._authorized(kind, row, draft), replace(altered, auth=True)
+            await self._authenticator.try_draft(kind, config, draft)
+            return await self._with_credentials(kind, row, draft), replace(altered, auth=True)
         if altered.config and row.credentials is not None and self._moves(found, config):
             return _without_credentials(row), replace(altered, auth=True)
         if altered.config and found.auth.authenticated:
-            await self._access.check_config(found, config)
+            await self._authenticator.check_config(found, config)
             row = replace(
                 row, state=ConnectionStatus.ACTIVE, error_category=None, error_message=None
             )
@@ -266,13 +266,13 @@ class LocalConnections(Connections):
         before = receivers(self._engine, found.short_name, found.config, method)
         return before != receivers(self._engine, found.short_name, config, method)
 
-    async def _authorized(
+    async def _with_credentials(
         self, kind: type[AnySource], row: ConnectionRow, draft: AuthDraft
     ) -> ConnectionRow:
         return replace(
             row,
             auth_method=draft.method,
-            credentials=await self._access.seal(row.id, kind, row.config, draft),
+            credentials=await self._authenticator.seal(row.id, kind, row.config, draft),
             authenticated_at=self._engine.clock(),
             auth_expires_at=draft.expires_at,
             auth_provider=draft.auth_provider,
@@ -281,7 +281,7 @@ class LocalConnections(Connections):
             error_message=None,
         )
 
-    async def _row(self, found: Connection) -> ConnectionRow:
+    async def _load_row(self, found: Connection) -> ConnectionRow:
         store = self._engine.store.connections
         stored_state = found.status
         if stored_state is ConnectionStatus.SYNCING:
@@ -332,7 +332,7 @@ class LocalConnections(Connections):
         except (Conflict, NotFound):
             return  # It has just ended, or is gone.
 
-    def _timed(self, schedule: Schedule | None, now: datetime) -> Schedule | None:
+    def _with_next_run(self, schedule: Schedule | None, now: datetime) -> Schedule | None:
         if schedule is None:
             return None
         due = next_run(schedule, after=now, last_start=now)
@@ -340,7 +340,7 @@ class LocalConnections(Connections):
 
 
 @dataclass(frozen=True, slots=True)
-class _Altered:
+class _Alterations:
     """What a change alters beside names and schedules."""
 
     config: bool

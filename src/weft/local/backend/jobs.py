@@ -67,12 +67,12 @@ class LocalJobs(Jobs):
             cursor=cursor,
             limit=validate_limit(limit),
         )
-        told = tuple(self._engine.waits.told(job) for job in page.items)
+        told = tuple(self._engine.holds.annotate(job) for job in page.items)
         return page.model_copy(update={"items": told})
 
     async def get(self, job: str) -> Job:
         found = await find_job(self._engine.store, self._organization_id, job)
-        return self._engine.waits.told(found)
+        return self._engine.holds.annotate(found)
 
     async def watch(self, job: str) -> AsyncIterator[Job]:
         seen: Job | None = None

@@ -43,7 +43,7 @@ async def watch_for_changes(engine: Engine) -> None:
     """Announce what other processes change, by one cheap look for all who wait here."""
     seen: int | None = None
     while True:
-        await engine.changes.wanted()
+        await engine.changes.wait_until_wanted()
         try:
             version = await engine.store.data_version()
         except WeftError as error:

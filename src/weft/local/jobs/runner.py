@@ -64,7 +64,7 @@ class EmbeddedRunner(Dispatcher):
     def _tell_queue(self, trouble: str | None) -> None:
         # A full or busy database stops syncing, not the tools; we look again, without a flood of
         # equal lines.
-        if self._engine.waits.hold_queue(trouble):
+        if self._engine.holds.hold_queue(trouble):
             if trouble is not None:
                 logger.warning("cannot look for jobs: %s", trouble)
             self._engine.changes.announce()
@@ -91,7 +91,7 @@ class EmbeddedRunner(Dispatcher):
             )
             if claim is None:
                 return
-            self._engine.waits.release(claim.job_id)
+            self._engine.holds.release(claim.job_id)
             self._engine.changes.announce()
             self._slots.acquire_on_behalf_of_nowait((claim.job_id, claim.fence))
             self._running.add(_name(claim))
@@ -156,14 +156,14 @@ class EmbeddedRunner(Dispatcher):
             try:
                 await self._engine.store.jobs.finish(claim, outcome, _last_lines(outcome, now), now)
             except WeftError as error:
-                if self._engine.waits.hold(claim.job_id, error.message):
+                if self._engine.holds.hold(claim.job_id, error.message):
                     self._engine.changes.announce()
                 if anyio.current_time() >= deadline:
                     logger.warning("job %s: outcome not stored: %s", claim.job_id, error)
                     return
                 await anyio.sleep(POLL_SECONDS)
             else:
-                self._engine.waits.release(claim.job_id)
+                self._engine.holds.release(claim.job_id)
                 return
 
 

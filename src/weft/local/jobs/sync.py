@@ -32,8 +32,8 @@ from weft.errors import (
     TryLater,
     WeftError,
 )
-from weft.local.auth.access import credentials_now, held_by, refusal
-from weft.local.auth.oauth_tokens import renewed
+from weft.local.auth.authenticator import explain_refusal, fetch_credentials, ref_of_claim
+from weft.local.auth.oauth_tokens import renew_refused
 from weft.local.engine import Engine
 from weft.local.store.base import Batch, Claim, Outcome
 from weft.local.store.content import content_hash
@@ -63,7 +63,7 @@ async def sync(engine: Engine, claim: Claim) -> Outcome:
     except Fenced:
         return Outcome(JobStatus.CANCELLED)
     except AuthenticationFailed as error:
-        refused = refusal(error, claim.auth_method, claim.connection_id)
+        refused = explain_refusal(error, claim.auth_method, claim.connection_id)
         return _failure(refused, ConnectionStatus.NEEDS_REAUTH)
     except TryLater as error:
         delay = _retry_delay(engine, claim, error)
@@ -128,7 +128,7 @@ async def _authenticated(engine: Engine, claim: Claim) -> Outcome:
         fetched = claim.auth_method is AuthMethod.AUTH_PROVIDER and (
             error.category is ErrorCategory.API_KEY_INVALID
         )
-        if not claim.renewed and (fetched or await renewed(engine, held_by(claim))):
+        if not claim.renewed and (fetched or await renew_refused(engine, ref_of_claim(claim))):
             return Outcome(
                 JobStatus.PENDING,
                 error="The source refused the token; it goes on with a new one.",
@@ -155,7 +155,7 @@ async def _sync(engine: Engine, claim: Claim) -> Outcome:
 
 
 async def _open(engine: Engine, claim: Claim) -> AnySource:
-    credentials = await credentials_now(engine, held_by(claim))
+    credentials = await fetch_credentials(engine, ref_of_claim(claim))
 
     async def known_versions(ids: Ids[str], /) -> Mapping[str, str]:
         if claim.options.force_full_sync:

@@ -20,29 +20,27 @@ def new_data_key(master: MasterKey, organization_id: str, owner: str) -> tuple[W
     """A random data key for an owner, wrapped and in the clear."""
     kid = secrets.token_hex(_KID_BYTES)
     key = secrets.token_bytes(KEY_BYTES)
-    return wrapped(master, organization_id, owner, kid, key), key
+    return wrap(master, organization_id, owner, kid, key), key
 
 
-def wrapped(
-    master: MasterKey, organization_id: str, owner: str, kid: str, key: bytes
-) -> WrappedKey:
+def wrap(master: MasterKey, organization_id: str, owner: str, kid: str, key: bytes) -> WrappedKey:
     """A data key, as it is stored."""
     text = encrypt(master.secret, key, ("data_key", organization_id, owner, kid))
     return WrappedKey(organization_id, owner, kid, master.kid, text)
 
 
-def unwrapped(master: MasterKey, key: WrappedKey) -> bytes | None:
+def unwrap(master: MasterKey, key: WrappedKey) -> bytes | None:
     """The data key in the clear; None when it was changed or belongs to another owner."""
     bound_to = ("data_key", key.organization_id, key.owner, key.kid)
     return decrypt(master.secret, key.wrapped, bound_to)
 
 
-def sealed(kid: str, key: bytes, plain: bytes, bound_to: tuple[str, ...]) -> str:
+def seal(kid: str, key: bytes, plain: bytes, bound_to: tuple[str, ...]) -> str:
     """Encrypt so that it opens only with the same key and ``bound_to``."""
     return f"{_VERSION}.{kid}.{encrypt(key, plain, bound_to)}"
 
 
-def opened(kid: str, key: bytes, text: str, bound_to: tuple[str, ...]) -> bytes | None:
+def unseal(kid: str, key: bytes, text: str, bound_to: tuple[str, ...]) -> bytes | None:
     """Decrypt; None if the key, the binding or the text is another."""
     if not is_sealed_by(kid, text):
         return None

@@ -92,14 +92,14 @@ class KeyFile(KeySource):
         self._path = path
 
     def load(self) -> Sequence[MasterKey]:
-        with self._mapped():
+        with self._translate_errors():
             if not self._path.exists():
                 return ()
             _refuse_exposed(self._path)
-            return _decoded(self._path.read_bytes().split(b"\n"), self.where)
+            return _decode(self._path.read_bytes().split(b"\n"), self.where)
 
     def create(self) -> Sequence[MasterKey]:
-        with self._mapped():
+        with self._translate_errors():
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             temporary = self._write([MasterKey.generate()])
             try:
@@ -112,7 +112,7 @@ class KeyFile(KeySource):
         return self.load()
 
     def replace(self, keys: Sequence[MasterKey]) -> None:
-        with self._mapped():
+        with self._translate_errors():
             for left in self._path.parent.glob(f"{self._path.name}.*.new"):
                 left.unlink()  # Of a rotation that was killed; it may hold a key.
             self._write(keys).replace(self._path)
@@ -122,13 +122,13 @@ class KeyFile(KeySource):
         temporary = self._path.with_name(f"{self._path.name}.{secrets.token_hex(8)}.new")
         descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         with os.fdopen(descriptor, "wb") as file:
-            file.write("\n".join(_encoded(keys)).encode())
+            file.write("\n".join(_encode(keys)).encode())
             file.flush()
             os.fsync(file.fileno())
         return temporary
 
     @contextmanager
-    def _mapped(self) -> Generator[None]:
+    def _translate_errors(self) -> Generator[None]:
         try:
             yield
         except OSError as error:
@@ -154,17 +154,17 @@ class KeyringEntry(KeySource):
     def load(self) -> Sequence[MasterKey]:
         with self._backend() as keyring:
             text = keyring.get_password(_KEYRING_SERVICE, self._name)
-        return () if text is None else _decoded(text.encode().split(b","), self.where)
+        return () if text is None else _decode(text.encode().split(b","), self.where)
 
     def create(self) -> Sequence[MasterKey]:
-        with _waiting_lock(self._folder):
+        with _wait_for_lock(self._folder):
             if not self.load():
                 self.replace([MasterKey.generate()])
         return self.load()
 
     def replace(self, keys: Sequence[MasterKey]) -> None:
         with self._backend() as keyring:
-            keyring.set_password(_KEYRING_SERVICE, self._name, ",".join(_encoded(keys)))
+            keyring.set_password(_KEYRING_SERVICE, self._name, ",".join(_encode(keys)))
 
     @contextmanager
     def _backend(self) -> Generator["_Keyring"]:
@@ -191,7 +191,7 @@ class KeyVariable(KeySource):
 
     def __init__(self, text: str) -> None:
         self.where = "WEFT_MASTER_KEY"
-        self._keys = _decoded(text.encode("utf-8", "replace").split(b","), self.where)
+        self._keys = _decode(text.encode("utf-8", "replace").split(b","), self.where)
 
     def load(self) -> Sequence[MasterKey]:
         return self._keys
@@ -229,7 +229,7 @@ class FixedKeys(KeySource):
 
 
 @contextmanager
-def _waiting_lock(folder: Path) -> Generator[None]:
+def _wait_for_lock(folder: Path) -> Generator[None]:
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(folder / _KEYRING_LOCK, os.O_CREAT | os.O_RDWR, 0o600)
@@ -253,11 +253,11 @@ class _Keyring(Protocol):
     def set_password(self, service_name: str, username: str, password: str, /) -> None: ...
 
 
-def _encoded(keys: Sequence[MasterKey]) -> list[str]:
+def _encode(keys: Sequence[MasterKey]) -> list[str]:
     return [base64.urlsafe_b64encode(key.secret).decode() for key in keys]
 
 
-def _decoded(texts: Sequence[bytes], where: str) -> Sequence[MasterKey]:
+def _decode(texts: Sequence[bytes], where: str) -> Sequence[MasterKey]:
     keys: list[MasterKey] = []
     for text in texts:
         stripped = text.strip()

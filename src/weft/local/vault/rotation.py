@@ -15,7 +15,7 @@ import anyio.to_thread
 from weft.errors import Conflict, KeyUnavailable, StorageFailed
 from weft.local.process_lock import lock_file
 from weft.local.store.vault import DataKeyStore, WrappedKey
-from weft.local.vault.envelope import unwrapped, wrapped
+from weft.local.vault.envelope import unwrap, wrap
 from weft.local.vault.keys import KeySource, MasterKey
 from weft.local.vault.vault import LOST_HINT
 
@@ -40,7 +40,7 @@ async def rotate(source: KeySource, store: DataKeyStore, lock: Path) -> Rotation
 
     Raises Conflict while another process rotates, KeyUnavailable when the present key is lost.
     """
-    async with _alone(lock):
+    async with _hold_lock(lock):
         keys = list(await anyio.to_thread.run_sync(source.load))
         await _refuse_lost(keys, store)
         resumed = len(keys) > 1
@@ -52,7 +52,7 @@ async def rotate(source: KeySource, store: DataKeyStore, lock: Path) -> Rotation
         await store.begin_rotation(new.kid)
         count = damaged = 0
         while stored := await store.wrapped_otherwise(new.kid, REWRAP_BATCH):
-            pairs = [(key, _rewrapped(key, known, new)) for key in stored]
+            pairs = [(key, _rewrap(key, known, new)) for key in stored]
             await store.rewrap([fresh for _, fresh in pairs if fresh is not None])
             for key, fresh in pairs:
                 if fresh is None:
@@ -68,23 +68,21 @@ async def forget_lost(source: KeySource, store: DataKeyStore, lock: Path) -> int
 
     What they sealed is lost with the key that opened them.
     """
-    async with _alone(lock):
+    async with _hold_lock(lock):
         keys = await anyio.to_thread.run_sync(source.load)
         if not keys:
             keys = await anyio.to_thread.run_sync(source.create)
         return await store.forget([key.kid for key in keys], keys[0].kid)
 
 
-def _rewrapped(
-    stored: WrappedKey, known: dict[str, MasterKey], new: MasterKey
-) -> WrappedKey | None:
+def _rewrap(stored: WrappedKey, known: dict[str, MasterKey], new: MasterKey) -> WrappedKey | None:
     old = known.get(stored.master_kid)
     if old is None:
         raise KeyUnavailable("A data key was wrapped by a key that is not there.", hint=LOST_HINT)
-    key = unwrapped(old, stored)
+    key = unwrap(old, stored)
     if key is None:
         return None
-    return wrapped(new, stored.organization_id, stored.owner, stored.kid, key)
+    return wrap(new, stored.organization_id, stored.owner, stored.kid, key)
 
 
 async def _refuse_lost(keys: list[MasterKey], store: DataKeyStore) -> None:
@@ -94,7 +92,7 @@ async def _refuse_lost(keys: list[MasterKey], store: DataKeyStore) -> None:
 
 
 @asynccontextmanager
-async def _alone(lock: Path) -> AsyncGenerator[None]:
+async def _hold_lock(lock: Path) -> AsyncGenerator[None]:
     try:
         lock.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(lock, os.O_CREAT | os.O_RDWR, 0o600)

@@ -10,7 +10,7 @@ import anyio.to_thread
 from weft.domain.base import Json
 from weft.errors import AuthenticationFailed, KeyUnavailable
 from weft.local.store.vault import DataKeyStore, WrappedKey
-from weft.local.vault.envelope import is_sealed_by, new_data_key, opened, sealed, unwrapped
+from weft.local.vault.envelope import is_sealed_by, new_data_key, seal, unseal, unwrap
 from weft.local.vault.keys import KEY_FILE_NAME, KeyFile, KeySource, MasterKey
 
 LOST_HINT = (
@@ -52,14 +52,14 @@ class Vault:
         """Raise KeyUnavailable if there are data keys, and the master key to open them is not."""
         for _ in range(_ATTEMPTS):  # A rotation may end between the two looks.
             kid = await store.master_kid()
-            if kid is None or await self._known(kid) is not None or not await store.any():
+            if kid is None or await self._find_master(kid) is not None or not await store.any():
                 return
-        raise self._lost()
+        raise self._lost_error()
 
     async def require(self, kid: str) -> None:
         """Raise KeyUnavailable if the master key of that id is not there."""
-        if await self._known(kid) is None:
-            raise self._lost()
+        if await self._find_master(kid) is None:
+            raise self._lost_error()
 
     async def seal(
         self,
@@ -74,9 +74,9 @@ class Vault:
         Makes the owner's data key, and a first master key, when there is none. Raises
         KeyUnavailable when the master key is lost.
         """
-        kid, key = await self._data_key_to_seal(store, organization_id, owner)
+        kid, key = await self._ensure_data_key(store, organization_id, owner)
         plain = json.dumps(secret, separators=(",", ":")).encode()
-        return sealed(kid, key, plain, (organization_id, owner, *bound_to))
+        return seal(kid, key, plain, (organization_id, owner, *bound_to))
 
     async def unseal(
         self,
@@ -89,10 +89,10 @@ class Vault:
         """Decrypt. Raises AuthenticationFailed if the owner, the binding or the text is another,
         KeyUnavailable when the master key is lost.
         """
-        found = await self._data_key(store, organization_id, owner)
+        found = await self._load_data_key(store, organization_id, owner)
         if found is not None:
             kid, key = found
-            plain = opened(kid, key, text, (organization_id, owner, *bound_to))
+            plain = unseal(kid, key, text, (organization_id, owner, *bound_to))
             if plain is not None:
                 return cast("Json", json.loads(plain))
         raise AuthenticationFailed(
@@ -107,40 +107,40 @@ class Vault:
         stored = await store.get(organization_id, owner)
         return stored is None or not is_sealed_by(stored.kid, text)
 
-    async def _data_key_to_seal(
+    async def _ensure_data_key(
         self, store: DataKeyStore, organization_id: str, owner: str
     ) -> tuple[str, bytes]:
         for _ in range(_ATTEMPTS):
-            found = await self._data_key(store, organization_id, owner)
+            found = await self._load_data_key(store, organization_id, owner)
             if found is not None:
                 return found
-            master = await self._master_to_wrap(store)
+            master = await self._ensure_master(store)
             wrapped, _ = new_data_key(master, organization_id, owner)
             # Whatever is stored then, ours or another process's, is what the next look finds.
             await store.add(wrapped)
-        raise self._lost()
+        raise self._lost_error()
 
-    async def _data_key(
+    async def _load_data_key(
         self, store: DataKeyStore, organization_id: str, owner: str
     ) -> tuple[str, bytes] | None:
         for _ in range(_ATTEMPTS):
             stored = await store.get(organization_id, owner)
             if stored is None:
                 return None
-            master = await self._known(stored.master_kid)
+            master = await self._find_master(stored.master_kid)
             if master is not None:
-                return stored.kid, _unwrapped(master, stored)
+                return stored.kid, _unwrap(master, stored)
             # A rotation may have wrapped it anew, and taken the old key away, since we read it.
-        raise self._lost()
+        raise self._lost_error()
 
-    async def _master_to_wrap(self, store: DataKeyStore) -> MasterKey:
+    async def _ensure_master(self, store: DataKeyStore) -> MasterKey:
         kid = await store.master_kid()
         if kid is not None:
-            master = await self._known(kid)
+            master = await self._find_master(kid)
             if master is not None:
                 return master
             if await store.any():
-                raise self._lost()
+                raise self._lost_error()
         keys = await anyio.to_thread.run_sync(self.source.load)
         if not keys:
             keys = await anyio.to_thread.run_sync(self.source.create)
@@ -150,7 +150,7 @@ class Vault:
             await store.forget(list(self._keys), keys[0].kid)
         return keys[0]
 
-    async def _known(self, kid: str) -> MasterKey | None:
+    async def _find_master(self, kid: str) -> MasterKey | None:
         if kid not in self._keys:
             await anyio.to_thread.run_sync(self.load)
         return self._keys.get(kid)
@@ -159,7 +159,7 @@ class Vault:
         self._keys = {key.kid: key for key in keys}
         return keys
 
-    def _lost(self) -> KeyUnavailable:
+    def _lost_error(self) -> KeyUnavailable:
         return KeyUnavailable(
             f"The master key in {self.source.where} is missing, or is not the one that the stored "
             "credentials were sealed with.",
@@ -167,8 +167,8 @@ class Vault:
         )
 
 
-def _unwrapped(master: MasterKey, stored: WrappedKey) -> bytes:
-    key = unwrapped(master, stored)
+def _unwrap(master: MasterKey, stored: WrappedKey) -> bytes:
+    key = unwrap(master, stored)
     if key is None:
         raise AuthenticationFailed(
             "The stored data key cannot be opened: it was changed, or belongs elsewhere.",

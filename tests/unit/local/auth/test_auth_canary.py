@@ -171,5 +171,5 @@ async def failed_refresh(
     job = await told.of(bench.local.backend.jobs.run(made.id))
     await told.of(bench.local.run_claimed(await bench.local.claim()))
     await told.of(bench.local.backend.jobs.get(job.id))
-    await told.of(bench.local.log(job))
+    await told.of(bench.local.read_log(job))
     await told.of(bench.get(made))

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from local_harness import opened
+from local_harness import open_harness
 from pydantic import BaseModel, Field
 
 from weft.domain.base import Json
 from weft.errors import NotPermitted
-from weft.local.auth.destinations import check_destination, decided_by_config
+from weft.local.auth.destinations import check_destination, config_decides_host
 from weft.local.auth.oauth_clients import is_below
 from weft.sources.base import ENDPOINT, AnySource
 from weft.sources.github.source import GitHubSource
@@ -85,8 +85,8 @@ async def test_a_configuration_decides_what_it_changes(
     tmp_path: Path, short_name: str, config: Json, decided: bool
 ) -> None:
     kinds = {kind.short_name: kind for kind in KINDS}
-    async with opened(tmp_path, registry=SourceRegistry([], kinds)) as bench:
-        assert decided_by_config(bench.engine, kinds[short_name], config) is decided
+    async with open_harness(tmp_path, registry=SourceRegistry([], kinds)) as bench:
+        assert config_decides_host(bench.engine, kinds[short_name], config) is decided
 
 
 async def test_a_refused_host_is_audited_and_not_repeated(tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ async def test_a_refused_host_is_audited_and_not_repeated(tmp_path: Path) -> Non
         "field": "auth",
     }
     config: Json = {"project": "p", "site": "https://canary.example"}
-    async with opened(tmp_path, registry=SourceRegistry([], kinds)) as bench:
+    async with open_harness(tmp_path, registry=SourceRegistry([], kinds)) as bench:
         allowed = ["https://canary.example"]
         await check_destination(bench.engine, "o", SiteSource, config, allowed=allowed, **given)
         allowed = ["https://b.example"]

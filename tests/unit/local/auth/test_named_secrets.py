@@ -13,7 +13,7 @@ from weft.domain.connections import Auth, ConnectionChange, DirectAuth
 from weft.domain.secrets import SecretOrigin
 from weft.errors import AuthenticationFailed, InvalidInput, NotFound, NotPermitted, WeftError
 from weft.local.auth.named_secrets import NamedSecrets
-from weft.local.auth.secret_refs import checked_origins, has_secret_refs, resolve_secret_refs
+from weft.local.auth.secret_refs import has_secret_refs, parse_origins, resolve_secret_refs
 from weft.local.engine import Engine, MappedSecret
 from weft.local.store.sqlite.session import connect_here
 from weft.sources.base import AnySource
@@ -229,7 +229,7 @@ def test_hosts_become_origins() -> None:
         "http://127.0.0.1:99",
         "[::1]",
     ]
-    assert checked_origins([*given, "a.example"]) == (
+    assert parse_origins([*given, "a.example"]) == (
         "http://127.0.0.1:99",
         "https://[::1]",
         "https://a.example",

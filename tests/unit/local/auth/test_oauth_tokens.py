@@ -47,7 +47,7 @@ async def ran(bench: OAuthHarness, connection: Connection) -> Job:
 async def test_token_that_is_about_to_expire_is_refreshed_before_the_sync(
     bench: OAuthHarness, provider: OAuthProvider
 ) -> None:
-    ready = await bench.connected(provider)
+    ready = await bench.connect(provider)
     bench.local.clock.pass_time(seconds=3600 - 61)
     assert (await ran(bench, ready)).status is JobStatus.COMPLETED
     assert provider.refreshes == 0
@@ -63,13 +63,13 @@ async def test_token_that_is_about_to_expire_is_refreshed_before_the_sync(
 async def test_refused_token_is_refreshed_once_and_the_sync_goes_on_from_its_checkpoint(
     bench: OAuthHarness, provider: OAuthProvider
 ) -> None:
-    ready = await bench.connected(provider)
+    ready = await bench.connect(provider)
     provider.notes = {f"n{number}": "text" for number in range(6)}
     provider.expires_before = "/notes/n3"
     job = await ran(bench, ready)
     assert job.status is JobStatus.COMPLETED
     assert provider.refreshes == 1
-    assert await bench.local.stored(ready) == 6
+    assert await bench.local.count_entities(ready) == 6
     assert provider.site is not None
     read = [asked.path for asked in provider.site.requests if asked.path.startswith("/notes/")]
     assert read.count("/notes/n0") == 1
@@ -79,7 +79,7 @@ async def test_refused_token_is_refreshed_once_and_the_sync_goes_on_from_its_che
 async def test_revoked_grant_needs_reauthorisation_and_one_call_mends_it(
     bench: OAuthHarness, provider: OAuthProvider
 ) -> None:
-    made = await bench.connected(provider, schedule={"cron": "0 * * * *"})
+    made = await bench.connect(provider, schedule={"cron": "0 * * * *"})
     provider.revoke()
     job = await ran(bench, made)
     assert job.status is JobStatus.FAILED
@@ -90,7 +90,7 @@ async def test_revoked_grant_needs_reauthorisation_and_one_call_mends_it(
     assert broken.error_category is ErrorCategory.OAUTH_CREDENTIALS_EXPIRED
     bench.local.clock.pass_time(hours=1)
     assert await fire_due(bench.local.engine) == 0
-    assert (await bench.consented(provider, await bench.authorization.begin(made.id))).ok
+    assert (await bench.give_consent(provider, await bench.authorization.begin(made.id))).ok
     mended = await bench.get(made)
     assert mended.status is ConnectionStatus.ACTIVE
     assert mended.error_message is None
@@ -109,7 +109,7 @@ async def test_schedule_fires_nothing_before_the_person_has_authorised(
 
 
 async def test_simultaneous_uses_refresh_once(bench: OAuthHarness, provider: OAuthProvider) -> None:
-    ready = await bench.connected(provider)
+    ready = await bench.connect(provider)
     bench.local.clock.pass_time(hours=1)
     provider.expire()
     outcomes: list[bool] = []
@@ -127,7 +127,7 @@ async def test_simultaneous_uses_refresh_once(bench: OAuthHarness, provider: OAu
 async def test_lost_answer_ends_in_reauthorisation_with_the_reason(
     bench: OAuthHarness, provider: OAuthProvider
 ) -> None:
-    ready = await bench.connected(provider)
+    ready = await bench.connect(provider)
     bench.local.clock.pass_time(hours=1)
     provider.expire()
     provider.loses_answers = True
@@ -144,7 +144,7 @@ async def test_lost_answer_ends_in_reauthorisation_with_the_reason(
 async def test_lease_of_a_dead_process_runs_out(
     bench: OAuthHarness, provider: OAuthProvider
 ) -> None:
-    ready = await bench.connected(provider)
+    ready = await bench.connect(provider)
     bench.local.clock.pass_time(hours=1)
     engine, now = bench.local.engine, bench.local.clock.now
     sealed = await engine.store.connections.credentials(ready.organization_id, ready.id)
@@ -167,7 +167,7 @@ async def test_lease_of_a_dead_process_runs_out(
 async def test_lease_is_not_taken_by_who_read_the_clock_earlier_and_came_later(
     bench: OAuthHarness, provider: OAuthProvider
 ) -> None:
-    ready = await bench.connected(provider)
+    ready = await bench.connect(provider)
     store, now = bench.local.engine.store, bench.local.clock.now
     sealed = await store.connections.credentials(ready.organization_id, ready.id)
 
@@ -183,7 +183,7 @@ async def test_lease_is_not_taken_by_who_read_the_clock_earlier_and_came_later(
 async def test_credentials_that_were_replaced_meanwhile_are_not_overwritten(
     bench: OAuthHarness, provider: OAuthProvider
 ) -> None:
-    ready = await bench.connected(provider)
+    ready = await bench.connect(provider)
     engine, now = bench.local.engine, bench.local.clock.now
     sealed = await engine.store.connections.credentials(ready.organization_id, ready.id)
     await engine.store.tokens.lease(ready.id, sealed, holder="slow", now=now, until=now + LEASE)
@@ -196,7 +196,7 @@ async def test_credentials_that_were_replaced_meanwhile_are_not_overwritten(
 async def test_renaming_keeps_a_token_that_was_refreshed_meanwhile(
     bench: OAuthHarness, provider: OAuthProvider
 ) -> None:
-    ready = await bench.connected(provider)
+    ready = await bench.connect(provider)
     engine, now = bench.local.engine, bench.local.clock.now
     store = engine.store.connections
     sealed = await store.credentials(ready.organization_id, ready.id)
@@ -266,7 +266,7 @@ async def test_refused_token_creates_nothing_and_is_not_quoted(
 async def test_provider_that_is_down_is_tried_again_later(
     bench: OAuthHarness, provider: OAuthProvider
 ) -> None:
-    ready = await bench.connected(provider)
+    ready = await bench.connect(provider)
     bench.local.clock.pass_time(hours=1)
     provider.token_status = 503
     job = await bench.local.backend.jobs.run(ready.id)
@@ -282,7 +282,7 @@ async def test_tokens_that_hardly_live_are_used_all_the_same(
     bench: OAuthHarness, provider: OAuthProvider
 ) -> None:
     provider.expires_in = 30
-    ready = await bench.connected(provider)
+    ready = await bench.connect(provider)
     assert (await ran(bench, ready)).status is JobStatus.COMPLETED
     assert provider.refreshes == 1
 
@@ -290,7 +290,7 @@ async def test_tokens_that_hardly_live_are_used_all_the_same(
 async def test_hanging_provider_is_given_up(
     bench: OAuthHarness, provider: OAuthProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ready = await bench.connected(provider)
+    ready = await bench.connect(provider)
     bench.local.clock.pass_time(hours=1)
     monkeypatch.setattr("weft.local.auth.oauth_tokens.EXCHANGE_SECONDS", 0.0)
     result = await bench.local.backend.connections.check(ready.id)

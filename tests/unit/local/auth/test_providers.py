@@ -340,7 +340,7 @@ async def test_token_that_is_refused_on_the_way_is_fetched_again(providers: Prov
     await providers.bench.local.run_claimed(await providers.bench.local.claim())
     found = await providers.bench.local.backend.jobs.get(job.id)
     assert found.status is JobStatus.COMPLETED
-    assert await providers.bench.local.stored(made) == 2
+    assert await providers.bench.local.count_entities(made) == 2
 
 
 async def test_no_secret_of_a_provider_is_stored_or_told_in_the_clear(

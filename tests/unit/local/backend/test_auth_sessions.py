@@ -44,7 +44,7 @@ async def test_consent_makes_the_connection_active_and_starts_its_first_sync(
     assert made.status is ConnectionStatus.PENDING_AUTH
     assert made.auth.auth_url is not None
     assert made.auth.auth_url.startswith(f"{BASE}/source-connections/authorize/")
-    outcome = await bench.consented(provider, made)
+    outcome = await bench.give_consent(provider, made)
     assert outcome.ok
     assert outcome.redirect_to is not None
     assert params_of(outcome.redirect_to) == {
@@ -59,7 +59,7 @@ async def test_consent_makes_the_connection_active_and_starts_its_first_sync(
     assert job is not None
     assert job.trigger is JobTrigger.INITIAL
     await bench.local.run_claimed(await bench.local.claim())
-    assert await bench.local.stored(made) == len(provider.notes)
+    assert await bench.local.count_entities(made) == len(provider.notes)
     assert (await bench.get(made)).status is ConnectionStatus.ACTIVE
 
 
@@ -67,13 +67,13 @@ async def test_sync_after_a_renewed_consent_is_not_called_the_first(
     bench: OAuthHarness, provider: OAuthProvider
 ) -> None:
     made = await bench.create({"provider_url": provider.url})
-    assert (await bench.consented(provider, made)).ok
+    assert (await bench.give_consent(provider, made)).ok
     await bench.local.run_claimed(await bench.local.claim())
     await bench.local.engine.store.connections.mark(
         await bench.get(made), ConnectionStatus.NEEDS_REAUTH, None, None
     )
     again = await bench.authorization.begin(made.id)
-    assert (await bench.consented(provider, again)).ok
+    assert (await bench.give_consent(provider, again)).ok
     job = (await bench.get(made)).sync.last_job
     assert job is not None
     assert (job.status, job.trigger) == (JobStatus.PENDING, JobTrigger.MANUAL)
@@ -82,7 +82,7 @@ async def test_sync_after_a_renewed_consent_is_not_called_the_first(
 async def test_declined_first_sync_is_not_started(
     bench: OAuthHarness, provider: OAuthProvider
 ) -> None:
-    ready = await bench.connected(provider, sync_immediately=False)
+    ready = await bench.connect(provider, sync_immediately=False)
     assert ready.status is ConnectionStatus.ACTIVE
     assert ready.sync.last_job is None
 
@@ -93,7 +93,7 @@ async def test_client_authenticates_as_the_source_says(
 ) -> None:
     config: Any = {"provider_url": provider.url, "secret_in_body": in_body}
     made = await bench.create(config)
-    assert (await bench.consented(provider, made)).ok
+    assert (await bench.give_consent(provider, made)).ok
     assert provider.site is not None
     (asked,) = [asked for asked in provider.site.requests if asked.path == "/token"]
     assert ("authorization" in asked.headers) is not in_body
@@ -110,7 +110,7 @@ async def test_operators_client_is_used_when_the_connection_brings_none(
     clients = LocalOAuthClients(bench.local.engine)
     await clients.set("oauth_stub", CLIENT_ID, CLIENT_SECRET, provider.url)
     made = await bench.create({"provider_url": provider.url}, auth=auth)
-    assert (await bench.consented(provider, made)).ok
+    assert (await bench.give_consent(provider, made)).ok
 
 
 async def test_operators_client_goes_to_no_provider_that_a_configuration_names(
@@ -128,7 +128,7 @@ async def test_refused_consent_is_told_to_whoever_waits(
     bench: OAuthHarness, provider: OAuthProvider
 ) -> None:
     made = await bench.create({"provider_url": provider.url})
-    outcome = await bench.consented(provider, made, allow=False)
+    outcome = await bench.give_consent(provider, made, allow=False)
     assert not outcome.ok
     assert outcome.redirect_to is not None
     params = params_of(outcome.redirect_to)
@@ -137,7 +137,7 @@ async def test_refused_consent_is_told_to_whoever_waits(
     assert waiting.status is ConnectionStatus.PENDING_AUTH
     assert waiting.error_message == "Consent was not given."
     again = await bench.authorization.begin(made.id)
-    assert (await bench.consented(provider, again)).ok
+    assert (await bench.give_consent(provider, again)).ok
     assert (await bench.get(made)).error_message is None
 
 
@@ -160,7 +160,7 @@ async def test_code_that_the_provider_refuses_is_an_outcome(
 ) -> None:
     made = await bench.create({"provider_url": provider.url})
     provider.clients[CLIENT_ID].client_secret = "another by now"
-    outcome = await bench.consented(provider, made)
+    outcome = await bench.give_consent(provider, made)
     assert not outcome.ok
     assert "invalid_client" in outcome.message
     assert CLIENT_SECRET not in outcome.message
@@ -172,10 +172,10 @@ async def test_answer_of_another_issuer_is_refused(
 ) -> None:
     config: Any = {"provider_url": provider.url, "issuer": "https://someone.else"}
     made = await bench.create(config)
-    assert not (await bench.consented(provider, made)).ok
+    assert not (await bench.give_consent(provider, made)).ok
     provider.names_issuer = False
     made = await bench.create({"provider_url": provider.url, "issuer": provider.url})
-    assert not (await bench.consented(provider, made)).ok
+    assert not (await bench.give_consent(provider, made)).ok
     assert provider.tokens == []
 
 
@@ -222,7 +222,7 @@ async def test_new_link_replaces_those_before_and_keeps_client_and_return(
     assert again.auth.auth_url != made.auth.auth_url
     with pytest.raises(NotFound):
         await bench.sessions.start(token_of(made))
-    outcome = await bench.consented(provider, again)
+    outcome = await bench.give_consent(provider, again)
     assert outcome.ok
     assert str(outcome.redirect_to).startswith(RETURN_TO)
 
@@ -230,10 +230,10 @@ async def test_new_link_replaces_those_before_and_keeps_client_and_return(
 async def test_authorised_connection_is_authorised_again_with_its_own_client(
     bench: OAuthHarness, provider: OAuthProvider
 ) -> None:
-    ready = await bench.connected(provider)
+    ready = await bench.connect(provider)
     again = await bench.authorization.begin(ready.id)
     assert again.status is ConnectionStatus.ACTIVE
-    assert (await bench.consented(provider, again)).ok
+    assert (await bench.give_consent(provider, again)).ok
     assert len(provider.tokens) == 2
 
 
@@ -247,7 +247,7 @@ async def test_claim_token_confirms_once_the_person_has_finished(
         await bench.authorization.verify(made.id, "guessed")
     with pytest.raises(Conflict):
         await bench.authorization.verify(made.id, claim)
-    await bench.consented(provider, made)
+    await bench.give_consent(provider, made)
     assert (await bench.authorization.verify(made.id, claim)).status is ConnectionStatus.ACTIVE
     assert claim not in json.dumps(made.model_dump(mode="json"))
 
@@ -293,12 +293,12 @@ async def test_moved_provider_makes_link_client_and_tokens_void(
 async def test_tokens_go_to_no_other_endpoint_than_they_were_given_for(
     bench: OAuthHarness, provider: OAuthProvider, moved: dict[str, Any]
 ) -> None:
-    ready = await bench.connected(provider)
+    ready = await bench.connect(provider)
     changed = await bench.local.backend.connections.update(ready.id, ConnectionChange(config=moved))
     assert changed.status is ConnectionStatus.NEEDS_REAUTH
     assert changed.error_category is ErrorCategory.OAUTH_CREDENTIALS_EXPIRED
     assert not changed.auth.authenticated
-    job = await bench.local.synced(changed)
+    job = await bench.local.run_sync(changed)
     assert job.error_category is ErrorCategory.OAUTH_CREDENTIALS_EXPIRED
     assert (await bench.get(changed)).status is ConnectionStatus.NEEDS_REAUTH
 
@@ -327,12 +327,12 @@ async def test_oauth_1_is_signed_and_survives_a_sync(bench: OAuthHarness) -> Non
         made = await bench.create(
             {"provider_url": provider.url}, short_name="oauth1_stub", auth=auth
         )
-        refused = await bench.consented(provider, made, allow=False)
+        refused = await bench.give_consent(provider, made, allow=False)
         assert not refused.ok
         again = await bench.authorization.begin(made.id)
-        assert (await bench.consented(provider, again)).ok
+        assert (await bench.give_consent(provider, again)).ok
         await bench.local.run_claimed(await bench.local.claim())
-        assert await bench.local.stored(made) == 1
+        assert await bench.local.count_entities(made) == 1
 
 
 async def test_client_must_fit_the_providers_protocol(

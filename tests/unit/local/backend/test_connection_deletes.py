@@ -11,10 +11,10 @@ from local_harness import (
     ORGANIZATION,
     PATIENCE_SECONDS,
     LocalHarness,
+    fetch_of,
     note,
-    running,
-    token,
-    yielding,
+    run_jobs,
+    token_auth,
 )
 
 from weft.domain.base import Json
@@ -39,12 +39,12 @@ async def update(local: LocalHarness, made: Connection, **fields: Any) -> Connec
 
 
 async def test_deleted_connection_is_returned_as_it_was(local: LocalHarness) -> None:
-    local.script.fetch = yielding(note("a", "word"), note("b", "word"))
-    made = await local.connect(auth=token(CANARY))
-    await local.synced(made)
+    local.script.fetch = fetch_of(note("a", "word"), note("b", "word"))
+    made = await local.connect(auth=token_auth(CANARY))
+    await local.run_sync(made)
     before = await local.backend.connections.get(made.id)
     assert await local.backend.connections.delete(made.id) == before
-    assert await local.found("word") == []
+    assert await local.search_titles("word") == []
     with pytest.raises(NotFound) as caught:
         await local.backend.connections.delete(made.id)
     assert caught.value.field == "connection_id"
@@ -60,7 +60,7 @@ async def test_delete_counts_what_the_running_sync_stored_until_it_stopped(
 
     async def cancel(jobs: LocalJobs, job: str) -> Job:
         asked.set()
-        while not await local.stored(made):
+        while not await local.count_entities(made):
             await local.engine.changes.wait(local.engine.changes.mark(), 0.02)
         return await stop(jobs, job)
 
@@ -72,7 +72,7 @@ async def test_delete_counts_what_the_running_sync_stored_until_it_stopped(
     monkeypatch.setattr(LocalJobs, "cancel", cancel)
     local.script.fetch = fetch
     made = await local.connect()
-    async with running(local) as backend:
+    async with run_jobs(local) as backend:
         job = await backend.jobs.run(made.id)
         with anyio.fail_after(PATIENCE_SECONDS):
             async for seen in backend.jobs.watch(job.id):
@@ -109,10 +109,10 @@ async def test_delete_waits_until_the_running_sync_has_stopped(
 
     local.script.fetch = fetch
     made = await local.connect()
-    async with running(local) as backend:
+    async with run_jobs(local) as backend:
         await backend.jobs.run(made.id)
         with anyio.fail_after(PATIENCE_SECONDS):
-            while not await local.stored(made):
+            while not await local.count_entities(made):
                 await local.engine.changes.wait(local.engine.changes.mark(), 0.02)
             await backend.connections.delete(made.id)
         order.append("deleted")
@@ -147,7 +147,7 @@ async def test_delete_fences_a_worker_that_does_not_stop(
             await deaf.wait()
             await local.backend.connections.delete(made.id)
             deleted.set()
-    assert await local.found("word") == []
+    assert await local.search_titles("word") == []
     assert (await local.backend.connections.list()).items == ()
 
 
@@ -196,7 +196,7 @@ async def test_collection_that_was_deleted_during_a_create_is_named(local: Local
 
 async def test_connection_of_another_organization_cannot_be_touched(local: LocalHarness) -> None:
     made = await local.connect(name="The Only One")
-    stranger = LocalBackend(local.engine, local.nobody, "somebody").connections
+    stranger = LocalBackend(local.engine, local.dispatcher, "somebody").connections
     for attempt in (
         stranger.get(made.id),
         stranger.get(made.name),

@@ -9,7 +9,7 @@ from local_harness import (
     ORGANIZATION,
     START,
     LocalHarness,
-    token,
+    token_auth,
 )
 
 from weft.domain.base import Json
@@ -53,7 +53,7 @@ async def opened_secret(local: LocalHarness, made: Connection, host: str = A) ->
 async def test_changed_endpoint_drops_the_credentials_and_sends_them_nowhere(
     local: LocalHarness,
 ) -> None:
-    made = await local.connect(config={"host": A}, auth=token(CANARY))
+    made = await local.connect(config={"host": A}, auth=token_auth(CANARY))
     local.script.check = refusing(AssertionError("the new host was asked"))
     moved = await update(local, made, config={"host": B})
     assert (moved.status, moved.auth.authenticated) == (ConnectionStatus.NEEDS_REAUTH, False)
@@ -63,7 +63,7 @@ async def test_changed_endpoint_drops_the_credentials_and_sends_them_nowhere(
 
 
 async def test_moving_back_does_not_bring_the_credentials_back(local: LocalHarness) -> None:
-    made = await local.connect(config={"host": A}, auth=token(CANARY))
+    made = await local.connect(config={"host": A}, auth=token_auth(CANARY))
     await update(local, made, config={"host": B})
     back = await update(local, made, config={"host": A})
     assert await sealed(local, made) is None
@@ -73,8 +73,8 @@ async def test_moving_back_does_not_bring_the_credentials_back(local: LocalHarne
 async def test_changed_endpoint_with_new_credentials_is_checked_and_active(
     local: LocalHarness,
 ) -> None:
-    made = await local.connect(config={"host": A}, auth=token(CANARY))
-    moved = await update(local, made, config={"host": B}, auth=token("second"))
+    made = await local.connect(config={"host": A}, auth=token_auth(CANARY))
+    moved = await update(local, made, config={"host": B}, auth=token_auth("second"))
     assert (moved.status, moved.error_message) == (ConnectionStatus.ACTIVE, None)
     assert await opened_secret(local, made, B) == {"token": "second"}
     with pytest.raises(AuthenticationFailed):
@@ -88,7 +88,7 @@ async def test_other_change_of_config_keeps_and_checks_the_credentials(local: Lo
         given.append(value)
         return "reached"
 
-    made = await local.connect(auth=token(CANARY))
+    made = await local.connect(auth=token_auth(CANARY))
     local.script.check = check
     changed = await update(local, made, config={"note": "x"})
     assert given == [CANARY]
@@ -97,9 +97,9 @@ async def test_other_change_of_config_keeps_and_checks_the_credentials(local: Lo
 
 
 async def test_change_that_the_source_refuses_changes_nothing(local: LocalHarness) -> None:
-    made = await local.connect(auth=token(CANARY))
+    made = await local.connect(auth=token_auth(CANARY))
     local.script.check = refusing(AccessDenied("No."))
-    for fields in ({"config": {"note": "x"}, "name": "Renamed"}, {"auth": token("second")}):
+    for fields in ({"config": {"note": "x"}, "name": "Renamed"}, {"auth": token_auth("second")}):
         with pytest.raises(AccessDenied):
             await update(local, made, **fields)
     assert await local.backend.connections.get(made.id) == made
@@ -107,7 +107,7 @@ async def test_change_that_the_source_refuses_changes_nothing(local: LocalHarnes
 
 
 async def test_rename_needs_no_source(local: LocalHarness) -> None:
-    made = await local.connect(auth=token(CANARY))
+    made = await local.connect(auth=token_auth(CANARY))
     local.script.check = refusing(AssertionError("the source was asked"))
     renamed = await update(local, made, name="Renamed", description="New")
     assert (renamed.name, renamed.description, renamed.version) == ("Renamed", "New", 2)
@@ -122,11 +122,11 @@ async def test_changed_config_starts_from_the_beginning(local: LocalHarness) -> 
 
     local.script.fetch = fetch
     made = await local.connect(schedule=ScheduleSpec(continuous=True))
-    await local.synced(made)
+    await local.run_sync(made)
     await update(local, made, name="Renamed")
-    await local.synced(made)
+    await local.run_sync(made)
     await update(local, made, config={"note": "x"})
-    await local.synced(made)
+    await local.run_sync(made)
     assert cursors == [None, {"page": 1}, None]
 
 
@@ -182,7 +182,7 @@ async def test_update_during_a_sync_leaves_the_outcome_of_the_sync(local: LocalH
 
     local.script.fetch = fetch
     made = await local.connect()
-    await local.synced(made)
+    await local.run_sync(made)
     after = await local.backend.connections.get(made.id)
     assert (after.name, after.status) == ("Renamed", ConnectionStatus.ERROR)
 
@@ -192,13 +192,13 @@ async def test_sync_that_fails_with_former_credentials_leaves_new_ones_active(
 ) -> None:
     async def fetch(cursor: Json | None, context: SourceContext) -> AsyncGenerator[Event]:
         local.clock.pass_time(seconds=1)
-        await update(local, made, auth=token("the-new-one"))
+        await update(local, made, auth=token_auth("the-new-one"))
         raise AuthenticationFailed("Revoked.")
         yield
 
     local.script.fetch = fetch
-    made = await local.connect(auth=token(CANARY))
-    job = await local.synced(made)
+    made = await local.connect(auth=token_auth(CANARY))
+    job = await local.run_sync(made)
     after = await local.backend.connections.get(made.id)
     assert job.error_category is ErrorCategory.API_KEY_INVALID
     assert (after.status, after.error_message) == (ConnectionStatus.ACTIVE, None)
@@ -210,11 +210,11 @@ async def test_check_that_fails_with_former_credentials_leaves_new_ones_active(
     async def check(given: str | None) -> str:
         if given == CANARY:
             local.clock.pass_time(seconds=1)
-            await update(local, made, auth=token("the-new-one"))
+            await update(local, made, auth=token_auth("the-new-one"))
             raise AuthenticationFailed("Revoked.")
         return "reached"
 
-    made = await local.connect(auth=token(CANARY))
+    made = await local.connect(auth=token_auth(CANARY))
     local.script.check = check
     result = await local.backend.connections.check(made.id)
     after = await local.backend.connections.get(made.id)

@@ -13,8 +13,8 @@ from local_harness import (
     START,
     LocalHarness,
     check_well,
-    opened,
-    token,
+    open_harness,
+    token_auth,
 )
 
 from weft.domain.base import Json
@@ -30,7 +30,7 @@ from weft.errors import (
     SourceUnavailable,
     WeftError,
 )
-from weft.local.auth import access as module
+from weft.local.auth import authenticator as module
 from weft.local.jobs.scheduler import fire_due
 from weft.local.store.base import ConnectionRow
 
@@ -91,7 +91,7 @@ async def test_created_connection_was_checked_with_its_credentials(local: LocalH
         return "reached"
 
     local.script.check = check
-    made = await local.connect(auth=token(CANARY))
+    made = await local.connect(auth=token_auth(CANARY))
     assert given == [CANARY]
     assert (made.auth.authenticated, made.auth.authenticated_at) == (True, START)
     assert await opened_secret(local, made) == {"token": CANARY}
@@ -109,10 +109,10 @@ async def test_created_connection_was_checked_with_its_credentials(local: LocalH
 async def test_check_that_fails_creates_nothing(local: LocalHarness, error: WeftError) -> None:
     local.script.check = refusing(error)
     with pytest.raises(type(error)):
-        await local.connect(auth=token(CANARY), sync_immediately=True)
+        await local.connect(auth=token_auth(CANARY), sync_immediately=True)
     assert (await local.backend.connections.list()).items == ()
     assert (await local.backend.jobs.list()).items == ()
-    assert local.nobody.delivered == []
+    assert local.dispatcher.delivered == []
 
 
 @pytest.mark.parametrize(
@@ -157,11 +157,11 @@ async def test_null_in_config_is_a_field_left_out(local: LocalHarness) -> None:
 
 async def test_secrets_are_nowhere_in_the_files_of_the_database(tmp_path: Path) -> None:
     home = tmp_path / "home"
-    async with opened(home) as local:
-        await local.collection()
-        made = await local.connect(auth=token(CANARY))
-        await update(local, made, auth=token(f"{CANARY}-second"))
-        await local.synced(made)
+    async with open_harness(home) as local:
+        await local.create_collection()
+        made = await local.connect(auth=token_auth(CANARY))
+        await update(local, made, auth=token_auth(f"{CANARY}-second"))
+        await local.run_sync(made)
         shown = f"{await local.backend.connections.get(made.id)}"
         _refuse_traces(home, CANARY)
     _refuse_traces(home, CANARY)
@@ -202,7 +202,7 @@ async def test_check_tells_what_was_reached(local: LocalHarness) -> None:
 
 
 async def test_refused_credentials_mark_the_connection_until_they_work(local: LocalHarness) -> None:
-    made = await local.connect(auth=token(CANARY))
+    made = await local.connect(auth=token_auth(CANARY))
     local.script.check = refusing(AuthenticationFailed("Refused.", hint="Renew it."))
     result = await local.backend.connections.check(made.id)
     assert (result.ok, result.detail, result.hint) == (False, "Refused.", "Renew it.")
@@ -248,12 +248,12 @@ async def test_crash_of_a_source_in_a_check_shows_no_secret(
 ) -> None:
     local.script.check = refusing(RuntimeError(f"crashed with {CANARY}"))
     with pytest.raises(WeftError) as caught:
-        await local.connect(auth=token(CANARY))
+        await local.connect(auth=token_auth(CANARY))
     assert CANARY not in str(caught.value)
     assert "RuntimeError" in caught.value.message
     assert (await local.backend.connections.list()).items == ()
     local.script.check = check_well
-    made = await local.connect(auth=token(CANARY))
+    made = await local.connect(auth=token_auth(CANARY))
     local.script.check = refusing(RuntimeError(f"crashed with {CANARY}"))
     result = await local.backend.connections.check(made.id)
     assert (result.ok, result.error_category) == (False, ErrorCategory.INTERNAL)

@@ -1,7 +1,7 @@
 """Search: plain words and phrases, all of them first, in pages that continue what they began."""
 
 import pytest
-from local_harness import COLLECTION, ORGANIZATION, LocalHarness, note, yielding
+from local_harness import COLLECTION, ORGANIZATION, LocalHarness, fetch_of, note
 
 from weft.domain.cursors import encode_cursor
 from weft.domain.search import QUERY_MAX_CHARS, SEARCH_LIMIT_MAX, SearchQuery, SearchResults
@@ -20,8 +20,8 @@ TEXTS = {
 
 @pytest.fixture
 async def search(local: LocalHarness) -> LocalSearch:
-    local.script.fetch = yielding(*(note(name, text) for name, text in TEXTS.items()))
-    await local.synced(await local.connect())
+    local.script.fetch = fetch_of(*(note(name, text) for name, text in TEXTS.items()))
+    await local.run_sync(await local.connect())
     return LocalSearch(local.engine, ORGANIZATION)
 
 

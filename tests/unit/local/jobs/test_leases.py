@@ -5,11 +5,11 @@ from pathlib import Path
 
 import anyio
 import pytest
-from local_harness import LocalHarness, opened, running
+from local_harness import LocalHarness, open_harness, run_jobs
 from patience import PATIENCE_SECONDS
 
 from weft.domain.jobs import JobStatus
-from weft.local.engine import Limits
+from weft.local.engine import EngineLimits
 from weft.local.jobs.runner import Leases
 from weft.local.process_lock import ProcessLock
 
@@ -35,13 +35,13 @@ async def _ended(local: LocalHarness, job_id: str) -> None:
 async def test_clock_that_jumps_takes_no_job_from_a_living_owner(
     tmp_path: Path, hours: int
 ) -> None:
-    limits = Limits(lease=timedelta(minutes=10))
-    async with opened(tmp_path, limits=limits) as local:
-        await local.collection()
+    limits = EngineLimits(lease=timedelta(minutes=10))
+    async with open_harness(tmp_path, limits=limits) as local:
+        await local.create_collection()
         job_id = await _held_by_another(local)
         local.clock.pass_time(hours=hours)
         with ProcessLock(local.home / "processes", "another"):
-            async with running(local):
+            async with run_jobs(local):
                 other = await local.connect()
                 # The runner has looked, and looked again, once it has done a job of its own.
                 for _ in range(2):
@@ -54,13 +54,13 @@ async def test_clock_that_jumps_takes_no_job_from_a_living_owner(
 async def test_silent_owner_loses_its_job_even_when_the_clock_goes_back(
     tmp_path: Path, hours: int
 ) -> None:
-    limits = Limits(lease=timedelta(seconds=LEASE_SECONDS))
-    async with opened(tmp_path, limits=limits) as local:
-        await local.collection()
+    limits = EngineLimits(lease=timedelta(seconds=LEASE_SECONDS))
+    async with open_harness(tmp_path, limits=limits) as local:
+        await local.create_collection()
         job_id = await _held_by_another(local)
         local.clock.pass_time(hours=hours)
         with ProcessLock(local.home / "processes", "another"):
-            async with running(local):
+            async with run_jobs(local):
                 started = anyio.current_time()
                 await _ended(local, job_id)
                 assert anyio.current_time() - started >= LEASE_SECONDS
@@ -75,13 +75,13 @@ def test_time_that_a_stopped_process_did_not_see_pass_lets_no_lease_run_out() ->
 
 
 async def test_silent_owner_that_was_stopping_is_reaped(tmp_path: Path) -> None:
-    limits = Limits(lease=timedelta(seconds=LEASE_SECONDS))
-    async with opened(tmp_path, limits=limits) as local:
-        await local.collection()
+    limits = EngineLimits(lease=timedelta(seconds=LEASE_SECONDS))
+    async with open_harness(tmp_path, limits=limits) as local:
+        await local.create_collection()
         job_id = await _held_by_another(local)
         await local.backend.jobs.cancel(job_id)
         local.clock.pass_time(hours=-24)
         with ProcessLock(local.home / "processes", "another"):
-            async with running(local):
+            async with run_jobs(local):
                 await _ended(local, job_id)
         assert (await local.backend.jobs.get(job_id)).status is JobStatus.CANCELLED

@@ -12,10 +12,10 @@ from local_harness import (
     COLLECTION,
     PATIENCE_SECONDS,
     LocalHarness,
+    fetch_of,
     note,
-    opened,
-    running,
-    yielding,
+    open_harness,
+    run_jobs,
 )
 
 from weft.domain.base import Json
@@ -23,7 +23,7 @@ from weft.domain.connections import Connection, ConnectionStatus, NewConnection
 from weft.domain.jobs import Job, JobStatus
 from weft.errors import StorageFailed, WeftError
 from weft.local.backend import LocalBackend
-from weft.local.engine import Limits
+from weft.local.engine import EngineLimits
 from weft.local.jobs import runner as module
 from weft.local.jobs import sync
 from weft.local.process_lock import ProcessLock
@@ -70,28 +70,28 @@ async def ended(backend: LocalBackend, job: Job) -> Job:
 
 async def until_stored(local: LocalHarness, connection: Connection, count: int) -> None:
     with anyio.fail_after(PATIENCE_SECONDS):
-        while await local.stored(connection) < count:
+        while await local.count_entities(connection) < count:
             await local.engine.changes.wait(local.engine.changes.mark(), 0.02)
 
 
 async def test_queued_job_is_run_to_its_end_and_logged(local: LocalHarness) -> None:
-    local.script.fetch = yielding(note("a", "word"))
+    local.script.fetch = fetch_of(note("a", "word"))
     made = await local.connect()
-    async with running(local) as backend:
+    async with run_jobs(local) as backend:
         job = await ended(backend, await backend.jobs.run(made.id))
     assert (job.status, job.entities_inserted) == (JobStatus.COMPLETED, 1)
-    assert (await local.log(job))[-1] == "Completed."
-    assert await local.found("word") == ["a"]
+    assert (await local.read_log(job))[-1] == "Completed."
+    assert await local.search_titles("word") == ["a"]
 
 
 async def test_job_queued_before_the_runner_started_is_run(local: LocalHarness) -> None:
     job = await local.backend.jobs.run((await local.connect()).id)
-    async with running(local) as backend:
+    async with run_jobs(local) as backend:
         assert (await ended(backend, job)).status is JobStatus.COMPLETED
 
 
 async def test_first_sync_starts_by_itself(local: LocalHarness) -> None:
-    async with running(local) as backend:
+    async with run_jobs(local) as backend:
         made = await backend.connections.create(
             NewConnection(short_name="stub", readable_collection_id=COLLECTION)
         )
@@ -102,11 +102,11 @@ async def test_first_sync_starts_by_itself(local: LocalHarness) -> None:
 
 async def test_no_more_jobs_run_at_once_than_the_operator_allows(tmp_path: Path) -> None:
     gate = Gate()
-    async with opened(tmp_path, limits=Limits(syncs=2, syncs_per_host=10)) as local:
-        await local.collection()
+    async with open_harness(tmp_path, limits=EngineLimits(syncs=2, syncs_per_host=10)) as local:
+        await local.create_collection()
         local.script.fetch = gate.fetch
         connections = [await local.connect() for _ in range(5)]
-        async with running(local) as backend:
+        async with run_jobs(local) as backend:
             jobs = [await backend.jobs.run(made.id) for made in connections]
             for made in connections[:2]:
                 await until_stored(local, made, 1)
@@ -120,12 +120,12 @@ async def test_no_more_jobs_run_at_once_than_the_operator_allows(tmp_path: Path)
 
 async def test_one_host_gets_no_more_jobs_at_once_than_its_share(tmp_path: Path) -> None:
     gate = Gate()
-    async with opened(tmp_path, limits=Limits(syncs=4, syncs_per_host=1)) as local:
-        await local.collection()
+    async with open_harness(tmp_path, limits=EngineLimits(syncs=4, syncs_per_host=1)) as local:
+        await local.create_collection()
         local.script.fetch = gate.fetch
         hosts = ["https://a.example", "https://a.example", "https://b.example"]
         connections = [await local.connect(config={"host": host}) for host in hosts]
-        async with running(local) as backend:
+        async with run_jobs(local) as backend:
             jobs = [await backend.jobs.run(made.id) for made in connections]
             for made in (connections[0], connections[2]):
                 await until_stored(local, made, 1)
@@ -140,14 +140,14 @@ async def test_cancelled_job_is_stopped_while_its_source_waits(local: LocalHarne
     gate = Gate()
     local.script.fetch = gate.fetch
     made = await local.connect()
-    async with running(local) as backend:
+    async with run_jobs(local) as backend:
         job = await backend.jobs.run(made.id)
         await until_stored(local, made, 1)
         await backend.jobs.cancel(job.id)
         job = await ended(backend, job)
     assert (job.status, job.entities_inserted) == (JobStatus.CANCELLED, 1)
     assert gate.inside == 0, "the source was closed"
-    assert (await local.log(job))[-1] == "Cancelled."
+    assert (await local.read_log(job))[-1] == "Cancelled."
     assert (await local.backend.connections.get(made.id)).status is ConnectionStatus.ACTIVE
 
 
@@ -155,14 +155,14 @@ async def test_job_of_a_stopped_process_goes_on_in_the_next_one(local: LocalHarn
     gate = Gate()
     local.script.fetch = gate.fetch
     made = await local.connect()
-    async with running(local) as backend:
+    async with run_jobs(local) as backend:
         job = await backend.jobs.run(made.id)
         await until_stored(local, made, 1)
     waiting = await local.backend.jobs.get(job.id)
     assert (waiting.status, waiting.entities_inserted) == (JobStatus.PENDING, 1)
-    assert any("Interrupted" in line for line in await local.log(job))
+    assert any("Interrupted" in line for line in await local.read_log(job))
     gate.open.set()
-    async with running(local) as backend:
+    async with run_jobs(local) as backend:
         done = await ended(backend, job)
     assert (done.status, done.entities_inserted) == (JobStatus.COMPLETED, 2)
     assert gate.cursors == [None, {"page": 1}]
@@ -177,10 +177,10 @@ async def test_crash_of_one_sync_leaves_the_runner_running(
         yield
 
     made = await local.connect()
-    async with running(local) as backend:
+    async with run_jobs(local) as backend:
         local.script.fetch = crash
         assert (await ended(backend, await backend.jobs.run(made.id))).status is JobStatus.FAILED
-        local.script.fetch = yielding(note("a"))
+        local.script.fetch = fetch_of(note("a"))
         job = await ended(backend, await backend.jobs.run(made.id))
     assert job.status is JobStatus.COMPLETED
     assert "s3cr3t" not in caplog.text
@@ -205,7 +205,7 @@ async def test_trouble_with_the_database_is_waited_out_and_told_once(
     monkeypatch.setattr(local.engine.store.jobs, "owners", busy)
     job = await local.backend.jobs.run((await local.connect()).id)
     with caplog.at_level(logging.WARNING):
-        async with running(local) as backend:
+        async with run_jobs(local) as backend:
             with anyio.fail_after(PATIENCE_SECONDS):
                 await looked_often.wait()
             assert (await ended(backend, job)).status is JobStatus.COMPLETED
@@ -228,7 +228,7 @@ async def test_outcome_is_stored_although_the_first_attempt_failed(
 
     monkeypatch.setattr(local.engine.store.jobs, "finish", unsteady)
     made = await local.connect()
-    async with running(local) as backend:
+    async with run_jobs(local) as backend:
         job = await ended(backend, await backend.jobs.run(made.id))
     assert (job.status, attempts) == (JobStatus.COMPLETED, 3)
 
@@ -249,7 +249,7 @@ async def test_look_at_a_running_job_that_fails_stops_neither_the_job_nor_the_ru
         return await get(organization_id, job_id)
 
     made = await local.connect()
-    async with running(local) as backend:
+    async with run_jobs(local) as backend:
         job = await backend.jobs.run(made.id)
         monkeypatch.setattr(local.engine.store.jobs, "get", failing_once)
         with anyio.fail_after(PATIENCE_SECONDS):
@@ -260,13 +260,13 @@ async def test_look_at_a_running_job_that_fails_stops_neither_the_job_nor_the_ru
 
 async def test_lease_is_renewed_while_a_source_takes_its_time(tmp_path: Path) -> None:
     gate = Gate()
-    limits = Limits(lease=timedelta(seconds=0.08))
-    async with opened(tmp_path, limits=limits) as local:
-        await local.collection()
+    limits = EngineLimits(lease=timedelta(seconds=0.08))
+    async with open_harness(tmp_path, limits=limits) as local:
+        await local.create_collection()
         local.script.fetch = gate.fetch
         renewed = _renewals(local, 3)
         made = await local.connect()
-        async with running(local) as backend:
+        async with run_jobs(local) as backend:
             job = await backend.jobs.run(made.id)
             with anyio.fail_after(PATIENCE_SECONDS):
                 await renewed.wait()
@@ -295,7 +295,7 @@ async def test_job_that_another_process_took_over_is_left_to_it(local: LocalHarn
     local.script.fetch = gate.fetch
     made = await local.connect()
     with ProcessLock(local.home / "processes", "another"):
-        async with running(local) as backend:
+        async with run_jobs(local) as backend:
             job = await backend.jobs.run(made.id)
             await until_stored(local, made, 1)
             local.clock.pass_time(minutes=5)
@@ -306,28 +306,28 @@ async def test_job_that_another_process_took_over_is_left_to_it(local: LocalHarn
                 while gate.inside:
                     await local.engine.changes.wait(local.engine.changes.mark(), 0.02)
         current = await local.backend.jobs.get(job.id)
-        assert (current.status, await local.stored(made)) == (JobStatus.RUNNING, 1)
+        assert (current.status, await local.count_entities(made)) == (JobStatus.RUNNING, 1)
         assert await local.engine.store.jobs.owners() == ["another"]
 
 
 @asynccontextmanager
 async def _two(home: Path) -> AsyncGenerator[tuple[LocalHarness, LocalHarness]]:
-    async with opened(home) as first, opened(home) as second:
-        await first.collection()
+    async with open_harness(home) as first, open_harness(home) as second:
+        await first.create_collection()
         yield first, second
 
 
 async def test_two_runners_on_one_database_share_the_jobs(tmp_path: Path) -> None:
     async with _two(tmp_path) as (first, second):
         for local in (first, second):
-            local.script.fetch = yielding(note("a"), note("b"))
+            local.script.fetch = fetch_of(note("a"), note("b"))
         connections = [await first.connect() for _ in range(6)]
         jobs = [await first.backend.jobs.run(made.id) for made in connections]
-        async with running(first) as backend, running(second):
+        async with run_jobs(first) as backend, run_jobs(second):
             done = [await ended(backend, job) for job in jobs]
         assert {job.status for job in done} == {JobStatus.COMPLETED}
         assert [job.entities_inserted for job in done] == [2] * 6
-        log = [await first.log(job) for job in done]
+        log = [await first.read_log(job) for job in done]
         assert all(lines.count("Completed.") == 1 for lines in log)
         runs = [await first.backend.connections.get(made.id) for made in connections]
         assert [made.sync.total_runs for made in runs] == [1] * 6

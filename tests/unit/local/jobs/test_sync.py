@@ -6,7 +6,7 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 import pytest
-from local_harness import LocalHarness, note, token, yielding
+from local_harness import LocalHarness, fetch_of, note, token_auth
 from patience import PATIENCE_SECONDS
 
 from weft.domain.base import Json
@@ -43,33 +43,33 @@ def counts(job: Job) -> dict[str, int]:
 
 async def test_complete_listing_stores_counts_and_deletes(local: LocalHarness) -> None:
     made = await local.connect()
-    local.script.fetch = yielding(Expect(4), note("a", "alpha"), note("b"), note("c"))
-    first = await local.synced(made)
+    local.script.fetch = fetch_of(Expect(4), note("a", "alpha"), note("b"), note("c"))
+    first = await local.run_sync(made)
     assert (first.status, counts(first)) == (JobStatus.COMPLETED, {"inserted": 3})
     assert (first.full_sync, first.entities_total) == (True, 4)
-    local.script.fetch = yielding(note("a", "omega"), note("b"), Skipped("big", "too large"))
-    second = await local.synced(made)
+    local.script.fetch = fetch_of(note("a", "omega"), note("b"), Skipped("big", "too large"))
+    second = await local.run_sync(made)
     assert counts(second) == {"updated": 1, "unchanged": 1, "deleted": 1, "skipped": 1}
-    assert (await local.found("alpha"), await local.found("omega")) == ([], ["a"])
+    assert (await local.search_titles("alpha"), await local.search_titles("omega")) == ([], ["a"])
 
 
 async def test_skipped_entity_loses_its_older_copy(local: LocalHarness) -> None:
     made = await local.connect()
-    local.script.fetch = yielding(note("a", "alpha"), note("b"))
-    await local.synced(made)
-    local.script.fetch = yielding(Skipped("a", "too large now"), note("b"))
-    assert counts(await local.synced(made)) == {"skipped": 1, "unchanged": 1, "deleted": 1}
-    assert await local.found("alpha") == []
+    local.script.fetch = fetch_of(note("a", "alpha"), note("b"))
+    await local.run_sync(made)
+    local.script.fetch = fetch_of(Skipped("a", "too large now"), note("b"))
+    assert counts(await local.run_sync(made)) == {"skipped": 1, "unchanged": 1, "deleted": 1}
+    assert await local.search_titles("alpha") == []
 
 
 async def test_incomplete_listing_deletes_nothing_and_says_so(local: LocalHarness) -> None:
     made = await local.connect()
-    local.script.fetch = yielding(note("a"), note("b"))
-    await local.synced(made)
-    local.script.fetch = yielding(note("a"), Incomplete("a folder could not be read"))
-    job = await local.synced(made)
+    local.script.fetch = fetch_of(note("a"), note("b"))
+    await local.run_sync(made)
+    local.script.fetch = fetch_of(note("a"), Incomplete("a folder could not be read"))
+    job = await local.run_sync(made)
     assert (job.status, counts(job)) == (JobStatus.COMPLETED, {"unchanged": 1})
-    log = await local.log(job)
+    log = await local.read_log(job)
     assert any("a folder could not be read" in line for line in log)
     assert any("nothing was deleted" in line for line in log)
 
@@ -78,8 +78,8 @@ async def test_many_gaps_are_logged_to_a_bound_and_do_not_drown_in_many_entities
     local: LocalHarness,
 ) -> None:
     skips = [Skipped(f"e{n}", "binary") for n in range(200)]
-    local.script.fetch = yielding(*skips, *(Incomplete(f"folder {n}") for n in range(200)))
-    log = await local.log(await local.synced(await local.connect()))
+    local.script.fetch = fetch_of(*skips, *(Incomplete(f"folder {n}") for n in range(200)))
+    log = await local.read_log(await local.run_sync(await local.connect()))
     for said in ("folder 0", "e0", "More of the listing", "More entities", "nothing was deleted"):
         assert any(said in line for line in log), said
     assert len(log) < 110
@@ -97,8 +97,8 @@ async def test_events_are_committed_in_batches_of_bounded_size(
         await commit(*arguments, **options)  # pyright: ignore[reportArgumentType] (passed on)
 
     monkeypatch.setattr(local.engine.store.entities, "commit", counted)
-    local.script.fetch = yielding(*(note(f"e{n}") for n in range(35)))
-    job = await local.synced(await local.connect())
+    local.script.fetch = fetch_of(*(note(f"e{n}") for n in range(35)))
+    job = await local.run_sync(await local.connect())
     assert counts(job) == {"inserted": 35}
     assert sum(sizes) == 35
     assert max(sizes) <= 10
@@ -132,7 +132,7 @@ async def test_next_batch_is_read_beside_the_commit_but_only_when_the_store_says
 
     monkeypatch.setattr(local.engine.store.entities, "commit", watched)
     local.script.fetch = fetch
-    job = await local.synced(await local.connect())
+    job = await local.run_sync(await local.connect())
     assert counts(job) == {"inserted": 30}
     assert seen[:3] == [(10, 0), (20, 0), (30, 0)]
 
@@ -146,11 +146,11 @@ async def test_large_texts_make_small_batches(
     async def fetch(cursor: Json | None, context: SourceContext) -> AsyncGenerator[Event]:
         for number in range(20):
             yield note(f"e{number}", "x" * 60)
-            reached.append(await local.stored(made))
+            reached.append(await local.count_entities(made))
 
     local.script.fetch = fetch
     made = await local.connect()
-    await local.synced(made)
+    await local.run_sync(made)
     # Two batches of two entities may be on their way, and no more.
     assert all(number + 1 - stored <= 4 for number, stored in enumerate(reached))
 
@@ -163,12 +163,12 @@ async def test_slow_source_is_stored_while_it_is_still_being_read(
     async def fetch(cursor: Json | None, context: SourceContext) -> AsyncGenerator[Event]:
         yield note("a", "alpha")
         with anyio.fail_after(PATIENCE_SECONDS):
-            while await local.found("alpha") != ["a"]:
+            while await local.search_titles("alpha") != ["a"]:
                 await local.engine.changes.wait(local.engine.changes.mark(), 0.02)
         yield note("b", "beta")
 
     local.script.fetch = fetch
-    job = await local.synced(await local.connect())
+    job = await local.run_sync(await local.connect())
     assert (job.status, counts(job)) == (JobStatus.COMPLETED, {"inserted": 2})
 
 
@@ -185,11 +185,11 @@ async def test_interrupted_listing_goes_on_from_its_checkpoint(local: LocalHarne
         yield note("b")
         yield note("c")
 
-    local.script.fetch = yielding(note("a"), note("old"))
+    local.script.fetch = fetch_of(note("a"), note("old"))
     made = await local.connect()
-    await local.synced(made)
+    await local.run_sync(made)
     local.script.fetch = fetch
-    job = await local.synced(made)
+    job = await local.run_sync(made)
     local.clock.pass_time(minutes=5)
     await local.run_claimed(await local.claim())
     ended = await local.backend.jobs.get(job.id)
@@ -213,12 +213,12 @@ async def test_continuous_connection_is_read_from_its_cursor(local: LocalHarness
 
     local.script.fetch = fetch
     made = await local.connect(schedule=CONTINUOUS)
-    await local.synced(made)
-    job = await local.synced(made)
+    await local.run_sync(made)
+    job = await local.run_sync(made)
     assert (job.full_sync, counts(job)) == (False, {"inserted": 1, "deleted": 1})
-    assert await local.stored(made) == 2, "what an incremental sync does not name stays"
-    await local.synced(made)
-    await local.synced(made, force=True)
+    assert await local.count_entities(made) == 2, "what an incremental sync does not name stays"
+    await local.run_sync(made)
+    await local.run_sync(made, force=True)
     assert cursors == [None, {"page": 1}, {"page": 2}, None]
 
 
@@ -229,14 +229,14 @@ async def test_expired_cursor_starts_a_full_listing_that_deletes(local: LocalHar
         yield note("b")
         yield Checkpoint({"page": 2})
 
-    local.script.fetch = yielding(note("a"), note("b"), Checkpoint({"page": 1}))
+    local.script.fetch = fetch_of(note("a"), note("b"), Checkpoint({"page": 1}))
     made = await local.connect(schedule=CONTINUOUS)
-    await local.synced(made)
+    await local.run_sync(made)
     local.script.fetch = fetch
-    job = await local.synced(made)
+    job = await local.run_sync(made)
     assert (job.status, job.full_sync) == (JobStatus.COMPLETED, True)
     assert counts(job) == {"unchanged": 1, "deleted": 1}
-    assert any("The cursor is too old." in line for line in await local.log(job))
+    assert any("The cursor is too old." in line for line in await local.read_log(job))
 
 
 async def test_known_versions_are_told_unless_everything_is_forced(local: LocalHarness) -> None:
@@ -252,21 +252,21 @@ async def test_known_versions_are_told_unless_everything_is_forced(local: LocalH
 
     local.script.fetch = fetch
     made = await local.connect()
-    jobs = [await local.synced(made, force=force) for force in (False, False, True)]
+    jobs = [await local.run_sync(made, force=force) for force in (False, False, True)]
     assert told == [{}, {"a": "v1"}, {}]
     assert [counts(job) for job in jobs] == [{"inserted": 1}, {"unchanged": 1}, {"unchanged": 1}]
 
 
 async def test_credentials_are_opened_for_the_source(local: LocalHarness) -> None:
-    made = await local.connect(short_name="secret_stub", auth=token("good"))
-    assert (await local.synced(made)).status is JobStatus.COMPLETED
+    made = await local.connect(short_name="secret_stub", auth=token_auth("good"))
+    assert (await local.run_sync(made)).status is JobStatus.COMPLETED
 
 
 async def test_log_of_problems_is_bounded_but_counts_are_not(local: LocalHarness) -> None:
     events = [Failed(f"e{n}", "unreadable") for n in range(200)]
-    local.script.fetch = yielding(*events)
-    job = await local.synced(await local.connect())
+    local.script.fetch = fetch_of(*events)
+    job = await local.run_sync(await local.connect())
     assert counts(job) == {"failed": 200}
-    log = await local.log(job)
+    log = await local.read_log(job)
     assert sum("unreadable" in line for line in log) < module.LOGGED_PROBLEMS
     assert any("More entities" in line for line in log)

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import apsw
 import pytest
-from local_harness import ORGANIZATION, LocalHarness, note, opened, token, yielding
+from local_harness import ORGANIZATION, LocalHarness, fetch_of, note, open_harness, token_auth
 
 from weft.domain.base import Json
 from weft.domain.connections import Connection, ConnectionStatus
@@ -61,14 +61,14 @@ async def broken_after(
         raise error
 
     local.script.fetch = fetch
-    made = await local.connect(auth=token(CANARY))
-    return made, await local.synced(made)
+    made = await local.connect(auth=token_auth(CANARY))
+    return made, await local.run_sync(made)
 
 
 async def test_gap_before_an_interruption_still_deletes_nothing(local: LocalHarness) -> None:
     made = await local.connect()
-    local.script.fetch = yielding(note("a"), note("b"), note("c"))
-    await local.synced(made)
+    local.script.fetch = fetch_of(note("a"), note("b"), note("c"))
+    await local.run_sync(made)
 
     async def fetch(cursor: Json | None, context: SourceContext) -> AsyncGenerator[Event]:
         if cursor is None:
@@ -79,7 +79,7 @@ async def test_gap_before_an_interruption_still_deletes_nothing(local: LocalHarn
         yield note("c")
 
     local.script.fetch = fetch
-    job = await local.synced(made)
+    job = await local.run_sync(made)
     assert job.status is JobStatus.PENDING
     local.clock.pass_time(minutes=5)
     await local.run_claimed(await local.claim())
@@ -107,7 +107,7 @@ async def test_error_that_will_not_pass_fails_the_job_and_keeps_what_came_before
     made, job = await broken_after(local, error, note("a", "alpha"), Checkpoint({"page": 1}))
     assert (job.status, job.error_category, job.error) == (JobStatus.FAILED, category, "No.")
     assert counts(job) == {"inserted": 1}
-    assert await local.found("alpha") == ["a"]
+    assert await local.search_titles("alpha") == ["a"]
     after = await local.backend.connections.get(made.id)
     assert (after.status, after.error_category, after.error_message) == (state, category, "No.")
 
@@ -116,9 +116,9 @@ async def test_error_that_will_not_pass_fails_the_job_and_keeps_what_came_before
 async def test_lost_master_key_fails_the_job_with_the_way_out_and_keeps_the_credentials(
     tmp_path: Path, harm: str
 ) -> None:
-    async with opened(tmp_path) as local:
-        await local.collection()
-        made = await local.connect(auth=token(CANARY))
+    async with open_harness(tmp_path) as local:
+        await local.create_collection()
+        made = await local.connect(auth=token_auth(CANARY))
         key = tmp_path / "keys" / KEY_FILE_NAME
         kept = key.read_bytes()
         # Another process, or this one after a restart, has not read the key yet.
@@ -130,7 +130,7 @@ async def test_lost_master_key_fails_the_job_with_the_way_out_and_keeps_the_cred
         else:
             key.chmod(0o644)
         again = LocalHarness(forgetful, local.clock, local.script, local.home)
-        job = await again.synced(made)
+        job = await again.run_sync(made)
         assert (job.status, job.error_category) == (JobStatus.FAILED, "key_unavailable")
         assert "key" in str(job.error)
         assert job.error_details
@@ -141,18 +141,18 @@ async def test_lost_master_key_fails_the_job_with_the_way_out_and_keeps_the_cred
         assert (after.status, after.auth.authenticated) == (ConnectionStatus.ERROR, True)
         key.write_bytes(kept)
         key.chmod(0o600)
-        assert (await again.synced(made)).status is JobStatus.COMPLETED
+        assert (await again.run_sync(made)).status is JobStatus.COMPLETED
         assert (await again.backend.connections.get(made.id)).status is ConnectionStatus.ACTIVE
 
 
 async def test_lost_key_names_how_to_look_and_how_to_give_it_up(tmp_path: Path) -> None:
-    async with opened(tmp_path) as local:
-        await local.collection()
-        made = await local.connect(auth=token(CANARY))
+    async with open_harness(tmp_path) as local:
+        await local.create_collection()
+        made = await local.connect(auth=token_auth(CANARY))
         key = tmp_path / "keys" / KEY_FILE_NAME
         key.unlink()
         forgetful = replace(local.engine, vault=Vault(KeyFile(key)))
-        job = await LocalHarness(forgetful, local.clock, local.script, local.home).synced(made)
+        job = await LocalHarness(forgetful, local.clock, local.script, local.home).run_sync(made)
         assert "weft doctor" in str(job.error_details)
         assert "rotate-master --forget-lost" in str(job.error_details)
 
@@ -166,7 +166,7 @@ async def test_job_that_waits_says_why_until_it_runs_again(local: LocalHarness) 
     claim = await local.claim()
     running = await local.backend.jobs.get(job.id)
     assert (running.status, running.error) == (JobStatus.RUNNING, None)
-    local.script.fetch = yielding(note("a"))
+    local.script.fetch = fetch_of(note("a"))
     await local.run_claimed(claim)
     ended = await local.backend.jobs.get(job.id)
     assert (ended.status, ended.error) == (JobStatus.COMPLETED, None)
@@ -189,13 +189,13 @@ async def test_crash_of_a_source_tells_its_kind_and_nothing_else(
     assert type(crash).__name__ in (job.error or "")
     assert counts(job) == {"inserted": 1}
     after = await local.backend.connections.get(made.id)
-    assert CANARY not in f"{job} {after} {await local.log(job)} {caplog.text}"
+    assert CANARY not in f"{job} {after} {await local.read_log(job)} {caplog.text}"
     assert job.id in caplog.text
 
 
 async def test_entity_that_cannot_be_stored_fails_alone(local: LocalHarness) -> None:
-    local.script.fetch = yielding(note("a"), note("b", "lone \ud800 surrogate"), note("c"))
-    job = await local.synced(await local.connect())
+    local.script.fetch = fetch_of(note("a"), note("b", "lone \ud800 surrogate"), note("c"))
+    job = await local.run_sync(await local.connect())
     assert (job.status, counts(job)) == (JobStatus.COMPLETED, {"inserted": 2, "failed": 1})
 
 
@@ -215,30 +215,30 @@ async def test_entity_that_cannot_be_stored_fails_alone(local: LocalHarness) -> 
 async def test_event_that_cannot_be_stored_fails_alone_and_is_logged(
     local: LocalHarness, event: Event
 ) -> None:
-    local.script.fetch = yielding(note("a"), event, note("c"))
-    job = await local.synced(await local.connect())
+    local.script.fetch = fetch_of(note("a"), event, note("c"))
+    job = await local.run_sync(await local.connect())
     assert (job.status, counts(job)) == (JobStatus.COMPLETED, {"inserted": 2, "failed": 1})
-    assert any("it cannot be stored" in line for line in await local.log(job))
+    assert any("it cannot be stored" in line for line in await local.read_log(job))
 
 
 async def test_text_with_a_nul_is_read_to_its_end(local: LocalHarness) -> None:
-    local.script.fetch = yielding(note("a", "before\0after"))
-    await local.synced(await local.connect())
-    assert await local.found("after") == ["a"]
+    local.script.fetch = fetch_of(note("a", "before\0after"))
+    await local.run_sync(await local.connect())
+    assert await local.search_titles("after") == ["a"]
 
 
 async def test_failed_listing_deletes_nothing(local: LocalHarness) -> None:
     made = await local.connect()
-    local.script.fetch = yielding(note("a"), note("b"))
-    await local.synced(made)
+    local.script.fetch = fetch_of(note("a"), note("b"))
+    await local.run_sync(made)
 
     async def fetch(cursor: Json | None, context: SourceContext) -> AsyncGenerator[Event]:
         yield note("a")
         raise AccessDenied("No.")
 
     local.script.fetch = fetch
-    assert counts(await local.synced(made)) == {"unchanged": 1}
-    assert await local.stored(made) == 2
+    assert counts(await local.run_sync(made)) == {"unchanged": 1}
+    assert await local.count_entities(made) == 2
 
 
 async def test_trouble_that_may_pass_is_tried_again_and_then_given_up(local: LocalHarness) -> None:
@@ -307,16 +307,16 @@ async def test_failure_after_a_checkpoint_keeps_the_cursor_of_an_incremental_syn
     local.script.fetch = fetch
     made = await local.connect(schedule=CONTINUOUS)
     for _ in range(3):
-        await local.synced(made)
+        await local.run_sync(made)
     assert cursors == [None, {"page": 1}, {"page": 2}]
 
 
 async def test_credentials_sealed_for_another_endpoint_fail_the_job(local: LocalHarness) -> None:
-    made = await local.connect(auth=token(CANARY))
+    made = await local.connect(auth=token_auth(CANARY))
     sealed = await local.engine.seal(ORGANIZATION, made.id, "https://b.example", {"token": CANARY})
     path = local.home / "weft.db"
     _overwrite_credentials(path, sealed)
-    job = await local.synced(made)
+    job = await local.run_sync(made)
     assert (job.status, job.error_category) == (JobStatus.FAILED, "api_key_invalid")
     assert CANARY not in f"{job}"
 
@@ -330,9 +330,9 @@ async def test_cancelled_job_stops_writing_and_ends_cancelled(local: LocalHarnes
 
     local.script.fetch = fetch
     made = await local.connect()
-    job = await local.synced(made)
+    job = await local.run_sync(made)
     assert job.status is JobStatus.CANCELLED
-    assert await local.stored(made) == job.entities_inserted == 0
+    assert await local.count_entities(made) == job.entities_inserted == 0
 
 
 async def test_deleted_connection_ends_the_sync_without_an_error(local: LocalHarness) -> None:
@@ -346,7 +346,7 @@ async def test_deleted_connection_ends_the_sync_without_an_error(local: LocalHar
     await local.backend.jobs.run(made.id)
     outcome = await local.run_claimed(await local.claim())
     assert outcome.status is JobStatus.CANCELLED
-    assert await local.found("alpha") == []
+    assert await local.search_titles("alpha") == []
 
 
 def _overwrite_credentials(path: Path, sealed: str) -> None:

@@ -14,7 +14,7 @@ from weft.local.store.sqlite.session import connect_here
 from weft.local.store.sqlite.store import SqliteStore
 from weft.local.store.vault import DataKeyStore
 from weft.local.vault import KEY_BYTES, KEY_FILE_NAME, FixedKeys, Vault
-from weft.local.vault.envelope import opened, sealed
+from weft.local.vault.envelope import seal, unseal
 
 pytestmark = pytest.mark.anyio
 
@@ -110,25 +110,25 @@ async def test_data_key_moved_to_another_owner_does_not_open(
 
 
 def test_parts_of_the_binding_do_not_run_together() -> None:
-    text = sealed("kid", KEY, b"plain", ("ab", "c"))
-    assert opened("kid", KEY, text, ("ab", "c")) == b"plain"
+    text = seal("kid", KEY, b"plain", ("ab", "c"))
+    assert unseal("kid", KEY, text, ("ab", "c")) == b"plain"
     for other in (("a", "bc"), ("abc",), ("ab", "c", ""), ("ab c",)):
-        assert opened("kid", KEY, text, other) is None
+        assert unseal("kid", KEY, text, other) is None
 
 
 def test_text_of_another_key_does_not_open_whatever_it_is_named() -> None:
-    text = sealed("kid", KEY, b"plain", BOUND)
-    assert opened("kid", KEY[::-1], text, BOUND) is None
-    assert opened("other", KEY, text, BOUND) is None
+    text = seal("kid", KEY, b"plain", BOUND)
+    assert unseal("kid", KEY[::-1], text, BOUND) is None
+    assert unseal("other", KEY, text, BOUND) is None
 
 
 @pytest.mark.parametrize("position", range(0, 70, 3))
 def test_changed_text_does_not_open(position: int) -> None:
-    text = sealed("kid", KEY, b"plain" * 8, BOUND)
+    text = seal("kid", KEY, b"plain" * 8, BOUND)
     assert len(text) > 70
     for char in "AZ9_.= \u00e9":
         changed = text[:position] + char + text[position + 1 :]
-        found = opened("kid", KEY, changed, BOUND)
+        found = unseal("kid", KEY, changed, BOUND)
         if found is not None:
             # Only the bits that base64 leaves unused may differ, or nothing at all.
             assert _decoded(changed) == _decoded(text)

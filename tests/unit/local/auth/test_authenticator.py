@@ -14,7 +14,7 @@ from weft.domain.connections import (
 )
 from weft.domain.principals import LOCAL_ORGANIZATION_ID
 from weft.errors import InvalidInput, Unsupported
-from weft.local.auth.access import Access
+from weft.local.auth.authenticator import Authenticator
 from weft.local.auth.draft import AuthDraft
 from weft.local.engine import Engine
 from weft.sources.base import AnySource
@@ -30,7 +30,7 @@ class ManyWays(StubSource):
 
 
 async def drafted(engine: Engine, kind: type[AnySource], auth: Auth | None) -> AuthDraft:
-    return await Access(engine, LOCAL_ORGANIZATION_ID).draft(kind, auth, {})
+    return await Authenticator(engine, LOCAL_ORGANIZATION_ID).draft(kind, auth, {})
 
 
 @pytest.mark.anyio

@@ -25,20 +25,20 @@ from weft.local.auth.draft import AuthDraft
 from weft.local.auth.oauth_clients import OAuthClient
 from weft.local.auth.oauth_tokens import (
     OAUTH_METHODS,
+    CredentialRef,
     Grant,
-    Held,
     category_of,
-    exchanged,
-    expiring,
-    fresh_grant,
-    opened,
+    ensure_fresh_grant,
+    exchange_grant,
+    is_expiring,
     provider_of,
     receivers,
     refuse_expired,
-    renewed,
+    renew_refused,
+    unseal,
 )
-from weft.local.auth.providers import provided_fields, provider_draft
-from weft.local.auth.redirects import checked_redirect
+from weft.local.auth.providers import draft_provider, fetch_fields
+from weft.local.auth.redirects import parse_redirect
 from weft.local.auth.secret_refs import resolve_secret_refs
 from weft.local.engine import Engine
 from weft.local.store.base import Claim
@@ -49,7 +49,7 @@ logger = logging.getLogger(__name__)
 CHECK_SECONDS = 20.0
 
 
-class Access:
+class Authenticator:
     """The credentials of one organisation's connections."""
 
     def __init__(self, engine: Engine, organization_id: str) -> None:
@@ -65,28 +65,28 @@ class Access:
         if auth is None:
             needs = kind.info().auth_required
             return AuthDraft(kind.auth_methods[0], None if needs else {})
-        method = _method(kind, auth)
+        method = _parse_method(kind, auth)
         if auth.direct is not None:
             await self._validate_direct(kind, auth.direct.credentials, config)
             return AuthDraft(method, auth.direct.credentials)
         if auth.oauth_browser is not None:
-            return self._browser_draft(kind, auth.oauth_browser, config)
+            return self._draft_browser(kind, auth.oauth_browser, config)
         if auth.oauth_token is not None:
-            return await self._token_draft(kind, auth.oauth_token, config)
+            return await self._draft_token(kind, auth.oauth_token, config)
         if auth.auth_provider is None:
             raise AssertionError("exactly one method was given")
         given = auth.auth_provider
-        return await provider_draft(self._engine, self._organization_id, kind, config, given)
+        return await draft_provider(self._engine, self._organization_id, kind, config, given)
 
     async def try_draft(self, kind: type[AnySource], config: Json, draft: AuthDraft) -> None:
         """Check what was drafted at the source. Raises what is wrong."""
-        fields = await _fields(
+        fields = await _resolve_fields(
             self._engine, self._organization_id, kind, config, draft.method, draft.stored or {}
         )
         try:
             await self.reach(kind.short_name, config, fields)
         except AuthenticationFailed as error:
-            raise refusal(error, draft.method) from None
+            raise explain_refusal(error, draft.method) from None
 
     async def reach(self, short_name: str, config: Json, credentials: Json) -> str:
         """Check at the source. Raises what is wrong, SourceUnavailable when it takes too long."""
@@ -110,27 +110,27 @@ class Access:
 
     async def check(self, found: Connection) -> str:
         """Check a connection as it is stored; a token that is refused is refreshed once."""
-        held = await self._held(found)
+        ref = await self._load_ref(found)
         try:
-            return await self._reach_held(held)
+            return await self._reach_as_stored(ref)
         except AuthenticationFailed as error:
-            if not await self._renewed(held):
-                raise refusal(error, held.method, found.id) from None
+            if not await self._renew(ref):
+                raise explain_refusal(error, ref.method, found.id) from None
         try:
-            return await self._reach_held(await self._held(found))
+            return await self._reach_as_stored(await self._load_ref(found))
         except AuthenticationFailed as error:
-            raise refusal(error, held.method, found.id) from None
+            raise explain_refusal(error, ref.method, found.id) from None
 
     async def check_config(self, found: Connection, config: Json) -> None:
         """Check another configuration with the credentials that are stored, same receivers given.
 
         Raises what is wrong.
         """
-        credentials = await credentials_now(self._engine, await self._held(found))
+        credentials = await fetch_credentials(self._engine, await self._load_ref(found))
         try:
             await self.reach(found.short_name, config, credentials)
         except AuthenticationFailed as error:
-            raise refusal(error, found.auth.method, found.id) from None
+            raise explain_refusal(error, found.auth.method, found.id) from None
 
     async def seal(
         self, connection_id: str, kind: type[AnySource], config: Json, draft: AuthDraft
@@ -141,19 +141,19 @@ class Access:
         bound_to = receivers(self._engine, kind.short_name, config, draft.method)
         return await self._engine.seal(self._organization_id, connection_id, bound_to, draft.stored)
 
-    async def _renewed(self, held: Held) -> bool:
+    async def _renew(self, ref: CredentialRef) -> bool:
         try:
-            return await renewed(self._engine, held)
+            return await renew_refused(self._engine, ref)
         except AuthenticationFailed as error:
-            raise refusal(error, held.method, held.connection_id) from None
+            raise explain_refusal(error, ref.method, ref.connection_id) from None
 
-    async def _reach_held(self, held: Held) -> str:
-        credentials = await credentials_now(self._engine, held)
-        return await self.reach(held.short_name, held.config, credentials)
+    async def _reach_as_stored(self, ref: CredentialRef) -> str:
+        credentials = await fetch_credentials(self._engine, ref)
+        return await self.reach(ref.short_name, ref.config, credentials)
 
-    async def _held(self, found: Connection) -> Held:
+    async def _load_ref(self, found: Connection) -> CredentialRef:
         sealed = await self._engine.store.connections.credentials(self._organization_id, found.id)
-        return Held(
+        return CredentialRef(
             organization_id=self._organization_id,
             connection_id=found.id,
             short_name=found.short_name,
@@ -170,9 +170,9 @@ class Access:
         resolved = await resolve_secret_refs(
             self._engine, self._organization_id, kind, endpoint, credentials
         )
-        self._engine.validated_credentials(kind, resolved)
+        self._engine.parse_credentials(kind, resolved)
 
-    def _browser_draft(
+    def _draft_browser(
         self, kind: type[AnySource], auth: OAuthBrowserAuth, config: Json
     ) -> AuthDraft:
         spec = provider_of(self._engine, kind, config)
@@ -181,11 +181,11 @@ class Access:
         return AuthDraft(
             AuthMethod.OAUTH_BROWSER,
             None,
-            client=_own_client(auth, spec),
-            redirect_url=checked_redirect(auth.redirect_uri, "auth.oauth_browser.redirect_uri"),
+            client=_parse_own_client(auth, spec),
+            redirect_url=parse_redirect(auth.redirect_uri, "auth.oauth_browser.redirect_uri"),
         )
 
-    async def _token_draft(
+    async def _draft_token(
         self, kind: type[AnySource], auth: OAuthTokenAuth, config: Json
     ) -> AuthDraft:
         spec = provider_of(self._engine, kind, config)
@@ -202,29 +202,29 @@ class Access:
             expires_at = expires_at if expires_at.tzinfo else expires_at.replace(tzinfo=UTC)
             if grant.refresh_token is None:
                 refuse_expired(expires_at, now)
-            elif expiring(expires_at, now):
-                grant, expires_at = await exchanged(self._engine, kind, config, spec, grant)
+            elif is_expiring(expires_at, now):
+                grant, expires_at = await exchange_grant(self._engine, kind, config, spec, grant)
         return AuthDraft(AuthMethod.OAUTH_TOKEN, grant.model_dump(mode="json"), expires_at)
 
 
-async def credentials_now(engine: Engine, held: Held) -> Json:
+async def fetch_credentials(engine: Engine, ref: CredentialRef) -> Json:
     """What the source is given now: secrets looked up, tokens refreshed or fetched.
 
     Raises AuthenticationFailed when there is nothing that it could be given, and TryLater errors.
     """
-    kind = engine.registry.get(held.short_name)
-    if held.sealed is None and held.method is AuthMethod.DIRECT and not kind.info().auth_required:
+    kind = engine.registry.get(ref.short_name)
+    if ref.sealed is None and ref.method is AuthMethod.DIRECT and not kind.info().auth_required:
         return {}
-    if held.method in OAUTH_METHODS:
-        grant = await fresh_grant(engine, held)
-        return _token_fields(engine, kind, held.config, grant)
-    stored = await opened(engine, held)
-    return await _fields(engine, held.organization_id, kind, held.config, held.method, stored)
+    if ref.method in OAUTH_METHODS:
+        grant = await ensure_fresh_grant(engine, ref)
+        return _token_fields(engine, kind, ref.config, grant)
+    stored = await unseal(engine, ref)
+    return await _resolve_fields(engine, ref.organization_id, kind, ref.config, ref.method, stored)
 
 
-def held_by(claim: Claim) -> Held:
+def ref_of_claim(claim: Claim) -> CredentialRef:
     """What the connection of a claimed job authenticates with."""
-    return Held(
+    return CredentialRef(
         organization_id=claim.organization_id,
         connection_id=claim.connection_id,
         short_name=claim.short_name,
@@ -235,7 +235,7 @@ def held_by(claim: Claim) -> Held:
     )
 
 
-def refusal(
+def explain_refusal(
     error: AuthenticationFailed, method: AuthMethod, connection_id: str | None = None
 ) -> AuthenticationFailed:
     """The same error, saying what it means for credentials of that method, and what helps."""
@@ -248,7 +248,7 @@ def refusal(
     return error
 
 
-async def _fields(
+async def _resolve_fields(
     engine: Engine,
     organization_id: str,
     kind: type[AnySource],
@@ -263,7 +263,7 @@ async def _fields(
             return await resolve_secret_refs(engine, organization_id, kind, endpoint, stored)
         case AuthMethod.AUTH_PROVIDER:
             spec = provider_of(engine, kind, config)
-            return await provided_fields(engine, organization_id, kind, config, spec, stored)
+            return await fetch_fields(engine, organization_id, kind, config, spec, stored)
         case _:
             return _token_fields(engine, kind, config, Grant.model_validate(stored))
 
@@ -286,7 +286,7 @@ def _token_fields(engine: Engine, kind: type[AnySource], config: Json, grant: Gr
     }
 
 
-def _own_client(auth: OAuthBrowserAuth, spec: OAuth2 | OAuth1) -> OAuthClient | None:
+def _parse_own_client(auth: OAuthBrowserAuth, spec: OAuth2 | OAuth1) -> OAuthClient | None:
     """The connection's own OAuth client, if one was given; it must fit the provider's protocol."""
     field = "auth.oauth_browser"
     names = ("consumer_key", "consumer_secret", "client_id", "client_secret")
@@ -315,7 +315,7 @@ def _own_client(auth: OAuthBrowserAuth, spec: OAuth2 | OAuth1) -> OAuthClient | 
     return OAuthClient(client_id=key, client_secret=secret or None)
 
 
-def _method(kind: type[AnySource], auth: Auth) -> AuthMethod:
+def _parse_method(kind: type[AnySource], auth: Auth) -> AuthMethod:
     try:
         method = auth.method
     except ValueError:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from weft.domain.principals import organization_id
 from weft.local.audit import LocalAudit
-from weft.local.auth.secret_refs import checked_name, checked_origins
+from weft.local.auth.secret_refs import check_name, parse_origins
 from weft.local.engine import MappedSecret, MappedSecrets
 from weft.local.store.sqlite.store import SqliteStore
 from weft.local.store.vault import DataKeyStore
@@ -28,13 +28,13 @@ def key_source_of(settings: Settings) -> KeySource:
     )
 
 
-def mapped_secrets(settings: Settings) -> MappedSecrets:
+def parse_mapped_secrets(settings: Settings) -> MappedSecrets:
     """The secrets of `config.toml`. Raises InvalidInput for a bad name or host."""
     mapped: dict[str, dict[str, MappedSecret]] = {}
     for name, found in settings.secrets.items():
-        checked_name(name)
+        check_name(name)
         organization = mapped.setdefault(organization_id(found.organization), {})
-        hosts = checked_origins(found.hosts)
+        hosts = parse_origins(found.hosts)
         organization[name] = MappedSecret(found.env, found.file, found.sources, hosts)
     return mapped
 
@@ -57,18 +57,18 @@ async def open_audit(settings: Settings) -> AsyncGenerator[LocalAudit]:
 
 async def rotate_master(settings: Settings) -> Rotation:
     """Put a new master key in place of the present one; see `rotate`."""
-    async with _data_keys(settings) as (source, store, lock):
+    async with _open_data_keys(settings) as (source, store, lock):
         return await rotate(source, store, lock)
 
 
 async def forget_lost_keys(settings: Settings) -> int:
     """Give up what only a lost master key opens; see `forget_lost`."""
-    async with _data_keys(settings) as (source, store, lock):
+    async with _open_data_keys(settings) as (source, store, lock):
         return await forget_lost(source, store, lock)
 
 
 @asynccontextmanager
-async def _data_keys(
+async def _open_data_keys(
     settings: Settings,
 ) -> AsyncGenerator[tuple[KeySource, DataKeyStore, Path]]:
     source = key_source_of(settings)

@@ -10,7 +10,12 @@ from pydantic import SecretStr, ValidationError
 from weft.assembly import open_engine
 from weft.domain.principals import LOCAL_ORGANIZATION_ID
 from weft.errors import InvalidInput, StorageFailed
-from weft.local.configured import key_source_of, mapped_secrets, private_paths, rotate_master
+from weft.local.from_settings import (
+    key_source_of,
+    parse_mapped_secrets,
+    private_paths,
+    rotate_master,
+)
 from weft.settings import SecretMapping, Settings, load_settings
 from weft.sources.roots import ForbiddenPaths
 
@@ -55,7 +60,7 @@ def test_secrets_of_the_configuration_belong_to_organizations(tmp_path: Path) ->
             "theirs": SecretMapping.model_validate(MAPPING | {"organization": "team"}),
         },
     )
-    mapped = mapped_secrets(settings)
+    mapped = parse_mapped_secrets(settings)
     assert set(mapped[LOCAL_ORGANIZATION_ID]) == {"ours"}
     assert set(mapped["team"]) == {"theirs"}
     assert mapped["team"]["theirs"].hosts == ("https://api.github.com",)
@@ -74,7 +79,7 @@ def test_secret_without_a_place_or_somewhere_to_go_is_refused(wrong: dict[str, A
 def test_bad_name_or_host_of_a_secret_is_told(tmp_path: Path, name: str, host: str) -> None:
     mapping = SecretMapping.model_validate(MAPPING | {"hosts": [host]})
     with pytest.raises(InvalidInput):
-        mapped_secrets(Settings(home=tmp_path, secrets={name: mapping}))
+        parse_mapped_secrets(Settings(home=tmp_path, secrets={name: mapping}))
 
 
 @pytest.mark.anyio
