@@ -22,9 +22,9 @@ from weft.local.auth.oauth_clients import LocalOAuthClients
 from weft.local.auth.providers import LocalAuthProviders
 from weft.local.backend import LocalBackend
 from weft.local.backend.auth_sessions import LocalAuthSessions
+from weft.local.engine import Engine, EngineLimits, utc_now
 from weft.local.from_settings import KEYS_FOLDER_NAME as KEYS_FOLDER_NAME
 from weft.local.from_settings import key_source_of, parse_mapped_secrets, private_paths
-from weft.local.engine import Engine, EngineLimits, utc_now
 from weft.local.jobs.housekeeping import keep_house, watch_for_changes
 from weft.local.jobs.runner import EmbeddedRunner
 from weft.local.jobs.scheduler import run_scheduler

@@ -13,8 +13,8 @@ import pytest
 from authorize_pages import has_status, opened, printed
 from authorize_pages import server as server
 from browsers import browser as browser
-from oauth_provider import OAuthProvider, providing
 from optional import needs_chromium, node_program
+from oauth_provider import OAuthProvider, serve_oauth_provider
 from playwright.async_api import Browser, Page, expect
 from weft_http import HttpServer
 from weft_process import Agent, Structured
@@ -100,7 +100,7 @@ class Foreign(Provider):
 
 @asynccontextmanager
 async def ours() -> AsyncGenerator[Ours]:
-    async with providing() as provider:
+    async with serve_oauth_provider() as provider:
         provider.register(CLIENT["client_id"], CLIENT["client_secret"])
         yield Ours(provider)
 

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator
 
 import pytest
-from oauth_issuer import AUDIENCE, Issuer, issuing, new_key
+from oauth_issuer import AUDIENCE, Issuer, new_key, serve_issuer
 from weft_http import HttpServer, http_server
 from weft_process import Place
 
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 async def issuer() -> AsyncGenerator[Issuer]:
-    async with issuing() as running:
+    async with serve_issuer() as running:
         yield running
 
 

@@ -24,13 +24,13 @@ ACCOUNT: Json = {"account_id": "m-ok"}
 FIELDS = ("provider_url", "api_url")
 
 
-def provided() -> Auth:
+def auth_from_provider() -> Auth:
     """What the account "one" keeps."""
     auth = AuthProviderAuth(provider_readable_id="one", provider_config=ACCOUNT)
     return Auth(auth_provider=auth)
 
 
-async def account(two: TwoServers, *hosts: str, **options: str) -> None:
+async def add_account(two: TwoServers, *hosts: str, **options: str) -> None:
     """The operator's account at A, in place of any, whose tokens may go to these hosts."""
     two.a.issued["provided"] = two.secret("provided")
     known = LocalAuthProviders(two.local.engine)
@@ -44,10 +44,10 @@ async def test_what_an_account_keeps_goes_to_no_host_that_a_configuration_names(
     tmp_path: Path,
 ) -> None:
     async with open_two_servers(tmp_path) as two:
-        await account(two)
+        await add_account(two)
         config = config_at("oauth_stub", two.b.url)
         with pytest.raises(NotPermitted, match="--host") as caught:
-            await two.local.connect(config, short_name="oauth_stub", auth=provided())
+            await two.local.connect(config, short_name="oauth_stub", auth=auth_from_provider())
         assert "operator" in str(caught.value)
         assert caught.value.field == "auth.auth_provider"
         assert not two.a.heard(), "the account was asked before it was refused"
@@ -60,9 +60,9 @@ async def test_what_an_account_keeps_goes_to_no_host_that_a_configuration_names(
 
 async def test_what_an_account_keeps_goes_where_the_operator_allows(tmp_path: Path) -> None:
     async with open_two_servers(tmp_path) as two:
-        await account(two, two.a.url, two.b.url)
+        await add_account(two, two.a.url, two.b.url)
         config = config_at("oauth_stub", two.b.url)
-        made = await two.local.connect(config, short_name="oauth_stub", auth=provided())
+        made = await two.local.connect(config, short_name="oauth_stub", auth=auth_from_provider())
         assert two.at_b() == {"provided"}
         job = await two.local.synced(made)
         assert job.status is JobStatus.COMPLETED
@@ -71,18 +71,18 @@ async def test_what_an_account_keeps_goes_where_the_operator_allows(tmp_path: Pa
 @pytest.mark.parametrize("field", FIELDS)
 async def test_an_account_is_not_led_away_by_a_change(tmp_path: Path, field: str) -> None:
     async with open_two_servers(tmp_path) as two:
-        await account(two, two.a.url)
+        await add_account(two, two.a.url)
         connections, authorization = two.local.backend.connections, two.local.backend.authorization
         assert authorization is not None
         config = config_at("oauth_stub", two.a.url)
-        made = await two.local.connect(config, short_name="oauth_stub", auth=provided())
+        made = await two.local.connect(config, short_name="oauth_stub", auth=auth_from_provider())
         heard = len(two.a.heard())
-        change = ConnectionChange(config={field: two.b.at("ok")}, auth=provided())
+        change = ConnectionChange(config={field: two.b.at("ok")}, auth=auth_from_provider())
         with pytest.raises(NotPermitted, match="--host"):
             await connections.update(made.id, change)
         moved = await connections.update(made.id, ConnectionChange(config={field: two.b.at("ok")}))
         with pytest.raises(NotPermitted, match="--host"):
-            await authorization.authorize(moved.id, provided())
+            await authorization.authorize(moved.id, auth_from_provider())
         await two.use_everywhere(moved)
         assert len(two.a.heard()) == heard
         assert not two.b.heard()
@@ -92,10 +92,10 @@ async def test_a_host_that_is_no_longer_allowed_is_refused_before_the_account_is
     tmp_path: Path,
 ) -> None:
     async with open_two_servers(tmp_path) as two:
-        await account(two, two.b.url)
+        await add_account(two, two.b.url)
         config = config_at("oauth_stub", two.b.url)
-        made = await two.local.connect(config, short_name="oauth_stub", auth=provided())
-        await account(two, two.a.url)
+        made = await two.local.connect(config, short_name="oauth_stub", auth=auth_from_provider())
+        await add_account(two, two.a.url)
         heard = len(two.a.heard()), len(two.b.heard())
         job = await two.local.synced(made)
         assert (job.status, job.error_category) == (JobStatus.FAILED, ErrorCategory.ACCESS_DENIED)
@@ -103,26 +103,26 @@ async def test_a_host_that_is_no_longer_allowed_is_refused_before_the_account_is
         assert not (await two.local.backend.connections.check(made.id)).ok
         assert (len(two.a.heard()), len(two.b.heard())) == heard
         # It is the operator's to allow it again; nobody has to authorise anew.
-        await account(two, two.b.url)
+        await add_account(two, two.b.url)
         assert (await two.local.synced(made)).status is JobStatus.COMPLETED
 
 
 async def test_allowed_hosts_that_were_edited_in_the_file_open_nothing(tmp_path: Path) -> None:
     async with open_two_servers(tmp_path) as two:
-        await account(two, two.a.url)
+        await add_account(two, two.a.url)
         two.local.rows("UPDATE auth_provider SET hosts = ?", json.dumps([two.b.url]))
         config = config_at("oauth_stub", two.b.url)
         with pytest.raises(AuthenticationFailed):
-            await two.local.connect(config, short_name="oauth_stub", auth=provided())
+            await two.local.connect(config, short_name="oauth_stub", auth=auth_from_provider())
         assert not two.a.heard()
         assert not two.b.heard()
 
 
 async def test_a_source_whose_endpoint_is_the_operators_needs_no_host(tmp_path: Path) -> None:
     async with open_two_servers(tmp_path, github_api_url="{b}") as two:
-        await account(two, **{"app:github": "oauth_stub"})
+        await add_account(two, **{"app:github": "oauth_stub"})
         config = config_at("github", two.b.url)
-        made = await two.local.connect(config, short_name="github", auth=provided())
+        made = await two.local.connect(config, short_name="github", auth=auth_from_provider())
         assert made.status is ConnectionStatus.ACTIVE
         assert two.at_b() == {"provided"}
 
@@ -144,12 +144,12 @@ async def test_a_source_whose_endpoint_is_the_operators_needs_no_host(tmp_path: 
 )
 async def test_no_spelling_passes_b_for_a_host_that_is_allowed(tmp_path: Path, trick: str) -> None:
     async with open_two_servers(tmp_path) as two:
-        await account(two, two.a.url, f"http://localhost:{two.a.url.rpartition(':')[2]}")
+        await add_account(two, two.a.url, f"http://localhost:{two.a.url.rpartition(':')[2]}")
         ports = {"a": two.a.url.rpartition(":")[2], "b": two.b.url.rpartition(":")[2]}
         config: Json = {"provider_url": two.a.at("ok"), "api_url": trick.format(**ports)}
         with suppress(WeftError):  # Some lead to A indeed, and then nothing is wrong.
             await two.use_everywhere(
-                await two.local.connect(config, short_name="oauth_stub", auth=provided())
+                await two.local.connect(config, short_name="oauth_stub", auth=auth_from_provider())
             )
         assert not two.at_b()
 

@@ -14,7 +14,7 @@ import anyio
 import pytest
 from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
-from oauth_provider import OAuthProvider, providing
+from oauth_provider import OAuthProvider, serve_oauth_provider
 from patience import PATIENCE_SECONDS
 
 from weft.assembly import open_engine
@@ -41,24 +41,24 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_processes_refresh_a_rotating_token_once(tmp_path: Path) -> None:
-    async with providing(expires_in=30) as provider:
-        made = await connected(tmp_path, provider)
+    async with serve_oauth_provider(expires_in=30) as provider:
+        made = await connect(tmp_path, provider)
         # The token that there is, is about to expire; the next one lives long enough for all.
         provider.expires_in = 3600
-        results = await checked_at_once(tmp_path, made)
+        results = await check_at_once(tmp_path, made)
         assert [result["detail"] for result in results] == ["the notes of ada"] * PROCESSES
         assert (provider.refreshes, provider.reused) == (1, 0)
         assert len(provider.live_tokens) == 1
 
 
 async def test_processes_agree_that_a_revoked_grant_needs_the_person(tmp_path: Path) -> None:
-    async with providing(expires_in=30) as provider:
-        made = await connected(tmp_path, provider)
+    async with serve_oauth_provider(expires_in=30) as provider:
+        made = await connect(tmp_path, provider)
         provider.revoke()
-        results = await checked_at_once(tmp_path, made)
+        results = await check_at_once(tmp_path, made)
         categories = {result["error_category"] for result in results}
         assert categories == {"oauth_credentials_expired"}
-        async with opened(tmp_path) as engine:
+        async with open_idle_engine(tmp_path) as engine:
             found = await engine.backend_for(LOCAL_PRINCIPAL).connections.get(made.id)
         assert found.status is ConnectionStatus.NEEDS_REAUTH
 
@@ -66,9 +66,9 @@ async def test_processes_agree_that_a_revoked_grant_needs_the_person(tmp_path: P
 async def test_process_that_dies_with_the_new_token_leaves_a_connection_that_says_so(
     tmp_path: Path,
 ) -> None:
-    async with providing(expires_in=30) as provider:
-        made = await connected(tmp_path, provider)
-        async with processes_of(tmp_path, made, 2, speed=FAST) as (victim, heir):
+    async with serve_oauth_provider(expires_in=30) as provider:
+        made = await connect(tmp_path, provider)
+        async with start_checkers(tmp_path, made, 2, speed=FAST) as (victim, heir):
 
             def rotates_and_kills(asked: HttpRequest) -> HttpReply:
                 provider.answers = None
@@ -77,22 +77,22 @@ async def test_process_that_dies_with_the_new_token_leaves_a_connection_that_say
                 return HttpReply(drop=True)
 
             provider.answers = rotates_and_kills
-            await victim.go()
+            await victim.start()
             assert await victim.process.wait() == -signal.SIGKILL
             assert provider.refreshes == 1
-            await heir.go()
-            result = await heir.result()
+            await heir.start()
+            result = await heir.read_result()
         assert result["error_category"] == "oauth_credentials_expired"
         assert "invalid_grant" in result["detail"]
-        async with opened(tmp_path) as engine:
+        async with open_idle_engine(tmp_path) as engine:
             found = await engine.backend_for(LOCAL_PRINCIPAL).connections.get(made.id)
         assert found.status is ConnectionStatus.NEEDS_REAUTH
 
 
-async def connected(home: Path, provider: OAuthProvider) -> Connection:
+async def connect(home: Path, provider: OAuthProvider) -> Connection:
     """A connection that a person has authorised, in a process that is gone afterwards."""
     provider.register("weft", "s3cret")
-    async with opened(home) as engine:
+    async with open_idle_engine(home) as engine:
         backend = engine.backend_for(LOCAL_PRINCIPAL)
         await backend.collections.create(NewCollection(name="Docs", readable_id="docs"))
         auth = OAuthBrowserAuth(client_id="weft", client_secret="s3cret")
@@ -105,11 +105,11 @@ async def connected(home: Path, provider: OAuthProvider) -> Connection:
                 sync_immediately=False,
             )
         )
-        assert (await consented(engine, provider, made)).ok
+        assert (await give_consent(engine, provider, made)).ok
     return made
 
 
-async def consented(engine: Any, provider: OAuthProvider, made: Connection) -> AuthOutcome:
+async def give_consent(engine: Any, provider: OAuthProvider, made: Connection) -> AuthOutcome:
     """What the person's browser does."""
     assert made.auth.auth_url is not None
     start = await engine.auth_sessions.start(made.auth.auth_url.rpartition("/")[2])
@@ -119,7 +119,7 @@ async def consented(engine: Any, provider: OAuthProvider, made: Connection) -> A
 
 
 @asynccontextmanager
-async def opened(home: Path) -> AsyncGenerator[Any]:
+async def open_idle_engine(home: Path) -> AsyncGenerator[Any]:
     """The engine in this process, without running jobs."""
 
     async def pages() -> str:
@@ -139,18 +139,18 @@ class Checker:
     process: Process
     output: BufferedByteReceiveStream
 
-    async def go(self) -> None:
+    async def start(self) -> None:
         assert self.process.stdin is not None
         await self.process.stdin.send(b"go\n")
 
-    async def result(self) -> dict[str, Any]:
+    async def read_result(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(await self.output.receive_until(b"\n", LINE_MAX_BYTES))
         assert await self.process.wait() == 0
         return found
 
 
 @asynccontextmanager
-async def processes_of(
+async def start_checkers(
     home: Path, connection: Connection, count: int, *, speed: int = 1
 ) -> AsyncGenerator[list[Checker]]:
     """So many processes, ready to check the connection; leases run out as fast as their clocks."""
@@ -167,12 +167,12 @@ async def processes_of(
             yield checkers
 
 
-async def checked_at_once(home: Path, connection: Connection) -> list[dict[str, Any]]:
+async def check_at_once(home: Path, connection: Connection) -> list[dict[str, Any]]:
     """What several processes say that check the connection at the same moment."""
-    async with processes_of(home, connection, PROCESSES) as checkers:
+    async with start_checkers(home, connection, PROCESSES) as checkers:
         for checker in checkers:
-            await checker.go()
-        return [await checker.result() for checker in checkers]
+            await checker.start()
+        return [await checker.read_result() for checker in checkers]
 
 
 def output_of(process: Process) -> BufferedByteReceiveStream:

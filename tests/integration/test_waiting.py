@@ -27,7 +27,7 @@ LOOKS_PER_SECOND_MAX = 10
 STEADY: Json = {"entities": 100_000, "rate": 500.0, "page_size": 50}
 
 
-async def running(workers: Workers, onlooker: Onlooker, config: Json = STEADY) -> Job:
+async def start_running_job(workers: Workers, onlooker: Onlooker, config: Json = STEADY) -> Job:
     """A job that another process runs, once it has stored something."""
     await onlooker.backend.collections.create(NewCollection(name="Docs", readable_id="docs"))
     workers.start()
@@ -41,7 +41,7 @@ async def running(workers: Workers, onlooker: Onlooker, config: Json = STEADY) -
     raise AssertionError("the job ended before anything was stored")
 
 
-def stored(workers: Workers, job: Job) -> int:
+def read_inserted(workers: Workers, job: Job) -> int:
     """What the file itself says, without waiting for news; -1 when the job is gone."""
     with opened(str(workers.home / "weft.db")) as db:
         found = db.execute("SELECT inserted FROM job WHERE id = ?", (job.id,)).get
@@ -51,11 +51,13 @@ def stored(workers: Workers, job: Job) -> int:
 async def test_progress_and_end_of_another_processs_job_are_seen(
     workers: Workers, onlooker: Onlooker
 ) -> None:
-    job = await running(workers, onlooker, {"entities": 1_500, "rate": 500.0, "page_size": 50})
+    job = await start_running_job(
+        workers, onlooker, {"entities": 1_500, "rate": 500.0, "page_size": 50}
+    )
     seen = [job.entities_inserted]
     with anyio.fail_after(PATIENCE_SECONDS):
         async for current in onlooker.backend.jobs.watch(job.id):
-            assert current.entities_inserted <= stored(workers, job)
+            assert current.entities_inserted <= read_inserted(workers, job)
             seen.append(current.entities_inserted)
             job = current
     assert job.status is JobStatus.COMPLETED
@@ -66,26 +68,26 @@ async def test_progress_and_end_of_another_processs_job_are_seen(
 async def test_many_waiters_look_at_the_database_as_one(
     workers: Workers, onlooker: Onlooker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job = await running(workers, onlooker)
+    job = await start_running_job(workers, onlooker)
     workers.processes[0].send_signal(signal.SIGSTOP)
     looks = reads = 0
     looked = anyio.Event()
     data_version, find = onlooker.engine.store.data_version, onlooker.engine.store.jobs.find
 
-    async def counted_look() -> int:
+    async def count_look() -> int:
         nonlocal looks
         looks += 1
         if looks == LOOKS:
             looked.set()
         return await data_version()
 
-    async def counted_find(organization_id: str, text: str) -> Sequence[Job]:
+    async def count_find(organization_id: str, text: str) -> Sequence[Job]:
         nonlocal reads
         reads += 1
         return await find(organization_id, text)
 
-    monkeypatch.setattr(onlooker.engine.store, "data_version", counted_look)
-    monkeypatch.setattr(onlooker.engine.store.jobs, "find", counted_find)
+    monkeypatch.setattr(onlooker.engine.store, "data_version", count_look)
+    monkeypatch.setattr(onlooker.engine.store.jobs, "find", count_find)
     waiting = 0
     passed = 0.0
 
@@ -118,12 +120,12 @@ async def test_nobody_waits_and_nobody_looks(
 ) -> None:
     looks = 0
 
-    async def counted() -> int:
+    async def count_look() -> int:
         nonlocal looks
         looks += 1
         return 1
 
-    monkeypatch.setattr(onlooker.engine.store, "data_version", counted)
+    monkeypatch.setattr(onlooker.engine.store, "data_version", count_look)
     with anyio.move_on_after(0.7):
         await anyio.Event().wait()
     assert looks <= 1
@@ -132,7 +134,7 @@ async def test_nobody_waits_and_nobody_looks(
 async def test_cancel_of_another_processs_job_is_acknowledged_and_nothing_is_written_after(
     workers: Workers, onlooker: Onlooker
 ) -> None:
-    job = await running(workers, onlooker)
+    job = await start_running_job(workers, onlooker)
     cancelling = await onlooker.backend.jobs.cancel(job.id)
     assert cancelling.status in (JobStatus.CANCELLING, JobStatus.CANCELLED)
     with anyio.fail_after(PATIENCE_SECONDS):
@@ -154,7 +156,7 @@ async def test_cancel_during_long_silence_of_the_source_is_acknowledged(
     workers: Workers, onlooker: Onlooker
 ) -> None:
     config: Json = {"entities": 1_000, "seconds_per_entity": 2.0}
-    job = await running(workers, onlooker, config)
+    job = await start_running_job(workers, onlooker, config)
     await onlooker.backend.jobs.cancel(job.id)
     with anyio.fail_after(PATIENCE_SECONDS):
         async for _ in onlooker.backend.jobs.watch(job.id):
@@ -164,12 +166,12 @@ async def test_cancel_during_long_silence_of_the_source_is_acknowledged(
 async def test_delete_stops_the_sync_of_another_process(
     workers: Workers, onlooker: Onlooker
 ) -> None:
-    job = await running(workers, onlooker)
+    job = await start_running_job(workers, onlooker)
     before = await onlooker.backend.connections.delete(job.source_connection_id)
     assert before.id == job.source_connection_id
     with pytest.raises(NotFound):
         await onlooker.backend.jobs.get(job.id)
-    assert remains(workers) == 0
+    assert count_leftovers(workers) == 0
     assert workers.complaints() == ""
 
 
@@ -177,13 +179,13 @@ async def test_delete_fences_out_an_owner_that_was_stopped(
     workers: Workers, onlooker: Onlooker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connections_module, "DELETE_WAIT_SECONDS", 1.0)
-    job = await running(workers, onlooker)
+    job = await start_running_job(workers, onlooker)
     frozen = workers.processes[0]
     frozen.send_signal(signal.SIGSTOP)
     started = anyio.current_time()
     await onlooker.backend.connections.delete(job.source_connection_id)
     assert anyio.current_time() - started >= 1.0
-    assert remains(workers) == 0
+    assert count_leftovers(workers) == 0
     frozen.send_signal(signal.SIGCONT)
     # It lives, it is done with what it had, and it does what comes next.
     new = NewConnection(short_name="stub", readable_collection_id="docs", config={"entities": 5})
@@ -193,24 +195,24 @@ async def test_delete_fences_out_an_owner_that_was_stopped(
         async for current in onlooker.backend.jobs.watch(after.id):
             after = current
     assert after.status is JobStatus.COMPLETED
-    assert remains(workers) == 5
+    assert count_leftovers(workers) == 5
 
 
-def remains(workers: Workers) -> int:
+def count_leftovers(workers: Workers) -> int:
     """Entities of whatever connection."""
     with opened(str(workers.home / "weft.db")) as db:
         return db.execute("SELECT count(*) FROM entity").get
 
 
 @asynccontextmanager
-async def two(home: Path) -> AsyncGenerator[tuple[Embedded, Embedded, Connection]]:
+async def open_two(home: Path) -> AsyncGenerator[tuple[Embedded, Embedded, Connection]]:
     """An engine that runs jobs, one that does not, and a connection that syncs for long."""
     async with embedded(home) as first, embedded(home, runs_jobs=False) as second:
         yield first, second, await first.connect(STEADY)
 
 
 async def test_cancel_from_both_sides_ends_one_job_once(tmp_path: Path) -> None:
-    async with two(tmp_path) as (first, second, connection):
+    async with open_two(tmp_path) as (first, second, connection):
         job = await first.backend.jobs.run(connection.id)
         async for current in second.backend.jobs.watch(job.id):
             if current.status is JobStatus.RUNNING:

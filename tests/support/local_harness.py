@@ -223,7 +223,7 @@ class LocalHarness:
 
 @asynccontextmanager
 async def open_harness(home: Path, **engine: Any) -> AsyncGenerator[LocalHarness]:
-    """A bench on a state folder; ``engine`` replaces parts of it."""
+    """A harness on a state folder; ``engine`` replaces parts of it."""
     script, clock = Script(), Clock()
     kinds = {
         kind.short_name: kind
@@ -245,15 +245,15 @@ async def open_harness(home: Path, **engine: Any) -> AsyncGenerator[LocalHarness
 
 
 @asynccontextmanager
-async def run_jobs(bench: LocalHarness) -> AsyncGenerator[LocalBackend]:
-    """The bench's backend with a runner and a watcher, until the end of the block."""
+async def run_jobs(harness: LocalHarness) -> AsyncGenerator[LocalBackend]:
+    """The harness's backend with a runner and a watcher, until the end of the block."""
     owner = str(uuid4())
-    with ProcessLock(bench.home / "processes", owner) as lock:
-        runner = EmbeddedRunner(bench.engine, lock, owner)
+    with ProcessLock(harness.home / "processes", owner) as lock:
+        runner = EmbeddedRunner(harness.engine, lock, owner)
         async with anyio.create_task_group() as group:
             group.start_soon(runner.run)
-            group.start_soon(watch_for_changes, bench.engine)
-            yield LocalBackend(bench.engine, runner, ORGANIZATION)
+            group.start_soon(watch_for_changes, harness.engine)
+            yield LocalBackend(harness.engine, runner, ORGANIZATION)
             group.cancel_scope.cancel()
 
 

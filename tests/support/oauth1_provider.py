@@ -72,14 +72,14 @@ class OAuth1Provider:
             case "/oauth1/request":
                 credential = Credential(callback=signed.redirect_uri)
                 self.requests[credential.token] = credential
-                return _issued(credential, oauth_callback_confirmed="true")
+                return _issue(credential, oauth_callback_confirmed="true")
             case "/oauth1/access":
                 request = self.requests.pop(signed.token)
                 if request.verifier is None or request.verifier != _verifier(signed):
                     return HttpReply(401)
                 credential = Credential()
                 self.tokens[credential.token] = credential
-                return _issued(credential)
+                return _issue(credential)
             case path:
                 return self._api(path, signed.token)
 
@@ -94,7 +94,7 @@ class OAuth1Provider:
 
 
 @asynccontextmanager
-async def providing_oauth1() -> AsyncGenerator[OAuth1Provider]:
+async def serve_oauth1_provider() -> AsyncGenerator[OAuth1Provider]:
     """A running provider."""
     provider = OAuth1Provider()
     async with serve(provider.answer) as site:
@@ -102,7 +102,7 @@ async def providing_oauth1() -> AsyncGenerator[OAuth1Provider]:
         yield provider
 
 
-def _issued(credential: Credential, **more: str) -> HttpReply:
+def _issue(credential: Credential, **more: str) -> HttpReply:
     fields = {"oauth_token": credential.token, "oauth_token_secret": credential.secret, **more}
     return HttpReply(200, urlencode(fields).encode())
 

@@ -28,7 +28,7 @@ RETURN_TO = "https://app.example/done?from=weft"
 
 @dataclass
 class OAuthHarness:
-    """A bench, and what a browser does with its links."""
+    """A harness, and what a browser does with its links."""
 
     local: LocalHarness
     dispatcher: IdleDispatcher
@@ -90,10 +90,10 @@ def params_of(url: str) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def oauth_harness(
+async def open_oauth_harness(
     home: Path, *, has_collection: bool = False, **engine: Any
 ) -> AsyncGenerator[OAuthHarness]:
-    """A bench that may reach 127.0.0.1 and shows pages at `BASE`."""
+    """A harness that may reach 127.0.0.1 and shows pages at `BASE`."""
 
     async def pages() -> str:
         return BASE
@@ -104,10 +104,10 @@ async def oauth_harness(
         "context": SourceContext(http=http_factory(["127.0.0.1"], clock=Clock(sleep=_at_once))),
         "pages": pages,
     }
-    async with open_harness(home, **(parts | engine)) as bench:
+    async with open_harness(home, **(parts | engine)) as harness:
         if not has_collection:
-            await bench.create_collection()
-        yield OAuthHarness(bench, bench.dispatcher)
+            await harness.create_collection()
+        yield OAuthHarness(harness, harness.dispatcher)
 
 
 async def _at_once(_seconds: float) -> None:

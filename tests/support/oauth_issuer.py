@@ -62,7 +62,7 @@ class Issuer:
 
 
 @asynccontextmanager
-async def issuing() -> AsyncGenerator[Issuer]:
+async def serve_issuer() -> AsyncGenerator[Issuer]:
     """A running issuer."""
     issuer = Issuer()
     async with serve(issuer.answer) as site:

@@ -186,7 +186,7 @@ class OAuthProvider:
 
 
 @asynccontextmanager
-async def providing(**fields: Any) -> AsyncGenerator[OAuthProvider]:
+async def serve_oauth_provider(**fields: Any) -> AsyncGenerator[OAuthProvider]:
     """A running provider."""
     provider = OAuthProvider(**fields)
     async with serve(provider.answer) as site:

@@ -6,8 +6,8 @@ from typing import cast
 
 import pytest
 from local_harness import LocalHarness, open_harness
-from oauth_harness import CLIENT_ID, CLIENT_SECRET, OAuthHarness, oauth_harness
-from oauth_provider import OAuthProvider, providing
+from oauth_harness import CLIENT_ID, CLIENT_SECRET, OAuthHarness, open_oauth_harness
+from oauth_provider import OAuthProvider, serve_oauth_provider
 
 from weft.local.engine import Engine
 from weft.local.store.base import Store
@@ -19,9 +19,9 @@ from weft.testing.stub import stub_registry
 
 @pytest.fixture
 async def local(tmp_path: Path, anyio_backend: str) -> AsyncGenerator[LocalHarness]:
-    async with open_harness(tmp_path / "home") as bench:
-        await bench.create_collection()
-        yield bench
+    async with open_harness(tmp_path / "home") as harness:
+        await harness.create_collection()
+        yield harness
 
 
 @pytest.fixture
@@ -36,13 +36,13 @@ def idle_engine() -> Engine:
 
 
 @pytest.fixture
-async def bench(tmp_path: Path, anyio_backend: str) -> AsyncGenerator[OAuthHarness]:
-    async with oauth_harness(tmp_path / "home") as made:
+async def harness(tmp_path: Path, anyio_backend: str) -> AsyncGenerator[OAuthHarness]:
+    async with open_oauth_harness(tmp_path / "home") as made:
         yield made
 
 
 @pytest.fixture
 async def provider(anyio_backend: str) -> AsyncGenerator[OAuthProvider]:
-    async with providing() as made:
+    async with serve_oauth_provider() as made:
         made.register(CLIENT_ID, CLIENT_SECRET)
         yield made

@@ -27,13 +27,13 @@ pytestmark = pytest.mark.anyio
 CANARY = "s3cr3t-canary-51b7"
 
 
-async def _rows(local: LocalHarness, **filters: Any) -> Sequence[AuditEntry]:
+async def _read_rows(local: LocalHarness, **filters: Any) -> Sequence[AuditEntry]:
     audit = LocalAudit(local.engine.store)
     return await audit.list(organization_id=ORGANIZATION, **filters)
 
 
-async def _actions(local: LocalHarness, **filters: Any) -> list[str]:
-    found = await _rows(local, **filters)
+async def _read_actions(local: LocalHarness, **filters: Any) -> list[str]:
+    found = await _read_rows(local, **filters)
     return [f"{entry.action} {entry.target_kind}" for entry in reversed(found)]
 
 
@@ -55,8 +55,8 @@ async def test_life_of_a_connection_is_told_even_after_its_end(local: LocalHarne
         "cancel job",
         "delete connection",
     ]
-    assert await _actions(local, connection=made.id) == wanted
-    for entry in await _rows(local, connection=made.id):
+    assert await _read_actions(local, connection=made.id) == wanted
+    for entry in await _read_rows(local, connection=made.id):
         assert (entry.principal, entry.transport, entry.operation) == ("key:ci", "http", "a tool")
         assert entry.organization_id == ORGANIZATION
         assert entry.arguments_digest is not None
@@ -66,21 +66,21 @@ async def test_life_of_a_connection_is_told_even_after_its_end(local: LocalHarne
 async def test_unknown_connection_is_no_empty_audit(local: LocalHarness) -> None:
     made = await local.connect()
     with pytest.raises(NotFound, match="No connection"):
-        await _rows(local, connection="no-such-connection")
+        await _read_rows(local, connection="no-such-connection")
     with pytest.raises(NotFound, match="No connection"):
-        await _rows(local, connection="00000000-0000-0000-0000-000000000000")
-    assert await _rows(local, connection=made.id, since=datetime.max.replace(tzinfo=UTC)) == []
+        await _read_rows(local, connection="00000000-0000-0000-0000-000000000000")
+    assert await _read_rows(local, connection=made.id, since=datetime.max.replace(tzinfo=UTC)) == []
     await local.backend.connections.delete(made.id)
-    assert await _rows(local, connection=made.id.upper())
-    assert await _rows(local, connection=made.id, since=datetime.max.replace(tzinfo=UTC)) == []
+    assert await _read_rows(local, connection=made.id.upper())
+    assert await _read_rows(local, connection=made.id, since=datetime.max.replace(tzinfo=UTC)) == []
 
 
 async def test_sync_writes_no_rows_but_for_what_it_finds_out(local: LocalHarness) -> None:
     local.script.fetch = fetch_of(*(note(f"n{number}") for number in range(50)))
     made = await local.connect()
-    before = await _actions(local)
+    before = await _read_actions(local)
     await local.run_sync(made)
-    assert await _actions(local) == [*before, "run job"]
+    assert await _read_actions(local) == [*before, "run job"]
 
     async def refused(secret: str | None) -> str:
         raise AuthenticationFailed("The token was revoked.")
@@ -88,7 +88,7 @@ async def test_sync_writes_no_rows_but_for_what_it_finds_out(local: LocalHarness
     local.script.check = refused
     for _ in range(2):
         await local.backend.connections.check(made.id)
-    found = await _rows(local, connection=made.id)
+    found = await _read_rows(local, connection=made.id)
     assert [entry.action for entry in found] == ["needs_reauth", "run", "create"]
 
 
@@ -96,7 +96,7 @@ async def test_scheduler_s_runs_are_the_system_s(local: LocalHarness) -> None:
     made = await local.connect(schedule={"cron": "0 * * * *"})
     local.clock.pass_time(hours=2)
     await fire_due(local.engine)
-    newest = (await _rows(local, connection=made.id))[0]
+    newest = (await _read_rows(local, connection=made.id))[0]
     assert (newest.action, newest.principal, newest.transport) == ("run", "system", "engine")
 
 
@@ -110,7 +110,7 @@ async def test_everything_else_that_changes_is_told(local: LocalHarness) -> None
         await secrets.delete("main")
         await rotate(local.engine.vault.source, store.data_keys, local.home / "lock")
         await local.backend.collections.delete(COLLECTION)
-    assert await _actions(local) == [
+    assert await _read_actions(local) == [
         "create collection",
         "create api_key",
         "revoke api_key",
@@ -134,7 +134,7 @@ async def test_clients_and_providers_of_the_operator_are_told_without_their_secr
     assert await store.oauth_clients.delete("scripted")
     assert not await store.oauth_clients.delete("scripted")
     assert await store.auth_providers.delete("team", "main")
-    assert await _actions(local) == [
+    assert await _read_actions(local) == [
         "create collection",
         "set oauth_client",
         "set oauth_client",
@@ -142,12 +142,12 @@ async def test_clients_and_providers_of_the_operator_are_told_without_their_secr
         "delete oauth_client",
         "delete auth_provider",
     ]
-    assert CANARY not in repr(await _rows(local))
+    assert CANARY not in repr(await _read_rows(local))
 
 
 async def test_what_changed_nothing_has_no_row(local: LocalHarness) -> None:
     made = await local.connect()
-    before = await _actions(local)
+    before = await _read_actions(local)
     for failing in (
         lambda: local.backend.connections.update(
             made.id, ConnectionChange(name="Another name", expected_version=99)
@@ -160,7 +160,7 @@ async def test_what_changed_nothing_has_no_row(local: LocalHarness) -> None:
     ):
         with pytest.raises(WeftError):
             await failing()
-    assert await _actions(local) == before
+    assert await _read_actions(local) == before
 
 
 async def _mark(local: LocalHarness, connection_id: str) -> None:
@@ -215,18 +215,18 @@ async def test_change_whose_row_cannot_be_written_does_not_happen(
         database.execute(
             "CREATE TRIGGER broken BEFORE INSERT ON audit BEGIN SELECT raise(ABORT, 'broken'); END"
         )
-        before = _state(database, change)
+        before = _read_state(database, change)
         with pytest.raises(WeftError):
             await CHANGES[change](local, made.id, job.id)
-        assert _state(database, change) == before
+        assert _read_state(database, change) == before
         database.execute("DROP TRIGGER broken")
         await CHANGES[change](local, made.id, job.id)
-        assert _state(database, change) != before, "the change does something, once it may"
+        assert _read_state(database, change) != before, "the change does something, once it may"
     finally:
         database.close()
 
 
-def _state(database: Any, change: str) -> dict[str, list[Any]]:
+def _read_state(database: Any, change: str) -> dict[str, list[Any]]:
     tables = ["connection", "collection", "job", "api_key", "operator_secret", "master_key"]
     if change not in ("create", "authorize"):
         # These seal first; the data key of a change that failed is of no use to anybody.
@@ -265,7 +265,7 @@ async def test_refusals_of_a_kind_are_recorded_once_a_minute(local: LocalHarness
     refusals, store = Refusals(lambda: times.pop(0)), local.engine.store.audit
     for _ in range(4):
         await refusals.record(store, ORGANIZATION, "tool", "delete_connection", "not permitted")
-    found = [entry for entry in await _rows(local) if entry.action == "refused"]
+    found = [entry for entry in await _read_rows(local) if entry.action == "refused"]
     assert len(found) == 2
     assert {entry.outcome for entry in found} == {"not permitted"}
 
@@ -277,7 +277,7 @@ async def test_refusals_that_are_remembered_are_bounded(
     refusals, store = Refusals(lambda: 0.0), local.engine.store.audit
     for name in ("a", "b", "a", "c", "a"):
         await refusals.record(store, ORGANIZATION, "tool", name, "not permitted")
-    found = [entry.target_id for entry in await _rows(local) if entry.action == "refused"]
+    found = [entry.target_id for entry in await _read_rows(local) if entry.action == "refused"]
     # What is forgotten with the third name is recorded once more.
     assert found[::-1] == ["a", "b", "c", "a"]
 

@@ -45,7 +45,7 @@ class Nothing(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-def refused(
+def catch_refusal(
     data: dict[str, Any], model: type[BaseModel] = Options, *, secret: bool = False
 ) -> InvalidInput:
     field = "auth.direct.credentials" if secret else "config"
@@ -62,7 +62,7 @@ def test_valid_data_becomes_the_model() -> None:
 
 
 def test_missing_field_is_named_with_its_path() -> None:
-    error = refused({})
+    error = catch_refusal({})
     assert (error.field, error.message) == ("config.path", "config.path is required.")
 
 
@@ -80,33 +80,36 @@ def test_missing_field_is_named_with_its_path() -> None:
     ],
 )
 def test_wrong_value_is_named_and_not_repeated(data: dict[str, Any], field: str) -> None:
-    assert refused(data).field == field
+    assert catch_refusal(data).field == field
 
 
 def test_reason_of_a_sources_own_check_is_told() -> None:
-    assert refused({"path": "../x"}).message == "config.path: must not have '..' in it."
+    assert catch_refusal({"path": "../x"}).message == "config.path: must not have '..' in it."
 
 
 def test_unknown_field_is_named_with_the_nearest_and_all_known() -> None:
-    error = refused({"path": "x", "cuont": CANARY})
+    error = catch_refusal({"path": "x", "cuont": CANARY})
     assert "no field 'cuont'" in error.message
     assert error.hint == "Did you mean 'count'? Known: path, count, order, tags, inner, by_key."
 
 
 def test_model_without_fields_says_so() -> None:
-    assert refused({"x": CANARY}, Nothing).hint == "The source takes none: leave config out."
+    assert catch_refusal({"x": CANARY}, Nothing).hint == "The source takes none: leave config out."
 
 
 def test_unknown_credential_is_not_repeated_for_it_may_be_the_secret() -> None:
-    error = refused({"token": "good", CANARY: "x"}, Keys, secret=True)
+    error = catch_refusal({"token": "good", CANARY: "x"}, Keys, secret=True)
     assert error.message == "auth.direct.credentials has an unknown field."
     assert error.hint == "Known: token."
 
 
 def test_bad_credential_names_its_field_only() -> None:
-    assert refused({"token": [CANARY]}, Keys, secret=True).field == "auth.direct.credentials.token"
-    assert refused({}, Keys, secret=True).field == "auth.direct.credentials.token"
-    short = refused({"token": "ab"}, Keys, secret=True)
+    assert (
+        catch_refusal({"token": [CANARY]}, Keys, secret=True).field
+        == "auth.direct.credentials.token"
+    )
+    assert catch_refusal({}, Keys, secret=True).field == "auth.direct.credentials.token"
+    short = catch_refusal({"token": "ab"}, Keys, secret=True)
     assert "ab" not in str(short).split()
 
 

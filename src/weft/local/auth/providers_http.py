@@ -36,7 +36,7 @@ _VERSION = re.compile(r"v\d+$")
 
 @dataclass(frozen=True, slots=True)
 class AccountQuery:
-    """Which account is wanted, at which service; ``app`` is what the service calls the source."""
+    """Which account is query, at which service; ``app`` is what the service calls the source."""
 
     base_url: str
     options: Mapping[str, str]
@@ -48,22 +48,22 @@ class AccountQuery:
 Fetch = Callable[[HttpFactory, AccountQuery], Awaitable[Mapping[str, Any]]]
 
 
-async def fetch_from_composio(http: HttpFactory, wanted: AccountQuery) -> Mapping[str, Any]:
+async def fetch_from_composio(http: HttpFactory, query: AccountQuery) -> Mapping[str, Any]:
     """The credentials of a connected account.
 
     Raises AuthenticationFailed when the account is gone or refused, and TryLater errors.
     """
-    headers = {"x-api-key": wanted.secrets["api_key"], "accept": "application/json"}
-    async with http(base_url=wanted.base_url, headers=headers) as client:
-        account_id = wanted.config.get("account_id")
+    headers = {"x-api-key": query.secrets["api_key"], "accept": "application/json"}
+    async with http(base_url=query.base_url, headers=headers) as client:
+        account_id = query.config.get("account_id")
         if account_id is None:
-            account_id = await _find_composio_account(client, wanted)
+            account_id = await _find_composio_account(client, query)
         url = f"/api/v3/connected_accounts/{_require_id(account_id, 'account_id')}"
         account = await _get(client, "Composio", url, {})
-    user = wanted.config.get("user_id")
+    user = query.config.get("user_id")
     if user is not None and account.get("user_id") != user:
         raise _account_gone("Composio", "is not of that entity_id")
-    _check_app("Composio", wanted, _text(account.get("toolkit"), "slug"))
+    _check_app("Composio", query, _text(account.get("toolkit"), "slug"))
     status = account.get("status")
     if status != "ACTIVE":
         known = status if status in {"EXPIRED", "FAILED", "INACTIVE", "INITIATED"} else "not active"
@@ -78,32 +78,32 @@ async def fetch_from_composio(http: HttpFactory, wanted: AccountQuery) -> Mappin
     return found
 
 
-async def fetch_from_pipedream(http: HttpFactory, wanted: AccountQuery) -> Mapping[str, Any]:
+async def fetch_from_pipedream(http: HttpFactory, query: AccountQuery) -> Mapping[str, Any]:
     """As `composio_credentials`, of a Pipedream Connect account."""
     client = OAuthClient(
-        client_id=wanted.secrets["client_id"], client_secret=wanted.secrets["client_secret"]
+        client_id=query.secrets["client_id"], client_secret=query.secrets["client_secret"]
     )
     try:
-        tokens = await fetch_client_token(http, f"{wanted.base_url}/v1/oauth/token", client)
+        tokens = await fetch_client_token(http, f"{query.base_url}/v1/oauth/token", client)
     except AuthenticationFailed:
         raise _key_refused("Pipedream") from None
     headers = {
         "authorization": f"Bearer {tokens.access_token}",
-        "x-pd-environment": wanted.options["environment"],
+        "x-pd-environment": query.options["environment"],
         "accept": "application/json",
     }
-    base = f"/v1/connect/{_require_id(wanted.options['project_id'], 'project_id')}/accounts"
-    async with http(base_url=wanted.base_url, headers=headers) as session:
-        account_id = wanted.config.get("account_id")
+    base = f"/v1/connect/{_require_id(query.options['project_id'], 'project_id')}/accounts"
+    async with http(base_url=query.base_url, headers=headers) as session:
+        account_id = query.config.get("account_id")
         if account_id is None:
-            account_id = await _find_pipedream_account(session, base, wanted)
+            account_id = await _find_pipedream_account(session, base, query)
         url = f"{base}/{_require_id(account_id, 'account_id')}"
         answer = await _get(session, "Pipedream", url, {"include_credentials": "true"})
     account = _mapping(answer.get("data")) or answer
-    user = wanted.config.get("external_user_id")
+    user = query.config.get("external_user_id")
     if user is not None and account.get("external_id") != user:
         raise _account_gone("Pipedream", "is not of that external_user_id")
-    _check_app("Pipedream", wanted, _text(account.get("app"), "name_slug"))
+    _check_app("Pipedream", query, _text(account.get("app"), "name_slug"))
     if account.get("dead") or account.get("healthy") is False:
         raise _account_refused(
             "Pipedream", "is not healthy", "Connect the account again in Pipedream."
@@ -119,20 +119,20 @@ async def fetch_from_pipedream(http: HttpFactory, wanted: AccountQuery) -> Mappi
     return found
 
 
-async def _find_composio_account(client: httpx.AsyncClient, wanted: AccountQuery) -> str:
+async def _find_composio_account(client: httpx.AsyncClient, query: AccountQuery) -> str:
     """The newest active account of the user and the app."""
     params = {"limit": "100", "statuses": "ACTIVE"}
-    if "user_id" in wanted.config:
-        params["user_ids"] = wanted.config["user_id"]
-    if "auth_config_id" in wanted.config:
-        params["auth_config_ids"] = wanted.config["auth_config_id"]
+    if "user_id" in query.config:
+        params["user_ids"] = query.config["user_id"]
+    if "auth_config_id" in query.config:
+        params["auth_config_ids"] = query.config["auth_config_id"]
     found: list[Mapping[str, Any]] = []
     for _ in range(PAGES_MAX):
         page = await _get(client, "Composio", "/api/v3/connected_accounts", params)
         found += [
             item
             for item in _items(page.get("items"))
-            if _is_app(wanted.app, _text(item.get("toolkit"), "slug"))
+            if _is_app(query.app, _text(item.get("toolkit"), "slug"))
         ]
         cursor = page.get("next_cursor")
         if not isinstance(cursor, str) or not cursor:
@@ -141,15 +141,15 @@ async def _find_composio_account(client: httpx.AsyncClient, wanted: AccountQuery
     return _newest("Composio", found)
 
 
-async def _find_pipedream_account(client: httpx.AsyncClient, url: str, wanted: AccountQuery) -> str:
-    params = {"limit": "100", "external_user_id": wanted.config["external_user_id"]}
+async def _find_pipedream_account(client: httpx.AsyncClient, url: str, query: AccountQuery) -> str:
+    params = {"limit": "100", "external_user_id": query.config["external_user_id"]}
     found: list[Mapping[str, Any]] = []
     for _ in range(PAGES_MAX):
         page = await _get(client, "Pipedream", url, params)
         found += [
             item
             for item in _items(page.get("data"))
-            if _is_app(wanted.app, _text(item.get("app"), "name_slug")) and not item.get("dead")
+            if _is_app(query.app, _text(item.get("app"), "name_slug")) and not item.get("dead")
         ]
         cursor = _mapping(page.get("page_info")).get("end_cursor")
         if not isinstance(cursor, str) or not cursor or not _items(page.get("data")):
@@ -180,9 +180,9 @@ async def _get(
     return _mapping(json_of(response, f"{service}'s account"))
 
 
-def _check_app(service: str, wanted: AccountQuery, slug: str) -> None:
+def _check_app(service: str, query: AccountQuery, slug: str) -> None:
     # A token goes to the source that it is for, and to no other that a model may name.
-    if not _is_app(wanted.app, slug):
+    if not _is_app(query.app, slug):
         raise _account_refused(
             service,
             "is of another app than this source",

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from oauth_harness import OAuthHarness, oauth_harness, own_client, params_of, token_of
-from oauth_provider import OAuthProvider, providing
+from oauth_harness import OAuthHarness, open_oauth_harness, own_client, params_of, token_of
+from oauth_provider import OAuthProvider, serve_oauth_provider
 
 from weft.domain.connections import Auth, AuthProviderAuth, Connection, OAuthTokenAuth
 from weft.errors import WeftError
@@ -33,21 +33,23 @@ CANARIES = {
 RUN_CHARS = 6
 
 
-def echoed(asked: HttpRequest) -> str:
+def quote_request(asked: HttpRequest) -> str:
     """All that the server was sent."""
     return json.dumps([asked.target, asked.headers, asked.body.decode()])
 
 
 def _plain(status: int) -> Callable[[HttpRequest], HttpReply]:
-    return lambda asked: HttpReply(status, echoed(asked).encode())
+    return lambda asked: HttpReply(status, quote_request(asked).encode())
 
 
 FAILURES: dict[str, Callable[[HttpRequest], HttpReply]] = {
-    "refused": lambda a: as_json({"error": "invalid_grant", "error_description": echoed(a)}, 400),
-    "odd code": lambda a: as_json({"error": echoed(a)}, 400),
-    "odd type": lambda a: as_json({"error": {"told": echoed(a)}}, 400),
-    "odd token": lambda a: as_json({"access_token": [echoed(a)]}),
-    "list": lambda a: as_json([echoed(a)]),
+    "refused": lambda a: as_json(
+        {"error": "invalid_grant", "error_description": quote_request(a)}, 400
+    ),
+    "odd code": lambda a: as_json({"error": quote_request(a)}, 400),
+    "odd type": lambda a: as_json({"error": {"told": quote_request(a)}}, 400),
+    "odd token": lambda a: as_json({"access_token": [quote_request(a)]}),
+    "list": lambda a: as_json([quote_request(a)]),
     "moved": lambda a: HttpReply(307, headers={"location": "http://127.0.0.1:9/" + "x"}),
     "dropped": lambda _: HttpReply(drop=True),
     **{str(status): _plain(status) for status in (200, 400, 401, 403, 404, 422, 500)},
@@ -60,7 +62,7 @@ class Told:
 
     texts: list[str] = field(default_factory=list[str])
 
-    async def of(self, call: Coroutine[Any, Any, Any]) -> Any:
+    async def record(self, call: Coroutine[Any, Any, Any]) -> Any:
         """What a call says, its error included."""
         try:
             said = await call
@@ -84,7 +86,7 @@ def shapes(canary: str) -> set[str]:
 
 
 @asynccontextmanager
-async def failing(answer: Callable[[HttpRequest], HttpReply]) -> AsyncGenerator[str]:
+async def serve_failures(answer: Callable[[HttpRequest], HttpReply]) -> AsyncGenerator[str]:
     async with serve(answer) as site:
         yield site.url
 
@@ -96,80 +98,82 @@ async def test_no_failure_tells_or_stores_a_secret(
     caplog.set_level(logging.DEBUG, logger="weft")
     told = Told()
     async with (
-        failing(FAILURES[failure]) as bad_url,
-        providing() as provider,
-        oauth_harness(tmp_path) as bench,
+        serve_failures(FAILURES[failure]) as bad_url,
+        serve_oauth_provider() as provider,
+        open_oauth_harness(tmp_path) as harness,
     ):
-        await refused_tokens(told, bench, bad_url)
-        await failed_provider(told, bench, bad_url)
-        await failed_consent(told, bench, bad_url)
-        await failed_refresh(told, bench, provider, FAILURES[failure])
+        await refuse_tokens(told, harness, bad_url)
+        await fail_provider(told, harness, bad_url)
+        await fail_consent(told, harness, bad_url)
+        await fail_refresh(told, harness, provider, FAILURES[failure])
         told.texts.append(caplog.text)
         told.texts += [
-            path.read_bytes().decode("latin-1") for path in bench.local.home.glob("weft.db*")
+            path.read_bytes().decode("latin-1") for path in harness.local.home.glob("weft.db*")
         ]
     for name, canary in CANARIES.items():
         for run in shapes(canary):
             assert not any(run in text for text in told.texts), f"{name}: {run}"
 
 
-async def refused_tokens(told: Told, bench: OAuthHarness, url: str) -> None:
+async def refuse_tokens(told: Told, harness: OAuthHarness, url: str) -> None:
     token = OAuthTokenAuth(access_token=CANARIES["access"], refresh_token=CANARIES["refresh"])
-    clients = LocalOAuthClients(bench.local.engine)
+    clients = LocalOAuthClients(harness.local.engine)
     told.texts.append(repr(await clients.set("oauth_stub", "id", CANARIES["client"], url)))
-    await told.of(bench.create({"provider_url": url}, auth=Auth(oauth_token=token)))
-    expired = token.model_copy(update={"expires_at": bench.local.clock.now})
-    await told.of(bench.create({"provider_url": url}, auth=Auth(oauth_token=expired)))
+    await told.record(harness.create({"provider_url": url}, auth=Auth(oauth_token=token)))
+    expired = token.model_copy(update={"expires_at": harness.local.clock.now})
+    await told.record(harness.create({"provider_url": url}, auth=Auth(oauth_token=expired)))
     told.texts.append(repr(Auth(oauth_token=token)))
 
 
-async def failed_provider(told: Told, bench: OAuthHarness, url: str) -> None:
-    known = LocalAuthProviders(bench.local.engine)
+async def fail_provider(told: Told, harness: OAuthHarness, url: str) -> None:
+    known = LocalAuthProviders(harness.local.engine)
     key, base = CANARIES["api_key"], {"base_url": url}
     secrets = {"api_key": key, "client_id": "c", "client_secret": key}
     more = {**base, "project_id": "p"}
     organization_id = "organization-1"
     for kind, options in (("composio", base), ("pipedream", more)):
-        await told.of(known.add(organization_id, kind, f"{kind}-canary", secrets, options, (url,)))
+        await told.record(
+            known.add(organization_id, kind, f"{kind}-canary", secrets, options, (url,))
+        )
         auth = AuthProviderAuth(
             provider_readable_id=f"{kind}-canary", provider_config={"entity_id": "u"}
         )
-        await told.of(bench.create({"provider_url": url}, auth=Auth(auth_provider=auth)))
+        await told.record(harness.create({"provider_url": url}, auth=Auth(auth_provider=auth)))
 
 
-async def failed_consent(told: Told, bench: OAuthHarness, url: str) -> None:
-    made: Connection | None = await told.of(
-        bench.create({"provider_url": url}, auth=own_client(client_secret=CANARIES["client"]))
+async def fail_consent(told: Told, harness: OAuthHarness, url: str) -> None:
+    made: Connection | None = await told.record(
+        harness.create({"provider_url": url}, auth=own_client(client_secret=CANARIES["client"]))
     )
     assert made is not None
-    start = await told.of(bench.sessions.start(token_of(made)))
+    start = await told.record(harness.sessions.start(token_of(made)))
     params = {"state": params_of(start.url)["state"], "code": CANARIES["access"]}
-    await told.of(bench.sessions.callback(params, start.browser))
-    await told.of(bench.get(made))
+    await told.record(harness.sessions.callback(params, start.browser))
+    await told.record(harness.get(made))
 
 
-async def failed_refresh(
+async def fail_refresh(
     told: Told,
-    bench: OAuthHarness,
+    harness: OAuthHarness,
     provider: OAuthProvider,
     answer: Callable[[HttpRequest], HttpReply],
 ) -> None:
     issued = provider.issue("weft")
     issued.access_token, issued.refresh_token = CANARIES["access"], CANARIES["refresh"]
-    clients = LocalOAuthClients(bench.local.engine)
+    clients = LocalOAuthClients(harness.local.engine)
     await clients.set("oauth_stub", "weft", CANARIES["client"], provider.url)
     auth = OAuthTokenAuth(access_token=issued.access_token, refresh_token=issued.refresh_token)
-    made: Connection | None = await told.of(
-        bench.create(
+    made: Connection | None = await told.record(
+        harness.create(
             {"provider_url": provider.url}, auth=Auth(oauth_token=auth), sync_immediately=False
         )
     )
     assert made is not None
     provider.expire()
     provider.answers = answer
-    await told.of(bench.local.backend.connections.check(made.id))
-    job = await told.of(bench.local.backend.jobs.run(made.id))
-    await told.of(bench.local.run_claimed(await bench.local.claim()))
-    await told.of(bench.local.backend.jobs.get(job.id))
-    await told.of(bench.local.read_log(job))
-    await told.of(bench.get(made))
+    await told.record(harness.local.backend.connections.check(made.id))
+    job = await told.record(harness.local.backend.jobs.run(made.id))
+    await told.record(harness.local.run_claimed(await harness.local.claim()))
+    await told.record(harness.local.backend.jobs.get(job.id))
+    await told.record(harness.local.read_log(job))
+    await told.record(harness.get(made))

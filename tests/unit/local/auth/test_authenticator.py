@@ -29,28 +29,28 @@ class ManyWays(StubSource):
     auth_methods = tuple(AuthMethod)
 
 
-async def drafted(engine: Engine, kind: type[AnySource], auth: Auth | None) -> AuthDraft:
+async def draft_auth(engine: Engine, kind: type[AnySource], auth: Auth | None) -> AuthDraft:
     return await Authenticator(engine, LOCAL_ORGANIZATION_ID).draft(kind, auth, {})
 
 
 @pytest.mark.anyio
 async def test_source_that_needs_no_credentials_is_ready_without(idle_engine: Engine) -> None:
-    draft = await drafted(idle_engine, StubSource, None)
+    draft = await draft_auth(idle_engine, StubSource, None)
     assert (draft.method, draft.stored) == (AuthMethod.DIRECT, {})
 
 
 @pytest.mark.anyio
 async def test_source_that_needs_credentials_waits_for_them(idle_engine: Engine) -> None:
-    draft = await drafted(idle_engine, SecretStubSource, None)
+    draft = await draft_auth(idle_engine, SecretStubSource, None)
     assert (draft.method, draft.stored) == (AuthMethod.DIRECT, None)
 
 
 @pytest.mark.anyio
 async def test_given_credentials_are_validated_against_the_source(idle_engine: Engine) -> None:
     good = Auth(direct=DirectAuth(credentials={"token": CANARY}))
-    assert (await drafted(idle_engine, SecretStubSource, good)).stored == {"token": CANARY}
+    assert (await draft_auth(idle_engine, SecretStubSource, good)).stored == {"token": CANARY}
     with pytest.raises(InvalidInput) as caught:
-        await drafted(
+        await draft_auth(
             idle_engine, SecretStubSource, Auth(direct=DirectAuth(credentials={CANARY: 1}))
         )
     assert CANARY not in str(caught.value)
@@ -59,7 +59,7 @@ async def test_given_credentials_are_validated_against_the_source(idle_engine: E
 @pytest.mark.anyio
 async def test_no_method_is_answered_with_all_there_are(idle_engine: Engine) -> None:
     with pytest.raises(InvalidInput) as caught:
-        await drafted(idle_engine, StubSource, Auth())
+        await draft_auth(idle_engine, StubSource, Auth())
     assert caught.value.field == "auth"
     assert all(method.value in caught.value.message for method in AuthMethod)
 
@@ -77,7 +77,7 @@ async def test_method_that_source_lacks_is_refused_with_those_it_has(
     idle_engine: Engine, auth: Auth
 ) -> None:
     with pytest.raises(Unsupported) as caught:
-        await drafted(idle_engine, StubSource, auth)
+        await draft_auth(idle_engine, StubSource, auth)
     assert caught.value.field == "auth"
     assert auth.method.value in caught.value.message
     assert "direct" in (caught.value.hint or "")
@@ -98,7 +98,7 @@ async def test_oauth_without_a_provider_is_refused_with_the_way_out(
     kinds = {"many_ways": ManyWays}
     engine = replace(idle_engine, registry=SourceRegistry([], kinds))
     with pytest.raises(Unsupported) as caught:
-        await drafted(engine, ManyWays, auth)
+        await draft_auth(engine, ManyWays, auth)
     assert caught.value.field == "auth"
     assert "auth.direct" in (caught.value.hint or "")
     assert CANARY not in str(caught.value)

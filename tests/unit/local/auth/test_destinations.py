@@ -85,8 +85,8 @@ async def test_a_configuration_decides_what_it_changes(
     tmp_path: Path, short_name: str, config: Json, decided: bool
 ) -> None:
     kinds = {kind.short_name: kind for kind in KINDS}
-    async with open_harness(tmp_path, registry=SourceRegistry([], kinds)) as bench:
-        assert config_decides_host(bench.engine, kinds[short_name], config) is decided
+    async with open_harness(tmp_path, registry=SourceRegistry([], kinds)) as harness:
+        assert config_decides_host(harness.engine, kinds[short_name], config) is decided
 
 
 async def test_a_refused_host_is_audited_and_not_repeated(tmp_path: Path) -> None:
@@ -97,15 +97,17 @@ async def test_a_refused_host_is_audited_and_not_repeated(tmp_path: Path) -> Non
         "field": "auth",
     }
     config: Json = {"project": "p", "site": "https://canary.example"}
-    async with open_harness(tmp_path, registry=SourceRegistry([], kinds)) as bench:
+    async with open_harness(tmp_path, registry=SourceRegistry([], kinds)) as harness:
         allowed = ["https://canary.example"]
-        await check_destination(bench.engine, "o", SiteSource, config, allowed=allowed, **given)
+        await check_destination(harness.engine, "o", SiteSource, config, allowed=allowed, **given)
         allowed = ["https://b.example"]
         with pytest.raises(NotPermitted, match="--host") as caught:
-            await check_destination(bench.engine, "o", SiteSource, config, allowed=allowed, **given)
+            await check_destination(
+                harness.engine, "o", SiteSource, config, allowed=allowed, **given
+            )
         assert "operator" in caught.value.message
         assert "canary" not in f"{caught.value.message} {caught.value.hint}"
-        (entry,) = await bench.engine.store.audit.list(connection_id=None, since=None, limit=10)
+        (entry,) = await harness.engine.store.audit.list(connection_id=None, since=None, limit=10)
     assert (entry.target_kind, entry.target_id) == ("auth_provider", "one")
 
 

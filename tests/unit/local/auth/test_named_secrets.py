@@ -47,14 +47,14 @@ def kind(local: LocalHarness) -> type[AnySource]:
     return local.engine.registry.get("scripted")
 
 
-async def _kept(secrets: NamedSecrets, **more: Any) -> None:
+async def _put(secrets: NamedSecrets, **more: Any) -> None:
     await secrets.put("main", CANARY, **{"sources": ["scripted"], "hosts": ["a.example"], **more})
 
 
 async def test_reference_is_replaced_by_the_value_where_it_may_go(
     local: LocalHarness, secrets: NamedSecrets, kind: type[AnySource]
 ) -> None:
-    await _kept(secrets)
+    await _put(secrets)
     references: list[Json] = [{"token": REF}, REF]
     for given in references:
         found = await resolve_secret_refs(local.engine, ORGANIZATION, kind, HOST, given)
@@ -68,7 +68,7 @@ async def test_each_field_refers_for_itself_where_a_source_takes_several(
 ) -> None:
     engine = replace(local.engine, registry=_registry(local.engine))
     secrets = NamedSecrets(engine, ORGANIZATION)
-    await _kept(secrets, sources=["two"])
+    await _put(secrets, sources=["two"])
     given: Json = {"user": "me", "token": REF, "other": REF}
     found = await resolve_secret_refs(engine, ORGANIZATION, _Two, HOST, given)
     assert found == {"user": "me", "token": CANARY, "other": CANARY}
@@ -90,18 +90,18 @@ async def test_each_field_refers_for_itself_where_a_source_takes_several(
 async def test_other_endpoint_gets_nothing_and_is_audited_without_the_value(
     local: LocalHarness, secrets: NamedSecrets, kind: type[AnySource], endpoint: str
 ) -> None:
-    await _kept(secrets)
+    await _put(secrets)
     for _ in range(3):
         with pytest.raises(NotPermitted) as caught:
             await resolve_secret_refs(local.engine, ORGANIZATION, kind, endpoint, {"token": REF})
         assert CANARY not in str(caught.value)
         assert "a.example" not in str(caught.value)
-    refused = [e for e in await _audit(local) if e.action == "refused"]
+    refused = [e for e in await _read_audit(local) if e.action == "refused"]
     assert [(entry.target_kind, entry.target_id) for entry in refused] == [("secret", "main")]
 
 
 async def test_other_source_gets_nothing(local: LocalHarness, secrets: NamedSecrets) -> None:
-    await _kept(secrets)
+    await _put(secrets)
     with pytest.raises(NotPermitted):
         await resolve_secret_refs(local.engine, ORGANIZATION, StubSource, HOST, {"token": REF})
 
@@ -109,7 +109,7 @@ async def test_other_source_gets_nothing(local: LocalHarness, secrets: NamedSecr
 async def test_other_organization_s_names_are_unknown(
     local: LocalHarness, secrets: NamedSecrets, kind: type[AnySource]
 ) -> None:
-    await _kept(secrets)
+    await _put(secrets)
     with pytest.raises(NotFound) as theirs:
         await resolve_secret_refs(local.engine, "other", kind, HOST, REF)
     with pytest.raises(NotFound) as nobodys:
@@ -152,7 +152,7 @@ def test_references_are_seen_wherever_they_may_be() -> None:
 async def test_edited_row_does_not_widen_where_a_secret_may_go(
     local: LocalHarness, secrets: NamedSecrets, kind: type[AnySource]
 ) -> None:
-    await _kept(secrets)
+    await _put(secrets)
     database = connect_here(str(local.home / "weft.db"))
     database.execute("""UPDATE operator_secret SET hosts = '["https://evil.example"]'""")
     database.close()
@@ -166,7 +166,7 @@ async def test_edited_row_does_not_widen_where_a_secret_may_go(
 async def test_replaced_secret_has_its_new_value_and_places(
     local: LocalHarness, secrets: NamedSecrets, kind: type[AnySource]
 ) -> None:
-    await _kept(secrets)
+    await _put(secrets)
     await secrets.put("main", "new-value", sources=["scripted"], hosts=["b.example"])
     found = await resolve_secret_refs(
         local.engine, ORGANIZATION, kind, "https://b.example", {"token": REF}
@@ -179,7 +179,7 @@ async def test_replaced_secret_has_its_new_value_and_places(
 async def test_deleted_secret_is_unknown_and_its_data_key_is_gone(
     local: LocalHarness, secrets: NamedSecrets, kind: type[AnySource]
 ) -> None:
-    await _kept(secrets)
+    await _put(secrets)
     assert await local.engine.store.data_keys.any()
     assert (await secrets.delete("main")).name == "main"
     assert not await local.engine.store.data_keys.any()
@@ -208,7 +208,7 @@ async def test_secret_without_a_place_to_go_is_not_kept(
     secrets: NamedSecrets, change: dict[str, list[str]]
 ) -> None:
     with pytest.raises(WeftError) as caught:
-        await _kept(secrets, **change)
+        await _put(secrets, **change)
     assert CANARY not in str(caught.value)
     assert await secrets.list() == []
 
@@ -239,7 +239,7 @@ def test_hosts_become_origins() -> None:
 
 
 @pytest.fixture
-def mapped(local: LocalHarness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Engine:
+def mapped_engine(local: LocalHarness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Engine:
     (tmp_path / "value").write_text(f"{CANARY}\n")
     monkeypatch.setenv("MY_TOKEN", CANARY)
     where = {"sources": ("scripted",), "hosts": (HOST,)}
@@ -254,30 +254,32 @@ def mapped(local: LocalHarness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize("name", ["from-env", "from-file"])
 async def test_operator_may_keep_the_value_elsewhere(
-    mapped: Engine, kind: type[AnySource], name: str
+    mapped_engine: Engine, kind: type[AnySource], name: str
 ) -> None:
     ref: Json = {"secret_ref": name}
-    assert await resolve_secret_refs(mapped, ORGANIZATION, kind, HOST, ref) == {"token": CANARY}
+    assert await resolve_secret_refs(mapped_engine, ORGANIZATION, kind, HOST, ref) == {
+        "token": CANARY
+    }
     with pytest.raises(NotPermitted):
-        await resolve_secret_refs(mapped, ORGANIZATION, kind, "https://evil.example", ref)
+        await resolve_secret_refs(mapped_engine, ORGANIZATION, kind, "https://evil.example", ref)
     with pytest.raises(NotFound):
-        await resolve_secret_refs(mapped, "other", kind, HOST, ref)
+        await resolve_secret_refs(mapped_engine, "other", kind, HOST, ref)
 
 
 @pytest.mark.parametrize("name", ["unset", "gone"])
 async def test_empty_place_is_the_operator_s_to_mend(
-    mapped: Engine, kind: type[AnySource], name: str
+    mapped_engine: Engine, kind: type[AnySource], name: str
 ) -> None:
     with pytest.raises(AuthenticationFailed, match=r"config\.toml"):
-        await resolve_secret_refs(mapped, ORGANIZATION, kind, HOST, {"secret_ref": name})
+        await resolve_secret_refs(mapped_engine, ORGANIZATION, kind, HOST, {"secret_ref": name})
 
 
 async def test_list_shows_where_everything_is_and_who_uses_it_but_no_value(
-    mapped: Engine, secrets: NamedSecrets, local: LocalHarness
+    mapped_engine: Engine, secrets: NamedSecrets, local: LocalHarness
 ) -> None:
-    await _kept(secrets)
+    await _put(secrets)
     made = await local.connect(auth={"direct": {"credentials": {"token": REF}}})
-    listed = await NamedSecrets(mapped, ORGANIZATION).list()
+    listed = await NamedSecrets(mapped_engine, ORGANIZATION).list()
     assert [(one.name, one.origin) for one in listed] == [
         ("from-env", SecretOrigin.ENV),
         ("from-file", SecretOrigin.FILE),
@@ -289,8 +291,8 @@ async def test_list_shows_where_everything_is_and_who_uses_it_but_no_value(
     assert CANARY not in repr(listed)
 
 
-async def test_mapped_secret_is_neither_replaced_nor_deleted_here(mapped: Engine) -> None:
-    secrets = NamedSecrets(mapped, ORGANIZATION)
+async def test_mapped_secret_is_neither_replaced_nor_deleted_here(mapped_engine: Engine) -> None:
+    secrets = NamedSecrets(mapped_engine, ORGANIZATION)
     with pytest.raises(InvalidInput, match=r"config\.toml"):
         await secrets.delete("from-env")
     with pytest.raises(InvalidInput, match=r"config\.toml"):
@@ -302,7 +304,7 @@ def _registry(engine: Engine) -> Any:
     return type(engine.registry)([], {**kinds, "two": _Two})
 
 
-async def _audit(local: LocalHarness) -> Any:
+async def _read_audit(local: LocalHarness) -> Any:
     return await local.engine.store.audit.list(connection_id=None, since=None, limit=100)
 
 
@@ -316,7 +318,7 @@ async def test_connection_keeps_the_reference_and_the_source_gets_the_value(
         return "reached"
 
     local.script.check = check
-    await _kept(secrets)
+    await _put(secrets)
     made = await local.connect(auth={"direct": {"credentials": {"token": REF}}})
     assert received == [CANARY]
     stored = await local.engine.store.connections.credentials(ORGANIZATION, made.id)
@@ -334,7 +336,7 @@ async def test_connection_keeps_the_reference_and_the_source_gets_the_value(
 async def test_endpoint_that_moves_gets_no_secret(
     local: LocalHarness, secrets: NamedSecrets
 ) -> None:
-    await _kept(secrets)
+    await _put(secrets)
     made = await local.connect(auth={"direct": {"credentials": {"token": REF}}})
     with pytest.raises(NotPermitted):
         await local.backend.connections.update(

@@ -8,8 +8,8 @@ from typing import Any
 from urllib.parse import parse_qs, unquote
 
 import pytest
-from oauth_harness import OAuthHarness, oauth_harness
-from oauth_provider import OAuthProvider, providing
+from oauth_harness import OAuthHarness, open_oauth_harness
+from oauth_provider import OAuthProvider, serve_oauth_provider
 
 from weft.domain.connections import (
     Auth,
@@ -53,7 +53,7 @@ class Service:
         if asked.path.startswith("/api/v3/connected_accounts"):
             if asked.headers.get("x-api-key") != self.key:
                 return as_json({"error": "the service's own words"}, 401)
-            return self._found(asked, "items", "user_ids", "user_id", "state")
+            return self._answer_accounts(asked, "items", "user_ids", "user_id", "state")
         if asked.path == "/v1/oauth/token":
             given = {name: each[0] for name, each in parse_qs(asked.body.decode()).items()}
             if given.get("client_secret") != self.key:
@@ -63,9 +63,9 @@ class Service:
         assert asked.headers["x-pd-environment"] == "development"
         assert asked.path.startswith("/v1/connect/proj_1/accounts")
         hidden = None if asked.query.get("include_credentials") == "true" else "credentials"
-        return self._found(asked, "data", "external_user_id", "external_id", hidden)
+        return self._answer_accounts(asked, "data", "external_user_id", "external_id", hidden)
 
-    def _found(
+    def _answer_accounts(
         self, asked: HttpRequest, items: str, filter_name: str, owner: str, hidden: str | None
     ) -> HttpReply:
         name = unquote(asked.path.rpartition("accounts")[2]).strip("/")
@@ -105,9 +105,9 @@ class Service:
 
 @dataclass
 class Providers:
-    """A bench with both services configured."""
+    """A harness with both services configured."""
 
-    bench: OAuthHarness
+    harness: OAuthHarness
     service: Service
     upstream: OAuthProvider
 
@@ -119,15 +119,15 @@ class Providers:
     ) -> Connection:
         given: dict[str, Any] = {"entity_id": "user-123"} if config is None else dict(config)
         auth = AuthProviderAuth(provider_readable_id=readable_id, provider_config=given)
-        return await self.bench.create(
+        return await self.harness.create(
             {"provider_url": self.upstream.url},
             auth=Auth(auth_provider=auth),
             sync_immediately=False,
         )
 
-    async def ran(self, connection: Connection) -> Job:
+    async def run_sync(self, connection: Connection) -> Job:
         """Run a sync to its end, which may take a second attempt with another token."""
-        local = self.bench.local
+        local = self.harness.local
         job = await local.backend.jobs.run(connection.id)
         while not (found := await local.backend.jobs.get(job.id)).status.is_terminal:
             await local.run_claimed(await local.claim())
@@ -139,11 +139,11 @@ async def providers(tmp_path: Path, anyio_backend: str) -> AsyncGenerator[Provid
     service = Service()
     async with (
         serve(service.answer) as site,
-        providing() as upstream,
-        oauth_harness(tmp_path / "home") as bench,
+        serve_oauth_provider() as upstream,
+        open_oauth_harness(tmp_path / "home") as harness,
     ):
         service.site = site
-        known = LocalAuthProviders(bench.local.engine)
+        known = LocalAuthProviders(harness.local.engine)
         base: dict[str, str] = {"base_url": site.url}
         hosts = (upstream.url,)
         await known.add(ORGANIZATION, "composio", "composio-test", {"api_key": KEY}, base, hosts)
@@ -155,7 +155,7 @@ async def providers(tmp_path: Path, anyio_backend: str) -> AsyncGenerator[Provid
             {**base, "project_id": "proj_1", "environment": "development"},
             hosts,
         )
-        yield Providers(bench, service, upstream)
+        yield Providers(harness, service, upstream)
 
 
 @pytest.mark.parametrize("kind", ["composio", "pipedream"])
@@ -169,7 +169,7 @@ async def test_token_is_fetched_at_each_run(providers: Providers, kind: str) -> 
     assert str(made.provider_settings_url).startswith("https://")
     providers.upstream.revoke()
     give(providers.token())
-    assert (await providers.ran(made)).status is JobStatus.COMPLETED
+    assert (await providers.run_sync(made)).status is JobStatus.COMPLETED
 
 
 async def test_account_that_is_named_is_used(providers: Providers) -> None:
@@ -212,7 +212,7 @@ async def test_composio_account_of_no_use_says_why(
     providers.service.composio(providers.token())
     made = await providers.create()
     providers.service.composio(providers.token(), **fields)
-    await failed_for(providers, made, category)
+    await assert_fails_with(providers, made, category)
 
 
 @pytest.mark.parametrize(
@@ -230,13 +230,15 @@ async def test_pipedream_account_of_no_use_says_why(
     providers.service.pipedream(providers.token())
     made = await providers.create("pipedream-test")
     providers.service.pipedream(providers.token(), **fields)
-    await failed_for(providers, made, category)
+    await assert_fails_with(providers, made, category)
 
 
-async def failed_for(providers: Providers, connection: Connection, category: ErrorCategory) -> None:
-    job = await providers.ran(connection)
+async def assert_fails_with(
+    providers: Providers, connection: Connection, category: ErrorCategory
+) -> None:
+    job = await providers.run_sync(connection)
     assert (job.status, job.error_category) == (JobStatus.FAILED, category)
-    broken = await providers.bench.get(connection)
+    broken = await providers.harness.get(connection)
     assert broken.status is ConnectionStatus.NEEDS_REAUTH
     assert broken.error_category is category
     assert job.error_details
@@ -247,8 +249,8 @@ async def test_operators_key_that_is_refused_says_so(providers: Providers, kind:
     getattr(providers.service, kind)(providers.token())
     made = await providers.create(f"{kind}-test")
     providers.service.key = "another by now"
-    await failed_for(providers, made, INVALID)
-    shown = repr(await providers.bench.get(made))
+    await assert_fails_with(providers, made, INVALID)
+    shown = repr(await providers.harness.get(made))
     assert KEY not in shown
     assert "own words" not in shown
 
@@ -258,10 +260,10 @@ async def test_service_that_is_down_is_tried_again_later(providers: Providers, k
     getattr(providers.service, kind)(providers.token())
     made = await providers.create(f"{kind}-test")
     providers.service.status = 500
-    job = await providers.bench.local.backend.jobs.run(made.id)
-    await providers.bench.local.run_claimed(await providers.bench.local.claim())
-    assert (await providers.bench.local.backend.jobs.get(job.id)).status is JobStatus.PENDING
-    assert (await providers.bench.get(made)).status is ConnectionStatus.ACTIVE
+    job = await providers.harness.local.backend.jobs.run(made.id)
+    await providers.harness.local.run_claimed(await providers.harness.local.claim())
+    assert (await providers.harness.local.backend.jobs.get(job.id)).status is JobStatus.PENDING
+    assert (await providers.harness.get(made)).status is ConnectionStatus.ACTIVE
 
 
 async def test_removed_provider_fails_its_connections_with_the_way_out(
@@ -269,16 +271,16 @@ async def test_removed_provider_fails_its_connections_with_the_way_out(
 ) -> None:
     providers.service.composio(providers.token())
     made = await providers.create()
-    known = LocalAuthProviders(providers.bench.local.engine)
+    known = LocalAuthProviders(providers.harness.local.engine)
     await known.remove(ORGANIZATION, "composio-test")
-    await failed_for(providers, made, GONE)
+    await assert_fails_with(providers, made, GONE)
     with pytest.raises(NotFound) as caught:
         await providers.create()
     assert caught.value.field == "auth.auth_provider.provider_readable_id"
 
 
 async def test_provider_of_another_organisation_is_unknown(providers: Providers) -> None:
-    known = LocalAuthProviders(providers.bench.local.engine)
+    known = LocalAuthProviders(providers.harness.local.engine)
     await known.add("organization-2", "composio", "theirs", {"api_key": KEY}, {})
     with pytest.raises(NotFound):
         await providers.create("theirs")
@@ -312,9 +314,9 @@ async def test_token_goes_to_no_endpoint_but_the_one_it_was_asked_for(
     assert providers.service.site is not None
     before = len(providers.service.site.requests)
     change = ConnectionChange(config={"api_url": "http://127.0.0.1:9"})
-    moved = await providers.bench.local.backend.connections.update(made.id, change)
+    moved = await providers.harness.local.backend.connections.update(made.id, change)
     assert moved.status is ConnectionStatus.NEEDS_REAUTH
-    assert (await providers.ran(moved)).error_category is INVALID
+    assert (await providers.run_sync(moved)).error_category is INVALID
     assert len(providers.service.site.requests) == before
 
 
@@ -324,23 +326,23 @@ async def test_source_that_refuses_the_fetched_token_needs_the_provider(
     providers.service.composio(providers.token())
     made = await providers.create()
     providers.upstream.revoke()
-    await failed_for(providers, made, INVALID)
+    await assert_fails_with(providers, made, INVALID)
     with pytest.raises(Unsupported):
-        await providers.bench.authorization.begin(made.id)
+        await providers.harness.authorization.begin(made.id)
 
 
 async def test_token_that_is_refused_on_the_way_is_fetched_again(providers: Providers) -> None:
     providers.service.composio(providers.token())
     made = await providers.create()
     providers.upstream.expires_before = "/notes/n2"
-    job = await providers.bench.local.backend.jobs.run(made.id)
-    outcome = await providers.bench.local.run_claimed(await providers.bench.local.claim())
+    job = await providers.harness.local.backend.jobs.run(made.id)
+    outcome = await providers.harness.local.run_claimed(await providers.harness.local.claim())
     assert outcome.status is JobStatus.PENDING
     providers.service.composio(providers.token())
-    await providers.bench.local.run_claimed(await providers.bench.local.claim())
-    found = await providers.bench.local.backend.jobs.get(job.id)
+    await providers.harness.local.run_claimed(await providers.harness.local.claim())
+    found = await providers.harness.local.backend.jobs.get(job.id)
     assert found.status is JobStatus.COMPLETED
-    assert await providers.bench.local.count_entities(made) == 2
+    assert await providers.harness.local.count_entities(made) == 2
 
 
 async def test_no_secret_of_a_provider_is_stored_or_told_in_the_clear(
@@ -349,10 +351,10 @@ async def test_no_secret_of_a_provider_is_stored_or_told_in_the_clear(
     token = providers.token()
     providers.service.composio(token)
     made = await providers.create()
-    job = await providers.ran(made)
-    known = await LocalAuthProviders(providers.bench.local.engine).list()
+    job = await providers.run_sync(made)
+    known = await LocalAuthProviders(providers.harness.local.engine).list()
     told = json.dumps([each.model_dump(mode="json") for each in (made, job, *known)]) + caplog.text
-    data = b"".join(path.read_bytes() for path in providers.bench.local.home.glob("weft.db*"))
+    data = b"".join(path.read_bytes() for path in providers.harness.local.home.glob("weft.db*"))
     for secret in (KEY, token):
         assert secret not in told
         assert secret.encode() not in data

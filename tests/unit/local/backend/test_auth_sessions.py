@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from oauth1_provider import providing_oauth1
+from oauth1_provider import serve_oauth1_provider
 from oauth_harness import (
     BASE,
     CLIENT_ID,
     CLIENT_SECRET,
     RETURN_TO,
     OAuthHarness,
-    oauth_harness,
+    open_oauth_harness,
     own_client,
     params_of,
     token_of,
@@ -38,13 +38,13 @@ OTHER = "http://127.0.0.1:9"
 
 
 async def test_consent_makes_the_connection_active_and_starts_its_first_sync(
-    bench: OAuthHarness, provider: OAuthProvider
+    harness: OAuthHarness, provider: OAuthProvider
 ) -> None:
-    made = await bench.create({"provider_url": provider.url, "issuer": provider.url})
+    made = await harness.create({"provider_url": provider.url, "issuer": provider.url})
     assert made.status is ConnectionStatus.PENDING_AUTH
     assert made.auth.auth_url is not None
     assert made.auth.auth_url.startswith(f"{BASE}/source-connections/authorize/")
-    outcome = await bench.give_consent(provider, made)
+    outcome = await harness.give_consent(provider, made)
     assert outcome.ok
     assert outcome.redirect_to is not None
     assert params_of(outcome.redirect_to) == {
@@ -52,48 +52,48 @@ async def test_consent_makes_the_connection_active_and_starts_its_first_sync(
         "status": "success",
         "source_connection_id": made.id,
     }
-    ready = await bench.get(made)
-    assert ready.auth.authenticated_at == bench.local.clock.now
-    assert ready.auth.expires_at == bench.local.clock.now + timedelta(hours=1)
+    ready = await harness.get(made)
+    assert ready.auth.authenticated_at == harness.local.clock.now
+    assert ready.auth.expires_at == harness.local.clock.now + timedelta(hours=1)
     job = ready.sync.last_job
     assert job is not None
     assert job.trigger is JobTrigger.INITIAL
-    await bench.local.run_claimed(await bench.local.claim())
-    assert await bench.local.count_entities(made) == len(provider.notes)
-    assert (await bench.get(made)).status is ConnectionStatus.ACTIVE
+    await harness.local.run_claimed(await harness.local.claim())
+    assert await harness.local.count_entities(made) == len(provider.notes)
+    assert (await harness.get(made)).status is ConnectionStatus.ACTIVE
 
 
 async def test_sync_after_a_renewed_consent_is_not_called_the_first(
-    bench: OAuthHarness, provider: OAuthProvider
+    harness: OAuthHarness, provider: OAuthProvider
 ) -> None:
-    made = await bench.create({"provider_url": provider.url})
-    assert (await bench.give_consent(provider, made)).ok
-    await bench.local.run_claimed(await bench.local.claim())
-    await bench.local.engine.store.connections.mark(
-        await bench.get(made), ConnectionStatus.NEEDS_REAUTH, None, None
+    made = await harness.create({"provider_url": provider.url})
+    assert (await harness.give_consent(provider, made)).ok
+    await harness.local.run_claimed(await harness.local.claim())
+    await harness.local.engine.store.connections.mark(
+        await harness.get(made), ConnectionStatus.NEEDS_REAUTH, None, None
     )
-    again = await bench.authorization.begin(made.id)
-    assert (await bench.give_consent(provider, again)).ok
-    job = (await bench.get(made)).sync.last_job
+    again = await harness.authorization.begin(made.id)
+    assert (await harness.give_consent(provider, again)).ok
+    job = (await harness.get(made)).sync.last_job
     assert job is not None
     assert (job.status, job.trigger) == (JobStatus.PENDING, JobTrigger.MANUAL)
 
 
 async def test_declined_first_sync_is_not_started(
-    bench: OAuthHarness, provider: OAuthProvider
+    harness: OAuthHarness, provider: OAuthProvider
 ) -> None:
-    ready = await bench.connect(provider, sync_immediately=False)
+    ready = await harness.connect(provider, sync_immediately=False)
     assert ready.status is ConnectionStatus.ACTIVE
     assert ready.sync.last_job is None
 
 
 @pytest.mark.parametrize("in_body", [False, True])
 async def test_client_authenticates_as_the_source_says(
-    bench: OAuthHarness, provider: OAuthProvider, in_body: bool
+    harness: OAuthHarness, provider: OAuthProvider, in_body: bool
 ) -> None:
     config: Any = {"provider_url": provider.url, "secret_in_body": in_body}
-    made = await bench.create(config)
-    assert (await bench.give_consent(provider, made)).ok
+    made = await harness.create(config)
+    assert (await harness.give_consent(provider, made)).ok
     assert provider.site is not None
     (asked,) = [asked for asked in provider.site.requests if asked.path == "/token"]
     assert ("authorization" in asked.headers) is not in_body
@@ -101,154 +101,156 @@ async def test_client_authenticates_as_the_source_says(
 
 
 async def test_operators_client_is_used_when_the_connection_brings_none(
-    bench: OAuthHarness, provider: OAuthProvider
+    harness: OAuthHarness, provider: OAuthProvider
 ) -> None:
     auth = Auth.model_validate({"oauth_browser": {}})
     with pytest.raises(Conflict, match="no OAuth client"):
-        await bench.create({"provider_url": provider.url}, auth=auth)
-    assert (await bench.local.backend.connections.list()).items == ()
-    clients = LocalOAuthClients(bench.local.engine)
+        await harness.create({"provider_url": provider.url}, auth=auth)
+    assert (await harness.local.backend.connections.list()).items == ()
+    clients = LocalOAuthClients(harness.local.engine)
     await clients.set("oauth_stub", CLIENT_ID, CLIENT_SECRET, provider.url)
-    made = await bench.create({"provider_url": provider.url}, auth=auth)
-    assert (await bench.give_consent(provider, made)).ok
+    made = await harness.create({"provider_url": provider.url}, auth=auth)
+    assert (await harness.give_consent(provider, made)).ok
 
 
 async def test_operators_client_goes_to_no_provider_that_a_configuration_names(
-    bench: OAuthHarness, provider: OAuthProvider
+    harness: OAuthHarness, provider: OAuthProvider
 ) -> None:
-    clients = LocalOAuthClients(bench.local.engine)
+    clients = LocalOAuthClients(harness.local.engine)
     await clients.set("oauth_stub", CLIENT_ID, CLIENT_SECRET, "https://login.example.com")
     with pytest.raises(Conflict, match="no OAuth client"):
-        await bench.create(
+        await harness.create(
             {"provider_url": provider.url}, auth=Auth.model_validate({"oauth_browser": {}})
         )
 
 
 async def test_refused_consent_is_told_to_whoever_waits(
-    bench: OAuthHarness, provider: OAuthProvider
+    harness: OAuthHarness, provider: OAuthProvider
 ) -> None:
-    made = await bench.create({"provider_url": provider.url})
-    outcome = await bench.give_consent(provider, made, allow=False)
+    made = await harness.create({"provider_url": provider.url})
+    outcome = await harness.give_consent(provider, made, allow=False)
     assert not outcome.ok
     assert outcome.redirect_to is not None
     params = params_of(outcome.redirect_to)
     assert (params["status"], params["error"]) == ("error", "access_denied")
-    waiting = await bench.get(made)
+    waiting = await harness.get(made)
     assert waiting.status is ConnectionStatus.PENDING_AUTH
     assert waiting.error_message == "Consent was not given."
-    again = await bench.authorization.begin(made.id)
-    assert (await bench.give_consent(provider, again)).ok
-    assert (await bench.get(made)).error_message is None
+    again = await harness.authorization.begin(made.id)
+    assert (await harness.give_consent(provider, again)).ok
+    assert (await harness.get(made)).error_message is None
 
 
 async def test_providers_own_words_reach_nobody(
-    bench: OAuthHarness, provider: OAuthProvider
+    harness: OAuthHarness, provider: OAuthProvider
 ) -> None:
-    made = await bench.create({"provider_url": provider.url})
-    start = await bench.sessions.start(token_of(made))
+    made = await harness.create({"provider_url": provider.url})
+    start = await harness.sessions.start(token_of(made))
     state = params_of(start.url)["state"]
     said = {"state": state, "error": "<script>x", "error_description": "the provider's own words"}
-    outcome = await bench.sessions.callback(said, start.browser)
+    outcome = await harness.sessions.callback(said, start.browser)
     assert not outcome.ok
-    for text in (outcome.message, str(outcome.redirect_to), repr(await bench.get(made))):
+    for text in (outcome.message, str(outcome.redirect_to), repr(await harness.get(made))):
         assert "own words" not in text
         assert "<script>" not in text
 
 
 async def test_code_that_the_provider_refuses_is_an_outcome(
-    bench: OAuthHarness, provider: OAuthProvider
+    harness: OAuthHarness, provider: OAuthProvider
 ) -> None:
-    made = await bench.create({"provider_url": provider.url})
+    made = await harness.create({"provider_url": provider.url})
     provider.clients[CLIENT_ID].client_secret = "another by now"
-    outcome = await bench.give_consent(provider, made)
+    outcome = await harness.give_consent(provider, made)
     assert not outcome.ok
     assert "invalid_client" in outcome.message
     assert CLIENT_SECRET not in outcome.message
-    assert (await bench.get(made)).status is ConnectionStatus.PENDING_AUTH
+    assert (await harness.get(made)).status is ConnectionStatus.PENDING_AUTH
 
 
 async def test_answer_of_another_issuer_is_refused(
-    bench: OAuthHarness, provider: OAuthProvider
+    harness: OAuthHarness, provider: OAuthProvider
 ) -> None:
     config: Any = {"provider_url": provider.url, "issuer": "https://someone.else"}
-    made = await bench.create(config)
-    assert not (await bench.give_consent(provider, made)).ok
+    made = await harness.create(config)
+    assert not (await harness.give_consent(provider, made)).ok
     provider.names_issuer = False
-    made = await bench.create({"provider_url": provider.url, "issuer": provider.url})
-    assert not (await bench.give_consent(provider, made)).ok
+    made = await harness.create({"provider_url": provider.url, "issuer": provider.url})
+    assert not (await harness.give_consent(provider, made)).ok
     assert provider.tokens == []
 
 
-async def test_link_and_state_work_once(bench: OAuthHarness, provider: OAuthProvider) -> None:
-    made = await bench.create({"provider_url": provider.url})
+async def test_link_and_state_work_once(harness: OAuthHarness, provider: OAuthProvider) -> None:
+    made = await harness.create({"provider_url": provider.url})
     token = token_of(made)
-    start = await bench.sessions.start(token)
+    start = await harness.sessions.start(token)
     with pytest.raises(NotFound):
-        await bench.sessions.start(token)
+        await harness.sessions.start(token)
     params = params_of(provider.consent(start.url))
-    assert (await bench.sessions.callback(params, start.browser)).ok
+    assert (await harness.sessions.callback(params, start.browser)).ok
     with pytest.raises(NotFound):
-        await bench.sessions.callback(params, start.browser)
+        await harness.sessions.callback(params, start.browser)
 
 
-async def test_another_browser_cannot_finish(bench: OAuthHarness, provider: OAuthProvider) -> None:
-    made = await bench.create({"provider_url": provider.url})
-    start = await bench.sessions.start(token_of(made))
+async def test_another_browser_cannot_finish(
+    harness: OAuthHarness, provider: OAuthProvider
+) -> None:
+    made = await harness.create({"provider_url": provider.url})
+    start = await harness.sessions.start(token_of(made))
     params = params_of(provider.consent(start.url))
     for browser in (None, "", "someone else's"):
         with pytest.raises(NotFound):
-            await bench.sessions.callback(params, browser)
-    assert (await bench.sessions.callback(params, start.browser)).ok
+            await harness.sessions.callback(params, browser)
+    assert (await harness.sessions.callback(params, start.browser)).ok
 
 
-async def test_links_and_states_expire(bench: OAuthHarness, provider: OAuthProvider) -> None:
-    made = await bench.create({"provider_url": provider.url})
-    assert made.auth.auth_url_expires == bench.local.clock.now + timedelta(minutes=10)
-    bench.local.clock.pass_time(minutes=10)
+async def test_links_and_states_expire(harness: OAuthHarness, provider: OAuthProvider) -> None:
+    made = await harness.create({"provider_url": provider.url})
+    assert made.auth.auth_url_expires == harness.local.clock.now + timedelta(minutes=10)
+    harness.local.clock.pass_time(minutes=10)
     with pytest.raises(NotFound):
-        await bench.sessions.start(token_of(made))
-    again = await bench.authorization.begin(made.id)
-    start = await bench.sessions.start(token_of(again))
-    bench.local.clock.pass_time(minutes=10)
+        await harness.sessions.start(token_of(made))
+    again = await harness.authorization.begin(made.id)
+    start = await harness.sessions.start(token_of(again))
+    harness.local.clock.pass_time(minutes=10)
     with pytest.raises(NotFound):
-        await bench.sessions.callback(params_of(provider.consent(start.url)), start.browser)
+        await harness.sessions.callback(params_of(provider.consent(start.url)), start.browser)
 
 
 async def test_new_link_replaces_those_before_and_keeps_client_and_return(
-    bench: OAuthHarness, provider: OAuthProvider
+    harness: OAuthHarness, provider: OAuthProvider
 ) -> None:
-    made = await bench.create({"provider_url": provider.url})
-    again = await bench.authorization.begin(made.id)
+    made = await harness.create({"provider_url": provider.url})
+    again = await harness.authorization.begin(made.id)
     assert again.auth.auth_url != made.auth.auth_url
     with pytest.raises(NotFound):
-        await bench.sessions.start(token_of(made))
-    outcome = await bench.give_consent(provider, again)
+        await harness.sessions.start(token_of(made))
+    outcome = await harness.give_consent(provider, again)
     assert outcome.ok
     assert str(outcome.redirect_to).startswith(RETURN_TO)
 
 
 async def test_authorised_connection_is_authorised_again_with_its_own_client(
-    bench: OAuthHarness, provider: OAuthProvider
+    harness: OAuthHarness, provider: OAuthProvider
 ) -> None:
-    ready = await bench.connect(provider)
-    again = await bench.authorization.begin(ready.id)
+    ready = await harness.connect(provider)
+    again = await harness.authorization.begin(ready.id)
     assert again.status is ConnectionStatus.ACTIVE
-    assert (await bench.give_consent(provider, again)).ok
+    assert (await harness.give_consent(provider, again)).ok
     assert len(provider.tokens) == 2
 
 
 async def test_claim_token_confirms_once_the_person_has_finished(
-    bench: OAuthHarness, provider: OAuthProvider
+    harness: OAuthHarness, provider: OAuthProvider
 ) -> None:
-    made = await bench.create({"provider_url": provider.url})
+    made = await harness.create({"provider_url": provider.url})
     claim = made.auth.claim_token
     assert claim is not None
     with pytest.raises(NotPermitted):
-        await bench.authorization.verify(made.id, "guessed")
+        await harness.authorization.verify(made.id, "guessed")
     with pytest.raises(Conflict):
-        await bench.authorization.verify(made.id, claim)
-    await bench.give_consent(provider, made)
-    assert (await bench.authorization.verify(made.id, claim)).status is ConnectionStatus.ACTIVE
+        await harness.authorization.verify(made.id, claim)
+    await harness.give_consent(provider, made)
+    assert (await harness.authorization.verify(made.id, claim)).status is ConnectionStatus.ACTIVE
     assert claim not in json.dumps(made.model_dump(mode="json"))
 
 
@@ -267,85 +269,87 @@ async def test_claim_token_confirms_once_the_person_has_finished(
     ],
 )
 async def test_return_address_that_no_browser_should_open_is_refused(
-    bench: OAuthHarness, provider: OAuthProvider, url: str
+    harness: OAuthHarness, provider: OAuthProvider, url: str
 ) -> None:
     with pytest.raises(InvalidInput) as caught:
-        await bench.create({"provider_url": provider.url}, auth=own_client(redirect_uri=url))
+        await harness.create({"provider_url": provider.url}, auth=own_client(redirect_uri=url))
     assert caught.value.field == "auth.oauth_browser.redirect_uri"
     assert url not in str(caught.value)
     with pytest.raises(InvalidInput):
-        await bench.create({"provider_url": provider.url}, redirect_url=url)
+        await harness.create({"provider_url": provider.url}, redirect_url=url)
 
 
 async def test_moved_provider_makes_link_client_and_tokens_void(
-    bench: OAuthHarness, provider: OAuthProvider
+    harness: OAuthHarness, provider: OAuthProvider
 ) -> None:
-    made = await bench.create({"provider_url": provider.url})
-    update = bench.local.backend.connections.update
+    made = await harness.create({"provider_url": provider.url})
+    update = harness.local.backend.connections.update
     await update(made.id, ConnectionChange(config={"provider_url": OTHER}))
     with pytest.raises(NotFound):
-        await bench.sessions.start(token_of(made))
+        await harness.sessions.start(token_of(made))
     with pytest.raises(Conflict, match="no OAuth client"):
-        await bench.authorization.begin(made.id)
+        await harness.authorization.begin(made.id)
 
 
 @pytest.mark.parametrize("moved", [{"provider_url": OTHER}, {"api_url": OTHER}])
 async def test_tokens_go_to_no_other_endpoint_than_they_were_given_for(
-    bench: OAuthHarness, provider: OAuthProvider, moved: dict[str, Any]
+    harness: OAuthHarness, provider: OAuthProvider, moved: dict[str, Any]
 ) -> None:
-    ready = await bench.connect(provider)
-    changed = await bench.local.backend.connections.update(ready.id, ConnectionChange(config=moved))
+    ready = await harness.connect(provider)
+    changed = await harness.local.backend.connections.update(
+        ready.id, ConnectionChange(config=moved)
+    )
     assert changed.status is ConnectionStatus.NEEDS_REAUTH
     assert changed.error_category is ErrorCategory.OAUTH_CREDENTIALS_EXPIRED
     assert not changed.auth.authenticated
-    job = await bench.local.run_sync(changed)
+    job = await harness.local.run_sync(changed)
     assert job.error_category is ErrorCategory.OAUTH_CREDENTIALS_EXPIRED
-    assert (await bench.get(changed)).status is ConnectionStatus.NEEDS_REAUTH
+    assert (await harness.get(changed)).status is ConnectionStatus.NEEDS_REAUTH
 
 
 async def test_endpoint_that_moves_during_consent_gets_no_token(
-    bench: OAuthHarness, provider: OAuthProvider
+    harness: OAuthHarness, provider: OAuthProvider
 ) -> None:
-    made = await bench.create({"provider_url": provider.url})
-    start = await bench.sessions.start(token_of(made))
+    made = await harness.create({"provider_url": provider.url})
+    start = await harness.sessions.start(token_of(made))
     params = params_of(provider.consent(start.url))
     change = ConnectionChange(config={"api_url": OTHER})
-    await bench.local.backend.connections.update(made.id, change)
+    await harness.local.backend.connections.update(made.id, change)
     with pytest.raises(NotFound):
-        await bench.sessions.callback(params, start.browser)
+        await harness.sessions.callback(params, start.browser)
     assert provider.tokens == []
 
 
-async def test_oauth_1_is_signed_and_survives_a_sync(bench: OAuthHarness) -> None:
-    async with providing_oauth1() as provider:
+async def test_oauth_1_is_signed_and_survives_a_sync(harness: OAuthHarness) -> None:
+    async with serve_oauth1_provider() as provider:
         auth = own_client(
             client_id=None,
             client_secret=None,
             consumer_key=provider.consumer_key,
             consumer_secret=provider.consumer_secret,
         )
-        made = await bench.create(
+        made = await harness.create(
             {"provider_url": provider.url}, short_name="oauth1_stub", auth=auth
         )
-        refused = await bench.give_consent(provider, made, allow=False)
+        refused = await harness.give_consent(provider, made, allow=False)
         assert not refused.ok
-        again = await bench.authorization.begin(made.id)
-        assert (await bench.give_consent(provider, again)).ok
-        await bench.local.run_claimed(await bench.local.claim())
-        assert await bench.local.count_entities(made) == 1
+        again = await harness.authorization.begin(made.id)
+        assert (await harness.give_consent(provider, again)).ok
+        await harness.local.run_claimed(await harness.local.claim())
+        assert await harness.local.count_entities(made) == 1
 
 
 async def test_client_must_fit_the_providers_protocol(
-    bench: OAuthHarness, provider: OAuthProvider
+    harness: OAuthHarness, provider: OAuthProvider
 ) -> None:
     for auth in (own_client(consumer_key="k"), own_client(client_id=None)):
         with pytest.raises(InvalidInput) as caught:
-            await bench.create({"provider_url": provider.url}, auth=auth)
+            await harness.create({"provider_url": provider.url}, auth=auth)
         assert CLIENT_SECRET not in str(caught.value)
 
 
-async def test_connection_without_credentials_to_give_has_no_link(bench: OAuthHarness) -> None:
-    provided = await bench.local.connect(short_name="stub")
+async def test_connection_without_credentials_to_give_has_no_link(harness: OAuthHarness) -> None:
+    provided = await harness.local.connect(short_name="stub")
     assert provided.auth.auth_url is None
 
 
@@ -353,33 +357,33 @@ async def test_process_without_pages_makes_no_links_but_keeps_what_was_given(
     tmp_path: Path, provider: OAuthProvider
 ) -> None:
     home = tmp_path / "other"
-    async with oauth_harness(home, pages=None) as silent:
+    async with open_oauth_harness(home, pages=None) as silent:
         made = await silent.create({"provider_url": provider.url})
         assert made.auth.auth_url is None
         with pytest.raises(Unsupported):
             await silent.authorization.begin(made.id)
-    async with opened_again(home) as bench:
-        again = await bench.authorization.begin(made.id)
-        assert (await bench.consented(provider, again)).ok
+    async with reopen(home) as harness:
+        again = await harness.authorization.begin(made.id)
+        assert (await harness.consented(provider, again)).ok
 
 
 async def test_database_holds_no_secret_of_a_whole_flow(
-    bench: OAuthHarness, provider: OAuthProvider, caplog: pytest.LogCaptureFixture
+    harness: OAuthHarness, provider: OAuthProvider, caplog: pytest.LogCaptureFixture
 ) -> None:
-    made = await bench.create({"provider_url": provider.url})
-    start = await bench.sessions.start(token_of(made))
+    made = await harness.create({"provider_url": provider.url})
+    start = await harness.sessions.start(token_of(made))
     back = params_of(provider.consent(start.url))
-    await bench.sessions.callback(back, start.browser)
+    await harness.sessions.callback(back, start.browser)
     (issued,) = provider.tokens
     secret = [CLIENT_SECRET, token_of(made), start.browser, back["state"], back["code"]]
     secret += [issued.access_token, str(issued.refresh_token), str(made.auth.claim_token)]
-    data = b"".join(path.read_bytes() for path in bench.local.home.glob("weft.db*"))
-    shown = repr(await bench.get(made)) + repr(start) + caplog.text
+    data = b"".join(path.read_bytes() for path in harness.local.home.glob("weft.db*"))
+    shown = repr(await harness.get(made)) + repr(start) + caplog.text
     for each in secret:
         assert each.encode() not in data
         assert each not in shown
 
 
-def opened_again(home: Path) -> Any:
+def reopen(home: Path) -> Any:
     """The same state folder in another process; its collection is there already."""
-    return oauth_harness(home, has_collection=True)
+    return open_oauth_harness(home, has_collection=True)

@@ -217,11 +217,11 @@ async def test_change_during_the_wait_for_a_sync_is_not_deleted(
     await local.backend.jobs.run(made.id)
     cancel = LocalJobs.cancel
 
-    async def cancelled_and_changed(jobs: LocalJobs, job: str) -> Job:
+    async def cancel_and_change(jobs: LocalJobs, job: str) -> Job:
         await update(local, made, description="changed meanwhile")
         return await cancel(jobs, job)
 
-    monkeypatch.setattr(LocalJobs, "cancel", cancelled_and_changed)
+    monkeypatch.setattr(LocalJobs, "cancel", cancel_and_change)
     with pytest.raises(Conflict) as caught:
         await local.backend.connections.delete(made.id, expected_version=made.version)
     assert caught.value.field == "expected_version"

@@ -29,7 +29,7 @@ CANARY = "s3cr3t-canary-0123456789"
 A, B = "https://a.example", "https://b.example"
 
 
-def refusing(error: Exception) -> Any:
+def check_that_raises(error: Exception) -> Any:
     async def check(given: str | None) -> str:
         raise error
 
@@ -41,12 +41,12 @@ async def update(local: LocalHarness, made: Connection, **fields: Any) -> Connec
     return await local.backend.connections.update(made.id, change)
 
 
-async def sealed(local: LocalHarness, made: Connection) -> str | None:
+async def read_sealed(local: LocalHarness, made: Connection) -> str | None:
     return await local.engine.store.connections.credentials(ORGANIZATION, made.id)
 
 
-async def opened_secret(local: LocalHarness, made: Connection, host: str = A) -> Json:
-    stored = await sealed(local, made)
+async def unseal_secret(local: LocalHarness, made: Connection, host: str = A) -> Json:
+    stored = await read_sealed(local, made)
     return await local.engine.unseal(ORGANIZATION, made.id, host, stored)
 
 
@@ -54,19 +54,19 @@ async def test_changed_endpoint_drops_the_credentials_and_sends_them_nowhere(
     local: LocalHarness,
 ) -> None:
     made = await local.connect(config={"host": A}, auth=token_auth(CANARY))
-    local.script.check = refusing(AssertionError("the new host was asked"))
+    local.script.check = check_that_raises(AssertionError("the new host was asked"))
     moved = await update(local, made, config={"host": B})
     assert (moved.status, moved.auth.authenticated) == (ConnectionStatus.NEEDS_REAUTH, False)
     assert moved.error_category is ErrorCategory.API_KEY_INVALID
     assert "endpoint changed" in (moved.error_message or "")
-    assert await sealed(local, made) is None
+    assert await read_sealed(local, made) is None
 
 
 async def test_moving_back_does_not_bring_the_credentials_back(local: LocalHarness) -> None:
     made = await local.connect(config={"host": A}, auth=token_auth(CANARY))
     await update(local, made, config={"host": B})
     back = await update(local, made, config={"host": A})
-    assert await sealed(local, made) is None
+    assert await read_sealed(local, made) is None
     assert not back.auth.authenticated
 
 
@@ -76,9 +76,9 @@ async def test_changed_endpoint_with_new_credentials_is_checked_and_active(
     made = await local.connect(config={"host": A}, auth=token_auth(CANARY))
     moved = await update(local, made, config={"host": B}, auth=token_auth("second"))
     assert (moved.status, moved.error_message) == (ConnectionStatus.ACTIVE, None)
-    assert await opened_secret(local, made, B) == {"token": "second"}
+    assert await unseal_secret(local, made, B) == {"token": "second"}
     with pytest.raises(AuthenticationFailed):
-        await opened_secret(local, made, A)
+        await unseal_secret(local, made, A)
 
 
 async def test_other_change_of_config_keeps_and_checks_the_credentials(local: LocalHarness) -> None:
@@ -93,22 +93,22 @@ async def test_other_change_of_config_keeps_and_checks_the_credentials(local: Lo
     changed = await update(local, made, config={"note": "x"})
     assert given == [CANARY]
     assert (changed.status, changed.auth) == (ConnectionStatus.ACTIVE, made.auth)
-    assert await opened_secret(local, made) == {"token": CANARY}
+    assert await unseal_secret(local, made) == {"token": CANARY}
 
 
 async def test_change_that_the_source_refuses_changes_nothing(local: LocalHarness) -> None:
     made = await local.connect(auth=token_auth(CANARY))
-    local.script.check = refusing(AccessDenied("No."))
+    local.script.check = check_that_raises(AccessDenied("No."))
     for fields in ({"config": {"note": "x"}, "name": "Renamed"}, {"auth": token_auth("second")}):
         with pytest.raises(AccessDenied):
             await update(local, made, **fields)
     assert await local.backend.connections.get(made.id) == made
-    assert await opened_secret(local, made) == {"token": CANARY}
+    assert await unseal_secret(local, made) == {"token": CANARY}
 
 
 async def test_rename_needs_no_source(local: LocalHarness) -> None:
     made = await local.connect(auth=token_auth(CANARY))
-    local.script.check = refusing(AssertionError("the source was asked"))
+    local.script.check = check_that_raises(AssertionError("the source was asked"))
     renamed = await update(local, made, name="Renamed", description="New")
     assert (renamed.name, renamed.description, renamed.version) == ("Renamed", "New", 2)
 

@@ -45,7 +45,7 @@ async def hang(given: str | None) -> str:
     raise AssertionError("unreachable")
 
 
-def refusing(error: Exception) -> Any:
+def check_that_raises(error: Exception) -> Any:
     async def check(given: str | None) -> str:
         raise error
 
@@ -57,12 +57,12 @@ async def update(local: LocalHarness, made: Connection, **fields: Any) -> Connec
     return await local.backend.connections.update(made.id, change)
 
 
-async def sealed(local: LocalHarness, made: Connection) -> str | None:
+async def read_sealed(local: LocalHarness, made: Connection) -> str | None:
     return await local.engine.store.connections.credentials(ORGANIZATION, made.id)
 
 
-async def opened_secret(local: LocalHarness, made: Connection, host: str = A) -> Json:
-    stored = await sealed(local, made)
+async def unseal_secret(local: LocalHarness, made: Connection, host: str = A) -> Json:
+    stored = await read_sealed(local, made)
     return await local.engine.unseal(ORGANIZATION, made.id, host, stored)
 
 
@@ -94,7 +94,7 @@ async def test_created_connection_was_checked_with_its_credentials(local: LocalH
     made = await local.connect(auth=token_auth(CANARY))
     assert given == [CANARY]
     assert (made.auth.authenticated, made.auth.authenticated_at) == (True, START)
-    assert await opened_secret(local, made) == {"token": CANARY}
+    assert await unseal_secret(local, made) == {"token": CANARY}
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ async def test_created_connection_was_checked_with_its_credentials(local: LocalH
     ],
 )
 async def test_check_that_fails_creates_nothing(local: LocalHarness, error: WeftError) -> None:
-    local.script.check = refusing(error)
+    local.script.check = check_that_raises(error)
     with pytest.raises(type(error)):
         await local.connect(auth=token_auth(CANARY), sync_immediately=True)
     assert (await local.backend.connections.list()).items == ()
@@ -123,11 +123,11 @@ async def test_field_that_a_source_names_is_told_as_callers_give_it(
     local: LocalHarness, raised: str | None, told: str | None
 ) -> None:
     made = await local.connect()
-    local.script.check = refusing(SourceMisconfigured("No.", field=raised))
+    local.script.check = check_that_raises(SourceMisconfigured("No.", field=raised))
     assert (await local.backend.connections.check(made.id)).field == told
     # Each time a new one, for the field is set on the error itself.
     for call in (lambda: local.connect(), lambda: update(local, made, config={"note": "x"})):
-        local.script.check = refusing(SourceMisconfigured("No.", field=raised))
+        local.script.check = check_that_raises(SourceMisconfigured("No.", field=raised))
         with pytest.raises(SourceMisconfigured) as caught:
             await call()
         assert caught.value.field == told
@@ -203,7 +203,7 @@ async def test_check_tells_what_was_reached(local: LocalHarness) -> None:
 
 async def test_refused_credentials_mark_the_connection_until_they_work(local: LocalHarness) -> None:
     made = await local.connect(auth=token_auth(CANARY))
-    local.script.check = refusing(AuthenticationFailed("Refused.", hint="Renew it."))
+    local.script.check = check_that_raises(AuthenticationFailed("Refused.", hint="Renew it."))
     result = await local.backend.connections.check(made.id)
     assert (result.ok, result.detail, result.hint) == (False, "Refused.", "Renew it.")
     marked = await local.backend.connections.get(made.id)
@@ -226,7 +226,7 @@ async def test_check_of_a_connection_that_was_never_authorised_leaves_it_pending
 
 async def test_trouble_that_may_pass_marks_nothing(local: LocalHarness) -> None:
     made = await local.connect()
-    local.script.check = refusing(SourceUnavailable("Down."))
+    local.script.check = check_that_raises(SourceUnavailable("Down."))
     result = await local.backend.connections.check(made.id)
     assert (result.ok, result.error_category) == (False, ErrorCategory.SOURCE_UNAVAILABLE)
     assert (await local.backend.connections.get(made.id)).status is ConnectionStatus.ACTIVE
@@ -246,7 +246,7 @@ async def test_check_that_takes_too_long_is_a_result(
 async def test_crash_of_a_source_in_a_check_shows_no_secret(
     local: LocalHarness, caplog: pytest.LogCaptureFixture
 ) -> None:
-    local.script.check = refusing(RuntimeError(f"crashed with {CANARY}"))
+    local.script.check = check_that_raises(RuntimeError(f"crashed with {CANARY}"))
     with pytest.raises(WeftError) as caught:
         await local.connect(auth=token_auth(CANARY))
     assert CANARY not in str(caught.value)
@@ -254,7 +254,7 @@ async def test_crash_of_a_source_in_a_check_shows_no_secret(
     assert (await local.backend.connections.list()).items == ()
     local.script.check = check_well
     made = await local.connect(auth=token_auth(CANARY))
-    local.script.check = refusing(RuntimeError(f"crashed with {CANARY}"))
+    local.script.check = check_that_raises(RuntimeError(f"crashed with {CANARY}"))
     result = await local.backend.connections.check(made.id)
     assert (result.ok, result.error_category) == (False, ErrorCategory.INTERNAL)
     assert CANARY not in f"{result} {caplog.text}"

@@ -131,7 +131,7 @@ def test_changed_text_does_not_open(position: int) -> None:
         found = unseal("kid", KEY, changed, BOUND)
         if found is not None:
             # Only the bits that base64 leaves unused may differ, or nothing at all.
-            assert _decoded(changed) == _decoded(text)
+            assert _decode(changed) == _decoded(text)
 
 
 @pytest.mark.parametrize("text", ["", "....", "v1.a.b", "v2.a.b.c", "x" * 1000, "v1.é.é.é"])
@@ -239,6 +239,6 @@ def test_processes_that_race_for_a_first_key_end_with_the_same_one(tmp_path: Pat
     assert [file.name for file in (tmp_path / "keys").iterdir()] == [KEY_FILE_NAME]
 
 
-def _decoded(text: str) -> list[bytes | str]:
+def _decode(text: str) -> list[bytes | str]:
     version, kid, *rest = text.split(".")
     return [version, kid, *(base64.urlsafe_b64decode(part) for part in rest)]

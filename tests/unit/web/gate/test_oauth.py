@@ -12,7 +12,7 @@ import anyio.lowlevel
 import pytest
 from joserfc import jwt
 from joserfc.jwk import OctKey
-from oauth_issuer import AUDIENCE, Issuer, issuing, new_key
+from oauth_issuer import AUDIENCE, Issuer, new_key, serve_issuer
 from patience import PATIENCE_SECONDS
 
 from weft.domain.principals import LOCAL_ORGANIZATION_ID, Role
@@ -31,7 +31,7 @@ class Clock:
 
 @pytest.fixture
 async def issuer() -> AsyncGenerator[Issuer]:
-    async with issuing() as running:
+    async with serve_issuer() as running:
         yield running
 
 
