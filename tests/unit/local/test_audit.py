@@ -82,10 +82,10 @@ async def test_sync_writes_no_rows_but_for_what_it_finds_out(local: LocalHarness
     await local.run_sync(made)
     assert await _read_actions(local) == [*before, "run job"]
 
-    async def refused(secret: str | None) -> str:
+    async def refuse(secret: str | None) -> str:
         raise AuthenticationFailed("The token was revoked.")
 
-    local.script.check = refused
+    local.script.check = refuse
     for _ in range(2):
         await local.backend.connections.check(made.id)
     found = await _read_rows(local, connection=made.id)

@@ -364,7 +364,7 @@ async def test_process_without_pages_makes_no_links_but_keeps_what_was_given(
             await silent.authorization.begin(made.id)
     async with reopen(home) as harness:
         again = await harness.authorization.begin(made.id)
-        assert (await harness.consented(provider, again)).ok
+        assert (await harness.give_consent(provider, again)).ok
 
 
 async def test_database_holds_no_secret_of_a_whole_flow(
