@@ -90,7 +90,7 @@ class OpenEngine:
     @property
     def authenticators(self) -> Sequence["Authenticate"]:
         """Who lets principals in over HTTP, beside the operator's token."""
-        return (self.keys.principal,)
+        return (self.keys.find_principal,)
 
     async def job_counts(self) -> Mapping[str, int]:
         """How many jobs have each status."""

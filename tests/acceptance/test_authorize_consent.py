@@ -13,8 +13,8 @@ import pytest
 from authorize_pages import has_status, opened, printed
 from authorize_pages import server as server
 from browsers import browser as browser
-from optional import needs_chromium, node_program
 from oauth_provider import OAuthProvider, serve_oauth_provider
+from optional import needs_chromium, node_program
 from playwright.async_api import Browser, Page, expect
 from weft_http import HttpServer
 from weft_process import Agent, Structured
