@@ -9,8 +9,8 @@ from weft.domain.base import Frozen
 from weft.domain.connections import Auth, Connection, NewConnection
 from weft.errors import InvalidInput, Unsupported, WeftError
 from weft.server.call import ToolCall
-from weft.server.elicitation.ask import AskOutcome
 from weft.server.elicitation.claim_tokens import WAITING
+from weft.server.elicitation.consent import LINK_REFUSALS
 from weft.server.questions.missing_config import add_other_name_hint, explain_misplaced
 from weft.server.render.errors import explain
 from weft.server.render.untrusted import one_line
@@ -24,11 +24,6 @@ _WITHOUT_LINK = (
     "Call authorize_connection with auth={'direct': {'credentials': {...}}}; get_source has the "
     "fields."
 )
-_NOTES = {
-    AskOutcome.DECLINED: "The user declined to open the link.",
-    AskOutcome.CANCELLED: "The user closed the question without opening the link.",
-    AskOutcome.UNANSWERED: "The user did not answer in time.",
-}
 
 
 class Link(Frozen):
@@ -100,7 +95,7 @@ async def open_link(call: ToolCall, link: Link) -> tuple[Connection, str]:
         return connection, link.problem or ""
     answer = await call.ask.offer_link("authorise", _question(connection), link.url)
     if not answer.accepted:
-        return _with_link(connection, link), _NOTES.get(answer.outcome, "")
+        return _with_link(connection, link), LINK_REFUSALS.get(answer.outcome, "")
     connection = await _wait_until_done(call, link)
     if not _is_done(connection, link):
         note = "The user agreed to open the link, but has not finished there yet."

@@ -7,17 +7,11 @@ from weft.domain.sources import FieldInfo, SourceInfo
 from weft.errors import InvalidInput
 from weft.server.call import ToolCall
 from weft.server.elicitation.ask import AskOutcome, PersonAnswer, can_be_asked
+from weft.server.elicitation.consent import CONFIG_REFUSALS
 from weft.server.render.untrusted import one_line
 
 # LangChain hands an argument called `config` to its own runtime, and never to the tool.
 OTHER_CONFIG_NAME = "source_config"
-
-_REASONS = {
-    AskOutcome.DECLINED: "the user did not want to say",
-    AskOutcome.CANCELLED: "the user closed the question",
-    AskOutcome.UNANSWERED: "the user did not answer in time",
-    AskOutcome.MALFORMED: "the client's answer does not fit the fields",
-}
 
 
 async def ask_missing_config(
@@ -84,7 +78,7 @@ def _question(source: SourceInfo) -> str:
 def _missing_error(answer: PersonAnswer, missing: list[FieldInfo]) -> InvalidInput:
     named = ", ".join(f"config.{field.name}" for field in missing)
     verb = "is" if len(missing) == 1 else "are"
-    reason = _REASONS[answer.outcome]
+    reason = CONFIG_REFUSALS[answer.outcome]
     return InvalidInput(
         f"{named} {verb} missing, and {reason}; nothing was created.",
         field=f"config.{missing[0].name}",

@@ -14,9 +14,8 @@ from mcp_types import CallToolResult
 
 from weft.domain.connections import Connection, ConnectionChange
 from weft.domain.sources import FieldInfo
-from weft.errors import InvalidInput
 from weft.server.call import ToolCall
-from weft.server.elicitation.ask import AskOutcome
+from weft.server.elicitation.consent import ask_consent
 from weft.server.render.structured import connection_out, reply
 from weft.server.render.untrusted import one_line
 
@@ -26,18 +25,6 @@ _SCP = re.compile(r"(?:[^@/:\s]+@)([^/:\s]+):\S*")
 # A folder of this machine, which no credentials are sent to.
 _FOLDER = re.compile(r"[./\\~]|[a-z]:\\", re.IGNORECASE)
 _SHOWN_MAX_CHARS = 200
-_CONFIRM = FieldInfo(
-    name="confirm",
-    title="Change it",
-    type="boolean",
-    description="Say yes only if you know the new place.",
-    required=True,
-)
-_REFUSALS = {
-    AskOutcome.DECLINED: "the user said no. Do not try again unless they ask for it.",
-    AskOutcome.CANCELLED: "the user closed the question. Ask them what they want.",
-    AskOutcome.UNANSWERED: "the user did not answer in time. Call again when they are there.",
-}
 
 
 async def confirm_new_host(
@@ -63,20 +50,19 @@ async def confirm_new_host(
     # The change is refused if somebody else changes the connection while the person is asked.
     version: int = await call.ask.once_per_call("version", asked_about)
     question = _question(connection, places, change.auth is not None)
-    answer = await call.ask.show_form("move", question, (_CONFIRM,))
-    if answer.outcome is AskOutcome.UNAVAILABLE:
-        return change
-    if answer.accepted and answer.values["confirm"] is True:
-        if change.expected_version is None:
-            return change.model_copy(update={"expected_version": version})
-        return change
-    if answer.outcome is AskOutcome.MALFORMED:
-        raise InvalidInput(
-            "The client's answer does not fit the question; nothing was changed.",
-            hint="Call again, and let the user answer: 'confirm' must be true or false.",
-        )
-    said = _REFUSALS.get(answer.outcome, _REFUSALS[AskOutcome.DECLINED])
-    return reply(f"Nothing was changed: {said}", connection_out(connection))
+    consent = await ask_consent(
+        call.ask,
+        "move",
+        question,
+        title="Change it",
+        description="Say yes only if you know the new place.",
+        done="changed",
+    )
+    if consent.refusal:
+        return reply(consent.refusal, connection_out(connection))
+    if consent.agreed and change.expected_version is None:
+        return change.model_copy(update={"expected_version": version})
+    return change
 
 
 def host_change(

@@ -10,11 +10,10 @@ from mcp_types import CallToolResult
 
 from weft.domain.collections import Collection
 from weft.domain.connections import Connection
-from weft.domain.sources import FieldInfo
-from weft.errors import Conflict, InvalidInput
+from weft.errors import Conflict
 from weft.server.call import ToolCall
-from weft.server.elicitation.ask import AskOutcome
 from weft.server.elicitation.confirmations import LIFETIME_SECONDS, Effect
+from weft.server.elicitation.consent import ask_consent
 from weft.server.render.structured import (
     DeletionOut,
     Structured,
@@ -29,18 +28,6 @@ from weft.server.tools.definition import tool
 from weft.server.tools.parameters import CollectionRef, ConfirmationToken, ConnectionRef
 
 _UPSTREAM = "Nothing is deleted at the source itself."
-_CONFIRM = FieldInfo(
-    name="confirm",
-    title="Delete it for good",
-    type="boolean",
-    description="This cannot be undone.",
-    required=True,
-)
-_REFUSALS = {
-    AskOutcome.DECLINED: "the user said no. Do not try again unless they ask for it.",
-    AskOutcome.CANCELLED: "the user closed the question. Ask them what they want.",
-    AskOutcome.UNANSWERED: "the user did not answer in time. Call again when they are there.",
-}
 
 
 @tool(
@@ -123,18 +110,19 @@ async def _ask_or_preview(
     # Issued before the question, so that it covers what the question showed and nothing else.
     token: str = await call.ask.once_per_call("token", issued)
     message = "\n".join([f"Delete this {effect.kind} for good?", *lines])
-    answer = await call.ask.show_form("confirm", message, (_CONFIRM,))
-    if answer.accepted and answer.values["confirm"] is True:
+    consent = await ask_consent(
+        call.ask,
+        "confirm",
+        message,
+        title="Delete it for good",
+        description="This cannot be undone.",
+        done="deleted",
+    )
+    if consent.agreed:
         return token
-    if answer.outcome is AskOutcome.UNAVAILABLE:
+    if not consent.refusal:
         return _preview(call, effect, lines, shown)
-    if answer.outcome is AskOutcome.MALFORMED:
-        raise InvalidInput(
-            "The client's answer does not fit the question; nothing was deleted.",
-            hint="Call again, and let the user answer: 'confirm' must be true or false.",
-        )
-    text = f"Nothing was deleted: {_REFUSALS.get(answer.outcome, _REFUSALS[AskOutcome.DECLINED])}"
-    return reply(text, {"deleted": False, "entities": effect.entities} | shown)
+    return reply(consent.refusal, {"deleted": False, "entities": effect.entities} | shown)
 
 
 def _redeem_agreed(call: ToolCall, token: str, effect: Effect) -> None:
