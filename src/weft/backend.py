@@ -6,7 +6,7 @@ name the argument. A group that a backend cannot serve is None, and the fronts l
 routes out.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Protocol
 
 from weft.domain.authorizations import AuthOutcome, ConsentStart, CredentialForm
@@ -136,7 +136,7 @@ class Jobs(Protocol):
         """Get one job."""
         ...
 
-    def watch(self, job: str) -> AsyncIterator[Job]:
+    def watch(self, job: str) -> AsyncGenerator[Job]:
         """Yield the job now and after each change, ending with its terminal state."""
         ...
 
@@ -219,7 +219,7 @@ class AuthSessions(Protocol):
 class Changes(Protocol):
     """Notifications that something changed, in whichever process."""
 
-    def follow(self) -> AsyncIterator[None]:
+    def follow(self) -> AsyncGenerator[None]:
         """Yield at once, and then whenever something may have changed, without end.
 
         A follower looks up by itself what it cares about: there are false alarms, and a burst of

@@ -1,6 +1,6 @@
 """A backend in memory that remembers what was asked of it, and jobs that go as a test scripts."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -157,7 +157,7 @@ class FakeBackend(Backend):
 
 
 class FakeChanges(Changes):
-    async def follow(self) -> AsyncIterator[None]:
+    async def follow(self) -> AsyncGenerator[None]:
         yield
 
 

@@ -1,6 +1,6 @@
 """A backend in memory, for tests of the MCP front."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from datetime import UTC, datetime
 from typing import TypeVar, cast
 
@@ -220,7 +220,7 @@ class FakeJobs:
             raise NotFound("No job has that id.", field="job_id")
         return self.rows[job]
 
-    async def watch(self, job: str) -> AsyncIterator[Job]:
+    async def watch(self, job: str) -> AsyncGenerator[Job]:
         try:
             yield self.rows[job]
             for state in self.script:
@@ -331,7 +331,7 @@ class FakeChanges:
         event, self._event = self._event, anyio.Event()
         event.set()
 
-    async def follow(self) -> AsyncIterator[None]:
+    async def follow(self) -> AsyncGenerator[None]:
         self.followers += 1
         try:
             while True:

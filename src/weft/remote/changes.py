@@ -1,7 +1,7 @@
 """News of changes of a remote API, which has to be asked for them."""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Final
 
 import anyio
@@ -30,7 +30,7 @@ class RemoteChanges(Changes):
         self._polled_at = 0.0
         self._pause = state.client.timeouts.follow
 
-    async def follow(self) -> AsyncIterator[None]:
+    async def follow(self) -> AsyncGenerator[None]:
         known = await self._poll()
         yield
         while True:

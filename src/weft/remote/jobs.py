@@ -1,6 +1,6 @@
 """Jobs of a remote API, which names each only together with its connection."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Final
 
 import anyio
@@ -101,7 +101,7 @@ class RemoteJobs(Jobs):
             found = [item for item in await self._fetch_of_all(WINDOW) if fits_id(item.id, text)]
         return pick_one(found, "job", "job_id")
 
-    async def watch(self, job: str) -> AsyncIterator[Job]:
+    async def watch(self, job: str) -> AsyncGenerator[Job]:
         """Asks again and again, less and less often; a short failure of the API ends nothing."""
         timeouts = self._client.timeouts
         seen: Job | None = None

@@ -1,6 +1,6 @@
 """News of changes of the local backend."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 import anyio
 
@@ -18,7 +18,7 @@ class LocalChanges(Changes):
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    async def follow(self) -> AsyncIterator[None]:
+    async def follow(self) -> AsyncGenerator[None]:
         while True:
             mark = self._engine.changes.mark()
             yield

@@ -1,6 +1,6 @@
 """Jobs of the local backend."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 from weft.backend import LIST_LIMIT_DEFAULT, Jobs, validate_limit
 from weft.domain.base import Page
@@ -74,7 +74,7 @@ class LocalJobs(Jobs):
         found = await find_job(self._engine.store, self._organization_id, job)
         return self._engine.holds.annotate(found)
 
-    async def watch(self, job: str) -> AsyncIterator[Job]:
+    async def watch(self, job: str) -> AsyncGenerator[Job]:
         seen: Job | None = None
         job_id = job
         while seen is None or not seen.status.is_terminal:

@@ -1,6 +1,6 @@
 """Has a person authorise a connection in a browser, so that no secret passes through the model."""
 
-from contextlib import AsyncExitStack
+from contextlib import aclosing
 from datetime import datetime
 from typing import Final
 
@@ -157,11 +157,7 @@ async def _wait_until_done(call: ToolCall, link: Link) -> Connection:
     # Clients that count the seconds of a silent call begin anew when they hear of progress.
     await call.report_progress(1, None, "Waiting for the user, who opened the link.")
     with call.waits.within(max(seconds, 0)):
-        async with AsyncExitStack() as stack:
-            news = call.backend.changes.follow()
-            close = getattr(news, "aclose", None)
-            if close is not None:
-                stack.push_async_callback(close)
+        async with aclosing(call.backend.changes.follow()) as news:
             async for _ in news:
                 connection = await fetch_settled(call, link.connection_id)
                 if _is_done(connection, link):

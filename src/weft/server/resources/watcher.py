@@ -8,7 +8,7 @@ import hashlib
 import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Final
@@ -187,11 +187,7 @@ class _Follower:
                 await anyio.sleep(RETRY_SECONDS)
 
     async def _follow(self) -> None:
-        async with AsyncExitStack() as stack:
-            news = self._backend.changes.follow()
-            close = getattr(news, "aclose", None)
-            if close is not None:
-                stack.push_async_callback(close)
+        async with aclosing(self._backend.changes.follow()) as news:
             async for _ in news:
                 started = time.monotonic()
                 for key, watched in list(self.watched.items()):

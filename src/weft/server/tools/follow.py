@@ -1,7 +1,7 @@
 """Waits a bounded time for a job and reports its progress meanwhile."""
 
 import time
-from contextlib import AsyncExitStack
+from contextlib import aclosing
 from typing import Final
 
 from weft.domain.jobs import Job
@@ -22,15 +22,11 @@ async def wait_for_job(call: ToolCall, job: Job, seconds: float) -> Job:
         return job
     report = _Progress(call)
     with call.waits.within(seconds):
-        async with AsyncExitStack() as stack:
-            updates = call.backend.jobs.watch(job.id)
-            close = getattr(updates, "aclose", None)
-            if close is not None:
-                stack.push_async_callback(close)
-            async for current in updates:
-                await report(current)
-                if current.status.is_terminal:
-                    return current
+        async with aclosing(call.backend.jobs.watch(job.id)) as states:
+            async for state in states:
+                await report(state)
+                if state.status.is_terminal:
+                    return state
     return await call.backend.jobs.get(job.id)
 
 

@@ -1,6 +1,6 @@
 """Authorising by a link that a person opens: offered, waited for, and never made twice."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import anyio
@@ -41,7 +41,7 @@ class WatchedChanges(FakeChanges):
         super().__init__()
         self.waited_for = anyio.Event()
 
-    async def follow(self) -> AsyncIterator[None]:
+    async def follow(self) -> AsyncGenerator[None]:
         async for _ in super().follow():
             yield
             self.waited_for.set()

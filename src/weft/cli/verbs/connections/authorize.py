@@ -1,7 +1,6 @@
 """`weft connections authorize`: a person authorises a connection in a browser."""
 
-from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack
+from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Final
 
@@ -87,10 +86,7 @@ async def _wait_until_authorized(
     backend: Backend, authorization: Authorization, before: Connection, claim_token: str | None
 ) -> Connection:
     """Wait until the person has finished in the browser."""
-    async with AsyncExitStack() as stack:
-        news = backend.changes.follow()
-        if isinstance(news, AsyncGenerator):
-            stack.push_async_callback(news.aclose)
+    async with aclosing(backend.changes.follow()) as news:
         async for _ in news:
             connection = await backend.connections.get(before.id)
             if connection.status in WAITING and claim_token is not None:

@@ -1,7 +1,7 @@
 """`weft connections authorize`: the link, the wait, and what ends it."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,7 @@ class Links(Authorization, Changes):
     def show(self, now: Connection) -> None:
         self.backend.known["con-1"] = self.backend.known["My notes"] = now
 
-    async def follow(self) -> AsyncIterator[None]:
+    async def follow(self) -> AsyncGenerator[None]:
         yield
         for step in self.steps:
             self.show(step)
