@@ -283,9 +283,8 @@ class World:
             await self._reached(found.sync.last_job, None)
 
     async def _reached(self, job: Job, status: JobStatus | None) -> None:
-        watched = cast("AsyncGenerator[Job]", self.backend.jobs.watch(job.id))
         with anyio.fail_after(PATIENCE_SECONDS):
-            async with aclosing(watched) as states:
+            async with aclosing(self.backend.jobs.watch(job.id)) as states:
                 async for state in states:
                     if state.status is status:
                         return
