@@ -1,1 +1,1 @@
-"""Ratios, measured side by side in one run: Weft against the floor and against its peers."""
+"""Benchmarks: ratios measured side by side, of Weft against the floor and against its peers."""

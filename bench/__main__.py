@@ -1,7 +1,7 @@
 """`python -m bench [NAME]...`: run the topics and print their ratios.
 
-A topic is a module of this package with a function ``rows``, which may be async. A new file is a
-new topic. Missed targets are shown, not failed: machines differ, and the tests hold what must hold.
+A topic is a module of this package with a function ``rows``, which may be async. A missed target is
+shown but is no failure, because machines differ; the tests check what must hold everywhere.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from bench.table import Row, table
 
 
 def main() -> None:
-    """Run the topics that the command line names, or all."""
+    """Run the topics that the command line names, or all of them."""
     topics = sorted(name for name in _modules() if hasattr(import_module(f"bench.{name}"), "rows"))
     parser = argparse.ArgumentParser(prog="python -m bench", description=bench.__doc__)
     parser.add_argument("name", nargs="*", help=f"which topics to run: {', '.join(topics)}")

@@ -1,10 +1,10 @@
-"""The floor: the MCP SDK's server with one tool and nothing else."""
+"""The floor: a server of the MCP SDK with one tool and nothing else."""
 
 import sys
 
 from mcp.server.mcpserver import MCPServer
 
-# Without a log, because a line a request would be counted as the time of the request.
+# It logs no requests, because writing the log would count as time of the request.
 server = MCPServer("bare", log_level="WARNING")
 
 

@@ -1,4 +1,4 @@
-"""How long a client waits for the first answer, against a bare SDK server."""
+"""Time until a new server process answers, against a bare SDK server."""
 
 import tempfile
 from pathlib import Path
@@ -12,10 +12,10 @@ TARGET = 1.15
 
 
 def rows() -> list[Row]:
-    """Interleaved pairs, so that whatever else the machine does weighs on both alike."""
+    """Start both in turn, so that other load on the machine slows both alike."""
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        # The first start makes the database and the byte code, once in its life.
+        # Only the first start creates the database and the byte code, so it is not measured.
         measure_cold_start(WEFT, home)
         measure_cold_start(BARE, home)
         pairs = [

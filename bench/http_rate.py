@@ -1,4 +1,4 @@
-"""Requests per second over streamable HTTP, against a bare SDK server with an echo."""
+"""Requests per second over streamable HTTP, against the echo of a bare SDK server."""
 
 import json
 import socket
@@ -37,13 +37,13 @@ _META = {
 
 
 class Caller:
-    """One kept connection."""
+    """A client with one connection, which it keeps open."""
 
     def __init__(self, port: int) -> None:
         self._http = HTTPConnection("127.0.0.1", port, timeout=60)
 
     def call(self, tool: str, **arguments: object) -> dict[str, Any]:
-        """The structured result of a tool that must succeed."""
+        """Call a tool that must succeed; returns its structured result."""
         params = {"name": tool, "arguments": arguments, "_meta": _META}
         message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
         headers = {
@@ -64,14 +64,15 @@ class Caller:
         return result.get("structuredContent", {})
 
     def repeat(self, count: int, tool: str, arguments: dict[str, str]) -> None:
-        """The same call again and again."""
+        """Make the same call again and again."""
         for _ in range(count):
             self.call(tool, **arguments)
 
 
 def rows() -> list[Row]:
-    """Rounds of both servers in turn, so that what else the machine does slows both alike; the
-    ratio is the median of those of two neighbouring rounds.
+    """Measure both servers in turn, so that other load on the machine slows both alike.
+
+    The ratio is the median over pairs of neighbouring rounds.
     """
     with (
         tempfile.TemporaryDirectory() as folder,

@@ -1,7 +1,7 @@
-"""Reading one and reading a page, with 10,000 connections and 1,000,000 jobs in the database.
+"""Latency of reading one thing or a page among 10,000 connections and 1,000,000 jobs.
 
-Beside each call stands its bare query: the same statement on the same file, run by SQLite on this
-thread. The ratio is what threads, transactions, validation and models add to it.
+Each call is compared with its bare query: the same statement on the same file, run on this thread.
+The ratio shows the cost of threads, transactions, validation and models.
 """
 
 import random
@@ -37,7 +37,7 @@ Query = Callable[[int], object]
 
 
 async def rows() -> list[Row]:
-    """Rounds of the bare query and the call in turn, each on random rows; 95th percentiles."""
+    """Run the bare query and the call in turn on random rows; compares 95th percentiles."""
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         async with open_engine(home) as (backend, connection_id):
@@ -84,13 +84,13 @@ def _columns(db: Session, table: str) -> list[str]:
 
 
 def _calls(backend: Backend, db: Session) -> dict[str, tuple[Call, Query]]:
-    """Each call and its bare query, both from the number of a row."""
+    """Pair each call with its bare query; both take the number of a row."""
     organization_id = db.execute("SELECT organization_id FROM connection LIMIT 1").get
     connection_ids = [str(row[0]) for row in db.execute("SELECT id FROM connection ORDER BY no")]
     job_ids = [str(row[0]) for row in db.execute("SELECT id FROM job WHERE no % 100 = 0")]
     connections = f"{queries()['connection_columns']} "
     jobs = f"{queries()['job_columns']} "
-    # The order in which the index helps, whatever the planner makes of it.
+    # CROSS JOIN forces the order in which the index helps, whatever the planner would choose.
     newest_jobs = jobs.replace("JOIN connection", "CROSS JOIN connection")
 
     def bare(sql: str, **values: object) -> list[object]:

@@ -1,4 +1,4 @@
-"""Peak memory of a process that syncs, at 100,000 and at 1,000,000 entities."""
+"""Peak memory of a process that syncs 100,000 or 1,000,000 entities."""
 
 import resource
 import subprocess
@@ -21,7 +21,7 @@ MAXRSS_UNIT_BYTES = 1 if sys.platform == "darwin" else 1024
 
 
 def rows() -> list[Row]:
-    """A first sync and an unchanged re-sync in a new process for each size; the process's peak."""
+    """Measure the peak of a process for each size, over a first sync and an unchanged re-sync."""
     small, large = _peak_bytes(SMALL), _peak_bytes(LARGE)
     growth = (large - small) / (LARGE - SMALL)
     return [
@@ -35,8 +35,8 @@ def rows() -> list[Row]:
     ]
 
 
-class Lazy:
-    """Entities that are made while they are listed: none is kept, so the engine's are measured."""
+class LazyEntities:
+    """Makes entities while they are listed and keeps none, so that only the engine's count."""
 
     def __init__(self, count: int) -> None:
         self._count = count
@@ -54,13 +54,13 @@ def _peak_bytes(count: int) -> int:
 async def _sync_twice(count: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         async with open_engine(Path(folder)) as (backend, connection_id):
-            first, _ = await time_sync(backend, connection_id, Lazy(count))
-            again, _ = await time_sync(backend, connection_id, Lazy(count))
+            first, _ = await time_sync(backend, connection_id, LazyEntities(count))
+            again, _ = await time_sync(backend, connection_id, LazyEntities(count))
     assert first.entities_inserted == again.entities_unchanged == count
 
 
 def main() -> None:
-    """Print this process's peak in bytes, after syncing as many entities as the argument says."""
+    """Sync as many entities as the argument says, and print this process's peak in bytes."""
     anyio.run(_sync_twice, int(sys.argv[1]))
     print(_own_peak_bytes())
 
@@ -68,7 +68,7 @@ def main() -> None:
 def _own_peak_bytes() -> int:
     status = Path("/proc/self/status")
     if status.exists():
-        # Not getrusage: on Linux that starts with the peak of the process that started this one.
+        # getrusage would be wrong on Linux: it starts from the peak of the parent process.
         [line] = [li for li in status.read_text().splitlines() if li.startswith("VmHWM:")]
         return int(line.split()[1]) * 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * MAXRSS_UNIT_BYTES

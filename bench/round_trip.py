@@ -1,4 +1,4 @@
-"""How long a call takes on stdio, against a bare SDK echo, and while a sync runs."""
+"""Time of a call on stdio, against the echo of a bare SDK server, and while a sync runs."""
 
 import tempfile
 from pathlib import Path
@@ -13,12 +13,12 @@ CALLS_A_ROUND = 25
 CALLS_DURING_SYNC = 400
 TARGET_P50 = 1.5
 TARGET_P95_DURING_SYNC = 5.0
-# More than can be stored while the calls are made.
+# More entities than can be stored while the calls are made.
 BUSY = {"entities": 2_000_000, "text_chars": 1000}
 
 
 def rows() -> list[Row]:
-    """Rounds of both servers in turn, then the same calls while a sync of the stub runs."""
+    """Measure both servers in turn, then Weft again while a sync of the stub runs."""
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         with serve(WEFT, home / "weft") as weft, serve(BARE, home / "bare") as bare:

@@ -1,4 +1,4 @@
-"""Server processes on stdio, spoken to as directly as can be, so that the client costs nothing."""
+"""Server processes on stdio, driven by raw frames so that the client costs next to nothing."""
 
 import json
 import subprocess
@@ -25,7 +25,7 @@ _INITIALIZE = {
 
 
 class Server:
-    """A process that answers one request at a time."""
+    """A server process that is asked one request at a time."""
 
     def __init__(self, process: "subprocess.Popen[bytes]") -> None:
         assert process.stdin is not None
@@ -35,12 +35,12 @@ class Server:
         self._last_id = 0
 
     def initialize(self) -> None:
-        """The handshake."""
+        """Shake hands."""
         self.ask("initialize", _INITIALIZE)
         self._write({"jsonrpc": "2.0", "method": "notifications/initialized"})
 
     def ask(self, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
-        """The result of one request."""
+        """Send a request and wait for its result."""
         self._last_id += 1
         self._write(
             {"jsonrpc": "2.0", "id": self._last_id, "method": method, "params": dict(params)}
@@ -51,17 +51,17 @@ class Server:
                 return message["result"]
 
     def call(self, tool: str, **arguments: object) -> dict[str, Any]:
-        """The result of a tool that must succeed."""
+        """Call a tool that must succeed."""
         result = self.ask("tools/call", {"name": tool, "arguments": arguments})
         assert not result.get("isError"), result
         return result
 
     def call_for_data(self, tool: str, **arguments: object) -> dict[str, Any]:
-        """The structured result of a tool."""
+        """Call a tool for its structured result."""
         return self.call(tool, **arguments)["structuredContent"]
 
     def time_call(self, tool: str, **arguments: object) -> float:
-        """Seconds that a call takes."""
+        """Measure the seconds that a call takes."""
         started = time.perf_counter()
         self.call(tool, **arguments)
         return time.perf_counter() - started
@@ -73,7 +73,7 @@ class Server:
 
 @contextmanager
 def serve(command: tuple[str, ...], home: Path) -> Generator[Server]:
-    """A new process, with its state and the stub source below ``home``."""
+    """Start a process with its state and the stub source below ``home``."""
     plugins = write_stub_plugin(home / "plugins")
     environment = get_default_environment() | {
         "WEFT_HOME": str(home),
@@ -90,7 +90,7 @@ def serve(command: tuple[str, ...], home: Path) -> Generator[Server]:
 
 
 def measure_cold_start(command: tuple[str, ...], home: Path) -> float:
-    """Seconds from the spawn of a process to its answer to `initialize`."""
+    """Measure the seconds from the spawn of a process to its answer to `initialize`."""
     started = time.perf_counter()
     with serve(command, home) as server:
         server.initialize()

@@ -1,4 +1,4 @@
-"""What a measurement is, and how it is printed."""
+"""A measurement, and the table that prints it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ from statistics import quantiles
 class Row:
     """One measured number with its target.
 
-    ``at_most``: the target is an upper bound; otherwise a lower one. ``detail`` says what the
-    number was made of, in its own units. Without a target the row only informs.
+    ``at_most``: the target is an upper bound; otherwise a lower one. ``detail`` has the numbers of
+    which the ratio was made. A row without a target only informs.
     """
 
     what: str
@@ -22,19 +22,19 @@ class Row:
 
     @property
     def is_met(self) -> bool:
-        """Whether the target is met; a row without one always is."""
+        """Return whether the target is met, or there is none."""
         if self.target is None:
             return True
         return self.measured <= self.target if self.at_most else self.measured >= self.target
 
 
 def percentile(values: Iterable[float], percent: int) -> float:
-    """The value below which ``percent`` of the values lie, from 1 to 99."""
+    """Return the value below which ``percent`` (1 to 99) of the values lie."""
     return quantiles(values, n=100, method="inclusive")[percent - 1]
 
 
 def table(rows: Iterable[Row]) -> str:
-    """The rows in columns: what, measured, target, verdict, detail."""
+    """Format rows in columns: what, measured, target, verdict, detail."""
     lines = [("what", "measured", "target", "verdict", "detail")]
     lines += [(row.what, _number(row), _target(row), _verdict(row), row.detail) for row in rows]
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]

@@ -1,4 +1,4 @@
-"""What the engine makes of 100,000 entities, against the raw floor and against dlt → DuckDB."""
+"""Rate at which 100,000 entities are synced, against the raw floor and against dlt → DuckDB."""
 
 import gc
 import os
@@ -24,7 +24,7 @@ from weft.local.store.sqlite.session import Session, carray
 from weft.local.store.values import micros_or_none
 
 ENTITIES = 100_000
-# Less for dlt, which takes a minute for all. Start-up is outside the clock: the rate is its best.
+# dlt gets fewer because it would take a minute for all; its start-up is not measured.
 PEER_ENTITIES = 20_000
 ROUNDS = 3
 BATCH = 5_000
@@ -35,13 +35,14 @@ Rates = dict[str, list[float]]
 
 
 async def rows() -> list[Row]:
-    """Rounds of floor, engine and peer in turn, so that other load weighs on all; each ratio is
-    the median of those of one round.
+    """Measure floor, engine and peer in turn, so that other load slows all of them alike.
+
+    Each ratio is the median over the rounds.
     """
     entities = list(generate_entities(ENTITIES))
     seconds: Seconds = defaultdict(list)
     has_peer = all(find_spec(name) for name in ("dlt", "duckdb"))
-    # The prepared entities are the bench's, not the engine's: the collector need not walk them.
+    # Keep the collector from walking the prepared entities, which are not the engine's.
     gc.collect()
     gc.freeze()
     for _ in range(ROUNDS):
@@ -78,7 +79,7 @@ def _one_percent(count: int) -> tuple[int, int, int, int]:
 
 
 def _measure_floor(entities: Sequence[Entity], seconds: Seconds) -> None:
-    """The same rows in the same tables with the same index, on one thread with nothing around."""
+    """Write the same rows to the same tables and index, on one thread with nothing around it."""
     with tempfile.TemporaryDirectory() as folder:
         db = open_database(Path(folder) / "floor.db")
         _fill(db, entities, seconds, "floor first")
@@ -91,7 +92,7 @@ def _measure_floor(entities: Sequence[Entity], seconds: Seconds) -> None:
 
 
 def _measure_overwriting_floor(entities: Sequence[Entity], seconds: Seconds) -> None:
-    """The same once more as Weft's writer does it, which overwrites what it frees."""
+    """Write them once more with secure_delete, which Weft's writer uses too."""
     with tempfile.TemporaryDirectory() as folder:
         db = open_database(Path(folder) / "floor.db")
         db.execute("PRAGMA secure_delete = ON")
@@ -112,8 +113,8 @@ def _fill(db: Session, entities: Sequence[Entity], seconds: Seconds, what: str) 
 
 
 def open_database(path: Path) -> Session:
-    """A database file with the settings of Weft's writer that are not about deleting."""
-    # With the engine's own types of it: those of apsw are incomplete on Python 3.11.
+    """Open a database with the settings of Weft's writer, but for those about deleting."""
+    # Typed as the engine does it: the types of apsw are incomplete on Python 3.11.
     db = cast("Session", apsw.Connection(str(path)))
     for pragma in (
         "journal_mode = WAL",
@@ -152,7 +153,7 @@ def _count_same(db: Session, entities: Sequence[Entity]) -> int:
 
 
 def _measure_peer(entities: Sequence[Entity], seconds: Seconds) -> None:
-    # It is only in the optional extra `bench`, and takes two seconds to import.
+    # Imported here: only the extra `bench` brings it, and it takes two seconds.
     os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"
     dlt: Any = import_module("dlt")
     records = [

@@ -1,4 +1,4 @@
-"""Entities to measure with, a source that lists them, and an engine that syncs it as for a user."""
+"""Entities to measure with, a source that lists them, and an engine that syncs it."""
 
 import random
 from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
@@ -34,7 +34,7 @@ _EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class BenchSource(Source[BaseModel, NoFields]):
-    """Lists whatever `events` holds; put there what is to be synced next."""
+    """Lists whatever `events` holds: set it before each sync."""
 
     short_name = "bench"
     name = "Bench"
@@ -53,7 +53,7 @@ class BenchSource(Source[BaseModel, NoFields]):
 
 
 def generate_entities(count: int) -> Iterator[Entity]:
-    """Entities of about 1 KB, always the same: word frequencies fall as in natural text."""
+    """Make entities of about 1 KB, always the same, with word frequencies of natural text."""
     corpus = _corpus()
     places = random.Random(2)
     last = len(corpus) - TEXT_CHARS
@@ -70,7 +70,7 @@ def generate_entities(count: int) -> Iterator[Entity]:
 
 
 def one_percent_later(entities: Sequence[Entity]) -> list[Entity]:
-    """The same a while later: every hundredth has a new text, every other hundredth is gone."""
+    """Change the text of 1 % of the entities, and leave out another 1 %."""
     return [
         replace(entity, text=entity.text[::-1]) if number % 100 == 0 else entity
         for number, entity in enumerate(entities)
@@ -80,7 +80,7 @@ def one_percent_later(entities: Sequence[Entity]) -> list[Entity]:
 
 @asynccontextmanager
 async def open_engine(home: Path) -> AsyncGenerator[tuple[Backend, str]]:
-    """A whole local engine on an empty home, and the id of a connection to `BenchSource`."""
+    """Open a local engine on an empty home, with a connection to `BenchSource`."""
     registry = SourceRegistry(extra={BenchSource.short_name: BenchSource})
     async with open_backend(Settings(home=home), registry=registry) as backend:
         await backend.collections.create(NewCollection(name="Bench", readable_id=COLLECTION))
@@ -95,7 +95,7 @@ async def open_engine(home: Path) -> AsyncGenerator[tuple[Backend, str]]:
 async def time_sync(
     backend: Backend, connection_id: str, events: Iterable[Event]
 ) -> tuple[Job, float]:
-    """Sync ``events`` with a job, as a user does; the ended job, and seconds from start to end."""
+    """Sync ``events`` with a job; returns the ended job and the seconds that it took."""
     BenchSource.events = events
     start = perf_counter()
     job = await backend.jobs.run(connection_id)
@@ -107,14 +107,14 @@ async def time_sync(
 
 
 def with_count(entities: Sequence[Entity]) -> list[Event]:
-    """The entities behind their number, as a listing that knows its length yields them."""
+    """Put the number of entities first, as a source does that knows it."""
     return [Expect(len(entities)), *entities]
 
 
 def _corpus() -> str:
     dice = random.Random(1)
     words = [_word(dice) for _ in range(_WORDS)]
-    # The n-th most frequent word is n times as rare as the first: Zipf's law.
+    # Zipf's law: the n-th most frequent word is n times as rare as the first.
     weights = [1 / rank for rank in range(1, _WORDS + 1)]
     return " ".join(dice.choices(words, weights, k=_CORPUS_WORDS))
 

@@ -1,6 +1,6 @@
-"""Write requirements/*.txt: every version that an installation may have, with its hashes.
+"""Write requirements/*.txt: the version of every dependency, with its hashes.
 
-A lock that exists keeps its versions; `--upgrade` takes the newest that pyproject.toml allows.
+An existing lock keeps its versions; `--upgrade` takes the newest that pyproject.toml allows.
 """
 
 import subprocess

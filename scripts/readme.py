@@ -25,7 +25,7 @@ README = Path(__file__).parents[1] / "README.md"
 
 
 async def build_tools_table(backend: Backend) -> str:
-    """The tools as the server lists them."""
+    """Build the table of tools from the server's own list."""
     async with Client(build_server(lambda _: backend, version=__version__)) as client:
         listed = (await client.list_tools()).tools
     rows = [(f"`{tool.name}`", _first_sentence(tool.description), _effect(tool)) for tool in listed]
@@ -33,14 +33,14 @@ async def build_tools_table(backend: Backend) -> str:
 
 
 async def build_sources_table(backend: Backend) -> str:
-    """The catalogue."""
+    """Build the table of sources from the registry."""
     infos = await backend.sources.list()
     rows = [(f"`{i.short_name}`", i.description, _fields(i), _credentials(i)) for i in infos]
     return _table(("source", "what it reads", "configuration", "credentials"), rows)
 
 
 async def build_settings_table(_backend: Backend) -> str:
-    """All settings with their defaults."""
+    """Build the table of settings with their defaults."""
     rows = [
         (f"`{ENV_PREFIX}{name}`".upper(), field.description or "", _default(name))
         for name, field in Settings.model_fields.items()
@@ -56,7 +56,7 @@ TABLES: dict[str, Callable[[Backend], Awaitable[str]]] = {
 
 
 async def fill_tables(text: str) -> str:
-    """``text`` with every marked table as it should be."""
+    """Replace the contents of every marked table in ``text``."""
     with tempfile.TemporaryDirectory() as home:
         async with open_backend(Settings(home=Path(home))) as backend:
             for name, make in TABLES.items():
@@ -69,7 +69,7 @@ async def fill_tables(text: str) -> str:
 
 
 def main() -> None:
-    """Write, or check."""
+    """Write README.md, or with --check compare it."""
     present = README.read_text(encoding="utf-8")
     wanted = anyio.run(fill_tables, present)
     if "--check" not in sys.argv:

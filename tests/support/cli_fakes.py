@@ -1,4 +1,4 @@
-"""A backend in memory that remembers what was asked of it, and jobs that go as a test scripts."""
+"""A backend in memory that records its calls, with jobs that follow a script."""
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
@@ -47,7 +47,7 @@ NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
 
 def make_field(name: str, kind: str = "string", **more: Any) -> FieldInfo:
-    """A field of a source, with a title and a description."""
+    """Make a field of a source, with a title and a description."""
     facts: dict[str, Any] = {"title": name.title(), "required": False, **more}
     return FieldInfo(name=name, type=kind, description=f"The {name}.", **facts)
 
@@ -81,7 +81,7 @@ NOTES = SourceInfo(
 
 
 def make_job(status: JobStatus = JobStatus.PENDING, **more: Any) -> Job:
-    """A job in one state."""
+    """Make a job in one state."""
     facts: dict[str, Any] = {
         "id": "job-1",
         "source_connection_id": "con-1",
@@ -93,7 +93,7 @@ def make_job(status: JobStatus = JobStatus.PENDING, **more: Any) -> Job:
 
 
 def make_connection(**more: Any) -> Connection:
-    """A connection of the notes source."""
+    """Make a connection of the notes source."""
     facts: dict[str, Any] = {
         "id": "con-1",
         "organization_id": "org",
@@ -113,7 +113,7 @@ def make_connection(**more: Any) -> Connection:
 
 
 def make_collection(readable_id: str = "docs") -> Collection:
-    """A collection with two connections."""
+    """Make a collection with two connections."""
     return Collection(
         id=f"id-{readable_id}",
         organization_id="org",
@@ -129,7 +129,7 @@ def make_collection(readable_id: str = "docs") -> Collection:
 
 @dataclass
 class FakeBackend(Backend):
-    """All groups in one object would clash on `list` and `get`, so each noun has its own."""
+    """A backend whose groups share its state."""
 
     calls: list[tuple[str, Any]] = field(default_factory=list[tuple[str, Any]])
     script: list[Job] = field(default_factory=list[Job])
@@ -152,7 +152,7 @@ class FakeBackend(Backend):
         self.changes: Changes = FakeChanges()
 
     def calls_of(self, call: str) -> list[Any]:
-        """The arguments of each call of that name."""
+        """List the arguments of each call of that name."""
         return [argument for name, argument in self.calls if name == call]
 
 
@@ -297,7 +297,7 @@ class Terminal:
     database: dict[str, Any] = field(default_factory=dict[str, Any])
 
     def run(self, *args: str, typed: str | None = None) -> Result:
-        """What a person gets who types ``args``, and then ``typed`` when asked."""
+        """Run a command as a person does who answers questions with ``typed``."""
 
         @asynccontextmanager
         async def open_backend(
@@ -318,7 +318,7 @@ class Terminal:
 
 
 def make_failed_job() -> Job:
-    """A job whose credentials were refused."""
+    """Make a job whose credentials were refused."""
     return make_job(
         JobStatus.FAILED,
         entities_inserted=3,

@@ -1,4 +1,4 @@
-"""What assembly puts together for `weft doctor`: the database, and the key to what it holds."""
+"""The inspection for `weft doctor`: of the database, and of the key to its credentials."""
 
 from pathlib import Path
 

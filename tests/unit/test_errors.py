@@ -1,4 +1,4 @@
-"""The error tree is what its docstring draws, and each error carries what its receiver needs."""
+"""The docstring draws the real error tree, and each error carries what its receiver needs."""
 
 import re
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ def walk_classes(root: type[WeftError] = WeftError) -> Iterator[type[WeftError]]
 
 
 def parse_drawn_tree() -> dict[str, tuple[str | None, int | None]]:
-    """Each drawn name with its parent's name and its HTTP status, if one is drawn."""
+    """Map each drawn name to its parent's name and its HTTP status, if one is drawn."""
     docstring = weft.errors.__doc__
     assert docstring is not None
     tree: dict[str, tuple[str | None, int | None]] = {}

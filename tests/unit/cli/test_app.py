@@ -1,4 +1,4 @@
-"""What people and programs get from each verb."""
+"""The output of each verb, for people and for programs."""
 
 import json
 from collections.abc import Iterator
@@ -242,7 +242,7 @@ def test_question_that_is_not_answered_cancels(terminal: Terminal) -> None:
 
 
 def render_helps(group: click.Group, *path: str) -> Iterator[str]:
-    """The help of a group and of all groups below it."""
+    """Yield the help of a group and of all groups below it."""
     ctx = click.Context(group, info_name=" ".join(path))
     yield group.get_help(ctx)
     for name in group.list_commands(ctx):

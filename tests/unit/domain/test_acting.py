@@ -1,4 +1,4 @@
-"""Who acts, and the fingerprint of what was asked for."""
+"""The present actor, and the fingerprint of its arguments."""
 
 from typing import cast
 
@@ -46,14 +46,14 @@ def test_equal_arguments_give_equal_digests_in_any_order() -> None:
     ],
 )
 def test_what_may_be_secret_is_not_in_the_digest(arguments: dict[str, object]) -> None:
-    def replaced(value: object) -> object:
+    def replace(value: object) -> object:
         if isinstance(value, dict):
-            return {k: replaced(item) for k, item in cast("dict[str, object]", value).items()}
+            return {k: replace(item) for k, item in cast("dict[str, object]", value).items()}
         if isinstance(value, list):
-            return [replaced(item) for item in cast("list[object]", value)]
+            return [replace(item) for item in cast("list[object]", value)]
         return "another"
 
-    other = {key: replaced(value) for key, value in arguments.items()}
+    other = {key: replace(value) for key, value in arguments.items()}
     assert arguments_digest(arguments) == arguments_digest(other)
 
 

@@ -1,4 +1,4 @@
-"""Collections: which names and readable ids they may have."""
+"""Collections: their names and readable ids."""
 
 import pytest
 

@@ -62,7 +62,7 @@ def test_auth_details_have_no_place_for_a_secret() -> None:
         AuthDetails.model_validate(
             {"method": "direct", "authenticated": True, "credentials": {"token": "x"}}
         )
-    # What proves who began an authorisation goes to that caller alone, and into no dump.
+    # The claim token is excluded from dumps: only the caller that began an authorisation gets it.
     names = " ".join(name for name, of in AuthDetails.model_fields.items() if not of.exclude)
     assert not any(word in names for word in ("secret", "token", "password", "credentials"))
 

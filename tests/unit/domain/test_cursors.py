@@ -1,3 +1,5 @@
+"""Cursors: a list takes its own and no others."""
+
 import re
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Roles and ceilings: what each refuses, and that ceilings come first."""
+"""Roles and ceilings: each refuses the right calls, and ceilings come first."""
 
 import pytest
 

@@ -43,7 +43,7 @@ def next_due(cron: str, after: datetime, zone: str = BERLIN) -> datetime:
 
 
 def list_slots(cron: str, start: datetime, count: int, zone: str = BERLIN) -> list[datetime]:
-    """The next runs, each asked for at the time of the one before."""
+    """List the next runs, each computed at the time of the one before."""
     found = [start]
     for _ in range(count):
         found.append(next_due(cron, found[-1], zone))

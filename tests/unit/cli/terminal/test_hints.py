@@ -1,4 +1,4 @@
-"""Hints name tools, and a person at a terminal has verbs."""
+"""Hints of errors at a terminal name verbs instead of tools."""
 
 import re
 

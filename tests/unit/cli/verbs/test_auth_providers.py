@@ -28,7 +28,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     return run
 
 
-def items(run: Run, group: str) -> list[dict[str, Any]]:
+def list_items(run: Run, group: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = json.loads(run(group, "--json").stdout)["items"]
     return found
 
@@ -36,14 +36,14 @@ def items(run: Run, group: str) -> list[dict[str, Any]]:
 def test_oauth_client_is_set_listed_and_removed_without_showing_its_secret(run: Run) -> None:
     made = run("oauth-clients", "set", "github", "--client-id", "Iv1.abc", stdin=f"{CANARY}\n")
     assert made.exit_code == 0, made.output
-    (listed,) = items(run, "oauth-clients")
+    (listed,) = list_items(run, "oauth-clients")
     assert (listed["short_name"], listed["client_id"]) == ("github", "Iv1.abc")
     assert (listed["origin"], listed["has_secret"]) == ("https://github.com", True)
     shown = run("oauth-clients")
     assert "github" in shown.stdout
     assert CANARY not in made.output + shown.output + json.dumps(listed)
     assert run("oauth-clients", "remove", "github", "--yes").exit_code == 0
-    assert items(run, "oauth-clients") == []
+    assert list_items(run, "oauth-clients") == []
     assert run("oauth-clients", "remove", "github", "--yes").exit_code == 2
 
 
@@ -86,14 +86,14 @@ def test_auth_providers_are_added_listed_and_removed_without_showing_secrets(run
     pipedream = ("auth-providers", "add", "pipedream", "--name", "pipedream-dev")
     options = ("--client-id", "c1", "--project-id", "proj_1", "--environment", "development")
     assert run(*pipedream, *options, stdin=CANARY).exit_code == 0
-    listed = items(run, "auth-providers")
+    listed = list_items(run, "auth-providers")
     assert [one["readable_id"] for one in listed] == ["composio-prod-x7k9m", "pipedream-dev"]
     assert listed[0]["options"]["app:github"] == "github_app"
     assert listed[1]["options"]["project_id"] == "proj_1"
     shown = run("auth-providers")
     assert CANARY not in made.output + again.output + shown.output + json.dumps(listed)
     assert run("auth-providers", "remove", "pipedream-dev", "--yes").exit_code == 0
-    assert [one["kind"] for one in items(run, "auth-providers")] == ["composio"]
+    assert [one["kind"] for one in list_items(run, "auth-providers")] == ["composio"]
 
 
 def test_hosts_that_may_receive_tokens_are_kept_as_origins(run: Run) -> None:
@@ -101,10 +101,10 @@ def test_hosts_that_may_receive_tokens_are_kept_as_origins(run: Run) -> None:
     kept = ["https://api.example.com", "https://b.example:8443"]
     client = ("oauth-clients", "set", "github", "--client-id", "x", "--public", *hosts)
     assert run(*client).exit_code == 0
-    assert items(run, "oauth-clients")[0]["hosts"] == kept
+    assert list_items(run, "oauth-clients")[0]["hosts"] == kept
     added = run("auth-providers", "add", "composio", "--name", "main", *hosts, stdin=CANARY)
     assert added.exit_code == 0, added.output
-    assert items(run, "auth-providers")[0]["hosts"] == kept
+    assert list_items(run, "auth-providers")[0]["hosts"] == kept
 
 
 @pytest.mark.parametrize(
@@ -123,4 +123,4 @@ def test_bad_auth_provider_is_refused(run: Run, arguments: tuple[str, ...]) -> N
     refused = run("auth-providers", "add", *arguments, stdin=CANARY)
     assert refused.exit_code == 2
     assert CANARY not in refused.output
-    assert items(run, "auth-providers") == []
+    assert list_items(run, "auth-providers") == []

@@ -1,4 +1,4 @@
-"""What doctor finds, and that it says so in its exit code."""
+"""The findings of doctor, and its exit code."""
 
 import json
 from importlib.metadata import EntryPoint
@@ -170,12 +170,12 @@ def test_lock_of_a_rotation_may_be_read_by_all(tmp_path: Path) -> None:
 
 
 def test_remote_api_is_named_and_the_local_engine_is_left_alone(tmp_path: Path) -> None:
-    def untouched(_settings: Settings) -> dict[str, Any]:
+    def fail_when_asked(_settings: Settings) -> dict[str, Any]:
         raise StorageFailed("The database must not be looked at.")
 
     key = SecretStr("api-key-canary")
     settings = Settings(home=tmp_path, api_url="https://api.example.com", api_key=key)
-    report = examine(settings, untouched)
+    report = examine(settings, fail_when_asked)
     assert report.problems == []
     assert report.state["backend"] == "https://api.example.com"
     assert "canary" not in json.dumps(report.document())

@@ -1,4 +1,4 @@
-"""Copying connections to the remote API: what is shown, asked, created and left out."""
+"""Copying connections to the remote API: the preview, the questions and the outcome."""
 
 import json
 from collections.abc import AsyncGenerator

@@ -1,4 +1,4 @@
-"""`weft serve`: what it refuses before it serves."""
+"""`weft serve`: the arguments that it refuses or takes."""
 
 from pathlib import Path
 
@@ -10,8 +10,8 @@ from weft.settings import Settings
 
 
 @pytest.fixture
-def served(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Settings]:
-    """The settings of each server that was started; none really serves."""
+def server_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Settings]:
+    """Record the settings of each server that is started; none really serves."""
     started: list[Settings] = []
 
     async def serve(settings: Settings) -> None:
@@ -25,23 +25,26 @@ def served(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Settings]:
 
 @pytest.mark.parametrize("folder", ["gone", "file", ""])
 def test_folder_that_is_not_there_is_refused(
-    terminal: Terminal, served: list[Settings], tmp_path: Path, folder: str
+    terminal: Terminal, server_settings: list[Settings], tmp_path: Path, folder: str
 ) -> None:
     (tmp_path / "file").touch()
     result = terminal.run("serve", str(tmp_path), str(tmp_path / folder) if folder else "")
     assert result.exit_code == 2
     assert "is not a folder" in result.stderr
-    assert served == []
+    assert server_settings == []
 
 
 def test_folders_that_are_there_replace_the_configured_ones(
-    terminal: Terminal, served: list[Settings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    terminal: Terminal,
+    server_settings: list[Settings],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     (tmp_path / "notes").mkdir()
     monkeypatch.setenv("WEFT_FILES_ROOTS", str(tmp_path / "gone"))
     assert terminal.run("serve", "~/notes").exit_code == 0
     assert terminal.run("serve").exit_code == 0
-    assert [settings.files_roots for settings in served] == [
+    assert [settings.files_roots for settings in server_settings] == [
         (tmp_path / "notes",),
         (tmp_path / "gone",),
     ]

@@ -1,4 +1,4 @@
-"""`weft connections authorize`: the link, the wait, and what ends it."""
+"""`weft connections authorize`: the link, the wait, and its end."""
 
 import json
 from collections.abc import AsyncGenerator
@@ -24,14 +24,16 @@ from weft.errors import Conflict
 LINK = "http://127.0.0.1:1234/authorize/t0k3n"
 
 
-def make_pending(status: ConnectionStatus, at: datetime | None = None, **auth: Any) -> Connection:
+def make_connection_in(
+    status: ConnectionStatus, at: datetime | None = None, **auth: Any
+) -> Connection:
     done = status is ConnectionStatus.ACTIVE
     details = AuthDetails(method=AuthMethod.DIRECT, authenticated=done, authenticated_at=at, **auth)
     return make_connection(status=status, auth=details)
 
 
 class Links(Authorization, Changes):
-    """A link, and what a person does between one look at the connection and the next."""
+    """Links, and the steps by which a person changes the connection while the verb waits."""
 
     def __init__(self, backend: FakeBackend, *steps: Connection, seconds: float = 600) -> None:
         self.backend = backend
@@ -75,8 +77,8 @@ class Links(Authorization, Changes):
         return self.verifies
 
 
-class Pending(FakeConnections):
-    """Makes connections that wait for credentials, with or without a link of their own."""
+class PendingConnections(FakeConnections):
+    """Creates connections that wait for credentials, with or without a link."""
 
     link: str | None = None
 
@@ -86,9 +88,9 @@ class Pending(FakeConnections):
         return PENDING.model_copy(update={"auth": auth})
 
 
-PENDING = make_pending(ConnectionStatus.PENDING_AUTH)
-ACTIVE = make_pending(ConnectionStatus.ACTIVE, datetime(2026, 11, 22, tzinfo=UTC))
-LATER = make_pending(ConnectionStatus.ACTIVE, datetime(2026, 11, 23, tzinfo=UTC))
+PENDING = make_connection_in(ConnectionStatus.PENDING_AUTH)
+ACTIVE = make_connection_in(ConnectionStatus.ACTIVE, datetime(2026, 11, 22, tzinfo=UTC))
+LATER = make_connection_in(ConnectionStatus.ACTIVE, datetime(2026, 11, 23, tzinfo=UTC))
 
 
 def test_the_link_is_shown_and_the_end_is_told(tmp_path: Path) -> None:
@@ -136,7 +138,7 @@ def test_a_backend_without_links_says_so(tmp_path: Path) -> None:
 def test_a_connection_is_created_and_then_authorised_in_a_browser(tmp_path: Path) -> None:
     backend = FakeBackend(script=[make_job(JobStatus.COMPLETED)])
     Links(backend, PENDING, PENDING, ACTIVE)
-    backend.connections = Pending(backend)
+    backend.connections = PendingConnections(backend)
     given = ("crm", "--collection", "docs", "--config", "site=x", "--authorize")
     done = Terminal(tmp_path, backend).run("connections", "create", *given)
     assert done.exit_code == 0, done.output
@@ -151,7 +153,7 @@ def test_the_link_of_a_new_connection_is_the_one_that_is_shown(tmp_path: Path) -
     backend = FakeBackend(script=[make_job(JobStatus.COMPLETED)])
     links = Links(backend, PENDING, PENDING, PENDING, seconds=0.05)
     links.verifies = ACTIVE
-    backend.connections = pending = Pending(backend)
+    backend.connections = pending = PendingConnections(backend)
     pending.link = f"{LINK}-of-create"
     given = ("crm", "--collection", "docs", "--config", "site=x", "--authorize")
     done = Terminal(tmp_path, backend).run("connections", "create", *given)
