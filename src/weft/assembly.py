@@ -1,4 +1,7 @@
-"""The only file that knows everyone: settings in, a running Weft out."""
+"""Puts Weft together: settings in, an open engine or a running server out.
+
+With its two neighbours it is the only place that imports fronts and backends together.
+"""
 
 import gc
 import sys
@@ -50,7 +53,7 @@ if TYPE_CHECKING:
 
 PROCESSES_FOLDER_NAME = "processes"
 SWITCH_SECONDS = 0.0005
-# Each fits into what its transport allows between the wish to end and the end.
+# Each flush time is shorter than its transport's own shutdown limit.
 STDIO_FLUSH_SECONDS = 0.4
 HTTP_FLUSH_SECONDS = 5.0
 
@@ -59,41 +62,41 @@ PagesUrl = Callable[[], Awaitable[str]]
 
 @dataclass(frozen=True, slots=True)
 class OpenEngine:
-    """An open engine, and views of it."""
+    """An open engine, and views of it for principals."""
 
     engine: Engine
     runner: EmbeddedRunner
 
     def backend_for(self, principal: Principal) -> Backend:
-        """What the principal may see; cheap."""
+        """Return the principal's view of the engine; cheap."""
         return LocalBackend(self.engine, self.runner, principal.organization_id)
 
     async def record_refusal(self, principal: Principal, tool: str) -> None:
-        """Audit that a ceiling or a role kept the principal from calling a tool."""
+        """Write to the audit that a ceiling or a role kept the principal from calling a tool."""
         store, refusals = self.engine.store.audit, self.engine.refusals
         await refusals.record(store, principal.organization_id, "tool", tool, "not permitted")
 
     def secrets_of(self, organization_id: str) -> NamedSecrets:
-        """The secrets that an organisation's operator named."""
+        """Return the secrets that an organisation's operator named."""
         return NamedSecrets(self.engine, organization_id)
 
     @property
     def auth_sessions(self) -> LocalAuthSessions:
-        """What people do with links in a browser."""
+        """The authorisations that people carry out in a browser."""
         return LocalAuthSessions(self.engine, self.runner)
 
     @property
     def keys(self) -> LocalKeys:
-        """The keys that let principals in over HTTP."""
+        """The API keys that admit principals over HTTP."""
         return LocalKeys(self.engine.store.keys, self.engine.clock)
 
     @property
     def authenticators(self) -> Sequence["Authenticate"]:
-        """Who lets principals in over HTTP, beside the operator's token."""
+        """Checks of tokens over HTTP, beside that of the operator's token."""
         return (self.keys.find_principal,)
 
     async def job_counts(self) -> Mapping[str, int]:
-        """How many jobs have each status."""
+        """Count the jobs by status."""
         return await self.engine.store.keys.job_counts()
 
 
@@ -105,7 +108,7 @@ async def open_backend(
     run_jobs: bool = True,
     clock: Callable[[], datetime] = utc_now,
 ) -> AsyncGenerator[Backend]:
-    """The backend of whoever started this process; see `open_any`."""
+    """Open the backend of whoever started this process; see `open_any`."""
     async with open_any(settings, registry=registry, run_jobs=run_jobs, clock=clock) as opened:
         yield opened.backend_for(LOCAL_PRINCIPAL)
 
@@ -118,7 +121,7 @@ def open_any(
     clock: Callable[[], datetime] = utc_now,
     pages: PagesUrl | None = None,
 ) -> AbstractAsyncContextManager["OpenEngine | OpenRemote"]:
-    """The remote API if the settings name one, and no database is opened; else the engine."""
+    """Open the remote API if the settings name one, and then no database; else the engine."""
     if settings.api_url is None:
         return open_engine(settings, registry=registry, run_jobs=run_jobs, clock=clock, pages=pages)
     # Imported here because the HTTP stack costs start-up time that a local engine need not pay.
@@ -129,7 +132,7 @@ def open_any(
 
 @asynccontextmanager
 async def open_keys(settings: Settings) -> AsyncGenerator[LocalKeys]:
-    """The API keys, without an engine."""
+    """Open the API keys, without an engine."""
     store = await SqliteStore.open(settings.database_path)
     try:
         yield LocalKeys(store.keys)
@@ -139,21 +142,21 @@ async def open_keys(settings: Settings) -> AsyncGenerator[LocalKeys]:
 
 @asynccontextmanager
 async def open_secrets(settings: Settings, organization_id: str) -> AsyncGenerator[NamedSecrets]:
-    """The secrets that an organisation's operator named. Raises StorageFailed as `open_engine`."""
+    """Open the secrets that an organisation's operator named. Raises StorageFailed."""
     async with open_engine(settings, run_jobs=False) as opened:
         yield opened.secrets_of(organization_id)
 
 
 @asynccontextmanager
 async def open_oauth_clients(settings: Settings) -> AsyncGenerator[LocalOAuthClients]:
-    """The operator's OAuth clients. Raises StorageFailed as `open_engine`."""
+    """Open the operator's OAuth clients. Raises StorageFailed."""
     async with open_engine(settings, run_jobs=False) as opened:
         yield LocalOAuthClients(opened.engine)
 
 
 @asynccontextmanager
 async def open_auth_providers(settings: Settings) -> AsyncGenerator[LocalAuthProviders]:
-    """The accounts at services that keep credentials. Raises StorageFailed as `open_engine`."""
+    """Open the accounts at services that keep credentials. Raises StorageFailed."""
     async with open_engine(settings, run_jobs=False) as opened:
         yield LocalAuthProviders(opened.engine)
 
@@ -167,14 +170,14 @@ async def open_engine(
     clock: Callable[[], datetime] = utc_now,
     pages: PagesUrl | None = None,
 ) -> AsyncGenerator[OpenEngine]:
-    """The engine that the settings ask for, running jobs in this process while it is open.
+    """Open the engine that the settings ask for, and run its jobs in this process meanwhile.
 
-    Without ``run_jobs`` syncs are only queued, for whichever process runs jobs. ``pages`` gives the
-    base URL of the pages for people; without it they are shown on the loopback when needed.
+    Without ``run_jobs`` syncs are only queued, for another process. ``pages`` returns the base URL
+    of the pages for people; without it a loopback listener opens when they are needed.
 
     Raises StorageFailed when the database or the key file cannot be opened.
     """
-    AllowList.parse(settings.allow_hosts)  # Says at the start what is wrong with it.
+    AllowList.parse(settings.allow_hosts)  # Refuse a bad list at the start.
     vault = Vault.over(key_source_of(settings))
     store = await SqliteStore.open(settings.database_path)
     owner = str(uuid.uuid4())
@@ -209,19 +212,12 @@ async def open_engine(
 
 async def serve_stdio(settings: Settings, *, registry: SourceRegistry | None = None) -> None:
     """Serve MCP on stdin and stdout until end of file or a signal."""
-    # Importing the SDK makes many objects that live as long as the process. Collecting garbage
-    # among them again and again is a tenth of the start; afterwards they are left out of it.
-    gc.disable()
+    gc.disable()  # See _settle_process.
     # Imported here so that the other verbs do not pay for the MCP SDK.
     from weft.server.build import build_server
     from weft.server.transport.stdio import serve_stdio as serve
 
-    gc.freeze()
-    gc.enable()
-    # A call crosses threads several times, and waits this long at each for a sync to let go of the
-    # interpreter. At Python's own 5 ms, calls during a sync are several times slower at the tail.
-    sys.setswitchinterval(SWITCH_SECONDS)
-    configure_logging(settings)
+    _settle_process(settings)
     with export_traces(__version__, flush_seconds=STDIO_FLUSH_SECONDS):
         async with open_any(settings, registry=registry) as opened:
             server = build_server(
@@ -238,11 +234,11 @@ async def serve_stdio(settings: Settings, *, registry: SourceRegistry | None = N
 async def serve_http(
     settings: Settings, *, auth: bool = True, registry: SourceRegistry | None = None
 ) -> None:
-    """Serve MCP over HTTP until a signal. Without ``auth`` everyone who can connect is let in.
+    """Serve MCP over HTTP until a signal. Without ``auth`` everyone who can connect is admitted.
 
     Raises InvalidInput for settings that would expose it, StorageFailed as `open_engine`.
     """
-    gc.disable()
+    gc.disable()  # See _settle_process.
     # Imported here so that the other transports and verbs do not pay for an HTTP server.
     from weft.assembly_http import http_app
     from weft.server.build import build_server
@@ -252,10 +248,7 @@ async def serve_http(
     from weft.web.plan import build_gate, load_token, plan_listening, plan_oauth, plan_pages_url
     from weft.web.run import bind_socket, run_app, url_of
 
-    gc.freeze()
-    gc.enable()
-    sys.setswitchinterval(SWITCH_SECONDS)
-    configure_logging(settings)
+    _settle_process(settings)
     listening = plan_listening(settings, auth=auth)
     with (
         bind_socket(listening.host, listening.port) as bound,
@@ -268,7 +261,7 @@ async def serve_http(
             return plan_pages_url(settings, url)
 
         async with open_any(settings, registry=registry, pages=base_url) as opened:
-            # Without authentication there is no token to be made or told.
+            # Without authentication no token is created or announced.
             token = build_operator_check(load_token(settings)) if auth else None
             known = [token, *opened.authenticators] if token else None
             metrics = Metrics()
@@ -302,7 +295,7 @@ async def serve_http(
 
 
 async def inspect_database(settings: Settings) -> DatabaseReport:
-    """The health of the database, and the key to its credentials, read without changing them."""
+    """Report on the database and the key to its credentials, without changing either."""
     found = await report(settings.database_path)
     try:
         vault = Vault.over(key_source_of(settings))
@@ -314,7 +307,7 @@ async def inspect_database(settings: Settings) -> DatabaseReport:
 
 
 def source_context(settings: Settings) -> SourceContext:
-    """What sources are lent, all of it decided by the operator."""
+    """Build what sources may use and read; the operator decides all of it."""
     return SourceContext(
         http=_lazy_http_factory(settings.allow_hosts),
         files_roots=settings.files_roots,
@@ -322,6 +315,18 @@ def source_context(settings: Settings) -> SourceContext:
         allow_hosts=settings.allow_hosts,
         options={"github_api_url": settings.github_api_url},
     )
+
+
+def _settle_process(settings: Settings) -> None:
+    """Tune the process after its imports, and log from now on."""
+    # The imports create many objects that live as long as the process. Collecting garbage among
+    # them takes a tenth of the start, so it is off until here; from now on it skips them.
+    gc.freeze()
+    gc.enable()
+    # A call crosses threads several times, and at each waits this long for a sync to release the
+    # interpreter. At Python's default of 5 ms, calls during a sync have a much slower tail.
+    sys.setswitchinterval(SWITCH_SECONDS)
+    configure_logging(settings)
 
 
 def _announce_http(url: str) -> None:
@@ -357,7 +362,7 @@ def _lazy_http_factory(allow_hosts: frozenset[str]) -> HttpFactory:
         headers: Mapping[str, str] | None = None,
         auth: "httpx.Auth | None" = None,
     ) -> AbstractAsyncContextManager["httpx.AsyncClient"]:
-        # The HTTP stack costs start-up time that a server without network sources need not pay.
+        # Imported late: a server without network sources starts faster without the HTTP stack.
         from weft.net.client import http_factory
 
         return http_factory(allow_hosts)(base_url=base_url, headers=headers, auth=auth)

@@ -1,4 +1,4 @@
-"""What is served over HTTP, put together: the MCP endpoints, the HTTP API, the pages, the gate."""
+"""Puts the HTTP application together: MCP endpoints, HTTP API, pages and gate."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
@@ -23,23 +23,23 @@ from weft.web.rest.routes import rest_routes
 
 
 class OpenBackend(Protocol):
-    """What stands behind the routes: an open engine, or an open remote API."""
+    """An open engine, or an open remote API."""
 
     @property
     def auth_sessions(self) -> AuthSessions | None:
-        """What people's links lead to, if links are made here."""
+        """The authorisations behind people's links, if links are created here."""
         ...
 
     def backend_for(self, principal: Principal) -> Backend:
-        """What the principal may see."""
+        """Return the principal's view."""
         ...
 
     async def record_refusal(self, principal: Principal, tool: str) -> None:
-        """Hear of a call that was forbidden."""
+        """Record that the principal was not permitted to call a tool."""
         ...
 
     async def job_counts(self) -> Mapping[str, int]:
-        """How many jobs have each status."""
+        """Count the jobs by status."""
         ...
 
 
@@ -54,7 +54,7 @@ def http_app(
     auth: bool,
     sessions_max: int,
 ) -> ASGIApp:
-    """The whole application; links for people begin with ``pages_url``."""
+    """Build the whole application; links for people begin with ``pages_url``."""
     endpoints = mcp_endpoints(
         server,
         messages_path=MESSAGES_PATH,

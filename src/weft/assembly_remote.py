@@ -1,4 +1,4 @@
-"""Puts a remote API in the place of the local engine."""
+"""Opens a remote API in place of the local engine."""
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
@@ -23,11 +23,11 @@ class OpenRemote:
 
     backend: RemoteBackend
     authenticators: "tuple[Authenticate, ...]" = ()
-    """Nobody but the operator: named keys are kept in a database, and none is opened here."""
+    """None beside the operator's token: API keys live in a database, and none is open here."""
 
     def backend_for(self, principal: Principal) -> Backend:
-        """The API. Raises NotPermitted for principals of other organisations: all would act with
-        the same key.
+        """Return the API. Raises NotPermitted for principals of other organisations, because all
+        would act with the same key.
         """
         if not principal.is_local:
             raise NotPermitted(
@@ -38,13 +38,13 @@ class OpenRemote:
 
     @property
     def auth_sessions(self) -> None:
-        """None: the links of a remote API lead to its own pages."""
+        """None, because links of a remote API lead to its own pages."""
 
     async def record_refusal(self, principal: Principal, tool: str) -> None:
-        """Nothing: the audit is kept where the database is."""
+        """Do nothing: the audit is kept where the database is."""
 
     async def job_counts(self) -> Mapping[str, int]:
-        """None: the jobs are counted where they are run."""
+        """Return no counts: jobs are counted where they run."""
         return {}
 
 
@@ -52,7 +52,7 @@ class OpenRemote:
 async def open_remote(
     settings: Settings, *, timeouts: Timeouts | None = None
 ) -> AsyncGenerator[OpenRemote]:
-    """The API that the settings name; nothing is asked of it yet. Raises InvalidInput without."""
+    """Open the API that the settings name, without a request yet. Raises InvalidInput without."""
     if settings.api_url is None or settings.api_key is None:
         raise InvalidInput(
             "WEFT_API_URL and WEFT_API_KEY are not set.",

@@ -1,4 +1,4 @@
-"""The HTTP application: the MCP endpoints, the operator's routes, and the gate in front of all."""
+"""The HTTP application: MCP endpoints, operator's routes, pages and API behind the gate."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -36,11 +36,11 @@ KNOWN_PATHS: Final = STREAM_PATHS | OPEN_PATHS | {MESSAGES_PATH, METRICS_PATH}
 
 @dataclass(frozen=True, slots=True)
 class AppParts:
-    """What the application is put together from.
+    """The parts of the application.
 
-    ``mcp``, ``sse`` and ``messages`` are ASGI applications and ``lifespan`` runs around them;
-    ``job_counts`` tells how many jobs have each status, and fails while the database does;
-    ``pages`` are the routes of the pages for people, ``rest`` those of the HTTP API.
+    ``mcp``, ``sse`` and ``messages`` are ASGI applications; ``lifespan`` runs around them.
+    ``job_counts`` counts jobs by status, and raises while the database is unavailable. ``pages``
+    are the routes of the pages for people, ``rest`` those of the HTTP API.
     """
 
     mcp: ASGIApp
@@ -54,7 +54,7 @@ class AppParts:
 
 
 def build_app(parts: AppParts, gate: Gate) -> ASGIApp:
-    """All routes behind the gate. Pages of other origins have no business here: no CORS."""
+    """Put all routes behind the gate. There is no CORS: pages of other origins may not call us."""
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
@@ -76,7 +76,7 @@ def build_app(parts: AppParts, gate: Gate) -> ASGIApp:
             Route(METADATA_PATH, answer, methods=["GET"]),
             Route(f"{METADATA_PATH}{MCP_PATH}", answer, methods=["GET"]),
         ]
-    # Last, because paths with parameters would take what others have a route for.
+    # Last, because paths with parameters also match paths of the other routes.
     routes += parts.rest
     errors = {HTTPException: answer_http_error}
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=errors)
@@ -84,8 +84,8 @@ def build_app(parts: AppParts, gate: Gate) -> ASGIApp:
     app.router.redirect_slashes = False
 
     async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
-        # By far the most requests go there, and each would take longer through the table of routes
-        # than the reading of a connection takes.
+        # Most requests go to MCP. Matching the table of routes would take each of them longer than
+        # reading a connection from the database.
         is_mcp = scope["type"] == "http" and scope["path"] == MCP_PATH
         await (parts.mcp if is_mcp else app)(scope, receive, send)
 
@@ -93,7 +93,7 @@ def build_app(parts: AppParts, gate: Gate) -> ASGIApp:
 
 
 class _AsgiEndpoint:
-    """Starlette takes an object for an ASGI application, and a function for a handler."""
+    """An ASGI application as an object: Starlette would take a function for a handler."""
 
     def __init__(self, app: ASGIApp, method: str | None) -> None:
         self._app = app
@@ -112,13 +112,13 @@ def _as_route(app: ASGIApp, method: str | None = None) -> _AsgiEndpoint:
 
 
 async def _answer_health(_: Request) -> Response:
-    """The process is alive."""
+    """Answer that the process is alive."""
     return JSONResponse({"status": "ok"})
 
 
 def _build_ready(parts: AppParts) -> Callable[[Request], Awaitable[Response]]:
     async def ready(_: Request) -> Response:
-        """The database answers too."""
+        """Answer whether the database can be read."""
         try:
             await parts.job_counts()
         except WeftError:
@@ -130,8 +130,8 @@ def _build_ready(parts: AppParts) -> Callable[[Request], Awaitable[Response]]:
 
 def _build_metrics(parts: AppParts, gate: Gate) -> Callable[[Request], Awaitable[Response]]:
     async def metrics(request: Request) -> Response:
-        """What the operator's monitoring reads."""
-        # The numbers are of all organisations together, so they are for the operator's own only.
+        """Answer with the metrics for the operator's monitoring."""
+        # The numbers cover all organisations, so only the operator's own may see them.
         if not principal_of(request.scope).is_local:
             text = "Only principals of the local organisation may read the metrics."
             return JSONResponse({"error": "forbidden", "error_description": text}, 403)
@@ -147,7 +147,7 @@ def _build_metrics(parts: AppParts, gate: Gate) -> Callable[[Request], Awaitable
 
 def _build_metadata(oauth: OAuthSettings) -> Callable[[Request], Awaitable[Response]]:
     async def metadata(_: Request) -> Response:
-        """Where tokens for this server come from (RFC 9728)."""
+        """Tell where to get tokens for this server (RFC 9728)."""
         return JSONResponse(oauth.metadata())
 
     return metadata

@@ -1,4 +1,4 @@
-"""From settings to what the HTTP front is made of, refusing what would expose it by mistake."""
+"""Turns settings into parts of the HTTP front; refuses those that would expose it by mistake."""
 
 import sys
 from collections.abc import Iterable, Sequence
@@ -24,7 +24,7 @@ _LOOPBACK_HINT: Final = "Or bind 127.0.0.1, which only this machine can reach."
 
 
 def plan_listening(settings: Settings, *, auth: bool) -> Listening:
-    """Where to listen. Raises InvalidInput when that would let in whom nobody invited."""
+    """Plan where to listen. Raises InvalidInput for settings that would admit strangers."""
     if (settings.http_tls_cert is None) is not (settings.http_tls_key is None):
         raise InvalidInput(
             "WEFT_HTTP_TLS_CERT and WEFT_HTTP_TLS_KEY belong together.", field="WEFT_HTTP_TLS_CERT"
@@ -47,7 +47,7 @@ def plan_listening(settings: Settings, *, auth: bool) -> Listening:
 
 
 def load_token(settings: Settings) -> str:
-    """The operator's token; where it lies is told on stderr, never what it is."""
+    """Load the operator's token. Its file is named on stderr, the token never is."""
     if settings.token is not None:
         return settings.token.get_secret_value()
     path = settings.home / TOKEN_FILE_NAME
@@ -57,7 +57,7 @@ def load_token(settings: Settings) -> str:
 
 
 def plan_oauth(settings: Settings, url: str) -> OAuthSettings | None:
-    """How OAuth tokens are checked, if they are. ``url`` is where this server listens."""
+    """Plan how OAuth tokens are checked, if they are. ``url`` is where this server listens."""
     if settings.oauth_issuer is None:
         return None
     resource = settings.http_public_url or f"{url}{MCP_PATH}"
@@ -82,7 +82,7 @@ def build_gate(
     oauth: OAuthSettings | None,
     metrics: Metrics,
 ) -> Gate:
-    """The gate. Without authenticators everyone is let in."""
+    """Build the gate. Without authenticators (None) it admits everyone."""
     if authenticators is not None and oauth is not None:
         authenticators = [*authenticators, OAuthTokens(oauth).authenticate]
     return Gate(
@@ -104,18 +104,18 @@ def build_gate(
 
 
 def plan_pages_url(settings: Settings, url: str) -> str:
-    """The base of the links to pages for people. ``url`` is where this server listens."""
+    """Plan the base URL of the pages for people. ``url`` is where this server listens."""
     if settings.http_public_url is not None:
         parts = urlsplit(settings.http_public_url)
         return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/').removesuffix(MCP_PATH)}"
     local = is_loopback(settings.http_host) and not settings.http_trusted_proxies
     if local or not settings.http_allowed_hosts:
         return url
-    # What is bound may be every address of the machine, or one that only the proxy reaches; the
-    # hosts are what clients call it. A loopback's name among them is for probes on this machine.
+    # The bound address may be a wildcard, or one that only the proxy reaches; clients use the
+    # allowed hosts. A loopback name among them is for health checks on this machine.
     host = min(settings.http_allowed_hosts, key=lambda name: (_names_loopback(name), name))
     port = urlsplit(url).port
-    # A proxy in front has the port that goes without saying.
+    # Behind a proxy, omit the port: it listens on the default one.
     if settings.http_tls_cert is None or urlsplit(f"//{host}").port is not None:
         return f"https://{host}"
     return f"https://{host}:{port}"
@@ -126,7 +126,7 @@ def _names_loopback(host: str) -> bool:
 
 
 def _check_proxies(names: Iterable[str]) -> None:
-    """A name that fits nobody, or everybody, declares no proxy."""
+    """Refuse names that match no address, or every one: they declare no proxy."""
     for name in names:
         try:
             fits_some = ip_network(name).prefixlen > 0

@@ -1,4 +1,4 @@
-"""Runs the application on uvicorn: our sockets, our signals, and an end in bounded time."""
+"""Runs the application on uvicorn, with our own sockets and signals and a bounded shutdown."""
 
 import asyncio
 import logging
@@ -22,8 +22,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from weft.errors import InvalidInput
 
-# Requests that run at the end get this long to be answered; what follows hands jobs back.
-# Containers are killed 10 seconds after they were told to end.
+# At shutdown, running requests get this long to finish; jobs are handed back after that.
+# Containers are killed 10 seconds after SIGTERM.
 DRAIN_SECONDS: Final = 7
 BACKSTOP_SECONDS: Final = 25
 HEAD_SECONDS: Final = 20.0
@@ -37,7 +37,7 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """Where and how connections are taken. ``proxies`` may say whom they speak for."""
+    """The address to listen on, TLS, and limits. ``proxies`` may set X-Forwarded-For."""
 
     host: str
     port: int
@@ -48,7 +48,7 @@ class Listening:
 
 
 def bind_socket(host: str, port: int) -> socket.socket:
-    """A listening socket on that address, so that a taken port is told before anything starts.
+    """Bind a listening socket, so that a port in use is reported before anything starts.
 
     Raises InvalidInput naming the setting.
     """
@@ -63,7 +63,7 @@ def bind_socket(host: str, port: int) -> socket.socket:
         if sys.platform != "win32":
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(address)
-        # From here on a client that comes early waits a moment instead of being refused.
+        # From now on a client that connects early waits a moment instead of being refused.
         bound.listen(_BACKLOG)
         bound.setblocking(False)
     except OSError as error:
@@ -77,7 +77,7 @@ def bind_socket(host: str, port: int) -> socket.socket:
 
 
 def url_of(bound: socket.socket, listening: Listening) -> str:
-    """The address that clients on this machine use."""
+    """Return the URL that clients on this machine use."""
     name = f"[{listening.host}]" if ":" in listening.host else listening.host
     return f"{'https' if listening.tls_cert else 'http'}://{name}:{bound.getsockname()[1]}"
 
@@ -89,9 +89,9 @@ async def run_app(
     on_end: Callable[[], None],
     announce: Callable[[], None],
 ) -> None:
-    """Serve until SIGTERM or SIGINT, and call ``announce`` when nothing hinders that any more. At
-    the end ``on_end`` is called, requests get DRAIN_SECONDS to be answered, and this returns; a
-    second signal cuts them off.
+    """Serve until SIGTERM or SIGINT. Calls ``announce`` once nothing can prevent that any more, and
+    ``on_end`` at the signal; requests then get DRAIN_SECONDS to finish, and a second signal cuts
+    them off.
 
     Raises InvalidInput when the certificate cannot be used.
     """
@@ -105,22 +105,22 @@ async def run_app(
 
 
 class SignalFreeServer(uvicorn.Server):
-    """A server that leaves the process's signals alone."""
+    """A uvicorn server that leaves the process's signals alone."""
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
-        # uvicorn would raise the signal again after serving, before our own things are put away.
+        # uvicorn would raise the signal again after serving, before our own clean-up has run.
         yield
 
 
 class DeadlineH11Protocol(H11Protocol):
-    """HTTP/1.1 that ends connections on which the head of a request does not arrive in time, or its
-    body: whoever opens them needs no token, and each takes a place.
+    """HTTP/1.1 that closes connections on which the head or body of a request arrives too late:
+    anyone can open one without a token, and each takes up a place.
     """
 
     head_seconds = HEAD_SECONDS
     body_seconds = BODY_SECONDS
-    # A timer for each request would cost more than all that is measured here.
+    # A timer for each request would cost more than this periodic check.
     check_seconds = CHECK_SECONDS
     _state: Any = h11.IDLE
     _since = 0.0
@@ -150,7 +150,7 @@ class DeadlineH11Protocol(H11Protocol):
             self._timer = self.loop.call_later(self.check_seconds, self._check_deadline)
 
     def _give_up(self) -> None:
-        # Only a request that has begun, and has no answer yet, can be told.
+        # Only a request that has begun, and has no answer yet, can be answered with 408.
         if self._state is h11.SEND_BODY and self.conn.our_state is h11.SEND_RESPONSE:
             for event in _TOO_SLOW:
                 self.transport.write(self.conn.send(event) or b"")
@@ -179,7 +179,7 @@ def _build_config(app: ASGIApp, listening: Listening) -> uvicorn.Config:
         lifespan="on",
         http=DeadlineH11Protocol,
         ws="none",
-        # What uvicorn logs goes where everything goes: to stderr. Requests are logged by us.
+        # uvicorn's log goes to stderr like ours. We log requests ourselves.
         log_config=None,
         access_log=False,
         proxy_headers=bool(listening.proxies),
@@ -217,17 +217,17 @@ async def _end_on_signal(server: uvicorn.Server, on_end: Callable[[], None]) -> 
 
 
 def _arm_backstop() -> None:
-    """A clean-up that hangs must not keep the process."""
+    """Kill the process if its clean-up hangs."""
     timer = threading.Timer(BACKSTOP_SECONDS, os._exit, [0])
     timer.daemon = True
     timer.start()
 
 
 def _allow_many_connections() -> None:
-    """Each open stream is a file, and many systems start with 1,024 of them."""
+    """Raise the limit on open files: each stream is one, and many systems allow only 1,024."""
     if sys.platform == "win32":
         return
-    import resource  # Only there is.
+    import resource  # Only Unix has it.
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:

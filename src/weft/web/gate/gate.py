@@ -1,6 +1,6 @@
-"""The gate in front of every route: whom it is asked as, who asks, and how much at once.
+"""The gate in front of every route: checks Host, Origin, token, rate, slots and size of a request.
 
-Nothing of a request's body is kept before all of that is known.
+Nothing of a request's body is kept before all of them are checked.
 """
 
 import logging
@@ -28,7 +28,7 @@ from weft.web.gate.responses import GuardedResponse, HttpRefusal
 from weft.web.gate.tokens import Authenticate
 
 BODY_MAX_BYTES: Final = 4 * 1024 * 1024
-# A stream has no end of its own, so who may have it is asked again and again.
+# A stream may stay open for days, so its token is checked again at this interval.
 READMIT_SECONDS: Final = 5.0
 _PRINCIPAL: Final = "weft.principal"
 _LISTEN_METHOD: Final = "subscriptions/listen"
@@ -70,12 +70,12 @@ class Gate:
 
 
 def principal_of(scope: Scope) -> Principal:
-    """Who was let in with this request."""
+    """Return the principal that the gate admitted with this request."""
     return cast("Principal", scope[_PRINCIPAL])
 
 
 def guard(app: ASGIApp, gate: Gate) -> ASGIApp:
-    """``app`` behind the gate."""
+    """Put ``app`` behind the gate."""
 
     async def call(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -88,7 +88,7 @@ def guard(app: ASGIApp, gate: Gate) -> ASGIApp:
 
 @dataclass(slots=True)
 class _GatedRequest:
-    """One request on its way through the gate; each header is the first of its name."""
+    """One request on its way through the gate. Of headers with the same name the first counts."""
 
     app: ASGIApp
     gate: Gate
@@ -100,8 +100,8 @@ class _GatedRequest:
     headers: Mapping[str, str]
 
     async def pass_on(self) -> None:
-        """Have the application answer."""
-        # A client that goes while it sends is no error of ours.
+        """Let the application answer."""
+        # A client that disconnects while it sends is no error of ours.
         with suppress(ClientDisconnect):
             await self.app(self.scope, self.receive, self.response.send)
 
@@ -126,14 +126,14 @@ async def _handle(app: ASGIApp, gate: Gate, scope: Scope, receive: Receive, send
         try:
             await _admit(request)
         except anyio.get_cancelled_exc_class():
-            # The server's patience is at its end, and this ends the task in any case: saying so is
-            # better than a cut.
+            # The drain time is over and this task ends in any case. Tell the client so, rather
+            # than cut the connection.
             if not gate.draining.is_set():
                 raise
             with anyio.CancelScope(shield=True):
                 await response.finish()
         except Exception:
-            # The last edge: outside it nothing is known of the request that could be logged.
+            # The outermost handler: further out nothing knows the request, so it is logged here.
             _logger.exception("a request crashed")
             await response.report_crash()
         finally:
@@ -141,7 +141,7 @@ async def _handle(app: ASGIApp, gate: Gate, scope: Scope, receive: Receive, send
 
 
 def _route_name(gate: Gate, path: str) -> str:
-    """What a path, which is no page's, is called where it is written down."""
+    """Return the name of a path for logs and metrics; pages have their own."""
     bare = path.rstrip("/") or "/"
     return bare if bare in gate.known_paths else gate.rest_template_of(bare) or "other"
 
@@ -162,7 +162,7 @@ def _record(request: _GatedRequest, seconds: float) -> None:
 
 async def _admit(request: _GatedRequest) -> None:
     gate, headers = request.gate, request.headers
-    # Pages tell origins apart themselves.
+    # Pages check the Origin themselves.
     origin = None if request.is_page else headers.get("origin")
     refused = gate.hosts.refusal(headers.get("host"), origin)
     if refused:
@@ -173,7 +173,7 @@ async def _admit(request: _GatedRequest) -> None:
         return
     operation = f"{request.scope['method']} {request.route}"
     if request.is_page:
-        # The link is all that is known of a person.
+        # The link is all we know of the person.
         with acting(operation=operation, principal="link", transport="http"):
             await _serve_in_slot(request)
         return
@@ -231,7 +231,7 @@ def _check_limits(request: _GatedRequest, principal: Principal) -> HttpRefusal |
     caller = (principal.organization_id, principal.name)
     rates = request.gate.rates
     wait = rates.take(caller)
-    # Of the HTTP API's clients some count; those of MCP read no headers until they are refused.
+    # Clients of the HTTP API may count down; those of MCP read the headers of refusals only.
     if wait or request.scope["path"] not in request.gate.stream_paths:
         request.response.add_rate_headers(rates.status(caller))
     if wait:
@@ -254,20 +254,20 @@ async def _serve_in_slot(request: _GatedRequest) -> None:
 
 
 def _opens_stream(request: _GatedRequest) -> bool:
-    """Whether a request's answer is a stream without an end."""
+    """Return whether the request asks for an open-ended stream."""
     return request.scope["method"] == "GET" or request.headers.get("mcp-method") == _LISTEN_METHOD
 
 
 async def _read_body(request: _GatedRequest) -> bool:
-    """Read the body, for the application to take; without it the request is done with."""
-    # Pages read their own forms, which are shorter.
+    """Read the body for the application. False means that no more is to be answered."""
+    # Pages read their own forms, under a lower limit.
     if request.is_page:
         return True
     parts, size, more = list[bytes](), 0, True
     while more and size <= BODY_MAX_BYTES:
         message = await request.receive()
         if message["type"] != "http.request":
-            return False  # The client is gone.
+            return False  # The client has disconnected.
         parts.append(message.get("body", b""))
         size += len(parts[-1])
         more = message.get("more_body", False)
@@ -286,7 +286,7 @@ async def _read_body(request: _GatedRequest) -> bool:
 
 
 async def _serve_stream(request: _GatedRequest) -> None:
-    """Serve a stream, which has no end of its own, until the server ends or its token is void."""
+    """Serve a stream until the client leaves, the server ends or the token becomes invalid."""
     gate = request.gate
     async with anyio.create_task_group() as tasks:
 
@@ -294,7 +294,7 @@ async def _serve_stream(request: _GatedRequest) -> None:
             await wait()
             tasks.cancel_scope.cancel()
 
-        async def token_is_void() -> None:
+        async def wait_for_invalid_token() -> None:
             admitted = True
             while admitted:
                 await anyio.sleep(gate.readmit_seconds)
@@ -302,14 +302,14 @@ async def _serve_stream(request: _GatedRequest) -> None:
 
         tasks.start_soon(end_after, gate.draining.wait)
         if gate.authenticators is not None and _PRINCIPAL in request.scope:
-            tasks.start_soon(end_after, token_is_void)
+            tasks.start_soon(end_after, wait_for_invalid_token)
         await request.pass_on()
         tasks.cancel_scope.cancel()
     await request.response.finish()
 
 
 async def _reauthenticate(request: _GatedRequest) -> bool:
-    """Whether the request's token lets in whom it let in; while that cannot be told, it does."""
+    """Tell whether the token still admits the same principal; yes while that cannot be checked."""
     admitted = await _authenticate(request.gate, request.headers)
     if isinstance(admitted, Principal):
         return admitted == principal_of(request.scope)

@@ -1,6 +1,6 @@
-"""Which Host and Origin headers are answered: a page in a browser must not reach us by a trick.
+"""Rules for Host and Origin headers, which keep web pages of other sites out.
 
-A site can point its own name at 127.0.0.1 (DNS rebinding); the Host header gives it away.
+A site can point its own name at 127.0.0.1 (DNS rebinding); the Host header still has that name.
 """
 
 from collections.abc import Iterable
@@ -16,17 +16,17 @@ LOOPBACK_NAMES: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
 @dataclass(frozen=True, slots=True)
 class HostRules:
-    """Names with or without a port; one without a port stands for all of them."""
+    """Allowed names, with or without a port; a name without one allows every port."""
 
     hosts: frozenset[str]
     origins: frozenset[str]
 
     def refusal(self, host: str | None, origin: str | None) -> tuple[int, str] | None:
-        """The status and text of a refusal, or None. A request without an origin is no page's."""
+        """Return the status and text of a refusal, or None. Only browsers send an Origin."""
         if host is None or not _is_allowed(host.lower(), self.hosts):
             return 421, "The Host header is not one that this server answers to."
-        # Our own page is at the very host and port that was asked. On a loopback address, where it
-        # may be without TLS, all ports are in `origins`.
+        # Our own page has the same host and port as the request. On a loopback address, where it
+        # may be served without TLS, `origins` has the names without a port.
         if origin is None or origin.lower() == f"https://{host.lower()}":
             return None
         if not _is_allowed(origin.lower(), self.origins):
@@ -35,11 +35,11 @@ class HostRules:
 
 
 def build_host_rules(bind_host: str, hosts: Iterable[str], origins: Iterable[str]) -> HostRules:
-    """What is allowed by the operator, and on a loopback address the loopback's own names."""
+    """Allow what the operator named, and on a loopback address the names of the loopback."""
     allowed_hosts = {host.lower() for host in hosts}
     allowed_origins = {origin.lower().rstrip("/") for origin in origins}
     if is_loopback(bind_host):
-        # There are more loopback addresses than the usual ones.
+        # Any address in 127.0.0.0/8 is a loopback, not only the usual one.
         bound = bind_host.lower()
         names = LOOPBACK_NAMES | {f"[{bound}]" if ":" in bound else bound}
         allowed_hosts |= names
@@ -56,7 +56,7 @@ def _is_allowed(given: str, allowed: frozenset[str]) -> bool:
 
 @lru_cache(maxsize=256)
 def _without_port(given: str) -> str | None:
-    """``given`` without its port; None where there is more in it than a name and a port."""
+    """Return ``given`` without its port, or None unless it is just a name and a port."""
     scheme, mark, rest = given.rpartition("://")
     try:
         parts = urlsplit(f"//{rest}")

@@ -1,4 +1,4 @@
-"""How much is served at once, and how often one principal may ask."""
+"""Limits on concurrent requests, and on the rate of each caller."""
 
 import time
 from collections.abc import Callable, Generator, Hashable
@@ -11,7 +11,7 @@ _SECONDS_PER_MINUTE: Final = 60.0
 
 
 class Slots:
-    """So many at once, and no queue: who finds none free is told to come back."""
+    """A fixed number of slots without a queue: a request that finds none free is refused."""
 
     def __init__(self, size: int) -> None:
         self._size = size
@@ -19,7 +19,7 @@ class Slots:
 
     @contextmanager
     def hold(self) -> Generator[bool]:
-        """Whether a slot was free; it is held until the end of the block."""
+        """Hold a slot for the block. Yields whether one was free."""
         free = self.taken < self._size
         self.taken += free
         try:
@@ -30,7 +30,7 @@ class Slots:
 
 @dataclass(frozen=True, slots=True)
 class RateStatus:
-    """How many requests a minute has, how many are left now, and when all will be there again."""
+    """Requests per minute, how many remain now, and the time until all are available again."""
 
     limit: int
     remaining: int
@@ -38,7 +38,7 @@ class RateStatus:
 
 
 class Rates:
-    """A bucket for each caller that holds a minute's requests and fills up evenly."""
+    """A token bucket for each caller: it holds a minute's requests and refills evenly."""
 
     def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._size = float(per_minute)
@@ -47,7 +47,7 @@ class Rates:
         self._buckets: dict[Hashable, tuple[float, float]] = {}
 
     def take(self, caller: Hashable) -> float:
-        """Take one request; zero, or the seconds to wait because there is none left."""
+        """Take one request. Returns 0, or the seconds to wait if none remains."""
         now = self._clock()
         left = self._remaining(caller, now)
         if left < 1:
@@ -58,7 +58,7 @@ class Rates:
         return 0.0
 
     def status(self, caller: Hashable) -> RateStatus:
-        """How the caller stands; this takes nothing."""
+        """Return how many requests the caller has left, without taking one."""
         left = self._remaining(caller, self._clock())
         return RateStatus(int(self._size), int(left), (self._size - left) / self._per_second)
 

@@ -1,6 +1,6 @@
-"""OAuth, as a resource server: access tokens of one issuer are checked against its published keys.
+"""OAuth resource server: checks access tokens of one issuer against the keys that it publishes.
 
-Scopes give the role: `weft:admin`, `weft:write`, and without either of them read.
+The role comes from the scopes `weft:admin` and `weft:write`; without either it is read.
 """
 
 import re
@@ -22,7 +22,7 @@ from weft.errors import InvalidInput, NotPermitted, SourceUnavailable
 from weft.net.urls import is_loopback
 
 METADATA_PATH: Final = "/.well-known/oauth-protected-resource"
-# Only signatures that the issuer alone can make: with a shared secret we could sign too.
+# Only asymmetric signatures: with a shared secret, whoever checks tokens could also sign them.
 _ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384")
 _LEEWAY_SECONDS: Final = 60
 _KEYS_FRESH_SECONDS: Final = 3600.0
@@ -37,7 +37,7 @@ Clock = Callable[[], float]
 
 @dataclass(frozen=True, slots=True)
 class OAuthSettings:
-    """Whose tokens are accepted, for what, and how clients find out.
+    """The accepted issuer, audience and scopes.
 
     ``resource_url`` is the address of the MCP endpoint as clients see it.
     """
@@ -50,13 +50,13 @@ class OAuthSettings:
 
     @property
     def metadata_url(self) -> str:
-        """Where clients find the protected-resource metadata (RFC 9728)."""
+        """The address of the protected-resource metadata (RFC 9728)."""
         parts = urlsplit(self.resource_url)
         path = METADATA_PATH + parts.path.rstrip("/")
         return urlunsplit((parts.scheme, parts.netloc, path, "", ""))
 
     def metadata(self) -> dict[str, object]:
-        """The protected-resource metadata."""
+        """Return the protected-resource metadata."""
         return {
             "resource": self.resource_url,
             "authorization_servers": [self.issuer],
@@ -85,7 +85,7 @@ class OAuthTokens:
         self._fetching = anyio.Lock()
 
     async def authenticate(self, token: str) -> Principal | None:
-        """Whom the token lets in, or None.
+        """Return the principal whom the token admits, or None.
 
         Raises NotPermitted when a scope is missing, SourceUnavailable without the issuer's keys.
         """
@@ -113,7 +113,7 @@ class OAuthTokens:
             try:
                 decoded = jwt.decode(token, keys, algorithms=_ALGORITHMS)
             except InvalidKeyIdError:
-                # The issuer may have changed its keys since.
+                # The issuer may have rotated its keys since they were fetched.
                 keys = await self._refresh_keys(self._clock() - _KEYS_RETRY_SECONDS)
                 decoded = jwt.decode(token, keys, algorithms=_ALGORITHMS)
             asked.validate(decoded.claims)
@@ -122,19 +122,19 @@ class OAuthTokens:
         return decoded.claims
 
     async def _load_keys(self) -> KeySet:
-        """The keys, which are looked at again from time to time; nobody waits for that."""
+        """Return the keys, and refresh them when they are old; only one caller waits for that."""
         if self._keys is not None and self._fetching.locked():
             return self._keys
         try:
             return await self._refresh_keys(self._clock() - _KEYS_FRESH_SECONDS)
         except SourceUnavailable:
-            # While the issuer is down, what it published before is the best that is known.
+            # While the issuer is down, go on with the keys that it published last.
             if self._keys is None:
                 raise
             return self._keys
 
     async def _refresh_keys(self, not_before: float) -> KeySet:
-        """The keys, fetched after ``not_before`` unless that was tried a moment ago."""
+        """Return keys fetched after ``not_before``; fetch at most once in _KEYS_RETRY_SECONDS."""
         async with self._fetching:
             now = self._clock()
             fresh = self._keys is not None and self._fetched_at >= not_before
@@ -149,7 +149,7 @@ class OAuthTokens:
 
     async def _fetch_keys_in_time(self) -> KeySet:
         try:
-            # One time for all of it: one that sends a byte now and then never is late by itself.
+            # One timeout for the whole fetch: trickling bytes never hit a read timeout.
             with anyio.fail_after(self._fetch_seconds):
                 return await _fetch_keys(self._settings.issuer)
         except TimeoutError:
@@ -160,8 +160,8 @@ def _principal_of(
     claims: Mapping[str, Any], scopes: frozenset[str], settings: OAuthSettings
 ) -> Principal:
     subject = str(claims["sub"])
-    # Without an organisation in the token everyone is one of their own. Made into a UUID, because
-    # no issuer may name the operator's organisation or one that keys were made for.
+    # Without an organisation in the token, each subject gets one of its own. It is hashed into a
+    # UUID, so that no issuer can name the operator's organisation or one that API keys belong to.
     claim = claims.get(settings.organization_claim)
     owner = f"org {claim}" if isinstance(claim, str) and claim else f"sub {subject}"
     organization = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{settings.issuer} {owner}"))
@@ -183,7 +183,7 @@ def _scopes_of(claims: Mapping[str, Any]) -> frozenset[str]:
 
 
 async def _fetch_keys(issuer: str) -> KeySet:
-    """The issuer's signing keys. Raises SourceUnavailable."""
+    """Fetch the issuer's signing keys. Raises SourceUnavailable."""
     async with httpx.AsyncClient(timeout=_FETCH_SECONDS, follow_redirects=False) as client:
         for address in _discovery_urls(issuer):
             found = await _fetch_json(client, address)

@@ -1,4 +1,4 @@
-"""What every response gets on its way out, and what is answered to those who are not let in."""
+"""Headers that every response gets, and answers to requests that are refused."""
 
 import json
 import time
@@ -14,8 +14,8 @@ from starlette.types import Message, Receive, Send
 
 from weft.web.gate.limits import RateStatus
 
-# What is refused is read to its end, up to these bounds: a client that is cut off while it sends
-# may never see the answer.
+# The body of a refused request is read to its end within these bounds: a client that is cut off
+# while it sends may never see the answer.
 DISCARD_MAX_BYTES: Final = 64 * 1024 * 1024
 DISCARD_SECONDS: Final = 5.0
 
@@ -25,7 +25,7 @@ _NO_REFERRER = (b"referrer-policy", b"no-referrer")
 
 @dataclass(frozen=True, slots=True)
 class HttpRefusal:
-    """An answer that the application is not asked for. ``text`` says what to do."""
+    """An answer of the gate in place of the application's. ``text`` says what to do."""
 
     status: int
     error: str
@@ -34,10 +34,10 @@ class HttpRefusal:
 
 
 class GuardedResponse:
-    """Passes a response on, with the request's id, and remembers how far it came.
+    """Passes a response on with the request's id, and remembers how much of it was sent.
 
-    ``for_programs`` leaves out what only browsers read. The request is received through it, so that
-    it knows whether anything is left to be discarded.
+    ``for_programs`` leaves out headers that only browsers read. The request is received through
+    this too, which then knows whether any of it is left to discard.
     """
 
     def __init__(
@@ -53,13 +53,13 @@ class GuardedResponse:
         self._body_is_read = False
 
     def add_rate_headers(self, standing: RateStatus) -> None:
-        """Say with the answer how the caller stands, in the headers that Airweave has."""
+        """Add the caller's rate limit to the answer, in the headers that Airweave uses."""
         reset = ceil(time.time() + standing.full_in_seconds)
         values = {"limit": standing.limit, "remaining": standing.remaining, "reset": reset}
         self._added += _raw((f"ratelimit-{name}", str(value)) for name, value in values.items())
 
     async def receive(self) -> Message:
-        """What the client sends."""
+        """Receive the client's next message."""
         message = await self._receive()
         if not message.get("more_body", False):
             self._body_is_read = True
@@ -68,7 +68,7 @@ class GuardedResponse:
         return message
 
     async def send(self, message: Message) -> None:
-        """What the application sends."""
+        """Send the application's next message."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
             message = {**message, "headers": [*message.get("headers", ()), *self._added]}
@@ -77,8 +77,8 @@ class GuardedResponse:
         await self._send(message)
 
     async def refuse(self, refusal: HttpRefusal) -> None:
-        """Answer without asking the application."""
-        # OAuth's names for clients of MCP, and `detail` for those of the HTTP API.
+        """Answer in place of the application."""
+        # MCP clients read OAuth's names, clients of the HTTP API read `detail`.
         about: dict[str, Any] = {
             "error": refusal.error,
             "error_description": refusal.text,
@@ -105,14 +105,14 @@ class GuardedResponse:
             size += len(message.get("body", b""))
 
     async def report_crash(self) -> None:
-        """Say so, unless an answer has begun, which then stays without an end."""
+        """Answer that the application crashed, or leave an answer that has begun incomplete."""
         if not self.status:
             text = "Something went wrong here; the log tells more under this request's id."
             await self.refuse(HttpRefusal(500, "crashed", text))
 
     async def finish(self) -> None:
-        """End a response that was cut off, so that the client sees an end and not a breakdown."""
-        # A client that is gone does not mind, and one that reads nothing is not waited for.
+        """End a response early, so that the client sees its end and no broken connection."""
+        # The client may be gone already; one that reads nothing must not hold this up.
         with suppress(OSError), anyio.move_on_after(DISCARD_SECONDS):
             if self._ended:
                 return

@@ -1,4 +1,4 @@
-"""The operator's bearer token: given by a setting, or generated into a file."""
+"""The operator's bearer token: from a setting, or generated into a file."""
 
 import hashlib
 import hmac
@@ -17,11 +17,11 @@ TOKEN_FILE_NAME: Final = "http-token"  # noqa: S105 (the name of a file)
 _RANDOM_BYTES = 32
 
 Authenticate = Callable[[str], Awaitable[Principal | None]]
-"""Whom a presented token lets in; None when it is not one of theirs."""
+"""Return the principal whom a presented token admits, or None if it is unknown."""
 
 
 def load_or_create_token(path: Path) -> str:
-    """The token in the file, which is made, for its owner only, when it is not there.
+    """Read the token from the file; create the file, readable by its owner only, if it is missing.
 
     Raises StorageFailed when it cannot be read or written, InvalidInput when others can read it
     or its token is too short.
@@ -44,12 +44,12 @@ def load_or_create_token(path: Path) -> str:
 
 
 def build_operator_check(token: str) -> Authenticate:
-    """Lets the operator in, as administrator of the local organisation."""
+    """Build the check that admits the operator, as administrator of the local organisation."""
     wanted = _digest(token)
     operator = Principal(LOCAL_ORGANIZATION_ID, "token", Role.ADMIN)
 
     async def authenticate(presented: str) -> Principal | None:
-        # Digests are of one length, and comparing them takes the same time wherever they differ.
+        # Digests have equal lengths, and comparing them takes the same time wherever they differ.
         return operator if hmac.compare_digest(_digest(presented), wanted) else None
 
     return authenticate

@@ -1,4 +1,4 @@
-"""What a person sent with a form, as the source takes it."""
+"""Reads the forms that people send, and turns their texts into values for the source."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ FIELDS_MAX: Final = 200
 
 
 async def read_form(request: Request) -> dict[str, str] | None:
-    """What the form sent; None when it is too long. Raises ValueError when it is no form."""
+    """Read the form's fields; None if it is too long. Raises ValueError if it is not a form."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/x-www-form-urlencoded":
         raise ValueError("not a form")
@@ -41,11 +41,11 @@ async def read_form(request: Request) -> dict[str, str] | None:
 def parse_values(
     fields: Sequence[FieldInfo], texts: Mapping[str, str]
 ) -> tuple[Json, dict[str, str]]:
-    """What the source takes, and what is wrong by field."""
+    """Return the values for the source, and problems by field name."""
     values: Json = {}
     problems: dict[str, str] = {}
     for each in fields:
-        # What is pasted often has a blank or a line end too many.
+        # Pasted text often has a space or a line end too many.
         text = texts.get(each.name, "").replace("\r\n", "\n").strip()
         if each.type == "boolean":
             values[each.name] = text == "true"
@@ -65,7 +65,7 @@ def parse_values(
 
 
 def problem_by_field(error: WeftError, fields: Sequence[FieldInfo]) -> dict[str, str]:
-    """The error beside the field that it names, if it names one of the form's."""
+    """Return the error's message under the field that it names, if the form has that field."""
     if not isinstance(error, InvalidInput) or error.field is None:
         return {}
     name = error.field.rpartition(".")[2]

@@ -1,6 +1,6 @@
-"""The page at `/`: what people see who open the server's address in a browser.
+"""The page at `/`: the dashboard, for people who open the server's address in a browser.
 
-It comes without data and without a cookie; its script asks for a token and calls `/mcp` with it.
+It is served without data and cookies; its script asks for a token and calls `/mcp` with it.
 """
 
 from typing import Final
@@ -13,7 +13,7 @@ HOME_PATH: Final = "/"
 
 
 def home_routes(page: str, policy: str) -> list[BaseRoute]:
-    """The route of ``page``, under ``policy`` as its Content-Security-Policy."""
+    """Build the route of ``page``, with ``policy`` as its Content-Security-Policy."""
     headers = {
         "content-security-policy": policy,
         "cache-control": "no-store",
@@ -24,7 +24,7 @@ def home_routes(page: str, policy: str) -> list[BaseRoute]:
     }
 
     async def home(_: Request) -> Response:
-        """The dashboard."""
+        """Answer with the dashboard."""
         return HTMLResponse(page, headers=headers)
 
     return [Route(HOME_PATH, home, methods=["GET"])]

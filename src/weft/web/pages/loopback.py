@@ -1,6 +1,6 @@
-"""The pages for people in a process that serves no HTTP: a listener that only this machine reaches.
+"""The pages for people in a process without an HTTP server: a listener on the loopback address.
 
-It is there from the first link on until nobody has needed it for longer than a link lives.
+It opens with the first link, and closes when it was not used for longer than a link is valid.
 """
 
 from socket import socket
@@ -12,22 +12,22 @@ from weft.backend import AuthSessions
 from weft.errors import InvalidInput
 
 if TYPE_CHECKING:
-    # Importing an HTTP server takes longer than the rest of Weft: only who needs the pages pays.
+    # Importing an HTTP server takes longer than the rest of Weft: not before a page is needed.
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 HOST: Final = "127.0.0.1"
-# Longer than the ten minutes that a link lives.
+# Longer than the ten minutes that a link is valid.
 IDLE_SECONDS: Final = 900.0
-# A process on stdio has less than two seconds from the wish to end to its end.
+# A process on stdio has less than two seconds to shut down.
 DRAIN_SECONDS: Final = 1
 _REQUESTS_MAX: Final = 20
 _REQUESTS_PER_MINUTE: Final = 600
 
 
 class LoopbackPages:
-    """Opens the listener when it is asked for, and closes it again.
+    """Opens the listener on demand, and closes it when it is idle.
 
-    ``port`` 0 is any free one: each time that it opens, another.
+    ``port`` 0 takes any free port, another one each time.
     """
 
     def __init__(self, port: int = 0, idle_seconds: float = IDLE_SECONDS) -> None:
@@ -35,15 +35,15 @@ class LoopbackPages:
         self._idle_seconds = idle_seconds
         self._wanted = anyio.Event()
         self._socket: socket | None = None
-        # Ends when nobody has needed the listener for long.
+        # Its deadline passes when the listener was idle for too long.
         self._in_use = anyio.CancelScope()
-        # Held while it opens or closes: a fixed port cannot be bound before it is free again.
+        # Held while the listener opens or closes: a fixed port must be free to be bound again.
         self._changing = anyio.Lock()
 
     async def open(self) -> str:
-        """The base of the links, under which the pages can be reached from now on.
+        """Open the listener if it is closed, and return the base URL of its pages.
 
-        Works while `run` does. Raises InvalidInput when the fixed port is taken.
+        Only works while `run` does. Raises InvalidInput when the fixed port is in use.
         """
         async with self._changing:
             if self._socket is None:
@@ -61,12 +61,12 @@ class LoopbackPages:
                 if self._socket is not None:
                     await self._serve(sessions, self._socket)
         finally:
-            # Someone may have asked just before the end.
+            # `open` may have been called just before the end.
             if self._socket is not None:
                 self._socket.close()
 
     async def _serve(self, sessions: AuthSessions, bound: socket) -> None:
-        # See above: the first link pays for the HTTP server.
+        # Imported late, see above.
         import uvicorn
 
         from weft.web.run import SignalFreeServer
@@ -85,7 +85,7 @@ class LoopbackPages:
         ended = anyio.Event()
 
         async def serve() -> None:
-            # A server that is cancelled leaves its connections open; it is asked to end instead.
+            # A cancelled server leaves its connections open, so it is asked to exit instead.
             with anyio.CancelScope(shield=True):
                 await server.serve([bound])
             ended.set()
@@ -99,7 +99,7 @@ class LoopbackPages:
                     async with self._changing:
                         until = self._in_use.deadline
                         if until > anyio.current_time():
-                            # It was asked for at the last moment.
+                            # It was used at the last moment.
                             self._in_use = anyio.CancelScope(deadline=until)
                             continue
                         server.should_exit = True
@@ -121,7 +121,7 @@ class LoopbackPages:
 
 
 def _bind(port: int) -> socket:
-    from weft.web.run import bind_socket  # see above
+    from weft.web.run import bind_socket  # Imported late, see above.
 
     try:
         return bind_socket(HOST, port)
@@ -139,7 +139,7 @@ def _url_of(bound: socket) -> str:
 
 
 def _build_app(sessions: AuthSessions, url: str) -> "ASGIApp":
-    # See above.
+    # Imported late, see above.
     from starlette.applications import Starlette
 
     from weft.web.gate.gate import Gate, guard
@@ -150,7 +150,7 @@ def _build_app(sessions: AuthSessions, url: str) -> "ASGIApp":
 
     app = Starlette(routes=page_routes(sessions, PageSettings(url)))
     app.router.redirect_slashes = False
-    # Exactly this address: a name that a site points here with is not answered.
+    # Exactly this address: another host name may be a site's that points here (DNS rebinding).
     hosts = HostRules(frozenset({url.removeprefix("http://")}), frozenset({url}))
     gate = Gate(
         hosts=hosts,

@@ -1,8 +1,8 @@
-"""Pages for people: where they type credentials, and where a provider sends them back to.
+"""Pages for people: the form for credentials, and the way to an OAuth provider and back.
 
-The token in a link is all the permission there is, so these routes ask for no other. Both of the
-processes that serve them, the HTTP front and the listener on the loopback, put the gate of
-gate in front, which checks the host, and adds the headers that every response has.
+The token in a link is the whole permission, so these routes need no other. The HTTP front and the
+loopback listener both put the gate in front of them: it checks the Host header, and adds the
+headers that every response has.
 """
 
 import hashlib
@@ -35,13 +35,13 @@ from weft.web.pages.html import (
 FORM_PATH: Final = "/authorize/{token}"
 START_PATH: Final = "/source-connections/authorize/{token}"
 CALLBACK_PATH: Final = "/source-connections/callback"
-# The addresses of Airweave's API have the prefix; both work.
+# Addresses of Airweave's API have the prefix; ours work with and without it.
 PREFIXES: Final = ("", "/v1")
 
 TOKEN_MAX_CHARS: Final = 256
-# As long as the links live; afterwards the cookies open nothing.
+# As long as the links are valid; after that the cookies are worthless.
 COOKIE_SECONDS: Final = 600
-# A person needs a handful. More is someone who guesses, or a program gone wild.
+# A person needs a handful. More is someone who guesses tokens, or a program out of control.
 REQUESTS_PER_MINUTE: Final = 120
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -49,7 +49,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 @dataclass(frozen=True, slots=True)
 class PageSettings:
-    """``base_url`` is what people's browsers reach these pages under."""
+    """Settings of the pages. ``base_url`` is their address for people's browsers."""
 
     base_url: str
     rates: Rates = field(default_factory=lambda: Rates(REQUESTS_PER_MINUTE))
@@ -57,17 +57,17 @@ class PageSettings:
 
     @property
     def is_secure(self) -> bool:
-        """Whether cookies may be kept from unencrypted requests."""
+        """Tell whether cookies can be limited to encrypted requests."""
         return self.base_url.startswith("https://")
 
     @property
     def prefix(self) -> str:
-        """The path in front of ours that a proxy takes away."""
+        """The path prefix that a proxy strips."""
         return urlsplit(self.base_url).path.rstrip("/")
 
 
 def page_routes(sessions: AuthSessions, settings: PageSettings) -> list[BaseRoute]:
-    """The routes of the pages; they belong in front of those that take any path."""
+    """Build the routes of the pages; they must come before routes that match any path."""
     form, start, callback = (
         _limit_rate(settings, make(sessions, settings))
         for make in (_build_form, _build_start, _build_callback)
@@ -80,9 +80,9 @@ def page_routes(sessions: AuthSessions, settings: PageSettings) -> list[BaseRout
 
 
 def page_template_of(path: str) -> str | None:
-    """The name under which a page is logged and counted, or None if the path is not a page's.
+    """Return the template that a page is logged and counted as, or None for other paths.
 
-    Tokens are part of some paths, so the paths themselves are never written anywhere.
+    Paths of pages contain tokens, so the paths themselves are never logged.
     """
     for prefix in PREFIXES:
         if path == f"{prefix}{CALLBACK_PATH}":
@@ -98,8 +98,8 @@ def _has_token(path: str, template: str) -> bool:
 
 
 def _limit_rate(settings: PageSettings, handler: Handler) -> Handler:
-    async def limited(request: Request) -> Response:
-        """Not more often than a person would."""
+    async def handle(request: Request) -> Response:
+        """Refuse callers that are faster than any person."""
         wait = settings.rates.take(request.client.host if request.client else "")
         if wait:
             answer = _message_response(
@@ -109,7 +109,7 @@ def _limit_rate(settings: PageSettings, handler: Handler) -> Handler:
             return answer
         return await handler(request)
 
-    return limited
+    return handle
 
 
 def _build_form(sessions: AuthSessions, settings: PageSettings) -> Handler:
@@ -122,7 +122,7 @@ def _build_form(sessions: AuthSessions, settings: PageSettings) -> Handler:
                 return _form_response(request, settings, asked)
             return await _submit(request, sessions, settings, asked)
         except NotFound:
-            return _gone_response()
+            return _expired_response()
         except WeftError as error:
             return _message_response(error.status, "bad", "That did not work", _text_of(error))
 
@@ -168,7 +168,7 @@ async def _submit(
 def _build_start(sessions: AuthSessions, settings: PageSettings) -> Handler:
     async def start(request: Request) -> Response:
         """Send the browser to the provider, with a secret that only it gets."""
-        # Whoever only looks ahead must not use the link up.
+        # A preview or prefetch must not use up the link.
         if request.method == "HEAD":
             return Response(headers=_HEADERS)
         if "prefetch" in request.headers.get("sec-purpose", request.headers.get("purpose", "")):
@@ -176,7 +176,7 @@ def _build_start(sessions: AuthSessions, settings: PageSettings) -> Handler:
         try:
             begun = await sessions.start(_check_token(request.path_params["token"]))
         except NotFound:
-            return _gone_response()
+            return _expired_response()
         except WeftError as error:
             return _message_response(error.status, "bad", "That did not work", _text_of(error))
         answer = RedirectResponse(begun.url, 303, _HEADERS)
@@ -211,7 +211,7 @@ def _build_callback(sessions: AuthSessions, settings: PageSettings) -> Handler:
         try:
             outcome = await sessions.callback(params, request.cookies.get(name))
         except NotFound:
-            return _gone_response()
+            return _expired_response()
         except WeftError as error:
             return _message_response(
                 error.status,
@@ -262,14 +262,14 @@ def _outcome_response(outcome: AuthOutcome) -> Response:
         texts = [outcome.message, "Nothing was changed. Ask for a new link to try again."]
         return _message_response(400, "bad", "Not connected", *texts, follow=outcome.redirect_to)
     name = f"“{outcome.connection_name}” is connected" if outcome.connection_name else "Connected"
-    # Not a redirect: what a form leads to is limited to this server by form-action.
+    # No redirect: form-action in the policy limits where a form may lead to this server.
     texts = [outcome.message]
     if outcome.redirect_to is None:
         texts.append("You can close this page and go back to where you came from.")
     return _message_response(200, "good", name, *texts, follow=outcome.redirect_to)
 
 
-def _gone_response() -> Response:
+def _expired_response() -> Response:
     return _message_response(
         410,
         "gone",
@@ -292,14 +292,14 @@ def _check_token(token: str) -> str:
 
 
 def _text_of(error: WeftError) -> str:
-    # The hints of the others are for whoever calls tools.
+    # Hints of other errors are written for agents that call tools.
     return str(error) if isinstance(error, ConnectionFault | TryLater) else error.message
 
 
 def _is_ours(request: Request, settings: PageSettings, proof: str) -> bool:
-    """Whether the form was sent by the page that we showed to this browser."""
+    """Return whether the form came from the page that we served to this browser."""
     origin = request.headers.get("origin")
-    # Without a referrer policy that would give the address away, browsers send "null" here.
+    # Because of our Referrer-Policy, which hides the token in the address, browsers send "null".
     if origin not in (None, "null") and urlsplit(origin).netloc != request.headers.get("host"):
         return False
     if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
@@ -314,13 +314,13 @@ def _proof(settings: PageSettings, token: str, cookie: str) -> str:
 
 
 def _form_cookie(request: Request) -> str:
-    # Browsers share cookies between the ports of a host: each link has a cookie of its own.
+    # Browsers share cookies between the ports of a host, so each link has a cookie of its own.
     return f"weft_form_{_short_digest(request.path_params['token'])}"
 
 
 def _browser_cookie(params: Mapping[str, str]) -> str:
-    """The cookie's name, which start and callback find out from what both of them know."""
-    # OAuth 1.0a has a request token instead of a state, and another name for it in a refusal.
+    """Derive the cookie's name from what both start and callback know."""
+    # OAuth 1.0a has a request token instead of a state, and calls it `denied` in a refusal.
     known = next(
         (params[name] for name in ("state", "oauth_token", "denied") if name in params), ""
     )

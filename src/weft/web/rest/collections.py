@@ -1,4 +1,4 @@
-"""What is searched together."""
+"""Collections: groups of connections that are searched together."""
 
 from pydantic import Field
 
@@ -94,8 +94,8 @@ async def delete_collection(call: ApiCall[Nothing, Nothing]) -> CollectionAnswer
 
 
 async def get_exact(backend: Backend, readable_id: str) -> Collection:
-    """The collection of that readable id. Backends also take names and beginnings of ids, which
-    a path that deletes must not.
+    """Get the collection with exactly that id. Backends also accept names and prefixes of ids,
+    which a path must not: it may delete.
 
     Raises NotFound.
     """

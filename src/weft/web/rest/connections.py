@@ -26,7 +26,7 @@ UPDATE_ATTEMPTS: Final = 3
 _TOOLSET = "connections"
 _ALL = "/source-connections"
 _ONE = "/source-connections/{source_connection_id}"
-# Held by those who use or await them, and gone with the last of these.
+# A lock for each connection that is being updated; it goes away with its last user.
 _turns: WeakValueDictionary[str, anyio.Lock] = WeakValueDictionary()
 
 
@@ -104,7 +104,7 @@ async def update_source_connection(
     call: ApiCall[Nothing, UpdateConnectionBody],
 ) -> ConnectionAnswer:
     """Change a source connection; omitted fields stay as they are."""
-    # Nobody waits for a connection that is another's or does not exist.
+    # First of all 404: no caller may wait on another's connection, or on one that does not exist.
     found = await call.backend.connections.get(_id_of(call))
     turn = _turns.setdefault(found.id, anyio.Lock())
     async with turn:
@@ -186,9 +186,9 @@ async def _update(backend: Backend, id_: str, change: ConnectionChange) -> Conne
 
 
 def _as_replacement(change: ConnectionChange, found: Connection) -> ConnectionChange:
-    """The change, with each key of the configuration that it does not give removed.
+    """Make the change replace the whole configuration: keys that it omits are removed.
 
-    That is only right for the version that was read.
+    It is bound to the version that was read, because those keys come from there.
     """
     config = dict.fromkeys(found.config) | (change.config or {})
     version = change.expected_version or found.version

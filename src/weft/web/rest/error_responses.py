@@ -1,4 +1,4 @@
-"""Errors as the API answers them: `{"detail": …}`, with no value that was given and no secret."""
+"""Errors as the API answers them: `{"detail": …}`, without values from the request or secrets."""
 
 import json
 import logging
@@ -26,7 +26,7 @@ RETRY_SECONDS: Final = 5
 
 _logger = logging.getLogger(__name__)
 
-# What Airweave says, whichever way a thing was not found.
+# Airweave's own texts.
 _NOT_FOUND: Final = {
     "connection_id": "Source connection not found",
     "job_id": "Sync job not found",
@@ -35,7 +35,7 @@ _NOT_FOUND: Final = {
     "short_name": "Source not found",
 }
 _FIELDS: Final = {"connection_id": "source_connection_id"}
-# Hints are written for agents, and name tools that this API does not have.
+# Hints are written for agents; sentences that name tools are left out here.
 _TOOL: Final = re.compile(
     r"\b(list|get|create|update|delete|authorize|check|cancel|run)_"
     r"(sources?|connections?|collections?|jobs?|sync|entity)\b"
@@ -44,7 +44,7 @@ _SENTENCE_END: Final = re.compile(r"(?<=[.!?])\s+")
 
 
 def error_response(error: WeftError, query: Collection[str], body: Mapping[str, Any]) -> Response:
-    """The answer for an error of ours. ``query`` and ``body`` have the names that were given."""
+    """Answer with an error of ours. ``query`` and ``body`` hold what the request had."""
     if isinstance(error, InvalidInput | ConnectionFault):
         return validation_response(_problem_of(error, query, body))
     about: dict[str, str] = {"detail": _text_of(error)}
@@ -57,21 +57,21 @@ def error_response(error: WeftError, query: Collection[str], body: Mapping[str, 
 
 
 def validation_response(*problems: Problem) -> Response:
-    """What is wrong with a request, in the form that FastAPI made common."""
+    """Answer with what is wrong in a request, in FastAPI's format."""
     return JSONResponse(
         {"detail": [{"loc": [*p.loc], "msg": p.msg, "type": p.type} for p in problems]}, 422
     )
 
 
 def report_crash(error: BaseException, what: str) -> Response:
-    """The answer for an unexpected exception, whose text may hold anything and is not shown."""
+    """Log an unexpected exception and answer without its text, which may hold a secret."""
     error_id = secrets.token_hex(4)
     _logger.error("error %s: %s raised\n%s", error_id, what, safe_traceback(error))
     return JSONResponse({"detail": f"Internal error {error_id}; the server's log has more."}, 500)
 
 
 async def answer_http_error(_: Request, error: Exception) -> Response:
-    """Starlette's own refusals (404, 405) in the API's form."""
+    """Answer Starlette's own errors (404, 405) in the API's format."""
     status: int = getattr(error, "status_code", 500)
     detail: str = getattr(error, "detail", "Internal Server Error")
     headers: Mapping[str, str] | None = getattr(error, "headers", None)
@@ -79,11 +79,11 @@ async def answer_http_error(_: Request, error: Exception) -> Response:
 
 
 def parse_json(raw: bytes) -> Any:
-    """A JSON body. Raises MalformedRequest for what is not JSON, or cannot be stored as text."""
+    """Parse a JSON body. Raises MalformedRequest if it is not JSON, or cannot be stored as text."""
     try:
         value = json.loads(raw, parse_constant=_refuse_constant)
         if b"\\u" in raw:
-            # Half of a surrogate pair is JSON, but no text that could be stored or sent.
+            # Half of a surrogate pair is valid JSON, but cannot be encoded as text.
             json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         raise MalformedRequest(Problem(("body",), "Is not valid JSON.", "json_invalid")) from None

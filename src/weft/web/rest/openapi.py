@@ -1,7 +1,7 @@
-"""The OpenAPI document of the HTTP API, made from its operations.
+"""The OpenAPI document of the HTTP API, generated from its operations.
 
-It is open to everyone who reaches the server: it is the same on every Weft of one version, so it
-tells nothing about this one, and tools that read it have no place for a key.
+Everyone who reaches the server may read it: it is the same on every Weft of one version, so it
+reveals nothing about this one, and tools that read it often cannot send a key.
 """
 
 import json
@@ -37,7 +37,7 @@ _DESCRIPTION: Final = (
 
 
 def openapi_routes(version: str) -> list[BaseRoute]:
-    """Where the document is got."""
+    """Build the routes that serve the document."""
 
     async def answer(_: Request) -> Response:
         return Response(_document_bytes(version), media_type=_JSON)
@@ -47,7 +47,7 @@ def openapi_routes(version: str) -> list[BaseRoute]:
 
 
 def openapi_document(version: str) -> dict[str, Any]:
-    """The document (OpenAPI 3.1)."""
+    """Build the document (OpenAPI 3.1)."""
     schemas, components = _schemas()
     paths: dict[str, dict[str, Any]] = {}
     for one in OPERATIONS:
@@ -78,7 +78,7 @@ _Schemas = dict[str, dict[str, Any]]
 
 
 def _schemas() -> tuple[_Schemas, _Schemas]:
-    """The schemas of answers, bodies and queries by key, and what they refer to."""
+    """Return the schemas of answers and bodies by key, and the components that they refer to."""
     inputs: list[tuple[str, Any, TypeAdapter[Any]]] = [
         ("auth", "validation", TypeAdapter(Auth)),
         ("error", "serialization", TypeAdapter(ErrorAnswer)),
@@ -120,7 +120,7 @@ def _path_parameters(path: str) -> Iterable[dict[str, Any]]:
 
 def _query_parameters(query: type[BaseModel]) -> Iterable[dict[str, Any]]:
     for name, schema in query.model_json_schema().get("properties", {}).items():
-        # In a query a parameter is left out, and cannot be null.
+        # A query parameter can be omitted, but not null.
         choices = [part for part in schema.pop("anyOf", ()) if part.get("type") != "null"]
         if choices:
             schema |= choices[0]
@@ -147,7 +147,7 @@ def _response(description: str, schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _describe_auth(components: _Schemas) -> None:
-    """Say which forms of authentication there are: the models take any object, and check later."""
+    """Describe the forms of authentication: the models accept any object and check it later."""
     tagged = components["Auth"]
     for name, choice in tagged["properties"].items():
         (form,) = [part for part in choice["anyOf"] if "$ref" in part]

@@ -1,4 +1,4 @@
-"""An operation of the API: where it lies, what it takes, who may use it, what it answers."""
+"""Operations of the API: path, input, permission and answer."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ BodyT = TypeVar("BodyT", bound=BaseModel)
 
 
 class Nothing(BaseModel):
-    """An operation without a query or a body takes this."""
+    """The query or body of an operation that has none."""
 
 
 @dataclass(frozen=True, slots=True)
 class ApiCall(Generic[QueryT, BodyT]):
-    """A request that was understood and may be served."""
+    """A valid request to an operation, and the backend of its caller."""
 
     backend: Backend
     path: Mapping[str, str]
@@ -34,7 +34,7 @@ Handler = Callable[[ApiCall[Any, Any]], Awaitable[object]]
 class Operation:
     """One method on one path. ``path`` is a template without a trailing slash.
 
-    ``statuses`` are the refusals that are its own, beside those that any operation may give.
+    ``statuses`` are its own errors, beside those that every operation may answer with.
     """
 
     method: str
@@ -51,7 +51,7 @@ class Operation:
 
     @property
     def name(self) -> str:
-        """Unique among all operations."""
+        """The name of the handler, unique among all operations."""
         return self.handler.__name__
 
 

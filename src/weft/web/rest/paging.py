@@ -22,20 +22,20 @@ class FetchPage(Protocol[T]):
 
 
 class LimitQuery(BaseModel):
-    """How many, newest first."""
+    """The number of items to list, newest first."""
 
     limit: int = Field(default=LIMIT_DEFAULT, ge=1, le=LIMIT_MAX)
 
 
 class PageQuery(LimitQuery):
-    """How many to skip, newest first, and how many to list."""
+    """The number of items to skip, newest first, and of those to list."""
 
     skip: int = Field(default=0, ge=0)
 
 
 async def fetch_slice(fetch: FetchPage[T], *, skip: int, limit: int) -> list[T]:
-    """``limit`` items after the first ``skip``. What is skipped is read too: there is no other way
-    to count items with cursors, so a deep page costs as much as all before it.
+    """Fetch ``limit`` items after the first ``skip``. Skipped items are fetched too, because
+    cursors cannot count: a deep page costs as much as all pages before it.
     """
     found: list[T] = []
     async with aclosing(iterate(fetch, first=skip + limit)) as items:
@@ -50,7 +50,7 @@ async def fetch_slice(fetch: FetchPage[T], *, skip: int, limit: int) -> list[T]:
 
 
 async def iterate(fetch: FetchPage[T], *, first: int | None = None) -> AsyncGenerator[T]:
-    """All items, page by page; no more than about ``first`` are read."""
+    """Iterate over all items page by page. ``first`` sizes the pages for as many items."""
     cursor: str | None = None
     size = min(first or LIST_LIMIT_MAX, LIST_LIMIT_MAX)
     while True:

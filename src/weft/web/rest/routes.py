@@ -1,4 +1,4 @@
-"""The API's routes: each path with and without `/v1` and a trailing slash, without redirects."""
+"""The API's routes: each path with and without `/v1` and a trailing slash; no redirects."""
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
@@ -45,12 +45,12 @@ _AGENTIC: Final = (
 BackendFor = Callable[[Principal], Backend]
 
 ObserveRefusal = Callable[[Principal, str], Awaitable[None]]
-"""Hears whom ceilings or role kept from which operation."""
+"""Told of each principal whom a ceiling or the role kept from an operation."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Input:
-    """What a request was seen to give before anything went wrong, for naming it."""
+    """The parts of a request that were read before an error, for locating it."""
 
     query: Mapping[str, str]
     body: dict[str, Any]
@@ -59,7 +59,7 @@ class _Input:
 def rest_routes(
     backend_for: BackendFor, ceilings: Ceilings, observe_refusal: ObserveRefusal | None = None
 ) -> list[BaseRoute]:
-    """All routes of the API. Paths with a parameter come after those without."""
+    """Build all routes of the API. Paths with a parameter come after those without."""
 
     async def admit(one: Operation, principal: Principal) -> None:
         refusal = ceilings.refusal(one.impact, one.toolset, principal)
@@ -83,12 +83,12 @@ def rest_routes(
 
 
 def path_variants(path: str) -> tuple[str, ...]:
-    """All paths that ``path`` answers under."""
+    """Return all paths under which ``path`` is served."""
     return tuple(f"{start}{path}{end}" for start in ("", VERSION_PREFIX) for end in ("", "/"))
 
 
 def template_of(path: str) -> str | None:
-    """The template that a request's path fits, for metrics and logs, or None."""
+    """Return the template that a request's path matches, for metrics and logs, or None."""
     bare = path.removeprefix(VERSION_PREFIX).rstrip("/")
     return next((name for pattern, name in _TEMPLATES if pattern.fullmatch(bare)), None)
 
@@ -112,7 +112,7 @@ def _build_endpoint(
             await admit(one, principal)
             call = await _parse_call(one, request, given, backend_for(principal))
             arguments = {**call.path, **given.query, **given.body}
-            # What is recorded of it is who made which change, with a digest of these.
+            # The audit records the caller and the operation, and only a digest of the arguments.
             with acting(operation=f"{one.method} {one.path}", arguments=arguments):
                 answer = await one.handler(call)
             return Response(one.answer.dump_json(answer), media_type="application/json")
@@ -121,7 +121,7 @@ def _build_endpoint(
         except WeftError as error:
             return error_response(error, given.query.keys(), given.body)
         except ClientDisconnect:
-            return Response(status_code=400)  # Nobody is there to read it.
+            return Response(status_code=400)  # The client is gone and will not read it.
         except Exception as error:  # noqa: BLE001 (its text, which may hold a secret, ends here)
             return report_crash(error, f"{one.method} {one.path}")
 

@@ -1,4 +1,4 @@
-"""Searching a collection."""
+"""Search in a collection."""
 
 from typing import Final
 
@@ -37,7 +37,7 @@ async def search_instant(call: ApiCall[Nothing, SearchBody]) -> SearchAnswer:
     statuses=(404,),
 )
 async def search_classic(call: ApiCall[Nothing, SearchBody]) -> SearchAnswer:
-    """The same search under the name of Airweave's slower one."""
+    """Run the same search under the name of Airweave's slower one."""
     return await _search(call)
 
 
@@ -70,7 +70,7 @@ async def _fetch_owners(backend: Backend, ids: set[str]) -> dict[str, Connection
         try:
             owners[connection_id] = await backend.connections.get(connection_id)
         except NotFound:
-            continue  # It was deleted a moment ago: its hits are shown without its facts.
+            continue  # Deleted a moment ago: its hits are shown without its details.
     return owners
 
 

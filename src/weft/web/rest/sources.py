@@ -1,4 +1,4 @@
-"""The catalogue of what can be connected."""
+"""The catalogue of sources."""
 
 from weft.web.rest.operations import ApiCall, Nothing, operation
 from weft.wire.sources import SourceAnswer
