@@ -29,7 +29,7 @@ from canary_calls import (
     sources,
 )
 from canary_world import Structured, Web, World, burst, submit, succeeded
-from echo_upstream import FAILURES, echoing
+from echo_upstream import FAILURES, serve_echo
 from weft_http import ACCEPT
 from weft_process import MODERN_META, TOOLS, WAIT_SECONDS, Place, RawServer
 
@@ -52,7 +52,7 @@ async def world(
     tmp_path_factory: pytest.TempPathFactory, anyio_backend: str
 ) -> AsyncGenerator[World]:
     place = Place.make(tmp_path_factory.mktemp("weft"))
-    async with echoing(modes={SWITCHED: "ok"}) as upstream, echoing() as elsewhere:
+    async with serve_echo(modes={SWITCHED: "ok"}) as upstream, serve_echo() as elsewhere:
         upstream.elsewhere = elsewhere.url
         world = World(place, upstream)
         upstream.issued |= {
@@ -82,7 +82,7 @@ async def test_no_run_of_a_secret_is_said_or_stored(world: World) -> None:
 
 
 async def test_the_secrets_were_used(world: World) -> None:
-    reached = world.canaries.found(world.upstream.heard())
+    reached = world.canaries.found(world.upstream.list_received())
     assert set(SENT) <= reached, set(SENT) - reached
 
 

@@ -11,7 +11,7 @@ from typing import cast
 import pytest
 from canary_calls import Call, direct, misplaced
 from canary_world import Structured, Web, World, burst
-from echo_upstream import FAILURES, EchoUpstream, echoing
+from echo_upstream import FAILURES, EchoUpstream, serve_echo
 from remote_api import NOW, Api, make_connection
 from weft_process import TOOLS, Place
 
@@ -46,7 +46,7 @@ async def world(
     place = Place.make(tmp_path_factory.mktemp("weft"))
     api = RemoteApi()
     api.api.collections["docs"] = {"id": ID, "name": "Docs", "readable_id": "docs", **TIMES}
-    async with serve(api.answer) as api.site, echoing() as elsewhere:
+    async with serve(api.answer) as api.site, serve_echo() as elsewhere:
         api.elsewhere = elsewhere.url
         world = World(place, api)
         world.temporary.mkdir()
@@ -62,7 +62,7 @@ async def world(
         async with world.http(WEFT_LOG_FORMAT="json") as web:
             await call_over_http(world, web)
         await run_commands(world)
-        world.hear("requests to the other host", elsewhere.heard())
+        world.hear("requests to the other host", elsewhere.list_received())
         yield world
 
 
@@ -72,7 +72,7 @@ async def test_no_run_of_a_secret_is_said_or_stored(world: World) -> None:
 
 
 async def test_the_secrets_were_used(world: World) -> None:
-    reached = world.canaries.found(world.upstream.heard())
+    reached = world.canaries.found(world.upstream.list_received())
     assert {"API key", "direct token", "access token", "own client"} <= reached
     # The token is for those who call this server, and the misplaced go no further than it.
     assert not {"operator's token"} & reached

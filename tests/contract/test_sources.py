@@ -87,7 +87,7 @@ class TestFiles(SourceContract):
         )
 
 
-def git_mutation(repository: Path) -> Any:
+def change_repository(repository: Path) -> Any:
     async def mutate() -> Change:
         write(repository, {"new.txt": b"new\n", "src/main.py": b"print('changed')\n"})
         (repository / "docs/table.csv").unlink()
@@ -108,7 +108,7 @@ class TestLocalGit(SourceContract):
             GitSource,
             {"repo": str(repository)},
             offline_context(files_roots=(repository.parent,)),
-            mutate=git_mutation(repository),
+            mutate=change_repository(repository),
         )
 
 
@@ -116,19 +116,19 @@ class TestRemoteGit(SourceContract):
     """A repository behind a real smart-HTTP server that asks for a password."""
 
     @pytest.fixture
-    def case(self, repository: Path, served: str) -> SourceCase:
+    def case(self, repository: Path, git_url: str) -> SourceCase:
         return SourceCase(
             GitSource,
-            {"repo": served},
+            {"repo": git_url},
             SourceContext(http=http_factory({LOCAL}), allow_hosts=frozenset({LOCAL})),
             credentials={"access_token": "correct-horse", "username": "ada"},
             bad_credentials={"access_token": "battery-staple", "username": "ada"},
-            mutate=git_mutation(repository),
+            mutate=change_repository(repository),
         )
 
     @pytest.fixture
-    def served(self, repository: Path) -> Generator[str]:
-        with git_server(repository) as url:
+    def git_url(self, repository: Path) -> Generator[str]:
+        with serve_git(repository) as url:
             yield url
 
 
@@ -170,7 +170,7 @@ class TestSecretStub(SourceContract):
 
 
 @contextmanager
-def git_server(repository: Path) -> Generator[str]:
+def serve_git(repository: Path) -> Generator[str]:
     """Serve a repository over HTTP with Basic authentication, on 127.0.0.1."""
     with Repo(str(repository)) as repo:
         inner = make_wsgi_chain(DictBackend({"/repo.git": repo}))
@@ -182,7 +182,7 @@ def git_server(repository: Path) -> Generator[str]:
                 return [b""]
             return inner(environ, start_response)
 
-        server = make_server(LOCAL, 0, app, handler_class=Quiet)
+        server = make_server(LOCAL, 0, app, handler_class=QuietHandler)
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
@@ -193,7 +193,7 @@ def git_server(repository: Path) -> Generator[str]:
             server.server_close()
 
 
-class Quiet(WSGIRequestHandler):
+class QuietHandler(WSGIRequestHandler):
     """Writes no log."""
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the base's name)

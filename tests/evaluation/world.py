@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import anyio
 from embedded import PATIENCE_SECONDS, Embedded, embedded, no_network
-from git_repos import Made
+from git_repos import RawRepository
 from transcripts import End, Hit, Server, Task, TranscriptError, Values, filled
 
 from weft.domain.base import Json
@@ -253,14 +253,14 @@ class World:
 
     async def _repository(self, folder: str, **contents: str) -> None:
         """Make a repository with one commit, or commit to it again."""
-        made = Made(self.folder / folder)
+        made = RawRepository(self.folder / folder)
         self.known[folder] = str(made.root)
-        files = made.files(**{name: text.encode() for name, text in contents.items()})
+        files = made.put_files(**{name: text.encode() for name, text in contents.items()})
         made.commit(files, message=b"Describe the thing")
 
     async def _branch(self, folder: str, name: str) -> None:
-        git = Made(self.folder / folder)
-        git.point(name, (git.git / "refs/heads/main").read_text().strip())
+        git = RawRepository(self.folder / folder)
+        git.set_branch(name, (git.git / "refs/heads/main").read_text().strip())
 
     async def _change(self, connection: str, **fields: Any) -> None:
         """Somebody else changes a connection."""

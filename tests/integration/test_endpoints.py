@@ -51,25 +51,25 @@ async def test_a_moved_endpoint_gets_nothing_until_it_is_given_anew(
         await two.use_everywhere(moved)
         if way == "back again":
             # Credentials that were dropped do not come back with the endpoint.
-            heard = len(two.a.heard())
+            heard = len(two.a.list_received())
             change = ConnectionChange(config=config_at(short_name, two.a.url))
             moved = await connections.update(made.id, change)
             await two.use_everywhere(moved)
             assert not moved.auth.authenticated
-            assert not two.canaries.found(two.a.heard()[heard:])
+            assert not two.canaries.found(two.a.list_received()[heard:])
             return
         assert not two.at_b()
         if way != "plain":
             return
         authorization = two.local.backend.authorization
         assert authorization is not None
-        before = len(two.a.heard())
+        before = len(two.a.list_received())
         again = await authorization.authorize(made.id, two.auth(method, NEW))
         assert again.status is ConnectionStatus.ACTIVE
         await two.use_everywhere(again)
         assert two.at_b()
         assert not two.old_at_b()
-        assert not two.canaries.found(two.a.heard()[before:])
+        assert not two.canaries.found(two.a.list_received()[before:])
 
 
 @pytest.mark.parametrize("mode", REDIRECTS)
@@ -88,7 +88,9 @@ async def test_a_redirect_takes_no_secret_along(
         assert two.at_a()
         assert not two.at_b()
         if method == "direct" or mode == "moved-302":
-            assert two.b.heard(), "the redirect was not followed at all, so this shows nothing"
+            assert two.b.list_received(), (
+                "the redirect was not followed at all, so this shows nothing"
+            )
 
 
 @pytest.mark.parametrize("way", ["another", *REDIRECTS])
@@ -104,7 +106,7 @@ async def test_a_refresh_token_is_sent_to_no_other_provider(tmp_path: Path, way:
         auth = two.auth("oauth_token", seconds=30)
         made = await two.local.connect(config, short_name="oauth_stub", auth=auth)
         assert {"old refresh", "client secret", "issued access"} <= two.at_a()
-        heard = len(two.a.heard())
+        heard = len(two.a.list_received())
         if way == "another":
             # The API stays where it was: only whoever issues tokens is another one.
             change = ConnectionChange(config={"provider_url": two.b.at("ok")})
@@ -115,7 +117,7 @@ async def test_a_refresh_token_is_sent_to_no_other_provider(tmp_path: Path, way:
         await two.use_everywhere(made)
         assert not two.at_b()
         if way != "another":
-            assert "issued refresh" in two.canaries.found(two.a.heard()[heard:])
+            assert "issued refresh" in two.canaries.found(two.a.list_received()[heard:])
 
 
 @pytest.mark.parametrize("method", ["direct", "oauth_token"])

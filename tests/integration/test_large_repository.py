@@ -58,13 +58,13 @@ async def test_files_of_a_large_folder_are_counted_exactly(
     backend: Backend, repository: Path
 ) -> None:
     connection = await connect(backend, "files", {"path": str(repository)})
-    assert counts(await synced(backend, connection)) == (FILES, 0, 0, 0)
-    assert counts(await synced(backend, connection)) == (0, 0, 0, FILES)
+    assert counts(await run_sync(backend, connection)) == (FILES, 0, 0, 0)
+    assert counts(await run_sync(backend, connection)) == (0, 0, 0, FILES)
     await assert_found(backend, changed=False)
 
     change(repository)
     unchanged = FILES - len(EDITED) - len(DELETED)
-    assert counts(await synced(backend, connection)) == (4, 3, 2, unchanged)
+    assert counts(await run_sync(backend, connection)) == (4, 3, 2, unchanged)
     await assert_found(backend, changed=True)
 
 
@@ -78,17 +78,17 @@ async def test_files_of_a_large_repository_are_counted_exactly(
         {"repo": str(repository), "branch": "main", "include_commits": False},
         schedule=ScheduleSpec(continuous=True) if continuous else None,
     )
-    assert counts(await synced(backend, connection)) == (FILES, 0, 0, 0)
+    assert counts(await run_sync(backend, connection)) == (FILES, 0, 0, 0)
     # An incremental sync is only told what changed, a full one names everything.
     rest = 0 if continuous else FILES
-    assert counts(await synced(backend, connection)) == (0, 0, 0, rest)
+    assert counts(await run_sync(backend, connection)) == (0, 0, 0, rest)
     await assert_found(backend, changed=False)
 
     change(repository)
-    assert counts(await synced(backend, connection)) == (0, 0, 0, rest)
+    assert counts(await run_sync(backend, connection)) == (0, 0, 0, rest)
     commit(repository, "The second version")
     unchanged = 0 if continuous else FILES - len(EDITED) - len(DELETED)
-    assert counts(await synced(backend, connection)) == (4, 3, 2, unchanged)
+    assert counts(await run_sync(backend, connection)) == (4, 3, 2, unchanged)
     await assert_found(backend, changed=True)
     found = await backend.connections.get(connection)
     assert found.entities.total_entities == FILES + 2
@@ -154,7 +154,7 @@ async def connect(
     return made.id
 
 
-async def synced(backend: Backend, connection: str) -> Job:
+async def run_sync(backend: Backend, connection: str) -> Job:
     """The job of a complete sync."""
     job = await backend.jobs.run(connection)
     with anyio.fail_after(PATIENCE_SECONDS):

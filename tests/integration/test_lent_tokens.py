@@ -50,8 +50,8 @@ async def test_what_an_account_keeps_goes_to_no_host_that_a_configuration_names(
             await two.local.connect(config, short_name="oauth_stub", auth=auth_from_provider())
         assert "operator" in str(caught.value)
         assert caught.value.field == "auth.auth_provider"
-        assert not two.a.heard(), "the account was asked before it was refused"
-        assert not two.b.heard()
+        assert not two.a.list_received(), "the account was asked before it was refused"
+        assert not two.b.list_received()
         (entry, *_) = await two.local.engine.store.audit.list(
             connection_id=None, since=None, limit=1
         )
@@ -76,7 +76,7 @@ async def test_an_account_is_not_led_away_by_a_change(tmp_path: Path, field: str
         assert authorization is not None
         config = config_at("oauth_stub", two.a.url)
         made = await two.local.connect(config, short_name="oauth_stub", auth=auth_from_provider())
-        heard = len(two.a.heard())
+        heard = len(two.a.list_received())
         change = ConnectionChange(config={field: two.b.at("ok")}, auth=auth_from_provider())
         with pytest.raises(NotPermitted, match="--host"):
             await connections.update(made.id, change)
@@ -84,8 +84,8 @@ async def test_an_account_is_not_led_away_by_a_change(tmp_path: Path, field: str
         with pytest.raises(NotPermitted, match="--host"):
             await authorization.authorize(moved.id, auth_from_provider())
         await two.use_everywhere(moved)
-        assert len(two.a.heard()) == heard
-        assert not two.b.heard()
+        assert len(two.a.list_received()) == heard
+        assert not two.b.list_received()
 
 
 async def test_a_host_that_is_no_longer_allowed_is_refused_before_the_account_is_asked(
@@ -96,12 +96,12 @@ async def test_a_host_that_is_no_longer_allowed_is_refused_before_the_account_is
         config = config_at("oauth_stub", two.b.url)
         made = await two.local.connect(config, short_name="oauth_stub", auth=auth_from_provider())
         await add_account(two, two.a.url)
-        heard = len(two.a.heard()), len(two.b.heard())
+        heard = len(two.a.list_received()), len(two.b.list_received())
         job = await two.local.synced(made)
         assert (job.status, job.error_category) == (JobStatus.FAILED, ErrorCategory.ACCESS_DENIED)
         assert "--host" in str(job.error_details)
         assert not (await two.local.backend.connections.check(made.id)).ok
-        assert (len(two.a.heard()), len(two.b.heard())) == heard
+        assert (len(two.a.list_received()), len(two.b.list_received())) == heard
         # It is the operator's to allow it again; nobody has to authorise anew.
         await add_account(two, two.b.url)
         assert (await two.local.synced(made)).status is JobStatus.COMPLETED
@@ -114,8 +114,8 @@ async def test_allowed_hosts_that_were_edited_in_the_file_open_nothing(tmp_path:
         config = config_at("oauth_stub", two.b.url)
         with pytest.raises(AuthenticationFailed):
             await two.local.connect(config, short_name="oauth_stub", auth=auth_from_provider())
-        assert not two.a.heard()
-        assert not two.b.heard()
+        assert not two.a.list_received()
+        assert not two.b.list_received()
 
 
 async def test_a_source_whose_endpoint_is_the_operators_needs_no_host(tmp_path: Path) -> None:
@@ -170,8 +170,8 @@ async def test_an_operators_client_gets_no_token_for_a_host_that_a_configuration
         with pytest.raises(NotPermitted, match="--host") as caught:
             await two.local.connect(config, short_name="oauth_stub", auth=auth)
         assert "weft oauth-clients set oauth_stub" in str(caught.value.hint)
-        assert not two.a.heard()
-        assert not two.b.heard()
+        assert not two.a.list_received()
+        assert not two.b.list_received()
         await clients.set("oauth_stub", "weft", secret, two.a.url, [two.b.url])
         made = await two.local.connect(config, short_name="oauth_stub", auth=auth)
         if method == "oauth_token":
@@ -190,10 +190,10 @@ async def test_a_token_of_the_operators_client_is_not_renewed_for_a_host_no_long
         auth = two.auth("oauth_token", seconds=30)
         made = await two.local.connect(config, short_name="oauth_stub", auth=auth)
         await clients.set("oauth_stub", "weft", secret, two.a.url)
-        heard = len(two.a.heard()), len(two.b.heard())
+        heard = len(two.a.list_received()), len(two.b.list_received())
         job = await two.local.synced(made)
         assert (job.status, job.error_category) == (JobStatus.FAILED, ErrorCategory.ACCESS_DENIED)
-        assert (len(two.a.heard()), len(two.b.heard())) == heard
+        assert (len(two.a.list_received()), len(two.b.list_received())) == heard
         await clients.set("oauth_stub", "weft", secret, two.a.url, [two.b.url])
         assert (await two.local.synced(made)).status is JobStatus.COMPLETED
 
@@ -206,4 +206,4 @@ async def test_an_operators_client_and_secret_go_to_their_own_origin_only(tmp_pa
                 short_name="oauth_stub",
                 auth=Auth.model_validate({"oauth_browser": {}}),
             )
-        assert not two.b.heard()
+        assert not two.b.list_received()

@@ -97,7 +97,7 @@ class Upstream:
             for n in range(self.age, PER_PAGE)
         ]
 
-    def oracle(self) -> dict[str, str]:
+    def expected_texts(self) -> dict[str, str]:
         """What has to be stored after a complete sync."""
         return {item["id"]: item["text"] for n in range(PAGES) for item in self.items(n)}
 
@@ -118,7 +118,7 @@ class Stage:
 
 
 @asynccontextmanager
-async def staged(home: Path) -> AsyncGenerator[Stage]:
+async def open_stage(home: Path) -> AsyncGenerator[Stage]:
     upstream = Upstream()
     context = SourceContext(http=http_factory({"127.0.0.1"}, clock=Clock(sleep=at_once)))
     async with (
@@ -133,7 +133,7 @@ async def staged(home: Path) -> AsyncGenerator[Stage]:
     ):
         connection = await engine.connect({"url": site.url}, short_name="pages")
         assert (await engine.synced(connection)).status is JobStatus.COMPLETED
-        assert engine.texts(connection) == upstream.oracle()
+        assert engine.texts(connection) == upstream.expected_texts()
         upstream.age = 1
         yield Stage(engine, upstream, site, connection)
 
@@ -154,7 +154,7 @@ async def test_lasting_fault_at_any_page_fails_the_job_and_deletes_nothing(
     tmp_path: Path, name: str
 ) -> None:
     for page in range(PAGES):
-        async with staged(tmp_path / str(page)) as stage:
+        async with open_stage(tmp_path / str(page)) as stage:
             before = stage.engine.texts(stage.connection)
             stage.upstream.fault, stage.upstream.faulty = FAULTS[name], {page}
             job = await stage.engine.synced(stage.connection)
@@ -184,7 +184,7 @@ async def test_lasting_fault_at_any_page_fails_the_job_and_deletes_nothing(
             stage.upstream.faulty = set()
             job = await stage.engine.synced(stage.connection)
             assert job.status is JobStatus.COMPLETED
-            assert stage.engine.texts(stage.connection) == stage.upstream.oracle()
+            assert stage.engine.texts(stage.connection) == stage.upstream.expected_texts()
             assert job.entities_deleted == PAGES
             assert job.entities_unchanged == page * (PER_PAGE - 1)
             state = await stage.engine.backend.connections.get(stage.connection.id)
@@ -195,7 +195,7 @@ async def test_lasting_fault_at_any_page_fails_the_job_and_deletes_nothing(
 async def test_passing_faults_at_every_page_are_waited_out_within_the_job(
     tmp_path: Path, name: str
 ) -> None:
-    async with staged(tmp_path) as stage:
+    async with open_stage(tmp_path) as stage:
         for page in range(PAGES):
             stage.upstream.age = page + 1
             stage.upstream.fault, stage.upstream.faulty = FAULTS[name], {page}
@@ -203,14 +203,14 @@ async def test_passing_faults_at_every_page_are_waited_out_within_the_job(
             stage.upstream.times = 4 if name in {"cut", "dropped", "server-error"} else 2
             job = await stage.engine.synced(stage.connection)
             assert job.status is JobStatus.COMPLETED
-            assert stage.engine.texts(stage.connection) == stage.upstream.oracle()
+            assert stage.engine.texts(stage.connection) == stage.upstream.expected_texts()
             assert job.entities_deleted == PAGES
-            assert job.entities_updated == len(stage.upstream.oracle())
+            assert job.entities_updated == len(stage.upstream.expected_texts())
             assert job.entities_inserted == job.entities_unchanged == 0
 
 
 async def test_attempts_count_from_the_last_page_that_was_stored(tmp_path: Path) -> None:
-    async with staged(tmp_path) as stage:
+    async with open_stage(tmp_path) as stage:
         stage.upstream.fault = FAULTS["server-error"]
         stage.upstream.faulty = set(range(PAGES))
         remaining = dict.fromkeys(range(PAGES), 4)
@@ -223,12 +223,12 @@ async def test_attempts_count_from_the_last_page_that_was_stored(tmp_path: Path)
         stage.upstream.fault = each_page_fails_for_a_while
         job = await stage.engine.synced(stage.connection)
         assert job.status is JobStatus.COMPLETED
-        assert stage.engine.texts(stage.connection) == stage.upstream.oracle()
+        assert stage.engine.texts(stage.connection) == stage.upstream.expected_texts()
         assert len(waits(await stage.engine.log(job))) > RETRIES
 
 
 async def test_wait_that_is_too_long_fails_the_job_at_once(tmp_path: Path) -> None:
-    async with staged(tmp_path) as stage:
+    async with open_stage(tmp_path) as stage:
         stage.upstream.fault = lambda _page: as_json({}, 429, retry_after="7200")
         stage.upstream.faulty = {2}
         job = await stage.engine.synced(stage.connection)
@@ -237,7 +237,7 @@ async def test_wait_that_is_too_long_fails_the_job_at_once(tmp_path: Path) -> No
 
 
 async def test_source_that_hangs_is_stopped_by_a_cancel(tmp_path: Path) -> None:
-    async with staged(tmp_path) as stage:
+    async with open_stage(tmp_path) as stage:
         stage.upstream.fault = lambda page: HttpReply(200, page.body, page.headers, hang=True)
         stage.upstream.faulty = {3}
         job = await stage.engine.backend.jobs.run(stage.connection.id)

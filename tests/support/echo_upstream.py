@@ -49,7 +49,7 @@ class EchoUpstream:
         """A base URL below which it answers in this mode."""
         return f"{self.url}/m-{mode}"
 
-    def heard(self) -> bytes:
+    def list_received(self) -> bytes:
         """All that it was sent so far, secrets in the clear."""
         assert self.site is not None
         return "\n".join(map(whole, self.site.requests)).encode()
@@ -97,7 +97,7 @@ class EchoUpstream:
 
 
 @asynccontextmanager
-async def echoing(**fields: Any) -> AsyncGenerator[EchoUpstream]:
+async def serve_echo(**fields: Any) -> AsyncGenerator[EchoUpstream]:
     """A running upstream."""
     upstream = EchoUpstream(**fields)
     async with serve(upstream.answer) as site:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 @dataclass
-class Made:
+class RawRepository:
     """A bare or non-bare repository at ``root``; ``git`` is the folder with HEAD in it."""
 
     root: Path
@@ -36,19 +36,21 @@ class Made:
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(zlib.compress(whole, 1))
 
-    def blob(self, data: bytes) -> str:
+    def put_blob(self, data: bytes) -> str:
         """A file's content."""
         return self.put(b"blob", data)
 
-    def tree(self, *entries: tuple[str, bytes, str]) -> str:
+    def put_tree(self, *entries: tuple[str, bytes, str]) -> str:
         """A folder of (mode, name, id)."""
         rows = (b"%s %s\0%s" % (m.encode(), n, bytes.fromhex(i)) for m, n, i in entries)
         return self.put(b"tree", b"".join(rows))
 
-    def files(self, **contents: bytes) -> str:
+    def put_files(self, **contents: bytes) -> str:
         """A folder of plain files; underscores in names stand for dots."""
         names = {name.replace("_", "."): data for name, data in contents.items()}
-        return self.tree(*(("100644", n.encode(), self.blob(names[n])) for n in sorted(names)))
+        return self.put_tree(
+            *(("100644", n.encode(), self.put_blob(names[n])) for n in sorted(names))
+        )
 
     def commit(
         self, tree: str, *parents: str, message: bytes = b"A commit", seconds: int = 1_700_000_000
@@ -58,10 +60,10 @@ class Made:
         who = b"Ada <ada@example.org> %d +0000" % seconds
         lines += [b"author " + who, b"committer " + who]
         name = self.put(b"commit", b"\n".join(lines) + b"\n\n" + message)
-        self.point("main", name)
+        self.set_branch("main", name)
         return name
 
-    def point(self, branch: str, name: str) -> None:
+    def set_branch(self, branch: str, name: str) -> None:
         """Set a branch."""
         path = self.git / "refs/heads" / branch
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -132,7 +132,7 @@ def pull(number: int, updated: str, **more: Any) -> dict[str, Any]:
 
 
 @dataclass
-class Bench:
+class GitHubHarness:
     """A source at work on a fake, and what it remembers between fetches."""
 
     hub: FakeGitHub
@@ -142,7 +142,7 @@ class Bench:
     sleeps: list[float] = field(default_factory=list[float])
 
     def source(self, token: str = TOKEN, **config: Any) -> GitHubSource:
-        async def known(ids: Collection[str], /) -> Mapping[str, str]:
+        async def look_up(ids: Collection[str], /) -> Mapping[str, str]:
             return {i: self.known[i] for i in ids if i in self.known}
 
         async def sleep(seconds: float) -> None:
@@ -156,7 +156,7 @@ class Bench:
             GitHubConfig.model_validate({"repo_name": "me/repo", **config}),
             GitHubCredentials.model_validate({"personal_access_token": token}),
             SourceContext(
-                http=self.http, known_versions=known, options={"github_api_url": self.site.url}
+                http=self.http, known_versions=look_up, options={"github_api_url": self.site.url}
             ),
         )
 
@@ -173,10 +173,10 @@ class Bench:
 
 
 @asynccontextmanager
-async def bench(http: HttpFactory, hub: FakeGitHub) -> AsyncGenerator[Bench]:
+async def serve_github(http: HttpFactory, hub: FakeGitHub) -> AsyncGenerator[GitHubHarness]:
     """The fake, served until the block ends."""
     async with serve(hub) as site:
-        yield Bench(hub, site, http)
+        yield GitHubHarness(hub, site, http)
 
 
 def entities(events: list[Event], kind: str | None = None) -> list[Entity]:

@@ -19,7 +19,7 @@ def replies(*scripted: HttpReply) -> Callable[[HttpRequest], HttpReply]:
     return lambda _asked: next(left, scripted[-1])
 
 
-def names(**addresses: str) -> Resolve:
+def name_server(**addresses: str) -> Resolve:
     """A name server that knows these hosts; several addresses are separated by spaces."""
 
     async def resolve(host: str, port: int) -> Sequence[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import anyio.lowlevel
 from canary import Canaries
-from echo_upstream import EchoUpstream, echoing
+from echo_upstream import EchoUpstream, serve_echo
 from embedded import Embedded, embedded
 
 from weft.domain.base import Json
@@ -64,10 +64,10 @@ class TwoServers:
         return {name for name in self.at_b() if not name.startswith(NEW)}
 
     def at_b(self) -> set[str]:
-        return self.canaries.found(self.b.heard())
+        return self.canaries.found(self.b.list_received())
 
     def at_a(self) -> set[str]:
-        return self.canaries.found(self.a.heard())
+        return self.canaries.found(self.a.list_received())
 
     async def use_everywhere(self, connection: Connection) -> None:
         """Everything that uses a connection's credentials; what it says does not matter."""
@@ -83,7 +83,7 @@ class TwoServers:
 @asynccontextmanager
 async def open_two_servers(home: Path, **options: str) -> AsyncGenerator[TwoServers]:
     """A and B, and an engine that may reach both."""
-    async with echoing() as a, echoing() as b:
+    async with serve_echo() as a, serve_echo() as b:
         a.elsewhere = b.url
         context = SourceContext(
             http=http_factory(["127.0.0.1", "localhost"], clock=Clock(sleep=_at_once)),

@@ -44,7 +44,7 @@ Named = type[Entity] | type[Unchanged] | type[Skipped] | type[Failed]
 
 
 @dataclass
-class Bench:
+class WebHarness:
     """A website, and what is remembered of it between fetches."""
 
     pages: dict[str, str | HttpReply | Callable[[HttpRequest], HttpReply]]
@@ -53,13 +53,13 @@ class Bench:
     known: dict[str, str] = field(default_factory=dict[str, str])
 
     def source(self, path: str = "/", **config: Any) -> WebSource:
-        async def known(ids: Collection[str], /) -> Mapping[str, str]:
+        async def look_up(ids: Collection[str], /) -> Mapping[str, str]:
             return {i: self.known[i] for i in ids if i in self.known}
 
         return WebSource(
             WebConfig.model_validate({"url": self.site.url + path, **config}),
             NoFields(),
-            SourceContext(http=self.http, known_versions=known),
+            SourceContext(http=self.http, known_versions=look_up),
         )
 
     async def fetch(self, path: str = "/", **config: Any) -> list[Event]:
@@ -75,17 +75,17 @@ class Bench:
 
 
 @asynccontextmanager
-async def website(
+async def serve_website(
     http: HttpFactory,
     pages: Mapping[str, str | HttpReply | Callable[[HttpRequest], HttpReply]],
-) -> AsyncGenerator[Bench]:
+) -> AsyncGenerator[WebHarness]:
     """The pages, served until the block ends."""
     held = dict(pages)
     async with serve(Website(held)) as site:
-        yield Bench(held, site, http)
+        yield WebHarness(held, site, http)
 
 
-def incomplete(events: list[Event]) -> bool:
+def is_incomplete(events: list[Event]) -> bool:
     """Whether the events tell of a gap."""
     return any(isinstance(event, Incomplete) for event in events)
 
@@ -109,6 +109,6 @@ def sitemap(*entries: str, index: bool = False) -> HttpReply:
     return HttpReply(body=text.encode(), headers={"content-type": "application/xml"})
 
 
-def locs(site: Site, *paths: str) -> list[str]:
+def loc_entries(site: Site, *paths: str) -> list[str]:
     """Entries of a sitemap for these paths of the site."""
     return [f"<loc>{site.url}{path}</loc>" for path in paths]

@@ -39,7 +39,7 @@ def html_to_text(html: str) -> HtmlText:
         if opening < 0:
             opening = end
         page.add_text(html[position:opening])
-        position = _markup(page, html, opening, end) if opening < end else end
+        position = _read_markup(page, html, opening, end) if opening < end else end
     return page.result()
 
 
@@ -85,7 +85,7 @@ class _Page:
     def add_text(self, raw: str) -> None:
         if not raw:
             return
-        text = _decoded(raw)
+        text = _decode_references(raw)
         if self.preformatted:
             self.pieces.extend(f"{line}\n" for line in text.replace("\0", "").split("\n")[:-1])
             text = text.rpartition("\n")[2].replace("\0", "")
@@ -107,11 +107,11 @@ class _Page:
         elif tag == "h1" and not self.first_heading:
             self.heading = []
         elif tag in {"a", "area", "base", "link"}:
-            self._reference(tag, _attributes(attributes))
+            self._add_reference(tag, _parse_attributes(attributes))
 
     def close(self, tag: str) -> None:
         if tag in _LEFT_OUT:
-            self._forget(tag)
+            self._drop_element(tag)
         elif tag == "pre":
             self.preformatted = max(0, self.preformatted - 1)
         elif tag in _HEADINGS and self.heading is not None:
@@ -132,7 +132,7 @@ class _Page:
         ).strip()
         return self.found
 
-    def _forget(self, tag: str) -> None:
+    def _drop_element(self, tag: str) -> None:
         # Text is dropped only when the element is closed: an unclosed <nav> costs no content.
         if not any(tag == opened for opened, _ in self.left_out[-64:]):
             return
@@ -141,7 +141,7 @@ class _Page:
             opened, mark = self.left_out.pop()
         del self.pieces[mark:]
 
-    def _reference(self, tag: str, attributes: dict[str, str]) -> None:
+    def _add_reference(self, tag: str, attributes: dict[str, str]) -> None:
         href = attributes.get("href", "").strip()
         if not href:
             return
@@ -154,11 +154,11 @@ class _Page:
             self.found.links.append(href)
 
 
-def _markup(page: _Page, html: str, start: int, end: int) -> int:
+def _read_markup(page: _Page, html: str, start: int, end: int) -> int:
     """Read what begins at the "<" at ``start``; returns the position behind it."""
     tag = _TAG.match(html, start, end)
     if tag is None:
-        return _other_markup(page, html, start, end)
+        return _read_other_markup(page, html, start, end)
     closing, name, attributes = tag[1], tag[2].lower(), tag[3]
     if closing:
         page.close(name)
@@ -170,13 +170,15 @@ def _markup(page: _Page, html: str, start: int, end: int) -> int:
     ending = raw.search(html, tag.end(), end)
     stop = ending.start() if ending else end
     if name == "title" and not page.found.title and not page.left_out:
-        page.found.title = _line(_decoded(html[tag.end() : stop]))[:MAX_TITLE_CHARS].rstrip()
+        page.found.title = _line(_decode_references(html[tag.end() : stop]))[
+            :MAX_TITLE_CHARS
+        ].rstrip()
     elif name in {"textarea", "xmp"}:
         page.add_text(html[tag.end() : stop])
     return stop
 
 
-def _other_markup(page: _Page, html: str, start: int, end: int) -> int:
+def _read_other_markup(page: _Page, html: str, start: int, end: int) -> int:
     """A comment, a declaration, a tag that never ends, or just a "<" in the text.
 
     Each search that finds nothing ends the page, as the standard says: so the whole stays linear.
@@ -200,15 +202,17 @@ def _closes_nothing(html: str, start: int) -> bool:
     return html.startswith("</", start) and not html[start + 2 : start + 3].isspace()
 
 
-def _attributes(raw: str) -> dict[str, str]:
+def _parse_attributes(raw: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for match in _ATTRIBUTE.finditer(raw):
         # The first of two attributes with one name counts, as in browsers.
-        found.setdefault(match[1].lower(), _decoded(match[2] or match[3] or match[4] or ""))
+        found.setdefault(
+            match[1].lower(), _decode_references(match[2] or match[3] or match[4] or "")
+        )
     return found
 
 
-def _decoded(text: str) -> str:
+def _decode_references(text: str) -> str:
     return unescape(_ENDLESS_REFERENCE.sub("\ufffd", text)) if "&" in text else text
 
 

@@ -45,7 +45,7 @@ class AllowList:
             try:
                 networks.append((ip_network(host, strict=False), port))
             except ValueError:
-                names.add((_checked_name(host), port))
+                names.add((_parse_name(host), port))
         return cls(frozenset(names), tuple(networks))
 
     def permits(self, host: str, port: int, address: Address) -> bool:
@@ -65,14 +65,14 @@ def check_address(host: str, port: int, address: Address, allowed: AllowList) ->
     Raises AddressRefused, which names the host but never the address: a model that may name hosts
     must not learn from refusals how the operator's private network is laid out.
     """
-    for candidate in _judged(address):
+    for candidate in _with_embedded(address):
         if _within(candidate, _NEVER):
             raise AddressRefused(
                 f"{host} is a link-local, metadata or broadcast address, which is never reachable "
                 "from a source."
             )
-    unmapped = _unmapped(address)
-    if any(_within(a, _SPECIAL) or not a.is_global for a in _judged(address)) and not (
+    unmapped = _unmap(address)
+    if any(_within(a, _SPECIAL) or not a.is_global for a in _with_embedded(address)) and not (
         allowed.permits(host, port, unmapped)
     ):
         raise AddressRefused(
@@ -136,14 +136,14 @@ def _within(address: Address, ranges: tuple[Network, ...]) -> bool:
     return any(address.version == r.version and address in r for r in ranges)
 
 
-def _unmapped(address: Address) -> Address:
+def _unmap(address: Address) -> Address:
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
     return mapped or address
 
 
-def _judged(address: Address) -> list[Address]:
+def _with_embedded(address: Address) -> list[Address]:
     """The address, and each IPv4 address that a tunnel or translator would take out of it."""
-    plain = _unmapped(address)
+    plain = _unmap(address)
     if isinstance(plain, IPv4Address):
         return [plain]
     # The zone of a scoped address ("fe80::1%eth0") would hide it from the range checks.
@@ -167,24 +167,24 @@ def _split_port(entry: str) -> tuple[str, int | None]:
     bracketed = host.startswith("[") and host.endswith("]")
     if colon and port.isascii() and port.isdigit() and (":" not in host or bracketed):
         if not 0 < int(port[:6]) < 65_536:
-            raise _invalid()
+            raise _invalid_entry()
         return host.strip("[]"), int(port)
     return entry.strip("[]"), None
 
 
-def _checked_name(host: str) -> str:
+def _parse_name(host: str) -> str:
     name = host.rstrip(".")
     labels = name.split(".")
     if not all(label.replace("-", "").replace("_", "").isalnum() for label in labels):
-        raise _invalid()
+        raise _invalid_entry()
     # Connections are made by the ASCII form of a name, so entries are compared in that form.
     try:
         return name if name.isascii() else name.encode("idna").decode()
     except UnicodeError:
-        raise _invalid() from None
+        raise _invalid_entry() from None
 
 
-def _invalid() -> InvalidInput:
+def _invalid_entry() -> InvalidInput:
     return InvalidInput(
         "WEFT_ALLOW_HOSTS has an entry that is neither a host name, an address nor a CIDR range.",
         field="WEFT_ALLOW_HOSTS",

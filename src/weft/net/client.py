@@ -194,7 +194,7 @@ class _GuardedClient(httpx.AsyncClient):
             response = await self._attempt(request, final, options)
             if response is None:
                 wait = self._back_off(attempt)
-            elif final or (wait := self._wait_for(response, attempt, waited)) is None:
+            elif final or (wait := self._choose_wait(response, attempt, waited)) is None:
                 return response
             else:
                 await response.aclose()
@@ -215,7 +215,7 @@ class _GuardedClient(httpx.AsyncClient):
                 return None
             raise map_error(error, host_of(request.url)) from None
 
-    def _wait_for(self, response: httpx.Response, attempt: int, waited: float) -> float | None:
+    def _choose_wait(self, response: httpx.Response, attempt: int, waited: float) -> float | None:
         """Seconds until the next attempt, or None if this answer is to be used as it is."""
         if response.status_code not in TRANSIENT_STATUSES:
             return None

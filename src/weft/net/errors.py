@@ -30,11 +30,11 @@ def map_error(error: Exception, host: str) -> WeftError:
     """Our error for one raised by httpx, ssl or the operating system while asking ``host``."""
     if isinstance(error, httpx.HTTPStatusError):
         return status_error(error.response, what=host)
-    if _caused_by(error, ssl.SSLError):
+    if _has_cause(error, ssl.SSLError):
         return SourceUnavailable(
             f"No secure connection to {host}: its certificate or TLS version is not accepted."
         )
-    if _caused_by(error, socket.gaierror, UnicodeError):
+    if _has_cause(error, socket.gaierror, UnicodeError):
         return SourceUnavailable(
             f"The host name {host} cannot be resolved.", hint="Check its spelling and the network."
         )
@@ -46,7 +46,7 @@ def map_error(error: Exception, host: str) -> WeftError:
 
 def is_transient(error: Exception) -> bool:
     """Whether the same request may well succeed a moment later."""
-    if _caused_by(error, ssl.SSLCertVerificationError, UnicodeError):
+    if _has_cause(error, ssl.SSLCertVerificationError, UnicodeError):
         return False
     gai = [e for e in _chain(error) if isinstance(e, socket.gaierror)]
     if gai:
@@ -121,7 +121,7 @@ _TABLE: tuple[tuple[tuple[type[Exception], ...], type[WeftError], str], ...] = (
 )
 
 
-def _caused_by(error: BaseException, *kinds: type[BaseException]) -> bool:
+def _has_cause(error: BaseException, *kinds: type[BaseException]) -> bool:
     return any(isinstance(cause, kinds) for cause in _chain(error))
 
 

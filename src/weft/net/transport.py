@@ -92,7 +92,7 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        candidates = await self._judged(host, port, timeout)
+        candidates = await self._resolve_permitted(host, port, timeout)
         share = None if timeout is None else timeout / len(candidates)
         for address in candidates[:-1]:
             try:
@@ -110,11 +110,13 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
     async def sleep(self, seconds: float) -> None:
         await anyio.sleep(seconds)
 
-    async def _judged(self, host: str, port: int, timeout: float | None) -> list[Address]:
+    async def _resolve_permitted(
+        self, host: str, port: int, timeout: float | None
+    ) -> list[Address]:
         """The addresses of ``host`` that may be connected to, at least one."""
         permitted: list[Address] = []
         refusal: AddressRefused | None = None
-        for address in await self._addresses(host, port, timeout):
+        for address in await self._look_up(host, port, timeout):
             try:
                 check_address(host, port, address, self._allowed)
             except AddressRefused as error:
@@ -125,7 +127,7 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
             return permitted[:_CANDIDATES]
         raise refusal or httpcore.ConnectError("the name has no address")
 
-    async def _addresses(self, host: str, port: int, timeout: float | None) -> list[Address]:
+    async def _look_up(self, host: str, port: int, timeout: float | None) -> list[Address]:
         try:
             return [ip_address(host)]
         except ValueError:
@@ -245,7 +247,7 @@ class _Body(httpx.AsyncByteStream):
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
-            async for chunk in self._bounded():
+            async for chunk in self._read_bounded():
                 yield chunk
         except httpx.HTTPError as error:
             if self._request.extensions.get(STREAMED):
@@ -255,12 +257,12 @@ class _Body(httpx.AsyncByteStream):
     async def aclose(self) -> None:
         await self._stream.aclose()
 
-    async def _bounded(self) -> AsyncIterator[bytes]:
+    async def _read_bounded(self) -> AsyncIterator[bytes]:
         if not self.packed and self._encoding not in {"", "identity"}:
             raise httpx.DecodingError("an encoding that was not asked for")
         total = 0
         unpacker = _Unpacker() if self.packed else None
-        async for raw in self._raw():
+        async for raw in self._read_raw():
             for chunk in unpacker.feed(raw) if unpacker else (raw,):
                 total += len(chunk)
                 if total > self._limit:
@@ -269,7 +271,7 @@ class _Body(httpx.AsyncByteStream):
         if unpacker:
             unpacker.finish()
 
-    async def _raw(self) -> AsyncIterator[bytes]:
+    async def _read_raw(self) -> AsyncIterator[bytes]:
         chunks = aiter(self._stream)
         while True:
             try:

@@ -83,11 +83,13 @@ def find_start(
             f"it; several folders are separated by '{os.pathsep}'.",
         )
     roots = [root.resolve() for root in context.files_roots]
-    target = _resolved(path, roots, field)
+    target = _resolve_target(path, roots, field)
     root = max((r for r in roots if target.is_relative_to(r)), key=_depth, default=None)
     if root is None:
         raise NotPermitted(
-            "The path is outside the folders that may be read.", field=field, hint=_allowed(roots)
+            "The path is outside the folders that may be read.",
+            field=field,
+            hint=_roots_hint(roots),
         )
     parts = target.relative_to(root).parts
     guard = ForbiddenPaths(context.private_paths)
@@ -105,12 +107,12 @@ def find_start(
 
 def is_secret_folder(name: str) -> bool:
     """Whether a folder of that name usually holds keys."""
-    return _folded(name) in SECRET_FOLDERS
+    return _fold_name(name) in SECRET_FOLDERS
 
 
 def is_secret_file(name: str) -> bool:
     """Whether a file of that name usually holds a secret; public keys are let through."""
-    folded = _folded(name)
+    folded = _fold_name(name)
     if folded.endswith(".pub"):
         return False
     return folded in SECRET_FOLDERS or any(fnmatchcase(folded, p) for p in SECRET_FILES)
@@ -131,7 +133,7 @@ class ForbiddenPaths:
     def refuses_folder(self, found: os.stat_result) -> bool:
         """Whether an opened folder is one of these, mounted elsewhere or spelt differently."""
         return any(
-            _identity(found) == _identity_of(path) for path in (*self._private, *self._kernel)
+            _identity(found) == _stat_identity(path) for path in (*self._private, *self._kernel)
         )
 
     def refuses_file(self, found: os.stat_result) -> bool:
@@ -139,7 +141,7 @@ class ForbiddenPaths:
         if found.st_nlink < 2:
             return False
         if self._identities is None:
-            self._identities = frozenset(_all_identities(self._private))
+            self._identities = frozenset(_walk_identities(self._private))
         return _identity(found) in self._identities
 
 
@@ -152,20 +154,20 @@ class Tree:
 
     def list_folder(self, parts: Parts) -> Listing:
         """The names in a folder. Raises OSError; NotInside if it may not be read."""
-        with self._folder(parts) as folder:
+        with self._open_folder(parts) as folder:
             self._check_folder(os.fstat(folder), parts)
             with os.scandir(folder) as entries:
-                return _sorted_names(entries)
+                return _sort_names(entries)
 
     def open_file(self, parts: Parts) -> int:
         """A descriptor of a plain file, for reading. Raises OSError; NotInside as `listing`."""
         # Without O_NONBLOCK, opening a named pipe would wait for a writer for ever.
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
-        with self._folder(parts[:-1]) as folder:
-            return self._checked_file(_open_below(folder, parts[-1], flags))
+        with self._open_folder(parts[:-1]) as folder:
+            return self._check_file(_open_below(folder, parts[-1], flags))
 
     @contextmanager
-    def _folder(self, parts: Parts) -> Generator[int]:
+    def _open_folder(self, parts: Parts) -> Generator[int]:
         flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
         current = os.open(self.root, flags)
         try:
@@ -181,7 +183,7 @@ class Tree:
         if self._guard.refuses(self.root.joinpath(*parts)) or self._guard.refuses_folder(found):
             raise NotInside(errno.EPERM, "never read")
 
-    def _checked_file(self, descriptor: int) -> int:
+    def _check_file(self, descriptor: int) -> int:
         found = os.fstat(descriptor)
         if stat.S_ISREG(found.st_mode) and not self._guard.refuses_file(found):
             return descriptor
@@ -198,30 +200,30 @@ class PortableTree(Tree):
 
     def list_folder(self, parts: Parts) -> Listing:
         """As in `Tree`."""
-        path = self._checked_path(parts)
+        path = self._check_path(parts)
         self._check_folder(path.stat(), parts)
         with os.scandir(path) as entries:
-            names = _sorted_names(entries)
-        self._checked_path(parts)
+            names = _sort_names(entries)
+        self._check_path(parts)
         return names
 
     def open_file(self, parts: Parts) -> int:
         """As in `Tree`."""
-        path = self._checked_path(parts)
+        path = self._check_path(parts)
         if not stat.S_ISREG(path.lstat().st_mode):
             raise NotInside(errno.EPERM, "no plain file")
         flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
         descriptor = os.open(path, flags)
         try:
-            if _identity(self._checked_path(parts).lstat()) != _identity(os.fstat(descriptor)):
+            if _identity(self._check_path(parts).lstat()) != _identity(os.fstat(descriptor)):
                 raise NotInside(errno.EPERM, "swapped while it was opened")
         except OSError:
             os.close(descriptor)
             raise
-        return self._checked_file(descriptor)
+        return self._check_file(descriptor)
 
-    def _checked_path(self, parts: Parts) -> Path:
-        path = self.root.joinpath(*map(_plain, parts))
+    def _check_path(self, parts: Parts) -> Path:
+        path = self.root.joinpath(*map(_check_name, parts))
         if Path(os.path.realpath(path, strict=True)) != path:
             raise NotInside(errno.ELOOP, "a link leads elsewhere")
         return path
@@ -233,7 +235,7 @@ def tree_at(root: Path, context: SourceContext) -> Tree:
     return kind(root, ForbiddenPaths(context.private_paths))
 
 
-def _resolved(path: str, roots: Sequence[Path], field: str) -> Path:
+def _resolve_target(path: str, roots: Sequence[Path], field: str) -> Path:
     try:
         given = Path(path).expanduser()
         candidates = [given] if given.is_absolute() else [root / given for root in roots]
@@ -245,20 +247,20 @@ def _resolved(path: str, roots: Sequence[Path], field: str) -> Path:
     except (OSError, RuntimeError, ValueError):
         raise SourceMisconfigured("The path cannot be read.", field=field) from None
     if inside:
-        raise SourceMisconfigured("The path does not exist.", field=field, hint=_allowed(roots))
+        raise SourceMisconfigured("The path does not exist.", field=field, hint=_roots_hint(roots))
     raise NotPermitted(
-        "The path is outside the folders that may be read.", field=field, hint=_allowed(roots)
+        "The path is outside the folders that may be read.", field=field, hint=_roots_hint(roots)
     )
 
 
-def _allowed(roots: Sequence[Path]) -> str:
+def _roots_hint(roots: Sequence[Path]) -> str:
     shown = ", ".join(str(root) for root in roots[:_MAX_SHOWN_ROOTS])
     return f"Give a path in {shown}; the operator can add folders with {ROOTS_VARIABLE}."
 
 
 def _open_below(folder: int, name: str, flags: int) -> int:
     try:
-        return os.open(_plain(name), flags, dir_fd=folder)
+        return os.open(_check_name(name), flags, dir_fd=folder)
     except OSError as error:
         # This is how a link in the place of a folder or a file looks, depending on the platform.
         if error.errno in (errno.ELOOP, errno.ENOTDIR, errno.EMLINK):
@@ -266,19 +268,19 @@ def _open_below(folder: int, name: str, flags: int) -> int:
         raise
 
 
-def _plain(part: str) -> str:
+def _check_name(part: str) -> str:
     if part in ("", ".", "..") or "/" in part or os.sep in part or "\0" in part:
         raise NotInside(errno.EPERM, "not a plain name")
     return part
 
 
-def _folded(name: str) -> str:
+def _fold_name(name: str) -> str:
     folded = name.casefold()
     # Windows reads `.env.`, `.env ` and `.env::$DATA` as `.env`.
     return folded.split(":")[0].rstrip(". ") if os.name == "nt" else folded
 
 
-def _sorted_names(entries: Iterable[os.DirEntry[str]]) -> Listing:
+def _sort_names(entries: Iterable[os.DirEntry[str]]) -> Listing:
     folders: list[str] = []
     files: list[str] = []
     others: list[str] = []
@@ -300,17 +302,17 @@ def _identity(found: os.stat_result) -> Identity:
     return found.st_dev, found.st_ino
 
 
-def _identity_of(path: Path) -> Identity | None:
+def _stat_identity(path: Path) -> Identity | None:
     try:
         return _identity(path.stat())
     except OSError:
         return None
 
 
-def _all_identities(paths: Iterable[Path]) -> Iterator[Identity]:
+def _walk_identities(paths: Iterable[Path]) -> Iterator[Identity]:
     for private in paths:
         files = (Path(at, name) for at, _, names in os.walk(private) for name in names)
         for path in islice(chain([private], files), _MAX_PRIVATE_FILES):
-            found = _identity_of(path)
+            found = _stat_identity(path)
             if found is not None:
                 yield found

@@ -84,7 +84,7 @@ async def serve(handler: Handler, tls: ssl.SSLContext | None = None) -> AsyncGen
     """Run a server for the length of the block; it is gone, with its connections, afterwards."""
     running: set[asyncio.Task[None]] = set()
 
-    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def handle_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         running.add(task)
@@ -99,7 +99,7 @@ async def serve(handler: Handler, tls: ssl.SSLContext | None = None) -> AsyncGen
             running.discard(task)
             await _close(writer)
 
-    server = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=tls)
+    server = await asyncio.start_server(handle_connection, "127.0.0.1", 0, ssl=tls)
     site = Site(server.sockets[0].getsockname()[1])
     try:
         yield site

@@ -74,13 +74,13 @@ class SourceCase:
         """An instance, as the engine makes one; ``known`` are the versions of an earlier sync."""
         versions = dict(known or {})
 
-        async def known_versions(ids: Collection[str], /) -> Mapping[str, str]:
+        async def look_up(ids: Collection[str], /) -> Mapping[str, str]:
             return {i: versions[i] for i in ids if i in versions}
 
         return self.source(
             self.source.Config.model_validate(self.config if config is None else config),
             self.source.Credentials.model_validate(credentials or self.credentials),
-            replace(self.context, known_versions=known_versions),
+            replace(self.context, known_versions=look_up),
         )
 
 

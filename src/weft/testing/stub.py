@@ -116,11 +116,11 @@ class StubSource(Source[StubConfig, StubCredentials | SecretStubCredentials]):
         """Follow the script from the cursor on."""
         config = self.config
         self._refuse_bad_token()
-        seen = _Seen.parse(cursor, config)
-        yield Expect(sum(1 for _ in _listed(config, seen)))
-        for number in _dropped(config, seen):
+        seen = _Position.parse(cursor, config)
+        yield Expect(sum(1 for _ in _numbers_to_list(config, seen)))
+        for number in _numbers_to_delete(config, seen):
             yield Deleted(entity_id(number))
-        for position, number in enumerate(_listed(config, seen), start=1):
+        for position, number in enumerate(_numbers_to_list(config, seen), start=1):
             await self._pause(position)
             yield await self._event(number)
             if position % config.page_size == 0:
@@ -258,14 +258,14 @@ def _stubs() -> tuple[type[AnySource], ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class _Position:
     """How far an earlier fetch came: the last number of which generation; -1 for nothing."""
 
     last: int
     generation: int
 
     @classmethod
-    def parse(cls, cursor: Json | None, config: StubConfig) -> "_Seen":
+    def parse(cls, cursor: Json | None, config: StubConfig) -> "_Position":
         if cursor is None:
             return cls(last=-1, generation=config.generation)
         last, generation = cursor.get("last_entity"), cursor.get("generation", 0)
@@ -282,13 +282,13 @@ def _numbers(config: StubConfig) -> range:
     return range(start, start + config.entities)
 
 
-def _dropped(config: StubConfig, seen: _Seen) -> Iterator[int]:
+def _numbers_to_delete(config: StubConfig, seen: _Position) -> Iterator[int]:
     before = _numbers(config.model_copy(update={"generation": seen.generation}))
     stop = min(_numbers(config).start, seen.last + 1)
     yield from range(before.start, max(before.start, stop))
 
 
-def _listed(config: StubConfig, seen: _Seen) -> Iterator[int]:
+def _numbers_to_list(config: StubConfig, seen: _Position) -> Iterator[int]:
     changed = seen.generation != config.generation
     for number in _numbers(config):
         if number > seen.last or (changed and _changes(config, number)):

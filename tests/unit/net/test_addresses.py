@@ -77,7 +77,9 @@ NEVER = [
 ]
 
 
-def permitted(address: str, allowed: AllowList, host: str = "host.example", port: int = 80) -> bool:
+def is_permitted(
+    address: str, allowed: AllowList, host: str = "host.example", port: int = 80
+) -> bool:
     try:
         check_address(host, port, ip_address(address), allowed)
     except AddressRefused:
@@ -87,19 +89,19 @@ def permitted(address: str, allowed: AllowList, host: str = "host.example", port
 
 @pytest.mark.parametrize("address", PUBLIC)
 def test_public_address_is_reachable(address: str) -> None:
-    assert permitted(address, AllowList())
+    assert is_permitted(address, AllowList())
 
 
 @pytest.mark.parametrize("address", PRIVATE)
 def test_private_address_is_reachable_only_if_allowed(address: str) -> None:
-    assert not permitted(address, AllowList())
-    assert permitted(address, EVERYTHING)
+    assert not is_permitted(address, AllowList())
+    assert is_permitted(address, EVERYTHING)
 
 
 @pytest.mark.parametrize("address", NEVER)
 def test_link_local_and_metadata_are_never_reachable(address: str) -> None:
-    assert not permitted(address, EVERYTHING)
-    assert not permitted(address, AllowList.parse({"host.example", "host.example:80"}))
+    assert not is_permitted(address, EVERYTHING)
+    assert not is_permitted(address, AllowList.parse({"host.example", "host.example:80"}))
 
 
 @pytest.mark.parametrize(
@@ -126,7 +128,7 @@ def test_link_local_and_metadata_are_never_reachable(address: str) -> None:
 def test_allow_entry_opens_what_it_names(
     entry: str, host: str, port: int, address: str, expected: bool
 ) -> None:
-    assert permitted(address, AllowList.parse({entry}), host, port) is expected
+    assert is_permitted(address, AllowList.parse({entry}), host, port) is expected
 
 
 @pytest.mark.parametrize("entry", ["http://wiki", "wiki:0", "wiki:99999", "a b", "*.corp", "", ":"])

@@ -34,7 +34,7 @@ async def test_silence_is_a_read_timeout_and_is_retried() -> None:
 SMALL = http_factory({"127.0.0.1"}, limits=HttpLimits(max_body_bytes=10_000), clock=QUICK)
 
 
-def packed(body: bytes, encoding: str = "gzip") -> HttpReply:
+def compress_reply(body: bytes, encoding: str = "gzip") -> HttpReply:
     data = gzip.compress(body) if encoding == "gzip" else zlib.compress(body)
     return HttpReply(body=data, headers={"content-encoding": encoding})
 
@@ -44,8 +44,8 @@ def packed(body: bytes, encoding: str = "gzip") -> HttpReply:
     [
         HttpReply(body=b"x" * 10_001),
         HttpReply(body=b"x" * 10_001, headers={"content-length": "", "connection": "close"}),
-        packed(b"0" * 50_000_000),
-        packed(b"0" * 10_001, "deflate"),
+        compress_reply(b"0" * 50_000_000),
+        compress_reply(b"0" * 10_001, "deflate"),
     ],
     ids=["announced", "unannounced", "bomb", "deflate"],
 )
@@ -59,7 +59,9 @@ async def test_oversize_body_is_refused_while_it_is_read(reply: HttpReply) -> No
 
 
 async def test_packed_bodies_are_unpacked(http: HttpFactory) -> None:
-    async with serve(replies(packed(b"a" * 200_000), packed(b"zz", "deflate"))) as site:
+    async with serve(
+        replies(compress_reply(b"a" * 200_000), compress_reply(b"zz", "deflate"))
+    ) as site:
         assert (await get(http, site.url)).text == "a" * 200_000
         assert (await get(http, site.url)).text == "zz"
     two = HttpReply(

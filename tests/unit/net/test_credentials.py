@@ -4,7 +4,7 @@ from collections.abc import Generator
 
 import httpx
 import pytest
-from http_harness import SECRET, names, replies
+from http_harness import SECRET, name_server, replies
 
 from weft.net.client import http_factory
 from weft.net.factory import HttpFactory
@@ -62,7 +62,7 @@ async def test_header_that_an_auth_adds_stays_at_home_too(http: HttpFactory) -> 
 
 async def test_another_name_of_the_same_server_is_another_origin() -> None:
     async with serve(replies(html("x"))) as site:
-        http = http_factory({"127.0.0.1"}, resolve=names(evil_example="127.0.0.1"))
+        http = http_factory({"127.0.0.1"}, resolve=name_server(evil_example="127.0.0.1"))
         async with http(base_url=site.url, headers={"x-api-key": SECRET}) as client:
             await client.get(f"http://evil.example:{site.port}/")
     assert SECRET not in str(site.requests[0].headers)

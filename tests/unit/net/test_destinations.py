@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
-from http_harness import QUICK, get, names, replies
+from http_harness import QUICK, get, name_server, replies
 
 from weft.errors import SourceMisconfigured, SourceUnavailable, WeftError
 from weft.net.addresses import AddressRefused
@@ -57,7 +57,7 @@ async def test_redirect_to_a_private_address_is_refused() -> None:
     ):
         http = http_factory(
             {"outer.example"},
-            resolve=names(outer_example="127.0.0.1", inner_example="127.0.0.1"),
+            resolve=name_server(outer_example="127.0.0.1", inner_example="127.0.0.1"),
         )
         with pytest.raises(AddressRefused):
             await get(http, f"http://outer.example:{outer.port}/")
@@ -88,7 +88,7 @@ async def test_rebinding_name_server_changes_nothing_after_the_check() -> None:
 async def test_only_the_permitted_one_of_several_addresses_is_connected_to() -> None:
     async with serve(replies(html("x"))) as site:
         http = http_factory(
-            {"127.0.0.1"}, resolve=names(two_example="169.254.169.254 10.0.0.1 127.0.0.1")
+            {"127.0.0.1"}, resolve=name_server(two_example="169.254.169.254 10.0.0.1 127.0.0.1")
         )
         assert (await get(http, f"http://two.example:{site.port}/")).text == "x"
 
@@ -144,7 +144,7 @@ async def test_five_redirects_are_followed_and_a_loop_is_not(http: HttpFactory) 
         assert len(site.requests) == 6
 
 
-async def redirected(url: str, location: str, method: str = "GET") -> httpx.Response:
+async def follow_redirect(url: str, location: str, method: str = "GET") -> httpx.Response:
     lines = f"HTTP/1.1 307 Moved\r\nlocation: {location}\r\ncontent-length: 0\r\n\r\n"
     backend = httpcore.AsyncMockBackend([lines.encode()])
     async with GuardedTransport(backend, HttpLimits(), None) as transport:
@@ -162,11 +162,11 @@ async def redirected(url: str, location: str, method: str = "GET") -> httpx.Resp
 )
 async def test_unsafe_redirect_is_refused(url: str, location: str, method: str) -> None:
     with pytest.raises(SourceUnavailable, match="redirects"):
-        await redirected(url, location, method)
+        await follow_redirect(url, location, method)
 
 
 async def test_redirect_to_https_is_let_through() -> None:
-    assert (await redirected("http://a.example/", "https://a.example/")).status_code == 307
+    assert (await follow_redirect("http://a.example/", "https://a.example/")).status_code == 307
 
 
 # TLS
@@ -209,7 +209,7 @@ async def test_certificate_is_checked_against_the_name_not_the_address(
 
     http = http_factory(
         {"127.0.0.1"},
-        resolve=names(tls_example="127.0.0.1", other_example="127.0.0.1"),
+        resolve=name_server(tls_example="127.0.0.1", other_example="127.0.0.1"),
         clock=Clock(sleep=sleep),
     )
     async with serve(replies(html("safe")), tls_server) as site:

@@ -158,11 +158,11 @@ async def test_expired_cursor_can_be_scripted() -> None:
 async def test_versions_turn_known_entities_into_unchanged() -> None:
     config = StubConfig(entities=6, versions=True, change_every=3, generation=0)
 
-    async def known(ids: Collection[str], /) -> Mapping[str, str]:
+    async def look_up(ids: Collection[str], /) -> Mapping[str, str]:
         return dict.fromkeys(ids, "0")
 
     later = config.model_copy(update={"generation": 1})
-    found = await events(later, context=replace(offline_context(), known_versions=known))
+    found = await events(later, context=replace(offline_context(), known_versions=look_up))
     assert [e.id for e in found if isinstance(e, Unchanged)] == [
         "stub-2",
         "stub-4",

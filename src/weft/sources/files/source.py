@@ -87,14 +87,14 @@ class FilesConfig(BaseModel):
 
     @field_validator("path")
     @classmethod
-    def _no_null(cls, value: str) -> str:
+    def _refuse_null(cls, value: str) -> str:
         if "\0" in value:
             raise ValueError("must not hold a null character")
         return value
 
     @field_validator("include", "exclude")
     @classmethod
-    def _compilable(cls, value: list[str]) -> list[str]:
+    def _check_patterns(cls, value: list[str]) -> list[str]:
         Patterns(value)
         return value
 
@@ -111,15 +111,19 @@ class FilesSource(Source[FilesConfig, NoFields]):
 
     async def check(self) -> str:
         """Find the folder or file and open it."""
-        start = await _in_thread(lambda: find_start(self.config.path, self.context, field="path"))
-        await _in_thread(lambda: _open_start(start, self.context))
+        start = await _run_in_thread(
+            lambda: find_start(self.config.path, self.context, field="path")
+        )
+        await _run_in_thread(lambda: _open_start(start, self.context))
         return f"{'file' if start.is_file else 'folder'} {clean_line(str(start.path))} is readable"
 
     async def fetch(self, cursor: Json | None) -> AsyncGenerator[Event]:
         """List every file in the order of the folders' and files' names."""
         del cursor
-        start = await _in_thread(lambda: find_start(self.config.path, self.context, field="path"))
-        await _in_thread(lambda: _open_start(start, self.context))
+        start = await _run_in_thread(
+            lambda: find_start(self.config.path, self.context, field="path")
+        )
+        await _run_in_thread(lambda: _open_start(start, self.context))
         total = 0
         async for chunk in self._walk(start):
             total += sum(isinstance(item, _Candidate) for item in chunk)
@@ -133,15 +137,17 @@ class FilesSource(Source[FilesConfig, NoFields]):
                 yield event
 
     async def _walk(self, start: Start) -> AsyncIterator[list["Event | _Candidate"]]:
-        steps = _Walk(self.config, start, self.context).steps()
-        while chunk := await _in_thread(lambda: list(islice(steps, _CHUNK_FILES))):
+        steps = _FolderWalk(self.config, start, self.context).list_steps()
+        while chunk := await _run_in_thread(lambda: list(islice(steps, _CHUNK_FILES))):
             yield chunk
 
     async def _read(self, start: Start, candidates: list["_Candidate"]) -> AsyncGenerator[Event]:
         known = await self.context.known_versions([c.id for c in candidates])
         pending = iter(candidates)
-        reader = _Reader(self.config.max_file_size, start, tree_at(start.root, self.context), known)
-        while events := await _in_thread(lambda: reader.some(pending)):
+        reader = _FileReader(
+            self.config.max_file_size, start, tree_at(start.root, self.context), known
+        )
+        while events := await _run_in_thread(lambda: reader.read_some(pending)):
             for event in events:
                 yield event
 
@@ -157,7 +163,7 @@ class _Candidate:
         return _id(self.parts)
 
 
-class _Walk:
+class _FolderWalk:
     """One pass over the names below the start, depth first."""
 
     def __init__(self, config: FilesConfig, start: Start, context: SourceContext) -> None:
@@ -167,7 +173,7 @@ class _Walk:
         self._exclude = Patterns(config.exclude)
         self._ignore_files = IGNORE_FILES if config.respect_ignore_files else ()
 
-    def steps(self) -> Iterator[Event | _Candidate]:
+    def list_steps(self) -> Iterator[Event | _Candidate]:
         if self._start.is_file:
             yield _Candidate(self._start.parts[-1:])
             return
@@ -179,43 +185,43 @@ class _Walk:
             parts, levels, included = pending.pop()
             try:
                 listing = self._tree.list_folder(self._start.parts + parts)
-                levels = (*levels, *self._level(parts, listing.files))
+                levels = (*levels, *self._read_ignore_files(parts, listing.files))
             except FileNotFoundError:
                 continue
             except NotInside:
                 continue
             except (OSError, TooComplex) as error:
-                yield Incomplete(f"folder {_shown(parts)} could not be read: {_reason(error)}")
+                yield Incomplete(f"folder {_display(parts)} could not be read: {_reason(error)}")
                 continue
-            yield from self._files(parts, listing.files, levels, included)
+            yield from self._list_files(parts, listing.files, levels, included)
             for name in listing.links:
-                if self._wanted((*parts, name), levels, included):
+                if self._is_wanted((*parts, name), levels, included):
                     yield Skipped(_id((*parts, name)), "a link or device")
             for name in reversed(listing.folders):
                 below = (*parts, name)
-                if not is_secret_folder(name) and not self._left_out(below, levels, True):
+                if not is_secret_folder(name) and not self._is_excluded(below, levels, True):
                     inside = self._include.verdict(below, is_folder=True)
                     pending.append((below, levels, included if inside is None else inside))
 
-    def _files(
+    def _list_files(
         self, parts: Parts, names: tuple[str, ...], levels: tuple["_Level", ...], included: bool
     ) -> Iterator[Event | _Candidate]:
         for name in names:
             path = (*parts, name)
-            if not self._wanted(path, levels, included):
+            if not self._is_wanted(path, levels, included):
                 continue
             if is_secret_file(name):
                 yield Skipped(_id(path), "may hold secrets")
             else:
                 yield _Candidate(path)
 
-    def _wanted(self, path: Parts, levels: tuple["_Level", ...], included: bool) -> bool:
+    def _is_wanted(self, path: Parts, levels: tuple["_Level", ...], included: bool) -> bool:
         verdict = self._include.verdict(path, is_folder=False)
-        return (included if verdict is None else verdict) and not self._left_out(
+        return (included if verdict is None else verdict) and not self._is_excluded(
             path, levels, False
         )
 
-    def _left_out(self, path: Parts, levels: tuple["_Level", ...], is_folder: bool) -> bool:
+    def _is_excluded(self, path: Parts, levels: tuple["_Level", ...], is_folder: bool) -> bool:
         if self._exclude.verdict(path, is_folder=is_folder):
             return True
         for level in reversed(levels):
@@ -224,14 +230,14 @@ class _Walk:
                 return verdict
         return False
 
-    def _level(self, parts: Parts, names: tuple[str, ...]) -> tuple["_Level", ...]:
+    def _read_ignore_files(self, parts: Parts, names: tuple[str, ...]) -> tuple["_Level", ...]:
         lines: list[str] = []
         for name in self._ignore_files:
             if name in names:
-                lines += self._lines_of((*parts, name))
+                lines += self._read_lines((*parts, name))
         return (_Level(len(parts), Patterns(lines)),) if lines else ()
 
-    def _lines_of(self, path: Parts) -> list[str]:
+    def _read_lines(self, path: Parts) -> list[str]:
         try:
             descriptor = self._tree.open_file(self._start.parts + path)
         except FileNotFoundError:
@@ -251,7 +257,7 @@ class _Level:
     patterns: Patterns
 
 
-class _Reader:
+class _FileReader:
     """Turns listed files into events, as many at once as fit the chunk's bytes."""
 
     def __init__(self, max_bytes: int, start: Start, tree: Tree, known: Mapping[str, str]) -> None:
@@ -260,14 +266,14 @@ class _Reader:
         self._tree = tree
         self._known = known
 
-    def some(self, candidates: Iterator[_Candidate]) -> list[Event]:
+    def read_some(self, candidates: Iterator[_Candidate]) -> list[Event]:
         events: list[Event] = []
         size = 0
         # The size is looked at first: taking a candidate that is then left would lose it.
         while size < _CHUNK_BYTES and (candidate := next(candidates, None)):
             anyio.from_thread.check_cancelled()
             try:
-                event = self._one(candidate)
+                event = self._read_one(candidate)
             except FileNotFoundError:
                 # Gone since it was listed.
                 continue
@@ -279,7 +285,7 @@ class _Reader:
             size += len(event.text) if isinstance(event, Entity) else 0
         return events
 
-    def _one(self, candidate: _Candidate) -> Event:
+    def _read_one(self, candidate: _Candidate) -> Event:
         descriptor = self._tree.open_file(self._base + candidate.parts)
         with os.fdopen(descriptor, "rb") as file:
             found = os.fstat(descriptor)
@@ -294,9 +300,9 @@ class _Reader:
         content = decode(data)
         if content is None:
             return Skipped(candidate.id, "binary, or in an unknown encoding")
-        return self._entity(candidate, content, len(data), found, version)
+        return self._build_entity(candidate, content, len(data), found, version)
 
-    def _entity(
+    def _build_entity(
         self,
         candidate: _Candidate,
         content: str,
@@ -326,7 +332,7 @@ class _Reader:
         )
 
 
-async def _in_thread(work: Callable[[], T]) -> T:
+async def _run_in_thread(work: Callable[[], T]) -> T:
     # A disk that hangs must not keep a cancelled sync: the thread is left behind, and ends at its
     # next look at check_cancelled.
     return await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
@@ -360,7 +366,7 @@ def _id(parts: Parts) -> str:
     return path_id(os.fsencode("/".join(parts)))
 
 
-def _shown(parts: Parts) -> str:
+def _display(parts: Parts) -> str:
     return clean_line("/".join(parts)) or "."
 
 

@@ -58,7 +58,7 @@ class GitConfig(BaseModel):
 
     @field_validator("repo")
     @classmethod
-    def _readable_place(cls, value: str) -> str:
+    def _check_repo(cls, value: str) -> str:
         if value.startswith("-") or _UNSEEN.search(value):
             raise ValueError("must be a folder or an https URL, not an option or control character")
         scheme = _SCHEME.match(value)
@@ -68,14 +68,14 @@ class GitConfig(BaseModel):
             return value
         if scheme.group(2) == "::" or scheme.group(1).lower() not in ("https", "http"):
             raise ValueError(
-                f"{_named(scheme)} cannot be read; give the https URL or a local folder"
+                f"{_describe_scheme(scheme)} cannot be read; give the https URL or a local folder"
             )
         _check_url(value)
         return value.rstrip("/")
 
     @field_validator("branch")
     @classmethod
-    def _branch_name(cls, value: str | None) -> str | None:
+    def _check_branch(cls, value: str | None) -> str | None:
         if value is None:
             return None
         bad = (
@@ -89,7 +89,7 @@ class GitConfig(BaseModel):
 
     @field_validator("path")
     @classmethod
-    def _path_inside(cls, value: str) -> str:
+    def _normalise_path(cls, value: str) -> str:
         parts = [part for part in value.replace("\\", "/").split("/") if part not in ("", ".")]
         if ".." in parts or _UNSEEN.search(value):
             raise ValueError("must be a path inside the repository")
@@ -149,7 +149,7 @@ def check_scheme(url: httpx.URL, context: SourceContext) -> None:
         )
 
 
-def _named(scheme: re.Match[str]) -> str:
+def _describe_scheme(scheme: re.Match[str]) -> str:
     name, separator = scheme.groups()
     # What is no scheme may be a secret in the wrong place.
     known = name.lower() in _SCHEMES_SHOWN

@@ -23,8 +23,8 @@ from weft.sources.git.walk import (
     Commit,
     Entry,
     Parts,
-    changed_files,
     find_entry,
+    list_changed_files,
     read_commit,
 )
 from weft.sources.roots import is_secret_file, is_secret_folder
@@ -69,7 +69,7 @@ def file_id(parts: Parts) -> str:
     return f"file:{path_id(b'/'.join(parts))}"
 
 
-class Reader:
+class SnapshotReader:
     """Makes the events of one snapshot."""
 
     def __init__(self, config: GitConfig, snapshot: Snapshot) -> None:
@@ -77,28 +77,28 @@ class Reader:
         self._snapshot = snapshot
         self._prefix: Parts = tuple(part.encode() for part in config.path.split("/") if part)
 
-    def start(self, tree: str) -> Entry | None:
+    def find_start(self, tree: str) -> Entry | None:
         """What the configured path is in a commit's folder."""
         return find_entry(self._snapshot.store, tree, self._prefix)
 
-    def file(self, entry: Entry) -> Event | Pending:
+    def file_event(self, entry: Entry) -> Event | Pending:
         """A file of the listing, or why it is none."""
-        reason = _refusal(entry)
+        reason = _why_not_read(entry)
         identity = file_id(entry.parts)
         if reason is not None:
             return Skipped(identity, reason)
         version = f"{READER}-{entry.id}"
-        return Pending(identity, version, lambda: self._read(identity, version, entry))
+        return Pending(identity, version, lambda: self._read_file(identity, version, entry))
 
-    def commit(self, commit: Commit) -> Pending | None:
+    def commit_event(self, commit: Commit) -> Pending | None:
         """A commit of the listing; None if it does not touch the configured path."""
         if self._prefix and not self._touches(commit):
             return None
         identity = f"commit:{commit.id}"
         version = f"{READER}-{commit.id}-{self._config.path}"
-        return Pending(identity, version, lambda: self._commit(identity, version, commit))
+        return Pending(identity, version, lambda: self._commit_entity(identity, version, commit))
 
-    def _read(self, identity: str, version: str, entry: Entry) -> Event:
+    def _read_file(self, identity: str, version: str, entry: Entry) -> Event:
         limit = self._config.max_file_size
         try:
             kind, data = self._snapshot.store.read(entry.id)
@@ -119,9 +119,11 @@ class Reader:
         content = decode(data)
         if content is None:
             return Skipped(identity, "binary, or in an unknown encoding")
-        return self._file(identity, version, entry, content, len(data))
+        return self._file_entity(identity, version, entry, content, len(data))
 
-    def _file(self, identity: str, version: str, entry: Entry, content: str, size: int) -> Entity:
+    def _file_entity(
+        self, identity: str, version: str, entry: Entry, content: str, size: int
+    ) -> Entity:
         path = b"/".join(entry.parts).decode("utf-8", "replace")
         title, text = read_document(path, content)
         metadata: Json = {"path": clean_line(path), "size": size, "blob": entry.id}
@@ -135,7 +137,7 @@ class Reader:
             text=text,
             url=self._file_url(entry),
             metadata=metadata,
-            breadcrumbs=tuple(_shown(part) for part in entry.parts[:-1]),
+            breadcrumbs=tuple(_display(part) for part in entry.parts[:-1]),
             version=version,
         )
 
@@ -144,12 +146,12 @@ class Reader:
         snapshot = self._snapshot
         if snapshot.work_tree is not None:
             return f"{snapshot.work_tree.as_uri()}/{path}"
-        return self._page(0, branch=quote(snapshot.branch), path=path)
+        return self._page_url(0, branch=quote(snapshot.branch), path=path)
 
-    def _commit(self, identity: str, version: str, commit: Commit) -> Entity:
+    def _commit_entity(self, identity: str, version: str, commit: Commit) -> Entity:
         message = clean_text(commit.message[:MAX_MESSAGE_CHARS]).strip()
         subject = clean_line(message.partition("\n")[0])[:_MAX_SUBJECT_CHARS]
-        paths = list(islice(self._changed_paths(commit), MAX_CHANGED_PATHS + 1))
+        paths = list(islice(self._list_changed_paths(commit), MAX_CHANGED_PATHS + 1))
         shown = paths[:MAX_CHANGED_PATHS]
         if len(paths) > len(shown):
             shown.append("(and more)")
@@ -159,7 +161,7 @@ class Reader:
             type="commit",
             title=subject or commit.id[:12],
             text=message + changed,
-            url=self._page(1, id=commit.id),
+            url=self._page_url(1, id=commit.id),
             updated_at=posix_time(commit.time),
             metadata={
                 "commit": commit.id,
@@ -171,31 +173,33 @@ class Reader:
             version=version,
         )
 
-    def _changed_paths(self, commit: Commit) -> Iterator[str]:
+    def _list_changed_paths(self, commit: Commit) -> Iterator[str]:
         """Paths that differ from the first parent; none where the parent is not at hand."""
         try:
-            old = self._parent_start(commit)
-            pairs = changed_files(self._snapshot.store, old, self.start(commit.tree), _no_check)
+            old = self._find_parent_start(commit)
+            pairs = list_changed_files(
+                self._snapshot.store, old, self.find_start(commit.tree), _no_check
+            )
             for before, after in pairs:
                 letter = "D" if after is None else "A" if before is None else "M"
                 entry = after or before
-                yield f"{letter} {_shown(b'/'.join(entry.parts))}" if entry else ""
+                yield f"{letter} {_display(b'/'.join(entry.parts))}" if entry else ""
         except BadObject:
             return
 
     def _touches(self, commit: Commit) -> bool:
         try:
-            return self._parent_start(commit) != self.start(commit.tree)
+            return self._find_parent_start(commit) != self.find_start(commit.tree)
         except BadObject:
             # Where history is cut off, nobody can tell.
             return False
 
-    def _parent_start(self, commit: Commit) -> Entry | None:
+    def _find_parent_start(self, commit: Commit) -> Entry | None:
         if not commit.parents:
             return None
-        return self.start(read_commit(self._snapshot.store, commit.parents[0]).tree)
+        return self.find_start(read_commit(self._snapshot.store, commit.parents[0]).tree)
 
-    def _page(self, which: int, **values: str) -> str | None:
+    def _page_url(self, which: int, **values: str) -> str | None:
         url = self._snapshot.url
         pattern = _PAGES.get(url.host) if url is not None else None
         if pattern is None:
@@ -203,7 +207,7 @@ class Reader:
         return f"{str(url).removesuffix('.git')}/{pattern[which].format(**values)}"
 
 
-def _refusal(entry: Entry) -> str | None:
+def _why_not_read(entry: Entry) -> str | None:
     names = [part.decode("utf-8", "replace") for part in entry.parts]
     if any(name in (".", "..") or "/" in name for name in names):
         return "not a name that a file can have"
@@ -218,7 +222,7 @@ def _refusal(entry: Entry) -> str | None:
     return None
 
 
-def _shown(path: bytes) -> str:
+def _display(path: bytes) -> str:
     return clean_line(path.decode("utf-8", "replace"))
 
 

@@ -94,9 +94,9 @@ class ObjectStore:
         for stem in stems:
             index = PackIndex(_open(tree, (*objects, "pack", f"{stem}.idx")))
             self._close.append(index.close)
-            lazy = _LazyPack(tree, (*objects, "pack", f"{stem}.pack"), index.offset)
+            lazy = _LazyPack(tree, (*objects, "pack", f"{stem}.pack"), index.find_offset)
             self._close.append(lazy.close)
-            self._lookups.append((index.offset, lazy.read))
+            self._lookups.append((index.find_offset, lazy.read))
 
 
 class _LazyPack:
@@ -142,14 +142,14 @@ class LocalRepository:
         if branch is not None:
             name, text = f"refs/heads/{branch}", None
         else:
-            name, text = "HEAD", _small_file(*self._own, ("HEAD",))
+            name, text = "HEAD", _read_small_file(*self._own, ("HEAD",))
             if text is None:
                 raise SourceMisconfigured("The path is no Git repository.", field=FIELD)
         for _ in range(5):
             if text is None:
-                text = self._ref(name)
+                text = self._read_ref(name)
             if text is None:
-                raise _no_branch(branch)
+                raise _missing_branch(branch)
             if not text.startswith("ref:"):
                 break
             name, text = text[4:].strip(), None
@@ -159,16 +159,16 @@ class LocalRepository:
             )
         return name.removeprefix("refs/heads/"), text
 
-    def _ref(self, name: str) -> str | None:
+    def _read_ref(self, name: str) -> str | None:
         if not _REF.fullmatch(name) or ".." in name:
             return None
         for tree, parts in (self._own, self._common):
-            text = _small_file(tree, parts, tuple(name.split("/")))
+            text = _read_small_file(tree, parts, tuple(name.split("/")))
             if text:
                 return text
-        return self._packed_ref(name)
+        return self._read_packed_ref(name)
 
-    def _packed_ref(self, name: str) -> str | None:
+    def _read_packed_ref(self, name: str) -> str | None:
         tree, parts = self._common
         try:
             file = _open(tree, (*parts, "packed-refs"))
@@ -176,7 +176,7 @@ class LocalRepository:
             return None
         wanted = name.encode("utf-8", "surrogateescape")
         with file:
-            for line in _lines(file, _MAX_PACKED_REFS_BYTES):
+            for line in _read_lines(file, _MAX_PACKED_REFS_BYTES):
                 object_id, _, ref = line.rstrip(b"\n").partition(b" ")
                 if ref == wanted:
                     return object_id.decode("ascii", "replace")
@@ -191,13 +191,13 @@ def open_repository(path: str, context: SourceContext) -> Generator[LocalReposit
     """
     store = ObjectStore()
     try:
-        start = _place(Path(path), context)
-        own = _git_folder(start, context)
+        start = _find_place(Path(path), context)
+        own = _find_git_folder(start, context)
         tree = tree_at(own.root, context)
-        common_text = _small_file(tree, own.parts, ("commondir",))
-        common = own if common_text is None else _place(own.path / common_text, context)
+        common_text = _read_small_file(tree, own.parts, ("commondir",))
+        common = own if common_text is None else _find_place(own.path / common_text, context)
         common_tree = tree_at(common.root, context)
-        for objects in _object_folders(common, context):
+        for objects in _list_object_folders(common, context):
             store.add_folder(tree_at(objects.root, context), objects.parts)
         work_tree = None if own == start else start.path
         yield LocalRepository((tree, own.parts), (common_tree, common.parts), store, work_tree)
@@ -217,11 +217,11 @@ def read_failure(error: BadObject) -> WeftError:
     return SourceMisconfigured("The repository is incomplete or broken.", field=FIELD)
 
 
-def _place(path: Path, context: SourceContext) -> Start:
+def _find_place(path: Path, context: SourceContext) -> Start:
     return find_start(str(path), context, field=FIELD, opened=frozenset({GIT_FOLDER}))
 
 
-def _git_folder(start: Start, context: SourceContext) -> Start:
+def _find_git_folder(start: Start, context: SourceContext) -> Start:
     """The folder with HEAD in it: below a work tree, named by a `.git` file, or the path itself."""
     tree = tree_at(start.root, context)
     if start.is_file:
@@ -230,15 +230,15 @@ def _git_folder(start: Start, context: SourceContext) -> Start:
     if GIT_FOLDER in names.folders:
         return Start(start.root, (*start.parts, GIT_FOLDER), is_file=False)
     if GIT_FOLDER in names.files:
-        text = _small_file(tree, start.parts, (GIT_FOLDER,)) or ""
+        text = _read_small_file(tree, start.parts, (GIT_FOLDER,)) or ""
         if text.startswith("gitdir:"):
-            return _place(start.path / text.removeprefix("gitdir:").strip(), context)
+            return _find_place(start.path / text.removeprefix("gitdir:").strip(), context)
     if "HEAD" in names.files and "objects" in names.folders:
         return start
     raise SourceMisconfigured("The path is no Git repository.", field=FIELD)
 
 
-def _object_folders(common: Start, context: SourceContext) -> Iterator[Start]:
+def _list_object_folders(common: Start, context: SourceContext) -> Iterator[Start]:
     pending = [Start(common.root, (*common.parts, "objects"), is_file=False)]
     for _ in range(_MAX_ALTERNATES):
         if not pending:
@@ -246,14 +246,14 @@ def _object_folders(common: Start, context: SourceContext) -> Iterator[Start]:
         objects = pending.pop()
         yield objects
         tree = tree_at(objects.root, context)
-        text = _small_file(tree, objects.parts, ("info", "alternates")) or ""
+        text = _read_small_file(tree, objects.parts, ("info", "alternates")) or ""
         paths = [line for line in text.splitlines() if line and not line.startswith("#")]
-        pending += [_place(objects.path / path, context) for path in paths]
+        pending += [_find_place(objects.path / path, context) for path in paths]
     if pending:
         raise SourceMisconfigured("The repository borrows from too many others.", field=FIELD)
 
 
-def _small_file(tree: Tree, parts: Parts, name: Sequence[str]) -> str | None:
+def _read_small_file(tree: Tree, parts: Parts, name: Sequence[str]) -> str | None:
     try:
         file = _open(tree, (*parts, *name))
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
@@ -269,7 +269,7 @@ def _open(tree: Tree, parts: Parts) -> BinaryIO:
     return open(tree.open_file(parts), "rb", buffering=_BUFFER_BYTES)  # noqa: PTH123
 
 
-def _lines(file: BinaryIO, limit: int) -> Iterator[bytes]:
+def _read_lines(file: BinaryIO, limit: int) -> Iterator[bytes]:
     for line in file:
         limit -= len(line)
         if limit < 0:
@@ -277,7 +277,7 @@ def _lines(file: BinaryIO, limit: int) -> Iterator[bytes]:
         yield line
 
 
-def _no_branch(branch: str | None) -> SourceMisconfigured:
+def _missing_branch(branch: str | None) -> SourceMisconfigured:
     if branch is None:
         return SourceMisconfigured("The repository has no commit yet.", field=FIELD)
     return SourceMisconfigured("The repository has no such branch.", field="branch")

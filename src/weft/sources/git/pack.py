@@ -45,7 +45,7 @@ class PackIndex:
     def __init__(self, file: BinaryIO) -> None:
         """Read the header. Raises BadObject."""
         self._file = file
-        head = self._at(0, 8 + 256 * 4)
+        head = self._read_at(0, 8 + 256 * 4)
         if head[:8] != b"\xfftOc\0\0\0\2":
             raise BadObject("a pack index of an unknown version")
         self._fanout = struct.unpack(">256I", head[8:])
@@ -59,25 +59,25 @@ class PackIndex:
         """Close the file."""
         self._file.close()
 
-    def offset(self, object_id: bytes) -> int | None:
+    def find_offset(self, object_id: bytes) -> int | None:
         """The offset in the pack, or None if the pack does not have the object."""
         first = self._fanout[object_id[0] - 1] if object_id[0] else 0
         found = bisect_left(
-            range(self._count), object_id, first, self._fanout[object_id[0]], key=self._name
+            range(self._count), object_id, first, self._fanout[object_id[0]], key=self._read_id
         )
-        if found >= self._count or self._name(found) != object_id:
+        if found >= self._count or self._read_id(found) != object_id:
             return None
-        (short,) = struct.unpack(">I", self._at(self._offsets + 4 * found, 4))
+        (short,) = struct.unpack(">I", self._read_at(self._offsets + 4 * found, 4))
         if short < 0x8000_0000:
             return short
         place = self._offsets + 4 * self._count + 8 * (short & 0x7FFF_FFFF)
-        (long,) = struct.unpack(">Q", self._at(place, 8))
+        (long,) = struct.unpack(">Q", self._read_at(place, 8))
         return long
 
-    def _name(self, position: int) -> bytes:
-        return self._at(self._names + _ID_BYTES * position, _ID_BYTES)
+    def _read_id(self, position: int) -> bytes:
+        return self._read_at(self._names + _ID_BYTES * position, _ID_BYTES)
 
-    def _at(self, offset: int, size: int) -> bytes:
+    def _read_at(self, offset: int, size: int) -> bytes:
         self._file.seek(offset)
         data = self._file.read(size)
         if len(data) != size:
@@ -103,7 +103,7 @@ class Pack:
         deltas: list[bytes] = []
         chain_bytes, at = 0, offset
         while (found := self._cache.get(at)) is None:
-            kind, size, base = self._header(at)
+            kind, size, base = self._read_header(at)
             data = inflate(self._file, size)
             if kind in TYPE_NAMES:
                 found = (kind, data)
@@ -129,30 +129,30 @@ class Pack:
         Raises BadObject, also when the whole pack would unpack to more than MAX_INFLATED_BYTES.
         """
         self._file.seek(0)
-        signature, version, count = struct.unpack(">4sII", _exactly(self._file, 12))
+        signature, version, count = struct.unpack(">4sII", _read_exactly(self._file, 12))
         if signature != b"PACK" or version not in (2, 3) or count > MAX_OBJECTS:
             raise BadObject("no pack, or one that is too large")
         offset, total = 12, 0
         for _ in range(count):
-            kind, size, _ = self._header(offset)
+            kind, size, _ = self._read_header(offset)
             total += size
             if total > MAX_INFLATED_BYTES:
                 raise ObjectTooLarge("the pack unpacks to too much")
             digest = hashlib.sha1(usedforsecurity=False)
             if kind in TYPE_NAMES:
                 digest.update(b"%s %d\0" % (TYPE_NAMES[kind], size))
-            for chunk in inflated(self._file, size):
+            for chunk in inflate_pieces(self._file, size):
                 digest.update(chunk)
             yield offset, kind, digest.digest() if kind in TYPE_NAMES else None
             offset = self._file.tell()
 
-    def _header(self, offset: int) -> tuple[int, int, int | None]:
+    def _read_header(self, offset: int) -> tuple[int, int, int | None]:
         """Type, unpacked size and, for a delta, the base's offset if it is known."""
         self._file.seek(offset)
-        byte = _byte(self._file)
+        byte = _read_byte(self._file)
         kind, size, shift = (byte >> 4) & 7, byte & 15, 4
         while byte & 0x80:
-            byte = _byte(self._file)
+            byte = _read_byte(self._file)
             size |= (byte & 0x7F) << shift
             shift += 7
             if shift > 63:
@@ -160,10 +160,10 @@ class Pack:
         if kind in TYPE_NAMES:
             return kind, size, None
         if kind == _REF_DELTA:
-            return kind, size, self._find(_exactly(self._file, _ID_BYTES))
+            return kind, size, self._find(_read_exactly(self._file, _ID_BYTES))
         if kind != _OFS_DELTA:
             raise BadObject("an object of an unknown type")
-        base = offset - _back(self._file)
+        base = offset - _read_distance(self._file)
         return kind, size, base if base >= 12 else None
 
     def _remember(self, offset: int, found: Object) -> None:
@@ -230,7 +230,7 @@ def read_loose(file: BinaryIO) -> Object:
         if size > MAX_OBJECT_BYTES:
             raise ObjectTooLarge("an object beyond the limit")
         pieces, length = [content], len(content)
-        for piece in _rest(inflater, file, size - length):
+        for piece in _inflate_rest(inflater, file, size - length):
             pieces.append(piece)
             length += len(piece)
     except zlib.error:
@@ -244,15 +244,15 @@ def inflate(file: BinaryIO, size: int) -> bytes:
     """Unpack ``size`` bytes from the file's position on. Raises BadObject, ObjectTooLarge."""
     if size > MAX_OBJECT_BYTES:
         raise ObjectTooLarge("an object beyond the limit")
-    return b"".join(inflated(file, size))
+    return b"".join(inflate_pieces(file, size))
 
 
-def inflated(file: BinaryIO, size: int) -> Iterator[bytes]:
+def inflate_pieces(file: BinaryIO, size: int) -> Iterator[bytes]:
     """The pieces of ``size`` unpacked bytes; leaves the file at the end of the packed ones."""
     inflater = zlib.decompressobj()
     total = 0
     try:
-        for piece in _rest(inflater, file, size):
+        for piece in _inflate_rest(inflater, file, size):
             total += len(piece)
             yield piece
     except zlib.error:
@@ -264,8 +264,8 @@ def inflated(file: BinaryIO, size: int) -> Iterator[bytes]:
 
 def apply_delta(base: bytes, delta: bytes) -> bytes:
     """What a delta makes of its base. Raises BadObject, and ObjectTooLarge before making it."""
-    base_size, at = _delta_size(delta, 0)
-    size, at = _delta_size(delta, at)
+    base_size, at = _parse_size(delta, 0)
+    size, at = _parse_size(delta, at)
     if size > MAX_OBJECT_BYTES:
         raise ObjectTooLarge("an object beyond the limit")
     if base_size != len(base):
@@ -276,7 +276,7 @@ def apply_delta(base: bytes, delta: bytes) -> bytes:
         operation = delta[at]
         at += 1
         if operation & 0x80:
-            offset, length, at = _copy(delta, at, operation)
+            offset, length, at = _parse_copy(delta, at, operation)
             piece = base[offset : offset + length]
         else:
             length, piece = operation, delta[at : at + operation]
@@ -289,7 +289,7 @@ def apply_delta(base: bytes, delta: bytes) -> bytes:
     return bytes(result)
 
 
-def _copy(delta: bytes, at: int, operation: int) -> tuple[int, int, int]:
+def _parse_copy(delta: bytes, at: int, operation: int) -> tuple[int, int, int]:
     number = 0
     for bit in range(7):
         if operation & (1 << bit):
@@ -300,7 +300,7 @@ def _copy(delta: bytes, at: int, operation: int) -> tuple[int, int, int]:
     return number & 0xFFFF_FFFF, (number >> 32) or 0x10000, at
 
 
-def _delta_size(delta: bytes, at: int) -> tuple[int, int]:
+def _parse_size(delta: bytes, at: int) -> tuple[int, int]:
     size = shift = 0
     while at < len(delta) and shift < 64:
         byte = delta[at]
@@ -312,7 +312,7 @@ def _delta_size(delta: bytes, at: int) -> tuple[int, int]:
     raise BadObject("a delta that ends early")
 
 
-def _rest(
+def _inflate_rest(
     inflater: "zlib._Decompress",  # pyright: ignore[reportPrivateUsage] (its only name)
     file: BinaryIO,
     size: int,
@@ -331,22 +331,22 @@ def _rest(
             yield piece
 
 
-def _back(file: BinaryIO) -> int:
-    byte = _byte(file)
+def _read_distance(file: BinaryIO) -> int:
+    byte = _read_byte(file)
     distance = byte & 0x7F
     while byte & 0x80:
-        byte = _byte(file)
+        byte = _read_byte(file)
         distance = ((distance + 1) << 7) | (byte & 0x7F)
         if distance > 1 << 62:
             raise BadObject("a base out of reach")
     return distance
 
 
-def _byte(file: BinaryIO) -> int:
-    return _exactly(file, 1)[0]
+def _read_byte(file: BinaryIO) -> int:
+    return _read_exactly(file, 1)[0]
 
 
-def _exactly(file: BinaryIO, size: int) -> bytes:
+def _read_exactly(file: BinaryIO, size: int) -> bytes:
     data = file.read(size)
     if len(data) != size:
         raise BadObject("a pack that ends early")

@@ -49,17 +49,19 @@ class Remote:
 async def discover(client: httpx.AsyncClient, url: str) -> Remote:
     """Ask a server which protocol it speaks. Raises the errors of `Source.check`."""
     query = f"/info/refs?service={SERVICE}"
-    async with _answer(client, "GET", url + query, b"", "advertisement", MAX_REFS_BYTES) as answer:
+    async with _open_stream(
+        client, "GET", url + query, b"", "advertisement", MAX_REFS_BYTES
+    ) as answer:
         # A repository that has moved answers from its new place, and is asked there from then on.
         moved = str(answer.response.url)
         place = moved.removesuffix(query) if moved.endswith(query) else url
-        lines = [line async for line in answer.lines()]
+        lines = [line async for line in answer.read_lines()]
     if lines and lines[0].startswith(b"# service="):
         lines = lines[1:]
         lines = lines[1:] if lines and lines[0] == _FLUSH else lines
     if lines and lines[0].strip() == b"version 2":
-        return Remote(place, 2, _capabilities(lines[1:]))
-    return _version_0(place, [line for line in lines if line != _FLUSH])
+        return Remote(place, 2, _parse_capabilities(lines[1:]))
+    return _parse_version_0(place, [line for line in lines if line != _FLUSH])
 
 
 async def find_branch(
@@ -105,10 +107,10 @@ async def fetch_pack(
     else:
         body = _fetch_request_0(remote, commit, depth)
     size = 0
-    async with _answer(
+    async with _open_stream(
         client, "POST", f"{remote.url}/{SERVICE}", body, "result", MAX_PACK_BYTES, remote.version
     ) as answer:
-        async for line in answer.lines():
+        async for line in answer.read_lines():
             # Version 2 names its sections and both may list where history is cut off; a pack's
             # lines begin with the number of their band.
             if line[:1] == bytes([_BAND_PACK]):
@@ -126,13 +128,13 @@ async def fetch_pack(
 _CONTROL = frozenset({bytes([_BAND_PROGRESS]), *(bytes([c]) for c in b"0spuNAw")})
 
 
-class _Answer:
+class _PacketStream:
     """A streamed answer in packet lines."""
 
     def __init__(self, response: httpx.Response) -> None:
         self.response = response
 
-    async def lines(self) -> AsyncIterator[bytes]:
+    async def read_lines(self) -> AsyncIterator[bytes]:
         """Each line's content; flush and delimiter packets as their four digits."""
         buffer = bytearray()
         async for chunk in self.response.aiter_bytes():
@@ -144,11 +146,11 @@ class _Answer:
                 start = end
             del buffer[:start]
         if buffer:
-            raise _broken()
+            raise _broken_answer()
 
 
 @asynccontextmanager
-async def _answer(
+async def _open_stream(
     client: httpx.AsyncClient,
     method: str,
     url: str,
@@ -156,7 +158,7 @@ async def _answer(
     kind: str,
     limit: int,
     version: int = 2,
-) -> AsyncGenerator[_Answer]:
+) -> AsyncGenerator[_PacketStream]:
     headers = dict(_VERSION_2) if version == 2 else {}
     media_type = f"application/x-{SERVICE}-{kind}"
     headers["accept"] = media_type
@@ -172,12 +174,12 @@ async def _answer(
         try:
             raise_for_status(response, _WHAT)
         except AuthenticationFailed as error:
-            raise _not_authenticated(error) from None
+            raise _with_hint(error) from None
         if response.headers.get("content-type", "").split(";")[0].strip() != media_type:
             raise SourceMisconfigured(
                 "No Git repository answers at the URL.", field="repo", hint="Give its clone URL."
             )
-        yield _Answer(response)
+        yield _PacketStream(response)
 
 
 async def _list_refs(
@@ -188,8 +190,8 @@ async def _list_refs(
     url = f"{remote.url}/{SERVICE}"
     refs: dict[str, str] = {}
     head: str | None = None
-    async with _answer(client, "POST", url, body, "result", MAX_REFS_BYTES) as answer:
-        async for line in answer.lines():
+    async with _open_stream(client, "POST", url, body, "result", MAX_REFS_BYTES) as answer:
+        async for line in answer.read_lines():
             if line == _FLUSH:
                 continue
             object_id, _, rest = _text(line).partition(" ")
@@ -242,20 +244,20 @@ def _line_end(buffer: bytearray, start: int) -> int | None:
     try:
         length = int(bytes(buffer[start : start + 4]), 16)
     except ValueError:
-        raise _broken() from None
+        raise _broken_answer() from None
     if length == 3:
-        raise _broken()
+        raise _broken_answer()
     # Lengths 0 to 2 are the special packets, of four digits and no content.
     end = start + (4 if length < 3 else length)
     return end if end <= len(buffer) else None
 
 
-def _capabilities(lines: Sequence[bytes]) -> dict[str, str]:
+def _parse_capabilities(lines: Sequence[bytes]) -> dict[str, str]:
     pairs = (_text(line).partition("=") for line in lines if line != _FLUSH)
     return {name: value for name, _, value in pairs}
 
 
-def _version_0(url: str, lines: Sequence[bytes]) -> Remote:
+def _parse_version_0(url: str, lines: Sequence[bytes]) -> Remote:
     refs: dict[str, str] = {}
     capabilities: dict[str, str] = {}
     head: str | None = None
@@ -277,11 +279,11 @@ def _text(line: bytes) -> str:
     return line.decode("utf-8", "replace").rstrip("\n")
 
 
-def _broken() -> SourceUnavailable:
+def _broken_answer() -> SourceUnavailable:
     return SourceUnavailable("The Git server sent a broken answer.")
 
 
-def _not_authenticated(error: AuthenticationFailed) -> WeftError:
+def _with_hint(error: AuthenticationFailed) -> WeftError:
     # Many servers answer so for a repository that does not exist, to give no name away.
     return AuthenticationFailed(
         error.message,

@@ -28,17 +28,17 @@ from weft.sources.base import (
     Unchanged,
 )
 from weft.sources.git.config import GitConfig, GitCredentials, check_scheme
-from weft.sources.git.entities import Pending, Reader, Snapshot, file_id
+from weft.sources.git.entities import Pending, Snapshot, SnapshotReader, file_id
 from weft.sources.git.objects import ObjectStore, open_repository, read_failure
 from weft.sources.git.pack import BadObject, ObjectTooLarge
 from weft.sources.git.smart_http import Remote, discover, fetch_pack, find_branch
 from weft.sources.git.walk import (
     Commit,
     Entry,
-    changed_files,
-    commits_since,
+    list_changed_files,
+    list_commits_since,
     list_files,
-    newest_commits,
+    list_newest_commits,
     read_commit,
 )
 
@@ -67,13 +67,15 @@ class GitSource(Source[GitConfig, GitCredentials]):
     async def check(self) -> str:
         """Find the branch's head."""
         if self.config.url is not None:
-            async with self._client() as client:
+            async with self._open_client() as client:
                 remote = await discover(client, str(self.config.url))
                 branch, head = await find_branch(client, remote, self.config.branch)
             return f"branch {branch} is at commit {head[:12]}"
         with ExitStack() as stack:
-            snapshot = await _in_thread(lambda: self._open_local(stack))
-            await _in_thread(lambda: _start_of(Reader(self.config, snapshot), snapshot))
+            snapshot = await _run_in_thread(lambda: self._open_local(stack))
+            await _run_in_thread(
+                lambda: _find_start(SnapshotReader(self.config, snapshot), snapshot)
+            )
         return f"branch {snapshot.branch} is at commit {snapshot.head.id[:12]}"
 
     async def fetch(self, cursor: Json | None) -> AsyncGenerator[Event]:
@@ -82,10 +84,12 @@ class GitSource(Source[GitConfig, GitCredentials]):
         with ExitStack() as stack:
             snapshot = await self._open(stack, last)
             if snapshot is not None and snapshot.head.id != last:
-                reader = Reader(self.config, snapshot)
-                steps = self._listing(snapshot, reader)
+                reader = SnapshotReader(self.config, snapshot)
+                steps = self._list_all(snapshot, reader)
                 if last is not None:
-                    changes = await _in_thread(lambda: self._changes(snapshot, reader, last))
+                    changes = await _run_in_thread(
+                        lambda: self._list_changes(snapshot, reader, last)
+                    )
                     steps = iter(changes)
                 async for event in self._deliver(steps):
                     yield event
@@ -102,54 +106,56 @@ class GitSource(Source[GitConfig, GitCredentials]):
         return f"{url.scheme}://{url.netloc.decode('ascii')}"
 
     async def _deliver(self, steps: Iterator[Event | Pending]) -> AsyncGenerator[Event]:
-        while chunk := await _in_thread(lambda: list(islice(steps, _CHUNK_ITEMS))):
+        while chunk := await _run_in_thread(lambda: list(islice(steps, _CHUNK_ITEMS))):
             ids = [item.id for item in chunk if isinstance(item, Pending)]
             known = await self.context.known_versions(ids)
-            make = partial(_made, iter(chunk), known)
-            while events := await _in_thread(make):
+            make = partial(_make_events, iter(chunk), known)
+            while events := await _run_in_thread(make):
                 for event in events:
                     yield event
 
-    def _listing(self, snapshot: Snapshot, reader: Reader) -> Iterator[Event | Pending]:
+    def _list_all(self, snapshot: Snapshot, reader: SnapshotReader) -> Iterator[Event | Pending]:
         """Every file and the newest commits. Runs in a worker thread, a chunk at a time."""
         try:
-            start = _start_of(reader, snapshot)
+            start = _find_start(reader, snapshot)
             total = sum(1 for _ in list_files(snapshot.store, start, check_cancelled))
             if self.config.include_commits:
-                commits = newest_commits(snapshot.store, snapshot.head.id, check_cancelled)
+                commits = list_newest_commits(snapshot.store, snapshot.head.id, check_cancelled)
                 total += sum(1 for _ in islice(commits, self.config.max_commits))
             yield Expect(total)
             for entry in list_files(snapshot.store, start, check_cancelled):
-                yield reader.file(entry)
+                yield reader.file_event(entry)
             if self.config.include_commits:
-                commits = newest_commits(snapshot.store, snapshot.head.id, check_cancelled)
-                wanted = (reader.commit(commit) for commit in commits)
+                commits = list_newest_commits(snapshot.store, snapshot.head.id, check_cancelled)
+                wanted = (reader.commit_event(commit) for commit in commits)
                 yield from islice(filter(None, wanted), self.config.max_commits)
         except BadObject as error:
             raise read_failure(error) from None
 
-    def _changes(self, snapshot: Snapshot, reader: Reader, last: str) -> list[Event | Pending]:
+    def _list_changes(
+        self, snapshot: Snapshot, reader: SnapshotReader, last: str
+    ) -> list[Event | Pending]:
         """What an incremental fetch yields. Raises CursorExpired."""
         store, head = snapshot.store, snapshot.head
         try:
-            commits = commits_since(store, head.id, last, check_cancelled)
+            commits = list_commits_since(store, head.id, last, check_cancelled)
             if commits is None:
                 raise CursorExpired("The branch no longer contains the last synced commit.")
-            old = reader.start(read_commit(store, last).tree)
-            pairs = changed_files(store, old, _start_of(reader, snapshot), check_cancelled)
-            events = [_change(reader, *pair) for pair in pairs]
+            old = reader.find_start(read_commit(store, last).tree)
+            pairs = list_changed_files(store, old, _find_start(reader, snapshot), check_cancelled)
+            events = [_change_event(reader, *pair) for pair in pairs]
         except BadObject:
             raise CursorExpired("The last synced commit cannot be compared any more.") from None
         if self.config.include_commits:
             newest = sorted(commits, key=_age)[: self.config.max_commits]
-            events += filter(None, map(reader.commit, newest))
+            events += filter(None, map(reader.commit_event, newest))
         return [Expect(len(events)), *events]
 
     async def _open(self, stack: ExitStack, last: str | None) -> Snapshot | None:
         """The branch's head, opened; None if a server says that it is still at ``last``."""
         if self.config.url is None:
-            return await _in_thread(lambda: self._open_local(stack))
-        async with self._client() as client:
+            return await _run_in_thread(lambda: self._open_local(stack))
+        async with self._open_client() as client:
             remote = await discover(client, str(self.config.url))
             branch, head = await find_branch(client, remote, self.config.branch)
             if head == last:
@@ -159,8 +165,8 @@ class GitSource(Source[GitConfig, GitCredentials]):
             for depth, leave_out in self._plan(remote, incremental=last is not None):
                 pack = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 (the stack closes it)
                 await fetch_pack(client, remote, head, depth=depth, leave_out=leave_out, into=pack)
-                await _in_thread(partial(_add, store, pack))
-        commit = await _in_thread(lambda: _head_commit(store, head))
+                await _run_in_thread(partial(_add_pack, store, pack))
+        commit = await _run_in_thread(lambda: _read_head(store, head))
         url = httpx.URL(self.config.repo)
         return Snapshot(store, branch, commit, url=url, partial=remote.can_filter)
 
@@ -177,10 +183,10 @@ class GitSource(Source[GitConfig, GitCredentials]):
     def _open_local(self, stack: ExitStack) -> Snapshot:
         repository = stack.enter_context(open_repository(self.config.repo, self.context))
         branch, head = repository.resolve(self.config.branch)
-        commit = _head_commit(repository.store, head)
+        commit = _read_head(repository.store, head)
         return Snapshot(repository.store, branch, commit, work_tree=repository.work_tree)
 
-    def _client(self) -> AbstractAsyncContextManager[httpx.AsyncClient]:
+    def _open_client(self) -> AbstractAsyncContextManager[httpx.AsyncClient]:
         url, token = self.config.url, self.credentials.access_token
         if url is None:
             raise AssertionError("only remote repositories need a client")
@@ -207,15 +213,17 @@ class GitSource(Source[GitConfig, GitCredentials]):
         return last
 
 
-def _change(reader: Reader, before: Entry | None, after: Entry | None) -> Event | Pending:
+def _change_event(
+    reader: SnapshotReader, before: Entry | None, after: Entry | None
+) -> Event | Pending:
     if after is not None:
-        return reader.file(after)
+        return reader.file_event(after)
     if before is not None:
         return Deleted(file_id(before.parts))
     raise AssertionError("a change has at least one side")
 
 
-def _made(items: Iterator[Event | Pending], known: Mapping[str, str]) -> list[Event]:
+def _make_events(items: Iterator[Event | Pending], known: Mapping[str, str]) -> list[Event]:
     """Events of the next items, as many as fit a chunk's characters; none at the end."""
     events: list[Event] = []
     size = 0
@@ -232,15 +240,15 @@ def _made(items: Iterator[Event | Pending], known: Mapping[str, str]) -> list[Ev
     return events
 
 
-async def _in_thread(work: Callable[[], T]) -> T:
+async def _run_in_thread(work: Callable[[], T]) -> T:
     # Not abandoned when cancelled: the files that it reads are closed right after. It looks at
     # check_cancelled between any two objects.
     return await run_sync(work)
 
 
-def _start_of(reader: Reader, snapshot: Snapshot) -> Entry:
+def _find_start(reader: SnapshotReader, snapshot: Snapshot) -> Entry:
     try:
-        start = reader.start(snapshot.head.tree)
+        start = reader.find_start(snapshot.head.tree)
     except BadObject as error:
         raise read_failure(error) from None
     if start is None:
@@ -248,14 +256,14 @@ def _start_of(reader: Reader, snapshot: Snapshot) -> Entry:
     return start
 
 
-def _head_commit(store: ObjectStore, head: str) -> Commit:
+def _read_head(store: ObjectStore, head: str) -> Commit:
     try:
         return read_commit(store, head)
     except BadObject as error:
         raise read_failure(error) from None
 
 
-def _add(store: ObjectStore, pack: BinaryIO) -> None:
+def _add_pack(store: ObjectStore, pack: BinaryIO) -> None:
     try:
         store.add_fetched(pack, check_cancelled)
     except ObjectTooLarge as error:

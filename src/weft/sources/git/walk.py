@@ -73,11 +73,11 @@ def read_commit(store: ObjectStore, object_id: str) -> Commit:
         parents=parents,
         author=author.group(1) if author else "",
         time=int(committer.group(3)) if committer else 0,
-        message=_message(message, fields.get("encoding", ["utf-8"])[0]),
+        message=_decode_message(message, fields.get("encoding", ["utf-8"])[0]),
     )
 
 
-def newest_commits(store: ObjectStore, head: str, check: Check) -> Iterator[Commit]:
+def list_newest_commits(store: ObjectStore, head: str, check: Check) -> Iterator[Commit]:
     """The commits that lead to ``head``, newest first, as far as the repository holds them."""
     heap: list[tuple[int, str]] = []
     commits: dict[str, Commit] = {}
@@ -85,7 +85,7 @@ def newest_commits(store: ObjectStore, head: str, check: Check) -> Iterator[Comm
     waiting = [head]
     while True:
         for object_id in waiting:
-            commit = None if object_id in seen else _commit_or_none(store, object_id)
+            commit = None if object_id in seen else _find_commit(store, object_id)
             if commit is not None and len(seen) < MAX_COMMITS_SEEN:
                 commits[object_id] = commit
                 heappush(heap, (-commit.time, object_id))
@@ -98,7 +98,9 @@ def newest_commits(store: ObjectStore, head: str, check: Check) -> Iterator[Comm
         waiting = list(commit.parents)
 
 
-def commits_since(store: ObjectStore, head: str, last: str, check: Check) -> list[Commit] | None:
+def list_commits_since(
+    store: ObjectStore, head: str, last: str, check: Check
+) -> list[Commit] | None:
     """The commits that lead to ``head`` but not to ``last``; None if ``last`` is no ancestor.
 
     Where clocks were wrong, a few older commits may be among them. Raises BadObject.
@@ -116,7 +118,7 @@ def commits_since(store: ObjectStore, head: str, last: str, check: Check) -> lis
         if before | colour == before:
             return
         colours[object_id] = before | colour
-        commit = commits.get(object_id) or _commit_or_none(store, object_id)
+        commit = commits.get(object_id) or _find_commit(store, object_id)
         if commit is None:
             return
         commits[object_id] = commit
@@ -157,7 +159,7 @@ def list_files(store: ObjectStore, start: Entry, check: Check) -> Iterator[Entry
     count = 0
     while pending:
         check()
-        count = _counted(count)
+        count = _count_one_more(count)
         entry = pending.pop()
         if entry.kind == FOLDER:
             pending.extend(reversed(read_folder(store, entry)))
@@ -165,7 +167,7 @@ def list_files(store: ObjectStore, start: Entry, check: Check) -> Iterator[Entry
             yield entry
 
 
-def changed_files(
+def list_changed_files(
     store: ObjectStore, old: Entry | None, new: Entry | None, check: Check
 ) -> Iterator[tuple[Entry | None, Entry | None]]:
     """Pairs of what a path was and is, for all paths below two entries that differ.
@@ -176,14 +178,14 @@ def changed_files(
     count = 0
     while pending:
         check()
-        count = _counted(count)
+        count = _count_one_more(count)
         old, new = pending.pop()
         if old is not None and new is not None and (old.kind, old.id) == (new.kind, new.id):
             continue
-        folders = [_children(store, entry) for entry in (old, new)]
+        folders = [_read_children(store, entry) for entry in (old, new)]
         names = sorted({*folders[0], *folders[1]}, reverse=True)
         pending.extend((folders[0].get(name), folders[1].get(name)) for name in names)
-        old, new = _no_folder(old), _no_folder(new)
+        old, new = _unless_folder(old), _unless_folder(new)
         if old is not None or new is not None:
             yield old, new
 
@@ -214,14 +216,14 @@ _NEW, _OLD = 1, 2
 _ENCODINGS = re.compile(r"(utf-?8|iso-?8859|latin|windows-125|cp125|koi8|euc|shift_?jis|gb|big5)")
 
 
-def _counted(count: int) -> int:
+def _count_one_more(count: int) -> int:
     # Folders count as well: a few hundred bytes can describe endlessly many empty ones.
     if count >= MAX_ENTRIES:
         raise TooMany("too many files")
     return count + 1
 
 
-def _commit_or_none(store: ObjectStore, object_id: str) -> Commit | None:
+def _find_commit(store: ObjectStore, object_id: str) -> Commit | None:
     """None where a shallow clone ends."""
     try:
         return read_commit(store, object_id)
@@ -229,17 +231,17 @@ def _commit_or_none(store: ObjectStore, object_id: str) -> Commit | None:
         return None
 
 
-def _children(store: ObjectStore, entry: Entry | None) -> dict[bytes, Entry]:
+def _read_children(store: ObjectStore, entry: Entry | None) -> dict[bytes, Entry]:
     if entry is None or entry.kind != FOLDER:
         return {}
     return {child.parts[-1]: child for child in read_folder(store, entry)}
 
 
-def _no_folder(entry: Entry | None) -> Entry | None:
+def _unless_folder(entry: Entry | None) -> Entry | None:
     return None if entry is None or entry.kind == FOLDER else entry
 
 
-def _message(data: bytes, encoding: str) -> str:
+def _decode_message(data: bytes, encoding: str) -> str:
     try:
         return data.decode(encoding if _ENCODINGS.match(encoding.lower()) else "utf-8")
     except (LookupError, ValueError):

@@ -65,12 +65,12 @@ class GitHubApi:
         self._base = f"/repos/{repo_name}"
         self._sleep = sleep
 
-    async def repository(self) -> tuple[dict[str, Any], float]:
+    async def get_repository(self) -> tuple[dict[str, Any], float]:
         """The repository, and the server's time (POSIX seconds) when it said so."""
         response = await self._get(self._base, missing=_no_repository)
         return _object(response, "the repository"), server_time(response)
 
-    async def branch(self, repository: Mapping[str, Any], wanted: str | None) -> Branch | None:
+    async def find_branch(self, repository: Mapping[str, Any], wanted: str | None) -> Branch | None:
         """The wanted or the default branch; None if the repository is empty."""
         name = wanted or str(repository.get("default_branch") or "")
         response = await self._get(f"{self._base}/branches/{quote(name, safe='')}", missing=None)
@@ -87,9 +87,9 @@ class GitHubApi:
             commit = found["commit"]
             return Branch(name, str(commit["sha"]), str(commit["commit"]["tree"]["sha"]))
         except (KeyError, TypeError):
-            raise _odd("the branch") from None
+            raise _unexpected_answer("the branch") from None
 
-    async def tree(self, sha: str) -> CommitFiles:
+    async def list_files(self, sha: str) -> CommitFiles:
         """All files below a tree, in several requests if one answer cannot hold them."""
         tree = CommitFiles()
         waiting = [("", sha)]
@@ -97,9 +97,9 @@ class GitHubApi:
             if not waiting:
                 return tree
             prefix, current = waiting.pop()
-            answer = await self._tree(current, recursive=True)
+            answer = await self._get_tree(current, recursive=True)
             if answer.get("truncated"):
-                answer = await self._tree(current, recursive=False)
+                answer = await self._get_tree(current, recursive=False)
                 if answer.get("truncated"):
                     tree.gap = "a folder has more entries than GitHub lists"
                 folders = [e for e in _entries(answer) if e.get("type") == "tree"]
@@ -108,7 +108,7 @@ class GitHubApi:
         tree.gap = f"more than {TREES_MAX} folders had to be listed one by one"
         return tree
 
-    async def changed_paths(self, base_sha: str, head_sha: str) -> set[str]:
+    async def list_changed_paths(self, base_sha: str, head_sha: str) -> set[str]:
         """Paths that differ between a commit and a descendant of it.
 
         Raises CursorExpired where the comparison cannot name them all: history was rewritten, the
@@ -127,7 +127,7 @@ class GitHubApi:
         names = (file.get(key) for file in files for key in ("filename", "previous_filename"))
         return {name for name in names if isinstance(name, str)}
 
-    async def blob(self, sha: str) -> bytes:
+    async def download(self, sha: str) -> bytes:
         """The content of a file."""
         response = await self._get(
             f"{self._base}/git/blobs/{sha}", missing=None, headers={"accept": RAW}
@@ -136,7 +136,7 @@ class GitHubApi:
             raise status_error(response, "the file")
         return response.content
 
-    async def pull_requests(self, *, newest_first: bool) -> AsyncGenerator[dict[str, Any]]:
+    async def list_pull_requests(self, *, newest_first: bool) -> AsyncGenerator[dict[str, Any]]:
         """All pull requests: by their last change, newest first, or else in order of creation.
 
         Only the order of creation is stable while it is read: nothing moves to a page that has
@@ -148,7 +148,7 @@ class GitHubApi:
             response = await self._get(url, missing=None)
             page = json_of(response, "the pull requests")
             if not isinstance(page, list):
-                raise _odd("the pull requests")
+                raise _unexpected_answer("the pull requests")
             for item in cast("list[Any]", page):
                 if isinstance(item, dict):
                     yield cast("dict[str, Any]", item)
@@ -158,7 +158,7 @@ class GitHubApi:
         response = await self._get(f"{self._base}/commits?per_page=1", missing=None)
         return response.status_code == 409
 
-    async def _tree(self, sha: str, *, recursive: bool) -> dict[str, Any]:
+    async def _get_tree(self, sha: str, *, recursive: bool) -> dict[str, Any]:
         query = "?recursive=1" if recursive else ""
         response = await self._get(f"{self._base}/git/trees/{sha}{query}", missing=None)
         return _object(response, "the list of files", "tree")
@@ -173,7 +173,7 @@ class GitHubApi:
         """One answer that is neither a refusal of the token nor a rate limit."""
         waits = 0
         response = await self._client.get(url, headers=headers)
-        while (wait := limited_for(response)) is not None:
+        while (wait := rate_limit_seconds(response)) is not None:
             if wait > LONGEST_WAIT_S or waits == WAITS_MAX:
                 raise RateLimited(
                     f"GitHub's rate limit is used up for {wait:.0f} seconds.", retry_after=wait
@@ -187,13 +187,13 @@ class GitHubApi:
                 hint="It may be mistyped, expired or revoked: give a new one.",
             )
         if response.status_code == 403:
-            raise _denied(response)
+            raise _access_denied(response)
         if response.status_code == 404 and missing:
             raise missing()
         return response
 
 
-def limited_for(response: httpx.Response) -> float | None:
+def rate_limit_seconds(response: httpx.Response) -> float | None:
     """Seconds for which GitHub wants no request, or None if this is no rate limit."""
     if response.status_code not in {403, 429}:
         return None
@@ -220,10 +220,10 @@ def _object(response: httpx.Response, what: str, *lists: str) -> dict[str, Any]:
     """The JSON object of an answer, in which these fields are lists."""
     found = json_of(response, what)
     if not isinstance(found, dict):
-        raise _odd(what)
+        raise _unexpected_answer(what)
     checked = cast("dict[str, Any]", found)
     if not all(isinstance(checked.get(name), list) for name in lists):
-        raise _odd(what)
+        raise _unexpected_answer(what)
     return checked
 
 
@@ -231,7 +231,7 @@ def _entries(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
     found: list[Any] = answer["tree"]
     entries = [cast("dict[str, Any]", entry) for entry in found if isinstance(entry, dict)]
     if not all(isinstance(e.get("path"), str) and isinstance(e.get("sha"), str) for e in entries):
-        raise _odd("the list of files")
+        raise _unexpected_answer("the list of files")
     return entries
 
 
@@ -251,7 +251,7 @@ def _no_repository() -> SourceMisconfigured:
     )
 
 
-def _denied(response: httpx.Response) -> Exception:
+def _access_denied(response: httpx.Response) -> Exception:
     error = status_error(response, "the repository")
     if "x-github-sso" in response.headers:
         error.hint = "The organisation requires single sign-on: authorise the token for it."
@@ -260,5 +260,5 @@ def _denied(response: httpx.Response) -> Exception:
     return error
 
 
-def _odd(what: str) -> SourceUnavailable:
+def _unexpected_answer(what: str) -> SourceUnavailable:
     return SourceUnavailable(f"GitHub's answer for {what} is not what its API describes.")

@@ -90,7 +90,7 @@ class GitHubConfig(BaseModel):
 
     @field_validator("repo_name", mode="before")
     @classmethod
-    def _bare_name(cls, value: object) -> object:
+    def _strip_name(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
         bare = value.strip().removeprefix("https://github.com/").rstrip("/").removesuffix(".git")
@@ -100,7 +100,7 @@ class GitHubConfig(BaseModel):
 
     @field_validator("path")
     @classmethod
-    def _bare_path(cls, value: str | None) -> str | None:
+    def _strip_path(cls, value: str | None) -> str | None:
         return (value or "").strip().strip("/") or None
 
 
@@ -116,7 +116,7 @@ class GitHubCredentials(BaseModel):
 
     @field_validator("personal_access_token")
     @classmethod
-    def _fits_in_a_header(cls, value: SecretStr) -> SecretStr:
+    def _check_token(cls, value: SecretStr) -> SecretStr:
         token = value.get_secret_value().strip()
         if not token or not token.isascii() or not token.isprintable() or " " in token:
             raise ValueError("must be a token of printable ASCII characters without spaces")
@@ -160,35 +160,35 @@ class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
 
     async def check(self) -> str:
         """Read the repository and its branch."""
-        async with self._client() as client:
+        async with self._open_client() as client:
             api = self._api(client)
-            repository, _ = await api.repository()
-            branch = await api.branch(repository, self.config.branch)
+            repository, _ = await api.get_repository()
+            branch = await api.find_branch(repository, self.config.branch)
         where = f"branch {branch.name}" if branch else "an empty repository"
         return f"{self.config.repo_name}, {where}"
 
     async def fetch(self, cursor: Json | None) -> AsyncGenerator[Event]:
         """All files and pull requests, or those that changed since the cursor."""
-        async with self._client() as client:
+        async with self._open_client() as client:
             api = self._api(client)
-            repository, now = await api.repository()
-            branch = await api.branch(repository, self.config.branch)
+            repository, now = await api.get_repository()
+            branch = await api.find_branch(repository, self.config.branch)
             new_cursor = self._cursor(repository, branch, now)
             if cursor is not None:
                 self._check_cursor(cursor, new_cursor)
             yield repository_entity(self._id(), repository)
             sound = True
-            async for event in self._file_events(api, cursor, new_cursor, branch):
+            async for event in self._fetch_files(api, cursor, new_cursor, branch):
                 sound = sound and not isinstance(event, Failed | Incomplete)
                 yield event
             if self.config.sync_pull_requests:
-                async for event in self._pull_requests(api, cursor):
+                async for event in self._fetch_pull_requests(api, cursor):
                     yield event
             # A file that failed is only looked at again if the cursor stays behind it.
             if sound:
                 yield Checkpoint(new_cursor)
 
-    def _client(self) -> AbstractAsyncContextManager[httpx.AsyncClient]:
+    def _open_client(self) -> AbstractAsyncContextManager[httpx.AsyncClient]:
         token = self.credentials.personal_access_token.get_secret_value()
         return self.context.http(
             base_url=self.context.options.get("github_api_url") or DEFAULT_API_URL,
@@ -229,7 +229,7 @@ class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
         if bool(old.get("pull_requests_seen_until")) != bool(new["pull_requests_seen_until"]):
             raise CursorExpired("The cursor was made with another choice of pull requests.")
 
-    async def _file_events(
+    async def _fetch_files(
         self, api: GitHubApi, old: Json | None, new: Json, branch: Branch | None
     ) -> AsyncGenerator[Event]:
         if branch is None or _nothing_pushed(old, new):
@@ -237,17 +237,17 @@ class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
         changed = (
             None
             if old is None
-            else await api.changed_paths(str(old["commit_sha"]), branch.commit_sha)
+            else await api.list_changed_paths(str(old["commit_sha"]), branch.commit_sha)
         )
-        tree = await api.tree(branch.tree_sha)
+        tree = await api.list_files(branch.tree_sha)
         files = [file for file in tree.files if self._is_wanted(file.path)]
         if changed is not None:
             files = [file for file in files if file.path in changed]
             gone = changed - {file.path for file in files}
             for path in sorted(path for path in gone if self._is_wanted(path)):
-                yield self._gone(path, tree)
+                yield self._deletion(path, tree)
         yield Expect(len(files) + 1)
-        async for event in self._files(api, files, branch):
+        async for event in self._download_new(api, files, branch):
             yield event
         if tree.gap:
             yield Incomplete(tree.gap)
@@ -255,7 +255,7 @@ class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
     def _is_wanted(self, path: str) -> bool:
         return self.config.path is None or path.startswith(f"{self.config.path}/")
 
-    def _gone(self, path: str, tree: CommitFiles) -> Deleted:
+    def _deletion(self, path: str, tree: CommitFiles) -> Deleted:
         if tree.gap:
             raise CursorExpired("The list of files has a gap, so deletions cannot be told.")
         return Deleted(self._file_id(path))
@@ -263,7 +263,7 @@ class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
     def _file_id(self, path: str) -> str:
         return self._id(f"/blob/{path}")
 
-    async def _files(
+    async def _download_new(
         self, api: GitHubApi, files: Sequence[TreeFile], branch: Branch
     ) -> AsyncGenerator[Event]:
         failures = 0
@@ -279,14 +279,14 @@ class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
                 else:
                     wanted.append(file)
             for batch in _chunks(wanted, CONCURRENT_DOWNLOADS):
-                for event in await self._download(api, batch, branch):
+                for event in await self._download_batch(api, batch, branch):
                     failures = failures + 1 if isinstance(event, Failed) else 0
                     yield event
                 # One bad file is no reason to stop, but a dead upstream is not worth the wait.
                 if failures >= FAILURES_IN_A_ROW_MAX:
                     raise SourceUnavailable(f"GitHub failed for {failures} files in a row.")
 
-    async def _download(
+    async def _download_batch(
         self, api: GitHubApi, batch: Sequence[TreeFile], branch: Branch
     ) -> list[Event]:
         """One event for each file, in the same order, however the downloads overtake each other."""
@@ -295,16 +295,16 @@ class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
         async def load(file: TreeFile) -> None:
             # Kept and raised below: raised here, it would come out wrapped in an ExceptionGroup.
             try:
-                found[file.path] = self._file_event(file, await api.blob(file.sha), branch)
+                found[file.path] = self._file_event(file, await api.download(file.sha), branch)
             except WeftError as error:
                 found[file.path] = error
 
         async with anyio.create_task_group() as group:
             for file in batch:
                 group.start_soon(load, file)
-        return [self._settled(file, found[file.path]) for file in batch]
+        return [self._event_of(file, found[file.path]) for file in batch]
 
-    def _settled(self, file: TreeFile, outcome: Event | WeftError) -> Event:
+    def _event_of(self, file: TreeFile, outcome: Event | WeftError) -> Event:
         if not isinstance(outcome, WeftError):
             return outcome
         misplaced = isinstance(outcome, SourceMisconfigured)
@@ -329,9 +329,11 @@ class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
         # GitHub Enterprise serves its API below /api/v3 of the host that serves the pages.
         return base.rstrip("/").removesuffix("/api/v3")
 
-    async def _pull_requests(self, api: GitHubApi, cursor: Json | None) -> AsyncGenerator[Event]:
+    async def _fetch_pull_requests(
+        self, api: GitHubApi, cursor: Json | None
+    ) -> AsyncGenerator[Event]:
         since = moment(cursor.get("pull_requests_seen_until")) if cursor else None
-        async for item in api.pull_requests(newest_first=since is not None):
+        async for item in api.list_pull_requests(newest_first=since is not None):
             updated = moment(item.get("updated_at"))
             if since and updated and updated < since:
                 return

@@ -152,7 +152,9 @@ class PageReader:
         async def load(visit: Visit) -> None:
             # Kept and raised below: raised here, it would come out wrapped in an ExceptionGroup.
             try:
-                found[visit.url] = await self._read(visit, self._usable(known.get(visit.url)))
+                found[visit.url] = await self._visit(
+                    visit, self._parse_version(known.get(visit.url))
+                )
             except RateLimited as error:
                 found[visit.url] = error
 
@@ -165,12 +167,12 @@ class PageReader:
                 raise outcome
         return [outcome for outcome in outcomes if isinstance(outcome, PageResult)]
 
-    def _usable(self, text: str | None) -> _Version | None:
+    def _parse_version(self, text: str | None) -> _Version | None:
         version = _Version.parse(text)
         # Without its links, an unchanged page would be the end of a crawl.
         return None if self._crawl and version and version.links is None else version
 
-    async def _read(self, visit: Visit, known: _Version | None) -> PageResult:
+    async def _visit(self, visit: Visit, known: _Version | None) -> PageResult:
         try:
             response = await self._get(visit.url, known.headers() if known else {})
             if response.status_code == 304 and response.history:
@@ -188,13 +190,13 @@ class PageReader:
             base = httpx.URL(visit.url)
             links = [str(base.join(link)) for link in known.links or ()]
             return PageResult(visit.url, Unchanged(visit.url), links)
-        return await self._outcome(visit, response)
+        return await self._read_answer(visit, response)
 
     async def _get(self, url: str, headers: Mapping[str, str]) -> httpx.Response:
         extensions = {MAX_BYTES: PAGE_BYTES_MAX}
         return await self._client.get(url, headers=headers, extensions=extensions)
 
-    async def _outcome(self, visit: Visit, response: httpx.Response) -> PageResult:
+    async def _read_answer(self, visit: Visit, response: httpx.Response) -> PageResult:
         status = response.status_code
         if status in {404, 410}:
             return PageResult(visit.url)
@@ -210,9 +212,11 @@ class PageReader:
         url = normalise_url(str(response.url))
         if url is None or origin_of(url) not in self._site:
             return PageResult(visit.url, Skipped(visit.url, "it redirects to another site"))
-        return await self._page(visit, url, response)
+        return await self._read_page(visit, url, response)
 
-    async def _page(self, visit: Visit, url: httpx.URL, response: httpx.Response) -> PageResult:
+    async def _read_page(
+        self, visit: Visit, url: httpx.URL, response: httpx.Response
+    ) -> PageResult:
         address = str(url)
         media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         if media_type and media_type not in _HTML_TYPES | _TEXT_TYPES:
@@ -222,7 +226,7 @@ class PageReader:
         text = decode_body(response.content, response.headers.get("content-type", ""), is_html)
         if text is None:
             return PageResult(address, Skipped(address, "not text"))
-        page, links = await self._parsed(text, url) if is_html else (HtmlText(text=text), [])
+        page, links = await self._parse(text, url) if is_html else (HtmlText(text=text), [])
         entity = Entity(
             id=address,
             type="page",
@@ -241,7 +245,7 @@ class PageReader:
         )
         return PageResult(address, entity, links)
 
-    async def _parsed(self, text: str, url: httpx.URL) -> tuple[HtmlText, list[str]]:
+    async def _parse(self, text: str, url: httpx.URL) -> tuple[HtmlText, list[str]]:
         def parse() -> tuple[HtmlText, list[str]]:
             page = html_to_text(text)
             return page, self._links(page, url) if self._crawl else []
@@ -264,9 +268,11 @@ def decode_body(content: bytes, content_type: str, is_html: bool) -> str | None:
 
     None if it is binary.
     """
-    named = _charset(content_type.lower().partition("charset=")[2].partition(";")[0].strip(" \"'"))
+    named = _find_codec(
+        content_type.lower().partition("charset=")[2].partition(";")[0].strip(" \"'")
+    )
     if named is None and is_html and (found := _META_CHARSET.search(content[:2_048])):
-        named = _charset(found[1].decode("ascii", errors="replace"))
+        named = _find_codec(found[1].decode("ascii", errors="replace"))
     marked = content.startswith((codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     if marked or named is None:
         return decode(content)
@@ -281,7 +287,7 @@ _CHARSETS = re.compile(
 )
 
 
-def _charset(name: str) -> str | None:
+def _find_codec(name: str) -> str | None:
     try:
         codec = codecs.lookup(name).name
     except (LookupError, ValueError):

@@ -38,12 +38,12 @@ class Robots:
                 in_rules = True
                 for group in current & groups.keys():
                     if value and len(groups[group]) < RULES_MAX:
-                        groups[group].append((_comparable(value), key == "allow"))
+                        groups[group].append((_unquote(value), key == "allow"))
         return cls(tuple(groups[wanted if wanted in named else "*"]))
 
     def allows(self, path: str) -> bool:
         """Whether a path, with its query, may be read: the longest fitting rule decides."""
-        comparable = _comparable(path)
+        comparable = _unquote(path)
         best, allowed = -1, True
         for pattern, allow in self.rules:
             longer = len(pattern) > best or (len(pattern) == best and allow)
@@ -52,7 +52,7 @@ class Robots:
         return allowed
 
 
-def _comparable(path: str) -> str:
+def _unquote(path: str) -> str:
     # "%7E" and "~" are one path; an encoded slash is not a slash.
     return unquote(path.replace("%2F", "%252F").replace("%2f", "%252F"))
 

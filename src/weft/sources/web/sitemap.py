@@ -33,7 +33,7 @@ def read_sitemap(content: bytes) -> Sitemap | None:
     """
     if content.startswith(_GZIP_MARK):
         content = unpack_gzip(content, SITEMAP_BYTES_MAX)
-    reader = _Reader()
+    reader = _SitemapParser()
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.StartDoctypeDeclHandler = reader.doctype
     parser.StartElementHandler = reader.start
@@ -55,7 +55,7 @@ class _NotASitemap(Exception):
     pass
 
 
-class _Reader:
+class _SitemapParser:
     def __init__(self) -> None:
         self.found = Sitemap()
         self.entry = ""
@@ -95,11 +95,11 @@ class _Reader:
         if self.entry == "sitemap":
             self.found.sitemaps.append(location)
         else:
-            self.found.pages.append((location, _moment(self.values.get("lastmod", ""))))
+            self.found.pages.append((location, _parse_time(self.values.get("lastmod", ""))))
         self.values = {}
 
 
-def _moment(text: str) -> datetime | None:
+def _parse_time(text: str) -> datetime | None:
     try:
         moment = datetime.fromisoformat(text.strip())
     except ValueError:

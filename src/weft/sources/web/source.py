@@ -82,7 +82,7 @@ class WebConfig(BaseModel):
 
     @field_validator("url")
     @classmethod
-    def _web_address(cls, value: str) -> str:
+    def _normalise(cls, value: str) -> str:
         url = normalise_url(value.strip())
         if url is None:
             raise ValueError("must be an http or https address without user name and password")
@@ -90,7 +90,7 @@ class WebConfig(BaseModel):
 
     @field_validator("include", "exclude")
     @classmethod
-    def _short_patterns(cls, value: list[str]) -> list[str]:
+    def _check_patterns(cls, value: list[str]) -> list[str]:
         if any(not pattern or len(pattern) > PATTERN_CHARS_MAX for pattern in value):
             raise ValueError(f"patterns must have 1 to {PATTERN_CHARS_MAX} characters")
         return value
@@ -117,7 +117,7 @@ class WebSource(Source[WebConfig, NoFields]):
     async def check(self) -> str:
         """Read the start page or sitemap."""
         async with self.context.http() as client:
-            start = await self._start(client)
+            start = await self._open_start(client)
         kind = "a page"
         if start.sitemap:
             kind = "a sitemap"
@@ -127,26 +127,26 @@ class WebSource(Source[WebConfig, NoFields]):
         """All pages; there is no cursor, but unchanged pages are not sent again by most sites."""
         del cursor
         async with self.context.http() as client:
-            start = await self._start(client)
+            start = await self._open_start(client)
             reader = PageReader(
                 client, self.context.known_versions, start.site, crawl=start.sitemap is None
             )
-            walk = _Walk(self.config, reader, start)
+            walk = _SiteWalk(self.config, reader, start)
             if start.sitemap:
-                async for event in walk.pages_of_sitemaps(client, start.sitemap):
+                async for event in walk.read_sitemaps(client, start.sitemap):
                     yield event
             else:
-                async for event in walk.pages_by_links():
+                async for event in walk.follow_links():
                     yield event
 
-    async def _start(self, client: httpx.AsyncClient) -> "_Start":
+    async def _open_start(self, client: httpx.AsyncClient) -> "_Start":
         try:
             response = await client.get(self.config.url, extensions={MAX_BYTES: SITEMAP_BYTES_MAX})
             raise_for_status(response, "the start page")
         except SourceMisconfigured as error:
             error.field = "url"
             raise
-        sitemap = None if self.config.mode == "crawl" else await _parsed(response.content)
+        sitemap = None if self.config.mode == "crawl" else await _parse_sitemap(response.content)
         if self.config.mode == "sitemap" and sitemap is None:
             raise SourceMisconfigured(
                 "The address is not a sitemap.",
@@ -154,7 +154,7 @@ class WebSource(Source[WebConfig, NoFields]):
                 hint="Give the sitemap's own address, or use mode crawl.",
             )
         site = {origin_of(httpx.URL(self.config.url)), origin_of(response.url)}
-        robots = {origin: await _robots(client, origin) for origin in site}
+        robots = {origin: await _fetch_robots(client, origin) for origin in site}
         start = _Start(response.url, site, robots, sitemap)
         if sitemap is None and not start.allows(response.url):
             raise SourceMisconfigured(
@@ -178,7 +178,7 @@ class _Start:
 
 
 @dataclass(slots=True)
-class _Walk:
+class _SiteWalk:
     """One reading of the site; every address is visited once."""
 
     config: WebConfig
@@ -189,26 +189,26 @@ class _Walk:
     troubles: int = 0
     overflowed: bool = False
 
-    async def pages_of_sitemaps(
+    async def read_sitemaps(
         self, client: httpx.AsyncClient, first: Sitemap
     ) -> AsyncGenerator[Event]:
         """The pages that the sitemap, and those it leads to, name."""
         visits: list[Visit] = []
         gaps: list[str] = []
-        async for sitemap in _sitemaps(client, first, gaps):
-            for event in self._take(sitemap, visits):
+        async for sitemap in _fetch_sitemaps(client, first, gaps):
+            for event in self._add_visits(sitemap, visits):
                 yield event
             if len(visits) >= self.config.max_pages:
                 break
         yield Expect(len(visits))
         for batch in _chunks(visits, CONCURRENT_PAGES):
             for outcome in await self.reader.read(batch):
-                for event in self._events(outcome):
+                for event in self._report(outcome):
                     yield event
         for gap in gaps:
             yield Incomplete(gap)
 
-    async def pages_by_links(self) -> AsyncGenerator[Event]:
+    async def follow_links(self) -> AsyncGenerator[Event]:
         """The pages that links lead to, nearest first."""
         queue = [Visit(str(normalise_url(self.config.url)))]
         self.seen.add(queue[0].url)
@@ -219,10 +219,10 @@ class _Walk:
             done += len(batch)
             for visit, outcome in zip(batch, await self.reader.read(batch), strict=True):
                 unseen += isinstance(outcome.event, Failed)
-                for event in self._events(outcome):
+                for event in self._report(outcome):
                     yield event
                 if visit.depth < self.config.max_depth:
-                    for event in self._follow(outcome, visit.depth + 1, queue):
+                    for event in self._queue_links(outcome, visit.depth + 1, queue):
                         yield event
             yield Expect(len(queue))
         if unseen:
@@ -230,19 +230,19 @@ class _Walk:
         if self.overflowed:
             yield Incomplete(f"the site has more than {SEEN_MAX:,} links")
 
-    def _take(self, sitemap: Sitemap, visits: list[Visit]) -> Iterator[Event]:
+    def _add_visits(self, sitemap: Sitemap, visits: list[Visit]) -> Iterator[Event]:
         for location, updated_at in sitemap.pages:
             if len(visits) >= self.config.max_pages:
                 return
             url = normalise_url(location)
-            if url is None or not self._is_wanted(url):
+            if url is None or not self._claim(url):
                 continue
             if self.start.allows(url):
                 visits.append(Visit(str(url), updated_at=updated_at))
             else:
                 yield Skipped(str(url), "the site's robots.txt does not allow it")
 
-    def _follow(self, outcome: PageResult, depth: int, queue: list[Visit]) -> Iterator[Event]:
+    def _queue_links(self, outcome: PageResult, depth: int, queue: list[Visit]) -> Iterator[Event]:
         for link in outcome.links:
             if len(queue) >= self.config.max_pages:
                 return
@@ -250,14 +250,14 @@ class _Walk:
                 self.overflowed = True
                 return
             url = normalise_url(link)
-            if url is None or not self._is_wanted(url):
+            if url is None or not self._claim(url):
                 continue
             if self.start.allows(url):
                 queue.append(Visit(str(url), depth))
             else:
                 yield Skipped(str(url), "the site's robots.txt does not allow it")
 
-    def _is_wanted(self, url: httpx.URL) -> bool:
+    def _claim(self, url: httpx.URL) -> bool:
         """Whether this is a new page of the site that the configuration asks for."""
         address, path = str(url), url.path
         if address in self.seen or origin_of(url) not in self.start.site:
@@ -269,7 +269,7 @@ class _Walk:
         included = not self.config.include or _matches(path, self.config.include)
         return included and not _matches(path, self.config.exclude)
 
-    def _events(self, outcome: PageResult) -> Iterator[Event]:
+    def _report(self, outcome: PageResult) -> Iterator[Event]:
         event = outcome.event
         if event is None or outcome.url in self.listed:
             return
@@ -286,7 +286,7 @@ class _Walk:
         yield event
 
 
-async def _robots(client: httpx.AsyncClient, origin: Origin) -> Robots:
+async def _fetch_robots(client: httpx.AsyncClient, origin: Origin) -> Robots:
     """The site's rules. Raises SourceUnavailable if it has some that cannot be read now."""
     scheme, host, port = origin
     url = httpx.URL(scheme=scheme, host=host, port=port, path="/robots.txt")
@@ -297,7 +297,7 @@ async def _robots(client: httpx.AsyncClient, origin: Origin) -> Robots:
     return Robots.parse(response.content.decode("utf-8-sig", errors="replace"), AGENT)
 
 
-async def _sitemaps(
+async def _fetch_sitemaps(
     client: httpx.AsyncClient, first: Sitemap, gaps: list[str]
 ) -> AsyncGenerator[Sitemap]:
     """A sitemap and all that it leads to; what is missing is said in ``gaps``."""
@@ -313,7 +313,7 @@ async def _sitemaps(
             gaps.append("the site has more, or deeper nested, sitemaps than are read")
             return
         try:
-            sitemap = await _sitemap(client, url)
+            sitemap = await _fetch_sitemap(client, url)
         except RateLimited:
             raise
         except WeftError as error:
@@ -323,19 +323,19 @@ async def _sitemaps(
         waiting += [(child, depth + 1) for child in sitemap.sitemaps]
 
 
-async def _sitemap(client: httpx.AsyncClient, location: str) -> Sitemap:
+async def _fetch_sitemap(client: httpx.AsyncClient, location: str) -> Sitemap:
     url = normalise_url(location)
     if url is None:
         raise SourceUnavailable("Its address is no web address.")
     response = await client.get(url, extensions={MAX_BYTES: SITEMAP_BYTES_MAX})
     raise_for_status(response, "a sitemap")
-    sitemap = await _parsed(response.content)
+    sitemap = await _parse_sitemap(response.content)
     if sitemap is None:
         raise SourceUnavailable("It is no sitemap.")
     return sitemap
 
 
-async def _parsed(content: bytes) -> Sitemap | None:
+async def _parse_sitemap(content: bytes) -> Sitemap | None:
     # A large one takes seconds, in which the event loop has other things to do.
     return await anyio.to_thread.run_sync(read_sitemap, content)
 

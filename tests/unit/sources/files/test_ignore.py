@@ -5,7 +5,7 @@ import pytest
 from weft.sources.files.ignore import MAX_PATTERN_CHARS, MAX_PATTERNS, Patterns, TooComplex
 
 
-def left_out(lines: str, path: str) -> bool:
+def is_excluded(lines: str, path: str) -> bool:
     """As a walk sees it: a matched folder takes along all that it holds."""
     patterns = Patterns(lines.split("|"))
     parts = tuple(path.strip("/").split("/"))
@@ -66,7 +66,7 @@ def left_out(lines: str, path: str) -> bool:
     ],
 )
 def test_pattern_matches_as_git_does(lines: str, path: str, expected: bool) -> None:
-    assert left_out(lines, path) is expected
+    assert is_excluded(lines, path) is expected
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,9 @@ def put(root: Path, name: str, content: str | bytes = "text") -> None:
     os.utime(path, (OLD_TIME, OLD_TIME))
 
 
-async def listed(root: Path, context: SourceContext | None = None, **config: Any) -> list[Event]:
+async def list_events(
+    root: Path, context: SourceContext | None = None, **config: Any
+) -> list[Event]:
     context = context or offline_context(files_roots=(root,))
     given = FilesConfig.model_validate({"path": str(root), **config})
     return await events_of(FilesSource(given, NoFields(), context))
@@ -47,13 +49,13 @@ def ids(events: list[Event]) -> list[str]:
     return [event.id for event in events if isinstance(event, Entity)]
 
 
-def skipped(events: list[Event]) -> dict[str, str]:
+def skip_reasons(events: list[Event]) -> dict[str, str]:
     return {event.id: event.reason for event in events if isinstance(event, Skipped)}
 
 
 async def test_file_becomes_an_entity_with_all_that_is_known_of_it(tmp_path: Path) -> None:
     put(tmp_path, "docs/guide/intro.md", "# Intro\n\nHello\n")
-    [expect, entity] = await listed(tmp_path)
+    [expect, entity] = await list_events(tmp_path)
     assert expect == Expect(1)
     assert isinstance(entity, Entity)
     assert entity.version is not None
@@ -80,19 +82,19 @@ async def test_file_becomes_an_entity_with_all_that_is_known_of_it(tmp_path: Pat
 async def test_order_is_by_name_files_before_folders(tmp_path: Path) -> None:
     for name in ("b/x", "a/z", "a/b/c", "c", "B", "a.txt"):
         put(tmp_path, name)
-    assert ids(await listed(tmp_path)) == ["B", "a.txt", "c", "a/z", "a/b/c", "b/x"]
+    assert ids(await list_events(tmp_path)) == ["B", "a.txt", "c", "a/z", "a/b/c", "b/x"]
 
 
 async def test_one_file_is_a_source(tmp_path: Path) -> None:
     put(tmp_path, "docs/a.txt", "alone")
     put(tmp_path, "docs/b.txt", "not me")
-    events = await listed(tmp_path, path=str(tmp_path / "docs/a.txt"))
+    events = await list_events(tmp_path, path=str(tmp_path / "docs/a.txt"))
     assert ids(events) == ["a.txt"]
 
 
 async def test_html_becomes_text(tmp_path: Path) -> None:
     put(tmp_path, "a.html", "<title>T</title><script>bad()</script><p>Read &amp; me</p>")
-    [_, entity] = await listed(tmp_path)
+    [_, entity] = await list_events(tmp_path)
     assert isinstance(entity, Entity)
     assert (entity.title, entity.text) == ("T (a.html)", "Read & me")
 
@@ -101,9 +103,9 @@ async def test_binary_and_large_files_are_skipped_with_the_reason(tmp_path: Path
     put(tmp_path, "a.bin", b"\0\1\2")
     put(tmp_path, "exact.txt", "x" * 100)
     put(tmp_path, "large.txt", "x" * 101)
-    events = await listed(tmp_path, max_file_size=100)
+    events = await list_events(tmp_path, max_file_size=100)
     assert ids(events) == ["exact.txt"]
-    assert skipped(events) == {
+    assert skip_reasons(events) == {
         "a.bin": "binary, or in an unknown encoding",
         "large.txt": "larger than 100 bytes",
     }
@@ -115,9 +117,9 @@ async def test_secrets_are_never_read(tmp_path: Path) -> None:
     for folder in (".ssh/config", ".aws/credentials", ".git/config", "x/.gnupg/a"):
         put(tmp_path, folder, "SECRET")
     put(tmp_path, "open.txt", "public")
-    events = await listed(tmp_path)
+    events = await list_events(tmp_path)
     assert ids(events) == ["open.txt"]
-    assert set(skipped(events)) == {
+    assert set(skip_reasons(events)) == {
         ".env", "app/.env.production", "keys/server.pem", "id_rsa", ".netrc"
     }  # fmt: skip
 
@@ -125,7 +127,7 @@ async def test_secrets_are_never_read(tmp_path: Path) -> None:
 async def test_include_does_not_open_what_is_secret(tmp_path: Path) -> None:
     put(tmp_path, ".env", "SECRET")
     put(tmp_path, ".ssh/id_rsa", "SECRET")
-    assert ids(await listed(tmp_path, include=[".env", ".ssh/", "*"])) == []
+    assert ids(await list_events(tmp_path, include=[".env", ".ssh/", "*"])) == []
 
 
 async def test_links_are_not_followed(tmp_path: Path) -> None:
@@ -135,16 +137,16 @@ async def test_links_are_not_followed(tmp_path: Path) -> None:
     (root / "file").symlink_to(outside / "secret.txt")
     (root / "folder").symlink_to(outside)
     (root / "loop").symlink_to(root)
-    events = await listed(root)
+    events = await list_events(root)
     assert ids(events) == ["a.txt"]
-    assert set(skipped(events)) == {"file", "folder", "loop"}
+    assert set(skip_reasons(events)) == {"file", "folder", "loop"}
 
 
 async def test_pipe_does_not_hang_the_sync(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     put(tmp_path, "a.txt")
-    events = await listed(tmp_path)
-    assert (ids(events), list(skipped(events))) == (["a.txt"], ["pipe"])
+    events = await list_events(tmp_path)
+    assert (ids(events), list(skip_reasons(events))) == (["a.txt"], ["pipe"])
 
 
 async def test_own_state_is_not_listed(tmp_path: Path) -> None:
@@ -152,8 +154,8 @@ async def test_own_state_is_not_listed(tmp_path: Path) -> None:
     put(tmp_path, "a.txt")
     (tmp_path / "alias.txt").hardlink_to(tmp_path / "state/weft.db")
     context = offline_context(files_roots=(tmp_path,), private_paths=(tmp_path / "state",))
-    events = await listed(tmp_path, context)
-    assert (ids(events), list(skipped(events))) == (["a.txt"], ["alias.txt"])
+    events = await list_events(tmp_path, context)
+    assert (ids(events), list(skip_reasons(events))) == (["a.txt"], ["alias.txt"])
 
 
 async def test_ignore_files_count_at_every_level(tmp_path: Path) -> None:
@@ -164,18 +166,18 @@ async def test_ignore_files_count_at_every_level(tmp_path: Path) -> None:
         put(tmp_path, name)
     for name in ("docs/a.log", "docs/keep.log", "docs/a.tmp", "docs/private.txt", "private.txt"):
         put(tmp_path, name)
-    found = [i for i in ids(await listed(tmp_path)) if "ignore" not in i]
+    found = [i for i in ids(await list_events(tmp_path)) if "ignore" not in i]
     assert found == ["a.txt", "private.txt", "docs/keep.log", "docs/build/x.txt"]
-    everything = await listed(tmp_path, respect_ignore_files=False)
+    everything = await list_events(tmp_path, respect_ignore_files=False)
     assert {"a.log", "build/x.txt", "docs/private.txt"} <= set(ids(everything))
 
 
 async def test_include_and_exclude_choose_files(tmp_path: Path) -> None:
     for name in ("a.md", "a.py", "docs/b.md", "docs/b.py", "docs/old/c.md", "src/d.md"):
         put(tmp_path, name)
-    only = await listed(tmp_path, include=["*.md"], exclude=["old/"])
+    only = await list_events(tmp_path, include=["*.md"], exclude=["old/"])
     assert ids(only) == ["a.md", "docs/b.md", "src/d.md"]
-    folder = await listed(tmp_path, include=["docs/", "!docs/old/"])
+    folder = await list_events(tmp_path, include=["docs/", "!docs/old/"])
     assert ids(folder) == ["docs/b.md", "docs/b.py"]
 
 
@@ -183,7 +185,7 @@ async def test_folder_with_endless_ignore_file_is_a_gap(tmp_path: Path) -> None:
     put(tmp_path, "a.txt")
     put(tmp_path, "bad/.gitignore", "x\n" * 300_000)
     put(tmp_path, "bad/hidden.txt")
-    events = await listed(tmp_path)
+    events = await list_events(tmp_path)
     assert ids(events) == ["a.txt"]
     [gap] = [event for event in events if isinstance(event, Incomplete)]
     assert gap.reason == "folder bad could not be read: its .gitignore is too large"
@@ -224,7 +226,7 @@ async def test_ignore_file_that_is_just_gone_takes_no_file_with_it(tmp_path: Pat
     put(tmp_path, ".gitignore", "*.log\n")
     for name in (".ignore", "a.log", "a.txt", "docs/b.txt"):
         put(tmp_path, name)
-    events = await listed(tmp_path)
+    events = await list_events(tmp_path)
     assert ids(events) == [".gitignore", "a.txt", "docs/b.txt"]
 
 
@@ -239,7 +241,7 @@ async def test_file_from_beyond_the_calendar_has_no_time(
         return os.stat_result(tuple(found), {"st_mtime": 1e12, "st_mtime_ns": 10**21})
 
     monkeypatch.setattr(os, "fstat", far_off)
-    [file] = [event for event in await listed(tmp_path) if isinstance(event, Entity)]
+    [file] = [event for event in await list_events(tmp_path) if isinstance(event, Entity)]
     assert file.updated_at is None
     assert file.metadata == {"path": "a.txt", "size": 4, "language": "text"}
 
@@ -248,25 +250,25 @@ async def test_file_from_beyond_the_calendar_has_no_time(
 async def test_unreadable_folder_is_a_gap_and_unreadable_file_fails(tmp_path: Path) -> None:
     for name in ("a.txt", "gone.txt", "locked.txt", "swapped.txt", "locked/b.txt", "open/c.txt"):
         put(tmp_path, name)
-    events = await listed(tmp_path)
+    events = await list_events(tmp_path)
     assert ids(events) == ["a.txt", "open/c.txt"]
     assert [event for event in events if isinstance(event, Failed | Incomplete)] == [
         Incomplete("folder locked could not be read: Permission denied"),
         Failed("locked.txt", "Permission denied"),
     ]
-    assert list(skipped(events)) == ["swapped.txt"]
+    assert list(skip_reasons(events)) == ["swapped.txt"]
 
 
 @pytest.mark.usefixtures("broken")
 async def test_unreadable_start_is_denied(tmp_path: Path) -> None:
     put(tmp_path, "locked/a.txt")
     with pytest.raises(AccessDenied):
-        await listed(tmp_path, path=str(tmp_path / "locked"))
+        await list_events(tmp_path, path=str(tmp_path / "locked"))
 
 
 async def test_folder_that_vanishes_is_an_error_not_an_empty_listing(tmp_path: Path) -> None:
     with pytest.raises(SourceMisconfigured):
-        await listed(tmp_path, path=str(tmp_path / "gone"))
+        await list_events(tmp_path, path=str(tmp_path / "gone"))
 
 
 async def test_known_files_are_not_read_again(
@@ -287,7 +289,7 @@ async def test_known_files_are_not_read_again(
 async def test_file_changed_a_moment_ago_is_read_again(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("fresh")
     os.utime(tmp_path / "a.txt", (time.time(), time.time()))
-    [_, entity] = await listed(tmp_path)
+    [_, entity] = await list_events(tmp_path)
     assert isinstance(entity, Entity)
     assert entity.version is None
 
@@ -296,7 +298,7 @@ async def test_names_of_any_bytes_have_clean_ids(tmp_path: Path) -> None:
     for name in (b"bell\x07.txt", b"latin\xe9.txt", b"\xe2\x80\xaetxt.exe", b"new\nline"):
         put(tmp_path, os.fsdecode(name))
     put(tmp_path, "%/a")
-    found = ids(await listed(tmp_path))
+    found = ids(await list_events(tmp_path))
     assert sorted(found) == sorted(
         ["%/bell%07.txt", "%/latin%E9.txt", "%/%E2%80%AEtxt.exe", "%/new%0Aline", "%/%25/a"]
     )
@@ -309,7 +311,7 @@ async def test_large_listing_comes_in_bounded_chunks(
     monkeypatch.setattr(files, "_CHUNK_BYTES", 10)
     for number in range(10):
         put(tmp_path, f"{number}.txt", f"{number}" * 7)
-    assert ids(await listed(tmp_path)) == [f"{number}.txt" for number in range(10)]
+    assert ids(await list_events(tmp_path)) == [f"{number}.txt" for number in range(10)]
 
 
 async def test_check_says_what_is_readable(tmp_path: Path) -> None:
@@ -323,7 +325,7 @@ async def test_check_says_what_is_readable(tmp_path: Path) -> None:
 async def test_nothing_is_read_without_roots(tmp_path: Path) -> None:
     put(tmp_path, "a.txt")
     with pytest.raises(NotPermitted, match="WEFT_FILES_ROOTS"):
-        await listed(tmp_path, offline_context())
+        await list_events(tmp_path, offline_context())
 
 
 @pytest.mark.parametrize(

@@ -28,14 +28,14 @@ CHANGED = BASE[:100] + b"A NEW PART" + BASE[50:200]
 CHANGE = delta(len(BASE), len(CHANGED), copy(0, 100), b"\x0aA NEW PART", copy(50, 150))
 
 
-def opened(*entries: bytes) -> tuple[Pack, dict[bytes, int]]:
+def open_pack(*entries: bytes) -> tuple[Pack, dict[bytes, int]]:
     offsets: dict[bytes, int] = {}
     return Pack(io.BytesIO(pack_of(*entries)), offsets.get), offsets
 
 
-def indexed(*entries: bytes) -> dict[bytes, bytes]:
+def read_indexed(*entries: bytes) -> dict[bytes, bytes]:
     """The contents of all readable objects, by id."""
-    pack, offsets = opened(*entries)
+    pack, offsets = open_pack(*entries)
     index_pack(pack, offsets, lambda: None)
     return {name: pack.read(offset)[1] for name, offset in offsets.items()}
 
@@ -45,20 +45,20 @@ def loose(whole: bytes) -> tuple[int, bytes]:
 
 
 def test_whole_objects_are_found_by_their_content() -> None:
-    found = indexed(pack_entry(BLOB, BASE), pack_entry(BLOB, b""))
+    found = read_indexed(pack_entry(BLOB, BASE), pack_entry(BLOB, b""))
     assert found == {object_id_of(BLOB, BASE): BASE, object_id_of(BLOB, b""): b""}
 
 
 def test_delta_on_an_earlier_object_is_applied() -> None:
     first = pack_entry(BLOB, BASE)
     second = pack_entry(OFS_DELTA, CHANGE, base=distance(len(first)))
-    assert indexed(first, second)[object_id_of(BLOB, CHANGED)] == CHANGED
+    assert read_indexed(first, second)[object_id_of(BLOB, CHANGED)] == CHANGED
 
 
 def test_delta_before_its_base_is_applied() -> None:
     base = object_id_of(BLOB, CHANGED)
     last = delta(len(CHANGED), 10, copy(0, 10))
-    found = indexed(
+    found = read_indexed(
         pack_entry(REF_DELTA, last, base=base),
         pack_entry(REF_DELTA, CHANGE, base=object_id_of(BLOB, BASE)),
         pack_entry(BLOB, BASE),
@@ -68,7 +68,7 @@ def test_delta_before_its_base_is_applied() -> None:
 
 def test_deltas_in_a_circle_or_without_a_base_are_left_out() -> None:
     one, other = b"1" * 20, b"2" * 20
-    found = indexed(
+    found = read_indexed(
         pack_entry(BLOB, b"fine"),
         pack_entry(REF_DELTA, CHANGE, base=one),
         pack_entry(REF_DELTA, CHANGE, base=other),
@@ -77,7 +77,7 @@ def test_deltas_in_a_circle_or_without_a_base_are_left_out() -> None:
 
 
 def test_endless_chain_of_deltas_is_refused() -> None:
-    pack, offsets = opened(pack_entry(REF_DELTA, CHANGE, base=b"1" * 20))
+    pack, offsets = open_pack(pack_entry(REF_DELTA, CHANGE, base=b"1" * 20))
     offsets[b"1" * 20] = 12
     with pytest.raises(BadObject):
         pack.read(12)
@@ -94,7 +94,7 @@ def test_chain_of_large_deltas_is_refused_before_it_fills_the_memory(
         # Nothing is known of a delta but its size until all of its chain has been read.
         entries.append(pack_entry(OFS_DELTA, b"\0" * 9_000, base=back))
         offset += len(entries[-1])
-    pack, _ = opened(*entries)
+    pack, _ = open_pack(*entries)
     with pytest.raises(BadObject) as short:
         pack.read(offset - len(entries[-1]) - len(entries[-2]))
     assert not isinstance(short.value, ObjectTooLarge)
@@ -106,7 +106,7 @@ def test_large_object_is_indexed_without_being_kept_and_refused_when_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(weft.sources.git.pack, "MAX_OBJECT_BYTES", 1000)
-    pack, offsets = opened(pack_entry(BLOB, b"x" * 1001), pack_entry(BLOB, b"y" * 1000))
+    pack, offsets = open_pack(pack_entry(BLOB, b"x" * 1001), pack_entry(BLOB, b"y" * 1000))
     index_pack(pack, offsets, lambda: None)
     assert pack.read(offsets[object_id_of(BLOB, b"y" * 1000)]) == (BLOB, b"y" * 1000)
     with pytest.raises(ObjectTooLarge):
@@ -116,7 +116,7 @@ def test_large_object_is_indexed_without_being_kept_and_refused_when_read(
 @pytest.mark.parametrize("size", [0, 10, 2_000])
 def test_object_that_lies_about_its_size_is_refused(size: int) -> None:
     with pytest.raises(BadObject):
-        indexed(pack_entry(BLOB, b"x" * 1000, size=size))
+        read_indexed(pack_entry(BLOB, b"x" * 1000, size=size))
 
 
 def test_delta_bomb_is_refused_before_it_bursts() -> None:
@@ -142,7 +142,7 @@ def test_delta_that_makes_more_than_it_says_is_stopped_at_once() -> None:
 def test_pack_that_unpacks_to_too_much_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(weft.sources.git.pack, "MAX_INFLATED_BYTES", 1500)
     with pytest.raises(ObjectTooLarge):
-        indexed(pack_entry(BLOB, b"x" * 1000), pack_entry(BLOB, b"y" * 1000))
+        read_indexed(pack_entry(BLOB, b"x" * 1000), pack_entry(BLOB, b"y" * 1000))
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def test_indexing_can_be_stopped() -> None:
     def stop() -> None:
         raise InterruptedError
 
-    pack, offsets = opened(pack_entry(BLOB, BASE))
+    pack, offsets = open_pack(pack_entry(BLOB, BASE))
     with pytest.raises(InterruptedError):
         index_pack(pack, offsets, stop)
 
@@ -234,7 +234,7 @@ def test_broken_pack_index_is_refused(data: bytes) -> None:
 def test_pack_index_with_a_false_count_is_refused() -> None:
     data = b"\xfftOc\0\0\0\2" + (5).to_bytes(4, "big") * 256
     with pytest.raises(BadObject):
-        PackIndex(io.BytesIO(data)).offset(b"\0" * 20)
+        PackIndex(io.BytesIO(data)).find_offset(b"\0" * 20)
     falling = b"\xfftOc\0\0\0\2" + b"".join((255 - n).to_bytes(4, "big") for n in range(256))
     with pytest.raises(BadObject):
         PackIndex(io.BytesIO(falling))

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from git_repos import Made, pack_entry, pack_of
+from git_repos import RawRepository, pack_entry, pack_of
 
 from weft.domain.base import Json
 from weft.domain.entities import Entity
@@ -55,8 +55,8 @@ def reply(body: bytes, kind: str = RESULT) -> HttpReply:
 class Server:
     """Speaks version 2 for one repository, with filters; remembers what it was asked."""
 
-    def __init__(self, made: Made, *, features: str = "shallow filter") -> None:
-        self.made = made
+    def __init__(self, repository: RawRepository, *, features: str = "shallow filter") -> None:
+        self.repository = repository
         self.features = features
         self.commands: list[str] = []
 
@@ -68,7 +68,7 @@ class Server:
             return reply(head + lines(*listed, "0000"), ADVERTISED)
         self.commands.append(asked.body.decode())
         if b"command=ls-refs" in asked.body:
-            head = (self.made.git / "refs/heads/main").read_text().strip()
+            head = (self.repository.git / "refs/heads/main").read_text().strip()
             found = [f"{head} HEAD symref-target:refs/heads/main\n", f"{head} refs/heads/main\n"]
             return reply(lines(*found, "0000"))
         shallow = lines("shallow-info\n", f"shallow {'1' * 40}\n", "0001")
@@ -87,10 +87,10 @@ class Server:
         return lines(*(b"\1" + piece for piece in pieces))
 
     def _objects(self) -> list[Object]:
-        context = offline_context(files_roots=(self.made.root.parent,))
-        names = [p.parent.name + p.name for p in self.made.git.glob("objects/??/*")]
-        with open_repository(str(self.made.root), context) as repository:
-            return [repository.store.read(name) for name in sorted(names)]
+        context = offline_context(files_roots=(self.repository.root.parent,))
+        names = [p.parent.name + p.name for p in self.repository.git.glob("objects/??/*")]
+        with open_repository(str(self.repository.root), context) as opened:
+            return [opened.store.read(name) for name in sorted(names)]
 
 
 def _after(body: bytes, mark: bytes) -> bytes:
@@ -98,10 +98,10 @@ def _after(body: bytes, mark: bytes) -> bytes:
 
 
 @pytest.fixture
-def made(tmp_path: Path) -> Made:
-    made = Made(tmp_path / "allowed/repo")
-    made.commit(made.files(a=b"first", b=b"B"), message=b"First")
-    return made
+def repository(tmp_path: Path) -> RawRepository:
+    repository = RawRepository(tmp_path / "allowed/repo")
+    repository.commit(repository.put_files(a=b"first", b=b"B"), message=b"First")
+    return repository
 
 
 def context(http: HttpFactory | None = None) -> SourceContext:
@@ -119,9 +119,9 @@ async def fetch_from(handler: Handler, cursor: Json | None = None) -> list[str]:
     return [event.id for event in events if isinstance(event, Entity)]
 
 
-async def test_version_2_lists_files_and_commits(made: Made) -> None:
-    server = Server(made)
-    head = (made.git / "refs/heads/main").read_text().strip()
+async def test_version_2_lists_files_and_commits(repository: RawRepository) -> None:
+    server = Server(repository)
+    head = (repository.git / "refs/heads/main").read_text().strip()
     assert await fetch_from(server) == ["file:a", "file:b", f"commit:{head}"]
     assert "ref-prefix HEAD\n" in server.commands[0]
     history, content = server.commands[1:]
@@ -132,24 +132,26 @@ async def test_version_2_lists_files_and_commits(made: Made) -> None:
     assert f"want {head}\n" in content
 
 
-async def test_server_without_filters_and_depth_is_asked_once(made: Made) -> None:
-    server = Server(made, features="")
+async def test_server_without_filters_and_depth_is_asked_once(repository: RawRepository) -> None:
+    server = Server(repository, features="")
     assert len(await fetch_from(server)) == 3
     assert len(server.commands) == 2
     assert "filter" not in server.commands[1]
     assert "deepen" not in server.commands[1]
 
 
-async def test_large_file_that_the_server_leaves_out_is_skipped(made: Made) -> None:
-    made.commit(made.files(a=b"first", big=b"x" * 2_000))
-    async with serve(Server(made)) as site:
+async def test_large_file_that_the_server_leaves_out_is_skipped(repository: RawRepository) -> None:
+    repository.commit(repository.put_files(a=b"first", big=b"x" * 2_000))
+    async with serve(Server(repository)) as site:
         events = await events_of(case(site.url, max_file_size=1_000).make())
     [skipped] = [event for event in events if isinstance(event, Skipped)]
     assert (skipped.id, skipped.reason) == ("file:big", "larger than 1000 bytes")
 
 
-async def test_nothing_is_downloaded_while_the_branch_stands_still(made: Made) -> None:
-    server = Server(made)
+async def test_nothing_is_downloaded_while_the_branch_stands_still(
+    repository: RawRepository,
+) -> None:
+    server = Server(repository)
     async with serve(server) as site:
         first = await events_of(case(site.url).make())
         server.commands.clear()
@@ -158,35 +160,39 @@ async def test_nothing_is_downloaded_while_the_branch_stands_still(made: Made) -
     assert len(server.commands) == 1
 
 
-async def test_change_is_fetched_from_the_cursor(made: Made) -> None:
-    server = Server(made)
+async def test_change_is_fetched_from_the_cursor(repository: RawRepository) -> None:
+    server = Server(repository)
     async with serve(server) as site:
         cursor = last_cursor(await events_of(case(site.url).make()))
         first = str(cursor["last_commit"])
-        second = made.commit(made.files(a=b"second", c=b"C"), first, seconds=1_700_000_001)
+        second = repository.commit(
+            repository.put_files(a=b"second", c=b"C"), first, seconds=1_700_000_001
+        )
         events = await events_of(case(site.url).make(), cursor)
         found = [event.id for event in events if isinstance(event, Entity)]
         assert found == ["file:a", "file:c", f"commit:{second}"]
         assert [event.id for event in events if isinstance(event, Deleted)] == ["file:b"]
-        made.commit(made.files(a=b"rewritten"))
+        repository.commit(repository.put_files(a=b"rewritten"))
         with pytest.raises(CursorExpired):
             await events_of(case(site.url).make(), cursor)
 
 
-async def test_moved_repository_is_asked_at_its_new_place(made: Made) -> None:
-    server = Server(made)
+async def test_moved_repository_is_asked_at_its_new_place(repository: RawRepository) -> None:
+    server = Server(repository)
 
-    def moved(asked: HttpRequest) -> HttpReply:
+    def answer_from_new_place(asked: HttpRequest) -> HttpReply:
         if asked.path.startswith("/repo.git/info"):
             return redirect("/new/place.git/info/refs?service=git-upload-pack", 301)
         assert asked.path.startswith("/new/place.git/")
         return server(asked)
 
-    assert len(await fetch_from(moved)) == 3
+    assert len(await fetch_from(answer_from_new_place)) == 3
 
 
-async def test_credentials_go_to_the_server_but_not_to_where_it_redirects(made: Made) -> None:
-    async with serve(Server(made)) as other:
+async def test_credentials_go_to_the_server_but_not_to_where_it_redirects(
+    repository: RawRepository,
+) -> None:
+    async with serve(Server(repository)) as other:
 
         def away(asked: HttpRequest) -> HttpReply:
             return redirect(f"{other.url}{asked.target}")
@@ -251,8 +257,8 @@ async def test_useless_answer_is_one_clear_error(answer: HttpReply, error: type[
         lines("something else\n"),
     ],
 )
-async def test_useless_pack_is_one_clear_error(made: Made, body: bytes) -> None:
-    server = Server(made)
+async def test_useless_pack_is_one_clear_error(repository: RawRepository, body: bytes) -> None:
+    server = Server(repository)
 
     def handler(asked: HttpRequest) -> HttpReply:
         return reply(body) if b"command=fetch" in asked.body else server(asked)
@@ -263,8 +269,10 @@ async def test_useless_pack_is_one_clear_error(made: Made, body: bytes) -> None:
 
 
 @pytest.mark.parametrize("error", [b"\3secret failure", b"ERR secret failure"])
-async def test_error_in_the_middle_of_a_pack_is_told_as_one(made: Made, error: bytes) -> None:
-    server = Server(made)
+async def test_error_in_the_middle_of_a_pack_is_told_as_one(
+    repository: RawRepository, error: bytes
+) -> None:
+    server = Server(repository)
 
     def handler(asked: HttpRequest) -> HttpReply:
         if b"command=fetch" in asked.body:
@@ -275,9 +283,11 @@ async def test_error_in_the_middle_of_a_pack_is_told_as_one(made: Made, error: b
         await fetch_from(handler)
 
 
-async def test_endless_pack_is_cut_off(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_endless_pack_is_cut_off(
+    repository: RawRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(smart_http, "MAX_PACK_BYTES", 5_000)
-    server = Server(made)
+    server = Server(repository)
 
     def handler(asked: HttpRequest) -> HttpReply:
         if b"command=fetch" in asked.body:
@@ -288,8 +298,8 @@ async def test_endless_pack_is_cut_off(made: Made, monkeypatch: pytest.MonkeyPat
         await fetch_from(handler)
 
 
-async def test_missing_branch_is_named(made: Made) -> None:
-    async with serve(Server(made)) as site:
+async def test_missing_branch_is_named(repository: RawRepository) -> None:
+    async with serve(Server(repository)) as site:
         with pytest.raises(SourceMisconfigured) as caught:
             await case(site.url, branch="absent").make().check()
     assert caught.value.field == "branch"
@@ -302,8 +312,10 @@ async def test_private_address_is_refused_unless_the_operator_allows_it() -> Non
             await source.check()
 
 
-async def test_plain_http_is_only_for_hosts_that_the_operator_names(made: Made) -> None:
-    async with serve(Server(made)) as site:
+async def test_plain_http_is_only_for_hosts_that_the_operator_names(
+    repository: RawRepository,
+) -> None:
+    async with serve(Server(repository)) as site:
         port = site.port
         for allowed, fine in (
             (frozenset[str](), False),
@@ -326,13 +338,13 @@ async def test_plain_http_is_only_for_hosts_that_the_operator_names(made: Made) 
 
 
 async def test_pack_may_take_longer_than_other_answers(
-    made: Made, monkeypatch: pytest.MonkeyPatch
+    repository: RawRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def fetched(pack_s: float) -> int:
+    async def count_events(pack_s: float) -> int:
         monkeypatch.setattr(smart_http, "MAX_PACK_S", pack_s)
-        async with serve(Server(made)) as site:
+        async with serve(Server(repository)) as site:
             return len(await events_of(case(site.url).make()))
 
-    assert await fetched(1800) > 0
+    assert await count_events(1800) > 0
     with pytest.raises(SourceUnavailable, match="too long"):
-        await fetched(-1)
+        await count_events(-1)

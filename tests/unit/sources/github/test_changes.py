@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from github_harness import FILES, FakeGitHub, bench, cursor_of, entities, ids
+from github_harness import FILES, FakeGitHub, cursor_of, entities, ids, serve_github
 
 from weft.errors import CursorExpired
 from weft.net.factory import HttpFactory
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_unchanged_repository_costs_no_file_request(http: HttpFactory) -> None:
-    async with bench(http, FakeGitHub(dict(FILES))) as at:
+    async with serve_github(http, FakeGitHub(dict(FILES))) as at:
         cursor = cursor_of(await at.fetch())
         events = await at.fetch(cursor)
         assert at.site.targets == ["/repos/me/repo", "/repos/me/repo/branches/main"]
@@ -22,7 +22,7 @@ async def test_unchanged_repository_costs_no_file_request(http: HttpFactory) -> 
 
 
 async def test_push_yields_only_what_changed(http: HttpFactory) -> None:
-    async with bench(http, FakeGitHub(dict(FILES))) as at:
+    async with serve_github(http, FakeGitHub(dict(FILES))) as at:
         cursor = cursor_of(await at.fetch())
         hub = at.hub
         hub.head, hub.pushed_at = "c2", "2026-02-02T00:00:00Z"
@@ -57,7 +57,7 @@ async def test_push_yields_only_what_changed(http: HttpFactory) -> None:
 async def test_comparison_that_cannot_tell_expires_the_cursor(
     http: HttpFactory, compared: dict[str, Any]
 ) -> None:
-    async with bench(http, FakeGitHub(dict(FILES), compared=compared)) as at:
+    async with serve_github(http, FakeGitHub(dict(FILES), compared=compared)) as at:
         cursor = cursor_of(await at.fetch())
         at.hub.head, at.hub.pushed_at = "c2", "2026-02-02T00:00:00Z"
         with pytest.raises(CursorExpired):
@@ -70,7 +70,7 @@ async def test_comparison_that_cannot_tell_expires_the_cursor(
 async def test_other_configuration_expires_the_cursor(
     http: HttpFactory, config: dict[str, Any]
 ) -> None:
-    async with bench(http, FakeGitHub(dict(FILES))) as at:
+    async with serve_github(http, FakeGitHub(dict(FILES))) as at:
         cursor = cursor_of(await at.fetch())
         with pytest.raises(CursorExpired):
             await at.fetch(cursor, **config)

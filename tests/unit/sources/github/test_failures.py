@@ -3,7 +3,17 @@
 from collections.abc import Callable
 
 import pytest
-from github_harness import FILES, NOW, TOKEN, FakeGitHub, bench, entities, failing, ids, sha_of
+from github_harness import (
+    FILES,
+    NOW,
+    TOKEN,
+    FakeGitHub,
+    entities,
+    failing,
+    ids,
+    serve_github,
+    sha_of,
+)
 
 from weft.errors import (
     AccessDenied,
@@ -24,7 +34,7 @@ pytestmark = pytest.mark.anyio
 async def test_failing_blob_does_not_stop_the_sync_and_holds_the_cursor(http: HttpFactory) -> None:
     hub = FakeGitHub(dict(FILES))
     hub.interfere = failing(sha_of(FILES["README.md"]), HttpReply(500))
-    async with bench(http, hub) as at:
+    async with serve_github(http, hub) as at:
         events = await at.fetch()
     assert ids(events, Failed) == ["me/repo/blob/README.md"]
     assert len(entities(events, "file")) == 2
@@ -34,7 +44,7 @@ async def test_failing_blob_does_not_stop_the_sync_and_holds_the_cursor(http: Ht
 async def test_dead_upstream_stops_the_sync(http: HttpFactory) -> None:
     hub = FakeGitHub({f"{n:03}.txt": str(n).encode() for n in range(40)})
     hub.interfere = failing("/git/blobs/", HttpReply(500))
-    async with bench(http, hub) as at:
+    async with serve_github(http, hub) as at:
         with pytest.raises(SourceUnavailable, match="in a row"):
             await at.fetch()
 
@@ -42,7 +52,7 @@ async def test_dead_upstream_stops_the_sync(http: HttpFactory) -> None:
 async def test_token_revoked_during_the_sync_raises(http: HttpFactory) -> None:
     hub = FakeGitHub(dict(FILES))
     hub.interfere = failing("/git/blobs/", as_json({"message": "Bad credentials"}, 401))
-    async with bench(http, hub) as at:
+    async with serve_github(http, hub) as at:
         with pytest.raises(AuthenticationFailed):
             await at.fetch()
 
@@ -55,13 +65,13 @@ async def test_failing_tree_raises_and_deletes_nothing(http: HttpFactory) -> Non
         HttpReply(drop=True),
     ):
         hub = FakeGitHub(dict(FILES), interfere=failing("/git/trees/", reply))
-        async with bench(http, hub) as at:
+        async with serve_github(http, hub) as at:
             with pytest.raises(SourceUnavailable):
                 await at.fetch()
 
 
 async def test_check_names_what_is_wrong(http: HttpFactory) -> None:
-    async with bench(http, FakeGitHub()) as at:
+    async with serve_github(http, FakeGitHub()) as at:
         assert await at.source().check() == "me/repo, branch main"
         with pytest.raises(AuthenticationFailed) as refused:
             await at.source(token="wrong").check()
@@ -79,7 +89,7 @@ async def test_check_names_what_is_wrong(http: HttpFactory) -> None:
 
 
 async def test_token_does_not_follow_a_redirect_to_another_host(http: HttpFactory) -> None:
-    async with serve(lambda _asked: as_json({})) as other, bench(http, FakeGitHub()) as at:
+    async with serve(lambda _asked: as_json({})) as other, serve_github(http, FakeGitHub()) as at:
         at.hub.interfere = lambda _asked: redirect(f"{other.url}/repos/me/repo")
         with pytest.raises((SourceUnavailable, SourceMisconfigured)):
             await at.source().check()
@@ -90,7 +100,7 @@ async def test_token_does_not_follow_a_redirect_to_another_host(http: HttpFactor
 # Rate limits
 
 
-def limited(**headers: str) -> HttpReply:
+def rate_limit_reply(**headers: str) -> HttpReply:
     return as_json({"message": "API rate limit exceeded"}, 403, **headers)
 
 
@@ -110,7 +120,7 @@ def once(reply: HttpReply) -> Callable[[HttpRequest], HttpReply | None]:
 async def test_short_rate_limit_is_slept(
     http: HttpFactory, headers: dict[str, str], slept: float
 ) -> None:
-    async with bench(http, FakeGitHub(interfere=once(limited(**headers)))) as at:
+    async with serve_github(http, FakeGitHub(interfere=once(rate_limit_reply(**headers)))) as at:
         await at.source().check()
         assert at.sleeps == [slept]
 
@@ -119,7 +129,7 @@ async def test_short_rate_limit_is_slept(
 async def test_long_rate_limit_is_reported(http: HttpFactory, status: int) -> None:
     reset = {"x_ratelimit_remaining": "0", "x_ratelimit_reset": str(int(NOW) + 1800)}
     reply = as_json({"message": "API rate limit exceeded"}, status, **reset)
-    async with bench(http, FakeGitHub(interfere=lambda _asked: reply)) as at:
+    async with serve_github(http, FakeGitHub(interfere=lambda _asked: reply)) as at:
         with pytest.raises(RateLimited) as caught:
             await at.source().check()
         assert at.sleeps == []

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
-from github_harness import FakeGitHub, bench, cursor_of, entities, failing, pull
+from github_harness import FakeGitHub, cursor_of, entities, failing, pull, serve_github
 
 from weft.errors import SourceUnavailable
 from weft.net.factory import HttpFactory
@@ -21,7 +21,7 @@ PULLS = [
 
 
 async def test_all_pages_of_pull_requests_are_read_in_stable_order(http: HttpFactory) -> None:
-    async with bench(http, FakeGitHub(pulls=list(PULLS))) as at:
+    async with serve_github(http, FakeGitHub(pulls=list(PULLS))) as at:
         events = await at.fetch(sync_pull_requests=True)
     found = entities(events, "pull_request")
     assert [e.id for e in found] == [f"me/repo/pull/{n}" for n in range(1, 6)]
@@ -34,7 +34,7 @@ async def test_all_pages_of_pull_requests_are_read_in_stable_order(http: HttpFac
 
 
 async def test_only_pull_requests_changed_since_the_cursor_are_read(http: HttpFactory) -> None:
-    async with bench(http, FakeGitHub(pulls=list(PULLS))) as at:
+    async with serve_github(http, FakeGitHub(pulls=list(PULLS))) as at:
         cursor = cursor_of(await at.fetch(sync_pull_requests=True))
         assert entities(await at.fetch(cursor, sync_pull_requests=True), "pull_request") == []
         at.hub.pulls[2] = pull(3, "2026-03-01T12:00:05Z")
@@ -46,7 +46,7 @@ async def test_only_pull_requests_changed_since_the_cursor_are_read(http: HttpFa
 async def test_paging_link_to_another_host_is_an_error_and_sends_no_token(
     http: HttpFactory,
 ) -> None:
-    async with serve(lambda _asked: as_json([])) as other, bench(http, FakeGitHub()) as at:
+    async with serve(lambda _asked: as_json([])) as other, serve_github(http, FakeGitHub()) as at:
         link = f'<{other.url}/pulls?page=2>; rel="next"'
         at.hub.interfere = failing("/pulls", as_json([PULLS[0]], link=link))
         with pytest.raises(SourceUnavailable, match="another host"):

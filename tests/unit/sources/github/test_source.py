@@ -1,7 +1,7 @@
 """The `github` source against a server that plays GitHub's REST API."""
 
 import pytest
-from github_harness import FILES, TOKEN, FakeGitHub, bench, cursor_of, entities, ids
+from github_harness import FILES, TOKEN, FakeGitHub, cursor_of, entities, ids, serve_github
 from pydantic import ValidationError
 
 from weft.net.factory import HttpFactory
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_full_fetch_yields_repository_files_and_cursor(http: HttpFactory) -> None:
-    async with bench(http, FakeGitHub(dict(FILES))) as at:
+    async with serve_github(http, FakeGitHub(dict(FILES))) as at:
         events = await at.fetch()
     [repository] = entities(events, "repository")
     assert (repository.title, repository.text) == ("me/repo", "A repository\ndemo")
@@ -38,7 +38,7 @@ async def test_full_fetch_yields_repository_files_and_cursor(http: HttpFactory) 
 
 
 async def test_unchanged_blobs_are_not_downloaded_again(http: HttpFactory) -> None:
-    async with bench(http, FakeGitHub(dict(FILES))) as at:
+    async with serve_github(http, FakeGitHub(dict(FILES))) as at:
         await at.fetch()
         at.hub.files["README.md"] = b"# Hello again\n"
         events = await at.fetch()
@@ -53,7 +53,7 @@ async def test_unchanged_blobs_are_not_downloaded_again(http: HttpFactory) -> No
 
 async def test_truncated_tree_is_walked_without_losing_a_file(http: HttpFactory) -> None:
     files = {f"{a}/{b}/{n}.txt": f"{a}{b}{n}".encode() for a in "xyz" for b in "uv" for n in "123"}
-    async with bench(http, FakeGitHub({**files, "top.txt": b"t"}, truncate_above=5)) as at:
+    async with serve_github(http, FakeGitHub({**files, "top.txt": b"t"}, truncate_above=5)) as at:
         events = await at.fetch()
     assert {e.id.removeprefix("me/repo/blob/") for e in entities(events, "file")} == {
         *files,
@@ -66,7 +66,7 @@ async def test_folder_that_github_cannot_list_makes_the_listing_incomplete(
     http: HttpFactory,
 ) -> None:
     files = {f"{n}.txt": b"x" for n in range(9)}
-    async with bench(http, FakeGitHub(files, truncate_above=5)) as at:
+    async with serve_github(http, FakeGitHub(files, truncate_above=5)) as at:
         events = await at.fetch()
     assert [type(e) for e in events][-1] is Incomplete
     assert not [e for e in events if isinstance(e, Checkpoint)]
@@ -74,14 +74,14 @@ async def test_folder_that_github_cannot_list_makes_the_listing_incomplete(
 
 async def test_folder_filter_and_links_leave_files_out(http: HttpFactory) -> None:
     hub = FakeGitHub(dict(FILES), links={"docs/guide.txt"})
-    async with bench(http, hub) as at:
+    async with serve_github(http, hub) as at:
         events = await at.fetch(path="/docs/")
     assert [e.id for e in entities(events, "file")] == ["me/repo/blob/docs/deep/page.html"]
     assert ids(events, Skipped) == []
 
 
 async def test_empty_repository_is_complete_and_has_no_files(http: HttpFactory) -> None:
-    async with bench(http, FakeGitHub(empty=True)) as at:
+    async with serve_github(http, FakeGitHub(empty=True)) as at:
         assert "empty" in await at.source().check()
         events = await at.fetch()
     assert len(entities(events)) == 1
@@ -90,7 +90,7 @@ async def test_empty_repository_is_complete_and_has_no_files(http: HttpFactory) 
 
 
 async def test_branch_with_a_slash_is_found(http: HttpFactory) -> None:
-    async with bench(http, FakeGitHub({"a.txt": b"a"})) as at:
+    async with serve_github(http, FakeGitHub({"a.txt": b"a"})) as at:
         [file] = entities(await at.fetch(branch="feature/x"), "file")
     assert file.url
     assert file.url.endswith("/me/repo/blob/feature/x/a.txt")
@@ -98,7 +98,7 @@ async def test_branch_with_a_slash_is_found(http: HttpFactory) -> None:
 
 async def test_many_files_come_in_the_order_of_the_tree(http: HttpFactory) -> None:
     files = {f"{n:03}.txt": str(n).encode() for n in range(30)}
-    async with bench(http, FakeGitHub(files)) as at:
+    async with serve_github(http, FakeGitHub(files)) as at:
         events = await at.fetch()
     assert [e.text for e in entities(events, "file")] == [str(n) for n in range(30)]
 

@@ -1,7 +1,7 @@
 """What a robots.txt allows, and that the `web` source keeps to it."""
 
 import pytest
-from web_harness import links, robots, website
+from web_harness import links, robots, serve_website
 
 from weft.domain.entities import Entity
 from weft.errors import SourceMisconfigured, SourceUnavailable
@@ -21,7 +21,7 @@ async def test_robots_rules_are_kept(http: HttpFactory) -> None:
         "/sneaky": redirect("/private/a"),
         "/private/a": "hidden",
     }
-    async with website(http, pages) as at:
+    async with serve_website(http, pages) as at:
         events = await at.fetch()
         assert "/b?print=1" not in at.site.targets
     assert at.paths(events) == ["/", "/b"]
@@ -31,14 +31,14 @@ async def test_robots_rules_are_kept(http: HttpFactory) -> None:
 
 async def test_start_page_that_robots_forbid_is_a_misconfiguration(http: HttpFactory) -> None:
     pages = {"/robots.txt": robots("User-agent: weftbot\nDisallow: /"), "/": "x"}
-    async with website(http, pages) as at:
+    async with serve_website(http, pages) as at:
         with pytest.raises(SourceMisconfigured, match="robots") as caught:
             await at.fetch()
     assert caught.value.field == "url"
 
 
 async def test_robots_that_cannot_be_read_now_stop_the_sync(http: HttpFactory) -> None:
-    async with website(http, {"/": "x", "/robots.txt": HttpReply(503)}) as at:
+    async with serve_website(http, {"/": "x", "/robots.txt": HttpReply(503)}) as at:
         with pytest.raises(SourceUnavailable):
             await at.fetch()
 

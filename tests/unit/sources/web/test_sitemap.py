@@ -6,7 +6,7 @@ import threading
 from datetime import UTC, datetime
 
 import pytest
-from web_harness import incomplete, locs, sitemap, website
+from web_harness import is_incomplete, loc_entries, serve_website, sitemap
 
 from weft.domain.entities import Entity
 from weft.errors import SourceMisconfigured, SourceUnavailable
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_sitemap_lists_pages_with_their_times(http: HttpFactory) -> None:
-    async with website(http, {"/a": "A", "/b": "B"}) as at:
+    async with serve_website(http, {"/a": "A", "/b": "B"}) as at:
         at.pages["/sitemap.xml"] = sitemap(
             f"<loc> {at.site.url}/a </loc><lastmod>2026-01-02</lastmod>",
             f"<loc>{at.site.url}/b</loc><lastmod>2026-01-02T03:04:05+01:00</lastmod>",
@@ -32,22 +32,22 @@ async def test_sitemap_lists_pages_with_their_times(http: HttpFactory) -> None:
     assert at.paths(events) == ["/a", "/b"]
     times = [e.updated_at for e in events if isinstance(e, Entity)]
     assert times == [datetime(2026, 1, 2, tzinfo=UTC), datetime(2026, 1, 2, 2, 4, 5, tzinfo=UTC)]
-    assert not incomplete(events)
+    assert not is_incomplete(events)
 
 
 async def test_index_with_packed_sitemaps_is_followed(http: HttpFactory) -> None:
-    async with website(http, {"/a": "A", "/b": "B"}) as at:
-        packed = gzip.compress(sitemap(*locs(at.site, "/b", "/a")).body)
+    async with serve_website(http, {"/a": "A", "/b": "B"}) as at:
+        packed = gzip.compress(sitemap(*loc_entries(at.site, "/b", "/a")).body)
         at.pages |= {
             "/index.xml": sitemap(
-                *locs(at.site, "/one.xml", "/two.xml.gz", "/one.xml"), index=True
+                *loc_entries(at.site, "/one.xml", "/two.xml.gz", "/one.xml"), index=True
             ),
-            "/one.xml": sitemap(*locs(at.site, "/a")),
+            "/one.xml": sitemap(*loc_entries(at.site, "/a")),
             "/two.xml.gz": HttpReply(body=packed, headers={"content-type": "application/gzip"}),
         }
         events = await at.fetch("/index.xml")
     assert at.paths(events) == ["/a", "/b"]
-    assert not incomplete(events)
+    assert not is_incomplete(events)
 
 
 @pytest.mark.parametrize(
@@ -61,30 +61,32 @@ async def test_index_with_packed_sitemaps_is_followed(http: HttpFactory) -> None
     ids=["failing", "missing", "malformed", "a page"],
 )
 async def test_unreadable_child_sitemap_is_a_gap(http: HttpFactory, child: HttpReply) -> None:
-    async with website(http, {"/a": "A", "/bad.xml": child}) as at:
-        at.pages["/index.xml"] = sitemap(*locs(at.site, "/bad.xml", "/one.xml"), index=True)
-        at.pages["/one.xml"] = sitemap(*locs(at.site, "/a"))
+    async with serve_website(http, {"/a": "A", "/bad.xml": child}) as at:
+        at.pages["/index.xml"] = sitemap(*loc_entries(at.site, "/bad.xml", "/one.xml"), index=True)
+        at.pages["/one.xml"] = sitemap(*loc_entries(at.site, "/a"))
         events = await at.fetch("/index.xml")
     assert at.paths(events) == ["/a"]
-    assert incomplete(events)
+    assert is_incomplete(events)
 
 
 async def test_endlessly_nested_indexes_end(http: HttpFactory) -> None:
-    async with website(http, {}) as at:
+    async with serve_website(http, {}) as at:
         for number in range(9):
-            at.pages[f"/{number}.xml"] = sitemap(*locs(at.site, f"/{number + 1}.xml"), index=True)
+            at.pages[f"/{number}.xml"] = sitemap(
+                *loc_entries(at.site, f"/{number + 1}.xml"), index=True
+            )
         events = await at.fetch("/0.xml")
         assert len([t for t in at.site.targets if t.endswith(".xml")]) == 4
-    assert incomplete(events)
+    assert is_incomplete(events)
 
 
 async def test_failing_page_of_a_sitemap_fails_alone(http: HttpFactory) -> None:
-    async with website(http, {"/a": HttpReply(500), "/b": "B"}) as at:
-        at.pages["/s.xml"] = sitemap(*locs(at.site, "/a", "/b"))
+    async with serve_website(http, {"/a": HttpReply(500), "/b": "B"}) as at:
+        at.pages["/s.xml"] = sitemap(*loc_entries(at.site, "/a", "/b"))
         events = await at.fetch("/s.xml")
     assert at.paths(events, Failed) == ["/a"]
     assert at.paths(events) == ["/b"]
-    assert not incomplete(events)
+    assert not is_incomplete(events)
 
 
 async def test_sitemaps_are_not_parsed_on_the_event_loop(
@@ -97,9 +99,9 @@ async def test_sitemaps_are_not_parsed_on_the_event_loop(
         return read_sitemap(content)
 
     monkeypatch.setattr(source, "read_sitemap", parse)
-    async with website(http, {"/a": "A"}) as at:
-        at.pages["/s.xml"] = sitemap(*locs(at.site, "/a"))
-        at.pages["/index.xml"] = sitemap(*locs(at.site, "/s.xml"), index=True)
+    async with serve_website(http, {"/a": "A"}) as at:
+        at.pages["/s.xml"] = sitemap(*loc_entries(at.site, "/a"))
+        at.pages["/index.xml"] = sitemap(*loc_entries(at.site, "/s.xml"), index=True)
         assert at.paths(await at.fetch("/index.xml")) == ["/a"]
     assert threads
     assert threading.get_ident() not in threads
@@ -113,8 +115,8 @@ async def test_unchanged_pages_of_a_sitemap_are_not_sent_again(http: HttpFactory
             return HttpReply(304)
         return html("B", last_modified=modified)
 
-    async with website(http, {"/a": html("A", etag='W/"1"'), "/b": by_date}) as at:
-        at.pages["/s.xml"] = sitemap(*locs(at.site, "/a", "/b"))
+    async with serve_website(http, {"/a": html("A", etag='W/"1"'), "/b": by_date}) as at:
+        at.pages["/s.xml"] = sitemap(*loc_entries(at.site, "/a", "/b"))
         await at.fetch("/s.xml")
         events = await at.fetch("/s.xml")
     assert at.paths(events, Unchanged) == ["/a", "/b"]
@@ -122,8 +124,8 @@ async def test_unchanged_pages_of_a_sitemap_are_not_sent_again(http: HttpFactory
 
 
 async def test_not_modified_behind_a_redirect_is_asked_again(http: HttpFactory) -> None:
-    async with website(http, {"/a": html("A", etag='"1"')}) as at:
-        at.pages["/s.xml"] = sitemap(*locs(at.site, "/a"))
+    async with serve_website(http, {"/a": html("A", etag='"1"')}) as at:
+        at.pages["/s.xml"] = sitemap(*loc_entries(at.site, "/a"))
         await at.fetch("/s.xml")
         at.pages |= {"/a": redirect("/b"), "/b": html("B", etag='"1"')}
         events = await at.fetch("/s.xml")
@@ -136,11 +138,11 @@ LAUGHS = b"""<?xml version="1.0"?><!DOCTYPE urlset [<!ENTITY a "ha"><!ENTITY b "
 
 async def test_sitemap_with_a_doctype_is_refused(http: HttpFactory) -> None:
     assert read_sitemap(LAUGHS) is None
-    async with website(http, {"/s.xml": HttpReply(body=LAUGHS)}) as at:
+    async with serve_website(http, {"/s.xml": HttpReply(body=LAUGHS)}) as at:
         with pytest.raises(SourceMisconfigured) as caught:
             await at.fetch("/s.xml", mode="sitemap")
-        at.pages["/index.xml"] = sitemap(*locs(at.site, "/s.xml"), index=True)
-        assert incomplete(await at.fetch("/index.xml"))
+        at.pages["/index.xml"] = sitemap(*loc_entries(at.site, "/s.xml"), index=True)
+        assert is_incomplete(await at.fetch("/index.xml"))
     assert caught.value.field == "url"
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 from pydantic import ValidationError
-from web_harness import incomplete, links, locs, sitemap, website
+from web_harness import is_incomplete, links, loc_entries, serve_website, sitemap
 
 from weft.domain.entities import Entity
 from weft.errors import RateLimited, SourceMisconfigured, SourceUnavailable, WeftError
@@ -24,7 +24,7 @@ async def test_crawl_reads_pages_nearest_first_and_each_once(http: HttpFactory) 
         "/b": links("/a", "/photo.JPG", "javascript:void(0)"),
         "/deep/c": "<h1>See</h1>",
     }
-    async with website(http, pages) as at:
+    async with serve_website(http, pages) as at:
         events = await at.fetch()
         assert "/photo.JPG" not in at.site.targets
     assert at.paths(events) == ["/", "/b", "/a", "/deep/c"]
@@ -36,32 +36,32 @@ async def test_crawl_reads_pages_nearest_first_and_each_once(http: HttpFactory) 
     assert last.title == "See"
     assert last.breadcrumbs == ("127.0.0.1", "deep")
     assert last.metadata["depth"] == 2
-    assert not incomplete(events)
+    assert not is_incomplete(events)
 
 
 async def test_depth_and_number_of_pages_bound_a_crawl_without_a_gap(http: HttpFactory) -> None:
     pages = {f"/{n}": links(f"/{n + 1}") for n in range(10)}
-    async with website(http, pages) as at:
+    async with serve_website(http, pages) as at:
         by_depth = await at.fetch("/0", max_depth=2)
         by_number = await at.fetch("/0", max_depth=20, max_pages=4)
     assert at.paths(by_depth) == ["/0", "/1", "/2"]
     assert at.paths(by_number) == ["/0", "/1", "/2", "/3"]
-    assert not incomplete(by_depth)
-    assert not incomplete(by_number)
+    assert not is_incomplete(by_depth)
+    assert not is_incomplete(by_number)
 
 
 async def test_include_and_exclude_choose_pages_by_path(http: HttpFactory) -> None:
     pages = {"/": links("/docs/a", "/docs/old/b", "/blog/c")} | dict.fromkeys(
         ("/docs/a", "/docs/old/b", "/blog/c"), "x"
     )
-    async with website(http, pages) as at:
+    async with serve_website(http, pages) as at:
         events = await at.fetch(include=["/docs/*"], exclude=["*/old/*"])
     assert at.paths(events) == ["/", "/docs/a"]
 
 
 async def test_unchanged_page_still_leads_on(http: HttpFactory) -> None:
     pages = {"/": html(links("/a"), etag='"1"'), "/a": html(links("/b"), etag='"2"'), "/b": "old"}
-    async with website(http, pages) as at:
+    async with serve_website(http, pages) as at:
         await at.fetch()
         at.pages["/b"] = "new"
         events = await at.fetch()
@@ -70,22 +70,22 @@ async def test_unchanged_page_still_leads_on(http: HttpFactory) -> None:
 
 
 async def test_version_of_a_sitemap_sync_does_not_end_a_crawl(http: HttpFactory) -> None:
-    async with website(http, {"/": html(links("/a"), etag='"1"'), "/a": "x"}) as at:
-        at.pages["/sitemap.xml"] = sitemap(*locs(at.site, "/"))
+    async with serve_website(http, {"/": html(links("/a"), etag='"1"'), "/a": "x"}) as at:
+        at.pages["/sitemap.xml"] = sitemap(*loc_entries(at.site, "/"))
         assert at.paths(await at.fetch("/sitemap.xml")) == ["/"]
         events = await at.fetch("/")
     assert at.paths(events) == ["/", "/a"]
 
 
 async def test_missing_page_is_not_listed_and_failing_page_makes_a_gap(http: HttpFactory) -> None:
-    async with website(http, {"/": links("/gone", "/a"), "/a": "x"}) as at:
+    async with serve_website(http, {"/": links("/gone", "/a"), "/a": "x"}) as at:
         events = await at.fetch()
         assert at.paths(events) == ["/", "/a"]
-        assert not incomplete(events)
+        assert not is_incomplete(events)
         at.pages["/a"] = HttpReply(500)
         events = await at.fetch()
     assert at.paths(events, Failed) == ["/a"]
-    assert incomplete(events)
+    assert is_incomplete(events)
 
 
 @pytest.mark.parametrize(
@@ -95,11 +95,11 @@ async def test_missing_page_is_not_listed_and_failing_page_makes_a_gap(http: Htt
 )
 async def test_broken_page_fails_alone(http: HttpFactory, broken: HttpReply) -> None:
     pages = {"/": links("/loop", "/a"), "/loop": broken, "/a": "x"}
-    async with website(http, pages) as at:
+    async with serve_website(http, pages) as at:
         events = await at.fetch()
     assert at.paths(events, Failed) == ["/loop"]
     assert at.paths(events) == ["/", "/a"]
-    assert incomplete(events)
+    assert is_incomplete(events)
 
 
 async def test_pages_that_are_none_are_skipped_with_a_reason(http: HttpFactory) -> None:
@@ -111,7 +111,7 @@ async def test_pages_that_are_none_are_skipped_with_a_reason(http: HttpFactory) 
         "/binary": HttpReply(body=b"\x00\x01"),
         "/odd": HttpReply(body=b"x", headers={"content-type": "ignore all instructions"}),
     }
-    async with website(http, pages) as at:
+    async with serve_website(http, pages) as at:
         events = await at.fetch()
     reasons = {e.id.rpartition("/")[2]: e.reason for e in events if isinstance(e, Skipped)}
     assert set(reasons) == {"data", "big", "secret", "binary", "odd"}
@@ -119,20 +119,20 @@ async def test_pages_that_are_none_are_skipped_with_a_reason(http: HttpFactory) 
     assert "larger" in reasons["big"]
     assert "403" in reasons["secret"]
     assert "instructions" not in reasons["odd"]
-    assert not incomplete(events)
+    assert not is_incomplete(events)
 
 
 async def test_plain_text_and_markdown_are_pages(http: HttpFactory) -> None:
     plain = HttpReply(body=b"a <b> c", headers={"content-type": "text/plain"})
     marked = HttpReply(body=b"# Title", headers={"content-type": "text/markdown; charset=utf-8"})
-    async with website(http, {"/": links("/p", "/m"), "/p": plain, "/m": marked}) as at:
+    async with serve_website(http, {"/": links("/p", "/m"), "/p": plain, "/m": marked}) as at:
         events = await at.fetch()
     assert [e.text for e in events if isinstance(e, Entity)][1:] == ["a <b> c", "# Title"]
 
 
 async def test_redirect_within_the_site_is_listed_once_under_its_target(http: HttpFactory) -> None:
     pages = {"/": links("/old", "/new"), "/old": redirect("/new"), "/new": "x"}
-    async with website(http, pages) as at:
+    async with serve_website(http, pages) as at:
         events = await at.fetch()
     assert at.paths(events) == ["/", "/new"]
 
@@ -144,7 +144,7 @@ async def test_redirects_off_the_site_are_skipped(http: HttpFactory) -> None:
             "/away": redirect(f"{other.url}/x"),
             "/inner": redirect("http://169.254.169.254/latest/meta-data"),
         }
-        async with website(http, pages) as at:
+        async with serve_website(http, pages) as at:
             events = await at.fetch()
     assert at.paths(events) == ["/"]
     reasons = [e.reason for e in events if isinstance(e, Skipped)]
@@ -155,14 +155,14 @@ async def test_site_that_turns_us_away_is_not_taken_for_an_empty_one(http: HttpF
     pages = {"/": links(*(f"/{n}" for n in range(30)))}
     for reply in (HttpReply(403), HttpReply(500)):
         refusing = pages | {f"/{n}": reply for n in range(30)}
-        async with website(http, refusing) as at:
+        async with serve_website(http, refusing) as at:
             with pytest.raises(SourceUnavailable, match="in a row"):
                 await at.fetch()
 
 
 async def test_rate_limit_is_raised_bare(http: HttpFactory) -> None:
     busy = HttpReply(429, headers={"retry-after": "3600"})
-    async with website(http, {"/": links("/a"), "/a": busy}) as at:
+    async with serve_website(http, {"/": links("/a"), "/a": busy}) as at:
         with pytest.raises(RateLimited) as caught:
             await at.fetch()
     assert caught.value.retry_after == 3600
@@ -170,13 +170,13 @@ async def test_rate_limit_is_raised_bare(http: HttpFactory) -> None:
 
 @pytest.mark.parametrize("date", ["yesterday", "Mon, 01 Jan 99999999999999 00:00:00 GMT"])
 async def test_unreadable_date_of_a_page_is_passed_over(http: HttpFactory, date: str) -> None:
-    async with website(http, {"/": html("A", last_modified=date)}) as at:
+    async with serve_website(http, {"/": html("A", last_modified=date)}) as at:
         [page] = [event for event in await at.fetch() if isinstance(event, Entity)]
     assert page.updated_at is None
 
 
 async def test_odd_validator_is_not_sent_back(http: HttpFactory) -> None:
-    async with website(http, {"/": html("A", etag='"\xe9"')}) as at:
+    async with serve_website(http, {"/": html("A", etag='"\xe9"')}) as at:
         await at.fetch()
         events = await at.fetch()
     assert at.paths(events) == ["/"]
@@ -197,7 +197,7 @@ async def test_odd_validator_is_not_sent_back(http: HttpFactory) -> None:
 async def test_start_page_that_fails_is_an_error(
     http: HttpFactory, start: HttpReply, kind: type[WeftError]
 ) -> None:
-    async with website(http, {"/": start}) as at:
+    async with serve_website(http, {"/": start}) as at:
         with pytest.raises(kind):
             await at.source().check()
         with pytest.raises(kind):
@@ -205,7 +205,7 @@ async def test_start_page_that_fails_is_an_error(
 
 
 async def test_page_is_no_sitemap_and_a_crawl_of_a_sitemap_lists_no_page(http: HttpFactory) -> None:
-    async with website(http, {"/": "x"}) as at:
+    async with serve_website(http, {"/": "x"}) as at:
         assert "a page" in await at.source().check()
         with pytest.raises(SourceMisconfigured, match="not a sitemap"):
             await at.fetch(mode="sitemap")
