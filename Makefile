@@ -15,7 +15,8 @@ $(PIP) --no-deps --require-hashes -r requirements/$(1).txt
 $(PIP) --no-deps --no-build-isolation -e .
 endef
 
-.PHONY: demo test check conformance evaluate torture bench coverage lock format clean
+.PHONY: demo test check conformance evaluate torture bench coverage docs reference lock release \
+	format clean
 
 demo: $(VENV)/.core  ## Drive the real server over stdio with a real MCP client.
 	$(BIN)/weft demo
@@ -47,8 +48,18 @@ coverage: $(VENV)/.dev  ## Run all tests and report which lines ran, subprocesse
 	$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --cov --cov-report=term:skip-covered \
 		--cov-report=xml:out/coverage.xml --cov-report=html:out/coverage
 
+docs: $(VENV)/.dev  ## Build the site from docs/ into out/site; a warning is an error.
+	$(BIN)/python scripts/reference.py --check
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+reference: $(VENV)/.dev  ## Write the generated tables and pages of README.md and docs/.
+	$(BIN)/python scripts/reference.py
+
 lock: $(VENV)/.dev  ## Write requirements/*.txt from pyproject.toml; UPGRADE=1 takes newer versions.
 	$(BIN)/python scripts/lock.py $(if $(UPGRADE),--upgrade)
+
+release: $(VENV)/.dev  ## Check, set the version, build and tag: make release VERSION=0.2.0 [DRY_RUN=1]
+	$(BIN)/python scripts/release.py $(VERSION) $(if $(DRY_RUN),--dry-run)
 
 bench: $(VENV)/.bench  ## Print ratios side by side with the floor and with peers.
 	$(BIN)/python -m bench

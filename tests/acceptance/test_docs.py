@@ -1,54 +1,104 @@
-"""README.md, ARCHITECTURE.md and manifest.json say what is true."""
+"""README.md, docs/, ARCHITECTURE.md and manifest.json say what is true."""
 
 import json
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+from urllib.parse import urlsplit
 
 import pytest
 
 from weft import __version__
+from weft.domain.entities import Entity
 from weft.local.from_settings import parse_mapped_secrets
+from weft.net.client import http_factory
 from weft.settings import CONFIG_FILE_NAME, ENV_PREFIX, Settings, load_settings
+from weft.sources.base import AnySource, SourceContext
+from weft.testing.scripted_http import as_json, serve
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+README = ROOT / "README.md"
+PAGES = sorted((ROOT / "docs").rglob("*.md"))
+README_LINES_MAX = 120
+ARCHITECTURE_LINES_MAX = 150
+
+
+def read(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def read_blocks(path: Path, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", read(path), re.DOTALL)
 
 
 def manifest() -> dict[str, Any]:
-    return json.loads((ROOT / "manifest.json").read_text(encoding="utf-8"))
+    return json.loads(read(ROOT / "manifest.json"))
 
 
 def variables() -> set[str]:
     return {f"{ENV_PREFIX}{name}".upper() for name in Settings.model_fields}
 
 
-def test_tables_of_the_readme_are_fresh() -> None:
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "scripts" / "readme.py"), "--check"],
+def run_script(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env=os.environ | environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
+
+
+def test_generated_blocks_are_fresh() -> None:
+    done = run_script("scripts/reference.py", "--check")
     assert done.returncode == 0, done.stderr
 
 
-def test_client_configurations_are_json_and_start_the_server() -> None:
-    snippets = [json.loads(text) for text in re.findall(r"```json\n(.*?)```", README, re.DOTALL)]
-    assert len(snippets) == 3
+def test_site_builds_without_a_warning_and_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
+    done = run_script(
+        *("-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path)),
+        NO_MKDOCS_2_WARNING="1",
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    built = list(tmp_path.rglob("*.html"))
+    assert len(built) > len(PAGES)
+    loaded = re.compile(r"<(?:script|img|iframe|link rel=\"?stylesheet)[^>]*(?:src|href)=\"?http")
+    assert [page.name for page in built if loaded.search(read(page))] == []
+
+
+def test_links_of_the_documents_beside_the_site_lead_somewhere() -> None:
+    for path in ROOT.glob("*.md"):
+        links: list[str] = re.findall(r"\]\(([^)]+)\)", read(path))
+        targets = [urlsplit(link) for link in links]
+        here = [t.path for t in targets if not t.scheme and t.path and "advisories" not in t.path]
+        assert [name for name in here if not (ROOT / name).exists()] == [], path.name
+
+
+def test_readme_and_map_are_short() -> None:
+    assert len(read(README).splitlines()) <= README_LINES_MAX
+    assert len(read(ROOT / "ARCHITECTURE.md").splitlines()) <= ARCHITECTURE_LINES_MAX
+
+
+@pytest.mark.parametrize(("page", "count"), [(README, 1), (ROOT / "docs/quick-start.md", 3)])
+def test_client_configurations_are_json_and_start_the_server(page: Path, count: int) -> None:
+    snippets = [json.loads(text) for text in read_blocks(page, "json")]
+    assert len(snippets) == count
     for snippet in snippets:
         (servers,) = snippet.values()
-        assert servers["weft"]["args"] == ["serve"]
+        assert servers["weft"]["command"] == "uvx"
+        assert servers["weft"]["args"] == ["weft-mcp", "serve"]
         assert set(servers["weft"]["env"]) <= variables()
 
 
-def test_configuration_file_of_the_readme_is_taken(
+def test_configuration_file_of_the_reference_is_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (text,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+    (text,) = read_blocks(ROOT / "docs/reference/settings.md", "toml")
     (tmp_path / CONFIG_FILE_NAME).write_text(text, encoding="utf-8")
     monkeypatch.setenv("WEFT_HOME", str(tmp_path))
     settings = load_settings()
@@ -56,12 +106,41 @@ def test_configuration_file_of_the_readme_is_taken(
     assert list(parse_mapped_secrets(settings).values())
 
 
+@pytest.mark.anyio
+async def test_source_of_the_guide_checks_and_fetches() -> None:
+    code, test = read_blocks(ROOT / "docs/sources/writing.md", "python")
+    names: dict[str, Any] = {}
+    exec(compile(code, "writing.md", "exec"), names)
+    exec(compile(test, "writing.md", "exec"), {})
+    source = cast("type[AnySource]", names["NotesSource"])
+    stored = [{"id": "1", "title": "Move", "text": "Boxes"}]
+    async with serve(lambda _: as_json(stored)) as site:
+        config = source.Config.model_validate({"url": site.url})
+        credentials = source.Credentials.model_validate({"api_key": "guide-key"})
+        context = SourceContext(http=http_factory(allow_hosts=["127.0.0.1"]))
+        notes = source(config, credentials, context)
+        assert site.url in await notes.check()
+        found = [event async for event in notes.fetch(None)]
+    assert found == [Entity(id="1", type="note", title="Move", text="Boxes")]
+    assert {asked.headers["authorization"] for asked in site.asked} == {"Bearer guide-key"}
+
+
 def test_every_file_of_the_map_exists() -> None:
-    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    text = read(ROOT / "ARCHITECTURE.md")
     first = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
     named = [name for cell in first for name in re.findall(r"`([^`]+)`", cell)]
     assert len(named) > 40
     assert [n for n in named if not all((ROOT / "src/weft" / f).exists() for f in spelt(n))] == []
+
+
+def test_every_path_that_the_map_names_in_passing_exists() -> None:
+    text = read(ROOT / "ARCHITECTURE.md")
+    roots = (ROOT, ROOT / "src/weft")
+    words: list[str] = re.findall(r"`([\w./]+)`", text)
+    # Methods of the protocol have slashes too, but begin with no folder of ours.
+    paths = [w for w in words if "/" in w and any((r / w.split("/")[0]).exists() for r in roots)]
+    assert len(paths) > 40
+    assert [p for p in paths if not any((root / p).exists() for root in roots)] == []
 
 
 def spelt(name: str) -> list[str]:
@@ -71,10 +150,10 @@ def spelt(name: str) -> list[str]:
     return [f"{head}{part}{tail}" for part in inner.split(",")]
 
 
-def test_every_setting_that_the_readme_names_exists() -> None:
-    named = set(re.findall(r"\bWEFT_[A-Z_]+\b", README))
-    assert named
-    assert named <= variables()
+def test_every_setting_that_the_documents_name_exists() -> None:
+    for page in (*ROOT.glob("*.md"), *PAGES):
+        named = set(re.findall(r"\bWEFT_[A-Z_]*[A-Z]\b", read(page)))
+        assert named <= variables(), page.name
 
 
 def test_manifest_sets_only_settings_that_exist() -> None:
@@ -94,3 +173,9 @@ def test_manifest_has_a_value_for_whatever_a_person_leaves_out() -> None:
 
 def test_manifest_has_the_version_of_the_package() -> None:
     assert manifest()["version"] == __version__
+
+
+def test_changelog_has_a_section_for_the_version() -> None:
+    first = re.search(r"^## (\S+)", read(ROOT / "CHANGELOG.md"), re.MULTILINE)
+    assert first is not None
+    assert first[1] == __version__
