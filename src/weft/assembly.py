@@ -27,14 +27,18 @@ from weft.local.backend import LocalBackend
 from weft.local.backend.auth_sessions import LocalAuthSessions
 from weft.local.engine import Engine, EngineLimits, utc_now
 from weft.local.from_settings import KEYS_FOLDER_NAME as KEYS_FOLDER_NAME
-from weft.local.from_settings import key_source_of, parse_mapped_secrets, private_paths
+from weft.local.from_settings import (
+    key_source_of,
+    open_store,
+    parse_mapped_secrets,
+    private_paths,
+)
 from weft.local.jobs.housekeeping import keep_house, watch_for_changes
 from weft.local.jobs.runner import EmbeddedRunner
 from weft.local.jobs.scheduler import run_scheduler
 from weft.local.keys import LocalKeys
 from weft.local.process_lock import ProcessLock
 from weft.local.store.sqlite.report import DatabaseReport, report
-from weft.local.store.sqlite.store import SqliteStore
 from weft.local.vault import Vault
 from weft.net.addresses import AllowList
 from weft.net.factory import HttpFactory
@@ -133,11 +137,8 @@ def open_any(
 @asynccontextmanager
 async def open_keys(settings: Settings) -> AsyncGenerator[LocalKeys]:
     """Open the API keys, without an engine."""
-    store = await SqliteStore.open(settings.database_path)
-    try:
+    async with open_store(settings) as store:
         yield LocalKeys(store.keys)
-    finally:
-        await store.close()
 
 
 @asynccontextmanager
@@ -179,10 +180,9 @@ async def open_engine(
     """
     AllowList.parse(settings.allow_hosts)  # Refuse a bad list at the start.
     vault = Vault.over(key_source_of(settings))
-    store = await SqliteStore.open(settings.database_path)
     owner = str(uuid.uuid4())
     loopback = LoopbackPages(settings.callback_port)
-    try:
+    async with open_store(settings, clock) as store:
         await vault.verify(store.data_keys)
         engine = Engine(
             store=store,
@@ -206,8 +206,6 @@ async def open_engine(
                 group.start_soon(loopback.run, opened.auth_sessions)
                 yield opened
                 group.cancel_scope.cancel()
-    finally:
-        await store.close()
 
 
 async def serve_stdio(settings: Settings, *, registry: SourceRegistry | None = None) -> None:

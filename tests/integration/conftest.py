@@ -5,6 +5,7 @@ from pathlib import Path
 
 import anyio
 import pytest
+from stores import open_store
 from worker_processes import NobodyHere, Onlooker, Workers
 
 from weft.assembly import KEYS_FOLDER_NAME, source_context
@@ -12,7 +13,6 @@ from weft.domain.principals import LOCAL_ORGANIZATION_ID
 from weft.local.backend import LocalBackend
 from weft.local.engine import Engine
 from weft.local.jobs.housekeeping import watch_for_changes
-from weft.local.store.sqlite.store import SqliteStore
 from weft.local.vault import Vault
 from weft.settings import Settings
 from weft.testing.stub import stub_registry
@@ -28,7 +28,7 @@ def workers(tmp_path: Path) -> Generator[Workers]:
 @pytest.fixture
 async def onlooker(tmp_path: Path, anyio_backend: str) -> AsyncGenerator[Onlooker]:
     settings = Settings(home=tmp_path / "home")
-    store = await SqliteStore.open(settings.database_path)
+    store = await open_store(settings.database_path)
     engine = Engine(
         store=store,
         registry=stub_registry(),

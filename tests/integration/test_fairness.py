@@ -164,10 +164,10 @@ async def test_source_that_is_faster_than_the_store_waits_for_it(
     async with embedded(tmp_path, sources={"fast": Fast}) as engine:
         commit = engine.engine.store.entities.commit
 
-        async def slow_commit(claim: Claim, batch: Batch, **times: object) -> None:
+        async def slow_commit(claim: Claim, batch: Batch) -> None:
             nonlocal stored
             await anyio.sleep(0.005)
-            await commit(claim, batch, **times)  # pyright: ignore[reportArgumentType] (passed on)
+            await commit(claim, batch)
             stored += sum(isinstance(event, Entity) for event in batch.events)
 
         monkeypatch.setattr(engine.engine.store.entities, "commit", slow_commit)

@@ -8,8 +8,8 @@ from pathlib import Path
 import anyio
 import pytest
 from patience import PATIENCE_SECONDS
+from stores import open_store
 
-from weft.local.store.sqlite.store import SqliteStore
 from weft.local.vault import KEY_FILE_NAME, Vault, rotate
 
 pytestmark = pytest.mark.anyio
@@ -25,8 +25,9 @@ ROTATE_FOR_EVER = """
 import sys
 from pathlib import Path
 import anyio
-from weft.local.store.sqlite.store import SqliteStore
+from weft.local.from_settings import open_store
 from weft.local.vault import KeyFile, rotate, rotation
+from weft.settings import Settings
 
 rotation.REWRAP_BATCH = 4
 
@@ -42,18 +43,19 @@ class Loud:
 
 async def main():
     home = Path(sys.argv[1])
-    store = await SqliteStore.open(home / "weft.db")
-    print("ready", flush=True)
-    sys.stdin.readline()
-    while True:
-        await rotate(KeyFile(home / "keys" / "master.key"), Loud(store.data_keys), home / "lock")
+    async with open_store(Settings(home=home)) as store:
+        print("ready", flush=True)
+        sys.stdin.readline()
+        keys = Loud(store.data_keys)
+        while True:
+            await rotate(KeyFile(home / "keys" / "master.key"), keys, home / "lock")
 
 anyio.run(main)
 """
 
 
 async def test_killed_rotations_leave_nothing_unreadable(tmp_path: Path) -> None:
-    store = await SqliteStore.open(tmp_path / "weft.db")
+    store = await open_store(tmp_path / "weft.db")
     children: list[subprocess.Popen[str]] = []
     try:
         # This process runs through all of it, as a server would.

@@ -21,7 +21,7 @@ from weft.local.backend import connections as connections_module
 pytestmark = pytest.mark.anyio
 
 WAITERS = 50
-LOOKS = 8
+LOOKS = 3
 LOOKS_PER_SECOND_MAX = 10
 
 STEADY: Json = {"entities": 100_000, "rate": 500.0, "page_size": 50}
@@ -72,21 +72,21 @@ async def test_many_waiters_look_at_the_database_as_one(
     workers.processes[0].send_signal(signal.SIGSTOP)
     looks = reads = 0
     looked = anyio.Event()
-    data_version, find = onlooker.engine.store.data_version, onlooker.engine.store.jobs.find
+    wait_for_change, find = onlooker.engine.store.wait_for_change, onlooker.engine.store.jobs.find
 
-    async def count_look() -> int:
+    async def count_look(seen: int, seconds: float) -> int:
         nonlocal looks
         looks += 1
         if looks == LOOKS:
             looked.set()
-        return await data_version()
+        return await wait_for_change(seen, seconds)
 
     async def count_find(organization_id: str, text: str) -> Sequence[Job]:
         nonlocal reads
         reads += 1
         return await find(organization_id, text)
 
-    monkeypatch.setattr(onlooker.engine.store, "data_version", count_look)
+    monkeypatch.setattr(onlooker.engine.store, "wait_for_change", count_look)
     monkeypatch.setattr(onlooker.engine.store.jobs, "find", count_find)
     waiting = 0
     passed = 0.0
@@ -120,12 +120,12 @@ async def test_nobody_waits_and_nobody_looks(
 ) -> None:
     looks = 0
 
-    async def count_look() -> int:
+    async def count_look(seen: int, seconds: float) -> int:
         nonlocal looks
         looks += 1
         return 1
 
-    monkeypatch.setattr(onlooker.engine.store, "data_version", count_look)
+    monkeypatch.setattr(onlooker.engine.store, "wait_for_change", count_look)
     with anyio.move_on_after(0.7):
         await anyio.Event().wait()
     assert looks <= 1

@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import anyio
 from patience import PATIENCE_SECONDS
+from stores import open_store
 from worker_processes import opened
 
 from weft.assembly import KEYS_FOLDER_NAME, PROCESSES_FOLDER_NAME
@@ -26,7 +27,6 @@ from weft.local.jobs.housekeeping import keep_house, watch_for_changes
 from weft.local.jobs.runner import EmbeddedRunner
 from weft.local.process_lock import ProcessLock
 from weft.local.store.base import Claim, Outcome, Store
-from weft.local.store.sqlite.store import SqliteStore
 from weft.local.vault import Vault
 from weft.sources.base import AnySource, SourceContext
 from weft.sources.registry import SourceRegistry
@@ -125,7 +125,7 @@ async def embedded(
     """Open an engine, as a process of its own would, until the end of the block."""
     kinds: dict[str, type[AnySource]] = {"stub": StubSource, "secret_stub": SecretStubSource}
     kinds.update(sources or {})
-    store = store or await SqliteStore.open(home / "weft.db")
+    store = store or await open_store(home / "weft.db", clock)
     engine = Engine(
         store=store,
         registry=SourceRegistry([], kinds),

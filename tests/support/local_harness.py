@@ -11,6 +11,7 @@ from uuid import uuid4
 import anyio
 from patience import PATIENCE_SECONDS
 from pydantic import BaseModel, ConfigDict, SecretStr
+from stores import open_store
 
 from weft.domain.base import Json
 from weft.domain.collections import NewCollection
@@ -26,7 +27,6 @@ from weft.local.jobs.runner import Dispatcher, EmbeddedRunner
 from weft.local.jobs.sync import sync
 from weft.local.process_lock import ProcessLock
 from weft.local.store.base import Claim, Outcome
-from weft.local.store.sqlite.store import SqliteStore
 from weft.local.vault import Vault
 from weft.sources.base import AnySource, Event, Source, SourceContext
 from weft.sources.registry import SourceRegistry
@@ -180,15 +180,14 @@ class LocalHarness:
         }
         return await self.backend.connections.create(NewConnection.model_validate(values | fields))
 
+    async def try_claim(self, owner: str = OWNER) -> Claim | None:
+        """Claim the next job, if one can be had."""
+        lease = self.engine.limits.lease
+        return await self.engine.store.jobs.claim(owner, lease=lease, host_limit=2)
+
     async def claim(self, owner: str = OWNER) -> Claim:
         """Claim the next job."""
-        claim = await self.engine.store.jobs.claim(
-            owner,
-            dead_owners=(),
-            host_limit=2,
-            now=self.clock.now,
-            lease_until=self.engine.lease_until(self.clock.now),
-        )
+        claim = await self.try_claim(owner)
         assert claim is not None
         return claim
 
@@ -196,7 +195,7 @@ class LocalHarness:
         """Run a claimed job in this task and record how it ended."""
         with anyio.fail_after(PATIENCE_SECONDS):
             outcome = await sync(self.engine, claim)
-        await self.engine.store.jobs.finish(claim, outcome, [], self.clock.now)
+        await self.engine.store.jobs.finish(claim, outcome, [])
         return outcome
 
     async def run_sync(self, connection: Connection, *, force: bool = False) -> Job:
@@ -229,7 +228,7 @@ async def open_harness(home: Path, **engine: Any) -> AsyncGenerator[LocalHarness
         kind.short_name: kind
         for kind in (StubSource, SecretStubSource, make_scripted_source(script))
     }
-    store = await SqliteStore.open(home / "weft.db")
+    store = await open_store(home / "weft.db", clock)
     parts: dict[str, Any] = {
         "store": store,
         "registry": SourceRegistry([], kinds),

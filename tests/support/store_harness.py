@@ -10,18 +10,19 @@ from typing import Any, cast
 from uuid import uuid4
 
 import apsw
+from stores import open_store
 
-from weft.domain.collections import Collection, CollectionStatus
+from weft.domain.collections import Collection
 from weft.domain.connections import AuthMethod, Connection, ConnectionStatus
 from weft.domain.entities import Entity
 from weft.domain.jobs import Job, JobStatus, JobTrigger, LogLine, RunOptions
-from weft.local.store.base import Batch, BatchEvent, Claim, ConnectionRow, Outcome
-from weft.local.store.sqlite.store import SqliteStore
+from weft.local.store.base import Batch, BatchEvent, Claim, ConnectionRow, Outcome, Store
 
 ORGANIZATION = "organization-1"
 OWNER = "owner-1"
 START = datetime(2026, 5, 1, 12, tzinfo=UTC)
 LEASE = timedelta(seconds=30)
+LOOKS_PER_LEASE = 8
 
 
 def entity(source_id: str, text: str = "", *, kind: str = "note", **fields: Any) -> Entity:
@@ -30,42 +31,58 @@ def entity(source_id: str, text: str = "", *, kind: str = "note", **fields: Any)
 
 
 @dataclass
+class HarnessClock:
+    """Both of the store's clocks, which only tests move."""
+
+    now: datetime = START
+    seconds: float = 0.0
+
+    def pass_time(self, amount: timedelta) -> datetime:
+        """Move on."""
+        self.now += amount
+        self.seconds += amount.total_seconds()
+        return self.now
+
+
+@dataclass
 class Bench:
     """An open store and a clock that only tests move."""
 
-    store: SqliteStore
+    store: Store
     path: Path
-    now: datetime = START
+    clock: "HarnessClock"
     # The threads on which a commit said that its batch needs Python no more.
     read_on: list[int] = field(default_factory=list[int])
     collections: dict[str, Collection] = field(default_factory=dict[str, Collection])
 
+    @property
+    def now(self) -> datetime:
+        """The time by the store's clock."""
+        return self.clock.now
+
     def pass_time(self, **amount: float) -> datetime:
         """Move the clock on."""
-        self.now += timedelta(**amount)
-        return self.now
+        return self.clock.pass_time(timedelta(**amount))
+
+    async def pass_watched(self, leases: float) -> None:
+        """Let time pass while somebody looks after leases, as runners do."""
+        for _ in range(round(leases * LOOKS_PER_LEASE)):
+            self.clock.pass_time(LEASE / LOOKS_PER_LEASE)
+            await self.store.jobs.release_expired()
 
     async def collection(self, readable_id: str = "docs", name: str = "Team Docs") -> Collection:
         """Make a collection, or return the one that was made before."""
         if readable_id not in self.collections:
-            made = Collection(
-                id=str(uuid4()),
-                organization_id=ORGANIZATION,
-                name=name,
-                readable_id=readable_id,
-                status=CollectionStatus.NEEDS_SOURCE,
-                created_at=self.now,
-                modified_at=self.now,
+            self.collections[readable_id] = await self.store.collections.insert(
+                ORGANIZATION, readable_id=readable_id, name=name
             )
-            await self.store.collections.insert(made)
-            self.collections[readable_id] = made
         return self.collections[readable_id]
 
     async def connection(self, readable_id: str = "docs", **columns: Any) -> Connection:
         """Make a connection in a collection."""
         await self.collection(readable_id)
         row = replace(new_row(readable_id), **columns)
-        await self.store.connections.insert(row, self.now)
+        await self.store.connections.insert(row)
         return await self.get(row.id)
 
     async def get(self, connection: Connection | str) -> Connection:
@@ -89,20 +106,11 @@ class Bench:
             connection.id,
             trigger=JobTrigger.MANUAL,
             options=RunOptions(force_full_sync=force),
-            now=self.now,
         )
 
-    async def claim(
-        self, owner: str = OWNER, *, dead: tuple[str, ...] = (), host_limit: int = 2
-    ) -> Claim | None:
+    async def claim(self, owner: str = OWNER, *, host_limit: int = 2) -> Claim | None:
         """Claim the next job, if one can be had."""
-        return await self.store.jobs.claim(
-            owner,
-            dead_owners=dead,
-            host_limit=host_limit,
-            now=self.now,
-            lease_until=self.now + LEASE,
-        )
+        return await self.store.jobs.claim(owner, lease=LEASE, host_limit=host_limit)
 
     async def claimed(self, connection: Connection, *, force: bool = False) -> Claim:
         """Queue a job of the connection and claim it; no other job may be waiting."""
@@ -115,25 +123,18 @@ class Bench:
     async def commit(self, claim: Claim, *events: BatchEvent, log: tuple[str, ...] = ()) -> None:
         """Commit events as one batch."""
         lines = [LogLine(at=self.now, level="info", message=text) for text in log]
-        await self.store.entities.commit(
-            claim,
-            Batch(list(events), lines),
-            now=self.now,
-            lease_until=self.now + LEASE,
-            read_on=lambda: self.read_on.append(get_ident()),
-        )
+        batch = Batch(list(events), lines, read_on=lambda: self.read_on.append(get_ident()))
+        await self.store.entities.commit(claim, batch)
 
     async def delete_unseen(self, claim: Claim) -> int | None:
         """End a full listing."""
-        return await self.store.entities.delete_unseen(
-            claim, now=self.now, lease_until=self.now + LEASE
-        )
+        return await self.store.entities.delete_unseen(claim)
 
     async def finish(
         self, claim: Claim, status: JobStatus = JobStatus.COMPLETED, **outcome: Any
     ) -> bool:
         """End the job."""
-        return await self.store.jobs.finish(claim, Outcome(status, **outcome), [], self.now)
+        return await self.store.jobs.finish(claim, Outcome(status, **outcome), [])
 
     async def list_all(self, connection: Connection, *events: BatchEvent) -> Job:
         """A whole full sync in one batch."""
@@ -143,17 +144,18 @@ class Bench:
         assert await self.finish(claim)
         return await self.job(claim)
 
-    async def hits(self, match: str, readable_id: str = "docs") -> list[str]:
-        """Titles that a full-text expression finds, sorted."""
+    async def hits(self, *terms: str, readable_id: str = "docs") -> list[str]:
+        """Titles of the entities that hold all terms, sorted."""
         found = await self.store.entities.search(
             await self.collection(readable_id),
-            match,
+            terms,
+            "all",
             connection_id=None,
             entity_type=None,
             limit=1000,
             offset=0,
         )
-        return sorted(hit.title for hit in found.hits)
+        return sorted(hit.title for hit in found)
 
     async def types(self, connection: Connection) -> dict[str, int]:
         """Counts by type."""
@@ -201,8 +203,9 @@ def new_row(readable_id: str = "docs") -> ConnectionRow:
 @asynccontextmanager
 async def opened(path: Path) -> AsyncGenerator[Bench]:
     """A bench on the database file."""
-    store = await SqliteStore.open(path)
+    clock = HarnessClock()
+    store = await open_store(path, lambda: clock.now, lambda: clock.seconds)
     try:
-        yield Bench(store, path)
+        yield Bench(store, path, clock)
     finally:
         await store.close()

@@ -108,10 +108,6 @@ class Engine:
     holds: JobHolds = field(default_factory=JobHolds)
     mapped_secrets: MappedSecrets = field(default_factory=dict[str, Mapping[str, MappedSecret]])
 
-    def lease_until(self, now: datetime) -> datetime:
-        """When a lease that is renewed now runs out."""
-        return now + self.limits.lease
-
     def open_source(
         self,
         short_name: str,

@@ -1,13 +1,15 @@
 """What the settings say of the vault, of named secrets and of the audit, and their upkeep."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 
 from weft.domain.principals import organization_id
 from weft.local.audit import LocalAudit
 from weft.local.auth.secret_refs import check_name, parse_origins
-from weft.local.engine import MappedSecret, MappedSecrets
+from weft.local.engine import MappedSecret, MappedSecrets, utc_now
+from weft.local.store.base import Store
 from weft.local.store.sqlite.store import SqliteStore
 from weft.local.store.vault import DataKeyStore
 from weft.local.vault import KeySource, Rotation, forget_lost, key_source, rotate
@@ -46,13 +48,22 @@ def private_paths(settings: Settings) -> tuple[Path, ...]:
 
 
 @asynccontextmanager
-async def open_audit(settings: Settings) -> AsyncGenerator[LocalAudit]:
-    """The audit, without an engine."""
-    store = await SqliteStore.open(settings.database_path)
+async def open_store(
+    settings: Settings, clock: Callable[[], datetime] = utc_now
+) -> AsyncGenerator[Store]:
+    """Open the store that the settings name, until the end of the block. Raises StorageFailed."""
+    store = await SqliteStore.open(settings.database_path, clock)
     try:
-        yield LocalAudit(store)
+        yield store
     finally:
         await store.close()
+
+
+@asynccontextmanager
+async def open_audit(settings: Settings) -> AsyncGenerator[LocalAudit]:
+    """Open the audit, without an engine."""
+    async with open_store(settings) as store:
+        yield LocalAudit(store)
 
 
 async def rotate_master(settings: Settings) -> Rotation:
@@ -72,8 +83,5 @@ async def _open_data_keys(
     settings: Settings,
 ) -> AsyncGenerator[tuple[KeySource, DataKeyStore, Path]]:
     source = key_source_of(settings)
-    store = await SqliteStore.open(settings.database_path)
-    try:
+    async with open_store(settings) as store:
         yield source, store.data_keys, settings.home / KEYS_FOLDER_NAME / ROTATION_LOCK_NAME
-    finally:
-        await store.close()

@@ -51,7 +51,7 @@ class LocalKeys:
 
     async def revoke(self, name: str) -> ApiKey:
         """From now on the key is refused. Raises NotFound when no live key has the name."""
-        key = await self._store.revoke(name, self._clock())
+        key = await self._store.revoke(name)
         if key is None:
             raise NotFound(
                 "No live key has that name.", field="name", hint="`weft keys list` shows all."

@@ -244,7 +244,7 @@ async def test_rows_are_never_changed(local: LocalHarness) -> None:
 async def test_only_rows_of_the_asked_time_are_shown_and_old_ones_are_dropped(
     local: LocalHarness,
 ) -> None:
-    store, now = local.engine.store, datetime.now(UTC)
+    store, now = local.engine.store, local.clock.now
     for days in range(5):
         await store.audit.append(_entry(at=now - timedelta(days=days), target_id=str(days)))
     recent = await store.audit.list(
@@ -252,9 +252,9 @@ async def test_only_rows_of_the_asked_time_are_shown_and_old_ones_are_dropped(
     )
     assert {entry.target_id for entry in recent} >= {"0", "1", "2"}
     assert "3" not in {entry.target_id for entry in recent}
-    assert await store.audit.prune(now - timedelta(days=2, hours=1), 1) == 1
-    assert await store.audit.prune(now - timedelta(days=2, hours=1), 100) == 1
-    assert await store.audit.prune(now - timedelta(days=2, hours=1), 100) == 0
+    assert await store.audit.prune(timedelta(days=2, hours=1), 1) == 1
+    assert await store.audit.prune(timedelta(days=2, hours=1), 100) == 1
+    assert await store.audit.prune(timedelta(days=2, hours=1), 100) == 0
     kept = await store.audit.list(connection_id=None, since=None, limit=100)
     assert {"0", "1", "2"} <= {entry.target_id for entry in kept}
     assert len(await store.audit.list(connection_id=None, since=None, limit=2)) == 2

@@ -6,7 +6,7 @@ from datetime import timedelta
 import anyio
 import anyio.lowlevel
 import pytest
-from local_harness import START, LocalHarness
+from local_harness import LocalHarness
 from patience import PATIENCE_SECONDS
 
 from weft.errors import AuthenticationFailed, InvalidInput, NotFound
@@ -113,9 +113,8 @@ async def test_watcher_is_told_when_someone_waits_and_not_before() -> None:
     assert scope.cancelled_caught, "nobody waits any more"
 
 
-async def test_clock_tells_utc_and_leases_are_counted_from_it(idle_engine: Engine) -> None:
+def test_clock_tells_utc() -> None:
     assert utc_now().utcoffset() == timedelta(0)
-    assert idle_engine.lease_until(START) == START + idle_engine.limits.lease
 
 
 async def test_source_is_opened_with_validated_fields_and_the_operators_context(

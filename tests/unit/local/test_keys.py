@@ -4,18 +4,18 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
+from stores import open_store
 
 from weft.domain.principals import LOCAL_ORGANIZATION_ID, Principal, Role
 from weft.errors import Conflict, InvalidInput, NotFound
 from weft.local.keys import LocalKeys
-from weft.local.store.sqlite.store import SqliteStore
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
 async def keys(tmp_path: Path) -> AsyncGenerator[LocalKeys]:
-    store = await SqliteStore.open(tmp_path / "weft.db")
+    store = await open_store(tmp_path / "weft.db")
     try:
         yield LocalKeys(store.keys)
     finally:

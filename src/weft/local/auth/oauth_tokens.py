@@ -176,9 +176,8 @@ async def _wait_for_fresh(
             if not stale or grant.refresh_token is None:
                 return grant, ref
             mark = engine.changes.mark()
-            now = engine.clock()
             state = await engine.store.tokens.lease(
-                ref.connection_id, ref.sealed, holder=holder, now=now, until=now + LEASE
+                ref.connection_id, ref.sealed, holder=holder, duration=LEASE
             )
             if state is None:
                 raise NotFound("The connection was deleted meanwhile.", field="connection_id")

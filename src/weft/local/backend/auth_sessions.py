@@ -203,8 +203,7 @@ class LocalAuthSessions(AuthSessions):
         return grant, tokens.expires_in
 
     async def _complete(self, session: AuthSession, found: Connection) -> AuthOutcome:
-        now = self._engine.clock()
-        await self._engine.store.auth_sessions.complete(found.id, session.claim, now)
+        await self._engine.store.auth_sessions.complete(found.id, session.claim)
         self._engine.changes.announce()
         started = session.syncs and await self._start_sync(session)
         return AuthOutcome(

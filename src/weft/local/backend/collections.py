@@ -1,6 +1,5 @@
 """Collections of the local backend."""
 
-import uuid
 from contextlib import suppress
 from typing import Final
 
@@ -8,7 +7,6 @@ from weft.backend import LIST_LIMIT_DEFAULT, Collections, Connections, validate_
 from weft.domain.base import Page
 from weft.domain.collections import (
     Collection,
-    CollectionStatus,
     NewCollection,
     derive_readable_id,
     validate_name,
@@ -42,19 +40,13 @@ class LocalCollections(Collections):
 
     async def create(self, new: NewCollection) -> Collection:
         name = validate_name(new.name)
-        now = self._engine.clock()
-        collection = Collection(
-            id=str(uuid.uuid4()),
-            organization_id=self._organization_id,
-            name=name,
+        collection = await self._engine.store.collections.insert(
+            self._organization_id,
             readable_id=validate_readable_id(new.readable_id)
             if new.readable_id is not None
             else derive_readable_id(name, random_chars=RANDOM_CHARS),
-            status=CollectionStatus.NEEDS_SOURCE,
-            created_at=now,
-            modified_at=now,
+            name=name,
         )
-        await self._engine.store.collections.insert(collection)
         self._engine.changes.announce()
         return collection
 
@@ -62,7 +54,7 @@ class LocalCollections(Collections):
         text = validate_name(name)
         found = await self.get(collection)
         store = self._engine.store.collections
-        if not await store.rename(found, text, self._engine.clock()):
+        if not await store.rename(found, text):
             raise NotFound("The collection was deleted meanwhile.", field="readable_collection_id")
         self._engine.changes.announce()
         return await self.get(found.id)

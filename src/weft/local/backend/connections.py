@@ -129,7 +129,7 @@ class LocalConnections(Connections):
             host=endpoint,
             auth_provider=auth.auth_provider,
         )
-        await self._engine.store.connections.insert(row, now)
+        await self._engine.store.connections.insert(row)
         self._engine.changes.announce()
         return await self._link_or_sync(row, auth, base, new.sync_immediately is not False)
 
@@ -178,7 +178,6 @@ class LocalConnections(Connections):
                 reset_cursor=altered.config,
                 set_state=altered.config or altered.auth,
                 set_auth=altered.auth,
-                now=self._engine.clock(),
             ):
                 self._engine.changes.announce()
                 return await self.get(found.id)

@@ -42,7 +42,6 @@ class LocalJobs(Jobs):
             connection.id,
             trigger=trigger,
             options=options,
-            now=self._engine.clock(),
         )
         self._engine.changes.announce()
         await self._dispatcher.deliver(job.id)
@@ -95,7 +94,7 @@ class LocalJobs(Jobs):
 
     async def cancel(self, job: str) -> Job:
         found = await self.get(job)
-        if await self._engine.store.jobs.request_cancel(found, self._engine.clock()):
+        if await self._engine.store.jobs.request_cancel(found):
             self._engine.changes.announce()
         try:
             current = await self.get(found.id)

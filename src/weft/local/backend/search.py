@@ -9,11 +9,12 @@ from weft.domain.search import QUERY_MAX_CHARS, SEARCH_LIMIT_MAX, SearchQuery, S
 from weft.errors import InvalidInput, NotFound
 from weft.local.engine import Engine
 from weft.local.resolve import find_collection, find_connection
+from weft.local.store.base import Matching
 
-WORDS_MAX = 32
+TERMS_MAX = 32
 OFFSET_MAX = 10_000
 _PLACE = re.compile(r"(all|any):([0-9]{1,6})")
-_WORD = re.compile(r'"([^"]*)"|(\S+)')
+_TERM = re.compile(r'"([^"]*)"|(\S+)')
 
 
 class LocalSearch(Search):
@@ -24,15 +25,15 @@ class LocalSearch(Search):
         self._organization_id = organization_id
 
     async def search(self, query: SearchQuery) -> SearchResults:
-        words = _words(query.query)
+        terms = _parse_terms(query.query)
         limit = validate_limit(query.limit, maximum=SEARCH_LIMIT_MAX)
-        matched, offset = _decode(query)
-        if matched is not None:
-            return await self._page(query, words, matched, offset, limit)
-        results = await self._page(query, words, "all", 0, limit)
-        if results.hits or len(words) == 1:
+        if query.cursor is not None:
+            matching, offset = _decode_cursor(query, query.cursor)
+            return await self._page(query, terms, matching, offset, limit)
+        results = await self._page(query, terms, "all", 0, limit)
+        if results.hits or len(terms) == 1:
             return results
-        return await self._page(query, words, "any", 0, limit)
+        return await self._page(query, terms, "any", 0, limit)
 
     async def entity(self, entity_id: str, *, offset: int, max_chars: int) -> StoredEntity:
         found = await self._engine.store.entities.get(
@@ -47,7 +48,7 @@ class LocalSearch(Search):
         return found
 
     async def _page(
-        self, query: SearchQuery, words: list[str], matched: str, offset: int, limit: int
+        self, query: SearchQuery, terms: list[str], matching: Matching, offset: int, limit: int
     ) -> SearchResults:
         store = self._engine.store
         collection = await find_collection(
@@ -57,40 +58,35 @@ class LocalSearch(Search):
         if query.connection is not None:
             found = await find_connection(store, self._organization_id, query.connection)
             connection_id = found.id
-        results = await store.entities.search(
+        hits = await store.entities.search(
             collection,
-            (" " if matched == "all" else " OR ").join(words),
+            terms,
+            matching,
             connection_id=connection_id,
             entity_type=query.entity_type,
             limit=limit + 1,
             offset=offset,
         )
-        more = len(results.hits) > limit and offset + limit <= OFFSET_MAX
-        place = f"{matched}:{offset + limit}"
+        more = len(hits) > limit and offset + limit <= OFFSET_MAX
+        place = f"{matching}:{offset + limit}"
         return SearchResults(
-            hits=results.hits[:limit],
-            matched=matched,
+            hits=tuple(hits[:limit]),
+            matched=matching,
             next_cursor=encode_cursor(place, *query.cursor_scope) if more else None,
         )
 
 
-def _words(query: str) -> list[str]:
-    """The query's words and "quoted phrases" as literals of the full-text language."""
+def _parse_terms(query: str) -> list[str]:
+    """Split the query into its words and "quoted phrases", each once."""
     if len(query) > QUERY_MAX_CHARS:
         raise InvalidInput(f"query is longer than {QUERY_MAX_CHARS} characters.", field="query")
-    parts = (phrase or word for phrase, word in _WORD.findall(query))
-    words = [
-        '"' + part.replace('"', '""').replace("\0", "") + '"'
-        for part in parts
-        if any(char.isalnum() for char in part)
-    ]
-    if not words:
+    parts = (phrase or word for phrase, word in _TERM.findall(query))
+    terms = [part for part in parts if any(char.isalnum() for char in part)]
+    if not terms:
         raise InvalidInput("query has no word to look for.", field="query")
-    return list(dict.fromkeys(words))[:WORDS_MAX]
+    return list(dict.fromkeys(terms))[:TERMS_MAX]
 
 
-def _decode(query: SearchQuery) -> tuple[str | None, int]:
-    if query.cursor is None:
-        return None, 0
-    found = decode_cursor(query.cursor, _PLACE, *query.cursor_scope)
-    return found[1], min(int(found[2]), OFFSET_MAX)
+def _decode_cursor(query: SearchQuery, cursor: str) -> tuple[Matching, int]:
+    found = decode_cursor(cursor, _PLACE, *query.cursor_scope)
+    return ("all" if found[1] == "all" else "any"), min(int(found[2]), OFFSET_MAX)

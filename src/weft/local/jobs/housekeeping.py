@@ -12,7 +12,8 @@ from weft.local.process_lock import ProcessLock
 PURGE_BATCH = 500
 PRUNE_BATCH = 500
 POLL_SECONDS = 60.0
-WATCH_SECONDS = 0.2
+WATCH_SECONDS = 1.0
+PAUSE_SECONDS = 0.2
 
 logger = logging.getLogger(__name__)
 
@@ -28,8 +29,7 @@ async def keep_house(engine: Engine, lock: ProcessLock) -> None:
                 await anyio.lowlevel.checkpoint()
             while await engine.store.jobs.prune(keep=engine.limits.kept_jobs, limit=PRUNE_BATCH):
                 await anyio.lowlevel.checkpoint()
-            too_old = engine.clock() - engine.limits.kept_audit
-            while await engine.store.audit.prune(too_old, PRUNE_BATCH):
+            while await engine.store.audit.prune(engine.limits.kept_audit, PRUNE_BATCH):
                 await anyio.lowlevel.checkpoint()
             trouble = None
         except (WeftError, OSError) as error:
@@ -40,16 +40,18 @@ async def keep_house(engine: Engine, lock: ProcessLock) -> None:
 
 
 async def watch_for_changes(engine: Engine) -> None:
-    """Announce what other processes change, by one cheap look for all who wait here."""
-    seen: int | None = None
+    """Announce what other processes change, by one wait on the store for all who wait here."""
+    seen = 0
     while True:
         await engine.changes.wait_until_wanted()
         try:
-            version = await engine.store.data_version()
+            latest = await engine.store.wait_for_change(seen, WATCH_SECONDS)
         except WeftError as error:
             logger.warning("cannot look for changes: %s", error)
-            version = seen
-        if version != seen:
-            seen = version
+            latest = seen
+            await anyio.sleep(WATCH_SECONDS)
+        if latest != seen:
+            seen = latest
             engine.changes.announce()
-        await anyio.sleep(WATCH_SECONDS)
+            # However much changes, those who wait look no more often than this.
+            await anyio.sleep(PAUSE_SECONDS)

@@ -5,7 +5,6 @@ itself; another may send the job's id to a worker elsewhere, which claims and ru
 """
 
 import logging
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -42,7 +41,6 @@ class EmbeddedRunner(Dispatcher):
         self._lock = lock
         self._owner = owner
         self._slots = anyio.CapacityLimiter(engine.limits.syncs)
-        self._leases = Leases(engine.limits.lease.total_seconds())
         self._running: set[str] = set()
 
     async def deliver(self, job_id: str) -> None:
@@ -72,29 +70,23 @@ class EmbeddedRunner(Dispatcher):
     async def _start_jobs(self, group: TaskGroup) -> None:
         jobs = self._engine.store.jobs
         dead = [owner for owner in await jobs.owners() if self._lock.is_dead(owner)]
-        # What runs here is supervised here, so its lease needs no watching.
-        held = [
-            mark for mark in await jobs.leases() if mark.rpartition(":")[0] not in self._running
+        released = [
+            *await jobs.release_dead(dead),
+            *await jobs.release_expired(running=self._running),
         ]
-        silent = self._leases.silent(held, anyio.current_time())
-        if await jobs.reap(dead, self._engine.clock(), silent):
+        if released:
             self._engine.changes.announce()
+        limits = self._engine.limits
         while self._slots.available_tokens > 0:
-            now = self._engine.clock()
             claim = await jobs.claim(
-                self._owner,
-                dead_owners=dead,
-                host_limit=self._engine.limits.syncs_per_host,
-                now=now,
-                lease_until=self._engine.lease_until(now),
-                silent=silent,
+                self._owner, lease=limits.lease, host_limit=limits.syncs_per_host
             )
             if claim is None:
                 return
             self._engine.holds.release(claim.job_id)
             self._engine.changes.announce()
             self._slots.acquire_on_behalf_of_nowait((claim.job_id, claim.fence))
-            self._running.add(_name(claim))
+            self._running.add(claim.job_id)
             group.start_soon(self._run_job, claim)
 
     async def _run_job(self, claim: Claim) -> None:
@@ -109,7 +101,7 @@ class EmbeddedRunner(Dispatcher):
             with anyio.CancelScope(shield=True):
                 await self._settle(claim, outcome)
             self._slots.release_on_behalf_of((claim.job_id, claim.fence))
-            self._running.discard(_name(claim))
+            self._running.discard(claim.job_id)
             self._engine.changes.announce()
             self._engine.work.announce()
 
@@ -139,8 +131,7 @@ class EmbeddedRunner(Dispatcher):
 
     async def _renew(self, claim: Claim) -> bool:
         try:
-            until = self._engine.lease_until(self._engine.clock())
-            return await self._engine.store.jobs.renew(claim, until) is not None
+            return await self._engine.store.jobs.heartbeat(claim) is not None
         except WeftError as error:
             logger.warning("job %s: lease not renewed: %s", claim.job_id, error)
             return True
@@ -152,9 +143,9 @@ class EmbeddedRunner(Dispatcher):
         """
         deadline = anyio.current_time() + SETTLE_SECONDS
         while True:
-            now = self._engine.clock()
+            log = _last_lines(outcome, self._engine.clock())
             try:
-                await self._engine.store.jobs.finish(claim, outcome, _last_lines(outcome, now), now)
+                await self._engine.store.jobs.finish(claim, outcome, log)
             except WeftError as error:
                 if self._engine.holds.hold(claim.job_id, error.message):
                     self._engine.changes.announce()
@@ -165,32 +156,6 @@ class EmbeddedRunner(Dispatcher):
             else:
                 self._engine.holds.release(claim.job_id)
                 return
-
-
-def _name(claim: Claim) -> str:
-    """The part of a lease's mark that renewals leave as it is."""
-    return f"{claim.job_no}:{claim.fence}"
-
-
-class Leases:
-    """Tells which leases have run out: those that were not renewed for as long as they last.
-
-    The wall clock has no say, because it may jump; nor has time that this process did not see
-    pass, because the owner may have been stopped with it, and goes on with it.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._silence: dict[str, float] = {}
-        self._looked = 0.0
-
-    def silent(self, marks: Sequence[str], now: float) -> list[str]:
-        """The marks that have stood for too long; ``now`` is on the monotonic clock."""
-        passed = min(now - self._looked, self._seconds / RENEWALS_PER_LEASE)
-        self._looked = now
-        before = self._silence
-        self._silence = {mark: before[mark] + passed if mark in before else 0.0 for mark in marks}
-        return [mark for mark, silence in self._silence.items() if silence > self._seconds]
 
 
 def _last_lines(outcome: Outcome, now: datetime) -> list[LogLine]:

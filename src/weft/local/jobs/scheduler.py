@@ -34,7 +34,7 @@ async def run_scheduler(engine: Engine) -> None:
     while True:
         try:
             # The wall-clock time of the monotonic clock's zero moves when the wall clock is set.
-            now_zero = engine.clock() - timedelta(seconds=anyio.current_time())
+            now_zero = await engine.store.now() - timedelta(seconds=anyio.current_time())
             went_back = now_zero < zero - BACKWARD_STEP if zero else await _was_ahead(engine)
             if went_back:
                 await realign(engine)
@@ -50,14 +50,14 @@ async def run_scheduler(engine: Engine) -> None:
 
 async def fire_due(engine: Engine) -> int:
     """Queue a job for each schedule that is due now; returns how many were queued here."""
-    now = engine.clock()
+    now = await engine.store.now()
     fired = 0
     more = True
     while more:
-        due = await engine.store.schedules.due(now, DUE_LIMIT)
+        due = await engine.store.schedules.due(DUE_LIMIT)
         for each in due:
             following = _following(each, now)
-            fired += await engine.store.schedules.fire(each, next_run=following, now=now)
+            fired += await engine.store.schedules.fire(each, next_run=following)
         more = len(due) == DUE_LIMIT
     if fired:
         engine.changes.announce()
@@ -67,15 +67,18 @@ async def fire_due(engine: Engine) -> int:
 
 async def realign(engine: Engine) -> int:
     """Bring next times nearer that lie beyond the next slot after now; returns how many did."""
-    now = engine.clock()
-    moved = last = 0
-    while found := await engine.store.schedules.upcoming(last, REALIGN_LIMIT):
-        for each in found:
+    schedules, now = engine.store.schedules, await engine.store.now()
+    moved = 0
+    page = await schedules.upcoming(cursor=None, limit=REALIGN_LIMIT)
+    while True:
+        for each in page.items:
             nearest = _following(each, now)
             if nearest is not None and nearest < each.slot:
-                moved += await engine.store.schedules.move(each, nearest)
-        last = found[-1].connection_no
+                moved += await schedules.move(each, nearest)
+        if page.next_cursor is None:
+            break
         await anyio.lowlevel.checkpoint()
+        page = await schedules.upcoming(cursor=page.next_cursor, limit=REALIGN_LIMIT)
     if moved:
         engine.changes.announce()
     return moved
@@ -92,6 +95,6 @@ def _following(due: DueSchedule, now: datetime) -> datetime | None:
 
 
 async def _was_ahead(engine: Engine) -> bool:
-    """Whether the clock was ahead in an earlier process: the newest job is from the future."""
+    """Tell whether the clock was ahead in an earlier process: the newest job is from the future."""
     newest = await engine.store.schedules.newest_job_at()
-    return newest is not None and newest > engine.clock()
+    return newest is not None and newest > await engine.store.now()

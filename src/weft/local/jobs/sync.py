@@ -71,7 +71,7 @@ async def sync(engine: Engine, claim: Claim) -> Outcome:
             return _failure(error, ConnectionStatus.ERROR)
         return Outcome(
             JobStatus.PENDING,
-            retry_at=engine.clock() + timedelta(seconds=delay),
+            retry_after=timedelta(seconds=delay),
             error=f"{error.message} Trying again in {delay:.0f} s.",
         )
     except WeftError as error:
@@ -160,7 +160,7 @@ async def _open(engine: Engine, claim: Claim) -> AnySource:
     async def known_versions(ids: Ids[str], /) -> Mapping[str, str]:
         if claim.options.force_full_sync:
             return {}
-        return await engine.store.entities.versions(claim.connection_no, ids)
+        return await engine.store.entities.versions(claim.connection_id, ids)
 
     return engine.open_source(
         claim.short_name, claim.config, credentials, known_versions=known_versions
@@ -222,12 +222,13 @@ class _Inbox:
 
     def take(self) -> Batch:
         batch, self.batch, self.chars = self.batch, Batch(), 0
+        batch.read_on = self.read_on
         if not self.closed:
             self.ready = anyio.Event()
         return batch
 
     def read_on(self) -> None:
-        """Wake the reader, once the batch before hardly needs Python any more.
+        """Wake the reader, once the batch before hardly needs Python any more, or is stored.
 
         Python runs one thread at a time: a reader that is woken sooner hashes a whole batch before
         the writer comes to its long statements, and nothing runs beside them.
@@ -268,10 +269,7 @@ class _Run:
 
     async def delete_unseen(self) -> None:
         """Delete what the listing did not name, unless it had gaps."""
-        now = self._engine.clock()
-        deleted = await self._engine.store.entities.delete_unseen(
-            self._claim, now=now, lease_until=self._engine.lease_until(now)
-        )
+        deleted = await self._engine.store.entities.delete_unseen(self._claim)
         if deleted is None:
             self.note("warning", "The listing was incomplete: nothing was deleted.")
             await self._commit(self._inbox.take())
@@ -328,12 +326,6 @@ class _Run:
                 return
 
     async def _commit(self, batch: Batch) -> None:
-        now = self._engine.clock()
-        await self._engine.store.entities.commit(
-            self._claim,
-            batch,
-            now=now,
-            lease_until=self._engine.lease_until(now),
-            read_on=self._inbox.read_on,
-        )
+        await self._engine.store.entities.commit(self._claim, batch)
+        self._inbox.read_on()
         self._engine.changes.announce()

@@ -1,7 +1,7 @@
 """The protocol of the stored audit; see `base`."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from weft.domain.audit import AuditEntry
@@ -17,9 +17,9 @@ class AuditStore(Protocol):
     async def list(
         self, *, connection_id: str | None, since: datetime | None, limit: int
     ) -> Sequence[AuditEntry]:
-        """Newest first, of all organisations; of one connection, deleted or not, if it is given."""
+        """List rows of all organisations, or of one connection, deleted or not; newest first."""
         ...
 
-    async def prune(self, before: datetime, limit: int) -> int:
-        """Drop rows from before then; returns how many."""
+    async def prune(self, kept: timedelta, limit: int) -> int:
+        """Drop rows that are older; returns how many."""
         ...

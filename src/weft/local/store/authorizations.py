@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from weft.domain.connections import AuthMethod
@@ -32,7 +32,7 @@ class AuthSession:
 
 @dataclass(frozen=True, slots=True)
 class TokenState:
-    """What is stored of a connection's credentials now.
+    """The credentials of a connection as they are stored now.
 
     ``held`` says that the asker now holds the lease to refresh them.
     """
@@ -81,15 +81,15 @@ class AuthSessionStore(Protocol):
         ...
 
     async def of_connection(self, organization_id: str, connection_id: str) -> AuthSession | None:
-        """The last one."""
+        """Get the last one."""
         ...
 
     async def by_link(self, link: bytes) -> AuthSession | None:
-        """The one with that link, which is not used yet."""
+        """Get the one with that link, which is not used yet."""
         ...
 
     async def by_state(self, state: bytes) -> AuthSession | None:
-        """The one with that state, which is not used yet."""
+        """Get the one with that state, which is not used yet."""
         ...
 
     async def start(self, link: bytes, *, state: bytes, browser: bytes, sealed: str) -> bool:
@@ -100,8 +100,8 @@ class AuthSessionStore(Protocol):
         """Use the state up; False when someone else did."""
         ...
 
-    async def complete(self, connection_id: str, claim: bytes, now: datetime) -> bool:
-        """The person has finished: neither link nor state lead anywhere any more."""
+    async def complete(self, connection_id: str, claim: bytes) -> bool:
+        """End it, because the person has finished: link and state are gone."""
         ...
 
 
@@ -109,12 +109,11 @@ class TokenStore(Protocol):
     """Tokens that are refreshed, by one process at a time."""
 
     async def lease(
-        self, connection_id: str, seen: str | None, *, holder: str, now: datetime, until: datetime
+        self, connection_id: str, seen: str | None, *, holder: str, duration: timedelta
     ) -> TokenState | None:
         """Take the lease, if the stored credentials are those ``seen`` and nobody else holds it.
 
-        A lease that ends long after ``until`` was taken before the clock went back: it has ended.
-        None when the connection is gone.
+        Returns None when the connection is gone.
         """
         ...
 
@@ -137,15 +136,15 @@ class OAuthClientStore(Protocol):
         ...
 
     async def get(self, short_name: str) -> OAuthClientRow | None:
-        """The client for a source."""
+        """Get the client for a source."""
         ...
 
     async def list(self) -> Sequence[OAuthClientRow]:
-        """All, by source."""
+        """List all, by source."""
         ...
 
     async def delete(self, short_name: str) -> bool:
-        """False if it was gone."""
+        """Remove it; False if it was gone."""
         ...
 
 
@@ -153,17 +152,17 @@ class AuthProviderStore(Protocol):
     """Accounts at services that keep credentials."""
 
     async def insert(self, row: AuthProviderRow) -> None:
-        """Raises Conflict when the organisation has one of that id."""
+        """Add one. Raises Conflict when the organisation has one of that id."""
         ...
 
     async def get(self, organization_id: str, readable_id: str) -> AuthProviderRow | None:
-        """One of an organisation."""
+        """Get one of an organisation."""
         ...
 
     async def list(self) -> Sequence[AuthProviderRow]:
-        """All, of all organisations, by id."""
+        """List those of all organisations, by id."""
         ...
 
     async def delete(self, organization_id: str, readable_id: str) -> bool:
-        """False if it was gone."""
+        """Remove it; False if it was gone."""
         ...

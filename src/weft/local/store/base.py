@@ -2,19 +2,22 @@
 
 Every method is one transaction, unless it says otherwise. Errors: NotFound and Conflict where a
 method says so; StorageFailed for a full disk, an I/O error or a database that stays locked.
+
+A store has one clock for all its callers, `Store.now`. It stamps rows, and decides what is due and
+which lease has run out; callers give durations. `weft.testing.store_contract` tests a store.
 """
 
-from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Collection as Ids
-from datetime import datetime
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Literal, Protocol
 
 from weft.domain.base import Page
 from weft.domain.collections import Collection
 from weft.domain.connections import Connection, ConnectionStatus
 from weft.domain.entities import StoredEntity
 from weft.domain.jobs import Job, JobStatus, JobTrigger, LogLine, RunOptions
-from weft.domain.search import SearchResults
+from weft.domain.search import SearchHit
 from weft.errors import ErrorCategory
 from weft.local.store.audit import AuditStore
 from weft.local.store.authorizations import (
@@ -37,21 +40,25 @@ __all__ = [
     "DueSchedule",
     "EntityStore",
     "JobStore",
+    "Matching",
     "Outcome",
     "ScheduleStore",
     "Store",
 ]
 
+Matching = Literal["all", "any"]
+"""Which of a search's terms an entity must hold."""
+
 
 class CollectionStore(Protocol):
     """Collections."""
 
-    async def insert(self, collection: Collection) -> None:
-        """Raises Conflict when the readable id is taken."""
+    async def insert(self, organization_id: str, *, readable_id: str, name: str) -> Collection:
+        """Make one. Raises Conflict when the readable id is taken."""
         ...
 
     async def find(self, organization_id: str, text: str) -> Sequence[Collection]:
-        """What the text names, an exact readable id or id first; at most five."""
+        """Find by readable id, id, name or prefix of an id, in this order; at most five."""
         ...
 
     async def list(
@@ -60,8 +67,8 @@ class CollectionStore(Protocol):
         """Newest first."""
         ...
 
-    async def rename(self, collection: Collection, name: str, now: datetime) -> bool:
-        """False when it is gone."""
+    async def rename(self, collection: Collection, name: str) -> bool:
+        """Return False when it is gone."""
         ...
 
     async def connection_ids(self, collection: Collection) -> Sequence[str]:
@@ -76,8 +83,8 @@ class CollectionStore(Protocol):
 class ConnectionStore(Protocol):
     """Connections, each with its last job and its counts."""
 
-    async def insert(self, row: ConnectionRow, now: datetime) -> None:
-        """Raises NotFound when the collection is gone."""
+    async def insert(self, row: ConnectionRow) -> None:
+        """Make one. Raises NotFound when the collection is gone."""
         ...
 
     async def get(self, organization_id: str, connection_id: str) -> Connection | None:
@@ -109,9 +116,8 @@ class ConnectionStore(Protocol):
         reset_cursor: bool,
         set_state: bool,
         set_auth: bool,
-        now: datetime,
     ) -> bool:
-        """False when the version is no longer the expected one: nothing was changed.
+        """Return False, with nothing changed, when the version is no longer the expected one.
 
         Without ``set_state``, state and error stay what jobs made of them meanwhile; without
         ``set_auth``, credentials and their expiry stay what refreshing made of them.
@@ -129,8 +135,9 @@ class ConnectionStore(Protocol):
         error_category: ErrorCategory | None,
         error_message: str | None,
     ) -> None:
-        """Record what a check of ``found`` brought, unless that was authorised or configured anew
-        meanwhile.
+        """Record the result of a check of ``found``.
+
+        Nothing is recorded when the connection got another configuration or authorisation since.
         """
         ...
 
@@ -153,9 +160,11 @@ class JobStore(Protocol):
         *,
         trigger: JobTrigger,
         options: RunOptions,
-        now: datetime,
     ) -> Job:
-        """Raises Conflict, naming the job, while one is live; NotFound without the connection."""
+        """Queue one.
+
+        Raises Conflict, naming the job, while one is live, and NotFound without the connection.
+        """
         ...
 
     async def get(self, organization_id: str, job_id: str) -> Job | None:
@@ -182,49 +191,42 @@ class JobStore(Protocol):
         """The last lines, oldest first."""
         ...
 
-    async def request_cancel(self, job: Job, now: datetime) -> bool:
+    async def request_cancel(self, job: Job) -> bool:
         """PENDING becomes CANCELLED, RUNNING becomes CANCELLING; False if it was neither."""
         ...
 
-    async def owners(self) -> Sequence[str]:
-        """Who holds jobs now."""
-        ...
+    async def claim(self, owner: str, *, lease: timedelta, host_limit: int) -> Claim | None:
+        """Take the oldest job that waits and is due: RUNNING under a lease and a new fence.
 
-    async def leases(self) -> Sequence[str]:
-        """A mark for each lease on a job, another one whenever the lease is taken or renewed."""
-        ...
-
-    async def claim(
-        self,
-        owner: str,
-        *,
-        dead_owners: Sequence[str],
-        host_limit: int,
-        now: datetime,
-        lease_until: datetime,
-        silent: Sequence[str] | None = None,
-    ) -> Claim | None:
-        """Take the oldest job that nobody runs any more or yet: RUNNING under a new fence.
-
-        Leases whose marks are in ``silent`` have run out; with None the wall clock decides, for
-        callers that have not watched. Jobs of a host that already has ``host_limit`` running ones
-        wait.
+        Jobs of a host that already has ``host_limit`` running ones wait.
         """
         ...
 
-    async def reap(
-        self, dead_owners: Sequence[str], now: datetime, silent: Sequence[str] | None = None
-    ) -> Sequence[str]:
-        """End the CANCELLING jobs of dead owners and of leases that ran out; returns their ids."""
+    async def heartbeat(self, claim: Claim) -> JobStatus | None:
+        """Renew the lease, as `EntityStore.commit` does too.
+
+        Returns the job's status, or None when the claim is lost.
+        """
         ...
 
-    async def renew(self, claim: Claim, lease_until: datetime) -> JobStatus | None:
-        """Keep the claim; returns the job's status, or None when the claim is lost."""
+    async def release_expired(self, *, running: Ids[str] = ()) -> Sequence[str]:
+        """Take jobs from owners whose lease has run out; returns the jobs' ids.
+
+        RUNNING becomes PENDING, CANCELLING becomes CANCELLED. Jobs in ``running`` are left alone:
+        the caller runs them itself. A store may count only time during which it was asked, so ask
+        several times a lease.
+        """
         ...
 
-    async def finish(
-        self, claim: Claim, outcome: Outcome, log: Sequence[LogLine], now: datetime
-    ) -> bool:
+    async def owners(self) -> Sequence[str]:
+        """List the owners that hold jobs now."""
+        ...
+
+    async def release_dead(self, owners: Sequence[str]) -> Sequence[str]:
+        """Do as `release_expired` for all jobs of these owners, which the caller knows are dead."""
+        ...
+
+    async def finish(self, claim: Claim, outcome: Outcome, log: Sequence[LogLine]) -> bool:
         """End the job and record it with the connection, or hand it back as PENDING.
 
         False when the claim is lost. A CANCELLING job ends CANCELLED whatever the outcome says.
@@ -239,11 +241,11 @@ class JobStore(Protocol):
 class ScheduleStore(Protocol):
     """Schedules, as far as they have to be fired."""
 
-    async def due(self, now: datetime, limit: int) -> Sequence[DueSchedule]:
-        """Schedules whose time has come."""
+    async def due(self, limit: int) -> Sequence[DueSchedule]:
+        """List schedules whose time has come."""
         ...
 
-    async def fire(self, due: DueSchedule, *, next_run: datetime | None, now: datetime) -> bool:
+    async def fire(self, due: DueSchedule, *, next_run: datetime | None) -> bool:
         """Set the next time, and queue a job for the slot; at most one ever for each slot.
 
         False, without a job, when another process was first, the slot was fired before, a sync is
@@ -251,8 +253,8 @@ class ScheduleStore(Protocol):
         """
         ...
 
-    async def upcoming(self, after: int, limit: int) -> Sequence[DueSchedule]:
-        """Schedules with their next time, due or not, by number of connection."""
+    async def upcoming(self, *, cursor: str | None, limit: int) -> Page[DueSchedule]:
+        """List schedules with their next time, due or not, each once."""
         ...
 
     async def move(self, due: DueSchedule, next_run: datetime | None) -> bool:
@@ -260,40 +262,29 @@ class ScheduleStore(Protocol):
         ...
 
     async def newest_job_at(self) -> datetime | None:
-        """When the newest job was made, by the clock of that time."""
+        """Return when the newest job was made, by the clock of that time."""
         ...
 
 
 class EntityStore(Protocol):
     """Entities: written by syncs, read by search."""
 
-    async def versions(self, connection_no: int, ids: Ids[str]) -> Mapping[str, str]:
-        """Stored versions by the source's entity id."""
+    async def versions(self, connection_id: str, ids: Ids[str]) -> Mapping[str, str]:
+        """Look up stored versions by the source's entity id."""
         ...
 
     async def begin_listing(self, claim: Claim) -> Claim:
         """Start a full listing from its beginning; returns the claim for it. Raises Fenced."""
         ...
 
-    async def commit(
-        self,
-        claim: Claim,
-        batch: Batch,
-        *,
-        now: datetime,
-        lease_until: datetime,
-        read_on: Callable[[], object],
-    ) -> None:
+    async def commit(self, claim: Claim, batch: Batch) -> None:
         """Compare with what is stored and write the difference, counts, log and cursor together.
 
-        ``read_on`` is called on the event loop when little is left to do in Python, before the end.
         Raises Fenced when the job was cancelled, deleted or taken over: nothing is written then.
         """
         ...
 
-    async def delete_unseen(
-        self, claim: Claim, *, now: datetime, lease_until: datetime
-    ) -> int | None:
+    async def delete_unseen(self, claim: Claim) -> int | None:
         """After a whole listing: delete what it did not name, in several transactions.
 
         Returns how many, or None when the listing had gaps, so that nothing may be deleted.
@@ -304,14 +295,18 @@ class EntityStore(Protocol):
     async def search(
         self,
         collection: Collection,
-        match: str,
+        terms: Sequence[str],
+        matching: Matching,
         *,
         connection_id: str | None,
         entity_type: str | None,
         limit: int,
         offset: int,
-    ) -> SearchResults:
-        """Hits of a full-text expression, best first."""
+    ) -> Sequence[SearchHit]:
+        """Find entities by the words of title and text, best first.
+
+        Each term is a word, or several in a row; case, accents and punctuation do not count.
+        """
         ...
 
     async def get(
@@ -342,10 +337,17 @@ class Store(Protocol):
     oauth_clients: OAuthClientStore
     auth_providers: AuthProviderStore
 
-    async def data_version(self) -> int:
-        """A number that changes whenever any process has changed anything."""
+    async def now(self) -> datetime:
+        """Return the time by the store's clock."""
+        ...
+
+    async def wait_for_change(self, seen: int, seconds: float) -> int:
+        """Wait until anything has changed since ``seen``, in whatever process, or for ``seconds``.
+
+        Returns the number to wait on next; the first call, with 0, returns it at once.
+        """
         ...
 
     async def close(self) -> None:
-        """Flush and close; the file is whole afterwards."""
+        """Close; what was written stays, and no method may be called any more."""
         ...

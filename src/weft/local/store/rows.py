@@ -1,7 +1,8 @@
-"""What a store takes and gives that is not a domain object; see `base`."""
+"""Values that a store takes and gives and that are not domain objects; see `base`."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from weft.domain.base import Json
 from weft.domain.connections import AuthMethod, ConnectionStatus
@@ -41,13 +42,15 @@ class ConnectionRow:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The right to run one job, until another claim has a higher fence."""
+    """The right to run one job, until another claim has a higher fence.
 
-    job_no: int
+    ``lease`` is how long it holds without a heartbeat or a commit.
+    """
+
     job_id: str
     owner: str
     fence: int
-    connection_no: int
+    lease: timedelta
     connection_id: str
     organization_id: str
     short_name: str
@@ -71,31 +74,34 @@ class Batch:
     """Events to commit together, and the log lines that belong to them.
 
     ``hashes`` are content hashes by id, of each id's last entity, as far as they are known already.
+    ``read_on`` may be called, once and on the event loop, when the store has little left to do in
+    Python; a store need not.
     """
 
     events: list[BatchEvent] = field(default_factory=list["BatchEvent"])
     log: list[LogLine] = field(default_factory=list[LogLine])
     hashes: dict[str, str] = field(default_factory=dict[str, str])
+    read_on: Callable[[], object] = lambda: None
 
 
 @dataclass(frozen=True, slots=True)
 class DueSchedule:
     """A schedule whose time, ``slot``, has come."""
 
-    connection_no: int
+    connection_id: str
     slot: datetime
     schedule: Schedule
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a job ended; PENDING means that it is to be continued, after ``retry_at`` if given.
+    """The end of a job; PENDING means that it is to be continued, after ``retry_after`` if given.
 
     ``renewed`` says that it got a new token, because the source refused the one it had.
     """
 
     status: JobStatus
-    retry_at: datetime | None = None
+    retry_after: timedelta | None = None
     error: str | None = None
     error_category: ErrorCategory | None = None
     error_details: str | None = None

@@ -1,4 +1,4 @@
-"""How a store writes times and JSON."""
+"""The form in which a store keeps times and JSON."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -7,44 +7,44 @@ from typing import cast
 from weft.domain.base import Json
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
+MICROSECOND = timedelta(microseconds=1)
 _FIRST, _LAST = (
-    (at.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND for at in (datetime.min, datetime.max)
+    (at.replace(tzinfo=UTC) - _EPOCH) // MICROSECOND for at in (datetime.min, datetime.max)
 )
 # Made once: json.dumps makes one at each call that has options, which costs more than encoding.
 _ENCODER = json.JSONEncoder(separators=(",", ":"), sort_keys=True, ensure_ascii=False)
 
 
 def micros(at: datetime) -> int:
-    """Microseconds since 1970; a naive time is taken as UTC.
+    """Convert to microseconds since 1970; a naive time is taken as UTC.
 
     Other zones have hours before the first and after the last that UTC can name: those become it.
     """
     aware = at if at.tzinfo else at.replace(tzinfo=UTC)
-    value = (aware - _EPOCH) // _MICROSECOND
+    value = (aware - _EPOCH) // MICROSECOND
     return value if _FIRST <= value <= _LAST else max(_FIRST, min(value, _LAST))
 
 
 def micros_or_none(at: datetime | None) -> int | None:
-    """As `micros`, with None for None."""
+    """Do as `micros`, with None for None."""
     return None if at is None else micros(at)
 
 
 def moment(value: int) -> datetime:
-    """The time of a number of microseconds, in UTC."""
+    """Convert back from a number of microseconds since 1970, to UTC."""
     return _EPOCH + timedelta(microseconds=value)
 
 
 def moment_or_none(value: int | None) -> datetime | None:
-    """As `moment`, with None for None."""
+    """Do as `moment`, with None for None."""
     return None if value is None else moment(value)
 
 
 def dumps(value: object) -> str:
-    """Compact JSON; equal values give equal text."""
+    """Write compact JSON; equal values give equal text."""
     return _ENCODER.encode(value)
 
 
 def loads(text: str) -> Json:
-    """The object in a JSON column."""
+    """Read the object in a JSON column."""
     return cast("Json", json.loads(text))

@@ -150,16 +150,12 @@ async def test_lease_of_a_dead_process_runs_out(
 ) -> None:
     ready = await harness.connect(provider)
     harness.local.clock.pass_time(hours=1)
-    engine, now = harness.local.engine, harness.local.clock.now
+    engine = harness.local.engine
     sealed = await engine.store.connections.credentials(ready.organization_id, ready.id)
-    taken = await engine.store.tokens.lease(
-        ready.id, sealed, holder="dead", now=now, until=now + LEASE
-    )
+    taken = await engine.store.tokens.lease(ready.id, sealed, holder="dead", duration=LEASE)
     assert taken is not None
     assert taken.held
-    other = await engine.store.tokens.lease(
-        ready.id, sealed, holder="other", now=now, until=now + LEASE
-    )
+    other = await engine.store.tokens.lease(ready.id, sealed, holder="other", duration=LEASE)
     assert other is not None
     assert not other.held
     harness.local.clock.pass_time(seconds=LEASE.total_seconds())
@@ -176,7 +172,8 @@ async def test_lease_is_not_taken_by_who_read_the_clock_earlier_and_came_later(
     sealed = await store.connections.credentials(ready.organization_id, ready.id)
 
     async def takes(holder: str, at: datetime) -> bool:
-        state = await store.tokens.lease(ready.id, sealed, holder=holder, now=at, until=at + LEASE)
+        harness.local.clock.now = at
+        state = await store.tokens.lease(ready.id, sealed, holder=holder, duration=LEASE)
         return state is not None and state.held
 
     assert await takes("first", now)
@@ -188,9 +185,9 @@ async def test_credentials_that_were_replaced_meanwhile_are_not_overwritten(
     harness: OAuthHarness, provider: OAuthProvider
 ) -> None:
     ready = await harness.connect(provider)
-    engine, now = harness.local.engine, harness.local.clock.now
+    engine = harness.local.engine
     sealed = await engine.store.connections.credentials(ready.organization_id, ready.id)
-    await engine.store.tokens.lease(ready.id, sealed, holder="slow", now=now, until=now + LEASE)
+    await engine.store.tokens.lease(ready.id, sealed, holder="slow", duration=LEASE)
     fresh = provider.issue(CLIENT_ID)
     await harness.authorization.authorize(ready.id, token_auth(access_token=fresh.access_token))
     assert not await engine.store.tokens.store(ready.id, "slow", "old", None)
@@ -201,13 +198,13 @@ async def test_renaming_keeps_a_token_that_was_refresh_elsewhere(
     harness: OAuthHarness, provider: OAuthProvider
 ) -> None:
     ready = await harness.connect(provider)
-    engine, now = harness.local.engine, harness.local.clock.now
+    engine = harness.local.engine
     store = engine.store.connections
     sealed = await store.credentials(ready.organization_id, ready.id)
     update = store.update
 
     async def refresh_elsewhere(*args: Any, **kwargs: Any) -> bool:
-        await engine.store.tokens.lease(ready.id, sealed, holder="h", now=now, until=now + LEASE)
+        await engine.store.tokens.lease(ready.id, sealed, holder="h", duration=LEASE)
         assert await engine.store.tokens.store(ready.id, "h", "new", None)
         return await update(*args, **kwargs)
 

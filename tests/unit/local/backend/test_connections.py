@@ -1,7 +1,6 @@
 """Connections: nothing is created unchecked, and secrets stay where they belong."""
 
 import base64
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -71,8 +70,8 @@ async def test_connection_whose_schedule_was_quicker_than_its_first_sync_is_crea
 ) -> None:
     insert = local.engine.store.connections.insert
 
-    async def insert_and_fire(row: ConnectionRow, now: datetime) -> None:
-        await insert(row, now)
+    async def insert_and_fire(row: ConnectionRow) -> None:
+        await insert(row)
         local.clock.pass_time(minutes=1)
         assert await fire_due(local.engine) == 1
 

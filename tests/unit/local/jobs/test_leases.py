@@ -10,7 +10,6 @@ from patience import PATIENCE_SECONDS
 
 from weft.domain.jobs import JobStatus
 from weft.local.engine import EngineLimits
-from weft.local.jobs.runner import Leases
 from weft.local.process_lock import ProcessLock
 
 pytestmark = pytest.mark.anyio
@@ -64,14 +63,6 @@ async def test_silent_owner_loses_its_job_even_when_the_clock_goes_back(
                 started = anyio.current_time()
                 await _ended(local, job_id)
                 assert anyio.current_time() - started >= LEASE_SECONDS
-
-
-def test_time_that_a_stopped_process_did_not_see_pass_lets_no_lease_run_out() -> None:
-    leases = Leases(seconds=10)
-    looks = [leases.silent(["job:1"], now) for now in (0, 1000, 1002.5, 1005, 1007.5, 1010)]
-    # A look counts for no more than the time between two renewals.
-    assert looks == [[], [], [], [], [], ["job:1"]]
-    assert leases.silent(["job:1 renewed"], 1012.5) == []
 
 
 async def test_silent_owner_that_was_stopping_is_reaped(tmp_path: Path) -> None:

@@ -277,20 +277,24 @@ async def test_lease_is_renewed_while_a_source_takes_its_time(tmp_path: Path) ->
 def _renewals(local: LocalHarness, wanted: int) -> anyio.Event:
     """Set when the lease has been renewed that often."""
     count, reached = 0, anyio.Event()
-    renew = local.engine.store.jobs.renew
+    heartbeat = local.engine.store.jobs.heartbeat
 
     async def counted(*arguments: object) -> JobStatus | None:
         nonlocal count
         count += 1
         if count == wanted:
             reached.set()
-        return await renew(*arguments)  # pyright: ignore[reportArgumentType] (passed on)
+        return await heartbeat(*arguments)  # pyright: ignore[reportArgumentType] (passed on)
 
-    local.engine.store.jobs.renew = counted  # pyright: ignore[reportAttributeAccessIssue] (a spy)
+    local.engine.store.jobs.heartbeat = counted  # pyright: ignore[reportAttributeAccessIssue] (a spy)
     return reached
 
 
-async def test_job_that_another_process_took_over_is_left_to_it(local: LocalHarness) -> None:
+async def test_job_that_another_process_took_over_is_left_to_it(
+    local: LocalHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # So that the runner does not take it back at once.
+    monkeypatch.setattr(module, "POLL_SECONDS", PATIENCE_SECONDS)
     gate = Gate()
     local.script.fetch = gate.fetch
     made = await local.connect()
@@ -298,7 +302,8 @@ async def test_job_that_another_process_took_over_is_left_to_it(local: LocalHarn
         async with run_jobs(local) as backend:
             job = await backend.jobs.run(made.id)
             await until_stored(local, made, 1)
-            local.clock.pass_time(minutes=5)
+            jobs = local.engine.store.jobs
+            assert await jobs.release_dead(await jobs.owners()) == [job.id]
             taken = await local.claim("another")
             assert taken.job_id == job.id
             gate.open.set()

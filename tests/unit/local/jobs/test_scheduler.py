@@ -33,7 +33,7 @@ async def end_job(local: LocalHarness) -> None:
     """End the queued job without a sync."""
     claim = await local.claim()
     outcome = Outcome(JobStatus.COMPLETED)
-    assert await local.engine.store.jobs.finish(claim, outcome, [], local.clock.now)
+    assert await local.engine.store.jobs.finish(claim, outcome, [])
 
 
 async def next_time(local: LocalHarness, made: Connection) -> datetime | None:
@@ -291,7 +291,9 @@ async def test_update_with_an_old_next_time_fires_no_slot_again(local: LocalHarn
     made = await scheduled(local, "* * * * *")
     slot = local.clock.now + MINUTE
     due = DueSchedule(
-        connection_no=1, slot=local.clock.now + 2 * MINUTE, schedule=(made.schedule or _fail())
+        connection_id=made.id,
+        slot=local.clock.now + 2 * MINUTE,
+        schedule=(made.schedule or _fail()),
     )
     local.clock.pass_time(minutes=1)
     assert await step(local)
@@ -374,12 +376,12 @@ async def test_scheduler_outlives_a_database_that_is_full_for_a_while(
     local.clock.pass_time(minutes=1)
     due, failures = local.engine.store.schedules.due, 0
 
-    async def full(now: datetime, limit: int) -> Sequence[DueSchedule]:
+    async def full(limit: int) -> Sequence[DueSchedule]:
         nonlocal failures
         if failures < 3:
             failures += 1
             raise StorageFailed("The disk is full.")
-        return await due(now, limit)
+        return await due(limit)
 
     monkeypatch.setattr(local.engine.store.schedules, "due", full)
 

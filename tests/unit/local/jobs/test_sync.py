@@ -1,7 +1,6 @@
 """One sync: what it stores, what it deletes, and where it goes on."""
 
-from collections.abc import AsyncGenerator, Callable
-from typing import Any
+from collections.abc import AsyncGenerator
 
 import anyio
 import anyio.lowlevel
@@ -18,6 +17,7 @@ from weft.errors import (
     SourceUnavailable,
 )
 from weft.local.jobs import sync as module
+from weft.local.store.base import Batch, Claim
 from weft.sources.base import (
     Checkpoint,
     Deleted,
@@ -92,9 +92,9 @@ async def test_events_are_committed_in_batches_of_bounded_size(
     sizes: list[int] = []
     commit = local.engine.store.entities.commit
 
-    async def counted(*arguments: object, **options: object) -> None:
-        sizes.append(len(arguments[1].events))  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownArgumentType] (a batch)
-        await commit(*arguments, **options)  # pyright: ignore[reportArgumentType] (passed on)
+    async def counted(claim: Claim, batch: Batch) -> None:
+        sizes.append(len(batch.events))
+        await commit(claim, batch)
 
     monkeypatch.setattr(local.engine.store.entities, "commit", counted)
     local.script.fetch = fetch_of(*(note(f"e{n}") for n in range(35)))
@@ -118,17 +118,17 @@ async def test_next_batch_is_read_beside_the_commit_but_only_when_the_store_says
             reached = number + 1
             yield note(f"e{number}")
 
-    async def watched(*arguments: Any, read_on: Callable[[], object], **options: Any) -> None:
+    async def watched(claim: Claim, batch: Batch) -> None:
         before = reached
         for _ in range(5):
             await anyio.lowlevel.checkpoint()
         waited = reached - before
-        read_on()
+        batch.read_on()
         with anyio.fail_after(PATIENCE_SECONDS):
             while reached < min(before + 10, 30):
                 await anyio.lowlevel.checkpoint()
         seen.append((before, waited))
-        await commit(*arguments, read_on=read_on, **options)
+        await commit(claim, batch)
 
     monkeypatch.setattr(local.engine.store.entities, "commit", watched)
     local.script.fetch = fetch

@@ -249,13 +249,7 @@ async def test_trouble_that_may_pass_is_tried_again_and_then_given_up(local: Loc
         claim, start = None, local.clock.now
         while claim is None:
             local.clock.pass_time(seconds=1)
-            claim = await local.engine.store.jobs.claim(
-                "owner-1",
-                dead_owners=(),
-                host_limit=2,
-                now=local.clock.now,
-                lease_until=local.engine.lease_until(local.clock.now),
-            )
+            claim = await local.try_claim()
         waits.append(local.clock.now - start)
         await local.run_claimed(claim)
         job = await local.backend.jobs.get(job.id)

@@ -109,24 +109,23 @@ async def test_same_entity_again_writes_nothing_but_the_count(bench: Bench) -> N
 
 async def test_new_version_alone_is_unchanged_but_stored(bench: Bench) -> None:
     assert await committed(bench, entity("a", "alpha", version="2")) == {"unchanged": 1}
-    [(connection_no,)] = bench.rows("SELECT no FROM connection")
-    assert await bench.store.entities.versions(connection_no, ["a", "b", "zzz"]) == {"a": "2"}
+    [(connection_id,)] = bench.rows("SELECT id FROM connection")
+    assert await bench.store.entities.versions(connection_id, ["a", "b", "zzz"]) == {"a": "2"}
 
 
 async def test_version_that_is_no_longer_given_is_forgotten(bench: Bench) -> None:
     assert await committed(bench, entity("a", "alpha")) == {"unchanged": 1}
-    [(connection_no,)] = bench.rows("SELECT no FROM connection")
-    assert await bench.store.entities.versions(connection_no, ["a"]) == {}
+    [(connection_id,)] = bench.rows("SELECT id FROM connection")
+    assert await bench.store.entities.versions(connection_id, ["a"]) == {}
 
 
 async def test_versions_are_those_of_one_connection(bench: Bench) -> None:
     made = [await bench.connection() for _ in range(2)]
     for number, connection in enumerate(made):
         await bench.list_all(connection, entity("a", version=str(number)))
-    numbers = [no for (no,) in bench.rows("SELECT no FROM connection ORDER BY no")]
-    found = [await bench.store.entities.versions(number, ["a"]) for number in numbers]
+    found = [await bench.store.entities.versions(each.id, ["a"]) for each in made]
     assert found == [{"a": "0"}, {"a": "1"}]
-    assert await bench.store.entities.versions(numbers[0], []) == {}
+    assert await bench.store.entities.versions(made[0].id, []) == {}
 
 
 async def test_unchanged_of_a_stored_entity_is_counted(bench: Bench) -> None:
@@ -239,7 +238,7 @@ async def test_checkpoint_is_stored_with_its_batch(bench: Bench) -> None:
     made = await bench.connection()
     claim = await bench.store.entities.begin_listing(await bench.claimed(made))
     await bench.commit(claim, entity("a"), Checkpoint({"page": 1}), Checkpoint({"page": 2}))
-    bench.pass_time(minutes=5)
+    await bench.pass_watched(leases=1.5)
     taken = await bench.claim("owner-2")
     assert taken is not None
     assert (taken.job_id, taken.checkpoint) == (claim.job_id, {"page": 2})
@@ -259,7 +258,7 @@ async def test_job_that_was_interrupted_counts_nothing_twice(bench: Bench) -> No
         Skipped("bigger", "too large"),
     )
     await bench.commit(first, *listed)
-    bench.pass_time(minutes=5)
+    await bench.pass_watched(leases=1.5)
     taken = await bench.claim("owner-2")
     assert taken is not None
     await bench.commit(taken, *listed, entity("more"))
@@ -286,7 +285,7 @@ async def test_counts_at_a_checkpoint_are_true_when_ids_repeat_after_it(
 ) -> None:
     first = await bench.store.entities.begin_listing(await bench.claimed(await bench.connection()))
     await bench.commit(first, Checkpoint({"page": 1}), *events)
-    bench.pass_time(minutes=5)
+    await bench.pass_watched(leases=1.5)
     taken = await bench.claim("owner-2")
     assert taken is not None
     job = await bench.job(taken)
@@ -302,11 +301,11 @@ async def test_writer_that_lost_its_claim_is_fenced_and_writes_nothing(
     claim = await bench.store.entities.begin_listing(await bench.claimed(made))
     await bench.commit(claim, entity("a", "alpha"))
     if how == "cancelled":
-        assert await bench.store.jobs.request_cancel(await bench.job(claim), bench.now)
+        assert await bench.store.jobs.request_cancel(await bench.job(claim))
     elif how == "deleted":
         assert await bench.store.connections.delete(ORGANIZATION, made.id)
     elif how == "claimed anew":
-        bench.pass_time(minutes=5)
+        await bench.pass_watched(leases=1.5)
         taken = await bench.claim("owner-2")
         assert taken is not None
         assert taken.fence > claim.fence

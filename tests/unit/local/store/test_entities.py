@@ -12,11 +12,11 @@ from weft.sources.base import Deleted
 pytestmark = pytest.mark.anyio
 
 
-async def search(bench: Bench, match: str, **fields: object) -> list[SearchHit]:
+async def search(bench: Bench, *terms: str, **fields: object) -> list[SearchHit]:
     values = {"connection_id": None, "entity_type": None, "limit": 10, "offset": 0} | fields
     collection = await bench.collection()
-    found = await bench.store.entities.search(collection, match, **values)  # pyright: ignore[reportArgumentType] (checked by the callers)
-    return list(found.hits)
+    found = await bench.store.entities.search(collection, terms, "all", **values)  # pyright: ignore[reportArgumentType] (checked by the callers)
+    return list(found)
 
 
 async def number_of(bench: Bench, source_id: str) -> str:
@@ -153,7 +153,7 @@ async def test_resumed_listing_remembers_what_it_had_seen(bench: Bench) -> None:
     await bench.list_all(made, entity("a"), entity("b"), entity("c"))
     claim = await bench.store.entities.begin_listing(await bench.claimed(made))
     await bench.commit(claim, entity("a"))
-    bench.pass_time(minutes=5)
+    await bench.pass_watched(leases=1.5)
     taken = await bench.claim("owner-2")
     assert taken is not None
     await bench.commit(taken, entity("b"))

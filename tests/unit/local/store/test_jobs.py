@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import apsw
 import pytest
-from store_harness import LEASE, ORGANIZATION, OWNER, START, Bench, entity, new_row, opened
+from store_harness import ORGANIZATION, OWNER, START, Bench, entity, new_row, opened
 
 from weft.domain.connections import ConnectionStatus
 from weft.domain.jobs import JobStatus, JobTrigger, LogLine
@@ -42,7 +42,7 @@ async def test_second_live_job_is_a_conflict_in_every_live_state(bench: Bench) -
     claim = await bench.claim()
     assert claim is not None
     await refused(JobStatus.RUNNING)
-    await bench.store.jobs.request_cancel(job, bench.now)
+    await bench.store.jobs.request_cancel(job)
     await refused(JobStatus.CANCELLING)
     await bench.finish(claim)
     assert (await bench.queue(made)).id != job.id
@@ -88,28 +88,28 @@ async def test_claim_holds_what_the_sync_needs(bench: Bench) -> None:
 
 async def test_job_with_a_living_lease_is_left_alone(bench: Bench) -> None:
     claim = await bench.claimed(await bench.connection())
-    bench.pass_time(seconds=LEASE.total_seconds())
+    await bench.pass_watched(leases=1)
     assert await bench.claim("owner-2") is None
-    assert await bench.store.jobs.renew(claim, bench.now + LEASE) is JobStatus.RUNNING
-    bench.pass_time(seconds=LEASE.total_seconds())
+    assert await bench.store.jobs.heartbeat(claim) is JobStatus.RUNNING
+    await bench.pass_watched(leases=1)
     assert await bench.claim("owner-2") is None
 
 
 async def test_commit_renews_the_lease(bench: Bench) -> None:
     claim = await bench.claimed(await bench.connection())
-    bench.pass_time(seconds=20)
+    await bench.pass_watched(leases=0.75)
     await bench.commit(claim, entity("a"))
-    bench.pass_time(seconds=20)
+    await bench.pass_watched(leases=0.75)
     assert await bench.claim("owner-2") is None
 
 
 async def test_job_whose_lease_ran_out_goes_to_another_with_a_higher_fence(bench: Bench) -> None:
     claim = await bench.claimed(await bench.connection())
-    bench.pass_time(seconds=LEASE.total_seconds() + 1)
+    await bench.pass_watched(leases=1.5)
     taken = await bench.claim("owner-2")
     assert taken is not None
     assert (taken.job_id, taken.fence) == (claim.job_id, claim.fence + 1)
-    assert await bench.store.jobs.renew(claim, bench.now + LEASE) is None
+    assert await bench.store.jobs.heartbeat(claim) is None
     assert not await bench.finish(claim)
     assert (await bench.job(claim)).status is JobStatus.RUNNING
     assert (await bench.job(claim)).started_at == START, "it is still the same run"
@@ -118,7 +118,7 @@ async def test_job_whose_lease_ran_out_goes_to_another_with_a_higher_fence(bench
 
 async def test_same_owner_claiming_anew_is_fenced_off_from_its_former_self(bench: Bench) -> None:
     claim = await bench.claimed(await bench.connection())
-    bench.pass_time(minutes=5)
+    await bench.pass_watched(leases=1.5)
     again = await bench.claim(OWNER)
     assert again is not None
     assert not await bench.finish(claim)
@@ -128,8 +128,9 @@ async def test_same_owner_claiming_anew_is_fenced_off_from_its_former_self(bench
 async def test_job_of_a_dead_owner_goes_to_another_at_once(bench: Bench) -> None:
     claim = await bench.claimed(await bench.connection())
     assert await bench.store.jobs.owners() == [OWNER]
-    assert await bench.claim("owner-2", dead=("owner-3",)) is None
-    taken = await bench.claim("owner-2", dead=(OWNER,))
+    assert await bench.store.jobs.release_dead(["owner-3"]) == []
+    assert await bench.store.jobs.release_dead([OWNER]) == [claim.job_id]
+    taken = await bench.claim("owner-2")
     assert taken is not None
     assert taken.job_id == claim.job_id
     assert await bench.store.jobs.owners() == ["owner-2"]
@@ -149,22 +150,22 @@ async def test_host_runs_no_more_than_its_share_and_others_go_ahead(bench: Bench
 async def test_pending_job_is_cancelled_at_once_and_counts_as_a_run(bench: Bench) -> None:
     made = await bench.connection()
     job = await bench.queue(made)
-    assert await bench.store.jobs.request_cancel(job, bench.now)
+    assert await bench.store.jobs.request_cancel(job)
     ended = await bench.job(job)
     assert (ended.status, ended.completed_at) == (JobStatus.CANCELLED, bench.now)
     assert await bench.claim() is None
     sync = (await bench.get(made)).sync
     assert (sync.total_runs, sync.successful_runs, sync.failed_runs) == (1, 0, 0)
-    assert not await bench.store.jobs.request_cancel(job, bench.now)
+    assert not await bench.store.jobs.request_cancel(job)
 
 
 async def test_cancelling_job_ends_cancelled_whatever_its_runner_says(bench: Bench) -> None:
     made = await bench.connection()
     claim = await bench.claimed(made)
     job = await bench.job(claim)
-    assert await bench.store.jobs.request_cancel(job, bench.now)
+    assert await bench.store.jobs.request_cancel(job)
     assert (await bench.job(job)).status is JobStatus.CANCELLING
-    assert not await bench.store.jobs.request_cancel(job, bench.now), "once is enough"
+    assert not await bench.store.jobs.request_cancel(job), "once is enough"
     assert await bench.finish(
         claim,
         JobStatus.FAILED,
@@ -182,11 +183,12 @@ async def test_cancelling_job_is_never_claimed_but_reaped_when_its_owner_is_dead
 ) -> None:
     made = await bench.connection()
     claim = await bench.claimed(made)
-    await bench.store.jobs.request_cancel(await bench.job(claim), bench.now)
-    assert not await bench.store.jobs.reap((), bench.now)
+    await bench.store.jobs.request_cancel(await bench.job(claim))
+    assert not await bench.store.jobs.release_expired()
     assert (await bench.job(claim)).status is JobStatus.CANCELLING
-    assert await bench.claim("owner-2", dead=(OWNER,)) is None
-    assert await bench.store.jobs.reap((OWNER,), bench.now) == [claim.job_id]
+    assert await bench.claim("owner-2") is None
+    assert await bench.store.jobs.release_dead([OWNER]) == [claim.job_id]
+    assert await bench.claim("owner-2") is None
     assert (await bench.job(claim)).status is JobStatus.CANCELLED
     assert (await bench.get(made)).sync.total_runs == 1
     assert not await bench.finish(claim)
@@ -194,9 +196,9 @@ async def test_cancelling_job_is_never_claimed_but_reaped_when_its_owner_is_dead
 
 async def test_cancelling_job_is_reaped_when_its_lease_ran_out(bench: Bench) -> None:
     claim = await bench.claimed(await bench.connection())
-    await bench.store.jobs.request_cancel(await bench.job(claim), bench.now)
-    bench.pass_time(minutes=5)
-    assert await bench.store.jobs.reap((), bench.now) == [claim.job_id]
+    await bench.store.jobs.request_cancel(await bench.job(claim))
+    await bench.pass_watched(leases=1.5)
+    assert (await bench.job(claim)).status is JobStatus.CANCELLED
 
 
 async def test_completed_job_is_recorded_with_its_connection(bench: Bench) -> None:
@@ -210,7 +212,7 @@ async def test_completed_job_is_recorded_with_its_connection(bench: Bench) -> No
     later = bench.pass_time(seconds=12.5)
     log = [LogLine(at=later, level="info", message="Completed.")]
     outcome = Outcome(JobStatus.COMPLETED, connection_state=ConnectionStatus.ACTIVE)
-    assert await bench.store.jobs.finish(claim, outcome, log, later)
+    assert await bench.store.jobs.finish(claim, outcome, log)
     job = await bench.job(claim)
     assert (job.status, job.completed_at, job.duration_seconds) == ("COMPLETED", later, 12.5)
     assert await bench.store.jobs.log(ORGANIZATION, job.id, 5) == log
@@ -243,8 +245,7 @@ async def test_job_handed_back_waits_for_its_time_and_is_no_run_yet(bench: Bench
     made = await bench.connection()
     claim = await bench.claimed(made)
     await bench.commit(claim, entity("a"))
-    retry_at = bench.now + timedelta(seconds=10)
-    assert await bench.finish(claim, JobStatus.PENDING, retry_at=retry_at)
+    assert await bench.finish(claim, JobStatus.PENDING, retry_after=timedelta(seconds=10))
     job = await bench.job(claim)
     assert (job.status, job.completed_at, job.entities_inserted) == ("PENDING", None, 1)
     assert (await bench.get(made)).sync.total_runs == 0
@@ -258,13 +259,13 @@ async def test_job_handed_back_waits_for_its_time_and_is_no_run_yet(bench: Bench
 async def test_attempts_count_from_the_last_checkpoint(bench: Bench) -> None:
     claim = await bench.claimed(await bench.connection())
     for expected in (1, 2):
-        assert await bench.finish(claim, JobStatus.PENDING, retry_at=bench.now)
+        assert await bench.finish(claim, JobStatus.PENDING, retry_after=timedelta(0))
         taken = await bench.claim()
         assert taken is not None
         claim = taken
         assert claim.attempts == expected
     await bench.commit(claim, Checkpoint({"page": 1}))
-    await bench.finish(claim, JobStatus.PENDING, retry_at=bench.now)
+    await bench.finish(claim, JobStatus.PENDING, retry_after=timedelta(0))
     taken = await bench.claim()
     assert taken is not None
     assert taken.attempts == 1
@@ -312,7 +313,6 @@ async def test_cursor_of_a_former_configuration_is_not_stored(bench: Bench) -> N
         reset_cursor=True,
         set_state=False,
         set_auth=False,
-        now=bench.now,
     )
     await bench.commit(claim, entity("a"), Checkpoint({"page": 3}))
     await bench.finish(claim)

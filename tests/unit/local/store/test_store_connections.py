@@ -22,13 +22,13 @@ REFUSED = (ConnectionStatus.NEEDS_REAUTH, ErrorCategory.API_KEY_INVALID, "refuse
 async def changed(bench: Bench, made: Connection, *, set_auth: bool, **columns: Any) -> Connection:
     """The connection after somebody changed it."""
     row = replace(new_row(), id=made.id, sync_id=made.sync_id, **columns)
+    bench.pass_time(seconds=1)
     assert await bench.store.connections.update(
         row,
         expected_version=made.version,
         reset_cursor=False,
         set_state=False,
         set_auth=set_auth,
-        now=bench.pass_time(seconds=1),
     )
     return await bench.get(made)
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import anyio
 import pytest
+from stores import open_store
 
 from weft.domain.base import Json
 from weft.errors import AuthenticationFailed, Conflict, StorageFailed
 from weft.local.process_lock import lock_file
 from weft.local.store.sqlite.session import connect_here
-from weft.local.store.sqlite.store import SqliteStore
 from weft.local.store.vault import DataKeyStore, WrappedKey
 from weft.local.vault import FixedKeys, KeySource, MasterKey, Vault, forget_lost, rotate
 
@@ -43,7 +43,7 @@ class InterruptedKeys(FixedKeys):
 
 @pytest.fixture
 async def store(tmp_path: Path, anyio_backend: str) -> AsyncGenerator[DataKeyStore]:
-    opened = await SqliteStore.open(tmp_path / "weft.db")
+    opened = await open_store(tmp_path / "weft.db")
     try:
         yield opened.data_keys
     finally:

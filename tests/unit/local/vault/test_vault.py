@@ -7,11 +7,11 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
+from stores import open_store
 
 from weft.domain.base import Json
 from weft.errors import AuthenticationFailed, StorageFailed, WeftError
 from weft.local.store.sqlite.session import connect_here
-from weft.local.store.sqlite.store import SqliteStore
 from weft.local.store.vault import DataKeyStore
 from weft.local.vault import KEY_BYTES, KEY_FILE_NAME, FixedKeys, Vault
 from weft.local.vault.envelope import seal, unseal
@@ -28,17 +28,17 @@ RACE = """
 import sys
 from pathlib import Path
 import anyio
-from weft.local.store.sqlite.store import SqliteStore
+from weft.local.from_settings import open_store
 from weft.local.vault import Vault
+from weft.settings import Settings
 
 async def main():
     home = Path(sys.argv[1])
-    store = await SqliteStore.open(home / "weft.db")
     vault = Vault.open(home / "keys")
-    print("ready", flush=True)
-    sys.stdin.readline()
-    print(await vault.seal(store.data_keys, "o", sys.argv[2], {"n": 1}, ("here",)), flush=True)
-    await store.close()
+    async with open_store(Settings(home=home)) as store:
+        print("ready", flush=True)
+        sys.stdin.readline()
+        print(await vault.seal(store.data_keys, "o", sys.argv[2], {"n": 1}, ("here",)), flush=True)
 
 anyio.run(main)
 """
@@ -46,7 +46,7 @@ anyio.run(main)
 
 @pytest.fixture
 async def store(tmp_path: Path, anyio_backend: str) -> AsyncGenerator[DataKeyStore]:
-    opened_store = await SqliteStore.open(tmp_path / "weft.db")
+    opened_store = await open_store(tmp_path / "weft.db")
     try:
         yield opened_store.data_keys
     finally:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from weft.domain.acting import Actor, current_actor
@@ -22,7 +22,7 @@ _NO_MAX = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a change is about, and the connection that it belongs to, if it does.
+    """The object of a change, and the connection that it belongs to, if it does.
 
     ``organization_id`` is empty for what belongs to all.
     """
@@ -52,44 +52,58 @@ class SqliteAudit(AuditStore):
         values["connection_id"] = connection_id
         return await self._database.read(_select, "audit_list_of_connection", values)
 
-    async def prune(self, before: datetime, limit: int) -> int:
-        values = {"before": micros(before), "limit": limit}
+    async def prune(self, kept: timedelta, limit: int) -> int:
+        values = {"before": micros(self._database.clock() - kept), "limit": limit}
         if not await self._database.read(_any_before, values["before"]):
             return 0
         return await self._database.write_relaxed(_prune, values)
 
 
-def audited(
-    work: Callable[Concatenate[Session, P], R], action: str, target: Target
-) -> Callable[Concatenate[Session, P], R]:
-    """``work``, and in its transaction a row that tells of it, unless it returns False or None.
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """Who changes something, and when by the store's clock."""
 
-    Who acts is taken from the caller's context now: ``work`` runs on another thread.
-    """
-    actor = current_actor()
+    actor: Actor
+    at: int
 
-    def run(db: Session, *args: P.args, **kwargs: P.kwargs) -> R:
+
+def stamp(database: Database) -> Stamp:
+    """Make the stamp of a change, on the caller's thread: only there it is known who acts."""
+    return Stamp(current_actor(), database.now())
+
+
+async def write_audited(
+    database: Database,
+    action: str,
+    target: Target,
+    work: Callable[Concatenate[Session, P], R],
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> R:
+    """Run ``work`` and record it, in one transaction; not when it returns False or None."""
+
+    def run(db: Session, by: Stamp) -> R:
         result = work(db, *args, **kwargs)
         if not _is_nothing(result):
-            record(db, actor, action, target)
+            record(db, by, action, target)
         return result
 
-    return run
+    return await database.write(run, stamp(database))
 
 
-def record(db: Session, actor: Actor, action: str, target: Target) -> None:
+def record(db: Session, by: Stamp, action: str, target: Target) -> None:
     """Write a row within the caller's transaction."""
     values = {
-        "at": micros(datetime.now(UTC)),
+        "at": by.at,
         "organization_id": target.organization_id,
-        "principal": actor.principal,
-        "transport": actor.transport,
-        "operation": actor.operation,
+        "principal": by.actor.principal,
+        "transport": by.actor.transport,
+        "operation": by.actor.operation,
         "action": action,
         "target_kind": target.kind,
         "target_id": target.id,
         "connection_id": target.connection_id,
-        "arguments_digest": actor.digest(),
+        "arguments_digest": by.actor.digest(),
         "outcome": DONE,
     }
     _insert(db, values)
@@ -108,7 +122,7 @@ def _select(db: Session, query: str, values: dict[str, Any]) -> list[AuditEntry]
 
 
 def _any_before(db: Session, before: int) -> bool:
-    return db.execute("SELECT 1 FROM audit WHERE at < ? LIMIT 1", (before,)).get is not None
+    return db.execute(queries()["audit_any_before"], {"before": before}).get is not None
 
 
 def _prune(db: Session, values: dict[str, Any]) -> int:

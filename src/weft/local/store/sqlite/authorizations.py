@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import apsw
@@ -20,7 +20,7 @@ from weft.local.store.authorizations import (
     TokenState,
     TokenStore,
 )
-from weft.local.store.sqlite.audit import Target, audited
+from weft.local.store.sqlite.audit import Target, write_audited
 from weft.local.store.sqlite.database import Database
 from weft.local.store.sqlite.queries import queries
 from weft.local.store.sqlite.rows import Row, rows
@@ -42,8 +42,9 @@ class SqliteAuthSessions(AuthSessionStore):
         target = Target(
             "connection", session.connection_id, session.organization_id, session.connection_id
         )
-        work = audited(_did, "begin_authorization", target)
-        return await self._database.write(work, "auth_session_begin", values)
+        return await write_audited(
+            self._database, "begin_authorization", target, _did, "auth_session_begin", values
+        )
 
     async def of_connection(self, organization_id: str, connection_id: str) -> AuthSession | None:
         values = {"organization_id": organization_id, "connection_id": connection_id}
@@ -62,8 +63,8 @@ class SqliteAuthSessions(AuthSessionStore):
     async def use_state(self, state: bytes) -> bool:
         return await self._database.write(_did, "auth_session_use_state", {"state": state})
 
-    async def complete(self, connection_id: str, claim: bytes, now: datetime) -> bool:
-        values = {"connection_id": connection_id, "claim": claim, "now": micros(now)}
+    async def complete(self, connection_id: str, claim: bytes) -> bool:
+        values = {"connection_id": connection_id, "claim": claim, "now": self._database.now()}
         return await self._database.write(_did, "auth_session_complete", values)
 
 
@@ -74,13 +75,14 @@ class SqliteTokens(TokenStore):
         self._database = database
 
     async def lease(
-        self, connection_id: str, seen: str | None, *, holder: str, now: datetime, until: datetime
+        self, connection_id: str, seen: str | None, *, holder: str, duration: timedelta
     ) -> TokenState | None:
+        now = self._database.clock()
         values = {
             "connection_id": connection_id,
             "holder": holder,
             "now": micros(now),
-            "until": micros(until),
+            "until": micros(now + duration),
         }
         # Whoever sends a refresh token must be known to hold the lease, after a power cut too.
         return await self._database.write(_lease, seen, values)
@@ -110,8 +112,8 @@ class SqliteOAuthClients(OAuthClientStore):
     async def put(self, row: OAuthClientRow) -> None:
         values = asdict(row) | {"now": micros(row.created_at), "hosts": dumps(row.hosts)}
         del values["created_at"]
-        work = audited(_did, "set", Target("oauth_client", row.short_name, ""))
-        await self._database.write(work, "oauth_client_put", values)
+        target = Target("oauth_client", row.short_name, "")
+        await write_audited(self._database, "set", target, _did, "oauth_client_put", values)
 
     async def get(self, short_name: str) -> OAuthClientRow | None:
         values = {"short_name": short_name}
@@ -123,8 +125,10 @@ class SqliteOAuthClients(OAuthClientStore):
 
     async def delete(self, short_name: str) -> bool:
         values = {"short_name": short_name}
-        work = audited(_did, "delete", Target("oauth_client", short_name, ""))
-        return await self._database.write(work, "oauth_client_delete", values)
+        target = Target("oauth_client", short_name, "")
+        return await write_audited(
+            self._database, "delete", target, _did, "oauth_client_delete", values
+        )
 
 
 class SqliteAuthProviders(AuthProviderStore):
@@ -141,7 +145,7 @@ class SqliteAuthProviders(AuthProviderStore):
         }
         del values["created_at"]
         target = Target("auth_provider", row.readable_id, row.organization_id)
-        await self._database.write(audited(_insert_provider, "create", target), values)
+        await write_audited(self._database, "create", target, _insert_provider, values)
 
     async def get(self, organization_id: str, readable_id: str) -> AuthProviderRow | None:
         values = {"organization_id": organization_id, "readable_id": readable_id}
@@ -153,8 +157,10 @@ class SqliteAuthProviders(AuthProviderStore):
 
     async def delete(self, organization_id: str, readable_id: str) -> bool:
         values = {"organization_id": organization_id, "readable_id": readable_id}
-        work = audited(_did, "delete", Target("auth_provider", readable_id, organization_id))
-        return await self._database.write(work, "auth_provider_delete", values)
+        target = Target("auth_provider", readable_id, organization_id)
+        return await write_audited(
+            self._database, "delete", target, _did, "auth_provider_delete", values
+        )
 
 
 def _did(db: Session, query: str, values: dict[str, Any]) -> bool:

@@ -18,7 +18,7 @@ from weft.domain.entities import Entity
 from weft.domain.jobs import JobStatus, LogLine
 from weft.errors import Fenced
 from weft.local.store.base import Batch, Claim
-from weft.local.store.sqlite.jobs import write_log
+from weft.local.store.sqlite.jobs import Held, find_held, write_log
 from weft.local.store.sqlite.marks import Marks
 from weft.local.store.sqlite.prepared import PreparedBatch
 from weft.local.store.sqlite.queries import queries
@@ -68,7 +68,6 @@ def apply(
     prepared: PreparedBatch,
     counted: Marks | None,
     now: int,
-    lease_until: int,
     read_on: Callable[[], object],
 ) -> None:
     """Write everything that follows from the batch. Raises Fenced before the first write.
@@ -76,9 +75,9 @@ def apply(
     ``counted`` are the entities that the job dealt with before it was interrupted. ``read_on`` is
     called on this thread.
     """
-    check_fence(db, claim)
-    difference = _compare(db, claim.connection_no, prepared, counted)
-    inserted = write_inserts(db, claim.connection_no, difference.insert)
+    held = check_fence(db, claim)
+    difference = _compare(db, held.connection_no, prepared, counted)
+    inserted = write_inserts(db, held.connection_no, difference.insert)
     difference.seen.extend(inserted)
     read_on()
     if inserted:
@@ -86,14 +85,15 @@ def apply(
         db.execute(queries()["index_insert"], (inserted[0], inserted[-1]))
     _write_updates(db, difference)
     write_deletes(db, [stored.no for stored in difference.delete])
-    _write_types(db, claim.connection_no, difference, now)
+    _write_types(db, held.connection_no, difference, now)
     if difference.seen:
-        marks = (claim.job_no, claim.listing, difference.seen.tobytes())
+        marks = (held.job_no, claim.listing, difference.seen.tobytes())
         db.execute(queries()["seen_insert"], marks)
-    _write_progress(db, claim, prepared, difference, lease_until)
+    _write_progress(db, held, prepared, difference)
+    db.execute(queries()["job_renew"], {"no": held.job_no, "now": now})
     if prepared.checkpoint is not None:
-        _write_checkpoint(db, claim, prepared, dumps(prepared.checkpoint.cursor))
-    write_log(db, claim.job_no, [*batch.log, *_unstorable_lines(prepared, now)])
+        _write_checkpoint(db, claim, held, prepared, dumps(prepared.checkpoint.cursor))
+    write_log(db, held.job_no, [*batch.log, *_unstorable_lines(prepared, now)])
 
 
 def _unstorable_lines(prepared: PreparedBatch, now: int) -> list[LogLine]:
@@ -109,11 +109,12 @@ def _unstorable_lines(prepared: PreparedBatch, now: int) -> list[LogLine]:
     ]
 
 
-def check_fence(db: Session, claim: Claim) -> None:
+def check_fence(db: Session, claim: Claim) -> Held:
     """Raise Fenced unless the claim still holds and nobody asked the job to stop."""
-    values = {"no": claim.job_no, "fence": claim.fence, "owner": claim.owner}
-    if db.execute(queries()["job_fence"], values).get != JobStatus.RUNNING:
+    held = find_held(db, claim)
+    if held is None or held.status != JobStatus.RUNNING:
         raise Fenced("The job was cancelled, deleted or taken over.")
+    return held
 
 
 def write_inserts(db: Session, connection_no: int, new: Sequence[Prepared]) -> range:
@@ -291,9 +292,11 @@ def write_type_changes(db: Session, connection_no: int, changes: Counter[str], n
         db.execute(queries()["type_prune"], (connection_no,))
 
 
-def _write_checkpoint(db: Session, claim: Claim, batch: PreparedBatch, cursor: str) -> None:
+def _write_checkpoint(
+    db: Session, claim: Claim, held: Held, batch: PreparedBatch, cursor: str
+) -> None:
     progress = {
-        "no": claim.job_no,
+        "no": held.job_no,
         "cursor": cursor,
         "config": dumps(claim.config),
         "skipped_after": len(batch.skipped & batch.after_checkpoint),
@@ -301,7 +304,7 @@ def _write_checkpoint(db: Session, claim: Claim, batch: PreparedBatch, cursor: s
     }
     db.execute(queries()["job_checkpoint"], progress)
     values = {
-        "no": claim.connection_no,
+        "no": held.connection_no,
         "cursor": cursor,
         "config": dumps(claim.config),
         "full_sync": claim.full_sync,
@@ -309,15 +312,9 @@ def _write_checkpoint(db: Session, claim: Claim, batch: PreparedBatch, cursor: s
     db.execute(queries()["connection_set_cursor"], values)
 
 
-def _write_progress(
-    db: Session,
-    claim: Claim,
-    batch: PreparedBatch,
-    difference: Difference,
-    lease_until: int,
-) -> None:
+def _write_progress(db: Session, held: Held, batch: PreparedBatch, difference: Difference) -> None:
     values = {
-        "no": claim.job_no,
+        "no": held.job_no,
         "inserted": len(difference.insert),
         "updated": difference.updated,
         "deleted": len(difference.delete),
@@ -326,6 +323,5 @@ def _write_progress(
         "failed": len(batch.failed) + len(batch.unnameable) + difference.lost,
         "expected": batch.expected,
         "incomplete": batch.incomplete,
-        "lease_until": lease_until,
     }
     db.execute(queries()["job_progress"], values)

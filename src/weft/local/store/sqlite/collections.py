@@ -1,7 +1,7 @@
 """Collections on SQLite."""
 
+import uuid
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 import apsw
@@ -10,12 +10,11 @@ from weft.domain.base import Page
 from weft.domain.collections import Collection
 from weft.errors import Conflict
 from weft.local.store.base import CollectionStore
-from weft.local.store.sqlite.audit import Target, audited
+from weft.local.store.sqlite.audit import Target, write_audited
 from weft.local.store.sqlite.database import Database
 from weft.local.store.sqlite.queries import queries
 from weft.local.store.sqlite.rows import next_cursor, row_before, rows, to_collection
 from weft.local.store.sqlite.session import Session
-from weft.local.store.values import micros
 
 _LIST = "collection_list"
 
@@ -26,16 +25,17 @@ class SqliteCollections(CollectionStore):
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def insert(self, collection: Collection) -> None:
+    async def insert(self, organization_id: str, *, readable_id: str, name: str) -> Collection:
+        collection_id = str(uuid.uuid4())
         values = {
-            "id": collection.id,
-            "organization_id": collection.organization_id,
-            "readable_id": collection.readable_id,
-            "name": collection.name,
-            "now": micros(collection.created_at),
+            "id": collection_id,
+            "organization_id": organization_id,
+            "readable_id": readable_id,
+            "name": name,
+            "now": self._database.now(),
         }
-        target = Target("collection", collection.id, collection.organization_id)
-        await self._database.write(audited(_insert, "create", target), values)
+        target = Target("collection", collection_id, organization_id)
+        return await write_audited(self._database, "create", target, _insert, values)
 
     async def find(self, organization_id: str, text: str) -> Sequence[Collection]:
         values = {"organization_id": organization_id, "text": text}
@@ -48,8 +48,8 @@ class SqliteCollections(CollectionStore):
         values["before"] = row_before(cursor, _LIST, values)
         return await self._database.read(_page, values, limit)
 
-    async def rename(self, collection: Collection, name: str, now: datetime) -> bool:
-        values = {"id": collection.id, "name": name, "now": micros(now)}
+    async def rename(self, collection: Collection, name: str) -> bool:
+        values = {"id": collection.id, "name": name, "now": self._database.now()}
         return await self._database.write(_rename, values)
 
     async def connection_ids(self, collection: Collection) -> Sequence[str]:
@@ -57,18 +57,18 @@ class SqliteCollections(CollectionStore):
 
     async def delete(self, collection: Collection) -> None:
         target = Target("collection", collection.id, collection.organization_id)
-        await self._database.write(audited(_delete, "delete", target), collection.id)
+        await write_audited(self._database, "delete", target, _delete, collection.id)
 
 
 def number_of(db: Session, collection_id: str) -> int | None:
     """The internal number of a collection, or None when it is gone."""
-    return db.execute("SELECT no FROM collection WHERE id = ?", (collection_id,)).get
+    return db.execute(queries()["collection_no"], {"id": collection_id}).get
 
 
-def _insert(db: Session, values: dict[str, Any]) -> bool:
+def _insert(db: Session, values: dict[str, Any]) -> Collection:
     try:
         db.execute(queries()["collection_insert"], values)
-        return True
+        return _select(db, "collection_by_id", values)[0]
     except apsw.ConstraintError:
         raise Conflict(
             "A collection with that readable_id exists already.",

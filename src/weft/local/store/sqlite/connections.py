@@ -5,19 +5,18 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
-from weft.domain.acting import Actor, current_actor
 from weft.domain.base import Json, Page
 from weft.domain.connections import Connection, ConnectionStatus
 from weft.domain.schedules import Schedule
 from weft.errors import ErrorCategory, NotFound
 from weft.local.store.base import ConnectionRow, ConnectionStore
-from weft.local.store.sqlite.audit import Target, audited, record
+from weft.local.store.sqlite.audit import Stamp, Target, record, stamp, write_audited
 from weft.local.store.sqlite.database import Database
 from weft.local.store.sqlite.queries import queries
 from weft.local.store.sqlite.rows import next_cursor, row_before, rows, to_connection
 from weft.local.store.sqlite.session import Session
 from weft.local.store.sqlite.vault import drop_data_key
-from weft.local.store.values import dumps, micros, micros_or_none
+from weft.local.store.values import dumps, micros_or_none
 
 _ID_PREFIX_MIN_CHARS = 4
 
@@ -28,9 +27,10 @@ class SqliteConnections(ConnectionStore):
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def insert(self, row: ConnectionRow, now: datetime) -> None:
-        work = audited(_insert, "create", _target(row.organization_id, row.id))
-        await self._database.write(work, _values(row, now), row.readable_collection_id)
+    async def insert(self, row: ConnectionRow) -> None:
+        target = _target(row.organization_id, row.id)
+        values = _values(row, self._database.now())
+        await write_audited(self._database, "create", target, _insert, values)
 
     async def get(self, organization_id: str, connection_id: str) -> Connection | None:
         values = {"organization_id": organization_id, "id": connection_id}
@@ -72,15 +72,15 @@ class SqliteConnections(ConnectionStore):
         reset_cursor: bool,
         set_state: bool,
         set_auth: bool,
-        now: datetime,
     ) -> bool:
-        values = _values(row, now) | {
+        by = stamp(self._database)
+        values = _values(row, by.at) | {
             "expected_version": expected_version,
             "reset_cursor": reset_cursor,
             "set_state": set_state,
             "set_auth": set_auth,
         }
-        return await self._database.write(_update, values, current_actor())
+        return await self._database.write(_update, values, by)
 
     async def credentials(self, organization_id: str, connection_id: str) -> str | None:
         values = {"organization_id": organization_id, "id": connection_id}
@@ -98,11 +98,13 @@ class SqliteConnections(ConnectionStore):
             "error_category": error_category,
             "error_message": error_message,
         }
-        await self._database.write(_mark, found, values, current_actor())
+        await self._database.write(_mark, found, values, stamp(self._database))
 
     async def delete(self, organization_id: str, connection_id: str) -> Connection | None:
-        work = audited(_delete, "delete", _target(organization_id, connection_id))
-        return await self._database.write(work, organization_id, connection_id)
+        target = _target(organization_id, connection_id)
+        return await write_audited(
+            self._database, "delete", target, _delete, organization_id, connection_id
+        )
 
 
 def is_as_read(db: Session, number: int, config: Json, authenticated_at: datetime | None) -> bool:
@@ -118,7 +120,7 @@ def is_as_read(db: Session, number: int, config: Json, authenticated_at: datetim
     return bool(db.execute(queries()["connection_is_as_read"], values).get)
 
 
-def _values(row: ConnectionRow, now: datetime) -> dict[str, Any]:
+def _values(row: ConnectionRow, now: int) -> dict[str, Any]:
     schedule = row.schedule or Schedule()
     columns = {field.name: getattr(row, field.name) for field in fields(row)}
     del columns["schedule"]
@@ -132,15 +134,12 @@ def _values(row: ConnectionRow, now: datetime) -> dict[str, Any]:
         "continuous": schedule.continuous,
         "cursor_field": schedule.cursor_field,
         "next_run_at": micros_or_none(schedule.next_run),
-        "now": micros(now),
+        "now": now,
     }
 
 
-def _insert(db: Session, values: dict[str, Any], readable_collection_id: str) -> bool:
-    number = db.execute(
-        "SELECT no FROM collection WHERE organization_id = ? AND readable_id = ?",
-        (values["organization_id"], readable_collection_id),
-    ).get
+def _insert(db: Session, values: dict[str, Any]) -> bool:
+    number = db.execute(queries()["collection_no_by_readable_id"], values).get
     if number is None:
         raise NotFound("The collection was deleted meanwhile.", field="readable_collection_id")
     db.execute(queries()["connection_insert"], values | {"collection_no": number})
@@ -169,7 +168,7 @@ def _page(db: Session, tail: str, values: dict[str, Any], limit: int) -> Page[Co
     )
 
 
-def _update(db: Session, values: dict[str, Any], actor: Actor) -> bool:
+def _update(db: Session, values: dict[str, Any], by: Stamp) -> bool:
     before = db.execute(queries()["connection_authenticated_at"], values).get
     number = db.execute(queries()["connection_update"], values).get
     if number is None:
@@ -182,7 +181,7 @@ def _update(db: Session, values: dict[str, Any], actor: Actor) -> bool:
         db.execute(queries()["auth_session_overtaken"], {"no": number, "now": values["now"]})
     authorized = values["authenticated_at"] not in (None, before)
     action = "authorize" if authorized else "update"
-    record(db, actor, action, _target(values["organization_id"], values["id"]))
+    record(db, by, action, _target(values["organization_id"], values["id"]))
     return True
 
 
@@ -190,8 +189,8 @@ def _credentials(db: Session, values: dict[str, Any]) -> str | None:
     return db.execute(queries()["connection_credentials"], values).get
 
 
-def _mark(db: Session, found: Connection, values: dict[str, Any], actor: Actor) -> None:
-    row = db.execute("SELECT no, state FROM connection WHERE id = ?", (found.id,)).fetchone()
+def _mark(db: Session, found: Connection, values: dict[str, Any], by: Stamp) -> None:
+    row = db.execute(queries()["connection_no_and_state"], {"id": found.id}).fetchone()
     if row is None:
         return
     number, state = row
@@ -199,7 +198,7 @@ def _mark(db: Session, found: Connection, values: dict[str, Any], actor: Actor) 
         return
     db.execute(queries()["connection_mark"], values | {"no": number})
     if state != values["state"]:
-        record(db, actor, str(values["state"]), _target(found.organization_id, found.id))
+        record(db, by, str(values["state"]), _target(found.organization_id, found.id))
 
 
 def _delete(db: Session, organization_id: str, connection_id: str) -> Connection | None:
@@ -208,7 +207,7 @@ def _delete(db: Session, organization_id: str, connection_id: str) -> Connection
     )
     if not found:
         return None
-    number = db.execute("SELECT no FROM connection WHERE id = ?", (connection_id,)).get
+    number = db.execute(queries()["connection_no"], {"id": connection_id}).get
     for step in (
         "connection_mark_for_purge",
         "connection_delete_entities",

@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from contextlib import contextmanager
+from datetime import datetime
 from itertools import cycle
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
@@ -18,11 +19,13 @@ import apsw
 from weft.errors import StorageFailed, WeftError
 from weft.local.store.sqlite.queries import migrations
 from weft.local.store.sqlite.session import AsyncSession, OwnSession, Session, connect, connect_here
+from weft.local.store.values import micros
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 Work = Callable[Concatenate[Session, P], R]
+Clock = Callable[[], datetime]
 
 READERS = 2
 BUSY_TIMEOUT_MS = 10_000
@@ -44,15 +47,24 @@ class Database:
     """An open database file; several processes may have it open at once."""
 
     def __init__(
-        self, writer: AsyncSession, readers: list[AsyncSession], peeker: OwnSession
+        self,
+        writer: AsyncSession,
+        readers: list[AsyncSession],
+        peeker: OwnSession,
+        clock: Clock,
+        monotonic: Callable[[], float],
     ) -> None:
+        self.clock = clock
+        self.monotonic = monotonic
         self._writer = writer
         self._peeker = peeker
         self._readers = readers
         self._turn = cycle(readers)
 
     @classmethod
-    async def open(cls, path: Path) -> "Database":
+    async def open(
+        cls, path: Path, clock: Clock, monotonic: Callable[[], float] = time.monotonic
+    ) -> "Database":
         """Open or create the file, readable by its owner alone, and bring its schema up to date.
 
         Raises StorageFailed when it cannot be opened or was made by a newer Weft.
@@ -72,7 +84,11 @@ class Database:
                 await _close(sessions)
                 raise
         writer, *readers = sessions
-        return cls(writer, readers, peeker)
+        return cls(writer, readers, peeker, clock, monotonic)
+
+    def now(self) -> int:
+        """Return the time by the clock, as rows have it."""
+        return micros(self.clock())
 
     async def write(self, work: Work[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run ``work`` in one write transaction; it is rolled back if ``work`` raises.
@@ -118,10 +134,10 @@ class Database:
         except apsw.Error as error:
             raise storage_error(error) from error
 
-    async def data_version(self) -> int:
-        """A number that differs from the last one when any connection has committed since."""
+    def data_version(self) -> int:
+        """Return a number, never 0, that differs when any connection has committed since."""
         with _mapped_errors():
-            return _data_version(self._peeker)
+            return int(self._peeker.pragma("data_version"))
 
     async def compute(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run ``work`` on the writer's thread, outside any transaction."""
@@ -184,10 +200,6 @@ def _prepare_writer(db: Session) -> None:
             "The database was made by a newer version of Weft.",
             hint="Upgrade Weft, or point WEFT_HOME at another folder.",
         )
-
-
-def _data_version(db: Session) -> int:
-    return int(db.pragma("data_version"))
 
 
 def _migrate(db: Session) -> None:

@@ -4,31 +4,29 @@ import asyncio
 import json
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Collection as Ids
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 from functools import partial
 from typing import Any
 
 from weft.domain.collections import Collection
 from weft.domain.entities import StoredEntity
-from weft.domain.search import SearchHit, SearchResults
-from weft.local.store.base import Batch, Claim, EntityStore
+from weft.domain.search import SearchHit
+from weft.local.store.base import Batch, Claim, EntityStore, Matching
 from weft.local.store.sqlite.batches import (
     apply,
     check_fence,
     write_deletes,
     write_type_changes,
 )
-from weft.local.store.sqlite.collections import number_of
 from weft.local.store.sqlite.database import Database
 from weft.local.store.sqlite.marks import Marks
 from weft.local.store.sqlite.prepared import prepare
 from weft.local.store.sqlite.queries import queries
 from weft.local.store.sqlite.rows import rows
 from weft.local.store.sqlite.session import Bindings, Session, carray
-from weft.local.store.values import loads, micros, moment_or_none
+from weft.local.store.values import loads, moment_or_none
 
 DELETE_BATCH = 2_000
 COUNTED_JOBS_MAX = 64
@@ -39,74 +37,64 @@ class SqliteEntities(EntityStore):
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._counted: dict[tuple[int, int, int], Marks] = {}
+        self._counted: dict[tuple[str, int, int], Marks] = {}
 
     async def _counted_before(self, claim: Claim) -> Marks | None:
-        """What the job had dealt with when it was interrupted; read once for each claim."""
+        """Read, once for each claim, what the job had dealt with when it was interrupted."""
         if not claim.resumed:
             return None
-        key = (claim.job_no, claim.fence, claim.listing)
+        key = (claim.job_id, claim.fence, claim.listing)
         if key not in self._counted:
             while len(self._counted) >= COUNTED_JOBS_MAX:
                 del self._counted[next(iter(self._counted))]
             self._counted[key] = await self._database.read(_marks_of_job, claim)
         return self._counted[key]
 
-    async def versions(self, connection_no: int, ids: Ids[str]) -> Mapping[str, str]:
+    async def versions(self, connection_id: str, ids: Ids[str]) -> Mapping[str, str]:
         if not ids:
             return {}
-        return await self._database.read(_versions, connection_no, tuple(ids))
+        return await self._database.read(_versions, connection_id, tuple(ids))
 
     async def begin_listing(self, claim: Claim) -> Claim:
         return await self._database.write_relaxed(_begin_listing, claim)
 
-    async def commit(
-        self,
-        claim: Claim,
-        batch: Batch,
-        *,
-        now: datetime,
-        lease_until: datetime,
-        read_on: Callable[[], object],
-    ) -> None:
-        tell = partial(asyncio.get_running_loop().call_soon_threadsafe, read_on)
+    async def commit(self, claim: Claim, batch: Batch) -> None:
+        read_on = partial(asyncio.get_running_loop().call_soon_threadsafe, batch.read_on)
         prepared = await self._database.compute(prepare, batch)
         counted = await self._counted_before(claim)
         await self._database.write_relaxed(
-            apply, claim, batch, prepared, counted, micros(now), micros(lease_until), tell
+            apply, claim, batch, prepared, counted, self._database.now(), read_on
         )
 
-    async def delete_unseen(
-        self, claim: Claim, *, now: datetime, lease_until: datetime
-    ) -> int | None:
+    async def delete_unseen(self, claim: Claim) -> int | None:
         unseen = await self._database.read(_unseen, claim)
         if unseen is None:
             return None
         for start in range(0, len(unseen), DELETE_BATCH):
             part = unseen[start : start + DELETE_BATCH]
-            await self._database.write_relaxed(
-                _delete_part, claim, part, micros(now), micros(lease_until)
-            )
+            await self._database.write_relaxed(_delete_part, claim, part, self._database.now())
         return len(unseen)
 
     async def search(
         self,
         collection: Collection,
-        match: str,
+        terms: Sequence[str],
+        matching: Matching,
         *,
         connection_id: str | None,
         entity_type: str | None,
         limit: int,
         offset: int,
-    ) -> SearchResults:
+    ) -> Sequence[SearchHit]:
         values: dict[str, Any] = {
-            "match": match,
+            "match": _match_expression(terms, matching),
+            "collection_id": collection.id,
+            "connection_id": connection_id,
             "entity_type": entity_type,
             "limit": limit,
             "offset": offset,
         }
-        hits = await self._database.read(_search, collection.id, connection_id, values)
-        return SearchResults(hits=tuple(hits), matched="all")
+        return await self._database.read(_search, values)
 
     async def get(
         self, organization_id: str, entity_id: str, *, offset: int, max_chars: int
@@ -127,35 +115,36 @@ class SqliteEntities(EntityStore):
         return await self._database.write_relaxed(_purge, limit)
 
 
-def _versions(db: Session, connection_no: int, ids: tuple[str, ...]) -> dict[str, str]:
-    values = {"source_ids": carray(ids), "connection_no": connection_no}
+def _versions(db: Session, connection_id: str, ids: tuple[str, ...]) -> dict[str, str]:
+    number = db.execute(queries()["connection_no"], {"id": connection_id}).get
+    values = {"source_ids": carray(ids), "connection_no": number}
     found: Iterator[Any] = iter(db.execute(queries()["entity_versions"], values))
     return dict(found)
 
 
 def _begin_listing(db: Session, claim: Claim) -> Claim:
-    check_fence(db, claim)
-    listing = db.execute(queries()["job_begin_listing"], {"no": claim.job_no}).get
-    met_before = next(_rows(db, "seen_of_job", claim.job_no), None) is not None
+    held = check_fence(db, claim)
+    listing = db.execute(queries()["job_begin_listing"], {"no": held.job_no}).get
+    met_before = next(_rows(db, "seen_of_job", claim.job_id), None) is not None
     return replace(claim, full_sync=True, listing=listing, resumed=met_before)
 
 
 def _marks_of_job(db: Session, claim: Claim) -> Marks:
-    first, last = next(_rows(db, "entity_range", claim.connection_no))
-    blobs = (blob for (blob,) in _rows(db, "seen_of_job", claim.job_no))
+    first, last = next(_rows(db, "entity_range", claim.connection_id))
+    blobs = (blob for (blob,) in _rows(db, "seen_of_job", claim.job_id))
     return Marks.of(blobs, first or 0, last or 0)
 
 
 def _unseen(db: Session, claim: Claim) -> "array[int] | None":
     # Asked of the job, not of this process: whoever read the part with the gap may be dead.
-    if db.execute(queries()["job_is_incomplete"], {"no": claim.job_no}).get:
+    if db.execute(queries()["job_is_incomplete"], {"id": claim.job_id}).get:
         return None
     seen = array("q")
-    for (blob,) in _rows(db, "seen_of_listing", claim.job_no, claim.listing):
+    for (blob,) in _rows(db, "seen_of_listing", claim.job_id, claim.listing):
         seen.frombytes(blob)
     if not seen:
-        return _integers(db, "entity_nos_of_connection", (claim.connection_no,))
-    values = {"connection_no": claim.connection_no, "seen": carray(seen)}
+        return _integers(db, "entity_nos_of_connection", (claim.connection_id,))
+    values = {"connection_id": claim.connection_id, "seen": carray(seen)}
     return _integers(db, "entity_unseen", values)
 
 
@@ -163,38 +152,36 @@ def _integers(db: Session, query: str, values: Bindings) -> "array[int]":
     return array("q", (no for (no,) in db.execute(queries()[query], values)))
 
 
-def _rows(db: Session, query: str, *numbers: int) -> Iterator[tuple[Any, ...]]:
-    return iter(db.execute(queries()[query], numbers))
+def _rows(db: Session, query: str, *values: object) -> Iterator[tuple[Any, ...]]:
+    return iter(db.execute(queries()[query], values))
 
 
-def _delete_part(db: Session, claim: Claim, part: "array[int]", now: int, lease_until: int) -> None:
-    check_fence(db, claim)
+def _delete_part(db: Session, claim: Claim, part: "array[int]", now: int) -> None:
+    held = check_fence(db, claim)
     counts = db.execute(queries()["entity_types_of"], {"nos": carray(part)})
     changes: Counter[str] = Counter()
     for name, count in counts:
         changes[str(name)] -= int(str(count))
     write_deletes(db, part)
-    write_type_changes(db, claim.connection_no, changes, now)
+    write_type_changes(db, held.connection_no, changes, now)
     others = ("inserted", "updated", "unchanged", "skipped", "failed", "incomplete")
     progress = dict.fromkeys(others, 0)
     values = progress | {
-        "no": claim.job_no,
+        "no": held.job_no,
         "deleted": len(part),
         "expected": None,
-        "lease_until": lease_until,
     }
     db.execute(queries()["job_progress"], values)
+    db.execute(queries()["job_renew"], {"no": held.job_no, "now": now})
 
 
-def _search(
-    db: Session, collection_id: str, connection_id: str | None, values: dict[str, Any]
-) -> list[SearchHit]:
-    values["collection_no"] = number_of(db, collection_id)
-    values["connection_no"] = (
-        None
-        if connection_id is None
-        else db.execute("SELECT no FROM connection WHERE id = ?", (connection_id,)).get
-    )
+def _match_expression(terms: Sequence[str], matching: Matching) -> str:
+    """Write the terms as literals of FTS5's language; a NUL would end them."""
+    literals = ('"' + term.replace('"', '""').replace("\0", "") + '"' for term in terms)
+    return (" " if matching == "all" else " OR ").join(literals)
+
+
+def _search(db: Session, values: dict[str, Any]) -> list[SearchHit]:
     return [
         SearchHit(
             entity_id=str(row["no"]),
@@ -233,7 +220,7 @@ def _get(db: Session, values: dict[str, Any]) -> StoredEntity | None:
 
 
 def _has_purge(db: Session) -> bool:
-    return db.execute("SELECT 1 FROM purge LIMIT 1").get is not None
+    return db.execute(queries()["purge_any"]).get is not None
 
 
 def _purge(db: Session, limit: int) -> int:

@@ -2,23 +2,23 @@
 
 import uuid
 from array import array
-from collections.abc import Sequence
-from datetime import datetime, timedelta
-from typing import Any
+from collections.abc import Collection, Sequence
+from datetime import timedelta
+from typing import Any, NamedTuple
 
-from weft.domain.acting import Actor, current_actor
 from weft.domain.base import Page
 from weft.domain.connections import AuthMethod
 from weft.domain.jobs import Job, JobStatus, JobTrigger, LogLine, RunOptions
 from weft.errors import Conflict, NotFound
 from weft.local.store.base import Claim, JobStore, Outcome
-from weft.local.store.sqlite.audit import Target, audited, record
+from weft.local.store.sqlite.audit import Stamp, Target, record, stamp, write_audited
 from weft.local.store.sqlite.connections import is_as_read
 from weft.local.store.sqlite.database import Database
+from weft.local.store.sqlite.leases import LeaseWatch
 from weft.local.store.sqlite.queries import queries
 from weft.local.store.sqlite.rows import next_cursor, row_before, rows, to_job
 from weft.local.store.sqlite.session import Session, carray
-from weft.local.store.values import dumps, loads, micros, micros_or_none, moment, moment_or_none
+from weft.local.store.values import MICROSECOND, dumps, loads, micros, moment, moment_or_none
 
 RETRY_WAIT_MAX = timedelta(minutes=10)
 
@@ -30,6 +30,7 @@ class SqliteJobs(JobStore):
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._leases = LeaseWatch()
 
     async def insert(
         self,
@@ -38,7 +39,6 @@ class SqliteJobs(JobStore):
         *,
         trigger: JobTrigger,
         options: RunOptions,
-        now: datetime,
     ) -> Job:
         job_id = new_job_id()
         values = {
@@ -48,10 +48,10 @@ class SqliteJobs(JobStore):
             "trigger": trigger,
             "options": options.model_dump_json(),
             "force_full_sync": options.force_full_sync,
-            "now": micros(now),
+            "now": self._database.now(),
         }
         target = Target("job", job_id, organization_id, connection_id)
-        return await self._database.write(audited(_insert, "run", target), values)
+        return await write_audited(self._database, "run", target, _insert, values)
 
     async def get(self, organization_id: str, job_id: str) -> Job | None:
         values = {"organization_id": organization_id, "id": job_id}
@@ -88,54 +88,45 @@ class SqliteJobs(JobStore):
         values = {"organization_id": organization_id, "id": job_id, "limit": limit}
         return await self._database.read(_log, values)
 
-    async def request_cancel(self, job: Job, now: datetime) -> bool:
-        return await self._database.write(_request_cancel, job.id, micros(now), current_actor())
+    async def request_cancel(self, job: Job) -> bool:
+        return await self._database.write(_request_cancel, job.id, stamp(self._database))
+
+    async def claim(self, owner: str, *, lease: timedelta, host_limit: int) -> Claim | None:
+        # Most looks find nothing: those must not take the write lock.
+        if not await self._database.peek(_is_any_waiting):
+            return None
+        values = {
+            "owner": owner,
+            "host_limit": host_limit,
+            "retry_max": RETRY_WAIT_MAX // MICROSECOND,
+            "now": self._database.now(),
+            "lease_length": lease // MICROSECOND,
+        }
+        return await self._database.write_relaxed(_claim, values, lease)
+
+    async def heartbeat(self, claim: Claim) -> JobStatus | None:
+        return await self._database.write_relaxed(_heartbeat, claim, self._database.now())
+
+    async def release_expired(self, *, running: Collection[str] = ()) -> Sequence[str]:
+        leases = await self._database.read(_leases)
+        watched = {lease.mark: lease.seconds for lease in leases if lease.job_id not in running}
+        expired = self._leases.find_expired(watched, self._database.monotonic())
+        return await self._release((), expired) if expired else ()
 
     async def owners(self) -> Sequence[str]:
         return await self._database.peek(_owners)
 
-    async def leases(self) -> Sequence[str]:
-        return await self._database.read(_leases)
+    async def release_dead(self, owners: Sequence[str]) -> Sequence[str]:
+        return await self._release(owners, ()) if owners else ()
 
-    async def claim(
-        self,
-        owner: str,
-        *,
-        dead_owners: Sequence[str],
-        host_limit: int,
-        now: datetime,
-        lease_until: datetime,
-        silent: Sequence[str] | None = None,
-    ) -> Claim | None:
-        values = _gone(dead_owners, silent) | {
-            "owner": owner,
-            "host_limit": host_limit,
-            "retry_max": RETRY_WAIT_MAX // timedelta(microseconds=1),
-            "now": micros(now),
-            "lease_until": micros(lease_until),
-        }
-        # Most looks find nothing: those must not take the write lock.
-        if not await self._database.peek(_any_live):
-            return None
-        return await self._database.write_relaxed(_claim, values)
+    async def _release(self, owners: Sequence[str], marks: Sequence[str]) -> Sequence[str]:
+        # carray refuses an empty array; no owner and no mark is an empty text.
+        values = {"owners": carray(("", *owners)), "marks": carray(("", *marks))}
+        return await self._database.write(_release, values | {"now": self._database.now()})
 
-    async def reap(
-        self, dead_owners: Sequence[str], now: datetime, silent: Sequence[str] | None = None
-    ) -> Sequence[str]:
-        values = _gone(dead_owners, silent) | {"now": micros(now)}
-        if not await self._database.peek(_any_cancelling):
-            return ()
-        return await self._database.write(_reap, values)
-
-    async def renew(self, claim: Claim, lease_until: datetime) -> JobStatus | None:
-        return await self._database.write_relaxed(_renew, claim, micros(lease_until))
-
-    async def finish(
-        self, claim: Claim, outcome: Outcome, log: Sequence[LogLine], now: datetime
-    ) -> bool:
-        return await self._database.write(
-            _finish, claim, outcome, log, micros(now), current_actor()
-        )
+    async def finish(self, claim: Claim, outcome: Outcome, log: Sequence[LogLine]) -> bool:
+        by = stamp(self._database)
+        return await self._database.write(_finish, claim, outcome, log, by)
 
     async def prune(self, *, keep: int, limit: int) -> int:
         values = {"keep": keep, "limit": limit}
@@ -213,61 +204,54 @@ def _log(db: Session, values: dict[str, Any]) -> list[LogLine]:
     return found[::-1]
 
 
-def _request_cancel(db: Session, job_id: str, now: int, actor: Actor) -> bool:
+def _request_cancel(db: Session, job_id: str, by: Stamp) -> bool:
     row = db.execute(queries()["job_to_cancel"], {"id": job_id}).fetchone()
     if row is None:
         return False
     number, connection_no, organization_id, connection_id = row
-    values = {"no": number, "now": now}
+    values = {"no": number, "now": by.at}
     if db.execute(queries()["job_cancel_pending"], values).get is not None:
-        _count_run(db, connection_no, JobStatus.CANCELLED)
+        _count_end(db, number, connection_no, JobStatus.CANCELLED)
     elif db.execute(queries()["job_cancel_running"], values).get is None:
         return False
-    record(db, actor, "cancel", Target("job", job_id, organization_id, connection_id))
+    record(db, by, "cancel", Target("job", job_id, organization_id, connection_id))
     return True
 
 
-def _count_run(db: Session, connection_no: object, status: JobStatus) -> None:
+def _count_end(db: Session, job_no: object, connection_no: object, status: JobStatus) -> None:
+    db.execute(queries()["job_forget_seen"], {"job_no": job_no})
     values = {"connection_no": connection_no, "status": status}
     db.execute(queries()["job_count_run"], values)
 
 
-def _gone(dead_owners: Sequence[str], silent: Sequence[str] | None) -> dict[str, Any]:
-    # carray refuses an empty array; no owner and no mark is an empty text.
-    return {
-        "dead_owners": carray(("", *dead_owners)),
-        "silent": carray(("", *(silent or ()))),
-        "by_clock": silent is None,
-    }
+class _Lease(NamedTuple):
+    job_id: str
+    mark: str
+    seconds: float
+
+
+def _leases(db: Session) -> list[_Lease]:
+    return [_Lease(*row) for row in db.execute(queries()["job_leases"])]
 
 
 def _owners(db: Session) -> list[str]:
     return [owner for (owner,) in db.execute(queries()["job_owners"])]
 
 
-def _leases(db: Session) -> list[str]:
-    return [mark for (mark,) in db.execute(queries()["job_leases"])]
+def _is_any_waiting(db: Session) -> bool:
+    return bool(db.execute(queries()["job_any_waiting"]).get)
 
 
-def _any_live(db: Session) -> bool:
-    return bool(db.execute(queries()["job_any_claimable"]).get)
-
-
-def _any_cancelling(db: Session) -> bool:
-    return bool(db.execute(queries()["job_any_cancelling"]).get)
-
-
-def _claim(db: Session, values: dict[str, Any]) -> Claim | None:
+def _claim(db: Session, values: dict[str, Any], lease: timedelta) -> Claim | None:
     job = next(rows(db, queries()["job_claim"], values), None)
     if job is None:
         return None
     connection = next(rows(db, queries()["job_claim_connection"], {"no": job["connection_no"]}))
     return Claim(
-        job_no=job["no"],
         job_id=job["id"],
         owner=values["owner"],
         fence=job["fence"],
-        connection_no=job["connection_no"],
+        lease=lease,
         connection_id=connection["id"],
         organization_id=connection["organization_id"],
         short_name=connection["short_name"],
@@ -287,53 +271,63 @@ def _claim(db: Session, values: dict[str, Any]) -> Claim | None:
     )
 
 
-def _reap(db: Session, values: dict[str, Any]) -> list[str]:
-    reaped = list(rows(db, queries()["job_reap_cancelling"], values))
-    for row in reaped:
-        _count_run(db, row["connection_no"], JobStatus.CANCELLED)
-    return [row["id"] for row in reaped]
+def _release(db: Session, values: dict[str, Any]) -> list[str]:
+    released = list(rows(db, queries()["job_release"], values))
+    for row in released:
+        if row["status"] == JobStatus.CANCELLED:
+            _count_end(db, row["no"], row["connection_no"], JobStatus.CANCELLED)
+    return [row["id"] for row in released]
 
 
-def _fence(claim: Claim) -> dict[str, Any]:
-    return {"no": claim.job_no, "fence": claim.fence, "owner": claim.owner}
+class Held(NamedTuple):
+    """The rows of a job that a claim still holds, and the job's status."""
+
+    job_no: int
+    connection_no: int
+    status: str
 
 
-def _renew(db: Session, claim: Claim, lease_until: int) -> JobStatus | None:
-    values = _fence(claim) | {"lease_until": lease_until}
-    status = db.execute(queries()["job_renew"], values).get
-    return None if status is None else JobStatus(status)
+def find_held(db: Session, claim: Claim) -> Held | None:
+    """Find what the claim holds, within the caller's transaction; None when it is lost."""
+    values = {"id": claim.job_id, "fence": claim.fence, "owner": claim.owner}
+    row = db.execute(queries()["job_held"], values).fetchone()
+    return None if row is None else Held(*row)
 
 
-def _finish(
-    db: Session,
-    claim: Claim,
-    outcome: Outcome,
-    log: Sequence[LogLine],
-    now: int,
-    actor: Actor,
-) -> bool:
-    current = db.execute(queries()["job_fence"], _fence(claim)).get
-    if current not in (JobStatus.RUNNING, JobStatus.CANCELLING):
+def _heartbeat(db: Session, claim: Claim, now: int) -> JobStatus | None:
+    held = find_held(db, claim)
+    if held is None:
+        return None
+    db.execute(queries()["job_renew"], {"no": held.job_no, "now": now})
+    return JobStatus(held.status)
+
+
+def _finish(db: Session, claim: Claim, outcome: Outcome, log: Sequence[LogLine], by: Stamp) -> bool:
+    held = find_held(db, claim)
+    if held is None:
         return False
-    if current == JobStatus.CANCELLING:
+    if held.status == JobStatus.CANCELLING:
         outcome = Outcome(JobStatus.CANCELLED)
-        log = [LogLine(at=moment(now), level="info", message="Cancelled.")]
-    write_log(db, claim.job_no, log)
+        log = [LogLine(at=moment(by.at), level="info", message="Cancelled.")]
+    write_log(db, held.job_no, log)
     if outcome.status is JobStatus.PENDING:
-        values = _fence(claim) | {
-            "retry_at": micros_or_none(outcome.retry_at),
+        wait = outcome.retry_after
+        values = {
+            "no": held.job_no,
+            "retry_at": None if wait is None else by.at + wait // MICROSECOND,
             "renewed": outcome.renewed,
             "error": outcome.error,
         }
         db.execute(queries()["job_hand_back"], values)
         return True
-    _end(db, claim, outcome, now, actor)
+    _end(db, claim, held, outcome, by)
     return True
 
 
-def _end(db: Session, claim: Claim, outcome: Outcome, now: int, actor: Actor) -> None:
-    values = _fence(claim) | {
-        "now": now,
+def _end(db: Session, claim: Claim, held: Held, outcome: Outcome, by: Stamp) -> None:
+    values = {
+        "no": held.job_no,
+        "now": by.at,
         "status": outcome.status,
         "error": outcome.error,
         "error_category": outcome.error_category,
@@ -342,15 +336,14 @@ def _end(db: Session, claim: Claim, outcome: Outcome, now: int, actor: Actor) ->
     db.execute(queries()["job_finish"], values)
     if outcome.status is JobStatus.COMPLETED:
         config = dumps(claim.config)
-        db.execute(queries()["job_promote_checkpoint"], {"no": claim.job_no, "config": config})
-    db.execute(queries()["job_forget_seen"], {"job_no": claim.job_no})
-    _count_run(db, claim.connection_no, outcome.status)
+        db.execute(queries()["job_promote_checkpoint"], {"no": held.job_no, "config": config})
+    _count_end(db, held.job_no, held.connection_no, outcome.status)
     if outcome.connection_state is not None and is_as_read(
-        db, claim.connection_no, claim.config, claim.authenticated_at
+        db, held.connection_no, claim.config, claim.authenticated_at
     ):
         failed = outcome.status is JobStatus.FAILED
         mark = {
-            "no": claim.connection_no,
+            "no": held.connection_no,
             "state": outcome.connection_state,
             "error_category": outcome.error_category if failed else None,
             "error_message": outcome.error if failed else None,
@@ -361,7 +354,7 @@ def _end(db: Session, claim: Claim, outcome: Outcome, now: int, actor: Actor) ->
             target = Target(
                 "connection", claim.connection_id, claim.organization_id, claim.connection_id
             )
-            record(db, actor, outcome.connection_state.value, target)
+            record(db, by, outcome.connection_state.value, target)
 
 
 def _crowded(db: Session, values: dict[str, int]) -> list[int]:

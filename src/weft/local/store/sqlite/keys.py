@@ -1,17 +1,15 @@
 """API keys on SQLite."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 import apsw
 
-from weft.domain.acting import Actor, current_actor
 from weft.domain.keys import ApiKey
 from weft.domain.principals import Role
 from weft.errors import Conflict
 from weft.local.store.keys import KeyStore
-from weft.local.store.sqlite.audit import Target, audited, record
+from weft.local.store.sqlite.audit import Stamp, Target, record, stamp, write_audited
 from weft.local.store.sqlite.database import Database
 from weft.local.store.sqlite.queries import queries
 from weft.local.store.sqlite.rows import Row, rows
@@ -34,7 +32,7 @@ class SqliteKeys(KeyStore):
             "now": micros(key.created_at),
         }
         target = Target("api_key", key.name, key.organization_id)
-        await self._database.write(audited(_insert, "create", target), values)
+        await write_audited(self._database, "create", target, _insert, values)
 
     async def list(self) -> Sequence[ApiKey]:
         return await self._database.read(_select, "key_list", {})
@@ -43,10 +41,8 @@ class SqliteKeys(KeyStore):
         found = await self._database.peek(_select, "key_find", {"digest": digest})
         return found[0] if found else None
 
-    async def revoke(self, name: str, now: datetime) -> ApiKey | None:
-        return await self._database.write(
-            _revoke, {"name": name, "now": micros(now)}, current_actor()
-        )
+    async def revoke(self, name: str) -> ApiKey | None:
+        return await self._database.write(_revoke, name, stamp(self._database))
 
     async def job_counts(self) -> Mapping[str, int]:
         return await self._database.read(_job_counts)
@@ -69,12 +65,12 @@ def _select(db: Session, tail: str, values: dict[str, Any]) -> list[ApiKey]:
     return [_to_key(row) for row in rows(db, sql, values)]
 
 
-def _revoke(db: Session, values: dict[str, Any], actor: Actor) -> ApiKey | None:
-    found = _select(db, "key_live", {"name": values["name"]})
+def _revoke(db: Session, name: str, by: Stamp) -> ApiKey | None:
+    found = _select(db, "key_live", {"name": name})
     if not found:
         return None
-    db.execute(queries()["key_revoke"], values)
-    record(db, actor, "revoke", Target("api_key", found[0].name, found[0].organization_id))
+    db.execute(queries()["key_revoke"], {"name": name, "now": by.at})
+    record(db, by, "revoke", Target("api_key", found[0].name, found[0].organization_id))
     return found[0]
 
 

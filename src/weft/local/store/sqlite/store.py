@@ -1,6 +1,11 @@
 """The embedded store, opened."""
 
+import time
+from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
+
+import anyio
 
 from weft.local.store.base import Store
 from weft.local.store.sqlite.audit import SqliteAudit
@@ -12,12 +17,14 @@ from weft.local.store.sqlite.authorizations import (
 )
 from weft.local.store.sqlite.collections import SqliteCollections
 from weft.local.store.sqlite.connections import SqliteConnections
-from weft.local.store.sqlite.database import Database
+from weft.local.store.sqlite.database import Clock, Database
 from weft.local.store.sqlite.entities import SqliteEntities
 from weft.local.store.sqlite.jobs import SqliteJobs
 from weft.local.store.sqlite.keys import SqliteKeys
 from weft.local.store.sqlite.schedules import SqliteSchedules
 from weft.local.store.sqlite.vault import SqliteDataKeys, SqliteSecrets
+
+LOOK_SECONDS = 0.2
 
 
 class SqliteStore(Store):
@@ -40,12 +47,28 @@ class SqliteStore(Store):
         self.auth_providers = SqliteAuthProviders(database)
 
     @classmethod
-    async def open(cls, path: Path) -> "SqliteStore":
-        """Open or create the database file. Raises StorageFailed."""
-        return cls(await Database.open(path))
+    async def open(
+        cls, path: Path, clock: Clock, monotonic: Callable[[], float] = time.monotonic
+    ) -> "SqliteStore":
+        """Open or create the database file. Raises StorageFailed.
 
-    async def data_version(self) -> int:
-        return await self._database.data_version()
+        ``clock`` is the store's; leases run out by the other one, which never jumps.
+        """
+        return cls(await Database.open(path, clock, monotonic))
+
+    async def now(self) -> datetime:
+        return self._database.clock()
+
+    async def wait_for_change(self, seen: int, seconds: float) -> int:
+        give_up = anyio.current_time() + seconds
+        # SQLite tells no other process of a commit; but to look takes a few microseconds.
+        while (version := self._database.data_version()) == seen:
+            left = give_up - anyio.current_time()
+            if left <= 0:
+                break
+            await anyio.sleep(min(LOOK_SECONDS, left))
+        return version
 
     async def close(self) -> None:
+        """Close; the last of all processes leaves one whole file."""
         await self._database.close()

@@ -5,8 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from weft.domain.acting import current_actor
-from weft.local.store.sqlite.audit import Target, audited, record
+from weft.local.store.sqlite.audit import Stamp, Target, record, stamp, write_audited
 from weft.local.store.sqlite.database import Database
 from weft.local.store.sqlite.queries import queries
 from weft.local.store.sqlite.rows import Row, rows
@@ -38,8 +37,8 @@ class SqliteDataKeys(DataKeyStore):
         await self._database.write(drop_data_key, organization_id, owner)
 
     async def begin_rotation(self, master_kid: str) -> None:
-        work = audited(_set_master, "rotate", Target("master_key", master_kid, ""))
-        await self._database.write(work, master_kid)
+        target = Target("master_key", master_kid, "")
+        await write_audited(self._database, "rotate", target, _set_master, master_kid)
 
     async def wrapped_otherwise(self, master_kid: str, limit: int) -> Sequence[WrappedKey]:
         values = {"master_kid": master_kid, "limit": limit}
@@ -50,8 +49,8 @@ class SqliteDataKeys(DataKeyStore):
 
     async def forget(self, known: Collection[str], master_kid: str) -> int:
         target = Target("master_key", master_kid, "")
-        return await self._database.write(
-            audited(_forget, "forget", target), tuple(known), master_kid
+        return await write_audited(
+            self._database, "forget", target, _forget, tuple(known), master_kid
         )
 
 
@@ -69,7 +68,7 @@ class SqliteSecrets(SecretStore):
         }
         del values["modified_at"]
         target = Target("secret", row.name, row.organization_id)
-        await self._database.write(audited(_put_secret, "set", target), values)
+        await write_audited(self._database, "set", target, _put_secret, values)
 
     async def get(self, organization_id: str, name: str) -> SecretRow | None:
         values = {"organization_id": organization_id, "name": name}
@@ -81,9 +80,8 @@ class SqliteSecrets(SecretStore):
         return await self._database.read(_select_secrets, "secret_list", values)
 
     async def delete(self, organization_id: str, name: str, owner: str) -> bool:
-        return await self._database.write(
-            _delete_secret, organization_id, name, owner, current_actor()
-        )
+        by = stamp(self._database)
+        return await self._database.write(_delete_secret, organization_id, name, owner, by)
 
 
 def drop_data_key(db: Session, organization_id: str, owner: str) -> None:
@@ -148,12 +146,12 @@ def _select_secrets(db: Session, query: str, values: dict[str, Any]) -> list[Sec
     return [_to_secret(row) for row in rows(db, queries()[query], values)]
 
 
-def _delete_secret(db: Session, organization_id: str, name: str, owner: str, actor: Any) -> bool:
+def _delete_secret(db: Session, organization_id: str, name: str, owner: str, by: Stamp) -> bool:
     values = {"organization_id": organization_id, "name": name}
     if db.execute(queries()["secret_delete"], values).get is None:
         return False
     drop_data_key(db, organization_id, owner)
-    record(db, actor, "delete", Target("secret", name, organization_id))
+    record(db, by, "delete", Target("secret", name, organization_id))
     return True
 
 

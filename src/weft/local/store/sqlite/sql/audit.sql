@@ -20,6 +20,10 @@ FROM audit
 WHERE connection_id = :connection_id AND no < :before AND (:since IS NULL OR at >= :since)
 ORDER BY no DESC LIMIT :limit;
 
+-- name: audit_any_before
+-- Tells cheaply that nothing is old enough to be dropped.
+SELECT 1 FROM audit WHERE at < :before LIMIT 1;
+
 -- name: audit_prune
 DELETE FROM audit WHERE no IN (SELECT no FROM audit WHERE at < :before LIMIT :limit)
 RETURNING no;

@@ -13,6 +13,19 @@ SELECT
   ) AS entity_count
 FROM collection k
 
+-- name: collection_no
+-- The internal number of a collection.
+SELECT no FROM collection WHERE id = :id;
+
+-- name: collection_no_by_readable_id
+-- The number of the collection that a new connection goes into.
+SELECT no FROM collection
+WHERE organization_id = :organization_id AND readable_id = :readable_collection_id;
+
+-- name: collection_by_id
+-- One collection, just made.
+WHERE k.id = :id;
+
 -- name: collection_find
 -- By readable id, id, name, or a prefix of the id.
 WHERE k.organization_id = :organization_id AND (

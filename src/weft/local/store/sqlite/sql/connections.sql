@@ -59,6 +59,14 @@ WHERE c.organization_id = :organization_id AND c.no < :before
   )
 ORDER BY c.no DESC LIMIT :limit;
 
+-- name: connection_no
+-- The internal number of a connection.
+SELECT no FROM connection WHERE id = :id;
+
+-- name: connection_no_and_state
+-- The state is compared with the one that a check found.
+SELECT no, state FROM connection WHERE id = :id;
+
 -- name: connection_ids_of_collection
 SELECT id FROM connection WHERE collection_no = :collection_no ORDER BY no DESC;
 
@@ -121,14 +129,14 @@ DELETE FROM connection WHERE no = :no;
 
 -- name: schedule_due
 -- Schedules whose time has come, the longest waiting first.
-SELECT no, next_run_at, cron, timezone, continuous FROM connection
+SELECT id, next_run_at, cron, timezone, continuous FROM connection
 WHERE next_run_at <= :now ORDER BY next_run_at LIMIT :limit;
 
 -- name: schedule_advance
 -- The comparison makes it happen once, however many processes try. A slot that has a job, or had
 -- one before it was pruned, is not fired again when the clock goes back.
 UPDATE connection SET next_run_at = :next_run_at
-WHERE no = :no AND next_run_at = :slot
+WHERE id = :connection_id AND next_run_at = :slot
 RETURNING (last_slot IS NULL OR last_slot < :slot)
   AND state NOT IN ('pending_auth', 'needs_reauth', 'inactive')
   AND NOT EXISTS (
@@ -141,11 +149,14 @@ RETURNING (last_slot IS NULL OR last_slot < :slot)
 UPDATE connection SET last_slot = max(coalesce(last_slot, :slot), :slot) WHERE no = :no;
 
 -- name: schedule_upcoming
-SELECT no, next_run_at, cron, timezone, continuous FROM connection
-WHERE next_run_at IS NOT NULL AND no > :after ORDER BY no LIMIT :limit;
+-- Schedules with their next time, due or not.
+SELECT no, id, next_run_at, cron, timezone, continuous FROM connection
+WHERE next_run_at IS NOT NULL AND no < :before ORDER BY no DESC LIMIT :limit;
 
 -- name: schedule_move
-UPDATE connection SET next_run_at = :next_run_at WHERE no = :no AND next_run_at = :slot
+-- Sets another next time, unless somebody has done so.
+UPDATE connection SET next_run_at = :next_run_at
+WHERE id = :connection_id AND next_run_at = :slot
 RETURNING no;
 
 -- name: schedule_newest_job

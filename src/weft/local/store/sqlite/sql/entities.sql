@@ -68,27 +68,34 @@ DELETE FROM entity_type WHERE connection_no = ? AND count <= 0;
 INSERT INTO job_seen (job_no, listing, entity_nos) VALUES (?, ?, ?);
 
 -- name: seen_of_job
-SELECT entity_nos FROM job_seen WHERE job_no = ?;
+SELECT entity_nos FROM job_seen WHERE job_no = (SELECT no FROM job WHERE id = ?);
 
 -- name: seen_of_listing
-SELECT entity_nos FROM job_seen WHERE job_no = ? AND listing = ?;
+SELECT entity_nos FROM job_seen
+WHERE job_no = (SELECT no FROM job WHERE id = ?) AND listing = ?;
 
 -- name: entity_range
-SELECT min(no), max(no) FROM entity WHERE connection_no = ?;
+SELECT min(no), max(no) FROM entity WHERE connection_no = (SELECT no FROM connection WHERE id = ?);
 
 -- name: entity_unseen
 -- Those of a connection that are not among the numbers.
 SELECT no FROM entity
-WHERE connection_no = :connection_no AND no NOT IN (SELECT value FROM carray(:seen)) ORDER BY no;
+WHERE connection_no = (SELECT no FROM connection WHERE id = :connection_id)
+  AND no NOT IN (SELECT value FROM carray(:seen)) ORDER BY no;
 
 -- name: entity_nos_of_connection
-SELECT no FROM entity WHERE connection_no = ? ORDER BY no;
+SELECT no FROM entity
+WHERE connection_no = (SELECT no FROM connection WHERE id = ?) ORDER BY no;
 
 -- name: entity_types_of
 SELECT type, count(*) FROM carray(:nos) k CROSS JOIN entity e ON e.no = k.value GROUP BY type;
 
 -- name: purge_next
 SELECT entity_no FROM purge LIMIT ?;
+
+-- name: purge_any
+-- Tells cheaply that nothing is left to clear.
+SELECT 1 FROM purge LIMIT 1;
 
 -- name: purge_done
 DELETE FROM purge WHERE entity_no IN (SELECT value FROM carray(:nos));
@@ -101,8 +108,9 @@ FROM entity_fts
 JOIN entity e ON e.no = entity_fts.rowid
 JOIN connection c ON c.no = e.connection_no
 JOIN entity_body b ON b.no = e.no
-WHERE entity_fts MATCH :match AND c.collection_no = :collection_no
-  AND (:connection_no IS NULL OR c.no = :connection_no)
+WHERE entity_fts MATCH :match
+  AND c.collection_no = (SELECT no FROM collection WHERE id = :collection_id)
+  AND (:connection_id IS NULL OR c.id = :connection_id)
   AND (:entity_type IS NULL OR e.type = :entity_type)
 ORDER BY entity_fts.rank LIMIT :limit OFFSET :offset;
 

@@ -9,11 +9,12 @@ FROM connection c WHERE c.id = :connection_id AND c.organization_id = :organizat
 RETURNING no;
 
 -- name: job_insert_scheduled
+-- Queues the job of a schedule's slot; returns the organisation.
 INSERT INTO job (id, connection_no, organization_id, status, trigger, slot, full_sync, created_at)
 SELECT :id, no, organization_id, 'PENDING', 'schedule', :slot,
   (NOT continuous OR cursor IS NULL), :now
-FROM connection WHERE no = :no
-RETURNING organization_id, (SELECT c.id FROM connection c WHERE c.no = connection_no);
+FROM connection WHERE id = :connection_id
+RETURNING organization_id;
 
 -- name: job_live_of_connection
 SELECT j.id, j.status FROM job j JOIN connection c ON c.no = j.connection_no
@@ -55,49 +56,43 @@ WHERE j.id = :id AND c.organization_id = :organization_id ORDER BY l.no DESC LIM
 -- name: job_owners
 -- Who holds jobs now.
 SELECT DISTINCT owner FROM job
-WHERE status IN ('PENDING', 'RUNNING', 'CANCELLING') AND owner IS NOT NULL;
+WHERE status IN ('RUNNING', 'CANCELLING');
 
 -- name: job_leases
--- A claim changes the fence, a renewal the time; the wall clock is not compared with either.
-SELECT no || ':' || fence || ':' || lease_until FROM job
-WHERE status IN ('RUNNING', 'CANCELLING') AND lease_until IS NOT NULL;
+-- The mark of a lease: a claim changes the fence, a renewal the time. The wall clock is compared
+-- with neither.
+SELECT id, no || ':' || fence || ':' || lease_until, lease_length / 1e6 FROM job
+WHERE status IN ('RUNNING', 'CANCELLING');
 
--- name: job_any_claimable
-SELECT 1 FROM job WHERE status IN ('PENDING', 'RUNNING') LIMIT 1;
-
--- name: job_any_cancelling
-SELECT 1 FROM job WHERE status = 'CANCELLING' LIMIT 1;
+-- name: job_any_waiting
+-- Tells cheaply that nothing can be claimed.
+SELECT 1 FROM job WHERE status = 'PENDING' LIMIT 1;
 
 -- name: job_claim
--- The oldest job that nobody runs (never claimed, handed back, or left by a dead owner) and whose
--- host has room. Counts of what leaves no trace in the store go back to the last checkpoint. A time
--- to retry that is further away than any wait was set before the clock went back.
-UPDATE job SET status = 'RUNNING', owner = :owner, fence = fence + 1, lease_until = :lease_until,
+-- The oldest waiting job whose host has room. Counts of what leaves no trace in the store go back to
+-- the last checkpoint. A time to retry that is further away than any wait was set before the clock
+-- went back.
+UPDATE job SET status = 'RUNNING', owner = :owner, fence = fence + 1,
+  lease_until = :now + :lease_length, lease_length = :lease_length,
   started_at = coalesce(started_at, :now), skipped = checkpoint_skipped, failed = checkpoint_failed,
   error = NULL
 WHERE no = (
   SELECT j.no FROM job j JOIN connection c ON c.no = j.connection_no
-  WHERE (
-    (j.status = 'PENDING' AND (
-      j.retry_at IS NULL OR j.retry_at <= :now OR j.retry_at > :now + :retry_max
-    ))
-    OR (j.status = 'RUNNING' AND (
-      (:by_clock AND j.lease_until < :now)
-      OR j.owner IN (SELECT value FROM carray(:dead_owners))
-      OR j.no || ':' || j.fence || ':' || j.lease_until IN (SELECT value FROM carray(:silent))
-    ))
-  ) AND (
-    c.host = '' OR :host_limit > (
-      SELECT count(*) FROM job r JOIN connection rc ON rc.no = r.connection_no
-      WHERE r.status IN ('RUNNING', 'CANCELLING') AND rc.host = c.host AND r.no <> j.no
+  WHERE j.status = 'PENDING'
+    AND (j.retry_at IS NULL OR j.retry_at <= :now OR j.retry_at > :now + :retry_max)
+    AND (
+      c.host = '' OR :host_limit > (
+        SELECT count(*) FROM job r JOIN connection rc ON rc.no = r.connection_no
+        WHERE r.status IN ('RUNNING', 'CANCELLING') AND rc.host = c.host
+      )
     )
-  )
   ORDER BY j.no LIMIT 1
 )
 RETURNING no, id, connection_no, fence, options, full_sync, checkpoint, listing, attempts,
   renewed;
 
 -- name: job_claim_connection
+-- The columns of a claim that the connection has.
 SELECT id, organization_id, short_name, config, credentials, cursor, auth_method, authenticated_at,
   auth_expires_at
 FROM connection WHERE no = :no;
@@ -105,34 +100,38 @@ FROM connection WHERE no = :no;
 -- name: job_forget_seen
 DELETE FROM job_seen WHERE job_no = :job_no;
 
--- name: job_reap_cancelling
--- A job whose owner died while stopping has stopped.
-UPDATE job SET status = 'CANCELLED', completed_at = :now, owner = NULL, lease_until = NULL
-WHERE status = 'CANCELLING' AND (
-  (:by_clock AND lease_until < :now)
-  OR owner IN (SELECT value FROM carray(:dead_owners))
-  OR no || ':' || fence || ':' || lease_until IN (SELECT value FROM carray(:silent))
+-- name: job_release
+-- The owners are dead or silent. A job that was running waits for the next; one that was stopping
+-- has stopped.
+UPDATE job SET
+  status = CASE status WHEN 'CANCELLING' THEN 'CANCELLED' ELSE 'PENDING' END,
+  completed_at = CASE status WHEN 'CANCELLING' THEN :now END,
+  owner = NULL, lease_until = NULL, retry_at = NULL
+WHERE status IN ('RUNNING', 'CANCELLING') AND (
+  owner IN (SELECT value FROM carray(:owners))
+  OR no || ':' || fence || ':' || lease_until IN (SELECT value FROM carray(:marks))
 )
-RETURNING id, connection_no;
+RETURNING no, id, connection_no, status;
 
--- name: job_fence
--- Whether the owner may still write; anything but RUNNING under its fence means no.
-SELECT status FROM job WHERE no = :no AND fence = :fence AND owner = :owner;
+-- name: job_held
+-- The job of a claim, if the claim still holds; only while it is RUNNING may the owner write.
+SELECT no, connection_no, status FROM job
+WHERE id = :id AND fence = :fence AND owner = :owner AND status IN ('RUNNING', 'CANCELLING');
 
 -- name: job_renew
-UPDATE job SET lease_until = :lease_until
-WHERE no = :no AND fence = :fence AND owner = :owner AND status IN ('RUNNING', 'CANCELLING')
-RETURNING status;
+-- Changes the lease's mark even when the clock went back or stands still.
+UPDATE job SET lease_until = max(:now + lease_length, lease_until + 1) WHERE no = :no;
 
 -- name: job_progress
 UPDATE job SET inserted = inserted + :inserted, updated = updated + :updated,
   deleted = deleted + :deleted, unchanged = unchanged + :unchanged, skipped = skipped + :skipped,
   failed = failed + :failed, expected = coalesce(:expected, expected),
-  incomplete = incomplete OR :incomplete, lease_until = :lease_until
+  incomplete = incomplete OR :incomplete
 WHERE no = :no;
 
 -- name: job_is_incomplete
-SELECT incomplete FROM job WHERE no = :no;
+-- Whether the job's listing had gaps so far.
+SELECT incomplete FROM job WHERE id = :id;
 
 -- name: job_begin_listing
 UPDATE job SET full_sync = 1, listing = listing + 1, checkpoint = NULL, checkpoint_skipped = 0,
@@ -168,15 +167,14 @@ UPDATE job SET status = 'CANCELLING' WHERE no = :no AND status = 'RUNNING' RETUR
 UPDATE job SET status = :status, completed_at = :now, error = :error,
   error_category = :error_category, error_details = :error_details, owner = NULL,
   lease_until = NULL
-WHERE no = :no AND fence = :fence AND owner = :owner AND status IN ('RUNNING', 'CANCELLING')
-RETURNING connection_no;
+WHERE no = :no;
 
 -- name: job_hand_back
 -- Whoever claims the job next goes on with it, but not before `retry_at`. `error` says why it waits.
 UPDATE job SET status = 'PENDING', owner = NULL, lease_until = NULL, retry_at = :retry_at,
   error = :error,
   attempts = attempts + (:retry_at IS NOT NULL), renewed = renewed OR :renewed
-WHERE no = :no AND fence = :fence AND owner = :owner AND status = 'RUNNING' RETURNING no;
+WHERE no = :no;
 
 -- name: job_count_run
 UPDATE connection SET total_runs = total_runs + 1,

@@ -4,7 +4,6 @@ import os
 import stat
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -18,10 +17,11 @@ from store_harness import Bench, entity, opened
 
 from weft.domain.jobs import RunOptions
 from weft.errors import ErrorCategory, StorageFailed, WeftError
-from weft.local.store.sqlite import database
+from weft.local.engine import utc_now
+from weft.local.store.sqlite import database, session
 from weft.local.store.sqlite.database import Database, storage_error
 from weft.local.store.sqlite.queries import migrations
-from weft.local.store.sqlite.session import Session
+from weft.local.store.sqlite.session import AsyncSession, Session
 
 pytestmark = pytest.mark.anyio
 
@@ -33,12 +33,12 @@ OPEN = """
 import sys
 from pathlib import Path
 import anyio
-from weft.local.store.sqlite.store import SqliteStore
+from weft.local.from_settings import open_store
+from weft.settings import Settings
 
 async def main():
-    store = await SqliteStore.open(Path(sys.argv[1]))
-    page = await store.jobs.list("o", connection_id=None, status=None, cursor=None, limit=1)
-    await store.close()
+    async with open_store(Settings(home=Path(sys.argv[1]).parent)) as store:
+        page = await store.jobs.list("o", connection_id=None, status=None, cursor=None, limit=1)
     print(len(page.items))
 
 print("ready", flush=True)
@@ -98,7 +98,7 @@ async def test_mistake_in_the_sql_is_not_taken_for_trouble_with_the_disk() -> No
 
 
 async def test_error_inside_the_work_is_mapped_and_rolled_back(tmp_path: Path) -> None:
-    database = await Database.open(tmp_path / "weft.db")
+    database = await Database.open(tmp_path / "weft.db", utc_now)
     try:
         await database.write(execute, "INSERT INTO sequence (name, value) VALUES ('x', 1)")
         for call in (database.write, database.read):
@@ -116,7 +116,7 @@ def _insert_and_break(db: Session) -> None:
 
 
 async def test_work_that_raises_is_rolled_back_and_the_next_one_goes_on(tmp_path: Path) -> None:
-    database = await Database.open(tmp_path / "weft.db")
+    database = await Database.open(tmp_path / "weft.db", utc_now)
     try:
         with pytest.raises(ZeroDivisionError):
             await database.write(_insert_and_break)
@@ -129,7 +129,7 @@ async def test_work_that_raises_is_rolled_back_and_the_next_one_goes_on(tmp_path
 
 
 async def test_reader_cannot_write(tmp_path: Path) -> None:
-    database = await Database.open(tmp_path / "weft.db")
+    database = await Database.open(tmp_path / "weft.db", utc_now)
     try:
         with pytest.raises(WeftError):
             await database.read(execute, "DELETE FROM sequence")
@@ -139,7 +139,7 @@ async def test_reader_cannot_write(tmp_path: Path) -> None:
 
 
 async def test_statement_with_a_bound_value_is_planned_once(tmp_path: Path) -> None:
-    database = await Database.open(tmp_path / "w.db")
+    database = await Database.open(tmp_path / "w.db", utc_now)
     for run in (database.peek, database.read, database.write):
         assert await run(keeps_its_plans)
     await database.close()
@@ -150,7 +150,7 @@ def keeps_its_plans(db: Session) -> bool:
 
 
 async def test_cancelled_writer_still_learns_that_its_write_was_done(tmp_path: Path) -> None:
-    database = await Database.open(tmp_path / "weft.db")
+    database = await Database.open(tmp_path / "weft.db", utc_now)
     try:
         with anyio.CancelScope() as scope:
             scope.cancel()
@@ -162,16 +162,16 @@ async def test_cancelled_writer_still_learns_that_its_write_was_done(tmp_path: P
 
 async def test_change_by_another_process_changes_the_data_version(tmp_path: Path) -> None:
     path = tmp_path / "weft.db"
-    database = await Database.open(path)
+    database = await Database.open(path, utc_now)
     try:
-        first = await database.data_version()
-        assert await database.data_version() == first
+        first = database.data_version()
+        assert database.data_version() == first
         with direct(path) as other:
             other.execute("INSERT INTO sequence (name, value) VALUES ('x', 1)")
-        second = await database.data_version()
+        second = database.data_version()
         assert second != first
         await database.write(execute, "UPDATE sequence SET value = 2 WHERE name = 'x'")
-        assert await database.data_version() != second
+        assert database.data_version() != second
     finally:
         await database.close()
 
@@ -211,7 +211,8 @@ async def test_jobs_queued_before_options_were_stored_keep_theirs(tmp_path: Path
         for _ in range(2):
             await bench.queue(await bench.connection())
     with direct(path) as db:
-        db.execute("ALTER TABLE job DROP COLUMN options; PRAGMA user_version = 5")
+        db.execute("ALTER TABLE job DROP COLUMN options")
+        db.execute("ALTER TABLE job DROP COLUMN lease_length; PRAGMA user_version = 5")
         db.execute("UPDATE job SET force_full_sync = 1 WHERE no = 1")
     async with opened(path) as bench:
         claims = [await bench.claim(f"owner-{n}") for n in range(2)]
@@ -226,7 +227,7 @@ async def test_newer_schema_is_refused_and_left_alone(tmp_path: Path) -> None:
     with direct(path) as db:
         db.execute(f"PRAGMA user_version = {NEWEST + 1}")
     with pytest.raises(StorageFailed, match="newer version") as caught:
-        await Database.open(path)
+        await Database.open(path, utc_now)
     assert "Upgrade" in (caught.value.hint or "")
     with direct(path) as db:
         assert db.pragma("user_version") == NEWEST + 1
@@ -242,12 +243,12 @@ async def test_migration_that_breaks_leaves_an_empty_file(
     broken = [*migrations(), (NEWEST + 1, "CREATE TABLE late (x); SELECT nonsense;")]
     monkeypatch.setattr(database, "migrations", lambda: broken)
     with pytest.raises(WeftError):
-        await Database.open(path)
+        await Database.open(path, utc_now)
     with direct(path) as db:
         assert db.pragma("user_version") == 0
         assert list(db.execute("SELECT name FROM sqlite_schema")) == []
     monkeypatch.undo()
-    await (await Database.open(path)).close()
+    await (await Database.open(path, utc_now)).close()
 
 
 @pytest.mark.parametrize(
@@ -259,38 +260,46 @@ async def test_file_that_is_no_database_is_a_storage_failure(
     path = tmp_path / "weft.db"
     path.write_bytes(content)
     with pytest.raises(StorageFailed):
-        await Database.open(path)
+        await Database.open(path, utc_now)
     assert path.read_bytes() == content
 
 
 async def test_file_that_cannot_be_opened_to_the_end_is_closed_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = threading.active_count()
+    opened_sessions: list[AsyncSession] = []
     prepared: list[Session] = []
+
+    async def connect(path: str) -> AsyncSession:
+        opened_sessions.append(await session.connect(path))
+        return opened_sessions[-1]
 
     def prepare(db: Session) -> None:
         prepared.append(db)
         if len(prepared) == database.READERS:
             raise apsw.BusyError
 
+    monkeypatch.setattr(database, "connect", connect)
     monkeypatch.setattr(database, "_prepare_reader", prepare)
     with pytest.raises(StorageFailed, match="busy"):
-        await Database.open(tmp_path / "weft.db")
-    assert threading.active_count() == before
+        await Database.open(tmp_path / "weft.db", utc_now)
+    assert len(opened_sessions) == 1 + database.READERS
+    for each in opened_sessions:
+        with pytest.raises(apsw.ConnectionClosedError):
+            await each.async_run(execute, each, "SELECT 1")
 
 
 async def test_folder_in_the_place_of_the_file_is_a_storage_failure(tmp_path: Path) -> None:
     (tmp_path / "weft.db").mkdir()
     with pytest.raises(StorageFailed) as caught:
-        await Database.open(tmp_path / "weft.db")
+        await Database.open(tmp_path / "weft.db", utc_now)
     assert "WEFT_HOME" in (caught.value.hint or "")
 
 
 async def test_file_in_the_place_of_the_folder_is_a_storage_failure(tmp_path: Path) -> None:
     (tmp_path / "home").write_text("")
     with pytest.raises(StorageFailed):
-        await Database.open(tmp_path / "home" / "weft.db")
+        await Database.open(tmp_path / "home" / "weft.db", utc_now)
 
 
 def test_processes_that_open_a_new_database_at_once_all_succeed(tmp_path: Path) -> None:
@@ -337,7 +346,7 @@ async def test_a_new_file_that_another_turns_to_wal_is_waited_for(
                 other.execute("ROLLBACK")
 
         monkeypatch.setattr(time, "sleep", pause)
-        await (await Database.open(path)).close()
+        await (await Database.open(path, utc_now)).close()
     assert pauses
 
 

@@ -1,0 +1,19 @@
+"""Opens the store that tests use: the one place that knows which it is."""
+
+import time
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from weft.local.engine import utc_now
+from weft.local.store.base import Store
+from weft.local.store.sqlite.store import SqliteStore
+
+
+async def open_store(
+    path: Path,
+    clock: Callable[[], datetime] = utc_now,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> Store:
+    """Open the embedded store on a file; the caller closes it."""
+    return await SqliteStore.open(path, clock, monotonic)
