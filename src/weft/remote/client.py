@@ -1,14 +1,13 @@
-"""HTTP to an Airweave API: one pool of connections, limits on every phase, careful repetition.
+"""HTTP to an Airweave API: one connection pool, limits on every phase, retries only where safe.
 
-What is safe to repeat (GET, and DELETE) is repeated after a fault, a 5xx or a 429 with a short
-Retry-After. Anything else is repeated only when it cannot have arrived; otherwise its outcome is
-unknown, `AnswerLost` says so, and whoever sent it looks at what has become of it.
+GET and DELETE are repeated after a fault, a 5xx or a 429 with a short Retry-After. Any other
+request is repeated only when it cannot have been carried out. Otherwise its outcome is unknown:
+`AnswerLost` says so, and `send_or_find` looks up what became of it.
 """
 
 import json
-import random
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
 from contextlib import asynccontextmanager
 from typing import Final, TypeVar
 
@@ -20,7 +19,7 @@ from weft import __version__
 from weft.domain.base import Json
 from weft.errors import SourceUnavailable, TryLater, WeftError
 from weft.net.errors import map_error
-from weft.net.retry import retry_after_seconds
+from weft.net.retry import TRANSIENT_STATUSES, back_off_seconds, retry_after_seconds
 from weft.remote.refusals import ApiAnswer, build_error, rate_limit_error
 from weft.remote.timeouts import Timeouts
 from weft.wire.upstream import Unreadable
@@ -44,7 +43,7 @@ class _NotSent(SourceUnavailable):
 
 
 class ApiClient:
-    """Requests to one API. All methods raise WeftError, and answer with decoded JSON."""
+    """Sends requests to one API. All methods raise WeftError, and return decoded JSON."""
 
     def __init__(self, http: httpx.AsyncClient, timeouts: Timeouts) -> None:
         self._http = http
@@ -60,7 +59,9 @@ class ApiClient:
         missing: str | None = None,
     ) -> T:
         """Read. ``missing`` is the argument that a 404 is about."""
-        answer = await self._request_repeatedly("GET", path, params, None, self.timeouts.attempt)
+        answer, _ = await self._request(
+            "GET", path, params, None, limit=self.timeouts.attempt, is_safe=True
+        )
         if answer.status >= 400:
             raise build_error(answer, missing=missing)
         return _decode_answer(answer, decode)
@@ -69,18 +70,19 @@ class ApiClient:
         self, path: str, decode: Callable[[JsonValue], T], body: Json, *, missing: str
     ) -> T:
         """Read with a POST that changes nothing, such as a search."""
-        answer = await self._request_repeatedly("POST", path, None, body, self.timeouts.attempt)
+        answer, _ = await self._request(
+            "POST", path, None, body, limit=self.timeouts.attempt, is_safe=True
+        )
         if answer.status >= 400:
             raise build_error(answer, missing=missing)
         return _decode_answer(answer, decode)
 
     async def delete(self, path: str, *, missing: str, params: Params | None = None) -> None:
-        """Delete; a 404 to a repetition means that an earlier attempt did it."""
-        tries: list[int] = []
-        answer = await self._request_repeatedly(
-            "DELETE", path, params, None, self.timeouts.slow_attempt, tries
+        """Delete. A 404 to a repeated request means that an earlier attempt succeeded."""
+        answer, attempts = await self._request(
+            "DELETE", path, params, None, limit=self.timeouts.slow_attempt, is_safe=True
         )
-        if answer.status == 404 and len(tries) > 1:
+        if answer.status == 404 and attempts > 1:
             return
         if answer.status >= 400:
             raise build_error(answer, missing=missing)
@@ -95,10 +97,10 @@ class ApiClient:
         params: Params | None = None,
         missing: str | None = None,
     ) -> T:
-        """Change something, at most once. Raises AnswerLost when it is not known whether it
-        happened.
-        """
-        answer = await self._request_once(method, path, params, body)
+        """Change something, at most once. Raises AnswerLost if it may or may not have happened."""
+        answer, _ = await self._request(
+            method, path, params, body, limit=self.timeouts.slow_attempt, is_safe=False
+        )
         if answer.status >= 500:
             raise AnswerLost(f"The Airweave API failed (HTTP {answer.status}).")
         if answer.status >= 300:
@@ -108,68 +110,53 @@ class ApiClient:
         except SourceUnavailable as error:
             raise AnswerLost(error.message) from None
 
-    async def _request_once(
-        self, method: str, path: str, params: Params | None, body: Json | None
-    ) -> ApiAnswer:
-        deadline = time.monotonic() + self.timeouts.total
-        for pause in self._pauses(deadline):
-            try:
-                answer = await self._attempt(
-                    method, path, params, body, limit=self.timeouts.slow_attempt
-                )
-            except _NotSent:
-                if pause is None:
-                    raise
-                await anyio.sleep(pause)
-                continue
-            # A 429 was refused at the door, so that asking again cannot do it twice.
-            if answer.status != 429 or pause is None:
-                return answer
-            await self._wait_before_retry(answer, pause, deadline)
-        raise SourceUnavailable(f"{self._host} cannot be reached.")
-
-    async def _request_repeatedly(
+    async def _request(
         self,
         method: str,
         path: str,
         params: Params | None,
         body: Json | None,
+        *,
         limit: float,
-        tries: list[int] | None = None,
-    ) -> ApiAnswer:
+        is_safe: bool,
+    ) -> tuple[ApiAnswer, int]:
+        """Return the answer and the number of attempts that it took. A request that is not safe to
+        repeat is repeated only if it cannot have been carried out.
+        """
+        # A 429 was refused at the door: asking again cannot do a thing twice.
+        transient = TRANSIENT_STATUSES if is_safe else {429}
         deadline = time.monotonic() + self.timeouts.total
-        for pause in self._pauses(deadline):
+        attempt = 0
+        while True:
+            attempt += 1
+            pause = self._pause_after(attempt, deadline)
             try:
-                if tries is not None:
-                    tries.append(1)
                 answer = await self._attempt(method, path, params, body, limit=limit)
             except SourceUnavailable as error:
+                if not is_safe and not isinstance(error, _NotSent):
+                    raise
                 if pause is None:
                     raise SourceUnavailable(error.message, hint=error.hint) from None
                 await anyio.sleep(pause)
                 continue
-            whole = answer.status not in (429, 500, 502, 503, 504) and answer.readable
-            if whole or pause is None:
-                return answer
+            is_final = answer.status not in transient and (answer.readable or not is_safe)
+            if is_final or pause is None:
+                return answer, attempt
             await self._wait_before_retry(answer, pause, deadline)
-        raise SourceUnavailable(f"{self._host} cannot be reached.")
+
+    def _pause_after(self, attempt: int, deadline: float) -> float | None:
+        """Return the pause before the next attempt, or None after the last one."""
+        if attempt >= self.timeouts.attempts:
+            return None
+        pause = back_off_seconds(attempt, self.timeouts.pause)
+        return pause if time.monotonic() + pause <= deadline else None
 
     async def _wait_before_retry(self, answer: ApiAnswer, pause: float, deadline: float) -> None:
-        """Wait as long as the API asks for. Raises the answer's error when that is too long."""
+        """Wait for as long as the API asks. Raises the answer's error if that is too long."""
         asked = answer.retry_after
         if asked is not None and time.monotonic() + asked > deadline:
             raise rate_limit_error(answer) if answer.status == 429 else build_error(answer)
         await anyio.sleep(pause if asked is None else max(pause, asked))
-
-    def _pauses(self, deadline: float) -> Iterator[float | None]:
-        """The pause to make if an attempt fails, for each attempt; None for the last one."""
-        for made in range(self.timeouts.attempts - 1):
-            # Jitter keeps clients that failed together from coming back together.
-            pause = self.timeouts.pause * 2**made * random.uniform(0.5, 1.5)  # noqa: S311 (not a secret)
-            if time.monotonic() + pause > deadline:
-                break
-            yield pause
-        yield None
 
     async def _attempt(
         self, method: str, path: str, params: Params | None, body: Json | None, *, limit: float
@@ -196,7 +183,7 @@ async def open_client(
     timeouts: Timeouts | None = None,
     transport: httpx.AsyncBaseTransport | None = None,
 ) -> AsyncGenerator[ApiClient]:
-    """A client of the API at ``api_url``; ``transport`` stands in for the network in tests."""
+    """Open a client of the API at ``api_url``. Tests put ``transport`` in place of the network."""
     timeouts = timeouts or Timeouts()
     headers = {"accept": "application/json", "user-agent": f"weft/{__version__}"}
     if organization:
@@ -204,7 +191,9 @@ async def open_client(
     timeout = httpx.Timeout(
         timeouts.silence, connect=timeouts.connect, pool=timeouts.attempt, write=timeouts.silence
     )
-    # Redirects are not followed: the key is for this host only.
+    # Not the guarded client of `net`: that one keeps sources away from private addresses and from
+    # proxies, retries by itself and follows redirects. The operator chose this API, which may well
+    # be on this machine or behind a proxy, and its key must not follow a redirect.
     async with httpx.AsyncClient(
         base_url=api_url.rstrip("/"),
         headers=headers,
@@ -224,17 +213,17 @@ async def send_or_find(
     *,
     unknown: str,
 ) -> T:
-    """What ``send`` answers, or what ``look`` finds when the answer is lost.
+    """Return what ``send`` returns or, if its answer is lost, what ``look`` finds.
 
-    ``look`` is asked several times, because the request may still be under way. When nothing is
-    found, SourceUnavailable says in ``unknown`` how to tell what became of it.
+    The request may still be under way, so ``look`` is called several times. If it finds nothing,
+    SourceUnavailable is raised; its text ends in ``unknown``, which says how to find out.
     """
     try:
         return await send()
     except AnswerLost as lost:
         error = lost
     for number in range(timeouts.looks):
-        # The first look comes at once: most answers are lost after the work was done.
+        # Look at once the first time: most answers are lost after the work was done.
         await anyio.sleep(timeouts.look_pause * (2**number - 1))
         try:
             found = await look()
