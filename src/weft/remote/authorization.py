@@ -1,4 +1,4 @@
-"""Authorising connections of a remote API."""
+"""Authorises connections of a remote API."""
 
 from weft.backend import Authorization
 from weft.domain.base import Json
@@ -13,8 +13,8 @@ from weft.wire.connections import read_connection
 class RemoteAuthorization(Authorization):
     """See Authorization.
 
-    The claim token of an authorisation that was begun here stays in this process. Whenever the
-    connection is read while it waits, the token confirms the authorisation to the API.
+    The claim token of an authorisation that began here stays in this process. Whenever the pending
+    connection is read, the token is used to confirm the authorisation to the API.
     """
 
     def __init__(self, state: RemoteState, connections: RemoteConnections) -> None:
@@ -26,8 +26,8 @@ class RemoteAuthorization(Authorization):
         return await self._connections.update(connection, ConnectionChange(auth=auth))
 
     async def begin(self, connection: str, *, redirect_url: str | None = None) -> Connection:
-        """A lost answer is an error: the link in it cannot be looked up, and asking again makes
-        a new one, which is harmless.
+        """Begin again. A lost answer is an error: the link in it cannot be looked up, and calling
+        again is harmless, as it makes a new one.
         """
         connection_id = await self._connections.resolve_id(connection)
         body: Json | None = {"redirect_url": redirect_url} if redirect_url else None

@@ -1,4 +1,4 @@
-"""The Airweave API, or another Weft's, as a backend."""
+"""The backend over Airweave's HTTP API, or another Weft's."""
 
 from typing import Final
 
@@ -14,11 +14,11 @@ from weft.remote.sources import RemoteSources
 from weft.remote.state import RemoteState
 
 UNSUPPORTED: Final = frozenset({"connections.check", "search.entity"})
-"""The API has no route for these."""
+"""Operations that the API has no route for."""
 
 
 class RemoteBackend(Backend):
-    """Everything that the API offers, with the rights of the key that the client has."""
+    """Offers all that the API does, with the rights of the client's key."""
 
     unsupported = UNSUPPORTED
 

@@ -1,4 +1,4 @@
-"""News of changes of a remote API, which has to be asked for them."""
+"""Notices changes by polling: a remote API tells nobody of them."""
 
 import time
 from collections.abc import AsyncGenerator
@@ -18,8 +18,8 @@ FAILED_PAUSE_MAX: Final = 60.0
 
 
 class RemoteChanges(Changes):
-    """See Changes, but for the time: what others change is seen at the next look, some seconds
-    later. Nobody looks while nobody follows, and all followers share one look.
+    """See Changes. What others change is noticed some seconds later, at the next poll. All
+    followers share one poll, and without followers there is none.
     """
 
     def __init__(self, state: RemoteState) -> None:
@@ -41,7 +41,7 @@ class RemoteChanges(Changes):
                 yield
 
     async def _poll(self) -> int:
-        """How many changes were seen so far, after a look if the last one is old."""
+        """Poll if the last poll is old, and return the number of changes so far."""
         async with self._lock:
             if time.monotonic() - self._polled_at < self._pause / 2:
                 return self._count
@@ -51,7 +51,7 @@ class RemoteChanges(Changes):
             except RateLimited as error:
                 self._pause = min(max(error.retry_after or 0, self._pause), FAILED_PAUSE_MAX)
             except WeftError:
-                # Whoever follows sees the fault at their own next read; here it only slows us.
+                # Followers meet the fault at their own next read; here it only slows polling down.
                 self._pause = min(self._pause * 2, FAILED_PAUSE_MAX)
             else:
                 self._pause = follow
@@ -65,7 +65,7 @@ class RemoteChanges(Changes):
         listed = await self._state.client.get(
             CONNECTIONS_PATH, read_connections, params={"limit": POLLED_MAX}
         )
-        # A list shows no progress: while something syncs, each look counts as a change.
+        # A list shows no progress, so while something syncs each poll counts as a change.
         busy = any(item.status is ConnectionStatus.SYNCING for item in listed)
         return (time.monotonic() if busy else 0, tuple(map(_facts, listed)))
 

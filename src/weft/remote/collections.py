@@ -1,4 +1,4 @@
-"""Collections of a remote API."""
+"""Manages the collections of a remote API."""
 
 from collections import Counter
 from contextlib import aclosing
@@ -25,12 +25,12 @@ from weft.wire.connections import read_connections
 
 PATH: Final = "/collections"
 CONNECTIONS_PATH: Final = "/source-connections"
-# So many that a collection with our readable id is the one we asked for, if the answer is lost.
+# Enough that a collection with a readable id of ours can only be the one that we created.
 RANDOM_CHARS: Final = 8
 
 
 class RemoteCollections(Collections):
-    """See Collections. The API does not count entities: the connections' counts are added up."""
+    """See Collections. The API does not count entities, so the connections' counts are added up."""
 
     def __init__(self, state: RemoteState) -> None:
         self._state = state
@@ -53,8 +53,8 @@ class RemoteCollections(Collections):
         return _with_entity_count(found, await self._count_entities(found.readable_id))
 
     async def create(self, new: NewCollection) -> Collection:
-        """A lost answer is looked up by the readable id, which is ours alone: either its end is
-        random, or it was seen before that nothing has it.
+        """Create a collection. A lost answer is looked up by the readable id, which is ours alone:
+        its end is random, or we checked that no collection had it.
         """
         name = validate_name(new.name)
         if new.readable_id is None:
@@ -78,7 +78,7 @@ class RemoteCollections(Collections):
         return made
 
     async def update(self, collection: str, *, name: str) -> Collection:
-        """A lost answer is looked up: the name shows whether it was changed."""
+        """Rename a collection. If the answer is lost, the name shows whether it was changed."""
         name = validate_name(name)
         found = await self._find(collection.strip())
 
@@ -108,7 +108,7 @@ class RemoteCollections(Collections):
         return found
 
     async def resolve_readable_id(self, collection: str) -> str:
-        """The readable id of what ``collection`` names. Raises NotFound or Ambiguous."""
+        """Return the readable id of what ``collection`` names. Raises NotFound or Ambiguous."""
         return (await self._find(collection.strip())).readable_id
 
     async def _find(self, text: str) -> Collection:

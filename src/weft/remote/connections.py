@@ -1,4 +1,4 @@
-"""Connections of a remote API."""
+"""Manages the connections of a remote API."""
 
 from collections.abc import Sequence
 from contextlib import aclosing
@@ -38,8 +38,8 @@ LOOK_BACK_MAX: Final = 100
 class RemoteConnections(Connections):
     """See Connections.
 
-    The API has no versions. Where it is Weft's own there are, and it checks them; elsewhere the
-    time of the last change serves as one, and a change between our look and our write goes unseen.
+    Weft's own API has versions, and checks them. Airweave's has none: the time of the last change
+    serves as one, and a change between our read and our write goes unnoticed.
     """
 
     def __init__(self, state: RemoteState, collections: RemoteCollections) -> None:
@@ -56,7 +56,7 @@ class RemoteConnections(Connections):
         cursor: str | None = None,
         limit: int = LIST_LIMIT_DEFAULT,
     ) -> Page[Connection]:
-        """The API filters by collection only; the other filters are applied here."""
+        """List connections. The API filters by collection only; other filters are applied here."""
         size = validate_limit(limit)
         params: dict[str, str | int] = {}
         if collection is not None:
@@ -91,8 +91,8 @@ class RemoteConnections(Connections):
         return await self._verify_if_authorized(found, token)
 
     async def create(self, new: NewConnection) -> Connection:
-        """A lost answer is looked up: the newest connection of the collection is noted before, and
-        what came after it, with the same source and name, is what was asked for.
+        """Create a connection. The newest one of the collection is noted first: if the answer is
+        lost, a newer one with the same source and name is the one that was asked for.
         """
         _check_texts(new.name, new.description)
         readable_id = new.readable_collection_id
@@ -135,14 +135,16 @@ class RemoteConnections(Connections):
         return self._state.learn(made)
 
     async def update(self, connection: str, change: ConnectionChange) -> Connection:
-        """The wire replaces config and schedule: both are read, merged and sent whole."""
+        """Update a connection. The API replaces config and schedule, so both are read, merged and
+        sent whole.
+        """
         found = await self.get(connection)
         refuse_stale(found, change.expected_version)
         body = _change_body(found, change)
         if not body:
             return found
         if change.expected_version is not None or "config" in body:
-            # Airweave ignores it; Weft's own API then refuses when someone else was faster.
+            # Airweave ignores it; Weft's own API refuses the change if someone else was faster.
             body["expected_version"] = found.version
 
         async def look() -> Connection | None:
@@ -163,7 +165,7 @@ class RemoteConnections(Connections):
     async def delete(self, connection: str, *, expected_version: int | None = None) -> Connection:
         found = await self.get(connection)
         refuse_stale(found, expected_version)
-        # As in update: Weft's own API checks the version once more, Airweave does not look.
+        # Weft's own API checks the version again; Airweave ignores it.
         version = {} if expected_version is None else {"expected_version": expected_version}
         await self._client.delete(_path(found.id), params=version, missing="connection_id")
         self._state.claims.pop(found.id, None)
@@ -177,14 +179,14 @@ class RemoteConnections(Connections):
         )
 
     async def fetch(self, connection_id: str) -> Connection:
-        """The connection of a whole id, as it is now."""
+        """Read the connection with that id."""
         found = await self._client.get(
             _path(connection_id), read_connection, missing="connection_id"
         )
         return self._state.learn(found)
 
     async def resolve_id(self, text: str) -> str:
-        """The whole id of what ``text`` names; a whole id is not looked up."""
+        """Return the id of what ``text`` names. A whole id is returned without looking it up."""
         whole = whole_id(text.strip())
         if whole is not None:
             return whole
@@ -199,7 +201,7 @@ class RemoteConnections(Connections):
         return found.id
 
     async def verify(self, connection_id: str, claim_token: str) -> Connection:
-        """Confirm an authorisation with its claim token, and read the connection again."""
+        """Confirm an authorisation with its claim token, and return the connection."""
         await self._client.send(
             "POST",
             f"{_path(connection_id)}/verify-oauth",
@@ -212,11 +214,10 @@ class RemoteConnections(Connections):
         return await self.fetch(connection_id)
 
     async def _verify_if_authorized(self, pending: Connection, token: str) -> Connection:
-        """Whoever asks for a connection wants to know whether the person has finished."""
         try:
             return await self.verify(pending.id, token)
         except WeftError:
-            # Not yet, or not any more: the connection itself was read, and is what was asked for.
+            # The person has not finished, or the link expired: the connection is still pending.
             return pending
 
     async def _fetch_newest(self, readable_id: str, count: int) -> Sequence[Connection]:
@@ -232,7 +233,7 @@ def _path(connection_id: str) -> str:
 
 
 def _created_after(newest: Connection | None, listed: Sequence[Connection]) -> Sequence[Connection]:
-    """What was created after ``newest``. Both times are the API's own, so no clocks differ."""
+    """Return what was created after ``newest``. Both times are by the API's own clock."""
     if newest is None:
         return listed
     return [
@@ -275,7 +276,7 @@ def _change_body(found: Connection, change: ConnectionChange) -> Json:
 
 
 def _reflects(connection: Connection, body: Json) -> bool:
-    """Whether a connection is as ``body`` asked; credentials cannot be seen."""
+    """Tell whether a connection is as ``body`` asked. Credentials cannot be compared."""
     schedule, config = body.get("schedule"), body.get("config")
     cron = schedule.get("cron") if isinstance(schedule, dict) else None
     wanted = config.items() if isinstance(config, dict) else ()

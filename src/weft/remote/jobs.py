@@ -1,4 +1,4 @@
-"""Jobs of a remote API, which names each only together with its connection."""
+"""Runs and reads the jobs of a remote API, whose routes name each job with its connection."""
 
 from collections.abc import AsyncGenerator, Sequence
 from typing import Final
@@ -21,16 +21,16 @@ from weft.remote.state import RemoteState
 from weft.wire.jobs import read_job, read_job_log, read_jobs
 
 WINDOW: Final = 1000
-"""Jobs of a connection that the API shows; there is no way to ask for older ones."""
+"""The newest jobs of a connection, which the API shows. Older ones cannot be read."""
 
 RECENT: Final = 100
 CONNECTIONS_MAX: Final = 50
-"""Connections that are looked through for a job, or for the jobs of all: one request for each."""
+"""Connections whose jobs are read to find one or to list all, with one request for each."""
 
 AT_ONCE: Final = 4
 SURE_PREFIX_CHARS: Final = 8
 RATE_PAUSE_MAX: Final = 30.0
-# A moment that hardly ever comes; it is removed again at once.
+# A time that hardly ever comes: this schedule is removed again at once.
 _REPAIR_CRON: Final = "0 0 1 1 *"
 
 
@@ -43,8 +43,8 @@ class RemoteJobs(Jobs):
         self._connections = connections
 
     async def run(self, connection: str, options: RunOptions = RUN_DEFAULTS) -> Job:
-        """A lost answer is looked up: the newest job is noted before, and one that is newer can
-        only be the one that was asked for, as there is one live job at a time.
+        """Start a sync. The newest job is noted first: if the answer is lost, a newer job can only
+        be the one that was asked for, as a connection has one live job at a time.
         """
         connection_id = await self._connections.resolve_id(connection)
         newest = await self._prepare_run(connection_id)
@@ -79,7 +79,7 @@ class RemoteJobs(Jobs):
         cursor: str | None = None,
         limit: int = LIST_LIMIT_DEFAULT,
     ) -> Page[Job]:
-        """The API lists a connection's newest WINDOW jobs and cannot leave any out."""
+        """List jobs. The API lists the newest WINDOW of a connection, without filter or offset."""
         size = validate_limit(limit)
         owner = None if connection is None else await self._connections.resolve_id(connection)
         listed = ("jobs", owner, status)
@@ -102,7 +102,7 @@ class RemoteJobs(Jobs):
         return pick_one(found, "job", "job_id")
 
     async def watch(self, job: str) -> AsyncGenerator[Job]:
-        """Asks again and again, less and less often; a short failure of the API ends nothing."""
+        """Poll the job, less and less often. Short failures of the API are ridden out."""
         timeouts = self._client.timeouts
         seen: Job | None = None
         pause, failures = timeouts.watch, 0
@@ -127,7 +127,7 @@ class RemoteJobs(Jobs):
             pause = min(pause * 1.5, timeouts.watch_longest)
 
     async def log(self, job: str, *, limit: int = 20) -> Sequence[LogLine]:
-        """The API keeps no log: what it says of a failure is all there is."""
+        """Return the error of a failed job, as the API keeps no log."""
         if limit < 1:
             raise InvalidInput("limit must be at least 1.", field="limit")
         found = await self.get(job)
@@ -142,7 +142,7 @@ class RemoteJobs(Jobs):
         return read_job_log(mine[0])[:limit] if mine else []
 
     async def cancel(self, job: str) -> Job:
-        """A lost answer is looked up: the job itself shows whether it was asked to stop."""
+        """Cancel a job. If the answer is lost, the job's status shows whether it is stopping."""
         found = await self.get(job)
         if found.status.is_terminal:
             raise _ended_error(found)
@@ -240,8 +240,8 @@ class RemoteJobs(Jobs):
         return found[0].id if found else None
 
     async def _make_runnable(self, connection_id: str) -> None:
-        """Airweave makes a connection without a schedule and a first sync with nothing to run;
-        a schedule gives it that, and may be removed again.
+        """Give a connection something to run: Airweave creates none for a connection without a
+        schedule and a first sync. Setting a schedule makes it, and removing it does no harm.
         """
         if (await self._connections.fetch(connection_id)).schedule is not None:
             return

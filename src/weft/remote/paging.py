@@ -1,4 +1,4 @@
-"""Cursors over the API's skip and limit, and lists that are read to their end."""
+"""Pages through the API's lists, which have skip and limit instead of cursors."""
 
 import re
 import uuid
@@ -19,17 +19,17 @@ T = TypeVar("T")
 N = TypeVar("N", Collection, Connection, Job)
 
 WIRE_PAGE: Final = 200
-"""Items in one request where a list is read on; the API allows 1000."""
+"""Items per request when a list is read to its end; the API allows 1000."""
 
 WALK_MAX: Final = 10_000
-"""Items after which a list is not read on: whoever looks for something must name it better."""
+"""Items after which reading a list stops: a caller has to name what it looks for better."""
 
 PREFIX_MIN_CHARS: Final = 4
 _SKIP = re.compile(r"[0-9]{1,9}")
 
 
 def skip_of(cursor: str | None, *listed: Any) -> int:
-    """How many items a cursor leaves out. Raises InvalidInput for one of another list."""
+    """Return the number of items that a cursor skips. Raises InvalidInput for another list's."""
     return int(decode_cursor(cursor, _SKIP, *listed)[0]) if cursor is not None else 0
 
 
@@ -42,7 +42,7 @@ async def walk(
     skip: int = 0,
     size: int = WIRE_PAGE,
 ) -> AsyncGenerator[T]:
-    """The items of a list after the first ``skip``, newest first, ``size`` a request."""
+    """Yield the items of a list after the first ``skip``, reading ``size`` per request."""
     while skip < WALK_MAX:
         page = await client.get(
             path, decode, params={**(params or {}), "skip": skip, "limit": size}
@@ -63,9 +63,9 @@ async def find_named(
     noun: str,
     field: str,
 ) -> N:
-    """What ``text`` names: by id, unique name, or unique prefix of an id.
+    """Return what ``text`` names by its id, unique name, or unique prefix of an id.
 
-    Raises NotFound or Ambiguous. The API only knows whole ids, so that the list is read.
+    Raises NotFound or Ambiguous. The API only knows whole ids, so the list is read.
     """
     wanted = text.strip()
     async with aclosing(walk(client, path, decode, size=1000)) as items:
@@ -75,7 +75,7 @@ async def find_named(
 
 
 def pick_one(found: Sequence[N], noun: str, field: str) -> N:
-    """The one item. Raises NotFound for none, and Ambiguous, naming them, for several."""
+    """Return the one item. Raises NotFound for none, and Ambiguous with their names for several."""
     if not found:
         raise NotFound(
             f"No {noun} has that id or name.",
@@ -91,7 +91,7 @@ def pick_one(found: Sequence[N], noun: str, field: str) -> N:
 
 
 def whole_id(text: str) -> str | None:
-    """``text`` in lower case if it is a whole id, else None."""
+    """Return ``text`` in lower case if it is a whole id, else None."""
     try:
         return text.lower() if str(uuid.UUID(text)) == text.lower() else None
     except ValueError:
@@ -99,7 +99,7 @@ def whole_id(text: str) -> str | None:
 
 
 def fits_id(item_id: str, text: str) -> bool:
-    """Whether ``text`` is the id or a prefix of it that is long enough."""
+    """Tell whether ``text`` is the id or a long enough prefix of it."""
     return len(text) >= PREFIX_MIN_CHARS and item_id.startswith(text.lower())
 
 

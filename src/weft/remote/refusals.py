@@ -1,7 +1,8 @@
-"""The API's refusals as errors of ours.
+"""Maps the API's refusals to our errors.
 
-The API's texts only serve to recognise what happened. What is shown is made here, with names of
-fields and a few vetted phrases: a foreign text may quote secrets, SQL or instructions.
+The API's texts only serve to recognise what happened. The texts that are shown are written here;
+only names of fields and a few vetted phrases are taken over, because a foreign text may quote
+secrets, SQL or instructions.
 """
 
 import re
@@ -31,7 +32,7 @@ from weft.remote.validation import read_problems
 
 @dataclass(frozen=True, slots=True)
 class ApiAnswer:
-    """An answer of the API. ``body`` is None when it is not JSON, which ``readable`` tells."""
+    """An answer of the API. ``readable`` is false, and ``body`` None, if it is not JSON."""
 
     status: int
     body: JsonValue = None
@@ -40,15 +41,15 @@ class ApiAnswer:
 
 
 class AlreadyLive(Conflict):
-    """A sync is running already; which one must be looked up."""
+    """A sync is running already. Its job has to be looked up."""
 
 
 class NoSync(NotFound):
-    """Airweave made the connection without anything to run: no schedule, and no first sync."""
+    """The connection has nothing to run: Airweave created it with no schedule and no first sync."""
 
 
 def build_error(answer: ApiAnswer, *, missing: str | None = None) -> WeftError:
-    """Our error for a refusal. ``missing`` is the argument that a plain 404 is about."""
+    """Build our error for a refusal. ``missing`` is the argument that a plain 404 is about."""
     detail = _detail(answer.body)
     for phrase, make in _PHRASES:
         match = phrase.search(detail)
@@ -70,7 +71,7 @@ def build_error(answer: ApiAnswer, *, missing: str | None = None) -> WeftError:
 
 
 def rate_limit_error(answer: ApiAnswer) -> RateLimited:
-    """Says when to try again."""
+    """Build the error that says when to try again."""
     seconds = answer.retry_after
     when = f"in {seconds:.0f} s" if seconds is not None else "in a minute"
     return RateLimited(
@@ -81,7 +82,7 @@ def rate_limit_error(answer: ApiAnswer) -> RateLimited:
 
 
 def live_job_id(body: JsonValue) -> str | None:
-    """The job in the way, where the API names it (Weft's own does)."""
+    """Return the running job that is in the way, if the API names it, as Weft's own does."""
     job_id = body.get("job_id") if isinstance(body, dict) else None
     return job_id if isinstance(job_id, str) and _UUID.fullmatch(job_id) else None
 
@@ -92,7 +93,7 @@ def _detail(body: JsonValue) -> str:
 
 
 def _field_of(body: JsonValue) -> str | None:
-    """The field that Weft's own API names beside its text."""
+    """Return the field that Weft's own API names beside its text."""
     field = body.get("field") if isinstance(body, dict) else None
     if field == "source_connection_id":
         return "connection_id"
@@ -119,7 +120,7 @@ def _invalid_input_error(answer: ApiAnswer, _missing: str | None) -> WeftError:
 
 
 def _source_error(body: JsonValue) -> WeftError | None:
-    """What the source itself said, which Weft's own API tells by the type of the problem."""
+    """Return the source's own refusal, which Weft's own API shows in the type of the problem."""
     detail = body.get("detail") if isinstance(body, dict) else None
     items = detail if isinstance(detail, list) else []
     kinds = [item.get("type") for item in items if isinstance(item, dict)]

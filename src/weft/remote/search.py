@@ -1,4 +1,4 @@
-"""Searching a remote API, which finds by meaning and keywords together."""
+"""Searches a remote API, which finds by meaning and keywords together."""
 
 import re
 from collections.abc import Sequence
@@ -22,10 +22,10 @@ from weft.wire.search import FoundEntities, FoundEntity, read_results
 
 LIMIT_MAX: Final = 100
 WINDOW: Final = 1000
-"""Results that are looked through where the API cannot filter; it gives no more in one answer."""
+"""Results to filter here if the API cannot; it returns no more in one answer."""
 
 RESOLVED_MAX: Final = 20
-"""Connections that are asked for their sync, to tell which of them a result is of."""
+"""Connections that are read to find out to which of them a result belongs."""
 
 
 class RemoteSearch(Search):
@@ -40,8 +40,8 @@ class RemoteSearch(Search):
         self._collections = collections
 
     async def search(self, query: SearchQuery) -> SearchResults:
-        """Through the API's instant search. ``matched`` is "all" when each hit's own text has all
-        words; a hit by meaning alone has not.
+        """Use the API's instant search. ``matched`` is "all" if the text of each hit has all words,
+        which that of a hit by meaning alone does not.
         """
         text = _check_query(query.query)
         skip = skip_of(query.cursor, *query.cursor_scope)
@@ -79,7 +79,7 @@ class RemoteSearch(Search):
         skip: int,
         size: int,
     ) -> tuple[FoundEntities, bool]:
-        """The results, and whether the API itself filtered and paged them."""
+        """Return the results, and whether the API itself filtered and paged them."""
         conditions = _conditions(only, query.entity_type)
         path = f"{PATH}/{quote(collection, safe='')}/search/instant"
         body: Json = {"query": text, "limit": size + 1, "offset": skip}
@@ -88,7 +88,7 @@ class RemoteSearch(Search):
         try:
             return await self._post(path, body), True
         except InvalidInput as error:
-            # Weft's own API does not filter: enough is fetched to filter here.
+            # Weft's own API does not filter: fetch enough to filter here.
             if not conditions or "filter" not in (error.field or ""):
                 raise
         return await self._post(path, {"query": text, "limit": WINDOW, "offset": 0}), False
@@ -99,7 +99,7 @@ class RemoteSearch(Search):
         )
 
     async def _with_connection(self, found: FoundEntity, collection: str) -> SearchHit:
-        """The hit with its connection, which the API only tells by the id of its sync."""
+        """Return the hit with its connection. Airweave only names the sync."""
         hit = found.hit
         if hit.connection_id or found.sync_id is None:
             return hit
@@ -118,7 +118,7 @@ class RemoteSearch(Search):
             if item.id not in known:
                 await self._connections.fetch(item.id)
         if found.sync_id is not None and found.sync_id not in self._state.connection_of:
-            # Of a connection that is gone or further back: not asked for at every hit.
+            # Remember that nothing was found, so that the next hit does not ask again.
             self._state.connection_of.remember(found.sync_id, "")
 
 
@@ -143,7 +143,7 @@ def _conditions(only: Connection | None, entity_type: str | None) -> list[JsonVa
 
 
 def _distinct(hits: Sequence[SearchHit]) -> Sequence[SearchHit]:
-    """Each entity once, where the API finds several chunks of it: the best one stays."""
+    """Keep the best hit of each entity: the API may find several chunks of it."""
     best: dict[tuple[str, str], SearchHit] = {}
     for hit in hits:
         best.setdefault((hit.connection_id, hit.entity_id), hit)

@@ -1,4 +1,4 @@
-"""The catalogue of a remote API."""
+"""Reads the catalogue of a remote API."""
 
 from collections.abc import Sequence
 from urllib.parse import quote

@@ -1,4 +1,4 @@
-"""What the parts of a remote backend share. All of it is in memory, bounded, and for one API."""
+"""The state that the parts of a remote backend share: in memory, bounded, and for one API."""
 
 from collections import OrderedDict
 from typing import Final
@@ -16,7 +16,7 @@ class Memory(OrderedDict[str, str]):
     """Remembers the newest REMEMBERED_MAX entries."""
 
     def remember(self, key: str, value: str) -> None:
-        """Remember it, and forget the oldest if there are too many."""
+        """Add an entry, and forget the oldest if there are too many."""
         self[key] = value
         self.move_to_end(key)
         while len(self) > REMEMBERED_MAX:
@@ -24,18 +24,18 @@ class Memory(OrderedDict[str, str]):
 
 
 class ChangeSignal:
-    """Tells followers at once of changes that this process made."""
+    """Tells followers at once of changes by this process."""
 
     def __init__(self) -> None:
         self._event = anyio.Event()
 
     def announce(self) -> None:
-        """Something was changed."""
+        """Wake all who wait."""
         self._event.set()
         self._event = anyio.Event()
 
     async def wait(self, seconds: float) -> bool:
-        """Wait for a change, ``seconds`` at the most. Returns whether there was one."""
+        """Wait for a change for at most ``seconds``. Return whether there was one."""
         event = self._event
         with anyio.move_on_after(seconds):
             await event.wait()
@@ -43,12 +43,12 @@ class ChangeSignal:
 
 
 class RemoteState:
-    """The client, and what answers have told that later calls need.
+    """The client, and facts from answers that later calls need.
 
-    ``owner_of`` has the connection of a job, which the API has to be told with it;
-    ``connection_of`` the id and ``name_of`` the name of the connection of a sync, which is all
-    that a search result has. ``claims`` has the claim tokens of authorisations that were begun
-    here: they prove that it was us, and never leave this process.
+    ``owner_of`` maps a job to its connection, which the API's routes name with it.
+    ``connection_of`` maps a sync, which is all that a search result has, to its connection, and
+    ``name_of`` that to its name. ``claims`` maps a connection to the claim token of the
+    authorisation that began here. It proves that it was us, and never leaves this process.
     """
 
     def __init__(self, client: ApiClient) -> None:
@@ -60,7 +60,7 @@ class RemoteState:
         self.claims = Memory()
 
     def learn(self, connection: Connection) -> Connection:
-        """Remember what a connection tells; returns it without its claim token."""
+        """Remember facts of a connection, and return it without its claim token."""
         if connection.sync_id:
             self.connection_of.remember(connection.sync_id, connection.id)
         self.name_of.remember(connection.id, connection.name)
@@ -74,6 +74,6 @@ class RemoteState:
         return connection.model_copy(update={"auth": auth})
 
     def learn_job(self, job: Job) -> Job:
-        """Remember whose job it is."""
+        """Remember to which connection a job belongs."""
         self.owner_of.remember(job.id, job.source_connection_id)
         return job

@@ -1,4 +1,4 @@
-"""How long the remote backend waits for what."""
+"""The times that the remote backend waits."""
 
 from dataclasses import dataclass
 
@@ -26,7 +26,7 @@ class Timeouts:
 
     looks: int = 4
     look_pause: float = 0.5
-    """Between two looks for what a request with a lost answer has done; it doubles too."""
+    """Between two looks for what a request with a lost answer did; it doubles as well."""
 
     watch: float = 0.5
     watch_longest: float = 5.0

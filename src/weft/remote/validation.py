@@ -1,4 +1,4 @@
-"""What an API's 422 says is wrong, in our own words: its texts may quote what was given."""
+"""Reads the problems that a 422 names, in our own words: its texts may quote the input."""
 
 import re
 from collections.abc import Iterator
@@ -8,9 +8,9 @@ from pydantic import JsonValue
 
 
 def read_problems(body: JsonValue) -> list[tuple[str, str]]:
-    """What a 422 says is wrong: pairs of a field in our words and a vetted text, in order."""
+    """Return the problems in order, each as the name of a field of ours and a vetted text."""
     found = [(_field_path(place), _vet(text)) for place, text in _places(body)]
-    # A union of forms is tried form by form, and each complains: the first one is enough.
+    # For a union of forms the API reports a problem of each form; the first one is enough.
     return list({field: (field, text) for field, text in reversed(found)}.values())[::-1]
 
 
@@ -40,7 +40,7 @@ def _field_path(place: list[str]) -> str:
             break
         kept.append(_OURS.get(name, name))
     if kept and kept[0] == "auth":
-        # Credentials are named by the source's fields; the forms of the union are not ours.
+        # What follows names the API's forms of authentication, which are not ours.
         kept = kept[:1]
     return ".".join(kept) or "arguments"
 

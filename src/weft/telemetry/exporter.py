@@ -1,4 +1,4 @@
-"""What of a span leaves the process. Needs the extra `otel`; see tracing.py."""
+"""Removes from spans what must not leave the process. Needs the extra `otel`; see tracing.py."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -7,7 +7,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.trace import Status
 
-# Names of tools and methods are in it as clients sent them.
+# Spans are named after tools and methods, as clients sent them, so a name may be of any length.
 NAME_MAX_CHARS: Final = 128
 
 

@@ -1,8 +1,8 @@
-"""Logs on stderr: one line an event, as text or as JSON, with what belongs to the present request.
+"""Logs to stderr: one line per event, as text or JSON, with the facts of the current request.
 
-Callers name the facts in ``extra={"facts": {...}}``. Nothing that a client sent is among them but
-identifiers that were checked. The messages of exceptions are left out, because they quote values
-and those may be secrets; so is what libraries say below WARNING, such as whole requests.
+Callers pass facts in ``extra={"facts": {...}}``; of what a client sent, only checked identifiers.
+Messages of exceptions are left out, because they may quote secrets. So are lines of libraries
+below WARNING, which may hold whole requests.
 """
 
 import json
@@ -24,7 +24,7 @@ _TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 def configure(level: str, style: LogFormat) -> None:
-    """Log to stderr: stdout belongs to the protocol."""
+    """Log to stderr, as stdout belongs to the protocol."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Json() if style == "json" else _Text(_TEXT))
     others = max(logging.getLevelNamesMapping()[level], logging.WARNING)
@@ -34,7 +34,7 @@ def configure(level: str, style: LogFormat) -> None:
 
 @contextmanager
 def log_context(**facts: str) -> Generator[None]:
-    """Add ``facts`` to every line that is logged meanwhile, by this task and what it starts."""
+    """Add ``facts`` to every line that this task, and what it starts, logs meanwhile."""
     token = _context.set({**_context.get({}), **facts})
     try:
         yield
@@ -43,7 +43,7 @@ def log_context(**facts: str) -> Generator[None]:
 
 
 def safe_traceback(error: BaseException) -> str:
-    """The types of an exception and its causes, and where they were raised, without messages."""
+    """Format an exception and its causes: types and tracebacks, but no messages."""
     lines: list[str] = []
     seen: set[int] = set()
     waiting: list[BaseException | None] = [error]
@@ -69,7 +69,7 @@ def _message(record: logging.LogRecord) -> str:
     message = record.getMessage()
     if record.name.partition(".")[0] == _OWN:
         return message
-    # What a library quotes of a request must not pass for another line.
+    # A library may quote a request: a line break in it must not look like another log line.
     return "".join(c if c.isprintable() else " " for c in message)
 
 

@@ -1,7 +1,7 @@
 """OpenTelemetry traces, when the extra `otel` is installed and a collector is named.
 
 The MCP SDK makes a span for every message and takes over the trace context that a client sends.
-Here those spans get somewhere to go. Nothing is imported unless the standard variables ask for it.
+Here those spans are exported. Nothing is imported unless the standard variables ask for it.
 """
 
 import importlib.util
@@ -24,7 +24,7 @@ _logger = logging.getLogger(__name__)
 def export_traces(version: str, *, flush_seconds: float) -> Generator[None]:
     """Send the spans of this process to the collector that OTEL_EXPORTER_OTLP_ENDPOINT names.
 
-    At the end the last of them get ``flush_seconds`` to go out. Use it once in a process.
+    At the end, the last ones have ``flush_seconds`` to be sent. Use it once per process.
     """
     shut_down = _start_exporter(version) if _is_wanted() else None
     try:
@@ -56,12 +56,12 @@ def _is_installed(module: str) -> bool:
     try:
         return importlib.util.find_spec(module) is not None
     except ModuleNotFoundError:
-        # So it says when a package above the module is missing.
+        # Raised if a parent package is missing.
         return False
 
 
 def _start_exporter(version: str) -> Callable[[], None] | None:
-    # Imported here because a start without traces need not pay for it.
+    # Imported here so that a start without traces does not pay for it.
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
@@ -72,10 +72,10 @@ def _start_exporter(version: str) -> Callable[[], None] | None:
 
     name = os.environ.get("OTEL_SERVICE_NAME") or "weft"
     resource = Resource.create({"service.name": name, "service.version": version})
-    # Of headers that it cannot read it would log the values, and those are credentials.
+    # It would log the values of headers that it cannot parse, and those are credentials.
     logging.getLogger("opentelemetry.util.re").setLevel(logging.CRITICAL)
     try:
-        # The SDK's own end at exit would wait for half a minute.
+        # The SDK's own shutdown at exit would wait for half a minute.
         provider = TracerProvider(resource=resource, shutdown_on_exit=False)
         provider.add_span_processor(BatchSpanProcessor(RedactingExporter(OTLPSpanExporter())))
     except (ValueError, OSError):
@@ -86,7 +86,7 @@ def _start_exporter(version: str) -> Callable[[], None] | None:
 
 
 def _shut_down_within(shut_down: Callable[[], None], seconds: float) -> None:
-    """The exporter repeats for as long as it likes, so it is left alone in a thread."""
+    """Shut down in a thread: the exporter may retry for longer than we want to wait."""
     ending = threading.Thread(target=shut_down, name="weft-traces-end", daemon=True)
     ending.start()
     ending.join(seconds)

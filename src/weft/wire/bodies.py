@@ -1,4 +1,4 @@
-"""Domain objects as bodies of Airweave's requests."""
+"""Builds the bodies of requests to Airweave's API."""
 
 from typing import Final
 
@@ -9,22 +9,21 @@ from weft.domain.schedules import Schedule, ScheduleSpec, merge_schedule
 from weft.errors import InvalidInput, Unsupported
 
 CONTINUOUS_CRON: Final = "*/5 * * * *"
-"""What Airweave itself gives to sources that sync continuously; its flag alone means no schedule.
-"""
+"""Airweave's own cron for sources that sync continuously: its flag alone means no schedule."""
 
-# Null, and not left out: without the key Airweave schedules a daily sync.
+# The key has to be there: without it Airweave schedules a daily sync.
 NO_SCHEDULE: Final[Json] = {"cron": None}
 
 
 def new_collection(new: NewCollection, readable_id: str) -> Json:
-    """The body of POST /collections."""
+    """Build the body of POST /collections."""
     return {"name": new.name, "readable_id": readable_id}
 
 
 def new_connection(new: NewConnection) -> Json:
-    """The body of POST /source-connections.
+    """Build the body of POST /source-connections.
 
-    Raises InvalidInput for a schedule that is not valid, Unsupported for one that cannot be told.
+    Raises InvalidInput for an invalid schedule, and Unsupported for one that the API cannot have.
     """
     body: Json = {
         "short_name": new.short_name,
@@ -46,7 +45,7 @@ def new_connection(new: NewConnection) -> Json:
 
 
 def authentication(auth: Auth) -> Json:
-    """Airweave's untagged form of one of the four methods. Raises InvalidInput unless it is one."""
+    """Build Airweave's untagged form of ``auth``. Raises InvalidInput unless it is one method."""
     try:
         method = auth.method
     except ValueError:
@@ -59,10 +58,10 @@ def authentication(auth: Auth) -> Json:
 
 
 def schedule(spec: ScheduleSpec, base: Schedule | None) -> Json:
-    """``base`` with what ``spec`` gives, in the API's words; the wire replaces, we merge.
+    """Merge ``spec`` into ``base``, as the API replaces a schedule.
 
-    Raises InvalidInput for what is not valid: Airweave's PATCH stores any text as cron, and every
-    later sync fails. Raises Unsupported for a time zone, which Airweave ignores.
+    Raises InvalidInput for an invalid schedule: Airweave's PATCH stores any text as cron, and then
+    every later sync fails. Raises Unsupported for a time zone, which Airweave ignores.
     """
     merged = merge_schedule(spec, base)
     if merged is None:

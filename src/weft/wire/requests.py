@@ -1,7 +1,7 @@
-"""Bodies of Airweave's requests, as its documentation has them, and what they mean to the domain.
+"""Reads the bodies of requests to Weft's HTTP API, which are those of Airweave's documentation.
 
-Unknown keys beside the documented ones are ignored, as Airweave does; within `authentication` they
-are refused. No text made here repeats a value that was given: it may be a secret.
+Unknown keys are ignored, as Airweave does, but refused within `authentication`. No text made here
+repeats a value that was given: it may be a secret.
 """
 
 import re
@@ -44,7 +44,7 @@ AnyAuth = dict[str, JsonValue] | None
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong with one place of a request, in FastAPI's terms."""
+    """A problem with one place of a request, in FastAPI's terms."""
 
     loc: tuple[str, ...]
     msg: str
@@ -52,7 +52,7 @@ class Problem:
 
 
 class MalformedRequest(Exception):
-    """A request that cannot be understood; never leaves the front."""
+    """A request that cannot be understood. The HTTP API turns it into a 422."""
 
     def __init__(self, *problems: Problem) -> None:
         super().__init__("malformed request")
@@ -60,7 +60,7 @@ class MalformedRequest(Exception):
 
 
 class ScheduleBody(BaseModel):
-    """When to sync: by `cron`, or `continuous`. Without either there is no schedule, and both at
+    """A schedule: `cron`, or `continuous`. Without either there is no schedule, and both at
     once are refused, but for the `*/5 * * * *` that Airweave has beside `continuous`.
     """
 
@@ -70,7 +70,7 @@ class ScheduleBody(BaseModel):
     timezone: str | None = Field(default=None, description="Weft's own: an IANA name; else UTC.")
 
     def to_spec(self) -> ScheduleSpec | None:
-        """What was given; None for no schedule."""
+        """Return what was given, or None for no schedule."""
         if not self.cron and not self.continuous:
             only_details = self.cursor_field or self.timezone
             explicit = "cron" in self.model_fields_set or not self.model_fields_set
@@ -100,7 +100,7 @@ class CreateConnectionBody(BaseModel):
     redirect_uri: Url | None = None
 
     def to_new(self) -> NewConnection:
-        """Raises MalformedRequest for an unknown form of authentication."""
+        """Build what the backend takes. Raises MalformedRequest for an unknown form of auth."""
         auth = _auth_of(self)
         asked = auth.oauth_browser.redirect_uri if auth and auth.oauth_browser else None
         return NewConnection(
@@ -132,7 +132,7 @@ class UpdateConnectionBody(BaseModel):
     )
 
     def to_change(self) -> ConnectionChange:
-        """Raises MalformedRequest for no change at all, and for OAuth credentials."""
+        """Build what the backend takes. Raises MalformedRequest for no change, or OAuth."""
         given: dict[str, Any] = {
             name: getattr(self, name)
             for name in ("name", "description", "config")
@@ -160,7 +160,7 @@ class CreateCollectionBody(BaseModel):
     )
 
     def to_new(self) -> NewCollection:
-        """What the backend is asked for."""
+        """Build what the backend takes."""
         return NewCollection(name=self.name, readable_id=self.readable_id)
 
 
@@ -177,14 +177,14 @@ class VerifyBody(BaseModel):
 
 
 class ReinitiateBody(BaseModel):
-    """Where the person lands after authorising."""
+    """The address where the person lands after authorising."""
 
     redirect_url: Url | None = None
     redirect_uri: Url | None = None
 
 
 class SearchBody(BaseModel):
-    """What to look for. All strategies are served by full text; filters are not offered."""
+    """A query. All strategies are served by full text; filters are not offered."""
 
     query: str = Field(min_length=1, max_length=1000)
     retrieval_strategy: str | None = Field(default=None, max_length=REFERENCE_MAX_CHARS)
@@ -194,7 +194,7 @@ class SearchBody(BaseModel):
 
 
 def read_request(model: type[ModelT], value: object, where: str) -> ModelT:
-    """``value`` as ``model``. Raises MalformedRequest, each place beginning with ``where``."""
+    """Read ``value`` as ``model``. Raises MalformedRequest, each place beginning with ``where``."""
     try:
         return model.model_validate(value)
     except ValidationError as error:
@@ -246,7 +246,7 @@ def _auth_of(body: CreateConnectionBody | UpdateConnectionBody) -> Auth | None:
         return Auth.model_validate({tag: inner})
     except ValidationError as error:
         details = error.errors(include_input=False, include_context=False, include_url=False)
-        # The tag is where the caller put it, or nowhere.
+        # The caller may have given the tag or not: name it only if so.
         start = ("body", key) if tag in value else ("body", key, None)
         raise MalformedRequest(
             *dict.fromkeys(_problem(detail, start) for detail in details)
@@ -258,7 +258,7 @@ def _tag_auth(value: Mapping[str, JsonValue], key: str) -> tuple[str, JsonValue]
     if len(given) == 1 and given.keys() <= _TAGS:
         return next(iter(given.items()))
     tags = {_TAG_BY_KEY.get(name) for name in given}
-    # `expires_at` and `provider_config` alone say nothing, but fit only one form.
+    # `expires_at` or `provider_config` alone is not enough, but the form's own check says so.
     (tag,) = tags if len(tags) == 1 else (None,)
     if tag is None:
         raise MalformedRequest(Problem(("body", key), _FORMS))
@@ -277,7 +277,7 @@ def _require_direct(auth: Auth, body: UpdateConnectionBody) -> Auth:
 
 
 def _problem(detail: ErrorDetails, start: tuple[str | None, ...]) -> Problem:
-    """The problem in our own words, at a place that is named only as far as the names are ours."""
+    """Word the problem ourselves, and name its place only as far as the names are ours."""
     loc = [part for part in start if part is not None]
     rest = detail["loc"][1:] if None in start else detail["loc"]
     for part in rest:
