@@ -163,11 +163,11 @@ class WeftServer(PatchedServer):
 
     @property
     def backend(self) -> Backend:
-        """What the present caller may see."""
+        """Return the backend of the present caller, limited to what they may see."""
         return self._backend_for(self._who_calls())
 
     def is_quick(self, name: str) -> bool:
-        """Whether that is a tool which answers at once, and says nothing before its result."""
+        """Return whether the tool answers at once and reports no progress."""
         spec = self._tools.specs.get(name)
         return spec is not None and spec.quick
 
@@ -176,7 +176,7 @@ class WeftServer(PatchedServer):
         return name not in self._tools.specs
 
     def announcing(self) -> AbstractAsyncContextManager[None]:
-        """Subscriptions are served within; it is entered once, around all that serves."""
+        """Serve subscriptions within this context; enter it once, around all transports."""
         return self._watcher.running()
 
     async def run_streams(
@@ -226,13 +226,13 @@ class WeftServer(PatchedServer):
         return result
 
     async def list_tools(self) -> list[ToolDefinition]:
-        """The tools that the present caller may use."""
+        """Return the tools that the present caller may use."""
         principal = self._who_calls()
         tools = await super().list_tools()
         return [tool for tool in tools if self._refusal(tool.name, principal) is None]
 
     async def list_prompts(self) -> list[Prompt]:
-        """All prompts."""
+        """Return Weft's prompts, then any that were added."""
         return [*prompt_definitions(), *await super().list_prompts()]
 
     async def get_prompt(
@@ -252,7 +252,7 @@ class WeftServer(PatchedServer):
         return rendered or await super().get_prompt(name, arguments, context)
 
     async def list_resource_templates(self) -> list[ResourceTemplate]:
-        """The resource templates that the present caller may use."""
+        """Return the resource templates that the present caller may use."""
         own = [one for one in resource_templates() if not self._resource_refusal(one.uri_template)]
         return [*own, *await super().list_resource_templates()]
 
@@ -274,7 +274,7 @@ class WeftServer(PatchedServer):
         return await read_resource(self.backend, uri)
 
     def _resource_refusal(self, uri: str) -> NotPermitted | None:
-        # A resource shows what a family of tools shows.
+        # A resource shows what a family of tools shows, so the same ceiling applies to it.
         toolset = toolset_of(uri)
         return self._ceilings.refusal(Impact.READS, toolset, self._who_calls())
 
@@ -316,7 +316,7 @@ class WeftServer(PatchedServer):
         self, ctx: AnyRequest, params: SubscriptionsListenRequestParams
     ) -> SubscriptionsListenResult:
         if (params.notifications.model_extra or {}).get("taskIds"):
-            # None are told of, as the acknowledgement says: a client asks for its tasks.
+            # Weft announces no changes of tasks, as the acknowledgement says; clients poll.
             require_tasks(ctx)
         return await convert_errors(self._bus.listen(ctx, params), "Subscribing")
 
@@ -361,7 +361,7 @@ async def _run(
 
 
 async def _explain_stale_round(ctx: AnyRequest, call_next: CallNext) -> HandlerResult:
-    """Say what to do about a request state that the SDK refuses in five words."""
+    """Tell the client what to do about a request state that the SDK refuses without a reason."""
     try:
         return await call_next(ctx)
     except MCPError as error:

@@ -1,4 +1,4 @@
-"""Builds the server that every transport serves."""
+"""Build the server that every transport serves."""
 
 from collections.abc import Callable
 
@@ -35,12 +35,10 @@ def build_server(
     inline_credentials: InlineCredentials = "warn",
     observe_refusal: ObserveRefusal | None = None,
 ) -> WeftServer:
-    """The MCP server over the backend of whoever calls.
+    """Build the MCP server over the backend of whoever calls.
 
-    ``inline_credentials`` says whether secrets may come as arguments of a call; ``refused`` hears
-    of calls that a ceiling or a role forbids.
-
-    Cheap: tools are built when they are first asked for.
+    ``inline_credentials`` decides whether secrets may come as arguments of a call. Building is
+    cheap: each tool is built when it is first listed or called.
     """
     return WeftServer(
         backend_for,

@@ -1,4 +1,4 @@
-"""What the handler of a tool works with, apart from its arguments."""
+"""The context of a tool call: everything that a handler needs besides its arguments."""
 
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -21,17 +21,17 @@ class ReportProgress(Protocol):
 async def no_progress(
     progress: float, total: float | None = None, message: str | None = None
 ) -> None:
-    """Tell nobody."""
+    """Drop the notification: nobody waits for it."""
     del progress, total, message
 
 
 InlineCredentials = Literal["allow", "warn", "deny"]
-"""Whether credentials may come as arguments of a call, which the model's provider sees."""
+"""The policy for credentials in the arguments of a call, which the model's provider sees."""
 
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """What a handler works with, apart from its arguments."""
+    """One call of a tool, as its handler sees it."""
 
     backend: Backend
     confirmations: Confirmations

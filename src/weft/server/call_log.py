@@ -1,4 +1,4 @@
-"""What is told of a tool call: to the log, and to whoever counts."""
+"""Log each tool call, and define the callbacks that count calls and refusals."""
 
 import logging
 import re
@@ -13,13 +13,13 @@ _ID = re.compile(r"[0-9a-f-]{4,36}")
 
 
 class ObserveCall(Protocol):
-    """Hears of every call of a known tool once it has ended."""
+    """Called after every call of a known tool."""
 
     def __call__(self, tool: str, outcome: str, seconds: float) -> None: ...
 
 
 class ObserveRefusal(Protocol):
-    """Hears of every call that a ceiling or a role forbids."""
+    """Called for every call that a ceiling or a role forbids."""
 
     async def __call__(self, principal: Principal, tool: str) -> None: ...
 
@@ -34,7 +34,7 @@ def log_call(
 ) -> str:
     """Write one line about a call, and return its outcome: "ok", "error" or "asked".
 
-    "asked" has done nothing yet: the client puts a question, and calls again with the answer.
+    After "asked" nothing is done yet: the client puts a question and calls again with the answer.
     """
     outcome = "error" if isinstance(result, CallToolResult) and result.is_error else "ok"
     if isinstance(result, InputRequiredResult):
@@ -56,5 +56,5 @@ def _job_id(tool: str, arguments: dict[str, Any], result: object) -> str | None:
     given: object = arguments.get("job_id")
     if tool == "run_sync" and isinstance(result, CallToolResult) and result.structured_content:
         given = result.structured_content.get("id")
-    # A model may put anything there; only what looks like an id is logged.
+    # A model may put a secret there, so that only what looks like an id is logged.
     return given if isinstance(given, str) and _ID.fullmatch(given) else None

@@ -1,8 +1,7 @@
 """The tasks extension: long calls of clients that declare it are answered with a task.
 
-A task of Weft is a sync job under the job's own id. So it is as durable as the job: whichever
-process is asked, and however often the server was started meanwhile, it answers. Deletions are
-answered with their result instead: they take seconds, and leave nothing that could be asked later.
+A task of Weft is a sync job under the job's own id, and as durable: any process answers for it,
+also after a restart. Deletions are no tasks: they take seconds, and leave nothing to ask about.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
@@ -67,15 +66,15 @@ class Task:
 
     @property
     def has_ended(self) -> bool:
-        """Whether it can never change again."""
+        """Return whether the task can never change again."""
         return self.status in _ENDED
 
 
 class TaskStore(Protocol):
     """Tools whose calls may become tasks, and those tasks.
 
-    ``tools`` are their names; ``required`` those that cannot be answered in another way. Methods
-    are called on behalf of the present caller, and raise WeftError or MCPError.
+    ``tools`` are their names; calls of those in ``required`` can only be answered with a task.
+    Methods act for the present caller, and raise WeftError or MCPError.
     """
 
     tools: Collection[str]
@@ -91,11 +90,11 @@ class TaskStore(Protocol):
         ...
 
     async def get(self, task_id: str) -> Task | None:
-        """The task, or None when the caller has none of that id."""
+        """Return the task, or None when the caller has none of that id."""
         ...
 
     async def update(self, task_id: str, responses: Mapping[str, Any]) -> None:
-        """Take answers to what the task asks. Those to anything else are ignored."""
+        """Take answers to questions of the task; ignore all others."""
         ...
 
     async def cancel(self, task_id: str) -> None:
@@ -104,7 +103,7 @@ class TaskStore(Protocol):
 
 
 class Tasks(Extension):
-    """Serves the tasks of its stores; `add` may give it more before the first call."""
+    """Serves the tasks of its stores, which are added before the first call."""
 
     identifier = EXTENSION_ID
 
@@ -112,11 +111,11 @@ class Tasks(Extension):
         self._stores = list(stores)
 
     def add(self, store: TaskStore) -> None:
-        """Serve that store's tasks too."""
+        """Serve the tasks of that store too."""
         self._stores.append(store)
 
     def methods(self) -> Sequence[MethodBinding]:
-        """The three methods, which exist in the newer era only."""
+        """Return the three methods, which exist in the newer era only."""
         return (
             MethodBinding("tasks/get", TaskParams, self._get, _VERSIONS),
             MethodBinding("tasks/update", TaskUpdateParams, self._update, _VERSIONS),
@@ -126,7 +125,7 @@ class Tasks(Extension):
     async def intercept_tool_call(
         self, params: CallToolRequestParams, ctx: AnyRequest, call_next: CallNext
     ) -> HandlerResult:
-        """Answer with a task where the tool has some and the client knows what they are."""
+        """Answer with a task where the tool has tasks and the client declares the extension."""
         store = next((store for store in self._stores if params.name in store.tools), None)
         if store is None:
             return await call_next(ctx)
@@ -172,23 +171,22 @@ class Tasks(Extension):
 
 
 class TaskParams(RequestParams):
-    """Which task is meant."""
+    """The task that a request is about."""
 
     task_id: str = Field(max_length=200)
 
 
 class TaskUpdateParams(TaskParams):
-    """Answers to what a task has asked."""
+    """Answers to questions of a task."""
 
     input_responses: dict[str, Any]
 
 
 class JobTasks(TaskStore):
-    """Syncs as tasks: the table of jobs is all there is.
+    """Syncs as tasks, which are stored as nothing but jobs.
 
-    What is done to a task is allowed to whom the tool is that does the same to the job:
-    ``refusal`` tells why a principal may not use one, and ``call_tool`` calls it for the present
-    caller. ``result_of`` gives what `run_sync` says of a job.
+    A principal may do to a task what the tools let them do to its job: ``refusal`` tells why they
+    may not use a tool, and ``call_tool`` calls one. ``result_of`` renders a job as `run_sync` does.
     """
 
     tools = ("run_sync",)
@@ -211,7 +209,7 @@ class JobTasks(TaskStore):
     async def begin(
         self, params: CallToolRequestParams, ctx: AnyRequest, call_next: CallNext
     ) -> Task | HandlerResult:
-        """A task, unless the call failed, asks something, or the job has ended meanwhile."""
+        """Return a task, unless the call failed, asks something, or its job has ended already."""
         del params
         result = await call_next(ctx)
         if not isinstance(result, CallToolResult) or result.is_error:
@@ -221,7 +219,7 @@ class JobTasks(TaskStore):
         return result if job.status.is_terminal else self._task(job)
 
     async def get(self, task_id: str) -> Task | None:
-        """The task of the job with exactly that id."""
+        """Return the task of the job with exactly that id."""
         refusal = self._refusal("get_job", self._who_calls())
         if refusal is not None:
             raise refusal
@@ -232,15 +230,15 @@ class JobTasks(TaskStore):
         return self._task(job) if job.id == task_id else None
 
     async def update(self, task_id: str, responses: Mapping[str, Any]) -> None:
-        """A job asks nothing, so there is nothing that this could answer."""
+        """Do nothing: a job asks no questions."""
 
     async def cancel(self, task_id: str) -> None:
-        """Ask the job to stop, as a call of `cancel_job`, which may be refused and is recorded."""
+        """Call `cancel_job`, so that roles apply to it and it is logged and audited."""
         result = await self._call_tool("cancel_job", {"job_id": task_id})
         if not isinstance(result, CallToolResult) or not result.is_error:
             return
         task = await self.get(task_id)
-        # What has ended since it was looked at need not be stopped.
+        # A task that has ended meanwhile need not be stopped.
         if task is None or not task.has_ended:
             texts = [block.text for block in result.content if isinstance(block, TextContent)]
             raise MCPError(code=INVALID_PARAMS, message=" ".join(texts))
@@ -261,8 +259,8 @@ class JobTasks(TaskStore):
         )
 
 
-# The protocol keeps "failed" for errors of the protocol. A sync that failed is a call that was
-# carried out, and its result is an error of the tool.
+# The protocol reserves "failed" for protocol errors. A failed sync is a completed call whose result
+# is an error of the tool.
 _STATUSES: Final[Mapping[JobStatus, Status]] = {
     JobStatus.COMPLETED: "completed",
     JobStatus.FAILED: "completed",

@@ -1,6 +1,6 @@
-"""The MCP App: a dashboard that hosts show in a frame, and people in a browser of their own.
+"""The MCP App: a dashboard that hosts show in a frame, and people open in a browser.
 
-One page without external resources. It is put together from its parts when it is first asked for.
+It is one page without external resources, built from its parts when it is first asked for.
 """
 
 import base64
@@ -15,9 +15,9 @@ from mcp_types import Resource
 EXTENSION_ID: Final = "io.modelcontextprotocol/ui"
 DASHBOARD_URI: Final = "ui://weft/dashboard"
 MIME_TYPE: Final = "text/html;profile=mcp-app"
-# What a tool says whose results the dashboard shows.
+# The metadata of a tool whose results the dashboard shows.
 TOOL_META: Final[dict[str, Any]] = {"ui": {"resourceUri": DASHBOARD_URI}}
-# No domains at all: the host lets the page load nothing and connect to nothing.
+# No domains at all: the host lets the page load nothing and connect nowhere.
 RESOURCE_META: Final[dict[str, Any]] = {"ui": {"csp": {}, "prefersBorder": True}}
 
 _FOLDER: Final = Path(__file__).parent
@@ -25,7 +25,7 @@ _SCRIPTS: Final = ("transport.js", "elements.js", "links.js", "rows.js", "dashbo
 
 
 def dashboard_resource() -> Resource:
-    """What resources/list says of the dashboard."""
+    """Return the entry of the dashboard in resources/list."""
     return Resource(
         uri=DASHBOARD_URI,
         name="dashboard",
@@ -37,17 +37,17 @@ def dashboard_resource() -> Resource:
 
 
 def page_for_host(tools: Collection[str]) -> str:
-    """The page for an MCP host, with buttons for the ``tools`` that the caller is offered only."""
+    """Return the page for an MCP host, with buttons only for the ``tools`` of the caller."""
     return _page(f'data-transport="host" data-tools="{" ".join(tools)}"')
 
 
 def page_for_browser(*, auth: bool) -> str:
-    """The page that calls ``/mcp`` beside it, after asking for a token if there is ``auth``."""
+    """Return the page that calls the ``/mcp`` beside it; with ``auth`` it asks for a token."""
     return _page(f'data-transport="http" data-auth="{"token" if auth else "none"}"')
 
 
 def browser_policy() -> str:
-    """The Content-Security-Policy of that page: its own script and style, its own origin."""
+    """Return the Content-Security-Policy of that page: only its own script, style and origin."""
     script, style = (_sha256(part) for part in (_script(), _text("dashboard.css")))
     return (
         f"default-src 'none'; script-src '{script}'; style-src '{style}'; connect-src 'self'; "

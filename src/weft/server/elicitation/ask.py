@@ -1,11 +1,11 @@
-"""Asks the person in front of the client, in both protocol eras.
+"""Ask the person in front of the client, in both protocol eras.
 
 Up to 2025-11-25 a question is a request to the client, and the call waits for the answer. Since
-2026-07-28 it is the call's result: the client puts the question and makes the call again with the
-answer. The handler then runs again from its start, and here gets at each question what was said.
+2026-07-28 it is the result of the call: the client puts the question and repeats the call with the
+answer. The handler then runs again from its start and finds the earlier answers here.
 
-Nobody is asked for a secret here. No answer counts but one to a question that was put: what was
-asked, answered and done in earlier rounds travels in the request state, which the SDK seals.
+No form asks for a secret. Only answers to questions that were really put count: what was asked,
+answered and done in earlier rounds travels in the request state, which the SDK seals.
 """
 
 import json
@@ -36,10 +36,10 @@ from weft.domain.sources import FieldInfo
 from weft.errors import Conflict
 
 PERSON_SECONDS_MAX = 300.0
-"""How long a call waits for a person. Their time is not the call's."""
+"""The longest wait for a person's answer; it does not count towards the time of the call."""
 
 _ROUNDS_SINCE = "2026-07-28"
-# The SDK refuses a request state that is older than this, so nothing needs to be remembered longer.
+# The SDK refuses older request states, so that nothing needs to be remembered for longer.
 _STATE_SECONDS_MAX = 600.0
 _TEXT_MAX_CHARS = 2000
 _FIELDS_SHOWN = frozenset({"string", "integer", "number", "boolean"})
@@ -49,7 +49,7 @@ AnyContext = Context[Any, Any]
 
 
 class AskOutcome(StrEnum):
-    """What became of a question. Only ACCEPTED is a yes."""
+    """The way in which a question ended. Only ACCEPTED is a yes."""
 
     ACCEPTED = "accepted"
     DECLINED = "declined"
@@ -59,16 +59,23 @@ class AskOutcome(StrEnum):
     UNAVAILABLE = "unavailable"
 
 
+_OUTCOMES = {
+    "decline": AskOutcome.DECLINED,
+    "cancel": AskOutcome.CANCELLED,
+    "malformed": AskOutcome.MALFORMED,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class PersonAnswer:
-    """What a person said; ``values`` are checked against the fields that were asked for."""
+    """An answer; its ``values`` have been checked against the fields that were asked for."""
 
     outcome: AskOutcome
     values: Mapping[str, Value] = field(default_factory=dict[str, Value])
 
     @property
     def accepted(self) -> bool:
-        """Whether they agreed."""
+        """Return whether the person agreed."""
         return self.outcome is AskOutcome.ACCEPTED
 
 
@@ -81,7 +88,7 @@ class AnswersNeeded(Exception):
 
 
 class Rounds:
-    """Remembers what calls of several rounds have done, so that no repeated round does it again.
+    """Remembers the side effects of calls that take several rounds, so that none is repeated.
 
     It lives as long as the process, as does the key that seals request states.
     """
@@ -92,7 +99,7 @@ class Rounds:
         self._doing: set[tuple[str, str]] = set()
 
     async def run_once(self, call_id: str, name: str, make: Callable[[], Awaitable[Any]]) -> Any:
-        """What ``make`` gave when it was first run for this call. Raises Conflict while it runs."""
+        """Run ``make`` once per call and return its first result. Raises Conflict while it runs."""
         key = (call_id, name)
         now = self._clock()
         self._done = {known: kept for known, kept in self._done.items() if kept[0] > now}
@@ -121,30 +128,30 @@ class Ask:
 
     @property
     def can_show_form(self) -> bool:
-        """Whether the client says that it shows forms. One that names no mode means forms."""
+        """Return whether the client shows forms. One that names no mode means forms."""
         modes = self._modes
         return modes is not None and (modes.form is not None or modes.url is None)
 
     @property
     def can_open_link(self) -> bool:
-        """Whether the client says that it opens links."""
+        """Return whether the client opens links."""
         modes = self._modes
         return modes is not None and modes.url is not None
 
     @property
     def seconds_left(self) -> float:
-        """How long the call may still take."""
+        """Return the time that the call may still take."""
         return math.inf if self._scope is None else self._scope.deadline - anyio.current_time()
 
     def set_scope(self, scope: anyio.CancelScope) -> None:
-        """Name the scope that ends the call, so that a person's time can be added to it."""
+        """Set the scope that ends the call, so that waits for a person can be added to its time."""
         self._scope = scope
 
     async def show_form(self, key: str, message: str, fields: Sequence[FieldInfo]) -> PersonAnswer:
         """Show a form. ``key`` names the question within the tool; none of the fields is secret.
 
-        The message may change between rounds, so whoever acts on the answer checks that what it
-        was about still stands.
+        The message may differ between rounds, so check that its subject is unchanged before you
+        act on the answer.
         """
         if not self.can_show_form:
             return PersonAnswer(AskOutcome.UNAVAILABLE)
@@ -154,7 +161,7 @@ class Ask:
         return said if isinstance(said, PersonAnswer) else _to_answer(said, fields)
 
     async def offer_link(self, key: str, message: str, url: str) -> PersonAnswer:
-        """Offer to open a link. Accepting means consent to open it, not that anything is done."""
+        """Offer to open a link. ACCEPTED means that the person opens it, not that they are done."""
         if not self.can_open_link:
             return PersonAnswer(AskOutcome.UNAVAILABLE)
         self._opened = None if self._in_rounds else uuid.uuid4().hex
@@ -163,7 +170,7 @@ class Ask:
         return said if isinstance(said, PersonAnswer) else _to_answer(said, ())
 
     async def announce_completion(self) -> None:
-        """Tell a client of the older era that what the link was for is done."""
+        """Tell a client of the older era that the person is done with the link."""
         if self._opened is None or self._context is None:
             return
         opened, self._opened = self._opened, None
@@ -171,7 +178,7 @@ class Ask:
         await session.send_elicit_complete(opened, related_request_id=self._context.request_id)
 
     async def once_per_call(self, name: str, make: Callable[[], Awaitable[Any]]) -> Any:
-        """What ``make`` gave in the first round that came here, as JSON types."""
+        """Run ``make``, which returns JSON types, in the first round; later ones get its result."""
         state = self._round_state
         if name not in state.kept:
             state.kept[name] = await self._rounds.run_once(state.call_id, name, make)
@@ -198,7 +205,7 @@ class Ask:
         return self._state
 
     def _take_responses(self, state: "_RoundState") -> None:
-        """Add what was answered since the last round, to questions that were put in it."""
+        """Take the answers that this round brings to questions of the last one."""
         given = (self._context and self._context.input_responses) or {}
         for key in [asked for asked in state.asked if asked in given]:
             response = given[key]
@@ -219,7 +226,7 @@ class Ask:
             return state.answers[key]
         if key not in state.asked:
             state.asked.append(key)
-        # Plain ASCII, because answers and names may hold what UTF-8 cannot.
+        # Plain ASCII, because answers and names may hold lone surrogates, which UTF-8 cannot carry.
         text = json.dumps(state.model_dump())
         raise AnswersNeeded(InputRequiredResult(input_requests={key: request}, request_state=text))
 
@@ -241,7 +248,7 @@ class Ask:
         except ValidationError:
             return PersonAnswer(AskOutcome.MALFORMED)
         except MCPError:
-            # The client cannot do what it said it could.
+            # The client declares elicitation but cannot do it.
             return PersonAnswer(AskOutcome.UNAVAILABLE)
         return PersonAnswer(AskOutcome.UNANSWERED)
 
@@ -259,9 +266,9 @@ class Ask:
 
 
 class _RawAnswer(BaseModel):
-    """An answer as it came."""
+    """An answer before it is checked."""
 
-    # Built when first needed: most clients never answer anything, and all wait for the start.
+    # Built when first needed: most clients never ask anything, and all wait for the start.
     model_config = ConfigDict(defer_build=True)
 
     action: Literal["accept", "decline", "cancel", "malformed"]
@@ -269,7 +276,7 @@ class _RawAnswer(BaseModel):
 
 
 class _RoundState(BaseModel):
-    """What a call of several rounds has asked, heard and done."""
+    """The questions, answers and results of a call that takes several rounds."""
 
     model_config = ConfigDict(defer_build=True)
 
@@ -280,12 +287,12 @@ class _RoundState(BaseModel):
 
 
 def can_be_asked(one: FieldInfo) -> bool:
-    """Whether a form may have the field: a plain value, and no secret."""
+    """Return whether a form may have the field: only plain values, and never a secret."""
     return one.type in _FIELDS_SHOWN and not one.secret
 
 
 def form_schema(fields: Sequence[FieldInfo]) -> dict[str, Any]:
-    """The fields as the protocol's restricted JSON schema. Raises ValueError for a secret."""
+    """Convert fields to the protocol's restricted JSON schema. Raises ValueError for a secret."""
     if not all(can_be_asked(one) for one in fields):
         raise ValueError("a form takes plain values only, and never a secret")
     return {
@@ -309,28 +316,20 @@ def _property_schema(one: FieldInfo) -> dict[str, Any]:
 
 
 def _to_answer(said: _RawAnswer, fields: Sequence[FieldInfo]) -> PersonAnswer:
-    match said.action:
-        case "decline":
-            return PersonAnswer(AskOutcome.DECLINED)
-        case "cancel":
-            return PersonAnswer(AskOutcome.CANCELLED)
-        case "malformed":
-            return PersonAnswer(AskOutcome.MALFORMED)
-        case "accept":
-            values = _validate_values(said.content or {}, fields)
-            return (
-                PersonAnswer(AskOutcome.MALFORMED)
-                if values is None
-                else PersonAnswer(AskOutcome.ACCEPTED, values)
-            )
+    if said.action != "accept":
+        return PersonAnswer(_OUTCOMES[said.action])
+    values = _validate_values(said.content or {}, fields)
+    return PersonAnswer(
+        AskOutcome.MALFORMED if values is None else AskOutcome.ACCEPTED, values or {}
+    )
 
 
 def _validate_values(
     content: Mapping[str, Any], fields: Sequence[FieldInfo]
 ) -> dict[str, Value] | None:
-    """The values by field, or None unless they are exactly what was asked for."""
+    """Return the values by field, or None unless they fit the fields exactly."""
     by_name = {one.name: one for one in fields}
-    # What is left empty counts as not given.
+    # A field that was left empty counts as not given.
     given = {name: value for name, value in content.items() if value not in (None, "")}
     if not given.keys() <= by_name.keys():
         return None
@@ -353,7 +352,7 @@ def _fits(value: object, one: FieldInfo) -> bool:
 
 
 def _bound_size(content: Mapping[str, object] | None) -> dict[str, Any] | None:
-    """The content, or what cannot fit any form where it is too large to be carried around."""
+    """Replace content that is too large for the request state with some that fits no form."""
     if content is None:
         return None
     size = sum(len(str(name)) + len(str(value)) for name, value in content.items())

@@ -1,4 +1,4 @@
-"""Keeps what proves that this server began an authorisation; it never leaves the process."""
+"""The tokens that prove that this process began an authorisation; they never leave it."""
 
 from collections import OrderedDict
 
@@ -8,17 +8,17 @@ from weft.errors import Conflict, TryLater, WeftError
 
 _KEPT_MAX = 1000
 WAITING = frozenset({ConnectionStatus.PENDING_AUTH, ConnectionStatus.NEEDS_REAUTH})
-"""The states in which a connection waits for a person."""
+"""The statuses in which a connection waits for a person."""
 
 
 class ClaimTokens:
-    """The claim token of each authorisation that was begun here and is not known to be complete."""
+    """The claim tokens of authorisations that were begun here and are not yet confirmed."""
 
     def __init__(self) -> None:
         self._tokens: OrderedDict[tuple[str, str], str] = OrderedDict()
 
     def remember(self, connection: Connection) -> None:
-        """Keep the token of what `create` or `begin` returned, if it has one."""
+        """Keep the token of a connection that `create` or `begin` returned, if it has one."""
         if connection.auth.claim_token is None:
             return
         key = (connection.organization_id, connection.id)
@@ -30,7 +30,7 @@ class ClaimTokens:
     async def settle(
         self, authorization: Authorization | None, connection: Connection
     ) -> Connection:
-        """The connection, after confirming what a person may have completed in a browser."""
+        """Confirm an authorisation that a person may have completed; return the connection."""
         key = (connection.organization_id, connection.id)
         token = self._tokens.get(key)
         if token is None or authorization is None:
@@ -41,9 +41,9 @@ class ClaimTokens:
         try:
             settled = await authorization.verify(connection.id, token)
         except (Conflict, TryLater):
-            return connection  # The person has not finished, or it cannot be asked now.
+            return connection  # The person has not finished, or the backend is not reachable.
         except WeftError:
-            # What cannot be confirmed stays as it is; the way out is a new link.
+            # It can never be confirmed any more; a new link starts over.
             self._tokens.pop(key, None)
             return connection
         self._tokens.pop(key, None)

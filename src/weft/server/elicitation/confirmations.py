@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from weft.errors import Conflict
 
 LIFETIME_SECONDS = 300
-# A sync may add entities between preview and confirmation. Up to this much is still what was shown.
+# A sync may add entities between preview and confirmation; a token allows for this much growth.
 _GROWTH_FACTOR_MAX = 1.1
 _GROWTH_SLACK_ENTITIES = 100
 _HEAD_BYTES = 8 + 8 + 8
@@ -20,9 +20,9 @@ _MAC_BYTES = 16
 
 @dataclass(frozen=True)
 class Effect:
-    """What a preview showed: who and what is deleted, and how much goes with it.
+    """A deletion as its preview showed it.
 
-    ``facts`` are the parts that must be the same at confirmation: owner, id, version, names.
+    ``facts`` must be the same at confirmation: owner, id, version, names.
     """
 
     kind: str
@@ -31,7 +31,7 @@ class Effect:
 
 
 class Confirmations:
-    """Issues and redeems tokens. The key lives as long as the process, and so do they at most."""
+    """Issues and redeems tokens, which are void once the process that issued them ends."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._key = secrets.token_bytes(32)
@@ -39,7 +39,7 @@ class Confirmations:
         self._spent: dict[bytes, float] = {}
 
     def issue(self, effect: Effect) -> str:
-        """A token for exactly this effect, good once, for LIFETIME_SECONDS."""
+        """Return a token for exactly this effect, good once, for LIFETIME_SECONDS."""
         expires = int(self._clock()) + LIFETIME_SECONDS
         head = expires.to_bytes(8, "big") + effect.entities.to_bytes(8, "big")
         head += secrets.token_bytes(8)
@@ -57,7 +57,7 @@ class Confirmations:
         if now > expires:
             raise _refusal("has expired")
         self._spent = {spent: until for spent, until in self._spent.items() if until >= now}
-        # By what it says: the same may be written in several ways in base64.
+        # Spent tokens are known by their bytes: base64 can write the same ones in several ways.
         if head in self._spent:
             raise _refusal("was used already")
         shown = int.from_bytes(head[8:16], "big")

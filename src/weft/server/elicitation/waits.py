@@ -1,4 +1,4 @@
-"""What calls wait for in bounded time, and no longer than the server lives."""
+"""Waits of calls: bounded in time, and over when the server is to end."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -7,7 +7,7 @@ import anyio
 
 
 class BoundedWaits:
-    """The waits of all calls; once the server is to end, they end too."""
+    """The waits of all calls, so that they can be ended together."""
 
     def __init__(self) -> None:
         self._open: set[anyio.CancelScope] = set()
@@ -15,7 +15,7 @@ class BoundedWaits:
 
     @contextmanager
     def within(self, seconds: float) -> Generator[None]:
-        """Leave the block after ``seconds``, or at `end`."""
+        """Leave the block after ``seconds``, or when `end` is called."""
         with anyio.move_on_after(0 if self._ended else seconds) as scope:
             self._open.add(scope)
             try:
@@ -24,9 +24,9 @@ class BoundedWaits:
                 self._open.discard(scope)
 
     def end(self) -> None:
-        """Let all waits end now, and those to come at once: what they wait for goes on elsewhere.
+        """End all waits now, and later ones at once; jobs that they wait for go on elsewhere.
 
-        So an agent that waits is answered, instead of holding up the end and being cut off.
+        An agent that waits then gets an answer before the server ends, instead of being cut off.
         """
         self._ended = True
         for scope in self._open:

@@ -1,4 +1,4 @@
-"""Has a person authorise a connection in a browser, so that no secret passes through the model."""
+"""Have a person authorise a connection in a browser, so that the model sees no secret."""
 
 from contextlib import aclosing
 from datetime import datetime
@@ -16,9 +16,9 @@ from weft.server.render.errors import explain
 from weft.server.render.untrusted import one_line
 
 AUTHORISE_SECONDS_MAX: Final = 40.0
-"""How long a call waits for a person who agreed to open the link."""
+"""The longest wait for a person who agreed to open the link."""
 
-# What is kept of the call's own time for reading the connection and answering.
+# Kept of the call's time for reading the connection and answering.
 _SPARE_SECONDS = 5.0
 _WITHOUT_LINK = (
     "Call authorize_connection with auth={'direct': {'credentials': {...}}}; get_source has the "
@@ -27,10 +27,10 @@ _WITHOUT_LINK = (
 
 
 class Link(Frozen):
-    """Where a person authorises a connection, as it is carried between the rounds of a call.
+    """A link to authorise a connection, as it is carried between the rounds of a call.
 
-    ``url`` None means that there is nothing to open; ``problem`` says why, if it is a failure.
-    ``waiting`` and ``authenticated_at`` are those of the connection when the link was made.
+    ``url`` is None when there is nothing to open; ``problem`` says why, if that is a failure.
+    ``waiting`` and ``authenticated_at`` describe the connection when the link was made.
     """
 
     connection_id: str
@@ -42,7 +42,7 @@ class Link(Frozen):
 
 
 async def create_connection_once(call: ToolCall, new: NewConnection) -> Link:
-    """Create a connection, once however many rounds the call takes, with a link if it waits."""
+    """Create a connection once, however many rounds the call takes; link to what it waits for."""
 
     async def make() -> object:
         try:
@@ -64,7 +64,7 @@ async def create_connection_once(call: ToolCall, new: NewConnection) -> Link:
 
 
 async def renew_link_once(call: ToolCall, connection_id: str) -> Link:
-    """A new link for a connection. Raises Unsupported when the backend can make none."""
+    """Make a new link for a connection. Raises Unsupported when the backend can make none."""
 
     async def make() -> object:
         connection = await call.backend.connections.get(connection_id)
@@ -74,7 +74,7 @@ async def renew_link_once(call: ToolCall, connection_id: str) -> Link:
 
 
 async def authorize_once(call: ToolCall, connection_id: str, auth: Auth) -> Link:
-    """Authorise with what was given, once; consent that is still to be given has a link."""
+    """Authorise with ``auth``, once; the link has a URL if a person must still consent."""
 
     async def make() -> object:
         connection = await _authorization_of(call).authorize(connection_id, auth)
@@ -85,10 +85,10 @@ async def authorize_once(call: ToolCall, connection_id: str, auth: Auth) -> Link
 
 
 async def open_link(call: ToolCall, link: Link) -> tuple[Connection, str]:
-    """The connection after the person was asked to open the link, and a note on what became of it.
+    """Ask the person to open the link; return the connection, and a note on what they did.
 
-    The connection shows the link as long as it is not used. Waits at most AUTHORISE_SECONDS_MAX
-    for somebody who agreed.
+    Waits at most AUTHORISE_SECONDS_MAX for somebody who agreed. The connection shows the link as
+    long as it is unused.
     """
     connection = await fetch_settled(call, link.connection_id)
     if link.url is None:
@@ -105,7 +105,7 @@ async def open_link(call: ToolCall, link: Link) -> tuple[Connection, str]:
 
 
 async def fetch_settled(call: ToolCall, connection_id: str) -> Connection:
-    """The connection, after confirming an authorisation that was begun here, if it is complete."""
+    """Fetch a connection, and confirm an authorisation that was begun here and completed."""
     connection = await call.backend.connections.get(connection_id)
     return await call.claim_tokens.settle(call.backend.authorization, connection)
 
@@ -152,9 +152,9 @@ def _question(connection: Connection) -> str:
 
 
 async def _wait_until_done(call: ToolCall, link: Link) -> Connection:
-    """The connection once it is authorised, or as it is when the time is up or the server ends."""
+    """Wait until the connection is authorised, the time is up or the server is to end."""
     seconds = min(AUTHORISE_SECONDS_MAX, call.ask.seconds_left - _SPARE_SECONDS)
-    # Clients that count the seconds of a silent call begin anew when they hear of progress.
+    # Progress restarts the timeout of many clients.
     await call.report_progress(1, None, "Waiting for the user, who opened the link.")
     with call.waits.within(max(seconds, 0)):
         async with aclosing(call.backend.changes.follow()) as news:

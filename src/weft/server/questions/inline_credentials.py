@@ -1,4 +1,4 @@
-"""Credentials that come as arguments of a call, which the model and its provider have seen."""
+"""Credentials in the arguments of a call, which the model and its provider have seen."""
 
 from collections.abc import Iterator, Mapping
 from typing import cast
@@ -17,10 +17,10 @@ _BETTER = (
 async def check_inline_credentials(
     call: ToolCall, auth: Auth | None, *, short_name: str = "", connection_id: str = ""
 ) -> str:
-    """What to tell whoever passed a secret on; empty where nothing is to be said.
+    """Return advice for an agent that passed a secret on, or an empty text if it passed none.
 
-    The source is named by itself or by its connection. Raises NotPermitted where the operator
-    denies credentials that pass through the model.
+    Name the source by ``short_name`` or by one of its connections. Raises NotPermitted where the
+    operator denies credentials that pass through the model.
     """
     if auth is None or call.inline_credentials == "allow":
         return ""

@@ -1,4 +1,4 @@
-"""Asks the person for required configuration that a call left out."""
+"""Ask the person for required configuration that a call left out."""
 
 from typing import Any
 
@@ -17,10 +17,10 @@ OTHER_CONFIG_NAME = "source_config"
 async def ask_missing_config(
     call: ToolCall, short_name: str, config: dict[str, Any]
 ) -> dict[str, Any]:
-    """The configuration with what the person adds to it.
+    """Return the configuration with the fields that the person added.
 
-    It comes back as it was where nobody can be asked, or where asking would not be enough: then
-    the source says what is missing. Raises InvalidInput when the person did not say.
+    Returns it unchanged where nobody can be asked, or where a form cannot take all that is
+    missing: then the source says what that is. Raises InvalidInput when the person did not say.
     """
     if not call.ask.can_show_form:
         return config
@@ -39,7 +39,7 @@ async def ask_missing_config(
 
 
 def add_other_name_hint(error: InvalidInput, config: dict[str, Any]) -> InvalidInput:
-    """The error, with a way out for agents whose framework does not pass `config` on."""
+    """Add a way out for agents whose framework does not pass `config` on."""
     if config or not (error.field or "").startswith("config"):
         return error
     other = f"If you gave config and it did not arrive (as with LangChain): {OTHER_CONFIG_NAME}."
@@ -50,7 +50,7 @@ def add_other_name_hint(error: InvalidInput, config: dict[str, Any]) -> InvalidI
 async def explain_misplaced(
     call: ToolCall, error: InvalidInput, short_name: str, config: dict[str, Any]
 ) -> InvalidInput:
-    """The error, or one that says where it belongs what was put into the configuration."""
+    """Replace an error about config that holds other arguments; say where those belong."""
     if error.field != "config" or not config:
         return error
     source = await call.backend.sources.get(short_name)

@@ -1,8 +1,7 @@
-"""Asks the person before a change sends a connection that has credentials to another host.
+"""Ask the person before a change points a connection that has credentials at another host.
 
-Which fields say what host receives credentials is the source's to declare, and the engine drops
-credentials that were given for another. What is told here from their values is only whether to ask
-first, so it may err towards asking.
+Sources declare the fields that name the host, and the engine drops credentials that were given
+for another. This module only decides whether to ask first, so it may err towards asking.
 """
 
 import re
@@ -20,9 +19,9 @@ from weft.server.render.structured import connection_out, reply
 from weft.server.render.untrusted import one_line
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
-# The form in which git and ssh name a place: user@host:path.
+# The way in which git and ssh name a place: user@host:path.
 _SCP = re.compile(r"(?:[^@/:\s]+@)([^/:\s]+):\S*")
-# A folder of this machine, which no credentials are sent to.
+# A folder of this machine, to which no credentials are sent.
 _FOLDER = re.compile(r"[./\\~]|[a-z]:\\", re.IGNORECASE)
 _SHOWN_MAX_CHARS = 200
 
@@ -30,9 +29,10 @@ _SHOWN_MAX_CHARS = 200
 async def confirm_new_host(
     call: ToolCall, connection_id: str, change: ConnectionChange
 ) -> ConnectionChange | CallToolResult:
-    """The change, bound to what the person agreed to; or the result that ends the call.
+    """Return the change, bound to the version that the person agreed to change.
 
-    Unchanged where there is nothing to ask, or nobody.
+    Returns a result that ends the call if they refuse, and the change as it is where there is
+    nothing to ask, or nobody.
     """
     if change.config is None or not call.ask.can_show_form:
         return change
@@ -44,11 +44,11 @@ async def confirm_new_host(
     if places is None or not source.auth_fields:
         return change
 
-    async def asked_about() -> int:
+    async def read_version() -> int:
         return connection.version
 
     # The change is refused if somebody else changes the connection while the person is asked.
-    version: int = await call.ask.once_per_call("version", asked_about)
+    version: int = await call.ask.once_per_call("version", read_version)
     question = _question(connection, places, change.auth is not None)
     consent = await ask_consent(
         call.ask,
@@ -68,11 +68,11 @@ async def confirm_new_host(
 def host_change(
     fields: Iterable[FieldInfo], config: Mapping[str, Any], change: Mapping[str, Any]
 ) -> tuple[str, str] | None:
-    """The place before and after a change of the configuration, or None if it stays."""
+    """Return the hosts before and after a change of the configuration, or None if equal."""
     for field in fields:
         if not field.endpoint or field.name not in change:
             continue
-        # A value that is taken away or was never given is the default.
+        # A value that is removed or was never given stands for the default.
         before, after = (
             _place(field.default if given.get(field.name) is None else given[field.name])
             for given in (config, change)
@@ -96,7 +96,7 @@ def _question(connection: Connection, places: tuple[str, str], new_credentials: 
 
 
 def _place(value: object) -> str | None:
-    """The host that a value names, with its scheme and port; never its user, password or path."""
+    """Return the host that a value names, with scheme and port but no user, password or path."""
     if value is None or isinstance(value, bool):
         return None
     text = str(value).strip()

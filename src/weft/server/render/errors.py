@@ -1,4 +1,4 @@
-"""Turns errors into what a caller can act on: what was wrong, and what to do next."""
+"""Turn errors into text that a caller can act on: what was wrong, and what to do next."""
 
 import logging
 import secrets
@@ -35,12 +35,12 @@ _WHERE_TO_LOOK = {
 
 
 def error_result(error: WeftError) -> CallToolResult:
-    """A tool result for an error that Weft raised on purpose."""
+    """Build a tool result for an error that Weft raised on purpose."""
     return _result(explain(error))
 
 
 def crash_result(error: BaseException, what: str) -> CallToolResult:
-    """A tool result for an unexpected exception; see `log_crash`."""
+    """Log an unexpected exception and build a tool result for it."""
     return _result(crash_text(error, what))
 
 
@@ -56,7 +56,7 @@ def crash_text(error: BaseException, what: str) -> str:
 def log_crash(error: BaseException, what: str) -> str:
     """Write the place of an unexpected exception to the log, and return the id to find it by.
 
-    The messages of exceptions are left out, because they quote values and those may be secrets.
+    Messages of exceptions are left out: they quote values, which may be secrets.
     """
     error_id = secrets.token_hex(4)
     _logger.error("error %s: %s raised\n%s", error_id, what, safe_traceback(error))
@@ -64,7 +64,7 @@ def log_crash(error: BaseException, what: str) -> str:
 
 
 def explain(error: WeftError) -> str:
-    """What was wrong, with the field named, and what to do next."""
+    """Say what was wrong, with the field named, and what to do next."""
     field = _ARGUMENT_NAMES.get(error.field, error.field) if error.field else None
     message = error.message.strip()
     if field and field not in message:

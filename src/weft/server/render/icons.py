@@ -1,6 +1,6 @@
 """Weft's mark, as clients show it beside the server, its prompts and its resources.
 
-Tools have none: each character of the list of tools is read by a model, again and again.
+Tools have none, because a model reads every character of the list of tools in each session.
 """
 
 from base64 import b64encode

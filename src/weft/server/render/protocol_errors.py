@@ -1,4 +1,4 @@
-"""Errors of the protocol itself, for requests that have no result which could carry one."""
+"""Protocol errors, for requests whose results cannot carry an error."""
 
 import re
 from collections.abc import Awaitable, Sequence
@@ -13,14 +13,14 @@ from weft.domain.names import suggest
 from weft.errors import CallError, WeftError
 from weft.server.render.errors import crash_text, explain
 
-# What a person would call a tool; anything else may be a secret in the wrong place.
+# A name that a tool could have; anything else may be a secret in the wrong place.
 _NAME = re.compile(r"[a-z]{1,15}(?:[_-][a-z]{1,15}){0,4}")
 
 T = TypeVar("T")
 
 
 async def convert_errors(work: Awaitable[T], what: str, data: dict[str, str] | None = None) -> T:
-    """The outcome of ``work``, or the MCPError that says why there is none."""
+    """Await ``work``, and raise whatever goes wrong as an MCPError."""
     try:
         return await work
     except MCPError:
@@ -33,7 +33,7 @@ async def convert_errors(work: Awaitable[T], what: str, data: dict[str, str] | N
 
 
 def unknown_name_error(kind: str, name: str, known: Sequence[str]) -> MCPError:
-    """What to raise for a name that nothing of that kind has."""
+    """Build the error for a name that nothing of that kind has."""
     near = suggest(name, known)
     hint = f"Did you mean {near}?" if near else f"Known: {', '.join(known)}."
     named = f"Unknown {kind} '{name}'" if _NAME.fullmatch(name) else f"There is no such {kind}"
@@ -41,7 +41,7 @@ def unknown_name_error(kind: str, name: str, known: Sequence[str]) -> MCPError:
 
 
 def refuse_cursors(low: Server[Any], method: str) -> None:
-    """Have a list that fits on one page raise MCPError for any cursor."""
+    """Have a list that fits on one page refuse any cursor."""
     entry = cast("HandlerEntry[Any]", low.get_request_handler(method))
 
     async def list_all(

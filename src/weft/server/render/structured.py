@@ -1,7 +1,8 @@
-"""The shape of results: plain structured data beside a text that says the same.
+"""The structured data of results, beside a text that says the same.
 
 Output models are typed dictionaries, kept small because clients send them to the model with every
-list of tools; nested objects are described in the text rather than in the schema.
+list of tools. They name what agents rely on; results hold all fields of the domain's models, so a
+new field appears without a change here.
 """
 
 import json
@@ -136,14 +137,14 @@ class EntityOut(TypedDict, total=False):
 
 
 def reply(text: str, structured: Structured) -> CallToolResult:
-    """A successful result."""
+    """Build a successful result."""
     return CallToolResult(
         content=[TextContent(type="text", text=text)], structured_content=structured
     )
 
 
 def fits(result: CallToolResult) -> bool:
-    """Whether the result stays within RESULT_MAX_BYTES on the wire."""
+    """Return whether the result stays within RESULT_MAX_BYTES on the wire."""
     texts = [block.text for block in result.content if isinstance(block, TextContent)]
     size = _json_bytes(texts) + _json_bytes(result.structured_content)
     return size + _ENVELOPE_BYTES <= RESULT_MAX_BYTES
@@ -152,9 +153,9 @@ def fits(result: CallToolResult) -> bool:
 async def shrink_to_fit(
     limit: int, make: Callable[[int], Awaitable[CallToolResult]]
 ) -> CallToolResult:
-    """The result of ``make(limit)``, or of fewer items where those would be too large.
+    """Return the result of ``make(limit)``, or of a smaller limit until it fits.
 
-    Asking again for fewer keeps ``next_cursor`` true, which dropping items from a page would not.
+    Items are not dropped from a page that is too large, because ``next_cursor`` would skip them.
     """
     result = await make(limit)
     while not fits(result) and limit > 1:
@@ -164,12 +165,12 @@ async def shrink_to_fit(
 
 
 def to_plain(value: BaseModel) -> Structured:
-    """A domain object as JSON types: no nulls, timestamps in UTC with Z."""
+    """Convert a domain object to JSON types: no nulls, timestamps in UTC with Z."""
     return cast("Structured", _plain(value))
 
 
 def timestamp(moment: datetime) -> str:
-    """ISO 8601 in UTC with Z. A time without a zone is UTC already."""
+    """Format a time as ISO 8601 in UTC with Z. A time without a zone is taken as UTC."""
     if moment.tzinfo is UTC:
         return _format_utc(moment)
     return _format_utc(
@@ -177,8 +178,8 @@ def timestamp(moment: datetime) -> str:
     )
 
 
-# The same times are shown again and again. Only UTC is remembered: elsewhere two times that a clock
-# shows twice in an autumn night are equal.
+# The same times are shown again and again. Only UTC times are cached: in other zones the two times
+# that a clock shows twice in an autumn night compare equal.
 @lru_cache(maxsize=4096)
 def _format_utc(moment: datetime) -> str:
     timespec = "milliseconds" if moment.microsecond else "seconds"
@@ -186,7 +187,7 @@ def _format_utc(moment: datetime) -> str:
 
 
 def connection_out(connection: Connection) -> Structured:
-    """All that is known of a connection; a configuration too large to show is left out."""
+    """Return all fields of a connection, without a configuration that is too large to show."""
     data = to_plain(connection)
     if _json_bytes(data["config"]) > _CONFIG_MAX_BYTES:
         data["config"] = {}
@@ -199,7 +200,7 @@ def connection_out(connection: Connection) -> Structured:
 
 
 def connection_brief(connection: Connection) -> Structured:
-    """What a list shows of a connection."""
+    """Return what a list shows of a connection."""
     last = connection.sync.last_job
     brief: Structured = {
         "id": connection.id,
@@ -217,19 +218,19 @@ def connection_brief(connection: Connection) -> Structured:
 
 
 def job_out(job: Job) -> Structured:
-    """All that is known of a job."""
+    """Return all fields of a job."""
     data = to_plain(job)
     _add_derived(data, job)
     return data
 
 
 def collection_out(collection: Collection) -> Structured:
-    """All that is known of a collection."""
+    """Return all fields of a collection."""
     return to_plain(collection)
 
 
 def source_brief(source: SourceInfo) -> Structured:
-    """What a list shows of a source."""
+    """Return what a list shows of a source."""
     return {
         "short_name": source.short_name,
         "name": source.name,
@@ -240,7 +241,7 @@ def source_brief(source: SourceInfo) -> Structured:
 
 
 def page_out(items: Sequence[Structured], page: Page[Any]) -> Structured:
-    """A page of a list."""
+    """Build one page of a list."""
     data: Structured = {"items": list(items)}
     if page.next_cursor:
         data["next_cursor"] = page.next_cursor
@@ -248,7 +249,7 @@ def page_out(items: Sequence[Structured], page: Page[Any]) -> Structured:
 
 
 def _add_derived(data: Structured, job: Job) -> None:
-    """Add what is derived to a job's own data, and bound what others wrote."""
+    """Add derived fields to a job's data, and bound texts that others wrote."""
     data["entities_processed"] = job.entities_processed
     for name in ("error", "error_details"):
         if name in data:
@@ -256,7 +257,7 @@ def _add_derived(data: Structured, job: Job) -> None:
 
 
 def _plain(value: object) -> object:
-    # Most values are one of these, and every call's time is spent here and in the database.
+    # Most values are of a plain type, and most of a call's time is spent here and in the database.
     kind = type(value)
     if kind in _PLAIN_TYPES:
         return value
@@ -290,5 +291,5 @@ def _json_bytes(value: object) -> int:
     try:
         return len(to_json(value))
     except (PydanticSerializationError, UnicodeEncodeError):
-        # A lone surrogate, which leaves the server as a replacement character of the same size.
+        # A lone surrogate: it is sent as a replacement character, which is as large.
         return len(json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass"))

@@ -1,4 +1,4 @@
-"""What the model reads: domain objects as short, complete text."""
+"""Domain objects as short, complete text for the model."""
 
 import json
 from collections.abc import Iterable
@@ -14,17 +14,17 @@ from weft.server.render.untrusted import label_untrusted, one_line
 _CONFIG_SHOWN_MAX_CHARS = 4000
 _LOG_LINE_MAX_CHARS = 400
 _LOG_MAX_CHARS = 10_000
-# No link of ours mends what the auth provider has lost or refuses.
+# A link of ours does not help where the auth provider has lost or refuses the account.
 _AT_AUTH_PROVIDER = (
     ErrorCategory.AUTH_PROVIDER_ACCOUNT_GONE,
     ErrorCategory.AUTH_PROVIDER_CREDENTIALS_INVALID,
 )
-# Made once: json.dumps makes one at each call that has options, which costs more than encoding.
+# Made once: json.dumps with options makes an encoder at each call, which costs more than encoding.
 _JSON = json.JSONEncoder(ensure_ascii=False)
 
 
 def connection_text(connection: Connection) -> str:
-    """A connection in full, ending with what it needs, if anything."""
+    """Render a connection in full, ending with what it needs next, if anything."""
     lines = [
         (
             f"Connection '{one_line(connection.name)}' ({connection.short_name}) "
@@ -54,7 +54,7 @@ def connection_text(connection: Connection) -> str:
 
 
 def connection_line(connection: Connection) -> str:
-    """A connection in one line of a list."""
+    """Render a connection as one line of a list."""
     parts = [
         f"'{one_line(connection.name)}' {connection.id}",
         f"{connection.short_name} → {connection.readable_collection_id}",
@@ -71,7 +71,7 @@ def connection_line(connection: Connection) -> str:
 
 
 def next_steps(connection: Connection) -> list[str]:
-    """What has to happen next; empty when nothing has."""
+    """Return what has to happen next; empty when nothing has."""
     if connection.auth.auth_url:
         until = connection.auth.auth_url_expires
         expiry = f" (valid until {timestamp(until)})" if until else ""
@@ -97,7 +97,7 @@ def next_steps(connection: Connection) -> list[str]:
 
 
 def schedule_text(schedule: Schedule | None) -> str:
-    """A schedule in a phrase."""
+    """Render a schedule as a phrase."""
     if schedule is None or not (schedule.continuous or schedule.cron):
         return "none, syncs only when run_sync is called"
     parts = (
@@ -111,7 +111,7 @@ def schedule_text(schedule: Schedule | None) -> str:
 
 
 def job_line(job: Job, *, named: bool = False) -> str:
-    """A job in one line; ``named`` says whose it is, where nothing else does."""
+    """Render a job as one line; ``named`` adds its connection, where nothing else names that."""
     whose = f" of connection {job.source_connection_id}" if named else ""
     parts = [f"{job.id} {job.status.value} ({job.trigger.value}){whose}", counts(job)]
     if job.completed_at:
@@ -126,7 +126,7 @@ def job_line(job: Job, *, named: bool = False) -> str:
 
 
 def job_text(job: Job) -> str:
-    """A job in full."""
+    """Render a job in full."""
     lines = [
         f"Job {job.id} is {job.status.value}.",
         f"connection: {job.source_connection_id}",
@@ -144,7 +144,7 @@ def job_text(job: Job) -> str:
 
 
 def counts(job: Job) -> str:
-    """What became of the entities, leaving zeros out."""
+    """Render the counts of a job's entities, leaving zeros out."""
     named = (
         ("inserted", job.entities_inserted),
         ("updated", job.entities_updated),
@@ -160,7 +160,7 @@ def counts(job: Job) -> str:
 
 
 def job_next_step(job: Job) -> str:
-    """What to call after this state of a job that has not failed: such a one has a diagnosis."""
+    """Return what to do next about a job that has not failed; a failed one has a diagnosis."""
     if job.status is JobStatus.COMPLETED and job.entities_failed:
         return (
             f"The sync has ended, but {quantity(job.entities_failed, 'entity')} could not be read: "
@@ -179,7 +179,7 @@ def job_next_step(job: Job) -> str:
 
 
 def diagnosis_text(diagnosis: Diagnosis) -> str:
-    """Why a job failed and what to do, in two lines."""
+    """Say in two lines why a job failed and what to do."""
     return (
         f"diagnosis: {diagnosis.category.value}. {diagnosis.likely_cause}\n"
         f"next step: {diagnosis.next_step}"
@@ -187,7 +187,7 @@ def diagnosis_text(diagnosis: Diagnosis) -> str:
 
 
 def log_tail(lines: Iterable[LogLine]) -> list[dict[str, str]]:
-    """The last lines that are short enough together to be shown, cleaned."""
+    """Return as many of the last lines as fit, cleaned."""
     shown: list[dict[str, str]] = []
     room = _LOG_MAX_CHARS
     for line in reversed(list(lines)):
@@ -200,7 +200,7 @@ def log_tail(lines: Iterable[LogLine]) -> list[dict[str, str]]:
 
 
 def log_text(shown: list[dict[str, str]], asked: int) -> str:
-    """The log tail, labelled because it names things that the source chose."""
+    """Render the log tail, labelled because it quotes names that the source chose."""
     if not shown:
         return "log: empty"
     body = "\n".join(f"{line['at']} {line['level']} {line['message']}" for line in shown)
@@ -209,13 +209,13 @@ def log_text(shown: list[dict[str, str]], asked: int) -> str:
 
 
 def source_line(source: SourceInfo) -> str:
-    """A source in one line of a list."""
+    """Render a source as one line of a list."""
     need = "needs credentials" if source.auth_required else "needs no credentials"
     return f"- {source.short_name}: {source.name}. {source.description} ({need})"
 
 
 def source_text(source: SourceInfo) -> str:
-    """A source in full, with an example of how to connect it."""
+    """Render a source in full, with the fields that it takes."""
     methods = ", ".join(method.value for method in source.auth_methods)
     required = "required" if source.auth_required else "optional"
     takes_any = source.auth_required or source.auth_fields
@@ -235,12 +235,12 @@ def source_text(source: SourceInfo) -> str:
 
 
 def more_text(next_cursor: str | None) -> list[str]:
-    """How to go on after a page; empty on the last."""
+    """Say how to get the next page; empty after the last."""
     return [f"There are more: call again with cursor='{next_cursor}'."] if next_cursor else []
 
 
 def quantity(number: int, noun: str) -> str:
-    """A number with its noun, in the plural unless it is one."""
+    """Render a number with its noun, in the plural unless it is one."""
     if number == 1:
         return f"1 {noun}"
     return f"{number} {noun[:-1]}ies" if noun.endswith("ty") else f"{number} {noun}s"

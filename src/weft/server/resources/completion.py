@@ -1,4 +1,4 @@
-"""Suggests names and ids for the arguments of prompts and resource templates."""
+"""Suggest names and ids for the arguments of prompts and resource templates."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -10,7 +10,7 @@ from weft.errors import WeftError
 from weft.server.render.untrusted import one_line
 
 _VALUES_MAX = 100
-# A suggestion is wanted while somebody types, so that no more than this is looked through.
+# Somebody is typing, so that no more pages than this are looked through.
 _PAGES_MAX = 10
 _KINDS = {
     "connection_id": "connection",
@@ -29,15 +29,14 @@ Names = tuple[str, ...]
 async def complete(
     backend: Backend,
     params: CompleteRequestParams,
-    closed: Callable[[str], WeftError | None],
+    refusal_of: Callable[[str], WeftError | None],
 ) -> Completion:
-    """Values that start with what was typed, in any case; none where nothing is known, or where
-    ``closed`` says why the caller may not read the resource that lists them.
+    """Suggest values that start with what was typed, in any case; names come before ids.
 
-    What means something to a person comes before ids.
+    Suggests nothing if ``refusal_of`` the resource that lists the values refuses the caller.
     """
     kind = _KINDS.get(getattr(params.ref, "uri", "")) or _KINDS.get(params.argument.name, "")
-    if closed(f"weft://{kind}s"):
+    if refusal_of(f"weft://{kind}s"):
         return Completion(values=[], total=0, has_more=False)
     typed = params.argument.value.casefold()
     known: list[Names] = []
@@ -46,7 +45,7 @@ async def complete(
         try:
             names, cursor = await _names_page(backend, kind, cursor)
         except WeftError:
-            # A suggestion that cannot be made is no failure: the client goes on with what there is.
+            # A missing suggestion is no failure: answer with those that were found.
             break
         known += names
         if cursor is None or len(_matching(known, typed)) > _VALUES_MAX:
@@ -65,7 +64,7 @@ def _matching(known: Sequence[Names], typed: str) -> list[str]:
     return [
         value
         for value in dict.fromkeys(in_order)
-        # Nothing is suggested that would name two things, or that cannot be typed as it is shown.
+        # Suggest nothing that names two things, or that cannot be typed as it is shown.
         if uses[value] == 1 and value == one_line(value) and value.casefold().startswith(typed)
     ]
 
@@ -73,7 +72,7 @@ def _matching(known: Sequence[Names], typed: str) -> list[str]:
 async def _names_page(
     backend: Backend, kind: str, cursor: str | None
 ) -> tuple[list[Names], str | None]:
-    """What each thing on a page may be called, the best first; and where the next page begins."""
+    """Return the names of each thing on a page, the best first, and the next cursor."""
     match kind:
         case "source":
             return [(source.short_name,) for source in await backend.sources.list()], None

@@ -26,7 +26,7 @@ class _Prompt:
 
 
 def prompt_definitions() -> list[PromptDefinition]:
-    """All prompts, as clients list them."""
+    """Return all prompts, as clients list them."""
     return [
         PromptDefinition(
             name=prompt.name,
@@ -40,7 +40,7 @@ def prompt_definitions() -> list[PromptDefinition]:
 
 
 def render_prompt(name: str, arguments: Mapping[str, Any]) -> GetPromptResult | None:
-    """The prompt's text with the arguments in it, or None if it is not one of these.
+    """Render a prompt with its arguments; return None if it is not one of Weft's.
 
     Raises InvalidInput for a missing or unknown argument.
     """

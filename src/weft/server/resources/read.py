@@ -1,7 +1,4 @@
-"""Resources: the same objects that the tools show, as JSON at stable addresses.
-
-Whoever subscribes to one is told when it has changed, and reads it again.
-"""
+"""Resources: the same objects that the tools show, as JSON at stable addresses."""
 
 import json
 from collections.abc import Awaitable, Callable, Sequence
@@ -63,7 +60,7 @@ _HINT = "Known: weft://connections, weft://sources, and the templates of resourc
 
 
 def resource_templates() -> list[ResourceTemplate]:
-    """The addresses with a part to fill in."""
+    """Return the addresses that have a part to fill in."""
     return [
         ResourceTemplate(
             uri_template=uri,
@@ -78,7 +75,7 @@ def resource_templates() -> list[ResourceTemplate]:
 
 
 async def list_resources(backend: Backend, cursor: str | None) -> Page[Resource]:
-    """One page of resources: the fixed ones first, then every connection."""
+    """Return one page of resources: the fixed ones first, then every connection."""
     page = await backend.connections.list(cursor=cursor, limit=_LISTING_PAGE)
     dynamic = tuple(_connection_resource(connection) for connection in page.items)
     fixed = () if cursor else _STATIC
@@ -86,13 +83,13 @@ async def list_resources(backend: Backend, cursor: str | None) -> Page[Resource]
 
 
 def toolset_of(uri: str) -> str:
-    """The family of tools that show what is at ``uri``, or would be."""
+    """Return the family of tools that shows the same as ``uri``, whether that exists or not."""
     parts = _parts(uri)
     return "jobs" if len(parts) > 2 else parts[0]
 
 
 async def read_resource(backend: Backend, uri: str) -> str:
-    """The JSON at ``uri``. Raises NotFound when the address or the object does not exist."""
+    """Read the JSON at ``uri``. Raises NotFound when the address or the object does not exist."""
     match _parts(uri):
         case ["connections"]:
             return await _connections(backend)

@@ -1,8 +1,8 @@
 """Subscriptions to resources, in both eras.
 
-In the newer one a client listens on the stream that answers `subscriptions/listen`. In the older
-one it subscribes to single resources within its session, and hears of changed lists unasked once
-it has read one.
+A client of the newer era listens on the stream that answers `subscriptions/listen`. One of the
+older era subscribes to single resources within its session, and is told of changed lists once it
+has read one.
 """
 
 from collections.abc import Awaitable, Callable
@@ -35,10 +35,10 @@ MustExist = Callable[[ServerRequestContext[Any, Any], str], Awaitable[None]]
 
 
 class Subscriptions(SubscriptionBus):
-    """What a server does about subscriptions, for the principal of each call.
+    """Serves subscriptions for the principal of each call.
 
-    ``must_exist`` is asked whether the caller may read a resource. Nothing looks whether those that
-    are not Weft's own change, so they are told of when something is published.
+    ``must_exist`` checks that the caller may read a resource. Resources that are not Weft's own
+    are not watched; their subscribers hear of what is published.
     """
 
     def __init__(self, news: ResourceWatcher, who_calls: WhoCalls, must_exist: MustExist) -> None:
@@ -49,11 +49,11 @@ class Subscriptions(SubscriptionBus):
         self._sessions: WeakKeyDictionary[Connection, _Subscriber] = WeakKeyDictionary()
 
     async def publish(self, event: ServerEvent) -> None:
-        """Tell all who listen in the organisation of whoever calls."""
+        """Tell all listeners in the caller's organisation."""
         self._watcher.tell(self._who_calls().organization_id, event)
 
     def subscribe(self, listener: Callable[[ServerEvent], None]) -> Callable[[], None]:
-        """Have the listener told of everything in the organisation of whoever calls."""
+        """Have the listener called with every event in the caller's organisation."""
         return self._watcher.listen(self._who_calls().organization_id, listener)
 
     async def listen(
@@ -77,7 +77,7 @@ class Subscriptions(SubscriptionBus):
     async def add(
         self, ctx: ServerRequestContext[Any, Any], connection: Connection, uri: str
     ) -> None:
-        """Send the session an update after each change of the resource; again changes nothing.
+        """Subscribe the session to a resource; a second time changes nothing.
 
         Raises WeftError and MCPError as reading it would, InvalidInput beyond SUBSCRIPTIONS_MAX.
         """
@@ -91,13 +91,13 @@ class Subscriptions(SubscriptionBus):
         session.hold(uri, release)
 
     def remove(self, connection: Connection, uri: str) -> None:
-        """Send the session no more updates of the resource; it need not have subscribed to it."""
+        """Unsubscribe the session from a resource, if it is subscribed."""
         session = self._sessions.get(connection)
         if session is not None:
             session.drop(uri)
 
     async def watch_list(self, connection: Connection) -> None:
-        """From now on the session is told when the list of resources changes."""
+        """Tell the session from now on when the list of resources changes."""
         if not self._watcher.is_running:
             return
         session = self._session(connection)
@@ -121,14 +121,14 @@ class Subscriptions(SubscriptionBus):
         return session
 
 
-# A key that no address can be.
+# A key that cannot be an address.
 _LIST: Final = ""
 
 
 class _Subscriber:
-    """One of the older era: what it wants to hear, and what it is still to be told.
+    """A session of the older era, with what it subscribed to and what is still to be sent.
 
-    It is told by a task of its own, because a client that has stopped reading holds that up.
+    A task of its own sends, because a client that has stopped reading holds that task up.
     """
 
     def __init__(self, connection: Connection) -> None:

@@ -1,7 +1,7 @@
-"""Follows what an organisation has, for those who subscribed, and tells them what is different.
+"""Watch the resources that clients subscribed to, and tell them which have changed.
 
-A follower waits for news of the backend and then looks at all that is watched. It is there only
-while somebody watches something, and what it tells stays within its organisation.
+A follower waits for changes of the backend and then looks at all resources that are watched. It
+runs only while an organisation watches something, and tells nobody outside of it.
 """
 
 import hashlib
@@ -22,12 +22,12 @@ from weft.errors import CallError, TryLater, WeftError
 from weft.server.render.errors import log_crash
 from weft.server.resources.read import read_resource
 
-# Whoever watches hears of a resource at most this often, and always of its last change.
+# Subscribers hear of a resource at most this often, and always of its last change.
 LOOK_SECONDS: Final = 0.3
-# Where looking takes long because very much is watched, followers rest this much longer than that.
+# Followers rest this many times as long as they took to look at everything that is watched.
 _REST_FACTOR: Final = 3
 RETRY_SECONDS: Final = 2.0
-# Each is read again after every change.
+# Each watched resource is read again after every change.
 WATCHED_MAX: Final = 1000
 
 _LISTING: Final = "listing"
@@ -41,10 +41,7 @@ Work = Callable[[], Coroutine[object, object, None]]
 
 
 class ResourceWatcher:
-    """Who listens, and what is watched for them, in each organisation.
-
-    ``backend_for`` gives what a principal may see.
-    """
+    """The listeners and the watched resources of each organisation."""
 
     def __init__(self, backend_for: Callable[[Principal], Backend]) -> None:
         self._backend_for = backend_for
@@ -55,18 +52,18 @@ class ResourceWatcher:
 
     @property
     def is_running(self) -> bool:
-        """Whether there is somebody to follow: within `running`."""
+        """Return whether followers can run: only within `running`."""
         return self._start_soon is not None
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
-        """Followers, and other tasks of subscriptions, live as long as this."""
+        """Run followers and other tasks of subscriptions within this context."""
         context = copy_context()
         async with anyio.create_task_group() as tasks:
 
             def start_soon(work: Work) -> None:
                 # Not in the context of the request that happens to be the first: a follower
-                # acts for nobody, and belongs to no request's trace.
+                # acts for no principal and belongs to no request's trace.
                 context.copy().run(tasks.start_soon, work)
 
             self._start_soon = start_soon
@@ -79,13 +76,13 @@ class ResourceWatcher:
                 tasks.cancel_scope.cancel()
 
     def start_soon(self, work: Work) -> None:
-        """Run it in the background. Raises TryLater outside of `running`."""
+        """Run ``work`` in the background. Raises TryLater outside of `running`."""
         if self._start_soon is None:
             raise TryLater("This server announces no changes now.")
         self._start_soon(work)
 
     def listen(self, organization_id: str, tell: Tell) -> Release:
-        """Have ``tell`` called with whatever is told in that organisation."""
+        """Have ``tell`` called with every event of the organisation, until released."""
         listeners = self._listeners.setdefault(organization_id, {})
         token = object()
         listeners[token] = tell
@@ -98,25 +95,25 @@ class ResourceWatcher:
         return release
 
     def tell(self, organization_id: str, event: ServerEvent) -> None:
-        """Tell all who listen in that organisation."""
+        """Tell all listeners of the organisation."""
         for tell in list(self._listeners.get(organization_id, {}).values()):
             tell(event)
 
     async def watch_resource(self, principal: Principal, uri: str) -> Release:
-        """Tell of changes of the resource from now on. Raises WeftError as reading it would."""
+        """Announce changes of a resource from now on. Raises WeftError as reading it would."""
 
-        def changed(uri: str) -> None:
+        def announce(uri: str) -> None:
             self.tell(principal.organization_id, ResourceUpdated(uri))
 
-        return await self._watch(self._resources, principal, uri, _digest_resource, changed)
+        return await self._watch(self._resources, principal, uri, _digest_resource, announce)
 
     async def watch_listing(self, principal: Principal) -> Release:
-        """Tell of connections that appear, disappear or are renamed from now on."""
+        """Announce connections that appear, disappear or are renamed from now on."""
 
-        def changed(_: str) -> None:
+        def announce(_: str) -> None:
             self.tell(principal.organization_id, ResourcesListChanged())
 
-        return await self._watch(self._listings, principal, _LISTING, _digest_listing, changed)
+        return await self._watch(self._listings, principal, _LISTING, _digest_listing, announce)
 
     async def _watch(
         self,
@@ -161,7 +158,7 @@ class ResourceWatcher:
 
 @dataclass
 class _WatchState:
-    """What it looked like last; None when it is gone."""
+    """The digest of a resource as last seen, None if it is gone; and its number of watchers."""
 
     digest: bytes | None
     holders: int = 0

@@ -1,4 +1,4 @@
-"""Giving a connection what it needs to authenticate."""
+"""The tool that gives a connection its credentials."""
 
 from typing import Annotated
 
@@ -28,7 +28,7 @@ from weft.server.tools.validation import parse_auth
 async def authorize_connection(
     call: ToolCall, connection_id: ConnectionRef, auth: OptionalAuth = None
 ) -> Annotated[CallToolResult, ConnectionOut]:
-    """Check and store credentials, or send the person to where they give them."""
+    """Check and store credentials, or send the person to a page where they give them."""
     value = parse_auth(auth)
     advice = await check_inline_credentials(call, value, connection_id=connection_id)
     if value is not None:

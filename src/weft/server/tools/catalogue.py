@@ -1,4 +1,4 @@
-"""Which tools a backend can serve, in the order of the list."""
+"""The tools that a backend can serve."""
 
 from collections.abc import Collection
 from dataclasses import replace
@@ -17,7 +17,7 @@ from weft.server.tools.definition import ToolSpec
 
 
 def tools_for(backend: Backend) -> list[ToolSpec]:
-    """The tools that this backend can serve, in the order of the list."""
+    """Return the tools that this backend can serve, in the order in which they are listed."""
     families: list[tuple[str, tuple[ToolSpec, ...]]] = [
         ("sources", sources.TOOLS),
         ("connections", connections.TOOLS),
@@ -42,13 +42,13 @@ def tools_for(backend: Backend) -> list[ToolSpec]:
 
 
 def _without(lacking: Collection[str], description: str) -> str:
-    """The description without the clauses that send to a tool that is not there."""
+    """Drop the clauses of a description that refer to a tool that is not there."""
     for clause, tool in _CLAUSES.items():
         if tool in lacking:
             description = description.replace(clause, "")
     return description
 
 
-# What the tools that not every backend can serve need of it.
+# The operations that these tools need and some backends lack.
 _OPERATIONS = {"check_connection": "connections.check", "get_entity": "search.entity"}
 _CLAUSES = {"; get_entity reads one in full": "get_entity"}

@@ -1,4 +1,4 @@
-"""Tools about collections: what is searched together."""
+"""Tools about collections, each of which is searched as a whole."""
 
 from typing import Annotated
 
@@ -37,7 +37,7 @@ from weft.server.tools.parameters import Cursor, Limit
 async def list_collections(
     call: ToolCall, cursor: Cursor = None, limit: Limit = 20
 ) -> Annotated[CallToolResult, ItemsOut]:
-    """One page."""
+    """Return one page."""
 
     async def page(size: int) -> CallToolResult:
         found = await call.backend.collections.list(cursor=cursor, limit=size)
@@ -66,7 +66,7 @@ async def create_collection(
         ),
     ] = None,
 ) -> Annotated[CallToolResult, CollectionOut]:
-    """Create, and name the id that other tools take."""
+    """Create a collection, and name the id that other tools take."""
     made = await call.backend.collections.create(NewCollection(name=name, readable_id=readable_id))
     text = (
         f"Created collection '{one_line(made.name)}', readable_collection_id: {made.readable_id}.\n"

@@ -84,7 +84,7 @@ async def create_connection(
         str | None, Field(description="Where OAuth returns to.", max_length=2000)
     ] = None,
 ) -> Annotated[CallToolResult, ConnectionOut]:
-    """Create, and say what happens now or is missing."""
+    """Create a connection, and say what happens now or is missing."""
     given = parse_auth(auth)
     advice = await check_inline_credentials(call, given, short_name=short_name)
     new = NewConnection(
@@ -120,7 +120,7 @@ async def list_connections(
     cursor: Cursor = None,
     limit: Limit = 20,
 ) -> Annotated[CallToolResult, ItemsOut]:
-    """One page."""
+    """Return one page."""
 
     async def page(size: int) -> CallToolResult:
         found = await call.backend.connections.list(
@@ -138,7 +138,7 @@ async def list_connections(
 
     result = await shrink_to_fit(limit, page)
     if short_name is not None and not (result.structured_content or {})["items"]:
-        # Refuses a source that there is not, where "none" would say that it can be connected.
+        # Raises for an unknown source: "none" would suggest that it can be connected.
         await call.backend.sources.get(short_name)
     return result
 
@@ -154,7 +154,7 @@ async def list_connections(
 async def get_connection(
     call: ToolCall, connection_id: ConnectionRef
 ) -> Annotated[CallToolResult, ConnectionOut]:
-    """One connection."""
+    """Return one connection."""
     connection = await fetch_settled(call, connection_id)
     return _connection_result(connection_text(connection), connection)
 
@@ -183,7 +183,7 @@ async def update_connection(
         int | None, Field(description="Refuse if the version differs.", ge=1)
     ] = None,
 ) -> Annotated[CallToolResult, ConnectionOut]:
-    """Pass on only the fields that were given."""
+    """Change only the fields that were given."""
     new_auth = parse_auth(auth)
     advice = await check_inline_credentials(call, new_auth, connection_id=connection_id)
     given: dict[str, Any] = {
@@ -197,9 +197,9 @@ async def update_connection(
     if schedule is not None:
         changes["schedule"] = schedule if schedule.model_dump(exclude_none=True) else None
     if not changes.keys() - {"expected_version"}:
-        # A connection that there is not is the first thing wrong.
+        # An unknown connection is the more useful error.
         await call.backend.connections.get(connection_id)
-        # It would still count as a change, and void what was agreed about the one before.
+        # An empty change would still raise the version, and void what was agreed about the last.
         raise InvalidInput(
             "Nothing to change was given.",
             hint="Give name, description, config, schedule or auth. What is null counts as not "
@@ -223,14 +223,14 @@ async def update_connection(
     "Check a connection",
     "Try the config and credentials at the source now, without syncing. Use when a sync failed or"
     " after a change; run_sync is what reads data.",
-    # What it finds is kept as the connection's status, so it is no mere reading.
+    # The outcome is stored as the connection's status, so that this is no mere reading.
     repeatable=True,
     outside=True,
 )
 async def check_connection(
     call: ToolCall, connection_id: ConnectionRef
 ) -> Annotated[CallToolResult, CheckOut]:
-    """A bad outcome is a result, not an error."""
+    """Check a connection; a bad outcome is a result, not an error."""
     outcome = await call.backend.connections.check(connection_id)
     detail = one_line(outcome.detail, 1000)
     lines = [f"The check {'passed' if outcome.ok else 'failed'}: {detail}"]
@@ -266,7 +266,7 @@ def _no_match_text(collection: str | None, short_name: str | None, status: objec
 
 
 def _check_hint(outcome: CheckResult) -> str:
-    """What the source says of a failed check, and the call that mends it unless that is in it."""
+    """Return the source's hint, with the call that helps unless the hint names it."""
     hint = one_line(outcome.hint or "")
     if outcome.ok or outcome.error_category is None or "_connection" in hint:
         return hint

@@ -1,4 +1,4 @@
-"""What a tool is: a handler with its definition, turned into the SDK's form when first needed."""
+"""Tools: handlers with their definitions, turned into the SDK's form when first needed."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ Handler = Callable[..., Awaitable[CallToolResult]]
 
 @dataclass(frozen=True, slots=True)
 class ToolSpec:
-    """A handler with all that a client is told about it. The handler's name is the tool's."""
+    """A handler with everything that clients learn about it. Its name is the tool's name."""
 
     handler: Handler
     title: str
@@ -31,7 +31,7 @@ class ToolSpec:
 
     @property
     def name(self) -> str:
-        """The tool's name."""
+        """Return the tool's name."""
         return self.handler.__name__
 
 
@@ -49,10 +49,10 @@ def tool(
 ) -> Callable[[Handler], ToolSpec]:
     """Define a tool.
 
-    ``reads``: changes nothing. ``destroys``: may remove or overwrite something. ``deletes``: is
-    there to remove something for good. ``repeatable``: the same call again changes nothing more.
-    ``outside``: talks to systems beyond Weft. ``quick``: reads a few rows, without waiting for
-    anything or reporting progress. ``dashboard``: hosts that can show it open it with the result.
+    ``reads``: changes nothing. ``destroys``: may remove or overwrite something. ``deletes``: its
+    purpose is to remove something for good. ``repeatable``: the same call again changes nothing
+    more. ``outside``: talks to systems beyond Weft. ``quick``: reads a few rows, without waiting or
+    reporting progress. ``dashboard``: hosts that have apps show the dashboard with the result.
     """
     annotations = ToolAnnotations(
         read_only_hint=reads,
@@ -66,9 +66,9 @@ def tool(
 
 
 class LazyTools(ToolManager):
-    """Holds definitions, and builds a tool's models and schemas when it is first listed or called.
+    """Builds the models and schemas of a tool when it is first listed or called.
 
-    Building costs a few milliseconds a tool, which a client should not wait for at the start.
+    Building costs a few milliseconds a tool, which no client should wait for at the start.
     """
 
     def __init__(self, load: Callable[[], dict[str, ToolSpec]]) -> None:
@@ -79,7 +79,7 @@ class LazyTools(ToolManager):
 
     @property
     def specs(self) -> dict[str, ToolSpec]:
-        """Weft's own tools by name, in the order of the list."""
+        """Return Weft's own tools by name, in the order in which they are listed."""
         if self._specs is None:
             self._specs = self._load()
         return self._specs

@@ -1,4 +1,4 @@
-"""Waits a bounded time for a job and reports its progress meanwhile."""
+"""Wait a bounded time for a job, and report its progress meanwhile."""
 
 import time
 from contextlib import aclosing
@@ -14,7 +14,7 @@ _REPORT_INTERVAL_SECONDS = 0.5
 
 
 async def wait_for_job(call: ToolCall, job: Job, seconds: float) -> Job:
-    """The job as it is once it has ended, or after ``seconds``, or when the server is to end.
+    """Wait until the job has ended, ``seconds`` are over or the server is to end.
 
     Cancelling the wait leaves the job running.
     """

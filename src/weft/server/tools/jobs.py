@@ -57,7 +57,7 @@ async def run_sync(
     force_full_sync: bool = False,
     wait_seconds: WaitSeconds = 0,
 ) -> Annotated[CallToolResult, JobOut]:
-    """Start a job, and wait for it if asked."""
+    """Start a job, and wait for it if the caller wants that."""
     job = await call.backend.jobs.run(connection_id, RunOptions(force_full_sync=force_full_sync))
     job = await wait_for_job(call, job, wait_seconds)
     return _report(job)
@@ -77,7 +77,7 @@ async def list_jobs(
     cursor: Cursor = None,
     limit: Limit = 20,
 ) -> Annotated[CallToolResult, ItemsOut]:
-    """One page."""
+    """Return one page."""
 
     async def page(size: int) -> CallToolResult:
         found = await call.backend.jobs.list(
@@ -108,7 +108,7 @@ async def get_job(
     wait_seconds: WaitSeconds = 0,
     log_lines: Annotated[int, Field(ge=0, le=LOG_LINES_MAX)] = 20,
 ) -> Annotated[CallToolResult, JobReportOut]:
-    """One job with its diagnosis and log tail."""
+    """Return one job with its diagnosis and log tail."""
     job = await call.backend.jobs.get(job_id)
     job = await wait_for_job(call, job, wait_seconds)
     log = await call.backend.jobs.log(job.id, limit=log_lines) if log_lines else ()
@@ -128,7 +128,7 @@ async def cancel_job(call: ToolCall, job_id: JobRef) -> Annotated[CallToolResult
 
 
 def job_result(job: Job) -> CallToolResult:
-    """What `run_sync` says of a job in the end: an error of the tool where the sync failed."""
+    """Render an ended job as `run_sync` does; a failed sync is an error of the tool."""
     return _report(job).model_copy(update={"is_error": job.status is JobStatus.FAILED})
 
 

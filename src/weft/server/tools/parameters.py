@@ -12,7 +12,7 @@ _CURSOR_MAX_CHARS = 2000
 
 
 def _bare(text: str) -> str:
-    """The text without blanks and quotes around it, which models copy along with a name."""
+    """Strip the blanks and quotes that models copy along with a name."""
     bare = text.strip()
     if len(bare) > 1 and bare[0] == bare[-1] and bare[0] in "\"'`":
         bare = bare[1:-1].strip()
@@ -20,7 +20,7 @@ def _bare(text: str) -> str:
 
 
 def _lower(text: str) -> str:
-    # Every source's is lower-case; models write the product's name, as in GitHub.
+    # Short names are lower-case; models write the name of the product, as in GitHub.
     return _bare(text).lower()
 
 
@@ -44,7 +44,7 @@ ConfirmationToken = Annotated[FilterRef, Field(description="From the preview.")]
 
 
 def _auth_schema(schema: dict[str, Any]) -> None:
-    # Only the names of the four methods: what is in them is checked, and explained when wrong.
+    # Only the names of the four methods: their contents are validated and explained when wrong.
     schema.pop("additionalProperties", None)
     schema.pop("anyOf", None)
     schema["type"] = "object"

@@ -1,7 +1,7 @@
-"""Makes pydantic's JSON schemas small and portable.
+"""Make pydantic's JSON schemas small and portable.
 
 Several MCP clients choke on ``anyOf``, ``$ref``, type arrays and null defaults, and every character
-of a schema is paid for by the model that reads it.
+of a schema costs tokens.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ _REF_PREFIX = "#/$defs/"
 
 
 def compact(schema: Mapping[str, Any], *, closed: bool) -> Schema:
-    """The same schema without titles, references, null variants, null defaults and its docstring.
+    """Return the schema without titles, references, null variants, null defaults and docstring.
 
     ``closed`` keeps ``additionalProperties: false`` and adds it at the root; open schemas say
     nothing, since open is what JSON Schema assumes.
@@ -52,7 +52,7 @@ def _resolve(node: Mapping[str, Any], definitions: Mapping[str, Schema]) -> Sche
     if reference is None:
         return dict(node)
     target = definitions[str(reference).removeprefix(_REF_PREFIX)]
-    # The docstring of a model or enum is for its readers, not for the caller of a tool.
+    # The docstring of a model or enum is for readers of the code, not for the caller of a tool.
     inherited = {key: value for key, value in target.items() if key != "description"}
     return {**inherited, **{key: value for key, value in node.items() if key != "$ref"}}
 

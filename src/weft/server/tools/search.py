@@ -1,4 +1,4 @@
-"""Tools that read what was synced. All of it is text of other people, and is labelled so."""
+"""Tools that read synced content, which is labelled as text of other people."""
 
 import json
 from typing import Annotated
@@ -52,7 +52,7 @@ async def search(
     limit: Annotated[int, Field(ge=1, le=SEARCH_LIMIT_MAX)] = 10,
     cursor: Cursor = None,
 ) -> Annotated[CallToolResult, HitsOut]:
-    """One page of hits."""
+    """Return one page of hits."""
     group = _search_of(call)
 
     async def page(size: int) -> CallToolResult:
@@ -82,7 +82,7 @@ async def get_entity(
     offset: Annotated[int, Field(description="First character.", ge=0)] = 0,
     max_chars: Annotated[int, Field(ge=1, le=ENTITY_MAX_CHARS)] = 8000,
 ) -> Annotated[CallToolResult, EntityOut]:
-    """A window of its text, made smaller where its characters are large."""
+    """Return a window of the text, smaller where its characters take many bytes."""
     entity = await _search_of(call).entity(entity_id, offset=offset, max_chars=max_chars)
     shown = len(entity.text)
     result = _window(entity, shown)

@@ -1,4 +1,4 @@
-"""Tools about what can be connected."""
+"""Tools about the sources that can be connected."""
 
 from typing import Annotated
 
@@ -20,7 +20,7 @@ from weft.server.tools.parameters import ShortName
     quick=True,
 )
 async def list_sources(call: ToolCall) -> Annotated[CallToolResult, ItemsOut]:
-    """All sources; the catalogue is short enough for one page."""
+    """Return all sources; they fit on one page."""
     sources = await call.backend.sources.list()
     lines = [f"{quantity(len(sources), 'source')}:", *map(source_line, sources)]
     lines.append("Next: get_source(short_name) for the fields of one.")
@@ -35,7 +35,7 @@ async def list_sources(call: ToolCall) -> Annotated[CallToolResult, ItemsOut]:
     quick=True,
 )
 async def get_source(call: ToolCall, short_name: ShortName) -> Annotated[CallToolResult, SourceOut]:
-    """One source in full."""
+    """Return one source in full."""
     source = await call.backend.sources.get(short_name)
     return reply(source_text(source), to_plain(source))
 

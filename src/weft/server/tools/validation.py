@@ -1,8 +1,7 @@
-"""Checks the arguments of a call without ever repeating a value that was given.
+"""Check the arguments of a call without ever repeating a value that was given.
 
-A caller may put a secret anywhere, also where a name belongs. So the texts made here hold our own
-field names and what each field expects, and nothing of the input but an unknown argument's name
-that looks like one.
+A caller may put a secret anywhere, also where a name belongs. So error texts hold only our own
+field names and what each field expects, and the name of an unknown argument if it looks like one.
 """
 
 import json
@@ -21,9 +20,9 @@ from weft.server.questions.missing_config import OTHER_CONFIG_NAME
 _PROBLEMS_SHOWN_MAX = 5
 _NAME = re.compile(r"[a-z]{1,15}(?:_[a-z]{1,15}){0,3}")
 _NEAR_ENOUGH = 0.78
-# It clears a description, and a deletion that is to be confirmed with no token is refused.
+# Empty clears a description, and an empty token must be refused instead of asking for a preview.
 _EMPTY_SAYS_SOMETHING = ("description", "confirmation_token")
-# What callers write who know other tools, or Airweave's API; the first that a tool takes is meant.
+# Names that callers know from other tools or Airweave's API; the first that a tool takes is meant.
 _OTHER_NAMES = {
     "id": ("connection_id", "job_id", "entity_id", "readable_collection_id"),
     "collection": ("readable_collection_id",),
@@ -37,7 +36,7 @@ _OTHER_NAMES = {
     "wait": ("wait_seconds",),
 }
 
-# Pydantic's texts for these say what is expected; those of any other type may quote the input.
+# Pydantic's texts for these types say what is expected; those of other types may quote the input.
 _SAFE_TYPES = re.compile(
     r"(string|int|float|bool|dict|list|model|datetime|date)_(type|parsing|too_short|too_long|"
     r"from_float|attributes_type|pattern_mismatch|unicode|from_date_parsing|object_invalid)"
@@ -69,11 +68,11 @@ _UNTAGGED_BY_KEY = {
 def parse_arguments(
     model: type[BaseModel], schema: Mapping[str, Any], arguments: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The arguments as ``model`` types them, by name.
+    """Parse the arguments by name, as ``model`` types them.
 
     An optional argument that is null or empty counts as not given, an object in a JSON string is
-    parsed, and a number stands for its digits where a text belongs: clients do all three. Raises
-    InvalidInput for anything that does not fit.
+    parsed, and a number stands for its digits where a text belongs, because clients do all three.
+    Raises InvalidInput for anything that does not fit.
     """
     properties = cast("Mapping[str, Mapping[str, Any]]", schema.get("properties", {}))
     arguments = _rename_config(arguments, properties)
@@ -91,13 +90,13 @@ def parse_arguments(
 
 
 def _means_nothing(name: str, schema: Mapping[str, Any]) -> bool:
-    """Whether an empty text can only stand for "not given"."""
+    """Return whether an empty text can only stand for "not given"."""
     optional = schema.get("type") == "string" and "minLength" not in schema
     return optional and name not in _EMPTY_SAYS_SOMETHING
 
 
 def _rename_config(arguments: Mapping[str, Any], known: Iterable[str]) -> Mapping[str, Any]:
-    """The arguments, with `config` also where a framework had to call it something else."""
+    """Rename the argument that stands for `config` in frameworks that keep that name."""
     if "config" in known and OTHER_CONFIG_NAME in arguments and "config" not in arguments:
         return {
             "config" if name == OTHER_CONFIG_NAME else name: value
@@ -109,7 +108,7 @@ def _rename_config(arguments: Mapping[str, Any], known: Iterable[str]) -> Mappin
 def rebuild_error(
     error: ValidationError, properties: Mapping[str, Mapping[str, Any]], prefix: str = ""
 ) -> InvalidInput:
-    """The error in our own words: dotted names of known fields, and what each expects."""
+    """Rebuild the error in our own words: dotted names of known fields, and what each expects."""
     details = error.errors(include_input=False, include_context=False, include_url=False)
     problems = list(dict.fromkeys(_problem(detail, properties, prefix) for detail in details))
     text = "; ".join(problem for _, problem in problems[:_PROBLEMS_SHOWN_MAX])
@@ -119,7 +118,7 @@ def rebuild_error(
 
 
 def parse_auth(value: Mapping[str, Any] | None) -> Auth | None:
-    """The ``auth`` argument in Weft's tagged or Airweave's untagged form, or None if not given."""
+    """Parse ``auth`` in Weft's tagged or Airweave's untagged form; None if not given."""
     if not value:
         return None
     tagged = _tag_auth(value)
@@ -199,7 +198,7 @@ def _problem(
 def _our_path(
     loc: tuple[int | str, ...], properties: Mapping[str, Mapping[str, Any]]
 ) -> tuple[str, list[str]]:
-    """The leading parts of ``loc`` that are names of ours, and the names one level below."""
+    """Return the leading parts of ``loc`` that are our names, and the names one level below."""
     path: list[str] = []
     level: Mapping[str, Mapping[str, Any]] = properties
     for part in loc:

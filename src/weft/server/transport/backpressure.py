@@ -1,4 +1,4 @@
-"""Cuts off a client that asks on and on and reads no answers, which would fill the memory."""
+"""Cut off a client that keeps asking but reads no answers, which would fill the memory."""
 
 import time
 from collections.abc import Callable
@@ -21,8 +21,8 @@ class MessageStream(Protocol):
 class BackpressureStream:
     """Passes messages on to a stream that makes senders wait until the client has read.
 
-    ``cut_off`` is called when one more is sent while UNREAD_MAX wait, and none of them was taken
-    for STALLED_SECONDS: many may well wait for a moment, even though they are read.
+    Calls ``cut_off`` when a message is sent while UNREAD_MAX wait and the client has taken none
+    for STALLED_SECONDS: a client that does read may also let many wait for a moment.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class BackpressureStream:
         self._taken_at = 0.0
 
     async def send(self, item: SessionMessage, /) -> None:
-        """Pass it on, once the client has read what was sent before."""
+        """Pass the message on once the client has read those before it."""
         if not self._waiting:
             self._taken_at = self._clock()
         elif self._waiting >= UNREAD_MAX and self._clock() - self._taken_at > STALLED_SECONDS:
@@ -51,7 +51,7 @@ class BackpressureStream:
             self._waiting -= 1
 
     async def aclose(self) -> None:
-        """Nothing more is sent."""
+        """Close the stream."""
         await self._stream.aclose()
 
     async def __aenter__(self) -> Self:

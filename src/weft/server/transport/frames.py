@@ -1,7 +1,7 @@
-"""Reads single JSON-RPC frames, and says what is wrong with one that cannot be served.
+"""Read single JSON-RPC frames, and answer those that cannot be served with an error.
 
 The SDK drops such a frame silently, and its sender waits for ever. Here every frame becomes a
-message or an error that carries the frame's id if one can be found in it.
+message or an error, which carries the frame's id if one can be found in it.
 """
 
 import json
@@ -22,7 +22,7 @@ from mcp_types.jsonrpc import jsonrpc_message_adapter
 from pydantic import ValidationError
 
 FRAME_MAX_BYTES = 4 * 1024 * 1024
-# Of an oversize frame, as much is kept as is needed to find its id: Python clients write it first,
+# Only these parts of an oversize frame are kept, to find its id: Python clients write it first,
 # JavaScript clients last.
 KEPT_HEAD_BYTES = 16 * 1024
 KEPT_TAIL_BYTES = 1024
@@ -35,11 +35,11 @@ _ID_AT_END = re.compile(
 
 
 class FrameError(JSONRPCError):
-    """An error reply that was made here, as opposed to one that was received."""
+    """An error to send, as opposed to a JSONRPCError that was received."""
 
 
 def read_frame(raw: bytes) -> JSONRPCMessage | None:
-    """The message in one line, an error to send back, or None for a blank line.
+    """Parse one line: return a message, an error to send back, or None for a blank line.
 
     An error to send back is a `Refusal`; a JSONRPCError is one that the client sent.
     """
@@ -59,14 +59,14 @@ def read_frame(raw: bytes) -> JSONRPCMessage | None:
 
 
 def oversize_error(head: bytes, tail: bytes) -> FrameError:
-    """The answer to a frame that is larger than FRAME_MAX_BYTES, from its first and last bytes."""
+    """Build the answer to a frame over FRAME_MAX_BYTES from its first and last bytes."""
     found = _id_in(head.decode("utf-8", "replace"), tail.decode("utf-8", "replace"))
     limit = FRAME_MAX_BYTES // (1024 * 1024)
     return frame_error(found, INVALID_REQUEST, f"The message is larger than {limit} MiB.")
 
 
 def frame_error(request_id: RequestId | None, code: int, message: str) -> FrameError:
-    """An error reply; ``id`` is null when it could not be determined, as JSON-RPC has it."""
+    """Build an error to send; its id is null when that could not be determined."""
     return FrameError(
         jsonrpc=JSONRPC_VERSION, id=request_id, error=ErrorData(code=code, message=message)
     )
@@ -98,7 +98,7 @@ def _reason(value: dict[str, Any]) -> str:
 
 def _json_error(raw: bytes) -> FrameError:
     text = raw.decode("utf-8", "replace")
-    # Only the ends are searched, so that a hostile frame costs no more than an honest one.
+    # Only the ends are searched, so that a hostile frame costs little.
     found = _id_in(text[:KEPT_HEAD_BYTES], text[-KEPT_TAIL_BYTES:])
     return frame_error(found, PARSE_ERROR, "The message is not valid JSON in UTF-8.")
 
@@ -119,7 +119,7 @@ def _id_in(head: str, tail: str) -> RequestId | None:
 
 
 def _id_at_top(text: str) -> str | None:
-    """The raw value of the key "id" of the outermost object, if it is in ``text``."""
+    """Return the raw value of the key "id" of the outermost object, if it is in ``text``."""
     depth = 0
     previous = ""
     for token in _TOKEN.finditer(text):

@@ -1,6 +1,6 @@
 """The MCP endpoints for an HTTP server: streamable HTTP, and SSE for clients that know no other.
 
-Both serve the one server object in both protocol eras. Who may come in is decided in front of them.
+Both serve the one server object in both protocol eras. The gate in front decides who may come in.
 """
 
 from collections.abc import AsyncGenerator, Callable
@@ -37,7 +37,7 @@ class McpEndpoints:
 
 
 class _PrincipalToken(AccessToken):
-    """What the SDK carries from a request to its handlers; it never holds the token itself."""
+    """Carries the principal from a request to its handlers; it never holds the token itself."""
 
     principal: Principal
 
@@ -49,20 +49,20 @@ def mcp_endpoints(
     principal_of: Callable[[Scope], Principal],
     sessions_max: int,
 ) -> McpEndpoints:
-    """Endpoints over ``server``, which must be told by `http_caller` who calls.
+    """Build the endpoints of ``server``, whose ``who_calls`` must be `http_caller`.
 
     A session belongs to the principal that began it: for any other it does not exist. Once half of
     ``sessions_max`` are open, a principal that holds a quarter of them is refused more (503).
     """
-    # The SDK's own check of Host and Origin stays off: the gate in front has checked them for every
-    # route, and the SDK thinks otherwise about capital letters.
+    # The SDK's own check of Host and Origin stays off: the gate has checked them for every route,
+    # and the SDK compares capital letters differently.
     sessions = FairSessionManager(
         server.lowlevel,
         max_request_body_size=BODY_MAX_BYTES,
         max_sessions=sessions_max,
     )
     # The SDK prepares an event stream for each call, which takes longer than reading a few rows.
-    # Calls that never stream are served without one.
+    # Calls of quick tools never stream, and are served without one.
     plain = StreamableHTTPSessionManager(
         server.lowlevel,
         json_response=True,
@@ -83,7 +83,7 @@ def mcp_endpoints(
 
     @asynccontextmanager
     async def lifespan() -> AsyncGenerator[None]:
-        # Followers go last, and what they tell of goes first.
+        # Sessions end before the followers whose events they send.
         async with server.announcing(), sessions.run(), plain.run():
             yield
 
@@ -96,7 +96,7 @@ def mcp_endpoints(
 
 
 def http_caller() -> Principal:
-    """Who makes the present call. Raises NotPermitted outside a request that was let in."""
+    """Return the principal of the present request. Raises NotPermitted outside of one."""
     token = get_access_token()
     if not isinstance(token, _PrincipalToken):
         raise NotPermitted("The call belongs to no principal.")
@@ -116,12 +116,12 @@ def _with_principal(app: ASGIApp, principal_of: Callable[[Scope], Principal]) ->
 
 
 def _is_quick(scope: Scope, server: WeftServer) -> bool:
-    """Whether the headers, which the SDK compares with the body, name a call of a quick tool.
+    """Return whether the headers, which the SDK compares with the body, name a quick tool.
 
-    Only the newer era has those headers and no sessions. A client must accept both forms of
-    answer all the same: if it does not, it is told so where calls that stream are served.
+    Only the newer era has those headers, and no sessions. A client that does not accept both forms
+    of answer gets its error from the manager that streams.
     """
-    # Of two of one name the first counts, as for the SDK, which else would read the older era's.
+    # The first header of a name counts, as it does for the SDK.
     headers = dict(reversed(scope["headers"]))
     version = headers.get(b"mcp-protocol-version", b"").decode("latin-1")
     return (
@@ -134,7 +134,7 @@ def _is_quick(scope: Scope, server: WeftServer) -> bool:
 
 @lru_cache(maxsize=1024)
 def _user_of(principal: Principal) -> AuthenticatedUser:
-    # The SDK compares client, subject and issuer between a session and its requests.
+    # The SDK compares client, subject and issuer of a request with those of its session.
     token = _PrincipalToken(
         token="",
         scopes=[],

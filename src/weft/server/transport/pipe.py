@@ -1,4 +1,4 @@
-"""The wire of a pipe: a byte stream cut into frames, read and written without blocking anybody."""
+"""Frames over a pipe: read and written without blocking the event loop."""
 
 import asyncio
 import os
@@ -35,8 +35,9 @@ Frame = JSONRPCMessage | JSONRPCError
 
 
 class FrameSplitter:
-    """Cuts a byte stream into lines; one that is too long is dropped as it comes, and refused at
-    its end. A last line without a newline counts.
+    """Cuts a byte stream into lines; a last line without a newline counts.
+
+    A line that is too long is dropped as it comes, and becomes an error at its end.
     """
 
     def __init__(self) -> None:
@@ -44,7 +45,7 @@ class FrameSplitter:
         self._first = True
 
     def feed(self, chunk: bytes) -> Iterator[bytes | FrameError]:
-        """The lines that this chunk ends."""
+        """Yield the lines that this chunk ends."""
         if self._first:
             chunk, self._first = chunk.removeprefix(_BOM), False
         start = 0
@@ -55,13 +56,13 @@ class FrameSplitter:
         self._line.add(chunk[start:])
 
     def finish(self) -> Iterator[bytes | FrameError]:
-        """What is left at the end of the stream."""
+        """Yield what is left at the end of the stream."""
         if not self._line.is_empty:
             yield self._line.finish()
 
 
 def encode(message: Frame) -> bytes:
-    """One line of JSON. Characters that UTF-8 cannot carry are replaced."""
+    """Encode a message as one line of JSON; replace characters that UTF-8 cannot carry."""
     try:
         text = message.model_dump_json(by_alias=True, exclude_unset=True).encode()
     except (PydanticSerializationError, UnicodeEncodeError):
@@ -71,10 +72,10 @@ def encode(message: Frame) -> bytes:
 
 
 class FrameReader:
-    """Frames of a descriptor, read ahead a little.
+    """Reads frames from a descriptor, a few ahead.
 
-    The event loop reads where it can watch the descriptor, since a thread between costs a call
-    more than the rest of its way; a daemon thread reads regular files, and everything on Windows.
+    The event loop reads where it can watch the descriptor, because handing over from a thread
+    would cost more than the rest of a call. A daemon thread reads regular files, and on Windows.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -92,7 +93,7 @@ class FrameReader:
             threading.Thread(target=self._run, name="weft stdin", daemon=True).start()
 
     async def next(self) -> bytes | FrameError | None:
-        """The next frame, or None at the end."""
+        """Return the next frame, or None at the end."""
         frame = await self._frames.get()
         if not self._is_watched:
             self._room.release()
@@ -102,7 +103,7 @@ class FrameReader:
         return frame
 
     def _read(self) -> None:
-        # The descriptor is readable, so that this returns at once, even if only with the end.
+        # The descriptor is readable, so that this returns at once.
         try:
             chunk = os.read(self._descriptor, _CHUNK_BYTES)
         except BlockingIOError:
@@ -118,9 +119,9 @@ class FrameReader:
             self._loop.remove_reader(self._descriptor)
 
     def _run(self) -> None:
-        # The loop may be closed already when a last frame comes: nobody wants it then.
+        # The loop may be closed already when a last frame comes; nobody needs that frame.
         with suppress(RuntimeError):
-            # A descriptor that cannot be read any more is at its end.
+            # A descriptor that cannot be read any more counts as ended.
             with suppress(OSError):
                 while chunk := os.read(self._descriptor, _CHUNK_BYTES):
                     self._hand_over(self._splitter.feed(chunk))
@@ -134,9 +135,9 @@ class FrameReader:
 
 
 class FrameWriter:
-    """Writes frames in order, so that a client that stops reading blocks nobody but itself.
+    """Writes frames in order; a client that stops reading blocks only itself.
 
-    A short frame that the pipe has room for is written at once, which cannot block; others go
+    A short frame that the pipe has room for is written at once, which cannot block. All others go
     through a daemon thread.
     """
 
@@ -163,7 +164,7 @@ class FrameWriter:
         self._queue.put((data, self._finish_write))
 
     async def drain(self, seconds: float) -> None:
-        """Wait until everything is written, but no longer than a client may take to read it."""
+        """Wait until everything is written, but at most ``seconds``."""
         with anyio.move_on_after(seconds):
             await self._idle.wait()
 
@@ -184,7 +185,7 @@ class FrameWriter:
 
 
 def _room_check(descriptor: int) -> Callable[[], bool]:
-    """Says whether a pipe takes _ATOMIC_WRITE_BYTES now; never, where that cannot be asked."""
+    """Return a check whether a pipe takes _ATOMIC_WRITE_BYTES now; False where it cannot tell."""
     if sys.platform == "win32" or not stat.S_ISFIFO(os.fstat(descriptor).st_mode):
         return lambda: False
     poll = select.poll()

@@ -1,8 +1,7 @@
-"""Serves MCP over the process's stdin and stdout, and ends when it should.
+"""Serve MCP over the process's stdin and stdout, and end in time.
 
-The wire is on private descriptors, so that stray output of a library or a child process goes to
-stderr instead of between the frames. Nothing ever blocks on it but daemon threads, which cannot
-keep the process alive.
+The frames are on private descriptors, so that stray output of a library or a child process goes to
+stderr instead. Only daemon threads ever block on them, and those cannot keep the process alive.
 """
 
 import os
@@ -24,20 +23,20 @@ from weft.server.app import WeftServer
 from weft.server.transport.frames import FrameError, read_frame
 from weft.server.transport.pipe import Frame, FrameReader, FrameWriter, encode
 
-# After the end of stdin, requests that were already read still get this long to be answered, so
-# that piping a few lines into the server works.
+# After the end of stdin, requests that were read still have this long to be answered, so that one
+# can pipe a few lines into the server.
 DRAIN_SECONDS: Final = 0.8
-# A clean-up that hangs must not keep the process: it is ended this long after the wish to end.
+# A clean-up that hangs must not keep the process: it is killed this long after it was to end.
 BACKSTOP_SECONDS: Final = 1.8
-# Answered when the client goes, so there is no waiting for the answer.
+# Answered only when the client goes, so that nothing waits for the answer.
 _ENDLESS: Final = frozenset({"subscriptions/listen"})
 
 
 async def serve_stdio(server: WeftServer) -> None:
     """Serve until stdin ends, or SIGTERM or SIGINT comes; then return, for the callers to clean up.
 
-    Two seconds after that the process is gone in any case, with exit code 0. Use it only as the
-    last thing that a process does.
+    The process exits with 0 within two seconds of that, clean or not, so that this must be the last
+    thing that it does.
     """
     with _private_descriptors() as (wire_in, wire_out):
         async with server.announcing(), anyio.create_task_group() as tasks:
@@ -48,7 +47,7 @@ async def serve_stdio(server: WeftServer) -> None:
 
 
 class _Unanswered:
-    """Counts requests that were read and not answered yet, so that the end can wait for them."""
+    """The requests that were read and not answered yet, which the end waits for."""
 
     def __init__(self) -> None:
         self._ids: set[str] = set()
@@ -86,7 +85,7 @@ async def _serve(server: WeftServer, wire_in: int, wire_out: int) -> None:
         tasks.start_soon(_pump_out, from_server, writer, unanswered)
         tasks.start_soon(_pump_in, wire_in, to_server, writer, unanswered)
         await server.run_streams(from_client, to_client)
-        # The server has closed its side; what it wrote last is still on its way.
+        # The server has closed its side; its last frames may still be in the queue.
         await writer.drain(DRAIN_SECONDS)
         tasks.cancel_scope.cancel()
     await to_server.aclose()
@@ -148,6 +147,6 @@ def _private_descriptors() -> Generator[tuple[int, int]]:
     os.dup2(null, 0)
     os.dup2(2, 1)
     os.close(null)
-    # Not closed again, and not put back: the reading thread may still be blocked on its descriptor,
-    # and whatever is printed until the process ends must not reach the client.
+    # Neither closed nor restored: the reading thread may still be blocked on its descriptor, and
+    # nothing that is printed until the process ends may reach the client.
     yield wire_in, wire_out
