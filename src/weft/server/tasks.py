@@ -111,7 +111,6 @@ class Tasks(Extension):
         self._stores = list(stores)
 
     def add(self, store: TaskStore) -> None:
-        """Serve the tasks of that store too."""
         self._stores.append(store)
 
     def methods(self) -> Sequence[MethodBinding]:
@@ -171,14 +170,10 @@ class Tasks(Extension):
 
 
 class TaskParams(RequestParams):
-    """The task that a request is about."""
-
     task_id: str = Field(max_length=200)
 
 
 class TaskUpdateParams(TaskParams):
-    """Answers to questions of a task."""
-
     input_responses: dict[str, Any]
 
 

@@ -18,7 +18,6 @@ from pydantic_core import PydanticSerializationError, to_json
 from typing_extensions import TypedDict
 
 from weft.domain.base import Page
-from weft.domain.collections import Collection
 from weft.domain.connections import Connection
 from weft.domain.jobs import Job
 from weft.domain.sources import SourceInfo
@@ -35,8 +34,6 @@ _PLAIN_TYPES = frozenset({str, int, float, bool, type(None)})
 
 
 class ConnectionOut(TypedDict, total=False):
-    """A connection in full."""
-
     id: Required[str]
     name: Required[str]
     short_name: Required[str]
@@ -54,8 +51,6 @@ class ConnectionOut(TypedDict, total=False):
 
 
 class JobOut(TypedDict, total=False):
-    """A job in full."""
-
     id: Required[str]
     source_connection_id: Required[str]
     status: Required[str]
@@ -69,21 +64,15 @@ class JobOut(TypedDict, total=False):
 
 
 class JobReportOut(JobOut, total=False):
-    """A job with the end of its log."""
-
     untrusted_log: list[dict[str, Any]]
 
 
 class ItemsOut(TypedDict, total=False):
-    """One page of a list."""
-
     items: Required[list[dict[str, Any]]]
     next_cursor: str
 
 
 class SourceOut(TypedDict, total=False):
-    """A source with the fields that it takes."""
-
     short_name: Required[str]
     name: Required[str]
     auth_methods: list[str]
@@ -93,16 +82,12 @@ class SourceOut(TypedDict, total=False):
 
 
 class CollectionOut(TypedDict, total=False):
-    """A collection."""
-
     readable_id: Required[str]
     name: Required[str]
     status: str
 
 
 class CheckOut(TypedDict, total=False):
-    """The outcome of a live check."""
-
     ok: Required[bool]
     detail: Required[str]
     field: str
@@ -111,8 +96,6 @@ class CheckOut(TypedDict, total=False):
 
 
 class DeletionOut(TypedDict, total=False):
-    """A preview with its token, or what was deleted."""
-
     deleted: Required[bool]
     entities: Required[int]
     confirmation_token: str
@@ -120,16 +103,12 @@ class DeletionOut(TypedDict, total=False):
 
 
 class HitsOut(TypedDict, total=False):
-    """One page of search hits."""
-
     hits: Required[list[dict[str, Any]]]
     matched: str
     next_cursor: str
 
 
 class EntityOut(TypedDict, total=False):
-    """A window of one entity."""
-
     entity_id: Required[str]
     untrusted: Required[dict[str, Any]]
     total_chars: int
@@ -222,11 +201,6 @@ def job_out(job: Job) -> Structured:
     data = to_plain(job)
     _add_derived(data, job)
     return data
-
-
-def collection_out(collection: Collection) -> Structured:
-    """Return all fields of a collection."""
-    return to_plain(collection)
 
 
 def source_brief(source: SourceInfo) -> Structured:

@@ -15,7 +15,6 @@ from weft.server.render.icons import ICONS
 from weft.server.render.structured import (
     RESULT_MAX_BYTES,
     Structured,
-    collection_out,
     connection_brief,
     connection_out,
     job_out,
@@ -157,7 +156,7 @@ async def _collection(backend: Backend, readable_id: str) -> str:
     async def page(limit: int) -> Structured:
         found = await backend.connections.list(collection=collection.readable_id, limit=limit)
         members = [connection_brief(item) for item in found.items]
-        return {**collection_out(collection), "connections": page_out(members, found)}
+        return {**to_plain(collection), "connections": page_out(members, found)}
 
     return await _shrink_to_fit(page, "list_connections")
 

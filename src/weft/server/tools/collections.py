@@ -16,10 +16,10 @@ from weft.server.call import ToolCall
 from weft.server.render.structured import (
     CollectionOut,
     ItemsOut,
-    collection_out,
     page_out,
     reply,
     shrink_to_fit,
+    to_plain,
 )
 from weft.server.render.text import more_text, quantity
 from weft.server.render.untrusted import one_line
@@ -37,15 +37,13 @@ from weft.server.tools.parameters import Cursor, Limit
 async def list_collections(
     call: ToolCall, cursor: Cursor = None, limit: Limit = 20
 ) -> Annotated[CallToolResult, ItemsOut]:
-    """Return one page."""
-
     async def page(size: int) -> CallToolResult:
         found = await call.backend.collections.list(cursor=cursor, limit=size)
         lines = [f"{quantity(len(found.items), 'collection')}:", *map(_line, found.items)]
         text = "\n".join(lines + more_text(found.next_cursor))
         if not found.items:
             text = "No collections. Call create_collection first."
-        return reply(text, page_out([collection_out(item) for item in found.items], found))
+        return reply(text, page_out([to_plain(item) for item in found.items], found))
 
     return await shrink_to_fit(limit, page)
 
@@ -72,7 +70,7 @@ async def create_collection(
         f"Created collection '{one_line(made.name)}', readable_collection_id: {made.readable_id}.\n"
         "Next: create_connection with it."
     )
-    return reply(text, collection_out(made))
+    return reply(text, to_plain(made))
 
 
 TOOLS = (list_collections, create_collection)

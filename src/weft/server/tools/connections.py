@@ -120,8 +120,6 @@ async def list_connections(
     cursor: Cursor = None,
     limit: Limit = 20,
 ) -> Annotated[CallToolResult, ItemsOut]:
-    """Return one page."""
-
     async def page(size: int) -> CallToolResult:
         found = await call.backend.connections.list(
             collection=readable_collection_id,
@@ -154,7 +152,6 @@ async def list_connections(
 async def get_connection(
     call: ToolCall, connection_id: ConnectionRef
 ) -> Annotated[CallToolResult, ConnectionOut]:
-    """Return one connection."""
     connection = await fetch_settled(call, connection_id)
     return _connection_result(connection_text(connection), connection)
 

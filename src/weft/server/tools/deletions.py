@@ -17,10 +17,10 @@ from weft.server.elicitation.consent import ask_consent
 from weft.server.render.structured import (
     DeletionOut,
     Structured,
-    collection_out,
     connection_brief,
     connection_out,
     reply,
+    to_plain,
 )
 from weft.server.render.text import quantity, schedule_text
 from weft.server.render.untrusted import one_line
@@ -79,7 +79,7 @@ async def delete_collection(
     collection = await call.backend.collections.get(readable_collection_id)
     effect = _collection_effect(collection)
     if confirmation_token is None:
-        shown = {"collection": collection_out(collection)}
+        shown = {"collection": to_plain(collection)}
         decided = await _ask_or_preview(call, effect, _collection_preview(collection), shown)
         if isinstance(decided, CallToolResult):
             return decided
@@ -93,7 +93,7 @@ async def delete_collection(
         f"{quantity(gone.connection_count, 'connection')} and "
         f"{quantity(gone.entity_count, 'entity')}. {_UPSTREAM}"
     )
-    data = {"deleted": True, "entities": gone.entity_count, "collection": collection_out(gone)}
+    data = {"deleted": True, "entities": gone.entity_count, "collection": to_plain(gone)}
     return reply(text, data)
 
 

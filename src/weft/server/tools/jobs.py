@@ -77,8 +77,6 @@ async def list_jobs(
     cursor: Cursor = None,
     limit: Limit = 20,
 ) -> Annotated[CallToolResult, ItemsOut]:
-    """Return one page."""
-
     async def page(size: int) -> CallToolResult:
         found = await call.backend.jobs.list(
             connection_id, status=status, cursor=cursor, limit=size
@@ -123,7 +121,6 @@ async def get_job(
     repeatable=True,
 )
 async def cancel_job(call: ToolCall, job_id: JobRef) -> Annotated[CallToolResult, JobOut]:
-    """Ask a job to stop."""
     return _report(await call.backend.jobs.cancel(job_id))
 
 

@@ -52,7 +52,6 @@ async def search(
     limit: Annotated[int, Field(ge=1, le=SEARCH_LIMIT_MAX)] = 10,
     cursor: Cursor = None,
 ) -> Annotated[CallToolResult, HitsOut]:
-    """Return one page of hits."""
     group = _search_of(call)
 
     async def page(size: int) -> CallToolResult:

@@ -35,7 +35,6 @@ async def list_sources(call: ToolCall) -> Annotated[CallToolResult, ItemsOut]:
     quick=True,
 )
 async def get_source(call: ToolCall, short_name: ShortName) -> Annotated[CallToolResult, SourceOut]:
-    """Return one source in full."""
     source = await call.backend.sources.get(short_name)
     return reply(source_text(source), to_plain(source))
 

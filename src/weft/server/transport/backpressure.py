@@ -12,8 +12,6 @@ STALLED_SECONDS: Final = 2.0
 
 
 class MessageStream(Protocol):
-    """A stream that the SDK writes its messages to."""
-
     async def send(self, item: SessionMessage, /) -> None: ...
     async def aclose(self) -> None: ...
 

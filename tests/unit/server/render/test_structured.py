@@ -1,4 +1,4 @@
-"""How domain objects and times are written in results."""
+"""Domain objects and times as results show them."""
 
 from datetime import UTC, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from server_records import connection
 
-from weft.domain.connections import AuthDetails, AuthMethod
-from weft.server.render.structured import timestamp, to_plain
+from weft.domain.connections import AuthDetails, AuthMethod, Connection
+from weft.server.render.structured import connection_out, timestamp, to_plain
 
 AUTUMN = datetime(2026, 10, 25, 2, 30, tzinfo=ZoneInfo("Europe/Berlin"))
 
@@ -39,3 +39,14 @@ def test_what_is_unknown_is_left_out_and_a_claim_token_always() -> None:
     assert shown["auth"] == {"method": "oauth_browser", "authenticated": False}
     assert shown["config"] == {"kept": None}
     assert "description" not in shown
+
+
+class LaterConnection(Connection):
+    """A connection with a field that no result names."""
+
+    owner: str = ""
+
+
+def test_a_new_field_of_a_connection_is_shown_without_being_copied() -> None:
+    later = LaterConnection.model_validate(dict(connection("c1")) | {"owner": "Ada"})
+    assert connection_out(later) == connection_out(connection("c1")) | {"owner": "Ada"}
