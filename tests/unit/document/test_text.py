@@ -19,7 +19,6 @@ from weft.document.text import clean_line, clean_text, decode, language_of, path
         (b"\xff\xfe\0\0" + "żółw".encode("utf-32-le"), "żółw"),
         ("crème brûlée, mostly plain".encode("latin-1"), "crème brûlée, mostly plain"),
         ("a “quoted” phrase of words".encode("cp1252"), "a “quoted” phrase of words"),
-        (b"defined nowhere in windows: \x81", "defined nowhere in windows: \x81"),
         (b"a log line " * 20 + b"\x1b[31m\x08", "a log line " * 20 + "\x1b[31m\x08"),
     ],
 )
@@ -27,13 +26,52 @@ def test_text_is_decoded(data: bytes, text: str) -> None:
     assert decode(data) == text
 
 
+RUSSIAN = "Обычный текст на русском языке: как настроить программу.\n"
+JAPANESE = "これは日本語の文章です。設定の方法が書いてあります。\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        (RUSSIAN, "cp1251"),
+        (RUSSIAN, "koi8-r"),
+        ("кириллица в старой кодировке", "cp1251"),
+        ("def f(x):\n    return x\n" * 2_000 + f"# {RUSSIAN}", "cp1251"),
+        (JAPANESE, "shift_jis"),
+        (JAPANESE, "euc_jp"),
+        (JAPANESE.replace("\n", "") * 2_000, "shift_jis"),
+        ("a" + JAPANESE.replace("\n", "") * 2_000, "shift_jis"),
+        ("这是一个用中文写的普通文件，说明如何设置程序。\n", "gb18030"),
+        ("이것은 한국어로 작성된 일반 텍스트 파일입니다.\n", "euc_kr"),
+        ("Der Fluß überschwemmte die Häuser der Bürger.\n", "cp1252"),
+        ("price: 5 € – naïve café", "cp1252"),
+        ("Señor Muñoz pidió más información.", "cp1252"),
+        ("Zażółć gęślą jaźń, czyli zwykły tekst po polsku.\n", "cp1250"),
+        (RUSSIAN, "utf-16-le"),
+        ("id,name\n" + "1,Zoë\n" * 5, "utf-16-be"),
+        (JAPANESE * 2, "utf-16-le"),
+    ],
+)
+def test_unmarked_encoding_is_guessed(text: str, encoding: str) -> None:
+    assert decode(text.encode(encoding)) == text
+
+
+def test_utf_8_is_never_guessed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a guess costs time")
+
+    monkeypatch.setattr("charset_normalizer.from_bytes", refuse)
+    assert decode((RUSSIAN * 1_000).encode()) == RUSSIAN * 1_000
+
+
 @pytest.mark.parametrize(
     "data",
     [
         b"\x89PNG\r\n\x1a\n\0\0",
         b"\0",
+        b"\0\1",
+        b"\x12\x34\0\x56\x78\x9a\xbc\xde",
         bytes(range(1, 32)) * 4,
-        "кириллица в старой кодировке".encode("cp1251"),
         b"\xff\xfe\x00\xd8",
         bytes(range(128, 256)),
     ],

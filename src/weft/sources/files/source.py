@@ -49,7 +49,7 @@ IGNORE_FILES = (".gitignore", ".ignore", ".weftignore")
 _CHUNK_FILES = 128
 _CHUNK_BYTES = 8 * 1024 * 1024
 # Part of every version, so that a better reader makes all files be read again.
-_READER = "1"
+_READER = "2"
 # A file changed twice within one tick of the file system's clock looks the same after the second
 # change, so what was changed just before it was read is read again next time.
 _SETTLED_NS = 2_000_000_000

@@ -27,7 +27,7 @@ URL_CHARS_MAX = 2_048
 LINKS_KEPT_CHARS_MAX = 32_768
 INLINE_CHARS_MAX = 64 * 1024
 # Part of every version, so that a better reader makes all pages be read again.
-READER = 1
+READER = 2
 
 _HTML_TYPES = frozenset({"text/html", "application/xhtml+xml"})
 _TEXT_TYPES = frozenset({"text/plain", "text/markdown", "text/x-markdown"})
