@@ -96,7 +96,10 @@ class Place:
         """The environment of a server process here: only what it needs, and ``extra``."""
         inherited = filter(None, [os.environ.get("PYTHONPATH")])
         path = [installed_wheel(), str(self.plugins), *inherited]
+        # `make coverage` measures servers too.
+        measured = {n: v for n, v in os.environ.items() if n.startswith("COVERAGE_")}
         return get_default_environment() | {
+            **measured,
             "WEFT_HOME": str(self.home),
             "WEFT_FILES_ROOTS": str(self.files),
             "PYTHONPATH": os.pathsep.join(path),
