@@ -21,27 +21,29 @@ from weft.errors import (
     Unsupported,
     WeftError,
 )
+from weft.local.auth.credentials import (
+    OAUTH_METHODS,
+    CredentialRef,
+    category_of,
+    load_ref,
+    provider_of,
+    receivers,
+    unseal,
+)
 from weft.local.auth.draft import AuthDraft
 from weft.local.auth.oauth_clients import OAuthClient
 from weft.local.auth.oauth_tokens import (
-    OAUTH_METHODS,
-    CredentialRef,
     Grant,
-    category_of,
     ensure_fresh_grant,
     exchange_grant,
     is_expiring,
-    provider_of,
-    receivers,
     refuse_expired,
     renew_refused,
-    unseal,
 )
 from weft.local.auth.providers import draft_provider, fetch_fields
 from weft.local.auth.redirects import parse_redirect
 from weft.local.auth.secret_refs import resolve_secret_refs
 from weft.local.engine import Engine
-from weft.local.store.base import Claim
 from weft.sources.base import AnySource, OAuth1, OAuth2
 
 logger = logging.getLogger(__name__)
@@ -110,14 +112,14 @@ class Authenticator:
 
     async def check(self, found: Connection) -> str:
         """Check a connection as it is stored; a token that is refused is refreshed once."""
-        ref = await self._load_ref(found)
+        ref = await load_ref(self._engine, found)
         try:
             return await self._reach_as_stored(ref)
         except AuthenticationFailed as error:
             if not await self._renew(ref):
                 raise explain_refusal(error, ref.method, found.id) from None
         try:
-            return await self._reach_as_stored(await self._load_ref(found))
+            return await self._reach_as_stored(await load_ref(self._engine, found))
         except AuthenticationFailed as error:
             raise explain_refusal(error, ref.method, found.id) from None
 
@@ -126,7 +128,7 @@ class Authenticator:
 
         Raises what is wrong.
         """
-        credentials = await fetch_credentials(self._engine, await self._load_ref(found))
+        credentials = await fetch_credentials(self._engine, await load_ref(self._engine, found))
         try:
             await self.reach(found.short_name, config, credentials)
         except AuthenticationFailed as error:
@@ -150,18 +152,6 @@ class Authenticator:
     async def _reach_as_stored(self, ref: CredentialRef) -> str:
         credentials = await fetch_credentials(self._engine, ref)
         return await self.reach(ref.short_name, ref.config, credentials)
-
-    async def _load_ref(self, found: Connection) -> CredentialRef:
-        sealed = await self._engine.store.connections.credentials(self._organization_id, found.id)
-        return CredentialRef(
-            organization_id=self._organization_id,
-            connection_id=found.id,
-            short_name=found.short_name,
-            config=found.config,
-            method=found.auth.method,
-            sealed=sealed,
-            expires_at=found.auth.expires_at,
-        )
 
     async def _validate_direct(
         self, kind: type[AnySource], credentials: Json, config: Json
@@ -220,19 +210,6 @@ async def fetch_credentials(engine: Engine, ref: CredentialRef) -> Json:
         return _token_fields(engine, kind, ref.config, grant)
     stored = await unseal(engine, ref)
     return await _resolve_fields(engine, ref.organization_id, kind, ref.config, ref.method, stored)
-
-
-def ref_of_claim(claim: Claim) -> CredentialRef:
-    """What the connection of a claimed job authenticates with."""
-    return CredentialRef(
-        organization_id=claim.organization_id,
-        connection_id=claim.connection_id,
-        short_name=claim.short_name,
-        config=claim.config,
-        method=claim.auth_method,
-        sealed=claim.credentials,
-        expires_at=claim.auth_expires_at,
-    )
 
 
 def explain_refusal(

@@ -1,19 +1,26 @@
 """Turns what a caller wishes for into a connection's columns, or says what is wrong with it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
+from typing import Any, Final
 
 from weft.domain.base import Json
 from weft.domain.connections import (
     NAME_MAX_CHARS,
     AuthMethod,
+    ConnectionChange,
+    NewConnection,
     validate_description,
     validate_name,
 )
 from weft.domain.schedules import Schedule, ScheduleSpec, merge_schedule
 from weft.errors import InvalidInput
 from weft.local.auth.oauth_clients import OAuthClient
+from weft.local.store.base import ConnectionRow
 from weft.sources.base import AnySource
+
+COLUMNS: Final = frozenset(field.name for field in fields(ConnectionRow))
+_DEPENDENT: Final = {"config", "readable_collection_id", "redirect_url", "schedule"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +39,19 @@ class AuthDraft:
     redirect_url: str | None = None
 
 
-def draft_name(name: str | None, kind: type[AnySource]) -> str:
-    """The given name, or the documented default."""
-    return f"{kind.name} Connection"[:NAME_MAX_CHARS] if name is None else validate_name(name)
-
-
-def draft_description(description: str | None) -> str | None:
-    """The given description, if it is not too long."""
-    return validate_description(description) or None if description is not None else None
+def draft_columns(
+    request: NewConnection | ConnectionChange, kind: type[AnySource]
+) -> dict[str, Any]:
+    """Return the columns that ``request`` sets and that depend on nothing else, validated."""
+    given = request.model_fields_set
+    if isinstance(request, NewConnection):
+        given = NewConnection.model_fields.keys()
+    columns = {name: getattr(request, name) for name in (COLUMNS - _DEPENDENT) & given}
+    if "name" in columns:
+        columns["name"] = _draft_name(columns["name"], kind)
+    if columns.get("description") is not None:
+        columns["description"] = validate_description(columns["description"]) or None
+    return columns
 
 
 def draft_schedule(
@@ -70,3 +82,7 @@ def draft_schedule(
 
 def _timing(schedule: Schedule) -> tuple[object, ...]:
     return schedule.cron, schedule.timezone, schedule.continuous
+
+
+def _draft_name(name: str | None, kind: type[AnySource]) -> str:
+    return f"{kind.name} Connection"[:NAME_MAX_CHARS] if name is None else validate_name(name)

@@ -14,8 +14,8 @@ from pydantic import Field, ValidationError
 from weft.domain.base import Frozen, Json
 from weft.domain.connections import AuthMethod, Connection
 from weft.errors import AuthenticationFailed, Conflict, NotFound, Unsupported, WeftError
+from weft.local.auth.credentials import OAUTH_METHODS, Provider, provider_of, receivers
 from weft.local.auth.oauth_clients import OAuthClient, find_operators_client
-from weft.local.auth.oauth_tokens import OAUTH_METHODS, Provider, provider_of, receivers
 from weft.local.engine import Engine
 from weft.local.store.authorizations import AuthSession
 from weft.sources.base import AnySource

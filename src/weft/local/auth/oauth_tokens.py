@@ -7,7 +7,6 @@ provider's refusal of the old one then asks for a new authorisation.
 """
 
 import secrets
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -15,12 +14,19 @@ import anyio
 from pydantic import Field, ValidationError
 
 from weft.domain.base import Frozen, Json
-from weft.domain.connections import AuthMethod
 from weft.errors import AuthenticationFailed, ErrorCategory, NotFound, SourceUnavailable
-from weft.local.auth.oauth_clients import OAuthClient, find_operators_client, token_origin
+from weft.local.auth.credentials import (
+    OAUTH_METHODS,
+    CredentialRef,
+    Provider,
+    load_ref,
+    provider_of,
+    receivers,
+    unseal,
+)
+from weft.local.auth.oauth_clients import OAuthClient, find_operators_client
 from weft.local.engine import Engine
-from weft.local.validate import validate
-from weft.sources.base import AnySource, OAuth1, OAuth2
+from weft.sources.base import AnySource, OAuth2
 
 REFRESH_AHEAD: Final = timedelta(seconds=60)
 """A token that expires within this time is refreshed before it is used."""
@@ -29,9 +35,6 @@ EXCHANGE_SECONDS: Final = 15.0
 LEASE: Final = timedelta(seconds=30)
 WAIT_SECONDS: Final = 45.0
 LOOK_SECONDS: Final = 0.2
-
-Provider = OAuth2 | OAuth1
-OAUTH_METHODS: Final = frozenset({AuthMethod.OAUTH_BROWSER, AuthMethod.OAUTH_TOKEN})
 
 
 class Grant(Frozen):
@@ -44,56 +47,6 @@ class Grant(Frozen):
     refresh_token: str | None = Field(default=None, repr=False)
     token_secret: str | None = Field(default=None, repr=False)
     client: OAuthClient | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class CredentialRef:
-    """What a connection authenticates with, as it is stored."""
-
-    organization_id: str
-    connection_id: str
-    short_name: str
-    config: Json
-    method: AuthMethod
-    sealed: str | None
-    expires_at: datetime | None
-
-
-def provider_of(engine: Engine, kind: type[AnySource], config: Json) -> Provider | None:
-    """How the source's provider authorises connections with that configuration."""
-    return kind.oauth(validate(kind.Config, config, field="config"), engine.context.options)
-
-
-def receivers(engine: Engine, short_name: str, config: Json, method: AuthMethod) -> str:
-    """The origins that get the secrets of such a connection; what is sealed is bound to them."""
-    endpoint = engine.endpoint(short_name, config)
-    if method not in OAUTH_METHODS:
-        return endpoint
-    spec = provider_of(engine, engine.registry.get(short_name), config)
-    return endpoint if spec is None else f"{endpoint} {token_origin(spec)}"
-
-
-async def unseal(engine: Engine, ref: CredentialRef) -> Json:
-    """What is sealed. Raises AuthenticationFailed when there is nothing, or it is not for here."""
-    if ref.sealed is None:
-        raise AuthenticationFailed(
-            "The connection has no credentials.",
-            category=category_of(ref.method),
-            hint=f"Call authorize_connection(connection_id='{ref.connection_id}').",
-        )
-    bound_to = receivers(engine, ref.short_name, ref.config, ref.method)
-    return await engine.unseal(ref.organization_id, ref.connection_id, bound_to, ref.sealed)
-
-
-def category_of(method: AuthMethod) -> ErrorCategory:
-    """What a refusal of such credentials means."""
-    match method:
-        case AuthMethod.DIRECT:
-            return ErrorCategory.API_KEY_INVALID
-        case AuthMethod.AUTH_PROVIDER:
-            return ErrorCategory.AUTH_PROVIDER_CREDENTIALS_INVALID
-        case _:
-            return ErrorCategory.OAUTH_CREDENTIALS_EXPIRED
 
 
 async def ensure_fresh_grant(engine: Engine, ref: CredentialRef) -> Grant:
@@ -223,14 +176,7 @@ async def _reload(engine: Engine, ref: CredentialRef) -> CredentialRef:
     found = await engine.store.connections.get(ref.organization_id, ref.connection_id)
     if found is None:
         raise NotFound("The connection was deleted meanwhile.", field="connection_id")
-    sealed = await engine.store.connections.credentials(ref.organization_id, ref.connection_id)
-    return replace(
-        ref,
-        config=found.config,
-        method=found.auth.method,
-        sealed=sealed,
-        expires_at=found.auth.expires_at,
-    )
+    return await load_ref(engine, found)
 
 
 def _parse_grant(stored: Json) -> Grant:

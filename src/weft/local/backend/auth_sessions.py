@@ -27,6 +27,7 @@ from weft.errors import (
     WeftError,
 )
 from weft.local.auth.authenticator import Authenticator
+from weft.local.auth.credentials import Provider
 from weft.local.auth.draft import AuthDraft
 from weft.local.auth.links import (
     SessionSecrets,
@@ -37,7 +38,7 @@ from weft.local.auth.links import (
     unseal_session,
 )
 from weft.local.auth.oauth_clients import OAuthClient
-from weft.local.auth.oauth_tokens import Grant, Provider, expiry
+from weft.local.auth.oauth_tokens import Grant, expiry
 from weft.local.auth.redirects import with_query
 from weft.local.backend.connections import LocalConnections
 from weft.local.backend.jobs import LocalJobs

@@ -30,9 +30,9 @@ from weft.errors import (
     WeftError,
 )
 from weft.local.auth.authenticator import Authenticator
-from weft.local.auth.draft import AuthDraft, draft_description, draft_name, draft_schedule
+from weft.local.auth.credentials import category_of, receivers
+from weft.local.auth.draft import COLUMNS, AuthDraft, draft_columns, draft_schedule
 from weft.local.auth.links import create_link, require_client
-from weft.local.auth.oauth_tokens import category_of, receivers
 from weft.local.auth.redirects import parse_redirect
 from weft.local.backend.jobs import LocalJobs
 from weft.local.engine import Engine
@@ -83,8 +83,7 @@ class LocalConnections(Connections):
 
     async def create(self, new: NewConnection) -> Connection:
         kind = self._engine.registry.get(new.short_name)
-        name = draft_name(new.name, kind)
-        description = draft_description(new.description)
+        columns = draft_columns(new, kind)
         collection = await find_collection(
             self._engine.store, self._organization_id, new.readable_collection_id
         )
@@ -109,13 +108,11 @@ class LocalConnections(Connections):
         now = self._engine.clock()
         connection_id = str(uuid.uuid4())
         row = ConnectionRow(
+            **columns,
             id=connection_id,
             organization_id=self._organization_id,
             sync_id=str(uuid.uuid4()),
-            short_name=new.short_name,
             readable_collection_id=collection.readable_id,
-            name=name,
-            description=description,
             config=config,
             auth_method=auth.method,
             authenticated_at=None if waiting else now,
@@ -234,10 +231,7 @@ class LocalConnections(Connections):
             schedule = draft_schedule(kind, change.schedule or ScheduleSpec(), found.schedule)
         row = replace(
             await self._load_row(found),
-            name=draft_name(change.name, kind) if "name" in given else found.name,
-            description=draft_description(change.description)
-            if "description" in given
-            else found.description,
+            **draft_columns(change, kind),
             config=config,
             schedule=schedule
             if schedule == found.schedule
@@ -282,27 +276,15 @@ class LocalConnections(Connections):
 
     async def _load_row(self, found: Connection) -> ConnectionRow:
         store = self._engine.store.connections
-        stored_state = found.status
-        if stored_state is ConnectionStatus.SYNCING:
-            stored_state = ConnectionStatus.ACTIVE
+        syncing = found.status is ConnectionStatus.SYNCING
         return ConnectionRow(
-            id=found.id,
-            organization_id=found.organization_id,
-            sync_id=found.sync_id,
-            short_name=found.short_name,
-            readable_collection_id=found.readable_collection_id,
-            name=found.name,
-            description=found.description,
-            config=found.config,
+            **{name: getattr(found, name) for name in COLUMNS & Connection.model_fields.keys()},
             auth_method=found.auth.method,
             authenticated_at=found.auth.authenticated_at,
             auth_expires_at=found.auth.expires_at,
             redirect_url=found.auth.redirect_url,
             credentials=await store.credentials(self._organization_id, found.id),
-            state=stored_state,
-            error_category=found.error_category,
-            error_message=found.error_message,
-            schedule=found.schedule,
+            state=ConnectionStatus.ACTIVE if syncing else found.status,
             host="",
             auth_provider=found.auth.provider_readable_id,
         )

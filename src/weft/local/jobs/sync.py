@@ -32,7 +32,8 @@ from weft.errors import (
     TryLater,
     WeftError,
 )
-from weft.local.auth.authenticator import explain_refusal, fetch_credentials, ref_of_claim
+from weft.local.auth.authenticator import explain_refusal, fetch_credentials
+from weft.local.auth.credentials import ref_of_claim
 from weft.local.auth.oauth_tokens import renew_refused
 from weft.local.engine import Engine
 from weft.local.store.base import Batch, Claim, Outcome

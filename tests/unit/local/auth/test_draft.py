@@ -8,10 +8,11 @@ from weft.domain.connections import (
     DESCRIPTION_MAX_CHARS,
     NAME_MAX_CHARS,
     AuthMethod,
+    ConnectionChange,
 )
 from weft.domain.schedules import Schedule, ScheduleSpec
 from weft.errors import InvalidInput
-from weft.local.auth.draft import draft_description, draft_name, draft_schedule
+from weft.local.auth.draft import draft_columns, draft_schedule
 from weft.sources.base import AnySource
 from weft.sources.files.source import FilesSource
 from weft.testing.stub import StubSource
@@ -32,34 +33,40 @@ class Uncursored(StubSource):
     cursor_fields = ()
 
 
+def draft(kind: type[AnySource] = StubSource, **fields: str | None) -> str | None:
+    """Draft the only column that the change has."""
+    (column,) = draft_columns(ConnectionChange.model_validate(fields), kind).values()
+    return column
+
+
 def spec(**fields: Any) -> ScheduleSpec:
     return ScheduleSpec.model_validate(fields)
 
 
 def test_name_is_trimmed_or_made_from_the_source() -> None:
-    assert draft_name("  Team docs ", StubSource) == "Team docs"
-    assert draft_name(None, StubSource) == "Stub Connection"
-    assert len(draft_name(None, LongName)) == NAME_MAX_CHARS
+    assert draft(name="  Team docs ") == "Team docs"
+    assert draft(name=None) == "Stub Connection"
+    assert len(draft(LongName, name=None) or "") == NAME_MAX_CHARS
 
 
 @pytest.mark.parametrize("name", ["", "abc", "  abc  ", "x" * (NAME_MAX_CHARS + 1)])
 def test_name_of_a_wrong_length_is_refused(name: str) -> None:
     with pytest.raises(InvalidInput) as caught:
-        draft_name(name, StubSource)
+        draft(name=name)
     assert caught.value.field == "name"
 
 
 @pytest.mark.parametrize("name", ["abcd", "x" * NAME_MAX_CHARS])
 def test_name_at_either_limit_is_taken(name: str) -> None:
-    assert draft_name(name, StubSource) == name
+    assert draft(name=name) == name
 
 
 def test_description_may_be_absent_empty_or_full() -> None:
-    assert draft_description(None) is None
-    assert draft_description("") is None
-    assert draft_description("x" * DESCRIPTION_MAX_CHARS) == "x" * DESCRIPTION_MAX_CHARS
+    assert draft(description=None) is None
+    assert draft(description="") is None
+    assert draft(description="x" * DESCRIPTION_MAX_CHARS) == "x" * DESCRIPTION_MAX_CHARS
     with pytest.raises(InvalidInput) as caught:
-        draft_description("x" * (DESCRIPTION_MAX_CHARS + 1))
+        draft(description="x" * (DESCRIPTION_MAX_CHARS + 1))
     assert caught.value.field == "description"
 
 

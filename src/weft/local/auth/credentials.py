@@ -1,0 +1,94 @@
+"""A connection's sealed credentials: where they are, who may receive them, and opening them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from weft.domain.base import Json
+from weft.domain.connections import AuthMethod, Connection
+from weft.errors import AuthenticationFailed, ErrorCategory
+from weft.local.auth.oauth_clients import token_origin
+from weft.local.engine import Engine
+from weft.local.store.base import Claim
+from weft.local.validate import validate
+from weft.sources.base import AnySource, OAuth1, OAuth2
+
+Provider = OAuth2 | OAuth1
+OAUTH_METHODS: Final = frozenset({AuthMethod.OAUTH_BROWSER, AuthMethod.OAUTH_TOKEN})
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialRef:
+    """What a connection authenticates with, as it is stored."""
+
+    organization_id: str
+    connection_id: str
+    short_name: str
+    config: Json
+    method: AuthMethod
+    sealed: str | None
+    expires_at: datetime | None
+
+
+async def load_ref(engine: Engine, connection: Connection) -> CredentialRef:
+    """Read what a connection authenticates with now."""
+    organization_id = connection.organization_id
+    return CredentialRef(
+        organization_id=organization_id,
+        connection_id=connection.id,
+        short_name=connection.short_name,
+        config=connection.config,
+        method=connection.auth.method,
+        sealed=await engine.store.connections.credentials(organization_id, connection.id),
+        expires_at=connection.auth.expires_at,
+    )
+
+
+def ref_of_claim(claim: Claim) -> CredentialRef:
+    """What the connection of a claimed job authenticates with."""
+    return CredentialRef(
+        organization_id=claim.organization_id,
+        connection_id=claim.connection_id,
+        short_name=claim.short_name,
+        config=claim.config,
+        method=claim.auth_method,
+        sealed=claim.credentials,
+        expires_at=claim.auth_expires_at,
+    )
+
+
+def provider_of(engine: Engine, kind: type[AnySource], config: Json) -> Provider | None:
+    """How the source's provider authorises connections with that configuration."""
+    return kind.oauth(validate(kind.Config, config, field="config"), engine.context.options)
+
+
+def receivers(engine: Engine, short_name: str, config: Json, method: AuthMethod) -> str:
+    """The origins that get the secrets of such a connection; what is sealed is bound to them."""
+    endpoint = engine.endpoint(short_name, config)
+    if method not in OAUTH_METHODS:
+        return endpoint
+    spec = provider_of(engine, engine.registry.get(short_name), config)
+    return endpoint if spec is None else f"{endpoint} {token_origin(spec)}"
+
+
+async def unseal(engine: Engine, ref: CredentialRef) -> Json:
+    """What is sealed. Raises AuthenticationFailed when there is nothing, or it is not for here."""
+    if ref.sealed is None:
+        raise AuthenticationFailed(
+            "The connection has no credentials.",
+            category=category_of(ref.method),
+            hint=f"Call authorize_connection(connection_id='{ref.connection_id}').",
+        )
+    bound_to = receivers(engine, ref.short_name, ref.config, ref.method)
+    return await engine.unseal(ref.organization_id, ref.connection_id, bound_to, ref.sealed)
+
+
+def category_of(method: AuthMethod) -> ErrorCategory:
+    """What a refusal of such credentials means."""
+    match method:
+        case AuthMethod.DIRECT:
+            return ErrorCategory.API_KEY_INVALID
+        case AuthMethod.AUTH_PROVIDER:
+            return ErrorCategory.AUTH_PROVIDER_CREDENTIALS_INVALID
+        case _:
+            return ErrorCategory.OAUTH_CREDENTIALS_EXPIRED
