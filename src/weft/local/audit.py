@@ -1,4 +1,4 @@
-"""The audit: reading it, and recording attempts that changed nothing as they were refused."""
+"""Reads the audit, and records refused attempts, which change nothing else."""
 
 import logging
 import math
@@ -33,10 +33,10 @@ class LocalAudit:
         since: datetime | None = None,
         limit: int = 100,
     ) -> Sequence[AuditEntry]:
-        """Newest first, of all organisations.
+        """List entries of all organisations, newest first.
 
-        ``connection`` is a name, id or prefix of the organisation's, or the id of a deleted one.
-        Raises NotFound when it is none of these, Ambiguous when it may be several.
+        ``connection`` names one of the organisation's by name, id or prefix, or a deleted one by
+        id. Raises NotFound when there is none, Ambiguous when it may be several.
         """
         wanted = None if connection is None else await self._resolve_id(organization_id, connection)
         return await self._store.audit.list(connection_id=wanted, since=since, limit=limit)
@@ -45,7 +45,7 @@ class LocalAudit:
         try:
             return (await find_connection(self._store, organization_id, connection)).id
         except NotFound:
-            # One that was deleted is not found, but its rows are still there under its id.
+            # A deleted connection is not found, but its rows are still there under its id.
             wanted = connection.strip().lower()
             if await self._store.audit.list(connection_id=wanted, since=None, limit=1):
                 return wanted
@@ -62,7 +62,7 @@ class Refusals:
     async def record(
         self, store: AuditStore, organization_id: str, kind: str, target_id: str, reason: str
     ) -> None:
-        """Record an attempt, once a minute for each of a kind: nobody fills the disk with them."""
+        """Record an attempt, at most one of a kind per minute, so that nobody fills the disk."""
         actor = current_actor()
         key = (organization_id, actor.principal, actor.operation, kind, target_id, reason)
         now = self._clock()
@@ -86,5 +86,5 @@ class Refusals:
         try:
             await store.append(entry)
         except WeftError as error:
-            # It is refused all the same, and that is what the caller is to hear.
+            # The attempt is refused all the same, and the caller must hear that.
             logger.warning("cannot record a refusal: %s", error)

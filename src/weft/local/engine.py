@@ -1,4 +1,4 @@
-"""What the parts of the local backend share: store, sources, vault, clock, and news of changes."""
+"""The engine that the local backend's parts share: store, sources, vault, clock, change signals."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -20,14 +20,14 @@ from weft.sources.registry import SourceRegistry
 
 
 def utc_now() -> datetime:
-    """The wall clock."""
+    """Read the wall clock."""
     return datetime.now(UTC)
 
 
 class Signal:
-    """Wakes those in this process who wait for a change of anything.
+    """Wakes whoever in this process waits for a change.
 
-    Take a `mark`, look at the state, then `wait` for that mark: no change in between is missed.
+    Take a `mark`, look at the state, then `wait` for that mark, so that no change is missed.
     """
 
     def __init__(self) -> None:
@@ -36,12 +36,12 @@ class Signal:
         self._waiting = 0
 
     def announce(self) -> None:
-        """Something changed."""
+        """Wake everyone who waits: something changed."""
         event, self._event = self._event, anyio.Event()
         event.set()
 
     def mark(self) -> anyio.Event:
-        """The present moment."""
+        """Mark the present moment."""
         return self._event
 
     async def wait(self, mark: anyio.Event, seconds: float) -> None:
@@ -55,7 +55,7 @@ class Signal:
             self._waiting -= 1
 
     async def wait_until_wanted(self) -> None:
-        """Return when someone waits; changes by other processes need no looking for before."""
+        """Return when someone waits; until then nobody needs to look for changes."""
         while not self._waiting:
             self._wanted = anyio.Event()
             await self._wanted.wait()
@@ -63,7 +63,7 @@ class Signal:
 
 @dataclass(frozen=True, slots=True)
 class EngineLimits:
-    """How much this process does at once, and for how long it tries; the operator's decision."""
+    """Limits that the operator sets on what this process does at once and for how long."""
 
     syncs: int = 2
     syncs_per_host: int = 2
@@ -75,7 +75,7 @@ class EngineLimits:
 
 @dataclass(frozen=True, slots=True)
 class MappedSecret:
-    """A secret of `config.toml`: where its value is, and where it may go."""
+    """A secret that `config.toml` maps: where its value is, and where it may go."""
 
     env: str | None
     file: Path | None
@@ -91,8 +91,8 @@ MappedSecrets = Mapping[str, Mapping[str, MappedSecret]]
 class Engine:
     """Everything that the local backend's parts share; one in each process.
 
-    ``pages`` gives the base URL of the pages for people, opening them first if need be; it is None
-    in a process that shows none.
+    ``pages`` returns the base URL of the pages for people and opens them first if need be; None in
+    a process that shows none.
     """
 
     store: Store
@@ -116,7 +116,7 @@ class Engine:
         *,
         known_versions: KnownVersions | None = None,
     ) -> AnySource:
-        """A source ready to check or fetch. Raises InvalidInput naming the field at fault."""
+        """Create a source, ready to check or fetch. Raises InvalidInput naming the bad field."""
         kind = self.registry.get(short_name)
         settings = validate(kind.Config, config, field="config")
         secrets = self.parse_credentials(kind, credentials)
@@ -126,11 +126,11 @@ class Engine:
         return kind(settings, secrets, context)
 
     def parse_credentials(self, kind: type[AnySource], credentials: Json) -> BaseModel:
-        """Credentials in the source's own model. Raises InvalidInput, naming fields only."""
+        """Parse credentials into the source's model. Raises InvalidInput, naming fields only."""
         return validate(kind.Credentials, credentials, field="auth.direct.credentials", secret=True)
 
     def endpoint(self, short_name: str, config: Json) -> str:
-        """The origin that receives a connection's credentials, normal; empty without a network."""
+        """Return the normalised origin that receives the credentials; empty without a network."""
         kind = self.registry.get(short_name)
         settings = validate(kind.Config, config, field="config")
         return normal_origin(kind.endpoint(settings, self.context.options) or "")
@@ -140,7 +140,7 @@ class Engine:
     ) -> str:
         """Encrypt credentials for one connection, or other owner, and one endpoint.
 
-        The owner's data key goes with `DataKeyStore.drop`; a connection's goes when it is deleted.
+        `DataKeyStore.drop` removes the owner's data key; deleting a connection removes its own.
         """
         bound_to = ("credentials", endpoint)
         return await self.vault.seal(
@@ -148,7 +148,7 @@ class Engine:
         )
 
     async def is_lost(self, organization_id: str, owner: str, sealed: str | None) -> bool:
-        """Whether something is sealed whose data key is gone: it is to be given again."""
+        """Tell whether the data key of a sealed text is gone, so that it must be given again."""
         return sealed is not None and await self.vault.is_lost(
             self.store.data_keys, organization_id, owner, sealed
         )
@@ -156,7 +156,7 @@ class Engine:
     async def unseal(
         self, organization_id: str, connection_id: str, endpoint: str, sealed: str | None
     ) -> Json:
-        """Decrypt them. Raises AuthenticationFailed when they do not belong here."""
+        """Decrypt. Raises AuthenticationFailed if it was sealed for another owner or endpoint."""
         if sealed is None:
             return {}
         bound_to = ("credentials", endpoint)

@@ -1,4 +1,4 @@
-"""What the settings say of the vault, of named secrets and of the audit, and their upkeep."""
+"""Opens vault, named secrets and audit as the settings say, without an engine."""
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
@@ -20,7 +20,7 @@ ROTATION_LOCK_NAME = "rotation.lock"
 
 
 def key_source_of(settings: Settings) -> KeySource:
-    """Where the master key is. Raises StorageFailed for a variable that holds none."""
+    """Return where the master key is. Raises KeyUnavailable for a variable without a key."""
     variable = settings.master_key
     return key_source(
         settings.home / KEYS_FOLDER_NAME,
@@ -31,7 +31,7 @@ def key_source_of(settings: Settings) -> KeySource:
 
 
 def parse_mapped_secrets(settings: Settings) -> MappedSecrets:
-    """The secrets of `config.toml`. Raises InvalidInput for a bad name or host."""
+    """Parse the secrets of `config.toml`. Raises InvalidInput for a bad name or host."""
     mapped: dict[str, dict[str, MappedSecret]] = {}
     for name, found in settings.secrets.items():
         check_name(name)
@@ -42,7 +42,7 @@ def parse_mapped_secrets(settings: Settings) -> MappedSecrets:
 
 
 def private_paths(settings: Settings) -> tuple[Path, ...]:
-    """What no source may read: Weft's own state, and files that hold keys or secrets."""
+    """List what no source may read: Weft's own state, and files with keys or secrets."""
     files = [settings.master_key_file, *(found.file for found in settings.secrets.values())]
     return (settings.home, *(file for file in files if file is not None))
 
@@ -67,13 +67,13 @@ async def open_audit(settings: Settings) -> AsyncGenerator[LocalAudit]:
 
 
 async def rotate_master(settings: Settings) -> Rotation:
-    """Put a new master key in place of the present one; see `rotate`."""
+    """Replace the master key; see `rotate`."""
     async with _open_data_keys(settings) as (source, store, lock):
         return await rotate(source, store, lock)
 
 
 async def forget_lost_keys(settings: Settings) -> int:
-    """Give up what only a lost master key opens; see `forget_lost`."""
+    """Drop what only a lost master key opens; see `forget_lost`."""
     async with _open_data_keys(settings) as (source, store, lock):
         return await forget_lost(source, store, lock)
 

@@ -1,4 +1,4 @@
-"""Why jobs make no headway, while the database cannot be written to say so itself."""
+"""Remembers why jobs are held up while the database cannot be written."""
 
 from weft.domain.jobs import Job, JobStatus
 
@@ -6,29 +6,29 @@ _WAITS = "Waiting until the database can be written."
 
 
 class JobHolds:
-    """What holds jobs up in this process; one in each."""
+    """The reasons why jobs are held up; one object in each process."""
 
     def __init__(self) -> None:
         self._unsettled: dict[str, str] = {}
         self._unclaimed: str | None = None
 
     def hold(self, job_id: str, trouble: str) -> bool:
-        """What became of the job cannot be stored; whether that is news."""
+        """Note that the job's outcome cannot be stored; return whether that is news."""
         known = self._unsettled.get(job_id)
         self._unsettled[job_id] = f"{trouble} {_WAITS}"
         return self._unsettled[job_id] != known
 
     def release(self, job_id: str) -> None:
-        """It is stored, or the job runs again."""
+        """Forget the job: its outcome is stored, or it runs again."""
         self._unsettled.pop(job_id, None)
 
     def hold_queue(self, trouble: str | None) -> bool:
-        """No job can be claimed, or None when they can again; whether that is news."""
+        """Note why no job can be claimed, None once they can; return whether that is news."""
         known, self._unclaimed = self._unclaimed, trouble and f"{trouble} {_WAITS}"
         return self._unclaimed != known
 
     def annotate(self, job: Job) -> Job:
-        """The job, with what holds it up as its error."""
+        """Return the job with what holds it up as its error."""
         if job.status.is_terminal:
             return job
         queued = self._unclaimed if job.status is JobStatus.PENDING else None

@@ -1,4 +1,4 @@
-"""Named API keys: made, listed, revoked, and recognised when they are presented."""
+"""Creates, lists and revokes named API keys, and recognises them when they are presented."""
 
 import hashlib
 import re
@@ -25,7 +25,7 @@ class LocalKeys:
         self._clock = clock
 
     async def create(self, name: str, role: Role, organization: str) -> tuple[ApiKey, str]:
-        """A new key and its text, which is not stored and cannot be shown again.
+        """Create a key and return its text too, which is not stored and cannot be shown again.
 
         Raises InvalidInput for a bad name, Conflict for one in use.
         """
@@ -46,11 +46,11 @@ class LocalKeys:
         return key, text
 
     async def list(self) -> Sequence[ApiKey]:
-        """All keys, revoked ones too, oldest first."""
+        """List all keys, revoked ones too, oldest first."""
         return await self._store.list()
 
     async def revoke(self, name: str) -> ApiKey:
-        """From now on the key is refused. Raises NotFound when no live key has the name."""
+        """Refuse the key from now on. Raises NotFound when no live key has the name."""
         key = await self._store.revoke(name)
         if key is None:
             raise NotFound(
@@ -59,7 +59,7 @@ class LocalKeys:
         return key
 
     async def find_principal(self, text: str) -> Principal | None:
-        """Whom the presented text lets in, or None."""
+        """Find whom the presented text lets in; None if nobody."""
         if not text.startswith(KEY_PREFIX):
             return None
         key = await self._store.find(_digest(text))
@@ -67,7 +67,7 @@ class LocalKeys:
 
 
 def _digest(text: str) -> bytes:
-    # A slow hash protects what people choose, because it can be guessed. A key is 32 random bytes:
-    # nobody can try them all, so a plain digest is enough. For the same reason it may be looked up
-    # in an index: how long a look-up takes tells something of the digest, nothing of the key.
+    # A slow hash protects passwords, which can be guessed. A key is 32 random bytes, so a plain
+    # digest is enough. For the same reason an index may look it up: the time that takes tells
+    # something about the digest, nothing about the key.
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()

@@ -1,10 +1,10 @@
-"""One spelling for every origin, so that what is bound to one is compared alike everywhere."""
+"""One spelling for every origin, so that all comparisons agree."""
 
 import re
 from typing import Final
 
 _ORIGIN: Final = re.compile(
-    # The user part holds no character about which parsers of addresses disagree.
+    # The user part allows no character on which URL parsers disagree.
     r"([A-Za-z][A-Za-z0-9+.-]*)://(?:[\w.~!$&'()*+,;=:%-]*@)?"
     r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{0,5}))?(?=[/?#]|\Z)",
     re.ASCII,
@@ -13,9 +13,9 @@ _PORTS: Final = {"http": 80, "https": 443}
 
 
 def normal_origin(url: str) -> str:
-    """``scheme://host[:port]`` in lower case, without user, path and the scheme's usual port.
+    """Normalise to ``scheme://host[:port]``: lower case, no user, no path, no default port.
 
-    What is not plainly an address stays as it is: then only the very same text equals it.
+    Anything that is not plainly a URL stays as it is, so that only the very same text equals it.
     """
     found = _ORIGIN.match(url)
     if found is None:

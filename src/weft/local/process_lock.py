@@ -41,10 +41,10 @@ class ProcessLock:
         self._path(self._owner).unlink(missing_ok=True)
 
     def is_dead(self, owner: str) -> bool:
-        """Whether the process with that owner name holds no lock any more.
+        """Tell whether the process with that owner name no longer holds its lock.
 
-        A process makes its lock before it claims anything and removes it after it has handed
-        everything back, so one without a lock file is gone.
+        A process takes its lock before it claims anything and removes it after it has handed
+        everything back, so a process without a lock file is gone.
         """
         if owner == self._owner or self._descriptor is None:
             return False
@@ -70,21 +70,21 @@ class ProcessLock:
 
 
 def _lock_path(path: Path) -> int | None:
-    """A descriptor that holds the lock of the file at that very path; None without locks."""
+    """Lock the file at ``path``; return its descriptor, None where locks do not work."""
     for _ in range(LOCK_ATTEMPTS):
         # Not inherited by child processes: a surviving child must not keep the lock.
         descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
         try:
             lock_file(descriptor)
         except (BlockingIOError, PermissionError):
-            # Someone looks at it just now, to see whether we are alive.
+            # Another process holds it briefly, to see whether we are alive.
             os.close(descriptor)
             sleep(LOCK_RETRY_SECONDS)
             continue
         except OSError:
             os.close(descriptor)
             return None
-        # A sweep may have removed the file before it was locked: then nobody sees this lock.
+        # A sweep may have removed the file before we locked it; then nobody sees this lock.
         if _is_at(descriptor, path):
             return descriptor
         os.close(descriptor)
@@ -114,8 +114,8 @@ def _remove_free(path: Path) -> None:
     try:
         if not _is_free(descriptor):
             return
-        # Removed while it is locked here, so that whoever is making it notices. Windows removes no
-        # file that is open, and there a file that somebody has open again stays as well.
+        # Remove it under the lock, so that a process that is just creating it notices. Windows
+        # removes no open file, so there it is closed first, and stays if somebody has it open.
         if sys.platform != "win32":
             path.unlink(missing_ok=True)
             return

@@ -1,4 +1,4 @@
-"""Finds what a caller named: an id, a unique name, or a prefix of an id."""
+"""Finds what a caller named by an id, a unique name, or a prefix of an id."""
 
 import re
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ T = TypeVar("T", Collection, Connection, Job)
 
 
 async def find_connection(store: Store, organization_id: str, text: str) -> Connection:
-    """By id, unique name, or unique prefix of an id. Raises NotFound or Ambiguous."""
+    """Find by id, unique name or unique prefix of an id. Raises NotFound or Ambiguous."""
     if _ID.fullmatch(text):
         exact = await store.connections.get(organization_id, text.lower())
         found = [exact] if exact else []
@@ -26,13 +26,13 @@ async def find_connection(store: Store, organization_id: str, text: str) -> Conn
 
 
 async def find_job(store: Store, organization_id: str, text: str) -> Job:
-    """By id or unique prefix of an id. Raises NotFound or Ambiguous."""
+    """Find by id or unique prefix of an id. Raises NotFound or Ambiguous."""
     found = await store.jobs.find(organization_id, text.strip())
     return _only(found, "job", "job_id", "list_jobs shows what there is.")
 
 
 async def find_collection(store: Store, organization_id: str, text: str) -> Collection:
-    """By readable id, id, unique name or id prefix. Raises NotFound or Ambiguous."""
+    """Find by readable id, id, unique name or id prefix. Raises NotFound or Ambiguous."""
     wanted = text.strip()
     found = await store.collections.find(organization_id, wanted)
     exact = [item for item in found if wanted == item.readable_id or wanted.lower() == item.id]

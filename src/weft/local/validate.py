@@ -18,15 +18,15 @@ _PLAIN_NAME = re.compile(r"[a-z][a-z_]{0,29}")
 def validate(
     model: type[BaseModel], data: Mapping[str, Any], *, field: str, secret: bool = False
 ) -> BaseModel:
-    """An instance of ``model``. Raises InvalidInput naming ``field`` and the inner field.
+    """Build a ``model``. Raises InvalidInput naming ``field`` and the inner field.
 
-    With ``secret``, unknown names are not repeated either: a key may hold the secret.
+    With ``secret``, unknown names are not repeated either: a name may be the secret.
     """
     try:
         return model.model_validate(dict(data))
     except ValidationError as error:
         problems = error.errors(include_url=False, include_context=False, include_input=False)
-        # A misspelt field is missing too; naming both at once mends it in one more call.
+        # A misspelt field is reported as missing too; report the misspelling.
         problems.sort(key=lambda problem: problem["type"] != "extra_forbidden")
         raise _problem(model, problems[0], field, secret=secret) from None
 
@@ -37,7 +37,7 @@ def _problem(
     known = list(model.model_fields)
     names = [str(part) for part in problem["loc"] if isinstance(part, str)]
     if problem["type"] == "extra_forbidden":
-        # A name that does not look like one may be a misplaced secret: it is not repeated.
+        # Text that does not look like a name may be a misplaced secret, so it is not repeated.
         plain = not secret and _PLAIN_NAME.fullmatch(names[0])
         named = f"no field '{names[0]}'" if plain else "an unknown field"
         near = suggest(names[0], known, cutoff=0.5)

@@ -1,1 +1,1 @@
-"""How connections authenticate at their sources: credentials, links, tokens, named secrets."""
+"""Authenticates connections at their sources: credentials, links, tokens, named secrets."""

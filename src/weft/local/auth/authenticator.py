@@ -1,4 +1,4 @@
-"""What lets a connection into its source: drafting, checking, sealing and fetching credentials."""
+"""Drafts, checks, seals and fetches the credentials that let a connection into its source."""
 
 import logging
 from datetime import UTC
@@ -59,10 +59,10 @@ class Authenticator:
         self._organization_id = organization_id
 
     async def draft(self, kind: type[AnySource], auth: Auth | None, config: Json) -> AuthDraft:
-        """What was given, validated, of a method that the source offers.
+        """Validate what was given, and that the source offers its method.
 
-        Raises InvalidInput or Unsupported, and for OAuth tokens and auth providers what says that
-        they are of no use.
+        Raises InvalidInput or Unsupported; for OAuth tokens and auth providers also whatever error
+        shows that they cannot be used.
         """
         if auth is None:
             needs = kind.info().auth_required
@@ -81,7 +81,7 @@ class Authenticator:
         return await draft_provider(self._engine, self._organization_id, kind, config, given)
 
     async def try_draft(self, kind: type[AnySource], config: Json, draft: AuthDraft) -> None:
-        """Check what was drafted at the source. Raises what is wrong."""
+        """Try drafted credentials at the source. Raises what is wrong."""
         fields = await _resolve_fields(
             self._engine, self._organization_id, kind, config, draft.method, draft.stored or {}
         )
@@ -97,12 +97,12 @@ class Authenticator:
             with anyio.move_on_after(CHECK_SECONDS):
                 return await source.check()
         except WeftError as error:
-            # A source knows its fields, and not where a caller gives them.
+            # A source names its own field; callers know it as part of config.
             if error.field in {field.name for field in source.info().config_fields}:
                 error.field = f"config.{error.field}"
             raise
         except Exception as error:  # noqa: BLE001 (third-party code: it may raise anything)
-            # Only the kind is told: the text may hold a secret.
+            # Only the type is shown: the text may hold a secret.
             kind = type(error).__name__
             logger.error("the check of a '%s' connection crashed: %s", short_name, kind)
             raise WeftError(f"The source '{short_name}' crashed ({kind}).") from None
@@ -111,7 +111,7 @@ class Authenticator:
         )
 
     async def check(self, found: Connection) -> str:
-        """Check a connection as it is stored; a token that is refused is refreshed once."""
+        """Check a stored connection, refreshing its token once if the source refuses it."""
         ref = await load_ref(self._engine, found)
         try:
             return await self._reach_as_stored(ref)
@@ -124,7 +124,7 @@ class Authenticator:
             raise explain_refusal(error, ref.method, found.id) from None
 
     async def check_config(self, found: Connection, config: Json) -> None:
-        """Check another configuration with the credentials that are stored, same receivers given.
+        """Check ``config`` with the stored credentials, which must go to the same receivers.
 
         Raises what is wrong.
         """
@@ -137,7 +137,7 @@ class Authenticator:
     async def seal(
         self, connection_id: str, kind: type[AnySource], config: Json, draft: AuthDraft
     ) -> str | None:
-        """Encrypt what was drafted, for one connection and the origins that may receive it."""
+        """Encrypt a draft for one connection and the origins that may receive it."""
         if not draft.stored:
             return None
         bound_to = receivers(self._engine, kind.short_name, config, draft.method)
@@ -198,9 +198,9 @@ class Authenticator:
 
 
 async def fetch_credentials(engine: Engine, ref: CredentialRef) -> Json:
-    """What the source is given now: secrets looked up, tokens refreshed or fetched.
+    """Return the credentials for the source: secrets looked up, tokens refreshed or fetched.
 
-    Raises AuthenticationFailed when there is nothing that it could be given, and TryLater errors.
+    Raises AuthenticationFailed when there are none, and TryLater errors.
     """
     kind = engine.registry.get(ref.short_name)
     if ref.sealed is None and ref.method is AuthMethod.DIRECT and not kind.info().auth_required:
@@ -215,7 +215,7 @@ async def fetch_credentials(engine: Engine, ref: CredentialRef) -> Json:
 def explain_refusal(
     error: AuthenticationFailed, method: AuthMethod, connection_id: str | None = None
 ) -> AuthenticationFailed:
-    """The same error, saying what it means for credentials of that method, and what helps."""
+    """Add to ``error`` the category of that method and a hint, and return it."""
     if error.category is ErrorCategory.API_KEY_INVALID:
         error.category = category_of(method)
     if error.hint is None and method is AuthMethod.AUTH_PROVIDER:
@@ -233,7 +233,7 @@ async def _resolve_fields(
     method: AuthMethod,
     stored: Json,
 ) -> Json:
-    """The fields of the source's credentials, from what is stored."""
+    """Turn what is stored into the fields of the source's credentials."""
     match method:
         case AuthMethod.DIRECT:
             endpoint = engine.endpoint(kind.short_name, config)
@@ -264,7 +264,7 @@ def _token_fields(engine: Engine, kind: type[AnySource], config: Json, grant: Gr
 
 
 def _parse_own_client(auth: OAuthBrowserAuth, spec: OAuth2 | OAuth1) -> OAuthClient | None:
-    """The connection's own OAuth client, if one was given; it must fit the provider's protocol."""
+    """Return the connection's own OAuth client, if it gave one that fits the protocol."""
     field = "auth.oauth_browser"
     names = ("consumer_key", "consumer_secret", "client_id", "client_secret")
     given = {name for name in names if getattr(auth, name)}

@@ -19,7 +19,7 @@ OAUTH_METHODS: Final = frozenset({AuthMethod.OAUTH_BROWSER, AuthMethod.OAUTH_TOK
 
 @dataclass(frozen=True, slots=True)
 class CredentialRef:
-    """What a connection authenticates with, as it is stored."""
+    """A connection's sealed credentials, with what is needed to open and use them."""
 
     organization_id: str
     connection_id: str
@@ -31,7 +31,7 @@ class CredentialRef:
 
 
 async def load_ref(engine: Engine, connection: Connection) -> CredentialRef:
-    """Read what a connection authenticates with now."""
+    """Read the sealed credentials of a connection as they are now."""
     organization_id = connection.organization_id
     return CredentialRef(
         organization_id=organization_id,
@@ -45,7 +45,7 @@ async def load_ref(engine: Engine, connection: Connection) -> CredentialRef:
 
 
 def ref_of_claim(claim: Claim) -> CredentialRef:
-    """What the connection of a claimed job authenticates with."""
+    """Return the credentials that a job's claim came with."""
     return CredentialRef(
         organization_id=claim.organization_id,
         connection_id=claim.connection_id,
@@ -58,12 +58,12 @@ def ref_of_claim(claim: Claim) -> CredentialRef:
 
 
 def provider_of(engine: Engine, kind: type[AnySource], config: Json) -> Provider | None:
-    """How the source's provider authorises connections with that configuration."""
+    """Return the OAuth provider that ``config`` leads to, if any."""
     return kind.oauth(validate(kind.Config, config, field="config"), engine.context.options)
 
 
 def receivers(engine: Engine, short_name: str, config: Json, method: AuthMethod) -> str:
-    """The origins that get the secrets of such a connection; what is sealed is bound to them."""
+    """Return the origins that receive the connection's secrets; sealing binds them to these."""
     endpoint = engine.endpoint(short_name, config)
     if method not in OAUTH_METHODS:
         return endpoint
@@ -72,7 +72,7 @@ def receivers(engine: Engine, short_name: str, config: Json, method: AuthMethod)
 
 
 async def unseal(engine: Engine, ref: CredentialRef) -> Json:
-    """What is sealed. Raises AuthenticationFailed when there is nothing, or it is not for here."""
+    """Decrypt. Raises AuthenticationFailed if nothing is stored or it was sealed for elsewhere."""
     if ref.sealed is None:
         raise AuthenticationFailed(
             "The connection has no credentials.",
@@ -84,7 +84,7 @@ async def unseal(engine: Engine, ref: CredentialRef) -> Json:
 
 
 def category_of(method: AuthMethod) -> ErrorCategory:
-    """What a refusal of such credentials means."""
+    """Return the error category for credentials of that method that were refused."""
     match method:
         case AuthMethod.DIRECT:
             return ErrorCategory.API_KEY_INVALID

@@ -1,7 +1,7 @@
-"""Where what the operator lends may go: to the source's own endpoint, and to hosts they allowed.
+"""Limits the operator's tokens to the source's usual endpoint and to hosts the operator allowed.
 
-A connection's configuration is written by whoever makes it, often a model. A token that is fetched
-with the operator's account or client must not follow it to any host.
+Whoever creates a connection, often a model, writes its configuration. A token that the operator's
+account or OAuth client fetches must not be sent to any host that a configuration names.
 """
 
 from collections.abc import Sequence
@@ -17,12 +17,12 @@ _WORDS = {"auth_provider": "auth provider", "oauth_client": "OAuth client"}
 
 
 def parse_allowed_hosts(hosts: Sequence[str]) -> tuple[str, ...]:
-    """Origins for the hosts that an operator names; none for none. Raises InvalidInput."""
+    """Parse the hosts that an operator names; none is fine. Raises InvalidInput."""
     return parse_origins(hosts) if hosts else ()
 
 
 def binding_of(origin: str, allowed: Sequence[str]) -> str:
-    """What the operator's secret is sealed for: a row that was edited does not open."""
+    """Return what the operator's secret is bound to, so that an edited row does not open."""
     return " ".join((origin, *allowed))
 
 
@@ -39,7 +39,7 @@ async def check_destination(
 ) -> None:
     """Raise NotPermitted, and record it, when the configuration leads to a host not ``allowed``.
 
-    ``lent`` is what of the operator's would go there: its kind and id, as the audit names them.
+    ``lent`` is the kind and id, in the audit's terms, of what the operator lends.
     """
     if not config_decides_host(engine, kind, config):
         return
@@ -59,7 +59,7 @@ async def check_destination(
 
 
 def config_decides_host(engine: Engine, kind: type[AnySource], config: Json) -> bool:
-    """Whether a connection's configuration, not the source or the operator, decides its host."""
+    """Tell whether the configuration decides the host, rather than the source or the operator."""
     endpoint = engine.endpoint(kind.short_name, config)
     if not endpoint:
         marked = {name.name for name in kind.info().config_fields if name.endpoint}

@@ -1,4 +1,4 @@
-"""Turns what a caller wishes for into a connection's columns, or says what is wrong with it."""
+"""Turns a caller's request into a connection's columns, or says what is wrong with it."""
 
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -25,10 +25,10 @@ _DEPENDENT: Final = {"config", "readable_collection_id", "redirect_url", "schedu
 
 @dataclass(frozen=True, slots=True)
 class AuthDraft:
-    """How a connection will authenticate.
+    """Authentication of a connection before it is stored.
 
-    ``stored`` is what is sealed, None while it is still missing. ``client`` is its own OAuth client
-    for an authorisation in a browser that is still to come.
+    ``stored`` is what will be sealed, None while it is missing. ``client`` is the connection's own
+    OAuth client for an authorisation in a browser that has yet to happen.
     """
 
     method: AuthMethod
@@ -57,7 +57,7 @@ def draft_columns(
 def draft_schedule(
     kind: type[AnySource], spec: ScheduleSpec, base: Schedule | None
 ) -> Schedule | None:
-    """As `merge_schedule`, of what the source can do; with a cursor field to begin with."""
+    """Merge ``spec`` into ``base``, check that the source can do it, and fill in a cursor field."""
     merged = merge_schedule(spec, base)
     if merged is None:
         return None

@@ -1,7 +1,7 @@
 """Links at which a person authorises a connection in a browser.
 
-What is stored of a link, and of every other secret of an authorisation, is a digest or sealed: any
-process can serve it, and the database alone opens nothing.
+A link and every other secret of an authorisation is stored as a digest or sealed: any process can
+serve it, and the database alone gives nothing away.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ _TOKEN_BYTES = 32
 
 
 class SessionSecrets(Frozen):
-    """What an authorisation needs later, sealed.
+    """The secrets that an authorisation needs later; stored sealed.
 
     ``secret`` is the PKCE verifier or the secret of OAuth 1.0a's request token.
     """
@@ -39,17 +39,17 @@ class SessionSecrets(Frozen):
 
 
 def new_token() -> str:
-    """A text that nobody can guess."""
+    """Return a random text that nobody can guess."""
     return secrets.token_urlsafe(_TOKEN_BYTES)
 
 
 def digest(text: str) -> bytes:
-    """What is stored of such a text: 32 random bytes need no slow hash."""
+    """Hash such a text for storage; 32 random bytes need no slow hash."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 
 def link_method(kind: type[AnySource], method: AuthMethod) -> AuthMethod:
-    """Whether a link leads to a page for credentials or to consent. Raises Unsupported."""
+    """Choose between a page for credentials and consent at a provider. Raises Unsupported."""
     if method is AuthMethod.OAUTH_TOKEN and AuthMethod.OAUTH_BROWSER in kind.auth_methods:
         return AuthMethod.OAUTH_BROWSER
     if method is AuthMethod.OAUTH_BROWSER or (
@@ -65,7 +65,7 @@ def link_method(kind: type[AnySource], method: AuthMethod) -> AuthMethod:
 async def require_client(
     engine: Engine, kind: type[AnySource], config: Json, own: OAuthClient | None
 ) -> tuple[Provider, OAuthClient]:
-    """The provider, and who we are to it. Raises Unsupported, Conflict or NotPermitted."""
+    """Return the provider and our client there. Raises Unsupported, Conflict or NotPermitted."""
     spec = provider_of(engine, kind, config)
     if spec is None:
         raise Unsupported(f"'{kind.short_name}' has no OAuth provider.", field="auth")
@@ -91,9 +91,9 @@ async def create_link(
     redirect_url: str | None,
     syncs: bool,
 ) -> Connection:
-    """Begin an authorisation and return the connection with its link; those before are dead.
+    """Begin an authorisation and return the connection with its link; older links stop working.
 
-    Without ``base``, the URL of the pages, what was given is kept for a link that is made later.
+    Without ``base``, the URL of the pages, the client is kept for a link that is made later.
     """
     kind = engine.registry.get(connection.short_name)
     if method is AuthMethod.OAUTH_BROWSER:
@@ -137,7 +137,7 @@ async def create_link(
 async def seal_session(
     engine: Engine, connection: Connection, method: AuthMethod, kept: SessionSecrets
 ) -> str:
-    """Seal what is kept for the origins that the connection's secrets go to now."""
+    """Seal ``kept`` for the origins that receive the connection's secrets now."""
     return await engine.seal(
         connection.organization_id,
         connection.id,
@@ -149,7 +149,7 @@ async def seal_session(
 async def unseal_session(
     engine: Engine, connection: Connection, session: AuthSession
 ) -> SessionSecrets | None:
-    """What was kept, or None when the connection's secrets go elsewhere since."""
+    """Return what was kept, or None if the connection's secrets now go to other origins."""
     try:
         opened = await engine.unseal(
             connection.organization_id,
@@ -163,7 +163,7 @@ async def unseal_session(
 
 
 async def find_own_client(engine: Engine, connection: Connection) -> OAuthClient | None:
-    """The OAuth client that the connection brought with it, at its last authorisation or before."""
+    """Find the connection's own OAuth client, of its last authorisation or an earlier one."""
     store = engine.store
     session = await store.auth_sessions.of_connection(connection.organization_id, connection.id)
     kept = None if session is None else await unseal_session(engine, connection, session)
@@ -177,7 +177,7 @@ async def find_own_client(engine: Engine, connection: Connection) -> OAuthClient
         stored = await engine.unseal(connection.organization_id, connection.id, bound_to, sealed)
         return OAuthClient.model_validate(stored["client"]) if stored.get("client") else None
     except (WeftError, ValidationError):
-        return None  # What does not open cannot be used again: another client has to be given.
+        return None  # It cannot be opened, so another client has to be given.
 
 
 def _binding_of(engine: Engine, connection: Connection, method: AuthMethod) -> str:

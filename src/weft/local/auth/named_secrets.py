@@ -1,4 +1,4 @@
-"""Secrets that operators named: kept, listed without their values, and deleted."""
+"""Keeps the secrets that operators name; lists them without their values."""
 
 from collections.abc import Mapping, Sequence
 
@@ -20,7 +20,7 @@ from weft.local.store.vault import SecretRow
 
 
 class NamedSecrets:
-    """The named secrets of one organisation, and the operator's mapped ones of the local one."""
+    """The named secrets of one organisation, with those that config.toml maps for it."""
 
     def __init__(self, engine: Engine, organization_id: str) -> None:
         self._engine = engine
@@ -29,7 +29,7 @@ class NamedSecrets:
     async def put(
         self, name: str, value: str, *, sources: Sequence[str], hosts: Sequence[str]
     ) -> OperatorSecret:
-        """Keep a value under a name, in place of any that it had.
+        """Store a value under a name, replacing any earlier one.
 
         Raises InvalidInput for a bad name, an empty value, an unknown source or a bad host.
         """
@@ -65,7 +65,7 @@ class NamedSecrets:
         return _describe(row)
 
     async def list(self) -> Sequence[OperatorSecret]:
-        """All, by name, with the connections that refer to them."""
+        """List all by name, with the connections that refer to them."""
         stored = await self._engine.store.secrets.list(self._organization_id)
         known = [_describe(row, lost=await self._is_lost(row)) for row in stored]
         known += [
@@ -134,7 +134,7 @@ class NamedSecrets:
                 self._organization_id, connection_id, endpoint, stored
             )
         except WeftError:
-            return set()  # What does not open is used by nobody; syncing it says why.
+            return set()  # It cannot be opened, so nothing uses it; a sync says why.
         return {name for name in map(name_in, [opened, *opened.values()]) if name is not None}
 
 

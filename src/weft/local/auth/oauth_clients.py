@@ -1,4 +1,4 @@
-"""The operator's own OAuth clients: kept sealed, and used when a connection brings none."""
+"""The operator's own OAuth clients, for connections that bring none; stored sealed."""
 
 import re
 from collections.abc import Sequence
@@ -16,20 +16,20 @@ from weft.local.store.authorizations import OAuthClientRow
 from weft.sources.base import AnySource, OAuth1, OAuth2
 
 OPERATOR = ""
-"""The organisation of what belongs to the operator, and so to no organisation."""
+"""The organisation id of what belongs to the operator instead of an organisation."""
 
 _SECURE = re.compile(r"https://[a-z0-9._-]+(:[0-9]+)?")
 
 
 class OAuthClient(Frozen):
-    """Who we are to a provider; for OAuth 1.0a the consumer's key and secret."""
+    """Weft's identity at a provider; for OAuth 1.0a the consumer's key and secret."""
 
     client_id: str
     client_secret: str | None = Field(default=None, repr=False)
 
 
 class OAuthClientInfo(Frozen):
-    """What is known of an OAuth client: everything but its secret, which only ``origin`` gets.
+    """An OAuth client without its secret, which only ``origin`` receives.
 
     ``lost``: the key that opened the secret is gone, so it has to be given again.
     """
@@ -60,8 +60,8 @@ class LocalOAuthClients:
         """Store or replace the client for a source.
 
         ``origin`` is that of the provider's token endpoint; it may be left out for sources whose
-        configuration does not decide it. ``hosts`` may receive the tokens that it gets, beside the
-        provider and the source's usual endpoint. Raises NotFound, Unsupported or InvalidInput.
+        configuration does not decide it. ``hosts`` may receive its tokens, as the provider and the
+        source's usual endpoint may. Raises NotFound, Unsupported or InvalidInput.
         """
         kind = self._engine.registry.get(short_name)
         if not client_id.strip() or not client_id.isprintable():
@@ -79,14 +79,14 @@ class LocalOAuthClients:
         return _describe(row)
 
     async def list(self) -> Sequence[OAuthClientInfo]:
-        """All, by source."""
+        """List all by source."""
         return [
             _describe(row, lost=await self._is_lost(row))
             for row in await self._engine.store.oauth_clients.list()
         ]
 
     async def remove(self, short_name: str) -> None:
-        """Forget it; what it has authorised cannot be refreshed any more. Raises NotFound."""
+        """Delete it; tokens that it obtained can no longer be refreshed. Raises NotFound."""
         if not await self._engine.store.oauth_clients.delete(short_name):
             raise NotFound(
                 "No OAuth client is set for that source.",
@@ -102,10 +102,10 @@ class LocalOAuthClients:
 async def find_operators_client(
     engine: Engine, kind: type[AnySource], config: Json, spec: OAuth2 | OAuth1
 ) -> OAuthClient | None:
-    """The operator's client, if there is one for that provider.
+    """Find the operator's client for that provider.
 
-    Raises NotPermitted when the configuration leads its tokens to a host that is not the provider's
-    and that the operator has not allowed.
+    Raises NotPermitted when the configuration would send its tokens to a host that is neither the
+    provider's nor allowed by the operator.
     """
     short_name = kind.short_name
     row = await engine.store.oauth_clients.get(short_name)
@@ -130,19 +130,19 @@ async def find_operators_client(
 
 
 def origin_of_url(url: str) -> str:
-    """Scheme, host and port of an address, without user and password."""
+    """Return scheme, host and port of a URL, without user and password."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
 def is_origin(text: str) -> bool:
-    """Whether that is a scheme of the web and a host, and nothing more."""
+    """Tell whether ``text`` is http or https and a host, and nothing more."""
     return text.startswith(("https://", "http://")) and origin_of_url(text) == text
 
 
 def is_below(endpoint: str, provider: str) -> bool:
-    """Whether an endpoint is the provider itself, or a subdomain of its host."""
-    # Hosts beside it may be another's: nothing here knows under which names anyone can register.
+    """Tell whether an endpoint is the provider itself or on a subdomain of its host."""
+    # A sibling host may belong to someone else: Weft does not know where anyone can register names.
     origin = normal_origin(provider)
     host = origin.removeprefix("https://")
     return endpoint == origin or (
@@ -151,16 +151,16 @@ def is_below(endpoint: str, provider: str) -> bool:
 
 
 def token_origin(spec: OAuth2 | OAuth1) -> str:
-    """The origin that a client's secret is sent to."""
+    """Return the origin that a client's secret is sent to."""
     return origin_of_url(spec.token_url if isinstance(spec, OAuth2) else spec.access_token_url)
 
 
 def _usual_origin(kind: type[AnySource], engine: Engine) -> str:
-    """The origin of the provider of connections whose configuration says nothing about it."""
+    """Return the provider's origin for connections whose configuration names no provider."""
     try:
         spec = kind.oauth(kind.Config.model_construct(), engine.context.options)
     except (AttributeError, ValueError, TypeError):
-        # A configuration without its required fields: the source needs them to know its provider.
+        # The source needs required fields, which are missing here, to know its provider.
         raise _origin_needed(kind) from None
     if spec is None:
         raise Unsupported(

@@ -1,7 +1,7 @@
-"""OAuth 2 and 1.0a with a provider: Authlib speaks the protocol, our guarded client carries it.
+"""Speaks OAuth 2 and 1.0a to a provider, with Authlib over the guarded HTTP client.
 
-Errors tell the provider's error code at most, and only one that the standard names; never its words
-or anything that was sent.
+Errors show at most the provider's error code, and only a code that the standard names; never the
+provider's words or anything that was sent.
 """
 
 import secrets
@@ -33,7 +33,7 @@ KNOWN_ERRORS: Final = frozenset(
     | {"temporarily_unavailable", "unauthorized_client", "unsupported_response_type"}
     | {"unsupported_grant_type"}
 )
-"""Error codes of RFC 6749 and OpenID Connect: the only words of a provider that are repeated."""
+"""Error codes of RFC 6749 and OpenID Connect: the only provider text that is shown."""
 
 # Authlib has no types: its classes are Any here, by name and on purpose.
 _OAuth2: Any = AuthlibOAuth2
@@ -43,7 +43,7 @@ _OAuth1Auth: Any = AuthlibOAuth1Auth
 
 
 class Tokens(Frozen):
-    """What a provider issued. ``expires_in`` is in seconds; ``secret`` is OAuth 1.0a's."""
+    """Tokens from a provider. ``expires_in`` is in seconds; ``secret`` is OAuth 1.0a's."""
 
     access_token: str = Field(repr=False)
     refresh_token: str | None = Field(default=None, repr=False)
@@ -53,9 +53,9 @@ class Tokens(Frozen):
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """Where consent is given, and what has to be kept until it comes back.
+    """The URL where a person consents, and what Weft keeps until the answer comes back.
 
-    ``state`` comes back with it; ``secret`` is needed then, and nobody else may know it.
+    The answer repeats ``state``; ``secret`` is needed to use it and stays here.
     """
 
     url: str
@@ -64,7 +64,7 @@ class Consent:
 
 
 def begin_oauth2(spec: OAuth2, client: OAuthClient, redirect_uri: str) -> Consent:
-    """The consent page for an authorisation code with PKCE (S256), with a new state."""
+    """Build the consent URL for an authorisation code with PKCE (S256) and a new state."""
     protocol = _OAuth2(
         None,
         client_id=client.client_id,
@@ -88,7 +88,7 @@ async def exchange_code(
     verifier: str,
     redirect_uri: str,
 ) -> Tokens:
-    """Tokens for a code. Raises AuthenticationFailed when it is refused, or a TryLater."""
+    """Get tokens for a code. Raises AuthenticationFailed when it is refused, or a TryLater."""
     async with _open_oauth2(http, spec, client, spec.token_url) as protocol:
         answer = await protocol.fetch_token(
             spec.token_url,
@@ -103,7 +103,7 @@ async def exchange_code(
 async def exchange_refresh_token(
     http: HttpFactory, spec: OAuth2, client: OAuthClient, refresh_token: str
 ) -> Tokens:
-    """New tokens; the old refresh token stands when no other came with them. As `exchange_code`."""
+    """Get new tokens; keeps the old refresh token if no new one comes. As `exchange_code`."""
     async with _open_oauth2(http, spec, client, spec.token_url) as protocol:
         # Authlib keeps the old refresh token in the token that it knows.
         protocol.token = {"refresh_token": refresh_token}
@@ -112,7 +112,7 @@ async def exchange_refresh_token(
 
 
 async def fetch_client_token(http: HttpFactory, token_url: str, client: OAuthClient) -> Tokens:
-    """A token for the client itself; errors as `exchange_code`."""
+    """Get a token for the client itself; errors as `exchange_code`."""
     spec = OAuth2("", token_url, "", client_auth="client_secret_post")
     async with _open_oauth2(http, spec, client, token_url) as protocol:
         answer = await protocol.fetch_token(token_url, grant_type="client_credentials")
@@ -122,13 +122,13 @@ async def fetch_client_token(http: HttpFactory, token_url: str, client: OAuthCli
 async def begin_oauth1(
     http: HttpFactory, spec: OAuth1, client: OAuthClient, redirect_uri: str
 ) -> Consent:
-    """The consent page for a new request token; errors as `exchange_code`."""
+    """Get a request token and build its consent URL; errors as `exchange_code`."""
     async with _open_oauth1(
         http, spec.request_token_url, client, redirect_uri=redirect_uri
     ) as protocol:
         answer = await protocol.fetch_request_token(spec.request_token_url)
         token, secret = _parse_pair(answer)
-        # The callback went with the signed request; it does not belong into the address too.
+        # The signed request carried the callback already; the URL must not repeat it.
         protocol.redirect_uri = None
         return Consent(protocol.create_authorization_url(spec.authorize_url, token), token, secret)
 
@@ -136,7 +136,7 @@ async def begin_oauth1(
 async def exchange_verifier(
     http: HttpFactory, spec: OAuth1, client: OAuthClient, *, token: str, secret: str, verifier: str
 ) -> Tokens:
-    """The access token for a request token that a person consented to; as `exchange_code`."""
+    """Get the access token for an approved request token; errors as `exchange_code`."""
     async with _open_oauth1(
         http, spec.access_token_url, client, token=token, token_secret=secret
     ) as protocol:
@@ -146,7 +146,7 @@ async def exchange_verifier(
 
 
 def error_code_of(code: object) -> str | None:
-    """The error code, if it is one that may be repeated."""
+    """Return the error code if the standard names it, so that it may be shown."""
     return code if isinstance(code, str) and code in KNOWN_ERRORS else None
 
 
@@ -195,7 +195,7 @@ class _HttpxOAuth1(httpx.Auth, _OAuth1Auth):
 
 
 def _sign(auth: Any, request: httpx.Request) -> httpx.Request:
-    """The request as Authlib signs it; it may change everything but the method."""
+    """Let Authlib sign the request; it may change everything but the method."""
     url, headers, body = auth.prepare(
         request.method, str(request.url), dict(request.headers), request.content
     )
@@ -220,7 +220,7 @@ class _Session2(_OAuth2):
     async def _answer(self, url: str, *, body: str, auth: Any, headers: Any, **_: Any) -> Any:
         response = await self.session.post(url, content=body, auth=auth, headers=headers)
         token = self.parse_response_token(response)
-        # Authlib takes an error for a token when its body does not say "error".
+        # Authlib takes an error response for a token unless its body says "error".
         response.raise_for_status()
         return token
 
@@ -237,7 +237,7 @@ class _Session1(_OAuth1):
 
 
 def _to_weft_error(error: Exception, client: OAuthClient) -> WeftError:
-    """What went wrong at the token endpoint, without the provider's words."""
+    """Describe what went wrong at the token endpoint, without the provider's words."""
     if isinstance(error, httpx.HTTPStatusError):
         mapped = status_error(error.response, what="the OAuth provider's token endpoint")
         if mapped.status >= 429:

@@ -1,9 +1,9 @@
-"""Tokens of connections that are authorised with OAuth: opened, and refreshed in time.
+"""Refreshes the tokens of OAuth connections before they expire.
 
-A refresh token that is rotated can be sent once. So whoever refreshes holds a lease in the
-database; the others wait, and find the new tokens there. The new tokens are stored before the old
-ones are forgotten: only a crash between the provider's answer and the store loses them, and the
-provider's refusal of the old one then asks for a new authorisation.
+A rotating refresh token can be used once. So the process that refreshes holds a lease in the
+database; the others wait and find the new tokens there. New tokens are stored before the old ones
+are forgotten. Only a crash between the provider's answer and the store loses them; the provider
+then refuses the old one, and the connection asks for a new authorisation.
 """
 
 import secrets
@@ -38,7 +38,7 @@ LOOK_SECONDS: Final = 0.2
 
 
 class Grant(Frozen):
-    """What a connection that is authorised with OAuth keeps, sealed.
+    """The tokens of an OAuth connection; stored sealed.
 
     ``client`` is its own OAuth client; without one it uses the operator's.
     """
@@ -50,9 +50,9 @@ class Grant(Frozen):
 
 
 async def ensure_fresh_grant(engine: Engine, ref: CredentialRef) -> Grant:
-    """The tokens to use now, refreshed if they are about to expire.
+    """Return tokens that can be used now, refreshed if they are about to expire.
 
-    Raises AuthenticationFailed when they have expired for good, and TryLater errors.
+    Raises AuthenticationFailed when they expired and cannot be refreshed, and TryLater errors.
     """
     grant, ref = await _wait_for_fresh(engine, ref, None)
     if grant.refresh_token is None and ref.expires_at is not None:
@@ -61,9 +61,9 @@ async def ensure_fresh_grant(engine: Engine, ref: CredentialRef) -> Grant:
 
 
 async def renew_refused(engine: Engine, ref: CredentialRef) -> bool:
-    """After the source refused the token of ``ref``: whether there is another one now.
+    """Replace a token that the source refused; return whether there is another one now.
 
-    Errors as `fresh_grant`.
+    Errors as `ensure_fresh_grant`.
     """
     if ref.method not in OAUTH_METHODS or ref.sealed is None:
         return False
@@ -84,14 +84,17 @@ def refuse_expired(expires_at: datetime, now: datetime) -> None:
 
 
 def is_expiring(expires_at: datetime | None, now: datetime) -> bool:
-    """Whether a token is not to be used any more when it can be refreshed."""
+    """Tell whether a token expires so soon that it should be refreshed first."""
     return expires_at is not None and expires_at <= now + REFRESH_AHEAD
 
 
 async def exchange_grant(
     engine: Engine, kind: type[AnySource], config: Json, spec: Provider | None, grant: Grant
 ) -> tuple[Grant, datetime | None]:
-    """The grant with new tokens, and when they expire. Errors as `fresh_grant`."""
+    """Exchange the refresh token; return the new grant and when it expires.
+
+    Errors as `ensure_fresh_grant`.
+    """
     # Imported here because it loads the HTTP stack and Authlib.
     from weft.local.auth.oauth_protocol import exchange_refresh_token
 
@@ -113,14 +116,14 @@ async def exchange_grant(
 
 
 def expiry(engine: Engine, seconds: int | None) -> datetime | None:
-    """When a token expires that was issued now."""
+    """Return when a token that is issued now expires."""
     return None if seconds is None else engine.clock() + timedelta(seconds=seconds)
 
 
 async def _wait_for_fresh(
     engine: Engine, ref: CredentialRef, refused: str | None
 ) -> tuple[Grant, CredentialRef]:
-    """The tokens, once they need no refreshing: by their time, or by not being the refused one."""
+    """Refresh, or wait for another process to, until the token is neither expiring nor refused."""
     holder = secrets.token_hex(16)
     with anyio.move_on_after(WAIT_SECONDS):
         while True:
@@ -136,7 +139,7 @@ async def _wait_for_fresh(
                 raise NotFound("The connection was deleted meanwhile.", field="connection_id")
             if state.held:
                 await _refresh(engine, ref, grant, holder)
-                # Whatever came of it is used: a provider may issue tokens that hardly live.
+                # Use the new token even if it expires at once: some live for seconds.
                 ref = await _reload(engine, ref)
                 return _parse_grant(await unseal(engine, ref)), ref
             if state.sealed == ref.sealed:
@@ -149,7 +152,7 @@ async def _wait_for_fresh(
 
 
 async def _refresh(engine: Engine, ref: CredentialRef, grant: Grant, holder: str) -> None:
-    """Exchange and store, under the lease. What was begun is finished, even when cancelled."""
+    """Exchange and store the tokens under the lease; cancelling does not interrupt it."""
     kind = engine.registry.get(ref.short_name)
     spec = provider_of(engine, kind, ref.config)
     with anyio.CancelScope(shield=True):
@@ -167,7 +170,7 @@ async def _refresh(engine: Engine, ref: CredentialRef, grant: Grant, holder: str
         except AuthenticationFailed:
             if (await _reload(engine, ref)).sealed == ref.sealed:
                 raise
-            # Somebody gave other credentials meanwhile: those count.
+            # Somebody stored other credentials meanwhile; use those.
         finally:
             await engine.store.tokens.release(ref.connection_id, holder)
 

@@ -1,4 +1,4 @@
-"""Accounts at services that keep credentials: configured by the operator, asked at each run."""
+"""The operator's accounts at services that keep credentials, which each run asks for them."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ BASE_URLS: Final = {
     "pipedream": "https://api.pipedream.com",
 }
 SECRETS: Final = {"composio": ("api_key",), "pipedream": ("client_id", "client_secret")}
-"""What the operator is asked for, by kind."""
+"""Secrets that the operator gives, by kind."""
 
 ENVIRONMENTS: Final = ("production", "development")
 _CONFIG_KEYS = {
@@ -39,7 +39,7 @@ _FIELD = "auth.auth_provider.provider_config"
 
 
 class AuthProviderInfo(Frozen):
-    """What is known of an account: everything but its secrets.
+    """An account without its secrets.
 
     ``lost``: the key that opened them is gone, so they have to be given again.
     """
@@ -68,9 +68,9 @@ class LocalAuthProviders:
         options: Mapping[str, str],
         hosts: Sequence[str] = (),
     ) -> AuthProviderInfo:
-        """Keep an account.
+        """Store an account.
 
-        ``hosts`` may receive what it keeps where a configuration names them. Raises InvalidInput,
+        ``hosts`` may receive its credentials where a configuration names them. Raises InvalidInput,
         or Conflict when the name is taken.
         """
         if not _READABLE.fullmatch(readable_id):
@@ -91,14 +91,14 @@ class LocalAuthProviders:
         return _describe(row)
 
     async def list(self) -> Sequence[AuthProviderInfo]:
-        """All, of all organisations."""
+        """List all, of all organisations."""
         return [
             _describe(row, lost=await self._is_lost(row))
             for row in await self._engine.store.auth_providers.list()
         ]
 
     async def remove(self, organization_id: str, readable_id: str) -> None:
-        """Forget it; connections that use it fail from now on. Raises NotFound."""
+        """Delete it; connections that use it fail from now on. Raises NotFound."""
         if not await self._engine.store.auth_providers.delete(organization_id, readable_id):
             raise NotFound(
                 "No auth provider has that name.",
@@ -118,7 +118,7 @@ async def draft_provider(
     config: Json,
     auth: AuthProviderAuth,
 ) -> AuthDraft:
-    """What such a connection keeps. Raises NotFound, InvalidInput or NotPermitted."""
+    """Draft a reference to an account. Raises NotFound, InvalidInput or NotPermitted."""
     readable_id = auth.provider_readable_id
     row = await engine.store.auth_providers.get(organization_id, readable_id)
     if row is None:
@@ -141,7 +141,7 @@ async def fetch_fields(
     spec: OAuth2 | OAuth1 | None,
     stored: Json,
 ) -> Json:
-    """The fields of the source's credentials, fetched now from where they are kept.
+    """Fetch the source's credentials from the auth provider.
 
     Raises AuthenticationFailed when the account is gone or refused, NotPermitted when they would go
     to a host that the operator has not allowed, and TryLater errors.
@@ -182,7 +182,7 @@ async def fetch_fields(
 def _to_fields(
     kind: type[AnySource], spec: OAuth2 | OAuth1 | None, found: Mapping[str, Any]
 ) -> Json:
-    """Fields of the same names, and the token in the field that takes it."""
+    """Pick the source's fields by name, and put the token into the field that takes it."""
     names = kind.Credentials.model_fields
     fields: Json = {name: found[name] for name in names if found.get(name)}
     secret = [field.name for field in kind.info().auth_fields if field.secret]

@@ -1,4 +1,4 @@
-"""Composio and Pipedream: fetches what they keep of an account, at each run.
+"""Fetches an account's credentials from Composio or Pipedream, at each run.
 
 Composio's facts are from its API reference (docs.composio.dev, v3: `GET /api/v3/connected_accounts`
 and `/{nanoid}`, header `x-api-key`; an account has `status`, `toolkit.slug`, `user_id` and its
@@ -36,7 +36,7 @@ _VERSION = re.compile(r"v\d+$")
 
 @dataclass(frozen=True, slots=True)
 class AccountQuery:
-    """Which account is query, at which service; ``app`` is what the service calls the source."""
+    """An account to look up at a service; ``app`` is the service's name for the source."""
 
     base_url: str
     options: Mapping[str, str]
@@ -49,7 +49,7 @@ Fetch = Callable[[HttpFactory, AccountQuery], Awaitable[Mapping[str, Any]]]
 
 
 async def fetch_from_composio(http: HttpFactory, query: AccountQuery) -> Mapping[str, Any]:
-    """The credentials of a connected account.
+    """Fetch the credentials of a connected account.
 
     Raises AuthenticationFailed when the account is gone or refused, and TryLater errors.
     """
@@ -79,7 +79,7 @@ async def fetch_from_composio(http: HttpFactory, query: AccountQuery) -> Mapping
 
 
 async def fetch_from_pipedream(http: HttpFactory, query: AccountQuery) -> Mapping[str, Any]:
-    """As `composio_credentials`, of a Pipedream Connect account."""
+    """Do as `fetch_from_composio`, for a Pipedream Connect account."""
     client = OAuthClient(
         client_id=query.secrets["client_id"], client_secret=query.secrets["client_secret"]
     )
@@ -120,7 +120,7 @@ async def fetch_from_pipedream(http: HttpFactory, query: AccountQuery) -> Mappin
 
 
 async def _find_composio_account(client: httpx.AsyncClient, query: AccountQuery) -> str:
-    """The newest active account of the user and the app."""
+    """Find the newest active account of the user and the app."""
     params = {"limit": "100", "statuses": "ACTIVE"}
     if "user_id" in query.config:
         params["user_ids"] = query.config["user_id"]
@@ -181,7 +181,7 @@ async def _get(
 
 
 def _check_app(service: str, query: AccountQuery, slug: str) -> None:
-    # A token goes to the source that it is for, and to no other that a model may name.
+    # A token goes only to the app's own source, not to another one that a model names.
     if not _is_app(query.app, slug):
         raise _account_refused(
             service,

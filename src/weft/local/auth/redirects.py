@@ -1,4 +1,4 @@
-"""Addresses that people are sent back to after an authorisation."""
+"""URLs that people are sent back to after an authorisation."""
 
 from typing import Final
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -10,9 +10,9 @@ REDIRECT_MAX_CHARS: Final = 2000
 
 
 def parse_redirect(url: str | None, field: str) -> str | None:
-    """The address, if a browser may be sent there: https, or http to this machine itself.
+    """Return the URL if a browser may be sent there: https, or http to this machine itself.
 
-    Raises InvalidInput for anything else, `javascript:` and addresses with a user name included.
+    Raises InvalidInput for anything else, such as `javascript:` or a URL with a user name.
     """
     if url is None or not url:
         return None
@@ -21,7 +21,7 @@ def parse_redirect(url: str | None, field: str) -> str | None:
         field=field,
         hint="Use https, or http to localhost or 127.0.0.1, without a user name or a fragment.",
     )
-    # Browsers drop or turn some characters that urlsplit keeps: none but plain ones are taken.
+    # Browsers drop or change some characters that urlsplit keeps, so only plain ones pass.
     if len(url) > REDIRECT_MAX_CHARS or not url.isascii() or not url.isprintable():
         raise bad
     if any(character in url for character in ' \\"<>`{}|^'):
@@ -40,7 +40,7 @@ def parse_redirect(url: str | None, field: str) -> str | None:
 
 
 def with_query(url: str, **params: str) -> str:
-    """The address with more parameters in its query; those of the same names are replaced."""
+    """Add parameters to the URL's query, replacing those of the same names."""
     parts = urlsplit(url)
     kept = [
         pair for pair in parse_qsl(parts.query, keep_blank_values=True) if pair[0] not in params

@@ -1,6 +1,6 @@
-"""Puts the values of named secrets in where connections refer to them, and nowhere else.
+"""Replaces references to named secrets by their values, only where the operator allowed it.
 
-The model passes a name; the operator decided which sources it may serve and which origins may
+The model passes a name; the operator decides which sources may use it and which origins may
 receive it. A value is read when it is used, and never stored with a connection.
 """
 
@@ -34,9 +34,9 @@ async def resolve_secret_refs(
     endpoint: str,
     credentials: Json,
 ) -> Json:
-    """``credentials`` with the values of the secrets that they refer to; to be used, not stored.
+    """Replace references in ``credentials`` by values; the result is for use, not for storing.
 
-    ``{"secret_ref": NAME}`` stands for one field, or for all where a source has one that it needs.
+    ``{"secret_ref": NAME}`` stands for one field, or for the whole where a source needs one field.
     Raises InvalidInput, NotFound or NotPermitted, which repeat nothing of what was given.
     """
 
@@ -57,7 +57,7 @@ async def resolve_secret_refs(
 async def read_secret(
     engine: Engine, organization_id: str, name: str, kind: type[AnySource], endpoint: str
 ) -> str:
-    """The value of a secret for one source and endpoint.
+    """Read the value of a secret for one source and endpoint.
 
     Raises NotFound for an unknown name, NotPermitted where it may not go.
     """
@@ -71,14 +71,14 @@ async def read_secret(
         raise unknown_secret()
     if not _may_go(row.sources, row.hosts, kind, endpoint):
         raise await _record_refusal(engine, organization_id, name)
-    # What it may serve is part of what it is sealed with: a row that was edited does not open.
+    # Sealing binds the value to its sources and hosts, so an edited row does not open.
     bound_to = allowance(row.sources, row.hosts)
     opened = await engine.unseal(organization_id, secret_owner(name), bound_to, row.sealed)
     return str(opened["value"])
 
 
 def has_secret_refs(credentials: Json) -> bool:
-    """Whether any part of the credentials is a reference."""
+    """Tell whether any part of the credentials is a reference."""
     return any(
         isinstance(part, dict) and SECRET_REF in part
         for part in [credentials, *credentials.values()]
@@ -86,7 +86,7 @@ def has_secret_refs(credentials: Json) -> bool:
 
 
 def parse_ref(reference: Mapping[str, JsonValue]) -> str:
-    """The name in a reference. Raises InvalidInput for anything but a plain name."""
+    """Return the name in a reference. Raises InvalidInput for anything but a plain name."""
     name = reference[SECRET_REF]
     if len(reference) > 1 or not isinstance(name, str) or not _is_name(name):
         raise InvalidInput(
@@ -109,10 +109,10 @@ def check_name(name: str) -> None:
 
 
 def parse_origins(hosts: Sequence[str]) -> tuple[str, ...]:
-    """Origins that hosts stand for: `host[:port]` over HTTPS, or an origin with its scheme.
+    """Parse hosts into origins: `host[:port]` means HTTPS; an origin names its scheme.
 
-    Raises InvalidInput when there is none, one is malformed, or one would carry a secret in the
-    clear to another machine.
+    Raises InvalidInput when there is none, one is malformed, or one would send a secret
+    unencrypted to another machine.
     """
     if not hosts:
         raise InvalidInput(
@@ -124,11 +124,11 @@ def parse_origins(hosts: Sequence[str]) -> tuple[str, ...]:
 
 
 def is_among(endpoint: str, origins: Sequence[str]) -> bool:
-    """Whether an endpoint is one of the origins, as `checked_origins` spells them."""
+    """Tell whether an endpoint is one of the origins that `parse_origins` returned."""
     try:
         return _origin(endpoint) in origins
     except InvalidInput:
-        return False  # No network, or in the clear to another machine.
+        return False  # No network, or unencrypted to another machine.
 
 
 def _origin(host: str) -> str:
@@ -166,7 +166,7 @@ def _may_go(
 
 
 async def _record_refusal(engine: Engine, organization_id: str, name: str) -> NotPermitted:
-    # Somebody tries to send it elsewhere: the operator should be able to see that.
+    # The operator should see that somebody tried to send the secret elsewhere.
     await engine.refusals.record(
         engine.store.audit, organization_id, "secret", name, "not for this source and endpoint"
     )
@@ -183,7 +183,7 @@ def _is_name(name: str) -> bool:
 
 
 def name_in(value: JsonValue) -> str | None:
-    """The name in a reference, or None if it is none."""
+    """Return the name in a reference, or None if ``value`` is not one."""
     name = value.get(SECRET_REF) if isinstance(value, dict) else None
     return name if isinstance(name, str) else None
 
@@ -203,12 +203,12 @@ def _only_field(kind: type[AnySource]) -> str:
 
 
 def secret_owner(name: str) -> str:
-    """Whose data key seals the value."""
+    """Return the vault's owner of the secret: its data key seals the value."""
     return f"secret:{name}"
 
 
 def allowance(sources: Sequence[str], origins: Sequence[str]) -> str:
-    """Where a value may go, as what it is bound to."""
+    """Describe where a value may go, in the form that sealing binds it to."""
     return f"{','.join(sources)} {','.join(origins)}"
 
 
@@ -234,8 +234,8 @@ def _read_file(path: Path) -> str:
 
 
 def unknown_secret() -> NotFound:
-    """What is said of a name that is not known here."""
-    # No list of names: they may tell more than the caller should know.
+    """Return the error for a name that is not known here."""
+    # It lists no names: they may tell more than the caller should know.
     return NotFound(
         "No secret has that name here.",
         field=_FIELD,

@@ -1,4 +1,4 @@
-"""What people do in a browser with the links of the local backend."""
+"""Authorisation in a browser: the pages behind the local backend's links."""
 
 import hmac
 from collections.abc import Mapping
@@ -48,13 +48,13 @@ from weft.local.store.authorizations import AuthSession
 from weft.sources.base import OAuth1, OAuth2
 
 PERSON: Final = "person"
-"""Who acts, to the audit, by a link alone."""
+"""The principal in the audit for whoever holds a link."""
 
 _WAITING = (ConnectionStatus.PENDING_AUTH, ConnectionStatus.NEEDS_REAUTH)
 
 
 class LocalAuthSessions(AuthSessions):
-    """See AuthSessions. One for all organisations: the link says whose it is."""
+    """See AuthSessions. One serves all organisations: a link leads to its own."""
 
     def __init__(self, engine: Engine, dispatcher: Dispatcher) -> None:
         self._engine = engine
@@ -74,7 +74,7 @@ class LocalAuthSessions(AuthSessions):
     async def submit(self, token: str, values: Json) -> AuthOutcome:
         session, found = await self._resolve_link(token, AuthMethod.DIRECT)
         given: Json = {name: value for name, value in values.items() if value not in (None, "")}
-        # The version is that of the endpoint that the page showed: not another one by now.
+        # The page showed this version's endpoint: the credentials must not go to a later one.
         change = ConnectionChange(
             auth=Auth(direct=DirectAuth(credentials=given)), expected_version=found.version
         )
@@ -111,14 +111,14 @@ class LocalAuthSessions(AuthSessions):
         return ConsentStart(url=consent.url, browser=browser)
 
     async def callback(self, params: Mapping[str, str], browser: str | None) -> AuthOutcome:
-        # OAuth 1.0a has no state: its request token, which comes back too, is as unguessable.
+        # OAuth 1.0a has no state; its request token comes back too and is as hard to guess.
         named = ("state", "oauth_token", "denied")
         state = next((params[name] for name in named if params.get(name)), "")
         session = await self._engine.store.auth_sessions.by_state(digest(state))
         if session is None or session.browser is None or session.expires_at <= self._engine.clock():
             raise _dead_link()
-        # Whoever started it finishes it: a link that was sent to someone else must not connect
-        # the account of that person.
+        # Only the browser that started may finish: otherwise a link sent to someone else would
+        # connect that person's account.
         if browser is None or not hmac.compare_digest(session.browser, digest(browser)):
             raise _dead_link()
         found = await self._load_connection(session)
@@ -137,12 +137,12 @@ class LocalAuthSessions(AuthSessions):
     async def _exchange_consent(
         self, found: Connection, kept: SessionSecrets, params: Mapping[str, str], state: str
     ) -> AuthDraft:
-        """The tokens for what the provider sent. Raises what was wrong with it, or the refusal."""
+        """Exchange the provider's answer for tokens. Raises what is wrong, or the refusal."""
         from weft.local.auth.oauth_protocol import error_code_of
 
         kind = self._engine.registry.get(found.short_name)
         spec, client = await require_client(self._engine, kind, found.config, kept.client)
-        # An answer of another provider says nothing, not even that consent was refused.
+        # Another provider's answer counts for nothing, not even as a refusal.
         if isinstance(spec, OAuth2) and spec.issuer and params.get("iss") != spec.issuer:
             raise AuthenticationFailed(
                 "The answer does not come from the provider that was asked.",
@@ -222,7 +222,7 @@ class LocalAuthSessions(AuthSessions):
         try:
             await jobs.start(current, trigger)
         except (Conflict, NotFound):
-            return False  # One is running already, or the connection has just been deleted.
+            return False  # A job is running already, or the connection has just been deleted.
         return True
 
     async def _record_failure(
@@ -235,7 +235,7 @@ class LocalAuthSessions(AuthSessions):
         from weft.local.auth.oauth_protocol import error_code_of
 
         if found.status in _WAITING:
-            # Whoever waits for the person learns what came of it.
+            # Tell callers who wait for the person why it failed.
             await self._engine.store.connections.mark(
                 found, found.status, error.category, error.message
             )
@@ -263,7 +263,7 @@ class LocalAuthSessions(AuthSessions):
             raise _dead_link()
         found = await self._load_connection(session)
         if await unseal_session(self._engine, found, session) is None:
-            raise _dead_link()  # The connection's secrets would go elsewhere than when it was made.
+            raise _dead_link()  # The connection's secrets would go elsewhere now.
         return session, found
 
     async def _load_connection(self, session: AuthSession) -> Connection:
@@ -282,7 +282,7 @@ class LocalAuthSessions(AuthSessions):
 
 
 def _oauth1_client(spec: Provider, client: OAuthClient) -> OAuthClient | None:
-    # Each request is signed with the consumer's secret, so the connection keeps it in any case.
+    # Each request is signed with the consumer's secret, so the connection has to keep it.
     return client if isinstance(spec, OAuth1) else None
 
 
@@ -302,7 +302,7 @@ def _return_url(session: AuthSession, **params: str) -> str | None:
 
 
 def _dead_link() -> NotFound:
-    # The same for a link that never was, that was used, that expired, or that is for elsewhere.
+    # The same error whether the link never existed, was used, expired or leads elsewhere.
     return NotFound(
         "This link is not valid: it was used, has expired, or was replaced by a newer one.",
         hint="Ask for a new link.",

@@ -1,4 +1,4 @@
-"""Authorising connections of the local backend."""
+"""Authorisation of connections in the local backend."""
 
 import hmac
 
@@ -68,7 +68,7 @@ class LocalAuthorization(Authorization):
         client: OAuthClient | None,
         redirect_url: str | None,
     ) -> Connection:
-        """A link of the same kind as the last one that was not used, or else as the connection."""
+        """Make a link by ``method``, else like the last unused link, else like the connection."""
         kind = self._engine.registry.get(found.short_name)
         session = await self._engine.store.auth_sessions.of_connection(
             found.organization_id, found.id

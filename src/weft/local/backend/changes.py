@@ -1,4 +1,4 @@
-"""News of changes of the local backend."""
+"""Change notifications of the local backend."""
 
 from collections.abc import AsyncGenerator
 
@@ -8,12 +8,12 @@ from weft.backend import Changes
 from weft.local.engine import Engine
 
 BURST_SECONDS = 0.1
-# News is only ever lost with a broken watcher; followers look for themselves once in a while.
+# Only a broken watcher loses a change, so followers also look by themselves now and then.
 LOOK_SECONDS = 30.0
 
 
 class LocalChanges(Changes):
-    """See Changes. One watcher a process looks for what other processes did."""
+    """See Changes. One watcher per process looks for what other processes did."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine

@@ -64,7 +64,7 @@ class LocalCollections(Collections):
         found = await self.get(collection)
         gone: list[Connection] = []
         for connection_id in await store.connection_ids(found):
-            # Someone else may delete one meanwhile, which is what was wanted.
+            # Someone else may have deleted one meanwhile, which is just as well.
             with suppress(NotFound):
                 gone.append(await self._connections.delete(connection_id))
         await store.delete(found)

@@ -103,7 +103,7 @@ class LocalConnections(Connections):
             await require_client(self._engine, kind, config, auth.client)
         elif not waiting:
             await self._authenticator.try_draft(kind, config, auth)
-        # What cannot be shown to a person is known before anything is made.
+        # Fail before anything is stored if the pages for people cannot be opened.
         base = await self._engine.pages() if waiting and self._engine.pages else None
         now = self._engine.clock()
         connection_id = str(uuid.uuid4())
@@ -133,7 +133,7 @@ class LocalConnections(Connections):
     async def _link_or_sync(
         self, row: ConnectionRow, auth: AuthDraft, base: str | None, syncs: bool
     ) -> Connection:
-        """The new connection, with the link that it waits for, or with its first sync queued."""
+        """Return the new connection with the link that it waits for, or queue its first sync."""
         created = await self.get(row.id)
         if auth.stored is None:
             return await create_link(
@@ -147,7 +147,7 @@ class LocalConnections(Connections):
             )
         if not syncs:
             return created
-        # Where its schedule was quicker, its first sync has begun.
+        # Its schedule may already have started the first sync.
         with suppress(Conflict):
             await self._jobs.start(created, JobTrigger.INITIAL)
         return await self.get(row.id)
@@ -164,7 +164,7 @@ class LocalConnections(Connections):
     async def change(
         self, connection: str, change: ConnectionChange, draft: AuthDraft | None = None
     ) -> Connection:
-        """As `update`; ``draft`` is what an authorisation in a browser has brought."""
+        """Do as `update`; ``draft`` holds what an authorisation in a browser has brought."""
         found = await self.get(connection)
         for _ in range(UPDATE_ATTEMPTS):
             refuse_stale(found, change.expected_version)
@@ -186,9 +186,9 @@ class LocalConnections(Connections):
         refuse_stale(found, expected_version)
         await self._stop_job(found)
         if expected_version is not None:
-            # Stopping may have taken a while, and somebody may have changed it meanwhile.
+            # Stopping may take a while, and somebody may have changed the connection meanwhile.
             refuse_stale(await self.get(found.id), expected_version)
-        # What went, and not what there was before the sync was stopped, which may have stored more.
+        # Return what the delete removed: the sync may have stored more before it stopped.
         gone = await self._engine.store.connections.delete(self._organization_id, found.id)
         if gone is None:
             raise NotFound("The connection was deleted meanwhile.", field="connection_id")
@@ -201,7 +201,7 @@ class LocalConnections(Connections):
         try:
             detail = await self._authenticator.check(found)
         except WeftError as error:
-            # What was never authorised is still to be, not to be authorised again.
+            # A connection that was never authorised stays pending_auth.
             waiting = found.status is ConnectionStatus.PENDING_AUTH
             if isinstance(error, AuthenticationFailed) and not waiting:
                 await self._mark(found, ConnectionStatus.NEEDS_REAUTH, error)
@@ -220,7 +220,7 @@ class LocalConnections(Connections):
     async def _apply_change(
         self, found: Connection, change: ConnectionChange, draft: AuthDraft | None
     ) -> tuple[ConnectionRow, "_Alterations"]:
-        """The row with the change applied, and what of it is another one than before."""
+        """Return the row with the change applied, and what the change alters."""
         kind = self._engine.registry.get(found.short_name)
         given = change.model_fields_set
         config = found.config
@@ -254,7 +254,7 @@ class LocalConnections(Connections):
         return row, altered
 
     def _moves(self, found: Connection, config: Json) -> bool:
-        """Whether the connection's secrets would go elsewhere than they were given for."""
+        """Tell whether the connection's secrets would go to other origins than before."""
         method = found.auth.method
         before = receivers(self._engine, found.short_name, found.config, method)
         return before != receivers(self._engine, found.short_name, config, method)
@@ -301,7 +301,7 @@ class LocalConnections(Connections):
         self._engine.changes.announce()
 
     async def _stop_job(self, found: Connection) -> None:
-        """Cancel a live job and wait for it to stop; one that does not is fenced by the delete."""
+        """Cancel a live job and wait for it; the delete fences off one that does not stop."""
         live = found.sync.last_job
         if live is None or live.status.is_terminal:
             return
@@ -322,14 +322,14 @@ class LocalConnections(Connections):
 
 @dataclass(frozen=True, slots=True)
 class _Alterations:
-    """What a change alters beside names and schedules."""
+    """The parts of a connection that a change alters and that matter to its syncs."""
 
     config: bool
     auth: bool = False
 
 
 def _without_credentials(row: ConnectionRow) -> ConnectionRow:
-    # A stored secret never goes to an endpoint that it was not given for.
+    # A stored secret must never go to an endpoint that it was not given for.
     return replace(
         row,
         credentials=None,

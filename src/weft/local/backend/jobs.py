@@ -30,7 +30,7 @@ class LocalJobs(Jobs):
     async def start(
         self, connection: Connection, trigger: JobTrigger, options: RunOptions = RUN_DEFAULTS
     ) -> Job:
-        """Queue a job of any trigger. Raises Conflict as `run` does."""
+        """Queue a job with any trigger. Raises Conflict as `run` does."""
         if connection.status is ConnectionStatus.PENDING_AUTH:
             raise Conflict(
                 "The connection is not authorised yet, so it cannot sync.",

@@ -1,4 +1,4 @@
-"""The catalogue of the local backend: what is installed."""
+"""The catalogue of the local backend: the installed sources."""
 
 import logging
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ class LocalSources(Sources):
             try:
                 found.append(self._registry.get(name).info())
             except WeftError as error:
-                # A package that is installed but broken must not hide all the others.
+                # One broken package must not hide all the others.
                 logger.warning("left out of the catalogue: %s", error)
         return found
 

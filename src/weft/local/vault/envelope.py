@@ -17,20 +17,20 @@ _VERSION = "v1"
 
 
 def new_data_key(master: MasterKey, organization_id: str, owner: str) -> tuple[WrappedKey, bytes]:
-    """A random data key for an owner, wrapped and in the clear."""
+    """Generate a data key for an owner; return it wrapped and in the clear."""
     kid = secrets.token_hex(_KID_BYTES)
     key = secrets.token_bytes(KEY_BYTES)
     return wrap(master, organization_id, owner, kid, key), key
 
 
 def wrap(master: MasterKey, organization_id: str, owner: str, kid: str, key: bytes) -> WrappedKey:
-    """A data key, as it is stored."""
+    """Encrypt a data key for storage."""
     text = encrypt(master.secret, key, ("data_key", organization_id, owner, kid))
     return WrappedKey(organization_id, owner, kid, master.kid, text)
 
 
 def unwrap(master: MasterKey, key: WrappedKey) -> bytes | None:
-    """The data key in the clear; None when it was changed or belongs to another owner."""
+    """Decrypt a data key; None if it was changed or belongs to another owner."""
     bound_to = ("data_key", key.organization_id, key.owner, key.kid)
     return decrypt(master.secret, key.wrapped, bound_to)
 
@@ -48,18 +48,18 @@ def unseal(kid: str, key: bytes, text: str, bound_to: tuple[str, ...]) -> bytes 
 
 
 def is_sealed_by(kid: str, text: str) -> bool:
-    """Whether a text names that data key as the one that opens it."""
+    """Tell whether a text names that data key as the one that opens it."""
     return text.startswith(f"{_VERSION}.{kid}.")
 
 
 def encrypt(key: bytes, plain: bytes, bound_to: tuple[str, ...]) -> str:
-    """`NONCE.CIPHERTEXT` in base64url."""
+    """Return `NONCE.CIPHERTEXT` in base64url."""
     nonce = secrets.token_bytes(NONCE_BYTES)
     return f"{_encode(nonce)}.{_encode(AESGCM(key).encrypt(nonce, plain, _bytes(bound_to)))}"
 
 
 def decrypt(key: bytes, text: str, bound_to: tuple[str, ...]) -> bytes | None:
-    """What `encrypt` was given, or None."""
+    """Undo `encrypt`; None if the key, the binding or the text is another."""
     try:
         nonce, data = text.split(".")
         return AESGCM(key).decrypt(_decode(nonce), _decode(data), _bytes(bound_to))

@@ -1,7 +1,7 @@
-"""Where the master key is: a file, the system's keyring, or an environment variable.
+"""Keeps the master key in a file, the system's keyring or an environment variable.
 
-Each place may hold several keys. That is so while a rotation is under way, and then none of them
-may be missing: data keys are wrapped by one or the other.
+A place holds several keys while a rotation is under way. None of them may be missing then: some
+data keys are wrapped by one, some by another.
 """
 
 import base64
@@ -31,18 +31,18 @@ _LASTING = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectory
 
 @dataclass(frozen=True, slots=True)
 class MasterKey:
-    """A key that wraps data keys, with the name by which they remember it."""
+    """A key that wraps data keys; they name it by its ``kid``."""
 
     secret: bytes = field(repr=False)
 
     @property
     def kid(self) -> str:
-        """The name; it tells nothing of the key."""
+        """The key's name, which tells nothing about the key."""
         return hashlib.sha256(self.secret).hexdigest()[:_KID_CHARS]
 
     @classmethod
     def generate(cls) -> "MasterKey":
-        """A random one."""
+        """Generate a random key."""
         return cls(secrets.token_bytes(KEY_BYTES))
 
 
@@ -56,22 +56,22 @@ class KeySource(Protocol):
     where: str
 
     def load(self) -> Sequence[MasterKey]:
-        """The keys, the newest first; none when the place is empty."""
+        """Read the keys, newest first; none when the place is empty."""
         ...
 
     def create(self) -> Sequence[MasterKey]:
-        """Put a first key there, unless another process just did; returns what is there then."""
+        """Store a first key, unless another process just did; return what is there then."""
         ...
 
     def replace(self, keys: Sequence[MasterKey]) -> None:
-        """Put exactly these keys there, durably and at once."""
+        """Store exactly these keys, durably and in one step."""
         ...
 
 
 def key_source(
     folder: Path, *, file: Path | None, keyring: bool, variable: str | None
 ) -> KeySource:
-    """The first place that the operator named; otherwise a file in ``folder``.
+    """Return the first place that the operator named, or else a file in ``folder``.
 
     Raises KeyUnavailable for a variable that holds no key.
     """
@@ -103,7 +103,7 @@ class KeyFile(KeySource):
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             temporary = self._write([MasterKey.generate()])
             try:
-                # A link, unlike a rename, fails when another process made the key first.
+                # A link, unlike a rename, fails when another process created the key first.
                 with suppress(FileExistsError):
                     os.link(temporary, self._path)
             finally:
@@ -114,7 +114,7 @@ class KeyFile(KeySource):
     def replace(self, keys: Sequence[MasterKey]) -> None:
         with self._translate_errors():
             for left in self._path.parent.glob(f"{self._path.name}.*.new"):
-                left.unlink()  # Of a rotation that was killed; it may hold a key.
+                left.unlink()  # A rotation that was killed left it; it may hold a key.
             self._write(keys).replace(self._path)
             _sync_folder(self._path.parent)
 
@@ -132,7 +132,7 @@ class KeyFile(KeySource):
         try:
             yield
         except OSError as error:
-            # Other errors may pass by themselves: no room, or too many open files.
+            # Other errors may pass: a full disk, or too many open files.
             kind = KeyUnavailable if isinstance(error, _LASTING) else StorageFailed
             raise kind(
                 f"The key file {self._path} cannot be read or written: {error.strerror}.",
@@ -143,7 +143,7 @@ class KeyFile(KeySource):
 class KeyringEntry(KeySource):
     """An entry of the system's keyring; ``name`` tells databases of one person apart.
 
-    ``folder`` is for a lock: a keyring cannot say that somebody else was first.
+    ``folder`` holds a lock, because a keyring cannot tell that another process was first.
     """
 
     def __init__(self, name: str, folder: Path) -> None:
@@ -169,7 +169,7 @@ class KeyringEntry(KeySource):
     @contextmanager
     def _backend(self) -> Generator["_Keyring"]:
         try:
-            # An extra, and slow to import: only who asks for it pays for it.
+            # An extra that is slow to import, so only its users pay for it.
             import keyring
             import keyring.errors
         except ImportError:
@@ -201,7 +201,7 @@ class KeyVariable(KeySource):
 
     def replace(self, keys: Sequence[MasterKey]) -> None:
         if [key.kid for key in keys] == [self._keys[0].kid]:
-            return  # The older keys are the operator's to take away; nothing needs them any more.
+            return  # Nothing needs the older keys any more; the operator may take them away.
         raise InvalidInput(
             "WEFT_MASTER_KEY has one key, and Weft cannot change the environment.",
             field="WEFT_MASTER_KEY",
@@ -261,7 +261,7 @@ def _decode(texts: Sequence[bytes], where: str) -> Sequence[MasterKey]:
     keys: list[MasterKey] = []
     for text in texts:
         stripped = text.strip()
-        # Both alphabets of base64 are taken: openssl writes the other one.
+        # Accept both alphabets of base64: openssl writes the standard one.
         standard = stripped.replace(b"-", b"+").replace(b"_", b"/")
         try:
             key = base64.b64decode(standard, validate=True)

@@ -1,7 +1,7 @@
 """Replaces the master key while other processes go on using it.
 
-Killed at any point, nothing is unreadable: the old key stays beside the new one until the last data
-key is wrapped by the new one. Running it again goes on where it was.
+Whenever it is killed, everything stays readable: the old key stays beside the new one until the new
+one wraps the last data key. Running it again continues where it stopped.
 """
 
 import os
@@ -24,10 +24,10 @@ REWRAP_BATCH = 100
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """What a rotation did.
+    """The result of a rotation.
 
-    ``damaged`` data keys opened with no key any more and were dropped. ``resumed``: it finished a
-    rotation that was interrupted.
+    ``damaged`` counts data keys that no key opened, which were dropped. ``resumed``: it finished an
+    interrupted rotation.
     """
 
     rewrapped: int
@@ -48,7 +48,7 @@ async def rotate(source: KeySource, store: DataKeyStore, lock: Path) -> Rotation
             keys.insert(0, MasterKey.generate())
             await anyio.to_thread.run_sync(source.replace, keys)
         new, known = keys[0], {key.kid: key for key in keys}
-        # From here on no process wraps by the old key: the store refuses it.
+        # From here on the store refuses data keys that are wrapped by the old key.
         await store.begin_rotation(new.kid)
         count = damaged = 0
         while stored := await store.wrapped_otherwise(new.kid, REWRAP_BATCH):
@@ -64,9 +64,9 @@ async def rotate(source: KeySource, store: DataKeyStore, lock: Path) -> Rotation
 
 
 async def forget_lost(source: KeySource, store: DataKeyStore, lock: Path) -> int:
-    """Drop the data keys that no master key at hand opens; returns how many.
+    """Drop the data keys that no available master key opens; return how many.
 
-    What they sealed is lost with the key that opened them.
+    What they sealed is lost, as their master key is.
     """
     async with _hold_lock(lock):
         keys = await anyio.to_thread.run_sync(source.load)

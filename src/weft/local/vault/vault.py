@@ -1,4 +1,4 @@
-"""Seals and opens JSON objects of owners, each under a data key of its own."""
+"""Seals and unseals JSON objects; each owner has a data key of its own."""
 
 import json
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ LOST_HINT = (
     "WEFT_KEYRING, WEFT_MASTER_KEY). If it is lost for good, `weft keys rotate-master "
     "--forget-lost` drops what only it opens, and credentials are to be given again."
 )
-# A rotation may replace a key between two looks; it takes longer than that to replace it twice.
+# A rotation may replace a key between two reads, but hardly twice.
 _ATTEMPTS = 5
 
 
@@ -31,7 +31,7 @@ class Vault:
 
     @classmethod
     def open(cls, folder: Path) -> "Vault":
-        """With the key file in ``folder``, which is made when something is first sealed.
+        """Use the key file in ``folder``, which is created when something is first sealed.
 
         Raises KeyUnavailable when the file cannot be read, is damaged, or is readable by others.
         """
@@ -39,7 +39,7 @@ class Vault:
 
     @classmethod
     def over(cls, source: KeySource) -> "Vault":
-        """With the keys of a source. Raises KeyUnavailable as the source does."""
+        """Use the keys of ``source``. Raises KeyUnavailable as the source does."""
         vault = cls(source)
         vault.load()
         return vault
@@ -49,15 +49,15 @@ class Vault:
         return self._remember(self.source.load())
 
     async def verify(self, store: DataKeyStore) -> None:
-        """Raise KeyUnavailable if there are data keys, and the master key to open them is not."""
-        for _ in range(_ATTEMPTS):  # A rotation may end between the two looks.
+        """Raise KeyUnavailable if there are data keys but not the master key that opens them."""
+        for _ in range(_ATTEMPTS):  # A rotation may end between the two reads.
             kid = await store.master_kid()
             if kid is None or await self._find_master(kid) is not None or not await store.any():
                 return
         raise self._lost_error()
 
     async def require(self, kid: str) -> None:
-        """Raise KeyUnavailable if the master key of that id is not there."""
+        """Raise KeyUnavailable if there is no master key with that id."""
         if await self._find_master(kid) is None:
             raise self._lost_error()
 
@@ -71,7 +71,7 @@ class Vault:
     ) -> str:
         """Encrypt so that it opens only for this owner and with the same ``bound_to``.
 
-        Makes the owner's data key, and a first master key, when there is none. Raises
+        Creates the owner's data key, and a first master key, if there is none. Raises
         KeyUnavailable when the master key is lost.
         """
         kid, key = await self._ensure_data_key(store, organization_id, owner)
@@ -103,7 +103,7 @@ class Vault:
     async def is_lost(
         self, store: DataKeyStore, organization_id: str, owner: str, text: str
     ) -> bool:
-        """Whether the data key that sealed a text is gone, so that nothing opens it any more."""
+        """Tell whether the data key that sealed a text is gone, so that nothing opens it."""
         stored = await store.get(organization_id, owner)
         return stored is None or not is_sealed_by(stored.kid, text)
 
@@ -116,7 +116,7 @@ class Vault:
                 return found
             master = await self._ensure_master(store)
             wrapped, _ = new_data_key(master, organization_id, owner)
-            # Whatever is stored then, ours or another process's, is what the next look finds.
+            # The next round finds the stored key, whether ours or another process's.
             await store.add(wrapped)
         raise self._lost_error()
 
@@ -130,7 +130,7 @@ class Vault:
             master = await self._find_master(stored.master_kid)
             if master is not None:
                 return stored.kid, _unwrap(master, stored)
-            # A rotation may have wrapped it anew, and taken the old key away, since we read it.
+            # Since we read it, a rotation may have rewrapped it and removed the old key.
         raise self._lost_error()
 
     async def _ensure_master(self, store: DataKeyStore) -> MasterKey:
@@ -146,7 +146,7 @@ class Vault:
             keys = await anyio.to_thread.run_sync(self.source.create)
         self._remember(keys)
         if kid is not None and kid not in self._keys:
-            # Nothing is sealed, so the key that is not there any more is not missed.
+            # Nothing is sealed, so nobody misses the key that is gone.
             await store.forget(list(self._keys), keys[0].kid)
         return keys[0]
 
