@@ -1,4 +1,4 @@
-"""What the public suite expects to find on a server: tools that need the client's input.
+"""Fixtures that the public suite expects on a server: tools that need the client's input.
 
 In the newer era a tool answers with what it needs, and is called again with the responses.
 """

@@ -1,4 +1,4 @@
-"""What the public suite expects to find on a server: content of every kind.
+"""Fixtures that the public suite expects on a server: content of every kind.
 
 Names and texts are those that the suite looks for. Everything is registered on Weft's real server
 object, so that the suite's requests go through all that Weft adds to the SDK.

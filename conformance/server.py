@@ -21,7 +21,7 @@ make_server = build.build_server
 
 
 def with_fixtures(*arguments: Any, **options: Any) -> WeftServer:
-    """The server that Weft builds, and the fixtures on top."""
+    """Build the server as Weft does, and add the fixtures."""
     server = make_server(*arguments, **options)
     content_fixtures.register(server)
     asking_fixtures.register(server)

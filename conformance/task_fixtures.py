@@ -1,4 +1,4 @@
-"""What the public suite expects to find on a server: tools that run as tasks, kept in memory.
+"""Fixtures that the public suite expects on a server: tools that run as tasks, kept in memory.
 
 Weft's own tasks are sync jobs. These show that its side of the extension holds for tasks that do
 what no sync does: fail as the protocol fails, or ask something in the middle.
@@ -156,7 +156,7 @@ class MemoryTasks(TaskStore):
     async def begin(
         self, params: CallToolRequestParams, ctx: AnyRequest, call_next: CallNext
     ) -> Task | HandlerResult:
-        """A task for everything but questions that come before one."""
+        """Return a task, unless the call asks something first."""
         work = WORK.get(params.name)
         if work is not None:
             return self._start(params.arguments or {}, work)
@@ -171,7 +171,7 @@ class MemoryTasks(TaskStore):
         return self._start({}, hand_over)
 
     async def get(self, task_id: str) -> Task | None:
-        """As it is now; questions that were answered are no longer open."""
+        """Return the task now; questions that were answered are no longer open."""
         running = self._running.get(task_id)
         if running is None:
             return None

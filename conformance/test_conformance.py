@@ -86,13 +86,13 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Suite:
 
 @pytest.fixture(scope="module")
 def fixtures_url(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
-    """A server with the fixtures."""
+    """Run a server with the fixtures; yield its address."""
     yield from run_server([str(HERE / "server.py")], tmp_path_factory.mktemp("home"))
 
 
 @pytest.fixture(scope="module")
 def plain_url(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
-    """The server as it is."""
+    """Run the server as it is; yield its address."""
     yield from run_server([str(HERE / "server.py"), "--plain"], tmp_path_factory.mktemp("plain"))
 
 
@@ -137,7 +137,7 @@ def run_server(program: list[str], home: Path) -> Generator[str]:
 
 
 def wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    """Return once the server answers there."""
+    """Wait until the server answers there."""
     transport = httpx.HTTPTransport(retries=0)
     for _ in range(START_SECONDS * 10):
         assert process.poll() is None, f"the server ended: {log.read_text()[-2000:]}"
@@ -155,6 +155,6 @@ def wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> N
 
 
 def summary(output: str) -> str:
-    """What the suite printed, without what passed."""
+    """Return the output of the suite without the checks that passed."""
     lines = [line for line in output.splitlines() if not line.startswith("✓")]
     return "\n".join(lines)[-3000:]

@@ -16,7 +16,7 @@ async def list_tools(agent: Agent) -> list[str]:
 
 
 async def collect_refusals(agent: Agent, tools: list[str]) -> set[str]:
-    """What the refused tools say; even a call without arguments gets to hear it."""
+    """Call tools that must be refused, even without arguments; return their texts."""
     return {await agent.refused(tool) for tool in tools}
 
 

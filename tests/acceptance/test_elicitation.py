@@ -40,7 +40,7 @@ CONNECTIONS = "SELECT name FROM connection"
 
 @asynccontextmanager
 async def attend(place: Place, mode: str, person: Person) -> AsyncGenerator[Agent]:
-    """A client of a new server process, with somebody in front of it."""
+    """Connect a client to a new server process, with a person in front of it."""
     parameters = StdioServerParameters(
         command=COMMAND[0], args=list(COMMAND[1:]), env=place.environment()
     )
@@ -184,7 +184,7 @@ async def test_answer_to_the_question_of_another_process_is_refused(place: Place
 async def somebody(
     place: Place, transport: str, mode: str, person: Person
 ) -> AsyncGenerator[Agent]:
-    """A client over a transport, with somebody in front of it."""
+    """Connect a client over a transport, with a person in front of it."""
     if transport == "stdio":
         async with attend(place, mode, person) as agent:
             yield agent
@@ -197,7 +197,7 @@ async def somebody(
 
 
 async def fill_page(url: str, values: dict[str, str]) -> None:
-    """What a browser does when somebody fills the page of a link in."""
+    """Fill in and send the page of a link, as a browser does."""
     async with httpx.AsyncClient(timeout=WAIT_SECONDS) as browser:
         page = (await browser.get(url)).raise_for_status().text
         hidden = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', page)
@@ -207,7 +207,7 @@ async def fill_page(url: str, values: dict[str, str]) -> None:
 
 
 async def make_connection(server: RawServer) -> dict[str, Any]:
-    """A connection that has not synced."""
+    """Make a connection that has not synced."""
     await server.call("create_collection", name="Team documents", readable_id="asked")
     return await server.data(
         "create_connection",

@@ -123,7 +123,7 @@ async def test_a_named_secret_is_not_given_to_another_endpoint(fronts: Fronts) -
 
 
 async def add_operator_secrets(fronts: Fronts) -> None:
-    """What the operator keeps, once."""
+    """Store the operator's secrets, unless a test before this one did."""
     world = fronts.world
     if "named" in world.canaries.by_name:
         return
@@ -137,7 +137,7 @@ async def add_operator_secrets(fronts: Fronts) -> None:
 
 
 async def connect(fronts: Fronts, method: str, secret: str) -> str:
-    """A connection to A; its id."""
+    """Make a connection to A; return its id."""
     value = fronts.world.secret(secret)
     auth = {
         "git": {"direct": {"credentials": {"access_token": value}}},

@@ -22,7 +22,10 @@ Structured = dict[str, Any]
 
 
 def calls(place: Place, config: str) -> list[tuple[str, Structured]]:
-    """Every tool once, in an order in which each succeeds. ``config`` is what that is called."""
+    """Return a call of every tool, in an order in which each succeeds.
+
+    ``config`` is the framework's name for the argument of that name.
+    """
     made = {"readable_collection_id": "framed", "sync_immediately": False}
     files = {"short_name": "files", config: {"path": str(place.files)}, "name": "Notes"}
     slow = {"short_name": "stub", config: {"seconds_per_entity": 60}, "name": "Slow"}

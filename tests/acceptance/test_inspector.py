@@ -48,7 +48,7 @@ class Inspector:
         )
 
     def call(self, tool: str, **arguments: object) -> Structured:
-        """The structured result of a tool that must succeed."""
+        """Call a tool that must succeed; return its structured result."""
         options = ("--tool-name", tool, "--tool-args-json", json.dumps(arguments))
         done = self.run("tools/call", *options, "--format", "json")
         assert done.returncode == 0, f"{tool}: {done.stdout}{done.stderr}"
@@ -57,7 +57,7 @@ class Inspector:
 
 @pytest.fixture(scope="module")
 def command() -> list[str]:
-    """The Inspector, installed once for this virtual environment."""
+    """Install the Inspector once for this virtual environment; return its command."""
     program = node_program(PACKAGE, VERSION)
     commands: dict[str, str] = json.loads((Path(program[1]) / "package.json").read_text())["bin"]
     return node_program(PACKAGE, VERSION, commands["mcp-inspector"])

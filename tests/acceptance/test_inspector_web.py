@@ -30,7 +30,7 @@ pytestmark = [
 
 @pytest.fixture
 async def inspector(command: list[str], tmp_path: Path) -> AsyncGenerator[str]:
-    """The address of a new Inspector."""
+    """Start an Inspector; yield its address."""
     port, sandbox, origin = _free_ports(3)
     environment = {
         "PATH": os.environ["PATH"],
@@ -88,7 +88,7 @@ async def test_inspector_shows_the_dashboard_and_lets_it_call_tools(
 
 
 async def _open(page: Page, inspector: str, server_url: str) -> FrameLocator:
-    """The dashboard in the Inspector's frame in its sandbox's frame."""
+    """Open the dashboard, which is in the Inspector's frame within its sandbox's frame."""
     asked = {
         "MCP_INSPECTOR_API_TOKEN": TOKEN,
         "autoConnect": TOKEN,

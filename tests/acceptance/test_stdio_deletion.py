@@ -23,8 +23,8 @@ async def test_reused_foreign_stale_and_invented_tokens_are_refused(agent: Agent
     collection = await agent.collection("tokens")
     one = await agent.synced(collection, name="Number one", config={"entities": 2})
     two = await agent.synced(collection, name="Number two", config={"entities": 2})
-    foreign = await token(agent, one["id"])
-    stale = await token(agent, two["id"])
+    foreign = await fetch_token(agent, one["id"])
+    stale = await fetch_token(agent, two["id"])
     await agent.ok("update_connection", connection_id=two["id"], description="changed")
     for wrong in (foreign, stale, "A" * 54, "nonsense", ""):
         text = await agent.refused(
@@ -34,7 +34,7 @@ async def test_reused_foreign_stale_and_invented_tokens_are_refused(agent: Agent
         assert "nothing was deleted" in text
     assert len((await agent.ok("list_connections", readable_collection_id=collection)).items) == 2
 
-    used = await token(agent, collection, "delete_collection", "readable_collection_id")
+    used = await fetch_token(agent, collection, "delete_collection", "readable_collection_id")
     text = await agent.refused(
         "delete_connection", connection_id=two["id"], confirmation_token=used
     )
@@ -45,7 +45,7 @@ async def test_token_of_another_process_is_refused(agent: Agent) -> None:
     collection = await agent.collection("processes")
     made = await agent.connection(collection)
     async with connected(agent.place, MODES["legacy"]) as other:
-        foreign = await token(other, made["id"])
+        foreign = await fetch_token(other, made["id"])
     text = await agent.refused(
         "delete_connection", connection_id=made["id"], confirmation_token=foreign
     )
@@ -116,8 +116,8 @@ async def test_two_processes_on_one_home_see_each_other(place: Place, mode: str)
         assert len(found.data["hits"]) == 1
 
 
-async def token(
+async def fetch_token(
     agent: Agent, reference: str, tool: str = "delete_connection", field: str = "connection_id"
 ) -> str:
-    """The token of a preview."""
+    """Ask for a preview; return its token."""
     return (await agent.ok(tool, **{field: reference})).data["confirmation_token"]

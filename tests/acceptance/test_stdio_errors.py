@@ -332,7 +332,7 @@ async def test_unavailable_source_is_tried_again_within_the_same_job(agent: Agen
 
 
 async def ensure_collection(agent: Agent) -> None:
-    """The empty collection that refused calls name."""
+    """Make the empty collection that refused calls name, if there is none."""
     listed = await agent.ok("list_collections", limit=100)
     if "errors" not in [item["readable_id"] for item in listed.items]:
         await agent.collection("errors")

@@ -98,7 +98,7 @@ async def server(
     tmp_path_factory: pytest.TempPathFactory,
     anyio_backend: str,
 ) -> AsyncGenerator[RawServer]:
-    """One process for all frames, so that one frame's damage shows in the next test."""
+    """Run one process for all frames, so that damage by one frame shows in the next test."""
     place = Place.make(tmp_path_factory.mktemp("frames"))
     async with raw_server(place) as server:
         if request.param == "legacy":
@@ -131,7 +131,7 @@ async def test_blank_lines_and_stray_notifications_are_passed_over(server: RawSe
 
 
 async def answers_next(server: RawServer) -> bool:
-    """Whether a good request is answered next, with nothing in between."""
+    """Send a good request; return whether its answer is the next frame."""
     request_id = await server.start("tools/call", {"name": "list_collections", "arguments": {}})
     answer = await server.receive()
     return answer["id"] == request_id and answer["result"]["structuredContent"]["items"] == []

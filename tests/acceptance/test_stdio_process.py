@@ -1,4 +1,4 @@
-"""How the server process starts, stays clean, and ends."""
+"""The server process starts quickly, keeps its streams clean and ends in time."""
 
 import signal
 import subprocess
@@ -219,7 +219,7 @@ def install(place: Place, name: str, source: str, class_name: str) -> None:
 
 
 async def connect(server: RawServer, config: Structured) -> str:
-    """The id of a new stub connection that has not synced."""
+    """Make a stub connection that has not synced; return its id."""
     await server.data("create_collection", name="The slow one", readable_id="slow")
     made = await server.data(
         "create_connection",
@@ -232,7 +232,7 @@ async def connect(server: RawServer, config: Structured) -> str:
 
 
 async def wait_for_entities(server: RawServer, job: str) -> int:
-    """How many entities a running job has stored, once it has stored any."""
+    """Wait until a running job has stored entities; return their number."""
     with anyio.fail_after(ANSWER_SECONDS):
         while True:
             seen = await server.data("get_job", job_id=job)
@@ -242,7 +242,7 @@ async def wait_for_entities(server: RawServer, job: str) -> int:
 
 
 async def wait_until_running(server: RawServer, connection: str) -> None:
-    """Return once the connection's job runs."""
+    """Wait until the connection's job runs."""
     with anyio.fail_after(ANSWER_SECONDS):
         while True:
             seen = await server.data("get_connection", connection_id=connection)
@@ -251,7 +251,7 @@ async def wait_until_running(server: RawServer, connection: str) -> None:
 
 
 def assert_clean(place: Place) -> None:
-    """The database is whole, and everything is in its one file."""
+    """Assert that the database is whole, and that everything is in its one file."""
     wal = Path(f"{place.database}-wal")
     assert not wal.exists() or wal.stat().st_size == 0
     assert rows(place.database, "PRAGMA integrity_check") == [("ok",)]

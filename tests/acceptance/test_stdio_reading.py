@@ -204,7 +204,7 @@ async def test_template_arguments_are_completed(agent: Agent) -> None:
 
 
 async def read_pages(agent: Agent, tool: str, **arguments: object) -> list[Structured]:
-    """All items of a list, two at a time."""
+    """Read all items of a list, two at a time."""
     found: list[Structured] = []
     cursor = None
     for _ in range(20):
@@ -219,5 +219,5 @@ async def read_pages(agent: Agent, tool: str, **arguments: object) -> list[Struc
 
 
 def titles(found: Structured) -> list[str]:
-    """The titles of the hits."""
+    """Return the titles of the hits."""
     return [hit["untrusted"]["title"] for hit in found["hits"]]

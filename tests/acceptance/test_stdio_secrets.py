@@ -107,7 +107,7 @@ async def give_in_every_shape(server: RawServer) -> None:
 
 
 async def fail_with_a_good_token(server: RawServer, error: str) -> None:
-    """A stored credential, and a sync that ends badly with it."""
+    """Store a credential, and run a sync that fails with it."""
     made = await server.data(
         "create_connection",
         short_name="secret_stub",
@@ -123,7 +123,7 @@ async def fail_with_a_good_token(server: RawServer, error: str) -> None:
 
 
 def assert_unseen(folder: Path) -> None:
-    """No file below holds the secret."""
+    """Assert that no file below holds the secret."""
     files = [path for path in folder.rglob("*") if path.is_file()]
     assert files
     for path in files:
@@ -131,7 +131,7 @@ def assert_unseen(folder: Path) -> None:
 
 
 def has_secret(data: bytes) -> bool:
-    """Whether any run of RUN_CHARS characters of the secret is there, in any encoding."""
+    """Return whether the data holds any RUN_CHARS characters of the secret, in any encoding."""
     folded = data.lower()
     return any(run in data for run in _runs()) or any(run in folded for run in _hex_runs())
 

@@ -32,7 +32,7 @@ _logger = logging.getLogger(__name__)
 
 @dataclass
 class Ear:
-    """What a client has heard, and when."""
+    """The events that a client has heard, with their times."""
 
     heard: list[tuple[float, ServerEvent]] = field(default_factory=list[tuple[float, ServerEvent]])
     woken: anyio.Event = field(default_factory=anyio.Event)
@@ -43,7 +43,7 @@ class Ear:
         self.woken = anyio.Event()
 
     async def wait_to_hear(self, event: ServerEvent, since: float) -> float:
-        """The seconds from then until it was told, which must be few."""
+        """Wait for an event; return the seconds until it came, which must be few."""
         with anyio.fail_after(PATIENCE_SECONDS):
             while True:
                 for at, told in self.heard:
@@ -60,7 +60,7 @@ class Ear:
 
 @asynccontextmanager
 async def subscribe(agent: Agent, ear: Ear, *uris: str) -> AsyncGenerator[None]:
-    """To the resources and to the list of them, in the way of the client's era."""
+    """Subscribe to resources and to the list of them, in the way of the client's era."""
     client = agent.client
     if client.protocol_version == "2026-07-28":
         # The client hands on what its streams say, so there is nothing to collect.
@@ -77,7 +77,7 @@ async def subscribe(agent: Agent, ear: Ear, *uris: str) -> AsyncGenerator[None]:
 
 @asynccontextmanager
 async def over_stdio(place: Place, mode: str, ear: Ear) -> AsyncGenerator[Agent]:
-    """A client of a new server process."""
+    """Connect a client to a new server process."""
     parameters = StdioServerParameters(
         command=COMMAND[0], args=list(COMMAND[1:]), env=place.environment()
     )

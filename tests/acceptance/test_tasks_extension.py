@@ -23,7 +23,7 @@ TRANSPORTS = ("stdio", "http")
 
 @asynccontextmanager
 async def over_stdio(place: Place, tasks: ClientTasks) -> AsyncGenerator[Agent]:
-    """A client with the extension, of a new server process."""
+    """Connect a client with the extension to a new server process."""
     parameters = StdioServerParameters(
         command=COMMAND[0], args=list(COMMAND[1:]), env=place.environment()
     )
@@ -37,7 +37,7 @@ async def over_stdio(place: Place, tasks: ClientTasks) -> AsyncGenerator[Agent]:
 async def over_http(
     server: HttpServer, tasks: ClientTasks, token: str | None = None
 ) -> AsyncGenerator[Agent]:
-    """A client with the extension, of that server."""
+    """Connect a client with the extension to that server."""
     headers = {"authorization": f"Bearer {token or server.token}"}
     async with (
         httpx2.AsyncClient(headers=headers, timeout=30) as http,
@@ -52,7 +52,7 @@ async def over_http(
 
 @asynccontextmanager
 async def client_of(place: Place, transport: str, tasks: ClientTasks) -> AsyncGenerator[Agent]:
-    """A client with the extension, and a new server process for it."""
+    """Connect a client with the extension to a new server process over a transport."""
     if transport == "stdio":
         async with over_stdio(place, tasks) as agent:
             yield agent
@@ -62,7 +62,7 @@ async def client_of(place: Place, transport: str, tasks: ClientTasks) -> AsyncGe
 
 
 async def make_slow_connection(agent: Agent) -> str:
-    """The id of a new connection whose sync takes longer than a test."""
+    """Make a connection whose sync takes longer than a test; return its id."""
     collection = await agent.collection("tasks")
     made = await agent.connection(
         collection, config={"entities": 1_000, "seconds_per_entity": 0.05}

@@ -1,4 +1,4 @@
-"""What surrounds every call: who makes it, how long it may take, and what is told of it."""
+"""The frame of every call: its principal, its time limit, its log line and its metrics."""
 
 import logging
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Syncs as tasks: who gets one, what it says, and who may touch it."""
+"""Syncs as tasks: which calls become one, its states, and who may read or cancel it."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import timedelta

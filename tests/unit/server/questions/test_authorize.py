@@ -35,7 +35,7 @@ def authorization(backend: FakeBackend) -> FakeAuthorization:
 
 
 class WatchedChanges(FakeChanges):
-    """Tells when a follower has looked once, and waits for news."""
+    """Sets an event once a follower has looked and waits for the next change."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What goes wrong is answered in words that help, and never with what was given."""
+"""Errors help the caller on, and never repeat a value that was given."""
 
 import logging
 from typing import Any
@@ -264,7 +264,7 @@ async def test_result_that_cannot_be_made_small_is_an_error(
 
 
 def malformations(argument: str) -> list[dict[str, Any]]:
-    """Shapes that are wrong in different places, with the canary in each."""
+    """Return shapes that are wrong in different places, with the canary in each."""
     shapes: list[Any] = [
         CANARY,
         [CANARY],

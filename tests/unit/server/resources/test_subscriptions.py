@@ -1,4 +1,4 @@
-"""Who hears of which change, in both protocol eras."""
+"""Subscribers hear of the changes that concern them, in both protocol eras."""
 
 import warnings
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -48,7 +48,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @dataclass
 class Ear:
-    """What a client has heard, in either era."""
+    """The events that a client has heard, in either era."""
 
     client: Client
     era: str
@@ -61,7 +61,7 @@ class Ear:
         self.woken = anyio.Event()
 
     async def wait_to_hear(self, event: ServerEvent, times: int = 1) -> None:
-        """Wait until it was told that often."""
+        """Wait until the client has heard the event that often."""
         with anyio.fail_after(PATIENCE_SECONDS):
             while self.heard.count(event) < times:
                 await self.woken.wait()
@@ -77,7 +77,7 @@ class Ear:
 
     @asynccontextmanager
     async def subscribe(self, *uris: str, lists: bool = False) -> AsyncGenerator[None]:
-        """In the way of its era."""
+        """Subscribe in the way of the client's era."""
         if self.era != "legacy":
             async with (
                 self.client.listen(
@@ -109,7 +109,7 @@ Listen = Callable[[], AsyncIterator[Ear]]
 
 @asynccontextmanager
 async def ear_of(server: WeftServer, era: str) -> AsyncGenerator[Ear]:
-    """A client of that era that listens."""
+    """Connect a client of that era that listens."""
     ears: list[Ear] = []
 
     async def on_message(message: IncomingMessage) -> None:
@@ -134,7 +134,7 @@ async def wait_until(condition: Callable[[], bool]) -> None:
 
 
 def rename(backend: FakeBackend, connection_id: str, name: str) -> None:
-    """As another process would: the backend only says that something is different."""
+    """Rename a connection as another process does: the backend only says that something changed."""
     row = backend.connections.rows[connection_id]
     backend.connections.rows[connection_id] = row.model_copy(update={"name": name})
     backend.changes.announce()

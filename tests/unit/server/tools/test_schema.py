@@ -1,4 +1,4 @@
-"""What clients are told about the tools: portable, truthful, small, and unchanged by accident."""
+"""Definitions of the tools are portable, truthful and small, and do not change by accident."""
 
 import json
 import os
@@ -62,7 +62,7 @@ def wire(tool: Tool) -> dict[str, Any]:
 
 
 def nodes(schema: Any) -> Iterator[dict[str, Any]]:
-    """Every schema in a schema, but not the mapping from property names to schemas."""
+    """Yield every schema in a schema, but not the mapping from property names to schemas."""
     yield schema
     for child in schema.get("properties", {}).values():
         yield from nodes(child)
@@ -71,7 +71,7 @@ def nodes(schema: Any) -> Iterator[dict[str, Any]]:
 
 
 def on_record(path: Path, text: str) -> None:
-    """Compare with what is on record, or put it there when asked."""
+    """Compare a text with the snapshot, or update that when UPDATE_SNAPSHOTS is set."""
     if os.environ.get("UPDATE_SNAPSHOTS"):
         path.write_text(text, encoding="utf-8")
     assert path.read_text(encoding="utf-8") == text, "if meant: UPDATE_SNAPSHOTS=1 pytest"
@@ -154,7 +154,7 @@ def test_list_stays_within_its_budget() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_description_says_when_to_use_the_tool_and_when_another(name: str) -> None:
-    """What can be checked of that: it is prose of a bearable length, and it points elsewhere."""
+    """Check only that it is prose of a bearable length, and that it refers to other tools."""
     description = TOOLS[name].description or ""
     others = {other for other in NAMES if re.search(rf"\b{other}\b", description)} - {name}
     assert others, "name the tool that comes before, after or instead of it"
@@ -164,7 +164,7 @@ def test_description_says_when_to_use_the_tool_and_when_another(name: str) -> No
 
 @pytest.mark.parametrize("name", NAMES)
 def test_descriptions_name_only_tools_that_there_are(name: str) -> None:
-    """Anything that looks like a tool is one, and what looks like an argument is one."""
+    """Every word that looks like a tool or an argument is one."""
     tool = TOOLS[name]
     texts = [tool.description or ""]
     texts += [node.get("description", "") for node in nodes(tool.input_schema)]
@@ -187,7 +187,7 @@ def test_prompts_name_only_tools_that_there_are() -> None:
 
 
 def test_list_is_the_one_on_record() -> None:
-    """The whole list in the order in which models read it; the diff is for review."""
+    """The list as models read it, in one file, so that a review sees the diff."""
     path = SNAPSHOTS.parent / "tools_list.txt"
     text = "\n\n".join(
         f"{name}({', '.join(TOOLS[name].input_schema.get('properties', {}))})\n"

@@ -1,4 +1,4 @@
-"""What the tools take for an argument, and what they say of an empty list."""
+"""Arguments that tools accept in several spellings, and the texts of empty lists."""
 
 import pytest
 from server_fakes import Connect, FakeBackend, text_of

@@ -21,7 +21,7 @@ NEWS = SessionMessage(JSONRPCNotification(jsonrpc="2.0", method="news"))
 
 @dataclass
 class Client:
-    """Reads when it is told to; ``cuts`` says how often it was cut off."""
+    """Reads when it is told to; ``cuts`` counts how often it was cut off."""
 
     reading: MemoryObjectReceiveStream[SessionMessage]
     unread: BackpressureStream

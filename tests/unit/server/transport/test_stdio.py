@@ -1,4 +1,4 @@
-"""The stdio loop in a real process: what it answers, and how it ends."""
+"""The stdio loop in a real process: it answers every frame, and ends in time."""
 
 import json
 import signal
@@ -74,7 +74,7 @@ def call(request_id: int, tool: str, **arguments: Any) -> dict[str, Any]:
 
 
 def wait_for_end(process: Process) -> str:
-    """Wait for the end as promised; returns what was written to stderr."""
+    """Wait until the process has ended in time; return what it wrote to stderr."""
     process.wait(PATIENCE_SECONDS)
     assert process.returncode == 0
     return pipe(process.stderr).read().decode()
