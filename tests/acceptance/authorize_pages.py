@@ -1,4 +1,4 @@
-"""A person at the pages of authorisation, and the server that shows them."""
+"""A person at the pages of authorisation, and the server that serves them."""
 
 import re
 from collections.abc import AsyncGenerator
@@ -33,16 +33,16 @@ async def server(
 
 
 @asynccontextmanager
-async def opened(browser: Browser) -> AsyncGenerator[Page]:
-    """A page of a person with a browser of their own."""
+async def open_page(browser: Browser) -> AsyncGenerator[Page]:
+    """Open a page for a person with a browser of their own."""
     context = await browser.new_context()
     context.set_default_timeout(WAIT_MS)
     yield await context.new_page()
     await context.close()
 
 
-async def pending(agent: Agent, name: str) -> Structured:
-    """A connection that waits for credentials, and the link to where they are typed."""
+async def create_pending(agent: Agent, name: str) -> Structured:
+    """Create a connection that waits for credentials, with the link to the page for them."""
     collection = await agent.collection(name)
     made = await agent.ok(
         "create_connection",
@@ -50,15 +50,15 @@ async def pending(agent: Agent, name: str) -> Structured:
         readable_collection_id=collection,
         name=f"Stub of {name}",
         config={"entities": 3},
-        # What is not authorised yet cannot be synced yet.
+        # A connection cannot sync before it is authorised.
         sync_immediately=False,
     )
     assert made.data["status"] == "pending_auth"
     return made.data
 
 
-async def has_status(agent: Agent, connection: Structured, status: str) -> Structured:
-    """The connection in that state, which it may reach after a sync that is running."""
+async def wait_for_status(agent: Agent, connection: Structured, status: str) -> Structured:
+    """Return the connection once it has that status, which may take until its sync ends."""
     found = ""
     with anyio.move_on_after(WAIT_SECONDS):
         while True:
@@ -71,14 +71,14 @@ async def has_status(agent: Agent, connection: Structured, status: str) -> Struc
     pytest.fail(found)
 
 
-async def typed(page: Page, secret: str) -> None:
+async def type_token(page: Page, secret: str) -> None:
     """Type the token, as a person with a keyboard does, and send it."""
     await page.get_by_label("Token", exact=True).press_sequentially(secret)
     await page.keyboard.press("Enter")
 
 
-async def printed(stream: ByteReceiveStream, wanted: str) -> str:
-    """What a process prints, once it has printed it."""
+async def wait_for_output(stream: ByteReceiveStream, wanted: str) -> str:
+    """Wait until a process prints what matches ``wanted``, and return that."""
     said = ""
     with anyio.fail_after(WAIT_SECONDS):
         async for text in TextReceiveStream(stream):

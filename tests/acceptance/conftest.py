@@ -9,7 +9,7 @@ import pytest
 # Pytest's import mode leaves this folder off the path, and the helpers are shared by its tests.
 sys.path.insert(0, str(Path(__file__).parent))
 
-from weft_http import OVER, reached
+from weft_http import OVER, connect_over
 from weft_process import MODES, Agent, Place
 
 
@@ -40,7 +40,7 @@ async def agent(
     """A client; one server process serves a module, so use own names."""
     place = Place.make(tmp_path_factory.mktemp("weft"))
     # Tests give credentials as arguments over every transport, which HTTP denies by default.
-    async with reached(place, request.param, WEFT_INLINE_CREDENTIALS="allow") as agent:
+    async with connect_over(place, request.param, WEFT_INLINE_CREDENTIALS="allow") as agent:
         yield agent
     assert not [line for line in place.stderr.read_text().splitlines() if _is_ours(line)]
 

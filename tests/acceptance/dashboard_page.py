@@ -11,7 +11,7 @@ from weft_http import HttpServer
 from weft_process import Agent
 
 expect.set_options(timeout=WAIT_MS)
-# What the specification has hosts allow a page that names no domains.
+# The policy that the specification gives hosts for a page that names no domains.
 HOST_POLICY = (
     "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data:; media-src 'self' data:; connect-src 'none'"
@@ -52,7 +52,7 @@ window.show = (html) => { frame.srcdoc = html; };
 </script>
 """
 
-# What the browser does to a page whose tab is hidden or shown again.
+# Imitates a browser whose tab is hidden or shown again.
 HIDE = """(hidden) => {
   Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
   document.dispatchEvent(new Event("visibilitychange"));
@@ -99,8 +99,8 @@ FAINT = """() => {
 
 
 @asynccontextmanager
-async def opened(browser: Browser, **options: Any) -> AsyncGenerator[Page]:
-    """A page that must not log errors or break."""
+async def open_checked_page(browser: Browser, **options: Any) -> AsyncGenerator[Page]:
+    """Open a page, and fail if it logs an error."""
     context = await browser.new_context(**options)
     context.set_default_timeout(WAIT_MS)
     page = await context.new_page()
@@ -118,7 +118,7 @@ async def opened(browser: Browser, **options: Any) -> AsyncGenerator[Page]:
 
 
 async def log_in(page: Page, server: HttpServer, token: str | None = None) -> None:
-    """From the address to the list."""
+    """Open the server's address, give the token and wait for the list."""
     await page.goto(server.url)
     await page.get_by_label("Access token").fill(token or server.token)
     await page.keyboard.press("Enter")
@@ -126,14 +126,14 @@ async def log_in(page: Page, server: HttpServer, token: str | None = None) -> No
 
 
 def row_of(page: Page | FrameLocator, name: str) -> Locator:
-    """The item of the list that is about this connection."""
+    """Return the list item of this connection."""
     return page.get_by_role("listitem").filter(has=page.get_by_role("heading", name=name)).first
 
 
-async def framed(page: Page, agent: Agent, opens: object = None) -> FrameLocator:
-    """The dashboard in a host's frame, after the handshake.
+async def open_framed(page: Page, agent: Agent, opens: object = None) -> FrameLocator:
+    """Open the dashboard in a host's frame, and wait for the handshake.
 
-    ``opens`` is what the host answers that is asked to open a link; without it none can be asked.
+    ``opens`` is the host's answer to a request to open a link; without it the host offers no links.
     """
     (content,) = (await agent.client.read_resource("ui://weft/dashboard")).contents
     assert isinstance(content, TextResourceContents)

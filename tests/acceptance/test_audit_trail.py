@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from weft_http import http_server, new_key
+from weft_http import create_key, http_server
 from weft_process import Place, connected
 
 pytestmark = pytest.mark.anyio
@@ -26,8 +26,8 @@ async def test_changes_and_refusals_are_told_with_who_called(tmp_path: Path) -> 
         )
         await agent.ok("list_connections")
     async with http_server(place) as server:
-        writer = new_key(place, "writer", "write")
-        reader = new_key(place, "reader", "read")
+        writer = create_key(place, "writer", "write")
+        reader = create_key(place, "reader", "read")
         async with server.agent(token=writer) as agent:
             await agent.collection("by-http")
         async with server.agent(token=reader) as agent:

@@ -10,7 +10,7 @@ from typing import Protocol
 import anyio
 import httpx
 import pytest
-from authorize_pages import has_status, opened, printed
+from authorize_pages import open_page, wait_for_output, wait_for_status
 from authorize_pages import server as server
 from browsers import browser as browser
 from oauth_provider import OAuthProvider, serve_oauth_provider
@@ -113,7 +113,7 @@ async def foreign(redirect_uri: str) -> AsyncGenerator[Foreign]:
     command = [node, str(FOREIGN_SCRIPT), package, *CLIENT.values(), redirect_uri]
     async with await anyio.open_process(command) as process:
         assert process.stdout is not None
-        yield Foreign(await printed(process.stdout, r"http://\S+\n"))
+        yield Foreign(await wait_for_output(process.stdout, r"http://\S+\n"))
         process.terminate()
 
 
@@ -125,12 +125,12 @@ async def test_consent_and_what_becomes_of_it(
     async with (
         ours() if software == "authlib" else foreign(callback) as provider,
         server.agent() as agent,
-        opened(browser) as page,
+        open_page(browser) as page,
     ):
         connection = await waiting(agent, provider, f"consent-{provider.name}")
         assert connection["status"] == "pending_auth"
-        await consented(page, connection["auth"]["auth_url"], provider)
-        first = await has_status(agent, connection, "active")
+        await consent(page, connection["auth"]["auth_url"], provider)
+        first = await wait_for_status(agent, connection, "active")
         assert first["sync"]["successful_runs"] == 1
         collection = connection["readable_collection_id"]
         found = await agent.ok("search", readable_collection_id=collection, query="first note")
@@ -145,10 +145,10 @@ async def test_consent_and_what_becomes_of_it(
         await provider.expire()
         job = await agent.sync(connection["id"])
         assert (job["status"], job["error_category"]) == ("FAILED", "oauth_credentials_expired")
-        await has_status(agent, connection, "needs_reauth")
+        await wait_for_status(agent, connection, "needs_reauth")
         renewed = await agent.ok("authorize_connection", connection_id=connection["id"])
-        await consented(page, renewed.data["auth"]["auth_url"], provider)
-        await has_status(agent, connection, "active")
+        await consent(page, renewed.data["auth"]["auth_url"], provider)
+        await wait_for_status(agent, connection, "active")
         assert (await agent.sync(connection["id"]))["status"] == "COMPLETED"
 
 
@@ -164,7 +164,7 @@ async def waiting(agent: Agent, provider: Provider, name: str, **client: str) ->
     return made.data
 
 
-async def consented(page: Page, link: str, provider: Provider) -> None:
+async def consent(page: Page, link: str, provider: Provider) -> None:
     """Open the link and consent, until Weft says that it worked."""
     await page.goto(link)
     assert page.url.startswith(provider.url)
@@ -173,18 +173,18 @@ async def consented(page: Page, link: str, provider: Provider) -> None:
 
 
 async def test_consent_that_is_refused_is_told(server: HttpServer, browser: Browser) -> None:
-    async with ours() as provider, server.agent() as agent, opened(browser) as page:
+    async with ours() as provider, server.agent() as agent, open_page(browser) as page:
         made = await waiting(agent, provider, "refused")
         await page.goto(made["auth"]["auth_url"])
         await page.get_by_role("button", name="Deny").click()
         await expect(page.get_by_role("heading", name="Not connected")).to_be_visible()
-        await has_status(agent, made, "pending_auth")
+        await wait_for_status(agent, made, "pending_auth")
 
 
 async def test_the_person_lands_where_the_connection_says(
     server: HttpServer, browser: Browser
 ) -> None:
-    async with ours() as provider, server.agent() as agent, opened(browser) as page:
+    async with ours() as provider, server.agent() as agent, open_page(browser) as page:
         back = f"{provider.url}/landed?for=them"
         made = await waiting(agent, provider, "landed", redirect_uri=back)
         await page.goto(made["auth"]["auth_url"])
@@ -192,17 +192,17 @@ async def test_the_person_lands_where_the_connection_says(
             await provider.allow(page)
         expected = f"{back}&status=success&source_connection_id={made['id']}"
         assert (await landed.value).url == expected
-        await has_status(agent, made, "active")
+        await wait_for_status(agent, made, "active")
 
 
 async def test_consent_ends_only_in_the_browser_that_began_it(
     server: HttpServer, browser: Browser
 ) -> None:
-    """Who is handed the provider's answer cannot tie the account to a connection of theirs."""
+    """Another person's browser cannot use the provider's answer."""
     async with ours() as provider, server.agent() as agent:
         made = await waiting(agent, provider, "bound")
-        async with opened(browser) as begun, opened(browser) as other:
+        async with open_page(browser) as begun, open_page(browser) as other:
             await begun.goto(made["auth"]["auth_url"])
             await other.goto(provider.provider.consent(begun.url))
             await expect(other.get_by_role("heading")).not_to_contain_text("is connected")
-            await has_status(agent, made, "pending_auth")
+            await wait_for_status(agent, made, "pending_auth")

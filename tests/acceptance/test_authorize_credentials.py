@@ -9,7 +9,14 @@ import anyio
 import apsw
 import httpx
 import pytest
-from authorize_pages import SETTINGS, has_status, opened, pending, printed, typed
+from authorize_pages import (
+    SETTINGS,
+    create_pending,
+    open_page,
+    type_token,
+    wait_for_output,
+    wait_for_status,
+)
 from authorize_pages import server as server
 from browsers import WAIT_MS
 from browsers import browser as browser
@@ -29,22 +36,22 @@ SECRET = "Vb8QyT3nWk6ZpR1m"
 async def test_credentials_that_are_typed_make_the_connection_active(
     server: HttpServer, browser: Browser
 ) -> None:
-    async with server.agent() as agent, opened(browser) as page:
-        made = await pending(agent, "typed")
+    async with server.agent() as agent, open_page(browser) as page:
+        made = await create_pending(agent, "typed")
         link = made["auth"]["auth_url"]
         assert link.startswith(f"{server.url}/authorize/")
         await page.goto(link)
         await expect(page.get_by_role("heading", name="Connect Secret Stub")).to_be_visible()
         await expect(page.get_by_text("Stub of typed")).to_be_visible()
 
-        await typed(page, "bad")
+        await type_token(page, "bad")
         await expect(page.get_by_role("alert")).to_contain_text("The stub's token was refused.")
         await expect(page.get_by_label("Token", exact=True)).to_have_value("")
-        await has_status(agent, made, "pending_auth")
+        await wait_for_status(agent, made, "pending_auth")
 
-        await typed(page, SECRET)
+        await type_token(page, SECRET)
         await expect(page.get_by_role("heading", name="is connected")).to_be_visible()
-        await has_status(agent, made, "active")
+        await wait_for_status(agent, made, "active")
         job = await agent.sync(made["id"])
         assert (job["status"], job["entities_inserted"]) == ("COMPLETED", 3)
 
@@ -59,33 +66,33 @@ async def test_credentials_that_are_typed_make_the_connection_active(
 async def test_a_link_stops_working_when_there_is_a_new_one(
     server: HttpServer, browser: Browser
 ) -> None:
-    async with server.agent() as agent, opened(browser) as page:
-        made = await pending(agent, "renewed")
+    async with server.agent() as agent, open_page(browser) as page:
+        made = await create_pending(agent, "renewed")
         renewed = await agent.ok("authorize_connection", connection_id=made["id"])
         await page.goto(made["auth"]["auth_url"])
         await expect(page.get_by_role("heading", name="no longer works")).to_be_visible()
         await page.goto(renewed.data["auth"]["auth_url"])
-        await typed(page, SECRET)
+        await type_token(page, SECRET)
         await expect(page.get_by_role("heading", name="is connected")).to_be_visible()
-        await has_status(agent, made, "active")
+        await wait_for_status(agent, made, "active")
 
 
 async def test_what_a_person_did_not_type_here_is_refused(
     server: HttpServer, browser: Browser
 ) -> None:
     """A form on another site, one without its proof, and an unknown link."""
-    async with server.agent() as agent, opened(browser) as page:
-        made = await pending(agent, "forged")
+    async with server.agent() as agent, open_page(browser) as page:
+        made = await create_pending(agent, "forged")
         link = made["auth"]["auth_url"]
         await page.goto(link)
         await page.evaluate("document.querySelector('[name=proof]').value = 'f0rged'")
-        await typed(page, SECRET)
+        await type_token(page, SECRET)
         await expect(page.get_by_role("alert")).to_contain_text("open for too long")
         elsewhere = f"<form method=post action='{link}'><input name=entry.token value=x><button>Go"
         await page.goto(f"data:text/html,{quote(elsewhere)}")
         await page.get_by_role("button").click()
         await expect(page.get_by_role("alert")).to_be_visible()
-        await has_status(agent, made, "pending_auth")
+        await wait_for_status(agent, made, "pending_auth")
         await page.goto(f"{server.url}/authorize/{'0' * 43}")
         await expect(page.get_by_role("heading", name="no longer works")).to_be_visible()
     async with httpx.AsyncClient() as other:
@@ -98,15 +105,15 @@ async def test_what_a_person_did_not_type_here_is_refused(
 async def test_a_link_that_expires_under_the_hands_of_a_person_is_refused(
     server: HttpServer, browser: Browser
 ) -> None:
-    async with server.agent() as agent, opened(browser) as page:
-        made = await pending(agent, "expired")
+    async with server.agent() as agent, open_page(browser) as page:
+        made = await create_pending(agent, "expired")
         await page.goto(made["auth"]["auth_url"])
         expire_links(server.place)
-        await typed(page, SECRET)
+        await type_token(page, SECRET)
         await expect(page.get_by_role("heading", name="no longer works")).to_be_visible()
         await page.goto(made["auth"]["auth_url"])
         await expect(page.get_by_role("heading", name="no longer works")).to_be_visible()
-        await has_status(agent, made, "pending_auth")
+        await wait_for_status(agent, made, "pending_auth")
 
 
 def expire_links(place: Place) -> None:
@@ -120,14 +127,14 @@ def expire_links(place: Place) -> None:
 async def test_a_server_on_stdio_opens_the_page_on_the_loopback(
     place: Place, browser: Browser
 ) -> None:
-    async with connected(place, "auto") as agent, opened(browser) as page:
-        made = await pending(agent, "loopback")
+    async with connected(place, "auto") as agent, open_page(browser) as page:
+        made = await create_pending(agent, "loopback")
         link = made["auth"]["auth_url"]
         assert re.match(r"http://127\.0\.0\.1:\d+/authorize/", link)
         await page.goto(link)
-        await typed(page, SECRET)
+        await type_token(page, SECRET)
         await expect(page.get_by_role("heading", name="is connected")).to_be_visible()
-        await has_status(agent, made, "active")
+        await wait_for_status(agent, made, "active")
         async with httpx.AsyncClient() as other:
             assert (await other.get(link, headers={"host": "localhost"})).status_code == 421
     async with httpx.AsyncClient() as other:
@@ -139,17 +146,17 @@ async def test_a_server_on_stdio_opens_the_page_on_the_loopback(
 
 async def test_the_command_line_waits_for_the_browser(server: HttpServer, browser: Browser) -> None:
     """In a process of its own, beside a server on the same database."""
-    async with server.agent() as agent, opened(browser) as page:
-        made = await pending(agent, "waited")
+    async with server.agent() as agent, open_page(browser) as page:
+        made = await create_pending(agent, "waited")
         command = (sys.executable, "-m", "weft", "connections", "authorize", made["id"])
         environment = server.place.environment(**SETTINGS)
         async with await anyio.open_process(command, env=environment) as process:
             assert process.stderr is not None
-            link = await printed(process.stderr, r"http://\S+/authorize/\S+\n")
+            link = await wait_for_output(process.stderr, r"http://\S+/authorize/\S+\n")
             assert not link.startswith(server.url)
             await page.goto(link)
-            await typed(page, SECRET)
+            await type_token(page, SECRET)
             await expect(page.get_by_role("heading", name="is connected")).to_be_visible()
             with anyio.fail_after(WAIT_SECONDS):
                 assert await process.wait() == 0
-        await has_status(agent, made, "active")
+        await wait_for_status(agent, made, "active")

@@ -1,7 +1,7 @@
 """The operator's ceilings are the same on every transport, and nothing lifts them."""
 
 import pytest
-from weft_http import OVER, reached
+from weft_http import OVER, connect_over
 from weft_process import TOOLS, Agent, Place
 
 pytestmark = pytest.mark.anyio
@@ -22,7 +22,7 @@ async def collect_refusals(agent: Agent, tools: list[str]) -> set[str]:
 
 @pytest.mark.parametrize("over", OVER)
 async def test_a_read_only_server_offers_and_does_nothing_else(place: Place, over: str) -> None:
-    async with reached(place, over, "--read-only") as agent:
+    async with connect_over(place, over, "--read-only") as agent:
         assert await list_tools(agent) == READS
         (text,) = await collect_refusals(agent, [t for t in TOOLS if t not in READS])
         assert "WEFT_READ_ONLY" in text
@@ -31,7 +31,7 @@ async def test_a_read_only_server_offers_and_does_nothing_else(place: Place, ove
 
 @pytest.mark.parametrize("over", MODERN)
 async def test_a_server_that_deletes_nothing_does_the_rest(place: Place, over: str) -> None:
-    async with reached(place, over, WEFT_NO_DELETE="true") as agent:
+    async with connect_over(place, over, WEFT_NO_DELETE="true") as agent:
         assert await list_tools(agent) == [t for t in TOOLS if t not in DELETES]
         (text,) = await collect_refusals(agent, DELETES)
         assert "WEFT_NO_DELETE" in text
@@ -41,7 +41,7 @@ async def test_a_server_that_deletes_nothing_does_the_rest(place: Place, over: s
 @pytest.mark.parametrize("over", MODERN)
 async def test_only_the_chosen_toolsets_are_offered(place: Place, over: str) -> None:
     chosen = ["list_jobs", "get_job", "search", "get_entity"]
-    async with reached(place, over, "--toolsets", "jobs,search", "--read-only") as agent:
+    async with connect_over(place, over, "--toolsets", "jobs,search", "--read-only") as agent:
         assert await list_tools(agent) == chosen
         for tool in ("list_sources", "create_connection", "list_collections"):
             assert "WEFT_TOOLSETS" in await agent.refused(tool)

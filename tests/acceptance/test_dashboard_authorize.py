@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import pytest
 from browsers import browser as browser
-from dashboard_page import FAINT, UNNAMED, framed, log_in, opened, row_of
+from dashboard_page import FAINT, UNNAMED, log_in, open_checked_page, open_framed, row_of
 from optional import needs_chromium
 from playwright.async_api import (
     Browser,
@@ -17,7 +17,7 @@ from playwright.async_api import (
     Route,
     expect,
 )
-from weft_http import HttpServer, http_server, new_key
+from weft_http import HttpServer, create_key, http_server
 from weft_process import Agent, Place, Structured
 
 pytestmark = [
@@ -80,15 +80,15 @@ async def authorise(row: Locator) -> None:
     await row.get_by_role("button", name=re.compile("^Authorise ")).press("Enter")
 
 
-async def typed(page: Page) -> None:
-    """Give the token on the page that was opened."""
+async def type_token(page: Page) -> None:
+    """Type the token on the page that was opened."""
     await page.get_by_label("Token", exact=True).press_sequentially(SECRET)
     await page.keyboard.press("Enter")
     await expect(page.get_by_role("heading", name="is connected")).to_be_visible()
 
 
-async def syncs(page: Page | FrameLocator, row: Locator) -> None:
-    """The connection is shown as active without being asked about, and syncs."""
+async def expect_sync(page: Page | FrameLocator, row: Locator) -> None:
+    """Expect the connection to turn active by itself, and to sync."""
     await expect(row).to_contain_text("Active")
     await expect(row.get_by_role("link")).to_be_hidden()
     await expect(row.get_by_role("button", name=re.compile("^Authorise "))).to_be_hidden()
@@ -97,9 +97,9 @@ async def syncs(page: Page | FrameLocator, row: Locator) -> None:
     await expect(row).to_contain_text("3 inserted")
 
 
-async def shown(page: Page, agent: Agent, opens: object = None) -> FrameLocator:
-    """The dashboard in a host's frame, with the list."""
-    frame = await framed(page, agent, opens)
+async def show_list(page: Page, agent: Agent, opens: object = None) -> FrameLocator:
+    """Show the dashboard in a host's frame, with the list."""
+    frame = await open_framed(page, agent, opens)
     await page.evaluate("tell('ui/notifications/tool-result', {content: []})")
     return frame
 
@@ -107,7 +107,7 @@ async def shown(page: Page, agent: Agent, opens: object = None) -> FrameLocator:
 async def test_person_authorises_on_a_page_that_opens_in_a_new_tab(
     browser: Browser, server: HttpServer
 ) -> None:
-    async with server.agent() as agent, opened(browser) as page:
+    async with server.agent() as agent, open_checked_page(browser) as page:
         made = await pending(agent, "Typed documents")
         await log_in(page, server)
         row = row_of(page, made["name"])
@@ -120,8 +120,8 @@ async def test_person_authorises_on_a_page_that_opens_in_a_new_tab(
         async with page.context.expect_page() as tab:
             await page.keyboard.press("Enter")
         assert LINK.fullmatch((await tab.value).url)
-        await typed(await tab.value)
-        await syncs(page, row)
+        await type_token(await tab.value)
+        await expect_sync(page, row)
         # What had the focus is gone; the focus is still in the row.
         assert await row.locator(":focus").count() == 1
 
@@ -131,7 +131,7 @@ async def test_refused_credentials_are_renewed_from_the_row_that_says_so(
 ) -> None:
     auth = {"direct": {"credentials": {"token": SECRET}}}
     config = {"entities": 3, "fail_at": 1, "error": "auth"}
-    async with server.agent() as agent, opened(browser) as page:
+    async with server.agent() as agent, open_checked_page(browser) as page:
         made = await pending(agent, "Refused documents", auth=auth, config=config)
         await agent.sync(made["id"])
         await has_status(agent, made, "needs_reauth")
@@ -141,15 +141,15 @@ async def test_refused_credentials_are_renewed_from_the_row_that_says_so(
         await authorise(row)
         async with page.context.expect_page() as tab:
             await row.get_by_role("link").click()
-        await typed(await tab.value)
+        await type_token(await tab.value)
         await expect(row).to_contain_text("Active")
         await expect(row.get_by_role("button", name="Sync now")).to_be_visible()
 
 
 async def test_host_opens_the_page(browser: Browser, server: HttpServer) -> None:
-    async with server.agent() as agent, opened(browser) as page:
+    async with server.agent() as agent, open_checked_page(browser) as page:
         made = await pending(agent, "Documents in a frame")
-        frame = await shown(page, agent, opens={})
+        frame = await show_list(page, agent, opens={})
         row = row_of(frame, made["name"])
         await authorise(row)
         again = row.get_by_role("button", name="Open it again Documents in a frame")
@@ -161,17 +161,17 @@ async def test_host_opens_the_page(browser: Browser, server: HttpServer) -> None
         assert await page.evaluate(ASKED) == [link, link]
         tab = await page.context.new_page()
         await tab.goto(link)
-        await typed(tab)
-        await syncs(frame, row)
+        await type_token(tab)
+        await expect_sync(frame, row)
 
 
 @pytest.mark.parametrize("opens", [None, {"isError": True}], ids=["cannot", "does not"])
 async def test_link_is_there_to_be_copied_if_the_host_does_not_open_it(
     browser: Browser, server: HttpServer, opens: object
 ) -> None:
-    async with server.agent() as agent, opened(browser) as page:
+    async with server.agent() as agent, open_checked_page(browser) as page:
         made = await pending(agent, f"Documents to copy {opens}")
-        frame = await shown(page, agent, opens)
+        frame = await show_list(page, agent, opens)
         row = row_of(frame, made["name"])
         await authorise(row)
         box = row.get_by_role("textbox", name="Link")
@@ -183,8 +183,8 @@ async def test_link_is_there_to_be_copied_if_the_host_does_not_open_it(
 
 
 async def test_caller_without_the_tool_is_told_to_ask(browser: Browser, server: HttpServer) -> None:
-    reader = new_key(server.place, "reader", "read")
-    async with server.agent() as agent, opened(browser) as page:
+    reader = create_key(server.place, "reader", "read")
+    async with server.agent() as agent, open_checked_page(browser) as page:
         made = await pending(agent, "Documents of others")
         await log_in(page, server, reader)
         row = row_of(page, made["name"])
@@ -192,8 +192,8 @@ async def test_caller_without_the_tool_is_told_to_ask(browser: Browser, server: 
         assert await row.get_by_role("button").all_inner_texts() == ["Details"]
 
 
-def changed(pattern: re.Pattern[str], replacement: str) -> Any:
-    """A route that puts something else into what the server answers."""
+def rewrite_answer(pattern: re.Pattern[str], replacement: str) -> Any:
+    """Build a route handler that rewrites what the server answers."""
 
     async def handle(route: Route) -> None:
         answer = await route.fetch()
@@ -203,18 +203,18 @@ def changed(pattern: re.Pattern[str], replacement: str) -> Any:
 
 
 async def test_only_safe_links_can_be_clicked(browser: Browser, server: HttpServer) -> None:
-    async with server.agent() as agent, opened(browser) as page:
+    async with server.agent() as agent, open_checked_page(browser) as page:
         made = await pending(agent, "Documents anywhere")
         await log_in(page, server)
         row = row_of(page, made["name"])
         for link in UNSAFE:
-            await page.route("**/mcp", changed(LINK, link))
+            await page.route("**/mcp", rewrite_answer(LINK, link))
             await authorise(row)
             await expect(row.get_by_role("textbox", name="Link")).to_have_value(link)
             await expect(row).to_contain_text("Look at this link before you copy it")
             assert await row.get_by_role("link").count() == 0
         for link in ("https://login.example/authorize/x", "http://[::1]:8080/authorize/x"):
-            await page.route("**/mcp", changed(LINK, link))
+            await page.route("**/mcp", rewrite_answer(LINK, link))
             await authorise(row)
             await expect(row.get_by_role("link")).to_have_attribute("href", link)
 
@@ -222,9 +222,9 @@ async def test_only_safe_links_can_be_clicked(browser: Browser, server: HttpServ
 async def test_host_is_not_asked_to_open_what_is_not_safe(
     browser: Browser, server: HttpServer
 ) -> None:
-    async with server.agent() as agent, opened(browser) as page:
+    async with server.agent() as agent, open_checked_page(browser) as page:
         made = await pending(agent, "Framed documents anywhere")
-        frame = await shown(page, agent, opens={})
+        frame = await show_list(page, agent, opens={})
         await page.evaluate(INSTEAD, UNSAFE[0])
         row = row_of(frame, made["name"])
         await authorise(row)
@@ -233,9 +233,9 @@ async def test_host_is_not_asked_to_open_what_is_not_safe(
 
 
 async def test_expired_link_is_taken_away(browser: Browser, server: HttpServer) -> None:
-    async with server.agent() as agent, opened(browser) as page:
+    async with server.agent() as agent, open_checked_page(browser) as page:
         made = await pending(agent, "Documents too late")
-        await page.route("**/mcp", changed(EXPIRES, r"\g<1>2020-01-02T03:04:05Z"))
+        await page.route("**/mcp", rewrite_answer(EXPIRES, r"\g<1>2020-01-02T03:04:05Z"))
         await log_in(page, server)
         row = row_of(page, made["name"])
         await authorise(row)
@@ -248,7 +248,7 @@ async def test_expired_link_is_taken_away(browser: Browser, server: HttpServer) 
 async def test_link_can_be_read_and_named_in_every_size_and_scheme(
     browser: Browser, server: HttpServer
 ) -> None:
-    async with server.agent() as agent, opened(browser) as page:
+    async with server.agent() as agent, open_checked_page(browser) as page:
         made = await pending(agent, "Documents to look at")
         await log_in(page, server)
         row = row_of(page, made["name"])

@@ -11,14 +11,14 @@ from dashboard_page import (
     FAINT,
     HIDE,
     UNNAMED,
-    framed,
     log_in,
-    opened,
+    open_checked_page,
+    open_framed,
     row_of,
 )
 from optional import needs_chromium
 from playwright.async_api import Browser, Route, expect
-from weft_http import HttpServer, http_server, new_key
+from weft_http import HttpServer, create_key, http_server
 from weft_process import Agent, Place, Structured
 
 pytestmark = [
@@ -50,7 +50,7 @@ async def connection(agent: Agent, name: str, **config: object) -> Structured:
 
 
 async def test_running_sync_is_followed_to_its_end(browser: Browser, server: HttpServer) -> None:
-    async with server.agent() as agent, opened(browser) as page:
+    async with server.agent() as agent, open_checked_page(browser) as page:
         made = await connection(agent, "Slow documents", **SLOW)
         await log_in(page, server)
         row = row_of(page, "Slow documents")
@@ -72,7 +72,7 @@ async def test_running_sync_is_followed_to_its_end(browser: Browser, server: Htt
 async def test_sync_that_an_agent_started_is_cancelled(
     browser: Browser, server: HttpServer
 ) -> None:
-    async with server.agent() as agent, opened(browser) as page:
+    async with server.agent() as agent, open_checked_page(browser) as page:
         made = await connection(agent, "Endless documents", **ENDLESS)
         job = (await agent.ok("run_sync", connection_id=made["id"])).data
         await log_in(page, server)
@@ -87,7 +87,7 @@ async def test_sync_that_an_agent_started_is_cancelled(
 
 
 async def test_failed_sync_is_shown_with_its_reason(browser: Browser, server: HttpServer) -> None:
-    async with server.agent() as agent, opened(browser) as page:
+    async with server.agent() as agent, open_checked_page(browser) as page:
         made = await connection(agent, "Refused documents", fail_at=3, error="access")
         await agent.sync(made["id"])
         await log_in(page, server)
@@ -105,7 +105,7 @@ async def test_failed_sync_is_shown_with_its_reason(browser: Browser, server: Ht
 
 
 async def test_refusal_is_shown_where_it_happened(browser: Browser, server: HttpServer) -> None:
-    async with server.agent() as agent, opened(browser) as page:
+    async with server.agent() as agent, open_checked_page(browser) as page:
         made = await connection(agent, "Deleted documents")
         await log_in(page, server)
         row = row_of(page, "Deleted documents")
@@ -129,7 +129,7 @@ async def test_history_that_cannot_be_read_is_said_and_not_called_none(
         else:
             await route.continue_()
 
-    async with server.agent() as agent, opened(browser) as page:
+    async with server.agent() as agent, open_checked_page(browser) as page:
         made = await connection(agent, "Documents with a past", entities=3)
         await agent.ok("run_sync", connection_id=made["id"], wait_seconds=30)
         await page.route("**/mcp", refuse_jobs)
@@ -145,8 +145,8 @@ async def test_history_that_cannot_be_read_is_said_and_not_called_none(
 async def test_reader_is_offered_no_buttons_that_change_something(
     browser: Browser, server: HttpServer
 ) -> None:
-    reader = new_key(server.place, "reader", "read")
-    async with server.agent() as agent, opened(browser) as page:
+    reader = create_key(server.place, "reader", "read")
+    async with server.agent() as agent, open_checked_page(browser) as page:
         await connection(agent, "Documents to read")
         await log_in(page, server, reader)
         row = row_of(page, "Documents to read")
@@ -155,7 +155,7 @@ async def test_reader_is_offered_no_buttons_that_change_something(
 
 
 async def test_text_of_others_is_shown_as_text(browser: Browser, server: HttpServer) -> None:
-    async with server.agent() as agent, opened(browser) as page:
+    async with server.agent() as agent, open_checked_page(browser) as page:
         await connection(agent, HTML)
         await log_in(page, server)
         await expect(page.get_by_role("heading", name=HTML)).to_be_visible()
@@ -163,8 +163,8 @@ async def test_text_of_others_is_shown_as_text(browser: Browser, server: HttpSer
 
 
 async def test_token_is_asked_for_and_forgotten(browser: Browser, server: HttpServer) -> None:
-    newcomer = new_key(server.place, "newcomer", "admin", organization="elsewhere")
-    async with opened(browser) as page:
+    newcomer = create_key(server.place, "newcomer", "admin", organization="elsewhere")
+    async with open_checked_page(browser) as page:
         await log_in(page, server, newcomer)
         await page.reload()
         await expect(page.get_by_text("Nothing is connected yet")).to_be_visible()
@@ -195,7 +195,7 @@ async def test_page_is_usable_in_every_size_and_scheme(
     size: Any = {"width": width, "height": 800}
     async with (
         server.agent() as agent,
-        opened(browser, viewport=size, color_scheme=scheme) as page,
+        open_checked_page(browser, viewport=size, color_scheme=scheme) as page,
     ):
         name = f"Documents in {scheme} at {width}"
         made = await connection(agent, name, fail_at=3, error="access")
@@ -210,7 +210,7 @@ async def test_page_is_usable_in_every_size_and_scheme(
 
 
 async def test_page_asks_only_while_somebody_looks(browser: Browser, server: HttpServer) -> None:
-    async with server.agent() as agent, opened(browser) as page:
+    async with server.agent() as agent, open_checked_page(browser) as page:
         made = await connection(agent, "Watched documents", **ENDLESS)
         job = (await agent.ok("run_sync", connection_id=made["id"])).data
         await page.clock.install()
@@ -237,8 +237,8 @@ async def test_page_asks_only_while_somebody_looks(browser: Browser, server: Htt
 
 
 async def test_long_list_is_shown_page_by_page(browser: Browser, server: HttpServer) -> None:
-    operator = new_key(server.place, "with-many", "admin", organization="many")
-    async with server.agent(token=operator) as agent, opened(browser) as page:
+    operator = create_key(server.place, "with-many", "admin", organization="many")
+    async with server.agent(token=operator) as agent, open_checked_page(browser) as page:
         collection = await agent.collection("many")
         for number in range(35):
             await agent.connection(collection, name=f"Documents {number}")
@@ -270,7 +270,7 @@ async def test_page_may_call_where_a_proxy_ends_tls(place: Place) -> None:
 async def test_nobody_is_asked_for_a_token_where_none_is_needed(
     browser: Browser, place: Place
 ) -> None:
-    async with http_server(place, "--no-auth") as server, opened(browser) as page:
+    async with http_server(place, "--no-auth") as server, open_checked_page(browser) as page:
         await page.goto(server.url)
         await expect(page.get_by_text("Nothing is connected yet")).to_be_visible()
         await expect(page.get_by_label("Access token")).to_be_hidden()
@@ -279,9 +279,9 @@ async def test_nobody_is_asked_for_a_token_where_none_is_needed(
 async def test_host_shows_the_result_of_its_call_and_forwards_calls(
     browser: Browser, server: HttpServer
 ) -> None:
-    async with server.agent() as agent, opened(browser) as page:
+    async with server.agent() as agent, open_checked_page(browser) as page:
         made = await connection(agent, "Framed documents", **SLOW)
-        frame = await framed(page, agent)
+        frame = await open_framed(page, agent)
         await page.evaluate("tell('ui/notifications/tool-input', {arguments: {}})")
         listed = await agent.call("list_connections")
         result = listed.model_dump(by_alias=True, exclude_none=True, mode="json")
@@ -301,9 +301,9 @@ async def test_host_shows_the_result_of_its_call_and_forwards_calls(
 async def test_filter_of_the_hosts_call_is_kept_until_all_are_asked_for(
     browser: Browser, server: HttpServer
 ) -> None:
-    async with server.agent() as agent, opened(browser) as page:
+    async with server.agent() as agent, open_checked_page(browser) as page:
         await connection(agent, "Filtered documents")
-        frame = await framed(page, agent)
+        frame = await open_framed(page, agent)
         given = {"status": "needs_reauth"}
         listed = await agent.call("list_connections", **given)
         await page.evaluate("(g) => tell('ui/notifications/tool-input', {arguments: g})", given)
@@ -317,10 +317,10 @@ async def test_filter_of_the_hosts_call_is_kept_until_all_are_asked_for(
 async def test_host_that_started_a_sync_sees_it_fail_and_can_ask_for_help(
     browser: Browser, server: HttpServer
 ) -> None:
-    async with server.agent() as agent, opened(browser) as page:
+    async with server.agent() as agent, open_checked_page(browser) as page:
         made = await connection(agent, "Failing documents", fail_at=3, error="access")
         job = await agent.sync(made["id"])
-        frame = await framed(page, agent)
+        frame = await open_framed(page, agent)
         result: Structured = {"content": [], "structuredContent": job}
         await page.evaluate("(r) => tell('ui/notifications/tool-result', r)", result)
         row = row_of(frame, "Failing documents")
@@ -335,11 +335,11 @@ async def test_host_that_started_a_sync_sees_it_fail_and_can_ask_for_help(
 async def test_page_in_a_frame_stops_when_the_host_puts_it_away(
     browser: Browser, server: HttpServer
 ) -> None:
-    async with server.agent() as agent, opened(browser) as page:
+    async with server.agent() as agent, open_checked_page(browser) as page:
         made = await connection(agent, "Left documents", **ENDLESS)
         job = (await agent.ok("run_sync", connection_id=made["id"])).data
         await page.clock.install()
-        frame = await framed(page, agent)
+        frame = await open_framed(page, agent)
         await expect(row_of(frame, "Left documents").get_by_role("progressbar")).to_be_visible()
         await page.evaluate(
             "frame.contentWindow.postMessage"

@@ -1,4 +1,4 @@
-"""Who is let in over HTTP, and how the rest is turned away."""
+"""The server admits callers over HTTP by their tokens, and refuses others."""
 
 import json
 import stat
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import httpx
 import pytest
 from patience import PATIENCE_SECONDS
-from weft_http import ACCEPT, INITIALIZE, HttpServer, http_server, new_key, revoke_key
+from weft_http import ACCEPT, INITIALIZE, HttpServer, create_key, http_server, revoke_key
 from weft_process import COMMAND, TOOLS, Place
 
 pytestmark = pytest.mark.anyio
@@ -31,10 +31,10 @@ async def door(
     place = Place.make(tmp_path_factory.mktemp("weft"))
     async with http_server(place, WEFT_LOG_LEVEL="INFO", WEFT_LOG_FORMAT="json") as server:
         keys = {
-            "reader": new_key(place, "reader", "read"),
-            "writer": new_key(place, "writer", "write"),
-            "other": new_key(place, "other", "admin", "other-org"),
-            "revoked": new_key(place, "revoked", "admin"),
+            "reader": create_key(place, "reader", "read"),
+            "writer": create_key(place, "writer", "write"),
+            "other": create_key(place, "other", "admin", "other-org"),
+            "revoked": create_key(place, "revoked", "admin"),
         }
         revoke_key(place, "revoked")
         yield Door(server, keys | {"operator": server.token})
@@ -115,7 +115,7 @@ async def test_a_role_narrows_what_is_listed_and_what_is_done(door: Door) -> Non
 
 
 async def test_a_key_that_is_revoked_is_refused_at_once(door: Door) -> None:
-    key = new_key(door.server.place, "short-lived", "read")
+    key = create_key(door.server.place, "short-lived", "read")
     async with door.server.client(token=key) as client:
         assert (await client.get("/metrics")).status_code == 200
         revoke_key(door.server.place, "short-lived")

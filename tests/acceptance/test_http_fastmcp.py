@@ -89,7 +89,7 @@ async def cancel(weft: Caller, collection: str) -> None:
 
 
 async def delete(weft: Caller, collection: str) -> None:
-    """What would go is shown first, and goes with the token of that."""
+    """A deletion is previewed first, and confirmed with the token of the preview."""
     preview = await weft.ok("delete_connection", connection_id="Quick")
     assert (await weft.ok("get_connection", connection_id="Quick"))["status"] == "active"
     deleted = await weft.ok(

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 async def inspect(
     command: list[str], server: HttpServer, transport: str, era: str, *options: str
 ) -> dict[str, Any]:
-    """What the Inspector prints of one method that must succeed."""
+    """Run one method in the Inspector, which must succeed, and return what it prints."""
     path = "sse" if transport == "sse" else "mcp"
     where = ("--cli", f"{server.url}/{path}", "--transport", transport, "--protocol-era", era)
     header = ("--header", f"Authorization: Bearer {server.token}")

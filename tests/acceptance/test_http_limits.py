@@ -13,7 +13,7 @@ import anyio
 import httpx
 import pytest
 from patience import PATIENCE_SECONDS
-from weft_http import ACCEPT, INITIALIZE, HttpServer, http_server, new_key
+from weft_http import ACCEPT, INITIALIZE, HttpServer, create_key, http_server
 from weft_process import COMMAND, Place, rows
 
 pytestmark = pytest.mark.anyio
@@ -58,7 +58,7 @@ async def server(
 
 
 def resident_mib(server: HttpServer) -> float:
-    """What the server process has in memory."""
+    """Return the resident memory of the server process."""
     pages = int(Path(f"/proc/{server.process.pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / MIB
 
@@ -122,7 +122,7 @@ async def test_idle_streams_and_many_callers_do_not_disturb_a_sync(server: HttpS
         assert (ended["status"], ended["entities_inserted"]) == ("COMPLETED", 300)
     assert "Traceback" not in server.place.stderr.read_text()
     async with server.client() as client:
-        await measured(client, "weft_http_streams_active 0")
+        await wait_for_metric(client, "weft_http_streams_active 0")
 
 
 async def test_what_is_too_much_at_once_is_told_with_the_time_to_wait(place: Place) -> None:
@@ -152,27 +152,27 @@ async def test_what_is_too_much_a_minute_is_told_with_the_time_to_wait(place: Pl
         http_server(place, WEFT_HTTP_REQUESTS_PER_MINUTE="20") as server,
         server.client() as client,
     ):
-        limited = await refused(client)
+        limited = await wait_for_refusal(client)
         assert limited.status_code == 429
         assert 1 <= int(limited.headers["retry-after"]) <= 3
         assert (await client.get("/health")).status_code == 200
 
 
 async def test_one_principal_leaves_sessions_for_others(place: Place) -> None:
-    key = new_key(place, "other", "admin")
+    key = create_key(place, "other", "admin")
     async with http_server(place, WEFT_HTTP_MAX_STREAMS="8") as server:
         async with server.client(**ACCEPT) as client:
             for _ in range(4):
-                assert await _begun(client) == 200
-            assert await _begun(client) == 503
+                assert await _begin_session(client) == 200
+            assert await _begin_session(client) == 503
         async with server.client(token=key, **ACCEPT) as client:
             for _ in range(2):
-                assert await _begun(client) == 200
-            assert await _begun(client) == 503
+                assert await _begin_session(client) == 200
+            assert await _begin_session(client) == 503
 
 
-async def measured(client: httpx.AsyncClient, sample: str) -> None:
-    """Wait for a value among the metrics."""
+async def wait_for_metric(client: httpx.AsyncClient, sample: str) -> None:
+    """Wait until the metrics contain a sample."""
     for _ in range(500):
         if sample in (await client.get("/metrics")).text:
             return
@@ -180,8 +180,8 @@ async def measured(client: httpx.AsyncClient, sample: str) -> None:
     raise AssertionError(f"{sample} was never measured")
 
 
-async def refused(client: httpx.AsyncClient) -> httpx.Response:
-    """The first answer that is not a good one."""
+async def wait_for_refusal(client: httpx.AsyncClient) -> httpx.Response:
+    """Ask until an answer is a refusal, and return that."""
     with anyio.fail_after(PATIENCE_SECONDS):
         while True:
             answer = await client.get("/metrics")
@@ -189,8 +189,8 @@ async def refused(client: httpx.AsyncClient) -> httpx.Response:
                 return answer
 
 
-async def _begun(client: httpx.AsyncClient) -> int:
-    """The answer to the beginning of a session."""
+async def _begin_session(client: httpx.AsyncClient) -> int:
+    """Begin a session and return the status of the answer."""
     return (await client.post("/mcp", json=INITIALIZE)).status_code
 
 
@@ -212,7 +212,7 @@ async def test_a_signal_answers_what_is_asked_ends_streams_and_hands_jobs_back(
             assert stream.status_code == 200
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(wait_for_it)
-                await measured(client, "weft_syncs_running 1")
+                await wait_for_metric(client, "weft_syncs_running 1")
                 server.process.send_signal(sent)
             # The stream has an end, and is not torn off.
             async for _ in stream.aiter_bytes():

@@ -1,4 +1,4 @@
-"""What one organisation has does not exist for another, whichever way it is asked for."""
+"""Data of one organisation does not exist for another, whichever way it is asked for."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Any
@@ -8,7 +8,7 @@ import anyio
 import pytest
 from mcp.shared.exceptions import MCPError
 from patience import PATIENCE_SECONDS
-from weft_http import ACCEPT, OVER, Two, http_server, new_key
+from weft_http import ACCEPT, OVER, TwoOrganizations, create_key, http_server
 from weft_process import MODES, TOOLS, Agent, Place, Structured
 
 pytestmark = pytest.mark.anyio
@@ -29,14 +29,16 @@ UNKNOWN = {
 
 
 @pytest.fixture(scope="module")
-async def two(tmp_path_factory: pytest.TempPathFactory, anyio_backend: str) -> AsyncGenerator[Two]:
+async def two(
+    tmp_path_factory: pytest.TempPathFactory, anyio_backend: str
+) -> AsyncGenerator[TwoOrganizations]:
     place = Place.make(tmp_path_factory.mktemp("weft"))
     async with http_server(place) as server:
-        owner = new_key(place, "owner", "admin", "first")
-        stranger = new_key(place, "stranger", "admin", "second")
+        owner = create_key(place, "owner", "admin", "first")
+        stranger = create_key(place, "stranger", "admin", "second")
         async with server.agent(token=owner) as agent:
-            owned = await _furnished(agent)
-        yield Two(server, owner, stranger, owned)
+            owned = await _furnish(agent)
+        yield TwoOrganizations(server, owner, stranger, owned)
 
 
 @pytest.fixture(params=[over for over in OVER if not over.startswith("stdio")])
@@ -90,7 +92,7 @@ def test_every_tool_with_an_id_is_tried() -> None:
 
 
 async def test_ids_of_another_organisation_answer_as_unknown_ones_do(
-    two: Two, over: tuple[str, str]
+    two: TwoOrganizations, over: tuple[str, str]
 ) -> None:
     async with two.server.agent(*over, token=two.stranger) as agent:
         pairs = zip(calls(two.owned), calls(UNKNOWN), strict=True)
@@ -107,7 +109,7 @@ async def test_ids_of_another_organisation_answer_as_unknown_ones_do(
 
 
 async def test_resources_of_another_organisation_answer_as_unknown_ones_do(
-    two: Two, over: tuple[str, str]
+    two: TwoOrganizations, over: tuple[str, str]
 ) -> None:
     def addresses(known: Mapping[str, Any]) -> list[str]:
         return [
@@ -131,7 +133,9 @@ async def test_resources_of_another_organisation_answer_as_unknown_ones_do(
         assert (await agent.read("weft://connections"))["items"] == []
 
 
-async def test_lists_show_only_what_is_owned_and_take_no_cursor_of_another(two: Two) -> None:
+async def test_lists_show_only_what_is_owned_and_take_no_cursor_of_another(
+    two: TwoOrganizations,
+) -> None:
     async with two.server.agent(token=two.owner) as agent:
         page = await agent.ok("list_connections", limit=1)
         cursor = page.data["next_cursor"]
@@ -141,13 +145,15 @@ async def test_lists_show_only_what_is_owned_and_take_no_cursor_of_another(two: 
             assert "cursor is not one" in await agent.refused(tool, cursor=cursor)
 
 
-async def test_the_operator_sees_nothing_of_other_organisations(two: Two) -> None:
+async def test_the_operator_sees_nothing_of_other_organisations(two: TwoOrganizations) -> None:
     async with two.server.agent() as agent:
         assert (await agent.ok("list_connections")).items == []
         await agent.refused("get_connection", connection_id=two.owned["id"])
 
 
-async def test_a_confirmation_of_one_organisation_is_worth_nothing_to_another(two: Two) -> None:
+async def test_a_confirmation_of_one_organisation_is_worth_nothing_to_another(
+    two: TwoOrganizations,
+) -> None:
     async with two.server.agent(token=two.owner) as agent:
         preview = await agent.ok("delete_connection", connection_id=two.owned["id"])
     token = preview.data["confirmation_token"]
@@ -172,7 +178,9 @@ async def test_a_confirmation_of_one_organisation_is_worth_nothing_to_another(tw
         await agent.ok("get_connection", connection_id=two.owned["id"])
 
 
-async def test_sessions_at_the_same_time_are_not_mixed_up(two: Two, over: tuple[str, str]) -> None:
+async def test_sessions_at_the_same_time_are_not_mixed_up(
+    two: TwoOrganizations, over: tuple[str, str]
+) -> None:
     async with (
         two.server.agent(*over, token=two.owner) as owner,
         two.server.agent(*over, token=two.stranger) as stranger,
@@ -187,7 +195,7 @@ async def test_sessions_at_the_same_time_are_not_mixed_up(two: Two, over: tuple[
         tasks.start_soon(look, stranger, 0)
 
 
-async def test_a_session_of_another_principal_does_not_exist(two: Two) -> None:
+async def test_a_session_of_another_principal_does_not_exist(two: TwoOrganizations) -> None:
     message = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": HANDSHAKE}
     async with two.server.client(token=two.owner, **ACCEPT) as client:
         begun = await client.post("/mcp", json=message)
@@ -205,18 +213,18 @@ async def test_a_session_of_another_principal_does_not_exist(two: Two) -> None:
                 assert ended.status_code == 404
 
 
-async def test_an_sse_session_of_another_principal_does_not_exist(two: Two) -> None:
+async def test_an_sse_session_of_another_principal_does_not_exist(two: TwoOrganizations) -> None:
     ping = {"jsonrpc": "2.0", "id": 2, "method": "ping"}
     async with two.server.client(token=two.owner) as client, client.stream("GET", "/sse") as stream:
         lines = stream.aiter_lines()
-        address = await _endpoint(lines)
+        address = await _read_endpoint(lines)
         for token, status in ((two.stranger, 404), (two.server.token, 404), (two.owner, 202)):
             async with two.server.client(token=token) as other:
                 assert (await other.post(address, json=ping)).status_code == status
 
 
-async def _endpoint(lines: AsyncIterator[str]) -> str:
-    """Where the messages of an SSE session go; the session lasts as long as ``lines``."""
+async def _read_endpoint(lines: AsyncIterator[str]) -> str:
+    """Read the address for messages of an SSE session, which lasts as long as ``lines``."""
     with anyio.fail_after(PATIENCE_SECONDS):
         async for line in lines:
             if line.startswith("data: /messages"):
@@ -224,7 +232,7 @@ async def _endpoint(lines: AsyncIterator[str]) -> str:
     raise AssertionError("no endpoint was named")
 
 
-async def _furnished(agent: Agent) -> Structured:
+async def _furnish(agent: Agent) -> Structured:
     collection = await agent.collection("owned-by-first")
     await agent.connection(collection, name="Another")
     made = await agent.synced(collection, name="Secret plans", config={"entities": 3})

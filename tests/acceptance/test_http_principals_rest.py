@@ -1,4 +1,4 @@
-"""What one organisation has does not exist for another: the HTTP API, subscriptions, tasks."""
+"""Data of one organisation does not exist for another: the HTTP API, subscriptions, tasks."""
 
 import warnings
 from collections.abc import AsyncGenerator
@@ -9,7 +9,7 @@ import pytest
 from mcp.shared.exceptions import MCPDeprecationWarning, MCPError
 from mcp_types import ResourceTemplateReference
 from task_client import get_task
-from weft_http import Two, http_server, new_key
+from weft_http import TwoOrganizations, create_key, http_server
 from weft_process import Place, Structured
 
 pytestmark = pytest.mark.anyio
@@ -20,11 +20,13 @@ DIRECT = {"credentials": {"token": "any"}}
 
 
 @pytest.fixture(scope="module")
-async def two(tmp_path_factory: pytest.TempPathFactory, anyio_backend: str) -> AsyncGenerator[Two]:
+async def two(
+    tmp_path_factory: pytest.TempPathFactory, anyio_backend: str
+) -> AsyncGenerator[TwoOrganizations]:
     place = Place.make(tmp_path_factory.mktemp("weft"))
     async with http_server(place, WEFT_INLINE_CREDENTIALS="allow") as server:
-        owner = new_key(place, "owner", "admin", "first")
-        stranger = new_key(place, "stranger", "admin", "second")
+        owner = create_key(place, "owner", "admin", "first")
+        stranger = create_key(place, "stranger", "admin", "second")
         async with server.agent(token=owner) as agent:
             collection = await agent.collection("owned-by-first")
             made = await agent.synced(collection, name="Secret plans", config={"entities": 3})
@@ -35,7 +37,7 @@ async def two(tmp_path_factory: pytest.TempPathFactory, anyio_backend: str) -> A
             "collection": collection,
             "waiting": waiting["id"],
         }
-        yield Two(server, owner, stranger, owned)
+        yield TwoOrganizations(server, owner, stranger, owned)
 
 
 def requests(known: Structured) -> list[tuple[str, str, Structured | None]]:
@@ -68,7 +70,7 @@ def requests(known: Structured) -> list[tuple[str, str, Structured | None]]:
     return made
 
 
-async def test_every_route_with_an_id_is_tried(two: Two) -> None:
+async def test_every_route_with_an_id_is_tried(two: TwoOrganizations) -> None:
     async with two.server.client() as client:
         paths: Structured = (await client.get("/openapi.json")).json()["paths"]
     known = {"id": "{source_connection_id}", "job": "{job_id}", "collection": "{readable_id}"}
@@ -82,19 +84,19 @@ async def test_every_route_with_an_id_is_tried(two: Two) -> None:
     assert listed <= tried, listed - tried
 
 
-async def test_ids_of_another_organisation_answer_as_unknown_ones_do(two: Two) -> None:
+async def test_ids_of_another_organisation_answer_as_unknown_ones_do(two: TwoOrganizations) -> None:
     async with two.server.client(two.owner) as owner, two.server.client(two.stranger) as client:
-        before = await _seen(owner, two.owned)
+        before = await _read_all(owner, two.owned)
         pairs = zip(requests(two.owned), requests(UNKNOWN), strict=True)
         for (method, path, body), (_, unknown, other) in pairs:
             foreign = await client.request(method, path, json=body)
             nothing = await client.request(method, unknown, json=other)
             assert foreign.status_code == nothing.status_code == 404, (method, path, foreign.text)
             assert foreign.text == nothing.text, (method, path)
-        assert await _seen(owner, two.owned) == before
+        assert await _read_all(owner, two.owned) == before
 
 
-async def test_lists_leave_out_what_others_have(two: Two) -> None:
+async def test_lists_leave_out_what_others_have(two: TwoOrganizations) -> None:
     async with two.server.client(two.stranger) as client:
         for path in (
             "/source-connections",
@@ -109,7 +111,9 @@ async def test_lists_leave_out_what_others_have(two: Two) -> None:
         assert (await client.get("/collections/count")).json() == 0
 
 
-async def test_subscriptions_to_what_others_have_are_refused_as_unknown(two: Two) -> None:
+async def test_subscriptions_to_what_others_have_are_refused_as_unknown(
+    two: TwoOrganizations,
+) -> None:
     async with two.server.agent("http", "legacy", token=two.stranger) as agent:
         for kind in ("connections/{id}", "connections/{id}/jobs", "jobs/{job}"):
             told: list[tuple[int, str]] = []
@@ -123,7 +127,7 @@ async def test_subscriptions_to_what_others_have_are_refused_as_unknown(two: Two
             assert told[0] == told[1]
 
 
-async def test_tasks_of_others_are_unknown(two: Two) -> None:
+async def test_tasks_of_others_are_unknown(two: TwoOrganizations) -> None:
     async with two.server.agent("http", "auto", token=two.stranger) as agent:
         told: list[tuple[int, str]] = []
         for known in (two.owned, UNKNOWN):
@@ -133,7 +137,7 @@ async def test_tasks_of_others_are_unknown(two: Two) -> None:
         assert told[0] == told[1]
 
 
-async def test_completions_name_nothing_of_others(two: Two) -> None:
+async def test_completions_name_nothing_of_others(two: TwoOrganizations) -> None:
     reference = ResourceTemplateReference(type="ref/resource", uri="weft://connections/{id}")
     for token, count in ((two.stranger, 0), (two.owner, 1)):
         async with two.server.agent("http", "auto", token=token) as agent:
@@ -142,8 +146,8 @@ async def test_completions_name_nothing_of_others(two: Two) -> None:
             assert len(found.completion.values) == count
 
 
-async def _seen(owner: httpx.AsyncClient, owned: Structured) -> list[Structured]:
-    """All that the owner sees, but for what time alone changes."""
+async def _read_all(owner: httpx.AsyncClient, owned: Structured) -> list[Structured]:
+    """Read all that the owner sees, except what time alone changes."""
     return [
         (await owner.get(path)).json()
         for path in (

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
-from weft_http import HttpServer, http_server, new_key
+from weft_http import HttpServer, create_key, http_server
 from weft_process import Place
 
 pytestmark = pytest.mark.anyio
@@ -70,7 +70,7 @@ async def test_who_began_an_authorisation_confirms_it_once_the_person_has_finish
 
 
 async def test_another_organisation_can_neither_confirm_nor_begin(server: HttpServer) -> None:
-    key = new_key(server.place, "stranger", "admin", "other-org")
+    key = create_key(server.place, "stranger", "admin", "other-org")
     async with server.client() as client, server.client(token=key) as stranger:
         made = (await client.post("/source-connections", json=BODY)).json()
         one = f"/source-connections/{made['id']}"

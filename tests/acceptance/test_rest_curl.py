@@ -55,7 +55,7 @@ BASE = "https://api.airweave.ai"
 
 
 class GitHub:
-    """What the documentation's example reads, as GitHub's API would serve it."""
+    """The repository of the documentation's example, as GitHub's API would serve it."""
 
     content = b"The heron stands in the reeds."
 

@@ -1,4 +1,4 @@
-"""What a server answers fits its own OpenAPI document, and Airweave's where both have a word."""
+"""Answers fit the server's own OpenAPI document, and Airweave's where both have a word."""
 
 import json
 from collections.abc import AsyncGenerator
@@ -116,10 +116,10 @@ async def test_answers_fit_what_airweave_publishes(server: HttpServer) -> None:
         }
         one = "/source-connections/{source_connection_id}"
         made = await client.post("/source-connections", json=body)
-        fits("POST /source-connections", made.status_code, made.json())
+        check_answer("POST /source-connections", made.status_code, made.json())
         path = one.format(source_connection_id=made.json()["id"])
         job = made.json()["sync"]["last_job"]["id"]
-        await _synced(client, path)
+        await _wait_until_active(client, path)
         unknown = path[:-4] + "0000"
         among, search = "/collections/{readable_id}/search", {"query": "pelican"}
         calls: list[tuple[str, str, Any, int]] = [
@@ -152,10 +152,10 @@ async def test_answers_fit_what_airweave_publishes(server: HttpServer) -> None:
             method = operation.split()[0]
             answer = await client.request(method, target, json=given_body)
             assert answer.status_code == status, (operation, answer.text)
-            fits(operation, status, answer.json())
+            check_answer(operation, status, answer.json())
 
 
-async def _synced(client: httpx.AsyncClient, path: str) -> None:
+async def _wait_until_active(client: httpx.AsyncClient, path: str) -> None:
     with anyio.fail_after(WAIT_SECONDS):
         while True:
             if (await client.get(path)).json()["status"] == "active":
@@ -163,8 +163,8 @@ async def _synced(client: httpx.AsyncClient, path: str) -> None:
             await anyio.sleep(0.02)
 
 
-def fits(operation: str, status: int, answer: object) -> None:
-    """The answer is as Airweave documents it for that status."""
+def check_answer(operation: str, status: int, answer: object) -> None:
+    """Check that the answer is as Airweave documents it for that status."""
     schema = AIRWEAVE["operations"][operation]["responses"][str(status)]
     whole = {**schema, "components": AIRWEAVE["components"]}
     validator: Any = Draft202012Validator(whole, format_checker=Draft202012Validator.FORMAT_CHECKER)

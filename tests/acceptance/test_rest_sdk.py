@@ -18,7 +18,7 @@ from airweave import (
     UnprocessableEntityError,
 )
 from airweave.core.api_error import ApiError
-from weft_http import HttpServer, http_server, new_key
+from weft_http import HttpServer, create_key, http_server
 from weft_process import WAIT_SECONDS, Place
 
 pytestmark = pytest.mark.anyio
@@ -268,7 +268,7 @@ async def test_keys_without_a_role_or_organisation_for_it_are_refused(sdk: Sdk) 
         ("sdk-reader", "read", "local", 403),
         ("sdk-other", "admin", "other-org", 404),
     ):
-        key = new_key(place, name, role, organization)
+        key = create_key(place, name, role, organization)
         async with httpx.AsyncClient(timeout=30) as http:
             client = AsyncAirweaveSDK(base_url=sdk.server.url, api_key=key, httpx_client=http)
             with pytest.raises(ApiError) as refused:

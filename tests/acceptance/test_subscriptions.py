@@ -18,7 +18,7 @@ from mcp.shared.exceptions import MCPDeprecationWarning, MCPError
 from mcp.shared.subscriptions import ResourcesListChanged, ResourceUpdated, ServerEvent
 from mcp_types import ResourceListChangedNotification, ResourceUpdatedNotification
 from patience import PATIENCE_SECONDS
-from weft_http import OVER, HttpServer, http_server, new_key
+from weft_http import OVER, HttpServer, create_key, http_server
 from weft_process import COMMAND, MODES, Agent, Place, connected, raw_server
 
 pytestmark = pytest.mark.anyio
@@ -160,7 +160,7 @@ async def delete_connection(agent: Agent, connection_id: str) -> None:
 @pytest.mark.parametrize("mode", MODES.values())
 async def test_organisations_hear_nothing_of_one_another(shared: Shared, mode: str) -> None:
     server = shared.server
-    keys = [new_key(shared.place, f"{name}-{mode}", "admin", name) for name in ("one", "two")]
+    keys = [create_key(shared.place, f"{name}-{mode}", "admin", name) for name in ("one", "two")]
     ears = Ear(), Ear()
     async with (
         server.agent("http", mode, keys[0], ears[0].on_message) as one,

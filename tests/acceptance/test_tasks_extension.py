@@ -12,7 +12,7 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import HEADER_MISMATCH, INVALID_PARAMS, MISSING_REQUIRED_CLIENT_CAPABILITY
 from task_client import TASKS, ClientTasks, cancel_task, ended, get_task
-from weft_http import HttpServer, http_server, new_key
+from weft_http import HttpServer, create_key, http_server
 from weft_process import COMMAND, Agent, Place
 
 pytestmark = pytest.mark.anyio
@@ -103,8 +103,8 @@ async def test_client_that_follows_tasks_gets_the_result_of_the_call(http: HttpS
 
 
 async def test_organisations_have_their_own_tasks(http: HttpServer) -> None:
-    keys = [new_key(http.place, name, "admin", name) for name in ("one", "two")]
-    reader = new_key(http.place, "reader", "read", "one")
+    keys = [create_key(http.place, name, "admin", name) for name in ("one", "two")]
+    reader = create_key(http.place, "reader", "read", "one")
     tasks = ClientTasks(follow=False)
     async with (
         over_http(http, tasks, keys[0]) as one,

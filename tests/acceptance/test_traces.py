@@ -10,7 +10,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import RequestParamsMeta
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, Span
-from weft_http import reached
+from weft_http import connect_over
 from weft_process import ANSWER_SECONDS, Agent, Place, raw_server
 
 pytestmark = pytest.mark.anyio
@@ -80,7 +80,7 @@ def collector() -> Generator[Collector]:
 async def test_tool_call_is_a_span_below_the_clients(
     collector: Collector, place: Place, over: str
 ) -> None:
-    async with reached(place, over, **collector.variables) as agent:
+    async with connect_over(place, over, **collector.variables) as agent:
         await agent.client.call_tool("list_sources", {}, meta=CONTEXT)
         await agent.ok("list_collections")
     # The process has ended: what it sent last is there.
@@ -97,7 +97,7 @@ async def test_tool_call_is_a_span_below_the_clients(
 
 
 async def test_no_value_that_a_caller_gave_is_in_a_span(collector: Collector, place: Place) -> None:
-    async with reached(place, "stdio 2026-07-28", **collector.variables) as agent:
+    async with connect_over(place, "stdio 2026-07-28", **collector.variables) as agent:
         await agent.ok("create_collection", name=CANARY, readable_id=CANARY)
         await agent.ok("search", readable_collection_id=CANARY, query=CANARY)
         await agent.refused("get_connection", connection_id=CANARY)

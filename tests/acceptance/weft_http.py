@@ -37,7 +37,7 @@ END_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class HttpServer:
-    """A server process, and the token that lets the operator in."""
+    """A server process, and the operator's token."""
 
     place: Place
     process: Process
@@ -46,11 +46,11 @@ class HttpServer:
 
     @property
     def headers(self) -> dict[str, str]:
-        """What the operator's requests carry."""
+        """The headers of the operator's requests."""
         return {"authorization": f"Bearer {self.token}"}
 
     def client(self, token: str | None = None, **headers: str) -> httpx.AsyncClient:
-        """A plain HTTP client, with the operator's token unless told otherwise."""
+        """Make a plain HTTP client, with the operator's token unless told otherwise."""
         given = token if token is not None else self.token
         carried = {"authorization": f"Bearer {given}"} if given else {}
         return httpx.AsyncClient(base_url=self.url, headers={**carried, **headers}, timeout=30)
@@ -64,7 +64,7 @@ class HttpServer:
         on_message: MessageHandlerFnT | None = None,
         person: ElicitationFnT | None = None,
     ) -> AsyncGenerator[Agent]:
-        """An MCP client over this server."""
+        """Connect an MCP client to this server."""
         headers = {"authorization": f"Bearer {token or self.token}"}
         async with AsyncExitStack() as stack:
             if transport == "sse":
@@ -86,14 +86,14 @@ class HttpServer:
     async def rpc(
         self, method: str, params: Mapping[str, Any] | None = None, **headers: str
     ) -> httpx.Response:
-        """One request of the legacy era."""
+        """Send one request of the legacy era."""
         message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params or {}}
         async with self.client() as client:
             return await client.post("/mcp", json=message, headers={**ACCEPT, **headers})
 
 
 @dataclass(frozen=True, slots=True)
-class Two:
+class TwoOrganizations:
     """Two organisations on one server; ``owned`` is what the first one has."""
 
     server: HttpServer
@@ -117,7 +117,7 @@ INITIALIZE = {
 
 @asynccontextmanager
 async def http_server(place: Place, *options: str, **extra: str) -> AsyncGenerator[HttpServer]:
-    """A new server process on a free port; it is asked to end, and killed if it does not."""
+    """Run a server process on a free port; at the end terminate it, or kill it if it hangs."""
     command = (*COMMAND, "--http", "--port", "0", *options)
     said = place.stderr.stat().st_size if place.stderr.exists() else 0
     with place.stderr.open("ab") as log:
@@ -126,10 +126,10 @@ async def http_server(place: Place, *options: str, **extra: str) -> AsyncGenerat
         )
     async with process:
         try:
-            url = await _url(place, process, said)
+            url = await _wait_for_url(place, process, said)
             if url.startswith("http://127.0.0.1"):
-                await _ready(url)
-            token = extra.get("WEFT_TOKEN") or _token(place)
+                await _wait_until_ready(url)
+            token = extra.get("WEFT_TOKEN") or _read_token(place)
             yield HttpServer(place, process, url, token)
         finally:
             if process.returncode is None:
@@ -141,8 +141,10 @@ async def http_server(place: Place, *options: str, **extra: str) -> AsyncGenerat
 
 
 @asynccontextmanager
-async def reached(place: Place, over: str, *options: str, **extra: str) -> AsyncGenerator[Agent]:
-    """A client over the transport and in the era that ``over`` names, and a server for it."""
+async def connect_over(
+    place: Place, over: str, *options: str, **extra: str
+) -> AsyncGenerator[Agent]:
+    """Connect a client over the transport and era that ``over`` names, to a server of its own."""
     transport, era = over.split(" ", 1)
     if transport == "stdio":
         async with connected(place, MODES[era], *options, **extra) as agent:
@@ -155,19 +157,19 @@ async def reached(place: Place, over: str, *options: str, **extra: str) -> Async
         yield agent
 
 
-def new_key(place: Place, name: str, role: str, organization: str = "local") -> str:
-    """A key, made by the command line as an operator does."""
-    return _weft(
+def create_key(place: Place, name: str, role: str, organization: str = "local") -> str:
+    """Create a key with the command line, as an operator does."""
+    return _run_weft(
         place, "keys", "create", name, "--role", role, "--organization", organization, "--json"
     )["key"]
 
 
 def revoke_key(place: Place, name: str) -> None:
-    """Refuse a key from now on."""
-    _weft(place, "keys", "revoke", name, "--json")
+    """Revoke a key with the command line."""
+    _run_weft(place, "keys", "revoke", name, "--json")
 
 
-def _weft(place: Place, *arguments: str) -> dict[str, Any]:
+def _run_weft(place: Place, *arguments: str) -> dict[str, Any]:
     done = subprocess.run(
         [str(WEFT), *arguments],
         env=place.environment(),
@@ -180,7 +182,7 @@ def _weft(place: Place, *arguments: str) -> dict[str, Any]:
     return json.loads(done.stdout)
 
 
-async def _url(place: Place, process: Process, said: int) -> str:
+async def _wait_for_url(place: Place, process: Process, said: int) -> str:
     with anyio.fail_after(ANSWER_SECONDS):
         while True:
             text = place.stderr.read_bytes()[said:].decode()
@@ -192,12 +194,12 @@ async def _url(place: Place, process: Process, said: int) -> str:
     return found[1]
 
 
-async def _ready(url: str) -> None:
+async def _wait_until_ready(url: str) -> None:
     # The socket is bound already, so this waits for the server to answer.
     async with httpx.AsyncClient(timeout=ANSWER_SECONDS) as client:
         assert (await client.get(f"{url}/ready")).status_code == 200
 
 
-def _token(place: Place) -> str:
+def _read_token(place: Place) -> str:
     path = place.home / "http-token"
     return path.read_text().strip() if path.exists() else "none"

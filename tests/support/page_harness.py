@@ -1,4 +1,4 @@
-"""A browser before the pages, links that answer as told, and a reader of what is shown."""
+"""A browser at the pages, links that answer as told, and a reader of what is shown."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -43,16 +43,16 @@ FIELDS = (
 )
 
 
-def asks(name: str = "My notes", source: str = "Notes", **given: Any) -> CredentialForm:
+def build_form(name: str = "My notes", source: str = "Notes", **given: Any) -> CredentialForm:
     given = {"endpoint": "https://api.notes.example", "fields": FIELDS, **given}
     return CredentialForm(connection_id="c1", connection_name=name, source_name=source, **given)
 
 
 @dataclass
 class Sessions(AuthSessions):
-    """Links that answer as told, and what was done with them."""
+    """Answers links as told, and records their use."""
 
-    shows: CredentialForm = field(default_factory=asks)
+    shows: CredentialForm = field(default_factory=build_form)
     ends: AuthOutcome | WeftError = field(
         default_factory=lambda: AuthOutcome(
             ok=True, message="It works.", connection_name="My notes"
@@ -108,18 +108,18 @@ class Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.append((tag, dict(attrs)))
 
-    def named(self, name: str) -> dict[str, str | None]:
+    def element(self, name: str) -> dict[str, str | None]:
         return next(attrs for _, attrs in self.elements if attrs.get("name") == name)
 
     def all(self, tag: str) -> list[dict[str, str | None]]:
         return [attrs for each, attrs in self.elements if each == tag]
 
 
-def browser(
+def open_browser(
     sessions: Sessions, *, base: str = URL, rates: int = 1000, metrics: Metrics | None = None
 ) -> httpx.AsyncClient:
     settings = PageSettings(base, rates=Rates(rates))
-    access = Gate(
+    gate = Gate(
         hosts=build_host_rules("127.0.0.1", ["weft.example"], []),
         authenticators=(),
         open_paths=frozenset(),
@@ -131,16 +131,16 @@ def browser(
         metrics=metrics or Metrics(),
         page_template_of=page_template_of,
     )
-    app = guard(Starlette(routes=page_routes(sessions, settings)), access)
+    app = guard(Starlette(routes=page_routes(sessions, settings)), gate)
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=base)
 
 
-async def proof(client: httpx.AsyncClient, path: str = LINK) -> str:
+async def read_proof(client: httpx.AsyncClient, path: str = LINK) -> str:
     page = Page((await client.get(path)).text)
-    return page.named("proof")["value"] or ""
+    return page.element("proof")["value"] or ""
 
 
-async def send(client: httpx.AsyncClient, **values: str) -> httpx.Response:
+async def fill_in(client: httpx.AsyncClient, **values: str) -> httpx.Response:
     """Fill in the form in a browser and send it."""
     entries = {f"entry.{name}": text for name, text in values.items()}
-    return await client.post(LINK, data={"proof": await proof(client), **entries})
+    return await client.post(LINK, data={"proof": await read_proof(client), **entries})

@@ -60,7 +60,7 @@ class Door:
         self.opened.set()
         await anyio.sleep_forever()
 
-    async def asked_again(self, times: int) -> None:
+    async def wait_for_checks(self, times: int) -> None:
         for _ in range(times):
             await self.asked.wait()
 
@@ -88,7 +88,7 @@ async def test_stream_ends_when_its_token_lets_in_nobody_or_another(
     door = Door()
     async with _streaming(door) as answers:
         await door.opened.wait()
-        await door.asked_again(2)
+        await door.wait_for_checks(2)
         assert answers == []
         await change(door)
     assert [(answer.status_code, answer.text) for answer in answers] == [(200, "open")]
@@ -99,7 +99,7 @@ async def test_stream_goes_on_while_tokens_cannot_be_checked() -> None:
     async with _streaming(door) as answers:
         await door.opened.wait()
         door.unavailable = True
-        await door.asked_again(3)
+        await door.wait_for_checks(3)
         assert answers == []
         door.unavailable, door.principal = False, None
     assert len(answers) == 1
@@ -129,7 +129,7 @@ async def test_stream_asked_for_in_chunks_ends_with_its_token_too() -> None:
     door = Door()
     async with _streaming(door, _listening_in_chunks) as answers:
         await door.opened.wait()
-        await door.asked_again(2)
+        await door.wait_for_checks(2)
         assert answers == []
         door.principal = None
     assert [(answer.status_code, answer.text) for answer in answers] == [(200, "open")]
@@ -139,7 +139,7 @@ async def test_body_that_came_whole_but_too_long_is_refused_at_once() -> None:
     door = Door()
     long = b" " * (BODY_MAX_BYTES + 1)
     with anyio.fail_after(PATIENCE_SECONDS):
-        start, *_ = await _sent_to(door, {"type": "http.request", "body": long, "more_body": False})
+        start, *_ = await _send_to(door, {"type": "http.request", "body": long, "more_body": False})
     assert start["status"] == 413
     assert not door.opened.is_set()
 
@@ -150,7 +150,7 @@ async def test_client_that_goes_while_it_sends_is_nobodys_error(
     door = Door()
     part: Message = {"type": "http.request", "body": b"{", "more_body": True}
     with caplog.at_level(logging.WARNING):
-        sent = await _sent_to(door, part, {"type": "http.disconnect"})
+        sent = await _send_to(door, part, {"type": "http.disconnect"})
     assert (sent, caplog.messages) == ([], [])
     assert not door.opened.is_set()
 
@@ -162,7 +162,7 @@ async def test_client_that_goes_before_the_application_has_its_body_is_nobodys_e
     part: Message = {"type": "http.request", "body": b"{", "more_body": True}
     with caplog.at_level(logging.WARNING):
         gone: Message = {"type": "http.disconnect"}
-        sent = await _sent_to(
+        sent = await _send_to(
             Reader(), part, gone, method=method, framing=(b"content-length", b"9")
         )
     assert (sent, caplog.messages) == ([], [])
@@ -195,13 +195,13 @@ async def test_request_that_outlasts_the_end_is_told_so() -> None:
     assert answer.headers["retry-after"]
 
 
-async def _sent_to(
+async def _send_to(
     door: Door,
     *received: Message,
     method: str = "POST",
     framing: tuple[bytes, bytes] = (b"transfer-encoding", b"chunked"),
 ) -> list[Message]:
-    """What the application sends to a client that sends that, and then waits."""
+    """Send these messages as a client and return what the application answers."""
     coming, sent = list(received), list[Message]()
 
     async def receive() -> Message:

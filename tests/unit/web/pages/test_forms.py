@@ -1,7 +1,7 @@
 """The form for credentials: what it shows, hands on and says when something is wrong."""
 
 import pytest
-from page_harness import FIELDS, LINK, SECRET, Page, Sessions, asks, browser, send
+from page_harness import FIELDS, LINK, SECRET, Page, Sessions, build_form, fill_in, open_browser
 
 from weft.domain.authorizations import AuthOutcome
 from weft.errors import AuthenticationFailed, InvalidInput, SourceUnavailable
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_the_form_says_where_it_goes_and_ties_labels_to_fields() -> None:
-    async with browser(Sessions()) as client:
+    async with open_browser(Sessions()) as client:
         answer = await client.get(LINK)
     assert answer.status_code == 200
     page = Page(answer.text)
@@ -20,23 +20,23 @@ async def test_the_form_says_where_it_goes_and_ties_labels_to_fields() -> None:
     ids = {attrs.get("id") for _, attrs in page.elements}
     labels = {attrs["for"] for attrs in page.all("label")}
     for each in FIELDS:
-        entry = page.named(f"entry.{each.name}")
+        entry = page.element(f"entry.{each.name}")
         assert entry["id"] in labels
         assert set((entry["aria-describedby"] or "").split()) <= ids
-    assert page.named("entry.token")["type"] == "password"
-    assert page.named("entry.token")["autocomplete"] == "off"
-    assert "required" in page.named("entry.token")
-    assert "required" not in page.named("entry.user")
-    assert page.named("entry.limit")["value"] == "100"
-    assert "checked" in page.named("entry.sandbox")
+    assert page.element("entry.token")["type"] == "password"
+    assert page.element("entry.token")["autocomplete"] == "off"
+    assert "required" in page.element("entry.token")
+    assert "required" not in page.element("entry.user")
+    assert page.element("entry.limit")["value"] == "100"
+    assert "checked" in page.element("entry.sandbox")
     assert [attrs["value"] for attrs in page.all("option") if "selected" in attrs] == ["eu"]
     assert page.all("html") == [{"lang": "en"}]
 
 
 async def test_what_was_typed_is_handed_on_by_the_fields_of_the_source() -> None:
     sessions = Sessions()
-    async with browser(sessions) as client:
-        answer = await send(
+    async with open_browser(sessions) as client:
+        answer = await fill_in(
             client,
             token=f"  {SECRET}\n",
             limit="5",
@@ -62,17 +62,17 @@ async def test_what_was_typed_is_handed_on_by_the_fields_of_the_source() -> None
 async def test_no_secret_comes_back_and_the_rest_does() -> None:
     refused = AuthenticationFailed("Notes refused the token.", hint="Give a new one.")
     sessions = Sessions(ends=refused)
-    async with browser(sessions) as client:
-        answer = await send(
+    async with open_browser(sessions) as client:
+        answer = await fill_in(
             client, token=SECRET, private_key=SECRET, user="ada <3", limit="7", region="us"
         )
     assert answer.status_code == 422
     assert SECRET not in answer.text
     page = Page(answer.text)
-    assert page.named("entry.token")["value"] == ""
-    assert page.named("entry.user")["value"] == "ada <3"
-    assert page.named("entry.limit")["value"] == "7"
-    assert "checked" not in page.named("entry.sandbox")
+    assert page.element("entry.token")["value"] == ""
+    assert page.element("entry.user")["value"] == "ada <3"
+    assert page.element("entry.limit")["value"] == "7"
+    assert "checked" not in page.element("entry.sandbox")
     assert any(attrs.get("role") == "alert" for attrs in page.all("div"))
     assert "Notes refused the token. Give a new one." in page.text
     assert "Error: " in page.text
@@ -82,10 +82,10 @@ async def test_a_problem_stands_beside_its_field_in_words_for_people() -> None:
     path = "auth.direct.credentials.limit"
     hint = "get_source lists all fields of a source."
     sessions = Sessions(ends=InvalidInput(f"{path} is too large.", field=path, hint=hint))
-    async with browser(sessions) as client:
-        answer = await send(client, token=SECRET, limit="7")
+    async with open_browser(sessions) as client:
+        answer = await fill_in(client, token=SECRET, limit="7")
     page = Page(answer.text)
-    entry = page.named("entry.limit")
+    entry = page.element("entry.limit")
     assert entry["aria-invalid"] == "true"
     assert "entry-limit-problem" in (entry["aria-describedby"] or "")
     assert '<p class="problem" id="entry-limit-problem">Limit is too large.</p>' in page.text
@@ -105,8 +105,8 @@ async def test_a_problem_stands_beside_its_field_in_words_for_people() -> None:
 )
 async def test_what_is_wrong_at_sight_goes_to_nobody(values: dict[str, str], said: str) -> None:
     sessions = Sessions()
-    async with browser(sessions) as client:
-        answer = await send(client, **values)
+    async with open_browser(sessions) as client:
+        answer = await fill_in(client, **values)
     assert answer.status_code == 422
     assert said in answer.text
     assert sessions.given == []
@@ -114,10 +114,10 @@ async def test_what_is_wrong_at_sight_goes_to_nobody(values: dict[str, str], sai
 
 async def test_a_source_that_is_down_lets_the_person_try_again() -> None:
     sessions = Sessions(ends=SourceUnavailable("The source did not answer."))
-    async with browser(sessions) as client:
-        assert (await send(client, token=SECRET)).status_code == 502
+    async with open_browser(sessions) as client:
+        assert (await fill_in(client, token=SECRET)).status_code == 502
         sessions.ends = AuthOutcome(ok=True, message="It works.")
-        assert (await send(client, token=SECRET)).status_code == 200
+        assert (await fill_in(client, token=SECRET)).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ async def test_a_source_that_is_down_lets_the_person_try_again() -> None:
 )
 async def test_a_body_that_is_no_form_of_ours_is_refused(body: str, kind: str, status: int) -> None:
     sessions = Sessions()
-    async with browser(sessions) as client:
+    async with open_browser(sessions) as client:
         answer = await client.post(LINK, content=body, headers={"content-type": kind})
     assert answer.status_code == status
     assert sessions.given == []
@@ -139,8 +139,8 @@ async def test_a_body_that_is_no_form_of_ours_is_refused(body: str, kind: str, s
 
 async def test_names_are_text_and_cannot_hide_what_is_written() -> None:
     evil = '<script>alert(1)</script>"\u202egro.live'
-    sessions = Sessions(shows=asks(evil, evil, endpoint=evil))
-    async with browser(sessions) as client:
+    sessions = Sessions(shows=build_form(evil, evil, endpoint=evil))
+    async with open_browser(sessions) as client:
         text = (await client.get(LINK)).text
     assert "<script>alert" not in text
     assert "\u202e" not in text

@@ -1,10 +1,20 @@
-"""What the pages refuse, hide and hold back from other sites, guessers and logs."""
+"""The pages reveal nothing to other sites, guessers and logs."""
 
 import re
 
 import httpx
 import pytest
-from page_harness import CALLBACK, LINK, SECRET, START, URL, Sessions, browser, proof, send
+from page_harness import (
+    CALLBACK,
+    LINK,
+    SECRET,
+    START,
+    URL,
+    Sessions,
+    fill_in,
+    open_browser,
+    read_proof,
+)
 
 from weft.errors import NotFound
 from weft.web.gate.metrics import Metrics
@@ -16,8 +26,8 @@ pytestmark = pytest.mark.anyio
 
 async def test_a_form_of_another_browser_or_another_link_is_refused() -> None:
     sessions = Sessions()
-    async with browser(sessions) as mine, browser(sessions) as other:
-        foreign = await proof(other)
+    async with open_browser(sessions) as mine, open_browser(sessions) as other:
+        foreign = await read_proof(other)
         entries = {"entry.token": SECRET}
         bad: list[tuple[httpx.AsyncClient, dict[str, str]]] = [
             (mine, {}),
@@ -26,11 +36,11 @@ async def test_a_form_of_another_browser_or_another_link_is_refused() -> None:
             (mine, {"proof": "é"}),
         ]
         for client, given in bad:
-            await proof(client)
+            await read_proof(client)
             answer = await client.post(LINK, data={**given, **entries})
             assert answer.status_code == 403, given
             assert SECRET not in answer.text
-        kept = await proof(mine)
+        kept = await read_proof(mine)
         mine.cookies.clear()
         assert (await mine.post(LINK, data={"proof": kept, **entries})).status_code == 403
     assert sessions.given == []
@@ -53,15 +63,15 @@ async def test_a_form_that_another_site_sends_is_refused(
     header: str, value: str, status: int
 ) -> None:
     sessions = Sessions()
-    async with browser(sessions) as client:
-        data = {"proof": await proof(client), "entry.token": SECRET}
+    async with open_browser(sessions) as client:
+        data = {"proof": await read_proof(client), "entry.token": SECRET}
         answer = await client.post(LINK, data=data, headers={header: value})
     assert answer.status_code == status
     assert len(sessions.given) == (status == 200)
 
 
 async def test_cookies_are_for_this_page_and_out_of_reach_of_scripts() -> None:
-    async with browser(Sessions()) as client:
+    async with open_browser(Sessions()) as client:
         (form,) = (await client.get(LINK)).headers.get_list("set-cookie")
         starts = (await client.get(START)).headers.get_list("set-cookie")
     assert "HttpOnly; Max-Age=600; Path=/authorize; SameSite=strict" in form
@@ -69,7 +79,7 @@ async def test_cookies_are_for_this_page_and_out_of_reach_of_scripts() -> None:
     assert paths == ["/source-connections", "/v1/source-connections"]
     assert all("HttpOnly" in each and "SameSite=lax" in each for each in starts)
     assert not any("Secure" in each for each in (form, *starts))
-    async with browser(Sessions(), base="https://weft.example/team") as client:
+    async with open_browser(Sessions(), base="https://weft.example/team") as client:
         answers = [await client.get(LINK), await client.get(START)]
     for each in (c for answer in answers for c in answer.headers.get_list("set-cookie")):
         assert "Secure" in each
@@ -78,7 +88,7 @@ async def test_cookies_are_for_this_page_and_out_of_reach_of_scripts() -> None:
 
 async def test_a_link_that_is_over_looks_like_one_that_never_was() -> None:
     sessions = Sessions(begins=NotFound("Expired."), ends=NotFound("Used."))
-    async with browser(sessions) as client:
+    async with open_browser(sessions) as client:
         answers = [
             await client.get("/authorize/other"),
             await client.get(f"/authorize/{'x' * 1000}"),
@@ -87,7 +97,7 @@ async def test_a_link_that_is_over_looks_like_one_that_never_was() -> None:
             await client.get(START),
             await client.get("/v1/source-connections/authorize/other"),
             await client.get(f"{CALLBACK}?state=other&code=c"),
-            await send(client, token=SECRET),
+            await fill_in(client, token=SECRET),
         ]
     assert {answer.status_code for answer in answers} == {410}
     assert len({answer.text for answer in answers}) == 1
@@ -96,7 +106,7 @@ async def test_a_link_that_is_over_looks_like_one_that_never_was() -> None:
 
 async def test_every_page_keeps_itself_to_itself() -> None:
     sessions = Sessions()
-    async with browser(sessions) as client:
+    async with open_browser(sessions) as client:
         for path in (LINK, "/authorize/other", START, f"{CALLBACK}?state=s1"):
             headers = (await client.get(path)).headers
             assert headers["content-security-policy"] == POLICY
@@ -112,7 +122,7 @@ async def test_every_page_keeps_itself_to_itself() -> None:
 
 
 async def test_a_guesser_is_slowed_down() -> None:
-    async with browser(Sessions(), rates=3) as client:
+    async with open_browser(Sessions(), rates=3) as client:
         codes = [(await client.get(f"/authorize/{n}")).status_code for n in range(4)]
         assert codes == [410, 410, 410, 429]
         assert "retry-after" in (await client.get(LINK)).headers
@@ -121,7 +131,7 @@ async def test_a_guesser_is_slowed_down() -> None:
 async def test_tokens_are_neither_logged_nor_counted(caplog: pytest.LogCaptureFixture) -> None:
     metrics = Metrics()
     caplog.set_level("DEBUG", logger="weft")
-    async with browser(Sessions(), metrics=metrics) as client:
+    async with open_browser(Sessions(), metrics=metrics) as client:
         for path in (LINK, START, f"/v1{START}", f"{CALLBACK}?state=s3cr3t&code=c0d3"):
             await client.get(path)
     said = str([vars(record) for record in caplog.records if record.name.startswith("weft")])

@@ -1,4 +1,4 @@
-"""How the pages look: readable in light and dark, and in one piece."""
+"""The pages are readable in light and dark, and load nothing."""
 
 import re
 from importlib.resources import files

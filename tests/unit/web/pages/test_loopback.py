@@ -62,7 +62,7 @@ def is_open(url: str) -> bool:
         return probe.connect_ex((HOST, int(url.rpartition(":")[2]))) == 0
 
 
-async def closed(url: str) -> None:
+async def wait_until_closed(url: str) -> None:
     with anyio.fail_after(WAIT_SECONDS):
         while True:
             if not is_open(url):
@@ -105,7 +105,7 @@ async def test_it_answers_to_its_exact_address_only() -> None:
 async def test_it_closes_when_nobody_needs_it_and_opens_again() -> None:
     async with running(LoopbackPages(idle_seconds=0.01)) as pages:
         first = await pages.open()
-        await closed(first)
+        await wait_until_closed(first)
         second = await pages.open()
         assert (await get(f"{second}/authorize/known")).status_code == 200
 
@@ -116,7 +116,7 @@ async def test_a_fixed_port_is_free_again_when_it_is_wanted_again() -> None:
         for _ in range(2):
             with anyio.fail_after(WAIT_SECONDS):
                 assert await pages.open() == f"http://{HOST}:{port}"
-            await closed(f"http://{HOST}:{port}")
+            await wait_until_closed(f"http://{HOST}:{port}")
 
 
 async def test_a_fixed_port_that_is_taken_is_told_with_the_setting() -> None:

@@ -25,7 +25,7 @@ from weft.web.rest.error_responses import error_response
 JOB_ID = "550e8400-e29b-41d4-a716-446655440000"
 
 
-def answered(error: WeftError, **body: Any) -> tuple[int, Any, dict[str, str]]:
+def answer_to(error: WeftError, **body: Any) -> tuple[int, Any, dict[str, str]]:
     response = error_response(error, {"limit"}, body)
     return response.status_code, json.loads(bytes(response.body)), dict(response.headers)
 
@@ -44,14 +44,14 @@ def answered(error: WeftError, **body: Any) -> tuple[int, Any, dict[str, str]]:
     ],
 )
 def test_every_error_has_its_status_and_one_text(error: WeftError, status: int) -> None:
-    answer, body, _ = answered(error)
+    answer, body, _ = answer_to(error)
     assert answer == status
     assert isinstance(body["detail"], str)
 
 
 def test_what_is_not_found_is_named_as_airweave_does() -> None:
     error = NotFound("No connection has that id or name.", field="connection_id")
-    assert answered(error)[1] == {
+    assert answer_to(error)[1] == {
         "detail": "Source connection not found",
         "field": "source_connection_id",
     }
@@ -59,12 +59,12 @@ def test_what_is_not_found_is_named_as_airweave_does() -> None:
 
 def test_a_conflict_names_the_job_in_the_way() -> None:
     error = Conflict("A sync is running.", hint="Call cancel_job first.", job_id=JOB_ID)
-    assert answered(error)[1] == {"detail": "A sync is running.", "job_id": JOB_ID}
+    assert answer_to(error)[1] == {"detail": "A sync is running.", "job_id": JOB_ID}
 
 
 def test_hints_for_agents_are_left_out_and_others_kept() -> None:
     hint = "Did you mean 'token'? Call get_source for all. Known: token."
-    _, body, _ = answered(Unsupported("No.", hint=hint))
+    _, body, _ = answer_to(Unsupported("No.", hint=hint))
     assert body["detail"] == "No. Did you mean 'token'? Known: token."
 
 
@@ -86,7 +86,7 @@ def test_hints_for_agents_are_left_out_and_others_kept() -> None:
 def test_what_is_wrong_is_located_in_the_request(
     error: WeftError, loc: list[str], kind: str
 ) -> None:
-    status, body, _ = answered(error, authentication={"credentials": {}})
+    status, body, _ = answer_to(error, authentication={"credentials": {}})
     assert status == 422
     assert [(problem["loc"], problem["type"]) for problem in body["detail"]] == [(loc, kind)]
 
@@ -100,4 +100,4 @@ def test_what_is_wrong_is_located_in_the_request(
     ],
 )
 def test_who_should_try_later_is_told_when(error: WeftError, seconds: str) -> None:
-    assert answered(error)[2]["retry-after"] == seconds
+    assert answer_to(error)[2]["retry-after"] == seconds

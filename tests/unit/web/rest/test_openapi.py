@@ -27,26 +27,26 @@ NOT_TAKEN = {
 }
 
 
-def resolved(schema: dict[str, Any], document: dict[str, Any]) -> dict[str, Any]:
-    """The schema that a reference, or a list of one, or an optional one, leads to."""
+def resolve(schema: dict[str, Any], document: dict[str, Any]) -> dict[str, Any]:
+    """Resolve a reference, a list of one, or an optional one, to its schema."""
     if "$ref" in schema:
         return document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
     for part in (schema.get("items"), *schema.get("anyOf", ())):
         if part and ("$ref" in part or "items" in part):
-            return resolved(part, document)
+            return resolve(part, document)
     return schema
 
 
 def missing(theirs: dict[str, Any], ours: dict[str, Any], seen: frozenset[str]) -> set[Any]:
     """Properties of their schema that ours lacks or has as null only, at any depth."""
-    theirs, ours = resolved(theirs, AIRWEAVE), resolved(ours, OURS)
+    theirs, ours = resolve(theirs, AIRWEAVE), resolve(ours, OURS)
     name = next((n for n, s in AIRWEAVE["components"]["schemas"].items() if s is theirs), "")
     if name in seen:
         return set()
     found: set[Any] = set()
     for key, part in theirs.get("properties", {}).items():
         own = ours.get("properties", {}).get(key)
-        if own is None or (own.get("type") == "null" and "properties" in resolved(part, AIRWEAVE)):
+        if own is None or (own.get("type") == "null" and "properties" in resolve(part, AIRWEAVE)):
             found.add((name, key))
         else:
             found |= missing(part, own, seen | {name})

@@ -1,4 +1,4 @@
-"""Who may ask what, under which paths, and how everything else is refused."""
+"""The API admits callers by role, serves all its paths, and refuses everything else."""
 
 import json
 import logging

@@ -194,16 +194,16 @@ async def test_search_is_sliced_and_says_where_hits_come_from(api: Any) -> None:
     await api.engine.synced(made)
     async with api.client() as client:
 
-        async def found(**body: object) -> list[Any]:
+        async def search(**body: object) -> list[Any]:
             body = {"query": "revision0", **body}
             answer = await client.post("/collections/docs/search/classic", json=body)
             assert answer.status_code == 200, answer.text
             return answer.json()["results"]
 
-        everything = await found(limit=1000)
+        everything = await search(limit=1000)
         assert len({hit["entity_id"] for hit in everything}) == 120
-        assert await found(offset=100, limit=15) == everything[100:115]
-        assert len(await found()) == 100
+        assert await search(offset=100, limit=15) == everything[100:115]
+        assert len(await search()) == 100
         about = everything[0]["airweave_system_metadata"]
         assert (about["source_name"], about["source_connection_id"]) == ("stub", made.id)
         refused = await client.post(
