@@ -5,7 +5,9 @@ import stat
 import subprocess
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
+from typing import Any
 
+import anyio
 import httpx
 import pytest
 from patience import PATIENCE_SECONDS
@@ -178,13 +180,22 @@ async def test_logs_name_request_principal_tool_and_job_and_no_secret(door: Door
     assert call["principal"] == "key:writer"
     assert call["outcome"] == "ok"
     assert call["duration_ms"] > 0
-    request = next(
-        line
-        for line in lines
-        if line["message"] == "request" and line["request_id"] == call["request_id"]
-    )
+    request = await wait_for_request(door.server.place, call["request_id"])
     assert (request["route"], request["status"]) == ("/mcp", 200)
+    said = door.server.place.stderr.read_text()
     assert not any(secret in said for secret in door.keys.values())
+
+
+async def wait_for_request(place: Place, request_id: str) -> dict[str, Any]:
+    """Return a request's log line, which is written a moment after its answer."""
+    with anyio.fail_after(PATIENCE_SECONDS):
+        while True:
+            for line in place.stderr.read_text().splitlines():
+                complete = line.startswith("{") and line.endswith("}")
+                facts: dict[str, Any] = json.loads(line) if complete else {}
+                if facts.get("message") == "request" and facts["request_id"] == request_id:
+                    return facts
+            await anyio.sleep(0.02)
 
 
 async def test_metrics_count_jobs_calls_and_requests(door: Door) -> None:
