@@ -1,7 +1,7 @@
-"""The built-in sources without a service of their own do what every source must do."""
+"""Every built-in source, and each stub, does what every source must do."""
 
 import os
-from collections.abc import Generator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
@@ -13,11 +13,16 @@ from dulwich import porcelain
 from dulwich.repo import Repo
 from dulwich.server import DictBackend
 from dulwich.web import make_wsgi_chain
+from github_harness import TOKEN, FakeGitHub, pull
+from web_harness import Website, links
 
 from weft.net.client import http_factory
 from weft.sources.base import SourceContext
 from weft.sources.files.source import FilesSource
 from weft.sources.git.source import GitSource
+from weft.sources.github.source import GitHubSource
+from weft.sources.web.source import WebSource
+from weft.testing.scripted_http import html, serve
 from weft.testing.sources import Change, SourceCase, SourceContract, offline_context
 from weft.testing.stub import SecretStubSource, StubSource, entity_id
 
@@ -130,6 +135,60 @@ class TestRemoteGit(SourceContract):
     def git_url(self, repository: Path) -> Generator[str]:
         with serve_git(repository) as url:
             yield url
+
+
+class TestGitHub(SourceContract):
+    """A repository behind GitHub's API."""
+
+    @pytest.fixture
+    async def case(self) -> AsyncGenerator[SourceCase]:
+        pulls = [pull(number, f"2026-02-0{number}T00:00:00Z", title="a\x07b") for number in (1, 2)]
+        hub = FakeGitHub({name: body for name, body in CONTENT.items() if body}, pulls)
+
+        async def mutate() -> Change:
+            hub.files = {**hub.files, "new.txt": b"new\n", "src/main.py": b"print('changed')\n"}
+            del hub.files["docs/table.csv"]
+            hub.head, hub.pushed_at = "c2", "2026-02-02T00:00:00Z"
+            names = ("new.txt", "src/main.py", "docs/table.csv")
+            hub.compared = {"status": "ahead", "files": [{"filename": name} for name in names]}
+            changed = {"me/repo", "me/repo/blob/new.txt", "me/repo/blob/src/main.py"}
+            return Change(frozenset(changed), frozenset({"me/repo/blob/docs/table.csv"}))
+
+        async with serve(hub) as site:
+            yield SourceCase(
+                GitHubSource,
+                {"repo_name": "me/repo", "sync_pull_requests": True},
+                SourceContext(http=http_factory({LOCAL}), options={"github_api_url": site.url}),
+                credentials={"personal_access_token": TOKEN},
+                bad_credentials={"personal_access_token": "ghp_another"},
+                mutate=mutate,
+            )
+
+
+class TestWeb(SourceContract):
+    """A web site."""
+
+    @pytest.fixture
+    async def case(self) -> AsyncGenerator[SourceCase]:
+        website = Website(
+            {
+                "/": links("/a", "/b\u200b"),
+                "/a": html("<title>a\x07</title><p>A\U000e0041 page", etag='"1"'),
+                "/b%E2%80%8B": html("<p>a name with a hidden character"),
+            }
+        )
+
+        async with serve(website) as site:
+
+            async def mutate() -> Change:
+                website.pages["/"] = links("/a", "/new")
+                website.pages["/a"] = html("<p>changed", etag='"2"')
+                website.pages["/new"] = "<p>new"
+                upserted = {f"{site.url}{path}" for path in ("/a", "/new")}
+                return Change(frozenset(upserted), frozenset({f"{site.url}/b%E2%80%8B"}))
+
+            context = SourceContext(http=http_factory({LOCAL}))
+            yield SourceCase(WebSource, {"url": site.url}, context, mutate=mutate)
 
 
 class TestStub(SourceContract):

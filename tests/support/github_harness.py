@@ -42,6 +42,7 @@ class FakeGitHub:
     pulls: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     pushed_at: str = "2026-02-01T00:00:00Z"
     head: str = "c1"
+    description: str = "A repository"
     empty: bool = False
     compared: dict[str, Any] = field(default_factory=dict[str, Any])
     links: set[str] = field(default_factory=set[str])
@@ -63,7 +64,7 @@ class FakeGitHub:
             return as_json(
                 {
                     "full_name": "me/repo",
-                    "description": "A repository",
+                    "description": self.description,
                     "default_branch": "main",
                     "pushed_at": self.pushed_at,
                     "html_url": "https://github.com/me/repo",

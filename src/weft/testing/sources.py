@@ -85,9 +85,12 @@ class SourceCase:
 
 
 class SourceContract:
-    """Every test takes the fixture ``case``."""
+    """Every test takes the fixture ``case``, which may be async."""
 
-    def test_catalogue_entry_is_complete(self, case: SourceCase) -> None:
+    # Even tests that wait for nothing are async: others would get an async fixture unopened.
+    pytestmark = pytest.mark.anyio
+
+    async def test_catalogue_entry_is_complete(self, case: SourceCase) -> None:
         info = case.source.info()
         assert SHORT_NAME.fullmatch(info.short_name)
         assert 0 < len(info.name) <= MAX_NAME_CHARS
@@ -97,19 +100,19 @@ class SourceContract:
         assert bool(info.cursor_fields) == info.supports_continuous
         json.dumps(info.model_dump(mode="json"))
 
-    def test_every_field_is_described_and_typed(self, case: SourceCase) -> None:
+    async def test_every_field_is_described_and_typed(self, case: SourceCase) -> None:
         info = case.source.info()
         for shown in (*info.config_fields, *info.auth_fields):
             assert shown.description, shown.name
             assert shown.type in FIELD_TYPES, shown.name
 
-    def test_secret_fields_are_marked_secret(self, case: SourceCase) -> None:
+    async def test_secret_fields_are_marked_secret(self, case: SourceCase) -> None:
         info = case.source.info()
         assert not [f.name for f in info.config_fields if f.secret]
         named = {f.name for f in info.auth_fields if SECRET_NAME.search(f.name)}
         assert named <= {f.name for f in info.auth_fields if f.secret}
 
-    def test_only_fields_that_are_marked_decide_the_endpoint(self, case: SourceCase) -> None:
+    async def test_only_fields_that_are_marked_decide_the_endpoint(self, case: SourceCase) -> None:
         config, options = case.make().config, case.context.options
         for shown in case.source.info().config_fields:
             if shown.type == "string" and not (shown.endpoint or shown.choices):
@@ -119,18 +122,17 @@ class SourceContract:
                 ), shown.name
 
     @pytest.mark.parametrize("which", ["Config", "Credentials"])
-    def test_unknown_fields_are_refused(self, case: SourceCase, which: str) -> None:
+    async def test_unknown_fields_are_refused(self, case: SourceCase, which: str) -> None:
         model: type[BaseModel] = getattr(case.source, which)
         given = case.config if which == "Config" else case.credentials
         with pytest.raises(ValidationError, match="no_such_field"):
             model.model_validate({**given, "no_such_field": 1})
 
-    def test_secrets_do_not_show(self, case: SourceCase) -> None:
+    async def test_secrets_do_not_show(self, case: SourceCase) -> None:
         source = case.make()
         shown = f"{source!r} {source.credentials!r} {source.credentials} {vars(source)}"
         assert not [name for name, secret in _secrets(source) if secret in shown]
 
-    @pytest.mark.anyio
     async def test_check_says_what_was_reached(self, case: SourceCase) -> None:
         source = case.make()
         phrase = await source.check()
@@ -138,18 +140,15 @@ class SourceContract:
         assert "\n" not in phrase
         assert not [name for name, secret in _secrets(source) if secret in phrase]
 
-    @pytest.mark.anyio
     async def test_ids_are_unique(self, case: SourceCase) -> None:
         ids = [i for event in await events_of(case.make()) if (i := id_of(event))]
         assert len(ids) >= 2
         assert len(ids) == len(set(ids))
 
-    @pytest.mark.anyio
     async def test_listing_is_the_same_twice(self, case: SourceCase) -> None:
         first, second = [await events_of(case.make()) for _ in range(2)]
         assert [_stable(event) for event in first] == [_stable(event) for event in second]
 
-    @pytest.mark.anyio
     async def test_entities_are_well_formed(self, case: SourceCase) -> None:
         entities = [e for e in await events_of(case.make()) if isinstance(e, Entity)]
         assert entities
@@ -160,7 +159,6 @@ class SourceContract:
             assert entity.updated_at is None or entity.updated_at.tzinfo is not None
             json.dumps(entity.metadata, allow_nan=False)
 
-    @pytest.mark.anyio
     async def test_strings_hold_no_hidden_characters(self, case: SourceCase) -> None:
         for event in await events_of(case.make()):
             if isinstance(event, Entity):
@@ -172,7 +170,6 @@ class SourceContract:
                 assert not HIDDEN_OR_BREAK.search(event.id)
                 assert not HIDDEN_OR_BREAK.search(event.reason)
 
-    @pytest.mark.anyio
     async def test_unchanged_comes_only_for_known_versions(self, case: SourceCase) -> None:
         first = await events_of(case.make())
         assert not [event for event in first if isinstance(event, Unchanged)]
@@ -185,7 +182,6 @@ class SourceContract:
         stale = await events_of(case.make(known=dict.fromkeys(versions, "another version")))
         assert not [event for event in stale if isinstance(event, Unchanged)]
 
-    @pytest.mark.anyio
     async def test_nothing_comes_after_the_last_checkpoint(self, case: SourceCase) -> None:
         if not case.source.supports_continuous:
             pytest.skip("the source lists everything each time")
@@ -194,7 +190,6 @@ class SourceContract:
         again = await events_of(case.make(), cursor)
         assert [id_of(event) for event in again if id_of(event)] == []
 
-    @pytest.mark.anyio
     async def test_change_is_seen(self, case: SourceCase) -> None:
         if case.mutate is None:
             pytest.skip("the case has no mutation")
@@ -210,14 +205,12 @@ class SourceContract:
             assert {e.id for e in since if isinstance(e, Entity)} == change.upserted
             assert {e.id for e in since if isinstance(e, Deleted)} == change.deleted
 
-    @pytest.mark.anyio
     async def test_foreign_cursor_is_expired(self, case: SourceCase) -> None:
         if not case.source.supports_continuous:
             pytest.skip("the source takes no cursor")
         with pytest.raises(CursorExpired):
             await events_of(case.make(), {"another": "source's cursor"})
 
-    @pytest.mark.anyio
     async def test_bad_credentials_are_refused_and_not_shown(self, case: SourceCase) -> None:
         if case.bad_credentials is None:
             pytest.skip("the source takes no credentials")
@@ -230,7 +223,6 @@ class SourceContract:
             shown = f"{error} {error!r} {error.message} {error.hint}"
             assert not [name for name, secret in _secrets(source) if secret in shown]
 
-    @pytest.mark.anyio
     @pytest.mark.parametrize("where", ["inside the source", "between two events"])
     async def test_cancelled_fetch_ends_and_leaves_nothing_open(
         self, case: SourceCase, where: str

@@ -4,7 +4,7 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import httpx
 
@@ -191,6 +191,17 @@ class GitHubApi:
         if response.status_code == 404 and missing:
             raise missing()
         return response
+
+
+def site_of(api_url: str) -> str:
+    """The web site that belongs to an API of GitHub, where people give consent.
+
+    api.github.com and api.NAME.ghe.com are subdomains of it; a GitHub Enterprise Server has its API
+    at /api/v3 of its own host.
+    """
+    url = urlsplit(api_url)
+    in_cloud = url.netloc == "api.github.com" or url.netloc.endswith(".ghe.com")
+    return f"{url.scheme}://{url.netloc.removeprefix('api.') if in_cloud else url.netloc}"
 
 
 def rate_limit_seconds(response: httpx.Response) -> float | None:

@@ -27,7 +27,7 @@ def file_entity(entity_id: str, repo_name: str, path: str, content: bytes) -> En
     if text is None:
         return None
     title, text = read_document(path, text)
-    metadata: Json = {"path": path, "size": len(content)}
+    metadata: Json = {"path": clean_line(path), "size": len(content)}
     if language := language_of(path):
         metadata["language"] = language
     folders = clean_line(path).split("/")[:-1]
@@ -43,8 +43,8 @@ def file_entity(entity_id: str, repo_name: str, path: str, content: bytes) -> En
 
 def repository_entity(entity_id: str, repository: dict[str, Any]) -> Entity:
     """The repository itself: what it says about its content."""
-    name = text_of(repository.get("full_name")) or entity_id
-    topics = [str(topic) for topic in repository.get("topics") or ()]
+    name = line_of(repository.get("full_name")) or entity_id
+    topics = [clean_line(str(topic)) for topic in repository.get("topics") or ()]
     lines = [text_of(repository.get("description")) or "", " ".join(topics)]
     return Entity(
         id=entity_id,
@@ -54,11 +54,11 @@ def repository_entity(entity_id: str, repository: dict[str, Any]) -> Entity:
         url=text_of(repository.get("html_url")),
         updated_at=moment(repository.get("pushed_at")),
         metadata={
-            "default_branch": text_of(repository.get("default_branch")),
-            "language": text_of(repository.get("language")),
+            "default_branch": line_of(repository.get("default_branch")),
+            "language": line_of(repository.get("language")),
             "private": bool(repository.get("private")),
             "archived": bool(repository.get("archived")),
-            "topics": list(topics),
+            "topics": [*topics],
         },
         breadcrumbs=(name.partition("/")[0],),
     )
@@ -72,11 +72,11 @@ def pull_request_entity(
     labels: list[dict[str, Any]] = item.get("labels") or []
     metadata: Json = {
         "number": number,
-        "state": "merged" if item.get("merged_at") else text_of(item.get("state")),
+        "state": "merged" if item.get("merged_at") else line_of(item.get("state")),
         "draft": bool(item.get("draft")),
-        "author": text_of(author.get("login")),
-        "labels": [str(label.get("name")) for label in labels],
-        "created_at": text_of(item.get("created_at")),
+        "author": line_of(author.get("login")),
+        "labels": [clean_line(str(label.get("name"))) for label in labels],
+        "created_at": line_of(item.get("created_at")),
     }
     return Entity(
         id=entity_id,
@@ -93,6 +93,11 @@ def pull_request_entity(
 def text_of(value: object) -> str | None:
     """The value if it is a string, else None."""
     return value if isinstance(value, str) else None
+
+
+def line_of(value: object) -> str | None:
+    """Return the value on one line without hidden characters if it is a string, else None."""
+    return clean_line(value) if isinstance(value, str) else None
 
 
 def moment(value: object) -> datetime | None:

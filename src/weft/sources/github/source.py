@@ -4,6 +4,7 @@ A full fetch lists the branch's tree and downloads only the files whose blob id 
 cursor, an unchanged repository costs two requests, and a changed one the comparison of commits.
 """
 
+import hashlib
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
@@ -15,8 +16,10 @@ import anyio
 import httpx
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
+from weft.document.text import path_id
 from weft.domain.base import Json
 from weft.domain.connections import AuthMethod
+from weft.domain.entities import Entity
 from weft.errors import (
     ConnectionFault,
     CursorExpired,
@@ -38,7 +41,7 @@ from weft.sources.base import (
     Source,
     Unchanged,
 )
-from weft.sources.github.api import Branch, CommitFiles, GitHubApi, Sleep, TreeFile
+from weft.sources.github.api import Branch, CommitFiles, GitHubApi, Sleep, TreeFile, site_of
 from weft.sources.github.entities import (
     file_entity,
     moment,
@@ -176,7 +179,8 @@ class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
             new_cursor = self._cursor(repository, branch, now)
             if cursor is not None:
                 self._check_cursor(cursor, new_cursor)
-            yield repository_entity(self._id(), repository)
+            if not _is_same(cursor, new_cursor, "repository"):
+                yield repository_entity(self._id(), repository)
             sound = True
             async for event in self._fetch_files(api, cursor, new_cursor, branch):
                 sound = sound and not isinstance(event, Failed | Incomplete)
@@ -209,6 +213,7 @@ class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
         config = self.config
         return {
             "last_repository_pushed_at": text_of(repository.get("pushed_at")),
+            "repository": _digest(repository_entity(self._id(), repository)),
             "repo_name": config.repo_name.lower(),
             "path": config.path,
             "branch": branch.name if branch else None,
@@ -232,7 +237,7 @@ class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
     async def _fetch_files(
         self, api: GitHubApi, old: Json | None, new: Json, branch: Branch | None
     ) -> AsyncGenerator[Event]:
-        if branch is None or _nothing_pushed(old, new):
+        if branch is None or _is_same(old, new, "last_repository_pushed_at", "commit_sha"):
             return
         changed = (
             None
@@ -246,7 +251,7 @@ class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
             gone = changed - {file.path for file in files}
             for path in sorted(path for path in gone if self._is_wanted(path)):
                 yield self._deletion(path, tree)
-        yield Expect(len(files) + 1)
+        yield Expect(len(files) + (not _is_same(old, new, "repository")))
         async for event in self._download_new(api, files, branch):
             yield event
         if tree.gap:
@@ -261,7 +266,7 @@ class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
         return Deleted(self._file_id(path))
 
     def _file_id(self, path: str) -> str:
-        return self._id(f"/blob/{path}")
+        return self._id(f"/blob/{path_id(_encode(path))}")
 
     async def _download_new(
         self, api: GitHubApi, files: Sequence[TreeFile], branch: Branch
@@ -269,27 +274,30 @@ class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
         failures = 0
         for group in _chunks(files, LOOKUP_SIZE):
             known = await self.context.known_versions([self._file_id(f.path) for f in group])
-            wanted: list[TreeFile] = []
-            for file in group:
-                file_id = self._file_id(file.path)
-                if reason := why_not_text(file.path, file.size, FILE_BYTES_MAX):
-                    yield Skipped(file_id, reason)
-                elif known.get(file_id) == _version(file, branch):
-                    yield Unchanged(file_id)
-                else:
-                    wanted.append(file)
-            for batch in _chunks(wanted, CONCURRENT_DOWNLOADS):
+            items = [self._event_without_download(file, known, branch) or file for file in group]
+            for batch in _batches(items):
                 for event in await self._download_batch(api, batch, branch):
-                    failures = failures + 1 if isinstance(event, Failed) else 0
+                    if isinstance(event, Failed):
+                        failures += 1
+                    elif isinstance(event, Entity):
+                        failures = 0
                     yield event
                 # One bad file is no reason to stop, but a dead upstream is not worth the wait.
                 if failures >= FAILURES_IN_A_ROW_MAX:
                     raise SourceUnavailable(f"GitHub failed for {failures} files in a row.")
 
+    def _event_without_download(
+        self, file: TreeFile, known: Mapping[str, str], branch: Branch
+    ) -> Event | None:
+        file_id = self._file_id(file.path)
+        if reason := why_not_text(file.path, file.size, FILE_BYTES_MAX):
+            return Skipped(file_id, reason)
+        return Unchanged(file_id) if known.get(file_id) == _version(file, branch) else None
+
     async def _download_batch(
-        self, api: GitHubApi, batch: Sequence[TreeFile], branch: Branch
+        self, api: GitHubApi, batch: Sequence[Event | TreeFile], branch: Branch
     ) -> list[Event]:
-        """One event for each file, in the same order, however the downloads overtake each other."""
+        """Return one event for each item in order, however the downloads overtake each other."""
         found: dict[str, Event | WeftError] = {}
 
         async def load(file: TreeFile) -> None:
@@ -300,9 +308,13 @@ class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
                 found[file.path] = error
 
         async with anyio.create_task_group() as group:
-            for file in batch:
-                group.start_soon(load, file)
-        return [self._event_of(file, found[file.path]) for file in batch]
+            for item in batch:
+                if isinstance(item, TreeFile):
+                    group.start_soon(load, item)
+        return [
+            self._event_of(item, found[item.path]) if isinstance(item, TreeFile) else item
+            for item in batch
+        ]
 
     def _event_of(self, file: TreeFile, outcome: Event | WeftError) -> Event:
         if not isinstance(outcome, WeftError):
@@ -317,7 +329,7 @@ class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
         entity = file_entity(file_id, self.config.repo_name, file.path, content)
         if entity is None:
             return Skipped(file_id, "not a text file")
-        where = f"blob/{quote(branch.name)}/{quote(file.path)}"
+        where = f"blob/{quote(branch.name)}/{quote(_encode(file.path))}"
         entity.url = f"{self._web_url()}/{self.config.repo_name}/{where}"
         entity.version = _version(file, branch)
         return entity
@@ -343,25 +355,35 @@ class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
                 )
 
 
-def site_of(api_url: str) -> str:
-    """The web site that belongs to an API of GitHub, where people give consent.
-
-    api.github.com and api.NAME.ghe.com are subdomains of it; a GitHub Enterprise Server has its API
-    at /api/v3 of its own host.
-    """
-    url = urlsplit(api_url)
-    in_cloud = url.netloc == "api.github.com" or url.netloc.endswith(".ghe.com")
-    return f"{url.scheme}://{url.netloc.removeprefix('api.') if in_cloud else url.netloc}"
-
-
 def _version(file: TreeFile, branch: Branch) -> str:
     # The branch is part of the entity's URL, so a copy of another branch is not up to date.
     return f"{file.sha}@{branch.name}"
 
 
-def _nothing_pushed(old: Json | None, new: Json) -> bool:
-    keys = ("last_repository_pushed_at", "commit_sha")
+def _is_same(old: Json | None, new: Json, *keys: str) -> bool:
     return old is not None and all(old.get(key) == new[key] for key in keys)
+
+
+def _digest(entity: Entity) -> str:
+    return hashlib.blake2b(repr(entity).encode(), digest_size=8).hexdigest()
+
+
+def _encode(path: str) -> bytes:
+    # JSON can name lone surrogates, which UTF-8 has no place for.
+    return path.encode(errors="surrogatepass")
+
+
+def _batches(items: Sequence[Event | TreeFile]) -> Iterator[list[Event | TreeFile]]:
+    """Cut the list after every so many files that have to be downloaded."""
+    batch: list[Event | TreeFile] = []
+    downloads = 0
+    for item in items:
+        batch.append(item)
+        downloads += isinstance(item, TreeFile)
+        if downloads == CONCURRENT_DOWNLOADS:
+            yield batch
+            batch, downloads = [], 0
+    yield batch
 
 
 def _chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:

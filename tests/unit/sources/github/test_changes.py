@@ -18,7 +18,16 @@ async def test_unchanged_repository_costs_no_file_request(http: HttpFactory) -> 
         events = await at.fetch(cursor)
         assert at.site.targets == ["/repos/me/repo", "/repos/me/repo/branches/main"]
     assert cursor_of(events) == cursor
-    assert entities(events, "file") == []
+    assert entities(events) == []
+
+
+async def test_repository_comes_again_once_it_describes_itself_otherwise(http: HttpFactory) -> None:
+    async with serve_github(http, FakeGitHub(dict(FILES))) as at:
+        cursor = cursor_of(await at.fetch())
+        at.hub.description = "Another description"
+        events = await at.fetch(cursor)
+        assert [entity.text for entity in entities(events)] == ["Another description\ndemo"]
+        assert entities(await at.fetch(cursor_of(events))) == []
 
 
 async def test_push_yields_only_what_changed(http: HttpFactory) -> None:
