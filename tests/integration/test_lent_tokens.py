@@ -1,4 +1,4 @@
-"""What the operator's account or client gets goes only to hosts that the operator has allowed.
+"""Tokens of the operator's account or client go only to hosts that the operator has allowed.
 
 The account is at A, whose tokens a connection's configuration would lead to B.
 """
@@ -25,7 +25,7 @@ FIELDS = ("provider_url", "api_url")
 
 
 def auth_from_provider() -> Auth:
-    """What the account "one" keeps."""
+    """Refer to the account "one"."""
     auth = AuthProviderAuth(provider_readable_id="one", provider_config=ACCOUNT)
     return Auth(auth_provider=auth)
 

@@ -110,7 +110,7 @@ async def connect(home: Path, provider: OAuthProvider) -> Connection:
 
 
 async def give_consent(engine: Any, provider: OAuthProvider, made: Connection) -> AuthOutcome:
-    """What the person's browser does."""
+    """Do what the person's browser does."""
     assert made.auth.auth_url is not None
     start = await engine.auth_sessions.start(made.auth.auth_url.rpartition("/")[2])
     back = provider.consent(start.url)
@@ -168,7 +168,7 @@ async def start_checkers(
 
 
 async def check_at_once(home: Path, connection: Connection) -> list[dict[str, Any]]:
-    """What several processes say that check the connection at the same moment."""
+    """Check the connection from several processes at once; return their results."""
     async with start_checkers(home, connection, PROCESSES) as checkers:
         for checker in checkers:
             await checker.start()

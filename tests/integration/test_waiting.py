@@ -42,7 +42,7 @@ async def start_running_job(workers: Workers, onlooker: Onlooker, config: Json =
 
 
 def read_inserted(workers: Workers, job: Job) -> int:
-    """What the file itself says, without waiting for news; -1 when the job is gone."""
+    """Read the count from the file itself, without waiting; -1 when the job is gone."""
     with opened(str(workers.home / "weft.db")) as db:
         found = db.execute("SELECT inserted FROM job WHERE id = ?", (job.id,)).get
     return -1 if found is None else found

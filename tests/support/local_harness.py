@@ -54,7 +54,7 @@ async def check_well(token: str | None) -> str:
 
 @dataclass
 class Script:
-    """What the scripted source does; tests replace either function at any time."""
+    """The scripted source's behaviour; tests replace either function at any time."""
 
     fetch: Fetch = fetch_nothing
     check: Check = check_well
@@ -216,7 +216,7 @@ class LocalHarness:
         return sorted(hit.title for hit in (await search.search(wanted)).hits)
 
     async def count_entities(self, connection: Connection) -> int:
-        """How many entities the connection has."""
+        """Count the connection's entities."""
         return (await self.backend.connections.get(connection.id)).entities.total_entities
 
 

@@ -21,7 +21,7 @@ def new_key(name: str) -> ECKey:
 
 @dataclass
 class Issuer:
-    """What it publishes and signs; tests change it."""
+    """An issuer of signed tokens; tests change what it publishes."""
 
     key: ECKey = field(default_factory=lambda: new_key("first"))
     site: Site | None = None

@@ -1,4 +1,4 @@
-"""What the OAuth provider of the tests keeps: clients, codes and tokens."""
+"""The records of the tests' OAuth provider: clients, codes and tokens."""
 
 import time
 from dataclasses import dataclass

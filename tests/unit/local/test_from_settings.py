@@ -1,4 +1,4 @@
-"""What the settings say of keys and secrets."""
+"""Keys and secrets as the settings name them."""
 
 import base64
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What holds jobs up is told of those that it holds, and of no others."""
+"""Held-up jobs show their reason, and other jobs do not."""
 
 from datetime import UTC, datetime
 

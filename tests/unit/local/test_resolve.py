@@ -1,4 +1,4 @@
-"""What a caller names is found by id, unique name or prefix, and never by guesswork."""
+"""Callers name things by id, unique name or prefix; nothing is ever guessed."""
 
 import uuid
 

@@ -52,7 +52,7 @@ class Tokens(Frozen):
 
 
 @dataclass(frozen=True, slots=True)
-class Consent:
+class ConsentRequest:
     """The URL where a person consents, and what Weft keeps until the answer comes back.
 
     The answer repeats ``state``; ``secret`` is needed to use it and stays here.
@@ -63,7 +63,7 @@ class Consent:
     secret: str
 
 
-def begin_oauth2(spec: OAuth2, client: OAuthClient, redirect_uri: str) -> Consent:
+def begin_oauth2(spec: OAuth2, client: OAuthClient, redirect_uri: str) -> ConsentRequest:
     """Build the consent URL for an authorisation code with PKCE (S256) and a new state."""
     protocol = _OAuth2(
         None,
@@ -76,7 +76,7 @@ def begin_oauth2(spec: OAuth2, client: OAuthClient, redirect_uri: str) -> Consen
     url, _ = protocol.create_authorization_url(
         spec.authorize_url, state=state, code_verifier=verifier, **spec.extra
     )
-    return Consent(url, state, verifier)
+    return ConsentRequest(url, state, verifier)
 
 
 async def exchange_code(
@@ -121,7 +121,7 @@ async def fetch_client_token(http: HttpFactory, token_url: str, client: OAuthCli
 
 async def begin_oauth1(
     http: HttpFactory, spec: OAuth1, client: OAuthClient, redirect_uri: str
-) -> Consent:
+) -> ConsentRequest:
     """Get a request token and build its consent URL; errors as `exchange_code`."""
     async with _open_oauth1(
         http, spec.request_token_url, client, redirect_uri=redirect_uri
@@ -130,7 +130,9 @@ async def begin_oauth1(
         token, secret = _parse_pair(answer)
         # The signed request carried the callback already; the URL must not repeat it.
         protocol.redirect_uri = None
-        return Consent(protocol.create_authorization_url(spec.authorize_url, token), token, secret)
+        return ConsentRequest(
+            protocol.create_authorization_url(spec.authorize_url, token), token, secret
+        )
 
 
 async def exchange_verifier(

@@ -63,7 +63,7 @@ class Told:
     texts: list[str] = field(default_factory=list[str])
 
     async def record(self, call: Coroutine[Any, Any, Any]) -> Any:
-        """What a call says, its error included."""
+        """Record what a call says, its error included."""
         try:
             said = await call
         except WeftError as error:

@@ -1,4 +1,4 @@
-"""What lets a connection into its source."""
+"""Drafting and checking the credentials of connections."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Whether a configuration decides where a token goes, and the provider's own hosts."""
+"""Configurations that decide where a token goes, and the provider's own hosts."""
 
 from collections.abc import Mapping
 from pathlib import Path
