@@ -67,7 +67,7 @@ def _build_page() -> str:
 
 @cache
 def _script() -> str:
-    # One function around all parts: none of their names becomes the window's.
+    # One function around all parts keeps their names out of the window object.
     parts = "\n".join(_text(name) for name in _SCRIPTS)
     return f'(() => {{\n"use strict";\n{parts}}})();'
 

@@ -27,7 +27,7 @@ CONFIG_REFUSALS: Final[Mapping[AskOutcome, str]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Consent:
+class ConsentAnswer:
     """A person's yes or refusal; neither where the client cannot ask."""
 
     agreed: bool = False
@@ -36,7 +36,7 @@ class Consent:
 
 async def ask_consent(
     ask: Ask, key: str, message: str, *, title: str, description: str, done: str
-) -> Consent:
+) -> ConsentAnswer:
     """Put a question with one box to tick, ``title``. ``done`` says what a yes permits: "deleted".
 
     Raises InvalidInput when the client's answer does not fit the question.
@@ -46,9 +46,9 @@ async def ask_consent(
     )
     answer = await ask.show_form(key, message, (box,))
     if answer.accepted and answer.values["confirm"] is True:
-        return Consent(agreed=True)
+        return ConsentAnswer(agreed=True)
     if answer.outcome is AskOutcome.UNAVAILABLE:
-        return Consent()
+        return ConsentAnswer()
     if answer.outcome is AskOutcome.MALFORMED:
         raise InvalidInput(
             f"The client's answer does not fit the question; nothing was {done}.",
@@ -56,4 +56,4 @@ async def ask_consent(
         )
     # A form that was sent with the box left empty is a no.
     reason = CONFIRM_REFUSALS.get(answer.outcome, CONFIRM_REFUSALS[AskOutcome.DECLINED])
-    return Consent(refusal=f"Nothing was {done}: {reason}")
+    return ConsentAnswer(refusal=f"Nothing was {done}: {reason}")

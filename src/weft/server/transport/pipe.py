@@ -155,7 +155,7 @@ class FrameWriter:
     async def write(self, data: bytes) -> None:
         """Write one frame, or queue it; waits while too many are queued."""
         if not self._pending and len(data) <= _ATOMIC_WRITE_BYTES and self._has_room():
-            with suppress(OSError):  # As in the thread.
+            with suppress(OSError):  # As in `_run`.
                 _write_all(self._descriptor, data)
             return
         await self._room.acquire()
