@@ -13,9 +13,9 @@ from weft.domain.entities import Entity
 from weft.domain.jobs import Job
 from weft.errors import Fenced
 from weft.local.store.base import Batch, BatchEvent
+from weft.local.store.prepared import prepare
 from weft.local.store.sqlite import batches
 from weft.local.store.sqlite.jobs import write_log
-from weft.local.store.sqlite.prepared import prepare
 from weft.sources.base import Checkpoint, Deleted, Expect, Failed, Skipped, Unchanged
 
 pytestmark = pytest.mark.anyio

@@ -18,9 +18,9 @@ from weft.domain.entities import Entity
 from weft.domain.jobs import JobStatus, LogLine
 from weft.errors import Fenced
 from weft.local.store.base import Batch, Claim
+from weft.local.store.prepared import PreparedBatch
 from weft.local.store.sqlite.jobs import Held, find_held, write_log
 from weft.local.store.sqlite.marks import Marks
-from weft.local.store.sqlite.prepared import PreparedBatch
 from weft.local.store.sqlite.queries import queries
 from weft.local.store.sqlite.session import Session, carray
 from weft.local.store.values import dumps, micros_or_none, moment

@@ -14,6 +14,7 @@ from weft.domain.collections import Collection
 from weft.domain.entities import StoredEntity
 from weft.domain.search import SearchHit
 from weft.local.store.base import Batch, Claim, EntityStore, Matching
+from weft.local.store.prepared import prepare
 from weft.local.store.sqlite.batches import (
     apply,
     check_fence,
@@ -22,7 +23,6 @@ from weft.local.store.sqlite.batches import (
 )
 from weft.local.store.sqlite.database import Database
 from weft.local.store.sqlite.marks import Marks
-from weft.local.store.sqlite.prepared import prepare
 from weft.local.store.sqlite.queries import queries
 from weft.local.store.sqlite.rows import rows
 from weft.local.store.sqlite.session import Bindings, Session, carray

@@ -1,0 +1,185 @@
+"""Jobs: one live job a connection, the oldest first, and the last word to whoever holds it."""
+
+from datetime import timedelta
+
+import pytest
+
+from weft.domain.connections import ConnectionStatus
+from weft.domain.jobs import JobStatus, LogLine
+from weft.errors import Conflict, ErrorCategory, Fenced, NotFound
+from weft.local.store.base import Outcome, Store
+from weft.testing.store_contract.support import (
+    ORGANIZATION,
+    PassTime,
+    claim_new,
+    claim_next,
+    commit,
+    finish,
+    get_connection,
+    get_job,
+    list_all,
+    make_connection,
+    make_entity,
+    queue_job,
+    try_claim,
+)
+
+
+class JobQueueContract:
+    """Queueing, claiming, ending, cancelling and pruning."""
+
+    @pytest.mark.anyio
+    async def test_second_live_job_is_a_conflict_that_names_it(self, store: Store) -> None:
+        made = await make_connection(store)
+        job = await queue_job(store, made)
+        for status in (JobStatus.PENDING, JobStatus.RUNNING, JobStatus.CANCELLING):
+            assert (await get_job(store, job.id)).status is status
+            with pytest.raises(Conflict) as caught:
+                await queue_job(store, made)
+            assert caught.value.job_id == job.id
+            if status is JobStatus.PENDING:
+                await claim_next(store)
+            else:
+                await store.jobs.request_cancel(job)
+
+    @pytest.mark.anyio
+    async def test_job_of_a_deleted_connection_is_not_found(self, store: Store) -> None:
+        made = await make_connection(store)
+        await store.connections.delete(ORGANIZATION, made.id)
+        with pytest.raises(NotFound):
+            await queue_job(store, made)
+
+    @pytest.mark.anyio
+    async def test_oldest_job_is_claimed_first_and_once(self, store: Store) -> None:
+        jobs = [await queue_job(store, await make_connection(store)) for _ in range(3)]
+        claims = [await try_claim(store, f"owner-{n}") for n in range(4)]
+        ids = [claim.job_id if claim else None for claim in claims]
+        assert ids == [*(job.id for job in jobs), None]
+
+    @pytest.mark.anyio
+    async def test_claim_holds_what_a_sync_needs(self, store: Store) -> None:
+        made = await make_connection(store, config={"path": "x"}, credentials="sealed")
+        claim = await claim_new(store, made, force=True)
+        assert (claim.connection_id, claim.organization_id) == (made.id, ORGANIZATION)
+        assert (claim.config, claim.credentials) == ({"path": "x"}, "sealed")
+        assert (claim.options.force_full_sync, claim.full_sync) == (True, True)
+        assert (claim.cursor, claim.checkpoint, claim.attempts) == (None, None, 0)
+        assert not claim.resumed
+
+    @pytest.mark.anyio
+    async def test_host_runs_no_more_than_its_share(self, store: Store) -> None:
+        for host in ("a", "a", "b", "", ""):
+            await queue_job(store, await make_connection(store, host=host, name=f"Host {host}!"))
+        names: list[str] = []
+        while claim := await try_claim(store, host_limit=1):
+            names.append((await get_connection(store, claim.connection_id)).name)
+        assert names == ["Host a!", "Host b!", "Host !", "Host !"]
+
+    @pytest.mark.anyio
+    async def test_waiting_job_is_cancelled_at_once(self, store: Store) -> None:
+        made = await make_connection(store)
+        job = await queue_job(store, made)
+        assert await store.jobs.request_cancel(job)
+        assert (await get_job(store, job.id)).status is JobStatus.CANCELLED
+        assert not await store.jobs.request_cancel(job)
+        assert await try_claim(store) is None
+        assert (await get_connection(store, made.id)).sync.total_runs == 1
+
+    @pytest.mark.anyio
+    async def test_cancelled_job_writes_no_more_and_ends_cancelled(self, store: Store) -> None:
+        claim = await claim_new(store, await make_connection(store))
+        assert await store.jobs.request_cancel(await get_job(store, claim.job_id))
+        assert await store.jobs.heartbeat(claim) is JobStatus.CANCELLING
+        with pytest.raises(Fenced):
+            await commit(store, claim, make_entity("late"))
+        assert await finish(store, claim, JobStatus.FAILED, error="Broken.")
+        job = await get_job(store, claim.job_id)
+        assert (job.status, job.error) == (JobStatus.CANCELLED, None)
+
+    @pytest.mark.anyio
+    async def test_outcome_is_recorded_with_the_connection(
+        self, store: Store, pass_time: PassTime
+    ) -> None:
+        made = await make_connection(store)
+        claim = await claim_new(store, made)
+        assert (await get_connection(store, made.id)).status is ConnectionStatus.SYNCING
+        pass_time(timedelta(seconds=12.5))
+        log = [LogLine(at=await store.now(), level="error", message="Refused.")]
+        outcome = Outcome(
+            JobStatus.FAILED,
+            error="Refused.",
+            error_category=ErrorCategory.API_KEY_INVALID,
+            connection_state=ConnectionStatus.NEEDS_REAUTH,
+        )
+        assert await store.jobs.finish(claim, outcome, log)
+        assert not await store.jobs.finish(claim, outcome, log), "it has ended"
+        job = await get_job(store, claim.job_id)
+        assert (job.status, job.error, job.duration_seconds) == ("FAILED", "Refused.", 12.5)
+        assert list(await store.jobs.log(ORGANIZATION, job.id, 5)) == log
+        after = await get_connection(store, made.id)
+        assert (after.status, after.error_message) == (ConnectionStatus.NEEDS_REAUTH, "Refused.")
+        assert (after.sync.total_runs, after.sync.failed_runs) == (1, 1)
+
+    @pytest.mark.anyio
+    async def test_job_handed_back_waits_for_its_time(
+        self, store: Store, pass_time: PassTime
+    ) -> None:
+        made = await make_connection(store)
+        claim = await claim_new(store, made)
+        assert await finish(store, claim, JobStatus.PENDING, retry_after=timedelta(seconds=10))
+        assert (await get_connection(store, made.id)).sync.total_runs == 0
+        assert await try_claim(store) is None
+        pass_time(timedelta(seconds=10))
+        again = await claim_next(store)
+        assert (again.job_id, again.attempts, again.resumed) == (claim.job_id, 1, True)
+
+    @pytest.mark.anyio
+    async def test_jobs_are_listed_newest_first_by_page_and_filter(self, store: Store) -> None:
+        made, other = await make_connection(store), await make_connection(store)
+        jobs = [await list_all(store, made) for _ in range(3)]
+        waiting = await queue_job(store, other)
+        first = await store.jobs.list(
+            ORGANIZATION, connection_id=None, status=None, cursor=None, limit=3
+        )
+        rest = await store.jobs.list(
+            ORGANIZATION, connection_id=None, status=None, cursor=first.next_cursor, limit=3
+        )
+        assert [job.id for job in (*first.items, *rest.items)] == [
+            waiting.id,
+            *(job.id for job in reversed(jobs)),
+        ]
+        assert rest.next_cursor is None
+        of_other = await store.jobs.list(
+            ORGANIZATION, connection_id=other.id, status=None, cursor=None, limit=3
+        )
+        ended = await store.jobs.list(
+            ORGANIZATION, connection_id=None, status=JobStatus.COMPLETED, cursor=None, limit=3
+        )
+        assert [job.id for job in of_other.items] == [waiting.id]
+        assert waiting.id not in {job.id for job in ended.items}
+        assert [job.id for job in await store.jobs.find(ORGANIZATION, waiting.id[:8])] == [
+            waiting.id
+        ]
+        assert await store.jobs.get("somebody", waiting.id) is None
+
+    @pytest.mark.anyio
+    async def test_old_jobs_are_pruned_but_for_the_newest_of_each_connection(
+        self, store: Store
+    ) -> None:
+        made = await make_connection(store)
+        jobs = [await list_all(store, made) for _ in range(4)]
+        while await store.jobs.prune(keep=2, limit=1):
+            pass
+        kept = await store.jobs.list(
+            ORGANIZATION, connection_id=made.id, status=None, cursor=None, limit=9
+        )
+        assert [job.id for job in kept.items] == [jobs[3].id, jobs[2].id]
+        assert await store.keys.job_counts() == {"COMPLETED": 2}
+
+    @pytest.mark.anyio
+    async def test_change_wakes_whoever_waits_for_one(self, store: Store) -> None:
+        seen = await store.wait_for_change(0, 0)
+        assert seen != 0
+        assert await store.wait_for_change(seen, 0) == seen
+        await make_connection(store)
+        assert await store.wait_for_change(seen, 30) != seen
