@@ -21,8 +21,9 @@ from weft.domain.search import SearchQuery
 from weft.errors import StorageFailed
 from weft.local.engine import EngineLimits
 from weft.local.jobs import runner, sync
-from weft.local.store.sqlite import database
 from weft.testing.stub import StubConfig, entity_id, stub_entity
+
+CHECKPOINT_PAGES = "weft.local.store.sqlite.database.CHECKPOINT_PAGES"
 
 pytestmark = pytest.mark.anyio
 
@@ -138,7 +139,7 @@ async def test_power_cut_loses_nothing_acknowledged(
 ) -> None:
     chance = random.Random(2)
     disk.record(tmp_path / "home")
-    monkeypatch.setattr(database, "CHECKPOINT_PAGES", chance.randint(20, 200))
+    monkeypatch.setattr(CHECKPOINT_PAGES, chance.randint(20, 200))
     config = StubConfig.model_validate(CONFIG)
     async with embedded(tmp_path / "home") as engine:
         for point in range(POINTS):
@@ -169,7 +170,7 @@ async def test_power_cut_in_a_sync_leaves_a_file_from_which_it_goes_on(
 ) -> None:
     chance = random.Random(3)
     disk.record(tmp_path / "home")
-    monkeypatch.setattr(database, "CHECKPOINT_PAGES", chance.randint(20, 200))
+    monkeypatch.setattr(CHECKPOINT_PAGES, chance.randint(20, 200))
     config = StubConfig.model_validate(CONFIG)
     cuts: list[Path] = []
     async with embedded(tmp_path / "home") as engine:

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any, cast
 
 import apsw
+from stores import Session
 
 from weft.assembly import PROCESSES_FOLDER_NAME
 from weft.local.backend import LocalBackend
 from weft.local.engine import Engine
 from weft.local.jobs.runner import Dispatcher
 from weft.local.process_lock import ProcessLock
-from weft.local.store.sqlite.session import Session
 
 WORKER = Path(__file__).with_name("worker.py")
 

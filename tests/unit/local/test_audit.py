@@ -7,6 +7,7 @@ from typing import Any
 import apsw
 import pytest
 from local_harness import COLLECTION, ORGANIZATION, LocalHarness, fetch_of, note, token_auth
+from stores import connect_here
 
 from weft.domain.acting import acting
 from weft.domain.audit import AuditEntry
@@ -19,7 +20,6 @@ from weft.local.auth.named_secrets import NamedSecrets
 from weft.local.jobs.scheduler import fire_due
 from weft.local.keys import LocalKeys
 from weft.local.store.authorizations import AuthProviderRow, OAuthClientRow
-from weft.local.store.sqlite.session import connect_here
 from weft.local.vault import rotate
 
 pytestmark = pytest.mark.anyio

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from local_harness import ORGANIZATION, LocalHarness
 from pydantic import BaseModel, SecretStr
+from stores import connect_here
 
 from weft.domain.base import Json
 from weft.domain.connections import Auth, ConnectionChange, DirectAuth
@@ -15,7 +16,6 @@ from weft.errors import AuthenticationFailed, InvalidInput, NotFound, NotPermitt
 from weft.local.auth.named_secrets import NamedSecrets
 from weft.local.auth.secret_refs import has_secret_refs, parse_origins, resolve_secret_refs
 from weft.local.engine import Engine, MappedSecret
-from weft.local.store.sqlite.session import connect_here
 from weft.sources.base import AnySource
 from weft.testing.stub import StubSource
 

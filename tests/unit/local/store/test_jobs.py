@@ -14,7 +14,6 @@ from weft.domain.jobs import JobStatus, JobTrigger, LogLine
 from weft.domain.schedules import Schedule
 from weft.errors import Conflict, ErrorCategory, NotFound
 from weft.local.store.base import Outcome
-from weft.local.store.sqlite.database import Database
 from weft.sources.base import Checkpoint
 
 pytestmark = pytest.mark.anyio
@@ -391,7 +390,7 @@ async def test_jobs_of_a_status_are_not_looked_for_on_the_event_loop(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = await bench.queue(await bench.connection())
-    monkeypatch.delattr(Database, "peek")
+    monkeypatch.delattr("weft.local.store.sqlite.database.Database.peek")
     page = await bench.store.jobs.list(
         ORGANIZATION, connection_id=None, status=JobStatus.PENDING, cursor=None, limit=10
     )

@@ -5,12 +5,11 @@ from pathlib import Path
 
 import anyio
 import pytest
-from stores import open_store
+from stores import connect_here, open_store
 
 from weft.domain.base import Json
 from weft.errors import AuthenticationFailed, Conflict, StorageFailed
 from weft.local.process_lock import lock_file
-from weft.local.store.sqlite.session import connect_here
 from weft.local.store.vault import DataKeyStore, WrappedKey
 from weft.local.vault import FixedKeys, KeySource, MasterKey, Vault, forget_lost, rotate
 

@@ -7,11 +7,10 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
-from stores import open_store
+from stores import connect_here, open_store
 
 from weft.domain.base import Json
 from weft.errors import AuthenticationFailed, StorageFailed, WeftError
-from weft.local.store.sqlite.session import connect_here
 from weft.local.store.vault import DataKeyStore
 from weft.local.vault import KEY_BYTES, KEY_FILE_NAME, FixedKeys, Vault
 from weft.local.vault.envelope import seal, unseal

@@ -18,6 +18,7 @@ import apsw
 
 from weft.errors import StorageFailed, WeftError
 from weft.local.store.sqlite.queries import migrations
+from weft.local.store.sqlite.schema import has_other_shape, other_shape
 from weft.local.store.sqlite.session import AsyncSession, OwnSession, Session, connect, connect_here
 from weft.local.store.values import micros
 
@@ -193,6 +194,8 @@ def _prepare_writer(db: Session) -> None:
     # Batches are larger than the default of 1,000 pages: each commit would wait for the disk twice.
     db.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
     newest = max(number for number, _ in migrations())
+    if _in_snapshot(db, has_other_shape, (), {}):
+        raise other_shape()
     if _schema_version(db) < newest:
         _durably(db, _migrate, (), {})
     if _schema_version(db) > newest:

@@ -9,6 +9,8 @@ from pydantic import Field
 from weft.domain.base import Frozen
 from weft.local.store.sqlite.database import storage_error
 from weft.local.store.sqlite.queries import migrations, queries
+from weft.local.store.sqlite.rows import rows
+from weft.local.store.sqlite.schema import has_other_shape, other_shape
 from weft.local.store.sqlite.session import AsyncSession, Session, connect
 
 _NAMED = 5
@@ -73,26 +75,17 @@ def _look(db: AsyncSession, base: DatabaseReport, path: Path) -> DatabaseReport:
     if version != base.schema_version_expected:
         problems.append(_other_version(version, base.schema_version_expected))
         return base.model_copy(update={"schema_version": version, "problems": tuple(problems)})
-
+    if has_other_shape(session):
+        problems.append(str(other_shape()))
+        return base.model_copy(update={"schema_version": version, "problems": tuple(problems)})
     problems.extend(_lost(session))
-
-    def count(sql: str) -> int:
-        return int(session.execute(sql).get)
-
     return base.model_copy(
         update={
             "size_bytes": sum(
                 file.stat().st_size for file in path.parent.glob(f"{path.name}*") if file.is_file()
             ),
             "schema_version": version,
-            "collections": count("SELECT count(*) FROM collection"),
-            "connections": count("SELECT count(*) FROM connection"),
-            "jobs": count("SELECT count(*) FROM job"),
-            "live_jobs": count(
-                "SELECT count(*) FROM job WHERE status IN ('PENDING', 'RUNNING', 'CANCELLING')"
-            ),
-            "entities": count("SELECT coalesce(sum(count), 0) FROM entity_type"),
-            "awaiting_cleanup": count("SELECT count(*) FROM purge"),
+            **next(rows(session, queries()["report_counts"])),
             "sealed_with": _sealed_with(session),
             "problems": tuple(problems),
         }

@@ -32,6 +32,18 @@ def test_blocks_are_sql_without_comments() -> None:
         assert "--" not in sql, name
 
 
+def test_every_block_is_described() -> None:
+    text = "\n".join(
+        resource.read_text(encoding="utf-8") for resource in (FOLDER / "sql").iterdir()
+    )
+    assert re.findall(r"^-- name: (\w+)\n(?!-- \S)", text, re.MULTILINE) == []
+
+
+def test_statements_are_in_blocks_and_not_in_python() -> None:
+    inline = re.findall(r"""["'](?:SELECT|INSERT|UPDATE|DELETE|WITH)\s[^"']*""", python_sources())
+    assert inline == []
+
+
 def test_every_block_is_used() -> None:
     code = python_sources()
     unused = {name for name in queries() if not re.search(rf"""['"]{name}['"]""", code)}
@@ -48,3 +60,15 @@ def test_migrations_come_in_order_of_their_numbers() -> None:
     numbers = [number for number, _ in migrations()]
     assert numbers == sorted(numbers)
     assert all("CREATE TABLE" in script for number, script in migrations() if number == 1)
+
+
+def test_no_test_of_anything_else_imports_this_store() -> None:
+    tests = Path(__file__).parents[4]
+    here, factory = Path(__file__).parent, tests / "support" / "stores.py"
+    imports = re.compile(r"^\s*(?:from|import) weft\.local\.store\.sqlite", re.MULTILINE)
+    others = [
+        path
+        for path in tests.rglob("*.py")
+        if here not in path.parents and path != factory and imports.search(path.read_text("utf-8"))
+    ]
+    assert others == []

@@ -1,4 +1,5 @@
 -- name: audit_insert
+-- One row; triggers keep it from being changed later.
 INSERT INTO audit (
   at, organization_id, principal, transport, operation, action, target_kind, target_id,
   connection_id, arguments_digest, outcome
@@ -8,12 +9,14 @@ INSERT INTO audit (
 );
 
 -- name: audit_list
+-- The newest rows of all organisations.
 SELECT no, at, organization_id, principal, transport, operation, action, target_kind, target_id,
   connection_id, arguments_digest, outcome
 FROM audit WHERE no < :before AND (:since IS NULL OR at >= :since)
 ORDER BY no DESC LIMIT :limit;
 
 -- name: audit_list_of_connection
+-- The newest rows of one connection, which may be deleted.
 SELECT no, at, organization_id, principal, transport, operation, action, target_kind, target_id,
   connection_id, arguments_digest, outcome
 FROM audit
@@ -25,5 +28,6 @@ ORDER BY no DESC LIMIT :limit;
 SELECT 1 FROM audit WHERE at < :before LIMIT 1;
 
 -- name: audit_prune
+-- Drops some of the rows from before then.
 DELETE FROM audit WHERE no IN (SELECT no FROM audit WHERE at < :before LIMIT :limit)
 RETURNING no;

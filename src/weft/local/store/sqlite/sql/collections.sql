@@ -1,4 +1,5 @@
 -- name: collection_insert
+-- Fails on the unique index when the readable id is taken.
 INSERT INTO collection (id, organization_id, readable_id, name, created_at, modified_at)
 VALUES (:id, :organization_id, :readable_id, :name, :now, :now);
 
@@ -36,11 +37,14 @@ ORDER BY k.readable_id = :text DESC, k.id = lower(:text) DESC, k.no
 LIMIT 5;
 
 -- name: collection_list
+-- One page, newest first.
 WHERE k.organization_id = :organization_id AND k.no < :before
 ORDER BY k.no DESC LIMIT :limit;
 
 -- name: collection_rename
+-- No row when the collection is gone.
 UPDATE collection SET name = :name, modified_at = :now WHERE id = :id RETURNING no;
 
 -- name: collection_delete
+-- Fails on the foreign key while the collection has connections.
 DELETE FROM collection WHERE no = :no;

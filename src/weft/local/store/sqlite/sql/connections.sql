@@ -1,4 +1,5 @@
 -- name: connection_insert
+-- One row; its counts and its cursor begin empty.
 INSERT INTO connection (
   id, organization_id, collection_no, sync_id, short_name, name, description, config,
   auth_method, authenticated_at, auth_expires_at, redirect_url, credentials, auth_provider, state,
@@ -34,17 +35,21 @@ LEFT JOIN auth_provider p
 LEFT JOIN job j ON j.no = (SELECT max(no) FROM job WHERE connection_no = c.no)
 
 -- name: connection_by_id
+-- The connection with that id.
 WHERE c.id = :id AND c.organization_id = :organization_id;
 
 -- name: connection_by_prefix
+-- Ids are hexadecimal, so no id sorts after the prefix and a 'g'.
 WHERE c.organization_id = :organization_id AND c.id >= :text AND c.id < :text || 'g'
 ORDER BY c.no DESC LIMIT 5;
 
 -- name: connection_by_name
+-- Connections of that name, in whatever case.
 WHERE c.organization_id = :organization_id AND c.name = :text COLLATE NOCASE
 ORDER BY c.no DESC LIMIT 5;
 
 -- name: connection_list
+-- One page, newest first.
 WHERE c.organization_id = :organization_id AND c.no < :before
 ORDER BY c.no DESC LIMIT :limit;
 
@@ -68,9 +73,11 @@ SELECT no FROM connection WHERE id = :id;
 SELECT no, state FROM connection WHERE id = :id;
 
 -- name: connection_ids_of_collection
+-- Public ids, newest first.
 SELECT id FROM connection WHERE collection_no = :collection_no ORDER BY no DESC;
 
 -- name: connection_update
+-- Changes a row of the expected version. Jobs and refreshes keep what they wrote, unless told.
 UPDATE connection SET
   name = :name, description = :description, config = :config,
   auth_method = CASE WHEN :set_auth THEN :auth_method ELSE auth_method END,
@@ -94,9 +101,11 @@ RETURNING no;
 SELECT config = :config AND authenticated_at IS :authenticated_at FROM connection WHERE no = :no;
 
 -- name: connection_state
+-- The state to compare with a new one.
 SELECT state FROM connection WHERE no = :no;
 
 -- name: connection_authenticated_at
+-- When it was authorised last, to tell an authorisation from another change.
 SELECT authenticated_at FROM connection
 WHERE id = :id AND organization_id = :organization_id;
 
@@ -106,6 +115,7 @@ UPDATE job SET checkpoint = NULL, checkpoint_skipped = 0, checkpoint_failed = 0
 WHERE connection_no = :no AND status IN ('PENDING', 'RUNNING', 'CANCELLING');
 
 -- name: connection_credentials
+-- The sealed credentials of one connection.
 SELECT credentials FROM connection WHERE id = :id AND organization_id = :organization_id;
 
 -- name: connection_mark
@@ -115,12 +125,15 @@ UPDATE connection SET state = :state, error_category = :error_category,
 WHERE no = :no;
 
 -- name: connection_mark_for_purge
+-- Lists the bodies that a deleted connection leaves.
 INSERT INTO purge (entity_no) SELECT no FROM entity WHERE connection_no = :no;
 
 -- name: connection_delete_entities
+-- Makes the entities of a connection unsearchable at once.
 DELETE FROM entity WHERE connection_no = :no;
 
 -- name: connection_delete_types
+-- Drops the counts by type of a connection.
 DELETE FROM entity_type WHERE connection_no = :no;
 
 -- name: connection_delete
@@ -160,4 +173,5 @@ WHERE id = :connection_id AND next_run_at = :slot
 RETURNING no;
 
 -- name: schedule_newest_job
+-- When the newest job was made.
 SELECT created_at FROM job ORDER BY no DESC LIMIT 1;

@@ -13,38 +13,47 @@ CROSS JOIN entity e ON e.connection_no = :connection_no AND e.source_id = substr
 WHERE e.hash = unhex(substr(k.value, 1, 32)) AND e.version IS NULL;
 
 -- name: entity_numbers
+-- Numbers of the entities with these ids, as one text.
 SELECT group_concat(e.no)
 FROM carray(:source_ids) k
 CROSS JOIN entity e ON e.connection_no = :connection_no AND e.source_id = k.value;
 
 -- name: entity_versions
+-- Versions of the entities with these ids that have one.
 SELECT e.source_id, e.version
 FROM carray(:source_ids) k
 CROSS JOIN entity e ON e.connection_no = :connection_no AND e.source_id = k.value
 WHERE e.version IS NOT NULL;
 
 -- name: entity_reserve
+-- Takes a range of numbers, and returns its last.
 UPDATE sequence SET value = value + :count WHERE name = 'entity' RETURNING value;
 
 -- name: entity_insert
+-- One slim record; batches repeat the values.
 INSERT INTO entity (no, connection_no, source_id, type, hash, version) VALUES (?, ?, ?, ?, ?, ?);
 
 -- name: entity_update
+-- One slim record by its number.
 UPDATE entity SET type = ?2, hash = ?3, version = ?4 WHERE no = ?1;
 
 -- name: entity_delete
+-- Slim records by their numbers.
 DELETE FROM entity WHERE no IN (SELECT value FROM carray(:nos));
 
 -- name: body_insert
+-- The bulk of one entity; batches repeat the values.
 INSERT INTO entity_body (no, title, text, url, updated_at, metadata, breadcrumbs)
 VALUES (?, ?, ?, ?, ?, ?, ?);
 
 -- name: body_update
+-- The bulk of one entity by its number.
 UPDATE entity_body SET title = ?2, text = ?3, url = ?4, updated_at = ?5, metadata = ?6,
   breadcrumbs = ?7
 WHERE no = ?1;
 
 -- name: body_delete
+-- Bulk by numbers; take it out of the index first.
 DELETE FROM entity_body WHERE no IN (SELECT value FROM carray(:nos));
 
 -- name: index_insert
@@ -58,23 +67,29 @@ INSERT INTO entity_fts (entity_fts, rowid, title, text)
 SELECT 'delete', b.no, b.title, b.text FROM carray(:nos) k CROSS JOIN entity_body b ON b.no = k.value;
 
 -- name: type_add
+-- Adds to the count of a type.
 INSERT INTO entity_type (connection_no, type, count, last_updated) VALUES (?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET count = count + excluded.count, last_updated = excluded.last_updated;
 
 -- name: type_prune
+-- Forgets types that have no entity left.
 DELETE FROM entity_type WHERE connection_no = ? AND count <= 0;
 
 -- name: seen_insert
+-- What one batch has dealt with.
 INSERT INTO job_seen (job_no, listing, entity_nos) VALUES (?, ?, ?);
 
 -- name: seen_of_job
+-- What the job has dealt with in all its listings.
 SELECT entity_nos FROM job_seen WHERE job_no = (SELECT no FROM job WHERE id = ?);
 
 -- name: seen_of_listing
+-- What the present listing of a job has named.
 SELECT entity_nos FROM job_seen
 WHERE job_no = (SELECT no FROM job WHERE id = ?) AND listing = ?;
 
 -- name: entity_range
+-- The lowest and highest number of a connection's entities.
 SELECT min(no), max(no) FROM entity WHERE connection_no = (SELECT no FROM connection WHERE id = ?);
 
 -- name: entity_unseen
@@ -84,13 +99,16 @@ WHERE connection_no = (SELECT no FROM connection WHERE id = :connection_id)
   AND no NOT IN (SELECT value FROM carray(:seen)) ORDER BY no;
 
 -- name: entity_nos_of_connection
+-- All of a connection, for a listing that named nothing.
 SELECT no FROM entity
 WHERE connection_no = (SELECT no FROM connection WHERE id = ?) ORDER BY no;
 
 -- name: entity_types_of
+-- How many of these entities each type has.
 SELECT type, count(*) FROM carray(:nos) k CROSS JOIN entity e ON e.no = k.value GROUP BY type;
 
 -- name: purge_next
+-- Some bodies that wait for cleanup.
 SELECT entity_no FROM purge LIMIT ?;
 
 -- name: purge_any
@@ -98,6 +116,7 @@ SELECT entity_no FROM purge LIMIT ?;
 SELECT 1 FROM purge LIMIT 1;
 
 -- name: purge_done
+-- Strikes cleaned bodies off the list.
 DELETE FROM purge WHERE entity_no IN (SELECT value FROM carray(:nos));
 
 -- name: entity_search
@@ -115,6 +134,7 @@ WHERE entity_fts MATCH :match
 ORDER BY entity_fts.rank LIMIT :limit OFFSET :offset;
 
 -- name: entity_get
+-- One entity with a window of its text, in characters.
 SELECT e.no, e.source_id, e.type, c.id AS connection_id, c.name AS connection_name,
   k.readable_id, b.title, substr(b.text, :offset + 1, :max_chars) AS text,
   length(b.text) AS total_chars, b.url, b.updated_at, b.metadata, b.breadcrumbs

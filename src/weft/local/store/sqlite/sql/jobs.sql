@@ -17,6 +17,7 @@ FROM connection WHERE id = :connection_id
 RETURNING organization_id;
 
 -- name: job_live_of_connection
+-- The job that is in the way of another.
 SELECT j.id, j.status FROM job j JOIN connection c ON c.no = j.connection_no
 WHERE c.id = :connection_id AND j.status IN ('PENDING', 'RUNNING', 'CANCELLING');
 
@@ -29,26 +30,32 @@ SELECT
 FROM job j JOIN connection c ON c.no = j.connection_no
 
 -- name: job_by_id
+-- The job with that id.
 WHERE j.id = :id AND c.organization_id = :organization_id;
 
 -- name: job_by_prefix
+-- Ids are hexadecimal, so no id sorts after the prefix and a 'g'.
 WHERE c.organization_id = :organization_id AND j.id >= :text AND j.id < :text || 'g'
 ORDER BY j.no DESC LIMIT 5;
 
 -- name: job_list
+-- One page of an organisation's jobs, newest first.
 WHERE j.organization_id = :organization_id AND j.no < :before
   AND (:status IS NULL OR j.status = :status)
 ORDER BY j.no DESC LIMIT :limit;
 
 -- name: job_list_of_connection
+-- One page of a connection's jobs, newest first.
 WHERE c.id = :connection_id AND c.organization_id = :organization_id AND j.no < :before
   AND (:status IS NULL OR j.status = :status)
 ORDER BY j.no DESC LIMIT :limit;
 
 -- name: job_log_insert
+-- One line of a job's log.
 INSERT INTO job_log (job_no, at, level, message) VALUES (:job_no, :at, :level, :message);
 
 -- name: job_log_tail
+-- The last lines, newest first.
 SELECT l.at, l.level, l.message FROM job_log l
 JOIN job j ON j.no = l.job_no JOIN connection c ON c.no = j.connection_no
 WHERE j.id = :id AND c.organization_id = :organization_id ORDER BY l.no DESC LIMIT :limit;
@@ -98,6 +105,7 @@ SELECT id, organization_id, short_name, config, credentials, cursor, auth_method
 FROM connection WHERE no = :no;
 
 -- name: job_forget_seen
+-- Drops what the job has dealt with, once it has ended.
 DELETE FROM job_seen WHERE job_no = :job_no;
 
 -- name: job_release
@@ -123,6 +131,7 @@ WHERE id = :id AND fence = :fence AND owner = :owner AND status IN ('RUNNING', '
 UPDATE job SET lease_until = max(:now + lease_length, lease_until + 1) WHERE no = :no;
 
 -- name: job_progress
+-- Adds a batch's counts.
 UPDATE job SET inserted = inserted + :inserted, updated = updated + :updated,
   deleted = deleted + :deleted, unchanged = unchanged + :unchanged, skipped = skipped + :skipped,
   failed = failed + :failed, expected = coalesce(:expected, expected),
@@ -134,6 +143,7 @@ WHERE no = :no;
 SELECT incomplete FROM job WHERE id = :id;
 
 -- name: job_begin_listing
+-- Starts the listing over: what was counted or reached without a trace is forgotten.
 UPDATE job SET full_sync = 1, listing = listing + 1, checkpoint = NULL, checkpoint_skipped = 0,
   checkpoint_failed = 0, skipped = 0, failed = 0, incomplete = 0
 WHERE no = :no RETURNING listing;
@@ -152,18 +162,22 @@ WHERE connection.no = j.connection_no AND j.no = :no AND j.checkpoint IS NOT NUL
   AND connection.config = :config;
 
 -- name: job_to_cancel
+-- The job with its numbers, and with what the audit tells.
 SELECT j.no, j.connection_no, j.organization_id, c.id
 FROM job j JOIN connection c ON c.no = j.connection_no WHERE j.id = :id;
 
 -- name: job_cancel_pending
+-- Ends a job that nobody runs; no row when somebody does.
 UPDATE job SET status = 'CANCELLED', completed_at = :now, error = NULL
 WHERE no = :no AND status = 'PENDING'
 RETURNING no;
 
 -- name: job_cancel_running
+-- Asks the owner to stop; no row when the job does not run.
 UPDATE job SET status = 'CANCELLING' WHERE no = :no AND status = 'RUNNING' RETURNING no;
 
 -- name: job_finish
+-- Ends the job; the caller has checked the claim in the same transaction.
 UPDATE job SET status = :status, completed_at = :now, error = :error,
   error_category = :error_category, error_details = :error_details, owner = NULL,
   lease_until = NULL
@@ -177,6 +191,7 @@ UPDATE job SET status = 'PENDING', owner = NULL, lease_until = NULL, retry_at = 
 WHERE no = :no;
 
 -- name: job_count_run
+-- Counts an ended job with its connection.
 UPDATE connection SET total_runs = total_runs + 1,
   successful_runs = successful_runs + (:status = 'COMPLETED'),
   failed_runs = failed_runs + (:status = 'FAILED')

@@ -1,0 +1,43 @@
+"""Tells the databases of released versions from those of before, whose tables were otherwise."""
+
+from hashlib import sha256
+from typing import Final
+
+from weft.errors import StorageFailed
+from weft.local.store.sqlite.queries import queries
+from weft.local.store.sqlite.session import Session
+
+DIGEST_CHARS = 16
+# By schema version; a test compares them with what the migrations make. A new migration adds one.
+SHAPES: Final = {
+    0: "e3b0c44298fc1c14",
+    1: "a4a06c6268b8a9dd",
+    2: "ee8f631df80e597a",
+    3: "cda81b07bce794c8",
+    4: "a399912a948f9822",
+    5: "495f96d749182a23",
+    6: "151747b5f7a882b5",
+    7: "b79a52fced40ffdc",
+}
+
+
+def digest_shape(db: Session) -> str:
+    """Return a digest of the names of all tables and columns."""
+    columns = db.execute(queries()["schema_columns"])
+    names = "\n".join(f"{table}.{column}" for table, column in columns)
+    return sha256(names.encode()).hexdigest()[:DIGEST_CHARS]
+
+
+def has_other_shape(db: Session) -> bool:
+    """Return whether the tables are not those that the migrations up to its version make."""
+    version = int(db.pragma("user_version"))
+    return version in SHAPES and digest_shape(db) != SHAPES[version]
+
+
+def other_shape() -> StorageFailed:
+    """Return the error for a database of an unreleased version."""
+    return StorageFailed(
+        "The database was made by a Weft of before the first release, or by another program.",
+        hint="Move the file away, or point WEFT_HOME at another folder, and make the connections"
+        " again.",
+    )

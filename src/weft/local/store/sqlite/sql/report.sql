@@ -1,0 +1,15 @@
+-- name: report_counts
+-- The numbers that `weft doctor` shows.
+SELECT
+  (SELECT count(*) FROM collection) AS collections,
+  (SELECT count(*) FROM connection) AS connections,
+  (SELECT count(*) FROM job) AS jobs,
+  (SELECT count(*) FROM job WHERE status IN ('PENDING', 'RUNNING', 'CANCELLING')) AS live_jobs,
+  (SELECT coalesce(sum(count), 0) FROM entity_type) AS entities,
+  (SELECT count(*) FROM purge) AS awaiting_cleanup;
+
+-- name: schema_columns
+-- The columns of all tables; without tables of SQLite's own, and those in which FTS5 keeps its index.
+SELECT m.name, p.name FROM sqlite_schema m JOIN pragma_table_info(m.name) p
+WHERE m.type = 'table' AND m.name NOT GLOB 'sqlite_*' AND m.name NOT GLOB 'entity_fts_*'
+ORDER BY m.name, p.name;
