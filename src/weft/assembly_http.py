@@ -22,7 +22,7 @@ from weft.web.rest.openapi import openapi_routes
 from weft.web.rest.routes import rest_routes
 
 
-class OpenBackend(Protocol):
+class ServedBackend(Protocol):
     """An open engine, or an open remote API."""
 
     @property
@@ -45,7 +45,7 @@ class OpenBackend(Protocol):
 
 def http_app(
     server: WeftServer,
-    behind: OpenBackend,
+    behind: ServedBackend,
     gate: Gate,
     *,
     ceilings: Ceilings,
