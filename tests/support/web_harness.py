@@ -86,7 +86,7 @@ async def serve_website(
 
 
 def is_incomplete(events: list[Event]) -> bool:
-    """Whether the events tell of a gap."""
+    """Return whether the events tell of a gap."""
     return any(isinstance(event, Incomplete) for event in events)
 
 

@@ -17,7 +17,7 @@ MAX_LINKS = 10_000
 
 @dataclass(slots=True)
 class HtmlText:
-    """What a page says: ``links``, ``base`` and ``canonical`` are hrefs as they are written."""
+    """The content of a page; ``links``, ``base`` and ``canonical`` are hrefs as written."""
 
     title: str = ""
     text: str = ""
@@ -27,7 +27,7 @@ class HtmlText:
 
 
 def html_to_text(html: str) -> HtmlText:
-    """The title, the readable text (one line per block) and the link targets of a page.
+    """Return the title, the readable text (one line per block) and the link targets of a page.
 
     Scripts, styles, templates, `noscript`, vector graphics and navigation are left out of the
     text; links in them still count. Never raises, whatever the page holds.
@@ -72,7 +72,7 @@ _BLOCKS = _HEADINGS | frozenset(
 
 
 class _Page:
-    """What has been read so far; text is a list of pieces in which "\\n" ends a line."""
+    """The part that has been read so far; text is a list of pieces in which "\\n" ends a line."""
 
     def __init__(self) -> None:
         self.found = HtmlText()
@@ -179,7 +179,7 @@ def _read_markup(page: _Page, html: str, start: int, end: int) -> int:
 
 
 def _read_other_markup(page: _Page, html: str, start: int, end: int) -> int:
-    """A comment, a declaration, a tag that never ends, or just a "<" in the text.
+    """Return a comment, a declaration, a tag that never ends, or just a "<" in the text.
 
     Each search that finds nothing ends the page, as the standard says: so the whole stays linear.
     """

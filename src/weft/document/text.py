@@ -97,19 +97,19 @@ def decode(data: bytes) -> str | None:
 
 
 def clean_text(text: str) -> str:
-    """The text with ``\\n`` as its only line end, and without characters that nobody can see."""
+    """Make ``\\n`` the only line end, and drop hidden characters."""
     if "\r" in text or not text.isascii() or "\x0b" in text or "\x0c" in text:
         text = _NEWLINES.sub("\n", text)
     return HIDDEN.sub("", text)
 
 
 def clean_line(text: str) -> str:
-    """The text on one line, each run of unseen characters replaced by one space."""
+    """Return the text on one line, each run of unseen characters replaced by one space."""
     return HIDDEN_OR_BREAK.sub(" ", text).strip()
 
 
 def path_id(path: bytes) -> str:
-    """An id for a file's path, whatever bytes it is made of; different paths have different ids.
+    """Turn a path of any bytes into an id; different paths have different ids.
 
     Most paths are their own id. What is no clean text is quoted, and marked so that no other path
     has that id.
@@ -124,7 +124,7 @@ def path_id(path: bytes) -> str:
 
 
 def language_of(path: str) -> str | None:
-    """The usual name of the format or programming language that a file name promises."""
+    """Return the usual name of the format or programming language that a file name promises."""
     name = PurePosixPath(path.lower())
     return _BY_SUFFIX.get(name.suffix) or _BY_NAME.get(name.name)
 

@@ -1,4 +1,4 @@
-"""Which addresses a source may connect to: the public internet, and what the operator allows.
+"""The addresses a source may connect to: the public internet, and what the operator allows.
 
 The standard library's `is_global` is not enough: it says True for NAT64, 6to4, multicast and some
 metadata services. So the special ranges are listed here, IPv4 addresses inside IPv6 ones are taken
@@ -49,7 +49,7 @@ class AllowList:
         return cls(frozenset(names), tuple(networks))
 
     def permits(self, host: str, port: int, address: Address) -> bool:
-        """Whether an entry names this host, or covers this address, at this port."""
+        """Return whether an entry names this host, or covers this address, at this port."""
         name = host.lower().rstrip(".")
         if (name, port) in self.names or (name, None) in self.names:
             return True
@@ -142,7 +142,7 @@ def _unmap(address: Address) -> Address:
 
 
 def _with_embedded(address: Address) -> list[Address]:
-    """The address, and each IPv4 address that a tunnel or translator would take out of it."""
+    """Return the address, and each IPv4 address that a tunnel or translator reads in it."""
     plain = _unmap(address)
     if isinstance(plain, IPv4Address):
         return [plain]

@@ -65,7 +65,7 @@ def http_factory(
     clock: Clock = REAL_CLOCK,
     resolve: Resolve = resolve_name,
 ) -> HttpFactory:
-    """A factory of guarded clients that may reach the public internet and ``allow_hosts``.
+    """Return a factory of guarded clients that may reach the public internet and ``allow_hosts``.
 
     Raises InvalidInput for an entry that is neither a host name, an address nor a CIDR range.
     """
@@ -101,7 +101,7 @@ async def open_http(
     clock: Clock,
     resolve: Resolve,
 ) -> AsyncGenerator[httpx.AsyncClient, None]:
-    """A client that sends credentials to the origin of ``base_url`` only.
+    """Return a client that sends credentials to the origin of ``base_url`` only.
 
     To any other origin it sends `ANONYMOUS_HEADERS`, whatever headers a request was given.
     Its requests raise nothing but our errors, those of `Source` and `ResponseTooLarge` included.
@@ -119,12 +119,12 @@ async def open_http(
 async def get_json(
     client: httpx.AsyncClient, url: str, *, what: str, params: Mapping[str, Any] | None = None
 ) -> Any:
-    """The decoded JSON answer; ``what`` names the thing in errors, which are those of `json_of`."""
+    """Fetch and decode JSON; ``what`` names the thing in errors, which are those of `json_of`."""
     return json_of(await client.get(url, params=params), what)
 
 
 def next_page_url(response: httpx.Response) -> str | None:
-    """The URL of the next page from the Link header, or None on the last page.
+    """Return the URL of the next page from the Link header, or None on the last page.
 
     Raises SourceUnavailable if it leaves the origin: to stop there quietly would look like the
     end of the listing, and what was not listed would be deleted.

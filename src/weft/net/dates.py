@@ -5,7 +5,7 @@ from email.utils import parsedate_to_datetime
 
 
 def parse_http_date(text: str) -> datetime | None:
-    """A date of an HTTP header; None for what is none, or beyond the calendar."""
+    """Return a date of an HTTP header; None for what is none, or beyond the calendar."""
     try:
         found = parsedate_to_datetime(text)
     except (ValueError, OverflowError):
@@ -15,7 +15,7 @@ def parse_http_date(text: str) -> datetime | None:
 
 
 def posix_time(seconds: float) -> datetime | None:
-    """The moment of so many seconds since 1970; None beyond the calendar."""
+    """Return the moment of so many seconds since 1970; None beyond the calendar."""
     try:
         return datetime.fromtimestamp(seconds, UTC)
     except (ValueError, OverflowError, OSError):

@@ -45,7 +45,7 @@ def map_error(error: Exception, host: str) -> WeftError:
 
 
 def is_transient(error: Exception) -> bool:
-    """Whether the same request may well succeed a moment later."""
+    """Return whether the same request may well succeed a moment later."""
     if _has_cause(error, ssl.SSLCertVerificationError, UnicodeError):
         return False
     gai = [e for e in _chain(error) if isinstance(e, socket.gaierror)]
@@ -87,7 +87,7 @@ def raise_for_status(response: httpx.Response, what: str) -> None:
 
 
 def json_of(response: httpx.Response, what: str) -> Any:
-    """The decoded body of a successful answer.
+    """Return the decoded body of a successful answer.
 
     Raises as `raise_for_status`, and SourceUnavailable for a body that is not JSON.
     """

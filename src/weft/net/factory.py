@@ -1,4 +1,4 @@
-"""How the guarded HTTP client is opened, for those who must not pay for importing httpx."""
+"""The type of the function that opens the guarded client, without importing httpx."""
 
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
@@ -19,5 +19,5 @@ class HttpFactory(Protocol):
         headers: Mapping[str, str] | None = None,
         auth: "httpx.Auth | None" = None,
     ) -> AbstractAsyncContextManager["httpx.AsyncClient"]:
-        """A client whose credentials stay with the origin of ``base_url``."""
+        """Return a client whose credentials stay with the origin of ``base_url``."""
         ...

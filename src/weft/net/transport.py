@@ -1,6 +1,6 @@
 """One guarded HTTP exchange: judged address, bound credentials, bounded body.
 
-`http.py` puts redirects, retries and the mapping of errors around it.
+`client.py` puts redirects, retries and the mapping of errors around it.
 """
 
 import socket
@@ -65,7 +65,7 @@ def origin_of(url: httpx.URL) -> Origin:
 
 
 def host_of(url: httpx.URL) -> str:
-    """The host in its ASCII form, for comparisons and messages."""
+    """Return the host in its ASCII form, for comparisons and messages."""
     return url.raw_host.decode("ascii", errors="replace").lower()
 
 
@@ -113,7 +113,7 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
     async def _resolve_permitted(
         self, host: str, port: int, timeout: float | None
     ) -> list[Address]:
-        """The addresses of ``host`` that may be connected to, at least one."""
+        """Return the addresses of ``host`` that may be connected to, at least one."""
         permitted: list[Address] = []
         refusal: AddressRefused | None = None
         for address in await self._look_up(host, port, timeout):
@@ -313,12 +313,12 @@ class _Unpacker:
 
 
 def too_large(limit: int) -> ResponseTooLarge:
-    """The error for a body of more than ``limit`` bytes."""
+    """Return the error for a body of more than ``limit`` bytes."""
     return ResponseTooLarge(f"The answer is larger than {limit:,} bytes.")
 
 
 def unpack_gzip(data: bytes, limit: int) -> bytes:
-    """The content of a gzip file.
+    """Return the content of a gzip file.
 
     Raises ResponseTooLarge beyond ``limit`` bytes, SourceUnavailable if the file is broken.
     """
@@ -382,7 +382,7 @@ _HTTPCORE_ERRORS = (
 
 
 def _as_httpx(error: Exception) -> httpx.HTTPError:
-    """The exception of the same name that httpx has for one of httpcore's."""
+    """Return the exception of the same name that httpx has for one of httpcore's."""
     twin: object = getattr(httpx, type(error).__name__, None)
     if isinstance(twin, type) and issubclass(twin, httpx.TransportError):
         return twin("")

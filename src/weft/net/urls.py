@@ -1,11 +1,11 @@
-"""What an address says: whether it is this machine's own, and whether it is one at all."""
+"""Checks on URLs and hosts that need no network."""
 
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine itself answers to the host; an IPv6 address may have brackets."""
+    """Return whether the host is this machine itself; IPv6 addresses may have brackets."""
     try:
         return ip_address(host.strip("[]")).is_loopback
     except ValueError:

@@ -1,4 +1,4 @@
-"""What a source is: metadata, a live check, and a stream of events.
+"""The `Source` protocol: metadata, a live check, and a stream of events.
 
 A source is a class. Its `Config` and `Credentials` models say which fields it takes; the engine
 validates against them before it makes an instance. `fetch` then yields events in the order in
@@ -69,7 +69,7 @@ class Checkpoint:
 
 @dataclass(slots=True)
 class Expect:
-    """How many entities this fetch will list, for the progress display. May come more than once."""
+    """The number of entities this fetch will list, for progress. May come more than once."""
 
     total: int
 
@@ -107,7 +107,7 @@ async def _nothing_known(_ids: Collection[str], /) -> Mapping[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class SourceContext:
-    """What the engine lends to a source. Everything in it is the operator's, never the model's."""
+    """The engine's loan to a source. Everything in it is the operator's, never the model's."""
 
     http: HttpFactory
     known_versions: KnownVersions = _nothing_known
@@ -119,7 +119,7 @@ class SourceContext:
 
 @dataclass(frozen=True, slots=True)
 class OAuth2:
-    """How a source's provider authorises (OAuth 2, authorisation code with PKCE).
+    """A provider that authorises by OAuth 2 (authorisation code with PKCE).
 
     ``token_field`` is the field of the source's Credentials that takes the access token.
     ``issuer``, if the provider has one, must be named in its answers (RFC 9207). ``client_auth`` is
@@ -137,7 +137,7 @@ class OAuth2:
 
 @dataclass(frozen=True, slots=True)
 class OAuth1:
-    """How a source's provider authorises (OAuth 1.0a).
+    """A provider that authorises by OAuth 1.0a.
 
     The fields of Credentials that take the token and its secret, and the consumer's key and secret.
     """
@@ -193,7 +193,7 @@ class Source(ABC, Generic[ConfigT, CredentialsT]):
 
     @classmethod
     def endpoint(cls, config: BaseModel, options: Mapping[str, str]) -> str | None:
-        """The origin that will receive the credentials, or None if there is no network.
+        """Return the origin that will receive the credentials, or None if there is no network.
 
         Fields of ``config`` that decide it are marked with `ENDPOINT`.
         ``options`` are the operator's, as in `SourceContext`.
@@ -203,13 +203,13 @@ class Source(ABC, Generic[ConfigT, CredentialsT]):
 
     @classmethod
     def oauth(cls, config: BaseModel, options: Mapping[str, str]) -> OAuth2 | OAuth1 | None:
-        """How people authorise in a browser, or None if they cannot; as `endpoint`."""
+        """Return the provider at which people authorise in a browser, or None; as `endpoint`."""
         del config, options
         return None
 
     @classmethod
     def info(cls) -> SourceInfo:
-        """The catalogue entry, made from the class."""
+        """Return the catalogue entry, made from the class."""
         auth_fields = _fields(cls.Credentials)
         return SourceInfo(
             short_name=cls.short_name,

@@ -1,4 +1,8 @@
-"""Finds sources by entry point, so that third parties add theirs by installing a package."""
+"""Find sources by entry point, so that third parties add theirs by installing a package.
+
+A package declares `NAME = "module:Class"` in its entry point group `weft.sources`. NAME must be the
+class's `short_name`, and the class a subclass of `weft.sources.base.Source`.
+"""
 
 from collections.abc import Iterable, Mapping
 from importlib.metadata import EntryPoint, entry_points
@@ -27,7 +31,7 @@ class SourceRegistry:
         return sorted({*self._entry_points(), *self._loaded})
 
     def get(self, short_name: str) -> type[AnySource]:
-        """The class of one source.
+        """Return the class of one source.
 
         Raises NotFound with the names that exist, or WeftError if the installed class is broken.
         """

@@ -106,12 +106,12 @@ def find_start(
 
 
 def is_secret_folder(name: str) -> bool:
-    """Whether a folder of that name usually holds keys."""
+    """Return whether a folder of that name usually holds keys."""
     return _fold_name(name) in SECRET_FOLDERS
 
 
 def is_secret_file(name: str) -> bool:
-    """Whether a file of that name usually holds a secret; public keys are let through."""
+    """Return whether a file of that name usually holds a secret; public keys are let through."""
     folded = _fold_name(name)
     if folded.endswith(".pub"):
         return False
@@ -127,17 +127,17 @@ class ForbiddenPaths:
         self._identities: frozenset[Identity] | None = None
 
     def refuses(self, path: Path) -> bool:
-        """Whether an absolute resolved path is in one of these."""
+        """Return whether an absolute resolved path is in one of these."""
         return any(path.is_relative_to(folder) for folder in (*self._private, *self._kernel))
 
     def refuses_folder(self, found: os.stat_result) -> bool:
-        """Whether an opened folder is one of these, mounted elsewhere or spelt differently."""
+        """Return whether an opened folder is one of these, by whatever name it was reached."""
         return any(
             _identity(found) == _stat_identity(path) for path in (*self._private, *self._kernel)
         )
 
     def refuses_file(self, found: os.stat_result) -> bool:
-        """Whether an opened file is Weft's own, reached through a hard link."""
+        """Return whether an opened file is Weft's own, reached through a hard link."""
         if found.st_nlink < 2:
             return False
         if self._identities is None:
@@ -153,14 +153,14 @@ class Tree:
         self._guard = guard
 
     def list_folder(self, parts: Parts) -> Listing:
-        """The names in a folder. Raises OSError; NotInside if it may not be read."""
+        """Return the names in a folder. Raises OSError; NotInside if it may not be read."""
         with self._open_folder(parts) as folder:
             self._check_folder(os.fstat(folder), parts)
             with os.scandir(folder) as entries:
                 return _sort_names(entries)
 
     def open_file(self, parts: Parts) -> int:
-        """A descriptor of a plain file, for reading. Raises OSError; NotInside as `listing`."""
+        """Open a plain file for reading. Raises OSError; NotInside as `list_folder`."""
         # Without O_NONBLOCK, opening a named pipe would wait for a writer for ever.
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
         with self._open_folder(parts[:-1]) as folder:
@@ -230,7 +230,7 @@ class PortableTree(Tree):
 
 
 def tree_at(root: Path, context: SourceContext) -> Tree:
-    """The strictest tree that this platform can have."""
+    """Return the strictest tree that this platform can have."""
     kind = Tree if _BY_DESCRIPTOR else PortableTree
     return kind(root, ForbiddenPaths(context.private_paths))
 

@@ -21,7 +21,7 @@ SCOPES = ("notes",)
 
 
 class OAuthStubConfig(BaseModel):
-    """Where the provider and its API are."""
+    """The addresses of the provider and its API."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -44,7 +44,7 @@ class OAuthStubCredentials(BaseModel):
 
 
 class OAuth1StubCredentials(BaseModel):
-    """What signs requests under OAuth 1.0a."""
+    """The four values that sign requests under OAuth 1.0a."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -63,7 +63,7 @@ class _Notes(Source[OAuthStubConfig, Any]):
 
     @classmethod
     def endpoint(cls, config: BaseModel, options: Mapping[str, str]) -> str | None:
-        """The origin of the API."""
+        """Return the origin of the API."""
         del options
         return _api_url(config)
 
@@ -102,7 +102,7 @@ class OAuthStubSource(_Notes):
 
     @classmethod
     def oauth(cls, config: BaseModel, options: Mapping[str, str]) -> OAuth2 | OAuth1 | None:
-        """The provider that the configuration names."""
+        """Return the provider that the configuration names."""
         del options
         given = cast("OAuthStubConfig", config)
         return OAuth2(
@@ -132,7 +132,7 @@ class OAuth1StubSource(_Notes):
 
     @classmethod
     def oauth(cls, config: BaseModel, options: Mapping[str, str]) -> OAuth2 | OAuth1 | None:
-        """The provider that the configuration names."""
+        """Return the provider that the configuration names."""
         del options
         base = cast("OAuthStubConfig", config).provider_url
         return OAuth1(

@@ -45,13 +45,13 @@ Handler = Callable[[HttpRequest], HttpReply]
 
 
 def html(body: str, status: int = 200, **headers: str) -> HttpReply:
-    """A page; underscores in header names stand for hyphens."""
+    """Return a page; underscores in header names stand for hyphens."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return HttpReply(status, body.encode(), {"content-type": "text/html; charset=utf-8"} | named)
 
 
 def as_json(value: Any, status: int = 200, **headers: str) -> HttpReply:
-    """A JSON answer; underscores in header names stand for hyphens."""
+    """Return a JSON answer; underscores in header names stand for hyphens."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return HttpReply(
         status, json.dumps(value).encode(), {"content-type": "application/json"} | named
@@ -59,7 +59,7 @@ def as_json(value: Any, status: int = 200, **headers: str) -> HttpReply:
 
 
 def redirect(location: str, status: int = 302) -> HttpReply:
-    """A redirect."""
+    """Return a redirect."""
     return HttpReply(status, headers={"location": location})
 
 

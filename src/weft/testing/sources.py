@@ -1,4 +1,4 @@
-"""What every source must do, as a pytest suite that ships with Weft.
+"""The contract of every source, as a pytest suite that ships with Weft.
 
 Subclass `SourceContract` in a test module and give it a `case` fixture that returns a
 `SourceCase`: a source class with a configuration that lists at least two entities.
@@ -42,7 +42,7 @@ CANCEL_SECONDS = 5
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a mutation did to the source: the ids that are new or changed, and those gone."""
+    """The effect of a mutation: the ids that are new or changed, and those gone."""
 
     upserted: frozenset[str] = frozenset()
     deleted: frozenset[str] = frozenset()
@@ -71,7 +71,7 @@ class SourceCase:
         credentials: Json | None = None,
         known: Mapping[str, str] | None = None,
     ) -> AnySource:
-        """An instance, as the engine makes one; ``known`` are the versions of an earlier sync."""
+        """Make an instance as the engine does; ``known`` are the versions of an earlier sync."""
         versions = dict(known or {})
 
         async def look_up(ids: Collection[str], /) -> Mapping[str, str]:
@@ -249,14 +249,14 @@ async def events_of(source: AnySource, cursor: Json | None = None) -> list[Event
 
 
 def last_cursor(events: Collection[Event]) -> Json:
-    """The cursor that a sync of these events would have stored."""
+    """Return the cursor that a sync of these events would have stored."""
     cursors = [event.cursor for event in events if isinstance(event, Checkpoint)]
     assert cursors, "a continuous source ends its listing with a checkpoint"
     return cursors[-1]
 
 
 def id_of(event: Event) -> str | None:
-    """The id that an event is about, if it is about one."""
+    """Return the id that an event is about, if it is about one."""
     if isinstance(event, Entity | Unchanged | Deleted | Skipped | Failed):
         return event.id
     return None
@@ -265,7 +265,7 @@ def id_of(event: Event) -> str | None:
 def offline_context(
     *, files_roots: tuple[Path, ...] = (), private_paths: tuple[Path, ...] = ()
 ) -> SourceContext:
-    """A context in which reaching the network is a test's failure."""
+    """Return a context in which reaching the network is a test's failure."""
     return SourceContext(http=_no_network, files_roots=files_roots, private_paths=private_paths)
 
 

@@ -183,7 +183,7 @@ class SecretStubSource(StubSource):
 
 @dataclass(frozen=True, slots=True)
 class ExpectedCounts:
-    """What a sync of a later generation must report, without failed or skipped numbers."""
+    """The counts that a sync of a later generation reports, without failed or skipped numbers."""
 
     inserted: int
     updated: int
@@ -192,7 +192,7 @@ class ExpectedCounts:
 
 
 def expected_counts(config: StubConfig, earlier_generation: int) -> ExpectedCounts:
-    """The exact counts of a sync with ``config`` after a complete one of an earlier generation."""
+    """Count what a sync reports after a complete one of an earlier generation."""
     before = _numbers(config.model_copy(update={"generation": earlier_generation}))
     after = _numbers(config)
     kept = range(after.start, max(after.start, min(before.stop, after.stop)))
@@ -207,12 +207,12 @@ def expected_counts(config: StubConfig, earlier_generation: int) -> ExpectedCoun
 
 
 def entity_id(number: int) -> str:
-    """The id of the entity with this number."""
+    """Return the id of the entity with this number."""
     return f"stub-{number}"
 
 
 def stub_entity(config: StubConfig, number: int) -> Entity:
-    """The entity with this number, as ``config`` scripts it; the word ``entity<N>`` is in it."""
+    """Build the entity with this number as scripted; the word ``entity<N>`` is in it."""
     revision = config.generation if _changes(config, number) else 0
     words = f"entity{number} revision{revision} "
     filler = "the quick brown fox jumps over the lazy dog "
@@ -231,7 +231,7 @@ def stub_entity(config: StubConfig, number: int) -> Entity:
 
 
 def stub_registry() -> SourceRegistry:
-    """The installed sources and the stubs."""
+    """Return the installed sources and the stubs."""
     return SourceRegistry(extra={source.short_name: source for source in _stubs()})
 
 
@@ -259,7 +259,7 @@ def _stubs() -> tuple[type[AnySource], ...]:
 
 @dataclass(frozen=True, slots=True)
 class _Position:
-    """How far an earlier fetch came: the last number of which generation; -1 for nothing."""
+    """The place that an earlier fetch reached: a number (-1 for none) and its generation."""
 
     last: int
     generation: int

@@ -58,7 +58,7 @@ class Patterns:
         return bool(self._rules)
 
     def verdict(self, parts: tuple[str, ...], *, is_folder: bool) -> bool | None:
-        """True if the path is matched, False if a later ``!pattern`` takes that back, else None.
+        """Return True for a match, False if a later ``!pattern`` takes it back, else None.
 
         Only the path itself is looked at: a walk leaves out a matched folder with all it holds.
         """

@@ -1,4 +1,9 @@
-"""Files and folders on the server's own disk, as far as the operator allows them to be read."""
+"""The `files` source: text files on the server's own disk, below the operator's allowed roots.
+
+Each fetch walks the folder twice: to count, and to read. Names go through ignore files and the
+configured patterns (`ignore`), and every opening through `sources/roots.py`. A file whose time,
+size and inode are those of the stored version is not read again. Worker threads do all the I/O.
+"""
 
 import os
 import time
@@ -58,7 +63,7 @@ T = TypeVar("T")
 
 
 class FilesConfig(BaseModel):
-    """Which files."""
+    """The files to read."""
 
     model_config = ConfigDict(extra="forbid")
 

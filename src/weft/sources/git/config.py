@@ -1,4 +1,4 @@
-"""Which repository: the fields of the `git` source, and what they must not be."""
+"""The fields of the `git` source, and the checks on their values."""
 
 import hashlib
 import re
@@ -26,7 +26,7 @@ _BRANCH = re.compile(r"(?!/)[^\x00-\x20\x7f~^:?*\[\\]+(?<![/.])")
 
 
 class GitConfig(BaseModel):
-    """Which repository, and what of it."""
+    """The repository to read, and the parts of it that are wanted."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -1,4 +1,4 @@
-"""What a file or a commit of a repository becomes: an entity, made only if it is not known yet."""
+"""Turn files and commits of a repository into entities, unless their version is known."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -65,7 +65,7 @@ class Snapshot:
 
 
 def file_id(parts: Parts) -> str:
-    """The entity id of a file."""
+    """Return the entity id of a file."""
     return f"file:{path_id(b'/'.join(parts))}"
 
 
@@ -78,11 +78,11 @@ class SnapshotReader:
         self._prefix: Parts = tuple(part.encode() for part in config.path.split("/") if part)
 
     def find_start(self, tree: str) -> Entry | None:
-        """What the configured path is in a commit's folder."""
+        """Find the configured path in a commit's folder."""
         return find_entry(self._snapshot.store, tree, self._prefix)
 
     def file_event(self, entry: Entry) -> Event | Pending:
-        """A file of the listing, or why it is none."""
+        """Return a file of the listing, or why it is none."""
         reason = _why_not_read(entry)
         identity = file_id(entry.parts)
         if reason is not None:
@@ -91,7 +91,7 @@ class SnapshotReader:
         return Pending(identity, version, lambda: self._read_file(identity, version, entry))
 
     def commit_event(self, commit: Commit) -> Pending | None:
-        """A commit of the listing; None if it does not touch the configured path."""
+        """Return a commit of the listing; None if it does not touch the configured path."""
         if self._prefix and not self._touches(commit):
             return None
         identity = f"commit:{commit.id}"
@@ -227,4 +227,4 @@ def _display(path: bytes) -> str:
 
 
 def _no_check() -> None:
-    """The paths of one commit are bounded by how many are taken."""
+    """Return the paths of one commit are bounded by how many are taken."""

@@ -135,7 +135,7 @@ class LocalRepository:
         self.work_tree = work_tree
 
     def resolve(self, branch: str | None) -> tuple[str, str]:
-        """The branch's name and commit id; of HEAD if ``branch`` is None.
+        """Return the branch's name and commit id; of HEAD if ``branch`` is None.
 
         The name is "HEAD" where no branch is checked out. Raises SourceMisconfigured.
         """
@@ -222,7 +222,7 @@ def _find_place(path: Path, context: SourceContext) -> Start:
 
 
 def _find_git_folder(start: Start, context: SourceContext) -> Start:
-    """The folder with HEAD in it: below a work tree, named by a `.git` file, or the path itself."""
+    """Find the folder with HEAD: below a work tree, named by a `.git` file, or the path itself."""
     tree = tree_at(start.root, context)
     if start.is_file:
         raise SourceMisconfigured("The path is no Git repository.", field=FIELD)

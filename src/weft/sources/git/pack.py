@@ -60,7 +60,7 @@ class PackIndex:
         self._file.close()
 
     def find_offset(self, object_id: bytes) -> int | None:
-        """The offset in the pack, or None if the pack does not have the object."""
+        """Return the offset in the pack, or None if the pack does not have the object."""
         first = self._fanout[object_id[0] - 1] if object_id[0] else 0
         found = bisect_left(
             range(self._count), object_id, first, self._fanout[object_id[0]], key=self._read_id
@@ -99,7 +99,7 @@ class Pack:
         self._file.close()
 
     def read(self, offset: int) -> Object:
-        """The object at an offset. Raises BadObject and ObjectTooLarge."""
+        """Return the object at an offset. Raises BadObject and ObjectTooLarge."""
         deltas: list[bytes] = []
         chain_bytes, at = 0, offset
         while (found := self._cache.get(at)) is None:
@@ -207,13 +207,13 @@ def index_pack(pack: Pack, offsets: dict[bytes, int], check: Callable[[], None])
 
 
 def object_id_of(kind: int, data: bytes) -> bytes:
-    """The 20 bytes by which Git knows an object."""
+    """Return the 20 bytes by which Git knows an object."""
     head = b"%s %d\0" % (TYPE_NAMES[kind], len(data))
     return hashlib.sha1(head + data, usedforsecurity=False).digest()
 
 
 def read_loose(file: BinaryIO) -> Object:
-    """The object in a file of its own. Raises BadObject and ObjectTooLarge."""
+    """Return the object in a file of its own. Raises BadObject and ObjectTooLarge."""
     inflater = zlib.decompressobj()
     data = b""
     try:
@@ -248,7 +248,7 @@ def inflate(file: BinaryIO, size: int) -> bytes:
 
 
 def inflate_pieces(file: BinaryIO, size: int) -> Iterator[bytes]:
-    """The pieces of ``size`` unpacked bytes; leaves the file at the end of the packed ones."""
+    """Yield ``size`` unpacked bytes in pieces; the file ends up behind the packed ones."""
     inflater = zlib.decompressobj()
     total = 0
     try:
@@ -263,7 +263,7 @@ def inflate_pieces(file: BinaryIO, size: int) -> Iterator[bytes]:
 
 
 def apply_delta(base: bytes, delta: bytes) -> bytes:
-    """What a delta makes of its base. Raises BadObject, and ObjectTooLarge before making it."""
+    """Apply a delta to its base. Raises BadObject, and ObjectTooLarge before building a result."""
     base_size, at = _parse_size(delta, 0)
     size, at = _parse_size(delta, at)
     if size > MAX_OBJECT_BYTES:

@@ -31,7 +31,7 @@ _BAND_PACK, _BAND_PROGRESS = 1, 2
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """What a server said of itself; ``url`` is where a redirect led."""
+    """A server's description of itself; ``url`` is where a redirect led."""
 
     url: str
     version: int
@@ -42,7 +42,7 @@ class Remote:
 
     @property
     def can_filter(self) -> bool:
-        """Whether the server leaves out objects on request; of older servers none is asked to."""
+        """Return whether the server leaves out objects on request; older ones are not asked."""
         return self.version == 2 and "filter" in self.capabilities.get("fetch", "").split()
 
 

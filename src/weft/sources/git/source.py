@@ -1,7 +1,9 @@
 """Git repositories, local or over https: the files at a branch's head and the commits before it.
 
-Nothing is run and nothing is checked out: objects are read as data (`git_pack`), local folders by
-descriptor below the allowed roots (`git_store`), servers through the guarded client (`git_http`).
+Nothing is run and nothing is checked out: objects are read as data (`pack`), local folders by
+descriptor below the allowed roots (`objects`), servers through the guarded client (`smart_http`).
+A full fetch lists the files of the branch's head (`walk`) and the newest commits; a fetch with a
+cursor compares two heads. `entities` turns both into entities.
 """
 
 import tempfile
@@ -98,7 +100,7 @@ class GitSource(Source[GitConfig, GitCredentials]):
 
     @classmethod
     def endpoint(cls, config: BaseModel, options: Mapping[str, str]) -> str | None:
-        """The origin of the clone URL."""
+        """Return the origin of the clone URL."""
         del options
         url = cast("GitConfig", config).url
         if url is None:
@@ -135,7 +137,7 @@ class GitSource(Source[GitConfig, GitCredentials]):
     def _list_changes(
         self, snapshot: Snapshot, reader: SnapshotReader, last: str
     ) -> list[Event | Pending]:
-        """What an incremental fetch yields. Raises CursorExpired."""
+        """List the changes since commit ``last``. Raises CursorExpired."""
         store, head = snapshot.store, snapshot.head
         try:
             commits = list_commits_since(store, head.id, last, check_cancelled)
@@ -152,7 +154,7 @@ class GitSource(Source[GitConfig, GitCredentials]):
         return [Expect(len(events)), *events]
 
     async def _open(self, stack: ExitStack, last: str | None) -> Snapshot | None:
-        """The branch's head, opened; None if a server says that it is still at ``last``."""
+        """Return the branch's head, opened; None if a server says that it is still at ``last``."""
         if self.config.url is None:
             return await _run_in_thread(lambda: self._open_local(stack))
         async with self._open_client() as client:
@@ -171,7 +173,7 @@ class GitSource(Source[GitConfig, GitCredentials]):
         return Snapshot(store, branch, commit, url=url, partial=remote.can_filter)
 
     def _plan(self, remote: Remote, *, incremental: bool) -> list[tuple[int, str | None]]:
-        """Which packs to fetch: depth in commits, and what the server may leave out."""
+        """Plan the packs to fetch: depth in commits, and a filter for the server."""
         history = self.config.include_commits or incremental
         depth = self.config.max_commits if history else 1
         if not remote.can_filter:

@@ -78,7 +78,7 @@ def read_commit(store: ObjectStore, object_id: str) -> Commit:
 
 
 def list_newest_commits(store: ObjectStore, head: str, check: Check) -> Iterator[Commit]:
-    """The commits that lead to ``head``, newest first, as far as the repository holds them."""
+    """Walk the commits that lead to ``head``, newest first, as far as the repository has them."""
     heap: list[tuple[int, str]] = []
     commits: dict[str, Commit] = {}
     seen: set[str] = set()
@@ -101,7 +101,7 @@ def list_newest_commits(store: ObjectStore, head: str, check: Check) -> Iterator
 def list_commits_since(
     store: ObjectStore, head: str, last: str, check: Check
 ) -> list[Commit] | None:
-    """The commits that lead to ``head`` but not to ``last``; None if ``last`` is no ancestor.
+    """List the commits of ``head`` that ``last`` lacks; None if ``last`` is no ancestor.
 
     Where clocks were wrong, a few older commits may be among them. Raises BadObject.
     """
@@ -141,7 +141,7 @@ def list_commits_since(
 
 
 def find_entry(store: ObjectStore, tree: str, path: Parts) -> Entry | None:
-    """What is at a path below a folder; the folder itself for the empty path."""
+    """Find the entry at a path below a folder; the folder itself for the empty path."""
     found = Entry((), FOLDER, tree)
     for name in path:
         if found.kind != FOLDER:
@@ -191,7 +191,7 @@ def list_changed_files(
 
 
 def read_folder(store: ObjectStore, folder: Entry) -> list[Entry]:
-    """The entries of a folder, in Git's order; of two with one name the first. Raises BadObject."""
+    """List a folder in Git's order; of two entries with one name the first. Raises BadObject."""
     if len(folder.parts) >= MAX_DEPTH:
         raise TooMany("too deep")
     kind, data = store.read(folder.id)

@@ -66,12 +66,12 @@ class GitHubApi:
         self._sleep = sleep
 
     async def get_repository(self) -> tuple[dict[str, Any], float]:
-        """The repository, and the server's time (POSIX seconds) when it said so."""
+        """Return the repository, and the server's time (POSIX seconds) when it said so."""
         response = await self._get(self._base, missing=_no_repository)
         return _object(response, "the repository"), server_time(response)
 
     async def find_branch(self, repository: Mapping[str, Any], wanted: str | None) -> Branch | None:
-        """The wanted or the default branch; None if the repository is empty."""
+        """Return the wanted or the default branch; None if the repository is empty."""
         name = wanted or str(repository.get("default_branch") or "")
         response = await self._get(f"{self._base}/branches/{quote(name, safe='')}", missing=None)
         if response.status_code == 404:
@@ -128,7 +128,7 @@ class GitHubApi:
         return {name for name in names if isinstance(name, str)}
 
     async def download(self, sha: str) -> bytes:
-        """The content of a file."""
+        """Return the content of a file."""
         response = await self._get(
             f"{self._base}/git/blobs/{sha}", missing=None, headers={"accept": RAW}
         )
@@ -194,7 +194,7 @@ class GitHubApi:
 
 
 def site_of(api_url: str) -> str:
-    """The web site that belongs to an API of GitHub, where people give consent.
+    """Return the web site that belongs to an API of GitHub, where people give consent.
 
     api.github.com and api.NAME.ghe.com are subdomains of it; a GitHub Enterprise Server has its API
     at /api/v3 of its own host.
@@ -222,13 +222,13 @@ def rate_limit_seconds(response: httpx.Response) -> float | None:
 
 
 def server_time(response: httpx.Response) -> float:
-    """The Date header as POSIX seconds: reset times are by GitHub's clock, not by ours."""
+    """Return the Date header as POSIX seconds: reset times are by GitHub's clock, not by ours."""
     told = parse_http_date(response.headers.get("date", ""))
     return time.time() if told is None else told.timestamp()
 
 
 def _object(response: httpx.Response, what: str, *lists: str) -> dict[str, Any]:
-    """The JSON object of an answer, in which these fields are lists."""
+    """Return the JSON object of an answer, in which these fields are lists."""
     found = json_of(response, what)
     if not isinstance(found, dict):
         raise _unexpected_answer(what)

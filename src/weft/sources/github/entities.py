@@ -13,7 +13,7 @@ LFS_MARK = b"version https://git-lfs.github.com/spec/"
 
 
 def why_not_text(path: str, size: int, size_max: int) -> str | None:
-    """Why a file need not even be downloaded, or None; sizes in bytes."""
+    """Return the reason not to download a file, or None; sizes in bytes."""
     if size > size_max:
         return f"larger than {size_max:,} bytes"
     if PurePosixPath(path).suffix.lower() in BINARY_SUFFIXES:
@@ -22,7 +22,7 @@ def why_not_text(path: str, size: int, size_max: int) -> str | None:
 
 
 def file_entity(entity_id: str, repo_name: str, path: str, content: bytes) -> Entity | None:
-    """A file's entity without URL and version, or None if it is binary or in Git LFS."""
+    """Return a file's entity without URL and version, or None if it is binary or in Git LFS."""
     text = None if content.startswith(LFS_MARK) else decode(content)
     if text is None:
         return None
@@ -42,7 +42,7 @@ def file_entity(entity_id: str, repo_name: str, path: str, content: bytes) -> En
 
 
 def repository_entity(entity_id: str, repository: dict[str, Any]) -> Entity:
-    """The repository itself: what it says about its content."""
+    """Return the repository itself: what it says about its content."""
     name = line_of(repository.get("full_name")) or entity_id
     topics = [clean_line(str(topic)) for topic in repository.get("topics") or ()]
     lines = [text_of(repository.get("description")) or "", " ".join(topics)]
@@ -67,7 +67,7 @@ def repository_entity(entity_id: str, repository: dict[str, Any]) -> Entity:
 def pull_request_entity(
     entity_id: str, repo_name: str, number: int, item: dict[str, Any]
 ) -> Entity:
-    """A pull request as the list of pull requests describes it."""
+    """Return a pull request as the list of pull requests describes it."""
     author: dict[str, Any] = item.get("user") or {}
     labels: list[dict[str, Any]] = item.get("labels") or []
     metadata: Json = {
@@ -91,7 +91,7 @@ def pull_request_entity(
 
 
 def text_of(value: object) -> str | None:
-    """The value if it is a string, else None."""
+    """Return the value if it is a string, else None."""
     return value if isinstance(value, str) else None
 
 
@@ -101,7 +101,7 @@ def line_of(value: object) -> str | None:
 
 
 def moment(value: object) -> datetime | None:
-    """A time in ISO 8601, or None if the value is none."""
+    """Return a time in ISO 8601, or None if the value is none."""
     try:
         return datetime.fromisoformat(value) if isinstance(value, str) else None
     except ValueError:

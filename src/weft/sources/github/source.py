@@ -65,7 +65,7 @@ T = TypeVar("T")
 
 
 class GitHubConfig(BaseModel):
-    """Which repository, and what of it."""
+    """The repository to read, and the parts of it that are wanted."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -49,7 +49,7 @@ class Visit:
 
 @dataclass(slots=True)
 class PageResult:
-    """What reading one page gave; no event if there is no such page.
+    """The result of reading one page; no event if there is no such page.
 
     ``url`` is where it was found after redirects; ``links`` are the normalised addresses on it.
     """
@@ -62,7 +62,7 @@ class PageResult:
 
 @dataclass(frozen=True, slots=True)
 class _Version:
-    """What a page's version says: validators for the next request, and where it links to.
+    """The version of a page: validators for the next request, and its links.
 
     The links lead a crawl on when the site answers that the page is unchanged. They are None when
     the page was not read by a crawl.
@@ -107,7 +107,7 @@ class _Version:
 
 
 def normalise_url(url: str, base: httpx.URL | None = None) -> httpx.URL | None:
-    """The address in the one form in which pages are told apart; None if it is no web address."""
+    """Return the one form by which pages are told apart; None if it is no web address."""
     if len(url) > URL_CHARS_MAX:
         return None
     try:
@@ -264,7 +264,7 @@ class PageReader:
 
 
 def decode_body(content: bytes, content_type: str, is_html: bool) -> str | None:
-    """The text of a body: by byte-order mark, header, `<meta>`, and then by its looks.
+    """Return the text of a body: by byte-order mark, header, `<meta>`, and then by its looks.
 
     None if it is binary.
     """

@@ -1,4 +1,4 @@
-"""What a site's robots.txt lets us read, by RFC 9309.
+"""Rules of a site's robots.txt, by RFC 9309.
 
 The standard library's parser is not used: it takes "*" and "$" in paths literally and stops at the
 first rule that fits instead of the longest, so it would read pages that the site asks to leave.
@@ -42,7 +42,7 @@ class Robots:
         return cls(tuple(groups[wanted if wanted in named else "*"]))
 
     def allows(self, path: str) -> bool:
-        """Whether a path, with its query, may be read: the longest fitting rule decides."""
+        """Return whether a path, with its query, may be read: the longest fitting rule decides."""
         comparable = _unquote(path)
         best, allowed = -1, True
         for pattern, allow in self.rules:

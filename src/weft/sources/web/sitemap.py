@@ -27,7 +27,7 @@ class Sitemap:
 
 
 def read_sitemap(content: bytes) -> Sitemap | None:
-    """A sitemap or an index of sitemaps; None if it is something else, such as a page.
+    """Return a sitemap or an index of sitemaps; None if it is something else, such as a page.
 
     Raises SourceUnavailable if it is a sitemap but broken, hostile or too large when unpacked.
     """

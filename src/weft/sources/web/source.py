@@ -1,4 +1,9 @@
-"""`web`: the pages of a site, by its sitemap or by following links from a start page."""
+"""The `web` source: the pages of a site, by its sitemap or by following links from a start page.
+
+Each fetch reads robots.txt and the configured address. If that is a sitemap, its pages are read;
+else links are followed, nearest first. `pages` reads single pages, and asks with the validators of
+the last sync, so that most sites answer "unchanged".
+"""
 
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -42,7 +47,7 @@ PATTERN_CHARS_MAX = 200
 
 
 class WebConfig(BaseModel):
-    """Where the pages are, and which of them."""
+    """The pages to read."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -108,7 +113,7 @@ class WebSource(Source[WebConfig, NoFields]):
 
     @classmethod
     def endpoint(cls, config: BaseModel, options: Mapping[str, str]) -> str | None:
-        """The site's origin, although no credentials are sent."""
+        """Return the site's origin, although no credentials are sent."""
         del options
         if not isinstance(config, WebConfig):
             return None
@@ -192,7 +197,7 @@ class _SiteWalk:
     async def read_sitemaps(
         self, client: httpx.AsyncClient, first: Sitemap
     ) -> AsyncGenerator[Event]:
-        """The pages that the sitemap, and those it leads to, name."""
+        """Return the pages that the sitemap, and those it leads to, name."""
         visits: list[Visit] = []
         gaps: list[str] = []
         async for sitemap in _fetch_sitemaps(client, first, gaps):
@@ -209,7 +214,7 @@ class _SiteWalk:
             yield Incomplete(gap)
 
     async def follow_links(self) -> AsyncGenerator[Event]:
-        """The pages that links lead to, nearest first."""
+        """Return the pages that links lead to, nearest first."""
         queue = [Visit(str(normalise_url(self.config.url)))]
         self.seen.add(queue[0].url)
         done, unseen = 0, 0
@@ -258,7 +263,7 @@ class _SiteWalk:
                 yield Skipped(str(url), "the site's robots.txt does not allow it")
 
     def _claim(self, url: httpx.URL) -> bool:
-        """Whether this is a new page of the site that the configuration asks for."""
+        """Return whether this is a new page of the site that the configuration asks for."""
         address, path = str(url), url.path
         if address in self.seen or origin_of(url) not in self.start.site:
             return False
@@ -287,7 +292,7 @@ class _SiteWalk:
 
 
 async def _fetch_robots(client: httpx.AsyncClient, origin: Origin) -> Robots:
-    """The site's rules. Raises SourceUnavailable if it has some that cannot be read now."""
+    """Return the site's rules. Raises SourceUnavailable if it has some that cannot be read now."""
     scheme, host, port = origin
     url = httpx.URL(scheme=scheme, host=host, port=port, path="/robots.txt")
     response = await client.get(url)
@@ -300,7 +305,7 @@ async def _fetch_robots(client: httpx.AsyncClient, origin: Origin) -> Robots:
 async def _fetch_sitemaps(
     client: httpx.AsyncClient, first: Sitemap, gaps: list[str]
 ) -> AsyncGenerator[Sitemap]:
-    """A sitemap and all that it leads to; what is missing is said in ``gaps``."""
+    """Return a sitemap and all that it leads to; what is missing is said in ``gaps``."""
     yield first
     waiting = [(url, 1) for url in first.sitemaps]
     seen: set[str] = set()
