@@ -21,23 +21,23 @@ def sources(world: World, mode: str) -> Iterator[Structured]:
     token = {"access_token": secret("access token"), "refresh_token": secret("refresh token")}
     ref = {"secret_ref": "named"}
     for short_name, config, auth in (
-        ("oauth_stub", notes, direct(token=secret("direct token"))),
+        ("oauth_stub", notes, direct_auth(token=secret("direct token"))),
         ("oauth_stub", notes, {"oauth_token": token}),
         ("oauth_stub", provider, {"oauth_token": {**token, **past}}),
-        ("oauth_stub", notes, provided("composio-one", "ok")),
-        ("oauth_stub", notes, provided("pipedream-one", "ok")),
-        ("oauth_stub", notes, provided("composio-one", mode)),
-        ("oauth_stub", notes, provided("pipedream-one", mode)),
+        ("oauth_stub", notes, provider_auth("composio-one", "ok")),
+        ("oauth_stub", notes, provider_auth("pipedream-one", "ok")),
+        ("oauth_stub", notes, provider_auth("composio-one", mode)),
+        ("oauth_stub", notes, provider_auth("pipedream-one", mode)),
         (
             "git",
             {"repo": f"{up.at(mode)}/r.git"},
-            direct(access_token=secret("git token"), username="ada"),
+            direct_auth(access_token=secret("git token"), username="ada"),
         ),
-        ("git", {"repo": f"{up.at(mode)}/r.git"}, direct(access_token=ref)),
+        ("git", {"repo": f"{up.at(mode)}/r.git"}, direct_auth(access_token=ref)),
         (
             "github",
             {"repo_name": f"m-{mode}/repo"},
-            direct(personal_access_token=secret("github token")),
+            direct_auth(personal_access_token=secret("github token")),
         ),
         ("github", {"repo_name": f"m-{mode}/repo"}, {"oauth_token": token}),
     ):
@@ -58,8 +58,8 @@ def failing(world: World) -> list[Call]:
     ]
 
 
-def misplaced(world: World, connection_id: str) -> list[Call]:
-    """A secret where none belongs, of every shape, in every tool."""
+def list_misplaced(world: World, connection_id: str) -> list[Call]:
+    """List calls of every tool with a secret of every shape where none belongs."""
     made: list[Call] = []
     for text in (world.secret("misplaced"), WORD):
         for auth in _bad_auth(text):
@@ -80,13 +80,13 @@ def misplaced(world: World, connection_id: str) -> list[Call]:
 WORD = "Zq7XwK2vLpM9tRbN4cJdHs6FgYe3"
 
 
-def direct(**credentials: object) -> Structured:
-    """Credentials of the first method."""
+def direct_auth(**credentials: object) -> Structured:
+    """Build direct credentials."""
     return {"direct": {"credentials": credentials}}
 
 
-def provided(name: str, mode: str) -> Structured:
-    """Credentials that a provider keeps, which answers about the account in this mode."""
+def provider_auth(name: str, mode: str) -> Structured:
+    """Build credentials that a provider keeps, whose account answers in ``mode``."""
     return {
         "auth_provider": {
             "provider_readable_id": name,
@@ -115,13 +115,13 @@ def _config_of(world: World, short_name: str) -> Structured:
 def _bad_auth(text: str) -> tuple[object, ...]:
     names = ("token", "access_token", "personal_access_token")
     return (
-        *(direct(**{name: [text]}) for name in names),
-        *(direct(**{name: {"value": text}}) for name in names),
-        *(direct(**{name: {"secret_ref": text}}) for name in names),
-        *(direct(**{name: text * 700}) for name in names),
-        *(direct(**{name: f"{text}\r\nx-other: {text}\u2028\ud83d"}) for name in names),
-        direct(**{text: "x"}),
-        direct(username=f"{text}:{text}", access_token="x"),
+        *(direct_auth(**{name: [text]}) for name in names),
+        *(direct_auth(**{name: {"value": text}}) for name in names),
+        *(direct_auth(**{name: {"secret_ref": text}}) for name in names),
+        *(direct_auth(**{name: text * 700}) for name in names),
+        *(direct_auth(**{name: f"{text}\r\nx-other: {text}\u2028\ud83d"}) for name in names),
+        direct_auth(**{text: "x"}),
+        direct_auth(username=f"{text}:{text}", access_token="x"),
         {"direct": {"credentials": text}},
         {"direct": text},
         {"secret_ref": text},
@@ -148,7 +148,7 @@ def _bad_auth(text: str) -> tuple[object, ...]:
                 "provider_config": {text: text, "api_key": text},
             }
         },
-        direct(token=text) | {"oauth_token": {"access_token": text}},
+        direct_auth(token=text) | {"oauth_token": {"access_token": text}},
         f'{{"direct": {{"credentials": {{"token": "{text}"',
         text,
         [text],

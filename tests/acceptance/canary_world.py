@@ -52,13 +52,13 @@ class World:
             self.hear(f"command line of {pid}", shown.read_bytes())
 
     def leaks(self) -> list[str]:
-        """What was said or is stored with a run of a secret in it, and of which."""
+        """Return what was sent or stored with a run of a secret in it, and of which."""
         found: list[str] = []
-        for where, data in [*self.said, *self._stored()]:
-            if self.canaries.found(data):
-                lines = [line for line in data.splitlines() if self.canaries.found(line)]
-                found += [f"{self.canaries.found(line)} in {where}: {line!r}" for line in lines]
-                found += [] if lines else [f"{self.canaries.found(data)} in {where}"]
+        for where, data in [*self.said, *self.read_stored()]:
+            if self.canaries.find(data):
+                lines = [line for line in data.splitlines() if self.canaries.find(line)]
+                found += [f"{self.canaries.find(line)} in {where}: {line!r}" for line in lines]
+                found += [] if lines else [f"{self.canaries.find(data)} in {where}"]
         return found
 
     async def cli(self, *arguments: str, given: str = "", **more: str) -> tuple[int, str]:
@@ -115,7 +115,7 @@ class World:
             self.note_command(server.process.pid)
             yield Web(self, server)
 
-    def _stored(self) -> Iterable[tuple[str, bytes]]:
+    def read_stored(self) -> Iterable[tuple[str, bytes]]:
         yield "stderr of the servers", self.place.stderr.read_bytes()
         for folder in (self.place.home, self.temporary):
             for path in folder.rglob("*"):
@@ -166,8 +166,8 @@ async def burst(server: RawServer, calls: Iterable[tuple[str, Structured]]) -> l
     return results
 
 
-def succeeded(results: Iterable[Structured]) -> list[Structured]:
-    """The structured content of those that did."""
+def successes_of(results: Iterable[Structured]) -> list[Structured]:
+    """Return the structured content of the results that are no errors."""
     return [
         each["structuredContent"] for each in results if not each.get("isError", "code" in each)
     ]

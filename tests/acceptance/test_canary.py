@@ -22,13 +22,13 @@ from canary_calls import (
     SWITCHED,
     WORD,
     Call,
-    direct,
+    direct_auth,
     failing,
-    misplaced,
+    list_misplaced,
     own_client,
     sources,
 )
-from canary_world import Structured, Web, World, burst, submit, succeeded
+from canary_world import Structured, Web, World, burst, submit, successes_of
 from echo_upstream import FAILURES, serve_echo
 from weft_http import ACCEPT
 from weft_process import MODERN_META, TOOLS, WAIT_SECONDS, Place, RawServer
@@ -82,7 +82,7 @@ async def test_no_run_of_a_secret_is_said_or_stored(world: World) -> None:
 
 
 async def test_the_secrets_were_used(world: World) -> None:
-    reached = world.canaries.found(world.upstream.list_received())
+    reached = world.canaries.find(world.upstream.list_received())
     assert set(SENT) <= reached, set(SENT) - reached
 
 
@@ -108,7 +108,7 @@ def _settings(world: World, master_key: str) -> dict[str, str]:
 
 
 async def _operate(world: World) -> None:
-    """What an operator keeps, by prompt or standard input, rightly and wrongly."""
+    """Store an operator's secrets, by prompt or standard input, rightly and wrongly."""
     secret, up = world.secret, world.upstream
     allowed = ("--source", "oauth_stub", "--source", "git", "--host", up.url)
     client = ("oauth-clients", "set", "oauth_stub", "--client-id", "weft")
@@ -162,17 +162,17 @@ async def _over_stdio(world: World) -> None:
     async with world.stdio(WEFT_LOG_FORMAT="text") as server:
         crash = {"entities": 3, "fail_at": 1, "error": "crash"}
         target = {"short_name": "secret_stub", "readable_collection_id": COLLECTION}
-        auth = direct(token=world.secret("crashed with"))
+        auth = direct_auth(token=world.secret("crashed with"))
         made = await burst(
             server,
             [("create_connection", {**target, "config": crash, "auth": auth})]
             + [("create_connection", given) for given in sources(world, SWITCHED)],
         )
-        connections = [each["id"] for each in succeeded(made)]
+        connections = [each["id"] for each in successes_of(made)]
         refused = [each["content"] for each in made if each["isError"]]
         assert not refused, refused
         await burst(server, failing(world))
-        await burst(server, misplaced(world, connections[0]))
+        await burst(server, list_misplaced(world, connections[0]))
         await _protocol(world, server)
         for mode in SWITCHES:
             world.upstream.modes[SWITCHED] = mode
@@ -187,12 +187,12 @@ async def _over_stdio(world: World) -> None:
 
 
 async def _sync_all(server: RawServer, connections: Sequence[str]) -> None:
-    started = succeeded(
+    started = successes_of(
         await burst(server, [("run_sync", {"connection_id": c}) for c in connections])
     )
     waits = {"wait_seconds": WAIT_SECONDS, "log_lines": 100}
     ended = await burst(server, [("get_job", {"job_id": job["id"], **waits}) for job in started])
-    assert all(job["status"] in ("FAILED", "COMPLETED") for job in succeeded(ended))
+    assert all(job["status"] in ("FAILED", "COMPLETED") for job in successes_of(ended))
     await burst(server, [("check_connection", {"connection_id": c}) for c in connections])
 
 
@@ -269,7 +269,9 @@ async def _over_http(world: World, web: Web) -> None:
             for path in ("/mcp", "/metrics", "/source-connections"):
                 headers = {"authorization": f"Bearer {token}"}
                 assert (await client.get(path, headers=headers)).status_code == 401
-        await _mcp(client, [call for call in misplaced(world, "By command ok") if call[0] in TOOLS])
+        await _mcp(
+            client, [call for call in list_misplaced(world, "By command ok") if call[0] in TOOLS]
+        )
 
 
 async def _mcp(client: httpx.AsyncClient, calls: Sequence[Call]) -> None:
@@ -289,12 +291,12 @@ async def _rest(world: World, client: httpx.AsyncClient) -> None:
     good = {**target, "config": {"provider_url": up.at("ok")}}
     made = await client.post(
         "/source-connections",
-        json={**good, "name": "By REST", "authentication": direct(token=secret("REST token"))},
+        json={**good, "name": "By REST", "authentication": direct_auth(token=secret("REST token"))},
     )
     assert made.status_code == 200, made.text
     one = f"/source-connections/{made.json()['id']}"
     bodies = [{**target, **given} for _, given in failing(world)[:: len(FAILURES)]]
-    bodies += [given for tool, given in misplaced(world, "x") if tool == "create_connection"]
+    bodies += [given for tool, given in list_misplaced(world, "x") if tool == "create_connection"]
     text = secret("misplaced")
     bodies += [{"authentication": auth["auth"]} for auth in bodies if "auth" in auth]
     async with anyio.create_task_group() as group:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 import pytest
-from canary_calls import Call, direct, misplaced
+from canary_calls import Call, direct_auth, list_misplaced
 from canary_world import Structured, Web, World, burst
 from echo_upstream import FAILURES, EchoUpstream, serve_echo
 from remote_api import NOW, Api, make_connection
@@ -72,7 +72,7 @@ async def test_no_run_of_a_secret_is_said_or_stored(world: World) -> None:
 
 
 async def test_the_secrets_were_used(world: World) -> None:
-    reached = world.canaries.found(world.upstream.list_received())
+    reached = world.canaries.find(world.upstream.list_received())
     assert {"API key", "direct token", "access token", "own client"} <= reached
     # The token is for those who call this server, and the misplaced go no further than it.
     assert not {"operator's token"} & reached
@@ -85,7 +85,7 @@ def list_calls(world: World) -> list[Call]:
     token = {"access_token": secret("access token"), "refresh_token": secret("refresh token")}
     own = {"client_id": "weft", "client_secret": secret("own client")}
     auths: tuple[Structured, ...] = (
-        direct(token=secret("direct token")),
+        direct_auth(token=secret("direct token")),
         {"oauth_token": token},
         {"oauth_browser": own},
         {"auth_provider": {"provider_readable_id": "one", "provider_config": {"entity_id": "u"}}},
@@ -115,7 +115,7 @@ async def call_over_stdio(world: World) -> None:
         api.reads, api.default = True, SLOW
         await burst(server, list_calls(world)[:2])
         api.default = "422"
-        wrong = [call for call in misplaced(world, ID)[::5] if call[0] in TOOLS]
+        wrong = [call for call in list_misplaced(world, ID)[::5] if call[0] in TOOLS]
         await burst(server, wrong)
 
 

@@ -52,7 +52,7 @@ def test_every_run_is_found_in_every_encoding(encoding: str) -> None:
             if encoding == "lower case" and name == "foreign":
                 continue  # Only those that were made here are known in any case.
             planted = b'{"before": "' + ENCODINGS[encoding](run) + b'", "after": 1}'
-            assert canaries.found(planted) == {name}, (run, planted)
+            assert canaries.find(planted) == {name}, (run, planted)
 
 
 def test_shorter_runs_and_other_texts_are_not_found() -> None:
@@ -61,8 +61,8 @@ def test_shorter_runs_and_other_texts_are_not_found() -> None:
     canaries.add("bytes", bytes(range(200, 232)))
     other = Canaries().make("unknown")
     for text in (made[: RUN_CHARS - 1], other, "before and after ~~~~~~ ~/.weft", "a" * 1000):
-        assert canaries.found(text.encode()) == set()
-    assert canaries.found(bytes(range(205, 211))) == {"bytes"}
+        assert canaries.find(text.encode()) == set()
+    assert canaries.find(bytes(range(205, 211))) == {"bytes"}
 
 
 def test_every_run_of_a_made_secret_holds_the_mark() -> None:

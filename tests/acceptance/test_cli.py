@@ -30,7 +30,7 @@ class Cli:
     notes: Path
 
     def run(self, *args: str, typed: str | None = None) -> subprocess.CompletedProcess[str]:
-        """What a program gets: both streams are pipes."""
+        """Run as a program does: both streams are pipes."""
         return subprocess.run(
             [*WEFT, *args],
             env=self.env,

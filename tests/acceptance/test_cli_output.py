@@ -1,4 +1,4 @@
-"""What a person at a real terminal or in a real shell gets from the command line."""
+"""Output of the command line at a real terminal and in a real shell."""
 
 import os
 import subprocess

@@ -97,12 +97,12 @@ METHODS = ("git", "direct", "oauth_token", "auth_provider", "secret_ref")
 async def test_no_front_moves_a_secret_to_another_endpoint(fronts: Fronts, front: str) -> None:
     await add_operator_secrets(fronts)
     made = {method: await connect(fronts, method, f"{front} {method}") for method in METHODS}
-    assert fronts.canaries.found(fronts.a.list_received()) >= {f"{front} git", f"{front} direct"}
+    assert fronts.canaries.find(fronts.a.list_received()) >= {f"{front} git", f"{front} direct"}
     async with anyio.create_task_group() as group:
         for method, connection_id in made.items():
             config = config_at(source_of(method), fronts.b)
             group.start_soon(FRONTS[front], fronts, connection_id, config)
-    assert not fronts.canaries.found(fronts.b.list_received())
+    assert not fronts.canaries.find(fronts.b.list_received())
     for method, connection_id in made.items():
         found = (await fronts.agent.ok("get_connection", connection_id=connection_id)).data
         assert found["config"] == config_at(source_of(method), fronts.b)
@@ -119,7 +119,7 @@ async def test_a_named_secret_is_not_given_to_another_endpoint(fronts: Fronts) -
         auth={"direct": {"credentials": {"access_token": {"secret_ref": "named"}}}},
     )
     assert "not for this source and endpoint" in text
-    assert not fronts.canaries.found(fronts.b.list_received())
+    assert not fronts.canaries.find(fronts.b.list_received())
 
 
 async def add_operator_secrets(fronts: Fronts) -> None:

@@ -1,4 +1,4 @@
-"""What is handed out: the bundle for desktop clients, the registry's entry, the agent's skill."""
+"""Distributed files: the bundle for desktop clients, the registry's entry, the agent's skill."""
 
 import json
 import os
@@ -81,8 +81,8 @@ async def test_unpacked_bundle_starts_as_its_manifest_says(bundle: Path, place: 
     zipfile.ZipFile(bundle).extractall(unpacked)
     started = json.loads(read("manifest.json"))["server"]["mcp_config"]
     values = {"__dirname": str(unpacked), "user_config.files_roots": str(place.files)}
-    arguments = [filled(argument, values) for argument in started["args"]]
-    environment = {name: filled(value, values) for name, value in started["env"].items()}
+    arguments = [fill(argument, values) for argument in started["args"]]
+    environment = {name: fill(value, values) for name, value in started["env"].items()}
     # What the person's own environment gives; the rest of it is not the test's.
     environment |= {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")}
     environment |= {n: os.environ[n] for n in ("SSL_CERT_FILE", "PIP_CERT") if n in os.environ}
@@ -97,7 +97,7 @@ async def test_unpacked_bundle_starts_as_its_manifest_says(bundle: Path, place: 
         assert [tool.name for tool in (await client.list_tools()).tools] == list(TOOLS)
 
 
-def filled(text: str, values: dict[str, str]) -> str:
+def fill(text: str, values: dict[str, str]) -> str:
     """``text`` as a client fills it in; what nobody gave is empty."""
     return re.sub(r"\$\{([\w.]+)\}", lambda found: values.get(found[1], ""), text)
 

@@ -11,7 +11,7 @@ from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import HEADER_MISMATCH, INVALID_PARAMS, MISSING_REQUIRED_CLIENT_CAPABILITY
-from task_client import TASKS, ClientTasks, cancel_task, ended, get_task
+from task_client import TASKS, ClientTasks, cancel_task, get_task, wait_for_task
 from weft_http import HttpServer, create_key, http_server
 from weft_process import COMMAND, Agent, Place
 
@@ -77,7 +77,7 @@ async def test_task_lives_through_restarts(place: Place, transport: str) -> None
         made = await agent.connection(await agent.collection("quick"))
         await agent.call("run_sync", connection_id=made["id"])
         (quick,) = tasks.handles
-        first = await ended(agent.client, quick.task_id)
+        first = await wait_for_task(agent.client, quick.task_id)
         stays = await make_slow_connection(agent)
         await agent.call("run_sync", connection_id=stays)
         running = tasks.handles[-1].task_id
@@ -89,7 +89,7 @@ async def test_task_lives_through_restarts(place: Place, transport: str) -> None
         assert again.result["structuredContent"]["status"] == "COMPLETED"
         assert (await get_task(agent.client, running)).status == "working"
         await cancel_task(agent.client, running)
-        assert (await ended(agent.client, running)).status == "cancelled"
+        assert (await wait_for_task(agent.client, running)).status == "cancelled"
 
 
 async def test_client_that_follows_tasks_gets_the_result_of_the_call(http: HttpServer) -> None:

@@ -22,7 +22,7 @@ CONTEXT: RequestParamsMeta = {"traceparent": f"00-{TRACE_ID}-{PARENT_ID}-01"}
 
 
 class Collector:
-    """What an OTLP collector on 127.0.0.1 has received."""
+    """An OTLP collector on 127.0.0.1, and all that it received."""
 
     def __init__(self) -> None:
         received: list[bytes] = []
@@ -44,7 +44,7 @@ class Collector:
 
     @property
     def variables(self) -> dict[str, str]:
-        """What tells a server process to send its traces here."""
+        """Return the variables that make a server process send its traces here."""
         return {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{self.server.server_port}"}
 
     @property

@@ -11,7 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from measuring import Measured
-from world import Stage, staged
+from world import Stage, open_stage
 
 HERE = Path(__file__).parent
 MEASURED = pytest.StashKey[list[Measured]]()
@@ -32,7 +32,7 @@ def anyio_backend() -> str:
 async def stage(
     tmp_path_factory: pytest.TempPathFactory, anyio_backend: str
 ) -> AsyncGenerator[Stage]:
-    async with staged(tmp_path_factory.mktemp("evaluation")) as opened:
+    async with open_stage(tmp_path_factory.mktemp("evaluation")) as opened:
         yield opened
 
 

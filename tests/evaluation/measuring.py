@@ -1,4 +1,4 @@
-"""What a task took."""
+"""Measures the cost of a task."""
 
 from dataclasses import dataclass
 

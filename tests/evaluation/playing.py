@@ -13,7 +13,7 @@ from typing import Any, Protocol, cast
 
 from mcp.client import Client
 from mcp_types import TextContent, TextResourceContents
-from transcripts import Step, Task, TranscriptError, Values, filled, pattern, variables
+from transcripts import Step, Task, TranscriptError, Values, fill, pattern, variables
 
 CHARS_PER_TOKEN = 4
 REFERENCES = (
@@ -26,7 +26,7 @@ _TABLES_OF_FIELDS = ("config", "auth", "schedule")
 
 
 class Scene(Protocol):
-    """Where a task is played."""
+    """The place where a task is played."""
 
     @property
     def names(self) -> Mapping[str, str]:
@@ -70,7 +70,7 @@ class Agent:
     async def _begin(self) -> None:
         named = variables(self.task.wish)
         self.known = {name: value for name, value in self.scene.names.items() if name in named}
-        wish = filled(self.task.wish, self.known)
+        wish = fill(self.task.wish, self.known)
         tools = (await self.client.list_tools()).tools
         schemas = [tool.model_dump(mode="json", exclude_none=True) for tool in tools]
         self.offered = {tool.name for tool in tools}
@@ -93,7 +93,7 @@ class Agent:
         self.calls += 1
         if self.calls > self.task.calls:
             raise TranscriptError(f"more than {self.task.calls} calls")
-        text, failed = await self._answer(step, filled(step.arguments, self.known))
+        text, failed = await self._answer(step, fill(step.arguments, self.known))
         self.read.append(text)
         self.vocabulary += f"\n{text}"
         self._judge(step, text, failed)
@@ -102,7 +102,7 @@ class Agent:
 
     async def _answer(self, step: Step, arguments: Values) -> tuple[str, bool]:
         if step.resource:
-            found = await self.client.read_resource(filled(step.resource, self.known))
+            found = await self.client.read_resource(fill(step.resource, self.known))
             parts = [part for part in found.contents if isinstance(part, TextResourceContents)]
             return "\n".join(part.text for part in parts), False
         if step.prompt:
@@ -123,11 +123,11 @@ class Agent:
                 raise TranscriptError(f"<{name}> is not in the text: {expression}")
             self.known[name] = match.group(1)
         for expected in step.reads:
-            if filled(expected, self.known) not in text:
-                raise TranscriptError(f"not in the text: {filled(expected, self.known)}")
+            if fill(expected, self.known) not in text:
+                raise TranscriptError(f"not in the text: {fill(expected, self.known)}")
         for unwanted in step.never:
-            if filled(unwanted, self.known) in text:
-                raise TranscriptError(f"in the text: {filled(unwanted, self.known)}")
+            if fill(unwanted, self.known) in text:
+                raise TranscriptError(f"in the text: {fill(unwanted, self.known)}")
 
 
 def _require_read(step: Step, vocabulary: str) -> None:

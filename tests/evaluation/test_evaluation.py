@@ -7,7 +7,7 @@ from mcp.client import Client
 from measuring import Measured
 from person import Person
 from playing import Agent
-from transcripts import End, Task, filled, load_tasks, texts_in, variables
+from transcripts import End, Task, fill, load_tasks, texts_in, variables
 from world import Stage, World
 
 pytestmark = pytest.mark.anyio
@@ -31,7 +31,7 @@ async def test_task_is_done_as_written(
     try:
         await world.prepare(task)
         before = await world.picture()
-        person = Person(*filled(task.person, world.names)) if task.person else None
+        person = Person(*fill(task.person, world.names)) if task.person else None
         async with Client(
             stage.server(task.server), mode=era, elicitation_callback=person
         ) as client:

@@ -29,7 +29,7 @@ def task_of(*steps: Values, **fields: Any) -> Task:
     return Task.model_validate(values | fields)
 
 
-async def played(stage: Stage, task: Task) -> Agent:
+async def play_task(stage: Stage, task: Task) -> Agent:
     world = World(stage)
     try:
         await world.prepare(task)
@@ -50,7 +50,7 @@ async def played(stage: Stage, task: Task) -> Agent:
 
 
 async def test_calls_and_everything_read_are_counted(stage: Stage) -> None:
-    agent = await played(stage, task_of(LISTED, SHOWN))
+    agent = await play_task(stage, task_of(LISTED, SHOWN))
     assert agent.calls == 2
     assert agent.tokens == -(-sum(map(len, agent.read)) // 4)
     assert "Connection 'Team notes' (stub) is active." in agent.read[1]
@@ -80,25 +80,25 @@ async def test_step_that_no_agent_could_take_fails(
     stage: Stage, step: Values, problem: str
 ) -> None:
     with pytest.raises(TranscriptError, match=problem):
-        await played(stage, task_of(step))
+        await play_task(stage, task_of(step))
 
 
 async def test_value_that_the_wish_does_not_name_stays_unknown(stage: Stage) -> None:
     step = SHOWN | {"arguments": {"connection_id": "<connection_id>"}}
-    agent = await played(stage, task_of(step, wish="How is <connection_id>?"))
+    agent = await play_task(stage, task_of(step, wish="How is <connection_id>?"))
     assert agent.calls == 1
     with pytest.raises(TranscriptError, match="nobody told"):
-        await played(stage, task_of(step))
+        await play_task(stage, task_of(step))
 
 
 async def test_more_calls_than_stated_fail(stage: Stage) -> None:
     with pytest.raises(TranscriptError, match="more than 1 calls"):
-        await played(stage, task_of(LISTED, SHOWN, calls=1))
+        await play_task(stage, task_of(LISTED, SHOWN, calls=1))
 
 
 async def test_more_tokens_than_stated_fail(stage: Stage) -> None:
     with pytest.raises(TranscriptError, match="tokens were read, more than 20"):
-        await played(stage, task_of(LISTED, SHOWN, tokens=20))
+        await play_task(stage, task_of(LISTED, SHOWN, tokens=20))
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ async def test_more_tokens_than_stated_fail(stage: Stage) -> None:
 )
 async def test_wrong_final_state_fails(stage: Stage, end: Values, problem: str) -> None:
     with pytest.raises(TranscriptError, match=problem):
-        await played(stage, task_of(LISTED, end=end))
+        await play_task(stage, task_of(LISTED, end=end))
 
 
 def test_misspelt_key_of_a_task_file_is_refused(tmp_path: Path) -> None:

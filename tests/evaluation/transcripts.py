@@ -1,4 +1,4 @@
-"""What a task of the evaluation is: a wish, the calls that fulfil it, and what is true afterwards.
+"""Tasks of the evaluation: a wish, the calls that fulfil it, and what is true afterwards.
 
 Tasks are data (`tasks/*.toml`), so that no transcript can compute what an agent could not know.
 In all texts `<name>` stands for a value: one that the wish names, or one that an earlier step took
@@ -47,12 +47,12 @@ class Step(Data):
 
     @property
     def call(self) -> str:
-        """What is called, for messages."""
+        """Return the name of the call, for messages."""
         return self.tool or self.prompt or self.resource
 
 
 class Hit(Data):
-    """What searching a collection must find in the end."""
+    """Results that a search of a collection must have in the end."""
 
     collection: str
     query: str
@@ -125,33 +125,33 @@ def texts_in(value: object) -> Iterator[str]:
             yield from texts_in(item)
 
 
-def filled(value: Any, known: Mapping[str, str]) -> Any:
-    """``value`` with its variables replaced. Raises TranscriptError for an unknown one."""
+def fill(value: Any, known: Mapping[str, str]) -> Any:
+    """Replace the variables in ``value``. Raises TranscriptError for an unknown one."""
     if value == _NULL:
         return None
     if isinstance(value, str):
         whole = _VARIABLE.fullmatch(value)
         if whole and whole.group(2):
-            return int(_known(whole.group(1), known))
-        return _replaced(value, known, str)
+            return int(_look_up(whole.group(1), known))
+        return _replace(value, known, str)
     if isinstance(value, Mapping):
         table = cast("Mapping[str, Any]", value)
-        return {key: filled(item, known) for key, item in table.items()}
+        return {key: fill(item, known) for key, item in table.items()}
     if isinstance(value, list | tuple):
-        return [filled(item, known) for item in cast("list[Any]", value)]
+        return [fill(item, known) for item in cast("list[Any]", value)]
     return value
 
 
 def pattern(text: str, known: Mapping[str, str]) -> re.Pattern[str]:
-    """A regular expression in which variables stand for themselves, literally."""
-    return re.compile(_replaced(text, known, re.escape), re.MULTILINE)
+    """Compile a regular expression in which the values of variables are literal."""
+    return re.compile(_replace(text, known, re.escape), re.MULTILINE)
 
 
-def _replaced(text: str, known: Mapping[str, str], shown: Callable[[str], str]) -> str:
-    return _VARIABLE.sub(lambda match: shown(_known(match.group(1), known)), text)
+def _replace(text: str, known: Mapping[str, str], shown: Callable[[str], str]) -> str:
+    return _VARIABLE.sub(lambda match: shown(_look_up(match.group(1), known)), text)
 
 
-def _known(name: str, known: Mapping[str, str]) -> str:
+def _look_up(name: str, known: Mapping[str, str]) -> str:
     if name not in known:
         raise TranscriptError(f"nobody told the agent <{name}>; it knows {sorted(known)}")
     return known[name]

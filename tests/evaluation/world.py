@@ -12,7 +12,7 @@ from uuid import uuid4
 import anyio
 from embedded import PATIENCE_SECONDS, Embedded, embedded, no_network
 from git_repos import RawRepository
-from transcripts import End, Hit, Server, Task, TranscriptError, Values, filled
+from transcripts import End, Hit, Server, Task, TranscriptError, Values, fill
 
 from weft.domain.base import Json
 from weft.domain.collections import NewCollection
@@ -102,7 +102,7 @@ class Stage:
     servers: dict[Server, WeftServer] = field(default_factory=dict[Server, WeftServer])
 
     def backend_for(self, principal: Principal) -> LocalBackend:
-        """What an organisation sees."""
+        """Return the backend of an organisation."""
         return LocalBackend(self.engine, self.embedded.runner, principal.organization_id)
 
     def principal(self) -> Principal:
@@ -125,7 +125,7 @@ class Stage:
 
 
 @asynccontextmanager
-async def staged(folder: Path) -> AsyncGenerator[Stage]:
+async def open_stage(folder: Path) -> AsyncGenerator[Stage]:
     """Open the engine that all tasks share."""
     clock, readable = Clock(), folder / "readable"
     readable.mkdir()
@@ -146,7 +146,7 @@ async def staged(folder: Path) -> AsyncGenerator[Stage]:
 
 @dataclass
 class World:
-    """What one task is about. `happen` names the events of task files; each is a method here."""
+    """The world of one task. `happen` names the events of task files; each is a method here."""
 
     stage: Stage
     organization_id: str = field(default_factory=lambda: str(uuid4()))
@@ -170,7 +170,7 @@ class World:
 
     async def happen(self, event: Values, read: Mapping[str, str] | None = None) -> None:
         """Do what ``event["do"]`` says, with the rest as arguments; ``read`` is the agent's."""
-        arguments = filled(event, {**self.known, **(read or {})})
+        arguments = fill(event, {**self.known, **(read or {})})
         arguments.pop("do")
         await getattr(self, f"_{event['do']}")(**arguments)
 
@@ -212,7 +212,7 @@ class World:
     async def _sync(self, name: str, reaches: str = "") -> None:
         """Run a sync to its end, or until it ``reaches`` a status."""
         job = await self.backend.jobs.run(name)
-        await self._reached(job, JobStatus(reaches) if reaches else None)
+        await self._wait_for_status(job, JobStatus(reaches) if reaches else None)
 
     async def _hang(self, name: str) -> None:
         """Start a sync that does not come to its end."""
@@ -229,7 +229,7 @@ class World:
         await fire_due(self.stage.engine)
         page = await self.backend.jobs.list(limit=100)
         for job in page.items if wait else ():
-            await self._reached(job, None)
+            await self._wait_for_status(job, None)
 
     async def _files(self, folder: str, **contents: str) -> None:
         """Write files; underscores in keys stand for dots, and <folder> for the path."""
@@ -276,13 +276,13 @@ class World:
         outcome = await sessions.submit(link_of.rpartition("/")[2], {"token": token})
         assert outcome.ok, outcome.message
 
-    async def _settled(self, name: str) -> None:
-        """Wait for the last job of a connection."""
+    async def _wait_for_last_job(self, name: str) -> None:
+        """Wait until the last job of a connection ends."""
         found = await self.backend.connections.get(name)
         if found.sync.last_job is not None:
-            await self._reached(found.sync.last_job, None)
+            await self._wait_for_status(found.sync.last_job, None)
 
-    async def _reached(self, job: Job, status: JobStatus | None) -> None:
+    async def _wait_for_status(self, job: Job, status: JobStatus | None) -> None:
         with anyio.fail_after(PATIENCE_SECONDS):
             async with aclosing(self.backend.jobs.watch(job.id)) as states:
                 async for state in states:
@@ -290,7 +290,7 @@ class World:
                         return
 
     async def all_connections(self) -> list[Connection]:
-        """Every connection there is."""
+        """List every connection."""
         found: list[Connection] = []
         cursor = None
         while True:
@@ -311,7 +311,7 @@ class World:
             if name not in found:
                 raise TranscriptError(f"there is no connection '{name}', only {sorted(found)}")
             actual = to_plain(found[name])
-            _compare(f"connection '{name}'", filled(fields, self.known | dict(known)), actual)
+            _compare(f"connection '{name}'", fill(fields, self.known | dict(known)), actual)
         left = [name for name in end.gone if name in found]
         if left:
             raise TranscriptError(f"still there: {left}")

@@ -56,7 +56,7 @@ async def test_a_moved_endpoint_gets_nothing_until_it_is_given_anew(
             moved = await connections.update(made.id, change)
             await two.use_everywhere(moved)
             assert not moved.auth.authenticated
-            assert not two.canaries.found(two.a.list_received()[heard:])
+            assert not two.canaries.find(two.a.list_received()[heard:])
             return
         assert not two.at_b()
         if way != "plain":
@@ -69,7 +69,7 @@ async def test_a_moved_endpoint_gets_nothing_until_it_is_given_anew(
         await two.use_everywhere(again)
         assert two.at_b()
         assert not two.old_at_b()
-        assert not two.canaries.found(two.a.list_received()[before:])
+        assert not two.canaries.find(two.a.list_received()[before:])
 
 
 @pytest.mark.parametrize("mode", REDIRECTS)
@@ -117,7 +117,7 @@ async def test_a_refresh_token_is_sent_to_no_other_provider(tmp_path: Path, way:
         await two.use_everywhere(made)
         assert not two.at_b()
         if way != "another":
-            assert "issued refresh" in two.canaries.found(two.a.list_received()[heard:])
+            assert "issued refresh" in two.canaries.find(two.a.list_received()[heard:])
 
 
 @pytest.mark.parametrize("method", ["direct", "oauth_token"])

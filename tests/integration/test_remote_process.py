@@ -50,6 +50,6 @@ async def test_server_over_http_answers_from_the_api_and_hides_the_key(
 
 
 def read_command_line(pid: int) -> str:
-    """What a list of processes shows, where the system tells."""
+    """Return the command line of a process, as lists of processes show it, if the system tells."""
     told = Path(f"/proc/{pid}/cmdline")
     return told.read_text(encoding="utf-8") if told.exists() else ""

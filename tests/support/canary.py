@@ -1,4 +1,4 @@
-"""Secrets that are looked for afterwards, in whatever was said or stored, in any encoding."""
+"""Secrets to find afterwards in whatever was sent or stored, in any encoding."""
 
 import base64
 import binascii
@@ -40,8 +40,8 @@ class Canaries:
         self.by_name: dict[str, str] = {}
 
     def make(self, name: str) -> str:
-        """A new secret of more than 130 random bits, of printable ASCII characters."""
-        groups = ("".join(_picked(GROUP_CHARS)) for _ in range(GROUPS))
+        """Make a secret of more than 130 random bits, of printable ASCII characters."""
+        groups = ("".join(_pick_characters(GROUP_CHARS)) for _ in range(GROUPS))
         secret = MARK.join(groups)
         self._know(name, secret.lower().encode(), self._marked)
         self.by_name[name] = secret
@@ -51,18 +51,18 @@ class Canaries:
         """Look for a secret that somebody else made, in its own case."""
         self._know(name, secret.encode() if isinstance(secret, str) else secret, self._others)
 
-    def found(self, data: bytes) -> set[str]:
-        """The names of the secrets of which a run is there, raw or encoded, even nested."""
+    def find(self, data: bytes) -> set[str]:
+        """Return the names of the secrets with a run in the data, raw or encoded, even nested."""
         # What is said is said again and again. None of the encodings has blanks or commas in it.
         words = b"\n".join(set(_BETWEEN.split(data)))
-        return {name for form in _forms(words, _NESTED_MAX) for name in self._seen(form)}
+        return {name for form in _forms(words, _NESTED_MAX) for name in self._find_seen(form)}
 
     def _know(self, name: str, secret: bytes, runs: dict[bytes, str]) -> None:
         for text in (secret, secret[::-1]):
             for start in range(len(text) - RUN_CHARS + 1):
                 runs[text[start : start + RUN_CHARS]] = name
 
-    def _seen(self, form: bytes) -> Iterator[str]:
+    def _find_seen(self, form: bytes) -> Iterator[str]:
         folded = form.lower()
         at = folded.find(_MARK_BYTE)
         while at >= 0:
@@ -73,12 +73,12 @@ class Canaries:
         yield from (name for run, name in self._others.items() if run in form)
 
 
-def _picked(count: int) -> Iterator[str]:
+def _pick_characters(count: int) -> Iterator[str]:
     return (secrets.choice(_ALPHABET) for _ in range(count))
 
 
 def _forms(data: bytes, nested: int) -> Iterator[bytes]:
-    """The data, and what it is when it is taken for each of the encodings."""
+    """Yield the data, raw and decoded from each of the encodings."""
     yield data
     if b"\0" in data:
         yield data.replace(b"\0", b"")  # UTF-16 of ASCII.
@@ -96,7 +96,7 @@ def _forms(data: bytes, nested: int) -> Iterator[bytes]:
         if b"&" in text:
             yield html.unescape(text.decode("latin-1")).encode("utf-8", "surrogatepass")
     if nested:
-        yield from _forms(_unpacked(plain), nested - 1)
+        yield from _forms(_unpack(plain), nested - 1)
 
 
 def _character(escape: re.Match[bytes]) -> bytes:
@@ -104,8 +104,8 @@ def _character(escape: re.Match[bytes]) -> bytes:
     return one if one else chr(int(four or two, 16)).encode("utf-8", "surrogatepass")
 
 
-def _unpacked(data: bytes) -> bytes:
-    """All that hex and base64 of either alphabet in the data may mean, wherever it begins."""
+def _unpack(data: bytes) -> bytes:
+    """Decode all hex and base64 (either alphabet) in the data, from every possible beginning."""
     found = [
         binascii.unhexlify(digits[start : start + (len(digits) - start) // 2 * 2])
         for digits in set(_HEX.findall(data))
@@ -113,11 +113,11 @@ def _unpacked(data: bytes) -> bytes:
     ]
     for text in set(_BASE64.findall(data)):
         plain = text.translate(_TO_STANDARD)
-        found += [base64.b64decode(_padded(plain[start:])) for start in range(4)]
+        found += [base64.b64decode(_pad(plain[start:])) for start in range(4)]
     return b"\n".join(found)
 
 
-def _padded(text: bytes) -> bytes:
+def _pad(text: bytes) -> bytes:
     # One character of a group of four says nothing yet.
     whole = text[:-1] if len(text) % 4 == 1 else text
     return whole + b"=" * (-len(whole) % 4)

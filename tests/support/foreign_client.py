@@ -13,8 +13,8 @@ import sys
 from typing import Any
 
 
-async def langchain(job: dict[str, Any]) -> dict[str, Any]:
-    """Through langchain-mcp-adapters: each tool as LangChain's own."""
+async def call_with_langchain(job: dict[str, Any]) -> dict[str, Any]:
+    """Call through langchain-mcp-adapters: each tool as LangChain's own."""
     from langchain_mcp_adapters.client import MultiServerMCPClient
     from langchain_mcp_adapters.tools import load_mcp_tools
 
@@ -31,11 +31,11 @@ async def langchain(job: dict[str, Any]) -> dict[str, Any]:
                 raise RuntimeError(f"{name} was refused: {message.content}")
             return message.artifact["structured_content"]
 
-        return {"tools": list(tools), "results": await made(job["calls"], call)}
+        return {"tools": list(tools), "results": await call_all(job["calls"], call)}
 
 
-async def pydantic_ai(job: dict[str, Any]) -> dict[str, Any]:
-    """Through pydantic-ai: an agent whose model is scripted."""
+async def call_with_pydantic_ai(job: dict[str, Any]) -> dict[str, Any]:
+    """Call through pydantic-ai: an agent whose model is scripted."""
     from fastmcp.client.transports import StdioTransport
     from pydantic_ai.mcp import MCPToolset
 
@@ -43,23 +43,23 @@ async def pydantic_ai(job: dict[str, Any]) -> dict[str, Any]:
     toolset = MCPToolset(StdioTransport(command=program, args=arguments, env=job["env"]))
     async with toolset:
         names = [tool.name for tool in await toolset.list_tools()]
-        results = await made(job["calls"], toolset.direct_call_tool)
+        results = await call_all(job["calls"], toolset.direct_call_tool)
         return {"tools": names, "results": results}
 
 
-async def made(calls: list[Any], call: Any) -> list[Any]:
-    """The results of the calls, one after another."""
+async def call_all(calls: list[Any], call: Any) -> list[Any]:
+    """Make the calls one after another, and return their results."""
     last: dict[str, Any] = {}
     results = []
     for name, given in calls:
-        arguments = {key: filled(value, last) for key, value in given.items()}
+        arguments = {key: fill(value, last) for key, value in given.items()}
         last[name] = await call(name, arguments)
         results.append(last[name])
     return results
 
 
-def filled(value: Any, last: dict[str, Any]) -> Any:
-    """``value``, or the field of an earlier result that it stands for."""
+def fill(value: Any, last: dict[str, Any]) -> Any:
+    """Return ``value``, or the field of an earlier result that it stands for."""
     if not (isinstance(value, str) and value.startswith("$")):
         return value
     tool, *path = value[1:].split(".")
@@ -71,5 +71,5 @@ def filled(value: Any, last: dict[str, Any]) -> Any:
 
 if __name__ == "__main__":
     asked = json.load(sys.stdin)
-    frameworks = {"langchain": langchain, "pydantic-ai": pydantic_ai}
+    frameworks = {"langchain": call_with_langchain, "pydantic-ai": call_with_pydantic_ai}
     json.dump(asyncio.run(frameworks[asked["framework"]](asked)), sys.stdout)

@@ -51,14 +51,14 @@ class Person:
 
     @property
     def form(self) -> ElicitRequestFormParams:
-        """The one question, which was a form."""
+        """Return the only question, which was a form."""
         (asked,) = self.asked
         assert isinstance(asked, ElicitRequestFormParams)
         return asked
 
     @property
     def link(self) -> ElicitRequestURLParams:
-        """The one question, which was a link."""
+        """Return the only question, which was a link."""
         (asked,) = self.asked
         assert isinstance(asked, ElicitRequestURLParams)
         return asked

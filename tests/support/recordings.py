@@ -5,12 +5,12 @@ from remote_replay import Exchange, load_exchanges
 ALL = {exchange.name: exchange for exchange in load_exchanges()}
 
 
-def number(exchange: Exchange) -> str:
-    """The group and the number of its recording, as `noauth/018`."""
+def number_of(exchange: Exchange) -> str:
+    """Return the group and the number of its recording, such as `noauth/018`."""
     group, _, rest = exchange.name.partition("/")
     return f"{group}/{rest[:3]}"
 
 
 def recording(wanted: str) -> Exchange:
-    """The exchange with that number."""
-    return next(exchange for exchange in ALL.values() if number(exchange) == wanted)
+    """Return the exchange with that number."""
+    return next(exchange for exchange in ALL.values() if number_of(exchange) == wanted)

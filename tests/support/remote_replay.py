@@ -24,7 +24,7 @@ Answers = Callable[[httpx.Request], httpx.Response]
 
 @dataclass(frozen=True)
 class Exchange:
-    """What was sent, and what the real API answered."""
+    """A request, and the real API's answer to it."""
 
     name: str
     method: str
@@ -37,25 +37,25 @@ class Exchange:
 
     @property
     def bare(self) -> str:
-        """The path without its query and trailing slash."""
+        """Return the path without its query and trailing slash."""
         return self.path.partition("?")[0].rstrip("/")
 
     def response(self) -> httpx.Response:
-        """The answer as it was."""
+        """Build the recorded answer."""
         content = self.text if self.text is not None else json.dumps(self.body)
         headers = {"content-type": "application/json", **self.headers}
         return httpx.Response(self.status, headers=headers, content=content.encode())
 
 
 def load_exchanges() -> list[Exchange]:
-    """All of them, in the order in which they happened."""
+    """Load all exchanges, in the order in which they happened."""
     lines = _FILE.read_text(encoding="utf-8").splitlines()
     return [Exchange(**json.loads(line)) for line in lines]
 
 
 @asynccontextmanager
 async def open_scripted_client(answer: Answers) -> AsyncGenerator[ApiClient]:
-    """A client that is answered by a function."""
+    """Open a client that is answered by a function."""
     transport = httpx.MockTransport(answer)
     async with open_client(URL, KEY, timeouts=QUICK, transport=transport) as client:
         yield client
@@ -63,6 +63,6 @@ async def open_scripted_client(answer: Answers) -> AsyncGenerator[ApiClient]:
 
 @asynccontextmanager
 async def open_scripted_backend(answer: Answers) -> AsyncGenerator[RemoteBackend]:
-    """A backend over such a client."""
+    """Open a backend over such a client."""
     async with open_scripted_client(answer) as client:
         yield RemoteBackend(client)

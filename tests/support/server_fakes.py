@@ -7,7 +7,7 @@ from typing import TypeVar, cast
 import anyio
 from mcp.client import Client
 from mcp_types import CallToolResult, TextContent
-from server_records import NOW, SOURCE, collection, connection, job
+from server_records import NOW, SOURCE, make_collection, make_connection, make_job
 
 from weft.backend import Backend
 from weft.domain.base import Page
@@ -45,7 +45,7 @@ def page_of(items: Sequence[T], cursor: str | None, limit: int) -> Page[T]:
 
 
 def text_of(result: CallToolResult) -> str:
-    """The one text block of a result."""
+    """Return the only text block of a result."""
     (block,) = result.content
     assert isinstance(block, TextContent)
     return block.text
@@ -65,7 +65,7 @@ class FakeBackend:
         self.unsupported = frozenset[str]()
 
     def as_backend(self) -> Backend:
-        """This object. Its parts are of narrower types, which a mutable protocol member refuses."""
+        """Return this object; its parts have narrower types than the protocol's."""
         return cast("Backend", self)
 
 
@@ -81,7 +81,7 @@ class FakeSources:
 
 class FakeCollections:
     def __init__(self) -> None:
-        self.rows = {"docs": collection("docs")}
+        self.rows = {"docs": make_collection("docs")}
 
     async def list(self, *, cursor: str | None = None, limit: int = 20) -> Page[Collection]:
         return page_of(list(self.rows.values()), cursor, limit)
@@ -92,7 +92,7 @@ class FakeCollections:
         return self.rows[collection]
 
     async def create(self, new: NewCollection) -> Collection:
-        made = collection(new.readable_id or "made", new.name)
+        made = make_collection(new.readable_id or "made", new.name)
         self.rows[made.readable_id] = made
         return made
 
@@ -144,7 +144,7 @@ class FakeConnections:
         if new.schedule and new.schedule.cron:
             validate_cron(new.schedule.cron)
         ready = new.auth is not None
-        row = connection(
+        row = make_connection(
             f"c{len(self.rows) + 1}",
             name=new.name or "GitHub Connection",
             config=new.config,
@@ -201,7 +201,7 @@ class FakeJobs:
         live = [job for job in self.rows.values() if not job.status.is_terminal]
         if live:
             raise Conflict("A sync of this connection is already running.", job_id=live[0].id)
-        self.rows["j1"] = job("j1", row.id, full_sync=options.force_full_sync)
+        self.rows["j1"] = make_job("j1", row.id, full_sync=options.force_full_sync)
         return self.rows["j1"]
 
     async def list(

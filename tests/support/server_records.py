@@ -40,7 +40,7 @@ SOURCE = SourceInfo(
 )
 
 
-def collection(readable_id: str, name: str = "Documents") -> Collection:
+def make_collection(readable_id: str, name: str = "Documents") -> Collection:
     return Collection(
         id=f"id-{readable_id}",
         organization_id="org",
@@ -54,7 +54,7 @@ def collection(readable_id: str, name: str = "Documents") -> Collection:
     )
 
 
-def connection(connection_id: str, **fields: object) -> Connection:
+def make_connection(connection_id: str, **fields: object) -> Connection:
     values: dict[str, object] = {
         "id": connection_id,
         "organization_id": "org",
@@ -75,7 +75,7 @@ def connection(connection_id: str, **fields: object) -> Connection:
     return Connection.model_validate(values | fields)
 
 
-def job(job_id: str, connection_id: str = "c1", **fields: object) -> Job:
+def make_job(job_id: str, connection_id: str = "c1", **fields: object) -> Job:
     values: dict[str, object] = {
         "id": job_id,
         "source_connection_id": connection_id,

@@ -14,7 +14,7 @@ from weft.server.transport.stdio import serve_stdio
 sys.path.insert(0, str(Path(__file__).parent))
 
 from server_fakes import FakeBackend, FakeSources
-from server_records import connection
+from server_records import make_connection
 
 
 def mark(text: str) -> None:
@@ -25,7 +25,7 @@ def mark(text: str) -> None:
 @asynccontextmanager
 async def opened(mode: str) -> AsyncGenerator[FakeBackend]:
     backend = FakeBackend()
-    backend.connections.rows["c1"] = connection("c1", name="Lone \ud83d end")
+    backend.connections.rows["c1"] = make_connection("c1", name="Lone \ud83d end")
     try:
         yield backend
     finally:

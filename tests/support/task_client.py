@@ -1,4 +1,4 @@
-"""A client that knows the tasks extension: what is answered with a task is followed to its end."""
+"""A client with the tasks extension: it follows a task that a call returns to its end."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -14,7 +14,7 @@ POLL_SECONDS_MAX = 0.05
 
 
 class TaskHandle(Result):
-    """What a call was answered with."""
+    """A task, as the answer to a call names it."""
 
     result_type: Literal["task"] = "task"
     task_id: str
@@ -42,13 +42,13 @@ class TaskState(Result):
 
 
 class TaskParams(RequestParams):
-    """Which task."""
+    """The id of a task."""
 
     task_id: str
 
 
 class UpdateParams(TaskParams):
-    """And what it is told."""
+    """The id of a task, and the responses for it."""
 
     input_responses: dict[str, Any]
 
@@ -69,25 +69,27 @@ class UpdateTask(Request[UpdateParams, Literal["tasks/update"]]):
 
 
 async def get_task(client: Client | ClientSession, task_id: str) -> TaskState:
-    """The task now. Raises MCPError."""
+    """Read the task. Raises MCPError."""
     request = GetTask(params=TaskParams(task_id=task_id))
-    return await _session(client).send_request(request, TaskState)
+    return await session_of(client).send_request(request, TaskState)
 
 
 async def cancel_task(client: Client, task_id: str) -> None:
-    """Ask it to stop. Raises MCPError."""
+    """Ask the task to stop. Raises MCPError."""
     request = CancelTask(params=TaskParams(task_id=task_id))
     await client.session.send_request(request, EmptyResult)
 
 
 async def update_task(client: Client, task_id: str, **responses: Any) -> None:
-    """Tell it something. Raises MCPError."""
+    """Send responses to the task. Raises MCPError."""
     params = UpdateParams(task_id=task_id, input_responses=responses)
     await client.session.send_request(UpdateTask(params=params), EmptyResult)
 
 
-async def ended(client: Client | ClientSession, task_id: str, seconds: float = 30) -> TaskState:
-    """The task once it has ended."""
+async def wait_for_task(
+    client: Client | ClientSession, task_id: str, seconds: float = 30
+) -> TaskState:
+    """Return the task once it has ended."""
     with anyio.fail_after(seconds):
         while True:
             state = await get_task(client, task_id)
@@ -116,11 +118,11 @@ class ClientTasks(ClientExtension):
         self.handles.append(handle)
         if not self._follow:
             return CallToolResult(content=[], is_error=True)
-        state = await ended(ctx.session, handle.task_id)
+        state = await wait_for_task(ctx.session, handle.task_id)
         if state.result is None:
             return CallToolResult(content=[], is_error=True)
         return CallToolResult.model_validate(state.result)
 
 
-def _session(client: Client | ClientSession) -> ClientSession:
+def session_of(client: Client | ClientSession) -> ClientSession:
     return client.session if isinstance(client, Client) else client

@@ -45,7 +45,7 @@ class TwoServers:
         return self.canaries.by_name.get(name) or self.canaries.make(name)
 
     def auth(self, method: str, age: str = "old", *, seconds: int = 3600) -> Auth:
-        """Credentials by method; old ones and new ones differ. OAuth tokens live so long."""
+        """Make old or new credentials for a method. OAuth tokens live for ``seconds``."""
         if method == "direct":
             return Auth(direct=DirectAuth(credentials={"token": self.secret(f"{age} token")}))
         if method == "git":
@@ -60,17 +60,17 @@ class TwoServers:
         )
 
     def old_at_b(self) -> set[str]:
-        """The names of the old secrets that reached B."""
+        """Return the names of the old secrets that reached B."""
         return {name for name in self.at_b() if not name.startswith(NEW)}
 
     def at_b(self) -> set[str]:
-        return self.canaries.found(self.b.list_received())
+        return self.canaries.find(self.b.list_received())
 
     def at_a(self) -> set[str]:
-        return self.canaries.found(self.a.list_received())
+        return self.canaries.find(self.a.list_received())
 
     async def use_everywhere(self, connection: Connection) -> None:
-        """Everything that uses a connection's credentials; what it says does not matter."""
+        """Do all that uses a connection's credentials, and ignore errors."""
         connections = self.local.backend.connections
         for use in (connections.check, self._sync, connections.check):
             with suppress(WeftError):
@@ -82,7 +82,7 @@ class TwoServers:
 
 @asynccontextmanager
 async def open_two_servers(home: Path, **options: str) -> AsyncGenerator[TwoServers]:
-    """A and B, and an engine that may reach both."""
+    """Serve A and B, and open an engine that may reach both."""
     async with serve_echo() as a, serve_echo() as b:
         a.elsewhere = b.url
         context = SourceContext(
@@ -99,7 +99,7 @@ async def _at_once(_seconds: float) -> None:
 
 
 def config_at(short_name: str, upstream_url: str, mode: str = "ok") -> Json:
-    """The configuration that leads a source there."""
+    """Return the configuration that points a source at ``upstream_url``."""
     if short_name == "git":
         return {"repo": f"{upstream_url}/m-{mode}/r.git"}
     if short_name == "github":

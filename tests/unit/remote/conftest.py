@@ -1,1 +1,1 @@
-"""What the tests of the remote backend share."""
+"""Fixtures of the remote backend's tests."""

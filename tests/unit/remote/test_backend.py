@@ -1,4 +1,4 @@
-"""What the remote backend keeps to itself, remembers, and asks again."""
+"""The remote backend keeps secrets, remembers facts from answers, and polls."""
 
 import json
 from typing import Any
@@ -111,7 +111,7 @@ async def test_what_the_api_lacks_is_declared_and_refused() -> None:
             await search_of(backend).entity("any", offset=0, max_chars=10)
 
 
-def found(name: str, sync_id: str, entity_id: str, text: str) -> dict[str, Any]:
+def make_result(name: str, sync_id: str, entity_id: str, text: str) -> dict[str, Any]:
     system = {"source_name": "stub", "entity_type": "note", "sync_id": sync_id}
     system |= {"chunk_index": 0, "original_entity_id": entity_id}
     return {
@@ -132,8 +132,10 @@ async def test_hit_is_named_by_the_connection_of_its_sync_and_chunks_are_one() -
         if request.method == "POST":
             sent.append(json.loads(request.content))
             texts = ("a pelican lands", "a worse part of the same")
-            hits = [found("Note", one["sync_id"], "e1", text) for text in texts]
-            return httpx.Response(200, json={"results": [*hits, found("X", "gone", "e2", "no")]})
+            hits = [make_result("Note", one["sync_id"], "e1", text) for text in texts]
+            return httpx.Response(
+                200, json={"results": [*hits, make_result("X", "gone", "e2", "no")]}
+            )
         if request.url.path == "/source-connections":
             return httpx.Response(200, json=ALL["023"].body)
         if request.url.path.startswith("/collections"):

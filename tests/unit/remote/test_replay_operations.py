@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import httpx
 import pytest
-from recordings import ALL, number, recording
+from recordings import ALL, number_of, recording
 from remote_replay import Exchange, open_scripted_backend
 
 from weft.domain.base import Page
@@ -151,7 +151,7 @@ def operation_of(exchange: Exchange) -> Operation | None:
 SUCCESSES = [
     name
     for name, exchange in ALL.items()
-    if exchange.status == 200 and number(exchange) not in NOT_ASKED | OTHERWISE
+    if exchange.status == 200 and number_of(exchange) not in NOT_ASKED | OTHERWISE
 ]
 
 

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from recordings import ALL, number, recording
+from recordings import ALL, number_of, recording
 from remote_replay import KEY, Exchange, open_scripted_backend, open_scripted_client
 
 from weft.errors import (
@@ -121,14 +121,14 @@ def missing_field(exchange: Exchange) -> str | None:
 
 
 def test_every_refusal_has_its_place_in_the_table() -> None:
-    refused = {number(exchange) for exchange in ALL.values() if exchange.status >= 400}
+    refused = {number_of(exchange) for exchange in ALL.values() if exchange.status >= 400}
     assert refused == set(REFUSALS)
 
 
 @pytest.mark.parametrize("name", [n for n in ALL if ALL[n].status >= 400])
 async def test_recorded_refusal_is_our_error(name: str) -> None:
     exchange = ALL[name]
-    kind, field = REFUSALS[number(exchange)]
+    kind, field = REFUSALS[number_of(exchange)]
     async with open_scripted_client(lambda _: exchange.response()) as client:
         with pytest.raises(kind) as caught:
             await send_again(client, exchange)

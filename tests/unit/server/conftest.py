@@ -3,7 +3,7 @@
 import pytest
 from mcp.client import Client
 from server_fakes import Connect, FakeBackend
-from server_records import connection
+from server_records import make_connection
 
 from weft.server.app import WeftServer
 from weft.server.build import build_server
@@ -12,7 +12,7 @@ from weft.server.build import build_server
 @pytest.fixture
 def backend() -> FakeBackend:
     fake = FakeBackend()
-    fake.connections.rows["c1"] = connection("c1")
+    fake.connections.rows["c1"] = make_connection("c1")
     return fake
 
 

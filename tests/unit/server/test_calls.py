@@ -9,7 +9,7 @@ from mcp.client import Client
 from mcp_types import CallToolResult
 from patience import PATIENCE_SECONDS
 from server_fakes import Connect, FakeBackend, FakeSources, text_of
-from server_records import connection
+from server_records import make_connection
 
 from weft.domain.permissions import Ceilings
 from weft.domain.principals import Principal, Role
@@ -71,7 +71,7 @@ async def test_waits_are_answered_with_the_present_state_when_the_server_is_to_e
 
 async def test_each_call_sees_the_backend_and_the_tools_of_its_principal() -> None:
     ones, others = FakeBackend(), FakeBackend()
-    ones.connections.rows["c1"] = connection("c1")
+    ones.connections.rows["c1"] = make_connection("c1")
     served = {"a": ones.as_backend(), "b": others.as_backend()}
     calling = READER
     server = build_server(

@@ -16,15 +16,15 @@ from mcp_types import (
     SubscriptionsListenResult,
 )
 from server_fakes import FakeBackend, text_of
-from server_records import NOW, connection, job
+from server_records import NOW, make_connection, make_job
 from task_client import (
     TASKS,
     ClientTasks,
     TaskHandle,
     cancel_task,
-    ended,
     get_task,
     update_task,
+    wait_for_task,
 )
 
 from weft.domain.jobs import JobStatus
@@ -105,7 +105,7 @@ async def test_refused_call_is_no_task(
 async def test_sync_that_ends_within_the_call_is_no_task(
     client: Client, tasks: ClientTasks, backend: FakeBackend
 ) -> None:
-    backend.jobs.script = [job("j1", status=JobStatus.COMPLETED)]
+    backend.jobs.script = [make_job("j1", status=JobStatus.COMPLETED)]
     result = await client.call_tool("run_sync", {"connection_id": "c1", "wait_seconds": 5})
     assert result.structured_content is not None
     assert result.structured_content["status"] == "COMPLETED"
@@ -116,7 +116,7 @@ async def test_sync_that_ends_within_the_call_is_no_task(
 async def test_live_job_is_a_working_task(
     client: Client, backend: FakeBackend, status: JobStatus
 ) -> None:
-    backend.jobs.rows["j1"] = job(
+    backend.jobs.rows["j1"] = make_job(
         "j1", status=status, started_at=NOW + timedelta(seconds=5), entities_inserted=7
     )
     state = await get_task(client, "j1")
@@ -171,7 +171,7 @@ async def test_cancelled_task_ends_as_the_job_does(
     assert backend.jobs.rows["j1"].status is JobStatus.CANCELLING
     assert (await get_task(client, "j1")).status == "working"
     set_status(backend, JobStatus.CANCELLED)
-    state = await ended(client, "j1")
+    state = await wait_for_task(client, "j1")
     assert (state.status, state.result) == ("cancelled", None)
 
 
@@ -213,7 +213,7 @@ Act = Callable[[Client, str], Awaitable[object]]
 @pytest.mark.parametrize("act", [get_task, cancel_task, update_task])
 async def test_unknown_and_foreign_tasks_look_the_same(act: Act) -> None:
     backends = {WRITER: FakeBackend(), STRANGER: FakeBackend()}
-    backends[WRITER].connections.rows["c1"] = connection("c1")
+    backends[WRITER].connections.rows["c1"] = make_connection("c1")
     callers = [WRITER]
     server = build_server(
         lambda principal: backends[principal].as_backend(),
@@ -237,7 +237,7 @@ async def refusal(act: Act, client: Client, task_id: str) -> tuple[int, str]:
 
 
 async def test_prefix_of_an_id_is_no_task(backend: FakeBackend, client: Client) -> None:
-    backend.jobs.rows["j"] = job("j1")
+    backend.jobs.rows["j"] = make_job("j1")
     code, _ = await refusal(get_task, client, "j")
     assert code == INVALID_PARAMS
 
@@ -267,7 +267,7 @@ async def test_older_era_has_no_such_methods(server: WeftServer, act: Act) -> No
 async def test_cancelling_needs_what_cancel_job_needs(
     backend: FakeBackend, ceilings: Ceilings, principal: Principal, named: str
 ) -> None:
-    backend.jobs.rows["j1"] = job("j1", status=JobStatus.RUNNING)
+    backend.jobs.rows["j1"] = make_job("j1", status=JobStatus.RUNNING)
     refused: list[str] = []
 
     async def note(principal: Principal, tool: str) -> None:

@@ -17,7 +17,7 @@ ENDPOINT = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}
 
 
 def run_script(script: str, **variables: str) -> tuple[str, str]:
-    """What the script prints and what it writes to stderr."""
+    """Run a script; return what it prints and what it writes to stderr."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
     done = subprocess.run(
         [sys.executable, "-c", script],

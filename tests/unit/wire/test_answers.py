@@ -1,4 +1,4 @@
-"""From the domain to Airweave's JSON."""
+"""Answers in Airweave's JSON, built from domain objects."""
 
 import json
 from datetime import UTC, datetime
@@ -71,7 +71,7 @@ def make_connection(**fields: Any) -> Connection:
 
 
 def to_valid_json(answer: BaseModel, airweave: str) -> dict[str, Any]:
-    """The answer as JSON, which Airweave's own schema accepts."""
+    """Return the answer as JSON, after validating it against Airweave's own schema."""
     plain = cast("dict[str, Any]", json.loads(answer.model_dump_json()))
     whole: dict[str, Any] = {
         "$ref": f"#/components/schemas/{airweave}",

@@ -1,4 +1,4 @@
-"""What is sent to Airweave's API."""
+"""Bodies of requests to Airweave's API."""
 
 from typing import Any
 

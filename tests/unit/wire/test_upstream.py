@@ -1,4 +1,4 @@
-"""Airweave's JSON, also where it is newer than we are, or not what it should be."""
+"""Airweave's JSON is read even if it is newer than Weft, and refused if it is broken."""
 
 from datetime import UTC, datetime
 from typing import Any

@@ -20,7 +20,7 @@ from mcp_types import (
 from patience import PATIENCE_SECONDS
 from person import YES, Person
 from server_fakes import FakeBackend, text_of
-from server_records import connection
+from server_records import make_connection
 
 from weft.domain.sources import FieldInfo
 from weft.errors import Conflict
@@ -116,7 +116,7 @@ async def test_what_changed_while_the_person_was_asked_is_not_deleted(
     server: WeftServer, mode: str, backend: FakeBackend
 ) -> None:
     def change() -> None:
-        backend.connections.rows["c1"] = connection("c1", version=4)
+        backend.connections.rows["c1"] = make_connection("c1", version=4)
 
     person = Person(YES)
     person.act = change
@@ -209,7 +209,7 @@ async def test_question_is_put_again_when_the_retry_has_no_answer(
 async def test_state_of_another_call_or_process_is_refused_with_the_way_out(
     server: WeftServer, backend: FakeBackend
 ) -> None:
-    backend.connections.rows["c2"] = connection("c2", name="Other")
+    backend.connections.rows["c2"] = make_connection("c2", name="Other")
     other = build_server(lambda _: backend.as_backend(), version="1")
     answer: InputResponses = {"confirm": ElicitResult(action="accept", content={"confirm": True})}
     async with Client(server, mode="2026-07-28", elicitation_callback=Person()) as client:

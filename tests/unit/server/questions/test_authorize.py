@@ -10,7 +10,7 @@ from mcp_types import CallToolResult, ElicitResult, InputRequiredResult, InputRe
 from patience import PATIENCE_SECONDS
 from person import Person
 from server_fakes import FakeAuthorization, FakeBackend, FakeChanges, text_of
-from server_records import connection
+from server_records import make_connection
 
 from weft.domain.connections import AuthDetails, AuthMethod, ConnectionStatus
 from weft.server.app import WeftServer
@@ -237,10 +237,10 @@ async def test_link_of_the_provider_is_offered_as_it_is(
 
     async def create(new: object) -> Any:
         del new
-        backend.connections.rows["c2"] = connection(
+        backend.connections.rows["c2"] = make_connection(
             "c2", **waiting, auth=details.model_copy(update={"auth_url": None})
         )
-        return connection("c2", **waiting, auth=details)
+        return make_connection("c2", **waiting, auth=details)
 
     backend.connections.create = create
     authorization.claims["c2"] = CLAIM

@@ -8,7 +8,7 @@ from mcp.client import Client
 from mcp_types import CallToolResult
 from person import YES, Person
 from server_fakes import FakeBackend, FakeSources, text_of
-from server_records import connection
+from server_records import make_connection
 
 from weft.domain.sources import FieldInfo, SourceInfo
 from weft.server.app import WeftServer
@@ -32,7 +32,7 @@ class Sources(FakeSources):
 def open_client(
     request: pytest.FixtureRequest, server: WeftServer, backend: FakeBackend
 ) -> Callable[[Person | None], Client]:
-    backend.connections.rows["c1"] = connection("c1", config=OLD)
+    backend.connections.rows["c1"] = make_connection("c1", config=OLD)
     backend.sources = Sources()
     return lambda person: Client(server, mode=request.param, elicitation_callback=person)
 
@@ -89,7 +89,7 @@ async def test_change_by_others_meanwhile_is_not_overwritten(
     open_client: Callable[[Person | None], Client], backend: FakeBackend
 ) -> None:
     def change() -> None:
-        backend.connections.rows["c1"] = connection("c1", config=OLD, version=4)
+        backend.connections.rows["c1"] = make_connection("c1", config=OLD, version=4)
 
     person = Person(YES)
     person.act = change

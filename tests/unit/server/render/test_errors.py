@@ -7,7 +7,7 @@ import pytest
 from mcp import MCPError
 from mcp_types import INVALID_PARAMS
 from server_fakes import Connect, FakeBackend, text_of
-from server_records import connection
+from server_records import make_connection
 
 from weft.errors import InvalidInput, RateLimited, SourceMisconfigured, SourceUnavailable
 
@@ -259,7 +259,7 @@ async def test_result_that_cannot_be_made_small_is_an_error(
     connect: Connect, backend: FakeBackend
 ) -> None:
     many = {"kind" + "x" * 3000 + str(number): {"count": 1} for number in range(40)}
-    backend.connections.rows["c1"] = connection("c1", entities={"by_type": many})
+    backend.connections.rows["c1"] = make_connection("c1", entities={"by_type": many})
     assert "64 KiB" in await failure(connect, "get_connection", connection_id="c1")
 
 

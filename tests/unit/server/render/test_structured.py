@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 import pytest
-from server_records import connection
+from server_records import make_connection
 
 from weft.domain.connections import AuthDetails, AuthMethod, Connection
 from weft.server.render.structured import connection_out, timestamp, to_plain
@@ -35,7 +35,9 @@ def test_what_is_unknown_is_left_out_and_a_claim_token_always() -> None:
     auth = AuthDetails(
         method=AuthMethod.OAUTH_BROWSER, authenticated=False, claim_token="canary-claim"
     )
-    shown = to_plain(connection("c1").model_copy(update={"auth": auth, "config": {"kept": None}}))
+    shown = to_plain(
+        make_connection("c1").model_copy(update={"auth": auth, "config": {"kept": None}})
+    )
     assert shown["auth"] == {"method": "oauth_browser", "authenticated": False}
     assert shown["config"] == {"kept": None}
     assert "description" not in shown
@@ -48,5 +50,5 @@ class LaterConnection(Connection):
 
 
 def test_a_new_field_of_a_connection_is_shown_without_being_copied() -> None:
-    later = LaterConnection.model_validate(dict(connection("c1")) | {"owner": "Ada"})
-    assert connection_out(later) == connection_out(connection("c1")) | {"owner": "Ada"}
+    later = LaterConnection.model_validate(dict(make_connection("c1")) | {"owner": "Ada"})
+    assert connection_out(later) == connection_out(make_connection("c1")) | {"owner": "Ada"}

@@ -19,7 +19,7 @@ from mcp_types import (
     TextResourceContents,
 )
 from server_fakes import Connect, FakeBackend
-from server_records import connection, job
+from server_records import make_connection, make_job
 
 from weft.domain.jobs import JobStatus
 from weft.domain.permissions import Ceilings
@@ -41,7 +41,7 @@ async def read(connect: Connect, uri: str) -> Any:
 
 
 async def test_every_address_gives_json(connect: Connect, backend: FakeBackend) -> None:
-    backend.jobs.rows["j1"] = job("j1", status=JobStatus.FAILED)
+    backend.jobs.rows["j1"] = make_job("j1", status=JobStatus.FAILED)
     assert (await read(connect, "weft://connections"))["items"][0]["id"] == "c1"
     assert (await read(connect, "weft://connections/c1"))["config"] == {"repo_name": "a/b"}
     assert (await read(connect, "weft://connections/c1/jobs"))["items"][0]["id"] == "j1"
@@ -55,7 +55,7 @@ async def test_every_address_gives_json(connect: Connect, backend: FakeBackend) 
 async def test_name_with_special_characters_is_an_address(
     connect: Connect, backend: FakeBackend
 ) -> None:
-    backend.connections.rows["c2"] = connection("c2", name="Ärger / 100 %")
+    backend.connections.rows["c2"] = make_connection("c2", name="Ärger / 100 %")
     assert (await read(connect, "weft://connections/%C3%84rger%20%2F%20100%20%25"))["id"] == "c2"
 
 
@@ -83,7 +83,7 @@ async def test_listing_pages_through_every_connection(
     connect: Connect, backend: FakeBackend
 ) -> None:
     for number in range(2, 121):
-        backend.connections.rows[f"c{number}"] = connection(f"c{number}")
+        backend.connections.rows[f"c{number}"] = make_connection(f"c{number}")
     uris: list[str] = []
     cursor: str | None = None
     async with connect() as client:
@@ -147,7 +147,7 @@ def template(uri: str) -> ResourceTemplateReference:
 async def test_arguments_of_templates_are_completed(
     connect: Connect, backend: FakeBackend, uri: str, name: str, typed: str, expected: list[str]
 ) -> None:
-    backend.jobs.rows["j1"] = job("j1")
+    backend.jobs.rows["j1"] = make_job("j1")
     completion = await complete(connect, template(uri), name, typed)
     assert completion.values == expected
     assert completion.total == len(expected)
@@ -176,8 +176,10 @@ async def test_completion_looks_past_the_first_page_and_gives_at_most_a_hundred(
     connect: Connect, backend: FakeBackend
 ) -> None:
     for number in range(2, 250):
-        backend.connections.rows[f"c{number}"] = connection(f"c{number}", name=f"Number {number}")
-    backend.connections.rows["last"] = connection("last", name="Zebra")
+        backend.connections.rows[f"c{number}"] = make_connection(
+            f"c{number}", name=f"Number {number}"
+        )
+    backend.connections.rows["last"] = make_connection("last", name="Zebra")
     found = await complete(connect, template("weft://connections/{id}"), "id", "zeb")
     assert found.values == ["Zebra"]
     many = await complete(connect, template("weft://connections/{id}"), "id", "n")
@@ -188,8 +190,8 @@ async def test_completion_looks_past_the_first_page_and_gives_at_most_a_hundred(
 async def test_names_that_mean_two_things_or_cannot_be_typed_are_not_suggested(
     connect: Connect, backend: FakeBackend
 ) -> None:
-    backend.connections.rows["c2"] = connection("c2")
-    backend.connections.rows["c3"] = connection("c3", name="Docs\u202eRepo")
+    backend.connections.rows["c2"] = make_connection("c2")
+    backend.connections.rows["c3"] = make_connection("c3", name="Docs\u202eRepo")
     found = await complete(connect, template("weft://connections/{id}"), "id", "")
     assert found.values == ["c1", "c2", "c3"]
 
@@ -239,7 +241,7 @@ async def test_answers_name_the_server_without_repeating_its_icon(server: WeftSe
 async def test_resources_of_toolsets_that_are_not_offered_stay_closed(
     backend: FakeBackend, mode: str
 ) -> None:
-    backend.jobs.rows["j1"] = job("j1")
+    backend.jobs.rows["j1"] = make_job("j1")
     server = build_server(
         lambda _: backend.as_backend(), version="9.9", ceilings=Ceilings(toolsets=("jobs",))
     )

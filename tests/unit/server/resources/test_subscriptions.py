@@ -20,7 +20,7 @@ from mcp_types import (
 )
 from patience import PATIENCE_SECONDS
 from server_fakes import FakeBackend
-from server_records import connection, job
+from server_records import make_connection, make_job
 
 from weft.backend import Backend
 from weft.domain.jobs import JobStatus
@@ -141,7 +141,7 @@ def rename(backend: FakeBackend, connection_id: str, name: str) -> None:
 
 
 async def test_subscriber_hears_of_each_kind_of_resource(ear: Ear, backend: FakeBackend) -> None:
-    backend.jobs.rows["j1"] = job("j1")
+    backend.jobs.rows["j1"] = make_job("j1")
     uris = [
         C1,
         f"{C1}/jobs",
@@ -150,7 +150,7 @@ async def test_subscriber_hears_of_each_kind_of_resource(ear: Ear, backend: Fake
         "weft://collections/docs",
     ]
     async with ear.subscribe(*uris, "weft://sources"):
-        backend.jobs.rows["j1"] = job("j1", status=JobStatus.RUNNING)
+        backend.jobs.rows["j1"] = make_job("j1", status=JobStatus.RUNNING)
         rename(backend, "c1", "Renamed")
         for uri in uris:
             await ear.wait_to_hear(ResourceUpdated(uri))
@@ -160,8 +160,8 @@ async def test_subscriber_hears_of_each_kind_of_resource(ear: Ear, backend: Fake
 async def test_only_what_changed_is_told_and_only_to_subscribers(
     ear: Ear, backend: FakeBackend
 ) -> None:
-    backend.connections.rows["c2"] = connection("c2")
-    backend.connections.rows["c3"] = connection("c3")
+    backend.connections.rows["c2"] = make_connection("c2")
+    backend.connections.rows["c3"] = make_connection("c3")
     async with ear.subscribe(C1, "weft://connections/c2"):
         rename(backend, "c3", "not subscribed")
         rename(backend, "c2", "subscribed")
@@ -192,7 +192,7 @@ async def test_deleted_connection_is_told_once(ear: Ear, backend: FakeBackend) -
         backend.changes.announce()
         await ear.wait_to_hear(ResourceUpdated(C1))
         await ear.wait_to_hear(ResourceUpdated("weft://connections"))
-        backend.connections.rows["c2"] = connection("c2")
+        backend.connections.rows["c2"] = make_connection("c2")
         backend.changes.announce()
         await ear.wait_to_hear(ResourceUpdated("weft://connections"), 2)
     assert ear.heard.count(ResourceUpdated(C1)) == 1
@@ -202,7 +202,7 @@ async def test_deleted_connection_is_told_once(ear: Ear, backend: FakeBackend) -
 async def test_list_change_is_told(ear: Ear, backend: FakeBackend, change: str) -> None:
     async with ear.subscribe(lists=True):
         if change == "appears":
-            backend.connections.rows["c2"] = connection("c2")
+            backend.connections.rows["c2"] = make_connection("c2")
         elif change == "disappears":
             del backend.connections.rows["c1"]
         else:
@@ -236,7 +236,7 @@ async def test_unknown_resource_is_refused_as_reading_it(ear: Ear, uri: str) -> 
 async def test_too_many_subscriptions_are_refused(ear: Ear, backend: FakeBackend) -> None:
     uris = [f"weft://connections/n{number}" for number in range(SUBSCRIPTIONS_MAX + 1)]
     for number in range(len(uris)):
-        backend.connections.rows[f"n{number}"] = connection(f"n{number}")
+        backend.connections.rows[f"n{number}"] = make_connection(f"n{number}")
     async with ear.subscribe(*uris[1:]):
         pass
     with pytest.raises(MCPError, match=f"{SUBSCRIPTIONS_MAX} resources at most"):
@@ -290,7 +290,7 @@ async def test_session_that_ended_leaves_nothing_behind(
 async def test_organisations_hear_of_their_own_only(era: str) -> None:
     backends = {ALICE: FakeBackend(), BOB: FakeBackend()}
     for backend in backends.values():
-        backend.connections.rows["c1"] = connection("c1")
+        backend.connections.rows["c1"] = make_connection("c1")
     callers = [ALICE]
 
     def backend_for(principal: Principal) -> Backend:

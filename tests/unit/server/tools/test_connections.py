@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from server_fakes import Connect, FakeBackend
-from server_records import connection, job
+from server_records import make_connection, make_job
 from tool_calls import NEW, bad, good
 
 from weft.domain.connections import AuthDetails, AuthMethod, ConnectionStatus, SyncSummary
@@ -73,7 +73,7 @@ async def test_connection_without_credentials_says_how_to_authorise_it(connect: 
 async def test_waiting_connection_warns_that_a_new_link_ends_the_open_one(
     connect: Connect, backend: FakeBackend, status: ConnectionStatus
 ) -> None:
-    backend.connections.rows["c1"] = connection("c1", status=status)
+    backend.connections.rows["c1"] = make_connection("c1", status=status)
     text, _ = await good(connect, "get_connection", connection_id="c1")
     assert "authorize_connection(connection_id='c1') for a link" in text
     assert "a new one ends it" in text
@@ -107,7 +107,7 @@ async def test_refused_connection_says_what_its_method_needs(
     said: str,
     unsaid: str,
 ) -> None:
-    backend.connections.rows["c1"] = connection(
+    backend.connections.rows["c1"] = make_connection(
         "c1",
         status=ConnectionStatus.NEEDS_REAUTH,
         auth=AuthDetails(method=method, authenticated=True),
@@ -124,7 +124,7 @@ async def test_connection_with_a_link_shows_the_link(
     details = AuthDetails(
         method=AuthMethod.OAUTH_BROWSER, authenticated=False, auth_url="https://a.example/x"
     )
-    backend.connections.rows["c1"] = connection(
+    backend.connections.rows["c1"] = make_connection(
         "c1", status=ConnectionStatus.PENDING_AUTH, auth=details
     )
     text, _ = await good(connect, "get_connection", connection_id="c1")
@@ -134,7 +134,7 @@ async def test_connection_with_a_link_shows_the_link(
 async def test_connection_that_never_synced_says_how_to_begin(
     connect: Connect, backend: FakeBackend
 ) -> None:
-    backend.connections.rows["c1"] = connection("c1", sync=SyncSummary())
+    backend.connections.rows["c1"] = make_connection("c1", sync=SyncSummary())
     text, _ = await good(connect, "get_connection", connection_id="c1")
     assert "run_sync(connection_id='c1')" in text
     auth = {"direct": {"credentials": {"personal_access_token": "x"}}}
@@ -154,8 +154,8 @@ async def test_connection_is_shown_in_full_with_utc_times(connect: Connect) -> N
 async def test_connection_whose_sync_failed_names_the_call_that_explains_it(
     connect: Connect, backend: FakeBackend
 ) -> None:
-    last = job("j9", status=JobStatus.FAILED, error="The path does not exist.")
-    backend.connections.rows["c1"] = connection(
+    last = make_job("j9", status=JobStatus.FAILED, error="The path does not exist.")
+    backend.connections.rows["c1"] = make_connection(
         "c1",
         status=ConnectionStatus.ERROR,
         error_message="The path does not exist.",

@@ -2,7 +2,7 @@
 
 import pytest
 from server_fakes import Connect, FakeBackend
-from server_records import collection, connection
+from server_records import make_collection, make_connection
 from tool_calls import bad, good, items
 
 pytestmark = pytest.mark.anyio
@@ -38,7 +38,7 @@ async def test_changed_connection_needs_a_new_preview(
     connect: Connect, backend: FakeBackend
 ) -> None:
     _, data = await good(connect, "delete_connection", connection_id="c1")
-    backend.connections.rows["c1"] = connection("c1", version=4)
+    backend.connections.rows["c1"] = make_connection("c1", version=4)
     text = await bad(
         connect,
         "delete_connection",
@@ -57,7 +57,7 @@ async def test_invented_token_deletes_nothing(connect: Connect, backend: FakeBac
 async def test_collection_is_deleted_in_two_steps(connect: Connect, backend: FakeBackend) -> None:
     _, data = await good(connect, "delete_collection", readable_collection_id="docs")
     assert data["deleted"] is False
-    backend.collections.rows["other"] = collection("other")
+    backend.collections.rows["other"] = make_collection("other")
     token = data["confirmation_token"]
     await bad(
         connect,

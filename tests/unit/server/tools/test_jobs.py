@@ -4,7 +4,7 @@ import anyio
 import pytest
 from patience import PATIENCE_SECONDS
 from server_fakes import Connect, FakeBackend
-from server_records import NOW, job
+from server_records import NOW, make_job
 from tool_calls import bad, good, items
 
 from weft.domain.jobs import JobStatus, LogLine
@@ -22,7 +22,7 @@ async def test_run_returns_the_job_at_once(connect: Connect) -> None:
 async def test_running_job_is_named_with_the_way_out(
     connect: Connect, backend: FakeBackend
 ) -> None:
-    backend.jobs.rows["j7"] = job("j7", status=JobStatus.RUNNING)
+    backend.jobs.rows["j7"] = make_job("j7", status=JobStatus.RUNNING)
     text = await bad(connect, "run_sync", connection_id="c1")
     assert "get_job(job_id='j7')" in text
     assert "cancel_job(job_id='j7')" in text
@@ -32,9 +32,9 @@ async def test_waiting_run_returns_at_the_end_with_growing_progress(
     connect: Connect, backend: FakeBackend
 ) -> None:
     backend.jobs.script = [
-        job("j1", status=JobStatus.RUNNING, entities_inserted=5, entities_total=4),
-        job("j1", status=JobStatus.COMPLETED, entities_inserted=3),
-        job("j1", status=JobStatus.COMPLETED, entities_inserted=9),
+        make_job("j1", status=JobStatus.RUNNING, entities_inserted=5, entities_total=4),
+        make_job("j1", status=JobStatus.COMPLETED, entities_inserted=3),
+        make_job("j1", status=JobStatus.COMPLETED, entities_inserted=9),
     ]
     seen: list[tuple[float, float | None]] = []
 
@@ -56,7 +56,7 @@ async def test_waiting_run_returns_at_the_end_with_growing_progress(
 async def test_cancelled_call_leaves_the_job_running(
     connect: Connect, backend: FakeBackend
 ) -> None:
-    backend.jobs.script = [job("j1", status=JobStatus.RUNNING)]
+    backend.jobs.script = [make_job("j1", status=JobStatus.RUNNING)]
     async with connect() as client:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(
@@ -71,7 +71,7 @@ async def test_cancelled_call_leaves_the_job_running(
 
 
 async def test_wait_ends_with_the_present_state(connect: Connect, backend: FakeBackend) -> None:
-    backend.jobs.script = [job("j1", status=JobStatus.RUNNING, entities_inserted=1)]
+    backend.jobs.script = [make_job("j1", status=JobStatus.RUNNING, entities_inserted=1)]
     _, data = await good(connect, "run_sync", connection_id="c1", wait_seconds=1)
     assert data["status"] == "RUNNING"
 
@@ -80,7 +80,7 @@ async def test_sync_that_fails_while_it_is_waited_for_comes_with_its_diagnosis(
     connect: Connect, backend: FakeBackend
 ) -> None:
     backend.jobs.script = [
-        job("j1", status=JobStatus.FAILED, error_category=ErrorCategory.API_KEY_INVALID)
+        make_job("j1", status=JobStatus.FAILED, error_category=ErrorCategory.API_KEY_INVALID)
     ]
     text, data = await good(connect, "run_sync", connection_id="c1", wait_seconds=1)
     for said in data["diagnosis"].values():
@@ -93,7 +93,7 @@ async def test_sync_that_fails_while_it_is_waited_for_comes_with_its_diagnosis(
 async def test_failed_job_comes_with_diagnosis_and_log(
     connect: Connect, backend: FakeBackend
 ) -> None:
-    backend.jobs.rows["j1"] = job(
+    backend.jobs.rows["j1"] = make_job(
         "j1",
         status=JobStatus.FAILED,
         error="Refused.",
@@ -111,10 +111,10 @@ async def test_failed_job_comes_with_diagnosis_and_log(
 async def test_complete_sync_with_failures_does_not_pass_for_whole(
     connect: Connect, backend: FakeBackend
 ) -> None:
-    backend.jobs.rows["j1"] = job("j1", status=JobStatus.COMPLETED, entities_failed=2)
+    backend.jobs.rows["j1"] = make_job("j1", status=JobStatus.COMPLETED, entities_failed=2)
     text, _ = await good(connect, "get_job", job_id="j1")
     assert "2 entities could not be read" in text
-    backend.jobs.rows["j1"] = job("j1", status=JobStatus.COMPLETED, entities_inserted=2)
+    backend.jobs.rows["j1"] = make_job("j1", status=JobStatus.COMPLETED, entities_inserted=2)
     text, _ = await good(connect, "get_job", job_id="j1")
     assert "could not be read" not in text
 
@@ -122,14 +122,14 @@ async def test_complete_sync_with_failures_does_not_pass_for_whole(
 async def test_ended_job_without_entities_says_that_there_were_none(
     connect: Connect, backend: FakeBackend
 ) -> None:
-    backend.jobs.rows["j1"] = job("j1", status=JobStatus.COMPLETED)
+    backend.jobs.rows["j1"] = make_job("j1", status=JobStatus.COMPLETED)
     text, _ = await good(connect, "get_job", job_id="j1")
     assert "entities: 0 processed" in text
     assert "so far" not in text
 
 
 async def test_long_log_is_cut_to_its_end(connect: Connect, backend: FakeBackend) -> None:
-    backend.jobs.rows["j1"] = job("j1", status=JobStatus.COMPLETED)
+    backend.jobs.rows["j1"] = make_job("j1", status=JobStatus.COMPLETED)
     backend.jobs.lines = [
         LogLine(at=NOW, level="INFO", message=f"{number} " + "é" * 5000) for number in range(100)
     ]
@@ -141,7 +141,7 @@ async def test_large_page_shrinks_and_keeps_a_true_cursor(
     connect: Connect, backend: FakeBackend
 ) -> None:
     for number in range(100):
-        backend.jobs.rows[f"k{number}"] = job(
+        backend.jobs.rows[f"k{number}"] = make_job(
             f"k{number}", status=JobStatus.FAILED, error="x" * 3000
         )
     _, data = await good(connect, "list_jobs", limit=100)
@@ -149,8 +149,8 @@ async def test_large_page_shrinks_and_keeps_a_true_cursor(
 
 
 async def test_cancel_is_repeatable_until_the_end(connect: Connect, backend: FakeBackend) -> None:
-    backend.jobs.rows["j1"] = job("j1", status=JobStatus.RUNNING)
+    backend.jobs.rows["j1"] = make_job("j1", status=JobStatus.RUNNING)
     _, data = await good(connect, "cancel_job", job_id="j1")
     assert data["status"] == "CANCELLING"
-    backend.jobs.rows["j1"] = job("j1", status=JobStatus.COMPLETED)
+    backend.jobs.rows["j1"] = make_job("j1", status=JobStatus.COMPLETED)
     assert "ended" in await bad(connect, "cancel_job", job_id="j1")

@@ -2,7 +2,7 @@
 
 import pytest
 from server_fakes import Connect, FakeBackend, text_of
-from server_records import connection, job
+from server_records import make_connection, make_job
 from tool_calls import NEW, bad, good, items
 
 from weft.domain.connections import ConnectionStatus
@@ -32,7 +32,7 @@ async def test_auth_is_understood_in_its_documented_forms(
 
 async def test_connections_are_paged_and_filtered(connect: Connect, backend: FakeBackend) -> None:
     for number in range(2, 6):
-        backend.connections.rows[f"c{number}"] = connection(
+        backend.connections.rows[f"c{number}"] = make_connection(
             f"c{number}", status=ConnectionStatus.NEEDS_REAUTH
         )
     text, data = await good(connect, "list_connections", limit=2, status="needs_reauth")
@@ -47,7 +47,7 @@ async def test_connections_are_paged_and_filtered(connect: Connect, backend: Fak
 async def test_connection_status_is_read_in_any_case(
     connect: Connect, backend: FakeBackend, status: str
 ) -> None:
-    backend.connections.rows["c2"] = connection("c2", status=ConnectionStatus.NEEDS_REAUTH)
+    backend.connections.rows["c2"] = make_connection("c2", status=ConnectionStatus.NEEDS_REAUTH)
     _, data = await good(connect, "list_connections", status=status)
     assert [item["id"] for item in items(data)] == ["c2"]
 
@@ -109,8 +109,8 @@ async def test_short_name_is_read_in_any_case(connect: Connect, written: str) ->
 
 
 async def test_job_status_is_read_in_any_case(connect: Connect, backend: FakeBackend) -> None:
-    backend.jobs.rows["j1"] = job("j1", status=JobStatus.FAILED)
-    backend.jobs.rows["j2"] = job("j2", status=JobStatus.COMPLETED)
+    backend.jobs.rows["j1"] = make_job("j1", status=JobStatus.FAILED)
+    backend.jobs.rows["j2"] = make_job("j2", status=JobStatus.COMPLETED)
     _, data = await good(connect, "list_jobs", status="failed", limit="5")
     assert [item["id"] for item in items(data)] == ["j1"]
 

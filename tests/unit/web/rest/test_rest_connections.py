@@ -6,7 +6,7 @@ import anyio
 import httpx
 import pytest
 from server_fakes import FakeBackend
-from server_records import connection
+from server_records import make_connection
 
 from weft.domain.connections import ConnectionChange
 from weft.errors import Conflict
@@ -128,7 +128,7 @@ async def test_a_stale_version_is_a_conflict(api: Any) -> None:
 async def test_a_configuration_is_replaced_though_others_change_the_connection(api: Any) -> None:
     fake = FakeBackend()
     id_ = "550e8400-e29b-41d4-a716-446655440000"
-    row = connection(id_, config={"a": 1}, sync_id=id_)
+    row = make_connection(id_, config={"a": 1}, sync_id=id_)
     fake.connections.rows[id_] = row
     refused = iter([Conflict("changed", field="expected_version")])
     plain = fake.connections.update
