@@ -18,9 +18,9 @@ import apsw
 from bench.table import Row
 from bench.workload import generate_entities, one_percent_later, open_engine, time_sync, with_count
 from weft.domain.entities import Entity
-from weft.local.store.sqlite.database import CHECKPOINT_PAGES, WRITER_CACHE_KIB
-from weft.local.store.sqlite.queries import migrations
-from weft.local.store.sqlite.session import Session, carray
+from weft.local.store.sqlite.file.database import CHECKPOINT_PAGES, WRITER_CACHE_KIB
+from weft.local.store.sqlite.file.queries import migrations
+from weft.local.store.sqlite.file.session import Session, carray
 from weft.local.store.values import micros_or_none
 
 ENTITIES = 100_000

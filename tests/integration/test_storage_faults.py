@@ -23,7 +23,7 @@ from weft.local.engine import EngineLimits
 from weft.local.jobs import runner, sync
 from weft.testing.stub import StubConfig, entity_id, stub_entity
 
-CHECKPOINT_PAGES = "weft.local.store.sqlite.database.CHECKPOINT_PAGES"
+CHECKPOINT_PAGES = "weft.local.store.sqlite.file.database.CHECKPOINT_PAGES"
 
 pytestmark = pytest.mark.anyio
 

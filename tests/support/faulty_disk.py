@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import apsw
 
-# apsw's stubs cannot be read on Python 3.11; see weft.local.store.sqlite.session.
+# apsw's stubs cannot be read on Python 3.11; see weft.local.store.sqlite.file.session.
 _apsw = cast("Any", apsw)
 
 if TYPE_CHECKING:

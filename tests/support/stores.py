@@ -7,7 +7,7 @@ from pathlib import Path
 
 from weft.local.engine import utc_now
 from weft.local.store.base import Store
-from weft.local.store.sqlite.session import Session, connect_here
+from weft.local.store.sqlite.file.session import Session, connect_here
 from weft.local.store.sqlite.store import SqliteStore
 
 __all__ = ["Session", "connect_here", "open_store"]

@@ -390,7 +390,7 @@ async def test_jobs_of_a_status_are_not_looked_for_on_the_event_loop(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = await bench.queue(await bench.connection())
-    monkeypatch.delattr("weft.local.store.sqlite.database.Database.peek")
+    monkeypatch.delattr("weft.local.store.sqlite.file.database.Database.peek")
     page = await bench.store.jobs.list(
         ORGANIZATION, connection_id=None, status=JobStatus.PENDING, cursor=None, limit=10
     )

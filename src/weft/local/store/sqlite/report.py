@@ -7,11 +7,11 @@ import apsw
 from pydantic import Field
 
 from weft.domain.base import Frozen
-from weft.local.store.sqlite.database import storage_error
-from weft.local.store.sqlite.queries import migrations, queries
-from weft.local.store.sqlite.rows import rows
-from weft.local.store.sqlite.schema import has_other_shape, other_shape
-from weft.local.store.sqlite.session import AsyncSession, Session, connect
+from weft.local.store.sqlite.file.database import storage_error
+from weft.local.store.sqlite.file.queries import migrations, queries
+from weft.local.store.sqlite.file.schema import has_other_shape, other_shape
+from weft.local.store.sqlite.file.session import AsyncSession, Session, connect
+from weft.local.store.sqlite.tables.rows import rows
 
 _NAMED = 5
 _LOST = {

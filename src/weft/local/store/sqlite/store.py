@@ -8,21 +8,21 @@ from pathlib import Path
 import anyio
 
 from weft.local.store.base import Store
-from weft.local.store.sqlite.audit import SqliteAudit
-from weft.local.store.sqlite.authorizations import (
+from weft.local.store.sqlite.entities.entities import SqliteEntities
+from weft.local.store.sqlite.file.database import Clock, Database
+from weft.local.store.sqlite.tables.audit import SqliteAudit
+from weft.local.store.sqlite.tables.authorizations import (
     SqliteAuthProviders,
     SqliteAuthSessions,
     SqliteOAuthClients,
     SqliteTokens,
 )
-from weft.local.store.sqlite.collections import SqliteCollections
-from weft.local.store.sqlite.connections import SqliteConnections
-from weft.local.store.sqlite.database import Clock, Database
-from weft.local.store.sqlite.entities import SqliteEntities
-from weft.local.store.sqlite.jobs import SqliteJobs
-from weft.local.store.sqlite.keys import SqliteKeys
-from weft.local.store.sqlite.schedules import SqliteSchedules
-from weft.local.store.sqlite.vault import SqliteDataKeys, SqliteSecrets
+from weft.local.store.sqlite.tables.collections import SqliteCollections
+from weft.local.store.sqlite.tables.connections import SqliteConnections
+from weft.local.store.sqlite.tables.jobs import SqliteJobs
+from weft.local.store.sqlite.tables.keys import SqliteKeys
+from weft.local.store.sqlite.tables.schedules import SqliteSchedules
+from weft.local.store.sqlite.tables.vault import SqliteDataKeys, SqliteSecrets
 
 LOOK_SECONDS = 0.2
 

@@ -14,8 +14,8 @@ from weft.domain.jobs import Job
 from weft.errors import Fenced
 from weft.local.store.base import Batch, BatchEvent
 from weft.local.store.prepared import prepare
-from weft.local.store.sqlite import batches
-from weft.local.store.sqlite.jobs import write_log
+from weft.local.store.sqlite.entities import batches
+from weft.local.store.sqlite.tables.jobs import write_log
 from weft.sources.base import Checkpoint, Deleted, Expect, Failed, Skipped, Unchanged
 
 pytestmark = pytest.mark.anyio
@@ -340,7 +340,7 @@ async def test_listing_deletes_what_it_did_not_name(bench: Bench) -> None:
 async def test_listing_is_deleted_in_parts_that_each_count(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from weft.local.store.sqlite import entities  # the module, not the bench's store
+    from weft.local.store.sqlite.entities import entities  # the module, not the bench's store
 
     monkeypatch.setattr(entities, "DELETE_BATCH", 3)
     made = await bench.connection()

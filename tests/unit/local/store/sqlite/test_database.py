@@ -18,10 +18,10 @@ from store_harness import Bench, entity, opened
 from weft.domain.jobs import RunOptions
 from weft.errors import ErrorCategory, StorageFailed, WeftError
 from weft.local.engine import utc_now
-from weft.local.store.sqlite import database, session
-from weft.local.store.sqlite.database import Database, storage_error
-from weft.local.store.sqlite.queries import migrations
-from weft.local.store.sqlite.session import AsyncSession, Session
+from weft.local.store.sqlite.file import database, session
+from weft.local.store.sqlite.file.database import Database, storage_error
+from weft.local.store.sqlite.file.queries import migrations
+from weft.local.store.sqlite.file.session import AsyncSession, Session
 
 pytestmark = pytest.mark.anyio
 
@@ -237,7 +237,7 @@ async def test_newer_schema_is_refused_and_left_alone(tmp_path: Path) -> None:
 async def test_migration_that_breaks_leaves_an_empty_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from weft.local.store.sqlite import database  # the module, whose name is patched
+    from weft.local.store.sqlite.file import database  # the module, whose name is patched
 
     path = tmp_path / "weft.db"
     broken = [*migrations(), (NEWEST + 1, "CREATE TABLE late (x); SELECT nonsense;")]

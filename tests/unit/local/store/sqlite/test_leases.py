@@ -1,6 +1,6 @@
 """Leases run out by time that was seen to pass, and by no jump of it."""
 
-from weft.local.store.sqlite.leases import LeaseWatch
+from weft.local.store.sqlite.tables.leases import LeaseWatch
 
 
 def test_time_that_a_stopped_process_did_not_see_pass_lets_no_lease_run_out() -> None:

@@ -11,9 +11,9 @@ import pytest
 from stores import open_store
 
 from weft.errors import StorageFailed
-from weft.local.store.sqlite.queries import migrations
+from weft.local.store.sqlite.file.queries import migrations
+from weft.local.store.sqlite.file.schema import SHAPES, digest_shape
 from weft.local.store.sqlite.report import report
-from weft.local.store.sqlite.schema import SHAPES, digest_shape
 
 pytestmark = pytest.mark.anyio
 

@@ -4,16 +4,14 @@ import re
 from importlib.resources import files
 from pathlib import Path
 
-from weft.local.store.sqlite.queries import migrations, queries
+from weft.local.store.sqlite.file.queries import migrations, queries
 
 FOLDER = files("weft.local.store.sqlite")
 
 
 def python_sources() -> str:
     return "\n".join(
-        Path(str(module)).read_text(encoding="utf-8")
-        for module in FOLDER.iterdir()
-        if module.name.endswith(".py")
+        module.read_text(encoding="utf-8") for module in Path(str(FOLDER)).rglob("*.py")
     )
 
 

@@ -8,9 +8,9 @@ import pytest
 from patience import PATIENCE_SECONDS
 from store_harness import Bench, entity
 
-from weft.local.store.sqlite import batches
-from weft.local.store.sqlite.batches import write_inserts
-from weft.local.store.sqlite.jobs import write_log
+from weft.local.store.sqlite.entities import batches
+from weft.local.store.sqlite.entities.batches import write_inserts
+from weft.local.store.sqlite.tables.jobs import write_log
 
 pytestmark = pytest.mark.anyio
 

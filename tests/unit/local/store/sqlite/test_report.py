@@ -8,7 +8,7 @@ import apsw
 import pytest
 from store_harness import ORGANIZATION, Bench, entity, opened
 
-from weft.local.store.sqlite.queries import migrations
+from weft.local.store.sqlite.file.queries import migrations
 from weft.local.store.sqlite.report import report
 from weft.local.vault import MasterKey
 from weft.local.vault.envelope import new_data_key

@@ -8,10 +8,10 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from weft.domain.acting import Actor, current_actor
 from weft.domain.audit import DONE, AuditEntry
 from weft.local.store.audit import AuditStore
-from weft.local.store.sqlite.database import Database
-from weft.local.store.sqlite.queries import queries
-from weft.local.store.sqlite.rows import Row, rows
-from weft.local.store.sqlite.session import Session
+from weft.local.store.sqlite.file.database import Database
+from weft.local.store.sqlite.file.queries import queries
+from weft.local.store.sqlite.file.session import Session
+from weft.local.store.sqlite.tables.rows import Row, rows
 from weft.local.store.values import micros, micros_or_none, moment
 
 P = ParamSpec("P")

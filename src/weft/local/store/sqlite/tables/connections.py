@@ -10,12 +10,12 @@ from weft.domain.connections import Connection, ConnectionStatus
 from weft.domain.schedules import Schedule
 from weft.errors import ErrorCategory, NotFound
 from weft.local.store.base import ConnectionRow, ConnectionStore
-from weft.local.store.sqlite.audit import Stamp, Target, record, stamp, write_audited
-from weft.local.store.sqlite.database import Database
-from weft.local.store.sqlite.queries import queries
-from weft.local.store.sqlite.rows import next_cursor, row_before, rows, to_connection
-from weft.local.store.sqlite.session import Session
-from weft.local.store.sqlite.vault import drop_data_key
+from weft.local.store.sqlite.file.database import Database
+from weft.local.store.sqlite.file.queries import queries
+from weft.local.store.sqlite.file.session import Session
+from weft.local.store.sqlite.tables.audit import Stamp, Target, record, stamp, write_audited
+from weft.local.store.sqlite.tables.rows import next_cursor, row_before, rows, to_connection
+from weft.local.store.sqlite.tables.vault import drop_data_key
 from weft.local.store.values import dumps, micros_or_none
 
 _ID_PREFIX_MIN_CHARS = 4

@@ -5,11 +5,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from weft.local.store.sqlite.audit import Stamp, Target, record, stamp, write_audited
-from weft.local.store.sqlite.database import Database
-from weft.local.store.sqlite.queries import queries
-from weft.local.store.sqlite.rows import Row, rows
-from weft.local.store.sqlite.session import Session, carray
+from weft.local.store.sqlite.file.database import Database
+from weft.local.store.sqlite.file.queries import queries
+from weft.local.store.sqlite.file.session import Session, carray
+from weft.local.store.sqlite.tables.audit import Stamp, Target, record, stamp, write_audited
+from weft.local.store.sqlite.tables.rows import Row, rows
 from weft.local.store.values import dumps, micros, moment
 from weft.local.store.vault import DataKeyStore, SecretRow, SecretStore, WrappedKey
 

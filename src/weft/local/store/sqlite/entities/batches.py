@@ -19,10 +19,10 @@ from weft.domain.jobs import JobStatus, LogLine
 from weft.errors import Fenced
 from weft.local.store.base import Batch, Claim
 from weft.local.store.prepared import PreparedBatch
-from weft.local.store.sqlite.jobs import Held, find_held, write_log
-from weft.local.store.sqlite.marks import Marks
-from weft.local.store.sqlite.queries import queries
-from weft.local.store.sqlite.session import Session, carray
+from weft.local.store.sqlite.entities.marks import Marks
+from weft.local.store.sqlite.file.queries import queries
+from weft.local.store.sqlite.file.session import Session, carray
+from weft.local.store.sqlite.tables.jobs import Held, find_held, write_log
 from weft.local.store.values import dumps, micros_or_none, moment
 
 LOGGED_UNSTORABLE = 20

@@ -17,9 +17,15 @@ import anyio
 import apsw
 
 from weft.errors import StorageFailed, WeftError
-from weft.local.store.sqlite.queries import migrations
-from weft.local.store.sqlite.schema import has_other_shape, other_shape
-from weft.local.store.sqlite.session import AsyncSession, OwnSession, Session, connect, connect_here
+from weft.local.store.sqlite.file.queries import migrations
+from weft.local.store.sqlite.file.schema import has_other_shape, other_shape
+from weft.local.store.sqlite.file.session import (
+    AsyncSession,
+    OwnSession,
+    Session,
+    connect,
+    connect_here,
+)
 from weft.local.store.values import micros
 
 P = ParamSpec("P")

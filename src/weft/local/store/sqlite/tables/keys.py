@@ -9,11 +9,11 @@ from weft.domain.keys import ApiKey
 from weft.domain.principals import Role
 from weft.errors import Conflict
 from weft.local.store.keys import KeyStore
-from weft.local.store.sqlite.audit import Stamp, Target, record, stamp, write_audited
-from weft.local.store.sqlite.database import Database
-from weft.local.store.sqlite.queries import queries
-from weft.local.store.sqlite.rows import Row, rows
-from weft.local.store.sqlite.session import Session
+from weft.local.store.sqlite.file.database import Database
+from weft.local.store.sqlite.file.queries import queries
+from weft.local.store.sqlite.file.session import Session
+from weft.local.store.sqlite.tables.audit import Stamp, Target, record, stamp, write_audited
+from weft.local.store.sqlite.tables.rows import Row, rows
 from weft.local.store.values import micros, moment, moment_or_none
 
 

@@ -9,7 +9,7 @@ from weft.domain.collections import Collection, CollectionStatus
 from weft.domain.connections import Connection, ConnectionStatus
 from weft.domain.cursors import decode_cursor, encode_cursor, invalid_cursor
 from weft.domain.jobs import Job, JobStatus
-from weft.local.store.sqlite.session import Bindings, Session
+from weft.local.store.sqlite.file.session import Bindings, Session
 from weft.local.store.values import loads, moment, moment_or_none
 
 Row = Mapping[str, Any]

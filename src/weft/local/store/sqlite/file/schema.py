@@ -4,8 +4,8 @@ from hashlib import sha256
 from typing import Final
 
 from weft.errors import StorageFailed
-from weft.local.store.sqlite.queries import queries
-from weft.local.store.sqlite.session import Session
+from weft.local.store.sqlite.file.queries import queries
+from weft.local.store.sqlite.file.session import Session
 
 DIGEST_CHARS = 16
 # By schema version; a test compares them with what the migrations make. A new migration adds one.

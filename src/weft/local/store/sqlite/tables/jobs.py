@@ -11,13 +11,13 @@ from weft.domain.connections import AuthMethod
 from weft.domain.jobs import Job, JobStatus, JobTrigger, LogLine, RunOptions
 from weft.errors import Conflict, NotFound
 from weft.local.store.base import Claim, JobStore, Outcome
-from weft.local.store.sqlite.audit import Stamp, Target, record, stamp, write_audited
-from weft.local.store.sqlite.connections import is_as_read
-from weft.local.store.sqlite.database import Database
-from weft.local.store.sqlite.leases import LeaseWatch
-from weft.local.store.sqlite.queries import queries
-from weft.local.store.sqlite.rows import next_cursor, row_before, rows, to_job
-from weft.local.store.sqlite.session import Session, carray
+from weft.local.store.sqlite.file.database import Database
+from weft.local.store.sqlite.file.queries import queries
+from weft.local.store.sqlite.file.session import Session, carray
+from weft.local.store.sqlite.tables.audit import Stamp, Target, record, stamp, write_audited
+from weft.local.store.sqlite.tables.connections import is_as_read
+from weft.local.store.sqlite.tables.leases import LeaseWatch
+from weft.local.store.sqlite.tables.rows import next_cursor, row_before, rows, to_job
 from weft.local.store.values import MICROSECOND, dumps, loads, micros, moment, moment_or_none
 
 RETRY_WAIT_MAX = timedelta(minutes=10)

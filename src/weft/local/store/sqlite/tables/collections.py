@@ -10,11 +10,11 @@ from weft.domain.base import Page
 from weft.domain.collections import Collection
 from weft.errors import Conflict
 from weft.local.store.base import CollectionStore
-from weft.local.store.sqlite.audit import Target, write_audited
-from weft.local.store.sqlite.database import Database
-from weft.local.store.sqlite.queries import queries
-from weft.local.store.sqlite.rows import next_cursor, row_before, rows, to_collection
-from weft.local.store.sqlite.session import Session
+from weft.local.store.sqlite.file.database import Database
+from weft.local.store.sqlite.file.queries import queries
+from weft.local.store.sqlite.file.session import Session
+from weft.local.store.sqlite.tables.audit import Target, write_audited
+from weft.local.store.sqlite.tables.rows import next_cursor, row_before, rows, to_collection
 
 _LIST = "collection_list"
 

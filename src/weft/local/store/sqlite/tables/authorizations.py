@@ -20,11 +20,11 @@ from weft.local.store.authorizations import (
     TokenState,
     TokenStore,
 )
-from weft.local.store.sqlite.audit import Target, write_audited
-from weft.local.store.sqlite.database import Database
-from weft.local.store.sqlite.queries import queries
-from weft.local.store.sqlite.rows import Row, rows
-from weft.local.store.sqlite.session import Session
+from weft.local.store.sqlite.file.database import Database
+from weft.local.store.sqlite.file.queries import queries
+from weft.local.store.sqlite.file.session import Session
+from weft.local.store.sqlite.tables.audit import Target, write_audited
+from weft.local.store.sqlite.tables.rows import Row, rows
 from weft.local.store.values import dumps, loads, micros, micros_or_none, moment, moment_or_none
 
 

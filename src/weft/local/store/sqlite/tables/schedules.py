@@ -8,11 +8,11 @@ from typing import Any
 from weft.domain.base import Page
 from weft.domain.schedules import Schedule
 from weft.local.store.base import DueSchedule, ScheduleStore
-from weft.local.store.sqlite.audit import Stamp, Target, record, stamp
-from weft.local.store.sqlite.database import Database
-from weft.local.store.sqlite.queries import queries
-from weft.local.store.sqlite.rows import Row, next_cursor, row_before, rows
-from weft.local.store.sqlite.session import Session
+from weft.local.store.sqlite.file.database import Database
+from weft.local.store.sqlite.file.queries import queries
+from weft.local.store.sqlite.file.session import Session
+from weft.local.store.sqlite.tables.audit import Stamp, Target, record, stamp
+from weft.local.store.sqlite.tables.rows import Row, next_cursor, row_before, rows
 from weft.local.store.values import micros, micros_or_none, moment, moment_or_none
 
 _UPCOMING = "schedule_upcoming"

@@ -15,17 +15,17 @@ from weft.domain.entities import StoredEntity
 from weft.domain.search import SearchHit
 from weft.local.store.base import Batch, Claim, EntityStore, Matching
 from weft.local.store.prepared import prepare
-from weft.local.store.sqlite.batches import (
+from weft.local.store.sqlite.entities.batches import (
     apply,
     check_fence,
     write_deletes,
     write_type_changes,
 )
-from weft.local.store.sqlite.database import Database
-from weft.local.store.sqlite.marks import Marks
-from weft.local.store.sqlite.queries import queries
-from weft.local.store.sqlite.rows import rows
-from weft.local.store.sqlite.session import Bindings, Session, carray
+from weft.local.store.sqlite.entities.marks import Marks
+from weft.local.store.sqlite.file.database import Database
+from weft.local.store.sqlite.file.queries import queries
+from weft.local.store.sqlite.file.session import Bindings, Session, carray
+from weft.local.store.sqlite.tables.rows import rows
 from weft.local.store.values import loads, moment_or_none
 
 DELETE_BATCH = 2_000

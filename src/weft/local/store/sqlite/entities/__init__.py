@@ -1,0 +1,1 @@
+"""Entities: batches that are compared and written, marks of what was seen, search."""

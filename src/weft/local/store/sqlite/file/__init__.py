@@ -1,0 +1,1 @@
+"""The database file: its connections and threads, its schema and its SQL."""
