@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import anyio
 import pytest
 from patience import PATIENCE_SECONDS
-from worker_processes import Onlooker, Workers, opened
+from worker_processes import Onlooker, Workers, open_file
 
 from weft.domain.base import Json
 from weft.domain.collections import NewCollection
@@ -30,7 +30,7 @@ class Look:
 
 
 def look(home: str, job: Job) -> Look:
-    with opened(home) as db:
+    with open_file(home) as db:
         rows = db.execute("SELECT status, owner, fence FROM job WHERE id = ?", (job.id,))
         row = rows.fetchone()
     assert row is not None
@@ -39,7 +39,7 @@ def look(home: str, job: Job) -> Look:
 
 def stored(home: str, connection: Connection) -> dict[str, str]:
     """Texts by the source's id, of record and body alike."""
-    with opened(home) as db:
+    with open_file(home) as db:
         rows = list(
             db.execute(
                 "SELECT e.source_id, b.text FROM entity e JOIN entity_body b ON b.no = e.no"
@@ -52,7 +52,7 @@ def stored(home: str, connection: Connection) -> dict[str, str]:
 
 
 def check_database(home: str) -> None:
-    with opened(home) as db:
+    with open_file(home) as db:
         # Compares every posting with the bodies, and raises when one is missing or too many.
         db.execute("INSERT INTO entity_fts (entity_fts, rank) VALUES ('integrity-check', 1)")
         assert db.pragma("integrity_check") == "ok"

@@ -8,7 +8,7 @@ import anyio
 import pytest
 from embedded import Embedded, embedded, until
 from patience import PATIENCE_SECONDS
-from worker_processes import Onlooker, Workers, opened
+from worker_processes import Onlooker, Workers, open_file
 
 from weft.domain.base import Json
 from weft.domain.collections import NewCollection
@@ -68,7 +68,7 @@ async def test_nothing_of_a_deleted_connection_is_left_in_the_files(tmp_path: Pa
         assert engine.one("SELECT count(*) FROM entity_body") == 10
         # The WAL is folded into the file when the last process closes it.
     assert CANARY not in everything(tmp_path)
-    with opened(str(tmp_path / "weft.db")) as db:
+    with open_file(str(tmp_path / "weft.db")) as db:
         db.execute("INSERT INTO entity_fts (entity_fts, rank) VALUES ('integrity-check', 1)")
 
 
@@ -94,7 +94,7 @@ async def test_cleanup_of_a_killed_process_is_finished_by_another(
     await onlooker.backend.connections.delete(made.id)
 
     def waiting() -> int:
-        with opened(home) as db:
+        with open_file(home) as db:
             return db.execute("SELECT count(*) FROM purge").get
 
     assert waiting() == 12_000
@@ -103,13 +103,13 @@ async def test_cleanup_of_a_killed_process_is_finished_by_another(
         workers.start()
         await until(lambda before=before: waiting() < before or before == 0)
         workers.kill(workers.processes[0])
-        with opened(home) as db:
+        with open_file(home) as db:
             db.execute("INSERT INTO entity_fts (entity_fts, rank) VALUES ('integrity-check', 1)")
             bodies = db.execute("SELECT count(*) FROM entity_body").get
         assert bodies == waiting(), "a body and its place in the queue go together"
     workers.start()
     await until(lambda: waiting() == 0)
-    with opened(home) as db:
+    with open_file(home) as db:
         assert db.execute("SELECT count(*) FROM entity_body").get == 0
     assert workers.complaints() == ""
 

@@ -9,7 +9,7 @@ import anyio
 import pytest
 from embedded import until
 from patience import PATIENCE_SECONDS
-from worker_processes import Onlooker, Workers, opened
+from worker_processes import Onlooker, Workers, open_file
 
 from weft.domain.base import Json
 from weft.domain.collections import NewCollection
@@ -70,7 +70,7 @@ async def connect(onlooker: Onlooker, kind: str) -> Connection:
 
 def jobs_of(home: str, name: str) -> list[tuple[int, int, str, int, int, int]]:
     """Connection, slot, status, times made and ended, and whether it was a full sync."""
-    with opened(home) as db:
+    with open_file(home) as db:
         found = db.execute(
             "SELECT c.no, j.slot, j.status, j.created_at, coalesce(j.completed_at, 0), j.full_sync"
             " FROM job j JOIN connection c ON c.no = j.connection_no WHERE c.name = ?"

@@ -24,7 +24,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from patience import PATIENCE_SECONDS
-from worker_processes import opened
+from worker_processes import open_file
 
 from weft.domain.connections import ConnectionChange
 from weft.domain.jobs import Job, JobStatus, RunOptions
@@ -153,7 +153,7 @@ class JobLife(RuleBasedStateMachine):
 
     @invariant()
     def counts_equal_the_store(self) -> None:
-        with opened(str(self._home / "weft.db")) as db:
+        with open_file(str(self._home / "weft.db")) as db:
             db.execute("BEGIN IMMEDIATE")
             try:
                 counted = list(db.execute(f"{_COUNTED} ORDER BY 1, 2"))

@@ -12,7 +12,7 @@ import apsw
 import pytest
 from embedded import PATIENCE_SECONDS, Embedded, embedded, fast_clock, until
 from faulty_disk import Disk, faulty_disk
-from worker_processes import opened
+from worker_processes import open_file
 
 from weft.domain.base import Json
 from weft.domain.connections import Connection
@@ -49,7 +49,7 @@ def oracle(config: StubConfig) -> dict[str, str]:
 
 
 def check_file(path: Path) -> None:
-    with opened(str(path)) as db:
+    with open_file(str(path)) as db:
         db.execute("INSERT INTO entity_fts (entity_fts, rank) VALUES ('integrity-check', 1)")
         assert db.pragma("integrity_check") == "ok"
 
@@ -199,7 +199,7 @@ _TEXTS = (
 
 def rows(folder: Path, sql: str, *values: object) -> list[tuple[Any, ...]]:
     """What a query on the database in that folder returns."""
-    with opened(str(folder / "weft.db")) as db:
+    with open_file(str(folder / "weft.db")) as db:
         return list(db.execute(sql, values))
 
 

@@ -9,7 +9,7 @@ import anyio
 import pytest
 from embedded import Embedded, embedded
 from patience import PATIENCE_SECONDS
-from worker_processes import Onlooker, Workers, opened
+from worker_processes import Onlooker, Workers, open_file
 
 from weft.domain.base import Json
 from weft.domain.collections import NewCollection
@@ -43,7 +43,7 @@ async def start_running_job(workers: Workers, onlooker: Onlooker, config: Json =
 
 def read_inserted(workers: Workers, job: Job) -> int:
     """Read the count from the file itself, without waiting; -1 when the job is gone."""
-    with opened(str(workers.home / "weft.db")) as db:
+    with open_file(str(workers.home / "weft.db")) as db:
         found = db.execute("SELECT inserted FROM job WHERE id = ?", (job.id,)).get
     return -1 if found is None else found
 
@@ -200,7 +200,7 @@ async def test_delete_fences_out_an_owner_that_was_stopped(
 
 def count_leftovers(workers: Workers) -> int:
     """Entities of whatever connection."""
-    with opened(str(workers.home / "weft.db")) as db:
+    with open_file(str(workers.home / "weft.db")) as db:
         return db.execute("SELECT count(*) FROM entity").get
 
 

@@ -12,7 +12,7 @@ from uuid import uuid4
 import anyio
 from patience import PATIENCE_SECONDS
 from stores import open_store
-from worker_processes import opened
+from worker_processes import open_file
 
 from weft.assembly import KEYS_FOLDER_NAME, PROCESSES_FOLDER_NAME
 from weft.domain.base import Json
@@ -87,7 +87,7 @@ class Embedded:
 
     def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """What a query on the file itself returns."""
-        with opened(str(self.home / "weft.db")) as db:
+        with open_file(str(self.home / "weft.db")) as db:
             return list(db.execute(sql, values))
 
     def one(self, sql: str, *values: object) -> Any:

@@ -70,10 +70,12 @@ class Disk:
         if Path(path).parent == self.recorded:
             self.unsynced.setdefault(path, []).append((offset, data))
 
-    def synced(self, path: str) -> None:
+    def mark_synced(self, path: str) -> None:
         """All that was written to the file is safe now."""
         if Path(path).parent == self.recorded:
-            self.durable[path] = _applied(self.durable.get(path, b""), self.unsynced.pop(path, []))
+            self.durable[path] = _apply_writes(
+                self.durable.get(path, b""), self.unsynced.pop(path, [])
+            )
 
     def after_power_cut(self, folder: Path, chance: random.Random) -> None:
         """Put into ``folder`` what survives: all that was synced, and of the rest any part.
@@ -90,11 +92,11 @@ class Disk:
                     kept.append((offset, data))
                 elif fate == "torn":
                     kept.append((offset, data[: chance.randrange(len(data) + 1)]))
-            whole = _applied(durable.get(path, b""), kept)
+            whole = _apply_writes(durable.get(path, b""), kept)
             (folder / Path(path).name).write_bytes(whole)
 
 
-def _applied(content: bytes, writes: list[tuple[int, bytes | None]]) -> bytes:
+def _apply_writes(content: bytes, writes: list[tuple[int, bytes | None]]) -> bytes:
     out = bytearray(content)
     for offset, data in writes:
         if data is None:
@@ -130,7 +132,7 @@ def faulty_disk(name: str) -> Generator[Disk]:
             with disk.head:
                 disk.count()
                 done = super().xSync(flags)
-                disk.synced(self._path)
+                disk.mark_synced(self._path)
                 return done
 
     class Vfs(_Vfs):

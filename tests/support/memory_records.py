@@ -111,7 +111,7 @@ class MemoryDataKeys(Part, DataKeyStore):
     async def begin_rotation(self, master_kid: str) -> None:
         self._state.master_kid = master_kid
 
-    async def wrapped_otherwise(self, master_kid: str, limit: int) -> Sequence[WrappedKey]:
+    async def find_wrapped_otherwise(self, master_kid: str, limit: int) -> Sequence[WrappedKey]:
         keys = self._state.data_keys.values()
         return [key for key in keys if key.master_kid != master_kid][:limit]
 

@@ -112,7 +112,7 @@ class Bench:
         """Claim the next job, if one can be had."""
         return await self.store.jobs.claim(owner, lease=LEASE, host_limit=host_limit)
 
-    async def claimed(self, connection: Connection, *, force: bool = False) -> Claim:
+    async def claim_new(self, connection: Connection, *, force: bool = False) -> Claim:
         """Queue a job of the connection and claim it; no other job may be waiting."""
         job = await self.queue(connection, force=force)
         claim = await self.claim()
@@ -138,7 +138,7 @@ class Bench:
 
     async def list_all(self, connection: Connection, *events: BatchEvent) -> Job:
         """A whole full sync in one batch."""
-        claim = await self.store.entities.begin_listing(await self.claimed(connection))
+        claim = await self.store.entities.begin_listing(await self.claim_new(connection))
         await self.commit(claim, *events)
         await self.delete_unseen(claim)
         assert await self.finish(claim)
@@ -164,7 +164,7 @@ class Bench:
         return {name: item.count for name, item in summary.by_type.items()}
 
     def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
-        """What a statement yields on a connection of its own."""
+        """Run a statement on a connection of its own."""
         with closing(cast("Any", apsw).Connection(str(self.path))) as db:
             found: Iterator[tuple[Any, ...]] = iter(db.execute(sql, values))
             return list(found)
@@ -201,7 +201,7 @@ def new_row(readable_id: str = "docs") -> ConnectionRow:
 
 
 @asynccontextmanager
-async def opened(path: Path) -> AsyncGenerator[Bench]:
+async def open_bench(path: Path) -> AsyncGenerator[Bench]:
     """A bench on the database file."""
     clock = HarnessClock()
     store = await open_store(path, lambda: clock.now, lambda: clock.seconds)

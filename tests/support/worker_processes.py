@@ -31,7 +31,7 @@ class NobodyHere(Dispatcher):
 
 
 @contextmanager
-def opened(path: str) -> Generator[Session]:
+def open_file(path: str) -> Generator[Session]:
     """The database file itself, beside the processes that use it."""
     db = cast("Any", apsw.Connection(path))
     db.set_busy_timeout(10_000)
@@ -70,7 +70,7 @@ class Workers:
 
     @property
     def stderr_path(self) -> Path:
-        """What all of them together have written to stderr."""
+        """The file to which all of them write stderr."""
         return self.home / "stderr.log"
 
     def complaints(self) -> str:
@@ -86,7 +86,7 @@ class Workers:
         self.processes.remove(process)
 
     def is_dead(self, owner: str | None) -> bool:
-        """Whether the kernel has freed that owner's lock."""
+        """Return whether the kernel has freed that owner's lock."""
         with ProcessLock(self.home / PROCESSES_FOLDER_NAME, f"test-{os.getpid()}") as lock:
             return owner is not None and lock.is_dead(owner)
 

@@ -1,7 +1,7 @@
-"""Runs jobs in this process: claim, run, keep the lease, cancel, hand back.
+"""Run jobs in this process: claim, run, keep the lease, cancel, hand back.
 
-The job table is the truth; a dispatcher only tells someone that there is work. This one runs it
-itself; another may send the job's id to a worker elsewhere, which claims and runs it the same way.
+The job table decides who runs a job; a dispatcher only tells somebody that there is work. This one
+runs it itself; another may send the job's id to a worker elsewhere, which claims it the same way.
 """
 
 import logging
@@ -29,7 +29,7 @@ class Dispatcher(Protocol):
     """Sees to it that queued jobs are run by someone."""
 
     async def deliver(self, job_id: str) -> None:
-        """The job with this id has been queued."""
+        """Tell it that the job with this id has been queued."""
         ...
 
 

@@ -60,7 +60,7 @@ logger = logging.getLogger(__name__)
 async def sync(engine: Engine, claim: Claim) -> Outcome:
     """Run the job of ``claim`` to its end and say how it ended; only cancellation is raised."""
     try:
-        return await _authenticated(engine, claim)
+        return await _sync_with_token(engine, claim)
     except Fenced:
         return Outcome(JobStatus.CANCELLED)
     except AuthenticationFailed as error:
@@ -120,7 +120,7 @@ def _failure(error: WeftError, state: ConnectionStatus) -> Outcome:
     )
 
 
-async def _authenticated(engine: Engine, claim: Claim) -> Outcome:
+async def _sync_with_token(engine: Engine, claim: Claim) -> Outcome:
     """Sync; when the source refuses the token on the way, get another one, once, and go on."""
     try:
         return await _sync(engine, claim)
@@ -188,7 +188,7 @@ async def _resume_listing(engine: Engine, claim: Claim, source: AnySource) -> No
 
 @dataclass(slots=True)
 class _Inbox:
-    """Where the reader of the source and the writer to the store meet."""
+    """The batch that the reader of the source fills and the writer to the store takes."""
 
     batch: Batch = field(default_factory=Batch)
     chars: int = 0
@@ -211,7 +211,7 @@ class _Inbox:
             # The store fails this entity alone; without a hash it finds out by itself.
             batch.hashes.pop(entity.id, None)
 
-    async def emptied(self) -> None:
+    async def wait_until_emptied(self) -> None:
         """Hand the full batch over, and wait until it is time to fill the next."""
         while self.full:
             self.ready.set()
@@ -288,7 +288,7 @@ class _Run:
                     self._add(event)
                 count += 1
                 if inbox.full:
-                    await inbox.emptied()
+                    await inbox.wait_until_emptied()
                 elif count % EVENTS_BETWEEN_YIELDS == 0:
                     # A source that never waits must not starve the tools.
                     await anyio.lowlevel.checkpoint()

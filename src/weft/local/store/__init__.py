@@ -1,1 +1,1 @@
-"""Where the local backend keeps its state."""
+"""The state of the local backend: a protocol, and its implementation on SQLite."""

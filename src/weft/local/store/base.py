@@ -64,7 +64,7 @@ class CollectionStore(Protocol):
     async def list(
         self, organization_id: str, *, cursor: str | None, limit: int
     ) -> Page[Collection]:
-        """Newest first."""
+        """List a page, newest first."""
         ...
 
     async def rename(self, collection: Collection, name: str) -> bool:
@@ -72,11 +72,11 @@ class CollectionStore(Protocol):
         ...
 
     async def connection_ids(self, collection: Collection) -> Sequence[str]:
-        """Ids of its connections."""
+        """List the ids of its connections."""
         ...
 
     async def delete(self, collection: Collection) -> None:
-        """Raises Conflict while it still has connections."""
+        """Remove it. Raises Conflict while it still has connections."""
         ...
 
 
@@ -88,11 +88,11 @@ class ConnectionStore(Protocol):
         ...
 
     async def get(self, organization_id: str, connection_id: str) -> Connection | None:
-        """By exact id."""
+        """Get one by its exact id."""
         ...
 
     async def find(self, organization_id: str, text: str) -> Sequence[Connection]:
-        """By id, prefix of an id, or name; at most five."""
+        """Find by id, prefix of an id, or name; at most five."""
         ...
 
     async def list(
@@ -105,7 +105,7 @@ class ConnectionStore(Protocol):
         cursor: str | None,
         limit: int,
     ) -> Page[Connection]:
-        """Newest first."""
+        """List a page, newest first."""
         ...
 
     async def update(
@@ -125,7 +125,7 @@ class ConnectionStore(Protocol):
         ...
 
     async def credentials(self, organization_id: str, connection_id: str) -> str | None:
-        """The encrypted credentials."""
+        """Get the sealed credentials."""
         ...
 
     async def mark(
@@ -168,7 +168,7 @@ class JobStore(Protocol):
         ...
 
     async def get(self, organization_id: str, job_id: str) -> Job | None:
-        """By exact id."""
+        """Get one by its exact id."""
         ...
 
     async def find(self, organization_id: str, text: str) -> Sequence[Job]:
@@ -184,15 +184,15 @@ class JobStore(Protocol):
         cursor: str | None,
         limit: int,
     ) -> Page[Job]:
-        """Newest first."""
+        """List a page, newest first."""
         ...
 
     async def log(self, organization_id: str, job_id: str, limit: int) -> Sequence[LogLine]:
-        """The last lines, oldest first."""
+        """Get the last lines, oldest first."""
         ...
 
     async def request_cancel(self, job: Job) -> bool:
-        """PENDING becomes CANCELLED, RUNNING becomes CANCELLING; False if it was neither."""
+        """Make PENDING CANCELLED and RUNNING CANCELLING; False if the job was neither."""
         ...
 
     async def claim(self, owner: str, *, lease: timedelta, host_limit: int) -> Claim | None:
@@ -312,7 +312,7 @@ class EntityStore(Protocol):
     async def get(
         self, organization_id: str, entity_id: str, *, offset: int, max_chars: int
     ) -> StoredEntity | None:
-        """One entity with a window of its text."""
+        """Get one entity with a window of its text."""
         ...
 
     async def purge(self, limit: int) -> int:

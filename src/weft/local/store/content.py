@@ -10,7 +10,7 @@ HASH_BYTES = 16
 
 
 def content_hash(entity: Entity) -> str:
-    """The hash, as hexadecimal digits, of all that is stored of an entity except its version.
+    """Hash, to hexadecimal digits, all that is stored of an entity except its version.
 
     Raises TypeError or ValueError for an entity that cannot be stored: a field is no text, or not
     valid Unicode.

@@ -1,4 +1,4 @@
-"""The protocols of what the vault stores; see `base`."""
+"""The protocols of the vault's data keys and secrets; see `base`."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -21,15 +21,15 @@ class DataKeyStore(Protocol):
     """Wrapped data keys, and which master key is to wrap them."""
 
     async def master_kid(self) -> str | None:
-        """The name of the master key by which new data keys are to be wrapped; None before any."""
+        """Return the name of the master key that wraps new data keys; None before there is any."""
         ...
 
     async def any(self) -> bool:
-        """Whether there are data keys, and so something sealed."""
+        """Return whether there are data keys, and so something sealed."""
         ...
 
     async def get(self, organization_id: str, owner: str) -> WrappedKey | None:
-        """The key of one owner."""
+        """Get the key of one owner."""
         ...
 
     async def add(self, key: WrappedKey) -> bool:
@@ -40,15 +40,15 @@ class DataKeyStore(Protocol):
         ...
 
     async def drop(self, organization_id: str, owner: str) -> None:
-        """What the owner's key has sealed opens never again."""
+        """Delete the owner's key: what it has sealed can never be opened again."""
         ...
 
     async def begin_rotation(self, master_kid: str) -> None:
-        """From now on data keys are wrapped by this master key."""
+        """Wrap new data keys by this master key from now on."""
         ...
 
-    async def wrapped_otherwise(self, master_kid: str, limit: int) -> Sequence[WrappedKey]:
-        """Keys that another master key has wrapped."""
+    async def find_wrapped_otherwise(self, master_kid: str, limit: int) -> Sequence[WrappedKey]:
+        """List keys that another master key has wrapped."""
         ...
 
     async def rewrap(self, keys: Sequence[WrappedKey]) -> None:
@@ -80,11 +80,11 @@ class SecretStore(Protocol):
         ...
 
     async def get(self, organization_id: str, name: str) -> SecretRow | None:
-        """One of an organisation."""
+        """Get one of an organisation."""
         ...
 
     async def list(self, organization_id: str) -> Sequence[SecretRow]:
-        """All of an organisation, by name."""
+        """List all of an organisation, by name."""
         ...
 
     async def delete(self, organization_id: str, name: str, owner: str) -> bool:

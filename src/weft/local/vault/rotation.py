@@ -51,7 +51,7 @@ async def rotate(source: KeySource, store: DataKeyStore, lock: Path) -> Rotation
         # From here on the store refuses data keys that are wrapped by the old key.
         await store.begin_rotation(new.kid)
         count = damaged = 0
-        while stored := await store.wrapped_otherwise(new.kid, REWRAP_BATCH):
+        while stored := await store.find_wrapped_otherwise(new.kid, REWRAP_BATCH):
             pairs = [(key, _rewrap(key, known, new)) for key in stored]
             await store.rewrap([fresh for _, fresh in pairs if fresh is not None])
             for key, fresh in pairs:

@@ -34,7 +34,7 @@ async def find_due(store: Store, pass_time: PassTime) -> DueSchedule:
 
 
 class ScheduleContract:
-    """What is due, and firing it."""
+    """Firing schedules that are due."""
 
     @pytest.mark.anyio
     async def test_slot_is_fired_once(self, store: Store, pass_time: PassTime) -> None:

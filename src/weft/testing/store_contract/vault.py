@@ -32,7 +32,7 @@ class VaultContract:
             await keys.add(make_key(owner))
         await keys.begin_rotation("m2")
         assert not await keys.add(make_key("late"))
-        while found := await keys.wrapped_otherwise("m2", 2):
+        while found := await keys.find_wrapped_otherwise("m2", 2):
             await keys.rewrap([make_key(key.owner, "m2") for key in found])
         assert await keys.get(ORGANIZATION, "c") == make_key("c", "m2")
 

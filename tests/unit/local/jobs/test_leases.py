@@ -17,14 +17,14 @@ pytestmark = pytest.mark.anyio
 LEASE_SECONDS = 1.0
 
 
-async def _held_by_another(local: LocalHarness) -> str:
+async def _hold_by_another(local: LocalHarness) -> str:
     made = await local.connect()
     job = await local.backend.jobs.run(made.id)
     await local.claim("another")
     return job.id
 
 
-async def _ended(local: LocalHarness, job_id: str) -> None:
+async def _wait_for_end(local: LocalHarness, job_id: str) -> None:
     with anyio.fail_after(PATIENCE_SECONDS):
         while not (await local.backend.jobs.get(job_id)).status.is_terminal:
             await local.engine.changes.wait(local.engine.changes.mark(), 0.02)
@@ -37,14 +37,14 @@ async def test_clock_that_jumps_takes_no_job_from_a_living_owner(
     limits = EngineLimits(lease=timedelta(minutes=10))
     async with open_harness(tmp_path, limits=limits) as local:
         await local.create_collection()
-        job_id = await _held_by_another(local)
+        job_id = await _hold_by_another(local)
         local.clock.pass_time(hours=hours)
         with ProcessLock(local.home / "processes", "another"):
             async with run_jobs(local):
                 other = await local.connect()
                 # The runner has looked, and looked again, once it has done a job of its own.
                 for _ in range(2):
-                    await _ended(local, (await local.backend.jobs.run(other.id)).id)
+                    await _wait_for_end(local, (await local.backend.jobs.run(other.id)).id)
                 assert (await local.backend.jobs.get(job_id)).status is JobStatus.RUNNING
                 assert await local.engine.store.jobs.owners() == ["another"]
 
@@ -56,12 +56,12 @@ async def test_silent_owner_loses_its_job_even_when_the_clock_goes_back(
     limits = EngineLimits(lease=timedelta(seconds=LEASE_SECONDS))
     async with open_harness(tmp_path, limits=limits) as local:
         await local.create_collection()
-        job_id = await _held_by_another(local)
+        job_id = await _hold_by_another(local)
         local.clock.pass_time(hours=hours)
         with ProcessLock(local.home / "processes", "another"):
             async with run_jobs(local):
                 started = anyio.current_time()
-                await _ended(local, job_id)
+                await _wait_for_end(local, job_id)
                 assert anyio.current_time() - started >= LEASE_SECONDS
 
 
@@ -69,10 +69,10 @@ async def test_silent_owner_that_was_stopping_is_reaped(tmp_path: Path) -> None:
     limits = EngineLimits(lease=timedelta(seconds=LEASE_SECONDS))
     async with open_harness(tmp_path, limits=limits) as local:
         await local.create_collection()
-        job_id = await _held_by_another(local)
+        job_id = await _hold_by_another(local)
         await local.backend.jobs.cancel(job_id)
         local.clock.pass_time(hours=-24)
         with ProcessLock(local.home / "processes", "another"):
             async with run_jobs(local):
-                await _ended(local, job_id)
+                await _wait_for_end(local, job_id)
         assert (await local.backend.jobs.get(job_id)).status is JobStatus.CANCELLED

@@ -61,7 +61,7 @@ class Gate:
             self.inside -= 1
 
 
-async def ended(backend: LocalBackend, job: Job) -> Job:
+async def wait_for_end(backend: LocalBackend, job: Job) -> Job:
     with anyio.fail_after(PATIENCE_SECONDS):
         async for current in backend.jobs.watch(job.id):
             job = current
@@ -78,7 +78,7 @@ async def test_queued_job_is_run_to_its_end_and_logged(local: LocalHarness) -> N
     local.script.fetch = fetch_of(note("a", "word"))
     made = await local.connect()
     async with run_jobs(local) as backend:
-        job = await ended(backend, await backend.jobs.run(made.id))
+        job = await wait_for_end(backend, await backend.jobs.run(made.id))
     assert (job.status, job.entities_inserted) == (JobStatus.COMPLETED, 1)
     assert (await local.read_log(job))[-1] == "Completed."
     assert await local.search_titles("word") == ["a"]
@@ -87,7 +87,7 @@ async def test_queued_job_is_run_to_its_end_and_logged(local: LocalHarness) -> N
 async def test_job_queued_before_the_runner_started_is_run(local: LocalHarness) -> None:
     job = await local.backend.jobs.run((await local.connect()).id)
     async with run_jobs(local) as backend:
-        assert (await ended(backend, job)).status is JobStatus.COMPLETED
+        assert (await wait_for_end(backend, job)).status is JobStatus.COMPLETED
 
 
 async def test_first_sync_starts_by_itself(local: LocalHarness) -> None:
@@ -96,7 +96,7 @@ async def test_first_sync_starts_by_itself(local: LocalHarness) -> None:
             NewConnection(short_name="stub", readable_collection_id=COLLECTION)
         )
         assert made.sync.last_job is not None
-        job = await ended(backend, made.sync.last_job)
+        job = await wait_for_end(backend, made.sync.last_job)
     assert (job.status, job.entities_inserted) == (JobStatus.COMPLETED, 10)
 
 
@@ -114,7 +114,7 @@ async def test_no_more_jobs_run_at_once_than_the_operator_allows(tmp_path: Path)
             assert statuses == [JobStatus.RUNNING] * 2 + [JobStatus.PENDING] * 3
             gate.open.set()
             for job in jobs:
-                assert (await ended(backend, job)).status is JobStatus.COMPLETED
+                assert (await wait_for_end(backend, job)).status is JobStatus.COMPLETED
     assert gate.most == 2
 
 
@@ -132,7 +132,7 @@ async def test_one_host_gets_no_more_jobs_at_once_than_its_share(tmp_path: Path)
             assert (await backend.jobs.get(jobs[1].id)).status is JobStatus.PENDING
             gate.open.set()
             for job in jobs:
-                assert (await ended(backend, job)).status is JobStatus.COMPLETED
+                assert (await wait_for_end(backend, job)).status is JobStatus.COMPLETED
     assert gate.most == 2
 
 
@@ -144,7 +144,7 @@ async def test_cancelled_job_is_stopped_while_its_source_waits(local: LocalHarne
         job = await backend.jobs.run(made.id)
         await until_stored(local, made, 1)
         await backend.jobs.cancel(job.id)
-        job = await ended(backend, job)
+        job = await wait_for_end(backend, job)
     assert (job.status, job.entities_inserted) == (JobStatus.CANCELLED, 1)
     assert gate.inside == 0, "the source was closed"
     assert (await local.read_log(job))[-1] == "Cancelled."
@@ -163,7 +163,7 @@ async def test_job_of_a_stopped_process_goes_on_in_the_next_one(local: LocalHarn
     assert any("Interrupted" in line for line in await local.read_log(job))
     gate.open.set()
     async with run_jobs(local) as backend:
-        done = await ended(backend, job)
+        done = await wait_for_end(backend, job)
     assert (done.status, done.entities_inserted) == (JobStatus.COMPLETED, 2)
     assert gate.cursors == [None, {"page": 1}]
     assert (await local.backend.connections.get(made.id)).sync.total_runs == 1
@@ -179,9 +179,11 @@ async def test_crash_of_one_sync_leaves_the_runner_running(
     made = await local.connect()
     async with run_jobs(local) as backend:
         local.script.fetch = crash
-        assert (await ended(backend, await backend.jobs.run(made.id))).status is JobStatus.FAILED
+        assert (
+            await wait_for_end(backend, await backend.jobs.run(made.id))
+        ).status is JobStatus.FAILED
         local.script.fetch = fetch_of(note("a"))
-        job = await ended(backend, await backend.jobs.run(made.id))
+        job = await wait_for_end(backend, await backend.jobs.run(made.id))
     assert job.status is JobStatus.COMPLETED
     assert "s3cr3t" not in caplog.text
 
@@ -208,7 +210,7 @@ async def test_trouble_with_the_database_is_waited_out_and_told_once(
         async with run_jobs(local) as backend:
             with anyio.fail_after(PATIENCE_SECONDS):
                 await looked_often.wait()
-            assert (await ended(backend, job)).status is JobStatus.COMPLETED
+            assert (await wait_for_end(backend, job)).status is JobStatus.COMPLETED
     assert caplog.text.count("cannot look for jobs") == 1
 
 
@@ -229,7 +231,7 @@ async def test_outcome_is_stored_although_the_first_attempt_failed(
     monkeypatch.setattr(local.engine.store.jobs, "finish", unsteady)
     made = await local.connect()
     async with run_jobs(local) as backend:
-        job = await ended(backend, await backend.jobs.run(made.id))
+        job = await wait_for_end(backend, await backend.jobs.run(made.id))
     assert (job.status, attempts) == (JobStatus.COMPLETED, 3)
 
 
@@ -255,7 +257,7 @@ async def test_look_at_a_running_job_that_fails_stops_neither_the_job_nor_the_ru
         with anyio.fail_after(PATIENCE_SECONDS):
             await failed.wait()
         gate.open.set()
-        assert (await ended(backend, job)).status is JobStatus.COMPLETED
+        assert (await wait_for_end(backend, job)).status is JobStatus.COMPLETED
 
 
 async def test_lease_is_renewed_while_a_source_takes_its_time(tmp_path: Path) -> None:
@@ -271,7 +273,7 @@ async def test_lease_is_renewed_while_a_source_takes_its_time(tmp_path: Path) ->
             with anyio.fail_after(PATIENCE_SECONDS):
                 await renewed.wait()
             gate.open.set()
-            assert (await ended(backend, job)).status is JobStatus.COMPLETED
+            assert (await wait_for_end(backend, job)).status is JobStatus.COMPLETED
 
 
 def _renewals(local: LocalHarness, wanted: int) -> anyio.Event:
@@ -329,7 +331,7 @@ async def test_two_runners_on_one_database_share_the_jobs(tmp_path: Path) -> Non
         connections = [await first.connect() for _ in range(6)]
         jobs = [await first.backend.jobs.run(made.id) for made in connections]
         async with run_jobs(first) as backend, run_jobs(second):
-            done = [await ended(backend, job) for job in jobs]
+            done = [await wait_for_end(backend, job) for job in jobs]
         assert {job.status for job in done} == {JobStatus.COMPLETED}
         assert [job.entities_inserted for job in done] == [2] * 6
         log = [await first.read_log(job) for job in done]

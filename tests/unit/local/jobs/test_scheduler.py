@@ -25,7 +25,7 @@ pytestmark = pytest.mark.anyio
 MINUTE = timedelta(minutes=1)
 
 
-async def scheduled(local: LocalHarness, cron: str, timezone: str = "UTC") -> Connection:
+async def connect_scheduled(local: LocalHarness, cron: str, timezone: str = "UTC") -> Connection:
     return await local.connect(schedule=ScheduleSpec(cron=cron, timezone=timezone))
 
 
@@ -50,7 +50,7 @@ async def step(local: LocalHarness) -> bool:
     return True
 
 
-async def fired_between(local: LocalHarness, end: datetime, pace: timedelta) -> list[datetime]:
+async def collect_fired(local: LocalHarness, end: datetime, pace: timedelta) -> list[datetime]:
     """Let the clock run to ``end``; the times at which a job was queued."""
     fired: list[datetime] = []
     while local.clock.now < end:
@@ -68,7 +68,7 @@ def slots(local: LocalHarness) -> list[datetime]:
 
 
 async def test_slot_fires_once_at_its_time(local: LocalHarness) -> None:
-    made = await scheduled(local, "30 12 * * *")
+    made = await connect_scheduled(local, "30 12 * * *")
     local.clock.pass_time(minutes=30, seconds=-1)
     assert not await fire_due(local.engine)
     local.clock.pass_time(seconds=1)
@@ -83,8 +83,8 @@ async def test_slot_fires_once_at_its_time(local: LocalHarness) -> None:
 async def test_time_zone_that_is_gone_is_taken_as_utc_and_stops_no_other_schedule(
     local: LocalHarness, caplog: pytest.LogCaptureFixture
 ) -> None:
-    lost = await scheduled(local, "30 12 * * *", "Europe/Berlin")
-    kept = await scheduled(local, "30 12 * * *")
+    lost = await connect_scheduled(local, "30 12 * * *", "Europe/Berlin")
+    kept = await connect_scheduled(local, "30 12 * * *")
     with closing(cast("Any", apsw.Connection(str(local.home / "weft.db")))) as db:
         db.execute("UPDATE connection SET timezone = 'Gone/Zone' WHERE id = ?", (lost.id,))
     local.clock.pass_time(days=1)
@@ -94,7 +94,7 @@ async def test_time_zone_that_is_gone_is_taken_as_utc_and_stops_no_other_schedul
 
 
 async def test_missed_slots_become_one_job(local: LocalHarness) -> None:
-    made = await scheduled(local, "*/10 * * * *")
+    made = await connect_scheduled(local, "*/10 * * * *")
     local.clock.pass_time(days=2, minutes=3)
     assert await step(local)
     assert not await step(local)
@@ -104,11 +104,11 @@ async def test_missed_slots_become_one_job(local: LocalHarness) -> None:
 
 @pytest.mark.parametrize("jump", [timedelta(hours=1), timedelta(days=1)], ids=["hour", "day"])
 async def test_clock_that_jumps_ahead_fires_once(local: LocalHarness, jump: timedelta) -> None:
-    await scheduled(local, "* * * * *")
-    before = await fired_between(local, local.clock.now + 5 * MINUTE, timedelta(seconds=10))
+    await connect_scheduled(local, "* * * * *")
+    before = await collect_fired(local, local.clock.now + 5 * MINUTE, timedelta(seconds=10))
     local.clock.now += jump
     assert await step(local)
-    after = await fired_between(local, local.clock.now + 5 * MINUTE, timedelta(seconds=10))
+    after = await collect_fired(local, local.clock.now + 5 * MINUTE, timedelta(seconds=10))
     assert (len(before), len(after)) == (5, 5)
     assert len(set(slots(local))) == len(slots(local)) == 11
 
@@ -118,16 +118,16 @@ async def test_clock_that_jumps_ahead_fires_once(local: LocalHarness, jump: time
 async def test_clock_that_goes_back_fires_no_slot_again(
     local: LocalHarness, jump: timedelta, kept: int
 ) -> None:
-    made = await scheduled(local, "*/15 * * * *")
+    made = await connect_scheduled(local, "*/15 * * * *")
     start = local.clock.now
-    await fired_between(local, start + jump, 5 * MINUTE)
+    await collect_fired(local, start + jump, 5 * MINUTE)
     fired = slots(local)
     assert len(fired) == jump / (15 * MINUTE)
     while await local.engine.store.jobs.prune(keep=kept, limit=50):
         pass
     local.clock.now -= jump
     assert await realign(local.engine) == 1
-    again = await fired_between(local, start + jump + timedelta(hours=1), 5 * MINUTE)
+    again = await collect_fired(local, start + jump + timedelta(hours=1), 5 * MINUTE)
     # Only the hour that is new.
     assert again == [start + jump + n * 15 * MINUTE for n in range(1, 5)]
     kept_slots = slots(local)
@@ -138,7 +138,7 @@ async def test_clock_that_goes_back_fires_no_slot_again(
 async def test_clock_that_was_ahead_for_a_while_does_not_silence_a_schedule(
     local: LocalHarness,
 ) -> None:
-    daily = await scheduled(local, "0 18 * * *")
+    daily = await connect_scheduled(local, "0 18 * * *")
     start = local.clock.now
     local.clock.pass_time(days=1)
     assert await step(local), "missed while the clock jumped over it"
@@ -146,7 +146,7 @@ async def test_clock_that_was_ahead_for_a_while_does_not_silence_a_schedule(
     local.clock.now = start
     # Six o'clock of this day was fired, at the wrong time; so the next one is tomorrow's.
     assert await realign(local.engine) == 1
-    assert await fired_between(local, start + timedelta(days=2), 15 * MINUTE) == [
+    assert await collect_fired(local, start + timedelta(days=2), 15 * MINUTE) == [
         start + timedelta(days=1, hours=6)
     ]
 
@@ -154,7 +154,7 @@ async def test_clock_that_was_ahead_for_a_while_does_not_silence_a_schedule(
 async def test_slot_that_is_due_when_the_clock_goes_back_is_fired_and_not_put_off(
     local: LocalHarness,
 ) -> None:
-    await scheduled(local, "0 * * * *")
+    await connect_scheduled(local, "0 * * * *")
     local.clock.pass_time(hours=1, minutes=30)
     local.clock.pass_time(minutes=-10)
     assert await realign(local.engine) == 0
@@ -164,14 +164,14 @@ async def test_slot_that_is_due_when_the_clock_goes_back_is_fired_and_not_put_of
 async def test_slots_that_only_a_wrong_clock_skipped_are_fired_in_their_time(
     local: LocalHarness,
 ) -> None:
-    await scheduled(local, "0 * * * *")
+    await connect_scheduled(local, "0 * * * *")
     start = local.clock.now
     local.clock.pass_time(days=1)
-    ahead = await fired_between(local, local.clock.now + timedelta(hours=2), 15 * MINUTE)
+    ahead = await collect_fired(local, local.clock.now + timedelta(hours=2), 15 * MINUTE)
     assert len(ahead) == 3, "the missed ones as one, then two in time"
     local.clock.now = start + MINUTE
     await realign(local.engine)
-    later = await fired_between(local, start + timedelta(hours=5, minutes=1), 15 * MINUTE)
+    later = await collect_fired(local, start + timedelta(hours=5, minutes=1), 15 * MINUTE)
     # The first one was the slot that stood for all that were jumped over.
     assert [at.hour - start.hour for at in later] == [2, 3, 4, 5]
     assert len(set(slots(local))) == len(slots(local))
@@ -180,8 +180,8 @@ async def test_slots_that_only_a_wrong_clock_skipped_are_fired_in_their_time(
 async def test_daylight_saving_neither_doubles_nor_drops_a_daily_slot(local: LocalHarness) -> None:
     # 02:30 does not exist on 29 March 2026 in Berlin, and comes twice on 25 October.
     local.clock.now = datetime(2026, 3, 27, 12, tzinfo=UTC)
-    await scheduled(local, "30 2 * * *", "Europe/Berlin")
-    spring = await fired_between(local, datetime(2026, 4, 1, 12, tzinfo=UTC), 15 * MINUTE)
+    await connect_scheduled(local, "30 2 * * *", "Europe/Berlin")
+    spring = await collect_fired(local, datetime(2026, 4, 1, 12, tzinfo=UTC), 15 * MINUTE)
     assert [at.strftime("%d %H:%M") for at in spring] == [
         "28 01:30",
         "29 01:00",
@@ -191,7 +191,7 @@ async def test_daylight_saving_neither_doubles_nor_drops_a_daily_slot(local: Loc
     ]
     local.clock.now = datetime(2026, 10, 23, 12, tzinfo=UTC)
     assert await step(local)
-    autumn = await fired_between(local, datetime(2026, 10, 27, 12, tzinfo=UTC), 15 * MINUTE)
+    autumn = await collect_fired(local, datetime(2026, 10, 27, 12, tzinfo=UTC), 15 * MINUTE)
     assert [at.strftime("%d %H:%M") for at in autumn] == [
         "24 00:30",
         "25 00:30",
@@ -213,15 +213,15 @@ async def test_hourly_slots_pass_daylight_saving_once_each(
     local: LocalHarness, timezone: str, day: datetime
 ) -> None:
     local.clock.now = day
-    await scheduled(local, "0 * * * *", timezone)
-    fired = await fired_between(local, day + timedelta(hours=12), 15 * MINUTE)
+    await connect_scheduled(local, "0 * * * *", timezone)
+    fired = await collect_fired(local, day + timedelta(hours=12), 15 * MINUTE)
     assert len(set(slots(local))) == len(slots(local)) == len(fired)
     # An hour that clocks show twice may count as one, never as more than there are.
     assert 11 <= len(fired) <= 12
 
 
 async def test_running_sync_is_not_started_again(local: LocalHarness) -> None:
-    made = await scheduled(local, "* * * * *")
+    made = await connect_scheduled(local, "* * * * *")
     await local.backend.jobs.run(made.id)
     for _ in range(3):
         local.clock.pass_time(minutes=1)
@@ -239,7 +239,7 @@ async def test_connection_that_needs_authorization_does_not_fire(local: LocalHar
         sync_immediately=None,
     )
     assert waiting.status is ConnectionStatus.PENDING_AUTH
-    refused = await scheduled(local, "* * * * *")
+    refused = await connect_scheduled(local, "* * * * *")
 
     async def refuse(token: str | None) -> str:
         raise AuthenticationFailed("The token was refused.")
@@ -262,7 +262,7 @@ async def test_connection_that_needs_authorization_does_not_fire(local: LocalHar
 async def test_continuous_connection_runs_on_its_interval(local: LocalHarness) -> None:
     made = await local.connect(schedule=ScheduleSpec(continuous=True))
     start = local.clock.now
-    fired = await fired_between(local, start + 4 * CONTINUOUS_INTERVAL, MINUTE)
+    fired = await collect_fired(local, start + 4 * CONTINUOUS_INTERVAL, MINUTE)
     assert fired == [start + n * CONTINUOUS_INTERVAL for n in range(1, 5)]
     local.clock.pass_time(days=1)
     assert await step(local)
@@ -275,7 +275,7 @@ async def test_continuous_connection_runs_on_its_interval(local: LocalHarness) -
 async def test_changed_schedule_sets_the_next_time_and_a_removed_one_never_fires(
     local: LocalHarness,
 ) -> None:
-    made = await scheduled(local, "0 0 1 1 *")
+    made = await connect_scheduled(local, "0 0 1 1 *")
     change = ConnectionChange(schedule=ScheduleSpec(cron="5 * * * *"))
     await local.backend.connections.update(made.id, change)
     assert await next_time(local, made) == local.clock.now + 5 * MINUTE
@@ -288,7 +288,7 @@ async def test_changed_schedule_sets_the_next_time_and_a_removed_one_never_fires
 
 async def test_update_with_an_old_next_time_fires_no_slot_again(local: LocalHarness) -> None:
     # The update read the connection before the slot was fired, and writes it back afterwards.
-    made = await scheduled(local, "* * * * *")
+    made = await connect_scheduled(local, "* * * * *")
     slot = local.clock.now + MINUTE
     due = DueSchedule(
         connection_id=made.id,
@@ -312,7 +312,7 @@ async def test_more_schedules_than_one_look_takes_are_all_fired(
     monkeypatch.setattr(scheduler, "DUE_LIMIT", 3)
     monkeypatch.setattr(scheduler, "REALIGN_LIMIT", 3)
     for _ in range(8):
-        await scheduled(local, "* * * * *")
+        await connect_scheduled(local, "* * * * *")
     local.clock.pass_time(minutes=1)
     assert await fire_due(local.engine) == 8
     local.clock.pass_time(days=-1)
@@ -333,7 +333,7 @@ async def test_scheduler_notices_that_the_clock_went_back(
     local: LocalHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(scheduler, "POLL_SECONDS", 0.01)
-    made = await scheduled(local, "* * * * *")
+    made = await connect_scheduled(local, "* * * * *")
     start = local.clock.now
     local.clock.pass_time(days=1)
     stages = iter([start + timedelta(days=1, minutes=1), start + 2 * MINUTE])
@@ -356,7 +356,7 @@ async def test_scheduler_notices_that_the_clock_went_back(
 async def test_scheduler_that_starts_after_the_clock_went_back_notices_too(
     local: LocalHarness,
 ) -> None:
-    made = await scheduled(local, "* * * * *")
+    made = await connect_scheduled(local, "* * * * *")
     start = local.clock.now
     local.clock.pass_time(days=1)
     assert await step(local)
@@ -372,7 +372,7 @@ async def test_scheduler_outlives_a_database_that_is_full_for_a_while(
     local: LocalHarness, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(scheduler, "POLL_SECONDS", 0.01)
-    made = await scheduled(local, "* * * * *")
+    made = await connect_scheduled(local, "* * * * *")
     local.clock.pass_time(minutes=1)
     due, failures = local.engine.store.schedules.due, 0
 

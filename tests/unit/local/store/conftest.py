@@ -4,10 +4,10 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
-from store_harness import Bench, opened
+from store_harness import Bench, open_bench
 
 
 @pytest.fixture
 async def bench(tmp_path: Path, anyio_backend: str) -> AsyncGenerator[Bench]:
-    async with opened(tmp_path / "weft.db") as made:
+    async with open_bench(tmp_path / "weft.db") as made:
         yield made

@@ -127,7 +127,7 @@ async def test_purge_clears_deleted_connections_and_leaves_others(bench: Bench) 
 async def test_purge_during_syncs_of_others_disturbs_nothing(bench: Bench) -> None:
     doomed, kept = await bench.connection(), await bench.connection()
     await bench.list_all(doomed, entity("d", "word"))
-    claim = await bench.store.entities.begin_listing(await bench.claimed(kept))
+    claim = await bench.store.entities.begin_listing(await bench.claim_new(kept))
     await bench.commit(claim, entity("k0", "word"))
     await bench.store.connections.delete(ORGANIZATION, doomed.id)
     assert await bench.store.entities.purge(10) == 1
@@ -140,7 +140,7 @@ async def test_purge_during_syncs_of_others_disturbs_nothing(bench: Bench) -> No
 async def test_listing_that_starts_over_forgets_what_the_first_had_seen(bench: Bench) -> None:
     made = await bench.connection()
     await bench.list_all(made, entity("a"), entity("b"), entity("c"))
-    claim = await bench.store.entities.begin_listing(await bench.claimed(made))
+    claim = await bench.store.entities.begin_listing(await bench.claim_new(made))
     await bench.commit(claim, entity("a"))
     again = await bench.store.entities.begin_listing(claim)
     await bench.commit(again, entity("b"))
@@ -151,7 +151,7 @@ async def test_listing_that_starts_over_forgets_what_the_first_had_seen(bench: B
 async def test_resumed_listing_remembers_what_it_had_seen(bench: Bench) -> None:
     made = await bench.connection()
     await bench.list_all(made, entity("a"), entity("b"), entity("c"))
-    claim = await bench.store.entities.begin_listing(await bench.claimed(made))
+    claim = await bench.store.entities.begin_listing(await bench.claim_new(made))
     await bench.commit(claim, entity("a"))
     await bench.pass_watched(leases=1.5)
     taken = await bench.claim("owner-2")
@@ -164,7 +164,7 @@ async def test_resumed_listing_remembers_what_it_had_seen(bench: Bench) -> None:
 async def test_marked_entity_that_was_deleted_since_is_not_deleted_twice(bench: Bench) -> None:
     made = await bench.connection()
     await bench.list_all(made, entity("a"), entity("b"))
-    claim: Claim = await bench.store.entities.begin_listing(await bench.claimed(made))
+    claim: Claim = await bench.store.entities.begin_listing(await bench.claim_new(made))
     await bench.commit(claim, entity("a"), entity("b"))
     await bench.commit(claim, Deleted("a"))
     assert await bench.delete_unseen(claim) == 0
@@ -175,7 +175,7 @@ async def test_marked_entity_that_was_deleted_since_is_not_deleted_twice(bench: 
 async def test_incremental_commit_touches_nothing_that_it_did_not_name(bench: Bench) -> None:
     made = await bench.connection()
     await bench.list_all(made, entity("a", "alpha"), entity("b", "beta"))
-    claim = replace(await bench.claimed(made), full_sync=False)
+    claim = replace(await bench.claim_new(made), full_sync=False)
     await bench.commit(claim, entity("c", "gamma"))
     await bench.finish(claim)
     assert await bench.types(made) == {"note": 3}

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import apsw
 import pytest
-from store_harness import ORGANIZATION, OWNER, START, Bench, entity, new_row, opened
+from store_harness import ORGANIZATION, OWNER, START, Bench, entity, new_row, open_bench
 
 from weft.domain.connections import ConnectionStatus
 from weft.domain.jobs import JobStatus, JobTrigger, LogLine
@@ -69,7 +69,7 @@ async def test_oldest_job_is_claimed_first_and_by_one_owner_only(bench: Bench) -
 async def test_two_stores_never_claim_the_same_job(bench: Bench) -> None:
     for _ in range(6):
         await bench.queue(await bench.connection())
-    async with opened(bench.path) as other:
+    async with open_bench(bench.path) as other:
         claims = [await side.claim(f"owner-{n}") for n in range(4) for side in (bench, other)]
     ids = [claim.job_id for claim in claims if claim]
     assert len(ids) == len(set(ids)) == 6
@@ -77,7 +77,7 @@ async def test_two_stores_never_claim_the_same_job(bench: Bench) -> None:
 
 async def test_claim_holds_what_the_sync_needs(bench: Bench) -> None:
     made = await bench.connection(config={"path": "x"}, credentials="sealed")
-    claim = await bench.claimed(made, force=True)
+    claim = await bench.claim_new(made, force=True)
     assert (claim.owner, claim.fence, claim.attempts) == (OWNER, 1, 0)
     assert (claim.connection_id, claim.organization_id) == (made.id, ORGANIZATION)
     assert (claim.config, claim.credentials) == ({"path": "x"}, "sealed")
@@ -86,7 +86,7 @@ async def test_claim_holds_what_the_sync_needs(bench: Bench) -> None:
 
 
 async def test_job_with_a_living_lease_is_left_alone(bench: Bench) -> None:
-    claim = await bench.claimed(await bench.connection())
+    claim = await bench.claim_new(await bench.connection())
     await bench.pass_watched(leases=1)
     assert await bench.claim("owner-2") is None
     assert await bench.store.jobs.heartbeat(claim) is JobStatus.RUNNING
@@ -95,7 +95,7 @@ async def test_job_with_a_living_lease_is_left_alone(bench: Bench) -> None:
 
 
 async def test_commit_renews_the_lease(bench: Bench) -> None:
-    claim = await bench.claimed(await bench.connection())
+    claim = await bench.claim_new(await bench.connection())
     await bench.pass_watched(leases=0.75)
     await bench.commit(claim, entity("a"))
     await bench.pass_watched(leases=0.75)
@@ -103,7 +103,7 @@ async def test_commit_renews_the_lease(bench: Bench) -> None:
 
 
 async def test_job_whose_lease_ran_out_goes_to_another_with_a_higher_fence(bench: Bench) -> None:
-    claim = await bench.claimed(await bench.connection())
+    claim = await bench.claim_new(await bench.connection())
     await bench.pass_watched(leases=1.5)
     taken = await bench.claim("owner-2")
     assert taken is not None
@@ -116,7 +116,7 @@ async def test_job_whose_lease_ran_out_goes_to_another_with_a_higher_fence(bench
 
 
 async def test_same_owner_claiming_anew_is_fenced_off_from_its_former_self(bench: Bench) -> None:
-    claim = await bench.claimed(await bench.connection())
+    claim = await bench.claim_new(await bench.connection())
     await bench.pass_watched(leases=1.5)
     again = await bench.claim(OWNER)
     assert again is not None
@@ -125,7 +125,7 @@ async def test_same_owner_claiming_anew_is_fenced_off_from_its_former_self(bench
 
 
 async def test_job_of_a_dead_owner_goes_to_another_at_once(bench: Bench) -> None:
-    claim = await bench.claimed(await bench.connection())
+    claim = await bench.claim_new(await bench.connection())
     assert await bench.store.jobs.owners() == [OWNER]
     assert await bench.store.jobs.release_dead(["owner-3"]) == []
     assert await bench.store.jobs.release_dead([OWNER]) == [claim.job_id]
@@ -160,7 +160,7 @@ async def test_pending_job_is_cancelled_at_once_and_counts_as_a_run(bench: Bench
 
 async def test_cancelling_job_ends_cancelled_whatever_its_runner_says(bench: Bench) -> None:
     made = await bench.connection()
-    claim = await bench.claimed(made)
+    claim = await bench.claim_new(made)
     job = await bench.job(claim)
     assert await bench.store.jobs.request_cancel(job)
     assert (await bench.job(job)).status is JobStatus.CANCELLING
@@ -181,7 +181,7 @@ async def test_cancelling_job_is_never_claimed_but_reaped_when_its_owner_is_dead
     bench: Bench,
 ) -> None:
     made = await bench.connection()
-    claim = await bench.claimed(made)
+    claim = await bench.claim_new(made)
     await bench.store.jobs.request_cancel(await bench.job(claim))
     assert not await bench.store.jobs.release_expired()
     assert (await bench.job(claim)).status is JobStatus.CANCELLING
@@ -194,7 +194,7 @@ async def test_cancelling_job_is_never_claimed_but_reaped_when_its_owner_is_dead
 
 
 async def test_cancelling_job_is_reaped_when_its_lease_ran_out(bench: Bench) -> None:
-    claim = await bench.claimed(await bench.connection())
+    claim = await bench.claim_new(await bench.connection())
     await bench.store.jobs.request_cancel(await bench.job(claim))
     await bench.pass_watched(leases=1.5)
     assert (await bench.job(claim)).status is JobStatus.CANCELLED
@@ -206,7 +206,7 @@ async def test_completed_job_is_recorded_with_its_connection(bench: Bench) -> No
         error_category=ErrorCategory.SOURCE_UNAVAILABLE,
         error_message="It was down.",
     )
-    claim = await bench.claimed(made)
+    claim = await bench.claim_new(made)
     assert (await bench.get(made)).status is ConnectionStatus.SYNCING
     later = bench.pass_time(seconds=12.5)
     log = [LogLine(at=later, level="info", message="Completed.")]
@@ -223,7 +223,7 @@ async def test_completed_job_is_recorded_with_its_connection(bench: Bench) -> No
 
 async def test_failed_job_tells_the_connection_why(bench: Bench) -> None:
     made = await bench.connection()
-    claim = await bench.claimed(made)
+    claim = await bench.claim_new(made)
     await bench.finish(
         claim,
         JobStatus.FAILED,
@@ -242,7 +242,7 @@ async def test_failed_job_tells_the_connection_why(bench: Bench) -> None:
 
 async def test_job_handed_back_waits_for_its_time_and_is_no_run_yet(bench: Bench) -> None:
     made = await bench.connection()
-    claim = await bench.claimed(made)
+    claim = await bench.claim_new(made)
     await bench.commit(claim, entity("a"))
     assert await bench.finish(claim, JobStatus.PENDING, retry_after=timedelta(seconds=10))
     job = await bench.job(claim)
@@ -256,7 +256,7 @@ async def test_job_handed_back_waits_for_its_time_and_is_no_run_yet(bench: Bench
 
 
 async def test_attempts_count_from_the_last_checkpoint(bench: Bench) -> None:
-    claim = await bench.claimed(await bench.connection())
+    claim = await bench.claim_new(await bench.connection())
     for expected in (1, 2):
         assert await bench.finish(claim, JobStatus.PENDING, retry_after=timedelta(0))
         taken = await bench.claim()
@@ -271,7 +271,7 @@ async def test_attempts_count_from_the_last_checkpoint(bench: Bench) -> None:
 
 
 async def test_interruption_by_a_shutdown_is_no_attempt(bench: Bench) -> None:
-    claim = await bench.claimed(await bench.connection())
+    claim = await bench.claim_new(await bench.connection())
     await bench.finish(claim, JobStatus.PENDING)
     taken = await bench.claim("owner-2")
     assert taken is not None
@@ -282,11 +282,11 @@ async def test_checkpoint_of_a_completed_listing_becomes_the_connections_cursor(
     bench: Bench,
 ) -> None:
     made = await bench.connection(schedule=Schedule(continuous=True))
-    claim = await bench.store.entities.begin_listing(await bench.claimed(made))
+    claim = await bench.store.entities.begin_listing(await bench.claim_new(made))
     assert claim.full_sync
     await bench.commit(claim, entity("a"), Checkpoint({"page": 3}))
     await bench.finish(claim)
-    following = await bench.claimed(made)
+    following = await bench.claim_new(made)
     assert (following.cursor, following.full_sync) == ({"page": 3}, False)
 
 
@@ -294,15 +294,15 @@ async def test_failed_listing_over_older_entities_keeps_the_cursor_back(bench: B
     # Entities that the listing would have deleted must not survive behind a new cursor.
     made = await bench.connection(schedule=Schedule(continuous=True))
     await bench.list_all(made, entity("a"), entity("b"), Checkpoint({"page": 1}))
-    claim = await bench.store.entities.begin_listing(await bench.claimed(made, force=True))
+    claim = await bench.store.entities.begin_listing(await bench.claim_new(made, force=True))
     await bench.commit(claim, entity("a"), Checkpoint({"page": 9}))
     await bench.finish(claim, JobStatus.FAILED)
-    assert (await bench.claimed(made)).cursor == {"page": 1}
+    assert (await bench.claim_new(made)).cursor == {"page": 1}
 
 
 async def test_cursor_of_a_former_configuration_is_not_stored(bench: Bench) -> None:
     made = await bench.connection(schedule=Schedule(continuous=True))
-    claim = await bench.store.entities.begin_listing(await bench.claimed(made))
+    claim = await bench.store.entities.begin_listing(await bench.claim_new(made))
     row = replace(
         new_row(), id=made.id, sync_id=made.sync_id, config={"new": 1}, schedule=made.schedule
     )
@@ -315,7 +315,7 @@ async def test_cursor_of_a_former_configuration_is_not_stored(bench: Bench) -> N
     )
     await bench.commit(claim, entity("a"), Checkpoint({"page": 3}))
     await bench.finish(claim)
-    following = await bench.claimed(made)
+    following = await bench.claim_new(made)
     assert (following.cursor, following.full_sync) == (None, True)
 
 
@@ -357,7 +357,7 @@ async def test_job_of_another_organization_is_not_seen(bench: Bench) -> None:
 
 
 async def test_log_gives_its_last_lines_oldest_first(bench: Bench) -> None:
-    claim = await bench.claimed(await bench.connection())
+    claim = await bench.claim_new(await bench.connection())
     await bench.commit(claim, log=tuple(f"line {n}" for n in range(5)))
     lines = await bench.store.jobs.log(ORGANIZATION, claim.job_id, 2)
     assert [line.message for line in lines] == ["line 3", "line 4"]

@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from store_harness import Bench, entity, opened
+from store_harness import Bench, entity, open_bench
 
 from weft.domain.entities import Entity
 from weft.domain.jobs import JobStatus
@@ -94,11 +94,11 @@ def _last_events(batch: tuple[BatchEvent, ...]) -> list[BatchEvent]:
 
 async def _follow(syncs: list[Sync]) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        async with opened(Path(folder) / "weft.db") as bench:
+        async with open_bench(Path(folder) / "weft.db") as bench:
             made, oracle = await bench.connection(), Oracle()
             await bench.list_all(await bench.connection(), entity("id0", "bystander"))
             for sync in syncs:
-                await _run(bench, await bench.claimed(made), sync)
+                await _run(bench, await bench.claim_new(made), sync)
                 oracle.sync(sync)
                 bench.pass_time(minutes=1)
                 expected = Counter(item.type for item in oracle.stored.values())

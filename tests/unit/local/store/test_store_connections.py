@@ -19,7 +19,7 @@ LATER = START + timedelta(seconds=1)
 REFUSED = (ConnectionStatus.NEEDS_REAUTH, ErrorCategory.API_KEY_INVALID, "refused")
 
 
-async def changed(bench: Bench, made: Connection, *, set_auth: bool, **columns: Any) -> Connection:
+async def change(bench: Bench, made: Connection, *, set_auth: bool, **columns: Any) -> Connection:
     """The connection after somebody changed it."""
     row = replace(new_row(), id=made.id, sync_id=made.sync_id, **columns)
     bench.pass_time(seconds=1)
@@ -40,7 +40,9 @@ async def refused(bench: Bench, found: Connection) -> None:
     )
 
 
-def told(connection: Connection) -> tuple[ConnectionStatus, ErrorCategory | None, str | None]:
+def describe_check(
+    connection: Connection,
+) -> tuple[ConnectionStatus, ErrorCategory | None, str | None]:
     """What the connection says of its last check."""
     return connection.status, connection.error_category, connection.error_message
 
@@ -48,7 +50,7 @@ def told(connection: Connection) -> tuple[ConnectionStatus, ErrorCategory | None
 async def test_check_is_recorded_with_its_connection_alone(bench: Bench) -> None:
     made, other = await bench.connection(), await bench.connection()
     await refused(bench, made)
-    assert told(await bench.get(made)) == REFUSED
+    assert describe_check(await bench.get(made)) == REFUSED
     assert await bench.get(other) == other
 
 
@@ -56,10 +58,10 @@ async def test_check_is_recorded_although_the_connection_was_renamed_meanwhile(
     bench: Bench,
 ) -> None:
     made = await bench.connection()
-    await changed(bench, made, set_auth=False, name="Renamed")
+    await change(bench, made, set_auth=False, name="Renamed")
     await refused(bench, made)
     after = await bench.get(made)
-    assert (after.name, told(after)) == ("Renamed", REFUSED)
+    assert (after.name, describe_check(after)) == ("Renamed", REFUSED)
 
 
 @pytest.mark.parametrize(
@@ -71,11 +73,11 @@ async def test_check_says_nothing_of_a_connection_that_was_changed_meanwhile(
     bench: Bench, set_auth: bool, columns: dict[str, Any]
 ) -> None:
     made = await bench.connection()
-    anew = await changed(bench, made, set_auth=set_auth, **columns)
+    anew = await change(bench, made, set_auth=set_auth, **columns)
     await refused(bench, made)
     assert await bench.get(made) == anew
     await refused(bench, anew)
-    assert told(await bench.get(made)) == REFUSED
+    assert describe_check(await bench.get(made)) == REFUSED
 
 
 async def test_check_of_a_connection_that_was_deleted_meanwhile_brings_nothing_back(
@@ -89,7 +91,7 @@ async def test_check_of_a_connection_that_was_deleted_meanwhile_brings_nothing_b
 
 async def test_delete_returns_what_was_stored_at_that_moment_and_only_once(bench: Bench) -> None:
     made = await bench.connection()
-    await bench.commit(await bench.claimed(made), entity("a"), entity("b"))
+    await bench.commit(await bench.claim_new(made), entity("a"), entity("b"))
     before = await bench.get(made)
     gone = await bench.store.connections.delete(ORGANIZATION, made.id)
     assert gone is not None

@@ -129,12 +129,12 @@ async def test_rotation_between_batches_is_read_by_old_and_new(
     running = Vault(FixedKeys(old.secret))
     texts = await _seal_all(running, store, OWNERS)
     both = FixedKeys(new.secret, old.secret)
-    half = await store.wrapped_otherwise(new.kid, 100)
+    half = await store.find_wrapped_otherwise(new.kid, 100)
     assert len(half) == 100
     done = await rotate(both, store, lock)
     assert done.resumed
     # What was read before it was wrapped anew does not undo that.
-    assert not await store.wrapped_otherwise(new.kid, 1)
+    assert not await store.find_wrapped_otherwise(new.kid, 1)
     assert len(await _unseal_all(Vault(both), store, texts)) == len(OWNERS)
 
 

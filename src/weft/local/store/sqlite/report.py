@@ -26,7 +26,7 @@ _LOST = {
 
 
 class DatabaseReport(Frozen):
-    """What a look at the file found; ``problems`` is empty when all is well.
+    """The findings of a look at the file; ``problems`` is empty when all is well.
 
     ``sealed_with`` is the id of the master key that stored credentials cannot do without.
     """
@@ -78,7 +78,7 @@ def _look(db: AsyncSession, base: DatabaseReport, path: Path) -> DatabaseReport:
     if has_other_shape(session):
         problems.append(str(other_shape()))
         return base.model_copy(update={"schema_version": version, "problems": tuple(problems)})
-    problems.extend(_lost(session))
+    problems.extend(_describe_lost(session))
     return base.model_copy(
         update={
             "size_bytes": sum(
@@ -86,7 +86,7 @@ def _look(db: AsyncSession, base: DatabaseReport, path: Path) -> DatabaseReport:
             ),
             "schema_version": version,
             **next(rows(session, queries()["report_counts"])),
-            "sealed_with": _sealed_with(session),
+            "sealed_with": _find_master_kid(session),
             "problems": tuple(problems),
         }
     )
@@ -99,8 +99,8 @@ def _other_version(version: int, expected: int) -> str:
     return f"{said}: the next `weft serve`, or any other verb, brings it up to date."
 
 
-def _lost(session: Session) -> list[str]:
-    """One line for each kind of secret whose key was given up, or was damaged."""
+def _describe_lost(session: Session) -> list[str]:
+    """Describe, in a line for each kind, the secrets whose key was given up or damaged."""
     names: dict[str, list[str]] = {}
     for kind, name in session.execute(queries()["sealed_lost"]):
         names.setdefault(str(kind), []).append(str(name))
@@ -113,7 +113,7 @@ def _lost_line(what: str, again: str, names: list[str]) -> str:
     return f"{what} whose key is lost: {named}{more}. Give what they hold again: `{again}`."
 
 
-def _sealed_with(session: Session) -> str | None:
+def _find_master_kid(session: Session) -> str | None:
     if session.execute(queries()["data_key_any"]).get is None:
         return None
     return session.execute(queries()["master_kid"]).get

@@ -28,11 +28,11 @@ def counts(job: Job) -> dict[str, int]:
     return {name: count for name, count in found.items() if count}
 
 
-async def committed(bench: Bench, *events: BatchEvent) -> dict[str, int]:
+async def commit_and_count(bench: Bench, *events: BatchEvent) -> dict[str, int]:
     """The counts of an incremental sync of one batch, on a connection that has a and b."""
     made = await bench.connection()
     await bench.list_all(made, entity("a", "alpha", version="1"), entity("b", "beta"))
-    claim = replace(await bench.claimed(made), full_sync=False)
+    claim = replace(await bench.claim_new(made), full_sync=False)
     await bench.commit(claim, *events)
     await bench.finish(claim)
     bench.check_index()
@@ -80,7 +80,7 @@ async def test_new_entities_are_stored_whole_and_found(bench: Bench) -> None:
 )
 async def test_change_of_any_part_is_an_update(bench: Bench, change: dict[str, Any]) -> None:
     changed = replace(entity("a", "alpha", version="1"), **change)
-    assert await committed(bench, changed) == {"updated": 1}
+    assert await commit_and_count(bench, changed) == {"updated": 1}
 
 
 async def test_parts_that_run_together_to_the_same_text_still_differ(bench: Bench) -> None:
@@ -108,13 +108,13 @@ async def test_same_entity_again_writes_nothing_but_the_count(bench: Bench) -> N
 
 
 async def test_new_version_alone_is_unchanged_but_stored(bench: Bench) -> None:
-    assert await committed(bench, entity("a", "alpha", version="2")) == {"unchanged": 1}
+    assert await commit_and_count(bench, entity("a", "alpha", version="2")) == {"unchanged": 1}
     [(connection_id,)] = bench.rows("SELECT id FROM connection")
     assert await bench.store.entities.versions(connection_id, ["a", "b", "zzz"]) == {"a": "2"}
 
 
 async def test_version_that_is_no_longer_given_is_forgotten(bench: Bench) -> None:
-    assert await committed(bench, entity("a", "alpha")) == {"unchanged": 1}
+    assert await commit_and_count(bench, entity("a", "alpha")) == {"unchanged": 1}
     [(connection_id,)] = bench.rows("SELECT id FROM connection")
     assert await bench.store.entities.versions(connection_id, ["a"]) == {}
 
@@ -129,26 +129,26 @@ async def test_versions_are_those_of_one_connection(bench: Bench) -> None:
 
 
 async def test_unchanged_of_a_stored_entity_is_counted(bench: Bench) -> None:
-    assert await committed(bench, Unchanged("a")) == {"unchanged": 1}
+    assert await commit_and_count(bench, Unchanged("a")) == {"unchanged": 1}
 
 
 async def test_unchanged_of_an_unknown_entity_is_a_failure(bench: Bench) -> None:
-    assert await committed(bench, Unchanged("lost")) == {"failed": 1}
+    assert await commit_and_count(bench, Unchanged("lost")) == {"failed": 1}
 
 
 async def test_deletion_of_an_unknown_entity_counts_nothing(bench: Bench) -> None:
-    assert await committed(bench, Deleted("unknown")) == {}
+    assert await commit_and_count(bench, Deleted("unknown")) == {}
 
 
 async def test_deleted_entity_is_gone_from_counts_and_search(bench: Bench) -> None:
-    assert await committed(bench, Deleted("a")) == {"deleted": 1}
+    assert await commit_and_count(bench, Deleted("a")) == {"deleted": 1}
     assert await bench.hits("alpha") == []
     assert bench.rows("SELECT source_id FROM entity") == [("b",)]
     assert bench.rows("SELECT count(*) FROM entity_body") == [(1,)]
 
 
 async def test_failed_entity_keeps_its_copy(bench: Bench) -> None:
-    assert await committed(bench, Failed("a", "unreadable")) == {"failed": 1}
+    assert await commit_and_count(bench, Failed("a", "unreadable")) == {"failed": 1}
     assert await bench.hits("alpha") == ["a"]
 
 
@@ -172,7 +172,7 @@ async def test_failed_entity_keeps_its_copy(bench: Bench) -> None:
 async def test_last_event_of_an_id_counts_once(
     bench: Bench, events: list[BatchEvent], expected: dict[str, int], hits: set[str]
 ) -> None:
-    assert await committed(bench, *events) == expected
+    assert await commit_and_count(bench, *events) == expected
     words = {word for word in ("alpha", "one", "two") if await bench.hits(word)}
     assert words == hits
 
@@ -192,7 +192,7 @@ async def test_type_counts_follow_an_entity_that_changes_its_type(bench: Bench) 
 
 
 async def test_progress_log_and_total_come_with_the_batch(bench: Bench) -> None:
-    claim = await bench.claimed(await bench.connection())
+    claim = await bench.claim_new(await bench.connection())
     await bench.commit(claim, Expect(7), entity("a"), log=("first",))
     await bench.commit(claim, entity("b"), log=("second",))
     job = await bench.job(claim)
@@ -202,7 +202,7 @@ async def test_progress_log_and_total_come_with_the_batch(bench: Bench) -> None:
 
 
 async def test_commit_tells_its_own_loop_once_that_reading_may_go_on(bench: Bench) -> None:
-    claim = await bench.claimed(await bench.connection())
+    claim = await bench.claim_new(await bench.connection())
     await bench.commit(claim, entity("a"))
     assert bench.read_on == [get_ident()]
     await bench.commit(claim, entity("a"))
@@ -214,7 +214,7 @@ async def test_batch_that_breaks_in_the_middle_leaves_nothing(
 ) -> None:
     made = await bench.connection()
     await bench.list_all(made, entity("a", "alpha"), entity("b", "beta"))
-    claim = await bench.claimed(made)
+    claim = await bench.claim_new(made)
     tables = ("entity", "entity_body", "entity_type", "job", "job_log", "job_seen", "sequence")
     before = {name: bench.rows(f"SELECT * FROM {name}") for name in tables}
 
@@ -236,7 +236,7 @@ async def test_batch_that_breaks_in_the_middle_leaves_nothing(
 
 async def test_checkpoint_is_stored_with_its_batch(bench: Bench) -> None:
     made = await bench.connection()
-    claim = await bench.store.entities.begin_listing(await bench.claimed(made))
+    claim = await bench.store.entities.begin_listing(await bench.claim_new(made))
     await bench.commit(claim, entity("a"), Checkpoint({"page": 1}), Checkpoint({"page": 2}))
     await bench.pass_watched(leases=1.5)
     taken = await bench.claim("owner-2")
@@ -247,7 +247,7 @@ async def test_checkpoint_is_stored_with_its_batch(bench: Bench) -> None:
 async def test_job_that_was_interrupted_counts_nothing_twice(bench: Bench) -> None:
     made = await bench.connection()
     await bench.list_all(made, entity("old", "old"), entity("same"))
-    first = await bench.store.entities.begin_listing(await bench.claimed(made))
+    first = await bench.store.entities.begin_listing(await bench.claim_new(made))
     listed: Sequence[BatchEvent] = (
         entity("old", "changed"),
         entity("same"),
@@ -283,7 +283,9 @@ async def test_job_that_was_interrupted_counts_nothing_twice(bench: Bench) -> No
 async def test_counts_at_a_checkpoint_are_true_when_ids_repeat_after_it(
     bench: Bench, events: list[BatchEvent]
 ) -> None:
-    first = await bench.store.entities.begin_listing(await bench.claimed(await bench.connection()))
+    first = await bench.store.entities.begin_listing(
+        await bench.claim_new(await bench.connection())
+    )
     await bench.commit(first, Checkpoint({"page": 1}), *events)
     await bench.pass_watched(leases=1.5)
     taken = await bench.claim("owner-2")
@@ -298,7 +300,7 @@ async def test_writer_that_lost_its_claim_is_fenced_and_writes_nothing(
 ) -> None:
     made = await bench.connection()
     await bench.list_all(made, entity("old", "unseen"))
-    claim = await bench.store.entities.begin_listing(await bench.claimed(made))
+    claim = await bench.store.entities.begin_listing(await bench.claim_new(made))
     await bench.commit(claim, entity("a", "alpha"))
     if how == "cancelled":
         assert await bench.store.jobs.request_cancel(await bench.job(claim))
@@ -372,7 +374,7 @@ async def test_prepare_keeps_only_the_last_event_of_an_id() -> None:
 
 
 async def test_text_that_is_no_unicode_fails_that_entity_alone(bench: Bench) -> None:
-    claim = await bench.claimed(await bench.connection())
+    claim = await bench.claim_new(await bench.connection())
     await bench.commit(claim, entity("good"), entity("bad", "lone \ud800 surrogate"))
     assert bench.rows("SELECT source_id FROM entity") == [("good",)]
     assert (await bench.job(claim)).entities_failed == 1

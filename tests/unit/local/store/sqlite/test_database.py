@@ -13,7 +13,7 @@ from typing import Any, cast
 import anyio
 import apsw
 import pytest
-from store_harness import Bench, entity, opened
+from store_harness import Bench, entity, open_bench
 
 from weft.domain.jobs import RunOptions
 from weft.errors import ErrorCategory, StorageFailed, WeftError
@@ -178,12 +178,12 @@ async def test_change_by_another_process_changes_the_data_version(tmp_path: Path
 
 async def test_fresh_file_gets_the_newest_schema_and_keeps_its_data(tmp_path: Path) -> None:
     path = tmp_path / "new" / "weft.db"
-    async with opened(path) as bench:
+    async with open_bench(path) as bench:
         await bench.list_all(await bench.connection(), entity("a", "alpha"))
     with direct(path) as db:
         assert db.pragma("user_version") == NEWEST
         assert db.pragma("journal_mode") == "wal"
-    async with opened(path) as bench:
+    async with open_bench(path) as bench:
         assert bench.rows("SELECT source_id FROM entity") == [("a",)]
 
 
@@ -191,7 +191,7 @@ async def test_fresh_file_gets_the_newest_schema_and_keeps_its_data(tmp_path: Pa
 async def test_all_files_are_their_owners_alone(tmp_path: Path) -> None:
     previous = os.umask(0)
     try:
-        async with opened(tmp_path / "home" / "weft.db") as bench:
+        async with open_bench(tmp_path / "home" / "weft.db") as bench:
             await bench.connection()
             files = list((tmp_path / "home").iterdir())
             modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in files}
@@ -207,14 +207,14 @@ async def test_migrations_are_numbered_without_gaps() -> None:
 
 async def test_jobs_queued_before_options_were_stored_keep_theirs(tmp_path: Path) -> None:
     path = tmp_path / "weft.db"
-    async with opened(path) as bench:
+    async with open_bench(path) as bench:
         for _ in range(2):
             await bench.queue(await bench.connection())
     with direct(path) as db:
         db.execute("ALTER TABLE job DROP COLUMN options")
         db.execute("ALTER TABLE job DROP COLUMN lease_length; PRAGMA user_version = 5")
         db.execute("UPDATE job SET force_full_sync = 1 WHERE no = 1")
-    async with opened(path) as bench:
+    async with open_bench(path) as bench:
         claims = [await bench.claim(f"owner-{n}") for n in range(2)]
     assert [claim and claim.options for claim in claims] == [
         RunOptions(force_full_sync=True),
@@ -352,7 +352,7 @@ async def test_a_new_file_that_another_turns_to_wal_is_waited_for(
 
 async def test_two_stores_on_one_file_see_each_others_work(bench: Bench) -> None:
     made = await bench.connection()
-    async with opened(bench.path) as other:
+    async with open_bench(bench.path) as other:
         await other.list_all(made, entity("a", "alpha"))
     assert await bench.types(made) == {"note": 1}
     assert await bench.hits("alpha") == ["a"]

@@ -40,5 +40,5 @@ async def test_commit_lets_read_on_after_its_rows_are_made_and_before_its_end(
 
     monkeypatch.setattr(batches, "write_inserts", inserts)
     monkeypatch.setattr(batches, "write_log", log)
-    await bench.commit(await bench.claimed(await bench.connection()), entity("a"))
+    await bench.commit(await bench.claim_new(await bench.connection()), entity("a"))
     assert told == {"rows are made": 0, "before the end": 1}

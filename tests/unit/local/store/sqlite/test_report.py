@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import apsw
 import pytest
-from store_harness import ORGANIZATION, Bench, entity, opened
+from store_harness import ORGANIZATION, Bench, entity, open_bench
 
 from weft.local.store.sqlite.file.queries import migrations
 from weft.local.store.sqlite.report import report
@@ -92,7 +92,7 @@ async def test_file_that_is_no_database_is_a_problem_and_not_an_error(tmp_path: 
 
 async def test_damaged_page_is_a_problem(tmp_path: Path) -> None:
     path = tmp_path / "weft.db"
-    async with opened(path) as bench:
+    async with open_bench(path) as bench:
         made = await bench.connection()
         await bench.list_all(made, *(entity(f"e{n}", "word " * 200) for n in range(50)))
     content = bytearray(path.read_bytes())

@@ -37,7 +37,7 @@ class Prepared(NamedTuple):
 
 
 class Stored(NamedTuple):
-    """What the slim record says."""
+    """The slim record of an entity."""
 
     no: int
     type: str
@@ -47,7 +47,7 @@ class Stored(NamedTuple):
 
 @dataclass(slots=True)
 class Difference:
-    """What a batch changes, by the columns that the statements need."""
+    """The changes that a batch makes, by the columns that the statements need."""
 
     insert: list[Prepared] = field(default_factory=list[Prepared])
     update: list[tuple[Stored, Prepared]] = field(default_factory=list[tuple[Stored, Prepared]])
@@ -195,7 +195,7 @@ def _compare(
             out.version_only.append((old, new))
     found = _numbers(db, connection_no, batch.unchanged)
     out.seen.extend(found)
-    out.unchanged += _uncounted(found, counted)
+    out.unchanged += _count_new(found, counted)
     # A source may only say Unchanged of what is stored: otherwise the entity was lost.
     out.lost = len(batch.unchanged) - len(found)
     out.seen.extend(_numbers(db, connection_no, batch.failed))
@@ -225,7 +225,7 @@ def _take_same(
     if not same:
         return entities
     out.seen.extend(same)
-    out.unchanged += _uncounted(same, counted)
+    out.unchanged += _count_new(same, counted)
     if len(same) == len(entities):
         return ()
     done = {names[place - 1] for place in _integers(places)}
@@ -243,7 +243,7 @@ def _integers(text: str | None) -> "array[int]":
     return array("q", map(int, text.split(","))) if text else array("q")
 
 
-def _uncounted(numbers: "array[int]", counted: Marks | None) -> int:
+def _count_new(numbers: "array[int]", counted: Marks | None) -> int:
     if counted is None:
         return len(numbers)
     return sum(no not in counted for no in numbers)

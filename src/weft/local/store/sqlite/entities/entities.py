@@ -39,7 +39,7 @@ class SqliteEntities(EntityStore):
         self._database = database
         self._counted: dict[tuple[str, int, int], Marks] = {}
 
-    async def _counted_before(self, claim: Claim) -> Marks | None:
+    async def _read_counted(self, claim: Claim) -> Marks | None:
         """Read, once for each claim, what the job had dealt with when it was interrupted."""
         if not claim.resumed:
             return None
@@ -61,7 +61,7 @@ class SqliteEntities(EntityStore):
     async def commit(self, claim: Claim, batch: Batch) -> None:
         read_on = partial(asyncio.get_running_loop().call_soon_threadsafe, batch.read_on)
         prepared = await self._database.compute(prepare, batch)
-        counted = await self._counted_before(claim)
+        counted = await self._read_counted(claim)
         await self._database.write_relaxed(
             apply, claim, batch, prepared, counted, self._database.now(), read_on
         )

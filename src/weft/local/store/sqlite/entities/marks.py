@@ -13,7 +13,7 @@ class Marks:
 
     @classmethod
     def of(cls, blobs: Iterable[bytes], first: int, last: int) -> "Marks":
-        """The numbers in arrays of 64-bit integers that lie between ``first`` and ``last``."""
+        """Mark the numbers in arrays of 64-bit integers that lie between ``first`` and ``last``."""
         marks = cls(first, last)
         for blob in blobs:
             for number in array("q", blob):

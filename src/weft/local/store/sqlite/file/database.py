@@ -78,7 +78,7 @@ class Database:
         """
         _touch_private(path)
         sessions: list[AsyncSession] = []
-        with _mapped_errors():
+        with _map_errors():
             try:
                 for prepare in (_prepare_writer, *[_prepare_reader] * READERS):
                     sessions.append(await connect(str(path)))
@@ -116,7 +116,7 @@ class Database:
     ) -> R:
         done: list[R] = []
         # A write is short and its outcome must be known: cancellation waits for it.
-        with anyio.CancelScope(shield=True), _mapped_errors():
+        with anyio.CancelScope(shield=True), _map_errors():
             run = self._writer.async_run(transact, self._writer, work, args, kwargs)
             done.append(cast("R", await run))
         return done[0]
@@ -124,7 +124,7 @@ class Database:
     async def read(self, work: Work[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run ``work`` on a reader; it sees one consistent snapshot."""
         reader = next(self._turn)
-        with _mapped_errors():
+        with _map_errors():
             result = await reader.async_run(_in_snapshot, reader, work, args, kwargs)
             return cast("R", result)
 
@@ -143,7 +143,7 @@ class Database:
 
     def data_version(self) -> int:
         """Return a number, never 0, that differs when any connection has committed since."""
-        with _mapped_errors():
+        with _map_errors():
             return int(self._peeker.pragma("data_version"))
 
     async def compute(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
@@ -268,7 +268,7 @@ def _touch_private(path: Path) -> None:
 
 
 @contextmanager
-def _mapped_errors():
+def _map_errors():
     try:
         yield
     except WeftError:
@@ -278,7 +278,7 @@ def _mapped_errors():
 
 
 def storage_error(error: apsw.Error) -> WeftError:
-    """What to tell about a database error: its kind and the way out, not its text."""
+    """Turn a database error into its kind and the way out; its text may hold data."""
     match error:
         case apsw.FullError():
             return StorageFailed("The disk is full.", hint="Free some space and try again.")

@@ -1,4 +1,4 @@
-"""What the store's functions use of an SQLite connection, with types that hold on Python 3.11.
+"""The parts of an SQLite connection that the store uses, with types that hold on Python 3.11.
 
 apsw's own stubs name `collections.abc.Buffer`, which came with 3.12.
 """
@@ -20,16 +20,16 @@ class Rows(Protocol):
     def __iter__(self) -> Iterator[tuple[Any, ...]]: ...
 
     def fetchone(self) -> tuple[Any, ...] | None:
-        """The next row, or None."""
+        """Return the next row, or None."""
         ...
 
     @property
     def get(self) -> Any:
-        """All rows run to their end; the value of a single row with a single column, or None."""
+        """Run to the end; the value of a single row with a single column, or None."""
         ...
 
     def get_description(self) -> tuple[tuple[str, str], ...]:
-        """Name and declared type of each column."""
+        """Return the name and declared type of each column."""
         ...
 
 
@@ -45,11 +45,11 @@ class Session(Protocol):
         ...
 
     def pragma(self, name: str, /) -> Any:
-        """The value of a pragma."""
+        """Return the value of a pragma."""
         ...
 
     def get_autocommit(self) -> bool:
-        """Whether no transaction is open."""
+        """Return whether no transaction is open."""
         ...
 
     def config(self, option: int, value: int, /) -> int:
@@ -57,7 +57,7 @@ class Session(Protocol):
         ...
 
     def set_busy_timeout(self, milliseconds: int, /) -> None:
-        """How long to wait for another connection's lock."""
+        """Set for how long to wait for another connection's lock."""
         ...
 
 
@@ -94,5 +94,5 @@ async def connect(path: str) -> AsyncSession:
 
 
 def carray(values: object) -> object:
-    """A tuple of strings or an array of 64-bit integers, bound as the rows of `carray(?)`."""
+    """Bind a tuple of strings or an array of 64-bit integers as the rows of `carray(?)`."""
     return cast("Any", apsw).carray(values)

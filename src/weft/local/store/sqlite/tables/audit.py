@@ -61,14 +61,14 @@ class SqliteAudit(AuditStore):
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """Who changes something, and when by the store's clock."""
+    """The actor of a change, and its time by the store's clock."""
 
     actor: Actor
     at: int
 
 
 def stamp(database: Database) -> Stamp:
-    """Make the stamp of a change, on the caller's thread: only there it is known who acts."""
+    """Make the stamp of a change, on the caller's thread, which alone knows the actor."""
     return Stamp(current_actor(), database.now())
 
 

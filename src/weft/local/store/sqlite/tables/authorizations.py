@@ -1,4 +1,4 @@
-"""What authorising connections stores, on SQLite."""
+"""Authorisations of connections, on SQLite."""
 
 import json
 from collections.abc import Sequence

@@ -61,7 +61,7 @@ class SqliteCollections(CollectionStore):
 
 
 def number_of(db: Session, collection_id: str) -> int | None:
-    """The internal number of a collection, or None when it is gone."""
+    """Look up the internal number of a collection; None when it is gone."""
     return db.execute(queries()["collection_no"], {"id": collection_id}).get
 
 

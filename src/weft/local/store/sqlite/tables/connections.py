@@ -108,9 +108,9 @@ class SqliteConnections(ConnectionStore):
 
 
 def is_as_read(db: Session, number: int, config: Json, authenticated_at: datetime | None) -> bool:
-    """Whether the connection still has that configuration, and was not authorised anew since.
+    """Return whether the connection still has that configuration and authorisation.
 
-    Otherwise what became of a job or a check says nothing of it.
+    Otherwise the outcome of a job or a check says nothing about the connection as it is now.
     """
     values = {
         "no": number,

@@ -131,14 +131,14 @@ class SqliteJobs(JobStore):
     async def prune(self, *, keep: int, limit: int) -> int:
         values = {"keep": keep, "limit": limit}
         # Looking takes long where there are many jobs: not under the write lock.
-        crowded = await self._database.read(_crowded, values)
+        crowded = await self._database.read(_find_crowded, values)
         if not crowded:
             return 0
         return await self._database.write_relaxed(_prune, values, crowded)
 
 
 def new_job_id() -> str:
-    """A random id: as a task id it must not be guessable."""
+    """Make a random id: as a task id it must not be guessable."""
     return str(uuid.uuid4())
 
 
@@ -357,7 +357,7 @@ def _end(db: Session, claim: Claim, held: Held, outcome: Outcome, by: Stamp) -> 
             record(db, by, outcome.connection_state.value, target)
 
 
-def _crowded(db: Session, values: dict[str, int]) -> list[int]:
+def _find_crowded(db: Session, values: dict[str, int]) -> list[int]:
     return [number for (number,) in db.execute(queries()["job_crowded"], values)]
 
 

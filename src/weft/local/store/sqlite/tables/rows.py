@@ -21,7 +21,7 @@ SETTINGS_URLS = {
     "composio": "https://platform.composio.dev",
     "pipedream": "https://pipedream.com/accounts",
 }
-"""Where people mend the accounts that an auth provider of that kind keeps."""
+"""The page on which people repair accounts that an auth provider of that kind keeps."""
 _RUNNING = (JobStatus.RUNNING, JobStatus.CANCELLING)
 # SQLite describes a statement's columns in more time than it takes to read a row. There are only so
 # many statements, and none whose columns differ from one execution to the next.
@@ -41,14 +41,14 @@ def rows(db: Session, sql: str, values: Bindings | None = None) -> Iterator[Row]
 def next_cursor(
     found: Sequence[Row], limit: int, tail: str, values: Mapping[str, Any]
 ) -> str | None:
-    """The cursor after ``limit`` rows of query ``tail`` for ``values``; None at its end."""
+    """Make the cursor after ``limit`` rows of query ``tail`` for ``values``; None at its end."""
     if len(found) <= limit:
         return None
     return encode_cursor(found[limit - 1]["no"], tail, _filters(values))
 
 
 def row_before(cursor: str | None, tail: str, values: Mapping[str, Any]) -> int:
-    """The row that a cursor continues after. Raises InvalidInput for one of another list."""
+    """Read the row that a cursor continues after. Raises InvalidInput for another list's."""
     if cursor is None:
         return BEFORE_ALL
     number = int(decode_cursor(cursor, _PLACE, tail, _filters(values))[0])
@@ -58,7 +58,7 @@ def row_before(cursor: str | None, tail: str, values: Mapping[str, Any]) -> int:
 
 
 def to_collection(row: Row) -> Collection:
-    """A row of `collection_columns`."""
+    """Convert a row of `collection_columns`."""
     return Collection(
         id=row["id"],
         organization_id=row["organization_id"],
@@ -75,12 +75,12 @@ def to_collection(row: Row) -> Collection:
 
 
 def to_job(row: Row) -> Job:
-    """A row of `job_columns`."""
+    """Convert a row of `job_columns`."""
     return Job.model_validate(_job_fields(row))
 
 
 def to_connection(row: Row) -> Connection:
-    """A row of `connection_columns`."""
+    """Convert a row of `connection_columns`."""
     types: list[tuple[str, int, int]] = json.loads(row["types"])
     running = row["job_status"] in _RUNNING
     # The whole is validated in one go: made one by one, its parts take more than twice the time.
@@ -132,7 +132,7 @@ def _filters(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _job_fields(row: Row, prefix: str = "") -> dict[str, Any]:
-    """A job from its own row, or the last job within a row of `connection_columns`."""
+    """Take a job from its own row, or the last job from a row of `connection_columns`."""
     started = moment_or_none(row[f"{prefix}started_at"])
     completed = moment_or_none(row[f"{prefix}completed_at"])
     ran = completed - started if started and completed else None

@@ -40,9 +40,9 @@ class SqliteDataKeys(DataKeyStore):
         target = Target("master_key", master_kid, "")
         await write_audited(self._database, "rotate", target, _set_master, master_kid)
 
-    async def wrapped_otherwise(self, master_kid: str, limit: int) -> Sequence[WrappedKey]:
+    async def find_wrapped_otherwise(self, master_kid: str, limit: int) -> Sequence[WrappedKey]:
         values = {"master_kid": master_kid, "limit": limit}
-        return await self._database.read(_wrapped_otherwise, values)
+        return await self._database.read(_find_wrapped_otherwise, values)
 
     async def rewrap(self, keys: Sequence[WrappedKey]) -> None:
         await self._database.write(_rewrap, [asdict(key) for key in keys])
@@ -119,7 +119,7 @@ def _set_master(db: Session, master_kid: str) -> bool:
     return True
 
 
-def _wrapped_otherwise(db: Session, values: dict[str, Any]) -> list[WrappedKey]:
+def _find_wrapped_otherwise(db: Session, values: dict[str, Any]) -> list[WrappedKey]:
     found = rows(db, queries()["data_key_wrapped_otherwise"], values)
     return [WrappedKey(**row) for row in found]
 
