@@ -34,11 +34,11 @@ def read_blocks(path: Path, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", read(path), re.DOTALL)
 
 
-def manifest() -> dict[str, Any]:
+def read_manifest() -> dict[str, Any]:
     return json.loads(read(ROOT / "manifest.json"))
 
 
-def variables() -> set[str]:
+def list_variables() -> set[str]:
     return {f"{ENV_PREFIX}{name}".upper() for name in Settings.model_fields}
 
 
@@ -92,7 +92,7 @@ def test_client_configurations_are_json_and_start_the_server(page: Path, count: 
         (servers,) = snippet.values()
         assert servers["weft"]["command"] == "uvx"
         assert servers["weft"]["args"] == ["weft-mcp", "serve"]
-        assert set(servers["weft"]["env"]) <= variables()
+        assert set(servers["weft"]["env"]) <= list_variables()
 
 
 def test_configuration_file_of_the_reference_is_taken(
@@ -130,7 +130,9 @@ def test_every_file_of_the_map_exists() -> None:
     first = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
     named = [name for cell in first for name in re.findall(r"`([^`]+)`", cell)]
     assert len(named) > 40
-    assert [n for n in named if not all((ROOT / "src/weft" / f).exists() for f in spelt(n))] == []
+    assert [
+        n for n in named if not all((ROOT / "src/weft" / f).exists() for f in spell_out(n))
+    ] == []
 
 
 def test_every_path_that_the_map_names_in_passing_exists() -> None:
@@ -143,7 +145,7 @@ def test_every_path_that_the_map_names_in_passing_exists() -> None:
     assert [p for p in paths if not any((root / p).exists() for root in roots)] == []
 
 
-def spelt(name: str) -> list[str]:
+def spell_out(name: str) -> list[str]:
     """`a{b,c}d` as abd and acd."""
     head, _, rest = name.partition("{")
     inner, _, tail = rest.partition("}")
@@ -153,26 +155,26 @@ def spelt(name: str) -> list[str]:
 def test_every_setting_that_the_documents_name_exists() -> None:
     for page in (*ROOT.glob("*.md"), *PAGES):
         named = set(re.findall(r"\bWEFT_[A-Z_]*[A-Z]\b", read(page)))
-        assert {n for n in named if not n.startswith("WEFT_TESTS_")} <= variables(), page.name
+        assert {n for n in named if not n.startswith("WEFT_TESTS_")} <= list_variables(), page.name
 
 
 def test_manifest_sets_only_settings_that_exist() -> None:
-    assert set(manifest()["server"]["mcp_config"]["env"]) <= variables()
+    assert set(read_manifest()["server"]["mcp_config"]["env"]) <= list_variables()
 
 
 def test_manifest_asks_for_all_that_it_passes_on() -> None:
-    passed = set(re.findall(r"\$\{user_config\.(\w+)\}", json.dumps(manifest()["server"])))
-    assert passed == set(manifest()["user_config"])
+    passed = set(re.findall(r"\$\{user_config\.(\w+)\}", json.dumps(read_manifest()["server"])))
+    assert passed == set(read_manifest()["user_config"])
 
 
 def test_manifest_has_a_value_for_whatever_a_person_leaves_out() -> None:
     # A host passes `${user_config.NAME}` on as it stands when the field has no value.
-    fields = manifest()["user_config"].values()
+    fields = read_manifest()["user_config"].values()
     assert [f["title"] for f in fields if not f["required"] and "default" not in f] == []
 
 
 def test_manifest_has_the_version_of_the_package() -> None:
-    assert manifest()["version"] == __version__
+    assert read_manifest()["version"] == __version__
 
 
 def test_changelog_has_a_section_for_the_version() -> None:
