@@ -70,3 +70,9 @@ def test_no_test_of_anything_else_imports_this_store() -> None:
         if here not in path.parents and path != factory and imports.search(path.read_text("utf-8"))
     ]
     assert others == []
+
+
+def test_column_that_is_only_shown_is_named_nowhere_in_this_store() -> None:
+    statements = "\n".join(each.read_text(encoding="utf-8") for each in (FOLDER / "sql").iterdir())
+    assert re.findall(r"\bdescription\b", statements + python_sources()) == []
+    assert "description" in queries()["connection_columns"]

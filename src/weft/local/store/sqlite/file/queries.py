@@ -6,6 +6,8 @@ A block starts with `-- name: NAME`; comment lines after that describe it.
 from functools import cache
 from importlib.resources import files
 
+from weft.local.store.sqlite.file.columns import placeholders
+
 _FOLDER = files("weft.local.store.sqlite")
 _MARK = "-- name: "
 
@@ -20,7 +22,10 @@ def queries() -> dict[str, str]:
             if name in blocks:
                 raise ValueError(f"two SQL blocks are named {name}")
             lines = (line for line in body.splitlines() if not line.startswith("--"))
-            blocks[name.strip()] = "\n".join(lines).strip()
+            sql = "\n".join(lines).strip()
+            for place, columns in placeholders().items():
+                sql = sql.replace(place, columns)
+            blocks[name.strip()] = sql
     return blocks
 
 

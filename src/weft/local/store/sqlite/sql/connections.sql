@@ -1,22 +1,18 @@
 -- name: connection_insert
 -- One row; its counts and its cursor begin empty.
 INSERT INTO connection (
-  id, organization_id, collection_no, sync_id, short_name, name, description, config,
-  auth_method, authenticated_at, auth_expires_at, redirect_url, credentials, auth_provider, state,
-  cron, timezone, continuous, cursor_field, has_schedule, next_run_at, host, created_at, modified_at
+  {connection.names}, collection_no, cron, timezone, continuous, cursor_field, has_schedule,
+  next_run_at, created_at, modified_at
 ) VALUES (
-  :id, :organization_id, :collection_no, :sync_id, :short_name, :name, :description, :config,
-  :auth_method, :authenticated_at, :auth_expires_at, :redirect_url, :credentials, :auth_provider,
-  :state, :cron, :timezone, :continuous, :cursor_field, :has_schedule, :next_run_at, :host, :now, :now
+  {connection.values}, :collection_no, :cron, :timezone, :continuous, :cursor_field, :has_schedule,
+  :next_run_at, :now, :now
 ) RETURNING no;
 
 -- name: connection_columns
 -- The start of every query that returns connections: the row, its last job, its counts by type.
 SELECT
-  c.no, c.id, c.organization_id, k.readable_id AS readable_collection_id, c.sync_id, c.short_name,
-  c.name, c.description, c.config, c.auth_method, c.authenticated_at, c.auth_expires_at,
-  c.redirect_url, c.auth_provider, p.kind AS auth_provider_kind, c.state, c.error_category, c.error_message, c.cron, c.timezone, c.continuous,
-  c.cursor_field, c.has_schedule, c.next_run_at, c.cursor, c.total_runs, c.successful_runs, c.failed_runs,
+  c.no, {connection.read}, k.readable_id AS readable_collection_id, p.kind AS auth_provider_kind,
+  c.cron, c.timezone, c.continuous, c.cursor_field, c.has_schedule, c.next_run_at, c.cursor, c.total_runs, c.successful_runs, c.failed_runs,
   c.version, c.created_at, c.modified_at,
   (
     SELECT json_group_array(json_array(t.type, t.count, t.last_updated))
@@ -79,18 +75,9 @@ SELECT id FROM connection WHERE collection_no = :collection_no ORDER BY no DESC;
 -- name: connection_update
 -- Changes a row of the expected version. Jobs and refreshes keep what they wrote, unless told.
 UPDATE connection SET
-  name = :name, description = :description, config = :config,
-  auth_method = CASE WHEN :set_auth THEN :auth_method ELSE auth_method END,
-  authenticated_at = CASE WHEN :set_auth THEN :authenticated_at ELSE authenticated_at END,
-  auth_expires_at = CASE WHEN :set_auth THEN :auth_expires_at ELSE auth_expires_at END,
-  credentials = CASE WHEN :set_auth THEN :credentials ELSE credentials END,
-  auth_provider = CASE WHEN :set_auth THEN :auth_provider ELSE auth_provider END,
-  redirect_url = :redirect_url,
-  state = CASE WHEN :set_state THEN :state ELSE state END,
-  error_category = CASE WHEN :set_state THEN :error_category ELSE error_category END,
-  error_message = CASE WHEN :set_state THEN :error_message ELSE error_message END,
+  {connection.changes},
   cron = :cron, timezone = :timezone, continuous = :continuous, cursor_field = :cursor_field,
-  has_schedule = :has_schedule, next_run_at = :next_run_at, host = :host,
+  has_schedule = :has_schedule, next_run_at = :next_run_at,
   cursor = CASE WHEN :reset_cursor THEN NULL ELSE cursor END,
   version = version + 1, modified_at = :now
 WHERE id = :id AND organization_id = :organization_id AND version = :expected_version

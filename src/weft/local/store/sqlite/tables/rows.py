@@ -9,6 +9,7 @@ from weft.domain.collections import Collection, CollectionStatus
 from weft.domain.connections import Connection, ConnectionStatus
 from weft.domain.cursors import decode_cursor, encode_cursor, invalid_cursor
 from weft.domain.jobs import Job, JobStatus
+from weft.local.store.sqlite.file.columns import SHOWN
 from weft.local.store.sqlite.file.session import Bindings, Session
 from weft.local.store.values import loads, moment, moment_or_none
 
@@ -86,11 +87,7 @@ def to_connection(row: Row) -> Connection:
     # The whole is validated in one go: made one by one, its parts take more than twice the time.
     return Connection.model_validate(
         {
-            "id": row["id"],
-            "organization_id": row["organization_id"],
-            "name": row["name"],
-            "description": row["description"],
-            "short_name": row["short_name"],
+            **{name: row[name] for name in SHOWN},
             "readable_collection_id": row["readable_collection_id"],
             "status": ConnectionStatus.SYNCING if running else row["state"],
             "auth": {
@@ -109,15 +106,12 @@ def to_connection(row: Row) -> Connection:
                 "failed_runs": row["failed_runs"],
                 "last_job": _job_fields(row, "job_") if row["job_id"] else None,
             },
-            "sync_id": row["sync_id"],
             "entities": {
                 "total_entities": sum(count for _, count, _ in types),
                 "by_type": {
                     name: {"count": count, "last_updated": moment(at)} for name, count, at in types
                 },
             },
-            "error_category": row["error_category"],
-            "error_message": row["error_message"],
             "provider_settings_url": SETTINGS_URLS.get(row["auth_provider_kind"] or ""),
             "provider_short_name": row["auth_provider_kind"],
             "created_at": moment(row["created_at"]),
