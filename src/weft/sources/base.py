@@ -59,9 +59,9 @@ class Failed:
 
 @dataclass(slots=True)
 class Checkpoint:
-    """All that was yielded before need not be fetched again by a `fetch(cursor)` with this one.
+    """A cursor from which the next `fetch` goes on: what was yielded before is not fetched again.
 
-    Stored in the transaction of the batch that it closes, so it never runs ahead of the entities.
+    It is stored in the transaction of the batch that it closes, so it never runs ahead of the data.
     """
 
     cursor: Json
@@ -94,7 +94,7 @@ class KnownVersions(Protocol):
     """Looks up the versions stored by the last sync, so that unchanged things need no download."""
 
     async def __call__(self, ids: Collection[str], /) -> Mapping[str, str]:
-        """Versions by entity id; ids that are new, or whose last copy has no version, are absent.
+        """Return versions by entity id, without ids that are new or were stored without a version.
 
         Empty when a full sync was forced.
         """
@@ -107,7 +107,7 @@ async def _nothing_known(_ids: Collection[str], /) -> Mapping[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class SourceContext:
-    """The engine's loan to a source. Everything in it is the operator's, never the model's."""
+    """The tools and settings a source works with. The operator sets all of them, the model none."""
 
     http: HttpFactory
     known_versions: KnownVersions = _nothing_known
@@ -123,7 +123,7 @@ class OAuth2:
 
     ``token_field`` is the field of the source's Credentials that takes the access token.
     ``issuer``, if the provider has one, must be named in its answers (RFC 9207). ``client_auth`` is
-    how the client authenticates at the token endpoint; without a client secret it does not.
+    how the client authenticates at the token endpoint, if it has a client secret.
     """
 
     authorize_url: str
@@ -139,7 +139,7 @@ class OAuth2:
 class OAuth1:
     """A provider that authorises by OAuth 1.0a.
 
-    The fields of Credentials that take the token and its secret, and the consumer's key and secret.
+    The ``…_field`` names are fields of the source's Credentials.
     """
 
     request_token_url: str
@@ -156,10 +156,10 @@ CredentialsT = TypeVar("CredentialsT", bound=BaseModel)
 
 
 class Source(ABC, Generic[ConfigT, CredentialsT]):
-    """One kind of source, instantiated for one connection for the length of one check or sync.
+    """One kind of source. An instance serves one connection during one check or sync.
 
     Errors that `check` and `fetch` raise: AuthenticationFailed, AccessDenied, SourceMisconfigured
-    (mend the connection); RateLimited, SourceUnavailable (try later; the transport has already
+    (fix the connection); RateLimited, SourceUnavailable (try later; the transport has already
     retried); CursorExpired (from `fetch` with a cursor only: the engine lists everything instead).
     """
 
@@ -181,7 +181,7 @@ class Source(ABC, Generic[ConfigT, CredentialsT]):
 
     @abstractmethod
     async def check(self) -> str:
-        """Reach the source with these credentials; returns a phrase that says what was reached."""
+        """Reach the source with these credentials; return a phrase that says what was reached."""
 
     @abstractmethod
     def fetch(self, cursor: Json | None) -> AsyncGenerator[Event, None]:
@@ -203,13 +203,13 @@ class Source(ABC, Generic[ConfigT, CredentialsT]):
 
     @classmethod
     def oauth(cls, config: BaseModel, options: Mapping[str, str]) -> OAuth2 | OAuth1 | None:
-        """Return the provider at which people authorise in a browser, or None; as `endpoint`."""
+        """Return the provider where people authorise in a browser, or None. Like `endpoint`."""
         del config, options
         return None
 
     @classmethod
     def info(cls) -> SourceInfo:
-        """Return the catalogue entry, made from the class."""
+        """Build the catalogue entry from the class."""
         auth_fields = _fields(cls.Credentials)
         return SourceInfo(
             short_name=cls.short_name,

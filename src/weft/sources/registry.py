@@ -27,7 +27,7 @@ class SourceRegistry:
         self._loaded: dict[str, type[AnySource]] = dict(extra or {})
 
     def names(self) -> list[str]:
-        """All short names, sorted."""
+        """Return all short names, sorted."""
         return sorted({*self._entry_points(), *self._loaded})
 
     def get(self, short_name: str) -> type[AnySource]:
@@ -50,7 +50,7 @@ class SourceRegistry:
         return self._loaded[short_name]
 
     def _entry_points(self) -> dict[str, EntryPoint]:
-        # Scanning the installed distributions takes milliseconds: not at start, and only once.
+        # Scanning the installed distributions takes milliseconds: do it once, at first use.
         if self._points is None:
             self._points = {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}
         return self._points

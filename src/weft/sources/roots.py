@@ -1,9 +1,9 @@
-"""Reading only inside the folders that the operator allows.
+"""Read only inside the folders that the operator allows.
 
-A path is never opened by its text: folders are opened one below the other, each by descriptor and
-without following symbolic links, so that a link swapped in between is refused and nothing outside
-a root can be reached. Platforms without such calls check before and after opening instead, which
-is weaker.
+A path is never opened in one go: folders are opened one below the other, each relative to the
+last one's descriptor and without following symbolic links, so that a link swapped in between is
+refused and nothing outside a root can be reached. Platforms without such calls check before and
+after opening instead, which is weaker.
 """
 
 import errno
@@ -27,7 +27,7 @@ SECRET_FILES = (
     *("id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*"),
     *("*.pem", "*.key", "*.p12", "*.pfx", "*.ppk", "*.jks", "*.keystore", "*.kdbx"),
 )
-# Folders that show the kernel's state as files, which holds other programs' secrets.
+# These folders show the kernel's state as files, other programs' secrets included.
 _KERNEL_FOLDERS = ("/proc", "/sys")
 _MAX_SHOWN_ROOTS = 5
 _MAX_PRIVATE_FILES = 50_000
@@ -40,12 +40,12 @@ Identity = tuple[int, int]
 
 
 class NotInside(OSError):
-    """The path is a symbolic link, or no plain file or folder: it is not read."""
+    """The path is a symbolic link, or neither a plain file nor a folder, so it is not read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The names in one folder, sorted; ``links`` are all that is neither file nor folder."""
+    """The names in one folder, sorted; ``links`` holds all that is neither file nor folder."""
 
     folders: tuple[str, ...]
     files: tuple[str, ...]
@@ -54,7 +54,7 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A place inside a root: ``parts`` lead from the root to it."""
+    """A place inside a root; ``parts`` is its path from the root."""
 
     root: Path
     parts: Parts
@@ -71,8 +71,8 @@ def find_start(
 ) -> Start:
     """Resolve a configured path and check that it may be read.
 
-    A relative path is looked for below each root. Symbolic links are resolved first: what counts
-    is where they lead. ``opened`` names secret folders that the caller knows how to read safely.
+    A relative path is looked for below each root. Symbolic links are resolved before the check.
+    ``opened`` names secret folders that the caller knows how to read safely.
     Raises NotPermitted or SourceMisconfigured, naming ``field``.
     """
     if not context.files_roots:
@@ -127,11 +127,11 @@ class ForbiddenPaths:
         self._identities: frozenset[Identity] | None = None
 
     def refuses(self, path: Path) -> bool:
-        """Return whether an absolute resolved path is in one of these."""
+        """Return whether an absolute resolved path is forbidden."""
         return any(path.is_relative_to(folder) for folder in (*self._private, *self._kernel))
 
     def refuses_folder(self, found: os.stat_result) -> bool:
-        """Return whether an opened folder is one of these, by whatever name it was reached."""
+        """Return whether an opened folder is forbidden, by whatever name it was reached."""
         return any(
             _identity(found) == _stat_identity(path) for path in (*self._private, *self._kernel)
         )
@@ -153,7 +153,7 @@ class Tree:
         self._guard = guard
 
     def list_folder(self, parts: Parts) -> Listing:
-        """Return the names in a folder. Raises OSError; NotInside if it may not be read."""
+        """List a folder. Raises OSError; NotInside if it may not be read."""
         with self._open_folder(parts) as folder:
             self._check_folder(os.fstat(folder), parts)
             with os.scandir(folder) as entries:
@@ -192,10 +192,10 @@ class Tree:
 
 
 class PortableTree(Tree):
-    """The same for platforms that cannot open relative to a descriptor, such as Windows.
+    """A `Tree` for platforms that cannot open relative to a descriptor, such as Windows.
 
-    Links are noticed before and after opening, but not by the opening itself: a program that may
-    write inside a root, and swaps folders at just the right moments, can still win.
+    Links are noticed before and after opening, but not by the call that opens: a program that can
+    write inside a root and swaps folders at just the right moments can still get around it.
     """
 
     def list_folder(self, parts: Parts) -> Listing:
@@ -230,7 +230,7 @@ class PortableTree(Tree):
 
 
 def tree_at(root: Path, context: SourceContext) -> Tree:
-    """Return the strictest tree that this platform can have."""
+    """Return the strictest tree that this platform supports."""
     kind = Tree if _BY_DESCRIPTOR else PortableTree
     return kind(root, ForbiddenPaths(context.private_paths))
 
@@ -242,7 +242,7 @@ def _resolve_target(path: str, roots: Sequence[Path], field: str) -> Path:
         existing = [candidate for candidate in candidates if candidate.exists()]
         if existing:
             return existing[0].resolve(strict=True)
-        # What does not exist is told apart from what is refused only inside a root.
+        # Outside the roots the answer must not reveal whether a path exists.
         inside = any(c.resolve().is_relative_to(r) for c in candidates for r in roots)
     except (OSError, RuntimeError, ValueError):
         raise SourceMisconfigured("The path cannot be read.", field=field) from None
@@ -262,7 +262,7 @@ def _open_below(folder: int, name: str, flags: int) -> int:
     try:
         return os.open(_check_name(name), flags, dir_fd=folder)
     except OSError as error:
-        # This is how a link in the place of a folder or a file looks, depending on the platform.
+        # Depending on the platform, these mean a link where a folder or a file was expected.
         if error.errno in (errno.ELOOP, errno.ENOTDIR, errno.EMLINK):
             raise NotInside(errno.ELOOP, "a link, or no plain file or folder") from error
         raise

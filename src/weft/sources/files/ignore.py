@@ -1,6 +1,6 @@
 """Gitignore patterns, matched in time linear in the name: pattern files come from strangers.
 
-Why not a library: those at hand translate a whole pattern into one backtracking expression.
+No library is used: those we found translate a whole pattern into one backtracking expression.
 Measured with pathspec 1.1: the pattern `*a*a*a*a*b` against one name of 255 letters takes 10 s,
 and `**/a/**/a/**/a/**/b` against one deep path 45 s, both holding the interpreter lock.
 """
@@ -58,9 +58,9 @@ class Patterns:
         return bool(self._rules)
 
     def verdict(self, parts: tuple[str, ...], *, is_folder: bool) -> bool | None:
-        """Return True for a match, False if a later ``!pattern`` takes it back, else None.
+        """Return True for a match, False if a later ``!pattern`` revokes it, else None.
 
-        Only the path itself is looked at: a walk leaves out a matched folder with all it holds.
+        Parent folders are not looked at: the walk never enters a folder that matched.
         """
         for rule in self._rules:
             if rule.matches(parts, is_folder):
@@ -157,7 +157,7 @@ def _bracket(text: str, position: int) -> tuple[str, int]:
     if end >= len(text):
         return re.escape("["), position + 1
     try:
-        # A range that runs backwards is no valid class: such a pattern matches nothing, as in git.
+        # A backward range such as [z-a] is invalid, and the pattern matches nothing, as in git.
         re.compile(f"[{inside}]")
     except re.error:
         return "(?!)", end + 1

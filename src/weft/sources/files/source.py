@@ -1,8 +1,8 @@
 """The `files` source: text files on the server's own disk, below the operator's allowed roots.
 
-Each fetch walks the folder twice: to count, and to read. Names go through ignore files and the
-configured patterns (`ignore`), and every opening through `sources/roots.py`. A file whose time,
-size and inode are those of the stored version is not read again. Worker threads do all the I/O.
+Each fetch walks the folder twice: to count, and to read. Ignore files and the configured patterns
+(`ignore`) choose the files, and `sources/roots.py` opens them. A file whose time, size and inode
+are those of the stored version is not read again. Worker threads do all the I/O.
 """
 
 import os
@@ -50,13 +50,13 @@ MAX_IGNORE_FILE_BYTES = 256 * 1024
 MAX_PATTERNS_PER_FIELD = 200
 IGNORE_FILES = (".gitignore", ".ignore", ".weftignore")
 
-# What one trip to a worker thread may bring: the event loop waits for neither.
+# Limits of one trip to a worker thread.
 _CHUNK_FILES = 128
 _CHUNK_BYTES = 8 * 1024 * 1024
-# Part of every version, so that a better reader makes all files be read again.
+# Part of every version: raise it when the reader improves, so that all files are read again.
 _READER = "2"
-# A file changed twice within one tick of the file system's clock looks the same after the second
-# change, so what was changed just before it was read is read again next time.
+# Two changes within one tick of the file system's clock look like one, so a file changed just
+# before it was read gets no version and is read again next time.
 _SETTLED_NS = 2_000_000_000
 
 T = TypeVar("T")
@@ -123,7 +123,7 @@ class FilesSource(Source[FilesConfig, NoFields]):
         return f"{'file' if start.is_file else 'folder'} {clean_line(str(start.path))} is readable"
 
     async def fetch(self, cursor: Json | None) -> AsyncGenerator[Event]:
-        """List every file in the order of the folders' and files' names."""
+        """Yield every file, in order of folder and file names."""
         del cursor
         start = await _run_in_thread(
             lambda: find_start(self.config.path, self.context, field="path")
@@ -159,7 +159,7 @@ class FilesSource(Source[FilesConfig, NoFields]):
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
-    """A file that is listed: `parts` lead to it from the start."""
+    """A listed file; `parts` is its path from the start."""
 
     parts: Parts
 
@@ -274,7 +274,7 @@ class _FileReader:
     def read_some(self, candidates: Iterator[_Candidate]) -> list[Event]:
         events: list[Event] = []
         size = 0
-        # The size is looked at first: taking a candidate that is then left would lose it.
+        # Check the size first: a candidate taken from the iterator and not read would be lost.
         while size < _CHUNK_BYTES and (candidate := next(candidates, None)):
             anyio.from_thread.check_cancelled()
             try:
@@ -338,8 +338,8 @@ class _FileReader:
 
 
 async def _run_in_thread(work: Callable[[], T]) -> T:
-    # A disk that hangs must not keep a cancelled sync: the thread is left behind, and ends at its
-    # next look at check_cancelled.
+    # A hanging disk must not hold up a cancelled sync: the thread is abandoned, and ends when it
+    # next calls check_cancelled.
     return await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
 
 

@@ -15,7 +15,7 @@ DEFAULT_MAX_FILE_BYTES = 1024 * 1024
 LARGEST_MAX_FILE_BYTES = 20 * 1024 * 1024
 DEFAULT_MAX_COMMITS = 1_000
 LARGEST_MAX_COMMITS = 100_000
-# Part of every version and cursor, so that a better reader makes everything be read again.
+# Part of every version and cursor: raise it when the reader improves, to read everything again.
 READER = "2"
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)(::|://)")
@@ -131,7 +131,7 @@ class GitCredentials(BaseModel):
 
 
 def check_scheme(url: httpx.URL, context: SourceContext) -> None:
-    """Refuse unencrypted http, but for hosts that the operator names. Raises NotPermitted."""
+    """Refuse unencrypted http, except to hosts that the operator names. Raises NotPermitted."""
     if url.scheme == "https":
         return
     allowed = AllowList.parse(context.allow_hosts)
@@ -151,7 +151,7 @@ def check_scheme(url: httpx.URL, context: SourceContext) -> None:
 
 def _describe_scheme(scheme: re.Match[str]) -> str:
     name, separator = scheme.groups()
-    # What is no scheme may be a secret in the wrong place.
+    # Text that is not a known scheme may be a secret in the wrong place: do not show it.
     known = name.lower() in _SCHEMES_SHOWN
     return f"{name}{separator} addresses" if known else "addresses of that kind"
 

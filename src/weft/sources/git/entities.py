@@ -45,7 +45,7 @@ _PAGES = {
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """Something listed; ``make`` reads it, and is only called if its version is not known."""
+    """A listed file or commit; ``make`` reads it, and is called only if the version is new."""
 
     id: str
     version: str
@@ -65,7 +65,7 @@ class Snapshot:
 
 
 def file_id(parts: Parts) -> str:
-    """Return the entity id of a file."""
+    """Return a file's entity id."""
     return f"file:{path_id(b'/'.join(parts))}"
 
 
@@ -82,7 +82,7 @@ class SnapshotReader:
         return find_entry(self._snapshot.store, tree, self._prefix)
 
     def file_event(self, entry: Entry) -> Event | Pending:
-        """Return a file of the listing, or why it is none."""
+        """Return a listed file to read, or Skipped with the reason not to."""
         reason = _why_not_read(entry)
         identity = file_id(entry.parts)
         if reason is not None:
@@ -91,7 +91,7 @@ class SnapshotReader:
         return Pending(identity, version, lambda: self._read_file(identity, version, entry))
 
     def commit_event(self, commit: Commit) -> Pending | None:
-        """Return a commit of the listing; None if it does not touch the configured path."""
+        """Return a listed commit to read, or None if it does not touch the configured path."""
         if self._prefix and not self._touches(commit):
             return None
         identity = f"commit:{commit.id}"
@@ -174,7 +174,7 @@ class SnapshotReader:
         )
 
     def _list_changed_paths(self, commit: Commit) -> Iterator[str]:
-        """Paths that differ from the first parent; none where the parent is not at hand."""
+        """Yield the paths that differ from the first parent; none if the parent is missing."""
         try:
             old = self._find_parent_start(commit)
             pairs = list_changed_files(
@@ -191,7 +191,7 @@ class SnapshotReader:
         try:
             return self._find_parent_start(commit) != self.find_start(commit.tree)
         except BadObject:
-            # Where history is cut off, nobody can tell.
+            # The parent is missing where a shallow clone ends, so we cannot tell.
             return False
 
     def _find_parent_start(self, commit: Commit) -> Entry | None:
@@ -227,4 +227,4 @@ def _display(path: bytes) -> str:
 
 
 def _no_check() -> None:
-    """Return the paths of one commit are bounded by how many are taken."""
+    """Do nothing: the caller takes only so many paths of one commit, which bounds the walk."""

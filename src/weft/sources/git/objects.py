@@ -1,7 +1,7 @@
 """Objects and branches of a repository: on disk below an allowed root, or just fetched.
 
-No configuration file, hook, attribute, index or work tree is ever read, so there is nothing in
-which a hostile repository could name a command or a path outside.
+No configuration file, hook, attribute, index or work tree is ever read, so a hostile repository
+has nowhere to name a command or an outside path.
 """
 
 import re
@@ -47,7 +47,7 @@ class ObjectStore:
         self._close: list[Callable[[], None]] = []
 
     def read(self, object_id: str) -> Object:
-        """Type number and content. Raises MissingObject, ObjectTooLarge, BadObject."""
+        """Read type number and content. Raises MissingObject, ObjectTooLarge, BadObject."""
         if not _OBJECT_ID.fullmatch(object_id):
             raise MissingObject("no object has such an id")
         raw = bytes.fromhex(object_id)
@@ -135,9 +135,9 @@ class LocalRepository:
         self.work_tree = work_tree
 
     def resolve(self, branch: str | None) -> tuple[str, str]:
-        """Return the branch's name and commit id; of HEAD if ``branch`` is None.
+        """Look up a branch's name and commit id, or those of HEAD if ``branch`` is None.
 
-        The name is "HEAD" where no branch is checked out. Raises SourceMisconfigured.
+        The name is "HEAD" if no branch is checked out. Raises SourceMisconfigured.
         """
         if branch is not None:
             name, text = f"refs/heads/{branch}", None
@@ -202,7 +202,7 @@ def open_repository(path: str, context: SourceContext) -> Generator[LocalReposit
         work_tree = None if own == start else start.path
         yield LocalRepository((tree, own.parts), (common_tree, common.parts), store, work_tree)
     except (BadObject, OSError) as error:
-        # Neither says more to a person than that the repository cannot be read.
+        # The details of either error would not help a person.
         raise SourceMisconfigured(
             "The repository cannot be read.", field=FIELD, hint="Is it a complete Git repository?"
         ) from error
@@ -211,7 +211,7 @@ def open_repository(path: str, context: SourceContext) -> Generator[LocalReposit
 
 
 def read_failure(error: BadObject) -> WeftError:
-    """Our error for an object without which nothing can be listed."""
+    """Return our error for a missing or broken object that the listing cannot do without."""
     if isinstance(error, ObjectTooLarge):
         return SourceMisconfigured("A commit or folder is too large to be read.", field=FIELD)
     return SourceMisconfigured("The repository is incomplete or broken.", field=FIELD)

@@ -1,8 +1,8 @@
 """Reads Git's packs and loose objects with every size bounded before memory is taken.
 
-Why not dulwich's own reader: it inflates what a pack says it holds, and a few kilobytes can say
-that they hold gigabytes. Here an object beyond the limit is refused by its header, a delta by its
-announced result, and both while they are unpacked, should the header have lied.
+dulwich's own reader is not used: it inflates whatever a pack claims to hold, and a few kilobytes
+can claim gigabytes. Here objects and deltas beyond the limit are refused by the size that they
+announce, and again while they are unpacked, in case the announcement lied.
 """
 
 import hashlib
@@ -86,7 +86,7 @@ class PackIndex:
 
 
 class Pack:
-    """A pack file; ``find`` gives the offset of an object that a delta names by id."""
+    """A pack file; ``find`` returns the offset of a base that a delta names by id."""
 
     def __init__(self, file: BinaryIO, find: Callable[[bytes], int | None]) -> None:
         self._file = file
@@ -99,7 +99,7 @@ class Pack:
         self._file.close()
 
     def read(self, offset: int) -> Object:
-        """Return the object at an offset. Raises BadObject and ObjectTooLarge."""
+        """Read the object at an offset. Raises BadObject and ObjectTooLarge."""
         deltas: list[bytes] = []
         chain_bytes, at = 0, offset
         while (found := self._cache.get(at)) is None:
@@ -124,7 +124,7 @@ class Pack:
         return kind, data
 
     def scan(self) -> Iterator[tuple[int, int, bytes | None]]:
-        """Offset, type and, but for deltas, id of every object, without keeping any content.
+        """Yield each object's offset, type and id (None for deltas), without keeping any content.
 
         Raises BadObject, also when the whole pack would unpack to more than MAX_INFLATED_BYTES.
         """
@@ -147,7 +147,7 @@ class Pack:
             offset = self._file.tell()
 
     def _read_header(self, offset: int) -> tuple[int, int, int | None]:
-        """Type, unpacked size and, for a delta, the base's offset if it is known."""
+        """Read the type, the unpacked size and, for a delta, the base's offset if it is known."""
         self._file.seek(offset)
         byte = _read_byte(self._file)
         kind, size, shift = (byte >> 4) & 7, byte & 15, 4
@@ -189,8 +189,8 @@ def index_pack(pack: Pack, offsets: dict[bytes, int], check: Callable[[], None])
             deltas.append(offset)
         else:
             offsets[object_id] = offset
-    # A delta may name a base that is a delta itself and stands later in the pack: go on as long
-    # as a round finds something.
+    # A delta's base may be another delta that comes later in the pack: repeat until a round
+    # finds nothing new.
     while deltas:
         left: list[int] = []
         for offset in deltas:
@@ -207,13 +207,13 @@ def index_pack(pack: Pack, offsets: dict[bytes, int], check: Callable[[], None])
 
 
 def object_id_of(kind: int, data: bytes) -> bytes:
-    """Return the 20 bytes by which Git knows an object."""
+    """Return Git's 20-byte id of an object."""
     head = b"%s %d\0" % (TYPE_NAMES[kind], len(data))
     return hashlib.sha1(head + data, usedforsecurity=False).digest()
 
 
 def read_loose(file: BinaryIO) -> Object:
-    """Return the object in a file of its own. Raises BadObject and ObjectTooLarge."""
+    """Read a loose object from its file. Raises BadObject and ObjectTooLarge."""
     inflater = zlib.decompressobj()
     data = b""
     try:
@@ -248,7 +248,7 @@ def inflate(file: BinaryIO, size: int) -> bytes:
 
 
 def inflate_pieces(file: BinaryIO, size: int) -> Iterator[bytes]:
-    """Yield ``size`` unpacked bytes in pieces; the file ends up behind the packed ones."""
+    """Yield ``size`` unpacked bytes in pieces; leave the file positioned after the packed ones."""
     inflater = zlib.decompressobj()
     total = 0
     try:
@@ -317,7 +317,7 @@ def _inflate_rest(
     file: BinaryIO,
     size: int,
 ) -> Iterator[bytes]:
-    # One byte more than announced is asked for, so that a longer object shows itself.
+    # Ask for one byte more than announced, to notice an object that is longer.
     left = size + 1
     packed = inflater.unconsumed_tail
     while not inflater.eof and left > 0:

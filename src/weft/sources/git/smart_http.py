@@ -1,7 +1,7 @@
 """Fetches from a Git server over HTTP: protocol version 2, and version 0 for older servers.
 
-It speaks through the guarded client, so addresses, redirects, credentials, sizes and times are
-held to the same rules as everywhere else. Nothing is sent but what to list and what to fetch.
+All requests go through the guarded client, so addresses, redirects, credentials, sizes and times
+follow the same rules as everywhere else. They say only what to list and what to fetch.
 """
 
 import re
@@ -37,12 +37,12 @@ class Remote:
     version: int
     capabilities: dict[str, str]
     refs: dict[str, str] = field(default_factory=dict[str, str])
-    """Commit ids by ref name, only of servers that list all of them at once (version 0)."""
+    """Commit ids by ref name; filled only for version 0, where servers list all refs at once."""
     head: str | None = None
 
     @property
     def can_filter(self) -> bool:
-        """Return whether the server leaves out objects on request; older ones are not asked."""
+        """Return whether the server can leave out objects on request (protocol version 2 only)."""
         return self.version == 2 and "filter" in self.capabilities.get("fetch", "").split()
 
 
@@ -52,7 +52,7 @@ async def discover(client: httpx.AsyncClient, url: str) -> Remote:
     async with _open_stream(
         client, "GET", url + query, b"", "advertisement", MAX_REFS_BYTES
     ) as answer:
-        # A repository that has moved answers from its new place, and is asked there from then on.
+        # A repository that has moved redirects; later requests go straight to its new address.
         moved = str(answer.response.url)
         place = moved.removesuffix(query) if moved.endswith(query) else url
         lines = [line async for line in answer.read_lines()]
@@ -67,7 +67,7 @@ async def discover(client: httpx.AsyncClient, url: str) -> Remote:
 async def find_branch(
     client: httpx.AsyncClient, remote: Remote, branch: str | None
 ) -> tuple[str, str]:
-    """Name and commit id of a branch, or of the one that HEAD points to.
+    """Find the name and commit id of a branch, or of the one that HEAD points to.
 
     Raises SourceMisconfigured if there is none.
     """
@@ -97,7 +97,7 @@ async def fetch_pack(
     leave_out: str | None,
     into: BinaryIO,
 ) -> None:
-    """Write a pack with ``depth`` commits from ``commit`` on, and their folders and files.
+    """Fetch a pack with ``commit`` and its history, ``depth`` commits deep, with folders and files.
 
     ``leave_out`` is a filter such as "blob:none", for servers that `can_filter`.
     Raises SourceUnavailable, and `ResponseTooLarge` beyond MAX_PACK_BYTES.
@@ -111,10 +111,10 @@ async def fetch_pack(
         client, "POST", f"{remote.url}/{SERVICE}", body, "result", MAX_PACK_BYTES, remote.version
     ) as answer:
         async for line in answer.read_lines():
-            # Version 2 names its sections and both may list where history is cut off; a pack's
-            # lines begin with the number of their band.
+            # The pack's own lines begin with their band number. Other lines name sections (version
+            # 2) or say where a shallow history ends.
             if line[:1] == bytes([_BAND_PACK]):
-                # Small writes into the page cache: a worker thread for each would cost more.
+                # These small writes go to the page cache; a worker thread for each would cost more.
                 size += into.write(line[1:])
             elif line[:1] not in _CONTROL:
                 raise SourceUnavailable("The Git server reported an error.")
@@ -135,7 +135,7 @@ class _PacketStream:
         self.response = response
 
     async def read_lines(self) -> AsyncIterator[bytes]:
-        """Each line's content; flush and delimiter packets as their four digits."""
+        """Yield each line's content; flush and delimiter packets as their four digits."""
         buffer = bytearray()
         async for chunk in self.response.aiter_bytes():
             buffer += chunk
@@ -216,7 +216,7 @@ def _fetch_request_0(remote: Remote, commit: str, depth: int) -> bytes:
     known = remote.capabilities
     if "side-band-64k" not in known:
         raise SourceMisconfigured("The Git server is too old.", field="repo")
-    # Nothing is claimed to be at hand, so no pack can be thin; some servers insist on the word.
+    # We claim to have no objects, so no pack can be thin, but some servers insist on the word.
     asked = ["side-band-64k", "thin-pack", "ofs-delta", "no-progress", "shallow"]
     asked = [name for name in asked if name in known]
     lines = [_packet(f"want {commit} {' '.join([*asked, _AGENT])}\n")]
@@ -284,7 +284,7 @@ def _broken_answer() -> SourceUnavailable:
 
 
 def _with_hint(error: AuthenticationFailed) -> WeftError:
-    # Many servers answer so for a repository that does not exist, to give no name away.
+    # Many servers also answer this for a repository that does not exist, to give no name away.
     return AuthenticationFailed(
         error.message,
         hint="The repository is private or does not exist: check its URL and give an access_token "

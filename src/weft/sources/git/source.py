@@ -44,10 +44,10 @@ from weft.sources.git.walk import (
     read_commit,
 )
 
-# What one trip to a worker thread may bring.
+# Limits of one trip to a worker thread.
 _CHUNK_ITEMS = 128
 _CHUNK_CHARS = 8 * 1024 * 1024
-# A server that needs no user name takes any; this one is GitHub's own.
+# Servers that need no user name accept any; this one is GitHub's convention.
 _DEFAULT_USERNAME = "x-access-token"
 
 T = TypeVar("T")
@@ -117,7 +117,7 @@ class GitSource(Source[GitConfig, GitCredentials]):
                     yield event
 
     def _list_all(self, snapshot: Snapshot, reader: SnapshotReader) -> Iterator[Event | Pending]:
-        """Every file and the newest commits. Runs in a worker thread, a chunk at a time."""
+        """List every file and the newest commits. Runs in a worker thread, a chunk at a time."""
         try:
             start = _find_start(reader, snapshot)
             total = sum(1 for _ in list_files(snapshot.store, start, check_cancelled))
@@ -154,7 +154,7 @@ class GitSource(Source[GitConfig, GitCredentials]):
         return [Expect(len(events)), *events]
 
     async def _open(self, stack: ExitStack, last: str | None) -> Snapshot | None:
-        """Return the branch's head, opened; None if a server says that it is still at ``last``."""
+        """Open the branch's head; return None if a server says that it is still at ``last``."""
         if self.config.url is None:
             return await _run_in_thread(lambda: self._open_local(stack))
         async with self._open_client() as client:
@@ -178,7 +178,7 @@ class GitSource(Source[GitConfig, GitCredentials]):
         depth = self.config.max_commits if history else 1
         if not remote.can_filter:
             return [(depth, None)]
-        # Of all commits but the head only folders are needed, to tell which paths they changed.
+        # Older commits need only their folders, to tell which paths they changed.
         files = (1, f"blob:limit={self.config.max_file_size + 1}")
         return [(depth, "blob:none"), files] if history else [files]
 
@@ -226,10 +226,10 @@ def _change_event(
 
 
 def _make_events(items: Iterator[Event | Pending], known: Mapping[str, str]) -> list[Event]:
-    """Events of the next items, as many as fit a chunk's characters; none at the end."""
+    """Make events of the next items until a chunk's characters are used up; none at the end."""
     events: list[Event] = []
     size = 0
-    # The size is looked at first: taking an item that is then left would lose it.
+    # Check the size first: an item taken from the iterator and not used would be lost.
     while size < _CHUNK_CHARS and (item := next(items, None)) is not None:
         check_cancelled()
         if isinstance(item, Pending):
@@ -243,7 +243,7 @@ def _make_events(items: Iterator[Event | Pending], known: Mapping[str, str]) -> 
 
 
 async def _run_in_thread(work: Callable[[], T]) -> T:
-    # Not abandoned when cancelled: the files that it reads are closed right after. It looks at
+    # On cancel the thread is not abandoned, because its files are closed right after. It calls
     # check_cancelled between any two objects.
     return await run_sync(work)
 

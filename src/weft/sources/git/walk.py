@@ -15,7 +15,7 @@ MAX_LINE_BYTES = 1024
 MAX_COMMITS_SEEN = 200_000
 
 FOLDER, PLAIN, LINK, SUBMODULE = 0o04, 0o10, 0o12, 0o16
-"""The kinds of an entry: what remains of its mode without the permission bits."""
+"""The kinds of an entry: its mode without the permission bits."""
 
 _ENTRY = re.compile(rb"([0-7]{5,6}) ([^\0]+)\0(.{20})", re.DOTALL)
 _PERSON = re.compile(r"(.*?) ?<([^>]*)> (-?[0-9]{1,15}) ([+-][0-9]{4})")
@@ -25,7 +25,7 @@ Parts = tuple[bytes, ...]
 
 
 class TooMany(BadObject):
-    """The walk met its bound."""
+    """The walk reached its limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Something in a folder: ``kind`` is FOLDER, PLAIN, LINK, SUBMODULE or what no one knows."""
+    """Something in a folder; ``kind`` is FOLDER, PLAIN, LINK, SUBMODULE or an unknown number."""
 
     parts: Parts
     kind: int
@@ -103,11 +103,11 @@ def list_commits_since(
 ) -> list[Commit] | None:
     """List the commits of ``head`` that ``last`` lacks; None if ``last`` is no ancestor.
 
-    Where clocks were wrong, a few older commits may be among them. Raises BadObject.
+    If clocks were wrong, a few older commits may be among them. Raises BadObject.
     """
     # Two colours flow from child to parent, the newest commit first: `_NEW` from head, `_OLD`
-    # from last. Only what is old flows out of old commits, so the walk ends when all open ends
-    # are old; and no commit on a way from head to last is old, so every such way is walked.
+    # from last. An old commit passes on only `_OLD`, so the walk ends when all open commits are
+    # old. No commit on a path from head to last is old, so every such path is walked.
     colours = {head: 0, last: 0}
     heap: list[tuple[int, str]] = []
     commits: dict[str, Commit] = {}
@@ -154,7 +154,7 @@ def find_entry(store: ObjectStore, tree: str, path: Parts) -> Entry | None:
 
 
 def list_files(store: ObjectStore, start: Entry, check: Check) -> Iterator[Entry]:
-    """Everything but folders at and below an entry. Raises BadObject, TooMany."""
+    """Yield everything but folders at and below an entry. Raises BadObject, TooMany."""
     pending = [start]
     count = 0
     while pending:
@@ -170,7 +170,7 @@ def list_files(store: ObjectStore, start: Entry, check: Check) -> Iterator[Entry
 def list_changed_files(
     store: ObjectStore, old: Entry | None, new: Entry | None, check: Check
 ) -> Iterator[tuple[Entry | None, Entry | None]]:
-    """Pairs of what a path was and is, for all paths below two entries that differ.
+    """Yield the old and the new entry of every path that differs below two entries.
 
     Raises BadObject, TooMany.
     """
@@ -211,8 +211,7 @@ def read_folder(store: ObjectStore, folder: Entry) -> list[Entry]:
 
 
 _NEW, _OLD = 1, 2
-# The encodings that commits are really written in; some of Python's others can be made to take
-# very long.
+# Encodings that real commits use; input can be made to keep some of Python's others busy for ages.
 _ENCODINGS = re.compile(r"(utf-?8|iso-?8859|latin|windows-125|cp125|koi8|euc|shift_?jis|gb|big5)")
 
 
@@ -224,7 +223,7 @@ def _count_one_more(count: int) -> int:
 
 
 def _find_commit(store: ObjectStore, object_id: str) -> Commit | None:
-    """None where a shallow clone ends."""
+    """Read a commit; None where a shallow clone ends."""
     try:
         return read_commit(store, object_id)
     except MissingObject:

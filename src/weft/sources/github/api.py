@@ -22,7 +22,7 @@ from weft.net.retry import retry_after_seconds
 
 RAW = "application/vnd.github.raw+json"
 PAGE_SIZE = 100
-# The comparison names no more files than this, without saying that there are more.
+# GitHub's comparison stops at this many files without saying that there are more.
 COMPARED_FILES_MAX = 300
 TREES_MAX = 10_000
 LONGEST_WAIT_S = 60
@@ -33,7 +33,7 @@ Sleep = Callable[[float], Awaitable[object]]
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """A branch and the commit that it pointed to when it was asked for."""
+    """A branch and the commit that it pointed to at the time of the request."""
 
     name: str
     commit_sha: str
@@ -42,7 +42,7 @@ class Branch:
 
 @dataclass(frozen=True, slots=True)
 class TreeFile:
-    """A regular file in a tree; symbolic links and submodules are none."""
+    """A regular file in a tree, not a symbolic link or a submodule."""
 
     path: str
     sha: str
@@ -66,12 +66,12 @@ class GitHubApi:
         self._sleep = sleep
 
     async def get_repository(self) -> tuple[dict[str, Any], float]:
-        """Return the repository, and the server's time (POSIX seconds) when it said so."""
+        """Fetch the repository, and the server's time (POSIX seconds) of the answer."""
         response = await self._get(self._base, missing=_no_repository)
         return _object(response, "the repository"), server_time(response)
 
     async def find_branch(self, repository: Mapping[str, Any], wanted: str | None) -> Branch | None:
-        """Return the wanted or the default branch; None if the repository is empty."""
+        """Fetch the wanted or the default branch; None if the repository is empty."""
         name = wanted or str(repository.get("default_branch") or "")
         response = await self._get(f"{self._base}/branches/{quote(name, safe='')}", missing=None)
         if response.status_code == 404:
@@ -90,7 +90,7 @@ class GitHubApi:
             raise _unexpected_answer("the branch") from None
 
     async def list_files(self, sha: str) -> CommitFiles:
-        """All files below a tree, in several requests if one answer cannot hold them."""
+        """List all files below a tree, in several requests if one answer cannot hold them."""
         tree = CommitFiles()
         waiting = [("", sha)]
         for _ in range(TREES_MAX):
@@ -109,16 +109,16 @@ class GitHubApi:
         return tree
 
     async def list_changed_paths(self, base_sha: str, head_sha: str) -> set[str]:
-        """Paths that differ between a commit and a descendant of it.
+        """Fetch the paths that differ between a commit and a descendant of it.
 
-        Raises CursorExpired where the comparison cannot name them all: history was rewritten, the
+        Raises CursorExpired if the comparison cannot name them all: history was rewritten, the
         old commit is gone, or too much changed.
         """
         response = await self._get(f"{self._base}/compare/{base_sha}...{head_sha}", missing=None)
         if response.status_code in {404, 422}:
             raise CursorExpired("GitHub no longer has the commit of the last sync.")
         found = _object(response, "the comparison")
-        # GitHub compares with the common ancestor: after a forced push that is another base.
+        # GitHub compares with the common ancestor, which after a forced push is not our base.
         if found.get("status") not in {"ahead", "identical"}:
             raise CursorExpired("The branch was rewritten since the last sync.")
         files: list[dict[str, Any]] = found.get("files") or []
@@ -128,7 +128,7 @@ class GitHubApi:
         return {name for name in names if isinstance(name, str)}
 
     async def download(self, sha: str) -> bytes:
-        """Return the content of a file."""
+        """Download a file's content."""
         response = await self._get(
             f"{self._base}/git/blobs/{sha}", missing=None, headers={"accept": RAW}
         )
@@ -137,10 +137,10 @@ class GitHubApi:
         return response.content
 
     async def list_pull_requests(self, *, newest_first: bool) -> AsyncGenerator[dict[str, Any]]:
-        """All pull requests: by their last change, newest first, or else in order of creation.
+        """Yield all pull requests: the last changed first, or else in order of creation.
 
-        Only the order of creation is stable while it is read: nothing moves to a page that has
-        been read already.
+        Only the order of creation is stable while we page through it: nothing moves to a page that
+        has already been read.
         """
         order = "sort=updated&direction=desc" if newest_first else "sort=created&direction=asc"
         url: str | None = f"{self._base}/pulls?state=all&{order}&per_page={PAGE_SIZE}"
@@ -170,7 +170,7 @@ class GitHubApi:
         missing: Callable[[], SourceMisconfigured] | None,
         headers: Mapping[str, str] | None = None,
     ) -> httpx.Response:
-        """One answer that is neither a refusal of the token nor a rate limit."""
+        """Send a GET, waiting out rate limits; raise our errors for a refused token."""
         waits = 0
         response = await self._client.get(url, headers=headers)
         while (wait := rate_limit_seconds(response)) is not None:
@@ -194,7 +194,7 @@ class GitHubApi:
 
 
 def site_of(api_url: str) -> str:
-    """Return the web site that belongs to an API of GitHub, where people give consent.
+    """Return the web site of a GitHub API, where people give consent.
 
     api.github.com and api.NAME.ghe.com are subdomains of it; a GitHub Enterprise Server has its API
     at /api/v3 of its own host.
@@ -205,7 +205,7 @@ def site_of(api_url: str) -> str:
 
 
 def rate_limit_seconds(response: httpx.Response) -> float | None:
-    """Seconds for which GitHub wants no request, or None if this is no rate limit."""
+    """Return how many seconds GitHub wants us to wait, or None if this is no rate limit."""
     if response.status_code not in {403, 429}:
         return None
     asked = retry_after_seconds(response, now=server_time(response))
@@ -213,7 +213,7 @@ def rate_limit_seconds(response: httpx.Response) -> float | None:
         return asked
     reset = response.headers.get("x-ratelimit-reset", "")
     if response.headers.get("x-ratelimit-remaining") == "0" and reset.isdigit():
-        # A second more, since both times are cut to whole seconds.
+        # Add a second, since both times are cut to whole seconds.
         return max(0.0, float(reset[:12]) - server_time(response)) + 1
     # The secondary limit may come without any header; its documentation asks for a minute.
     if response.status_code == 429 or b"rate limit" in response.content[:2_000].lower():
@@ -222,13 +222,13 @@ def rate_limit_seconds(response: httpx.Response) -> float | None:
 
 
 def server_time(response: httpx.Response) -> float:
-    """Return the Date header as POSIX seconds: reset times are by GitHub's clock, not by ours."""
+    """Return the Date header as POSIX seconds: reset times follow GitHub's clock, not ours."""
     told = parse_http_date(response.headers.get("date", ""))
     return time.time() if told is None else told.timestamp()
 
 
 def _object(response: httpx.Response, what: str, *lists: str) -> dict[str, Any]:
-    """Return the JSON object of an answer, in which these fields are lists."""
+    """Return an answer's JSON object after checking that the fields ``lists`` hold lists."""
     found = json_of(response, what)
     if not isinstance(found, dict):
         raise _unexpected_answer(what)

@@ -42,7 +42,7 @@ def file_entity(entity_id: str, repo_name: str, path: str, content: bytes) -> En
 
 
 def repository_entity(entity_id: str, repository: dict[str, Any]) -> Entity:
-    """Return the repository itself: what it says about its content."""
+    """Return an entity for the repository itself, with its description and topics as text."""
     name = line_of(repository.get("full_name")) or entity_id
     topics = [clean_line(str(topic)) for topic in repository.get("topics") or ()]
     lines = [text_of(repository.get("description")) or "", " ".join(topics)]
@@ -67,7 +67,7 @@ def repository_entity(entity_id: str, repository: dict[str, Any]) -> Entity:
 def pull_request_entity(
     entity_id: str, repo_name: str, number: int, item: dict[str, Any]
 ) -> Entity:
-    """Return a pull request as the list of pull requests describes it."""
+    """Return a pull request's entity, made from its item in GitHub's list."""
     author: dict[str, Any] = item.get("user") or {}
     labels: list[dict[str, Any]] = item.get("labels") or []
     metadata: Json = {
@@ -101,7 +101,7 @@ def line_of(value: object) -> str | None:
 
 
 def moment(value: object) -> datetime | None:
-    """Return a time in ISO 8601, or None if the value is none."""
+    """Parse an ISO 8601 time; None if the value is not one."""
     try:
         return datetime.fromisoformat(value) if isinstance(value, str) else None
     except ValueError:

@@ -57,8 +57,8 @@ FILE_BYTES_MAX = 1024 * 1024
 CONCURRENT_DOWNLOADS = 8
 LOOKUP_SIZE = 500
 FAILURES_IN_A_ROW_MAX = 24
-# Pull requests changed this long before the last sync are looked at again: GitHub's listing may
-# lag behind its own clock.
+# Pull requests changed this long before the last sync are read again, because GitHub's listing
+# may lag behind its own clock.
 OVERLAP = timedelta(minutes=2)
 
 T = TypeVar("T")
@@ -143,7 +143,7 @@ class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
 
     @classmethod
     def oauth(cls, config: BaseModel, options: Mapping[str, str]) -> OAuth2 | OAuth1 | None:
-        """GitHub's consent, or that of the operator's GitHub Enterprise."""
+        """Return the consent pages of GitHub, or of the operator's GitHub Enterprise."""
         del config
         site = site_of(options.get("github_api_url") or DEFAULT_API_URL)
         return OAuth2(
@@ -156,7 +156,7 @@ class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
 
     @classmethod
     def endpoint(cls, config: BaseModel, options: Mapping[str, str]) -> str | None:
-        """GitHub's API: no field of the configuration can move it, only the operator can."""
+        """Return the API's origin, which only the operator can change, never the configuration."""
         del config
         url = urlsplit(options.get("github_api_url") or DEFAULT_API_URL)
         return f"{url.scheme}://{url.netloc}"
@@ -171,7 +171,7 @@ class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
         return f"{self.config.repo_name}, {where}"
 
     async def fetch(self, cursor: Json | None) -> AsyncGenerator[Event]:
-        """All files and pull requests, or those that changed since the cursor."""
+        """Yield all files and pull requests, or those that changed since the cursor."""
         async with self._open_client() as client:
             api = self._api(client)
             repository, now = await api.get_repository()
@@ -188,7 +188,7 @@ class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
             if self.config.sync_pull_requests:
                 async for event in self._fetch_pull_requests(api, cursor):
                     yield event
-            # A file that failed is only looked at again if the cursor stays behind it.
+            # A failed file is only tried again if the cursor stays where it was.
             if sound:
                 yield Checkpoint(new_cursor)
 
@@ -297,11 +297,11 @@ class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
     async def _download_batch(
         self, api: GitHubApi, batch: Sequence[Event | TreeFile], branch: Branch
     ) -> list[Event]:
-        """Return one event for each item in order, however the downloads overtake each other."""
+        """Download the files of a batch; return one event per item, in the order of the items."""
         found: dict[str, Event | WeftError] = {}
 
         async def load(file: TreeFile) -> None:
-            # Kept and raised below: raised here, it would come out wrapped in an ExceptionGroup.
+            # Keep the error and raise it below: raised here, it would be in an ExceptionGroup.
             try:
                 found[file.path] = self._file_event(file, await api.download(file.sha), branch)
             except WeftError as error:
@@ -356,7 +356,7 @@ class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
 
 
 def _version(file: TreeFile, branch: Branch) -> str:
-    # The branch is part of the entity's URL, so a copy of another branch is not up to date.
+    # The branch is part of the entity's URL, so a copy made from another branch is outdated.
     return f"{file.sha}@{branch.name}"
 
 
@@ -369,12 +369,12 @@ def _digest(entity: Entity) -> str:
 
 
 def _encode(path: str) -> bytes:
-    # JSON can name lone surrogates, which UTF-8 has no place for.
+    # JSON can hold lone surrogates, which UTF-8 cannot encode.
     return path.encode(errors="surrogatepass")
 
 
 def _batches(items: Sequence[Event | TreeFile]) -> Iterator[list[Event | TreeFile]]:
-    """Cut the list after every so many files that have to be downloaded."""
+    """Cut the list so that each batch has CONCURRENT_DOWNLOADS files to download."""
     batch: list[Event | TreeFile] = []
     downloads = 0
     for item in items:

@@ -26,7 +26,7 @@ PAGE_BYTES_MAX = 5 * 1024 * 1024
 URL_CHARS_MAX = 2_048
 LINKS_KEPT_CHARS_MAX = 32_768
 INLINE_CHARS_MAX = 64 * 1024
-# Part of every version, so that a better reader makes all pages be read again.
+# Part of every version: raise it when the reader improves, so that all pages are read again.
 READER = 2
 
 _HTML_TYPES = frozenset({"text/html", "application/xhtml+xml"})
@@ -51,7 +51,7 @@ class Visit:
 class PageResult:
     """The result of reading one page; no event if there is no such page.
 
-    ``url`` is where it was found after redirects; ``links`` are the normalised addresses on it.
+    ``url`` is the address after redirects; ``links`` are the normalised addresses on the page.
     """
 
     url: str
@@ -64,8 +64,8 @@ class PageResult:
 class _Version:
     """The version of a page: validators for the next request, and its links.
 
-    The links lead a crawl on when the site answers that the page is unchanged. They are None when
-    the page was not read by a crawl.
+    A crawl follows the links when the site answers that the page is unchanged. They are None if
+    no crawl read the page.
     """
 
     etag: str | None = None
@@ -87,7 +87,7 @@ class _Version:
         return cls(fields.get("e"), fields.get("m"), None if links is None else tuple(links))
 
     def dump(self) -> str | None:
-        """Compact JSON, or None if the page gave nothing to ask a conditional request with."""
+        """Return compact JSON, or None if the page has no validators or too many links to store."""
         if not (self.etag or self.last_modified):
             return None
         if sum(map(len, self.links or ())) > LINKS_KEPT_CHARS_MAX:
@@ -98,7 +98,7 @@ class _Version:
 
     def headers(self) -> dict[str, str]:
         wanted = {"if-none-match": self.etag, "if-modified-since": self.last_modified}
-        # A site may send anything as a validator; only what can be sent back is.
+        # A site may send anything as a validator; send back only what a header can hold.
         return {
             name: value
             for name, value in wanted.items()
@@ -107,15 +107,15 @@ class _Version:
 
 
 def normalise_url(url: str, base: httpx.URL | None = None) -> httpx.URL | None:
-    """Return the one form by which pages are told apart; None if it is no web address."""
+    """Return the canonical form that identifies a page; None if it is not a web address."""
     if len(url) > URL_CHARS_MAX:
         return None
     try:
-        # Browsers take line breaks and tabs out of addresses, and pages rely on it.
+        # Browsers remove line breaks and tabs from addresses, and pages rely on it.
         url = url.translate(_NO_BREAKS)
         joined = (base.join(url) if base else httpx.URL(url)).copy_with(fragment=None)
         usable = joined.scheme in {"http", "https"} and joined.host and not joined.userinfo
-        # Writes the empty path as "/": both are the same address.
+        # The copy writes an empty path as "/", since both are the same address.
         return joined.copy_with(raw_path=joined.raw_path) if usable and _has_port(joined) else None
     except (httpx.InvalidURL, ValueError):
         return None
@@ -142,7 +142,7 @@ class PageReader:
         self._crawl = crawl
 
     async def read(self, visits: Sequence[Visit]) -> list[PageResult]:
-        """One outcome for each visit, in the same order.
+        """Read the pages; return one result for each visit, in the same order.
 
         Raises RateLimited; every other failure is a `Failed` event.
         """
@@ -150,7 +150,7 @@ class PageReader:
         found: dict[str, PageResult | RateLimited] = {}
 
         async def load(visit: Visit) -> None:
-            # Kept and raised below: raised here, it would come out wrapped in an ExceptionGroup.
+            # Keep the error and raise it below: raised here, it would be in an ExceptionGroup.
             try:
                 found[visit.url] = await self._visit(
                     visit, self._parse_version(known.get(visit.url))
@@ -169,14 +169,14 @@ class PageReader:
 
     def _parse_version(self, text: str | None) -> _Version | None:
         version = _Version.parse(text)
-        # Without its links, an unchanged page would be the end of a crawl.
+        # Without stored links, an unchanged page would end the crawl, so read it in full.
         return None if self._crawl and version and version.links is None else version
 
     async def _visit(self, visit: Visit, known: _Version | None) -> PageResult:
         try:
             response = await self._get(visit.url, known.headers() if known else {})
             if response.status_code == 304 and response.history:
-                # The validators were those of another address: its answer says nothing.
+                # The validators belong to another address than the one that answered: ask without.
                 response = await self._get(visit.url, {})
         except ResponseTooLarge:
             return PageResult(visit.url, Skipped(visit.url, "larger than 5 MiB"))
@@ -250,7 +250,7 @@ class PageReader:
             page = html_to_text(text)
             return page, self._links(page, url) if self._crawl else []
 
-        # A long page takes a while, in which the event loop has other things to do.
+        # A long page takes a while to parse and would block the event loop.
         return parse() if len(text) <= INLINE_CHARS_MAX else await anyio.to_thread.run_sync(parse)
 
     def _links(self, page: HtmlText, url: httpx.URL) -> list[str]:
@@ -264,10 +264,7 @@ class PageReader:
 
 
 def decode_body(content: bytes, content_type: str, is_html: bool) -> str | None:
-    """Return the text of a body: by byte-order mark, header, `<meta>`, and then by its looks.
-
-    None if it is binary.
-    """
+    """Decode a body by byte-order mark, header, `<meta>`, or a guess; None if it is binary."""
     named = _find_codec(
         content_type.lower().partition("charset=")[2].partition(";")[0].strip(" \"'")
     )
@@ -279,8 +276,8 @@ def decode_body(content: bytes, content_type: str, is_html: bool) -> str | None:
     return content.decode(named, errors="replace")
 
 
-# The encodings of the web. Python knows more, among them some of quadratic cost and some that are
-# no character sets at all.
+# The encodings of the web. Some of Python's others take quadratic time, and some are not
+# character sets at all.
 _CHARSETS = re.compile(
     r"ascii|utf-8|utf-16(-[lb]e)?|iso8859-\d+|cp125\d|cp866|cp874|tis-620|koi8-[ru]|mac-roman|"
     r"shift_jis|cp932|euc_jp|iso2022_jp|gb2312|gbk|gb18030|big5(hkscs)?|euc_kr|cp949"
@@ -294,13 +291,13 @@ def _find_codec(name: str) -> str | None:
         return None
     if not _CHARSETS.fullmatch(codec):
         return None
-    # Browsers read these two labels as their superset, because that is what pages mean by them.
+    # Browsers read these two labels as their superset, which is what pages mean by them.
     return "cp1252" if codec in {"ascii", "iso8859-1"} else codec
 
 
 def _version_of(response: httpx.Response, url: httpx.URL, links: list[str] | None) -> str | None:
     home = str(url.copy_with(path="/", query=None))
-    # A link of the page's own origin is kept without it: the list is stored with every page.
+    # Links to the page's own origin are stored without it, as every page stores such a list.
     short = [
         f"/{link.removeprefix(home)}" if link.startswith(home) else link for link in links or ()
     ]

@@ -1,4 +1,4 @@
-"""Rules of a site's robots.txt, by RFC 9309.
+"""The rules of a site's robots.txt, as in RFC 9309.
 
 The standard library's parser is not used: it takes "*" and "$" in paths literally and stops at the
 first rule that fits instead of the longest, so it would read pages that the site asks to leave.
@@ -19,7 +19,7 @@ class Robots:
 
     @classmethod
     def parse(cls, text: str, agent: str) -> "Robots":
-        """Read a robots.txt; ``agent`` is our product token. What cannot be read is passed over."""
+        """Parse a robots.txt, skipping unreadable lines; ``agent`` is our product token."""
         wanted = agent.lower()
         groups: dict[str, list[tuple[str, bool]]] = {wanted: [], "*": []}
         named: set[str] = set()

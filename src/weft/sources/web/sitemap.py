@@ -1,6 +1,6 @@
 """Reads sitemaps (sitemaps.org): XML, plain or packed with gzip."""
 
-# Expat is driven directly, because only so a DOCTYPE can be refused before it is read: without
+# Expat is used directly, because only then can a DOCTYPE be refused before it is read: without
 # one there are no entities, and so neither entity bombs nor external files.
 import xml.parsers.expat as expat
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ _ROOTS = {"urlset": "url", "sitemapindex": "sitemap"}
 
 @dataclass(slots=True)
 class Sitemap:
-    """``pages`` with the time of their last change where it is known; ``sitemaps`` to read next."""
+    """``pages`` with the time of their last change if known, and ``sitemaps`` to read next."""
 
     pages: list[tuple[str, datetime | None]] = field(
         default_factory=list[tuple[str, datetime | None]]
@@ -27,7 +27,7 @@ class Sitemap:
 
 
 def read_sitemap(content: bytes) -> Sitemap | None:
-    """Return a sitemap or an index of sitemaps; None if it is something else, such as a page.
+    """Parse a sitemap or an index of sitemaps; None if it is something else, such as a page.
 
     Raises SourceUnavailable if it is a sitemap but broken, hostile or too large when unpacked.
     """

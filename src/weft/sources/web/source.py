@@ -1,8 +1,8 @@
 """The `web` source: the pages of a site, by its sitemap or by following links from a start page.
 
 Each fetch reads robots.txt and the configured address. If that is a sitemap, its pages are read;
-else links are followed, nearest first. `pages` reads single pages, and asks with the validators of
-the last sync, so that most sites answer "unchanged".
+otherwise links are followed, nearest first. `pages` reads single pages, and sends the validators
+of the last sync, so that most sites answer "unchanged".
 """
 
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
@@ -40,7 +40,7 @@ CONCURRENT_PAGES = 4
 SITEMAPS_MAX = 500
 SITEMAP_DEPTH_MAX = 3
 TROUBLES_IN_A_ROW_MAX = 12
-# Also counts addresses that are not wanted; a page can invent any number of them.
+# Addresses that are not wanted count too, since a page can invent any number of them.
 SEEN_MAX = 200_000
 PATTERNS_MAX = 50
 PATTERN_CHARS_MAX = 200
@@ -129,7 +129,7 @@ class WebSource(Source[WebConfig, NoFields]):
         return f"{start.url.host} answered with {kind}"
 
     async def fetch(self, cursor: Json | None) -> AsyncGenerator[Event]:
-        """All pages; there is no cursor, but unchanged pages are not sent again by most sites."""
+        """Yield all pages; there is no cursor, but most sites do not send unchanged pages again."""
         del cursor
         async with self.context.http() as client:
             start = await self._open_start(client)
@@ -170,7 +170,7 @@ class WebSource(Source[WebConfig, NoFields]):
 
 @dataclass(frozen=True, slots=True)
 class _Start:
-    """The answer at the configured URL; ``site`` are the origins whose pages are read."""
+    """The answer at the configured URL; ``site`` holds the origins whose pages are read."""
 
     url: httpx.URL
     site: set[Origin]
@@ -184,7 +184,7 @@ class _Start:
 
 @dataclass(slots=True)
 class _SiteWalk:
-    """One reading of the site; every address is visited once."""
+    """One walk over the site, which visits every address once."""
 
     config: WebConfig
     reader: PageReader
@@ -197,7 +197,7 @@ class _SiteWalk:
     async def read_sitemaps(
         self, client: httpx.AsyncClient, first: Sitemap
     ) -> AsyncGenerator[Event]:
-        """Return the pages that the sitemap, and those it leads to, name."""
+        """Yield the pages that the sitemap and those it leads to name."""
         visits: list[Visit] = []
         gaps: list[str] = []
         async for sitemap in _fetch_sitemaps(client, first, gaps):
@@ -214,12 +214,12 @@ class _SiteWalk:
             yield Incomplete(gap)
 
     async def follow_links(self) -> AsyncGenerator[Event]:
-        """Return the pages that links lead to, nearest first."""
+        """Yield the pages that links lead to, nearest first."""
         queue = [Visit(str(normalise_url(self.config.url)))]
         self.seen.add(queue[0].url)
         done, unseen = 0, 0
         while batch := queue[done : done + CONCURRENT_PAGES]:
-            # A batch is of one depth, so that which page is found first depends on links alone.
+            # A batch has one depth, so that links alone decide which page is found first.
             batch = [visit for visit in batch if visit.depth == batch[0].depth]
             done += len(batch)
             for visit, outcome in zip(batch, await self.reader.read(batch), strict=True):
@@ -263,7 +263,7 @@ class _SiteWalk:
                 yield Skipped(str(url), "the site's robots.txt does not allow it")
 
     def _claim(self, url: httpx.URL) -> bool:
-        """Return whether this is a new page of the site that the configuration asks for."""
+        """Mark the address as seen; return whether it is new, on the site and wanted."""
         address, path = str(url), url.path
         if address in self.seen or origin_of(url) not in self.start.site:
             return False
@@ -279,7 +279,7 @@ class _SiteWalk:
         if event is None or outcome.url in self.listed:
             return
         self.listed.add(outcome.url)
-        # A redirect may have led to a page that was to be left alone.
+        # A redirect may have led to a page that robots.txt excludes.
         if isinstance(event, Entity) and not self.start.allows(httpx.URL(outcome.url)):
             event = Skipped(outcome.url, "the site's robots.txt does not allow it")
             outcome.links = []
@@ -292,7 +292,7 @@ class _SiteWalk:
 
 
 async def _fetch_robots(client: httpx.AsyncClient, origin: Origin) -> Robots:
-    """Return the site's rules. Raises SourceUnavailable if it has some that cannot be read now."""
+    """Fetch the site's rules. Raises SourceUnavailable if they exist but cannot be read now."""
     scheme, host, port = origin
     url = httpx.URL(scheme=scheme, host=host, port=port, path="/robots.txt")
     response = await client.get(url)
@@ -305,7 +305,7 @@ async def _fetch_robots(client: httpx.AsyncClient, origin: Origin) -> Robots:
 async def _fetch_sitemaps(
     client: httpx.AsyncClient, first: Sitemap, gaps: list[str]
 ) -> AsyncGenerator[Sitemap]:
-    """Return a sitemap and all that it leads to; what is missing is said in ``gaps``."""
+    """Yield a sitemap and all that it leads to; say in ``gaps`` what could not be read."""
     yield first
     waiting = [(url, 1) for url in first.sitemaps]
     seen: set[str] = set()
@@ -341,7 +341,7 @@ async def _fetch_sitemap(client: httpx.AsyncClient, location: str) -> Sitemap:
 
 
 async def _parse_sitemap(content: bytes) -> Sitemap | None:
-    # A large one takes seconds, in which the event loop has other things to do.
+    # A large one takes seconds to parse and would block the event loop.
     return await anyio.to_thread.run_sync(read_sitemap, content)
 
 
