@@ -1,8 +1,8 @@
 """The addresses a source may connect to: the public internet, and what the operator allows.
 
 The standard library's `is_global` is not enough: it says True for NAT64, 6to4, multicast and some
-metadata services. So the special ranges are listed here, IPv4 addresses inside IPv6 ones are taken
-out and judged as well, and the judgement is made on the address that is really connected to.
+metadata services. So the special ranges are listed here, IPv4 addresses inside IPv6 ones are
+checked as well, and the address checked is the one really connected to.
 """
 
 from collections.abc import Iterable
@@ -60,7 +60,7 @@ class AllowList:
 
 
 def check_address(host: str, port: int, address: Address, allowed: AllowList) -> None:
-    """Return if a connection to ``address``, which ``host`` resolved to, may be opened.
+    """Refuse ``address``, which ``host`` resolved to, unless it may be connected to.
 
     Raises AddressRefused, which names the host but never the address: a model that may name hosts
     must not learn from refusals how the operator's private network is laid out.
@@ -85,7 +85,7 @@ def _networks(*ranges: str) -> tuple[Network, ...]:
     return tuple(ip_network(text) for text in ranges)
 
 
-# Instance metadata hands out the machine's own credentials: no setting opens these.
+# Instance metadata hands out the machine's own credentials, so no setting allows these.
 _NEVER = _networks(
     "0.0.0.0/8",
     "169.254.0.0/16",
@@ -142,7 +142,7 @@ def _unmap(address: Address) -> Address:
 
 
 def _with_embedded(address: Address) -> list[Address]:
-    """Return the address, and each IPv4 address that a tunnel or translator reads in it."""
+    """Return the address, and each IPv4 address that a tunnel or translator would find in it."""
     plain = _unmap(address)
     if isinstance(plain, IPv4Address):
         return [plain]

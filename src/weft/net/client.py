@@ -1,9 +1,9 @@
 """The guarded HTTP client: the only way in which a source reaches the network.
 
 Every connection, redirect hops included, goes to an address that `addresses.check_address` has
-judged: a name is resolved once and the connection is made to the judged address, so a second
+checked: a name is resolved once and the connection is made to the checked address, so a second
 answer of the name server (DNS rebinding) changes nothing. Credentials go to the origin of
-``base_url`` and nowhere else. Bodies are bounded while they are read and unpacked. What fails is
+``base_url`` and nowhere else. Bodies are bounded while they are read and unpacked. Failures are
 retried where that is safe, and then raised as one of our errors.
 """
 
@@ -101,10 +101,10 @@ async def open_http(
     clock: Clock,
     resolve: Resolve,
 ) -> AsyncGenerator[httpx.AsyncClient, None]:
-    """Return a client that sends credentials to the origin of ``base_url`` only.
+    """Open a client that sends credentials to the origin of ``base_url`` only.
 
     To any other origin it sends `ANONYMOUS_HEADERS`, whatever headers a request was given.
-    Its requests raise nothing but our errors, those of `Source` and `ResponseTooLarge` included.
+    Its requests raise only our errors: those of `Source`, and `ResponseTooLarge`.
     """
     bound = {name.lower() for name in headers or {}} - ANONYMOUS_HEADERS
     if not base_url and (bound or auth):
@@ -126,8 +126,8 @@ async def get_json(
 def next_page_url(response: httpx.Response) -> str | None:
     """Return the URL of the next page from the Link header, or None on the last page.
 
-    Raises SourceUnavailable if it leaves the origin: to stop there quietly would look like the
-    end of the listing, and what was not listed would be deleted.
+    Raises SourceUnavailable if it leaves the origin: stopping quietly would look like the end of
+    the listing, and everything not listed would be deleted.
     """
     url = response.links.get("next", {}).get("url")
     if url is None:
@@ -154,9 +154,9 @@ class _GuardedClient(httpx.AsyncClient):
         super().__init__(
             transport=transport,
             base_url=base_url,
-            # Only what the transport unpacks with a bound is asked for.
+            # Accept only the encoding that the transport unpacks with a bound.
             headers={"user-agent": USER_AGENT, "accept-encoding": "gzip", **headers},
-            # No cookie is ever taken, so none can be carried from one host to another.
+            # Accept no cookies, so that none can be carried from one host to another.
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             timeout=httpx.Timeout(limits.read_s, connect=limits.connect_s),
             follow_redirects=True,
@@ -182,7 +182,7 @@ class _GuardedClient(httpx.AsyncClient):
         auth: Any = httpx.USE_CLIENT_DEFAULT,
         **options: Any,
     ) -> httpx.Response:
-        """Send with retries; raises our errors only."""
+        """Send with retries, and raise only our own errors."""
         if auth is httpx.USE_CLIENT_DEFAULT:
             auth = self._bound_auth
         at_home = origin_of(request.url) == self._home
@@ -205,7 +205,7 @@ class _GuardedClient(httpx.AsyncClient):
     async def _attempt(
         self, request: httpx.Request, final: bool, options: dict[str, Any]
     ) -> httpx.Response | None:
-        """One attempt; None if it failed in a way that may pass and another attempt is left."""
+        """Send once; return None if the failure may pass and another attempt is left."""
         total_s = request.extensions.get(TOTAL_S, self._limits.total_s)
         request.extensions[DEADLINE] = anyio.current_time() + total_s
         try:
@@ -216,12 +216,12 @@ class _GuardedClient(httpx.AsyncClient):
             raise map_error(error, host_of(request.url)) from None
 
     def _choose_wait(self, response: httpx.Response, attempt: int, waited: float) -> float | None:
-        """Seconds until the next attempt, or None if this answer is to be used as it is."""
+        """Return the seconds until the next attempt, or None to use this answer as it is."""
         if response.status_code not in TRANSIENT_STATUSES:
             return None
         asked = retry_after_seconds(response, self._clock.now())
         if asked is None:
-            # A quota that is used up does not come back within a back-off: the source decides.
+            # A used-up quota does not recover during a back-off, so the source decides.
             used_up = response.headers.get("x-ratelimit-remaining") == "0"
             return None if used_up else self._back_off(attempt)
         if waited + asked > self._limits.longest_wait_s:

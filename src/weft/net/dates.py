@@ -1,11 +1,11 @@
-"""Times that servers and file systems tell, which may be anything."""
+"""Times from servers and file systems, which may hold anything."""
 
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 
 def parse_http_date(text: str) -> datetime | None:
-    """Return a date of an HTTP header; None for what is none, or beyond the calendar."""
+    """Parse the date in an HTTP header; None if it is not one or lies beyond the calendar."""
     try:
         found = parsedate_to_datetime(text)
     except (ValueError, OverflowError):
@@ -15,7 +15,7 @@ def parse_http_date(text: str) -> datetime | None:
 
 
 def posix_time(seconds: float) -> datetime | None:
-    """Return the moment of so many seconds since 1970; None beyond the calendar."""
+    """Convert seconds since 1970; None beyond the calendar."""
     try:
         return datetime.fromtimestamp(seconds, UTC)
     except (ValueError, OverflowError, OSError):

@@ -27,7 +27,7 @@ class ResponseTooLarge(SourceUnavailable):
 
 
 def map_error(error: Exception, host: str) -> WeftError:
-    """Our error for one raised by httpx, ssl or the operating system while asking ``host``."""
+    """Return our error for one that httpx, ssl or the operating system raised at ``host``."""
     if isinstance(error, httpx.HTTPStatusError):
         return status_error(error.response, what=host)
     if _has_cause(error, ssl.SSLError):
@@ -45,7 +45,7 @@ def map_error(error: Exception, host: str) -> WeftError:
 
 
 def is_transient(error: Exception) -> bool:
-    """Return whether the same request may well succeed a moment later."""
+    """Return whether the same request may succeed a moment later."""
     if _has_cause(error, ssl.SSLCertVerificationError, UnicodeError):
         return False
     gai = [e for e in _chain(error) if isinstance(e, socket.gaierror)]
@@ -58,7 +58,7 @@ def is_transient(error: Exception) -> bool:
 
 
 def status_error(response: httpx.Response, what: str) -> WeftError:
-    """Our error for an answer that is not a success; ``what`` names the thing that was asked for.
+    """Return our error for an unsuccessful answer; ``what`` names the thing that was asked for.
 
     401 AuthenticationFailed, 403 AccessDenied, 429 RateLimited, 404 and other 4xx
     SourceMisconfigured, anything else SourceUnavailable.
@@ -81,7 +81,7 @@ def status_error(response: httpx.Response, what: str) -> WeftError:
 
 
 def raise_for_status(response: httpx.Response, what: str) -> None:
-    """Return for 2xx, else raise `status_error`."""
+    """Raise `status_error` unless the status is 2xx."""
     if not response.is_success:
         raise status_error(response, what)
 

@@ -1,4 +1,4 @@
-"""When to repeat a failed request: after which statuses, and after which wait."""
+"""The rules for repeating a failed request: which statuses, and how long to wait."""
 
 from random import SystemRandom
 from typing import TYPE_CHECKING
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import httpx
 
 TRANSIENT_STATUSES = frozenset({429, 500, 502, 503, 504})
-"""Statuses after which the same request may well succeed a moment later."""
+"""Statuses after which the same request may succeed a moment later."""
 
 _RANDOM = SystemRandom()
 

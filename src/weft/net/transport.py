@@ -1,4 +1,4 @@
-"""One guarded HTTP exchange: judged address, bound credentials, bounded body.
+"""One guarded HTTP exchange: checked address, credentials for one origin only, bounded body.
 
 `client.py` puts redirects, retries and the mapping of errors around it.
 """
@@ -58,8 +58,8 @@ class HttpLimits:
 
 
 def origin_of(url: httpx.URL) -> Origin:
-    """Scheme, host and effective port."""
-    # `URL.host` would decode an international name, and raises for one that is broken.
+    """Return scheme, host and effective port."""
+    # `URL.host` would decode an international name, and raise for a broken one.
     port = _DEFAULT_PORTS.get(url.scheme) if url.port is None else url.port
     return url.scheme, host_of(url), port
 
@@ -70,13 +70,13 @@ def host_of(url: httpx.URL) -> str:
 
 
 async def resolve_name(host: str, port: int) -> Sequence[str]:
-    """All addresses of a name, as the operating system gives them; OSError if it has none."""
+    """Ask the operating system for all addresses of a name; OSError if it has none."""
     found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [str(sockaddr[0]) for *_, sockaddr in found]
 
 
 class GuardedBackend(httpcore.AsyncNetworkBackend):
-    """Connects to judged addresses only."""
+    """Connects only to addresses that pass `check_address`."""
 
     def __init__(self, allowed: AllowList, resolve: Resolve = resolve_name) -> None:
         self._allowed = allowed
@@ -113,7 +113,7 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
     async def _resolve_permitted(
         self, host: str, port: int, timeout: float | None
     ) -> list[Address]:
-        """Return the addresses of ``host`` that may be connected to, at least one."""
+        """Resolve ``host`` to the addresses that may be connected to, at least one."""
         permitted: list[Address] = []
         refusal: AddressRefused | None = None
         for address in await self._look_up(host, port, timeout):
@@ -149,14 +149,14 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         local_address: str | None,
         socket_options: Iterable[Any] | None,
     ) -> httpcore.AsyncNetworkStream:
-        # An address is given, not a name: nothing is resolved a second time.
+        # Pass the checked address, not the name, so that nothing is resolved a second time.
         return await self._inner.connect_tcp(
             str(address), port, timeout, local_address, socket_options
         )
 
 
 class GuardedTransport(httpx.AsyncBaseTransport):
-    """Sends one request; to origins other than ``home`` with nothing that says who asks."""
+    """Sends one request; origins other than ``home`` get nothing that identifies the caller."""
 
     def __init__(
         self,
@@ -177,7 +177,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         _check_url(request.url)
         if origin_of(request.url) != self._home:
-            # Which header holds a credential only the source knows, so none but these may pass.
+            # Only the source knows which header holds a credential, so only these may pass.
             for name in request.headers.keys() - ANONYMOUS_HEADERS:
                 del request.headers[name]
         deadline = request.extensions.get(DEADLINE) or (anyio.current_time() + self._limits.total_s)
@@ -203,8 +203,8 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         await self._pool.aclose()
 
     async def _exchange(self, request: httpx.Request, deadline: float) -> Any:
-        """httpcore's response; half of its attributes have no type, so it is none here."""
-        # httpx types the stream as sync or async; a client of this kind only makes async ones.
+        """Return httpcore's response, as Any because half of its attributes have no type."""
+        # httpx types the stream as sync or async; an async client only makes async ones.
         stream: Any = request.stream
         raw = httpcore.Request(
             method=request.method,
@@ -318,7 +318,7 @@ def too_large(limit: int) -> ResponseTooLarge:
 
 
 def unpack_gzip(data: bytes, limit: int) -> bytes:
-    """Return the content of a gzip file.
+    """Unpack a gzip file.
 
     Raises ResponseTooLarge beyond ``limit`` bytes, SourceUnavailable if the file is broken.
     """
@@ -355,7 +355,7 @@ def _check_redirect(request: httpx.Request, response: httpx.Response) -> None:
         raise SourceUnavailable(f"{host} redirects to something that is not a web address.")
     if request.url.scheme == "https" and target.scheme == "http":
         raise SourceUnavailable(f"{host} redirects from https to unencrypted http.")
-    # A 307 would carry the body along, and the body of such a request may be a credential.
+    # A 307 would pass the body on, and the body may hold a credential.
     if request.method not in _SAFE_METHODS and origin_of(target) != origin_of(request.url):
         raise SourceUnavailable(f"{host} redirects a {request.method} request to another host.")
 
@@ -367,7 +367,7 @@ def _check_length(request: httpx.Request, response: httpx.Response, limit: int) 
 
 
 def _too_slow(request: httpx.Request) -> SourceUnavailable:
-    # Not a timeout of httpx: that would be retried, and this one has used its time already.
+    # Not httpx's timeout error: that would be retried, and this request has used up its time.
     return SourceUnavailable(f"{host_of(request.url)} took too long to answer.")
 
 
@@ -382,7 +382,7 @@ _HTTPCORE_ERRORS = (
 
 
 def _as_httpx(error: Exception) -> httpx.HTTPError:
-    """Return the exception of the same name that httpx has for one of httpcore's."""
+    """Return httpx's exception of the same name as httpcore's."""
     twin: object = getattr(httpx, type(error).__name__, None)
     if isinstance(twin, type) and issubclass(twin, httpx.TransportError):
         return twin("")
@@ -391,7 +391,7 @@ def _as_httpx(error: Exception) -> httpx.HTTPError:
 
 @cache
 def tls_context() -> SSLContext:
-    """Trusts the bundled roots and the machine's own, for companies that sign internal hosts."""
+    """Trust the bundled roots and the machine's own, for companies that sign internal hosts."""
     context = httpx.create_ssl_context(trust_env=False)
     context.load_default_certs()
     return context

@@ -13,7 +13,7 @@ def is_loopback(host: str) -> bool:
 
 
 def validate_url(value: str) -> str:
-    """``value`` if it is a web address. Raises ValueError that says why not, without it."""
+    """Return ``value`` if it is a web address. The ValueError says why not, without the value."""
     try:
         parts = urlsplit(value)
         _ = parts.port
@@ -25,7 +25,7 @@ def validate_url(value: str) -> str:
 
 
 def validate_api_url(value: str) -> str:
-    """``value`` without a slash at its end, where a key may travel. Raises ValueError."""
+    """Return ``value`` without a final slash if a key may be sent there. Raises ValueError."""
     parts = urlsplit(validate_url(value))
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError("it may have only a host, a port and a path; the key is WEFT_API_KEY")
