@@ -1,8 +1,8 @@
 """Turns a web page into plain text, in time and memory linear in the page's size.
 
-Why not a tree-building parser: the HTML standard lets a page blow its own tree up. Measured with
+It builds no tree, because the HTML standard lets a page blow its own tree up. Measured with
 lexbor: `<p><b id=1>x<p><b id=2>x...` makes 915 MB of nodes out of 29 KB, and 200,000 open `<div>`
-take 88 s. Pages come from strangers, and text, title and links need no tree: so this module only
+take 88 s. Pages come from strangers, and text, title and links need no tree, so this module only
 tokenises, by the standard's rules for tags, attributes, comments and raw text.
 """
 
@@ -62,7 +62,7 @@ _RAW_TEXT = {
 _LEFT_OUT = frozenset({"noscript", "template", "svg", "nav", "canvas", "object"})
 _CELLS = frozenset({"td", "th", "option"})
 _HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
-# Each of these begins and ends on a line of its own.
+# These elements begin and end on a line of their own.
 _BLOCKS = _HEADINGS | frozenset(
     {"address", "article", "aside", "blockquote", "body", "br", "caption", "dd", "details"}
     | {"dialog", "div", "dl", "dt", "fieldset", "figcaption", "figure", "footer", "form", "head"}
@@ -155,7 +155,7 @@ class _Page:
 
 
 def _read_markup(page: _Page, html: str, start: int, end: int) -> int:
-    """Read what begins at the "<" at ``start``; returns the position behind it."""
+    """Read the markup that begins with the "<" at ``start``; return the position after it."""
     tag = _TAG.match(html, start, end)
     if tag is None:
         return _read_other_markup(page, html, start, end)
@@ -179,9 +179,9 @@ def _read_markup(page: _Page, html: str, start: int, end: int) -> int:
 
 
 def _read_other_markup(page: _Page, html: str, start: int, end: int) -> int:
-    """Return a comment, a declaration, a tag that never ends, or just a "<" in the text.
+    """Skip a comment, declaration or unclosed tag, or take "<" as text; return the position after.
 
-    Each search that finds nothing ends the page, as the standard says: so the whole stays linear.
+    A search that finds nothing ends the page, as the standard says, so the whole stays linear.
     """
     following = html[start + 1 : start + 2]
     if html.startswith("<!--", start):

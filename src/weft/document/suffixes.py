@@ -1,4 +1,4 @@
-"""Suffixes of files that need not be downloaded to know that they hold no text."""
+"""Suffixes that tell, without a download, that a file holds no text."""
 
 _NAMES = """
 7z a aac avi avif bin bmp bz2 class dll dmg doc docx dylib eot exe flac flv gif gz heic icns ico

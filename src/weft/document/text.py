@@ -18,8 +18,8 @@ _BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _NOT_IN_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
-# The encodings in which text without a mark is usually written. A short list finds the right one
-# more often, and sooner, than all that Python knows.
+# The usual encodings of text without a byte-order mark. A short list finds the right one more
+# often, and sooner, than a list of all that Python knows.
 _WESTERN = "cp1252"
 _LEGACY = [
     *(_WESTERN, "cp1250", "cp1251", "koi8_r", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257"),
@@ -79,7 +79,7 @@ _BY_NAME = {"dockerfile": "dockerfile", "makefile": "makefile", "gnumakefile": "
 
 
 def decode(data: bytes) -> str | None:
-    """Return the text of a file, or None if it is binary or in no encoding that can be told.
+    """Decode a file; None if it is binary or its encoding cannot be told.
 
     A byte-order mark decides, then UTF-8; any other encoding is guessed from a sample.
     """
@@ -111,8 +111,8 @@ def clean_line(text: str) -> str:
 def path_id(path: bytes) -> str:
     """Turn a path of any bytes into an id; different paths have different ids.
 
-    Most paths are their own id. What is no clean text is quoted, and marked so that no other path
-    has that id.
+    Most paths are their own id. A path that is not clean text is quoted, and marked so that no
+    other path has that id.
     """
     try:
         text = path.decode()
@@ -124,16 +124,16 @@ def path_id(path: bytes) -> str:
 
 
 def language_of(path: str) -> str | None:
-    """Return the usual name of the format or programming language that a file name promises."""
+    """Return the name of the format or programming language that a file name suggests."""
     name = PurePosixPath(path.lower())
     return _BY_SUFFIX.get(name.suffix) or _BY_NAME.get(name.name)
 
 
 def read_document(path: str, text: str) -> tuple[str, str]:
-    """Title and text of a decoded file.
+    """Return the title and text of a decoded file.
 
-    Prose is known by its heading and found by its path, so its title has both; anything else is
-    known by its path.
+    People know prose by its heading and find it by its path, so its title has both; the title of
+    anything else is its path.
     """
     suffix = PurePosixPath(path.lower()).suffix
     heading = ""
@@ -155,7 +155,7 @@ def _decode_strictly(data: bytes, encoding: str) -> str | None:
 
 
 def _decode_unmarked_utf_16(data: bytes) -> str | None:
-    # Any few bytes look like characters of some script.
+    # So few bytes always look like characters of some script.
     if len(data) < _UTF_16_MIN_BYTES:
         return None
     encoding = _guess_encoding(data[:_SAMPLE_BYTES], _UTF_16)
@@ -164,12 +164,12 @@ def _decode_unmarked_utf_16(data: bytes) -> str | None:
 
 
 def _decode_legacy(data: bytes) -> str | None:
-    # Only these lines say something about the encoding; in code they may be very few.
+    # Only lines with non-ASCII bytes tell the encoding, and in code they may be very few.
     telling = b"\n".join(line for line in data.split(b"\n") if not line.isascii())
     sample = telling[:_SAMPLE_BYTES]
     encoding = _guess_encoding(sample, _LEGACY)
     if encoding is None and len(sample) < len(telling):
-        # The cut may have gone through a character of two bytes.
+        # The sample may end in the middle of a two-byte character.
         encoding = _guess_encoding(sample[:-1], _LEGACY)
     return None if encoding is None else data.decode(encoding, errors="replace")
 
