@@ -9,7 +9,7 @@ from weft.domain.schedules import Schedule, ScheduleSpec, merge_schedule
 from weft.errors import InvalidInput, Unsupported
 
 CONTINUOUS_CRON: Final = "*/5 * * * *"
-"""Airweave's own cron for sources that sync continuously: its flag alone means no schedule."""
+"""The cron that Airweave gives continuous sources; its flag alone would mean no schedule."""
 
 # The key has to be there: without it Airweave schedules a daily sync.
 NO_SCHEDULE: Final[Json] = {"cron": None}
@@ -23,7 +23,7 @@ def new_collection(new: NewCollection, readable_id: str) -> Json:
 def new_connection(new: NewConnection) -> Json:
     """Build the body of POST /source-connections.
 
-    Raises InvalidInput for an invalid schedule, and Unsupported for one that the API cannot have.
+    Raises InvalidInput for an invalid schedule, and Unsupported for one that the API cannot hold.
     """
     body: Json = {
         "short_name": new.short_name,

@@ -1,7 +1,7 @@
 """Source connections in Airweave's JSON, as they are sent and as they are read.
 
-A column that is only shown is a field of `ConnectionAnswer` and of `UpstreamConnection`, with the
-name that it has in the domain; nothing else in this package or in `remote` names it.
+A column that is only shown needs a field of the same name as in the domain, in `ConnectionAnswer`
+and in `UpstreamConnection`; nothing else in this package or in `remote` names it.
 """
 
 from datetime import datetime
@@ -190,7 +190,7 @@ class _Entities(Upstream):
 
 
 def _connection_status(value: str) -> ConnectionStatus:
-    # `pending_sync` means that nothing is wrong, and nothing was synced yet.
+    # `pending_sync` means that all is well but nothing has been synced yet.
     return ConnectionStatus.ACTIVE if value == "pending_sync" else ConnectionStatus(value.lower())
 
 
@@ -208,7 +208,7 @@ class _Summary(Upstream):
 
     @property
     def version_or_time(self) -> int:
-        """Return the version. Airweave has none: there it is the microsecond of the last change."""
+        """Return the version or, since Airweave has none, the microsecond of the last change."""
         return self.version or max(1, int(self.modified_at.timestamp() * 1_000_000))
 
 
@@ -264,7 +264,7 @@ def read_connection(body: JsonValue) -> Connection:
 
 
 def read_connections(body: JsonValue) -> list[Connection]:
-    """Read a page of connections. Airweave's says little of each; Weft's has them in full."""
+    """Read a page of connections: in brief from Airweave, in full from Weft."""
     return read_list(_read_listed, body)
 
 

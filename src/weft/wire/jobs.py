@@ -96,7 +96,7 @@ class UpstreamJob(Upstream):
     entities_total: int | None = None
 
     def to_job(self, connection_id: str | None) -> Job:
-        """Airweave does not say when a job was created: the time of its start stands in."""
+        """Convert to a job. Airweave gives no time of creation, so the start time stands in."""
         status = self.status or self._guess_status()
         owner = self.source_connection_id or connection_id
         if owner is None:

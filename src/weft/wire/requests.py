@@ -246,7 +246,7 @@ def _auth_of(body: CreateConnectionBody | UpdateConnectionBody) -> Auth | None:
         return Auth.model_validate({tag: inner})
     except ValidationError as error:
         details = error.errors(include_input=False, include_context=False, include_url=False)
-        # The caller may have given the tag or not: name it only if so.
+        # Name the tag only if the caller gave one.
         start = ("body", key) if tag in value else ("body", key, None)
         raise MalformedRequest(
             *dict.fromkeys(_problem(detail, start) for detail in details)
@@ -277,7 +277,7 @@ def _require_direct(auth: Auth, body: UpdateConnectionBody) -> Auth:
 
 
 def _problem(detail: ErrorDetails, start: tuple[str | None, ...]) -> Problem:
-    """Word the problem ourselves, and name its place only as far as the names are ours."""
+    """Describe the problem in our words, and its place only as far as the names are ours."""
     loc = [part for part in start if part is not None]
     rest = detail["loc"][1:] if None in start else detail["loc"]
     for part in rest:

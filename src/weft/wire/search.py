@@ -87,7 +87,7 @@ def hit_answer(hit: SearchHit, owner: Connection | None) -> SearchHitAnswer:
 
 
 class FoundEntity(BaseModel):
-    """A search hit before it is known which connection its sync belongs to."""
+    """A search hit that names its sync; the connection must still be looked up."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -98,7 +98,7 @@ class FoundEntity(BaseModel):
 
 
 class FoundEntities(BaseModel):
-    """The hits of a search, best first; ``matched`` is only told by Weft's own API."""
+    """The hits of a search, best first; only Weft's own API tells ``matched``."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -1,4 +1,4 @@
-"""Reading an upstream's JSON: Airweave's, or another Weft's.
+"""Read an upstream's JSON: Airweave's, or another Weft's.
 
 Lenient where the API may grow (unknown fields and enum values), strict about what everything
 depends on (ids, shapes): `Unreadable` is raised for the latter, and quotes nothing. Timestamps
@@ -29,7 +29,7 @@ DomainT = TypeVar("DomainT", bound=BaseModel)
 
 
 METHODS: Final = {method.value: method for method in AuthMethod} | {
-    # One's own OAuth client is a detail of authorising in a browser.
+    # An OAuth client of the caller's own is a detail of authorising in a browser.
     "oauth_byoc": AuthMethod.OAUTH_BROWSER
 }
 
@@ -53,24 +53,24 @@ UpstreamT = TypeVar("UpstreamT", bound=Upstream)
 
 
 def read(model: type[UpstreamT], body: JsonValue) -> UpstreamT:
-    """Raise Unreadable if ``body`` is not such an object."""
+    """Read ``body`` as ``model``. Raises Unreadable if it does not fit."""
     try:
         return model.model_validate(body)
     except ValidationError as error:
         places = {".".join(map(str, e["loc"])) for e in error.errors(include_input=False)}
-        # The names in a place may be the sender's, so only their number is told.
+        # Field names may come from the sender, so only their number is told.
         raise Unreadable(f"{len(places)} fields are missing or of the wrong type") from None
 
 
 def read_list(read_item: Callable[[JsonValue], T], body: JsonValue) -> list[T]:
-    """Raise Unreadable if ``body`` is not a list of what ``read_item`` reads."""
+    """Read each item of a list. Raises Unreadable if ``body`` or an item does not fit."""
     if not isinstance(body, list):
         raise Unreadable("not a list")
     return [read_item(item) for item in body]
 
 
 def one_of(kind: Callable[[str], T], otherwise: T | None) -> BeforeValidator:
-    """Read an enum's value; one that is not known yet becomes ``otherwise``."""
+    """Build a validator that reads an enum's value; an unknown one becomes ``otherwise``."""
 
     def read_value(value: object) -> object:
         if not isinstance(value, str):
@@ -84,12 +84,12 @@ def one_of(kind: Callable[[str], T], otherwise: T | None) -> BeforeValidator:
 
 
 def method_of(value: str) -> AuthMethod:
-    """Raise ValueError for an unknown method."""
+    """Parse an auth method. Raises ValueError for an unknown one."""
     return METHODS[value] if value in METHODS else AuthMethod(value)
 
 
 def utc_now() -> datetime:
-    """Return the present moment."""
+    """Return the current time."""
     return datetime.now(UTC)
 
 
