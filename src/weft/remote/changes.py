@@ -1,4 +1,4 @@
-"""Notices changes by polling: a remote API tells nobody of them."""
+"""Notices changes by polling, because a remote API does not announce them."""
 
 import time
 from collections.abc import AsyncGenerator
@@ -51,7 +51,7 @@ class RemoteChanges(Changes):
             except RateLimited as error:
                 self._pause = min(max(error.retry_after or 0, self._pause), FAILED_PAUSE_MAX)
             except WeftError:
-                # Followers meet the fault at their own next read; here it only slows polling down.
+                # Followers see the fault at their own next read; here it only slows polling down.
                 self._pause = min(self._pause * 2, FAILED_PAUSE_MAX)
             else:
                 self._pause = follow

@@ -58,7 +58,7 @@ class ApiClient:
         params: Params | None = None,
         missing: str | None = None,
     ) -> T:
-        """Read. ``missing`` is the argument that a 404 is about."""
+        """Read; ``missing`` names the argument that a 404 is about."""
         answer, _ = await self._request(
             "GET", path, params, None, limit=self.timeouts.attempt, is_safe=True
         )
@@ -97,7 +97,7 @@ class ApiClient:
         params: Params | None = None,
         missing: str | None = None,
     ) -> T:
-        """Change something, at most once. Raises AnswerLost if it may or may not have happened."""
+        """Change something, at most once. Raises AnswerLost if the outcome is unknown."""
         answer, _ = await self._request(
             method, path, params, body, limit=self.timeouts.slow_attempt, is_safe=False
         )
@@ -123,7 +123,7 @@ class ApiClient:
         """Return the answer and the number of attempts that it took. A request that is not safe to
         repeat is repeated only if it cannot have been carried out.
         """
-        # A 429 was refused at the door: asking again cannot do a thing twice.
+        # A request that got a 429 was not carried out, so repeating it does nothing twice.
         transient = TRANSIENT_STATUSES if is_safe else {429}
         deadline = time.monotonic() + self.timeouts.total
         attempt = 0
@@ -223,7 +223,7 @@ async def send_or_find(
     except AnswerLost as lost:
         error = lost
     for number in range(timeouts.looks):
-        # Look at once the first time: most answers are lost after the work was done.
+        # The first look comes at once: most answers are lost after the work was done.
         await anyio.sleep(timeouts.look_pause * (2**number - 1))
         try:
             found = await look()
@@ -261,7 +261,7 @@ def _parse_answer(response: httpx.Response, content: bytes) -> ApiAnswer:
         body, readable = None, False
     else:
         readable = True
-    # A refusal explains itself by its status; only a success needs its body.
+    # A refusal is clear from its status; only a success needs its body.
     return ApiAnswer(
         status=response.status_code,
         body=body,

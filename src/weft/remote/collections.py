@@ -25,7 +25,7 @@ from weft.wire.connections import read_connections
 
 PATH: Final = "/collections"
 CONNECTIONS_PATH: Final = "/source-connections"
-# Enough that a collection with a readable id of ours can only be the one that we created.
+# Enough that a collection with our random readable id must be the one that we created.
 RANDOM_CHARS: Final = 8
 
 
@@ -53,8 +53,8 @@ class RemoteCollections(Collections):
         return _with_entity_count(found, await self._count_entities(found.readable_id))
 
     async def create(self, new: NewCollection) -> Collection:
-        """Create a collection. A lost answer is looked up by the readable id, which is ours alone:
-        its end is random, or we checked that no collection had it.
+        """Create a collection. If the answer is lost, the readable id finds it: the id ends in
+        random characters, or we checked that no collection had it.
         """
         name = validate_name(new.name)
         if new.readable_id is None:
@@ -108,7 +108,7 @@ class RemoteCollections(Collections):
         return found
 
     async def resolve_readable_id(self, collection: str) -> str:
-        """Return the readable id of what ``collection`` names. Raises NotFound or Ambiguous."""
+        """Return the readable id of the ``collection`` named. Raises NotFound or Ambiguous."""
         return (await self._find(collection.strip())).readable_id
 
     async def _find(self, text: str) -> Collection:

@@ -91,8 +91,8 @@ class RemoteConnections(Connections):
         return await self._verify_if_authorized(found, token)
 
     async def create(self, new: NewConnection) -> Connection:
-        """Create a connection. The newest one of the collection is noted first: if the answer is
-        lost, a newer one with the same source and name is the one that was asked for.
+        """Create a connection. The collection's newest one is noted first: if the answer is lost,
+        a newer one with the same source and name is the one that we asked for.
         """
         _check_texts(new.name, new.description)
         readable_id = new.readable_collection_id
@@ -186,7 +186,7 @@ class RemoteConnections(Connections):
         return self._state.learn(found)
 
     async def resolve_id(self, text: str) -> str:
-        """Return the id of what ``text`` names. A whole id is returned without looking it up."""
+        """Return the id of the connection that ``text`` names; a whole id is not looked up."""
         whole = whole_id(text.strip())
         if whole is not None:
             return whole
@@ -233,7 +233,7 @@ def _path(connection_id: str) -> str:
 
 
 def _created_after(newest: Connection | None, listed: Sequence[Connection]) -> Sequence[Connection]:
-    """Return what was created after ``newest``. Both times are by the API's own clock."""
+    """Return the connections created after ``newest``; the API's own clock set both times."""
     if newest is None:
         return listed
     return [
@@ -276,7 +276,7 @@ def _change_body(found: Connection, change: ConnectionChange) -> Json:
 
 
 def _reflects(connection: Connection, body: Json) -> bool:
-    """Tell whether a connection is as ``body`` asked. Credentials cannot be compared."""
+    """Tell whether a connection matches ``body``. Credentials cannot be compared."""
     schedule, config = body.get("schedule"), body.get("config")
     cron = schedule.get("cron") if isinstance(schedule, dict) else None
     wanted = config.items() if isinstance(config, dict) else ()

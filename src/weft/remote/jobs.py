@@ -21,16 +21,16 @@ from weft.remote.state import RemoteState
 from weft.wire.jobs import read_job, read_job_log, read_jobs
 
 WINDOW: Final = 1000
-"""The newest jobs of a connection, which the API shows. Older ones cannot be read."""
+"""The number of a connection's newest jobs that the API shows. Older ones cannot be read."""
 
 RECENT: Final = 100
 CONNECTIONS_MAX: Final = 50
-"""Connections whose jobs are read to find one or to list all, with one request for each."""
+"""The most connections whose jobs are read, one request each, to find one or to list all."""
 
 AT_ONCE: Final = 4
 SURE_PREFIX_CHARS: Final = 8
 RATE_PAUSE_MAX: Final = 30.0
-# A time that hardly ever comes: this schedule is removed again at once.
+# This schedule hardly ever fires, and is removed again at once.
 _REPAIR_CRON: Final = "0 0 1 1 *"
 
 
@@ -43,8 +43,8 @@ class RemoteJobs(Jobs):
         self._connections = connections
 
     async def run(self, connection: str, options: RunOptions = RUN_DEFAULTS) -> Job:
-        """Start a sync. The newest job is noted first: if the answer is lost, a newer job can only
-        be the one that was asked for, as a connection has one live job at a time.
+        """Start a sync. The newest job is noted first: if the answer is lost, a newer job must be
+        the one that we asked for, since a connection has one live job at a time.
         """
         connection_id = await self._connections.resolve_id(connection)
         newest = await self._prepare_run(connection_id)
@@ -102,7 +102,7 @@ class RemoteJobs(Jobs):
         return pick_one(found, "job", "job_id")
 
     async def watch(self, job: str) -> AsyncGenerator[Job]:
-        """Poll the job, less and less often. Short failures of the API are ridden out."""
+        """Poll the job, less and less often. Short failures of the API are ignored."""
         timeouts = self._client.timeouts
         seen: Job | None = None
         pause, failures = timeouts.watch, 0
@@ -240,8 +240,8 @@ class RemoteJobs(Jobs):
         return found[0].id if found else None
 
     async def _make_runnable(self, connection_id: str) -> None:
-        """Give a connection something to run: Airweave creates none for a connection without a
-        schedule and a first sync. Setting a schedule makes it, and removing it does no harm.
+        """Give a connection a sync to run: Airweave creates none without a schedule and a first
+        sync. Setting a schedule creates it, and removing the schedule again does no harm.
         """
         if (await self._connections.fetch(connection_id)).schedule is not None:
             return

@@ -22,7 +22,7 @@ WIRE_PAGE: Final = 200
 """Items per request when a list is read to its end; the API allows 1000."""
 
 WALK_MAX: Final = 10_000
-"""Items after which reading a list stops: a caller has to name what it looks for better."""
+"""Items after which reading a list stops: the caller must give a more exact name."""
 
 PREFIX_MIN_CHARS: Final = 4
 _SKIP = re.compile(r"[0-9]{1,9}")
@@ -63,7 +63,7 @@ async def find_named(
     noun: str,
     field: str,
 ) -> N:
-    """Return what ``text`` names by its id, unique name, or unique prefix of an id.
+    """Return the item that ``text`` names by id, unique name, or unique prefix of an id.
 
     Raises NotFound or Ambiguous. The API only knows whole ids, so the list is read.
     """

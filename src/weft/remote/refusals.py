@@ -1,7 +1,7 @@
 """Maps the API's refusals to our errors.
 
-The API's texts only serve to recognise what happened. The texts that are shown are written here;
-only names of fields and a few vetted phrases are taken over, because a foreign text may quote
+The API's texts only help us recognise what happened. The texts that are shown are written here,
+with only field names and a few vetted phrases from the API, because a foreign text may quote
 secrets, SQL or instructions.
 """
 
@@ -82,7 +82,7 @@ def rate_limit_error(answer: ApiAnswer) -> RateLimited:
 
 
 def live_job_id(body: JsonValue) -> str | None:
-    """Return the running job that is in the way, if the API names it, as Weft's own does."""
+    """Return the id of the running job that is in the way, if the API names it, as Weft's does."""
     job_id = body.get("job_id") if isinstance(body, dict) else None
     return job_id if isinstance(job_id, str) and _UUID.fullmatch(job_id) else None
 
@@ -93,7 +93,7 @@ def _detail(body: JsonValue) -> str:
 
 
 def _field_of(body: JsonValue) -> str | None:
-    """Return the field that Weft's own API names beside its text."""
+    """Return the field that Weft's own API names next to its text."""
     field = body.get("field") if isinstance(body, dict) else None
     if field == "source_connection_id":
         return "connection_id"
@@ -120,7 +120,7 @@ def _invalid_input_error(answer: ApiAnswer, _missing: str | None) -> WeftError:
 
 
 def _source_error(body: JsonValue) -> WeftError | None:
-    """Return the source's own refusal, which Weft's own API shows in the type of the problem."""
+    """Return the source's refusal, which Weft's own API marks in the problem's type."""
     detail = body.get("detail") if isinstance(body, dict) else None
     items = detail if isinstance(detail, list) else []
     kinds = [item.get("type") for item in items if isinstance(item, dict)]

@@ -22,10 +22,10 @@ from weft.wire.search import FoundEntities, FoundEntity, read_results
 
 LIMIT_MAX: Final = 100
 WINDOW: Final = 1000
-"""Results to filter here if the API cannot; it returns no more in one answer."""
+"""The number of results to filter here if the API cannot: the most in one answer."""
 
 RESOLVED_MAX: Final = 20
-"""Connections that are read to find out to which of them a result belongs."""
+"""The most connections that are read to find the one that a result belongs to."""
 
 
 class RemoteSearch(Search):
@@ -40,8 +40,8 @@ class RemoteSearch(Search):
         self._collections = collections
 
     async def search(self, query: SearchQuery) -> SearchResults:
-        """Use the API's instant search. ``matched`` is "all" if the text of each hit has all words,
-        which that of a hit by meaning alone does not.
+        """Use the API's instant search. ``matched`` is "all" if the text of each hit has all words;
+        a hit by meaning alone lacks some.
         """
         text = _check_query(query.query)
         skip = skip_of(query.cursor, *query.cursor_scope)
@@ -118,7 +118,7 @@ class RemoteSearch(Search):
             if item.id not in known:
                 await self._connections.fetch(item.id)
         if found.sync_id is not None and found.sync_id not in self._state.connection_of:
-            # Remember that nothing was found, so that the next hit does not ask again.
+            # Remember that there is none, so that the next hit does not ask again.
             self._state.connection_of.remember(found.sync_id, "")
 
 

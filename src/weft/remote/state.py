@@ -45,10 +45,10 @@ class ChangeSignal:
 class RemoteState:
     """The client, and facts from answers that later calls need.
 
-    ``owner_of`` maps a job to its connection, which the API's routes name with it.
-    ``connection_of`` maps a sync, which is all that a search result has, to its connection, and
-    ``name_of`` that to its name. ``claims`` maps a connection to the claim token of the
-    authorisation that began here. It proves that it was us, and never leaves this process.
+    ``owner_of`` maps a job to its connection, which the API's routes for jobs need.
+    ``connection_of`` maps a sync, the only thing a search result names, to its connection, and
+    ``name_of`` maps a connection to its name. ``claims`` maps a connection to the claim token
+    that proves that we began its authorisation; the token never leaves this process.
     """
 
     def __init__(self, client: ApiClient) -> None:
