@@ -1,1 +1,1 @@
-"""The HTTP front: who may come in, how much at once, and what the operator sees."""
+"""The HTTP front: the gate, the pages for people, and the HTTP API."""

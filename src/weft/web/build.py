@@ -80,7 +80,7 @@ def build_app(parts: AppParts, gate: Gate) -> ASGIApp:
     routes += parts.rest
     errors = {HTTPException: answer_http_error}
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=errors)
-    # A redirect would be built from the Host header, and carry a token along.
+    # A redirect would be built from the Host header, and take a token along.
     app.router.redirect_slashes = False
 
     async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
@@ -93,7 +93,7 @@ def build_app(parts: AppParts, gate: Gate) -> ASGIApp:
 
 
 class _AsgiEndpoint:
-    """An ASGI application as an object: Starlette would take a function for a handler."""
+    """An ASGI application as an object; Starlette would mistake a function for a handler."""
 
     def __init__(self, app: ASGIApp, method: str | None) -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""Turns settings into parts of the HTTP front; refuses those that would expose it by mistake."""
+"""Turns settings into parts of the HTTP front; refuses settings that would expose it by mistake."""
 
 import sys
 from collections.abc import Iterable, Sequence
@@ -57,7 +57,7 @@ def load_token(settings: Settings) -> str:
 
 
 def plan_oauth(settings: Settings, url: str) -> OAuthSettings | None:
-    """Plan how OAuth tokens are checked, if they are. ``url`` is where this server listens."""
+    """Plan the check of OAuth tokens, None for no check. ``url`` is where this server listens."""
     if settings.oauth_issuer is None:
         return None
     resource = settings.http_public_url or f"{url}{MCP_PATH}"
@@ -126,7 +126,7 @@ def _names_loopback(host: str) -> bool:
 
 
 def _check_proxies(names: Iterable[str]) -> None:
-    """Refuse names that match no address, or every one: they declare no proxy."""
+    """Refuse names that match no address or every address, since neither means a proxy."""
     for name in names:
         try:
             fits_some = ip_network(name).prefixlen > 0

@@ -1,6 +1,6 @@
 """The gate in front of every route: checks Host, Origin, token, rate, slots and size of a request.
 
-Nothing of a request's body is kept before all of them are checked.
+No part of a request's body is kept until all checks have passed.
 """
 
 import logging
@@ -43,7 +43,7 @@ def _no_page(_path: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """The rules that every request is checked against, and what is served at once.
+    """The rules that every request is checked against, and the limits on requests at once.
 
     Without ``authenticators`` (None) everyone acts as the operator. ``open_paths`` need no token;
     a GET of ``stream_paths`` opens an event stream. ``metadata_url`` tells clients where to get
@@ -88,7 +88,7 @@ def guard(app: ASGIApp, gate: Gate) -> ASGIApp:
 
 @dataclass(slots=True)
 class _GatedRequest:
-    """One request on its way through the gate. Of headers with the same name the first counts."""
+    """One request on its way through the gate. If a header is repeated, the first one counts."""
 
     app: ASGIApp
     gate: Gate
@@ -101,7 +101,7 @@ class _GatedRequest:
 
     async def pass_on(self) -> None:
         """Let the application answer."""
-        # A client that disconnects while it sends is no error of ours.
+        # A client that disconnects while sending is not our error.
         with suppress(ClientDisconnect):
             await self.app(self.scope, self.receive, self.response.send)
 
@@ -133,7 +133,7 @@ async def _handle(app: ASGIApp, gate: Gate, scope: Scope, receive: Receive, send
             with anyio.CancelScope(shield=True):
                 await response.finish()
         except Exception:
-            # The outermost handler: further out nothing knows the request, so it is logged here.
+            # This is the outermost handler that knows the request, so it logs the crash.
             _logger.exception("a request crashed")
             await response.report_crash()
         finally:
@@ -173,7 +173,7 @@ async def _admit(request: _GatedRequest) -> None:
         return
     operation = f"{request.scope['method']} {request.route}"
     if request.is_page:
-        # The link is all we know of the person.
+        # We know nothing about the person but the link.
         with acting(operation=operation, principal="link", transport="http"):
             await _serve_in_slot(request)
         return
@@ -231,7 +231,7 @@ def _check_limits(request: _GatedRequest, principal: Principal) -> HttpRefusal |
     caller = (principal.organization_id, principal.name)
     rates = request.gate.rates
     wait = rates.take(caller)
-    # Clients of the HTTP API may count down; those of MCP read the headers of refusals only.
+    # HTTP API clients may watch their rate; MCP clients read these headers only on a refusal.
     if wait or request.scope["path"] not in request.gate.stream_paths:
         request.response.add_rate_headers(rates.status(caller))
     if wait:
@@ -259,7 +259,7 @@ def _opens_stream(request: _GatedRequest) -> bool:
 
 
 async def _read_body(request: _GatedRequest) -> bool:
-    """Read the body for the application. False means that no more is to be answered."""
+    """Read the body for the application; return False if the request needs no further answer."""
     # Pages read their own forms, under a lower limit.
     if request.is_page:
         return True
@@ -309,7 +309,7 @@ async def _serve_stream(request: _GatedRequest) -> None:
 
 
 async def _reauthenticate(request: _GatedRequest) -> bool:
-    """Tell whether the token still admits the same principal; yes while that cannot be checked."""
+    """Check again that the token admits the same principal; True while that cannot be checked."""
     admitted = await _authenticate(request.gate, request.headers)
     if isinstance(admitted, Principal):
         return admitted == principal_of(request.scope)

@@ -19,7 +19,7 @@ class Slots:
 
     @contextmanager
     def hold(self) -> Generator[bool]:
-        """Hold a slot for the block. Yields whether one was free."""
+        """Hold a slot for the block; yield whether one was free."""
         free = self.taken < self._size
         self.taken += free
         try:
@@ -47,7 +47,7 @@ class Rates:
         self._buckets: dict[Hashable, tuple[float, float]] = {}
 
     def take(self, caller: Hashable) -> float:
-        """Take one request. Returns 0, or the seconds to wait if none remains."""
+        """Use up one request; return 0, or the seconds to wait if none remains."""
         now = self._clock()
         left = self._remaining(caller, now)
         if left < 1:

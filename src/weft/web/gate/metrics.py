@@ -50,7 +50,7 @@ class Metrics:
         self._seconds.labels(tool).observe(seconds)
 
     def render(self, *, jobs: Mapping[str, int], requests_now: int, streams_now: int) -> str:
-        """Return all metrics as text, with the present state that is given."""
+        """Return all metrics as text, with the given numbers of the moment."""
         self._jobs.clear()
         for status, count in jobs.items():
             self._jobs.labels(status).set(count)
@@ -61,7 +61,7 @@ class Metrics:
 
 
 class _RegistryWithoutCreated(CollectorRegistry):
-    """Leaves out the times of creation: the library's switch for them is process-wide."""
+    """Leaves out creation times; the library's own switch for them is process-wide."""
 
     def collect(self) -> Iterable[Metric]:
         for family in super().collect():

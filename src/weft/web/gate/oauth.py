@@ -22,7 +22,7 @@ from weft.errors import InvalidInput, NotPermitted, SourceUnavailable
 from weft.net.urls import is_loopback
 
 METADATA_PATH: Final = "/.well-known/oauth-protected-resource"
-# Only asymmetric signatures: with a shared secret, whoever checks tokens could also sign them.
+# Only asymmetric signatures: with a shared secret, we could sign tokens and not just check them.
 _ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384")
 _LEEWAY_SECONDS: Final = 60
 _KEYS_FRESH_SECONDS: Final = 3600.0
@@ -85,7 +85,7 @@ class OAuthTokens:
         self._fetching = anyio.Lock()
 
     async def authenticate(self, token: str) -> Principal | None:
-        """Return the principal whom the token admits, or None.
+        """Return the principal that the token admits, or None.
 
         Raises NotPermitted when a scope is missing, SourceUnavailable without the issuer's keys.
         """
@@ -128,7 +128,7 @@ class OAuthTokens:
         try:
             return await self._refresh_keys(self._clock() - _KEYS_FRESH_SECONDS)
         except SourceUnavailable:
-            # While the issuer is down, go on with the keys that it published last.
+            # While the issuer is down, keep using the keys that it published last.
             if self._keys is None:
                 raise
             return self._keys

@@ -14,8 +14,8 @@ from starlette.types import Message, Receive, Send
 
 from weft.web.gate.limits import RateStatus
 
-# The body of a refused request is read to its end within these bounds: a client that is cut off
-# while it sends may never see the answer.
+# The rest of a refused request's body is read within these bounds, because a client that is cut
+# off while sending may never see the answer.
 DISCARD_MAX_BYTES: Final = 64 * 1024 * 1024
 DISCARD_SECONDS: Final = 5.0
 
@@ -25,7 +25,7 @@ _NO_REFERRER = (b"referrer-policy", b"no-referrer")
 
 @dataclass(frozen=True, slots=True)
 class HttpRefusal:
-    """An answer of the gate in place of the application's. ``text`` says what to do."""
+    """The gate's answer instead of the application's. ``text`` says what to do."""
 
     status: int
     error: str
@@ -36,8 +36,8 @@ class HttpRefusal:
 class GuardedResponse:
     """Passes a response on with the request's id, and remembers how much of it was sent.
 
-    ``for_programs`` leaves out headers that only browsers read. The request is received through
-    this too, which then knows whether any of it is left to discard.
+    ``for_programs`` leaves out headers that only browsers read. The request's body passes through
+    here too, so that we know whether any of it is left to discard.
     """
 
     def __init__(
@@ -112,7 +112,7 @@ class GuardedResponse:
 
     async def finish(self) -> None:
         """End a response early, so that the client sees its end and no broken connection."""
-        # The client may be gone already; one that reads nothing must not hold this up.
+        # The client may be gone, or may read nothing, which must not hold this up.
         with suppress(OSError), anyio.move_on_after(DISCARD_SECONDS):
             if self._ended:
                 return

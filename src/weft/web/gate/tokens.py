@@ -17,7 +17,7 @@ TOKEN_FILE_NAME: Final = "http-token"  # noqa: S105 (the name of a file)
 _RANDOM_BYTES = 32
 
 Authenticate = Callable[[str], Awaitable[Principal | None]]
-"""Return the principal whom a presented token admits, or None if it is unknown."""
+"""Return the principal that a presented token admits, or None if the token is unknown."""
 
 
 def load_or_create_token(path: Path) -> str:
@@ -49,7 +49,7 @@ def build_operator_check(token: str) -> Authenticate:
     operator = Principal(LOCAL_ORGANIZATION_ID, "token", Role.ADMIN)
 
     async def authenticate(presented: str) -> Principal | None:
-        # Digests have equal lengths, and comparing them takes the same time wherever they differ.
+        # Digests have equal lengths, and comparing them takes equal time wherever they differ.
         return operator if hmac.compare_digest(_digest(presented), wanted) else None
 
     return authenticate

@@ -45,7 +45,7 @@ def parse_values(
     values: Json = {}
     problems: dict[str, str] = {}
     for each in fields:
-        # Pasted text often has a space or a line end too many.
+        # Pasted text often has an extra space or line end.
         text = texts.get(each.name, "").replace("\r\n", "\n").strip()
         if each.type == "boolean":
             values[each.name] = text == "true"

@@ -22,7 +22,7 @@ from weft.domain.sources import FieldInfo
 
 Mark = Literal["good", "bad", "gone"]
 
-# Fields of the form have a prefix, so that no source's field is taken for one of the page's own.
+# A source's fields have this prefix in the form, so that none is taken for one of the page's own.
 ENTRY_PREFIX: Final = "entry."
 PROOF_FIELD: Final = "proof"
 
@@ -78,8 +78,8 @@ def render_form(
 def render_message(
     mark: Mark, title: str, paragraphs: Sequence[str], *, follow: str | None = None
 ) -> str:
-    """Return a page with one message. It leads on to ``follow``, at once or by a click, if that is
-    a safe target.
+    """Return a page with one message that leads on to ``follow``, at once or by a click, if that
+    is a safe target.
     """
     if follow is not None and not is_safe_target(follow):
         follow = None
@@ -140,7 +140,7 @@ def _value_of(field: FieldInfo, given: Mapping[str, str] | None) -> str:
 
 
 class _Verbatim(str):
-    """Text that is escaped, and otherwise stays as it is: a value, or an address."""
+    """Text that is escaped but not otherwise changed, such as a value or an address."""
 
     __slots__ = ()
 
@@ -160,7 +160,7 @@ _ENVIRONMENT: Final = Environment(
 )
 _ENVIRONMENT.filters["verbatim"] = _Verbatim
 _GLOBALS: Final = {
-    # These two are ours, and their hashes are those of the policy.
+    # These two are our own, and the policy names their hashes.
     "style": Markup(_STYLE),  # noqa: S704
     "script": Markup(_SCRIPT),  # noqa: S704
     "prefix": ENTRY_PREFIX,

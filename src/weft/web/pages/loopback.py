@@ -1,6 +1,6 @@
 """The pages for people in a process without an HTTP server: a listener on the loopback address.
 
-It opens with the first link, and closes when it was not used for longer than a link is valid.
+It opens with the first link, and closes once it is unused for longer than a link is valid.
 """
 
 from socket import socket
@@ -12,7 +12,7 @@ from weft.backend import AuthSessions
 from weft.errors import InvalidInput
 
 if TYPE_CHECKING:
-    # Importing an HTTP server takes longer than the rest of Weft: not before a page is needed.
+    # Importing an HTTP server takes longer than the rest of Weft: do it when a page is needed.
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 HOST: Final = "127.0.0.1"
@@ -27,7 +27,7 @@ _REQUESTS_PER_MINUTE: Final = 600
 class LoopbackPages:
     """Opens the listener on demand, and closes it when it is idle.
 
-    ``port`` 0 takes any free port, another one each time.
+    ``port`` 0 takes any free port, a different one each time.
     """
 
     def __init__(self, port: int = 0, idle_seconds: float = IDLE_SECONDS) -> None:
@@ -35,9 +35,9 @@ class LoopbackPages:
         self._idle_seconds = idle_seconds
         self._wanted = anyio.Event()
         self._socket: socket | None = None
-        # Its deadline passes when the listener was idle for too long.
+        # Its deadline passes when the listener has been idle for too long.
         self._in_use = anyio.CancelScope()
-        # Held while the listener opens or closes: a fixed port must be free to be bound again.
+        # Held while the listener opens or closes: a fixed port must be released before it is bound.
         self._changing = anyio.Lock()
 
     async def open(self) -> str:
@@ -54,7 +54,7 @@ class LoopbackPages:
             return _url_of(self._socket)
 
     async def run(self, sessions: AuthSessions) -> None:
-        """Serve the pages whenever they are wanted, until this is cancelled."""
+        """Serve the pages whenever someone opens them, until cancelled."""
         try:
             while True:
                 await self._wanted.wait()
@@ -150,7 +150,7 @@ def _build_app(sessions: AuthSessions, url: str) -> "ASGIApp":
 
     app = Starlette(routes=page_routes(sessions, PageSettings(url)))
     app.router.redirect_slashes = False
-    # Exactly this address: another host name may be a site's that points here (DNS rebinding).
+    # Allow only this address: a website may point its own name here (DNS rebinding).
     hosts = HostRules(frozenset({url.removeprefix("http://")}), frozenset({url}))
     gate = Gate(
         hosts=hosts,

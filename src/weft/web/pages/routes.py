@@ -41,7 +41,7 @@ PREFIXES: Final = ("", "/v1")
 TOKEN_MAX_CHARS: Final = 256
 # As long as the links are valid; after that the cookies are worthless.
 COOKIE_SECONDS: Final = 600
-# A person needs a handful. More is someone who guesses tokens, or a program out of control.
+# A person needs a handful. More means someone guessing tokens, or a program out of control.
 REQUESTS_PER_MINUTE: Final = 120
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -198,7 +198,7 @@ def _build_start(sessions: AuthSessions, settings: PageSettings) -> Handler:
 
 def _build_callback(sessions: AuthSessions, settings: PageSettings) -> Handler:
     async def callback(request: Request) -> Response:
-        """Take what the provider sent the browser back with."""
+        """Handle the browser's return from the provider."""
         if request.method == "HEAD":
             return Response(headers=_HEADERS)
         given = request.query_params.multi_items()
@@ -262,7 +262,7 @@ def _outcome_response(outcome: AuthOutcome) -> Response:
         texts = [outcome.message, "Nothing was changed. Ask for a new link to try again."]
         return _message_response(400, "bad", "Not connected", *texts, follow=outcome.redirect_to)
     name = f"“{outcome.connection_name}” is connected" if outcome.connection_name else "Connected"
-    # No redirect: form-action in the policy limits where a form may lead to this server.
+    # Do not redirect: form-action in the policy lets a form lead to this server only.
     texts = [outcome.message]
     if outcome.redirect_to is None:
         texts.append("You can close this page and go back to where you came from.")
@@ -319,7 +319,7 @@ def _form_cookie(request: Request) -> str:
 
 
 def _browser_cookie(params: Mapping[str, str]) -> str:
-    """Derive the cookie's name from what both start and callback know."""
+    """Derive the cookie's name from a value that both start and callback know."""
     # OAuth 1.0a has a request token instead of a state, and calls it `denied` in a refusal.
     known = next(
         (params[name] for name in ("state", "oauth_token", "denied") if name in params), ""

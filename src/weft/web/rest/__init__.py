@@ -1,1 +1,1 @@
-"""Airweave's HTTP API over the backend of whoever calls."""
+"""Airweave's HTTP API, served from the caller's backend."""

@@ -95,7 +95,7 @@ async def delete_collection(call: ApiCall[Nothing, Nothing]) -> CollectionAnswer
 
 async def get_exact(backend: Backend, readable_id: str) -> Collection:
     """Get the collection with exactly that id. Backends also accept names and prefixes of ids,
-    which a path must not: it may delete.
+    which is too risky in a path, since a path may delete.
 
     Raises NotFound.
     """

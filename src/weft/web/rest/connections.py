@@ -104,7 +104,7 @@ async def update_source_connection(
     call: ApiCall[Nothing, UpdateConnectionBody],
 ) -> ConnectionAnswer:
     """Change a source connection; omitted fields stay as they are."""
-    # First of all 404: no caller may wait on another's connection, or on one that does not exist.
+    # Answer 404 first: nobody may wait for another's connection, or for one that does not exist.
     found = await call.backend.connections.get(_id_of(call))
     turn = _turns.setdefault(found.id, anyio.Lock())
     async with turn:

@@ -44,7 +44,7 @@ _SENTENCE_END: Final = re.compile(r"(?<=[.!?])\s+")
 
 
 def error_response(error: WeftError, query: Collection[str], body: Mapping[str, Any]) -> Response:
-    """Answer with an error of ours. ``query`` and ``body`` hold what the request had."""
+    """Answer with one of our errors. ``query`` and ``body`` hold the request's parameters."""
     if isinstance(error, InvalidInput | ConnectionFault):
         return validation_response(_problem_of(error, query, body))
     about: dict[str, str] = {"detail": _text_of(error)}

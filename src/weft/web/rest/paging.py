@@ -16,7 +16,7 @@ LIMIT_MAX: Final = 1000
 
 
 class FetchPage(Protocol[T]):
-    """Fetches the page after a cursor, of at most so many items."""
+    """Fetches the page after a cursor, with at most ``limit`` items."""
 
     async def __call__(self, cursor: str | None, limit: int, /) -> Page[T]: ...
 
@@ -50,7 +50,7 @@ async def fetch_slice(fetch: FetchPage[T], *, skip: int, limit: int) -> list[T]:
 
 
 async def iterate(fetch: FetchPage[T], *, first: int | None = None) -> AsyncGenerator[T]:
-    """Iterate over all items page by page. ``first`` sizes the pages for as many items."""
+    """Iterate over all items page by page; ``first`` is the number of items to size pages for."""
     cursor: str | None = None
     size = min(first or LIST_LIMIT_MAX, LIST_LIMIT_MAX)
     while True:

@@ -45,7 +45,7 @@ _AGENTIC: Final = (
 BackendFor = Callable[[Principal], Backend]
 
 ObserveRefusal = Callable[[Principal, str], Awaitable[None]]
-"""Told of each principal whom a ceiling or the role kept from an operation."""
+"""Called for each operation that a ceiling or a role forbids, with the principal."""
 
 
 @dataclass(frozen=True, slots=True)
