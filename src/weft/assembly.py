@@ -20,6 +20,7 @@ from weft.domain.acting import acting
 from weft.domain.permissions import Ceilings
 from weft.domain.principals import LOCAL_PRINCIPAL, Principal
 from weft.errors import StorageFailed
+from weft.local.api_keys import LocalKeys
 from weft.local.auth.named_secrets import NamedSecrets
 from weft.local.auth.oauth_clients import LocalOAuthClients
 from weft.local.auth.providers import LocalAuthProviders
@@ -36,12 +37,11 @@ from weft.local.from_settings import (
 from weft.local.jobs.housekeeping import keep_house, watch_for_changes
 from weft.local.jobs.runner import EmbeddedRunner
 from weft.local.jobs.scheduler import run_scheduler
-from weft.local.keys import LocalKeys
-from weft.local.process_lock import ProcessLock
+from weft.local.process_liveness import ProcessLock
 from weft.local.store.sqlite.report import DatabaseReport, report
 from weft.local.vault import Vault
 from weft.net.addresses import AllowList
-from weft.net.factory import HttpFactory
+from weft.net.http_factory import HttpFactory
 from weft.settings import Settings
 from weft.sources.base import SourceContext
 from weft.sources.registry import SourceRegistry
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     import httpx
 
     from weft.assembly_remote import OpenRemote
-    from weft.web.gate.tokens import Authenticate
+    from weft.web.gate.operator_token import Authenticate
 
 PROCESSES_FOLDER_NAME = "processes"
 SWITCH_SECONDS = 0.0005
@@ -242,7 +242,7 @@ async def serve_http(
     from weft.server.build import build_server
     from weft.server.transport.http import http_caller
     from weft.web.gate.metrics import Metrics
-    from weft.web.gate.tokens import build_operator_check
+    from weft.web.gate.operator_token import build_operator_check
     from weft.web.plan import build_gate, load_token, plan_listening, plan_oauth, plan_pages_url
     from weft.web.run import bind_socket, run_app, url_of
 

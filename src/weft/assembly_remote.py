@@ -14,7 +14,7 @@ from weft.remote.timeouts import Timeouts
 from weft.settings import Settings
 
 if TYPE_CHECKING:
-    from weft.web.gate.tokens import Authenticate
+    from weft.web.gate.operator_token import Authenticate
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import pytest
 from weft.assembly import open_backend
 from weft.backend import Backend
 from weft.settings import Settings
-from weft.testing.contract import BackendContract
+from weft.testing.backend_contract import BackendContract
 from weft.testing.stub import stub_registry
 
 

@@ -20,7 +20,7 @@ from weft.remote.backend import RemoteBackend
 from weft.remote.client import open_client
 from weft.remote.timeouts import Timeouts
 from weft.settings import Settings
-from weft.testing.contract import BackendContract
+from weft.testing.backend_contract import BackendContract
 from weft.testing.stub import stub_registry
 from weft.web.gate.gate import guard
 from weft.web.gate.metrics import Metrics

@@ -23,7 +23,7 @@ from weft.sources.git.source import GitSource
 from weft.sources.github.source import GitHubSource
 from weft.sources.web.source import WebSource
 from weft.testing.scripted_http import html, serve
-from weft.testing.sources import Change, SourceCase, SourceContract, offline_context
+from weft.testing.source_contract import Change, SourceCase, SourceContract, offline_context
 from weft.testing.stub import SecretStubSource, StubSource, entity_id
 
 AUTHOR = b"Ada <ada@example.org>"

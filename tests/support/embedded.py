@@ -25,7 +25,7 @@ from weft.local.backend import LocalBackend
 from weft.local.engine import Engine, EngineLimits, utc_now
 from weft.local.jobs.housekeeping import keep_house, watch_for_changes
 from weft.local.jobs.runner import EmbeddedRunner
-from weft.local.process_lock import ProcessLock
+from weft.local.process_liveness import ProcessLock
 from weft.local.store.base import Claim, Outcome, Store
 from weft.local.vault import Vault
 from weft.sources.base import AnySource, SourceContext

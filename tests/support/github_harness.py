@@ -11,7 +11,7 @@ from typing import Any
 
 from weft.domain.base import Json
 from weft.domain.entities import Entity
-from weft.net.factory import HttpFactory
+from weft.net.http_factory import HttpFactory
 from weft.sources.base import (
     Checkpoint,
     Deleted,

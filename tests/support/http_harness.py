@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 import httpx
 
 from weft.net.client import Clock
-from weft.net.factory import HttpFactory
+from weft.net.http_factory import HttpFactory
 from weft.net.transport import Resolve
 from weft.testing.scripted_http import HttpReply, HttpRequest
 

@@ -25,7 +25,7 @@ from weft.local.engine import Engine, EngineLimits
 from weft.local.jobs.housekeeping import watch_for_changes
 from weft.local.jobs.runner import Dispatcher, EmbeddedRunner
 from weft.local.jobs.sync import sync
-from weft.local.process_lock import ProcessLock
+from weft.local.process_liveness import ProcessLock
 from weft.local.store.base import Claim, Outcome
 from weft.local.vault import Vault
 from weft.sources.base import AnySource, Event, Source, SourceContext

@@ -22,7 +22,7 @@ from weft.domain.connections import (
 from weft.domain.entities import Entity
 from weft.domain.jobs import Job, JobStatus, LogLine, RunOptions
 from weft.local.store.authorizations import AuthProviderRow, AuthSession, OAuthClientRow
-from weft.local.store.rows import Claim, ConnectionRow
+from weft.local.store.records import Claim, ConnectionRow
 from weft.local.store.vault import SecretRow, WrappedKey
 
 T = TypeVar("T")

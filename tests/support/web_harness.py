@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from weft.domain.entities import Entity
-from weft.net.factory import HttpFactory
+from weft.net.http_factory import HttpFactory
 from weft.sources.base import (
     Event,
     Failed,

@@ -18,7 +18,7 @@ from weft.assembly import PROCESSES_FOLDER_NAME
 from weft.local.backend import LocalBackend
 from weft.local.engine import Engine
 from weft.local.jobs.runner import Dispatcher
-from weft.local.process_lock import ProcessLock
+from weft.local.process_liveness import ProcessLock
 
 WORKER = Path(__file__).with_name("worker.py")
 

@@ -3,7 +3,7 @@
 import pytest
 
 from weft.net.client import Clock, http_factory
-from weft.net.factory import HttpFactory
+from weft.net.http_factory import HttpFactory
 
 
 @pytest.fixture

@@ -1,1 +1,1 @@
-"""Frozen objects of the domain: no I/O, no rows, no wire formats."""
+"""The field's words as frozen models and rules: no I/O, no rows, no wire formats."""

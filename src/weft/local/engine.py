@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from weft.domain.base import Json
 from weft.local.audit import Refusals
-from weft.local.holds import JobHolds
+from weft.local.job_holds import JobHolds
 from weft.local.origins import normal_origin
 from weft.local.store.base import Store
 from weft.local.validate import validate

@@ -21,7 +21,7 @@ from weft._version import __version__
 from weft.errors import RateLimited, SourceUnavailable
 from weft.net.addresses import AllowList
 from weft.net.errors import is_transient, json_of, map_error
-from weft.net.factory import HttpFactory
+from weft.net.http_factory import HttpFactory
 from weft.net.retry import TRANSIENT_STATUSES, back_off_seconds, retry_after_seconds
 from weft.net.transport import (
     ANONYMOUS_HEADERS,

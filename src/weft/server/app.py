@@ -48,12 +48,12 @@ from weft.domain.permissions import Ceilings, Impact
 from weft.domain.principals import Principal, WhoCalls
 from weft.errors import InvalidInput, NotPermitted, TryLater, WeftError
 from weft.server import apps
+from weft.server.bounded_waits import BoundedWaits
 from weft.server.call import InlineCredentials, ToolCall, no_progress
 from weft.server.call_log import ObserveCall, ObserveRefusal, log_call
+from weft.server.claim_tokens import ClaimTokens
 from weft.server.elicitation.ask import AnswersNeeded, Ask, Rounds
-from weft.server.elicitation.claim_tokens import ClaimTokens
 from weft.server.elicitation.confirmations import Confirmations
-from weft.server.elicitation.waits import BoundedWaits
 from weft.server.render.errors import crash_result, error_result, explain
 from weft.server.render.icons import ICONS
 from weft.server.render.protocol_errors import (

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from weft.backend import Backend
+from weft.server.bounded_waits import BoundedWaits
+from weft.server.claim_tokens import ClaimTokens
 from weft.server.elicitation.ask import Ask
-from weft.server.elicitation.claim_tokens import ClaimTokens
 from weft.server.elicitation.confirmations import Confirmations
-from weft.server.elicitation.waits import BoundedWaits
 
 
 class ReportProgress(Protocol):

@@ -1,1 +1,1 @@
-"""Sources: one file each, all behind the protocol in `base`."""
+"""Sources: a folder each with the class in `source.py`, behind the protocol in `base`."""

@@ -19,7 +19,7 @@ from weft.domain.base import Json
 from weft.domain.connections import AuthMethod
 from weft.domain.entities import Entity
 from weft.domain.sources import FieldInfo, SourceInfo
-from weft.net.factory import HttpFactory
+from weft.net.http_factory import HttpFactory
 
 ENDPOINT: Final[JsonDict] = {"endpoint": True}
 """For `Field(json_schema_extra=...)` of Config: this field says which host gets credentials."""

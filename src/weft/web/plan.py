@@ -15,7 +15,7 @@ from weft.web.gate.hosts import build_host_rules
 from weft.web.gate.limits import Rates, Slots
 from weft.web.gate.metrics import Metrics
 from weft.web.gate.oauth import OAuthSettings, OAuthTokens
-from weft.web.gate.tokens import TOKEN_FILE_NAME, Authenticate, load_or_create_token
+from weft.web.gate.operator_token import TOKEN_FILE_NAME, Authenticate, load_or_create_token
 from weft.web.pages.routes import page_template_of
 from weft.web.rest.routes import template_of
 from weft.web.run import Listening

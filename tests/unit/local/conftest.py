@@ -12,7 +12,7 @@ from oauth_provider import OAuthProvider, serve_oauth_provider
 from weft.local.engine import Engine
 from weft.local.store.base import Store
 from weft.local.vault import KEY_BYTES, FixedKeys, Vault
-from weft.net.factory import HttpFactory
+from weft.net.http_factory import HttpFactory
 from weft.sources.base import SourceContext
 from weft.testing.stub import stub_registry
 

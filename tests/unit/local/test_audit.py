@@ -15,10 +15,10 @@ from weft.domain.collections import NewCollection
 from weft.domain.connections import ConnectionChange, ConnectionStatus
 from weft.domain.principals import Role
 from weft.errors import AuthenticationFailed, ErrorCategory, NotFound, WeftError
+from weft.local.api_keys import LocalKeys
 from weft.local.audit import LocalAudit, Refusals
 from weft.local.auth.named_secrets import NamedSecrets
 from weft.local.jobs.scheduler import fire_due
-from weft.local.keys import LocalKeys
 from weft.local.store.authorizations import AuthProviderRow, OAuthClientRow
 from weft.local.vault import rotate
 

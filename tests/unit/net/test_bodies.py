@@ -9,7 +9,7 @@ from http_harness import QUICK, get, replies
 from weft.errors import SourceUnavailable
 from weft.net.client import http_factory
 from weft.net.errors import ResponseTooLarge
-from weft.net.factory import HttpFactory
+from weft.net.http_factory import HttpFactory
 from weft.net.transport import MAX_BYTES, HttpLimits, unpack_gzip
 from weft.testing.scripted_http import HttpReply, html, serve
 

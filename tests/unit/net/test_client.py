@@ -11,7 +11,7 @@ from http_harness import NOW, QUICK, get, replies
 from weft.errors import RateLimited, SourceUnavailable, WeftError
 from weft.net.addresses import AllowList
 from weft.net.client import get_json, http_factory, next_page_url
-from weft.net.factory import HttpFactory
+from weft.net.http_factory import HttpFactory
 from weft.net.transport import origin_of
 from weft.testing.scripted_http import HttpReply, as_json, html, serve
 

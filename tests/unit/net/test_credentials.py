@@ -7,7 +7,7 @@ import pytest
 from http_harness import SECRET, name_server, replies
 
 from weft.net.client import http_factory
-from weft.net.factory import HttpFactory
+from weft.net.http_factory import HttpFactory
 from weft.testing.scripted_http import HttpReply, HttpRequest, html, redirect, serve
 
 pytestmark = pytest.mark.anyio

@@ -18,7 +18,7 @@ from http_harness import QUICK, get, name_server, replies
 from weft.errors import SourceMisconfigured, SourceUnavailable, WeftError
 from weft.net.addresses import AddressRefused
 from weft.net.client import Clock, http_factory
-from weft.net.factory import HttpFactory
+from weft.net.http_factory import HttpFactory
 from weft.net.transport import GuardedTransport, HttpLimits, tls_context
 from weft.testing.scripted_http import HttpReply, HttpRequest, html, redirect, serve
 

@@ -18,7 +18,7 @@ from weft.errors import (
     WeftError,
 )
 from weft.net.errors import map_error, raise_for_status
-from weft.net.factory import HttpFactory
+from weft.net.http_factory import HttpFactory
 from weft.testing.scripted_http import HttpReply, serve
 
 pytestmark = pytest.mark.anyio

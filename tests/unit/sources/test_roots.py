@@ -20,7 +20,7 @@ from weft.sources.roots import (
     is_secret_folder,
     tree_at,
 )
-from weft.testing.sources import offline_context
+from weft.testing.source_contract import offline_context
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ from weft.sources.base import (
     Unchanged,
 )
 from weft.sources.registry import SourceRegistry
-from weft.testing.sources import offline_context
+from weft.testing.source_contract import offline_context
 from weft.testing.stub import (
     SecretStubCredentials,
     SecretStubSource,

@@ -19,7 +19,7 @@ from weft.cli.terminal.context import App, emit, json_option, pass_app
 from weft.errors import WeftError
 from weft.settings import CONFIG_FILE_NAME, ENV_PREFIX, Settings, origins
 from weft.sources.registry import SourceRegistry
-from weft.web.gate.tokens import TOKEN_FILE_NAME
+from weft.web.gate.operator_token import TOKEN_FILE_NAME
 
 EXIT_PROBLEM: Final = 1
 FREE_MIN_BYTES: Final = 10 << 20

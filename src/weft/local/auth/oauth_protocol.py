@@ -22,7 +22,7 @@ from weft.domain.base import Frozen
 from weft.errors import AuthenticationFailed, ErrorCategory, SourceUnavailable, WeftError
 from weft.local.auth.oauth_clients import OAuthClient, origin_of_url
 from weft.net.errors import status_error
-from weft.net.factory import HttpFactory
+from weft.net.http_factory import HttpFactory
 from weft.sources.base import OAuth1, OAuth2
 
 TOKEN_MAX_CHARS: Final = 16_384

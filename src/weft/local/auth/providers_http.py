@@ -26,7 +26,7 @@ from weft.errors import (
 from weft.local.auth.oauth_clients import OAuthClient
 from weft.local.auth.oauth_protocol import fetch_client_token
 from weft.net.errors import json_of, status_error
-from weft.net.factory import HttpFactory
+from weft.net.http_factory import HttpFactory
 
 PAGES_MAX: Final = 20
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@|:+-]{0,199}")

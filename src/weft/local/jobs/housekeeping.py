@@ -7,7 +7,7 @@ import anyio.lowlevel
 
 from weft.errors import WeftError
 from weft.local.engine import Engine
-from weft.local.process_lock import ProcessLock
+from weft.local.process_liveness import ProcessLock
 
 PURGE_BATCH = 500
 PRUNE_BATCH = 500

@@ -15,7 +15,7 @@ from weft.domain.jobs import JobStatus, LogLine
 from weft.errors import WeftError
 from weft.local.engine import Engine
 from weft.local.jobs.sync import sync
-from weft.local.process_lock import ProcessLock
+from weft.local.process_liveness import ProcessLock
 from weft.local.store.base import Claim, Outcome
 
 POLL_SECONDS = 0.5

@@ -27,7 +27,7 @@ from weft.local.store.authorizations import (
     TokenStore,
 )
 from weft.local.store.keys import KeyStore
-from weft.local.store.rows import Batch, BatchEvent, Claim, ConnectionRow, DueSchedule, Outcome
+from weft.local.store.records import Batch, BatchEvent, Claim, ConnectionRow, DueSchedule, Outcome
 from weft.local.store.vault import DataKeyStore, SecretStore
 
 __all__ = [

@@ -17,7 +17,7 @@ from time import sleep
 from typing import Protocol, runtime_checkable
 
 from weft.errors import InvalidInput, KeyUnavailable, StorageFailed
-from weft.local.process_lock import lock_file
+from weft.local.process_liveness import lock_file
 
 KEY_FILE_NAME = "master.key"
 KEY_BYTES = 32

@@ -13,7 +13,7 @@ from pathlib import Path
 import anyio.to_thread
 
 from weft.errors import Conflict, KeyUnavailable, StorageFailed
-from weft.local.process_lock import lock_file
+from weft.local.process_liveness import lock_file
 from weft.local.store.vault import DataKeyStore, WrappedKey
 from weft.local.vault.envelope import unwrap, wrap
 from weft.local.vault.keys import KeySource, MasterKey

@@ -9,7 +9,7 @@ from weft.domain.base import Frozen
 from weft.domain.connections import Auth, Connection, NewConnection
 from weft.errors import InvalidInput, Unsupported, WeftError
 from weft.server.call import ToolCall
-from weft.server.elicitation.claim_tokens import WAITING
+from weft.server.claim_tokens import WAITING
 from weft.server.elicitation.consent import LINK_REFUSALS
 from weft.server.questions.missing_config import add_other_name_hint, explain_misplaced
 from weft.server.render.errors import explain

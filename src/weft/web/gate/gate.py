@@ -24,8 +24,8 @@ from weft.telemetry.logs import log_context
 from weft.web.gate.hosts import HostRules
 from weft.web.gate.limits import Rates, Slots
 from weft.web.gate.metrics import Metrics
+from weft.web.gate.operator_token import Authenticate
 from weft.web.gate.responses import GuardedResponse, HttpRefusal
-from weft.web.gate.tokens import Authenticate
 
 BODY_MAX_BYTES: Final = 4 * 1024 * 1024
 # A stream may stay open for days, so its token is checked again at this interval.

@@ -21,7 +21,7 @@ from weft.backend import AuthSessions
 from weft.domain.authorizations import AuthOutcome, CredentialForm
 from weft.errors import ConnectionFault, NotFound, TryLater, WeftError
 from weft.web.gate.limits import Rates
-from weft.web.pages.forms import parse_values, problem_by_field, read_form
+from weft.web.pages.form_input import parse_values, problem_by_field, read_form
 from weft.web.pages.html import (
     ENTRY_PREFIX,
     POLICY,

@@ -14,7 +14,7 @@ from weft.cli.verbs.doctor import Report, examine, format_value
 from weft.errors import StorageFailed
 from weft.settings import Settings, load_settings
 from weft.sources.registry import SourceRegistry
-from weft.web.gate.tokens import TOKEN_FILE_NAME
+from weft.web.gate.operator_token import TOKEN_FILE_NAME
 
 HEALTHY: dict[str, Any] = {"sqlite_version": "3.54.1", "problems": ()}
 

@@ -10,7 +10,7 @@ from patience import PATIENCE_SECONDS
 
 from weft.domain.jobs import JobStatus
 from weft.local.engine import EngineLimits
-from weft.local.process_lock import ProcessLock
+from weft.local.process_liveness import ProcessLock
 
 pytestmark = pytest.mark.anyio
 

@@ -26,7 +26,7 @@ from weft.local.backend import LocalBackend
 from weft.local.engine import EngineLimits
 from weft.local.jobs import runner as module
 from weft.local.jobs import sync
-from weft.local.process_lock import ProcessLock
+from weft.local.process_liveness import ProcessLock
 from weft.sources.base import Checkpoint, Event, SourceContext
 
 pytestmark = pytest.mark.anyio

@@ -9,7 +9,7 @@ from stores import connect_here, open_store
 
 from weft.domain.base import Json
 from weft.errors import AuthenticationFailed, Conflict, StorageFailed
-from weft.local.process_lock import lock_file
+from weft.local.process_liveness import lock_file
 from weft.local.store.vault import DataKeyStore, WrappedKey
 from weft.local.vault import FixedKeys, KeySource, MasterKey, Vault, forget_lost, rotate
 

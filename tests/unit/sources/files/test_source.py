@@ -23,7 +23,7 @@ from weft.sources.base import (
 from weft.sources.files import source as files
 from weft.sources.files.source import FilesConfig, FilesSource
 from weft.sources.roots import NotInside, Tree, tree_at
-from weft.testing.sources import SourceCase, events_of, offline_context
+from weft.testing.source_contract import SourceCase, events_of, offline_context
 
 pytestmark = pytest.mark.anyio
 

@@ -13,7 +13,7 @@ from weft.domain.entities import Entity
 from weft.errors import NotPermitted, SourceMisconfigured, WeftError
 from weft.sources.base import Event
 from weft.sources.git.source import GitSource
-from weft.testing.sources import SourceCase, events_of, offline_context
+from weft.testing.source_contract import SourceCase, events_of, offline_context
 
 pytestmark = pytest.mark.anyio
 

@@ -20,14 +20,14 @@ from weft.errors import (
 )
 from weft.net.addresses import AddressRefused
 from weft.net.client import http_factory
-from weft.net.factory import HttpFactory
+from weft.net.http_factory import HttpFactory
 from weft.sources.base import Checkpoint, Deleted, Skipped, SourceContext
 from weft.sources.git import smart_http
 from weft.sources.git.objects import open_repository
 from weft.sources.git.pack import COMMIT, Object
 from weft.sources.git.source import GitSource
 from weft.testing.scripted_http import HttpReply, HttpRequest, redirect, serve
-from weft.testing.sources import SourceCase, events_of, last_cursor, offline_context
+from weft.testing.source_contract import SourceCase, events_of, last_cursor, offline_context
 
 pytestmark = pytest.mark.anyio
 

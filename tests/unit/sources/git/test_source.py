@@ -12,7 +12,7 @@ from weft.errors import CursorExpired, SourceMisconfigured
 from weft.sources.base import Checkpoint, Deleted, Event, Failed, Skipped, Unchanged
 from weft.sources.git import pack, walk
 from weft.sources.git.source import GitSource
-from weft.testing.sources import SourceCase, events_of, last_cursor, offline_context
+from weft.testing.source_contract import SourceCase, events_of, last_cursor, offline_context
 
 pytestmark = pytest.mark.anyio
 

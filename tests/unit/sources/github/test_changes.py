@@ -6,7 +6,7 @@ import pytest
 from github_harness import FILES, FakeGitHub, cursor_of, entities, ids, serve_github
 
 from weft.errors import CursorExpired
-from weft.net.factory import HttpFactory
+from weft.net.http_factory import HttpFactory
 from weft.sources.base import Deleted
 
 pytestmark = pytest.mark.anyio

@@ -22,7 +22,7 @@ from weft.errors import (
     SourceMisconfigured,
     SourceUnavailable,
 )
-from weft.net.factory import HttpFactory
+from weft.net.http_factory import HttpFactory
 from weft.sources.base import Checkpoint, Failed
 from weft.testing.scripted_http import HttpReply, HttpRequest, as_json, redirect, serve
 

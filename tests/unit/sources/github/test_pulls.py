@@ -6,7 +6,7 @@ import pytest
 from github_harness import FakeGitHub, cursor_of, entities, failing, pull, serve_github
 
 from weft.errors import SourceUnavailable
-from weft.net.factory import HttpFactory
+from weft.net.http_factory import HttpFactory
 from weft.testing.scripted_http import as_json, serve
 
 pytestmark = pytest.mark.anyio

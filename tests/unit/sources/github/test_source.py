@@ -4,7 +4,7 @@ import pytest
 from github_harness import FILES, TOKEN, FakeGitHub, cursor_of, entities, ids, serve_github
 from pydantic import ValidationError
 
-from weft.net.factory import HttpFactory
+from weft.net.http_factory import HttpFactory
 from weft.sources.base import Checkpoint, Incomplete, Skipped, Unchanged
 from weft.sources.github.source import GitHubConfig, GitHubCredentials, GitHubSource
 

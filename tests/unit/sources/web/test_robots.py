@@ -5,7 +5,7 @@ from web_harness import links, robots, serve_website
 
 from weft.domain.entities import Entity
 from weft.errors import SourceMisconfigured, SourceUnavailable
-from weft.net.factory import HttpFactory
+from weft.net.http_factory import HttpFactory
 from weft.sources.base import Skipped
 from weft.sources.web.robots import Robots
 from weft.testing.scripted_http import HttpReply, redirect

@@ -10,7 +10,7 @@ from web_harness import is_incomplete, loc_entries, serve_website, sitemap
 
 from weft.domain.entities import Entity
 from weft.errors import SourceMisconfigured, SourceUnavailable
-from weft.net.factory import HttpFactory
+from weft.net.http_factory import HttpFactory
 from weft.sources.base import Failed, Unchanged
 from weft.sources.web import source
 from weft.sources.web.sitemap import Sitemap, read_sitemap

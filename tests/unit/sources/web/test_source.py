@@ -7,7 +7,7 @@ from web_harness import is_incomplete, links, loc_entries, serve_website, sitema
 from weft.domain.entities import Entity
 from weft.errors import RateLimited, SourceMisconfigured, SourceUnavailable, WeftError
 from weft.net.addresses import AddressRefused
-from weft.net.factory import HttpFactory
+from weft.net.http_factory import HttpFactory
 from weft.sources.base import Failed, Skipped, Unchanged
 from weft.sources.web.source import WebConfig, WebSource
 from weft.testing.scripted_http import HttpReply, html, redirect, serve

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from weft.domain.jobs import Job, JobStatus, JobTrigger
-from weft.local.holds import JobHolds
+from weft.local.job_holds import JobHolds
 
 
 def job(job_id: str, status: JobStatus) -> Job:

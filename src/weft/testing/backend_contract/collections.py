@@ -9,7 +9,7 @@ from weft.errors import (
     InvalidInput,
     NotFound,
 )
-from weft.testing.contract.support import COLLECTION, connect, create_collection
+from weft.testing.backend_contract.support import COLLECTION, connect, create_collection
 
 
 class CollectionContract:

@@ -15,7 +15,7 @@ from weft.errors import (
     ErrorCategory,
     NotFound,
 )
-from weft.testing.contract.support import (
+from weft.testing.backend_contract.support import (
     SLOW,
     UNKNOWN_ID,
     ContractPart,

@@ -8,7 +8,13 @@ from weft.errors import (
     InvalidInput,
     NotFound,
 )
-from weft.testing.contract.support import COLLECTION, ContractPart, connect, create_collection, sync
+from weft.testing.backend_contract.support import (
+    COLLECTION,
+    ContractPart,
+    connect,
+    create_collection,
+    sync,
+)
 
 
 class SearchContract(ContractPart):

@@ -7,7 +7,7 @@ from weft.domain.search import SearchQuery
 from weft.errors import (
     NotFound,
 )
-from weft.testing.contract.support import (
+from weft.testing.backend_contract.support import (
     COLLECTION,
     SLOW,
     connect,

@@ -8,7 +8,7 @@ from stores import open_store
 
 from weft.domain.principals import LOCAL_ORGANIZATION_ID, Principal, Role
 from weft.errors import Conflict, InvalidInput, NotFound
-from weft.local.keys import LocalKeys
+from weft.local.api_keys import LocalKeys
 
 pytestmark = pytest.mark.anyio
 

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from weft.local import process_lock
-from weft.local.process_lock import ProcessLock
+from weft.local import process_liveness
+from weft.local.process_liveness import ProcessLock
 
 HOLDER = """
 import os, sys
 from pathlib import Path
-from weft.local.process_lock import ProcessLock
+from weft.local.process_liveness import ProcessLock
 with ProcessLock(Path(sys.argv[1]), sys.argv[2]):
     if sys.argv[3:] == ["child"]:
         import subprocess
@@ -91,7 +91,7 @@ def test_file_that_is_swept_before_it_is_locked_is_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Between making its file and locking it, a starting process looks like a dead one.
-    lock_file = process_lock.lock_file
+    lock_file = process_liveness.lock_file
     swept = 0
 
     with ProcessLock(tmp_path, "me") as lock:
@@ -101,13 +101,13 @@ def test_file_that_is_swept_before_it_is_locked_is_made_again(
             if swept < 3:
                 swept += 1
                 with monkeypatch.context() as usual:
-                    usual.setattr(process_lock, "lock_file", lock_file)
+                    usual.setattr(process_liveness, "lock_file", lock_file)
                     lock.sweep()
             lock_file(descriptor)
 
-        monkeypatch.setattr(process_lock, "lock_file", swept_first)
+        monkeypatch.setattr(process_liveness, "lock_file", swept_first)
         with ProcessLock(tmp_path, "other"):
-            monkeypatch.setattr(process_lock, "lock_file", lock_file)
+            monkeypatch.setattr(process_liveness, "lock_file", lock_file)
             assert swept == 3
             assert not lock.is_dead("other")
 
@@ -115,7 +115,7 @@ def test_file_that_is_swept_before_it_is_locked_is_made_again(
 def test_file_that_a_sweep_holds_for_a_moment_is_locked_after_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lock_file = process_lock.lock_file
+    lock_file = process_liveness.lock_file
     with ProcessLock(tmp_path, "me") as lock:
         looking = os.open(tmp_path / "other.lock", os.O_CREAT | os.O_RDWR)
         lock_file(looking)
@@ -126,7 +126,7 @@ def test_file_that_a_sweep_holds_for_a_moment_is_locked_after_it(
             waits += 1
             os.close(looking)
 
-        monkeypatch.setattr(process_lock, "sleep", look_elsewhere)
+        monkeypatch.setattr(process_liveness, "sleep", look_elsewhere)
         with ProcessLock(tmp_path, "other"):
             assert waits == 1
             assert not lock.is_dead("other")
@@ -138,7 +138,7 @@ def test_without_locks_nobody_is_called_dead(
     def no_locks(_descriptor: int) -> None:
         raise OSError("not supported here")
 
-    monkeypatch.setattr(process_lock, "lock_file", no_locks)
+    monkeypatch.setattr(process_liveness, "lock_file", no_locks)
     with ProcessLock(tmp_path, "me") as lock, ProcessLock(tmp_path, "other") as other:
         assert not lock.is_dead("other")
         assert not other.is_dead("me")

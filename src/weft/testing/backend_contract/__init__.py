@@ -5,11 +5,11 @@ the stub sources of `weft.testing.stub` and nothing in it. Tests do not clean up
 must make a fresh backend each time.
 """
 
-from weft.testing.contract.collections import CollectionContract
-from weft.testing.contract.connections import ConnectionContract
-from weft.testing.contract.deletion import DeleteContract
-from weft.testing.contract.jobs import JobContract
-from weft.testing.contract.search import SearchContract
+from weft.testing.backend_contract.collections import CollectionContract
+from weft.testing.backend_contract.connections import ConnectionContract
+from weft.testing.backend_contract.deletion import DeleteContract
+from weft.testing.backend_contract.jobs import JobContract
+from weft.testing.backend_contract.search import SearchContract
 
 __all__ = ["BackendContract"]
 

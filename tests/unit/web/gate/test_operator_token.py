@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from weft.errors import InvalidInput, StorageFailed
-from weft.web.gate.tokens import build_operator_check, load_or_create_token
+from weft.web.gate.operator_token import build_operator_check, load_or_create_token
 
 pytestmark = pytest.mark.anyio
 

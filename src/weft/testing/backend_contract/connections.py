@@ -23,7 +23,7 @@ from weft.errors import (
     Unsupported,
     WeftError,
 )
-from weft.testing.contract.support import (
+from weft.testing.backend_contract.support import (
     UNKNOWN_ID,
     ContractPart,
     connect,

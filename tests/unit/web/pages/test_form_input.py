@@ -5,7 +5,7 @@ from page_harness import FIELDS, LINK, SECRET, Page, Sessions, build_form, fill_
 
 from weft.domain.authorizations import AuthOutcome
 from weft.errors import AuthenticationFailed, InvalidInput, SourceUnavailable
-from weft.web.pages.forms import BODY_MAX_BYTES
+from weft.web.pages.form_input import BODY_MAX_BYTES
 
 pytestmark = pytest.mark.anyio
 
