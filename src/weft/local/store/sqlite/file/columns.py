@@ -10,7 +10,7 @@ from functools import cache
 from typing import Final
 
 from weft.domain.connections import Connection
-from weft.local.store.rows import ConnectionRow
+from weft.local.store.records import ConnectionRow
 
 # The collection and the schedule are kept in other columns.
 STORED: Final = tuple(
