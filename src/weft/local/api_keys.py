@@ -25,7 +25,7 @@ class LocalKeys:
         self._clock = clock
 
     async def create(self, name: str, role: Role, organization: str) -> tuple[ApiKey, str]:
-        """Create a key and return its text too, which is not stored and cannot be shown again.
+        """Create a key; return it with its text, which is not stored and cannot be shown again.
 
         Raises InvalidInput for a bad name, Conflict for one in use.
         """
@@ -59,7 +59,7 @@ class LocalKeys:
         return key
 
     async def find_principal(self, text: str) -> Principal | None:
-        """Find whom the presented text lets in; None if nobody."""
+        """Find the principal that the presented text admits, or None."""
         if not text.startswith(KEY_PREFIX):
             return None
         key = await self._store.find(_digest(text))
@@ -68,6 +68,6 @@ class LocalKeys:
 
 def _digest(text: str) -> bytes:
     # A slow hash protects passwords, which can be guessed. A key is 32 random bytes, so a plain
-    # digest is enough. For the same reason an index may look it up: the time that takes tells
-    # something about the digest, nothing about the key.
+    # digest is enough, and an index may look it up: timing the look-up tells something about the
+    # digest, but nothing about the key.
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()

@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 
 class LocalAudit:
-    """The audit of one database, as operators read it."""
+    """The audit of one database, for operators to read."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -35,8 +35,8 @@ class LocalAudit:
     ) -> Sequence[AuditEntry]:
         """List entries of all organisations, newest first.
 
-        ``connection`` names one of the organisation's by name, id or prefix, or a deleted one by
-        id. Raises NotFound when there is none, Ambiguous when it may be several.
+        ``connection`` is the name, id or id prefix of one of the organisation's connections, or the
+        id of a deleted one. Raises NotFound if none fits, Ambiguous if several do.
         """
         wanted = None if connection is None else await self._resolve_id(organization_id, connection)
         return await self._store.audit.list(connection_id=wanted, since=since, limit=limit)
@@ -53,7 +53,7 @@ class LocalAudit:
 
 
 class Refusals:
-    """Records attempts that were refused; one in each process."""
+    """Records attempts that were refused; one object in each process."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -86,5 +86,5 @@ class Refusals:
         try:
             await store.append(entry)
         except WeftError as error:
-            # The attempt is refused all the same, and the caller must hear that.
+            # The attempt is still refused, and the caller must hear that.
             logger.warning("cannot record a refusal: %s", error)

@@ -25,7 +25,7 @@ def utc_now() -> datetime:
 
 
 class Signal:
-    """Wakes whoever in this process waits for a change.
+    """Wakes tasks of this process that wait for a change.
 
     Take a `mark`, look at the state, then `wait` for that mark, so that no change is missed.
     """
@@ -36,16 +36,16 @@ class Signal:
         self._waiting = 0
 
     def announce(self) -> None:
-        """Wake everyone who waits: something changed."""
+        """Wake all waiting tasks: something changed."""
         event, self._event = self._event, anyio.Event()
         event.set()
 
     def mark(self) -> anyio.Event:
-        """Mark the present moment."""
+        """Return a mark of this moment, for `wait`."""
         return self._event
 
     async def wait(self, mark: anyio.Event, seconds: float) -> None:
-        """Return once something changed after ``mark``, or after ``seconds``."""
+        """Wait until something has changed since ``mark``, but at most ``seconds``."""
         self._waiting += 1
         self._wanted.set()
         try:
@@ -55,7 +55,7 @@ class Signal:
             self._waiting -= 1
 
     async def wait_until_wanted(self) -> None:
-        """Return when someone waits; until then nobody needs to look for changes."""
+        """Wait until some task waits; until then nobody needs to look for changes."""
         while not self._waiting:
             self._wanted = anyio.Event()
             await self._wanted.wait()
@@ -63,7 +63,7 @@ class Signal:
 
 @dataclass(frozen=True, slots=True)
 class EngineLimits:
-    """Limits that the operator sets on what this process does at once and for how long."""
+    """The operator's limits on what this process does at once, and for how long."""
 
     syncs: int = 2
     syncs_per_host: int = 2
@@ -75,7 +75,7 @@ class EngineLimits:
 
 @dataclass(frozen=True, slots=True)
 class MappedSecret:
-    """A secret that `config.toml` maps: where its value is, and where it may go."""
+    """A secret that `config.toml` maps, with the place of its value and where it may go."""
 
     env: str | None
     file: Path | None
@@ -91,8 +91,8 @@ MappedSecrets = Mapping[str, Mapping[str, MappedSecret]]
 class Engine:
     """Everything that the local backend's parts share; one in each process.
 
-    ``pages`` returns the base URL of the pages for people and opens them first if need be; None in
-    a process that shows none.
+    ``pages`` opens the pages for people if need be and returns their base URL; it is None in a
+    process that shows none.
     """
 
     store: Store
@@ -138,7 +138,7 @@ class Engine:
     async def seal(
         self, organization_id: str, connection_id: str, endpoint: str, credentials: Json
     ) -> str:
-        """Encrypt credentials for one connection, or other owner, and one endpoint.
+        """Encrypt credentials for one endpoint and one connection or other owner.
 
         `DataKeyStore.drop` removes the owner's data key; deleting a connection removes its own.
         """
@@ -148,7 +148,7 @@ class Engine:
         )
 
     async def is_lost(self, organization_id: str, owner: str, sealed: str | None) -> bool:
-        """Tell whether the data key of a sealed text is gone, so that it must be given again."""
+        """Tell whether the data key of a sealed text is gone, so that the secret is lost."""
         return sealed is not None and await self.vault.is_lost(
             self.store.data_keys, organization_id, owner, sealed
         )

@@ -1,4 +1,4 @@
-"""Opens vault, named secrets and audit as the settings say, without an engine."""
+"""Opens store and audit, and finds keys and secrets, as the settings say, without an engine."""
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
@@ -20,7 +20,7 @@ ROTATION_LOCK_NAME = "rotation.lock"
 
 
 def key_source_of(settings: Settings) -> KeySource:
-    """Return where the master key is. Raises KeyUnavailable for a variable without a key."""
+    """Return the place of the master key. Raises KeyUnavailable for a variable without a key."""
     variable = settings.master_key
     return key_source(
         settings.home / KEYS_FOLDER_NAME,
@@ -42,7 +42,7 @@ def parse_mapped_secrets(settings: Settings) -> MappedSecrets:
 
 
 def private_paths(settings: Settings) -> tuple[Path, ...]:
-    """List what no source may read: Weft's own state, and files with keys or secrets."""
+    """List the paths that no source may read: Weft's own state, and files with keys or secrets."""
     files = [settings.master_key_file, *(found.file for found in settings.secrets.values())]
     return (settings.home, *(file for file in files if file is not None))
 
@@ -73,7 +73,7 @@ async def rotate_master(settings: Settings) -> Rotation:
 
 
 async def forget_lost_keys(settings: Settings) -> int:
-    """Drop what only a lost master key opens; see `forget_lost`."""
+    """Drop the data keys that only a lost master key opens; see `forget_lost`."""
     async with _open_data_keys(settings) as (source, store, lock):
         return await forget_lost(source, store, lock)
 

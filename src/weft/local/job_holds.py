@@ -13,7 +13,7 @@ class JobHolds:
         self._unclaimed: str | None = None
 
     def hold(self, job_id: str, trouble: str) -> bool:
-        """Note that the job's outcome cannot be stored; return whether that is news."""
+        """Note that the job's outcome cannot be stored; return whether the reason is new."""
         known = self._unsettled.get(job_id)
         self._unsettled[job_id] = f"{trouble} {_WAITS}"
         return self._unsettled[job_id] != known
@@ -23,12 +23,12 @@ class JobHolds:
         self._unsettled.pop(job_id, None)
 
     def hold_queue(self, trouble: str | None) -> bool:
-        """Note why no job can be claimed, None once they can; return whether that is news."""
+        """Note why no job can be claimed, None once one can; return whether the reason is new."""
         known, self._unclaimed = self._unclaimed, trouble and f"{trouble} {_WAITS}"
         return self._unclaimed != known
 
     def annotate(self, job: Job) -> Job:
-        """Return the job with what holds it up as its error."""
+        """Return the job with the reason that holds it up as its error."""
         if job.status.is_terminal:
             return job
         queued = self._unclaimed if job.status is JobStatus.PENDING else None

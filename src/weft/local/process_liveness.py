@@ -1,4 +1,4 @@
-"""Tells living processes from dead ones at once: the kernel frees a dead one's file lock."""
+"""Tells dead processes from living ones at once, as the kernel frees a dead one's file lock."""
 
 import os
 import sys
@@ -17,7 +17,7 @@ _SUFFIX = ".lock"
 class ProcessLock:
     """A locked file of this process, in a folder that all processes on one database share.
 
-    Where a lock cannot be had (some network file systems), leases alone decide, more slowly.
+    Where locks do not work (some network file systems), leases alone decide, more slowly.
     """
 
     def __init__(self, folder: Path, owner: str) -> None:
@@ -77,7 +77,7 @@ def _lock_path(path: Path) -> int | None:
         try:
             lock_file(descriptor)
         except (BlockingIOError, PermissionError):
-            # Another process holds it briefly, to see whether we are alive.
+            # Another process holds the lock briefly, to see whether we are alive.
             os.close(descriptor)
             sleep(LOCK_RETRY_SECONDS)
             continue

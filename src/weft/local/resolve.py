@@ -1,4 +1,4 @@
-"""Finds what a caller named by an id, a unique name, or a prefix of an id."""
+"""Finds things that a caller names by an id, a unique name, or a prefix of an id."""
 
 import re
 from collections.abc import Sequence

@@ -59,10 +59,10 @@ class Authenticator:
         self._organization_id = organization_id
 
     async def draft(self, kind: type[AnySource], auth: Auth | None, config: Json) -> AuthDraft:
-        """Validate what was given, and that the source offers its method.
+        """Validate credentials from a caller, and check that the source offers their method.
 
-        Raises InvalidInput or Unsupported; for OAuth tokens and auth providers also whatever error
-        shows that they cannot be used.
+        Raises InvalidInput or Unsupported; for OAuth tokens and auth providers also the error
+        that shows that they cannot be used.
         """
         if auth is None:
             needs = kind.info().auth_required
@@ -81,7 +81,7 @@ class Authenticator:
         return await draft_provider(self._engine, self._organization_id, kind, config, given)
 
     async def try_draft(self, kind: type[AnySource], config: Json, draft: AuthDraft) -> None:
-        """Try drafted credentials at the source. Raises what is wrong."""
+        """Try drafted credentials at the source. Raises the source's error."""
         fields = await _resolve_fields(
             self._engine, self._organization_id, kind, config, draft.method, draft.stored or {}
         )
@@ -91,13 +91,13 @@ class Authenticator:
             raise explain_refusal(error, draft.method) from None
 
     async def reach(self, short_name: str, config: Json, credentials: Json) -> str:
-        """Check at the source. Raises what is wrong, SourceUnavailable when it takes too long."""
+        """Check at the source. Raises its error, or SourceUnavailable when it takes too long."""
         source = self._engine.open_source(short_name, config, credentials)
         try:
             with anyio.move_on_after(CHECK_SECONDS):
                 return await source.check()
         except WeftError as error:
-            # A source names its own field; callers know it as part of config.
+            # A source names its own field, which callers know as part of config.
             if error.field in {field.name for field in source.info().config_fields}:
                 error.field = f"config.{error.field}"
             raise
@@ -124,9 +124,9 @@ class Authenticator:
             raise explain_refusal(error, ref.method, found.id) from None
 
     async def check_config(self, found: Connection, config: Json) -> None:
-        """Check ``config`` with the stored credentials, which must go to the same receivers.
+        """Check ``config`` with the stored credentials, if it sends them to the same receivers.
 
-        Raises what is wrong.
+        Raises the source's error.
         """
         credentials = await fetch_credentials(self._engine, await load_ref(self._engine, found))
         try:
@@ -198,7 +198,7 @@ class Authenticator:
 
 
 async def fetch_credentials(engine: Engine, ref: CredentialRef) -> Json:
-    """Return the credentials for the source: secrets looked up, tokens refreshed or fetched.
+    """Fetch the credentials for the source: look up secrets, refresh or fetch tokens.
 
     Raises AuthenticationFailed when there are none, and TryLater errors.
     """
@@ -215,7 +215,7 @@ async def fetch_credentials(engine: Engine, ref: CredentialRef) -> Json:
 def explain_refusal(
     error: AuthenticationFailed, method: AuthMethod, connection_id: str | None = None
 ) -> AuthenticationFailed:
-    """Add to ``error`` the category of that method and a hint, and return it."""
+    """Return ``error`` with the category of that method and a hint added."""
     if error.category is ErrorCategory.API_KEY_INVALID:
         error.category = category_of(method)
     if error.hint is None and method is AuthMethod.AUTH_PROVIDER:
@@ -233,7 +233,7 @@ async def _resolve_fields(
     method: AuthMethod,
     stored: Json,
 ) -> Json:
-    """Turn what is stored into the fields of the source's credentials."""
+    """Turn stored credentials into the fields that the source takes."""
     match method:
         case AuthMethod.DIRECT:
             endpoint = engine.endpoint(kind.short_name, config)
@@ -264,7 +264,7 @@ def _token_fields(engine: Engine, kind: type[AnySource], config: Json, grant: Gr
 
 
 def _parse_own_client(auth: OAuthBrowserAuth, spec: OAuth2 | OAuth1) -> OAuthClient | None:
-    """Return the connection's own OAuth client, if it gave one that fits the protocol."""
+    """Return the OAuth client that the connection brought, if any, checked against the protocol."""
     field = "auth.oauth_browser"
     names = ("consumer_key", "consumer_secret", "client_id", "client_secret")
     given = {name for name in names if getattr(auth, name)}

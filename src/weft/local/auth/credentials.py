@@ -1,4 +1,4 @@
-"""A connection's sealed credentials: where they are, who may receive them, and opening them."""
+"""A connection's sealed credentials: find them, tell who may receive them, open them."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -58,7 +58,7 @@ def ref_of_claim(claim: Claim) -> CredentialRef:
 
 
 def provider_of(engine: Engine, kind: type[AnySource], config: Json) -> Provider | None:
-    """Return the OAuth provider that ``config`` leads to, if any."""
+    """Return the OAuth provider for ``config``, if any."""
     return kind.oauth(validate(kind.Config, config, field="config"), engine.context.options)
 
 
@@ -72,7 +72,7 @@ def receivers(engine: Engine, short_name: str, config: Json, method: AuthMethod)
 
 
 async def unseal(engine: Engine, ref: CredentialRef) -> Json:
-    """Decrypt. Raises AuthenticationFailed if nothing is stored or it was sealed for elsewhere."""
+    """Decrypt. Raises AuthenticationFailed if nothing is stored or it is for another receiver."""
     if ref.sealed is None:
         raise AuthenticationFailed(
             "The connection has no credentials.",

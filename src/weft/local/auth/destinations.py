@@ -1,7 +1,7 @@
 """Limits the operator's tokens to the source's usual endpoint and to hosts the operator allowed.
 
-Whoever creates a connection, often a model, writes its configuration. A token that the operator's
-account or OAuth client fetches must not be sent to any host that a configuration names.
+A connection's configuration is often written by a model. A token that the operator's account or
+OAuth client fetches must not be sent to just any host that a configuration names.
 """
 
 from collections.abc import Sequence
@@ -17,12 +17,12 @@ _WORDS = {"auth_provider": "auth provider", "oauth_client": "OAuth client"}
 
 
 def parse_allowed_hosts(hosts: Sequence[str]) -> tuple[str, ...]:
-    """Parse the hosts that an operator names; none is fine. Raises InvalidInput."""
+    """Parse the hosts that an operator names; there may be none. Raises InvalidInput."""
     return parse_origins(hosts) if hosts else ()
 
 
 def binding_of(origin: str, allowed: Sequence[str]) -> str:
-    """Return what the operator's secret is bound to, so that an edited row does not open."""
+    """Return the text to bind an operator's secret to, so that an edited row does not open."""
     return " ".join((origin, *allowed))
 
 
@@ -37,7 +37,7 @@ async def check_destination(
     command: str,
     field: str,
 ) -> None:
-    """Raise NotPermitted, and record it, when the configuration leads to a host not ``allowed``.
+    """Refuse, and audit, a configuration that leads to a host not ``allowed``: NotPermitted.
 
     ``lent`` is the kind and id, in the audit's terms, of what the operator lends.
     """

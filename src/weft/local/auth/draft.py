@@ -25,10 +25,10 @@ _DEPENDENT: Final = {"config", "readable_collection_id", "redirect_url", "schedu
 
 @dataclass(frozen=True, slots=True)
 class AuthDraft:
-    """Authentication of a connection before it is stored.
+    """A connection's authentication before it is stored.
 
-    ``stored`` is what will be sealed, None while it is missing. ``client`` is the connection's own
-    OAuth client for an authorisation in a browser that has yet to happen.
+    ``stored`` will be sealed; it is None while credentials are missing. ``client`` is the
+    connection's own OAuth client, for an authorisation in a browser that has yet to happen.
     """
 
     method: AuthMethod
@@ -42,7 +42,7 @@ class AuthDraft:
 def draft_columns(
     request: NewConnection | ConnectionChange, kind: type[AnySource]
 ) -> dict[str, Any]:
-    """Return the columns that ``request`` sets and that depend on nothing else, validated."""
+    """Validate and return the columns that ``request`` sets and that depend on nothing else."""
     given = request.model_fields_set
     if isinstance(request, NewConnection):
         given = NewConnection.model_fields.keys()

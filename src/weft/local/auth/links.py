@@ -1,7 +1,7 @@
 """Links at which a person authorises a connection in a browser.
 
-A link and every other secret of an authorisation is stored as a digest or sealed: any process can
-serve it, and the database alone gives nothing away.
+A link and all other secrets of an authorisation are stored as digests or sealed, so any process
+can serve the link, and the database alone gives nothing away.
 """
 
 import hashlib
@@ -39,12 +39,12 @@ class SessionSecrets(Frozen):
 
 
 def new_token() -> str:
-    """Return a random text that nobody can guess."""
+    """Make a random text that nobody can guess."""
     return secrets.token_urlsafe(_TOKEN_BYTES)
 
 
 def digest(text: str) -> bytes:
-    """Hash such a text for storage; 32 random bytes need no slow hash."""
+    """Hash a `new_token` for storage; 32 random bytes need no slow hash."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 
@@ -93,7 +93,7 @@ async def create_link(
 ) -> Connection:
     """Begin an authorisation and return the connection with its link; older links stop working.
 
-    Without ``base``, the URL of the pages, the client is kept for a link that is made later.
+    ``base`` is the URL of the pages. Without it no link is made yet, only the client is kept.
     """
     kind = engine.registry.get(connection.short_name)
     if method is AuthMethod.OAUTH_BROWSER:
@@ -149,7 +149,7 @@ async def seal_session(
 async def unseal_session(
     engine: Engine, connection: Connection, session: AuthSession
 ) -> SessionSecrets | None:
-    """Return what was kept, or None if the connection's secrets now go to other origins."""
+    """Open a session's secrets; None if the connection's secrets now go to other origins."""
     try:
         opened = await engine.unseal(
             connection.organization_id,
@@ -177,7 +177,7 @@ async def find_own_client(engine: Engine, connection: Connection) -> OAuthClient
         stored = await engine.unseal(connection.organization_id, connection.id, bound_to, sealed)
         return OAuthClient.model_validate(stored["client"]) if stored.get("client") else None
     except (WeftError, ValidationError):
-        return None  # It cannot be opened, so another client has to be given.
+        return None  # The client cannot be opened, so the caller has to give another.
 
 
 def _binding_of(engine: Engine, connection: Connection, method: AuthMethod) -> str:

@@ -1,4 +1,4 @@
-"""Keeps the secrets that operators name; lists them without their values."""
+"""Keeps the operators' named secrets, and lists them without their values."""
 
 from collections.abc import Mapping, Sequence
 
@@ -20,7 +20,7 @@ from weft.local.store.vault import SecretRow
 
 
 class NamedSecrets:
-    """The named secrets of one organisation, with those that config.toml maps for it."""
+    """The named secrets of one organisation, including those that config.toml maps for it."""
 
     def __init__(self, engine: Engine, organization_id: str) -> None:
         self._engine = engine
@@ -134,7 +134,7 @@ class NamedSecrets:
                 self._organization_id, connection_id, endpoint, stored
             )
         except WeftError:
-            return set()  # It cannot be opened, so nothing uses it; a sync says why.
+            return set()  # The credentials cannot be opened, so they use no secret; syncs say why.
         return {name for name in map(name_in, [opened, *opened.values()]) if name is not None}
 
 

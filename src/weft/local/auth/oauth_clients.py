@@ -16,7 +16,7 @@ from weft.local.store.authorizations import OAuthClientRow
 from weft.sources.base import AnySource, OAuth1, OAuth2
 
 OPERATOR = ""
-"""The organisation id of what belongs to the operator instead of an organisation."""
+"""The organisation id for things that belong to the operator and to no organisation."""
 
 _SECURE = re.compile(r"https://[a-z0-9._-]+(:[0-9]+)?")
 
@@ -59,9 +59,9 @@ class LocalOAuthClients:
     ) -> OAuthClientInfo:
         """Store or replace the client for a source.
 
-        ``origin`` is that of the provider's token endpoint; it may be left out for sources whose
-        configuration does not decide it. ``hosts`` may receive its tokens, as the provider and the
-        source's usual endpoint may. Raises NotFound, Unsupported or InvalidInput.
+        ``origin`` is the provider's token endpoint; leave it out for sources whose configuration
+        does not decide it. ``hosts`` may receive the client's tokens, besides the provider and the
+        source's usual endpoint. Raises NotFound, Unsupported or InvalidInput.
         """
         kind = self._engine.registry.get(short_name)
         if not client_id.strip() or not client_id.isprintable():
@@ -142,7 +142,8 @@ def is_origin(text: str) -> bool:
 
 def is_below(endpoint: str, provider: str) -> bool:
     """Tell whether an endpoint is the provider itself or on a subdomain of its host."""
-    # A sibling host may belong to someone else: Weft does not know where anyone can register names.
+    # A sibling host may belong to someone else: Weft does not know in which domains anyone can
+    # register names.
     origin = normal_origin(provider)
     host = origin.removeprefix("https://")
     return endpoint == origin or (
@@ -151,7 +152,7 @@ def is_below(endpoint: str, provider: str) -> bool:
 
 
 def token_origin(spec: OAuth2 | OAuth1) -> str:
-    """Return the origin that a client's secret is sent to."""
+    """Return the origin that receives a client's secret."""
     return origin_of_url(spec.token_url if isinstance(spec, OAuth2) else spec.access_token_url)
 
 
@@ -160,7 +161,7 @@ def _usual_origin(kind: type[AnySource], engine: Engine) -> str:
     try:
         spec = kind.oauth(kind.Config.model_construct(), engine.context.options)
     except (AttributeError, ValueError, TypeError):
-        # The source needs required fields, which are missing here, to know its provider.
+        # Required fields are missing here, and the source cannot tell its provider without them.
         raise _origin_needed(kind) from None
     if spec is None:
         raise Unsupported(

@@ -1,7 +1,7 @@
 """Speaks OAuth 2 and 1.0a to a provider, with Authlib over the guarded HTTP client.
 
-Errors show at most the provider's error code, and only a code that the standard names; never the
-provider's words or anything that was sent.
+Errors show at most the provider's error code, if the standard defines it, and never the provider's
+words or anything that we sent.
 """
 
 import secrets
@@ -35,7 +35,7 @@ KNOWN_ERRORS: Final = frozenset(
 )
 """Error codes of RFC 6749 and OpenID Connect: the only provider text that is shown."""
 
-# Authlib has no types: its classes are Any here, by name and on purpose.
+# Authlib has no types, so its classes are Any here.
 _OAuth2: Any = AuthlibOAuth2
 _OAuth1: Any = AuthlibOAuth1
 _ClientAuth: Any = AuthlibClientAuth
@@ -103,9 +103,9 @@ async def exchange_code(
 async def exchange_refresh_token(
     http: HttpFactory, spec: OAuth2, client: OAuthClient, refresh_token: str
 ) -> Tokens:
-    """Get new tokens; keeps the old refresh token if no new one comes. As `exchange_code`."""
+    """Get new tokens; keep the old refresh token if no new one comes. Errors as `exchange_code`."""
     async with _open_oauth2(http, spec, client, spec.token_url) as protocol:
-        # Authlib keeps the old refresh token in the token that it knows.
+        # Authlib falls back to the refresh token that it finds here.
         protocol.token = {"refresh_token": refresh_token}
         answer = await protocol.refresh_token(spec.token_url, refresh_token=refresh_token)
     return _parse_tokens(answer)
@@ -128,7 +128,7 @@ async def begin_oauth1(
     ) as protocol:
         answer = await protocol.fetch_request_token(spec.request_token_url)
         token, secret = _parse_pair(answer)
-        # The signed request carried the callback already; the URL must not repeat it.
+        # The signed request already carried the callback; the URL must not repeat it.
         protocol.redirect_uri = None
         return ConsentRequest(
             protocol.create_authorization_url(spec.authorize_url, token), token, secret
@@ -222,7 +222,7 @@ class _Session2(_OAuth2):
     async def _answer(self, url: str, *, body: str, auth: Any, headers: Any, **_: Any) -> Any:
         response = await self.session.post(url, content=body, auth=auth, headers=headers)
         token = self.parse_response_token(response)
-        # Authlib takes an error response for a token unless its body says "error".
+        # Authlib mistakes an error response for a token unless its body says "error".
         response.raise_for_status()
         return token
 

@@ -1,9 +1,9 @@
 """Refreshes the tokens of OAuth connections before they expire.
 
-A rotating refresh token can be used once. So the process that refreshes holds a lease in the
+A rotating refresh token works only once. So the process that refreshes holds a lease in the
 database; the others wait and find the new tokens there. New tokens are stored before the old ones
 are forgotten. Only a crash between the provider's answer and the store loses them; the provider
-then refuses the old one, and the connection asks for a new authorisation.
+then refuses the old token, and the connection needs a new authorisation.
 """
 
 import secrets
@@ -40,7 +40,7 @@ LOOK_SECONDS: Final = 0.2
 class Grant(Frozen):
     """The tokens of an OAuth connection; stored sealed.
 
-    ``client`` is its own OAuth client; without one it uses the operator's.
+    ``client`` is the connection's own OAuth client; without one it uses the operator's.
     """
 
     access_token: str = Field(repr=False)
@@ -50,7 +50,7 @@ class Grant(Frozen):
 
 
 async def ensure_fresh_grant(engine: Engine, ref: CredentialRef) -> Grant:
-    """Return tokens that can be used now, refreshed if they are about to expire.
+    """Return tokens that can be used now; refresh them if they are about to expire.
 
     Raises AuthenticationFailed when they expired and cannot be refreshed, and TryLater errors.
     """
@@ -61,7 +61,7 @@ async def ensure_fresh_grant(engine: Engine, ref: CredentialRef) -> Grant:
 
 
 async def renew_refused(engine: Engine, ref: CredentialRef) -> bool:
-    """Replace a token that the source refused; return whether there is another one now.
+    """Replace a token that the source refused; return whether there is a new one now.
 
     Errors as `ensure_fresh_grant`.
     """
@@ -116,14 +116,14 @@ async def exchange_grant(
 
 
 def expiry(engine: Engine, seconds: int | None) -> datetime | None:
-    """Return when a token that is issued now expires."""
+    """Return the time at which a token issued now expires."""
     return None if seconds is None else engine.clock() + timedelta(seconds=seconds)
 
 
 async def _wait_for_fresh(
     engine: Engine, ref: CredentialRef, refused: str | None
 ) -> tuple[Grant, CredentialRef]:
-    """Refresh, or wait for another process to, until the token is neither expiring nor refused."""
+    """Refresh, or wait for another process to do so, until the token can be used."""
     holder = secrets.token_hex(16)
     with anyio.move_on_after(WAIT_SECONDS):
         while True:

@@ -1,4 +1,4 @@
-"""The operator's accounts at services that keep credentials, which each run asks for them."""
+"""The operator's accounts at services that keep credentials; each run fetches them there."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -70,8 +70,8 @@ class LocalAuthProviders:
     ) -> AuthProviderInfo:
         """Store an account.
 
-        ``hosts`` may receive its credentials where a configuration names them. Raises InvalidInput,
-        or Conflict when the name is taken.
+        ``hosts`` are hosts that configurations may name to receive the account's credentials.
+        Raises InvalidInput, or Conflict when the name is taken.
         """
         if not _READABLE.fullmatch(readable_id):
             raise InvalidInput(
@@ -215,7 +215,7 @@ def _parse_config(row: AuthProviderRow, given: Json) -> dict[str, str]:
     for name, value in given.items():
         plain = aliases.get(name, name)
         if plain in row.options and value == row.options[plain]:
-            continue  # It repeats what the operator decided.
+            continue  # The field repeats a value that the operator has set.
         if plain not in known or not isinstance(value, str) or not 0 < len(value) <= 200:
             raise InvalidInput(
                 f"{_FIELD} has a field that {row.kind} does not take, or a value that is no id.",

@@ -79,7 +79,7 @@ async def fetch_from_composio(http: HttpFactory, query: AccountQuery) -> Mapping
 
 
 async def fetch_from_pipedream(http: HttpFactory, query: AccountQuery) -> Mapping[str, Any]:
-    """Do as `fetch_from_composio`, for a Pipedream Connect account."""
+    """Fetch the credentials of a Pipedream Connect account; errors as `fetch_from_composio`."""
     client = OAuthClient(
         client_id=query.secrets["client_id"], client_secret=query.secrets["client_secret"]
     )
@@ -181,7 +181,7 @@ async def _get(
 
 
 def _check_app(service: str, query: AccountQuery, slug: str) -> None:
-    # A token goes only to the app's own source, not to another one that a model names.
+    # A token goes only to the app's own source, not to whichever source a model names.
     if not _is_app(query.app, slug):
         raise _account_refused(
             service,

@@ -1,4 +1,4 @@
-"""URLs that people are sent back to after an authorisation."""
+"""The URLs that people return to after an authorisation."""
 
 from typing import Final
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -21,7 +21,7 @@ def parse_redirect(url: str | None, field: str) -> str | None:
         field=field,
         hint="Use https, or http to localhost or 127.0.0.1, without a user name or a fragment.",
     )
-    # Browsers drop or change some characters that urlsplit keeps, so only plain ones pass.
+    # Browsers drop or change some characters that urlsplit keeps, so allow only plain ones.
     if len(url) > REDIRECT_MAX_CHARS or not url.isascii() or not url.isprintable():
         raise bad
     if any(character in url for character in ' \\"<>`{}|^'):

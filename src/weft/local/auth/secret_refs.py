@@ -1,7 +1,7 @@
 """Replaces references to named secrets by their values, only where the operator allowed it.
 
 The model passes a name; the operator decides which sources may use it and which origins may
-receive it. A value is read when it is used, and never stored with a connection.
+receive it. The value is read when needed, and never stored with a connection.
 """
 
 import os
@@ -34,10 +34,10 @@ async def resolve_secret_refs(
     endpoint: str,
     credentials: Json,
 ) -> Json:
-    """Replace references in ``credentials`` by values; the result is for use, not for storing.
+    """Replace references in ``credentials`` by values; do not store the result.
 
-    ``{"secret_ref": NAME}`` stands for one field, or for the whole where a source needs one field.
-    Raises InvalidInput, NotFound or NotPermitted, which repeat nothing of what was given.
+    ``{"secret_ref": NAME}`` stands for one field, or for all of them if the source needs only one.
+    Raises InvalidInput, NotFound or NotPermitted, whose texts repeat no given value.
     """
 
     async def value(reference: Mapping[str, JsonValue]) -> str:
@@ -99,7 +99,7 @@ def parse_ref(reference: Mapping[str, JsonValue]) -> str:
 
 
 def check_name(name: str) -> None:
-    """Raise InvalidInput unless a secret may have that name."""
+    """Refuse a name that no secret may have: InvalidInput."""
     if not _is_name(name):
         raise InvalidInput(
             "name is not a valid name of a secret.",
@@ -203,12 +203,12 @@ def _only_field(kind: type[AnySource]) -> str:
 
 
 def secret_owner(name: str) -> str:
-    """Return the vault's owner of the secret: its data key seals the value."""
+    """Return the vault's owner for a secret, whose data key seals the value."""
     return f"secret:{name}"
 
 
 def allowance(sources: Sequence[str], origins: Sequence[str]) -> str:
-    """Describe where a value may go, in the form that sealing binds it to."""
+    """Describe where a value may go, as the text that sealing binds it to."""
     return f"{','.join(sources)} {','.join(origins)}"
 
 
@@ -235,7 +235,7 @@ def _read_file(path: Path) -> str:
 
 def unknown_secret() -> NotFound:
     """Return the error for a name that is not known here."""
-    # It lists no names: they may tell more than the caller should know.
+    # Do not list the known names: they may tell more than the caller should know.
     return NotFound(
         "No secret has that name here.",
         field=_FIELD,

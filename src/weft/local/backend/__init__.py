@@ -1,4 +1,4 @@
-"""The local backend: all that a front can ask for, on behalf of one organisation."""
+"""The local backend: everything that a front can ask for, for one organisation."""
 
 from weft.backend import Backend
 from weft.local.auth.authenticator import Authenticator

@@ -48,13 +48,13 @@ from weft.local.store.authorizations import AuthSession
 from weft.sources.base import OAuth1, OAuth2
 
 PERSON: Final = "person"
-"""The principal in the audit for whoever holds a link."""
+"""The audit's name for the person who holds a link."""
 
 _WAITING = (ConnectionStatus.PENDING_AUTH, ConnectionStatus.NEEDS_REAUTH)
 
 
 class LocalAuthSessions(AuthSessions):
-    """See AuthSessions. One serves all organisations: a link leads to its own."""
+    """See AuthSessions. One object serves all organisations, since a link belongs to one."""
 
     def __init__(self, engine: Engine, dispatcher: Dispatcher) -> None:
         self._engine = engine
@@ -74,7 +74,7 @@ class LocalAuthSessions(AuthSessions):
     async def submit(self, token: str, values: Json) -> AuthOutcome:
         session, found = await self._resolve_link(token, AuthMethod.DIRECT)
         given: Json = {name: value for name, value in values.items() if value not in (None, "")}
-        # The page showed this version's endpoint: the credentials must not go to a later one.
+        # The page showed this version's endpoint: the credentials must not go to a later one's.
         change = ConnectionChange(
             auth=Auth(direct=DirectAuth(credentials=given)), expected_version=found.version
         )
@@ -111,7 +111,7 @@ class LocalAuthSessions(AuthSessions):
         return ConsentStart(url=consent.url, browser=browser)
 
     async def callback(self, params: Mapping[str, str], browser: str | None) -> AuthOutcome:
-        # OAuth 1.0a has no state; its request token comes back too and is as hard to guess.
+        # OAuth 1.0a has no state, but its request token also comes back and is as hard to guess.
         named = ("state", "oauth_token", "denied")
         state = next((params[name] for name in named if params.get(name)), "")
         session = await self._engine.store.auth_sessions.by_state(digest(state))
@@ -137,12 +137,12 @@ class LocalAuthSessions(AuthSessions):
     async def _exchange_consent(
         self, found: Connection, kept: SessionSecrets, params: Mapping[str, str], state: str
     ) -> AuthDraft:
-        """Exchange the provider's answer for tokens. Raises what is wrong, or the refusal."""
+        """Exchange the provider's answer for tokens. Raises an error if the answer is no good."""
         from weft.local.auth.oauth_protocol import error_code_of
 
         kind = self._engine.registry.get(found.short_name)
         spec, client = await require_client(self._engine, kind, found.config, kept.client)
-        # Another provider's answer counts for nothing, not even as a refusal.
+        # An answer from another provider is ignored, even if it is a refusal.
         if isinstance(spec, OAuth2) and spec.issuer and params.get("iss") != spec.issuer:
             raise AuthenticationFailed(
                 "The answer does not come from the provider that was asked.",
@@ -263,7 +263,7 @@ class LocalAuthSessions(AuthSessions):
             raise _dead_link()
         found = await self._load_connection(session)
         if await unseal_session(self._engine, found, session) is None:
-            raise _dead_link()  # The connection's secrets would go elsewhere now.
+            raise _dead_link()  # The connection's secrets now go elsewhere.
         return session, found
 
     async def _load_connection(self, session: AuthSession) -> Connection:
@@ -282,7 +282,7 @@ class LocalAuthSessions(AuthSessions):
 
 
 def _oauth1_client(spec: Provider, client: OAuthClient) -> OAuthClient | None:
-    # Each request is signed with the consumer's secret, so the connection has to keep it.
+    # OAuth 1.0a signs each request with the consumer's secret, so the connection has to keep it.
     return client if isinstance(spec, OAuth1) else None
 
 

@@ -68,7 +68,7 @@ class LocalAuthorization(Authorization):
         client: OAuthClient | None,
         redirect_url: str | None,
     ) -> Connection:
-        """Make a link by ``method``, else like the last unused link, else like the connection."""
+        """Make a link for ``method``, else that of the last unused link, else the connection's."""
         kind = self._engine.registry.get(found.short_name)
         session = await self._engine.store.auth_sessions.of_connection(
             found.organization_id, found.id

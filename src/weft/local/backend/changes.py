@@ -8,12 +8,12 @@ from weft.backend import Changes
 from weft.local.engine import Engine
 
 BURST_SECONDS = 0.1
-# Only a broken watcher loses a change, so followers also look by themselves now and then.
+# Should the watcher break and miss a change, followers also look by themselves now and then.
 LOOK_SECONDS = 30.0
 
 
 class LocalChanges(Changes):
-    """See Changes. One watcher per process looks for what other processes did."""
+    """See Changes. One watcher per process notices what other processes change."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine

@@ -64,7 +64,7 @@ class LocalCollections(Collections):
         found = await self.get(collection)
         gone: list[Connection] = []
         for connection_id in await store.connection_ids(found):
-            # Someone else may have deleted one meanwhile, which is just as well.
+            # Someone else may have deleted one meanwhile, which is fine.
             with suppress(NotFound):
                 gone.append(await self._connections.delete(connection_id))
         await store.delete(found)

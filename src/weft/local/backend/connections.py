@@ -103,7 +103,7 @@ class LocalConnections(Connections):
             await require_client(self._engine, kind, config, auth.client)
         elif not waiting:
             await self._authenticator.try_draft(kind, config, auth)
-        # Fail before anything is stored if the pages for people cannot be opened.
+        # Open the pages for people first, so that nothing is stored if that fails.
         base = await self._engine.pages() if waiting and self._engine.pages else None
         now = self._engine.clock()
         connection_id = str(uuid.uuid4())
@@ -133,7 +133,7 @@ class LocalConnections(Connections):
     async def _link_or_sync(
         self, row: ConnectionRow, auth: AuthDraft, base: str | None, syncs: bool
     ) -> Connection:
-        """Return the new connection with the link that it waits for, or queue its first sync."""
+        """Make the link that a new connection waits for, or queue its first sync."""
         created = await self.get(row.id)
         if auth.stored is None:
             return await create_link(
@@ -164,7 +164,7 @@ class LocalConnections(Connections):
     async def change(
         self, connection: str, change: ConnectionChange, draft: AuthDraft | None = None
     ) -> Connection:
-        """Do as `update`; ``draft`` holds what an authorisation in a browser has brought."""
+        """Do as `update`; ``draft`` holds the credentials from an authorisation in a browser."""
         found = await self.get(connection)
         for _ in range(UPDATE_ATTEMPTS):
             refuse_stale(found, change.expected_version)
@@ -220,7 +220,7 @@ class LocalConnections(Connections):
     async def _apply_change(
         self, found: Connection, change: ConnectionChange, draft: AuthDraft | None
     ) -> tuple[ConnectionRow, "_Alterations"]:
-        """Return the row with the change applied, and what the change alters."""
+        """Return the row with the change applied, and what the change means for syncs."""
         kind = self._engine.registry.get(found.short_name)
         given = change.model_fields_set
         config = found.config
@@ -301,7 +301,7 @@ class LocalConnections(Connections):
         self._engine.changes.announce()
 
     async def _stop_job(self, found: Connection) -> None:
-        """Cancel a live job and wait for it; the delete fences off one that does not stop."""
+        """Cancel a live job and wait for it; if it does not stop, the delete fences it off."""
         live = found.sync.last_job
         if live is None or live.status.is_terminal:
             return

@@ -1,1 +1,1 @@
-"""Run jobs: claim them, sync, fire schedules, keep house."""
+"""Run jobs: claim them, sync, fire schedules, clean up."""

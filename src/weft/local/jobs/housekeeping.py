@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 
 async def keep_house(engine: Engine, lock: ProcessLock) -> None:
-    """Clear what deleted connections left, old jobs and audit rows, dead processes' lock files."""
+    """Clear the remains of deleted connections, old jobs and audit rows, and dead lock files."""
     trouble: str | None = None
     while True:
         mark = engine.work.mark()
@@ -40,7 +40,7 @@ async def keep_house(engine: Engine, lock: ProcessLock) -> None:
 
 
 async def watch_for_changes(engine: Engine) -> None:
-    """Announce what other processes change, by one wait on the store for all who wait here."""
+    """Announce changes by other processes: one wait on the store serves all waiting tasks."""
     seen = 0
     while True:
         await engine.changes.wait_until_wanted()
@@ -53,5 +53,5 @@ async def watch_for_changes(engine: Engine) -> None:
         if latest != seen:
             seen = latest
             engine.changes.announce()
-            # However much changes, those who wait look no more often than this.
+            # Even if changes are many, waiting tasks look no more often than this.
             await anyio.sleep(PAUSE_SECONDS)

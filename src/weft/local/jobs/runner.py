@@ -1,7 +1,8 @@
 """Run jobs in this process: claim, run, keep the lease, cancel, hand back.
 
-The job table decides who runs a job; a dispatcher only tells somebody that there is work. This one
-runs it itself; another may send the job's id to a worker elsewhere, which claims it the same way.
+The job table decides who runs a job; a dispatcher only passes on that there is work. The one here
+runs jobs itself; another could send the job's id to a worker elsewhere, which claims it in the
+same way.
 """
 
 import logging
@@ -26,15 +27,15 @@ logger = logging.getLogger(__name__)
 
 
 class Dispatcher(Protocol):
-    """Sees to it that queued jobs are run by someone."""
+    """Makes sure that some process runs queued jobs."""
 
     async def deliver(self, job_id: str) -> None:
-        """Tell it that the job with this id has been queued."""
+        """Take note that the job with this id has been queued."""
         ...
 
 
 class EmbeddedRunner(Dispatcher):
-    """Runs jobs in this process, a few at a time, as the owner that ``lock`` is held for."""
+    """Runs jobs in this process, a few at a time, in the name of the ``lock``'s owner."""
 
     def __init__(self, engine: Engine, lock: ProcessLock, owner: str) -> None:
         self._engine = engine
@@ -44,7 +45,7 @@ class EmbeddedRunner(Dispatcher):
         self._running: set[str] = set()
 
     async def deliver(self, job_id: str) -> None:
-        del job_id  # Whoever looks first takes the oldest job.
+        del job_id  # Every process takes the oldest job, so the id does not matter.
         self._engine.work.announce()
 
     async def run(self) -> None:
@@ -60,8 +61,8 @@ class EmbeddedRunner(Dispatcher):
                 await self._engine.work.wait(mark, POLL_SECONDS)
 
     def _tell_queue(self, trouble: str | None) -> None:
-        # A full or busy database stops syncing, not the tools; we look again, without a flood of
-        # equal lines.
+        # A full or busy database stops syncing but not the tools: try again, and log the same
+        # trouble only once.
         if self._engine.holds.hold_queue(trouble):
             if trouble is not None:
                 logger.warning("cannot look for jobs: %s", trouble)
@@ -90,7 +91,7 @@ class EmbeddedRunner(Dispatcher):
             group.start_soon(self._run_job, claim)
 
     async def _run_job(self, claim: Claim) -> None:
-        # Without an outcome, because this process ends, the job goes on elsewhere or later.
+        # If this process ends before there is an outcome, the job goes on elsewhere or later.
         outcome = Outcome(JobStatus.PENDING)
         try:
             async with anyio.create_task_group() as group:
@@ -124,7 +125,7 @@ class EmbeddedRunner(Dispatcher):
         try:
             job = await self._engine.store.jobs.get(claim.organization_id, claim.job_id)
         except WeftError as error:
-            # Every commit checks again, so a look that failed is no reason to stop.
+            # Every commit checks the fence, so a failed look is no reason to stop.
             logger.warning("job %s: cannot be looked at: %s", claim.job_id, error)
             return True
         return job is not None and job.status is JobStatus.RUNNING
@@ -137,9 +138,10 @@ class EmbeddedRunner(Dispatcher):
             return True
 
     async def _settle(self, claim: Claim, outcome: Outcome) -> None:
-        """Record how the job ended; while the database cannot be written, try again.
+        """Record how the job ended; try again while the database cannot be written.
 
-        When that takes too long, the lease runs out, and whoever claims the job next settles it.
+        If that takes too long, the lease runs out, and the process that claims the job next settles
+        it.
         """
         deadline = anyio.current_time() + SETTLE_SECONDS
         while True:

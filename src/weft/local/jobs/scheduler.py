@@ -1,9 +1,9 @@
-"""Fires schedules. Every process does; the store lets one of them have each slot.
+"""Fires schedules. Every process does; the store gives each slot to only one of them.
 
 Slots that were missed while no process ran, or while the computer slept, become one: the job is
 for the first of them, and the next slot lies in the future.
 
-A clock that was ahead has put the next times too far away. Once it has gone back they are set
+A clock that ran ahead has set the next times too far away. Once it is set back, they are set
 again; a slot that was fired is not fired twice, however often its time comes.
 """
 
@@ -28,12 +28,12 @@ logger = logging.getLogger(__name__)
 
 
 async def run_scheduler(engine: Engine) -> None:
-    """Fire what is due, once a second, until cancelled."""
+    """Fire due schedules, once a second, until cancelled."""
     trouble: str | None = None
     zero: datetime | None = None
     while True:
         try:
-            # The wall-clock time of the monotonic clock's zero moves when the wall clock is set.
+            # The wall-clock time of the monotonic clock's zero changes when the wall clock is set.
             now_zero = await engine.store.now() - timedelta(seconds=anyio.current_time())
             went_back = now_zero < zero - BACKWARD_STEP if zero else await _was_ahead(engine)
             if went_back:
@@ -49,7 +49,7 @@ async def run_scheduler(engine: Engine) -> None:
 
 
 async def fire_due(engine: Engine) -> int:
-    """Queue a job for each schedule that is due now; returns how many were queued here."""
+    """Queue a job for each schedule that is due now; return how many were queued here."""
     now = await engine.store.now()
     fired = 0
     more = True
@@ -66,7 +66,7 @@ async def fire_due(engine: Engine) -> int:
 
 
 async def realign(engine: Engine) -> int:
-    """Bring next times nearer that lie beyond the next slot after now; returns how many did."""
+    """Bring forward next times that lie beyond the schedule's next slot; return how many."""
     schedules, now = engine.store.schedules, await engine.store.now()
     moved = 0
     page = await schedules.upcoming(cursor=None, limit=REALIGN_LIMIT)
@@ -88,13 +88,13 @@ def _following(due: DueSchedule, now: datetime) -> datetime | None:
     try:
         return next_run(due.schedule, after=now, last_start=now)
     except ZoneInfoNotFoundError:
-        # The time zone was known when the schedule was made, maybe to another machine's data.
+        # The schedule was made with time zone data that this machine lacks.
         logger.warning("no time zone %s here: taken as UTC", due.schedule.timezone)
         in_utc = due.schedule.model_copy(update={"timezone": "UTC"})
         return next_run(in_utc, after=now, last_start=now)
 
 
 async def _was_ahead(engine: Engine) -> bool:
-    """Tell whether the clock was ahead in an earlier process: the newest job is from the future."""
+    """Tell whether an earlier process's clock was ahead: the newest job is from the future."""
     newest = await engine.store.schedules.newest_job_at()
     return newest is not None and newest > await engine.store.now()

@@ -1,7 +1,7 @@
 """One sync: read events from the source, commit them in batches, delete what a listing left out.
 
-The source is read while the batch before is being stored; never more than two batches are in
-memory, however fast the source is.
+The source is read while the previous batch is being stored. At most two batches are in memory,
+however fast the source is.
 """
 
 import logging
@@ -58,7 +58,7 @@ logger = logging.getLogger(__name__)
 
 
 async def sync(engine: Engine, claim: Claim) -> Outcome:
-    """Run the job of ``claim`` to its end and say how it ended; only cancellation is raised."""
+    """Run the job of ``claim`` to its end and return its outcome; raise only cancellation."""
     try:
         return await _sync_with_token(engine, claim)
     except Fenced:
@@ -78,23 +78,23 @@ async def sync(engine: Engine, claim: Claim) -> Outcome:
     except WeftError as error:
         return _failure(error, ConnectionStatus.ERROR)
     except Exception as error:  # noqa: BLE001
-        # A source is third-party code: whatever it raises ends the job, not the process. The text
-        # of an unexpected exception may hold secrets or upstream data, so only its kind is told,
-        # and the traceback without the text.
+        # A source is third-party code: any exception ends the job, not the process. The text of an
+        # unexpected one may hold secrets or upstream data, so only its type and its traceback are
+        # logged.
         logger.error("job %s crashed: %s", claim.job_id, _where(error))
         crash = WeftError(f"The source '{claim.short_name}' crashed ({type(error).__name__}).")
         return _failure(crash, ConnectionStatus.ERROR)
 
 
 def _retry_delay(engine: Engine, claim: Claim, error: TryLater) -> float | None:
-    """Seconds until the next attempt, or None when it is time to give up.
+    """Return the seconds until the next attempt, or None when it is time to give up.
 
-    Attempts count from the last checkpoint: a sync that gets on is not given up.
+    Attempts count from the last checkpoint, so a sync that makes progress is not given up.
     """
     if isinstance(error, KeyUnavailable):
-        return None  # A person must bring the key back; the credentials stay, and so wait for it.
+        return None  # A person must restore the key; the credentials are kept until then.
     if isinstance(error, StorageFailed):
-        # Nothing is wrong with the source, and nothing can be recorded either: wait for room.
+        # The source is fine, but nothing can be recorded: wait until the database has room.
         return STORAGE_RETRY_SECONDS
     if claim.attempts >= engine.limits.retries:
         return None
@@ -121,11 +121,11 @@ def _failure(error: WeftError, state: ConnectionStatus) -> Outcome:
 
 
 async def _sync_with_token(engine: Engine, claim: Claim) -> Outcome:
-    """Sync; when the source refuses the token on the way, get another one, once, and go on."""
+    """Sync; if the source refuses the token on the way, get another one, once, and go on."""
     try:
         return await _sync(engine, claim)
     except AuthenticationFailed as error:
-        # What an auth provider keeps is fetched again with the next attempt.
+        # Each attempt fetches credentials from an auth provider anew.
         fetched = claim.auth_method is AuthMethod.AUTH_PROVIDER and (
             error.category is ErrorCategory.API_KEY_INVALID
         )
@@ -188,7 +188,7 @@ async def _resume_listing(engine: Engine, claim: Claim, source: AnySource) -> No
 
 @dataclass(slots=True)
 class _Inbox:
-    """The batch that the reader of the source fills and the writer to the store takes."""
+    """The batch that the source's reader fills and the store's writer takes."""
 
     batch: Batch = field(default_factory=Batch)
     chars: int = 0
@@ -204,11 +204,11 @@ class _Inbox:
         batch = self.batch
         batch.events.append(entity)
         try:
-            # Hashed here, in turn with other work, while the writer stores the batch before.
+            # Hash here, in turn with other work, while the writer stores the previous batch.
             batch.hashes[entity.id] = content_hash(entity)
             self.chars += len(entity.text)
         except (TypeError, ValueError):
-            # The store fails this entity alone; without a hash it finds out by itself.
+            # Without a hash, the store finds out by itself that it must fail this entity alone.
             batch.hashes.pop(entity.id, None)
 
     async def wait_until_emptied(self) -> None:
@@ -229,17 +229,17 @@ class _Inbox:
         return batch
 
     def read_on(self) -> None:
-        """Wake the reader, once the batch before hardly needs Python any more, or is stored.
+        """Wake the reader: the previous batch hardly needs Python any more, or is stored.
 
-        Python runs one thread at a time: a reader that is woken sooner hashes a whole batch before
-        the writer comes to its long statements, and nothing runs beside them.
+        Python runs one thread at a time. A reader woken sooner would hash a whole batch before the
+        writer reaches its long statements, and then nothing would run beside those.
         """
         self.room.set()
         self.room = anyio.Event()
 
 
 class _Run:
-    """One reading of the source under a claim."""
+    """One pass over the source under a claim."""
 
     def __init__(self, engine: Engine, claim: Claim) -> None:
         self._engine = engine
@@ -255,7 +255,7 @@ class _Run:
     async def read(self, source: AnySource, cursor: Json | None) -> None:
         """Read the source to its end, storing on the way.
 
-        What came before an error of the source is stored too. Raises what the source raised.
+        If the source fails, everything it yielded before is stored, and then its error is raised.
         """
         problems: list[Exception] = []
         async with anyio.create_task_group() as group:
@@ -269,7 +269,7 @@ class _Run:
             raise problems[0]
 
     async def delete_unseen(self) -> None:
-        """Delete what the listing did not name, unless it had gaps."""
+        """Delete the entities that the listing did not name, unless it had gaps."""
         deleted = await self._engine.store.entities.delete_unseen(self._claim)
         if deleted is None:
             self.note("warning", "The listing was incomplete: nothing was deleted.")
@@ -281,7 +281,7 @@ class _Run:
         inbox = self._inbox
         async with aclosing(source.fetch(cursor)) as events:
             async for event in events:
-                # This runs for every entity: nearly all events take the short way.
+                # This runs for every entity, so check the most common type of event first.
                 if isinstance(event, Entity):
                     inbox.add(event)
                 else:
@@ -290,7 +290,7 @@ class _Run:
                 if inbox.full:
                     await inbox.wait_until_emptied()
                 elif count % EVENTS_BETWEEN_YIELDS == 0:
-                    # A source that never waits must not starve the tools.
+                    # Give way here, since a source that never waits would starve the tools.
                     await anyio.lowlevel.checkpoint()
 
     def _add(self, event: Event) -> None:
@@ -303,7 +303,7 @@ class _Run:
         self._inbox.batch.events.append(event)
 
     def _note_problem(self, kind: str, message: str, level: str = "warning") -> None:
-        """Add a line, unless there are enough of its kind: few gaps drown in many entities."""
+        """Log a problem, up to a limit per kind: many bad entities must not hide a few gaps."""
         self._problems[kind] += 1
         if self._problems[kind] < LOGGED_PROBLEMS:
             self.note(level, message)
@@ -313,7 +313,7 @@ class _Run:
     async def _store_batches(self, problems: list[Exception], reading: anyio.CancelScope) -> None:
         last = False
         while not last:
-            # A slow source's entities are stored, and its progress seen, once a second.
+            # Store a slow source's entities, and so show its progress, once a second.
             with anyio.move_on_after(BATCH_SECONDS):
                 await self._inbox.ready.wait()
             last = self._inbox.closed

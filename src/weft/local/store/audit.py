@@ -8,10 +8,10 @@ from weft.domain.audit import AuditEntry
 
 
 class AuditStore(Protocol):
-    """Rows of the audit. Those of changes are written by the changes, in the same transaction."""
+    """Rows of the audit. A change writes its own row, in the same transaction."""
 
     async def append(self, entry: AuditEntry) -> None:
-        """Record what changed nothing, such as a refusal."""
+        """Record an event that changed nothing, such as a refusal."""
         ...
 
     async def list(
@@ -21,5 +21,5 @@ class AuditStore(Protocol):
         ...
 
     async def prune(self, kept: timedelta, limit: int) -> int:
-        """Drop rows that are older; returns how many."""
+        """Drop up to ``limit`` rows older than ``kept``; return how many."""
         ...

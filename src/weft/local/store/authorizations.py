@@ -1,4 +1,4 @@
-"""The protocol of what authorising connections stores; see `base`."""
+"""The store's protocols for authorising connections; see `base`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from weft.domain.connections import AuthMethod
 
 @dataclass(frozen=True, slots=True)
 class AuthSession:
-    """An authorisation in a browser, the last one of its connection.
+    """A connection's latest authorisation in a browser.
 
     ``link``, ``state``, ``browser`` and ``claim`` are digests. ``syncs`` says whether a sync starts
     when it is complete.
@@ -34,7 +34,7 @@ class AuthSession:
 class TokenState:
     """The credentials of a connection as they are stored now.
 
-    ``held`` says that the asker now holds the lease to refresh them.
+    ``held`` says that the caller now holds the lease to refresh them.
     """
 
     sealed: str | None
@@ -61,7 +61,7 @@ class OAuthClientRow:
 class AuthProviderRow:
     """An account at a service that keeps credentials, its secrets sealed.
 
-    ``hosts`` are origins that may receive what it keeps.
+    ``hosts`` are origins that may receive the credentials it keeps.
     """
 
     organization_id: str
@@ -77,19 +77,19 @@ class AuthSessionStore(Protocol):
     """Authorisations in a browser."""
 
     async def begin(self, session: AuthSession) -> bool:
-        """Replace the connection's last one; False when the connection is gone."""
+        """Replace the connection's latest one; False when the connection is gone."""
         ...
 
     async def of_connection(self, organization_id: str, connection_id: str) -> AuthSession | None:
-        """Get the last one."""
+        """Get the connection's latest one."""
         ...
 
     async def by_link(self, link: bytes) -> AuthSession | None:
-        """Get the one with that link, which is not used yet."""
+        """Get the one with that unused link."""
         ...
 
     async def by_state(self, state: bytes) -> AuthSession | None:
-        """Get the one with that state, which is not used yet."""
+        """Get the one with that unused state."""
         ...
 
     async def start(self, link: bytes, *, state: bytes, browser: bytes, sealed: str) -> bool:
@@ -101,17 +101,17 @@ class AuthSessionStore(Protocol):
         ...
 
     async def complete(self, connection_id: str, claim: bytes) -> bool:
-        """End it, because the person has finished: link and state are gone."""
+        """End it because the person has finished, and drop link and state."""
         ...
 
 
 class TokenStore(Protocol):
-    """Tokens that are refreshed, by one process at a time."""
+    """Tokens, which one process at a time refreshes."""
 
     async def lease(
         self, connection_id: str, seen: str | None, *, holder: str, duration: timedelta
     ) -> TokenState | None:
-        """Take the lease, if the stored credentials are those ``seen`` and nobody else holds it.
+        """Take the lease if the stored credentials are still ``seen`` and nobody else holds it.
 
         Returns None when the connection is gone.
         """

@@ -3,8 +3,8 @@
 Every method is one transaction, unless it says otherwise. Errors: NotFound and Conflict where a
 method says so; StorageFailed for a full disk, an I/O error or a database that stays locked.
 
-A store has one clock for all its callers, `Store.now`. It stamps rows, and decides what is due and
-which lease has run out; callers give durations. `weft.testing.store_contract` tests a store.
+All callers of a store share its clock, `Store.now`, which stamps rows and decides what is due and
+which lease has run out. Callers give durations. `weft.testing.store_contract` tests a store.
 """
 
 from collections.abc import Collection as Ids
@@ -54,7 +54,7 @@ class CollectionStore(Protocol):
     """Collections."""
 
     async def insert(self, organization_id: str, *, readable_id: str, name: str) -> Collection:
-        """Make one. Raises Conflict when the readable id is taken."""
+        """Add one. Raises Conflict when the readable id is taken."""
         ...
 
     async def find(self, organization_id: str, text: str) -> Sequence[Collection]:
@@ -68,7 +68,7 @@ class CollectionStore(Protocol):
         ...
 
     async def rename(self, collection: Collection, name: str) -> bool:
-        """Return False when it is gone."""
+        """Rename it; False when it is gone."""
         ...
 
     async def connection_ids(self, collection: Collection) -> Sequence[str]:
@@ -84,7 +84,7 @@ class ConnectionStore(Protocol):
     """Connections, each with its last job and its counts."""
 
     async def insert(self, row: ConnectionRow) -> None:
-        """Make one. Raises NotFound when the collection is gone."""
+        """Add one. Raises NotFound when the collection is gone."""
         ...
 
     async def get(self, organization_id: str, connection_id: str) -> Connection | None:
@@ -117,10 +117,10 @@ class ConnectionStore(Protocol):
         set_state: bool,
         set_auth: bool,
     ) -> bool:
-        """Return False, with nothing changed, when the version is no longer the expected one.
+        """Write the row; False, with nothing changed, if the version is not the expected one.
 
-        Without ``set_state``, state and error stay what jobs made of them meanwhile; without
-        ``set_auth``, credentials and their expiry stay what refreshing made of them.
+        Without ``set_state`` the state and error that jobs have stored meanwhile stay; without
+        ``set_auth`` the credentials and expiry that refreshing has stored stay.
         """
         ...
 
@@ -137,21 +137,21 @@ class ConnectionStore(Protocol):
     ) -> None:
         """Record the result of a check of ``found``.
 
-        Nothing is recorded when the connection got another configuration or authorisation since.
+        Nothing is recorded if the connection has a new configuration or authorisation by now.
         """
         ...
 
     async def delete(self, organization_id: str, connection_id: str) -> Connection | None:
         """Remove connection, jobs and entity records; bodies wait for `EntityStore.purge`.
 
-        From this moment no running job can write, and nothing is found. Returns it as it was at
-        that moment, or None if it was gone.
+        From then on no running job can write, and search finds nothing. Returns the connection as
+        it was, or None if it was gone.
         """
         ...
 
 
 class JobStore(Protocol):
-    """Jobs: the table is the truth, whoever delivers and runs them."""
+    """Jobs. Whoever delivers and runs them, only this table counts."""
 
     async def insert(
         self,
@@ -172,7 +172,7 @@ class JobStore(Protocol):
         ...
 
     async def find(self, organization_id: str, text: str) -> Sequence[Job]:
-        """By id or a prefix of one; at most five."""
+        """Find by id or a prefix of one; at most five."""
         ...
 
     async def list(
@@ -196,25 +196,25 @@ class JobStore(Protocol):
         ...
 
     async def claim(self, owner: str, *, lease: timedelta, host_limit: int) -> Claim | None:
-        """Take the oldest job that waits and is due: RUNNING under a lease and a new fence.
+        """Take the oldest waiting job that is due; it is RUNNING under a lease and a new fence.
 
-        Jobs of a host that already has ``host_limit`` running ones wait.
+        Jobs of a host with ``host_limit`` running jobs keep waiting.
         """
         ...
 
     async def heartbeat(self, claim: Claim) -> JobStatus | None:
-        """Renew the lease, as `EntityStore.commit` does too.
+        """Renew the lease; `EntityStore.commit` does so too.
 
         Returns the job's status, or None when the claim is lost.
         """
         ...
 
     async def release_expired(self, *, running: Ids[str] = ()) -> Sequence[str]:
-        """Take jobs from owners whose lease has run out; returns the jobs' ids.
+        """Take jobs from owners whose lease has run out; return the jobs' ids.
 
-        RUNNING becomes PENDING, CANCELLING becomes CANCELLED. Jobs in ``running`` are left alone:
-        the caller runs them itself. A store may count only time during which it was asked, so ask
-        several times a lease.
+        RUNNING becomes PENDING, CANCELLING becomes CANCELLED. Jobs in ``running``, which the caller
+        runs itself, are left alone. A store may count only the time between calls that follow each
+        other closely, so call this several times per lease.
         """
         ...
 
@@ -223,7 +223,7 @@ class JobStore(Protocol):
         ...
 
     async def release_dead(self, owners: Sequence[str]) -> Sequence[str]:
-        """Do as `release_expired` for all jobs of these owners, which the caller knows are dead."""
+        """Release, as `release_expired`, all jobs of owners that the caller knows are dead."""
         ...
 
     async def finish(self, claim: Claim, outcome: Outcome, log: Sequence[LogLine]) -> bool:
@@ -234,19 +234,19 @@ class JobStore(Protocol):
         ...
 
     async def prune(self, *, keep: int, limit: int) -> int:
-        """Delete ended jobs beyond the newest ``keep`` of each connection; returns how many."""
+        """Delete ended jobs beyond the newest ``keep`` of each connection; return how many."""
         ...
 
 
 class ScheduleStore(Protocol):
-    """Schedules, as far as they have to be fired."""
+    """Schedules that have to be fired."""
 
     async def due(self, limit: int) -> Sequence[DueSchedule]:
         """List schedules whose time has come."""
         ...
 
     async def fire(self, due: DueSchedule, *, next_run: datetime | None) -> bool:
-        """Set the next time, and queue a job for the slot; at most one ever for each slot.
+        """Set the next time, and queue a job for the slot; a slot never gets a second job.
 
         False, without a job, when another process was first, the slot was fired before, a sync is
         live, or the connection waits for authorisation.
@@ -262,7 +262,7 @@ class ScheduleStore(Protocol):
         ...
 
     async def newest_job_at(self) -> datetime | None:
-        """Return when the newest job was made, by the clock of that time."""
+        """Return when the newest job was created, as the clock showed it then."""
         ...
 
 
@@ -274,21 +274,21 @@ class EntityStore(Protocol):
         ...
 
     async def begin_listing(self, claim: Claim) -> Claim:
-        """Start a full listing from its beginning; returns the claim for it. Raises Fenced."""
+        """Start a full listing from its beginning; return the claim for it. Raises Fenced."""
         ...
 
     async def commit(self, claim: Claim, batch: Batch) -> None:
-        """Compare with what is stored and write the difference, counts, log and cursor together.
+        """Compare a batch with the store; write the difference, counts, log and cursor together.
 
         Raises Fenced when the job was cancelled, deleted or taken over: nothing is written then.
         """
         ...
 
     async def delete_unseen(self, claim: Claim) -> int | None:
-        """After a whole listing: delete what it did not name, in several transactions.
+        """Delete what a whole listing did not name, in several transactions.
 
         Returns how many, or None when the listing had gaps, so that nothing may be deleted.
-        Raises Fenced; what was deleted before stays deleted and counted.
+        Raises Fenced; deletions made before that stay and are counted.
         """
         ...
 
@@ -316,7 +316,7 @@ class EntityStore(Protocol):
         ...
 
     async def purge(self, limit: int) -> int:
-        """Clear bodies of deleted connections; returns how many, 0 when nothing is left."""
+        """Clear bodies of deleted connections; return how many, 0 when nothing is left."""
         ...
 
 
@@ -342,12 +342,12 @@ class Store(Protocol):
         ...
 
     async def wait_for_change(self, seen: int, seconds: float) -> int:
-        """Wait until anything has changed since ``seen``, in whatever process, or for ``seconds``.
+        """Wait until any process has changed anything since ``seen``, or for ``seconds``.
 
-        Returns the number to wait on next; the first call, with 0, returns it at once.
+        Returns the number to wait on next. With 0, as in the first call, it returns at once.
         """
         ...
 
     async def close(self) -> None:
-        """Close; what was written stays, and no method may be called any more."""
+        """Close; no method may be called after that."""
         ...

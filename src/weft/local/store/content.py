@@ -1,4 +1,4 @@
-"""The content hash, by which a store tells an entity that changed from one that did not."""
+"""The content hash, which tells a store whether an entity has changed."""
 
 import json
 from hashlib import blake2b
@@ -10,22 +10,22 @@ HASH_BYTES = 16
 
 
 def content_hash(entity: Entity) -> str:
-    """Hash, to hexadecimal digits, all that is stored of an entity except its version.
+    """Hash all that is stored of an entity, except its version, to hexadecimal digits.
 
-    Raises TypeError or ValueError for an entity that cannot be stored: a field is no text, or not
+    Raises TypeError or ValueError for an entity that cannot be stored: a field is not text, or not
     valid Unicode.
     """
-    # Most of the time of a sync that changes nothing is spent here.
+    # A sync that changes nothing spends most of its time here.
     metadata = dumps(entity.metadata) if entity.metadata else ""
     breadcrumbs = json.dumps(entity.breadcrumbs) if entity.breadcrumbs else ""
     url = "" if entity.url is None else "=" + entity.url
     updated_at = f"{micros_or_none(entity.updated_at)}"
-    # Joined, not formatted: that takes text only, so that a field of another type is refused.
+    # Join instead of formatting, since join refuses a field that is not text.
     kind, title = entity.type, entity.title
     parts = (kind, title, url, updated_at, metadata, breadcrumbs, entity.text)
     content = "\0".join(parts)
     if "\0" in kind or "\0" in title or "\0" in url:
-        # A field before the text has a separator in it: only lengths can tell where it ends.
+        # A field before the text contains the separator, so lengths must say where fields end.
         content = f"{len(kind)},{len(title)},{len(url)},{len(metadata)}\0{content}"
     if entity.version is not None:
         entity.version.encode()

@@ -1,4 +1,4 @@
-"""Sorts the events of a batch by what they ask of the store, and hashes its entities."""
+"""Sorts a batch's events by what the store has to do, and hashes its entities."""
 
 from dataclasses import dataclass, field
 
@@ -18,7 +18,7 @@ from weft.sources.base import (
 
 @dataclass(slots=True)
 class PreparedBatch:
-    """A batch in the form in which it is applied; the last event of an id counts."""
+    """A batch, ready to be applied; of several events of one id the last counts."""
 
     entities: dict[str, Entity] = field(default_factory=dict[str, Entity])
     hashes: dict[str, str] = field(default_factory=dict[str, str])
@@ -35,7 +35,7 @@ class PreparedBatch:
 
 
 def prepare(batch: Batch) -> PreparedBatch:
-    """Sort the events by what they ask for, and hash the entities that are not hashed yet."""
+    """Sort the events by what the store has to do, and hash entities that are not hashed yet."""
     out = PreparedBatch()
     only_entities = True
     for event in batch.events:

@@ -1,4 +1,4 @@
-"""Values that a store takes and gives and that are not domain objects; see `base`."""
+"""Values that a store takes and returns and that are not domain objects; see `base`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from weft.errors import ErrorCategory
 from weft.sources.base import Event
 
 BatchEvent = Event
-"""What a batch holds: the events of a source as they came."""
+"""An event in a batch, as the source yielded it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class ConnectionRow:
 class Claim:
     """The right to run one job, until another claim has a higher fence.
 
-    ``lease`` is how long it holds without a heartbeat or a commit.
+    ``lease`` is how long it stays valid without a heartbeat or a commit.
     """
 
     job_id: str
@@ -73,9 +73,8 @@ class Claim:
 class Batch:
     """Events to commit together, and the log lines that belong to them.
 
-    ``hashes`` are content hashes by id, of each id's last entity, as far as they are known already.
-    ``read_on`` may be called, once and on the event loop, when the store has little left to do in
-    Python; a store need not.
+    ``hashes`` maps ids to the content hashes, as far as known, of each id's last entity. A store
+    may call ``read_on``, once and on the event loop, when it has little left to do in Python.
     """
 
     events: list[BatchEvent] = field(default_factory=list["BatchEvent"])
@@ -95,9 +94,9 @@ class DueSchedule:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The end of a job; PENDING means that it is to be continued, after ``retry_after`` if given.
+    """The end of a job; PENDING means that it will continue, after ``retry_after`` if given.
 
-    ``renewed`` says that it got a new token, because the source refused the one it had.
+    ``renewed`` says that the job got a new token because the source refused the old one.
     """
 
     status: JobStatus

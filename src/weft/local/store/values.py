@@ -1,4 +1,4 @@
-"""The form in which a store keeps times and JSON."""
+"""Converts times and JSON to and from their stored form."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -11,14 +11,14 @@ MICROSECOND = timedelta(microseconds=1)
 _FIRST, _LAST = (
     (at.replace(tzinfo=UTC) - _EPOCH) // MICROSECOND for at in (datetime.min, datetime.max)
 )
-# Made once: json.dumps makes one at each call that has options, which costs more than encoding.
+# json.dumps with options would make an encoder at each call, which costs more than encoding.
 _ENCODER = json.JSONEncoder(separators=(",", ":"), sort_keys=True, ensure_ascii=False)
 
 
 def micros(at: datetime) -> int:
     """Convert to microseconds since 1970; a naive time is taken as UTC.
 
-    Other zones have hours before the first and after the last that UTC can name: those become it.
+    Other zones reach beyond the first and last times that UTC can express; clamp to those.
     """
     aware = at if at.tzinfo else at.replace(tzinfo=UTC)
     value = (aware - _EPOCH) // MICROSECOND
@@ -26,7 +26,7 @@ def micros(at: datetime) -> int:
 
 
 def micros_or_none(at: datetime | None) -> int | None:
-    """Do as `micros`, with None for None."""
+    """Convert as `micros`; None stays None."""
     return None if at is None else micros(at)
 
 
@@ -36,7 +36,7 @@ def moment(value: int) -> datetime:
 
 
 def moment_or_none(value: int | None) -> datetime | None:
-    """Do as `moment`, with None for None."""
+    """Convert as `moment`; None stays None."""
     return None if value is None else moment(value)
 
 

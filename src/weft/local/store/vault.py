@@ -8,7 +8,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class WrappedKey:
-    """The data key of one owner, which only the master key named ``master_kid`` opens."""
+    """An owner's data key, which only the master key named ``master_kid`` opens."""
 
     organization_id: str
     owner: str
@@ -18,10 +18,10 @@ class WrappedKey:
 
 
 class DataKeyStore(Protocol):
-    """Wrapped data keys, and which master key is to wrap them."""
+    """Wrapped data keys, and the name of the master key that wraps new ones."""
 
     async def master_kid(self) -> str | None:
-        """Return the name of the master key that wraps new data keys; None before there is any."""
+        """Return the name of the master key that wraps new data keys; None if there is none yet."""
         ...
 
     async def any(self) -> bool:
@@ -35,7 +35,7 @@ class DataKeyStore(Protocol):
     async def add(self, key: WrappedKey) -> bool:
         """Store it, unless the owner has one. The first key of all decides the master key.
 
-        False, and nothing is stored, when another master key is to be used now.
+        False, and nothing is stored, if new keys must use another master key.
         """
         ...
 
@@ -48,15 +48,15 @@ class DataKeyStore(Protocol):
         ...
 
     async def find_wrapped_otherwise(self, master_kid: str, limit: int) -> Sequence[WrappedKey]:
-        """List keys that another master key has wrapped."""
+        """List up to ``limit`` keys that another master key has wrapped."""
         ...
 
     async def rewrap(self, keys: Sequence[WrappedKey]) -> None:
-        """Replace how the keys are wrapped, if they are still there."""
+        """Store the keys with their new wrapping, if they are still there."""
         ...
 
     async def forget(self, known: Collection[str], master_kid: str) -> int:
-        """Drop keys that none of the ``known`` master keys opens; returns how many."""
+        """Drop keys that none of the ``known`` master keys opens; return how many."""
         ...
 
 

@@ -41,14 +41,14 @@ def seal(kid: str, key: bytes, plain: bytes, bound_to: tuple[str, ...]) -> str:
 
 
 def unseal(kid: str, key: bytes, text: str, bound_to: tuple[str, ...]) -> bytes | None:
-    """Decrypt; None if the key, the binding or the text is another."""
+    """Decrypt; None if the key, the binding or the text has changed."""
     if not is_sealed_by(kid, text):
         return None
     return decrypt(key, text.removeprefix(f"{_VERSION}.{kid}."), bound_to)
 
 
 def is_sealed_by(kid: str, text: str) -> bool:
-    """Tell whether a text names that data key as the one that opens it."""
+    """Tell whether a text names that data key as its own."""
     return text.startswith(f"{_VERSION}.{kid}.")
 
 
@@ -59,7 +59,7 @@ def encrypt(key: bytes, plain: bytes, bound_to: tuple[str, ...]) -> str:
 
 
 def decrypt(key: bytes, text: str, bound_to: tuple[str, ...]) -> bytes | None:
-    """Undo `encrypt`; None if the key, the binding or the text is another."""
+    """Undo `encrypt`; None if the key, the binding or the text has changed."""
     try:
         nonce, data = text.split(".")
         return AESGCM(key).decrypt(_decode(nonce), _decode(data), _bytes(bound_to))

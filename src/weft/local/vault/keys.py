@@ -1,7 +1,7 @@
 """Keeps the master key in a file, the system's keyring or an environment variable.
 
-A place holds several keys while a rotation is under way. None of them may be missing then: some
-data keys are wrapped by one, some by another.
+During a rotation a place holds several keys, and all of them are needed: some data keys are
+wrapped by one, some by another.
 """
 
 import base64
@@ -37,7 +37,7 @@ class MasterKey:
 
     @property
     def kid(self) -> str:
-        """The key's name, which tells nothing about the key."""
+        """The key's name, which reveals nothing about the key."""
         return hashlib.sha256(self.secret).hexdigest()[:_KID_CHARS]
 
     @classmethod
@@ -50,7 +50,7 @@ class MasterKey:
 class KeySource(Protocol):
     """A place for master keys; ``where`` names it for people. All methods block.
 
-    All raise KeyUnavailable when the place cannot be used, naming the way out.
+    All raise KeyUnavailable, with advice, when the place cannot be used.
     """
 
     where: str
@@ -60,7 +60,7 @@ class KeySource(Protocol):
         ...
 
     def create(self) -> Sequence[MasterKey]:
-        """Store a first key, unless another process just did; return what is there then."""
+        """Store a first key, unless another process just did; return the stored keys."""
         ...
 
     def replace(self, keys: Sequence[MasterKey]) -> None:
@@ -71,7 +71,7 @@ class KeySource(Protocol):
 def key_source(
     folder: Path, *, file: Path | None, keyring: bool, variable: str | None
 ) -> KeySource:
-    """Return the first place that the operator named, or else a file in ``folder``.
+    """Return the first place that the operator named, or a file in ``folder``.
 
     Raises KeyUnavailable for a variable that holds no key.
     """
@@ -114,7 +114,7 @@ class KeyFile(KeySource):
     def replace(self, keys: Sequence[MasterKey]) -> None:
         with self._translate_errors():
             for left in self._path.parent.glob(f"{self._path.name}.*.new"):
-                left.unlink()  # A rotation that was killed left it; it may hold a key.
+                left.unlink()  # A killed rotation left it, and it may hold a key.
             self._write(keys).replace(self._path)
             _sync_folder(self._path.parent)
 
@@ -141,7 +141,7 @@ class KeyFile(KeySource):
 
 
 class KeyringEntry(KeySource):
-    """An entry of the system's keyring; ``name`` tells databases of one person apart.
+    """An entry of the system's keyring, with a ``name`` for each database.
 
     ``folder`` holds a lock, because a keyring cannot tell that another process was first.
     """
@@ -201,7 +201,7 @@ class KeyVariable(KeySource):
 
     def replace(self, keys: Sequence[MasterKey]) -> None:
         if [key.kid for key in keys] == [self._keys[0].kid]:
-            return  # Nothing needs the older keys any more; the operator may take them away.
+            return  # The older keys are no longer needed; the operator may remove them.
         raise InvalidInput(
             "WEFT_MASTER_KEY has one key, and Weft cannot change the environment.",
             field="WEFT_MASTER_KEY",

@@ -1,7 +1,7 @@
 """Replaces the master key while other processes go on using it.
 
-Whenever it is killed, everything stays readable: the old key stays beside the new one until the new
-one wraps the last data key. Running it again continues where it stopped.
+It may be killed at any time, and everything stays readable: the old key is kept until the new one
+wraps every data key. Running it again continues where it stopped.
 """
 
 import os
@@ -26,8 +26,8 @@ REWRAP_BATCH = 100
 class Rotation:
     """The result of a rotation.
 
-    ``damaged`` counts data keys that no key opened, which were dropped. ``resumed``: it finished an
-    interrupted rotation.
+    ``damaged`` counts data keys that were dropped because no key opened them. ``resumed``: it
+    finished an interrupted rotation.
     """
 
     rewrapped: int
@@ -66,7 +66,7 @@ async def rotate(source: KeySource, store: DataKeyStore, lock: Path) -> Rotation
 async def forget_lost(source: KeySource, store: DataKeyStore, lock: Path) -> int:
     """Drop the data keys that no available master key opens; return how many.
 
-    What they sealed is lost, as their master key is.
+    Everything that they sealed is lost, as their master key is.
     """
     async with _hold_lock(lock):
         keys = await anyio.to_thread.run_sync(source.load)

@@ -86,7 +86,7 @@ class Vault:
         text: str,
         bound_to: tuple[str, ...],
     ) -> Json:
-        """Decrypt. Raises AuthenticationFailed if the owner, the binding or the text is another,
+        """Decrypt. Raises AuthenticationFailed if the owner, the binding or the text has changed,
         KeyUnavailable when the master key is lost.
         """
         found = await self._load_data_key(store, organization_id, owner)
@@ -130,7 +130,7 @@ class Vault:
             master = await self._find_master(stored.master_kid)
             if master is not None:
                 return stored.kid, _unwrap(master, stored)
-            # Since we read it, a rotation may have rewrapped it and removed the old key.
+            # After we read it, a rotation may have rewrapped it and removed the old key.
         raise self._lost_error()
 
     async def _ensure_master(self, store: DataKeyStore) -> MasterKey:
@@ -146,7 +146,7 @@ class Vault:
             keys = await anyio.to_thread.run_sync(self.source.create)
         self._remember(keys)
         if kid is not None and kid not in self._keys:
-            # Nothing is sealed, so nobody misses the key that is gone.
+            # Nothing is sealed, so the missing key is no loss.
             await store.forget(list(self._keys), keys[0].kid)
         return keys[0]
 

@@ -26,9 +26,9 @@ _LOST = {
 
 
 class DatabaseReport(Frozen):
-    """The findings of a look at the file; ``problems`` is empty when all is well.
+    """The findings about the file; ``problems`` is empty when all is well.
 
-    ``sealed_with`` is the id of the master key that stored credentials cannot do without.
+    ``sealed_with`` is the id of the master key that stored credentials need.
     """
 
     path: str
@@ -48,7 +48,7 @@ class DatabaseReport(Frozen):
 
 
 async def report(path: Path) -> DatabaseReport:
-    """Look at the file without changing it; a damaged one is a report, not an error."""
+    """Examine the file without changing it; report damage instead of raising an error."""
     base = DatabaseReport(
         path=str(path),
         exists=await anyio.Path(path).exists(),
@@ -100,7 +100,7 @@ def _other_version(version: int, expected: int) -> str:
 
 
 def _describe_lost(session: Session) -> list[str]:
-    """Describe, in a line for each kind, the secrets whose key was given up or damaged."""
+    """Describe the secrets whose key was given up or damaged, one line per kind."""
     names: dict[str, list[str]] = {}
     for kind, name in session.execute(queries()["sealed_lost"]):
         names.setdefault(str(kind), []).append(str(name))

@@ -52,7 +52,7 @@ class SqliteStore(Store):
     ) -> "SqliteStore":
         """Open or create the database file. Raises StorageFailed.
 
-        ``clock`` is the store's; leases run out by the other one, which never jumps.
+        ``clock`` is the store's clock; leases run out by ``monotonic``, which never jumps.
         """
         return cls(await Database.open(path, clock, monotonic))
 
@@ -61,7 +61,7 @@ class SqliteStore(Store):
 
     async def wait_for_change(self, seen: int, seconds: float) -> int:
         give_up = anyio.current_time() + seconds
-        # SQLite tells no other process of a commit; but to look takes a few microseconds.
+        # SQLite does not tell other processes of a commit, but looking takes only microseconds.
         while (version := self._database.data_version()) == seen:
             left = give_up - anyio.current_time()
             if left <= 0:
@@ -70,5 +70,5 @@ class SqliteStore(Store):
         return version
 
     async def close(self) -> None:
-        """Close; the last of all processes leaves one whole file."""
+        """Close; the last process to close leaves one whole file."""
         await self._database.close()

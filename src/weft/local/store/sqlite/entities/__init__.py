@@ -1,1 +1,1 @@
-"""Entities: batches that are compared and written, marks of what was seen, search."""
+"""Entities: write batches, mark what a listing has seen, search."""

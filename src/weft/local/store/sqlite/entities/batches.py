@@ -1,9 +1,9 @@
 """Compares a batch of events with what is stored and writes the difference.
 
-Everything here runs on the writer's thread, in one transaction a batch. SQLite works on whole
-batches, in a few long statements that run without Python's global lock: meanwhile the event loop
-answers tools and hashes the next batch. An entity that did not change costs a hash and its place in
-one key array; Python never looks at its stored row.
+Everything here runs on the writer's thread, in one transaction per batch. SQLite works on whole
+batches, in a few long statements that run without Python's global lock; meanwhile the event loop
+answers tools and hashes the next batch. An unchanged entity costs a hash and a place in one key
+array; Python never looks at its stored row.
 """
 
 import json
@@ -30,7 +30,7 @@ ROWS_A_STATEMENT = 50
 
 
 class Prepared(NamedTuple):
-    """An entity with the hash of what is compared; its version is not part of that."""
+    """An entity with its content hash, which does not cover the version."""
 
     entity: Entity
     hash: str
@@ -47,7 +47,7 @@ class Stored(NamedTuple):
 
 @dataclass(slots=True)
 class Difference:
-    """The changes that a batch makes, by the columns that the statements need."""
+    """The changes that a batch makes, arranged for the statements."""
 
     insert: list[Prepared] = field(default_factory=list[Prepared])
     update: list[tuple[Stored, Prepared]] = field(default_factory=list[tuple[Stored, Prepared]])
@@ -70,9 +70,9 @@ def apply(
     now: int,
     read_on: Callable[[], object],
 ) -> None:
-    """Write everything that follows from the batch. Raises Fenced before the first write.
+    """Write the changes that the batch makes. Raises Fenced before the first write.
 
-    ``counted`` are the entities that the job dealt with before it was interrupted. ``read_on`` is
+    ``counted`` are the entities that the job has handled before it was interrupted. ``read_on`` is
     called on this thread.
     """
     held = check_fence(db, claim)
@@ -81,7 +81,7 @@ def apply(
     difference.seen.extend(inserted)
     read_on()
     if inserted:
-        # Full text is most of the work: one statement for all of it leaves Python free meanwhile.
+        # Full text is most of the work; one statement for all of it leaves Python free meanwhile.
         db.execute(queries()["index_insert"], (inserted[0], inserted[-1]))
     _write_updates(db, difference)
     write_deletes(db, [stored.no for stored in difference.delete])
@@ -118,7 +118,7 @@ def check_fence(db: Session, claim: Claim) -> Held:
 
 
 def write_inserts(db: Session, connection_no: int, new: Sequence[Prepared]) -> range:
-    """Insert entities with their bodies, which are not in the index yet; returns their numbers."""
+    """Insert entities with their bodies, which are not indexed yet; return their numbers."""
     if not new:
         return range(0)
     last = db.execute(queries()["entity_reserve"], {"count": len(new)}).get
@@ -140,8 +140,8 @@ def write_inserts(db: Session, connection_no: int, new: Sequence[Prepared]) -> r
 
 
 def _insert_rows(db: Session, query: str, rows: Sequence[tuple[object, ...]]) -> None:
-    # Several rows a statement: after each one this thread has to queue for Python's lock again,
-    # behind the event loop, which is hashing the next batch.
+    # Write several rows per statement: after each statement this thread has to queue for Python's
+    # lock again, behind the event loop, which is hashing the next batch.
     sql = queries()[query]
     head, values = sql.removesuffix(";").split("VALUES ")
     several = f"{head}VALUES {', '.join([values] * ROWS_A_STATEMENT)}"
@@ -153,7 +153,7 @@ def _insert_rows(db: Session, query: str, rows: Sequence[tuple[object, ...]]) ->
 
 def write_deletes(db: Session, numbers: Iterable[int]) -> None:
     """Delete entities with their bodies and index rows."""
-    # In order, because the index writes a segment whenever a number is lower than the one before.
+    # Sort, because the index writes a segment whenever a number is lower than the one before.
     doomed = array("q", sorted(numbers))
     if doomed:
         for step in ("index_delete", "body_delete", "entity_delete"):
@@ -163,7 +163,7 @@ def write_deletes(db: Session, numbers: Iterable[int]) -> None:
 def _body(entity: Entity) -> tuple[str, str, str | None, int | None, str, str]:
     return (
         entity.title.replace("\0", " "),
-        # SQLite's own string functions take a NUL for the end.
+        # SQLite's own string functions take a NUL as the end.
         entity.text.replace("\0", " "),
         entity.url,
         micros_or_none(entity.updated_at),
@@ -196,7 +196,7 @@ def _compare(
     found = _numbers(db, connection_no, batch.unchanged)
     out.seen.extend(found)
     out.unchanged += _count_new(found, counted)
-    # A source may only say Unchanged of what is stored: otherwise the entity was lost.
+    # If a source says Unchanged of an entity that is not stored, the entity was lost.
     out.lost = len(batch.unchanged) - len(found)
     out.seen.extend(_numbers(db, connection_no, batch.failed))
     out.delete = [stored[source_id] for source_id in batch.deleted if source_id in stored]
@@ -210,9 +210,9 @@ def _take_same(
     counted: Marks | None,
     out: Difference,
 ) -> Iterable[str]:
-    """Count the entities that are stored just so; returns the ids of the others.
+    """Count entities that are stored with equal content; return the ids of the others.
 
-    Entities with a version are among the others: their source knows what is unchanged.
+    The others include all entities with a version: their source knows what is unchanged.
     """
     entities, hashes = batch.entities, batch.hashes
     names = [name for name, entity in entities.items() if entity.version is None]
@@ -266,7 +266,7 @@ def _write_updates(db: Session, difference: Difference) -> None:
             for old, new in records
         ),
     )
-    # One entity at a time and in order: the index then gets one segment from all of them.
+    # One entity at a time and in order, so that the index writes one segment for all of them.
     for old, new in sorted(difference.update, key=lambda pair: pair[0].no):
         db.execute(queries()["index_delete"], {"nos": carray(array("q", (old.no,)))})
         db.execute(queries()["body_update"], (old.no, *_body(new.entity)))

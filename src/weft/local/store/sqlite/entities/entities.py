@@ -1,4 +1,4 @@
-"""Entities on SQLite: written in batches under a claim, read by search."""
+"""Entities on SQLite: syncs write them in batches under a claim, search reads them."""
 
 import asyncio
 import json
@@ -40,7 +40,7 @@ class SqliteEntities(EntityStore):
         self._counted: dict[tuple[str, int, int], Marks] = {}
 
     async def _read_counted(self, claim: Claim) -> Marks | None:
-        """Read, once for each claim, what the job had dealt with when it was interrupted."""
+        """Read, once per claim, which entities the job had handled when it was interrupted."""
         if not claim.resumed:
             return None
         key = (claim.job_id, claim.fence, claim.listing)
@@ -136,7 +136,7 @@ def _marks_of_job(db: Session, claim: Claim) -> Marks:
 
 
 def _unseen(db: Session, claim: Claim) -> "array[int] | None":
-    # Asked of the job, not of this process: whoever read the part with the gap may be dead.
+    # Ask the job, not this process: the process that read the part with the gap may be dead.
     if db.execute(queries()["job_is_incomplete"], {"id": claim.job_id}).get:
         return None
     seen = array("q")
@@ -176,7 +176,7 @@ def _delete_part(db: Session, claim: Claim, part: "array[int]", now: int) -> Non
 
 
 def _match_expression(terms: Sequence[str], matching: Matching) -> str:
-    """Write the terms as literals of FTS5's language; a NUL would end them."""
+    """Write the terms as literals of FTS5's language, without NULs, which would end them."""
     literals = ('"' + term.replace('"', '""').replace("\0", "") + '"' for term in terms)
     return (" " if matching == "all" else " OR ").join(literals)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 
 class Marks:
-    """A bitmap over the range of numbers that it is made for: 1 million take 125 kB."""
+    """A bitmap over a fixed range of numbers: 1 million take 125 kB."""
 
     def __init__(self, first: int, last: int) -> None:
         self._first = first
@@ -21,7 +21,7 @@ class Marks:
         return marks
 
     def add(self, number: int) -> None:
-        """Mark a number; one outside the range is of no interest and ignored."""
+        """Mark a number; ignore one outside the range."""
         offset = number - self._first
         if 0 <= offset < len(self._bits) * 8:
             self._bits[offset >> 3] |= 1 << (offset & 7)

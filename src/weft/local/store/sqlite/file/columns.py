@@ -1,7 +1,7 @@
-"""The columns of a connection, in the places of the SQL that list them.
+"""The columns of a connection, for the SQL that lists them.
 
-They follow from the fields of `ConnectionRow`: a new one is written and read wherever the others
-are.
+They follow from the fields of `ConnectionRow`, so SQL writes and reads a new field along with the
+others.
 """
 
 from collections.abc import Iterable
@@ -29,7 +29,7 @@ AUTH: Final = (
 STATE: Final = ("state", "error_category", "error_message")
 """Columns that an update leaves alone unless it is told to set them."""
 
-# Columns that are shown under their own name, as they are.
+# Columns that are shown unchanged and under their own name.
 SHOWN: Final = tuple(
     name for name in STORED if name in Connection.model_fields and name != "config"
 )
@@ -38,7 +38,7 @@ _UNREAD: Final = ("credentials", "host")
 
 @cache
 def placeholders() -> dict[str, str]:
-    """Return what each `{placeholder}` of the SQL stands for."""
+    """Return the text that replaces each `{placeholder}` of the SQL."""
     plain = (name for name in STORED if name not in (*FIXED, *AUTH, *STATE))
     return {
         "{connection.names}": ", ".join(STORED),

@@ -1,7 +1,7 @@
 """One SQLite file: a writer and readers, each a connection on a thread of its own.
 
-Work is given as plain functions that run on the connection's thread, so that a transaction is one
-hop and holds no lock while the event loop is busy elsewhere.
+Callers pass plain functions that run on the connection's thread, so a transaction takes one hop
+and holds no lock while the event loop is busy elsewhere.
 """
 
 import os
@@ -87,27 +87,28 @@ class Database:
                 _prepare_reader(peeker)
                 peeker.set_busy_timeout(PEEK_TIMEOUT_MS)
             except BaseException:
-                # Left open, their threads would keep the process from ending.
+                # If they stayed open, their threads would keep the process from ending.
                 await _close(sessions)
                 raise
         writer, *readers = sessions
         return cls(writer, readers, peeker, clock, monotonic)
 
     def now(self) -> int:
-        """Return the time by the clock, as rows have it."""
+        """Return the clock's time in the form that rows hold."""
         return micros(self.clock())
 
     async def write(self, work: Work[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run ``work`` in one write transaction; it is rolled back if ``work`` raises.
 
-        What was written outlives a power cut.
+        The changes survive a power cut.
         """
         return await self._write(_durably, work, args, kwargs)
 
     async def write_relaxed(self, work: Work[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """As `write`, without waiting for the disk: for what would be done again after a power cut.
+        """Run ``work`` as `write`, but do not wait for the disk.
 
-        The file stays whole; the next `write` makes it durable too.
+        Use it for work that can be repeated after a power cut. The file stays whole, and the next
+        `write` makes these changes durable too.
         """
         return await self._write(_in_transaction, work, args, kwargs)
 
@@ -115,7 +116,7 @@ class Database:
         self, transact: Callable[..., Any], work: Callable[..., R], args: Any, kwargs: Any
     ) -> R:
         done: list[R] = []
-        # A write is short and its outcome must be known: cancellation waits for it.
+        # A write is short and its outcome must be known, so cancellation waits for it.
         with anyio.CancelScope(shield=True), _map_errors():
             run = self._writer.async_run(transact, self._writer, work, args, kwargs)
             done.append(cast("R", await run))
@@ -131,8 +132,8 @@ class Database:
     async def peek(self, work: Work[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run ``work``, which reads a few rows by an index, on the event loop's own thread.
 
-        Such a look takes less time than handing it to another thread and back, twice. A reader
-        hardly ever waits for a lock in WAL mode; if it would, the look moves to a reader's thread.
+        That takes less time than the hop to another thread and back. A reader hardly ever waits for
+        a lock in WAL mode; if it would have to, the work moves to a reader's thread.
         """
         try:
             return work(self._peeker, *args, **kwargs)
@@ -142,7 +143,7 @@ class Database:
             raise storage_error(error) from error
 
     def data_version(self) -> int:
-        """Return a number, never 0, that differs when any connection has committed since."""
+        """Return a number, never 0, that changes whenever any connection commits."""
         with _map_errors():
             return int(self._peeker.pragma("data_version"))
 
@@ -151,7 +152,7 @@ class Database:
         return await self._writer.async_run(work, *args, **kwargs)
 
     async def close(self) -> None:
-        """Close all connections; the last one of all processes folds the WAL into the file."""
+        """Close all connections; the last process to close folds the WAL into the file."""
         self._peeker.close()
         await _close((*self._readers, self._writer))
 
@@ -164,8 +165,8 @@ async def _close(sessions: Iterable[AsyncSession]) -> None:
 
 def _prepare(db: Session) -> None:
     db.set_busy_timeout(BUSY_TIMEOUT_MS)
-    # Without it a statement with a bound value that an index could be chosen by is planned anew at
-    # every execution, which takes several times longer than reading a few rows.
+    # Without this, SQLite plans a statement anew at every execution if a bound value could decide
+    # which index to use; that takes several times longer than reading a few rows.
     db.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
     _enter_wal(db)
     for pragma in _PRAGMAS:
@@ -173,8 +174,8 @@ def _prepare(db: Session) -> None:
 
 
 def _enter_wal(db: Session) -> None:
-    # A new file is turned to WAL by a reader that becomes a writer. Where two processes do so at
-    # once, SQLite refuses one without waiting, lest both wait for each other.
+    # Turning a new file to WAL makes a reader a writer. If two processes do so at once, SQLite
+    # refuses one without waiting, because both would wait for each other.
     give_up = time.monotonic() + BUSY_TIMEOUT_MS / 1000
     while True:
         try:
@@ -195,9 +196,9 @@ def _prepare_reader(db: Session) -> None:
 def _prepare_writer(db: Session) -> None:
     _prepare(db)
     db.execute(f"PRAGMA cache_size = -{WRITER_CACHE_KIB}")
-    # What is deleted is overwritten with zeros: no deleted text stays behind in free pages.
+    # Overwrite deleted data with zeros, so that no deleted text stays in free pages.
     db.execute("PRAGMA secure_delete = ON")
-    # Batches are larger than the default of 1,000 pages: each commit would wait for the disk twice.
+    # A batch exceeds the default of 1,000 pages, so each commit would wait for the disk twice.
     db.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
     newest = max(number for number, _ in migrations())
     if _in_snapshot(db, has_other_shape, (), {}):
@@ -212,7 +213,7 @@ def _prepare_writer(db: Session) -> None:
 
 
 def _migrate(db: Session) -> None:
-    # Read again under the write lock: another process may have just done it.
+    # Read again under the write lock, as another process may have just migrated.
     current = _schema_version(db)
     for number, script in migrations():
         if number > current:
@@ -278,7 +279,7 @@ def _map_errors():
 
 
 def storage_error(error: apsw.Error) -> WeftError:
-    """Turn a database error into its kind and the way out; its text may hold data."""
+    """Turn a database error into ours, without its text, which may hold data."""
     match error:
         case apsw.FullError():
             return StorageFailed("The disk is full.", hint="Free some space and try again.")

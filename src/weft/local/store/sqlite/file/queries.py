@@ -14,7 +14,7 @@ _MARK = "-- name: "
 
 @cache
 def queries() -> dict[str, str]:
-    """All blocks by name, comments removed."""
+    """Return all blocks by name, without comments."""
     blocks: dict[str, str] = {}
     for resource in sorted((_FOLDER / "sql").iterdir(), key=lambda r: r.name):
         for block in resource.read_text(encoding="utf-8").split(_MARK)[1:]:
@@ -30,7 +30,7 @@ def queries() -> dict[str, str]:
 
 
 def migrations() -> list[tuple[int, str]]:
-    """Numbered migration scripts, in order."""
+    """Return the numbered migration scripts, in order."""
     folder = _FOLDER / "migrations"
     found = [(int(r.name[:4]), r.read_text(encoding="utf-8")) for r in folder.iterdir()]
     return sorted(found)

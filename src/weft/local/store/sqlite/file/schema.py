@@ -1,4 +1,4 @@
-"""Tells the databases of released versions from those of before, whose tables were otherwise."""
+"""Tells databases of released versions from older ones, whose tables had another shape."""
 
 from hashlib import sha256
 from typing import Final
@@ -8,7 +8,7 @@ from weft.local.store.sqlite.file.queries import queries
 from weft.local.store.sqlite.file.session import Session
 
 DIGEST_CHARS = 16
-# By schema version; a test compares them with what the migrations make. A new migration adds one.
+# Digests by schema version; a test compares them with the migrations. A new migration adds one.
 SHAPES: Final = {
     0: "e3b0c44298fc1c14",
     1: "a4a06c6268b8a9dd",
@@ -29,7 +29,7 @@ def digest_shape(db: Session) -> str:
 
 
 def has_other_shape(db: Session) -> bool:
-    """Return whether the tables are not those that the migrations up to its version make."""
+    """Return whether the tables differ from those that the migrations to its version make."""
     version = int(db.pragma("user_version"))
     return version in SHAPES and digest_shape(db) != SHAPES[version]
 

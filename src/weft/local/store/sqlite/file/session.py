@@ -25,7 +25,7 @@ class Rows(Protocol):
 
     @property
     def get(self) -> Any:
-        """Run to the end; the value of a single row with a single column, or None."""
+        """Run to the end; return the value of a single row with a single column, or None."""
         ...
 
     def get_description(self) -> tuple[tuple[str, str], ...]:
@@ -57,7 +57,7 @@ class Session(Protocol):
         ...
 
     def set_busy_timeout(self, milliseconds: int, /) -> None:
-        """Set for how long to wait for another connection's lock."""
+        """Set the time to wait for another connection's lock."""
         ...
 
 
@@ -65,7 +65,7 @@ class AsyncSession(Protocol):
     """A session with a thread of its own."""
 
     async def async_run(self, call: Callable[..., R], /, *args: Any, **kwargs: Any) -> R:
-        """Run ``call`` on that thread, where the session can be used directly."""
+        """Run ``call`` on the session's thread, where it can use the session directly."""
         ...
 
     async def aclose(self) -> None:

@@ -1,4 +1,4 @@
-"""The audit on SQLite: a change and the row that tells of it are one transaction."""
+"""The audit on SQLite: a change and its audit row are one transaction."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,9 +22,9 @@ _NO_MAX = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The object of a change, and the connection that it belongs to, if it does.
+    """The object of a change, and the connection that it belongs to, if any.
 
-    ``organization_id`` is empty for what belongs to all.
+    ``organization_id`` is empty for an object that belongs to all.
     """
 
     kind: str
@@ -61,14 +61,14 @@ class SqliteAudit(AuditStore):
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """The actor of a change, and its time by the store's clock."""
+    """The actor of a change, and the time by the store's clock."""
 
     actor: Actor
     at: int
 
 
 def stamp(database: Database) -> Stamp:
-    """Make the stamp of a change, on the caller's thread, which alone knows the actor."""
+    """Stamp a change. Call it on the caller's thread, because only that one knows the actor."""
     return Stamp(current_actor(), database.now())
 
 
@@ -80,7 +80,7 @@ async def write_audited(
     *args: P.args,
     **kwargs: P.kwargs,
 ) -> R:
-    """Run ``work`` and record it, in one transaction; not when it returns False or None."""
+    """Run ``work`` and record it, in one transaction, unless it returns False or None."""
 
     def run(db: Session, by: Stamp) -> R:
         result = work(db, *args, **kwargs)

@@ -84,7 +84,7 @@ class SqliteTokens(TokenStore):
             "now": micros(now),
             "until": micros(now + duration),
         }
-        # Whoever sends a refresh token must be known to hold the lease, after a power cut too.
+        # The lease must survive a power cut, as its holder may already have sent the refresh token.
         return await self._database.write(_lease, seen, values)
 
     async def store(

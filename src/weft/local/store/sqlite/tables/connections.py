@@ -110,7 +110,7 @@ class SqliteConnections(ConnectionStore):
 def is_as_read(db: Session, number: int, config: Json, authenticated_at: datetime | None) -> bool:
     """Return whether the connection still has that configuration and authorisation.
 
-    Otherwise the outcome of a job or a check says nothing about the connection as it is now.
+    If not, the outcome of a job or a check says nothing about the connection as it is now.
     """
     values = {
         "no": number,

@@ -80,7 +80,7 @@ class SqliteJobs(JobStore):
             tail = "job_list_of_connection"
             values["connection_id"] = connection_id
         values["before"] = row_before(cursor, tail, values)
-        # No index has the status: whoever looks for a rare one goes through all jobs.
+        # No index has the status, so finding a rare one means reading all jobs.
         look = self._database.peek if status is None else self._database.read
         return await look(_page, tail, values, limit)
 
@@ -92,7 +92,7 @@ class SqliteJobs(JobStore):
         return await self._database.write(_request_cancel, job.id, stamp(self._database))
 
     async def claim(self, owner: str, *, lease: timedelta, host_limit: int) -> Claim | None:
-        # Most looks find nothing: those must not take the write lock.
+        # Most looks find nothing, and must not take the write lock.
         if not await self._database.peek(_is_any_waiting):
             return None
         values = {
@@ -120,7 +120,7 @@ class SqliteJobs(JobStore):
         return await self._release(owners, ()) if owners else ()
 
     async def _release(self, owners: Sequence[str], marks: Sequence[str]) -> Sequence[str]:
-        # carray refuses an empty array; no owner and no mark is an empty text.
+        # carray refuses an empty array; the empty text matches no owner and no mark.
         values = {"owners": carray(("", *owners)), "marks": carray(("", *marks))}
         return await self._database.write(_release, values | {"now": self._database.now()})
 
@@ -130,7 +130,7 @@ class SqliteJobs(JobStore):
 
     async def prune(self, *, keep: int, limit: int) -> int:
         values = {"keep": keep, "limit": limit}
-        # Looking takes long where there are many jobs: not under the write lock.
+        # Looking takes long if there are many jobs, so do not hold the write lock.
         crowded = await self._database.read(_find_crowded, values)
         if not crowded:
             return 0
@@ -138,7 +138,7 @@ class SqliteJobs(JobStore):
 
 
 def new_job_id() -> str:
-    """Make a random id: as a task id it must not be guessable."""
+    """Make a random id; as it is a task id too, it must not be guessable."""
     return str(uuid.uuid4())
 
 
@@ -151,7 +151,7 @@ def write_log(db: Session, job_no: int, log: Sequence[LogLine]) -> None:
                 "job_no": job_no,
                 "at": micros(line.at),
                 "level": line.level,
-                # A source's id or reason may be no valid Unicode; the line is still worth having.
+                # A source's id or reason may be invalid Unicode; the line is still worth having.
                 "message": line.message.encode(errors="replace").decode(),
             }
             for line in log
@@ -288,7 +288,7 @@ class Held(NamedTuple):
 
 
 def find_held(db: Session, claim: Claim) -> Held | None:
-    """Find what the claim holds, within the caller's transaction; None when it is lost."""
+    """Find the rows that the claim holds, in the caller's transaction; None if it is lost."""
     values = {"id": claim.job_id, "fence": claim.fence, "owner": claim.owner}
     row = db.execute(queries()["job_held"], values).fetchone()
     return None if row is None else Held(*row)

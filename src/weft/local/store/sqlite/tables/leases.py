@@ -1,4 +1,4 @@
-"""Judges leases by the time that this process saw pass."""
+"""Finds expired leases by the time that this process itself saw pass."""
 
 from collections.abc import Mapping
 
@@ -6,9 +6,9 @@ LOOKS_PER_LEASE = 4
 
 
 class LeaseWatch:
-    """Finds leases that were not renewed for as long as they last.
+    """Finds leases that were not renewed in time.
 
-    The wall clock has no say, because it may jump. Time that this process did not see pass counts
+    The wall clock is not used, because it may jump. Time that this process did not see pass counts
     little: a computer that slept stopped the owner too, which goes on when it wakes.
     """
 

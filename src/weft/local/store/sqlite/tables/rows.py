@@ -22,15 +22,15 @@ SETTINGS_URLS = {
     "composio": "https://platform.composio.dev",
     "pipedream": "https://pipedream.com/accounts",
 }
-"""The page on which people repair accounts that an auth provider of that kind keeps."""
+"""The page of each kind of auth provider where people repair their accounts."""
 _RUNNING = (JobStatus.RUNNING, JobStatus.CANCELLING)
-# SQLite describes a statement's columns in more time than it takes to read a row. There are only so
-# many statements, and none whose columns differ from one execution to the next.
+# Describing a statement's columns takes SQLite longer than reading a row. The number of statements
+# is fixed, and the columns of each never change.
 _column_names: dict[str, tuple[str, ...]] = {}
 
 
 def rows(db: Session, sql: str, values: Bindings | None = None) -> Iterator[Row]:
-    """Run one statement; each of its rows as a mapping from column name."""
+    """Run one statement; yield each row as a mapping by column name."""
     cursor = db.execute(sql, values)
     names = _column_names.get(sql)
     for row in cursor:
@@ -84,7 +84,7 @@ def to_connection(row: Row) -> Connection:
     """Convert a row of `connection_columns`."""
     types: list[tuple[str, int, int]] = json.loads(row["types"])
     running = row["job_status"] in _RUNNING
-    # The whole is validated in one go: made one by one, its parts take more than twice the time.
+    # Validate the whole in one go: building the parts one by one takes more than twice as long.
     return Connection.model_validate(
         {
             **{name: row[name] for name in SHOWN},

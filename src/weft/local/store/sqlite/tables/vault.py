@@ -85,7 +85,7 @@ class SqliteSecrets(SecretStore):
 
 
 def drop_data_key(db: Session, organization_id: str, owner: str) -> None:
-    """Within the caller's transaction: what the key has sealed opens never again."""
+    """Delete a key, in the caller's transaction; what it sealed can never be opened again."""
     values = {"organization_id": organization_id, "owner": owner}
     db.execute(queries()["data_key_drop"], values)
 
@@ -112,7 +112,7 @@ def _add_key(db: Session, values: dict[str, Any]) -> bool:
 
 
 def _set_master(db: Session, master_kid: str) -> bool:
-    # A rotation that is continued has set it before; that is no second change.
+    # A resumed rotation has already set it; do not record a second change.
     if _master_kid(db) == master_kid:
         return False
     db.execute(queries()["master_kid_set"], {"master_kid": master_kid})
