@@ -4,6 +4,7 @@ The SDK would repeat a rejected value, ignore an unknown argument or a list curs
 unknown name with the wrong kind of error.
 """
 
+import re
 import time
 from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager
@@ -21,6 +22,7 @@ from mcp.shared.exceptions import MCPError
 from mcp.shared.message import SessionMessage
 from mcp_types import (
     INVALID_PARAMS,
+    METHOD_NOT_FOUND,
     CallToolResult,
     CompleteRequestParams,
     CompleteResult,
@@ -39,7 +41,7 @@ from mcp_types import (
 )
 from mcp_types import Tool as ToolDefinition
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
-from pydantic import AnyUrl
+from pydantic import AnyUrl, ValidationError
 
 from weft.backend import Backend
 from weft.domain.acting import acting
@@ -76,7 +78,7 @@ from weft.server.resources.watcher import ResourceWatcher
 from weft.server.sdk_patches import PatchedServer, connection_of
 from weft.server.tasks import JobTasks, Tasks, require_tasks
 from weft.server.tools.definition import LazyTools, ToolSpec
-from weft.server.tools.validation import parse_arguments
+from weft.server.tools.validation import describe_params_error, parse_arguments
 
 _TOO_LARGE = InvalidInput(
     "The result would be larger than 64 KiB.", hint="Ask for fewer items or characters."
@@ -87,6 +89,8 @@ _TOO_LONG = TryLater(
     f"The call was stopped after {CALL_SECONDS_MAX} seconds.",
     hint="Look what became of it before you call again: get_connection, list_jobs.",
 )
+# What else is called a method may be anything, also a secret in the wrong place.
+_METHOD = re.compile(r"[a-zA-Z]{1,20}(?:/[a-zA-Z_]{1,20}){0,2}")
 _STALE_ROUND = (
     "Invalid or expired requestState: the question was put too long ago, in another call or by "
     "another process. Nothing was done; call again without requestState to be asked anew."
@@ -151,7 +155,7 @@ class WeftServer(PatchedServer):
         self._inline_credentials: InlineCredentials = inline_credentials
         low = self.lowlevel
         low.extensions[apps.EXTENSION_ID] = {}
-        low.middleware.insert(0, _explain_stale_round)
+        low.middleware[:0] = [_explain_stale_round, _explain_bad_request]
         for method in _CACHE_HINTS:
             refuse_cursors(low, method)
         add = low.add_request_handler
@@ -358,6 +362,18 @@ async def _run(
         return error_result(error)
     except Exception as error:  # noqa: BLE001 (the edge: whatever it is, the caller gets an answer)
         return crash_result(error, tool.name)
+
+
+async def _explain_bad_request(ctx: AnyRequest, call_next: CallNext) -> HandlerResult:
+    """Name the parameter that is wrong, and repeat the name of no method that looks like none."""
+    try:
+        return await call_next(ctx)
+    except ValidationError as error:
+        raise MCPError(code=INVALID_PARAMS, message=describe_params_error(error)) from None
+    except MCPError as error:
+        if error.error.code != METHOD_NOT_FOUND or _METHOD.fullmatch(ctx.method):
+            raise
+        raise MCPError(code=METHOD_NOT_FOUND, message="Method not found") from None
 
 
 async def _explain_stale_round(ctx: AnyRequest, call_next: CallNext) -> HandlerResult:

@@ -13,7 +13,11 @@ from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.extension import Extension, MethodBinding
 from mcp.server.mcpserver import require_client_extension
 from mcp.shared.exceptions import MCPError
-from mcp.shared.inbound import MCP_NAME_HEADER, decode_header_value
+from mcp.shared.inbound import (
+    MCP_NAME_HEADER,
+    MCP_PROTOCOL_VERSION_HEADER,
+    decode_header_value,
+)
 from mcp_types import (
     HEADER_MISMATCH,
     INVALID_PARAMS,
@@ -275,7 +279,9 @@ def _declares_tasks(ctx: AnyRequest) -> bool:
 
 
 def _admit(ctx: AnyRequest, params: TaskParams) -> None:
-    if ctx.request is not None:
+    # Only requests of streamable HTTP name their task in a header. Those of SSE, which have no
+    # version there either, come through a session that checked who sends them.
+    if ctx.request is not None and MCP_PROTOCOL_VERSION_HEADER in ctx.request.headers:
         named = decode_header_value(ctx.request.headers.get(MCP_NAME_HEADER))
         if named != params.task_id:
             raise MCPError(

@@ -117,6 +117,18 @@ def rebuild_error(
     )
 
 
+def describe_params_error(error: ValidationError) -> str:
+    """Say which parameter of a request is wrong, and what it should be."""
+    problems: list[str] = []
+    for detail in error.errors(include_input=False, include_context=False, include_url=False):
+        # The first level has the protocol's own names; what is below may be named by the caller.
+        path = [part for part in detail["loc"] if part != "params"][:1]
+        name = str(path[0]) if path and detail["type"] != "extra_forbidden" else "params"
+        _, problem = _problem({**detail, "loc": (name,)}, {name: {}}, "")
+        problems.append(problem)
+    return f"{'; '.join(list(dict.fromkeys(problems))[:_PROBLEMS_SHOWN_MAX])}."
+
+
 def parse_auth(value: Mapping[str, Any] | None) -> Auth | None:
     """Parse ``auth`` in Weft's tagged or Airweave's untagged form; None if not given."""
     if not value:

@@ -26,11 +26,28 @@ FRAME_MAX_BYTES = 4 * 1024 * 1024
 # JavaScript clients last.
 KEPT_HEAD_BYTES = 16 * 1024
 KEPT_TAIL_BYTES = 1024
+# The id comes back in the answer, which must stay small.
+ID_MAX_CHARS = 256
+_ID_MAX = 2**63 - 1
 
+_BAD_ID = f"id must be a string of up to {ID_MAX_CHARS} characters or an integer within 64 bits."
+# Reasons of the JSON parser, which never quotes its input, by a word of their own.
+_JSON_REASONS = (
+    ("surrogate", "A string has half of a surrogate pair, which UTF-8 cannot carry"),
+    ("hex escape", "A string has half of a surrogate pair, which UTF-8 cannot carry"),
+    ("recursion", "The message is nested too deeply"),
+    ("number out of range", "A number has too many digits"),
+    ("unicode", "The message is not UTF-8"),
+    ("EOF", "The message is not valid JSON: its end is missing"),
+    ("expected value", "The message is not valid JSON, which has neither NaN nor Infinity"),
+    ("invalid number", "The message is not valid JSON, which has neither NaN nor Infinity"),
+)
+_NOT_JSON = "The message is not valid JSON"
+_PLACE = re.compile(r"line \d+ column \d+")
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:]', re.DOTALL)
-_ID_VALUE = re.compile(r'\s*(-?\d{1,18}(?![\d.eE])|"(?:[^"\\]|\\.){0,256}")')
+_ID_VALUE = re.compile(r'\s*(-?\d{1,19}(?![\d.eE])|"(?:[^"\\]|\\.){0,256}")')
 _ID_AT_END = re.compile(
-    r'"id"\s*:\s*(-?\d{1,18}|"(?:[^"\\]|\\.){0,256}")\s*(?:,\s*"jsonrpc"\s*:\s*"2\.0"\s*)?\}\s*\Z'
+    r'"id"\s*:\s*(-?\d{1,19}|"(?:[^"\\]|\\.){0,256}")\s*(?:,\s*"jsonrpc"\s*:\s*"2\.0"\s*)?\}\s*\Z'
 )
 
 
@@ -41,18 +58,16 @@ class FrameError(JSONRPCError):
 def read_frame(raw: bytes) -> JSONRPCMessage | None:
     """Parse one line: return a message, an error to send back, or None for a blank line.
 
-    An error to send back is a `Refusal`; a JSONRPCError is one that the client sent.
+    An error to send back is a `FrameError`; any other JSONRPCError is one that the client sent.
     """
     if not raw or raw.isspace():
         return None
     try:
         value: object = pydantic_core.from_json(raw, allow_inf_nan=False)
-    except ValueError:
-        return _json_error(raw)
+    except ValueError as error:
+        return _json_error(raw, str(error))
     if isinstance(value, list):
-        return frame_error(
-            None, INVALID_REQUEST, "Batches are not served: send one message a line."
-        )
+        return frame_error(None, INVALID_REQUEST, "Batches are not served: send single messages.")
     if not isinstance(value, dict):
         return frame_error(None, INVALID_REQUEST, "A message is a JSON object.")
     return _message(cast("dict[str, Any]", value))
@@ -73,17 +88,21 @@ def frame_error(request_id: RequestId | None, code: int, message: str) -> FrameE
 
 
 def _message(value: dict[str, Any]) -> JSONRPCMessage:
-    request_id = value.get("id")
-    usable = isinstance(request_id, str) or (
-        isinstance(request_id, int) and not isinstance(request_id, bool)
-    )
-    known = request_id if usable else None
-    if "method" in value and "id" in value and not usable:
-        return frame_error(None, INVALID_REQUEST, "id must be a string or an integer.")
+    known = _usable_id(value.get("id"))
+    if "method" in value and "id" in value and known is None:
+        return frame_error(None, INVALID_REQUEST, _BAD_ID)
     try:
         return jsonrpc_message_adapter.validate_python(value, by_name=False)
     except ValidationError:
         return frame_error(known, INVALID_REQUEST, _reason(value))
+
+
+def _usable_id(value: object) -> RequestId | None:
+    if isinstance(value, str):
+        return value if len(value) <= ID_MAX_CHARS else None
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value if abs(value) <= _ID_MAX else None
+    return None
 
 
 def _reason(value: dict[str, Any]) -> str:
@@ -96,11 +115,14 @@ def _reason(value: dict[str, Any]) -> str:
     return "The message is neither a request, a notification nor a response."
 
 
-def _json_error(raw: bytes) -> FrameError:
+def _json_error(raw: bytes, said: str) -> FrameError:
     text = raw.decode("utf-8", "replace")
     # Only the ends are searched, so that a hostile frame costs little.
     found = _id_in(text[:KEPT_HEAD_BYTES], text[-KEPT_TAIL_BYTES:])
-    return frame_error(found, PARSE_ERROR, "The message is not valid JSON in UTF-8.")
+    reason = next((reason for word, reason in _JSON_REASONS if word in said), _NOT_JSON)
+    place = _PLACE.search(said)
+    where = f" (at {place.group()})" if place else ""
+    return frame_error(found, PARSE_ERROR, f"{reason}{where}.")
 
 
 def _id_in(head: str, tail: str) -> RequestId | None:
@@ -113,9 +135,9 @@ def _id_in(head: str, tail: str) -> RequestId | None:
         value: object = json.loads(found)
     except ValueError:
         return None
-    if isinstance(value, str):
-        return value if value.isprintable() else None
-    return value if isinstance(value, int) else None
+    if isinstance(value, str) and not value.isprintable():
+        return None
+    return _usable_id(value)
 
 
 def _id_at_top(text: str) -> str | None:

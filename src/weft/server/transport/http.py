@@ -4,7 +4,7 @@ Both serve the one server object in both protocol eras. The gate in front decide
 """
 
 from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -14,6 +14,7 @@ from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
 from mcp.server.sse import SseServerTransport
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from mcp.shared.message import SessionMessage
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -22,6 +23,8 @@ from weft.errors import NotPermitted
 from weft.server.app import WeftServer
 from weft.server.sdk_patches import FairSessionManager
 from weft.server.transport.backpressure import BackpressureStream
+from weft.server.transport.frames import FrameError
+from weft.server.transport.http_frames import SoundFrames, answer_bad_frames, mark_bad_frames
 
 BODY_MAX_BYTES = 4 * 1024 * 1024
 
@@ -72,10 +75,14 @@ def mcp_endpoints(
 
     async def serve_sse(scope: Scope, receive: Receive, send: Send) -> None:
         low = server.lowlevel
-        with anyio.CancelScope() as session:
+        async with anyio.create_task_group() as session:
             async with sse.connect_sse(scope, receive, send) as (read, write):
-                outgoing = BackpressureStream(write, session.cancel)
-                await low.run(read, outgoing, low.create_initialization_options())
+                outgoing = BackpressureStream(write, session.cancel_scope.cancel)
+                frames = SoundFrames(
+                    read, lambda error: session.start_soon(_send_error, outgoing, error)
+                )
+                await low.run(frames, outgoing, low.create_initialization_options())
+            session.cancel_scope.cancel()
 
     async def serve_mcp(scope: Scope, receive: Receive, send: Send) -> None:
         manager = plain if _is_quick(scope, server) else sessions
@@ -88,9 +95,9 @@ def mcp_endpoints(
             yield
 
     return McpEndpoints(
-        mcp=_with_principal(serve_mcp, principal_of),
+        mcp=_with_principal(answer_bad_frames(serve_mcp), principal_of),
         sse=_with_principal(serve_sse, principal_of),
-        messages=_with_principal(sse.handle_post_message, principal_of),
+        messages=_with_principal(mark_bad_frames(sse.handle_post_message), principal_of),
         lifespan=lifespan,
     )
 
@@ -101,6 +108,12 @@ def http_caller() -> Principal:
     if not isinstance(token, _PrincipalToken):
         raise NotPermitted("The call belongs to no principal.")
     return token.principal
+
+
+async def _send_error(outgoing: BackpressureStream, error: FrameError) -> None:
+    # The client may leave while it waits for its turn.
+    with suppress(anyio.ClosedResourceError, anyio.BrokenResourceError):
+        await outgoing.send(SessionMessage(error))
 
 
 def _with_principal(app: ASGIApp, principal_of: Callable[[Scope], Principal]) -> ASGIApp:
