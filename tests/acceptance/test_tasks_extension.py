@@ -1,4 +1,4 @@
-"""Syncs as tasks of real server processes, over stdio and HTTP, and after a restart."""
+"""Syncs as tasks of real server processes, over each transport, and after a restart."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -8,6 +8,7 @@ import httpx2
 import pytest
 from mcp import MCPError
 from mcp.client import Client
+from mcp.client.sse import sse_client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import HEADER_MISMATCH, INVALID_PARAMS, MISSING_REQUIRED_CLIENT_CAPABILITY
@@ -18,7 +19,7 @@ from weft_process import COMMAND, Agent, Place
 pytestmark = pytest.mark.anyio
 
 VERSION = "2026-07-28"
-TRANSPORTS = ("stdio", "http")
+TRANSPORTS = ("stdio", "http", "sse")
 
 
 @asynccontextmanager
@@ -51,14 +52,23 @@ async def over_http(
 
 
 @asynccontextmanager
+async def over_sse(server: HttpServer, tasks: ClientTasks) -> AsyncGenerator[Agent]:
+    """Connect a client with the extension to that server's SSE."""
+    streams = sse_client(f"{server.url}/sse", headers=server.headers)
+    async with Client(streams, mode="auto", extensions=[tasks]) as client:
+        yield Agent(client, server.place)
+
+
+@asynccontextmanager
 async def client_of(place: Place, transport: str, tasks: ClientTasks) -> AsyncGenerator[Agent]:
     """Connect a client with the extension to a new server process over a transport."""
     if transport == "stdio":
         async with over_stdio(place, tasks) as agent:
             yield agent
-    else:
-        async with http_server(place) as server, over_http(server, tasks) as agent:
-            yield agent
+        return
+    over = over_sse if transport == "sse" else over_http
+    async with http_server(place) as server, over(server, tasks) as agent:
+        yield agent
 
 
 async def make_slow_connection(agent: Agent) -> str:

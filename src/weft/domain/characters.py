@@ -4,11 +4,12 @@ import re
 
 # Control characters but newline and tab, line separators, lone surrogates, interlinear marks, and
 # all that Unicode calls default ignorable: soft hyphens, fillers, zero-width characters,
-# bidirectional marks and overrides, variation selectors, and tags, in which whole messages fit.
+# bidirectional marks and overrides, variation selectors, tags, in which whole messages fit, and
+# the joiners of hieroglyphs.
 _HIDDEN = (
     "\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
     "\u2028-\u202e\u2060-\u206f\u3164\ud800-\udfff\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff"
-    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+    "\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
 HIDDEN = re.compile(f"[{_HIDDEN}]")
 """One hidden character. Without a quantifier the search is twice as fast."""
