@@ -178,6 +178,24 @@ async def test_a_confirmation_of_one_organisation_is_worth_nothing_to_another(
         await agent.ok("get_connection", connection_id=two.owned["id"])
 
 
+async def test_a_confirmation_of_one_key_is_worth_nothing_to_a_colleagues(
+    two: TwoOrganizations, over: tuple[str, str]
+) -> None:
+    colleague = create_key(two.server.place, f"colleague-{uuid4()}", "admin", "first")
+    async with two.server.agent(*over, token=two.owner) as agent:
+        collection = await agent.collection("to-be-deleted")
+        preview = await agent.ok("delete_collection", readable_collection_id=collection)
+    given = {
+        "readable_collection_id": collection,
+        "confirmation_token": preview.data["confirmation_token"],
+    }
+    async with two.server.agent(*over, token=colleague) as agent:
+        text = await agent.refused("delete_collection", **given)
+        assert "does not belong to this deletion" in text
+    async with two.server.agent(*over, token=two.owner) as agent:
+        await agent.ok("delete_collection", **given)
+
+
 async def test_sessions_at_the_same_time_are_not_mixed_up(
     two: TwoOrganizations, over: tuple[str, str]
 ) -> None:

@@ -210,7 +210,7 @@ class WeftServer(PatchedServer):
         principal = self._who_calls()
         call = ToolCall(
             self._backend_for(principal),
-            self.confirmations,
+            self.confirmations.bound_to(principal),
             report,
             self.waits,
             Ask(context, self._rounds),

@@ -6,8 +6,10 @@ import hmac
 import secrets
 import time
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 
+from weft.domain.principals import Principal
 from weft.errors import Conflict
 
 LIFETIME_SECONDS = 300
@@ -37,6 +39,13 @@ class Confirmations:
         self._key = secrets.token_bytes(32)
         self._clock = clock
         self._spent: dict[bytes, float] = {}
+        self._holder: tuple[str, ...] = ()
+
+    def bound_to(self, principal: Principal) -> "Confirmations":
+        """Return a view whose tokens nobody but the principal can redeem."""
+        view = copy(self)
+        view._holder = (principal.organization_id, principal.name)
+        return view
 
     def issue(self, effect: Effect) -> str:
         """Return a token for exactly this effect, good once, for LIFETIME_SECONDS."""
@@ -56,7 +65,8 @@ class Confirmations:
         expires = int.from_bytes(head[:8], "big")
         if now > expires:
             raise _refusal("has expired")
-        self._spent = {spent: until for spent, until in self._spent.items() if until >= now}
+        for spent in [spent for spent, until in self._spent.items() if until < now]:
+            del self._spent[spent]
         # Spent tokens are known by their bytes: base64 can write the same ones in several ways.
         if head in self._spent:
             raise _refusal("was used already")
@@ -67,7 +77,7 @@ class Confirmations:
 
     def _mac(self, effect: Effect, head: bytes) -> bytes:
         digest = hmac.new(self._key, head, hashlib.sha256)
-        for part in (effect.kind, *effect.facts):
+        for part in (*self._holder, effect.kind, *effect.facts):
             raw = part.encode("utf-8", "surrogatepass")
             digest.update(len(raw).to_bytes(4, "big") + raw)
         return digest.digest()[:_MAC_BYTES]

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from weft.domain.principals import Principal, Role
 from weft.errors import Conflict
 from weft.server.elicitation.confirmations import LIFETIME_SECONDS, Confirmations, Effect
 
@@ -70,3 +71,15 @@ def test_little_growth_is_covered_and_much_is_not() -> None:
 def test_garbage_is_refused(token: str) -> None:
     with pytest.raises(Conflict):
         Confirmations().redeem(token, EFFECT)
+
+
+@pytest.mark.parametrize("thief", [("org", "key:two"), ("other", "key:one"), ("orgkey:", "one")])
+def test_token_of_another_principal_deletes_nothing(thief: tuple[str, str]) -> None:
+    confirmations = Confirmations()
+    owner = Principal("org", "key:one", Role.ADMIN)
+    token = confirmations.bound_to(owner).issue(EFFECT)
+    with pytest.raises(Conflict, match="does not belong"):
+        confirmations.bound_to(Principal(*thief, Role.ADMIN)).redeem(token, EFFECT)
+    confirmations.bound_to(owner).redeem(token, EFFECT)
+    with pytest.raises(Conflict, match="used already"):
+        confirmations.bound_to(owner).redeem(token, EFFECT)
