@@ -69,6 +69,42 @@ def test_connections_options_reach_the_list_without_its_name(terminal: Terminal)
     assert filters["status"] is ConnectionStatus.ACTIVE
 
 
+def test_no_verb_repeats_an_argument_that_it_cannot_place(terminal: Terminal) -> None:
+    verbs = [(words, verb) for words, verb in walk_verbs(cli, ()) if not takes_any_number(verb)]
+    assert len(verbs) > 25
+    for words, verb in verbs:
+        needed = [
+            word
+            for param in verb.params
+            if isinstance(param, click.Option) and param.required
+            for word in (
+                param.opts[0],
+                param.type.choices[0] if isinstance(param.type, click.Choice) else "x",
+            )
+        ]
+        result = terminal.run(*words, *["composio"] * 3, "s3cr3t-canary", *needed)
+        assert result.exit_code == 2
+        assert "unexpected extra argument" in result.output
+        assert "s3cr3t-canary" not in result.output
+
+
+def walk_verbs(
+    group: click.Group, words: tuple[str, ...]
+) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        found = group.get_command(context, name)
+        assert found is not None
+        if isinstance(found, click.Group):
+            yield from walk_verbs(found, (*words, name))
+        else:
+            yield (*words, name), found
+
+
+def takes_any_number(verb: click.Command) -> bool:
+    return any(param.nargs == -1 for param in verb.params)
+
+
 def test_unknown_subcommand_is_a_usage_error(terminal: Terminal) -> None:
     result = terminal.run("connections", "shwo", "x")
     assert result.exit_code == 2

@@ -15,13 +15,14 @@ import weft
 from weft.cli.demo.stage import DemoFailed, Place, Stage
 from weft.cli.demo.steps import STEPS
 from weft.cli.terminal.context import leaves
+from weft.cli.terminal.groups import Verb
 from weft.cli.terminal.tables import console
 
 TIME_LIMIT_SECONDS = 180
 _LOG_TAIL_LINES = 15
 
 
-@click.command()
+@click.command(cls=Verb)
 def demo() -> None:
     """Show the whole story: connect, sync, search, cancel, delete.
 

@@ -1,4 +1,4 @@
-"""Groups of verbs that list when no sub-command is named."""
+"""Verbs, and groups of them that list when no sub-command is named."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -10,9 +10,26 @@ F = TypeVar("F", bound=Callable[..., Any])
 LIST = "list"
 
 
+class Verb(click.Command):
+    """A command that does not repeat arguments it cannot place: one may be a secret."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse. Raises UsageError that counts the surplus arguments and shows none."""
+        ctx.allow_extra_args = True
+        surplus = super().parse_args(ctx, args)
+        if surplus and not ctx.resilient_parsing:
+            ctx.fail(
+                f"Got {len(surplus)} unexpected extra argument{'s'[: len(surplus) != 1]}, not "
+                "repeated here. A secret is never an argument: it is asked for, or read from "
+                "standard input."
+            )
+        return surplus
+
+
 class ListGroup(click.Group):
     """`weft connections` is `weft connections list`; help still shows the sub-commands."""
 
+    command_class = Verb
     words_are_arguments = False
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import click
 
 from weft.cli.terminal.context import App, json_option, pass_app
+from weft.cli.terminal.groups import Verb
 from weft.cli.terminal.listing import show_all
 from weft.cli.terminal.text import SHORT_ID_CHARS, ago, plain
 from weft.domain.audit import DONE, AuditEntry
@@ -17,7 +18,7 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _UNITS = {"min": "minutes", "h": "hours", "d": "days"}
 
 
-@click.command("audit")
+@click.command("audit", cls=Verb)
 @click.option(
     "--connection", metavar="NAME", help="Only one connection, by name or id, even a deleted one."
 )

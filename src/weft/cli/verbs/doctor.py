@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from weft import __version__
 from weft.assembly import KEYS_FOLDER_NAME
 from weft.cli.terminal.context import App, emit, json_option, pass_app
+from weft.cli.terminal.groups import Verb
 from weft.errors import WeftError
 from weft.settings import CONFIG_FILE_NAME, ENV_PREFIX, Settings, origins
 from weft.sources.registry import SourceRegistry
@@ -53,7 +54,7 @@ class Report:
         }
 
 
-@click.command()
+@click.command(cls=Verb)
 @json_option
 @pass_app
 def doctor(app: App) -> None:

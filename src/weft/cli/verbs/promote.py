@@ -11,6 +11,7 @@ import click
 from weft.backend import Backend
 from weft.cli.terminal.context import App, emit, json_option, pass_app, say
 from weft.cli.terminal.credentials import credentials_for
+from weft.cli.terminal.groups import Verb
 from weft.cli.terminal.paging import collect
 from weft.cli.terminal.text import count, plain
 from weft.domain.collections import Collection, NewCollection
@@ -66,7 +67,7 @@ class Plan:
     collections: list[Collection]
 
 
-@click.command()
+@click.command(cls=Verb)
 @click.argument("connections", metavar="[CONNECTION]...", nargs=-1)
 @click.option("--collection", metavar="ID", help="All connections of this local collection.")
 @click.option("--yes", is_flag=True, help="Do not ask before creating.")

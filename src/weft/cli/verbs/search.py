@@ -4,12 +4,13 @@ import click
 
 from weft.backend import Backend
 from weft.cli.terminal.context import App, emit, json_option, pass_app
+from weft.cli.terminal.groups import Verb
 from weft.cli.terminal.text import plain
 from weft.domain.search import SEARCH_LIMIT_MAX, SearchQuery, SearchResults
 from weft.errors import Unsupported
 
 
-@click.command()
+@click.command(cls=Verb)
 @click.argument("collection")
 @click.argument("query", nargs=-1, required=True)
 @click.option("--connection", metavar="NAME", help="Only what this connection synced.")

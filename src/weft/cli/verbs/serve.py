@@ -9,12 +9,13 @@ import anyio
 import click
 
 from weft import assembly
+from weft.cli.terminal.groups import Verb
 from weft.cli.terminal.text import plain
 from weft.errors import InvalidInput
 from weft.settings import load_settings
 
 
-@click.command()
+@click.command(cls=Verb)
 @click.argument("folders", metavar="[FOLDER]...", nargs=-1)
 @click.option(
     "--transport",

@@ -5,12 +5,13 @@ import json
 import click
 
 from weft.cli.terminal.context import App, emit, json_option, pass_app
+from weft.cli.terminal.groups import Verb
 from weft.cli.terminal.listing import show_page
 from weft.domain.base import Page
 from weft.domain.sources import FieldInfo, SourceInfo
 
 
-@click.command()
+@click.command(cls=Verb)
 @click.argument("name", required=False)
 @json_option
 @pass_app

@@ -5,6 +5,7 @@ import click
 from weft.backend import Backend
 from weft.cli.terminal.context import App, json_option, pass_app, say, show
 from weft.cli.terminal.follow import conclude, follow
+from weft.cli.terminal.groups import Verb
 from weft.domain.jobs import Job, RunOptions
 from weft.errors import Conflict
 
@@ -13,7 +14,7 @@ QUEUED_NOTE = (
 )
 
 
-@click.command()
+@click.command(cls=Verb)
 @click.argument("name")
 @click.option("--full", is_flag=True, help="Read everything again, ignoring the cursor.")
 @click.option("--no-wait", is_flag=True, help="Queue the sync and return at once.")

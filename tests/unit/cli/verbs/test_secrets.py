@@ -56,6 +56,7 @@ def test_secret_is_read_from_standard_input_and_never_shown(shell: Shell) -> Non
 def test_secret_is_not_taken_from_the_command_line(shell: Shell) -> None:
     result = shell.run("secret", "set", "main", CANARY, *ALLOWED)
     assert result.exit_code == 2
+    assert CANARY not in result.output
 
 
 @pytest.mark.parametrize(

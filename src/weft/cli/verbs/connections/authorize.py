@@ -9,6 +9,7 @@ import click
 
 from weft.backend import Authorization, Backend
 from weft.cli.terminal.context import App, json_option, pass_app, say, show
+from weft.cli.terminal.groups import Verb
 from weft.cli.terminal.text import plain
 from weft.domain.connections import Connection, ConnectionStatus
 from weft.errors import Conflict, Unsupported
@@ -18,7 +19,7 @@ LINK_SECONDS: Final = 600.0
 WAITING: Final = frozenset({ConnectionStatus.PENDING_AUTH, ConnectionStatus.NEEDS_REAUTH})
 
 
-@click.command("authorize")
+@click.command("authorize", cls=Verb)
 @click.argument("name")
 @click.option("--browser", is_flag=True, help="Open the link in this machine's browser.")
 @json_option

@@ -9,6 +9,7 @@ from weft.backend import Backend
 from weft.cli.terminal.context import App, emit, json_option, pass_app, say, show
 from weft.cli.terminal.credentials import credentials_for
 from weft.cli.terminal.follow import conclude, exit_code, follow
+from weft.cli.terminal.groups import Verb
 from weft.cli.terminal.text import plain
 from weft.cli.terminal.values import parse_config
 from weft.cli.verbs.connections.authorize import WAITING, authorize_in_browser
@@ -44,7 +45,7 @@ def _write_options(command: F) -> F:
     return command
 
 
-@click.command("create")
+@click.command("create", cls=Verb)
 @click.argument("source")
 @click.option("--collection", required=True, metavar="ID", help="Where its entities are searched.")
 @click.option("--create-collection", is_flag=True, help="Create the collection if there is none.")
@@ -85,7 +86,7 @@ def create_connection(app: App, source: str, **given: Any) -> None:
     _report(app, connection, job)
 
 
-@click.command("update")
+@click.command("update", cls=Verb)
 @click.argument("connection", metavar="NAME")
 @_write_options
 @click.option("--unset", metavar="KEY", multiple=True, help="Remove a configuration field.")
