@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, cast
 
 import platformdirs
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -31,7 +32,7 @@ from pydantic_settings import (
 
 from weft.domain.names import suggest
 from weft.errors import InvalidInput
-from weft.net.urls import validate_api_url, validate_url
+from weft.net.urls import refuse_users, validate_api_url, validate_url
 
 ENV_PREFIX = "WEFT_"
 CONFIG_FILE_NAME = "config.toml"
@@ -41,6 +42,8 @@ LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 LogFormat = Literal["text", "json"]
 InlinePolicy = Literal["allow", "warn", "deny"]
 Toolset = Literal["sources", "connections", "jobs", "collections", "search"]
+
+_Hosts = Annotated[frozenset[str], NoDecode, AfterValidator(refuse_users)]
 
 TOKEN_MIN_CHARS = 16
 _PRINTABLE = re.compile(r"[!-~]{1,1000}")
@@ -97,7 +100,7 @@ class Settings(BaseSettings):
     files_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
         default=(), description="Folders that `files` and `git` may read, separated like PATH."
     )
-    allow_hosts: Annotated[frozenset[str], NoDecode] = Field(
+    allow_hosts: _Hosts = Field(
         default=frozenset(), description="Private hosts that sources may reach, comma-separated."
     )
     github_api_url: str = Field(
@@ -157,17 +160,17 @@ class Settings(BaseSettings):
         min_length=TOKEN_MIN_CHARS,
         description="Bearer token for HTTP; without it one is generated into a file.",
     )
-    http_allowed_hosts: Annotated[frozenset[str], NoDecode] = Field(
+    http_allowed_hosts: _Hosts = Field(
         default=frozenset(),
         description="Host headers to answer, comma-separated, beside those of a loopback address.",
     )
-    http_allowed_origins: Annotated[frozenset[str], NoDecode] = Field(
+    http_allowed_origins: _Hosts = Field(
         default=frozenset(),
         description="Origin headers to answer, comma-separated, beside loopback's.",
     )
     http_tls_cert: Path | None = Field(default=None, description="TLS certificate chain (PEM).")
     http_tls_key: Path | None = Field(default=None, description="Its private key (PEM).")
-    http_trusted_proxies: Annotated[frozenset[str], NoDecode] = Field(
+    http_trusted_proxies: _Hosts = Field(
         default=frozenset(),
         description="Addresses of proxies that end TLS, comma-separated; their X-Forwarded "
         "headers are believed.",
@@ -210,7 +213,7 @@ class Settings(BaseSettings):
     def _absolute(cls, value: Path | None) -> Path | None:
         return None if value is None else _absolute_path(value)
 
-    @field_validator("github_api_url", "http_public_url", mode="after")
+    @field_validator("github_api_url", "http_public_url", "oauth_issuer", mode="after")
     @classmethod
     def _address(cls, value: str | None) -> str | None:
         return None if value is None else validate_url(value)

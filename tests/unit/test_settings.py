@@ -179,6 +179,33 @@ def test_short_token_is_told_how_long_it_must_be(monkeypatch: pytest.MonkeyPatch
         load_settings()
 
 
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("WEFT_GITHUB_API_URL", f"https://bob:{CANARY}@git.example"),
+        ("WEFT_GITHUB_API_URL", f"https://{CANARY}@git.example"),
+        ("WEFT_GITHUB_API_URL", f"https://bob:1/{CANARY}@git.example"),
+        ("WEFT_HTTP_PUBLIC_URL", f"https://bob:{CANARY}@weft.example/mcp"),
+        ("WEFT_OAUTH_ISSUER", f"https://bob:{CANARY}@login.example"),
+        ("WEFT_API_URL", f"https://bob:{CANARY}@api.example"),
+        ("WEFT_ALLOW_HOSTS", f"wiki.internal,bob:{CANARY}@git.example"),
+        ("WEFT_HTTP_ALLOWED_HOSTS", f"{CANARY}@weft.example"),
+        ("WEFT_HTTP_ALLOWED_ORIGINS", f"https://bob:{CANARY}@weft.example"),
+        ("WEFT_HTTP_TRUSTED_PROXIES", f"{CANARY}@10.0.0.1"),
+    ],
+)
+def test_address_with_a_password_is_refused_and_not_repeated(
+    variable: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WEFT_API_KEY", "key")
+    monkeypatch.setenv("WEFT_API_URL", "https://api.example")
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(InvalidInput, match="no user name, no password") as caught:
+        load_settings()
+    assert caught.value.field == variable
+    assert CANARY not in str(caught.value)
+
+
 @pytest.mark.parametrize("variable", ["WEFT_HTTP_PUBLIC_URL", "WEFT_GITHUB_API_URL"])
 def test_address_that_is_no_url_is_refused(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(variable, CANARY)

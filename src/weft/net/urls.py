@@ -1,5 +1,6 @@
 """Checks on URLs and hosts that need no network."""
 
+from collections.abc import Collection
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -12,6 +13,15 @@ def is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
+def may_use_proxy(url: str) -> bool:
+    """Return whether a proxy that the environment names may carry requests to ``url``.
+
+    Only under TLS, which hides keys from the proxy, and never what stays on this machine.
+    """
+    parts = urlsplit(url)
+    return parts.scheme == "https" and not is_loopback(parts.hostname or "")
+
+
 def validate_url(value: str) -> str:
     """Return ``value`` if it is a web address. The ValueError says why not, without the value."""
     try:
@@ -21,13 +31,22 @@ def validate_url(value: str) -> str:
         raise ValueError("it is not a URL") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("it is not an http or https URL")
+    refuse_users((value,))
     return value
+
+
+def refuse_users(addresses: Collection[str]) -> Collection[str]:
+    """Return the addresses if none holds a user name or password. Raises ValueError."""
+    # Wherever the sign is: parsers disagree on where a user name and a password end.
+    if any("@" in address for address in addresses):
+        raise ValueError("it may hold no user name, no password and no '@'")
+    return addresses
 
 
 def validate_api_url(value: str) -> str:
     """Return ``value`` without a final slash if a key may be sent there. Raises ValueError."""
     parts = urlsplit(validate_url(value))
-    if parts.username or parts.password or parts.query or parts.fragment:
+    if parts.query or parts.fragment:
         raise ValueError("it may have only a host, a port and a path; the key is WEFT_API_KEY")
     if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
         raise ValueError("the key must not travel without TLS: use https")
