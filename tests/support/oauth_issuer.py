@@ -1,12 +1,13 @@
 """An OAuth issuer with one key at a time, for tests."""
 
+import json
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from joserfc import jwt
+from joserfc import jws
 from joserfc.jwk import ECKey, KeySet
 
 from weft.testing.scripted_http import HttpReply, HttpRequest, Site, as_json, serve
@@ -28,6 +29,8 @@ class Issuer:
     up: bool = True
     hangs: bool = False
     claimed: str | None = None
+    keys_url: object = None
+    keys: object = None
 
     @property
     def url(self) -> str:
@@ -45,7 +48,13 @@ class Issuer:
         }
         signed = key or self.key
         kept = {name: value for name, value in (usual | claims).items() if value is not None}
-        return jwt.encode({"alg": "ES256", "kid": signed.kid}, kept, signed)
+        return self.sign(json.dumps(kept), signed)
+
+    def sign(self, claims: str, key: ECKey | None = None) -> str:
+        """An access token with exactly these claims, however strange."""
+        signed = key or self.key
+        header = {"alg": "ES256", "kid": signed.kid}
+        return jws.serialize_compact(header, claims, signed, algorithms=["ES256"])
 
     def answer(self, asked: HttpRequest) -> HttpReply:
         """The metadata and the keys."""
@@ -54,10 +63,10 @@ class Issuer:
         if self.hangs:
             return HttpReply(body=b"{}", hang=True)
         if asked.path == "/.well-known/oauth-authorization-server":
-            about = {"issuer": self.claimed or self.url, "jwks_uri": f"{self.url}/keys"}
-            return as_json(about)
+            keys_url = self.keys_url or f"{self.url}/keys"
+            return as_json({"issuer": self.claimed or self.url, "jwks_uri": keys_url})
         if asked.path == "/keys":
-            return as_json(KeySet([self.key]).as_dict(private=False))
+            return as_json(self.keys or KeySet([self.key]).as_dict(private=False))
         return HttpReply(404)
 
 

@@ -20,6 +20,7 @@ from weft.domain.base import Json
 from weft.errors import SourceUnavailable, TryLater, WeftError
 from weft.net.errors import map_error
 from weft.net.retry import TRANSIENT_STATUSES, back_off_seconds, retry_after_seconds
+from weft.net.urls import may_use_proxy
 from weft.remote.refusals import ApiAnswer, build_error, rate_limit_error
 from weft.remote.timeouts import Timeouts
 from weft.wire.upstream import Unreadable
@@ -193,7 +194,7 @@ async def open_client(
     )
     # Not the guarded client of `net`: that one keeps sources away from private addresses and from
     # proxies, retries by itself and follows redirects. The operator chose this API, which may well
-    # be on this machine or behind a proxy, and its key must not follow a redirect.
+    # be on this machine or beyond a proxy, and its key must not follow a redirect.
     async with httpx.AsyncClient(
         base_url=api_url.rstrip("/"),
         headers=headers,
@@ -202,6 +203,8 @@ async def open_client(
         limits=_POOL,
         follow_redirects=False,
         transport=transport,
+        trust_env=may_use_proxy(api_url),
+        verify=httpx.create_ssl_context(),
     ) as http:
         yield ApiClient(http, timeouts)
 

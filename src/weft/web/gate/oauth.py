@@ -19,7 +19,7 @@ from joserfc.jwk import KeySet
 
 from weft.domain.principals import Principal, Role
 from weft.errors import InvalidInput, NotPermitted, SourceUnavailable
-from weft.net.urls import is_loopback
+from weft.net.urls import is_loopback, may_use_proxy
 
 METADATA_PATH: Final = "/.well-known/oauth-protected-resource"
 # Only asymmetric signatures: with a shared secret, we could sign tokens and not just check them.
@@ -30,6 +30,11 @@ _KEYS_RETRY_SECONDS: Final = 30.0
 _FETCH_SECONDS: Final = 10.0
 _DOCUMENT_MAX_BYTES: Final = 1024 * 1024
 _TOKEN_MAX_CHARS: Final = 16_384
+# What foreign JSON can make a parser raise, however deep, large or strange it is.
+_MALFORMED: Final = (
+    *(JoseError, ValueError, TypeError, ArithmeticError, LookupError),
+    *(AttributeError, RecursionError),
+)
 _SUBJECT = re.compile(r"[A-Za-z0-9@._|:+-]{1,100}")
 
 Clock = Callable[[], float]
@@ -75,7 +80,8 @@ class OAuthTokens:
         clock: Clock = time.monotonic,
         fetch_seconds: float = _FETCH_SECONDS,
     ) -> None:
-        _require_https(settings.issuer, "WEFT_OAUTH_ISSUER")
+        if not _is_secure(settings.issuer):
+            raise InvalidInput("WEFT_OAUTH_ISSUER must be an https URL.", field="WEFT_OAUTH_ISSUER")
         self._settings = settings
         self._clock = clock
         self._fetch_seconds = fetch_seconds
@@ -92,13 +98,15 @@ class OAuthTokens:
         if token.count(".") != 2 or len(token) > _TOKEN_MAX_CHARS:
             return None
         claims = await self._verify(token)
-        if claims is None:
+        try:
+            scopes = _scopes_of(claims or {})
+            principal = _principal_of(claims, scopes, self._settings) if claims else None
+        except _MALFORMED:
             return None
-        scopes = _scopes_of(claims)
         missing = sorted(self._settings.scopes - scopes)
-        if missing:
+        if principal and missing:
             raise NotPermitted(f"The access token lacks the scope '{missing[0]}'.")
-        return _principal_of(claims, scopes, self._settings)
+        return principal
 
     async def _verify(self, token: str) -> Mapping[str, Any] | None:
         asked = jwt.JWTClaimsRegistry(
@@ -117,7 +125,7 @@ class OAuthTokens:
                 keys = await self._refresh_keys(self._clock() - _KEYS_RETRY_SECONDS)
                 decoded = jwt.decode(token, keys, algorithms=_ALGORITHMS)
             asked.validate(decoded.claims)
-        except (JoseError, ValueError, TypeError):
+        except _MALFORMED:
             return None
         return decoded.claims
 
@@ -184,20 +192,19 @@ def _scopes_of(claims: Mapping[str, Any]) -> frozenset[str]:
 
 async def _fetch_keys(issuer: str) -> KeySet:
     """Fetch the issuer's signing keys. Raises SourceUnavailable."""
-    async with httpx.AsyncClient(timeout=_FETCH_SECONDS, follow_redirects=False) as client:
-        for address in _discovery_urls(issuer):
-            found = await _fetch_json(client, address)
-            if found is None:
-                continue
-            keys_url = found.get("jwks_uri")
-            if found.get("issuer") != issuer or not isinstance(keys_url, str):
-                raise SourceUnavailable("The OAuth issuer's metadata is not its own.")
-            _require_https(keys_url, "jwks_uri")
-            document = await _fetch_json(client, keys_url)
-            try:
-                return KeySet.import_key_set(cast("Any", document))
-            except (JoseError, ValueError, TypeError, KeyError):
-                break
+    for address in _discovery_urls(issuer):
+        found = await _fetch_json(address)
+        if found is None:
+            continue
+        keys_url = found.get("jwks_uri")
+        if found.get("issuer") != issuer or not isinstance(keys_url, str):
+            raise SourceUnavailable("The OAuth issuer's metadata is not its own.")
+        if not _is_secure(keys_url):
+            raise SourceUnavailable("The OAuth issuer names no https URL of its keys.")
+        try:
+            return KeySet.import_key_set(cast("Any", await _fetch_json(keys_url)))
+        except _MALFORMED:
+            break
     raise SourceUnavailable("The OAuth issuer's keys cannot be read.")
 
 
@@ -210,9 +217,17 @@ def _discovery_urls(issuer: str) -> tuple[str, str]:
     )
 
 
-async def _fetch_json(client: httpx.AsyncClient, url: str) -> dict[str, Any] | None:
+async def _fetch_json(url: str) -> dict[str, Any] | None:
     try:
-        async with client.stream("GET", url, headers={"accept": "application/json"}) as response:
+        async with (
+            httpx.AsyncClient(
+                timeout=_FETCH_SECONDS,
+                follow_redirects=False,
+                trust_env=may_use_proxy(url),
+                verify=httpx.create_ssl_context(),
+            ) as client,
+            client.stream("GET", url, headers={"accept": "application/json"}) as response,
+        ):
             if not response.is_success:
                 return None
             body = b""
@@ -221,15 +236,16 @@ async def _fetch_json(client: httpx.AsyncClient, url: str) -> dict[str, Any] | N
                 if len(body) > _DOCUMENT_MAX_BYTES:
                     return None
         document: object = httpx.Response(200, content=body).json()
-    except (httpx.HTTPError, ValueError):
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, RecursionError):
         return None
     return cast("dict[str, Any]", document) if isinstance(document, dict) else None
 
 
-def _require_https(url: str, field: str) -> None:
-    parts = urlsplit(url)
-    if parts.scheme == "https" and parts.hostname:
-        return
-    if parts.scheme == "http" and is_loopback(parts.hostname or ""):
-        return
-    raise InvalidInput(f"{field} must be an https URL.", field=field)
+def _is_secure(url: str) -> bool:
+    """Return whether ``url`` is https, or http to this machine itself."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    local = parts.scheme == "http" and is_loopback(parts.hostname or "")
+    return local or (parts.scheme == "https" and bool(parts.hostname))

@@ -4,6 +4,7 @@ import base64
 import json
 import time
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -14,9 +15,11 @@ from joserfc import jwt
 from joserfc.jwk import OctKey
 from oauth_issuer import AUDIENCE, Issuer, new_key, serve_issuer
 from patience import PATIENCE_SECONDS
+from proxies import set_proxies
 
 from weft.domain.principals import LOCAL_ORGANIZATION_ID, Role
 from weft.errors import InvalidInput, NotPermitted, SourceUnavailable
+from weft.testing.scripted_http import HttpReply, serve
 from weft.web.gate.oauth import OAuthSettings, OAuthTokens
 
 pytestmark = pytest.mark.anyio
@@ -210,6 +213,78 @@ async def test_metadata_of_another_issuer_is_not_believed(
     issuer.claimed = "https://other.example"
     with pytest.raises(SourceUnavailable):
         await tokens.authenticate(issuer.token())
+
+
+@pytest.mark.parametrize(
+    "keys_url",
+    [
+        "http://evil.example/keys",
+        "https://[",
+        "https://",
+        "ftp://x/keys",
+        "",
+        7,
+        "https://a\ud800/",
+    ],
+)
+async def test_keys_at_an_address_that_is_not_safe_are_no_verdict_on_the_token(
+    issuer: Issuer, tokens: OAuthTokens, keys_url: object
+) -> None:
+    issuer.keys_url = keys_url or "x"
+    with pytest.raises(SourceUnavailable):
+        await tokens.authenticate(issuer.token())
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [{"keys": 1}, {"keys": [1]}, {"keys": {"a": "b"}}, {"keys": [{"kty": ["EC"]}]}, {"a": 1}, [1]],
+)
+async def test_keys_that_are_none_are_no_verdict_on_the_token(
+    issuer: Issuer, tokens: OAuthTokens, keys: object
+) -> None:
+    issuer.keys = keys
+    with pytest.raises(SourceUnavailable):
+        await tokens.authenticate(issuer.token())
+
+
+@pytest.mark.parametrize("name", ["sub", "scope", "org_id", "nonsense"])
+@pytest.mark.parametrize("depth", [100, 400, 900, 1000, 5000])
+async def test_deep_claims_never_crash(
+    issuer: Issuer, tokens: OAuthTokens, name: str, depth: int
+) -> None:
+    usual = {"iss": issuer.url, "aud": AUDIENCE, "sub": "ada", "exp": int(time.time()) + 600}
+    claims = json.dumps({name: "DEEP"} | {k: v for k, v in usual.items() if k != name})
+    token = issuer.sign(claims.replace('"DEEP"', "[" * depth + "]" * depth))
+    with suppress(NotPermitted):  # The scope is missing; what counts is that nothing crashes.
+        await tokens.authenticate(token)
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"sub": "a\ud800"},
+        {"org_id": "a\ud800"},
+        {"exp": float("inf")},
+        {"exp": float("nan")},
+        {"nbf": 10**400},
+        {"aud": {"a": 1}},
+        {"aud": [7]},
+        {"iss": [1]},
+    ],
+)
+async def test_strange_claims_let_nobody_in(
+    issuer: Issuer, tokens: OAuthTokens, claims: dict[str, Any]
+) -> None:
+    assert await tokens.authenticate(issuer.token(**claims)) is None
+
+
+async def test_a_proxy_of_the_environment_never_names_the_keys_of_a_local_issuer(
+    issuer: Issuer, tokens: OAuthTokens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serve(lambda _: HttpReply(200, body=b"{}")) as proxy:
+        set_proxies(monkeypatch, proxy.url)
+        assert await tokens.authenticate(issuer.token()) is not None
+        assert proxy.requests == []
 
 
 async def test_an_issuer_in_the_clear_is_refused(settings: OAuthSettings) -> None:
