@@ -12,21 +12,15 @@ import stat
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from itertools import chain, islice
 from pathlib import Path
 
 from weft.errors import NotPermitted, SourceMisconfigured
 from weft.sources.base import SourceContext
+from weft.sources.secret_names import is_git_folder, is_secret_file, is_secret_folder
 
 ROOTS_VARIABLE = "WEFT_FILES_ROOTS"
 
-SECRET_FOLDERS = (".ssh", ".gnupg", ".aws", ".azure", ".kube", ".git", ".password-store")
-SECRET_FILES = (
-    *(".env", ".env.*", ".netrc", "_netrc", ".pgpass", ".pypirc", ".npmrc", ".git-credentials"),
-    *("id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*"),
-    *("*.pem", "*.key", "*.p12", "*.pfx", "*.ppk", "*.jks", "*.keystore", "*.kdbx"),
-)
 # These folders show the kernel's state as files, other programs' secrets included.
 _KERNEL_FOLDERS = ("/proc", "/sys")
 _MAX_SHOWN_ROOTS = 5
@@ -94,28 +88,15 @@ def find_start(
     parts = target.relative_to(root).parts
     guard = ForbiddenPaths(context.private_paths)
     secret = [part for part in target.parts if is_secret_folder(part) and part not in opened]
-    if secret or guard.refuses(target):
+    if secret or guard.refuses(target) or (not opened and _is_in_git_folder(target)):
         raise NotPermitted("Folders with secrets or Weft's own state are never read.", field=field)
     if target.is_dir():
         return Start(root, parts, is_file=False)
     if not target.is_file():
         raise SourceMisconfigured("The path is neither a folder nor a plain file.", field=field)
-    if is_secret_file(target.name):
+    if is_secret_file(target.name, target.parent.name):
         raise NotPermitted("Files that may hold secrets are never read.", field=field)
     return Start(root, parts, is_file=True)
-
-
-def is_secret_folder(name: str) -> bool:
-    """Return whether a folder of that name usually holds keys."""
-    return _fold_name(name) in SECRET_FOLDERS
-
-
-def is_secret_file(name: str) -> bool:
-    """Return whether a file of that name usually holds a secret; public keys are let through."""
-    folded = _fold_name(name)
-    if folded.endswith(".pub"):
-        return False
-    return folded in SECRET_FOLDERS or any(fnmatchcase(folded, p) for p in SECRET_FILES)
 
 
 class ForbiddenPaths:
@@ -235,9 +216,22 @@ def tree_at(root: Path, context: SourceContext) -> Tree:
     return kind(root, ForbiddenPaths(context.private_paths))
 
 
+def _is_in_git_folder(target: Path) -> bool:
+    folder = target if target.is_dir() else target.parent
+    try:
+        with os.scandir(folder) as entries:
+            listing = _sort_names(entries)
+    except OSError:
+        return False  # It cannot be read either.
+    return is_git_folder(listing.folders, listing.files)
+
+
 def _resolve_target(path: str, roots: Sequence[Path], field: str) -> Path:
     try:
-        given = Path(path).expanduser()
+        # Only one's own home: what another `~name` leads to tells which accounts there are.
+        given = Path(path)
+        if given.parts[:1] == ("~",):
+            given = given.expanduser()
         candidates = [given] if given.is_absolute() else [root / given for root in roots]
         existing = [candidate for candidate in candidates if candidate.exists()]
         if existing:
@@ -272,12 +266,6 @@ def _check_name(part: str) -> str:
     if part in ("", ".", "..") or "/" in part or os.sep in part or "\0" in part:
         raise NotInside(errno.EPERM, "not a plain name")
     return part
-
-
-def _fold_name(name: str) -> str:
-    folded = name.casefold()
-    # Windows reads `.env.`, `.env ` and `.env::$DATA` as `.env`.
-    return folded.split(":")[0].rstrip(". ") if os.name == "nt" else folded
 
 
 def _sort_names(entries: Iterable[os.DirEntry[str]]) -> Listing:

@@ -16,8 +16,6 @@ from weft.sources.roots import (
     PortableTree,
     Tree,
     find_start,
-    is_secret_file,
-    is_secret_folder,
     tree_at,
 )
 from weft.testing.source_contract import offline_context
@@ -77,10 +75,20 @@ def test_path_that_leads_outside_is_refused(root: Path, outside: Path, path: str
     assert str(root) in (caught.value.hint or "")
 
 
-def test_home_of_an_unknown_user_is_a_misconfiguration(root: Path) -> None:
-    with pytest.raises(SourceMisconfigured) as caught:
-        find_start("~no-such-user/docs", offline_context(files_roots=(root,)), field="path")
-    assert caught.value.field == "path"
+def test_whether_an_account_exists_is_not_told(root: Path) -> None:
+    told: list[str] = []
+    for name in ("root", "daemon", "no-such-user"):
+        with pytest.raises(SourceMisconfigured) as caught:
+            find_start(f"~{name}/docs", offline_context(files_roots=(root,)), field="path")
+        told.append(str(caught.value))
+    assert set(told) == {told[0]}
+
+
+def test_ones_own_home_may_be_written_short(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(root))
+    context = offline_context(files_roots=(root,))
+    assert find_start("~/docs", context, field="path").path == root / "docs"
+    assert find_start("~", context, field="path").path == root
 
 
 def test_root_is_no_prefix_of_its_namesakes(root: Path) -> None:
@@ -121,33 +129,26 @@ def test_secret_folder_is_no_start(root: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name",
-    [
-        ".env",
-        ".ENV",
-        ".env.local",
-        ".netrc",
-        "id_rsa",
-        "id_rsa.bak",
-        "id_ed25519",
-        "server.pem",
-        "a.KEY",
-        ".git",
-        "vault.kdbx",
-        ".git-credentials",
-    ],
+    "name", [".env", "id_rsa", ".docker/config.json", "bare.git/config", "gcloud/credentials.db"]
 )
-def test_secret_file_names_are_known(root: Path, name: str) -> None:
-    assert is_secret_file(name)
+def test_secret_file_is_no_start(root: Path, name: str) -> None:
+    (root / name).parent.mkdir(exist_ok=True)
     (root / name).write_text("x")
-    with pytest.raises(NotPermitted):
-        find_start(str(root / name), offline_context(files_roots=(root,)), field="path")
+    for allowed in (root, (root / name).parent):
+        with pytest.raises(NotPermitted):
+            find_start(str(root / name), offline_context(files_roots=(allowed,)), field="path")
 
 
-@pytest.mark.parametrize("name", ["id_rsa.pub", "environment.py", "keys.md", "monkey", "env"])
-def test_harmless_names_are_let_through(name: str) -> None:
-    assert not is_secret_file(name)
-    assert not is_secret_folder(name)
+def test_repository_without_work_tree_is_no_start_but_for_git(root: Path) -> None:
+    for folder in ("mirror/objects", "mirror/refs"):
+        (root / folder).mkdir(parents=True)
+    for name in ("HEAD", "config"):
+        (root / "mirror" / name).write_text("x")
+    context = offline_context(files_roots=(root,))
+    for path in ("mirror", "mirror/config"):
+        with pytest.raises(NotPermitted):
+            find_start(path, context, field="path")
+    assert find_start("mirror", context, field="path", opened=frozenset({".git"})).parts
 
 
 def test_own_state_is_no_start(root: Path) -> None:

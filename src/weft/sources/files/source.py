@@ -5,6 +5,7 @@ Each fetch walks the folder twice: to count, and to read. Ignore files and the c
 are those of the stored version is not read again. Worker threads do all the I/O.
 """
 
+import errno
 import os
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
@@ -33,16 +34,8 @@ from weft.sources.base import (
     Unchanged,
 )
 from weft.sources.files.ignore import Patterns, TooComplex
-from weft.sources.roots import (
-    NotInside,
-    Parts,
-    Start,
-    Tree,
-    find_start,
-    is_secret_file,
-    is_secret_folder,
-    tree_at,
-)
+from weft.sources.roots import Listing, NotInside, Parts, Start, Tree, find_start, tree_at
+from weft.sources.secret_names import is_git_folder, is_secret_file, is_secret_folder
 
 DEFAULT_MAX_FILE_BYTES = 1024 * 1024
 LARGEST_MAX_FILE_BYTES = 20 * 1024 * 1024
@@ -189,7 +182,7 @@ class _FolderWalk:
             anyio.from_thread.check_cancelled()
             parts, levels, included = pending.pop()
             try:
-                listing = self._tree.list_folder(self._start.parts + parts)
+                listing = self._list_folder(parts)
                 levels = (*levels, *self._read_ignore_files(parts, listing.files))
             except FileNotFoundError:
                 continue
@@ -208,14 +201,21 @@ class _FolderWalk:
                     inside = self._include.verdict(below, is_folder=True)
                     pending.append((below, levels, included if inside is None else inside))
 
+    def _list_folder(self, parts: Parts) -> Listing:
+        listing = self._tree.list_folder(self._start.parts + parts)
+        if is_git_folder(listing.folders, listing.files):
+            raise NotInside(errno.EPERM, "a repository without a work tree")
+        return listing
+
     def _list_files(
         self, parts: Parts, names: tuple[str, ...], levels: tuple["_Level", ...], included: bool
     ) -> Iterator[Event | _Candidate]:
+        folder = (self._start.path.name, *parts)[-1]
         for name in names:
             path = (*parts, name)
             if not self._is_wanted(path, levels, included):
                 continue
-            if is_secret_file(name):
+            if is_secret_file(name, folder):
                 yield Skipped(_id(path), "may hold secrets")
             else:
                 yield _Candidate(path)

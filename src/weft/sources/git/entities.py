@@ -27,7 +27,7 @@ from weft.sources.git.walk import (
     list_changed_files,
     read_commit,
 )
-from weft.sources.roots import is_secret_file, is_secret_folder
+from weft.sources.secret_names import is_secret_file, is_secret_folder
 
 MAX_CHANGED_PATHS = 100
 MAX_MESSAGE_CHARS = 100_000
@@ -217,7 +217,8 @@ def _why_not_read(entry: Entry) -> str | None:
         return "a submodule"
     if entry.kind != PLAIN:
         return "not a plain file"
-    if is_secret_file(names[-1]) or any(is_secret_folder(name) for name in names[:-1]):
+    *folders, name = names
+    if is_secret_file(name, folders[-1] if folders else "") or any(map(is_secret_folder, folders)):
         return "may hold secrets"
     return None
 

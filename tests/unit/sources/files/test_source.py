@@ -124,6 +124,18 @@ async def test_secrets_are_never_read(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+async def test_credentials_of_tools_are_never_read(tmp_path: Path) -> None:
+    home = tmp_path / ".docker"
+    for name in ("config.json", "gh/hosts.yml", "x/.cargo/credentials.toml", ".bash_history"):
+        put(home, name, "SECRET")
+    for name in ("HEAD", "config", "objects/info/x", "refs/heads/main", "hooks/a.sample"):
+        put(home, f"mirror/{name}", "SECRET")
+    put(home, "Dockerfile", "public")
+    events = await list_events(home)
+    assert ids(events) == ["Dockerfile"]
+    assert set(skip_reasons(events).values()) == {"may hold secrets"}
+
+
 async def test_include_does_not_open_what_is_secret(tmp_path: Path) -> None:
     put(tmp_path, ".env", "SECRET")
     put(tmp_path, ".ssh/id_rsa", "SECRET")
