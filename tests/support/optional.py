@@ -1,6 +1,6 @@
 """Programs that tests use where they are to be had: a browser, packages from npm and from pip.
 
-A test that lacks one is skipped and says why, unless the environment variable WEFT_TESTS_REQUIRE
+A test that lacks one is skipped and says why, unless the environment variable TESTS_REQUIRE
 names its kind (`browser`, `curl`, `npm` or `pip`, separated by commas): then it fails.
 """
 
@@ -27,7 +27,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 
 def is_required(kind: Kind) -> bool:
     """Whether tests of this kind must not be skipped."""
-    return kind in os.environ.get("WEFT_TESTS_REQUIRE", "").split(",")
+    return kind in os.environ.get("TESTS_REQUIRE", "").split(",")
 
 
 def skip_without(kind: Kind, reason: str) -> NoReturn:
