@@ -14,6 +14,7 @@ from dulwich.repo import Repo
 from dulwich.server import DictBackend
 from dulwich.web import make_wsgi_chain
 from github_harness import TOKEN, FakeGitHub, pull
+from hostile_pages import ENCODINGS, GZIP, HTML, ROBOTS, SITEMAP
 from web_harness import Website, links
 
 from weft.net.client import http_factory
@@ -28,6 +29,7 @@ from weft.testing.stub import SecretStubSource, StubSource, entity_id
 
 AUTHOR = b"Ada <ada@example.org>"
 LOCAL = "127.0.0.1"
+NOTHING_PARSED = "The stub makes its entities up and parses nothing."
 OLD_TIME = 1_700_000_000
 CONTENT = {
     "README.md": b"# Guide\n\nHidden\xe2\x80\x8b and \xe2\x80\xaereversed\n",
@@ -89,6 +91,7 @@ class TestFiles(SourceContract):
             {"path": str(folder), "max_file_size": 10_000},
             offline_context(files_roots=(folder.parent,)),
             mutate=mutate,
+            hostile=(HTML, ENCODINGS),
         )
 
 
@@ -114,6 +117,7 @@ class TestLocalGit(SourceContract):
             {"repo": str(repository)},
             offline_context(files_roots=(repository.parent,)),
             mutate=change_repository(repository),
+            hostile=(HTML, ENCODINGS),
         )
 
 
@@ -129,6 +133,7 @@ class TestRemoteGit(SourceContract):
             credentials={"access_token": "correct-horse", "username": "ada"},
             bad_credentials={"access_token": "battery-staple", "username": "ada"},
             mutate=change_repository(repository),
+            hostile=(HTML, ENCODINGS),
         )
 
     @pytest.fixture
@@ -162,6 +167,7 @@ class TestGitHub(SourceContract):
                 credentials={"personal_access_token": TOKEN},
                 bad_credentials={"personal_access_token": "ghp_another"},
                 mutate=mutate,
+                hostile=(HTML, ENCODINGS),
             )
 
 
@@ -188,7 +194,8 @@ class TestWeb(SourceContract):
                 return Change(frozenset(upserted), frozenset({f"{site.url}/b%E2%80%8B"}))
 
             context = SourceContext(http=http_factory({LOCAL}))
-            yield SourceCase(WebSource, {"url": site.url}, context, mutate=mutate)
+            parsers = (ROBOTS, SITEMAP, GZIP, HTML, ENCODINGS)
+            yield SourceCase(WebSource, {"url": site.url}, context, mutate=mutate, hostile=parsers)
 
 
 class TestStub(SourceContract):
@@ -211,6 +218,7 @@ class TestStub(SourceContract):
             bad_credentials={"token": "bad"},
             mutate=mutate,
             next_config={**config, "generation": 1},
+            hostile=NOTHING_PARSED,
         )
 
 
@@ -225,6 +233,7 @@ class TestSecretStub(SourceContract):
             offline_context(),
             credentials={"token": "correct-horse"},
             bad_credentials={"token": "bad"},
+            hostile=NOTHING_PARSED,
         )
 
 

@@ -4,8 +4,7 @@
 """
 
 import socket
-import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from ipaddress import ip_address
@@ -18,7 +17,8 @@ import httpx
 
 from weft.errors import SourceMisconfigured, SourceUnavailable
 from weft.net.addresses import Address, AddressRefused, AllowList, check_address
-from weft.net.errors import ResponseTooLarge, map_error
+from weft.net.errors import map_error
+from weft.net.unpack import Unpacker, too_large
 
 # Request extensions: when the attempt must be over (on anyio's clock), whether the caller reads
 # the body itself, and other limits for body and time than `Limits.max_body_bytes`, `total_s`.
@@ -40,7 +40,6 @@ ANONYMOUS_HEADERS = frozenset(
 
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
 _CANDIDATES = 4
-_CHUNK_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +260,7 @@ class _Body(httpx.AsyncByteStream):
         if not self.packed and self._encoding not in {"", "identity"}:
             raise httpx.DecodingError("an encoding that was not asked for")
         total = 0
-        unpacker = _Unpacker() if self.packed else None
+        unpacker = Unpacker() if self.packed else None
         async for raw in self._read_raw():
             for chunk in unpacker.feed(raw) if unpacker else (raw,):
                 total += len(chunk)
@@ -284,54 +283,6 @@ class _Body(httpx.AsyncByteStream):
             except _HTTPCORE_ERRORS as error:
                 raise _as_httpx(error) from error
             yield chunk
-
-
-class _Unpacker:
-    """Unpacks gzip and zlib in small pieces, so that a bomb is noticed before it bursts."""
-
-    def __init__(self) -> None:
-        self._inner = zlib.decompressobj(wbits=47)
-        self._fed = False
-
-    def feed(self, data: bytes) -> Iterator[bytes]:
-        self._fed = self._fed or bool(data)
-        while data:
-            try:
-                chunk = self._inner.decompress(data, _CHUNK_BYTES)
-            except zlib.error as error:
-                raise httpx.DecodingError("the body is not what its encoding says") from error
-            data = self._inner.unconsumed_tail
-            if self._inner.eof:
-                # A gzip file may have several members; each needs an unpacker of its own.
-                data = self._inner.unused_data
-                self._inner = zlib.decompressobj(wbits=47) if data else self._inner
-            yield chunk
-
-    def finish(self) -> None:
-        if self._fed and not self._inner.eof:
-            raise httpx.RemoteProtocolError("the packed body ends early")
-
-
-def too_large(limit: int) -> ResponseTooLarge:
-    """Return the error for a body of more than ``limit`` bytes."""
-    return ResponseTooLarge(f"The answer is larger than {limit:,} bytes.")
-
-
-def unpack_gzip(data: bytes, limit: int) -> bytes:
-    """Unpack a gzip file.
-
-    Raises ResponseTooLarge beyond ``limit`` bytes, SourceUnavailable if the file is broken.
-    """
-    unpacker, found = _Unpacker(), bytearray()
-    try:
-        for chunk in unpacker.feed(data):
-            found += chunk
-            if len(found) > limit:
-                raise too_large(limit)
-        unpacker.finish()
-    except httpx.HTTPError:
-        raise SourceUnavailable("A packed file is broken.") from None
-    return bytes(found)
 
 
 def _check_url(url: httpx.URL) -> None:

@@ -30,6 +30,7 @@ from weft.sources.base import (
     SourceContext,
     Unchanged,
 )
+from weft.testing.hostile import HostileParser, find_unbounded
 
 SHORT_NAME = re.compile(r"[a-z][a-z0-9_]{1,39}")
 SECRET_NAME = re.compile(r"token|secret|password|api_key|private_key")
@@ -54,6 +55,8 @@ class SourceCase:
 
     ``mutate`` changes the upstream and tells how; ``next_config`` is the configuration after it,
     for sources that are told of changes. ``bad_credentials`` are well-formed, but refused.
+    ``hostile`` are the parsers of what comes from outside, with inputs that were made to cost time
+    or memory; or a sentence that says why there are none.
     """
 
     source: type[AnySource]
@@ -63,6 +66,7 @@ class SourceCase:
     bad_credentials: Json | None = None
     mutate: Callable[[], Awaitable[Change]] | None = None
     next_config: Json | None = None
+    hostile: tuple[HostileParser, ...] | str = ()
 
     def make(
         self,
@@ -222,6 +226,12 @@ class SourceContract:
         for error in (checked.value, fetched.value):
             shown = f"{error} {error!r} {error.message} {error.hint}"
             assert not [name for name, secret in _secrets(source) if secret in shown]
+
+    async def test_hostile_content_costs_bounded_work_and_memory(self, case: SourceCase) -> None:
+        assert case.hostile, "the case must name its parsers' hostile inputs, or why it has none"
+        if isinstance(case.hostile, str):
+            pytest.skip(case.hostile)
+        assert [fault for parser in case.hostile for fault in find_unbounded(parser)] == []
 
     @pytest.mark.parametrize("where", ["inside the source", "between two events"])
     async def test_cancelled_fetch_ends_and_leaves_nothing_open(

@@ -10,7 +10,8 @@ from weft.errors import SourceUnavailable
 from weft.net.client import http_factory
 from weft.net.errors import ResponseTooLarge
 from weft.net.http_factory import HttpFactory
-from weft.net.transport import MAX_BYTES, HttpLimits, unpack_gzip
+from weft.net.transport import MAX_BYTES, HttpLimits
+from weft.net.unpack import GZIP_MEMBERS_MAX, unpack_gzip
 from weft.testing.scripted_http import HttpReply, html, serve
 
 pytestmark = pytest.mark.anyio
@@ -107,3 +108,10 @@ def test_gzip_file_is_bounded() -> None:
         unpack_gzip(gzip.compress(b"0" * 50_000_000), 1_000_000)
     with pytest.raises(SourceUnavailable):
         unpack_gzip(b"nonsense", 10)
+
+
+def test_gzip_file_has_a_limit_of_members() -> None:
+    # Thousands of empty members unpack to nothing, so a limit of the result never stops them.
+    assert unpack_gzip(gzip.compress(b"a") * GZIP_MEMBERS_MAX, 10_000) == b"a" * GZIP_MEMBERS_MAX
+    with pytest.raises(SourceUnavailable):
+        unpack_gzip(gzip.compress(b"") * (GZIP_MEMBERS_MAX + 1), 10_000)

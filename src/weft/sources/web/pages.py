@@ -25,7 +25,7 @@ from weft.sources.base import Event, Failed, KnownVersions, Skipped, Unchanged
 PAGE_BYTES_MAX = 5 * 1024 * 1024
 URL_CHARS_MAX = 2_048
 LINKS_KEPT_CHARS_MAX = 32_768
-INLINE_CHARS_MAX = 64 * 1024
+INLINE_BYTES_MAX = 16 * 1024
 # Part of every version: raise it when the reader improves, so that all pages are read again.
 READER = 2
 
@@ -223,10 +223,10 @@ class PageReader:
             shown = media_type if _MEDIA_TYPE.fullmatch(media_type) else "of an unknown type"
             return PageResult(address, Skipped(address, f"not a page ({shown})"))
         is_html = media_type not in _TEXT_TYPES
-        text = decode_body(response.content, response.headers.get("content-type", ""), is_html)
-        if text is None:
+        found = await self._parse(response, url, is_html)
+        if found is None:
             return PageResult(address, Skipped(address, "not text"))
-        page, links = await self._parse(text, url) if is_html else (HtmlText(text=text), [])
+        page, links = found
         entity = Entity(
             id=address,
             type="page",
@@ -245,13 +245,21 @@ class PageReader:
         )
         return PageResult(address, entity, links)
 
-    async def _parse(self, text: str, url: httpx.URL) -> tuple[HtmlText, list[str]]:
-        def parse() -> tuple[HtmlText, list[str]]:
+    async def _parse(
+        self, response: httpx.Response, url: httpx.URL, is_html: bool
+    ) -> tuple[HtmlText, list[str]] | None:
+        def parse() -> tuple[HtmlText, list[str]] | None:
+            content_type = response.headers.get("content-type", "")
+            text = decode_body(response.content, content_type, is_html)
+            if text is None or not is_html:
+                return None if text is None else (HtmlText(text=text), [])
             page = html_to_text(text)
             return page, self._links(page, url) if self._crawl else []
 
         # A long page takes a while to parse and would block the event loop.
-        return parse() if len(text) <= INLINE_CHARS_MAX else await anyio.to_thread.run_sync(parse)
+        if len(response.content) <= INLINE_BYTES_MAX:
+            return parse()
+        return await anyio.to_thread.run_sync(parse)
 
     def _links(self, page: HtmlText, url: httpx.URL) -> list[str]:
         base = (normalise_url(page.base, url) if page.base else None) or url

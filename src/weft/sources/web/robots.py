@@ -2,73 +2,100 @@
 
 The standard library's parser is not used: it takes "*" and "$" in paths literally and stops at the
 first rule that fits instead of the longest, so it would read pages that the site asks to leave.
+Protego matches well, but bounds neither rules nor patterns, and a site may send any number of them.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from urllib.parse import unquote
 
-LINES_MAX = 50_000
+# RFC 9309 asks for at least 500 KiB; what stands behind it is not read.
+ROBOTS_CHARS_MAX = 512 * 1024
 RULES_MAX = 5_000
+RULE_CHARS_MAX = 8 * 1024
+# A rule with wildcards costs up to its length times that of the address, for every address.
+WILDCARD_CHARS_MAX = 16 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """A pattern, cut at its "*"; ``anchored`` if it ended with "$"."""
+
+    parts: tuple[str, ...]
+    anchored: bool
+    allow: bool
+    length: int
+
+    def fits(self, path: str) -> bool:
+        """Match in linear time: each part is looked for once, in order."""
+        first, *rest = self.parts
+        if not path.startswith(first):
+            return False
+        position = len(first)
+        if self.anchored and not rest:
+            return position == len(path)
+        for part in rest[:-1] if self.anchored else rest:
+            position = path.find(part, position)
+            if position < 0:
+                return False
+            position += len(part)
+        return not self.anchored or (
+            len(path) - len(rest[-1]) >= position and path.endswith(rest[-1])
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Robots:
-    """The rules of the groups that apply to us: (pattern, allowed)."""
+    """The rules of the groups that apply to us, the one that decides first."""
 
-    rules: tuple[tuple[str, bool], ...] = field(default=())
+    rules: tuple[_Rule, ...] = ()
+    prefixes: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, text: str, agent: str) -> "Robots":
         """Parse a robots.txt, skipping unreadable lines; ``agent`` is our product token."""
         wanted = agent.lower()
-        groups: dict[str, list[tuple[str, bool]]] = {wanted: [], "*": []}
-        named: set[str] = set()
+        groups: dict[str, list[_Rule]] = {wanted: [], "*": []}
+        budgets = dict.fromkeys(groups, WILDCARD_CHARS_MAX)
+        is_named = False
         current: set[str] = set()
         in_rules = True
-        for line in text.splitlines()[:LINES_MAX]:
+        for line in text[:ROBOTS_CHARS_MAX].splitlines():
             key, _, value = line.partition("#")[0].partition(":")
             key, value = key.strip().lower(), value.strip()
             if key == "user-agent":
                 # Several user-agent lines in a row head one group.
                 current = set() if in_rules else current
-                current.add(value.partition("/")[0].strip().lower())
-                named |= current
+                current |= {value.partition("/")[0].strip().lower()} & groups.keys()
+                is_named = is_named or wanted in current
                 in_rules = False
             elif key in {"allow", "disallow"}:
                 in_rules = True
-                for group in current & groups.keys():
-                    if value and len(groups[group]) < RULES_MAX:
-                        groups[group].append((_unquote(value), key == "allow"))
-        return cls(tuple(groups[wanted if wanted in named else "*"]))
+                for group in current if 0 < len(value) <= RULE_CHARS_MAX else ():
+                    rule = _parse_rule(value, allow=key == "allow")
+                    budgets[group] -= rule.length if len(rule.parts) > 1 else 0
+                    if len(groups[group]) < RULES_MAX and budgets[group] >= 0:
+                        groups[group].append(rule)
+        rules = sorted(groups[wanted if is_named else "*"], key=_precedence)
+        return cls(tuple(rules), tuple({rule.parts[0] for rule in rules}))
 
     def allows(self, path: str) -> bool:
         """Return whether a path, with its query, may be read: the longest fitting rule decides."""
         comparable = _unquote(path)
-        best, allowed = -1, True
-        for pattern, allow in self.rules:
-            longer = len(pattern) > best or (len(pattern) == best and allow)
-            if longer and _fits(pattern, comparable):
-                best, allowed = len(pattern), allow
-        return allowed
+        if not comparable.startswith(self.prefixes):
+            return True
+        return next((rule.allow for rule in self.rules if rule.fits(comparable)), True)
+
+
+def _parse_rule(value: str, *, allow: bool) -> _Rule:
+    pattern = _unquote(value)
+    parts = tuple(pattern.removesuffix("$").split("*"))
+    return _Rule(parts, pattern.endswith("$"), allow, len(pattern))
+
+
+def _precedence(rule: _Rule) -> tuple[int, bool]:
+    return -rule.length, not rule.allow
 
 
 def _unquote(path: str) -> str:
     # "%7E" and "~" are one path; an encoded slash is not a slash.
     return unquote(path.replace("%2F", "%252F").replace("%2f", "%252F"))
-
-
-def _fits(pattern: str, path: str) -> bool:
-    """Match with "*" and a final "$", in linear time: each part is looked for once, in order."""
-    anchored = pattern.endswith("$")
-    first, *rest = pattern.removesuffix("$").split("*")
-    if not path.startswith(first):
-        return False
-    position = len(first)
-    if anchored and not rest:
-        return position == len(path)
-    for part in rest[:-1] if anchored else rest:
-        position = path.find(part, position)
-        if position < 0:
-            return False
-        position += len(part)
-    return not anchored or (len(path) - len(rest[-1]) >= position and path.endswith(rest[-1]))

@@ -3,16 +3,19 @@
 # Expat is used directly, because only then can a DOCTYPE be refused before it is read: without
 # one there are no entities, and so neither entity bombs nor external files.
 import xml.parsers.expat as expat
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from weft.errors import SourceUnavailable
-from weft.net.transport import unpack_gzip
+from weft.net.unpack import unpack_gzip
 
 SITEMAP_BYTES_MAX = 50 * 1024 * 1024
 URLS_MAX = 50_000
 VALUE_CHARS_MAX = 2_048
+_PARSED_BYTES = 1024 * 1024
 _GZIP_MARK = b"\x1f\x8b"
+_VALUES = frozenset({"loc", "lastmod"})
 _ROOTS = {"urlset": "url", "sitemapindex": "sitemap"}
 
 
@@ -26,22 +29,27 @@ class Sitemap:
     sitemaps: list[str] = field(default_factory=list[str])
 
 
-def read_sitemap(content: bytes) -> Sitemap | None:
+def read_sitemap(content: bytes, check: Callable[[], None] = lambda: None) -> Sitemap | None:
     """Parse a sitemap or an index of sitemaps; None if it is something else, such as a page.
 
+    ``check`` is called between parts of a large one and may raise.
     Raises SourceUnavailable if it is a sitemap but broken, hostile or too large when unpacked.
     """
     if content.startswith(_GZIP_MARK):
         content = unpack_gzip(content, SITEMAP_BYTES_MAX)
     reader = _SitemapParser()
-    parser = expat.ParserCreate(namespace_separator=" ")
+    # Without namespaces: expanding them copies a name as long as the sitemap for every tag.
+    parser = expat.ParserCreate()
     parser.StartDoctypeDeclHandler = reader.doctype
     parser.StartElementHandler = reader.start
     parser.EndElementHandler = reader.end
     parser.CharacterDataHandler = reader.text
     parser.buffer_text = True
     try:
-        parser.Parse(content, True)
+        for start in range(0, len(content), _PARSED_BYTES):
+            check()
+            parser.Parse(content[start : start + _PARSED_BYTES], False)
+        parser.Parse(b"", True)
     except _NotASitemap:
         return None
     except (expat.ExpatError, LookupError, ValueError):
@@ -67,7 +75,7 @@ class _SitemapParser:
         raise _NotASitemap
 
     def start(self, name: str, _attributes: object) -> None:
-        tag = name.rpartition(" ")[2]
+        tag = name.rpartition(":")[2]
         if not self.path:
             if tag not in _ROOTS:
                 raise _NotASitemap
@@ -80,7 +88,7 @@ class _SitemapParser:
             raise SourceUnavailable("A sitemap is nested too deeply.")
 
     def text(self, data: str) -> None:
-        if len(self.path) == 3 and self.path[1] == self.entry:
+        if len(self.path) == 3 and self.path[1] == self.entry and self.path[2] in _VALUES:
             known = self.values.get(self.path[2], "")
             if len(known) <= VALUE_CHARS_MAX:
                 self.values[self.path[2]] = known + data

@@ -5,14 +5,18 @@ otherwise links are followed, nearest first. `pages` reads single pages, and sen
 of the last sync, so that most sites answer "unchanged".
 """
 
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+import hashlib
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from fnmatch import fnmatchcase
+from functools import partial
 from itertools import islice
-from typing import Literal
+from typing import Literal, TypeVar
 
 import anyio.to_thread
 import httpx
+from anyio.from_thread import check_cancelled
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from weft.document.suffixes import BINARY_SUFFIXES
@@ -40,10 +44,16 @@ CONCURRENT_PAGES = 4
 SITEMAPS_MAX = 500
 SITEMAP_DEPTH_MAX = 3
 TROUBLES_IN_A_ROW_MAX = 12
-# Addresses that are not wanted count too, since a page can invent any number of them.
-SEEN_MAX = 200_000
+# Addresses that are not wanted count too, since a page or sitemap can invent any number of them.
+SEEN_MAX = 500_000
+_SEEN_DIGEST_BYTES = 16
+# What one trip to a worker thread may look at.
+_CHUNK_ADDRESSES = 1_000
 PATTERNS_MAX = 50
 PATTERN_CHARS_MAX = 200
+_MORE_SITEMAPS = "the site has more, or deeper nested, sitemaps than are read"
+
+T = TypeVar("T")
 
 
 class WebConfig(BaseModel):
@@ -189,7 +199,8 @@ class _SiteWalk:
     config: WebConfig
     reader: PageReader
     start: _Start
-    seen: set[str] = field(default_factory=set[str])
+    # Digests: half a million addresses may have two thousand characters each.
+    seen: set[bytes] = field(default_factory=set[bytes])
     listed: set[str] = field(default_factory=set[str])
     troubles: int = 0
     overflowed: bool = False
@@ -201,22 +212,25 @@ class _SiteWalk:
         visits: list[Visit] = []
         gaps: list[str] = []
         async for sitemap in _fetch_sitemaps(client, first, gaps):
-            for event in self._add_visits(sitemap, visits):
-                yield event
-            if len(visits) >= self.config.max_pages:
+            for pages in _chunks(sitemap.pages, _CHUNK_ADDRESSES):
+                for event in await _run_in_thread(partial(self._add_visits, pages, visits)):
+                    yield event
+            if len(visits) >= self.config.max_pages or self.overflowed:
                 break
         yield Expect(len(visits))
         for batch in _chunks(visits, CONCURRENT_PAGES):
             for outcome in await self.reader.read(batch):
                 for event in self._report(outcome):
                     yield event
+        if self.overflowed:
+            gaps.append(f"the site has more than {SEEN_MAX:,} addresses")
         for gap in gaps:
             yield Incomplete(gap)
 
     async def follow_links(self) -> AsyncGenerator[Event]:
         """Yield the pages that links lead to, nearest first."""
         queue = [Visit(str(normalise_url(self.config.url)))]
-        self.seen.add(queue[0].url)
+        self.seen.add(_digest(queue[0].url))
         done, unseen = 0, 0
         while batch := queue[done : done + CONCURRENT_PAGES]:
             # A batch has one depth, so that links alone decide which page is found first.
@@ -227,17 +241,20 @@ class _SiteWalk:
                 for event in self._report(outcome):
                     yield event
                 if visit.depth < self.config.max_depth:
-                    for event in self._queue_links(outcome, visit.depth + 1, queue):
+                    add = partial(self._queue_links, outcome, visit.depth + 1, queue)
+                    for event in await _run_in_thread(add):
                         yield event
             yield Expect(len(queue))
         if unseen:
             yield Incomplete(f"{unseen} pages could not be read, nor what only they link to")
         if self.overflowed:
-            yield Incomplete(f"the site has more than {SEEN_MAX:,} links")
+            yield Incomplete(f"the site has more than {SEEN_MAX:,} addresses")
 
-    def _add_visits(self, sitemap: Sitemap, visits: list[Visit]) -> Iterator[Event]:
-        for location, updated_at in sitemap.pages:
-            if len(visits) >= self.config.max_pages:
+    def _add_visits(
+        self, pages: Sequence[tuple[str, datetime | None]], visits: list[Visit]
+    ) -> Iterator[Event]:
+        for location, updated_at in pages:
+            if len(visits) >= self.config.max_pages or self._overflows():
                 return
             url = normalise_url(location)
             if url is None or not self._claim(url):
@@ -249,10 +266,7 @@ class _SiteWalk:
 
     def _queue_links(self, outcome: PageResult, depth: int, queue: list[Visit]) -> Iterator[Event]:
         for link in outcome.links:
-            if len(queue) >= self.config.max_pages:
-                return
-            if len(self.seen) >= SEEN_MAX:
-                self.overflowed = True
+            if len(queue) >= self.config.max_pages or self._overflows():
                 return
             url = normalise_url(link)
             if url is None or not self._claim(url):
@@ -262,9 +276,14 @@ class _SiteWalk:
             else:
                 yield Skipped(str(url), "the site's robots.txt does not allow it")
 
+    def _overflows(self) -> bool:
+        check_cancelled()
+        self.overflowed = self.overflowed or len(self.seen) >= SEEN_MAX
+        return self.overflowed
+
     def _claim(self, url: httpx.URL) -> bool:
         """Mark the address as seen; return whether it is new, on the site and wanted."""
-        address, path = str(url), url.path
+        address, path = _digest(str(url)), url.path
         if address in self.seen or origin_of(url) not in self.start.site:
             return False
         self.seen.add(address)
@@ -299,7 +318,8 @@ async def _fetch_robots(client: httpx.AsyncClient, origin: Origin) -> Robots:
     if response.is_client_error and response.status_code != 429:
         return Robots()
     raise_for_status(response, "robots.txt")
-    return Robots.parse(response.content.decode("utf-8-sig", errors="replace"), AGENT)
+    text = response.content.decode("utf-8-sig", errors="replace")
+    return await anyio.to_thread.run_sync(Robots.parse, text, AGENT)
 
 
 async def _fetch_sitemaps(
@@ -307,16 +327,21 @@ async def _fetch_sitemaps(
 ) -> AsyncGenerator[Sitemap]:
     """Yield a sitemap and all that it leads to; say in ``gaps`` what could not be read."""
     yield first
-    waiting = [(url, 1) for url in first.sitemaps]
-    seen: set[str] = set()
-    while waiting:
-        url, depth = waiting.pop(0)
-        if url in seen:
-            continue
-        seen.add(url)
-        if depth > SITEMAP_DEPTH_MAX or len(seen) > SITEMAPS_MAX:
-            gaps.append("the site has more, or deeper nested, sitemaps than are read")
+    # Addresses by their depth, in the order in which they were found. No more are kept than read.
+    found: dict[str, int] = {}
+
+    def add(sitemap: Sitemap, depth: int) -> None:
+        new = [url for url in sitemap.sitemaps if url not in found]
+        room = SITEMAPS_MAX - len(found) if depth <= SITEMAP_DEPTH_MAX else 0
+        found.update(dict.fromkeys(new[:room], depth))
+        if len(new) > room and _MORE_SITEMAPS not in gaps:
+            gaps.append(_MORE_SITEMAPS)
+
+    add(first, 1)
+    for number in range(SITEMAPS_MAX):
+        if number >= len(found):
             return
+        url, depth = next(islice(found.items(), number, None))
         try:
             sitemap = await _fetch_sitemap(client, url)
         except RateLimited:
@@ -325,7 +350,7 @@ async def _fetch_sitemaps(
             gaps.append(f"a sitemap could not be read: {error.message}")
             continue
         yield sitemap
-        waiting += [(child, depth + 1) for child in sitemap.sitemaps]
+        add(sitemap, depth + 1)
 
 
 async def _fetch_sitemap(client: httpx.AsyncClient, location: str) -> Sitemap:
@@ -342,14 +367,23 @@ async def _fetch_sitemap(client: httpx.AsyncClient, location: str) -> Sitemap:
 
 async def _parse_sitemap(content: bytes) -> Sitemap | None:
     # A large one takes seconds to parse and would block the event loop.
-    return await anyio.to_thread.run_sync(read_sitemap, content)
+    return await anyio.to_thread.run_sync(read_sitemap, content, check_cancelled)
+
+
+async def _run_in_thread(list_events: Callable[[], Iterator[Event]]) -> list[Event]:
+    # Matching thousands of addresses with a site's rules may take seconds.
+    return await anyio.to_thread.run_sync(lambda: list(list_events()))
+
+
+def _digest(address: str) -> bytes:
+    return hashlib.blake2b(address.encode(), digest_size=_SEEN_DIGEST_BYTES).digest()
 
 
 def _matches(path: str, patterns: Sequence[str]) -> bool:
     return any(fnmatchcase(path, pattern) for pattern in patterns)
 
 
-def _chunks(visits: Sequence[Visit], size: int) -> Iterator[list[Visit]]:
-    rest = iter(visits)
+def _chunks(items: Sequence[T], size: int) -> Iterator[list[T]]:
+    rest = iter(items)
     while chunk := list(islice(rest, size)):
         yield chunk

@@ -1,5 +1,7 @@
 """What a robots.txt allows, and that the `web` source keeps to it."""
 
+import threading
+
 import pytest
 from web_harness import links, robots, serve_website
 
@@ -7,7 +9,13 @@ from weft.domain.entities import Entity
 from weft.errors import SourceMisconfigured, SourceUnavailable
 from weft.net.http_factory import HttpFactory
 from weft.sources.base import Skipped
-from weft.sources.web.robots import Robots
+from weft.sources.web.robots import (
+    ROBOTS_CHARS_MAX,
+    RULE_CHARS_MAX,
+    RULES_MAX,
+    WILDCARD_CHARS_MAX,
+    Robots,
+)
 from weft.testing.scripted_http import HttpReply, redirect
 
 pytestmark = pytest.mark.anyio
@@ -69,3 +77,47 @@ async def test_robots_that_cannot_be_read_now_stop_the_sync(http: HttpFactory) -
 )
 def test_robots_are_read_as_the_standard_says(text: str, path: str, allowed: bool) -> None:
     assert Robots.parse(text, "WeftBot").allows(path) is allowed
+
+
+@pytest.mark.parametrize(
+    "filling",
+    [
+        "#" * ROBOTS_CHARS_MAX,
+        "Disallow: /a\n" * RULES_MAX,
+        "Disallow: /*a\n" * WILDCARD_CHARS_MAX,
+        "Disallow: /" + "%41" * RULE_CHARS_MAX + "\nUser-agent: other\n",
+    ],
+    ids=["characters", "rules", "wildcards", "one rule"],
+)
+def test_robots_txt_is_read_up_to_its_limits(filling: str) -> None:
+    rules = Robots.parse(f"User-agent: *\nDisallow: /b\n{filling}\nDisallow: /*c\n", "WeftBot")
+    assert len(rules.rules) <= RULES_MAX
+    assert not rules.allows("/b")
+    assert rules.allows("/c")
+
+
+async def test_rules_are_read_and_applied_outside_the_event_loop(
+    http: HttpFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: dict[str, int] = {}
+    parse, allows = Robots.parse, Robots.allows
+
+    def note_parse(text: str, agent: str) -> Robots:
+        threads["parse"] = threading.get_ident()
+        return parse(text, agent)
+
+    def note_allows(self: Robots, path: str) -> bool:
+        threads.setdefault(path, threading.get_ident())
+        return allows(self, path)
+
+    monkeypatch.setattr(Robots, "parse", note_parse)
+    monkeypatch.setattr(Robots, "allows", note_allows)
+    pages = {
+        "/robots.txt": robots("User-agent: *\nDisallow: /x"),
+        "/": links("/a", "/x"),
+        "/a": "A",
+    }
+    async with serve_website(http, pages) as at:
+        assert at.paths(await at.fetch()) == ["/", "/a"]
+    assert threads.keys() == {"parse", "/", "/a", "/x"}
+    assert threading.get_ident() not in {threads[name] for name in ("parse", "/a", "/x")}

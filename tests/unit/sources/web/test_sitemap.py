@@ -3,6 +3,8 @@
 import gzip
 import json
 import threading
+import tracemalloc
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
@@ -94,9 +96,9 @@ async def test_sitemaps_are_not_parsed_on_the_event_loop(
 ) -> None:
     threads: set[int] = set()
 
-    def parse(content: bytes) -> Sitemap | None:
+    def parse(content: bytes, check: Callable[[], None]) -> Sitemap | None:
         threads.add(threading.get_ident())
-        return read_sitemap(content)
+        return read_sitemap(content, check)
 
     monkeypatch.setattr(source, "read_sitemap", parse)
     async with serve_website(http, {"/a": "A"}) as at:
@@ -171,3 +173,61 @@ def test_overlong_values_are_left_out() -> None:
     found = read_sitemap(b"<urlset><url><loc>" + b"x" * 1_000_000 + b"</loc></url></urlset>")
     assert found
     assert found.pages == []
+
+
+async def test_index_of_more_sitemaps_than_are_read_is_a_gap(
+    http: HttpFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source, "SITEMAPS_MAX", 3)
+    async with serve_website(http, {}) as at:
+        children = [f"/{number}.xml" for number in range(5)]
+        at.pages |= {child: sitemap(*loc_entries(at.site, child + "x")) for child in children}
+        at.pages["/index.xml"] = sitemap(*loc_entries(at.site, *children), index=True)
+        events = await at.fetch("/index.xml")
+        assert [t for t in at.site.targets if t in children] == children[:3]
+    assert is_incomplete(events)
+
+
+async def test_more_addresses_than_are_told_apart_are_a_gap(
+    http: HttpFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source, "SEEN_MAX", 3)
+    async with serve_website(http, {"/a": "A"}) as at:
+        at.pages["/s.xml"] = sitemap(*loc_entries(at.site, "/x.png", "/y.png", "/a", "/b"))
+        events = await at.fetch("/s.xml")
+    assert at.paths(events) == ["/a"]
+    assert is_incomplete(events)
+
+
+async def test_sitemaps_that_wait_take_bounded_memory(
+    http: HttpFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source, "SITEMAPS_MAX", 40)
+
+    def index(asked: HttpRequest) -> HttpReply:
+        targets = [f"{asked.path}/{number}{'x' * 1_900}" for number in range(500)]
+        return sitemap(*loc_entries(at.site, *targets), index=True)
+
+    async with serve_website(http, {}) as at:
+        at.pages |= {f"/{number}.xml": index for number in range(39)}
+        children = [f"/{number}.xml" for number in range(39)]
+        at.pages["/index.xml"] = sitemap(*loc_entries(at.site, *children), index=True)
+        tracemalloc.start()
+        try:
+            assert is_incomplete(await at.fetch("/index.xml"))
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    # All 39 indexes name 39 MB of addresses, of which one is read.
+    assert peak < 20_000_000
+
+
+def test_reading_of_a_long_sitemap_can_be_cancelled() -> None:
+    class CancelledError(Exception):
+        pass
+
+    def cancel() -> None:
+        raise CancelledError
+
+    with pytest.raises(CancelledError):
+        read_sitemap(b"<urlset>" + b" " * 10_000_000, cancel)

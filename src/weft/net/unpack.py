@@ -1,0 +1,77 @@
+"""Unpack gzip and zlib with output, members and work bounded."""
+
+import zlib
+from collections.abc import Iterator
+
+import httpx
+
+from weft.errors import SourceUnavailable
+from weft.net.errors import ResponseTooLarge
+
+_CHUNK_BYTES = 64 * 1024
+# What stands behind the end of a gzip member is copied, so a stream of tiny members is given in
+# small slices, and has a limit of its own: they unpack to nothing that would count.
+_PACKED_SLICE_BYTES = 4 * 1024
+GZIP_MEMBERS_MAX = 1_000
+
+
+class Unpacker:
+    """Unpacks gzip and zlib in small pieces, so that a bomb is noticed before it bursts."""
+
+    def __init__(self) -> None:
+        self._inner = zlib.decompressobj(wbits=47)
+        self._fed = False
+        self._members = 1
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        for start in range(0, len(data), _PACKED_SLICE_BYTES):
+            yield from self._feed_slice(data[start : start + _PACKED_SLICE_BYTES])
+
+    def _feed_slice(self, data: bytes) -> Iterator[bytes]:
+        if self._inner.eof:
+            self._begin_member()
+        self._fed = True
+        while data:
+            try:
+                chunk = self._inner.decompress(data, _CHUNK_BYTES)
+            except zlib.error as error:
+                raise httpx.DecodingError("the body is not what its encoding says") from error
+            data = self._inner.unconsumed_tail
+            if self._inner.eof:
+                # A gzip file may have several members; each needs an unpacker of its own.
+                data = self._inner.unused_data
+                if data:
+                    self._begin_member()
+            yield chunk
+
+    def _begin_member(self) -> None:
+        self._members += 1
+        if self._members > GZIP_MEMBERS_MAX:
+            raise httpx.DecodingError("the body has too many members")
+        self._inner = zlib.decompressobj(wbits=47)
+
+    def finish(self) -> None:
+        if self._fed and not self._inner.eof:
+            raise httpx.RemoteProtocolError("the packed body ends early")
+
+
+def too_large(limit: int) -> ResponseTooLarge:
+    """Return the error for a body of more than ``limit`` bytes."""
+    return ResponseTooLarge(f"The answer is larger than {limit:,} bytes.")
+
+
+def unpack_gzip(data: bytes, limit: int) -> bytes:
+    """Unpack a gzip file.
+
+    Raises ResponseTooLarge beyond ``limit`` bytes, SourceUnavailable if the file is broken.
+    """
+    unpacker, found = Unpacker(), bytearray()
+    try:
+        for chunk in unpacker.feed(data):
+            found += chunk
+            if len(found) > limit:
+                raise too_large(limit)
+        unpacker.finish()
+    except httpx.HTTPError:
+        raise SourceUnavailable("A packed file is broken.") from None
+    return bytes(found)
