@@ -1,7 +1,7 @@
-"""The MCP server: what the SDK's server does by default, replaced where Weft promises more.
+"""The MCP server: the SDK's own, with its defaults replaced where Weft promises more.
 
-The SDK would repeat a rejected value, ignore an unknown argument or a list cursor, and answer an
-unknown name with the wrong kind of error.
+By default the SDK repeats rejected values, ignores unknown arguments and list cursors, and answers
+an unknown name with the wrong kind of error.
 """
 
 import re
@@ -95,7 +95,7 @@ _STALE_ROUND = (
     "Invalid or expired requestState: the question was put too long ago, in another call or by "
     "another process. Nothing was done; call again without requestState to be asked anew."
 )
-# Lists that fit on one page. Which tools are offered depends on who asks.
+# These lists fit on one page. The list of tools depends on the caller.
 _CACHE_HINTS: dict[CacheableMethod, CacheHint] = {
     "tools/list": CacheHint(ttl_ms=300_000, scope="private"),
     "prompts/list": CacheHint(ttl_ms=300_000, scope="public"),
@@ -107,10 +107,10 @@ AnyRequest = ServerRequestContext[Any, Any]
 
 
 class WeftServer(PatchedServer):
-    """An MCP server over the backend of whoever calls.
+    """An MCP server over each caller's backend.
 
-    The same object serves every transport and both eras. Whoever serves it enters `announcing`,
-    within which subscribers hear of changed resources; the lists of tools and prompts never change.
+    The same object serves every transport and both eras. Serve it within `announcing`, so that
+    subscribers hear of changed resources; the lists of tools and prompts never change.
     """
 
     def __init__(
@@ -167,7 +167,7 @@ class WeftServer(PatchedServer):
 
     @property
     def backend(self) -> Backend:
-        """Return the backend of the present caller, limited to what they may see."""
+        """Return the present caller's backend, limited to what the caller may see."""
         return self._backend_for(self._who_calls())
 
     def is_quick(self, name: str) -> bool:
@@ -176,7 +176,7 @@ class WeftServer(PatchedServer):
         return spec is not None and spec.quick
 
     def has_header_arguments(self, name: str) -> bool:
-        """Return whether HTTP headers may repeat arguments of that tool; of none of Weft's own."""
+        """Return whether HTTP headers may repeat arguments of that tool; never for Weft's own."""
         return name not in self._tools.specs
 
     def announcing(self) -> AbstractAsyncContextManager[None]:
@@ -195,7 +195,7 @@ class WeftServer(PatchedServer):
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: AnyContext | None = None
     ) -> CallToolResult | InputRequiredResult:
-        """Run a tool; everything that goes wrong becomes a result that says what to do.
+        """Run a tool; any failure becomes a result that says what to do.
 
         Raises MCPError -32602 for an unknown tool.
         """
@@ -278,7 +278,7 @@ class WeftServer(PatchedServer):
         return await read_resource(self.backend, uri)
 
     def _resource_refusal(self, uri: str) -> NotPermitted | None:
-        # A resource shows what a family of tools shows, so the same ceiling applies to it.
+        # A resource shows the same as a family of tools, so the same ceiling applies to it.
         toolset = toolset_of(uri)
         return self._ceilings.refusal(Impact.READS, toolset, self._who_calls())
 
@@ -320,7 +320,7 @@ class WeftServer(PatchedServer):
         self, ctx: AnyRequest, params: SubscriptionsListenRequestParams
     ) -> SubscriptionsListenResult:
         if (params.notifications.model_extra or {}).get("taskIds"):
-            # Weft announces no changes of tasks, as the acknowledgement says; clients poll.
+            # Weft announces no changes of tasks, and the acknowledgement says so; clients poll.
             require_tasks(ctx)
         return await convert_errors(self._bus.listen(ctx, params), "Subscribing")
 

@@ -1,4 +1,4 @@
-"""Waits of calls: bounded in time, and over when the server is to end."""
+"""Waits of calls, which end after a bounded time, or when the server shuts down."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -24,9 +24,9 @@ class BoundedWaits:
                 self._open.discard(scope)
 
     def end(self) -> None:
-        """End all waits now, and later ones at once; jobs that they wait for go on elsewhere.
+        """End all waits now, and later ones at once; the jobs they wait for go on elsewhere.
 
-        An agent that waits then gets an answer before the server ends, instead of being cut off.
+        So a waiting agent gets an answer before the server ends, instead of being cut off.
         """
         self._ended = True
         for scope in self._open:

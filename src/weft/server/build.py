@@ -35,10 +35,10 @@ def build_server(
     inline_credentials: InlineCredentials = "warn",
     observe_refusal: ObserveRefusal | None = None,
 ) -> WeftServer:
-    """Build the MCP server over the backend of whoever calls.
+    """Build the MCP server over each caller's backend.
 
-    ``inline_credentials`` decides whether secrets may come as arguments of a call. Building is
-    cheap: each tool is built when it is first listed or called.
+    ``inline_credentials`` decides whether calls may pass secrets as arguments. Building is cheap:
+    each tool is built when it is first listed or called.
     """
     return WeftServer(
         backend_for,

@@ -11,7 +11,7 @@ from weft.server.elicitation.confirmations import Confirmations
 
 
 class ReportProgress(Protocol):
-    """Sends a progress notification to whoever called."""
+    """Sends a progress notification to the caller."""
 
     async def __call__(
         self, progress: float, total: float | None = None, message: str | None = None
@@ -21,7 +21,7 @@ class ReportProgress(Protocol):
 async def no_progress(
     progress: float, total: float | None = None, message: str | None = None
 ) -> None:
-    """Drop the notification: nobody waits for it."""
+    """Drop the notification, since nobody waits for it."""
     del progress, total, message
 
 

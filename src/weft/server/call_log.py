@@ -34,7 +34,8 @@ def log_call(
 ) -> str:
     """Write one line about a call, and return its outcome: "ok", "error" or "asked".
 
-    After "asked" nothing is done yet: the client puts a question and calls again with the answer.
+    "asked" means that nothing is done yet: the client asks a question, then calls again with the
+    answer.
     """
     outcome = "error" if isinstance(result, CallToolResult) and result.is_error else "ok"
     if isinstance(result, InputRequiredResult):
@@ -56,5 +57,5 @@ def _job_id(tool: str, arguments: dict[str, Any], result: object) -> str | None:
     given: object = arguments.get("job_id")
     if tool == "run_sync" and isinstance(result, CallToolResult) and result.structured_content:
         given = result.structured_content.get("id")
-    # A model may put a secret there, so that only what looks like an id is logged.
+    # A model may put a secret here, so log only what looks like an id.
     return given if isinstance(given, str) and _ID.fullmatch(given) else None

@@ -1,4 +1,4 @@
-"""The tokens that prove that this process began an authorisation; they never leave it."""
+"""Tokens that prove that this process began an authorisation; they never leave the process."""
 
 from collections import OrderedDict
 
@@ -12,7 +12,7 @@ WAITING = frozenset({ConnectionStatus.PENDING_AUTH, ConnectionStatus.NEEDS_REAUT
 
 
 class ClaimTokens:
-    """The claim tokens of authorisations that were begun here and are not yet confirmed."""
+    """The claim tokens of authorisations that began here and are not yet confirmed."""
 
     def __init__(self) -> None:
         self._tokens: OrderedDict[tuple[str, str], str] = OrderedDict()
@@ -43,7 +43,7 @@ class ClaimTokens:
         except (Conflict, TryLater):
             return connection  # The person has not finished, or the backend is not reachable.
         except WeftError:
-            # It can never be confirmed any more; a new link starts over.
+            # This authorisation can never be confirmed any more; a new link starts over.
             self._tokens.pop(key, None)
             return connection
         self._tokens.pop(key, None)

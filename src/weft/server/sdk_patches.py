@@ -1,6 +1,6 @@
-"""Everything that relies on private parts of the MCP SDK, to correct or complete what it does.
+"""All corrections and additions to the MCP SDK that rely on its private parts.
 
-No other module does, and ARCHITECTURE.md says why each is needed; a test compares the two.
+No other module relies on those. ARCHITECTURE.md says why each is needed; a test compares the two.
 """
 
 from collections.abc import Generator
@@ -35,7 +35,7 @@ class PatchedServer(MCPServer[dict[str, Any]]):
 
     @property
     def lowlevel(self) -> Server[dict[str, Any]]:
-        """The server beneath, which takes any handler and which the SDK's transports serve."""
+        """The SDK's low-level server, which takes any handler and which its transports serve."""
         return self._lowlevel_server
 
     def has_header_arguments(self, name: str) -> bool:
@@ -65,7 +65,7 @@ class FairSessionManager(StreamableHTTPSessionManager):
 
 
 class OptionalTracing(OpenTelemetryMiddleware):
-    """Makes the SDK's spans only where a provider is set up: elsewhere every call would pay."""
+    """Makes the SDK's spans only if a provider is set up, since they cost time in every call."""
 
     async def __call__(
         self, ctx: ServerRequestContext[Any, Any], call_next: CallNext
@@ -76,7 +76,7 @@ class OptionalTracing(OpenTelemetryMiddleware):
 
 
 def connection_of(ctx: ServerRequestContext[Any, Any]) -> Connection:
-    """Return the connection of a request: it outlives the request, and tells when it ends."""
+    """Return a request's connection, which outlives the request, and tells when it ends."""
     return ctx.session._connection  # pyright: ignore[reportPrivateUsage]
 
 
@@ -105,10 +105,10 @@ def _promise_resource_changes(low: Server[dict[str, Any]]) -> None:
 def _omit_icons_from_signature(low: Server[dict[str, Any]]) -> None:
     """Leave the icons out of the server info that the SDK adds to every result of the newer era.
 
-    `server/discover` still has them, and that is where clients look for them.
+    `server/discover`, where clients look for them, still has them.
     """
     whole = low.server_info.model_dump(by_alias=True, mode="json", exclude_none=True)
-    # A cached property of the SDK, filled before it is first read.
+    # Fill a cached property of the SDK before it is first read.
     low.__dict__["_server_info_stamp_source"] = {k: v for k, v in whole.items() if k != "icons"}
     original = cast("HandlerEntry[Any]", low.get_request_handler("server/discover")).handler
 
@@ -123,9 +123,9 @@ def _omit_icons_from_signature(low: Server[dict[str, Any]]) -> None:
 
 @contextmanager
 def _without_logging_setup() -> Generator[None]:
-    """Keep the SDK's constructor from setting up logging, which is for the program to do.
+    """Keep the SDK's constructor from setting up logging, which is up to the program.
 
-    It would import rich for that, which is a quarter of what Weft may add to the SDK's own start.
+    For that it would import rich, which takes a quarter of the time that Weft may add to its start.
     """
     names = sdk_server.__dict__
     original = names["configure_logging"]

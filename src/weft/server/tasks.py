@@ -1,7 +1,7 @@
-"""The tasks extension: long calls of clients that declare it are answered with a task.
+"""The tasks extension: clients that declare it get a task as the answer to a long call.
 
-A task of Weft is a sync job under the job's own id, and as durable: any process answers for it,
-also after a restart. Deletions are no tasks: they take seconds, and leave nothing to ask about.
+A task is a sync job, has the job's id and is as durable: any process answers for it, even after a
+restart. Deletions are not tasks: they take seconds, and leave nothing to ask about.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
@@ -51,10 +51,10 @@ _ENDED: Final = frozenset({"completed", "cancelled", "failed"})
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A task as it is now.
+    """The present state of a task.
 
     ``result`` comes with "completed", ``error`` with "failed" and ``input_requests`` with
-    "input_required". ``ttl_seconds`` counts from its creation; None is without a limit.
+    "input_required". ``ttl_seconds`` counts from its creation; None means no limit.
     """
 
     id: str
@@ -77,7 +77,7 @@ class Task:
 class TaskStore(Protocol):
     """Tools whose calls may become tasks, and those tasks.
 
-    ``tools`` are their names; calls of those in ``required`` can only be answered with a task.
+    ``tools`` are the tools' names; those in ``required`` can only answer with a task.
     Methods act for the present caller, and raise WeftError or MCPError.
     """
 
@@ -89,12 +89,12 @@ class TaskStore(Protocol):
     ) -> Task | HandlerResult:
         """Answer a call with a task, which `get` must find from then on, or with a result.
 
-        ``call_next`` makes the call in the ordinary way, questions to the person included.
+        ``call_next`` makes the call in the normal way, questions to the person included.
         """
         ...
 
     async def get(self, task_id: str) -> Task | None:
-        """Return the task, or None when the caller has none of that id."""
+        """Return the task, or None if the caller has none with that id."""
         ...
 
     async def update(self, task_id: str, responses: Mapping[str, Any]) -> None:
@@ -128,7 +128,7 @@ class Tasks(Extension):
     async def intercept_tool_call(
         self, params: CallToolRequestParams, ctx: AnyRequest, call_next: CallNext
     ) -> HandlerResult:
-        """Answer with a task where the tool has tasks and the client declares the extension."""
+        """Answer with a task if the tool has tasks and the client declares the extension."""
         store = next((store for store in self._stores if params.name in store.tools), None)
         if store is None:
             return await call_next(ctx)
@@ -182,10 +182,10 @@ class TaskUpdateParams(TaskParams):
 
 
 class JobTasks(TaskStore):
-    """Syncs as tasks, which are stored as nothing but jobs.
+    """Syncs as tasks; only their jobs are stored.
 
-    A principal may do to a task what the tools let them do to its job: ``refusal`` tells why they
-    may not use a tool, and ``call_tool`` calls one. ``result_of`` renders a job as `run_sync` does.
+    A principal may do with a task what the tools allow with its job: ``refusal`` tells why a tool
+    is forbidden, and ``call_tool`` calls one. ``result_of`` renders a job as `run_sync` does.
     """
 
     tools = ("run_sync",)
@@ -208,7 +208,7 @@ class JobTasks(TaskStore):
     async def begin(
         self, params: CallToolRequestParams, ctx: AnyRequest, call_next: CallNext
     ) -> Task | HandlerResult:
-        """Return a task, unless the call failed, asks something, or its job has ended already."""
+        """Make the call; return a task unless it failed, asks a question, or its job has ended."""
         del params
         result = await call_next(ctx)
         if not isinstance(result, CallToolResult) or result.is_error:
@@ -237,7 +237,7 @@ class JobTasks(TaskStore):
         if not isinstance(result, CallToolResult) or not result.is_error:
             return
         task = await self.get(task_id)
-        # A task that has ended meanwhile need not be stopped.
+        # A task that has ended meanwhile does not need stopping.
         if task is None or not task.has_ended:
             texts = [block.text for block in result.content if isinstance(block, TextContent)]
             raise MCPError(code=INVALID_PARAMS, message=" ".join(texts))

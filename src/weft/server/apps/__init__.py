@@ -1,6 +1,6 @@
 """The MCP App: a dashboard that hosts show in a frame, and people open in a browser.
 
-It is one page without external resources, built from its parts when it is first asked for.
+It is one page without external resources, built from its parts at the first request.
 """
 
 import base64

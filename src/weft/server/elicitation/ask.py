@@ -4,8 +4,8 @@ Up to 2025-11-25 a question is a request to the client, and the call waits for t
 2026-07-28 it is the result of the call: the client puts the question and repeats the call with the
 answer. The handler then runs again from its start and finds the earlier answers here.
 
-No form asks for a secret. Only answers to questions that were really put count: what was asked,
-answered and done in earlier rounds travels in the request state, which the SDK seals.
+No form asks for a secret. Answers count only for questions that were really asked: the questions,
+answers and actions of earlier rounds travel in the request state, which the SDK seals.
 """
 
 import json
@@ -36,10 +36,10 @@ from weft.domain.sources import FieldInfo
 from weft.errors import Conflict
 
 PERSON_SECONDS_MAX = 300.0
-"""The longest wait for a person's answer; it does not count towards the time of the call."""
+"""The longest wait for a person's answer, which does not count towards the time of the call."""
 
 _ROUNDS_SINCE = "2026-07-28"
-# The SDK refuses older request states, so that nothing needs to be remembered for longer.
+# The SDK refuses older request states, so nothing needs to be remembered for longer.
 _STATE_SECONDS_MAX = 600.0
 _TEXT_MAX_CHARS = 2000
 _FIELDS_SHOWN = frozenset({"string", "integer", "number", "boolean"})
@@ -68,7 +68,7 @@ _OUTCOMES = {
 
 @dataclass(frozen=True, slots=True)
 class PersonAnswer:
-    """An answer; its ``values`` have been checked against the fields that were asked for."""
+    """An answer, whose ``values`` have been checked against the fields of the question."""
 
     outcome: AskOutcome
     values: Mapping[str, Value] = field(default_factory=dict[str, Value])
@@ -80,7 +80,7 @@ class PersonAnswer:
 
 
 class AnswersNeeded(Exception):
-    """Ends a round: ``result`` puts the question, and the client calls again with the answer."""
+    """Ends a round: ``result`` asks the question, and the client calls again with the answer."""
 
     def __init__(self, result: InputRequiredResult) -> None:
         super().__init__("the client puts a question and calls again")
@@ -90,7 +90,7 @@ class AnswersNeeded(Exception):
 class Rounds:
     """Remembers the side effects of calls that take several rounds, so that none is repeated.
 
-    It lives as long as the process, as does the key that seals request states.
+    It lives as long as the process, and so does the key that seals request states.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -117,7 +117,7 @@ class Rounds:
 
 
 class Ask:
-    """Asks whoever made the present call."""
+    """Asks the person behind the present call."""
 
     def __init__(self, context: AnyContext | None, rounds: Rounds) -> None:
         self._context = context
@@ -128,7 +128,7 @@ class Ask:
 
     @property
     def can_show_form(self) -> bool:
-        """Return whether the client shows forms. One that names no mode means forms."""
+        """Return whether the client shows forms; a client that names no mode does."""
         modes = self._modes
         return modes is not None and (modes.form is not None or modes.url is None)
 
@@ -140,15 +140,15 @@ class Ask:
 
     @property
     def seconds_left(self) -> float:
-        """Return the time that the call may still take."""
+        """Return the time left for the call."""
         return math.inf if self._scope is None else self._scope.deadline - anyio.current_time()
 
     def set_scope(self, scope: anyio.CancelScope) -> None:
-        """Set the scope that ends the call, so that waits for a person can be added to its time."""
+        """Set the scope that ends the call, so that waiting for a person can extend it."""
         self._scope = scope
 
     async def show_form(self, key: str, message: str, fields: Sequence[FieldInfo]) -> PersonAnswer:
-        """Show a form. ``key`` names the question within the tool; none of the fields is secret.
+        """Show a form, without secret fields. ``key`` names the question within the tool.
 
         The message may differ between rounds, so check that its subject is unchanged before you
         act on the answer.
@@ -178,7 +178,7 @@ class Ask:
         await session.send_elicit_complete(opened, related_request_id=self._context.request_id)
 
     async def once_per_call(self, name: str, make: Callable[[], Awaitable[Any]]) -> Any:
-        """Run ``make``, which returns JSON types, in the first round; later ones get its result."""
+        """Run ``make`` in the first round; later rounds get its result, which must be JSON."""
         state = self._round_state
         if name not in state.kept:
             state.kept[name] = await self._rounds.run_once(state.call_id, name, make)
@@ -205,7 +205,7 @@ class Ask:
         return self._state
 
     def _take_responses(self, state: "_RoundState") -> None:
-        """Take the answers that this round brings to questions of the last one."""
+        """Take this round's answers to the questions of the last round."""
         given = (self._context and self._context.input_responses) or {}
         for key in [asked for asked in state.asked if asked in given]:
             response = given[key]
@@ -226,7 +226,7 @@ class Ask:
             return state.answers[key]
         if key not in state.asked:
             state.asked.append(key)
-        # Plain ASCII, because answers and names may hold lone surrogates, which UTF-8 cannot carry.
+        # Write plain ASCII, because answers and names may hold lone surrogates, unknown to UTF-8.
         text = json.dumps(state.model_dump())
         raise AnswersNeeded(InputRequiredResult(input_requests={key: request}, request_state=text))
 
@@ -248,7 +248,7 @@ class Ask:
         except ValidationError:
             return PersonAnswer(AskOutcome.MALFORMED)
         except MCPError:
-            # The client declares elicitation but cannot do it.
+            # The client declares elicitation but does not support it.
             return PersonAnswer(AskOutcome.UNAVAILABLE)
         return PersonAnswer(AskOutcome.UNANSWERED)
 
@@ -268,7 +268,7 @@ class Ask:
 class _RawAnswer(BaseModel):
     """An answer before it is checked."""
 
-    # Built when first needed: most clients never ask anything, and all wait for the start.
+    # Build the model at first use: most clients never need it, and all wait for the start.
     model_config = ConfigDict(defer_build=True)
 
     action: Literal["accept", "decline", "cancel", "malformed"]
@@ -329,7 +329,7 @@ def _validate_values(
 ) -> dict[str, Value] | None:
     """Return the values by field, or None unless they fit the fields exactly."""
     by_name = {one.name: one for one in fields}
-    # A field that was left empty counts as not given.
+    # A field left empty counts as not given.
     given = {name: value for name, value in content.items() if value not in (None, "")}
     if not given.keys() <= by_name.keys():
         return None
@@ -352,7 +352,7 @@ def _fits(value: object, one: FieldInfo) -> bool:
 
 
 def _bound_size(content: Mapping[str, object] | None) -> dict[str, Any] | None:
-    """Replace content that is too large for the request state with some that fits no form."""
+    """Replace content that is too large for the request state by content that no form accepts."""
     if content is None:
         return None
     size = sum(len(str(name)) + len(str(value)) for name, value in content.items())

@@ -13,7 +13,7 @@ from weft.domain.principals import Principal
 from weft.errors import Conflict
 
 LIFETIME_SECONDS = 300
-# A sync may add entities between preview and confirmation; a token allows for this much growth.
+# A sync may add entities between preview and confirmation; a token allows this much growth.
 _GROWTH_FACTOR_MAX = 1.1
 _GROWTH_SLACK_ENTITIES = 100
 _HEAD_BYTES = 8 + 8 + 8
@@ -24,7 +24,7 @@ _MAC_BYTES = 16
 class Effect:
     """A deletion as its preview showed it.
 
-    ``facts`` must be the same at confirmation: owner, id, version, names.
+    ``facts`` (owner, id, version, names) must be the same at confirmation.
     """
 
     kind: str
@@ -33,7 +33,7 @@ class Effect:
 
 
 class Confirmations:
-    """Issues and redeems tokens, which are void once the process that issued them ends."""
+    """Issues and redeems tokens, which are void once the issuing process ends."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._key = secrets.token_bytes(32)
@@ -48,16 +48,14 @@ class Confirmations:
         return view
 
     def issue(self, effect: Effect) -> str:
-        """Return a token for exactly this effect, good once, for LIFETIME_SECONDS."""
+        """Issue a token for exactly this effect, valid once and for LIFETIME_SECONDS."""
         expires = int(self._clock()) + LIFETIME_SECONDS
         head = expires.to_bytes(8, "big") + effect.entities.to_bytes(8, "big")
         head += secrets.token_bytes(8)
         return base64.urlsafe_b64encode(head + self._mac(effect, head)).decode()
 
     def redeem(self, token: str, effect: Effect) -> None:
-        """Spend the token. Raises Conflict unless it was issued for this effect, lately, and is
-        unused.
-        """
+        """Spend the token. Raises Conflict unless it is unused, unexpired and for this effect."""
         head, mac = _parts(token)
         if not hmac.compare_digest(mac, self._mac(effect, head)):
             raise _refusal("does not belong to this deletion as it stands now")
@@ -67,7 +65,7 @@ class Confirmations:
             raise _refusal("has expired")
         for spent in [spent for spent, until in self._spent.items() if until < now]:
             del self._spent[spent]
-        # Spent tokens are known by their bytes: base64 can write the same ones in several ways.
+        # Remember spent tokens by their bytes, which base64 can write in several ways.
         if head in self._spent:
             raise _refusal("was used already")
         shown = int.from_bytes(head[8:16], "big")

@@ -1,4 +1,4 @@
-"""Yes-or-no questions, and what a call says after each way in which a person can refuse."""
+"""Yes-or-no questions, and the text of a call for each way in which a person can refuse."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ CONFIG_REFUSALS: Final[Mapping[AskOutcome, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class ConsentAnswer:
-    """A person's yes or refusal; neither where the client cannot ask."""
+    """A person's yes or refusal, or neither if the client cannot ask."""
 
     agreed: bool = False
     refusal: str = ""
@@ -37,7 +37,7 @@ class ConsentAnswer:
 async def ask_consent(
     ask: Ask, key: str, message: str, *, title: str, description: str, done: str
 ) -> ConsentAnswer:
-    """Put a question with one box to tick, ``title``. ``done`` says what a yes permits: "deleted".
+    """Ask a question with one box, ``title``, to tick. ``done`` is what a yes permits: "deleted".
 
     Raises InvalidInput when the client's answer does not fit the question.
     """
@@ -54,6 +54,6 @@ async def ask_consent(
             f"The client's answer does not fit the question; nothing was {done}.",
             hint="Call again, and let the user answer: 'confirm' must be true or false.",
         )
-    # A form that was sent with the box left empty is a no.
+    # Sending the form with the box empty means no.
     reason = CONFIRM_REFUSALS.get(answer.outcome, CONFIRM_REFUSALS[AskOutcome.DECLINED])
     return ConsentAnswer(refusal=f"Nothing was {done}: {reason}")

@@ -18,7 +18,7 @@ from weft.server.render.untrusted import one_line
 AUTHORISE_SECONDS_MAX: Final = 40.0
 """The longest wait for a person who agreed to open the link."""
 
-# Kept of the call's time for reading the connection and answering.
+# Reserved from the call's time, for reading the connection and answering.
 _SPARE_SECONDS = 5.0
 _WITHOUT_LINK = (
     "Call authorize_connection with auth={'direct': {'credentials': {...}}}; get_source has the "
@@ -27,7 +27,7 @@ _WITHOUT_LINK = (
 
 
 class Link(Frozen):
-    """A link to authorise a connection, as it is carried between the rounds of a call.
+    """A link to authorise a connection, as the rounds of a call pass it on.
 
     ``url`` is None when there is nothing to open; ``problem`` says why, if that is a failure.
     ``waiting`` and ``authenticated_at`` describe the connection when the link was made.
@@ -42,7 +42,7 @@ class Link(Frozen):
 
 
 async def create_connection_once(call: ToolCall, new: NewConnection) -> Link:
-    """Create a connection once, however many rounds the call takes; link to what it waits for."""
+    """Create a connection once, however many rounds the call takes; return the link it needs."""
 
     async def make() -> object:
         try:
@@ -56,7 +56,7 @@ async def create_connection_once(call: ToolCall, new: NewConnection) -> Link:
         try:
             link = await _begin_authorization(call, connection, new.redirect_url)
         except WeftError as error:
-            # The connection exists: its id must reach the caller all the same.
+            # The connection exists, so its id must reach the caller in any case.
             link = _link_of(connection).model_copy(update={"problem": explain(error)})
         return link.model_dump(mode="json")
 
@@ -87,8 +87,8 @@ async def authorize_once(call: ToolCall, connection_id: str, auth: Auth) -> Link
 async def open_link(call: ToolCall, link: Link) -> tuple[Connection, str]:
     """Ask the person to open the link; return the connection, and a note on what they did.
 
-    Waits at most AUTHORISE_SECONDS_MAX for somebody who agreed. The connection shows the link as
-    long as it is unused.
+    Waits at most AUTHORISE_SECONDS_MAX after the person agreed. The connection shows the link
+    until it is used.
     """
     connection = await fetch_settled(call, link.connection_id)
     if link.url is None:
@@ -105,7 +105,7 @@ async def open_link(call: ToolCall, link: Link) -> tuple[Connection, str]:
 
 
 async def fetch_settled(call: ToolCall, connection_id: str) -> Connection:
-    """Fetch a connection, and confirm an authorisation that was begun here and completed."""
+    """Fetch a connection; confirm its authorisation if it began here and is complete."""
     connection = await call.backend.connections.get(connection_id)
     return await call.claim_tokens.settle(call.backend.authorization, connection)
 
@@ -152,9 +152,9 @@ def _question(connection: Connection) -> str:
 
 
 async def _wait_until_done(call: ToolCall, link: Link) -> Connection:
-    """Wait until the connection is authorised, the time is up or the server is to end."""
+    """Wait until the connection is authorised, the time is up or the server shuts down."""
     seconds = min(AUTHORISE_SECONDS_MAX, call.ask.seconds_left - _SPARE_SECONDS)
-    # Progress restarts the timeout of many clients.
+    # Many clients restart their timeout on progress.
     await call.report_progress(1, None, "Waiting for the user, who opened the link.")
     with call.waits.within(max(seconds, 0)):
         async with aclosing(call.backend.changes.follow()) as news:

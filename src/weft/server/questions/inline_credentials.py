@@ -17,10 +17,10 @@ _BETTER = (
 async def check_inline_credentials(
     call: ToolCall, auth: Auth | None, *, short_name: str = "", connection_id: str = ""
 ) -> str:
-    """Return advice for an agent that passed a secret on, or an empty text if it passed none.
+    """Return advice for an agent that passed a secret, or an empty text if it passed none.
 
-    Name the source by ``short_name`` or by one of its connections. Raises NotPermitted where the
-    operator denies credentials that pass through the model.
+    Name the source by ``short_name`` or by one of its connections. Raises NotPermitted if the
+    operator forbids credentials that pass through the model.
     """
     if auth is None or call.inline_credentials == "allow":
         return ""

@@ -10,17 +10,17 @@ from weft.server.elicitation.ask import AskOutcome, PersonAnswer, can_be_asked
 from weft.server.elicitation.consent import CONFIG_REFUSALS
 from weft.server.render.untrusted import one_line
 
-# LangChain hands an argument called `config` to its own runtime, and never to the tool.
+# LangChain passes an argument called `config` to its own runtime, never to the tool.
 OTHER_CONFIG_NAME = "source_config"
 
 
 async def ask_missing_config(
     call: ToolCall, short_name: str, config: dict[str, Any]
 ) -> dict[str, Any]:
-    """Return the configuration with the fields that the person added.
+    """Ask for missing fields, and return the configuration with the person's answers.
 
-    Returns it unchanged where nobody can be asked, or where a form cannot take all that is
-    missing: then the source says what that is. Raises InvalidInput when the person did not say.
+    Returns it unchanged if nobody can be asked, or if a form cannot ask for all missing fields;
+    the source then names them. Raises InvalidInput if the person does not answer.
     """
     if not call.ask.can_show_form:
         return config
@@ -39,7 +39,7 @@ async def ask_missing_config(
 
 
 def add_other_name_hint(error: InvalidInput, config: dict[str, Any]) -> InvalidInput:
-    """Add a way out for agents whose framework does not pass `config` on."""
+    """Add a hint for agents whose framework does not pass `config` on."""
     if config or not (error.field or "").startswith("config"):
         return error
     other = f"If you gave config and it did not arrive (as with LangChain): {OTHER_CONFIG_NAME}."

@@ -1,7 +1,7 @@
 """Ask the person before a change points a connection that has credentials at another host.
 
 Sources declare the fields that name the host, and the engine drops credentials that were given
-for another. This module only decides whether to ask first, so it may err towards asking.
+for another host. This module only decides whether to ask first, so it may ask too often.
 """
 
 import re
@@ -19,7 +19,7 @@ from weft.server.render.structured import connection_out, reply
 from weft.server.render.untrusted import one_line
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
-# The way in which git and ssh name a place: user@host:path.
+# The form user@host:path, which git and ssh use.
 _SCP = re.compile(r"(?:[^@/:\s]+@)([^/:\s]+):\S*")
 # A folder of this machine, to which no credentials are sent.
 _FOLDER = re.compile(r"[./\\~]|[a-z]:\\", re.IGNORECASE)
@@ -29,10 +29,10 @@ _SHOWN_MAX_CHARS = 200
 async def confirm_new_host(
     call: ToolCall, connection_id: str, change: ConnectionChange
 ) -> ConnectionChange | CallToolResult:
-    """Return the change, bound to the version that the person agreed to change.
+    """Ask if need be; return the change, bound to the version that the person agreed to change.
 
-    Returns a result that ends the call if they refuse, and the change as it is where there is
-    nothing to ask, or nobody.
+    Returns a result that ends the call if they refuse, and the change as it is if there is
+    nothing, or nobody, to ask.
     """
     if change.config is None or not call.ask.can_show_form:
         return change
@@ -47,7 +47,7 @@ async def confirm_new_host(
     async def read_version() -> int:
         return connection.version
 
-    # The change is refused if somebody else changes the connection while the person is asked.
+    # With the version, the change is refused if the connection changes while we ask the person.
     version: int = await call.ask.once_per_call("version", read_version)
     question = _question(connection, places, change.auth is not None)
     consent = await ask_consent(
@@ -72,7 +72,7 @@ def host_change(
     for field in fields:
         if not field.endpoint or field.name not in change:
             continue
-        # A value that is removed or was never given stands for the default.
+        # A removed or missing value means the default.
         before, after = (
             _place(field.default if given.get(field.name) is None else given[field.name])
             for given in (config, change)

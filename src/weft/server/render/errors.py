@@ -19,7 +19,7 @@ from weft.telemetry.logs import safe_traceback
 
 _logger = logging.getLogger(__name__)
 
-# The backend protocol and the tools name a few arguments differently.
+# The backend protocol and the tools have different names for a few arguments.
 _ARGUMENT_NAMES = {
     "connection": "connection_id",
     "job": "job_id",
@@ -45,7 +45,7 @@ def crash_result(error: BaseException, what: str) -> CallToolResult:
 
 
 def crash_text(error: BaseException, what: str) -> str:
-    """Log an unexpected exception, and return a text that names its place in the log."""
+    """Log an unexpected exception, and return a text with the id that finds it in the log."""
     error_id = log_crash(error, what)
     return (
         f"{what} failed inside Weft (error {error_id}). Try once more; if it fails again, report "
@@ -54,7 +54,7 @@ def crash_text(error: BaseException, what: str) -> str:
 
 
 def log_crash(error: BaseException, what: str) -> str:
-    """Write the place of an unexpected exception to the log, and return the id to find it by.
+    """Log the traceback of an unexpected exception, and return the id that finds it.
 
     Messages of exceptions are left out: they quote values, which may be secrets.
     """

@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 async def convert_errors(work: Awaitable[T], what: str, data: dict[str, str] | None = None) -> T:
-    """Await ``work``, and raise whatever goes wrong as an MCPError."""
+    """Await ``work``, and raise any error as an MCPError."""
     try:
         return await work
     except MCPError:
@@ -41,7 +41,7 @@ def unknown_name_error(kind: str, name: str, known: Sequence[str]) -> MCPError:
 
 
 def refuse_cursors(low: Server[Any], method: str) -> None:
-    """Have a list that fits on one page refuse any cursor."""
+    """Make a list that fits on one page refuse any cursor."""
     entry = cast("HandlerEntry[Any]", low.get_request_handler(method))
 
     async def list_all(

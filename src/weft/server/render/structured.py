@@ -1,8 +1,8 @@
-"""The structured data of results, beside a text that says the same.
+"""The structured data of results; a text beside it says the same.
 
 Output models are typed dictionaries, kept small because clients send them to the model with every
-list of tools. They name what agents rely on; results hold all fields of the domain's models, so a
-new field appears without a change here.
+list of tools. They name the fields that agents rely on; results hold all fields of the domain's
+models, so a new field appears without a change here.
 """
 
 import json
@@ -134,7 +134,7 @@ async def shrink_to_fit(
 ) -> CallToolResult:
     """Return the result of ``make(limit)``, or of a smaller limit until it fits.
 
-    Items are not dropped from a page that is too large, because ``next_cursor`` would skip them.
+    Do not drop items from a page that is too large: its ``next_cursor`` would skip them.
     """
     result = await make(limit)
     while not fits(result) and limit > 1:
@@ -157,8 +157,8 @@ def timestamp(moment: datetime) -> str:
     )
 
 
-# The same times are shown again and again. Only UTC times are cached: in other zones the two times
-# that a clock shows twice in an autumn night compare equal.
+# The same times are shown again and again. Cache only UTC times: in other zones the two times that
+# share one clock reading when summer time ends compare equal.
 @lru_cache(maxsize=4096)
 def _format_utc(moment: datetime) -> str:
     timespec = "milliseconds" if moment.microsecond else "seconds"
@@ -179,7 +179,7 @@ def connection_out(connection: Connection) -> Structured:
 
 
 def connection_brief(connection: Connection) -> Structured:
-    """Return what a list shows of a connection."""
+    """Return the fields of a connection that a list shows."""
     last = connection.sync.last_job
     brief: Structured = {
         "id": connection.id,
@@ -204,7 +204,7 @@ def job_out(job: Job) -> Structured:
 
 
 def source_brief(source: SourceInfo) -> Structured:
-    """Return what a list shows of a source."""
+    """Return the fields of a source that a list shows."""
     return {
         "short_name": source.short_name,
         "name": source.name,
@@ -223,7 +223,7 @@ def page_out(items: Sequence[Structured], page: Page[Any]) -> Structured:
 
 
 def _add_derived(data: Structured, job: Job) -> None:
-    """Add derived fields to a job's data, and bound texts that others wrote."""
+    """Add derived fields to a job's data, and cut foreign texts to a bounded length."""
     data["entities_processed"] = job.entities_processed
     for name in ("error", "error_details"):
         if name in data:
@@ -231,7 +231,7 @@ def _add_derived(data: Structured, job: Job) -> None:
 
 
 def _plain(value: object) -> object:
-    # Most values are of a plain type, and most of a call's time is spent here and in the database.
+    # Check plain types first: most values have one, and calls spend most of their time here.
     kind = type(value)
     if kind in _PLAIN_TYPES:
         return value
@@ -265,5 +265,5 @@ def _json_bytes(value: object) -> int:
     try:
         return len(to_json(value))
     except (PydanticSerializationError, UnicodeEncodeError):
-        # A lone surrogate: it is sent as a replacement character, which is as large.
+        # A lone surrogate is sent as a replacement character, which is as large.
         return len(json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass"))

@@ -14,12 +14,12 @@ from weft.server.render.untrusted import label_untrusted, one_line
 _CONFIG_SHOWN_MAX_CHARS = 4000
 _LOG_LINE_MAX_CHARS = 400
 _LOG_MAX_CHARS = 10_000
-# A link of ours does not help where the auth provider has lost or refuses the account.
+# Our link does not help if the auth provider has lost or refuses the account.
 _AT_AUTH_PROVIDER = (
     ErrorCategory.AUTH_PROVIDER_ACCOUNT_GONE,
     ErrorCategory.AUTH_PROVIDER_CREDENTIALS_INVALID,
 )
-# Made once: json.dumps with options makes an encoder at each call, which costs more than encoding.
+# json.dumps with options would make an encoder at each call, which costs more than encoding.
 _JSON = json.JSONEncoder(ensure_ascii=False)
 
 
@@ -111,7 +111,7 @@ def schedule_text(schedule: Schedule | None) -> str:
 
 
 def job_line(job: Job, *, named: bool = False) -> str:
-    """Render a job as one line; ``named`` adds its connection, where nothing else names that."""
+    """Render a job as one line; ``named`` adds its connection, if nothing else names that."""
     whose = f" of connection {job.source_connection_id}" if named else ""
     parts = [f"{job.id} {job.status.value} ({job.trigger.value}){whose}", counts(job)]
     if job.completed_at:

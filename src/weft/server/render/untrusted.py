@@ -15,15 +15,15 @@ def clean(text: str) -> str:
 
 
 def one_line(text: str, max_chars: int = 300) -> str:
-    """``text`` cleaned, on one line, cut to ``max_chars``."""
+    """Return ``text`` cleaned, on one line, cut to ``max_chars``."""
     line = _BLANKS.sub(" ", clean(text)).strip()
     return line if len(line) <= max_chars else line[: max_chars - 1] + _ELLIPSIS
 
 
 def label_untrusted(text: str, origin: str) -> str:
-    """``text`` between boundaries that it cannot forge, after a sentence that says what it is.
+    """Put ``text`` between boundaries that it cannot forge, after a sentence that says what it is.
 
-    The caller has cleaned ``text``; ``origin`` says in a few of our own words where it is from.
+    The caller must clean ``text`` first; ``origin`` says in our own words where it comes from.
     """
     mark = secrets.token_hex(8)
     return (

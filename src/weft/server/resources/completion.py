@@ -10,7 +10,7 @@ from weft.errors import WeftError
 from weft.server.render.untrusted import one_line
 
 _VALUES_MAX = 100
-# Somebody is typing, so that no more pages than this are looked through.
+# Somebody is typing and waiting, so look through no more pages than this.
 _PAGES_MAX = 10
 _KINDS = {
     "connection_id": "connection",
@@ -33,7 +33,7 @@ async def complete(
 ) -> Completion:
     """Suggest values that start with what was typed, in any case; names come before ids.
 
-    Suggests nothing if ``refusal_of`` the resource that lists the values refuses the caller.
+    Suggests nothing if ``refusal_of`` refuses the caller the resource that lists the values.
     """
     kind = _KINDS.get(getattr(params.ref, "uri", "")) or _KINDS.get(params.argument.name, "")
     if refusal_of(f"weft://{kind}s"):
@@ -45,7 +45,7 @@ async def complete(
         try:
             names, cursor = await _names_page(backend, kind, cursor)
         except WeftError:
-            # A missing suggestion is no failure: answer with those that were found.
+            # A missing suggestion is not a failure: answer with those that were found.
             break
         known += names
         if cursor is None or len(_matching(known, typed)) > _VALUES_MAX:
@@ -64,7 +64,7 @@ def _matching(known: Sequence[Names], typed: str) -> list[str]:
     return [
         value
         for value in dict.fromkeys(in_order)
-        # Suggest nothing that names two things, or that cannot be typed as it is shown.
+        # Suggest no value that names two things, or that cannot be typed as shown.
         if uses[value] == 1 and value == one_line(value) and value.casefold().startswith(typed)
     ]
 

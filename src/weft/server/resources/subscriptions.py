@@ -1,8 +1,8 @@
 """Subscriptions to resources, in both eras.
 
-A client of the newer era listens on the stream that answers `subscriptions/listen`. One of the
-older era subscribes to single resources within its session, and is told of changed lists once it
-has read one.
+A client of the newer era listens on the stream that answers `subscriptions/listen`. A client of the
+older era subscribes to single resources within its session, and hears of changed lists once it has
+read one.
 """
 
 from collections.abc import Awaitable, Callable
@@ -31,14 +31,14 @@ from weft.server.resources.watcher import Release, ResourceWatcher
 SUBSCRIPTIONS_MAX: Final = 200
 
 MustExist = Callable[[ServerRequestContext[Any, Any], str], Awaitable[None]]
-"""Raises MCPError, as reading would, when there is no such resource for whoever calls."""
+"""Raises MCPError, as reading would, if the caller has no such resource."""
 
 
 class Subscriptions(SubscriptionBus):
     """Serves subscriptions for the principal of each call.
 
     ``must_exist`` checks that the caller may read a resource. Resources that are not Weft's own
-    are not watched; their subscribers hear of what is published.
+    are not watched; their subscribers hear of published events.
     """
 
     def __init__(self, news: ResourceWatcher, who_calls: WhoCalls, must_exist: MustExist) -> None:
@@ -49,11 +49,11 @@ class Subscriptions(SubscriptionBus):
         self._sessions: WeakKeyDictionary[Connection, _Subscriber] = WeakKeyDictionary()
 
     async def publish(self, event: ServerEvent) -> None:
-        """Tell all listeners in the caller's organisation."""
+        """Send an event to all listeners in the caller's organisation."""
         self._watcher.tell(self._who_calls().organization_id, event)
 
     def subscribe(self, listener: Callable[[ServerEvent], None]) -> Callable[[], None]:
-        """Have the listener called with every event in the caller's organisation."""
+        """Call the listener with every event in the caller's organisation from now on."""
         return self._watcher.listen(self._who_calls().organization_id, listener)
 
     async def listen(
@@ -97,7 +97,7 @@ class Subscriptions(SubscriptionBus):
             session.drop(uri)
 
     async def watch_list(self, connection: Connection) -> None:
-        """Tell the session from now on when the list of resources changes."""
+        """Tell the session, from now on, when the list of resources changes."""
         if not self._watcher.is_running:
             return
         session = self._session(connection)
@@ -126,9 +126,9 @@ _LIST: Final = ""
 
 
 class _Subscriber:
-    """A session of the older era, with what it subscribed to and what is still to be sent.
+    """A session of the older era, with its subscriptions and its unsent notifications.
 
-    A task of its own sends, because a client that has stopped reading holds that task up.
+    It has a sending task of its own, because a client that stops reading blocks that task.
     """
 
     def __init__(self, connection: Connection) -> None:

@@ -1,7 +1,7 @@
 """Watch the resources that clients subscribed to, and tell them which have changed.
 
-A follower waits for changes of the backend and then looks at all resources that are watched. It
-runs only while an organisation watches something, and tells nobody outside of it.
+Each organisation that watches something has followers. A follower waits for changes of the backend
+and then reads all watched resources. It tells nobody outside the organisation.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ from weft.server.resources.read import read_resource
 
 # Subscribers hear of a resource at most this often, and always of its last change.
 LOOK_SECONDS: Final = 0.3
-# Followers rest this many times as long as they took to look at everything that is watched.
+# Followers rest this many times as long as they took to read everything that is watched.
 _REST_FACTOR: Final = 3
 RETRY_SECONDS: Final = 2.0
 # Each watched resource is read again after every change.
@@ -52,7 +52,7 @@ class ResourceWatcher:
 
     @property
     def is_running(self) -> bool:
-        """Return whether followers can run: only within `running`."""
+        """Return whether followers can run, which is only within `running`."""
         return self._start_soon is not None
 
     @asynccontextmanager
@@ -62,8 +62,8 @@ class ResourceWatcher:
         async with anyio.create_task_group() as tasks:
 
             def start_soon(work: Work) -> None:
-                # Not in the context of the request that happens to be the first: a follower
-                # acts for no principal and belongs to no request's trace.
+                # Do not run it in the first request's context: a follower acts for no
+                # principal and belongs to no request's trace.
                 context.copy().run(tasks.start_soon, work)
 
             self._start_soon = start_soon
@@ -76,13 +76,13 @@ class ResourceWatcher:
                 tasks.cancel_scope.cancel()
 
     def start_soon(self, work: Work) -> None:
-        """Run ``work`` in the background. Raises TryLater outside of `running`."""
+        """Run ``work`` in the background. Raises TryLater outside `running`."""
         if self._start_soon is None:
             raise TryLater("This server announces no changes now.")
         self._start_soon(work)
 
     def listen(self, organization_id: str, tell: Tell) -> Release:
-        """Have ``tell`` called with every event of the organisation, until released."""
+        """Call ``tell`` with every event of the organisation, until released."""
         listeners = self._listeners.setdefault(organization_id, {})
         token = object()
         listeners[token] = tell
@@ -95,7 +95,7 @@ class ResourceWatcher:
         return release
 
     def tell(self, organization_id: str, event: ServerEvent) -> None:
-        """Tell all listeners of the organisation."""
+        """Send an event to all listeners of the organisation."""
         for tell in list(self._listeners.get(organization_id, {}).values()):
             tell(event)
 
@@ -158,7 +158,7 @@ class ResourceWatcher:
 
 @dataclass
 class _WatchState:
-    """The digest of a resource as last seen, None if it is gone; and its number of watchers."""
+    """The digest of a resource as last seen, None if it is gone, and its number of watchers."""
 
     digest: bytes | None
     holders: int = 0

@@ -42,13 +42,13 @@ def tools_for(backend: Backend) -> list[ToolSpec]:
 
 
 def _without(lacking: Collection[str], description: str) -> str:
-    """Drop the clauses of a description that refer to a tool that is not there."""
+    """Drop the clauses of a description that refer to a missing tool."""
     for clause, tool in _CLAUSES.items():
         if tool in lacking:
             description = description.replace(clause, "")
     return description
 
 
-# The operations that these tools need and some backends lack.
+# Operations that some backends lack, by the tools that need them.
 _OPERATIONS = {"check_connection": "connections.check", "get_entity": "search.entity"}
 _CLAUSES = {"; get_entity reads one in full": "get_entity"}

@@ -136,7 +136,7 @@ async def list_connections(
 
     result = await shrink_to_fit(limit, page)
     if short_name is not None and not (result.structured_content or {})["items"]:
-        # Raises for an unknown source: "none" would suggest that it can be connected.
+        # Raise for an unknown source: the answer "none" would suggest that it can be connected.
         await call.backend.sources.get(short_name)
     return result
 
@@ -194,9 +194,9 @@ async def update_connection(
     if schedule is not None:
         changes["schedule"] = schedule if schedule.model_dump(exclude_none=True) else None
     if not changes.keys() - {"expected_version"}:
-        # An unknown connection is the more useful error.
+        # Report an unknown connection first, as that is the more useful error.
         await call.backend.connections.get(connection_id)
-        # An empty change would still raise the version, and void what was agreed about the last.
+        # An empty change would still raise the version, and void a consent to change the last one.
         raise InvalidInput(
             "Nothing to change was given.",
             hint="Give name, description, config, schedule or auth. What is null counts as not "
@@ -220,7 +220,7 @@ async def update_connection(
     "Check a connection",
     "Try the config and credentials at the source now, without syncing. Use when a sync failed or"
     " after a change; run_sync is what reads data.",
-    # The outcome is stored as the connection's status, so that this is no mere reading.
+    # The outcome is stored as the connection's status, so this does not only read.
     repeatable=True,
     outside=True,
 )
@@ -263,7 +263,7 @@ def _no_match_text(collection: str | None, short_name: str | None, status: objec
 
 
 def _check_hint(outcome: CheckResult) -> str:
-    """Return the source's hint, with the call that helps unless the hint names it."""
+    """Return the source's hint, and add the call that helps unless the hint names it."""
     hint = one_line(outcome.hint or "")
     if outcome.ok or outcome.error_category is None or "_connection" in hint:
         return hint

@@ -1,4 +1,4 @@
-"""Tools: handlers with their definitions, turned into the SDK's form when first needed."""
+"""Tools: handlers with their definitions, converted to the SDK's form when first needed."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ Handler = Callable[..., Awaitable[CallToolResult]]
 
 @dataclass(frozen=True, slots=True)
 class ToolSpec:
-    """A handler with everything that clients learn about it. Its name is the tool's name."""
+    """A handler with all that clients learn about it. The handler's name is the tool's name."""
 
     handler: Handler
     title: str
@@ -68,7 +68,7 @@ def tool(
 class LazyTools(ToolManager):
     """Builds the models and schemas of a tool when it is first listed or called.
 
-    Building costs a few milliseconds a tool, which no client should wait for at the start.
+    Building takes a few milliseconds per tool, and no client should wait for that at the start.
     """
 
     def __init__(self, load: Callable[[], dict[str, ToolSpec]]) -> None:

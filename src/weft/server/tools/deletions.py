@@ -1,7 +1,7 @@
 """Tools that delete something, after a person has seen what goes and agreed.
 
-The person is asked where the client can ask. Elsewhere there are two steps: a preview, then a call
-with a token that is bound to what the preview showed.
+The client asks the person if it can. Otherwise there are two steps: a preview, then a call
+with a token that is bound to the content of the preview.
 """
 
 from typing import Annotated
@@ -100,14 +100,14 @@ async def delete_collection(
 async def _ask_or_preview(
     call: ToolCall, effect: Effect, lines: list[str], shown: Structured
 ) -> str | CallToolResult:
-    """Return a token once the person has agreed, or a result that ends the call."""
+    """Ask the person; return a token if they agree, or a result that ends the call."""
     if not call.ask.can_show_form:
         return _preview(call, effect, lines, shown)
 
     async def issue_token() -> str:
         return call.confirmations.issue(effect)
 
-    # Issued before the question, so that it covers exactly what the question shows.
+    # Issue it before the question, so that it covers exactly what the question shows.
     token: str = await call.ask.once_per_call("token", issue_token)
     message = "\n".join([f"Delete this {effect.kind} for good?", *lines])
     consent = await ask_consent(
@@ -129,7 +129,7 @@ def _redeem_agreed(call: ToolCall, token: str, effect: Effect) -> None:
     try:
         call.confirmations.redeem(token, effect)
     except Conflict:
-        # The errors of redeem are about a token, which this caller has never seen.
+        # The errors of `redeem` are about a token, which this caller has never seen.
         raise Conflict(
             "The answer came too late, or what would be deleted changed while the user was asked; "
             "nothing was deleted.",

@@ -14,7 +14,7 @@ _REPORT_INTERVAL_SECONDS = 0.5
 
 
 async def wait_for_job(call: ToolCall, job: Job, seconds: float) -> Job:
-    """Wait until the job has ended, ``seconds`` are over or the server is to end.
+    """Wait until the job has ended, ``seconds`` have passed or the server shuts down.
 
     Cancelling the wait leaves the job running.
     """

@@ -20,7 +20,7 @@ def _bare(text: str) -> str:
 
 
 def _lower(text: str) -> str:
-    # Short names are lower-case; models write the name of the product, as in GitHub.
+    # Short names are lower-case, but models write product names such as GitHub.
     return _bare(text).lower()
 
 

@@ -16,8 +16,8 @@ _REF_PREFIX = "#/$defs/"
 def compact(schema: Mapping[str, Any], *, closed: bool) -> Schema:
     """Return the schema without titles, references, null variants, null defaults and docstring.
 
-    ``closed`` keeps ``additionalProperties: false`` and adds it at the root; open schemas say
-    nothing, since open is what JSON Schema assumes.
+    ``closed`` keeps ``additionalProperties: false`` and adds it at the root; open schemas omit it,
+    because open is the default of JSON Schema.
     """
     definitions = cast("Mapping[str, Schema]", schema.get("$defs", {}))
     small = _node(schema, definitions, closed=closed)

@@ -1,4 +1,4 @@
-"""Tools that read synced content, which is labelled as text of other people."""
+"""Tools that read synced content, and label it as text by other people."""
 
 import json
 from typing import Annotated

@@ -20,9 +20,10 @@ from weft.server.questions.missing_config import OTHER_CONFIG_NAME
 _PROBLEMS_SHOWN_MAX = 5
 _NAME = re.compile(r"[a-z]{1,15}(?:_[a-z]{1,15}){0,3}")
 _NEAR_ENOUGH = 0.78
-# Empty clears a description, and an empty token must be refused instead of asking for a preview.
+# An empty description clears it; an empty token must be refused and must not ask for a preview.
 _EMPTY_SAYS_SOMETHING = ("description", "confirmation_token")
-# Names that callers know from other tools or Airweave's API; the first that a tool takes is meant.
+# Names that callers know from other tools or Airweave's API, each with ours: the first one that
+# the tool takes.
 _OTHER_NAMES = {
     "id": ("connection_id", "job_id", "entity_id", "readable_collection_id"),
     "collection": ("readable_collection_id",),
@@ -70,8 +71,8 @@ def parse_arguments(
 ) -> dict[str, Any]:
     """Parse the arguments by name, as ``model`` types them.
 
-    An optional argument that is null or empty counts as not given, an object in a JSON string is
-    parsed, and a number stands for its digits where a text belongs, because clients do all three.
+    Because clients send all three, an optional argument that is null or empty counts as not given,
+    an object in a JSON string is parsed, and a number is accepted for a text, as its digits.
     Raises InvalidInput for anything that does not fit.
     """
     properties = cast("Mapping[str, Mapping[str, Any]]", schema.get("properties", {}))
@@ -96,7 +97,7 @@ def _means_nothing(name: str, schema: Mapping[str, Any]) -> bool:
 
 
 def _rename_config(arguments: Mapping[str, Any], known: Iterable[str]) -> Mapping[str, Any]:
-    """Rename the argument that stands for `config` in frameworks that keep that name."""
+    """Rename the argument that replaces `config` in frameworks that reserve that name."""
     if "config" in known and OTHER_CONFIG_NAME in arguments and "config" not in arguments:
         return {
             "config" if name == OTHER_CONFIG_NAME else name: value

@@ -1,4 +1,4 @@
-"""Cut off a client that keeps asking but reads no answers, which would fill the memory."""
+"""Cut off a client that keeps asking but reads no answers, before they fill the memory."""
 
 import time
 from collections.abc import Callable
@@ -19,8 +19,8 @@ class MessageStream(Protocol):
 class BackpressureStream:
     """Passes messages on to a stream that makes senders wait until the client has read.
 
-    Calls ``cut_off`` when a message is sent while UNREAD_MAX wait and the client has taken none
-    for STALLED_SECONDS: a client that does read may also let many wait for a moment.
+    Calls ``cut_off`` when a message is sent while UNREAD_MAX others wait and the client has read
+    none for STALLED_SECONDS. A client that does read may let many wait for a moment.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 """Read single JSON-RPC frames, and answer those that cannot be served with an error.
 
-The SDK drops such a frame silently, and its sender waits for ever. Here every frame becomes a
-message or an error, which carries the frame's id if one can be found in it.
+The SDK silently drops frames that it cannot serve, and their senders wait for ever. Here every
+frame becomes a message or an error, which carries the frame's id if it can be found.
 """
 
 import json
@@ -22,8 +22,8 @@ from mcp_types.jsonrpc import jsonrpc_message_adapter
 from pydantic import ValidationError
 
 FRAME_MAX_BYTES = 4 * 1024 * 1024
-# Only these parts of an oversize frame are kept, to find its id: Python clients write it first,
-# JavaScript clients last.
+# Only these parts of an oversize frame are kept, to find its id: Python clients write the id
+# first, JavaScript clients last.
 KEPT_HEAD_BYTES = 16 * 1024
 KEPT_TAIL_BYTES = 1024
 # The id comes back in the answer, which must stay small.
@@ -58,7 +58,7 @@ class FrameError(JSONRPCError):
 def read_frame(raw: bytes) -> JSONRPCMessage | None:
     """Parse one line: return a message, an error to send back, or None for a blank line.
 
-    An error to send back is a `FrameError`; any other JSONRPCError is one that the client sent.
+    An error to send back is a `FrameError`; any other JSONRPCError came from the client.
     """
     if not raw or raw.isspace():
         return None
@@ -81,7 +81,7 @@ def oversize_error(head: bytes, tail: bytes) -> FrameError:
 
 
 def frame_error(request_id: RequestId | None, code: int, message: str) -> FrameError:
-    """Build an error to send; its id is null when that could not be determined."""
+    """Build an error to send; its id is null if the frame's id is unknown."""
     return FrameError(
         jsonrpc=JSONRPC_VERSION, id=request_id, error=ErrorData(code=code, message=message)
     )
@@ -117,7 +117,7 @@ def _reason(value: dict[str, Any]) -> str:
 
 def _json_error(raw: bytes, said: str) -> FrameError:
     text = raw.decode("utf-8", "replace")
-    # Only the ends are searched, so that a hostile frame costs little.
+    # Search only the two ends, so that a hostile frame costs little.
     found = _id_in(text[:KEPT_HEAD_BYTES], text[-KEPT_TAIL_BYTES:])
     reason = next((reason for word, reason in _JSON_REASONS if word in said), _NOT_JSON)
     place = _PLACE.search(said)

@@ -1,6 +1,7 @@
 """The MCP endpoints for an HTTP server: streamable HTTP, and SSE for clients that know no other.
 
-Both serve the one server object in both protocol eras. The gate in front decides who may come in.
+Both serve the same server object in both protocol eras. The gate in front of them decides whom to
+admit.
 """
 
 from collections.abc import AsyncGenerator, Callable
@@ -54,11 +55,11 @@ def mcp_endpoints(
 ) -> McpEndpoints:
     """Build the endpoints of ``server``, whose ``who_calls`` must be `http_caller`.
 
-    A session belongs to the principal that began it: for any other it does not exist. Once half of
-    ``sessions_max`` are open, a principal that holds a quarter of them is refused more (503).
+    A session belongs to the principal that began it and does not exist for others. Once half of
+    ``sessions_max`` are open, a principal that holds a quarter of them gets no more (503).
     """
     # The SDK's own check of Host and Origin stays off: the gate has checked them for every route,
-    # and the SDK compares capital letters differently.
+    # and the SDK treats upper and lower case differently.
     sessions = FairSessionManager(
         server.lowlevel,
         max_request_body_size=BODY_MAX_BYTES,
@@ -103,7 +104,7 @@ def mcp_endpoints(
 
 
 def http_caller() -> Principal:
-    """Return the principal of the present request. Raises NotPermitted outside of one."""
+    """Return the present request's principal. Raises NotPermitted outside a request."""
     token = get_access_token()
     if not isinstance(token, _PrincipalToken):
         raise NotPermitted("The call belongs to no principal.")
@@ -134,7 +135,7 @@ def _is_quick(scope: Scope, server: WeftServer) -> bool:
     Only the newer era has those headers, and no sessions. A client that does not accept both forms
     of answer gets its error from the manager that streams.
     """
-    # The first header of a name counts, as it does for the SDK.
+    # If a header is repeated, the first one counts, as in the SDK.
     headers = dict(reversed(scope["headers"]))
     version = headers.get(b"mcp-protocol-version", b"").decode("latin-1")
     return (

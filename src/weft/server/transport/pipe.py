@@ -28,7 +28,7 @@ _CHUNK_BYTES = 64 * 1024
 _FRAMES_IN_FLIGHT_MAX = 16
 _WRITES_IN_FLIGHT_MAX = 64
 _BOM = b"\xef\xbb\xbf"
-# A pipe that poll calls writable takes this much at once (PIPE_BUF is 4,096 or 512 bytes).
+# A pipe that poll reports as writable takes this much at once (PIPE_BUF: 4,096 or 512 bytes).
 _ATOMIC_WRITE_BYTES = getattr(select, "PIPE_BUF", 512)
 
 Frame = JSONRPCMessage | JSONRPCError
@@ -37,7 +37,7 @@ Frame = JSONRPCMessage | JSONRPCError
 class FrameSplitter:
     """Cuts a byte stream into lines; a last line without a newline counts.
 
-    A line that is too long is dropped as it comes, and becomes an error at its end.
+    A line that is too long is dropped as it arrives, and its end yields an error.
     """
 
     def __init__(self) -> None:
@@ -56,13 +56,13 @@ class FrameSplitter:
         self._line.add(chunk[start:])
 
     def finish(self) -> Iterator[bytes | FrameError]:
-        """Yield what is left at the end of the stream."""
+        """Yield the last line if the stream ended without a newline."""
         if not self._line.is_empty:
             yield self._line.finish()
 
 
 def encode(message: Frame) -> bytes:
-    """Encode a message as one line of JSON; replace characters that UTF-8 cannot carry."""
+    """Encode a message as one line of JSON; replace characters that UTF-8 cannot encode."""
     try:
         text = message.model_dump_json(by_alias=True, exclude_unset=True).encode()
     except (PydanticSerializationError, UnicodeEncodeError):
@@ -74,8 +74,8 @@ def encode(message: Frame) -> bytes:
 class FrameReader:
     """Reads frames from a descriptor, a few ahead.
 
-    The event loop reads where it can watch the descriptor, because handing over from a thread
-    would cost more than the rest of a call. A daemon thread reads regular files, and on Windows.
+    The event loop reads if it can watch the descriptor, because handing over from a thread would
+    cost more than the rest of a call. A daemon thread reads regular files, and on Windows.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -103,7 +103,7 @@ class FrameReader:
         return frame
 
     def _read(self) -> None:
-        # The descriptor is readable, so that this returns at once.
+        # The descriptor is readable, so this returns at once.
         try:
             chunk = os.read(self._descriptor, _CHUNK_BYTES)
         except BlockingIOError:
@@ -119,9 +119,9 @@ class FrameReader:
             self._loop.remove_reader(self._descriptor)
 
     def _run(self) -> None:
-        # The loop may be closed already when a last frame comes; nobody needs that frame.
+        # The loop may already be closed when a last frame comes; nobody needs that frame.
         with suppress(RuntimeError):
-            # A descriptor that cannot be read any more counts as ended.
+            # Treat a descriptor that cannot be read any more as ended.
             with suppress(OSError):
                 while chunk := os.read(self._descriptor, _CHUNK_BYTES):
                     self._hand_over(self._splitter.feed(chunk))
@@ -137,7 +137,7 @@ class FrameReader:
 class FrameWriter:
     """Writes frames in order; a client that stops reading blocks only itself.
 
-    A short frame that the pipe has room for is written at once, which cannot block. All others go
+    A short frame that fits into the pipe is written at once, which cannot block. All others go
     through a daemon thread.
     """
 
@@ -153,7 +153,7 @@ class FrameWriter:
         threading.Thread(target=self._run, name="weft stdout", daemon=True).start()
 
     async def write(self, data: bytes) -> None:
-        """Write one frame, or queue it; waits while too many are queued."""
+        """Write one frame, or queue it; wait while too many are queued."""
         if not self._pending and len(data) <= _ATOMIC_WRITE_BYTES and self._has_room():
             with suppress(OSError):  # As in `_run`.
                 _write_all(self._descriptor, data)
@@ -178,14 +178,14 @@ class FrameWriter:
         with suppress(RuntimeError):
             while True:
                 data, done = self._queue.get()
-                # A client that is gone ends the process through the end of stdin.
+                # Ignore that the client is gone: the end of stdin ends the process.
                 with suppress(OSError):
                     _write_all(self._descriptor, data)
                 self._loop.call_soon_threadsafe(done)
 
 
 def _room_check(descriptor: int) -> Callable[[], bool]:
-    """Return a check whether a pipe takes _ATOMIC_WRITE_BYTES now; False where it cannot tell."""
+    """Return a check whether a pipe takes _ATOMIC_WRITE_BYTES now; False if it cannot tell."""
     if sys.platform == "win32" or not stat.S_ISFIFO(os.fstat(descriptor).st_mode):
         return lambda: False
     poll = select.poll()

@@ -1,7 +1,7 @@
 """Serve MCP over the process's stdin and stdout, and end in time.
 
-The frames are on private descriptors, so that stray output of a library or a child process goes to
-stderr instead. Only daemon threads ever block on them, and those cannot keep the process alive.
+Frames use private descriptors, so that stray output of a library or a child process goes to stderr
+instead. Only daemon threads ever block on them, and those cannot keep the process alive.
 """
 
 import os
@@ -23,20 +23,20 @@ from weft.server.app import WeftServer
 from weft.server.transport.frames import FrameError, read_frame
 from weft.server.transport.pipe import Frame, FrameReader, FrameWriter, encode
 
-# After the end of stdin, requests that were read still have this long to be answered, so that one
-# can pipe a few lines into the server.
+# After the end of stdin, there is this much time to answer the requests already read, so that
+# people can pipe a few lines into the server.
 DRAIN_SECONDS: Final = 0.8
-# A clean-up that hangs must not keep the process: it is killed this long after it was to end.
+# A hanging clean-up must not keep the process alive: it is killed this long after it should end.
 BACKSTOP_SECONDS: Final = 1.8
-# Answered only when the client goes, so that nothing waits for the answer.
+# These requests are answered only when the client goes, so do not wait for their answers.
 _ENDLESS: Final = frozenset({"subscriptions/listen"})
 
 
 async def serve_stdio(server: WeftServer) -> None:
     """Serve until stdin ends, or SIGTERM or SIGINT comes; then return, for the callers to clean up.
 
-    The process exits with 0 within two seconds of that, clean or not, so that this must be the last
-    thing that it does.
+    The process then exits with 0 within two seconds, clean or not, so this must be the last thing
+    that it does.
     """
     with _private_descriptors() as (wire_in, wire_out):
         async with server.announcing(), anyio.create_task_group() as tasks:
@@ -47,7 +47,7 @@ async def serve_stdio(server: WeftServer) -> None:
 
 
 class _Unanswered:
-    """The requests that were read and not answered yet, which the end waits for."""
+    """The requests that were read but not answered yet; shutting down waits for them."""
 
     def __init__(self) -> None:
         self._ids: set[str] = set()
@@ -85,7 +85,7 @@ async def _serve(server: WeftServer, wire_in: int, wire_out: int) -> None:
         tasks.start_soon(_pump_out, from_server, writer, unanswered)
         tasks.start_soon(_pump_in, wire_in, to_server, writer, unanswered)
         await server.run_streams(from_client, to_client)
-        # The server has closed its side; its last frames may still be in the queue.
+        # The server has closed its side, but its last frames may still be in the queue.
         await writer.drain(DRAIN_SECONDS)
         tasks.cancel_scope.cancel()
     await to_server.aclose()
@@ -140,13 +140,13 @@ def _arm_backstop() -> None:
 
 @contextmanager
 def _private_descriptors() -> Generator[tuple[int, int]]:
-    """Move the wire off descriptors 0 and 1, which then are the null device and stderr."""
+    """Move the wire off descriptors 0 and 1, which become the null device and stderr."""
     wire_in, wire_out = os.dup(0), os.dup(1)
     null = os.open(os.devnull, os.O_RDONLY)
     sys.stdout.flush()
     os.dup2(null, 0)
     os.dup2(2, 1)
     os.close(null)
-    # Neither closed nor restored: the reading thread may still be blocked on its descriptor, and
-    # nothing that is printed until the process ends may reach the client.
+    # Do not close or restore them: the reading thread may still be blocked on its descriptor, and
+    # nothing printed before the process ends may reach the client.
     yield wire_in, wire_out
