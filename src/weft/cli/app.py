@@ -81,7 +81,7 @@ class LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the verb. Raises click's Exit with the code that the outcome calls for."""
+        """Run the verb. Raises click's Exit with the exit code of the outcome."""
         app = ctx.ensure_object(App)
         # A usage error is raised before the verb's own --json is read.
         as_json = "--json" in ctx.args
@@ -133,7 +133,7 @@ def main(args: Sequence[str] | None = None) -> None:
     try:
         cli.main(args=args, prog_name="weft", obj=App())
     except OSError as error:
-        # A full disk of the database is a WeftError; this one is the disk that takes the output.
+        # If the database's disk is full, that is a WeftError; here the output's disk is full.
         if error.errno != errno.ENOSPC:
             raise
         say("error: The output cannot be written: its disk is full.")

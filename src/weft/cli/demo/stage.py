@@ -43,7 +43,7 @@ class Step(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The folder that the demo reads, and which files in it."""
+    """The folder and the files that the demo reads."""
 
     root: Path
     known_file: str

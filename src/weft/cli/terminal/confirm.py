@@ -1,4 +1,4 @@
-"""Asking before something is destroyed."""
+"""Ask before something is destroyed."""
 
 import click
 

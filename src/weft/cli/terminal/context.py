@@ -89,7 +89,7 @@ class App:
         work: Callable[[K, *Ts], Awaitable[T]],
         *args: *Ts,
     ) -> T:
-        """Do the same with something other than a backend, such as the keys alone."""
+        """Do as `run`, with something other than a backend, such as the keys alone."""
 
         async def open_and_work() -> T:
             async with opening(settings) as opened:
@@ -102,9 +102,9 @@ class App:
 
 @contextmanager
 def acting_by_verb() -> Generator[None]:
-    """Audit changes made within it as made by this verb, by whoever started the process.
+    """Attribute changes made within this block to this verb and the person who runs it.
 
-    Do not open an engine within it: what an engine does while it opens is not the verb's doing.
+    Do not open an engine within it: changes that an engine makes while opening are not the verb's.
     """
     ctx = click.get_current_context(silent=True)
     with acting(
@@ -166,13 +166,13 @@ def dumps(document: object) -> str:
 
 
 def say(message: str) -> None:
-    """Tell the person something that is not the result, on standard error."""
+    """Print a message that is not the result, on standard error."""
     # click.echo would write past a progress bar that is being drawn there.
     sys.stderr.write(f"{message}\n")
 
 
 def leaves(error: BaseException) -> Iterator[BaseException]:
-    """Yield the exceptions that happened, without the groups that task groups wrap them in."""
+    """Yield the exceptions themselves, without the groups that task groups wrap them in."""
     if isinstance(error, BaseExceptionGroup):
         for inner in cast("BaseExceptionGroup[BaseException]", error).exceptions:
             yield from leaves(inner)

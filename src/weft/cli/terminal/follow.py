@@ -64,7 +64,7 @@ def conclude(app: App, job: Job) -> None:
 
 
 def exit_code(job: Job) -> int:
-    """Return 0 for completed, 1 for failed, 130 for cancelled or no longer waited for."""
+    """Return 0 for completed, 1 for failed, 130 for cancelled or no longer followed."""
     return EXIT_CODES.get(job.status, EXIT_CANCELLED)
 
 
@@ -123,7 +123,7 @@ async def _cancel_and_wait(tasks: TaskGroup, backend: Backend, job_id: str) -> N
 
 
 def _tell_wait(job: Job, told: str | None) -> str | None:
-    """Say why a job waits, unless that was ``told`` before; returns what has been told."""
+    """Say why a job waits, unless that was ``told`` before; return the reason told last."""
     if job.status.is_terminal or job.error is None or job.error == told:
         return told
     say(plain(f"{job.status}: {job.error}"))

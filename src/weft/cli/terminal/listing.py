@@ -31,7 +31,7 @@ def show_page(
     none: str = "",
     footnote: str = "",
 ) -> None:
-    """Print a page of a long list, for people with ``footnote`` below or ``none`` instead.
+    """Print a page of a long list; people get ``footnote`` below it, or ``none`` if it is empty.
 
     ``to_cells`` makes the row of an item; for ``numbers`` and ``wide`` see `print_table`.
     """
@@ -82,6 +82,6 @@ def show_record(app: App, found: BaseModel, fields: Iterable[tuple[str, str]]) -
 
 
 def tell_lost(app: App, found: Sequence[Sealed], again: str) -> None:
-    """Tell people, below a list, which command ``again`` stores what was lost."""
+    """Tell people, below a list, that some secret is lost and to give it with ``again``."""
     if not app.as_json and any(one.lost for one in found):
         say(f"The key to what is lost is gone; give it again: `{again}`.")

@@ -1,4 +1,4 @@
-"""Lists longer than a backend gives at once."""
+"""Collects lists that are longer than one page of a backend."""
 
 from collections.abc import Awaitable
 from typing import Protocol, TypeVar

@@ -67,7 +67,7 @@ def delete_collection(app: App, collection: str, yes: bool) -> None:
         f"{count(found.entity_count, 'entity', 'entities')}. "
         "Nothing changes at the sources. There is no undo."
     )
-    # The backend is closed while a person thinks: an open one would have jobs to attend to.
+    # Ask while no backend is open, since an open one would have jobs to attend to.
     confirm(app, preview, yes=yes)
     deleted = app.run(lambda backend: backend.collections.delete(found.id))
     show(app, deleted, f"Deleted the collection '{deleted.readable_id}'.")

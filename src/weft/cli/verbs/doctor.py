@@ -30,7 +30,7 @@ _TO_DOCTOR = re.compile(r"\b(?:Run|Look with) `weft doctor`[;.] (\w)")
 
 @dataclass(slots=True)
 class Report:
-    """Everything that doctor found; a person must mend the ``problems``."""
+    """Everything that doctor found; a person must fix the ``problems``."""
 
     versions: dict[str, str]
     state: dict[str, str]
@@ -75,7 +75,7 @@ def examine(
     inspect_database: Callable[[Settings], Mapping[str, Any]],
     registry: SourceRegistry | None = None,
 ) -> Report:
-    """Examine everything; a part that cannot be examined is a problem in the report, no error."""
+    """Examine everything; report a part that cannot be examined as a problem, not an error."""
     report = Report(
         versions={
             "weft": __version__,
@@ -213,7 +213,7 @@ def _examine_database(
 
 
 def _without_advice(problem: str) -> str:
-    """Remove the advice to run this very verb."""
+    """Remove the advice to run `weft doctor`, since the person just did."""
     return _TO_DOCTOR.sub(lambda rest: rest[1].upper(), problem)
 
 

@@ -42,7 +42,7 @@ class Item:
 
     @property
     def pending(self) -> bool:
-        """Return whether it is still to be created."""
+        """Return whether it has yet to be created."""
         return self.there is None and self.obstacle is None and self.made is None
 
     @property

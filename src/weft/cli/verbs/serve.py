@@ -134,7 +134,7 @@ def _refuse_missing(folders: Sequence[str]) -> None:
 
 
 def _refuse_http_options(given: dict[str, Any], no_auth: bool) -> None:
-    """Refuse options without effect: a person would take them for protection."""
+    """Refuse options without effect, which a person would rely on for protection."""
     if no_auth or any(name.startswith("http_") for name in given):
         raise InvalidInput(
             "Options of the HTTP server were given, but not --http.",

@@ -48,9 +48,9 @@ async def _authorize(backend: Backend, name: str, opens: bool) -> Connection:
 async def authorize_in_browser(
     backend: Backend, before: Connection, *, opens: bool = False, created: bool = False
 ) -> Connection:
-    """Show a person a link, wait until it was used, and return the connection as it is then.
+    """Show a link, wait until it has been used, and return the connection as it is then.
 
-    A connection that was just ``created`` may have come with its link: then that one is shown.
+    A connection that was just ``created`` may already have a link, and then that one is shown.
     Raises Conflict when the link expired, Unsupported when the backend makes none.
     """
     authorization = backend.authorization

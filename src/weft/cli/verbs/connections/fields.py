@@ -42,7 +42,7 @@ def cells_of(connection: Connection) -> tuple[str, ...]:
 
 
 def facts_of(connection: Connection) -> list[tuple[str, str]]:
-    """Return all that people may want to know of a connection, as labels with values."""
+    """Return everything that people may want to know about a connection, as labels with values."""
     auth, runs = connection.auth, connection.sync
     by_type = connection.entities.by_type.items()
     types = ", ".join(f"{summary.count:,} {name}" for name, summary in by_type)

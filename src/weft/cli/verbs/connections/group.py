@@ -94,7 +94,7 @@ def check_connection(app: App, name: str) -> None:
 def delete_connection(app: App, name: str, yes: bool) -> None:
     """Delete a connection, its history and what it synced."""
     found = app.run(lambda backend: backend.connections.get(name))
-    # The backend is closed while a person thinks: an open one would have jobs to attend to.
+    # Ask while no backend is open, since an open one would have jobs to attend to.
     confirm(app, _preview_deletion(found), yes=yes)
     deleted = app.run(
         lambda backend: backend.connections.delete(found.id, expected_version=found.version)

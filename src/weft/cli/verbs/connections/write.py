@@ -188,7 +188,7 @@ async def _create_collection(backend: Backend, collection: str) -> None:
             NewCollection(name=collection, readable_id=collection)
         )
     except InvalidInput as error:
-        # The error may speak of a name, but the person gave an id only.
+        # The error may mention a name, but the person gave only an id.
         raise InvalidInput(
             f"No collection can be made from '{plain(collection)}': {error.message}",
             field="collection",
