@@ -23,7 +23,7 @@ class Actor:
     arguments: Mapping[str, Any] | None = None
 
     def digest(self) -> str | None:
-        """Return a fingerprint of the arguments that cannot be secret, or None without any."""
+        """Return a fingerprint of the arguments that cannot be secret; None if there is none."""
         return None if self.arguments is None else arguments_digest(self.arguments)
 
 
@@ -34,7 +34,7 @@ _acting: ContextVar[Actor] = ContextVar("weft_acting", default=SYSTEM)
 
 
 def current_actor() -> Actor:
-    """Return the actor behind what happens now."""
+    """Return the actor of the present operation."""
     return _acting.get()
 
 
@@ -46,7 +46,7 @@ def acting(
     transport: str | None = None,
     arguments: Mapping[str, Any] | None = None,
 ) -> Generator[None]:
-    """Attribute changes made within it to this actor; what is left out stays as it is outside."""
+    """Attribute changes made within this block to an actor; omitted parts stay as outside it."""
     outer = _acting.get()
     inner = Actor(
         principal=outer.principal if principal is None else principal,

@@ -11,7 +11,7 @@ DONE: Final = "done"
 class AuditEntry(Frozen):
     """One change, or one attempt that was refused.
 
-    ``operation`` is the tool, route or verb by which it came, ``action`` what it did.
+    ``operation`` is the tool, route or verb that was called, ``action`` the change itself.
     ``arguments_digest`` is a fingerprint of the call's arguments without secrets.
     """
 

@@ -1,4 +1,4 @@
-"""Characters that nobody sees, in which text can hide, or which change how text is read."""
+"""Invisible characters, which can hide text or change how it reads."""
 
 import re
 
@@ -15,4 +15,4 @@ HIDDEN = re.compile(f"[{_HIDDEN}]")
 """One hidden character. Without a quantifier the search is twice as fast."""
 
 HIDDEN_OR_BREAK = re.compile(f"[{_HIDDEN}\t\n]+")
-"""A run of hidden characters, newlines and tabs: what has no place in a single line."""
+"""A run of characters that no single line may have: hidden ones, newlines and tabs."""

@@ -179,7 +179,7 @@ class NewConnection(Frozen):
     def copy_of(
         cls, connection: Connection, *, schedule: ScheduleSpec | None, auth: Auth | None
     ) -> Self:
-        """Describe a connection like that one, with a schedule and credentials of its own."""
+        """Describe a copy of a connection, with its own schedule and credentials."""
         shared = (cls.model_fields.keys() & Connection.model_fields.keys()) - {"schedule", "auth"}
         fields = {name: getattr(connection, name) for name in shared}
         return cls(**fields, schedule=schedule, auth=auth)

@@ -33,7 +33,7 @@ def decode_cursor(cursor: str, place: re.Pattern[str], *listed: Any) -> re.Match
 
 
 def invalid_cursor() -> InvalidInput:
-    """Return the error for a cursor that the list did not give."""
+    """Return the error for a cursor that the list did not issue."""
     return InvalidInput(
         "cursor is not one that this list gave.",
         field="cursor",

@@ -1,4 +1,4 @@
-"""Names: how long they may be, and which known one a misspelt one means."""
+"""Names: checks of their length, and suggestions for misspelt ones."""
 
 from collections.abc import Iterable
 

@@ -41,7 +41,7 @@ def merge_schedule(spec: ScheduleSpec, base: Schedule | None) -> Schedule | None
     """Validate ``spec`` and merge it into ``base``; a spec without values means no schedule.
 
     A cron ends continuous syncing, and continuous syncing ends a cron. Raises InvalidInput for both
-    at once, for neither, and for a cron or a time zone that is not one.
+    at once, for neither, and for an invalid cron or time zone.
     """
     given = spec.model_dump(include=spec.model_fields_set)
     if not any(value is not None for value in given.values()):

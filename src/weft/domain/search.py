@@ -1,4 +1,4 @@
-"""Searching a collection."""
+"""Searches of a collection, and their results."""
 
 from weft.domain.base import Frozen, Json
 
