@@ -1,1 +1,1 @@
-"""Shipped helpers for tests: what every source must do, and a source that follows a script."""
+"""Helpers for tests that ship with Weft: contracts, and sources that follow a script."""

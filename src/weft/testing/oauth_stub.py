@@ -1,7 +1,7 @@
 """Sources behind OAuth providers that their configuration names, for tests.
 
 `tests/support/oauth_provider.py` is such a provider, with the API that these sources read: `/me`,
-`/notes` (a list of ids) and `/notes/ID`. A third party's provider with the same API does as well.
+`/notes` (a list of ids) and `/notes/ID`. Any other provider with the same API will do.
 """
 
 from collections.abc import AsyncGenerator, Mapping
@@ -74,7 +74,7 @@ class _Notes(Source[OAuthStubConfig, Any]):
         return f"the notes of {me['name']}"
 
     async def fetch(self, cursor: Json | None) -> AsyncGenerator[Event]:
-        """All notes, from the one after the cursor's on."""
+        """Yield all notes after the cursor's."""
         done = str((cursor or {}).get("done", ""))
         async with self._client("/notes") as client:
             names = await get_json(client, "/notes", what="the notes")

@@ -81,7 +81,7 @@ class Site:
 
 @asynccontextmanager
 async def serve(handler: Handler, tls: ssl.SSLContext | None = None) -> AsyncGenerator[Site, None]:
-    """Run a server for the length of the block; it is gone, with its connections, afterwards."""
+    """Run a server until the end of the block, then close it with its connections."""
     running: set[asyncio.Task[None]] = set()
 
     async def handle_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -93,7 +93,7 @@ async def serve(handler: Handler, tls: ssl.SSLContext | None = None) -> AsyncGen
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
         except asyncio.CancelledError:
-            # The server is being closed; asyncio would report a cancelled handler as an error.
+            # The server is closing; asyncio would report the cancelled handler as an error.
             pass
         finally:
             running.discard(task)

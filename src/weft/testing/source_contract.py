@@ -43,7 +43,7 @@ CANCEL_SECONDS = 5
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """The effect of a mutation: the ids that are new or changed, and those gone."""
+    """The effect of a mutation: the ids that are new or changed, and those that are gone."""
 
     upserted: frozenset[str] = frozenset()
     deleted: frozenset[str] = frozenset()
@@ -53,8 +53,9 @@ class Change:
 class SourceCase:
     """One source with what it needs.
 
-    ``mutate`` changes the upstream and tells how; ``next_config`` is the configuration after it,
-    for sources that are told of changes. ``bad_credentials`` are well-formed, but refused.
+    ``mutate`` changes the upstream and returns the effect; ``next_config`` is the configuration
+    afterwards, for sources whose configuration decides it. ``bad_credentials`` are well-formed,
+    but refused.
     ``hostile`` are the parsers of what comes from outside, with inputs that were made to cost time
     or memory; or a sentence that says why there are none.
     """
@@ -91,7 +92,7 @@ class SourceCase:
 class SourceContract:
     """Every test takes the fixture ``case``, which may be async."""
 
-    # Even tests that wait for nothing are async: others would get an async fixture unopened.
+    # All tests are async, because others would get an async fixture unopened.
     pytestmark = pytest.mark.anyio
 
     async def test_catalogue_entry_is_complete(self, case: SourceCase) -> None:
@@ -246,14 +247,14 @@ class SourceContract:
                         scope.cancel()
                         if where == "between two events":
                             await anyio.lowlevel.checkpoint()
-            # Worker threads that were left behind notice it a moment later; no event tells.
+            # Abandoned worker threads end a moment later, and no event tells when.
             while _open_descriptors() > before[0] or len(_tasks()) > before[1]:  # noqa: ASYNC110
                 await anyio.sleep(0.01)
         assert scope.cancel_called
 
 
 async def events_of(source: AnySource, cursor: Json | None = None) -> list[Event]:
-    """All events of one fetch."""
+    """Collect all events of one fetch."""
     async with aclosing(source.fetch(cursor)) as events:
         return [event async for event in events]
 
@@ -275,7 +276,7 @@ def id_of(event: Event) -> str | None:
 def offline_context(
     *, files_roots: tuple[Path, ...] = (), private_paths: tuple[Path, ...] = ()
 ) -> SourceContext:
-    """Return a context in which reaching the network is a test's failure."""
+    """Return a context in which using the network fails the test."""
     return SourceContext(http=_no_network, files_roots=files_roots, private_paths=private_paths)
 
 
@@ -284,7 +285,7 @@ def _no_network(**_: object) -> AbstractAsyncContextManager[Any]:
 
 
 def _stable(event: Event) -> Event:
-    # Whether a version is given may depend on how long ago a thing was changed.
+    # A source may leave out the version of a thing that has only just changed.
     return replace(event, version=None) if isinstance(event, Entity) else event
 
 

@@ -132,7 +132,7 @@ class StubSource(Source[StubConfig, StubCredentials | SecretStubCredentials]):
     async def _pause(self, position: int) -> None:
         rate, seconds = self.config.rate, self.config.seconds_per_entity
         pause = 1 / rate if rate else seconds
-        # Without a pause the event loop still gets a turn, but not so often that it costs.
+        # Without a pause, still give the event loop a turn, but not often enough to cost time.
         if pause or position % TURN_EVERY == 0:
             await anyio.sleep(pause)
 

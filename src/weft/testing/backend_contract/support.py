@@ -35,7 +35,7 @@ class ContractPart:
     LACKS: ClassVar[Mapping[str, str]] = {}
 
     async def check_lack(self, operation: str, backend: Backend, call: Awaitable[object]) -> bool:
-        """Return whether ``operation`` is lacking, after checking that ``call`` is refused then."""
+        """Return whether the backend lacks ``operation``; if so, check that ``call`` is refused."""
         if operation not in self.LACKS:
             assert operation not in backend.unsupported, "each declared lack has a reason in LACKS"
             if isinstance(call, Coroutine):

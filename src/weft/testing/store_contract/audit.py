@@ -1,4 +1,4 @@
-"""Audit: a change and the row that tells of it come together."""
+"""Audit: a change and its audit row are written together."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Collections and connections: found, listed by page, changed by one at a time."""
+"""Collections and connections: finding, paging, and one change at a time."""
 
 import pytest
 

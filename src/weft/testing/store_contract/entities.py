@@ -1,4 +1,4 @@
-"""Batches, listings and cursors: what a sync writes is counted once and never half there."""
+"""Batches, listings and cursors: all that a sync writes counts once, and is never half there."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Jobs: one live job a connection, the oldest first, and the last word to whoever holds it."""
+"""Jobs: one live job per connection, the oldest first, and only its holder decides its end."""
 
 from datetime import timedelta
 

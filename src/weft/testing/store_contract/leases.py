@@ -1,4 +1,4 @@
-"""Leases: a job is taken only from an owner that is silent or known to be dead."""
+"""Leases: a job is taken away only from an owner that is silent or known to be dead."""
 
 import pytest
 

@@ -53,7 +53,7 @@ def make_row(readable_id: str = COLLECTION, **columns: Any) -> ConnectionRow:
 
 
 async def open_collection(store: Store, readable_id: str = COLLECTION) -> Collection:
-    """Return the collection, made if it is not there."""
+    """Return the collection; create it if it is missing."""
     for found in await store.collections.find(ORGANIZATION, readable_id):
         return found
     return await store.collections.insert(ORGANIZATION, readable_id=readable_id, name="Team Docs")
@@ -92,12 +92,12 @@ async def queue_job(store: Store, connection: Connection, *, force: bool = False
 
 
 async def try_claim(store: Store, owner: str = OWNER, *, host_limit: int = 2) -> Claim | None:
-    """Claim the next job, if one can be had."""
+    """Claim the next job, if there is one."""
     return await store.jobs.claim(owner, lease=LEASE, host_limit=host_limit)
 
 
 async def claim_next(store: Store, owner: str = OWNER) -> Claim:
-    """Claim the next job; one must wait."""
+    """Claim the next job; there must be one."""
     claim = await try_claim(store, owner)
     assert claim is not None
     return claim
@@ -163,7 +163,7 @@ def count_changes(job: Job) -> dict[str, int]:
 
 
 async def pass_watched(store: Store, pass_time: PassTime, leases: float) -> None:
-    """Let time pass while somebody looks after leases, as runners do."""
+    """Let time pass, and check the leases meanwhile as runners do."""
     for _ in range(round(leases * LOOKS_PER_LEASE)):
         pass_time(LEASE / LOOKS_PER_LEASE)
         await store.jobs.release_expired()

@@ -1,4 +1,4 @@
-"""Data keys and named secrets: what a deleted key has sealed opens never again."""
+"""Data keys and named secrets: no text opens once the key that sealed it is deleted."""
 
 import pytest
 
@@ -12,7 +12,7 @@ def make_key(owner: str, master_kid: str = "m1") -> WrappedKey:
 
 
 class VaultContract:
-    """Keys that are added, wrapped anew, and dropped."""
+    """Adding, rewrapping and dropping keys."""
 
     @pytest.mark.anyio
     async def test_first_key_decides_the_master_key(self, store: Store) -> None:
