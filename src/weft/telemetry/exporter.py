@@ -1,4 +1,4 @@
-"""Removes from spans what must not leave the process. Needs the extra `otel`; see tracing.py."""
+"""Strips spans of texts that must not leave the process. Needs the extra `otel`; see tracing.py."""
 
 from collections.abc import Sequence
 from typing import Final

@@ -72,7 +72,7 @@ def _start_exporter(version: str) -> Callable[[], None] | None:
 
     name = os.environ.get("OTEL_SERVICE_NAME") or "weft"
     resource = Resource.create({"service.name": name, "service.version": version})
-    # It would log the values of headers that it cannot parse, and those are credentials.
+    # This logger would show the values of headers that it cannot parse, and those are credentials.
     logging.getLogger("opentelemetry.util.re").setLevel(logging.CRITICAL)
     try:
         # The SDK's own shutdown at exit would wait for half a minute.
