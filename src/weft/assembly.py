@@ -1,6 +1,6 @@
 """Puts Weft together: settings in, an open engine or a running server out.
 
-With its two neighbours it is the only place that imports fronts and backends together.
+Only this module, `assembly_http` and `assembly_remote` import both fronts and backends.
 """
 
 import gc
@@ -96,7 +96,7 @@ class OpenEngine:
 
     @property
     def authenticators(self) -> Sequence["Authenticate"]:
-        """Checks of tokens over HTTP, beside that of the operator's token."""
+        """The checks of tokens over HTTP, besides the check of the operator's token."""
         return (self.keys.find_principal,)
 
     async def job_counts(self) -> Mapping[str, int]:
@@ -112,7 +112,7 @@ async def open_backend(
     run_jobs: bool = True,
     clock: Callable[[], datetime] = utc_now,
 ) -> AsyncGenerator[Backend]:
-    """Open the backend of whoever started this process; see `open_any`."""
+    """Open the backend for the person who started this process; see `open_any`."""
     async with open_any(settings, registry=registry, run_jobs=run_jobs, clock=clock) as opened:
         yield opened.backend_for(LOCAL_PRINCIPAL)
 
@@ -125,7 +125,7 @@ def open_any(
     clock: Callable[[], datetime] = utc_now,
     pages: PagesUrl | None = None,
 ) -> AbstractAsyncContextManager["OpenEngine | OpenRemote"]:
-    """Open the remote API if the settings name one, and then no database; else the engine."""
+    """Open the remote API if the settings name one, else the engine with its database."""
     if settings.api_url is None:
         return open_engine(settings, registry=registry, run_jobs=run_jobs, clock=clock, pages=pages)
     # Imported here because the HTTP stack costs start-up time that a local engine need not pay.
@@ -171,7 +171,7 @@ async def open_engine(
     clock: Callable[[], datetime] = utc_now,
     pages: PagesUrl | None = None,
 ) -> AsyncGenerator[OpenEngine]:
-    """Open the engine that the settings ask for, and run its jobs in this process meanwhile.
+    """Open the engine that the settings ask for, and run its jobs in this process while it is open.
 
     Without ``run_jobs`` syncs are only queued, for another process. ``pages`` returns the base URL
     of the pages for people; without it a loopback listener opens when they are needed.
@@ -305,7 +305,7 @@ async def inspect_database(settings: Settings) -> DatabaseReport:
 
 
 def source_context(settings: Settings) -> SourceContext:
-    """Build what sources may use and read; the operator decides all of it."""
+    """Build the context of sources, all of which the operator decides."""
     return SourceContext(
         http=_lazy_http_factory(settings.allow_hosts),
         files_roots=settings.files_roots,

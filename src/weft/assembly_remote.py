@@ -23,7 +23,7 @@ class OpenRemote:
 
     backend: RemoteBackend
     authenticators: "tuple[Authenticate, ...]" = ()
-    """None beside the operator's token: API keys live in a database, and none is open here."""
+    """None but the operator's token: API keys live in a database, and none is open here."""
 
     def backend_for(self, principal: Principal) -> Backend:
         """Return the API. Raises NotPermitted for principals of other organisations, because all
@@ -52,7 +52,7 @@ class OpenRemote:
 async def open_remote(
     settings: Settings, *, timeouts: Timeouts | None = None
 ) -> AsyncGenerator[OpenRemote]:
-    """Open the API that the settings name, without a request yet. Raises InvalidInput without."""
+    """Open the API that the settings name; send no request yet. Raises InvalidInput if none."""
     if settings.api_url is None or settings.api_key is None:
         raise InvalidInput(
             "WEFT_API_URL and WEFT_API_KEY are not set.",

@@ -102,11 +102,11 @@ class Connections(Protocol):
         ...
 
     async def update(self, connection: str, change: ConnectionChange) -> Connection:
-        """Change what is given and nothing else. Raises Conflict on a stale expected_version."""
+        """Change only the given fields. Raises Conflict on a stale expected_version."""
         ...
 
     async def delete(self, connection: str, *, expected_version: int | None = None) -> Connection:
-        """Cancel a running sync, wait up to 15 s for it, delete; returns its last state."""
+        """Cancel a running sync, wait up to 15 s for it, and delete; return the last state."""
         ...
 
     async def check(self, connection: str) -> CheckResult:
@@ -150,7 +150,7 @@ class Jobs(Protocol):
 
 
 class Search(Protocol):
-    """Reading what was synced."""
+    """Search in synced content."""
 
     async def search(self, query: SearchQuery) -> SearchResults:
         """Find entities of a collection, best first."""
@@ -162,7 +162,7 @@ class Search(Protocol):
 
 
 class Authorization(Protocol):
-    """Giving a connection what it needs to authenticate."""
+    """Giving connections their credentials."""
 
     async def authorize(self, connection: str, auth: Auth) -> Connection:
         """Check and store new credentials; a connection in need of them becomes active."""
@@ -178,7 +178,7 @@ class Authorization(Protocol):
         ...
 
     async def verify(self, connection: str, claim_token: str) -> Connection:
-        """Confirm, as whoever began it, that an authorisation in a browser is complete.
+        """Confirm, as the caller who began it, that an authorisation in a browser is complete.
 
         Raises NotPermitted for a token that `create` or `begin` did not give for it, Conflict
         while the person has not finished.
@@ -217,12 +217,12 @@ class AuthSessions(Protocol):
 
 
 class Changes(Protocol):
-    """Notifications that something changed, in whichever process."""
+    """Notifications of changes in any process."""
 
     def follow(self) -> AsyncGenerator[None]:
         """Yield at once, and then whenever something may have changed, without end.
 
-        A follower looks up by itself what it cares about: there are false alarms, and a burst of
+        The follower itself must look up what changed. There are false alarms, and a burst of
         changes is one item, but every change is announced within 0.5 s.
         """
         ...
