@@ -71,7 +71,7 @@ class Collections(Protocol):
         ...
 
     async def delete(self, collection: str) -> Collection:
-        """Delete it with all its connections; returns its last state."""
+        """Delete it with all its connections; return its last state."""
         ...
 
 

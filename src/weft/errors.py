@@ -92,7 +92,7 @@ class Ambiguous(CallError):
 
 
 class Conflict(CallError):
-    """The present state forbids the call; ``job_id`` is the job in the way, if there is one."""
+    """The current state forbids the call; ``job_id`` is the job in the way, if there is one."""
 
     status = 409
 

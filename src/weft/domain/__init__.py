@@ -1,1 +1,1 @@
-"""The field's words as frozen models and rules: no I/O, no rows, no wire formats."""
+"""The domain as frozen models and rules: no I/O, no rows, no wire formats."""

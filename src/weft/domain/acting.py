@@ -1,4 +1,4 @@
-"""The actor behind the present operation: set by the fronts, read by the audit."""
+"""The actor behind the current operation: set by the fronts, read by the audit."""
 
 import hashlib
 import json
@@ -34,7 +34,7 @@ _acting: ContextVar[Actor] = ContextVar("weft_acting", default=SYSTEM)
 
 
 def current_actor() -> Actor:
-    """Return the actor of the present operation."""
+    """Return the actor of the current operation."""
     return _acting.get()
 
 

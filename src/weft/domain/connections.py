@@ -227,7 +227,7 @@ def validate_description(description: str) -> str:
 
 
 def refuse_stale(found: Connection, expected_version: int | None) -> None:
-    """Raise Conflict if the caller saw another version than the present one."""
+    """Raise Conflict if the caller saw another version than the current one."""
     if expected_version is not None and expected_version != found.version:
         raise Conflict(
             f"The connection was changed meanwhile: its version is {found.version}.",

@@ -55,7 +55,7 @@ def always_local() -> Principal:
 
 
 WhoCalls = Callable[[], Principal]
-"""Returns the principal of the present call, from its context."""
+"""Returns the principal of the current call, from its context."""
 
 
 def organization_id(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Unpack gzip and zlib with output, members and work bounded."""
+"""Unpack gzip and zlib, with limits on output, members and work."""
 
 import zlib
 from collections.abc import Iterator
@@ -9,8 +9,8 @@ from weft.errors import SourceUnavailable
 from weft.net.errors import ResponseTooLarge
 
 _CHUNK_BYTES = 64 * 1024
-# What stands behind the end of a gzip member is copied, so a stream of tiny members is given in
-# small slices, and has a limit of its own: they unpack to nothing that would count.
+# zlib copies all data after the end of a gzip member, so feed small slices in case the members
+# are tiny. Limit their number too, since empty members never reach the limit on output.
 _PACKED_SLICE_BYTES = 4 * 1024
 GZIP_MEMBERS_MAX = 1_000
 

@@ -14,9 +14,9 @@ def is_loopback(host: str) -> bool:
 
 
 def may_use_proxy(url: str) -> bool:
-    """Return whether a proxy that the environment names may carry requests to ``url``.
+    """Return whether a proxy from the environment may carry requests to ``url``.
 
-    Only under TLS, which hides keys from the proxy, and never what stays on this machine.
+    It may only under TLS, which hides keys from the proxy, and never to this machine itself.
     """
     parts = urlsplit(url)
     return parts.scheme == "https" and not is_loopback(parts.hostname or "")
@@ -37,7 +37,7 @@ def validate_url(value: str) -> str:
 
 def refuse_users(addresses: Collection[str]) -> Collection[str]:
     """Return the addresses if none holds a user name or password. Raises ValueError."""
-    # Wherever the sign is: parsers disagree on where a user name and a password end.
+    # Refuse "@" in any place, since parsers disagree on where a user name and password end.
     if any("@" in address for address in addresses):
         raise ValueError("it may hold no user name, no password and no '@'")
     return addresses

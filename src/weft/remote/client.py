@@ -192,9 +192,9 @@ async def open_client(
     timeout = httpx.Timeout(
         timeouts.silence, connect=timeouts.connect, pool=timeouts.attempt, write=timeouts.silence
     )
-    # Not the guarded client of `net`: that one keeps sources away from private addresses and from
-    # proxies, retries by itself and follows redirects. The operator chose this API, which may well
-    # be on this machine or beyond a proxy, and its key must not follow a redirect.
+    # Do not use the guarded client of `net`: it keeps sources away from private addresses and
+    # proxies, retries by itself and follows redirects. The operator chose this API, which may be
+    # on this machine or beyond a proxy, and its key must not follow a redirect.
     async with httpx.AsyncClient(
         base_url=api_url.rstrip("/"),
         headers=headers,

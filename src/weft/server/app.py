@@ -89,7 +89,7 @@ _TOO_LONG = TryLater(
     f"The call was stopped after {CALL_SECONDS_MAX} seconds.",
     hint="Look what became of it before you call again: get_connection, list_jobs.",
 )
-# What else is called a method may be anything, also a secret in the wrong place.
+# A method name of any other form may be a secret in the wrong place.
 _METHOD = re.compile(r"[a-zA-Z]{1,20}(?:/[a-zA-Z_]{1,20}){0,2}")
 _STALE_ROUND = (
     "Invalid or expired requestState: the question was put too long ago, in another call or by "
@@ -167,7 +167,7 @@ class WeftServer(PatchedServer):
 
     @property
     def backend(self) -> Backend:
-        """Return the present caller's backend, limited to what the caller may see."""
+        """Return the current caller's backend, limited to what the caller may see."""
         return self._backend_for(self._who_calls())
 
     def is_quick(self, name: str) -> bool:
@@ -230,7 +230,7 @@ class WeftServer(PatchedServer):
         return result
 
     async def list_tools(self) -> list[ToolDefinition]:
-        """Return the tools that the present caller may use."""
+        """Return the tools that the current caller may use."""
         principal = self._who_calls()
         tools = await super().list_tools()
         return [tool for tool in tools if self._refusal(tool.name, principal) is None]
@@ -256,7 +256,7 @@ class WeftServer(PatchedServer):
         return rendered or await super().get_prompt(name, arguments, context)
 
     async def list_resource_templates(self) -> list[ResourceTemplate]:
-        """Return the resource templates that the present caller may use."""
+        """Return the resource templates that the current caller may use."""
         own = [one for one in resource_templates() if not self._resource_refusal(one.uri_template)]
         return [*own, *await super().list_resource_templates()]
 
@@ -365,7 +365,7 @@ async def _run(
 
 
 async def _explain_bad_request(ctx: AnyRequest, call_next: CallNext) -> HandlerResult:
-    """Name the parameter that is wrong, and repeat the name of no method that looks like none."""
+    """Name the parameter that is wrong; do not repeat a method that does not look like one."""
     try:
         return await call_next(ctx)
     except ValidationError as error:

@@ -51,7 +51,7 @@ _ENDED: Final = frozenset({"completed", "cancelled", "failed"})
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """The present state of a task.
+    """The current state of a task.
 
     ``result`` comes with "completed", ``error`` with "failed" and ``input_requests`` with
     "input_required". ``ttl_seconds`` counts from its creation; None means no limit.
@@ -78,7 +78,7 @@ class TaskStore(Protocol):
     """Tools whose calls may become tasks, and those tasks.
 
     ``tools`` are the tools' names; those in ``required`` can only answer with a task.
-    Methods act for the present caller, and raise WeftError or MCPError.
+    Methods act for the current caller, and raise WeftError or MCPError.
     """
 
     tools: Collection[str]
@@ -279,8 +279,8 @@ def _declares_tasks(ctx: AnyRequest) -> bool:
 
 
 def _admit(ctx: AnyRequest, params: TaskParams) -> None:
-    # Only requests of streamable HTTP name their task in a header. Those of SSE, which have no
-    # version there either, come through a session that checked who sends them.
+    # Only streamable HTTP requests name their task in a header. SSE requests, which have no version
+    # header either, come through a session that has checked their sender.
     if ctx.request is not None and MCP_PROTOCOL_VERSION_HEADER in ctx.request.headers:
         named = decode_header_value(ctx.request.headers.get(MCP_NAME_HEADER))
         if named != params.task_id:

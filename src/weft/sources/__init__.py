@@ -1,1 +1,1 @@
-"""Sources: a folder each with the class in `source.py`, behind the protocol in `base`."""
+"""Sources: one folder each, with its class in `source.py`, all behind the protocol in `base`."""

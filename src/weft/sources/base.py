@@ -203,7 +203,7 @@ class Source(ABC, Generic[ConfigT, CredentialsT]):
 
     @classmethod
     def oauth(cls, config: BaseModel, options: Mapping[str, str]) -> OAuth2 | OAuth1 | None:
-        """Return the provider where people authorise in a browser, or None. Like `endpoint`."""
+        """Return the provider where people authorise in a browser, or None; see `endpoint`."""
         del config, options
         return None
 

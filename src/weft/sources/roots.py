@@ -222,13 +222,13 @@ def _is_in_git_folder(target: Path) -> bool:
         with os.scandir(folder) as entries:
             listing = _sort_names(entries)
     except OSError:
-        return False  # It cannot be read either.
+        return False  # A folder that cannot be listed cannot be read either.
     return is_git_folder(listing.folders, listing.files)
 
 
 def _resolve_target(path: str, roots: Sequence[Path], field: str) -> Path:
     try:
-        # Only one's own home: what another `~name` leads to tells which accounts there are.
+        # Expand only "~": the result for `~name` would tell which accounts exist.
         given = Path(path)
         if given.parts[:1] == ("~",):
             given = given.expanduser()

@@ -14,7 +14,7 @@ SECRET_FOLDERS: Final = (
     *(".aws", ".azure", ".kube", ".oci", ".terraform.d", "legacy_credentials"),
     *(".git", ".hg", ".svn", ".subversion"),
 )
-# A pattern with a slash also names the folder that the file is in.
+# A pattern with a slash also names the file's folder.
 SECRET_FILES: Final = (
     *(".env", ".env.*", ".envrc", "secrets.json", "secrets.toml", "secrets.yaml", "secrets.yml"),
     *(".netrc", "_netrc", ".git-credentials", ".htpasswd", ".htdigest", ".vault-token"),
@@ -43,9 +43,9 @@ def is_secret_folder(name: str) -> bool:
 
 
 def is_secret_file(name: str, folder: str = "") -> bool:
-    """Return whether a file of that name, in a folder of that name, usually holds a secret.
+    """Return whether a file with that name and that parent folder usually holds a secret.
 
-    Public keys are let through.
+    Public keys are allowed.
     """
     folded = _fold(name)
     if folded.endswith(".pub"):
@@ -58,7 +58,7 @@ def is_secret_file(name: str, folder: str = "") -> bool:
 def is_git_folder(folders: Collection[str], files: Collection[str]) -> bool:
     """Return whether a folder with these names in it is a repository without a work tree.
 
-    Whatever it is called, its `config` may hold a password.
+    Its `config` may hold a password, and its own name may be anything.
     """
     return "HEAD" in files and set(folders) >= _GIT_FOLDERS
 

@@ -1,4 +1,4 @@
-"""Holds a parser of foreign content against inputs that were made to cost time or memory."""
+"""Tests a parser of foreign content with inputs that are made to cost time or memory."""
 
 import time
 import tracemalloc
@@ -12,17 +12,17 @@ CPU_SECONDS_MAX: Final = 5.0
 _STEP: Final = 4
 # Four times the input may cost four times the work; a quadratic parser needs sixteen times.
 _GROWTH_MAX: Final = 10
-# Shorter work is told from the noise of a busy machine by nobody.
+# Shorter work cannot be told from the noise of a busy machine.
 _NOISE_SECONDS: Final = 0.04
 _MEMORY_BASE_BYTES: Final = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HostileParser:
-    """A parser of foreign content with its hostile inputs, by name; each is made for a size.
+    """A parser of foreign content with functions, by name, that make hostile inputs of a size.
 
-    ``parse`` may raise ``refusals``. ``size`` is the largest that is tried, in bytes or whatever
-    the inputs count. ``memory_factor`` is how much memory a unit of the size may take at once.
+    ``parse`` may raise ``refusals``. ``size`` is the largest size to try, in bytes or another unit
+    of the inputs. ``memory_factor`` is how many bytes one unit of the size may take at once.
     """
 
     name: str
@@ -35,7 +35,7 @@ class HostileParser:
 
 @cache
 def find_unbounded(parser: HostileParser) -> list[str]:
-    """Return what is wrong: the inputs whose work or memory grows faster than they do."""
+    """List the inputs whose work or memory grows too fast with their size."""
     if len(parser.inputs) < INPUTS_MIN:
         return [f"{parser.name}: fewer than {INPUTS_MIN} hostile inputs"]
     return [
@@ -47,7 +47,7 @@ def find_unbounded(parser: HostileParser) -> list[str]:
 
 def _find_fault(parser: HostileParser, make: Callable[[int], bytes]) -> str | None:
     seconds = 0.0
-    # The small ones come first: the large ones of an unbounded parser might never end.
+    # Try small sizes first: an unbounded parser might never finish the large ones.
     for size in (parser.size // _STEP**2, parser.size // _STEP, parser.size):
         before, content = seconds, make(size)
         seconds = _measure_seconds(parser, content)

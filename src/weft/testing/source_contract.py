@@ -56,8 +56,8 @@ class SourceCase:
     ``mutate`` changes the upstream and returns the effect; ``next_config`` is the configuration
     afterwards, for sources whose configuration decides it. ``bad_credentials`` are well-formed,
     but refused.
-    ``hostile`` are the parsers of what comes from outside, with inputs that were made to cost time
-    or memory; or a sentence that says why there are none.
+    ``hostile`` lists the source's parsers of foreign content, with inputs that are made to cost
+    time or memory; or it is a sentence that says why there are none.
     """
 
     source: type[AnySource]

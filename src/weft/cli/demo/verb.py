@@ -53,7 +53,7 @@ def demo() -> None:
 
 
 async def _play(place: Place, scratch: Path, log: Path) -> int:
-    """Run all steps against a new server; returns how many facts were checked."""
+    """Run all steps against a new server; return how many facts were checked."""
     files = scratch / "long-read"
     files.mkdir()
     server = StdioServerParameters(

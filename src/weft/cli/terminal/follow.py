@@ -34,7 +34,7 @@ _REMEDIES = {
 
 
 async def follow(backend: Backend, job: Job, *, name: str, cancels: bool) -> Job:
-    """Show the job until it ends or the person stops waiting; returns its last state.
+    """Show the job until it ends or the person stops waiting; return its last state.
 
     With ``cancels`` the first Ctrl-C asks the job to cancel and the second stops waiting;
     without, the first one stops waiting and the job goes on.

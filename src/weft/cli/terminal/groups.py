@@ -11,10 +11,10 @@ LIST = "list"
 
 
 class Verb(click.Command):
-    """A command that does not repeat arguments it cannot place: one may be a secret."""
+    """A command that never repeats a surplus argument, because it may be a secret."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse. Raises UsageError that counts the surplus arguments and shows none."""
+        """Parse. The UsageError for surplus arguments counts them and shows none."""
         ctx.allow_extra_args = True
         surplus = super().parse_args(ctx, args)
         if surplus and not ctx.resilient_parsing:

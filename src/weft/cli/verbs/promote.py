@@ -215,7 +215,7 @@ def _build_new(item: Item, auth: Auth | None) -> NewConnection:
 
 
 def _ask_credentials(app: App, plan: Plan) -> dict[str, Auth]:
-    """Ask for credentials where they are needed and can be typed; returns them by connection.
+    """Ask for credentials where they are needed and can be typed; return them by connection.
 
     When nobody can be asked and the source offers no consent in a browser, that is an obstacle.
     """

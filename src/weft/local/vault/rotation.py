@@ -38,7 +38,7 @@ class Rotation:
 async def rotate(source: KeySource, store: DataKeyStore, lock: Path) -> Rotation:
     """Wrap all data keys by a new master key and forget the old one.
 
-    Raises Conflict while another process rotates, KeyUnavailable when the present key is lost.
+    Raises Conflict while another process rotates, KeyUnavailable when the current key is lost.
     """
     async with _hold_lock(lock):
         keys = list(await anyio.to_thread.run_sync(source.load))

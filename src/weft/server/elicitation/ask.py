@@ -117,7 +117,7 @@ class Rounds:
 
 
 class Ask:
-    """Asks the person behind the present call."""
+    """Asks the person behind the current call."""
 
     def __init__(self, context: AnyContext | None, rounds: Rounds) -> None:
         self._context = context

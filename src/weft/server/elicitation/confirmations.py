@@ -42,7 +42,7 @@ class Confirmations:
         self._holder: tuple[str, ...] = ()
 
     def bound_to(self, principal: Principal) -> "Confirmations":
-        """Return a view whose tokens nobody but the principal can redeem."""
+        """Return a view whose tokens only the principal can redeem."""
         view = copy(self)
         view._holder = (principal.organization_id, principal.name)
         return view

@@ -122,7 +122,7 @@ def describe_params_error(error: ValidationError) -> str:
     """Say which parameter of a request is wrong, and what it should be."""
     problems: list[str] = []
     for detail in error.errors(include_input=False, include_context=False, include_url=False):
-        # The first level has the protocol's own names; what is below may be named by the caller.
+        # The first level has the protocol's own names; the caller may have named those below.
         path = [part for part in detail["loc"] if part != "params"][:1]
         name = str(path[0]) if path and detail["type"] != "extra_forbidden" else "params"
         _, problem = _problem({**detail, "loc": (name,)}, {name: {}}, "")

@@ -26,12 +26,12 @@ FRAME_MAX_BYTES = 4 * 1024 * 1024
 # first, JavaScript clients last.
 KEPT_HEAD_BYTES = 16 * 1024
 KEPT_TAIL_BYTES = 1024
-# The id comes back in the answer, which must stay small.
+# The answer repeats the id, and must stay small.
 ID_MAX_CHARS = 256
 _ID_MAX = 2**63 - 1
 
 _BAD_ID = f"id must be a string of up to {ID_MAX_CHARS} characters or an integer within 64 bits."
-# Reasons of the JSON parser, which never quotes its input, by a word of their own.
+# Our texts for the JSON parser's reasons, each recognised by a word. The parser quotes no input.
 _JSON_REASONS = (
     ("surrogate", "A string has half of a surrogate pair, which UTF-8 cannot carry"),
     ("hex escape", "A string has half of a surrogate pair, which UTF-8 cannot carry"),

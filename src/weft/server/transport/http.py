@@ -104,7 +104,7 @@ def mcp_endpoints(
 
 
 def http_caller() -> Principal:
-    """Return the present request's principal. Raises NotPermitted outside a request."""
+    """Return the current request's principal. Raises NotPermitted outside a request."""
     token = get_access_token()
     if not isinstance(token, _PrincipalToken):
         raise NotPermitted("The call belongs to no principal.")
@@ -112,7 +112,7 @@ def http_caller() -> Principal:
 
 
 async def _send_error(outgoing: BackpressureStream, error: FrameError) -> None:
-    # The client may leave while it waits for its turn.
+    # The client may leave while this waits for its turn.
     with suppress(anyio.ClosedResourceError, anyio.BrokenResourceError):
         await outgoing.send(SessionMessage(error))
 

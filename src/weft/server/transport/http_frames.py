@@ -1,6 +1,6 @@
-"""Judge the frames of HTTP requests before the SDK sees them, by the rules that stdio has.
+"""Check the frames of HTTP requests before the SDK sees them, by the same rules as on stdio.
 
-The SDK would repeat the values of a frame that it refuses, and answer without the frame's id.
+The SDK would repeat values from a frame that it refuses, and answer without the frame's id.
 """
 
 from collections.abc import Awaitable, Callable
@@ -45,9 +45,9 @@ def answer_bad_frames(app: ASGIApp) -> ASGIApp:
 
 
 def mark_bad_frames(app: ASGIApp) -> ASGIApp:
-    """Have `SoundFrames` answer the frames that ``app`` cannot read into a session's stream.
+    """Pass bad frames through ``app`` as errors, which `SoundFrames` answers in the session.
 
-    The errors go through ``app``, because it knows which stream belongs to whom.
+    Only ``app`` knows which stream a request belongs to.
     """
 
     async def pass_on(scope: Scope, receive: Receive, send: Send, message: JSONRPCMessage) -> None:
@@ -61,7 +61,7 @@ def mark_bad_frames(app: ASGIApp) -> ASGIApp:
 
 
 class SoundFrames:
-    """The frames of a session that can be served; ``answer`` is given errors for all others."""
+    """The frames of a session that can be served; ``answer`` gets an error for each other one."""
 
     def __init__(self, frames: Any, answer: Callable[[FrameError], object]) -> None:
         self._frames = frames
@@ -69,7 +69,7 @@ class SoundFrames:
 
     @property
     def last_context(self) -> Any:
-        """Return the context of the request that brought the last frame, which the SDK asks for."""
+        """Return the context of the request that brought the last frame; the SDK asks for it."""
         return self._frames.last_context
 
     async def receive(self) -> SessionMessage | Exception:
@@ -160,7 +160,7 @@ def _encode(error: JSONRPCError) -> bytes:
 
 
 class _IdentifiedErrors:
-    """Passes a response on; where its status is an error, its body is one that has the id."""
+    """Passes a response on; if its status is an error, the body becomes an error with the id."""
 
     def __init__(self, send: Send, request_id: RequestId) -> None:
         self._send = send
@@ -194,13 +194,13 @@ class _IdentifiedErrors:
             if answer.id is not None:
                 return self._body
             return _encode(answer.model_copy(update={"id": self._request_id}))
-        # A text of the SDK, or nothing.
+        # The body is a text of the SDK, or empty.
         text = self._body.decode() or f"{phrase}."
         return _encode(frame_error(self._request_id, INVALID_REQUEST, text))
 
 
 class _Refused:
-    """Answers that a frame is refused, where the application has accepted its stand-in."""
+    """Answers with the refusal of a frame when the application accepts the frame's stand-in."""
 
     def __init__(self, send: Send, error: FrameError) -> None:
         self._send = send

@@ -2,17 +2,17 @@
 
 The standard library's parser is not used: it takes "*" and "$" in paths literally and stops at the
 first rule that fits instead of the longest, so it would read pages that the site asks to leave.
-Protego matches well, but bounds neither rules nor patterns, and a site may send any number of them.
+Protego matches well, but limits neither rules nor patterns, and a site may send any number of them.
 """
 
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-# RFC 9309 asks for at least 500 KiB; what stands behind it is not read.
+# RFC 9309 asks for at least 500 KiB; the rest is not read.
 ROBOTS_CHARS_MAX = 512 * 1024
 RULES_MAX = 5_000
 RULE_CHARS_MAX = 8 * 1024
-# A rule with wildcards costs up to its length times that of the address, for every address.
+# Matching an address with a wildcard rule costs up to the product of their lengths.
 WILDCARD_CHARS_MAX = 16 * 1024
 
 
@@ -45,7 +45,7 @@ class _Rule:
 
 @dataclass(frozen=True, slots=True)
 class Robots:
-    """The rules of the groups that apply to us, the one that decides first."""
+    """The rules of the groups that apply to us; of several matching rules the first decides."""
 
     rules: tuple[_Rule, ...] = ()
     prefixes: tuple[str, ...] = ()

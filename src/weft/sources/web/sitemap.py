@@ -32,13 +32,13 @@ class Sitemap:
 def read_sitemap(content: bytes, check: Callable[[], None] = lambda: None) -> Sitemap | None:
     """Parse a sitemap or an index of sitemaps; None if it is something else, such as a page.
 
-    ``check`` is called between parts of a large one and may raise.
+    ``check`` is called between the parts of a large sitemap, and may raise.
     Raises SourceUnavailable if it is a sitemap but broken, hostile or too large when unpacked.
     """
     if content.startswith(_GZIP_MARK):
         content = unpack_gzip(content, SITEMAP_BYTES_MAX)
     reader = _SitemapParser()
-    # Without namespaces: expanding them copies a name as long as the sitemap for every tag.
+    # Do not expand namespaces: that could copy a name as long as the sitemap for every tag.
     parser = expat.ParserCreate()
     parser.StartDoctypeDeclHandler = reader.doctype
     parser.StartElementHandler = reader.start

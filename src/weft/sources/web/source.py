@@ -47,7 +47,7 @@ TROUBLES_IN_A_ROW_MAX = 12
 # Addresses that are not wanted count too, since a page or sitemap can invent any number of them.
 SEEN_MAX = 500_000
 _SEEN_DIGEST_BYTES = 16
-# What one trip to a worker thread may look at.
+# The limit of one trip to a worker thread.
 _CHUNK_ADDRESSES = 1_000
 PATTERNS_MAX = 50
 PATTERN_CHARS_MAX = 200
@@ -199,7 +199,7 @@ class _SiteWalk:
     config: WebConfig
     reader: PageReader
     start: _Start
-    # Digests: half a million addresses may have two thousand characters each.
+    # Keep digests, as half a million addresses may have two thousand characters each.
     seen: set[bytes] = field(default_factory=set[bytes])
     listed: set[str] = field(default_factory=set[str])
     troubles: int = 0
@@ -327,7 +327,7 @@ async def _fetch_sitemaps(
 ) -> AsyncGenerator[Sitemap]:
     """Yield a sitemap and all that it leads to; say in ``gaps`` what could not be read."""
     yield first
-    # Addresses by their depth, in the order in which they were found. No more are kept than read.
+    # Each address with its depth, in the order found. No more are kept than will be read.
     found: dict[str, int] = {}
 
     def add(sitemap: Sitemap, depth: int) -> None:

@@ -30,7 +30,7 @@ _KEYS_RETRY_SECONDS: Final = 30.0
 _FETCH_SECONDS: Final = 10.0
 _DOCUMENT_MAX_BYTES: Final = 1024 * 1024
 _TOKEN_MAX_CHARS: Final = 16_384
-# What foreign JSON can make a parser raise, however deep, large or strange it is.
+# All errors that foreign JSON can cause in a parser, however deep, large or strange it is.
 _MALFORMED: Final = (
     *(JoseError, ValueError, TypeError, ArithmeticError, LookupError),
     *(AttributeError, RecursionError),

@@ -128,7 +128,7 @@ async def _find(backend: Backend, connection: str) -> tuple[Connection, SourceIn
 async def _create(
     backend: Backend, new: NewConnection, in_new_collection: bool, given: dict[str, Any]
 ) -> tuple[Connection, Job | None]:
-    """Create the connection and follow its first sync; returns the job if it was followed."""
+    """Create the connection and follow its first sync; return the job if it was followed."""
     if in_new_collection:
         await _create_collection(backend, new.readable_collection_id)
     connection = await backend.connections.create(new)
