@@ -14,6 +14,8 @@ from patience import PATIENCE_SECONDS
 from weft_http import ACCEPT, INITIALIZE, HttpServer, create_key, http_server, revoke_key
 from weft_process import COMMAND, TOOLS, Place
 
+from weft.web.build import OPEN_PATHS
+
 pytestmark = pytest.mark.anyio
 
 PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
@@ -69,6 +71,27 @@ async def test_every_other_route_asks_for_a_token(door: Door, path: str, method:
             assert answer.status_code == 401, headers
             assert answer.headers["www-authenticate"].startswith("Bearer")
             assert "access-control-allow-origin" not in answer.headers
+
+
+@pytest.mark.parametrize("prefix", ["", "/v1"])
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
+async def test_what_a_page_has_no_method_for_asks_for_a_token(
+    door: Door, prefix: str, method: str
+) -> None:
+    for path in ("authorize/run", "authorize/jobs", "authorize/x", "callback"):
+        async with door.server.client(token="") as client:
+            answer = await client.request(method, f"{prefix}/source-connections/{path}")
+            assert answer.status_code == 401
+        async with door.server.client() as client:
+            answer = await client.request(method, f"{prefix}/source-connections/{path}")
+            assert answer.status_code in {404, 405, 422}
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
+async def test_no_open_route_crashes_at_a_method_that_it_has_not(door: Door, method: str) -> None:
+    async with door.server.client(token="") as client:
+        for path in sorted(OPEN_PATHS):
+            assert (await client.request(method, path)).status_code in {404, 405}
 
 
 @pytest.mark.parametrize(

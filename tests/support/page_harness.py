@@ -17,7 +17,7 @@ from weft.web.gate.gate import Gate, guard
 from weft.web.gate.hosts import build_host_rules
 from weft.web.gate.limits import Rates, Slots
 from weft.web.gate.metrics import Metrics
-from weft.web.pages.routes import PageSettings, page_routes, page_template_of
+from weft.web.pages.routes import PageSettings, page_of, page_routes
 
 URL = "http://127.0.0.1:8765"
 LINK = "/authorize/t0k3n"
@@ -129,7 +129,7 @@ def open_browser(
         streams=Slots(0),
         rates=Rates(1000),
         metrics=metrics or Metrics(),
-        page_template_of=page_template_of,
+        page_of=page_of,
     )
     app = guard(Starlette(routes=page_routes(sessions, settings)), gate)
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=base)

@@ -16,7 +16,7 @@ from weft.web.gate.limits import Rates, Slots
 from weft.web.gate.metrics import Metrics
 from weft.web.gate.oauth import OAuthSettings, OAuthTokens
 from weft.web.gate.operator_token import TOKEN_FILE_NAME, Authenticate, load_or_create_token
-from weft.web.pages.routes import page_template_of
+from weft.web.pages.routes import page_of
 from weft.web.rest.routes import template_of
 from weft.web.run import Listening
 
@@ -98,7 +98,7 @@ def build_gate(
         rates=Rates(settings.http_requests_per_minute),
         metrics=metrics,
         metadata_url=oauth.metadata_url if oauth else None,
-        page_template_of=page_template_of,
+        page_of=page_of,
         rest_template_of=template_of,
     )
 

@@ -30,6 +30,8 @@ from weft.web.gate.responses import GuardedResponse, HttpRefusal
 BODY_MAX_BYTES: Final = 4 * 1024 * 1024
 # A stream may stay open for days, so its token is checked again at this interval.
 READMIT_SECONDS: Final = 5.0
+# In the state of a request: says that whoever opened its connection is known.
+VOUCH: Final = "weft.vouch"
 _PRINCIPAL: Final = "weft.principal"
 _LISTEN_METHOD: Final = "subscriptions/listen"
 _METHODS: Final = ("GET", "POST", "PATCH", "DELETE")
@@ -37,8 +39,16 @@ _METHODS: Final = ("GET", "POST", "PATCH", "DELETE")
 _logger = logging.getLogger(__name__)
 
 
-def _no_page(_path: str) -> str | None:
+def _no_template(_path: str) -> None:
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A route whose permission is in its path, and the methods that it has."""
+
+    template: str
+    methods: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +57,10 @@ class Gate:
 
     Without ``authenticators`` (None) everyone acts as the operator. ``open_paths`` need no token;
     a GET of ``stream_paths`` opens an event stream. ``metadata_url`` tells clients where to get
-    tokens. ``page_template_of`` names the route of a page whose permission is in its path: it
-    needs no token, checks its origin itself, and only the template is logged.
-    ``rest_template_of`` does the same for paths of the HTTP API. ``draining`` is set to end open
-    streams. A stream outlives its token by at most ``readmit_seconds``.
+    tokens. ``page_of`` finds the page at a path: with its methods it needs no token, and it checks
+    its origin itself. Of it only the template is logged, and of a path of the HTTP API what
+    ``rest_template_of`` returns. ``draining`` is set to end open streams. A stream outlives its
+    token by at most ``readmit_seconds``.
     """
 
     hosts: HostRules
@@ -63,8 +73,8 @@ class Gate:
     rates: Rates
     metrics: Metrics
     metadata_url: str | None = None
-    page_template_of: Callable[[str], str | None] = _no_page
-    rest_template_of: Callable[[str], str | None] = _no_page
+    page_of: Callable[[str], Page | None] = _no_template
+    rest_template_of: Callable[[str], str | None] = _no_template
     draining: anyio.Event = field(default_factory=anyio.Event)
     readmit_seconds: float = READMIT_SECONDS
 
@@ -110,15 +120,16 @@ async def _handle(app: ASGIApp, gate: Gate, scope: Scope, receive: Receive, send
     path: str = scope["path"]
     request_id = secrets.token_hex(8)
     response = GuardedResponse(receive, send, request_id, for_programs=path in gate.stream_paths)
-    page_route = None if path in gate.known_paths else gate.page_template_of(path)
+    page = None if path in gate.known_paths else gate.page_of(path)
     request = _GatedRequest(
         app,
         gate,
         scope,
         response.receive,
         response,
-        page_route or _route_name(gate, path),
-        page_route is not None,
+        page.template if page else _route_name(gate, path),
+        # With another method the path is one of the HTTP API, which needs a token.
+        page is not None and scope["method"] in page.methods,
         {n.decode("latin-1"): v.decode("latin-1") for n, v in reversed(scope["headers"])},
     )
     started = time.perf_counter()
@@ -181,6 +192,8 @@ async def _admit(request: _GatedRequest) -> None:
     if isinstance(admitted, HttpRefusal):
         await request.response.refuse(admitted)
         return
+    if vouch := request.scope.get("state", {}).get(VOUCH):
+        vouch()
     refusal = _check_limits(request, admitted)
     if refusal:
         await request.response.refuse(refusal)

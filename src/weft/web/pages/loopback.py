@@ -146,7 +146,7 @@ def _build_app(sessions: AuthSessions, url: str) -> "ASGIApp":
     from weft.web.gate.hosts import HostRules
     from weft.web.gate.limits import Rates, Slots
     from weft.web.gate.metrics import Metrics
-    from weft.web.pages.routes import PageSettings, page_routes, page_template_of
+    from weft.web.pages.routes import PageSettings, page_of, page_routes
 
     app = Starlette(routes=page_routes(sessions, PageSettings(url)))
     app.router.redirect_slashes = False
@@ -162,6 +162,6 @@ def _build_app(sessions: AuthSessions, url: str) -> "ASGIApp":
         streams=Slots(0),
         rates=Rates(_REQUESTS_PER_MINUTE),
         metrics=Metrics(),
-        page_template_of=page_template_of,
+        page_of=page_of,
     )
     return guard(app, gate)

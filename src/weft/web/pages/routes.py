@@ -20,6 +20,7 @@ from starlette.routing import BaseRoute, Route
 from weft.backend import AuthSessions
 from weft.domain.authorizations import AuthOutcome, CredentialForm
 from weft.errors import ConnectionFault, NotFound, TryLater, WeftError
+from weft.web.gate.gate import Page
 from weft.web.gate.limits import Rates
 from weft.web.pages.form_input import parse_values, problem_by_field, read_form
 from weft.web.pages.html import (
@@ -43,6 +44,9 @@ TOKEN_MAX_CHARS: Final = 256
 COOKIE_SECONDS: Final = 600
 # A person needs a handful. More means someone guessing tokens, or a program out of control.
 REQUESTS_PER_MINUTE: Final = 120
+
+_LINK_METHODS: Final = frozenset({"GET", "HEAD"})
+_FORM_METHODS: Final = _LINK_METHODS | {"POST"}
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -72,24 +76,24 @@ def page_routes(sessions: AuthSessions, settings: PageSettings) -> list[BaseRout
         _limit_rate(settings, make(sessions, settings))
         for make in (_build_form, _build_start, _build_callback)
     )
-    routes: list[BaseRoute] = [Route(FORM_PATH, form, methods=["GET", "POST"])]
+    routes: list[BaseRoute] = [Route(FORM_PATH, form, methods=_FORM_METHODS)]
     for prefix in PREFIXES:
-        routes.append(Route(f"{prefix}{START_PATH}", start, methods=["GET"]))
-        routes.append(Route(f"{prefix}{CALLBACK_PATH}", callback, methods=["GET"]))
+        routes.append(Route(f"{prefix}{START_PATH}", start, methods=_LINK_METHODS))
+        routes.append(Route(f"{prefix}{CALLBACK_PATH}", callback, methods=_LINK_METHODS))
     return routes
 
 
-def page_template_of(path: str) -> str | None:
-    """Return the template that a page is logged and counted as, or None for other paths.
+def page_of(path: str) -> Page | None:
+    """Return the page at ``path``, or None.
 
-    Paths of pages contain tokens, so the paths themselves are never logged.
+    Paths of pages contain tokens, so only their templates are logged and counted.
     """
     for prefix in PREFIXES:
         if path == f"{prefix}{CALLBACK_PATH}":
-            return path
+            return Page(path, _LINK_METHODS)
         if _has_token(path, f"{prefix}{START_PATH}"):
-            return f"{prefix}{START_PATH}"
-    return FORM_PATH if _has_token(path, FORM_PATH) else None
+            return Page(f"{prefix}{START_PATH}", _LINK_METHODS)
+    return Page(FORM_PATH, _FORM_METHODS) if _has_token(path, FORM_PATH) else None
 
 
 def _has_token(path: str, template: str) -> bool:

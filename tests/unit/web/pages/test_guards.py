@@ -19,7 +19,7 @@ from page_harness import (
 from weft.errors import NotFound
 from weft.web.gate.metrics import Metrics
 from weft.web.pages.html import POLICY
-from weft.web.pages.routes import page_template_of
+from weft.web.pages.routes import page_of
 
 pytestmark = pytest.mark.anyio
 
@@ -114,7 +114,7 @@ async def test_every_page_keeps_itself_to_itself() -> None:
             assert headers["referrer-policy"] == "no-referrer"
             assert headers["x-content-type-options"] == "nosniff"
         for method in ("PUT", "DELETE", "OPTIONS", "PATCH"):
-            assert (await client.request(method, LINK)).status_code == 405
+            assert (await client.request(method, LINK)).status_code == 401
         assert (await client.get(LINK, headers={"host": "evil.example"})).status_code == 421
     for part in ("default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'"):
         assert part in POLICY
@@ -156,4 +156,14 @@ async def test_tokens_are_neither_logged_nor_counted(caplog: pytest.LogCaptureFi
     ],
 )
 def test_only_paths_of_pages_are_open(path: str, route: str | None) -> None:
-    assert page_template_of(path) == route
+    page = page_of(path)
+    assert (page and page.template) == route
+
+
+@pytest.mark.parametrize("path", [LINK, START, f"/v1{START}", CALLBACK, f"/v1{CALLBACK}"])
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY"])
+async def test_page_is_open_for_its_own_methods_only(path: str, method: str) -> None:
+    async with open_browser(Sessions()) as client:
+        assert (await client.request(method, path)).status_code == 401
+        if path != LINK:
+            assert (await client.post(path)).status_code == 401
