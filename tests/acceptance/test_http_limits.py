@@ -21,6 +21,7 @@ pytestmark = pytest.mark.anyio
 MIB = 1024 * 1024
 IDLE_STREAMS = 200
 CALLERS = 100
+HALF_OPEN = 700
 MEMORY_GROWTH_MAX_MIB = 150
 CALL = {
     "jsonrpc": "2.0",
@@ -145,6 +146,26 @@ async def test_what_is_too_much_at_once_is_told_with_the_time_to_wait(place: Pla
             assert (busy.status_code, busy.headers["retry-after"]) == (503, "2")
             await slow.send(b"2\r\n{}\r\n0\r\n\r\n")
             assert (await slow.receive()).startswith(b"HTTP/1.1 400 ")
+
+
+async def test_half_open_connections_keep_no_caller_out(place: Place) -> None:
+    few = {"WEFT_HTTP_MAX_STREAMS": "2", "WEFT_HTTP_MAX_REQUESTS": "2"}
+    async with (
+        http_server(place, **few) as server,
+        server.client() as client,
+        client.stream("GET", "/sse") as stream,
+        AsyncExitStack() as stack,
+    ):
+        lines = stream.aiter_lines()
+        assert await anext(lines)
+        port = int(server.url.rpartition(":")[2])
+        for _ in range(HALF_OPEN):
+            half = await stack.enter_async_context(await anyio.connect_tcp("127.0.0.1", port))
+            await half.send(b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n")
+        for _ in range(4):
+            async with server.client() as other:
+                assert (await other.get("/metrics")).status_code == 200
+            assert "weft_http_streams_active 1" in (await client.get("/metrics")).text
 
 
 async def test_what_is_too_much_a_minute_is_told_with_the_time_to_wait(place: Place) -> None:

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +22,8 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from weft.errors import InvalidInput
+from weft.web.gate.gate import VOUCH
+from weft.web.gate.limits import Strangers
 
 # At shutdown, running requests get this long to finish; jobs are handed back after that.
 # Containers are killed 10 seconds after SIGTERM.
@@ -31,6 +34,7 @@ BODY_SECONDS: Final = 60.0
 CHECK_SECONDS: Final = 2.0
 _BACKLOG: Final = 512
 _SPARE_CONNECTIONS: Final = 100
+STRANGERS_MAX: Final = 500
 
 _logger = logging.getLogger(__name__)
 
@@ -114,10 +118,11 @@ class SignalFreeServer(uvicorn.Server):
 
 
 class DeadlineH11Protocol(H11Protocol):
-    """HTTP/1.1 that closes connections on which the head or body of a request arrives too late:
-    anyone can open one without a token, and each takes up a place.
+    """HTTP/1.1 that closes connections on which the head or body of a request arrives too late, and
+    those of `Strangers` when there are too many: anyone can open one without a token.
     """
 
+    strangers: Strangers
     head_seconds = HEAD_SECONDS
     body_seconds = BODY_SECONDS
     # A timer for each request would cost more than this periodic check.
@@ -128,6 +133,8 @@ class DeadlineH11Protocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride] (as there)
         super().connection_made(transport)
+        self.strangers.enter(self)
+        self.app_state = {**self.app_state, VOUCH: partial(self.strangers.leave, self)}
         self._since = self.loop.time()
         self._check_deadline()
 
@@ -140,7 +147,15 @@ class DeadlineH11Protocol(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._timer is not None:
             self._timer.cancel()
+        self.strangers.leave(self)
         super().connection_lost(exc)
+
+    @property
+    def is_idle(self) -> bool:
+        return not self.cycle or self.cycle.response_complete
+
+    def cut(self) -> None:
+        self.transport.abort()
 
     def _check_deadline(self) -> None:
         patience = {h11.IDLE: self.head_seconds, h11.SEND_BODY: self.body_seconds}.get(self._state)
@@ -174,10 +189,13 @@ _TOO_SLOW = (
 
 
 def _build_config(app: ASGIApp, listening: Listening) -> uvicorn.Config:
+    class OwnH11Protocol(DeadlineH11Protocol):
+        strangers = Strangers(STRANGERS_MAX)
+
     config = uvicorn.Config(
         app,
         lifespan="on",
-        http=DeadlineH11Protocol,
+        http=OwnH11Protocol,
         ws="none",
         # uvicorn's log goes to stderr like ours. We log requests ourselves.
         log_config=None,
@@ -186,7 +204,8 @@ def _build_config(app: ASGIApp, listening: Listening) -> uvicorn.Config:
         forwarded_allow_ips=list(listening.proxies),
         server_header=False,
         backlog=_BACKLOG,
-        limit_concurrency=listening.connections_max + _SPARE_CONNECTIONS,
+        # Strangers never take the places of callers who are known.
+        limit_concurrency=listening.connections_max + _SPARE_CONNECTIONS + STRANGERS_MAX,
         timeout_graceful_shutdown=DRAIN_SECONDS,
         ssl_certfile=listening.tls_cert,
         ssl_keyfile=listening.tls_key,

@@ -1,20 +1,24 @@
 """The HTTP server: a connection that asks for nothing does not keep its place."""
 
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import anyio
 import pytest
-from anyio.abc import ByteReceiveStream
+from anyio.abc import ByteReceiveStream, SocketStream
 from patience import PATIENCE_SECONDS
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
 from weft.errors import InvalidInput
+from weft.web import run
+from weft.web.gate.gate import VOUCH
 from weft.web.run import DeadlineH11Protocol, Listening, bind_socket, run_app
 
 pytestmark = pytest.mark.anyio
+CONNECTIONS_MAX = 10
+VOUCHED = b"GET /known HTTP/1.1\r\nHost: localhost\r\n\r\n"
 HELLO = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 SLOW = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n"
 CHUNKED = b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nsome\r\n"
@@ -57,6 +61,29 @@ async def test_answer_may_take_longer_than_head_and_body(monkeypatch: pytest.Mon
             await _answer(client)
 
 
+async def test_half_open_connections_take_no_place_of_callers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(run, "STRANGERS_MAX", 20)
+    async with _serve_late() as port, AsyncExitStack() as stack:
+
+        async def connect() -> SocketStream:
+            return await stack.enter_async_context(await anyio.connect_tcp("127.0.0.1", port))
+
+        known = await connect()
+        await known.send(VOUCHED)
+        await _answer(known)
+        flood = [await connect() for _ in range(CONNECTIONS_MAX + 200)]
+        for stranger in flood:
+            with suppress(anyio.BrokenResourceError):
+                await stranger.send(HELLO[:10])
+        with pytest.raises((anyio.EndOfStream, anyio.BrokenResourceError)):
+            await flood[0].receive()
+        for caller in (known, await connect()):
+            await caller.send(HELLO)
+            assert (await _answer(caller)).startswith(b"HTTP/1.1 200 ")
+
+
 async def test_server_is_not_announced_with_a_certificate_that_cannot_be_used(
     tmp_path: Path,
 ) -> None:
@@ -78,10 +105,11 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(DeadlineH11Protocol, f"{what}_seconds", seconds)
 
 
-async def _answer(client: ByteReceiveStream) -> None:
+async def _answer(client: ByteReceiveStream) -> bytes:
     received = b""
     while not received.endswith(b"late"):
         received += await client.receive()
+    return received
 
 
 async def _late(scope: Scope, receive: Receive, send: Send) -> None:
@@ -90,6 +118,8 @@ async def _late(scope: Scope, receive: Receive, send: Send) -> None:
             await receive()
             await send({"type": f"lifespan.{phase}.complete"})
         return
+    if scope["path"] == "/known":
+        scope["state"][VOUCH]()
     # Longer than heads may take.
     await anyio.sleep(0.2)
     await PlainTextResponse("late")(scope, receive, send)
@@ -101,7 +131,7 @@ def _nothing() -> None:
 
 @asynccontextmanager
 async def _serve_late() -> AsyncGenerator[int]:
-    listening = Listening("127.0.0.1", 0, None, None, [], 10)
+    listening = Listening("127.0.0.1", 0, None, None, [], CONNECTIONS_MAX)
     with bind_socket("127.0.0.1", 0) as bound, anyio.fail_after(PATIENCE_SECONDS):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(run_app, _late, bound, listening, _nothing, _nothing)

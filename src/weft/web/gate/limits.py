@@ -1,10 +1,10 @@
-"""Limits on concurrent requests, and on the rate of each caller."""
+"""Limits on concurrent requests and connections, and on the rate of each caller."""
 
 import time
 from collections.abc import Callable, Generator, Hashable
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 _BUCKETS_MAX: Final = 10_000
 _SECONDS_PER_MINUTE: Final = 60.0
@@ -26,6 +26,44 @@ class Slots:
             yield free
         finally:
             self.taken -= free
+
+
+class Connection(Protocol):
+    """An open connection."""
+
+    @property
+    def is_idle(self) -> bool:
+        """Return whether no request of it is being answered."""
+        ...
+
+    def cut(self) -> None:
+        """Close the connection at once."""
+        ...
+
+
+class Strangers:
+    """The open connections on which nobody known has called yet.
+
+    Anyone can open one, so they share a fixed number of places. When one more comes, the one that
+    has been idle for longest gives way: a caller sends its token as soon as it is connected.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._open: dict[Connection, None] = {}
+
+    def enter(self, connection: Connection) -> None:
+        """Take a place, which may cost an older stranger its own."""
+        if len(self._open) >= self._size:
+            oldest = next(iter(self._open))
+            gone = next((one for one in self._open if one.is_idle), oldest)
+            self.leave(gone)
+            gone.cut()
+        self._open[connection] = None
+
+    def leave(self, connection: Connection) -> None:
+        """Give the place back: the connection is closed, or its caller is known."""
+        self._open.pop(connection, None)
 
 
 @dataclass(frozen=True, slots=True)

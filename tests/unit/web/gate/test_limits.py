@@ -1,8 +1,10 @@
 """Slots and rates."""
 
+from dataclasses import dataclass
+
 import pytest
 
-from weft.web.gate.limits import Rates, RateStatus, Slots
+from weft.web.gate.limits import Rates, RateStatus, Slots, Strangers
 
 
 class Clock:
@@ -65,3 +67,39 @@ def test_a_caller_is_told_what_is_left_and_when_all_is_back() -> None:
     clock.now += 15
     assert rates.status("a") == RateStatus(limit=60, remaining=15, full_in_seconds=45.0)
     assert rates.status("b").remaining == 60
+
+
+@dataclass(eq=False)
+class Socket:
+    is_idle: bool
+    is_cut: bool = False
+
+    def cut(self) -> None:
+        self.is_cut = True
+
+
+def test_stranger_who_comes_costs_the_one_idle_for_longest_its_place() -> None:
+    strangers = Strangers(3)
+    busy, older, newer = Socket(is_idle=False), Socket(is_idle=True), Socket(is_idle=True)
+    for one in (busy, older, newer, Socket(is_idle=True)):
+        strangers.enter(one)
+    assert (busy.is_cut, older.is_cut, newer.is_cut) == (False, True, False)
+
+
+def test_stranger_being_answered_gives_way_only_to_who_finds_no_other() -> None:
+    strangers = Strangers(2)
+    older, newer = Socket(is_idle=False), Socket(is_idle=False)
+    for one in (older, newer, Socket(is_idle=True)):
+        strangers.enter(one)
+    assert (older.is_cut, newer.is_cut) == (True, False)
+
+
+def test_caller_who_is_known_gives_its_place_back_and_is_never_cut() -> None:
+    strangers = Strangers(1)
+    known = Socket(is_idle=True)
+    strangers.enter(known)
+    strangers.leave(known)
+    strangers.leave(known)
+    for _ in range(3):
+        strangers.enter(Socket(is_idle=True))
+    assert not known.is_cut
