@@ -190,7 +190,7 @@ class StorageFailed(TryLater):
 class KeyUnavailable(StorageFailed):
     """The master key is missing, damaged or unreadable, and a person must restore it.
 
-    What is sealed with it stays as it is.
+    Texts that it sealed stay as they are.
     """
 
     category = ErrorCategory.KEY_UNAVAILABLE

@@ -74,6 +74,6 @@ class RemoteState:
         return connection.model_copy(update={"auth": auth})
 
     def learn_job(self, job: Job) -> Job:
-        """Remember to which connection a job belongs."""
+        """Remember which connection a job belongs to."""
         self.owner_of.remember(job.id, job.source_connection_id)
         return job

@@ -40,7 +40,7 @@ def _field_path(place: list[str]) -> str:
             break
         kept.append(_OURS.get(name, name))
     if kept and kept[0] == "auth":
-        # What follows names the API's forms of authentication, which are not ours.
+        # The rest names the API's forms of authentication, which are not ours.
         kept = kept[:1]
     return ".".join(kept) or "arguments"
 

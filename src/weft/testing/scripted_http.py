@@ -65,7 +65,7 @@ def redirect(location: str, status: int = 302) -> HttpReply:
 
 @dataclass
 class Site:
-    """A running server and what it was asked."""
+    """A running server, and the requests that it got."""
 
     port: int
     requests: list[HttpRequest] = field(default_factory=list[HttpRequest])

@@ -49,7 +49,7 @@ AnyContext = Context[Any, Any]
 
 
 class AskOutcome(StrEnum):
-    """The way in which a question ended. Only ACCEPTED is a yes."""
+    """The outcome of a question. Only ACCEPTED is a yes."""
 
     ACCEPTED = "accepted"
     DECLINED = "declined"

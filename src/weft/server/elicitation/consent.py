@@ -1,4 +1,4 @@
-"""Yes-or-no questions, and the text of a call for each way in which a person can refuse."""
+"""Yes-or-no questions, and the call's text for each way that a person can refuse."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

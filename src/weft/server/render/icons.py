@@ -1,4 +1,4 @@
-"""Weft's mark, as clients show it beside the server, its prompts and its resources.
+"""Weft's icon, which clients show next to the server, its prompts and its resources.
 
 Tools have none, because a model reads every character of the list of tools in each session.
 """

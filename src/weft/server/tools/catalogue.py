@@ -17,7 +17,7 @@ from weft.server.tools.definition import ToolSpec
 
 
 def tools_for(backend: Backend) -> list[ToolSpec]:
-    """Return the tools that this backend can serve, in the order in which they are listed."""
+    """Return the tools that this backend can serve, in the order of the list."""
     families: list[tuple[str, tuple[ToolSpec, ...]]] = [
         ("sources", sources.TOOLS),
         ("connections", connections.TOOLS),

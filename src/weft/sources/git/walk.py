@@ -211,7 +211,7 @@ def read_folder(store: ObjectStore, folder: Entry) -> list[Entry]:
 
 
 _NEW, _OLD = 1, 2
-# Encodings that real commits use; input can be made to keep some of Python's others busy for ages.
+# Encodings that real commits use; hostile input can make some of Python's others very slow.
 _ENCODINGS = re.compile(r"(utf-?8|iso-?8859|latin|windows-125|cp125|koi8|euc|shift_?jis|gb|big5)")
 
 

@@ -1,4 +1,4 @@
-"""Compares a batch of events with what is stored and writes the difference.
+"""Compares a batch of events with the stored entities and writes the difference.
 
 Everything here runs on the writer's thread, in one transaction per batch. SQLite works on whole
 batches, in a few long statements that run without Python's global lock; meanwhile the event loop
