@@ -4,6 +4,7 @@ Only this module, `assembly_http` and `assembly_remote` import both fronts and b
 """
 
 import gc
+import logging
 import sys
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
@@ -27,8 +28,10 @@ from weft.local.auth.providers import LocalAuthProviders
 from weft.local.backend import LocalBackend
 from weft.local.backend.auth_sessions import LocalAuthSessions
 from weft.local.engine import Engine, EngineLimits, utc_now
+from weft.local.exposure import refuse_exposed
 from weft.local.from_settings import KEYS_FOLDER_NAME as KEYS_FOLDER_NAME
 from weft.local.from_settings import (
+    find_exposed_state,
     key_source_of,
     open_store,
     parse_mapped_secrets,
@@ -54,6 +57,8 @@ if TYPE_CHECKING:
 
     from weft.assembly_remote import OpenRemote
     from weft.web.gate.operator_token import Authenticate
+
+_logger = logging.getLogger(__name__)
 
 PROCESSES_FOLDER_NAME = "processes"
 SWITCH_SECONDS = 0.0005
@@ -128,6 +133,8 @@ def open_any(
     """Open the remote API if the settings name one, else the engine with its database."""
     if settings.api_url is None:
         return open_engine(settings, registry=registry, run_jobs=run_jobs, clock=clock, pages=pages)
+    # The settings name the API and hold its key, so nobody else may write them here either.
+    refuse_exposed(settings, settings.home / KEYS_FOLDER_NAME)
     # Imported here because the HTTP stack costs start-up time that a local engine need not pay.
     from weft.assembly_remote import open_remote
 
@@ -325,6 +332,8 @@ def _settle_process(settings: Settings) -> None:
     # interpreter. At Python's default of 5 ms, calls during a sync have a much slower tail.
     sys.setswitchinterval(SWITCH_SECONDS)
     configure_logging(settings)
+    for path in find_exposed_state(settings):
+        _logger.warning("other users can change %s: run `chmod go-w` on it", path)
 
 
 def _announce_http(url: str) -> None:

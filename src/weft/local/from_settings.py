@@ -1,6 +1,6 @@
 """Opens store and audit, and finds keys and secrets, as the settings say, without an engine."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
@@ -9,6 +9,7 @@ from weft.domain.principals import organization_id
 from weft.local.audit import LocalAudit
 from weft.local.auth.secret_refs import check_name, parse_origins
 from weft.local.engine import MappedSecret, MappedSecrets, utc_now
+from weft.local.exposure import find_exposed, refuse_exposed
 from weft.local.store.base import Store
 from weft.local.store.sqlite.store import SqliteStore
 from weft.local.store.vault import DataKeyStore
@@ -41,6 +42,11 @@ def parse_mapped_secrets(settings: Settings) -> MappedSecrets:
     return mapped
 
 
+def find_exposed_state(settings: Settings) -> Sequence[Path]:
+    """Return the files and folders of Weft's state that other users can change."""
+    return find_exposed(settings, settings.home / KEYS_FOLDER_NAME)
+
+
 def private_paths(settings: Settings) -> tuple[Path, ...]:
     """List the paths that no source may read: Weft's own state, and files with keys or secrets."""
     files = [settings.master_key_file, *(found.file for found in settings.secrets.values())]
@@ -52,6 +58,7 @@ async def open_store(
     settings: Settings, clock: Callable[[], datetime] = utc_now
 ) -> AsyncGenerator[Store]:
     """Open the store that the settings name, until the end of the block. Raises StorageFailed."""
+    refuse_exposed(settings, settings.home / KEYS_FOLDER_NAME)
     store = await SqliteStore.open(settings.database_path, clock)
     try:
         yield store

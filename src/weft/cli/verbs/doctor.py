@@ -18,6 +18,7 @@ from weft.assembly import KEYS_FOLDER_NAME
 from weft.cli.terminal.context import App, emit, json_option, pass_app
 from weft.cli.terminal.groups import Verb
 from weft.errors import WeftError
+from weft.local.from_settings import find_exposed_state
 from weft.settings import CONFIG_FILE_NAME, ENV_PREFIX, Settings, origins
 from weft.sources.registry import SourceRegistry
 from weft.web.gate.operator_token import TOKEN_FILE_NAME
@@ -102,6 +103,9 @@ def examine(
         _examine_roots(settings, report)
         _examine_sources(registry or SourceRegistry(), report)
         _examine_database(settings, inspect_database, report)
+    report.problems.extend(
+        f"Other users can change {path}: chmod go-w it." for path in find_exposed_state(settings)
+    )
     _examine_files(settings, report)
     return report
 

@@ -163,6 +163,21 @@ def test_key_that_others_can_read_is_told_once(tmp_path: Path) -> None:
     assert run_examine(Settings(home=tmp_path), problems=(said,)).problems == [said]
 
 
+@pytest.mark.parametrize("name", ["", "keys", "weft.db", "weft.db-wal", "config.toml"])
+@pytest.mark.parametrize("api", [{}, {"api_url": "https://api.example", "api_key": "key"}])
+def test_state_that_others_can_change_is_a_problem(
+    tmp_path: Path, name: str, api: dict[str, Any]
+) -> None:
+    (tmp_path / "keys").mkdir(mode=0o700)
+    for file in ("weft.db", "weft.db-wal", "config.toml"):
+        (tmp_path / file).touch(0o600)
+    settings = Settings(home=tmp_path, **api)
+    assert run_examine(settings).problems == []
+    path = tmp_path / name
+    path.chmod(path.stat().st_mode | 0o002)
+    assert run_examine(settings).problems == [f"Other users can change {path}: chmod go-w it."]
+
+
 def test_lock_of_a_rotation_may_be_read_by_all(tmp_path: Path) -> None:
     (tmp_path / "keys").mkdir()
     (tmp_path / "keys" / "rotation.lock").touch(mode=0o644)
