@@ -25,18 +25,16 @@ from weft.local.store.sqlite.entities.marks import Marks
 from weft.local.store.sqlite.file.database import Database
 from weft.local.store.sqlite.file.queries import queries
 from weft.local.store.sqlite.file.session import Bindings, Session, carray
-from weft.local.store.sqlite.tables.rows import rows
+from weft.local.store.sqlite.tables.rows import Table, has_row, rows
 from weft.local.store.values import loads, moment_or_none
 
 DELETE_BATCH = 2_000
 COUNTED_JOBS_MAX = 64
 
 
-class SqliteEntities(EntityStore):
-    """See EntityStore."""
-
+class SqliteEntities(Table, EntityStore):
     def __init__(self, database: Database) -> None:
-        self._database = database
+        super().__init__(database)
         self._counted: dict[tuple[str, int, int], Marks] = {}
 
     async def _read_counted(self, claim: Claim) -> Marks | None:
@@ -110,7 +108,7 @@ class SqliteEntities(EntityStore):
         return await self._database.read(_get, values)
 
     async def purge(self, limit: int) -> int:
-        if not await self._database.read(_has_purge):
+        if not await self._database.read(has_row, "purge_any"):
             return 0
         return await self._database.write_relaxed(_purge, limit)
 
@@ -217,10 +215,6 @@ def _get(db: Session, values: dict[str, Any]) -> StoredEntity | None:
         metadata=loads(row["metadata"]),
         breadcrumbs=tuple(json.loads(row["breadcrumbs"])),
     )
-
-
-def _has_purge(db: Session) -> bool:
-    return db.execute(queries()["purge_any"]).get is not None
 
 
 def _purge(db: Session, limit: int) -> int:

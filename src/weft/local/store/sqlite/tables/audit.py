@@ -11,7 +11,7 @@ from weft.local.store.audit import AuditStore
 from weft.local.store.sqlite.file.database import Database
 from weft.local.store.sqlite.file.queries import queries
 from weft.local.store.sqlite.file.session import Session
-from weft.local.store.sqlite.tables.rows import Row, rows
+from weft.local.store.sqlite.tables.rows import Row, Table, has_row, select
 from weft.local.store.values import micros, micros_or_none, moment
 
 P = ParamSpec("P")
@@ -33,12 +33,12 @@ class Target:
     connection_id: str | None = None
 
 
-class SqliteAudit(AuditStore):
-    """See AuditStore."""
+def connection_target(organization_id: str, connection_id: str) -> Target:
+    """Return the target of a change of a connection."""
+    return Target("connection", connection_id, organization_id, connection_id)
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
+class SqliteAudit(Table, AuditStore):
     async def append(self, entry: AuditEntry) -> None:
         values = entry.model_dump() | {"at": micros(entry.at)}
         await self._database.write_relaxed(_insert, values)
@@ -48,13 +48,13 @@ class SqliteAudit(AuditStore):
     ) -> Sequence[AuditEntry]:
         values: dict[str, Any] = {"since": micros_or_none(since), "limit": limit, "before": _NO_MAX}
         if connection_id is None:
-            return await self._database.read(_select, "audit_list", values)
+            return await self._database.read(select, _to_entry, values, "audit_list")
         values["connection_id"] = connection_id
-        return await self._database.read(_select, "audit_list_of_connection", values)
+        return await self._database.read(select, _to_entry, values, "audit_list_of_connection")
 
     async def prune(self, kept: timedelta, limit: int) -> int:
         values = {"before": micros(self._database.clock() - kept), "limit": limit}
-        if not await self._database.read(_any_before, values["before"]):
+        if not await self._database.read(has_row, "audit_any_before", {"before": values["before"]}):
             return 0
         return await self._database.write_relaxed(_prune, values)
 
@@ -115,14 +115,6 @@ def _is_nothing(result: object) -> bool:
 
 def _insert(db: Session, values: dict[str, Any]) -> None:
     db.execute(queries()["audit_insert"], values)
-
-
-def _select(db: Session, query: str, values: dict[str, Any]) -> list[AuditEntry]:
-    return [_to_entry(row) for row in rows(db, queries()[query], values)]
-
-
-def _any_before(db: Session, before: int) -> bool:
-    return db.execute(queries()["audit_any_before"], {"before": before}).get is not None
 
 
 def _prune(db: Session, values: dict[str, Any]) -> int:

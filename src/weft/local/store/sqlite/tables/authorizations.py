@@ -20,30 +20,22 @@ from weft.local.store.authorizations import (
     TokenState,
     TokenStore,
 )
-from weft.local.store.sqlite.file.database import Database
 from weft.local.store.sqlite.file.queries import queries
 from weft.local.store.sqlite.file.session import Session
-from weft.local.store.sqlite.tables.audit import Target, write_audited
-from weft.local.store.sqlite.tables.rows import Row, rows
+from weft.local.store.sqlite.tables.audit import Target, connection_target, write_audited
+from weft.local.store.sqlite.tables.rows import Row, Table, find_first, has_row, rows, select
 from weft.local.store.values import dumps, loads, micros, micros_or_none, moment, moment_or_none
 
 
-class SqliteAuthSessions(AuthSessionStore):
-    """See AuthSessionStore."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
+class SqliteAuthSessions(Table, AuthSessionStore):
     async def begin(self, session: AuthSession) -> bool:
         values = asdict(session) | {
             "expires_at": micros(session.expires_at),
             "completed_at": micros_or_none(session.completed_at),
         }
-        target = Target(
-            "connection", session.connection_id, session.organization_id, session.connection_id
-        )
+        target = connection_target(session.organization_id, session.connection_id)
         return await write_audited(
-            self._database, "begin_authorization", target, _did, "auth_session_begin", values
+            self._database, "begin_authorization", target, has_row, "auth_session_begin", values
         )
 
     async def of_connection(self, organization_id: str, connection_id: str) -> AuthSession | None:
@@ -58,22 +50,17 @@ class SqliteAuthSessions(AuthSessionStore):
 
     async def start(self, link: bytes, *, state: bytes, browser: bytes, sealed: str) -> bool:
         values = {"link": link, "state": state, "browser": browser, "sealed": sealed}
-        return await self._database.write(_did, "auth_session_start", values)
+        return await self._database.write(has_row, "auth_session_start", values)
 
     async def use_state(self, state: bytes) -> bool:
-        return await self._database.write(_did, "auth_session_use_state", {"state": state})
+        return await self._database.write(has_row, "auth_session_use_state", {"state": state})
 
     async def complete(self, connection_id: str, claim: bytes) -> bool:
         values = {"connection_id": connection_id, "claim": claim, "now": self._database.now()}
-        return await self._database.write(_did, "auth_session_complete", values)
+        return await self._database.write(has_row, "auth_session_complete", values)
 
 
-class SqliteTokens(TokenStore):
-    """See TokenStore."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
+class SqliteTokens(Table, TokenStore):
     async def lease(
         self, connection_id: str, seen: str | None, *, holder: str, duration: timedelta
     ) -> TokenState | None:
@@ -100,43 +87,32 @@ class SqliteTokens(TokenStore):
 
     async def release(self, connection_id: str, holder: str) -> None:
         values = {"connection_id": connection_id, "holder": holder}
-        await self._database.write_relaxed(_did, "token_lease_release", values)
+        await self._database.write_relaxed(has_row, "token_lease_release", values)
 
 
-class SqliteOAuthClients(OAuthClientStore):
-    """See OAuthClientStore."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
+class SqliteOAuthClients(Table, OAuthClientStore):
     async def put(self, row: OAuthClientRow) -> None:
         values = asdict(row) | {"now": micros(row.created_at), "hosts": dumps(row.hosts)}
         del values["created_at"]
         target = Target("oauth_client", row.short_name, "")
-        await write_audited(self._database, "set", target, _did, "oauth_client_put", values)
+        await write_audited(self._database, "set", target, has_row, "oauth_client_put", values)
 
     async def get(self, short_name: str) -> OAuthClientRow | None:
         values = {"short_name": short_name}
-        found = await self._database.peek(_clients, "oauth_client_get", values)
-        return found[0] if found else None
+        return await self._database.peek(find_first, _to_client, values, "oauth_client_get")
 
     async def list(self) -> Sequence[OAuthClientRow]:
-        return await self._database.read(_clients, "oauth_client_list", {})
+        return await self._database.read(select, _to_client, {}, "oauth_client_list")
 
     async def delete(self, short_name: str) -> bool:
         values = {"short_name": short_name}
         target = Target("oauth_client", short_name, "")
         return await write_audited(
-            self._database, "delete", target, _did, "oauth_client_delete", values
+            self._database, "delete", target, has_row, "oauth_client_delete", values
         )
 
 
-class SqliteAuthProviders(AuthProviderStore):
-    """See AuthProviderStore."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
+class SqliteAuthProviders(Table, AuthProviderStore):
     async def insert(self, row: AuthProviderRow) -> None:
         values = asdict(row) | {
             "options": dumps(dict(row.options)),
@@ -149,30 +125,24 @@ class SqliteAuthProviders(AuthProviderStore):
 
     async def get(self, organization_id: str, readable_id: str) -> AuthProviderRow | None:
         values = {"organization_id": organization_id, "readable_id": readable_id}
-        found = await self._database.peek(_providers, "auth_provider_get", values)
-        return found[0] if found else None
+        return await self._database.peek(find_first, _to_provider, values, "auth_provider_get")
 
     async def list(self) -> Sequence[AuthProviderRow]:
-        return await self._database.read(_providers, "auth_provider_list", {})
+        return await self._database.read(select, _to_provider, {}, "auth_provider_list")
 
     async def delete(self, organization_id: str, readable_id: str) -> bool:
         values = {"organization_id": organization_id, "readable_id": readable_id}
         target = Target("auth_provider", readable_id, organization_id)
         return await write_audited(
-            self._database, "delete", target, _did, "auth_provider_delete", values
+            self._database, "delete", target, has_row, "auth_provider_delete", values
         )
 
 
-def _did(db: Session, query: str, values: dict[str, Any]) -> bool:
-    """Run a statement that returns the row that it wrote, if it wrote one."""
-    return db.execute(queries()[query], values).get is not None
-
-
 def _session(db: Session, tail: str, values: dict[str, Any]) -> AuthSession | None:
-    sql = f"{queries()['auth_session_columns']} {queries()[tail]}"
-    row = next(rows(db, sql, values), None)
-    if row is None:
-        return None
+    return find_first(db, _to_session, values, "auth_session_columns", tail)
+
+
+def _to_session(row: Row) -> AuthSession:
     return AuthSession(
         connection_id=row["connection_id"],
         organization_id=row["organization_id"],
@@ -208,33 +178,26 @@ def _store(db: Session, values: dict[str, Any]) -> bool:
     return True
 
 
-def _clients(db: Session, query: str, values: dict[str, Any]) -> list[OAuthClientRow]:
-    return [
-        OAuthClientRow(
-            short_name=row["short_name"],
-            client_id=row["client_id"],
-            origin=row["origin"],
-            sealed=row["sealed"],
-            created_at=moment(row["created_at"]),
-            hosts=tuple(json.loads(row["hosts"])),
-        )
-        for row in rows(db, queries()[query], values)
-    ]
+def _to_client(row: Row) -> OAuthClientRow:
+    return OAuthClientRow(
+        short_name=row["short_name"],
+        client_id=row["client_id"],
+        origin=row["origin"],
+        sealed=row["sealed"],
+        created_at=moment(row["created_at"]),
+        hosts=tuple(json.loads(row["hosts"])),
+    )
 
 
 def _insert_provider(db: Session, values: dict[str, Any]) -> bool:
     try:
-        return _did(db, "auth_provider_insert", values)
+        return has_row(db, "auth_provider_insert", values)
     except apsw.ConstraintError:
         raise Conflict(
             "An auth provider with that name exists already.",
             field="name",
             hint="Choose another name, or remove that one first.",
         ) from None
-
-
-def _providers(db: Session, query: str, values: dict[str, Any]) -> list[AuthProviderRow]:
-    return [_to_provider(row) for row in rows(db, queries()[query], values)]
 
 
 def _to_provider(row: Row) -> AuthProviderRow:

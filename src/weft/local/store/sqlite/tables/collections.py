@@ -10,21 +10,23 @@ from weft.domain.base import Page
 from weft.domain.collections import Collection
 from weft.errors import Conflict
 from weft.local.store.base import CollectionStore
-from weft.local.store.sqlite.file.database import Database
 from weft.local.store.sqlite.file.queries import queries
 from weft.local.store.sqlite.file.session import Session
 from weft.local.store.sqlite.tables.audit import Target, write_audited
-from weft.local.store.sqlite.tables.rows import next_cursor, row_before, rows, to_collection
+from weft.local.store.sqlite.tables.rows import (
+    Table,
+    has_row,
+    read_page,
+    row_before,
+    rows,
+    select,
+    to_collection,
+)
 
 _LIST = "collection_list"
 
 
-class SqliteCollections(CollectionStore):
-    """See CollectionStore."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
+class SqliteCollections(Table, CollectionStore):
     async def insert(self, organization_id: str, *, readable_id: str, name: str) -> Collection:
         collection_id = str(uuid.uuid4())
         values = {
@@ -46,11 +48,13 @@ class SqliteCollections(CollectionStore):
     ) -> Page[Collection]:
         values: dict[str, Any] = {"organization_id": organization_id, "limit": limit + 1}
         values["before"] = row_before(cursor, _LIST, values)
-        return await self._database.read(_page, values, limit)
+        return await self._database.read(
+            read_page, to_collection, values, "collection_columns", _LIST
+        )
 
     async def rename(self, collection: Collection, name: str) -> bool:
         values = {"id": collection.id, "name": name, "now": self._database.now()}
-        return await self._database.write(_rename, values)
+        return await self._database.write(has_row, "collection_rename", values)
 
     async def connection_ids(self, collection: Collection) -> Sequence[str]:
         return await self._database.read(_connection_ids, collection.id)
@@ -78,21 +82,7 @@ def _insert(db: Session, values: dict[str, Any]) -> Collection:
 
 
 def _select(db: Session, tail: str, values: dict[str, Any]) -> list[Collection]:
-    sql = f"{queries()['collection_columns']} {queries()[tail]}"
-    return [to_collection(row) for row in rows(db, sql, values)]
-
-
-def _page(db: Session, values: dict[str, Any], limit: int) -> Page[Collection]:
-    sql = f"{queries()['collection_columns']} {queries()[_LIST]}"
-    found = list(rows(db, sql, values))
-    return Page[Collection](
-        items=tuple(to_collection(row) for row in found[:limit]),
-        next_cursor=next_cursor(found, limit, _LIST, values),
-    )
-
-
-def _rename(db: Session, values: dict[str, Any]) -> bool:
-    return db.execute(queries()["collection_rename"], values).get is not None
+    return select(db, to_collection, values, "collection_columns", tail)
 
 
 def _connection_ids(db: Session, collection_id: str) -> list[str]:

@@ -10,25 +10,32 @@ from weft.domain.connections import Connection, ConnectionStatus
 from weft.domain.schedules import Schedule
 from weft.errors import ErrorCategory, NotFound
 from weft.local.store.base import ConnectionRow, ConnectionStore
-from weft.local.store.sqlite.file.database import Database
 from weft.local.store.sqlite.file.queries import queries
 from weft.local.store.sqlite.file.session import Session
-from weft.local.store.sqlite.tables.audit import Stamp, Target, record, stamp, write_audited
-from weft.local.store.sqlite.tables.rows import next_cursor, row_before, rows, to_connection
+from weft.local.store.sqlite.tables.audit import (
+    Stamp,
+    connection_target,
+    record,
+    stamp,
+    write_audited,
+)
+from weft.local.store.sqlite.tables.rows import (
+    Table,
+    read_page,
+    read_value,
+    row_before,
+    select,
+    to_connection,
+)
 from weft.local.store.sqlite.tables.vault import drop_data_key
 from weft.local.store.values import dumps, micros_or_none
 
 _ID_PREFIX_MIN_CHARS = 4
 
 
-class SqliteConnections(ConnectionStore):
-    """See ConnectionStore."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
+class SqliteConnections(Table, ConnectionStore):
     async def insert(self, row: ConnectionRow) -> None:
-        target = _target(row.organization_id, row.id)
+        target = connection_target(row.organization_id, row.id)
         values = _values(row, self._database.now())
         await write_audited(self._database, "create", target, _insert, values)
 
@@ -62,7 +69,7 @@ class SqliteConnections(ConnectionStore):
         else:
             tail, look = "connection_list", self._database.peek
         values["before"] = row_before(cursor, tail, values)
-        return await look(_page, tail, values, limit)
+        return await look(read_page, to_connection, values, "connection_columns", tail)
 
     async def update(
         self,
@@ -84,7 +91,7 @@ class SqliteConnections(ConnectionStore):
 
     async def credentials(self, organization_id: str, connection_id: str) -> str | None:
         values = {"organization_id": organization_id, "id": connection_id}
-        return await self._database.peek(_credentials, values)
+        return await self._database.peek(read_value, "connection_credentials", values)
 
     async def mark(
         self,
@@ -101,7 +108,7 @@ class SqliteConnections(ConnectionStore):
         await self._database.write(_mark, found, values, stamp(self._database))
 
     async def delete(self, organization_id: str, connection_id: str) -> Connection | None:
-        target = _target(organization_id, connection_id)
+        target = connection_target(organization_id, connection_id)
         return await write_audited(
             self._database, "delete", target, _delete, organization_id, connection_id
         )
@@ -147,8 +154,7 @@ def _insert(db: Session, values: dict[str, Any]) -> bool:
 
 
 def _select(db: Session, tail: str, values: dict[str, Any]) -> list[Connection]:
-    sql = f"{queries()['connection_columns']} {queries()[tail]}"
-    return [to_connection(row) for row in rows(db, sql, values)]
+    return select(db, to_connection, values, "connection_columns", tail)
 
 
 def _find(db: Session, organization_id: str, text: str) -> list[Connection]:
@@ -157,15 +163,6 @@ def _find(db: Session, organization_id: str, text: str) -> list[Connection]:
     if not found and len(text) >= _ID_PREFIX_MIN_CHARS:
         found = _select(db, "connection_by_prefix", values | {"text": text.lower()})
     return found
-
-
-def _page(db: Session, tail: str, values: dict[str, Any], limit: int) -> Page[Connection]:
-    sql = f"{queries()['connection_columns']} {queries()[tail]}"
-    found = list(rows(db, sql, values))
-    return Page[Connection](
-        items=tuple(to_connection(row) for row in found[:limit]),
-        next_cursor=next_cursor(found, limit, tail, values),
-    )
 
 
 def _update(db: Session, values: dict[str, Any], by: Stamp) -> bool:
@@ -181,12 +178,8 @@ def _update(db: Session, values: dict[str, Any], by: Stamp) -> bool:
         db.execute(queries()["auth_session_overtaken"], {"no": number, "now": values["now"]})
     authorized = values["authenticated_at"] not in (None, before)
     action = "authorize" if authorized else "update"
-    record(db, by, action, _target(values["organization_id"], values["id"]))
+    record(db, by, action, connection_target(values["organization_id"], values["id"]))
     return True
-
-
-def _credentials(db: Session, values: dict[str, Any]) -> str | None:
-    return db.execute(queries()["connection_credentials"], values).get
 
 
 def _mark(db: Session, found: Connection, values: dict[str, Any], by: Stamp) -> None:
@@ -198,7 +191,7 @@ def _mark(db: Session, found: Connection, values: dict[str, Any], by: Stamp) -> 
         return
     db.execute(queries()["connection_mark"], values | {"no": number})
     if state != values["state"]:
-        record(db, by, str(values["state"]), _target(found.organization_id, found.id))
+        record(db, by, str(values["state"]), connection_target(found.organization_id, found.id))
 
 
 def _delete(db: Session, organization_id: str, connection_id: str) -> Connection | None:
@@ -217,7 +210,3 @@ def _delete(db: Session, organization_id: str, connection_id: str) -> Connection
         db.execute(queries()[step], {"no": number})
     drop_data_key(db, organization_id, connection_id)
     return found[0]
-
-
-def _target(organization_id: str, connection_id: str) -> Target:
-    return Target("connection", connection_id, organization_id, connection_id)

@@ -14,10 +14,25 @@ from weft.local.store.base import Claim, JobStore, Outcome
 from weft.local.store.sqlite.file.database import Database
 from weft.local.store.sqlite.file.queries import queries
 from weft.local.store.sqlite.file.session import Session, carray
-from weft.local.store.sqlite.tables.audit import Stamp, Target, record, stamp, write_audited
+from weft.local.store.sqlite.tables.audit import (
+    Stamp,
+    Target,
+    connection_target,
+    record,
+    stamp,
+    write_audited,
+)
 from weft.local.store.sqlite.tables.connections import is_as_read
 from weft.local.store.sqlite.tables.leases import LeaseWatch
-from weft.local.store.sqlite.tables.rows import next_cursor, row_before, rows, to_job
+from weft.local.store.sqlite.tables.rows import (
+    Table,
+    has_row,
+    read_page,
+    row_before,
+    rows,
+    select,
+    to_job,
+)
 from weft.local.store.values import MICROSECOND, dumps, loads, micros, moment, moment_or_none
 
 RETRY_WAIT_MAX = timedelta(minutes=10)
@@ -25,11 +40,9 @@ RETRY_WAIT_MAX = timedelta(minutes=10)
 _ID_PREFIX_MIN_CHARS = 4
 
 
-class SqliteJobs(JobStore):
-    """See JobStore."""
-
+class SqliteJobs(Table, JobStore):
     def __init__(self, database: Database) -> None:
-        self._database = database
+        super().__init__(database)
         self._leases = LeaseWatch()
 
     async def insert(
@@ -82,7 +95,7 @@ class SqliteJobs(JobStore):
         values["before"] = row_before(cursor, tail, values)
         # No index has the status, so finding a rare one means reading all jobs.
         look = self._database.peek if status is None else self._database.read
-        return await look(_page, tail, values, limit)
+        return await look(read_page, to_job, values, "job_columns", tail)
 
     async def log(self, organization_id: str, job_id: str, limit: int) -> Sequence[LogLine]:
         values = {"organization_id": organization_id, "id": job_id, "limit": limit}
@@ -93,7 +106,7 @@ class SqliteJobs(JobStore):
 
     async def claim(self, owner: str, *, lease: timedelta, host_limit: int) -> Claim | None:
         # Most looks find nothing, and must not take the write lock.
-        if not await self._database.peek(_is_any_waiting):
+        if not await self._database.peek(has_row, "job_any_waiting"):
             return None
         values = {
             "owner": owner,
@@ -175,8 +188,7 @@ def _insert(db: Session, values: dict[str, Any]) -> Job:
 
 
 def _select(db: Session, tail: str, values: dict[str, Any]) -> list[Job]:
-    sql = f"{queries()['job_columns']} {queries()[tail]}"
-    return [to_job(row) for row in rows(db, sql, values)]
+    return select(db, to_job, values, "job_columns", tail)
 
 
 def _find(db: Session, organization_id: str, text: str) -> list[Job]:
@@ -185,15 +197,6 @@ def _find(db: Session, organization_id: str, text: str) -> list[Job]:
     if not found and len(text) >= _ID_PREFIX_MIN_CHARS:
         found = _select(db, "job_by_prefix", values)
     return found
-
-
-def _page(db: Session, tail: str, values: dict[str, Any], limit: int) -> Page[Job]:
-    sql = f"{queries()['job_columns']} {queries()[tail]}"
-    found = list(rows(db, sql, values))
-    return Page[Job](
-        items=tuple(to_job(row) for row in found[:limit]),
-        next_cursor=next_cursor(found, limit, tail, values),
-    )
 
 
 def _log(db: Session, values: dict[str, Any]) -> list[LogLine]:
@@ -236,10 +239,6 @@ def _leases(db: Session) -> list[_Lease]:
 
 def _owners(db: Session) -> list[str]:
     return [owner for (owner,) in db.execute(queries()["job_owners"])]
-
-
-def _is_any_waiting(db: Session) -> bool:
-    return bool(db.execute(queries()["job_any_waiting"]).get)
 
 
 def _claim(db: Session, values: dict[str, Any], lease: timedelta) -> Claim | None:
@@ -351,9 +350,7 @@ def _end(db: Session, claim: Claim, held: Held, outcome: Outcome, by: Stamp) -> 
         state = db.execute(queries()["connection_state"], mark).get
         db.execute(queries()["connection_mark"], mark)
         if state != outcome.connection_state:
-            target = Target(
-                "connection", claim.connection_id, claim.organization_id, claim.connection_id
-            )
+            target = connection_target(claim.organization_id, claim.connection_id)
             record(db, by, outcome.connection_state.value, target)
 
 

@@ -9,20 +9,14 @@ from weft.domain.keys import ApiKey
 from weft.domain.principals import Role
 from weft.errors import Conflict
 from weft.local.store.keys import KeyStore
-from weft.local.store.sqlite.file.database import Database
 from weft.local.store.sqlite.file.queries import queries
 from weft.local.store.sqlite.file.session import Session
 from weft.local.store.sqlite.tables.audit import Stamp, Target, record, stamp, write_audited
-from weft.local.store.sqlite.tables.rows import Row, rows
+from weft.local.store.sqlite.tables.rows import Row, Table, find_first, rows, select
 from weft.local.store.values import micros, moment, moment_or_none
 
 
-class SqliteKeys(KeyStore):
-    """See KeyStore."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
+class SqliteKeys(Table, KeyStore):
     async def insert(self, key: ApiKey, digest: bytes) -> None:
         values = {
             "name": key.name,
@@ -35,11 +29,11 @@ class SqliteKeys(KeyStore):
         await write_audited(self._database, "create", target, _insert, values)
 
     async def list(self) -> Sequence[ApiKey]:
-        return await self._database.read(_select, "key_list", {})
+        return await self._database.read(select, _to_key, {}, "key_columns", "key_list")
 
     async def find(self, digest: bytes) -> ApiKey | None:
-        found = await self._database.peek(_select, "key_find", {"digest": digest})
-        return found[0] if found else None
+        values = {"digest": digest}
+        return await self._database.peek(find_first, _to_key, values, "key_columns", "key_find")
 
     async def revoke(self, name: str) -> ApiKey | None:
         return await self._database.write(_revoke, name, stamp(self._database))
@@ -60,18 +54,13 @@ def _insert(db: Session, values: dict[str, Any]) -> bool:
         ) from None
 
 
-def _select(db: Session, tail: str, values: dict[str, Any]) -> list[ApiKey]:
-    sql = f"{queries()['key_columns']} {queries()[tail]}"
-    return [_to_key(row) for row in rows(db, sql, values)]
-
-
 def _revoke(db: Session, name: str, by: Stamp) -> ApiKey | None:
-    found = _select(db, "key_live", {"name": name})
-    if not found:
+    found = find_first(db, _to_key, {"name": name}, "key_columns", "key_live")
+    if found is None:
         return None
     db.execute(queries()["key_revoke"], {"name": name, "now": by.at})
-    record(db, by, "revoke", Target("api_key", found[0].name, found[0].organization_id))
-    return found[0]
+    record(db, by, "revoke", Target("api_key", found.name, found.organization_id))
+    return found
 
 
 def _job_counts(db: Session) -> dict[str, int]:

@@ -2,16 +2,21 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
+from weft.domain.base import Page
 from weft.domain.collections import Collection, CollectionStatus
 from weft.domain.connections import Connection, ConnectionStatus
 from weft.domain.cursors import decode_cursor, encode_cursor, invalid_cursor
 from weft.domain.jobs import Job, JobStatus
 from weft.local.store.sqlite.file.columns import SHOWN
+from weft.local.store.sqlite.file.database import Database
+from weft.local.store.sqlite.file.queries import queries
 from weft.local.store.sqlite.file.session import Bindings, Session
 from weft.local.store.values import loads, moment, moment_or_none
+
+T = TypeVar("T")
 
 Row = Mapping[str, Any]
 
@@ -37,6 +42,50 @@ def rows(db: Session, sql: str, values: Bindings | None = None) -> Iterator[Row]
         if names is None:
             names = _column_names[sql] = tuple(c[0] for c in cursor.get_description())
         yield dict(zip(names, row, strict=True))
+
+
+class Table:
+    """The statements of one or several tables of a database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+
+def read_value(db: Session, query: str, values: Bindings | None = None) -> Any:
+    """Run a named query; return the value in its only row, or None."""
+    return db.execute(queries()[query], values).get
+
+
+def has_row(db: Session, query: str, values: Bindings | None = None) -> bool:
+    """Run a named query; return whether it found, or wrote and returned, a row."""
+    return read_value(db, query, values) is not None
+
+
+def select(
+    db: Session, convert: Callable[[Row], T], values: Mapping[str, Any], *names: str
+) -> list[T]:
+    """Run the query that the named blocks make up; return its rows, converted."""
+    sql = " ".join(queries()[name] for name in names)
+    return [convert(row) for row in rows(db, sql, values)]
+
+
+def find_first(
+    db: Session, convert: Callable[[Row], T], values: Mapping[str, Any], *names: str
+) -> T | None:
+    """Return the first row that `select` would, or None."""
+    return next(iter(select(db, convert, values, *names)), None)
+
+
+def read_page(
+    db: Session, convert: Callable[[Row], T], values: Mapping[str, Any], *names: str
+) -> Page[T]:
+    """Return a page; the query's ``limit`` is one more, to tell whether there are others."""
+    limit = values["limit"] - 1
+    found = select(db, dict[str, Any], values, *names)
+    return Page(
+        items=tuple(convert(row) for row in found[:limit]),
+        next_cursor=next_cursor(found, limit, names[-1], values),
+    )
 
 
 def next_cursor(

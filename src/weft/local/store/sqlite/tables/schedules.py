@@ -8,29 +8,31 @@ from typing import Any
 from weft.domain.base import Page
 from weft.domain.schedules import Schedule
 from weft.local.store.base import DueSchedule, ScheduleStore
-from weft.local.store.sqlite.file.database import Database
 from weft.local.store.sqlite.file.queries import queries
 from weft.local.store.sqlite.file.session import Session
 from weft.local.store.sqlite.tables.audit import Stamp, Target, record, stamp
-from weft.local.store.sqlite.tables.rows import Row, next_cursor, row_before, rows
+from weft.local.store.sqlite.tables.rows import (
+    Row,
+    Table,
+    has_row,
+    read_page,
+    read_value,
+    row_before,
+    select,
+)
 from weft.local.store.values import micros, micros_or_none, moment, moment_or_none
 
 _UPCOMING = "schedule_upcoming"
 
 
-class SqliteSchedules(ScheduleStore):
-    """See ScheduleStore."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
+class SqliteSchedules(Table, ScheduleStore):
     async def due(self, limit: int) -> Sequence[DueSchedule]:
         values = {"now": self._database.now(), "limit": limit}
-        return await self._database.read(_select_due, values)
+        return await self._database.read(select, _to_due, values, "schedule_due")
 
     async def upcoming(self, *, cursor: str | None, limit: int) -> Page[DueSchedule]:
         values = {"before": row_before(cursor, _UPCOMING, {}), "limit": limit + 1}
-        return await self._database.read(_page, values, limit)
+        return await self._database.read(read_page, _to_due, values, _UPCOMING)
 
     async def fire(self, due: DueSchedule, *, next_run: datetime | None) -> bool:
         by = stamp(self._database)
@@ -49,22 +51,10 @@ class SqliteSchedules(ScheduleStore):
             "slot": micros(due.slot),
             "next_run_at": micros_or_none(next_run),
         }
-        return await self._database.write_relaxed(_move, values)
+        return await self._database.write_relaxed(has_row, "schedule_move", values)
 
     async def newest_job_at(self) -> datetime | None:
-        return moment_or_none(await self._database.read(_newest_job))
-
-
-def _select_due(db: Session, values: dict[str, Any]) -> list[DueSchedule]:
-    return [_to_due(row) for row in rows(db, queries()["schedule_due"], values)]
-
-
-def _page(db: Session, values: dict[str, Any], limit: int) -> Page[DueSchedule]:
-    found = list(rows(db, queries()[_UPCOMING], values))
-    return Page[DueSchedule](
-        items=tuple(_to_due(row) for row in found[:limit]),
-        next_cursor=next_cursor(found, limit, _UPCOMING, values),
-    )
+        return moment_or_none(await self._database.read(read_value, "schedule_newest_job"))
 
 
 def _to_due(row: Row) -> DueSchedule:
@@ -81,11 +71,3 @@ def _fire(db: Session, values: dict[str, Any], by: Stamp) -> bool:
     target = Target("job", values["id"], organization_id, values["connection_id"])
     record(db, by, "run", target)
     return True
-
-
-def _move(db: Session, values: dict[str, Any]) -> bool:
-    return db.execute(queries()["schedule_move"], values).get is not None
-
-
-def _newest_job(db: Session) -> int | None:
-    return db.execute(queries()["schedule_newest_job"]).get

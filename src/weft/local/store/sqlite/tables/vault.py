@@ -5,26 +5,28 @@ from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from weft.local.store.sqlite.file.database import Database
 from weft.local.store.sqlite.file.queries import queries
 from weft.local.store.sqlite.file.session import Session, carray
 from weft.local.store.sqlite.tables.audit import Stamp, Target, record, stamp, write_audited
-from weft.local.store.sqlite.tables.rows import Row, rows
+from weft.local.store.sqlite.tables.rows import (
+    Row,
+    Table,
+    find_first,
+    has_row,
+    read_value,
+    rows,
+    select,
+)
 from weft.local.store.values import dumps, micros, moment
 from weft.local.store.vault import DataKeyStore, SecretRow, SecretStore, WrappedKey
 
 
-class SqliteDataKeys(DataKeyStore):
-    """See DataKeyStore."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
+class SqliteDataKeys(Table, DataKeyStore):
     async def master_kid(self) -> str | None:
-        return await self._database.peek(_master_kid)
+        return await self._database.peek(read_value, "master_kid")
 
     async def any(self) -> bool:
-        return await self._database.peek(_any_key)
+        return await self._database.peek(has_row, "data_key_any")
 
     async def get(self, organization_id: str, owner: str) -> WrappedKey | None:
         values = {"organization_id": organization_id, "owner": owner}
@@ -42,7 +44,9 @@ class SqliteDataKeys(DataKeyStore):
 
     async def find_wrapped_otherwise(self, master_kid: str, limit: int) -> Sequence[WrappedKey]:
         values = {"master_kid": master_kid, "limit": limit}
-        return await self._database.read(_find_wrapped_otherwise, values)
+        return await self._database.read(
+            select, lambda row: WrappedKey(**row), values, "data_key_wrapped_otherwise"
+        )
 
     async def rewrap(self, keys: Sequence[WrappedKey]) -> None:
         await self._database.write(_rewrap, [asdict(key) for key in keys])
@@ -54,12 +58,7 @@ class SqliteDataKeys(DataKeyStore):
         )
 
 
-class SqliteSecrets(SecretStore):
-    """See SecretStore."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
+class SqliteSecrets(Table, SecretStore):
     async def put(self, row: SecretRow) -> None:
         values = asdict(row) | {
             "sources": dumps(row.sources),
@@ -72,12 +71,11 @@ class SqliteSecrets(SecretStore):
 
     async def get(self, organization_id: str, name: str) -> SecretRow | None:
         values = {"organization_id": organization_id, "name": name}
-        found = await self._database.peek(_select_secrets, "secret_get", values)
-        return found[0] if found else None
+        return await self._database.peek(find_first, _to_secret, values, "secret_get")
 
     async def list(self, organization_id: str) -> Sequence[SecretRow]:
         values = {"organization_id": organization_id}
-        return await self._database.read(_select_secrets, "secret_list", values)
+        return await self._database.read(select, _to_secret, values, "secret_list")
 
     async def delete(self, organization_id: str, name: str, owner: str) -> bool:
         by = stamp(self._database)
@@ -90,14 +88,6 @@ def drop_data_key(db: Session, organization_id: str, owner: str) -> None:
     db.execute(queries()["data_key_drop"], values)
 
 
-def _master_kid(db: Session) -> str | None:
-    return db.execute(queries()["master_kid"]).get
-
-
-def _any_key(db: Session) -> bool:
-    return db.execute(queries()["data_key_any"]).get is not None
-
-
 def _get_key(db: Session, values: dict[str, Any]) -> WrappedKey | None:
     found = list(rows(db, queries()["data_key_get"], values))
     return WrappedKey(**values, **found[0]) if found else None
@@ -105,7 +95,7 @@ def _get_key(db: Session, values: dict[str, Any]) -> WrappedKey | None:
 
 def _add_key(db: Session, values: dict[str, Any]) -> bool:
     db.execute(queries()["master_kid_begin"], {"master_kid": values["master_kid"]})
-    if _master_kid(db) != values["master_kid"]:
+    if read_value(db, "master_kid") != values["master_kid"]:
         return False
     db.execute(queries()["data_key_add"], values)
     return True
@@ -113,15 +103,10 @@ def _add_key(db: Session, values: dict[str, Any]) -> bool:
 
 def _set_master(db: Session, master_kid: str) -> bool:
     # A resumed rotation has already set it; do not record a second change.
-    if _master_kid(db) == master_kid:
+    if read_value(db, "master_kid") == master_kid:
         return False
     db.execute(queries()["master_kid_set"], {"master_kid": master_kid})
     return True
-
-
-def _find_wrapped_otherwise(db: Session, values: dict[str, Any]) -> list[WrappedKey]:
-    found = rows(db, queries()["data_key_wrapped_otherwise"], values)
-    return [WrappedKey(**row) for row in found]
 
 
 def _rewrap(db: Session, keys: list[dict[str, Any]]) -> None:
@@ -142,13 +127,9 @@ def _put_secret(db: Session, values: dict[str, Any]) -> bool:
     return True
 
 
-def _select_secrets(db: Session, query: str, values: dict[str, Any]) -> list[SecretRow]:
-    return [_to_secret(row) for row in rows(db, queries()[query], values)]
-
-
 def _delete_secret(db: Session, organization_id: str, name: str, owner: str, by: Stamp) -> bool:
     values = {"organization_id": organization_id, "name": name}
-    if db.execute(queries()["secret_delete"], values).get is None:
+    if not has_row(db, "secret_delete", values):
         return False
     drop_data_key(db, organization_id, owner)
     record(db, by, "delete", Target("secret", name, organization_id))
