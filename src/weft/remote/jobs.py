@@ -35,8 +35,6 @@ _REPAIR_CRON: Final = "0 0 1 1 *"
 
 
 class RemoteJobs(Jobs):
-    """See Jobs."""
-
     def __init__(self, state: RemoteState, connections: RemoteConnections) -> None:
         self._state = state
         self._client = state.client

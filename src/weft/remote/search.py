@@ -29,8 +29,6 @@ RESOLVED_MAX: Final = 20
 
 
 class RemoteSearch(Search):
-    """See Search."""
-
     def __init__(
         self, state: RemoteState, connections: RemoteConnections, collections: RemoteCollections
     ) -> None:

@@ -10,8 +10,6 @@ from weft.wire.sources import read_source, read_sources
 
 
 class RemoteSources(Sources):
-    """See Sources."""
-
     def __init__(self, state: RemoteState) -> None:
         self._client = state.client
 

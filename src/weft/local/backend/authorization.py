@@ -20,8 +20,6 @@ from weft.local.engine import Engine
 
 
 class LocalAuthorization(Authorization):
-    """See Authorization."""
-
     def __init__(
         self, engine: Engine, connections: LocalConnections, authenticator: Authenticator
     ) -> None:

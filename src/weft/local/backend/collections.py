@@ -21,8 +21,6 @@ RANDOM_CHARS: Final = 5
 
 
 class LocalCollections(Collections):
-    """See Collections."""
-
     def __init__(self, engine: Engine, organization_id: str, connections: Connections) -> None:
         self._engine = engine
         self._organization_id = organization_id

@@ -45,8 +45,6 @@ UPDATE_ATTEMPTS = 5
 
 
 class LocalConnections(Connections):
-    """See Connections."""
-
     def __init__(
         self, engine: Engine, organization_id: str, jobs: LocalJobs, authenticator: Authenticator
     ) -> None:

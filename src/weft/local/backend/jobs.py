@@ -16,8 +16,6 @@ WATCH_FALLBACK_SECONDS = 5.0
 
 
 class LocalJobs(Jobs):
-    """See Jobs."""
-
     def __init__(self, engine: Engine, organization_id: str, dispatcher: Dispatcher) -> None:
         self._engine = engine
         self._organization_id = organization_id

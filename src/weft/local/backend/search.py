@@ -18,8 +18,6 @@ _TERM = re.compile(r'"([^"]*)"|(\S+)')
 
 
 class LocalSearch(Search):
-    """See Search."""
-
     def __init__(self, engine: Engine, organization_id: str) -> None:
         self._engine = engine
         self._organization_id = organization_id

@@ -12,8 +12,6 @@ logger = logging.getLogger(__name__)
 
 
 class LocalSources(Sources):
-    """See Sources."""
-
     def __init__(self, registry: SourceRegistry) -> None:
         self._registry = registry
 
