@@ -1,8 +1,9 @@
 """Source connections: configured, authenticated instances of sources."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Self
+from typing import Final, Self
 
 from pydantic import Field, JsonValue
 
@@ -156,6 +157,18 @@ class Auth(Frozen):
         if len(given) != 1:
             raise ValueError("exactly one authentication method must be given")
         return given[0]
+
+
+AUTH_FORMS: Final[Mapping[str, type[Frozen]]] = {
+    "direct": DirectAuth,
+    "oauth_browser": OAuthBrowserAuth,
+    "oauth_token": OAuthTokenAuth,
+    "auth_provider": AuthProviderAuth,
+}
+METHOD_BY_FIELD: Final = {
+    name: method for method, form in AUTH_FORMS.items() for name in form.model_fields
+}
+"""The method that a field belongs to, for forms of ``auth`` that do not name theirs."""
 
 
 class NewConnection(Frozen):

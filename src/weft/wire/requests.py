@@ -15,11 +15,12 @@ from pydantic_core import ErrorDetails
 from weft.domain import collections
 from weft.domain.collections import NewCollection
 from weft.domain.connections import (
+    AUTH_FORMS,
     DESCRIPTION_MAX_CHARS,
+    METHOD_BY_FIELD,
     NAME_MAX_CHARS,
     NAME_MIN_CHARS,
     Auth,
-    AuthMethod,
     ConnectionChange,
     NewConnection,
 )
@@ -203,20 +204,6 @@ def read_request(model: type[ModelT], value: object, where: str) -> ModelT:
         raise MalformedRequest(*problems) from None
 
 
-_TAGS: Final = frozenset(method.value for method in AuthMethod)
-_TAG_BY_KEY: Final = {
-    "credentials": "direct",
-    "access_token": "oauth_token",
-    "refresh_token": "oauth_token",
-    "expires_at": "oauth_token",
-    "provider_readable_id": "auth_provider",
-    "provider_config": "auth_provider",
-    "redirect_uri": "oauth_browser",
-    "client_id": "oauth_browser",
-    "client_secret": "oauth_browser",
-    "consumer_key": "oauth_browser",
-    "consumer_secret": "oauth_browser",
-}
 _FORMS: Final = (
     "Give exactly one of {credentials}, {access_token, refresh_token?, expires_at?}, "
     "{redirect_uri?, client_id?, client_secret?, consumer_key?, consumer_secret?}, "
@@ -255,9 +242,9 @@ def _auth_of(body: CreateConnectionBody | UpdateConnectionBody) -> Auth | None:
 
 def _tag_auth(value: Mapping[str, JsonValue], key: str) -> tuple[str, JsonValue]:
     given = {name: part for name, part in value.items() if part is not None}
-    if len(given) == 1 and given.keys() <= _TAGS:
+    if len(given) == 1 and given.keys() <= AUTH_FORMS.keys():
         return next(iter(given.items()))
-    tags = {_TAG_BY_KEY.get(name) for name in given}
+    tags = {METHOD_BY_FIELD.get(name) for name in given}
     # `expires_at` or `provider_config` alone is not enough, but the form's own check says so.
     (tag,) = tags if len(tags) == 1 else (None,)
     if tag is None:
@@ -306,6 +293,6 @@ _KNOWN_NAMES: Final = (
         Auth,
         RunOptions,
     )
-    | _TAG_BY_KEY.keys()
+    | METHOD_BY_FIELD.keys()
     | {"skip", "search", "collection"}
 )

@@ -12,7 +12,7 @@ from typing import Any, cast
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from weft.domain.connections import Auth
+from weft.domain.connections import AUTH_FORMS, METHOD_BY_FIELD, Auth
 from weft.domain.names import suggest
 from weft.errors import InvalidInput
 from weft.server.questions.missing_config import OTHER_CONFIG_NAME
@@ -53,17 +53,6 @@ _AUTH_FORMS = (
     "{oauth_token: {access_token, refresh_token?, expires_at?}}, "
     "{auth_provider: {provider_readable_id, provider_config?}}."
 )
-_UNTAGGED_BY_KEY = {
-    "credentials": "direct",
-    "access_token": "oauth_token",
-    "refresh_token": "oauth_token",
-    "provider_readable_id": "auth_provider",
-    "redirect_uri": "oauth_browser",
-    "client_id": "oauth_browser",
-    "client_secret": "oauth_browser",
-    "consumer_key": "oauth_browser",
-    "consumer_secret": "oauth_browser",
-}
 
 
 def parse_arguments(
@@ -139,7 +128,7 @@ def parse_auth(value: Mapping[str, Any] | None) -> Auth | None:
         return Auth.model_validate(tagged)
     except ValidationError as error:
         (method,) = tagged
-        failure = rebuild_error(error, {method: _fields_of(method)}, "auth")
+        failure = rebuild_error(error, {method: AUTH_FORMS[method].model_json_schema()}, "auth")
         failure.hint = _AUTH_FORMS
         raise failure from None
 
@@ -149,21 +138,12 @@ def _tag_auth(value: Mapping[str, Any]) -> dict[str, Any]:
     if len(methods) == 1 and all(name in Auth.model_fields for name in value):
         return {methods[0]: value[methods[0]]}
     untagged = {
-        _UNTAGGED_BY_KEY.get(name)
-        for name in value
-        if name not in ("expires_at", "provider_config")
+        METHOD_BY_FIELD.get(name) for name in value if name not in ("expires_at", "provider_config")
     }
     (method,) = untagged if len(untagged) == 1 else (None,)
     if methods or method is None:
         raise InvalidInput("auth has a form that is not known.", field="auth", hint=_AUTH_FORMS)
     return {method: dict(value)}
-
-
-def _fields_of(method: str) -> dict[str, Any]:
-    schema = Auth.model_json_schema()["$defs"]
-    names = {"direct": "DirectAuth", "oauth_browser": "OAuthBrowserAuth"}
-    names |= {"oauth_token": "OAuthTokenAuth", "auth_provider": "AuthProviderAuth"}
-    return {"properties": schema[names[method]]["properties"]}
 
 
 def _refuse_unknown(arguments: Iterable[str], accepted: Sequence[str]) -> None:

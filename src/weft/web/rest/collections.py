@@ -1,18 +1,18 @@
 """Collections: groups of connections that are searched together."""
 
+from functools import partial
+
 from pydantic import Field
 
 from weft.backend import Backend
-from weft.domain.base import Page
 from weft.domain.collections import Collection
-from weft.domain.permissions import Impact
 from weft.errors import Ambiguous, NotFound
-from weft.web.rest.operations import ApiCall, Nothing, operation
-from weft.web.rest.paging import FetchPage, PageQuery, fetch_slice, iterate
+from weft.web.rest.operations import ApiCall, Nothing, define
+from weft.web.rest.paging import PageQuery, fetch_slice, iterate
 from weft.wire.collections import CollectionAnswer
 from weft.wire.requests import REFERENCE_MAX_CHARS, CreateCollectionBody, UpdateCollectionBody
 
-_TOOLSET = "collections"
+operation = partial(define, toolset="collections")
 _ONE = "/collections/{readable_id}"
 
 
@@ -22,11 +22,11 @@ class CollectionsQuery(PageQuery):
     search: str | None = Field(default=None, max_length=REFERENCE_MAX_CHARS)
 
 
-@operation("GET", "/collections", list[CollectionAnswer], toolset=_TOOLSET, query=CollectionsQuery)
+@operation("GET", "/collections", list[CollectionAnswer], query=CollectionsQuery)
 async def list_collections(call: ApiCall[CollectionsQuery, Nothing]) -> list[CollectionAnswer]:
     """List collections, newest first."""
     query = call.query
-    fetch = _fetcher(call.backend)
+    fetch = call.backend.collections.list
     if not query.search:
         found = await fetch_slice(fetch, skip=query.skip, limit=query.limit)
         return [CollectionAnswer.of(item) for item in found]
@@ -39,44 +39,28 @@ async def list_collections(call: ApiCall[CollectionsQuery, Nothing]) -> list[Col
     return [CollectionAnswer.of(item) for item in fitting[query.skip : query.skip + query.limit]]
 
 
-@operation("GET", "/collections/count", int, toolset=_TOOLSET)
+@operation("GET", "/collections/count", int)
 async def count_collections(call: ApiCall[Nothing, Nothing]) -> int:
     """Count the collections."""
     count = 0
-    async for _ in iterate(_fetcher(call.backend)):
+    async for _ in iterate(call.backend.collections.list):
         count += 1
     return count
 
 
-@operation(
-    "POST",
-    "/collections",
-    CollectionAnswer,
-    toolset=_TOOLSET,
-    impact=Impact.CHANGES,
-    body=CreateCollectionBody,
-    statuses=(409,),
-)
+@operation("POST", "/collections", CollectionAnswer, body=CreateCollectionBody, statuses=(409,))
 async def create_collection(call: ApiCall[Nothing, CreateCollectionBody]) -> CollectionAnswer:
     """Create a collection."""
     return CollectionAnswer.of(await call.backend.collections.create(call.body.to_new()))
 
 
-@operation("GET", _ONE, CollectionAnswer, toolset=_TOOLSET, statuses=(404,))
+@operation("GET", _ONE, CollectionAnswer, statuses=(404,))
 async def get_collection(call: ApiCall[Nothing, Nothing]) -> CollectionAnswer:
     """Get a collection."""
     return CollectionAnswer.of(await get_exact(call.backend, call.path["readable_id"]))
 
 
-@operation(
-    "PATCH",
-    _ONE,
-    CollectionAnswer,
-    toolset=_TOOLSET,
-    impact=Impact.CHANGES,
-    body=UpdateCollectionBody,
-    statuses=(404,),
-)
+@operation("PATCH", _ONE, CollectionAnswer, body=UpdateCollectionBody, statuses=(404,))
 async def update_collection(call: ApiCall[Nothing, UpdateCollectionBody]) -> CollectionAnswer:
     """Rename a collection; its readable id stays."""
     found = await get_exact(call.backend, call.path["readable_id"])
@@ -84,9 +68,7 @@ async def update_collection(call: ApiCall[Nothing, UpdateCollectionBody]) -> Col
     return CollectionAnswer.of(renamed)
 
 
-@operation(
-    "DELETE", _ONE, CollectionAnswer, toolset=_TOOLSET, impact=Impact.DELETES, statuses=(404, 409)
-)
+@operation("DELETE", _ONE, CollectionAnswer, statuses=(404, 409))
 async def delete_collection(call: ApiCall[Nothing, Nothing]) -> CollectionAnswer:
     """Delete a collection with its connections and all that they synced."""
     found = await get_exact(call.backend, call.path["readable_id"])
@@ -106,13 +88,6 @@ async def get_exact(backend: Backend, readable_id: str) -> Collection:
     if found is None or readable_id not in (found.readable_id, found.id):
         raise NotFound("Collection not found.", field="readable_collection_id")
     return found
-
-
-def _fetcher(backend: Backend) -> FetchPage[Collection]:
-    async def fetch(cursor: str | None, limit: int) -> Page[Collection]:
-        return await backend.collections.list(cursor=cursor, limit=limit)
-
-    return fetch
 
 
 OPERATIONS = (

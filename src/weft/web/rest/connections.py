@@ -1,5 +1,6 @@
 """Source connections."""
 
+from functools import partial
 from typing import Any, Final
 from weakref import WeakValueDictionary
 
@@ -7,12 +8,10 @@ import anyio
 from pydantic import BaseModel, Field
 
 from weft.backend import Authorization, Backend
-from weft.domain.base import Page
 from weft.domain.connections import Connection, ConnectionChange, ConnectionStatus
-from weft.domain.permissions import Impact
 from weft.errors import Conflict, NotFound, Unsupported
 from weft.web.rest.collections import get_exact
-from weft.web.rest.operations import ApiCall, Nothing, operation
+from weft.web.rest.operations import ApiCall, Nothing, define
 from weft.web.rest.paging import PageQuery, fetch_slice
 from weft.wire.connections import ConnectionAnswer, ConnectionItem
 from weft.wire.requests import (
@@ -23,7 +22,7 @@ from weft.wire.requests import (
 )
 
 UPDATE_ATTEMPTS: Final = 3
-_TOOLSET = "connections"
+operation = partial(define, toolset="connections")
 _ALL = "/source-connections"
 _ONE = "/source-connections/{source_connection_id}"
 # A lock for each connection that is being updated; it goes away with its last user.
@@ -44,7 +43,7 @@ class DeleteQuery(BaseModel):
     )
 
 
-@operation("GET", _ALL, list[ConnectionItem], toolset=_TOOLSET, query=ConnectionsQuery)
+@operation("GET", _ALL, list[ConnectionItem], query=ConnectionsQuery)
 async def list_source_connections(call: ApiCall[ConnectionsQuery, Nothing]) -> list[ConnectionItem]:
     """List source connections, newest first."""
     readable_id = call.query.collection
@@ -53,25 +52,12 @@ async def list_source_connections(call: ApiCall[ConnectionsQuery, Nothing]) -> l
             readable_id = (await get_exact(call.backend, readable_id)).readable_id
         except NotFound:
             return []
-
-    async def fetch(cursor: str | None, limit: int) -> Page[Connection]:
-        return await call.backend.connections.list(
-            collection=readable_id, cursor=cursor, limit=limit
-        )
-
+    fetch = partial(call.backend.connections.list, collection=readable_id)
     found = await fetch_slice(fetch, skip=call.query.skip, limit=call.query.limit)
     return [ConnectionItem.of(item) for item in found]
 
 
-@operation(
-    "POST",
-    _ALL,
-    ConnectionAnswer,
-    toolset=_TOOLSET,
-    impact=Impact.CHANGES,
-    body=CreateConnectionBody,
-    statuses=(400, 404, 409, 502),
-)
+@operation("POST", _ALL, ConnectionAnswer, body=CreateConnectionBody, statuses=(400, 404, 409, 502))
 async def create_source_connection(
     call: ApiCall[Nothing, CreateConnectionBody],
 ) -> ConnectionAnswer:
@@ -85,20 +71,14 @@ async def create_source_connection(
     return ConnectionAnswer.of(await call.backend.connections.create(new))
 
 
-@operation("GET", _ONE, ConnectionAnswer, toolset=_TOOLSET, statuses=(404,))
+@operation("GET", _ONE, ConnectionAnswer, statuses=(404,))
 async def get_source_connection(call: ApiCall[Nothing, Nothing]) -> ConnectionAnswer:
     """Get a source connection with its schedule, history and entity counts. No secret is shown."""
     return ConnectionAnswer.of(await call.backend.connections.get(_id_of(call)))
 
 
 @operation(
-    "PATCH",
-    _ONE,
-    ConnectionAnswer,
-    toolset=_TOOLSET,
-    impact=Impact.CHANGES,
-    body=UpdateConnectionBody,
-    statuses=(400, 404, 409, 502),
+    "PATCH", _ONE, ConnectionAnswer, body=UpdateConnectionBody, statuses=(400, 404, 409, 502)
 )
 async def update_source_connection(
     call: ApiCall[Nothing, UpdateConnectionBody],
@@ -111,15 +91,7 @@ async def update_source_connection(
         return ConnectionAnswer.of(await _update(call.backend, found.id, call.body.to_change()))
 
 
-@operation(
-    "DELETE",
-    _ONE,
-    ConnectionAnswer,
-    toolset=_TOOLSET,
-    impact=Impact.DELETES,
-    query=DeleteQuery,
-    statuses=(404, 409),
-)
+@operation("DELETE", _ONE, ConnectionAnswer, query=DeleteQuery, statuses=(404, 409))
 async def delete_source_connection(call: ApiCall[DeleteQuery, Nothing]) -> ConnectionAnswer:
     """Delete a source connection and all that it synced, after cancelling a running sync (up to
     15 s). The answer is the connection as it was. This cannot be undone.
@@ -131,13 +103,7 @@ async def delete_source_connection(call: ApiCall[DeleteQuery, Nothing]) -> Conne
 
 
 @operation(
-    "POST",
-    f"{_ONE}/verify-oauth",
-    ConnectionAnswer,
-    toolset=_TOOLSET,
-    impact=Impact.CHANGES,
-    body=VerifyBody,
-    statuses=(400, 404, 409),
+    "POST", f"{_ONE}/verify-oauth", ConnectionAnswer, body=VerifyBody, statuses=(400, 404, 409)
 )
 async def verify_oauth(call: ApiCall[Nothing, VerifyBody]) -> ConnectionAnswer:
     """Confirm an authorisation in a browser, with the `claim_token` that its beginning gave."""
@@ -150,8 +116,6 @@ async def verify_oauth(call: ApiCall[Nothing, VerifyBody]) -> ConnectionAnswer:
     "POST",
     f"{_ONE}/reinitiate-oauth",
     ConnectionAnswer,
-    toolset=_TOOLSET,
-    impact=Impact.CHANGES,
     body=ReinitiateBody,
     body_required=False,
     statuses=(400, 404, 409, 502),

@@ -1,55 +1,33 @@
 """Runs of syncs."""
 
-from weft.domain.base import Page
-from weft.domain.jobs import Job, RunOptions
-from weft.domain.permissions import Impact
+from functools import partial
+
+from weft.domain.jobs import RunOptions
 from weft.errors import NotFound
-from weft.web.rest.operations import ApiCall, Nothing, operation
+from weft.web.rest.operations import ApiCall, Nothing, define
 from weft.web.rest.paging import LimitQuery, fetch_slice
 from weft.wire.jobs import JobAnswer
 
-_TOOLSET = "jobs"
+operation = partial(define, toolset="jobs")
 _ONE = "/source-connections/{source_connection_id}"
 
 
-@operation(
-    "POST",
-    f"{_ONE}/run",
-    JobAnswer,
-    toolset=_TOOLSET,
-    impact=Impact.CHANGES,
-    query=RunOptions,
-    statuses=(404, 409),
-)
+@operation("POST", f"{_ONE}/run", JobAnswer, query=RunOptions, statuses=(404, 409))
 async def run_source_connection(call: ApiCall[RunOptions, Nothing]) -> JobAnswer:
     """Start a sync in the background. Answers 409 while one is running."""
     started = await call.backend.jobs.run(call.path["source_connection_id"], call.query)
     return JobAnswer.of(started)
 
 
-@operation(
-    "GET", f"{_ONE}/jobs", list[JobAnswer], toolset=_TOOLSET, query=LimitQuery, statuses=(404,)
-)
+@operation("GET", f"{_ONE}/jobs", list[JobAnswer], query=LimitQuery, statuses=(404,))
 async def list_source_connection_jobs(call: ApiCall[LimitQuery, Nothing]) -> list[JobAnswer]:
     """List the syncs of a source connection, newest first."""
-
-    async def fetch(cursor: str | None, limit: int) -> Page[Job]:
-        return await call.backend.jobs.list(
-            call.path["source_connection_id"], cursor=cursor, limit=limit
-        )
-
+    fetch = partial(call.backend.jobs.list, call.path["source_connection_id"])
     found = await fetch_slice(fetch, skip=0, limit=call.query.limit)
     return [JobAnswer.of(item) for item in found]
 
 
-@operation(
-    "POST",
-    f"{_ONE}/jobs/{{job_id}}/cancel",
-    JobAnswer,
-    toolset=_TOOLSET,
-    impact=Impact.CHANGES,
-    statuses=(404, 409),
-)
+@operation("POST", f"{_ONE}/jobs/{{job_id}}/cancel", JobAnswer, statuses=(404, 409))
 async def cancel_job(call: ApiCall[Nothing, Nothing]) -> JobAnswer:
     """Ask a sync to stop. Answers 409 when it has ended."""
     connection = await call.backend.connections.get(call.path["source_connection_id"])

@@ -27,6 +27,8 @@ class ApiCall(Generic[QueryT, BodyT]):
     body: BodyT
 
 
+_IMPACTS = {"GET": Impact.READS, "DELETE": Impact.DELETES}
+
 Handler = Callable[[ApiCall[Any, Any]], Awaitable[object]]
 
 
@@ -55,26 +57,29 @@ class Operation:
         return self.handler.__name__
 
 
-def operation(
+def define(
     method: str,
     path: str,
     answer: Any,
     *,
     toolset: str,
-    impact: Impact = Impact.READS,
+    impact: Impact | None = None,
     query: type[BaseModel] = Nothing,
     body: type[BaseModel] | None = None,
     body_required: bool = True,
     statuses: tuple[int, ...] = (),
 ) -> Callable[[Handler], Operation]:
-    """Define an operation; the handler's docstring is its summary. ``answer`` is a type."""
+    """Define an operation; the handler's docstring is its summary. ``answer`` is a type.
 
-    def define(handler: Handler) -> Operation:
+    The impact follows from the method, but for a POST that changes nothing.
+    """
+
+    def build(handler: Handler) -> Operation:
         return Operation(
             method=method,
             path=path,
             toolset=toolset,
-            impact=impact,
+            impact=impact or _IMPACTS.get(method, Impact.CHANGES),
             summary=" ".join((handler.__doc__ or "").split()),
             handler=handler,
             answer=TypeAdapter(answer),
@@ -84,4 +89,4 @@ def operation(
             statuses=statuses,
         )
 
-    return define
+    return build

@@ -1,6 +1,6 @@
 """Airweave's `skip` and `limit` over the cursors of a backend."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable
 from contextlib import aclosing
 from typing import Final, Protocol, TypeVar
 
@@ -18,7 +18,7 @@ LIMIT_MAX: Final = 1000
 class FetchPage(Protocol[T]):
     """Fetches the page after a cursor, with at most ``limit`` items."""
 
-    async def __call__(self, cursor: str | None, limit: int, /) -> Page[T]: ...
+    def __call__(self, *, cursor: str | None, limit: int) -> Awaitable[Page[T]]: ...
 
 
 class LimitQuery(BaseModel):
@@ -54,7 +54,7 @@ async def iterate(fetch: FetchPage[T], *, first: int | None = None) -> AsyncGene
     cursor: str | None = None
     size = min(first or LIST_LIMIT_MAX, LIST_LIMIT_MAX)
     while True:
-        page = await fetch(cursor, size)
+        page = await fetch(cursor=cursor, limit=size)
         for item in page.items:
             yield item
         cursor = page.next_cursor

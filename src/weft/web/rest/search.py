@@ -1,25 +1,27 @@
 """Search in a collection."""
 
+from functools import partial
 from typing import Final
 
 from weft.backend import Backend
 from weft.domain.connections import Connection
+from weft.domain.permissions import Impact
 from weft.domain.search import SearchHit, SearchQuery
 from weft.errors import NotFound
 from weft.web.rest.collections import get_exact
-from weft.web.rest.operations import ApiCall, Nothing, operation
+from weft.web.rest.operations import ApiCall, Nothing, define
 from weft.wire.requests import SearchBody
 from weft.wire.search import SearchAnswer, hit_answer
 
 PAGE_SIZE: Final = 50
-_TOOLSET = "search"
+operation = partial(define, toolset="search")
 
 
 @operation(
     "POST",
     "/collections/{readable_id}/search/instant",
     SearchAnswer,
-    toolset=_TOOLSET,
+    impact=Impact.READS,
     body=SearchBody,
     statuses=(404,),
 )
@@ -32,7 +34,7 @@ async def search_instant(call: ApiCall[Nothing, SearchBody]) -> SearchAnswer:
     "POST",
     "/collections/{readable_id}/search/classic",
     SearchAnswer,
-    toolset=_TOOLSET,
+    impact=Impact.READS,
     body=SearchBody,
     statuses=(404,),
 )

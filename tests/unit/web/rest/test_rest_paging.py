@@ -16,7 +16,7 @@ class Pages:
         self.size = size
         self.asked: list[tuple[str | None, int]] = []
 
-    async def __call__(self, cursor: str | None, limit: int, /) -> Page[int]:
+    async def __call__(self, *, cursor: str | None, limit: int) -> Page[int]:
         self.asked.append((cursor, limit))
         start = int(cursor or 0)
         end = min(start + limit, self.size)
