@@ -1,13 +1,20 @@
 """`weft auth-providers`: accounts at services that keep the credentials of connections."""
 
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 from pydantic import BaseModel
 
 from weft.cli.terminal.confirm import confirm
-from weft.cli.terminal.context import App, json_option, organization_option, pass_app, show
+from weft.cli.terminal.context import (
+    App,
+    hosts_option,
+    json_option,
+    local_runner,
+    organization_option,
+    pass_app,
+    show,
+)
 from weft.cli.terminal.credentials import read_secret
 from weft.cli.terminal.groups import ListGroup
 from weft.cli.terminal.listing import show_all, tell_lost
@@ -15,8 +22,7 @@ from weft.cli.terminal.text import ago, plain
 from weft.domain.principals import organization_id, organization_name
 from weft.errors import InvalidInput
 
-T = TypeVar("T")
-
+_run = local_runner("open_auth_providers")
 whose = organization_option("Whose connections may use it.")
 
 
@@ -41,13 +47,7 @@ def auth_providers() -> None:
     metavar="SOURCE=SLUG",
     help="What it calls the app of a source, where the names differ; may be repeated.",
 )
-@click.option(
-    "--host",
-    "hosts",
-    multiple=True,
-    metavar="HOST",
-    help="A host that a connection's configuration may send the tokens to; may be repeated.",
-)
+@hosts_option("A host that a connection's configuration may send the tokens to")
 @whose
 @json_option
 @pass_app
@@ -111,13 +111,6 @@ def _apps(given: tuple[str, ...]) -> dict[str, str]:
             raise InvalidInput("--app takes SOURCE=SLUG.", field="app")
         options[f"app:{source}"] = slug
     return options
-
-
-def _run(app: App, work: Callable[[Any], Awaitable[T]]) -> T:
-    # Imported here because help and usage errors need no engine.
-    from weft import assembly
-
-    return app.run_with(assembly.open_auth_providers, work)
 
 
 def _to_json(one: BaseModel) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """`weft keys`: the keys that let programs in over HTTP, and the master key."""
 
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import anyio
 import click
@@ -12,6 +11,7 @@ from weft.cli.terminal.context import (
     acting_by_verb,
     emit,
     json_option,
+    local_runner,
     organization_option,
     pass_app,
     say,
@@ -23,7 +23,7 @@ from weft.cli.terminal.text import ago, plain
 from weft.domain.keys import ApiKey
 from weft.domain.principals import Role, organization_name
 
-T = TypeVar("T")
+_run = local_runner("open_keys")
 
 
 @click.group(cls=ListGroup)
@@ -111,13 +111,6 @@ def rotate_master(app: App, forget_lost: bool, yes: bool) -> None:
     damaged = f" {done.damaged} were damaged and are dropped." if done.damaged else ""
     told = f"{how}; {done.rewrapped} data keys are wrapped by the new one.{damaged}"
     show(app, facts, note=told)
-
-
-def _run(app: App, work: Callable[[Any], Awaitable[T]]) -> T:
-    # Imported here because help and usage errors need no database.
-    from weft import assembly
-
-    return app.run_with(assembly.open_keys, work)
 
 
 def _to_json(key: ApiKey) -> dict[str, Any]:

@@ -1,19 +1,17 @@
 """`weft oauth-clients`: the operator's own OAuth clients, used by connections that bring none."""
 
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import click
-from pydantic import BaseModel
 
 from weft.cli.terminal.confirm import confirm
-from weft.cli.terminal.context import App, json_option, pass_app, show
+from weft.cli.terminal.context import App, hosts_option, json_option, local_runner, pass_app, show
 from weft.cli.terminal.credentials import read_secret
 from weft.cli.terminal.groups import ListGroup
 from weft.cli.terminal.listing import show_all, tell_lost
 from weft.cli.terminal.text import ago, plain
 
-T = TypeVar("T")
+_run = local_runner("open_oauth_clients")
 
 
 @click.group("oauth-clients", cls=ListGroup)
@@ -30,13 +28,7 @@ def oauth_clients() -> None:
     metavar="ORIGIN",
     help="Origin of the provider's token endpoint, where the source's configuration decides it.",
 )
-@click.option(
-    "--host",
-    "hosts",
-    multiple=True,
-    metavar="HOST",
-    help="A host that a connection's configuration may send its tokens to; may be repeated.",
-)
+@hosts_option("A host that a connection's configuration may send its tokens to")
 @json_option
 @pass_app
 def set_client(app: App, source: str, client_id: str, public: bool, **given: Any) -> None:
@@ -60,7 +52,7 @@ def list_clients(app: App) -> None:
     show_all(
         app,
         found,
-        _to_json,
+        lambda one: one.model_dump(mode="json"),
         _cells,
         columns=("source", "client id", "provider", "set"),
         wide=("provider",),
@@ -80,17 +72,6 @@ def remove_client(app: App, source: str, yes: bool) -> None:
     _run(app, lambda kept: kept.remove(source))
     told = f"The OAuth client for '{plain(source)}' is forgotten."
     show(app, {"source": source, "removed": True}, note=told)
-
-
-def _run(app: App, work: Callable[[Any], Awaitable[T]]) -> T:
-    # Imported here because help and usage errors need no engine.
-    from weft import assembly
-
-    return app.run_with(assembly.open_oauth_clients, work)
-
-
-def _to_json(one: BaseModel) -> dict[str, Any]:
-    return one.model_dump(mode="json")
 
 
 def _cells(one: Any) -> tuple[str, ...]:

@@ -1,20 +1,25 @@
 """`weft secret`: secrets that connections refer to by name."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from weft.cli.terminal.confirm import confirm
-from weft.cli.terminal.context import App, json_option, organization_option, pass_app, show
+from weft.cli.terminal.context import (
+    App,
+    hosts_option,
+    json_option,
+    organization_option,
+    pass_app,
+    show,
+)
 from weft.cli.terminal.credentials import read_secret
 from weft.cli.terminal.groups import ListGroup
 from weft.cli.terminal.listing import show_all, tell_lost
 from weft.cli.terminal.text import ago, plain
 from weft.domain.principals import organization_id
 from weft.domain.secrets import OperatorSecret
-
-T = TypeVar("T")
 
 VALUE_MAX_CHARS = 1 << 20
 
@@ -35,13 +40,7 @@ def secret() -> None:
     metavar="SOURCE",
     help="A source that it may serve, such as github; may be repeated.",
 )
-@click.option(
-    "--host",
-    "hosts",
-    multiple=True,
-    metavar="HOST",
-    help="A host that may receive it, such as api.github.com; may be repeated.",
-)
+@hosts_option("A host that may receive it, such as api.github.com")
 @whose
 @json_option
 @pass_app
@@ -91,7 +90,7 @@ def delete_secret(app: App, name: str, yes: bool, organization: str) -> None:
     show(app, _to_json(gone), note=plain(f"Secret '{gone.name}' is deleted.{users}"))
 
 
-def _run(app: App, organization: str, work: Callable[[Any], Awaitable[T]]) -> T:
+def _run(app: App, organization: str, work: Callable[[Any], Awaitable[Any]]) -> Any:
     # Imported here because help and usage errors need no engine.
     from weft import assembly
 
