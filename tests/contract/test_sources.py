@@ -14,6 +14,7 @@ from dulwich.repo import Repo
 from dulwich.server import DictBackend
 from dulwich.web import make_wsgi_chain
 from github_harness import TOKEN, FakeGitHub, pull
+from hostile_git import GIT
 from hostile_pages import ENCODINGS, GZIP, HTML, ROBOTS, SITEMAP
 from web_harness import Website, links
 
@@ -117,7 +118,7 @@ class TestLocalGit(SourceContract):
             {"repo": str(repository)},
             offline_context(files_roots=(repository.parent,)),
             mutate=change_repository(repository),
-            hostile=(HTML, ENCODINGS),
+            hostile=(*GIT, HTML, ENCODINGS),
         )
 
 
@@ -133,7 +134,7 @@ class TestRemoteGit(SourceContract):
             credentials={"access_token": "correct-horse", "username": "ada"},
             bad_credentials={"access_token": "battery-staple", "username": "ada"},
             mutate=change_repository(repository),
-            hostile=(HTML, ENCODINGS),
+            hostile=(*GIT, HTML, ENCODINGS),
         )
 
     @pytest.fixture

@@ -101,6 +101,15 @@ def copy(offset: int, length: int) -> bytes:
     return b"\xff" + struct.pack("<I", offset) + struct.pack("<I", length)[:3]
 
 
+def encode_distance(value: int) -> bytes:
+    """How far back the base of an offset delta is, as packs write it."""
+    out = [value & 0x7F]
+    while value := value >> 7:
+        value -= 1
+        out.append(0x80 | value & 0x7F)
+    return bytes(reversed(out))
+
+
 def _number(value: int) -> bytes:
     out = bytearray()
     while value > 0x7F:

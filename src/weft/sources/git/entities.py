@@ -14,8 +14,9 @@ from weft.domain.entities import Entity
 from weft.net.dates import posix_time
 from weft.sources.base import Event, Failed, Skipped
 from weft.sources.git.config import READER, GitConfig
+from weft.sources.git.delta import BadObject, ObjectTooLarge, TooMuchWork
 from weft.sources.git.objects import MissingObject, ObjectStore
-from weft.sources.git.pack import BLOB, BadObject, ObjectTooLarge
+from weft.sources.git.pack import BLOB
 from weft.sources.git.walk import (
     LINK,
     PLAIN,
@@ -26,6 +27,7 @@ from weft.sources.git.walk import (
     find_entry,
     list_changed_files,
     read_commit,
+    read_message,
 )
 from weft.sources.secret_names import is_secret_file, is_secret_folder
 
@@ -108,6 +110,8 @@ class SnapshotReader:
             if self._snapshot.partial:
                 return Skipped(identity, f"larger than {limit} bytes")
             return Failed(identity, "not in this shallow or partial clone")
+        except TooMuchWork:
+            return Failed(identity, "takes too much work to unpack")
         except BadObject:
             return Failed(identity, "broken in the repository")
         if kind != BLOB:
@@ -148,8 +152,14 @@ class SnapshotReader:
             return f"{snapshot.work_tree.as_uri()}/{path}"
         return self._page_url(0, branch=quote(snapshot.branch), path=path)
 
-    def _commit_entity(self, identity: str, version: str, commit: Commit) -> Entity:
-        message = clean_text(commit.message[:MAX_MESSAGE_CHARS]).strip()
+    def _commit_entity(self, identity: str, version: str, commit: Commit) -> Event:
+        message = commit.message
+        if message is None:
+            try:
+                message = read_message(self._snapshot.store, commit.id)
+            except BadObject:
+                return Failed(identity, "broken in the repository")
+        message = clean_text(message[:MAX_MESSAGE_CHARS]).strip()
         subject = clean_line(message.partition("\n")[0])[:_MAX_SUBJECT_CHARS]
         paths = list(islice(self._list_changed_paths(commit), MAX_CHANGED_PATHS + 1))
         shown = paths[:MAX_CHANGED_PATHS]
@@ -190,6 +200,8 @@ class SnapshotReader:
     def _touches(self, commit: Commit) -> bool:
         try:
             return self._find_parent_start(commit) != self.find_start(commit.tree)
+        except TooMuchWork:
+            return True  # A commit too many is better than one that seems to be gone.
         except BadObject:
             # The parent is missing where a shallow clone ends, so we cannot tell.
             return False

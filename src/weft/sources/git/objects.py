@@ -12,15 +12,8 @@ from typing import BinaryIO
 
 from weft.errors import SourceMisconfigured, WeftError
 from weft.sources.base import SourceContext
-from weft.sources.git.pack import (
-    BadObject,
-    Object,
-    ObjectTooLarge,
-    Pack,
-    PackIndex,
-    index_pack,
-    read_loose,
-)
+from weft.sources.git.delta import BadObject, ObjectTooLarge, TooMuchWork
+from weft.sources.git.pack import Object, Pack, PackIndex, index_pack, read_loose
 from weft.sources.roots import Parts, Start, Tree, find_start, tree_at
 
 FIELD = "repo"
@@ -29,6 +22,7 @@ MAX_PACKS = 500
 _MAX_ALTERNATES = 5
 _MAX_SMALL_FILE_BYTES = 4096
 _MAX_PACKED_REFS_BYTES = 64 * 1024 * 1024
+_REFS_BLOCK_BYTES = 64 * 1024
 _BUFFER_BYTES = 64 * 1024
 _OBJECT_ID = re.compile(r"[0-9a-f]{40}")
 _REF = re.compile(r"refs/[^\x00-\x20\x7f~^:?*\[\\]+")
@@ -41,7 +35,9 @@ class MissingObject(BadObject):
 class ObjectStore:
     """Reads objects by their hexadecimal id."""
 
-    def __init__(self) -> None:
+    def __init__(self, check: Callable[[], None] = lambda: None) -> None:
+        """``check`` is called at every reading, and often inside large objects; it may raise."""
+        self._check = check
         self._lookups: list[tuple[Callable[[bytes], int | None], Callable[[int], Object]]] = []
         self._loose: list[tuple[Tree, Parts]] = []
         self._close: list[Callable[[], None]] = []
@@ -50,6 +46,7 @@ class ObjectStore:
         """Read type number and content. Raises MissingObject, ObjectTooLarge, BadObject."""
         if not _OBJECT_ID.fullmatch(object_id):
             raise MissingObject("no object has such an id")
+        self._check()
         raw = bytes.fromhex(object_id)
         for offset_of, read in self._lookups:
             offset = offset_of(raw)
@@ -69,12 +66,12 @@ class ObjectStore:
         for close in self._close:
             close()
 
-    def add_fetched(self, file: BinaryIO, check: Callable[[], None]) -> None:
+    def add_fetched(self, file: BinaryIO) -> None:
         """Take over a pack that was fetched, and index it. Raises BadObject."""
         offsets: dict[bytes, int] = {}
-        pack = Pack(file, offsets.get)
+        pack = Pack(file, offsets.get, self._check)
         self._close.append(pack.close)
-        index_pack(pack, offsets, check)
+        index_pack(pack, offsets)
         self._lookups.append((offsets.get, pack.read))
 
     def add_folder(self, tree: Tree, objects: Parts) -> None:
@@ -94,7 +91,8 @@ class ObjectStore:
         for stem in stems:
             index = PackIndex(_open(tree, (*objects, "pack", f"{stem}.idx")))
             self._close.append(index.close)
-            lazy = _LazyPack(tree, (*objects, "pack", f"{stem}.pack"), index.find_offset)
+            pack = (*objects, "pack", f"{stem}.pack")
+            lazy = _LazyPack(tree, pack, index.find_offset, self._check)
             self._close.append(lazy.close)
             self._lookups.append((index.find_offset, lazy.read))
 
@@ -102,14 +100,20 @@ class ObjectStore:
 class _LazyPack:
     """Opens its file at the first read: most packs of a repository are not needed."""
 
-    def __init__(self, tree: Tree, parts: Parts, find: Callable[[bytes], int | None]) -> None:
-        self._tree, self._parts, self._find = tree, parts, find
+    def __init__(
+        self,
+        tree: Tree,
+        parts: Parts,
+        find: Callable[[bytes], int | None],
+        check: Callable[[], None],
+    ) -> None:
+        self._tree, self._parts, self._find, self._check = tree, parts, find, check
         self._pack: Pack | None = None
 
     def read(self, offset: int) -> Object:
         if self._pack is None:
             try:
-                self._pack = Pack(_open(self._tree, self._parts), self._find)
+                self._pack = Pack(_open(self._tree, self._parts), self._find, self._check)
             except OSError:
                 raise BadObject("a pack that cannot be opened") from None
         return self._pack.read(offset)
@@ -174,22 +178,19 @@ class LocalRepository:
             file = _open(tree, (*parts, "packed-refs"))
         except OSError:
             return None
-        wanted = name.encode("utf-8", "surrogateescape")
         with file:
-            for line in _read_lines(file, _MAX_PACKED_REFS_BYTES):
-                object_id, _, ref = line.rstrip(b"\n").partition(b" ")
-                if ref == wanted:
-                    return object_id.decode("ascii", "replace")
-        return None
+            return find_packed_ref(file, name.encode("utf-8", "surrogateescape"))
 
 
 @contextmanager
-def open_repository(path: str, context: SourceContext) -> Generator[LocalRepository]:
+def open_repository(
+    path: str, context: SourceContext, check: Callable[[], None] = lambda: None
+) -> Generator[LocalRepository]:
     """Open the repository at a path. Raises NotPermitted, SourceMisconfigured.
 
     Its Git folder, common folder and borrowed object folders must all be inside allowed roots.
     """
-    store = ObjectStore()
+    store = ObjectStore(check)
     try:
         start = _find_place(Path(path), context)
         own = _find_git_folder(start, context)
@@ -210,9 +211,27 @@ def open_repository(path: str, context: SourceContext) -> Generator[LocalReposit
         store.close()
 
 
+def find_packed_ref(file: BinaryIO, name: bytes) -> str | None:
+    """Return the id of a branch in a packed-refs file, or None. Raises BadObject.
+
+    Neither the file nor a line of it is believed to be of a sane length.
+    """
+    wanted = b" " + name + b"\n"
+    rest, size = b"", 0
+    while block := file.read(_REFS_BLOCK_BYTES):
+        size += len(block)
+        cut = block.rfind(b"\n") + 1
+        lines, rest = (rest + block[:cut], block[cut:]) if cut else (b"", rest + block)
+        if size > _MAX_PACKED_REFS_BYTES or len(rest) > _MAX_SMALL_FILE_BYTES:
+            raise BadObject("a file of branches that is too large")
+        if found := _find_ref(lines, wanted):
+            return found
+    return _find_ref(rest + b"\n", wanted)
+
+
 def read_failure(error: BadObject) -> WeftError:
     """Return our error for a missing or broken object that the listing cannot do without."""
-    if isinstance(error, ObjectTooLarge):
+    if isinstance(error, ObjectTooLarge | TooMuchWork):
         return SourceMisconfigured("A commit or folder is too large to be read.", field=FIELD)
     return SourceMisconfigured("The repository is incomplete or broken.", field=FIELD)
 
@@ -269,12 +288,14 @@ def _open(tree: Tree, parts: Parts) -> BinaryIO:
     return open(tree.open_file(parts), "rb", buffering=_BUFFER_BYTES)  # noqa: PTH123
 
 
-def _read_lines(file: BinaryIO, limit: int) -> Iterator[bytes]:
-    for line in file:
-        limit -= len(line)
-        if limit < 0:
-            raise BadObject("a file of branches that is too large")
-        yield line
+def _find_ref(lines: bytes, wanted: bytes) -> str | None:
+    at = lines.find(wanted)
+    while at >= 0:
+        object_id = lines[lines.rfind(b"\n", 0, at) + 1 : at]
+        if b" " not in object_id:
+            return object_id.decode("ascii", "replace")
+        at = lines.find(wanted, at + 1)
+    return None
 
 
 def _missing_branch(branch: str | None) -> SourceMisconfigured:

@@ -13,30 +13,48 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
+from weft.sources.git.delta import (
+    MAX_OBJECT_BUILT_BYTES,
+    MAX_OBJECT_BYTES,
+    MAX_OBJECT_STEPS,
+    MAX_PACK_BUILT_BYTES,
+    MAX_PACK_STEPS,
+    BadObject,
+    Budget,
+    ObjectTooLarge,
+    TooMuchWork,
+    apply_delta,
+)
+
 COMMIT, TREE, BLOB, TAG = 1, 2, 3, 4
 TYPE_NAMES = {COMMIT: b"commit", TREE: b"tree", BLOB: b"blob", TAG: b"tag"}
 _TYPE_NUMBERS = {name: number for number, name in TYPE_NAMES.items()}
 _OFS_DELTA, _REF_DELTA = 6, 7
 
-MAX_OBJECT_BYTES = 32 * 1024 * 1024
 MAX_CHAIN_BYTES = 4 * MAX_OBJECT_BYTES
 MAX_INFLATED_BYTES = 16 * 1024 * 1024 * 1024
 MAX_OBJECTS = 3_000_000
 _MAX_DELTA_CHAIN = 4_096
 _CACHE_BYTES = 32 * 1024 * 1024
+# What an empty object takes in the cache.
+_CACHE_ENTRY_BYTES = 256
+# zlib makes nothing this much larger than it was; empty blocks can, and never end.
+_PACKED_SLACK_BYTES = 64 * 1024
 _READ_BYTES = 4 * 1024
+# Following a chain to its next link costs about as much as so many operations of a delta.
+_STEPS_PER_LINK = 10
 _ID_BYTES = 20
 
 Object = tuple[int, bytes]
 """An object's type number and content."""
 
 
-class BadObject(Exception):
-    """An object is broken, or refers to one that is not there."""
+class MissingBase(BadObject):
+    """A delta's base is not there (yet): ``base`` is its id."""
 
-
-class ObjectTooLarge(BadObject):
-    """An object is beyond MAX_OBJECT_BYTES."""
+    def __init__(self, base: bytes) -> None:
+        super().__init__("a delta without a base")
+        self.base = base
 
 
 class PackIndex:
@@ -86,11 +104,23 @@ class PackIndex:
 
 
 class Pack:
-    """A pack file; ``find`` returns the offset of a base that a delta names by id."""
+    """A pack file; ``find`` returns the offset of a base that a delta names by id.
 
-    def __init__(self, file: BinaryIO, find: Callable[[bytes], int | None]) -> None:
+    ``check`` is called often, also inside a large object, and may raise.
+    """
+
+    def __init__(
+        self,
+        file: BinaryIO,
+        find: Callable[[bytes], int | None],
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
         self._file = file
         self._find = find
+        self._check = check
+        self._budget = Budget(MAX_PACK_STEPS, MAX_PACK_BUILT_BYTES)
+        self._broken: set[int] = set()
+        self._waiting: dict[int, bytes] = {}
         self._cache: OrderedDict[int, Object] = OrderedDict()
         self._cached_bytes = 0
 
@@ -99,18 +129,45 @@ class Pack:
         self._file.close()
 
     def read(self, offset: int) -> Object:
-        """Read the object at an offset. Raises BadObject and ObjectTooLarge."""
+        """Read the object at an offset. Raises BadObject, ObjectTooLarge and TooMuchWork."""
+        links: list[int] = []
+        try:
+            return self._build(offset, links)
+        except MissingBase as error:
+            self._waiting.update(dict.fromkeys(links, error.base))
+            raise
+        except (ObjectTooLarge, TooMuchWork):
+            raise
+        except BadObject:
+            self._broken.update(links)
+            raise
+
+    def _build(self, offset: int, links: list[int]) -> Object:
+        """Build an object; ``links`` then holds the offsets, from it on, that were not built."""
+        budget = Budget(MAX_OBJECT_STEPS, MAX_OBJECT_BUILT_BYTES)
+
+        def spend(steps: int, built_bytes: int) -> None:
+            self._check()
+            budget.spend(steps, built_bytes)
+            self._budget.spend(steps, built_bytes)
+
         deltas: list[bytes] = []
         chain_bytes, at = 0, offset
         while (found := self._cache.get(at)) is None:
+            links.append(at)
+            self._refuse_broken(at)
             kind, size, base = self._read_header(at)
+            spend(_STEPS_PER_LINK, size)
             data = inflate(self._file, size)
             if kind in TYPE_NAMES:
                 found = (kind, data)
                 self._remember(at, found)
+                links.pop()
                 break
-            if base is None or len(deltas) >= _MAX_DELTA_CHAIN:
-                raise BadObject("a delta without a base")
+            if isinstance(base, bytes):
+                raise MissingBase(base)
+            if len(deltas) >= _MAX_DELTA_CHAIN:
+                raise BadObject("an endless chain of deltas")
             chain_bytes += size
             if chain_bytes > MAX_CHAIN_BYTES:
                 raise ObjectTooLarge("a chain of deltas beyond the limit")
@@ -118,10 +175,19 @@ class Pack:
             at = base
         kind, data = found
         for delta in reversed(deltas):
-            data = apply_delta(data, delta)
+            data = apply_delta(data, delta, spend)
+            links.pop()
         if deltas:
             self._remember(offset, (kind, data))
         return kind, data
+
+    def _refuse_broken(self, offset: int) -> None:
+        # Else each of many deltas would follow the same chain to the same bad end.
+        if offset in self._broken:
+            raise BadObject("a delta on a broken object")
+        missing = self._waiting.get(offset)
+        if missing is not None and self._find(missing) is None:
+            raise MissingBase(missing)
 
     def scan(self) -> Iterator[tuple[int, int, bytes | None]]:
         """Yield each object's offset, type and id (None for deltas), without keeping any content.
@@ -141,13 +207,15 @@ class Pack:
             digest = hashlib.sha1(usedforsecurity=False)
             if kind in TYPE_NAMES:
                 digest.update(b"%s %d\0" % (TYPE_NAMES[kind], size))
+            self._check()
             for chunk in inflate_pieces(self._file, size):
+                self._check()
                 digest.update(chunk)
             yield offset, kind, digest.digest() if kind in TYPE_NAMES else None
             offset = self._file.tell()
 
-    def _read_header(self, offset: int) -> tuple[int, int, int | None]:
-        """Read the type, the unpacked size and, for a delta, the base's offset if it is known."""
+    def _read_header(self, offset: int) -> tuple[int, int, int | bytes]:
+        """Read type, unpacked size and, for a delta, its base: an offset, or an unknown id."""
         self._file.seek(offset)
         byte = _read_byte(self._file)
         kind, size, shift = (byte >> 4) & 7, byte & 15, 4
@@ -158,52 +226,58 @@ class Pack:
             if shift > 63:
                 raise BadObject("a size that no object has")
         if kind in TYPE_NAMES:
-            return kind, size, None
+            return kind, size, 0
         if kind == _REF_DELTA:
-            return kind, size, self._find(_read_exactly(self._file, _ID_BYTES))
+            base_id = _read_exactly(self._file, _ID_BYTES)
+            base = self._find(base_id)
+            return kind, size, base_id if base is None else base
         if kind != _OFS_DELTA:
             raise BadObject("an object of an unknown type")
         base = offset - _read_distance(self._file)
-        return kind, size, base if base >= 12 else None
+        if base < 12:
+            raise BadObject("a base before the pack")
+        return kind, size, base
 
     def _remember(self, offset: int, found: Object) -> None:
         if len(found[1]) > _CACHE_BYTES // 8:
             return
         self._cache[offset] = found
-        self._cached_bytes += len(found[1])
+        self._cached_bytes += len(found[1]) + _CACHE_ENTRY_BYTES
         while self._cached_bytes > _CACHE_BYTES:
             _, (_, data) = self._cache.popitem(last=False)
-            self._cached_bytes -= len(data)
+            self._cached_bytes -= len(data) + _CACHE_ENTRY_BYTES
 
 
-def index_pack(pack: Pack, offsets: dict[bytes, int], check: Callable[[], None]) -> None:
+def index_pack(pack: Pack, offsets: dict[bytes, int]) -> None:
     """Put every object of a freshly fetched pack into ``offsets``, by id.
 
-    ``pack`` must look its bases up in ``offsets``. ``check`` is called between objects and may
-    raise. Objects that are too large, or whose base is missing, are left out. Raises BadObject.
+    ``pack`` must look up its bases in ``offsets``. Objects that are too large, or whose base is
+    missing, are left out. Raises BadObject, and TooMuchWork.
     """
     deltas: list[int] = []
     for offset, _, object_id in pack.scan():
-        check()
         if object_id is None:
             deltas.append(offset)
         else:
             offsets[object_id] = offset
-    # A delta's base may be another delta that comes later in the pack: repeat until a round
-    # finds nothing new.
+    # A delta may name a base that is a delta itself and stands later in the pack. It waits for that
+    # one, so that the work does not depend on the order.
+    waiting: dict[bytes, list[int]] = {}
+    deltas.reverse()
     while deltas:
-        left: list[int] = []
-        for offset in deltas:
-            check()
-            try:
-                kind, data = pack.read(offset)
-            except BadObject:
-                left.append(offset)
-            else:
-                offsets[object_id_of(kind, data)] = offset
-        if len(left) == len(deltas):
-            return
-        deltas = left
+        offset = deltas.pop()
+        try:
+            kind, data = pack.read(offset)
+        except MissingBase as error:
+            waiting.setdefault(error.base, []).append(offset)
+        except TooMuchWork:
+            raise
+        except BadObject:
+            continue
+        else:
+            object_id = object_id_of(kind, data)
+            offsets[object_id] = offset
+            deltas += waiting.pop(object_id, ())
 
 
 def object_id_of(kind: int, data: bytes) -> bytes:
@@ -219,7 +293,7 @@ def read_loose(file: BinaryIO) -> Object:
     try:
         while b"\0" not in data and len(data) < 32:
             packed = file.read(_READ_BYTES)
-            if not packed:
+            if not packed or file.tell() > _PACKED_SLACK_BYTES:
                 break
             data += inflater.decompress(packed, 64)
         head, found, content = data.partition(b"\0")
@@ -262,56 +336,6 @@ def inflate_pieces(file: BinaryIO, size: int) -> Iterator[bytes]:
     file.seek(-len(inflater.unused_data), 1)
 
 
-def apply_delta(base: bytes, delta: bytes) -> bytes:
-    """Apply a delta to its base. Raises BadObject, and ObjectTooLarge before building a result."""
-    base_size, at = _parse_size(delta, 0)
-    size, at = _parse_size(delta, at)
-    if size > MAX_OBJECT_BYTES:
-        raise ObjectTooLarge("an object beyond the limit")
-    if base_size != len(base):
-        raise BadObject("a delta for another base")
-    result = bytearray()
-    end = len(delta)
-    while at < end:
-        operation = delta[at]
-        at += 1
-        if operation & 0x80:
-            offset, length, at = _parse_copy(delta, at, operation)
-            piece = base[offset : offset + length]
-        else:
-            length, piece = operation, delta[at : at + operation]
-            at += operation
-        if len(piece) != length or not length or len(result) + length > size:
-            raise BadObject("a delta that is broken")
-        result += piece
-    if len(result) != size:
-        raise BadObject("a delta of another size than it says")
-    return bytes(result)
-
-
-def _parse_copy(delta: bytes, at: int, operation: int) -> tuple[int, int, int]:
-    number = 0
-    for bit in range(7):
-        if operation & (1 << bit):
-            if at >= len(delta):
-                raise BadObject("a delta that ends early")
-            number |= delta[at] << (8 * bit)
-            at += 1
-    return number & 0xFFFF_FFFF, (number >> 32) or 0x10000, at
-
-
-def _parse_size(delta: bytes, at: int) -> tuple[int, int]:
-    size = shift = 0
-    while at < len(delta) and shift < 64:
-        byte = delta[at]
-        at += 1
-        size |= (byte & 0x7F) << shift
-        shift += 7
-        if not byte & 0x80:
-            return size, at
-    raise BadObject("a delta that ends early")
-
-
 def _inflate_rest(
     inflater: "zlib._Decompress",  # pyright: ignore[reportPrivateUsage] (its only name)
     file: BinaryIO,
@@ -319,10 +343,13 @@ def _inflate_rest(
 ) -> Iterator[bytes]:
     # Ask for one byte more than announced, to notice an object that is longer.
     left = size + 1
+    packed_left = 2 * size + _PACKED_SLACK_BYTES
     packed = inflater.unconsumed_tail
     while not inflater.eof and left > 0:
-        packed = packed or file.read(_READ_BYTES)
         if not packed:
+            packed = file.read(_READ_BYTES)
+            packed_left -= len(packed)
+        if not packed or packed_left < 0:
             return
         piece = inflater.decompress(packed, min(left, 1024 * 1024))
         packed = inflater.unconsumed_tail

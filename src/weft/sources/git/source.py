@@ -30,9 +30,9 @@ from weft.sources.base import (
     Unchanged,
 )
 from weft.sources.git.config import GitConfig, GitCredentials, check_scheme
+from weft.sources.git.delta import BadObject, ObjectTooLarge, TooMuchWork
 from weft.sources.git.entities import Pending, Snapshot, SnapshotReader, file_id
 from weft.sources.git.objects import ObjectStore, open_repository, read_failure
-from weft.sources.git.pack import BadObject, ObjectTooLarge
 from weft.sources.git.smart_http import Remote, discover, fetch_pack, find_branch
 from weft.sources.git.walk import (
     Commit,
@@ -162,7 +162,7 @@ class GitSource(Source[GitConfig, GitCredentials]):
             branch, head = await find_branch(client, remote, self.config.branch)
             if head == last:
                 return None
-            store = ObjectStore()
+            store = ObjectStore(check_cancelled)
             stack.callback(store.close)
             for depth, leave_out in self._plan(remote, incremental=last is not None):
                 pack = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 (the stack closes it)
@@ -183,7 +183,9 @@ class GitSource(Source[GitConfig, GitCredentials]):
         return [(depth, "blob:none"), files] if history else [files]
 
     def _open_local(self, stack: ExitStack) -> Snapshot:
-        repository = stack.enter_context(open_repository(self.config.repo, self.context))
+        repository = stack.enter_context(
+            open_repository(self.config.repo, self.context, check_cancelled)
+        )
         branch, head = repository.resolve(self.config.branch)
         commit = _read_head(repository.store, head)
         return Snapshot(repository.store, branch, commit, work_tree=repository.work_tree)
@@ -267,8 +269,8 @@ def _read_head(store: ObjectStore, head: str) -> Commit:
 
 def _add_pack(store: ObjectStore, pack: BinaryIO) -> None:
     try:
-        store.add_fetched(pack, check_cancelled)
-    except ObjectTooLarge as error:
+        store.add_fetched(pack)
+    except (ObjectTooLarge, TooMuchWork) as error:
         raise read_failure(error) from None
     except BadObject:
         raise SourceUnavailable("The Git server sent a broken answer.") from None

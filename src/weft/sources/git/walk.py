@@ -5,13 +5,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from heapq import heappop, heappush
 
+from weft.sources.git.delta import BadObject
 from weft.sources.git.objects import MissingObject, ObjectStore
-from weft.sources.git.pack import COMMIT, TREE, BadObject
+from weft.sources.git.pack import COMMIT, TREE
 
 MAX_ENTRIES = 2_000_000
 MAX_DEPTH = 200
 MAX_COMMIT_HEAD_BYTES = 1024 * 1024
 MAX_LINE_BYTES = 1024
+MAX_KEPT_MESSAGE_BYTES = 4 * 1024
+# The largest known merge joins 66.
+MAX_PARENTS = 128
 MAX_COMMITS_SEEN = 200_000
 
 FOLDER, PLAIN, LINK, SUBMODULE = 0o04, 0o10, 0o12, 0o16
@@ -30,14 +34,17 @@ class TooMany(BadObject):
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """A commit; ``time`` is when it was committed, in POSIX seconds."""
+    """A commit; ``time`` is when it was committed, in POSIX seconds.
+
+    ``message`` is None if it is long: a walk keeps many commits, and `read_message` reads one.
+    """
 
     id: str
     tree: str
     parents: tuple[str, ...]
     author: str
     time: int
-    message: str
+    message: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,20 +58,13 @@ class Entry:
 
 def read_commit(store: ObjectStore, object_id: str) -> Commit:
     """Parse a commit. Raises BadObject."""
-    kind, data = store.read(object_id)
-    if kind != COMMIT:
-        raise BadObject("no commit")
-    head, _, message = data.partition(b"\n\n")
-    if len(head) > MAX_COMMIT_HEAD_BYTES:
-        raise BadObject("a commit with an endless head")
-    fields: dict[str, list[str]] = {}
-    for line in head.split(b"\n"):
-        name, _, value = line[:MAX_LINE_BYTES].decode("utf-8", "replace").partition(" ")
-        fields.setdefault(name, []).append(value)
+    fields, message = _read_fields(store, object_id)
     tree = fields.get("tree", [""])[0]
     parents = tuple(fields.get("parent", ()))
     if not all(re.fullmatch(r"[0-9a-f]{40}", i) for i in (tree, *parents)):
         raise BadObject("a commit without a folder")
+    if len(parents) > MAX_PARENTS:
+        raise BadObject("a commit with too many parents")
     author = _PERSON.fullmatch(fields.get("author", [""])[0])
     committer = _PERSON.fullmatch(fields.get("committer", [""])[0])
     return Commit(
@@ -73,8 +73,16 @@ def read_commit(store: ObjectStore, object_id: str) -> Commit:
         parents=parents,
         author=author.group(1) if author else "",
         time=int(committer.group(3)) if committer else 0,
-        message=_decode_message(message, fields.get("encoding", ["utf-8"])[0]),
+        message=(
+            _decode_message(message, fields) if len(message) <= MAX_KEPT_MESSAGE_BYTES else None
+        ),
     )
+
+
+def read_message(store: ObjectStore, object_id: str) -> str:
+    """Read a commit's message, however long it is. Raises BadObject."""
+    fields, message = _read_fields(store, object_id)
+    return _decode_message(message, fields)
 
 
 def list_newest_commits(store: ObjectStore, head: str, check: Check) -> Iterator[Commit]:
@@ -159,10 +167,11 @@ def list_files(store: ObjectStore, start: Entry, check: Check) -> Iterator[Entry
     count = 0
     while pending:
         check()
-        count = _count_one_more(count)
         entry = pending.pop()
         if entry.kind == FOLDER:
-            pending.extend(reversed(read_folder(store, entry)))
+            children = read_folder(store, entry)
+            count = _count_more(count, len(children))
+            pending.extend(reversed(children))
         else:
             yield entry
 
@@ -178,12 +187,12 @@ def list_changed_files(
     count = 0
     while pending:
         check()
-        count = _count_one_more(count)
         old, new = pending.pop()
         if old is not None and new is not None and (old.kind, old.id) == (new.kind, new.id):
             continue
         folders = [_read_children(store, entry) for entry in (old, new)]
         names = sorted({*folders[0], *folders[1]}, reverse=True)
+        count = _count_more(count, len(names))
         pending.extend((folders[0].get(name), folders[1].get(name)) for name in names)
         old, new = _unless_folder(old), _unless_folder(new)
         if old is not None or new is not None:
@@ -215,11 +224,12 @@ _NEW, _OLD = 1, 2
 _ENCODINGS = re.compile(r"(utf-?8|iso-?8859|latin|windows-125|cp125|koi8|euc|shift_?jis|gb|big5)")
 
 
-def _count_one_more(count: int) -> int:
-    # Folders count as well: a few hundred bytes can describe endlessly many empty ones.
-    if count >= MAX_ENTRIES:
+def _count_more(count: int, more: int) -> int:
+    # Folders count as well: a few hundred bytes can describe endlessly many empty ones. They count
+    # when they are put down to be read, so that those that wait are bounded too.
+    if count + more > MAX_ENTRIES:
         raise TooMany("too many files")
-    return count + 1
+    return count + more
 
 
 def _find_commit(store: ObjectStore, object_id: str) -> Commit | None:
@@ -240,7 +250,23 @@ def _unless_folder(entry: Entry | None) -> Entry | None:
     return None if entry is None or entry.kind == FOLDER else entry
 
 
-def _decode_message(data: bytes, encoding: str) -> str:
+def _read_fields(store: ObjectStore, object_id: str) -> tuple[dict[str, list[str]], bytes]:
+    """Return the lines of a commit's head by their first word, and its message."""
+    kind, data = store.read(object_id)
+    if kind != COMMIT:
+        raise BadObject("no commit")
+    head, _, message = data.partition(b"\n\n")
+    if len(head) > MAX_COMMIT_HEAD_BYTES:
+        raise BadObject("a commit with an endless head")
+    fields: dict[str, list[str]] = {}
+    for line in head.split(b"\n"):
+        name, _, value = line[:MAX_LINE_BYTES].decode("utf-8", "replace").partition(" ")
+        fields.setdefault(name, []).append(value)
+    return fields, message
+
+
+def _decode_message(data: bytes, fields: dict[str, list[str]]) -> str:
+    encoding = fields.get("encoding", ["utf-8"])[0]
     try:
         return data.decode(encoding if _ENCODINGS.match(encoding.lower()) else "utf-8")
     except (LookupError, ValueError):

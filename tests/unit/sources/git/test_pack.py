@@ -3,28 +3,20 @@
 import io
 import tracemalloc
 import zlib
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
 import pytest
-from git_repos import OFS_DELTA, REF_DELTA, copy, delta, pack_entry, pack_of
+from git_repos import OFS_DELTA, REF_DELTA, copy, delta, encode_distance, pack_entry, pack_of
 from hypothesis import given
 from hypothesis import strategies as st
 
 import weft.sources.git.pack
-from weft.sources.git.pack import (
-    BLOB,
-    BadObject,
-    ObjectTooLarge,
-    Pack,
-    PackIndex,
-    apply_delta,
-    index_pack,
-    object_id_of,
-    read_loose,
-)
+from weft.sources.git.delta import BadObject, ObjectTooLarge, TooMuchWork, apply_delta
+from weft.sources.git.pack import BLOB, Pack, PackIndex, index_pack, object_id_of, read_loose
 
 BASE = b"The quick brown fox jumps over the lazy dog. " * 20
 CHANGED = BASE[:100] + b"A NEW PART" + BASE[50:200]
+COPY_OF_A_BYTE = b"\x90\x01"
 CHANGE = delta(len(BASE), len(CHANGED), copy(0, 100), b"\x0aA NEW PART", copy(50, 150))
 
 
@@ -36,7 +28,7 @@ def open_pack(*entries: bytes) -> tuple[Pack, dict[bytes, int]]:
 def read_indexed(*entries: bytes) -> dict[bytes, bytes]:
     """The contents of all readable objects, by id."""
     pack, offsets = open_pack(*entries)
-    index_pack(pack, offsets, lambda: None)
+    index_pack(pack, offsets)
     return {name: pack.read(offset)[1] for name, offset in offsets.items()}
 
 
@@ -51,7 +43,7 @@ def test_whole_objects_are_found_by_their_content() -> None:
 
 def test_delta_on_an_earlier_object_is_applied() -> None:
     first = pack_entry(BLOB, BASE)
-    second = pack_entry(OFS_DELTA, CHANGE, base=distance(len(first)))
+    second = pack_entry(OFS_DELTA, CHANGE, base=encode_distance(len(first)))
     assert read_indexed(first, second)[object_id_of(BLOB, CHANGED)] == CHANGED
 
 
@@ -90,16 +82,54 @@ def test_chain_of_large_deltas_is_refused_before_it_fills_the_memory(
     entries, start = [pack_entry(BLOB, BASE)], 12
     offset = start + len(entries[0])
     for _ in range(3):
-        back = distance(len(entries[-1]))
+        back = encode_distance(len(entries[-1]))
         # Nothing is known of a delta but its size until all of its chain has been read.
         entries.append(pack_entry(OFS_DELTA, b"\0" * 9_000, base=back))
         offset += len(entries[-1])
     pack, _ = open_pack(*entries)
+    with pytest.raises(ObjectTooLarge):
+        pack.read(offset - len(entries[-1]))
     with pytest.raises(BadObject) as short:
         pack.read(offset - len(entries[-1]) - len(entries[-2]))
     assert not isinstance(short.value, ObjectTooLarge)
-    with pytest.raises(ObjectTooLarge):
-        pack.read(offset - len(entries[-1]))
+
+
+def test_delta_of_endless_operations_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weft.sources.git.pack, "MAX_OBJECT_STEPS", 20_000)
+    for times, refused in ((10_000, False), (100_000, True)):
+        base = pack_entry(BLOB, BASE)
+        bomb = delta(len(BASE), times, COPY_OF_A_BYTE * times)
+        pack, _ = open_pack(base, pack_entry(OFS_DELTA, bomb, base=encode_distance(len(base))))
+        with pytest.raises(TooMuchWork) if refused else nullcontext():
+            pack.read(12 + len(base))
+
+
+@pytest.mark.parametrize("limit", ["MAX_OBJECT_BUILT_BYTES", "MAX_PACK_BUILT_BYTES"])
+def test_chain_of_large_results_is_refused(monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
+    # Each link is a few bytes and copies all of the one before.
+    monkeypatch.setattr(weft.sources.git.pack, limit, 50 * len(BASE))
+    entries = [pack_entry(BLOB, BASE)]
+    for _ in range(60):
+        step = delta(len(BASE), len(BASE), copy(0, len(BASE)))
+        back = encode_distance(len(entries[-1]))
+        entries.append(pack_entry(OFS_DELTA, step, base=back))
+    pack, _ = open_pack(*entries)
+    with pytest.raises(TooMuchWork):
+        pack.read(12 + sum(map(len, entries[:-1])))
+
+
+def test_reading_can_be_stopped_inside_an_object() -> None:
+    looks = 0
+
+    def look() -> None:
+        nonlocal looks
+        looks += 1
+
+    base = pack_entry(BLOB, BASE)
+    long = delta(len(BASE), 100_000, COPY_OF_A_BYTE * 100_000)
+    whole = pack_of(base, pack_entry(OFS_DELTA, long, base=encode_distance(len(base))))
+    Pack(io.BytesIO(whole), lambda _: None, look).read(12 + len(base))
+    assert looks > 50
 
 
 def test_large_object_is_indexed_without_being_kept_and_refused_when_read(
@@ -107,7 +137,7 @@ def test_large_object_is_indexed_without_being_kept_and_refused_when_read(
 ) -> None:
     monkeypatch.setattr(weft.sources.git.pack, "MAX_OBJECT_BYTES", 1000)
     pack, offsets = open_pack(pack_entry(BLOB, b"x" * 1001), pack_entry(BLOB, b"y" * 1000))
-    index_pack(pack, offsets, lambda: None)
+    index_pack(pack, offsets)
     assert pack.read(offsets[object_id_of(BLOB, b"y" * 1000)]) == (BLOB, b"y" * 1000)
     with pytest.raises(ObjectTooLarge):
         pack.read(offsets[object_id_of(BLOB, b"x" * 1001)])
@@ -169,12 +199,14 @@ def test_any_bytes_as_a_delta_are_applied_or_refused(data: bytes) -> None:
 @given(st.integers(0, 400), st.binary(max_size=8))
 def test_damaged_pack_is_refused_or_gives_true_objects(position: int, damage: bytes) -> None:
     first = pack_entry(BLOB, BASE)
-    whole = bytearray(pack_of(first, pack_entry(OFS_DELTA, CHANGE, base=distance(len(first)))))
+    whole = bytearray(
+        pack_of(first, pack_entry(OFS_DELTA, CHANGE, base=encode_distance(len(first))))
+    )
     whole[position : position + len(damage)] = damage
     offsets: dict[bytes, int] = {}
     pack = Pack(io.BytesIO(bytes(whole)), offsets.get)
     with suppress(BadObject):
-        index_pack(pack, offsets, lambda: None)
+        index_pack(pack, offsets)
     for name, offset in offsets.items():
         assert object_id_of(*pack.read(offset)) == name
 
@@ -184,16 +216,17 @@ def test_pack_that_ends_early_is_refused(cut: int) -> None:
     whole = pack_of(pack_entry(BLOB, BASE))
     offsets: dict[bytes, int] = {}
     with pytest.raises(BadObject):
-        index_pack(Pack(io.BytesIO(whole[:cut]), offsets.get), offsets, lambda: None)
+        index_pack(Pack(io.BytesIO(whole[:cut]), offsets.get), offsets)
 
 
 def test_indexing_can_be_stopped() -> None:
     def stop() -> None:
         raise InterruptedError
 
-    pack, offsets = open_pack(pack_entry(BLOB, BASE))
+    offsets: dict[bytes, int] = {}
+    pack = Pack(io.BytesIO(pack_of(pack_entry(BLOB, BASE))), offsets.get, stop)
     with pytest.raises(InterruptedError):
-        index_pack(pack, offsets, stop)
+        index_pack(pack, offsets)
 
 
 def test_loose_object_is_read() -> None:
@@ -238,15 +271,6 @@ def test_pack_index_with_a_false_count_is_refused() -> None:
     falling = b"\xfftOc\0\0\0\2" + b"".join((255 - n).to_bytes(4, "big") for n in range(256))
     with pytest.raises(BadObject):
         PackIndex(io.BytesIO(falling))
-
-
-def distance(value: int) -> bytes:
-    """How far back the base of an offset delta is, as packs write it."""
-    out = [value & 0x7F]
-    while value := value >> 7:
-        value -= 1
-        out.append(0x80 | value & 0x7F)
-    return bytes(reversed(out))
 
 
 def test_object_id_is_gits_own() -> None:
