@@ -16,7 +16,7 @@ BUILD_SECONDS = 120
 
 
 @lru_cache(maxsize=1)
-def installed_wheel() -> str:
+def install_wheel() -> str:
     """A folder that holds the installed wheel and nothing else, to be first on PYTHONPATH."""
     folder = Path(tempfile.mkdtemp(prefix="weft-wheel-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)

@@ -104,7 +104,7 @@ class World:
                 await server.initialize()
                 yield server
                 await server.close_stdin()
-                assert await server.ended() == 0
+                assert await server.wait_for_exit() == 0
             finally:
                 self.hear("stdio", b"\n".join(server.lines))
 

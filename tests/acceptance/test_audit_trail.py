@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from weft_http import create_key, http_server
-from weft_process import Place, connected
+from weft_process import Place, connect_client
 
 pytestmark = pytest.mark.anyio
 
@@ -17,7 +17,7 @@ CANARY = "s3cr3t-canary-c0ffee"
 
 async def test_changes_and_refusals_are_told_with_who_called(tmp_path: Path) -> None:
     place = Place.make(tmp_path)
-    async with connected(place, "auto") as agent:
+    async with connect_client(place, "auto") as agent:
         collection = await agent.collection("by-stdio")
         made = await agent.connection(
             collection,
@@ -31,7 +31,7 @@ async def test_changes_and_refusals_are_told_with_who_called(tmp_path: Path) -> 
         async with server.agent(token=writer) as agent:
             await agent.collection("by-http")
         async with server.agent(token=reader) as agent:
-            await agent.refused("create_collection", name="Team documents", readable_id="no")
+            await agent.expect_refusal("create_collection", name="Team documents", readable_id="no")
     found = _audit(place)
     told = [
         tuple(entry[name] for name in ("transport", "principal", "operation", "action"))

@@ -23,7 +23,7 @@ from browsers import browser as browser
 from optional import needs_chromium
 from playwright.async_api import Browser, expect
 from weft_http import HttpServer
-from weft_process import WAIT_SECONDS, Place, connected
+from weft_process import WAIT_SECONDS, Place, connect_client
 
 pytestmark = [
     pytest.mark.anyio,
@@ -127,7 +127,7 @@ def expire_links(place: Place) -> None:
 async def test_a_server_on_stdio_opens_the_page_on_the_loopback(
     place: Place, browser: Browser
 ) -> None:
-    async with connected(place, "auto") as agent, open_page(browser) as page:
+    async with connect_client(place, "auto") as agent, open_page(browser) as page:
         made = await create_pending(agent, "loopback")
         link = made["auth"]["auth_url"]
         assert re.match(r"http://127\.0\.0\.1:\d+/authorize/", link)

@@ -17,7 +17,7 @@ async def list_tools(agent: Agent) -> list[str]:
 
 async def collect_refusals(agent: Agent, tools: list[str]) -> set[str]:
     """Call tools that must be refused, even without arguments; return their texts."""
-    return {await agent.refused(tool) for tool in tools}
+    return {await agent.expect_refusal(tool) for tool in tools}
 
 
 @pytest.mark.parametrize("over", OVER)
@@ -44,5 +44,5 @@ async def test_only_the_chosen_toolsets_are_offered(place: Place, over: str) -> 
     async with connect_over(place, over, "--toolsets", "jobs,search", "--read-only") as agent:
         assert await list_tools(agent) == chosen
         for tool in ("list_sources", "create_connection", "list_collections"):
-            assert "WEFT_TOOLSETS" in await agent.refused(tool)
-        assert "WEFT_READ_ONLY" in await agent.refused("run_sync")
+            assert "WEFT_TOOLSETS" in await agent.expect_refusal(tool)
+        assert "WEFT_READ_ONLY" in await agent.expect_refusal("run_sync")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from built_wheel import installed_wheel
+from built_wheel import install_wheel
 
 from weft.testing.stub import write_stub_plugin
 
@@ -68,7 +68,7 @@ def cli(tmp_path: Path) -> Cli:
     env |= {
         "WEFT_HOME": str(tmp_path / "home"),
         "WEFT_FILES_ROOTS": str(notes),
-        "PYTHONPATH": os.pathsep.join((installed_wheel(), str(plugin))),
+        "PYTHONPATH": os.pathsep.join((install_wheel(), str(plugin))),
         "COLUMNS": "100",
     }
     return Cli(env, notes)

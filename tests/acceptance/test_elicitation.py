@@ -59,14 +59,14 @@ async def test_people_decide_over_stdio(place: Place, mode: str) -> None:
     person = Person()
     async with attend(place, mode, person) as agent:
         collection = await agent.collection("asked")
-        made = await agent.synced(collection, name="To be asked about", config={"entities": 3})
+        made = await agent.sync_new(collection, name="To be asked about", config={"entities": 3})
 
         person.answers += ["decline", {"confirm": False}, {}, YES]
         for _ in range(2):
             kept = await agent.ok("delete_connection", connection_id=made["id"])
             assert kept.data["deleted"] is False
             assert "the user said no" in kept.text
-        text = await agent.refused("delete_connection", connection_id=made["id"])
+        text = await agent.expect_refusal("delete_connection", connection_id=made["id"])
         assert "nothing was deleted" in text
         assert rows(place.database, CONNECTIONS) == [("To be asked about",)]
         gone = await agent.ok("delete_connection", connection_id=made["id"])
@@ -127,7 +127,7 @@ async def test_http_takes_no_secrets_from_the_model(place: Place) -> None:
         await agent.collection("asked")
         arguments = {"short_name": "secret_stub", "readable_collection_id": "asked"}
         auth = {"direct": {"credentials": {"token": SECRET}}}
-        text = await agent.refused("create_connection", **arguments, auth=auth)
+        text = await agent.expect_refusal("create_connection", **arguments, auth=auth)
         assert "authorize_connection" in text
         assert SECRET not in text
         waiting = await agent.ok("create_connection", **arguments)
@@ -145,7 +145,7 @@ async def test_end_of_input_while_a_question_is_open_deletes_nothing(place: Plac
         while (await server.receive()).get("method") != "elicitation/create":
             pass
         await server.close_stdin()
-        assert await server.ended() == 0
+        assert await server.wait_for_exit() == 0
     assert len(rows(place.database, CONNECTIONS)) == 1
 
 

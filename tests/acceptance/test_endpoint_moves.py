@@ -111,7 +111,7 @@ async def test_no_front_moves_a_secret_to_another_endpoint(fronts: Fronts, front
 
 async def test_a_named_secret_is_not_given_to_another_endpoint(fronts: Fronts) -> None:
     await add_operator_secrets(fronts)
-    text = await fronts.agent.refused(
+    text = await fronts.agent.expect_refusal(
         "create_connection",
         short_name="git",
         readable_collection_id="docs",

@@ -136,7 +136,7 @@ async def test_a_role_narrows_what_is_listed_and_what_is_done(door: Door) -> Non
             listed = {tool.name for tool in (await agent.client.list_tools()).tools}
             assert listed == tools
             for tool in set(TOOLS) - tools:
-                assert "role" in await agent.refused(tool)
+                assert "role" in await agent.expect_refusal(tool)
 
 
 async def test_a_key_that_is_revoked_is_refused_at_once(door: Door) -> None:
@@ -224,7 +224,7 @@ async def wait_for_request(place: Place, request_id: str) -> dict[str, Any]:
 async def test_metrics_count_jobs_calls_and_requests(door: Door) -> None:
     async with door.server.agent() as agent:
         collection = await agent.collection("counted")
-        await agent.synced(collection, config={"entities": 1})
+        await agent.sync_new(collection, config={"entities": 1})
     async with door.server.client() as client:
         answer = await client.get("/metrics")
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")

@@ -52,7 +52,7 @@ async def test_tokens_of_the_issuer_let_in_and_others_do_not(
 
     async with server.agent(token=issuer.token(org_id="team")) as agent:
         await agent.collection("of-the-team")
-        assert "role" in await agent.refused("delete_collection")
+        assert "role" in await agent.expect_refusal("delete_collection")
     async with server.agent(token=issuer.token(sub="bob", org_id="team")) as agent:
         (found,) = (await agent.ok("list_collections")).items
         assert found["readable_id"] == "of-the-team"

@@ -142,13 +142,13 @@ async def test_lists_show_only_what_is_owned_and_take_no_cursor_of_another(
     async with two.server.agent(token=two.stranger) as agent:
         for tool in ("list_connections", "list_jobs", "list_collections"):
             assert (await agent.ok(tool)).items == []
-            assert "cursor is not one" in await agent.refused(tool, cursor=cursor)
+            assert "cursor is not one" in await agent.expect_refusal(tool, cursor=cursor)
 
 
 async def test_the_operator_sees_nothing_of_other_organisations(two: TwoOrganizations) -> None:
     async with two.server.agent() as agent:
         assert (await agent.ok("list_connections")).items == []
-        await agent.refused("get_connection", connection_id=two.owned["id"])
+        await agent.expect_refusal("get_connection", connection_id=two.owned["id"])
 
 
 async def test_a_confirmation_of_one_organisation_is_worth_nothing_to_another(
@@ -158,12 +158,12 @@ async def test_a_confirmation_of_one_organisation_is_worth_nothing_to_another(
         preview = await agent.ok("delete_connection", connection_id=two.owned["id"])
     token = preview.data["confirmation_token"]
     async with two.server.agent(token=two.stranger) as agent:
-        await agent.refused(
+        await agent.expect_refusal(
             "delete_connection", connection_id=two.owned["id"], confirmation_token=token
         )
         collection = await agent.collection("strangers-own")
         own = await agent.connection(collection)
-        text = await agent.refused(
+        text = await agent.expect_refusal(
             "delete_connection", connection_id=own["id"], confirmation_token=token
         )
         assert "does not belong to this deletion" in text
@@ -190,7 +190,7 @@ async def test_a_confirmation_of_one_key_is_worth_nothing_to_a_colleagues(
         "confirmation_token": preview.data["confirmation_token"],
     }
     async with two.server.agent(*over, token=colleague) as agent:
-        text = await agent.refused("delete_collection", **given)
+        text = await agent.expect_refusal("delete_collection", **given)
         assert "does not belong to this deletion" in text
     async with two.server.agent(*over, token=two.owner) as agent:
         await agent.ok("delete_collection", **given)
@@ -253,7 +253,7 @@ async def _read_endpoint(lines: AsyncIterator[str]) -> str:
 async def _furnish(agent: Agent) -> Structured:
     collection = await agent.collection("owned-by-first")
     await agent.connection(collection, name="Another")
-    made = await agent.synced(collection, name="Secret plans", config={"entities": 3})
+    made = await agent.sync_new(collection, name="Secret plans", config={"entities": 3})
     hits = await agent.ok("search", readable_collection_id=collection, query="entity1")
     return {
         "id": made["id"],

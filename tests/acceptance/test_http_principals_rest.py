@@ -29,7 +29,7 @@ async def two(
         stranger = create_key(place, "stranger", "admin", "second")
         async with server.agent(token=owner) as agent:
             collection = await agent.collection("owned-by-first")
-            made = await agent.synced(collection, name="Secret plans", config={"entities": 3})
+            made = await agent.sync_new(collection, name="Secret plans", config={"entities": 3})
             waiting = await agent.connection(collection, short_name="secret_stub", name="Waiting")
         owned = {
             "id": made["id"],

@@ -12,7 +12,7 @@ from typing import Any
 
 import anyio
 import pytest
-from built_wheel import installed_wheel
+from built_wheel import install_wheel
 from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from optional import is_required, node_program, skip_without
@@ -141,7 +141,7 @@ def test_nobody_is_told_to_run_the_package_that_is_called_weft() -> None:
 
 
 def test_wheel_has_the_command_by_both_names() -> None:
-    site = Path(installed_wheel())
+    site = Path(install_wheel())
     for name in ("weft", "weft-mcp"):
         done = subprocess.run(
             [sys.executable, str(site / "bin" / name), "--version"],

@@ -1,14 +1,14 @@
 """Deleting in two steps over stdio: a preview, then a confirmation bound to what it showed."""
 
 import pytest
-from weft_process import MODES, Agent, Place, connected
+from weft_process import MODES, Agent, Place, connect_client
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_preview_deletes_nothing_and_shows_what_would_go(agent: Agent) -> None:
     collection = await agent.collection("shown")
-    made = await agent.synced(
+    made = await agent.sync_new(
         collection, name="To be shown", config={"entities": 4}, schedule={"cron": "0 2 * * *"}
     )
     preview = await agent.ok("delete_connection", connection_id=made["id"])
@@ -21,13 +21,13 @@ async def test_preview_deletes_nothing_and_shows_what_would_go(agent: Agent) -> 
 
 async def test_reused_foreign_stale_and_invented_tokens_are_refused(agent: Agent) -> None:
     collection = await agent.collection("tokens")
-    one = await agent.synced(collection, name="Number one", config={"entities": 2})
-    two = await agent.synced(collection, name="Number two", config={"entities": 2})
+    one = await agent.sync_new(collection, name="Number one", config={"entities": 2})
+    two = await agent.sync_new(collection, name="Number two", config={"entities": 2})
     foreign = await fetch_token(agent, one["id"])
     stale = await fetch_token(agent, two["id"])
     await agent.ok("update_connection", connection_id=two["id"], description="changed")
     for wrong in (foreign, stale, "A" * 54, "nonsense", ""):
-        text = await agent.refused(
+        text = await agent.expect_refusal(
             "delete_connection", connection_id=two["id"], confirmation_token=wrong
         )
         assert "confirmation_token" in text
@@ -35,7 +35,7 @@ async def test_reused_foreign_stale_and_invented_tokens_are_refused(agent: Agent
     assert len((await agent.ok("list_connections", readable_collection_id=collection)).items) == 2
 
     used = await fetch_token(agent, collection, "delete_collection", "readable_collection_id")
-    text = await agent.refused(
+    text = await agent.expect_refusal(
         "delete_connection", connection_id=two["id"], confirmation_token=used
     )
     assert "nothing was deleted" in text
@@ -44,9 +44,9 @@ async def test_reused_foreign_stale_and_invented_tokens_are_refused(agent: Agent
 async def test_token_of_another_process_is_refused(agent: Agent) -> None:
     collection = await agent.collection("processes")
     made = await agent.connection(collection)
-    async with connected(agent.place, MODES["legacy"]) as other:
+    async with connect_client(agent.place, MODES["legacy"]) as other:
         foreign = await fetch_token(other, made["id"])
-    text = await agent.refused(
+    text = await agent.expect_refusal(
         "delete_connection", connection_id=made["id"], confirmation_token=foreign
     )
     assert "nothing was deleted" in text
@@ -65,8 +65,8 @@ async def test_deleting_stops_the_running_sync_first(agent: Agent) -> None:
     )
     assert deleted.data["deleted"] is True
     assert deleted.data["connection"]["id"] == made["id"]
-    await agent.refused("get_job", job_id=job)
-    await agent.refused(
+    await agent.expect_refusal("get_job", job_id=job)
+    await agent.expect_refusal(
         "delete_connection",
         connection_id=made["id"],
         confirmation_token=preview.data["confirmation_token"],
@@ -75,7 +75,7 @@ async def test_deleting_stops_the_running_sync_first(agent: Agent) -> None:
 
 async def test_collection_goes_with_its_connections_and_their_text(agent: Agent) -> None:
     collection = await agent.collection("whole")
-    made = [await agent.synced(collection, config={"entities": 3}) for _ in range(2)]
+    made = [await agent.sync_new(collection, config={"entities": 3}) for _ in range(2)]
     preview = await agent.ok("delete_collection", readable_collection_id=collection)
     assert preview.data["deleted"] is False
     assert "2 connections" in preview.text
@@ -87,18 +87,18 @@ async def test_collection_goes_with_its_connections_and_their_text(agent: Agent)
     )
     assert (deleted.data["deleted"], deleted.data["entities"]) == (True, 6)
     for connection in made:
-        await agent.refused("get_connection", connection_id=connection["id"])
-    await agent.refused("search", readable_collection_id=collection, query="fox")
+        await agent.expect_refusal("get_connection", connection_id=connection["id"])
+    await agent.expect_refusal("search", readable_collection_id=collection, query="fox")
 
 
 @pytest.mark.parametrize("mode", MODES.values())
 async def test_two_processes_on_one_home_see_each_other(place: Place, mode: str) -> None:
-    async with connected(place, mode) as one, connected(place, mode) as two:
+    async with connect_client(place, mode) as one, connect_client(place, mode) as two:
         collection = await one.collection("shared")
         made = await one.connection(collection, config={"entities": 1000, "rate": 20})
         assert (await two.ok("get_connection", connection_id=made["id"])).data["id"] == made["id"]
         job = (await one.ok("run_sync", connection_id=made["id"])).data["id"]
-        text = await two.refused("run_sync", connection_id=made["id"])
+        text = await two.expect_refusal("run_sync", connection_id=made["id"])
         assert job in text
         listed = await two.ok("list_jobs", connection_id=made["id"])
         assert [item["id"] for item in listed.items] == [job]

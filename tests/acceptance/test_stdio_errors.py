@@ -47,7 +47,7 @@ LONG_CRON = "0 0 30 2 *"
 async def test_unknown_id_is_not_found_and_says_where_to_look(
     agent: Agent, field: str, tool: str, value: str
 ) -> None:
-    text = await agent.refused(tool, **{field: value})
+    text = await agent.expect_refusal(tool, **{field: value})
     assert field in text
     assert NEXT[field] in text
 
@@ -63,7 +63,7 @@ async def test_connection_to_something_unknown_is_refused(
     agent: Agent, given: Mapping[str, object], named: str
 ) -> None:
     await ensure_collection(agent)
-    text = await agent.refused(
+    text = await agent.expect_refusal(
         "create_connection", **{**NEW, "readable_collection_id": "errors", **given}
     )
     assert named in text
@@ -109,7 +109,7 @@ async def test_bad_field_of_a_new_connection_is_named(
     agent: Agent, given: Mapping[str, object], named: str, said: str
 ) -> None:
     await ensure_collection(agent)
-    text = await agent.refused(
+    text = await agent.expect_refusal(
         "create_connection", **{**NEW, "readable_collection_id": "errors", **given}
     )
     assert named in text
@@ -121,7 +121,7 @@ async def test_bad_field_of_a_new_connection_is_named(
 async def test_folder_that_may_not_be_read_is_named_as_it_was_given(agent: Agent) -> None:
     await ensure_collection(agent)
     outside = str(agent.place.files.parent.parent)
-    text = await agent.refused(
+    text = await agent.expect_refusal(
         "create_connection",
         short_name="files",
         readable_collection_id="errors",
@@ -135,7 +135,7 @@ async def test_cron_beside_continuous_is_refused_with_the_way_out(agent: Agent) 
     await ensure_collection(agent)
     new = {**NEW, "readable_collection_id": "errors"}
     both = {"cron": "0 2 * * *", "continuous": True}
-    text = await agent.refused("create_connection", **new, schedule=both)
+    text = await agent.expect_refusal("create_connection", **new, schedule=both)
     assert "schedule.cron and schedule.continuous" in text
     assert "Give cron" in text
     assert "or continuous" in text
@@ -144,7 +144,7 @@ async def test_cron_beside_continuous_is_refused_with_the_way_out(agent: Agent) 
 async def test_source_that_cannot_continue_refuses_continuous_schedules(agent: Agent) -> None:
     await ensure_collection(agent)
     (agent.place.files / "errors").mkdir(exist_ok=True)
-    text = await agent.refused(
+    text = await agent.expect_refusal(
         "create_connection",
         short_name="files",
         readable_collection_id="errors",
@@ -157,7 +157,7 @@ async def test_source_that_cannot_continue_refuses_continuous_schedules(agent: A
 
 async def test_sync_at_once_without_credentials_is_refused(agent: Agent) -> None:
     await ensure_collection(agent)
-    text = await agent.refused(
+    text = await agent.expect_refusal(
         "create_connection",
         short_name="secret_stub",
         readable_collection_id="errors",
@@ -169,7 +169,7 @@ async def test_sync_at_once_without_credentials_is_refused(agent: Agent) -> None
 
 @pytest.mark.parametrize("tool", TOOLS)
 async def test_unknown_argument_is_refused_by_name(agent: Agent, tool: str) -> None:
-    text = await agent.refused(tool, colour="blue")
+    text = await agent.expect_refusal(tool, colour="blue")
     assert "'colour'" in text
     assert "Accepted" in text or "It takes no arguments." in text
 
@@ -202,7 +202,7 @@ async def test_bad_argument_is_named(
     agent: Agent, tool: str, arguments: Mapping[str, object], named: str
 ) -> None:
     await ensure_collection(agent)
-    assert named in await agent.refused(tool, **arguments)
+    assert named in await agent.expect_refusal(tool, **arguments)
 
 
 async def test_unknown_tool_is_a_protocol_error(agent: Agent) -> None:
@@ -216,7 +216,7 @@ async def test_second_run_is_a_conflict_that_names_the_job(agent: Agent) -> None
     collection = await agent.collection("conflict")
     made = await agent.connection(collection, config={"entities": 1000, "rate": 20})
     job = (await agent.ok("run_sync", connection_id=made["id"])).data["id"]
-    text = await agent.refused("run_sync", connection_id=made["id"])
+    text = await agent.expect_refusal("run_sync", connection_id=made["id"])
     assert f"get_job(job_id='{job}')" in text
     assert "cancel_job" in text
     await agent.ok("cancel_job", job_id=job)
@@ -227,9 +227,9 @@ async def test_cancel_is_repeatable_while_cancelling_and_a_conflict_after_the_en
     agent: Agent,
 ) -> None:
     collection = await agent.collection("ended")
-    made = await agent.synced(collection, config={"entities": 1})
+    made = await agent.sync_new(collection, config={"entities": 1})
     job = made["sync"]["last_job"]["id"]
-    text = await agent.refused("cancel_job", job_id=job)
+    text = await agent.expect_refusal("cancel_job", job_id=job)
     assert "COMPLETED" in text
     assert "nothing to cancel" in text
     assert "running job" not in text
@@ -239,7 +239,7 @@ async def test_stale_version_is_a_conflict_that_names_the_present_one(agent: Age
     collection = await agent.collection("stale")
     made = await agent.connection(collection)
     await agent.ok("update_connection", connection_id=made["id"], description="first")
-    text = await agent.refused(
+    text = await agent.expect_refusal(
         "update_connection", connection_id=made["id"], description="second", expected_version=1
     )
     assert "expected_version" in text
@@ -250,7 +250,7 @@ async def test_stale_version_is_a_conflict_that_names_the_present_one(agent: Age
 
 async def test_taken_readable_id_is_a_conflict(agent: Agent) -> None:
     await agent.collection("taken")
-    text = await agent.refused("create_collection", name="Another one", readable_id="taken")
+    text = await agent.expect_refusal("create_collection", name="Another one", readable_id="taken")
     assert "readable_id" in text
 
 
@@ -258,7 +258,7 @@ async def test_name_that_fits_several_is_ambiguous_and_names_them(agent: Agent) 
     collection = await agent.collection("ambiguous")
     first = await agent.connection(collection, name="Same name")
     second = await agent.connection(collection, name="Same name")
-    text = await agent.refused("get_connection", connection_id="Same name")
+    text = await agent.expect_refusal("get_connection", connection_id="Same name")
     assert first["id"] in text
     assert second["id"] in text
 
@@ -302,7 +302,7 @@ async def test_configuration_that_became_wrong_is_diagnosed(agent: Agent) -> Non
     folder = agent.place.files / "moved-away"
     folder.mkdir(exist_ok=True)
     (folder / "a.txt").write_text("A text to keep.")
-    made = await agent.synced(collection, short_name="files", config={"path": str(folder)})
+    made = await agent.sync_new(collection, short_name="files", config={"path": str(folder)})
     folder.rename(agent.place.files / f"elsewhere-{made['id']}")
     failed = await agent.sync(made["id"])
     assert (failed["status"], failed["error_category"]) == ("FAILED", "config_invalid")

@@ -26,7 +26,7 @@ async def server(
             await server.initialize()
         yield server
         await server.close_stdin()
-        assert await server.ended() == 0
+        assert await server.wait_for_exit() == 0
     said = place.stderr.read_text()
     assert "Traceback" not in said
     assert CANARY not in said

@@ -59,7 +59,7 @@ async def test_idle_process_ends_in_time_with_a_clean_database(place: Place, end
     async with raw_server(place) as server:
         await server.initialize()
         await end(server)
-        assert await server.ended() == 0
+        assert await server.wait_for_exit() == 0
     assert_clean(place)
 
 
@@ -72,7 +72,7 @@ async def test_running_sync_is_handed_back_and_completed_by_the_next_process(
         job = (await server.data("run_sync", connection_id=connection))["id"]
         stored = await wait_for_entities(server, job)
         await end(server)
-        assert await server.ended() == 0
+        assert await server.wait_for_exit() == 0
     assert_clean(place)
     assert rows(place.database, "SELECT id, status FROM job") == [(job, "PENDING")]
     assert 0 < stored < SLOW["entities"]
@@ -85,7 +85,7 @@ async def test_running_sync_is_handed_back_and_completed_by_the_next_process(
         assert found["entities"]["total_entities"] == SLOW["entities"]
         assert found["sync"]["total_runs"] == 1
         await server.close_stdin()
-        assert await server.ended() == 0
+        assert await server.wait_for_exit() == 0
     assert_clean(place)
 
 
@@ -97,7 +97,7 @@ async def test_waiting_call_does_not_keep_the_process(place: Place, end: End) ->
         await server.start("tools/call", {"name": "run_sync", "arguments": arguments})
         await wait_until_running(server, connection)
         await end(server)
-        assert await server.ended() == 0
+        assert await server.wait_for_exit() == 0
     assert_clean(place)
     assert rows(place.database, "SELECT status FROM job") == [("PENDING",)]
 
@@ -115,7 +115,7 @@ async def test_killed_process_loses_nothing_and_the_next_one_completes_the_job(
         done = await server.data("get_job", job_id=job, wait_seconds=ANSWER_SECONDS)
         assert (done["status"], done["entities_inserted"]) == ("COMPLETED", SLOW["entities"])
         await server.close_stdin()
-        assert await server.ended() == 0
+        assert await server.wait_for_exit() == 0
     assert_clean(place)
 
 
@@ -133,7 +133,7 @@ async def test_stdout_carries_only_json_rpc_whatever_a_source_prints(place: Plac
         done = await server.data("get_job", job_id=job, wait_seconds=ANSWER_SECONDS)
         assert done["status"] == "COMPLETED"
         await server.close_stdin()
-        assert await server.ended() == 0
+        assert await server.wait_for_exit() == 0
         assert b"printed" not in b"".join(server.lines)
     said = place.stderr.read_text()
     for text in ("on import", "by check", "by a child", "by fetch"):

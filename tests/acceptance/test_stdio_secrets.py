@@ -63,7 +63,7 @@ async def test_credentials_are_never_seen_again(place: Place, level: str) -> Non
         await server.ask("resources/read", {"uri": "weft://connections"})
         assert_unseen(place.home)
         await server.close_stdin()
-        assert await server.ended() == 0
+        assert await server.wait_for_exit() == 0
         assert server.lines
         for line in server.lines:
             assert not has_secret(line), line

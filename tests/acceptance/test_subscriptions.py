@@ -19,7 +19,7 @@ from mcp.shared.subscriptions import ResourcesListChanged, ResourceUpdated, Serv
 from mcp_types import ResourceListChangedNotification, ResourceUpdatedNotification
 from patience import PATIENCE_SECONDS
 from weft_http import OVER, HttpServer, create_key, http_server
-from weft_process import COMMAND, MODES, Agent, Place, connected, raw_server
+from weft_process import COMMAND, MODES, Agent, Place, connect_client, raw_server
 
 pytestmark = pytest.mark.anyio
 
@@ -112,7 +112,7 @@ async def shared(
     tmp_path_factory: pytest.TempPathFactory, anyio_backend: str
 ) -> AsyncGenerator[Shared]:
     place = Place.make(tmp_path_factory.mktemp("weft"))
-    async with http_server(place) as server, connected(place, "auto") as writer:
+    async with http_server(place) as server, connect_client(place, "auto") as writer:
         yield Shared(place, server, writer, await writer.collection("watched"))
 
 
@@ -196,7 +196,7 @@ async def test_subscription_does_not_hold_up_the_end_of_stdio(place: Place) -> N
         await server.start(LISTEN, {"notifications": {"resourceSubscriptions": [CONNECTIONS]}})
         assert (await server.receive())["method"] == "notifications/subscriptions/acknowledged"
         await server.close_stdin()
-        assert await server.ended() == 0
+        assert await server.wait_for_exit() == 0
 
 
 async def test_subscription_does_not_hold_up_the_end_over_http(place: Place) -> None:

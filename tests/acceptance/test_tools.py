@@ -67,7 +67,7 @@ async def test_a_source_is_found_connected_synced_searched_and_deleted(agent: Ag
         "delete_connection", connection_id=connection, confirmation_token=token
     )
     assert deleted.data["entities"] == 20
-    await agent.refused("get_connection", connection_id=connection)
+    await agent.expect_refusal("get_connection", connection_id=connection)
     empty = await agent.ok("search", readable_collection_id=collection, query="entity7")
     assert empty.data["hits"] == []
 
@@ -94,7 +94,7 @@ async def test_files_are_synced_and_found(agent: Agent) -> None:
 
 async def test_files_outside_the_allowed_folders_are_refused(agent: Agent) -> None:
     collection = await agent.collection("outside")
-    text = await agent.refused(
+    text = await agent.expect_refusal(
         "create_connection",
         short_name="files",
         readable_collection_id=collection,
@@ -160,7 +160,7 @@ async def test_update_merges_config_and_counts_versions(agent: Agent) -> None:
 
 async def test_statistics_count_every_run(agent: Agent) -> None:
     collection = await agent.collection("counted")
-    made = await agent.synced(collection, config={"entities": 6})
+    made = await agent.sync_new(collection, config={"entities": 6})
     await agent.sync(made["id"])
     await agent.ok(
         "update_connection", connection_id=made["id"], config={"fail_at": 2, "error": "access"}
@@ -192,12 +192,12 @@ async def test_connection_waits_for_credentials_and_syncs_once_authorised(agent:
     assert made.data["auth"]["authenticated"] is False
     assert made.data["auth"]["auth_url"] in made.text
     assert f"get_connection(connection_id='{connection}'" in made.text
-    refused = await agent.refused("run_sync", connection_id=connection)
+    refused = await agent.expect_refusal("run_sync", connection_id=connection)
     assert "authorize_connection" in refused
 
     auth = {"direct": {"credentials": {"token": "a good one"}}}
     wrong = {"direct": {"credentials": {"token": "bad"}}}
-    text = await agent.refused("authorize_connection", connection_id=connection, auth=wrong)
+    text = await agent.expect_refusal("authorize_connection", connection_id=connection, auth=wrong)
     assert "auth" in text
     still = await agent.ok("get_connection", connection_id=connection)
     assert still.data["status"] == "pending_auth"
@@ -221,7 +221,7 @@ async def test_check_tells_good_from_bad_without_syncing(agent: Agent) -> None:
 
 async def test_incremental_sync_continues_until_forced_to_start_over(agent: Agent) -> None:
     collection = await agent.collection("incremental")
-    made = await agent.synced(collection, config={"entities": 5}, schedule={"continuous": True})
+    made = await agent.sync_new(collection, config={"entities": 5}, schedule={"continuous": True})
     await agent.ok("update_connection", connection_id=made["id"], description="same upstream")
     later = await agent.sync(made["id"])
     assert (later["full_sync"], later["entities_processed"]) == (False, 0)

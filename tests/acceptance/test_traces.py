@@ -100,8 +100,8 @@ async def test_no_value_that_a_caller_gave_is_in_a_span(collector: Collector, pl
     async with connect_over(place, "stdio 2026-07-28", **collector.variables) as agent:
         await agent.ok("create_collection", name=CANARY, readable_id=CANARY)
         await agent.ok("search", readable_collection_id=CANARY, query=CANARY)
-        await agent.refused("get_connection", connection_id=CANARY)
-        await agent.refused("create_collection", name="Fine", unknown=CANARY)
+        await agent.expect_refusal("get_connection", connection_id=CANARY)
+        await agent.expect_refusal("create_collection", name="Fine", unknown=CANARY)
         await cause_failures(agent)
     names = [span.name for span in collector.spans]
     for expected in ("create_collection", "search", "get_connection"):

@@ -26,7 +26,7 @@ from weft_process import (
     Agent,
     Place,
     Structured,
-    connected,
+    connect_client,
 )
 
 TRANSPORTS = ("stdio", "http", "sse")
@@ -147,7 +147,7 @@ async def connect_over(
     """Connect a client over the transport and era that ``over`` names, to a server of its own."""
     transport, era = over.split(" ", 1)
     if transport == "stdio":
-        async with connected(place, MODES[era], *options, **extra) as agent:
+        async with connect_client(place, MODES[era], *options, **extra) as agent:
             yield agent
         return
     async with (

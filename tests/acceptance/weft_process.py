@@ -13,7 +13,7 @@ import anyio
 import apsw
 from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
-from built_wheel import installed_wheel
+from built_wheel import install_wheel
 from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters, get_default_environment, stdio_client
 from mcp_types import CallToolResult, TextContent, TextResourceContents
@@ -95,7 +95,7 @@ class Place:
     def environment(self, **extra: str) -> dict[str, str]:
         """The environment of a server process here: only what it needs, and ``extra``."""
         inherited = filter(None, [os.environ.get("PYTHONPATH")])
-        path = [installed_wheel(), str(self.plugins), *inherited]
+        path = [install_wheel(), str(self.plugins), *inherited]
         # `make coverage` measures servers too.
         measured = {n: v for n, v in os.environ.items() if n.startswith("COVERAGE_")}
         return get_default_environment() | {
@@ -141,7 +141,7 @@ class Agent:
         assert result.structured_content is not None
         return Answer(text, result.structured_content)
 
-    async def refused(self, tool: str, **arguments: object) -> str:
+    async def expect_refusal(self, tool: str, **arguments: object) -> str:
         """The text of a call that must be refused."""
         result = await self.call(tool, **arguments)
         assert result.is_error, f"{tool} was not refused: {text_of(result)}"
@@ -169,7 +169,7 @@ class Agent:
         }
         return (await self.ok("create_connection", **arguments | given)).data
 
-    async def synced(self, collection: str, **given: object) -> Structured:
+    async def sync_new(self, collection: str, **given: object) -> Structured:
         """A new stub connection after a complete first sync."""
         made = await self.connection(collection, **given)
         await self.sync(made["id"])
@@ -189,7 +189,9 @@ class Agent:
 
 
 @asynccontextmanager
-async def connected(place: Place, mode: str, *options: str, **extra: str) -> AsyncGenerator[Agent]:
+async def connect_client(
+    place: Place, mode: str, *options: str, **extra: str
+) -> AsyncGenerator[Agent]:
     """A client of a new server process in this place."""
     parameters = StdioServerParameters(
         command=COMMAND[0], args=[*COMMAND[1:], *options], env=place.environment(**extra)
@@ -285,7 +287,7 @@ class RawServer:
         assert self.process.stdin is not None
         await self.process.stdin.aclose()
 
-    async def ended(self) -> int:
+    async def wait_for_exit(self) -> int:
         """The exit code, which must come in time; the rest of stdout must be JSON-RPC too."""
         with anyio.fail_after(EXIT_SECONDS):
             code = await self.process.wait()

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, cast
 from uuid import uuid4
 
 import anyio
-from embedded import PATIENCE_SECONDS, Embedded, embedded, no_network
+from embedded import PATIENCE_SECONDS, Embedded, no_network, open_embedded
 from git_repos import RawRepository
 from transcripts import End, Hit, Server, Task, TranscriptError, Values, fill
 
@@ -130,7 +130,7 @@ async def open_stage(folder: Path) -> AsyncGenerator[Stage]:
     clock, readable = Clock(), folder / "readable"
     readable.mkdir()
     sources = {"files": FilesSource, "git": GitSource, "stub": StubSource, "tickets": TicketsSource}
-    async with embedded(
+    async with open_embedded(
         folder / "home",
         sources=sources,
         clock=clock.now,

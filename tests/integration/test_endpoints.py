@@ -193,7 +193,7 @@ async def test_a_schedule_does_not_send_a_secret_to_a_moved_endpoint(tmp_path: P
         await fire_due(replace(two.local.engine, clock=lambda: later))
         jobs = await two.local.backend.jobs.list(made.id)
         for job in jobs.items:
-            await two.local.ended(job)
+            await two.local.wait_for_end(job)
         assert moved.status is ConnectionStatus.NEEDS_REAUTH
         assert not two.at_b()
 

@@ -14,7 +14,7 @@ from typing import ClassVar
 import anyio
 import anyio.lowlevel
 import pytest
-from embedded import Embedded, embedded
+from embedded import Embedded, open_embedded
 from patience import PATIENCE_SECONDS
 from pydantic import BaseModel
 
@@ -95,7 +95,7 @@ async def engines(
     """Several engines on one database, as several processes would have."""
     sources = {"host": HostSource}
     return [
-        await stack.enter_async_context(embedded(home, sources=sources, limits=limits))
+        await stack.enter_async_context(open_embedded(home, sources=sources, limits=limits))
         for _ in range(number)
     ]
 
@@ -109,7 +109,7 @@ async def test_limit_for_a_host_holds_across_processes(tmp_path: Path, visits: V
             host = "https://a.example" if number % 2 else "https://b.example"
             made = await first.connect({"host": host}, short_name="host")
             jobs.append(await first.backend.jobs.run(made.id))
-        ended = [await first.ended(job) for job in jobs]
+        ended = [await first.wait_for_end(job) for job in jobs]
     assert {job.status for job in ended} == {JobStatus.COMPLETED}
     assert visits.most == {"https://a.example": 2, "https://b.example": 2}
 
@@ -123,7 +123,7 @@ async def test_limit_of_a_process_holds(tmp_path: Path, visits: Visits) -> None:
         ]
         jobs = [await only.backend.jobs.run(connection.id) for connection in made]
         for job in jobs:
-            assert (await only.ended(job)).status is JobStatus.COMPLETED
+            assert (await only.wait_for_end(job)).status is JobStatus.COMPLETED
     assert visits.most == {"https://a.example": 3}
 
 
@@ -139,7 +139,7 @@ async def test_slow_host_does_not_hold_up_the_others(tmp_path: Path, visits: Vis
         for _ in range(4):
             quick = await only.connect({"host": "https://a.example"}, short_name="host")
             with anyio.fail_after(PATIENCE_SECONDS):
-                assert (await only.synced(quick)).status is JobStatus.COMPLETED
+                assert (await only.sync(quick)).status is JobStatus.COMPLETED
         states = Counter([(await only.backend.jobs.get(job.id)).status for job in held])
         assert states == {JobStatus.RUNNING: 1, JobStatus.PENDING: 4}
     assert visits.most["https://slow.example"] == 1
@@ -161,7 +161,7 @@ async def test_source_that_is_faster_than_the_store_waits_for_it(
                 ahead = max(ahead, yielded - stored)
                 yield Entity(id=str(number), type="note", title="", text="")
 
-    async with embedded(tmp_path, sources={"fast": Fast}) as engine:
+    async with open_embedded(tmp_path, sources={"fast": Fast}) as engine:
         commit = engine.engine.store.entities.commit
 
         async def slow_commit(claim: Claim, batch: Batch) -> None:
@@ -172,7 +172,7 @@ async def test_source_that_is_faster_than_the_store_waits_for_it(
 
         monkeypatch.setattr(engine.engine.store.entities, "commit", slow_commit)
         made = await engine.connect({"host": "https://a.example"}, short_name="fast")
-        job = await engine.synced(made)
+        job = await engine.sync(made)
     assert (job.status, job.entities_inserted) == (JobStatus.COMPLETED, 5_000)
     assert ahead <= 3 * 100
 
@@ -181,13 +181,13 @@ MEASURED = """
 import json, resource, sys
 from pathlib import Path
 import anyio
-from embedded import embedded
+from embedded import open_embedded
 
 async def main():
     home, entities = Path(sys.argv[1]), int(sys.argv[2])
-    async with embedded(home) as engine:
+    async with open_embedded(home) as engine:
         made = await engine.connect({"entities": entities, "text_chars": 200, "page_size": 5000})
-        job = await engine.synced(made)
+        job = await engine.sync(made)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(json.dumps({"stored": job.entities_inserted, "peak": peak}))
 
@@ -195,7 +195,7 @@ anyio.run(main)
 """
 
 
-def measured(home: Path, entities: int) -> int:
+def measure(home: Path, entities: int) -> int:
     """Peak memory of a process that syncs that many, in the platform's unit."""
     support = Path(__file__).parents[1] / "support"
     done = subprocess.run(
@@ -211,5 +211,5 @@ def measured(home: Path, entities: int) -> int:
 
 
 def test_memory_is_flat_in_the_number_of_entities(tmp_path: Path) -> None:
-    few, many = (measured(tmp_path / str(n), n) for n in (FEW, MANY))
+    few, many = (measure(tmp_path / str(n), n) for n in (FEW, MANY))
     assert many <= MEMORY_RATIO_MAX * few

@@ -37,7 +37,7 @@ def look(home: str, job: Job) -> Look:
     return Look(*row)
 
 
-def stored(home: str, connection: Connection) -> dict[str, str]:
+def count_stored(home: str, connection: Connection) -> dict[str, str]:
     """Texts by the source's id, of record and body alike."""
     with open_file(home) as db:
         rows = list(
@@ -65,14 +65,14 @@ def oracle(config: StubConfig) -> dict[str, str]:
     return {entity_id(n): stub_entity(config, n).text for n in numbers}
 
 
-async def ended(onlooker: Onlooker, job: Job) -> Job:
+async def wait_for_end(onlooker: Onlooker, job: Job) -> Job:
     with anyio.fail_after(PATIENCE_SECONDS):
         async for current in onlooker.backend.jobs.watch(job.id):
             job = current
     return job
 
 
-async def adopted(onlooker: Onlooker, home: str, job: Job, dead: Look) -> None:
+async def wait_for_adoption(onlooker: Onlooker, home: str, job: Job, dead: Look) -> None:
     """Wait until a living process has the job of a dead one, or it has ended."""
     with anyio.fail_after(PATIENCE_SECONDS):
         async for current in onlooker.backend.jobs.watch(job.id):
@@ -109,11 +109,11 @@ async def test_killed_syncs_lose_and_double_nothing(
             workers.kill(victim)
             kills += 1
             if before.status == "RUNNING" and workers.is_dead(before.owner):
-                await adopted(onlooker, home, job, before)
+                await wait_for_adoption(onlooker, home, job, before)
             workers.start()
-        job = await ended(onlooker, job)
+        job = await wait_for_end(onlooker, job)
         assert job.status is JobStatus.COMPLETED, job
-        assert stored(home, connection) == oracle(config)
+        assert count_stored(home, connection) == oracle(config)
         expected = expected_counts(config, max(0, config.generation - 1))
         counts = (job.entities_inserted, job.entities_updated, job.entities_deleted)
         if config.generation:
@@ -158,11 +158,11 @@ async def test_stopped_owner_writes_nothing_after_its_lease(
     taken = look(home, job)
     assert taken.fence == held.fence + 1
     frozen.send_signal(signal.SIGCONT)
-    job = await ended(onlooker, job)
+    job = await wait_for_end(onlooker, job)
     assert job.status is JobStatus.COMPLETED
     assert look(home, job).fence == taken.fence
     assert job.entities_inserted == 3_000
-    assert len(stored(home, connection)) == 3_000
+    assert len(count_stored(home, connection)) == 3_000
 
 
 @pytest.mark.anyio
@@ -184,7 +184,7 @@ async def test_ordered_end_hands_the_job_back_at_once(workers: Workers, onlooker
     back = look(home, job)
     assert (back.status, back.owner) == ("PENDING", None)
     workers.start()
-    job = await ended(onlooker, job)
+    job = await wait_for_end(onlooker, job)
     assert (job.status, job.entities_inserted) == (JobStatus.COMPLETED, 4_000)
     log = [line.message for line in await onlooker.backend.jobs.log(job.id)]
     assert "Full sync, continued from its last checkpoint." in log

@@ -64,7 +64,7 @@ async def test_what_an_account_keeps_goes_where_the_operator_allows(tmp_path: Pa
         config = config_at("oauth_stub", two.b.url)
         made = await two.local.connect(config, short_name="oauth_stub", auth=auth_from_provider())
         assert two.at_b() == {"provided"}
-        job = await two.local.synced(made)
+        job = await two.local.sync(made)
         assert job.status is JobStatus.COMPLETED
 
 
@@ -97,14 +97,14 @@ async def test_a_host_that_is_no_longer_allowed_is_refused_before_the_account_is
         made = await two.local.connect(config, short_name="oauth_stub", auth=auth_from_provider())
         await add_account(two, two.a.url)
         heard = len(two.a.list_received()), len(two.b.list_received())
-        job = await two.local.synced(made)
+        job = await two.local.sync(made)
         assert (job.status, job.error_category) == (JobStatus.FAILED, ErrorCategory.ACCESS_DENIED)
         assert "--host" in str(job.error_details)
         assert not (await two.local.backend.connections.check(made.id)).ok
         assert (len(two.a.list_received()), len(two.b.list_received())) == heard
         # It is the operator's to allow it again; nobody has to authorise anew.
         await add_account(two, two.b.url)
-        assert (await two.local.synced(made)).status is JobStatus.COMPLETED
+        assert (await two.local.sync(made)).status is JobStatus.COMPLETED
 
 
 async def test_allowed_hosts_that_were_edited_in_the_file_open_nothing(tmp_path: Path) -> None:
@@ -191,11 +191,11 @@ async def test_a_token_of_the_operators_client_is_not_renewed_for_a_host_no_long
         made = await two.local.connect(config, short_name="oauth_stub", auth=auth)
         await clients.set("oauth_stub", "weft", secret, two.a.url)
         heard = len(two.a.list_received()), len(two.b.list_received())
-        job = await two.local.synced(made)
+        job = await two.local.sync(made)
         assert (job.status, job.error_category) == (JobStatus.FAILED, ErrorCategory.ACCESS_DENIED)
         assert (len(two.a.list_received()), len(two.b.list_received())) == heard
         await clients.set("oauth_stub", "weft", secret, two.a.url, [two.b.url])
-        assert (await two.local.synced(made)).status is JobStatus.COMPLETED
+        assert (await two.local.sync(made)).status is JobStatus.COMPLETED
 
 
 async def test_an_operators_client_and_secret_go_to_their_own_origin_only(tmp_path: Path) -> None:

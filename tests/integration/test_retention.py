@@ -6,7 +6,7 @@ from pathlib import Path
 
 import anyio
 import pytest
-from embedded import Embedded, embedded, until
+from embedded import Embedded, open_embedded, until
 from patience import PATIENCE_SECONDS
 from worker_processes import Onlooker, Workers, open_file
 
@@ -25,19 +25,19 @@ CANARY = b"the quick brown fox"
 
 
 @asynccontextmanager
-async def kept_house(home: Path) -> AsyncGenerator[Embedded]:
-    async with embedded(home, limits=EngineLimits(kept_jobs=KEPT), keeps_house=True) as engine:
+async def open_house_keeper(home: Path) -> AsyncGenerator[Embedded]:
+    async with open_embedded(home, limits=EngineLimits(kept_jobs=KEPT), keeps_house=True) as engine:
         yield engine
 
 
 async def test_ended_jobs_beyond_the_limit_go_with_their_logs_and_live_ones_stay(
     tmp_path: Path,
 ) -> None:
-    async with kept_house(tmp_path) as engine:
+    async with open_house_keeper(tmp_path) as engine:
         quick = await engine.connect({"entities": 2})
         slow = await engine.connect({"entities": 100, "seconds_per_entity": 1.0})
         running = await engine.backend.jobs.run(slow.id)
-        made = [(await engine.synced(quick)).id for _ in range(KEPT + 4)]
+        made = [(await engine.sync(quick)).id for _ in range(KEPT + 4)]
         left = "SELECT id FROM job WHERE connection_no = 1 ORDER BY no"
         await until(lambda: len(engine.rows(left)) <= KEPT)
         assert [job_id for (job_id,) in engine.rows(left)] == made[-KEPT:]
@@ -49,19 +49,19 @@ async def test_ended_jobs_beyond_the_limit_go_with_their_logs_and_live_ones_stay
 
 
 async def test_log_of_a_job_does_not_grow_with_its_problems(tmp_path: Path) -> None:
-    async with kept_house(tmp_path) as engine:
+    async with open_house_keeper(tmp_path) as engine:
         made = await engine.connect({"entities": 3_000, "skipped_every": 2, "failed_every": 3})
-        job = await engine.synced(made)
+        job = await engine.sync(made)
         assert job.entities_failed + job.entities_skipped > 1_500
         assert engine.one("SELECT count(*) FROM job_log") < 100
 
 
 async def test_nothing_of_a_deleted_connection_is_left_in_the_files(tmp_path: Path) -> None:
-    async with kept_house(tmp_path) as engine:
+    async with open_house_keeper(tmp_path) as engine:
         doomed = await engine.connect({"entities": 3_000, "text_chars": 500})
         other = await engine.connect({"entities": 10, "text_chars": 10})
         for connection in (doomed, other):
-            assert (await engine.synced(connection)).status is JobStatus.COMPLETED
+            assert (await engine.sync(connection)).status is JobStatus.COMPLETED
         assert CANARY in everything(tmp_path)
         await engine.backend.connections.delete(doomed.id)
         await until(lambda: engine.one("SELECT count(*) FROM purge") == 0)
@@ -118,10 +118,10 @@ async def test_cleanup_that_one_process_left_is_done_by_the_next_without_a_warni
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(housekeeping, "POLL_SECONDS", 0.01)
-    async with embedded(tmp_path) as engine:
+    async with open_embedded(tmp_path) as engine:
         made = await engine.connect({"entities": 20})
-        await engine.synced(made)
+        await engine.sync(made)
         await engine.backend.connections.delete(made.id)
-    async with kept_house(tmp_path) as engine:
+    async with open_house_keeper(tmp_path) as engine:
         await until(lambda: engine.one("SELECT count(*) FROM purge") == 0)
     assert caplog.text == ""

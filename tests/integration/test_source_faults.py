@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 import pytest
-from embedded import Embedded, embedded, fast_clock
+from embedded import Embedded, fast_clock, open_embedded
 from patience import PATIENCE_SECONDS
 from pydantic import BaseModel
 
@@ -123,7 +123,7 @@ async def open_stage(home: Path) -> AsyncGenerator[Stage]:
     context = SourceContext(http=http_factory({"127.0.0.1"}, clock=Clock(sleep=at_once)))
     async with (
         serve(upstream) as site,
-        embedded(
+        open_embedded(
             home,
             sources={"pages": PagesSource},
             clock=fast_clock(SPEED),
@@ -132,7 +132,7 @@ async def open_stage(home: Path) -> AsyncGenerator[Stage]:
         ) as engine,
     ):
         connection = await engine.connect({"url": site.url}, short_name="pages")
-        assert (await engine.synced(connection)).status is JobStatus.COMPLETED
+        assert (await engine.sync(connection)).status is JobStatus.COMPLETED
         assert engine.texts(connection) == upstream.expected_texts()
         upstream.age = 1
         yield Stage(engine, upstream, site, connection)
@@ -157,7 +157,7 @@ async def test_lasting_fault_at_any_page_fails_the_job_and_deletes_nothing(
         async with open_stage(tmp_path / str(page)) as stage:
             before = stage.engine.texts(stage.connection)
             stage.upstream.fault, stage.upstream.faulty = FAULTS[name], {page}
-            job = await stage.engine.synced(stage.connection)
+            job = await stage.engine.sync(stage.connection)
             assert job.status is JobStatus.FAILED
             limited = name == "rate-limited"
             assert job.error_category is (
@@ -182,7 +182,7 @@ async def test_lasting_fault_at_any_page_fails_the_job_and_deletes_nothing(
             assert state.status is ConnectionStatus.ERROR
 
             stage.upstream.faulty = set()
-            job = await stage.engine.synced(stage.connection)
+            job = await stage.engine.sync(stage.connection)
             assert job.status is JobStatus.COMPLETED
             assert stage.engine.texts(stage.connection) == stage.upstream.expected_texts()
             assert job.entities_deleted == PAGES
@@ -201,7 +201,7 @@ async def test_passing_faults_at_every_page_are_waited_out_within_the_job(
             stage.upstream.fault, stage.upstream.faulty = FAULTS[name], {page}
             # More than the transport's own attempts, where it makes any.
             stage.upstream.times = 4 if name in {"cut", "dropped", "server-error"} else 2
-            job = await stage.engine.synced(stage.connection)
+            job = await stage.engine.sync(stage.connection)
             assert job.status is JobStatus.COMPLETED
             assert stage.engine.texts(stage.connection) == stage.upstream.expected_texts()
             assert job.entities_deleted == PAGES
@@ -221,7 +221,7 @@ async def test_attempts_count_from_the_last_page_that_was_stored(tmp_path: Path)
             return page if remaining[number] < 0 else FAULTS["server-error"](page)
 
         stage.upstream.fault = each_page_fails_for_a_while
-        job = await stage.engine.synced(stage.connection)
+        job = await stage.engine.sync(stage.connection)
         assert job.status is JobStatus.COMPLETED
         assert stage.engine.texts(stage.connection) == stage.upstream.expected_texts()
         assert len(waits(await stage.engine.log(job))) > RETRIES
@@ -231,7 +231,7 @@ async def test_wait_that_is_too_long_fails_the_job_at_once(tmp_path: Path) -> No
     async with open_stage(tmp_path) as stage:
         stage.upstream.fault = lambda _page: as_json({}, 429, retry_after="7200")
         stage.upstream.faulty = {2}
-        job = await stage.engine.synced(stage.connection)
+        job = await stage.engine.sync(stage.connection)
         assert (job.status, job.error_category) == (JobStatus.FAILED, ErrorCategory.RATE_LIMITED)
         assert waits(await stage.engine.log(job)) == []
 
@@ -246,5 +246,5 @@ async def test_source_that_hangs_is_stopped_by_a_cancel(tmp_path: Path) -> None:
                 if current.status is JobStatus.RUNNING and stage.site.targets[-1] == "/pages/3":
                     break
             await stage.engine.backend.jobs.cancel(job.id)
-            ended = await stage.engine.ended(job)
+            ended = await stage.engine.wait_for_end(job)
         assert (ended.status, ended.entities_deleted) == (JobStatus.CANCELLED, 0)

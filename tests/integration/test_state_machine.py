@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import anyio
 import pytest
 from anyio.from_thread import start_blocking_portal
-from embedded import Embedded, embedded
+from embedded import Embedded, open_embedded
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -173,7 +173,7 @@ class JobLife(RuleBasedStateMachine):
         assert orphans == []
 
     @invariant()
-    def ended_jobs_never_change(self) -> None:
+    def check_that_ended_jobs_stay(self) -> None:
         page = self._call(lambda: self._onlooker.backend.jobs.list(limit=100))
         found = {job.id: job for job in page.items}
         for job_id, job in self._ended.items():
@@ -192,11 +192,11 @@ class JobLife(RuleBasedStateMachine):
             self.start_worker()
         self._wait_until_quiet()
         self.counts_equal_the_store()
-        self.ended_jobs_never_change()
+        self.check_that_ended_jobs_stay()
         backend = self._onlooker.backend
         for connection in self._configs.keys() - self._deleted:
             last = self._call(backend.jobs.run, connection)
-            done = self._call(self._onlooker.ended, last)
+            done = self._call(self._onlooker.wait_for_end, last)
             assert done.status is JobStatus.COMPLETED
             made = self._call(backend.connections.get, connection)
             assert self._onlooker.texts(made) == _oracle(self._configs[connection])
@@ -223,7 +223,7 @@ class JobLife(RuleBasedStateMachine):
 
     def _open(self, *, runs_jobs: bool) -> Opened:
         opening = self._portal.wrap_async_context_manager(
-            embedded(self._home, runs_jobs=runs_jobs, keeps_house=runs_jobs)
+            open_embedded(self._home, runs_jobs=runs_jobs, keeps_house=runs_jobs)
         )
         opened_engine = opening.__enter__()
         if not runs_jobs:

@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import apsw
 import pytest
-from embedded import PATIENCE_SECONDS, Embedded, embedded, fast_clock, until
+from embedded import PATIENCE_SECONDS, Embedded, fast_clock, open_embedded, until
 from faulty_disk import Disk, faulty_disk
 from worker_processes import open_file
 
@@ -54,7 +54,7 @@ def check_file(path: Path) -> None:
         assert db.pragma("integrity_check") == "ok"
 
 
-async def refused_and_readable(engine: Embedded, connection: Connection) -> None:
+async def expect_refusal_and_reads(engine: Embedded, connection: Connection) -> None:
     """While nothing can be written, writing says so and reading goes on."""
     with pytest.raises(StorageFailed) as caught:
         await engine.connect({"entities": 1})
@@ -76,11 +76,11 @@ async def test_sync_survives_a_disk_that_fails_at_any_write(
 ) -> None:
     chance = random.Random(error.__name__)
     limits = EngineLimits(lease=timedelta(seconds=0.5))
-    async with embedded(tmp_path, clock=fast_clock(100.0), limits=limits) as engine:
+    async with open_embedded(tmp_path, clock=fast_clock(100.0), limits=limits) as engine:
         connection = await engine.connect(CONFIG)
         config = StubConfig.model_validate(CONFIG)
         before = disk.writes
-        assert (await engine.synced(connection)).status is JobStatus.COMPLETED
+        assert (await engine.sync(connection)).status is JobStatus.COMPLETED
         in_a_sync = disk.writes - before
         assert in_a_sync > POINTS
         for point in range(POINTS):
@@ -89,9 +89,9 @@ async def test_sync_survives_a_disk_that_fails_at_any_write(
             job = await engine.backend.jobs.run(connection.id)
             disk.break_after(writes, error)
             await until(lambda: disk.failures > 0)
-            await refused_and_readable(engine, connection)
+            await expect_refusal_and_reads(engine, connection)
             disk.mend()
-            job = await engine.ended(job)
+            job = await engine.wait_for_end(job)
             assert job.status is JobStatus.COMPLETED, job
             assert engine.texts(connection) == oracle(config)
             assert job.entities_inserted == ENTITIES
@@ -104,7 +104,7 @@ async def test_job_says_that_the_disk_is_full_while_nothing_can_be_stored(
     tmp_path: Path, disk: Disk
 ) -> None:
     limits = EngineLimits(lease=timedelta(seconds=0.5))
-    async with embedded(tmp_path, clock=fast_clock(100.0), limits=limits) as engine:
+    async with open_embedded(tmp_path, clock=fast_clock(100.0), limits=limits) as engine:
         connection = await engine.connect(CONFIG)
         job = await engine.backend.jobs.run(connection.id)
         disk.break_after(30, apsw.FullError)
@@ -119,18 +119,18 @@ async def test_job_says_that_the_disk_is_full_while_nothing_can_be_stored(
             assert text.startswith("The disk is full.")
             assert "scripted" not in text
         disk.mend()
-        job = await engine.ended(job)
+        job = await engine.wait_for_end(job)
         assert (job.status, job.error) == (JobStatus.COMPLETED, None)
 
 
 async def test_one_failed_write_costs_no_more_than_an_attempt(tmp_path: Path, disk: Disk) -> None:
-    async with embedded(tmp_path, clock=fast_clock(100.0)) as engine:
+    async with open_embedded(tmp_path, clock=fast_clock(100.0)) as engine:
         connection = await engine.connect(CONFIG)
         job = await engine.backend.jobs.run(connection.id)
         disk.break_after(30, apsw.FullError)
         await until(lambda: disk.failures > 0)
         disk.mend()
-        job = await engine.ended(job)
+        job = await engine.wait_for_end(job)
         assert (job.status, job.entities_inserted) == (JobStatus.COMPLETED, ENTITIES)
 
 
@@ -141,7 +141,7 @@ async def test_power_cut_loses_nothing_acknowledged(
     disk.record(tmp_path / "home")
     monkeypatch.setattr(CHECKPOINT_PAGES, chance.randint(20, 200))
     config = StubConfig.model_validate(CONFIG)
-    async with embedded(tmp_path / "home") as engine:
+    async with open_embedded(tmp_path / "home") as engine:
         for point in range(POINTS):
             connection = await engine.connect(CONFIG, name=f"Number {point}")
             cut = tmp_path / f"created-{point}"
@@ -152,9 +152,9 @@ async def test_power_cut_loses_nothing_acknowledged(
             ], "a connection that was acknowledged is gone"
             job = await engine.backend.jobs.run(connection.id)
             if point % 2:
-                await until(lambda job=job: bool(stored(engine, job.id)))
+                await until(lambda job=job: bool(count_stored(engine, job.id)))
                 await engine.backend.jobs.cancel(job.id)
-            ended = await engine.ended(job)
+            ended = await engine.wait_for_end(job)
             cut = tmp_path / f"ended-{point}"
             cut.mkdir()
             disk.after_power_cut(cut, chance)
@@ -173,12 +173,12 @@ async def test_power_cut_in_a_sync_leaves_a_file_from_which_it_goes_on(
     monkeypatch.setattr(CHECKPOINT_PAGES, chance.randint(20, 200))
     config = StubConfig.model_validate(CONFIG)
     cuts: list[Path] = []
-    async with embedded(tmp_path / "home") as engine:
+    async with open_embedded(tmp_path / "home") as engine:
         connection = await engine.connect(CONFIG | {"rate": 1_500.0})
         job = await engine.backend.jobs.run(connection.id)
         for point in range(POINTS // 2):
             enough = ENTITIES * point // POINTS
-            await until(lambda enough=enough: stored(engine, job.id) > enough)
+            await until(lambda enough=enough: count_stored(engine, job.id) > enough)
             cut = tmp_path / f"cut-{point}"
             cut.mkdir()
             disk.after_power_cut(cut, chance)
@@ -186,8 +186,8 @@ async def test_power_cut_in_a_sync_leaves_a_file_from_which_it_goes_on(
     for cut in cuts:
         check_file(cut / "weft.db")
         (cut / "keys").mkdir()
-        async with embedded(cut) as engine:
-            assert (await engine.ended(job)).status is JobStatus.COMPLETED
+        async with open_embedded(cut) as engine:
+            assert (await engine.wait_for_end(job)).status is JobStatus.COMPLETED
             assert engine.texts(connection) == oracle(config)
 
 
@@ -203,6 +203,6 @@ def rows(folder: Path, sql: str, *values: object) -> list[tuple[Any, ...]]:
         return list(db.execute(sql, values))
 
 
-def stored(engine: Embedded, job_id: str) -> int:
+def count_stored(engine: Embedded, job_id: str) -> int:
     """How many entities the job has stored so far."""
     return engine.one("SELECT inserted FROM job WHERE id = ?", job_id)

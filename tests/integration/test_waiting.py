@@ -7,7 +7,7 @@ from pathlib import Path
 
 import anyio
 import pytest
-from embedded import Embedded, embedded
+from embedded import Embedded, open_embedded
 from patience import PATIENCE_SECONDS
 from worker_processes import Onlooker, Workers, open_file
 
@@ -207,7 +207,7 @@ def count_leftovers(workers: Workers) -> int:
 @asynccontextmanager
 async def open_two(home: Path) -> AsyncGenerator[tuple[Embedded, Embedded, Connection]]:
     """An engine that runs jobs, one that does not, and a connection that syncs for long."""
-    async with embedded(home) as first, embedded(home, runs_jobs=False) as second:
+    async with open_embedded(home) as first, open_embedded(home, runs_jobs=False) as second:
         yield first, second, await first.connect(STEADY)
 
 
@@ -220,7 +220,7 @@ async def test_cancel_from_both_sides_ends_one_job_once(tmp_path: Path) -> None:
         async with anyio.create_task_group() as group:
             for engine in (first, second, first, second):
                 group.start_soon(engine.backend.jobs.cancel, job.id)
-        ended = await second.ended(job)
+        ended = await second.wait_for_end(job)
         assert ended.status is JobStatus.CANCELLED
         summary = (await first.backend.connections.get(connection.id)).sync
         assert summary.total_runs == 1

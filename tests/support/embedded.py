@@ -62,16 +62,16 @@ class Embedded:
         }
         return await self.backend.connections.create(NewConnection.model_validate(values | fields))
 
-    async def ended(self, job: Job) -> Job:
+    async def wait_for_end(self, job: Job) -> Job:
         """The job, once it has ended."""
         with anyio.fail_after(PATIENCE_SECONDS):
             async for current in self.backend.jobs.watch(job.id):
                 job = current
         return job
 
-    async def synced(self, connection: Connection) -> Job:
+    async def sync(self, connection: Connection) -> Job:
         """Run a sync to its end."""
-        return await self.ended(await self.backend.jobs.run(connection.id))
+        return await self.wait_for_end(await self.backend.jobs.run(connection.id))
 
     async def log(self, job: Job) -> list[str]:
         """The messages of the job's log."""
@@ -111,7 +111,7 @@ async def until(condition: Callable[[], bool], seconds: float = PATIENCE_SECONDS
 
 
 @asynccontextmanager
-async def embedded(
+async def open_embedded(
     home: Path,
     *,
     sources: Mapping[str, type[AnySource]] | None = None,

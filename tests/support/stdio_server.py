@@ -23,7 +23,7 @@ def mark(text: str) -> None:
 
 
 @asynccontextmanager
-async def opened(mode: str) -> AsyncGenerator[FakeBackend]:
+async def open_server(mode: str) -> AsyncGenerator[FakeBackend]:
     backend = FakeBackend()
     backend.connections.rows["c1"] = make_connection("c1", name="Lone \ud83d end")
     try:
@@ -44,7 +44,7 @@ class NoisySources(FakeSources):
 
 
 async def main(mode: str) -> None:
-    async with opened(mode) as backend:
+    async with open_server(mode) as backend:
         if mode == "noise":
             backend.sources = NoisySources()
         await serve_stdio(build_server(lambda _: backend.as_backend(), version="1"))

@@ -11,7 +11,7 @@ NEW = {"short_name": "github", "readable_collection_id": "docs"}
 
 
 async def good(connect: Connect, tool: str, **arguments: object) -> tuple[str, dict[str, Any]]:
-    result = await called(connect, tool, **arguments)
+    result = await call(connect, tool, **arguments)
     assert not result.is_error, text_of(result)
     assert len(result.model_dump_json().encode()) <= RESULT_MAX_BYTES
     assert result.structured_content is not None
@@ -19,13 +19,13 @@ async def good(connect: Connect, tool: str, **arguments: object) -> tuple[str, d
 
 
 async def bad(connect: Connect, tool: str, **arguments: object) -> str:
-    result = await called(connect, tool, **arguments)
+    result = await call(connect, tool, **arguments)
     assert result.is_error
     assert result.structured_content is None
     return text_of(result)
 
 
-async def called(connect: Connect, tool: str, **arguments: object) -> CallToolResult:
+async def call(connect: Connect, tool: str, **arguments: object) -> CallToolResult:
     async with connect() as client:
         return await client.call_tool(tool, arguments)
 

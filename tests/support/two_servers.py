@@ -12,7 +12,7 @@ from pathlib import Path
 import anyio.lowlevel
 from canary import Canaries
 from echo_upstream import EchoUpstream, serve_echo
-from embedded import Embedded, embedded
+from embedded import Embedded, open_embedded
 
 from weft.domain.base import Json
 from weft.domain.connections import Auth, Connection, DirectAuth, OAuthTokenAuth
@@ -77,7 +77,7 @@ class TwoServers:
                 await use(connection.id)
 
     async def _sync(self, connection_id: str) -> None:
-        await self.local.ended(await self.local.backend.jobs.run(connection_id))
+        await self.local.wait_for_end(await self.local.backend.jobs.run(connection_id))
 
 
 @asynccontextmanager
@@ -90,7 +90,7 @@ async def open_two_servers(home: Path, **options: str) -> AsyncGenerator[TwoServ
             allow_hosts=frozenset({"127.0.0.1", "localhost"}),
             options={name: value.format(a=a.url, b=b.url) for name, value in options.items()},
         )
-        async with embedded(home, sources=SOURCES, context=context, limits=LIMITS) as local:
+        async with open_embedded(home, sources=SOURCES, context=context, limits=LIMITS) as local:
             yield TwoServers(local, a, b)
 
 

@@ -158,13 +158,13 @@ async def _sync(engine: Engine, claim: Claim) -> Outcome:
 async def _open(engine: Engine, claim: Claim) -> AnySource:
     credentials = await fetch_credentials(engine, ref_of_claim(claim))
 
-    async def known_versions(ids: Ids[str], /) -> Mapping[str, str]:
+    async def find_known_versions(ids: Ids[str], /) -> Mapping[str, str]:
         if claim.options.force_full_sync:
             return {}
         return await engine.store.entities.versions(claim.connection_id, ids)
 
     return engine.open_source(
-        claim.short_name, claim.config, credentials, known_versions=known_versions
+        claim.short_name, claim.config, credentials, known_versions=find_known_versions
     )
 
 

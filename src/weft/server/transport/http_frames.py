@@ -179,7 +179,7 @@ class _IdentifiedErrors:
                 await self._answer(self._start)
 
     async def _answer(self, start: Message) -> None:
-        body = self._identified(HTTPStatus(start["status"]).phrase)
+        body = self._with_id(HTTPStatus(start["status"]).phrase)
         ours = {
             b"content-type": b"application/json",
             b"content-length": str(len(body)).encode(),
@@ -188,7 +188,7 @@ class _IdentifiedErrors:
         await self._send({**start, "headers": [*kept, *ours.items()]})
         await self._send({"type": "http.response.body", "body": body})
 
-    def _identified(self, phrase: str) -> bytes:
+    def _with_id(self, phrase: str) -> bytes:
         answer = read_frame(self._body)
         if isinstance(answer, JSONRPCError) and not isinstance(answer, FrameError):
             if answer.id is not None:

@@ -32,17 +32,17 @@ async def test_second_live_job_is_a_conflict_in_every_live_state(bench: Bench) -
     made = await bench.connection()
     job = await bench.queue(made)
 
-    async def refused(status: JobStatus) -> None:
+    async def expect_conflict(status: JobStatus) -> None:
         with pytest.raises(Conflict) as caught:
             await bench.queue(made)
         assert (caught.value.job_id, status in caught.value.message) == (job.id, True)
 
-    await refused(JobStatus.PENDING)
+    await expect_conflict(JobStatus.PENDING)
     claim = await bench.claim()
     assert claim is not None
-    await refused(JobStatus.RUNNING)
+    await expect_conflict(JobStatus.RUNNING)
     await bench.store.jobs.request_cancel(job)
-    await refused(JobStatus.CANCELLING)
+    await expect_conflict(JobStatus.CANCELLING)
     await bench.finish(claim)
     assert (await bench.queue(made)).id != job.id
 

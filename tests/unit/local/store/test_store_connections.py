@@ -33,7 +33,7 @@ async def change(bench: Bench, made: Connection, *, set_auth: bool, **columns: A
     return await bench.get(made)
 
 
-async def refused(bench: Bench, found: Connection) -> None:
+async def mark_refused(bench: Bench, found: Connection) -> None:
     """Record that a check of the connection, as it was found, was refused."""
     await bench.store.connections.mark(
         found, ConnectionStatus.NEEDS_REAUTH, ErrorCategory.API_KEY_INVALID, "refused"
@@ -49,7 +49,7 @@ def describe_check(
 
 async def test_check_is_recorded_with_its_connection_alone(bench: Bench) -> None:
     made, other = await bench.connection(), await bench.connection()
-    await refused(bench, made)
+    await mark_refused(bench, made)
     assert describe_check(await bench.get(made)) == REFUSED
     assert await bench.get(other) == other
 
@@ -59,7 +59,7 @@ async def test_check_is_recorded_although_the_connection_was_renamed_meanwhile(
 ) -> None:
     made = await bench.connection()
     await change(bench, made, set_auth=False, name="Renamed")
-    await refused(bench, made)
+    await mark_refused(bench, made)
     after = await bench.get(made)
     assert (after.name, describe_check(after)) == ("Renamed", REFUSED)
 
@@ -74,9 +74,9 @@ async def test_check_says_nothing_of_a_connection_that_was_changed_meanwhile(
 ) -> None:
     made = await bench.connection()
     anew = await change(bench, made, set_auth=set_auth, **columns)
-    await refused(bench, made)
+    await mark_refused(bench, made)
     assert await bench.get(made) == anew
-    await refused(bench, anew)
+    await mark_refused(bench, anew)
     assert describe_check(await bench.get(made)) == REFUSED
 
 
@@ -85,7 +85,7 @@ async def test_check_of_a_connection_that_was_deleted_meanwhile_brings_nothing_b
 ) -> None:
     made = await bench.connection()
     await bench.store.connections.delete(ORGANIZATION, made.id)
-    await refused(bench, made)
+    await mark_refused(bench, made)
     assert await bench.store.connections.get(ORGANIZATION, made.id) is None
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from embedded import Embedded, embedded
+from embedded import Embedded, open_embedded
 from starlette.types import Receive, Scope, Send
 
 from weft.backend import Backend
@@ -88,7 +88,7 @@ class Api:
 
 @pytest.fixture
 async def api(tmp_path: Path) -> AsyncGenerator[Api]:
-    async with embedded(tmp_path) as engine:
+    async with open_embedded(tmp_path) as engine:
         yield Api(engine)
 
 

@@ -191,7 +191,7 @@ async def test_lists_are_sliced_newest_first(api: Any) -> None:
 
 async def test_search_is_sliced_and_says_where_hits_come_from(api: Any) -> None:
     made = await api.engine.connect({"entities": 120})
-    await api.engine.synced(made)
+    await api.engine.sync(made)
     async with api.client() as client:
 
         async def search(**body: object) -> list[Any]:
