@@ -60,7 +60,8 @@ class GitHub:
     content = b"The heron stands in the reeds."
 
     def __call__(self, asked: HttpRequest) -> HttpReply:
-        sha = sha1(self.content, usedforsecurity=False).hexdigest()
+        blob = b"blob %d\0%s" % (len(self.content), self.content)
+        sha = sha1(blob, usedforsecurity=False).hexdigest()
         if asked.headers.get("authorization") != f"Bearer {TOKEN}":
             return as_json({"message": "Bad credentials"}, 401)
         match asked.path.removeprefix("/repos/airweave-ai/airweave"):

@@ -15,7 +15,7 @@ from dulwich.server import DictBackend
 from dulwich.web import make_wsgi_chain
 from github_harness import TOKEN, FakeGitHub, pull
 from hostile_git import GIT
-from hostile_pages import ENCODINGS, GZIP, HTML, ROBOTS, SITEMAP
+from hostile_pages import ENCODINGS, GZIP, HTML, JSON, ROBOTS, SITEMAP
 from web_harness import Website, links
 
 from weft.net.client import http_factory
@@ -168,7 +168,7 @@ class TestGitHub(SourceContract):
                 credentials={"personal_access_token": TOKEN},
                 bad_credentials={"personal_access_token": "ghp_another"},
                 mutate=mutate,
-                hostile=(HTML, ENCODINGS),
+                hostile=(JSON, HTML, ENCODINGS),
             )
 
 

@@ -30,8 +30,8 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp()
 
 
 def sha_of(content: bytes) -> str:
-    """The id that the fake gives to a file's content."""
-    return sha1(content, usedforsecurity=False).hexdigest()
+    """Git's id of a file's content."""
+    return sha1(b"blob %d\0%s" % (len(content), content), usedforsecurity=False).hexdigest()
 
 
 @dataclass
@@ -47,6 +47,7 @@ class FakeGitHub:
     compared: dict[str, Any] = field(default_factory=dict[str, Any])
     links: set[str] = field(default_factory=set[str])
     truncate_above: int = 1_000_000
+    page_size: int = 2
     interfere: Callable[[HttpRequest], HttpReply | None] = lambda _asked: None
 
     def __call__(self, asked: HttpRequest) -> HttpReply:
@@ -109,8 +110,9 @@ class FakeGitHub:
         newest_first = asked.query["direction"] == "desc"
         ordered = sorted(self.pulls, key=lambda pull: pull[key], reverse=newest_first)
         page = int(asked.query.get("page", "1"))
-        reply = as_json(ordered[page * 2 - 2 : page * 2])
-        if page * 2 < len(ordered):
+        size = min(int(asked.query["per_page"]), self.page_size)
+        reply = as_json(ordered[page * size - size : page * size])
+        if page * size < len(ordered):
             more = re.sub(r"&page=\d+", "", asked.target) + f"&page={page + 1}"
             reply.headers = {**reply.headers, "link": f'<{more}>; rel="next"'}
         return reply

@@ -5,10 +5,12 @@ import zlib
 from collections.abc import Callable
 from itertools import count, islice
 
+import httpx
+
 from weft.document.html import html_to_text
 from weft.document.text import decode, read_document
 from weft.errors import SourceUnavailable
-from weft.net.errors import ResponseTooLarge
+from weft.net.errors import ResponseTooLarge, json_of
 from weft.net.unpack import unpack_gzip
 from weft.sources.web.pages import decode_body
 from weft.sources.web.robots import Robots
@@ -272,4 +274,36 @@ ENCODINGS = HostileParser(
     },
     size=64 * 1024,
     memory_factor=320,
+)
+
+JSON = HostileParser(
+    "json",
+    lambda content: json_of(httpx.Response(200, content=content), "a test"),
+    {
+        "deep lists": repeat(b"["),
+        "deep lists that close": lambda size: b"[" * (size // 2) + b"]" * (size // 2),
+        "deep objects": repeat(b'{"a":'),
+        "deep objects that close": lambda size: b'{"a":' * (size // 6) + b"1" + b"}" * (size // 6),
+        "empty lists": repeat(b"[],", b"[", b"[]]"),
+        "empty objects": repeat(b"{},", b"[", b"{}]"),
+        "numbers": repeat(b"1,", b"[", b"1]"),
+        "a long number": repeat(b"9"),
+        "long numbers": repeat(b"9" * 4_000 + b",", b"[", b"1]"),
+        "a long fraction": repeat(b"9", b"1."),
+        "an exponent": repeat(b"9", b"1e"),
+        "a long string": repeat(b"a", b'"', b'"'),
+        "a string without an end": repeat(b"a", b'"'),
+        "strings": repeat(b'"",', b"[", b"1]"),
+        "escapes": repeat(b"\\n", b'"', b'"'),
+        "backslashes": repeat(b"\\\\", b'"', b'"'),
+        "lone surrogates": repeat(b"\\ud800", b'"', b'"'),
+        "many keys": number('"%d":1,', b"{", b'"a":1}'),
+        "one key again and again": repeat(b'"a":1,', b"{", b'"a":1}'),
+        "spaces": repeat(b" "),
+        "constants": repeat(b"NaN,", b"[", b"1]"),
+        "null bytes": repeat(b"\0"),
+        "UTF-16": lambda size: ("[" + "1," * (size // 4) + "1]").encode("utf-16"),
+        "no text": random_bytes,
+    },
+    refusals=(SourceUnavailable,),
 )

@@ -13,7 +13,7 @@ from typing import BinaryIO
 from weft.errors import SourceMisconfigured, WeftError
 from weft.sources.base import SourceContext
 from weft.sources.git.delta import BadObject, ObjectTooLarge, TooMuchWork
-from weft.sources.git.pack import Object, Pack, PackIndex, index_pack, read_loose
+from weft.sources.git.pack import Object, Pack, PackIndex, index_pack, object_id_of, read_loose
 from weft.sources.roots import Parts, Start, Tree, find_start, tree_at
 
 FIELD = "repo"
@@ -48,6 +48,13 @@ class ObjectStore:
             raise MissingObject("no object has such an id")
         self._check()
         raw = bytes.fromhex(object_id)
+        found = self._find(raw, object_id)
+        # Git's ids are digests: an index that leads elsewhere, or a broken file, shows itself.
+        if object_id_of(*found) != raw:
+            raise BadObject("an object of another id")
+        return found
+
+    def _find(self, raw: bytes, object_id: str) -> Object:
         for offset_of, read in self._lookups:
             offset = offset_of(raw)
             if offset is not None:

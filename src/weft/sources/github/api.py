@@ -1,5 +1,6 @@
 """GitHub's REST API as the `github` source needs it: errors, rate limits, trees, comparisons."""
 
+import hashlib
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -19,12 +20,14 @@ from weft.net.client import next_page_url
 from weft.net.dates import parse_http_date
 from weft.net.errors import json_of, status_error
 from weft.net.retry import retry_after_seconds
+from weft.sources.base import Incomplete
 
 RAW = "application/vnd.github.raw+json"
 PAGE_SIZE = 100
 # GitHub's comparison stops at this many files without saying that there are more.
 COMPARED_FILES_MAX = 300
 TREES_MAX = 10_000
+PAGES_MAX = 10_000
 LONGEST_WAIT_S = 60
 WAITS_MAX = 3
 
@@ -134,29 +137,63 @@ class GitHubApi:
         )
         if not response.is_success:
             raise status_error(response, "the file")
+        if _blob_id(response.content, sha) != sha:
+            # Stored once, it would stay: the next sync compares nothing but the id.
+            raise SourceUnavailable("GitHub sent something else than the file's content.")
         return response.content
 
-    async def list_pull_requests(self, *, newest_first: bool) -> AsyncGenerator[dict[str, Any]]:
+    async def list_pull_requests(
+        self, *, newest_first: bool
+    ) -> AsyncGenerator[dict[str, Any] | Incomplete]:
         """Yield all pull requests: the last changed first, or else in order of creation.
 
         Only the order of creation is stable while we page through it: nothing moves to a page that
-        has already been read.
+        has already been read, unless a pull request vanishes. That is checked at each page's end.
         """
         order = "sort=updated&direction=desc" if newest_first else "sort=created&direction=asc"
-        url: str | None = f"{self._base}/pulls?state=all&{order}&per_page={PAGE_SIZE}"
-        while url:
-            response = await self._get(url, missing=None)
-            page = json_of(response, "the pull requests")
-            if not isinstance(page, list):
-                raise _unexpected_answer("the pull requests")
-            for item in cast("list[Any]", page):
-                if isinstance(item, dict):
-                    yield cast("dict[str, Any]", item)
-            url = next_page_url(response)
+        query = f"{self._base}/pulls?state=all&{order}"
+        url, is_named = f"{query}&per_page={PAGE_SIZE}", False
+        listed, last = 0, 0
+        for page_number in range(2, PAGES_MAX + 2):
+            page, following = await self._get_pull_requests(url)
+            for item in page:
+                yield item
+            if is_named and not page:
+                yield Incomplete("a page of pull requests that GitHub named was empty")
+            if listed and not newest_first and not await self._is_at(query, listed, last):
+                yield Incomplete("pull requests moved between pages while they were read")
+            # A full page without a link may have lost it: only the page behind it can tell.
+            if not page or (following is None and len(page) < PAGE_SIZE):
+                return
+            listed, last = listed + len(page), page[-1]["number"]
+            is_named = following is not None
+            url = following or f"{query}&per_page={PAGE_SIZE}&page={page_number}"
+        yield Incomplete(f"there are more than {PAGES_MAX:,} pages of pull requests")
+
+    async def _get_pull_requests(self, url: str) -> tuple[list[dict[str, Any]], str | None]:
+        """Fetch one page, and the address of the next if GitHub names it."""
+        response = await self._get(url, missing=None)
+        found = json_of(response, "the pull requests")
+        if not isinstance(found, list):
+            raise _unexpected_answer("the pull requests")
+        items = cast("list[Any]", found)
+        if not all(isinstance(i, dict) and isinstance(i.get("number"), int) for i in items):  # pyright: ignore[reportUnknownMemberType]
+            raise _unexpected_answer("the pull requests")
+        return cast("list[dict[str, Any]]", items), next_page_url(response)
+
+    async def _is_at(self, query: str, position: int, number: int) -> bool:
+        """Ask whether a pull request still is at the position at which it was listed."""
+        found, _ = await self._get_pull_requests(f"{query}&per_page=1&page={position}")
+        return [item["number"] for item in found] == [number]
 
     async def _is_empty(self) -> bool:
         response = await self._get(f"{self._base}/commits?per_page=1", missing=None)
-        return response.status_code == 409
+        if response.status_code != 409:
+            return False
+        # The same status says that a repository is unavailable, which is no reason to delete it.
+        if b"is empty" not in response.content[:1_000]:
+            raise SourceUnavailable("GitHub says that the repository is unavailable.")
+        return True
 
     async def _get_tree(self, sha: str, *, recursive: bool) -> dict[str, Any]:
         query = "?recursive=1" if recursive else ""
@@ -252,6 +289,14 @@ def _files(answer: Mapping[str, Any], prefix: str) -> list[TreeFile]:
         for entry in _entries(answer)
         if entry.get("type") == "blob" and entry.get("mode") != "120000"
     ]
+
+
+def _blob_id(content: bytes, like: str) -> str:
+    """Return Git's id of a file; ``like`` is one of the same kind of repository."""
+    digest = hashlib.new("sha256" if len(like) == 64 else "sha1", usedforsecurity=False)
+    digest.update(b"blob %d\0" % len(content))
+    digest.update(content)
+    return digest.hexdigest()
 
 
 def _no_repository() -> SourceMisconfigured:

@@ -187,6 +187,7 @@ class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
                 yield event
             if self.config.sync_pull_requests:
                 async for event in self._fetch_pull_requests(api, cursor):
+                    sound = sound and not isinstance(event, Incomplete)
                     yield event
             # A failed file is only tried again if the cursor stays where it was.
             if sound:
@@ -346,13 +347,16 @@ class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
     ) -> AsyncGenerator[Event]:
         since = moment(cursor.get("pull_requests_seen_until")) if cursor else None
         async for item in api.list_pull_requests(newest_first=since is not None):
+            if isinstance(item, Incomplete):
+                yield item
+                continue
             updated = moment(item.get("updated_at"))
             if since and updated and updated < since:
                 return
-            if isinstance(number := item.get("number"), int):
-                yield pull_request_entity(
-                    self._id(f"/pull/{number}"), self.config.repo_name, number, item
-                )
+            number = item["number"]
+            yield pull_request_entity(
+                self._id(f"/pull/{number}"), self.config.repo_name, number, item
+            )
 
 
 def _version(file: TreeFile, branch: Branch) -> str:

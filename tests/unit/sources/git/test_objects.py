@@ -71,3 +71,14 @@ def test_commit_of_endlessly_many_parents_is_refused(tmp_path: Path) -> None:
         assert len(read_commit(opened.store, most).parents) == MAX_PARENTS
         with pytest.raises(BadObject):
             read_commit(opened.store, more)
+
+
+def test_object_that_is_not_what_its_id_says_is_refused(tmp_path: Path) -> None:
+    repository = RawRepository(tmp_path / "r")
+    name = repository.put_blob(b"true")
+    context = offline_context(files_roots=(tmp_path,))
+    with open_repository(str(repository.root), context) as opened:
+        assert opened.store.read(name)[1] == b"true"
+        repository.put_raw(name, b"blob 5\0false")
+        with pytest.raises(BadObject):
+            opened.store.read(name)

@@ -8,6 +8,7 @@ from github_harness import (
     NOW,
     TOKEN,
     FakeGitHub,
+    cursor_of,
     entities,
     failing,
     ids,
@@ -39,6 +40,35 @@ async def test_failing_blob_does_not_stop_the_sync_and_holds_the_cursor(http: Ht
     assert ids(events, Failed) == ["me/repo/blob/README.md"]
     assert len(entities(events, "file")) == 2
     assert not [e for e in events if isinstance(e, Checkpoint)]
+
+
+@pytest.mark.parametrize(
+    "wrong", [b"<html>Unicorn!</html>", b"{}", b"[]", b"", FILES["README.md"][:-1]]
+)
+async def test_wrong_content_is_a_gap_that_the_next_sync_heals(
+    http: HttpFactory, wrong: bytes
+) -> None:
+    hub = FakeGitHub(dict(FILES))
+    hub.interfere = failing(sha_of(FILES["README.md"]), HttpReply(body=wrong))
+    async with serve_github(http, hub) as at:
+        events = await at.fetch()
+        assert ids(events, Failed) == ["me/repo/blob/README.md"]
+        assert not [e for e in events if isinstance(e, Checkpoint)]
+        hub.interfere = lambda _asked: None
+        healed = await at.fetch()
+    texts = {e.id: e.text for e in entities(healed, "file")}
+    assert texts["me/repo/blob/README.md"] == FILES["README.md"].decode()
+    assert cursor_of(healed)
+
+
+async def test_unavailable_repository_is_not_an_empty_one(http: HttpFactory) -> None:
+    hub = FakeGitHub(empty=True)
+    async with serve_github(http, hub) as at:
+        assert await at.source().check() == "me/repo, an empty repository"
+        unavailable = as_json({"message": "Git Repository is unavailable."}, 409)
+        hub.interfere = failing("/commits", unavailable)
+        with pytest.raises(SourceUnavailable, match="unavailable"):
+            await at.fetch()
 
 
 async def test_dead_upstream_stops_the_sync(http: HttpFactory) -> None:

@@ -7,7 +7,9 @@ from github_harness import FakeGitHub, cursor_of, entities, failing, pull, serve
 
 from weft.errors import SourceUnavailable
 from weft.net.http_factory import HttpFactory
-from weft.testing.scripted_http import as_json, serve
+from weft.sources.base import Checkpoint, Event, Incomplete
+from weft.sources.github import api
+from weft.testing.scripted_http import HttpReply, HttpRequest, as_json, serve
 
 pytestmark = pytest.mark.anyio
 
@@ -52,3 +54,77 @@ async def test_paging_link_to_another_host_is_an_error_and_sends_no_token(
         with pytest.raises(SourceUnavailable, match="another host"):
             await at.fetch(sync_pull_requests=True)
     assert other.requests == []
+
+
+def is_sound(events: list[Event]) -> bool:
+    """Return whether the listing says that it is complete, and moves the cursor."""
+    gap = any(isinstance(event, Incomplete) for event in events)
+    assert gap != isinstance(events[-1], Checkpoint)
+    return not gap
+
+
+async def test_named_page_that_is_empty_is_a_gap(http: HttpFactory) -> None:
+    async with serve_github(http, FakeGitHub(pulls=list(PULLS))) as at:
+        at.hub.interfere = failing("&page=2", as_json([]))
+        assert not is_sound(await at.fetch(sync_pull_requests=True))
+
+
+async def test_named_page_that_is_empty_holds_the_cursor(http: HttpFactory) -> None:
+    async with serve_github(http, FakeGitHub(pulls=list(PULLS))) as at:
+        cursor = cursor_of(await at.fetch(sync_pull_requests=True))
+        at.hub.pulls = [pull(number, "2026-03-01T12:00:05Z") for number in range(1, 6)]
+        at.hub.interfere = failing("&page=2", as_json([]))
+        assert not is_sound(await at.fetch(cursor, sync_pull_requests=True))
+
+
+@pytest.mark.parametrize("total", [4, 5])
+async def test_full_page_that_lost_its_link_is_not_the_end(
+    http: HttpFactory, monkeypatch: pytest.MonkeyPatch, total: int
+) -> None:
+    monkeypatch.setattr(api, "PAGE_SIZE", 2)
+    async with serve_github(http, FakeGitHub(pulls=PULLS[:total])) as at:
+
+        def lose_link(asked: HttpRequest) -> HttpReply | None:
+            if "/pulls" not in asked.target:
+                return None
+            reply = at.hub.route(asked)
+            return HttpReply(body=reply.body)
+
+        at.hub.interfere = lose_link
+        events = await at.fetch(sync_pull_requests=True)
+    assert is_sound(events)
+    assert len(entities(events, "pull_request")) == total
+
+
+async def test_pull_request_that_vanishes_between_pages_is_a_gap(http: HttpFactory) -> None:
+    async with serve_github(http, FakeGitHub(pulls=list(PULLS))) as at:
+
+        def vanish(asked: HttpRequest) -> HttpReply | None:
+            if "&page=2" in asked.target and "per_page=1&" not in asked.target:
+                at.hub.pulls = PULLS[1:]
+            return None
+
+        at.hub.interfere = vanish
+        assert not is_sound(await at.fetch(sync_pull_requests=True))
+        at.hub.interfere = lambda _asked: None
+        events = await at.fetch(sync_pull_requests=True)
+    assert is_sound(events)
+    assert len(entities(events, "pull_request")) == 4
+
+
+@pytest.mark.parametrize("page", [[1], [{}], [{"number": "1"}], ["x"], {"message": "no"}])
+async def test_page_of_something_else_raises(http: HttpFactory, page: object) -> None:
+    hub = FakeGitHub(pulls=list(PULLS), interfere=failing("/pulls", as_json(page)))
+    async with serve_github(http, hub) as at:
+        with pytest.raises(SourceUnavailable):
+            await at.fetch(sync_pull_requests=True)
+
+
+async def test_paging_that_never_ends_is_a_gap(
+    http: HttpFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api, "PAGES_MAX", 5)
+    async with serve_github(http, FakeGitHub(pulls=list(PULLS))) as at:
+        link = f'<{at.site.url}/repos/me/repo/pulls?page=1>; rel="next"'
+        at.hub.interfere = failing("/pulls", as_json([PULLS[0]], link=link))
+        assert not is_sound(await at.fetch(sync_pull_requests=True))
