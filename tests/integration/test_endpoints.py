@@ -72,6 +72,44 @@ async def test_a_moved_endpoint_gets_nothing_until_it_is_given_anew(
         assert not two.canaries.find(two.a.list_received()[before:])
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/m-ok/other.git", "//m-ok/r.git", "/m-ok/R.git", "/m-ok/r.git/x", "/m-ok%2Fr.git"),
+        *("/m-ok/r.git/../other.git", "/m-ok/%72.git", "/m-later/r.git"),
+    ],
+)
+async def test_a_token_of_one_repository_reaches_no_other_of_its_host(
+    tmp_path: Path, path: str
+) -> None:
+    async with open_two_servers(tmp_path) as two:
+        made = await two.local.connect(
+            config_at("git", two.a.url), short_name="git", auth=two.auth("git")
+        )
+        assert two.at_a()
+        heard = len(two.a.list_received())
+        change = ConnectionChange(config={"repo": f"{two.a.url}{path}"})
+        moved = await two.local.backend.connections.update(made.id, change)
+        assert moved.status is ConnectionStatus.NEEDS_REAUTH
+        await two.use_everywhere(moved)
+        assert not two.canaries.find(two.a.list_received()[heard:])
+
+
+async def test_a_repository_keeps_its_token_when_only_its_branch_or_suffix_changes(
+    tmp_path: Path,
+) -> None:
+    async with open_two_servers(tmp_path) as two:
+        made = await two.local.connect(
+            config_at("git", two.a.url), short_name="git", auth=two.auth("git")
+        )
+        changes: list[Json] = [{"branch": "main"}, {"repo": f"{two.a.url}/m-ok/../m-ok/r"}]
+        for config in changes:
+            with suppress(WeftError):  # The echo serves no branch; its answer is about that.
+                await two.local.backend.connections.update(made.id, ConnectionChange(config=config))
+            found = await two.local.backend.connections.get(made.id)
+            assert found.auth.authenticated
+
+
 @pytest.mark.parametrize("mode", REDIRECTS)
 @pytest.mark.parametrize(("short_name", "method"), CASES)
 async def test_a_redirect_takes_no_secret_along(

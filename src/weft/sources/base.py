@@ -202,6 +202,15 @@ class Source(ABC, Generic[ConfigT, CredentialsT]):
         return None
 
     @classmethod
+    def credential_scope(cls, config: BaseModel) -> str:
+        """Return which part of `endpoint` the credentials are for; empty if for all of it.
+
+        With another part they are dropped, as with another endpoint.
+        """
+        del config
+        return ""
+
+    @classmethod
     def oauth(cls, config: BaseModel, options: Mapping[str, str]) -> OAuth2 | OAuth1 | None:
         """Return the provider where people authorise in a browser, or None; see `endpoint`."""
         del config, options

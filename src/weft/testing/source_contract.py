@@ -125,6 +125,8 @@ class SourceContract:
                 assert case.source.endpoint(moved, options) == case.source.endpoint(
                     config, options
                 ), shown.name
+                scope = case.source.credential_scope(config)
+                assert case.source.credential_scope(moved) == scope, shown.name
 
     @pytest.mark.parametrize("which", ["Config", "Credentials"])
     async def test_unknown_fields_are_refused(self, case: SourceCase, which: str) -> None:

@@ -63,11 +63,15 @@ def provider_of(engine: Engine, kind: type[AnySource], config: Json) -> Provider
 
 
 def receivers(engine: Engine, short_name: str, config: Json, method: AuthMethod) -> str:
-    """Return the origins that receive the connection's secrets; sealing binds them to these."""
-    endpoint = engine.endpoint(short_name, config)
+    """Return what may receive the connection's secrets, to which sealing binds them: origins, and
+    the part of the first one that they are for.
+    """
+    kind = engine.registry.get(short_name)
+    scope = kind.credential_scope(validate(kind.Config, config, field="config"))
+    endpoint = f"{engine.endpoint(short_name, config)} {scope}".rstrip()
     if method not in OAUTH_METHODS:
         return endpoint
-    spec = provider_of(engine, engine.registry.get(short_name), config)
+    spec = provider_of(engine, kind, config)
     return endpoint if spec is None else f"{endpoint} {token_origin(spec)}"
 
 

@@ -107,6 +107,12 @@ class GitSource(Source[GitConfig, GitCredentials]):
             return None
         return f"{url.scheme}://{url.netloc.decode('ascii')}"
 
+    @classmethod
+    def credential_scope(cls, config: BaseModel) -> str:
+        """Return the path of the clone URL: many people may have repositories on one host."""
+        url = cast("GitConfig", config).url
+        return "" if url is None else url.raw_path.decode("ascii").removesuffix(".git")
+
     async def _deliver(self, steps: Iterator[Event | Pending]) -> AsyncGenerator[Event]:
         while chunk := await _run_in_thread(lambda: list(islice(steps, _CHUNK_ITEMS))):
             ids = [item.id for item in chunk if isinstance(item, Pending)]
