@@ -204,8 +204,12 @@ def _build_config(app: ASGIApp, listening: Listening) -> uvicorn.Config:
         forwarded_allow_ips=list(listening.proxies),
         server_header=False,
         backlog=_BACKLOG,
-        # Strangers never take the places of callers who are known.
-        limit_concurrency=listening.connections_max + _SPARE_CONNECTIONS + STRANGERS_MAX,
+        # Strangers never take the places of callers who are known. What a burst of them asked for
+        # ends a moment after they were cut, and counts until then.
+        limit_concurrency=listening.connections_max
+        + _SPARE_CONNECTIONS
+        + STRANGERS_MAX
+        + 2 * _BACKLOG,
         timeout_graceful_shutdown=DRAIN_SECONDS,
         ssl_certfile=listening.tls_cert,
         ssl_keyfile=listening.tls_key,
