@@ -40,8 +40,8 @@ format: $(VENV)/.dev  ## Format and apply the safe fixes.
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-torture: $(VENV)/.dev  ## Kill syncs 500 times, fill the disk, reorder everything; takes half an hour.
-	TORTURE_KILLS=500 TORTURE_EXAMPLES=200 TORTURE_ENTITIES=1000000 \
+torture: $(VENV)/.dev  ## Kill syncs 500 times, fill the disk, call at random; takes half an hour.
+	TORTURE_KILLS=500 TORTURE_EXAMPLES=200 TORTURE_ENTITIES=1000000 TORTURE_CALLS=10000 \
 		$(BIN)/python -m pytest tests/integration
 
 coverage: $(VENV)/.dev  ## Run all tests and report which lines ran, subprocesses included.

@@ -11,7 +11,7 @@ from memory_state import EntityState, JobState, State
 from weft.domain.collections import Collection
 from weft.domain.entities import StoredEntity
 from weft.domain.jobs import JobStatus
-from weft.domain.search import SearchHit
+from weft.domain.search import SNIPPET_MAX_CHARS, SearchHit
 from weft.errors import Fenced
 from weft.local.store.base import Batch, Claim, EntityStore, Matching
 from weft.local.store.prepared import PreparedBatch, prepare
@@ -193,4 +193,6 @@ def _snippet(text: str, phrases: list[list[str]]) -> str:
     wanted = {phrase[0] for phrase in phrases if phrase}
     first = next((n for n, word in enumerate(words) if wanted & {*_words(word)}), 0)
     start = max(0, first - SNIPPET_WORDS // 2)
-    return " ".join(words[start : start + SNIPPET_WORDS])
+    before = " ".join(words[start:first])[-SNIPPET_MAX_CHARS // 4 :]
+    after = " ".join(words[first : start + SNIPPET_WORDS])
+    return f"{before} {after}".strip()[:SNIPPET_MAX_CHARS]

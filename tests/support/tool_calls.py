@@ -5,7 +5,7 @@ from typing import Any
 from mcp_types import CallToolResult
 from server_fakes import Connect, text_of
 
-from weft.server.render.structured import RESULT_MAX_BYTES
+from weft.server.render.size import RESULT_MAX_BYTES
 
 NEW = {"short_name": "github", "readable_collection_id": "docs"}
 

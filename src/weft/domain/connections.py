@@ -62,6 +62,10 @@ class AuthDetails(Frozen):
     claim_token: str | None = Field(default=None, repr=False, exclude=True)
 
 
+VERSION_MAX = 2**53 - 1
+"""The largest version that can be asked for: JSON numbers are exact up to here everywhere."""
+
+
 class SyncSummary(Frozen):
     """A connection's history in numbers."""
 

@@ -4,6 +4,7 @@ from weft.domain.base import Frozen, Json
 
 QUERY_MAX_CHARS = 1000
 SEARCH_LIMIT_MAX = 50
+SNIPPET_MAX_CHARS = 1000
 
 
 class SearchQuery(Frozen):

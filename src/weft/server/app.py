@@ -48,7 +48,7 @@ from weft.domain.acting import acting
 from weft.domain.jobs import Job
 from weft.domain.permissions import Ceilings, Impact
 from weft.domain.principals import Principal, WhoCalls
-from weft.errors import InvalidInput, NotPermitted, TryLater, WeftError
+from weft.errors import NotPermitted, TryLater, WeftError
 from weft.server import apps
 from weft.server.bounded_waits import BoundedWaits
 from weft.server.call import InlineCredentials, ToolCall, no_progress
@@ -63,11 +63,12 @@ from weft.server.render.protocol_errors import (
     refuse_cursors,
     unknown_name_error,
 )
-from weft.server.render.structured import fits
+from weft.server.render.size import shorten
 from weft.server.resources.completion import complete
 from weft.server.resources.prompts import prompt_definitions, render_prompt
 from weft.server.resources.read import (
     SCHEME,
+    URI_MAX_CHARS,
     list_resources,
     read_resource,
     resource_templates,
@@ -80,11 +81,9 @@ from weft.server.tasks import JobTasks, Tasks, require_tasks
 from weft.server.tools.definition import LazyTools, ToolSpec
 from weft.server.tools.validation import describe_params_error, parse_arguments
 
-_TOO_LARGE = InvalidInput(
-    "The result would be larger than 64 KiB.", hint="Ask for fewer items or characters."
-)
 # Many clients abandon a call after 60 seconds.
 CALL_SECONDS_MAX = 50
+_LONG_URI = f"uri: an address of Weft has at most {URI_MAX_CHARS} characters."
 _TOO_LONG = TryLater(
     f"The call was stopped after {CALL_SECONDS_MAX} seconds.",
     hint="Look what became of it before you call again: get_connection, list_jobs.",
@@ -223,6 +222,8 @@ class WeftServer(PatchedServer):
             if refusal and self._observe_refusal is not None:
                 await self._observe_refusal(principal, name)
             result = error_result(refusal) if refusal else await _run(found, call, arguments)
+        if isinstance(result, CallToolResult):
+            result = shorten(result)
         seconds = time.perf_counter() - started
         outcome = log_call(name, arguments, result, principal=principal, seconds=seconds)
         if self._observe is not None:
@@ -265,6 +266,8 @@ class WeftServer(PatchedServer):
     ) -> Iterable[ReadResourceContents] | InputRequiredResult:
         """Read a resource. Raises MCPError -32602 when there is none at ``uri``."""
         text = str(uri)
+        if len(text) > URI_MAX_CHARS:
+            raise MCPError(code=INVALID_PARAMS, message=_LONG_URI)
         if text == apps.DASHBOARD_URI:
             return [await self._dashboard()]
         if not text.startswith(SCHEME):
@@ -351,8 +354,7 @@ async def _run(
         values = parse_arguments(tool.fn_metadata.arg_model, tool.parameters, arguments)
         with anyio.move_on_after(CALL_SECONDS_MAX) as scope:
             call.ask.set_scope(scope)
-            result = await tool.fn(call, **values)
-            return result if fits(result) else error_result(_TOO_LARGE)
+            return await tool.fn(call, **values)
         return error_result(_TOO_LONG)
     except AnswersNeeded as needed:
         return needed.result

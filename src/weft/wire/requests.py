@@ -20,6 +20,7 @@ from weft.domain.connections import (
     METHOD_BY_FIELD,
     NAME_MAX_CHARS,
     NAME_MIN_CHARS,
+    VERSION_MAX,
     Auth,
     ConnectionChange,
     NewConnection,
@@ -129,7 +130,10 @@ class UpdateConnectionBody(BaseModel):
     authentication: AnyAuth = None
     auth: AnyAuth = None
     expected_version: int | None = Field(
-        default=None, ge=1, description="Weft's own: answer 409 if the version differs."
+        default=None,
+        ge=1,
+        le=VERSION_MAX,
+        description="Weft's own: answer 409 if the version differs.",
     )
 
     def to_change(self) -> ConnectionChange:

@@ -10,7 +10,7 @@ from weft.domain.search import SearchHit
 from weft.wire.answer import Answer
 from weft.wire.upstream import Upstream, read
 
-SNIPPET_MAX_CHARS: Final = 400
+EXCERPT_MAX_CHARS: Final = 400
 
 
 class SystemMetadataAnswer(Answer):
@@ -131,7 +131,7 @@ class _Result(Upstream):
             connection_name=system.source_connection_name or system.source_name,
             type=system.entity_type,
             title=self.name,
-            snippet=self.textual_representation[:SNIPPET_MAX_CHARS],
+            snippet=self.textual_representation[:EXCERPT_MAX_CHARS],
             url=self.web_url or None,
             score=self.relevance_score,
         )

@@ -5,8 +5,7 @@ list of tools. They name the fields that agents rely on; results hold all fields
 models, so a new field appears without a change here.
 """
 
-import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from enum import Enum
 from functools import cache, lru_cache
@@ -14,22 +13,20 @@ from typing import Any, Required, TypeVar, cast
 
 from mcp_types import CallToolResult, TextContent
 from pydantic import BaseModel
-from pydantic_core import PydanticSerializationError, to_json
 from typing_extensions import TypedDict
 
 from weft.domain.base import Page
-from weft.domain.connections import Connection
+from weft.domain.connections import Connection, EntitySummary
 from weft.domain.jobs import Job
 from weft.domain.sources import SourceInfo
+from weft.server.render.size import Structured, wire_bytes
 from weft.server.render.untrusted import clean, one_line
 
-Structured = dict[str, Any]
 T = TypeVar("T")
 
-RESULT_MAX_BYTES = 64 * 1024
-_ENVELOPE_BYTES = 2 * 1024
 _CONFIG_MAX_BYTES = 8 * 1024
 _DETAILS_MAX_CHARS = 2000
+_TYPES_MAX = 50
 _PLAIN_TYPES = frozenset({str, int, float, bool, type(None)})
 
 
@@ -122,27 +119,6 @@ def reply(text: str, structured: Structured) -> CallToolResult:
     )
 
 
-def fits(result: CallToolResult) -> bool:
-    """Return whether the result stays within RESULT_MAX_BYTES on the wire."""
-    texts = [block.text for block in result.content if isinstance(block, TextContent)]
-    size = _json_bytes(texts) + _json_bytes(result.structured_content)
-    return size + _ENVELOPE_BYTES <= RESULT_MAX_BYTES
-
-
-async def shrink_to_fit(
-    limit: int, make: Callable[[int], Awaitable[CallToolResult]]
-) -> CallToolResult:
-    """Return the result of ``make(limit)``, or of a smaller limit until it fits.
-
-    Do not drop items from a page that is too large: its ``next_cursor`` would skip them.
-    """
-    result = await make(limit)
-    while not fits(result) and limit > 1:
-        limit //= 2
-        result = await make(limit)
-    return result
-
-
 def to_plain(value: BaseModel) -> Structured:
     """Convert a domain object to JSON types: no nulls, timestamps in UTC with Z."""
     return cast("Structured", _plain(value))
@@ -166,9 +142,15 @@ def _format_utc(moment: datetime) -> str:
 
 
 def connection_out(connection: Connection) -> Structured:
-    """Return all fields of a connection, without a configuration that is too large to show."""
+    """Return all fields of a connection, but for a large configuration and rare entity types."""
+    entities = connection.entities
+    if len(entities.by_type) > _TYPES_MAX:
+        counted = sorted(entities.by_type.items(), key=lambda item: -item[1].count)
+        common = entities.model_copy(update={"by_type": dict(counted[:_TYPES_MAX])})
+        connection = connection.model_copy(update={"entities": common})
     data = to_plain(connection)
-    if _json_bytes(data["config"]) > _CONFIG_MAX_BYTES:
+    data["entities"] |= _omitted_types(entities)
+    if wire_bytes(data["config"]) > _CONFIG_MAX_BYTES:
         data["config"] = {}
         data["config_omitted"] = True
     if connection.error_message:
@@ -176,6 +158,11 @@ def connection_out(connection: Connection) -> Structured:
     if connection.sync.last_job:
         _add_derived(data["sync"]["last_job"], connection.sync.last_job)
     return data
+
+
+def _omitted_types(entities: EntitySummary) -> Structured:
+    omitted = len(entities.by_type) - _TYPES_MAX
+    return {"types_omitted": omitted} if omitted > 0 else {}
 
 
 def connection_brief(connection: Connection) -> Structured:
@@ -259,11 +246,3 @@ def _plain(value: object) -> object:
 @cache
 def _field_names(model: type[BaseModel]) -> tuple[str, ...]:
     return tuple(name for name, field in model.model_fields.items() if not field.exclude)
-
-
-def _json_bytes(value: object) -> int:
-    try:
-        return len(to_json(value))
-    except (PydanticSerializationError, UnicodeEncodeError):
-        # A lone surrogate is sent as a replacement character, which is as large.
-        return len(json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass"))

@@ -8,6 +8,7 @@ from weft.domain.jobs import Diagnosis, Job, JobStatus, LogLine, diagnosis_of
 from weft.domain.schedules import Schedule
 from weft.domain.sources import FieldInfo, SourceInfo
 from weft.errors import ErrorCategory
+from weft.server.render.size import wire_bytes
 from weft.server.render.structured import timestamp
 from weft.server.render.untrusted import label_untrusted, one_line
 
@@ -192,7 +193,8 @@ def log_tail(lines: Iterable[LogLine]) -> list[dict[str, str]]:
     room = _LOG_MAX_CHARS
     for line in reversed(list(lines)):
         message = one_line(line.message, _LOG_LINE_MAX_CHARS)
-        room -= len(message)
+        # What takes many bytes on the wire counts as longer: a result shows each line twice.
+        room -= max(len(message), wire_bytes(message) // 2)
         if room < 0:
             break
         shown.append({"at": timestamp(line.at), "level": line.level, "message": message})

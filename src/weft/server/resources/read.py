@@ -1,7 +1,7 @@
 """Resources: the same objects that the tools show, as JSON at stable addresses."""
 
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from urllib.parse import quote, unquote
 
 from mcp_types import Resource, ResourceTemplate
@@ -12,9 +12,8 @@ from weft.domain.connections import Connection
 from weft.domain.jobs import diagnose
 from weft.errors import NotFound
 from weft.server.render.icons import ICONS
+from weft.server.render.size import Structured, fits_as_text, shorten_to_text
 from weft.server.render.structured import (
-    RESULT_MAX_BYTES,
-    Structured,
     connection_brief,
     connection_out,
     job_out,
@@ -26,6 +25,8 @@ from weft.server.render.text import log_tail
 from weft.server.render.untrusted import one_line
 
 SCHEME = "weft://"
+# The address comes back in the error where it leads nowhere.
+URI_MAX_CHARS = 2000
 _JSON = "application/json"
 _LISTING_PAGE = 50
 _MORE = "This is the first page only; the tool {tool} takes next_cursor for more."
@@ -163,19 +164,19 @@ async def _collection(backend: Backend, readable_id: str) -> str:
 
 async def _shrink_to_fit(page: Callable[[int], Awaitable[Structured]], tool: str) -> str:
     limit = LIST_LIMIT_MAX
-    text = _add_note(await page(limit), tool)
-    while len(text.encode()) > RESULT_MAX_BYTES and limit > 1:
+    data = _add_note(await page(limit), tool)
+    while not fits_as_text(data) and limit > 1:
         limit //= 2
-        text = _add_note(await page(limit), tool)
-    return text
-
-
-def _add_note(data: Structured, tool: str) -> str:
-    inner: Structured = data.get("connections", data)
-    if "next_cursor" in inner:
-        inner["note"] = _MORE.format(tool=tool)
+        data = _add_note(await page(limit), tool)
     return _to_json(data)
 
 
-def _to_json(data: Structured | Sequence[Structured]) -> str:
-    return json.dumps(data, ensure_ascii=False)
+def _add_note(data: Structured, tool: str) -> Structured:
+    inner: Structured = data.get("connections", data)
+    if "next_cursor" in inner:
+        inner["note"] = _MORE.format(tool=tool)
+    return data
+
+
+def _to_json(data: Structured) -> str:
+    return json.dumps(shorten_to_text(data), ensure_ascii=False)

@@ -13,14 +13,8 @@ from weft.domain.collections import (
     NewCollection,
 )
 from weft.server.call import ToolCall
-from weft.server.render.structured import (
-    CollectionOut,
-    ItemsOut,
-    page_out,
-    reply,
-    shrink_to_fit,
-    to_plain,
-)
+from weft.server.render.size import shrink_to_fit
+from weft.server.render.structured import CollectionOut, ItemsOut, page_out, reply, to_plain
 from weft.server.render.text import more_text, quantity
 from weft.server.render.untrusted import one_line
 from weft.server.tools.definition import tool

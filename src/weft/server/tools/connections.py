@@ -9,6 +9,7 @@ from weft.domain.connections import (
     DESCRIPTION_MAX_CHARS,
     NAME_MAX_CHARS,
     NAME_MIN_CHARS,
+    VERSION_MAX,
     CheckResult,
     Connection,
     ConnectionChange,
@@ -23,6 +24,7 @@ from weft.server.questions.authorize import create_connection_once, fetch_settle
 from weft.server.questions.inline_credentials import check_inline_credentials
 from weft.server.questions.missing_config import ask_missing_config, explain_misplaced
 from weft.server.questions.new_host import confirm_new_host
+from weft.server.render.size import shrink_to_fit
 from weft.server.render.structured import (
     CheckOut,
     ConnectionOut,
@@ -31,7 +33,6 @@ from weft.server.render.structured import (
     connection_out,
     page_out,
     reply,
-    shrink_to_fit,
     to_plain,
 )
 from weft.server.render.text import connection_line, connection_text, more_text, quantity
@@ -177,7 +178,7 @@ async def update_connection(
     ] = None,
     auth: OptionalAuth = None,
     expected_version: Annotated[
-        int | None, Field(description="Refuse if the version differs.", ge=1)
+        int | None, Field(description="Refuse if the version differs.", ge=1, le=VERSION_MAX)
     ] = None,
 ) -> Annotated[CallToolResult, ConnectionOut]:
     """Change only the fields that were given."""

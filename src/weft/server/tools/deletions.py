@@ -14,9 +14,9 @@ from weft.errors import Conflict
 from weft.server.call import ToolCall
 from weft.server.elicitation.confirmations import LIFETIME_SECONDS, Effect
 from weft.server.elicitation.consent import ask_consent
+from weft.server.render.size import Structured
 from weft.server.render.structured import (
     DeletionOut,
-    Structured,
     connection_brief,
     connection_out,
     reply,

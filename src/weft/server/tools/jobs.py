@@ -8,6 +8,7 @@ from pydantic import Field
 
 from weft.domain.jobs import Job, JobStatus, LogLine, RunOptions, diagnose
 from weft.server.call import ToolCall
+from weft.server.render.size import shrink_to_fit
 from weft.server.render.structured import (
     ItemsOut,
     JobOut,
@@ -15,7 +16,6 @@ from weft.server.render.structured import (
     job_out,
     page_out,
     reply,
-    shrink_to_fit,
     to_plain,
 )
 from weft.server.render.text import (

@@ -17,22 +17,16 @@ from weft.domain.search import (
 )
 from weft.errors import Unsupported
 from weft.server.call import ToolCall
-from weft.server.render.structured import (
-    EntityOut,
-    HitsOut,
-    Structured,
-    fits,
-    reply,
-    shrink_to_fit,
-    timestamp,
-    to_plain,
-)
+from weft.server.render.size import Structured, fits, shrink_to_fit
+from weft.server.render.structured import EntityOut, HitsOut, reply, timestamp, to_plain
 from weft.server.render.text import more_text, quantity
 from weft.server.render.untrusted import clean, label_untrusted, one_line
 from weft.server.tools.definition import tool
 from weft.server.tools.parameters import CollectionRef, Cursor, FilterRef
 
 ENTITY_MAX_CHARS = 20_000
+# No text is longer than SQLite's own limit.
+OFFSET_MAX = 1_000_000_000
 _METADATA_MAX_CHARS = 4000
 _ORIGIN = "content synced from sources"
 
@@ -78,7 +72,7 @@ async def search(
 async def get_entity(
     call: ToolCall,
     entity_id: Annotated[str, Field(min_length=1, max_length=1000)],
-    offset: Annotated[int, Field(description="First character.", ge=0)] = 0,
+    offset: Annotated[int, Field(description="First character.", ge=0, le=OFFSET_MAX)] = 0,
     max_chars: Annotated[int, Field(ge=1, le=ENTITY_MAX_CHARS)] = 8000,
 ) -> Annotated[CallToolResult, EntityOut]:
     """Return a window of the text, smaller where its characters take many bytes."""

@@ -2,6 +2,7 @@
 
 import pytest
 
+from weft.domain.search import SNIPPET_MAX_CHARS
 from weft.local.store.base import Store
 from weft.testing.store_contract.support import (
     COLLECTION,
@@ -95,6 +96,27 @@ class TextSearchContract:
         assert "needle" in hit.snippet
         assert len(hit.snippet) < len(text)
         assert hit.score > 0
+
+    @pytest.mark.anyio
+    @pytest.mark.parametrize("unbroken", [char * 70_000 for char in "= f语"])
+    @pytest.mark.parametrize("first", [True, False])
+    async def test_snippet_is_short_whatever_stands_between_words(
+        self, store: Store, unbroken: str, first: bool
+    ) -> None:
+        made = await make_connection(store)
+        text = f"{unbroken} needle" if first else f"needle {unbroken} end"
+        await list_all(store, made, make_entity("a", text))
+        [hit] = await store.entities.search(
+            await open_collection(store, COLLECTION),
+            ["needle"],
+            "all",
+            connection_id=None,
+            entity_type=None,
+            limit=5,
+            offset=0,
+        )
+        assert len(hit.snippet) <= SNIPPET_MAX_CHARS
+        assert "needle" in hit.snippet
 
     @pytest.mark.anyio
     async def test_pages_of_hits_neither_overlap_nor_miss(self, store: Store) -> None:

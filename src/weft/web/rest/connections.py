@@ -8,7 +8,7 @@ import anyio
 from pydantic import BaseModel, Field
 
 from weft.backend import Authorization, Backend
-from weft.domain.connections import Connection, ConnectionChange, ConnectionStatus
+from weft.domain.connections import VERSION_MAX, Connection, ConnectionChange, ConnectionStatus
 from weft.errors import Conflict, NotFound, Unsupported
 from weft.web.rest.collections import get_exact
 from weft.web.rest.operations import ApiCall, Nothing, define
@@ -39,7 +39,10 @@ class DeleteQuery(BaseModel):
     """Refuses to delete what somebody else changed meanwhile."""
 
     expected_version: int | None = Field(
-        default=None, ge=1, description="Weft's own: answer 409 if the version differs."
+        default=None,
+        ge=1,
+        le=VERSION_MAX,
+        description="Weft's own: answer 409 if the version differs.",
     )
 
 

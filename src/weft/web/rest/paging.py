@@ -21,6 +21,10 @@ class FetchPage(Protocol[T]):
     def __call__(self, *, cursor: str | None, limit: int) -> Awaitable[Page[T]]: ...
 
 
+# Skipped items are fetched, and no backend has more.
+SKIP_MAX: Final = 1_000_000_000
+
+
 class LimitQuery(BaseModel):
     """The number of items to list, newest first."""
 
@@ -30,7 +34,7 @@ class LimitQuery(BaseModel):
 class PageQuery(LimitQuery):
     """The number of items to skip, newest first, and of those to list."""
 
-    skip: int = Field(default=0, ge=0)
+    skip: int = Field(default=0, ge=0, le=SKIP_MAX)
 
 
 async def fetch_slice(fetch: FetchPage[T], *, skip: int, limit: int) -> list[T]:

@@ -7,7 +7,6 @@ import pytest
 from mcp import MCPError
 from mcp_types import INVALID_PARAMS
 from server_fakes import Connect, FakeBackend, text_of
-from server_records import make_connection
 
 from weft.errors import InvalidInput, RateLimited, SourceMisconfigured, SourceUnavailable
 
@@ -253,14 +252,6 @@ async def test_invented_cursor_is_a_protocol_error_in_every_list(connect: Connec
             with pytest.raises(MCPError, match="cursor") as caught:
                 await listing(cursor="invented")
             assert caught.value.error.code == INVALID_PARAMS
-
-
-async def test_result_that_cannot_be_made_small_is_an_error(
-    connect: Connect, backend: FakeBackend
-) -> None:
-    many = {"kind" + "x" * 3000 + str(number): {"count": 1} for number in range(40)}
-    backend.connections.rows["c1"] = make_connection("c1", entities={"by_type": many})
-    assert "64 KiB" in await failure(connect, "get_connection", connection_id="c1")
 
 
 def malformations(argument: str) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from weft.domain.collections import Collection
 from weft.domain.entities import StoredEntity
-from weft.domain.search import SearchHit
+from weft.domain.search import SNIPPET_MAX_CHARS, SearchHit
 from weft.local.store.base import Batch, Claim, EntityStore, Matching
 from weft.local.store.prepared import prepare
 from weft.local.store.sqlite.entities.batches import (
@@ -91,6 +91,7 @@ class SqliteEntities(Table, EntityStore):
             "entity_type": entity_type,
             "limit": limit,
             "offset": offset,
+            "snippet_chars": SNIPPET_MAX_CHARS,
         }
         return await self._database.read(_search, values)
 
@@ -187,7 +188,7 @@ def _search(db: Session, values: dict[str, Any]) -> list[SearchHit]:
             connection_name=row["name"],
             type=row["type"],
             title=row["title"],
-            snippet=row["snippet"],
+            snippet=row["snippet"].replace("\x02", ""),
             url=row["url"],
             score=float(f"{row['score']:.4g}"),
         )
