@@ -14,6 +14,7 @@ from dulwich.repo import Repo
 from dulwich.server import DictBackend
 from dulwich.web import make_wsgi_chain
 from github_harness import TOKEN, FakeGitHub, pull
+from hostile_files import IGNORE
 from hostile_git import GIT
 from hostile_pages import ENCODINGS, GZIP, HTML, JSON, ROBOTS, SITEMAP
 from web_harness import Website, links
@@ -92,7 +93,7 @@ class TestFiles(SourceContract):
             {"path": str(folder), "max_file_size": 10_000},
             offline_context(files_roots=(folder.parent,)),
             mutate=mutate,
-            hostile=(HTML, ENCODINGS),
+            hostile=(IGNORE, HTML, ENCODINGS),
         )
 
 

@@ -6,11 +6,14 @@ and `**/a/**/a/**/a/**/b` against one deep path 45 s, both holding the interpret
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+# Patterns that are tried on a name: those with wildcards at their end, and those that end with it.
 MAX_PATTERNS = 2_000
-MAX_PATTERN_CHARS = 1_000
+# No path is longer on the systems that Weft runs on.
+MAX_PATTERN_CHARS = 4_096
+_SPECIAL = re.compile(r"[*?\[\\]")
 
 _CLASSES = {
     "alnum": "a-zA-Z0-9",
@@ -26,21 +29,26 @@ class TooComplex(ValueError):
     """The patterns are too many or too long to be matched against every name."""
 
 
+_Segment = re.Pattern[str] | str
+"""What matches one name: an expression, or the name itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """One line. ``segments`` None matches any number of folders in that place."""
+    """One line. A segment that is None matches any number of folders in that place."""
 
+    place: int
     negated: bool
     folders_only: bool
     anchored: bool
-    segments: tuple[re.Pattern[str] | None, ...]
+    segments: tuple[_Segment | None, ...]
 
     def matches(self, parts: tuple[str, ...], is_folder: bool) -> bool:
         if self.folders_only and not is_folder:
             return False
         if not self.anchored:
             last = self.segments[-1]
-            return last is not None and last.match(parts[-1]) is not None
+            return last is not None and _fits(last, parts[-1])
         return _segments_match(self.segments, parts)
 
 
@@ -49,32 +57,50 @@ class Patterns:
 
     def __init__(self, lines: Iterable[str]) -> None:
         """Compile the lines. Raises TooComplex."""
-        rules = [rule for rule in map(_rule, lines) if rule is not None]
-        if len(rules) > MAX_PATTERNS:
-            raise TooComplex(f"more than {MAX_PATTERNS} patterns")
-        self._rules = tuple(reversed(rules))
+        # Most patterns end with a plain name, and are only tried on that one.
+        self._by_name: dict[str, list[_Rule]] = {}
+        self._rules: list[_Rule] = []
+        for place, line in enumerate(lines):
+            rule = _parse_rule(place, line)
+            if rule is None:
+                continue
+            last = rule.segments[-1]
+            rules = self._by_name.setdefault(last, []) if isinstance(last, str) else self._rules
+            rules.append(rule)
+            if len(rules) > MAX_PATTERNS:
+                raise TooComplex(f"more than {MAX_PATTERNS} patterns")
 
     def __bool__(self) -> bool:
-        return bool(self._rules)
+        return bool(self._rules or self._by_name)
 
     def verdict(self, parts: tuple[str, ...], *, is_folder: bool) -> bool | None:
         """Return True for a match, False if a later ``!pattern`` revokes it, else None.
 
         Parent folders are not looked at: the walk never enters a folder that matched.
         """
-        for rule in self._rules:
-            if rule.matches(parts, is_folder):
-                return not rule.negated
-        return None
+        found = _find_last(self._by_name.get(parts[-1], ()), parts, is_folder, -1)
+        other = _find_last(self._rules, parts, is_folder, -1 if found is None else found.place)
+        decisive = other or found
+        return None if decisive is None else not decisive.negated
 
 
-def _rule(line: str) -> _Rule | None:
-    line = line.rstrip("\r\n")
-    if len(line) > MAX_PATTERN_CHARS:
-        raise TooComplex(f"a pattern of more than {MAX_PATTERN_CHARS} characters")
-    line = _without_trailing_spaces(line)
+def _find_last(
+    rules: Sequence[_Rule], parts: tuple[str, ...], is_folder: bool, after: int
+) -> _Rule | None:
+    for rule in reversed(rules):
+        if rule.place < after:
+            return None
+        if rule.matches(parts, is_folder):
+            return rule
+    return None
+
+
+def _parse_rule(place: int, line: str) -> _Rule | None:
+    line = _without_trailing_spaces(line.rstrip("\r\n"))
     if not line or line.startswith("#"):
         return None
+    if len(line) > MAX_PATTERN_CHARS:
+        raise TooComplex(f"a pattern of more than {MAX_PATTERN_CHARS} characters")
     negated = line.startswith("!")
     line = line[1:] if negated else line
     folders_only = line.endswith("/")
@@ -87,7 +113,7 @@ def _rule(line: str) -> _Rule | None:
     if segments[-1] is None:
         # `a/**` matches what is inside a, not a itself.
         segments.append(_segment("*"))
-    return _Rule(negated, folders_only, anchored, tuple(segments))
+    return _Rule(place, negated, folders_only, anchored, tuple(segments))
 
 
 def _without_trailing_spaces(line: str) -> str:
@@ -96,7 +122,11 @@ def _without_trailing_spaces(line: str) -> str:
     return stripped + " " if escaped else stripped
 
 
-def _segments_match(segments: tuple[re.Pattern[str] | None, ...], parts: tuple[str, ...]) -> bool:
+def _fits(segment: _Segment, name: str) -> bool:
+    return segment == name if isinstance(segment, str) else segment.match(name) is not None
+
+
+def _segments_match(segments: tuple[_Segment | None, ...], parts: tuple[str, ...]) -> bool:
     # The classic glob walk: on a mismatch only the last `**` takes one more folder, so the work
     # is at most the product of the two lengths.
     at, star, star_at = 0, -1, 0
@@ -105,7 +135,7 @@ def _segments_match(segments: tuple[re.Pattern[str] | None, ...], parts: tuple[s
         segment = segments[at] if at < len(segments) else None
         if at < len(segments) and segment is None:
             star, star_at, at = at, index, at + 1
-        elif segment is not None and segment.match(parts[index]):
+        elif segment is not None and _fits(segment, parts[index]):
             at, index = at + 1, index + 1
         elif star >= 0:
             star_at += 1
@@ -115,7 +145,9 @@ def _segments_match(segments: tuple[re.Pattern[str] | None, ...], parts: tuple[s
     return all(segment is None for segment in segments[at:])
 
 
-def _segment(text: str) -> re.Pattern[str]:
+def _segment(text: str) -> _Segment:
+    if not _SPECIAL.search(text):
+        return text
     # Each stretch between two stars has a fixed length, so the leftmost place where it fits is
     # always good enough: an atomic group takes that one and never looks back.
     stretches: list[str] = [""]

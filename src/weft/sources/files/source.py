@@ -6,6 +6,7 @@ are those of the stored version is not read again. Worker threads do all the I/O
 """
 
 import errno
+import logging
 import os
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
@@ -33,7 +34,7 @@ from weft.sources.base import (
     SourceContext,
     Unchanged,
 )
-from weft.sources.files.ignore import Patterns, TooComplex
+from weft.sources.files.ignore import MAX_PATTERN_CHARS, Patterns, TooComplex
 from weft.sources.roots import Listing, NotInside, Parts, Start, Tree, find_start, tree_at
 from weft.sources.secret_names import is_git_folder, is_secret_file, is_secret_folder
 
@@ -53,6 +54,8 @@ _READER = "2"
 _SETTLED_NS = 2_000_000_000
 
 T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
 
 
 class FilesConfig(BaseModel):
@@ -212,6 +215,7 @@ class _FolderWalk:
     ) -> Iterator[Event | _Candidate]:
         folder = (self._start.path.name, *parts)[-1]
         for name in names:
+            anyio.from_thread.check_cancelled()
             path = (*parts, name)
             if not self._is_wanted(path, levels, included):
                 continue
@@ -251,7 +255,12 @@ class _FolderWalk:
             data = file.read(MAX_IGNORE_FILE_BYTES + 1)
         if len(data) > MAX_IGNORE_FILE_BYTES:
             raise TooComplex(f"its {path[-1]} is too large")
-        return (decode(data) or "").split("\n")
+        lines = (decode(data) or "").split("\n")
+        short = [line for line in lines if len(line) <= MAX_PATTERN_CHARS]
+        if len(short) < len(lines):
+            # Not a gap, which would keep everything for ever: no path is so long that they match.
+            logger.warning("Overlong lines of %s are passed over.", _display(path))
+        return short
 
 
 @dataclass(frozen=True, slots=True)

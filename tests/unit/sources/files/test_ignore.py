@@ -84,9 +84,10 @@ def test_hostile_folders_are_decided_at_once() -> None:
 
 
 def test_too_many_or_too_long_patterns_are_refused() -> None:
-    Patterns(["a"] * MAX_PATTERNS)
-    with pytest.raises(TooComplex):
-        Patterns(["a"] * (MAX_PATTERNS + 1))
+    for same in ("a", "*.a", "x/a", "x/?"):
+        Patterns([same] * MAX_PATTERNS)
+        with pytest.raises(TooComplex):
+            Patterns([same] * (MAX_PATTERNS + 1))
     with pytest.raises(TooComplex):
         Patterns(["a" * (MAX_PATTERN_CHARS + 1)])
 
@@ -94,3 +95,14 @@ def test_too_many_or_too_long_patterns_are_refused() -> None:
 def test_comments_and_empty_lines_are_no_patterns() -> None:
     assert not Patterns(["", "# comment", "   ", "/"])
     assert Patterns(["a"])
+
+
+def test_thousands_of_plain_names_are_no_trouble() -> None:
+    patterns = Patterns([f"a{n}" for n in range(20_000)] + ["!a7", "b*", "!b7", "/c/b9"])
+    for name, verdict in (("a6", True), ("a7", False), ("b8", True), ("b7", False), ("x", None)):
+        assert patterns.verdict((name,), is_folder=False) is verdict
+    assert patterns.verdict(("c", "b9"), is_folder=False) is True
+
+
+def test_long_comment_is_no_pattern() -> None:
+    assert not Patterns(["#" * (MAX_PATTERN_CHARS + 1)])

@@ -193,6 +193,18 @@ async def test_include_and_exclude_choose_files(tmp_path: Path) -> None:
     assert ids(folder) == ["docs/b.md", "docs/b.py"]
 
 
+async def test_overlong_line_of_an_ignore_file_is_passed_over(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(tmp_path, ".gitignore", f"*.log\n{'x' * 5_000}\n")
+    put(tmp_path, "a.log", "a")
+    put(tmp_path, "a.txt", "a")
+    events = await list_events(tmp_path)
+    assert ids(events) == [".gitignore", "a.txt"]
+    assert not [event for event in events if isinstance(event, Incomplete)]
+    assert "Overlong lines of .gitignore are passed over." in caplog.text
+
+
 async def test_folder_with_endless_ignore_file_is_a_gap(tmp_path: Path) -> None:
     put(tmp_path, "a.txt")
     put(tmp_path, "bad/.gitignore", "x\n" * 300_000)
@@ -348,7 +360,7 @@ async def test_nothing_is_read_without_roots(tmp_path: Path) -> None:
         {"path": "/a\0b"},
         {"path": "/a", "max_file_size": 0},
         {"path": "/a", "max_file_size": 21 * 1024 * 1024},
-        {"path": "/a", "include": ["x" * 2_000]},
+        {"path": "/a", "include": ["x" * 5_000]},
         {"path": "/a", "exclude": ["x"] * 201},
         {"path": "/a", "unknown": 1},
     ],
