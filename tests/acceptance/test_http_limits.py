@@ -273,8 +273,8 @@ async def test_a_secret_in_a_bad_message_is_not_logged(server: HttpServer) -> No
                 break
         assert (await client.post("/mcp", json=bad)).status_code == 400
     said = server.place.stderr.read_text()
-    assert "Failed to parse message" in said
     assert "c4n4ry" not in said
+    assert "Traceback" not in said
 
 
 async def test_bodies_that_are_no_json_rpc_are_answered(server: HttpServer) -> None:

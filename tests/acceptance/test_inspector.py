@@ -13,7 +13,9 @@ from weft_process import TOOLS, Place
 
 PACKAGE = "@modelcontextprotocol/inspector"
 VERSION = "2.12.0"
-CALL_SECONDS = 60
+CALL_SECONDS = 120
+# A busy machine starts a server slowly; the Inspector itself waits 15 s.
+CONNECT = ("--connect-timeout", "60000")
 CALLS_AT_ONCE = 3
 WEFT = Path(sys.executable).with_name("weft")
 
@@ -37,7 +39,17 @@ class Inspector:
             for part in ("-e", f"{name}={environment[name]}")
         ]
         return subprocess.run(
-            [*self._command, "--cli", *passed, str(WEFT), "serve", "--method", method, *options],
+            [
+                *self._command,
+                "--cli",
+                *passed,
+                str(WEFT),
+                "serve",
+                "--method",
+                method,
+                *CONNECT,
+                *options,
+            ],
             env=environment,
             cwd=self._place.folder,
             capture_output=True,
