@@ -157,6 +157,20 @@ def _build() -> dict[str, Frame]:
             HEADER_MISMATCH,
             says="name",
         ),
+        "a version with blanks": frame(
+            call(b"{}", meta=b'"_meta":{"io.modelcontextprotocol/protocolVersion":"CANARY ?"}'),
+            "x",
+            INVALID_PARAMS,
+            says="version",
+        ),
+        "very long version": frame(
+            b'{"jsonrpc":"2.0","id":"x","method":"initialize","params":{"protocolVersion":"'
+            + b"CANARY" * 20_000
+            + b'"}}',
+            "x",
+            INVALID_PARAMS,
+            says="version",
+        ),
         "uri a number": frame(
             named % (b"resources/read", b',"uri":5,"CANARY":"CANARY"'),
             "x",

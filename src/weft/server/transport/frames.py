@@ -10,12 +10,15 @@ from typing import Any, cast
 
 import pydantic_core
 from mcp_types import (
+    INVALID_PARAMS,
     INVALID_REQUEST,
     JSONRPC_VERSION,
     PARSE_ERROR,
+    PROTOCOL_VERSION_META_KEY,
     ErrorData,
     JSONRPCError,
     JSONRPCMessage,
+    JSONRPCRequest,
     RequestId,
 )
 from mcp_types.jsonrpc import jsonrpc_message_adapter
@@ -31,6 +34,9 @@ ID_MAX_CHARS = 256
 _ID_MAX = 2**63 - 1
 
 _BAD_ID = f"id must be a string of up to {ID_MAX_CHARS} characters or an integer within 64 bits."
+# The protocol has the version that a client asked for come back when it is not served.
+_VERSION = re.compile(r"[0-9A-Za-z.-]{1,32}")
+_BAD_VERSION = "The protocol version must be one like 2026-07-28."
 # Our texts for the JSON parser's reasons, each recognised by a word. The parser quotes no input.
 _JSON_REASONS = (
     ("surrogate", "A string has half of a surrogate pair, which UTF-8 cannot carry"),
@@ -92,9 +98,19 @@ def _message(value: dict[str, Any]) -> JSONRPCMessage:
     if "method" in value and "id" in value and known is None:
         return frame_error(None, INVALID_REQUEST, _BAD_ID)
     try:
-        return jsonrpc_message_adapter.validate_python(value, by_name=False)
+        message = jsonrpc_message_adapter.validate_python(value, by_name=False)
     except ValidationError:
         return frame_error(known, INVALID_REQUEST, _reason(value))
+    if isinstance(message, JSONRPCRequest) and _has_odd_version(message.params or {}):
+        return frame_error(known, INVALID_PARAMS, _BAD_VERSION)
+    return message
+
+
+def _has_odd_version(params: dict[str, Any]) -> bool:
+    meta: object = params.get("_meta")
+    named = cast("dict[str, Any]", meta) if isinstance(meta, dict) else {}
+    versions = (params.get("protocolVersion"), named.get(PROTOCOL_VERSION_META_KEY))
+    return any(isinstance(one, str) and not _VERSION.fullmatch(one) for one in versions)
 
 
 def _usable_id(value: object) -> RequestId | None:
