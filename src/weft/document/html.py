@@ -35,14 +35,14 @@ def html_to_text(html: str) -> HtmlText:
     page = _Page()
     position, end = 0, min(len(html), MAX_HTML_CHARS)
     while position < end:
-        opening = html.find("<", position, end)
-        if opening < 0:
-            opening = end
+        found = _MARKUP.search(html, position, end)
+        opening = found.start() if found else end
         page.add_text(html[position:opening])
         position = _read_markup(page, html, opening, end) if opening < end else end
     return page.result()
 
 
+_MARKUP = re.compile(r"<(?=[a-zA-Z/!?])")
 _TAG = re.compile(
     r"<(/?)([a-zA-Z][^\s/>]*+)"
     # Attributes. Possessive quantifiers: no part is ever matched in a second way.

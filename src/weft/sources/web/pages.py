@@ -259,7 +259,7 @@ class PageReader:
         # A long page takes a while to parse and would block the event loop.
         if len(response.content) <= INLINE_BYTES_MAX:
             return parse()
-        return await anyio.to_thread.run_sync(parse)
+        return await anyio.to_thread.run_sync(parse, abandon_on_cancel=True)
 
     def _links(self, page: HtmlText, url: httpx.URL) -> list[str]:
         base = (normalise_url(page.base, url) if page.base else None) or url

@@ -1,14 +1,22 @@
 """The `web` source against a real server that plays websites, kind and unkind."""
 
+import threading
+
+import anyio
+import anyio.from_thread
 import pytest
+from patience import PATIENCE_SECONDS
 from pydantic import ValidationError
 from web_harness import is_incomplete, links, loc_entries, serve_website, sitemap
 
+from weft.document.html import HtmlText, html_to_text
 from weft.domain.entities import Entity
 from weft.errors import RateLimited, SourceMisconfigured, SourceUnavailable, WeftError
 from weft.net.addresses import AddressRefused
 from weft.net.http_factory import HttpFactory
 from weft.sources.base import Failed, Skipped, Unchanged
+from weft.sources.web import pages as page_reader
+from weft.sources.web.pages import INLINE_BYTES_MAX
 from weft.sources.web.source import WebConfig, WebSource
 from weft.testing.scripted_http import HttpReply, html, redirect, serve
 
@@ -224,3 +232,22 @@ def test_endpoint_is_the_origin() -> None:
     assert config.url == "https://example.org/a/b?c=1"
     assert WebSource.endpoint(config, {}) == "https://example.org"
     assert [f.name for f in WebSource.info().config_fields if f.endpoint] == ["url"]
+
+
+async def test_cancel_does_not_wait_for_the_parsing_of_a_page(
+    http: HttpFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released = threading.Event()
+    waits: list[bool] = []
+
+    def parse(text: str) -> HtmlText:
+        anyio.from_thread.run_sync(scope.cancel)
+        waits.append(released.wait(PATIENCE_SECONDS))
+        return html_to_text(text)
+
+    monkeypatch.setattr(page_reader, "html_to_text", parse)
+    async with serve_website(http, {"/": "x" * (INLINE_BYTES_MAX + 1)}) as at:
+        with anyio.CancelScope() as scope:
+            await at.fetch()
+        assert waits == []
+        released.set()
