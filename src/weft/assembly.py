@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequen
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
@@ -42,7 +42,7 @@ from weft.local.jobs.runner import EmbeddedRunner
 from weft.local.jobs.scheduler import run_scheduler
 from weft.local.process_liveness import ProcessLock
 from weft.local.store.sqlite.report import DatabaseReport, report
-from weft.local.vault import Vault
+from weft.local.vault.vault import Vault
 from weft.net.addresses import AllowList
 from weft.net.http_factory import HttpFactory
 from weft.settings import Settings
@@ -84,10 +84,6 @@ class OpenEngine:
         """Write to the audit that a ceiling or a role kept the principal from calling a tool."""
         store, refusals = self.engine.store.audit, self.engine.refusals
         await refusals.record(store, principal.organization_id, "tool", tool, "not permitted")
-
-    def secrets_of(self, organization_id: str) -> NamedSecrets:
-        """Return the secrets that an organisation's operator named."""
-        return NamedSecrets(self.engine, organization_id)
 
     @property
     def auth_sessions(self) -> LocalAuthSessions:
@@ -152,7 +148,7 @@ async def open_keys(settings: Settings) -> AsyncGenerator[LocalKeys]:
 async def open_secrets(settings: Settings, organization_id: str) -> AsyncGenerator[NamedSecrets]:
     """Open the secrets that an organisation's operator named. Raises StorageFailed."""
     async with open_engine(settings, run_jobs=False) as opened:
-        yield opened.secrets_of(organization_id)
+        yield NamedSecrets(opened.engine, organization_id)
 
 
 @asynccontextmanager
@@ -363,15 +359,10 @@ def configure_logging(settings: Settings) -> None:
 
 
 def _lazy_http_factory(allow_hosts: frozenset[str]) -> HttpFactory:
-    def make(
-        *,
-        base_url: str = "",
-        headers: Mapping[str, str] | None = None,
-        auth: "httpx.Auth | None" = None,
-    ) -> AbstractAsyncContextManager["httpx.AsyncClient"]:
+    def make(**options: Any) -> AbstractAsyncContextManager["httpx.AsyncClient"]:
         # Imported late: a server without network sources starts faster without the HTTP stack.
         from weft.net.client import http_factory
 
-        return http_factory(allow_hosts)(base_url=base_url, headers=headers, auth=auth)
+        return http_factory(allow_hosts)(**options)
 
     return make

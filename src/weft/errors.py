@@ -118,8 +118,6 @@ class NotPermitted(CallError):
 class Unsupported(CallError):
     """This backend, source or authentication method cannot do it."""
 
-    status = 400
-
 
 class ConnectionFault(WeftError):
     """Someone must repair the connection before a sync can succeed."""
@@ -129,8 +127,6 @@ class ConnectionFault(WeftError):
 
 class AuthenticationFailed(ConnectionFault):
     """The source refused the credentials, or they are missing."""
-
-    status = 422
 
     def __init__(
         self,

@@ -43,6 +43,11 @@ LogFormat = Literal["text", "json"]
 InlinePolicy = Literal["allow", "warn", "deny"]
 Toolset = Literal["sources", "connections", "jobs", "collections", "search"]
 
+
+def _lower(hosts: frozenset[str]) -> frozenset[str]:
+    return frozenset(host.lower() for host in hosts)
+
+
 _Hosts = Annotated[frozenset[str], NoDecode, AfterValidator(refuse_users)]
 
 TOKEN_MIN_CHARS = 16
@@ -100,7 +105,7 @@ class Settings(BaseSettings):
     files_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
         default=(), description="Folders that `files` and `git` may read, separated like PATH."
     )
-    allow_hosts: _Hosts = Field(
+    allow_hosts: Annotated[_Hosts, AfterValidator(_lower)] = Field(
         default=frozenset(), description="Private hosts that sources may reach, comma-separated."
     )
     github_api_url: str = Field(
@@ -252,6 +257,7 @@ class Settings(BaseSettings):
 
     @field_validator(
         "toolsets",
+        "allow_hosts",
         "http_allowed_hosts",
         "http_allowed_origins",
         "http_trusted_proxies",
@@ -262,12 +268,6 @@ class Settings(BaseSettings):
     def _split_words(cls, value: object) -> object:
         parts = _parts(value, ",")
         return value if parts is None else frozenset(part.strip() for part in parts)
-
-    @field_validator("allow_hosts", mode="before")
-    @classmethod
-    def _split_hosts(cls, value: object) -> object:
-        parts = _parts(value, ",")
-        return value if parts is None else frozenset(part.strip().lower() for part in parts)
 
     @field_validator("log_level", mode="before")
     @classmethod

@@ -13,7 +13,7 @@ from weft.domain.principals import LOCAL_ORGANIZATION_ID
 from weft.local.backend import LocalBackend
 from weft.local.engine import Engine
 from weft.local.jobs.housekeeping import watch_for_changes
-from weft.local.vault import Vault
+from weft.local.vault.vault import Vault
 from weft.settings import Settings
 from weft.testing.stub import stub_registry
 

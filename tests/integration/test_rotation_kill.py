@@ -10,7 +10,9 @@ import pytest
 from patience import PATIENCE_SECONDS
 from stores import open_store
 
-from weft.local.vault import KEY_FILE_NAME, Vault, rotate
+from weft.local.vault.keys import KEY_FILE_NAME
+from weft.local.vault.rotation import rotate
+from weft.local.vault.vault import Vault
 
 pytestmark = pytest.mark.anyio
 
@@ -26,7 +28,9 @@ import sys
 from pathlib import Path
 import anyio
 from weft.local.from_settings import open_store
-from weft.local.vault import KeyFile, rotate, rotation
+from weft.local.vault import rotation
+from weft.local.vault.keys import KeyFile
+from weft.local.vault.rotation import rotate
 from weft.settings import Settings
 
 rotation.REWRAP_BATCH = 4

@@ -27,7 +27,7 @@ from weft.local.jobs.housekeeping import keep_house, watch_for_changes
 from weft.local.jobs.runner import EmbeddedRunner
 from weft.local.process_liveness import ProcessLock
 from weft.local.store.base import Claim, Outcome, Store
-from weft.local.vault import Vault
+from weft.local.vault.vault import Vault
 from weft.sources.base import AnySource, SourceContext
 from weft.sources.registry import SourceRegistry
 from weft.testing.stub import SecretStubSource, StubSource

@@ -27,7 +27,7 @@ from weft.local.jobs.runner import Dispatcher, EmbeddedRunner
 from weft.local.jobs.sync import sync
 from weft.local.process_liveness import ProcessLock
 from weft.local.store.base import Claim, Outcome
-from weft.local.vault import Vault
+from weft.local.vault.vault import Vault
 from weft.sources.base import AnySource, Event, Source, SourceContext
 from weft.sources.registry import SourceRegistry
 from weft.testing.stub import SecretStubSource, StubSource

@@ -14,7 +14,7 @@ from weft.local.job_holds import JobHolds
 from weft.local.origins import normal_origin
 from weft.local.store.base import Store
 from weft.local.validate import validate
-from weft.local.vault import Vault
+from weft.local.vault.vault import Vault
 from weft.sources.base import AnySource, KnownVersions, SourceContext
 from weft.sources.registry import SourceRegistry
 

@@ -13,7 +13,8 @@ from weft.local.exposure import find_exposed, refuse_exposed
 from weft.local.store.base import Store
 from weft.local.store.sqlite.store import SqliteStore
 from weft.local.store.vault import DataKeyStore
-from weft.local.vault import KeySource, Rotation, forget_lost, key_source, rotate
+from weft.local.vault.keys import KeySource, key_source
+from weft.local.vault.rotation import Rotation, forget_lost, rotate
 from weft.settings import Settings
 
 KEYS_FOLDER_NAME = "keys"

@@ -198,31 +198,15 @@ def _method_error(match: re.Match[str]) -> WeftError:
     )
 
 
-def _not_found_of(field: str) -> Callable[[re.Match[str]], WeftError]:
-    def make(match: re.Match[str]) -> WeftError:
-        del match
-        text = f"No {_NOUNS[field]} has that id or name."
-        return NotFound(text, field=field, hint=_LISTS.get(field))
-
-    return make
-
-
 def _error_of(
-    kind: Callable[..., WeftError], text: str, **facts: str
+    kind: Callable[..., WeftError], text: str, **facts: str | None
 ) -> Callable[[re.Match[str]], WeftError]:
-    def make(match: re.Match[str]) -> WeftError:
-        del match
-        return kind(text, **facts)
-
-    return make
+    return lambda _match: kind(text, **facts)
 
 
-def _organization_error(match: re.Match[str]) -> WeftError:
-    del match
-    return NotPermitted(
-        "The Airweave API does not know the organisation in WEFT_API_ORGANIZATION.",
-        hint="Only the operator can change that.",
-    )
+def _not_found_of(field: str) -> Callable[[re.Match[str]], WeftError]:
+    text = f"No {_NOUNS[field]} has that id or name."
+    return _error_of(NotFound, text, field=field, hint=_LISTS.get(field))
 
 
 _SHOWN_MAX: Final = 5
@@ -316,7 +300,14 @@ _TEXTS: Final[tuple[tuple[str, _Make], ...]] = (
     ),
     (r"OAuth session", _error_of(Conflict, "No authorisation of it is waiting.")),
     (r"^(Credential v|V)alidation failed", _credentials_error),
-    (r"^Organization with ID ", _organization_error),
+    (
+        r"^Organization with ID ",
+        _error_of(
+            NotPermitted,
+            "The Airweave API does not know the organisation in WEFT_API_ORGANIZATION.",
+            hint="Only the operator can change that.",
+        ),
+    ),
     (
         r"^Auth provider .*not found",
         _not_found_of("auth.auth_provider.provider_readable_id"),

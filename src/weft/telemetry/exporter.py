@@ -18,15 +18,12 @@ class RedactingExporter(SpanExporter):
         self._exporter = exporter
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """See SpanExporter."""
         return self._exporter.export([_redact(span) for span in spans])
 
     def shutdown(self) -> None:
-        """See SpanExporter."""
         self._exporter.shutdown()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """See SpanExporter."""
         return self._exporter.force_flush(timeout_millis)
 
 

@@ -63,9 +63,9 @@ def build_app(parts: AppParts, gate: Gate) -> ASGIApp:
 
     routes: list[BaseRoute] = [
         *parts.pages,
-        Route(SSE_PATH, _as_route(parts.sse, "GET")),
-        Route(MESSAGES_PATH, _as_route(parts.messages)),
-        Route(f"{MESSAGES_PATH}/", _as_route(parts.messages)),
+        Route(SSE_PATH, _AsgiEndpoint(parts.sse, "GET")),
+        Route(MESSAGES_PATH, _AsgiEndpoint(parts.messages)),
+        Route(f"{MESSAGES_PATH}/", _AsgiEndpoint(parts.messages)),
         Route(HEALTH_PATH, _answer_health, methods=["GET"]),
         Route(READY_PATH, _build_ready(parts), methods=["GET"]),
         Route(METRICS_PATH, _build_metrics(parts, gate), methods=["GET"]),
@@ -95,7 +95,7 @@ def build_app(parts: AppParts, gate: Gate) -> ASGIApp:
 class _AsgiEndpoint:
     """An ASGI application as an object; Starlette would mistake a function for a handler."""
 
-    def __init__(self, app: ASGIApp, method: str | None) -> None:
+    def __init__(self, app: ASGIApp, method: str | None = None) -> None:
         self._app = app
         self._method = method
 
@@ -107,18 +107,12 @@ class _AsgiEndpoint:
         await self._app(scope, receive, send)
 
 
-def _as_route(app: ASGIApp, method: str | None = None) -> _AsgiEndpoint:
-    return _AsgiEndpoint(app, method)
-
-
 async def _answer_health(_: Request) -> Response:
-    """Answer that the process is alive."""
     return JSONResponse({"status": "ok"})
 
 
 def _build_ready(parts: AppParts) -> Callable[[Request], Awaitable[Response]]:
     async def ready(_: Request) -> Response:
-        """Answer whether the database can be read."""
         try:
             await parts.job_counts()
         except WeftError:
@@ -130,7 +124,6 @@ def _build_ready(parts: AppParts) -> Callable[[Request], Awaitable[Response]]:
 
 def _build_metrics(parts: AppParts, gate: Gate) -> Callable[[Request], Awaitable[Response]]:
     async def metrics(request: Request) -> Response:
-        """Answer with the metrics for the operator's monitoring."""
         # The numbers cover all organisations, so only the operator's own may see them.
         if not principal_of(request.scope).is_local:
             text = "Only principals of the local organisation may read the metrics."

@@ -5,13 +5,15 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+from fixed_keys import FixedKeys
 from local_harness import LocalHarness, open_harness
 from oauth_harness import CLIENT_ID, CLIENT_SECRET, OAuthHarness, open_oauth_harness
 from oauth_provider import OAuthProvider, serve_oauth_provider
 
 from weft.local.engine import Engine
 from weft.local.store.base import Store
-from weft.local.vault import KEY_BYTES, FixedKeys, Vault
+from weft.local.vault.keys import KEY_BYTES
+from weft.local.vault.vault import Vault
 from weft.net.http_factory import HttpFactory
 from weft.sources.base import SourceContext
 from weft.testing.stub import stub_registry

@@ -20,7 +20,7 @@ from weft.local.audit import LocalAudit, Refusals
 from weft.local.auth.named_secrets import NamedSecrets
 from weft.local.jobs.scheduler import fire_due
 from weft.local.store.authorizations import AuthProviderRow, OAuthClientRow
-from weft.local.vault import rotate
+from weft.local.vault.rotation import rotate
 
 pytestmark = pytest.mark.anyio
 

@@ -5,7 +5,7 @@ import platform
 import re
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -29,30 +29,21 @@ OTHERS: Final = 0o077
 _TO_DOCTOR = re.compile(r"\b(?:Run|Look with) `weft doctor`[;.] (\w)")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Report:
     """Everything that doctor found; a person must fix the ``problems``."""
 
+    problems: list[str] = field(default_factory=list[str])
+    notes: list[str] = field(default_factory=list[str])
     versions: dict[str, str]
     state: dict[str, str]
     settings: list[dict[str, Any]]
     database: dict[str, Any]
     sources: dict[str, str]
-    problems: list[str] = field(default_factory=list[str])
-    notes: list[str] = field(default_factory=list[str])
 
     def document(self) -> dict[str, Any]:
         """Return the report as one JSON document."""
-        return {
-            "ok": not self.problems,
-            "problems": self.problems,
-            "notes": self.notes,
-            "versions": self.versions,
-            "state": self.state,
-            "settings": self.settings,
-            "database": self.database,
-            "sources": self.sources,
-        }
+        return {"ok": not self.problems} | asdict(self)
 
 
 @click.command(cls=Verb)

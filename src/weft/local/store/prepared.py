@@ -84,21 +84,18 @@ def _note(out: PreparedBatch, event: Checkpoint | Expect | Incomplete) -> None:
 
 
 def _sort_in(out: PreparedBatch, event: Unchanged | Failed | Deleted | Skipped) -> None:
+    _forget(out, event.id)
     match event:
-        case Unchanged(id=source_id):
-            _forget(out, source_id)
-            out.unchanged.add(source_id)
-        case Failed(id=source_id):
-            _forget(out, source_id)
-            out.failed.add(source_id)
-            out.after_checkpoint.add(source_id)
-        case Deleted(id=source_id):
-            _forget(out, source_id)
-            out.deleted.add(source_id)
-        case Skipped(id=source_id):
-            _forget(out, source_id)
-            out.skipped.add(source_id)
-            out.after_checkpoint.add(source_id)
+        case Unchanged():
+            out.unchanged.add(event.id)
+        case Deleted():
+            out.deleted.add(event.id)
+        case Failed():
+            out.failed.add(event.id)
+        case Skipped():
+            out.skipped.add(event.id)
+    if isinstance(event, Failed | Skipped):
+        out.after_checkpoint.add(event.id)
 
 
 def _forget(out: PreparedBatch, source_id: str) -> None:

@@ -8,33 +8,3 @@ endpoint, it does not open.
 This protects a copied database, backup or disk without the master key. It does not protect against
 someone who can read the master key or this process's memory.
 """
-
-from weft.local.vault.keys import (
-    KEY_BYTES,
-    KEY_FILE_NAME,
-    FixedKeys,
-    KeyFile,
-    KeyringEntry,
-    KeySource,
-    KeyVariable,
-    MasterKey,
-    key_source,
-)
-from weft.local.vault.rotation import Rotation, forget_lost, rotate
-from weft.local.vault.vault import Vault
-
-__all__ = [
-    "KEY_BYTES",
-    "KEY_FILE_NAME",
-    "FixedKeys",
-    "KeyFile",
-    "KeySource",
-    "KeyVariable",
-    "KeyringEntry",
-    "MasterKey",
-    "Rotation",
-    "Vault",
-    "forget_lost",
-    "key_source",
-    "rotate",
-]

@@ -24,7 +24,6 @@ def home_routes(page: str, policy: str) -> list[BaseRoute]:
     }
 
     async def home(_: Request) -> Response:
-        """Answer with the dashboard."""
         return HTMLResponse(page, headers=headers)
 
     return [Route(HOME_PATH, home, methods=["GET"])]

@@ -27,8 +27,8 @@ from weft.errors import (
     StorageFailed,
     WeftError,
 )
-from weft.local.vault import Vault
 from weft.local.vault.keys import KEY_FILE_NAME, KeyFile
+from weft.local.vault.vault import Vault
 from weft.sources.base import (
     Checkpoint,
     Event,

@@ -12,7 +12,7 @@ import keyring.errors
 import pytest
 
 from weft.errors import InvalidInput, StorageFailed
-from weft.local.vault import (
+from weft.local.vault.keys import (
     KEY_BYTES,
     KEY_FILE_NAME,
     KeyFile,
@@ -20,9 +20,9 @@ from weft.local.vault import (
     KeySource,
     KeyVariable,
     MasterKey,
-    Vault,
     key_source,
 )
+from weft.local.vault.vault import Vault
 
 KEY = bytes(range(KEY_BYTES))
 TEXT = base64.b64encode(KEY).decode()

@@ -5,13 +5,16 @@ from pathlib import Path
 
 import anyio
 import pytest
+from fixed_keys import FixedKeys
 from stores import connect_here, open_store
 
 from weft.domain.base import Json
 from weft.errors import AuthenticationFailed, Conflict, StorageFailed
 from weft.local.process_liveness import lock_file
 from weft.local.store.vault import DataKeyStore, WrappedKey
-from weft.local.vault import FixedKeys, KeySource, MasterKey, Vault, forget_lost, rotate
+from weft.local.vault.keys import KeySource, MasterKey
+from weft.local.vault.rotation import forget_lost, rotate
+from weft.local.vault.vault import Vault
 
 pytestmark = pytest.mark.anyio
 

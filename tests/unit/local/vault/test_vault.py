@@ -7,13 +7,15 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
+from fixed_keys import FixedKeys
 from stores import connect_here, open_store
 
 from weft.domain.base import Json
 from weft.errors import AuthenticationFailed, StorageFailed, WeftError
 from weft.local.store.vault import DataKeyStore
-from weft.local.vault import KEY_BYTES, KEY_FILE_NAME, FixedKeys, Vault
 from weft.local.vault.envelope import seal, unseal
+from weft.local.vault.keys import KEY_BYTES, KEY_FILE_NAME
+from weft.local.vault.vault import Vault
 
 pytestmark = pytest.mark.anyio
 
@@ -28,7 +30,7 @@ import sys
 from pathlib import Path
 import anyio
 from weft.local.from_settings import open_store
-from weft.local.vault import Vault
+from weft.local.vault.vault import Vault
 from weft.settings import Settings
 
 async def main():

@@ -10,8 +10,8 @@ from store_harness import ORGANIZATION, Bench, entity, open_bench
 
 from weft.local.store.sqlite.file.queries import migrations
 from weft.local.store.sqlite.report import report
-from weft.local.vault import MasterKey
 from weft.local.vault.envelope import new_data_key
+from weft.local.vault.keys import MasterKey
 
 pytestmark = pytest.mark.anyio
 
