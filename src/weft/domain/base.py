@@ -1,6 +1,7 @@
 """The base of all domain models."""
 
-from typing import Generic, TypeVar
+from collections.abc import Awaitable
+from typing import Generic, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
@@ -20,3 +21,9 @@ class Page(Frozen, Generic[T]):
 
     items: tuple[T, ...]
     next_cursor: str | None = None
+
+
+class GetPage(Protocol[T]):
+    """Gets up to ``limit`` items from ``cursor`` on."""
+
+    def __call__(self, *, cursor: str | None, limit: int) -> Awaitable[Page[T]]: ...

@@ -34,6 +34,10 @@ class ConnectionStatus(StrEnum):
         return cls.__members__.get(value.upper()) if isinstance(value, str) else None
 
 
+WAITING_STATUSES: Final = frozenset({ConnectionStatus.PENDING_AUTH, ConnectionStatus.NEEDS_REAUTH})
+"""The statuses in which a connection waits for a person."""
+
+
 class AuthMethod(StrEnum):
     """The four ways to authenticate."""
 

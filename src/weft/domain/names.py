@@ -1,8 +1,13 @@
 """Names: checks of their length, and suggestions for misspelt ones."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
-from weft.errors import InvalidInput
+from weft.errors import Ambiguous, InvalidInput, NotFound
+
+T = TypeVar("T")
+
+_LISTED_MAX = 5
 
 
 def validate_name_length(name: str, min_chars: int, max_chars: int) -> str:
@@ -11,6 +16,21 @@ def validate_name_length(name: str, min_chars: int, max_chars: int) -> str:
     if not min_chars <= len(text) <= max_chars:
         raise InvalidInput(f"name must have {min_chars} to {max_chars} characters.", field="name")
     return text
+
+
+def pick_one(
+    found: Sequence[T], noun: str, field: str, label: Callable[[T], str], hint: str | None = None
+) -> T:
+    """Return the one item. Raises NotFound for none, and Ambiguous with their labels for more."""
+    if not found:
+        hint = hint or f"list_{noun}s shows what there is."
+        raise NotFound(f"No {noun} has that id or name.", field=field, hint=hint)
+    if len(found) > 1:
+        names = ", ".join(label(item) for item in found[:_LISTED_MAX])
+        raise Ambiguous(
+            f"Several {noun}s fit {field}: {names}.", field=field, hint="Use the full id of one."
+        )
+    return found[0]
 
 
 def suggest(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:

@@ -10,12 +10,13 @@ from weft.domain.base import Page
 from weft.domain.connections import ConnectionChange
 from weft.domain.cursors import encode_cursor
 from weft.domain.jobs import RUN_DEFAULTS, Job, JobStatus, LogLine, RunOptions
+from weft.domain.names import pick_one
 from weft.domain.schedules import ScheduleSpec
 from weft.errors import Conflict, InvalidInput, NotFound, RateLimited, TryLater, Unsupported
 from weft.remote.client import send_or_find
 from weft.remote.collections import CONNECTIONS_PATH
 from weft.remote.connections import RemoteConnections
-from weft.remote.paging import fits_id, pick_one, skip_of, whole_id
+from weft.remote.paging import fits_id, skip_of, whole_id
 from weft.remote.refusals import AlreadyLive, NoSync
 from weft.remote.state import RemoteState
 from weft.wire.jobs import read_job, read_job_log, read_jobs
@@ -97,7 +98,7 @@ class RemoteJobs(Jobs):
             )
         else:
             found = [item for item in await self._fetch_of_all(WINDOW) if fits_id(item.id, text)]
-        return pick_one(found, "job", "job_id")
+        return pick_one(found, "job", "job_id", lambda item: item.id)
 
     async def watch(self, job: str) -> AsyncGenerator[Job]:
         """Poll the job, less and less often. Short failures of the API are ignored."""

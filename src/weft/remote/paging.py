@@ -2,7 +2,7 @@
 
 import re
 import uuid
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Any, Final, TypeVar
 
@@ -11,12 +11,11 @@ from pydantic import JsonValue
 from weft.domain.collections import Collection
 from weft.domain.connections import Connection
 from weft.domain.cursors import decode_cursor
-from weft.domain.jobs import Job
-from weft.errors import Ambiguous, NotFound
+from weft.domain.names import pick_one
 from weft.remote.client import ApiClient, Params
 
 T = TypeVar("T")
-N = TypeVar("N", Collection, Connection, Job)
+N = TypeVar("N", Collection, Connection)
 
 WIRE_PAGE: Final = 200
 """Items per request when a list is read to its end; the API allows 1000."""
@@ -71,23 +70,7 @@ async def find_named(
     async with aclosing(walk(client, path, decode, size=1000)) as items:
         found = [item async for item in items if _fits(item, wanted)]
     exact = [item for item in found if wanted in (item.id, getattr(item, "readable_id", None))]
-    return pick_one(exact or found, noun, field)
-
-
-def pick_one(found: Sequence[N], noun: str, field: str) -> N:
-    """Return the one item. Raises NotFound for none, and Ambiguous with their names for several."""
-    if not found:
-        raise NotFound(
-            f"No {noun} has that id or name.",
-            field=field,
-            hint=f"list_{noun}s shows what there is.",
-        )
-    if len(found) > 1:
-        names = ", ".join(_label(item) for item in found[:5])
-        raise Ambiguous(
-            f"Several {noun}s fit {field}: {names}.", field=field, hint="Use the full id of one."
-        )
-    return found[0]
+    return pick_one(exact or found, noun, field, _label)
 
 
 def whole_id(text: str) -> str | None:
@@ -103,10 +86,10 @@ def fits_id(item_id: str, text: str) -> bool:
     return len(text) >= PREFIX_MIN_CHARS and item_id.startswith(text.lower())
 
 
-def _fits(item: Collection | Connection | Job, text: str) -> bool:
+def _fits(item: Collection | Connection, text: str) -> bool:
     names = [getattr(item, "readable_id", None), getattr(item, "name", "").casefold()]
     return text in names[:1] or text.casefold() in names[1:] or fits_id(item.id, text)
 
 
-def _label(item: Collection | Connection | Job) -> str:
-    return item.id if isinstance(item, Job) else f"{item.id} ({item.name})"
+def _label(item: Collection | Connection) -> str:
+    return f"{item.id} ({item.name})"

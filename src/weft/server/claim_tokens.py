@@ -3,12 +3,10 @@
 from collections import OrderedDict
 
 from weft.backend import Authorization
-from weft.domain.connections import Connection, ConnectionStatus
+from weft.domain.connections import WAITING_STATUSES, Connection
 from weft.errors import Conflict, TryLater, WeftError
 
 _KEPT_MAX = 1000
-WAITING = frozenset({ConnectionStatus.PENDING_AUTH, ConnectionStatus.NEEDS_REAUTH})
-"""The statuses in which a connection waits for a person."""
 
 
 class ClaimTokens:
@@ -35,7 +33,7 @@ class ClaimTokens:
         token = self._tokens.get(key)
         if token is None or authorization is None:
             return connection
-        if connection.status not in WAITING:
+        if connection.status not in WAITING_STATUSES:
             self._tokens.pop(key, None)
             return connection
         try:

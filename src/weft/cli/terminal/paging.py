@@ -1,18 +1,11 @@
 """Collects lists that are longer than one page of a backend."""
 
-from collections.abc import Awaitable
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from weft.backend import LIST_LIMIT_MAX
-from weft.domain.base import Page
+from weft.domain.base import GetPage, Page
 
 T = TypeVar("T")
-
-
-class GetPage(Protocol[T]):
-    """Get up to ``limit`` items from ``cursor`` on."""
-
-    def __call__(self, *, cursor: str | None, limit: int) -> Awaitable[Page[T]]: ...
 
 
 async def collect(

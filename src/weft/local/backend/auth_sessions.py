@@ -10,11 +10,11 @@ from weft.domain.acting import acting
 from weft.domain.authorizations import AuthOutcome, ConsentStart, CredentialForm
 from weft.domain.base import Json
 from weft.domain.connections import (
+    WAITING_STATUSES,
     Auth,
     AuthMethod,
     Connection,
     ConnectionChange,
-    ConnectionStatus,
     DirectAuth,
 )
 from weft.domain.jobs import JobTrigger
@@ -49,8 +49,6 @@ from weft.sources.base import OAuth1, OAuth2
 
 PERSON: Final = "person"
 """The audit's name for the person who holds a link."""
-
-_WAITING = (ConnectionStatus.PENDING_AUTH, ConnectionStatus.NEEDS_REAUTH)
 
 
 class LocalAuthSessions(AuthSessions):
@@ -234,7 +232,7 @@ class LocalAuthSessions(AuthSessions):
     ) -> AuthOutcome:
         from weft.local.auth.oauth_protocol import error_code_of
 
-        if found.status in _WAITING:
+        if found.status in WAITING_STATUSES:
             # Tell callers who wait for the person why it failed.
             await self._engine.store.connections.mark(
                 found, found.status, error.category, error.message

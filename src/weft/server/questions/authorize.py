@@ -6,10 +6,9 @@ from typing import Final
 
 from weft.backend import Authorization
 from weft.domain.base import Frozen
-from weft.domain.connections import Auth, Connection, NewConnection
+from weft.domain.connections import WAITING_STATUSES, Auth, Connection, NewConnection
 from weft.errors import InvalidInput, Unsupported, WeftError
 from weft.server.call import ToolCall
-from weft.server.claim_tokens import WAITING
 from weft.server.elicitation.consent import LINK_REFUSALS
 from weft.server.questions.missing_config import add_other_name_hint, explain_misplaced
 from weft.server.render.errors import explain
@@ -51,7 +50,7 @@ async def create_connection_once(call: ToolCall, new: NewConnection) -> Link:
             told = await explain_misplaced(call, error, new.short_name, new.config)
             raise add_other_name_hint(told, new.config) from None
         call.claim_tokens.remember(connection)
-        if connection.status not in WAITING or connection.auth.auth_url:
+        if connection.status not in WAITING_STATUSES or connection.auth.auth_url:
             return _link_of(connection).model_dump(mode="json")
         try:
             link = await _begin_authorization(call, connection, new.redirect_url)
@@ -134,7 +133,7 @@ def _link_of(connection: Connection) -> Link:
         connection_id=connection.id,
         url=connection.auth.auth_url,
         expires=connection.auth.auth_url_expires,
-        waiting=connection.status in WAITING,
+        waiting=connection.status in WAITING_STATUSES,
         authenticated_at=connection.auth.authenticated_at,
     )
 
@@ -167,4 +166,4 @@ async def _wait_until_done(call: ToolCall, link: Link) -> Connection:
 
 def _is_done(connection: Connection, link: Link) -> bool:
     changed = link.waiting or connection.auth.authenticated_at != link.authenticated_at
-    return connection.status not in WAITING and changed
+    return connection.status not in WAITING_STATUSES and changed

@@ -1,24 +1,18 @@
 """Airweave's `skip` and `limit` over the cursors of a backend."""
 
-from collections.abc import AsyncGenerator, Awaitable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Final, Protocol, TypeVar
+from typing import Final, TypeVar
 
 from pydantic import BaseModel, Field
 
 from weft.backend import LIST_LIMIT_MAX
-from weft.domain.base import Page
+from weft.domain.base import GetPage
 
 T = TypeVar("T")
 
 LIMIT_DEFAULT: Final = 100
 LIMIT_MAX: Final = 1000
-
-
-class FetchPage(Protocol[T]):
-    """Fetches the page after a cursor, with at most ``limit`` items."""
-
-    def __call__(self, *, cursor: str | None, limit: int) -> Awaitable[Page[T]]: ...
 
 
 # Skipped items are fetched, and no backend has more.
@@ -37,7 +31,7 @@ class PageQuery(LimitQuery):
     skip: int = Field(default=0, ge=0, le=SKIP_MAX)
 
 
-async def fetch_slice(fetch: FetchPage[T], *, skip: int, limit: int) -> list[T]:
+async def fetch_slice(fetch: GetPage[T], *, skip: int, limit: int) -> list[T]:
     """Fetch ``limit`` items after the first ``skip``. Skipped items are fetched too, because
     cursors cannot count: a deep page costs as much as all pages before it.
     """
@@ -53,7 +47,7 @@ async def fetch_slice(fetch: FetchPage[T], *, skip: int, limit: int) -> list[T]:
     return found
 
 
-async def iterate(fetch: FetchPage[T], *, first: int | None = None) -> AsyncGenerator[T]:
+async def iterate(fetch: GetPage[T], *, first: int | None = None) -> AsyncGenerator[T]:
     """Iterate over all items page by page; ``first`` is the number of items to size pages for."""
     cursor: str | None = None
     size = min(first or LIST_LIMIT_MAX, LIST_LIMIT_MAX)

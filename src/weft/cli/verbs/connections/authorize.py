@@ -11,12 +11,11 @@ from weft.backend import Authorization, Backend
 from weft.cli.terminal.context import App, json_option, pass_app, say, show
 from weft.cli.terminal.groups import Verb
 from weft.cli.terminal.text import plain
-from weft.domain.connections import Connection, ConnectionStatus
+from weft.domain.connections import WAITING_STATUSES, Connection
 from weft.errors import Conflict, Unsupported
 
 # For a link that does not say when it expires.
 LINK_SECONDS: Final = 600.0
-WAITING: Final = frozenset({ConnectionStatus.PENDING_AUTH, ConnectionStatus.NEEDS_REAUTH})
 
 
 @click.command("authorize", cls=Verb)
@@ -90,7 +89,7 @@ async def _wait_until_authorized(
     async with aclosing(backend.changes.follow()) as news:
         async for _ in news:
             connection = await backend.connections.get(before.id)
-            if connection.status in WAITING and claim_token is not None:
+            if connection.status in WAITING_STATUSES and claim_token is not None:
                 connection = await _try_to_verify(authorization, connection, claim_token)
             if _is_done(before, connection):
                 return connection
@@ -107,6 +106,6 @@ async def _try_to_verify(
 
 
 def _is_done(before: Connection, now: Connection) -> bool:
-    was_waiting = before.status in WAITING
+    was_waiting = before.status in WAITING_STATUSES
     changed = now.auth.authenticated_at != before.auth.authenticated_at
-    return now.status not in WAITING and (was_waiting or changed)
+    return now.status not in WAITING_STATUSES and (was_waiting or changed)

@@ -12,10 +12,16 @@ from weft.cli.terminal.follow import conclude, exit_code, follow
 from weft.cli.terminal.groups import Verb
 from weft.cli.terminal.text import plain
 from weft.cli.terminal.values import parse_config
-from weft.cli.verbs.connections.authorize import WAITING, authorize_in_browser
+from weft.cli.verbs.connections.authorize import authorize_in_browser
 from weft.cli.verbs.connections.fields import plain_fields, plain_options
 from weft.domain.collections import NewCollection
-from weft.domain.connections import Connection, ConnectionChange, ConnectionStatus, NewConnection
+from weft.domain.connections import (
+    WAITING_STATUSES,
+    Connection,
+    ConnectionChange,
+    ConnectionStatus,
+    NewConnection,
+)
 from weft.domain.jobs import Job
 from weft.domain.schedules import ScheduleSpec
 from weft.domain.sources import SourceInfo
@@ -132,7 +138,7 @@ async def _create(
     if in_new_collection:
         await _create_collection(backend, new.readable_collection_id)
     connection = await backend.connections.create(new)
-    if given["authorize"] and connection.status in WAITING:
+    if given["authorize"] and connection.status in WAITING_STATUSES:
         connection = await authorize_in_browser(backend, connection, created=True)
     job = connection.sync.last_job
     if job is None and given["authorize"] and not given["no_sync"]:
