@@ -21,13 +21,7 @@ from weft.domain.cursors import encode_cursor
 from weft.errors import Conflict, Unsupported, WeftError
 from weft.remote.client import send_or_find
 from weft.remote.collections import CONNECTIONS_PATH, RemoteCollections
-from weft.remote.paging import (
-    WIRE_PAGE,
-    find_named,
-    skip_of,
-    walk,
-    whole_id,
-)
+from weft.remote.paging import WIRE_PAGE, find_named, skip_of, walk, whole_id
 from weft.remote.state import RemoteState
 from weft.wire import bodies
 from weft.wire.connections import read_connection, read_connections

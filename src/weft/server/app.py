@@ -58,11 +58,7 @@ from weft.server.elicitation.ask import AnswersNeeded, Ask, Rounds
 from weft.server.elicitation.confirmations import Confirmations
 from weft.server.render.errors import crash_result, error_result, explain
 from weft.server.render.icons import ICONS
-from weft.server.render.protocol_errors import (
-    convert_errors,
-    refuse_cursors,
-    unknown_name_error,
-)
+from weft.server.render.protocol_errors import convert_errors, refuse_cursors, unknown_name_error
 from weft.server.render.size import shorten
 from weft.server.resources.completion import complete
 from weft.server.resources.prompts import prompt_definitions, render_prompt

@@ -33,16 +33,12 @@ class ClaimTokens:
         token = self._tokens.get(key)
         if token is None or authorization is None:
             return connection
-        if connection.status not in WAITING_STATUSES:
-            self._tokens.pop(key, None)
-            return connection
-        try:
-            settled = await authorization.verify(connection.id, token)
-        except (Conflict, TryLater):
-            return connection  # The person has not finished, or the backend is not reachable.
-        except WeftError:
-            # This authorisation can never be confirmed any more; a new link starts over.
-            self._tokens.pop(key, None)
-            return connection
+        if connection.status in WAITING_STATUSES:
+            try:
+                connection = await authorization.verify(connection.id, token)
+            except (Conflict, TryLater):
+                return connection  # The person has not finished, or the backend is not reachable.
+            except WeftError:
+                pass  # This authorisation can never be confirmed any more; a new link starts over.
         self._tokens.pop(key, None)
-        return settled
+        return connection

@@ -3,8 +3,9 @@
 from typing import Final, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import Field, JsonValue
 
+from weft.domain.base import Frozen
 from weft.domain.connections import Connection
 from weft.domain.search import SearchHit
 from weft.wire.answer import Answer
@@ -86,10 +87,8 @@ def hit_answer(hit: SearchHit, owner: Connection | None) -> SearchHitAnswer:
     )
 
 
-class FoundEntity(BaseModel):
+class FoundEntity(Frozen):
     """A search hit that names its sync; the connection must still be looked up."""
-
-    model_config = ConfigDict(frozen=True)
 
     hit: SearchHit
     text: str
@@ -97,10 +96,8 @@ class FoundEntity(BaseModel):
     source_name: str
 
 
-class FoundEntities(BaseModel):
+class FoundEntities(Frozen):
     """The hits of a search, best first; only Weft's own API tells ``matched``."""
-
-    model_config = ConfigDict(frozen=True)
 
     hits: tuple[FoundEntity, ...]
     matched: str | None = None

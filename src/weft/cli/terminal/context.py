@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol, TypeVar, TypeVarTuple, cast
 
@@ -49,14 +49,6 @@ def _inspect_database(settings: Settings) -> Mapping[str, Any]:
     return anyio.run(assembly.inspect_database, settings).model_dump(mode="json")
 
 
-def _stdout_is_terminal() -> bool:
-    return sys.stdout.isatty()
-
-
-def _stdin_is_terminal() -> bool:
-    return sys.stdin.isatty()
-
-
 @dataclass(slots=True)
 class App:
     """The outside world as verbs see it; tests bring their own."""
@@ -64,9 +56,9 @@ class App:
     open_backend: OpenBackend = _open_backend
     inspect_database: Callable[[Settings], Mapping[str, Any]] = _inspect_database
     load_settings: Callable[[], Settings] = load_settings
-    shows_people: Callable[[], bool] = _stdout_is_terminal
-    can_ask: Callable[[], bool] = _stdin_is_terminal
-    json_asked: bool = field(default=False)
+    shows_people: Callable[[], bool] = lambda: sys.stdout.isatty()
+    can_ask: Callable[[], bool] = lambda: sys.stdin.isatty()
+    json_asked: bool = False
 
     @property
     def as_json(self) -> bool:

@@ -63,7 +63,6 @@ def print_table(
             justify="right" if header in numbers else "left",
             no_wrap=not flexible,
             overflow="fold" if flexible else "ellipsis",
-            ratio=None,
         )
     for row in rows:
         table.add_row(*(style_cell(cell) for cell in row))

@@ -3,13 +3,7 @@
 import hmac
 
 from weft.backend import Authorization
-from weft.domain.connections import (
-    Auth,
-    AuthMethod,
-    Connection,
-    ConnectionChange,
-    ConnectionStatus,
-)
+from weft.domain.connections import Auth, AuthMethod, Connection, ConnectionChange, ConnectionStatus
 from weft.errors import Conflict, NotPermitted, Unsupported
 from weft.local.auth.authenticator import Authenticator
 from weft.local.auth.links import create_link, digest, find_own_client, link_method

@@ -5,15 +5,7 @@ from dataclasses import dataclass, field
 from weft.domain.entities import Entity
 from weft.local.store.base import Batch
 from weft.local.store.content import content_hash
-from weft.sources.base import (
-    Checkpoint,
-    Deleted,
-    Expect,
-    Failed,
-    Incomplete,
-    Skipped,
-    Unchanged,
-)
+from weft.sources.base import Checkpoint, Deleted, Expect, Failed, Incomplete, Skipped, Unchanged
 
 
 @dataclass(slots=True)

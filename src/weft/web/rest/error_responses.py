@@ -11,14 +11,7 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from weft.errors import (
-    ConnectionFault,
-    InvalidInput,
-    NotFound,
-    RateLimited,
-    TryLater,
-    WeftError,
-)
+from weft.errors import ConnectionFault, InvalidInput, NotFound, RateLimited, TryLater, WeftError
 from weft.telemetry.logs import safe_traceback
 from weft.wire.requests import MalformedRequest, Problem
 

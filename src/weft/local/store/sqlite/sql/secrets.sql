@@ -3,7 +3,8 @@
 INSERT INTO operator_secret (organization_id, name, sources, hosts, sealed, created_at, modified_at)
 VALUES (:organization_id, :name, :sources, :hosts, :sealed, :now, :now)
 ON CONFLICT DO UPDATE SET sources = excluded.sources, hosts = excluded.hosts,
-  sealed = excluded.sealed, modified_at = excluded.modified_at;
+  sealed = excluded.sealed, modified_at = excluded.modified_at
+RETURNING name;
 
 -- name: secret_get
 -- One secret of an organisation.

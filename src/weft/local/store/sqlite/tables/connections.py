@@ -21,6 +21,7 @@ from weft.local.store.sqlite.tables.audit import (
 )
 from weft.local.store.sqlite.tables.rows import (
     Table,
+    find_first,
     read_page,
     read_value,
     row_before,
@@ -31,6 +32,7 @@ from weft.local.store.sqlite.tables.vault import drop_data_key
 from weft.local.store.values import dumps, micros_or_none
 
 _ID_PREFIX_MIN_CHARS = 4
+_BY_ID = "connection_columns", "connection_by_id"
 
 
 class SqliteConnections(Table, ConnectionStore):
@@ -41,8 +43,7 @@ class SqliteConnections(Table, ConnectionStore):
 
     async def get(self, organization_id: str, connection_id: str) -> Connection | None:
         values = {"organization_id": organization_id, "id": connection_id}
-        found = await self._database.peek(_select, "connection_by_id", values)
-        return found[0] if found else None
+        return await self._database.peek(find_first, to_connection, values, *_BY_ID)
 
     async def find(self, organization_id: str, text: str) -> Sequence[Connection]:
         return await self._database.peek(_find, organization_id, text)
@@ -195,10 +196,9 @@ def _mark(db: Session, found: Connection, values: dict[str, Any], by: Stamp) -> 
 
 
 def _delete(db: Session, organization_id: str, connection_id: str) -> Connection | None:
-    found = _select(
-        db, "connection_by_id", {"organization_id": organization_id, "id": connection_id}
-    )
-    if not found:
+    values = {"organization_id": organization_id, "id": connection_id}
+    found = find_first(db, to_connection, values, *_BY_ID)
+    if found is None:
         return None
     number = db.execute(queries()["connection_no"], {"id": connection_id}).get
     for step in (
@@ -209,4 +209,4 @@ def _delete(db: Session, organization_id: str, connection_id: str) -> Connection
     ):
         db.execute(queries()[step], {"no": number})
     drop_data_key(db, organization_id, connection_id)
-    return found[0]
+    return found

@@ -26,6 +26,7 @@ from weft.local.store.sqlite.tables.connections import is_as_read
 from weft.local.store.sqlite.tables.leases import LeaseWatch
 from weft.local.store.sqlite.tables.rows import (
     Table,
+    find_first,
     has_row,
     read_page,
     row_before,
@@ -68,8 +69,7 @@ class SqliteJobs(Table, JobStore):
 
     async def get(self, organization_id: str, job_id: str) -> Job | None:
         values = {"organization_id": organization_id, "id": job_id}
-        found = await self._database.peek(_select, "job_by_id", values)
-        return found[0] if found else None
+        return await self._database.peek(find_first, to_job, values, "job_columns", "job_by_id")
 
     async def find(self, organization_id: str, text: str) -> Sequence[Job]:
         return await self._database.peek(_find, organization_id, text.lower())

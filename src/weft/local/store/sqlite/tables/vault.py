@@ -67,7 +67,7 @@ class SqliteSecrets(Table, SecretStore):
         }
         del values["modified_at"]
         target = Target("secret", row.name, row.organization_id)
-        await write_audited(self._database, "set", target, _put_secret, values)
+        await write_audited(self._database, "set", target, has_row, "secret_put", values)
 
     async def get(self, organization_id: str, name: str) -> SecretRow | None:
         values = {"organization_id": organization_id, "name": name}
@@ -120,11 +120,6 @@ def _forget(db: Session, known: tuple[str, ...], master_kid: str) -> int:
     count = sum(1 for _ in dropped)
     db.execute(queries()["master_kid_set"], {"master_kid": master_kid})
     return count
-
-
-def _put_secret(db: Session, values: dict[str, Any]) -> bool:
-    db.execute(queries()["secret_put"], values)
-    return True
 
 
 def _delete_secret(db: Session, organization_id: str, name: str, owner: str, by: Stamp) -> bool:
