@@ -77,14 +77,6 @@ async def read_secret(
     return str(opened["value"])
 
 
-def has_secret_refs(credentials: Json) -> bool:
-    """Tell whether any part of the credentials is a reference."""
-    return any(
-        isinstance(part, dict) and SECRET_REF in part
-        for part in [credentials, *credentials.values()]
-    )
-
-
 def parse_ref(reference: Mapping[str, JsonValue]) -> str:
     """Return the name in a reference. Raises InvalidInput for anything but a plain name."""
     name = reference[SECRET_REF]

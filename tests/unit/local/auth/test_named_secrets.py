@@ -14,7 +14,7 @@ from weft.domain.connections import Auth, ConnectionChange, DirectAuth
 from weft.domain.secrets import SecretOrigin
 from weft.errors import AuthenticationFailed, InvalidInput, NotFound, NotPermitted, WeftError
 from weft.local.auth.named_secrets import NamedSecrets
-from weft.local.auth.secret_refs import has_secret_refs, parse_origins, resolve_secret_refs
+from weft.local.auth.secret_refs import parse_origins, resolve_secret_refs
 from weft.local.engine import Engine, MappedSecret
 from weft.sources.base import AnySource
 from weft.testing.stub import StubSource
@@ -140,13 +140,6 @@ async def test_reference_beside_other_things_is_refused(
         with pytest.raises(InvalidInput) as caught:
             await resolve_secret_refs(local.engine, ORGANIZATION, kind, HOST, given)
         assert CANARY not in str(caught.value)
-
-
-def test_references_are_seen_wherever_they_may_be() -> None:
-    assert has_secret_refs(REF)
-    assert has_secret_refs({"token": REF})
-    assert not has_secret_refs({"token": "secret_ref"})
-    assert not has_secret_refs({})
 
 
 async def test_edited_row_does_not_widen_where_a_secret_may_go(
