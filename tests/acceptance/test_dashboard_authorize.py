@@ -1,5 +1,6 @@
 """People authorise connections from the dashboard, on its own page and in the frame of a host."""
 
+import asyncio
 import re
 from collections.abc import AsyncGenerator
 from itertools import product
@@ -230,6 +231,31 @@ async def test_host_is_not_asked_to_open_what_is_not_safe(
         await authorise(row)
         await expect(row.get_by_role("textbox", name="Link")).to_have_value(UNSAFE[0])
         assert await page.evaluate(ASKED) == []
+
+
+async def test_what_loads_late_takes_no_focus_from_who_is_at_work(
+    browser: Browser, server: HttpServer
+) -> None:
+    released = asyncio.Event()
+
+    async def hold_jobs(route: Route) -> None:
+        if "list_jobs" in (route.request.post_data or ""):
+            await released.wait()
+        await route.continue_()
+
+    async with server.agent() as agent, open_checked_page(browser) as page:
+        made = await pending(agent, "Documents in a hurry")
+        synced = await agent.connection("docs", name="Documents at rest")
+        await agent.sync(synced["id"])
+        await page.route("**/mcp", hold_jobs)
+        await log_in(page, server)
+        row = row_of(page, made["name"])
+        await authorise(row)
+        await expect(row.get_by_role("link")).to_be_focused()
+        released.set()
+        await expect(row_of(page, synced["name"])).to_contain_text("inserted")
+        await page.evaluate("new Promise((done) => setTimeout(done))")
+        await expect(row.get_by_role("link")).to_be_focused()
 
 
 async def test_expired_link_is_taken_away(browser: Browser, server: HttpServer) -> None:

@@ -45,7 +45,10 @@ function beginOverHttp() {
   document.head.append(h("link", { rel: "icon", href: ICON }));
   $("login").addEventListener("submit", (event) => {
     event.preventDefault();
-    logIn($("token").value.trim()).then(() => loaded && $("board-title").focus());
+    logIn($("token").value.trim()).then(() => {
+      // Whoever went on while the rest was loading keeps the focus where they are.
+      if (loaded && document.activeElement === document.body) $("board-title").focus();
+    });
   });
   $("leave").addEventListener("click", () => logOut());
   setInterval(() => {
