@@ -62,7 +62,7 @@ async def test_running_sync_is_followed_to_its_end(browser: Browser, server: Htt
         await expect(bar).to_be_hidden()
         await expect(row).to_contain_text("60 entities")
         await expect(row).to_contain_text("Active")
-        await expect(page.get_by_role("status")).to_contain_text("is complete: 60 inserted")
+        await expect(page.get_by_role("status")).to_contain_text("has ended: 60 inserted")
         picture = row.get_by_role("img", name=re.compile("Last 1 sync, 0 failed.*60 inserted"))
         await expect(picture).to_be_visible()
         (job,) = (await agent.ok("list_jobs", connection_id=made["id"])).items

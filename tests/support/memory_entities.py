@@ -40,8 +40,8 @@ class MemoryEntities(EntityStore):
     async def begin_listing(self, claim: Claim) -> Claim:
         held = self._hold(claim)
         held.listing += 1
-        held.checkpoint, held.counted, held.incomplete = None, {}, False
-        held.set(full_sync=True, entities_skipped=0, entities_failed=0)
+        held.checkpoint, held.counted = None, {}
+        held.set(full_sync=True, entities_skipped=0, entities_failed=0, incomplete=False)
         held.seen_before = frozenset(key for _, key in held.seen)
         return replace(claim, full_sync=True, listing=held.listing, resumed=bool(held.seen))
 
@@ -66,7 +66,7 @@ class MemoryEntities(EntityStore):
         held.add(skipped=len(prepared.skipped), failed=failed)
         if prepared.expected is not None:
             held.set(entities_total=prepared.expected)
-        held.incomplete |= prepared.incomplete
+        held.set(incomplete=held.job.incomplete or prepared.incomplete)
         held.log += batch.log
         if prepared.checkpoint is not None:
             self._set_checkpoint(claim, held, prepared)
@@ -101,7 +101,7 @@ class MemoryEntities(EntityStore):
 
     async def delete_unseen(self, claim: Claim) -> int | None:
         held = self._hold(claim)
-        if held.incomplete:
+        if held.job.incomplete:
             return None
         unseen = [
             (key, source_id)

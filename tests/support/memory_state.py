@@ -59,7 +59,6 @@ class JobState:
     checkpoint: Json | None = None
     counted: dict[str, int] = field(default_factory=dict[str, int])
     listing: int = 0
-    incomplete: bool = False
     seen: set[tuple[int, str]] = field(default_factory=set[tuple[int, str]])
     seen_before: frozenset[str] = frozenset()
     log: list[LogLine] = field(default_factory=list[LogLine])

@@ -78,6 +78,7 @@ class Job(Frozen):
 
     Each entity is counted once: ``entities_skipped`` were listed but are not eligible (binary, too
     large); ``entities_failed`` could not be read this time and keep their earlier version.
+    ``incomplete`` says that the listing had gaps, so there may be more, and nothing was deleted.
     """
 
     id: str
@@ -96,20 +97,33 @@ class Job(Frozen):
     entities_skipped: int = 0
     entities_failed: int = 0
     entities_total: int | None = None
+    incomplete: bool = False
     error: str | None = None
     error_category: ErrorCategory | None = None
     error_details: str | None = None
 
     @property
+    def entities_read(self) -> int:
+        """Return how many entities were read, so that search can find them."""
+        return self.entities_inserted + self.entities_updated + self.entities_unchanged
+
+    @property
     def entities_processed(self) -> int:
         """Return how many entities were dealt with so far, without deletions."""
-        return (
-            self.entities_inserted
-            + self.entities_updated
-            + self.entities_unchanged
-            + self.entities_skipped
-            + self.entities_failed
-        )
+        return self.entities_read + self.entities_skipped + self.entities_failed
+
+
+def shortfall_of(job: Job) -> str:
+    """Say in a phrase what a completed job did not read; empty if it knows of nothing."""
+    if job.status is not JobStatus.COMPLETED:
+        return ""
+    parts = (
+        (job.incomplete, "its listing had gaps, so there may be more than it saw"),
+        (job.entities_failed, f"{job.entities_failed} of what it listed could not be read"),
+        (job.entities_skipped, f"{job.entities_skipped} of what it listed was skipped"),
+        (job.full_sync and not job.entities_read, "it read nothing"),
+    )
+    return ", ".join(phrase for applies, phrase in parts if applies)
 
 
 def diagnose(job: Job) -> Diagnosis | None:

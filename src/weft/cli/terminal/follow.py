@@ -13,7 +13,7 @@ from weft.backend import Backend
 from weft.cli.terminal.context import App, emit, say
 from weft.cli.terminal.hints import with_verbs
 from weft.cli.terminal.text import duration, job_counts, plain
-from weft.domain.jobs import Job, JobStatus, diagnose
+from weft.domain.jobs import Job, JobStatus, diagnose, shortfall_of
 from weft.errors import Conflict, ErrorCategory
 
 CANCEL_WAIT_SECONDS = 15.0
@@ -78,6 +78,8 @@ def summary(job: Job) -> list[str]:
         ]
     if job.error:
         lines.append(plain(f"Error: {job.error} {with_verbs(job.error_details or '')}"))
+    if missing := shortfall_of(job):
+        lines.append(f"But {missing}: weft jobs show {job.id}")
     return [*lines, *diagnosis(job)]
 
 

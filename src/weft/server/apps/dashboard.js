@@ -283,7 +283,7 @@ async function followOne({ id, source_connection_id: connectionId }) {
 /** Say aloud what matters: each quarter, and how it ended. */
 function tell(name, before, job) {
   if (!isLive(job)) {
-    const end = { COMPLETED: "is complete", FAILED: "failed", CANCELLED: "was cancelled" };
+    const end = { COMPLETED: "has ended", FAILED: "failed", CANCELLED: "was cancelled" };
     const about = job.status === "FAILED" ? job.error || "" : changes(job);
     return announce(`Sync of ${name} ${end[job.status]}: ${about}`);
   }

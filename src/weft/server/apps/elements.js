@@ -65,9 +65,11 @@ function changes(job) {
     [job.entities_inserted, "inserted"],
     [job.entities_updated, "updated"],
     [job.entities_deleted, "deleted"],
+    [job.entities_skipped, "skipped"],
     [job.entities_failed, "failed"],
-  ].filter(([number]) => number);
-  return parts.length ? parts.map(([n, what]) => `${count(n)} ${what}`).join(", ") : "no changes";
+  ].filter(([number]) => number).map(([n, what]) => `${count(n)} ${what}`);
+  if (job.incomplete) parts.push("the listing had gaps");
+  return parts.length ? parts.join(", ") : "no changes";
 }
 
 const STATES = {

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 
 from weft.domain.connections import AuthMethod, Connection, ConnectionStatus
-from weft.domain.jobs import Diagnosis, Job, JobStatus, LogLine, diagnosis_of
+from weft.domain.jobs import Diagnosis, Job, JobStatus, LogLine, diagnosis_of, shortfall_of
 from weft.domain.schedules import Schedule
 from weft.domain.sources import FieldInfo, SourceInfo
 from weft.errors import ErrorCategory
@@ -162,13 +162,13 @@ def counts(job: Job) -> str:
 
 def job_next_step(job: Job) -> str:
     """Return what to do next about a job that has not failed; a failed one has a diagnosis."""
-    if job.status is JobStatus.COMPLETED and job.entities_failed:
-        return (
-            f"The sync has ended, but {quantity(job.entities_failed, 'entity')} could not be read: "
-            f"the log in get_job(job_id='{job.id}', log_lines=100) names them."
-        )
     if job.status is JobStatus.COMPLETED:
-        return "The sync is complete; search can find its content."
+        missing = shortfall_of(job)
+        if not missing:
+            found = "search finds what it read" if job.entities_read else "there was nothing new"
+            return f"The sync has ended; {found}."
+        log = f"get_job(job_id='{job.id}', log_lines=100)"
+        return f"The sync has ended, but {missing}: the log in {log} says more."
     if job.status is JobStatus.CANCELLED:
         return "What was committed before the cancellation is kept."
     if job.status is JobStatus.CANCELLING:

@@ -22,7 +22,8 @@ SELECT
   j.full_sync AS job_full_sync, j.created_at AS job_created_at, j.started_at AS job_started_at,
   j.completed_at AS job_completed_at, j.inserted AS job_inserted, j.updated AS job_updated,
   j.deleted AS job_deleted, j.unchanged AS job_unchanged, j.skipped AS job_skipped,
-  j.failed AS job_failed, j.expected AS job_expected, j.error AS job_error,
+  j.failed AS job_failed, j.expected AS job_expected,
+  j.incomplete AS job_incomplete, j.error AS job_error,
   j.error_category AS job_error_category, j.error_details AS job_error_details
 FROM connection c
 JOIN collection k ON k.no = c.collection_no

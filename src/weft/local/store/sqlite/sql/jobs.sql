@@ -26,7 +26,7 @@ WHERE c.id = :connection_id AND j.status IN ('PENDING', 'RUNNING', 'CANCELLING')
 SELECT
   j.no, j.id, c.id AS connection_id, j.status, j.trigger, j.full_sync, j.created_at, j.started_at,
   j.completed_at, j.inserted, j.updated, j.deleted, j.unchanged, j.skipped, j.failed, j.expected,
-  j.error, j.error_category, j.error_details
+  j.incomplete, j.error, j.error_category, j.error_details
 FROM job j JOIN connection c ON c.no = j.connection_no
 
 -- name: job_by_id

@@ -196,6 +196,7 @@ def _job_fields(row: Row, prefix: str = "") -> dict[str, Any]:
         "entities_skipped": row[f"{prefix}skipped"],
         "entities_failed": row[f"{prefix}failed"],
         "entities_total": row[f"{prefix}expected"],
+        "incomplete": bool(row[f"{prefix}incomplete"]),
         "error": row[f"{prefix}error"],
         "error_category": row[f"{prefix}error_category"],
         "error_details": row[f"{prefix}error_details"],
