@@ -1,17 +1,12 @@
 """The remote backend over Weft's own HTTP API does what every backend must do."""
 
-import socket
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import ClassVar
 
-import anyio
 import pytest
-import uvicorn
 from pydantic import SecretStr
 from starlette.applications import Starlette
-from starlette.types import ASGIApp
 
 from weft.assembly import open_engine
 from weft.backend import Backend
@@ -21,12 +16,12 @@ from weft.remote.client import open_client
 from weft.remote.timeouts import Timeouts
 from weft.settings import Settings
 from weft.testing.backend_contract import BackendContract
+from weft.testing.serving import serve_app
 from weft.testing.stub import stub_registry
 from weft.web.gate.gate import guard
 from weft.web.gate.metrics import Metrics
 from weft.web.plan import build_gate
 from weft.web.rest.routes import rest_routes
-from weft.web.run import SignalFreeServer
 
 KEY = SecretStr("contract-key-0123456789")
 
@@ -39,24 +34,10 @@ async def backend(tmp_path: Path, anyio_backend: str) -> AsyncGenerator[Backend]
         # The gate lets everyone in as the operator: who may come in has its own tests.
         access = build_gate(settings, None, None, Metrics())
         async with (
-            serve(guard(app, access)) as url,
-            open_client(url, KEY, timeouts=Timeouts(watch=0.02)) as client,
+            serve_app(guard(app, access)) as url,
+            open_client(f"{url}/v1", KEY, timeouts=Timeouts(watch=0.02)) as client,
         ):
             yield RemoteBackend(client)
-
-
-@asynccontextmanager
-async def serve(app: ASGIApp) -> AsyncGenerator[str]:
-    """The application behind a real HTTP server on a port of its own."""
-    bound = socket.create_server(("127.0.0.1", 0))
-    server = SignalFreeServer(uvicorn.Config(app, log_level="error", lifespan="off"))
-    async with anyio.create_task_group() as group:
-        group.start_soon(server.serve, [bound])
-        try:
-            yield f"http://127.0.0.1:{bound.getsockname()[1]}/v1"
-        finally:
-            server.should_exit = True
-    bound.close()
 
 
 class TestRemoteBackend(BackendContract):
