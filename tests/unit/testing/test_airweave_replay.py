@@ -44,6 +44,7 @@ ARTEFACTS = {
         "limits",
         "detail",
         "previous_periods",
+        "total_entities_all_time",
     },
     "search": {"detail"},
     "auth_providers": {"detail"},

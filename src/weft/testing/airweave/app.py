@@ -63,6 +63,8 @@ def _endpoint(world: Airweave, handlers: Mapping[str, Handler]):
 def _identify(world: Airweave, request: Request) -> str:
     key, bearer = request.headers.get("x-api-key"), request.headers.get("authorization", "")
     organization = request.headers.get("x-organization-id")
+    if request.url.path == "/connect/source-connections" and not bearer:
+        return "key"
     if bearer == f"Bearer {world.user_token}":
         caller = "user"
     elif bearer.startswith("Bearer session-"):

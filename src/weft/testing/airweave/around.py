@@ -16,6 +16,28 @@ NO_LLM = (
     "(format: 'provider:model,provider:model')."
 )
 _ACTIONS = ("entities", "queries", "source_connections", "team_members", "tokens")
+_SUBSCRIPTION_FLAGS = (
+    "cancel_at_period_end",
+    "has_active_subscription",
+    "has_yearly_prepay",
+    "in_grace_period",
+    "in_trial",
+    "payment_method_added",
+    "requires_payment_method",
+)
+_SUBSCRIPTION_UNSET = (
+    "current_period_end",
+    "current_period_start",
+    "grace_period_ends_at",
+    "pending_plan_change",
+    "pending_plan_change_at",
+    "trial_ends_at",
+    "yearly_prepay_amount_cents",
+    "yearly_prepay_coupon_id",
+    "yearly_prepay_expires_at",
+    "yearly_prepay_payment_intent_id",
+    "yearly_prepay_started_at",
+)
 _NEEDED = {"composio": ("api_key",), "pipedream": ("client_id", "client_secret")}
 
 
@@ -103,6 +125,8 @@ def subscription(world: Airweave) -> Json:
             "max_team_members": 2,
         },
         "is_oss": False,
+        **dict.fromkeys(_SUBSCRIPTION_FLAGS, False),
+        **dict.fromkeys(_SUBSCRIPTION_UNSET),
     }
 
 
@@ -121,6 +145,9 @@ def dashboard(world: Airweave) -> Json:
         "previous_periods": [],
         "total_entities_all_time": usage["entities"],
         "total_queries_all_time": usage["queries"],
+        "average_daily_entities": 0,
+        "average_daily_queries": 0,
+        "trends": [],
     }
 
 

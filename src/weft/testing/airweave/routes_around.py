@@ -8,6 +8,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from weft.testing.airweave import around
 from weft.testing.airweave.answers import (
+    connection_item,
     provider_answer,
     zoned,
 )
@@ -122,10 +123,40 @@ async def list_definitions(call: Call) -> list[Json]:
 @route("POST", "/connect/sessions")
 async def create_session(call: Call) -> Json:
     body: Any = call.body
-    call.world.find_collection(body["readable_collection_id"])
+    found = call.world.find_collection(body["readable_collection_id"])
     ends = call.world.clock.now() + timedelta(minutes=10)
-    token = f"session-{secrets.token_hex(8)}"
-    return {"session_id": new_id(), "session_token": token, "expires_at": zoned(ends)}
+    session: Json = {"session_id": new_id(), "expires_at": zoned(ends)}
+    call.world.widget_sessions[session["session_id"]] = {
+        **session,
+        "organization_id": call.world.organization_id,
+        "collection_id": found.readable_id,
+        "allowed_integrations": None,
+        "mode": body.get("mode", "all"),
+        "end_user_id": body.get("end_user_id"),
+    }
+    return session | {"session_token": f"session-{secrets.token_hex(8)}"}
+
+
+@route("GET", "/connect/sessions/{session}")
+async def get_session(call: Call) -> Json:
+    return call.world.widget_sessions[call.path["session"]]
+
+
+@route("GET", "/connect/source-connections")
+async def list_connections_of_session(call: Call) -> list[Json]:
+    if call.caller != "session":
+        raise Refused(422, {"errors": [{"header.Authorization": "Field required"}]})
+    return [connection_item(call.world, item) for item in call.world.list_connections()]
+
+
+@route("GET", "/files")
+async def list_files(call: Call) -> Json:
+    raise Refused(422, {"errors": [{"query.entity_ids": "Field required"}]})
+
+
+@route("GET", "/files/{file}")
+async def get_file(call: Call) -> Json:
+    raise Refused(403, "Access restricted to Example organization members")
 
 
 @route("GET", "/source-rate-limits")
@@ -143,8 +174,15 @@ async def list_keys(call: Call) -> Json:
     raise Refused(403, "API key authentication is not permitted for this operation")
 
 
-@route("GET", "/webhooks/subscriptions")
 @route("POST", "/webhooks/subscriptions")
+async def subscribe(call: Call) -> Json:
+    body: Any = call.body
+    if any("." not in kind for kind in body["event_types"]):
+        raise Refused(422, {"errors": [{"body.event_types.0": "Input should be 'sync.pending'"}]})
+    raise Refused(500, "Failed to create subscription: All connection attempts failed")
+
+
+@route("GET", "/webhooks/subscriptions")
 @route("GET", "/webhooks/messages")
 async def use_webhooks(call: Call) -> Json:
     raise Refused(500, "Failed to list subscriptions: All connection attempts failed")

@@ -98,6 +98,7 @@ class Airweave:
     collections: dict[str, Collection] = field(default_factory=dict[str, Collection])
     connections: dict[str, Connection] = field(default_factory=dict[str, Connection])
     providers: dict[str, Provider] = field(default_factory=dict[str, Provider])
+    widget_sessions: dict[str, Json] = field(default_factory=dict[str, Json])
     ended_sessions: list[Session] = field(default_factory=list[Session])
     asked: list[str] = field(default_factory=list[str])
     """Each request so far: its method and path."""
