@@ -15,7 +15,7 @@ from faulty_disk import Disk, faulty_disk
 from worker_processes import open_file
 
 from weft.domain.base import Json
-from weft.domain.connections import Connection
+from weft.domain.connections import Connection, ConnectionChange
 from weft.domain.jobs import JobStatus
 from weft.domain.search import SearchQuery
 from weft.errors import StorageFailed
@@ -163,6 +163,23 @@ async def test_power_cut_loses_nothing_acknowledged(
             assert texts == engine.texts(connection)
             assert ended.status is not JobStatus.COMPLETED or texts == oracle(config)
             check_file(cut / "weft.db")
+            await cut_after_change_and_deletion(engine, disk, connection, tmp_path, chance)
+
+
+async def cut_after_change_and_deletion(
+    engine: Embedded, disk: Disk, connection: Connection, folder: Path, chance: random.Random
+) -> None:
+    """A change and a deletion that were acknowledged are there after a power cut."""
+    connections = engine.backend.connections
+    made = await connections.update(connection.id, ConnectionChange(description="changed"))
+    gone = await engine.connect({"entities": 1})
+    await connections.delete(gone.id)
+    cut = folder / f"changed-{made.id}"
+    cut.mkdir()
+    disk.after_power_cut(cut, chance)
+    told = dict(rows(cut, "SELECT id, description FROM connection"))
+    assert told[made.id] == "changed"
+    assert gone.id not in told
 
 
 async def test_power_cut_in_a_sync_leaves_a_file_from_which_it_goes_on(

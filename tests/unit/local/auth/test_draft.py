@@ -70,6 +70,18 @@ def test_description_may_be_absent_empty_or_full() -> None:
     assert caught.value.field == "description"
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["other", "last_entity;", 'x" OR 1=1 --', "*", "LAST_ENTITY", "last_entity\0", "\u202e"],
+)
+def test_cursor_field_is_one_that_the_source_names(name: str) -> None:
+    for kind in (StubSource, Uncursored):
+        with pytest.raises(InvalidInput) as caught:
+            draft_schedule(kind, spec(continuous=True, cursor_field=name), None)
+        assert caught.value.field == "schedule.cursor_field"
+        assert "OR 1" not in str(caught.value)
+
+
 def test_empty_spec_means_no_schedule() -> None:
     base = Schedule(cron="0 2 * * *")
     for empty in (spec(), spec(cron=None), spec(cron=None, timezone=None)):
