@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from local_harness import COLLECTION, LocalHarness, fetch_of, open_harness
@@ -69,17 +69,20 @@ def find_unlabelled(result: CallToolResult) -> list[str]:
     """Return the parts of a result that hold foreign text or hidden characters unlabelled."""
     (block,) = result.content
     assert isinstance(block, TextContent)
-    structured = result.structured_content or {}
+    structured: Any = result.structured_content
     outside = [BLOCK.sub("", block.text), json.dumps(leave_out_untrusted(structured))]
     whole = [block.text, json.dumps(structured, ensure_ascii=False)]
     return [t for t in outside if MARK in t] + [t for t in whole if HIDDEN.search(t)]
 
 
 def leave_out_untrusted(value: Any) -> Any:
+    """Return the value without what is labelled as foreign."""
     if isinstance(value, dict):
-        items: Any = value.items()
+        items = cast("dict[str, Any]", value).items()
         return {k: leave_out_untrusted(v) for k, v in items if not k.startswith("untrusted")}
-    return [leave_out_untrusted(v) for v in value] if isinstance(value, list) else value
+    if isinstance(value, list):
+        return [leave_out_untrusted(part) for part in cast("list[Any]", value)]
+    return value
 
 
 @pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
