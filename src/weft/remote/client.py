@@ -5,7 +5,6 @@ request is repeated only when it cannot have been carried out. Otherwise its out
 `AnswerLost` says so, and `send_or_find` looks up what became of it.
 """
 
-import json
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
 from contextlib import asynccontextmanager
@@ -18,7 +17,7 @@ from pydantic import JsonValue, SecretStr
 from weft import __version__
 from weft.domain.base import Json
 from weft.errors import SourceUnavailable, TryLater, WeftError
-from weft.net.errors import map_error
+from weft.net.errors import map_error, parse_json
 from weft.net.retry import TRANSIENT_STATUSES, back_off_seconds, retry_after_seconds
 from weft.net.urls import may_use_proxy
 from weft.remote.refusals import ApiAnswer, build_error, rate_limit_error
@@ -259,8 +258,8 @@ async def _read_content(response: httpx.Response, host: str) -> bytes:
 
 def _parse_answer(response: httpx.Response, content: bytes) -> ApiAnswer:
     try:
-        body: JsonValue = json.loads(content)
-    except (ValueError, RecursionError):
+        body: JsonValue = parse_json(content)
+    except ValueError:
         body, readable = None, False
     else:
         readable = True

@@ -3,6 +3,8 @@
 import gzip
 import zlib
 
+import anyio
+import anyio.lowlevel
 import pytest
 from http_harness import QUICK, get, replies
 
@@ -30,6 +32,32 @@ async def test_silence_is_a_read_timeout_and_is_retried() -> None:
     async with serve(replies(HttpReply(body=b"123", hang=True), html("x"))) as site:
         assert (await get(http, site.url)).text == "x"
         assert len(site.requests) == 2
+
+
+async def test_unpacking_lets_others_run(http: HttpFactory) -> None:
+    turns = before = count = 0
+
+    async def take_turns() -> None:
+        nonlocal turns
+        while True:
+            await anyio.lowlevel.checkpoint()
+            turns += 1
+
+    async with (
+        serve(replies(compress_reply(b"0" * 9_000_000))) as site,
+        http(base_url=site.url) as client,
+        client.stream("GET", "/") as response,
+        anyio.create_task_group() as group,
+    ):
+        group.start_soon(take_turns)
+        pieces = response.aiter_raw()
+        await anext(pieces)
+        before = turns
+        async for _ in pieces:
+            count += 1
+        group.cancel_scope.cancel()
+    assert count > 100
+    assert turns - before > count / 2
 
 
 SMALL = http_factory({"127.0.0.1"}, limits=HttpLimits(max_body_bytes=10_000), clock=QUICK)
