@@ -20,6 +20,10 @@ from weft.net.transport import MAX_BYTES, TOTAL_S
 MAX_PACK_BYTES = 2 * 1024 * 1024 * 1024
 MAX_PACK_S = 1800.0
 MAX_REFS_BYTES = 64 * 1024 * 1024
+# Each is parsed on the event loop, and a ref is kept. The largest repositories have some hundred
+# thousand; servers send packs in pieces of kilobytes.
+MAX_REF_LINES = 1_000_000
+MAX_PACK_LINES = 10_000_000
 SERVICE = "git-upload-pack"
 _WHAT = "the repository"
 _VERSION_2 = {"git-protocol": "version=2"}
@@ -55,7 +59,7 @@ async def discover(client: httpx.AsyncClient, url: str) -> Remote:
         # A repository that has moved redirects; later requests go straight to its new address.
         moved = str(answer.response.url)
         place = moved.removesuffix(query) if moved.endswith(query) else url
-        lines = [line async for line in answer.read_lines()]
+        lines = [line async for line in answer.read_lines(MAX_REF_LINES)]
     if lines and lines[0].startswith(b"# service="):
         lines = lines[1:]
         lines = lines[1:] if lines and lines[0] == _FLUSH else lines
@@ -110,7 +114,7 @@ async def fetch_pack(
     async with _open_stream(
         client, "POST", f"{remote.url}/{SERVICE}", body, "result", MAX_PACK_BYTES, remote.version
     ) as answer:
-        async for line in answer.read_lines():
+        async for line in answer.read_lines(MAX_PACK_LINES):
             # The pack's own lines begin with their band number. Other lines name sections (version
             # 2) or say where a shallow history ends.
             if line[:1] == bytes([_BAND_PACK]):
@@ -134,13 +138,17 @@ class _PacketStream:
     def __init__(self, response: httpx.Response) -> None:
         self.response = response
 
-    async def read_lines(self) -> AsyncIterator[bytes]:
+    async def read_lines(self, lines_max: int) -> AsyncIterator[bytes]:
         """Yield each line's content; flush and delimiter packets as their four digits."""
         buffer = bytearray()
+        count = 0
         async for chunk in self.response.aiter_bytes():
             buffer += chunk
             start = 0
             while (end := _line_end(buffer, start)) is not None:
+                count += 1
+                if count > lines_max:
+                    raise SourceUnavailable("The Git server sent more lines than any needs.")
                 length = end - start
                 yield bytes(buffer[start:end]) if length == 4 else bytes(buffer[start + 4 : end])
                 start = end
@@ -191,7 +199,7 @@ async def _list_refs(
     refs: dict[str, str] = {}
     head: str | None = None
     async with _open_stream(client, "POST", url, body, "result", MAX_REFS_BYTES) as answer:
-        async for line in answer.read_lines():
+        async for line in answer.read_lines(MAX_REF_LINES):
             if line == _FLUSH:
                 continue
             object_id, _, rest = _text(line).partition(" ")

@@ -14,6 +14,7 @@ MAX_DEPTH = 200
 MAX_COMMIT_HEAD_BYTES = 1024 * 1024
 MAX_LINE_BYTES = 1024
 MAX_KEPT_MESSAGE_BYTES = 4 * 1024
+MAX_MESSAGE_BYTES = 400 * 1024
 # The largest known merge joins 66.
 MAX_PARENTS = 128
 MAX_COMMITS_SEEN = 200_000
@@ -80,7 +81,7 @@ def read_commit(store: ObjectStore, object_id: str) -> Commit:
 
 
 def read_message(store: ObjectStore, object_id: str) -> str:
-    """Read a commit's message, however long it is. Raises BadObject."""
+    """Read a commit's message, up to MAX_MESSAGE_BYTES. Raises BadObject."""
     fields, message = _read_fields(store, object_id)
     return _decode_message(message, fields)
 
@@ -267,6 +268,9 @@ def _read_fields(store: ObjectStore, object_id: str) -> tuple[dict[str, list[str
 
 def _decode_message(data: bytes, fields: dict[str, list[str]]) -> str:
     encoding = fields.get("encoding", ["utf-8"])[0]
+    if len(data) > MAX_MESSAGE_BYTES:
+        # At a line's end, where no character is cut in any of the encodings.
+        data = data[: data.rfind(b"\n", 0, MAX_MESSAGE_BYTES) + 1 or MAX_MESSAGE_BYTES]
     try:
         return data.decode(encoding if _ENCODINGS.match(encoding.lower()) else "utf-8")
     except (LookupError, ValueError):

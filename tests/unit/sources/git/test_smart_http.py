@@ -283,6 +283,22 @@ async def test_error_in_the_middle_of_a_pack_is_told_as_one(
         await fetch_from(handler)
 
 
+@pytest.mark.parametrize("limit", ["MAX_REF_LINES", "MAX_PACK_LINES"])
+async def test_endless_lines_are_cut_off(
+    repository: RawRepository, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    monkeypatch.setattr(smart_http, limit, 5)
+    server = Server(repository)
+
+    def handler(asked: HttpRequest) -> HttpReply:
+        if b"command=fetch" in asked.body:
+            return reply(lines("packfile\n", *[b"\2"] * 10, "0000"))
+        return server(asked)
+
+    with pytest.raises(SourceUnavailable, match="more lines"):
+        await fetch_from(handler)
+
+
 async def test_endless_pack_is_cut_off(
     repository: RawRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
