@@ -129,6 +129,12 @@ def language_of(path: str) -> str | None:
     return _BY_SUFFIX.get(name.suffix) or _BY_NAME.get(name.name)
 
 
+def read_file(path: str, data: bytes) -> tuple[str, str] | None:
+    """Return the title and text of a file; None if it is binary or in an unknown encoding."""
+    text = decode(data)
+    return None if text is None else read_document(path, text)
+
+
 def read_document(path: str, text: str) -> tuple[str, str]:
     """Return the title and text of a decoded file.
 

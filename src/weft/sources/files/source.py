@@ -18,10 +18,11 @@ import anyio.from_thread
 import anyio.to_thread
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from weft.document.text import clean_line, decode, language_of, path_id, read_document
+from weft.document.child import TooCostly, run_parser_in_thread
+from weft.document.text import clean_line, decode, language_of, path_id, read_file
 from weft.domain.base import Json
 from weft.domain.entities import Entity
-from weft.errors import AccessDenied, SourceMisconfigured
+from weft.errors import AccessDenied, SourceMisconfigured, SourceUnavailable
 from weft.net.dates import posix_time
 from weft.sources.base import (
     Event,
@@ -311,21 +312,27 @@ class _FileReader:
             data = file.read(self._max_bytes + 1)
         if len(data) > self._max_bytes:
             return Skipped(candidate.id, f"larger than {self._max_bytes} bytes")
-        content = decode(data)
-        if content is None:
+        path = "/".join(candidate.parts)
+        try:
+            document = run_parser_in_thread(len(data), read_file, path, data)
+        except TooCostly:
+            return Skipped(candidate.id, "takes too much memory or time to read")
+        except SourceUnavailable as error:
+            return Failed(candidate.id, error.message)
+        if document is None:
             return Skipped(candidate.id, "binary, or in an unknown encoding")
-        return self._build_entity(candidate, content, len(data), found, version)
+        return self._build_entity(candidate, document, len(data), found, version)
 
     def _build_entity(
         self,
         candidate: _Candidate,
-        content: str,
+        document: tuple[str, str],
         size: int,
         found: os.stat_result,
         version: str | None,
     ) -> Entity:
         path = "/".join(candidate.parts)
-        title, text = read_document(path, content)
+        title, text = document
         modified = posix_time(found.st_mtime)
         metadata: Json = {"path": clean_line(path), "size": size}
         if modified is not None:

@@ -8,9 +8,11 @@ from urllib.parse import quote
 
 import httpx
 
-from weft.document.text import clean_line, clean_text, decode, language_of, path_id, read_document
+from weft.document.child import TooCostly, run_parser_in_thread
+from weft.document.text import clean_line, clean_text, language_of, path_id, read_file
 from weft.domain.base import Json
 from weft.domain.entities import Entity
+from weft.errors import SourceUnavailable
 from weft.net.dates import posix_time
 from weft.sources.base import Event, Failed, Skipped
 from weft.sources.git.config import READER, GitConfig
@@ -120,17 +122,20 @@ class SnapshotReader:
             return Skipped(identity, f"larger than {limit} bytes")
         if len(data) <= _LFS_MAX_BYTES and data.startswith(_LFS_MARK):
             return Skipped(identity, "kept in Git LFS, outside the repository")
-        content = decode(data)
-        if content is None:
-            return Skipped(identity, "binary, or in an unknown encoding")
-        return self._file_entity(identity, version, entry, content, len(data))
+        return self._parse_file(identity, version, entry, data)
 
-    def _file_entity(
-        self, identity: str, version: str, entry: Entry, content: str, size: int
-    ) -> Entity:
+    def _parse_file(self, identity: str, version: str, entry: Entry, data: bytes) -> Event:
         path = b"/".join(entry.parts).decode("utf-8", "replace")
-        title, text = read_document(path, content)
-        metadata: Json = {"path": clean_line(path), "size": size, "blob": entry.id}
+        try:
+            document = run_parser_in_thread(len(data), read_file, path, data)
+        except TooCostly:
+            return Skipped(identity, "takes too much memory or time to read")
+        except SourceUnavailable as error:
+            return Failed(identity, error.message)
+        if document is None:
+            return Skipped(identity, "binary, or in an unknown encoding")
+        title, text = document
+        metadata: Json = {"path": clean_line(path), "size": len(data), "blob": entry.id}
         language = language_of(path)
         if language is not None:
             metadata["language"] = language

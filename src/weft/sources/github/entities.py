@@ -4,8 +4,9 @@ from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any
 
+from weft.document.child import run_parser
 from weft.document.suffixes import BINARY_SUFFIXES
-from weft.document.text import clean_line, clean_text, decode, language_of, read_document
+from weft.document.text import clean_line, clean_text, language_of, read_file
 from weft.domain.base import Json
 from weft.domain.entities import Entity
 
@@ -21,12 +22,19 @@ def why_not_text(path: str, size: int, size_max: int) -> str | None:
     return None
 
 
-def file_entity(entity_id: str, repo_name: str, path: str, content: bytes) -> Entity | None:
-    """Return a file's entity without URL and version, or None if it is binary or in Git LFS."""
-    text = None if content.startswith(LFS_MARK) else decode(content)
-    if text is None:
+async def read_file_entity(
+    entity_id: str, repo_name: str, path: str, content: bytes
+) -> Entity | None:
+    """Return a file's entity without URL and version, or None if it is binary or in Git LFS.
+
+    Raises TooCostly, and SourceUnavailable as `run_parser`.
+    """
+    if content.startswith(LFS_MARK):
         return None
-    title, text = read_document(path, text)
+    document = await run_parser(len(content), read_file, path, content)
+    if document is None:
+        return None
+    title, text = document
     metadata: Json = {"path": clean_line(path), "size": len(content)}
     if language := language_of(path):
         metadata["language"] = language

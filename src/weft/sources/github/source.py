@@ -16,6 +16,7 @@ import anyio
 import httpx
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
+from weft.document.child import TooCostly
 from weft.document.text import path_id
 from weft.domain.base import Json
 from weft.domain.connections import AuthMethod
@@ -43,9 +44,9 @@ from weft.sources.base import (
 )
 from weft.sources.github.api import Branch, CommitFiles, GitHubApi, Sleep, TreeFile, site_of
 from weft.sources.github.entities import (
-    file_entity,
     moment,
     pull_request_entity,
+    read_file_entity,
     repository_entity,
     text_of,
     why_not_text,
@@ -304,7 +305,7 @@ class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
         async def load(file: TreeFile) -> None:
             # Keep the error and raise it below: raised here, it would be in an ExceptionGroup.
             try:
-                found[file.path] = self._file_event(file, await api.download(file.sha), branch)
+                found[file.path] = await self._read_file(file, await api.download(file.sha), branch)
             except WeftError as error:
                 found[file.path] = error
 
@@ -325,9 +326,12 @@ class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
             raise outcome
         return Failed(self._file_id(file.path), outcome.message)
 
-    def _file_event(self, file: TreeFile, content: bytes, branch: Branch) -> Event:
+    async def _read_file(self, file: TreeFile, content: bytes, branch: Branch) -> Event:
         file_id = self._file_id(file.path)
-        entity = file_entity(file_id, self.config.repo_name, file.path, content)
+        try:
+            entity = await read_file_entity(file_id, self.config.repo_name, file.path, content)
+        except TooCostly:
+            return Skipped(file_id, "takes too much memory or time to read")
         if entity is None:
             return Skipped(file_id, "not a text file")
         where = f"blob/{quote(branch.name)}/{quote(_encode(file.path))}"

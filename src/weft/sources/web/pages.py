@@ -9,13 +9,13 @@ from datetime import datetime
 from typing import Any, cast
 
 import anyio
-import anyio.to_thread
 import httpx
 
+from weft.document.child import run_parser
 from weft.document.html import HtmlText, html_to_text
 from weft.document.text import clean_line, clean_text, decode
 from weft.domain.entities import Entity
-from weft.errors import RateLimited, WeftError
+from weft.errors import RateLimited, SourceUnavailable, WeftError
 from weft.net.addresses import AddressRefused
 from weft.net.dates import parse_http_date
 from weft.net.errors import ResponseTooLarge, status_error
@@ -25,7 +25,6 @@ from weft.sources.base import Event, Failed, KnownVersions, Skipped, Unchanged
 PAGE_BYTES_MAX = 5 * 1024 * 1024
 URL_CHARS_MAX = 2_048
 LINKS_KEPT_CHARS_MAX = 32_768
-INLINE_BYTES_MAX = 16 * 1024
 # Part of every version: raise it when the reader improves, so that all pages are read again.
 READER = 2
 
@@ -222,16 +221,25 @@ class PageReader:
         if media_type and media_type not in _HTML_TYPES | _TEXT_TYPES:
             shown = media_type if _MEDIA_TYPE.fullmatch(media_type) else "of an unknown type"
             return PageResult(address, Skipped(address, f"not a page ({shown})"))
-        is_html = media_type not in _TEXT_TYPES
-        found = await self._parse(response, url, is_html)
-        if found is None:
+        try:
+            page = await run_parser(
+                len(response.content),
+                read_content,
+                response.content,
+                response.headers.get("content-type", ""),
+                media_type not in _TEXT_TYPES,
+                address,
+                frozenset(self._site) if self._crawl else frozenset[Origin](),
+            )
+        except SourceUnavailable as error:
+            return PageResult(address, Failed(address, error.message))
+        if page is None:
             return PageResult(address, Skipped(address, "not text"))
-        page, links = found
         entity = Entity(
             id=address,
             type="page",
-            title=clean_line(page.title) or clean_line(url.path),
-            text=clean_text(page.text),
+            title=page.title or clean_line(url.path),
+            text=page.text,
             url=address,
             updated_at=visit.updated_at
             or parse_http_date(response.headers.get("last-modified", "")),
@@ -241,34 +249,34 @@ class PageReader:
                 "depth": visit.depth,
             },
             breadcrumbs=(url.host, *_folders(url)),
-            version=_version_of(response, url, links if self._crawl else None),
+            version=_version_of(response, url, page.links if self._crawl else None),
         )
-        return PageResult(address, entity, links)
+        return PageResult(address, entity, page.links)
 
-    async def _parse(
-        self, response: httpx.Response, url: httpx.URL, is_html: bool
-    ) -> tuple[HtmlText, list[str]] | None:
-        def parse() -> tuple[HtmlText, list[str]] | None:
-            content_type = response.headers.get("content-type", "")
-            text = decode_body(response.content, content_type, is_html)
-            if text is None or not is_html:
-                return None if text is None else (HtmlText(text=text), [])
-            page = html_to_text(text)
-            return page, self._links(page, url) if self._crawl else []
 
-        # A long page takes a while to parse and would block the event loop.
-        if len(response.content) <= INLINE_BYTES_MAX:
-            return parse()
-        return await anyio.to_thread.run_sync(parse, abandon_on_cancel=True)
+def read_content(
+    content: bytes, content_type: str, is_html: bool, address: str, site: Collection[Origin]
+) -> HtmlText | None:
+    """Return clean text, title and the addresses that a page links to on ``site``; None if binary.
 
-    def _links(self, page: HtmlText, url: httpx.URL) -> list[str]:
-        base = (normalise_url(page.base, url) if page.base else None) or url
-        found: dict[str, None] = {}
-        for href in page.links:
-            target = normalise_url(href, base)
-            if target is not None and origin_of(target) in self._site:
-                found[str(target)] = None
-        return list(found)
+    A plain text has neither title nor links.
+    """
+    text = decode_body(content, content_type, is_html)
+    if text is None:
+        return None
+    page = html_to_text(text) if is_html else HtmlText(text=text)
+    links = _resolve_links(page, httpx.URL(address), site) if site else []
+    return HtmlText(clean_line(page.title), clean_text(page.text), links)
+
+
+def _resolve_links(page: HtmlText, url: httpx.URL, site: Collection[Origin]) -> list[str]:
+    base = (normalise_url(page.base, url) if page.base else None) or url
+    found: dict[str, None] = {}
+    for href in page.links:
+        target = normalise_url(href, base)
+        if target is not None and origin_of(target) in site:
+            found[str(target)] = None
+    return list(found)
 
 
 def decode_body(content: bytes, content_type: str, is_html: bool) -> str | None:

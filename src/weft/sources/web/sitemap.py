@@ -3,17 +3,17 @@
 # Expat is used directly, because only then can a DOCTYPE be refused before it is read: without
 # one there are no entities, and so neither entity bombs nor external files.
 import xml.parsers.expat as expat
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from weft.document.child import run_parser
 from weft.errors import SourceUnavailable
 from weft.net.unpack import unpack_gzip
 
 SITEMAP_BYTES_MAX = 50 * 1024 * 1024
 URLS_MAX = 50_000
 VALUE_CHARS_MAX = 2_048
-_PARSED_BYTES = 1024 * 1024
+_OUT_OF_MEMORY = expat.errors.codes[expat.errors.XML_ERROR_NO_MEMORY]
 _GZIP_MARK = b"\x1f\x8b"
 _VALUES = frozenset({"loc", "lastmod"})
 _ROOTS = {"urlset": "url", "sitemapindex": "sitemap"}
@@ -29,10 +29,15 @@ class Sitemap:
     sitemaps: list[str] = field(default_factory=list[str])
 
 
-def read_sitemap(content: bytes, check: Callable[[], None] = lambda: None) -> Sitemap | None:
+async def parse_sitemap(content: bytes) -> Sitemap | None:
+    """Do what `read_sitemap` does, in another process if it may take long."""
+    size = SITEMAP_BYTES_MAX if content.startswith(_GZIP_MARK) else len(content)
+    return await run_parser(size, read_sitemap, content)
+
+
+def read_sitemap(content: bytes) -> Sitemap | None:
     """Parse a sitemap or an index of sitemaps; None if it is something else, such as a page.
 
-    ``check`` is called between the parts of a large sitemap, and may raise.
     Raises SourceUnavailable if it is a sitemap but broken, hostile or too large when unpacked.
     """
     if content.startswith(_GZIP_MARK):
@@ -46,13 +51,12 @@ def read_sitemap(content: bytes, check: Callable[[], None] = lambda: None) -> Si
     parser.CharacterDataHandler = reader.text
     parser.buffer_text = True
     try:
-        for start in range(0, len(content), _PARSED_BYTES):
-            check()
-            parser.Parse(content[start : start + _PARSED_BYTES], False)
-        parser.Parse(b"", True)
+        parser.Parse(content, True)
     except _NotASitemap:
         return None
-    except (expat.ExpatError, LookupError, ValueError):
+    except (expat.ExpatError, LookupError, ValueError) as error:
+        if getattr(error, "code", None) == _OUT_OF_MEMORY:
+            raise MemoryError from None
         if not reader.entry:
             return None
         raise SourceUnavailable("A sitemap is not well-formed XML.") from None

@@ -37,7 +37,7 @@ from weft.sources.base import (
 )
 from weft.sources.web.pages import PageReader, PageResult, Visit, normalise_url
 from weft.sources.web.robots import Robots
-from weft.sources.web.sitemap import SITEMAP_BYTES_MAX, Sitemap, read_sitemap
+from weft.sources.web.sitemap import SITEMAP_BYTES_MAX, Sitemap, parse_sitemap
 
 AGENT = "WeftBot"
 CONCURRENT_PAGES = 4
@@ -161,7 +161,7 @@ class WebSource(Source[WebConfig, NoFields]):
         except SourceMisconfigured as error:
             error.field = "url"
             raise
-        sitemap = None if self.config.mode == "crawl" else await _parse_sitemap(response.content)
+        sitemap = None if self.config.mode == "crawl" else await parse_sitemap(response.content)
         if self.config.mode == "sitemap" and sitemap is None:
             raise SourceMisconfigured(
                 "The address is not a sitemap.",
@@ -359,15 +359,10 @@ async def _fetch_sitemap(client: httpx.AsyncClient, location: str) -> Sitemap:
         raise SourceUnavailable("Its address is no web address.")
     response = await client.get(url, extensions={MAX_BYTES: SITEMAP_BYTES_MAX})
     raise_for_status(response, "a sitemap")
-    sitemap = await _parse_sitemap(response.content)
+    sitemap = await parse_sitemap(response.content)
     if sitemap is None:
         raise SourceUnavailable("It is no sitemap.")
     return sitemap
-
-
-async def _parse_sitemap(content: bytes) -> Sitemap | None:
-    # A large one takes seconds to parse and would block the event loop.
-    return await anyio.to_thread.run_sync(read_sitemap, content, check_cancelled)
 
 
 async def _run_in_thread(list_events: Callable[[], Iterator[Event]]) -> list[Event]:

@@ -9,6 +9,7 @@ from patience import PATIENCE_SECONDS
 from pydantic import ValidationError
 from web_harness import is_incomplete, links, loc_entries, serve_website, sitemap
 
+from weft.document.child import INLINE_BYTES_MAX
 from weft.document.html import HtmlText, html_to_text
 from weft.domain.entities import Entity
 from weft.errors import RateLimited, SourceMisconfigured, SourceUnavailable, WeftError
@@ -16,7 +17,6 @@ from weft.net.addresses import AddressRefused
 from weft.net.http_factory import HttpFactory
 from weft.sources.base import Failed, Skipped, Unchanged
 from weft.sources.web import pages as page_reader
-from weft.sources.web.pages import INLINE_BYTES_MAX
 from weft.sources.web.source import WebConfig, WebSource
 from weft.testing.scripted_http import HttpReply, html, redirect, serve
 
