@@ -196,6 +196,7 @@ async def open_engine(
             limits=_limits_of(settings),
             mapped_secrets=parse_mapped_secrets(settings),
             pages=pages or loopback.open,
+            runs_jobs=run_jobs,
         )
         with ProcessLock(settings.home / PROCESSES_FOLDER_NAME, owner) as lock:
             runner = EmbeddedRunner(engine, lock, owner)

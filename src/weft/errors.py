@@ -44,23 +44,34 @@ class ErrorCategory(StrEnum):
     SOURCE_UNAVAILABLE = "source_unavailable"
     STORAGE_FAILED = "storage_failed"
     KEY_UNAVAILABLE = "key_unavailable"
+    NO_PROCESS = "no_process"
     INTERNAL = "internal"
 
 
 class WeftError(Exception):
     """The base of all errors whose text is safe to show.
 
-    ``field`` names the argument at fault; ``hint`` says what to do next.
+    ``field`` names the argument at fault; ``hint`` says what to do next. ``needs`` is set where
+    another process of this home may succeed: it goes on after "a process that".
     """
 
     status: ClassVar[int] = 500
     category: ErrorCategory = ErrorCategory.INTERNAL
+    needs: str | None = None
 
-    def __init__(self, message: str, *, field: str | None = None, hint: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        field: str | None = None,
+        hint: str | None = None,
+        needs: str | None = None,
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.field = field
         self.hint = hint
+        self.needs = needs or self.needs
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}" if self.hint else self.message
@@ -134,8 +145,9 @@ class AuthenticationFailed(ConnectionFault):
         *,
         category: ErrorCategory = ErrorCategory.API_KEY_INVALID,
         hint: str | None = None,
+        needs: str | None = None,
     ) -> None:
-        super().__init__(message, field="auth", hint=hint)
+        super().__init__(message, field="auth", hint=hint, needs=needs)
         self.category = category
 
 
@@ -190,6 +202,7 @@ class KeyUnavailable(StorageFailed):
     """
 
     category = ErrorCategory.KEY_UNAVAILABLE
+    needs = "has the master key"
 
 
 class CursorExpired(WeftError):

@@ -3,9 +3,10 @@
 Nothing awaits within a method, so that each is one transaction.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 from memory_entities import MemoryEntities
@@ -37,6 +38,7 @@ from weft.local.store.base import (
     Outcome,
     ScheduleStore,
     Store,
+    WaitingJob,
 )
 
 LIVE = (JobStatus.PENDING, JobStatus.RUNNING, JobStatus.CANCELLING)
@@ -308,6 +310,7 @@ class MemoryJobs(JobStore):
         if found is None or found.job.status not in (JobStatus.PENDING, JobStatus.RUNNING):
             return False
         if found.job.status is JobStatus.PENDING:
+            found.set(**_error_fields(Outcome(JobStatus.CANCELLED)))
             self._state.end_job(found, JobStatus.CANCELLED)
         else:
             found.set(status=JobStatus.CANCELLING)
@@ -315,25 +318,61 @@ class MemoryJobs(JobStore):
         self._state.record("cancel", "job", job.id, found.organization_id, connection_id)
         return True
 
-    async def claim(self, owner: str, *, lease: timedelta, host_limit: int) -> Claim | None:
+    async def find_waiting(
+        self, *, host_limit: int, passed_over: Collection[str] = ()
+    ) -> WaitingJob | None:
+        for each, connection in self._due(host_limit):
+            mark = f"{each.job.id}:{connection.version}"
+            if mark not in passed_over:
+                row = connection.row
+                return WaitingJob(
+                    job_id=each.job.id,
+                    mark=mark,
+                    error=each.job.error,
+                    connection_id=row.id,
+                    organization_id=row.organization_id,
+                    short_name=row.short_name,
+                    config=row.config,
+                    auth_method=row.auth_method,
+                    auth_expires_at=row.auth_expires_at,
+                    credentials=row.credentials,
+                )
+        return None
+
+    async def explain_wait(self, job_id: str, reason: Outcome) -> bool:
+        found = self._state.jobs.get(job_id)
+        if found is None or found.job.status is not JobStatus.PENDING:
+            return False
+        found.set(**_error_fields(reason))
+        return True
+
+    async def claim(
+        self, owner: str, *, lease: timedelta, host_limit: int, job_id: str | None = None
+    ) -> Claim | None:
         now = self._state.clock()
-        for each in self._state.jobs.values():
-            if each.job.status is not JobStatus.PENDING or (each.retry_at and each.retry_at > now):
-                continue
-            connection = self._state.connections[each.job.source_connection_id]
-            if connection.row.host and self._running(connection.row.host) >= host_limit:
+        for each, connection in self._due(host_limit):
+            if job_id not in (None, each.job.id):
                 continue
             each.owner, each.fence, each.lease_until = owner, each.fence + 1, now + lease
             each.seen_before = frozenset(key for _, key in each.seen)
             each.set(
+                **_error_fields(Outcome(JobStatus.RUNNING)),
                 status=JobStatus.RUNNING,
                 started_at=each.job.started_at or now,
-                error=None,
                 entities_skipped=each.counted.get("skipped", 0),
                 entities_failed=each.counted.get("failed", 0),
             )
             return _make_claim(each, connection, lease)
         return None
+
+    def _due(self, host_limit: int) -> Iterator[tuple[JobState, ConnectionState]]:
+        now = self._state.clock()
+        for each in self._state.jobs.values():
+            if each.job.status is not JobStatus.PENDING or (each.retry_at and each.retry_at > now):
+                continue
+            connection = self._state.connections[each.job.source_connection_id]
+            if not connection.row.host or self._running(connection.row.host) < host_limit:
+                yield each, connection
 
     def _running(self, host: str) -> int:
         return sum(
@@ -378,7 +417,7 @@ class MemoryJobs(JobStore):
         now, cancelled = self._state.clock(), held.job.status is JobStatus.CANCELLING
         outcome = Outcome(JobStatus.CANCELLED) if cancelled else outcome
         held.log += log
-        held.set(error=outcome.error)
+        held.set(**_error_fields(outcome))
         if outcome.status is JobStatus.PENDING:
             held.set(status=JobStatus.PENDING)
             held.retry_at = now + outcome.retry_after if outcome.retry_after is not None else None
@@ -386,8 +425,6 @@ class MemoryJobs(JobStore):
             held.renewed |= outcome.renewed
             held.owner = held.lease_until = None
             return True
-        details = {"error_category": outcome.error_category, "error_details": outcome.error_details}
-        held.set(**details)
         self._state.end_job(held, outcome.status)
         connection = self._state.connections[claim.connection_id]
         is_same = connection.row.config == claim.config
@@ -414,6 +451,14 @@ class MemoryJobs(JobStore):
         for job_id in doomed[:limit]:
             del self._state.jobs[job_id]
         return len(doomed[:limit])
+
+
+def _error_fields(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "error": outcome.error,
+        "error_category": outcome.error_category,
+        "error_details": outcome.error_details,
+    }
 
 
 def _make_claim(job: JobState, connection: ConnectionState, lease: timedelta) -> Claim:

@@ -32,7 +32,12 @@ class JobStatus(StrEnum):
 
 
 _TERMINAL = frozenset({JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED})
+_HOLDING = (ErrorCategory.NO_PROCESS, ErrorCategory.KEY_UNAVAILABLE)
 LIVE_STATUSES = frozenset(JobStatus) - _TERMINAL
+
+
+HELD_SECONDS: Final = 3.0
+"""How long to wait for another process to take a job that is held."""
 
 
 class JobTrigger(StrEnum):
@@ -103,6 +108,11 @@ class Job(Frozen):
     error_details: str | None = None
 
     @property
+    def is_held(self) -> bool:
+        """Return whether it waits for a process that has what those that looked at it lack."""
+        return self.status is JobStatus.PENDING and self.error_category in _HOLDING
+
+    @property
     def entities_read(self) -> int:
         """Return how many entities were read, so that search can find them."""
         return self.entities_inserted + self.entities_updated + self.entities_unchanged
@@ -127,8 +137,8 @@ def shortfall_of(job: Job) -> str:
 
 
 def diagnose(job: Job) -> Diagnosis | None:
-    """Explain a failed job, or return None for any other."""
-    if job.status is not JobStatus.FAILED:
+    """Explain a failed or held job, or return None for any other."""
+    if job.status is not JobStatus.FAILED and not job.is_held:
         return None
     return diagnosis_of(job.error_category or ErrorCategory.INTERNAL, job.source_connection_id)
 
@@ -188,8 +198,15 @@ _DIAGNOSES: dict[ErrorCategory, tuple[str, str]] = {
     ErrorCategory.KEY_UNAVAILABLE: (
         "The master key that opens the stored credentials is missing or cannot be read.",
         (
-            "Ask the operator to run `weft doctor` and restore the key, then "
-            "run_sync(connection_id='{connection}'); the credentials are kept."
+            "Ask the operator to run `weft doctor` and restore the key: a job that waits then "
+            "starts by itself, else run_sync(connection_id='{connection}'). Credentials are kept."
+        ),
+    ),
+    ErrorCategory.NO_PROCESS: (
+        "No Weft process that runs now has what the sync needs: each client has its own settings.",
+        (
+            "Ask the user or the operator to open the client that has it, or to change the setting "
+            "and restart it: the job then starts by itself. cancel_job gives it up."
         ),
     ),
     ErrorCategory.INTERNAL: (

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import anyio
+import anyio.to_thread
 from pydantic import BaseModel
 
 from weft.domain.base import Json
@@ -92,7 +93,7 @@ class Engine:
     """Everything that the local backend's parts share; one in each process.
 
     ``pages`` opens the pages for people if need be and returns their base URL; it is None in a
-    process that shows none.
+    process that shows none. Without ``runs_jobs`` this process only queues them.
     """
 
     store: Store
@@ -106,6 +107,7 @@ class Engine:
     pages: Callable[[], Awaitable[str]] | None = None
     refusals: Refusals = field(default_factory=Refusals)
     holds: JobHolds = field(default_factory=JobHolds)
+    runs_jobs: bool = True
     mapped_secrets: MappedSecrets = field(default_factory=dict[str, Mapping[str, MappedSecret]])
 
     def open_source(
@@ -124,6 +126,11 @@ class Engine:
         if known_versions is not None:
             context = replace(context, known_versions=known_versions)
         return kind(settings, secrets, context)
+
+    async def pin(self, kind: type[AnySource], config: Json) -> Json:
+        """Return the configuration to store; see `Source.pin`. Raises InvalidInput."""
+        settings = validate(kind.Config, config, field="config")
+        return config | await anyio.to_thread.run_sync(kind.pin, settings, self.context)
 
     def parse_credentials(self, kind: type[AnySource], credentials: Json) -> BaseModel:
         """Parse credentials into the source's model. Raises InvalidInput, naming fields only."""

@@ -78,6 +78,7 @@ def check_address(host: str, port: int, address: Address, allowed: AllowList) ->
         raise AddressRefused(
             f"{host} is a private address.",
             hint=f"The operator can allow it with WEFT_ALLOW_HOSTS={host}.",
+            needs=f"may reach {host} (WEFT_ALLOW_HOSTS)",
         )
 
 

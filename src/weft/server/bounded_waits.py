@@ -14,12 +14,12 @@ class BoundedWaits:
         self._ended = False
 
     @contextmanager
-    def within(self, seconds: float) -> Generator[None]:
-        """Leave the block after ``seconds``, or when `end` is called."""
+    def within(self, seconds: float) -> Generator[anyio.CancelScope]:
+        """Leave the block at the scope's deadline, in ``seconds``, or when `end` is called."""
         with anyio.move_on_after(0 if self._ended else seconds) as scope:
             self._open.add(scope)
             try:
-                yield
+                yield scope
             finally:
                 self._open.discard(scope)
 

@@ -202,6 +202,23 @@ class Source(ABC, Generic[ConfigT, CredentialsT]):
         return None
 
     @classmethod
+    def pin(cls, config: BaseModel, context: SourceContext) -> Json:
+        """Return the fields of ``config`` to store otherwise than given, so that all processes
+        read the same whatever their settings. Runs in a worker thread.
+        """
+        del config, context
+        return {}
+
+    @classmethod
+    def require_access(cls, config: BaseModel, context: SourceContext) -> None:
+        """Raise an error with ``needs`` if another process may read this, but not this one.
+
+        Runs in a worker thread and reaches no network. Errors of `fetch` with ``needs`` do as well,
+        but this one stops a process that may not read it from taking the job at all.
+        """
+        del config, context
+
+    @classmethod
     def credential_scope(cls, config: BaseModel) -> str:
         """Return which part of `endpoint` the credentials are for; empty if for all of it.
 

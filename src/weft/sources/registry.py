@@ -45,6 +45,7 @@ class SourceRegistry:
                 "No source has that short_name.",
                 field="short_name",
                 hint=f"{guess}Available: {', '.join(self.names())}.",
+                needs=f"has the source '{short_name}'",
             )
         self._loaded[short_name] = _load(point)
         return self._loaded[short_name]
@@ -64,6 +65,7 @@ def _load(point: EntryPoint) -> type[AnySource]:
         raise WeftError(
             f"The installed source '{point.name}' cannot be loaded ({type(error).__name__}).",
             hint="Ask the operator to repair or remove the package that it comes with.",
+            needs=f"can load the source '{point.name}'",
         ) from error
     if not (isinstance(loaded, type) and issubclass(loaded, Source)):
         raise WeftError(f"The installed source '{point.name}' is not a Source.")

@@ -60,6 +60,20 @@ class Start:
         return self.root.joinpath(*self.parts)
 
 
+def pin_path(path: str, context: SourceContext) -> str:
+    """Return the absolute path of what ``path`` means here, or ``path`` if it means nothing here.
+
+    A relative path might mean another folder in a process with other roots.
+    """
+    try:
+        given = _expand_home(path)
+        candidates = (root.absolute() / given for root in context.files_roots)
+        found = given if given.is_absolute() else next(filter(Path.exists, candidates), None)
+    except (OSError, RuntimeError, ValueError):
+        return path
+    return path if found is None else str(found)
+
+
 def find_start(
     path: str, context: SourceContext, *, field: str, opened: frozenset[str] = frozenset()
 ) -> Start:
@@ -69,12 +83,14 @@ def find_start(
     ``opened`` names secret folders that the caller knows how to read safely.
     Raises NotPermitted or SourceMisconfigured, naming ``field``.
     """
+    needs = _describe_need(path)
     if not context.files_roots:
         raise NotPermitted(
             "No folder may be read: the operator has not allowed any.",
             field=field,
             hint=f"Set {ROOTS_VARIABLE}=/path/to/folder in the server's environment and restart "
             f"it; several folders are separated by '{os.pathsep}'.",
+            needs=needs,
         )
     roots = [root.resolve() for root in context.files_roots]
     target = _resolve_target(path, roots, field)
@@ -84,6 +100,7 @@ def find_start(
             "The path is outside the folders that may be read.",
             field=field,
             hint=_roots_hint(roots),
+            needs=needs,
         )
     parts = target.relative_to(root).parts
     guard = ForbiddenPaths(context.private_paths)
@@ -216,6 +233,12 @@ def tree_at(root: Path, context: SourceContext) -> Tree:
     return kind(root, ForbiddenPaths(context.private_paths))
 
 
+def _expand_home(path: str) -> Path:
+    # Expand only "~": the result for `~name` would tell which accounts exist.
+    given = Path(path)
+    return given.expanduser() if given.parts[:1] == ("~",) else given
+
+
 def _is_in_git_folder(target: Path) -> bool:
     folder = target if target.is_dir() else target.parent
     try:
@@ -228,10 +251,7 @@ def _is_in_git_folder(target: Path) -> bool:
 
 def _resolve_target(path: str, roots: Sequence[Path], field: str) -> Path:
     try:
-        # Expand only "~": the result for `~name` would tell which accounts exist.
-        given = Path(path)
-        if given.parts[:1] == ("~",):
-            given = given.expanduser()
+        given = _expand_home(path)
         candidates = [given] if given.is_absolute() else [root / given for root in roots]
         existing = [candidate for candidate in candidates if candidate.exists()]
         if existing:
@@ -240,11 +260,22 @@ def _resolve_target(path: str, roots: Sequence[Path], field: str) -> Path:
         inside = any(c.resolve().is_relative_to(r) for c in candidates for r in roots)
     except (OSError, RuntimeError, ValueError):
         raise SourceMisconfigured("The path cannot be read.", field=field) from None
+    hint = _roots_hint(roots)
     if inside:
-        raise SourceMisconfigured("The path does not exist.", field=field, hint=_roots_hint(roots))
+        # A relative path may exist below the roots of another process.
+        needs = None if given.is_absolute() else _describe_need(path)
+        raise SourceMisconfigured("The path does not exist.", field=field, hint=hint, needs=needs)
     raise NotPermitted(
-        "The path is outside the folders that may be read.", field=field, hint=_roots_hint(roots)
+        "The path is outside the folders that may be read.",
+        field=field,
+        hint=hint,
+        needs=_describe_need(path),
     )
+
+
+def _describe_need(path: str) -> str:
+    # Only the path, which the connection shows anyway: the roots are no business of other callers.
+    return f"may read {path} ({ROOTS_VARIABLE})"
 
 
 def _roots_hint(roots: Sequence[Path]) -> str:

@@ -19,7 +19,7 @@ from pydantic import BaseModel, JsonValue, SecretStr, ValidationError
 from weft.domain.base import Json
 from weft.domain.characters import HIDDEN, HIDDEN_OR_BREAK
 from weft.domain.entities import Entity
-from weft.errors import AuthenticationFailed, CursorExpired
+from weft.errors import AuthenticationFailed, CursorExpired, WeftError
 from weft.sources.base import (
     AnySource,
     Checkpoint,
@@ -116,6 +116,27 @@ class SourceContract:
         assert not [f.name for f in info.config_fields if f.secret]
         named = {f.name for f in info.auth_fields if SECRET_NAME.search(f.name)}
         assert named <= {f.name for f in info.auth_fields if f.secret}
+
+    async def test_stored_configuration_means_the_same_in_every_process(
+        self, case: SourceCase
+    ) -> None:
+        config = case.make().config
+        stored = case.config | case.source.pin(config, case.context)
+        settled = case.source.Config.model_validate(stored)
+        nothing = replace(case.context, files_roots=(), allow_hosts=frozenset())
+        assert stored | case.source.pin(settled, nothing) == stored
+
+    async def test_process_that_lacks_something_is_told_so_without_a_network(
+        self, case: SourceCase
+    ) -> None:
+        config = case.make().config
+        alone = replace(case.context, http=_no_network)
+        case.source.require_access(config, alone)
+        nothing = replace(alone, files_roots=(), allow_hosts=frozenset())
+        try:
+            case.source.require_access(config, nothing)
+        except WeftError as error:
+            assert error.needs  # noqa: PT017 (no error is right too)
 
     async def test_only_fields_that_are_marked_decide_the_endpoint(self, case: SourceCase) -> None:
         config, options = case.make().config, case.context.options

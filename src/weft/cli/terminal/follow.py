@@ -1,5 +1,6 @@
 """Follows a job to its end: a progress bar on the terminal, Ctrl-C to cancel."""
 
+import math
 import signal
 import sys
 from collections.abc import Callable, Generator
@@ -13,7 +14,7 @@ from weft.backend import Backend
 from weft.cli.terminal.context import App, emit, say
 from weft.cli.terminal.hints import with_verbs
 from weft.cli.terminal.text import duration, job_counts, plain
-from weft.domain.jobs import Job, JobStatus, diagnose, shortfall_of
+from weft.domain.jobs import HELD_SECONDS, Job, JobStatus, diagnose, shortfall_of
 from weft.errors import Conflict, ErrorCategory
 
 CANCEL_WAIT_SECONDS = 15.0
@@ -29,7 +30,7 @@ _REMEDIES = {
     ErrorCategory.RATE_LIMITED: "wait for the limit to reset, then weft sync {id}",
     ErrorCategory.SOURCE_UNAVAILABLE: "weft sync {id} (what was synced is kept)",
     ErrorCategory.STORAGE_FAILED: "weft doctor, then free space",
-    ErrorCategory.KEY_UNAVAILABLE: "weft doctor, restore the key, then weft sync {id}",
+    ErrorCategory.KEY_UNAVAILABLE: "weft doctor, then restore the key",
 }
 
 
@@ -37,7 +38,8 @@ async def follow(backend: Backend, job: Job, *, name: str, cancels: bool) -> Job
     """Show the job until it ends or the person stops waiting; return its last state.
 
     With ``cancels`` the first Ctrl-C asks the job to cancel and the second stops waiting;
-    without, the first one stops waiting and the job goes on.
+    without, the first one stops waiting and the job goes on. A job that no process takes is
+    not waited for.
     """
     latest, told = job, None
     with _progress(name) as show:
@@ -45,6 +47,8 @@ async def follow(backend: Backend, job: Job, *, name: str, cancels: bool) -> Job
             await tasks.start(_handle_interrupts, tasks, backend, job.id, cancels)
             async for latest in backend.jobs.watch(job.id):
                 show(latest)
+                held_until = anyio.current_time() + HELD_SECONDS
+                tasks.cancel_scope.deadline = held_until if latest.is_held else math.inf
                 told = _tell_wait(latest, told)
             tasks.cancel_scope.cancel()
     return latest if latest.status.is_terminal else await backend.jobs.get(job.id)
@@ -64,14 +68,16 @@ def conclude(app: App, job: Job) -> None:
 
 
 def exit_code(job: Job) -> int:
-    """Return 0 for completed, 1 for failed, 130 for cancelled or no longer followed."""
-    return EXIT_CODES.get(job.status, EXIT_CANCELLED)
+    """Return 0 for completed, 1 for failed or held, 130 for cancelled or no longer followed."""
+    return 1 if job.is_held else EXIT_CODES.get(job.status, EXIT_CANCELLED)
 
 
 def summary(job: Job) -> list[str]:
     """Tell the outcome of a job, and after a failure the cause and what to do, in lines."""
     lines = [f"{job.status} after {duration(job.duration_seconds)}: {job_counts(job)}."]
-    if not job.status.is_terminal:
+    if job.is_held:
+        lines = [f"{job.status}: no process that runs now can take it. weft jobs show {job.id}"]
+    elif not job.status.is_terminal:
         lines = [
             f"{job.status}: {job_counts(job)}.",
             f"It goes on while a Weft process is open: weft jobs show {job.id}",
@@ -84,10 +90,15 @@ def summary(job: Job) -> list[str]:
 
 
 def diagnosis(job: Job) -> list[str]:
-    """Tell the likely cause of a failure and the command that mends it, in lines."""
+    """Tell the likely cause of a failure or a wait and the command that mends it, in lines."""
     found = diagnose(job)
     if found is None:
         return []
+    if job.is_held:
+        return [
+            f"Likely cause: {found.likely_cause}",
+            f"Next: {with_verbs(found.next_step)}",
+        ]
     remedy = _REMEDIES.get(found.category, "weft jobs show " + job.id)
     return [
         f"Likely cause: {found.likely_cause}",

@@ -9,7 +9,7 @@ from weft.domain.connections import AuthMethod, Connection
 from weft.errors import AuthenticationFailed, ErrorCategory
 from weft.local.auth.oauth_clients import token_origin
 from weft.local.engine import Engine
-from weft.local.store.base import Claim
+from weft.local.store.base import Claim, WaitingJob
 from weft.local.validate import validate
 from weft.sources.base import AnySource, OAuth1, OAuth2
 
@@ -44,16 +44,16 @@ async def load_ref(engine: Engine, connection: Connection) -> CredentialRef:
     )
 
 
-def ref_of_claim(claim: Claim) -> CredentialRef:
-    """Return the credentials that a job's claim came with."""
+def ref_of(job: Claim | WaitingJob) -> CredentialRef:
+    """Return the credentials that a job came with."""
     return CredentialRef(
-        organization_id=claim.organization_id,
-        connection_id=claim.connection_id,
-        short_name=claim.short_name,
-        config=claim.config,
-        method=claim.auth_method,
-        sealed=claim.credentials,
-        expires_at=claim.auth_expires_at,
+        organization_id=job.organization_id,
+        connection_id=job.connection_id,
+        short_name=job.short_name,
+        config=job.config,
+        method=job.auth_method,
+        sealed=job.credentials,
+        expires_at=job.auth_expires_at,
     )
 
 

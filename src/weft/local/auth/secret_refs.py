@@ -213,6 +213,7 @@ async def _read(mapped: MappedSecret) -> str:
         raise AuthenticationFailed(
             "The operator's place for that secret is empty or cannot be read.",
             hint="Look at its entry in config.toml.",
+            needs="finds the value of its secret (config.toml)",
         )
     return value
 
@@ -232,4 +233,5 @@ def unknown_secret() -> NotFound:
         "No secret has that name here.",
         field=_FIELD,
         hint="The operator makes them: `weft secret set NAME --source ... --host ...`.",
+        needs="knows its secret (config.toml)",
     )

@@ -85,7 +85,7 @@ class LocalConnections(Connections):
         collection = await find_collection(
             self._engine.store, self._organization_id, new.readable_collection_id
         )
-        config = merge_config({}, new.config)
+        config = await self._engine.pin(kind, merge_config({}, new.config))
         endpoint = self._engine.endpoint(new.short_name, config)
         schedule = draft_schedule(kind, new.schedule, None) if new.schedule else None
         redirect_url = parse_redirect(new.redirect_url, "redirect_url")
@@ -223,7 +223,8 @@ class LocalConnections(Connections):
         given = change.model_fields_set
         config = found.config
         if "config" in given:
-            config = {} if change.config is None else merge_config(config, change.config)
+            changed = {} if change.config is None else merge_config(config, change.config)
+            config = config if changed == config else await self._engine.pin(kind, changed)
         schedule = found.schedule
         if "schedule" in given:
             schedule = draft_schedule(kind, change.schedule or ScheduleSpec(), found.schedule)

@@ -7,7 +7,9 @@ from weft.domain.base import Page
 from weft.domain.connections import Connection, ConnectionStatus
 from weft.domain.jobs import RUN_DEFAULTS, Job, JobStatus, JobTrigger, LogLine, RunOptions
 from weft.errors import Conflict, NotFound
+from weft.local.auth.credentials import load_ref
 from weft.local.engine import Engine
+from weft.local.jobs.obstacles import find_obstacle, hold
 from weft.local.jobs.runner import Dispatcher
 from weft.local.resolve import find_connection, find_job
 
@@ -28,19 +30,25 @@ class LocalJobs(Jobs):
     async def start(
         self, connection: Connection, trigger: JobTrigger, options: RunOptions = RUN_DEFAULTS
     ) -> Job:
-        """Queue a job with any trigger. Raises Conflict as `run` does."""
+        """Queue a job with any trigger. Raises Conflict as `run` does.
+
+        If this process cannot run it, another may: the job says at once what it waits for.
+        """
         if connection.status is ConnectionStatus.PENDING_AUTH:
             raise Conflict(
                 "The connection is not authorised yet, so it cannot sync.",
                 field="connection_id",
                 hint=f"Call authorize_connection(connection_id='{connection.id}') first.",
             )
-        job = await self._engine.store.jobs.insert(
-            self._organization_id,
-            connection.id,
-            trigger=trigger,
-            options=options,
+        jobs = self._engine.store.jobs
+        obstacle = None
+        if self._engine.runs_jobs:
+            obstacle = await find_obstacle(self._engine, await load_ref(self._engine, connection))
+        job = await jobs.insert(
+            self._organization_id, connection.id, trigger=trigger, options=options
         )
+        if obstacle is not None and await jobs.explain_wait(job.id, hold(obstacle)):
+            job = await self.get(job.id)
         self._engine.changes.announce()
         await self._dispatcher.deliver(job.id)
         return job

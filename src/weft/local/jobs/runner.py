@@ -15,6 +15,7 @@ from anyio.abc import TaskGroup
 from weft.domain.jobs import JobStatus, LogLine
 from weft.errors import WeftError
 from weft.local.engine import Engine
+from weft.local.jobs.obstacles import JobPicker
 from weft.local.jobs.sync import sync
 from weft.local.process_liveness import ProcessLock
 from weft.local.store.base import Claim, Outcome
@@ -43,6 +44,7 @@ class EmbeddedRunner(Dispatcher):
         self._owner = owner
         self._slots = anyio.CapacityLimiter(engine.limits.syncs)
         self._running: set[str] = set()
+        self._picker = JobPicker(engine, owner)
 
     async def deliver(self, job_id: str) -> None:
         del job_id  # Every process takes the oldest job, so the id does not matter.
@@ -77,11 +79,8 @@ class EmbeddedRunner(Dispatcher):
         ]
         if released:
             self._engine.changes.announce()
-        limits = self._engine.limits
         while self._slots.available_tokens > 0:
-            claim = await jobs.claim(
-                self._owner, lease=limits.lease, host_limit=limits.syncs_per_host
-            )
+            claim = await self._picker.claim()
             if claim is None:
                 return
             self._engine.holds.release(claim.job_id)
@@ -100,6 +99,7 @@ class EmbeddedRunner(Dispatcher):
                 group.cancel_scope.cancel()
         finally:
             with anyio.CancelScope(shield=True):
+                self._picker.note_end(claim, outcome)
                 await self._settle(claim, outcome)
             self._slots.release_on_behalf_of((claim.job_id, claim.fence))
             self._running.discard(claim.job_id)

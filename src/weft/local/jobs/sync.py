@@ -26,16 +26,16 @@ from weft.errors import (
     CursorExpired,
     ErrorCategory,
     Fenced,
-    KeyUnavailable,
     RateLimited,
     StorageFailed,
     TryLater,
     WeftError,
 )
 from weft.local.auth.authenticator import explain_refusal, fetch_credentials
-from weft.local.auth.credentials import ref_of_claim
+from weft.local.auth.credentials import ref_of
 from weft.local.auth.oauth_tokens import renew_refused
 from weft.local.engine import Engine
+from weft.local.jobs.obstacles import hold
 from weft.local.store.base import Batch, Claim, Outcome
 from weft.local.store.content import content_hash
 from weft.sources.base import AnySource, Event, Failed, Incomplete, Skipped
@@ -63,20 +63,8 @@ async def sync(engine: Engine, claim: Claim) -> Outcome:
         return await _sync_with_token(engine, claim)
     except Fenced:
         return Outcome(JobStatus.CANCELLED)
-    except AuthenticationFailed as error:
-        refused = explain_refusal(error, claim.auth_method, claim.connection_id)
-        return _failure(refused, ConnectionStatus.NEEDS_REAUTH)
-    except TryLater as error:
-        delay = _retry_delay(engine, claim, error)
-        if delay is None:
-            return _failure(error, ConnectionStatus.ERROR)
-        return Outcome(
-            JobStatus.PENDING,
-            retry_after=timedelta(seconds=delay),
-            error=f"{error.message} Trying again in {delay:.0f} s.",
-        )
     except WeftError as error:
-        return _failure(error, ConnectionStatus.ERROR)
+        return hold(error) if error.needs else _outcome_of(engine, claim, error)
     except Exception as error:  # noqa: BLE001
         # A source is third-party code: any exception ends the job, not the process. The text of an
         # unexpected one may hold secrets or upstream data, so only its type and its traceback are
@@ -86,13 +74,25 @@ async def sync(engine: Engine, claim: Claim) -> Outcome:
         return _failure(crash, ConnectionStatus.ERROR)
 
 
+def _outcome_of(engine: Engine, claim: Claim, error: WeftError) -> Outcome:
+    if isinstance(error, AuthenticationFailed):
+        refused = explain_refusal(error, claim.auth_method, claim.connection_id)
+        return _failure(refused, ConnectionStatus.NEEDS_REAUTH)
+    delay = _retry_delay(engine, claim, error) if isinstance(error, TryLater) else None
+    if delay is None:
+        return _failure(error, ConnectionStatus.ERROR)
+    return Outcome(
+        JobStatus.PENDING,
+        retry_after=timedelta(seconds=delay),
+        error=f"{error.message} Trying again in {delay:.0f} s.",
+    )
+
+
 def _retry_delay(engine: Engine, claim: Claim, error: TryLater) -> float | None:
     """Return the seconds until the next attempt, or None when it is time to give up.
 
     Attempts count from the last checkpoint, so a sync that makes progress is not given up.
     """
-    if isinstance(error, KeyUnavailable):
-        return None  # A person must restore the key; the credentials are kept until then.
     if isinstance(error, StorageFailed):
         # The source is fine, but nothing can be recorded: wait until the database has room.
         return STORAGE_RETRY_SECONDS
@@ -129,7 +129,7 @@ async def _sync_with_token(engine: Engine, claim: Claim) -> Outcome:
         fetched = claim.auth_method is AuthMethod.AUTH_PROVIDER and (
             error.category is ErrorCategory.API_KEY_INVALID
         )
-        if not claim.renewed and (fetched or await renew_refused(engine, ref_of_claim(claim))):
+        if not claim.renewed and (fetched or await renew_refused(engine, ref_of(claim))):
             return Outcome(
                 JobStatus.PENDING,
                 error="The source refused the token; it goes on with a new one.",
@@ -156,7 +156,7 @@ async def _sync(engine: Engine, claim: Claim) -> Outcome:
 
 
 async def _open(engine: Engine, claim: Claim) -> AnySource:
-    credentials = await fetch_credentials(engine, ref_of_claim(claim))
+    credentials = await fetch_credentials(engine, ref_of(claim))
 
     async def find_known_versions(ids: Ids[str], /) -> Mapping[str, str]:
         if claim.options.force_full_sync:

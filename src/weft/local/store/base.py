@@ -27,7 +27,15 @@ from weft.local.store.authorizations import (
     TokenStore,
 )
 from weft.local.store.keys import KeyStore
-from weft.local.store.records import Batch, BatchEvent, Claim, ConnectionRow, DueSchedule, Outcome
+from weft.local.store.records import (
+    Batch,
+    BatchEvent,
+    Claim,
+    ConnectionRow,
+    DueSchedule,
+    Outcome,
+    WaitingJob,
+)
 from weft.local.store.vault import DataKeyStore, SecretStore
 
 __all__ = [
@@ -44,6 +52,7 @@ __all__ = [
     "Outcome",
     "ScheduleStore",
     "Store",
+    "WaitingJob",
 ]
 
 Matching = Literal["all", "any"]
@@ -195,10 +204,25 @@ class JobStore(Protocol):
         """Make PENDING CANCELLED and RUNNING CANCELLING; False if the job was neither."""
         ...
 
-    async def claim(self, owner: str, *, lease: timedelta, host_limit: int) -> Claim | None:
-        """Take the oldest waiting job that is due; it is RUNNING under a lease and a new fence.
+    async def find_waiting(
+        self, *, host_limit: int, passed_over: Ids[str] = ()
+    ) -> WaitingJob | None:
+        """Find the oldest waiting job that is due, but none whose mark is in ``passed_over``.
 
         Jobs of a host with ``host_limit`` running jobs keep waiting.
+        """
+        ...
+
+    async def explain_wait(self, job_id: str, reason: Outcome) -> bool:
+        """Store why a PENDING job waits, until it is claimed; False if it is PENDING no more."""
+        ...
+
+    async def claim(
+        self, owner: str, *, lease: timedelta, host_limit: int, job_id: str | None = None
+    ) -> Claim | None:
+        """Take the oldest waiting job that is due, or this one if it is, as in `find_waiting`.
+
+        It is RUNNING under a lease and a new fence.
         """
         ...
 

@@ -41,6 +41,25 @@ class ConnectionRow:
 
 
 @dataclass(frozen=True, slots=True)
+class WaitingJob:
+    """A job that is due, with what its connection needs; ``error`` says why it waits, if stored.
+
+    ``mark`` changes with the connection, so that a job that was passed over is looked at again.
+    """
+
+    job_id: str
+    mark: str
+    error: str | None
+    connection_id: str
+    organization_id: str
+    short_name: str
+    config: Json
+    auth_method: AuthMethod
+    auth_expires_at: datetime | None
+    credentials: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """The right to run one job, until another claim has a higher fence.
 
@@ -96,7 +115,8 @@ class DueSchedule:
 class Outcome:
     """The end of a job; PENDING means that it will continue, after ``retry_after`` if given.
 
-    ``renewed`` says that the job got a new token because the source refused the old one.
+    A PENDING one with a category waits for a process that has what this one lacks. ``renewed`` says
+    that the job got a new token because the source refused the old one.
     """
 
     status: JobStatus

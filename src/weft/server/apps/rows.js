@@ -133,13 +133,14 @@ function progressBar(key) {
       bar.removeAttribute("aria-valuemax");
     }
     bar.setAttribute("aria-valuetext", text);
-    left.replaceChildren(sure ? h("strong", null, `${Math.floor(percent)} %`) : "", sure ? " · " : "", text);
+    left.replaceChildren(sure ? h("strong", null, `${Math.floor(percent)} %`) : "", sure ? " · " : "", foreign(text));
     say(right, changes(job) === "no changes" ? "" : changes(job));
   }
   return { element, update };
 }
 
 function progressText(job, done, total, percent) {
+  if (job.status === "PENDING" && job.error_category) return job.error || "Waits for another process";
   if (job.status === "PENDING")
     return job.started_at ? "Waiting to try again" : "Queued, starts when there is room";
   if (job.status === "CANCELLING") return "Stopping; what was committed stays";
@@ -153,7 +154,7 @@ function detailsOf({ connection, jobs, details }, app) {
   const { full, report, problem } = details;
   if (problem) return [h("p", { class: "bad wide", role: "alert" }, problem)];
   const parts = [];
-  if (report?.status === "FAILED") parts.push(whyFailed(connection, report, app));
+  if (report?.diagnosis) parts.push(whyFailed(connection, report, app));
   if (full) parts.push(about(full), config(full));
   if (report) parts.push(logOf(report));
   if (jobs.length) parts.push(tableOf(jobs, connection));
@@ -164,7 +165,8 @@ function whyFailed(connection, report, app) {
   const { diagnosis = {} } = report;
   const ask = app.canAsk && h("button", { type: "button", onclick: () => app.ask(connection) },
     "Ask the assistant to mend it");
-  return h("section", { class: "wide" }, h("h4", null, "Why the last sync failed"),
+  const heading = report.status === "FAILED" ? "Why the last sync failed" : "Why the sync waits";
+  return h("section", { class: "wide" }, h("h4", null, heading),
     h("div", { class: "why" },
       h("p", null, foreign(report.error || "No reason was recorded.")),
       diagnosis.likely_cause ? h("p", null, diagnosis.likely_cause) : null,

@@ -4,7 +4,15 @@ import json
 from collections.abc import Iterable
 
 from weft.domain.connections import AuthMethod, Connection, ConnectionStatus
-from weft.domain.jobs import Diagnosis, Job, JobStatus, LogLine, diagnosis_of, shortfall_of
+from weft.domain.jobs import (
+    Diagnosis,
+    Job,
+    JobStatus,
+    LogLine,
+    diagnose,
+    diagnosis_of,
+    shortfall_of,
+)
 from weft.domain.schedules import Schedule
 from weft.domain.sources import FieldInfo, SourceInfo
 from weft.errors import ErrorCategory
@@ -62,10 +70,10 @@ def connection_line(connection: Connection) -> str:
         connection.status.value,
         quantity(connection.entities.total_entities, "entity"),
     ]
-    if connection.sync.last_job:
-        parts.append(
-            f"last job {connection.sync.last_job.id} {connection.sync.last_job.status.value}"
-        )
+    last = connection.sync.last_job
+    if last:
+        held = f" ({one_line(last.error)})" if last.is_held and last.error else ""
+        parts.append(f"last job {last.id} {last.status.value}{held}")
     if connection.schedule and connection.schedule.next_run:
         parts.append(f"next run {timestamp(connection.schedule.next_run)}")
     return "- " + ", ".join(parts)
@@ -90,6 +98,9 @@ def next_steps(connection: Connection) -> list[str]:
                 f"run_sync(connection_id='{connection.id}')."
             )
         ]
+    held = diagnose(last) if last and last.is_held else None
+    if held:
+        return [diagnosis_text(held)]
     if _never_synced(connection):
         return [f"It has not synced yet: run_sync(connection_id='{connection.id}') starts it now."]
     if connection.status not in (ConnectionStatus.PENDING_AUTH, ConnectionStatus.NEEDS_REAUTH):
@@ -180,7 +191,7 @@ def job_next_step(job: Job) -> str:
 
 
 def diagnosis_text(diagnosis: Diagnosis) -> str:
-    """Say in two lines why a job failed and what to do."""
+    """Say in two lines why a job failed or is held, and what to do."""
     return (
         f"diagnosis: {diagnosis.category.value}. {diagnosis.likely_cause}\n"
         f"next step: {diagnosis.next_step}"

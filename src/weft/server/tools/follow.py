@@ -4,7 +4,9 @@ import time
 from contextlib import aclosing
 from typing import Final
 
-from weft.domain.jobs import Job
+import anyio
+
+from weft.domain.jobs import HELD_SECONDS, Job
 from weft.server.call import ToolCall
 from weft.server.render.untrusted import one_line
 
@@ -16,15 +18,19 @@ _REPORT_INTERVAL_SECONDS = 0.5
 async def wait_for_job(call: ToolCall, job: Job, seconds: float) -> Job:
     """Wait until the job has ended, ``seconds`` have passed or the server shuts down.
 
-    Cancelling the wait leaves the job running.
+    A job that no process takes is not waited for: the caller should hear what it needs. Cancelling
+    the wait leaves the job running.
     """
     if seconds <= 0 or job.status.is_terminal:
         return job
     report = _Progress(call)
-    with call.waits.within(seconds):
+    with call.waits.within(seconds) as scope:
+        end = scope.deadline
         async with aclosing(call.backend.jobs.watch(job.id)) as states:
             async for state in states:
                 await report(state)
+                held_until = anyio.current_time() + HELD_SECONDS
+                scope.deadline = min(end, held_until) if state.is_held else end
                 if state.status.is_terminal:
                     return state
     return await call.backend.jobs.get(job.id)

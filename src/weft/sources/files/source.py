@@ -12,11 +12,11 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import anyio.from_thread
 import anyio.to_thread
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel
 
 from weft.document.child import TooCostly, run_parser_in_thread
 from weft.document.text import clean_line, decode, language_of, path_id, read_file
@@ -35,14 +35,21 @@ from weft.sources.base import (
     SourceContext,
     Unchanged,
 )
+from weft.sources.files.config import FilesConfig
 from weft.sources.files.ignore import MAX_PATTERN_CHARS, Patterns, TooComplex
-from weft.sources.roots import Listing, NotInside, Parts, Start, Tree, find_start, tree_at
+from weft.sources.roots import (
+    Listing,
+    NotInside,
+    Parts,
+    Start,
+    Tree,
+    find_start,
+    pin_path,
+    tree_at,
+)
 from weft.sources.secret_names import is_git_folder, is_secret_file, is_secret_folder
 
-DEFAULT_MAX_FILE_BYTES = 1024 * 1024
-LARGEST_MAX_FILE_BYTES = 20 * 1024 * 1024
 MAX_IGNORE_FILE_BYTES = 256 * 1024
-MAX_PATTERNS_PER_FIELD = 200
 IGNORE_FILES = (".gitignore", ".ignore", ".weftignore")
 
 # Limits of one trip to a worker thread.
@@ -57,48 +64,6 @@ _SETTLED_NS = 2_000_000_000
 T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
-
-
-class FilesConfig(BaseModel):
-    """The files to read."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    path: str = Field(
-        min_length=1, max_length=4096, description="Folder or file, inside an allowed folder."
-    )
-    include: list[str] = Field(
-        default_factory=list,
-        max_length=MAX_PATTERNS_PER_FIELD,
-        description="Gitignore-style patterns; only files that match one are read.",
-    )
-    exclude: list[str] = Field(
-        default_factory=list,
-        max_length=MAX_PATTERNS_PER_FIELD,
-        description="Gitignore-style patterns of what is left out.",
-    )
-    max_file_size: int = Field(
-        default=DEFAULT_MAX_FILE_BYTES,
-        ge=1,
-        le=LARGEST_MAX_FILE_BYTES,
-        description="Bytes; larger files are skipped.",
-    )
-    respect_ignore_files: bool = Field(
-        default=True, description="Leave out what .gitignore, .ignore and .weftignore name."
-    )
-
-    @field_validator("path")
-    @classmethod
-    def _refuse_null(cls, value: str) -> str:
-        if "\0" in value:
-            raise ValueError("must not hold a null character")
-        return value
-
-    @field_validator("include", "exclude")
-    @classmethod
-    def _check_patterns(cls, value: list[str]) -> list[str]:
-        Patterns(value)
-        return value
 
 
 class FilesSource(Source[FilesConfig, NoFields]):
@@ -118,6 +83,17 @@ class FilesSource(Source[FilesConfig, NoFields]):
         )
         await _run_in_thread(lambda: _open_start(start, self.context))
         return f"{'file' if start.is_file else 'folder'} {clean_line(str(start.path))} is readable"
+
+    @classmethod
+    def pin(cls, config: BaseModel, context: SourceContext) -> Json:
+        """Make the path absolute."""
+        path = cast("FilesConfig", config).path
+        return {"path": pin_path(path, context)}
+
+    @classmethod
+    def require_access(cls, config: BaseModel, context: SourceContext) -> None:
+        """Look for the path below the roots."""
+        find_start(cast("FilesConfig", config).path, context, field="path")
 
     async def fetch(self, cursor: Json | None) -> AsyncGenerator[Event]:
         """Yield every file, in order of folder and file names."""

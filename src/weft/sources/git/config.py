@@ -146,6 +146,7 @@ def check_scheme(url: httpx.URL, context: SourceContext) -> None:
             "Unencrypted http is only allowed to hosts that the operator names.",
             field="repo",
             hint="Give the https URL, or add the host to WEFT_ALLOW_HOSTS.",
+            needs=f"may reach {url.host} over http (WEFT_ALLOW_HOSTS)",
         )
 
 

@@ -199,11 +199,11 @@ def open_repository(
     """
     store = ObjectStore(check)
     try:
-        start = _find_place(Path(path), context)
+        start = find_place(Path(path), context)
         own = _find_git_folder(start, context)
         tree = tree_at(own.root, context)
         common_text = _read_small_file(tree, own.parts, ("commondir",))
-        common = own if common_text is None else _find_place(own.path / common_text, context)
+        common = own if common_text is None else find_place(own.path / common_text, context)
         common_tree = tree_at(common.root, context)
         for objects in _list_object_folders(common, context):
             store.add_folder(tree_at(objects.root, context), objects.parts)
@@ -243,7 +243,8 @@ def read_failure(error: BadObject) -> WeftError:
     return SourceMisconfigured("The repository is incomplete or broken.", field=FIELD)
 
 
-def _find_place(path: Path, context: SourceContext) -> Start:
+def find_place(path: Path, context: SourceContext) -> Start:
+    """Find a folder or file of a repository inside the roots. Raises as `find_start`."""
     return find_start(str(path), context, field=FIELD, opened=frozenset({GIT_FOLDER}))
 
 
@@ -258,7 +259,7 @@ def _find_git_folder(start: Start, context: SourceContext) -> Start:
     if GIT_FOLDER in names.files:
         text = _read_small_file(tree, start.parts, (GIT_FOLDER,)) or ""
         if text.startswith("gitdir:"):
-            return _find_place(start.path / text.removeprefix("gitdir:").strip(), context)
+            return find_place(start.path / text.removeprefix("gitdir:").strip(), context)
     if "HEAD" in names.files and "objects" in names.folders:
         return start
     raise SourceMisconfigured("The path is no Git repository.", field=FIELD)
@@ -274,7 +275,7 @@ def _list_object_folders(common: Start, context: SourceContext) -> Iterator[Star
         tree = tree_at(objects.root, context)
         text = _read_small_file(tree, objects.parts, ("info", "alternates")) or ""
         paths = [line for line in text.splitlines() if line and not line.startswith("#")]
-        pending += [_find_place(objects.path / path, context) for path in paths]
+        pending += [find_place(objects.path / path, context) for path in paths]
     if pending:
         raise SourceMisconfigured("The repository borrows from too many others.", field=FIELD)
 

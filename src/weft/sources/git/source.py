@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, ExitStack
 from functools import partial
 from itertools import islice
+from pathlib import Path
 from typing import BinaryIO, TypeVar, cast
 
 import httpx
@@ -27,12 +28,13 @@ from weft.sources.base import (
     Event,
     Expect,
     Source,
+    SourceContext,
     Unchanged,
 )
 from weft.sources.git.config import GitConfig, GitCredentials, check_scheme
 from weft.sources.git.delta import BadObject, ObjectTooLarge, TooMuchWork
 from weft.sources.git.entities import Pending, Snapshot, SnapshotReader, file_id
-from weft.sources.git.objects import ObjectStore, open_repository, read_failure
+from weft.sources.git.objects import ObjectStore, find_place, open_repository, read_failure
 from weft.sources.git.smart_http import Remote, discover, fetch_pack, find_branch
 from weft.sources.git.walk import (
     Commit,
@@ -43,6 +45,7 @@ from weft.sources.git.walk import (
     list_newest_commits,
     read_commit,
 )
+from weft.sources.roots import pin_path
 
 # Limits of one trip to a worker thread.
 _CHUNK_ITEMS = 128
@@ -106,6 +109,19 @@ class GitSource(Source[GitConfig, GitCredentials]):
         if url is None:
             return None
         return f"{url.scheme}://{url.netloc.decode('ascii')}"
+
+    @classmethod
+    def pin(cls, config: BaseModel, context: SourceContext) -> Json:
+        """Make the path of a local repository absolute."""
+        given = cast("GitConfig", config)
+        return {} if given.url is not None else {"repo": pin_path(given.repo, context)}
+
+    @classmethod
+    def require_access(cls, config: BaseModel, context: SourceContext) -> None:
+        """Look for a local repository below the roots."""
+        given = cast("GitConfig", config)
+        if given.url is None:
+            find_place(Path(given.repo), context)
 
     @classmethod
     def credential_scope(cls, config: BaseModel) -> str:

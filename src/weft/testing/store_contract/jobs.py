@@ -9,7 +9,9 @@ from weft.domain.jobs import JobStatus, LogLine
 from weft.errors import Conflict, ErrorCategory, Fenced, NotFound
 from weft.local.store.base import Outcome, Store
 from weft.testing.store_contract.support import (
+    LEASE,
     ORGANIZATION,
+    OWNER,
     PassTime,
     claim_new,
     claim_next,
@@ -20,6 +22,8 @@ from weft.testing.store_contract.support import (
     list_all,
     make_connection,
     make_entity,
+    make_row,
+    open_collection,
     queue_job,
     try_claim,
 )
@@ -74,6 +78,64 @@ class JobQueueContract:
         while claim := await try_claim(store, host_limit=1):
             names.append((await get_connection(store, claim.connection_id)).name)
         assert names == ["Host a!", "Host b!", "Host !", "Host !"]
+
+    @pytest.mark.anyio
+    async def test_jobs_that_are_passed_over_keep_none_behind_them_waiting(
+        self, store: Store
+    ) -> None:
+        jobs = [await queue_job(store, await make_connection(store)) for _ in range(3)]
+        passed_over: list[str] = []
+        while waiting := await store.jobs.find_waiting(host_limit=2, passed_over=passed_over):
+            assert waiting.job_id == jobs[len(passed_over)].id
+            passed_over.append(waiting.mark)
+        assert len(set(passed_over)) == len(jobs)
+        last = await store.jobs.claim(OWNER, lease=LEASE, host_limit=2, job_id=jobs[-1].id)
+        assert last is not None
+        assert last.job_id == jobs[-1].id
+        again = await store.jobs.claim(OWNER, lease=LEASE, host_limit=2, job_id=jobs[-1].id)
+        assert again is None, "somebody has it already"
+        assert (await claim_next(store)).job_id == jobs[0].id
+
+    @pytest.mark.anyio
+    async def test_job_that_was_passed_over_is_met_again_once_its_connection_changes(
+        self, store: Store
+    ) -> None:
+        row = make_row(config={"path": "x"}, credentials="sealed")
+        await open_collection(store)
+        await store.connections.insert(row)
+        await queue_job(store, await get_connection(store, row.id))
+        waiting = await store.jobs.find_waiting(host_limit=2)
+        assert waiting is not None
+        assert (waiting.config, waiting.credentials) == ({"path": "x"}, "sealed")
+        assert (waiting.connection_id, waiting.organization_id) == (row.id, ORGANIZATION)
+        assert await store.jobs.find_waiting(host_limit=2, passed_over=[waiting.mark]) is None
+        assert await store.connections.update(
+            row, expected_version=1, reset_cursor=False, set_state=False, set_auth=False
+        )
+        assert await store.jobs.find_waiting(host_limit=2, passed_over=[waiting.mark]) is not None
+
+    @pytest.mark.anyio
+    async def test_reason_for_a_wait_is_shown_until_the_job_is_claimed(self, store: Store) -> None:
+        job = await queue_job(store, await make_connection(store))
+        reason = Outcome(
+            JobStatus.PENDING,
+            error="Waits.",
+            error_category=ErrorCategory.NO_PROCESS,
+            error_details="For a key.",
+        )
+        assert await store.jobs.explain_wait(job.id, reason)
+        for handed_back in (False, True):
+            held = await get_job(store, job.id)
+            shown = (held.error, held.error_category, held.error_details)
+            assert shown == ("Waits.", "no_process", "For a key."), handed_back
+            claim = await claim_next(store)
+            assert not await store.jobs.explain_wait(job.id, reason), "it runs"
+            claimed = await get_job(store, job.id)
+            assert (claimed.error, claimed.error_category, claimed.error_details) == (None,) * 3
+            assert await store.jobs.finish(claim, reason, [])
+        assert await store.jobs.request_cancel(job)
+        ended = await get_job(store, job.id)
+        assert (ended.status, ended.error, ended.error_category) == ("CANCELLED", None, None)
 
     @pytest.mark.anyio
     async def test_waiting_job_is_cancelled_at_once(self, store: Store) -> None:

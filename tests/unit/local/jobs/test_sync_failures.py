@@ -113,7 +113,7 @@ async def test_error_that_will_not_pass_fails_the_job_and_keeps_what_came_before
 
 
 @pytest.mark.parametrize("harm", ["gone", "damaged", "exposed"])
-async def test_lost_master_key_fails_the_job_with_the_way_out_and_keeps_the_credentials(
+async def test_job_waits_for_a_lost_master_key_with_the_way_out_and_keeps_the_credentials(
     tmp_path: Path, harm: str
 ) -> None:
     async with open_harness(tmp_path) as local:
@@ -131,17 +131,19 @@ async def test_lost_master_key_fails_the_job_with_the_way_out_and_keeps_the_cred
             key.chmod(0o644)
         again = LocalHarness(forgetful, local.clock, local.script, local.home)
         job = await again.run_sync(made)
-        assert (job.status, job.error_category) == (JobStatus.FAILED, "key_unavailable")
+        assert job.is_held
+        assert job.error_category == "key_unavailable"
         assert "key" in str(job.error)
         assert job.error_details
         found = diagnose(job)
         assert found is not None
         assert "weft doctor" in found.next_step
         after = await again.backend.connections.get(made.id)
-        assert (after.status, after.auth.authenticated) == (ConnectionStatus.ERROR, True)
+        assert (after.status, after.auth.authenticated) == (ConnectionStatus.ACTIVE, True)
         key.write_bytes(kept)
         key.chmod(0o600)
-        assert (await again.run_sync(made)).status is JobStatus.COMPLETED
+        await again.run_claimed(await again.claim())
+        assert (await again.backend.jobs.get(job.id)).status is JobStatus.COMPLETED
         assert (await again.backend.connections.get(made.id)).status is ConnectionStatus.ACTIVE
 
 

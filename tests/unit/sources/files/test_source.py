@@ -21,7 +21,8 @@ from weft.sources.base import (
     Unchanged,
 )
 from weft.sources.files import source as files
-from weft.sources.files.source import FilesConfig, FilesSource
+from weft.sources.files.config import FilesConfig
+from weft.sources.files.source import FilesSource
 from weft.sources.roots import NotInside, Tree, tree_at
 from weft.testing.source_contract import SourceCase, events_of, offline_context
 

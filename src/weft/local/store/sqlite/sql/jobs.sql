@@ -75,26 +75,36 @@ WHERE status IN ('RUNNING', 'CANCELLING');
 -- Tells cheaply that nothing can be claimed.
 SELECT 1 FROM job WHERE status = 'PENDING' LIMIT 1;
 
+-- name: job_next
+-- The oldest job that is due, whose host has room and whose mark was not passed over. A time to retry
+-- that is further away than any wait was set before the clock went back.
+SELECT j.no, j.id AS job_id, j.id || ':' || c.version AS mark, j.error, c.id AS connection_id,
+  c.organization_id, c.short_name, c.config, c.credentials, c.auth_method, c.auth_expires_at
+FROM job j JOIN connection c ON c.no = j.connection_no
+WHERE j.status = 'PENDING' AND (:job_id IS NULL OR j.id = :job_id)
+  AND (j.retry_at IS NULL OR j.retry_at <= :now OR j.retry_at > :now + :retry_max)
+  AND (
+    c.host = '' OR :host_limit > (
+      SELECT count(*) FROM job r JOIN connection rc ON rc.no = r.connection_no
+      WHERE r.status IN ('RUNNING', 'CANCELLING') AND rc.host = c.host
+    )
+  )
+  AND j.id || ':' || c.version NOT IN (SELECT value FROM carray(:passed_over))
+ORDER BY j.no LIMIT 1;
+
+-- name: job_explain_wait
+-- Says of a job that nobody runs why it waits.
+UPDATE job SET error = :error, error_category = :error_category, error_details = :error_details
+WHERE id = :id AND status = 'PENDING'
+RETURNING no;
+
 -- name: job_claim
--- The oldest waiting job whose host has room. Counts of what leaves no trace in the store go back to
--- the last checkpoint. A time to retry that is further away than any wait was set before the clock
--- went back.
+-- Counts of what leaves no trace in the store go back to the last checkpoint.
 UPDATE job SET status = 'RUNNING', owner = :owner, fence = fence + 1,
   lease_until = :now + :lease_length, lease_length = :lease_length,
   started_at = coalesce(started_at, :now), skipped = checkpoint_skipped, failed = checkpoint_failed,
-  error = NULL
-WHERE no = (
-  SELECT j.no FROM job j JOIN connection c ON c.no = j.connection_no
-  WHERE j.status = 'PENDING'
-    AND (j.retry_at IS NULL OR j.retry_at <= :now OR j.retry_at > :now + :retry_max)
-    AND (
-      c.host = '' OR :host_limit > (
-        SELECT count(*) FROM job r JOIN connection rc ON rc.no = r.connection_no
-        WHERE r.status IN ('RUNNING', 'CANCELLING') AND rc.host = c.host
-      )
-    )
-  ORDER BY j.no LIMIT 1
-)
+  error = NULL, error_category = NULL, error_details = NULL
+WHERE no = :no
 RETURNING no, id, connection_no, fence, options, full_sync, checkpoint, listing, attempts,
   renewed;
 
@@ -168,7 +178,8 @@ FROM job j JOIN connection c ON c.no = j.connection_no WHERE j.id = :id;
 
 -- name: job_cancel_pending
 -- Ends a job that nobody runs; no row when somebody does.
-UPDATE job SET status = 'CANCELLED', completed_at = :now, error = NULL
+UPDATE job SET status = 'CANCELLED', completed_at = :now, error = NULL, error_category = NULL,
+  error_details = NULL
 WHERE no = :no AND status = 'PENDING'
 RETURNING no;
 
@@ -186,7 +197,7 @@ WHERE no = :no;
 -- name: job_hand_back
 -- Whoever claims the job next goes on with it, but not before `retry_at`. `error` says why it waits.
 UPDATE job SET status = 'PENDING', owner = NULL, lease_until = NULL, retry_at = :retry_at,
-  error = :error,
+  error = :error, error_category = :error_category, error_details = :error_details,
   attempts = attempts + (:retry_at IS NOT NULL), renewed = renewed OR :renewed
 WHERE no = :no;
 

@@ -7,10 +7,9 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 
 from weft.domain.base import Page
-from weft.domain.connections import AuthMethod
 from weft.domain.jobs import Job, JobStatus, JobTrigger, LogLine, RunOptions
 from weft.errors import Conflict, NotFound
-from weft.local.store.base import Claim, JobStore, Outcome
+from weft.local.store.base import Claim, JobStore, Outcome, WaitingJob
 from weft.local.store.sqlite.file.database import Database
 from weft.local.store.sqlite.file.queries import queries
 from weft.local.store.sqlite.file.session import Session, carray
@@ -22,6 +21,7 @@ from weft.local.store.sqlite.tables.audit import (
     stamp,
     write_audited,
 )
+from weft.local.store.sqlite.tables.claims import claim_next, to_waiting
 from weft.local.store.sqlite.tables.connections import is_as_read
 from weft.local.store.sqlite.tables.leases import LeaseWatch
 from weft.local.store.sqlite.tables.rows import (
@@ -34,7 +34,7 @@ from weft.local.store.sqlite.tables.rows import (
     select,
     to_job,
 )
-from weft.local.store.values import MICROSECOND, dumps, loads, micros, moment, moment_or_none
+from weft.local.store.values import MICROSECOND, dumps, micros, moment
 
 RETRY_WAIT_MAX = timedelta(minutes=10)
 
@@ -104,18 +104,40 @@ class SqliteJobs(Table, JobStore):
     async def request_cancel(self, job: Job) -> bool:
         return await self._database.write(_request_cancel, job.id, stamp(self._database))
 
-    async def claim(self, owner: str, *, lease: timedelta, host_limit: int) -> Claim | None:
+    async def find_waiting(
+        self, *, host_limit: int, passed_over: Collection[str] = ()
+    ) -> WaitingJob | None:
+        # Most looks find nothing, and must be cheap.
+        if not await self._database.peek(has_row, "job_any_waiting"):
+            return None
+        values = self._next_values(host_limit, passed_over=passed_over)
+        return await self._database.read(find_first, to_waiting, values, "job_next")
+
+    async def explain_wait(self, job_id: str, reason: Outcome) -> bool:
+        values = _error_values(reason) | {"id": job_id}
+        return await self._database.write_relaxed(has_row, "job_explain_wait", values)
+
+    async def claim(
+        self, owner: str, *, lease: timedelta, host_limit: int, job_id: str | None = None
+    ) -> Claim | None:
         # Most looks find nothing, and must not take the write lock.
         if not await self._database.peek(has_row, "job_any_waiting"):
             return None
-        values = {
-            "owner": owner,
+        values = self._next_values(host_limit, job_id=job_id)
+        holder = {"owner": owner, "lease_length": lease // MICROSECOND, "now": values["now"]}
+        return await self._database.write_relaxed(claim_next, values, holder, lease)
+
+    def _next_values(
+        self, host_limit: int, *, job_id: str | None = None, passed_over: Collection[str] = ()
+    ) -> dict[str, Any]:
+        return {
+            "job_id": job_id,
             "host_limit": host_limit,
             "retry_max": RETRY_WAIT_MAX // MICROSECOND,
             "now": self._database.now(),
-            "lease_length": lease // MICROSECOND,
+            # carray refuses an empty array; the empty text matches no mark.
+            "passed_over": carray(("", *passed_over)),
         }
-        return await self._database.write_relaxed(_claim, values, lease)
 
     async def heartbeat(self, claim: Claim) -> JobStatus | None:
         return await self._database.write_relaxed(_heartbeat, claim, self._database.now())
@@ -241,35 +263,6 @@ def _owners(db: Session) -> list[str]:
     return [owner for (owner,) in db.execute(queries()["job_owners"])]
 
 
-def _claim(db: Session, values: dict[str, Any], lease: timedelta) -> Claim | None:
-    job = next(rows(db, queries()["job_claim"], values), None)
-    if job is None:
-        return None
-    connection = next(rows(db, queries()["job_claim_connection"], {"no": job["connection_no"]}))
-    return Claim(
-        job_id=job["id"],
-        owner=values["owner"],
-        fence=job["fence"],
-        lease=lease,
-        connection_id=connection["id"],
-        organization_id=connection["organization_id"],
-        short_name=connection["short_name"],
-        config=loads(connection["config"]),
-        auth_method=AuthMethod(connection["auth_method"]),
-        authenticated_at=moment_or_none(connection["authenticated_at"]),
-        auth_expires_at=moment_or_none(connection["auth_expires_at"]),
-        credentials=connection["credentials"],
-        cursor=loads(connection["cursor"]) if connection["cursor"] else None,
-        checkpoint=loads(job["checkpoint"]) if job["checkpoint"] else None,
-        options=RunOptions.model_validate_json(job["options"]),
-        full_sync=bool(job["full_sync"]),
-        listing=job["listing"],
-        attempts=job["attempts"],
-        resumed=job["fence"] > 1,
-        renewed=bool(job["renewed"]),
-    )
-
-
 def _release(db: Session, values: dict[str, Any]) -> list[str]:
     released = list(rows(db, queries()["job_release"], values))
     for row in released:
@@ -315,24 +308,16 @@ def _finish(db: Session, claim: Claim, outcome: Outcome, log: Sequence[LogLine],
             "no": held.job_no,
             "retry_at": None if wait is None else by.at + wait // MICROSECOND,
             "renewed": outcome.renewed,
-            "error": outcome.error,
         }
-        db.execute(queries()["job_hand_back"], values)
+        db.execute(queries()["job_hand_back"], values | _error_values(outcome))
         return True
     _end(db, claim, held, outcome, by)
     return True
 
 
 def _end(db: Session, claim: Claim, held: Held, outcome: Outcome, by: Stamp) -> None:
-    values = {
-        "no": held.job_no,
-        "now": by.at,
-        "status": outcome.status,
-        "error": outcome.error,
-        "error_category": outcome.error_category,
-        "error_details": outcome.error_details,
-    }
-    db.execute(queries()["job_finish"], values)
+    values = {"no": held.job_no, "now": by.at, "status": outcome.status}
+    db.execute(queries()["job_finish"], values | _error_values(outcome))
     if outcome.status is JobStatus.COMPLETED:
         config = dumps(claim.config)
         db.execute(queries()["job_promote_checkpoint"], {"no": held.job_no, "config": config})
@@ -352,6 +337,14 @@ def _end(db: Session, claim: Claim, held: Held, outcome: Outcome, by: Stamp) -> 
         if state != outcome.connection_state:
             target = connection_target(claim.organization_id, claim.connection_id)
             record(db, by, outcome.connection_state.value, target)
+
+
+def _error_values(outcome: Outcome) -> dict[str, str | None]:
+    return {
+        "error": outcome.error,
+        "error_category": outcome.error_category,
+        "error_details": outcome.error_details,
+    }
 
 
 def _find_crowded(db: Session, values: dict[str, int]) -> list[int]:
