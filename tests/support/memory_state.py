@@ -40,6 +40,7 @@ class ConnectionState:
     cursor: Json | None = None
     runs: Counter[JobStatus] = field(default_factory=Counter[JobStatus])
     slots: set[datetime] = field(default_factory=set[datetime])
+    repeated_slot: datetime | None = None
     types_at: dict[str, datetime] = field(default_factory=dict[str, datetime])
 
 
@@ -52,6 +53,8 @@ class JobState:
     options: RunOptions
     owner: str | None = None
     fence: int = 0
+    claimed_at: datetime | None = None
+    ran: timedelta = timedelta()
     lease_until: datetime | None = None
     retry_at: datetime | None = None
     attempts: int = 0
@@ -142,8 +145,7 @@ class State:
         """End the job and count it."""
         held.set(status=status, completed_at=self.clock())
         if held.job.started_at is not None:
-            passed: timedelta = self.clock() - held.job.started_at
-            held.set(duration_seconds=passed.total_seconds())
+            held.set(duration_seconds=held.ran.total_seconds())
         held.owner = held.lease_until = None
         self.connections[held.job.source_connection_id].runs[status] += 1
 

@@ -354,6 +354,7 @@ class MemoryJobs(JobStore):
             if job_id not in (None, each.job.id):
                 continue
             each.owner, each.fence, each.lease_until = owner, each.fence + 1, now + lease
+            each.claimed_at = now
             each.seen_before = frozenset(key for _, key in each.seen)
             each.set(
                 **_error_fields(Outcome(JobStatus.RUNNING)),
@@ -417,6 +418,7 @@ class MemoryJobs(JobStore):
         now, cancelled = self._state.clock(), held.job.status is JobStatus.CANCELLING
         outcome = Outcome(JobStatus.CANCELLED) if cancelled else outcome
         held.log += log
+        held.ran += now - (held.claimed_at or now)
         held.set(**_error_fields(outcome))
         if outcome.status is JobStatus.PENDING:
             held.set(status=JobStatus.PENDING)
@@ -504,23 +506,27 @@ class MemorySchedules(ScheduleStore):
 
     async def due(self, limit: int) -> Sequence[DueSchedule]:
         now = self._state.clock()
-        return sorted((e for e in self._all() if e.slot <= now), key=lambda e: e.slot)[:limit]
+        found = (e for e in self._all() if e.slot <= now and not self._is_live(e))
+        return sorted(found, key=lambda e: e.slot)[:limit]
+
+    def _is_live(self, due: DueSchedule) -> bool:
+        own = (e.job for e in self._state.jobs.values())
+        return any(j.source_connection_id == due.connection_id and j.status in LIVE for j in own)
 
     async def fire(self, due: DueSchedule, *, next_run: datetime | None) -> bool:
-        if not await self.move(due, next_run):
+        if self._is_live(due) or not await self.move(due, next_run):
             return False
         connection = self._state.connections[due.connection_id]
-        if due.slot in connection.slots or connection.row.state in UNAUTHORIZED:
+        fired, repeated = due.slot in connection.slots, connection.repeated_slot
+        connection.repeated_slot = due.slot if fired else None
+        if connection.row.state in UNAUTHORIZED or (fired and repeated in (None, due.slot)):
             return False
-        try:
-            await self._jobs.insert(
-                connection.row.organization_id,
-                due.connection_id,
-                trigger=JobTrigger.SCHEDULE,
-                options=RunOptions(),
-            )
-        except Conflict:
-            return False
+        await self._jobs.insert(
+            connection.row.organization_id,
+            due.connection_id,
+            trigger=JobTrigger.SCHEDULE,
+            options=RunOptions(),
+        )
         connection.slots.add(due.slot)
         return True
 
@@ -535,9 +541,6 @@ class MemorySchedules(ScheduleStore):
         moved = schedule.model_copy(update={"next_run": next_run})
         found.row = replace(found.row, schedule=moved)
         return True
-
-    async def newest_job_at(self) -> datetime | None:
-        return max((each.job.created_at for each in self._state.jobs.values()), default=None)
 
 
 class MemoryStore(Store):

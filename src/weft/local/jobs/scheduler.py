@@ -1,13 +1,16 @@
 """Fires schedules. Every process does; the store gives each slot to only one of them.
 
-Slots that were missed while no process ran, or while the computer slept, become one: the job is
-for the first of them, and the next slot lies in the future.
+Slots that were missed while no process ran, while the computer slept or while a sync ran become
+one: the job is for the first of them, and the next slot lies in the future.
 
 A clock that ran ahead has set the next times too far away. Once it is set back, they are set
-again; a slot that was fired is not fired twice, however often its time comes.
+again; a slot that was fired is not fired twice, however often its time comes. That could silence a
+schedule for as long as the clock was ahead, so the store passes over only the first such slot of
+several in a row, and fires the others without a slot of their own.
 """
 
 import logging
+import math
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfoNotFoundError
 
@@ -22,6 +25,9 @@ from weft.local.store.base import DueSchedule
 POLL_SECONDS = 1.0
 DUE_LIMIT = 100
 REALIGN_LIMIT = 500
+# A clock that is set back while this process runs is noticed at once; one that was set back before,
+# slowly, or while the computer slept, at these times.
+REALIGN_SECONDS = 600.0
 BACKWARD_STEP = timedelta(seconds=1)
 
 logger = logging.getLogger(__name__)
@@ -31,13 +37,15 @@ async def run_scheduler(engine: Engine) -> None:
     """Fire due schedules, once a second, until cancelled."""
     trouble: str | None = None
     zero: datetime | None = None
+    realigned = -math.inf
     while True:
         try:
             # The wall-clock time of the monotonic clock's zero changes when the wall clock is set.
             now_zero = await engine.store.now() - timedelta(seconds=anyio.current_time())
-            went_back = now_zero < zero - BACKWARD_STEP if zero else await _was_ahead(engine)
-            if went_back:
+            went_back = zero is not None and now_zero < zero - BACKWARD_STEP
+            if went_back or anyio.current_time() - realigned >= REALIGN_SECONDS:
                 await realign(engine)
+                realigned = anyio.current_time()
             zero = now_zero
             await fire_due(engine)
             trouble = None
@@ -92,9 +100,3 @@ def _following(due: DueSchedule, now: datetime) -> datetime | None:
         logger.warning("no time zone %s here: taken as UTC", due.schedule.timezone)
         in_utc = due.schedule.model_copy(update={"timezone": "UTC"})
         return next_run(in_utc, after=now, last_start=now)
-
-
-async def _was_ahead(engine: Engine) -> bool:
-    """Tell whether an earlier process's clock was ahead: the newest job is from the future."""
-    newest = await engine.store.schedules.newest_job_at()
-    return newest is not None and newest > await engine.store.now()

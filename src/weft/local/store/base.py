@@ -4,7 +4,8 @@ Every method is one transaction, unless it says otherwise. Errors: NotFound and 
 method says so; StorageFailed for a full disk, an I/O error or a database that stays locked.
 
 All callers of a store share its clock, `Store.now`, which stamps rows and decides what is due and
-which lease has run out. Callers give durations. `weft.testing.store_contract` tests a store.
+which lease has run out. A job's duration is measured by a clock that is never set, and is kept
+when the job is interrupted. Callers give durations. `weft.testing.store_contract` tests a store.
 """
 
 from collections.abc import Collection as Ids
@@ -266,14 +267,15 @@ class ScheduleStore(Protocol):
     """Schedules that have to be fired."""
 
     async def due(self, limit: int) -> Sequence[DueSchedule]:
-        """List schedules whose time has come."""
+        """List schedules whose time has come and that no live job keeps waiting."""
         ...
 
     async def fire(self, due: DueSchedule, *, next_run: datetime | None) -> bool:
         """Set the next time, and queue a job for the slot; a slot never gets a second job.
 
-        False, without a job, when another process was first, the slot was fired before, a sync is
-        live, or the connection waits for authorisation.
+        False, without a job, when another process was first, a sync is live (the slot stays due
+        then), the connection waits for authorisation, or the slot was fired before the clock was
+        set back. Of several such slots in a row, all but the first get a job that is not theirs.
         """
         ...
 
@@ -283,10 +285,6 @@ class ScheduleStore(Protocol):
 
     async def move(self, due: DueSchedule, next_run: datetime | None) -> bool:
         """Set another next time without firing; False when another process was first."""
-        ...
-
-    async def newest_job_at(self) -> datetime | None:
-        """Return when the newest job was created, as the clock showed it then."""
         ...
 
 

@@ -63,7 +63,9 @@ class WaitingJob:
 class Claim:
     """The right to run one job, until another claim has a higher fence.
 
-    ``lease`` is how long it stays valid without a heartbeat or a commit.
+    ``lease`` is how long it stays valid without a heartbeat or a commit. ``running_since``
+    is when the job would have begun, had it run without a break, in seconds of the store's
+    monotonic clock.
     """
 
     job_id: str
@@ -86,6 +88,7 @@ class Claim:
     attempts: int
     resumed: bool
     renewed: bool = False
+    running_since: float = 0.0
 
 
 @dataclass(slots=True)

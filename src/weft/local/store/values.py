@@ -8,6 +8,7 @@ from weft.domain.base import Json
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+MICROSECONDS = 1_000_000
 _FIRST, _LAST = (
     (at.replace(tzinfo=UTC) - _EPOCH) // MICROSECOND for at in (datetime.min, datetime.max)
 )

@@ -103,7 +103,8 @@ function factsOf(connection, last, live) {
     if (last.status === "COMPLETED") facts.push(span("synced ", when(ended), took), span(changes(last)));
     else facts.push(span(`last sync ${last.status.toLowerCase()} `, when(ended)));
   }
-  if (connection.next_run) facts.push(span("next run ", when(connection.next_run)));
+  if (live && Date.parse(connection.next_run) <= Date.now()) facts.push(span("next run after this sync"));
+  else if (connection.next_run) facts.push(span("next run ", when(connection.next_run)));
   return facts;
 }
 

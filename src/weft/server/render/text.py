@@ -13,7 +13,6 @@ from weft.domain.jobs import (
     diagnosis_of,
     shortfall_of,
 )
-from weft.domain.schedules import Schedule
 from weft.domain.sources import FieldInfo, SourceInfo
 from weft.errors import ErrorCategory
 from weft.server.render.size import wire_bytes
@@ -47,7 +46,7 @@ def connection_text(connection: Connection) -> str:
     lines += [
         _auth_line(connection),
         f"config: {_config_text(connection)}",
-        f"schedule: {schedule_text(connection.schedule)}",
+        f"schedule: {schedule_text(connection)}",
         _history_line(connection),
         _entities_line(connection),
     ]
@@ -108,8 +107,9 @@ def next_steps(connection: Connection) -> list[str]:
     return [f"It cannot sync until it is authorised: {_authorise_text(connection)}"]
 
 
-def schedule_text(schedule: Schedule | None) -> str:
-    """Render a schedule as a phrase."""
+def schedule_text(connection: Connection) -> str:
+    """Render a connection's schedule as a phrase."""
+    schedule, job = connection.schedule, connection.sync.last_job
     if schedule is None or not (schedule.continuous or schedule.cron):
         return "none, syncs only when run_sync is called"
     parts = (
@@ -118,7 +118,9 @@ def schedule_text(schedule: Schedule | None) -> str:
     if schedule.cursor_field:
         parts.append(f"cursor field {one_line(schedule.cursor_field)}")
     if schedule.next_run:
-        parts.append(f"next run {timestamp(schedule.next_run)}")
+        waits = job is not None and not job.status.is_terminal
+        after = ", or once the present sync has ended" if waits else ""
+        parts.append(f"next run {timestamp(schedule.next_run)}{after}")
     return ", ".join(parts)
 
 

@@ -171,7 +171,7 @@ def _connection_preview(connection: Connection) -> list[str]:
             f"- {quantity(connection.entities.total_entities, 'entity')} and the history of "
             f"{quantity(connection.sync.total_runs, 'sync')}"
         ),
-        f"- schedule: {schedule_text(connection.schedule)}",
+        f"- schedule: {schedule_text(connection)}",
         f"- running job: {f'{running}, which is cancelled first' if running else 'none'}",
         f"- {_UPSTREAM} The collection stays.",
     ]

@@ -196,6 +196,19 @@ class JobQueueContract:
         assert (again.job_id, again.attempts, again.resumed) == (claim.job_id, 1, True)
 
     @pytest.mark.anyio
+    async def test_duration_is_the_time_that_the_job_ran(
+        self, store: Store, pass_time: PassTime
+    ) -> None:
+        claim = await claim_new(store, await make_connection(store))
+        pass_time(timedelta(seconds=2))
+        await finish(store, claim, JobStatus.PENDING, retry_after=timedelta(seconds=10))
+        pass_time(timedelta(seconds=60))
+        again = await claim_next(store)
+        pass_time(timedelta(seconds=3))
+        await finish(store, again)
+        assert (await get_job(store, claim.job_id)).duration_seconds == 5
+
+    @pytest.mark.anyio
     async def test_jobs_are_listed_newest_first_by_page_and_filter(self, store: Store) -> None:
         made, other = await make_connection(store), await make_connection(store)
         jobs = [await list_all(store, made) for _ in range(3)]

@@ -10,6 +10,7 @@ from weft.domain.jobs import JobTrigger
 from weft.domain.schedules import Schedule
 from weft.local.store.base import DueSchedule, Store
 from weft.testing.store_contract.support import (
+    OWNER,
     PassTime,
     claim_next,
     finish,
@@ -53,18 +54,50 @@ class ScheduleContract:
         assert not await store.schedules.fire(due, next_run=following)
 
     @pytest.mark.anyio
-    async def test_live_job_or_missing_authorisation_takes_the_slots_turn(
+    async def test_slot_that_meets_a_live_job_is_fired_once_after_it(
         self, store: Store, pass_time: PassTime
     ) -> None:
         made = await make_scheduled(store)
-        await queue_job(store, made)
+        due = await find_due(store, pass_time)
+        job = await queue_job(store, made)
+        assert not await store.schedules.fire(due, next_run=due.slot + HOUR)
+        pass_time(HOUR)
+        assert list(await store.schedules.due(9)) == [], "it waits for the job"
+        assert (await claim_next(store)).job_id == job.id
+        assert list(await store.schedules.due(9)) == []
+        assert await store.jobs.request_cancel(job)
+        assert await store.jobs.release_dead([OWNER]) == [job.id]
+        [again] = await store.schedules.due(9)
+        assert (again.connection_id, again.slot) == (due.connection_id, due.slot)
+        assert await store.schedules.fire(again, next_run=due.slot + 2 * HOUR)
+        assert list(await store.schedules.due(9)) == []
+
+    @pytest.mark.anyio
+    async def test_missing_authorisation_takes_the_slots_turn(
+        self, store: Store, pass_time: PassTime
+    ) -> None:
+        await make_scheduled(store, state=ConnectionStatus.NEEDS_REAUTH)
         due = await find_due(store, pass_time)
         assert not await store.schedules.fire(due, next_run=due.slot + HOUR)
         assert list(await store.schedules.due(9)) == []
-        await make_scheduled(store, state=ConnectionStatus.NEEDS_REAUTH)
-        pass_time(HOUR)
-        for each in await store.schedules.due(9):
-            assert not await store.schedules.fire(each, next_run=None)
+
+    @pytest.mark.anyio
+    async def test_only_the_first_of_several_fired_slots_is_passed_over(
+        self, store: Store, pass_time: PassTime
+    ) -> None:
+        await make_scheduled(store)
+        due = await find_due(store, pass_time)
+        slots = [due.slot + n * HOUR for n in range(3)]
+
+        async def fire(number: int) -> bool:
+            each = DueSchedule(due.connection_id, slots[number], due.schedule)
+            if not await store.schedules.fire(each, next_run=slots[(number + 1) % 3]):
+                return False
+            return await finish(store, await claim_next(store))
+
+        assert [await fire(n) for n in range(3)] == [True, True, True]
+        # The clock was set back to before the first of them.
+        assert [await fire(n) for n in range(3)] == [False, True, True]
 
     @pytest.mark.anyio
     async def test_upcoming_schedules_are_paged_and_moved(self, store: Store) -> None:
@@ -77,11 +110,3 @@ class ScheduleContract:
         each = first.items[0]
         assert await store.schedules.move(each, each.slot - timedelta(minutes=5))
         assert not await store.schedules.move(each, None), "somebody has moved it"
-
-    @pytest.mark.anyio
-    async def test_newest_job_tells_its_time(self, store: Store, pass_time: PassTime) -> None:
-        assert await store.schedules.newest_job_at() is None
-        await queue_job(store, await make_connection(store))
-        made_at = await store.now()
-        pass_time(HOUR)
-        assert await store.schedules.newest_job_at() == made_at

@@ -86,5 +86,8 @@ def _schedule(connection: Connection) -> str:
     if schedule.cron:
         words.append(f"{schedule.cron} ({schedule.timezone})")
     if schedule.next_run:
-        words.append(f"next {schedule.next_run:%Y-%m-%d %H:%M} UTC")
+        job = connection.sync.last_job
+        waits = job is not None and not job.status.is_terminal
+        after = ", or after the present sync" if waits else ""
+        words.append(f"next {schedule.next_run:%Y-%m-%d %H:%M} UTC{after}")
     return ", ".join(words) or "none"

@@ -22,7 +22,7 @@ from weft.local.store.prepared import PreparedBatch
 from weft.local.store.sqlite.entities.marks import Marks
 from weft.local.store.sqlite.file.queries import queries
 from weft.local.store.sqlite.file.session import Session, carray
-from weft.local.store.sqlite.tables.jobs import Held, find_held, write_log
+from weft.local.store.sqlite.tables.jobs import Held, Lap, find_held, renew, write_log
 from weft.local.store.values import dumps, micros_or_none, moment
 
 LOGGED_UNSTORABLE = 20
@@ -67,7 +67,7 @@ def apply(
     batch: Batch,
     prepared: PreparedBatch,
     counted: Marks | None,
-    now: int,
+    lap: Lap,
     read_on: Callable[[], object],
 ) -> None:
     """Write the changes that the batch makes. Raises Fenced before the first write.
@@ -85,15 +85,15 @@ def apply(
         db.execute(queries()["index_insert"], (inserted[0], inserted[-1]))
     _write_updates(db, difference)
     write_deletes(db, [stored.no for stored in difference.delete])
-    _write_types(db, held.connection_no, difference, now)
+    _write_types(db, held.connection_no, difference, lap.now)
     if difference.seen:
         marks = (held.job_no, claim.listing, difference.seen.tobytes())
         db.execute(queries()["seen_insert"], marks)
     _write_progress(db, held, prepared, difference)
-    db.execute(queries()["job_renew"], {"no": held.job_no, "now": now})
+    renew(db, held.job_no, lap)
     if prepared.checkpoint is not None:
         _write_checkpoint(db, claim, held, prepared, dumps(prepared.checkpoint.cursor))
-    write_log(db, held.job_no, [*batch.log, *_unstorable_lines(prepared, now)])
+    write_log(db, held.job_no, [*batch.log, *_unstorable_lines(prepared, lap.now)])
 
 
 def _unstorable_lines(prepared: PreparedBatch, now: int) -> list[LogLine]:

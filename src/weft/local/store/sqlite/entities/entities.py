@@ -25,6 +25,7 @@ from weft.local.store.sqlite.entities.marks import Marks
 from weft.local.store.sqlite.file.database import Database
 from weft.local.store.sqlite.file.queries import queries
 from weft.local.store.sqlite.file.session import Bindings, Session, carray
+from weft.local.store.sqlite.tables.jobs import Lap, read_lap, renew
 from weft.local.store.sqlite.tables.rows import Table, has_row, rows
 from weft.local.store.values import loads, moment_or_none
 
@@ -61,7 +62,7 @@ class SqliteEntities(Table, EntityStore):
         prepared = await self._database.compute(prepare, batch)
         counted = await self._read_counted(claim)
         await self._database.write_relaxed(
-            apply, claim, batch, prepared, counted, self._database.now(), read_on
+            apply, claim, batch, prepared, counted, read_lap(self._database, claim), read_on
         )
 
     async def delete_unseen(self, claim: Claim) -> int | None:
@@ -70,7 +71,8 @@ class SqliteEntities(Table, EntityStore):
             return None
         for start in range(0, len(unseen), DELETE_BATCH):
             part = unseen[start : start + DELETE_BATCH]
-            await self._database.write_relaxed(_delete_part, claim, part, self._database.now())
+            lap = read_lap(self._database, claim)
+            await self._database.write_relaxed(_delete_part, claim, part, lap)
         return len(unseen)
 
     async def search(
@@ -155,14 +157,14 @@ def _rows(db: Session, query: str, *values: object) -> Iterator[tuple[Any, ...]]
     return iter(db.execute(queries()[query], values))
 
 
-def _delete_part(db: Session, claim: Claim, part: "array[int]", now: int) -> None:
+def _delete_part(db: Session, claim: Claim, part: "array[int]", lap: Lap) -> None:
     held = check_fence(db, claim)
     counts = db.execute(queries()["entity_types_of"], {"nos": carray(part)})
     changes: Counter[str] = Counter()
     for name, count in counts:
         changes[str(name)] -= int(str(count))
     write_deletes(db, part)
-    write_type_changes(db, held.connection_no, changes, now)
+    write_type_changes(db, held.connection_no, changes, lap.now)
     others = ("inserted", "updated", "unchanged", "skipped", "failed", "incomplete")
     progress = dict.fromkeys(others, 0)
     values = progress | {
@@ -171,7 +173,7 @@ def _delete_part(db: Session, claim: Claim, part: "array[int]", now: int) -> Non
         "expected": None,
     }
     db.execute(queries()["job_progress"], values)
-    db.execute(queries()["job_renew"], {"no": held.job_no, "now": now})
+    renew(db, held.job_no, lap)
 
 
 def _match_expression(terms: Sequence[str], matching: Matching) -> str:

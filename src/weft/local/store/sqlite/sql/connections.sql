@@ -20,7 +20,8 @@ SELECT
   ) AS types,
   j.id AS job_id, j.status AS job_status, j.trigger AS job_trigger,
   j.full_sync AS job_full_sync, j.created_at AS job_created_at, j.started_at AS job_started_at,
-  j.completed_at AS job_completed_at, j.inserted AS job_inserted, j.updated AS job_updated,
+  j.completed_at AS job_completed_at, j.ran AS job_ran,
+  j.inserted AS job_inserted, j.updated AS job_updated,
   j.deleted AS job_deleted, j.unchanged AS job_unchanged, j.skipped AS job_skipped,
   j.failed AS job_failed, j.expected AS job_expected,
   j.incomplete AS job_incomplete, j.error AS job_error,
@@ -130,24 +131,46 @@ DELETE FROM connection WHERE no = :no;
 
 -- name: schedule_due
 -- Schedules whose time has come, the longest waiting first.
+-- A slot that meets a live job stays due, and so gets its turn when that job has ended.
 SELECT id, next_run_at, cron, timezone, continuous FROM connection
-WHERE next_run_at <= :now ORDER BY next_run_at LIMIT :limit;
+WHERE next_run_at <= :now AND NOT EXISTS (
+  SELECT 1 FROM job j
+  WHERE j.connection_no = connection.no AND j.status IN ('PENDING', 'RUNNING', 'CANCELLING')
+)
+ORDER BY next_run_at LIMIT :limit;
+
+-- name: schedule_turn
+-- No row when another process was first, or a job is live. `fired`: the slot has a job, or had one
+-- before it was pruned.
+SELECT state IN ('pending_auth', 'needs_reauth', 'inactive') AS waits, repeated_slot,
+  coalesce(last_slot >= :slot, 0)
+  OR EXISTS (SELECT 1 FROM early_slot e WHERE e.connection_no = no AND e.slot = :slot)
+  OR EXISTS (SELECT 1 FROM job j WHERE j.connection_no = connection.no AND j.slot = :slot) AS fired
+FROM connection
+WHERE id = :connection_id AND next_run_at = :slot AND NOT EXISTS (
+  SELECT 1 FROM job j
+  WHERE j.connection_no = connection.no AND j.status IN ('PENDING', 'RUNNING', 'CANCELLING')
+);
 
 -- name: schedule_advance
--- The comparison makes it happen once, however many processes try. A slot that has a job, or had
--- one before it was pruned, is not fired again when the clock goes back.
-UPDATE connection SET next_run_at = :next_run_at
-WHERE id = :connection_id AND next_run_at = :slot
-RETURNING (last_slot IS NULL OR last_slot < :slot)
-  AND state NOT IN ('pending_auth', 'needs_reauth', 'inactive')
-  AND NOT EXISTS (
-    SELECT 1 FROM job j WHERE j.connection_no = connection.no
-      AND (j.status IN ('PENDING', 'RUNNING', 'CANCELLING') OR j.slot = :slot)
-  );
+-- Follows `schedule_turn` in the same transaction.
+UPDATE connection SET next_run_at = :next_run_at, repeated_slot = :repeated_slot
+WHERE id = :connection_id;
 
 -- name: schedule_prune_slot
--- `last_slot` is the last slot whose job is no longer there to tell that it was fired.
-UPDATE connection SET last_slot = max(coalesce(last_slot, :slot), :slot) WHERE no = :no;
+-- `last_slot` is the last slot whose job is no longer there to tell that it was fired. A slot that
+-- the clock has not reached must not stop those before it.
+UPDATE connection SET last_slot = max(coalesce(last_slot, :slot), :slot)
+WHERE no = :no AND :slot <= :now;
+
+-- name: schedule_keep_early_slot
+-- Remembers a slot ahead of the clock.
+INSERT OR IGNORE INTO early_slot (connection_no, slot) SELECT :no, :slot WHERE :slot > :now;
+
+-- name: schedule_drop_early_slots
+-- Those that `last_slot` covers by now.
+DELETE FROM early_slot WHERE connection_no = :no
+  AND slot <= (SELECT c.last_slot FROM connection c WHERE c.no = :no);
 
 -- name: schedule_upcoming
 -- Schedules with their next time, due or not.
@@ -159,7 +182,3 @@ WHERE next_run_at IS NOT NULL AND no < :before ORDER BY no DESC LIMIT :limit;
 UPDATE connection SET next_run_at = :next_run_at
 WHERE id = :connection_id AND next_run_at = :slot
 RETURNING no;
-
--- name: schedule_newest_job
--- When the newest job was made.
-SELECT created_at FROM job ORDER BY no DESC LIMIT 1;

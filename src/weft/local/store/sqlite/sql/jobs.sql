@@ -25,8 +25,8 @@ WHERE c.id = :connection_id AND j.status IN ('PENDING', 'RUNNING', 'CANCELLING')
 -- The start of every query that returns jobs.
 SELECT
   j.no, j.id, c.id AS connection_id, j.status, j.trigger, j.full_sync, j.created_at, j.started_at,
-  j.completed_at, j.inserted, j.updated, j.deleted, j.unchanged, j.skipped, j.failed, j.expected,
-  j.incomplete, j.error, j.error_category, j.error_details
+  j.completed_at, j.ran, j.inserted, j.updated, j.deleted, j.unchanged, j.skipped, j.failed,
+  j.expected, j.incomplete, j.error, j.error_category, j.error_details
 FROM job j JOIN connection c ON c.no = j.connection_no
 
 -- name: job_by_id
@@ -106,7 +106,7 @@ UPDATE job SET status = 'RUNNING', owner = :owner, fence = fence + 1,
   error = NULL, error_category = NULL, error_details = NULL
 WHERE no = :no
 RETURNING no, id, connection_no, fence, options, full_sync, checkpoint, listing, attempts,
-  renewed;
+  renewed, ran;
 
 -- name: job_claim_connection
 -- The columns of a claim that the connection has.
@@ -138,7 +138,7 @@ WHERE id = :id AND fence = :fence AND owner = :owner AND status IN ('RUNNING', '
 
 -- name: job_renew
 -- Changes the lease's mark even when the clock went back or stands still.
-UPDATE job SET lease_until = max(:now + lease_length, lease_until + 1) WHERE no = :no;
+UPDATE job SET lease_until = max(:now + lease_length, lease_until + 1), ran = :ran WHERE no = :no;
 
 -- name: job_progress
 -- Adds a batch's counts.

@@ -9,7 +9,7 @@ from weft.local.store.base import Claim, WaitingJob
 from weft.local.store.sqlite.file.queries import queries
 from weft.local.store.sqlite.file.session import Session
 from weft.local.store.sqlite.tables.rows import Row, rows
-from weft.local.store.values import loads, moment_or_none
+from weft.local.store.values import MICROSECONDS, loads, moment_or_none
 
 _AS_STORED = (
     "job_id",
@@ -33,9 +33,12 @@ def to_waiting(row: Row) -> WaitingJob:
 
 
 def claim_next(
-    db: Session, values: dict[str, Any], holder: dict[str, Any], lease: timedelta
+    db: Session, values: dict[str, Any], holder: dict[str, Any], lease: timedelta, seconds: float
 ) -> Claim | None:
-    """Give the job that `job_next` finds to ``holder``, in the caller's transaction."""
+    """Give the job that `job_next` finds to ``holder``, in the caller's transaction.
+
+    ``seconds`` is the present on the monotonic clock.
+    """
     found = next(rows(db, queries()["job_next"], values), None)
     if found is None:
         return None
@@ -62,4 +65,5 @@ def claim_next(
         attempts=job["attempts"],
         resumed=job["fence"] > 1,
         renewed=bool(job["renewed"]),
+        running_since=seconds - job["ran"] / MICROSECONDS,
     )

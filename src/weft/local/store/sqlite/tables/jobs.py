@@ -34,7 +34,7 @@ from weft.local.store.sqlite.tables.rows import (
     select,
     to_job,
 )
-from weft.local.store.values import MICROSECOND, dumps, micros, moment
+from weft.local.store.values import MICROSECOND, MICROSECONDS, dumps, micros, moment
 
 RETRY_WAIT_MAX = timedelta(minutes=10)
 
@@ -125,7 +125,8 @@ class SqliteJobs(Table, JobStore):
             return None
         values = self._next_values(host_limit, job_id=job_id)
         holder = {"owner": owner, "lease_length": lease // MICROSECOND, "now": values["now"]}
-        return await self._database.write_relaxed(claim_next, values, holder, lease)
+        seconds = self._database.monotonic()
+        return await self._database.write_relaxed(claim_next, values, holder, lease, seconds)
 
     def _next_values(
         self, host_limit: int, *, job_id: str | None = None, passed_over: Collection[str] = ()
@@ -140,7 +141,9 @@ class SqliteJobs(Table, JobStore):
         }
 
     async def heartbeat(self, claim: Claim) -> JobStatus | None:
-        return await self._database.write_relaxed(_heartbeat, claim, self._database.now())
+        return await self._database.write_relaxed(
+            _heartbeat, claim, read_lap(self._database, claim)
+        )
 
     async def release_expired(self, *, running: Collection[str] = ()) -> Sequence[str]:
         leases = await self._database.read(_leases)
@@ -160,11 +163,11 @@ class SqliteJobs(Table, JobStore):
         return await self._database.write(_release, values | {"now": self._database.now()})
 
     async def finish(self, claim: Claim, outcome: Outcome, log: Sequence[LogLine]) -> bool:
-        by = stamp(self._database)
-        return await self._database.write(_finish, claim, outcome, log, by)
+        by, lap = stamp(self._database), read_lap(self._database, claim)
+        return await self._database.write(_finish, claim, outcome, log, by, lap)
 
     async def prune(self, *, keep: int, limit: int) -> int:
-        values = {"keep": keep, "limit": limit}
+        values = {"keep": keep, "limit": limit, "now": self._database.now()}
         # Looking takes long if there are many jobs, so do not hold the write lock.
         crowded = await self._database.read(_find_crowded, values)
         if not crowded:
@@ -286,15 +289,35 @@ def find_held(db: Session, claim: Claim) -> Held | None:
     return None if row is None else Held(*row)
 
 
-def _heartbeat(db: Session, claim: Claim, now: int) -> JobStatus | None:
+class Lap(NamedTuple):
+    """The time of a write under a claim, and how long the job has run; both in microseconds."""
+
+    now: int
+    ran: int
+
+
+def read_lap(database: Database, claim: Claim) -> Lap:
+    """Read the clocks for a write under the claim."""
+    ran = database.monotonic() - claim.running_since
+    return Lap(database.now(), round(ran * MICROSECONDS))
+
+
+def renew(db: Session, job_no: int, lap: Lap) -> None:
+    """Renew the lease, and record how long the job has run."""
+    db.execute(queries()["job_renew"], {"no": job_no, "now": lap.now, "ran": lap.ran})
+
+
+def _heartbeat(db: Session, claim: Claim, lap: Lap) -> JobStatus | None:
     held = find_held(db, claim)
     if held is None:
         return None
-    db.execute(queries()["job_renew"], {"no": held.job_no, "now": now})
+    renew(db, held.job_no, lap)
     return JobStatus(held.status)
 
 
-def _finish(db: Session, claim: Claim, outcome: Outcome, log: Sequence[LogLine], by: Stamp) -> bool:
+def _finish(
+    db: Session, claim: Claim, outcome: Outcome, log: Sequence[LogLine], by: Stamp, lap: Lap
+) -> bool:
     held = find_held(db, claim)
     if held is None:
         return False
@@ -302,6 +325,7 @@ def _finish(db: Session, claim: Claim, outcome: Outcome, log: Sequence[LogLine],
         outcome = Outcome(JobStatus.CANCELLED)
         log = [LogLine(at=moment(by.at), level="info", message="Cancelled.")]
     write_log(db, held.job_no, log)
+    renew(db, held.job_no, lap)
     if outcome.status is JobStatus.PENDING:
         wait = outcome.retry_after
         values = {
@@ -354,6 +378,7 @@ def _find_crowded(db: Session, values: dict[str, int]) -> list[int]:
 def _prune(db: Session, values: dict[str, int], connection_nos: Sequence[int]) -> int:
     named = values | {"connection_nos": carray(array("q", connection_nos))}
     pruned = list(rows(db, queries()["job_prune"], named))
-    fired = [row for row in pruned if row["slot"] is not None]
-    db.executemany(queries()["schedule_prune_slot"], fired)
+    fired = [{**row, "now": values["now"]} for row in pruned if row["slot"] is not None]
+    for step in ("schedule_prune_slot", "schedule_keep_early_slot", "schedule_drop_early_slots"):
+        db.executemany(queries()[step], fired)
     return len(pruned)

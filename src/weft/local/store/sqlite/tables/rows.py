@@ -14,7 +14,7 @@ from weft.local.store.sqlite.file.columns import SHOWN
 from weft.local.store.sqlite.file.database import Database
 from weft.local.store.sqlite.file.queries import queries
 from weft.local.store.sqlite.file.session import Bindings, Session
-from weft.local.store.values import loads, moment, moment_or_none
+from weft.local.store.values import MICROSECONDS, loads, moment, moment_or_none
 
 T = TypeVar("T")
 
@@ -178,7 +178,6 @@ def _job_fields(row: Row, prefix: str = "") -> dict[str, Any]:
     """Take a job from its own row, or the last job from a row of `connection_columns`."""
     started = moment_or_none(row[f"{prefix}started_at"])
     completed = moment_or_none(row[f"{prefix}completed_at"])
-    ran = completed - started if started and completed else None
     return {
         "id": row[f"{prefix}id"],
         "source_connection_id": row["id"] if prefix else row["connection_id"],
@@ -188,7 +187,7 @@ def _job_fields(row: Row, prefix: str = "") -> dict[str, Any]:
         "created_at": moment(row[f"{prefix}created_at"]),
         "started_at": started,
         "completed_at": completed,
-        "duration_seconds": None if ran is None else ran.total_seconds(),
+        "duration_seconds": row[f"{prefix}ran"] / MICROSECONDS if started and completed else None,
         "entities_inserted": row[f"{prefix}inserted"],
         "entities_updated": row[f"{prefix}updated"],
         "entities_deleted": row[f"{prefix}deleted"],

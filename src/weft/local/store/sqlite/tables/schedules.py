@@ -16,11 +16,11 @@ from weft.local.store.sqlite.tables.rows import (
     Table,
     has_row,
     read_page,
-    read_value,
     row_before,
+    rows,
     select,
 )
-from weft.local.store.values import micros, micros_or_none, moment, moment_or_none
+from weft.local.store.values import micros, micros_or_none, moment
 
 _UPCOMING = "schedule_upcoming"
 
@@ -36,7 +36,7 @@ class SqliteSchedules(Table, ScheduleStore):
 
     async def fire(self, due: DueSchedule, *, next_run: datetime | None) -> bool:
         by = stamp(self._database)
-        values = {
+        values: dict[str, Any] = {
             "connection_id": due.connection_id,
             "slot": micros(due.slot),
             "next_run_at": micros_or_none(next_run),
@@ -53,9 +53,6 @@ class SqliteSchedules(Table, ScheduleStore):
         }
         return await self._database.write_relaxed(has_row, "schedule_move", values)
 
-    async def newest_job_at(self) -> datetime | None:
-        return moment_or_none(await self._database.read(read_value, "schedule_newest_job"))
-
 
 def _to_due(row: Row) -> DueSchedule:
     schedule = Schedule(
@@ -65,9 +62,20 @@ def _to_due(row: Row) -> DueSchedule:
 
 
 def _fire(db: Session, values: dict[str, Any], by: Stamp) -> bool:
-    if not db.execute(queries()["schedule_advance"], values).get:
+    turn = next(rows(db, queries()["schedule_turn"], values), None)
+    if turn is None:
         return False
-    organization_id = db.execute(queries()["job_insert_scheduled"], values).get
+    slot, fired = values["slot"], turn["fired"]
+    values["repeated_slot"] = slot if fired else None
+    db.execute(queries()["schedule_advance"], values)
+    # A fired slot that comes again was fired before the clock was set back, perhaps just now, so it
+    # is passed over. If another one follows, a whole period has passed: the schedule must not stay
+    # silent until the clock reaches slots that were never fired. The job is none of that slot's.
+    is_repeated_at_once = fired and turn["repeated_slot"] in (None, slot)
+    if turn["waits"] or is_repeated_at_once:
+        return False
+    job = values | {"slot": None if fired else slot}
+    organization_id = db.execute(queries()["job_insert_scheduled"], job).get
     target = Target("job", values["id"], organization_id, values["connection_id"])
     record(db, by, "run", target)
     return True
