@@ -6,8 +6,8 @@ import hmac
 import secrets
 import time
 from collections.abc import Callable
-from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 
 from weft.domain.principals import Principal
 from weft.errors import Conflict
@@ -32,24 +32,23 @@ class Effect:
     entities: int
 
 
+@dataclass(slots=True)
 class Confirmations:
     """Issues and redeems tokens, which are void once the issuing process ends."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._key = secrets.token_bytes(32)
-        self._clock = clock
-        self._spent: dict[bytes, float] = {}
-        self._holder: tuple[str, ...] = ()
+    clock: Callable[[], float] = time.monotonic
+    holder: tuple[str, ...] = ()
+    key: bytes = field(default_factory=partial(secrets.token_bytes, 32), repr=False)
+    spent: dict[bytes, float] = field(default_factory=dict[bytes, float])
 
     def bound_to(self, principal: Principal) -> "Confirmations":
         """Return a view whose tokens only the principal can redeem."""
-        view = copy(self)
-        view._holder = (principal.organization_id, principal.name)
-        return view
+        holder = (principal.organization_id, principal.name)
+        return Confirmations(self.clock, holder, self.key, self.spent)
 
     def issue(self, effect: Effect) -> str:
         """Issue a token for exactly this effect, valid once and for LIFETIME_SECONDS."""
-        expires = int(self._clock()) + LIFETIME_SECONDS
+        expires = int(self.clock()) + LIFETIME_SECONDS
         head = expires.to_bytes(8, "big") + effect.entities.to_bytes(8, "big")
         head += secrets.token_bytes(8)
         return base64.urlsafe_b64encode(head + self._mac(effect, head)).decode()
@@ -59,23 +58,23 @@ class Confirmations:
         head, mac = _parts(token)
         if not hmac.compare_digest(mac, self._mac(effect, head)):
             raise _refusal("does not belong to this deletion as it stands now")
-        now = self._clock()
+        now = self.clock()
         expires = int.from_bytes(head[:8], "big")
         if now > expires:
             raise _refusal("has expired")
-        for spent in [spent for spent, until in self._spent.items() if until < now]:
-            del self._spent[spent]
+        for spent in [spent for spent, until in self.spent.items() if until < now]:
+            del self.spent[spent]
         # Remember spent tokens by their bytes, which base64 can write in several ways.
-        if head in self._spent:
+        if head in self.spent:
             raise _refusal("was used already")
         shown = int.from_bytes(head[8:16], "big")
         if effect.entities > shown * _GROWTH_FACTOR_MAX + _GROWTH_SLACK_ENTITIES:
             raise _refusal("covers fewer entities than there are now")
-        self._spent[head] = expires
+        self.spent[head] = expires
 
     def _mac(self, effect: Effect, head: bytes) -> bytes:
-        digest = hmac.new(self._key, head, hashlib.sha256)
-        for part in (*self._holder, effect.kind, *effect.facts):
+        digest = hmac.new(self.key, head, hashlib.sha256)
+        for part in (*self.holder, effect.kind, *effect.facts):
             raw = part.encode("utf-8", "surrogatepass")
             digest.update(len(raw).to_bytes(4, "big") + raw)
         return digest.digest()[:_MAC_BYTES]

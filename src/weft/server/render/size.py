@@ -8,7 +8,7 @@ from mcp_types import CallToolResult, TextContent
 from pydantic_core import PydanticSerializationError, to_json
 
 RESULT_MAX_BYTES: Final = 64 * 1024
-_ENVELOPE_BYTES: Final = 2 * 1024
+_ROOM_BYTES: Final = RESULT_MAX_BYTES - 2 * 1024  # The rest is for the envelope.
 # The SDK writes pure ASCII on some transports, which takes up to three times as many bytes.
 _ASCII_RATIO_MAX: Final = 3
 _SHORTER_CHARS: Final = (4096, 1024, 256, 64, 16, 4)
@@ -20,18 +20,29 @@ Structured = dict[str, Any]
 
 def wire_bytes(value: object) -> int:
     """Return the size of ``value`` as JSON in pure ASCII."""
-    return len(_encode(value))
+    return len(json.dumps(value, separators=(",", ":"), default=str))
+
+
+def is_within(value: object, most: int) -> bool:
+    """Return whether ``value`` takes at most ``most`` bytes as JSON in pure ASCII."""
+    try:
+        # Most values are small, and this is the fastest way to see that.
+        if len(to_json(value)) * _ASCII_RATIO_MAX <= most:
+            return True
+    except (PydanticSerializationError, UnicodeEncodeError):
+        pass  # A lone surrogate.
+    return wire_bytes(value) <= most
 
 
 def fits(result: CallToolResult) -> bool:
     """Return whether the result stays within RESULT_MAX_BYTES on the wire."""
     texts = [block.text for block in result.content if isinstance(block, TextContent)]
-    return _has_room([texts, result.structured_content])
+    return is_within([texts, result.structured_content], _ROOM_BYTES)
 
 
 def fits_as_text(data: Structured) -> bool:
     """Return whether the data, as JSON in a text of a result, stays within RESULT_MAX_BYTES."""
-    return _has_room(json.dumps(data, ensure_ascii=False))
+    return is_within(json.dumps(data, ensure_ascii=False), _ROOM_BYTES)
 
 
 async def shrink_to_fit(
@@ -80,21 +91,6 @@ def shorten_to_text(data: Structured) -> Structured:
 def shorten_data(data: Structured, most: int) -> Structured:
     """Return the data with ``most`` characters of each text and items of each list, marked."""
     return {**cast("Structured", _cut(data, most)), "shortened": True}
-
-
-def _has_room(value: object) -> bool:
-    room = RESULT_MAX_BYTES - _ENVELOPE_BYTES
-    try:
-        # Most results are small, and this is the fastest way to see that.
-        if len(to_json(value)) * _ASCII_RATIO_MAX <= room:
-            return True
-    except (PydanticSerializationError, UnicodeEncodeError):
-        pass  # A lone surrogate.
-    return wire_bytes(value) <= room
-
-
-def _encode(value: object) -> str:
-    return json.dumps(value, separators=(",", ":"), default=str)
 
 
 def _cut_block(block: Any, most: int) -> Any:

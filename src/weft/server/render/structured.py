@@ -19,7 +19,7 @@ from weft.domain.base import Page
 from weft.domain.connections import Connection, EntitySummary
 from weft.domain.jobs import Job
 from weft.domain.sources import SourceInfo
-from weft.server.render.size import Structured, wire_bytes
+from weft.server.render.size import Structured, is_within
 from weft.server.render.untrusted import clean, one_line
 
 T = TypeVar("T")
@@ -150,7 +150,7 @@ def connection_out(connection: Connection) -> Structured:
         connection = connection.model_copy(update={"entities": common})
     data = to_plain(connection)
     data["entities"] |= _omitted_types(entities)
-    if wire_bytes(data["config"]) > _CONFIG_MAX_BYTES:
+    if not is_within(data["config"], _CONFIG_MAX_BYTES):
         data["config"] = {}
         data["config_omitted"] = True
     if connection.error_message:

@@ -98,7 +98,11 @@ def _message(value: dict[str, Any]) -> JSONRPCMessage:
     if "method" in value and "id" in value and known is None:
         return frame_error(None, INVALID_REQUEST, _BAD_ID)
     try:
-        message = jsonrpc_message_adapter.validate_python(value, by_name=False)
+        if "method" in value and "id" in value:
+            # The adapter would try all kinds of message, which takes twice as long.
+            message = JSONRPCRequest.model_validate(value, by_name=False)
+        else:
+            message = jsonrpc_message_adapter.validate_python(value, by_name=False)
     except ValidationError:
         return frame_error(known, INVALID_REQUEST, _reason(value))
     if isinstance(message, JSONRPCRequest) and _has_odd_version(message.params or {}):

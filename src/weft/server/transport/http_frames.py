@@ -122,7 +122,7 @@ def _judge_frames(app: ASGIApp, pass_on: Judged) -> ASGIApp:
 
 
 async def _read_body(receive: Receive) -> bytes | FrameError | None:
-    body, more = bytearray(), True
+    body, more = b"", True
     while more:
         message = await receive()
         if message["type"] != "http.request":
@@ -130,8 +130,8 @@ async def _read_body(receive: Receive) -> bytes | FrameError | None:
         body += message.get("body", b"")
         more = message.get("more_body", False)
         if len(body) > FRAME_MAX_BYTES:
-            return oversize_error(bytes(body), b"")
-    return bytes(body)
+            return oversize_error(body, b"")
+    return body
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

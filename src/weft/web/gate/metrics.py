@@ -1,6 +1,7 @@
 """Counts and durations since the start of this process, as Prometheus reads them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -39,15 +40,24 @@ class Metrics:
             buckets=_BUCKETS_SECONDS,
             registry=own,
         )
+        # The library looks a child up by its labels under a lock at each count; there are few.
+        self._counter_of_request = cache(self._requests.labels)
+        self._counters_of_call = cache(self._find_counters)
 
     def count_request(self, method: str, route: str, status: int) -> None:
         """Count an HTTP request. ``route`` is one of ours, never what a client made up."""
-        self._requests.labels(method, route, str(status)).inc()
+        self._counter_of_request(method, route, str(status)).inc()
 
     def count_tool_call(self, tool: str, outcome: str, seconds: float) -> None:
         """Count a tool call and its duration."""
-        self._calls.labels(tool, outcome).inc()
-        self._seconds.labels(tool).observe(seconds)
+        count, observe = self._counters_of_call(tool, outcome)
+        count()
+        observe(seconds)
+
+    def _find_counters(
+        self, tool: str, outcome: str
+    ) -> tuple[Callable[[], None], Callable[[float], None]]:
+        return self._calls.labels(tool, outcome).inc, self._seconds.labels(tool).observe
 
     def render(self, *, jobs: Mapping[str, int], requests_now: int, streams_now: int) -> str:
         """Return all metrics as text, with the given numbers of the moment."""
