@@ -76,7 +76,9 @@ def summary(job: Job) -> list[str]:
     """Tell the outcome of a job, and after a failure the cause and what to do, in lines."""
     lines = [f"{job.status} after {duration(job.duration_seconds)}: {job_counts(job)}."]
     if job.is_held:
-        lines = [f"{job.status}: no process that runs now can take it. weft jobs show {job.id}"]
+        lines = [
+            f"{job.status}: no process that has what it needs has taken it. weft jobs show {job.id}"
+        ]
     elif not job.status.is_terminal:
         lines = [
             f"{job.status}: {job_counts(job)}.",

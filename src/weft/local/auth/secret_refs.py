@@ -233,5 +233,5 @@ def unknown_secret() -> NotFound:
         "No secret has that name here.",
         field=_FIELD,
         hint="The operator makes them: `weft secret set NAME --source ... --host ...`.",
-        needs="knows its secret (config.toml)",
+        needs="knows its secret (config.toml, or `weft secret set`)",
     )

@@ -16,6 +16,7 @@ from weft.local.engine import Engine
 from weft.local.store.base import Claim, Outcome, WaitingJob
 from weft.local.validate import validate
 
+LOOK_SECONDS = 5.0
 LOOK_AGAIN_SECONDS = 30.0
 HANDED_BACK_SECONDS = 3600.0
 """How long a job is passed over that had to be started to see that it cannot run here."""
@@ -29,7 +30,11 @@ async def find_obstacle(engine: Engine, ref: CredentialRef) -> WeftError | None:
     try:
         kind = engine.registry.get(ref.short_name)
         config = validate(kind.Config, ref.config, field="config")
-        await anyio.to_thread.run_sync(kind.require_access, config, engine.context)
+        # A file system that hangs must not hold up the queue: the sync itself will wait for it.
+        with anyio.move_on_after(LOOK_SECONDS):
+            await anyio.to_thread.run_sync(
+                kind.require_access, config, engine.context, abandon_on_cancel=True
+            )
         if ref.method is AuthMethod.DIRECT:
             await fetch_credentials(engine, ref)
         elif ref.sealed is not None:
@@ -64,12 +69,14 @@ class JobPicker:
     async def claim(self) -> Claim | None:
         """Claim the oldest waiting job that can run here; say of those before why they wait."""
         jobs, limits = self._engine.store.jobs, self._engine.limits
+        passed_over = self._list_passed_over()
         while waiting := await jobs.find_waiting(
-            host_limit=limits.syncs_per_host, passed_over=self._current()
+            host_limit=limits.syncs_per_host, passed_over=passed_over
         ):
             obstacle = await find_obstacle(self._engine, ref_of(waiting))
             if obstacle is not None:
                 await self._pass_over(waiting, hold(obstacle))
+                passed_over.append(waiting.mark)
                 continue
             claim = await jobs.claim(
                 self._owner,
@@ -96,7 +103,7 @@ class JobPicker:
             await self._engine.store.jobs.explain_wait(waiting.job_id, reason)
             self._engine.changes.announce()
 
-    def _current(self) -> list[str]:
+    def _list_passed_over(self) -> list[str]:
         now = anyio.current_time()
         self._passed_over = {m: until for m, until in self._passed_over.items() if until > now}
         return list(self._passed_over)

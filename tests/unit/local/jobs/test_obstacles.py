@@ -2,6 +2,7 @@
 
 import json
 import logging
+import threading
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -31,6 +32,7 @@ from weft.sources.base import AnySource, SourceContext
 from weft.sources.files.source import FilesSource
 from weft.sources.git.source import GitSource
 from weft.sources.registry import SourceRegistry
+from weft.testing.stub import StubSource
 
 pytestmark = pytest.mark.anyio
 
@@ -336,6 +338,31 @@ async def test_source_that_crashes_when_asked_is_no_obstacle(local: LocalHarness
 
     engine = replace(local.engine, registry=SourceRegistry([], {"scripted": Rude}))
     assert await find_obstacle(engine, await load_ref(engine, made)) is None
+
+
+async def test_file_system_that_hangs_holds_up_no_other_job(
+    clients: TwoClients, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(obstacles, "LOOK_SECONDS", 0.05)
+    released = threading.Event()
+
+    class Stuck(StubSource):
+        short_name = "stuck"
+
+        @classmethod
+        def require_access(cls, config: Any, context: SourceContext) -> None:
+            released.wait(PATIENCE_SECONDS)
+
+    try:
+        async with clients.open(sources={"stuck": Stuck}) as engine:
+            stuck = await engine.connect({"entities": 1}, short_name="stuck")
+            other = await engine.connect({"entities": 2})
+            jobs = [await engine.backend.jobs.run(made.id) for made in (stuck, other)]
+            ended = [await engine.wait_for_end(job) for job in jobs]
+            assert {job.status for job in ended} == {JobStatus.COMPLETED}
+            assert not released.is_set()
+    finally:
+        released.set()
 
 
 async def test_fault_that_is_the_same_everywhere_is_no_obstacle(clients: TwoClients) -> None:
