@@ -8,7 +8,7 @@ import logging
 import sys
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -37,7 +37,7 @@ from weft.local.from_settings import (
     parse_mapped_secrets,
     private_paths,
 )
-from weft.local.jobs.housekeeping import keep_house, watch_for_changes
+from weft.local.jobs.housekeeping import keep_house, watch_files, watch_for_changes
 from weft.local.jobs.runner import EmbeddedRunner
 from weft.local.jobs.scheduler import run_scheduler
 from weft.local.process_liveness import ProcessLock
@@ -103,6 +103,10 @@ class OpenEngine:
     async def job_counts(self) -> Mapping[str, int]:
         """Count the jobs by status."""
         return await self.engine.store.keys.job_counts()
+
+    async def verify(self) -> None:
+        """Raise StorageFailed while the database cannot be used."""
+        await self.engine.store.verify()
 
 
 @asynccontextmanager
@@ -198,14 +202,19 @@ async def open_engine(
             pages=pages or loopback.open,
             runs_jobs=run_jobs,
         )
-        with ProcessLock(settings.home / PROCESSES_FOLDER_NAME, owner) as lock:
+        lock = ProcessLock(settings.home / PROCESSES_FOLDER_NAME, owner)
+        # Without jobs to run there is nobody whose end others must notice.
+        with nullcontext() if store.read_only else lock:
             runner = EmbeddedRunner(engine, lock, owner)
             async with anyio.create_task_group() as group:
-                if run_jobs:
+                if run_jobs and store.read_only:
+                    _logger.warning("%s is read-only: no sync runs here", settings.database_path)
+                elif run_jobs:
                     group.start_soon(runner.run)
                     group.start_soon(run_scheduler, engine)
                     group.start_soon(keep_house, engine, lock)
                 group.start_soon(watch_for_changes, engine)
+                group.start_soon(watch_files, engine, lock)
                 opened = OpenEngine(engine, runner)
                 group.start_soon(loopback.run, opened.auth_sessions)
                 yield opened

@@ -42,6 +42,10 @@ class ServedBackend(Protocol):
         """Count the jobs by status."""
         ...
 
+    async def verify(self) -> None:
+        """Raise an error while nothing can be stored."""
+        ...
+
 
 def http_app(
     server: WeftServer,
@@ -67,6 +71,7 @@ def http_app(
         messages=endpoints.messages,
         lifespan=endpoints.lifespan,
         job_counts=behind.job_counts,
+        verify=behind.verify,
         oauth=oauth,
         pages=[
             *home_routes(page_for_browser(auth=auth), browser_policy()),

@@ -548,6 +548,7 @@ class MemoryStore(Store):
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self._state = state = State(clock)
+        self.read_only = False
         self.collections = MemoryCollections(state)
         self.connections = MemoryConnections(state)
         self.jobs = MemoryJobs(state)
@@ -567,6 +568,9 @@ class MemoryStore(Store):
 
     async def wait_for_change(self, seen: int, seconds: float) -> int:
         return self._state.changes
+
+    async def verify(self) -> None:
+        pass
 
     async def close(self) -> None:
         pass

@@ -73,7 +73,10 @@ class Bench:
     async def collection(self, readable_id: str = "docs", name: str = "Team Docs") -> Collection:
         """Make a collection, or return the one that was made before."""
         if readable_id not in self.collections:
-            self.collections[readable_id] = await self.store.collections.insert(
+            found = await self.store.collections.find(ORGANIZATION, readable_id)
+            self.collections[readable_id] = next(
+                iter(found), None
+            ) or await self.store.collections.insert(
                 ORGANIZATION, readable_id=readable_id, name=name
             )
         return self.collections[readable_id]

@@ -40,6 +40,15 @@ class ProcessLock:
             os.close(self._descriptor)
         self._path(self._owner).unlink(missing_ok=True)
 
+    def restore(self) -> bool:
+        """Lock a new file if this process's was removed; return whether it was."""
+        if self._descriptor is None or _is_at(self._descriptor, self._path(self._owner)):
+            return False
+        self._folder.mkdir(exist_ok=True, mode=0o700)
+        lost, self._descriptor = self._descriptor, _lock_path(self._path(self._owner))
+        os.close(lost)
+        return True
+
     def is_dead(self, owner: str) -> bool:
         """Tell whether the process with that owner name no longer holds its lock.
 

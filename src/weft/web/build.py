@@ -39,8 +39,9 @@ class AppParts:
     """The parts of the application.
 
     ``mcp``, ``sse`` and ``messages`` are ASGI applications; ``lifespan`` runs around them.
-    ``job_counts`` counts jobs by status, and raises while the database is unavailable. ``pages``
-    are the routes of the pages for people, ``rest`` those of the HTTP API.
+    ``job_counts`` counts jobs by status, and raises while the database is unavailable; ``verify``
+    raises also while nothing could be stored in it. ``pages`` are the routes of the pages for
+    people, ``rest`` those of the HTTP API.
     """
 
     mcp: ASGIApp
@@ -48,6 +49,7 @@ class AppParts:
     messages: ASGIApp
     lifespan: Callable[[], AbstractAsyncContextManager[None]]
     job_counts: Callable[[], Awaitable[Mapping[str, int]]]
+    verify: Callable[[], Awaitable[None]]
     oauth: OAuthSettings | None = None
     pages: Sequence[BaseRoute] = ()
     rest: Sequence[BaseRoute] = ()
@@ -114,6 +116,7 @@ async def _answer_health(_: Request) -> Response:
 def _build_ready(parts: AppParts) -> Callable[[Request], Awaitable[Response]]:
     async def ready(_: Request) -> Response:
         try:
+            await parts.verify()
             await parts.job_counts()
         except WeftError:
             return JSONResponse({"status": "unavailable"}, 503, {"retry-after": "5"})

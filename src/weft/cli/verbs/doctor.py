@@ -85,7 +85,6 @@ def examine(
         database={},
         sources={},
     )
-    _examine_home(settings, report)
     if settings.api_url is not None:
         # The local engine is not used, so its folders, sources and database do not matter.
         report.state["backend"] = settings.api_url
@@ -94,6 +93,7 @@ def examine(
         _examine_roots(settings, report)
         _examine_sources(registry or SourceRegistry(), report)
         _examine_database(settings, inspect_database, report)
+    _examine_home(settings, report)
     report.problems.extend(
         f"Other users can change {path}: chmod go-w it." for path in find_exposed_state(settings)
     )
@@ -130,6 +130,12 @@ def _settings(settings: Settings) -> list[dict[str, Any]]:
 def _examine_home(settings: Settings, report: Report) -> None:
     home = settings.home
     there = next(folder for folder in (home, *home.parents) if os.path.lexists(folder))
+    if report.database.get("read_only"):
+        report.notes.append(
+            "The database is read-only here: it can be read and searched, but not changed, and no"
+            " sync runs."
+        )
+        return
     if not (there.is_dir() and os.access(there, os.R_OK | os.W_OK | os.X_OK)):
         cannot = "" if there == home else f"{home} cannot be made: "
         report.problems.append(

@@ -39,6 +39,24 @@ async def keep_house(engine: Engine, lock: ProcessLock) -> None:
         await engine.work.wait(mark, POLL_SECONDS)
 
 
+async def watch_files(engine: Engine, lock: ProcessLock) -> None:
+    """Say once when the files that this process has open are no longer at their paths."""
+    trouble: str | None = None
+    while True:
+        try:
+            await engine.store.verify()
+            if lock.restore():
+                logger.warning("the lock file of this process was removed, and is made anew")
+            if trouble is not None:
+                logger.warning("the database is at its place again")
+            trouble = None
+        except (WeftError, OSError) as error:
+            if str(error) != trouble:
+                logger.error("%s", error)
+            trouble = str(error)
+        await anyio.sleep(WATCH_SECONDS)
+
+
 async def watch_for_changes(engine: Engine) -> None:
     """Announce changes by other processes: one wait on the store serves all waiting tasks."""
     seen = 0

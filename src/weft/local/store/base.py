@@ -343,7 +343,9 @@ class EntityStore(Protocol):
 
 
 class Store(Protocol):
-    """A database, opened."""
+    """A database, opened. If it is ``read_only``, whatever writes raises StorageFailed."""
+
+    read_only: bool
 
     collections: CollectionStore
     connections: ConnectionStore
@@ -368,6 +370,10 @@ class Store(Protocol):
 
         Returns the number to wait on next. With 0, as in the first call, it returns at once.
         """
+        ...
+
+    async def verify(self) -> None:
+        """Raise StorageFailed when what is stored now would be lost, or cannot be read."""
         ...
 
     async def close(self) -> None:

@@ -261,6 +261,7 @@ def _app(door: Door) -> ASGIApp:
         messages=door.stream,
         lifespan=_no_lifespan,
         job_counts=_no_counts,
+        verify=_accept,
     )
     gate = Gate(
         hosts=build_host_rules("127.0.0.1", (), ()),
@@ -281,6 +282,10 @@ def _app(door: Door) -> ASGIApp:
 @asynccontextmanager
 async def _no_lifespan() -> AsyncGenerator[None]:
     yield
+
+
+async def _accept() -> None:
+    pass
 
 
 async def _no_counts() -> Mapping[str, int]:

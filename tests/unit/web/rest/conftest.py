@@ -61,6 +61,7 @@ class Api:
             messages=_nothing,
             lifespan=_no_lifespan,
             job_counts=_no_counts,
+            verify=_accept,
             rest=[*openapi_routes("1"), *rest_routes(self.backend_for, ceilings, self.hear)],
         )
         gate = Gate(
@@ -109,6 +110,10 @@ async def _nothing(_scope: Scope, _receive: Receive, _send: Send) -> None:
 @asynccontextmanager
 async def _no_lifespan() -> AsyncGenerator[None]:
     yield
+
+
+async def _accept() -> None:
+    pass
 
 
 async def _no_counts() -> Mapping[str, int]:

@@ -7,8 +7,10 @@ import apsw
 from pydantic import Field
 
 from weft.domain.base import Frozen
+from weft.errors import StorageFailed
 from weft.local.store.sqlite.file.database import storage_error
-from weft.local.store.sqlite.file.queries import migrations, queries
+from weft.local.store.sqlite.file.place import Place
+from weft.local.store.sqlite.file.queries import newest_version, queries
 from weft.local.store.sqlite.file.schema import has_other_shape, other_shape
 from weft.local.store.sqlite.file.session import AsyncSession, Session, connect
 from weft.local.store.sqlite.tables.rows import rows
@@ -33,6 +35,7 @@ class DatabaseReport(Frozen):
 
     path: str
     exists: bool
+    read_only: bool = False
     sqlite_version: str
     size_bytes: int = 0
     schema_version: int = 0
@@ -53,16 +56,20 @@ async def report(path: Path) -> DatabaseReport:
         path=str(path),
         exists=await anyio.Path(path).exists(),
         sqlite_version=apsw.sqlite_lib_version(),
-        schema_version_expected=max(number for number, _ in migrations()),
+        schema_version_expected=newest_version(),
     )
     if not base.exists:
         return base
     try:
-        session = await connect(str(path))
+        place = Place.prepare(path)
+        session = await connect(place.uri)
+        base = base.model_copy(update={"read_only": place.read_only})
         try:
             return await session.async_run(_look, session, base, path)
         finally:
             await session.aclose()
+    except StorageFailed as error:
+        return base.model_copy(update={"problems": (str(error),)})
     except apsw.Error as error:
         return base.model_copy(update={"problems": (str(storage_error(error)),)})
 
@@ -73,7 +80,7 @@ def _look(db: AsyncSession, base: DatabaseReport, path: Path) -> DatabaseReport:
     version = int(session.pragma("user_version"))
     problems = [str(row[0]) for row in session.execute("PRAGMA quick_check(5)") if row[0] != "ok"]
     if version != base.schema_version_expected:
-        problems.append(_other_version(version, base.schema_version_expected))
+        problems.append(_other_version(version, base))
         return base.model_copy(update={"schema_version": version, "problems": tuple(problems)})
     if has_other_shape(session):
         problems.append(str(other_shape()))
@@ -92,10 +99,13 @@ def _look(db: AsyncSession, base: DatabaseReport, path: Path) -> DatabaseReport:
     )
 
 
-def _other_version(version: int, expected: int) -> str:
+def _other_version(version: int, base: DatabaseReport) -> str:
+    expected = base.schema_version_expected
     said = f"The schema of the database has version {version}, and this Weft's is {expected}"
     if version > expected:
         return f"{said}: upgrade Weft, or point WEFT_HOME at another folder."
+    if base.read_only:
+        return f"{said}: here it is read-only, so it cannot be brought up to date."
     return f"{said}: the next `weft serve`, or any other verb, brings it up to date."
 
 

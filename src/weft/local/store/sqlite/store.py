@@ -32,6 +32,7 @@ class SqliteStore(Store):
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.read_only = database.place.read_only
         self.collections = SqliteCollections(database)
         self.connections = SqliteConnections(database)
         self.jobs = SqliteJobs(database)
@@ -68,6 +69,9 @@ class SqliteStore(Store):
                 break
             await anyio.sleep(min(LOOK_SECONDS, left))
         return version
+
+    async def verify(self) -> None:
+        await self._database.verify()
 
     async def close(self) -> None:
         """Close; the last process to close leaves one whole file."""

@@ -4,11 +4,11 @@ Callers pass plain functions that run on the connection's thread, so a transacti
 and holds no lock while the event loop is busy elsewhere.
 """
 
-import os
 import time
 from collections.abc import Callable, Iterable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
+from functools import partial
 from itertools import cycle
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
@@ -17,7 +17,8 @@ import anyio
 import apsw
 
 from weft.errors import StorageFailed, WeftError
-from weft.local.store.sqlite.file.queries import migrations
+from weft.local.store.sqlite.file.place import Place
+from weft.local.store.sqlite.file.queries import migrations, newest_version
 from weft.local.store.sqlite.file.schema import has_other_shape, other_shape
 from weft.local.store.sqlite.file.session import (
     AsyncSession,
@@ -60,7 +61,9 @@ class Database:
         peeker: OwnSession,
         clock: Clock,
         monotonic: Callable[[], float],
+        place: Place,
     ) -> None:
+        self.place = place
         self.clock = clock
         self.monotonic = monotonic
         self._writer = writer
@@ -74,16 +77,18 @@ class Database:
     ) -> "Database":
         """Open or create the file, readable by its owner alone, and bring its schema up to date.
 
-        Raises StorageFailed when it cannot be opened or was made by a newer Weft.
+        A file that cannot be written is opened for reading. Raises StorageFailed when it cannot be
+        opened or was made by a newer Weft, or by an older one and cannot be written.
         """
-        _touch_private(path)
         sessions: list[AsyncSession] = []
         with _map_errors():
+            place = Place.prepare(path)
+            first = _check_read_only if place.read_only else _prepare_writer
             try:
-                for prepare in (_prepare_writer, *[_prepare_reader] * READERS):
-                    sessions.append(await connect(str(path)))
+                for prepare in (first, *[_prepare_reader] * READERS):
+                    sessions.append(await connect(place.uri))
                     await sessions[-1].async_run(prepare, sessions[-1])
-                peeker = connect_here(str(path))
+                peeker = connect_here(place.uri)
                 _prepare_reader(peeker)
                 peeker.set_busy_timeout(PEEK_TIMEOUT_MS)
             except BaseException:
@@ -91,7 +96,8 @@ class Database:
                 await _close(sessions)
                 raise
         writer, *readers = sessions
-        return cls(writer, readers, peeker, clock, monotonic)
+        place.remember()
+        return cls(writer, readers, peeker, clock, monotonic, place)
 
     def now(self) -> int:
         """Return the clock's time in the form that rows hold."""
@@ -118,12 +124,21 @@ class Database:
         done: list[R] = []
         # A write is short and its outcome must be known, so cancellation waits for it.
         with anyio.CancelScope(shield=True), _map_errors():
-            run = self._writer.async_run(transact, self._writer, work, args, kwargs)
+            self.place.refuse_write()
+            guarded = partial(self._refuse_lost, work)
+            run = self._writer.async_run(transact, self._writer, guarded, args, kwargs)
             done.append(cast("R", await run))
         return done[0]
 
+    def _refuse_lost(self, work: Callable[..., R], *args: Any, **kwargs: Any) -> R:
+        result = work(*args, **kwargs)
+        # Just before the commit: nothing may be acknowledged that goes into files nobody finds.
+        self.place.refuse_displaced()
+        return result
+
     async def read(self, work: Work[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run ``work`` on a reader; it sees one consistent snapshot."""
+        self.place.refuse_stale()
         reader = next(self._turn)
         with _map_errors():
             result = await reader.async_run(_in_snapshot, reader, work, args, kwargs)
@@ -135,6 +150,7 @@ class Database:
         That takes less time than the hop to another thread and back. A reader hardly ever waits for
         a lock in WAL mode; if it would have to, the work moves to a reader's thread.
         """
+        self.place.refuse_stale()
         try:
             return work(self._peeker, *args, **kwargs)
         except (apsw.BusyError, apsw.LockedError):
@@ -151,8 +167,28 @@ class Database:
         """Run ``work`` on the writer's thread, outside any transaction."""
         return await self._writer.async_run(work, *args, **kwargs)
 
+    async def verify(self) -> None:
+        """Raise StorageFailed when the open files are no longer at their paths, or were changed."""
+        self.place.refuse_stale()
+        try:
+            self.place.refuse_displaced()
+        except StorageFailed:
+            if self.place.is_file_there():
+                # Only the WAL is lost: bring what was acknowledged into the file while it is open.
+                with suppress(apsw.Error):
+                    await self._writer.async_run(_fold_wal, self._writer)
+            raise
+
     async def close(self) -> None:
         """Close all connections; the last process to close folds the WAL into the file."""
+        try:
+            self.place.refuse_displaced()
+        except StorageFailed:
+            # SQLite removes the WAL by its path, where another database may have its own by now.
+            with suppress(apsw.ConnectionClosedError):
+                for session in (*self._readers, self._writer):
+                    await session.async_run(_leave_wal, session)
+                _leave_wal(self._peeker)
         self._peeker.close()
         await _close((*self._readers, self._writer))
 
@@ -163,12 +199,21 @@ async def _close(sessions: Iterable[AsyncSession]) -> None:
             await session.aclose()
 
 
+def _fold_wal(db: Session) -> None:
+    db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+
+def _leave_wal(db: Session) -> None:
+    db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+
+
 def _prepare(db: Session) -> None:
     db.set_busy_timeout(BUSY_TIMEOUT_MS)
     # Without this, SQLite plans a statement anew at every execution if a bound value could decide
     # which index to use; that takes several times longer than reading a few rows.
     db.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
-    _enter_wal(db)
+    if not db.readonly("main"):
+        _enter_wal(db)
     for pragma in _PRAGMAS:
         db.execute(pragma)
 
@@ -200,12 +245,28 @@ def _prepare_writer(db: Session) -> None:
     db.execute("PRAGMA secure_delete = ON")
     # A batch exceeds the default of 1,000 pages, so each commit would wait for the disk twice.
     db.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
-    newest = max(number for number, _ in migrations())
     if _in_snapshot(db, has_other_shape, (), {}):
         raise other_shape()
-    if _schema_version(db) < newest:
+    if _schema_version(db) < newest_version():
         _durably(db, _migrate, (), {})
-    if _schema_version(db) > newest:
+    _refuse_newer(db)
+
+
+def _check_read_only(db: Session) -> None:
+    _prepare_reader(db)
+    if _in_snapshot(db, has_other_shape, (), {}):
+        raise other_shape()
+    _refuse_newer(db)
+    if (version := _schema_version(db)) < newest_version():
+        raise StorageFailed(
+            f"The schema of the database has version {version}, and this Weft's is"
+            f" {newest_version()}; here it is read-only, so it cannot be brought up to date.",
+            hint="Run `weft connections` once with this Weft where the database can be written.",
+        )
+
+
+def _refuse_newer(db: Session) -> None:
+    if _schema_version(db) > newest_version():
         raise StorageFailed(
             "The database was made by a newer version of Weft.",
             hint="Upgrade Weft, or point WEFT_HOME at another folder.",
@@ -254,18 +315,6 @@ def _in_snapshot(db: Session, work: Callable[..., Any], args: Any, kwargs: dict[
     finally:
         if not db.get_autocommit():
             db.execute("ROLLBACK")
-
-
-def _touch_private(path: Path) -> None:
-    # SQLite gives its -wal and -shm files the mode of the database file.
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    except OSError as error:
-        raise StorageFailed(
-            f"The database {path} cannot be opened: {error.strerror}.",
-            hint="Check the folder's permissions, or set WEFT_HOME to another folder.",
-        ) from None
 
 
 @contextmanager

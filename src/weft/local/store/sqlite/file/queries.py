@@ -34,3 +34,9 @@ def migrations() -> list[tuple[int, str]]:
     folder = _FOLDER / "migrations"
     found = [(int(r.name[:4]), r.read_text(encoding="utf-8")) for r in folder.iterdir()]
     return sorted(found)
+
+
+@cache
+def newest_version() -> int:
+    """Return the version of the schema after all migrations."""
+    return max(number for number, _ in migrations())

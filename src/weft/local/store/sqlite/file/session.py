@@ -11,6 +11,9 @@ import apsw.aio
 
 R = TypeVar("R")
 
+# A URI says whether the file is only to be read.
+_FLAGS = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE | apsw.SQLITE_OPEN_URI
+
 Bindings = Sequence[Any] | Mapping[str, Any]
 
 
@@ -56,6 +59,10 @@ class Session(Protocol):
         """Set one of SQLite's options of a connection (SQLITE_DBCONFIG_...)."""
         ...
 
+    def readonly(self, name: str, /) -> bool:
+        """Return whether the database of that name was opened for reading only."""
+        ...
+
     def set_busy_timeout(self, milliseconds: int, /) -> None:
         """Set the time to wait for another connection's lock."""
         ...
@@ -82,15 +89,15 @@ class OwnSession(Session, Protocol):
 
 
 def connect_here(path: str) -> OwnSession:
-    """Open a session for the calling thread. Raises apsw.Error."""
-    return cast("Any", apsw.Connection)(path)
+    """Open a session for the calling thread, on a path or a URI. Raises apsw.Error."""
+    return cast("Any", apsw.Connection)(path, flags=_FLAGS)
 
 
 async def connect(path: str) -> AsyncSession:
-    """Open a session on a database file. Raises apsw.Error."""
+    """Open a session on a database file, by its path or a URI. Raises apsw.Error."""
     aio = cast("Any", apsw.aio)
     with aio.contextvar_set(apsw.async_controller, aio.AsyncIO):
-        return await cast("Any", apsw.Connection).as_async(path)
+        return await cast("Any", apsw.Connection).as_async(path, flags=_FLAGS)
 
 
 def carray(values: object) -> object:
