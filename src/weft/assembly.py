@@ -41,6 +41,7 @@ from weft.local.jobs.housekeeping import keep_house, watch_files, watch_for_chan
 from weft.local.jobs.runner import EmbeddedRunner
 from weft.local.jobs.scheduler import run_scheduler
 from weft.local.process_liveness import ProcessLock
+from weft.local.store.brake import DeletionBrake
 from weft.local.store.sqlite.report import DatabaseReport, report
 from weft.local.vault.vault import Vault
 from weft.net.addresses import AllowList
@@ -360,6 +361,7 @@ def _limits_of(settings: Settings) -> EngineLimits:
         retries=settings.sync_retries,
         kept_jobs=settings.keep_jobs,
         kept_audit=timedelta(days=settings.audit_days),
+        brake=DeletionBrake(share=settings.deletion_share, floor=settings.deletion_floor),
     )
 
 

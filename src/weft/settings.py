@@ -126,6 +126,19 @@ class Settings(BaseSettings):
     keep_jobs: int = Field(
         default=100, ge=1, le=100_000, description="Ended jobs kept for each connection."
     )
+    deletion_share: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="Share of a connection's entities that one sync may delete by itself; if more "
+        "are gone, or all, their deletion waits until somebody agrees.",
+    )
+    deletion_floor: int = Field(
+        default=20,
+        ge=1,
+        le=1_000_000,
+        description="Fewer deletions than these never wait, unless nothing would be left.",
+    )
     master_key_file: Path | None = Field(
         default=None,
         description="File of the key that protects stored credentials; without it, one in the "

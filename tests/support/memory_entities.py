@@ -9,11 +9,19 @@ from dataclasses import replace
 from memory_state import EntityState, JobState, State
 
 from weft.domain.collections import Collection
+from weft.domain.connections import DeletionHold
 from weft.domain.entities import StoredEntity
 from weft.domain.jobs import JobStatus
 from weft.domain.search import SNIPPET_MAX_CHARS, SearchHit
 from weft.errors import Fenced
 from weft.local.store.base import Batch, Claim, EntityStore, Matching
+from weft.local.store.brake import (
+    NAME_MAX_CHARS,
+    NAMES_MAX,
+    DeletionBrake,
+    Sweep,
+    SweepExtent,
+)
 from weft.local.store.prepared import PreparedBatch, prepare
 
 SNIPPET_WORDS = 48
@@ -40,8 +48,9 @@ class MemoryEntities(EntityStore):
     async def begin_listing(self, claim: Claim) -> Claim:
         held = self._hold(claim)
         held.listing += 1
-        held.checkpoint, held.counted = None, {}
-        held.set(full_sync=True, entities_skipped=0, entities_failed=0, incomplete=False)
+        held.checkpoint, held.counted, held.hold = None, {}, None
+        held.set(full_sync=True, incomplete=False)
+        held.set(entities_skipped=0, entities_failed=0, deletions_held=0)
         held.seen_before = frozenset(key for _, key in held.seen)
         return replace(claim, full_sync=True, listing=held.listing, resumed=bool(held.seen))
 
@@ -57,11 +66,11 @@ class MemoryEntities(EntityStore):
                 held.add(unchanged=source_id not in counted)
             else:
                 held.add(failed=1)
-        for source_id in prepared.deleted:
-            gone = self._state.entities.pop((claim.connection_id, source_id), None)
-            held.add(deleted=gone is not None)
-        seen = {*prepared.entities, *prepared.unchanged, *prepared.failed}
-        held.seen |= {(claim.listing, source_id) for source_id in seen}
+        names = {*prepared.entities, *prepared.unchanged, *prepared.failed}
+        seen = {(claim.listing, source_id) for source_id in names}
+        held.seen |= seen
+        held.gone = [mark for mark in held.gone if mark not in seen]
+        held.gone += [(claim.listing, source_id) for source_id in prepared.deleted]
         failed = len(prepared.failed) + len(prepared.unnameable)
         held.add(skipped=len(prepared.skipped), failed=failed)
         if prepared.expected is not None:
@@ -99,19 +108,36 @@ class MemoryEntities(EntityStore):
         if not claim.full_sync or connection.runs[JobStatus.COMPLETED] == 0:
             connection.cursor = batch.checkpoint.cursor
 
-    async def delete_unseen(self, claim: Claim) -> int | None:
+    async def sweep(self, claim: Claim, brake: DeletionBrake) -> Sweep:
         held = self._hold(claim)
-        if held.job.incomplete:
-            return None
-        unseen = [
-            (key, source_id)
-            for key, source_id in self._state.entities
-            if key == claim.connection_id and (claim.listing, source_id) not in held.seen
+        job, owner = held.job, claim.connection_id
+        stored = [source_id for key, source_id in self._state.entities if key == owner]
+        whole = claim.full_sync and not job.incomplete
+        doomed = [
+            name
+            for name in stored
+            if (claim.listing, name) in held.gone
+            or (whole and (claim.listing, name) not in held.seen)
         ]
-        for key in unseen:
-            del self._state.entities[key]
-        held.add(deleted=len(unseen))
-        return len(unseen)
+        total, left = len(doomed), len(stored) - len(doomed)
+        before = len(stored) + job.entities_deleted - job.entities_inserted
+        if doomed and brake.holds(SweepExtent(job.entities_deleted + total, before, left)):
+            held.hold = DeletionHold(
+                count=total,
+                everything=left == 0,
+                job_id=job.id,
+                held_at=self._state.clock(),
+                names=tuple(name[:NAME_MAX_CHARS] for name in sorted(doomed)[:NAMES_MAX]),
+            )
+            held.set(deletions_held=total)
+            return Sweep(held=total, had_gaps=job.incomplete)
+        for name in doomed:
+            del self._state.entities[claim.connection_id, name]
+        held.add(deleted=total)
+        held.set(deletions_held=0)
+        held.hold = None
+        held.gone = [mark for mark in held.gone if not (whole or mark[0] == claim.listing)]
+        return Sweep(deleted=total, had_gaps=job.incomplete)
 
     async def search(
         self,

@@ -15,6 +15,7 @@ from weft.domain.connections import (
     AuthDetails,
     Connection,
     ConnectionStatus,
+    DeletionHold,
     EntitySummary,
     EntityTypeSummary,
     SyncSummary,
@@ -39,6 +40,7 @@ class ConnectionState:
     version: int = 1
     cursor: Json | None = None
     runs: Counter[JobStatus] = field(default_factory=Counter[JobStatus])
+    hold: DeletionHold | None = None
     slots: set[datetime] = field(default_factory=set[datetime])
     repeated_slot: datetime | None = None
     types_at: dict[str, datetime] = field(default_factory=dict[str, datetime])
@@ -63,6 +65,8 @@ class JobState:
     counted: dict[str, int] = field(default_factory=dict[str, int])
     listing: int = 0
     seen: set[tuple[int, str]] = field(default_factory=set[tuple[int, str]])
+    gone: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
+    hold: DeletionHold | None = None
     seen_before: frozenset[str] = frozenset()
     log: list[LogLine] = field(default_factory=list[LogLine])
 
@@ -147,7 +151,10 @@ class State:
         if held.job.started_at is not None:
             held.set(duration_seconds=held.ran.total_seconds())
         held.owner = held.lease_until = None
-        self.connections[held.job.source_connection_id].runs[status] += 1
+        connection = self.connections[held.job.source_connection_id]
+        connection.runs[status] += 1
+        if connection.hold or held.hold or held.gone:
+            connection.cursor = None
 
     def show_collection(self, found: Collection) -> Collection:
         """The collection with its counts."""
@@ -203,6 +210,7 @@ class State:
             ),
             error_category=row.error_category,
             error_message=row.error_message,
+            deletions_held=found.hold,
             provider_short_name=provider.kind if provider else None,
             created_at=found.created_at,
             modified_at=found.modified_at,

@@ -186,10 +186,11 @@ class MemoryConnections(ConnectionStore):
         found.version += 1
         found.modified_at = self._state.clock()
         if reset_cursor:
-            found.cursor = None
+            found.cursor = found.hold = None
             for each in self._state.jobs.values():
                 if each.job.source_connection_id == row.id and each.job.status in LIVE:
                     each.checkpoint, each.counted = None, {}
+                    each.options = each.options.model_copy(update={"agreed_deletions": 0})
         if set_auth:
             self._state.leases.pop(row.id, None)
             session = self._state.sessions.get(row.id)
@@ -427,11 +428,13 @@ class MemoryJobs(JobStore):
             held.renewed |= outcome.renewed
             held.owner = held.lease_until = None
             return True
-        self._state.end_job(held, outcome.status)
         connection = self._state.connections[claim.connection_id]
         is_same = connection.row.config == claim.config
-        if outcome.status is JobStatus.COMPLETED and held.checkpoint is not None and is_same:
-            connection.cursor = held.checkpoint
+        if outcome.status is JobStatus.COMPLETED and is_same:
+            connection.cursor = held.checkpoint or connection.cursor
+            if held.hold or (held.job.full_sync and not held.incomplete):
+                connection.hold = held.hold
+        self._state.end_job(held, outcome.status)
         is_same &= connection.row.authenticated_at == claim.authenticated_at
         if outcome.connection_state and is_same:
             failed = outcome.status is JobStatus.FAILED

@@ -17,6 +17,7 @@ from weft.domain.connections import AuthMethod, Connection, ConnectionStatus
 from weft.domain.entities import Entity
 from weft.domain.jobs import Job, JobStatus, JobTrigger, LogLine, RunOptions
 from weft.local.store.base import Batch, BatchEvent, Claim, ConnectionRow, Outcome, Store
+from weft.testing.store_contract.support import RELEASED
 
 ORGANIZATION = "organization-1"
 OWNER = "owner-1"
@@ -129,9 +130,9 @@ class Bench:
         batch = Batch(list(events), lines, read_on=lambda: self.read_on.append(get_ident()))
         await self.store.entities.commit(claim, batch)
 
-    async def delete_unseen(self, claim: Claim) -> int | None:
-        """End a full listing."""
-        return await self.store.entities.delete_unseen(claim)
+    async def sweep(self, claim: Claim) -> int:
+        """End a job's deletions without a brake; return how many there were."""
+        return (await self.store.entities.sweep(claim, RELEASED)).deleted
 
     async def finish(
         self, claim: Claim, status: JobStatus = JobStatus.COMPLETED, **outcome: Any
@@ -143,7 +144,7 @@ class Bench:
         """A whole full sync in one batch."""
         claim = await self.store.entities.begin_listing(await self.claim_new(connection))
         await self.commit(claim, *events)
-        await self.delete_unseen(claim)
+        await self.sweep(claim)
         assert await self.finish(claim)
         return await self.job(claim)
 

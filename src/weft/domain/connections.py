@@ -93,6 +93,34 @@ class EntitySummary(Frozen):
     by_type: dict[str, EntityTypeSummary] = Field(default_factory=dict)
 
 
+class DeletionHold(Frozen):
+    """Deletions that the last full listing asked for and that wait for somebody's word.
+
+    ``everything`` says that nothing would be left. ``names`` are the source's ids of a few of the
+    entities: untrusted text, which no dump of this object contains.
+    """
+
+    count: int
+    everything: bool = False
+    job_id: str
+    held_at: datetime
+    names: tuple[str, ...] = Field(default=(), exclude=True)
+
+
+class AttentionKind(StrEnum):
+    """The reason why a connection needs somebody."""
+
+    DELETIONS_HELD = "deletions_held"
+
+
+class Attention(Frozen):
+    """Something about a connection that needs somebody, and the call that settles it."""
+
+    kind: AttentionKind
+    message: str
+    next_step: str
+
+
 class Connection(Frozen):
     """A source connection with its schedule, history and content, as Airweave describes it."""
 
@@ -109,6 +137,7 @@ class Connection(Frozen):
     sync: SyncSummary = SyncSummary()
     sync_id: str
     entities: EntitySummary = EntitySummary()
+    deletions_held: DeletionHold | None = None
     error_category: ErrorCategory | None = None
     error_message: str | None = None
     provider_settings_url: str | None = None
@@ -117,6 +146,37 @@ class Connection(Frozen):
     created_at: datetime
     modified_at: datetime
     version: int = 1
+
+    @property
+    def attention(self) -> tuple[Attention, ...]:
+        """Return what needs somebody; empty when nothing does."""
+        hold = self.deletions_held
+        return () if hold is None else (_attention_to(hold, self.id),)
+
+
+def agree_to_deletions(connection: Connection) -> int:
+    """Return how many deletions somebody agrees to by applying them. Raises Conflict for none."""
+    if connection.deletions_held is None:
+        raise Conflict(
+            "No deletions of this connection are held, so there are none to apply.",
+            field="apply_deletions",
+            hint="Call run_sync without apply_deletions: it deletes what may go without asking.",
+        )
+    return connection.deletions_held.count
+
+
+def _attention_to(hold: DeletionHold, connection_id: str) -> Attention:
+    number = "1 entity" if hold.count == 1 else f"{hold.count} entities"
+    what = "everything that is stored" if hold.everything else "more than a sync may by itself"
+    return Attention(
+        kind=AttentionKind.DELETIONS_HELD,
+        message=f"The source no longer lists {number}, {what}: these deletions are held.",
+        next_step=(
+            "If they should go, run_sync(connection_id="
+            f"'{connection_id}', apply_deletions=true) shows them and asks first. "
+            "If not, mend the source or the config: a sync that sees them again ends this."
+        ),
+    )
 
 
 class DirectAuth(Frozen):

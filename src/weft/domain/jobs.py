@@ -57,6 +57,11 @@ class RunOptions(Frozen, extra="ignore"):
     force_full_sync: bool = Field(
         default=False, description="List everything, also where a cursor could be followed."
     )
+    agreed_deletions: int = Field(
+        default=0,
+        ge=0,
+        description="How many deletions somebody has agreed to that an earlier sync held.",
+    )
 
 
 RUN_DEFAULTS: Final = RunOptions()
@@ -84,6 +89,7 @@ class Job(Frozen):
     Each entity is counted once: ``entities_skipped`` were listed but are not eligible (binary, too
     large); ``entities_failed`` could not be read this time and keep their earlier version.
     ``incomplete`` says that the listing had gaps, so there may be more, and nothing was deleted.
+    ``deletions_held`` were not made because they were too many; see `DeletionHold`.
     """
 
     id: str
@@ -103,6 +109,7 @@ class Job(Frozen):
     entities_failed: int = 0
     entities_total: int | None = None
     incomplete: bool = False
+    deletions_held: int = 0
     error: str | None = None
     error_category: ErrorCategory | None = None
     error_details: str | None = None

@@ -14,6 +14,7 @@ from weft.local.audit import Refusals
 from weft.local.job_holds import JobHolds
 from weft.local.origins import normal_origin
 from weft.local.store.base import Store
+from weft.local.store.brake import BRAKE_DEFAULTS, DeletionBrake
 from weft.local.validate import validate
 from weft.local.vault.vault import Vault
 from weft.sources.base import AnySource, KnownVersions, SourceContext
@@ -72,6 +73,7 @@ class EngineLimits:
     retries: int = 3
     kept_jobs: int = 100
     kept_audit: timedelta = timedelta(days=365)
+    brake: DeletionBrake = BRAKE_DEFAULTS
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Collection as Ids
 from collections.abc import Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import anyio
@@ -145,6 +145,7 @@ async def _sync(engine: Engine, claim: Claim) -> Outcome:
             run = _Run(engine, claim)
             run.note("info", "Incremental sync from the stored cursor.")
             await run.read(source, claim.cursor)
+            await run.sweep()
             return Outcome(JobStatus.COMPLETED, connection_state=ConnectionStatus.ACTIVE)
         except CursorExpired as expired:
             await _list_everything(engine, claim, source, f"Full sync: {expired.message}")
@@ -172,7 +173,7 @@ async def _list_everything(engine: Engine, claim: Claim, source: AnySource, why:
     run = _Run(engine, await engine.store.entities.begin_listing(claim))
     run.note("info", why)
     await run.read(source, None)
-    await run.delete_unseen()
+    await run.sweep()
 
 
 async def _resume_listing(engine: Engine, claim: Claim, source: AnySource) -> None:
@@ -183,7 +184,7 @@ async def _resume_listing(engine: Engine, claim: Claim, source: AnySource) -> No
     except CursorExpired as expired:
         await _list_everything(engine, claim, source, f"Full sync: {expired.message}")
     else:
-        await run.delete_unseen()
+        await run.sweep()
 
 
 @dataclass(slots=True)
@@ -268,11 +269,16 @@ class _Run:
         if problems:
             raise problems[0]
 
-    async def delete_unseen(self) -> None:
-        """Delete the entities that the listing did not name, unless it had gaps."""
-        deleted = await self._engine.store.entities.delete_unseen(self._claim)
-        if deleted is None:
+    async def sweep(self) -> None:
+        """Delete what the source no longer has, unless the listing had gaps or the brake holds."""
+        agreed = self._claim.options.agreed_deletions
+        brake = replace(self._engine.limits.brake, agreed=agreed)
+        swept = await self._engine.store.entities.sweep(self._claim, brake)
+        if swept.held:
+            self.note("warning", f"{swept.held} deletions are held: they are too many to be made.")
+        elif swept.had_gaps and not swept.deleted and self._claim.full_sync:
             self.note("warning", "The listing was incomplete: nothing was deleted.")
+        if self._inbox.batch.log:
             await self._commit(self._inbox.take())
         self._engine.changes.announce()
 

@@ -27,6 +27,7 @@ from weft.local.store.authorizations import (
     OAuthClientStore,
     TokenStore,
 )
+from weft.local.store.brake import DeletionBrake, Sweep
 from weft.local.store.keys import KeyStore
 from weft.local.store.records import (
     Batch,
@@ -302,15 +303,18 @@ class EntityStore(Protocol):
     async def commit(self, claim: Claim, batch: Batch) -> None:
         """Compare a batch with the store; write the difference, counts, log and cursor together.
 
+        What the source says is gone is only noted, for `sweep`. If the job ends without it, the
+        connection loses its cursor, which lies beyond those deletions.
         Raises Fenced when the job was cancelled, deleted or taken over: nothing is written then.
         """
         ...
 
-    async def delete_unseen(self, claim: Claim) -> int | None:
-        """Delete what a whole listing did not name, in several transactions.
+    async def sweep(self, claim: Claim, brake: DeletionBrake) -> Sweep:
+        """Delete what the source said is gone and, without gaps, what a full listing did not name.
 
-        Returns how many, or None when the listing had gaps, so that nothing may be deleted.
-        Raises Fenced; deletions made before that stay and are counted.
+        When that is more than ``brake`` lets pass, nothing is deleted, and the job holds it; its
+        connection does once the job is COMPLETED. Deletes in several transactions. Raises Fenced;
+        deletions made before that stay and are counted.
         """
         ...
 

@@ -11,6 +11,7 @@ from weft.domain.connections import AuthMethod, Connection, ConnectionStatus
 from weft.domain.entities import Entity
 from weft.domain.jobs import Job, JobStatus, JobTrigger, RunOptions
 from weft.local.store.base import Batch, BatchEvent, Claim, ConnectionRow, Matching, Outcome, Store
+from weft.local.store.brake import DeletionBrake
 
 PassTime = Callable[[timedelta], object]
 
@@ -19,6 +20,8 @@ COLLECTION = "docs"
 OWNER = "owner-1"
 LEASE = timedelta(seconds=30)
 LOOKS_PER_LEASE = 8
+RELEASED = DeletionBrake(agreed=1_000_000)
+"""A brake that holds nothing."""
 AUTHENTICATED_AT = datetime(2026, 5, 1, tzinfo=UTC)
 
 
@@ -123,11 +126,13 @@ async def finish(
     return await store.jobs.finish(claim, Outcome(status, **outcome), [])
 
 
-async def list_all(store: Store, connection: Connection, *events: BatchEvent) -> Job:
+async def list_all(
+    store: Store, connection: Connection, *events: BatchEvent, brake: DeletionBrake = RELEASED
+) -> Job:
     """Run a whole full sync in one batch."""
     claim = await store.entities.begin_listing(await claim_new(store, connection))
     await commit(store, claim, *events)
-    await store.entities.delete_unseen(claim)
+    await store.entities.sweep(claim, brake)
     assert await finish(store, claim)
     return await get_job(store, claim.job_id)
 

@@ -132,7 +132,7 @@ async def test_purge_during_syncs_of_others_disturbs_nothing(bench: Bench) -> No
     await bench.store.connections.delete(ORGANIZATION, doomed.id)
     assert await bench.store.entities.purge(10) == 1
     await bench.commit(claim, entity("k1", "word"))
-    assert await bench.delete_unseen(claim) == 0
+    assert await bench.sweep(claim) == 0
     assert await bench.hits("word") == ["k0", "k1"]
     bench.check_index()
 
@@ -144,7 +144,7 @@ async def test_listing_that_starts_over_forgets_what_the_first_had_seen(bench: B
     await bench.commit(claim, entity("a"))
     again = await bench.store.entities.begin_listing(claim)
     await bench.commit(again, entity("b"))
-    assert await bench.delete_unseen(again) == 2
+    assert await bench.sweep(again) == 2
     assert bench.rows("SELECT source_id FROM entity") == [("b",)]
 
 
@@ -157,17 +157,18 @@ async def test_resumed_listing_remembers_what_it_had_seen(bench: Bench) -> None:
     taken = await bench.claim("owner-2")
     assert taken is not None
     await bench.commit(taken, entity("b"))
-    assert await bench.delete_unseen(taken) == 1
+    assert await bench.sweep(taken) == 1
     assert bench.rows("SELECT source_id FROM entity ORDER BY 1") == [("a",), ("b",)]
 
 
-async def test_marked_entity_that_was_deleted_since_is_not_deleted_twice(bench: Bench) -> None:
+async def test_entity_that_was_named_and_then_said_to_be_gone_is_deleted_once(bench: Bench) -> None:
     made = await bench.connection()
     await bench.list_all(made, entity("a"), entity("b"))
     claim: Claim = await bench.store.entities.begin_listing(await bench.claim_new(made))
     await bench.commit(claim, entity("a"), entity("b"))
     await bench.commit(claim, Deleted("a"))
-    assert await bench.delete_unseen(claim) == 0
+    assert await bench.sweep(claim) == 1
+    assert await bench.sweep(claim) == 0
     assert (await bench.job(claim)).entities_deleted == 1
     assert await bench.types(made) == {"note": 1}
 

@@ -67,21 +67,24 @@ class Oracle:
         self.stored: dict[str, Entity] = {}
 
     def sync(self, sync: Sync) -> None:
-        seen: set[str] = set()
+        seen, gone = set[str](), set[str]()
         for batch in sync.batches:
             for event in _last_events(batch):
                 match event:
                     case Entity():
                         self.stored[event.id] = event
                         seen.add(event.id)
+                        gone.discard(event.id)
                     case Deleted(id=source_id):
-                        self.stored.pop(source_id, None)
+                        gone.add(source_id)
                     case Unchanged(id=source_id) | Failed(id=source_id):
                         seen |= {source_id} & self.stored.keys()
+                        gone.discard(source_id)
                     case _:
                         pass
-        if sync.full and sync.complete:
-            self.stored = {key: value for key, value in self.stored.items() if key in seen}
+        if sync.complete:
+            kept = (seen if sync.full else self.stored.keys()) - gone
+            self.stored = {key: value for key, value in self.stored.items() if key in kept}
 
 
 def _last_events(batch: tuple[BatchEvent, ...]) -> list[BatchEvent]:
@@ -127,8 +130,8 @@ async def _run(bench: Bench, claim: Any, sync: Sync) -> None:
         claim = replace(claim, full_sync=False)
     for batch in sync.batches:
         await bench.commit(claim, *batch)
-    if sync.full and sync.complete:
-        await bench.delete_unseen(claim)
+    if sync.complete:
+        await bench.sweep(claim)
     assert await bench.finish(claim, JobStatus.COMPLETED if sync.complete else JobStatus.FAILED)
 
 

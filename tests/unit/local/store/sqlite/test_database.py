@@ -211,7 +211,9 @@ async def test_jobs_queued_before_options_were_stored_keep_theirs(tmp_path: Path
         for _ in range(2):
             await bench.queue(await bench.connection())
     with direct(path) as db:
-        db.execute("ALTER TABLE job DROP COLUMN options")
+        for column in ("job.options", "job.hold", "connection.hold", "job_seen.gone"):
+            table, name = column.split(".")
+            db.execute(f"ALTER TABLE {table} DROP COLUMN {name}")
         db.execute("ALTER TABLE job DROP COLUMN lease_length; PRAGMA user_version = 5")
         db.execute("ALTER TABLE job DROP COLUMN ran; DROP TABLE early_slot")
         db.execute("ALTER TABLE connection DROP COLUMN repeated_slot")

@@ -28,6 +28,7 @@ RELEASED = {
     "0006_run_options.sql": "a18274ad602cb626",
     "0007_lease_length.sql": "b4b61ce54b4822b2",
     "0008_clocks.sql": "26e7f0662bb358c0",
+    "0009_deletion_hold.sql": "31a95a6e7dc34fb2",
 }
 # `0001` as it was in four commits before it was frozen; their version is 1 all the same.
 SCHEMAS = Path(__file__).parents[4] / "fixtures" / "schemas"

@@ -54,7 +54,7 @@ class Difference:
     version_only: list[tuple[Stored, Prepared]] = field(
         default_factory=list[tuple[Stored, Prepared]]
     )
-    delete: list[Stored] = field(default_factory=list[Stored])
+    gone: "array[int]" = field(default_factory=lambda: array("q"))
     seen: "array[int]" = field(default_factory=lambda: array("q"))
     updated: int = 0
     unchanged: int = 0
@@ -84,11 +84,11 @@ def apply(
         # Full text is most of the work; one statement for all of it leaves Python free meanwhile.
         db.execute(queries()["index_insert"], (inserted[0], inserted[-1]))
     _write_updates(db, difference)
-    write_deletes(db, [stored.no for stored in difference.delete])
     _write_types(db, held.connection_no, difference, lap.now)
-    if difference.seen:
-        marks = (held.job_no, claim.listing, difference.seen.tobytes())
-        db.execute(queries()["seen_insert"], marks)
+    for gone, numbers in ((False, difference.seen), (True, difference.gone)):
+        if numbers:
+            marks = (held.job_no, claim.listing, gone, numbers.tobytes())
+            db.execute(queries()["seen_insert"], marks)
     _write_progress(db, held, prepared, difference)
     renew(db, held.job_no, lap)
     if prepared.checkpoint is not None:
@@ -151,15 +151,6 @@ def _insert_rows(db: Session, query: str, rows: Sequence[tuple[object, ...]]) ->
     db.executemany(sql, rows[rest:])
 
 
-def write_deletes(db: Session, numbers: Iterable[int]) -> None:
-    """Delete entities with their bodies and index rows."""
-    # Sort, because the index writes a segment whenever a number is lower than the one before.
-    doomed = array("q", sorted(numbers))
-    if doomed:
-        for step in ("index_delete", "body_delete", "entity_delete"):
-            db.execute(queries()[step], {"nos": carray(doomed)})
-
-
 def _body(entity: Entity) -> tuple[str, str, str | None, int | None, str, str]:
     return (
         entity.title.replace("\0", " "),
@@ -177,7 +168,7 @@ def _compare(
 ) -> Difference:
     out = Difference()
     rest = _take_same(db, connection_no, batch, counted, out)
-    stored = _lookup(db, connection_no, [*rest, *batch.deleted])
+    stored = _lookup(db, connection_no, list(rest))
     for source_id in rest:
         new = Prepared(batch.entities[source_id], batch.hashes[source_id])
         old = stored.get(source_id)
@@ -199,7 +190,7 @@ def _compare(
     # If a source says Unchanged of an entity that is not stored, the entity was lost.
     out.lost = len(batch.unchanged) - len(found)
     out.seen.extend(_numbers(db, connection_no, batch.failed))
-    out.delete = [stored[source_id] for source_id in batch.deleted if source_id in stored]
+    out.gone = _numbers(db, connection_no, batch.deleted)
     return out
 
 
@@ -278,8 +269,6 @@ def _write_types(db: Session, connection_no: int, difference: Difference, now: i
     for old, new in difference.update:
         changes[old.type] -= 1
         changes[new.entity.type] += 1
-    for old in difference.delete:
-        changes[old.type] -= 1
     write_type_changes(db, connection_no, changes, now)
 
 
@@ -317,7 +306,6 @@ def _write_progress(db: Session, held: Held, batch: PreparedBatch, difference: D
         "no": held.job_no,
         "inserted": len(difference.insert),
         "updated": difference.updated,
-        "deleted": len(difference.delete),
         "unchanged": difference.unchanged,
         "skipped": len(batch.skipped),
         "failed": len(batch.failed) + len(batch.unnameable) + difference.lost,

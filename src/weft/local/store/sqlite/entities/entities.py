@@ -3,7 +3,6 @@
 import asyncio
 import json
 from array import array
-from collections import Counter
 from collections.abc import Collection as Ids
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -14,18 +13,20 @@ from weft.domain.collections import Collection
 from weft.domain.entities import StoredEntity
 from weft.domain.search import SNIPPET_MAX_CHARS, SearchHit
 from weft.local.store.base import Batch, Claim, EntityStore, Matching
+from weft.local.store.brake import DeletionBrake, Sweep
 from weft.local.store.prepared import prepare
-from weft.local.store.sqlite.entities.batches import (
-    apply,
-    check_fence,
-    write_deletes,
-    write_type_changes,
-)
+from weft.local.store.sqlite.entities.batches import apply, check_fence
 from weft.local.store.sqlite.entities.marks import Marks
+from weft.local.store.sqlite.entities.sweep import (
+    delete_part,
+    find_doomed,
+    forget_marks,
+    hold_deletions,
+)
 from weft.local.store.sqlite.file.database import Database
 from weft.local.store.sqlite.file.queries import queries
 from weft.local.store.sqlite.file.session import Bindings, Session, carray
-from weft.local.store.sqlite.tables.jobs import Lap, read_lap, renew
+from weft.local.store.sqlite.tables.jobs import read_lap
 from weft.local.store.sqlite.tables.rows import Table, has_row, rows
 from weft.local.store.values import loads, moment_or_none
 
@@ -65,15 +66,20 @@ class SqliteEntities(Table, EntityStore):
             apply, claim, batch, prepared, counted, read_lap(self._database, claim), read_on
         )
 
-    async def delete_unseen(self, claim: Claim) -> int | None:
-        unseen = await self._database.read(_unseen, claim)
-        if unseen is None:
-            return None
-        for start in range(0, len(unseen), DELETE_BATCH):
-            part = unseen[start : start + DELETE_BATCH]
+    async def sweep(self, claim: Claim, brake: DeletionBrake) -> Sweep:
+        doomed = await self._database.read(find_doomed, claim)
+        numbers, total = doomed.numbers, len(doomed.numbers)
+        if numbers and brake.holds(doomed.extent):
+            now = self._database.now()
+            await self._database.write_relaxed(hold_deletions, claim, doomed, now)
+            return Sweep(held=total, had_gaps=doomed.had_gaps)
+        for start in range(0, total, DELETE_BATCH):
+            part = numbers[start : start + DELETE_BATCH]
             lap = read_lap(self._database, claim)
-            await self._database.write_relaxed(_delete_part, claim, part, lap)
-        return len(unseen)
+            await self._database.write_relaxed(delete_part, claim, part, lap)
+        if doomed.is_marked:
+            await self._database.write_relaxed(forget_marks, claim, doomed)
+        return Sweep(deleted=total, had_gaps=doomed.had_gaps)
 
     async def search(
         self,
@@ -136,44 +142,12 @@ def _marks_of_job(db: Session, claim: Claim) -> Marks:
     return Marks.of(blobs, first or 0, last or 0)
 
 
-def _unseen(db: Session, claim: Claim) -> "array[int] | None":
-    # Ask the job, not this process: the process that read the part with the gap may be dead.
-    if db.execute(queries()["job_is_incomplete"], {"id": claim.job_id}).get:
-        return None
-    seen = array("q")
-    for (blob,) in _rows(db, "seen_of_listing", claim.job_id, claim.listing):
-        seen.frombytes(blob)
-    if not seen:
-        return _integers(db, "entity_nos_of_connection", (claim.connection_id,))
-    values = {"connection_id": claim.connection_id, "seen": carray(seen)}
-    return _integers(db, "entity_unseen", values)
-
-
 def _integers(db: Session, query: str, values: Bindings) -> "array[int]":
     return array("q", (no for (no,) in db.execute(queries()[query], values)))
 
 
 def _rows(db: Session, query: str, *values: object) -> Iterator[tuple[Any, ...]]:
     return iter(db.execute(queries()[query], values))
-
-
-def _delete_part(db: Session, claim: Claim, part: "array[int]", lap: Lap) -> None:
-    held = check_fence(db, claim)
-    counts = db.execute(queries()["entity_types_of"], {"nos": carray(part)})
-    changes: Counter[str] = Counter()
-    for name, count in counts:
-        changes[str(name)] -= int(str(count))
-    write_deletes(db, part)
-    write_type_changes(db, held.connection_no, changes, lap.now)
-    others = ("inserted", "updated", "unchanged", "skipped", "failed", "incomplete")
-    progress = dict.fromkeys(others, 0)
-    values = progress | {
-        "no": held.job_no,
-        "deleted": len(part),
-        "expected": None,
-    }
-    db.execute(queries()["job_progress"], values)
-    renew(db, held.job_no, lap)
 
 
 def _match_expression(terms: Sequence[str], matching: Matching) -> str:

@@ -19,6 +19,7 @@ SHAPES: Final = {
     6: "151747b5f7a882b5",
     7: "b79a52fced40ffdc",
     8: "eb88b81f06833a9d",
+    9: "175291a24bf0902a",
 }
 
 

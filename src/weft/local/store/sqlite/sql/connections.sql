@@ -12,8 +12,8 @@ INSERT INTO connection (
 -- The start of every query that returns connections: the row, its last job, its counts by type.
 SELECT
   c.no, {connection.read}, k.readable_id AS readable_collection_id, p.kind AS auth_provider_kind,
-  c.cron, c.timezone, c.continuous, c.cursor_field, c.has_schedule, c.next_run_at, c.cursor, c.total_runs, c.successful_runs, c.failed_runs,
-  c.version, c.created_at, c.modified_at,
+  c.cron, c.timezone, c.continuous, c.cursor_field, c.has_schedule, c.next_run_at, c.cursor,
+  c.hold, c.total_runs, c.successful_runs, c.failed_runs, c.version, c.created_at, c.modified_at,
   (
     SELECT json_group_array(json_array(t.type, t.count, t.last_updated))
     FROM entity_type t WHERE t.connection_no = c.no
@@ -23,8 +23,8 @@ SELECT
   j.completed_at AS job_completed_at, j.ran AS job_ran,
   j.inserted AS job_inserted, j.updated AS job_updated,
   j.deleted AS job_deleted, j.unchanged AS job_unchanged, j.skipped AS job_skipped,
-  j.failed AS job_failed, j.expected AS job_expected,
-  j.incomplete AS job_incomplete, j.error AS job_error,
+  j.failed AS job_failed, j.expected AS job_expected, j.incomplete AS job_incomplete,
+  j.hold ->> 'count' AS job_held, j.error AS job_error,
   j.error_category AS job_error_category, j.error_details AS job_error_details
 FROM connection c
 JOIN collection k ON k.no = c.collection_no
@@ -81,6 +81,7 @@ UPDATE connection SET
   cron = :cron, timezone = :timezone, continuous = :continuous, cursor_field = :cursor_field,
   has_schedule = :has_schedule, next_run_at = :next_run_at,
   cursor = CASE WHEN :reset_cursor THEN NULL ELSE cursor END,
+  hold = CASE WHEN :reset_cursor THEN NULL ELSE hold END,
   version = version + 1, modified_at = :now
 WHERE id = :id AND organization_id = :organization_id AND version = :expected_version
 RETURNING no;
@@ -99,8 +100,9 @@ SELECT authenticated_at FROM connection
 WHERE id = :id AND organization_id = :organization_id;
 
 -- name: connection_reset_checkpoint
--- What a live job had reached belongs to the configuration before.
-UPDATE job SET checkpoint = NULL, checkpoint_skipped = 0, checkpoint_failed = 0
+-- What a live job had reached, and what somebody agreed to, belongs to the configuration before.
+UPDATE job SET checkpoint = NULL, checkpoint_skipped = 0, checkpoint_failed = 0,
+  options = json_remove(options, '$.agreed_deletions')
 WHERE connection_no = :no AND status IN ('PENDING', 'RUNNING', 'CANCELLING');
 
 -- name: connection_credentials

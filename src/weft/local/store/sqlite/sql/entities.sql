@@ -76,32 +76,43 @@ ON CONFLICT DO UPDATE SET count = count + excluded.count, last_updated = exclude
 DELETE FROM entity_type WHERE connection_no = ? AND count <= 0;
 
 -- name: seen_insert
--- What one batch has dealt with.
-INSERT INTO job_seen (job_no, listing, entity_nos) VALUES (?, ?, ?);
+-- What one batch has dealt with, or what the source said in it is gone.
+INSERT INTO job_seen (job_no, listing, gone, entity_nos) VALUES (?, ?, ?, ?);
 
 -- name: seen_of_job
 -- What the job has dealt with in all its listings.
-SELECT entity_nos FROM job_seen WHERE job_no = (SELECT no FROM job WHERE id = ?);
+SELECT entity_nos FROM job_seen WHERE job_no = (SELECT no FROM job WHERE id = ?) AND NOT gone;
 
 -- name: seen_of_listing
--- What the present listing of a job has named.
-SELECT entity_nos FROM job_seen
-WHERE job_no = (SELECT no FROM job WHERE id = ?) AND listing = ?;
+-- What the present listing of a job has named, in order.
+SELECT gone, entity_nos FROM job_seen
+WHERE job_no = (SELECT no FROM job WHERE id = ?) AND listing = ? ORDER BY no;
+
+-- name: seen_forget_gone
+-- What the source said is gone, once it is deleted; after a whole listing also what it said before.
+DELETE FROM job_seen WHERE job_no = :no AND gone AND (:whole OR listing = :listing);
 
 -- name: entity_range
 -- The lowest and highest number of a connection's entities.
 SELECT min(no), max(no) FROM entity WHERE connection_no = (SELECT no FROM connection WHERE id = ?);
 
--- name: entity_unseen
--- Those of a connection that are not among the numbers.
+-- name: entity_doomed
+-- Those of a connection that the source said are gone and, after a whole listing, those that it did
+-- not name.
 SELECT no FROM entity
-WHERE connection_no = (SELECT no FROM connection WHERE id = :connection_id)
-  AND no NOT IN (SELECT value FROM carray(:seen)) ORDER BY no;
+WHERE connection_no = (SELECT no FROM connection WHERE id = :connection_id) AND (
+  no IN (SELECT value FROM carray(:gone))
+  OR :whole AND no NOT IN (SELECT value FROM carray(:seen))
+) ORDER BY no;
 
--- name: entity_nos_of_connection
--- All of a connection, for a listing that named nothing.
-SELECT no FROM entity
-WHERE connection_no = (SELECT no FROM connection WHERE id = ?) ORDER BY no;
+-- name: entity_names
+-- The source's ids of the first few of these entities, cut to a length.
+SELECT substr(source_id, 1, :chars) FROM entity
+WHERE no IN (SELECT value FROM carray(:nos)) ORDER BY source_id LIMIT :limit;
+
+-- name: entity_count
+-- How many entities a connection has.
+SELECT count(*) FROM entity WHERE connection_no = (SELECT no FROM connection WHERE id = ?);
 
 -- name: entity_types_of
 -- How many of these entities each type has.

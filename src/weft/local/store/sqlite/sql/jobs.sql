@@ -26,7 +26,8 @@ WHERE c.id = :connection_id AND j.status IN ('PENDING', 'RUNNING', 'CANCELLING')
 SELECT
   j.no, j.id, c.id AS connection_id, j.status, j.trigger, j.full_sync, j.created_at, j.started_at,
   j.completed_at, j.ran, j.inserted, j.updated, j.deleted, j.unchanged, j.skipped, j.failed,
-  j.expected, j.incomplete, j.error, j.error_category, j.error_details
+  j.expected, j.incomplete, j.hold ->> 'count' AS held, j.error, j.error_category,
+  j.error_details
 FROM job j JOIN connection c ON c.no = j.connection_no
 
 -- name: job_by_id
@@ -143,19 +144,29 @@ UPDATE job SET lease_until = max(:now + lease_length, lease_until + 1), ran = :r
 -- name: job_progress
 -- Adds a batch's counts.
 UPDATE job SET inserted = inserted + :inserted, updated = updated + :updated,
-  deleted = deleted + :deleted, unchanged = unchanged + :unchanged, skipped = skipped + :skipped,
-  failed = failed + :failed, expected = coalesce(:expected, expected),
-  incomplete = incomplete OR :incomplete
+  unchanged = unchanged + :unchanged, skipped = skipped + :skipped, failed = failed + :failed,
+  expected = coalesce(:expected, expected), incomplete = incomplete OR :incomplete
 WHERE no = :no;
 
--- name: job_is_incomplete
--- Whether the job's listing had gaps so far.
-SELECT incomplete FROM job WHERE id = :id;
+-- name: job_add_deleted
+-- Adds to the count of what the job has deleted.
+UPDATE job SET deleted = deleted + :deleted WHERE no = :no;
+
+-- name: job_extent
+-- Whether the job's listing had gaps so far, what the job has added and deleted, and whether
+-- anything is stored of deletions that it has not made.
+SELECT incomplete, inserted, deleted,
+  hold IS NOT NULL OR EXISTS (SELECT 1 FROM job_seen s WHERE s.job_no = job.no AND s.gone)
+FROM job WHERE id = ?;
+
+-- name: job_set_hold
+-- What the job would have deleted.
+UPDATE job SET hold = :hold WHERE no = :no;
 
 -- name: job_begin_listing
 -- Starts the listing over: what was counted or reached without a trace is forgotten.
 UPDATE job SET full_sync = 1, listing = listing + 1, checkpoint = NULL, checkpoint_skipped = 0,
-  checkpoint_failed = 0, skipped = 0, failed = 0, incomplete = 0
+  checkpoint_failed = 0, skipped = 0, failed = 0, incomplete = 0, hold = NULL
 WHERE no = :no RETURNING listing;
 
 -- name: job_checkpoint
@@ -170,6 +181,20 @@ WHERE no = :no
 UPDATE connection SET cursor = j.checkpoint FROM job j
 WHERE connection.no = j.connection_no AND j.no = :no AND j.checkpoint IS NOT NULL
   AND connection.config = :config;
+
+-- name: job_tell_hold
+-- Passes on what the job holds. Only a whole listing that holds nothing ends what an earlier one held.
+UPDATE connection SET hold = j.hold FROM job j
+WHERE connection.no = j.connection_no AND j.no = :no AND connection.config = :config
+  AND (j.hold IS NOT NULL OR (j.full_sync AND NOT j.incomplete));
+
+-- name: job_forget_cursor
+-- While deletions wait, a cursor would lie beyond them: later syncs list everything.
+UPDATE connection SET cursor = NULL FROM job j
+WHERE connection.no = j.connection_no AND j.no = :job_no AND (
+  connection.hold IS NOT NULL OR j.hold IS NOT NULL
+  OR EXISTS (SELECT 1 FROM job_seen s WHERE s.job_no = j.no AND s.gone)
+);
 
 -- name: job_to_cancel
 -- The job with its numbers, and with what the audit tells.

@@ -61,7 +61,7 @@ class SqliteJobs(Table, JobStore):
             "connection_id": connection_id,
             "trigger": trigger,
             "options": options.model_dump_json(),
-            "force_full_sync": options.force_full_sync,
+            "force_full_sync": options.force_full_sync or options.agreed_deletions > 0,
             "now": self._database.now(),
         }
         target = Target("job", job_id, organization_id, connection_id)
@@ -247,7 +247,8 @@ def _request_cancel(db: Session, job_id: str, by: Stamp) -> bool:
 
 
 def _count_end(db: Session, job_no: object, connection_no: object, status: JobStatus) -> None:
-    db.execute(queries()["job_forget_seen"], {"job_no": job_no})
+    for step in ("job_forget_cursor", "job_forget_seen"):
+        db.execute(queries()[step], {"job_no": job_no})
     values = {"connection_no": connection_no, "status": status}
     db.execute(queries()["job_count_run"], values)
 
@@ -344,7 +345,9 @@ def _end(db: Session, claim: Claim, held: Held, outcome: Outcome, by: Stamp) -> 
     db.execute(queries()["job_finish"], values | _error_values(outcome))
     if outcome.status is JobStatus.COMPLETED:
         config = dumps(claim.config)
-        db.execute(queries()["job_promote_checkpoint"], {"no": held.job_no, "config": config})
+        values = {"no": held.job_no, "config": config}
+        db.execute(queries()["job_promote_checkpoint"], values)
+        db.execute(queries()["job_tell_hold"], values)
     _count_end(db, held.job_no, held.connection_no, outcome.status)
     if outcome.connection_state is not None and is_as_read(
         db, held.connection_no, claim.config, claim.authenticated_at

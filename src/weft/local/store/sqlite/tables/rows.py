@@ -7,14 +7,21 @@ from typing import Any, TypeVar
 
 from weft.domain.base import Page
 from weft.domain.collections import Collection, CollectionStatus
-from weft.domain.connections import Connection, ConnectionStatus
+from weft.domain.connections import Connection, ConnectionStatus, DeletionHold
 from weft.domain.cursors import decode_cursor, encode_cursor, invalid_cursor
 from weft.domain.jobs import Job, JobStatus
 from weft.local.store.sqlite.file.columns import SHOWN
 from weft.local.store.sqlite.file.database import Database
 from weft.local.store.sqlite.file.queries import queries
 from weft.local.store.sqlite.file.session import Bindings, Session
-from weft.local.store.values import MICROSECONDS, loads, moment, moment_or_none
+from weft.local.store.values import (
+    MICROSECONDS,
+    dumps,
+    loads,
+    micros,
+    moment,
+    moment_or_none,
+)
 
 T = TypeVar("T")
 
@@ -161,6 +168,7 @@ def to_connection(row: Row) -> Connection:
                     name: {"count": count, "last_updated": moment(at)} for name, count, at in types
                 },
             },
+            "deletions_held": _hold_fields(row["hold"]) if row["hold"] else None,
             "provider_settings_url": SETTINGS_URLS.get(row["auth_provider_kind"] or ""),
             "provider_short_name": row["auth_provider_kind"],
             "created_at": moment(row["created_at"]),
@@ -196,10 +204,21 @@ def _job_fields(row: Row, prefix: str = "") -> dict[str, Any]:
         "entities_failed": row[f"{prefix}failed"],
         "entities_total": row[f"{prefix}expected"],
         "incomplete": bool(row[f"{prefix}incomplete"]),
+        "deletions_held": row[f"{prefix}held"] or 0,
         "error": row[f"{prefix}error"],
         "error_category": row[f"{prefix}error_category"],
         "error_details": row[f"{prefix}error_details"],
     }
+
+
+def dump_hold(hold: DeletionHold) -> str:
+    """Write what is held as a column of a job and of a connection."""
+    return dumps({**vars(hold), "held_at": micros(hold.held_at)})
+
+
+def _hold_fields(column: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(column)
+    return {**found, "held_at": moment(found["held_at"])}
 
 
 def _schedule_fields(row: Row) -> dict[str, Any] | None:
