@@ -432,7 +432,7 @@ class MemoryJobs(JobStore):
         is_same = connection.row.config == claim.config
         if outcome.status is JobStatus.COMPLETED and is_same:
             connection.cursor = held.checkpoint or connection.cursor
-            if held.hold or (held.job.full_sync and not held.incomplete):
+            if held.hold or (held.job.full_sync and not held.job.incomplete):
                 connection.hold = held.hold
         self._state.end_job(held, outcome.status)
         is_same &= connection.row.authenticated_at == claim.authenticated_at

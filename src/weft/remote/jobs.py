@@ -46,6 +46,7 @@ class RemoteJobs(Jobs):
         the one that we asked for, since a connection has one live job at a time.
         """
         connection_id = await self._connections.resolve_id(connection)
+        params = await self._params_of(connection_id, options)
         newest = await self._prepare_run(connection_id)
 
         async def look() -> Job | None:
@@ -58,7 +59,7 @@ class RemoteJobs(Jobs):
                     "POST",
                     f"{CONNECTIONS_PATH}/{connection_id}/run",
                     lambda body: read_job(body, connection_id),
-                    params=options.model_dump(mode="json", exclude_defaults=True),
+                    params=params,
                     missing="connection_id",
                 ),
                 look,
@@ -224,6 +225,19 @@ class RemoteJobs(Jobs):
         except NotFound:
             return []
         return [job for job in found if fits_id(job.id, text)]
+
+    async def _params_of(self, connection_id: str, options: RunOptions) -> dict[str, bool]:
+        """Return the options as parameters. Only another Weft holds, and applies, deletions."""
+        params = {"force_full_sync": True} if options.force_full_sync else {}
+        if not options.agreed_deletions:
+            return params
+        if (await self._connections.fetch(connection_id)).deletions_held is None:
+            raise Unsupported(
+                "No deletions are held there: an Airweave API deletes without asking.",
+                field="apply_deletions",
+                hint="Call run_sync without apply_deletions.",
+            )
+        return {**params, "apply_deletions": True}
 
     async def _prepare_run(self, connection_id: str) -> str | None:
         try:

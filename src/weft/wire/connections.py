@@ -87,6 +87,24 @@ class EntitiesAnswer(Answer):
     by_type: dict[str, EntityTypeAnswer]
 
 
+class HoldAnswer(Answer):
+    """Deletions that the last full listing asked for and that wait for somebody's word."""
+
+    count: Count
+    everything: bool = Field(description="Whether nothing would be left.")
+    job_id: UUID
+    held_at: datetime
+    names: list[str] = Field(description="The source's ids of a few of the entities.")
+
+
+class AttentionAnswer(Answer):
+    """Something about a connection that needs somebody."""
+
+    kind: Literal["deletions_held"]
+    message: str
+    next_step: str = Field(description="In the words of the MCP tools.")
+
+
 class ConnectionAnswer(Answer):
     """A source connection."""
 
@@ -118,6 +136,8 @@ class ConnectionAnswer(Answer):
         description="When the last job ended, or began if it has not ended.",
     )
     version: int = Field(description="Weft's own: rises with every change; see PATCH.")
+    deletions_held: HoldAnswer | None = Field(description="Weft's own: see `apply_deletions`.")
+    attention: list[AttentionAnswer] = Field(description="Weft's own.")
 
 
 class ConnectionItem(Answer):
@@ -137,6 +157,15 @@ class ConnectionItem(Answer):
     last_sync_at: Annotated[datetime | None, BeforeValidator(_time_of_job)] = Field(
         validation_alias=_LAST_JOB, description="As in the whole connection."
     )
+    attention: list[AttentionAnswer] = Field(description="Weft's own.")
+
+
+class _Hold(Upstream):
+    count: int
+    everything: bool = False
+    job_id: str
+    held_at: Moment
+    names: tuple[str, ...] = ()
 
 
 class _Sync(Upstream):
@@ -242,6 +271,7 @@ class UpstreamConnection(_Summary):
     error_category: Category = None
     provider_settings_url: Link = None
     provider_short_name: str | None = None
+    deletions_held: _Hold | None = None
 
     def to_connection(self) -> Connection:
         sync = self.sync or _Sync()

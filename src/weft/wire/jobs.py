@@ -59,6 +59,7 @@ class LastJobAnswer(Answer):
     entities_skipped: Count = Field(description="Weft's own: listed, but not eligible.")
     entities_total: Count | None = Field(description="Weft's own: expected, if that is known.")
     incomplete: bool = Field(description="Weft's own: whether the listing had gaps.")
+    deletions_held: Count = Field(description="Weft's own: not made, because they are too many.")
     trigger: Literal["initial", "manual", "schedule"] = Field(description="Weft's own.")
     full_sync: bool = Field(description="Weft's own: whether everything is listed.")
 
@@ -96,6 +97,7 @@ class UpstreamJob(Upstream):
     entities_skipped: int = 0
     entities_total: int | None = None
     incomplete: bool = False
+    deletions_held: int = 0
 
     def to_job(self, connection_id: str | None) -> Job:
         """Convert to a job. Airweave gives no time of creation, so the start time stands in."""

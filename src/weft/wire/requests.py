@@ -25,7 +25,6 @@ from weft.domain.connections import (
     ConnectionChange,
     NewConnection,
 )
-from weft.domain.jobs import RunOptions
 from weft.domain.schedules import ScheduleSpec
 from weft.wire.bodies import CONTINUOUS_CRON
 
@@ -82,6 +81,20 @@ class ScheduleBody(BaseModel):
         if self.continuous and self.cron == CONTINUOUS_CRON:
             del given["cron"]
         return ScheduleSpec(**given)
+
+
+class RunQuery(BaseModel):
+    """How to run a sync."""
+
+    force_full_sync: bool = Field(
+        default=False, description="List everything, also where a cursor could be followed."
+    )
+    apply_deletions: bool = Field(
+        default=False,
+        description="Weft's own: make the deletions that the connection's `deletions_held` tells "
+        "of, if the source still lacks those entities, and no more than a few others. Needs the "
+        "permission to delete; answers 409 if none are held.",
+    )
 
 
 class CreateConnectionBody(BaseModel):
@@ -295,7 +308,7 @@ _KNOWN_NAMES: Final = (
         VerifyBody,
         SearchBody,
         Auth,
-        RunOptions,
+        RunQuery,
     )
     | METHOD_BY_FIELD.keys()
     | {"skip", "search", "collection"}

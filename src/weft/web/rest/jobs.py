@@ -2,21 +2,33 @@
 
 from functools import partial
 
+from weft.domain.connections import agree_to_deletions
 from weft.domain.jobs import RunOptions
 from weft.errors import NotFound
 from weft.web.rest.operations import ApiCall, Nothing, define
 from weft.web.rest.paging import LimitQuery, fetch_slice
 from weft.wire.jobs import JobAnswer
+from weft.wire.requests import RunQuery
 
 operation = partial(define, toolset="jobs")
 _ONE = "/source-connections/{source_connection_id}"
 
 
-@operation("POST", f"{_ONE}/run", JobAnswer, query=RunOptions, statuses=(404, 409))
-async def run_source_connection(call: ApiCall[RunOptions, Nothing]) -> JobAnswer:
+@operation(
+    "POST",
+    f"{_ONE}/run",
+    JobAnswer,
+    query=RunQuery,
+    deletes_if="apply_deletions",
+    statuses=(400, 404, 409),
+)
+async def run_source_connection(call: ApiCall[RunQuery, Nothing]) -> JobAnswer:
     """Start a sync in the background. Answers 409 while one is running."""
-    started = await call.backend.jobs.run(call.path["source_connection_id"], call.query)
-    return JobAnswer.of(started)
+    connection_id, agreed = call.path["source_connection_id"], 0
+    if call.query.apply_deletions:
+        agreed = agree_to_deletions(await call.backend.connections.get(connection_id))
+    options = RunOptions(force_full_sync=call.query.force_full_sync, agreed_deletions=agreed)
+    return JobAnswer.of(await call.backend.jobs.run(connection_id, options))
 
 
 @operation("GET", f"{_ONE}/jobs", list[JobAnswer], query=LimitQuery, statuses=(404,))

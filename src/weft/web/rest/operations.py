@@ -37,6 +37,7 @@ class Operation:
     """One method on one path. ``path`` is a template without a trailing slash.
 
     ``statuses`` are its own errors, beside those that every operation may answer with.
+    ``deletes_if`` is the flag of its query that makes it a deletion, if there is one.
     """
 
     method: str
@@ -50,6 +51,12 @@ class Operation:
     body: type[BaseModel] | None
     body_required: bool
     statuses: tuple[int, ...]
+    deletes_if: str = ""
+
+    def impact_of(self, query: BaseModel) -> Impact:
+        """Return the impact of a call with that query."""
+        deletes = self.deletes_if and getattr(query, self.deletes_if)
+        return Impact.DELETES if deletes else self.impact
 
     @property
     def name(self) -> str:
@@ -68,6 +75,7 @@ def define(
     body: type[BaseModel] | None = None,
     body_required: bool = True,
     statuses: tuple[int, ...] = (),
+    deletes_if: str = "",
 ) -> Callable[[Handler], Operation]:
     """Define an operation; the handler's docstring is its summary. ``answer`` is a type.
 
@@ -87,6 +95,7 @@ def define(
             body=body,
             body_required=body_required,
             statuses=statuses,
+            deletes_if=deletes_if,
         )
 
     return build

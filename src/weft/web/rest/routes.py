@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute, Route
 
 from weft.backend import Backend
 from weft.domain.acting import acting
-from weft.domain.permissions import Ceilings
+from weft.domain.permissions import Ceilings, Impact
 from weft.domain.principals import Principal
 from weft.errors import WeftError
 from weft.web.gate.gate import principal_of
@@ -61,8 +61,8 @@ def rest_routes(
 ) -> list[BaseRoute]:
     """Build all routes of the API. Paths with a parameter come after those without."""
 
-    async def admit(one: Operation, principal: Principal) -> None:
-        refusal = ceilings.refusal(one.impact, one.toolset, principal)
+    async def admit(one: Operation, principal: Principal, impact: Impact) -> None:
+        refusal = ceilings.refusal(impact, one.toolset, principal)
         if refusal is not None:
             if observe_refusal is not None:
                 await observe_refusal(principal, f"{one.method} {one.path}")
@@ -102,15 +102,16 @@ _TEMPLATES: Final = [
 def _build_endpoint(
     methods: Mapping[str, Operation],
     backend_for: BackendFor,
-    admit: Callable[[Operation, Principal], Awaitable[None]],
+    admit: Callable[[Operation, Principal, Impact], Awaitable[None]],
 ) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         one = methods["GET" if request.method == "HEAD" else request.method]
         given = _Input(request.query_params, {})
         try:
             principal = principal_of(request.scope)
-            await admit(one, principal)
+            await admit(one, principal, one.impact)
             call = await _parse_call(one, request, given, backend_for(principal))
+            await admit(one, principal, one.impact_of(call.query))
             arguments = {**call.path, **given.query, **given.body}
             # The audit records the caller and the operation, and only a digest of the arguments.
             with acting(operation=f"{one.method} {one.path}", arguments=arguments):
