@@ -6,7 +6,7 @@ an unknown name with the wrong kind of error.
 
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, cast
 
@@ -212,7 +212,7 @@ class WeftServer(PatchedServer):
             self._claim_tokens,
             self._inline_credentials,
         )
-        refusal = self._refusal(name, principal)
+        refusal = self._refusal(name, principal, arguments)
         started = time.perf_counter()
         with acting(operation=name, principal=principal.name, arguments=arguments):
             if refusal and self._observe_refusal is not None:
@@ -281,9 +281,14 @@ class WeftServer(PatchedServer):
         toolset = toolset_of(uri)
         return self._ceilings.refusal(Impact.READS, toolset, self._who_calls())
 
-    def _refusal(self, name: str, principal: Principal) -> NotPermitted | None:
+    def _refusal(
+        self, name: str, principal: Principal, arguments: Mapping[str, object] | None = None
+    ) -> NotPermitted | None:
         spec = self._tools.specs.get(name)
-        return self._ceilings.refusal(spec.impact, spec.toolset, principal) if spec else None
+        if spec is None:
+            return None
+        impact = spec.impact_of(arguments or {})
+        return self._ceilings.refusal(impact, spec.toolset, principal)
 
     async def _dashboard(self) -> ReadResourceContents:
         principal = self._who_calls()

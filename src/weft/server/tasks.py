@@ -210,6 +210,8 @@ class JobTasks(TaskStore):
         if not isinstance(result, CallToolResult) or result.is_error:
             return result
         started: Mapping[str, Any] = result.structured_content or {}
+        if "id" not in started:
+            return result
         job = await self._jobs().get(started["id"])
         return result if job.status.is_terminal else self._task(job)
 

@@ -45,6 +45,7 @@ class ConnectionOut(TypedDict, total=False):
     entities: dict[str, Any]
     error_category: str
     error_message: str
+    attention: list[dict[str, Any]]
 
 
 class JobOut(TypedDict, total=False):
@@ -55,9 +56,19 @@ class JobOut(TypedDict, total=False):
     entities_updated: int
     entities_deleted: int
     entities_failed: int
+    deletions_held: int
     error: str
     error_category: str
     diagnosis: dict[str, Any]
+
+
+class RunOut(TypedDict, total=False):
+    id: str
+    status: str
+    deletions_held: int
+    error: str
+    diagnosis: dict[str, Any]
+    confirmation_token: str
 
 
 class JobReportOut(JobOut, total=False):
@@ -157,7 +168,12 @@ def connection_out(connection: Connection) -> Structured:
         data["error_message"] = one_line(connection.error_message, _DETAILS_MAX_CHARS)
     if connection.sync.last_job:
         _add_derived(data["sync"]["last_job"], connection.sync.last_job)
-    return data
+    return data | _attention_out(connection)
+
+
+def _attention_out(connection: Connection) -> Structured:
+    needed = [to_plain(each) for each in connection.attention]
+    return {"attention": needed} if needed else {}
 
 
 def _omitted_types(entities: EntitySummary) -> Structured:
@@ -180,7 +196,7 @@ def connection_brief(connection: Connection) -> Structured:
         brief["last_job"] = {"id": last.id, "status": last.status.value}
     if connection.schedule and connection.schedule.next_run:
         brief["next_run"] = timestamp(connection.schedule.next_run)
-    return brief
+    return brief | _attention_out(connection)
 
 
 def job_out(job: Job) -> Structured:

@@ -58,7 +58,7 @@ def connection_text(connection: Connection) -> str:
         lines.append(f"Next: get_job(job_id='{connection.sync.last_job.id}') says what mends it.")
     if connection.provider_settings_url:
         lines.append(f"provider settings: {connection.provider_settings_url}")
-    return "\n".join(lines + next_steps(connection))
+    return "\n".join(lines + _attention_lines(connection) + next_steps(connection))
 
 
 def connection_line(connection: Connection) -> str:
@@ -75,7 +75,11 @@ def connection_line(connection: Connection) -> str:
         parts.append(f"last job {last.id} {last.status.value}{held}")
     if connection.schedule and connection.schedule.next_run:
         parts.append(f"next run {timestamp(connection.schedule.next_run)}")
-    return "- " + ", ".join(parts)
+    return "\n  ".join(["- " + ", ".join(parts), *_attention_lines(connection)])
+
+
+def _attention_lines(connection: Connection) -> list[str]:
+    return [f"needs attention: {each.message} {each.next_step}" for each in connection.attention]
 
 
 def next_steps(connection: Connection) -> list[str]:
@@ -166,6 +170,7 @@ def counts(job: Job) -> str:
         ("unchanged", job.entities_unchanged),
         ("skipped", job.entities_skipped),
         ("failed", job.entities_failed),
+        ("deletions held", job.deletions_held),
     )
     said = ", ".join(f"{count} {name}" for name, count in named if count) or _no_counts(job)
     if job.entities_total is not None and not job.status.is_terminal:

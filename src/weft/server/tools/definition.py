@@ -1,6 +1,6 @@
 """Tools: handlers with their definitions, converted to the SDK's form when first needed."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from mcp.server.mcpserver.tools import Tool, ToolManager
@@ -27,7 +27,12 @@ class ToolSpec:
     impact: Impact
     quick: bool = False
     dashboard: bool = False
+    deletes_if: str = ""
     toolset: str = ""
+
+    def impact_of(self, arguments: Mapping[str, object]) -> Impact:
+        """Return the impact of a call with these arguments."""
+        return Impact.DELETES if arguments.get(self.deletes_if) else self.impact
 
     @property
     def name(self) -> str:
@@ -46,6 +51,7 @@ def tool(
     outside: bool = False,
     quick: bool = False,
     dashboard: bool = False,
+    deletes_if: str = "",
 ) -> Callable[[Handler], ToolSpec]:
     """Define a tool.
 
@@ -53,6 +59,7 @@ def tool(
     purpose is to remove something for good. ``repeatable``: the same call again changes nothing
     more. ``outside``: talks to systems beyond Weft. ``quick``: reads a few rows, without waiting or
     reporting progress. ``dashboard``: hosts that have apps show the dashboard with the result.
+    ``deletes_if``: an argument with which it deletes.
     """
     annotations = ToolAnnotations(
         read_only_hint=reads,
@@ -62,7 +69,9 @@ def tool(
     )
     text = " ".join(description.split())
     impact = Impact.READS if reads else Impact.DELETES if deletes else Impact.CHANGES
-    return lambda handler: ToolSpec(handler, title, text, annotations, impact, quick, dashboard)
+    return lambda handler: ToolSpec(
+        handler, title, text, annotations, impact, quick, dashboard, deletes_if
+    )
 
 
 class LazyTools(ToolManager):

@@ -1,8 +1,4 @@
-"""Tools that delete something, after a person has seen what goes and agreed.
-
-The client asks the person if it can. Otherwise there are two steps: a preview, then a call
-with a token that is bound to the content of the preview.
-"""
+"""Tools that delete something, after a person has seen what goes and agreed."""
 
 from typing import Annotated
 
@@ -10,11 +6,8 @@ from mcp_types import CallToolResult
 
 from weft.domain.collections import Collection
 from weft.domain.connections import Connection
-from weft.errors import Conflict
 from weft.server.call import ToolCall
-from weft.server.elicitation.confirmations import LIFETIME_SECONDS, Effect
-from weft.server.elicitation.consent import ask_consent
-from weft.server.render.size import Structured
+from weft.server.elicitation.confirmations import Effect
 from weft.server.render.structured import (
     DeletionOut,
     connection_brief,
@@ -24,6 +17,7 @@ from weft.server.render.structured import (
 )
 from weft.server.render.text import quantity, schedule_text
 from weft.server.render.untrusted import one_line
+from weft.server.tools.agreement import Proposal, obtain_agreement
 from weft.server.tools.definition import tool
 from weft.server.tools.parameters import CollectionRef, ConfirmationToken, ConnectionRef
 
@@ -42,17 +36,14 @@ async def delete_connection(
     call: ToolCall, connection_id: ConnectionRef, confirmation_token: ConfirmationToken = None
 ) -> Annotated[CallToolResult, DeletionOut]:
     """Delete what the person confirmed, or with the token of a preview."""
-    connection = await call.backend.connections.get(connection_id)
-    effect = _connection_effect(connection)
-    if confirmation_token is None:
-        shown = {"connection": connection_brief(connection)}
-        decided = await _ask_or_preview(call, effect, _connection_preview(connection), shown)
-        if isinstance(decided, CallToolResult):
-            return decided
-        connection = await call.backend.connections.get(connection.id)
-        _redeem_agreed(call, decided, _connection_effect(connection))
-    else:
-        call.confirmations.redeem(confirmation_token, effect)
+
+    async def propose() -> tuple[Connection, Proposal]:
+        found = await call.backend.connections.get(connection_id)
+        return found, _propose_connection(found)
+
+    connection = await obtain_agreement(call, confirmation_token, propose)
+    if isinstance(connection, CallToolResult):
+        return connection
     gone = await call.backend.connections.delete(connection.id, expected_version=connection.version)
     entities = gone.entities.total_entities
     text = (
@@ -76,17 +67,14 @@ async def delete_collection(
     confirmation_token: ConfirmationToken = None,
 ) -> Annotated[CallToolResult, DeletionOut]:
     """Delete what the person confirmed, or with the token of a preview."""
-    collection = await call.backend.collections.get(readable_collection_id)
-    effect = _collection_effect(collection)
-    if confirmation_token is None:
-        shown = {"collection": to_plain(collection)}
-        decided = await _ask_or_preview(call, effect, _collection_preview(collection), shown)
-        if isinstance(decided, CallToolResult):
-            return decided
-        collection = await call.backend.collections.get(collection.readable_id)
-        _redeem_agreed(call, decided, _collection_effect(collection))
-    else:
-        call.confirmations.redeem(confirmation_token, effect)
+
+    async def propose() -> tuple[Collection, Proposal]:
+        found = await call.backend.collections.get(readable_collection_id)
+        return found, _propose_collection(found)
+
+    collection = await obtain_agreement(call, confirmation_token, propose)
+    if isinstance(collection, CallToolResult):
+        return collection
     gone = await call.backend.collections.delete(collection.readable_id)
     text = (
         f"Deleted collection '{one_line(gone.name)}' ({gone.readable_id}) with "
@@ -97,65 +85,24 @@ async def delete_collection(
     return reply(text, data)
 
 
-async def _ask_or_preview(
-    call: ToolCall, effect: Effect, lines: list[str], shown: Structured
-) -> str | CallToolResult:
-    """Ask the person; return a token if they agree, or a result that ends the call."""
-    if not call.ask.can_show_form:
-        return _preview(call, effect, lines, shown)
-
-    async def issue_token() -> str:
-        return call.confirmations.issue(effect)
-
-    # Issue it before the question, so that it covers exactly what the question shows.
-    token: str = await call.ask.once_per_call("token", issue_token)
-    message = "\n".join([f"Delete this {effect.kind} for good?", *lines])
-    consent = await ask_consent(
-        call.ask,
-        "confirm",
-        message,
-        title="Delete it for good",
-        description="This cannot be undone.",
-        done="deleted",
+def _propose_connection(connection: Connection) -> Proposal:
+    return Proposal(
+        effect=_connection_effect(connection),
+        what="this connection",
+        lines=_connection_preview(connection),
+        shown={"connection": connection_brief(connection)},
+        again="delete_connection again",
     )
-    if consent.agreed:
-        return token
-    if not consent.refusal:
-        return _preview(call, effect, lines, shown)
-    return reply(consent.refusal, {"deleted": False, "entities": effect.entities} | shown)
 
 
-def _redeem_agreed(call: ToolCall, token: str, effect: Effect) -> None:
-    try:
-        call.confirmations.redeem(token, effect)
-    except Conflict:
-        # The errors of `redeem` are about a token, which this caller has never seen.
-        raise Conflict(
-            "The answer came too late, or what would be deleted changed while the user was asked; "
-            "nothing was deleted.",
-            hint=f"Call delete_{effect.kind} again to ask about it as it is now.",
-        ) from None
-
-
-def _preview(call: ToolCall, effect: Effect, lines: list[str], shown: Structured) -> CallToolResult:
-    token = call.confirmations.issue(effect)
-    text = "\n".join(
-        [
-            "Nothing is deleted yet. This is what would be deleted, for good:",
-            *lines,
-            (
-                f"If the user agrees, call delete_{effect.kind} again within "
-                f"{LIFETIME_SECONDS // 60} minutes with confirmation_token='{token}'."
-            ),
-        ]
+def _propose_collection(collection: Collection) -> Proposal:
+    return Proposal(
+        effect=_collection_effect(collection),
+        what="this collection",
+        lines=_collection_preview(collection),
+        shown={"collection": to_plain(collection)},
+        again="delete_collection again",
     )
-    data: Structured = {
-        "deleted": False,
-        "entities": effect.entities,
-        "confirmation_token": token,
-        "expires_in_seconds": LIFETIME_SECONDS,
-    }
-    return reply(text, data | shown)
 
 
 def _connection_preview(connection: Connection) -> list[str]:

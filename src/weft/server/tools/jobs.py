@@ -6,13 +6,17 @@ from typing import Annotated
 from mcp_types import CallToolResult
 from pydantic import Field
 
+from weft.domain.connections import Connection, agree_to_deletions
 from weft.domain.jobs import Job, JobStatus, LogLine, RunOptions, diagnose
 from weft.server.call import ToolCall
+from weft.server.elicitation.confirmations import Effect
 from weft.server.render.size import shrink_to_fit
 from weft.server.render.structured import (
     ItemsOut,
     JobOut,
     JobReportOut,
+    RunOut,
+    connection_brief,
     job_out,
     page_out,
     reply,
@@ -28,9 +32,12 @@ from weft.server.render.text import (
     more_text,
     quantity,
 )
+from weft.server.render.untrusted import label_untrusted, one_line
+from weft.server.tools.agreement import Proposal, obtain_agreement
 from weft.server.tools.definition import tool
 from weft.server.tools.follow import wait_for_job
 from weft.server.tools.parameters import (
+    ConfirmationToken,
     ConnectionRef,
     Cursor,
     FilterRef,
@@ -40,6 +47,7 @@ from weft.server.tools.parameters import (
 )
 
 LOG_LINES_MAX = 100
+_NAME_MAX_CHARS = 120
 
 
 @tool(
@@ -47,18 +55,34 @@ LOG_LINES_MAX = 100
     "Pull the latest data of a connection now. Not needed after create_connection, which starts"
     " the first sync itself. Returns the job at once, or when it ends within wait_seconds; the sync"
     " goes on in the background either way: get_job follows it. Fails, naming the job, if one is"
-    " running. force_full_sync ignores the cursor of a continuous connection.",
+    " running. force_full_sync ignores the cursor of a continuous connection. apply_deletions makes"
+    " the deletions that a sync held; the user confirms as in delete_connection.",
     outside=True,
     dashboard=True,
+    deletes_if="apply_deletions",
 )
 async def run_sync(
     call: ToolCall,
     connection_id: ConnectionRef,
     force_full_sync: bool = False,
     wait_seconds: WaitSeconds = 0,
-) -> Annotated[CallToolResult, JobOut]:
+    apply_deletions: bool = False,
+    confirmation_token: ConfirmationToken = None,
+) -> Annotated[CallToolResult, RunOut]:
     """Start a job, and wait for it if the caller wants that."""
-    job = await call.backend.jobs.run(connection_id, RunOptions(force_full_sync=force_full_sync))
+    agreed = 0
+    if apply_deletions:
+
+        async def propose() -> tuple[Connection, Proposal]:
+            found = await call.backend.connections.get(connection_id)
+            return found, _propose_deletions(found)
+
+        found = await obtain_agreement(call, confirmation_token, propose)
+        if isinstance(found, CallToolResult):
+            return found
+        agreed = agree_to_deletions(found)
+    options = RunOptions(force_full_sync=force_full_sync, agreed_deletions=agreed)
+    job = await call.backend.jobs.run(connection_id, options)
     job = await wait_for_job(call, job, wait_seconds)
     return _report(job)
 
@@ -130,6 +154,28 @@ def job_result(job: Job) -> CallToolResult:
 
 
 TOOLS = (run_sync, list_jobs, get_job, cancel_job)
+
+
+def _propose_deletions(connection: Connection) -> Proposal:
+    """Describe the deletions that are held. Raises Conflict if none are."""
+    count = agree_to_deletions(connection)
+    hold = connection.deletions_held
+    names = [one_line(name, _NAME_MAX_CHARS) for name in hold.names] if hold else []
+    body = "\n".join(names) + ("\n…" if count > len(names) else "")
+    facts = (connection.organization_id, connection.id, str(connection.version), str(count))
+    entities = f"{quantity(count, 'entity')} of {connection.entities.total_entities} stored"
+    return Proposal(
+        effect=Effect("held deletions", (*facts, *names), count),
+        what="these entities",
+        lines=[
+            f"- connection '{one_line(connection.name)}' ({connection.id})",
+            f"- {entities}, which the source no longer lists, among them:",
+            label_untrusted(body, "a list of the source's ids"),
+            "- A sync runs first. What it sees again stays; far more than these is held again.",
+        ],
+        shown={"connection": connection_brief(connection), "untrusted_names": names},
+        again="run_sync again with apply_deletions=true",
+    )
 
 
 def _report(job: Job, log: Sequence[LogLine] = (), log_lines: int = 0) -> CallToolResult:
