@@ -166,11 +166,11 @@ def agree_to_deletions(connection: Connection) -> int:
 
 
 def _attention_to(hold: DeletionHold, connection_id: str) -> Attention:
-    number = "1 entity" if hold.count == 1 else f"{hold.count} entities"
-    what = "everything that is stored" if hold.everything else "more than a sync may by itself"
+    number = "1 deletion is" if hold.count == 1 else f"{hold.count} deletions are"
+    what = "nothing would be left" if hold.everything else "a sync makes no more than a share"
     return Attention(
         kind=AttentionKind.DELETIONS_HELD,
-        message=f"The source no longer lists {number}, {what}: these deletions are held.",
+        message=f"{number} held, because {what} without somebody's word; search still finds all.",
         next_step=(
             "If they should go, run_sync(connection_id="
             f"'{connection_id}', apply_deletions=true) shows them and asks first. "

@@ -131,7 +131,7 @@ class Job(Frozen):
 
 
 def shortfall_of(job: Job) -> str:
-    """Say in a phrase what a completed job did not read; empty if it knows of nothing."""
+    """Say in a phrase what a completed job left undone; empty if it knows of nothing."""
     if job.status is not JobStatus.COMPLETED:
         return ""
     parts = (
@@ -139,6 +139,7 @@ def shortfall_of(job: Job) -> str:
         (job.entities_failed, f"{job.entities_failed} of what it listed could not be read"),
         (job.entities_skipped, f"{job.entities_skipped} of what it listed was skipped"),
         (job.full_sync and not job.entities_read, "it read nothing"),
+        (job.deletions_held, f"{job.deletions_held} deletions are held"),
     )
     return ", ".join(phrase for applies, phrase in parts if applies)
 

@@ -88,6 +88,9 @@ def summary(job: Job) -> list[str]:
         lines.append(plain(f"Error: {job.error} {with_verbs(job.error_details or '')}"))
     if missing := shortfall_of(job):
         lines.append(f"But {missing}: weft jobs show {job.id}")
+    if job.deletions_held:
+        owner = job.source_connection_id
+        lines.append(f"Next: `weft sync {owner} --apply-deletions` shows them and asks first.")
     return [*lines, *diagnosis(job)]
 
 

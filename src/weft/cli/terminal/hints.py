@@ -23,7 +23,8 @@ _VERBS = {
     "create_collection": "collections create",
     "delete_collection": "collections delete",
 }
-# A tool with its arguments; a verb takes only the id or name among them.
+_FLAG = "apply_deletions=true"
+# A tool with its arguments; a verb takes only the id or name among them, and one flag.
 _CALL = re.compile(rf"\b({'|'.join(_VERBS)})\b(?:\([^()']*(?:'([^']*)')?[^()]*\))?")
 
 
@@ -34,4 +35,7 @@ def with_verbs(text: str) -> str:
 
 def _verb(call: re.Match[str]) -> str:
     tool, subject = call.groups()
-    return f"`weft {_VERBS[tool]}{f' {subject}' if subject else ''}`"
+    words = [_VERBS[tool], *([subject] if subject else [])]
+    if _FLAG in call.group():
+        words.append("--apply-deletions")
+    return f"`weft {' '.join(words)}`"

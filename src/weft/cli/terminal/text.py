@@ -60,7 +60,11 @@ def job_counts(job: Job, *, always: bool = True) -> str:
         "deleted": job.entities_deleted,
         "unchanged": job.entities_unchanged,
     }
-    rare = {"skipped": job.entities_skipped, "failed": job.entities_failed}
+    rare = {
+        "skipped": job.entities_skipped,
+        "failed": job.entities_failed,
+        "deletions held": job.deletions_held,
+    }
     shown = {
         **{k: n for k, n in usual.items() if n or always},
         **{k: n for k, n in rare.items() if n},

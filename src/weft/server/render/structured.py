@@ -227,6 +227,8 @@ def page_out(items: Sequence[Structured], page: Page[Any]) -> Structured:
 
 def _add_derived(data: Structured, job: Job) -> None:
     """Add derived fields to a job's data, and cut foreign texts to a bounded length."""
+    if not job.deletions_held:
+        del data["deletions_held"]
     data["entities_processed"] = job.entities_processed
     for name in ("error", "error_details"):
         if name in data:

@@ -186,6 +186,9 @@ def job_next_step(job: Job) -> str:
             found = "search finds what it read" if job.entities_read else "there was nothing new"
             return f"The sync has ended; {found}."
         log = f"get_job(job_id='{job.id}', log_lines=100)"
+        if job.deletions_held:
+            log = f"get_connection(connection_id='{job.source_connection_id}')"
+            return f"The sync has ended, but {missing}: {log} says what to do."
         return f"The sync has ended, but {missing}: the log in {log} says more."
     if job.status is JobStatus.CANCELLED:
         return "What was committed before the cancellation is kept."

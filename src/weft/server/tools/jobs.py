@@ -8,6 +8,7 @@ from pydantic import Field
 
 from weft.domain.connections import Connection, agree_to_deletions
 from weft.domain.jobs import Job, JobStatus, LogLine, RunOptions, diagnose
+from weft.errors import InvalidInput
 from weft.server.call import ToolCall
 from weft.server.elicitation.confirmations import Effect
 from weft.server.render.size import shrink_to_fit
@@ -81,6 +82,12 @@ async def run_sync(
         if isinstance(found, CallToolResult):
             return found
         agreed = agree_to_deletions(found)
+    elif confirmation_token is not None:
+        raise InvalidInput(
+            "confirmation_token belongs to apply_deletions.",
+            field="confirmation_token",
+            hint="Pass apply_deletions=true with it.",
+        )
     options = RunOptions(force_full_sync=force_full_sync, agreed_deletions=agreed)
     job = await call.backend.jobs.run(connection_id, options)
     job = await wait_for_job(call, job, wait_seconds)

@@ -103,7 +103,7 @@ class DeletionContract:
         assert found.sync.last_job is not None
         assert found.sync.last_job.deletions_held == 90
         [attention] = found.attention
-        assert "90 entities" in attention.message
+        assert "90 deletions" in attention.message
 
     @pytest.mark.anyio
     async def test_long_names_of_what_is_held_are_cut(self, store: Store) -> None:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from weft.cli.terminal.hints import with_verbs
 from weft.cli.terminal.text import ago, config_text, job_counts, plain
 from weft.domain.connections import Connection
 
@@ -35,7 +36,7 @@ def cells_of(connection: Connection) -> tuple[str, ...]:
         plain(connection.name),
         connection.short_name,
         connection.readable_collection_id,
-        connection.status,
+        f"{connection.status}, needs attention" if connection.attention else connection.status,
         f"{connection.entities.total_entities:,}",
         _last_sync(connection),
     )
@@ -54,6 +55,10 @@ def facts_of(connection: Connection) -> list[tuple[str, str]]:
         ("collection", connection.readable_collection_id),
         ("status", connection.status),
         ("problem", connection.error_message or ""),
+        *(
+            ("attention", with_verbs(f"{each.message} {each.next_step}"))
+            for each in connection.attention
+        ),
         ("description", connection.description or ""),
         ("config", config_text(connection.config)),
         ("authentication", f"{auth.method}, {'' if auth.authenticated else 'not '}authenticated"),
