@@ -233,8 +233,10 @@ class WeftServer(PatchedServer):
         return [tool for tool in tools if self._refusal(tool.name, principal) is None]
 
     async def list_prompts(self) -> list[Prompt]:
-        """Return Weft's prompts, then any that were added."""
-        return [*prompt_definitions(), *await super().list_prompts()]
+        """Return Weft's prompts that the current caller can follow, then any that were added."""
+        principal = self._who_calls()
+        refused = {name for name in self._tools.specs if self._refusal(name, principal)}
+        return [*prompt_definitions(refused), *await super().list_prompts()]
 
     async def get_prompt(
         self,

@@ -1,6 +1,7 @@
 """Prompts: tasks that a person starts, written out as the calls that an agent makes."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from weft.server.render.icons import ICONS
 from weft.server.render.untrusted import one_line
 
 _VALUE_MAX_CHARS = 200
+_WORDS = re.compile(r"\w+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +27,8 @@ class _Prompt:
     defaults: Mapping[str, str]
 
 
-def prompt_definitions() -> list[PromptDefinition]:
-    """Return all prompts, as clients list them."""
+def prompt_definitions(refused: Collection[str] = ()) -> list[PromptDefinition]:
+    """Return the prompts, as clients list them, but for those that call a ``refused`` tool."""
     return [
         PromptDefinition(
             name=prompt.name,
@@ -36,6 +38,7 @@ def prompt_definitions() -> list[PromptDefinition]:
             icons=ICONS,
         )
         for prompt in _PROMPTS
+        if not set(refused).intersection(_WORDS.findall(prompt.text))
     ]
 
 
