@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import anyio
 import anyio.lowlevel
 from canary import Canaries
 from echo_upstream import EchoUpstream, serve_echo
 from embedded import Embedded, open_embedded
+from patience import PATIENCE_SECONDS
 
 from weft.domain.base import Json
 from weft.domain.connections import Auth, Connection, DirectAuth, OAuthTokenAuth
@@ -77,7 +79,12 @@ class TwoServers:
                 await use(connection.id)
 
     async def _sync(self, connection_id: str) -> None:
-        await self.local.wait_for_end(await self.local.backend.jobs.run(connection_id))
+        jobs = self.local.backend.jobs
+        job = await jobs.run(connection_id)
+        with anyio.fail_after(PATIENCE_SECONDS):
+            async for current in jobs.watch(job.id):
+                if current.is_held:  # It was moved to where no process may go.
+                    await jobs.cancel(job.id)
 
 
 @asynccontextmanager

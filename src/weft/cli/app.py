@@ -13,8 +13,7 @@ import click
 
 from weft import __version__
 from weft.cli.terminal.context import App, leaves, report_error, say
-from weft.cli.terminal.text import plain
-from weft.domain.names import suggest
+from weft.cli.terminal.groups import refuse_unknown, without_value
 from weft.errors import CallError, InvalidInput, WeftError
 
 EXIT_FAILED = 1
@@ -74,10 +73,7 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the verb. Raises UsageError that suggests the verb that was probably meant."""
-        # A shell that completes a line wants no errors.
-        asked = args[0] not in _COMMANDS and not ctx.resilient_parsing
-        if asked and (near := suggest(args[0], _COMMANDS)):
-            ctx.fail(f"No such command '{plain(args[0])}'. Did you mean '{near}'?")
+        refuse_unknown(ctx, args[0], _COMMANDS)
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -92,9 +88,10 @@ class LazyGroup(click.Group):
         except click.Abort:  # Ctrl-C, or the end of the input, at a question
             say("Aborted.")
             raise click.exceptions.Exit(EXIT_INTERRUPTED) from None
-        except click.UsageError as error:
+        except click.UsageError as found:
+            error = without_value(found) if isinstance(found, click.BadParameter) else found
             if not as_json:
-                raise
+                raise error from None
             app.json_asked = True
             report_error(app, _as_weft_error(error))
             raise click.exceptions.Exit(EXIT_USAGE) from None

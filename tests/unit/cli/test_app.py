@@ -105,10 +105,46 @@ def takes_any_number(verb: click.Command) -> bool:
     return any(param.nargs == -1 for param in verb.params)
 
 
-def test_unknown_subcommand_is_a_usage_error(terminal: Terminal) -> None:
+def test_unknown_subcommand_is_a_usage_error_that_names_what_was_meant(terminal: Terminal) -> None:
     result = terminal.run("connections", "shwo", "x")
     assert result.exit_code == 2
-    assert "shwo" in result.stderr
+    assert "Did you mean 'show'?" in result.stderr
+
+
+def test_no_group_repeats_a_word_that_is_no_command(terminal: Terminal) -> None:
+    context = click.Context(cli)
+    groups = [
+        name
+        for name in cli.list_commands(context)
+        if isinstance(cli.get_command(context, name), click.Group)
+    ]
+    assert len(groups) > 5
+    for words in ((), *((name,) for name in groups)):
+        result = terminal.run(*words, "s3cr3t-canary", "--json")
+        assert "s3cr3t-canary" not in result.output, words
+
+
+def test_no_option_repeats_a_value_that_it_does_not_take(terminal: Terminal) -> None:
+    tried = 0
+    for words, verb in walk_verbs(cli, ()):
+        for param in verb.params:
+            if isinstance(param.type, click.Choice | click.IntRange):
+                is_option = isinstance(param, click.Option)
+                given = (param.opts[0], "s3cr3t-canary") if is_option else ("s3cr3t-canary",) * 3
+                for json_asked in ((), ("--json",)):
+                    result = terminal.run(*words, *given, *json_asked)
+                    assert result.exit_code == 2
+                    assert "s3cr3t-canary" not in result.output, (words, param.name)
+                tried += 1
+    assert tried > 10
+
+
+def test_value_that_is_not_taken_is_answered_with_those_that_are(terminal: Terminal) -> None:
+    role = terminal.run("keys", "create", "ci", "--role", "boss").stderr
+    assert "'--role'" in role
+    assert "Give one of: read, write, admin." in role
+    limit = terminal.run("connections", "--limit", "none").stderr
+    assert "Give a whole number from 1." in limit
 
 
 def test_names_cannot_steer_the_terminal(terminal: Terminal) -> None:

@@ -1,9 +1,11 @@
 """Verbs, and groups of them that list when no sub-command is named."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import click
+
+from weft.domain.names import suggest
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -39,6 +41,13 @@ class ListGroup(click.Group):
             args = [LIST, *args]
         return super().parse_args(ctx, args)
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the sub-command. Raises UsageError as `refuse_unknown`."""
+        refuse_unknown(ctx, args[0], self.commands)
+        return super().resolve_command(ctx, args)
+
     def _belongs_to_list(self, word: str) -> bool:
         if word.startswith("-"):
             return True
@@ -49,6 +58,36 @@ class ListGroupWithName(ListGroup):
     """`weft jobs NAME` is `weft jobs list NAME`."""
 
     words_are_arguments = True
+
+
+def refuse_unknown(ctx: click.Context, word: str, known: Iterable[str]) -> None:
+    """Raise UsageError for a word that is no command, without the word: it may be a secret."""
+    names = list(known)
+    # A shell that completes a line wants no errors, and click knows what to do with options.
+    if word in names or word.startswith("-") or ctx.resilient_parsing:
+        return
+    near = suggest(word, names)
+    ctx.fail(f"No such command. {f'Did you mean {near!r}?' if near else _one_of(names)}")
+
+
+def without_value(error: click.BadParameter) -> click.BadParameter:
+    """Return the error with what is expected instead of what was given: that may be a secret."""
+    kind = error.param.type if error.param else None
+    if isinstance(error, click.MissingParameter) or kind is None:
+        return error
+    if isinstance(kind, click.Choice):
+        expected = _one_of(map(str, kind.choices))
+    elif isinstance(kind, click.IntRange):
+        bounds = ((kind.min, "from"), (kind.max, "to"))
+        limits = [f"{word} {bound}" for bound, word in bounds if bound is not None]
+        expected = " ".join(["Give a whole number", *limits]) + "."
+    else:
+        expected = f"Give a value of the kind {kind.name}."
+    return click.BadParameter(expected, ctx=error.ctx, param=error.param)
+
+
+def _one_of(names: Iterable[str]) -> str:
+    return f"Give one of: {', '.join(names)}."
 
 
 def limit_options(command: F) -> F:
