@@ -6,7 +6,7 @@ can serve the link, and the database alone gives nothing away.
 
 import hashlib
 import secrets
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from pydantic import Field, ValidationError
@@ -21,6 +21,8 @@ from weft.local.store.authorizations import AuthSession
 from weft.sources.base import AnySource
 
 LINK_LIFETIME: Final = timedelta(minutes=10)
+# A link that ends later was made while the clock was ahead, and would live on for as long.
+LINK_LIFETIME_MAX: Final = 2 * LINK_LIFETIME
 FORM_PATH: Final = "/authorize/"
 START_PATH: Final = "/source-connections/authorize/"
 CALLBACK_PATH: Final = "/source-connections/callback"
@@ -36,6 +38,11 @@ class SessionSecrets(Frozen):
     client: OAuthClient | None = None
     redirect_uri: str | None = None
     secret: str | None = Field(default=None, repr=False)
+
+
+def is_over(session: AuthSession, now: datetime) -> bool:
+    """Tell whether the time of the session and its link is over."""
+    return not now < session.expires_at <= now + LINK_LIFETIME_MAX
 
 
 def new_token() -> str:

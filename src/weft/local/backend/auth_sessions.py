@@ -32,6 +32,7 @@ from weft.local.auth.draft import AuthDraft
 from weft.local.auth.links import (
     SessionSecrets,
     digest,
+    is_over,
     new_token,
     require_client,
     seal_session,
@@ -113,7 +114,7 @@ class LocalAuthSessions(AuthSessions):
         named = ("state", "oauth_token", "denied")
         state = next((params[name] for name in named if params.get(name)), "")
         session = await self._engine.store.auth_sessions.by_state(digest(state))
-        if session is None or session.browser is None or session.expires_at <= self._engine.clock():
+        if session is None or session.browser is None or is_over(session, self._engine.clock()):
             raise _dead_link()
         # Only the browser that started may finish: otherwise a link sent to someone else would
         # connect that person's account.
@@ -256,7 +257,7 @@ class LocalAuthSessions(AuthSessions):
         if (
             session is None
             or session.method is not method
-            or session.expires_at <= self._engine.clock()
+            or is_over(session, self._engine.clock())
         ):
             raise _dead_link()
         found = await self._load_connection(session)

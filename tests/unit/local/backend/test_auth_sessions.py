@@ -216,6 +216,19 @@ async def test_links_and_states_expire(harness: OAuthHarness, provider: OAuthPro
         await harness.sessions.callback(params_of(provider.consent(start.url)), start.browser)
 
 
+async def test_link_that_a_clock_ahead_made_does_not_outlive_the_others(
+    harness: OAuthHarness, provider: OAuthProvider
+) -> None:
+    harness.local.clock.pass_time(days=365)
+    made = await harness.create({"provider_url": provider.url})
+    harness.local.clock.pass_time(days=-365)
+    with pytest.raises(NotFound):
+        await harness.sessions.start(token_of(made))
+    again = await harness.authorization.begin(made.id)
+    harness.local.clock.pass_time(seconds=-30)
+    assert await harness.sessions.start(token_of(again)), "set right a little, it is good"
+
+
 async def test_new_link_replaces_those_before_and_keeps_client_and_return(
     harness: OAuthHarness, provider: OAuthProvider
 ) -> None:

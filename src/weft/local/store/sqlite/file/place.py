@@ -127,7 +127,7 @@ def _needs_immutable(path: Path) -> bool:
             session.pragma("user_version")
         finally:
             session.close()
-    except apsw.CantOpenError:
+    except (apsw.CantOpenError, apsw.ReadOnlyError):
         if not _has_wal(path):
             return True
         raise StorageFailed(
