@@ -28,7 +28,6 @@ from weft.local.auth.providers import LocalAuthProviders
 from weft.local.backend import LocalBackend
 from weft.local.backend.auth_sessions import LocalAuthSessions
 from weft.local.engine import Engine, EngineLimits, utc_now
-from weft.local.exposure import refuse_exposed
 from weft.local.from_settings import KEYS_FOLDER_NAME as KEYS_FOLDER_NAME
 from weft.local.from_settings import (
     find_exposed_state,
@@ -134,12 +133,62 @@ def open_any(
     """Open the remote API if the settings name one, else the engine with its database."""
     if settings.api_url is None:
         return open_engine(settings, registry=registry, run_jobs=run_jobs, clock=clock, pages=pages)
-    # The settings name the API and hold its key, so nobody else may write them here either.
-    refuse_exposed(settings, settings.home / KEYS_FOLDER_NAME)
+    return _open_api(settings, watch=run_jobs, clock=clock, pages=pages)
+
+
+@asynccontextmanager
+async def _open_api(
+    settings: Settings,
+    *,
+    watch: bool,
+    clock: Callable[[], datetime],
+    pages: PagesUrl | None,
+) -> AsyncGenerator["OpenRemote"]:
+    """Open the remote API, with the local store for what must outlive this process; with ``watch``
+    complete the authorisations that began here.
+    """
     # Imported here because the HTTP stack costs start-up time that a local engine need not pay.
     from weft.assembly_remote import open_remote
 
-    return open_remote(settings)
+    async with (
+        _open_parts(settings, SourceRegistry(), clock, pages, False) as (engine, loopback),
+        open_remote(settings, engine) as opened,
+        anyio.create_task_group() as group,
+    ):
+        group.start_soon(loopback.run, opened.auth_sessions)
+        if watch:
+            group.start_soon(opened.backend.claims.watch)
+        yield opened
+        group.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def _open_parts(
+    settings: Settings,
+    registry: SourceRegistry,
+    clock: Callable[[], datetime],
+    pages: PagesUrl | None,
+    runs_jobs: bool,
+) -> AsyncGenerator[tuple[Engine, LoopbackPages]]:
+    """Open store and vault; ``pages`` are the loopback listener's by default."""
+    vault = Vault.over(key_source_of(settings))
+    loopback = LoopbackPages(settings.callback_port)
+    async with open_store(settings, clock) as store:
+        await vault.verify(store.data_keys)
+        yield (
+            Engine(
+                store=store,
+                registry=registry,
+                vault=vault,
+                context=source_context(settings),
+                clock=clock,
+                limits=_limits_of(settings),
+                mapped_secrets=parse_mapped_secrets(settings),
+                pages=pages or loopback.open,
+                runs_jobs=runs_jobs,
+            ),
+            loopback,
+        )
 
 
 @asynccontextmanager
@@ -187,22 +236,10 @@ async def open_engine(
     Raises StorageFailed when the database or the key file cannot be opened.
     """
     AllowList.parse(settings.allow_hosts)  # Refuse a bad list at the start.
-    vault = Vault.over(key_source_of(settings))
     owner = str(uuid.uuid4())
-    loopback = LoopbackPages(settings.callback_port)
-    async with open_store(settings, clock) as store:
-        await vault.verify(store.data_keys)
-        engine = Engine(
-            store=store,
-            registry=registry or SourceRegistry(),
-            vault=vault,
-            context=source_context(settings),
-            clock=clock,
-            limits=_limits_of(settings),
-            mapped_secrets=parse_mapped_secrets(settings),
-            pages=pages or loopback.open,
-            runs_jobs=run_jobs,
-        )
+    async with _open_parts(settings, registry or SourceRegistry(), clock, pages, run_jobs) as parts:
+        engine, loopback = parts
+        store = engine.store
         lock = ProcessLock(settings.home / PROCESSES_FOLDER_NAME, owner)
         # Without jobs to run there is nobody whose end others must notice.
         with nullcontext() if store.read_only else lock:

@@ -1,9 +1,8 @@
 """Puts the HTTP application together: MCP endpoints, HTTP API, pages and gate."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Protocol
 
-from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from weft import __version__
@@ -26,8 +25,8 @@ class ServedBackend(Protocol):
     """An open engine, or an open remote API."""
 
     @property
-    def auth_sessions(self) -> AuthSessions | None:
-        """The authorisations behind people's links, if links are created here."""
+    def auth_sessions(self) -> AuthSessions:
+        """The authorisations behind people's links."""
         ...
 
     def backend_for(self, principal: Principal) -> Backend:
@@ -75,7 +74,7 @@ def http_app(
         oauth=oauth,
         pages=[
             *home_routes(page_for_browser(auth=auth), browser_policy()),
-            *_authorize_routes(behind.auth_sessions, pages_url),
+            *page_routes(behind.auth_sessions, PageSettings(pages_url)),
         ],
         rest=[
             *openapi_routes(__version__),
@@ -83,7 +82,3 @@ def http_app(
         ],
     )
     return build_app(parts, gate)
-
-
-def _authorize_routes(sessions: AuthSessions | None, base_url: str) -> Sequence[BaseRoute]:
-    return () if sessions is None else page_routes(sessions, PageSettings(base_url))

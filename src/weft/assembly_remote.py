@@ -3,13 +3,19 @@
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from weft.backend import Backend
-from weft.domain.principals import Principal
+from weft.domain.principals import LOCAL_ORGANIZATION_ID, Principal
 from weft.errors import InvalidInput, NotPermitted
+from weft.local.auth.secret_refs import resolve_for_api
+from weft.local.engine import Engine
+from weft.local.origins import normal_origin
+from weft.local.remote_notes import RemoteNotes
 from weft.remote.backend import RemoteBackend
 from weft.remote.client import open_client
+from weft.remote.pages import RemoteAuthSessions
 from weft.remote.timeouts import Timeouts
 from weft.settings import Settings
 
@@ -37,8 +43,9 @@ class OpenRemote:
         return self.backend
 
     @property
-    def auth_sessions(self) -> None:
-        """None, because links of a remote API lead to its own pages."""
+    def auth_sessions(self) -> RemoteAuthSessions:
+        """The pages where people enter credentials for the API."""
+        return self.backend.auth_sessions
 
     async def record_refusal(self, principal: Principal, tool: str) -> None:
         """Do nothing: the audit is kept where the database is."""
@@ -53,9 +60,12 @@ class OpenRemote:
 
 @asynccontextmanager
 async def open_remote(
-    settings: Settings, *, timeouts: Timeouts | None = None
+    settings: Settings, engine: Engine, *, timeouts: Timeouts | None = None
 ) -> AsyncGenerator[OpenRemote]:
-    """Open the API that the settings name; send no request yet. Raises InvalidInput if none."""
+    """Open the API that the settings name; send no request yet. Raises InvalidInput if none.
+
+    ``engine`` has the store, the vault and the pages of this machine.
+    """
     if settings.api_url is None or settings.api_key is None:
         raise InvalidInput(
             "WEFT_API_URL and WEFT_API_KEY are not set.",
@@ -68,4 +78,12 @@ async def open_remote(
         organization=settings.api_organization,
         timeouts=timeouts,
     ) as client:
-        yield OpenRemote(RemoteBackend(client))
+        scope = f"{normal_origin(client.origin)} {settings.api_organization or ''}".rstrip()
+        yield OpenRemote(
+            RemoteBackend(
+                client,
+                RemoteNotes(engine, scope),
+                pages=engine.pages,
+                resolve_secrets=partial(resolve_for_api, engine, LOCAL_ORGANIZATION_ID),
+            )
+        )

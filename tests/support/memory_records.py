@@ -22,6 +22,7 @@ from weft.local.store.authorizations import (
     TokenStore,
 )
 from weft.local.store.keys import KeyStore
+from weft.local.store.notes import NoteRow, NoteStore
 from weft.local.store.vault import DataKeyStore, SecretRow, SecretStore, WrappedKey
 
 
@@ -252,3 +253,55 @@ class MemoryAuthProviders(Part, AuthProviderStore):
 
     async def delete(self, organization_id: str, readable_id: str) -> bool:
         return self._state.providers.pop((organization_id, readable_id), None) is not None
+
+
+class MemoryNotes(Part, NoteStore):
+    """See NoteStore."""
+
+    async def put(self, row: NoteRow) -> None:
+        for old in [each for each in self._state.notes.values() if self._is_over(each)]:
+            if old.owner != row.owner:
+                self._remove(old)
+        self._state.notes[row.scope, row.kind, row.id] = row
+
+    async def get(self, scope: str, kind: str, note_id: str) -> NoteRow | None:
+        found = self._state.notes.get((scope, kind, note_id))
+        return None if found is None or self._is_over(found) else found
+
+    async def by_link(self, scope: str, link: bytes) -> NoteRow | None:
+        live = (each for each in self._state.notes.values() if not self._is_over(each))
+        return next((each for each in live if (each.scope, each.link) == (scope, link)), None)
+
+    async def list(self, scope: str, kind: str) -> Sequence[NoteRow]:
+        own = (e for e in self._state.notes.values() if (e.scope, e.kind) == (scope, kind))
+        live = [each for each in own if not self._is_over(each)]
+        return sorted(live, key=lambda each: (each.expires_at, each.id))
+
+    async def lease(
+        self, scope: str, kind: str, note_id: str, *, holder: str, duration: timedelta
+    ) -> bool:
+        place, now = (scope, kind, note_id), self._state.clock()
+        other, until = self._state.note_leases.get(place, (holder, now))
+        if await self.get(*place) is None or (other != holder and until > now):
+            return False
+        self._state.note_leases[place] = (holder, now + duration)
+        return True
+
+    async def release(self, scope: str, kind: str, note_id: str, *, holder: str) -> None:
+        place = (scope, kind, note_id)
+        if self._state.note_leases.get(place, ("", None))[0] == holder:
+            del self._state.note_leases[place]
+
+    async def drop(self, scope: str, kind: str, note_id: str) -> bool:
+        found = self._state.notes.get((scope, kind, note_id))
+        if found is not None:
+            self._remove(found)
+        return found is not None
+
+    def _remove(self, row: NoteRow) -> None:
+        del self._state.notes[row.scope, row.kind, row.id]
+        self._state.note_leases.pop((row.scope, row.kind, row.id), None)
+        self._state.data_keys.pop((row.organization_id, row.owner), None)
+
+    def _is_over(self, row: NoteRow) -> bool:
+        return row.expires_at <= self._state.clock()

@@ -23,6 +23,7 @@ from weft.domain.connections import (
 from weft.domain.entities import Entity
 from weft.domain.jobs import Job, JobStatus, LogLine, RunOptions
 from weft.local.store.authorizations import AuthProviderRow, AuthSession, OAuthClientRow
+from weft.local.store.notes import NoteRow
 from weft.local.store.records import Claim, ConnectionRow
 from weft.local.store.vault import SecretRow, WrappedKey
 
@@ -114,6 +115,12 @@ class State:
     clients: dict[str, OAuthClientRow] = field(default_factory=dict[str, OAuthClientRow])
     providers: dict[tuple[str, str], AuthProviderRow] = field(
         default_factory=dict[tuple[str, str], AuthProviderRow]
+    )
+    notes: dict[tuple[str, str, str], NoteRow] = field(
+        default_factory=dict[tuple[str, str, str], NoteRow]
+    )
+    note_leases: dict[tuple[str, str, str], tuple[str, datetime]] = field(
+        default_factory=dict[tuple[str, str, str], tuple[str, datetime]]
     )
     numbers: "count[int]" = field(default_factory=lambda: count(1))
     changes: int = 1

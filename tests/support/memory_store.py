@@ -16,6 +16,7 @@ from memory_records import (
     MemoryAuthSessions,
     MemoryDataKeys,
     MemoryKeys,
+    MemoryNotes,
     MemoryOAuthClients,
     MemorySecrets,
     MemoryTokens,
@@ -565,6 +566,7 @@ class MemoryStore(Store):
         self.tokens = MemoryTokens(state)
         self.oauth_clients = MemoryOAuthClients(state)
         self.auth_providers = MemoryAuthProviders(state)
+        self.notes = MemoryNotes(state)
 
     async def now(self) -> datetime:
         return self._state.clock()

@@ -7,13 +7,17 @@ from weft.domain.sources import FieldInfo
 
 
 class CredentialForm(Frozen):
-    """The contents of a page that takes credentials; it never shows a stored value."""
+    """The contents of a page that takes credentials; it never shows a stored value.
+
+    ``passed_on``: what is typed is not kept here but goes on to ``endpoint``, an API that keeps it.
+    """
 
     connection_id: str
     connection_name: str
     source_name: str
     endpoint: str | None
     fields: tuple[FieldInfo, ...]
+    passed_on: bool = False
 
 
 class ConsentStart(Frozen):
@@ -26,7 +30,8 @@ class ConsentStart(Frozen):
 class AuthOutcome(Frozen):
     """The outcome of an authorisation, for the person in front of the browser.
 
-    ``redirect_to``, query included, is set when the connection names a page to return to.
+    ``redirect_to``, query included, is set when the connection names a page to return to, and
+    ``next_url`` when the person has to go on to a provider's consent.
     """
 
     ok: bool
@@ -34,3 +39,4 @@ class AuthOutcome(Frozen):
     connection_id: str | None = None
     connection_name: str | None = None
     redirect_to: str | None = None
+    next_url: str | None = Field(default=None, repr=False)

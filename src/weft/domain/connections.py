@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
+from operator import not_
 from typing import Final, Self
 
 from pydantic import Field, JsonValue
@@ -122,7 +123,10 @@ class Attention(Frozen):
 
 
 class Connection(Frozen):
-    """A source connection with its schedule, history and content, as Airweave describes it."""
+    """A source connection with its schedule, history and content, as Airweave describes it.
+
+    ``is_draft``: a remote API creates it only when it gets the credentials, under another id.
+    """
 
     id: str
     organization_id: str
@@ -146,6 +150,7 @@ class Connection(Frozen):
     created_at: datetime
     modified_at: datetime
     version: int = 1
+    is_draft: bool = Field(default=False, exclude_if=not_)
 
     @property
     def attention(self) -> tuple[Attention, ...]:
@@ -196,9 +201,9 @@ class OAuthBrowserAuth(Frozen):
 
 
 class OAuthTokenAuth(Frozen):
-    """A token obtained elsewhere."""
+    """A token obtained elsewhere; without one the person is asked for it, where a page can."""
 
-    access_token: str = Field(repr=False)
+    access_token: str | None = Field(default=None, repr=False)
     refresh_token: str | None = Field(default=None, repr=False)
     expires_at: datetime | None = None
 

@@ -29,7 +29,12 @@ class FieldInfo(Frozen):
 
 
 class SourceInfo(Frozen):
-    """A source's entry in the catalogue."""
+    """A source's entry in the catalogue.
+
+    ``requires_byoc``: consent in a browser needs an OAuth client of the user's own ("bring your own
+    client"). ``federated_search``: it is searched live, and never synced. ``keeps_pending``: its
+    backend keeps connections that lack credentials; Airweave does so only for consent in a browser.
+    """
 
     short_name: str
     name: str
@@ -42,3 +47,8 @@ class SourceInfo(Frozen):
     cursor_fields: tuple[str, ...] = ()
     entity_types: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
+    oauth_type: str | None = Field(default=None, exclude_if=not_)
+    requires_byoc: bool = Field(default=False, exclude_if=not_)
+    supported_auth_providers: tuple[str, ...] = Field(default=(), exclude_if=not_)
+    federated_search: bool = Field(default=False, exclude_if=not_)
+    keeps_pending: bool = Field(default=True, exclude=True)

@@ -9,27 +9,51 @@ from weft.remote.client import ApiClient
 from weft.remote.collections import RemoteCollections
 from weft.remote.connections import RemoteConnections
 from weft.remote.jobs import RemoteJobs
+from weft.remote.notes import MemoryNotes, Notes
+from weft.remote.pages import RemoteAuthSessions
 from weft.remote.search import RemoteSearch
 from weft.remote.sources import RemoteSources
 from weft.remote.state import RemoteState
+from weft.remote.waiting.claims import Claims
+from weft.remote.waiting.drafts import Drafts, PagesUrl
+from weft.remote.waiting.needs import ResolveSecrets
 
 UNSUPPORTED: Final = frozenset({"connections.check", "search.entity"})
 """Operations that the API has no route for."""
 
 
 class RemoteBackend(Backend):
-    """Offers all that the API does, with the rights of the client's key."""
+    """Offers all that the API does, with the rights of the client's key.
+
+    ``notes`` outlive the process, ``pages`` returns the base URL of our pages for people, and
+    ``resolve_secrets`` knows the operator's secrets. Each may be missing.
+    """
 
     unsupported = UNSUPPORTED
 
-    def __init__(self, client: ApiClient) -> None:
-        state = RemoteState(client)
+    def __init__(
+        self,
+        client: ApiClient,
+        notes: Notes | None = None,
+        *,
+        pages: PagesUrl | None = None,
+        resolve_secrets: ResolveSecrets | None = None,
+    ) -> None:
+        state = RemoteState(client, notes or MemoryNotes())
+        self.claims = Claims(state)
+        drafts = Drafts(state, pages)
         collections = RemoteCollections(state)
-        connections = RemoteConnections(state, collections)
-        self.sources = RemoteSources(state)
+        sources = RemoteSources(state)
+        connections = RemoteConnections(
+            state, sources, collections, drafts, self.claims, resolve_secrets
+        )
+        self.sources = sources
         self.collections = collections
         self.connections = connections
-        self.jobs = RemoteJobs(state, connections)
+        jobs = RemoteJobs(state, connections, self.claims)
+        authorization = RemoteAuthorization(state, sources, connections, jobs, drafts, self.claims)
+        self.jobs = jobs
         self.search = RemoteSearch(state, connections, collections)
-        self.authorization = RemoteAuthorization(state, connections)
+        self.authorization = authorization
+        self.auth_sessions = RemoteAuthSessions(state, sources, drafts, authorization)
         self.changes = RemoteChanges(state)

@@ -29,6 +29,7 @@ T = TypeVar("T")
 ANSWER_MAX_BYTES: Final = 16 * 1024 * 1024
 KEY_HEADER: Final = "x-api-key"
 ORGANIZATION_HEADER: Final = "X-Organization-ID"
+_LIMIT_DIGITS: Final = 10
 _POOL: Final = httpx.Limits(max_connections=20, max_keepalive_connections=10, keepalive_expiry=20)
 
 Params = Mapping[str, str | int]
@@ -49,6 +50,13 @@ class ApiClient:
         self._http = http
         self._host = http.base_url.netloc.decode("ascii")
         self.timeouts = timeouts
+        self.rate_limit: int | None = None
+        """The requests that the API allows in a minute, as its last answer said."""
+
+    @property
+    def origin(self) -> str:
+        """The API's scheme, host and port."""
+        return f"{self._http.base_url.scheme}://{self._host}"
 
     async def get(
         self,
@@ -165,6 +173,7 @@ class ApiClient:
             with anyio.fail_after(limit):
                 async with self._http.stream(method, path, params=params, json=body) as response:
                     content = await _read_content(response, self._host)
+                    self.rate_limit = _limit_of(response) or self.rate_limit
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             raise _error_as(_NotSent, map_error(error, self._host)) from None
         except TimeoutError:
@@ -254,6 +263,11 @@ async def _read_content(response: httpx.Response, host: str) -> bytes:
         if len(content) > ANSWER_MAX_BYTES:
             raise AnswerLost(f"{host} sent an answer that is too large.")
     return bytes(content)
+
+
+def _limit_of(response: httpx.Response) -> int | None:
+    told = response.headers.get("ratelimit-limit", "")
+    return int(told) if told.isdecimal() and len(told) < _LIMIT_DIGITS else None
 
 
 def _parse_answer(response: httpx.Response, content: bytes) -> ApiAnswer:

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from contextlib import aclosing
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from weft.backend import LIST_LIMIT_DEFAULT, Connections, validate_limit
 from weft.domain.base import Json, Page
 from weft.domain.connections import (
+    AuthMethod,
     CheckResult,
     Connection,
     ConnectionChange,
@@ -18,15 +20,23 @@ from weft.domain.connections import (
     validate_name,
 )
 from weft.domain.cursors import encode_cursor
-from weft.errors import Conflict, Unsupported, WeftError
+from weft.domain.jobs import JobStatus
+from weft.domain.sources import SourceInfo
+from weft.errors import Conflict, Unsupported
 from weft.remote.client import send_or_find
 from weft.remote.collections import CONNECTIONS_PATH, RemoteCollections
-from weft.remote.paging import WIRE_PAGE, find_named, skip_of, walk, whole_id
+from weft.remote.creation import Creation
+from weft.remote.paging import WIRE_PAGE, find_named, fits_id, skip_of, walk, whole_id
+from weft.remote.sources import RemoteSources
 from weft.remote.state import RemoteState
+from weft.remote.waiting.claims import Claims
+from weft.remote.waiting.drafts import Draft, Drafts
+from weft.remote.waiting.needs import ResolveSecrets, find_missing, resolve_credentials
 from weft.wire import bodies
 from weft.wire.connections import read_connection, read_connections
 
-LOOK_BACK_MAX: Final = 100
+WAITS_MAX: Final = timedelta(minutes=4)
+"""Airweave cancels a sync that has waited for three minutes to start, if its cleanup runs."""
 
 
 class RemoteConnections(Connections):
@@ -36,10 +46,23 @@ class RemoteConnections(Connections):
     serves as one, and a change between our read and our write goes unnoticed.
     """
 
-    def __init__(self, state: RemoteState, collections: RemoteCollections) -> None:
+    def __init__(
+        self,
+        state: RemoteState,
+        sources: RemoteSources,
+        collections: RemoteCollections,
+        drafts: Drafts,
+        claims: Claims,
+        resolve_secrets: ResolveSecrets | None = None,
+    ) -> None:
         self._state = state
         self._client = state.client
+        self._sources = sources
         self._collections = collections
+        self._drafts = drafts
+        self._claims = claims
+        self._resolve_secrets = resolve_secrets
+        self._creation = Creation(state, collections, claims, resolve_secrets)
 
     async def list(
         self,
@@ -52,13 +75,14 @@ class RemoteConnections(Connections):
     ) -> Page[Connection]:
         """List connections. The API filters by collection only; other filters are applied here."""
         size = validate_limit(limit)
-        params: dict[str, str | int] = {}
+        params: dict[str, str] = {}
         if collection is not None:
             params["collection"] = await self._collections.resolve_readable_id(collection)
         filtered = short_name is not None or status is not None
         listed = (CONNECTIONS_PATH, str(params), short_name, status)
         position = skip_of(cursor, *listed)
-        taken: list[Connection] = []
+        drafts = await self._list_drafts(params.get("collection"), short_name, status)
+        taken: list[Connection] = [] if cursor is not None else list(drafts[:size])
         items = walk(
             self._client,
             CONNECTIONS_PATH,
@@ -71,62 +95,41 @@ class RemoteConnections(Connections):
             async for item in items:
                 fits = short_name in (None, item.short_name) and status in (None, item.status)
                 if fits and len(taken) == size:
+                    await self._claims.settle_listed(taken)
                     return Page(items=tuple(taken), next_cursor=encode_cursor(position, *listed))
                 position += 1
                 if fits:
                     taken.append(item)
+        await self._claims.settle_listed(taken)
         return Page(items=tuple(taken))
 
     async def get(self, connection: str) -> Connection:
-        found = await self.fetch(await self.resolve_id(connection))
-        token = self._state.claims.get(found.id)
-        if found.status is not ConnectionStatus.PENDING_AUTH or token is None:
-            return found
-        return await self._verify_if_authorized(found, token)
+        draft = await self._find_draft(connection)
+        if draft is not None:
+            return draft.to_connection()
+        found = await self._claims.settle(await self.fetch(await self.resolve_id(connection)))
+        return _explain_stuck(found)
 
     async def create(self, new: NewConnection) -> Connection:
-        """Create a connection. The collection's newest one is noted first: if the answer is lost,
-        a newer one with the same source and name is the one that we asked for.
-        """
+        """Create a connection, or keep a draft of it until a person has entered what it needs."""
         _check_texts(new.name, new.description)
-        readable_id = new.readable_collection_id
-        body = bodies.new_connection(new)
-        if readable_id != readable_id.lower() or " " in readable_id:
-            readable_id = await self._collections.resolve_readable_id(readable_id)
-            body["readable_collection_id"] = readable_id
-        newest = next(iter(await self._fetch_newest(readable_id, 1)), None)
-
-        async def look() -> Connection | None:
-            fresh = [
-                item
-                for item in _created_after(
-                    newest, await self._fetch_newest(readable_id, LOOK_BACK_MAX)
-                )
-                if item.short_name == new.short_name and new.name in (None, item.name)
-            ]
-            if len(fresh) > 1:
-                raise Conflict(
-                    "The answer was lost, and several such connections were just created: "
-                    f"{', '.join(item.id for item in fresh[:5])}.",
-                    hint="Look at them with get_connection before creating another.",
-                )
-            return await self.fetch(fresh[0].id) if fresh else None
-
-        made = await send_or_find(
-            lambda: self._client.send(
-                "POST",
-                CONNECTIONS_PATH,
-                read_connection,
-                body,
-                missing="readable_collection_id",
-            ),
-            look,
-            self._client.timeouts,
-            unknown="Whether the connection was created is not known: see list_connections before "
-            "creating it again.",
-        )
+        source = await self._sources.get(new.short_name)
+        if source.keeps_pending:
+            return await self.create_at_api(new, source)
+        missing = find_missing(source, new)
+        if missing is None:
+            return await self.create_at_api(new, source)
+        if new.schedule is not None:
+            bodies.schedule(new.schedule, None)  # Raises what the API would only say much later.
+        readable_id = await self._collections.resolve_readable_id(new.readable_collection_id)
+        new = new.model_copy(update={"readable_collection_id": readable_id})
+        draft, url = await self._drafts.create(new, missing, source.name)
         self._state.own_changes.announce()
-        return self._state.learn(made)
+        return draft.to_connection(url=url)
+
+    async def create_at_api(self, new: NewConnection, source: SourceInfo) -> Connection:
+        """Create a connection that has all that it needs."""
+        return await self._creation.create(new, source)
 
     async def update(self, connection: str, change: ConnectionChange) -> Connection:
         """Update a connection. The API replaces config and schedule, so both are read, merged and
@@ -134,7 +137,10 @@ class RemoteConnections(Connections):
         """
         found = await self.get(connection)
         refuse_stale(found, change.expected_version)
-        body = _change_body(found, change)
+        draft = await self._drafts.get(found.id)
+        if draft is not None and draft.connection_id is None:
+            return await self._change_draft(draft, change)
+        body = await self._change_body(found, change)
         if not body:
             return found
         if change.expected_version is not None or "config" in body:
@@ -159,10 +165,14 @@ class RemoteConnections(Connections):
     async def delete(self, connection: str, *, expected_version: int | None = None) -> Connection:
         found = await self.get(connection)
         refuse_stale(found, expected_version)
+        draft = await self._drafts.get(found.id)
+        if draft is not None and draft.connection_id is None:
+            await self._drafts.drop(draft)
+            return found
         # Weft's own API checks the version again; Airweave ignores it.
         version = {} if expected_version is None else {"expected_version": expected_version}
         await self._client.delete(_path(found.id), params=version, missing="connection_id")
-        self._state.claims.pop(found.id, None)
+        await self._claims.drop(found.id)
         self._state.own_changes.announce()
         return found
 
@@ -180,7 +190,19 @@ class RemoteConnections(Connections):
         return self._state.learn(found)
 
     async def resolve_id(self, text: str) -> str:
-        """Return the id of the connection that ``text`` names; a whole id is not looked up."""
+        """Return the id of the connection that ``text`` names; a whole id is not looked up.
+
+        Raises Conflict for a draft, of which the API knows nothing yet.
+        """
+        draft = await self._drafts.get(text)
+        if draft is not None and draft.connection_id is not None:
+            return draft.connection_id
+        if await self._find_draft(text) is not None:
+            raise Conflict(
+                "The connection is not created before its credentials are given.",
+                field="connection_id",
+                hint="Ask the user to open its link; authorize_connection makes a new one.",
+            )
         whole = whole_id(text.strip())
         if whole is not None:
             return whole
@@ -203,36 +225,87 @@ class RemoteConnections(Connections):
             {"claim_token": claim_token},
             missing="connection_id",
         )
-        self._state.claims.pop(connection_id, None)
+        await self._claims.drop(connection_id)
         self._state.own_changes.announce()
         return await self.fetch(connection_id)
 
-    async def _verify_if_authorized(self, pending: Connection, token: str) -> Connection:
-        try:
-            return await self.verify(pending.id, token)
-        except WeftError:
-            # The person has not finished, or the link expired: the connection is still pending.
-            return pending
+    async def _find_draft(self, text: str) -> Draft | None:
+        """Return the draft that ``text`` names by its id, by a prefix of it or by its name."""
+        wanted = text.strip()
+        for draft in await self._drafts.list_open():
+            if fits_id(draft.id, wanted) or draft.connection_name.casefold() == wanted.casefold():
+                return draft
+        return None
 
-    async def _fetch_newest(self, readable_id: str, count: int) -> Sequence[Connection]:
-        return await self._client.get(
-            CONNECTIONS_PATH,
-            read_connections,
-            params={"collection": readable_id, "limit": count},
+    async def _list_drafts(
+        self, readable_id: str | None, short_name: str | None, status: ConnectionStatus | None
+    ) -> Sequence[Connection]:
+        shown = [draft.to_connection() for draft in await self._drafts.list_open()]
+        return [
+            item
+            for item in shown
+            if readable_id in (None, item.readable_collection_id)
+            and short_name in (None, item.short_name)
+            and status in (None, item.status)
+        ]
+
+    async def _change_draft(self, draft: Draft, change: ConnectionChange) -> Connection:
+        _check_texts(change.name, change.description)
+        if change.auth is not None:
+            raise Unsupported(
+                "The connection does not exist before it has credentials.",
+                field="auth",
+                hint="Give them with authorize_connection.",
+            )
+        if change.schedule is not None:
+            bodies.schedule(change.schedule, None)
+        return (await self._drafts.change(draft, change)).to_connection()
+
+    async def _change_body(self, found: Connection, change: ConnectionChange) -> Json:
+        body = _plain_changes(found, change)
+        if change.auth is None:
+            return body
+        source = await self._sources.get(found.short_name)
+        if change.auth.direct is None:
+            raise Unsupported(
+                "The Airweave API only takes direct credentials for a connection that exists.",
+                field="auth",
+                hint="For consent in a browser call authorize_connection without auth; for another "
+                "method create a new connection.",
+            )
+        config = merge_config(found.config, change.config or {})
+        auth = await resolve_credentials(
+            self._resolve_secrets, self._client.origin, source, config, change.auth
         )
+        body["authentication"] = bodies.authentication(auth or change.auth)
+        return body
 
 
 def _path(connection_id: str) -> str:
     return f"{CONNECTIONS_PATH}/{connection_id}"
 
 
-def _created_after(newest: Connection | None, listed: Sequence[Connection]) -> Sequence[Connection]:
-    """Return the connections created after ``newest``; the API's own clock set both times."""
-    if newest is None:
-        return listed
-    return [
-        item for item in listed if item.id != newest.id and item.created_at >= newest.created_at
-    ]
+def waits_in_vain(found: Connection) -> bool:
+    """Return whether the first sync after an authorisation waits for longer than Airweave lets it.
+
+    It starts only once the authorisation is verified, and what verifies it has been lost.
+    """
+    last = found.sync.last_job
+    return (
+        found.auth.method is AuthMethod.OAUTH_BROWSER
+        and found.entities.total_entities == 0
+        and last is not None
+        and last.status is JobStatus.PENDING
+        and last.started_at is None
+        and datetime.now(UTC) - found.modified_at > WAITS_MAX
+    )
+
+
+def _explain_stuck(found: Connection) -> Connection:
+    if not waits_in_vain(found):
+        return found
+    text = f"Its first sync was never started: run_sync(connection_id='{found.id}') starts it."
+    return found.model_copy(update={"error_message": text})
 
 
 def _check_texts(name: str | None, description: str | None) -> None:
@@ -242,7 +315,7 @@ def _check_texts(name: str | None, description: str | None) -> None:
         validate_description(description)
 
 
-def _change_body(found: Connection, change: ConnectionChange) -> Json:
+def _plain_changes(found: Connection, change: ConnectionChange) -> Json:
     given: dict[str, Any] = {
         name: getattr(change, name)
         for name in change.model_fields_set
@@ -258,14 +331,6 @@ def _change_body(found: Connection, change: ConnectionChange) -> Json:
         given["schedule"] = (
             bodies.schedule(spec, found.schedule) if spec else dict(bodies.NO_SCHEDULE)
         )
-    if change.auth is not None:
-        if change.auth.direct is None:
-            raise Unsupported(
-                "The Airweave API only takes direct credentials for a connection that exists.",
-                field="auth",
-                hint="Create a new connection for another method.",
-            )
-        given["authentication"] = bodies.authentication(change.auth)
     return given
 
 

@@ -7,7 +7,7 @@ import anyio
 
 from weft.backend import LIST_LIMIT_DEFAULT, Jobs, validate_limit
 from weft.domain.base import Page
-from weft.domain.connections import ConnectionChange
+from weft.domain.connections import ConnectionChange, ConnectionStatus
 from weft.domain.cursors import encode_cursor
 from weft.domain.jobs import RUN_DEFAULTS, Job, JobStatus, LogLine, RunOptions
 from weft.domain.names import pick_one
@@ -15,10 +15,11 @@ from weft.domain.schedules import ScheduleSpec
 from weft.errors import Conflict, InvalidInput, NotFound, RateLimited, TryLater, Unsupported
 from weft.remote.client import send_or_find
 from weft.remote.collections import CONNECTIONS_PATH
-from weft.remote.connections import RemoteConnections
+from weft.remote.connections import RemoteConnections, waits_in_vain
 from weft.remote.paging import fits_id, skip_of, whole_id
 from weft.remote.refusals import AlreadyLive, NoSync
 from weft.remote.state import RemoteState
+from weft.remote.waiting.claims import Claims
 from weft.wire.jobs import read_job, read_job_log, read_jobs
 
 WINDOW: Final = 1000
@@ -36,16 +37,27 @@ _REPAIR_CRON: Final = "0 0 1 1 *"
 
 
 class RemoteJobs(Jobs):
-    def __init__(self, state: RemoteState, connections: RemoteConnections) -> None:
+    def __init__(self, state: RemoteState, connections: RemoteConnections, claims: Claims) -> None:
         self._state = state
         self._client = state.client
         self._connections = connections
+        self._claims = claims
 
     async def run(self, connection: str, options: RunOptions = RUN_DEFAULTS) -> Job:
         """Start a sync. The newest job is noted first: if the answer is lost, a newer job must be
         the one that we asked for, since a connection has one live job at a time.
         """
         connection_id = await self._connections.resolve_id(connection)
+        if await self._claims.is_held(connection_id):
+            await self._connections.get(connection_id)  # This starts the sync that waits for it.
+        try:
+            return await self._run(connection_id, options)
+        except AlreadyLive as error:
+            if not await self._cancel_stuck(connection_id):
+                raise await self._find_live_job(connection_id, error) from None
+        return await self._run(connection_id, options)
+
+    async def _run(self, connection_id: str, options: RunOptions) -> Job:
         params = await self._params_of(connection_id, options)
         newest = await self._prepare_run(connection_id)
 
@@ -53,21 +65,18 @@ class RemoteJobs(Jobs):
             latest = await self._fetch(connection_id, 1)
             return latest[0] if latest and latest[0].id != newest else None
 
-        try:
-            job = await send_or_find(
-                lambda: self._client.send(
-                    "POST",
-                    f"{CONNECTIONS_PATH}/{connection_id}/run",
-                    lambda body: read_job(body, connection_id),
-                    params=params,
-                    missing="connection_id",
-                ),
-                look,
-                self._client.timeouts,
-                unknown="Whether a sync was started is not known: see list_jobs before run_sync.",
-            )
-        except AlreadyLive as error:
-            raise await self._find_live_job(connection_id, error) from None
+        job = await send_or_find(
+            lambda: self._client.send(
+                "POST",
+                f"{CONNECTIONS_PATH}/{connection_id}/run",
+                lambda body: read_job(body, connection_id),
+                params=params,
+                missing="connection_id",
+            ),
+            look,
+            self._client.timeouts,
+            unknown="Whether a sync was started is not known: see list_jobs before run_sync.",
+        )
         self._state.own_changes.announce()
         return self._state.learn_job(job)
 
@@ -256,10 +265,25 @@ class RemoteJobs(Jobs):
         """Give a connection a sync to run: Airweave creates none without a schedule and a first
         sync. Setting a schedule creates it, and removing the schedule again does no harm.
         """
-        if (await self._connections.fetch(connection_id)).schedule is not None:
+        found = await self._connections.fetch(connection_id)
+        if found.status is ConnectionStatus.PENDING_AUTH:
+            raise Conflict(
+                "The connection has nothing to sync before it is authorised.",
+                field="connection_id",
+                hint=f"Call authorize_connection(connection_id='{found.id}') for a link.",
+            )
+        if found.schedule is not None:
             return
         for spec in (ScheduleSpec(cron=_REPAIR_CRON), None):
             await self._connections.update(connection_id, ConnectionChange(schedule=spec))
+
+    async def _cancel_stuck(self, connection_id: str) -> bool:
+        """Cancel the first sync of an authorised connection if it waits in vain to be started."""
+        found = await self._connections.fetch(connection_id)
+        if not waits_in_vain(found) or found.sync.last_job is None:
+            return False
+        await self.cancel(found.sync.last_job.id)
+        return True
 
     async def _find_live_job(self, connection_id: str, error: AlreadyLive) -> Conflict:
         job_id = error.job_id

@@ -8,6 +8,7 @@ import anyio
 from weft.domain.connections import Connection
 from weft.domain.jobs import Job
 from weft.remote.client import ApiClient
+from weft.remote.notes import Notes
 
 REMEMBERED_MAX: Final = 10_000
 
@@ -47,29 +48,26 @@ class RemoteState:
 
     ``owner_of`` maps a job to its connection, which the API's routes for jobs need.
     ``connection_of`` maps a sync, the only thing a search result names, to its connection, and
-    ``name_of`` maps a connection to its name. ``claims`` maps a connection to the claim token
-    that proves that we began its authorisation; the token never leaves this process.
+    ``name_of`` maps a connection to its name. ``notes`` keep what must outlive the process.
     """
 
-    def __init__(self, client: ApiClient) -> None:
+    def __init__(self, client: ApiClient, notes: Notes) -> None:
         self.client = client
+        self.notes = notes
         self.own_changes = ChangeSignal()
         self.owner_of = Memory()
         self.connection_of = Memory()
         self.name_of = Memory()
-        self.claims = Memory()
 
     def learn(self, connection: Connection) -> Connection:
-        """Remember facts of a connection, and return it without its claim token."""
+        """Remember facts of a connection, and return it without its claim token, if any."""
         if connection.sync_id:
             self.connection_of.remember(connection.sync_id, connection.id)
         self.name_of.remember(connection.id, connection.name)
         if connection.sync.last_job is not None:
             self.learn_job(connection.sync.last_job)
-        token = connection.auth.claim_token
-        if token is None:
+        if connection.auth.claim_token is None:
             return connection
-        self.claims.remember(connection.id, token)
         auth = connection.auth.model_copy(update={"claim_token": None})
         return connection.model_copy(update={"auth": auth})
 

@@ -35,5 +35,9 @@ class Timeouts:
     follow: float = 5.0
     """Between two looks for changes while somebody follows them."""
 
+    consent: float = 5.0
+    consent_longest: float = 30.0
+    """Between two looks at a connection that a person authorises: at first, and at the longest."""
+
     reports: int = 5
     """Failed looks in a row after which following a job fails."""

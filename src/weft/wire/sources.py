@@ -111,20 +111,23 @@ class UpstreamSource(Upstream):
     supports_continuous: bool = False
     output_entity_definitions: Strings = ()
     labels: Strings = ()
+    oauth_type: str | None = None
+    requires_byoc: bool = False
+    supported_auth_providers: Strings = ()
+    federated_search: bool = False
     auth_required: bool | None = None
     cursor_fields: Strings = ()
 
     def to_source(self) -> SourceInfo:
         auth = self.auth_fields.fields if self.auth_fields else ()
         config = self.config_fields.fields if self.config_fields else ()
-        required = self.auth_required
-        if required is None:
-            direct_only = self.auth_methods == (AuthMethod.DIRECT,)
-            required = any(field.required for field in auth) or not direct_only
+        # Only Weft says whether credentials are needed; Airweave always needs some.
+        is_weft = self.auth_required is not None
         return self.to_domain(
             SourceInfo,
             description=" ".join((self.description or "").split()),
-            auth_required=required,
+            auth_required=self.auth_required is not False,
+            keeps_pending=is_weft,
             auth_fields=tuple(field.to_field(secret=True) for field in auth),
             config_fields=tuple(field.to_field(secret=False) for field in config),
             entity_types=self.output_entity_definitions,

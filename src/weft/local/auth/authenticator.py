@@ -41,9 +41,9 @@ from weft.local.auth.oauth_tokens import (
     renew_refused,
 )
 from weft.local.auth.providers import draft_provider, fetch_fields
-from weft.local.auth.redirects import parse_redirect
 from weft.local.auth.secret_refs import resolve_secret_refs
 from weft.local.engine import Engine
+from weft.net.redirects import parse_redirect
 from weft.sources.base import AnySource, OAuth1, OAuth2
 
 logger = logging.getLogger(__name__)
@@ -181,7 +181,7 @@ class Authenticator:
         spec = provider_of(self._engine, kind, config)
         if not isinstance(spec, OAuth2):
             raise _no_oauth(kind)
-        if not auth.access_token.strip():
+        if not auth.access_token or not auth.access_token.strip():
             raise InvalidInput(
                 "auth.oauth_token.access_token must not be empty.",
                 field="auth.oauth_token.access_token",

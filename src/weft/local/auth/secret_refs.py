@@ -16,6 +16,7 @@ from pydantic import JsonValue
 
 from weft.domain.base import Json
 from weft.domain.secrets import SECRET_NAME_PATTERN, SECRET_REF
+from weft.domain.sources import SourceInfo
 from weft.errors import AuthenticationFailed, InvalidInput, NotFound, NotPermitted
 from weft.local.engine import Engine, MappedSecret
 from weft.net.urls import is_loopback
@@ -40,11 +41,35 @@ async def resolve_secret_refs(
     Raises InvalidInput, NotFound or NotPermitted, whose texts repeat no given value.
     """
 
+    return await _resolve(engine, organization_id, kind.info(), (endpoint,), credentials)
+
+
+async def resolve_for_api(
+    engine: Engine,
+    organization_id: str,
+    source: SourceInfo,
+    receivers: Sequence[str],
+    credentials: Json,
+) -> Json:
+    """Do as `resolve_secret_refs` for credentials that a remote API takes: all ``receivers``, the
+    API and the hosts that the configuration names, must be allowed for a secret.
+    """
+    return await _resolve(engine, organization_id, source, receivers, credentials)
+
+
+async def _resolve(
+    engine: Engine,
+    organization_id: str,
+    source: SourceInfo,
+    receivers: Sequence[str],
+    credentials: Json,
+) -> Json:
     async def value(reference: Mapping[str, JsonValue]) -> str:
-        return await read_secret(engine, organization_id, parse_ref(reference), kind, endpoint)
+        name = parse_ref(reference)
+        return await read_secret(engine, organization_id, name, source.short_name, receivers)
 
     if SECRET_REF in credentials:
-        return {_only_field(kind): await value(credentials)}
+        return {_only_field(source): await value(credentials)}
     resolved: Json = {}
     for field, given in credentials.items():
         if isinstance(given, dict) and SECRET_REF in given:
@@ -55,21 +80,21 @@ async def resolve_secret_refs(
 
 
 async def read_secret(
-    engine: Engine, organization_id: str, name: str, kind: type[AnySource], endpoint: str
+    engine: Engine, organization_id: str, name: str, short_name: str, receivers: Sequence[str]
 ) -> str:
-    """Read the value of a secret for one source and endpoint.
+    """Read the value of a secret for one source and those who receive it.
 
     Raises NotFound for an unknown name, NotPermitted where it may not go.
     """
     mapped = engine.mapped_secrets.get(organization_id, {}).get(name)
     if mapped is not None:
-        if not _may_go(mapped.sources, mapped.hosts, kind, endpoint):
+        if not _may_go(mapped.sources, mapped.hosts, short_name, receivers):
             raise await _record_refusal(engine, organization_id, name)
         return await _read(mapped)
     row = await engine.store.secrets.get(organization_id, name)
     if row is None:
         raise unknown_secret()
-    if not _may_go(row.sources, row.hosts, kind, endpoint):
+    if not _may_go(row.sources, row.hosts, short_name, receivers):
         raise await _record_refusal(engine, organization_id, name)
     # Sealing binds the value to its sources and hosts, so an edited row does not open.
     bound_to = allowance(row.sources, row.hosts)
@@ -152,9 +177,9 @@ def _origin(host: str) -> str:
 
 
 def _may_go(
-    sources: Sequence[str], origins: Sequence[str], kind: type[AnySource], endpoint: str
+    sources: Sequence[str], origins: Sequence[str], short_name: str, receivers: Sequence[str]
 ) -> bool:
-    return kind.short_name in sources and is_among(endpoint, origins)
+    return short_name in sources and all(is_among(each, origins) for each in receivers)
 
 
 async def _record_refusal(engine: Engine, organization_id: str, name: str) -> NotPermitted:
@@ -180,15 +205,15 @@ def name_in(value: JsonValue) -> str | None:
     return name if isinstance(name, str) else None
 
 
-def _only_field(kind: type[AnySource]) -> str:
-    fields = kind.info().auth_fields
+def _only_field(source: SourceInfo) -> str:
+    fields = source.auth_fields
     required = [field.name for field in fields if field.required]
     secret = [field.name for field in fields if field.secret]
     for names in (required, secret):
         if len(names) == 1:
             return names[0]
     raise InvalidInput(
-        f"'{kind.short_name}' takes more than one field, or none.",
+        f"'{source.short_name}' takes more than one field, or none.",
         field=_FIELD,
         hint='Refer for each field: {"FIELD": {"secret_ref": NAME}}.',
     )

@@ -40,12 +40,12 @@ from weft.local.auth.links import (
 )
 from weft.local.auth.oauth_clients import OAuthClient
 from weft.local.auth.oauth_tokens import Grant, expiry
-from weft.local.auth.redirects import with_query
 from weft.local.backend.connections import LocalConnections
 from weft.local.backend.jobs import LocalJobs
 from weft.local.engine import Engine
 from weft.local.jobs.runner import Dispatcher
 from weft.local.store.authorizations import AuthSession
+from weft.net.redirects import with_query
 from weft.sources.base import OAuth1, OAuth2
 
 PERSON: Final = "person"

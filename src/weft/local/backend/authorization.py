@@ -8,9 +8,9 @@ from weft.errors import Conflict, NotPermitted, Unsupported
 from weft.local.auth.authenticator import Authenticator
 from weft.local.auth.links import create_link, digest, find_own_client, link_method
 from weft.local.auth.oauth_clients import OAuthClient
-from weft.local.auth.redirects import parse_redirect
 from weft.local.backend.connections import LocalConnections
 from weft.local.engine import Engine
+from weft.net.redirects import parse_redirect
 
 
 class LocalAuthorization(Authorization):

@@ -33,11 +33,11 @@ from weft.local.auth.authenticator import Authenticator
 from weft.local.auth.credentials import category_of, receivers
 from weft.local.auth.draft import COLUMNS, AuthDraft, draft_columns, draft_schedule
 from weft.local.auth.links import create_link, require_client
-from weft.local.auth.redirects import parse_redirect
 from weft.local.backend.jobs import LocalJobs
 from weft.local.engine import Engine
 from weft.local.resolve import find_collection, find_connection
 from weft.local.store.base import ConnectionRow
+from weft.net.redirects import parse_redirect
 from weft.sources.base import AnySource
 
 DELETE_WAIT_SECONDS = 15.0

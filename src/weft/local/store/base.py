@@ -29,6 +29,7 @@ from weft.local.store.authorizations import (
 )
 from weft.local.store.brake import DeletionBrake, Sweep
 from weft.local.store.keys import KeyStore
+from weft.local.store.notes import NoteStore
 from weft.local.store.records import (
     Batch,
     BatchEvent,
@@ -364,6 +365,7 @@ class Store(Protocol):
     tokens: TokenStore
     oauth_clients: OAuthClientStore
     auth_providers: AuthProviderStore
+    notes: NoteStore
 
     async def now(self) -> datetime:
         """Return the time by the store's clock."""

@@ -38,6 +38,11 @@ def connection_text(connection: Connection) -> str:
             f"Connection '{one_line(connection.name)}' ({connection.short_name}) "
             f"is {connection.status.value}."
         ),
+        *(
+            ["draft: it gets another id when it is created, and this one goes on naming it"]
+            if connection.is_draft
+            else []
+        ),
         f"id: {connection.id} (version {connection.version})",
         f"collection: {connection.readable_collection_id}",
     ]
@@ -86,11 +91,11 @@ def next_steps(connection: Connection) -> list[str]:
     """Return what has to happen next; empty when nothing has."""
     if connection.auth.auth_url:
         until = connection.auth.auth_url_expires
-        expiry = f" (valid until {timestamp(until)})" if until else ""
+        expiry = f", until {timestamp(until)}" if until else ""
         return [
             (
-                f"To authorise it, ask the user to open {connection.auth.auth_url}{expiry}, "
-                f"then call get_connection(connection_id='{connection.id}')."
+                f"To authorise it, ask the user to open {connection.auth.auth_url} (works once"
+                f"{expiry}), then call get_connection(connection_id='{connection.id}')."
             )
         ]
     last = connection.sync.last_job
@@ -104,6 +109,13 @@ def next_steps(connection: Connection) -> list[str]:
     held = diagnose(last) if last and last.is_held else None
     if held:
         return [diagnosis_text(held)]
+    if connection.status is ConnectionStatus.ACTIVE and last and _was_cancelled_early(last):
+        return [
+            (
+                "Its last sync was cancelled before it began: "
+                f"run_sync(connection_id='{connection.id}') starts another."
+            )
+        ]
     if _never_synced(connection):
         return [f"It has not synced yet: run_sync(connection_id='{connection.id}') starts it now."]
     if connection.status not in (ConnectionStatus.PENDING_AUTH, ConnectionStatus.NEEDS_REAUTH):
@@ -247,14 +259,31 @@ def source_text(source: SourceInfo) -> str:
         f"{source.name} (short_name: {source.short_name}). {source.description}",
         f"authentication ({required}): {methods}" if takes_any else "authentication: none needed",
         *_field_lines("config fields", source.config_fields),
-        *(credentials if takes_any else ()),
-        f"continuous sync: {'yes' if source.supports_continuous else 'no'}",
+        *(credentials if takes_any and AuthMethod.DIRECT in source.auth_methods else ()),
+        *_provider_lines(source),
     ]
+    if source.federated_search:
+        lines.append("sync: none, every search asks the source itself")
+    else:
+        lines.append(f"continuous sync: {'yes' if source.supports_continuous else 'no'}")
     if source.cursor_fields:
         lines.append(f"cursor fields: {', '.join(source.cursor_fields)}")
     if source.entity_types:
         lines.append(f"entity types: {', '.join(source.entity_types)}")
     return "\n".join(lines)
+
+
+def _provider_lines(source: SourceInfo) -> list[str]:
+    """Say what consent in a browser and an auth provider need, where the source tells it."""
+    lines: list[str] = []
+    if source.requires_byoc:
+        lines.append(
+            "oauth_browser needs an OAuth client of the user's own: without auth there is a page "
+            "where the user enters it"
+        )
+    if source.supported_auth_providers and AuthMethod.AUTH_PROVIDER in source.auth_methods:
+        lines.append(f"auth providers: {', '.join(source.supported_auth_providers)}")
+    return lines
 
 
 def more_text(next_cursor: str | None) -> list[str]:
@@ -279,6 +308,10 @@ def _authorise_text(connection: Connection) -> str:
         f"call authorize_connection(connection_id='{connection.id}') for a link that the user "
         f"opens{other}. If they have one open, wait until they are done: a new one ends it."
     )
+
+
+def _was_cancelled_early(job: Job) -> bool:
+    return job.status is JobStatus.CANCELLED and job.started_at is None
 
 
 def _never_synced(connection: Connection) -> bool:

@@ -100,7 +100,9 @@ async def create_connection(
         redirect_url=redirect_url,
     )
     connection, note = await open_link(call, await create_connection_once(call, new))
-    lines = ["Created.", note, connection_text(connection), _first_sync_text(connection), advice]
+    done = "Prepared, and created once the user has given what is missing."
+    said = done if connection.is_draft else "Created."
+    lines = [said, note, connection_text(connection), _first_sync_text(connection), advice]
     return _connection_result("\n".join(line for line in lines if line), connection)
 
 

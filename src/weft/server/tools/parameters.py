@@ -57,8 +57,8 @@ def _auth_schema(schema: dict[str, Any]) -> None:
 OptionalAuth = Annotated[
     dict[str, Any] | None,
     Field(
-        description="One of {direct: {credentials: {…}}}, {oauth_browser: {redirect_uri?}}, "
-        "{oauth_token: {access_token}}, {auth_provider: {provider_readable_id}}. "
+        description="One of {direct: {credentials: {…}}}, {oauth_browser: {client_id?}}, "
+        "{oauth_token: {access_token?}}, {auth_provider: {provider_readable_id}}. "
         "{secret_ref: NAME} stands for a credential that the operator stored.",
         json_schema_extra=_auth_schema,
     ),

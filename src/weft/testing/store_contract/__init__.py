@@ -12,6 +12,7 @@ from weft.testing.store_contract.deletions import DeletionContract
 from weft.testing.store_contract.entities import EntityContract
 from weft.testing.store_contract.jobs import JobQueueContract
 from weft.testing.store_contract.leases import LeaseContract
+from weft.testing.store_contract.notes import NoteContract
 from weft.testing.store_contract.schedules import ScheduleContract
 from weft.testing.store_contract.search import TextSearchContract
 from weft.testing.store_contract.support import PassTime
@@ -30,6 +31,7 @@ class StoreContract(
     ScheduleContract,
     VaultContract,
     AuthorizationContract,
+    NoteContract,
     AuditContract,
 ):
     """All parts; every test takes the fixture ``store``, some also ``pass_time``."""

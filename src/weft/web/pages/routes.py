@@ -265,6 +265,10 @@ def _outcome_response(outcome: AuthOutcome) -> Response:
     if not outcome.ok:
         texts = [outcome.message, "Nothing was changed. Ask for a new link to try again."]
         return _message_response(400, "bad", "Not connected", *texts, follow=outcome.redirect_to)
+    if outcome.next_url is not None:
+        return _message_response(
+            200, "good", "One more step", outcome.message, follow=outcome.next_url
+        )
     name = f"“{outcome.connection_name}” is connected" if outcome.connection_name else "Connected"
     # Do not redirect: form-action in the policy lets a form lead to this server only.
     texts = [outcome.message]

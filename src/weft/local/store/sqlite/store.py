@@ -21,6 +21,7 @@ from weft.local.store.sqlite.tables.collections import SqliteCollections
 from weft.local.store.sqlite.tables.connections import SqliteConnections
 from weft.local.store.sqlite.tables.jobs import SqliteJobs
 from weft.local.store.sqlite.tables.keys import SqliteKeys
+from weft.local.store.sqlite.tables.notes import SqliteNotes
 from weft.local.store.sqlite.tables.schedules import SqliteSchedules
 from weft.local.store.sqlite.tables.vault import SqliteDataKeys, SqliteSecrets
 
@@ -46,6 +47,7 @@ class SqliteStore(Store):
         self.tokens = SqliteTokens(database)
         self.oauth_clients = SqliteOAuthClients(database)
         self.auth_providers = SqliteAuthProviders(database)
+        self.notes = SqliteNotes(database)
 
     @classmethod
     async def open(

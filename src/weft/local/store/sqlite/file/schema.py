@@ -20,6 +20,7 @@ SHAPES: Final = {
     7: "b79a52fced40ffdc",
     8: "eb88b81f06833a9d",
     9: "175291a24bf0902a",
+    10: "2cb94e76463ddad2",
 }
 
 

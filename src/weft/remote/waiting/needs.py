@@ -1,0 +1,215 @@
+"""Finds out what a new connection still needs, before the API is asked to create it."""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final
+
+from pydantic import JsonValue
+
+from weft.domain.base import Json
+from weft.domain.connections import Auth, AuthMethod, NewConnection, OAuthBrowserAuth
+from weft.domain.secrets import SECRET_REF
+from weft.domain.sources import FieldInfo, SourceInfo
+from weft.errors import InvalidInput, NotPermitted, Unsupported
+
+ResolveSecrets = Callable[[SourceInfo, Sequence[str], Json], Awaitable[Json]]
+"""Replaces references in credentials by values, if all origins that receive them may do so."""
+
+_OWN_CLIENT: Final = (("client_id", "client_secret"), ("consumer_key", "consumer_secret"))
+_HOST_FIELD: Final = re.compile(r"url|uri|host|domain|site|server|instance|endpoint|base")
+_LABEL: Final = re.compile(r"[A-Za-z0-9-]*")
+
+
+def find_missing(source: SourceInfo, new: NewConnection) -> AuthMethod | None:
+    """Return the method whose credentials a person has to give first; None if none are missing.
+
+    Raises InvalidInput or Unsupported for what the API would refuse anyway.
+    """
+    _require_config(source, new.config)
+    if new.auth is None:
+        return _choose_method(source)
+    method = _parse_method(new.auth)
+    if source.auth_methods and method not in source.auth_methods:
+        offered = ", ".join(each.value for each in source.auth_methods)
+        raise Unsupported(
+            f"The source '{source.short_name}' does not authenticate with {method.value}.",
+            field="auth",
+            hint=f"It takes: {offered}.",
+        )
+    if new.auth.direct is not None:
+        return _check_direct(source, new.auth.direct.credentials)
+    if new.auth.oauth_token is not None and not new.auth.oauth_token.access_token:
+        return method
+    if new.auth.oauth_browser is not None and _lacks_client(source, new.auth.oauth_browser):
+        return method
+    return None
+
+
+def form_fields(
+    source: SourceInfo, method: AuthMethod, new: NewConnection | None
+) -> tuple[FieldInfo, ...]:
+    """Return the fields of the page that asks for what `find_missing` found missing."""
+    if method is AuthMethod.DIRECT:
+        return source.auth_fields
+    if method is AuthMethod.OAUTH_TOKEN:
+        return (
+            _field("access_token", "Access token", secret=True),
+            _field("refresh_token", "Refresh token", secret=True, required=False),
+        )
+    given = new.auth.oauth_browser if new is not None and new.auth is not None else None
+    name, secret = _OWN_CLIENT[source.oauth_type == "oauth1"]
+    return (
+        _field(
+            name,
+            "Consumer key" if name == "consumer_key" else "Client ID",
+            default=None if given is None else getattr(given, name),
+            description=f"Of your own OAuth client for {source.name}.",
+        ),
+        _field(
+            secret,
+            "Consumer secret" if secret == "consumer_secret" else "Client secret",  # noqa: S105
+            secret=True,
+        ),
+    )
+
+
+def build_auth(method: AuthMethod, values: Json) -> Auth:
+    """Build ``auth`` from what a person typed into those fields."""
+    given: Json = {name: value for name, value in values.items() if value not in (None, "")}
+    if method is AuthMethod.DIRECT:
+        return Auth.model_validate({"direct": {"credentials": given}})
+    return Auth.model_validate({method.value: given})
+
+
+async def resolve_credentials(
+    resolve: ResolveSecrets | None,
+    api_origin: str,
+    source: SourceInfo,
+    config: Mapping[str, JsonValue],
+    auth: Auth | None,
+) -> Auth | None:
+    """Replace references to the operator's secrets in direct credentials by their values.
+
+    The value goes to the API and, as the API checks it there, to each host that the configuration
+    names: all of them must be allowed. Raises as `ResolveSecrets` does, and InvalidInput.
+    """
+    if auth is None or auth.direct is None or not _has_reference(auth.direct.credentials):
+        return auth
+    if resolve is None:
+        raise InvalidInput(
+            "This backend keeps no named secrets.",
+            field="auth.direct.credentials",
+            hint="Leave auth out for a page where the user enters them.",
+        )
+    named = {**config, **auth.direct.credentials}
+    receivers = [api_origin, *list_hosts(named)]
+    try:
+        values = await resolve(source, receivers, auth.direct.credentials)
+    except NotPermitted as error:
+        error.hint = (
+            f"It would go to {api_origin}, the API, and to hosts that config names; the operator "
+            "decides which hosts and sources it may serve: `weft secret set NAME --source "
+            f"{source.short_name} --host ...`."
+        )
+        raise
+    direct = auth.direct.model_copy(update={"credentials": values})
+    return auth.model_copy(update={"direct": direct})
+
+
+def list_hosts(values: Mapping[str, JsonValue]) -> list[str]:
+    """List what fields name as hosts, as the origins of `parse_origins`."""
+    found: list[str] = []
+    for name, value in values.items():
+        if not isinstance(value, str) or not value:
+            continue
+        is_place = _HOST_FIELD.search(name.lower()) and not _LABEL.fullmatch(value)
+        if "://" in value or is_place:
+            scheme, _, rest = value.rpartition("://")
+            authority = re.split(r"[/?#\\]", rest, maxsplit=1)[0]
+            found.append(f"{scheme or 'https'}://{authority}")
+    return found
+
+
+def _require_config(source: SourceInfo, config: Json) -> None:
+    for field in source.config_fields:
+        if field.required and field.default is None and config.get(field.name) is None:
+            raise InvalidInput(
+                f"config.{field.name} is required.",
+                field=f"config.{field.name}",
+                hint="get_source lists all fields of a source.",
+            )
+
+
+def _choose_method(source: SourceInfo) -> AuthMethod | None:
+    methods = source.auth_methods
+    if AuthMethod.OAUTH_BROWSER in methods:
+        return AuthMethod.OAUTH_BROWSER if source.requires_byoc else None
+    if AuthMethod.DIRECT in methods:
+        return AuthMethod.DIRECT
+    if AuthMethod.OAUTH_TOKEN in methods:
+        return AuthMethod.OAUTH_TOKEN
+    return None
+
+
+def _parse_method(auth: Auth) -> AuthMethod:
+    try:
+        return auth.method
+    except ValueError:
+        names = ", ".join(method.value for method in AuthMethod)
+        raise InvalidInput(f"auth needs exactly one of: {names}.", field="auth") from None
+
+
+def _check_direct(source: SourceInfo, credentials: Json) -> AuthMethod | None:
+    if not credentials:
+        return AuthMethod.DIRECT
+    if SECRET_REF in credentials:
+        return None
+    for field in source.auth_fields:
+        if field.required and credentials.get(field.name) in (None, ""):
+            path = f"auth.direct.credentials.{field.name}"
+            raise InvalidInput(
+                f"{path} is required.",
+                field=path,
+                hint="Leave auth out for a page where the user enters all of them.",
+            )
+    return None
+
+
+def _lacks_client(source: SourceInfo, given: OAuthBrowserAuth) -> bool:
+    """Return whether the user's own client has to be asked for, or the rest of it."""
+    for name, secret in _OWN_CLIENT:
+        if getattr(given, secret) and not getattr(given, name):
+            raise InvalidInput(
+                f"auth.oauth_browser.{name} is missing.",
+                field=f"auth.oauth_browser.{name}",
+                hint=f"Give both {name} and {secret}, or neither.",
+            )
+        if getattr(given, name):
+            return not getattr(given, secret)
+    return source.requires_byoc
+
+
+def _has_reference(credentials: Json) -> bool:
+    return SECRET_REF in credentials or any(
+        isinstance(value, dict) and SECRET_REF in value for value in credentials.values()
+    )
+
+
+def _field(
+    name: str,
+    title: str,
+    *,
+    secret: bool = False,
+    required: bool = True,
+    default: str | None = None,
+    description: str = "",
+) -> FieldInfo:
+    return FieldInfo(
+        name=name,
+        title=title,
+        type="string",
+        description=description,
+        required=required,
+        secret=secret,
+        default=default,
+    )
