@@ -105,11 +105,11 @@ async def test_life_of_a_connection_over_the_api(
     assert "tok-canary-991" not in shown
 
 
-async def test_no_database_is_opened(settings: Settings) -> None:
+async def test_nothing_is_synced_or_sealed_here(settings: Settings) -> None:
     with anyio.fail_after(PATIENCE_SECONDS):
         async with open_backend(settings) as backend:
             assert (await backend.connections.list()).items == ()
-    assert not settings.home.exists()
+    assert {path.name for path in settings.home.iterdir()} == {"weft.db"}
 
 
 async def test_other_organisations_do_not_act_with_the_operators_key(settings: Settings) -> None:

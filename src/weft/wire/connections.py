@@ -138,6 +138,7 @@ class ConnectionAnswer(Answer):
     version: int = Field(description="Weft's own: rises with every change; see PATCH.")
     deletions_held: HoldAnswer | None = Field(description="Weft's own: see `apply_deletions`.")
     attention: list[AttentionAnswer] = Field(description="Weft's own.")
+    is_draft: bool = Field(description="Weft's own: the API behind it has yet to create it.")
 
 
 class ConnectionItem(Answer):
@@ -272,6 +273,7 @@ class UpstreamConnection(_Summary):
     provider_settings_url: Link = None
     provider_short_name: str | None = None
     deletions_held: _Hold | None = None
+    is_draft: bool = False
 
     def to_connection(self) -> Connection:
         sync = self.sync or _Sync()

@@ -47,12 +47,19 @@ class Scene:
             one = {**recording("noauth/018").body, "id": path.rpartition("/")[2]}
             gone = self.exchange.method == "DELETE"
             return httpx.Response(200, json=self.exchange.body if gone else one)
+        if path.startswith("/sources/"):
+            return httpx.Response(200, json=_find_source(path))
         if path.startswith("/collections/"):
             there = self.exchange.method == "PATCH"
             return recording("noauth/012" if there else "noauth/013").response()
         if path.endswith("/jobs"):
             return httpx.Response(200, json=[_live_job(self.exchange)])
         return httpx.Response(200, json=[])
+
+
+def _find_source(path: str) -> Any:
+    known = {source["short_name"]: source for source in recording("noauth/001").body}
+    return known.get(path.rpartition("/")[2], known["stub"])
 
 
 def _live_job(exchange: Exchange) -> dict[str, Any]:

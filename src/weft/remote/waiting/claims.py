@@ -32,7 +32,7 @@ KEPT: Final = timedelta(days=7)
 """The longest that a token is kept, for a process that is started again after the consent."""
 
 LINK_LIFETIME: Final = timedelta(minutes=10)
-"""Taken for the life of a link, if the API does not tell it."""
+"""The least that is taken for the life of a link."""
 
 GRACE: Final = timedelta(minutes=5)
 """Added to the life of a link before its authorisation is given up, as clocks differ."""
@@ -60,7 +60,9 @@ class Claims:
         token = connection.auth.claim_token
         if token is None:
             return self._state.learn(connection)
-        until = connection.auth.auth_url_expires or datetime.now(UTC) + LINK_LIFETIME
+        # The API's clock may be wrong, or ours.
+        until = datetime.now(UTC) + LINK_LIFETIME
+        until = max(until, connection.auth.auth_url_expires or until)
         note = Note(
             kind=KIND,
             id=connection.id,

@@ -38,7 +38,10 @@ def find_missing(source: SourceInfo, new: NewConnection) -> AuthMethod | None:
         )
     if new.auth.direct is not None:
         return _check_direct(source, new.auth.direct.credentials)
-    if new.auth.oauth_token is not None and not new.auth.oauth_token.access_token:
+    token = new.auth.oauth_token
+    if token is not None and not token.access_token:
+        if token.refresh_token:
+            raise _missing("auth.oauth_token.access_token")
         return method
     if new.auth.oauth_browser is not None and _lacks_client(source, new.auth.oauth_browser):
         return method
@@ -166,24 +169,23 @@ def _check_direct(source: SourceInfo, credentials: Json) -> AuthMethod | None:
         return None
     for field in source.auth_fields:
         if field.required and credentials.get(field.name) in (None, ""):
-            path = f"auth.direct.credentials.{field.name}"
-            raise InvalidInput(
-                f"{path} is required.",
-                field=path,
-                hint="Leave auth out for a page where the user enters all of them.",
-            )
+            raise _missing(f"auth.direct.credentials.{field.name}")
     return None
+
+
+def _missing(path: str) -> InvalidInput:
+    return InvalidInput(
+        f"{path} is required.",
+        field=path,
+        hint="Leave auth out for a page where the user enters what is needed.",
+    )
 
 
 def _lacks_client(source: SourceInfo, given: OAuthBrowserAuth) -> bool:
     """Return whether the user's own client has to be asked for, or the rest of it."""
     for name, secret in _OWN_CLIENT:
         if getattr(given, secret) and not getattr(given, name):
-            raise InvalidInput(
-                f"auth.oauth_browser.{name} is missing.",
-                field=f"auth.oauth_browser.{name}",
-                hint=f"Give both {name} and {secret}, or neither.",
-            )
+            raise _missing(f"auth.oauth_browser.{name}")
         if getattr(given, name):
             return not getattr(given, secret)
     return source.requires_byoc

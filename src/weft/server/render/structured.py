@@ -247,8 +247,8 @@ def _plain(value: object) -> object:
         held = vars(value)
         return {
             name: v if type(v) in _PLAIN_TYPES else _plain(v)
-            for name in _field_names(kind)
-            if (v := held[name]) is not None
+            for name, is_flag in _fields(kind)
+            if (v := held[name]) is not None and (v or not is_flag)
         }
     if isinstance(value, Enum):
         return value.value
@@ -262,5 +262,10 @@ def _plain(value: object) -> object:
 
 
 @cache
-def _field_names(model: type[BaseModel]) -> tuple[str, ...]:
-    return tuple(name for name, field in model.model_fields.items() if not field.exclude)
+def _fields(model: type[BaseModel]) -> tuple[tuple[str, bool], ...]:
+    """Return the names of the fields to show, and which are shown only when they say something."""
+    return tuple(
+        (name, field.exclude_if is not None)
+        for name, field in model.model_fields.items()
+        if not field.exclude
+    )

@@ -159,7 +159,6 @@ async def test_wrong_values_name_the_fields_by_dotted_path(connect: Connect) -> 
     [
         {"direct": {}},
         {"direct": {"credentials": "x"}},
-        {"oauth_token": {"refresh_token": "x"}},
         {"direct": {"credentials": {}}, "oauth_browser": {}},
         {"something": 1},
         {"credentials": {}, "access_token": "x"},

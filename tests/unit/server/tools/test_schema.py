@@ -100,6 +100,7 @@ STATES = {
     "secret_ref",
     "access_token",
     "redirect_uri",
+    "client_id",
     "provider_readable_id",
 }
 

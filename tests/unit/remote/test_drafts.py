@@ -1,0 +1,286 @@
+"""Credentials for Airweave come from a page of ours, or from the operator's named secrets."""
+
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from airweave_backend import (
+    PAGES,
+    URL,
+    Place,
+    make_connection,
+    wait_for_status,
+    wait_until_synced,
+)
+
+from weft.domain.authorizations import AuthOutcome, CredentialForm
+from weft.domain.base import Json
+from weft.domain.collections import NewCollection
+from weft.domain.connections import Auth, Connection, ConnectionChange, ConnectionStatus
+from weft.domain.sources import SourceInfo
+from weft.errors import Conflict, InvalidInput, NotFound, NotPermitted, Unsupported, WeftError
+from weft.remote.backend import RemoteBackend
+from weft.remote.waiting.needs import list_hosts
+
+pytestmark = pytest.mark.anyio
+
+PAT = "ghp_good_canary"
+REPO = {"repo_name": "acme/docs"}
+
+
+@pytest.fixture
+async def place() -> Place:
+    place = Place()
+    async with place.open() as backend:
+        await backend.collections.create(NewCollection(name="Docs", readable_id="docs"))
+    return place
+
+
+def token_of(connection: Connection) -> str:
+    url = connection.auth.auth_url or ""
+    assert url.startswith(f"{PAGES}/authorize/")
+    return urlsplit(url).path.rpartition("/")[2]
+
+
+async def show(backend: RemoteBackend, connection: Connection) -> CredentialForm:
+    return await backend.auth_sessions.form(token_of(connection))
+
+
+async def fill_in(backend: RemoteBackend, connection: Connection, **values: str) -> AuthOutcome:
+    return await backend.auth_sessions.submit(token_of(connection), dict(values))
+
+
+def auth_of(**given: Any) -> Auth:
+    return Auth.model_validate(given)
+
+
+async def test_source_with_credentials_only_waits_for_the_page_and_is_then_created(
+    place: Place,
+) -> None:
+    async with place.open() as backend:
+        draft = await make_connection(backend, "github", config=REPO, name="Our repo")
+        assert (draft.status, draft.is_draft) == (ConnectionStatus.PENDING_AUTH, True)
+        assert place.world.connections == {}
+        form = await show(backend, draft)
+        assert [field.name for field in form.fields] == ["personal_access_token"]
+        assert (form.endpoint, form.connection_name, form.passed_on) == (URL, "Our repo", True)
+        outcome = await fill_in(backend, draft, personal_access_token=PAT)
+        assert outcome.ok
+        [made] = place.world.connections.values()
+        assert made.credentials == {"personal_access_token": PAT}
+        found = await backend.connections.get(draft.id)
+        assert (found.id, found.name, found.is_draft) == (made.id, "Our repo", False)
+        job = (await backend.jobs.list(draft.id)).items[0]
+        assert job.source_connection_id == made.id
+        with pytest.raises(NotFound):
+            await fill_in(backend, draft, personal_access_token=PAT)
+    assert len(place.world.connections) == 1
+
+
+async def test_refused_credentials_leave_the_page_open(place: Place) -> None:
+    async with place.open() as backend:
+        draft = await make_connection(backend, "github", config=REPO)
+        with pytest.raises(WeftError):
+            await fill_in(backend, draft, personal_access_token="ghp_wrong_one")
+        assert place.world.connections == {}
+        assert (await fill_in(backend, draft, personal_access_token=PAT)).ok
+
+
+async def test_draft_outlives_the_process_and_gets_new_links(place: Place) -> None:
+    async with place.open() as backend:
+        draft = await make_connection(backend, "github", config=REPO)
+    async with place.open() as backend:
+        assert (await backend.connections.get(draft.id)).auth.auth_url is None
+        assert backend.authorization is not None
+        again = await backend.authorization.begin(draft.id)
+        with pytest.raises(NotFound):
+            await show(backend, draft)
+        assert (await fill_in(backend, again, personal_access_token=PAT)).ok
+
+
+async def test_draft_is_listed_changed_found_by_name_and_deleted(place: Place) -> None:
+    async with place.open() as backend:
+        draft = await make_connection(backend, "github", config=REPO, name="Our repo")
+        listed = (await backend.connections.list(collection="docs")).items
+        assert [item.id for item in listed] == [draft.id]
+        assert (await backend.connections.list(short_name="notion")).items == ()
+        change = ConnectionChange(name="Other repo", config={"branch": "main"})
+        await backend.connections.update(draft.id, change)
+        assert (await backend.connections.get("other repo")).config == {**REPO, "branch": "main"}
+        with pytest.raises(Conflict) as caught:
+            await backend.jobs.run(draft.id)
+        assert "authorize_connection" in (caught.value.hint or "")
+        await backend.connections.delete(draft.id)
+        assert (await backend.connections.list()).items == ()
+        with pytest.raises(NotFound):
+            await show(backend, draft)
+        with pytest.raises(NotFound):
+            await backend.connections.get(draft.id)
+
+
+async def test_own_oauth_client_is_typed_into_the_page_and_leads_to_the_consent(
+    place: Place,
+) -> None:
+    async with place.open(watch=True) as backend:
+        draft = await make_connection(backend, "gmail", name="Our mail")
+        form = await show(backend, draft)
+        assert [(field.name, field.secret) for field in form.fields] == [
+            ("client_id", False),
+            ("client_secret", True),
+        ]
+        outcome = await fill_in(backend, draft, client_id="our-id", client_secret="our-secret")
+        assert outcome.next_url is not None
+        await place.consent(outcome.next_url)
+        [made] = place.world.connections.values()
+        assert made.own_client
+        await wait_until_synced(place.world, made.id)
+        found = await backend.connections.get(draft.id)
+        assert (found.id, found.status) == (made.id, ConnectionStatus.ACTIVE)
+
+
+async def test_secret_of_a_client_that_the_caller_named_is_asked_for(place: Place) -> None:
+    async with place.open() as backend:
+        auth = auth_of(oauth_browser={"client_id": "our-id"})
+        draft = await make_connection(backend, "notion", auth=auth)
+        form = await show(backend, draft)
+        assert form.fields[0].default == "our-id"
+        given = auth_of(oauth_browser={"client_secret": "s"})
+        with pytest.raises(InvalidInput) as caught:
+            await make_connection(backend, "notion", auth=given)
+        assert caught.value.field == "auth.oauth_browser.client_id"
+
+
+async def test_token_is_typed_into_the_page_when_it_is_left_out(place: Place) -> None:
+    async with place.open() as backend:
+        draft = await make_connection(backend, "notion", auth=auth_of(oauth_token={}))
+        assert (await fill_in(backend, draft, access_token="good-token")).ok
+        [made] = place.world.connections.values()
+        assert (made.method, made.authenticated) == ("oauth_token", True)
+
+
+async def test_federated_source_takes_a_token(place: Place) -> None:
+    async with place.open() as backend:
+        auth = auth_of(oauth_token={"access_token": "good-token"})
+        made = await make_connection(backend, "slack", auth=auth)
+        assert made.federated_search
+
+
+async def test_caller_may_give_the_credentials_of_a_draft(place: Place) -> None:
+    async with place.open() as backend:
+        draft = await make_connection(backend, "github", config=REPO)
+        assert backend.authorization is not None
+        auth = auth_of(direct={"credentials": {"personal_access_token": PAT}})
+        made = await backend.authorization.authorize(draft.id, auth)
+        assert not made.is_draft
+        assert list(place.world.connections) == [made.id]
+
+
+@pytest.mark.parametrize(
+    ("short_name", "given", "field"),
+    [
+        ("github", {}, "config.repo_name"),
+        ("zendesk", {}, "config.subdomain"),
+        (
+            "github",
+            {"config": REPO, "auth": auth_of(direct={"credentials": {"other": "x"}})},
+            "auth.direct.credentials.personal_access_token",
+        ),
+        ("github", {"config": REPO, "auth": auth_of(oauth_browser={})}, "auth"),
+    ],
+)
+async def test_what_is_missing_is_named_before_the_api_is_asked(
+    place: Place, short_name: str, given: dict[str, Any], field: str
+) -> None:
+    async with place.open() as backend:
+        with pytest.raises((InvalidInput, Unsupported)) as caught:
+            await make_connection(backend, short_name, **given)
+        assert caught.value.field == field
+    assert place.count_asked("POST /source-connections") == 0
+
+
+async def test_needs_reauth_of_direct_credentials_is_mended_on_the_page(place: Place) -> None:
+    async with place.open() as backend:
+        auth = auth_of(direct={"credentials": {"stub_key": "old"}})
+        made = await make_connection(backend, "stub", auth=auth, config={"seed": 14})
+        await wait_for_status(backend, made.id, ConnectionStatus.NEEDS_REAUTH)
+        await backend.connections.update(made.id, ConnectionChange(config={"seed": 1}))
+        assert backend.authorization is not None
+        begun = await backend.authorization.begin(made.id)
+        outcome = await fill_in(backend, begun, stub_key="new")
+        assert outcome.ok
+        connection = place.world.connections[made.id]
+        assert connection.credentials == {"stub_key": "new"}
+        found = await backend.connections.get(made.id)
+        assert found.status is not ConnectionStatus.NEEDS_REAUTH
+    assert place.count_asked("reinitiate-oauth") == 0
+
+
+async def test_needs_reauth_is_mended_by_credentials_in_the_call_too(place: Place) -> None:
+    async with place.open() as backend:
+        auth = auth_of(direct={"credentials": {"stub_key": "old"}})
+        made = await make_connection(backend, "stub", auth=auth, config={"seed": 14})
+        await wait_for_status(backend, made.id, ConnectionStatus.NEEDS_REAUTH)
+        assert backend.authorization is not None
+        new = auth_of(direct={"credentials": {"stub_key": "new"}})
+        mended = await backend.authorization.authorize(made.id, new)
+        assert mended.status is not ConnectionStatus.NEEDS_REAUTH
+
+
+async def test_account_at_an_auth_provider_is_not_mended_on_a_page(place: Place) -> None:
+    async with place.open() as backend:
+        made = await make_connection(
+            backend, "notion", auth=auth_of(oauth_token={"access_token": "good"})
+        )
+        place.world.connections[made.id].method = "auth_provider"
+        assert backend.authorization is not None
+        with pytest.raises(Unsupported) as caught:
+            await backend.authorization.begin(made.id)
+        assert "auth provider" in (caught.value.hint or "")
+
+
+async def test_reference_is_resolved_here_and_only_for_allowed_receivers(place: Place) -> None:
+    asked: list[tuple[str, Sequence[str]]] = []
+
+    async def resolve(source: SourceInfo, receivers: Sequence[str], given: Json) -> Json:
+        asked.append((source.short_name, receivers))
+        if "https://evil.example" in receivers:
+            raise NotPermitted("That secret is not for this source and endpoint.")
+        return {"personal_access_token": PAT}
+
+    async with place.open(resolve=resolve) as backend:
+        auth = auth_of(direct={"credentials": {"secret_ref": "github-main"}})
+        await make_connection(backend, "github", auth=auth, config=REPO)
+        [made] = place.world.connections.values()
+        assert made.credentials == {"personal_access_token": PAT}
+        assert asked == [("github", [URL])]
+        evil = {**REPO, "base_url": "https://evil.example/api"}
+        with pytest.raises(NotPermitted) as caught:
+            await make_connection(backend, "github", auth=auth, config=evil)
+        assert URL in (caught.value.hint or "")
+    assert len(place.world.connections) == 1
+
+
+def test_hosts_that_config_names_are_receivers() -> None:
+    assert list_hosts({"base_url": "https://a.example/x?y", "domain": "b.example/z"}) == [
+        "https://a.example",
+        "https://b.example",
+    ]
+    assert list_hosts({"repo_name": "acme/docs.io", "subdomain": "acme", "branch": "v1.2"}) == []
+    assert list_hosts({"note": "see ftp://c.example", "subdomain": "evil.example#"}) != []
+
+
+async def test_without_pages_the_caller_is_told_what_to_give(place: Place) -> None:
+    async with place.open(pages=None) as backend:
+        with pytest.raises(Unsupported) as caught:
+            await make_connection(backend, "github", config=REPO)
+    assert "auth" in (caught.value.hint or "")
+
+
+async def test_catalogue_tells_what_a_source_needs(place: Place) -> None:
+    async with place.open() as backend:
+        gmail = await backend.sources.get("gmail")
+        assert (gmail.requires_byoc, gmail.oauth_type) == (True, "with_refresh")
+        assert gmail.supported_auth_providers == ("composio", "custom", "pipedream")
+        assert (await backend.sources.get("slack")).federated_search
+        assert (await backend.sources.get("stub")).auth_required
