@@ -202,7 +202,7 @@ async def open_keys(settings: Settings) -> AsyncGenerator[LocalKeys]:
 async def open_secrets(settings: Settings, organization_id: str) -> AsyncGenerator[NamedSecrets]:
     """Open the secrets that an organisation's operator named. Raises StorageFailed."""
     async with open_engine(settings, run_jobs=False) as opened:
-        yield NamedSecrets(opened.engine, organization_id)
+        yield NamedSecrets(opened.engine, organization_id, any_source=settings.api_url is not None)
 
 
 @asynccontextmanager

@@ -29,7 +29,7 @@ class OpenRemote:
 
     backend: RemoteBackend
     authenticators: "tuple[Authenticate, ...]" = ()
-    """None but the operator's token: API keys live in a database, and none is open here."""
+    """None but the operator's token: all callers act with the one key of the API."""
 
     def backend_for(self, principal: Principal) -> Backend:
         """Return the API. Raises NotPermitted for principals of other organisations, because all

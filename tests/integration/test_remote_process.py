@@ -46,7 +46,6 @@ async def test_server_over_http_answers_from_the_api_and_hides_the_key(
     assert [item["name"] for item in listed.json()] == ["Far"]
     assert metrics.status_code == 200
     assert KEY not in log + shown + listed.text + metrics.text
-    assert not (tmp_path / "home" / "weft.db").exists()
 
 
 def read_command_line(pid: int) -> str:

@@ -1,6 +1,8 @@
 """Keeps the operators' named secrets, and lists them without their values."""
 
+import re
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from weft.backend import LIST_LIMIT_MAX
 from weft.domain.base import Json
@@ -18,13 +20,19 @@ from weft.local.auth.secret_refs import (
 from weft.local.engine import Engine, MappedSecret
 from weft.local.store.vault import SecretRow
 
+_SHORT_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
+
 
 class NamedSecrets:
-    """The named secrets of one organisation, including those that config.toml maps for it."""
+    """The named secrets of one organisation, including those that config.toml maps for it.
 
-    def __init__(self, engine: Engine, organization_id: str) -> None:
+    ``any_source``: a remote API has other sources than this Weft, so all short names are accepted.
+    """
+
+    def __init__(self, engine: Engine, organization_id: str, *, any_source: bool = False) -> None:
         self._engine = engine
         self._organization_id = organization_id
+        self._any_source = any_source
 
     async def put(
         self, name: str, value: str, *, sources: Sequence[str], hosts: Sequence[str]
@@ -40,7 +48,7 @@ class NamedSecrets:
             )
         if not value or len(value) > VALUE_MAX_CHARS:
             raise InvalidInput("The value is empty or too long.", field="value")
-        kinds = tuple(sorted({self._engine.registry.get(source).short_name for source in sources}))
+        kinds = tuple(sorted({self._parse_source(source) for source in sources}))
         if not kinds:
             raise InvalidInput(
                 "A secret needs a source that it may serve.",
@@ -92,6 +100,13 @@ class NamedSecrets:
         ):
             raise unknown_secret()
         return found
+
+    def _parse_source(self, short_name: str) -> str:
+        if not self._any_source:
+            return self._engine.registry.get(short_name).short_name
+        if not _SHORT_NAME.fullmatch(short_name):
+            raise InvalidInput("source is not the short name of a source.", field="source")
+        return short_name
 
     async def _is_lost(self, row: SecretRow) -> bool:
         owner = secret_owner(row.name)

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from mcp_types import CallToolResult
 
+from weft.domain.connections import AuthMethod, Connection
 from weft.errors import InvalidInput
 from weft.server.call import ToolCall
 from weft.server.questions.authorize import authorize_once, open_link, renew_link_once
@@ -42,9 +43,21 @@ async def authorize_connection(
             hint="Leave it out for a link, or call get_source for the fields.",
         )
     connection, note = await open_link(call, link)
-    said = "Authorised." if link.url is None else note
+    said = _outcome_text(call, connection) if link.url is None else note
     lines = [said, connection_text(connection), advice]
     return reply("\n".join(filter(None, lines)), connection_out(connection))
 
 
 TOOLS = (authorize_connection,)
+
+
+def _outcome_text(call: ToolCall, connection: Connection) -> str:
+    """Say whether the credentials work, as far as that is known."""
+    if "connections.check" not in call.backend.unsupported or connection.auth.method is not (
+        AuthMethod.DIRECT
+    ):
+        return "Authorised."
+    last = connection.sync.last_job
+    if last is not None and not last.status.is_terminal:
+        return "Stored. The sync that has started shows whether they work."
+    return "Stored, but not checked: run_sync shows whether they work."

@@ -351,3 +351,13 @@ async def test_deleted_connection_s_data_key_is_gone(
     assert await local.engine.store.data_keys.get(ORGANIZATION, made.id) is None
     with pytest.raises(AuthenticationFailed):
         await local.engine.unseal(ORGANIZATION, made.id, HOST, stored)
+
+
+async def test_secret_for_a_remote_api_may_serve_sources_that_are_unknown_here(
+    local: LocalHarness,
+) -> None:
+    kept = NamedSecrets(local.engine, ORGANIZATION, any_source=True)
+    made = await kept.put("s", "value", sources=["notion"], hosts=["api.airweave.ai"])
+    assert made.sources == ("notion",)
+    with pytest.raises(InvalidInput):
+        await kept.put("s", "value", sources=["No Source"], hosts=["api.airweave.ai"])
