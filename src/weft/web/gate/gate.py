@@ -22,7 +22,7 @@ from weft.domain.principals import LOCAL_PRINCIPAL, Principal
 from weft.errors import NotPermitted, TryLater
 from weft.telemetry.logs import log_context
 from weft.web.gate.hosts import HostRules
-from weft.web.gate.limits import Rates, Slots
+from weft.web.gate.limits import LargeBodies, Rates, Slots
 from weft.web.gate.metrics import Metrics
 from weft.web.gate.operator_token import Authenticate
 from weft.web.gate.responses import GuardedResponse, HttpRefusal
@@ -72,6 +72,7 @@ class Gate:
     streams: Slots
     rates: Rates
     metrics: Metrics
+    bodies: LargeBodies = field(default_factory=LargeBodies)
     metadata_url: str | None = None
     page_of: Callable[[str], Page | None] = _no_template
     rest_template_of: Callable[[str], str | None] = _no_template
@@ -258,11 +259,10 @@ async def _serve_in_slot(request: _GatedRequest) -> None:
     gate = request.gate
     is_stream = request.scope["path"] in gate.stream_paths and _opens_stream(request)
     slots = gate.streams if is_stream else gate.requests
-    with slots.hold() as free:
+    with slots.hold() as free, gate.bodies.hold() as grow:
         if not free:
-            text = "The server is serving as much at once as it may; try again shortly."
-            await request.response.refuse(HttpRefusal(503, "busy", text, {"retry-after": "2"}))
-        elif await _read_body(request):
+            await request.response.refuse(_BUSY)
+        elif await _read_body(request, grow):
             await (_serve_stream(request) if is_stream else request.pass_on())
 
 
@@ -271,22 +271,23 @@ def _opens_stream(request: _GatedRequest) -> bool:
     return request.scope["method"] == "GET" or request.headers.get("mcp-method") == _LISTEN_METHOD
 
 
-async def _read_body(request: _GatedRequest) -> bool:
+async def _read_body(request: _GatedRequest, grow: Callable[[int], bool]) -> bool:
     """Read the body for the application; return False if the request needs no further answer."""
     # Pages read their own forms, under a lower limit.
     if request.is_page:
         return True
-    parts, size, more = list[bytes](), 0, True
-    while more and size <= BODY_MAX_BYTES:
+    parts, size, more, has_room = list[bytes](), 0, True, True
+    while more and size <= BODY_MAX_BYTES and has_room:
         message = await request.receive()
         if message["type"] != "http.request":
             return False  # The client has disconnected.
         parts.append(message.get("body", b""))
         size += len(parts[-1])
         more = message.get("more_body", False)
-    if size > BODY_MAX_BYTES:
+        has_room = grow(size)
+    if size > BODY_MAX_BYTES or not has_room:
         parts.clear()
-        await request.response.refuse(_TOO_LARGE)
+        await request.response.refuse(_TOO_LARGE if size > BODY_MAX_BYTES else _BUSY)
         return False
     whole: list[Message] = [{"type": "http.request", "body": b"".join(parts), "more_body": False}]
     rest = request.receive
@@ -329,6 +330,12 @@ async def _reauthenticate(request: _GatedRequest) -> bool:
     return admitted.status == HTTPStatus.SERVICE_UNAVAILABLE
 
 
+_BUSY = HttpRefusal(
+    503,
+    "busy",
+    "The server is serving as much at once as it may; try again shortly.",
+    {"retry-after": "2"},
+)
 _TOO_LARGE = HttpRefusal(
     413, "too_large", f"The body is larger than {BODY_MAX_BYTES // 1024 // 1024} MiB."
 )

@@ -6,6 +6,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+SMALL_BODY_BYTES: Final = 64 * 1024
+LARGE_BODIES_MAX_BYTES: Final = 64 * 1024 * 1024
+
 _BUCKETS_MAX: Final = 10_000
 _SECONDS_PER_MINUTE: Final = 60.0
 
@@ -26,6 +29,41 @@ class Slots:
             yield free
         finally:
             self.taken -= free
+
+
+class LargeBodies:
+    """The bytes of large bodies that are served at once; small bodies take none.
+
+    Reading and parsing a body takes several times its size.
+    """
+
+    def __init__(self, max_bytes: int = LARGE_BODIES_MAX_BYTES) -> None:
+        self._max_bytes = max_bytes
+        self.taken = 0
+
+    @contextmanager
+    def hold(self) -> Generator[Callable[[int], bool]]:
+        """Yield a function that takes room for a body of so many bytes, for the whole block.
+
+        It may be called again as the body grows. It returns whether there was room.
+        """
+        held = 0
+
+        def grow(size: int) -> bool:
+            nonlocal held
+            more = max(0, size - SMALL_BODY_BYTES) - held
+            if more <= 0:
+                return True
+            if self.taken + more > self._max_bytes:
+                return False
+            self.taken += more
+            held += more
+            return True
+
+        try:
+            yield grow
+        finally:
+            self.taken -= held
 
 
 class Connection(Protocol):

@@ -18,7 +18,7 @@ from weft.errors import TryLater
 from weft.web.build import KNOWN_PATHS, OPEN_PATHS, STREAM_PATHS, AppParts, build_app
 from weft.web.gate.gate import BODY_MAX_BYTES, Gate
 from weft.web.gate.hosts import build_host_rules
-from weft.web.gate.limits import Rates, Slots
+from weft.web.gate.limits import LargeBodies, Rates, Slots
 from weft.web.gate.metrics import Metrics
 
 pytestmark = pytest.mark.anyio
@@ -38,6 +38,7 @@ class Door:
     answers: bool = True
     draining: anyio.Event = field(default_factory=anyio.Event)
     requests: Slots = field(default_factory=lambda: Slots(10))
+    bodies: LargeBodies = field(default_factory=lambda: LargeBodies(BODY_MAX_BYTES))
     metrics: Metrics = field(default_factory=Metrics)
 
     async def authenticate(self, token: str) -> Principal | None:
@@ -142,6 +143,21 @@ async def test_body_that_came_whole_but_too_long_is_refused_at_once() -> None:
         start, *_ = await _send_to(door, {"type": "http.request", "body": long, "more_body": False})
     assert start["status"] == 413
     assert not door.opened.is_set()
+
+
+async def test_more_large_bodies_than_may_be_held_are_told_to_wait() -> None:
+    door = Door()
+    part: Message = {
+        "type": "http.request",
+        "body": b" " * (BODY_MAX_BYTES // 4),
+        "more_body": True,
+    }
+    with anyio.fail_after(PATIENCE_SECONDS), door.bodies.hold() as grow:
+        assert grow(BODY_MAX_BYTES)
+        start, *_ = await _send_to(door, part, part)
+    assert (start["status"], (b"retry-after", b"2") in start["headers"]) == (503, True)
+    assert not door.opened.is_set()
+    assert door.bodies.taken == 0
 
 
 async def test_client_that_goes_while_it_sends_is_nobodys_error(
@@ -271,6 +287,7 @@ def _app(door: Door) -> ASGIApp:
         known_paths=KNOWN_PATHS,
         requests=door.requests,
         streams=Slots(10),
+        bodies=door.bodies,
         rates=Rates(1000),
         metrics=door.metrics,
         readmit_seconds=0.01,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from weft.web.gate.limits import Rates, RateStatus, Slots, Strangers
+from weft.web.gate.limits import SMALL_BODY_BYTES, LargeBodies, Rates, RateStatus, Slots, Strangers
 
 
 class Clock:
@@ -103,3 +103,15 @@ def test_caller_who_is_known_gives_its_place_back_and_is_never_cut() -> None:
     for _ in range(3):
         strangers.enter(Socket(is_idle=True))
     assert not known.is_cut
+
+
+def test_large_bodies_share_a_bound_and_small_ones_need_none() -> None:
+    bodies = LargeBodies(1_000_000)
+    with bodies.hold() as first, bodies.hold() as second:
+        assert first(SMALL_BODY_BYTES + 400_000)
+        assert first(SMALL_BODY_BYTES + 600_000)
+        assert not second(SMALL_BODY_BYTES + 500_000)
+        assert second(SMALL_BODY_BYTES)
+        assert second(SMALL_BODY_BYTES + 400_000)
+        assert bodies.taken == 1_000_000
+    assert bodies.taken == 0
