@@ -40,7 +40,7 @@ from weft.domain.entities import StoredEntity
 from weft.domain.jobs import RUN_DEFAULTS, Job, JobStatus, JobTrigger, LogLine, RunOptions
 from weft.domain.search import SearchHit, SearchQuery, SearchResults
 from weft.domain.sources import FieldInfo, SourceInfo
-from weft.errors import Conflict, ErrorCategory, NotFound
+from weft.errors import Conflict, ErrorCategory, NotFound, WeftError
 from weft.settings import Settings
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -135,6 +135,9 @@ class FakeBackend(Backend):
     script: list[Job] = field(default_factory=list[Job])
     live_job: Job | None = None
     first_job: Job | None = None
+    refusal: WeftError | None = None
+    """What creating a connection ends in."""
+
     known: dict[str, Connection] = field(
         default_factory=lambda: {"con-1": make_connection(), "My notes": make_connection()}
     )
@@ -221,6 +224,8 @@ class FakeConnections(Connections):
 
     async def create(self, new: NewConnection) -> Connection:
         self.state.calls.append(("connections.create", new))
+        if self.state.refusal is not None:
+            raise self.state.refusal
         summary = SyncSummary(last_job=self.state.first_job)
         return make_connection(name=new.name or "Default name", sync=summary)
 

@@ -32,8 +32,9 @@ class SourceInfo(Frozen):
     """A source's entry in the catalogue.
 
     ``requires_byoc``: consent in a browser needs an OAuth client of the user's own ("bring your own
-    client"). ``federated_search``: it is searched live, and never synced. ``keeps_pending``: its
-    backend keeps connections that lack credentials; Airweave does so only for consent in a browser.
+    client"). ``provider_readable_ids`` are accounts at auth providers that can serve it, if the
+    backend tells. ``federated_search``: it is searched live, and never synced. ``keeps_pending``:
+    its backend keeps connections without credentials, which Airweave does only for its own consent.
     """
 
     short_name: str
@@ -50,5 +51,6 @@ class SourceInfo(Frozen):
     oauth_type: str | None = Field(default=None, exclude_if=not_)
     requires_byoc: bool = Field(default=False, exclude_if=not_)
     supported_auth_providers: tuple[str, ...] = Field(default=(), exclude_if=not_)
+    provider_readable_ids: tuple[str, ...] = Field(default=(), exclude_if=not_)
     federated_search: bool = Field(default=False, exclude_if=not_)
     keeps_pending: bool = Field(default=True, exclude=True)

@@ -6,9 +6,11 @@ from typing import Final
 from urllib.parse import quote
 
 from weft.backend import Sources
+from weft.domain.connections import AuthMethod
 from weft.domain.sources import SourceInfo
+from weft.errors import WeftError
 from weft.remote.state import RemoteState
-from weft.wire.sources import read_source, read_sources
+from weft.wire.sources import read_accounts, read_source, read_sources
 
 KEPT_SECONDS: Final = 300.0
 """The catalogue hardly ever changes, and every create reads it."""
@@ -30,5 +32,20 @@ class RemoteSources(Sources):
         found = await self._client.get(
             f"/sources/{quote(short_name, safe='')}", read_source, missing="short_name"
         )
+        found = await self._with_accounts(found)
         self._kept[short_name] = (time.monotonic() + KEPT_SECONDS, found)
         return found
+
+    async def _with_accounts(self, source: SourceInfo) -> SourceInfo:
+        """Add the accounts at auth providers that can serve the source; none if the API refuses."""
+        kinds = source.supported_auth_providers
+        if source.keeps_pending or AuthMethod.AUTH_PROVIDER not in source.auth_methods:
+            return source
+        try:
+            accounts = await self._client.get(
+                "/auth-providers/connections", read_accounts, missing="provider"
+            )
+        except WeftError:
+            return source
+        ids = tuple(account.readable_id for account in accounts if account.short_name in kinds)
+        return source.model_copy(update={"provider_readable_ids": ids})

@@ -144,3 +144,15 @@ def read_source(body: JsonValue) -> SourceInfo:
 def read_sources(body: JsonValue) -> list[SourceInfo]:
     """Read the catalogue."""
     return read_list(read_source, body)
+
+
+class UpstreamAccount(Upstream):
+    """An account at an auth provider."""
+
+    readable_id: str
+    short_name: str
+
+
+def read_accounts(body: JsonValue) -> list[UpstreamAccount]:
+    """Read the accounts at auth providers, whose secrets the API does not show."""
+    return read_list(lambda item: read(UpstreamAccount, item), body)

@@ -22,6 +22,7 @@ from weft.domain.sources import SourceInfo
 from weft.errors import Conflict, InvalidInput, NotFound, NotPermitted, Unsupported, WeftError
 from weft.remote.backend import RemoteBackend
 from weft.remote.waiting.needs import list_hosts
+from weft.testing.airweave.state import Provider
 
 pytestmark = pytest.mark.anyio
 
@@ -284,3 +285,12 @@ async def test_catalogue_tells_what_a_source_needs(place: Place) -> None:
         assert gmail.supported_auth_providers == ("composio", "custom", "pipedream")
         assert (await backend.sources.get("slack")).federated_search
         assert (await backend.sources.get("stub")).auth_required
+
+
+async def test_accounts_at_auth_providers_that_can_serve_a_source_are_told(place: Place) -> None:
+    now = place.world.clock.now()
+    for kind in ("composio", "pipedream"):
+        place.world.providers[f"{kind}-prod"] = Provider(kind, kind, f"{kind}-prod", kind, now, now)
+    async with place.open() as backend:
+        github = await backend.sources.get("github")
+        assert github.provider_readable_ids == ("composio-prod",), "it does not take pipedream"

@@ -20,6 +20,12 @@ class Sealed(Protocol):
         ...
 
 
+def tell_side(app: App) -> None:
+    """Say that a list is of the local database, where somebody may expect the remote API's."""
+    if app.load_settings().api_url is not None:
+        say("This is what the local database holds; the API in WEFT_API_URL has its own.")
+
+
 def show_page(
     app: App,
     page: Page[M],

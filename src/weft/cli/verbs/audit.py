@@ -7,7 +7,7 @@ import click
 
 from weft.cli.terminal.context import App, json_option, pass_app
 from weft.cli.terminal.groups import Verb
-from weft.cli.terminal.listing import show_all
+from weft.cli.terminal.listing import show_all, tell_side
 from weft.cli.terminal.text import SHORT_ID_CHARS, ago, plain
 from weft.domain.audit import DONE, AuditEntry
 from weft.domain.principals import LOCAL_ORGANIZATION_ID
@@ -37,6 +37,7 @@ def audit(app: App, connection: str | None, since: str | None, limit: int) -> No
     # Imported here because help and usage errors need no database.
     from weft.local.from_settings import open_audit
 
+    tell_side(app)
     moment = None if since is None else _parse_moment(since)
     found = app.run_with(
         open_audit,

@@ -17,7 +17,7 @@ from weft.cli.terminal.context import (
 )
 from weft.cli.terminal.credentials import read_secret
 from weft.cli.terminal.groups import ListGroup
-from weft.cli.terminal.listing import show_all, tell_lost
+from weft.cli.terminal.listing import show_all, tell_lost, tell_side
 from weft.cli.terminal.text import ago, plain
 from weft.domain.principals import organization_id, organization_name
 from weft.errors import InvalidInput
@@ -76,6 +76,7 @@ def add_provider(app: App, kind: str, name: str, organization: str, **given: Any
 @pass_app
 def list_providers(app: App) -> None:
     """List the accounts, without their secrets (the default)."""
+    tell_side(app)
     found = _run(app, lambda kept: kept.list())
     show_all(
         app,

@@ -18,7 +18,7 @@ from weft.cli.terminal.context import (
     show,
 )
 from weft.cli.terminal.groups import ListGroup
-from weft.cli.terminal.listing import show_all
+from weft.cli.terminal.listing import show_all, tell_side
 from weft.cli.terminal.text import ago, plain
 from weft.domain.keys import ApiKey
 from weft.domain.principals import Role, organization_name
@@ -57,6 +57,7 @@ def create_key(app: App, name: str, role: str, organization: str) -> None:
 @pass_app
 def list_keys(app: App) -> None:
     """List the keys, without what they are (the default)."""
+    tell_side(app)
     found = _run(app, lambda stored: stored.list())
     show_all(
         app,

@@ -53,7 +53,7 @@ class Item:
     def state(self) -> str:
         """Describe in words what will happen to it, or has happened."""
         if self.made is not None:
-            return "created"
+            return "waits for credentials" if self.made.is_draft else "created"
         if self.there is not None:
             return "already there"
         return "not possible" if self.obstacle else "to be created"
@@ -77,9 +77,10 @@ def promote(app: App, connections: Sequence[str], collection: str | None, yes: b
     """Copy connections from the local engine to the API in WEFT_API_URL.
 
     Without CONNECTION or --collection all are copied. First it shows what would be created. Stored
-    credentials are never copied: they are asked for without showing them, or the connection waits
-    to be authorised at the link that is printed. Run again, it finds what it made before. Nothing
-    is changed or deleted locally; what was synced is synced anew by the API.
+    credentials are never copied: they are asked for without showing them or, where nobody can be
+    asked, the connection waits for `weft connections authorize`, or for the link that is printed.
+    Run again, it finds what it made before. Nothing is changed or deleted locally; what was synced
+    is synced anew by the API.
     """
     settings = app.load_settings()
     if settings.api_url is None:
@@ -118,19 +119,27 @@ async def make_plan(
 
 
 async def copy_connections(remote: Backend, plan: Plan, given: dict[str, Auth]) -> None:
-    """Create what is planned; a connection that fails gets an obstacle, and the others go on."""
-    for collection in plan.collections:
-        await remote.collections.create(
-            NewCollection(name=collection.name, readable_id=collection.readable_id)
-        )
+    """Create what is planned; a connection that fails gets an obstacle, and the others go on.
+
+    A collection is created with its first connection, and removed again if it gets none.
+    """
+    missing = {collection.readable_id: collection for collection in plan.collections}
+    made: set[str] = set()
     for item in plan.items:
-        if item.pending:
-            try:
-                item.made = await remote.connections.create(
-                    _build_new(item, given.get(item.local.id))
-                )
-            except WeftError as error:
-                item.obstacle = str(error)
+        if not item.pending:
+            continue
+        place = item.local.readable_collection_id
+        try:
+            if place in missing and place not in made:
+                new = NewCollection(name=missing[place].name, readable_id=place)
+                await remote.collections.create(new)
+                made.add(place)
+            item.made = await remote.connections.create(_build_new(item, given.get(item.local.id)))
+        except WeftError as error:
+            item.obstacle = str(error)
+    for place in made - {i.local.readable_collection_id for i in plan.items if i.made}:
+        if not (await remote.connections.list(collection=place, limit=1)).items:
+            await remote.collections.delete(place)
 
 
 async def _open_both_and_plan(
@@ -228,7 +237,7 @@ def _ask_credentials(app: App, plan: Plan) -> dict[str, Auth]:
         if not direct:
             continue
         if not app.can_ask():
-            if AuthMethod.OAUTH_BROWSER not in source.auth_methods:
+            if AuthMethod.OAUTH_BROWSER not in source.auth_methods and source.keeps_pending:
                 item.obstacle = "credentials are needed: run `weft promote` on a terminal"
             continue
         say(f"'{plain(item.local.name)}':")
@@ -269,7 +278,12 @@ def _report(app: App, plan: Plan) -> None:
         emit({"items": [_row(item) for item in plan.items]})
         return
     for item in plan.items:
-        if item.made is not None:
+        if item.made is not None and item.made.is_draft:
+            click.echo(
+                f"Prepared '{plain(item.made.name)}': `weft connections authorize {item.made.id}` "
+                "opens a page for its credentials."
+            )
+        elif item.made is not None:
             click.echo(f"Created '{plain(item.made.name)}' ({item.made.id}).")
             if item.made.status is ConnectionStatus.PENDING_AUTH and item.made.auth.auth_url:
                 click.echo(f"  Authorise it at {plain(item.made.auth.auth_url)}")

@@ -282,7 +282,9 @@ def _provider_lines(source: SourceInfo) -> list[str]:
             "where the user enters it"
         )
     if source.supported_auth_providers and AuthMethod.AUTH_PROVIDER in source.auth_methods:
-        lines.append(f"auth providers: {', '.join(source.supported_auth_providers)}")
+        ids = ", ".join(one_line(each, 100) for each in source.provider_readable_ids)
+        known = f"; provider_readable_id is one of: {ids}" if ids else ""
+        lines.append(f"auth providers: {', '.join(source.supported_auth_providers)}{known}")
     return lines
 
 

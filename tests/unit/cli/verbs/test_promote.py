@@ -17,6 +17,7 @@ from weft.cli.app import cli
 from weft.cli.terminal.context import App
 from weft.domain.connections import NewConnection
 from weft.domain.schedules import Schedule
+from weft.errors import InvalidInput
 from weft.settings import Settings
 
 API = "https://api.example.com"
@@ -169,3 +170,26 @@ def test_without_an_address_it_says_what_to_set(both: Both) -> None:
     result = both.run()
     assert result.exit_code == 2
     assert "WEFT_API_URL" in result.output
+
+
+def test_collection_that_got_nothing_is_removed_again(both: Both) -> None:
+    both.people = False
+    both.remote.refusal = InvalidInput("No.")
+    both.remote.known = {}
+    result = both.run("con-1", "--yes")
+    assert result.exit_code == 1
+    assert len(both.remote.calls_of("collections.create")) == 1
+    assert both.remote.calls_of("collections.delete") == ["docs"]
+
+
+@pytest.mark.parametrize("verb", [["audit"], ["keys"], ["auth-providers"]])
+def test_lists_of_the_local_database_say_so_in_front_of_an_api(
+    tmp_path: Path, verb: list[str]
+) -> None:
+    key = SecretStr("api-key-canary")
+    for url, told in ((API, True), (None, False)):
+        settings = Settings(home=tmp_path, api_url=url, api_key=key if url else None)
+        app = App(load_settings=lambda settings=settings: settings)
+        result = CliRunner().invoke(cli, verb, obj=app, prog_name="weft")
+        assert result.exit_code == 0, result.output
+        assert ("the local database holds" in result.stderr) is told
