@@ -19,6 +19,8 @@ pytestmark = pytest.mark.anyio
 # Characters that take more bytes on the wire than in memory.
 HOSTILE = {
     "plain": "x",
+    "equals signs": "=",
+    "nulls": "\0",
     "quotes": '"',
     "backslashes": "\\",
     "umlauts": "ä",
