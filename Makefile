@@ -40,9 +40,10 @@ format: $(VENV)/.dev  ## Format and apply the safe fixes.
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-torture: $(VENV)/.dev  ## Kill syncs 500 times, fill the disk, call at random; takes half an hour.
+torture: $(VENV)/.dev  ## Kill syncs 500 times, fill the disk, call at random, serve bombs; takes an hour.
 	TORTURE_KILLS=500 TORTURE_EXAMPLES=200 TORTURE_ENTITIES=1000000 TORTURE_CALLS=10000 \
 		$(BIN)/python -m pytest tests/integration
+	TORTURE_BYTES=5000000 $(BIN)/python -m pytest -rP tests/acceptance/test_hostile_syncs.py
 
 coverage: $(VENV)/.dev  ## Run all tests and report which lines ran, subprocesses included.
 	$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --cov --cov-report=term:skip-covered \
