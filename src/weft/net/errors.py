@@ -4,8 +4,6 @@ Messages name the host and the status, never a URL's path or query, a header or 
 hold tokens, and what a stranger's server writes must not reach a model as if Weft had said it.
 """
 
-import json
-import re
 import socket
 import ssl
 from collections.abc import Iterator
@@ -21,10 +19,8 @@ from weft.errors import (
     SourceUnavailable,
     WeftError,
 )
+from weft.net.json_bodies import parse_json
 from weft.net.retry import retry_after_seconds
-
-JSON_CONTAINERS_MAX = 500_000
-_JSON_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 
 
 class ResponseTooLarge(SourceUnavailable):
@@ -101,22 +97,6 @@ def json_of(response: httpx.Response, what: str) -> Any:
         return parse_json(response.content)
     except ValueError:
         raise SourceUnavailable(f"The source's answer for {what} is not valid JSON.") from None
-
-
-def parse_json(content: bytes) -> Any:
-    """Decode JSON in UTF-8. Raises ValueError, also for more lists and objects than are sane.
-
-    The interpreter's collector of garbage looks through them again and again while they are made:
-    10 MB of empty lists would block every thread for more than a second.
-    """
-    if content.count(b"[") + content.count(b"{") > JSON_CONTAINERS_MAX:
-        structure = _JSON_STRING.sub(b"", content)
-        if structure.count(b"[") + structure.count(b"{") > JSON_CONTAINERS_MAX:
-            raise ValueError("too many lists and objects")
-    try:
-        return json.loads(content.decode("utf-8-sig"))
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
 
 
 # The first row that fits counts, so special exceptions come before their bases.

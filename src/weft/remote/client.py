@@ -17,7 +17,8 @@ from pydantic import JsonValue, SecretStr
 from weft import __version__
 from weft.domain.base import Json
 from weft.errors import SourceUnavailable, TryLater, WeftError
-from weft.net.errors import map_error, parse_json
+from weft.net.errors import map_error
+from weft.net.json_bodies import parse_json
 from weft.net.retry import TRANSIENT_STATUSES, back_off_seconds, retry_after_seconds
 from weft.net.urls import may_use_proxy
 from weft.remote.refusals import ApiAnswer, build_error, rate_limit_error

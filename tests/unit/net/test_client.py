@@ -1,6 +1,5 @@
 """The guarded client against a real server: what it tries again, pages and JSON."""
 
-import json
 import socket
 from collections.abc import Sequence
 from email.utils import formatdate
@@ -12,7 +11,6 @@ from http_harness import NOW, QUICK, get, replies
 from weft.errors import RateLimited, SourceUnavailable, WeftError
 from weft.net.addresses import AllowList
 from weft.net.client import get_json, http_factory, next_page_url
-from weft.net.errors import JSON_CONTAINERS_MAX, parse_json
 from weft.net.http_factory import HttpFactory
 from weft.net.transport import origin_of
 from weft.testing.scripted_http import HttpReply, as_json, html, serve
@@ -120,14 +118,6 @@ async def test_json_that_is_none_is_a_source_failure(http: HttpFactory) -> None:
         for _ in range(2):
             with pytest.raises(SourceUnavailable, match="not valid JSON"):
                 await get_json(client, "/", what="it")
-
-
-def test_json_of_more_lists_than_are_sane_is_refused_unless_they_are_text() -> None:
-    many = b"{}," * JSON_CONTAINERS_MAX
-    with pytest.raises(ValueError, match="too many"):
-        parse_json(b"[" + many + b"{}]")
-    text = many.decode() + '\\"{"'
-    assert parse_json(json.dumps([text]).encode()) == [text]
 
 
 def test_next_page_never_leaves_the_origin() -> None:

@@ -24,6 +24,8 @@ from mcp_types import (
 from mcp_types.jsonrpc import jsonrpc_message_adapter
 from pydantic import ValidationError
 
+from weft.net.json_bodies import is_overgrown
+
 FRAME_MAX_BYTES = 4 * 1024 * 1024
 # Only these parts of an oversize frame are kept, to find its id: Python clients write the id
 # first, JavaScript clients last.
@@ -68,6 +70,9 @@ def read_frame(raw: bytes) -> JSONRPCMessage | None:
     """
     if not raw or raw.isspace():
         return None
+    if is_overgrown(raw):
+        found = _id_in(*_ends_of(raw))
+        return frame_error(found, INVALID_REQUEST, "The message has too many lists and objects.")
     try:
         value: object = pydantic_core.from_json(raw, allow_inf_nan=False)
     except ValueError as error:
@@ -136,13 +141,19 @@ def _reason(value: dict[str, Any]) -> str:
 
 
 def _json_error(raw: bytes, said: str) -> FrameError:
-    text = raw.decode("utf-8", "replace")
-    # Search only the two ends, so that a hostile frame costs little.
-    found = _id_in(text[:KEPT_HEAD_BYTES], text[-KEPT_TAIL_BYTES:])
+    found = _id_in(*_ends_of(raw))
     reason = next((reason for word, reason in _JSON_REASONS if word in said), _NOT_JSON)
     place = _PLACE.search(said)
     where = f" (at {place.group()})" if place else ""
     return frame_error(found, PARSE_ERROR, f"{reason}{where}.")
+
+
+def _ends_of(raw: bytes) -> tuple[str, str]:
+    # Only the two ends are searched, so that a hostile frame costs little.
+    return (
+        raw[:KEPT_HEAD_BYTES].decode("utf-8", "replace"),
+        raw[-KEPT_TAIL_BYTES:].decode("utf-8", "replace"),
+    )
 
 
 def _id_in(head: str, tail: str) -> RequestId | None:

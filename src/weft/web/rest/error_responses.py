@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from weft.errors import ConnectionFault, InvalidInput, NotFound, RateLimited, TryLater, WeftError
+from weft.net.json_bodies import is_overgrown
 from weft.telemetry.logs import safe_traceback
 from weft.wire.requests import MalformedRequest, Problem
 
@@ -74,6 +75,8 @@ async def answer_http_error(_: Request, error: Exception) -> Response:
 def parse_json(raw: bytes) -> Any:
     """Parse a JSON body. Raises MalformedRequest if it is not JSON, or cannot be stored as text."""
     try:
+        if is_overgrown(raw):
+            raise ValueError
         value = json.loads(raw, parse_constant=_refuse_constant)
         if b"\\u" in raw:
             # Half of a surrogate pair is valid JSON, but cannot be encoded as text.

@@ -6,6 +6,7 @@ import pytest
 from mcp_types import INVALID_REQUEST, PARSE_ERROR, JSONRPCError, JSONRPCNotification
 from mcp_types.jsonrpc import JSONRPCRequest, JSONRPCResponse
 
+from weft.net.json_bodies import CONTAINERS_MAX
 from weft.server.transport.frames import FRAME_MAX_BYTES, FrameError, read_frame
 from weft.server.transport.pipe import FrameSplitter, encode
 
@@ -94,6 +95,14 @@ def test_oversize_frame_is_refused_with_its_id_and_not_kept(id_first: bool, ende
     assert isinstance(first, FrameError)
     assert first.id == "big"
     assert rest == ([b"next"] if ended else [])
+
+
+@pytest.mark.parametrize("piece", [b"[],", b"{},"])
+def test_frame_of_endless_lists_is_refused_with_its_id(piece: bytes) -> None:
+    body = b'"params":{"arguments":{"query":[' + piece * (CONTAINERS_MAX + 1) + b"1]}}}"
+    answer = read_frame(b'{"jsonrpc":"2.0","id":"big","method":"tools/call",' + body)
+    assert isinstance(answer, FrameError)
+    assert answer.id == "big"
 
 
 def test_lone_surrogate_in_a_result_is_replaced() -> None:
