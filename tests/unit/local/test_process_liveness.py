@@ -76,6 +76,18 @@ def test_nobody_takes_itself_for_dead(tmp_path: Path) -> None:
         assert not lock.is_dead("me")
 
 
+def test_lock_file_that_was_removed_is_made_anew(tmp_path: Path) -> None:
+    folder = tmp_path / "processes"
+    with ProcessLock(folder, "me") as lock:
+        assert not lock.restore()
+        (folder / "me.lock").unlink()
+        folder.rmdir()
+        assert lock.restore()
+        assert not lock.restore()
+        with ProcessLock(folder, "you") as other:
+            assert not other.is_dead("me")
+
+
 def test_sweep_removes_the_files_of_the_dead_alone(tmp_path: Path) -> None:
     with ProcessLock(tmp_path, "me") as lock, holder(tmp_path, "other") as process:
         (tmp_path / "long-gone.lock").touch()
