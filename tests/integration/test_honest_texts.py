@@ -66,6 +66,7 @@ def check_texts(texts: list[str], job: Job, stored: int, *, had_gap: bool) -> No
             assert not number or re.search(rf"\b{number} {name}", text), (name, text)
         if job.status is JobStatus.COMPLETED:
             assert ("listing had gaps" in text) == had_gap, text
+            assert not job.deletions_held or "deletions are held" in text, text
             assert job.entities_read or not job.full_sync or "it read nothing" in text, text
 
 
