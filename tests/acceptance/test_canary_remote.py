@@ -91,7 +91,7 @@ def list_calls(world: World) -> list[Call]:
         {"auth_provider": {"provider_readable_id": "one", "provider_config": {"entity_id": "u"}}},
     )
     calls: list[Call] = [
-        ("create_connection", {"short_name": "stub", **docs, "auth": auth}) for auth in auths
+        ("create_connection", {"short_name": "open", **docs, "auth": auth}) for auth in auths
     ]
     calls += [("authorize_connection", {**one, "auth": auth}) for auth in auths[:1]]
     calls += [("update_connection", {**one, "auth": auths[0]})]

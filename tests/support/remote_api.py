@@ -19,6 +19,12 @@ STUB: dict[str, Any] = {
     "config_fields": {"fields": []},
 }
 
+OPEN = {
+    **STUB,
+    "short_name": "open",
+    "auth_methods": ["direct", "oauth_browser", "oauth_token", "auth_provider"],
+}
+
 Fault = Callable[[], HttpReply]
 
 
@@ -70,6 +76,8 @@ class Api:
                 return as_json([STUB])
             case ["sources", "stub"]:
                 return as_json(STUB)
+            case ["sources", "open"]:
+                return as_json(OPEN)
             case ["collections", *one]:
                 return self.serve_collections(asked, *one[:1])
             case _:

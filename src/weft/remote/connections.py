@@ -31,7 +31,12 @@ from weft.remote.sources import RemoteSources
 from weft.remote.state import RemoteState
 from weft.remote.waiting.claims import Claims
 from weft.remote.waiting.drafts import Draft, Drafts
-from weft.remote.waiting.needs import ResolveSecrets, find_missing, resolve_credentials
+from weft.remote.waiting.needs import (
+    ResolveSecrets,
+    find_missing,
+    refuse_unknown_config,
+    resolve_credentials,
+)
 from weft.wire import bodies
 from weft.wire.connections import read_connection, read_connections
 
@@ -119,6 +124,7 @@ class RemoteConnections(Connections):
         missing = find_missing(source, new)
         if missing is None:
             return await self.create_at_api(new, source)
+        refuse_unknown_config(source, new.config)
         if new.schedule is not None:
             bodies.schedule(new.schedule, None)  # Raises what the API would only say much later.
         readable_id = await self._collections.resolve_readable_id(new.readable_collection_id)
@@ -257,6 +263,9 @@ class RemoteConnections(Connections):
                 field="auth",
                 hint="Give them with authorize_connection.",
             )
+        if change.config and draft.new is not None:
+            source = await self._sources.get(draft.new.short_name)
+            refuse_unknown_config(source, change.config)
         if change.schedule is not None:
             bodies.schedule(change.schedule, None)
         return (await self._drafts.change(draft, change)).to_connection()

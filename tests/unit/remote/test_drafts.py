@@ -294,3 +294,14 @@ async def test_accounts_at_auth_providers_that_can_serve_a_source_are_told(place
     async with place.open() as backend:
         github = await backend.sources.get("github")
         assert github.provider_readable_ids == ("composio-prod",), "it does not take pipedream"
+
+
+async def test_config_that_the_source_does_not_know_is_not_kept_or_repeated(place: Place) -> None:
+    async with place.open() as backend:
+        with pytest.raises(InvalidInput) as caught:
+            await make_connection(backend, "github", config={**REPO, "misplaced-canary": "x"})
+        assert "canary" not in str(caught.value)
+        draft = await make_connection(backend, "github", config=REPO)
+        change = ConnectionChange(config={"token": "misplaced-canary"})
+        with pytest.raises(InvalidInput):
+            await backend.connections.update(draft.id, change)

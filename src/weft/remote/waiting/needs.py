@@ -48,6 +48,16 @@ def find_missing(source: SourceInfo, new: NewConnection) -> AuthMethod | None:
     return None
 
 
+def refuse_unknown_config(source: SourceInfo, config: Json) -> None:
+    """Refuse config that the source does not know, without repeating it: it may be a secret, and
+    what is kept here is shown again, whereas the API drops it.
+    """
+    known = [field.name for field in source.config_fields]
+    if not config.keys() <= set(known):
+        listing = f"Known: {', '.join(known)}." if known else "The source takes none."
+        raise InvalidInput("config has an unknown field.", field="config", hint=listing)
+
+
 def form_fields(
     source: SourceInfo, method: AuthMethod, new: NewConnection | None
 ) -> tuple[FieldInfo, ...]:
