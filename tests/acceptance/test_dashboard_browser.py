@@ -104,6 +104,30 @@ async def test_failed_sync_is_shown_with_its_reason(browser: Browser, server: Ht
         await expect(row.get_by_role("definition").filter(has_text="access")).to_be_visible()
 
 
+async def test_held_deletions_are_shown_and_then_applied(
+    browser: Browser, server: HttpServer
+) -> None:
+    async with server.agent() as agent, open_checked_page(browser) as page:
+        made = await connection(agent, "Emptied documents", entities=3)
+        await agent.sync(made["id"])
+        await agent.ok("update_connection", connection_id=made["id"], config={"entities": 0})
+        await agent.sync(made["id"])
+        await log_in(page, server)
+        row = row_of(page, "Emptied documents")
+        await expect(row).to_contain_text("3 deletions held")
+        await expect(row).to_contain_text("nothing would be left without somebody's word")
+        await expect(page.locator("#summary")).to_contain_text("needs attention")
+        await row.get_by_role("button", name="Review deletions Emptied documents").click()
+        await expect(row).to_contain_text("deleted here for good: stub-0, stub-1, stub-2")
+        await expect(row).to_contain_text("3 entities")
+        await row.get_by_role("button", name="Delete 3 entities Emptied documents").click()
+        await expect(row).to_contain_text("3 deleted")
+        await expect(row.get_by_role("button", name="Delete 3 entities")).to_be_hidden()
+        assert (await agent.ok("get_connection", connection_id=made["id"])).data.get(
+            "attention"
+        ) is None
+
+
 async def test_refusal_is_shown_where_it_happened(browser: Browser, server: HttpServer) -> None:
     async with server.agent() as agent, open_checked_page(browser) as page:
         made = await connection(agent, "Deleted documents")

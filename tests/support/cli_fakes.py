@@ -132,6 +132,7 @@ class FakeBackend(Backend):
     """A backend whose groups share its state."""
 
     calls: list[tuple[str, Any]] = field(default_factory=list[tuple[str, Any]])
+    options: list[RunOptions] = field(default_factory=list[RunOptions])
     script: list[Job] = field(default_factory=list[Job])
     live_job: Job | None = None
     first_job: Job | None = None
@@ -248,6 +249,7 @@ class FakeJobs(Jobs):
 
     async def run(self, connection: str, options: RunOptions = RUN_DEFAULTS) -> Job:
         self.state.calls.append(("jobs.run", options.force_full_sync))
+        self.state.options.append(options)
         if self.state.live_job is not None:
             raise Conflict("A sync is running.", job_id=self.state.live_job.id)
         return make_job()

@@ -191,6 +191,7 @@ class FakeJobs:
     def __init__(self, connections: FakeConnections) -> None:
         self.connections = connections
         self.rows: dict[str, Job] = {}
+        self.options: list[RunOptions] = []
         self.script: list[Job] = []
         self.lines: list[LogLine] = []
         self.watching = anyio.Event()
@@ -201,6 +202,7 @@ class FakeJobs:
         live = [job for job in self.rows.values() if not job.status.is_terminal]
         if live:
             raise Conflict("A sync of this connection is already running.", job_id=live[0].id)
+        self.options.append(options)
         self.rows["j1"] = make_job("j1", row.id, full_sync=options.force_full_sync)
         return self.rows["j1"]
 

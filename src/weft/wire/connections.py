@@ -158,6 +158,7 @@ class ConnectionItem(Answer):
     last_sync_at: Annotated[datetime | None, BeforeValidator(_time_of_job)] = Field(
         validation_alias=_LAST_JOB, description="As in the whole connection."
     )
+    deletions_held: HoldAnswer | None = Field(description="Weft's own: see `apply_deletions`.")
     attention: list[AttentionAnswer] = Field(description="Weft's own.")
 
 
@@ -235,6 +236,7 @@ class _Summary(Upstream):
     modified_at: Moment
     federated_search: bool = False
     version: int | None = None
+    deletions_held: _Hold | None = None
 
     @property
     def version_or_time(self) -> int:
@@ -272,7 +274,6 @@ class UpstreamConnection(_Summary):
     error_category: Category = None
     provider_settings_url: Link = None
     provider_short_name: str | None = None
-    deletions_held: _Hold | None = None
     is_draft: bool = False
 
     def to_connection(self) -> Connection:

@@ -6,7 +6,8 @@ from pydantic import JsonValue
 from remote_replay import load_exchanges, open_scripted_backend
 
 from weft.domain.connections import ConnectionChange
-from weft.errors import SourceUnavailable
+from weft.domain.jobs import RunOptions
+from weft.errors import SourceUnavailable, Unsupported
 from weft.remote import client as client_module
 from weft.remote import state as state_module
 from weft.remote.state import Memory
@@ -62,6 +63,20 @@ async def test_change_whose_answer_was_lost_is_not_taken_for_done_by_its_looks()
     async with open_scripted_backend(answer) as backend:
         with pytest.raises(SourceUnavailable, match="is not known"):
             await backend.connections.update(one["id"], ConnectionChange(name=one["name"]))
+
+
+async def test_airweave_holds_no_deletions_so_none_are_applied() -> None:
+    one = ALL["018"].body
+    methods: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        methods.append(request.method)
+        return httpx.Response(200, json=one)
+
+    async with open_scripted_backend(answer) as backend:
+        with pytest.raises(Unsupported, match="deletes without asking"):
+            await backend.jobs.run(one["id"], RunOptions(agreed_deletions=3))
+    assert set(methods) == {"GET"}
 
 
 async def test_connection_that_is_deleted_meanwhile_hides_no_jobs_of_others() -> None:

@@ -28,9 +28,9 @@ const isAwake = () => !stopped && !document.hidden && Date.now() - lastSign < PA
 
 const app = {
   /** A button that calls a tool; null when this caller is not offered the tool. */
-  button(label, tool, onclick, spoken, key) {
+  button(label, tool, onclick, spoken, key, name = tool) {
     if (!offered.has(tool)) return null;
-    const id = `${key}-${tool}`;
+    const id = `${key}-${name}`;
     return h("button", { type: "button", class: KINDS[tool], id, title: label,
       "aria-labelledby": `${id} ${key}`, onclick }, label);
   },
@@ -38,6 +38,18 @@ const app = {
     const job = await server.call("run_sync", { connection_id: id });
     keep(state, job);
     announce(`Sync of ${state.connection.name} started.`);
+  }),
+  /** The first press shows what would go, the second one deletes it. */
+  applyDeletions: (id) => act(id, async (state) => {
+    const token = state.preview?.confirmation_token;
+    state.preview = null;
+    const answer = await server.call("run_sync",
+      { connection_id: id, apply_deletions: true, ...(token && { confirmation_token: token }) });
+    if (answer.id) {
+      keep(state, answer);
+      return announce(`Sync of ${state.connection.name} started; it makes the deletions.`);
+    }
+    if (answer.confirmation_token) state.preview = answer;
   }),
   cancel: (id) => act(id, async (state) => {
     if (state.jobs[0].status === "CANCELLING") return;
@@ -117,7 +129,7 @@ function refreshed(state, full) {
   state.connection = {
     ...state.connection, name: full.name, status: full.status,
     total_entities: full.entities?.total_entities ?? state.connection.total_entities,
-    next_run: full.schedule?.next_run,
+    next_run: full.schedule?.next_run, attention: full.attention,
   };
 }
 
@@ -348,7 +360,7 @@ function drawAll() {
 function drawSummary() {
   const all = [...states.values()];
   const attention = all.filter(({ connection }) =>
-    ["error", "needs_reauth", "pending_auth"].includes(connection.status)).length;
+    connection.attention?.length || ["error", "needs_reauth", "pending_auth"].includes(connection.status)).length;
   const parts = [
     nextCursor ? `${all.length}+ connections` : many(all.length, "connection"),
     entities(all.reduce((sum, s) => sum + (s.connection.total_entities || 0), 0)),

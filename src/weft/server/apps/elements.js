@@ -67,6 +67,7 @@ function changes(job) {
     [job.entities_deleted, "deleted"],
     [job.entities_skipped, "skipped"],
     [job.entities_failed, "failed"],
+    [job.deletions_held, "deletions held"],
   ].filter(([number]) => number).map(([n, what]) => `${count(n)} ${what}`);
   if (job.incomplete) parts.push("the listing had gaps");
   return parts.length ? parts.join(", ") : "no changes";

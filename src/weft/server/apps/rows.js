@@ -16,6 +16,7 @@ function makeRow(id, app) {
   const sync = app.button("Sync now", "run_sync", () => app.sync(id), `Sync now`, key);
   const cancel = app.button("Cancel", "cancel_job", () => app.cancel(id), `Cancel the sync of`, key);
   const authorise = app.button("Authorise", "authorize_connection", () => app.authorise(id), "Authorise", key);
+  const apply = app.button("Review deletions", "run_sync", () => app.applyDeletions(id), "Review the deletions of", key, "apply");
   const link = makeLink(id, key, app);
   const more = h("button", {
     type: "button", "aria-expanded": "false", "aria-controls": `${key}-d`, id: `${key}-b`,
@@ -28,7 +29,7 @@ function makeRow(id, app) {
   let picture = chart([]);
   const line = h("div", { class: "row" },
     h("div", { class: "who" }, h("div", { class: "name" }, title, badge), facts),
-    picture, h("div", { class: "do" }, sync, cancel, authorise, more), bar.element, bad, link.element);
+    picture, h("div", { class: "do" }, apply, sync, cancel, authorise, more), bar.element, bad, link.element);
   const element = h("li", { "data-id": id }, line, details);
   let drawn = "", told = "";
 
@@ -48,14 +49,17 @@ function makeRow(id, app) {
     badge.className = `badge ${live ? "syncing" : connection.status}`;
     facts.replaceChildren(...factsOf(connection, last, live));
     const waits = !live && authorise && NEEDS[connection.status];
-    for (const [button, wanted] of [[sync, !live && !waits], [cancel, live], [authorise, waits]])
+    const held = !live && !waits && connection.attention?.find(({ kind }) => kind === "deletions_held");
+    if (apply) apply.textContent = apply.title = state.preview ? `Delete ${entities(state.preview.entities)}` : "Review deletions";
+    apply?.classList.toggle("danger", Boolean(state.preview));
+    for (const [button, wanted] of [[sync, !live && !waits], [cancel, live], [authorise, waits], [apply, held]])
       if (button) {
         // A button that gives way to another hands the focus over, or the keyboard would be lost.
         if (!wanted && document.activeElement === button) more.focus();
         button.hidden = !wanted;
       }
     // Not `disabled`, which takes the focus away from whoever pressed the button.
-    for (const button of [sync, authorise]) button?.setAttribute("aria-disabled", String(Boolean(state.busy)));
+    for (const button of [sync, authorise, apply]) button?.setAttribute("aria-disabled", String(Boolean(state.busy)));
     cancel?.setAttribute("aria-disabled", String(Boolean(state.busy) || live?.status === "CANCELLING"));
     bar.update(live, connection.name);
     const shown = waits ? state.link : null;
@@ -64,7 +68,7 @@ function makeRow(id, app) {
     if (!shown && link.element.contains(document.activeElement)) (sync?.hidden === false ? sync : more).focus();
     link.update(shown);
     const failed = last?.status === "FAILED" && (last.error || "The last sync failed.");
-    const reason = error || failed || (!waits && NEEDS[connection.status]) || "";
+    const reason = error || failed || (!waits && NEEDS[connection.status]) || (held && heldText(state, held)) || "";
     bad.classList.toggle("hint", !error && !failed);
     // The details tell in full why a sync failed.
     bad.hidden = !reason || (!error && failed && !details.hidden && Boolean(state.details?.report));
@@ -86,6 +90,14 @@ function makeRow(id, app) {
   }
 
   return { element, update, toggle, focusLink: link.focus, get open() { return !details.hidden; } };
+}
+
+/** What is held, or which entities would go if the person presses the button again. */
+function heldText({ preview }, { message }) {
+  if (!preview) return message;
+  const names = (preview.untrusted_names || []).join(", ");
+  const more = preview.entities > (preview.untrusted_names || []).length ? ", …" : "";
+  return `Gone from the source, and to be deleted here for good: ${names}${more}`;
 }
 
 function factsOf(connection, last, live) {

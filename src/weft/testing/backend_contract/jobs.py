@@ -7,8 +7,9 @@ from weft.domain.base import Json
 from weft.domain.connections import (
     ConnectionChange,
     ConnectionStatus,
+    agree_to_deletions,
 )
-from weft.domain.jobs import JobStatus, diagnose
+from weft.domain.jobs import JobStatus, RunOptions, diagnose
 from weft.domain.schedules import ScheduleSpec
 from weft.errors import (
     Conflict,
@@ -63,6 +64,44 @@ class JobContract(ContractPart):
             assert log == []
         else:
             assert any("stub-9: scripted failure" in message for message in log)
+
+    @pytest.mark.anyio
+    async def test_too_many_deletions_wait_for_somebodys_word(self, backend: Backend) -> None:
+        await create_collection(backend)
+        made = await connect(backend, {"entities": 60})
+        await sync(backend, made)
+        await backend.connections.update(made.id, ConnectionChange(config={"entities": 20}))
+        job = await sync(backend, made)
+        assert job.status is JobStatus.COMPLETED
+        assert (job.entities_deleted, job.deletions_held) == (0, 40)
+        found = await backend.connections.get(made.id)
+        assert found.entities.total_entities == 60
+        assert found.deletions_held is not None
+        assert (found.deletions_held.job_id, found.deletions_held.everything) == (job.id, False)
+        assert len(found.deletions_held.names) == 20
+        [attention] = found.attention
+        assert "apply_deletions=true" in attention.next_step
+        [listed] = (await backend.connections.list()).items
+        assert listed.attention == found.attention
+        options = RunOptions(agreed_deletions=agree_to_deletions(found))
+        job = await wait_for_end(backend, await backend.jobs.run(made.id, options))
+        assert (job.entities_deleted, job.deletions_held) == (40, 0)
+        found = await backend.connections.get(made.id)
+        assert (found.entities.total_entities, found.deletions_held) == (20, None)
+        with pytest.raises(Conflict):
+            agree_to_deletions(found)
+
+    @pytest.mark.anyio
+    async def test_emptied_source_takes_nothing_along(self, backend: Backend) -> None:
+        await create_collection(backend)
+        made = await connect(backend, {"entities": 2, "change_every": 0})
+        await sync(backend, made)
+        await backend.connections.update(made.id, ConnectionChange(config={"entities": 0}))
+        assert (await sync(backend, made)).deletions_held == 2
+        await backend.connections.update(made.id, ConnectionChange(config={"entities": 2}))
+        job = await sync(backend, made)
+        assert (job.entities_unchanged, job.deletions_held) == (2, 0)
+        assert (await backend.connections.get(made.id)).attention == ()
 
     @pytest.mark.anyio
     async def test_failed_entity_keeps_its_earlier_copy(self, backend: Backend) -> None:

@@ -25,6 +25,10 @@ from weft.settings import Settings
             "Call authorize_connection(connection_id='42') first.",
             "Call `weft connections authorize 42` first.",
         ),
+        (
+            "run_sync(connection_id='42', apply_deletions=true) shows them.",
+            "`weft sync 42 --apply-deletions` shows them.",
+        ),
         ("Free some space and try again.", "Free some space and try again."),
     ],
 )

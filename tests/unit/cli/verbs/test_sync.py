@@ -4,12 +4,14 @@ import json
 import os
 import signal
 from collections.abc import AsyncGenerator
+from datetime import UTC, datetime
 
 import anyio
 import pytest
-from cli_fakes import FakeJobs, Terminal, make_failed_job, make_job
+from cli_fakes import FakeJobs, Terminal, make_connection, make_failed_job, make_job
 
 from weft.cli.terminal import follow
+from weft.domain.connections import DeletionHold
 from weft.domain.jobs import Job, JobStatus
 from weft.errors import SourceUnavailable
 
@@ -89,6 +91,55 @@ def test_full_sync_is_passed_on(terminal: Terminal) -> None:
     terminal.backend.script = [DONE]
     terminal.run("sync", "My notes", "--full")
     assert terminal.backend.calls_of("jobs.run") == [True]
+
+
+def hold_deletions(terminal: Terminal, count: int = 60) -> None:
+    at = datetime(2026, 5, 1, tzinfo=UTC)
+    hold = DeletionHold(count=count, job_id="job-0", held_at=at, names=("a.md", "b\x1b[2J.md"))
+    terminal.backend.known["My notes"] = make_connection(deletions_held=hold)
+    terminal.backend.script = [DONE]
+
+
+def test_held_deletions_are_shown_and_applied_after_a_yes(terminal: Terminal) -> None:
+    hold_deletions(terminal)
+    result = terminal.run("sync", "My notes", "--apply-deletions", typed="y\n")
+    assert result.exit_code == 0
+    assert "Deletes 60 entities of" in result.stderr
+    assert "a.md, b [2J.md" in result.stderr
+    assert [each.agreed_deletions for each in terminal.backend.options] == [60]
+
+
+@pytest.mark.parametrize(("people", "typed"), [(True, "n\n"), (False, None)])
+def test_held_deletions_are_not_applied_without_a_yes(
+    terminal: Terminal, people: bool, typed: str | None
+) -> None:
+    hold_deletions(terminal)
+    terminal.people = people
+    result = terminal.run("sync", "My notes", "--apply-deletions", typed=typed)
+    assert result.exit_code != 0
+    assert terminal.backend.options == []
+
+
+def test_nothing_held_is_nothing_to_apply(terminal: Terminal) -> None:
+    result = terminal.run("sync", "My notes", "--apply-deletions", "--yes")
+    assert result.exit_code == 2
+    assert "No deletions of this connection are held" in result.stderr
+
+
+def test_sync_that_held_deletions_says_so_with_the_command(terminal: Terminal) -> None:
+    held = {"entities_unchanged": 9, "deletions_held": 60}
+    terminal.backend.script = [make_job(JobStatus.COMPLETED, **held)]
+    result = terminal.run("sync", "My notes")
+    assert result.exit_code == 0
+    assert "60 deletions held" in " ".join(result.stdout.split())
+    assert "weft sync con-1 --apply-deletions" in result.stdout
+
+
+def test_connections_show_that_one_needs_attention(terminal: Terminal) -> None:
+    hold_deletions(terminal)
+    assert "60 deletions are held" in terminal.run("connections", "show", "My notes").stdout
+    shown = terminal.run("connections", "show", "My notes").stdout
+    assert "weft sync con-1 --apply-deletions" in " ".join(shown.split())
 
 
 def test_no_wait_returns_the_queued_job(terminal: Terminal) -> None:

@@ -4,11 +4,13 @@ import json
 import logging
 from typing import Any, cast
 
+import anyio
 import httpx
 import pytest
+from patience import PATIENCE_SECONDS
 from server_fakes import FakeBackend
 
-from weft.domain.permissions import Ceilings, Impact
+from weft.domain.permissions import NO_CEILINGS, Ceilings, Impact
 from weft.web.rest.operations import Operation
 from weft.web.rest.routes import OPERATIONS, path_variants, template_of
 
@@ -68,6 +70,54 @@ async def test_the_operators_ceilings_hold_for_administrators(
             answer = await client.request(one.method, path_of(one))
             assert (answer.status_code == 403) is (one.name in refused[named]), one.name
             assert (named in answer.text) is (one.name in refused[named]), one.name
+
+
+@pytest.mark.parametrize(
+    ("role", "ceilings", "status"),
+    [
+        ("admin", NO_CEILINGS, 200),
+        ("admin", Ceilings(no_delete=True), 403),
+        ("write", NO_CEILINGS, 403),
+    ],
+)
+async def test_held_deletions_are_told_and_applied_by_whoever_may_delete(
+    api: Any, role: str, ceilings: Ceilings, status: int
+) -> None:
+    one = f"/source-connections/{await api.connection(sync_immediately=True)}"
+    async with api.client() as client:
+        await wait_for_syncs(client, one, 1)
+        assert (await client.post(f"{one}/run?apply_deletions=true")).status_code == 409
+        await client.patch(one, json={"config": {"entities": 0}})
+        assert (await client.post(f"{one}/run")).status_code == 200
+        await wait_for_syncs(client, one, 2)
+        found = (await client.get(one)).json()
+        assert (found["deletions_held"]["count"], found["entity_count"]) == (3, 3)
+        assert found["deletions_held"]["names"] == ["stub-0", "stub-1", "stub-2"]
+        assert [each["kind"] for each in found["attention"]] == ["deletions_held"]
+        [listed] = (await client.get("/source-connections")).json()
+        assert listed["attention"] == found["attention"]
+        [newest, _] = (await client.get(f"{one}/jobs")).json()
+        assert newest["deletions_held"] == 3
+    async with api.client(role, ceilings=ceilings) as client:
+        answer = await client.post(f"{one}/run?apply_deletions=true")
+        assert answer.status_code == status, answer.text
+        plain = await client.post(f"{one}/run?apply_deletions=false")
+        assert plain.status_code in (200, 409)
+    async with api.client() as client:
+        await wait_for_syncs(client, one, 3)
+        left = (await client.get(one)).json()
+        assert left["entity_count"] == (0 if status == 200 else 3)
+        assert bool(left["attention"]) is (status != 200)
+
+
+async def wait_for_syncs(client: httpx.AsyncClient, one: str, count: int) -> None:
+    """Wait until the connection has had that many syncs and none is live."""
+    with anyio.fail_after(PATIENCE_SECONDS):
+        while True:
+            jobs = (await client.get(f"{one}/jobs")).json()
+            if len(jobs) == count and all(job["completed_at"] for job in jobs):
+                return
+            await anyio.sleep(0.02)
 
 
 async def test_refusals_are_heard_of_with_who_was_refused_what(api: Any) -> None:
