@@ -4,7 +4,7 @@ The client asks the person if it can. Otherwise there are two steps: a preview, 
 with a token that is bound to the content of the preview.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -16,8 +16,11 @@ from weft.server.elicitation.confirmations import LIFETIME_SECONDS, Effect
 from weft.server.elicitation.consent import ask_consent
 from weft.server.render.size import Structured
 from weft.server.render.structured import reply
+from weft.server.render.untrusted import label_untrusted
 
 T = TypeVar("T")
+
+_NAMES = "the source's names of some of them"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,8 @@ class Proposal:
     """A deletion as a person is to see it.
 
     ``what`` goes into the question, ``lines`` say what would go, ``shown`` is the same as data, and
-    ``again`` is the call that a token is for.
+    ``again`` is the call that a token is for. ``names`` are a few of what would go, as the source
+    calls them: cleaned, but not to be trusted.
     """
 
     effect: Effect
@@ -33,6 +37,7 @@ class Proposal:
     lines: list[str]
     shown: Structured
     again: str
+    names: Sequence[str] = ()
 
 
 async def obtain_agreement(
@@ -64,7 +69,8 @@ async def _ask_or_preview(call: ToolCall, proposal: Proposal) -> str | CallToolR
 
     # Issue it before the question, so that it covers exactly what the question shows.
     token: str = await call.ask.once_per_call("token", issue_token)
-    message = "\n".join([f"Delete {proposal.what} for good?", *proposal.lines])
+    names = (f"  {name}" for name in proposal.names)
+    message = "\n".join([f"Delete {proposal.what} for good?", *proposal.lines, *names])
     consent = await ask_consent(
         call.ask,
         "confirm",
@@ -98,6 +104,7 @@ def _preview(call: ToolCall, proposal: Proposal) -> CallToolResult:
         [
             "Nothing is deleted yet. This is what would be deleted, for good:",
             *proposal.lines,
+            *([label_untrusted("\n".join(proposal.names), _NAMES)] if proposal.names else ()),
             (
                 f"If the user agrees, call {proposal.again} within "
                 f"{LIFETIME_SECONDS // 60} minutes with confirmation_token='{token}'."

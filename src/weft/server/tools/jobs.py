@@ -33,7 +33,7 @@ from weft.server.render.text import (
     more_text,
     quantity,
 )
-from weft.server.render.untrusted import label_untrusted, one_line
+from weft.server.render.untrusted import one_line
 from weft.server.tools.agreement import Proposal, obtain_agreement
 from weft.server.tools.definition import tool
 from weft.server.tools.follow import wait_for_job
@@ -168,7 +168,6 @@ def _propose_deletions(connection: Connection) -> Proposal:
     count = agree_to_deletions(connection)
     hold = connection.deletions_held
     names = [one_line(name, _NAME_MAX_CHARS) for name in hold.names] if hold else []
-    body = "\n".join(names) + ("\n…" if count > len(names) else "")
     facts = (connection.organization_id, connection.id, str(connection.version), str(count))
     entities = f"{quantity(count, 'entity')} of {connection.entities.total_entities} stored"
     return Proposal(
@@ -176,12 +175,12 @@ def _propose_deletions(connection: Connection) -> Proposal:
         what="these entities",
         lines=[
             f"- connection '{one_line(connection.name)}' ({connection.id})",
-            f"- {entities}, which the source no longer lists, among them:",
-            label_untrusted(body, "a list of the source's ids"),
+            f"- {entities}, which the last sync did not find",
             "- A sync runs first. What it sees again stays; far more than these is held again.",
         ],
         shown={"connection": connection_brief(connection), "untrusted_names": names},
         again="run_sync again with apply_deletions=true",
+        names=names,
     )
 
 
