@@ -113,9 +113,9 @@ def serve_sitemaps(corpora: Corpora) -> Handler:
 
 
 def serve_robots(corpora: Corpora, name: str) -> Handler:
-    """A site with a hostile robots.txt and a page of ten thousand links that lead nowhere."""
+    """A site with a hostile robots.txt and a page of up to 10,000 links that lead nowhere."""
     rules = HttpReply(body=corpora.read(f"robots/{name}"))
-    start = html("".join(f"<a href='/{'a' * 500}{n}'>" for n in range(10_000)))
+    start = html("".join(f"<a href='/{'a' * 500}{n}'>" for n in range(10_000 // corpora.step**2)))
     answers = {"/robots.txt": rules, "/": start}
     return lambda asked: answers.get(asked.path, HttpReply(404))
 
