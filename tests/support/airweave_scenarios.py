@@ -6,14 +6,19 @@ recorded ones. Everything else has to be equal.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
+from pydantic import SecretStr
+from remote_replay import QUICK
 
+from weft.remote.backend import RemoteBackend
+from weft.remote.client import open_client
 from weft.testing.airweave import Airweave, airweave_app
 
 FOLDER = Path(__file__).parent.parent / "fixtures" / "airweave" / "scenarios"
@@ -283,6 +288,15 @@ def _says_the_same(wanted: str, found: str) -> bool:
         "Value error, Date field",
     )
     return any(wanted.startswith(part) and found.startswith(part) for part in parts)
+
+
+@asynccontextmanager
+async def open_backend_at(world: Airweave) -> AsyncGenerator[RemoteBackend]:
+    """Open Weft's remote backend at a stand-in in this process."""
+    transport = httpx.ASGITransport(airweave_app(world))
+    key = SecretStr(world.key)
+    async with open_client(URL, key, timeouts=QUICK, transport=transport) as client:
+        yield RemoteBackend(client)
 
 
 def open_http(world: Airweave) -> httpx.AsyncClient:

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from operator import not_
-from typing import Final, Self
+from typing import Any, Final, Self
 
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, SerializerFunctionWrapHandler, model_serializer
 
 from weft.domain.base import Frozen, Json
 from weft.domain.jobs import Job
@@ -126,6 +126,7 @@ class Connection(Frozen):
     """A source connection with its schedule, history and content, as Airweave describes it.
 
     ``is_draft``: a remote API creates it only when it gets the credentials, under another id.
+    ``is_summary``: it comes from a list that tells only some fields; the others are left out.
     """
 
     id: str
@@ -139,7 +140,7 @@ class Connection(Frozen):
     config: Json = Field(default_factory=dict)
     schedule: Schedule | None = None
     sync: SyncSummary = SyncSummary()
-    sync_id: str
+    sync_id: str | None = None
     entities: EntitySummary = EntitySummary()
     deletions_held: DeletionHold | None = None
     error_category: ErrorCategory | None = None
@@ -151,6 +152,18 @@ class Connection(Frozen):
     modified_at: datetime
     version: int = 1
     is_draft: bool = Field(default=False, exclude_if=not_)
+    is_summary: bool = Field(default=False, exclude=True)
+
+    @model_serializer(mode="wrap")
+    def _leave_out_untold(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        told = handler(self)
+        if not self.is_summary:
+            return told
+        return {
+            name: value
+            for name, value in told.items()
+            if name in self.model_fields_set and value not in ("", None)
+        }
 
     @property
     def attention(self) -> tuple[Attention, ...]:

@@ -78,7 +78,7 @@ class LogLine(Frozen):
 class Diagnosis(Frozen):
     """The likely cause of a failure and the call that mends it."""
 
-    category: ErrorCategory
+    category: ErrorCategory | None
     likely_cause: str
     next_step: str
 
@@ -90,14 +90,15 @@ class Job(Frozen):
     large); ``entities_failed`` could not be read this time and keep their earlier version.
     ``incomplete`` says that the listing had gaps, so there may be more, and nothing was deleted.
     ``deletions_held`` were not made because they were too many; see `DeletionHold`.
+    A remote API may not tell ``trigger``, ``full_sync`` and ``created_at``.
     """
 
     id: str
     source_connection_id: str
     status: JobStatus
-    trigger: JobTrigger
-    full_sync: bool = True
-    created_at: datetime
+    trigger: JobTrigger | None = None
+    full_sync: bool | None = True
+    created_at: datetime | None = None
     started_at: datetime | None = None
     completed_at: datetime | None = None
     duration_seconds: float | None = None
@@ -118,6 +119,11 @@ class Job(Frozen):
     def is_held(self) -> bool:
         """Return whether it waits for a process that has what those that looked at it lack."""
         return self.status is JobStatus.PENDING and self.error_category in _HOLDING
+
+    @property
+    def began_at(self) -> datetime | None:
+        """Return when it started or, before that, when it was queued, as far as that is known."""
+        return self.started_at or self.created_at
 
     @property
     def entities_read(self) -> int:
@@ -148,7 +154,13 @@ def diagnose(job: Job) -> Diagnosis | None:
     """Explain a failed or held job, or return None for any other."""
     if job.status is not JobStatus.FAILED and not job.is_held:
         return None
-    return diagnosis_of(job.error_category or ErrorCategory.INTERNAL, job.source_connection_id)
+    if job.error_category is None:
+        return Diagnosis(
+            category=None,
+            likely_cause="The API that ran the sync gives no cause but the error in the log.",
+            next_step=f"Read the log, then run_sync(connection_id='{job.source_connection_id}').",
+        )
+    return diagnosis_of(job.error_category, job.source_connection_id)
 
 
 def diagnosis_of(category: ErrorCategory, connection_id: str) -> Diagnosis:

@@ -30,7 +30,9 @@ RANDOM_CHARS: Final = 8
 
 
 class RemoteCollections(Collections):
-    """See Collections. The API does not count entities, so the connections' counts are added up."""
+    """See Collections. The API counts no entities, and tells a collection's connections in lists
+    only, so both are counted from the connections.
+    """
 
     def __init__(self, state: RemoteState) -> None:
         self._state = state
@@ -44,13 +46,13 @@ class RemoteCollections(Collections):
             PATH, read_collections, params={"skip": skip, "limit": size + 1}
         )
         more = encode_cursor(skip + size, PATH) if len(found) > size else None
-        counts = await self._count_entities(None) if found else Counter[str]()
-        items = tuple(_with_entity_count(item, counts) for item in found[:size])
+        contents = await self._read_contents(None) if found else _Contents()
+        items = tuple(contents.describe(item) for item in found[:size])
         return Page(items=items, next_cursor=more)
 
     async def get(self, collection: str) -> Collection:
         found = await self._find(collection.strip())
-        return _with_entity_count(found, await self._count_entities(found.readable_id))
+        return (await self._read_contents(found.readable_id)).describe(found)
 
     async def create(self, new: NewCollection) -> Collection:
         """Create a collection. If the answer is lost, the readable id finds it: the id ends in
@@ -99,7 +101,7 @@ class RemoteCollections(Collections):
             unknown="Whether the collection was renamed is not known: see list_collections.",
         )
         self._state.own_changes.announce()
-        return _with_entity_count(renamed, await self._count_entities(found.readable_id))
+        return (await self._read_contents(found.readable_id)).describe(renamed)
 
     async def delete(self, collection: str) -> Collection:
         found = await self.get(collection)
@@ -134,16 +136,29 @@ class RemoteCollections(Collections):
         except NotFound:
             return None
 
-    async def _count_entities(self, readable_id: str | None) -> Counter[str]:
+    async def _read_contents(self, readable_id: str | None) -> "_Contents":
         params = {"collection": readable_id} if readable_id else {}
-        counts = Counter[str]()
+        contents = _Contents()
         items = walk(self._client, CONNECTIONS_PATH, read_connections, params=params, size=1000)
         async with aclosing(items):
             async for item in items:
-                counts[item.readable_collection_id] += item.entities.total_entities
-        return counts
+                contents.connections[item.readable_collection_id] += 1
+                contents.entities[item.readable_collection_id] += item.entities.total_entities
+        return contents
 
 
-def _with_entity_count(collection: Collection, counts: Counter[str]) -> Collection:
-    count = max(collection.entity_count, counts[collection.readable_id])
-    return collection.model_copy(update={"entity_count": count})
+class _Contents:
+    """Counts of connections and entities by the readable ids of their collections."""
+
+    def __init__(self) -> None:
+        self.connections = Counter[str]()
+        self.entities = Counter[str]()
+
+    def describe(self, collection: Collection) -> Collection:
+        """Return the collection with its counts."""
+        name = collection.readable_id
+        counts = {
+            "connection_count": max(collection.connection_count, self.connections[name]),
+            "entity_count": max(collection.entity_count, self.entities[name]),
+        }
+        return collection.model_copy(update=counts)

@@ -29,6 +29,7 @@ from weft.remote.creation import Creation
 from weft.remote.paging import WIRE_PAGE, find_named, fits_id, skip_of, walk, whole_id
 from weft.remote.sources import RemoteSources
 from weft.remote.state import RemoteState
+from weft.remote.unkept import refuse_early_schedule, refuse_unkept
 from weft.remote.waiting.claims import Claims
 from weft.remote.waiting.drafts import Draft, Drafts
 from weft.remote.waiting.needs import (
@@ -47,8 +48,8 @@ WAITS_MAX: Final = timedelta(minutes=4)
 class RemoteConnections(Connections):
     """See Connections.
 
-    Weft's own API has versions, and checks them. Airweave's has none: the time of the last change
-    serves as one, and a change between our read and our write goes unnoticed.
+    Weft's own API has versions, and checks them. Airweave's has none: a number for its state serves
+    as one, and a change between our read and our write goes unnoticed.
     """
 
     def __init__(
@@ -121,6 +122,7 @@ class RemoteConnections(Connections):
         source = await self._sources.get(new.short_name)
         if source.keeps_pending:
             return await self.create_at_api(new, source)
+        refuse_unkept(source, new.config, new.schedule)
         missing = find_missing(source, new)
         if missing is None:
             return await self.create_at_api(new, source)
@@ -155,7 +157,9 @@ class RemoteConnections(Connections):
 
         async def look() -> Connection | None:
             now = await self.fetch(found.id)
-            return now if now.version != found.version and _reflects(now, body) else None
+            # New credentials show nowhere: only a version of Weft's own tells of them.
+            is_unknown = "authentication" in body and now.version == found.version
+            return now if not is_unknown and _reflects(now, body) else None
 
         updated = await send_or_find(
             lambda: self._client.send(
@@ -272,9 +276,14 @@ class RemoteConnections(Connections):
 
     async def _change_body(self, found: Connection, change: ConnectionChange) -> Json:
         body = _plain_changes(found, change)
-        if change.auth is None:
+        if not body.keys() & {"config", "schedule"} and change.auth is None:
             return body
         source = await self._sources.get(found.short_name)
+        if not source.keeps_pending:
+            refuse_unkept(source, change.config, change.schedule)
+            refuse_early_schedule(found, change)
+        if change.auth is None:
+            return body
         if change.auth.direct is None:
             raise Unsupported(
                 "The Airweave API only takes direct credentials for a connection that exists.",

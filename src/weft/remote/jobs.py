@@ -1,6 +1,7 @@
 """Runs and reads the jobs of a remote API, whose routes name each job with its connection."""
 
 from collections.abc import AsyncGenerator, Sequence
+from datetime import UTC, datetime
 from typing import Final
 
 import anyio
@@ -33,6 +34,7 @@ AT_ONCE: Final = 4
 SURE_PREFIX_CHARS: Final = 8
 RATE_PAUSE_MAX: Final = 30.0
 # This schedule hardly ever fires, and is removed again at once.
+_NOW: Final = datetime.max.replace(tzinfo=UTC)
 _REPAIR_CRON: Final = "0 0 1 1 *"
 
 
@@ -126,7 +128,7 @@ class RemoteJobs(Jobs):
                 await anyio.sleep(min(asked or pause, RATE_PAUSE_MAX))
                 continue
             failures = 0
-            if seen is None or now != seen.model_copy(update={"created_at": now.created_at}):
+            if now != seen:
                 pause = timeouts.watch
                 seen = now
                 yield now
@@ -218,7 +220,8 @@ class RemoteJobs(Jobs):
             async with anyio.create_task_group() as group:
                 for item in page.items:
                     group.start_soon(add, item.id)
-        return sorted(found, key=lambda job: job.created_at, reverse=True)
+        # What has not started waits now, so it comes first.
+        return sorted(found, key=lambda job: job.began_at or job.completed_at or _NOW, reverse=True)
 
     def _known_owner(self, text: str) -> str | None:
         if whole_id(text) is not None:

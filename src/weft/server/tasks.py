@@ -6,7 +6,7 @@ restart. Deletions are not tasks: they take seconds, and leave nothing to ask ab
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, Literal, Protocol
 
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
@@ -246,11 +246,13 @@ class JobTasks(TaskStore):
     def _task(self, job: Job) -> Task:
         status = _STATUSES.get(job.status, "working")
         text = f"{job.status.value}: {job.entities_processed} entities processed"
+        # The protocol wants times, and a remote API tells none of a job that has not begun.
+        began = job.created_at or job.started_at or job.completed_at or datetime.now(UTC)
         return Task(
             id=job.id,
             status=status,
-            created_at=job.created_at,
-            updated_at=job.completed_at or job.started_at or job.created_at,
+            created_at=began,
+            updated_at=job.completed_at or job.started_at or began,
             message=one_line(f"{text}. {job.error}" if job.error else text),
             result=self._result_of(job) if status == "completed" else None,
         )

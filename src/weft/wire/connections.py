@@ -4,8 +4,10 @@ A column that is only shown needs a field of the same name as in the domain, in 
 and in `UpstreamConnection`; nothing else in this package or in `remote` names it.
 """
 
+import json
 from datetime import datetime
-from typing import Annotated, Literal
+from hashlib import sha256
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
 from pydantic import AliasPath, BeforeValidator, Field, JsonValue
@@ -28,6 +30,7 @@ from weft.wire.upstream import Category, Link, Moment, Upstream, method_of, one_
 ConnectionStatusName = Literal[
     "active", "pending_auth", "syncing", "error", "needs_reauth", "inactive"
 ]
+_VERSION_BYTES: Final = 6
 _ENTITY_COUNT = AliasPath("entities", "total_entities")
 _LAST_JOB = AliasPath("sync", "last_job")
 
@@ -235,17 +238,11 @@ class _Summary(Upstream):
     created_at: Moment
     modified_at: Moment
     federated_search: bool = False
-    version: int | None = None
     deletions_held: _Hold | None = None
-
-    @property
-    def version_or_time(self) -> int:
-        """Return the version or, since Airweave has none, the microsecond of the last change."""
-        return self.version or max(1, int(self.modified_at.timestamp() * 1_000_000))
 
 
 class UpstreamListedConnection(_Summary):
-    """A connection in a list of Airweave's: no config, schedule, history or sync id."""
+    """A connection in a list of Airweave's: no config, schedule, history, sync id or version."""
 
     is_authenticated: bool = True
     auth_method: Annotated[AuthMethod, one_of(method_of, AuthMethod.DIRECT)] = AuthMethod.DIRECT
@@ -255,9 +252,8 @@ class UpstreamListedConnection(_Summary):
         return self.to_domain(
             Connection,
             auth=AuthDetails(method=self.auth_method, authenticated=self.is_authenticated),
-            sync_id="",
             entities=EntitySummary(total_entities=self.entity_count),
-            version=self.version_or_time,
+            is_summary=True,
         )
 
 
@@ -275,6 +271,7 @@ class UpstreamConnection(_Summary):
     provider_settings_url: Link = None
     provider_short_name: str | None = None
     is_draft: bool = False
+    version: int | None = None
 
     def to_connection(self) -> Connection:
         sync = self.sync or _Sync()
@@ -284,11 +281,22 @@ class UpstreamConnection(_Summary):
             config=self.config or {},
             schedule=self.schedule.to_schedule() if self.schedule else None,
             sync=sync.to_domain(SyncSummary, last_job=last_job),
-            sync_id=self.sync_id or "",
             entities=self.entities or EntitySummary(),
             error_message=error_text(self.error_category) if self.error_category else None,
-            version=self.version_or_time,
+            version=self.version or self._fingerprint(),
         )
+
+    def _fingerprint(self) -> int:
+        """Return a number for the state: Airweave has no versions, and its time of change passes
+        over schedules. New credentials show nowhere.
+        """
+        cron = self.schedule.cron if self.schedule else None
+        facts = (
+            *(self.modified_at.isoformat(), cron, self.auth.method, self.auth.authenticated),
+            *(self.name, self.description, json.dumps(self.config, sort_keys=True)),
+        )
+        digest = sha256(repr(facts).encode()).digest()
+        return int.from_bytes(digest[:_VERSION_BYTES]) | 1
 
 
 def read_connection(body: JsonValue) -> Connection:

@@ -50,7 +50,7 @@ class LastJobAnswer(Answer):
     error: str | None
     error_category: str | None
     error_details: Annotated[dict[str, JsonValue] | None, BeforeValidator(_wrap_message)]
-    created_at: datetime
+    created_at: datetime | None = Field(description="Weft's own.")
     entities_created: Count = Field(
         validation_alias="entities_inserted", description="The same as `entities_inserted`."
     )
@@ -60,8 +60,8 @@ class LastJobAnswer(Answer):
     entities_total: Count | None = Field(description="Weft's own: expected, if that is known.")
     incomplete: bool = Field(description="Weft's own: whether the listing had gaps.")
     deletions_held: Count = Field(description="Weft's own: not made, because they are too many.")
-    trigger: Literal["initial", "manual", "schedule"] = Field(description="Weft's own.")
-    full_sync: bool = Field(description="Weft's own: whether everything is listed.")
+    trigger: Literal["initial", "manual", "schedule"] | None = Field(description="Weft's own.")
+    full_sync: bool | None = Field(description="Weft's own: whether everything is listed.")
 
 
 class JobAnswer(LastJobAnswer):
@@ -76,7 +76,10 @@ def _job_status(value: str) -> JobStatus:
 
 
 class UpstreamJob(Upstream):
-    """A job as an API describes it. ``error`` is foreign text, and only shown in the job's log."""
+    """A job as an API describes it. ``error`` is foreign text, and only shown in the job's log.
+
+    Airweave counts what was skipped as ``entities_failed``, and tells nothing of what Weft adds.
+    """
 
     id: str
     source_connection_id: str | None = None
@@ -90,26 +93,27 @@ class UpstreamJob(Upstream):
     entities_failed: int = 0
     error: str | None = None
     error_category: Category = None
-    trigger: Annotated[JobTrigger, one_of(JobTrigger, JobTrigger.MANUAL)] = JobTrigger.MANUAL
-    full_sync: bool = True
+    trigger: Annotated[JobTrigger | None, one_of(JobTrigger, None)] = None
+    full_sync: bool | None = None
     created_at: Moment | None = None
     entities_unchanged: int = 0
-    entities_skipped: int = 0
+    entities_skipped: int | None = None
     entities_total: int | None = None
     incomplete: bool = False
     deletions_held: int = 0
 
     def to_job(self, connection_id: str | None) -> Job:
-        """Convert to a job. Airweave gives no time of creation, so the start time stands in."""
         status = self.status or self._guess_status()
         owner = self.source_connection_id or connection_id
         if owner is None:
             raise Unreadable("a job without its connection")
+        skipped = self.entities_skipped
         return self.to_domain(
             Job,
             source_connection_id=owner,
             status=status,
-            created_at=self.created_at or self.started_at or self.completed_at or utc_now(),
+            entities_skipped=self.entities_failed if skipped is None else skipped,
+            entities_failed=0 if skipped is None else self.entities_failed,
             error=error_text(self.error_category) if status is JobStatus.FAILED else None,
         )
 

@@ -23,7 +23,9 @@ class SystemMetadataAnswer(Answer):
     sync_job_id: None = None
     chunk_index: int = 0
     original_entity_id: str
-    source_connection_id: UUID = Field(description="Weft's own.")
+    source_connection_id: UUID | None = Field(
+        description="Weft's own; null if its connection is not known."
+    )
     source_connection_name: str = Field(description="Weft's own.")
 
 
@@ -81,7 +83,7 @@ def hit_answer(hit: SearchHit, owner: Connection | None) -> SearchHitAnswer:
             entity_type=hit.type,
             sync_id=owner.sync_id if owner else None,
             original_entity_id=hit.entity_id,
-            source_connection_id=UUID(hit.connection_id),
+            source_connection_id=UUID(hit.connection_id) if hit.connection_id else None,
             source_connection_name=hit.connection_name,
         ),
     )

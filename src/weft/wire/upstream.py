@@ -70,11 +70,14 @@ def read_list(read_item: Callable[[JsonValue], T], body: JsonValue) -> list[T]:
 
 
 def one_of(kind: Callable[[str], T], otherwise: T | None) -> BeforeValidator:
-    """Build a validator that reads an enum's value; an unknown one becomes ``otherwise``."""
+    """Build a validator that reads an enum's value; an unknown one becomes ``otherwise``.
+
+    Null stays null.
+    """
 
     def read_value(value: object) -> object:
         if not isinstance(value, str):
-            return otherwise if value is None else value
+            return value
         try:
             return kind(value)
         except ValueError:

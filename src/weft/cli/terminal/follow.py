@@ -104,7 +104,7 @@ def diagnosis(job: Job) -> list[str]:
             f"Likely cause: {found.likely_cause}",
             f"Next: {with_verbs(found.next_step)}",
         ]
-    remedy = _REMEDIES.get(found.category, "weft jobs show " + job.id)
+    remedy = _REMEDIES.get(found.category or ErrorCategory.INTERNAL, "weft jobs show " + job.id)
     return [
         f"Likely cause: {found.likely_cause}",
         f"Next: {remedy.format(id=job.source_connection_id)}",

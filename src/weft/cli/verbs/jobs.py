@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from typing import Final
 
 import click
 
@@ -118,12 +119,15 @@ async def _find_names(backend: Backend, items: Sequence[Job]) -> dict[str, str]:
     return names
 
 
+_KINDS: Final = {True: "full", False: "incremental", None: "-"}
+
+
 def _cells(job: Job, short_id: str, names: Mapping[str, str]) -> tuple[str, ...]:
     return (
         short_id,
         plain(names.get(job.source_connection_id, job.source_connection_id)),
         job.status,
-        ago(job.started_at or job.created_at),
+        ago(job.began_at),
         duration(job.duration_seconds),
         _outcome(job),
     )
@@ -137,8 +141,8 @@ def _print_job(job: Job, lines: Sequence[LogLine], connection: str) -> None:
         ("job", job.id),
         ("connection", f"{plain(connection)} ({job.source_connection_id})"),
         ("status", job.status),
-        ("started by", job.trigger),
-        ("kind", "full" if job.full_sync else "incremental"),
+        ("started by", job.trigger or "-"),
+        ("kind", _KINDS[job.full_sync]),
         ("started", ago(job.started_at)),
         ("took", duration(job.duration_seconds)),
         ("entities", job_counts(job)),

@@ -81,7 +81,6 @@ class Draft(Frozen):
             ),
             config=new.config,
             schedule=merge_schedule(new.schedule, None) if new.schedule else None,
-            sync_id="",
             created_at=self.created_at,
             modified_at=self.created_at,
             is_draft=True,

@@ -120,8 +120,8 @@ async function act(id, work) {
 /** Put a job, as the server just told it, into the history of its connection. */
 function keep(state, job) {
   const { diagnosis: _, untrusted_log: __, ...kept } = job;
-  const others = state.jobs.filter((known) => known.id !== job.id);
-  state.jobs = [kept, ...others].sort((a, b) => Date.parse(b.created_at) - Date.parse(a.created_at));
+  const place = state.jobs.findIndex((known) => known.id === job.id);
+  state.jobs = place < 0 ? [kept, ...state.jobs] : state.jobs.with(place, kept);
 }
 
 /** Take what a list shows of a connection from its full description. */

@@ -50,13 +50,14 @@ function ago(moment) {
 
 const style = { dateStyle: "medium", timeStyle: "medium" };
 function exact(moment) {
-  return new Date(moment).toLocaleString("en", { ...style, timeZone: zone });
+  return moment === undefined ? "time not told" : new Date(moment).toLocaleString("en", { ...style, timeZone: zone });
 }
 let zone;
 
-const when = (moment) => h("time", { datetime: moment, title: exact(moment) }, ago(moment));
+const when = (moment) => moment === undefined ? "time not told"
+  : h("time", { datetime: moment, title: exact(moment) }, ago(moment));
 
-const startOf = (job) => job.started_at || job.created_at;
+const startOf = (job) => job.started_at || job.created_at || job.completed_at;
 const isLive = (job) => LIVE.has(job?.status);
 
 /** What a job changed, in words. */

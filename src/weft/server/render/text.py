@@ -143,12 +143,13 @@ def schedule_text(connection: Connection) -> str:
 def job_line(job: Job, *, named: bool = False) -> str:
     """Render a job as one line; ``named`` adds its connection, if nothing else names that."""
     whose = f" of connection {job.source_connection_id}" if named else ""
-    parts = [f"{job.id} {job.status.value} ({job.trigger.value}){whose}", counts(job)]
+    cause = f" ({job.trigger.value})" if job.trigger else ""
+    parts = [f"{job.id} {job.status.value}{cause}{whose}", counts(job)]
     if job.completed_at:
         parts.append(f"ended {timestamp(job.completed_at)}")
     elif job.started_at:
         parts.append(f"started {timestamp(job.started_at)}")
-    else:
+    elif job.created_at:
         parts.append(f"queued {timestamp(job.created_at)}")
     if job.error:
         parts.append(f"error: {one_line(job.error)}")
@@ -160,10 +161,7 @@ def job_text(job: Job) -> str:
     lines = [
         f"Job {job.id} is {job.status.value}.",
         f"connection: {job.source_connection_id}",
-        (
-            f"{'full' if job.full_sync else 'incremental'} sync, trigger {job.trigger.value}, "
-            f"{_times(job)}"
-        ),
+        *_origin_lines(job),
         f"entities: {counts(job)}",
     ]
     if job.error:
@@ -215,7 +213,7 @@ def job_next_step(job: Job) -> str:
 def diagnosis_text(diagnosis: Diagnosis) -> str:
     """Say in two lines why a job failed or is held, and what to do."""
     return (
-        f"diagnosis: {diagnosis.category.value}. {diagnosis.likely_cause}\n"
+        f"diagnosis: {diagnosis.category or 'unknown'}. {diagnosis.likely_cause}\n"
         f"next step: {diagnosis.next_step}"
     )
 
@@ -358,15 +356,22 @@ def _no_counts(job: Job) -> str:
     return "0 processed" if job.status.is_terminal else "none so far"
 
 
-def _times(job: Job) -> str:
-    parts = [f"queued {timestamp(job.created_at)}"]
+def _origin_lines(job: Job) -> list[str]:
+    """Tell how and when the job came about, as far as that is known."""
+    parts: list[str] = []
+    if job.full_sync is not None:
+        parts.append("full sync" if job.full_sync else "incremental sync")
+    if job.trigger:
+        parts.append(f"trigger {job.trigger.value}")
+    if job.created_at:
+        parts.append(f"queued {timestamp(job.created_at)}")
     if job.started_at:
         parts.append(f"started {timestamp(job.started_at)}")
     if job.completed_at:
         parts.append(f"ended {timestamp(job.completed_at)}")
     if job.duration_seconds is not None:
         parts.append(f"took {job.duration_seconds:.1f} s")
-    return ", ".join(parts)
+    return [", ".join(parts)] if parts else []
 
 
 def _field_lines(heading: str, fields: tuple[FieldInfo, ...]) -> list[str]:

@@ -45,7 +45,7 @@ async def test_every_address_gives_json(connect: Connect, backend: FakeBackend) 
     assert (await read(connect, "weft://connections"))["items"][0]["id"] == "c1"
     assert (await read(connect, "weft://connections/c1"))["config"] == {"repo_name": "a/b"}
     assert (await read(connect, "weft://connections/c1/jobs"))["items"][0]["id"] == "j1"
-    assert (await read(connect, "weft://jobs/j1"))["diagnosis"]["category"] == "internal"
+    assert (await read(connect, "weft://jobs/j1"))["diagnosis"]["likely_cause"]
     assert (await read(connect, "weft://sources"))["items"][0]["short_name"] == "github"
     assert (await read(connect, "weft://sources/github"))["name"] == "GitHub"
     found = await read(connect, "weft://collections/docs")

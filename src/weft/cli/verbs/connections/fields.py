@@ -80,7 +80,7 @@ def _last_sync(connection: Connection) -> str:
     job = connection.sync.last_job
     if job is None:
         return "never"
-    return f"{job.status} {ago(job.completed_at or job.started_at or job.created_at)}"
+    return f"{job.status} {ago(job.completed_at or job.began_at)}"
 
 
 def _schedule(connection: Connection) -> str:

@@ -1,0 +1,44 @@
+"""Refuses what Airweave would accept, answer with success, and not keep."""
+
+from weft.domain.base import Json
+from weft.domain.connections import Connection, ConnectionChange, ConnectionStatus
+from weft.domain.schedules import ScheduleSpec
+from weft.domain.sources import SourceInfo
+from weft.errors import Conflict, InvalidInput, Unsupported
+
+
+def refuse_unkept(source: SourceInfo, config: Json | None, schedule: ScheduleSpec | None) -> None:
+    """Refuse fields of ``config`` that the source does not have, and schedules beyond Airweave."""
+    known = [field.name for field in source.config_fields]
+    if any(name not in known for name, value in (config or {}).items() if value is not None):
+        there = ", ".join(known) or "none"
+        raise InvalidInput(
+            f"config has an unknown field; '{source.short_name}' has: {there}.",
+            field="config",
+            hint="get_source describes them.",
+        )
+    if schedule is None:
+        return
+    if source.federated_search:
+        raise Unsupported(
+            f"'{source.short_name}' is searched live and never synced, so it has no schedule.",
+            field="schedule",
+            hint="Leave schedule out.",
+        )
+    if schedule.cursor_field is not None:
+        raise Unsupported(
+            "The Airweave API keeps no cursor field.",
+            field="schedule.cursor_field",
+            hint="Leave it out: the source chooses its own.",
+        )
+
+
+def refuse_early_schedule(found: Connection, change: ConnectionChange) -> None:
+    """Refuse a schedule for a connection that is not authorised yet."""
+    if change.schedule is not None and found.status is ConnectionStatus.PENDING_AUTH:
+        raise Conflict(
+            "The Airweave API keeps no schedule for a connection before it is authorised.",
+            field="schedule",
+            hint=f"Call authorize_connection(connection_id='{found.id}') for a link, and set the "
+            "schedule when the user is done.",
+        )
