@@ -21,7 +21,7 @@ from weft.net.errors import map_error
 from weft.net.json_bodies import parse_json
 from weft.net.retry import TRANSIENT_STATUSES, back_off_seconds, retry_after_seconds
 from weft.net.urls import may_use_proxy
-from weft.remote.refusals import ApiAnswer, build_error, rate_limit_error
+from weft.remote.refusals import ApiAnswer, build_error, is_understood, rate_limit_error
 from weft.remote.timeouts import Timeouts
 from weft.wire.upstream import Unreadable
 
@@ -110,7 +110,7 @@ class ApiClient:
         answer, _ = await self._request(
             method, path, params, body, limit=self.timeouts.slow_attempt, is_safe=False
         )
-        if answer.status >= 500:
+        if answer.status >= 500 and not is_understood(answer):
             raise AnswerLost(f"The Airweave API failed (HTTP {answer.status}).")
         if answer.status >= 300:
             raise build_error(answer, missing=missing)
@@ -149,7 +149,7 @@ class ApiClient:
                 await anyio.sleep(pause)
                 continue
             is_final = answer.status not in transient and (answer.readable or not is_safe)
-            if is_final or pause is None:
+            if is_final or pause is None or is_understood(answer):
                 return answer, attempt
             await self._wait_before_retry(answer, pause, deadline)
 
@@ -167,12 +167,23 @@ class ApiClient:
             raise rate_limit_error(answer) if answer.status == 429 else build_error(answer)
         await anyio.sleep(pause if asked is None else max(pause, asked))
 
+    def _timeout_within(self, limit: float) -> httpx.Timeout:
+        """Return the limits of one attempt. The API checks credentials and waits for syncs before
+        its first byte, so a slow attempt may be silent to its end.
+        """
+        timeouts = self.timeouts
+        silence = limit if limit == timeouts.slow_attempt else timeouts.silence
+        return httpx.Timeout(silence, connect=timeouts.connect, pool=timeouts.attempt)
+
     async def _attempt(
         self, method: str, path: str, params: Params | None, body: Json | None, *, limit: float
     ) -> ApiAnswer:
         try:
             with anyio.fail_after(limit):
-                async with self._http.stream(method, path, params=params, json=body) as response:
+                timeout = self._timeout_within(limit)
+                async with self._http.stream(
+                    method, path, params=params, json=body, timeout=timeout
+                ) as response:
                     content = await _read_content(response, self._host)
                     self.rate_limit = _limit_of(response) or self.rate_limit
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
@@ -198,9 +209,6 @@ async def open_client(
     headers = {"accept": "application/json", "user-agent": f"weft/{__version__}"}
     if organization:
         headers[ORGANIZATION_HEADER] = organization
-    timeout = httpx.Timeout(
-        timeouts.silence, connect=timeouts.connect, pool=timeouts.attempt, write=timeouts.silence
-    )
     # Do not use the guarded client of `net`: it keeps sources away from private addresses and
     # proxies, retries by itself and follows redirects. The operator chose this API, which may be
     # on this machine or beyond a proxy, and its key must not follow a redirect.
@@ -208,7 +216,6 @@ async def open_client(
         base_url=api_url.rstrip("/"),
         headers=headers,
         auth=_KeyAuth(api_key),
-        timeout=timeout,
         limits=_POOL,
         follow_redirects=False,
         transport=transport,

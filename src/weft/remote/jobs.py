@@ -17,8 +17,8 @@ from weft.errors import Conflict, InvalidInput, NotFound, RateLimited, TryLater,
 from weft.remote.client import send_or_find
 from weft.remote.collections import CONNECTIONS_PATH
 from weft.remote.connections import RemoteConnections, waits_in_vain
+from weft.remote.meanings import AlreadyLive, NoSync
 from weft.remote.paging import fits_id, skip_of, whole_id
-from weft.remote.refusals import AlreadyLive, NoSync
 from weft.remote.state import RemoteState
 from weft.remote.waiting.claims import Claims
 from weft.wire.jobs import read_job, read_job_log, read_jobs

@@ -12,10 +12,8 @@ from typing import Final
 
 from pydantic import JsonValue
 
-from weft.domain.connections import AuthMethod
 from weft.errors import (
     AccessDenied,
-    AuthenticationFailed,
     Conflict,
     ErrorCategory,
     InvalidInput,
@@ -27,6 +25,7 @@ from weft.errors import (
     Unsupported,
     WeftError,
 )
+from weft.remote.meanings import LISTS, NOUNS, AlreadyLive, credentials_error, find_meaning
 from weft.remote.validation import read_problems
 
 
@@ -40,21 +39,18 @@ class ApiAnswer:
     retry_after: float | None = None
 
 
-class AlreadyLive(Conflict):
-    """A sync is running already. Its job has to be looked up."""
-
-
-class NoSync(NotFound):
-    """The connection has nothing to run: Airweave created it with no schedule and no first sync."""
-
-
 def build_error(answer: ApiAnswer, *, missing: str | None = None) -> WeftError:
     """Build our error for a refusal. ``missing`` is the argument that a plain 404 is about."""
     detail = _detail(answer.body)
-    for phrase, make in _PHRASES:
-        match = phrase.search(detail)
-        if match and answer.status in (400, 404, 409, 422):
-            return make(match)
+    meaning = find_meaning(detail)
+    if meaning is not None:
+        return meaning
+    if is_source_limit(answer):
+        return RateLimited(
+            "The source limits requests at the moment, not the Airweave API.",
+            retry_after=answer.retry_after,
+            hint="Nothing was stored. Wait for the source's limit to reset, then call again.",
+        )
     by_status = _BY_STATUS.get(answer.status)
     if by_status is not None:
         return by_status(answer, missing)
@@ -68,6 +64,16 @@ def build_error(answer: ApiAnswer, *, missing: str | None = None) -> WeftError:
     return Unsupported(
         f"The Airweave API refused the call (HTTP {answer.status}).", field=_field_of(answer.body)
     )
+
+
+def is_understood(answer: ApiAnswer) -> bool:
+    """Return whether a refusal says why, so that asking again would change nothing."""
+    return is_source_limit(answer) or find_meaning(_detail(answer.body)) is not None
+
+
+def is_source_limit(answer: ApiAnswer) -> bool:
+    """Return whether the source's rate limit is used up, and not the API's."""
+    return answer.status == 429 and _detail(answer.body).startswith("Rate limited (429)")
 
 
 def rate_limit_error(answer: ApiAnswer) -> RateLimited:
@@ -109,7 +115,7 @@ def _invalid_input_error(answer: ApiAnswer, _missing: str | None) -> WeftError:
     if not found:
         field = named or ("auth" if "auth fields" in _detail(answer.body) else None)
         if field == "auth":
-            return _credentials_error(None)
+            return credentials_error()
         return InvalidInput(
             f"The Airweave API does not accept {field or 'an argument'} (HTTP 422).", field=field
         )
@@ -135,7 +141,7 @@ def _source_error(body: JsonValue) -> WeftError | None:
                 "config names something that cannot be read.", field="config"
             )
         if kind in _CREDENTIAL_KINDS:
-            return _credentials_error(None)
+            return credentials_error()
     return None
 
 
@@ -151,14 +157,16 @@ def _key_error(answer: ApiAnswer, _missing: str | None) -> WeftError:
 
 
 def _not_found_error(answer: ApiAnswer, missing: str | None) -> WeftError:
-    field = _field_of(answer.body) or missing
-    if field is None:
+    named = _field_of(answer.body)
+    field = named or missing
+    # A missing object is named; this is the text for an address that has no route.
+    if field is None or (named is None and _detail(answer.body) in ("", "Not Found")):
         return Unsupported(
             "The address in WEFT_API_URL does not offer this (HTTP 404).",
             hint="The operator has to check WEFT_API_URL.",
         )
-    noun = _NOUNS.get(field, "object")
-    return NotFound(f"No {noun} has that id or name.", field=field, hint=_LISTS.get(field))
+    noun = NOUNS.get(field, "object")
+    return NotFound(f"No {noun} has that id or name.", field=field, hint=LISTS.get(field))
 
 
 def _conflict_error(answer: ApiAnswer, _missing: str | None) -> WeftError:
@@ -178,35 +186,11 @@ def _conflict_error(answer: ApiAnswer, _missing: str | None) -> WeftError:
 
 def _unsupported_error(answer: ApiAnswer, _missing: str | None) -> WeftError:
     field = _field_of(answer.body)
-    return Unsupported("The Airweave API cannot do this (HTTP 400).", field=field)
-
-
-def _credentials_error(_match: re.Match[str] | None) -> WeftError:
-    return AuthenticationFailed(
-        "The credentials or the configuration did not pass the check at the source.",
-        hint="Nothing was stored. Correct auth or config; get_source lists the fields.",
-    )
-
-
-def _method_error(match: re.Match[str]) -> WeftError:
-    known = [name for name in re.findall(r"\w+", match["methods"]) if name in _METHODS]
-    offered = ", ".join(dict.fromkeys(known)) or "another one"
     return Unsupported(
-        f"The source does not support this authentication method; it offers: {offered}.",
-        field="auth",
-        hint="Give auth in one of these forms; get_source lists the fields.",
+        f"The Airweave API refused the call (HTTP {answer.status}), and Weft does not know why.",
+        field=field,
+        hint="Check the arguments: get_source lists the fields of a source.",
     )
-
-
-def _error_of(
-    kind: Callable[..., WeftError], text: str, **facts: str | None
-) -> Callable[[re.Match[str]], WeftError]:
-    return lambda _match: kind(text, **facts)
-
-
-def _not_found_of(field: str) -> Callable[[re.Match[str]], WeftError]:
-    text = f"No {_NOUNS[field]} has that id or name."
-    return _error_of(NotFound, text, field=field, hint=_LISTS.get(field))
 
 
 _SHOWN_MAX: Final = 5
@@ -220,20 +204,6 @@ _CREDENTIAL_KINDS: Final = frozenset(
 )
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _FIELD: Final = re.compile(r"[a-z_]{1,40}(\.[a-z0-9_]{1,40}){0,4}")
-_METHODS: Final = frozenset(method.value for method in AuthMethod)
-_NOUNS: Final = {
-    "connection_id": "connection",
-    "readable_collection_id": "collection",
-    "short_name": "source",
-    "job_id": "job",
-    "auth.auth_provider.provider_readable_id": "auth provider",
-}
-_LISTS: Final = {
-    "connection_id": "list_connections shows what there is.",
-    "readable_collection_id": "list_collections shows what there is; create_collection makes one.",
-    "short_name": "list_sources shows what there is.",
-    "job_id": "list_jobs shows what there is.",
-}
 _BY_STATUS: Final[dict[int, Callable[[ApiAnswer, str | None], WeftError]]] = {
     400: _unsupported_error,
     401: _key_error,
@@ -245,76 +215,3 @@ _BY_STATUS: Final[dict[int, Callable[[ApiAnswer, str | None], WeftError]]] = {
     422: _invalid_input_error,
     429: lambda answer, _missing: rate_limit_error(answer),
 }
-_SCHEDULE_HINT: Final = "The shortest interval is one hour, e.g. '0 * * * *'."
-_Make = Callable[[re.Match[str]], WeftError]
-_TEXTS: Final[tuple[tuple[str, _Make], ...]] = (
-    (
-        r"^Cannot start new sync: a sync job is already ",
-        _error_of(AlreadyLive, "A sync of this connection is running already."),
-    ),
-    (
-        r"^Cannot trigger sync: sync is SyncStatus\.PAUSED",
-        _error_of(
-            Conflict,
-            "The syncs of this connection are paused.",
-            hint="It most likely needs authorize_connection, or has to be resumed at Airweave.",
-        ),
-    ),
-    (r"^Cannot cancel job in \w+ state", _error_of(Conflict, "The job cannot be cancelled.")),
-    (
-        r"^No sync found for this source connection",
-        _error_of(NoSync, "The connection has nothing to run.", field="connection_id"),
-    ),
-    (
-        r"^Collection with readable_id '.*' already exists",
-        _error_of(Conflict, "The readable_id is taken.", field="readable_id"),
-    ),
-    (
-        r"does not support this authentication method\. Supported methods: (?P<methods>.*)",
-        _method_error,
-    ),
-    (
-        r"does not support continuous syncs\.",
-        _error_of(
-            InvalidInput,
-            "The source does not sync that often.",
-            field="schedule",
-            hint=_SCHEDULE_HINT,
-        ),
-    ),
-    (
-        r"^Invalid CRON expression",
-        _error_of(InvalidInput, "schedule.cron is not valid.", field="schedule.cron"),
-    ),
-    (
-        r"^OAuth connections cannot use sync_immediately",
-        _error_of(
-            InvalidInput,
-            "sync_immediately cannot be true before the connection is authorised.",
-            field="sync_immediately",
-        ),
-    ),
-    (
-        r"^Connection is already authenticated",
-        _error_of(Conflict, "The connection is authorised already."),
-    ),
-    (r"OAuth session", _error_of(Conflict, "No authorisation of it is waiting.")),
-    (r"^(Credential v|V)alidation failed", _credentials_error),
-    (
-        r"^Organization with ID ",
-        _error_of(
-            NotPermitted,
-            "The Airweave API does not know the organisation in WEFT_API_ORGANIZATION.",
-            hint="Only the operator can change that.",
-        ),
-    ),
-    (
-        r"^Auth provider .*not found",
-        _not_found_of("auth.auth_provider.provider_readable_id"),
-    ),
-    (r"^Sync job not found", _not_found_of("job_id")),
-    (r"^Source ?[Cc]onnection not found", _not_found_of("connection_id")),
-    (r"^Collection not found", _not_found_of("readable_collection_id")),
-    (r"^Source ('.*' not found|not found)", _not_found_of("short_name")),
-)
-_PHRASES: Final = tuple((re.compile(phrase), make) for phrase, make in _TEXTS)

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from airweave_scenarios import open_backend_at
+from pydantic import JsonValue
 
 from weft.domain.collections import NewCollection
 from weft.domain.connections import Connection, ConnectionChange, NewConnection
@@ -147,11 +148,11 @@ async def test_unknown_config_key_is_named_before_the_call(verb: str) -> None:
     async with open_backend_at(world) as backend:
         made = await connect(backend)
         asked = len(world.asked)
-        config = {"entitys": 3}
+        config: dict[str, JsonValue] = {"entitys": 3}
         if verb == "create":
             call = connect(backend, config=config)
         else:
-            call = backend.connections.update(made.id, ConnectionChange(config=config))
+            call = backend.connections.update(made.id, ConnectionChange(config={**config}))
         with pytest.raises(InvalidInput) as caught:
             await call
     assert caught.value.field == "config"

@@ -20,7 +20,7 @@ from weft.domain.jobs import JobStatus
 from weft.domain.notes import Note
 from weft.errors import Conflict, NotFound, RateLimited, StorageFailed, TryLater, WeftError
 from weft.remote.collections import CONNECTIONS_PATH
-from weft.remote.refusals import NoSync
+from weft.remote.meanings import NoSync
 from weft.remote.state import RemoteState
 from weft.wire.connections import read_connection
 from weft.wire.jobs import read_jobs
