@@ -249,6 +249,8 @@ async def test_reference_is_resolved_here_and_only_for_allowed_receivers(place: 
             raise NotPermitted("That secret is not for this source and endpoint.")
         return {"personal_access_token": PAT}
 
+    fields = place.world.sources["github"]["config_fields"]["fields"]
+    fields.append({**fields[0], "name": "base_url", "required": False})
     async with place.open(resolve=resolve) as backend:
         auth = auth_of(direct={"credentials": {"secret_ref": "github-main"}})
         await make_connection(backend, "github", auth=auth, config=REPO)
