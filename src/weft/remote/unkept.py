@@ -26,7 +26,7 @@ def refuse_unkept(source: SourceInfo, config: Json | None, schedule: ScheduleSpe
             hint="Leave schedule out.",
         )
     if schedule.cursor_field is not None:
-        raise Unsupported(
+        raise InvalidInput(
             "The Airweave API keeps no cursor field.",
             field="schedule.cursor_field",
             hint="Leave it out: the source chooses its own.",

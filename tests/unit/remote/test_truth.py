@@ -164,7 +164,7 @@ async def test_cursor_field_is_refused_not_claimed() -> None:
     async with open_backend_at(Airweave()) as backend:
         made = await connect(backend)
         spec = ScheduleSpec(cron="0 5 * * *", cursor_field="updated_at")
-        with pytest.raises(Unsupported) as caught:
+        with pytest.raises(InvalidInput) as caught:
             await backend.connections.update(made.id, ConnectionChange(schedule=spec))
     assert caught.value.field == "schedule.cursor_field"
 

@@ -12,8 +12,6 @@ from weft.testing.airweave.state import (
     new_id,
 )
 from weft.testing.airweave.validation import (
-    CONFIGS,
-    CREDENTIALS,
     PROVIDER_CONFIGS,
     AuthProviderAuthentication,
     CreateBody,
@@ -28,7 +26,7 @@ from weft.testing.airweave.world import Airweave
 DELETE_SECONDS = 15.1
 PROVIDER_DOWN_SECONDS = 16.1
 SOURCE_BUSY_SECONDS = 28.1
-_UNCHECKED = frozenset({"stub", "incremental_stub", "secret_stub"})
+_UNCHECKED = frozenset({"stub", "incremental_stub"})
 """Sources that look at no credentials."""
 
 
@@ -85,10 +83,10 @@ def update(world: Airweave, connection: Connection, body: UpdateBody) -> None:
     source = world.sources[connection.short_name]
     config = None
     if "config" in given:
-        config = _read_config(connection.short_name, body.config or {})
+        config = _read_config(world, connection.short_name, body.config or {})
     made_sync = "schedule" in given and _reschedule(connection, body, source)
     if "authentication" in given and isinstance(body.authentication, DirectAuthentication):
-        _replace_credentials(connection, body.authentication, source)
+        _replace_credentials(world, connection, body.authentication, source)
     if "name" in given:
         if body.name is None:
             text = 'null value in column "name" of relation "source_connection" violates'
@@ -182,13 +180,13 @@ async def _validate(
     auth, name = body.authentication, body.short_name
     provider: str | None = None
     if isinstance(auth, DirectAuthentication):
-        credentials = read_fields(CREDENTIALS, name, auth.credentials, "auth")
-        config = _read_config(name, body.config or {})
+        credentials = read_fields(world.credential_models, name, auth.credentials, "auth")
+        config = _read_config(world, name, body.config or {})
         await _ask_source(world, name, " ".join(map(str, credentials.values())))
         return credentials, config, None
     if isinstance(auth, AuthProviderAuthentication):
         provider = _check_provider(world, auth, source)
-    config = _read_config(name, body.config or {})
+    config = _read_config(world, name, body.config or {})
     if isinstance(auth, OAuthTokenAuthentication):
         await _ask_source(world, name, auth.access_token)
     if source["oauth_type"] == "oauth1":
@@ -197,9 +195,9 @@ async def _validate(
     return {}, config, provider
 
 
-def _read_config(short_name: str, config: Json) -> Json:
-    known = short_name in CONFIGS or short_name in _UNCHECKED
-    return read_fields(CONFIGS, short_name, config, "config") if known else {}
+def _read_config(world: Airweave, short_name: str, config: Json) -> Json:
+    known = short_name in world.config_models or short_name in _UNCHECKED
+    return read_fields(world.config_models, short_name, config, "config") if known else {}
 
 
 def _check_provider(world: Airweave, auth: AuthProviderAuthentication, source: Json) -> str:
@@ -287,12 +285,15 @@ def _reschedule(connection: Connection, body: UpdateBody, source: Json) -> bool:
     return True
 
 
-def _replace_credentials(connection: Connection, auth: DirectAuthentication, source: Json) -> None:
+def _replace_credentials(
+    world: Airweave, connection: Connection, auth: DirectAuthentication, source: Json
+) -> None:
     if "direct" not in source["auth_methods"]:
         raise Refused(422, f"Source '{connection.short_name}' does not support direct auth")
     if connection.method != "direct":
         raise Refused(400, "Credentials can only be updated for direct authentication")
-    credentials = read_fields(CREDENTIALS, connection.short_name, auth.credentials, "auth")
+    models = world.credential_models
+    credentials = read_fields(models, connection.short_name, auth.credentials, "auth")
     connection.credentials = credentials
     if connection.sync is not None:
         connection.sync.paused = False

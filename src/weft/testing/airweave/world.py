@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from importlib import resources
 
 import anyio.lowlevel
+from pydantic import BaseModel
 
 from weft.testing.airweave.state import (
     Clock,
@@ -20,6 +21,7 @@ from weft.testing.airweave.state import (
     Session,
     Sync,
 )
+from weft.testing.airweave.validation import CONFIGS, CREDENTIALS
 
 CLEANUP_SECONDS = 180
 CLEANUP_TEXT = "Cancelled by cleanup job (stuck in transitional state)"
@@ -95,6 +97,8 @@ class Airweave:
     pause: Callable[[float], Awaitable[None]] = pass_no_time
     sources: dict[str, Json] = field(default_factory=lambda: _load_catalogue("sources"))
     provider_kinds: dict[str, Json] = field(default_factory=lambda: _load_catalogue("providers"))
+    config_models: dict[str, type[BaseModel]] = field(default_factory=CONFIGS.copy)
+    credential_models: dict[str, type[BaseModel]] = field(default_factory=CREDENTIALS.copy)
     collections: dict[str, Collection] = field(default_factory=dict[str, Collection])
     connections: dict[str, Connection] = field(default_factory=dict[str, Connection])
     providers: dict[str, Provider] = field(default_factory=dict[str, Provider])
