@@ -485,7 +485,7 @@ def _make_claim(job: JobState, connection: ConnectionState, lease: timedelta) ->
         cursor=connection.cursor,
         checkpoint=job.checkpoint,
         options=job.options,
-        full_sync=job.job.full_sync,
+        full_sync=bool(job.job.full_sync),
         listing=job.listing,
         attempts=job.attempts,
         resumed=job.fence > 1,

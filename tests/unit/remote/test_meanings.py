@@ -164,6 +164,7 @@ async def test_search_that_a_pending_live_source_breaks_is_not_repeated() -> Non
     async with open_backend_at(world) as backend:
         await connect(backend, short_name="slack")
         query = SearchQuery(readable_collection_id="docs", query="house")
+        assert backend.search is not None
         with pytest.raises(Conflict, match="searched live"):
             await backend.search.search(query)
     assert len([asked for asked in world.asked if "/search/" in asked]) == 1

@@ -41,7 +41,7 @@ def test_time_without_a_zone_is_utc() -> None:
 
 
 def test_version_covers_the_schedule_and_yields_to_one_that_is_sent() -> None:
-    other = {**CONNECTION, "schedule": {"cron": "0 5 * * *"}}
+    other: dict[str, JsonValue] = {**CONNECTION, "schedule": {"cron": "0 5 * * *"}}
     versions = {read_connection(body).version for body in (CONNECTION, other, CONNECTION)}
     assert len(versions) == 2
     assert max(versions) <= VERSION_MAX

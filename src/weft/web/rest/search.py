@@ -61,7 +61,7 @@ async def _search(call: ApiCall[Nothing, SearchBody]) -> SearchAnswer:
             break
         query = query.model_copy(update={"cursor": page.next_cursor})
     shown = hits[first:last]
-    owners = await _fetch_owners(call.backend, {hit.connection_id for hit in shown})
+    owners = await _fetch_owners(call.backend, {hit.connection_id for hit in shown} - {""})
     results = [hit_answer(hit, owners.get(hit.connection_id)) for hit in shown]
     return SearchAnswer(results=results, matched="all" if page.matched == "all" else "any")
 
