@@ -92,18 +92,6 @@ class App:
         return anyio.run(open_and_work)
 
 
-def local_runner(part: str) -> Callable[[App, Callable[[Any], Awaitable[Any]]], Any]:
-    """Make a function that runs work as `App.run_with`, opening that part of the assembly."""
-
-    def run(app: App, work: Callable[[Any], Awaitable[Any]]) -> Any:
-        # Imported here because help and usage errors need no engine.
-        from weft import assembly
-
-        return app.run_with(getattr(assembly, part), work)
-
-    return run
-
-
 @contextmanager
 def acting_by_verb() -> Generator[None]:
     """Attribute changes made within this block to this verb and the person who runs it.

@@ -1,5 +1,6 @@
 """`weft auth-providers`: accounts at services that keep the credentials of connections."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import click
@@ -10,7 +11,6 @@ from weft.cli.terminal.context import (
     App,
     hosts_option,
     json_option,
-    local_runner,
     organization_option,
     pass_app,
     show,
@@ -22,7 +22,6 @@ from weft.cli.terminal.text import ago, plain
 from weft.domain.principals import organization_id, organization_name
 from weft.errors import InvalidInput
 
-_run = local_runner("open_auth_providers")
 whose = organization_option("Whose connections may use it.")
 
 
@@ -127,3 +126,10 @@ def _cells(one: Any) -> tuple[str, ...]:
         plain(one.options["base_url"]),
         "lost" if one.lost else ago(one.created_at),
     )
+
+
+def _run(app: App, work: Callable[[Any], Awaitable[Any]]) -> Any:
+    # Imported here because help and usage errors need no engine.
+    from weft import assembly
+
+    return app.run_with(assembly.open_auth_providers, work)

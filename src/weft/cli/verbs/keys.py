@@ -1,5 +1,6 @@
 """`weft keys`: the keys that let programs in over HTTP, and the master key."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
@@ -11,7 +12,6 @@ from weft.cli.terminal.context import (
     acting_by_verb,
     emit,
     json_option,
-    local_runner,
     organization_option,
     pass_app,
     say,
@@ -22,8 +22,6 @@ from weft.cli.terminal.listing import show_all, tell_side
 from weft.cli.terminal.text import ago, plain
 from weft.domain.keys import ApiKey
 from weft.domain.principals import Role, organization_name
-
-_run = local_runner("open_keys")
 
 
 @click.group(cls=ListGroup)
@@ -127,3 +125,10 @@ def _cells(key: ApiKey) -> tuple[str, ...]:
         ago(key.created_at),
         "revoked" if key.revoked_at else "live",
     )
+
+
+def _run(app: App, work: Callable[[Any], Awaitable[Any]]) -> Any:
+    # Imported here because help and usage errors need no engine.
+    from weft import assembly
+
+    return app.run_with(assembly.open_keys, work)

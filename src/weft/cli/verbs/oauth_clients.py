@@ -1,17 +1,16 @@
 """`weft oauth-clients`: the operator's own OAuth clients, used by connections that bring none."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import click
 
 from weft.cli.terminal.confirm import confirm
-from weft.cli.terminal.context import App, hosts_option, json_option, local_runner, pass_app, show
+from weft.cli.terminal.context import App, hosts_option, json_option, pass_app, show
 from weft.cli.terminal.credentials import read_secret
 from weft.cli.terminal.groups import ListGroup
 from weft.cli.terminal.listing import show_all, tell_lost
 from weft.cli.terminal.text import ago, plain
-
-_run = local_runner("open_oauth_clients")
 
 
 @click.group("oauth-clients", cls=ListGroup)
@@ -81,3 +80,10 @@ def _cells(one: Any) -> tuple[str, ...]:
         plain(one.origin),
         "lost" if one.lost else ago(one.created_at),
     )
+
+
+def _run(app: App, work: Callable[[Any], Awaitable[Any]]) -> Any:
+    # Imported here because help and usage errors need no engine.
+    from weft import assembly
+
+    return app.run_with(assembly.open_oauth_clients, work)
