@@ -100,7 +100,11 @@ async def test_run_in_the_wrong_client_says_so_at_once_and_goes_on_in_the_right_
         await first.collection("team")
         connection_id = await connect(first, folder)
         await first.sync(connection_id)
-    async with connect_client(place, "auto", **settings_of(place, "two")) as second:
+    async with (
+        http_server(place, **settings_of(place, "two")) as server,
+        server.agent("http", "auto") as second,
+        server.client() as rest,
+    ):
         asked = await second.ok("run_sync", connection_id=connection_id, wait_seconds=WAIT_SECONDS)
         assert asked.data["status"] == "PENDING"
         assert f"may read {folder} (WEFT_FILES_ROOTS)" in asked.text
@@ -115,6 +119,10 @@ async def test_run_in_the_wrong_client_says_so_at_once_and_goes_on_in_the_right_
             assert "WEFT_FILES_ROOTS" in (await second.ok(tool, **given)).text, tool
         shown = (await second.ok("get_connection", connection_id=connection_id)).data
         assert (shown["status"], shown["entities"]["total_entities"]) == ("active", FILES)
+        for path in ("/source-connections", f"/source-connections/{connection_id}"):
+            answer = await rest.get(path)
+            assert answer.status_code == 200, path
+            assert "waits_for_process" in answer.text, path
         refused = text_of(await second.call("check_connection", connection_id=connection_id))
         assert "WEFT_FILES_ROOTS" in refused
         async with connect_client(place, "auto", **settings_of(place, "one")):

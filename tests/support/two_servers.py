@@ -83,7 +83,7 @@ class TwoServers:
         job = await jobs.run(connection_id)
         with anyio.fail_after(PATIENCE_SECONDS):
             async for current in jobs.watch(job.id):
-                if current.is_held:  # It was moved to where no process may go.
+                if current.waits_for_process:  # It was moved to where no process may go.
                     await jobs.cancel(job.id)
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final, Self
 from pydantic import Field, JsonValue, SerializerFunctionWrapHandler, model_serializer
 
 from weft.domain.base import Frozen, Json
-from weft.domain.jobs import Job
+from weft.domain.jobs import Job, diagnose
 from weft.domain.names import validate_name_length
 from weft.domain.schedules import Schedule, ScheduleSpec
 from weft.errors import Conflict, ErrorCategory, InvalidInput
@@ -112,6 +112,7 @@ class AttentionKind(StrEnum):
     """The reason why a connection needs somebody."""
 
     DELETIONS_HELD = "deletions_held"
+    WAITS_FOR_PROCESS = "waits_for_process"
 
 
 class Attention(Frozen):
@@ -168,8 +169,13 @@ class Connection(Frozen):
     @property
     def attention(self) -> tuple[Attention, ...]:
         """Return what needs somebody; empty when nothing does."""
-        hold = self.deletions_held
-        return () if hold is None else (_attention_to(hold, self.id),)
+        hold, job = self.deletions_held, self.sync.last_job
+        needed = [] if hold is None else [_attention_to(hold, self.id)]
+        if job and job.waits_for_process and (found := diagnose(job)):
+            message = job.error or found.likely_cause
+            kind = AttentionKind.WAITS_FOR_PROCESS
+            needed.append(Attention(kind=kind, message=message, next_step=found.next_step))
+        return tuple(needed)
 
 
 def agree_to_deletions(connection: Connection) -> int:

@@ -36,8 +36,8 @@ _HOLDING = (ErrorCategory.NO_PROCESS, ErrorCategory.KEY_UNAVAILABLE)
 LIVE_STATUSES = frozenset(JobStatus) - _TERMINAL
 
 
-HELD_SECONDS: Final = 3.0
-"""How long to wait for another process to take a job that is held."""
+TAKEOVER_SECONDS: Final = 3.0
+"""How long to wait for another process to take a job that waits for one."""
 
 
 class JobTrigger(StrEnum):
@@ -116,7 +116,7 @@ class Job(Frozen):
     error_details: str | None = None
 
     @property
-    def is_held(self) -> bool:
+    def waits_for_process(self) -> bool:
         """Return whether it waits for a process that has what those that looked at it lack."""
         return self.status is JobStatus.PENDING and self.error_category in _HOLDING
 
@@ -151,8 +151,8 @@ def shortfall_of(job: Job) -> str:
 
 
 def diagnose(job: Job) -> Diagnosis | None:
-    """Explain a failed or held job, or return None for any other."""
-    if job.status is not JobStatus.FAILED and not job.is_held:
+    """Explain why a job failed or waits for a process, or return None for any other."""
+    if job.status is not JobStatus.FAILED and not job.waits_for_process:
         return None
     if job.error_category is None:
         return Diagnosis(

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 
+from weft.document.text import clean_line
 from weft.errors import NotPermitted, SourceMisconfigured
 from weft.sources.base import SourceContext
 from weft.sources.secret_names import is_git_folder, is_secret_file, is_secret_folder
@@ -275,7 +276,7 @@ def _resolve_target(path: str, roots: Sequence[Path], field: str) -> Path:
 
 def _describe_need(path: str) -> str:
     # Only the path, which the connection shows anyway: the roots are no business of other callers.
-    return f"may read {path} ({ROOTS_VARIABLE})"
+    return f"may read {clean_line(path)} ({ROOTS_VARIABLE})"
 
 
 def _roots_hint(roots: Sequence[Path]) -> str:

@@ -103,7 +103,7 @@ class HoldAnswer(Answer):
 class AttentionAnswer(Answer):
     """Something about a connection that needs somebody."""
 
-    kind: Literal["deletions_held"]
+    kind: Literal["deletions_held", "waits_for_process"]
     message: str
     next_step: str = Field(description="In the words of the MCP tools.")
 

@@ -1,11 +1,12 @@
 """Bodies of requests to Airweave's API."""
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from weft.domain.base import Json
 from weft.domain.connections import (
+    AttentionKind,
     Auth,
     AuthProviderAuth,
     DirectAuth,
@@ -16,6 +17,7 @@ from weft.domain.connections import (
 from weft.domain.schedules import Schedule, ScheduleSpec
 from weft.errors import InvalidInput, Unsupported, WeftError
 from weft.wire import bodies
+from weft.wire.connections import AttentionAnswer
 
 
 @pytest.mark.parametrize(
@@ -93,3 +95,8 @@ def test_schedule_that_the_api_would_take_wrongly_is_refused(
     with pytest.raises(error) as caught:
         bodies.schedule(ScheduleSpec(**spec), None)
     assert caught.value.field == field
+
+
+def test_every_kind_of_attention_is_described() -> None:
+    described = AttentionAnswer.model_fields["kind"].annotation
+    assert set(get_args(described)) == {kind.value for kind in AttentionKind}

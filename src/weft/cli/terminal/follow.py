@@ -14,7 +14,7 @@ from weft.backend import Backend
 from weft.cli.terminal.context import App, emit, say
 from weft.cli.terminal.hints import with_verbs
 from weft.cli.terminal.text import duration, job_counts, plain
-from weft.domain.jobs import HELD_SECONDS, Job, JobStatus, diagnose, shortfall_of
+from weft.domain.jobs import TAKEOVER_SECONDS, Job, JobStatus, diagnose, shortfall_of
 from weft.errors import Conflict, ErrorCategory
 
 CANCEL_WAIT_SECONDS = 15.0
@@ -47,8 +47,8 @@ async def follow(backend: Backend, job: Job, *, name: str, cancels: bool) -> Job
             await tasks.start(_handle_interrupts, tasks, backend, job.id, cancels)
             async for latest in backend.jobs.watch(job.id):
                 show(latest)
-                held_until = anyio.current_time() + HELD_SECONDS
-                tasks.cancel_scope.deadline = held_until if latest.is_held else math.inf
+                taken_until = anyio.current_time() + TAKEOVER_SECONDS
+                tasks.cancel_scope.deadline = taken_until if latest.waits_for_process else math.inf
                 told = _tell_wait(latest, told)
             tasks.cancel_scope.cancel()
     return latest if latest.status.is_terminal else await backend.jobs.get(job.id)
@@ -68,14 +68,14 @@ def conclude(app: App, job: Job) -> None:
 
 
 def exit_code(job: Job) -> int:
-    """Return 0 for completed, 1 for failed or held, 130 for cancelled or no longer followed."""
-    return 1 if job.is_held else EXIT_CODES.get(job.status, EXIT_CANCELLED)
+    """Return 0 for completed, 1 for failed or not taken, 130 for cancelled or not followed."""
+    return 1 if job.waits_for_process else EXIT_CODES.get(job.status, EXIT_CANCELLED)
 
 
 def summary(job: Job) -> list[str]:
     """Tell the outcome of a job, and after a failure the cause and what to do, in lines."""
     lines = [f"{job.status} after {duration(job.duration_seconds)}: {job_counts(job)}."]
-    if job.is_held:
+    if job.waits_for_process:
         lines = [
             f"{job.status}: no process that has what it needs has taken it. weft jobs show {job.id}"
         ]
@@ -99,7 +99,7 @@ def diagnosis(job: Job) -> list[str]:
     found = diagnose(job)
     if found is None:
         return []
-    if job.is_held:
+    if job.waits_for_process:
         return [
             f"Likely cause: {found.likely_cause}",
             f"Next: {with_verbs(found.next_step)}",

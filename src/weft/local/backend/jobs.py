@@ -9,7 +9,7 @@ from weft.domain.jobs import RUN_DEFAULTS, Job, JobStatus, JobTrigger, LogLine, 
 from weft.errors import Conflict, NotFound
 from weft.local.auth.credentials import load_ref
 from weft.local.engine import Engine
-from weft.local.jobs.obstacles import find_obstacle, hold
+from weft.local.jobs.obstacles import find_obstacle, waiting_outcome
 from weft.local.jobs.runner import Dispatcher
 from weft.local.resolve import find_connection, find_job
 
@@ -47,7 +47,7 @@ class LocalJobs(Jobs):
         job = await jobs.insert(
             self._organization_id, connection.id, trigger=trigger, options=options
         )
-        if obstacle is not None and await jobs.explain_wait(job.id, hold(obstacle)):
+        if obstacle is not None and await jobs.explain_wait(job.id, waiting_outcome(obstacle)):
             job = await self.get(job.id)
         self._engine.changes.announce()
         await self._dispatcher.deliver(job.id)

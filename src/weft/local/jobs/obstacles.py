@@ -46,7 +46,7 @@ async def find_obstacle(engine: Engine, ref: CredentialRef) -> WeftError | None:
     return None
 
 
-def hold(obstacle: WeftError) -> Outcome:
+def waiting_outcome(obstacle: WeftError) -> Outcome:
     """Return the outcome of a job that waits for a process without that obstacle."""
     lost_key = isinstance(obstacle, KeyUnavailable)
     return Outcome(
@@ -75,7 +75,7 @@ class JobPicker:
         ):
             obstacle = await find_obstacle(self._engine, ref_of(waiting))
             if obstacle is not None:
-                await self._pass_over(waiting, hold(obstacle))
+                await self._pass_over(waiting, waiting_outcome(obstacle))
                 passed_over.append(waiting.mark)
                 continue
             claim = await jobs.claim(
@@ -91,10 +91,10 @@ class JobPicker:
         return None
 
     def note_end(self, claim: Claim, outcome: Outcome) -> None:
-        """Pass the job over from now on if its outcome is `hold`."""
+        """Pass the job over from now on if its outcome is `waiting_outcome`."""
         mark = self._marks.pop(claim.job_id, None)
-        held = outcome.status is JobStatus.PENDING and outcome.error_category is not None
-        if held and mark is not None:
+        waits = outcome.status is JobStatus.PENDING and outcome.error_category is not None
+        if waits and mark is not None:
             self._passed_over[mark] = anyio.current_time() + HANDED_BACK_SECONDS
 
     async def _pass_over(self, waiting: WaitingJob, reason: Outcome) -> None:

@@ -35,7 +35,7 @@ from weft.local.auth.authenticator import explain_refusal, fetch_credentials
 from weft.local.auth.credentials import ref_of
 from weft.local.auth.oauth_tokens import renew_refused
 from weft.local.engine import Engine
-from weft.local.jobs.obstacles import hold
+from weft.local.jobs.obstacles import waiting_outcome
 from weft.local.store.base import Batch, Claim, Outcome
 from weft.local.store.content import content_hash
 from weft.sources.base import AnySource, Event, Failed, Incomplete, Skipped
@@ -64,7 +64,7 @@ async def sync(engine: Engine, claim: Claim) -> Outcome:
     except Fenced:
         return Outcome(JobStatus.CANCELLED)
     except WeftError as error:
-        return hold(error) if error.needs else _outcome_of(engine, claim, error)
+        return waiting_outcome(error) if error.needs else _outcome_of(engine, claim, error)
     except Exception as error:  # noqa: BLE001
         # A source is third-party code: any exception ends the job, not the process. The text of an
         # unexpected one may hold secrets or upstream data, so only its type and its traceback are

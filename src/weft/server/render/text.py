@@ -9,7 +9,6 @@ from weft.domain.jobs import (
     Job,
     JobStatus,
     LogLine,
-    diagnose,
     diagnosis_of,
     shortfall_of,
 )
@@ -76,15 +75,17 @@ def connection_line(connection: Connection) -> str:
     ]
     last = connection.sync.last_job
     if last:
-        held = f" ({one_line(last.error)})" if last.is_held and last.error else ""
-        parts.append(f"last job {last.id} {last.status.value}{held}")
+        parts.append(f"last job {last.id} {last.status.value}")
     if connection.schedule and connection.schedule.next_run:
         parts.append(f"next run {timestamp(connection.schedule.next_run)}")
     return "\n  ".join(["- " + ", ".join(parts), *_attention_lines(connection)])
 
 
 def _attention_lines(connection: Connection) -> list[str]:
-    return [f"needs attention: {each.message} {each.next_step}" for each in connection.attention]
+    return [
+        f"needs attention: {one_line(each.message)} {each.next_step}"
+        for each in connection.attention
+    ]
 
 
 def next_steps(connection: Connection) -> list[str]:
@@ -106,9 +107,6 @@ def next_steps(connection: Connection) -> list[str]:
                 f"run_sync(connection_id='{connection.id}')."
             )
         ]
-    held = diagnose(last) if last and last.is_held else None
-    if held:
-        return [diagnosis_text(held)]
     if connection.status is ConnectionStatus.ACTIVE and last and _was_cancelled_early(last):
         return [
             (
@@ -211,7 +209,7 @@ def job_next_step(job: Job) -> str:
 
 
 def diagnosis_text(diagnosis: Diagnosis) -> str:
-    """Say in two lines why a job failed or is held, and what to do."""
+    """Say in two lines why a job failed or waits for a process, and what to do."""
     return (
         f"diagnosis: {diagnosis.category or 'unknown'}. {diagnosis.likely_cause}\n"
         f"next step: {diagnosis.next_step}"

@@ -6,7 +6,7 @@ from typing import Final
 
 import anyio
 
-from weft.domain.jobs import HELD_SECONDS, Job
+from weft.domain.jobs import TAKEOVER_SECONDS, Job
 from weft.server.call import ToolCall
 from weft.server.render.untrusted import one_line
 
@@ -29,8 +29,8 @@ async def wait_for_job(call: ToolCall, job: Job, seconds: float) -> Job:
         async with aclosing(call.backend.jobs.watch(job.id)) as states:
             async for state in states:
                 await report(state)
-                held_until = anyio.current_time() + HELD_SECONDS
-                scope.deadline = min(end, held_until) if state.is_held else end
+                taken_until = anyio.current_time() + TAKEOVER_SECONDS
+                scope.deadline = min(end, taken_until) if state.waits_for_process else end
                 if state.status.is_terminal:
                     return state
     return await call.backend.jobs.get(job.id)

@@ -74,10 +74,10 @@ async def connect(engine: Embedded, path: Path | str, **fields: Any) -> Connecti
     return await engine.connect({"path": str(path)}, short_name="files", **fields)
 
 
-async def wait_until_held(engine: Embedded, job: Job) -> Job:
+async def wait_until_explained(engine: Embedded, job: Job) -> Job:
     with anyio.fail_after(PATIENCE_SECONDS):
         async for current in engine.backend.jobs.watch(job.id):
-            if current.is_held:
+            if current.waits_for_process:
                 return current
     raise AssertionError("the job has ended")
 
@@ -114,8 +114,8 @@ async def test_job_that_nobody_may_run_waits_and_says_for_whom(
         done = await one.sync(made)
     async with clients.open("two") as two:
         asked = await two.backend.jobs.run(made.id)
-        assert asked.is_held, "whoever asks hears it at once"
-        job = await wait_until_held(two, asked)
+        assert asked.waits_for_process, "whoever asks hears it at once"
+        job = await wait_until_explained(two, asked)
         assert job.error == f"Waits for a Weft process that may read {docs} (WEFT_FILES_ROOTS)."
         assert str(clients.folder / "two") not in str(job), "roots are no business of callers"
         found = diagnose(job)
@@ -123,6 +123,8 @@ async def test_job_that_nobody_may_run_waits_and_says_for_whom(
         assert "cancel_job" in found.next_step
         shown = await two.backend.connections.get(made.id)
         assert (shown.status, shown.sync.last_job) == (ConnectionStatus.ACTIVE, job)
+        (attention,) = shown.attention
+        assert (attention.kind, attention.message) == ("waits_for_process", job.error)
         assert shown.entities.total_entities == done.entities_inserted == 1
         assert two.one("SELECT count(*) FROM job WHERE status = 'FAILED'") == 0
         # Others are not kept waiting behind it.
@@ -141,7 +143,7 @@ async def test_waiting_job_runs_once_a_client_that_may_read_it_opens(clients: Tw
     async with clients.open("one") as one:
         made = await connect(one, clients.folder / "one" / "docs")
     async with clients.open("two") as two:
-        job = await wait_until_held(two, await two.backend.jobs.run(made.id))
+        job = await wait_until_explained(two, await two.backend.jobs.run(made.id))
         async with clients.open("one"):
             ended = await two.wait_for_end(job)
     assert (ended.status, ended.error, ended.error_category) == (JobStatus.COMPLETED, None, None)
@@ -153,7 +155,7 @@ async def test_folder_added_to_the_settings_is_read_by_the_job_that_waited(
     async with clients.open("one") as one:
         made = await connect(one, clients.folder / "one" / "docs")
     async with clients.open() as nobody:
-        job = await wait_until_held(nobody, await nobody.backend.jobs.run(made.id))
+        job = await wait_until_explained(nobody, await nobody.backend.jobs.run(made.id))
     async with clients.open("two", "one") as both:
         assert (await both.wait_for_end(job)).status is JobStatus.COMPLETED
 
@@ -168,7 +170,7 @@ async def test_obstacle_that_goes_away_is_noticed_without_a_restart(
         stored = made.config | {"path": "later"}
         with open_file(str(one.home / "weft.db")) as db:
             db.execute("UPDATE connection SET config = ?", (json.dumps(stored),))
-        job = await wait_until_held(one, await one.backend.jobs.run(made.id))
+        job = await wait_until_explained(one, await one.backend.jobs.run(made.id))
         clients.write("one", "later")
         assert (await one.wait_for_end(job)).status is JobStatus.COMPLETED
 
@@ -187,8 +189,8 @@ async def test_job_of_a_dead_process_is_adopted_only_by_one_that_may(
             )
             assert claim is not None
         # No lock file has that owner's name, so the other process finds at once that it is dead.
-        held = await wait_until_held(two, job)
-        assert held.started_at is not None
+        waiting = await wait_until_explained(two, job)
+        assert waiting.started_at is not None
         async with clients.open("one"):
             ended = await two.wait_for_end(job)
     assert (ended.status, ended.entities_inserted) == (JobStatus.COMPLETED, 51)
@@ -206,9 +208,9 @@ async def test_schedules_pile_nothing_up_while_nobody_may_run_them(clients: TwoC
             for due in await schedules.due(10):
                 await schedules.fire(due, next_run=None)
         (job,) = (await two.backend.jobs.list(made.id)).items
-        held = await wait_until_held(two, job)
+        waiting = await wait_until_explained(two, job)
         async with clients.open("one"):
-            assert (await two.wait_for_end(held)).status is JobStatus.COMPLETED
+            assert (await two.wait_for_end(waiting)).status is JobStatus.COMPLETED
 
 
 async def test_reason_is_written_once_however_many_look(
@@ -218,7 +220,7 @@ async def test_reason_is_written_once_however_many_look(
     async with clients.open("one") as one:
         made = await connect(one, clients.folder / "one" / "docs")
     async with clients.open("two") as two, clients.open() as nobody:
-        job = await wait_until_held(two, await two.backend.jobs.run(made.id))
+        job = await wait_until_explained(two, await two.backend.jobs.run(made.id))
         written: list[str] = []
         for engine in (two, nobody):
             keep = engine.engine.store.jobs.explain_wait
@@ -294,7 +296,7 @@ async def test_host_that_turns_out_not_to_be_allowed_here_hands_the_job_back(
     local.script.fetch = refuse
     made = await local.connect()
     job = await local.run_sync(made)
-    assert job.is_held
+    assert job.waits_for_process
     assert "wiki.internal" in str(job.error)
     assert (await local.backend.connections.get(made.id)).status is ConnectionStatus.ACTIVE
 

@@ -131,7 +131,7 @@ async def test_job_waits_for_a_lost_master_key_with_the_way_out_and_keeps_the_cr
             key.chmod(0o644)
         again = LocalHarness(forgetful, local.clock, local.script, local.home)
         job = await again.run_sync(made)
-        assert job.is_held
+        assert job.waits_for_process
         assert job.error_category == "key_unavailable"
         assert "key" in str(job.error)
         assert job.error_details
