@@ -17,7 +17,7 @@ from github_harness import TOKEN, FakeGitHub, pull
 from hostile_files import IGNORE
 from hostile_git import GIT
 from hostile_pages import ENCODINGS, GZIP, HTML, JSON, ROBOTS, SITEMAP
-from web_harness import Website, links
+from web_harness import Website, links, loc_entries, sitemap
 
 from weft.net.client import http_factory
 from weft.sources.base import SourceContext
@@ -25,12 +25,17 @@ from weft.sources.files.source import FilesSource
 from weft.sources.git.source import GitSource
 from weft.sources.github.source import GitHubSource
 from weft.sources.web.source import WebSource
-from weft.testing.scripted_http import html, serve
+from weft.testing.folder_faults import FolderFaults
+from weft.testing.http_faults import NO_WAIT, HttpFaults, wait_not
+from weft.testing.scripted_http import html, redirect, serve
 from weft.testing.source_contract import Change, SourceCase, SourceContract, offline_context
 from weft.testing.stub import SecretStubSource, StubSource, entity_id
 
 AUTHOR = b"Ada <ada@example.org>"
 LOCAL = "127.0.0.1"
+HTTP = http_factory({LOCAL}, clock=NO_WAIT)
+NOTED = "The parsers of web pages are those of the site above."
+NOTHING_LISTED = "The stub makes its listing up and asks nobody."
 NOTHING_PARSED = "The stub makes its entities up and parses nothing."
 OLD_TIME = 1_700_000_000
 CONTENT = {
@@ -94,6 +99,7 @@ class TestFiles(SourceContract):
             offline_context(files_roots=(folder.parent,)),
             mutate=mutate,
             hostile=(IGNORE, HTML, ENCODINGS),
+            faults=FolderFaults(folder, inner=("docs", "src")),
         )
 
 
@@ -120,6 +126,7 @@ class TestLocalGit(SourceContract):
             offline_context(files_roots=(repository.parent,)),
             mutate=change_repository(repository),
             hostile=(*GIT, HTML, ENCODINGS),
+            faults=FolderFaults(repository, vital=(".git", ".git/objects", ".git/objects/pack")),
         )
 
 
@@ -131,11 +138,12 @@ class TestRemoteGit(SourceContract):
         return SourceCase(
             GitSource,
             {"repo": git_url},
-            SourceContext(http=http_factory({LOCAL}), allow_hosts=frozenset({LOCAL})),
+            SourceContext(http=HTTP, allow_hosts=frozenset({LOCAL})),
             credentials={"access_token": "correct-horse", "username": "ada"},
             bad_credentials={"access_token": "battery-staple", "username": "ada"},
             mutate=change_repository(repository),
             hostile=(*GIT, HTML, ENCODINGS),
+            faults=HttpFaults(),
         )
 
     @pytest.fixture
@@ -144,12 +152,20 @@ class TestRemoteGit(SourceContract):
             yield url
 
 
+class QuickGitHub(GitHubSource):
+    """GitHub's source, which waits for no rate limit."""
+
+    sleep = staticmethod(wait_not)
+
+
 class TestGitHub(SourceContract):
     """A repository behind GitHub's API."""
 
     @pytest.fixture
     async def case(self) -> AsyncGenerator[SourceCase]:
-        pulls = [pull(number, f"2026-02-0{number}T00:00:00Z", title="a\x07b") for number in (1, 2)]
+        pulls = [
+            pull(number, f"2026-02-0{number}T00:00:00Z", title="a\x07b") for number in range(1, 6)
+        ]
         hub = FakeGitHub({name: body for name, body in CONTENT.items() if body}, pulls)
 
         async def mutate() -> Change:
@@ -163,13 +179,14 @@ class TestGitHub(SourceContract):
 
         async with serve(hub) as site:
             yield SourceCase(
-                GitHubSource,
+                QuickGitHub,
                 {"repo_name": "me/repo", "sync_pull_requests": True},
-                SourceContext(http=http_factory({LOCAL}), options={"github_api_url": site.url}),
+                SourceContext(http=HTTP, options={"github_api_url": site.url}),
                 credentials={"personal_access_token": TOKEN},
                 bad_credentials={"personal_access_token": "ghp_another"},
                 mutate=mutate,
                 hostile=(JSON, HTML, ENCODINGS),
+                faults=HttpFaults(),
             )
 
 
@@ -195,9 +212,54 @@ class TestWeb(SourceContract):
                 upserted = {f"{site.url}{path}" for path in ("/a", "/new")}
                 return Change(frozenset(upserted), frozenset({f"{site.url}/b%E2%80%8B"}))
 
-            context = SourceContext(http=http_factory({LOCAL}))
+            context = SourceContext(http=HTTP)
             parsers = (ROBOTS, SITEMAP, GZIP, HTML, ENCODINGS)
-            yield SourceCase(WebSource, {"url": site.url}, context, mutate=mutate, hostile=parsers)
+            yield SourceCase(
+                WebSource,
+                {"url": site.url},
+                context,
+                mutate=mutate,
+                hostile=parsers,
+                faults=HttpFaults(),
+            )
+
+
+HUBS = {
+    "/": links("/one", "/two", "/old"),
+    "/one": html(links("/one/a", "/one/b"), etag='"1"'),
+    "/two": links("/two/a", "/one"),
+    "/old": redirect("/three", 301),
+    "/three": links("/three/a"),
+} | dict.fromkeys(("/one/a", "/one/b", "/two/a", "/three/a"), "<p>a leaf")
+
+
+class TestWebHubs(TestWeb):
+    """A web site with pages to which only one other leads."""
+
+    @pytest.fixture
+    async def case(self) -> AsyncGenerator[SourceCase]:
+        async with serve(Website(dict(HUBS))) as site:
+            context = SourceContext(http=HTTP)
+            yield SourceCase(
+                WebSource, {"url": site.url}, context, hostile=NOTED, faults=HttpFaults()
+            )
+
+
+class TestWebSitemap(TestWeb):
+    """A web site with an index of sitemaps."""
+
+    @pytest.fixture
+    async def case(self) -> AsyncGenerator[SourceCase]:
+        website = Website(dict(HUBS))
+        async with serve(website) as site:
+            first = sitemap(*loc_entries(site, "/", "/one", "/old"))
+            second = sitemap(*loc_entries(site, "/one/a", "/one/b", "/two"))
+            website.pages |= {"/1.xml": first, "/2.xml": second}
+            children = loc_entries(site, "/1.xml", "/2.xml")
+            website.pages["/all"] = sitemap(*children, index=True)
+            context = SourceContext(http=HTTP)
+            config: dict[str, Any] = {"url": f"{site.url}/all"}
+            yield SourceCase(WebSource, config, context, hostile=NOTED, faults=HttpFaults())
 
 
 class TestStub(SourceContract):
@@ -221,6 +283,7 @@ class TestStub(SourceContract):
             mutate=mutate,
             next_config={**config, "generation": 1},
             hostile=NOTHING_PARSED,
+            faults=NOTHING_LISTED,
         )
 
 
@@ -236,6 +299,7 @@ class TestSecretStub(SourceContract):
             credentials={"token": "correct-horse"},
             bad_credentials={"token": "bad"},
             hostile=NOTHING_PARSED,
+            faults=NOTHING_LISTED,
         )
 
 

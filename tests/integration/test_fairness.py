@@ -24,7 +24,7 @@ from weft.domain.jobs import Job, JobStatus
 from weft.local.engine import EngineLimits
 from weft.local.jobs import runner, sync
 from weft.local.store.base import Batch, Claim
-from weft.sources.base import Event, Source
+from weft.sources.base import Complete, Event, Source
 
 pytestmark = pytest.mark.anyio
 
@@ -72,6 +72,7 @@ class HostSource(Source[HostConfig, BaseModel]):
             for number in range(self.config.turns):
                 await anyio.sleep(0.002)
                 yield Entity(id=str(number), type="note", title="", text="")
+            yield Complete("the turns are over")
         finally:
             self.visits.now[host] -= 1
 

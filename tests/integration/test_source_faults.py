@@ -22,7 +22,7 @@ from weft.errors import ErrorCategory
 from weft.local.engine import EngineLimits
 from weft.local.jobs import runner
 from weft.net.client import Clock, get_json, http_factory
-from weft.sources.base import Checkpoint, Event, Source, SourceContext
+from weft.sources.base import Checkpoint, Complete, Event, Source, SourceContext
 from weft.testing.scripted_http import HttpReply, HttpRequest, Site, as_json, serve
 
 pytestmark = pytest.mark.anyio
@@ -72,6 +72,7 @@ class PagesSource(Source[PagesConfig, BaseModel]):
                     yield Entity(id=item["id"], type="item", title=item["id"], text=item["text"])
                 page += 1
                 yield Checkpoint({"page": page})
+        yield Complete("all pages were read")
 
 
 @dataclass

@@ -14,6 +14,7 @@ from weft.domain.entities import Entity
 from weft.net.http_factory import HttpFactory
 from weft.sources.base import (
     Checkpoint,
+    Complete,
     Deleted,
     Event,
     Failed,
@@ -22,10 +23,12 @@ from weft.sources.base import (
     Unchanged,
 )
 from weft.sources.github.api import RAW
-from weft.sources.github.source import GitHubConfig, GitHubCredentials, GitHubSource
+from weft.sources.github.config import GitHubConfig, GitHubCredentials
+from weft.sources.github.source import GitHubSource
 from weft.testing.scripted_http import HttpReply, HttpRequest, Site, as_json, serve
 
 TOKEN = "ghp_c4n4ry0123456789"
+EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp()
 
 
@@ -75,7 +78,7 @@ class FakeGitHub:
         if path == "/commits" and self.empty:
             return as_json({"message": "Git Repository is empty."}, 409)
         if path in {"/branches/main", "/branches/feature%2Fx"} and not self.empty:
-            tree = {"sha": "root"}
+            tree = {"sha": "root" if self.files else EMPTY_TREE}
             return as_json({"commit": {"sha": self.head, "commit": {"tree": tree}}})
         if path.startswith("/git/trees/"):
             return self.tree(path.removeprefix("/git/trees/"), "recursive" in asked.query)
@@ -91,7 +94,7 @@ class FakeGitHub:
         return as_json({"message": "Not Found"}, 404)
 
     def tree(self, sha: str, recursive: bool) -> HttpReply:
-        prefix = "" if sha == "root" else sha.removeprefix("tree-") + "/"
+        prefix = "" if sha in {"root", EMPTY_TREE} else sha.removeprefix("tree-") + "/"
         below = {p[len(prefix) :]: body for p, body in self.files.items() if p.startswith(prefix)}
         entries: list[dict[str, Any]] = []
         for name, body in below.items():
@@ -143,6 +146,7 @@ class GitHubHarness:
     http: HttpFactory
     known: dict[str, str] = field(default_factory=dict[str, str])
     sleeps: list[float] = field(default_factory=list[float])
+    cursor: Json | None = None
 
     def source(self, token: str = TOKEN, **config: Any) -> GitHubSource:
         async def look_up(ids: Collection[str], /) -> Mapping[str, str]:
@@ -159,7 +163,10 @@ class GitHubHarness:
             GitHubConfig.model_validate({"repo_name": "me/repo", **config}),
             GitHubCredentials.model_validate({"personal_access_token": token}),
             SourceContext(
-                http=self.http, known_versions=look_up, options={"github_api_url": self.site.url}
+                http=self.http,
+                known_versions=look_up,
+                last_cursor=self.cursor,
+                options={"github_api_url": self.site.url},
             ),
         )
 
@@ -189,8 +196,9 @@ def entities(events: list[Event], kind: str | None = None) -> list[Entity]:
 
 def cursor_of(events: list[Event]) -> Json:
     """The cursor that the fetch ended with."""
-    last = events[-1]
+    last, end = events[-2:]
     assert isinstance(last, Checkpoint)
+    assert isinstance(end, Complete)
     return last.cursor
 
 

@@ -260,7 +260,7 @@ def _walk(kind: int) -> Callable[[bytes], None]:
             context = offline_context(files_roots=(Path(folder),))
             with open_repository(str(repository.root), context) as found:
                 if kind == COMMIT:
-                    for _ in list_newest_commits(found.store, name, lambda: None):
+                    for _ in list_newest_commits(found.store, name, lambda: None, set()):
                         pass
                 else:
                     for _ in list_files(found.store, Entry((), 0o04, name), lambda: None):

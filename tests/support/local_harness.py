@@ -28,7 +28,7 @@ from weft.local.jobs.sync import sync
 from weft.local.process_liveness import ProcessLock
 from weft.local.store.base import Claim, Outcome
 from weft.local.vault.vault import Vault
-from weft.sources.base import AnySource, Event, Source, SourceContext
+from weft.sources.base import AnySource, Complete, Event, Source, SourceContext
 from weft.sources.registry import SourceRegistry
 from weft.testing.stub import SecretStubSource, StubSource
 
@@ -58,6 +58,7 @@ class Script:
 
     fetch: Fetch = fetch_nothing
     check: Check = check_well
+    vouches: bool = True
 
 
 class ScriptConfig(BaseModel):
@@ -96,6 +97,8 @@ def make_scripted_source(script: Script) -> type[AnySource]:
         async def fetch(self, cursor: Json | None) -> AsyncGenerator[Event]:
             async for event in script.fetch(cursor, self.context):
                 yield event
+            if script.vouches:
+                yield Complete("the script ended")
 
         @classmethod
         def endpoint(cls, config: BaseModel, options: Mapping[str, str]) -> str | None:

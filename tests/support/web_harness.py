@@ -5,9 +5,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from weft.domain.base import Json
 from weft.domain.entities import Entity
 from weft.net.http_factory import HttpFactory
 from weft.sources.base import (
+    Checkpoint,
     Event,
     Failed,
     Incomplete,
@@ -16,7 +18,8 @@ from weft.sources.base import (
     SourceContext,
     Unchanged,
 )
-from weft.sources.web.source import WebConfig, WebSource
+from weft.sources.web.config import WebConfig
+from weft.sources.web.source import WebSource
 from weft.testing.scripted_http import HttpReply, HttpRequest, Site, html, serve
 
 
@@ -51,6 +54,8 @@ class WebHarness:
     site: Site
     http: HttpFactory
     known: dict[str, str] = field(default_factory=dict[str, str])
+    cursor: Json | None = None
+    configured: tuple[str, dict[str, Any]] | None = None
 
     def source(self, path: str = "/", **config: Any) -> WebSource:
         async def look_up(ids: Collection[str], /) -> Mapping[str, str]:
@@ -59,15 +64,24 @@ class WebHarness:
         return WebSource(
             WebConfig.model_validate({"url": self.site.url + path, **config}),
             NoFields(),
-            SourceContext(http=self.http, known_versions=look_up),
+            SourceContext(
+                http=self.http,
+                known_versions=look_up,
+                stored_versions=look_up,
+                last_cursor=self.cursor,
+            ),
         )
 
     async def fetch(self, path: str = "/", **config: Any) -> list[Event]:
         self.site.requests.clear()
+        if self.configured != (path, config):
+            self.configured, self.cursor = (path, config), None
         events = [event async for event in self.source(path, **config).fetch(None)]
         for event in events:
             if isinstance(event, Entity) and event.version:
                 self.known[event.id] = event.version
+            if isinstance(event, Checkpoint):
+                self.cursor = event.cursor
         return events
 
     def paths(self, events: list[Event], kind: Named = Entity) -> list[str]:

@@ -1,7 +1,7 @@
 """The engine that the local backend's parts share: store, sources, vault, clock, change signals."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from weft.local.store.base import Store
 from weft.local.store.brake import BRAKE_DEFAULTS, DeletionBrake
 from weft.local.validate import validate
 from weft.local.vault.vault import Vault
-from weft.sources.base import AnySource, KnownVersions, SourceContext
+from weft.sources.base import AnySource, SourceContext
 from weft.sources.registry import SourceRegistry
 
 
@@ -117,17 +117,13 @@ class Engine:
         short_name: str,
         config: Json,
         credentials: Json,
-        *,
-        known_versions: KnownVersions | None = None,
+        context: SourceContext | None = None,
     ) -> AnySource:
         """Create a source, ready to check or fetch. Raises InvalidInput naming the bad field."""
         kind = self.registry.get(short_name)
         settings = validate(kind.Config, config, field="config")
         secrets = self.parse_credentials(kind, credentials)
-        context = self.context
-        if known_versions is not None:
-            context = replace(context, known_versions=known_versions)
-        return kind(settings, secrets, context)
+        return kind(settings, secrets, context or self.context)
 
     async def pin(self, kind: type[AnySource], config: Json) -> Json:
         """Return the configuration to store; see `Source.pin`. Raises InvalidInput."""

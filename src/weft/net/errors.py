@@ -20,7 +20,7 @@ from weft.errors import (
     WeftError,
 )
 from weft.net.json_bodies import parse_json
-from weft.net.retry import retry_after_seconds
+from weft.net.retry import TRANSIENT_STATUSES, retry_after_seconds
 
 
 class ResponseTooLarge(SourceUnavailable):
@@ -76,7 +76,7 @@ def status_error(response: httpx.Response, what: str) -> WeftError:
         )
     if status in {404, 410}:
         return SourceMisconfigured(f"{what} does not exist or is not visible (HTTP {status}).")
-    if response.is_client_error:
+    if response.is_client_error and status not in TRANSIENT_STATUSES:
         return SourceMisconfigured(f"The source refused the request for {what} (HTTP {status}).")
     return SourceUnavailable(f"The source could not deliver {what} (HTTP {status}).")
 

@@ -81,7 +81,19 @@ class Incomplete:
     reason: str
 
 
-Event = Entity | Unchanged | Deleted | Skipped | Failed | Checkpoint | Expect | Incomplete
+@dataclass(slots=True)
+class Complete:
+    """All that the source holds was named, for the stated reason; the last event of a fetch.
+
+    Without it a listing is incomplete. The evidence is about the source, such as "the last page
+    names no next one": that the code ran to its end is none.
+    """
+
+    evidence: str
+
+
+StoredEvent = Entity | Unchanged | Deleted | Skipped | Failed | Checkpoint | Expect | Incomplete
+Event = StoredEvent | Complete
 
 
 class NoFields(BaseModel):
@@ -111,6 +123,10 @@ class SourceContext:
 
     http: HttpFactory
     known_versions: KnownVersions = _nothing_known
+    stored_versions: KnownVersions = _nothing_known
+    """As `known_versions`, also when a full sync was forced: to tell a fault, not to read less."""
+    last_cursor: Json | None = None
+    """The cursor that the last sync left, whether or not this fetch goes on from it."""
     files_roots: tuple[Path, ...] = ()
     private_paths: tuple[Path, ...] = ()
     allow_hosts: frozenset[str] = frozenset()
@@ -187,8 +203,8 @@ class Source(ABC, Generic[ConfigT, CredentialsT]):
     def fetch(self, cursor: Json | None) -> AsyncGenerator[Event, None]:
         """List everything (cursor None), or only what changed since the cursor.
 
-        A listing that ends without an exception and without `Incomplete` is complete: what it did
-        not name is deleted.
+        A listing that ends with `Complete` and had no `Incomplete` is complete: what it did not
+        name is deleted.
         """
 
     @classmethod

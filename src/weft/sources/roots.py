@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
+from typing import Literal
 
 from weft.document.text import clean_line
 from weft.errors import NotPermitted, SourceMisconfigured
@@ -32,10 +33,16 @@ _BY_DESCRIPTOR = (
 
 Parts = tuple[str, ...]
 Identity = tuple[int, int]
+Kind = Literal["file", "folder", "other", "nothing", "unknown"]
+"""What is under a name; unknown if the folder is not the one that was listed."""
 
 
 class NotInside(OSError):
     """The path is a symbolic link, or neither a plain file nor a folder, so it is not read."""
+
+
+class Moved(OSError):
+    """The folder that is being read was moved away, unmounted or replaced, or closed to us."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +52,7 @@ class Listing:
     folders: tuple[str, ...]
     files: tuple[str, ...]
     links: tuple[str, ...]
+    identity: Identity
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,13 +158,34 @@ class Tree:
     def __init__(self, root: Path, guard: ForbiddenPaths) -> None:
         self.root = root
         self._guard = guard
+        self._pin: tuple[Parts, Identity] | None = None
+
+    def pin(self, parts: Parts) -> None:
+        """Read only below this folder from now on: if it is another one, reading raises Moved."""
+        self._pin = parts, self.identify(parts)
+
+    def identify(self, parts: Parts) -> Identity:
+        """Return the device and number of a folder. Raises OSError."""
+        with self._open_folder(parts) as folder:
+            return _identity(os.fstat(folder))
 
     def list_folder(self, parts: Parts) -> Listing:
         """List a folder. Raises OSError; NotInside if it may not be read."""
         with self._open_folder(parts) as folder:
-            self._check_folder(os.fstat(folder), parts)
+            found = os.fstat(folder)
+            self._check_folder(found, parts)
             with os.scandir(folder) as entries:
-                return _sort_names(entries)
+                return Listing(*_sort_names(entries), _identity(found))
+
+    def kind_now(self, parts: Parts, identity: Identity, name: str) -> Kind:
+        """Return what a listed folder holds under a name now. Raises OSError."""
+        with self._open_folder(parts) as folder:
+            if _identity(os.fstat(folder)) != identity:
+                return "unknown"
+            try:
+                return _kind(os.stat(_check_name(name), dir_fd=folder, follow_symlinks=False))
+            except FileNotFoundError:
+                return "nothing"
 
     def open_file(self, parts: Parts) -> int:
         """Open a plain file for reading. Raises OSError; NotInside as `list_folder`."""
@@ -167,16 +196,27 @@ class Tree:
 
     @contextmanager
     def _open_folder(self, parts: Parts) -> Generator[int]:
-        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-        current = os.open(self.root, flags)
+        current = self._open_pinned()
+        current = _descend(current, parts[len(self._pin[0]) :] if self._pin else parts)
         try:
-            for part in parts:
-                below = _open_below(current, part, flags | os.O_NOFOLLOW)
-                os.close(current)
-                current = below
             yield current
         finally:
             os.close(current)
+
+    def _open_pinned(self) -> int:
+        """Open the pinned folder, or the root if none is."""
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+        if self._pin is None:
+            return os.open(self.root, flags)
+        parts, identity = self._pin
+        try:
+            current = _descend(os.open(self.root, flags), parts)
+        except OSError as error:
+            raise Moved(errno.ESTALE, "gone, or not to be read any more") from error
+        if _identity(os.fstat(current)) != identity:
+            os.close(current)
+            raise Moved(errno.ESTALE, "another folder")
+        return current
 
     def _check_folder(self, found: os.stat_result, parts: Parts) -> None:
         if self._guard.refuses(self.root.joinpath(*parts)) or self._guard.refuses_folder(found):
@@ -197,14 +237,29 @@ class PortableTree(Tree):
     write inside a root and swaps folders at just the right moments can still get around it.
     """
 
+    def identify(self, parts: Parts) -> Identity:
+        """As in `Tree`."""
+        return _identity(self._check_path(parts).stat())
+
     def list_folder(self, parts: Parts) -> Listing:
         """As in `Tree`."""
         path = self._check_path(parts)
-        self._check_folder(path.stat(), parts)
+        found = path.stat()
+        self._check_folder(found, parts)
         with os.scandir(path) as entries:
             names = _sort_names(entries)
         self._check_path(parts)
-        return names
+        return Listing(*names, _identity(found))
+
+    def kind_now(self, parts: Parts, identity: Identity, name: str) -> Kind:
+        """As in `Tree`."""
+        path = self._check_path(parts)
+        if _stat_identity(path) != identity:
+            return "unknown"
+        try:
+            return _kind((path / _check_name(name)).lstat())
+        except FileNotFoundError:
+            return "nothing"
 
     def open_file(self, parts: Parts) -> int:
         """As in `Tree`."""
@@ -222,6 +277,8 @@ class PortableTree(Tree):
         return self._check_file(descriptor)
 
     def _check_path(self, parts: Parts) -> Path:
+        if self._pin and _stat_identity(self.root.joinpath(*self._pin[0])) != self._pin[1]:
+            raise Moved(errno.ESTALE, "gone, or another folder")
         path = self.root.joinpath(*map(_check_name, parts))
         if Path(os.path.realpath(path, strict=True)) != path:
             raise NotInside(errno.ELOOP, "a link leads elsewhere")
@@ -244,10 +301,10 @@ def _is_in_git_folder(target: Path) -> bool:
     folder = target if target.is_dir() else target.parent
     try:
         with os.scandir(folder) as entries:
-            listing = _sort_names(entries)
+            folders, files, _ = _sort_names(entries)
     except OSError:
         return False  # A folder that cannot be listed cannot be read either.
-    return is_git_folder(listing.folders, listing.files)
+    return is_git_folder(folders, files)
 
 
 def _resolve_target(path: str, roots: Sequence[Path], field: str) -> Path:
@@ -300,7 +357,27 @@ def _check_name(part: str) -> str:
     return part
 
 
-def _sort_names(entries: Iterable[os.DirEntry[str]]) -> Listing:
+def _descend(current: int, parts: Parts) -> int:
+    """Open one folder below the other, and close all but the last."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        for part in parts:
+            below = _open_below(current, part, flags)
+            os.close(current)
+            current = below
+    except OSError:
+        os.close(current)
+        raise
+    return current
+
+
+def _kind(found: os.stat_result) -> Kind:
+    if stat.S_ISDIR(found.st_mode):
+        return "folder"
+    return "file" if stat.S_ISREG(found.st_mode) else "other"
+
+
+def _sort_names(entries: Iterable[os.DirEntry[str]]) -> tuple[Parts, Parts, Parts]:
     folders: list[str] = []
     files: list[str] = []
     others: list[str] = []
@@ -311,7 +388,7 @@ def _sort_names(entries: Iterable[os.DirEntry[str]]) -> Listing:
             files.append(entry.name)
         else:
             others.append(entry.name)
-    return Listing(tuple(sorted(folders)), tuple(sorted(files)), tuple(sorted(others)))
+    return tuple(sorted(folders)), tuple(sorted(files)), tuple(sorted(others))
 
 
 def _depth(path: Path) -> int:

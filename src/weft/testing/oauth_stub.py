@@ -15,7 +15,7 @@ from weft.domain.base import Json
 from weft.domain.connections import AuthMethod
 from weft.domain.entities import Entity
 from weft.net.client import get_json
-from weft.sources.base import ENDPOINT, Checkpoint, Event, OAuth1, OAuth2, Source
+from weft.sources.base import ENDPOINT, Checkpoint, Complete, Event, OAuth1, OAuth2, Source
 
 SCOPES = ("notes",)
 
@@ -86,6 +86,7 @@ class _Notes(Source[OAuthStubConfig, Any]):
                 text = (await get_json(client, path, what="a note"))["text"]
             yield Entity(id=name, type="note", title=name, text=text)
             yield Checkpoint({"done": name})
+        yield Complete("the list of notes was read whole")
 
     def _client(self, path: str) -> AbstractAsyncContextManager[httpx.AsyncClient]:
         raise NotImplementedError

@@ -23,14 +23,18 @@ from weft.errors import AuthenticationFailed, CursorExpired, WeftError
 from weft.sources.base import (
     AnySource,
     Checkpoint,
+    Complete,
     Deleted,
     Event,
     Failed,
+    Incomplete,
+    KnownVersions,
     Skipped,
     SourceContext,
     Unchanged,
 )
 from weft.testing.hostile import HostileParser, find_unbounded
+from weft.testing.listing_faults import ListingFaults, try_faults
 
 SHORT_NAME = re.compile(r"[a-z][a-z0-9_]{1,39}")
 SECRET_NAME = re.compile(r"token|secret|password|api_key|private_key")
@@ -39,6 +43,7 @@ MAX_DESCRIPTION_CHARS = 200
 MAX_NAME_CHARS = 40
 MAX_ID_CHARS = 8_192
 CANCEL_SECONDS = 5
+FAULTS_MIN = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +62,8 @@ class SourceCase:
     afterwards, for sources whose configuration decides it. ``bad_credentials`` are well-formed,
     but refused.
     ``hostile`` lists the source's parsers of foreign content, with inputs that are made to cost
-    time or memory; or it is a sentence that says why there are none.
+    time or memory; or it is a sentence that says why there are none. ``faults`` are the ways in
+    which a listing can go wrong; a source without any I/O says in a sentence that it has none.
     """
 
     source: type[AnySource]
@@ -68,6 +74,7 @@ class SourceCase:
     mutate: Callable[[], Awaitable[Change]] | None = None
     next_config: Json | None = None
     hostile: tuple[HostileParser, ...] | str = ()
+    faults: ListingFaults | str = ""
 
     def make(
         self,
@@ -75,17 +82,24 @@ class SourceCase:
         config: Json | None = None,
         credentials: Json | None = None,
         known: Mapping[str, str] | None = None,
+        stored: Mapping[str, str] | None = None,
+        last_cursor: Json | None = None,
+        context: SourceContext | None = None,
     ) -> AnySource:
-        """Make an instance as the engine does; ``known`` are the versions of an earlier sync."""
-        versions = dict(known or {})
+        """Make an instance as the engine does; ``known`` are the versions of an earlier sync.
 
-        async def look_up(ids: Collection[str], /) -> Mapping[str, str]:
-            return {i: versions[i] for i in ids if i in versions}
-
+        ``stored`` are those too, if a full sync is forced and none may be ``known``.
+        """
+        context = replace(
+            context or self.context,
+            known_versions=_look_up(known or {}),
+            stored_versions=_look_up(known or {} if stored is None else stored),
+            last_cursor=last_cursor,
+        )
         return self.source(
             self.source.Config.model_validate(self.config if config is None else config),
             self.source.Credentials.model_validate(credentials or self.credentials),
-            replace(self.context, known_versions=look_up),
+            context,
         )
 
 
@@ -226,7 +240,8 @@ class SourceContract:
         after = await events_of(case.make(config=case.next_config))
         old, new = ({e.id: e for e in found if isinstance(e, Entity)} for found in (before, after))
         assert old.keys() - new.keys() == change.deleted
-        assert {i for i, e in new.items() if old.get(i) != e} == change.upserted
+        same = {i for i in old.keys() & new.keys() if _stable(old[i]) == _stable(new[i])}
+        assert new.keys() - same == change.upserted
         if case.source.supports_continuous:
             source = case.make(config=case.next_config)
             since = await events_of(source, last_cursor(before))
@@ -256,6 +271,25 @@ class SourceContract:
         if isinstance(case.hostile, str):
             pytest.skip(case.hostile)
         assert [fault for parser in case.hostile for fault in find_unbounded(parser)] == []
+
+    async def test_good_listing_ends_by_saying_why_it_is_complete(self, case: SourceCase) -> None:
+        events = await events_of(case.make())
+        assert isinstance(events[-1], Complete)
+        assert events[-1].evidence.strip()
+        assert not [event for event in events[:-1] if isinstance(event, Complete | Incomplete)]
+
+    async def test_faulty_listing_deletes_nothing(
+        self, case: SourceCase, record_property: Callable[[str, object], None]
+    ) -> None:
+        assert case.faults, "the case must name the faults of its listing, or why it has none"
+        if isinstance(case.faults, str):
+            reached = case.source.endpoint(case.make().config, case.context.options)
+            assert reached is None, "a source that reaches a network has faults"
+            pytest.skip(case.faults)
+        table = await try_faults(case.make, case.context, case.faults)
+        record_property("listing_faults", f"{case.source.name}: {table.totals}")
+        assert table.tried.total() >= FAULTS_MIN, str(table)
+        assert not table.broken, str(table)
 
     @pytest.mark.parametrize("where", ["inside the source", "between two events"])
     async def test_cancelled_fetch_ends_and_leaves_nothing_open(
@@ -301,6 +335,13 @@ def offline_context(
 ) -> SourceContext:
     """Return a context in which using the network fails the test."""
     return SourceContext(http=_no_network, files_roots=files_roots, private_paths=private_paths)
+
+
+def _look_up(versions: Mapping[str, str]) -> KnownVersions:
+    async def look_up(ids: Collection[str], /) -> Mapping[str, str]:
+        return {i: versions[i] for i in ids if i in versions}
+
+    return look_up
 
 
 def _no_network(**_: object) -> AbstractAsyncContextManager[Any]:

@@ -27,6 +27,7 @@ from weft.errors import (
 from weft.sources.base import (
     AnySource,
     Checkpoint,
+    Complete,
     Deleted,
     Event,
     Expect,
@@ -128,6 +129,7 @@ class StubSource(Source[StubConfig, StubCredentials | SecretStubCredentials]):
         if config.incomplete:
             yield Incomplete("the script says that the listing has a gap")
         yield _checkpoint(config, _numbers(config).stop - 1)
+        yield Complete("the script's numbers are all named")
 
     async def _pause(self, position: int) -> None:
         rate, seconds = self.config.rate, self.config.seconds_per_entity

@@ -38,7 +38,7 @@ from weft.local.engine import Engine
 from weft.local.jobs.obstacles import waiting_outcome
 from weft.local.store.base import Batch, Claim, Outcome
 from weft.local.store.content import content_hash
-from weft.sources.base import AnySource, Event, Failed, Incomplete, Skipped
+from weft.sources.base import AnySource, Complete, Event, Failed, Incomplete, Skipped
 
 BATCH_EVENTS = 5_000
 BATCH_CHARS = 8_000_000
@@ -159,14 +159,19 @@ async def _sync(engine: Engine, claim: Claim) -> Outcome:
 async def _open(engine: Engine, claim: Claim) -> AnySource:
     credentials = await fetch_credentials(engine, ref_of(claim))
 
-    async def find_known_versions(ids: Ids[str], /) -> Mapping[str, str]:
-        if claim.options.force_full_sync:
-            return {}
+    async def find_versions(ids: Ids[str], /) -> Mapping[str, str]:
         return await engine.store.entities.versions(claim.connection_id, ids)
 
-    return engine.open_source(
-        claim.short_name, claim.config, credentials, known_versions=find_known_versions
+    async def find_known_versions(ids: Ids[str], /) -> Mapping[str, str]:
+        return {} if claim.options.force_full_sync else await find_versions(ids)
+
+    context = replace(
+        engine.context,
+        known_versions=find_known_versions,
+        stored_versions=find_versions,
+        last_cursor=claim.cursor,
     )
+    return engine.open_source(claim.short_name, claim.config, credentials, context)
 
 
 async def _list_everything(engine: Engine, claim: Claim, source: AnySource, why: str) -> None:
@@ -247,6 +252,7 @@ class _Run:
         self._claim = claim
         self._inbox = _Inbox()
         self._problems: Counter[str] = Counter()
+        self._evidence: str | None = None
 
     def note(self, level: str, message: str) -> None:
         """Add a line to the job's log; it is stored with the next batch."""
@@ -271,6 +277,9 @@ class _Run:
 
     async def sweep(self) -> None:
         """Delete what the source no longer has, unless the listing had gaps or the brake holds."""
+        if self._claim.full_sync and self._evidence is None:
+            self._add(Incomplete("the source did not say that it named everything"))
+            await self._commit(self._inbox.take())
         agreed = self._claim.options.agreed_deletions
         brake = replace(self._engine.limits.brake, agreed=agreed)
         swept = await self._engine.store.entities.sweep(self._claim, brake)
@@ -300,6 +309,10 @@ class _Run:
                     await anyio.lowlevel.checkpoint()
 
     def _add(self, event: Event) -> None:
+        if isinstance(event, Complete):
+            self._evidence = event.evidence
+            self.note("info", f"Complete: {event.evidence}")
+            return
         if isinstance(event, Incomplete):
             self._note_problem("gap", f"Incomplete listing: {event.reason}")
         elif isinstance(event, Failed):

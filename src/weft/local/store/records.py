@@ -9,9 +9,9 @@ from weft.domain.connections import AuthMethod, ConnectionStatus
 from weft.domain.jobs import JobStatus, LogLine, RunOptions
 from weft.domain.schedules import Schedule
 from weft.errors import ErrorCategory
-from weft.sources.base import Event
+from weft.sources.base import StoredEvent
 
-BatchEvent = Event
+BatchEvent = StoredEvent
 """An event in a batch, as the source yielded it."""
 
 

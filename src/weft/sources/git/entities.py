@@ -94,11 +94,14 @@ class SnapshotReader:
         version = f"{READER}-{entry.id}"
         return Pending(identity, version, lambda: self._read_file(identity, version, entry))
 
-    def commit_event(self, commit: Commit) -> Pending | None:
+    def commit_event(self, commit: Commit) -> Event | Pending | None:
         """Return a listed commit to read, or None if it does not touch the configured path."""
-        if self._prefix and not self._touches(commit):
-            return None
         identity = f"commit:{commit.id}"
+        try:
+            if self._prefix and not self._touches(commit):
+                return None
+        except BadObject:
+            return Failed(identity, "the repository lacks a folder of it")
         version = f"{READER}-{commit.id}-{self._config.path}"
         return Pending(identity, version, lambda: self._commit_entity(identity, version, commit))
 
@@ -157,7 +160,7 @@ class SnapshotReader:
             return f"{snapshot.work_tree.as_uri()}/{path}"
         return self._page_url(0, branch=quote(snapshot.branch), path=path)
 
-    def _commit_entity(self, identity: str, version: str, commit: Commit) -> Event:
+    def _commit_entity(self, identity: str, version: str | None, commit: Commit) -> Event:
         message = commit.message
         if message is None:
             try:
@@ -166,7 +169,11 @@ class SnapshotReader:
                 return Failed(identity, "broken in the repository")
         message = clean_text(message[:MAX_MESSAGE_CHARS]).strip()
         subject = clean_line(message.partition("\n")[0])[:_MAX_SUBJECT_CHARS]
-        paths = list(islice(self._list_changed_paths(commit), MAX_CHANGED_PATHS + 1))
+        try:
+            paths = list(islice(self._list_changed_paths(commit), MAX_CHANGED_PATHS + 1))
+        except BadObject:
+            # Read again next time: the disk may only have been out of reach.
+            paths, version = list[str](), None
         shown = paths[:MAX_CHANGED_PATHS]
         if len(paths) > len(shown):
             shown.append("(and more)")
@@ -189,27 +196,26 @@ class SnapshotReader:
         )
 
     def _list_changed_paths(self, commit: Commit) -> Iterator[str]:
-        """Yield the paths that differ from the first parent; none if the parent is missing."""
-        try:
-            old = self._find_parent_start(commit)
-            pairs = list_changed_files(
-                self._snapshot.store, old, self.find_start(commit.tree), _no_check
-            )
-            for before, after in pairs:
-                letter = "D" if after is None else "A" if before is None else "M"
-                entry = after or before
-                yield f"{letter} {_display(b'/'.join(entry.parts))}" if entry else ""
-        except BadObject:
+        """Yield the paths that differ from the first parent; none where a shallow clone ends.
+
+        Raises BadObject.
+        """
+        if commit.id in self._snapshot.store.shallow:
             return
+        old = self._find_parent_start(commit)
+        new = self.find_start(commit.tree)
+        for before, after in list_changed_files(self._snapshot.store, old, new, _no_check):
+            letter = "D" if after is None else "A" if before is None else "M"
+            entry = after or before
+            yield f"{letter} {_display(b'/'.join(entry.parts))}" if entry else ""
 
     def _touches(self, commit: Commit) -> bool:
+        if commit.id in self._snapshot.store.shallow:
+            return False  # Its parent is left out, so we cannot tell.
         try:
             return self._find_parent_start(commit) != self.find_start(commit.tree)
         except TooMuchWork:
             return True  # A commit too many is better than one that seems to be gone.
-        except BadObject:
-            # The parent is missing where a shallow clone ends, so we cannot tell.
-            return False
 
     def _find_parent_start(self, commit: Commit) -> Entry | None:
         if not commit.parents:

@@ -22,6 +22,7 @@ MAX_PACKS = 500
 _MAX_ALTERNATES = 5
 _MAX_SMALL_FILE_BYTES = 4096
 _MAX_PACKED_REFS_BYTES = 64 * 1024 * 1024
+_MAX_SHALLOW_BYTES = 1024 * 1024
 _REFS_BLOCK_BYTES = 64 * 1024
 _BUFFER_BYTES = 64 * 1024
 _OBJECT_ID = re.compile(r"[0-9a-f]{40}")
@@ -41,6 +42,8 @@ class ObjectStore:
         self._lookups: list[tuple[Callable[[bytes], int | None], Callable[[int], Object]]] = []
         self._loose: list[tuple[Tree, Parts]] = []
         self._close: list[Callable[[], None]] = []
+        self.shallow: frozenset[str] = frozenset()
+        """The commits whose parents a shallow clone left out; any other parent must be there."""
 
     def read(self, object_id: str) -> Object:
         """Read type number and content. Raises MissingObject, ObjectTooLarge, BadObject."""
@@ -207,6 +210,8 @@ def open_repository(
         common_tree = tree_at(common.root, context)
         for objects in _list_object_folders(common, context):
             store.add_folder(tree_at(objects.root, context), objects.parts)
+        shallow = _read_small_file(common_tree, common.parts, ("shallow",), _MAX_SHALLOW_BYTES)
+        store.shallow = frozenset((shallow or "").split())
         work_tree = None if own == start else start.path
         yield LocalRepository((tree, own.parts), (common_tree, common.parts), store, work_tree)
     except (BadObject, OSError) as error:
@@ -280,14 +285,16 @@ def _list_object_folders(common: Start, context: SourceContext) -> Iterator[Star
         raise SourceMisconfigured("The repository borrows from too many others.", field=FIELD)
 
 
-def _read_small_file(tree: Tree, parts: Parts, name: Sequence[str]) -> str | None:
+def _read_small_file(
+    tree: Tree, parts: Parts, name: Sequence[str], limit: int = _MAX_SMALL_FILE_BYTES
+) -> str | None:
     try:
         file = _open(tree, (*parts, *name))
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return None
     with file:
-        data = file.read(_MAX_SMALL_FILE_BYTES + 1)
-    if len(data) > _MAX_SMALL_FILE_BYTES:
+        data = file.read(limit + 1)
+    if len(data) > limit:
         raise BadObject("a file that should be small")
     return data.decode("utf-8", "surrogateescape").strip()
 

@@ -31,6 +31,8 @@ _AGENT = f"agent=weft/{__version__}"
 _OBJECT_ID = re.compile(r"[0-9a-f]{40}")
 _FLUSH, _DELIMITER, _END = b"0000", b"0001", b"0002"
 _BAND_PACK, _BAND_PROGRESS = 1, 2
+_SHALLOW = b"shallow "
+MAX_SHALLOW = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +102,11 @@ async def fetch_pack(
     depth: int,
     leave_out: str | None,
     into: BinaryIO,
-) -> None:
+) -> frozenset[str]:
     """Fetch a pack with ``commit`` and its history, ``depth`` commits deep, with folders and files.
 
-    ``leave_out`` is a filter such as "blob:none", for servers that `can_filter`.
+    ``leave_out`` is a filter such as "blob:none", for servers that `can_filter`. Returns the
+    commits whose parents the server says it left out.
     Raises SourceUnavailable, and `ResponseTooLarge` beyond MAX_PACK_BYTES.
     """
     if remote.version == 2:
@@ -111,10 +114,13 @@ async def fetch_pack(
     else:
         body = _fetch_request_0(remote, commit, depth)
     size = 0
+    shallow: set[str] = set()
     async with _open_stream(
         client, "POST", f"{remote.url}/{SERVICE}", body, "result", MAX_PACK_BYTES, remote.version
     ) as answer:
         async for line in answer.read_lines(MAX_PACK_LINES):
+            if line.startswith(_SHALLOW) and len(shallow) < MAX_SHALLOW:
+                shallow.add(_text(line[len(_SHALLOW) :]))
             # The pack's own lines begin with their band number. Other lines name sections (version
             # 2) or say where a shallow history ends.
             if line[:1] == bytes([_BAND_PACK]):
@@ -125,6 +131,7 @@ async def fetch_pack(
     if size == 0:
         raise SourceUnavailable("The Git server sent nothing.")
     into.seek(0)
+    return frozenset(shallow)
 
 
 # The first bytes of the lines around a pack: progress, flush and delimiter packets ("0"), the

@@ -24,9 +24,11 @@ from weft.domain.entities import Entity
 from weft.errors import CursorExpired, SourceMisconfigured, SourceUnavailable
 from weft.sources.base import (
     Checkpoint,
+    Complete,
     Deleted,
     Event,
     Expect,
+    Incomplete,
     Source,
     SourceContext,
     Unchanged,
@@ -100,6 +102,10 @@ class GitSource(Source[GitConfig, GitCredentials]):
                     yield event
             if snapshot is not None:
                 yield Checkpoint(self._cursor(snapshot))
+            # Ids are digests, so one commit vouches for the names of all that it holds.
+            yield Complete(
+                f"every folder was read of commit {snapshot.head.id if snapshot else last}"
+            )
 
     @classmethod
     def endpoint(cls, config: BaseModel, options: Mapping[str, str]) -> str | None:
@@ -143,18 +149,22 @@ class GitSource(Source[GitConfig, GitCredentials]):
         try:
             start = _find_start(reader, snapshot)
             total = sum(1 for _ in list_files(snapshot.store, start, check_cancelled))
-            if self.config.include_commits:
-                commits = list_newest_commits(snapshot.store, snapshot.head.id, check_cancelled)
-                total += sum(1 for _ in islice(commits, self.config.max_commits))
+            total += sum(1 for _ in islice(self._walk(snapshot, set()), self.config.max_commits))
             yield Expect(total)
             for entry in list_files(snapshot.store, start, check_cancelled):
                 yield reader.file_event(entry)
-            if self.config.include_commits:
-                commits = list_newest_commits(snapshot.store, snapshot.head.id, check_cancelled)
-                wanted = (reader.commit_event(commit) for commit in commits)
-                yield from islice(filter(None, wanted), self.config.max_commits)
+            missing: set[str] = set()
+            wanted = (reader.commit_event(commit) for commit in self._walk(snapshot, missing))
+            yield from islice(filter(None, wanted), self.config.max_commits)
+            if missing:
+                yield Incomplete("the repository lacks commits that its branch is built on")
         except BadObject as error:
             raise read_failure(error) from None
+
+    def _walk(self, snapshot: Snapshot, missing: set[str]) -> Iterator[Commit]:
+        if not self.config.include_commits:
+            return iter(())
+        return list_newest_commits(snapshot.store, snapshot.head.id, check_cancelled, missing)
 
     def _list_changes(
         self, snapshot: Snapshot, reader: SnapshotReader, last: str
@@ -186,9 +196,15 @@ class GitSource(Source[GitConfig, GitCredentials]):
                 return None
             store = ObjectStore(check_cancelled)
             stack.callback(store.close)
-            for depth, leave_out in self._plan(remote, incremental=last is not None):
+            plan = self._plan(remote, incremental=last is not None)
+            for number, (depth, leave_out) in enumerate(plan):
                 pack = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 (the stack closes it)
-                await fetch_pack(client, remote, head, depth=depth, leave_out=leave_out, into=pack)
+                ends = await fetch_pack(
+                    client, remote, head, depth=depth, leave_out=leave_out, into=pack
+                )
+                if number == 0:
+                    # The first pack is the one with the history.
+                    store.shallow = ends
                 await _run_in_thread(partial(_add_pack, store, pack))
         commit = await _run_in_thread(lambda: _read_head(store, head))
         url = httpx.URL(self.config.repo)

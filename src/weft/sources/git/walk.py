@@ -86,16 +86,25 @@ def read_message(store: ObjectStore, object_id: str) -> str:
     return _decode_message(message, fields)
 
 
-def list_newest_commits(store: ObjectStore, head: str, check: Check) -> Iterator[Commit]:
-    """Walk the commits that lead to ``head``, newest first, as far as the repository has them."""
+def list_newest_commits(
+    store: ObjectStore, head: str, check: Check, missing: set[str]
+) -> Iterator[Commit]:
+    """Walk the commits that lead to ``head``, newest first, as far as the repository has them.
+
+    Parents that it should have and does not are added to ``missing``.
+    """
     heap: list[tuple[int, str]] = []
     commits: dict[str, Commit] = {}
     seen: set[str] = set()
     waiting = [head]
     while True:
         for object_id in waiting:
-            commit = None if object_id in seen else _find_commit(store, object_id)
-            if commit is not None and len(seen) < MAX_COMMITS_SEEN:
+            if object_id in seen:
+                continue
+            commit = _find_commit(store, object_id)
+            if commit is None:
+                missing.add(object_id)
+            elif len(seen) < MAX_COMMITS_SEEN:
                 commits[object_id] = commit
                 heappush(heap, (-commit.time, object_id))
             seen.add(object_id)
@@ -104,7 +113,7 @@ def list_newest_commits(store: ObjectStore, head: str, check: Check) -> Iterator
         check()
         commit = commits.pop(heappop(heap)[1])
         yield commit
-        waiting = list(commit.parents)
+        waiting = [] if commit.id in store.shallow else list(commit.parents)
 
 
 def list_commits_since(

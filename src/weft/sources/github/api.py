@@ -27,6 +27,13 @@ PAGE_SIZE = 100
 # GitHub's comparison stops at this many files without saying that there are more.
 COMPARED_FILES_MAX = 300
 TREES_MAX = 10_000
+# Ids of a folder without entries, in SHA-1 and in SHA-256.
+EMPTY_TREES = frozenset(
+    {
+        "4b825dc642cb6eb9a060e54bf8d69288fbee4904",
+        "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321",
+    }
+)
 PAGES_MAX = 10_000
 LONGEST_WAIT_S = 60
 WAITS_MAX = 3
@@ -198,7 +205,10 @@ class GitHubApi:
     async def _get_tree(self, sha: str, *, recursive: bool) -> dict[str, Any]:
         query = "?recursive=1" if recursive else ""
         response = await self._get(f"{self._base}/git/trees/{sha}{query}", missing=None)
-        return _object(response, "the list of files", "tree")
+        found = _object(response, "the list of files", "tree")
+        if not found["tree"] and sha not in EMPTY_TREES:
+            raise _unexpected_answer("the list of files")
+        return found
 
     async def _get(
         self,

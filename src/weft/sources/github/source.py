@@ -14,7 +14,7 @@ from urllib.parse import quote, urlsplit
 
 import anyio
 import httpx
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import BaseModel
 
 from weft.document.child import TooCostly
 from weft.document.text import path_id
@@ -31,6 +31,7 @@ from weft.errors import (
 )
 from weft.sources.base import (
     Checkpoint,
+    Complete,
     Deleted,
     Event,
     Expect,
@@ -43,6 +44,7 @@ from weft.sources.base import (
     Unchanged,
 )
 from weft.sources.github.api import Branch, CommitFiles, GitHubApi, Sleep, TreeFile, site_of
+from weft.sources.github.config import GitHubConfig, GitHubCredentials
 from weft.sources.github.entities import (
     moment,
     pull_request_entity,
@@ -63,68 +65,6 @@ FAILURES_IN_A_ROW_MAX = 24
 OVERLAP = timedelta(minutes=2)
 
 T = TypeVar("T")
-
-
-class GitHubConfig(BaseModel):
-    """The repository to read, and the parts of it that are wanted."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    repo_name: str = Field(
-        title="Repository",
-        description="Repository as owner/name, e.g. octocat/hello-world.",
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,38}/[A-Za-z0-9._-]{1,100}$",
-    )
-    branch: str | None = Field(
-        default=None,
-        title="Branch",
-        description="Branch to sync; the repository's default branch if left out.",
-        min_length=1,
-        max_length=255,
-    )
-    path: str | None = Field(
-        default=None,
-        title="Folder",
-        description="Only files in this folder, e.g. docs.",
-        max_length=1000,
-    )
-    sync_pull_requests: bool = Field(
-        default=False, title="Pull requests", description="Sync pull requests as well."
-    )
-
-    @field_validator("repo_name", mode="before")
-    @classmethod
-    def _strip_name(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        bare = value.strip().removeprefix("https://github.com/").rstrip("/").removesuffix(".git")
-        if bare.rpartition("/")[2] in {".", ".."}:
-            raise ValueError("must be owner/name")
-        return bare
-
-    @field_validator("path")
-    @classmethod
-    def _strip_path(cls, value: str | None) -> str | None:
-        return (value or "").strip().strip("/") or None
-
-
-class GitHubCredentials(BaseModel):
-    """A personal access token."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    personal_access_token: SecretStr = Field(
-        title="Personal access token",
-        description="Token with read access to the repository's contents and pull requests.",
-    )
-
-    @field_validator("personal_access_token")
-    @classmethod
-    def _check_token(cls, value: SecretStr) -> SecretStr:
-        token = value.get_secret_value().strip()
-        if not token or not token.isascii() or not token.isprintable() or " " in token:
-            raise ValueError("must be a token of printable ASCII characters without spaces")
-        return SecretStr(token)
 
 
 class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
@@ -182,17 +122,22 @@ class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
                 self._check_cursor(cursor, new_cursor)
             if not _is_same(cursor, new_cursor, "repository"):
                 yield repository_entity(self._id(), repository)
-            sound = True
-            async for event in self._fetch_files(api, cursor, new_cursor, branch):
-                sound = sound and not isinstance(event, Failed | Incomplete)
-                yield event
+            whole = sound = True
+            parts = [self._fetch_files(api, cursor, new_cursor, branch)]
             if self.config.sync_pull_requests:
-                async for event in self._fetch_pull_requests(api, cursor):
-                    sound = sound and not isinstance(event, Incomplete)
+                parts.append(self._fetch_pull_requests(api, cursor))
+            for part in parts:
+                async for event in part:
+                    whole = whole and not isinstance(event, Incomplete)
+                    sound = sound and not isinstance(event, Failed)
+                    if isinstance(event, Entity) and event.type == "pull_request":
+                        new_cursor["has_pull_requests"] = True
                     yield event
             # A failed file is only tried again if the cursor stays where it was.
-            if sound:
+            if whole and sound:
                 yield Checkpoint(new_cursor)
+            if whole:
+                yield Complete("the commit's files and all pages of pull requests were listed")
 
     def _open_client(self) -> AbstractAsyncContextManager[httpx.AsyncClient]:
         token = self.credentials.personal_access_token.get_secret_value()
@@ -219,6 +164,7 @@ class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
             "repo_name": config.repo_name.lower(),
             "path": config.path,
             "branch": branch.name if branch else None,
+            "has_pull_requests": self._had_pull_requests(),
             "commit_sha": branch.commit_sha if branch else None,
             "pull_requests_seen_until": (
                 (datetime.fromtimestamp(now, UTC) - OVERLAP).isoformat()
@@ -226,6 +172,9 @@ class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
                 else None
             ),
         }
+
+    def _had_pull_requests(self) -> bool:
+        return bool((self.context.last_cursor or {}).get("has_pull_requests"))
 
     @staticmethod
     def _check_cursor(old: Json, new: Json) -> None:
@@ -350,7 +299,9 @@ class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
         self, api: GitHubApi, cursor: Json | None
     ) -> AsyncGenerator[Event]:
         since = moment(cursor.get("pull_requests_seen_until")) if cursor else None
+        listed = 0
         async for item in api.list_pull_requests(newest_first=since is not None):
+            listed += 1
             if isinstance(item, Incomplete):
                 yield item
                 continue
@@ -361,6 +312,8 @@ class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
             yield pull_request_entity(
                 self._id(f"/pull/{number}"), self.config.repo_name, number, item
             )
+        if not listed and self._had_pull_requests():
+            yield Incomplete("GitHub lists no pull request, and none can be deleted there")
 
 
 def _version(file: TreeFile, branch: Branch) -> str:

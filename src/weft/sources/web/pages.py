@@ -19,8 +19,10 @@ from weft.errors import RateLimited, SourceUnavailable, WeftError
 from weft.net.addresses import AddressRefused
 from weft.net.dates import parse_http_date
 from weft.net.errors import ResponseTooLarge, status_error
+from weft.net.retry import TRANSIENT_STATUSES
 from weft.net.transport import MAX_BYTES, Origin, origin_of
-from weft.sources.base import Event, Failed, KnownVersions, Skipped, Unchanged
+from weft.sources.base import Event, Failed, Skipped, SourceContext, Unchanged
+from weft.sources.web.memory import SiteMemory
 
 PAGE_BYTES_MAX = 5 * 1024 * 1024
 URL_CHARS_MAX = 2_048
@@ -33,6 +35,8 @@ _TEXT_TYPES = frozenset({"text/plain", "text/markdown", "text/x-markdown"})
 _META_CHARSET = re.compile(
     rb"<meta[^>]{0,200}?charset\s{0,9}=\s{0,9}[\"']?\s{0,9}([\w.:-]{1,40})", re.I
 )
+# A login or maintenance page in place of all others is reached in these ways.
+_FOR_NOW = frozenset({302, 303, 307})
 _NO_BREAKS = str.maketrans("", "", "\t\r\n")
 _MEDIA_TYPE = re.compile(r"[\w.+-]{1,60}/[\w.+-]{1,60}", re.ASCII)
 
@@ -50,13 +54,19 @@ class Visit:
 class PageResult:
     """The result of reading one page; no event if there is no such page.
 
-    ``url`` is the address after redirects; ``links`` are the normalised addresses on the page.
+    ``url`` is the address after redirects; ``links`` are the normalised addresses on the page, and
+    ``lost_links`` those that it had when it was last read and has not now. ``unread``: it is there
+    but could not be read. ``hides``: so pages may exist to which nothing else known would lead.
     """
 
     url: str
     event: Event | None = None
     links: list[str] = field(default_factory=list[str])
+    lost_links: list[str] = field(default_factory=list[str])
     refused: bool = False
+    unread: bool = False
+    for_now: bool = False
+    hides: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +96,20 @@ class _Version:
         return cls(fields.get("e"), fields.get("m"), None if links is None else tuple(links))
 
     def dump(self) -> str | None:
-        """Return compact JSON, or None if the page has no validators or too many links to store."""
-        if not (self.etag or self.last_modified):
+        """Return compact JSON, or None if there is nothing to store, or too many links."""
+        if not (self.etag or self.last_modified) and self.links is None:
             return None
         if sum(map(len, self.links or ())) > LINKS_KEPT_CHARS_MAX:
             return None
         fields = {"r": READER, "e": self.etag, "m": self.last_modified, "l": self.links}
         given = {name: value for name, value in fields.items() if value is not None}
         return json.dumps(given, separators=(",", ":"))
+
+    def links_at(self, url: str) -> list[str] | None:
+        """Return the links as full addresses; None if no crawl has read the page."""
+        home = _home_of(httpx.URL(url)).removesuffix("/")
+        links = self.links
+        return None if links is None else [f"{home * link.startswith('/')}{link}" for link in links]
 
     def headers(self) -> dict[str, str]:
         wanted = {"if-none-match": self.etag, "if-modified-since": self.last_modified}
@@ -130,14 +146,17 @@ class PageReader:
     def __init__(
         self,
         client: httpx.AsyncClient,
-        known_versions: KnownVersions,
+        context: SourceContext,
         site: Collection[Origin],
+        before: SiteMemory,
         *,
         crawl: bool,
     ) -> None:
         self._client = client
-        self._known_versions = known_versions
+        self._known_versions = context.known_versions
+        self._stored_versions = context.stored_versions
         self._site = site
+        self._before = before
         self._crawl = crawl
 
     async def read(self, visits: Sequence[Visit]) -> list[PageResult]:
@@ -145,15 +164,16 @@ class PageReader:
 
         Raises RateLimited; every other failure is a `Failed` event.
         """
-        known = await self._known_versions([visit.url for visit in visits])
+        urls = [visit.url for visit in visits]
+        known = await self._known_versions(urls)
+        stored = await self._stored_versions(urls)
         found: dict[str, PageResult | RateLimited] = {}
 
         async def load(visit: Visit) -> None:
             # Keep the error and raise it below: raised here, it would be in an ExceptionGroup.
             try:
-                found[visit.url] = await self._visit(
-                    visit, self._parse_version(known.get(visit.url))
-                )
+                known_version = known.get(visit.url)
+                found[visit.url] = await self._visit(visit, known_version, stored.get(visit.url))
             except RateLimited as error:
                 found[visit.url] = error
 
@@ -166,29 +186,51 @@ class PageReader:
                 raise outcome
         return [outcome for outcome in outcomes if isinstance(outcome, PageResult)]
 
-    def _parse_version(self, text: str | None) -> _Version | None:
-        version = _Version.parse(text)
+    async def _visit(self, visit: Visit, known: str | None, stored: str | None) -> PageResult:
+        """Read a page; ``stored`` is its version, ``known`` too unless it has to be sent again."""
+        version = _Version.parse(known)
         # Without stored links, an unchanged page would end the crawl, so read it in full.
-        return None if self._crawl and version and version.links is None else version
+        usable = None if self._crawl and version and version.links is None else version
+        result = await self._ask(visit, usable)
+        was_page = stored is not None or self._before.is_page(visit.url)
+        if was_page and result.for_now and result.url != visit.url:
+            result = _unread(visit.url, "it leads to another page for now")
+        if result.url != visit.url:
+            stored = (await self._stored_versions([result.url])).get(result.url)
+        last = _Version.parse(stored)
+        had = None if last is None else last.links_at(result.url)
+        if result.unread:
+            self._keep(result, stored is not None, had)
+        else:
+            result.lost_links = [link for link in had or () if link not in set(result.links)]
+        return result
 
-    async def _visit(self, visit: Visit, known: _Version | None) -> PageResult:
+    def _keep(self, result: PageResult, is_stored: bool, had: list[str] | None) -> None:
+        """Keep a page that is there but could not be read; follow the links that it last had."""
+        if isinstance(result.event, Skipped):
+            if not is_stored and not self._before.knows(result.url):
+                return  # It never was a page, so nothing is known by it.
+            result.event = Failed(result.url, result.event.reason)
+        result.lost_links = had or []
+        leads_elsewhere = self._before.leads_elsewhere(result.url)
+        result.hides = leads_elsewhere or (self._crawl and had is None)
+
+    async def _ask(self, visit: Visit, known: _Version | None) -> PageResult:
         try:
             response = await self._get(visit.url, known.headers() if known else {})
             if response.status_code == 304 and response.history:
                 # The validators belong to another address than the one that answered: ask without.
                 response = await self._get(visit.url, {})
         except ResponseTooLarge:
-            return PageResult(visit.url, Skipped(visit.url, "larger than 5 MiB"))
+            return _unread(visit.url, "larger than 5 MiB")
         except AddressRefused:
-            return PageResult(visit.url, Skipped(visit.url, "it leads to a private address"))
+            return _unread(visit.url, "it leads to a private address")
         except RateLimited:
             raise
         except WeftError as error:
-            return PageResult(visit.url, Failed(visit.url, error.message))
+            return PageResult(visit.url, Failed(visit.url, error.message), unread=True)
         if response.status_code == 304 and known:
-            base = httpx.URL(visit.url)
-            links = [str(base.join(link)) for link in known.links or ()]
-            return PageResult(visit.url, Unchanged(visit.url), links)
+            return PageResult(visit.url, Unchanged(visit.url), known.links_at(visit.url) or [])
         return await self._read_answer(visit, response)
 
     async def _get(self, url: str, headers: Mapping[str, str]) -> httpx.Response:
@@ -201,17 +243,20 @@ class PageReader:
             return PageResult(visit.url)
         if status == 429:
             raise status_error(response, "a page")
-        if response.is_client_error:
-            skipped = Skipped(visit.url, f"the site does not show it (HTTP {status})")
-            return PageResult(visit.url, skipped, refused=True)
+        if response.is_client_error and status not in TRANSIENT_STATUSES:
+            return _unread(visit.url, f"the site does not show it (HTTP {status})", refused=True)
         if not response.is_success:
-            return PageResult(
-                visit.url, Failed(visit.url, status_error(response, "the page").message)
-            )
+            failed = Failed(visit.url, status_error(response, "the page").message)
+            return PageResult(visit.url, failed, unread=True)
+        for_now = any(hop.status_code in _FOR_NOW for hop in response.history)
         url = normalise_url(str(response.url))
         if url is None or origin_of(url) not in self._site:
-            return PageResult(visit.url, Skipped(visit.url, "it redirects to another site"))
-        return await self._read_page(visit, url, response)
+            elsewhere = _unread(visit.url, "it redirects to another site")
+            elsewhere.unread = for_now
+            return elsewhere
+        result = await self._read_page(visit, url, response)
+        result.for_now = for_now
+        return result
 
     async def _read_page(
         self, visit: Visit, url: httpx.URL, response: httpx.Response
@@ -220,7 +265,7 @@ class PageReader:
         media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         if media_type and media_type not in _HTML_TYPES | _TEXT_TYPES:
             shown = media_type if _MEDIA_TYPE.fullmatch(media_type) else "of an unknown type"
-            return PageResult(address, Skipped(address, f"not a page ({shown})"))
+            return _unread(address, f"not a page ({shown})")
         try:
             page = await run_parser(
                 len(response.content),
@@ -232,9 +277,9 @@ class PageReader:
                 frozenset(self._site) if self._crawl else frozenset[Origin](),
             )
         except SourceUnavailable as error:
-            return PageResult(address, Failed(address, error.message))
+            return PageResult(address, Failed(address, error.message), unread=True)
         if page is None:
-            return PageResult(address, Skipped(address, "not text"))
+            return _unread(address, "not text")
         entity = Entity(
             id=address,
             type="page",
@@ -279,6 +324,10 @@ def _resolve_links(page: HtmlText, url: httpx.URL, site: Collection[Origin]) -> 
     return list(found)
 
 
+def _unread(url: str, reason: str, *, refused: bool = False) -> PageResult:
+    return PageResult(url, Skipped(url, reason), refused=refused, unread=True)
+
+
 def decode_body(content: bytes, content_type: str, is_html: bool) -> str | None:
     """Decode a body by byte-order mark, header, `<meta>`, or a guess; None if it is binary."""
     named = _find_codec(
@@ -312,7 +361,7 @@ def _find_codec(name: str) -> str | None:
 
 
 def _version_of(response: httpx.Response, url: httpx.URL, links: list[str] | None) -> str | None:
-    home = str(url.copy_with(path="/", query=None))
+    home = _home_of(url)
     # Links to the page's own origin are stored without it, as every page stores such a list.
     short = [
         f"/{link.removeprefix(home)}" if link.startswith(home) else link for link in links or ()
@@ -322,6 +371,10 @@ def _version_of(response: httpx.Response, url: httpx.URL, links: list[str] | Non
         headers.get("etag"), headers.get("last-modified"), None if links is None else tuple(short)
     )
     return version.dump()
+
+
+def _home_of(url: httpx.URL) -> str:
+    return str(url.copy_with(path="/", query=None))
 
 
 def _folders(url: httpx.URL) -> tuple[str, ...]:

@@ -74,6 +74,39 @@ async def test_incomplete_listing_deletes_nothing_and_says_so(local: LocalHarnes
     assert any("nothing was deleted" in line for line in log)
 
 
+async def test_listing_that_nothing_vouches_for_deletes_nothing(local: LocalHarness) -> None:
+    made = await local.connect()
+    local.script.fetch = fetch_of(note("a"), note("b"))
+    await local.run_sync(made)
+    local.script.fetch, local.script.vouches = fetch_of(note("a")), False
+    job = await local.run_sync(made)
+    assert (job.status, counts(job)) == (JobStatus.COMPLETED, {"unchanged": 1})
+    log = await local.read_log(job)
+    assert any("did not say that it named everything" in line for line in log)
+    local.script.vouches = True
+    job = await local.run_sync(made)
+    assert counts(job) == {"unchanged": 1, "deleted": 1}
+    assert any("Complete: the script ended" in line for line in await local.read_log(job))
+
+
+async def test_source_gets_the_last_cursor_and_versions_also_when_it_lists_anew(
+    local: LocalHarness,
+) -> None:
+    seen: list[tuple[Json | None, object, object]] = []
+
+    async def fetch(cursor: Json | None, context: SourceContext) -> AsyncGenerator[Event]:
+        stored = await context.stored_versions(["a"])
+        seen.append((context.last_cursor, await context.known_versions(["a"]), stored))
+        yield Entity(id="a", type="note", title="a", text="", version="1")
+        yield Checkpoint({"page": 1})
+
+    local.script.fetch = fetch
+    made = await local.connect()
+    await local.run_sync(made)
+    await local.run_sync(made, force=True)
+    assert seen == [(None, {}, {}), ({"page": 1}, {}, {"a": "1"})]
+
+
 async def test_many_gaps_are_logged_to_a_bound_and_do_not_drown_in_many_entities(
     local: LocalHarness,
 ) -> None:

@@ -56,7 +56,7 @@ def test_walk_keeps_no_long_messages(tmp_path: Path) -> None:
     head = repository.commit(repository.put_tree(), message=message)
     context = offline_context(files_roots=(tmp_path,))
     with open_repository(str(repository.root), context) as opened:
-        (commit,) = list_newest_commits(opened.store, head, lambda: None)
+        (commit,) = list_newest_commits(opened.store, head, lambda: None, set())
         assert commit.message is None
         assert read_message(opened.store, head) == message.decode()
 

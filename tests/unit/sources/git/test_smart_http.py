@@ -21,7 +21,7 @@ from weft.errors import (
 from weft.net.addresses import AddressRefused
 from weft.net.client import http_factory
 from weft.net.http_factory import HttpFactory
-from weft.sources.base import Checkpoint, Deleted, Skipped, SourceContext
+from weft.sources.base import Checkpoint, Complete, Deleted, Skipped, SourceContext
 from weft.sources.git import smart_http
 from weft.sources.git.objects import open_repository
 from weft.sources.git.pack import COMMIT, Object
@@ -156,7 +156,7 @@ async def test_nothing_is_downloaded_while_the_branch_stands_still(
         first = await events_of(case(site.url).make())
         server.commands.clear()
         again = await events_of(case(site.url).make(), last_cursor(first))
-    assert [event for event in again if not isinstance(event, Checkpoint)] == []
+    assert [event for event in again if not isinstance(event, Checkpoint | Complete)] == []
     assert len(server.commands) == 1
 
 

@@ -9,7 +9,16 @@ from git_repos import RawRepository
 from weft.domain.base import Json
 from weft.domain.entities import Entity
 from weft.errors import CursorExpired, SourceMisconfigured
-from weft.sources.base import Checkpoint, Deleted, Event, Failed, Skipped, Unchanged
+from weft.sources.base import (
+    Checkpoint,
+    Complete,
+    Deleted,
+    Event,
+    Failed,
+    Incomplete,
+    Skipped,
+    Unchanged,
+)
 from weft.sources.git import pack, walk
 from weft.sources.git.source import GitSource
 from weft.testing.source_contract import SourceCase, events_of, last_cursor, offline_context
@@ -189,6 +198,21 @@ async def test_missing_or_broken_file_fails_and_keeps_the_rest(repository: RawRe
     ]
 
 
+async def test_history_that_breaks_off_is_a_gap_and_is_read_again(
+    repository: RawRepository,
+) -> None:
+    first = repository.commit(repository.put_files(a=b"a"))
+    repository.commit(repository.put_files(a=b"b"), first, seconds=1_700_000_001)
+    whole = await list_events(repository)
+    held = repository.git / "objects" / first[:2] / first[2:]
+    held.rename(repository.root / "aside")
+    events = await list_events(repository)
+    assert [event for event in events if isinstance(event, Incomplete)]
+    assert [e.version for e in entities(events).values() if e.type == "commit"] == [None]
+    (repository.root / "aside").rename(held)
+    assert entities(await list_events(repository)) == entities(whole)
+
+
 @pytest.mark.parametrize("data", [b"garbage", b"100644 name\0short", b"999999 x\0" + b"1" * 20])
 async def test_broken_folder_ends_the_listing_with_an_error(
     repository: RawRepository, data: bytes
@@ -199,8 +223,11 @@ async def test_broken_folder_ends_the_listing_with_an_error(
 
 
 async def test_shallow_clone_lists_what_it_has(repository: RawRepository) -> None:
-    repository.commit(repository.put_files(a=b"a"), "1" * 40, message=b"Cut off here")
+    name = repository.commit(repository.put_files(a=b"a"), "1" * 40, message=b"Cut off here")
+    (repository.git / "shallow").write_text(f"{name}\n")
     events = await list_events(repository)
+    assert isinstance(events[-1], Complete)
+    assert not [event for event in events if isinstance(event, Incomplete)]
     assert len(commits(events)) == 1
     assert entities(events)[f"commit:{commits(events)[0]}"].text == "Cut off here"
 
@@ -221,7 +248,8 @@ async def test_incremental_fetch_yields_just_what_changed(repository: RawReposit
     assert [event.id for event in events if isinstance(event, Deleted)] == ["file:gone"]
     assert commits(events) == [second]
     assert last_cursor(events)["last_commit"] == second
-    assert [type(e) for e in await list_events(repository, last_cursor(events))] == [Checkpoint]
+    again = await list_events(repository, last_cursor(events))
+    assert [type(event) for event in again] == [Checkpoint, Complete]
 
 
 async def test_file_that_becomes_a_folder_is_deleted_and_listed(repository: RawRepository) -> None:

@@ -4,7 +4,8 @@ import pytest
 
 from weft.domain.connections import AuthMethod
 from weft.sources.base import OAuth2
-from weft.sources.github.source import GitHubConfig, GitHubSource
+from weft.sources.github.config import GitHubConfig
+from weft.sources.github.source import GitHubSource
 
 
 @pytest.mark.parametrize(

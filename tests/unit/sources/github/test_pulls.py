@@ -7,7 +7,7 @@ from github_harness import FakeGitHub, cursor_of, entities, failing, pull, serve
 
 from weft.errors import SourceUnavailable
 from weft.net.http_factory import HttpFactory
-from weft.sources.base import Checkpoint, Event, Incomplete
+from weft.sources.base import Complete, Event, Incomplete
 from weft.sources.github import api
 from weft.testing.scripted_http import HttpReply, HttpRequest, as_json, serve
 
@@ -59,7 +59,7 @@ async def test_paging_link_to_another_host_is_an_error_and_sends_no_token(
 def is_sound(events: list[Event]) -> bool:
     """Return whether the listing says that it is complete, and moves the cursor."""
     gap = any(isinstance(event, Incomplete) for event in events)
-    assert gap != isinstance(events[-1], Checkpoint)
+    assert gap != isinstance(events[-1], Complete)
     return not gap
 
 
@@ -128,3 +128,11 @@ async def test_paging_that_never_ends_is_a_gap(
         link = f'<{at.site.url}/repos/me/repo/pulls?page=1>; rel="next"'
         at.hub.interfere = failing("/pulls", as_json([PULLS[0]], link=link))
         assert not is_sound(await at.fetch(sync_pull_requests=True))
+
+
+async def test_pull_requests_that_are_all_gone_are_a_gap(http: HttpFactory) -> None:
+    async with serve_github(http, FakeGitHub(pulls=list(PULLS))) as at:
+        at.cursor = cursor_of(await at.fetch(sync_pull_requests=True))
+        at.hub.pulls = []
+        events = await at.fetch(sync_pull_requests=True)
+    assert isinstance(events[-1], Incomplete)

@@ -4,9 +4,12 @@ import pytest
 from github_harness import FILES, TOKEN, FakeGitHub, cursor_of, entities, ids, serve_github
 from pydantic import ValidationError
 
+from weft.errors import SourceUnavailable
 from weft.net.http_factory import HttpFactory
-from weft.sources.base import Checkpoint, Incomplete, Skipped, Unchanged
-from weft.sources.github.source import GitHubConfig, GitHubCredentials, GitHubSource
+from weft.sources.base import Checkpoint, Complete, Incomplete, Skipped, Unchanged
+from weft.sources.github.config import GitHubConfig, GitHubCredentials
+from weft.sources.github.source import GitHubSource
+from weft.testing.scripted_http import as_json
 
 pytestmark = pytest.mark.anyio
 
@@ -85,7 +88,7 @@ async def test_empty_repository_is_complete_and_has_no_files(http: HttpFactory) 
         assert "empty" in await at.source().check()
         events = await at.fetch()
     assert len(entities(events)) == 1
-    assert isinstance(events[-1], Checkpoint)
+    assert isinstance(events[-1], Complete)
     assert not [e for e in events if isinstance(e, Incomplete)]
 
 
@@ -145,3 +148,11 @@ def test_endpoint_is_the_api_that_the_operator_set() -> None:
     assert GitHubSource.endpoint(config, {}) == "https://api.github.com"
     own = {"github_api_url": "https://git.example.org/api/v3"}
     assert GitHubSource.endpoint(config, own) == "https://git.example.org"
+
+
+async def test_list_of_files_that_is_empty_for_no_reason_is_an_error(http: HttpFactory) -> None:
+    hub = FakeGitHub(dict(FILES))
+    async with serve_github(http, hub) as at:
+        hub.interfere = lambda asked: as_json({"tree": []}) if "/trees/" in asked.path else None
+        with pytest.raises(SourceUnavailable):
+            await at.fetch()

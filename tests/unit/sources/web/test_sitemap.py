@@ -15,7 +15,7 @@ from weft.errors import SourceMisconfigured, SourceUnavailable
 from weft.net.http_factory import HttpFactory
 from weft.sources.base import Failed, Unchanged
 from weft.sources.web import sitemap as sitemaps
-from weft.sources.web import source
+from weft.sources.web import sitemap_fetch, walk
 from weft.sources.web.sitemap import Sitemap, read_sitemap
 from weft.testing.scripted_http import HttpReply, HttpRequest, html, redirect
 
@@ -130,7 +130,7 @@ async def test_not_modified_behind_a_redirect_is_asked_again(http: HttpFactory) 
     async with serve_website(http, {"/a": html("A", etag='"1"')}) as at:
         at.pages["/s.xml"] = sitemap(*loc_entries(at.site, "/a"))
         await at.fetch("/s.xml")
-        at.pages |= {"/a": redirect("/b"), "/b": html("B", etag='"1"')}
+        at.pages |= {"/a": redirect("/b", 301), "/b": html("B", etag='"1"')}
         events = await at.fetch("/s.xml")
     assert [(e.title, e.text) for e in events if isinstance(e, Entity)] == [("/b", "B")]
 
@@ -179,7 +179,7 @@ def test_overlong_values_are_left_out() -> None:
 async def test_index_of_more_sitemaps_than_are_read_is_a_gap(
     http: HttpFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(source, "SITEMAPS_MAX", 3)
+    monkeypatch.setattr(sitemap_fetch, "SITEMAPS_MAX", 3)
     async with serve_website(http, {}) as at:
         children = [f"/{number}.xml" for number in range(5)]
         at.pages |= {child: sitemap(*loc_entries(at.site, child + "x")) for child in children}
@@ -192,7 +192,7 @@ async def test_index_of_more_sitemaps_than_are_read_is_a_gap(
 async def test_more_addresses_than_are_told_apart_are_a_gap(
     http: HttpFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(source, "SEEN_MAX", 3)
+    monkeypatch.setattr(walk, "SEEN_MAX", 3)
     async with serve_website(http, {"/a": "A"}) as at:
         at.pages["/s.xml"] = sitemap(*loc_entries(at.site, "/x.png", "/y.png", "/a", "/b"))
         events = await at.fetch("/s.xml")
@@ -203,7 +203,7 @@ async def test_more_addresses_than_are_told_apart_are_a_gap(
 async def test_sitemaps_that_wait_take_bounded_memory(
     http: HttpFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(source, "SITEMAPS_MAX", 40)
+    monkeypatch.setattr(sitemap_fetch, "SITEMAPS_MAX", 40)
 
     def index(asked: HttpRequest) -> HttpReply:
         targets = [f"{asked.path}/{number}{'x' * 1_900}" for number in range(500)]

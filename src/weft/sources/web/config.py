@@ -1,0 +1,66 @@
+"""The configuration of the `web` source."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from weft.sources.base import ENDPOINT
+from weft.sources.web.pages import normalise_url
+
+PATTERNS_MAX = 50
+PATTERN_CHARS_MAX = 200
+
+
+class WebConfig(BaseModel):
+    """The pages to read."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    url: str = Field(
+        title="URL",
+        description="A sitemap, or the page from which links are followed.",
+        max_length=2048,
+        json_schema_extra=ENDPOINT,
+    )
+    mode: Literal["auto", "sitemap", "crawl"] = Field(
+        default="auto",
+        title="Mode",
+        description="How pages are found; auto: a sitemap if the URL is one, else a crawl.",
+    )
+    max_pages: int = Field(
+        default=200, ge=1, le=5000, title="Most pages", description="Most pages to read."
+    )
+    max_depth: int = Field(
+        default=3,
+        ge=0,
+        le=20,
+        title="Depth",
+        description="How many links away from the start page a crawl goes.",
+    )
+    include: list[str] = Field(
+        default_factory=list,
+        max_length=PATTERNS_MAX,
+        title="Include",
+        description="Globs on the URL's path, e.g. /docs/*; others are not read.",
+    )
+    exclude: list[str] = Field(
+        default_factory=list,
+        max_length=PATTERNS_MAX,
+        title="Exclude",
+        description="Globs on the URL's path of pages that are not read.",
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _normalise(cls, value: str) -> str:
+        url = normalise_url(value.strip())
+        if url is None:
+            raise ValueError("must be an http or https address without user name and password")
+        return str(url)
+
+    @field_validator("include", "exclude")
+    @classmethod
+    def _check_patterns(cls, value: list[str]) -> list[str]:
+        if any(not pattern or len(pattern) > PATTERN_CHARS_MAX for pattern in value):
+            raise ValueError(f"patterns must have 1 to {PATTERN_CHARS_MAX} characters")
+        return value
