@@ -34,6 +34,8 @@ DIFFERS = {
     "test_failed_entity_keeps_its_earlier_copy": _COUNTS,
     "test_connection_without_needed_credentials_waits": "Airweave keeps none; a page asks for them",
     "test_update_changes_only_what_is_given": "Airweave has no versions to count",
+    "test_too_many_deletions_wait_for_somebodys_word": "Airweave holds no deletions",
+    "test_emptied_source_takes_nothing_along": "Airweave holds no deletions",
     f"{_FAILURE}[access": _FOUR,
     f"{_FAILURE}[unavailable": _FOUR,
     f"{_FAILURE}[rate_limited": _FOUR,
