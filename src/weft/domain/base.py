@@ -17,10 +17,14 @@ class Frozen(BaseModel):
 
 
 class Page(Frozen, Generic[T]):
-    """A slice of a list; ``next_cursor`` is opaque and absent on the last page."""
+    """A slice of a list; ``next_cursor`` is opaque and absent on the last page.
+
+    ``note`` says which part of the list this is, where the items alone would mislead.
+    """
 
     items: tuple[T, ...]
     next_cursor: str | None = None
+    note: str | None = None
 
 
 class GetPage(Protocol[T]):

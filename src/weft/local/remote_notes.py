@@ -27,7 +27,7 @@ class RemoteNotes:
 
     async def put(self, note: Note) -> None:
         """Store or replace a note."""
-        owner = f"remote {note.kind} {note.id}"
+        owner = f"remote {note.kind} {note.id} {self._scope}"
         sealed = await self._engine.vault.seal(
             self._engine.store.data_keys,
             LOCAL_ORGANIZATION_ID,

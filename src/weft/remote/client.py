@@ -30,6 +30,9 @@ T = TypeVar("T")
 ANSWER_MAX_BYTES: Final = 16 * 1024 * 1024
 KEY_HEADER: Final = "x-api-key"
 ORGANIZATION_HEADER: Final = "X-Organization-ID"
+CALL_END_SECONDS: Final = 1.0
+"""No request is repeated in the last second of the call that it is made for."""
+
 _LIMIT_DIGITS: Final = 10
 _POOL: Final = httpx.Limits(max_connections=20, max_keepalive_connections=10, keepalive_expiry=20)
 
@@ -58,6 +61,10 @@ class ApiClient:
     def origin(self) -> str:
         """The API's scheme, host and port."""
         return f"{self._http.base_url.scheme}://{self._host}"
+
+    def pace(self, share: int) -> float:
+        """Return the pause between requests that take one in ``share`` of what the API allows."""
+        return min(60.0 * share / self.rate_limit, 60.0) if self.rate_limit else 0.0
 
     async def get(
         self,
@@ -134,7 +141,9 @@ class ApiClient:
         """
         # A request that got a 429 was not carried out, so repeating it does nothing twice.
         transient = TRANSIENT_STATUSES if is_safe else {429}
-        deadline = time.monotonic() + self.timeouts.total
+        # Whoever waits for the caller must hear of a limit before the wait ends.
+        deadline = anyio.current_effective_deadline() - CALL_END_SECONDS
+        deadline = min(anyio.current_time() + self.timeouts.total, deadline)
         attempt = 0
         while True:
             attempt += 1
@@ -158,12 +167,12 @@ class ApiClient:
         if attempt >= self.timeouts.attempts:
             return None
         pause = back_off_seconds(attempt, self.timeouts.pause)
-        return pause if time.monotonic() + pause <= deadline else None
+        return pause if anyio.current_time() + pause <= deadline else None
 
     async def _wait_before_retry(self, answer: ApiAnswer, pause: float, deadline: float) -> None:
         """Wait for as long as the API asks. Raises the answer's error if that is too long."""
         asked = answer.retry_after
-        if asked is not None and time.monotonic() + asked > deadline:
+        if asked is not None and anyio.current_time() + asked > deadline:
             raise rate_limit_error(answer) if answer.status == 429 else build_error(answer)
         await anyio.sleep(pause if asked is None else max(pause, asked))
 

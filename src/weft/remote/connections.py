@@ -114,7 +114,7 @@ class RemoteConnections(Connections):
         if draft is not None:
             return draft.to_connection()
         found = await self._claims.settle(await self.fetch(await self.resolve_id(connection)))
-        return _explain_stuck(found)
+        return _explain_stuck(await self._state.keep_last_job(found))
 
     async def create(self, new: NewConnection) -> Connection:
         """Create a connection, or keep a draft of it until a person has entered what it needs."""
@@ -137,7 +137,7 @@ class RemoteConnections(Connections):
 
     async def create_at_api(self, new: NewConnection, source: SourceInfo) -> Connection:
         """Create a connection that has all that it needs."""
-        return await self._creation.create(new, source)
+        return await self._state.keep_last_job(await self._creation.create(new, source))
 
     async def update(self, connection: str, change: ConnectionChange) -> Connection:
         """Update a connection. The API replaces config and schedule, so both are read, merged and

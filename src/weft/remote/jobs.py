@@ -1,7 +1,6 @@
 """Runs and reads the jobs of a remote API, whose routes name each job with its connection."""
 
 from collections.abc import AsyncGenerator, Sequence
-from datetime import UTC, datetime
 from typing import Final
 
 import anyio
@@ -17,24 +16,19 @@ from weft.errors import Conflict, InvalidInput, NotFound, RateLimited, TryLater,
 from weft.remote.client import send_or_find
 from weft.remote.collections import CONNECTIONS_PATH
 from weft.remote.connections import RemoteConnections, waits_in_vain
+from weft.remote.jobs_across import WINDOW, AcrossConnections, fetch_jobs, jobs_path
 from weft.remote.meanings import AlreadyLive, NoSync
-from weft.remote.paging import fits_id, skip_of, whole_id
+from weft.remote.paging import fits_id, skip_of
 from weft.remote.state import RemoteState
 from weft.remote.waiting.claims import Claims
-from weft.wire.jobs import read_job, read_job_log, read_jobs
-
-WINDOW: Final = 1000
-"""The number of a connection's newest jobs that the API shows. Older ones cannot be read."""
+from weft.wire.jobs import read_job, read_jobs
 
 RECENT: Final = 100
-CONNECTIONS_MAX: Final = 50
-"""The most connections whose jobs are read, one request each, to find one or to list all."""
-
-AT_ONCE: Final = 4
-SURE_PREFIX_CHARS: Final = 8
 RATE_PAUSE_MAX: Final = 30.0
+RATE_SHARE: Final = 2
+"""Following a job takes at most every second request that the API allows."""
+
 # This schedule hardly ever fires, and is removed again at once.
-_NOW: Final = datetime.max.replace(tzinfo=UTC)
 _REPAIR_CRON: Final = "0 0 1 1 *"
 
 
@@ -44,6 +38,8 @@ class RemoteJobs(Jobs):
         self._client = state.client
         self._connections = connections
         self._claims = claims
+        self._owners = state.job_owners
+        self._across = AcrossConnections(state)
 
     async def run(self, connection: str, options: RunOptions = RUN_DEFAULTS) -> Job:
         """Start a sync. The newest job is noted first: if the answer is lost, a newer job must be
@@ -64,7 +60,7 @@ class RemoteJobs(Jobs):
         newest = await self._prepare_run(connection_id)
 
         async def look() -> Job | None:
-            latest = await self._fetch(connection_id, 1)
+            latest = await fetch_jobs(self._state, connection_id, 1)
             return latest[0] if latest and latest[0].id != newest else None
 
         job = await send_or_find(
@@ -80,7 +76,8 @@ class RemoteJobs(Jobs):
             unknown="Whether a sync was started is not known: see list_jobs before run_sync.",
         )
         self._state.own_changes.announce()
-        return self._state.learn_job(job)
+        await self._owners.keep([job])
+        return job
 
     async def list(
         self,
@@ -92,25 +89,33 @@ class RemoteJobs(Jobs):
     ) -> Page[Job]:
         """List jobs. The API lists the newest WINDOW of a connection, without filter or offset."""
         size = validate_limit(limit)
-        owner = None if connection is None else await self._connections.resolve_id(connection)
+        if connection is None:
+            page = await self._across.list(status=status, cursor=cursor, size=size)
+            await self._owners.keep(page.items)
+            return page
+        owner = await self._connections.resolve_id(connection)
         listed = ("jobs", owner, status)
         skip = skip_of(cursor, *listed)
         wanted = WINDOW if status else min(WINDOW, skip + size + 1)
-        found = await (self._fetch_of_all(wanted) if owner is None else self._fetch(owner, wanted))
+        found = await fetch_jobs(self._state, owner, wanted)
         fitting = [job for job in found if status in (None, job.status)]
         more = encode_cursor(skip + size, *listed) if len(fitting) > skip + size else None
-        return Page(items=tuple(fitting[skip : skip + size]), next_cursor=more)
+        shown = fitting[skip : skip + size]
+        await self._owners.keep(shown)
+        return Page(items=tuple(shown), next_cursor=more)
 
     async def get(self, job: str) -> Job:
         text = job.strip().lower()
-        owner = self._known_owner(text)
+        owner = await self._owners.find(text)
         if owner is not None:
             found = await self._find_among(owner, text, RECENT) or await self._find_among(
                 owner, text, WINDOW
             )
         else:
-            found = [item for item in await self._fetch_of_all(WINDOW) if fits_id(item.id, text)]
-        return pick_one(found, "job", "job_id", lambda item: item.id)
+            found = await self._across.find(text)
+        one = pick_one(found, "job", "job_id", lambda item: item.id)
+        await self._owners.keep([one])
+        return one
 
     async def watch(self, job: str) -> AsyncGenerator[Job]:
         """Poll the job, less and less often. Short failures of the API are ignored."""
@@ -125,7 +130,9 @@ class RemoteJobs(Jobs):
                 if seen is None or failures > timeouts.reports:
                     raise
                 asked = error.retry_after if isinstance(error, RateLimited) else None
-                await anyio.sleep(min(asked or pause, RATE_PAUSE_MAX))
+                await anyio.sleep(
+                    max(min(asked or pause, RATE_PAUSE_MAX), self._client.pace(RATE_SHARE))
+                )
                 continue
             failures = 0
             if now != seen:
@@ -134,30 +141,24 @@ class RemoteJobs(Jobs):
                 yield now
             if now.status.is_terminal:
                 return
-            await anyio.sleep(pause)
+            await anyio.sleep(max(pause, self._client.pace(RATE_SHARE)))
             pause = min(pause * 1.5, timeouts.watch_longest)
 
     async def log(self, job: str, *, limit: int = 20) -> Sequence[LogLine]:
         """Return the error of a failed job, as the API keeps no log."""
         if limit < 1:
             raise InvalidInput("limit must be at least 1.", field="limit")
-        found = await self.get(job)
-        raw = await self._client.get(
-            _jobs_path(found.source_connection_id),
-            lambda body: body,
-            params={"limit": RECENT},
-            missing="job_id",
-        )
-        items = raw if isinstance(raw, list) else []
-        mine = [item for item in items if isinstance(item, dict) and item.get("id") == found.id]
-        return read_job_log(mine[0])[:limit] if mine else []
+        known = self._state.log_of.get(job)
+        if known is None:
+            known = self._state.log_of.get((await self.get(job)).id, ())
+        return known[:limit]
 
     async def cancel(self, job: str) -> Job:
         """Cancel a job. If the answer is lost, the job's status shows whether it is stopping."""
         found = await self.get(job)
         if found.status.is_terminal:
             raise _ended_error(found)
-        path = f"{_jobs_path(found.source_connection_id)}/{found.id}/cancel"
+        path = f"{jobs_path(found.source_connection_id)}/{found.id}/cancel"
 
         async def look() -> Job | None:
             now = await self.get(found.id)
@@ -183,57 +184,9 @@ class RemoteJobs(Jobs):
         self._state.own_changes.announce()
         return stopped
 
-    async def _fetch(self, connection_id: str, limit: int) -> Sequence[Job]:
-        try:
-            found = await self._client.get(
-                _jobs_path(connection_id),
-                read_jobs,
-                params={"limit": limit},
-                missing="connection_id",
-            )
-        except NoSync:
-            return []
-        return [self._state.learn_job(job) for job in found]
-
-    async def _fetch_of_all(self, limit: int) -> Sequence[Job]:
-        page = await self._connections.list(limit=CONNECTIONS_MAX)
-        if page.next_cursor is not None:
-            raise Unsupported(
-                f"There are more than {CONNECTIONS_MAX} connections, and the Airweave API lists "
-                "the jobs of one connection only.",
-                field="connection_id",
-                hint="Name the connection, and use the whole id of a job that list_jobs showed.",
-            )
-        found: list[Job] = []
-        limiter = anyio.CapacityLimiter(AT_ONCE)
-
-        async def add(connection_id: str) -> None:
-            async with limiter:
-                try:
-                    found.extend(await self._fetch(connection_id, limit))
-                except NotFound:
-                    return  # It was deleted meanwhile.
-
-        for item in page.items if len(page.items) == 1 else ():
-            await add(item.id)
-        if len(page.items) > 1:
-            async with anyio.create_task_group() as group:
-                for item in page.items:
-                    group.start_soon(add, item.id)
-        # What has not started waits now, so it comes first.
-        return sorted(found, key=lambda job: job.began_at or job.completed_at or _NOW, reverse=True)
-
-    def _known_owner(self, text: str) -> str | None:
-        if whole_id(text) is not None:
-            return self._state.owner_of.get(text)
-        if len(text) < SURE_PREFIX_CHARS:
-            return None
-        known = [owner for job_id, owner in self._state.owner_of.items() if fits_id(job_id, text)]
-        return known[0] if len(known) == 1 else None
-
     async def _find_among(self, connection_id: str, text: str, limit: int) -> Sequence[Job]:
         try:
-            found = await self._fetch(connection_id, limit)
+            found = await fetch_jobs(self._state, connection_id, limit)
         except NotFound:
             return []
         return [job for job in found if fits_id(job.id, text)]
@@ -254,7 +207,7 @@ class RemoteJobs(Jobs):
     async def _prepare_run(self, connection_id: str) -> str | None:
         try:
             found = await self._client.get(
-                _jobs_path(connection_id),
+                jobs_path(connection_id),
                 read_jobs,
                 params={"limit": 1},
                 missing="connection_id",
@@ -291,13 +244,11 @@ class RemoteJobs(Jobs):
     async def _find_live_job(self, connection_id: str, error: AlreadyLive) -> Conflict:
         job_id = error.job_id
         if job_id is None:
-            live = [
-                job for job in await self._fetch(connection_id, 5) if not job.status.is_terminal
-            ]
-            job_id = live[0].id if live else None
+            newest = await fetch_jobs(self._state, connection_id, 5)
+            job_id = next((job.id for job in newest if not job.status.is_terminal), None)
         if job_id is None:
             return Conflict(error.message, hint="It has just ended: call run_sync again.")
-        self._state.owner_of.remember(job_id, connection_id)
+        self._owners.learn(job_id, connection_id)
         return Conflict(
             f"A sync of this connection is running already: job {job_id}.",
             field="connection_id",
@@ -305,10 +256,6 @@ class RemoteJobs(Jobs):
             f"cancel_job(job_id='{job_id}').",
             job_id=job_id,
         )
-
-
-def _jobs_path(connection_id: str) -> str:
-    return f"{CONNECTIONS_PATH}/{connection_id}/jobs"
 
 
 def _ended_error(job: Job) -> Conflict:

@@ -1,27 +1,18 @@
 """The state that the parts of a remote backend share: in memory, bounded, and for one API."""
 
-from collections import OrderedDict
+from collections.abc import Sequence
 from typing import Final
 
 import anyio
 
 from weft.domain.connections import Connection
-from weft.domain.jobs import Job
+from weft.domain.jobs import LogLine
 from weft.remote.client import ApiClient
+from weft.remote.job_owners import JobOwners
+from weft.remote.memory import Memory
 from weft.remote.notes import Notes
 
-REMEMBERED_MAX: Final = 10_000
-
-
-class Memory(OrderedDict[str, str]):
-    """Remembers the newest REMEMBERED_MAX entries."""
-
-    def remember(self, key: str, value: str) -> None:
-        """Add an entry, and forget the oldest if there are too many."""
-        self[key] = value
-        self.move_to_end(key)
-        while len(self) > REMEMBERED_MAX:
-            self.popitem(last=False)
+ENDED_MAX: Final = 500
 
 
 class ChangeSignal:
@@ -46,7 +37,7 @@ class ChangeSignal:
 class RemoteState:
     """The client, and facts from answers that later calls need.
 
-    ``owner_of`` maps a job to its connection, which the API's routes for jobs need.
+    ``job_owners`` know the connection of a job, and ``log_of`` has the log of jobs that ended.
     ``connection_of`` maps a sync, the only thing a search result names, to its connection, and
     ``name_of`` maps a connection to its name. ``notes`` keep what must outlive the process.
     """
@@ -55,9 +46,10 @@ class RemoteState:
         self.client = client
         self.notes = notes
         self.own_changes = ChangeSignal()
-        self.owner_of = Memory()
-        self.connection_of = Memory()
-        self.name_of = Memory()
+        self.job_owners = JobOwners(notes)
+        self.log_of = Memory[Sequence[LogLine]](ENDED_MAX)
+        self.connection_of = Memory[str]()
+        self.name_of = Memory[str]()
 
     def learn(self, connection: Connection) -> Connection:
         """Remember facts of a connection, and return it without its claim token, if any."""
@@ -65,13 +57,14 @@ class RemoteState:
             self.connection_of.remember(connection.sync_id, connection.id)
         self.name_of.remember(connection.id, connection.name)
         if connection.sync.last_job is not None:
-            self.learn_job(connection.sync.last_job)
+            self.job_owners.learn(connection.sync.last_job.id, connection.id)
         if connection.auth.claim_token is None:
             return connection
         auth = connection.auth.model_copy(update={"claim_token": None})
         return connection.model_copy(update={"auth": auth})
 
-    def learn_job(self, job: Job) -> Job:
-        """Remember which connection a job belongs to."""
-        self.owner_of.remember(job.id, job.source_connection_id)
-        return job
+    async def keep_last_job(self, connection: Connection) -> Connection:
+        """Remember the last job of a connection that is shown, and return the connection."""
+        if connection.sync.last_job is not None:
+            await self.job_owners.keep([connection.sync.last_job])
+        return connection

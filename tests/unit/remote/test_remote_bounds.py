@@ -9,8 +9,8 @@ from weft.domain.connections import ConnectionChange
 from weft.domain.jobs import RunOptions
 from weft.errors import SourceUnavailable, Unsupported
 from weft.remote import client as client_module
-from weft.remote import state as state_module
-from weft.remote.state import Memory
+from weft.remote import memory as memory_module
+from weft.remote.memory import Memory
 from weft.remote.validation import read_problems
 
 pytestmark = pytest.mark.anyio
@@ -36,8 +36,8 @@ async def test_only_vetted_words_of_a_refusal_are_repeated(said: str, shown: str
 async def test_what_is_remembered_is_bounded_and_the_newest_stays(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(state_module, "REMEMBERED_MAX", 2)
-    memory = Memory()
+    monkeypatch.setattr(memory_module, "REMEMBERED_MAX", 2)
+    memory = Memory[str]()
     for key in ("a", "b", "a", "c"):
         memory.remember(key, key)
     assert list(memory) == ["a", "c"]

@@ -128,13 +128,15 @@ class Claims:
                 await self._look(ready[0][1])
             wake_at = min(self._due.values(), default=now + self._client.timeouts.consent_longest)
             pause = min(wake_at - time.monotonic(), self._client.timeouts.consent_longest)
-            with anyio.move_on_after(max(pause, self._shortest_pause() if ready else 0.01)):
+            with anyio.move_on_after(max(pause, self._client.pace(RATE_SHARE) if ready else 0.01)):
                 await self._news.wait()
 
     async def _look(self, connection_id: str) -> None:
         """Look at one connection, and decide when to look again."""
         timeouts = self._client.timeouts
-        pause = max(self._pauses.get(connection_id, timeouts.consent), self._shortest_pause())
+        pause = max(
+            self._pauses.get(connection_id, timeouts.consent), self._client.pace(RATE_SHARE)
+        )
         self._pauses[connection_id] = min(pause * 1.5, timeouts.consent_longest)
         try:
             # The lease keeps two processes from both spending requests on it.
@@ -154,10 +156,6 @@ class Claims:
         self._pauses.pop(connection_id, None)
         news, self._news = self._news, anyio.Event()
         news.set()
-
-    def _shortest_pause(self) -> float:
-        limit = self._client.rate_limit
-        return min(60.0 * RATE_SHARE / limit, 60.0) if limit else 0.0
 
     async def _verify(self, found: Connection) -> Connection:
         """Verify once: a second call could start the sync twice."""

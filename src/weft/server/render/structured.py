@@ -80,6 +80,10 @@ class ItemsOut(TypedDict, total=False):
     next_cursor: str
 
 
+class JobsOut(ItemsOut, total=False):
+    note: str
+
+
 class SourceOut(TypedDict, total=False):
     short_name: Required[str]
     name: Required[str]
@@ -222,6 +226,8 @@ def page_out(items: Sequence[Structured], page: Page[Any]) -> Structured:
     data: Structured = {"items": list(items)}
     if page.next_cursor:
         data["next_cursor"] = page.next_cursor
+    if page.note:
+        data["note"] = page.note
     return data
 
 

@@ -13,9 +13,9 @@ from weft.server.call import ToolCall
 from weft.server.elicitation.confirmations import Effect
 from weft.server.render.size import shrink_to_fit
 from weft.server.render.structured import (
-    ItemsOut,
     JobOut,
     JobReportOut,
+    JobsOut,
     RunOut,
     connection_brief,
     job_out,
@@ -107,7 +107,7 @@ async def list_jobs(
     status: JobStatus | None = None,
     cursor: Cursor = None,
     limit: Limit = 20,
-) -> Annotated[CallToolResult, ItemsOut]:
+) -> Annotated[CallToolResult, JobsOut]:
     async def page(size: int) -> CallToolResult:
         found = await call.backend.jobs.list(
             connection_id, status=status, cursor=cursor, limit=size
@@ -117,9 +117,10 @@ async def list_jobs(
             f"{quantity(len(found.items), 'job')}:",
             *(f"- {job_line(job, named=named)}" for job in found.items),
         ]
+        if not found.items and not found.next_cursor:
+            lines = ["No job has this status." if status else "No jobs yet: run_sync starts one."]
+        lines += [found.note] if found.note else []
         text = "\n".join(lines + more_text(found.next_cursor))
-        if not found.items:
-            text = "No job has this status." if status else "No jobs yet: run_sync starts one."
         return reply(text, page_out([job_out(job) for job in found.items], found))
 
     return await shrink_to_fit(limit, page)

@@ -7,7 +7,8 @@ from server_fakes import Connect, FakeBackend
 from server_records import NOW, make_job
 from tool_calls import bad, good, items
 
-from weft.domain.jobs import JobStatus, LogLine
+from weft.domain.base import Page
+from weft.domain.jobs import Job, JobStatus, LogLine
 from weft.errors import ErrorCategory
 
 pytestmark = pytest.mark.anyio
@@ -154,3 +155,19 @@ async def test_cancel_is_repeatable_until_the_end(connect: Connect, backend: Fak
     assert data["status"] == "CANCELLING"
     backend.jobs.rows["j1"] = make_job("j1", status=JobStatus.COMPLETED)
     assert "ended" in await bad(connect, "cancel_job", job_id="j1")
+
+
+async def test_part_of_the_jobs_is_not_taken_for_all(
+    connect: Connect, backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note = "These are of connections 1 to 50 of 1000."
+
+    async def list_part(*_: object, **_options: object) -> Page[Job]:
+        return Page(items=(), next_cursor="more", note=note)
+
+    monkeypatch.setattr(backend.jobs, "list", list_part)
+    text, data = await good(connect, "list_jobs", status="FAILED")
+    assert note in text
+    assert "cursor='more'" in text
+    assert "No job" not in text
+    assert data["note"] == note
