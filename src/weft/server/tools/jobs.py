@@ -8,7 +8,7 @@ from pydantic import Field
 
 from weft.domain.connections import Connection, agree_to_deletions
 from weft.domain.jobs import Job, JobStatus, LogLine, RunOptions, diagnose
-from weft.errors import InvalidInput
+from weft.errors import InvalidInput, TryLater
 from weft.server.call import ToolCall
 from weft.server.elicitation.confirmations import Effect
 from weft.server.render.size import shrink_to_fit
@@ -36,7 +36,7 @@ from weft.server.render.text import (
 from weft.server.render.untrusted import one_line
 from weft.server.tools.agreement import Proposal, obtain_agreement
 from weft.server.tools.definition import tool
-from weft.server.tools.follow import wait_for_job
+from weft.server.tools.follow import Followed, wait_for_job
 from weft.server.tools.parameters import (
     ConfirmationToken,
     ConnectionRef,
@@ -90,8 +90,7 @@ async def run_sync(
         )
     options = RunOptions(force_full_sync=force_full_sync, agreed_deletions=agreed)
     job = await call.backend.jobs.run(connection_id, options)
-    job = await wait_for_job(call, job, wait_seconds)
-    return _report(job)
+    return _report(await wait_for_job(call, job, wait_seconds))
 
 
 @tool(
@@ -140,9 +139,14 @@ async def get_job(
 ) -> Annotated[CallToolResult, JobReportOut]:
     """Return one job with its diagnosis and log tail."""
     job = await call.backend.jobs.get(job_id)
-    job = await wait_for_job(call, job, wait_seconds)
-    log = await call.backend.jobs.log(job.id, limit=log_lines) if log_lines else ()
-    return _report(job, log, log_lines)
+    found = await wait_for_job(call, job, wait_seconds)
+    if found.trouble or not log_lines:
+        return _report(found)
+    try:
+        log = await call.backend.jobs.log(found.job.id, limit=log_lines)
+    except TryLater as error:
+        return _report(found._replace(trouble=error.message))
+    return _report(found, log, log_lines)
 
 
 @tool(
@@ -153,12 +157,12 @@ async def get_job(
     repeatable=True,
 )
 async def cancel_job(call: ToolCall, job_id: JobRef) -> Annotated[CallToolResult, JobOut]:
-    return _report(await call.backend.jobs.cancel(job_id))
+    return _report(Followed(await call.backend.jobs.cancel(job_id)))
 
 
 def job_result(job: Job) -> CallToolResult:
     """Render an ended job as `run_sync` does; a failed sync is an error of the tool."""
-    return _report(job).model_copy(update={"is_error": job.status is JobStatus.FAILED})
+    return _report(Followed(job)).model_copy(update={"is_error": job.status is JobStatus.FAILED})
 
 
 TOOLS = (run_sync, list_jobs, get_job, cancel_job)
@@ -185,7 +189,8 @@ def _propose_deletions(connection: Connection) -> Proposal:
     )
 
 
-def _report(job: Job, log: Sequence[LogLine] = (), log_lines: int = 0) -> CallToolResult:
+def _report(found: Followed, log: Sequence[LogLine] = (), log_lines: int = 0) -> CallToolResult:
+    job = found.job
     diagnosis = diagnose(job)
     shown = log_tail(log)
     data = job_out(job)
@@ -195,6 +200,9 @@ def _report(job: Job, log: Sequence[LogLine] = (), log_lines: int = 0) -> CallTo
     else:
         data["diagnosis"] = to_plain(diagnosis)
         parts.append(diagnosis_text(diagnosis))
+    if found.trouble:
+        data["note"] = f"This is what is known last: {found.trouble}"
+        parts.append(data["note"])
     if log_lines:
         data["untrusted_log"] = shown
         parts.append(log_text(shown, log_lines))
