@@ -215,7 +215,7 @@ async def test_jobs_queued_before_options_were_stored_keep_theirs(tmp_path: Path
             table, name = column.split(".")
             db.execute(f"ALTER TABLE {table} DROP COLUMN {name}")
         db.execute("ALTER TABLE job DROP COLUMN lease_length; PRAGMA user_version = 5")
-        db.execute("ALTER TABLE job DROP COLUMN ran; DROP TABLE early_slot")
+        db.execute("ALTER TABLE job DROP COLUMN ran; DROP TABLE early_slot; DROP TABLE remote_note")
         db.execute("ALTER TABLE connection DROP COLUMN repeated_slot")
         db.execute("UPDATE job SET force_full_sync = 1 WHERE no = 1")
     async with open_bench(path) as bench:
