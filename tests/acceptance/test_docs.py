@@ -16,7 +16,7 @@ from weft.domain.entities import Entity
 from weft.local.from_settings import parse_mapped_secrets
 from weft.net.client import http_factory
 from weft.settings import CONFIG_FILE_NAME, ENV_PREFIX, Settings, load_settings
-from weft.sources.base import AnySource, SourceContext
+from weft.sources.base import AnySource, Complete, SourceContext
 from weft.testing.scripted_http import as_json, serve
 
 ROOT = Path(__file__).parents[2]
@@ -121,7 +121,10 @@ async def test_source_of_the_guide_checks_and_fetches() -> None:
         notes = source(config, credentials, context)
         assert site.url in await notes.check()
         found = [event async for event in notes.fetch(None)]
-    assert found == [Entity(id="1", type="note", title="Move", text="Boxes")]
+    assert found == [
+        Entity(id="1", type="note", title="Move", text="Boxes"),
+        Complete("the one list of notes was read whole"),
+    ]
     assert {asked.headers["authorization"] for asked in site.requests} == {"Bearer guide-key"}
 
 
