@@ -267,7 +267,8 @@ class NewConnection(Frozen):
     """A connection to create.
 
     ``sync_immediately`` None means the documented default: true, except for OAuth in a browser,
-    which can only sync after the person has consented.
+    which can only sync after the person has consented. ``schedule`` None means the backend's
+    default: none, or what a remote API chooses; a spec without values means none everywhere.
     """
 
     short_name: str

@@ -25,6 +25,11 @@ class ScheduleSpec(Frozen):
     continuous: bool | None = None
     cursor_field: str | None = None
 
+    @property
+    def is_none(self) -> bool:
+        """Return whether it asks for no schedule: it has no values."""
+        return not self.model_dump(exclude_none=True)
+
 
 class Schedule(Frozen):
     """A connection's schedule as it stands, with the next time it is due (UTC)."""
@@ -43,9 +48,9 @@ def merge_schedule(spec: ScheduleSpec, base: Schedule | None) -> Schedule | None
     A cron ends continuous syncing, and continuous syncing ends a cron. Raises InvalidInput for both
     at once, for neither, and for an invalid cron or time zone.
     """
-    given = spec.model_dump(include=spec.model_fields_set)
-    if not any(value is not None for value in given.values()):
+    if spec.is_none:
         return None
+    given = spec.model_dump(include=spec.model_fields_set)
     if given.get("cron") and given.get("continuous"):
         raise InvalidInput(
             "schedule.cron and schedule.continuous: true exclude each other.",

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from weft.domain.connections import Connection, ConnectionStatus, NewConnection
+from weft.domain.schedules import ScheduleSpec
 from weft.domain.sources import SourceInfo
 from weft.errors import Conflict
 from weft.remote.client import send_or_find
@@ -46,7 +47,10 @@ class Creation:
         changes = {"readable_collection_id": readable_id, "auth": auth}
         if source.federated_search:
             # It has no sync: Airweave answers 500 to a create that asks for one.
-            changes |= {"schedule": None, "sync_immediately": None if auth is None else False}
+            changes |= {
+                "schedule": ScheduleSpec(),
+                "sync_immediately": None if auth is None else False,
+            }
         body = bodies.new_connection(new.model_copy(update=changes))
         newest = next(iter(await self._fetch_newest(readable_id, 1)), None)
 

@@ -17,7 +17,7 @@ def refuse_unkept(source: SourceInfo, config: Json | None, schedule: ScheduleSpe
             field="config",
             hint="get_source describes them.",
         )
-    if schedule is None:
+    if schedule is None or schedule.is_none:
         return
     if source.federated_search:
         raise Unsupported(

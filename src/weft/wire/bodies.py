@@ -11,7 +11,7 @@ from weft.errors import InvalidInput, Unsupported
 CONTINUOUS_CRON: Final = "*/5 * * * *"
 """The cron that Airweave gives continuous sources; its flag alone would mean no schedule."""
 
-# The key has to be there: without it Airweave schedules a daily sync.
+# Without the key, or with null, Airweave schedules a daily sync.
 NO_SCHEDULE: Final[Json] = {"cron": None}
 
 
@@ -28,9 +28,9 @@ def new_connection(new: NewConnection) -> Json:
     body: Json = {
         "short_name": new.short_name,
         "readable_collection_id": new.readable_collection_id,
-        "schedule": schedule(new.schedule, None) if new.schedule else NO_SCHEDULE,
     }
     optional: Json = {
+        "schedule": None if new.schedule is None else schedule(new.schedule, None),
         "name": new.name,
         "description": new.description,
         "sync_immediately": new.sync_immediately,

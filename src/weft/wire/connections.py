@@ -276,10 +276,15 @@ class UpstreamConnection(_Summary):
     def to_connection(self) -> Connection:
         sync = self.sync or _Sync()
         last_job = sync.last_job.to_job(self.id) if sync.last_job else None
+        schedule = self.schedule.to_schedule() if self.schedule else None
+        # Airweave decides at the consent, and until then tells no schedule.
+        is_open = self.version is None and self.status is ConnectionStatus.PENDING_AUTH
+        told = {} if is_open and schedule is None else {"schedule": schedule}
         return self.to_domain(
             Connection,
+            untold={"schedule"},
             config=self.config or {},
-            schedule=self.schedule.to_schedule() if self.schedule else None,
+            **told,
             sync=sync.to_domain(SyncSummary, last_job=last_job),
             entities=self.entities or EntitySummary(),
             error_message=error_text(self.error_category) if self.error_category else None,

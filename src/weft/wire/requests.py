@@ -124,7 +124,7 @@ class CreateConnectionBody(BaseModel):
             name=self.name,
             description=self.description,
             config=self.config or {},
-            schedule=self.schedule.to_spec() if self.schedule else None,
+            schedule=self.schedule and (self.schedule.to_spec() or ScheduleSpec()),
             sync_immediately=self.sync_immediately,
             auth=auth,
             redirect_url=self.redirect_url or self.redirect_uri or asked,

@@ -6,7 +6,7 @@ without a zone are UTC. Fields that only Weft's own HTTP API sends (``version``,
 ``entities_unchanged``, ...) are read when they are there.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from functools import cache
 from typing import Annotated, Any, Final, TypeVar
@@ -43,9 +43,14 @@ class Upstream(BaseModel):
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    def to_domain(self, kind: type[DomainT], **differing: Any) -> DomainT:
-        """Build ``kind`` from the fields of the same name, and from ``differing``."""
-        same = {name: getattr(self, name) for name in _shared_fields(type(self), kind)}
+    def to_domain(
+        self, kind: type[DomainT], *, untold: Collection[str] = (), **differing: Any
+    ) -> DomainT:
+        """Build ``kind`` from the fields of the same name, but for those that the API does not tell
+        though they are there, and from ``differing``.
+        """
+        shared = _shared_fields(type(self), kind)
+        same = {name: getattr(self, name) for name in shared if name not in untold}
         return kind.model_validate(same | differing, from_attributes=True)
 
 

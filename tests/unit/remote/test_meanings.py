@@ -4,9 +4,11 @@ import re
 from typing import Any
 
 import anyio
+import httpx
 import pytest
 from airweave_scenarios import NAMES, Step, find_step, load_scenario, open_backend_at
 from pydantic import JsonValue, SecretStr
+from remote_replay import open_scripted_backend
 
 from weft.domain.collections import NewCollection
 from weft.domain.connections import NewConnection
@@ -181,3 +183,12 @@ async def test_api_may_be_silent_until_it_has_checked_credentials() -> None:
                 short_name="notion",
                 auth={"oauth_token": {"access_token": "down"}},
             )
+
+
+@pytest.mark.parametrize("body", [{"detail": "Not Found"}, None])
+async def test_wrong_path_of_the_api_is_not_told_as_a_missing_connection(body: JsonValue) -> None:
+    connection_id = "33de2036-0000-4000-8000-000000000001"
+    async with open_scripted_backend(lambda _: httpx.Response(404, json=body)) as backend:
+        for call in (backend.jobs.run, backend.jobs.list, backend.connections.get):
+            with pytest.raises(Unsupported, match="WEFT_API_URL"):
+                await call(connection_id)

@@ -48,8 +48,13 @@ def test_no_method_and_two_methods_are_refused() -> None:
 
 
 def test_no_schedule_is_said_because_silence_means_daily() -> None:
-    new = NewConnection(short_name="stub", readable_collection_id="docs")
+    new = NewConnection(short_name="stub", readable_collection_id="docs", schedule=ScheduleSpec())
     assert bodies.new_connection(new)["schedule"] == {"cron": None}
+
+
+def test_schedule_that_is_left_out_is_left_to_the_api() -> None:
+    new = NewConnection(short_name="stub", readable_collection_id="docs")
+    assert "schedule" not in bodies.new_connection(new)
 
 
 def test_cron_given_to_a_continuous_connection_ends_continuous_syncing() -> None:

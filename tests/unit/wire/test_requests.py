@@ -87,10 +87,10 @@ def test_where_to_return_to_is_read_wherever_it_is_documented(given: dict[str, A
     ("schedule", "expected"),
     [
         (None, None),
-        ({}, None),
-        ({"cron": None}, None),
-        ({"cron": ""}, None),
-        ({"cron": None, "continuous": False}, None),
+        ({}, {}),
+        ({"cron": None}, {}),
+        ({"cron": ""}, {}),
+        ({"cron": None, "continuous": False}, {}),
         ({"cron": "0 2 * * *"}, {"cron": "0 2 * * *"}),
         ({"continuous": True}, {"continuous": True}),
         ({"cron": "*/5 * * * *", "continuous": True}, {"continuous": True}),
@@ -102,11 +102,12 @@ def test_where_to_return_to_is_read_wherever_it_is_documented(given: dict[str, A
         ({"cursor_field": "at"}, {"cursor_field": "at"}),
     ],
 )
-def test_a_schedule_without_times_is_none(
+def test_a_schedule_without_times_is_none_and_null_is_the_default(
     schedule: dict[str, Any] | None, expected: dict[str, Any] | None
 ) -> None:
     spec = parse_new_connection(schedule=schedule).schedule
-    assert (spec.model_dump(include=spec.model_fields_set) if spec else None) == expected
+    given = None if spec is None else spec.model_dump(include=spec.model_fields_set)
+    assert given == expected
 
 
 def test_only_what_is_given_changes() -> None:

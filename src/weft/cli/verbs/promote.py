@@ -213,7 +213,7 @@ def _add_notes(item: Item) -> None:
 
 def _build_new(item: Item, auth: Auth | None) -> NewConnection:
     schedule = item.local.schedule
-    copied_schedule = None
+    copied_schedule = ScheduleSpec()  # None would be the default of the API.
     if schedule is not None and schedule.timezone == "UTC":
         copied_schedule = ScheduleSpec(
             cron=None if schedule.continuous else schedule.cron,

@@ -124,6 +124,9 @@ def next_steps(connection: Connection) -> list[str]:
 def schedule_text(connection: Connection) -> str:
     """Render a connection's schedule as a phrase."""
     schedule, job = connection.schedule, connection.sync.last_job
+    is_told = "schedule" in connection.model_fields_set
+    if not is_told and connection.status is ConnectionStatus.PENDING_AUTH:
+        return "what the API chooses once the connection is authorised, most often daily"
     if schedule is None or not (schedule.continuous or schedule.cron):
         return "none, syncs only when run_sync is called"
     parts = (

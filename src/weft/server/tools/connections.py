@@ -75,7 +75,7 @@ async def create_connection(
         ScheduleSpec | None,
         Field(
             description="5-field cron in an IANA timezone (default UTC), or continuous: true. "
-            "Leave out for none."
+            "{} for none; left out: none, or what a remote API chooses."
         ),
     ] = None,
     sync_immediately: Annotated[
@@ -94,7 +94,7 @@ async def create_connection(
         name=name,
         description=description,
         config=await ask_missing_config(call, short_name, config or {}),
-        schedule=schedule if schedule and schedule.model_dump(exclude_none=True) else None,
+        schedule=schedule,
         sync_immediately=sync_immediately,
         auth=given,
         redirect_url=redirect_url,
@@ -108,8 +108,8 @@ async def create_connection(
 
 @tool(
     "List connections",
-    "Connections, newest first, with status, entity count and last job. Filter by collection,"
-    " source or status, e.g. status=needs_reauth for those that need attention. get_connection"
+    "Connections, newest first, with status, entity count and, if told, last job. Filter by"
+    " collection, source or status, e.g. status=needs_reauth for those that need attention. get_connection"
     " shows one in full.",
     reads=True,
     quick=True,

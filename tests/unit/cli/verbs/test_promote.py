@@ -16,7 +16,7 @@ from weft.backend import Backend
 from weft.cli.app import cli
 from weft.cli.terminal.context import App
 from weft.domain.connections import NewConnection
-from weft.domain.schedules import Schedule
+from weft.domain.schedules import Schedule, ScheduleSpec
 from weft.errors import InvalidInput
 from weft.settings import Settings
 
@@ -155,7 +155,7 @@ def test_schedule_is_copied_unless_it_has_a_time_zone(both: Both) -> None:
     by_name = {new.name: new.schedule for new in both.created}
     assert by_name["My notes"] is not None
     assert by_name["My notes"].cron == "0 2 * * *"
-    assert by_name["Berlin"] is None
+    assert by_name["Berlin"] == ScheduleSpec(), "none, and not what the API chooses"
     assert "Europe/Berlin" in rows["con-3"]["notes"][0]
 
 

@@ -26,6 +26,7 @@ FORMS: dict[str, dict[str, Any]] = {
         "short_name": "stub",
         "authentication": {"credentials": {"stub_key": "fake"}},
         "sync_immediately": False,
+        "schedule": {"cron": None},
     },
     "is searched live": {
         "short_name": "slack",
