@@ -109,8 +109,8 @@ async def create_connection(
 @tool(
     "List connections",
     "Connections, newest first, with status, entity count and, if told, last job. Filter by"
-    " collection, source or status, e.g. status=needs_reauth for those that need attention. get_connection"
-    " shows one in full.",
+    " collection, source or status, e.g. status=needs_reauth for those that need attention."
+    " get_connection shows one in full.",
     reads=True,
     quick=True,
     dashboard=True,
