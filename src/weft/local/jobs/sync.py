@@ -283,6 +283,8 @@ class _Run:
         agreed = self._claim.options.agreed_deletions
         brake = replace(self._engine.limits.brake, agreed=agreed)
         swept = await self._engine.store.entities.sweep(self._claim, brake)
+        if self._evidence is not None and not swept.had_gaps:
+            self.note("info", f"Complete: {self._evidence}")
         if swept.held:
             self.note("warning", f"{swept.held} deletions are held: they are too many to be made.")
         elif swept.had_gaps and not swept.deleted and self._claim.full_sync:
@@ -311,7 +313,6 @@ class _Run:
     def _add(self, event: Event) -> None:
         if isinstance(event, Complete):
             self._evidence = event.evidence
-            self.note("info", f"Complete: {event.evidence}")
             return
         if isinstance(event, Incomplete):
             self._note_problem("gap", f"Incomplete listing: {event.reason}")

@@ -72,6 +72,7 @@ async def test_incomplete_listing_deletes_nothing_and_says_so(local: LocalHarnes
     log = await local.read_log(job)
     assert any("a folder could not be read" in line for line in log)
     assert any("nothing was deleted" in line for line in log)
+    assert not any("Complete:" in line for line in log)
 
 
 async def test_listing_that_nothing_vouches_for_deletes_nothing(local: LocalHarness) -> None:
