@@ -38,7 +38,9 @@ class ProcessLock:
     ) -> None:
         if self._descriptor is not None:
             os.close(self._descriptor)
-        self._path(self._owner).unlink(missing_ok=True)
+        # A file that cannot be removed is free, so others see that this process is gone.
+        with suppress(OSError):
+            self._path(self._owner).unlink(missing_ok=True)
 
     def restore(self) -> bool:
         """Lock a new file if this process's was removed; return whether it was."""

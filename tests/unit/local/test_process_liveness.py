@@ -70,6 +70,18 @@ def test_owner_that_ended_in_order_leaves_no_file_and_counts_as_gone(tmp_path: P
         assert [path.name for path in tmp_path.iterdir()] == ["me.lock"]
 
 
+def test_owner_whose_file_cannot_be_removed_ends_in_order_and_counts_as_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        raise PermissionError(path)
+
+    with ProcessLock(tmp_path, "me") as lock:
+        with monkeypatch.context() as read_only, ProcessLock(tmp_path, "other"):
+            read_only.setattr(Path, "unlink", refuse)
+        assert lock.is_dead("other")
+
+
 def test_nobody_takes_itself_for_dead(tmp_path: Path) -> None:
     with ProcessLock(tmp_path, "me") as lock:
         (tmp_path / "me.lock").unlink()
