@@ -23,19 +23,19 @@ _VERBS = {
     "create_collection": "collections create",
     "delete_collection": "collections delete",
 }
-_FLAG = "apply_deletions=true"
+_FLAG = re.compile(r"\bapply_deletions(=true)?\b")
 # A tool with its arguments; a verb takes only the id or name among them, and one flag.
 _CALL = re.compile(rf"\b({'|'.join(_VERBS)})\b(?:\([^()']*(?:'([^']*)')?[^()]*\))?")
 
 
 def with_verbs(text: str) -> str:
     """Replace each tool, and each call of one, by the verb that does the same."""
-    return _CALL.sub(_verb, text)
+    return _FLAG.sub("--apply-deletions", _CALL.sub(_verb, text))
 
 
 def _verb(call: re.Match[str]) -> str:
     tool, subject = call.groups()
     words = [_VERBS[tool], *([subject] if subject else [])]
-    if _FLAG in call.group():
+    if _FLAG.search(call.group()):
         words.append("--apply-deletions")
     return f"`weft {' '.join(words)}`"

@@ -29,6 +29,7 @@ from weft.settings import Settings
             "run_sync(connection_id='42', apply_deletions=true) shows them.",
             "`weft sync 42 --apply-deletions` shows them.",
         ),
+        ("Call run_sync without apply_deletions.", "Call `weft sync` without --apply-deletions."),
         ("Free some space and try again.", "Free some space and try again."),
     ],
 )
