@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from datetime import datetime
 
 from weft.domain.connections import AuthMethod, Connection, ConnectionStatus
 from weft.domain.jobs import (
@@ -77,7 +78,7 @@ def connection_line(connection: Connection) -> str:
     if last:
         parts.append(f"last job {last.id} {last.status.value}")
     if connection.schedule and connection.schedule.next_run:
-        parts.append(f"next run {timestamp(connection.schedule.next_run)}")
+        parts.append(_next_run_text(connection.schedule.next_run, last))
     return "\n  ".join(["- " + ", ".join(parts), *_attention_lines(connection)])
 
 
@@ -135,10 +136,13 @@ def schedule_text(connection: Connection) -> str:
     if schedule.cursor_field:
         parts.append(f"cursor field {one_line(schedule.cursor_field)}")
     if schedule.next_run:
-        waits = job is not None and not job.status.is_terminal
-        after = ", or once the present sync has ended" if waits else ""
-        parts.append(f"next run {timestamp(schedule.next_run)}{after}")
+        parts.append(_next_run_text(schedule.next_run, job))
     return ", ".join(parts)
+
+
+def _next_run_text(at: datetime, job: Job | None) -> str:
+    waits = job is not None and not job.status.is_terminal
+    return f"next run {timestamp(at)}{', or once the present sync has ended' if waits else ''}"
 
 
 def job_line(job: Job, *, named: bool = False) -> str:

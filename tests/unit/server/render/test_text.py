@@ -8,7 +8,7 @@ from server_records import make_connection, make_job
 from weft.domain.connections import SyncSummary
 from weft.domain.jobs import JobStatus
 from weft.domain.schedules import Schedule
-from weft.server.render.text import schedule_text
+from weft.server.render.text import connection_line, schedule_text
 
 SCHEDULE = Schedule(cron="0 2 * * *", next_run=datetime(2026, 5, 1, 2, tzinfo=UTC))
 
@@ -28,3 +28,4 @@ def test_next_run_that_meets_a_sync_is_said_to_follow_it(
     job = None if status is None else make_job("j1", status=status)
     connection = make_connection("c1", schedule=SCHEDULE, sync=SyncSummary(last_job=job))
     assert schedule_text(connection).endswith(ends)
+    assert connection_line(connection).endswith(ends)
