@@ -130,14 +130,14 @@ class Settings(BaseSettings):
         default=0.5,
         ge=0,
         le=1,
-        description="Share of a connection's entities that one sync may delete by itself; if more "
-        "are gone, or all, their deletion waits until somebody agrees.",
+        description="Share of a connection's entities that one sync may delete by itself. "
+        "Deletions of more wait until somebody agrees, and so do those that would leave nothing.",
     )
     deletion_floor: int = Field(
         default=20,
         ge=1,
         le=1_000_000,
-        description="Fewer deletions than these never wait, unless nothing would be left.",
+        description="Fewer deletions than these do not wait, unless they would leave nothing.",
     )
     master_key_file: Path | None = Field(
         default=None,

@@ -23,8 +23,8 @@ class SweepExtent:
 class DeletionBrake:
     """Holds deletions that are too many.
 
-    A sync may delete ``share`` of what was stored before it, and always fewer than ``floor``
-    entities, but never all. ``agreed`` is how many deletions somebody has agreed to; the source
+    A sync may delete ``share`` of what was stored before it, or fewer than ``floor`` entities, but
+    never leave nothing. ``agreed`` is how many deletions somebody has agreed to; the source
     may have lost a few more since.
     """
 
