@@ -1,0 +1,282 @@
+"""Each recorded story of Airweave, told through Weft's backend, ends as it should; its surprises,
+after which the tests are named, surprise nobody who uses Weft.
+"""
+
+from typing import Any
+
+import anyio
+import pytest
+from airweave_backend import Place, make_connection, wait_until_synced
+
+from weft.domain.collections import NewCollection
+from weft.domain.connections import (
+    Auth,
+    ConnectionChange,
+    ConnectionStatus,
+)
+from weft.domain.jobs import JobStatus
+from weft.domain.schedules import ScheduleSpec
+from weft.domain.search import SearchQuery
+from weft.errors import (
+    Conflict,
+    InvalidInput,
+    NotFound,
+    SourceUnavailable,
+    Unsupported,
+)
+from weft.remote.backend import RemoteBackend
+from weft.testing.airweave.state import Provider, new_id
+from weft.testing.airweave.world import FAILING_SEED, STUCK_SEED
+
+pytestmark = pytest.mark.anyio
+
+SLOW = {"entity_count": 10, "generation_delay_ms": 60_000}
+
+
+def direct(**credentials: str) -> Auth:
+    return Auth.model_validate({"direct": {"credentials": credentials}})
+
+
+STUB = direct(stub_key="any")
+NO_SCHEDULE = ScheduleSpec()
+
+
+@pytest.fixture
+async def place() -> Place:
+    place = Place()
+    async with place.open() as backend:
+        await backend.collections.create(NewCollection(name="Docs", readable_id="docs"))
+    return place
+
+
+async def search(backend: RemoteBackend, query: str) -> list[str]:
+    assert backend.search is not None
+    wanted = SearchQuery(readable_collection_id="docs", query=query)
+    return [hit.connection_id for hit in (await backend.search.search(wanted)).hits]
+
+
+class TestCollections:
+    async def test_get_shows_no_connections_but_they_are_counted(self, place: Place) -> None:
+        async with place.open() as backend:
+            await make_connection(backend, "stub", auth=STUB)
+            await make_connection(backend, "notion")
+            assert (await backend.collections.get("docs")).connection_count == 2
+
+    async def test_list_for_a_deleted_collection_is_empty_but_it_is_told_as_gone(
+        self, place: Place
+    ) -> None:
+        async with place.open() as backend:
+            await backend.collections.delete("docs")
+            with pytest.raises(NotFound) as caught:
+                await backend.connections.list(collection="docs")
+        assert caught.value.field == "readable_collection_id"
+
+    async def test_rename_loses_no_count(self, place: Place) -> None:
+        async with place.open() as backend:
+            await make_connection(backend, "stub", auth=STUB)
+            renamed = await backend.collections.update("docs", name="Other")
+        assert (renamed.name, renamed.connection_count) == ("Other", 1)
+
+    async def test_delete_with_a_running_job_takes_its_time_and_all(self, place: Place) -> None:
+        async with place.open() as backend:
+            await make_connection(backend, "stub", auth=STUB, config=SLOW)
+            await anyio.sleep(0.1)
+            await backend.collections.delete("docs")
+            with pytest.raises(NotFound):
+                await backend.collections.get("docs")
+        assert not place.world.connections
+
+
+class TestConnectionsWithoutSync:
+    async def test_only_an_empty_schedule_makes_none(self, place: Place) -> None:
+        async with place.open() as backend:
+            first = await make_connection(backend, "stub", auth=STUB, sync_immediately=False)
+            none = await make_connection(
+                backend, "stub", auth=STUB, sync_immediately=False, schedule=NO_SCHEDULE
+            )
+        assert (first.schedule is None, none.schedule is None) == (False, True)
+
+    async def test_without_a_sync_there_are_no_jobs_and_a_run_makes_one(self, place: Place) -> None:
+        async with place.open() as backend:
+            made = await make_connection(
+                backend, "stub", auth=STUB, sync_immediately=False, schedule=NO_SCHEDULE
+            )
+            assert not (await backend.jobs.list(made.id)).items
+            job = await backend.jobs.run(made.id)
+            await wait_until_synced(place.world, made.id)
+            assert (await backend.jobs.get(job.id)).status is JobStatus.COMPLETED
+            assert (await backend.connections.get(made.id)).schedule is None
+
+    async def test_sync_that_never_ran_has_no_last_job(self, place: Place) -> None:
+        async with place.open() as backend:
+            made = await make_connection(backend, "stub", auth=STUB, sync_immediately=False)
+            found = await backend.connections.get(made.id)
+            assert (found.sync.last_job, found.sync_id is None) == (None, False)
+            assert not (await backend.jobs.list(made.id)).items
+
+    async def test_cron_makes_the_sync(self, place: Place) -> None:
+        async with place.open() as backend:
+            made = await make_connection(
+                backend, "stub", auth=STUB, sync_immediately=False, schedule=NO_SCHEDULE
+            )
+            change = ConnectionChange(schedule=ScheduleSpec(cron="0 5 * * *"))
+            changed = await backend.connections.update(made.id, change)
+            await backend.jobs.run(made.id)
+            await wait_until_synced(place.world, made.id)
+        assert changed.schedule is not None
+        assert changed.schedule.cron == "0 5 * * *"
+
+
+class TestFederated:
+    async def test_token_create_sends_what_airweave_would_fail_without(self, place: Place) -> None:
+        auth = Auth.model_validate({"oauth_token": {"access_token": "xoxp-good"}})
+        async with place.open() as backend:
+            made = await make_connection(backend, "slack", auth=auth)
+            assert (made.status, made.federated_search) == (ConnectionStatus.ACTIVE, True)
+            assert not (await backend.jobs.list(made.id)).items
+            with pytest.raises(Unsupported, match="searched live"):
+                await backend.jobs.run(made.id)
+            assert await search(backend, "house"), "its hits name no sync, and are shown"
+
+    async def test_pending_one_breaks_every_search_and_is_named(self, place: Place) -> None:
+        async with place.open() as backend:
+            await make_connection(backend, "stub", auth=STUB)
+            await make_connection(backend, "slack")
+            with pytest.raises(Conflict, match="searched live") as caught:
+                await search(backend, "house")
+        assert "list_connections" in (caught.value.hint or "")
+
+
+class TestSearch:
+    async def test_dead_engine_is_told_without_its_exception(self, place: Place) -> None:
+        async with place.open() as backend:
+            await make_connection(backend, "stub", auth=STUB)
+            with pytest.raises(SourceUnavailable) as caught:
+                await search(backend, "boom")
+        assert "boom" not in str(caught.value)
+
+    async def test_empty_answer_is_no_hits(self, place: Place) -> None:
+        async with place.open() as backend:
+            assert await search(backend, "nothing") == []
+
+
+class TestAuthProviders:
+    async def test_deleted_provider_takes_its_connections_along(self, place: Place) -> None:
+        now = place.world.clock.now()
+        kept = Provider(new_id(), "Composio", "composio-1", "composio", now, now)
+        place.world.providers[kept.readable_id] = kept
+        auth = Auth.model_validate(
+            {
+                "auth_provider": {
+                    "provider_readable_id": "composio-1",
+                    "provider_config": {"auth_config_id": "a", "account_id": "b"},
+                }
+            }
+        )
+        async with place.open() as backend:
+            made = await make_connection(backend, "notion", auth=auth)
+            del place.world.connections[made.id]  # As the recorded delete of the provider does.
+            with pytest.raises(NotFound) as caught:
+                await backend.jobs.run(made.id)
+        assert caught.value.field == "connection_id"
+
+
+class TestSchedules:
+    @pytest.mark.parametrize("cron", ["@daily", "0 0 2 * * *"])
+    async def test_cron_that_a_change_would_misread_is_refused(
+        self, place: Place, cron: str
+    ) -> None:
+        async with place.open() as backend:
+            made = await make_connection(backend, "stub", auth=STUB)
+            change = ConnectionChange(schedule=ScheduleSpec(cron=cron))
+            with pytest.raises(InvalidInput) as caught:
+                await backend.connections.update(made.id, change)
+        assert caught.value.field == "schedule.cron"
+        assert not [asked for asked in place.world.asked if asked.startswith("PATCH")]
+
+    async def test_sub_hourly_cron_of_a_source_that_does_not_sync_so_often_is_named(
+        self, place: Place
+    ) -> None:
+        async with place.open() as backend:
+            spec = ScheduleSpec(cron="*/5 * * * *")
+            with pytest.raises(InvalidInput) as caught:
+                await make_connection(backend, "stub", auth=STUB, schedule=spec)
+            assert caught.value.field == "schedule"
+            made = await make_connection(backend, "stub", auth=STUB)
+            with pytest.raises(InvalidInput) as caught:
+                await backend.connections.update(made.id, ConnectionChange(schedule=spec))
+        assert caught.value.field == "schedule"
+
+    async def test_cron_that_is_given_is_kept_after_the_consent(self, place: Place) -> None:
+        async with place.open() as backend:
+            spec = ScheduleSpec(cron="0 5 * * *")
+            made = await make_connection(backend, "notion", schedule=spec)
+            await place.consent(made.auth.auth_url)
+            found = await backend.connections.get(made.id)
+        assert found.schedule is not None
+        assert found.schedule.cron == "0 5 * * *"
+
+    async def test_continuous_alone_is_dropped_so_its_cron_is_sent(self, place: Place) -> None:
+        auth = direct(personal_access_token="ghp_good")
+        given: dict[str, Any] = {
+            "config": {"repo_name": "me/repo"},
+            "schedule": ScheduleSpec(continuous=True),
+        }
+        async with place.open() as backend:
+            made = await make_connection(backend, "github", auth=auth, **given)
+        sync = place.world.connections[made.id].sync
+        assert sync is not None
+        assert sync.cron == "*/5 * * * *"
+
+    async def test_schedule_is_removed_by_a_change(self, place: Place) -> None:
+        async with place.open() as backend:
+            made = await make_connection(backend, "stub", auth=STUB)
+            changed = await backend.connections.update(made.id, ConnectionChange(schedule=None))
+        assert changed.schedule is None
+
+
+class TestJobsDetail:
+    async def test_error_is_only_in_the_job(self, place: Place) -> None:
+        async with place.open() as backend:
+            made = await make_connection(backend, "stub", auth=STUB, config={"seed": FAILING_SEED})
+            await wait_until_synced(place.world, made.id, "failed")
+            found = await backend.connections.get(made.id)
+            assert found.sync.last_job is not None
+            (line,) = await backend.jobs.log(found.sync.last_job.id)
+        assert found.status is ConnectionStatus.ERROR
+        last = found.sync.last_job
+        assert (last.status, last.completed_at, last.duration_seconds) == (
+            JobStatus.FAILED,
+            None,
+            None,
+        )
+        assert line.message == "Upstream exploded while listing"
+
+    async def test_status_and_skip_of_jobs_are_ignored_so_weft_filters(self, place: Place) -> None:
+        async with place.open() as backend:
+            made = await make_connection(backend, "stub", auth=STUB)
+            await wait_until_synced(place.world, made.id)
+            await backend.jobs.run(made.id)
+            await wait_until_synced(place.world, made.id)
+            first = await backend.jobs.list(made.id, limit=1)
+            second = await backend.jobs.list(made.id, limit=1, cursor=first.next_cursor)
+            failed = await backend.jobs.list(made.id, status=JobStatus.FAILED)
+        assert first.items[0].id != second.items[0].id
+        assert (second.next_cursor, failed.items) == (None, ())
+
+    async def test_cancelled_run_is_in_neither_count(self, place: Place) -> None:
+        async with place.open() as backend:
+            made = await make_connection(backend, "stub", auth=STUB, config={"seed": STUCK_SEED})
+            (job,) = (await backend.jobs.list(made.id)).items
+            await backend.jobs.cancel(job.id)
+            found = await backend.connections.get(made.id)
+        assert found.status is ConnectionStatus.ACTIVE
+        assert (found.sync.successful_runs, found.sync.failed_runs) == (0, 0)
+
+    async def test_pending_job_is_cancelled_and_a_second_cancel_says_so(self, place: Place) -> None:
+        async with place.open() as backend:
+            made = await make_connection(backend, "stub", auth=STUB, config={"seed": STUCK_SEED})
+            (job,) = (await backend.jobs.list(made.id)).items
+            assert (await backend.jobs.cancel(job.id)).status is JobStatus.CANCELLED
+            with pytest.raises(Conflict, match="CANCELLED"):
+                await backend.jobs.cancel(job.id)

@@ -1,0 +1,216 @@
+"""The recorded stories about credentials, told through Weft's backend; see `test_stories`."""
+
+import httpx
+import pytest
+from airweave_backend import URL, Place, make_connection, wait_until_synced
+
+from weft.domain.collections import NewCollection
+from weft.domain.connections import (
+    Auth,
+    AuthMethod,
+    Connection,
+    ConnectionStatus,
+)
+from weft.domain.schedules import ScheduleSpec
+from weft.errors import (
+    AuthenticationFailed,
+    InvalidInput,
+)
+from weft.remote.backend import RemoteBackend
+from weft.testing.airweave import airweave_app
+from weft.testing.airweave.world import REAUTH_SEED
+
+pytestmark = pytest.mark.anyio
+
+SLOW = {"entity_count": 10, "generation_delay_ms": 60_000}
+
+
+def direct(**credentials: str) -> Auth:
+    return Auth.model_validate({"direct": {"credentials": credentials}})
+
+
+STUB = direct(stub_key="any")
+NO_SCHEDULE = ScheduleSpec()
+
+
+@pytest.fixture
+async def place() -> Place:
+    place = Place()
+    async with place.open() as backend:
+        await backend.collections.create(NewCollection(name="Docs", readable_id="docs"))
+    return place
+
+
+async def begin_again(backend: RemoteBackend, connection_id: str) -> Connection:
+    assert backend.authorization is not None
+    return await backend.authorization.begin(connection_id)
+
+
+class TestOAuthComplete:
+    async def test_verify_works_only_after_the_callback(self, place: Place) -> None:
+        async with place.open() as backend:
+            made = await make_connection(backend, "notion")
+            await backend.connections.get(made.id)
+            assert place.count_asked("verify-oauth") == 0
+            await place.consent(made.auth.auth_url)
+            await backend.connections.get(made.id)
+            await wait_until_synced(place.world, made.id)
+        assert place.count_asked("verify-oauth") == 1
+
+    async def test_link_that_a_prefetch_burnt_is_replaced(self, place: Place) -> None:
+        async with place.open() as backend:
+            made = await make_connection(backend, "notion")
+            session = place.world.connections[made.id].session
+            assert session is not None
+            session.opened = True
+            burnt = await backend.connections.get(made.id)
+            assert (burnt.status, burnt.auth.auth_url) == (ConnectionStatus.PENDING_AUTH, None)
+            again = await begin_again(backend, made.id)
+            await place.consent(again.auth.auth_url)
+            await backend.connections.get(made.id)
+            await wait_until_synced(place.world, made.id)
+
+    async def test_cleanup_cancels_the_first_sync_and_verify_starts_nothing(
+        self, place: Place
+    ) -> None:
+        async with place.open() as backend:
+            made = await make_connection(backend, "notion")
+            await place.consent(made.auth.auth_url)
+            place.world.clock.advance(200)
+            await backend.connections.get(made.id)
+            await wait_until_synced(place.world, made.id)
+
+    async def test_sync_immediately_false_is_ignored(self, place: Place) -> None:
+        async with place.open() as backend:
+            made = await make_connection(backend, "notion", sync_immediately=False)
+            await place.consent(made.auth.auth_url)
+            found = await backend.connections.get(made.id)
+            assert found.sync.last_job is not None, "it is shown, as Airweave made it"
+            await wait_until_synced(place.world, made.id)
+
+    async def test_expired_link_and_session_lead_to_a_new_link(self, place: Place) -> None:
+        async with place.open() as backend:
+            made = await make_connection(backend, "notion")
+            place.world.clock.advance(3600)
+            again = await begin_again(backend, made.id)
+            assert again.auth.auth_url not in (None, made.auth.auth_url)
+            await place.consent(again.auth.auth_url)
+            await backend.connections.get(made.id)
+            await wait_until_synced(place.world, made.id)
+
+    async def test_first_sync_that_waits_is_cancelled_and_run(self, place: Place) -> None:
+        async with place.open() as backend:
+            made = await make_connection(backend, "notion")
+            await place.consent(made.auth.auth_url)
+            await place.notes.drop("claim", made.id)
+            (job,) = (await backend.jobs.list(made.id)).items
+            await backend.jobs.cancel(job.id)
+            await backend.jobs.run(made.id)
+            await wait_until_synced(place.world, made.id)
+
+    async def test_connection_of_a_person_is_not_verified_with_the_key(self, place: Place) -> None:
+        async with place.open() as backend:
+            made = await make_connection(backend, "notion")
+            session = place.world.connections[made.id].session
+            assert session is not None
+            session.caller = "user"
+            await place.consent(made.auth.auth_url)
+            found = await backend.connections.get(made.id)
+            assert found.status is not ConnectionStatus.PENDING_AUTH
+            await wait_until_synced(place.world, made.id)
+
+    async def test_sync_immediately_true_is_refused_by_name(self, place: Place) -> None:
+        async with place.open() as backend:
+            with pytest.raises(InvalidInput) as caught:
+                await make_connection(backend, "notion", sync_immediately=True)
+        assert caught.value.field == "sync_immediately"
+
+    async def test_old_link_after_a_new_one_leads_to_nothing_wrong(self, place: Place) -> None:
+        async with place.open() as backend:
+            made = await make_connection(backend, "notion")
+            again = await begin_again(backend, made.id)
+            with pytest.raises(httpx.HTTPStatusError):
+                await place.consent(made.auth.auth_url)
+            waiting = await backend.connections.get(made.id)
+            assert waiting.status is ConnectionStatus.PENDING_AUTH
+            await place.consent(again.auth.auth_url)
+            await backend.connections.get(made.id)
+            await wait_until_synced(place.world, made.id)
+
+    async def test_person_who_refuses_leaves_it_pending(self, place: Place) -> None:
+        async with place.open() as backend:
+            made = await make_connection(backend, "notion")
+            transport = httpx.ASGITransport(airweave_app(place.world))
+            async with httpx.AsyncClient(transport=transport, base_url=URL) as http:
+                denied = {"error": "access_denied", "state": "any"}
+                answer = await http.get("/source-connections/callback", params=denied)
+                assert answer.status_code == 400
+            found = await backend.connections.get(made.id)
+            assert found.status is ConnectionStatus.PENDING_AUTH
+            assert (await begin_again(backend, made.id)).auth.auth_url is not None
+
+    async def test_redirect_url_decides_where_the_person_ends(self, place: Place) -> None:
+        async with place.open() as backend:
+            wanted = "https://app.example/back"
+            made = await make_connection(backend, "notion", redirect_url=wanted)
+            assert (await place.consent(made.auth.auth_url)).startswith(wanted)
+
+
+class TestByoc:
+    async def test_missing_client_is_asked_for_not_refused(self, place: Place) -> None:
+        async with place.open() as backend:
+            made = await make_connection(backend, "gmail")
+        assert made.is_draft
+        assert (made.auth.auth_url or "").startswith("http://127.0.0.1")
+        assert not place.world.connections
+
+    async def test_half_a_client_is_asked_for_the_other_half(self, place: Place) -> None:
+        auth = Auth.model_validate({"oauth_browser": {"client_id": "own-id"}})
+        async with place.open() as backend:
+            made = await make_connection(backend, "gmail", auth=auth)
+        assert made.is_draft
+        assert not place.world.connections
+
+    async def test_salesforce_is_created_without_an_instance_as_none_is_asked_for(
+        self, place: Place
+    ) -> None:
+        client = {"client_id": "own-id", "client_secret": "own-secret"}
+        auth = Auth.model_validate({"oauth_browser": client})
+        async with place.open() as backend:
+            made = await make_connection(backend, "salesforce", auth=auth)
+        assert (made.is_draft, made.status) == (False, ConnectionStatus.PENDING_AUTH)
+
+    async def test_method_is_own_client_once_authorised(self, place: Place) -> None:
+        client = {"client_id": "own-id", "client_secret": "own-secret"}
+        auth = Auth.model_validate({"oauth_browser": client})
+        async with place.open() as backend:
+            made = await make_connection(backend, "gmail", auth=auth)
+            await place.consent(made.auth.auth_url)
+            found = await backend.connections.get(made.id)
+            await wait_until_synced(place.world, made.id)
+        assert found.auth.method is AuthMethod.OAUTH_BROWSER
+        assert found.schedule is not None
+        assert found.schedule.cron == "*/5 * * * *"
+
+
+class TestRefusedCredentials:
+    async def test_bad_token_is_not_called_an_oauth_token(self, place: Place) -> None:
+        auth = direct(personal_access_token="ghp_bad")
+        async with place.open() as backend:
+            with pytest.raises(AuthenticationFailed) as caught:
+                await make_connection(backend, "github", auth=auth, config={"repo_name": "me/repo"})
+        assert "OAuth" not in str(caught.value)
+        assert not place.world.connections
+
+    async def test_new_credentials_need_a_run_until_the_status_is_right(self, place: Place) -> None:
+        async with place.open() as backend:
+            made = await make_connection(backend, "stub", auth=STUB, config={"seed": REAUTH_SEED})
+            await wait_until_synced(place.world, made.id, "failed")
+            failed = await backend.connections.get(made.id)
+            assert failed.status is ConnectionStatus.NEEDS_REAUTH
+            place.world.connections[made.id].config["seed"] = 1
+            assert backend.authorization is not None
+            await backend.authorization.authorize(made.id, STUB)
+            await wait_until_synced(place.world, made.id)
+            found = await backend.connections.get(made.id)
+        assert found.status is ConnectionStatus.ACTIVE
