@@ -8,6 +8,8 @@ from time import sleep
 from types import TracebackType
 from typing import Self
 
+from weft.errors import StorageFailed
+
 LOCK_ATTEMPTS = 100
 LOCK_RETRY_SECONDS = 0.01
 
@@ -26,8 +28,15 @@ class ProcessLock:
         self._descriptor: int | None = None
 
     def __enter__(self) -> Self:
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._descriptor = _lock_path(self._path(self._owner))
+        """Take the lock. Raises StorageFailed where its file cannot be made."""
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._descriptor = _lock_path(self._path(self._owner))
+        except OSError as error:
+            raise StorageFailed(
+                f"{self._folder} cannot be written: {error.strerror}.",
+                hint="Restore its permissions.",
+            ) from None
         return self
 
     def __exit__(

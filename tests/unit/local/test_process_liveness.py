@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from weft.errors import StorageFailed
 from weft.local import process_liveness
 from weft.local.process_liveness import ProcessLock
 
@@ -80,6 +81,13 @@ def test_owner_whose_file_cannot_be_removed_ends_in_order_and_counts_as_gone(
         with monkeypatch.context() as read_only, ProcessLock(tmp_path, "other"):
             read_only.setattr(Path, "unlink", refuse)
         assert lock.is_dead("other")
+
+
+def test_folder_that_cannot_be_written_is_refused_with_its_path(tmp_path: Path) -> None:
+    folder = tmp_path / "processes"
+    folder.touch()
+    with pytest.raises(StorageFailed, match="processes cannot be written"):
+        ProcessLock(folder, "me").__enter__()
 
 
 def test_nobody_takes_itself_for_dead(tmp_path: Path) -> None:
