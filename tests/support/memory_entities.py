@@ -19,6 +19,7 @@ from weft.local.store.brake import (
     NAME_MAX_CHARS,
     NAMES_MAX,
     DeletionBrake,
+    Part,
     Sweep,
     SweepExtent,
 )
@@ -120,8 +121,20 @@ class MemoryEntities(EntityStore):
             or (whole and (claim.listing, name) not in held.seen)
         ]
         total, left = len(doomed), len(stored) - len(doomed)
-        before = len(stored) + job.entities_deleted - job.entities_inserted
-        if doomed and brake.holds(SweepExtent(job.entities_deleted + total, before, left)):
+        connection = self._state.connections[owner]
+        shown = connection.held if len(connection.held) == brake.agreed else set[str]()
+        old = sum(name in connection.settled for name in doomed)
+        extent = SweepExtent(
+            stored=Part(
+                job.entities_deleted + total,
+                len(stored) + job.entities_deleted - job.entities_inserted,
+            ),
+            settled=Part(old, len(connection.settled)),
+            left=left,
+            unagreed=sum(name not in shown for name in doomed),
+        )
+        if doomed and brake.holds(extent):
+            connection.held = set(doomed)
             held.hold = DeletionHold(
                 count=total,
                 everything=left == 0,

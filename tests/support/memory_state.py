@@ -42,6 +42,8 @@ class ConnectionState:
     cursor: Json | None = None
     runs: Counter[JobStatus] = field(default_factory=Counter[JobStatus])
     hold: DeletionHold | None = None
+    held: set[str] = field(default_factory=set[str])
+    settled: frozenset[str] = frozenset()
     slots: set[datetime] = field(default_factory=set[datetime])
     repeated_slot: datetime | None = None
     types_at: dict[str, datetime] = field(default_factory=dict[str, datetime])

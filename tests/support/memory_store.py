@@ -435,6 +435,10 @@ class MemoryJobs(JobStore):
             connection.cursor = held.checkpoint or connection.cursor
             if held.hold or (held.job.full_sync and not held.job.incomplete):
                 connection.hold = held.hold
+        if outcome.status is JobStatus.COMPLETED and not (held.hold or held.job.incomplete):
+            connection.settled = frozenset(
+                name for owner, name in self._state.entities if owner == claim.connection_id
+            )
         self._state.end_job(held, outcome.status)
         is_same &= connection.row.authenticated_at == claim.authenticated_at
         if outcome.connection_state and is_same:

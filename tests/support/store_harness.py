@@ -17,7 +17,7 @@ from weft.domain.connections import AuthMethod, Connection, ConnectionStatus
 from weft.domain.entities import Entity
 from weft.domain.jobs import Job, JobStatus, JobTrigger, LogLine, RunOptions
 from weft.local.store.base import Batch, BatchEvent, Claim, ConnectionRow, Outcome, Store
-from weft.testing.store_contract.support import RELEASED
+from weft.testing.store_contract.support import sweep_all
 
 ORGANIZATION = "organization-1"
 OWNER = "owner-1"
@@ -132,7 +132,7 @@ class Bench:
 
     async def sweep(self, claim: Claim) -> int:
         """End a job's deletions without a brake; return how many there were."""
-        return (await self.store.entities.sweep(claim, RELEASED)).deleted
+        return (await sweep_all(self.store, claim)).deleted
 
     async def finish(
         self, claim: Claim, status: JobStatus = JobStatus.COMPLETED, **outcome: Any

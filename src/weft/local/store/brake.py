@@ -1,22 +1,35 @@
 """The brake on mass deletion: how much one sync may delete without somebody's word."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 SHARE = 0.5
 FLOOR = 20
-AGREED_GROWTH_FACTOR = 1.1
+AGREED_GROWTH_SHARE = 0.1
 NAMES_MAX = 20
 NAME_MAX_CHARS = 200
 
 
-@dataclass(frozen=True, slots=True)
-class SweepExtent:
-    """What a job would delete in all, of how many entities stored before it, and what is left."""
+class Part(NamedTuple):
+    """How many entities a job would delete in all, of how many."""
 
     doomed: int
     before: int
+
+
+@dataclass(frozen=True, slots=True)
+class SweepExtent:
+    """What a job would delete.
+
+    ``stored`` counts of what was stored before the job, ``settled`` of what the last sync left that
+    had no gaps and held nothing. ``left`` is what would remain in all; ``unagreed`` are deletions
+    that nobody has agreed to.
+    """
+
+    stored: Part
+    settled: Part
     left: int
+    unagreed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +37,8 @@ class DeletionBrake:
     """Holds deletions that are too many.
 
     A sync may delete ``share`` of what was stored before it, or fewer than ``floor`` entities, but
-    never leave nothing. ``agreed`` is how many deletions somebody has agreed to; the source
-    may have lost a few more since.
+    never leave nothing. ``agreed`` is how many held deletions somebody has agreed to: these are
+    made, and the source may have lost a few more since.
     """
 
     share: float = SHARE
@@ -34,13 +47,16 @@ class DeletionBrake:
 
     def holds(self, extent: SweepExtent) -> bool:
         """Return whether nothing may be deleted until somebody agrees."""
-        if extent.doomed <= self.agreed:
+        if extent.unagreed == 0:
             return False
         if extent.left == 0:
             return True
-        if self.agreed and extent.doomed <= self.agreed * AGREED_GROWTH_FACTOR:
+        if self.agreed and extent.unagreed <= self.agreed * AGREED_GROWTH_SHARE:
             return False
-        return extent.doomed >= self.floor and extent.doomed > self.share * extent.before
+        return self._is_much(extent.stored) or self._is_much(extent.settled)
+
+    def _is_much(self, part: Part) -> bool:
+        return part.doomed >= self.floor and part.doomed > self.share * part.before
 
 
 BRAKE_DEFAULTS: Final = DeletionBrake()

@@ -171,6 +171,25 @@ class DeletionContract:
         assert (await get_connection(store, made.id)).deletions_held is None
 
     @pytest.mark.anyio
+    @pytest.mark.parametrize("new", [50, 200])
+    async def test_what_a_sync_adds_that_holds_does_not_dilute_what_it_holds(
+        self, store: Store, new: int
+    ) -> None:
+        made = await make_filled(store, make_entities(50))
+        others = make_entities(new, first=100)
+        for _ in range(3):
+            assert (await list_with_brake(store, made, *others)).deletions_held == 50
+        job = await list_with_brake(store, made, *make_entities(50), *others)
+        assert (job.entities_deleted, job.deletions_held) == (0, 0)
+
+    @pytest.mark.anyio
+    async def test_what_a_listing_with_gaps_adds_dilutes_nothing(self, store: Store) -> None:
+        made = await make_filled(store, make_entities(30))
+        others = make_entities(40, first=100)
+        await list_all(store, made, *others, Incomplete("gap"), brake=BRAKE_DEFAULTS)
+        assert (await list_with_brake(store, made, *others)).deletions_held == 30
+
+    @pytest.mark.anyio
     async def test_hold_outlasts_a_listing_that_decides_nothing(self, store: Store) -> None:
         made = await make_filled(store, make_entities(50), continuous=True)
         await list_with_brake(store, made)
@@ -202,12 +221,22 @@ class DeletionContract:
         self, store: Store, left: int
     ) -> None:
         made = await make_filled(store, make_entities(100))
+        await list_with_brake(store, made, *make_entities(40))
         claim = await begin(store, made, agreed=60)
         await commit(store, claim, *make_entities(left))
         brake = replace(BRAKE_DEFAULTS, agreed=60)
         assert await store.entities.sweep(claim, brake) == Sweep(held=100 - left)
         assert await finish(store, claim)
         assert await count_stored(store, made) == 100
+
+    @pytest.mark.anyio
+    async def test_agreement_is_to_what_was_shown_not_to_as_many(self, store: Store) -> None:
+        made = await make_filled(store, make_entities(100))
+        await list_with_brake(store, made, *make_entities(40))
+        claim = await begin(store, made, agreed=60)
+        await commit(store, claim, *make_entities(40, first=60))
+        brake = replace(BRAKE_DEFAULTS, agreed=60)
+        assert await store.entities.sweep(claim, brake) == Sweep(held=60)
 
     @pytest.mark.anyio
     async def test_another_configuration_ends_hold_and_agreement(self, store: Store) -> None:

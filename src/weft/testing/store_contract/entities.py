@@ -22,7 +22,6 @@ from weft.sources.base import (
 from weft.testing.store_contract.support import (
     ORGANIZATION,
     OWNER,
-    RELEASED,
     claim_new,
     claim_next,
     commit,
@@ -35,6 +34,7 @@ from weft.testing.store_contract.support import (
     make_connection,
     make_entity,
     make_row,
+    sweep_all,
 )
 
 
@@ -118,7 +118,7 @@ class EntityContract:
         await list_all(store, made, make_entity("a"), make_entity("b"))
         claim = await store.entities.begin_listing(await claim_new(store, made))
         await commit(store, claim, make_entity("a"), Incomplete("a folder was locked"))
-        assert await store.entities.sweep(claim, RELEASED) == Sweep(had_gaps=True)
+        assert await sweep_all(store, claim) == Sweep(had_gaps=True)
         assert await count_by_type(store, made) == {"note": 2}
 
     @pytest.mark.anyio
@@ -129,7 +129,7 @@ class EntityContract:
         await commit(store, claim, make_entity("a"))
         again = await store.entities.begin_listing(claim)
         await commit(store, again, make_entity("b"))
-        assert await store.entities.sweep(again, RELEASED) == Sweep(deleted=1)
+        assert await sweep_all(store, again) == Sweep(deleted=1)
         assert await store.entities.versions(made.id, ["a"]) == {}
         assert await count_by_type(store, made) == {"note": 1}
 
@@ -143,7 +143,7 @@ class EntityContract:
         taken = await claim_next(store, "owner-2")
         assert (taken.checkpoint, taken.full_sync) == ({"page": 1}, True)
         await commit(store, taken, make_entity("a"), Skipped("s", "why"), make_entity("b"))
-        assert await store.entities.sweep(taken, RELEASED) == Sweep(deleted=1)
+        assert await sweep_all(store, taken) == Sweep(deleted=1)
         assert await finish(store, taken)
         job = await get_job(store, claim.job_id)
         assert count_changes(job) == {"inserted": 2, "deleted": 1, "skipped": 1}
@@ -189,7 +189,7 @@ class EntityContract:
         claim = replace(await claim_new(store, made), full_sync=False)
         await commit(store, claim, make_entity("c"), Deleted("a"))
         assert await count_by_type(store, made) == {"note": 3}
-        assert await store.entities.sweep(claim, RELEASED) == Sweep(deleted=1)
+        assert await sweep_all(store, claim) == Sweep(deleted=1)
         assert await finish(store, claim)
         assert await count_by_type(store, made) == {"note": 2}
 

@@ -11,7 +11,7 @@ from weft.domain.connections import AuthMethod, Connection, ConnectionStatus
 from weft.domain.entities import Entity
 from weft.domain.jobs import Job, JobStatus, JobTrigger, RunOptions
 from weft.local.store.base import Batch, BatchEvent, Claim, ConnectionRow, Matching, Outcome, Store
-from weft.local.store.brake import DeletionBrake
+from weft.local.store.brake import BRAKE_DEFAULTS, DeletionBrake, Sweep
 
 PassTime = Callable[[timedelta], object]
 
@@ -20,8 +20,6 @@ COLLECTION = "docs"
 OWNER = "owner-1"
 LEASE = timedelta(seconds=30)
 LOOKS_PER_LEASE = 8
-RELEASED = DeletionBrake(agreed=1_000_000)
-"""A brake that holds nothing."""
 AUTHENTICATED_AT = datetime(2026, 5, 1, tzinfo=UTC)
 
 
@@ -126,13 +124,21 @@ async def finish(
     return await store.jobs.finish(claim, Outcome(status, **outcome), [])
 
 
+async def sweep_all(store: Store, claim: Claim) -> Sweep:
+    """Make all deletions of a job, as if somebody had agreed to those that are held."""
+    swept = await store.entities.sweep(claim, BRAKE_DEFAULTS)
+    if not swept.held:
+        return swept
+    return await store.entities.sweep(claim, replace(BRAKE_DEFAULTS, agreed=swept.held))
+
+
 async def list_all(
-    store: Store, connection: Connection, *events: BatchEvent, brake: DeletionBrake = RELEASED
+    store: Store, connection: Connection, *events: BatchEvent, brake: DeletionBrake | None = None
 ) -> Job:
-    """Run a whole full sync in one batch."""
+    """Run a whole full sync in one batch; without a brake, make all deletions."""
     claim = await store.entities.begin_listing(await claim_new(store, connection))
     await commit(store, claim, *events)
-    await store.entities.sweep(claim, brake)
+    await (store.entities.sweep(claim, brake) if brake else sweep_all(store, claim))
     assert await finish(store, claim)
     return await get_job(store, claim.job_id)
 

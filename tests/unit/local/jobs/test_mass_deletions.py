@@ -119,7 +119,7 @@ async def test_no_sequence_of_listings_deletes_more_than_its_share(
 ) -> None:
     draw = random.Random(seed)
     made = await local.connect(schedule=CONTINUOUS if seed % 2 else None)
-    stored = set[str]()
+    stored, settled, shown = set[str](), set[str](), set[str]()
     for step in range(STEPS):
         names = {f"n{number:03}" for number in draw.sample(range(90), draw.choice([0, 3, 40, 60]))}
         if draw.random() < 0.5:  # Most listings resemble the last one.
@@ -135,18 +135,24 @@ async def test_no_sequence_of_listings_deletes_more_than_its_share(
             agreed = hold.count
         job = await (run_agreed(local, made, agreed) if agreed else local.run_sync(made))
         assert job.status is JobStatus.COMPLETED
-        before, missing = set(stored), stored - names - failed
+        before, missing = stored.copy(), stored - names - failed
         stored |= names
         if not job.full_sync or gaps:
             missing = set[str]()
         left = len(stored - missing)
-        too_many = len(missing) >= FLOOR and len(missing) > SHARE * len(before)
+        too_many = any(
+            len(missing & kept) >= FLOOR and len(missing & kept) > SHARE * len(kept)
+            for kept in (before, settled)
+        )
         held = bool(missing) and (too_many or left == 0)
         if agreed:
-            held &= len(missing) > agreed
-            held &= left == 0 or len(missing) > agreed * 1.1
+            unagreed = len(missing - shown)
+            held &= unagreed > 0 and (left == 0 or unagreed > agreed * 0.1)
         deleted = set[str]() if held else missing
         stored -= deleted
+        shown = missing if held else shown
+        if not held and not gaps:
+            settled = stored.copy()
         assert job.entities_deleted == len(deleted)
         assert job.deletions_held == (len(missing) if held else 0)
         assert await local.count_entities(made) == len(stored)

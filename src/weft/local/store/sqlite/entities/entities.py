@@ -67,7 +67,7 @@ class SqliteEntities(Table, EntityStore):
         )
 
     async def sweep(self, claim: Claim, brake: DeletionBrake) -> Sweep:
-        doomed = await self._database.read(find_doomed, claim)
+        doomed = await self._database.read(find_doomed, claim, brake)
         numbers, total = doomed.numbers, len(doomed.numbers)
         if numbers and brake.holds(doomed.extent):
             now = self._database.now()

@@ -6,13 +6,14 @@ already still counts.
 """
 
 from array import array
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from weft.domain.connections import DeletionHold
 from weft.local.store.base import Claim
-from weft.local.store.brake import NAME_MAX_CHARS, NAMES_MAX, SweepExtent
+from weft.local.store.brake import NAME_MAX_CHARS, NAMES_MAX, DeletionBrake, Part, SweepExtent
 from weft.local.store.sqlite.entities.batches import check_fence, write_type_changes
 from weft.local.store.sqlite.file.queries import queries
 from weft.local.store.sqlite.file.session import Session, carray
@@ -38,7 +39,7 @@ class Doomed(NamedTuple):
         return self.extent.left == 0
 
 
-def find_doomed(db: Session, claim: Claim) -> Doomed:
+def find_doomed(db: Session, claim: Claim, brake: DeletionBrake) -> Doomed:
     """Find what the source said is gone and, after a whole listing, what it did not name."""
     # Ask the job, not this process: the process that read the part with the gap may be dead.
     had_gaps, inserted, deleted, is_marked = next(_rows(db, "job_extent", claim.job_id))
@@ -51,11 +52,15 @@ def find_doomed(db: Session, claim: Claim) -> Doomed:
         "gone": carray(array("q", [_NOBODY, *gone])),
     }
     numbers = array("q", (no for (no,) in db.execute(queries()["entity_doomed"], values)))
-    [(stored,)] = _rows(db, "entity_count", claim.connection_id)
+    [(stored, settled, settled_no)] = _rows(db, "entity_count", claim.connection_id)
+    # The numbers are in order, and are deleted in that order: while any of these is left, what the
+    # job has deleted so far is of these too.
+    old = bisect_right(numbers, settled_no or 0)
     extent = SweepExtent(
-        doomed=deleted + len(numbers),
-        before=stored + deleted - inserted,
+        stored=Part(deleted + len(numbers), stored + deleted - inserted),
+        settled=Part(deleted + old, deleted + settled) if old else Part(0, 0),
         left=stored - len(numbers),
+        unagreed=len(numbers) - _count_agreed(db, claim, brake, numbers),
     )
     return Doomed(numbers, extent, bool(had_gaps), is_whole, bool(is_marked))
 
@@ -72,6 +77,8 @@ def hold_deletions(db: Session, claim: Claim, doomed: Doomed, now: int) -> None:
         names=tuple(name for (name,) in db.execute(queries()["entity_names"], wanted)),
     )
     db.execute(queries()["job_set_hold"], {"no": held.job_no, "hold": dump_hold(hold)})
+    values = {"no": held.connection_no, "numbers": doomed.numbers.tobytes()}
+    db.execute(queries()["hold_set_numbers"], values)
 
 
 def forget_marks(db: Session, claim: Claim, doomed: Doomed) -> None:
@@ -108,6 +115,16 @@ def _read_marks(db: Session, claim: Claim) -> "tuple[array[int], set[int]]":
         seen.extend(numbers)
         gone.difference_update(numbers)
     return seen, gone
+
+
+def _count_agreed(db: Session, claim: Claim, brake: DeletionBrake, numbers: "array[int]") -> int:
+    """Count those that the present hold names, if its number is the one that was agreed to."""
+    if not brake.agreed:
+        return 0
+    shown = set(
+        array("q", db.execute(queries()["hold_numbers"], (claim.connection_id,)).get or b"")
+    )
+    return sum(no in shown for no in numbers) if len(shown) == brake.agreed else 0
 
 
 def _rows(db: Session, query: str, *values: object) -> Iterator[tuple[Any, ...]]:

@@ -111,8 +111,20 @@ SELECT substr(source_id, 1, :chars) FROM entity
 WHERE no IN (SELECT value FROM carray(:nos)) ORDER BY source_id LIMIT :limit;
 
 -- name: entity_count
--- How many entities a connection has.
-SELECT count(*) FROM entity WHERE connection_no = (SELECT no FROM connection WHERE id = ?);
+-- How many entities a connection has, how many of these were there when it was last settled, and
+-- the last number then.
+SELECT count(e.no), count(*) FILTER (WHERE e.no <= c.settled_no), c.settled_no
+FROM connection c LEFT JOIN entity e ON e.connection_no = c.no WHERE c.id = ?;
+
+-- name: hold_numbers
+-- The entities that the connection's hold is about.
+SELECT numbers FROM held_deletion
+WHERE connection_no = (SELECT no FROM connection WHERE id = ?);
+
+-- name: hold_set_numbers
+-- Keeps which entities a hold is about.
+INSERT INTO held_deletion (connection_no, numbers) VALUES (:no, :numbers)
+ON CONFLICT DO UPDATE SET numbers = excluded.numbers;
 
 -- name: entity_types_of
 -- How many of these entities each type has.

@@ -188,6 +188,18 @@ UPDATE connection SET hold = j.hold FROM job j
 WHERE connection.no = j.connection_no AND j.no = :no AND connection.config = :config
   AND (j.hold IS NOT NULL OR (j.full_sync AND NOT j.incomplete));
 
+-- name: job_settle
+-- From now on the share that a sync may delete is of what is stored now.
+UPDATE connection SET settled_no = (SELECT value FROM sequence WHERE name = 'entity') FROM job j
+WHERE connection.no = j.connection_no AND j.no = :no AND j.hold IS NULL AND NOT j.incomplete;
+
+-- name: job_drop_held
+-- Forgets which entities a hold was about that has ended.
+DELETE FROM held_deletion WHERE connection_no = (
+  SELECT c.no FROM connection c JOIN job j ON j.connection_no = c.no
+  WHERE j.no = :no AND c.hold IS NULL
+);
+
 -- name: job_forget_cursor
 -- While deletions wait, a cursor would lie beyond them: later syncs list everything.
 UPDATE connection SET cursor = NULL FROM job j

@@ -348,6 +348,8 @@ def _end(db: Session, claim: Claim, held: Held, outcome: Outcome, by: Stamp) -> 
         values = {"no": held.job_no, "config": config}
         db.execute(queries()["job_promote_checkpoint"], values)
         db.execute(queries()["job_tell_hold"], values)
+        db.execute(queries()["job_settle"], {"no": held.job_no})
+        db.execute(queries()["job_drop_held"], {"no": held.job_no})
     _count_end(db, held.job_no, held.connection_no, outcome.status)
     if outcome.connection_state is not None and is_as_read(
         db, held.connection_no, claim.config, claim.authenticated_at
