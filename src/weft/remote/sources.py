@@ -7,13 +7,25 @@ from urllib.parse import quote
 
 from weft.backend import Sources
 from weft.domain.connections import AuthMethod
-from weft.domain.sources import SourceInfo
+from weft.domain.sources import FieldInfo, SourceInfo
 from weft.errors import WeftError
 from weft.remote.state import RemoteState
 from weft.wire.sources import read_accounts, read_source, read_sources
 
 KEPT_SECONDS: Final = 300.0
 """The catalogue hardly ever changes, and every create reads it."""
+
+UNLISTED: Final = {
+    "salesforce": FieldInfo(
+        name="instance_url",
+        title="Instance",
+        type="string",
+        description="Host of the instance, e.g. company.my.salesforce.com.",
+        required=True,
+        endpoint=True,
+    )
+}
+"""Fields of sources that Airweave keeps and needs, though its catalogue does not list them."""
 
 
 class RemoteSources(Sources):
@@ -32,7 +44,7 @@ class RemoteSources(Sources):
         found = await self._client.get(
             f"/sources/{quote(short_name, safe='')}", read_source, missing="short_name"
         )
-        found = await self._with_accounts(found)
+        found = await self._with_accounts(_with_unlisted(found))
         self._kept[short_name] = (time.monotonic() + KEPT_SECONDS, found)
         return found
 
@@ -49,3 +61,14 @@ class RemoteSources(Sources):
             return source
         ids = tuple(account.readable_id for account in accounts if account.short_name in kinds)
         return source.model_copy(update={"provider_readable_ids": ids})
+
+
+def _with_unlisted(source: SourceInfo) -> SourceInfo:
+    field = UNLISTED.get(source.short_name)
+    if (
+        field is None
+        or source.keeps_pending
+        or field.name in [f.name for f in source.config_fields]
+    ):
+        return source
+    return source.model_copy(update={"config_fields": (*source.config_fields, field)})

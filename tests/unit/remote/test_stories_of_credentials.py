@@ -171,14 +171,18 @@ class TestByoc:
         assert made.is_draft
         assert not place.world.connections
 
-    async def test_salesforce_is_created_without_an_instance_as_none_is_asked_for(
-        self, place: Place
-    ) -> None:
+    async def test_salesforce_is_not_created_without_its_instance(self, place: Place) -> None:
         client = {"client_id": "own-id", "client_secret": "own-secret"}
         auth = Auth.model_validate({"oauth_browser": client})
+        instance = {"instance_url": "fake-company.my.salesforce.com"}
         async with place.open() as backend:
-            made = await make_connection(backend, "salesforce", auth=auth)
-        assert (made.is_draft, made.status) == (False, ConnectionStatus.PENDING_AUTH)
+            with pytest.raises(InvalidInput) as caught:
+                await make_connection(backend, "salesforce", auth=auth)
+            assert caught.value.field == "config.instance_url"
+            assert not place.world.connections
+            made = await make_connection(backend, "salesforce", auth=auth, config=instance)
+        assert made.status is ConnectionStatus.PENDING_AUTH
+        assert made.config["instance_url"] == instance["instance_url"]
 
     async def test_method_is_own_client_once_authorised(self, place: Place) -> None:
         client = {"client_id": "own-id", "client_secret": "own-secret"}
