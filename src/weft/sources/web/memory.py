@@ -5,100 +5,103 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 from weft.domain.base import Json
 
-# A site has at most 5,000 pages that are read, each perhaps with an address that leads to it.
+# A sync reads at most 5,000 pages, and asks again for as many.
 REMEMBERED_MAX = 20_000
 _DIGEST_BYTES = 8
 
 
+class Named(NamedTuple):
+    """Where a page was named: the digest of a page or sitemap, "" if unknown, and the depth."""
+
+    parent: str
+    depth: int
+
+
 @dataclass(slots=True)
 class SiteMemory:
-    """Digests of the addresses that were pages, of those that led to a page, and of sitemaps.
+    """The pages that were read, and digests of addresses that led to one, and of sitemaps.
 
     ``kind`` says how pages were found, by "sitemap" or by "crawl"; None in an empty memory.
-    ``aliases`` maps an address that redirects to its page; ``sitemaps`` had entries.
+    ``sitemaps`` had entries. ``unlinked`` pages still answered, although the page or sitemap that
+    named them was read and names them no more.
     """
 
     kind: str | None = None
-    pages: set[bytes] = field(default_factory=set[bytes])
-    aliases: dict[bytes, bytes] = field(default_factory=dict[bytes, bytes])
+    pages: dict[str, Named] = field(default_factory=dict[str, Named])
+    aliases: set[bytes] = field(default_factory=set[bytes])
     sitemaps: set[bytes] = field(default_factory=set[bytes])
+    unlinked: set[str] = field(default_factory=set[str])
 
     @classmethod
     def parse(cls, cursor: Json | None) -> "SiteMemory":
         """Read what `dump` wrote; an empty memory for anything else."""
-        given = cursor or {}
-        kind = given.get("kind")
-        if not isinstance(kind, str):
+        given = cast("dict[str, Any]", cursor or {})
+        kind, pages = given.get("kind"), given.get("pages")
+        if not isinstance(kind, str) or not isinstance(pages, dict):
             return cls()
-        pairs = iter(_unpack(given.get("aliases")))
         return cls(
             kind,
-            set(_unpack(given.get("pages"))),
-            dict(zip(pairs, pairs, strict=False)),
+            {address: Named(*found) for address, found in cast("dict[str, Any]", pages).items()},
+            set(_unpack(given.get("aliases"))),
             set(_unpack(given.get("sitemaps"))),
+            set(given.get("unlinked", ())),
         )
 
     def dump(self) -> Json:
         """Return it as a cursor."""
         return {
             "kind": self.kind,
-            "pages": _pack(sorted(self.pages)),
-            "aliases": _pack(part for pair in sorted(self.aliases.items()) for part in pair),
+            "pages": {address: list(named) for address, named in sorted(self.pages.items())},
+            "aliases": _pack(sorted(self.aliases)),
             "sitemaps": _pack(sorted(self.sitemaps)),
+            "unlinked": [*sorted(self.unlinked)],
         }
 
     def knows(self, address: str) -> bool:
         """Return whether a page was read at this address or where it led."""
-        digest = digest_of(address)
-        return digest in self.pages or digest in self.aliases
+        return address in self.pages or digest_of(address) in self.aliases
 
     def is_page(self, address: str) -> bool:
         """Return whether a page was read at this very address."""
-        digest = digest_of(address)
-        return digest in self.pages and digest not in self.aliases
+        return address in self.pages and digest_of(address) not in self.aliases
 
-    def leads_elsewhere(self, address: str) -> bool:
-        """Return whether this address led to a page of another address."""
-        return digest_of(address) in self.aliases
-
-    def add_page(self, asked: str, address: str) -> None:
+    def add_page(self, asked: str, address: str, named: Named) -> None:
         """Remember a page that was read; ``address`` is where it was in the end."""
-        self.pages.add(digest_of(address))
-        if asked != address:
-            self.aliases[digest_of(asked)] = digest_of(address)
+        if asked == address:
+            self.pages[address] = named
+        else:
+            self.pages.setdefault(address, Named(name_parent(asked), named.depth))
+            self.aliases.add(digest_of(asked))
 
     def keep(self, address: str, before: "SiteMemory") -> None:
         """Remember what was known of an address that could not be read this time."""
-        digest = digest_of(address)
-        if digest in before.aliases:
-            self.aliases[digest] = before.aliases[digest]
-            self.pages.add(before.aliases[digest])
-        elif digest in before.pages:
-            self.pages.add(digest)
+        if digest_of(address) in before.aliases:
+            self.aliases.add(digest_of(address))
+        if address in before.pages:
+            self.pages[address] = before.pages[address]
 
     def keep_all(self, before: "SiteMemory") -> None:
         """Remember all that was known before, as far as there is room."""
-        room = REMEMBERED_MAX - len(self.pages) - len(self.aliases)
-        self.pages |= set(islice(before.pages - self.pages, max(0, room)))
-        for asked, address in islice(before.aliases.items(), max(0, room)):
-            self.aliases.setdefault(asked, address)
+        # What was a page has not moved, as long as a listing with gaps is all that says so.
+        self.aliases -= {digest_of(address) for address in before.pages} - before.aliases
+        missing = (item for item in before.pages.items() if item[0] not in self.pages)
+        self.pages |= dict(islice(missing, max(0, REMEMBERED_MAX - len(self.pages))))
+        self.aliases |= set(islice(before.aliases, REMEMBERED_MAX))
         self.sitemaps |= set(islice(before.sitemaps, REMEMBERED_MAX))
-
-    def count_lost_targets(self, before: "SiteMemory") -> int:
-        """Count addresses that led to a page, and now to another while nothing leads to that."""
-        return sum(
-            (asked in self.aliases or asked in self.pages) and address not in self.pages
-            for asked, address in before.aliases.items()
-        )
 
 
 def digest_of(address: str) -> bytes:
     """Return the short digest by which an address is remembered."""
     return hashlib.blake2b(address.encode(), digest_size=_DIGEST_BYTES).digest()
+
+
+def name_parent(address: str) -> str:
+    """Return the name that a page or sitemap has as a parent."""
+    return digest_of(address).hex()
 
 
 def _pack(digests: Iterable[bytes]) -> str:

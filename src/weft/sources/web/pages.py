@@ -43,29 +43,31 @@ _MEDIA_TYPE = re.compile(r"[\w.+-]{1,60}/[\w.+-]{1,60}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """A page to read; ``depth`` counts the links from the start page."""
+    """A page to read; ``depth`` counts the links from the start page, ``parent`` names it."""
 
     url: str
     depth: int = 0
     updated_at: datetime | None = None
+    parent: str = ""
 
 
 @dataclass(slots=True)
 class PageResult:
     """The result of reading one page; no event if there is no such page.
 
-    ``url`` is the address after redirects; ``links`` are the normalised addresses on the page, and
-    ``lost_links`` those that it had when it was last read and has not now. ``unread``: it is there
-    but could not be read. ``hides``: so pages may exist to which nothing else known would lead.
+    ``url`` is the address after redirects; ``links`` are the normalised addresses on the page.
+    ``unread``: it is there but could not be read. ``moved_to``: the path, or the other site, that
+    it leads to for good. ``hides``: so pages may exist to which nothing
+    else known would lead.
     """
 
     url: str
     event: Event | None = None
     links: list[str] = field(default_factory=list[str])
-    lost_links: list[str] = field(default_factory=list[str])
     refused: bool = False
     unread: bool = False
     for_now: bool = False
+    moved_to: str = ""
     hides: bool = False
 
 
@@ -197,23 +199,19 @@ class PageReader:
             result = _unread(visit.url, "it leads to another page for now")
         if result.url != visit.url:
             stored = (await self._stored_versions([result.url])).get(result.url)
-        last = _Version.parse(stored)
-        had = None if last is None else last.links_at(result.url)
         if result.unread:
-            self._keep(result, stored is not None, had)
-        else:
-            result.lost_links = [link for link in had or () if link not in set(result.links)]
+            self._keep(result, is_stored=stored is not None)
         return result
 
-    def _keep(self, result: PageResult, is_stored: bool, had: list[str] | None) -> None:
-        """Keep a page that is there but could not be read; follow the links that it last had."""
+    def _keep(self, result: PageResult, *, is_stored: bool) -> None:
+        """Keep a page that is there but could not be read."""
+        is_known = self._before.knows(result.url)
         if isinstance(result.event, Skipped):
-            if not is_stored and not self._before.knows(result.url):
+            if not is_stored and not is_known:
                 return  # It never was a page, so nothing is known by it.
             result.event = Failed(result.url, result.event.reason)
-        result.lost_links = had or []
-        leads_elsewhere = self._before.leads_elsewhere(result.url)
-        result.hides = leads_elsewhere or (self._crawl and had is None)
+        # The pages that a known one led to are known too, and asked for by themselves.
+        result.hides = self._crawl and not is_known
 
     async def _ask(self, visit: Visit, known: _Version | None) -> PageResult:
         try:
@@ -231,7 +229,11 @@ class PageReader:
             return PageResult(visit.url, Failed(visit.url, error.message), unread=True)
         if response.status_code == 304 and known:
             return PageResult(visit.url, Unchanged(visit.url), known.links_at(visit.url) or [])
-        return await self._read_answer(visit, response)
+        result = await self._read_answer(visit, response)
+        if response.history and not _is_for_now(response):
+            is_on_site = origin_of(response.url) in self._site
+            result.moved_to = response.url.path if is_on_site else response.url.host
+        return result
 
     async def _get(self, url: str, headers: Mapping[str, str]) -> httpx.Response:
         extensions = {MAX_BYTES: PAGE_BYTES_MAX}
@@ -248,7 +250,7 @@ class PageReader:
         if not response.is_success:
             failed = Failed(visit.url, status_error(response, "the page").message)
             return PageResult(visit.url, failed, unread=True)
-        for_now = any(hop.status_code in _FOR_NOW for hop in response.history)
+        for_now = _is_for_now(response)
         url = normalise_url(str(response.url))
         if url is None or origin_of(url) not in self._site:
             elsewhere = _unread(visit.url, "it redirects to another site")
@@ -322,6 +324,10 @@ def _resolve_links(page: HtmlText, url: httpx.URL, site: Collection[Origin]) -> 
         if target is not None and origin_of(target) in site:
             found[str(target)] = None
     return list(found)
+
+
+def _is_for_now(response: httpx.Response) -> bool:
+    return any(hop.status_code in _FOR_NOW for hop in response.history)
 
 
 def _unread(url: str, reason: str, *, refused: bool = False) -> PageResult:

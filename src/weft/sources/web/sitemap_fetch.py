@@ -27,10 +27,10 @@ class SitemapReader:
     now: SiteMemory
     gaps: list[str] = field(default_factory=list[str])
 
-    async def read_all(self, url: str, first: Sitemap) -> AsyncGenerator[Sitemap]:
-        """Yield the sitemap of this address and all that it leads to."""
+    async def read_all(self, url: str, first: Sitemap) -> AsyncGenerator[tuple[str, Sitemap]]:
+        """Yield the sitemap of this address and all that it leads to, each with its address."""
         self._note(url, first)
-        yield first
+        yield url, first
         # Each address with its depth, in the order found. No more are kept than will be read.
         found: dict[str, int] = {}
         self._add(found, first, 1)
@@ -46,7 +46,7 @@ class SitemapReader:
                 self.gaps.append(f"a sitemap could not be read: {error.message}")
                 continue
             self._note(url, sitemap)
-            yield sitemap
+            yield url, sitemap
             self._add(found, sitemap, depth + 1)
 
     def _add(self, found: dict[str, int], sitemap: Sitemap, depth: int) -> None:

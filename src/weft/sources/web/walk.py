@@ -29,7 +29,8 @@ from weft.sources.base import (
     Unchanged,
 )
 from weft.sources.web.config import WebConfig
-from weft.sources.web.memory import SiteMemory
+from weft.sources.web.lost import LostPages
+from weft.sources.web.memory import Named, SiteMemory, name_parent
 from weft.sources.web.pages import PageReader, PageResult, Visit, normalise_url
 from weft.sources.web.robots import Robots
 from weft.sources.web.sitemap import Sitemap
@@ -83,51 +84,63 @@ class SiteWalk:
     known: int = 0
     hiding: int = 0
     troubles: int = 0
+    unasked: int = 0
+    beyond: int = 0
+    is_full: bool = False
+    # The length that the queue may have when pages are asked for once more.
+    room: int | None = None
     overflowed: bool = False
+    lost: LostPages = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.lost = LostPages(self.before, self.now)
 
     async def read_sitemaps(self, sitemaps: SitemapReader, first: Sitemap) -> AsyncGenerator[Event]:
         """Yield the pages that the sitemap and those it leads to name."""
         visits: list[Visit] = []
-        async for sitemap in sitemaps.read_all(self.config.url, first):
+        async for address, sitemap in sitemaps.read_all(self.config.url, first):
+            parent = name_parent(address)
             for pages in _chunks(sitemap.pages, _CHUNK_ADDRESSES):
-                for event in await _run_in_thread(partial(self._add_visits, pages, visits)):
+                for event in await _run_in_thread(partial(self._add_visits, pages, parent, visits)):
                     yield event
             if len(visits) >= self.config.max_pages or self.overflowed:
                 break
-        yield Expect(len(visits))
-        for batch in _chunks(visits, CONCURRENT_PAGES):
-            for visit, outcome in zip(batch, await self.reader.read(batch), strict=True):
-                for event in self._report(visit, outcome):
-                    yield event
+        async for event in self._read_pages(visits):
+            yield event
         for event in self._conclude(sitemaps.gaps):
             yield event
 
     async def follow_links(self) -> AsyncGenerator[Event]:
         """Yield the pages that links lead to, nearest first."""
-        queue = [Visit(str(normalise_url(self.config.url)))]
-        self.seen.add(_digest(queue[0].url))
-        done, lost = 0, list[tuple[int, str]]()
-        while batch := queue[done : done + CONCURRENT_PAGES]:
+        start = Visit(str(normalise_url(self.config.url)))
+        self.seen.add(_digest(start.url))
+        async for event in self._read_pages([start]):
+            yield event
+        for event in self._conclude([]):
+            yield event
+
+    async def _read_pages(self, queue: list[Visit]) -> AsyncGenerator[Event]:
+        """Read the pages of the queue, in a crawl those they link, and those lost since."""
+        yield Expect(len(queue))
+        done = 0
+        while True:
+            if done == len(queue):
+                for event in await _run_in_thread(partial(self._queue_lost, queue)):
+                    yield event
+            if done == len(queue):
+                return
+            batch = queue[done : done + CONCURRENT_PAGES]
             # A batch has one depth, so that links alone decide which page is found first.
             batch = [visit for visit in batch if visit.depth == batch[0].depth]
             done += len(batch)
             for visit, outcome in zip(batch, await self.reader.read(batch), strict=True):
                 for event in self._report(visit, outcome):
                     yield event
-                if visit.depth < self.config.max_depth:
-                    links = [(visit.depth + 1, link) for link in outcome.links]
-                    lost += [(visit.depth + 1, link) for link in outcome.lost_links]
-                    for event in await _run_in_thread(partial(self._queue_links, links, queue)):
+                if self.now.kind == "crawl" and visit.depth < self.config.max_depth:
+                    found = partial(self._queue_links, visit.depth + 1, outcome, queue)
+                    for event in await _run_in_thread(found):
                         yield event
-            if done == len(queue):
-                # Pages that are not linked any more are asked for once: something else may have
-                # been shown in place of the page that linked them.
-                for event in await _run_in_thread(partial(self._queue_links, lost, queue)):
-                    yield event
-                lost = []
             yield Expect(len(queue))
-        for event in self._conclude([]):
-            yield event
 
     def _conclude(self, gaps: list[str]) -> Iterator[Event]:
         """Say whether everything was seen, and remember what was."""
@@ -135,21 +148,38 @@ class SiteWalk:
             gaps.append(f"{self.hiding} pages could not be read, nor what only they lead to")
         if self.overflowed:
             gaps.append(f"the site has more than {SEEN_MAX:,} addresses")
-        if lost := self.now.count_lost_targets(self.before):
-            gaps.append(f"{lost} addresses lead to other pages than before")
+        if self.unasked:
+            gaps.append(f"{self.unasked} known pages were not reached, nor asked for once more")
         moved = max(self.moved.values(), default=0)
         if moved >= MOVED_TO_ONE_MIN and 2 * moved > self.known:
-            gaps.append(f"{moved} pages lead to one and the same page now")
+            gaps.append(
+                f"{moved} pages lead to one and the same place now; if the site has moved, "
+                "change the URL of the connection"
+            )
         for gap in gaps:
             yield Incomplete(gap)
+        self.lost.settle(has_gaps=bool(gaps))
         if gaps:
             self.now.keep_all(self.before)
         yield Checkpoint(self.now.dump())
         if not gaps:
-            yield Complete("each page that the site names was read, or is known to be gone")
+            yield Complete(self._say_evidence())
+
+    def _say_evidence(self) -> str:
+        lost = self.lost
+        most = ", up to max_pages" if self.is_full else ""
+        said = f"each page that the site names and lets us read was asked for{most}"
+        if lost.asked:
+            said += f"; of {len(lost.asked)} known pages that it names no more, asked for once more"
+            said += f", {len(lost.asked & self.now.pages.keys())} stay"
+        if lost.dropped:
+            said += f"; known pages not named in two syncs: {len(lost.dropped)}"
+        if self.beyond:
+            said += f"; known pages beyond max_pages: {self.beyond}"
+        return said
 
     def _add_visits(
-        self, pages: Sequence[tuple[str, datetime | None]], visits: list[Visit]
+        self, pages: Sequence[tuple[str, datetime | None]], parent: str, visits: list[Visit]
     ) -> Iterator[Event]:
         for location, updated_at in pages:
             if len(visits) >= self.config.max_pages or self._overflows():
@@ -158,21 +188,46 @@ class SiteWalk:
             if url is None or not self._claim(url):
                 continue
             if self.start.allows(url):
-                visits.append(Visit(str(url), updated_at=updated_at))
+                visits.append(Visit(str(url), updated_at=updated_at, parent=parent))
             else:
                 yield Skipped(str(url), _NOT_ALLOWED)
 
-    def _queue_links(self, links: Sequence[tuple[int, str]], queue: list[Visit]) -> Iterator[Event]:
-        for depth, link in links:
-            if len(queue) >= self.config.max_pages or self._overflows():
+    def _queue_links(self, depth: int, page: PageResult, queue: list[Visit]) -> Iterator[Event]:
+        parent = name_parent(page.url)
+        for link in page.links:
+            room = self.config.max_pages if self.room is None else self.room
+            if len(queue) >= room or self._overflows():
                 return
             url = normalise_url(link)
             if url is None or not self._claim(url):
                 continue
             if self.start.allows(url):
-                queue.append(Visit(str(url), depth))
+                queue.append(Visit(str(url), depth, parent=parent))
             else:
                 yield Skipped(str(url), _NOT_ALLOWED)
+
+    def _queue_lost(self, queue: list[Visit]) -> Iterator[Event]:
+        """Queue pages to ask for once more; with what they lead to, at most `max_pages`."""
+        if self.room is None:
+            self.is_full = len(queue) >= self.config.max_pages
+            # A full listing leaves out pages beyond, as configured, unless it could read fewer.
+            read = len(self.now.pages) if self.is_full else 0
+            self.room = len(queue) + self.config.max_pages - read
+        for address, named in self.lost.take_nearest(lambda a: _digest(a) in self.seen).items():
+            check_cancelled()
+            self.seen.add(_digest(address))
+            url = httpx.URL(address)
+            if origin_of(url) not in self.start.site:
+                self.unasked += 1
+            elif not self.start.allows(url):
+                yield Skipped(address, _NOT_ALLOWED)
+            elif len(queue) < self.room:
+                self.lost.asked.add(address)
+                queue.append(Visit(address, named.depth, parent=named.parent))
+            elif self.is_full:
+                self.beyond += 1
+            else:
+                self.unasked += 1
 
     def _overflows(self) -> bool:
         check_cancelled()
@@ -195,8 +250,7 @@ class SiteWalk:
         # A redirect may have led to a page that robots.txt excludes.
         if isinstance(outcome.event, Entity) and not self.start.allows(httpx.URL(outcome.url)):
             outcome.event = Skipped(outcome.url, _NOT_ALLOWED)
-            outcome.links, outcome.lost_links = [], []
-            outcome.hides = self.before.leads_elsewhere(visit.url)
+            outcome.links = []
         self._remember(visit, outcome)
         event = outcome.event
         if event is None or outcome.url in self.listed:
@@ -213,11 +267,14 @@ class SiteWalk:
         self.hiding += outcome.hides
         if self.before.knows(visit.url):
             self.known += 1
-            if self.before.is_page(visit.url) and outcome.url != visit.url and outcome.event:
-                self.moved[httpx.URL(outcome.url).path] += 1
+            if self.before.is_page(visit.url) and outcome.moved_to:
+                self.moved[outcome.moved_to] += 1
         if isinstance(outcome.event, Entity | Unchanged):
-            self.now.add_page(visit.url, outcome.url)
-        elif outcome.event is not None:
+            self.now.add_page(visit.url, outcome.url, Named(visit.parent, visit.depth))
+            return
+        self.lost.unlinked.discard(visit.url)
+        self.lost.has_unread |= isinstance(outcome.event, Failed) and self.now.kind == "crawl"
+        if outcome.event is not None:
             self.now.keep(visit.url, self.before)
 
 
