@@ -10,7 +10,7 @@ import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -27,11 +27,12 @@ from weft.local.auth.oauth_clients import LocalOAuthClients
 from weft.local.auth.providers import LocalAuthProviders
 from weft.local.backend import LocalBackend
 from weft.local.backend.auth_sessions import LocalAuthSessions
-from weft.local.engine import Engine, EngineLimits, utc_now
+from weft.local.engine import Engine, utc_now
 from weft.local.from_settings import KEYS_FOLDER_NAME as KEYS_FOLDER_NAME
 from weft.local.from_settings import (
     find_exposed_state,
     key_source_of,
+    limits_of,
     open_store,
     parse_mapped_secrets,
     private_paths,
@@ -40,7 +41,6 @@ from weft.local.jobs.housekeeping import keep_house, watch_files, watch_for_chan
 from weft.local.jobs.runner import EmbeddedRunner
 from weft.local.jobs.scheduler import run_scheduler
 from weft.local.process_liveness import ProcessLock
-from weft.local.store.brake import DeletionBrake
 from weft.local.store.sqlite.report import DatabaseReport, report
 from weft.local.vault.vault import Vault
 from weft.net.addresses import AllowList
@@ -182,7 +182,7 @@ async def _open_parts(
                 vault=vault,
                 context=source_context(settings),
                 clock=clock,
-                limits=_limits_of(settings),
+                limits=limits_of(settings),
                 mapped_secrets=parse_mapped_secrets(settings),
                 pages=pages or loopback.open,
                 runs_jobs=runs_jobs,
@@ -375,7 +375,7 @@ def _settle_process(settings: Settings) -> None:
     # A call crosses threads several times, and at each waits this long for a sync to release the
     # interpreter. At Python's default of 5 ms, calls during a sync have a much slower tail.
     sys.setswitchinterval(SWITCH_SECONDS)
-    configure_logging(settings)
+    logs.configure(settings.log_level, settings.log_format)
     for path in find_exposed_state(settings):
         _logger.warning("other users can change %s: run `chmod go-w` on it", path)
 
@@ -388,23 +388,6 @@ def _ceilings_of(settings: Settings) -> Ceilings:
     return Ceilings(
         read_only=settings.read_only, no_delete=settings.no_delete, toolsets=settings.toolsets
     )
-
-
-def _limits_of(settings: Settings) -> EngineLimits:
-    return EngineLimits(
-        syncs=settings.sync_concurrency,
-        syncs_per_host=settings.syncs_per_host,
-        lease=timedelta(seconds=settings.lease_seconds),
-        retries=settings.sync_retries,
-        kept_jobs=settings.keep_jobs,
-        kept_audit=timedelta(days=settings.audit_days),
-        brake=DeletionBrake(share=settings.deletion_share, floor=settings.deletion_floor),
-    )
-
-
-def configure_logging(settings: Settings) -> None:
-    """Log to stderr: stdout belongs to the protocol."""
-    logs.configure(settings.log_level, settings.log_format)
 
 
 def _lazy_http_factory(allow_hosts: frozenset[str]) -> HttpFactory:

@@ -362,12 +362,9 @@ def _parts(value: object, separator: str) -> list[str] | None:
         return [part for part in value.split(separator) if part.strip()]
     if isinstance(value, Collection) and not isinstance(value, Mapping):
         parts = cast("Collection[object]", value)
-        return [str(part) for part in parts] if all(map(_is_text, parts)) else None
+        is_text = all(isinstance(part, str | Path) for part in parts)
+        return [str(part) for part in parts] if is_text else None
     return None
-
-
-def _is_text(part: object) -> bool:
-    return isinstance(part, str | Path)
 
 
 def _refuse_unknown(environ: Mapping[str, str]) -> None:

@@ -11,14 +11,15 @@ import anyio
 import anyio.to_thread
 from worker import clock
 
-from weft.assembly import configure_logging, open_backend
+from weft.assembly import open_backend
 from weft.settings import Settings
+from weft.telemetry import logs
 from weft.testing.stub import stub_registry
 
 
 async def main() -> None:
     settings = Settings(home=Path(sys.argv[1]), allow_hosts=frozenset({"127.0.0.1"}))
-    configure_logging(settings)
+    logs.configure(settings.log_level, settings.log_format)
     start, speed = (float(each) for each in sys.argv[3:])
     async with open_backend(
         settings, registry=stub_registry(), run_jobs=False, clock=clock(start, speed)

@@ -15,9 +15,10 @@ from typing import Any
 
 import anyio
 
-from weft.assembly import configure_logging, open_backend
+from weft.assembly import open_backend
 from weft.local.engine import utc_now
 from weft.settings import Settings
+from weft.telemetry import logs
 from weft.testing.stub import stub_registry
 
 
@@ -29,7 +30,7 @@ def clock(start: float, speed: float) -> Callable[[], datetime]:
 async def main() -> None:
     options: dict[str, Any] = json.loads(sys.argv[2])
     settings = Settings(home=Path(sys.argv[1]), **options["settings"])
-    configure_logging(settings)
+    logs.configure(settings.log_level, settings.log_format)
     time_of = clock(*options["clock"]) if options["clock"] else utc_now
     async with open_backend(settings, registry=stub_registry(), clock=time_of):
         print("ready", flush=True)  # noqa: T201 (the signal that the test waits for)

@@ -2,15 +2,16 @@
 
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from weft.domain.principals import organization_id
 from weft.local.audit import LocalAudit
 from weft.local.auth.secret_refs import check_name, parse_origins
-from weft.local.engine import MappedSecret, MappedSecrets, utc_now
+from weft.local.engine import EngineLimits, MappedSecret, MappedSecrets, utc_now
 from weft.local.exposure import find_exposed, refuse_exposed
 from weft.local.store.base import Store
+from weft.local.store.brake import DeletionBrake
 from weft.local.store.sqlite.store import SqliteStore
 from weft.local.store.vault import DataKeyStore
 from weft.local.vault.keys import KeySource, key_source
@@ -41,6 +42,19 @@ def parse_mapped_secrets(settings: Settings) -> MappedSecrets:
         hosts = parse_origins(found.hosts)
         organization[name] = MappedSecret(found.env, found.file, found.sources, hosts)
     return mapped
+
+
+def limits_of(settings: Settings) -> EngineLimits:
+    """Return the limits of an engine."""
+    return EngineLimits(
+        syncs=settings.sync_concurrency,
+        syncs_per_host=settings.syncs_per_host,
+        lease=timedelta(seconds=settings.lease_seconds),
+        retries=settings.sync_retries,
+        kept_jobs=settings.keep_jobs,
+        kept_audit=timedelta(days=settings.audit_days),
+        brake=DeletionBrake(share=settings.deletion_share, floor=settings.deletion_floor),
+    )
 
 
 def find_exposed_state(settings: Settings) -> Sequence[Path]:
