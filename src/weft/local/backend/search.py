@@ -1,6 +1,7 @@
 """Search of the local backend: full text, all words first, then any."""
 
 import re
+from collections.abc import Iterable, Iterator
 
 from weft.backend import Search, validate_limit
 from weft.domain.cursors import decode_cursor, encode_cursor
@@ -11,9 +12,10 @@ from weft.local.engine import Engine
 from weft.local.resolve import find_collection, find_connection
 from weft.local.store.base import Matching
 
-TERMS_MAX = 32
+WORDS_MAX = 32
 OFFSET_MAX = 10_000
 _PLACE = re.compile(r"(all|any):([0-9]{1,6})")
+_WORD = re.compile(r"[^\W_]+")
 _TERM = re.compile(r'"([^"]*)"|(\S+)')
 
 
@@ -23,7 +25,7 @@ class LocalSearch(Search):
         self._organization_id = organization_id
 
     async def search(self, query: SearchQuery) -> SearchResults:
-        terms = _parse_terms(query.query)
+        terms = parse_terms(query.query)
         limit = validate_limit(query.limit, maximum=SEARCH_LIMIT_MAX)
         if query.cursor is not None:
             matching, offset = _decode_cursor(query, query.cursor)
@@ -74,15 +76,29 @@ class LocalSearch(Search):
         )
 
 
-def _parse_terms(query: str) -> list[str]:
-    """Split the query into its words and "quoted phrases", each once."""
+def parse_terms(query: str) -> list[str]:
+    """Split the query into its words and "quoted phrases", each once, up to a number of words.
+
+    A search takes time by the number of words, also of those in a phrase.
+    """
     if len(query) > QUERY_MAX_CHARS:
         raise InvalidInput(f"query is longer than {QUERY_MAX_CHARS} characters.", field="query")
     parts = (phrase or word for phrase, word in _TERM.findall(query))
     terms = [part for part in parts if any(char.isalnum() for char in part)]
     if not terms:
         raise InvalidInput("query has no word to look for.", field="query")
-    return list(dict.fromkeys(terms))[:TERMS_MAX]
+    return list(_take_words(dict.fromkeys(terms)))
+
+
+def _take_words(terms: Iterable[str]) -> Iterator[str]:
+    left = WORDS_MAX
+    for term in terms:
+        words = list(_WORD.finditer(term))
+        if len(words) >= left:
+            yield term[: words[left - 1].end()]
+            return
+        yield term
+        left -= len(words)
 
 
 def _decode_cursor(query: SearchQuery, cursor: str) -> tuple[Matching, int]:

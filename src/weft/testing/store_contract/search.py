@@ -1,17 +1,43 @@
 """Search: by words and phrases, in one collection, best first."""
 
+import time
+from collections.abc import Callable, Sequence
+
 import pytest
 
 from weft.domain.search import SNIPPET_MAX_CHARS
 from weft.local.store.base import Store
 from weft.testing.store_contract.support import (
-    COLLECTION,
+    find_hits,
     find_titles,
     list_all,
     make_connection,
     make_entity,
-    open_collection,
 )
+
+HOSTILE_WORDS = 2_000
+HOSTILE_STEP = 8
+# Eight times the text may cost eight times the work; a quadratic search needs 64 times.
+HOSTILE_GROWTH_MAX = 20
+# Shorter work cannot be told from the noise of a busy machine.
+NOISE_SECONDS = 0.1
+
+HOSTILE_TEXTS: dict[str, tuple[Sequence[str], Callable[[int], str]]] = {
+    "one word": (("word",), lambda words: "word " * words),
+    "one word, and a match at the end": (("word", "end"), lambda words: "word " * words + "end"),
+    "phrase of one word": (("word word word",), lambda words: "word " * words),
+    "forms of one word": (
+        ("word", "WORD", "words", "wörd", "Wording", "worded"),
+        lambda words: "word " * words,
+    ),
+    "two words": (("to", "be"), lambda words: "to be " * (words // 2)),
+    "sentences": (("word",), lambda words: "Word. " * words),
+    "no spaces": (("word",), lambda words: "word-" * words),
+    "one long word first": (("end",), lambda words: "x" * (words * 5) + " end"),
+    "no words first": (("end",), lambda words: "= " * (words * 3) + " end"),
+    "wide characters": (("语",), lambda words: "语 🍮" * words),
+    "accents": (("e",), lambda words: "e\u0301 " * words),
+}
 
 
 class TextSearchContract:
@@ -82,15 +108,7 @@ class TextSearchContract:
         made = await make_connection(store, name="My Notes")
         text = f"{'before ' * 100} needle {'after ' * 100}"
         await list_all(store, made, make_entity("a", text, kind="page", url="https://e.example/a"))
-        [hit] = await store.entities.search(
-            await open_collection(store, COLLECTION),
-            ["needle"],
-            "all",
-            connection_id=None,
-            entity_type=None,
-            limit=5,
-            offset=0,
-        )
+        [hit] = await find_hits(store, "needle")
         assert (hit.connection_id, hit.connection_name) == (made.id, "My Notes")
         assert (hit.type, hit.title, hit.url) == ("page", "a", "https://e.example/a")
         assert "needle" in hit.snippet
@@ -106,17 +124,37 @@ class TextSearchContract:
         made = await make_connection(store)
         text = f"{unbroken} needle" if first else f"needle {unbroken} end"
         await list_all(store, made, make_entity("a", text))
-        [hit] = await store.entities.search(
-            await open_collection(store, COLLECTION),
-            ["needle"],
-            "all",
-            connection_id=None,
-            entity_type=None,
-            limit=5,
-            offset=0,
-        )
+        [hit] = await find_hits(store, "needle")
         assert len(hit.snippet) <= SNIPPET_MAX_CHARS
         assert "needle" in hit.snippet
+
+    @pytest.mark.anyio
+    @pytest.mark.parametrize("name", HOSTILE_TEXTS)
+    async def test_work_of_a_search_grows_no_faster_than_the_text(
+        self, store: Store, name: str
+    ) -> None:
+        terms, make_text = HOSTILE_TEXTS[name]
+        made = await make_connection(store)
+        await list_all(
+            store,
+            made,
+            make_entity("small", make_text(HOSTILE_WORDS), kind="small"),
+            make_entity("large", make_text(HOSTILE_WORDS * HOSTILE_STEP), kind="large"),
+        )
+        small = await self._measure_seconds(store, terms, "small")
+        large = await self._measure_seconds(store, terms, "large")
+        assert large < max(NOISE_SECONDS, small * HOSTILE_GROWTH_MAX)
+
+    @staticmethod
+    async def _measure_seconds(store: Store, terms: Sequence[str], entity_type: str) -> float:
+        """Return the least CPU time of all threads that one of several searches takes."""
+        needed: list[float] = []
+        for _ in range(3):
+            started = time.process_time()
+            [hit] = await find_hits(store, *terms, matching="any", entity_type=entity_type)
+            needed.append(time.process_time() - started)
+            assert 0 < len(hit.snippet) <= SNIPPET_MAX_CHARS
+        return min(needed)
 
     @pytest.mark.anyio
     async def test_pages_of_hits_neither_overlap_nor_miss(self, store: Store) -> None:

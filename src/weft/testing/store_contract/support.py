@@ -1,6 +1,6 @@
 """Steps that the tests of the contract share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,6 +10,7 @@ from weft.domain.collections import Collection
 from weft.domain.connections import AuthMethod, Connection, ConnectionStatus
 from weft.domain.entities import Entity
 from weft.domain.jobs import Job, JobStatus, JobTrigger, RunOptions
+from weft.domain.search import SearchHit
 from weft.local.store.base import Batch, BatchEvent, Claim, ConnectionRow, Matching, Outcome, Store
 from weft.local.store.brake import BRAKE_DEFAULTS, DeletionBrake, Sweep
 
@@ -143,7 +144,7 @@ async def list_all(
     return await get_job(store, claim.job_id)
 
 
-async def find_titles(
+async def find_hits(
     store: Store,
     *terms: str,
     matching: Matching = "all",
@@ -152,9 +153,9 @@ async def find_titles(
     entity_type: str | None = None,
     limit: int = 100,
     offset: int = 0,
-) -> list[str]:
-    """Return the titles that a search finds, best first."""
-    hits = await store.entities.search(
+) -> Sequence[SearchHit]:
+    """Search a collection; the best hits come first."""
+    return await store.entities.search(
         await open_collection(store, readable_id),
         terms,
         matching,
@@ -163,7 +164,11 @@ async def find_titles(
         limit=limit,
         offset=offset,
     )
-    return [hit.title for hit in hits]
+
+
+async def find_titles(store: Store, *terms: str, **options: Any) -> list[str]:
+    """Return the titles that a search finds, best first."""
+    return [hit.title for hit in await find_hits(store, *terms, **options)]
 
 
 def count_changes(job: Job) -> dict[str, int]:

@@ -6,7 +6,7 @@ from local_harness import COLLECTION, ORGANIZATION, LocalHarness, fetch_of, note
 from weft.domain.cursors import encode_cursor
 from weft.domain.search import QUERY_MAX_CHARS, SEARCH_LIMIT_MAX, SearchQuery, SearchResults
 from weft.errors import InvalidInput, NotFound
-from weft.local.backend.search import OFFSET_MAX, TERMS_MAX, LocalSearch
+from weft.local.backend.search import OFFSET_MAX, WORDS_MAX, LocalSearch, parse_terms
 
 pytestmark = pytest.mark.anyio
 
@@ -84,9 +84,16 @@ async def test_query_has_a_longest_length(search: LocalSearch) -> None:
 
 
 async def test_words_beyond_the_limit_do_not_count(search: LocalSearch) -> None:
-    many = " ".join(["fox"] * 5 + [f"w{n}" for n in range(TERMS_MAX - 1)])
+    many = " ".join(["fox"] * 5 + [f"w{n}" for n in range(WORDS_MAX - 1)])
     assert (await search.search(query(f"{many} dog"))).matched == "any"
     assert titles(await search.search(query(f"{many} quick"))) == {"fox", "both"}
+
+
+async def test_words_of_phrases_count_as_well(search: LocalSearch) -> None:
+    phrase = " ".join(["quick"] * WORDS_MAX)
+    assert (await search.search(query(f'fox "{phrase} dog"'))).matched == "any"
+    assert parse_terms(f'fox "{phrase} dog" cat') == ["fox", phrase.removesuffix(" quick")]
+    assert parse_terms("-".join(["a"] * WORDS_MAX * 2)) == ["-".join(["a"] * WORDS_MAX)]
 
 
 @pytest.mark.parametrize("limit", [0, -1, SEARCH_LIMIT_MAX + 1])

@@ -36,6 +36,24 @@ async def test_hit_tells_whose_it_is_and_shows_the_place(bench: Bench) -> None:
     assert hit.entity_id == await number_of(bench, "a")
 
 
+@pytest.mark.parametrize(
+    "before", ["filler " * 200, "wörd, 语言. " * 9_000, "w" * 40_000 + " é" * 40_000]
+)
+async def test_excerpt_shows_the_place_with_most_of_the_terms(bench: Bench, before: str) -> None:
+    text = f"{before} one {before} two {before} one two three {before} three"
+    await bench.list_all(await bench.connection(), entity("a", text))
+    [hit] = await search(bench, "one", "two", "three")
+    assert hit.snippet.startswith(" … ")
+    assert "one two three" in hit.snippet
+    assert hit.snippet.endswith(" … ")
+
+
+async def test_match_of_the_title_alone_shows_how_the_text_begins(bench: Bench) -> None:
+    made = await bench.connection()
+    await bench.list_all(made, entity("needle", "(It begins) here."), entity("empty needle"))
+    assert {hit.snippet for hit in await search(bench, "needle")} == {"(It begins) here.", ""}
+
+
 async def test_title_weighs_more_than_text_and_best_comes_first(bench: Bench) -> None:
     made = await bench.connection()
     await bench.list_all(

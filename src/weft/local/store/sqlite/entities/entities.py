@@ -11,11 +11,12 @@ from typing import Any
 
 from weft.domain.collections import Collection
 from weft.domain.entities import StoredEntity
-from weft.domain.search import SNIPPET_MAX_CHARS, SearchHit
+from weft.domain.search import SearchHit
 from weft.local.store.base import Batch, Claim, EntityStore, Matching
 from weft.local.store.brake import DeletionBrake, Sweep
 from weft.local.store.prepared import prepare
 from weft.local.store.sqlite.entities.batches import apply, check_fence
+from weft.local.store.sqlite.entities.excerpts import cut_excerpt, index_tokenizer
 from weft.local.store.sqlite.entities.marks import Marks
 from weft.local.store.sqlite.entities.sweep import (
     delete_part,
@@ -23,7 +24,7 @@ from weft.local.store.sqlite.entities.sweep import (
     forget_marks,
     hold_deletions,
 )
-from weft.local.store.sqlite.file.database import Database
+from weft.local.store.sqlite.file.database import READERS, Database
 from weft.local.store.sqlite.file.queries import queries
 from weft.local.store.sqlite.file.session import Bindings, Session, carray
 from weft.local.store.sqlite.tables.jobs import read_lap
@@ -32,11 +33,14 @@ from weft.local.store.values import loads, moment_or_none
 
 DELETE_BATCH = 2_000
 COUNTED_JOBS_MAX = 64
+# One reader is left for what takes no time.
+SEARCHES_MAX = READERS - 1
 
 
 class SqliteEntities(Table, EntityStore):
     def __init__(self, database: Database) -> None:
         super().__init__(database)
+        self._searching = asyncio.Semaphore(SEARCHES_MAX)
         self._counted: dict[tuple[str, int, int], Marks] = {}
 
     async def _read_counted(self, claim: Claim) -> Marks | None:
@@ -93,15 +97,14 @@ class SqliteEntities(Table, EntityStore):
         offset: int,
     ) -> Sequence[SearchHit]:
         values: dict[str, Any] = {
-            "match": _match_expression(terms, matching),
             "collection_id": collection.id,
             "connection_id": connection_id,
             "entity_type": entity_type,
             "limit": limit,
             "offset": offset,
-            "snippet_chars": SNIPPET_MAX_CHARS,
         }
-        return await self._database.read(_search, values)
+        async with self._searching:
+            return await self._database.read(_search, values, terms, matching)
 
     async def get(
         self, organization_id: str, entity_id: str, *, offset: int, max_chars: int
@@ -156,7 +159,13 @@ def _match_expression(terms: Sequence[str], matching: Matching) -> str:
     return (" " if matching == "all" else " OR ").join(literals)
 
 
-def _search(db: Session, values: dict[str, Any]) -> list[SearchHit]:
+def _search(
+    db: Session, values: dict[str, Any], terms: Sequence[str], matching: Matching
+) -> list[SearchHit]:
+    tokenize = index_tokenizer(db)
+    # Ranking takes time by the square of the terms that match the same words.
+    distinct = {tuple(word for *_, word in tokenize(t.encode())): t for t in reversed(terms)}
+    values["match"] = _match_expression(tuple(distinct.values()), matching)
     return [
         SearchHit(
             entity_id=str(row["no"]),
@@ -164,7 +173,7 @@ def _search(db: Session, values: dict[str, Any]) -> list[SearchHit]:
             connection_name=row["name"],
             type=row["type"],
             title=row["title"],
-            snippet=row["snippet"].replace("\x02", ""),
+            snippet=cut_excerpt(tokenize, row["text"], row["places"]),
             url=row["url"],
             score=float(f"{row['score']:.4g}"),
         )

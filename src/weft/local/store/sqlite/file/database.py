@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import partial
-from itertools import cycle
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
@@ -17,8 +16,10 @@ import anyio
 import apsw
 
 from weft.errors import StorageFailed, WeftError
+from weft.local.store.sqlite.file.matches import register_match_places
 from weft.local.store.sqlite.file.place import Place
 from weft.local.store.sqlite.file.queries import migrations, newest_version
+from weft.local.store.sqlite.file.reader import Reader, in_snapshot
 from weft.local.store.sqlite.file.schema import has_other_shape, other_shape
 from weft.local.store.sqlite.file.session import (
     AsyncSession,
@@ -35,7 +36,7 @@ R = TypeVar("R")
 Work = Callable[Concatenate[Session, P], R]
 Clock = Callable[[], datetime]
 
-READERS = 2
+READERS = 3
 BUSY_TIMEOUT_MS = 10_000
 BUSY_PAUSE_SECONDS = 0.02
 PEEK_TIMEOUT_MS = 20
@@ -68,8 +69,7 @@ class Database:
         self.monotonic = monotonic
         self._writer = writer
         self._peeker = peeker
-        self._readers = readers
-        self._turn = cycle(readers)
+        self._readers = [Reader(session) for session in readers]
 
     @classmethod
     async def open(
@@ -137,12 +137,11 @@ class Database:
         return result
 
     async def read(self, work: Work[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run ``work`` on a reader; it sees one consistent snapshot."""
+        """Run ``work`` on a reader; it sees one consistent snapshot. A cancel interrupts it."""
         self.place.refuse_stale()
-        reader = next(self._turn)
+        reader = min(self._readers, key=lambda each: each.load)
         with _map_errors():
-            result = await reader.async_run(_in_snapshot, reader, work, args, kwargs)
-            return cast("R", result)
+            return await reader.read(work, *args, **kwargs)
 
     async def peek(self, work: Work[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run ``work``, which reads a few rows by an index, on the event loop's own thread.
@@ -186,11 +185,13 @@ class Database:
         except StorageFailed:
             # SQLite removes the WAL by its path, where another database may have its own by now.
             with suppress(apsw.ConnectionClosedError):
-                for session in (*self._readers, self._writer):
+                for session in (*(each.session for each in self._readers), self._writer):
                     await session.async_run(_leave_wal, session)
                 _leave_wal(self._peeker)
         self._peeker.close()
-        await _close((*self._readers, self._writer))
+        for reader in self._readers:
+            await reader.aclose()
+        await _close((self._writer,))
 
 
 async def _close(sessions: Iterable[AsyncSession]) -> None:
@@ -235,6 +236,7 @@ def _enter_wal(db: Session) -> None:
 
 def _prepare_reader(db: Session) -> None:
     _prepare(db)
+    register_match_places(db)
     db.execute("PRAGMA query_only = ON")
 
 
@@ -245,7 +247,7 @@ def _prepare_writer(db: Session) -> None:
     db.execute("PRAGMA secure_delete = ON")
     # A batch exceeds the default of 1,000 pages, so each commit would wait for the disk twice.
     db.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
-    if _in_snapshot(db, has_other_shape, (), {}):
+    if in_snapshot(db, has_other_shape, (), {}):
         raise other_shape()
     if _schema_version(db) < newest_version():
         _durably(db, _migrate, (), {})
@@ -254,7 +256,7 @@ def _prepare_writer(db: Session) -> None:
 
 def _check_read_only(db: Session) -> None:
     _prepare_reader(db)
-    if _in_snapshot(db, has_other_shape, (), {}):
+    if in_snapshot(db, has_other_shape, (), {}):
         raise other_shape()
     _refuse_newer(db)
     if (version := _schema_version(db)) < newest_version():
@@ -306,15 +308,6 @@ def _in_transaction(
             db.execute("ROLLBACK")
         raise
     return result
-
-
-def _in_snapshot(db: Session, work: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
-    db.execute("BEGIN")
-    try:
-        return work(db, *args, **kwargs)
-    finally:
-        if not db.get_autocommit():
-            db.execute("ROLLBACK")
 
 
 @contextmanager

@@ -75,6 +75,10 @@ class AsyncSession(Protocol):
         """Run ``call`` on the session's thread, where it can use the session directly."""
         ...
 
+    def interrupt(self) -> None:
+        """Make the statement that runs on the session's thread fail with apsw.InterruptError."""
+        ...
+
     async def aclose(self) -> None:
         """Close the session and end its thread."""
         ...
