@@ -52,10 +52,12 @@ _JSON_REASONS = (
 )
 _NOT_JSON = "The message is not valid JSON"
 _PLACE = re.compile(r"line \d+ column \d+")
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:]', re.DOTALL)
-_ID_VALUE = re.compile(r'\s*(-?\d{1,19}(?![\d.eE])|"(?:[^"\\]|\\.){0,256}")')
+# A string without an end reaches to the end of the text, and the possessive quantifiers never look
+# back: else each quote of a hostile frame would be the start of another long search.
+_TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[{}\[\]:]', re.DOTALL)
+_ID_VALUE = re.compile(r'\s*(-?\d{1,19}(?![\d.eE])|"(?:[^"\\]|\\.){0,256}+")')
 _ID_AT_END = re.compile(
-    r'"id"\s*:\s*(-?\d{1,19}|"(?:[^"\\]|\\.){0,256}")\s*(?:,\s*"jsonrpc"\s*:\s*"2\.0"\s*)?\}\s*\Z'
+    r'"id"\s*:\s*(-?\d{1,19}|"(?:[^"\\]|\\.){0,256}+")\s*(?:,\s*"jsonrpc"\s*:\s*"2\.0"\s*)?\}\s*\Z'
 )
 
 

@@ -23,7 +23,7 @@ FOLDER, PLAIN, LINK, SUBMODULE = 0o04, 0o10, 0o12, 0o16
 """The kinds of an entry: its mode without the permission bits."""
 
 _ENTRY = re.compile(rb"([0-7]{5,6}) ([^\0]+)\0(.{20})", re.DOTALL)
-_PERSON = re.compile(r"(.*?) ?<([^>]*)> (-?[0-9]{1,15}) ([+-][0-9]{4})")
+_PERSON = re.compile(r"(.*?) ?<([^<>]*)> (-?[0-9]{1,15}) ([+-][0-9]{4})")
 
 Check = Callable[[], None]
 Parts = tuple[bytes, ...]

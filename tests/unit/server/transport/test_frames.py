@@ -1,13 +1,20 @@
 """Every frame becomes a message or an answer that carries its id."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
 import pytest
 from mcp_types import INVALID_REQUEST, PARSE_ERROR, JSONRPCError, JSONRPCNotification
 from mcp_types.jsonrpc import JSONRPCRequest, JSONRPCResponse
 
 from weft.net.json_bodies import CONTAINERS_MAX
-from weft.server.transport.frames import FRAME_MAX_BYTES, FrameError, read_frame
+from weft.server.transport.frames import (
+    FRAME_MAX_BYTES,
+    KEPT_TAIL_BYTES,
+    FrameError,
+    oversize_error,
+    read_frame,
+)
 from weft.server.transport.pipe import FrameSplitter, encode
 
 DEEP = b"[" * 5000 + b"]" * 5000
@@ -108,3 +115,27 @@ def test_frame_of_endless_lists_is_refused_with_its_id(piece: bytes) -> None:
 def test_lone_surrogate_in_a_result_is_replaced() -> None:
     response = JSONRPCResponse(jsonrpc="2.0", id=1, result={"a": ["x\ud800y"], "b\udfff": 1})
     assert encode(response) == b'{"jsonrpc":"2.0","id":1,"result":{"a":["x?y"],"b?":1}}\n'
+
+
+HOSTILE_HEADS: dict[str, Callable[[int], str]] = {
+    "escaped quotes without an end": lambda n: '{"x":"' + '\\"' * n,
+    "quotes and escapes": lambda n: '{"x":"' + '\\\\"' * n,
+    "a lone escape": lambda n: '{"x":"' + "\\" * n,
+    "spaces before an id": lambda n: '{"id":' + " " * n,
+    "ids": lambda n: '"id":"' * n,
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE_HEADS)
+def test_search_for_an_id_takes_linear_time(kind: str) -> None:
+    def seconds(n: int) -> float:
+        head = HOSTILE_HEADS[kind](n).encode()
+        durations: list[float] = []
+        for _ in range(3):
+            started = time.process_time()
+            oversize_error(head, head[-KEPT_TAIL_BYTES:])
+            durations.append(time.process_time() - started)
+        return min(durations)
+
+    # Quadratic growth would make this factor 64; the constant hides timer noise.
+    assert seconds(16_000) < 24 * seconds(2_000) + 0.02
