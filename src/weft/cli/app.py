@@ -13,7 +13,7 @@ import click
 
 from weft import __version__
 from weft.cli.terminal.context import App, leaves, report_error, say
-from weft.cli.terminal.groups import refuse_unknown, without_value
+from weft.cli.terminal.groups import refuse_unknown, without_argument
 from weft.errors import CallError, InvalidInput, WeftError
 
 EXIT_FAILED = 1
@@ -48,6 +48,13 @@ _COMMANDS = {
 
 class LazyGroup(click.Group):
     """Imports a command only when it is used, and reports WeftErrors in one line."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the options before the verb. Raises UsageError that repeats none of them."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            raise without_argument(error) from None
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """List the verbs, in the order in which a newcomer meets them."""
@@ -89,7 +96,7 @@ class LazyGroup(click.Group):
             say("Aborted.")
             raise click.exceptions.Exit(EXIT_INTERRUPTED) from None
         except click.UsageError as found:
-            error = without_value(found) if isinstance(found, click.BadParameter) else found
+            error = without_argument(found)
             if not as_json:
                 raise error from None
             app.json_asked = True

@@ -57,7 +57,10 @@ class Unpacker:
 
 def too_large(limit: int) -> ResponseTooLarge:
     """Return the error for a body of more than ``limit`` bytes."""
-    return ResponseTooLarge(f"The answer is larger than {limit:,} bytes.")
+    return ResponseTooLarge(
+        f"The answer is larger than {limit:,} bytes.",
+        hint="The same call fails again until the other side sends less.",
+    )
 
 
 def unpack_gzip(data: bytes, limit: int) -> bytes:

@@ -17,6 +17,7 @@ from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.lowlevel.server import HandlerEntry
 from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.exceptions import ResourceNotFoundError
 from mcp.server.mcpserver.tools import Tool
 from mcp.shared.exceptions import MCPError
 from mcp.shared.message import SessionMessage
@@ -66,6 +67,7 @@ from weft.server.resources.read import (
     SCHEME,
     URI_MAX_CHARS,
     list_resources,
+    no_resource,
     read_resource,
     resource_templates,
     toolset_of,
@@ -269,8 +271,12 @@ class WeftServer(PatchedServer):
         if text == apps.DASHBOARD_URI:
             return [await self._dashboard()]
         if not text.startswith(SCHEME):
-            return await super().read_resource(uri, context)
-        content = await convert_errors(self._content(text), "Reading the resource", {"uri": text})
+            try:
+                return await super().read_resource(uri, context)
+            except ResourceNotFoundError:
+                # The SDK's text repeats the address, which may be a secret in the wrong place.
+                raise MCPError(code=INVALID_PARAMS, message=explain(no_resource())) from None
+        content = await convert_errors(self._content(text), "Reading the resource")
         return [ReadResourceContents(content=content, mime_type="application/json")]
 
     async def _content(self, uri: str) -> str:
@@ -332,7 +338,7 @@ class WeftServer(PatchedServer):
 
     async def _subscribe(self, ctx: AnyRequest, params: SubscribeRequestParams) -> EmptyResult:
         work = self._bus.add(ctx, connection_of(ctx), params.uri)
-        await convert_errors(work, "Subscribing", {"uri": params.uri})
+        await convert_errors(work, "Subscribing")
         return EmptyResult()
 
     async def _unsubscribe(self, ctx: AnyRequest, params: UnsubscribeRequestParams) -> EmptyResult:

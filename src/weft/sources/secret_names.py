@@ -16,7 +16,8 @@ SECRET_FOLDERS: Final = (
 )
 # A pattern with a slash also names the file's folder.
 SECRET_FILES: Final = (
-    *(".env", ".env.*", ".envrc", "secrets.json", "secrets.toml", "secrets.yaml", "secrets.yml"),
+    *(".env", ".env.*", ".env-*", ".env~", "*.env", ".envrc", ".envrc.*"),
+    *("secrets.json", "secrets.toml", "secrets.yaml", "secrets.yml"),
     *(".netrc", "_netrc", ".git-credentials", ".htpasswd", ".htdigest", ".vault-token"),
     *(".pgpass", "pgpass.conf", ".my.cnf", ".mylogin.cnf", ".databrickscfg"),
     *(".npmrc", ".pypirc", "auth.json", ".m2/settings*.xml", ".gradle/gradle.properties"),
@@ -26,7 +27,12 @@ SECRET_FILES: Final = (
     *("service-account*.json", "service_account*.json", "serviceaccount*.json"),
     *("*firebase-adminsdk*.json", "*accesskeys.csv", ".boto", ".s3cfg", "rclone.conf"),
     *(".dockercfg", ".docker/config.json", "gh/hosts.yml", "glab-cli/config.yml"),
-    *("doctl/config.yaml", "kubeconfig", "kubeconfig.*", "*.kubeconfig"),
+    *("doctl/config.yaml", "kubeconfig*", "*.kubeconfig", "clouds.yaml"),
+    *(".claude/.credentials.json", ".claude.json", ".gemini/oauth_creds.json", ".cursor/mcp.json"),
+    *("huggingface/token", ".huggingface/token", ".kaggle/kaggle.json", ".config/hub"),
+    *("github-copilot/hosts.json", "github-copilot/apps.json", ".dockerconfigjson", ".sentryclirc"),
+    *(".curlrc", ".wgetrc", ".msmtprc", ".smbcredentials", ".fly/config.yml"),
+    *(".railway/config.json", "age/keys.txt", ".snowflake/connections.toml", "wireguard/*.conf"),
     *(".terraformrc", "terraform.rc", "*.tfstate", "*.tfstate.*", "*.tfvars", "*.tfvars.json"),
     *("id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*", "secring.*"),
     *("*.pem", "*.key", "*.p8", "*.p12", "*.pfx", "*.ppk", "*.jks", "*.bks", "*.keystore"),

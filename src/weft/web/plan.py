@@ -149,8 +149,8 @@ def _check_exposed(settings: Settings, *, auth: bool) -> None:
         )
     if settings.http_tls_cert is None and not settings.http_trusted_proxies:
         raise InvalidInput(
-            f"{settings.http_host} can be reached from elsewhere, where tokens must not travel "
-            "in the clear.",
+            "The address of WEFT_HTTP_HOST (or --host) can be reached from elsewhere, where tokens "
+            "must not travel in the clear.",
             field="WEFT_HTTP_HOST",
             hint="Set WEFT_HTTP_TLS_CERT and WEFT_HTTP_TLS_KEY, or name the proxy that ends TLS "
             f"in WEFT_HTTP_TRUSTED_PROXIES. {_LOOPBACK_HINT}",

@@ -61,8 +61,10 @@ def bind_socket(host: str, port: int) -> socket.socket:
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         bound = socket.socket(family, kind, protocol)
-    except OSError:
-        raise InvalidInput(f"The address {host} cannot be used.", field="WEFT_HTTP_HOST") from None
+    except (OSError, UnicodeError):
+        raise InvalidInput(
+            "WEFT_HTTP_HOST (or --host) names no address to listen on.", field="WEFT_HTTP_HOST"
+        ) from None
     try:
         if sys.platform != "win32":
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -73,7 +75,7 @@ def bind_socket(host: str, port: int) -> socket.socket:
     except OSError as error:
         bound.close()
         raise InvalidInput(
-            f"Port {port} of {host} cannot be bound: {error.strerror}.",
+            f"Port {port} cannot be bound: {error.strerror}.",
             field="WEFT_HTTP_PORT",
             hint="Stop what uses it, or choose another with --port.",
         ) from None

@@ -139,6 +139,16 @@ def test_no_option_repeats_a_value_that_it_does_not_take(terminal: Terminal) -> 
     assert tried > 10
 
 
+def test_no_verb_repeats_an_option_that_it_does_not_know(terminal: Terminal) -> None:
+    for words in ((), ("connections",), *(words for words, _ in walk_verbs(cli, ()))):
+        for option in ("--s3cr3t-canary", "--s3cr3t-canary=x", "-%s3cr3t-canary"):
+            result = terminal.run(*words, option)
+            assert result.exit_code == 2
+            assert "No such option" in result.stderr
+            assert "canary" not in result.output, (words, option)
+    assert "Did you mean --json?" in terminal.run("connections", "list", "--jsn").stderr
+
+
 def test_value_that_is_not_taken_is_answered_with_those_that_are(terminal: Terminal) -> None:
     role = terminal.run("keys", "create", "ci", "--role", "boss").stderr
     assert "'--role'" in role

@@ -28,10 +28,19 @@ PAGE = Path(__file__).parents[3] / "docs/sources/files.md"
         *("service-account.json", "service-account-prod.json", "client_secret_1.json"),
         *(".bash_history", ".zsh_history", ".python_history", "fish_history"),
         *("ConsoleHost_history.txt", "bare.git/config", "secrets.yaml", ".npmrc", ".pypirc"),
+        *(".env~", ".env-prod", ".env.local.bak", ".envrc.local", "prod.env", "kubeconfig-prod"),
+        *(".claude/.credentials.json", ".claude.json", ".gemini/oauth_creds.json"),
+        *(".cursor/mcp.json", ".huggingface/token", ".cache/huggingface/token", "clouds.yaml"),
+        *(".kaggle/kaggle.json", ".config/hub", ".config/github-copilot/hosts.json"),
+        *(".config/github-copilot/apps.json", ".dockerconfigjson", ".curlrc", ".wgetrc"),
+        *(".msmtprc", ".sentryclirc", ".fly/config.yml", ".railway/config.json"),
+        *(".config/sops/age/keys.txt", ".snowflake/connections.toml", ".smbcredentials"),
+        *("etc/wireguard/wg0.conf", "kubeconfig.yaml"),
     ],
 )
 def test_file_that_may_hold_a_secret_is_known(path: str) -> None:
     folder, _, name = path.rpartition("/")
+    folder = folder.rpartition("/")[2]
     assert is_secret_file(name, folder)
 
 
@@ -42,6 +51,16 @@ def test_file_that_may_hold_a_secret_is_known(path: str) -> None:
         *("ansible/hosts.yml", "docker/config.json", "settings.xml", "history.md", "config"),
         *("credentials.md", "service.json", "secrets.md", "main.tf", ".cargo/config.toml"),
         *(".docker/Dockerfile", "state.md", "client.json", "package.json", "auth.md"),
+        *(
+            "mcp.json",
+            "token",
+            "hub",
+            "keys.txt",
+            "docs/hub",
+            "environment",
+            "a.conf",
+            ".claude/x.md",
+        ),
     ],
 )
 def test_harmless_file_is_let_through(path: str) -> None:

@@ -70,8 +70,15 @@ def refuse_unknown(ctx: click.Context, word: str, known: Iterable[str]) -> None:
     ctx.fail(f"No such command. {f'Did you mean {near!r}?' if near else _one_of(names)}")
 
 
-def without_value(error: click.BadParameter) -> click.BadParameter:
+def without_argument(error: click.UsageError) -> click.UsageError:
     """Return the error with what is expected instead of what was given: that may be a secret."""
+    if isinstance(error, click.NoSuchOption):
+        near = f" Did you mean {error.possibilities[0]}?" if error.possibilities else ""
+        return click.UsageError(f"No such option.{near}", ctx=error.ctx)
+    return _without_value(error) if isinstance(error, click.BadParameter) else error
+
+
+def _without_value(error: click.BadParameter) -> click.BadParameter:
     kind = error.param.type if error.param else None
     if isinstance(error, click.MissingParameter) or kind is None:
         return error

@@ -10,7 +10,6 @@ import click
 
 from weft import assembly
 from weft.cli.terminal.groups import Verb
-from weft.cli.terminal.text import plain
 from weft.errors import InvalidInput
 from weft.settings import load_settings
 
@@ -124,10 +123,10 @@ def _refuse_missing(folders: Sequence[str]) -> None:
 
     An empty name would mean the current folder.
     """
-    for folder in folders:
+    for number, folder in enumerate(folders, 1):
         if not folder or not Path(folder).expanduser().is_dir():
             raise InvalidInput(
-                f"'{plain(folder)}' is not a folder.",
+                f"FOLDER number {number} is not a folder.",
                 field="FOLDER",
                 hint="Name only folders that exist, or none: WEFT_FILES_ROOTS is used then.",
             )

@@ -25,7 +25,7 @@ from weft.server.render.text import log_tail
 from weft.server.render.untrusted import one_line
 
 SCHEME = "weft://"
-# The address comes back in the error where it leads nowhere.
+# No object has a longer address.
 URI_MAX_CHARS = 2000
 _JSON = "application/json"
 _LISTING_PAGE = 50
@@ -107,7 +107,12 @@ async def read_resource(backend: Backend, uri: str) -> str:
         case ["collections", readable_id] if readable_id:
             return await _collection(backend, readable_id)
         case _:
-            raise NotFound("There is no resource at that address.", field="uri", hint=_HINT)
+            raise no_resource()
+
+
+def no_resource() -> NotFound:
+    """Build the error for an address that leads nowhere, and may be a secret in the wrong place."""
+    return NotFound("There is no resource at that address.", field="uri", hint=_HINT)
 
 
 def _parts(uri: str) -> list[str]:

@@ -68,7 +68,7 @@ def parse_arguments(
     arguments = _rename_config(arguments, properties)
     _refuse_unknown(arguments, list(properties))
     given = {
-        name: _parse_value(value, properties[name])
+        name: _parse_value(name, value, properties[name])
         for name, value in arguments.items()
         if value is not None and not (value == "" and _means_nothing(name, properties[name]))
     }
@@ -160,7 +160,10 @@ def _refuse_unknown(arguments: Iterable[str], accepted: Sequence[str]) -> None:
     raise InvalidInput(f"There is no argument {called}.", hint=f"{suggestion}{takes}")
 
 
-def _parse_value(value: object, schema: Mapping[str, Any]) -> object:
+def _parse_value(name: str, value: object, schema: Mapping[str, Any]) -> object:
+    if isinstance(value, bool) and schema.get("type") in ("integer", "number"):
+        # Python counts True as 1, and so does pydantic.
+        raise InvalidInput(f"{name}: should be a number, not true or false.", field=name)
     if type(value) is int and schema.get("type") == "string":
         return str(value)
     if not isinstance(value, str) or schema.get("type") not in ("object", "array"):

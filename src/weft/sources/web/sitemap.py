@@ -59,8 +59,12 @@ def read_sitemap(content: bytes) -> Sitemap | None:
             raise MemoryError from None
         if not reader.entry:
             return None
-        raise SourceUnavailable("A sitemap is not well-formed XML.") from None
+        raise _faulty("A sitemap is not well-formed XML.") from None
     return reader.found
+
+
+def _faulty(what: str) -> SourceUnavailable:
+    return SourceUnavailable(what, hint="The same call fails again until the site mends it.")
 
 
 class _NotASitemap(Exception):
@@ -89,7 +93,7 @@ class _SitemapParser:
         if len(self.path) < 4:
             self.path.append(tag)
         else:
-            raise SourceUnavailable("A sitemap is nested too deeply.")
+            raise _faulty("A sitemap is nested too deeply.")
 
     def text(self, data: str) -> None:
         if len(self.path) == 3 and self.path[1] == self.entry and self.path[2] in _VALUES:
@@ -103,7 +107,7 @@ class _SitemapParser:
         if len(self.path) != 1 or not location or len(location) > VALUE_CHARS_MAX:
             return
         if len(self.found.pages) + len(self.found.sitemaps) >= URLS_MAX:
-            raise SourceUnavailable(f"A sitemap names more than {URLS_MAX:,} addresses.")
+            raise _faulty(f"A sitemap names more than {URLS_MAX:,} addresses.")
         if self.entry == "sitemap":
             self.found.sitemaps.append(location)
         else:

@@ -30,7 +30,9 @@ def test_folder_that_is_not_there_is_refused(
     (tmp_path / "file").touch()
     result = terminal.run("serve", str(tmp_path), str(tmp_path / folder) if folder else "")
     assert result.exit_code == 2
+    assert "FOLDER number" in result.stderr
     assert "is not a folder" in result.stderr
+    assert str(tmp_path) not in result.output
     assert server_settings == []
 
 
@@ -48,3 +50,15 @@ def test_folders_that_are_there_replace_the_configured_ones(
         (tmp_path / "notes",),
         (tmp_path / "gone",),
     ]
+
+
+@pytest.mark.parametrize(
+    "more", [[], ["--trusted-proxy", "10.0.0.1", "--allowed-host", "a.example"]]
+)
+def test_address_that_cannot_be_served_is_not_repeated(
+    terminal: Terminal, server_settings: list[Settings], more: list[str]
+) -> None:
+    result = terminal.run("serve", "--http", "--host", "s3cr3t canary", *more)
+    assert result.exit_code == 2
+    assert "WEFT_HTTP_HOST" in result.stderr
+    assert "canary" not in result.output

@@ -9,6 +9,7 @@ from mcp_types import INVALID_PARAMS
 from server_fakes import Connect, FakeBackend, text_of
 
 from weft.errors import InvalidInput, RateLimited, SourceMisconfigured, SourceUnavailable
+from weft.net.unpack import too_large
 
 pytestmark = pytest.mark.anyio
 
@@ -307,3 +308,12 @@ async def test_no_error_repeats_a_piece_of_what_was_given(
                         assert not leaked, (argument, text_of(result))
     assert refused > 10
     assert not [piece for piece in pieces if piece in caplog.text]
+
+
+async def test_trouble_that_does_not_pass_is_not_called_passing(
+    connect: Connect, backend: FakeBackend
+) -> None:
+    backend.connections.crash = too_large(100)
+    text = await failure(connect, "get_connection", connection_id="c1")
+    assert "larger than 100 bytes" in text
+    assert "again later" not in text

@@ -265,3 +265,12 @@ async def test_resources_of_toolsets_that_are_not_offered_stay_closed(
         if mode == "legacy":
             with pytest.raises(MCPError, match="WEFT_TOOLSETS"):
                 await client.session.send_request(request, EmptyResult)
+
+
+@pytest.mark.parametrize("uri", ["CANARY://[::", "CANARY", "weft://jobs/CANARY", "weft://CANARY/x"])
+async def test_address_that_leads_nowhere_is_not_repeated(connect: Connect, uri: str) -> None:
+    async with connect() as client:
+        with pytest.raises(MCPError) as caught:
+            await client.read_resource(uri)
+    assert caught.value.error.code == INVALID_PARAMS
+    assert "CANARY" not in caught.value.error.model_dump_json()

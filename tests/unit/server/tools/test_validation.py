@@ -130,3 +130,20 @@ async def test_entity_id_may_come_as_a_number(connect: Connect, backend: FakeBac
     assert (text, numbered) != ("", {})
     _, written = await good(connect, "get_entity", entity_id="7")
     assert numbered["entity_id"] == written["entity_id"]
+
+
+@pytest.mark.parametrize(
+    ("tool", "field", "others"),
+    [
+        ("run_sync", "wait_seconds", {"connection_id": "c1"}),
+        ("get_job", "log_lines", {"job_id": "j1"}),
+        ("update_connection", "expected_version", {"connection_id": "c1", "name": "x"}),
+        ("list_connections", "limit", {}),
+    ],
+)
+@pytest.mark.parametrize("value", [True, False])
+async def test_truth_value_is_no_number(
+    connect: Connect, tool: str, field: str, others: dict[str, str], value: bool
+) -> None:
+    text = await bad(connect, tool, **others, **{field: value})
+    assert f"{field}: should be a number" in text
