@@ -161,7 +161,7 @@ async def test_sitemap_with_a_doctype_is_refused(http: HttpFactory) -> None:
     ids=["bomb", "deep", "long", "cut", "entity"],
 )
 def test_hostile_sitemap_is_an_error(hostile: bytes) -> None:
-    with pytest.raises(SourceUnavailable):
+    with pytest.raises(SourceUnavailable, match="The same call fails again"):
         read_sitemap(hostile)
 
 
