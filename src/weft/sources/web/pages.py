@@ -195,7 +195,8 @@ class PageReader:
         usable = None if self._crawl and version and version.links is None else version
         result = await self._ask(visit, usable)
         was_page = stored is not None or self._before.is_page(visit.url)
-        if was_page and result.for_now and result.url != visit.url:
+        is_elsewhere = result.url != visit.url or result.event is None
+        if was_page and result.for_now and is_elsewhere:
             result = _unread(visit.url, "it leads to another page for now")
         if result.url != visit.url:
             stored = (await self._stored_versions([result.url])).get(result.url)
@@ -242,7 +243,7 @@ class PageReader:
     async def _read_answer(self, visit: Visit, response: httpx.Response) -> PageResult:
         status = response.status_code
         if status in {404, 410}:
-            return PageResult(visit.url)
+            return PageResult(visit.url, for_now=_is_for_now(response))
         if status == 429:
             raise status_error(response, "a page")
         if response.is_client_error and status not in TRANSIENT_STATUSES:

@@ -40,6 +40,7 @@ REFUSALS = {
     "another type": HttpReply(body=b"x", headers={"content-type": "application/octet-stream"}),
     "binary": HttpReply(body=b"\0\1", headers={"content-type": "text/html"}),
     "sent to a login": redirect("/login", 302),
+    "sent to nothing": redirect("/nothing", 302),
 }
 
 
