@@ -1,4 +1,4 @@
-"""Where a query matches a text in the full-text index, as a function of SQL: `match_places`.
+"""The SQL function `match_places`: the words at which a query matches a text in the index.
 
 FTS5's own snippet() and highlight() take time by the square of the matches in one text.
 """
