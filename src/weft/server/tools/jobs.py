@@ -145,7 +145,7 @@ async def get_job(
     try:
         log = await call.backend.jobs.log(found.job.id, limit=log_lines)
     except TryLater as error:
-        return _report(found._replace(trouble=error.message))
+        return _report(Followed(found.job, error.message))
     return _report(found, log, log_lines)
 
 
