@@ -274,9 +274,11 @@ class WeftServer(PatchedServer):
             try:
                 return await super().read_resource(uri, context)
             except ResourceNotFoundError:
-                # The SDK's text repeats the address, which may be a secret in the wrong place.
-                raise MCPError(code=INVALID_PARAMS, message=explain(no_resource())) from None
-        content = await convert_errors(self._content(text), "Reading the resource")
+                # The SDK's text repeats the address. The protocol wants it in the data (SEP-2164),
+                # and only there.
+                message = explain(no_resource())
+                raise MCPError(code=INVALID_PARAMS, message=message, data={"uri": text}) from None
+        content = await convert_errors(self._content(text), "Reading the resource", {"uri": text})
         return [ReadResourceContents(content=content, mime_type="application/json")]
 
     async def _content(self, uri: str) -> str:
@@ -338,7 +340,7 @@ class WeftServer(PatchedServer):
 
     async def _subscribe(self, ctx: AnyRequest, params: SubscribeRequestParams) -> EmptyResult:
         work = self._bus.add(ctx, connection_of(ctx), params.uri)
-        await convert_errors(work, "Subscribing")
+        await convert_errors(work, "Subscribing", {"uri": params.uri})
         return EmptyResult()
 
     async def _unsubscribe(self, ctx: AnyRequest, params: UnsubscribeRequestParams) -> EmptyResult:

@@ -19,7 +19,7 @@ _NAME = re.compile(r"[a-z]{1,15}(?:[_-][a-z]{1,15}){0,4}")
 T = TypeVar("T")
 
 
-async def convert_errors(work: Awaitable[T], what: str) -> T:
+async def convert_errors(work: Awaitable[T], what: str, data: dict[str, str] | None = None) -> T:
     """Await ``work``, and raise any error as an MCPError."""
     try:
         return await work
@@ -27,9 +27,9 @@ async def convert_errors(work: Awaitable[T], what: str) -> T:
         raise
     except WeftError as error:
         code = INVALID_PARAMS if isinstance(error, CallError) else INTERNAL_ERROR
-        raise MCPError(code=code, message=explain(error)) from None
+        raise MCPError(code=code, message=explain(error), data=data) from None
     except Exception as error:  # noqa: BLE001 (the edge: whatever it is, the caller gets an answer)
-        raise MCPError(code=INTERNAL_ERROR, message=crash_text(error, what)) from None
+        raise MCPError(code=INTERNAL_ERROR, message=crash_text(error, what), data=data) from None
 
 
 def unknown_name_error(kind: str, name: str, known: Sequence[str]) -> MCPError:
