@@ -17,7 +17,7 @@ from weft.local.from_settings import (
     rotate_master,
 )
 from weft.settings import SecretMapping, Settings, load_settings
-from weft.sources.roots import ForbiddenPaths
+from weft.sources.trees import ForbiddenPaths
 
 KEY = base64.b64encode(bytes(32)).decode()
 MAPPING: dict[str, Any] = {"env": "X", "sources": ["github"], "hosts": ["api.github.com"]}

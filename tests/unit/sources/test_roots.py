@@ -9,15 +9,9 @@ from pathlib import Path
 import pytest
 
 from weft.errors import NotPermitted, SourceMisconfigured
-from weft.sources import roots
-from weft.sources.roots import (
-    ForbiddenPaths,
-    NotInside,
-    PortableTree,
-    Tree,
-    find_start,
-    tree_at,
-)
+from weft.sources import trees
+from weft.sources.roots import find_start
+from weft.sources.trees import ForbiddenPaths, NotInside, PortableTree, Tree, tree_at
 from weft.testing.source_contract import offline_context
 
 
@@ -275,7 +269,7 @@ def test_platform_gets_the_strictest_tree(monkeypatch: pytest.MonkeyPatch, root:
     assert type(tree_at(root, offline_context())) is (
         Tree if hasattr(os, "O_NOFOLLOW") else PortableTree
     )
-    monkeypatch.setattr(roots, "_BY_DESCRIPTOR", False)
+    monkeypatch.setattr(trees, "_BY_DESCRIPTOR", False)
     assert type(tree_at(root, offline_context())) is PortableTree
 
 

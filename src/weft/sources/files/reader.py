@@ -15,7 +15,8 @@ from weft.errors import SourceUnavailable
 from weft.net.dates import posix_time
 from weft.sources.base import Event, Failed, Skipped, Unchanged
 from weft.sources.files.walk import Candidate, is_absence, kind_at, reason_of
-from weft.sources.roots import Moved, NotInside, Start, Tree
+from weft.sources.roots import Start
+from weft.sources.trees import Moved, NotInside, Tree
 
 # The limit of one trip to a worker thread.
 CHUNK_BYTES = 8 * 1024 * 1024

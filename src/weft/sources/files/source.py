@@ -1,7 +1,7 @@
 """The `files` source: text files on the server's own disk, below the operator's allowed roots.
 
 Each fetch walks the folder twice: to count, and to read. Ignore files and the configured patterns
-(`ignore`) choose the files, `walk` lists them, `reader` reads them, and `sources/roots.py` opens
+(`ignore`) choose the files, `walk` lists them, `reader` reads them, and `sources/trees.py` opens
 them. A file whose time, size and inode are those of the stored version is not read again. Worker
 threads do all the I/O.
 """
@@ -32,7 +32,8 @@ from weft.sources.files.config import FilesConfig
 from weft.sources.files.ignore import Patterns
 from weft.sources.files.reader import FileReader
 from weft.sources.files.walk import Candidate, FolderWalk, Selection, reason_of
-from weft.sources.roots import Identity, Moved, Start, Tree, find_start, pin_path, tree_at
+from weft.sources.roots import Start, find_start, pin_path
+from weft.sources.trees import Identity, Moved, Tree, tree_at
 
 IGNORE_FILES = (".gitignore", ".ignore", ".weftignore")
 # The limit of one trip to a worker thread.

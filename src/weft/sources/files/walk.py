@@ -11,8 +11,9 @@ import anyio.from_thread
 from weft.document.text import clean_line, decode, path_id
 from weft.sources.base import Event, Incomplete, Skipped
 from weft.sources.files.ignore import MAX_PATTERN_CHARS, Patterns, TooComplex
-from weft.sources.roots import Identity, Kind, Listing, Moved, NotInside, Parts, Start, Tree
+from weft.sources.roots import Start
 from weft.sources.secret_names import is_git_folder, is_secret_file, is_secret_folder
+from weft.sources.trees import Identity, Kind, Listing, Moved, NotInside, Parts, Tree
 
 MAX_IGNORE_FILE_BYTES = 256 * 1024
 

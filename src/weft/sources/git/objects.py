@@ -14,7 +14,8 @@ from weft.errors import SourceMisconfigured, WeftError
 from weft.sources.base import SourceContext
 from weft.sources.git.delta import BadObject, ObjectTooLarge, TooMuchWork
 from weft.sources.git.pack import Object, Pack, PackIndex, index_pack, object_id_of, read_loose
-from weft.sources.roots import Parts, Start, Tree, find_start, tree_at
+from weft.sources.roots import Start, find_start
+from weft.sources.trees import Parts, Tree, tree_at
 
 FIELD = "repo"
 GIT_FOLDER = ".git"

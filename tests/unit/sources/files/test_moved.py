@@ -13,7 +13,7 @@ from weft.domain.entities import Entity
 from weft.sources.base import Checkpoint, Complete, Event, Failed, Incomplete
 from weft.sources.files import source as files
 from weft.sources.files.source import FilesSource
-from weft.sources.roots import Listing, Tree, tree_at
+from weft.sources.trees import Listing, Tree, tree_at
 from weft.testing.source_contract import SourceCase, events_of, offline_context
 
 pytestmark = pytest.mark.anyio

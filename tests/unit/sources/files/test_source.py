@@ -25,7 +25,7 @@ from weft.sources.files import reader
 from weft.sources.files import source as files
 from weft.sources.files.config import FilesConfig
 from weft.sources.files.source import FilesSource
-from weft.sources.roots import Tree, tree_at
+from weft.sources.trees import Tree, tree_at
 from weft.testing.source_contract import SourceCase, events_of, offline_context
 
 pytestmark = pytest.mark.anyio
