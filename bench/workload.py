@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from pydantic import BaseModel
 
-from weft.assembly import open_backend
+from weft.assembly.backends import open_backend
 from weft.backend import Backend
 from weft.domain.base import Json
 from weft.domain.collections import NewCollection

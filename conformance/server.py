@@ -12,7 +12,7 @@ import anyio
 import asking_fixtures
 import content_fixtures
 import task_fixtures
-from weft import assembly
+from weft.assembly.serve import serve_http
 from weft.server import build
 from weft.server.app import WeftServer
 from weft.settings import load_settings
@@ -36,7 +36,7 @@ def main() -> None:
     # Everything else stays as `weft serve --http` has it.
     if not plain:
         build.build_server = with_fixtures
-    anyio.run(lambda: assembly.serve_http(settings, auth=False))
+    anyio.run(lambda: serve_http(settings, auth=False))
 
 
 if __name__ == "__main__":

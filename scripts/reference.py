@@ -19,7 +19,7 @@ from mcp.client.client import Client
 from mcp_types import Tool
 
 from weft import __version__
-from weft.assembly import open_backend
+from weft.assembly.backends import open_backend
 from weft.backend import Backend
 from weft.cli.app import cli
 from weft.domain.sources import FieldInfo, SourceInfo

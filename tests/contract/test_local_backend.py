@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from weft.assembly import open_backend
+from weft.assembly.backends import open_backend
 from weft.backend import Backend
 from weft.settings import Settings
 from weft.testing.backend_contract import BackendContract

@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 from starlette.applications import Starlette
 
-from weft.assembly import open_engine
+from weft.assembly.backends import open_engine
 from weft.backend import Backend
 from weft.domain.permissions import NO_CEILINGS
 from weft.remote.backend import RemoteBackend

@@ -8,10 +8,11 @@ import pytest
 from stores import open_store
 from worker_processes import NobodyHere, Onlooker, Workers
 
-from weft.assembly import KEYS_FOLDER_NAME, source_context
+from weft.assembly.backends import source_context
 from weft.domain.principals import LOCAL_ORGANIZATION_ID
 from weft.local.backend import LocalBackend
 from weft.local.engine import Engine
+from weft.local.from_settings import KEYS_FOLDER_NAME
 from weft.local.jobs.housekeeping import watch_for_changes
 from weft.local.vault.vault import Vault
 from weft.settings import Settings

@@ -12,7 +12,7 @@ from dulwich.refs import Ref
 from dulwich.repo import Repo
 from patience import PATIENCE_SECONDS
 
-from weft.assembly import open_backend
+from weft.assembly.backends import open_backend
 from weft.backend import Backend
 from weft.domain.base import Json
 from weft.domain.collections import NewCollection

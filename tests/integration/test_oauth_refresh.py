@@ -17,7 +17,7 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 from oauth_provider import OAuthProvider, serve_oauth_provider
 from patience import PATIENCE_SECONDS
 
-from weft.assembly import open_engine
+from weft.assembly.backends import open_engine
 from weft.domain.authorizations import AuthOutcome
 from weft.domain.collections import NewCollection
 from weft.domain.connections import (

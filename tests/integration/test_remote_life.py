@@ -16,7 +16,7 @@ from mcp.client import Client
 from mcp_types import CallToolResult, TextContent
 from pydantic import SecretStr
 
-from weft.assembly import open_any
+from weft.assembly.backends import open_any
 from weft.server.build import build_server
 from weft.settings import SecretMapping, Settings
 from weft.testing.airweave import Airweave, airweave_app, authorize

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from remote_api import Api
 from remote_replay import KEY
 
-from weft.assembly import open_any, open_backend
+from weft.assembly.backends import open_any, open_backend
 from weft.domain.principals import Principal, Role
 from weft.errors import NotPermitted
 from weft.server.build import build_server

@@ -11,7 +11,7 @@ import anyio
 import anyio.to_thread
 from worker import clock
 
-from weft.assembly import open_backend
+from weft.assembly.backends import open_backend
 from weft.settings import Settings
 from weft.telemetry import logs
 from weft.testing.stub import stub_registry

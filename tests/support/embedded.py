@@ -14,7 +14,7 @@ from patience import PATIENCE_SECONDS
 from stores import open_store
 from worker_processes import open_file
 
-from weft.assembly import KEYS_FOLDER_NAME, PROCESSES_FOLDER_NAME
+from weft.assembly.backends import PROCESSES_FOLDER_NAME
 from weft.domain.base import Json
 from weft.domain.collections import NewCollection
 from weft.domain.connections import Connection, NewConnection
@@ -23,6 +23,7 @@ from weft.domain.principals import LOCAL_ORGANIZATION_ID
 from weft.errors import Conflict
 from weft.local.backend import LocalBackend
 from weft.local.engine import Engine, EngineLimits, utc_now
+from weft.local.from_settings import KEYS_FOLDER_NAME
 from weft.local.jobs.housekeeping import keep_house, watch_for_changes
 from weft.local.jobs.runner import EmbeddedRunner
 from weft.local.process_liveness import ProcessLock

@@ -15,7 +15,7 @@ from typing import Any
 
 import anyio
 
-from weft.assembly import open_backend
+from weft.assembly.backends import open_backend
 from weft.local.engine import utc_now
 from weft.settings import Settings
 from weft.telemetry import logs

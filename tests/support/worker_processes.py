@@ -14,7 +14,7 @@ from typing import Any, cast
 import apsw
 from stores import Session
 
-from weft.assembly import PROCESSES_FOLDER_NAME
+from weft.assembly.backends import PROCESSES_FOLDER_NAME
 from weft.local.backend import LocalBackend
 from weft.local.engine import Engine
 from weft.local.jobs.runner import Dispatcher

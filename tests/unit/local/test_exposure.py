@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from weft.assembly import open_any, open_keys
+from weft.assembly.backends import open_any, open_keys
 from weft.errors import InvalidInput
 from weft.local.exposure import find_exposed, refuse_exposed
 from weft.settings import Settings

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from weft.assembly import open_engine
+from weft.assembly.backends import open_engine
 from weft.domain.principals import LOCAL_ORGANIZATION_ID
 from weft.errors import InvalidInput, StorageFailed
 from weft.local.from_settings import (

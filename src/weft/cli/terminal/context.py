@@ -38,15 +38,15 @@ class OpenBackend(Protocol):
 
 def _open_backend(settings: Settings, /, *, run_jobs: bool) -> AbstractAsyncContextManager[Backend]:
     # Imported here because help and usage errors need no engine.
-    from weft import assembly
+    from weft.assembly import backends
 
-    return assembly.open_backend(settings, run_jobs=run_jobs)
+    return backends.open_backend(settings, run_jobs=run_jobs)
 
 
 def _inspect_database(settings: Settings) -> Mapping[str, Any]:
-    from weft import assembly  # see above
+    from weft.assembly import backends  # see above
 
-    return anyio.run(assembly.inspect_database, settings).model_dump(mode="json")
+    return anyio.run(backends.inspect_database, settings).model_dump(mode="json")
 
 
 @dataclass(slots=True)

@@ -14,11 +14,10 @@ import click
 from pydantic import SecretStr
 
 from weft import __version__
-from weft.assembly import KEYS_FOLDER_NAME
 from weft.cli.terminal.context import App, emit, json_option, pass_app
 from weft.cli.terminal.groups import Verb
 from weft.errors import WeftError
-from weft.local.from_settings import find_exposed_state
+from weft.local.from_settings import KEYS_FOLDER_NAME, find_exposed_state
 from weft.settings import CONFIG_FILE_NAME, ENV_PREFIX, Settings, origins
 from weft.sources.registry import SourceRegistry
 from weft.web.gate.operator_token import TOKEN_FILE_NAME

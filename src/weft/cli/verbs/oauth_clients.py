@@ -84,6 +84,6 @@ def _cells(one: Any) -> tuple[str, ...]:
 
 def _run(app: App, work: Callable[[Any], Awaitable[Any]]) -> Any:
     # Imported here because help and usage errors need no engine.
-    from weft import assembly
+    from weft.assembly import backends
 
-    return app.run_with(assembly.open_oauth_clients, work)
+    return app.run_with(backends.open_oauth_clients, work)

@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 import click
 
-from weft import assembly
+from weft.assembly.serve import serve_http, serve_stdio
 from weft.cli.terminal.groups import Verb
 from weft.errors import InvalidInput
 from weft.settings import load_settings
@@ -100,7 +100,7 @@ def serve(
     settings = load_settings(**given, **({"files_roots": folders} if folders else {}))
     _refuse_missing(folders)
     if over_http:
-        anyio.run(lambda: assembly.serve_http(settings, auth=not no_auth))
+        anyio.run(lambda: serve_http(settings, auth=not no_auth))
         return
     _refuse_http_options(given, no_auth)
     if sys.stdin.isatty():
@@ -109,7 +109,7 @@ def serve(
             "Ctrl-C ends it.",
             err=True,
         )
-    anyio.run(assembly.serve_stdio, settings)
+    anyio.run(serve_stdio, settings)
 
 
 def _over_http(transport: str | None, http: bool, sse: bool) -> bool:

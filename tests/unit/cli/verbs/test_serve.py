@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from cli_fakes import Terminal
 
-from weft import assembly
+from weft.cli.verbs import serve as verb
 from weft.settings import Settings
 
 
@@ -17,7 +17,7 @@ def server_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Set
     async def serve(settings: Settings) -> None:
         started.append(settings)
 
-    monkeypatch.setattr(assembly, "serve_stdio", serve)
+    monkeypatch.setattr(verb, "serve_stdio", serve)
     monkeypatch.setenv("WEFT_HOME", str(tmp_path / "state"))
     monkeypatch.setenv("HOME", str(tmp_path))
     return started

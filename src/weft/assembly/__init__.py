@@ -1,0 +1,1 @@
+"""Puts Weft together. Only this package imports both fronts and backends."""
