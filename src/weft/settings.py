@@ -48,7 +48,16 @@ def _lower(hosts: frozenset[str]) -> frozenset[str]:
     return frozenset(host.lower() for host in hosts)
 
 
+def _absolute_path(path: Path) -> Path:
+    try:
+        return path.expanduser().absolute()
+    except RuntimeError:
+        raise ValueError("it begins with a user who has no home here") from None
+
+
 _Hosts = Annotated[frozenset[str], NoDecode, AfterValidator(refuse_users)]
+_AbsolutePath = Annotated[Path, AfterValidator(_absolute_path)]
+_Url = Annotated[str, AfterValidator(validate_url)]
 
 TOKEN_MIN_CHARS = 16
 _PRINTABLE = re.compile(r"[!-~]{1,1000}")
@@ -89,10 +98,10 @@ class Settings(BaseSettings):
         env_prefix=ENV_PREFIX, env_ignore_empty=True, extra="forbid", frozen=True
     )
 
-    home: Path = Field(
+    home: _AbsolutePath = Field(
         default_factory=default_home, description="Folder of the database, keys and config.toml."
     )
-    api_url: str | None = Field(
+    api_url: Annotated[str, AfterValidator(validate_api_url)] | None = Field(
         default=None,
         description="Serve this Airweave API (or another Weft's) instead of the local engine.",
     )
@@ -108,7 +117,7 @@ class Settings(BaseSettings):
     allow_hosts: Annotated[_Hosts, AfterValidator(_lower)] = Field(
         default=frozenset(), description="Private hosts that sources may reach, comma-separated."
     )
-    github_api_url: str = Field(
+    github_api_url: _Url = Field(
         default="https://api.github.com", description="API base, for GitHub Enterprise."
     )
     sync_concurrency: int = Field(
@@ -139,7 +148,7 @@ class Settings(BaseSettings):
         le=1_000_000,
         description="Fewer deletions than these do not wait, unless they would leave nothing.",
     )
-    master_key_file: Path | None = Field(
+    master_key_file: _AbsolutePath | None = Field(
         default=None,
         description="File of the key that protects stored credentials; without it, one in the "
         "folder `keys` of WEFT_HOME.",
@@ -186,14 +195,16 @@ class Settings(BaseSettings):
         default=frozenset(),
         description="Origin headers to answer, comma-separated, beside loopback's.",
     )
-    http_tls_cert: Path | None = Field(default=None, description="TLS certificate chain (PEM).")
-    http_tls_key: Path | None = Field(default=None, description="Its private key (PEM).")
+    http_tls_cert: _AbsolutePath | None = Field(
+        default=None, description="TLS certificate chain (PEM)."
+    )
+    http_tls_key: _AbsolutePath | None = Field(default=None, description="Its private key (PEM).")
     http_trusted_proxies: _Hosts = Field(
         default=frozenset(),
         description="Addresses of proxies that end TLS, comma-separated; their X-Forwarded "
         "headers are believed.",
     )
-    http_public_url: str | None = Field(
+    http_public_url: _Url | None = Field(
         default=None, description="URL of `/mcp` as clients see it; OAuth and links name it."
     )
     callback_port: int = Field(
@@ -212,7 +223,7 @@ class Settings(BaseSettings):
     http_requests_per_minute: int = Field(
         default=6000, ge=1, le=10_000_000, description="For each principal; more get 429."
     )
-    oauth_issuer: str | None = Field(
+    oauth_issuer: _Url | None = Field(
         default=None, description="Accept access tokens of this OAuth issuer."
     )
     oauth_audience: str | None = Field(
@@ -225,21 +236,6 @@ class Settings(BaseSettings):
     oauth_scopes: Annotated[frozenset[str], NoDecode] = Field(
         default=frozenset(), description="Scopes that they must have, comma-separated."
     )
-
-    @field_validator("home", "master_key_file", "http_tls_cert", "http_tls_key", mode="after")
-    @classmethod
-    def _absolute(cls, value: Path | None) -> Path | None:
-        return None if value is None else _absolute_path(value)
-
-    @field_validator("github_api_url", "http_public_url", "oauth_issuer", mode="after")
-    @classmethod
-    def _address(cls, value: str | None) -> str | None:
-        return None if value is None else validate_url(value)
-
-    @field_validator("api_url", mode="after")
-    @classmethod
-    def _api_address(cls, value: str | None) -> str | None:
-        return None if value is None else validate_api_url(value)
 
     @field_validator("api_key", mode="after")
     @classmethod
@@ -341,13 +337,6 @@ def _config_path() -> Path:
     except ValueError as error:
         raise InvalidInput(f"WEFT_HOME is not valid: {error}.", field="WEFT_HOME") from None
     return home / CONFIG_FILE_NAME
-
-
-def _absolute_path(path: Path) -> Path:
-    try:
-        return path.expanduser().absolute()
-    except RuntimeError:
-        raise ValueError("it begins with a user who has no home here") from None
 
 
 def _refuse_non_file(path: Path) -> Path:
