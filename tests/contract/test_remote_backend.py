@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 
 from weft.assembly.backends import open_engine
 from weft.backend import Backend
-from weft.domain.permissions import NO_CEILINGS
+from weft.domain.access.permissions import NO_CEILINGS
 from weft.remote.backend import RemoteBackend
 from weft.remote.client import open_client
 from weft.remote.timeouts import Timeouts

@@ -14,6 +14,8 @@ from embedded import PATIENCE_SECONDS, Embedded, no_network, open_embedded
 from git_repos import RawRepository
 from transcripts import End, Hit, Server, Task, TranscriptError, Values, fill
 
+from weft.domain.access.permissions import Ceilings
+from weft.domain.access.principals import Principal, Role
 from weft.domain.base import Json
 from weft.domain.collections import NewCollection
 from weft.domain.connections import (
@@ -25,8 +27,6 @@ from weft.domain.connections import (
 )
 from weft.domain.entities import Entity
 from weft.domain.jobs import Job, JobStatus
-from weft.domain.permissions import Ceilings
-from weft.domain.principals import Principal, Role
 from weft.domain.search import SearchQuery
 from weft.errors import AuthenticationFailed, Conflict
 from weft.local.backend import LocalBackend

@@ -9,7 +9,7 @@ from stores import open_store
 from worker_processes import NobodyHere, Onlooker, Workers
 
 from weft.assembly.backends import source_context
-from weft.domain.principals import LOCAL_ORGANIZATION_ID
+from weft.domain.access.principals import LOCAL_ORGANIZATION_ID
 from weft.local.backend import LocalBackend
 from weft.local.engine import Engine
 from weft.local.from_settings import KEYS_FOLDER_NAME

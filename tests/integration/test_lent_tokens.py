@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from two_servers import TwoServers, config_at, open_two_servers
 
+from weft.domain.access.principals import LOCAL_ORGANIZATION_ID
 from weft.domain.base import Json
 from weft.domain.connections import Auth, AuthProviderAuth, ConnectionChange, ConnectionStatus
 from weft.domain.jobs import JobStatus
-from weft.domain.principals import LOCAL_ORGANIZATION_ID
 from weft.errors import AuthenticationFailed, ErrorCategory, NotFound, NotPermitted, WeftError
 from weft.local.auth.oauth_clients import LocalOAuthClients
 from weft.local.auth.providers import LocalAuthProviders

@@ -18,6 +18,7 @@ from oauth_provider import OAuthProvider, serve_oauth_provider
 from patience import PATIENCE_SECONDS
 
 from weft.assembly.backends import open_engine
+from weft.domain.access.principals import LOCAL_PRINCIPAL
 from weft.domain.authorizations import AuthOutcome
 from weft.domain.collections import NewCollection
 from weft.domain.connections import (
@@ -27,7 +28,6 @@ from weft.domain.connections import (
     NewConnection,
     OAuthBrowserAuth,
 )
-from weft.domain.principals import LOCAL_PRINCIPAL
 from weft.settings import Settings
 from weft.testing.scripted_http import HttpReply, HttpRequest
 from weft.testing.stub import stub_registry

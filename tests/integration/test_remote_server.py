@@ -14,7 +14,7 @@ from remote_api import Api
 from remote_replay import KEY
 
 from weft.assembly.backends import open_any, open_backend
-from weft.domain.principals import Principal, Role
+from weft.domain.access.principals import Principal, Role
 from weft.errors import NotPermitted
 from weft.server.build import build_server
 from weft.settings import Settings

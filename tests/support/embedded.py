@@ -15,11 +15,11 @@ from stores import open_store
 from worker_processes import open_file
 
 from weft.assembly.backends import PROCESSES_FOLDER_NAME
+from weft.domain.access.principals import LOCAL_ORGANIZATION_ID
 from weft.domain.base import Json
 from weft.domain.collections import NewCollection
 from weft.domain.connections import Connection, NewConnection
 from weft.domain.jobs import Job
-from weft.domain.principals import LOCAL_ORGANIZATION_ID
 from weft.errors import Conflict
 from weft.local.backend import LocalBackend
 from weft.local.engine import Engine, EngineLimits, utc_now

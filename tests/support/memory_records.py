@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 
 from memory_state import State
 
-from weft.domain.audit import AuditEntry
-from weft.domain.keys import ApiKey
+from weft.domain.access.audit import AuditEntry
+from weft.domain.access.keys import ApiKey
 from weft.errors import Conflict
 from weft.local.store.audit import AuditStore
 from weft.local.store.authorizations import (

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from itertools import count
 from typing import Any, TypeVar
 
-from weft.domain.acting import current_actor
-from weft.domain.audit import AuditEntry
+from weft.domain.access.acting import current_actor
+from weft.domain.access.audit import AuditEntry
 from weft.domain.base import Json, Page
 from weft.domain.collections import Collection, CollectionStatus
 from weft.domain.connections import (

@@ -6,7 +6,7 @@ import pytest
 from pydantic import SecretStr
 
 from weft.assembly.backends import inspect_database, open_secrets
-from weft.domain.principals import LOCAL_ORGANIZATION_ID
+from weft.domain.access.principals import LOCAL_ORGANIZATION_ID
 from weft.settings import Settings
 
 pytestmark = pytest.mark.anyio

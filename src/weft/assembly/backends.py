@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from weft.backend import Backend
-from weft.domain.principals import LOCAL_PRINCIPAL, Principal
+from weft.domain.access.principals import LOCAL_PRINCIPAL, Principal
 from weft.errors import StorageFailed
 from weft.local.api_keys import LocalKeys
 from weft.local.auth.named_secrets import NamedSecrets

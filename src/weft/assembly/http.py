@@ -7,8 +7,8 @@ from starlette.types import ASGIApp
 
 from weft import __version__
 from weft.backend import AuthSessions, Backend
-from weft.domain.permissions import Ceilings
-from weft.domain.principals import Principal
+from weft.domain.access.permissions import Ceilings
+from weft.domain.access.principals import Principal
 from weft.server.app import WeftServer
 from weft.server.apps import browser_policy, page_for_browser
 from weft.server.transport.http import mcp_endpoints

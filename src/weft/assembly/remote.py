@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from weft.backend import Backend
-from weft.domain.principals import LOCAL_ORGANIZATION_ID, Principal
+from weft.domain.access.principals import LOCAL_ORGANIZATION_ID, Principal
 from weft.errors import InvalidInput, NotPermitted
 from weft.local.auth.secret_refs import resolve_for_api
 from weft.local.engine import Engine

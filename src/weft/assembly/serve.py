@@ -6,8 +6,8 @@ import sys
 
 from weft import __version__
 from weft.assembly.backends import open_any
-from weft.domain.acting import acting
-from weft.domain.permissions import Ceilings
+from weft.domain.access.acting import acting
+from weft.domain.access.permissions import Ceilings
 from weft.local.from_settings import find_exposed_state
 from weft.settings import Settings
 from weft.sources.registry import SourceRegistry

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final
 
-from weft.domain.keys import KEY_NAME_PATTERN, ApiKey
-from weft.domain.principals import Principal, Role, organization_id
+from weft.domain.access.keys import KEY_NAME_PATTERN, ApiKey
+from weft.domain.access.principals import Principal, Role, organization_id
 from weft.errors import InvalidInput, NotFound
 from weft.local.engine import utc_now
 from weft.local.store.keys import KeyStore

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-from weft.domain.acting import current_actor
-from weft.domain.audit import AuditEntry
+from weft.domain.access.acting import current_actor
+from weft.domain.access.audit import AuditEntry
 from weft.errors import NotFound, WeftError
 from weft.local.resolve import find_connection
 from weft.local.store.audit import AuditStore

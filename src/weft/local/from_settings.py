@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from weft.domain.principals import organization_id
+from weft.domain.access.principals import organization_id
 from weft.local.audit import LocalAudit
 from weft.local.auth.secret_refs import check_name, parse_origins
 from weft.local.engine import EngineLimits, MappedSecret, MappedSecrets, utc_now

@@ -5,8 +5,8 @@ from datetime import timedelta
 from typing import Final
 from uuid import uuid4
 
+from weft.domain.access.principals import LOCAL_ORGANIZATION_ID
 from weft.domain.notes import Note
-from weft.domain.principals import LOCAL_ORGANIZATION_ID
 from weft.errors import AuthenticationFailed
 from weft.local.engine import Engine
 from weft.local.store.notes import NoteRow

@@ -45,10 +45,10 @@ from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from pydantic import AnyUrl, ValidationError
 
 from weft.backend import Backend
-from weft.domain.acting import acting
+from weft.domain.access.acting import acting
+from weft.domain.access.permissions import Ceilings, Impact
+from weft.domain.access.principals import Principal, WhoCalls
 from weft.domain.jobs import Job
-from weft.domain.permissions import Ceilings, Impact
-from weft.domain.principals import Principal, WhoCalls
 from weft.errors import NotPermitted, TryLater, WeftError
 from weft.server import apps
 from weft.server.bounded_waits import BoundedWaits

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 from weft.backend import Backend
-from weft.domain.permissions import NO_CEILINGS, Ceilings
-from weft.domain.principals import Principal, WhoCalls, always_local
+from weft.domain.access.permissions import NO_CEILINGS, Ceilings
+from weft.domain.access.principals import Principal, WhoCalls, always_local
 from weft.server.app import WeftServer
 from weft.server.call import InlineCredentials
 from weft.server.call_log import ObserveCall, ObserveRefusal

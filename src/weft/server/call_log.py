@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from mcp_types import CallToolResult, InputRequiredResult
 
-from weft.domain.principals import Principal
+from weft.domain.access.principals import Principal
 
 _logger = logging.getLogger(__name__)
 _ID = re.compile(r"[0-9a-f-]{4,36}")

@@ -28,8 +28,8 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import Field
 
 from weft.backend import Backend, Jobs
+from weft.domain.access.principals import Principal, WhoCalls
 from weft.domain.jobs import Job, JobStatus
-from weft.domain.principals import Principal, WhoCalls
 from weft.errors import Ambiguous, NotFound, NotPermitted
 from weft.server.render.protocol_errors import convert_errors
 from weft.server.render.structured import timestamp

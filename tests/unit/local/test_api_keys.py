@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from stores import open_store
 
-from weft.domain.principals import LOCAL_ORGANIZATION_ID, Principal, Role
+from weft.domain.access.principals import LOCAL_ORGANIZATION_ID, Principal, Role
 from weft.errors import Conflict, InvalidInput, NotFound
 from weft.local.api_keys import LocalKeys
 

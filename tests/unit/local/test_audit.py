@@ -9,11 +9,11 @@ import pytest
 from local_harness import COLLECTION, ORGANIZATION, LocalHarness, fetch_of, note, token_auth
 from stores import connect_here
 
-from weft.domain.acting import acting
-from weft.domain.audit import AuditEntry
+from weft.domain.access.acting import acting
+from weft.domain.access.audit import AuditEntry
+from weft.domain.access.principals import Role
 from weft.domain.collections import NewCollection
 from weft.domain.connections import ConnectionChange, ConnectionStatus
-from weft.domain.principals import Role
 from weft.errors import AuthenticationFailed, ErrorCategory, NotFound, WeftError
 from weft.local.api_keys import LocalKeys
 from weft.local.audit import LocalAudit, Refusals

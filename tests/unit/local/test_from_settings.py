@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from weft.assembly.backends import open_engine
-from weft.domain.principals import LOCAL_ORGANIZATION_ID
+from weft.domain.access.principals import LOCAL_ORGANIZATION_ID
 from weft.errors import InvalidInput, StorageFailed
 from weft.local.from_settings import (
     key_source_of,

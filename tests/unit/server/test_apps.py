@@ -11,7 +11,7 @@ from mcp.client import Client
 from mcp_types import TextContent, TextResourceContents
 from server_fakes import Connect, FakeBackend
 
-from weft.domain.permissions import Ceilings
+from weft.domain.access.permissions import Ceilings
 from weft.server import apps
 from weft.server.app import WeftServer
 from weft.server.build import build_server

@@ -11,8 +11,8 @@ from patience import PATIENCE_SECONDS
 from server_fakes import Connect, FakeBackend, FakeSources, text_of
 from server_records import make_connection
 
-from weft.domain.permissions import Ceilings
-from weft.domain.principals import Principal, Role
+from weft.domain.access.permissions import Ceilings
+from weft.domain.access.principals import Principal, Role
 from weft.domain.sources import SourceInfo
 from weft.errors import NotPermitted
 from weft.server import app

@@ -27,9 +27,9 @@ from task_client import (
     wait_for_task,
 )
 
+from weft.domain.access.permissions import NO_CEILINGS, Ceilings
+from weft.domain.access.principals import LOCAL_PRINCIPAL, Principal, Role
 from weft.domain.jobs import JobStatus
-from weft.domain.permissions import NO_CEILINGS, Ceilings
-from weft.domain.principals import LOCAL_PRINCIPAL, Principal, Role
 from weft.errors import Conflict, ErrorCategory
 from weft.server.app import WeftServer
 from weft.server.build import build_server

@@ -17,8 +17,8 @@ from pydantic import BaseModel
 
 from weft.backend import Backend
 from weft.cli.terminal.hints import with_verbs
-from weft.domain.acting import acting
-from weft.domain.principals import LOCAL_ORGANIZATION_NAME, LOCAL_PRINCIPAL
+from weft.domain.access.acting import acting
+from weft.domain.access.principals import LOCAL_ORGANIZATION_NAME, LOCAL_PRINCIPAL
 from weft.errors import Conflict, WeftError
 from weft.settings import Settings, load_settings
 

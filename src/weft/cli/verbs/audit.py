@@ -9,8 +9,8 @@ from weft.cli.terminal.context import App, json_option, pass_app
 from weft.cli.terminal.groups import Verb
 from weft.cli.terminal.listing import show_all, tell_side
 from weft.cli.terminal.text import SHORT_ID_CHARS, ago, plain
-from weft.domain.audit import DONE, AuditEntry
-from weft.domain.principals import LOCAL_ORGANIZATION_ID
+from weft.domain.access.audit import DONE, AuditEntry
+from weft.domain.access.principals import LOCAL_ORGANIZATION_ID
 from weft.errors import InvalidInput
 
 _AGE = re.compile(r"([0-9]{1,5})(min|h|d)")

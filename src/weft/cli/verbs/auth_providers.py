@@ -19,7 +19,7 @@ from weft.cli.terminal.credentials import read_secret
 from weft.cli.terminal.groups import ListGroup
 from weft.cli.terminal.listing import show_all, tell_lost, tell_side
 from weft.cli.terminal.text import ago, plain
-from weft.domain.principals import organization_id, organization_name
+from weft.domain.access.principals import organization_id, organization_name
 from weft.errors import InvalidInput
 
 whose = organization_option("Whose connections may use it.")

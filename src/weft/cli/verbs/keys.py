@@ -20,8 +20,8 @@ from weft.cli.terminal.context import (
 from weft.cli.terminal.groups import ListGroup
 from weft.cli.terminal.listing import show_all, tell_side
 from weft.cli.terminal.text import ago, plain
-from weft.domain.keys import ApiKey
-from weft.domain.principals import Role, organization_name
+from weft.domain.access.keys import ApiKey
+from weft.domain.access.principals import Role, organization_name
 
 
 @click.group(cls=ListGroup)

@@ -18,8 +18,8 @@ from weft.cli.terminal.credentials import read_secret
 from weft.cli.terminal.groups import ListGroup
 from weft.cli.terminal.listing import show_all, tell_lost
 from weft.cli.terminal.text import ago, plain
-from weft.domain.principals import organization_id
-from weft.domain.secrets import OperatorSecret
+from weft.domain.access.principals import organization_id
+from weft.domain.access.secrets import OperatorSecret
 
 VALUE_MAX_CHARS = 1 << 20
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from weft.backend import LIST_LIMIT_MAX
+from weft.domain.access.secrets import OperatorSecret, SecretOrigin
 from weft.domain.base import Json
-from weft.domain.secrets import OperatorSecret, SecretOrigin
 from weft.errors import InvalidInput, WeftError
 from weft.local.auth.secret_refs import (
     VALUE_MAX_CHARS,

@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 import anyio.to_thread
 from pydantic import JsonValue
 
+from weft.domain.access.secrets import SECRET_NAME_PATTERN, SECRET_REF
 from weft.domain.base import Json
-from weft.domain.secrets import SECRET_NAME_PATTERN, SECRET_REF
 from weft.domain.sources import SourceInfo
 from weft.errors import AuthenticationFailed, InvalidInput, NotFound, NotPermitted
 from weft.local.engine import Engine, MappedSecret

@@ -6,7 +6,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from weft.backend import AuthSessions
-from weft.domain.acting import acting
+from weft.domain.access.acting import acting
 from weft.domain.authorizations import AuthOutcome, ConsentStart, CredentialForm
 from weft.domain.base import Json
 from weft.domain.connections import (

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from weft.domain.audit import AuditEntry
+from weft.domain.access.audit import AuditEntry
 
 
 class AuditStore(Protocol):

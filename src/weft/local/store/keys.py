@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from weft.domain.keys import ApiKey
+from weft.domain.access.keys import ApiKey
 
 
 class KeyStore(Protocol):

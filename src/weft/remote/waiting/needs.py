@@ -6,9 +6,9 @@ from typing import Final
 
 from pydantic import JsonValue
 
+from weft.domain.access.secrets import SECRET_REF
 from weft.domain.base import Json
 from weft.domain.connections import Auth, AuthMethod, NewConnection, OAuthBrowserAuth
-from weft.domain.secrets import SECRET_REF
 from weft.domain.sources import FieldInfo, SourceInfo
 from weft.errors import InvalidInput, NotPermitted, Unsupported
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from weft.domain.principals import Principal
+from weft.domain.access.principals import Principal
 from weft.errors import Conflict
 
 LIFETIME_SECONDS = 300

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import cast
 
+from weft.domain.access.secrets import SECRET_REF
 from weft.domain.connections import Auth
-from weft.domain.secrets import SECRET_REF
 from weft.errors import NotPermitted
 from weft.server.call import ToolCall
 

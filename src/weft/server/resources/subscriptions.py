@@ -22,7 +22,7 @@ from mcp.server.subscriptions import (
 )
 from mcp_types import SubscriptionsListenRequestParams, SubscriptionsListenResult
 
-from weft.domain.principals import WhoCalls
+from weft.domain.access.principals import WhoCalls
 from weft.errors import InvalidInput
 from weft.server.render.errors import log_crash
 from weft.server.resources.read import SCHEME

@@ -17,7 +17,7 @@ import anyio
 from mcp.server.subscriptions import ResourcesListChanged, ResourceUpdated, ServerEvent
 
 from weft.backend import LIST_LIMIT_MAX, Backend
-from weft.domain.principals import Principal
+from weft.domain.access.principals import Principal
 from weft.errors import CallError, TryLater, WeftError
 from weft.server.render.errors import log_crash
 from weft.server.resources.read import read_resource

@@ -7,7 +7,7 @@ from mcp.server.mcpserver.tools import Tool, ToolManager
 from mcp.server.mcpserver.utilities.func_metadata import func_metadata
 from mcp_types import CallToolResult, ToolAnnotations
 
-from weft.domain.permissions import Impact
+from weft.domain.access.permissions import Impact
 from weft.server import apps
 from weft.server.tools.schema import compact
 

@@ -19,7 +19,7 @@ from mcp.shared.message import SessionMessage
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from weft.domain.principals import Principal
+from weft.domain.access.principals import Principal
 from weft.errors import NotPermitted
 from weft.server.app import WeftServer
 from weft.server.sdk_patches import FairSessionManager

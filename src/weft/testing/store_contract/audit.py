@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from weft.domain.acting import acting
-from weft.domain.audit import AuditEntry
+from weft.domain.access.acting import acting
+from weft.domain.access.audit import AuditEntry
 from weft.errors import Conflict
 from weft.local.store.base import Store
 from weft.testing.store_contract.support import (

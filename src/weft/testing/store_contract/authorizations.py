@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import pytest
 
+from weft.domain.access.keys import ApiKey
+from weft.domain.access.principals import Role
 from weft.domain.connections import AuthMethod
-from weft.domain.keys import ApiKey
-from weft.domain.principals import Role
 from weft.errors import Conflict
 from weft.local.store.authorizations import AuthProviderRow, AuthSession, OAuthClientRow
 from weft.local.store.base import Store

@@ -17,8 +17,8 @@ import anyio
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from weft.domain.acting import acting
-from weft.domain.principals import LOCAL_PRINCIPAL, Principal
+from weft.domain.access.acting import acting
+from weft.domain.access.principals import LOCAL_PRINCIPAL, Principal
 from weft.errors import NotPermitted, TryLater
 from weft.telemetry.logs import log_context
 from weft.web.gate.hosts import HostRules

@@ -17,7 +17,7 @@ from joserfc import jwt
 from joserfc.errors import InvalidKeyIdError, JoseError
 from joserfc.jwk import KeySet
 
-from weft.domain.principals import Principal, Role
+from weft.domain.access.principals import Principal, Role
 from weft.errors import InvalidInput, NotPermitted, SourceUnavailable
 from weft.net.urls import is_loopback, may_use_proxy
 

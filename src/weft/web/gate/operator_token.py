@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
-from weft.domain.principals import LOCAL_ORGANIZATION_ID, Principal, Role
+from weft.domain.access.principals import LOCAL_ORGANIZATION_ID, Principal, Role
 from weft.errors import InvalidInput, StorageFailed
 from weft.settings import TOKEN_MIN_CHARS
 

@@ -13,9 +13,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from weft.backend import Backend
-from weft.domain.acting import acting
-from weft.domain.permissions import Ceilings, Impact
-from weft.domain.principals import Principal
+from weft.domain.access.acting import acting
+from weft.domain.access.permissions import Ceilings, Impact
+from weft.domain.access.principals import Principal
 from weft.errors import WeftError
 from weft.web.gate.gate import principal_of
 from weft.web.rest import collections, connections, jobs, search, sources

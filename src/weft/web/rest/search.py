@@ -4,8 +4,8 @@ from functools import partial
 from typing import Final
 
 from weft.backend import Backend
+from weft.domain.access.permissions import Impact
 from weft.domain.connections import Connection
-from weft.domain.permissions import Impact
 from weft.domain.search import SearchHit, SearchQuery
 from weft.errors import NotFound
 from weft.web.rest.collections import get_exact

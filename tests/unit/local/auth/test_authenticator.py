@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from weft.domain.access.principals import LOCAL_ORGANIZATION_ID
 from weft.domain.connections import (
     Auth,
     AuthMethod,
@@ -12,7 +13,6 @@ from weft.domain.connections import (
     OAuthBrowserAuth,
     OAuthTokenAuth,
 )
-from weft.domain.principals import LOCAL_ORGANIZATION_ID
 from weft.errors import InvalidInput, Unsupported
 from weft.local.auth.authenticator import Authenticator
 from weft.local.auth.draft import AuthDraft

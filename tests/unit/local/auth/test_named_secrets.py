@@ -9,9 +9,9 @@ from local_harness import ORGANIZATION, LocalHarness
 from pydantic import BaseModel, SecretStr
 from stores import connect_here
 
+from weft.domain.access.secrets import SecretOrigin
 from weft.domain.base import Json
 from weft.domain.connections import Auth, ConnectionChange, DirectAuth
-from weft.domain.secrets import SecretOrigin
 from weft.errors import AuthenticationFailed, InvalidInput, NotFound, NotPermitted, WeftError
 from weft.local.auth.named_secrets import NamedSecrets
 from weft.local.auth.secret_refs import parse_origins, resolve_secret_refs

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from weft.domain.principals import Principal, Role
+from weft.domain.access.principals import Principal, Role
 from weft.errors import Conflict
 from weft.server.elicitation.confirmations import LIFETIME_SECONDS, Confirmations, Effect
 

@@ -21,8 +21,8 @@ from mcp_types import (
 from server_fakes import Connect, FakeBackend
 from server_records import make_connection, make_job
 
+from weft.domain.access.permissions import Ceilings
 from weft.domain.jobs import JobStatus
-from weft.domain.permissions import Ceilings
 from weft.errors import StorageFailed
 from weft.server.app import WeftServer
 from weft.server.build import build_server

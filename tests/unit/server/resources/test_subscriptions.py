@@ -23,8 +23,8 @@ from server_fakes import FakeBackend
 from server_records import make_connection, make_job
 
 from weft.backend import Backend
+from weft.domain.access.principals import Principal, Role
 from weft.domain.jobs import JobStatus
-from weft.domain.principals import Principal, Role
 from weft.errors import StorageFailed
 from weft.server.app import WeftServer
 from weft.server.build import build_server

@@ -10,9 +10,9 @@ from server_fakes import Connect, FakeBackend
 from server_records import NOW, make_connection, make_job
 from tool_calls import bad, good, items
 
+from weft.domain.access.permissions import Ceilings
 from weft.domain.connections import DeletionHold
 from weft.domain.jobs import JobStatus
-from weft.domain.permissions import Ceilings
 from weft.server.app import WeftServer
 from weft.server.build import build_server
 

@@ -13,7 +13,7 @@ from patience import PATIENCE_SECONDS
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from weft.domain.principals import LOCAL_ORGANIZATION_ID, Principal, Role
+from weft.domain.access.principals import LOCAL_ORGANIZATION_ID, Principal, Role
 from weft.errors import TryLater
 from weft.web.build import KNOWN_PATHS, OPEN_PATHS, STREAM_PATHS, AppParts, build_app
 from weft.web.gate.gate import BODY_MAX_BYTES, Gate

@@ -17,7 +17,7 @@ from oauth_issuer import AUDIENCE, Issuer, new_key, serve_issuer
 from patience import PATIENCE_SECONDS
 from proxies import set_proxies
 
-from weft.domain.principals import LOCAL_ORGANIZATION_ID, Role
+from weft.domain.access.principals import LOCAL_ORGANIZATION_ID, Role
 from weft.errors import InvalidInput, NotPermitted, SourceUnavailable
 from weft.testing.scripted_http import HttpReply, serve
 from weft.web.gate.oauth import OAuthSettings, OAuthTokens

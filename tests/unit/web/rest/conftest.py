@@ -12,8 +12,8 @@ from embedded import Embedded, open_embedded
 from starlette.types import Receive, Scope, Send
 
 from weft.backend import Backend
-from weft.domain.permissions import NO_CEILINGS, Ceilings
-from weft.domain.principals import LOCAL_ORGANIZATION_ID, Principal, Role
+from weft.domain.access.permissions import NO_CEILINGS, Ceilings
+from weft.domain.access.principals import LOCAL_ORGANIZATION_ID, Principal, Role
 from weft.local.backend import LocalBackend
 from weft.web.build import KNOWN_PATHS, OPEN_PATHS, STREAM_PATHS, AppParts, build_app
 from weft.web.gate.gate import Gate

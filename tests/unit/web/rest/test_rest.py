@@ -10,7 +10,7 @@ import pytest
 from patience import PATIENCE_SECONDS
 from server_fakes import FakeBackend
 
-from weft.domain.permissions import NO_CEILINGS, Ceilings, Impact
+from weft.domain.access.permissions import NO_CEILINGS, Ceilings, Impact
 from weft.web.rest.operations import Operation
 from weft.web.rest.routes import OPERATIONS, path_variants, template_of
 

@@ -9,7 +9,7 @@ import pytest
 from airweave_scenarios import open_backend_at
 from starlette.applications import Starlette
 
-from weft.domain.permissions import NO_CEILINGS
+from weft.domain.access.permissions import NO_CEILINGS
 from weft.settings import Settings
 from weft.testing.airweave import Airweave
 from weft.web.gate.gate import guard

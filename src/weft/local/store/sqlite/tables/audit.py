@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from weft.domain.acting import Actor, current_actor
-from weft.domain.audit import DONE, AuditEntry
+from weft.domain.access.acting import Actor, current_actor
+from weft.domain.access.audit import DONE, AuditEntry
 from weft.local.store.audit import AuditStore
 from weft.local.store.sqlite.file.database import Database
 from weft.local.store.sqlite.file.queries import queries

@@ -5,8 +5,8 @@ from typing import Any
 
 import apsw
 
-from weft.domain.keys import ApiKey
-from weft.domain.principals import Role
+from weft.domain.access.keys import ApiKey
+from weft.domain.access.principals import Role
 from weft.errors import Conflict
 from weft.local.store.keys import KeyStore
 from weft.local.store.sqlite.file.queries import queries

@@ -4,7 +4,7 @@ from typing import cast
 
 import pytest
 
-from weft.domain.acting import SYSTEM, acting, arguments_digest, current_actor
+from weft.domain.access.acting import SYSTEM, acting, arguments_digest, current_actor
 
 CANARY = "s3cr3t-canary"
 

@@ -4,8 +4,8 @@ from datetime import datetime
 
 from pydantic import Field
 
+from weft.domain.access.principals import Role
 from weft.domain.base import Frozen
-from weft.domain.principals import Role
 
 KEY_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 

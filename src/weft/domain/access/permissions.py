@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from weft.domain.principals import Principal, Role
+from weft.domain.access.principals import Principal, Role
 from weft.errors import NotPermitted
 
 

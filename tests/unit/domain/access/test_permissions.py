@@ -2,8 +2,8 @@
 
 import pytest
 
-from weft.domain.permissions import Ceilings, Impact
-from weft.domain.principals import (
+from weft.domain.access.permissions import Ceilings, Impact
+from weft.domain.access.principals import (
     LOCAL_ORGANIZATION_ID,
     LOCAL_PRINCIPAL,
     Principal,

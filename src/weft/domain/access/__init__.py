@@ -1,0 +1,1 @@
+"""Who may do what, who does it now, and the record of it."""
