@@ -11,9 +11,9 @@ from pydantic import SecretStr
 
 from weft.backend import Backend
 from weft.domain.connections import Connection, NewConnection
+from weft.remote.api.client import open_client
+from weft.remote.api.timeouts import Timeouts
 from weft.remote.backend import RemoteBackend
-from weft.remote.client import open_client
-from weft.remote.timeouts import Timeouts
 from weft.testing.airweave import airweave_app
 from weft.testing.backend_contract import BackendContract
 from weft.testing.backend_contract.support import credentials

@@ -11,9 +11,9 @@ from starlette.applications import Starlette
 from weft.assembly.backends import open_engine
 from weft.backend import Backend
 from weft.domain.access.permissions import NO_CEILINGS
+from weft.remote.api.client import open_client
+from weft.remote.api.timeouts import Timeouts
 from weft.remote.backend import RemoteBackend
-from weft.remote.client import open_client
-from weft.remote.timeouts import Timeouts
 from weft.settings import Settings
 from weft.testing.backend_contract import BackendContract
 from weft.testing.serving import serve_app

@@ -23,9 +23,9 @@ from weft.domain.connections import (
 from weft.domain.jobs import JobStatus
 from weft.domain.search import SearchQuery
 from weft.errors import Conflict, NotFound, RateLimited, SourceUnavailable, TryLater, WeftError
+from weft.remote.api.client import open_client
+from weft.remote.api.timeouts import Timeouts
 from weft.remote.backend import RemoteBackend
-from weft.remote.client import open_client
-from weft.remote.timeouts import Timeouts
 from weft.testing.scripted_http import HttpReply, as_json, serve
 
 pytestmark = pytest.mark.anyio

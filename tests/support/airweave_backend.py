@@ -11,10 +11,10 @@ from pydantic import SecretStr
 from remote_replay import QUICK
 
 from weft.domain.connections import Auth, Connection, ConnectionStatus, NewConnection
+from weft.remote.api.client import open_client
+from weft.remote.api.timeouts import Timeouts
 from weft.remote.backend import RemoteBackend
-from weft.remote.client import open_client
-from weft.remote.notes import MemoryNotes
-from weft.remote.timeouts import Timeouts
+from weft.remote.state.notes import MemoryNotes
 from weft.remote.waiting.needs import ResolveSecrets
 from weft.testing.airweave import Airweave, airweave_app, authorize
 

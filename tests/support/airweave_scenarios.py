@@ -17,8 +17,8 @@ import httpx
 from pydantic import SecretStr
 from remote_replay import QUICK
 
+from weft.remote.api.client import open_client
 from weft.remote.backend import RemoteBackend
-from weft.remote.client import open_client
 from weft.testing.airweave import Airweave, airweave_app
 
 FOLDER = Path(__file__).parent.parent / "fixtures" / "airweave" / "scenarios"

@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 from pydantic import SecretStr
 
+from weft.remote.api.client import ApiClient, open_client
+from weft.remote.api.timeouts import Timeouts
 from weft.remote.backend import RemoteBackend
-from weft.remote.client import ApiClient, open_client
-from weft.remote.timeouts import Timeouts
 
 KEY = SecretStr("k3y-canary-Zq8vR2mX71")
 URL = "https://api.example.com"

@@ -13,10 +13,10 @@ from weft.local.auth.secret_refs import resolve_for_api
 from weft.local.engine import Engine
 from weft.local.origins import normal_origin
 from weft.local.remote_notes import RemoteNotes
+from weft.remote.api.client import open_client
+from weft.remote.api.timeouts import Timeouts
+from weft.remote.auth_sessions import RemoteAuthSessions
 from weft.remote.backend import RemoteBackend
-from weft.remote.client import open_client
-from weft.remote.pages import RemoteAuthSessions
-from weft.remote.timeouts import Timeouts
 from weft.settings import Settings
 
 if TYPE_CHECKING:

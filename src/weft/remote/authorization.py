@@ -10,11 +10,11 @@ from weft.domain.connections import (
     ConnectionChange,
 )
 from weft.errors import Conflict, NotPermitted, Unsupported
-from weft.remote.collections import CONNECTIONS_PATH
-from weft.remote.connections import RemoteConnections
-from weft.remote.jobs import RemoteJobs
+from weft.remote.api.paths import connection_path
+from weft.remote.connections.connections import RemoteConnections
+from weft.remote.jobs.jobs import RemoteJobs
 from weft.remote.sources import RemoteSources
-from weft.remote.state import RemoteState
+from weft.remote.state.remote_state import RemoteState
 from weft.remote.waiting.claims import Claims
 from weft.remote.waiting.drafts import Draft, Drafts
 from weft.remote.waiting.needs import find_missing
@@ -79,7 +79,7 @@ class RemoteAuthorization(Authorization):
         body: Json | None = {"redirect_url": redirect_url} if redirect_url else None
         started = await self._client.send(
             "POST",
-            f"{CONNECTIONS_PATH}/{found.id}/reinitiate-oauth",
+            f"{connection_path(found.id)}/reinitiate-oauth",
             read_connection,
             body,
             missing="connection_id",

@@ -3,17 +3,17 @@
 from typing import Final
 
 from weft.backend import Backend
+from weft.remote.api.client import ApiClient
+from weft.remote.auth_sessions import RemoteAuthSessions
 from weft.remote.authorization import RemoteAuthorization
 from weft.remote.changes import RemoteChanges
-from weft.remote.client import ApiClient
 from weft.remote.collections import RemoteCollections
-from weft.remote.connections import RemoteConnections
-from weft.remote.jobs import RemoteJobs
-from weft.remote.notes import MemoryNotes, Notes
-from weft.remote.pages import RemoteAuthSessions
+from weft.remote.connections.connections import RemoteConnections
+from weft.remote.jobs.jobs import RemoteJobs
 from weft.remote.search import RemoteSearch
 from weft.remote.sources import RemoteSources
-from weft.remote.state import RemoteState
+from weft.remote.state.notes import MemoryNotes, Notes
+from weft.remote.state.remote_state import RemoteState
 from weft.remote.waiting.claims import Claims
 from weft.remote.waiting.drafts import Drafts, PagesUrl
 from weft.remote.waiting.needs import ResolveSecrets

@@ -9,8 +9,8 @@ import anyio
 from weft.backend import Changes
 from weft.domain.connections import Connection, ConnectionStatus
 from weft.errors import RateLimited, WeftError
-from weft.remote.collections import CONNECTIONS_PATH
-from weft.remote.state import RemoteState
+from weft.remote.api.paths import CONNECTIONS_PATH
+from weft.remote.state.remote_state import RemoteState
 from weft.wire.connections import read_connections
 
 POLLED_MAX: Final = 200

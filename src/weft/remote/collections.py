@@ -16,15 +16,14 @@ from weft.domain.collections import (
 )
 from weft.domain.cursors import encode_cursor
 from weft.errors import Conflict, NotFound
-from weft.remote.client import send_or_find
-from weft.remote.paging import find_named, skip_of, walk
-from weft.remote.state import RemoteState
+from weft.remote.api.client import send_or_find
+from weft.remote.api.paging import find_named, skip_of, walk
+from weft.remote.api.paths import COLLECTIONS_PATH, CONNECTIONS_PATH, collection_path
+from weft.remote.state.remote_state import RemoteState
 from weft.wire import bodies
 from weft.wire.collections import read_collection, read_collections
 from weft.wire.connections import read_connections
 
-PATH: Final = "/collections"
-CONNECTIONS_PATH: Final = "/source-connections"
 # Enough that a collection with our random readable id must be the one that we created.
 RANDOM_CHARS: Final = 8
 
@@ -41,11 +40,11 @@ class RemoteCollections(Collections):
     async def list(
         self, *, cursor: str | None = None, limit: int = LIST_LIMIT_DEFAULT
     ) -> Page[Collection]:
-        skip, size = skip_of(cursor, PATH), validate_limit(limit)
+        skip, size = skip_of(cursor, COLLECTIONS_PATH), validate_limit(limit)
         found = await self._client.get(
-            PATH, read_collections, params={"skip": skip, "limit": size + 1}
+            COLLECTIONS_PATH, read_collections, params={"skip": skip, "limit": size + 1}
         )
-        more = encode_cursor(skip + size, PATH) if len(found) > size else None
+        more = encode_cursor(skip + size, COLLECTIONS_PATH) if len(found) > size else None
         contents = await self._read_contents(None) if found else _Contents()
         items = tuple(contents.describe(item) for item in found[:size])
         return Page(items=items, next_cursor=more)
@@ -71,7 +70,7 @@ class RemoteCollections(Collections):
             )
         body = bodies.new_collection(NewCollection(name=name), readable_id)
         made = await send_or_find(
-            lambda: self._client.send("POST", PATH, read_collection, body),
+            lambda: self._client.send("POST", COLLECTIONS_PATH, read_collection, body),
             lambda: self._fetch_exact(readable_id),
             self._client.timeouts,
             unknown="Whether the collection was created is not known: see list_collections.",
@@ -91,7 +90,7 @@ class RemoteCollections(Collections):
         renamed = await send_or_find(
             lambda: self._client.send(
                 "PATCH",
-                f"{PATH}/{found.readable_id}",
+                collection_path(found.readable_id),
                 read_collection,
                 {"name": name},
                 missing="readable_collection_id",
@@ -105,7 +104,9 @@ class RemoteCollections(Collections):
 
     async def delete(self, collection: str) -> Collection:
         found = await self.get(collection)
-        await self._client.delete(f"{PATH}/{found.readable_id}", missing="readable_collection_id")
+        await self._client.delete(
+            collection_path(found.readable_id), missing="readable_collection_id"
+        )
         self._state.own_changes.announce()
         return found
 
@@ -119,7 +120,7 @@ class RemoteCollections(Collections):
             return exact
         return await find_named(
             self._client,
-            PATH,
+            COLLECTIONS_PATH,
             read_collections,
             text,
             noun="collection",
@@ -131,7 +132,9 @@ class RemoteCollections(Collections):
             return None
         try:
             return await self._client.get(
-                f"{PATH}/{readable_id}", read_collection, missing="readable_collection_id"
+                collection_path(readable_id),
+                read_collection,
+                missing="readable_collection_id",
             )
         except NotFound:
             return None

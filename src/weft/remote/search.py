@@ -3,7 +3,6 @@
 import re
 from collections.abc import Sequence
 from typing import Final
-from urllib.parse import quote
 
 from pydantic import JsonValue
 
@@ -14,10 +13,11 @@ from weft.domain.cursors import encode_cursor
 from weft.domain.entities import StoredEntity
 from weft.domain.search import QUERY_MAX_CHARS, SearchHit, SearchQuery, SearchResults
 from weft.errors import InvalidInput, Unsupported
-from weft.remote.collections import PATH, RemoteCollections
-from weft.remote.connections import RemoteConnections
-from weft.remote.paging import skip_of
-from weft.remote.state import RemoteState
+from weft.remote.api.paging import skip_of
+from weft.remote.api.paths import collection_path
+from weft.remote.collections import RemoteCollections
+from weft.remote.connections.connections import RemoteConnections
+from weft.remote.state.remote_state import RemoteState
 from weft.wire.search import FoundEntities, FoundEntity, read_results
 
 LIMIT_MAX: Final = 100
@@ -79,7 +79,7 @@ class RemoteSearch(Search):
     ) -> tuple[FoundEntities, bool]:
         """Return the results, and whether the API itself filtered and paged them."""
         conditions = _conditions(only, query.entity_type)
-        path = f"{PATH}/{quote(collection, safe='')}/search/instant"
+        path = f"{collection_path(collection)}/search/instant"
         body: Json = {"query": text, "limit": size + 1, "offset": skip}
         if conditions:
             body["filter"] = [{"conditions": conditions}]

@@ -9,7 +9,7 @@ from weft.backend import Sources
 from weft.domain.connections import AuthMethod
 from weft.domain.sources import FieldInfo, SourceInfo
 from weft.errors import WeftError
-from weft.remote.state import RemoteState
+from weft.remote.state.remote_state import RemoteState
 from weft.wire.sources import read_accounts, read_source, read_sources
 
 KEPT_SECONDS: Final = 300.0

@@ -9,7 +9,7 @@ from local_harness import open_harness
 from weft.domain.jobs import Job, JobStatus
 from weft.domain.notes import Note
 from weft.local.remote_notes import RemoteNotes
-from weft.remote.job_owners import JobOwners
+from weft.remote.state.job_owners import JobOwners
 
 pytestmark = pytest.mark.anyio
 

@@ -17,7 +17,7 @@ from weft.errors import (
     Unsupported,
     WeftError,
 )
-from weft.remote.client import ApiClient
+from weft.remote.api.client import ApiClient
 
 pytestmark = pytest.mark.anyio
 

@@ -14,7 +14,7 @@ from virtual_time import VIRTUAL, LoopClock
 
 from weft.domain.collections import NewCollection
 from weft.domain.connections import Auth
-from weft.remote.timeouts import Timeouts
+from weft.remote.api.timeouts import Timeouts
 from weft.server.app import CALL_SECONDS_MAX
 from weft.server.build import build_server
 from weft.testing.airweave import Airweave

@@ -19,9 +19,9 @@ from weft.domain.connections import WAITING_STATUSES, Connection
 from weft.domain.jobs import JobStatus
 from weft.domain.notes import Note
 from weft.errors import Conflict, NotFound, RateLimited, StorageFailed, TryLater, WeftError
-from weft.remote.collections import CONNECTIONS_PATH
-from weft.remote.meanings import NoSync
-from weft.remote.state import RemoteState
+from weft.remote.api.meanings import NoSync
+from weft.remote.api.paths import connection_path
+from weft.remote.state.remote_state import RemoteState
 from weft.wire.connections import read_connection
 from weft.wire.jobs import read_jobs
 
@@ -165,7 +165,7 @@ class Claims:
         try:
             await self._client.send(
                 "POST",
-                f"{CONNECTIONS_PATH}/{found.id}/verify-oauth",
+                f"{connection_path(found.id)}/verify-oauth",
                 _ignore,
                 {"claim_token": str(note.content["token"])},
                 missing="connection_id",
@@ -190,7 +190,7 @@ class Claims:
         """Run a sync if Airweave cancelled the first one because the verification came too late, or
         if the first one waits for a verification that is refused.
         """
-        path = f"{CONNECTIONS_PATH}/{connection_id}"
+        path = connection_path(connection_id)
         try:
             jobs = await self._client.get(
                 f"{path}/jobs", read_jobs, params={"limit": 1}, missing="connection_id"
@@ -209,7 +209,7 @@ class Claims:
 
     async def _fetch(self, connection_id: str) -> Connection:
         found = await self._client.get(
-            f"{CONNECTIONS_PATH}/{connection_id}", read_connection, missing="connection_id"
+            connection_path(connection_id), read_connection, missing="connection_id"
         )
         return self._state.learn(found)
 

@@ -26,7 +26,7 @@ from weft.domain.connections import (
 from weft.domain.notes import Note
 from weft.domain.schedules import merge_schedule
 from weft.errors import Conflict, Unsupported
-from weft.remote.state import RemoteState
+from weft.remote.state.remote_state import RemoteState
 
 DRAFT: Final = "draft"
 RENEWAL: Final = "renewal"

@@ -11,7 +11,7 @@ from weft.errors import NotFound
 from weft.net.redirects import with_query
 from weft.remote.authorization import RemoteAuthorization
 from weft.remote.sources import RemoteSources
-from weft.remote.state import RemoteState
+from weft.remote.state.remote_state import RemoteState
 from weft.remote.waiting.drafts import Draft, Drafts
 from weft.remote.waiting.needs import build_auth, form_fields
 

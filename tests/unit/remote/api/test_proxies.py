@@ -11,8 +11,8 @@ from pydantic import SecretStr
 
 import weft
 from weft.errors import SourceUnavailable
-from weft.remote.client import open_client
-from weft.remote.timeouts import Timeouts
+from weft.remote.api.client import open_client
+from weft.remote.api.timeouts import Timeouts
 from weft.testing.scripted_http import HttpReply, as_json, serve
 
 pytestmark = pytest.mark.anyio

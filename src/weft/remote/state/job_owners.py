@@ -11,9 +11,9 @@ import anyio
 from weft.domain.jobs import Job
 from weft.domain.notes import Note
 from weft.errors import StorageFailed
-from weft.remote.memory import Memory
-from weft.remote.notes import Notes
-from weft.remote.paging import fits_id, whole_id
+from weft.remote.api.paging import fits_id, whole_id
+from weft.remote.state.bounded_memory import Memory
+from weft.remote.state.notes import Notes
 
 logger = logging.getLogger(__name__)
 

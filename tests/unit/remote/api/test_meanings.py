@@ -24,10 +24,10 @@ from weft.errors import (
     Unsupported,
     WeftError,
 )
+from weft.remote.api.client import open_client
+from weft.remote.api.refusals import ApiAnswer, build_error
+from weft.remote.api.timeouts import Timeouts
 from weft.remote.backend import RemoteBackend
-from weft.remote.client import open_client
-from weft.remote.refusals import ApiAnswer, build_error
-from weft.remote.timeouts import Timeouts
 from weft.testing.airweave import Airweave, airweave_app
 from weft.testing.serving import serve_app
 

@@ -8,10 +8,10 @@ from remote_replay import load_exchanges, open_scripted_backend
 from weft.domain.connections import ConnectionChange
 from weft.domain.jobs import RunOptions
 from weft.errors import SourceUnavailable, Unsupported
-from weft.remote import client as client_module
-from weft.remote import memory as memory_module
-from weft.remote.memory import Memory
-from weft.remote.validation import read_problems
+from weft.remote.api import client as client_module
+from weft.remote.api.validation import read_problems
+from weft.remote.state import bounded_memory as memory_module
+from weft.remote.state.bounded_memory import Memory
 
 pytestmark = pytest.mark.anyio
 

@@ -13,13 +13,13 @@ from weft.domain.jobs import RUN_DEFAULTS, Job, JobStatus, LogLine, RunOptions
 from weft.domain.names import pick_one
 from weft.domain.schedules import ScheduleSpec
 from weft.errors import Conflict, InvalidInput, NotFound, RateLimited, TryLater, Unsupported
-from weft.remote.client import send_or_find
-from weft.remote.collections import CONNECTIONS_PATH
-from weft.remote.connections import RemoteConnections, waits_in_vain
-from weft.remote.jobs_across import WINDOW, AcrossConnections, fetch_jobs, jobs_path
-from weft.remote.meanings import AlreadyLive, NoSync
-from weft.remote.paging import fits_id, skip_of
-from weft.remote.state import RemoteState
+from weft.remote.api.client import send_or_find
+from weft.remote.api.meanings import AlreadyLive, NoSync
+from weft.remote.api.paging import fits_id, skip_of
+from weft.remote.api.paths import connection_path, jobs_path
+from weft.remote.connections.connections import RemoteConnections, waits_in_vain
+from weft.remote.jobs.across_connections import WINDOW, AcrossConnections, fetch_jobs
+from weft.remote.state.remote_state import RemoteState
 from weft.remote.waiting.claims import Claims
 from weft.wire.jobs import read_job, read_jobs
 
@@ -66,7 +66,7 @@ class RemoteJobs(Jobs):
         job = await send_or_find(
             lambda: self._client.send(
                 "POST",
-                f"{CONNECTIONS_PATH}/{connection_id}/run",
+                f"{connection_path(connection_id)}/run",
                 lambda body: read_job(body, connection_id),
                 params=params,
                 missing="connection_id",

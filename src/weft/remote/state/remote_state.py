@@ -7,10 +7,10 @@ import anyio
 
 from weft.domain.connections import Connection
 from weft.domain.jobs import LogLine
-from weft.remote.client import ApiClient
-from weft.remote.job_owners import JobOwners
-from weft.remote.memory import Memory
-from weft.remote.notes import Notes
+from weft.remote.api.client import ApiClient
+from weft.remote.state.bounded_memory import Memory
+from weft.remote.state.job_owners import JobOwners
+from weft.remote.state.notes import Notes
 
 ENDED_MAX: Final = 500
 

@@ -7,9 +7,10 @@ from weft.domain.connections import Connection, ConnectionStatus, NewConnection
 from weft.domain.schedules import ScheduleSpec
 from weft.domain.sources import SourceInfo
 from weft.errors import Conflict
-from weft.remote.client import send_or_find
-from weft.remote.collections import CONNECTIONS_PATH, RemoteCollections
-from weft.remote.state import RemoteState
+from weft.remote.api.client import send_or_find
+from weft.remote.api.paths import CONNECTIONS_PATH, connection_path
+from weft.remote.collections import RemoteCollections
+from weft.remote.state.remote_state import RemoteState
 from weft.remote.waiting.claims import Claims
 from weft.remote.waiting.needs import ResolveSecrets, resolve_credentials
 from weft.wire import bodies
@@ -92,7 +93,7 @@ class Creation:
         The claim token was in the answer, and without it only a new link leads to a sync.
         """
         found = await self._client.get(
-            f"{CONNECTIONS_PATH}/{connection_id}", read_connection, missing="connection_id"
+            connection_path(connection_id), read_connection, missing="connection_id"
         )
         if found.status is not ConnectionStatus.PENDING_AUTH:
             return found

@@ -21,8 +21,8 @@ from weft.net.errors import map_error
 from weft.net.json_bodies import parse_json
 from weft.net.retry import TRANSIENT_STATUSES, back_off_seconds, retry_after_seconds
 from weft.net.urls import may_use_proxy
-from weft.remote.refusals import ApiAnswer, build_error, is_understood, rate_limit_error
-from weft.remote.timeouts import Timeouts
+from weft.remote.api.refusals import ApiAnswer, build_error, is_understood, rate_limit_error
+from weft.remote.api.timeouts import Timeouts
 from weft.wire.upstream import Unreadable
 
 T = TypeVar("T")

@@ -25,8 +25,8 @@ from weft.errors import (
     Unsupported,
     WeftError,
 )
-from weft.remote.meanings import LISTS, NOUNS, AlreadyLive, credentials_error, find_meaning
-from weft.remote.validation import read_problems
+from weft.remote.api.meanings import LISTS, NOUNS, AlreadyLive, credentials_error, find_meaning
+from weft.remote.api.validation import read_problems
 
 
 @dataclass(frozen=True, slots=True)

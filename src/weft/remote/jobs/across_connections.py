@@ -14,11 +14,11 @@ from weft.domain.connections import Connection, ConnectionStatus
 from weft.domain.cursors import decode_cursor, encode_cursor
 from weft.domain.jobs import Job, JobStatus, LogLine
 from weft.errors import NotFound, WeftError
-from weft.remote.client import ApiClient
-from weft.remote.collections import CONNECTIONS_PATH
-from weft.remote.meanings import NoSync
-from weft.remote.paging import fits_id, walk, whole_id
-from weft.remote.state import RemoteState
+from weft.remote.api.client import ApiClient
+from weft.remote.api.meanings import NoSync
+from weft.remote.api.paging import fits_id, walk, whole_id
+from weft.remote.api.paths import CONNECTIONS_PATH, jobs_path
+from weft.remote.state.remote_state import RemoteState
 from weft.wire.connections import read_connections
 from weft.wire.jobs import read_job, read_job_log
 from weft.wire.upstream import read_list
@@ -152,11 +152,6 @@ async def fetch_jobs(state: RemoteState, connection_id: str, limit: int) -> list
         if job.status.is_terminal:
             state.log_of.remember(job.id, log)
     return [job for job, _ in found]
-
-
-def jobs_path(connection_id: str) -> str:
-    """Return the path of a connection's jobs."""
-    return f"{CONNECTIONS_PATH}/{connection_id}/jobs"
 
 
 async def _list_connections(client: ApiClient) -> list[Connection]:

@@ -23,13 +23,14 @@ from weft.domain.cursors import encode_cursor
 from weft.domain.jobs import JobStatus
 from weft.domain.sources import SourceInfo
 from weft.errors import Conflict, Unsupported
-from weft.remote.client import send_or_find
-from weft.remote.collections import CONNECTIONS_PATH, RemoteCollections
-from weft.remote.creation import Creation
-from weft.remote.paging import WIRE_PAGE, find_named, fits_id, skip_of, walk, whole_id
+from weft.remote.api.client import send_or_find
+from weft.remote.api.paging import WIRE_PAGE, find_named, fits_id, skip_of, walk, whole_id
+from weft.remote.api.paths import CONNECTIONS_PATH, connection_path
+from weft.remote.collections import RemoteCollections
+from weft.remote.connections.creation import Creation
+from weft.remote.connections.unkept import refuse_early_schedule, refuse_unkept
 from weft.remote.sources import RemoteSources
-from weft.remote.state import RemoteState
-from weft.remote.unkept import refuse_early_schedule, refuse_unkept
+from weft.remote.state.remote_state import RemoteState
 from weft.remote.waiting.claims import Claims
 from weft.remote.waiting.drafts import Draft, Drafts
 from weft.remote.waiting.needs import (
@@ -161,7 +162,7 @@ class RemoteConnections(Connections):
 
         updated = await send_or_find(
             lambda: self._client.send(
-                "PATCH", _path(found.id), read_connection, body, missing="connection_id"
+                "PATCH", connection_path(found.id), read_connection, body, missing="connection_id"
             ),
             look,
             self._client.timeouts,
@@ -179,7 +180,9 @@ class RemoteConnections(Connections):
             return found
         # Weft's own API checks the version again; Airweave ignores it.
         version = {} if expected_version is None else {"expected_version": expected_version}
-        await self._client.delete(_path(found.id), params=version, missing="connection_id")
+        await self._client.delete(
+            connection_path(found.id), params=version, missing="connection_id"
+        )
         await self._claims.drop(found.id)
         self._state.own_changes.announce()
         return found
@@ -193,7 +196,7 @@ class RemoteConnections(Connections):
     async def fetch(self, connection_id: str) -> Connection:
         """Read the connection with that id."""
         found = await self._client.get(
-            _path(connection_id), read_connection, missing="connection_id"
+            connection_path(connection_id), read_connection, missing="connection_id"
         )
         return self._state.learn(found)
 
@@ -228,7 +231,7 @@ class RemoteConnections(Connections):
         """Confirm an authorisation with its claim token, and return the connection."""
         await self._client.send(
             "POST",
-            f"{_path(connection_id)}/verify-oauth",
+            f"{connection_path(connection_id)}/verify-oauth",
             lambda body: body,
             {"claim_token": claim_token},
             missing="connection_id",
@@ -295,10 +298,6 @@ class RemoteConnections(Connections):
         )
         body["authentication"] = bodies.authentication(auth or change.auth)
         return body
-
-
-def _path(connection_id: str) -> str:
-    return f"{CONNECTIONS_PATH}/{connection_id}"
 
 
 def waits_in_vain(found: Connection) -> bool:

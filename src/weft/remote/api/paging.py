@@ -12,7 +12,7 @@ from weft.domain.collections import Collection
 from weft.domain.connections import Connection
 from weft.domain.cursors import decode_cursor
 from weft.domain.names import pick_one
-from weft.remote.client import ApiClient, Params
+from weft.remote.api.client import ApiClient, Params
 
 T = TypeVar("T")
 N = TypeVar("N", Collection, Connection)

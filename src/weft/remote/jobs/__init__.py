@@ -1,0 +1,1 @@
+"""Run and read the jobs of one connection, or of all."""
