@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 from statistics import median
@@ -41,6 +41,10 @@ class Caller:
 
     def __init__(self, port: int) -> None:
         self._http = HTTPConnection("127.0.0.1", port, timeout=60)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._http.close()
 
     def call(self, tool: str, **arguments: object) -> dict[str, Any]:
         """Call a tool that must succeed; returns its structured result."""
@@ -79,7 +83,8 @@ def rows() -> list[Row]:
         _serve_weft(Path(folder)) as weft,
         _serve_bare() as bare,
     ):
-        connection = _create_synced_connection(Caller(weft))
+        with closing(Caller(weft)) as caller:
+            connection = _create_synced_connection(caller)
         rounds = [
             (
                 _measure_rate(weft, "get_connection", {"connection_id": connection}),
@@ -100,13 +105,13 @@ def rows() -> list[Row]:
 
 
 def _measure_rate(port: int, tool: str, arguments: dict[str, str]) -> float:
-    callers = [Caller(port) for _ in range(CALLERS)]
-    started = time.perf_counter()
-    with ThreadPoolExecutor(CALLERS) as pool:
+    with ThreadPoolExecutor(CALLERS) as pool, ExitStack() as stack:
+        callers = [stack.enter_context(closing(Caller(port))) for _ in range(CALLERS)]
+        started = time.perf_counter()
         done = [pool.submit(c.repeat, CALLS_A_ROUND // CALLERS, tool, arguments) for c in callers]
         for each in done:
             each.result()
-    return CALLS_A_ROUND / (time.perf_counter() - started)
+        return CALLS_A_ROUND / (time.perf_counter() - started)
 
 
 def _create_synced_connection(weft: Caller) -> str:

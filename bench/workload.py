@@ -19,7 +19,7 @@ from weft.domain.connections import NewConnection
 from weft.domain.entities import Entity
 from weft.domain.jobs import Job, JobStatus
 from weft.settings import Settings
-from weft.sources.base import Event, Expect, NoFields, Source
+from weft.sources.base import Complete, Event, Expect, NoFields, Source
 from weft.sources.registry import SourceRegistry
 
 TEXT_CHARS = 1_000
@@ -50,6 +50,7 @@ class BenchSource(Source[BaseModel, NoFields]):
         del cursor
         for event in type(self).events:
             yield event
+        yield Complete("the events were made before, and all are named")
 
 
 def generate_entities(count: int) -> Iterator[Entity]:

@@ -1,0 +1,52 @@
+"""The bench measures what it says it measures: every topic runs to its end at a small size."""
+
+import anyio
+import pytest
+from bench import http_rate, latency, memory, round_trip, throughput
+from bench.table import Row
+
+
+@pytest.fixture(autouse=True)
+def small_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = {
+        http_rate: {"ROUNDS": 2, "WARM_UP_ROUNDS": 1, "CALLS_A_ROUND": 8},
+        latency: {"CONNECTIONS": 100, "JOBS": 20_000, "ROUNDS": 2, "WARM_UP_ROUNDS": 1},
+        memory: {"SMALL": 500, "LARGE": 1_000},
+        round_trip: {
+            "ROUNDS": 2,
+            "WARM_UP_CALLS": 2,
+            "CALLS_A_ROUND": 2,
+            "CALLS_DURING_SYNC": 4,
+            "BUSY": {"entities": 20_000, "text_chars": 1_000},
+        },
+        throughput: {"ENTITIES": 2_000, "PEER_ENTITIES": 500, "ROUNDS": 1},
+    }
+    for module, values in sizes.items():
+        for name, value in values.items():
+            monkeypatch.setattr(module, name, value)
+
+
+def list_unmeasured(rows: list[Row]) -> list[str]:
+    return [row.what for row in rows if row.measured <= 0]
+
+
+def test_calls_over_http_are_measured() -> None:
+    assert list_unmeasured(http_rate.rows()) == []
+
+
+def test_calls_over_stdio_are_measured_alone_and_during_a_sync() -> None:
+    assert list_unmeasured(round_trip.rows()) == []
+
+
+def test_lists_among_many_jobs_are_measured() -> None:
+    assert list_unmeasured(anyio.run(latency.rows)) == []
+
+
+def test_peak_memory_is_measured() -> None:
+    assert list_unmeasured(memory.rows()) == []
+
+
+def test_every_kind_of_sync_is_measured_beside_the_floor() -> None:
+    own = [row for row in anyio.run(throughput.rows) if "dlt" not in row.what]
+    assert own
+    assert list_unmeasured(own) == []
