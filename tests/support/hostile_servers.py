@@ -6,7 +6,8 @@ from pathlib import Path
 
 from git_repos import RawRepository, pack_entry, pack_of
 from hostile_files import IGNORE
-from hostile_git import COMMIT_TEXT, FOLDER_LIST, PACK
+from hostile_git import COMMIT_TEXT, FOLDER_LIST
+from hostile_packs import PACK
 from hostile_pages import ENCODINGS, GZIP, HTML, JSON, ROBOTS, SITEMAP
 
 from weft.testing.hostile import HostileParser

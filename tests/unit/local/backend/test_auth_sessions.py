@@ -20,21 +20,17 @@ from oauth_harness import (
 )
 from oauth_provider import OAuthProvider
 
-from weft.domain.connections import Auth, ConnectionChange, ConnectionStatus
+from weft.domain.connections import ConnectionStatus
 from weft.domain.jobs import JobStatus, JobTrigger
 from weft.errors import (
     Conflict,
-    ErrorCategory,
     InvalidInput,
     NotFound,
     NotPermitted,
     Unsupported,
 )
-from weft.local.auth.oauth_clients import LocalOAuthClients
 
 pytestmark = pytest.mark.anyio
-
-OTHER = "http://127.0.0.1:9"
 
 
 async def test_consent_makes_the_connection_active_and_starts_its_first_sync(
@@ -87,43 +83,6 @@ async def test_declined_first_sync_is_not_started(
     assert ready.sync.last_job is None
 
 
-@pytest.mark.parametrize("in_body", [False, True])
-async def test_client_authenticates_as_the_source_says(
-    harness: OAuthHarness, provider: OAuthProvider, in_body: bool
-) -> None:
-    config: Any = {"provider_url": provider.url, "secret_in_body": in_body}
-    made = await harness.create(config)
-    assert (await harness.give_consent(provider, made)).ok
-    assert provider.site is not None
-    (asked,) = [asked for asked in provider.site.requests if asked.path == "/token"]
-    assert ("authorization" in asked.headers) is not in_body
-    assert (b"client_secret=" in asked.body) is in_body
-
-
-async def test_operators_client_is_used_when_the_connection_brings_none(
-    harness: OAuthHarness, provider: OAuthProvider
-) -> None:
-    auth = Auth.model_validate({"oauth_browser": {}})
-    with pytest.raises(Conflict, match="no OAuth client"):
-        await harness.create({"provider_url": provider.url}, auth=auth)
-    assert (await harness.local.backend.connections.list()).items == ()
-    clients = LocalOAuthClients(harness.local.engine)
-    await clients.set("oauth_stub", CLIENT_ID, CLIENT_SECRET, provider.url)
-    made = await harness.create({"provider_url": provider.url}, auth=auth)
-    assert (await harness.give_consent(provider, made)).ok
-
-
-async def test_operators_client_goes_to_no_provider_that_a_configuration_names(
-    harness: OAuthHarness, provider: OAuthProvider
-) -> None:
-    clients = LocalOAuthClients(harness.local.engine)
-    await clients.set("oauth_stub", CLIENT_ID, CLIENT_SECRET, "https://login.example.com")
-    with pytest.raises(Conflict, match="no OAuth client"):
-        await harness.create(
-            {"provider_url": provider.url}, auth=Auth.model_validate({"oauth_browser": {}})
-        )
-
-
 async def test_refused_consent_is_told_to_whoever_waits(
     harness: OAuthHarness, provider: OAuthProvider
 ) -> None:
@@ -165,18 +124,6 @@ async def test_code_that_the_provider_refuses_is_an_outcome(
     assert "invalid_client" in outcome.message
     assert CLIENT_SECRET not in outcome.message
     assert (await harness.get(made)).status is ConnectionStatus.PENDING_AUTH
-
-
-async def test_answer_of_another_issuer_is_refused(
-    harness: OAuthHarness, provider: OAuthProvider
-) -> None:
-    config: Any = {"provider_url": provider.url, "issuer": "https://someone.else"}
-    made = await harness.create(config)
-    assert not (await harness.give_consent(provider, made)).ok
-    provider.names_issuer = False
-    made = await harness.create({"provider_url": provider.url, "issuer": provider.url})
-    assert not (await harness.give_consent(provider, made)).ok
-    assert provider.tokens == []
 
 
 async def test_link_and_state_work_once(harness: OAuthHarness, provider: OAuthProvider) -> None:
@@ -290,47 +237,6 @@ async def test_return_address_that_no_browser_should_open_is_refused(
     assert url not in str(caught.value)
     with pytest.raises(InvalidInput):
         await harness.create({"provider_url": provider.url}, redirect_url=url)
-
-
-async def test_moved_provider_makes_link_client_and_tokens_void(
-    harness: OAuthHarness, provider: OAuthProvider
-) -> None:
-    made = await harness.create({"provider_url": provider.url})
-    update = harness.local.backend.connections.update
-    await update(made.id, ConnectionChange(config={"provider_url": OTHER}))
-    with pytest.raises(NotFound):
-        await harness.sessions.start(token_of(made))
-    with pytest.raises(Conflict, match="no OAuth client"):
-        await harness.authorization.begin(made.id)
-
-
-@pytest.mark.parametrize("moved", [{"provider_url": OTHER}, {"api_url": OTHER}])
-async def test_tokens_go_to_no_other_endpoint_than_they_were_given_for(
-    harness: OAuthHarness, provider: OAuthProvider, moved: dict[str, Any]
-) -> None:
-    ready = await harness.connect(provider)
-    changed = await harness.local.backend.connections.update(
-        ready.id, ConnectionChange(config=moved)
-    )
-    assert changed.status is ConnectionStatus.NEEDS_REAUTH
-    assert changed.error_category is ErrorCategory.OAUTH_CREDENTIALS_EXPIRED
-    assert not changed.auth.authenticated
-    job = await harness.local.run_sync(changed)
-    assert job.error_category is ErrorCategory.OAUTH_CREDENTIALS_EXPIRED
-    assert (await harness.get(changed)).status is ConnectionStatus.NEEDS_REAUTH
-
-
-async def test_endpoint_that_moves_during_consent_gets_no_token(
-    harness: OAuthHarness, provider: OAuthProvider
-) -> None:
-    made = await harness.create({"provider_url": provider.url})
-    start = await harness.sessions.start(token_of(made))
-    params = params_of(provider.consent(start.url))
-    change = ConnectionChange(config={"api_url": OTHER})
-    await harness.local.backend.connections.update(made.id, change)
-    with pytest.raises(NotFound):
-        await harness.sessions.callback(params, start.browser)
-    assert provider.tokens == []
 
 
 async def test_oauth_1_is_signed_and_survives_a_sync(harness: OAuthHarness) -> None:

@@ -1,11 +1,8 @@
 """Jobs in the store: one live job a connection, one owner a job, and the last word to the fence."""
 
-from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, cast
 
-import apsw
 import pytest
 from store_harness import ORGANIZATION, OWNER, START, Bench, entity, new_row, open_bench
 
@@ -317,81 +314,3 @@ async def test_cursor_of_a_former_configuration_is_not_stored(bench: Bench) -> N
     await bench.finish(claim)
     following = await bench.claim_new(made)
     assert (following.cursor, following.full_sync) == (None, True)
-
-
-async def test_jobs_are_listed_newest_first_by_page_and_status(bench: Bench) -> None:
-    made, other = await bench.connection(), await bench.connection()
-    jobs = [await bench.list_all(made) for _ in range(3)]
-    waiting = await bench.queue(other)
-
-    async def listed(cursor: str | None = None, **filters: object) -> tuple[list[str], str | None]:
-        values = {"connection_id": None, "status": None} | filters
-        page = await bench.store.jobs.list(ORGANIZATION, cursor=cursor, limit=2, **values)  # pyright: ignore[reportArgumentType] (checked by the callers)
-        return [job.id for job in page.items], page.next_cursor
-
-    first, cursor = await listed()
-    assert first == [waiting.id, jobs[2].id]
-    second, end = await listed(cursor)
-    assert (second, end) == ([jobs[1].id, jobs[0].id], None)
-    assert (await listed(connection_id=other.id))[0] == [waiting.id]
-    assert (await listed(status=JobStatus.PENDING))[0] == [waiting.id]
-    assert (await listed(connection_id=made.id, status=JobStatus.FAILED))[0] == []
-
-
-async def test_job_is_found_by_id_and_prefix_in_any_case(bench: Bench) -> None:
-    job = await bench.queue(await bench.connection())
-    for text in (job.id, job.id.upper(), job.id[:8], job.id[:4]):
-        assert [item.id for item in await bench.store.jobs.find(ORGANIZATION, text)] == [job.id]
-    for text in ("", job.id[:3], "zzzzzzzz", "%", "____"):
-        assert not await bench.store.jobs.find(ORGANIZATION, text)
-
-
-async def test_job_of_another_organization_is_not_seen(bench: Bench) -> None:
-    job = await bench.queue(await bench.connection())
-    jobs = bench.store.jobs
-    assert await jobs.get("somebody", job.id) is None
-    assert not await jobs.find("somebody", job.id)
-    assert not await jobs.log("somebody", job.id, 5)
-    page = await jobs.list("somebody", connection_id=None, status=None, cursor=None, limit=5)
-    assert page.items == ()
-
-
-async def test_log_gives_its_last_lines_oldest_first(bench: Bench) -> None:
-    claim = await bench.claim_new(await bench.connection())
-    await bench.commit(claim, log=tuple(f"line {n}" for n in range(5)))
-    lines = await bench.store.jobs.log(ORGANIZATION, claim.job_id, 2)
-    assert [line.message for line in lines] == ["line 3", "line 4"]
-
-
-async def test_old_ended_jobs_are_pruned_in_parts_and_live_ones_kept(bench: Bench) -> None:
-    made, other = await bench.connection(), await bench.connection()
-    jobs = [await bench.list_all(made, entity("a")) for _ in range(5)]
-    kept = [await bench.list_all(other), await bench.queue(made)]
-    steps = [await bench.store.jobs.prune(keep=2, limit=3) for _ in range(3)]
-    page = await bench.store.jobs.list(
-        ORGANIZATION, connection_id=None, status=None, cursor=None, limit=100
-    )
-    left = {job.id for job in page.items}
-    assert {job.id for job in kept} <= left
-    assert jobs[4].id in left
-    assert sum(steps) == 7 - len(left)
-    assert steps[-1] == 0
-    assert (await bench.get(made)).sync.total_runs == 5, "the numbers of the history stay"
-
-
-async def test_look_for_jobs_to_prune_waits_for_no_other_writer(bench: Bench) -> None:
-    await bench.list_all(await bench.connection())
-    with closing(cast("Any", apsw).Connection(str(bench.path))) as other:
-        other.execute("BEGIN IMMEDIATE")
-        assert await bench.store.jobs.prune(keep=1, limit=10) == 0
-
-
-async def test_jobs_of_a_status_are_not_looked_for_on_the_event_loop(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    job = await bench.queue(await bench.connection())
-    monkeypatch.delattr("weft.local.store.sqlite.file.database.Database.peek")
-    page = await bench.store.jobs.list(
-        ORGANIZATION, connection_id=None, status=JobStatus.PENDING, cursor=None, limit=10
-    )
-    assert page.items == (job,)
