@@ -170,6 +170,45 @@ async def test_direct_credentials_are_a_named_secret(
         await agent.search_until_synced(made["id"])
 
 
+async def test_token_and_own_client_are_named_secrets(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = {name: f"good-{agent.canaries.make(name)}" for name in ("access", "refresh", "client")}
+    for name, value in values.items():
+        monkeypatch.setenv(f"WEFT_TEST_{name}", value)
+        agent.secrets[name] = SecretMapping(
+            env=f"WEFT_TEST_{name}", sources=("notion", "gmail"), hosts=(agent.url,)
+        )
+    refs = {name: {"secret_ref": name} for name in values}
+    token = {"access_token": refs["access"], "refresh_token": refs["refresh"]}
+    async with agent.run():
+        made = await agent.create("notion", auth={"oauth_token": token})
+        kept = agent.world.connections[made["id"]].credentials
+        assert kept == {"access_token": values["access"], "refresh_token": values["refresh"]}
+        await agent.search_until_synced(made["id"])
+        client = {"client_id": "our-id", "client_secret": refs["client"]}
+        made = await agent.create("gmail", auth={"oauth_browser": client})
+        assert made["auth"]["auth_url"].startswith(agent.url)
+        kept = agent.world.connections[made["id"]].credentials
+        assert kept == {"client_id": "our-id", "client_secret": values["client"]}
+        await agent.consent(made["auth"]["auth_url"])
+        await agent.search_until_synced(made["id"])
+
+
+async def test_draft_is_authorised_with_a_named_secret(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WEFT_TEST_TOKEN", f"good-{agent.canaries.make('token')}")
+    agent.secrets["token"] = SecretMapping(
+        env="WEFT_TEST_TOKEN", sources=("notion",), hosts=(agent.url,)
+    )
+    async with agent.run():
+        draft = await agent.create("notion", auth={"oauth_token": {}})
+        auth = {"oauth_token": {"access_token": {"secret_ref": "token"}}}
+        await agent.call("authorize_connection", connection_id=draft["id"], auth=auth)
+        await agent.search_until_synced(draft["id"])
+
+
 async def test_consent_is_completed_by_a_process_that_starts_later(agent: Agent) -> None:
     async with agent.run():
         made = await agent.create("notion")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from weft.backend import Backend
 from weft.domain.access.principals import LOCAL_ORGANIZATION_ID, Principal
 from weft.errors import InvalidInput, NotPermitted
-from weft.local.auth.secret_refs import resolve_for_api
+from weft.local.auth.secret_refs import resolve_secret_refs
 from weft.local.engine import Engine
 from weft.local.origins import normal_origin
 from weft.local.remote_notes import RemoteNotes
@@ -84,6 +84,6 @@ async def open_remote(
                 client,
                 RemoteNotes(engine, scope),
                 pages=engine.pages,
-                resolve_secrets=partial(resolve_for_api, engine, LOCAL_ORGANIZATION_ID),
+                resolve_secrets=partial(resolve_secret_refs, engine, LOCAL_ORGANIZATION_ID),
             )
         )

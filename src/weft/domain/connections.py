@@ -8,6 +8,7 @@ from typing import Any, Final, Self
 
 from pydantic import Field, JsonValue, SerializerFunctionWrapHandler, model_serializer
 
+from weft.domain.access.secrets import SecretText
 from weft.domain.base import Frozen, Json
 from weft.domain.jobs import Job, diagnose
 from weft.domain.names import validate_name_length
@@ -214,16 +215,16 @@ class OAuthBrowserAuth(Frozen):
 
     redirect_uri: str | None = None
     client_id: str | None = None
-    client_secret: str | None = Field(default=None, repr=False)
+    client_secret: SecretText | None = Field(default=None, repr=False)
     consumer_key: str | None = None
-    consumer_secret: str | None = Field(default=None, repr=False)
+    consumer_secret: SecretText | None = Field(default=None, repr=False)
 
 
 class OAuthTokenAuth(Frozen):
     """A token obtained elsewhere; without one the person is asked for it, where a page can."""
 
-    access_token: str | None = Field(default=None, repr=False)
-    refresh_token: str | None = Field(default=None, repr=False)
+    access_token: SecretText | None = Field(default=None, repr=False)
+    refresh_token: SecretText | None = Field(default=None, repr=False)
     expires_at: datetime | None = None
 
 

@@ -1,10 +1,11 @@
 """Named secrets of the operator, which connections refer to instead of holding them."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Annotated, Final
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from weft.domain.base import Frozen
 
@@ -12,6 +13,26 @@ from weft.domain.base import Frozen
 SECRET_NAME_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"  # noqa: S105
 SECRET_REF: Final = "secret_ref"  # noqa: S105
 """The key of an object that stands for a secret: ``{"secret_ref": NAME}``."""
+
+
+class SecretRef(Frozen):
+    """Stands for a secret in a field of its own."""
+
+    secret_ref: str
+
+
+SecretText = Annotated[
+    Annotated[str, Tag("text")] | Annotated[SecretRef, Tag("reference")],
+    Discriminator(lambda given: "reference" if isinstance(given, Mapping | SecretRef) else "text"),
+]
+"""A secret, or a reference to one that has to be replaced before the value is used."""
+
+
+def require_value(secret: str | SecretRef | None) -> str | None:
+    """Return the secret itself, which references have been replaced by."""
+    if isinstance(secret, SecretRef):
+        raise AssertionError("references are replaced before secrets are used")
+    return secret
 
 
 class SecretOrigin(StrEnum):

@@ -2,9 +2,11 @@
 
 import logging
 from datetime import UTC
+from typing import TypeVar
 
 import anyio
 
+from weft.domain.access.secrets import require_value
 from weft.domain.base import Json
 from weft.domain.connections import (
     Auth,
@@ -31,7 +33,7 @@ from weft.local.auth.credentials import (
     unseal,
 )
 from weft.local.auth.draft import AuthDraft
-from weft.local.auth.oauth_clients import OAuthClient
+from weft.local.auth.oauth_clients import OAuthClient, token_origin
 from weft.local.auth.oauth_tokens import (
     Grant,
     ensure_fresh_grant,
@@ -49,6 +51,7 @@ from weft.sources.base import AnySource, OAuth1, OAuth2
 logger = logging.getLogger(__name__)
 
 CHECK_SECONDS = 20.0
+F = TypeVar("F", OAuthBrowserAuth, OAuthTokenAuth)
 
 
 class Authenticator:
@@ -72,7 +75,7 @@ class Authenticator:
             await self._validate_direct(kind, auth.direct.credentials, config)
             return AuthDraft(method, auth.direct.credentials)
         if auth.oauth_browser is not None:
-            return self._draft_browser(kind, auth.oauth_browser, config)
+            return await self._draft_browser(kind, auth.oauth_browser, config)
         if auth.oauth_token is not None:
             return await self._draft_token(kind, auth.oauth_token, config)
         if auth.auth_provider is None:
@@ -158,16 +161,17 @@ class Authenticator:
     ) -> None:
         endpoint = self._engine.endpoint(kind.short_name, config)
         resolved = await resolve_secret_refs(
-            self._engine, self._organization_id, kind, endpoint, credentials
+            self._engine, self._organization_id, kind.info(), [endpoint], credentials
         )
         self._engine.parse_credentials(kind, resolved)
 
-    def _draft_browser(
+    async def _draft_browser(
         self, kind: type[AnySource], auth: OAuthBrowserAuth, config: Json
     ) -> AuthDraft:
         spec = provider_of(self._engine, kind, config)
         if spec is None:
             raise _no_oauth(kind)
+        auth = await self._resolve_refs(kind, config, spec, auth, "auth.oauth_browser")
         return AuthDraft(
             AuthMethod.OAUTH_BROWSER,
             None,
@@ -181,12 +185,15 @@ class Authenticator:
         spec = provider_of(self._engine, kind, config)
         if not isinstance(spec, OAuth2):
             raise _no_oauth(kind)
-        if not auth.access_token or not auth.access_token.strip():
+        auth = await self._resolve_refs(kind, config, spec, auth, "auth.oauth_token")
+        access_token = require_value(auth.access_token)
+        if not access_token or not access_token.strip():
             raise InvalidInput(
                 "auth.oauth_token.access_token must not be empty.",
                 field="auth.oauth_token.access_token",
             )
-        grant = Grant(access_token=auth.access_token, refresh_token=auth.refresh_token or None)
+        refresh_token = require_value(auth.refresh_token) or None
+        grant = Grant(access_token=access_token, refresh_token=refresh_token)
         expires_at, now = auth.expires_at, self._engine.clock()
         if expires_at is not None:
             expires_at = expires_at if expires_at.tzinfo else expires_at.replace(tzinfo=UTC)
@@ -195,6 +202,21 @@ class Authenticator:
             elif is_expiring(expires_at, now):
                 grant, expires_at = await exchange_grant(self._engine, kind, config, spec, grant)
         return AuthDraft(AuthMethod.OAUTH_TOKEN, grant.model_dump(mode="json"), expires_at)
+
+    async def _resolve_refs(
+        self, kind: type[AnySource], config: Json, spec: OAuth2 | OAuth1, form: F, field: str
+    ) -> F:
+        """Replace references to secrets that both the source and its OAuth provider may have."""
+        origins = [self._engine.endpoint(kind.short_name, config), token_origin(spec)]
+        given = form.model_dump(mode="json", exclude_none=True)
+        try:
+            resolved = await resolve_secret_refs(
+                self._engine, self._organization_id, kind.info(), origins, given
+            )
+        except WeftError as error:
+            error.field = field
+            raise
+        return type(form).model_validate(resolved)
 
 
 async def fetch_credentials(engine: Engine, ref: CredentialRef) -> Json:
@@ -237,7 +259,9 @@ async def _resolve_fields(
     match method:
         case AuthMethod.DIRECT:
             endpoint = engine.endpoint(kind.short_name, config)
-            return await resolve_secret_refs(engine, organization_id, kind, endpoint, stored)
+            return await resolve_secret_refs(
+                engine, organization_id, kind.info(), [endpoint], stored
+            )
         case AuthMethod.AUTH_PROVIDER:
             spec = provider_of(engine, kind, config)
             return await fetch_fields(engine, organization_id, kind, config, spec, stored)
@@ -289,7 +313,7 @@ def _parse_own_client(auth: OAuthBrowserAuth, spec: OAuth2 | OAuth1) -> OAuthCli
             field=field,
             hint=f"Give both: {' and '.join(sorted(wanted))}.",
         )
-    return OAuthClient(client_id=key, client_secret=secret or None)
+    return OAuthClient(client_id=key, client_secret=require_value(secret) or None)
 
 
 def _parse_method(kind: type[AnySource], auth: Auth) -> AuthMethod:

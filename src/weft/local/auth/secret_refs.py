@@ -1,7 +1,8 @@
 """Replaces references to named secrets by their values, only where the operator allowed it.
 
 The model passes a name; the operator decides which sources may use it and which origins may
-receive it. The value is read when needed, and never stored with a connection.
+receive it. The value is read when needed; only OAuth tokens and clients are then stored, sealed,
+with their connection, because a provider renews them.
 """
 
 import os
@@ -20,7 +21,6 @@ from weft.domain.sources import SourceInfo
 from weft.errors import AuthenticationFailed, InvalidInput, NotFound, NotPermitted
 from weft.local.engine import Engine, MappedSecret
 from weft.net.urls import is_loopback
-from weft.sources.base import AnySource
 
 VALUE_MAX_CHARS: Final = 1 << 20
 _FIELD = "auth.direct.credentials"
@@ -31,39 +31,16 @@ _PORTS = {"https": 443, "http": 80}
 async def resolve_secret_refs(
     engine: Engine,
     organization_id: str,
-    kind: type[AnySource],
-    endpoint: str,
+    source: SourceInfo,
+    receivers: Sequence[str],
     credentials: Json,
 ) -> Json:
-    """Replace references in ``credentials`` by values; do not store the result.
+    """Replace references in ``credentials`` by values that all ``receivers`` may have.
 
     ``{"secret_ref": NAME}`` stands for one field, or for all of them if the source needs only one.
     Raises InvalidInput, NotFound or NotPermitted, whose texts repeat no given value.
     """
 
-    return await _resolve(engine, organization_id, kind.info(), (endpoint,), credentials)
-
-
-async def resolve_for_api(
-    engine: Engine,
-    organization_id: str,
-    source: SourceInfo,
-    receivers: Sequence[str],
-    credentials: Json,
-) -> Json:
-    """Do as `resolve_secret_refs` for credentials that a remote API takes: all ``receivers``, the
-    API and the hosts that the configuration names, must be allowed for a secret.
-    """
-    return await _resolve(engine, organization_id, source, receivers, credentials)
-
-
-async def _resolve(
-    engine: Engine,
-    organization_id: str,
-    source: SourceInfo,
-    receivers: Sequence[str],
-    credentials: Json,
-) -> Json:
     async def value(reference: Mapping[str, JsonValue]) -> str:
         name = parse_ref(reference)
         return await read_secret(engine, organization_id, name, source.short_name, receivers)

@@ -8,9 +8,9 @@ from pydantic import JsonValue
 
 from weft.domain.access.secrets import SECRET_REF
 from weft.domain.base import Json
-from weft.domain.connections import Auth, AuthMethod, NewConnection, OAuthBrowserAuth
+from weft.domain.connections import Auth, AuthMethod, DirectAuth, NewConnection, OAuthBrowserAuth
 from weft.domain.sources import FieldInfo, SourceInfo
-from weft.errors import InvalidInput, NotPermitted, Unsupported
+from weft.errors import InvalidInput, NotPermitted, Unsupported, WeftError
 
 ResolveSecrets = Callable[[SourceInfo, Sequence[str], Json], Awaitable[Json]]
 """Replaces references in credentials by values, if all origins that receive them may do so."""
@@ -101,32 +101,53 @@ async def resolve_credentials(
     config: Mapping[str, JsonValue],
     auth: Auth | None,
 ) -> Auth | None:
-    """Replace references to the operator's secrets in direct credentials by their values.
+    """Replace references to the operator's secrets by their values.
 
     The value goes to the API and, as the API checks it there, to each host that the configuration
     names: all of them must be allowed. Raises as `ResolveSecrets` does, and InvalidInput.
     """
-    if auth is None or auth.direct is None or not _has_reference(auth.direct.credentials):
-        return auth
+    resolved: dict[str, object] = {}
+    for name in ("direct", "oauth_token", "oauth_browser"):
+        form = None if auth is None else getattr(auth, name)
+        if form is None:
+            continue
+        is_direct = isinstance(form, DirectAuth)
+        given = form.credentials if is_direct else form.model_dump(mode="json", exclude_none=True)
+        if not _has_reference(given):
+            continue
+        # Where the browser returns to gets no secret; a field of direct credentials may be a host.
+        named = {**config, **given} if is_direct else config
+        receivers = [api_origin, *list_hosts(named)]
+        field = "auth.direct.credentials" if is_direct else f"auth.{name}"
+        values = await _resolve_or_explain(resolve, source, receivers, given, field)
+        resolved[name] = {"credentials": values} if is_direct else values
+    return Auth.model_validate({**dict(auth), **resolved}) if auth and resolved else auth
+
+
+async def _resolve_or_explain(
+    resolve: ResolveSecrets | None,
+    source: SourceInfo,
+    receivers: Sequence[str],
+    given: Json,
+    field: str,
+) -> Json:
     if resolve is None:
         raise InvalidInput(
             "This backend keeps no named secrets.",
-            field="auth.direct.credentials",
+            field=field,
             hint="Leave auth out for a page where the user enters them.",
         )
-    named = {**config, **auth.direct.credentials}
-    receivers = [api_origin, *list_hosts(named)]
     try:
-        values = await resolve(source, receivers, auth.direct.credentials)
-    except NotPermitted as error:
-        error.hint = (
-            f"It would go to {api_origin}, the API, and to hosts that config names; the operator "
-            "decides which hosts and sources it may serve: `weft secret set NAME --source "
-            f"{source.short_name} --host ...`."
-        )
+        return await resolve(source, receivers, given)
+    except WeftError as error:
+        error.field = field
+        if isinstance(error, NotPermitted):
+            error.hint = (
+                f"It would go to {receivers[0]}, the API, and to hosts that config names; the "
+                "operator decides which hosts and sources it may serve: `weft secret set NAME "
+                f"--source {source.short_name} --host ...`."
+            )
         raise
-    direct = auth.direct.model_copy(update={"credentials": values})
-    return auth.model_copy(update={"direct": direct})
 
 
 def list_hosts(values: Mapping[str, JsonValue]) -> list[str]:

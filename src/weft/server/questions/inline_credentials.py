@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import cast
 
-from weft.domain.access.secrets import SECRET_REF
+from weft.domain.access.secrets import SECRET_REF, SecretRef
 from weft.domain.connections import Auth
 from weft.errors import NotPermitted
 from weft.server.call import ToolCall
@@ -63,4 +63,6 @@ def _is_secret(value: object) -> bool:
 
 
 def _is_reference(value: object) -> bool:
+    if isinstance(value, SecretRef):
+        return True
     return isinstance(value, Mapping) and set(cast("Mapping[str, object]", value)) == {SECRET_REF}

@@ -192,7 +192,9 @@ async def _validate(
     if source["oauth_type"] == "oauth1":
         told = '{"ok":false,"error":"invalid_auth","message":"Bad credentials"}'
         raise Refused(400, f"Failed to obtain request token: {told}")
-    return {}, config, provider
+    is_oauth = isinstance(auth, OAuthTokenAuthentication | OAuthBrowserAuthentication)
+    kept = auth.model_dump(mode="json", exclude_none=True) if is_oauth else {}
+    return kept, config, provider
 
 
 def _read_config(world: Airweave, short_name: str, config: Json) -> Json:

@@ -57,10 +57,13 @@ async def test_reference_is_replaced_by_the_value_where_it_may_go(
     await _put(secrets)
     references: list[Json] = [{"token": REF}, REF]
     for given in references:
-        found = await resolve_secret_refs(local.engine, ORGANIZATION, kind, HOST, given)
+        found = await resolve_secret_refs(local.engine, ORGANIZATION, kind.info(), [HOST], given)
         assert found == {"token": CANARY}
     untouched: Json = {"token": "plain", "n": [1], "o": {"x": "y"}}
-    assert await resolve_secret_refs(local.engine, ORGANIZATION, kind, HOST, untouched) == untouched
+    assert (
+        await resolve_secret_refs(local.engine, ORGANIZATION, kind.info(), [HOST], untouched)
+        == untouched
+    )
 
 
 async def test_each_field_refers_for_itself_where_a_source_takes_several(
@@ -70,10 +73,10 @@ async def test_each_field_refers_for_itself_where_a_source_takes_several(
     secrets = NamedSecrets(engine, ORGANIZATION)
     await _put(secrets, sources=["two"])
     given: Json = {"user": "me", "token": REF, "other": REF}
-    found = await resolve_secret_refs(engine, ORGANIZATION, _Two, HOST, given)
+    found = await resolve_secret_refs(engine, ORGANIZATION, _Two.info(), [HOST], given)
     assert found == {"user": "me", "token": CANARY, "other": CANARY}
     with pytest.raises(InvalidInput, match="each field"):
-        await resolve_secret_refs(engine, ORGANIZATION, _Two, HOST, REF)
+        await resolve_secret_refs(engine, ORGANIZATION, _Two.info(), [HOST], REF)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +96,9 @@ async def test_other_endpoint_gets_nothing_and_is_audited_without_the_value(
     await _put(secrets)
     for _ in range(3):
         with pytest.raises(NotPermitted) as caught:
-            await resolve_secret_refs(local.engine, ORGANIZATION, kind, endpoint, {"token": REF})
+            await resolve_secret_refs(
+                local.engine, ORGANIZATION, kind.info(), [endpoint], {"token": REF}
+            )
         assert CANARY not in str(caught.value)
         assert "a.example" not in str(caught.value)
     refused = [e for e in await _read_audit(local) if e.action == "refused"]
@@ -103,7 +108,9 @@ async def test_other_endpoint_gets_nothing_and_is_audited_without_the_value(
 async def test_other_source_gets_nothing(local: LocalHarness, secrets: NamedSecrets) -> None:
     await _put(secrets)
     with pytest.raises(NotPermitted):
-        await resolve_secret_refs(local.engine, ORGANIZATION, StubSource, HOST, {"token": REF})
+        await resolve_secret_refs(
+            local.engine, ORGANIZATION, StubSource.info(), [HOST], {"token": REF}
+        )
 
 
 async def test_other_organization_s_names_are_unknown(
@@ -111,9 +118,11 @@ async def test_other_organization_s_names_are_unknown(
 ) -> None:
     await _put(secrets)
     with pytest.raises(NotFound) as theirs:
-        await resolve_secret_refs(local.engine, "other", kind, HOST, REF)
+        await resolve_secret_refs(local.engine, "other", kind.info(), [HOST], REF)
     with pytest.raises(NotFound) as nobodys:
-        await resolve_secret_refs(local.engine, "other", kind, HOST, {"secret_ref": "nobody"})
+        await resolve_secret_refs(
+            local.engine, "other", kind.info(), [HOST], {"secret_ref": "nobody"}
+        )
     assert str(theirs.value) == str(nobodys.value)
     assert await NamedSecrets(local.engine, "other").list() == []
 
@@ -128,7 +137,7 @@ async def test_anything_but_a_plain_name_is_refused_without_repeating_it(
     references: list[Json] = [{"token": {"secret_ref": reference}}, {"secret_ref": reference}]
     for given in references:
         with pytest.raises(InvalidInput) as caught:
-            await resolve_secret_refs(local.engine, ORGANIZATION, kind, HOST, given)
+            await resolve_secret_refs(local.engine, ORGANIZATION, kind.info(), [HOST], given)
         assert not reference or str(reference) not in str(caught.value)
 
 
@@ -138,7 +147,7 @@ async def test_reference_beside_other_things_is_refused(
     mixed: list[Json] = [{"secret_ref": "main", "token": CANARY}, {"token": {**REF, "x": CANARY}}]
     for given in mixed:
         with pytest.raises(InvalidInput) as caught:
-            await resolve_secret_refs(local.engine, ORGANIZATION, kind, HOST, given)
+            await resolve_secret_refs(local.engine, ORGANIZATION, kind.info(), [HOST], given)
         assert CANARY not in str(caught.value)
 
 
@@ -151,7 +160,7 @@ async def test_edited_row_does_not_widen_where_a_secret_may_go(
     database.close()
     with pytest.raises(AuthenticationFailed) as caught:
         await resolve_secret_refs(
-            local.engine, ORGANIZATION, kind, "https://evil.example", {"token": REF}
+            local.engine, ORGANIZATION, kind.info(), ["https://evil.example"], {"token": REF}
         )
     assert CANARY not in str(caught.value)
 
@@ -162,11 +171,11 @@ async def test_replaced_secret_has_its_new_value_and_places(
     await _put(secrets)
     await secrets.put("main", "new-value", sources=["scripted"], hosts=["b.example"])
     found = await resolve_secret_refs(
-        local.engine, ORGANIZATION, kind, "https://b.example", {"token": REF}
+        local.engine, ORGANIZATION, kind.info(), ["https://b.example"], {"token": REF}
     )
     assert found == {"token": "new-value"}
     with pytest.raises(NotPermitted):
-        await resolve_secret_refs(local.engine, ORGANIZATION, kind, HOST, {"token": REF})
+        await resolve_secret_refs(local.engine, ORGANIZATION, kind.info(), [HOST], {"token": REF})
 
 
 async def test_deleted_secret_is_unknown_and_its_data_key_is_gone(
@@ -177,7 +186,7 @@ async def test_deleted_secret_is_unknown_and_its_data_key_is_gone(
     assert (await secrets.delete("main")).name == "main"
     assert not await local.engine.store.data_keys.any()
     with pytest.raises(NotFound):
-        await resolve_secret_refs(local.engine, ORGANIZATION, kind, HOST, REF)
+        await resolve_secret_refs(local.engine, ORGANIZATION, kind.info(), [HOST], REF)
     with pytest.raises(NotFound):
         await secrets.delete("main")
 
@@ -250,13 +259,15 @@ async def test_operator_may_keep_the_value_elsewhere(
     mapped_engine: Engine, kind: type[AnySource], name: str
 ) -> None:
     ref: Json = {"secret_ref": name}
-    assert await resolve_secret_refs(mapped_engine, ORGANIZATION, kind, HOST, ref) == {
+    assert await resolve_secret_refs(mapped_engine, ORGANIZATION, kind.info(), [HOST], ref) == {
         "token": CANARY
     }
     with pytest.raises(NotPermitted):
-        await resolve_secret_refs(mapped_engine, ORGANIZATION, kind, "https://evil.example", ref)
+        await resolve_secret_refs(
+            mapped_engine, ORGANIZATION, kind.info(), ["https://evil.example"], ref
+        )
     with pytest.raises(NotFound):
-        await resolve_secret_refs(mapped_engine, "other", kind, HOST, ref)
+        await resolve_secret_refs(mapped_engine, "other", kind.info(), [HOST], ref)
 
 
 @pytest.mark.parametrize("name", ["unset", "gone"])
@@ -264,7 +275,9 @@ async def test_empty_place_is_the_operator_s_to_mend(
     mapped_engine: Engine, kind: type[AnySource], name: str
 ) -> None:
     with pytest.raises(AuthenticationFailed, match=r"config\.toml"):
-        await resolve_secret_refs(mapped_engine, ORGANIZATION, kind, HOST, {"secret_ref": name})
+        await resolve_secret_refs(
+            mapped_engine, ORGANIZATION, kind.info(), [HOST], {"secret_ref": name}
+        )
 
 
 async def test_list_shows_where_everything_is_and_who_uses_it_but_no_value(

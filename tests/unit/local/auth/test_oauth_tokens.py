@@ -5,7 +5,8 @@ from typing import Any
 
 import anyio
 import pytest
-from oauth_harness import CLIENT_ID, CLIENT_SECRET, OAuthHarness
+from local_harness import ORGANIZATION
+from oauth_harness import CLIENT_ID, CLIENT_SECRET, OAuthHarness, own_client
 from oauth_provider import OAuthProvider
 
 from weft.domain.connections import (
@@ -16,7 +17,8 @@ from weft.domain.connections import (
     OAuthTokenAuth,
 )
 from weft.domain.jobs import Job, JobStatus
-from weft.errors import AuthenticationFailed, ErrorCategory, SourceUnavailable
+from weft.errors import AuthenticationFailed, ErrorCategory, NotPermitted, SourceUnavailable
+from weft.local.auth.named_secrets import NamedSecrets
 from weft.local.auth.oauth_clients import LocalOAuthClients
 from weft.local.auth.oauth_tokens import LEASE
 from weft.local.jobs.scheduler import fire_due
@@ -108,6 +110,27 @@ async def test_schedule_fires_nothing_before_the_person_has_authorised(
     await harness.create({"provider_url": provider.url}, schedule={"cron": "0 * * * *"})
     harness.local.clock.pass_time(hours=1)
     assert await fire_due(harness.local.engine) == 0
+
+
+async def test_token_and_client_may_be_named_secrets_for_the_source_and_its_provider(
+    harness: OAuthHarness, provider: OAuthProvider
+) -> None:
+    secrets = NamedSecrets(harness.local.engine, ORGANIZATION)
+    for name, value in (
+        ("token", provider.issue(CLIENT_ID).access_token),
+        ("client", CLIENT_SECRET),
+    ):
+        await secrets.put(name, value, sources=["oauth_stub"], hosts=[provider.url])
+    auth = token_auth(access_token={"secret_ref": "token"})
+    made = await harness.create({"provider_url": provider.url}, auth=auth, sync_immediately=False)
+    assert (await run_sync(harness, made)).status is JobStatus.COMPLETED
+    own = own_client(client_secret={"secret_ref": "client"})
+    ready = await harness.connect(provider, auth=own)
+    assert (await run_sync(harness, ready)).status is JobStatus.COMPLETED
+    await secrets.put("token", "other", sources=["oauth_stub"], hosts=["elsewhere.example"])
+    with pytest.raises(NotPermitted) as caught:
+        await harness.create({"provider_url": provider.url}, auth=auth)
+    assert caught.value.field == "auth.oauth_token"
 
 
 async def test_simultaneous_uses_refresh_once(

@@ -264,6 +264,72 @@ async def test_reference_is_resolved_here_and_only_for_allowed_receivers(place: 
     assert len(place.world.connections) == 1
 
 
+@pytest.mark.parametrize(
+    ("short_name", "config", "form", "sent"),
+    [
+        (
+            "notion",
+            {},
+            {
+                "oauth_token": {
+                    "access_token": {"secret_ref": "a"},
+                    "refresh_token": {"secret_ref": "r"},
+                }
+            },
+            {"access_token": "good-a", "refresh_token": "good-r"},
+        ),
+        (
+            "salesforce",
+            {"instance_url": "acme.my.salesforce.com"},
+            {"oauth_browser": {"client_id": "our-id", "client_secret": {"secret_ref": "s"}}},
+            {"client_id": "our-id", "client_secret": "good-s"},
+        ),
+    ],
+)
+async def test_references_in_tokens_and_own_clients_are_resolved_too(
+    place: Place, short_name: str, config: Json, form: Json, sent: Json
+) -> None:
+    asked: list[Sequence[str]] = []
+
+    async def resolve(source: SourceInfo, receivers: Sequence[str], given: Json) -> Json:
+        assert source.short_name == short_name
+        asked.append(receivers)
+        return {
+            name: f"good-{value['secret_ref']}" if isinstance(value, dict) else value
+            for name, value in given.items()
+        }
+
+    async with place.open(resolve=resolve) as backend:
+        made = await make_connection(backend, short_name, auth=auth_of(**form), config=config)
+        assert place.world.connections[made.id].credentials == sent
+        assert asked == [[URL, *(f"https://{host}" for host in config.values())]]
+        empty = auth_of(**{next(iter(form)): {}})
+        draft = await make_connection(backend, short_name, auth=empty, config=config)
+        if draft.is_draft:
+            assert backend.authorization is not None
+            again = await backend.authorization.authorize(draft.id, auth_of(**form))
+            assert place.world.connections[again.id].credentials == sent
+
+
+@pytest.mark.parametrize("error", [NotPermitted, NotFound])
+async def test_refused_reference_in_a_token_names_the_token(
+    place: Place, error: type[WeftError]
+) -> None:
+    async def resolve(source: SourceInfo, receivers: Sequence[str], given: Json) -> Json:
+        raise error("No.", field="auth.direct.credentials")
+
+    auth = auth_of(oauth_token={"access_token": {"secret_ref": "a"}})
+    async with place.open(resolve=resolve) as backend:
+        with pytest.raises(error) as caught:
+            await make_connection(backend, "notion", auth=auth)
+        assert caught.value.field == "auth.oauth_token"
+    async with place.open() as backend:
+        with pytest.raises(InvalidInput) as without:
+            await make_connection(backend, "notion", auth=auth)
+        assert without.value.field == "auth.oauth_token"
+    assert place.world.connections == {}
+
+
 def test_hosts_that_config_names_are_receivers() -> None:
     assert list_hosts({"base_url": "https://a.example/x?y", "domain": "b.example/z"}) == [
         "https://a.example",

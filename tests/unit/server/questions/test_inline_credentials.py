@@ -21,6 +21,7 @@ INLINE = [
     {"direct": {"credentials": {"username": "me", "personal_access_token": CANARY}}},
     {"direct": {"credentials": {"username": "me", "unknown": CANARY}}},
     {"oauth_token": {"access_token": CANARY}},
+    {"oauth_token": {"access_token": REFERENCE, "refresh_token": CANARY}},
     {"oauth_browser": {"client_id": "id", "client_secret": CANARY}},
     {"oauth_browser": {"consumer_key": "id", "consumer_secret": CANARY}},
 ]
@@ -28,6 +29,8 @@ FREE = [
     {"direct": {"credentials": {"username": "me", "personal_access_token": REFERENCE}}},
     {"direct": {"credentials": REFERENCE}},
     {"oauth_browser": {"client_id": "id"}},
+    {"oauth_browser": {"client_id": "id", "client_secret": REFERENCE}},
+    {"oauth_token": {"access_token": REFERENCE, "refresh_token": REFERENCE}},
     {"auth_provider": {"provider_readable_id": "p"}},
 ]
 CALLS = {
