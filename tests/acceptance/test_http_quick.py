@@ -69,6 +69,18 @@ async def test_client_must_accept_both_forms_of_answer(server: HttpServer, tool:
     assert answer.status_code == 406
 
 
+@pytest.mark.parametrize("name", ["mcp-protocol-version", "mcp-method", "mcp-name"])
+async def test_a_header_that_says_two_things_is_refused(server: HttpServer, name: str) -> None:
+    once = {"mcp-protocol-version": "2026-07-28", "mcp-method": "tools/call", **ACCEPT}
+    params = {"name": "list_sources", "arguments": {}, "_meta": META}
+    message = {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": params}
+    headers = [*once.items(), ("mcp-name", "list_sources"), (name, "list_jobs")]
+    async with server.client() as client:
+        answer = await client.post("/mcp", json=message, headers=headers)
+    assert answer.status_code == 400
+    assert answer.json()["id"] == 7
+
+
 async def test_older_era_with_headers_of_the_newer_keeps_its_sessions(server: HttpServer) -> None:
     answer = await post(
         server, "list_sources", {}, mcp_protocol_version="2025-06-18", mcp_session_id="none"

@@ -14,18 +14,17 @@ from mcp.server.auth.middleware.auth_context import auth_context_var, get_access
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
 from mcp.server.sse import SseServerTransport
-from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.shared.message import SessionMessage
-from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
+from mcp_types import JSONRPCError, JSONRPCRequest, JSONRPCResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from weft.domain.access.principals import Principal
 from weft.errors import NotPermitted
 from weft.server.app import WeftServer
-from weft.server.sdk_patches import FairSessionManager
+from weft.server.sdk_patches import PatchedSessionManager
 from weft.server.transport.backpressure import BackpressureStream
 from weft.server.transport.frames import FrameError
-from weft.server.transport.http_frames import SoundFrames, answer_bad_frames, mark_bad_frames
+from weft.server.transport.http_frames import SoundFrames, mark_bad_frames, serve_frames
 
 BODY_MAX_BYTES = 4 * 1024 * 1024
 
@@ -60,17 +59,10 @@ def mcp_endpoints(
     """
     # The SDK's own check of Host and Origin stays off: the gate has checked them for every route,
     # and the SDK treats upper and lower case differently.
-    sessions = FairSessionManager(
+    sessions = PatchedSessionManager(
         server.lowlevel,
         max_request_body_size=BODY_MAX_BYTES,
         max_sessions=sessions_max,
-    )
-    # The SDK prepares an event stream for each call, which takes longer than reading a few rows.
-    # Calls of quick tools never stream, and are served without one.
-    plain = StreamableHTTPSessionManager(
-        server.lowlevel,
-        json_response=True,
-        max_request_body_size=BODY_MAX_BYTES,
     )
     sse = SseServerTransport(messages_path, max_request_body_size=BODY_MAX_BYTES)
 
@@ -85,18 +77,21 @@ def mcp_endpoints(
                 await low.run(frames, outgoing, low.create_initialization_options())
             session.cancel_scope.cancel()
 
-    async def serve_mcp(scope: Scope, receive: Receive, send: Send) -> None:
-        manager = plain if _is_quick(scope, server) else sessions
-        await manager.asgi_app(scope, receive, send)
+    async def answer_quick_call(
+        request: JSONRPCRequest, scope: Scope
+    ) -> JSONRPCResponse | JSONRPCError | None:
+        if not _is_quick(request, server) or (headers := _plain_headers(scope)) is None:
+            return None
+        return await sessions.answer_at_once(request, scope, headers)
 
     @asynccontextmanager
     async def lifespan() -> AsyncGenerator[None]:
         # Sessions end before the followers whose events they send.
-        async with server.announcing(), sessions.run(), plain.run():
+        async with server.announcing(), sessions.run():
             yield
 
     return McpEndpoints(
-        mcp=_with_principal(answer_bad_frames(serve_mcp), principal_of),
+        mcp=_with_principal(serve_frames(sessions.asgi_app, answer_quick_call), principal_of),
         sse=_with_principal(serve_sse, principal_of),
         messages=_with_principal(mark_bad_frames(sse.handle_post_message), principal_of),
         lifespan=lifespan,
@@ -129,21 +124,27 @@ def _with_principal(app: ASGIApp, principal_of: Callable[[Scope], Principal]) ->
     return call
 
 
-def _is_quick(scope: Scope, server: WeftServer) -> bool:
-    """Return whether the headers, which the SDK compares with the body, name a quick tool.
+def _is_quick(request: JSONRPCRequest, server: WeftServer) -> bool:
+    name: object = (request.params or {}).get("name")
+    return request.method == "tools/call" and isinstance(name, str) and server.is_quick(name)
 
-    Only the newer era has those headers, and no sessions. A client that does not accept both forms
-    of answer gets its error from the manager that streams.
+
+def _plain_headers(scope: Scope) -> dict[str, str] | None:
+    """Return the headers by name, or None if the SDK must judge them.
+
+    It judges repeated ones, and clients that do not send JSON or do not accept both forms of
+    answer.
     """
-    # If a header is repeated, the first one counts, as in the SDK.
-    headers = dict(reversed(scope["headers"]))
-    version = headers.get(b"mcp-protocol-version", b"").decode("latin-1")
-    return (
-        headers.get(b"mcp-method") == b"tools/call"
-        and version not in ("", *HANDSHAKE_PROTOCOL_VERSIONS)
-        and b"text/event-stream" in headers.get(b"accept", b"")
-        and server.is_quick(headers.get(b"mcp-name", b"").decode("latin-1"))
+    raw: list[tuple[bytes, bytes]] = scope["headers"]
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in raw}
+    accept = headers.get("accept", "")
+    is_plain = (
+        len(headers) == len(raw)
+        and headers.get("content-type", "").startswith("application/json")
+        and "application/json" in accept
+        and "text/event-stream" in accept
     )
+    return headers if is_plain else None
 
 
 @lru_cache(maxsize=1024)

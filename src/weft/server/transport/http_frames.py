@@ -3,15 +3,25 @@
 The SDK would repeat values from a frame that it refuses, and answer without the frame's id.
 """
 
+import json
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Final, Self
 
 import anyio
+from mcp.shared.inbound import ERROR_CODE_HTTP_STATUS
 from mcp.shared.message import ServerMessageMetadata, SessionMessage
-from mcp_types import INVALID_REQUEST, PARSE_ERROR, JSONRPCError, JSONRPCMessage, RequestId
-from mcp_types.jsonrpc import JSONRPCRequest
+from mcp_types import (
+    INVALID_REQUEST,
+    PARSE_ERROR,
+    JSONRPCError,
+    JSONRPCMessage,
+    JSONRPCRequest,
+    JSONRPCResponse,
+    RequestId,
+)
+from pydantic_core import PydanticSerializationError
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -27,19 +37,26 @@ from weft.server.transport.frames import (
 _FRAME_ERROR: Final = "weft.frame_error"
 _NOTHING = frame_error(None, PARSE_ERROR, "The body is empty: send one message.")
 
+Answer = JSONRPCResponse | JSONRPCError
+AnswerAtOnce = Callable[[JSONRPCRequest, Scope], Awaitable[Answer | None]]
 Judged = Callable[[Scope, Receive, Send, JSONRPCMessage], Awaitable[None]]
 
 
-def answer_bad_frames(app: ASGIApp) -> ASGIApp:
-    """Answer the frames that ``app`` cannot serve, and add their ids to its own errors."""
+def serve_frames(app: ASGIApp, answer_at_once: AnswerAtOnce) -> ASGIApp:
+    """Answer bad frames and the requests that ``answer_at_once`` answers; pass on the others.
+
+    The errors of ``app`` get the id of their request.
+    """
 
     async def pass_on(scope: Scope, receive: Receive, send: Send, message: JSONRPCMessage) -> None:
         if isinstance(message, FrameError):
             await _respond(message)(scope, receive, send)
-        elif isinstance(message, JSONRPCRequest):
-            await app(scope, receive, _IdentifiedErrors(send, message.id))
-        else:
+        elif not isinstance(message, JSONRPCRequest):
             await app(scope, receive, send)
+        elif answer := await answer_at_once(message, scope):
+            await _respond(answer)(scope, receive, send)
+        else:
+            await app(scope, receive, _IdentifiedErrors(send, message.id))
 
     return _judge_frames(app, pass_on)
 
@@ -151,12 +168,19 @@ def _error_in(item: SessionMessage | Exception) -> FrameError | None:
     return request.scope.get(_FRAME_ERROR) if isinstance(request, Request) else None
 
 
-def _respond(error: JSONRPCError) -> Response:
-    return Response(_encode(error), HTTPStatus.BAD_REQUEST, media_type="application/json")
+def _respond(answer: Answer) -> Response:
+    status: int = HTTPStatus.OK
+    if isinstance(answer, JSONRPCError):
+        status = ERROR_CODE_HTTP_STATUS.get(answer.error.code, status)
+    return Response(_encode(answer), status, media_type="application/json")
 
 
-def _encode(error: JSONRPCError) -> bytes:
-    return error.model_dump_json(by_alias=True, exclude_unset=True).encode()
+def _encode(answer: Answer) -> bytes:
+    try:
+        return answer.model_dump_json(by_alias=True, exclude_unset=True).encode()
+    except PydanticSerializationError:
+        # A lone surrogate, which only pure ASCII can carry.
+        return json.dumps(answer.model_dump(by_alias=True, exclude_unset=True)).encode()
 
 
 class _IdentifiedErrors:
