@@ -23,6 +23,13 @@ PAGES = "http://127.0.0.1:8765"
 SOON = replace(QUICK, consent=0.01, consent_longest=0.02)
 
 
+def make_direct_auth(**credentials: str) -> Auth:
+    return Auth.model_validate({"direct": {"credentials": credentials}})
+
+
+STUB_AUTH = make_direct_auth(stub_key="any")
+
+
 async def give_pages_url() -> str:
     return PAGES
 

@@ -6,9 +6,8 @@ from typing import Any
 
 import anyio
 import pytest
-from airweave_backend import Place, make_connection, wait_until_synced
+from airweave_backend import STUB_AUTH, Place, make_connection, make_direct_auth, wait_until_synced
 
-from weft.domain.collections import NewCollection
 from weft.domain.connections import (
     Auth,
     ConnectionChange,
@@ -33,20 +32,7 @@ pytestmark = pytest.mark.anyio
 SLOW = {"entity_count": 10, "generation_delay_ms": 60_000}
 
 
-def direct(**credentials: str) -> Auth:
-    return Auth.model_validate({"direct": {"credentials": credentials}})
-
-
-STUB = direct(stub_key="any")
 NO_SCHEDULE = ScheduleSpec()
-
-
-@pytest.fixture
-async def place() -> Place:
-    place = Place()
-    async with place.open() as backend:
-        await backend.collections.create(NewCollection(name="Docs", readable_id="docs"))
-    return place
 
 
 async def search(backend: RemoteBackend, query: str) -> list[str]:
@@ -58,7 +44,7 @@ async def search(backend: RemoteBackend, query: str) -> list[str]:
 class TestCollections:
     async def test_get_shows_no_connections_but_they_are_counted(self, place: Place) -> None:
         async with place.open() as backend:
-            await make_connection(backend, "stub", auth=STUB)
+            await make_connection(backend, "stub", auth=STUB_AUTH)
             await make_connection(backend, "notion")
             assert (await backend.collections.get("docs")).connection_count == 2
 
@@ -73,13 +59,13 @@ class TestCollections:
 
     async def test_rename_loses_no_count(self, place: Place) -> None:
         async with place.open() as backend:
-            await make_connection(backend, "stub", auth=STUB)
+            await make_connection(backend, "stub", auth=STUB_AUTH)
             renamed = await backend.collections.update("docs", name="Other")
         assert (renamed.name, renamed.connection_count) == ("Other", 1)
 
     async def test_delete_with_a_running_job_takes_its_time_and_all(self, place: Place) -> None:
         async with place.open() as backend:
-            await make_connection(backend, "stub", auth=STUB, config=SLOW)
+            await make_connection(backend, "stub", auth=STUB_AUTH, config=SLOW)
             await anyio.sleep(0.1)
             await backend.collections.delete("docs")
             with pytest.raises(NotFound):
@@ -90,16 +76,16 @@ class TestCollections:
 class TestConnectionsWithoutSync:
     async def test_only_an_empty_schedule_makes_none(self, place: Place) -> None:
         async with place.open() as backend:
-            first = await make_connection(backend, "stub", auth=STUB, sync_immediately=False)
+            first = await make_connection(backend, "stub", auth=STUB_AUTH, sync_immediately=False)
             none = await make_connection(
-                backend, "stub", auth=STUB, sync_immediately=False, schedule=NO_SCHEDULE
+                backend, "stub", auth=STUB_AUTH, sync_immediately=False, schedule=NO_SCHEDULE
             )
         assert (first.schedule is None, none.schedule is None) == (False, True)
 
     async def test_without_a_sync_there_are_no_jobs_and_a_run_makes_one(self, place: Place) -> None:
         async with place.open() as backend:
             made = await make_connection(
-                backend, "stub", auth=STUB, sync_immediately=False, schedule=NO_SCHEDULE
+                backend, "stub", auth=STUB_AUTH, sync_immediately=False, schedule=NO_SCHEDULE
             )
             assert not (await backend.jobs.list(made.id)).items
             job = await backend.jobs.run(made.id)
@@ -109,7 +95,7 @@ class TestConnectionsWithoutSync:
 
     async def test_sync_that_never_ran_has_no_last_job(self, place: Place) -> None:
         async with place.open() as backend:
-            made = await make_connection(backend, "stub", auth=STUB, sync_immediately=False)
+            made = await make_connection(backend, "stub", auth=STUB_AUTH, sync_immediately=False)
             found = await backend.connections.get(made.id)
             assert (found.sync.last_job, found.sync_id is None) == (None, False)
             assert not (await backend.jobs.list(made.id)).items
@@ -117,7 +103,7 @@ class TestConnectionsWithoutSync:
     async def test_cron_makes_the_sync(self, place: Place) -> None:
         async with place.open() as backend:
             made = await make_connection(
-                backend, "stub", auth=STUB, sync_immediately=False, schedule=NO_SCHEDULE
+                backend, "stub", auth=STUB_AUTH, sync_immediately=False, schedule=NO_SCHEDULE
             )
             change = ConnectionChange(schedule=ScheduleSpec(cron="0 5 * * *"))
             changed = await backend.connections.update(made.id, change)
@@ -140,7 +126,7 @@ class TestFederated:
 
     async def test_pending_one_breaks_every_search_and_is_named(self, place: Place) -> None:
         async with place.open() as backend:
-            await make_connection(backend, "stub", auth=STUB)
+            await make_connection(backend, "stub", auth=STUB_AUTH)
             await make_connection(backend, "slack")
             with pytest.raises(Conflict, match="searched live") as caught:
                 await search(backend, "house")
@@ -150,7 +136,7 @@ class TestFederated:
 class TestSearch:
     async def test_dead_engine_is_told_without_its_exception(self, place: Place) -> None:
         async with place.open() as backend:
-            await make_connection(backend, "stub", auth=STUB)
+            await make_connection(backend, "stub", auth=STUB_AUTH)
             with pytest.raises(SourceUnavailable) as caught:
                 await search(backend, "boom")
         assert "boom" not in str(caught.value)
@@ -187,7 +173,7 @@ class TestSchedules:
         self, place: Place, cron: str
     ) -> None:
         async with place.open() as backend:
-            made = await make_connection(backend, "stub", auth=STUB)
+            made = await make_connection(backend, "stub", auth=STUB_AUTH)
             change = ConnectionChange(schedule=ScheduleSpec(cron=cron))
             with pytest.raises(InvalidInput) as caught:
                 await backend.connections.update(made.id, change)
@@ -200,9 +186,9 @@ class TestSchedules:
         async with place.open() as backend:
             spec = ScheduleSpec(cron="*/5 * * * *")
             with pytest.raises(InvalidInput) as caught:
-                await make_connection(backend, "stub", auth=STUB, schedule=spec)
+                await make_connection(backend, "stub", auth=STUB_AUTH, schedule=spec)
             assert caught.value.field == "schedule"
-            made = await make_connection(backend, "stub", auth=STUB)
+            made = await make_connection(backend, "stub", auth=STUB_AUTH)
             with pytest.raises(InvalidInput) as caught:
                 await backend.connections.update(made.id, ConnectionChange(schedule=spec))
         assert caught.value.field == "schedule"
@@ -217,7 +203,7 @@ class TestSchedules:
         assert found.schedule.cron == "0 5 * * *"
 
     async def test_continuous_alone_is_dropped_so_its_cron_is_sent(self, place: Place) -> None:
-        auth = direct(personal_access_token="ghp_good")
+        auth = make_direct_auth(personal_access_token="ghp_good")
         given: dict[str, Any] = {
             "config": {"repo_name": "me/repo"},
             "schedule": ScheduleSpec(continuous=True),
@@ -230,7 +216,7 @@ class TestSchedules:
 
     async def test_schedule_is_removed_by_a_change(self, place: Place) -> None:
         async with place.open() as backend:
-            made = await make_connection(backend, "stub", auth=STUB)
+            made = await make_connection(backend, "stub", auth=STUB_AUTH)
             changed = await backend.connections.update(made.id, ConnectionChange(schedule=None))
         assert changed.schedule is None
 
@@ -238,7 +224,9 @@ class TestSchedules:
 class TestJobsDetail:
     async def test_error_is_only_in_the_job(self, place: Place) -> None:
         async with place.open() as backend:
-            made = await make_connection(backend, "stub", auth=STUB, config={"seed": FAILING_SEED})
+            made = await make_connection(
+                backend, "stub", auth=STUB_AUTH, config={"seed": FAILING_SEED}
+            )
             await wait_until_synced(place.world, made.id, "failed")
             found = await backend.connections.get(made.id)
             assert found.sync.last_job is not None
@@ -254,7 +242,7 @@ class TestJobsDetail:
 
     async def test_status_and_skip_of_jobs_are_ignored_so_weft_filters(self, place: Place) -> None:
         async with place.open() as backend:
-            made = await make_connection(backend, "stub", auth=STUB)
+            made = await make_connection(backend, "stub", auth=STUB_AUTH)
             await wait_until_synced(place.world, made.id)
             await backend.jobs.run(made.id)
             await wait_until_synced(place.world, made.id)
@@ -266,7 +254,9 @@ class TestJobsDetail:
 
     async def test_cancelled_run_is_in_neither_count(self, place: Place) -> None:
         async with place.open() as backend:
-            made = await make_connection(backend, "stub", auth=STUB, config={"seed": STUCK_SEED})
+            made = await make_connection(
+                backend, "stub", auth=STUB_AUTH, config={"seed": STUCK_SEED}
+            )
             (job,) = (await backend.jobs.list(made.id)).items
             await backend.jobs.cancel(job.id)
             found = await backend.connections.get(made.id)
@@ -275,7 +265,9 @@ class TestJobsDetail:
 
     async def test_pending_job_is_cancelled_and_a_second_cancel_says_so(self, place: Place) -> None:
         async with place.open() as backend:
-            made = await make_connection(backend, "stub", auth=STUB, config={"seed": STUCK_SEED})
+            made = await make_connection(
+                backend, "stub", auth=STUB_AUTH, config={"seed": STUCK_SEED}
+            )
             (job,) = (await backend.jobs.list(made.id)).items
             assert (await backend.jobs.cancel(job.id)).status is JobStatus.CANCELLED
             with pytest.raises(Conflict, match="CANCELLED"):

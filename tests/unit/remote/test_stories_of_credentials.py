@@ -2,16 +2,21 @@
 
 import httpx
 import pytest
-from airweave_backend import URL, Place, make_connection, wait_until_synced
+from airweave_backend import (
+    STUB_AUTH,
+    URL,
+    Place,
+    make_connection,
+    make_direct_auth,
+    wait_until_synced,
+)
 
-from weft.domain.collections import NewCollection
 from weft.domain.connections import (
     Auth,
     AuthMethod,
     Connection,
     ConnectionStatus,
 )
-from weft.domain.schedules import ScheduleSpec
 from weft.errors import (
     AuthenticationFailed,
     InvalidInput,
@@ -21,24 +26,6 @@ from weft.testing.airweave import airweave_app
 from weft.testing.airweave.world import REAUTH_SEED
 
 pytestmark = pytest.mark.anyio
-
-SLOW = {"entity_count": 10, "generation_delay_ms": 60_000}
-
-
-def direct(**credentials: str) -> Auth:
-    return Auth.model_validate({"direct": {"credentials": credentials}})
-
-
-STUB = direct(stub_key="any")
-NO_SCHEDULE = ScheduleSpec()
-
-
-@pytest.fixture
-async def place() -> Place:
-    place = Place()
-    async with place.open() as backend:
-        await backend.collections.create(NewCollection(name="Docs", readable_id="docs"))
-    return place
 
 
 async def begin_again(backend: RemoteBackend, connection_id: str) -> Connection:
@@ -199,7 +186,7 @@ class TestByoc:
 
 class TestRefusedCredentials:
     async def test_bad_token_is_not_called_an_oauth_token(self, place: Place) -> None:
-        auth = direct(personal_access_token="ghp_bad")
+        auth = make_direct_auth(personal_access_token="ghp_bad")
         async with place.open() as backend:
             with pytest.raises(AuthenticationFailed) as caught:
                 await make_connection(backend, "github", auth=auth, config={"repo_name": "me/repo"})
@@ -208,13 +195,15 @@ class TestRefusedCredentials:
 
     async def test_new_credentials_need_a_run_until_the_status_is_right(self, place: Place) -> None:
         async with place.open() as backend:
-            made = await make_connection(backend, "stub", auth=STUB, config={"seed": REAUTH_SEED})
+            made = await make_connection(
+                backend, "stub", auth=STUB_AUTH, config={"seed": REAUTH_SEED}
+            )
             await wait_until_synced(place.world, made.id, "failed")
             failed = await backend.connections.get(made.id)
             assert failed.status is ConnectionStatus.NEEDS_REAUTH
             place.world.connections[made.id].config["seed"] = 1
             assert backend.authorization is not None
-            await backend.authorization.authorize(made.id, STUB)
+            await backend.authorization.authorize(made.id, STUB_AUTH)
             await wait_until_synced(place.world, made.id)
             found = await backend.connections.get(made.id)
         assert found.status is ConnectionStatus.ACTIVE

@@ -1,4 +1,4 @@
-"""What Weft says of a remote connection is what Airweave says, and no more."""
+"""Weft says of a remote connection what Airweave says, and no more."""
 
 from typing import Any
 

@@ -7,13 +7,12 @@ from typing import Any
 
 import anyio
 import pytest
-from airweave_backend import Place, make_connection
+from airweave_backend import STUB_AUTH, Place, make_connection
 from mcp.client import Client
 from server_fakes import text_of
 from virtual_time import VIRTUAL, LoopClock
 
 from weft.domain.collections import NewCollection
-from weft.domain.connections import Auth
 from weft.remote.api.timeouts import Timeouts
 from weft.server.app import CALL_SECONDS_MAX
 from weft.server.build import build_server
@@ -21,7 +20,6 @@ from weft.testing.airweave import Airweave
 
 pytestmark = pytest.mark.anyio
 
-AUTH = Auth.model_validate({"direct": {"credentials": {"stub_key": "any"}}})
 CONFIG = {"entity_count": 10, "generation_delay_ms": 12_000}
 Open = Callable[[], AbstractAsyncContextManager[tuple[Client, str]]]
 
@@ -41,16 +39,16 @@ def open_client(place: Place, request: pytest.FixtureRequest) -> Open:
     """Return an opener of a client, with the id of a connection whose sync takes two minutes."""
 
     @asynccontextmanager
-    async def opened() -> AsyncGenerator[tuple[Client, str]]:
+    async def open_limited() -> AsyncGenerator[tuple[Client, str]]:
         async with place.open(timeouts=Timeouts()) as backend:
             await backend.collections.create(NewCollection(name="Docs", readable_id="docs"))
-            made = await make_connection(backend, "stub", auth=AUTH, config=CONFIG)
+            made = await make_connection(backend, "stub", auth=STUB_AUTH, config=CONFIG)
             place.world.requests_per_minute = 10
             server = build_server(lambda _: backend, version="9.9")
             async with Client(server, mode=request.param) as client:
                 yield client, made.id
 
-    return opened
+    return open_limited
 
 
 def job_of(place: Place, connection_id: str) -> str:

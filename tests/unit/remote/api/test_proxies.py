@@ -1,4 +1,4 @@
-"""What of the traffic with the API a proxy of the environment gets to see."""
+"""A proxy of the environment sees no more of the traffic with the API than it must."""
 
 import re
 from pathlib import Path

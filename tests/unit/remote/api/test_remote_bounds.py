@@ -1,4 +1,4 @@
-"""What the remote backend takes from an API is bounded, looked at twice, and not just repeated."""
+"""Answers of an API are bounded, looked at twice, and not just repeated."""
 
 import httpx
 import pytest

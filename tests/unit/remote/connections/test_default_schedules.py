@@ -1,32 +1,19 @@
 """A connection gets the schedule that Airweave gives by default, and the result says which."""
 
-from typing import Any
-
 import pytest
-from airweave_backend import Place, make_connection
+from airweave_backend import STUB_AUTH, Place, make_connection, make_direct_auth
 
-from weft.domain.collections import NewCollection
-from weft.domain.connections import Auth
 from weft.domain.schedules import ScheduleSpec
 from weft.server.render.text import connection_text
 
 pytestmark = pytest.mark.anyio
 
-STUB: dict[str, Any] = {"direct": {"credentials": {"stub_key": "any"}}}
-GITHUB: dict[str, Any] = {"direct": {"credentials": {"personal_access_token": "ghp_good"}}}
-
-
-@pytest.fixture
-async def place() -> Place:
-    place = Place()
-    async with place.open() as backend:
-        await backend.collections.create(NewCollection(name="Docs", readable_id="docs"))
-    return place
+GITHUB_AUTH = make_direct_auth(personal_access_token="ghp_good")
 
 
 async def test_schedule_that_is_left_out_is_daily_and_told(place: Place) -> None:
     async with place.open() as backend:
-        made = await make_connection(backend, "stub", auth=Auth.model_validate(STUB))
+        made = await make_connection(backend, "stub", auth=STUB_AUTH)
         now = place.world.clock.now()
     assert made.schedule is not None
     assert (made.schedule.cron or "").endswith(" * * *")
@@ -39,7 +26,7 @@ async def test_schedule_that_is_left_out_is_every_five_minutes_where_that_is_off
 ) -> None:
     config = {"repo_name": "me/repo"}
     async with place.open() as backend:
-        auth = Auth.model_validate(GITHUB)
+        auth = GITHUB_AUTH
         made = await make_connection(backend, "github", auth=auth, config=config)
     assert made.schedule is not None
     assert made.schedule.cron == "*/5 * * * *" or made.schedule.continuous
@@ -47,7 +34,7 @@ async def test_schedule_that_is_left_out_is_every_five_minutes_where_that_is_off
 
 async def test_empty_schedule_is_none(place: Place) -> None:
     async with place.open() as backend:
-        auth = Auth.model_validate(STUB)
+        auth = STUB_AUTH
         made = await make_connection(backend, "stub", auth=auth, schedule=ScheduleSpec())
         found = await backend.connections.get(made.id)
     assert made.schedule is None
@@ -70,7 +57,7 @@ async def test_draft_keeps_the_wish_for_no_schedule(place: Place) -> None:
         made = await make_connection(backend, "stub", schedule=ScheduleSpec())
         assert made.is_draft
         assert backend.authorization is not None
-        await backend.authorization.authorize(made.id, Auth.model_validate(STUB))
+        await backend.authorization.authorize(made.id, STUB_AUTH)
     (created,) = place.world.connections.values()
     assert created.sync is not None
     assert created.sync.cron is None

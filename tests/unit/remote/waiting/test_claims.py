@@ -6,21 +6,12 @@ import anyio
 import pytest
 from airweave_backend import SOON, Place, make_connection, wait_until, wait_until_synced
 
-from weft.domain.collections import NewCollection
 from weft.domain.connections import ConnectionStatus
 from weft.domain.jobs import JobStatus
 from weft.errors import Conflict
 from weft.remote.backend import RemoteBackend
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-async def place() -> Place:
-    place = Place()
-    async with place.open() as backend:
-        await backend.collections.create(NewCollection(name="Docs", readable_id="docs"))
-    return place
 
 
 async def wait_until_forgotten(backend: RemoteBackend, connection_id: str) -> None:

@@ -16,7 +16,6 @@ from airweave_backend import (
 
 from weft.domain.authorizations import AuthOutcome, CredentialForm
 from weft.domain.base import Json
-from weft.domain.collections import NewCollection
 from weft.domain.connections import Auth, Connection, ConnectionChange, ConnectionStatus
 from weft.domain.sources import SourceInfo
 from weft.errors import Conflict, InvalidInput, NotFound, NotPermitted, Unsupported, WeftError
@@ -28,14 +27,6 @@ pytestmark = pytest.mark.anyio
 
 PAT = "ghp_good_canary"
 REPO = {"repo_name": "acme/docs"}
-
-
-@pytest.fixture
-async def place() -> Place:
-    place = Place()
-    async with place.open() as backend:
-        await backend.collections.create(NewCollection(name="Docs", readable_id="docs"))
-    return place
 
 
 def token_of(connection: Connection) -> str:
