@@ -52,5 +52,5 @@ _ADDENDUM = "ResourceWarning: Enable tracemalloc"
 
 
 def _is_ours(line: str) -> bool:
-    """Whether a line of stderr is a warning that our own code caused."""
+    """Tell whether a line of stderr is a warning that our own code caused."""
     return "Warning" in line and _LEFT_BY_SDK not in line and not line.startswith(_ADDENDUM)

@@ -111,7 +111,7 @@ async def test_read_only_state_is_served(read_only: Place) -> None:
 
 
 def rows_of(place: Place) -> list[tuple[object, ...]]:
-    """What the database holds, read from a copy: reading it makes files beside it."""
+    """Read the connections from a copy of the database: reading makes files beside it."""
     copy = Path(os.fspath(place.folder / "copy.db"))
     copy.write_bytes(place.database.read_bytes())
     return rows(copy, "SELECT id, name, version FROM connection")

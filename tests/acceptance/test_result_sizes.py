@@ -1,4 +1,4 @@
-"""What hostile files hold fits into every answer, over every transport in both eras."""
+"""Content of hostile files fits into every answer, over every transport in both eras."""
 
 import json
 from pathlib import Path

@@ -60,7 +60,7 @@ MODERN_META = {
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where one Weft lives: its state, the folder it may read, its plugins and its stderr."""
+    """The home of one Weft: its state, the folder it may read, its plugins and its stderr."""
 
     folder: Path
 
@@ -215,7 +215,7 @@ class RawServer:
 
     @property
     def is_modern(self) -> bool:
-        """Whether requests are of the era without a handshake."""
+        """Return whether requests are of the era without a handshake."""
         return bool(self._meta)
 
     async def send(self, frame: bytes) -> None:
@@ -321,7 +321,7 @@ def text_of(result: CallToolResult) -> str:
 
 
 def rows(database: Path, sql: str) -> list[tuple[Any, ...]]:
-    """What a query of the database file finds, read without changing it."""
+    """Query the database file without changing it."""
     connection: Any = apsw.Connection(str(database), flags=apsw.SQLITE_OPEN_READONLY)
     try:
         return list(connection.execute(sql))

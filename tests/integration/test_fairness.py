@@ -35,7 +35,7 @@ MEMORY_RATIO_MAX = 1.35
 
 @dataclass
 class Visits:
-    """How many fetches are inside a host, or an owner's process, now and at most."""
+    """Counts of the fetches inside a host, or an owner's process, now and at most."""
 
     now: Counter[str] = field(default_factory=Counter[str])
     most: Counter[str] = field(default_factory=Counter[str])

@@ -1,4 +1,4 @@
-"""What a hostile source writes reaches the model as labelled data, and changes nothing else."""
+"""Text of a hostile source reaches the model as labelled data, and changes nothing else."""
 
 import json
 import re

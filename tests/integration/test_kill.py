@@ -22,7 +22,7 @@ SCRIPT: Json = {"entities": 1_200, "text_chars": 300, "change_every": 7, "rate":
 
 @dataclass(frozen=True)
 class Look:
-    """What the database says at one moment."""
+    """The job in the database at one moment."""
 
     status: str
     owner: str | None

@@ -45,7 +45,7 @@ FAULTS: dict[str, Fault] = {
 
 
 class PagesConfig(BaseModel):
-    """Where the listing is."""
+    """The address of the listing."""
 
     url: str
 
@@ -99,7 +99,7 @@ class Upstream:
         ]
 
     def expected_texts(self) -> dict[str, str]:
-        """What has to be stored after a complete sync."""
+        """Return the texts that must be stored after a complete sync, by id."""
         return {item["id"]: item["text"] for n in range(PAGES) for item in self.items(n)}
 
 

@@ -215,11 +215,11 @@ _TEXTS = (
 
 
 def rows(folder: Path, sql: str, *values: object) -> list[tuple[Any, ...]]:
-    """What a query on the database in that folder returns."""
+    """Query the database in that folder."""
     with open_file(str(folder / "weft.db")) as db:
         return list(db.execute(sql, values))
 
 
 def count_stored(engine: Embedded, job_id: str) -> int:
-    """How many entities the job has stored so far."""
+    """Count the entities that the job has stored so far."""
     return engine.one("SELECT inserted FROM job WHERE id = ?", job_id)

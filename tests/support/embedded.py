@@ -87,12 +87,12 @@ class Embedded:
         return dict(self.rows(sql, connection.id))
 
     def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
-        """What a query on the file itself returns."""
+        """Query the file itself."""
         with open_file(str(self.home / "weft.db")) as db:
             return list(db.execute(sql, values))
 
     def one(self, sql: str, *values: object) -> Any:
-        """The single value that a query on the file itself returns."""
+        """Return the single value that a query on the file itself finds."""
         ((value,),) = self.rows(sql, *values)
         return value
 

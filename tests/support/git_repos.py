@@ -102,7 +102,7 @@ def copy(offset: int, length: int) -> bytes:
 
 
 def encode_distance(value: int) -> bytes:
-    """How far back the base of an offset delta is, as packs write it."""
+    """Encode how far back the base of an offset delta is, as packs write it."""
     out = [value & 0x7F]
     while value := value >> 7:
         value -= 1

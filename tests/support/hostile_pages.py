@@ -146,7 +146,7 @@ def _stored_block(content: bytes) -> bytes:
     return b"\0" + size.to_bytes(2, "little") + (size ^ 0xFFFF).to_bytes(2, "little") + content
 
 
-def _packed(piece: bytes, times: int = 1) -> Make:
+def _pack(piece: bytes, times: int = 1) -> Make:
     return lambda size: gzip.compress(piece * (size // len(piece)) * times, mtime=0)
 
 
@@ -168,9 +168,9 @@ GZIP = HostileParser(
         "empty stored blocks": repeat(_stored_block(b""), _GZIP_HEAD),
         "stored blocks of a byte": repeat(_stored_block(b"a"), _GZIP_HEAD),
         "empty fixed blocks": repeat(b"\x02\x08 \x80\0", _GZIP_HEAD),
-        "zeros": _packed(b"\0"),
-        "a bomb": _packed(b"\0", 100),
-        "a pattern": _packed(b"ab", 50),
+        "zeros": _pack(b"\0"),
+        "a bomb": _pack(b"\0", 100),
+        "a pattern": _pack(b"ab", 50),
         "a small bomb in each member": lambda size: (
             gzip.compress(b"\0" * 10_000, mtime=0) * (size // 100)
         ),

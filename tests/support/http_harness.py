@@ -1,4 +1,4 @@
-"""What the tests of the guarded client share: scripted answers, name servers, a clock."""
+"""Help for the tests of the guarded client: scripted answers, name servers, a clock."""
 
 from collections.abc import Callable, Iterator, Sequence
 

@@ -26,7 +26,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 
 
 def is_required(kind: Kind) -> bool:
-    """Whether tests of this kind must not be skipped."""
+    """Tell whether tests of this kind must not be skipped."""
     return kind in os.environ.get("TESTS_REQUIRE", "").split(",")
 
 

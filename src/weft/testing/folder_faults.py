@@ -157,12 +157,12 @@ _REFUSALS: dict[str, _Blow] = {
 def _watch_openings(opened: Callable[[], None], broken: _Broken) -> Generator[None]:
     real = os.open
 
-    def watched(path: Any, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
+    def open_watched(path: Any, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
         opened()
         for folder, number in broken.items():
             if os.fspath(path) in {str(folder), folder.name}:
                 raise OSError(number, os.strerror(number))
         return real(path, flags, mode, dir_fd=dir_fd)
 
-    with patch.object(os, "open", watched):
+    with patch.object(os, "open", open_watched):
         yield

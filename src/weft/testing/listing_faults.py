@@ -31,7 +31,7 @@ from weft.sources.base import (
 
 @dataclass
 class StoredCopy:
-    """What a store would hold of a source after the fetches so far; see `take`."""
+    """The entities that a store would hold after the fetches so far; see `take`."""
 
     entities: dict[str, Entity] = field(default_factory=dict[str, Entity])
     cursor: Json | None = None
@@ -111,12 +111,12 @@ class ListingFaults(ABC):
     @property
     @abstractmethod
     def hit(self) -> bool:
-        """Whether the last injected fault has happened."""
+        """Return whether the last injected fault has happened."""
 
 
 @dataclass
 class FaultTable:
-    """How often each fault was tried, how often the listing held, and what broke."""
+    """Counts, by fault, of tries and of listings that held; and a line for each that broke."""
 
     tried: Counter[str] = field(default_factory=Counter[str])
     held: Counter[str] = field(default_factory=Counter[str])

@@ -84,7 +84,7 @@ class ScheduleBody(BaseModel):
 
 
 class RunQuery(BaseModel):
-    """How to run a sync."""
+    """Options of a run of a sync."""
 
     force_full_sync: bool = Field(
         default=False, description="List everything, also where a cursor could be followed."

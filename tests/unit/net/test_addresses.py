@@ -1,4 +1,4 @@
-"""Which addresses a source may connect to."""
+"""The addresses that a source may connect to."""
 
 from ipaddress import ip_address
 

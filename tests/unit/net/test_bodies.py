@@ -1,4 +1,4 @@
-"""How long and how large an answer may be, and how it may be packed."""
+"""Bounds of an answer in time and size, and the ways in which it may be packed."""
 
 import gzip
 import zlib

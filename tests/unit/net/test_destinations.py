@@ -1,4 +1,4 @@
-"""Where the guarded client goes: addresses, redirects and certificates."""
+"""Destinations of the guarded client: addresses, redirects and certificates."""
 
 import ssl
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""What fails in the guarded client becomes one of our errors, without what it quotes."""
+"""A failure in the guarded client becomes one of our errors, without the text it quotes."""
 
 import inspect
 import socket

@@ -1,4 +1,4 @@
-"""Which addresses are this machine's own, and what a proxy may carry."""
+"""The addresses that are this machine's own, and those that a proxy may carry."""
 
 import pytest
 

@@ -46,7 +46,7 @@ def _of_the_server(memory: InMemorySpanExporter) -> list[str]:
 
 @pytest.fixture(scope="module")
 def touched() -> dict[str, set[str]]:
-    """Names of private parts of the SDK, by the module that uses them."""
+    """Find the names of private parts of the SDK, by the module that uses them."""
     found: dict[str, set[str]] = {}
     for path in sorted((ROOT / "src").rglob("*.py")):
         text = path.read_text(encoding="utf-8")

@@ -1,1 +1,1 @@
-"""Who may do what, who does it now, and the record of it."""
+"""Roles and what they allow, the caller of now, and the record of what was done."""

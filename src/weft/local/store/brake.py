@@ -11,7 +11,7 @@ NAME_MAX_CHARS = 200
 
 
 class Part(NamedTuple):
-    """How many entities a job would delete in all, of how many."""
+    """The entities that a job would delete in all, and those that there were before."""
 
     doomed: int
     before: int
@@ -19,7 +19,7 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SweepExtent:
-    """What a job would delete.
+    """The deletions that a job would make.
 
     ``stored`` counts of what was stored before the job, ``settled`` of what the last sync left that
     had no gaps and held nothing. ``left`` is what would remain in all; ``unagreed`` are deletions

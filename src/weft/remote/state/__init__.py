@@ -1,1 +1,1 @@
-"""What the parts share: facts from answers in memory, and notes that outlive the process."""
+"""State that the parts share: facts from answers in memory, and notes that outlive the process."""

@@ -1,4 +1,4 @@
-"""Where a remote backend keeps what must outlive a call, and better also the process."""
+"""Notes that a remote backend keeps beyond a call and, with a file, beyond the process."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime

@@ -1,1 +1,1 @@
-"""What waits for a person: authorisations that began, and connections without credentials."""
+"""Matters for a person: authorisations that began, and connections without credentials."""

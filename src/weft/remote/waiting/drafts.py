@@ -39,7 +39,7 @@ PagesUrl = Callable[[], Awaitable[str]]
 
 
 class Draft(Frozen):
-    """What a person is asked for: credentials by ``method`` for a connection.
+    """A request to a person: credentials by ``method`` for a connection.
 
     ``new`` is the connection to create; None renews those of ``connection_id``, which is otherwise
     set once the connection is created.

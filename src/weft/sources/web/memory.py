@@ -15,7 +15,7 @@ _DIGEST_BYTES = 8
 
 
 class Named(NamedTuple):
-    """Where a page was named: the digest of a page or sitemap, "" if unknown, and the depth."""
+    """The place that names a page: digest of a page or sitemap, "" if unknown, and the depth."""
 
     parent: str
     depth: int

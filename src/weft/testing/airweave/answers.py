@@ -22,7 +22,7 @@ def stamp(moment: datetime | None) -> str | None:
     return moment.replace(tzinfo=None).isoformat(timespec="microseconds") if moment else None
 
 
-def zoned(moment: datetime | None) -> str | None:
+def to_zoned(moment: datetime | None) -> str | None:
     """Write one of the few times that have a zone."""
     return moment.isoformat().replace("+00:00", "Z") if moment else None
 
@@ -152,7 +152,7 @@ def _link(world: Airweave, session: Session | None, base_url: str) -> Json:
     url = f"{base_url}/source-connections/authorize/{session.link_code}" if session else None
     return {
         "auth_url": url if shown else None,
-        "auth_url_expires": zoned(session.link_expires) if session and shown else None,
+        "auth_url_expires": to_zoned(session.link_expires) if session and shown else None,
         "redirect_url": session.redirect_url if session else None,
     }
 
@@ -163,7 +163,7 @@ def _schedule(world: Airweave, sync: Sync | None) -> Json | None:
     due = next_run(sync.cron, world.clock.now()) if sync.cron else None
     return {
         "cron": sync.cron,
-        "next_run": zoned(due),
+        "next_run": to_zoned(due),
         "continuous": False,
         "cursor_field": None,
         "cursor_value": None,

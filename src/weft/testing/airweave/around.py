@@ -1,4 +1,4 @@
-"""What Airweave has around connections: auth providers, usage, counts and progress of jobs."""
+"""Airweave's surroundings of a connection: auth providers, usage, counts and progress of jobs."""
 
 import json
 import secrets

@@ -10,7 +10,7 @@ from weft.testing.airweave import around
 from weft.testing.airweave.answers import (
     connection_item,
     provider_answer,
-    zoned,
+    to_zoned,
 )
 from weft.testing.airweave.routing import Call, route
 from weft.testing.airweave.state import Json, Refused, new_id
@@ -125,7 +125,7 @@ async def create_session(call: Call) -> Json:
     body: Any = call.body
     found = call.world.find_collection(body["readable_collection_id"])
     ends = call.world.clock.now() + timedelta(minutes=10)
-    session: Json = {"session_id": new_id(), "expires_at": zoned(ends)}
+    session: Json = {"session_id": new_id(), "expires_at": to_zoned(ends)}
     call.world.widget_sessions[session["session_id"]] = {
         **session,
         "organization_id": call.world.organization_id,

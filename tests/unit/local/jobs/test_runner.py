@@ -281,14 +281,14 @@ def _renewals(local: LocalHarness, wanted: int) -> anyio.Event:
     count, reached = 0, anyio.Event()
     heartbeat = local.engine.store.jobs.heartbeat
 
-    async def counted(*arguments: object) -> JobStatus | None:
+    async def count_and_renew(*arguments: object) -> JobStatus | None:
         nonlocal count
         count += 1
         if count == wanted:
             reached.set()
         return await heartbeat(*arguments)  # pyright: ignore[reportArgumentType] (passed on)
 
-    local.engine.store.jobs.heartbeat = counted  # pyright: ignore[reportAttributeAccessIssue] (a spy)
+    local.engine.store.jobs.heartbeat = count_and_renew  # pyright: ignore[reportAttributeAccessIssue] (a spy)
     return reached
 
 

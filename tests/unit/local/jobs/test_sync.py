@@ -126,11 +126,11 @@ async def test_events_are_committed_in_batches_of_bounded_size(
     sizes: list[int] = []
     commit = local.engine.store.entities.commit
 
-    async def counted(claim: Claim, batch: Batch) -> None:
+    async def count_and_commit(claim: Claim, batch: Batch) -> None:
         sizes.append(len(batch.events))
         await commit(claim, batch)
 
-    monkeypatch.setattr(local.engine.store.entities, "commit", counted)
+    monkeypatch.setattr(local.engine.store.entities, "commit", count_and_commit)
     local.script.fetch = fetch_of(*(note(f"e{n}") for n in range(35)))
     job = await local.run_sync(await local.connect())
     assert counts(job) == {"inserted": 35}
@@ -152,7 +152,7 @@ async def test_next_batch_is_read_beside_the_commit_but_only_when_the_store_says
             reached = number + 1
             yield note(f"e{number}")
 
-    async def watched(claim: Claim, batch: Batch) -> None:
+    async def watch_commit(claim: Claim, batch: Batch) -> None:
         before = reached
         for _ in range(5):
             await anyio.lowlevel.checkpoint()
@@ -164,7 +164,7 @@ async def test_next_batch_is_read_beside_the_commit_but_only_when_the_store_says
         seen.append((before, waited))
         await commit(claim, batch)
 
-    monkeypatch.setattr(local.engine.store.entities, "commit", watched)
+    monkeypatch.setattr(local.engine.store.entities, "commit", watch_commit)
     local.script.fetch = fetch
     job = await local.run_sync(await local.connect())
     assert counts(job) == {"inserted": 30}

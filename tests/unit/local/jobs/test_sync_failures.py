@@ -1,4 +1,4 @@
-"""How a sync ends when something goes wrong: what stays, what is told, what is tried again."""
+"""Ends of a sync in which something goes wrong: what stays, what is told, what is tried again."""
 
 import logging
 from collections.abc import AsyncGenerator

@@ -61,7 +61,7 @@ def random_syncs(seed: int) -> list[Sync]:
 
 
 class Oracle:
-    """What must be stored, by the plainest means."""
+    """The entities that must be stored, found by the plainest means."""
 
     def __init__(self) -> None:
         self.stored: dict[str, Entity] = {}

@@ -43,7 +43,7 @@ async def mark_refused(bench: Bench, found: Connection) -> None:
 def describe_check(
     connection: Connection,
 ) -> tuple[ConnectionStatus, ErrorCategory | None, str | None]:
-    """What the connection says of its last check."""
+    """Return the connection's words on its last check."""
     return connection.status, connection.error_category, connection.error_message
 
 

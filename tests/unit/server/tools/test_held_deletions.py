@@ -28,7 +28,7 @@ def hold(count: int = 60, **more: Any) -> DeletionHold:
 
 
 @pytest.fixture(autouse=True)
-def held(backend: FakeBackend) -> None:
+def hold_deletions(backend: FakeBackend) -> None:
     backend.connections.rows["c1"] = make_connection("c1", deletions_held=hold())
 
 

@@ -1,4 +1,4 @@
-"""What a configuration of the git source may name, and what it may not."""
+"""The values that a configuration of the git source may name, and those it may not."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What the `github` source does when GitHub fails, refuses or limits it."""
+"""The `github` source when GitHub fails, refuses or limits it."""
 
 from collections.abc import Callable
 

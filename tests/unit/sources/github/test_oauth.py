@@ -1,4 +1,4 @@
-"""Where people authorise `github`."""
+"""The addresses at which people authorise `github`."""
 
 import pytest
 

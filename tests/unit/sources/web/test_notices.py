@@ -52,8 +52,8 @@ def http() -> HttpFactory:
     return http_factory({"127.0.0.1"}, clock=Clock(sleep=wait_not))
 
 
-def kept(at: WebHarness, events: list[Event]) -> set[str]:
-    """The pages that a sync of these events leaves in the store, if they were all there before."""
+def list_kept(at: WebHarness, events: list[Event]) -> set[str]:
+    """List the pages that a sync of these events leaves in a store that had all before."""
     if is_incomplete(events):
         return set(HUBS)
     assert isinstance(events[-1], Complete)
@@ -62,7 +62,7 @@ def kept(at: WebHarness, events: list[Event]) -> set[str]:
 
 
 def evidence(events: list[Event]) -> str:
-    """Why the listing of these events is said to be complete."""
+    """Return why the listing of these events is said to be complete."""
     assert isinstance(events[-1], Complete)
     return events[-1].evidence
 
@@ -130,7 +130,7 @@ async def test_hub_that_is_refused_hides_nothing(http: HttpFactory, why: str, fo
             at.known.clear()
         events = await at.fetch()
         assert at.paths(events, Failed) == ["/one"]
-        assert kept(at, events) == set(HUBS)
+        assert list_kept(at, events) == set(HUBS)
         assert "/login" not in at.paths(events)
 
 
@@ -191,7 +191,7 @@ async def test_page_that_moved_for_good_is_gone(http: HttpFactory) -> None:
         at.pages |= {"/one/a": redirect("/new", 301), "/new": "new"}
         events = await at.fetch()
     assert "/new" in at.paths(events)
-    assert kept(at, events) == set(HUBS) - {"/one/a"}
+    assert list_kept(at, events) == set(HUBS) - {"/one/a"}
 
 
 async def test_pages_behind_an_address_that_leads_elsewhere_stay(http: HttpFactory) -> None:
@@ -228,7 +228,7 @@ async def test_pages_stay_while_a_notice_is_shown_where_they_were_linked(
         await at.fetch()
         at.pages[page] = NOTICES[why]
         for _ in range(4):
-            assert kept(at, await at.fetch()) == set(HUBS)
+            assert list_kept(at, await at.fetch()) == set(HUBS)
 
 
 @pytest.mark.parametrize("why", MOVES)
@@ -239,7 +239,7 @@ async def test_pages_stay_when_the_page_that_linked_them_is_gone(
         await at.fetch()
         at.pages["/one"] = MOVES[why]
         for _ in range(4):
-            assert kept(at, await at.fetch()) == set(HUBS) - {"/one"}
+            assert list_kept(at, await at.fetch()) == set(HUBS) - {"/one"}
 
 
 @pytest.mark.parametrize("status", [301, 308])
@@ -250,7 +250,7 @@ async def test_pages_stay_when_the_start_page_moved_to_a_notice(
         await at.fetch()
         at.pages["/"] = redirect("/notice", status)
         for _ in range(4):
-            assert kept(at, await at.fetch()) == set(HUBS) - {"/"}
+            assert list_kept(at, await at.fetch()) == set(HUBS) - {"/"}
 
 
 async def test_pages_that_only_a_disallowed_page_linked_stay(http: HttpFactory) -> None:
@@ -259,7 +259,7 @@ async def test_pages_that_only_a_disallowed_page_linked_stay(http: HttpFactory) 
         at.pages["/robots.txt"] = robots("User-agent: *\nDisallow: /one$")
         for _ in range(4):
             events = await at.fetch()
-            assert kept(at, events) == set(HUBS) - {"/one"}
+            assert list_kept(at, events) == set(HUBS) - {"/one"}
             assert at.paths(events, Skipped) == ["/one"]
 
 
@@ -306,12 +306,12 @@ async def test_pages_whose_link_was_removed_are_asked_for_once_more_and_then_go(
         await at.fetch()
         at.pages["/"] = links("/two", "/three")
         events = await at.fetch()
-        assert kept(at, events) == set(HUBS)
+        assert list_kept(at, events) == set(HUBS)
         assert "of 1 known pages that it names no more, asked for once more, 1 stay" in evidence(
             events
         )
         events = await at.fetch()
-        assert kept(at, events) == {"/", "/two", "/two/a"}
+        assert list_kept(at, events) == {"/", "/two", "/two/a"}
         assert "known pages not named in two syncs: 3" in evidence(events)
         assert "/one" not in at.site.targets
 
@@ -321,9 +321,9 @@ async def test_page_that_failed_when_it_was_asked_for_is_asked_again(http: HttpF
     async with serve_website(http, pages) as at:
         await at.fetch()
         at.pages |= {"/": links("/two", "/three"), "/one": HttpReply(503)}
-        assert kept(at, await at.fetch()) == set(HUBS)
+        assert list_kept(at, await at.fetch()) == set(HUBS)
         at.pages["/one"] = HUBS["/one"]
-        assert kept(at, await at.fetch()) == set(HUBS)
+        assert list_kept(at, await at.fetch()) == set(HUBS)
 
 
 async def test_page_whose_link_moved_to_a_page_that_fails_stays(http: HttpFactory) -> None:
@@ -332,7 +332,7 @@ async def test_page_whose_link_moved_to_a_page_that_fails_stays(http: HttpFactor
         await at.fetch()
         at.pages |= {"/one": links("/one/a", "/one/c"), "/two": HttpReply(503)}
         for _ in range(4):
-            assert kept(at, await at.fetch()) == set(HUBS)
+            assert list_kept(at, await at.fetch()) == set(HUBS)
 
 
 async def test_notice_with_many_links_displaces_no_page(http: HttpFactory) -> None:
@@ -341,7 +341,7 @@ async def test_notice_with_many_links_displaces_no_page(http: HttpFactory) -> No
         await at.fetch(max_pages=6)
         at.pages["/"] = links(*helps)
         for _ in range(4):
-            assert kept(at, await at.fetch(max_pages=6)) == set(HUBS)
+            assert list_kept(at, await at.fetch(max_pages=6)) == set(HUBS)
 
 
 async def test_more_lost_pages_than_may_be_asked_for_are_a_gap(http: HttpFactory) -> None:
@@ -370,7 +370,7 @@ async def test_page_that_is_gone_and_not_linked_is_gone_at_once(http: HttpFactor
         await at.fetch()
         at.pages["/one"] = links("/one/a")
         del at.pages["/one/b"]
-        assert kept(at, await at.fetch()) == set(HUBS) - {"/one/b"}
+        assert list_kept(at, await at.fetch()) == set(HUBS) - {"/one/b"}
 
 
 async def test_what_was_never_a_page_makes_no_gap(http: HttpFactory) -> None:

@@ -1,4 +1,4 @@
-"""What a robots.txt allows, and that the `web` source keeps to it."""
+"""The `web` source keeps to what a robots.txt allows."""
 
 import threading
 

@@ -25,7 +25,7 @@ _NOBODY = 0  # carray refuses an empty array; no entity has this number.
 
 
 class Doomed(NamedTuple):
-    """What a job is to delete."""
+    """The entities that a job is to delete."""
 
     numbers: "array[int]"
     extent: SweepExtent
