@@ -108,6 +108,7 @@ class MemoryEntities(EntityStore):
         }
         if not claim.full_sync or connection.runs[JobStatus.COMPLETED] == 0:
             connection.cursor = batch.checkpoint.cursor
+            connection.list_again |= job.incomplete
 
     async def sweep(self, claim: Claim, brake: DeletionBrake) -> Sweep:
         held = self._hold(claim)

@@ -50,7 +50,8 @@ class MemoryJobs(JobStore):
             if each.job.source_connection_id == connection_id and each.job.status in LIVE:
                 raise Conflict("A job is live.", job_id=each.job.id)
         schedule = connection.row.schedule or Schedule()
-        full = options.force_full_sync or not schedule.continuous or connection.cursor is None
+        starts_over = connection.cursor is None or connection.list_again
+        full = options.force_full_sync or not schedule.continuous or starts_over
         job = Job(
             id=str(uuid4()),
             source_connection_id=connection_id,
@@ -218,7 +219,10 @@ class MemoryJobs(JobStore):
         connection = self._state.connections[claim.connection_id]
         is_same = connection.row.config == claim.config
         if outcome.status is JobStatus.COMPLETED and is_same:
-            connection.cursor = held.checkpoint or connection.cursor
+            if held.checkpoint and not held.hold:
+                connection.cursor = held.checkpoint
+                connection.list_again &= not held.job.full_sync
+                connection.list_again |= held.job.incomplete
             if held.hold or (held.job.full_sync and not held.job.incomplete):
                 connection.hold = held.hold
         if outcome.status is JobStatus.COMPLETED and not (held.hold or held.job.incomplete):
@@ -273,9 +277,9 @@ def _make_claim(job: JobState, connection: ConnectionState, lease: timedelta) ->
         auth_expires_at=row.auth_expires_at,
         credentials=row.credentials,
         cursor=connection.cursor,
-        checkpoint=job.checkpoint,
+        checkpoint=job.checkpoint if job.job.full_sync else None,
         options=job.options,
-        full_sync=bool(job.job.full_sync),
+        full_sync=bool(job.job.full_sync or connection.list_again),
         listing=job.listing,
         attempts=job.attempts,
         resumed=job.fence > 1,

@@ -40,6 +40,7 @@ class ConnectionState:
     modified_at: datetime
     version: int = 1
     cursor: Json | None = None
+    list_again: bool = False
     runs: Counter[JobStatus] = field(default_factory=Counter[JobStatus])
     hold: DeletionHold | None = None
     held: set[str] = field(default_factory=set[str])
@@ -162,8 +163,9 @@ class State:
         held.owner = held.lease_until = None
         connection = self.connections[held.job.source_connection_id]
         connection.runs[status] += 1
-        if connection.hold or held.hold or held.gone:
-            connection.cursor = None
+        had_gaps = held.job.full_sync and held.job.incomplete
+        if connection.hold or held.hold or held.gone or had_gaps:
+            connection.list_again = True
 
     def show_collection(self, found: Collection) -> Collection:
         """The collection with its counts."""

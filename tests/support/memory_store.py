@@ -159,7 +159,7 @@ class MemoryConnections(ConnectionStore):
         row: ConnectionRow,
         *,
         expected_version: int,
-        reset_cursor: bool,
+        new_config: bool,
         set_state: bool,
         set_auth: bool,
     ) -> bool:
@@ -173,8 +173,8 @@ class MemoryConnections(ConnectionStore):
         found.row = replace(row, **{name: getattr(found.row, name) for name in kept})
         found.version += 1
         found.modified_at = self._state.clock()
-        if reset_cursor:
-            found.cursor = found.hold = None
+        if new_config:
+            found.list_again, found.hold = True, None
             for each in self._state.jobs.values():
                 if each.job.source_connection_id == row.id and each.job.status in LIVE:
                     each.checkpoint, each.counted = None, {}

@@ -55,7 +55,6 @@ class WebHarness:
     http: HttpFactory
     known: dict[str, str] = field(default_factory=dict[str, str])
     cursor: Json | None = None
-    configured: tuple[str, dict[str, Any]] | None = None
 
     def source(self, path: str = "/", **config: Any) -> WebSource:
         async def look_up(ids: Collection[str], /) -> Mapping[str, str]:
@@ -74,8 +73,6 @@ class WebHarness:
 
     async def fetch(self, path: str = "/", **config: Any) -> list[Event]:
         self.site.requests.clear()
-        if self.configured != (path, config):
-            self.configured, self.cursor = (path, config), None
         events = [event async for event in self.source(path, **config).fetch(None)]
         for event in events:
             if isinstance(event, Entity) and event.version:

@@ -278,6 +278,13 @@ class SourceContract:
         assert events[-1].evidence.strip()
         assert not [event for event in events[:-1] if isinstance(event, Complete | Incomplete)]
 
+    async def test_memory_of_another_configuration_leaves_no_gap(self, case: SourceCase) -> None:
+        plain = await events_of(case.make())
+        events = await events_of(case.make(last_cursor={"another": "configuration's memory"}))
+        assert isinstance(events[-1], Complete)
+        assert not [event for event in events if isinstance(event, Incomplete)]
+        assert [id_of(event) for event in events] == [id_of(event) for event in plain]
+
     async def test_faulty_listing_deletes_nothing(
         self, case: SourceCase, record_property: Callable[[str, object], None]
     ) -> None:

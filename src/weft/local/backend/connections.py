@@ -170,7 +170,7 @@ class LocalConnections(Connections):
             if await self._engine.store.connections.update(
                 row,
                 expected_version=found.version,
-                reset_cursor=altered.config,
+                new_config=altered.config,
                 set_state=altered.config or altered.auth,
                 set_auth=altered.auth,
             ):

@@ -49,6 +49,7 @@ _MORE_PROBLEMS = {
     "entity": "More entities were skipped or failed; see the job's counts.",
     "gap": "More of the listing could not be read.",
 }
+_GAPS = "The listing was incomplete: nothing was deleted, and the next sync lists everything again."
 RETRY_SECONDS = 2.0
 RETRY_GROWTH = 4.0
 RETRY_SECONDS_MAX = 300.0
@@ -288,7 +289,7 @@ class _Run:
         if swept.held:
             self.note("warning", f"{swept.held} deletions are held: they are too many to be made.")
         elif swept.had_gaps and not swept.deleted and self._claim.full_sync:
-            self.note("warning", "The listing was incomplete: nothing was deleted.")
+            self.note("warning", _GAPS)
         if self._inbox.batch.log:
             await self._commit(self._inbox.take())
         self._engine.changes.announce()

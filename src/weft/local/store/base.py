@@ -125,12 +125,13 @@ class ConnectionStore(Protocol):
         row: ConnectionRow,
         *,
         expected_version: int,
-        reset_cursor: bool,
+        new_config: bool,
         set_state: bool,
         set_auth: bool,
     ) -> bool:
         """Write the row; False, with nothing changed, if the version is not the expected one.
 
+        With ``new_config`` the next sync lists everything, and held deletions are forgotten.
         Without ``set_state`` the state and error that jobs have stored meanwhile stay; without
         ``set_auth`` the credentials and expiry that refreshing has stored stay.
         """
@@ -304,8 +305,8 @@ class EntityStore(Protocol):
     async def commit(self, claim: Claim, batch: Batch) -> None:
         """Compare a batch with the store; write the difference, counts, log and cursor together.
 
-        What the source says is gone is only noted, for `sweep`. If the job ends without it, the
-        connection loses its cursor, which lies beyond those deletions.
+        What the source says is gone is only noted, for `sweep`. If the job ends without it, or has
+        had a gap, the cursor lies beyond what was not done or read: the next sync lists everything.
         Raises Fenced when the job was cancelled, deleted or taken over: nothing is written then.
         """
         ...

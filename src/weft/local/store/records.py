@@ -65,7 +65,7 @@ class Claim:
 
     ``lease`` is how long it stays valid without a heartbeat or a commit. ``running_since``
     is when the job would have begun, had it run without a break, in seconds of the store's
-    monotonic clock.
+    monotonic clock. ``cursor`` is what the source remembers, also for a ``full_sync``.
     """
 
     job_id: str

@@ -79,14 +79,15 @@ class FilesSource(Source[FilesConfig, NoFields]):
         del cursor
         start, tree = await _run_in_thread(self._open_start)
         first, second = self._plan_walk(start, tree), self._plan_walk(start, tree)
+        total, has_gaps = 0, False
         try:
-            total = 0
             async for chunk in _chunks_of(first):
                 total += sum(isinstance(item, Candidate) for item in chunk)
             yield Expect(total)
             async for chunk in _chunks_of(second):
                 for item in chunk:
                     if not isinstance(item, Candidate):
+                        has_gaps = has_gaps or isinstance(item, Incomplete)
                         yield item
                 candidates = [item for item in chunk if isinstance(item, Candidate)]
                 async for event in self._read(start, tree, candidates):
@@ -95,12 +96,16 @@ class FilesSource(Source[FilesConfig, NoFields]):
         except Moved:
             yield Incomplete("the folder was moved, unmounted or replaced while it was read")
             return
-        last = _Memory.parse(self.context.last_cursor)
+        last = _Memory.parse(self.context.last_cursor, self.config.path)
         if (last.devices | first.devices) - second.devices:
-            yield Incomplete("a disk that was mounted there is not there any more")
+            has_gaps = True
+            yield Incomplete("a disk that was read before is not there any more, or is left out")
         elif last.root not in {None, root} and total < last.files * FEWER_FILES:
+            has_gaps = True
             yield Incomplete("another folder with fewer files is in the place of the last one")
-        yield Checkpoint(_Memory(second.devices, root, total).dump())
+        # After a gap, what was met before is still stored.
+        files = max(total, last.files) if has_gaps else total
+        yield Checkpoint(_Memory(last.path, second.devices, root, files).dump())
         yield Complete("every folder was listed, and the start is still the same folder")
 
     def _open_start(self) -> tuple[Start, Tree]:
@@ -154,24 +159,36 @@ def _folder_of(start: Start) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class _Memory:
-    """The disks, the start folder and the number of files that the last sync met."""
+    """The disks and the start folder that the last sync of a path met, and how many files."""
 
+    path: str
     devices: set[int] = field(default_factory=set[int])
     root: Identity | None = None
     files: int = 0
 
     @classmethod
-    def parse(cls, cursor: Json | None) -> "_Memory":
+    def parse(cls, cursor: Json | None, path: str) -> "_Memory":
+        """Read what `dump` wrote; an empty memory for anything else, or of another path."""
         match cursor:
-            case {"devices": list(devices), "root": [int(disk), int(number)], "files": int(files)}:
+            case {
+                "path": str(given),
+                "devices": list(devices),
+                "root": [int(disk), int(number)],
+                "files": int(files),
+            } if given == path:
                 known = {device for device in devices if isinstance(device, int)}
-                return cls(known, (disk, number), files)
+                return cls(path, known, (disk, number), files)
             case _:
-                return cls()
+                return cls(path)
 
     def dump(self) -> Json:
         devices = [*sorted(self.devices)[:_MAX_DEVICES_KEPT]]
-        return {"devices": [*devices], "root": [*(self.root or ())], "files": self.files}
+        return {
+            "path": self.path,
+            "devices": [*devices],
+            "root": [*(self.root or ())],
+            "files": self.files,
+        }
 
 
 async def _run_in_thread(work: Callable[[], T]) -> T:

@@ -174,7 +174,9 @@ class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
         }
 
     def _had_pull_requests(self) -> bool:
-        return bool((self.context.last_cursor or {}).get("has_pull_requests"))
+        last = self.context.last_cursor or {}
+        is_same = last.get("repo_name") == self.config.repo_name.lower()
+        return is_same and bool(last.get("has_pull_requests"))
 
     @staticmethod
     def _check_cursor(old: Json, new: Json) -> None:

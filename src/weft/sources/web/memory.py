@@ -21,6 +21,14 @@ class Named(NamedTuple):
     depth: int
 
 
+class Scope(NamedTuple):
+    """The configuration that a memory is of; ``selection`` is a digest of what else it reads."""
+
+    url: str = ""
+    mode: str = ""
+    selection: str = ""
+
+
 @dataclass(slots=True)
 class SiteMemory:
     """The pages that were read, and digests of addresses that led to one, and of sitemaps.
@@ -31,6 +39,7 @@ class SiteMemory:
     """
 
     kind: str | None = None
+    scope: Scope = field(default_factory=Scope)
     pages: dict[str, Named] = field(default_factory=dict[str, Named])
     aliases: set[bytes] = field(default_factory=set[bytes])
     sitemaps: set[bytes] = field(default_factory=set[bytes])
@@ -45,6 +54,7 @@ class SiteMemory:
             return cls()
         return cls(
             kind,
+            Scope(*given.get("scope", ())),
             {address: Named(*found) for address, found in cast("dict[str, Any]", pages).items()},
             set(_unpack(given.get("aliases"))),
             set(_unpack(given.get("sitemaps"))),
@@ -55,6 +65,7 @@ class SiteMemory:
         """Return it as a cursor."""
         return {
             "kind": self.kind,
+            "scope": [*self.scope],
             "pages": {address: list(named) for address, named in sorted(self.pages.items())},
             "aliases": _pack(sorted(self.aliases)),
             "sitemaps": _pack(sorted(self.sitemaps)),

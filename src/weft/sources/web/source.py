@@ -18,7 +18,7 @@ from weft.net.errors import raise_for_status
 from weft.net.transport import MAX_BYTES, Origin, origin_of
 from weft.sources.base import Event, NoFields, Source
 from weft.sources.web.config import WebConfig
-from weft.sources.web.memory import SiteMemory
+from weft.sources.web.memory import Scope, SiteMemory, digest_of
 from weft.sources.web.pages import PageReader
 from weft.sources.web.robots import Robots
 from weft.sources.web.sitemap import SITEMAP_BYTES_MAX, parse_sitemap
@@ -62,12 +62,14 @@ class WebSource(Source[WebConfig, NoFields]):
         There is no cursor to go on from; the one that is left says what could be read.
         """
         del cursor
-        before = SiteMemory.parse(self.context.last_cursor)
         async with self.context.http() as client:
             start = await self._open_start(client)
             crawl = start.sitemap is None
+            now = SiteMemory("crawl" if crawl else "sitemap", self._scope())
+            before = self._recall()
+            if before.kind != now.kind and before.scope.mode != self.config.mode:
+                before = SiteMemory()
             reader = PageReader(client, self.context, start.site, before, crawl=crawl)
-            now = SiteMemory("crawl" if crawl else "sitemap")
             walk = SiteWalk(self.config, reader, start, before, now)
             if start.sitemap:
                 sitemaps = SitemapReader(client, before, now)
@@ -96,10 +98,20 @@ class WebSource(Source[WebConfig, NoFields]):
             )
         return start
 
+    def _scope(self) -> Scope:
+        config = self.config
+        wanted = repr((config.include, config.exclude, config.max_depth))
+        return Scope(config.url, config.mode, digest_of(wanted).hex())
+
+    def _recall(self) -> SiteMemory:
+        """Return what was read from this address; another one leads to other pages."""
+        before = SiteMemory.parse(self.context.last_cursor)
+        return before if before.scope.url == self.config.url else SiteMemory()
+
     def _refuse_other_than_sitemap(self) -> None:
         """Raise if the address should have been a sitemap: a crawl would begin at a notice."""
         config = self.config
-        if config.mode == "auto" and SiteMemory.parse(self.context.last_cursor).kind == "sitemap":
+        if config.mode == "auto" and self._recall().kind == "sitemap":
             raise SourceUnavailable(
                 "The address was a sitemap and is none now.",
                 hint="If that is meant, set mode to crawl.",

@@ -213,6 +213,7 @@ class SiteWalk:
             # A full listing leaves out pages beyond, as configured, unless it could read fewer.
             read = len(self.now.pages) if self.is_full else 0
             self.room = len(queue) + self.config.max_pages - read
+            self._forget_unwanted()
         for address, named in self.lost.take_nearest(lambda a: _digest(a) in self.seen).items():
             check_cancelled()
             self.seen.add(_digest(address))
@@ -229,6 +230,16 @@ class SiteWalk:
             else:
                 self.unasked += 1
 
+    def _forget_unwanted(self) -> None:
+        """Forget the pages that the configuration does not want any more."""
+        before, config = self.before, self.config
+        if before.scope.selection == self.now.scope.selection:
+            return  # What is not wanted by its own address was found by a redirect.
+        for address, named in [*before.pages.items()]:
+            check_cancelled()
+            if named.depth > config.max_depth or not self._wants(httpx.URL(address).path):
+                del before.pages[address]
+
     def _overflows(self) -> bool:
         check_cancelled()
         self.overflowed = self.overflowed or len(self.seen) >= SEEN_MAX
@@ -236,10 +247,14 @@ class SiteWalk:
 
     def _claim(self, url: httpx.URL) -> bool:
         """Mark the address as seen; return whether it is new, on the site and wanted."""
-        address, path = _digest(str(url)), url.path
+        address = _digest(str(url))
         if address in self.seen or origin_of(url) not in self.start.site:
             return False
         self.seen.add(address)
+        return self._wants(url.path)
+
+    def _wants(self, path: str) -> bool:
+        """Return whether the configuration wants the page of this path."""
         suffix = path.rpartition("/")[2].rpartition(".")
         if suffix[1] and f".{suffix[2].lower()}" in BINARY_SUFFIXES:
             return False

@@ -8,6 +8,7 @@ on by a timedelta.
 from weft.testing.store_contract.audit import AuditContract
 from weft.testing.store_contract.authorizations import AuthorizationContract
 from weft.testing.store_contract.connections import CollectionsAndConnectionsContract
+from weft.testing.store_contract.cursors import CursorContract
 from weft.testing.store_contract.deletions import DeletionContract
 from weft.testing.store_contract.entities import EntityContract
 from weft.testing.store_contract.jobs import JobQueueContract
@@ -26,6 +27,7 @@ class StoreContract(
     JobQueueContract,
     LeaseContract,
     EntityContract,
+    CursorContract,
     DeletionContract,
     TextSearchContract,
     ScheduleContract,

@@ -71,7 +71,7 @@ class AuthorizationContract:
         session = await begin(store, made.id)
         row = make_row(id=made.id, sync_id=made.sync_id, credentials="new")
         await store.connections.update(
-            row, expected_version=made.version, reset_cursor=False, set_state=True, set_auth=True
+            row, expected_version=made.version, new_config=False, set_state=True, set_auth=True
         )
         assert await store.auth_sessions.by_link(b"link") is None
         await store.connections.delete(ORGANIZATION, made.id)
@@ -109,7 +109,7 @@ class AuthorizationContract:
         await store.tokens.lease(made.id, "old", holder="slow", duration=DURATION)
         row = make_row(id=made.id, sync_id=made.sync_id, credentials="given")
         await store.connections.update(
-            row, expected_version=made.version, reset_cursor=False, set_state=True, set_auth=True
+            row, expected_version=made.version, new_config=False, set_state=True, set_auth=True
         )
         assert not await store.tokens.store(made.id, "slow", "late", None)
         assert await store.connections.credentials(ORGANIZATION, made.id) == "given"

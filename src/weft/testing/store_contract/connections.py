@@ -102,7 +102,7 @@ class CollectionsAndConnectionsContract:
             assert expected is await store.connections.update(
                 row,
                 expected_version=made.version,
-                reset_cursor=False,
+                new_config=False,
                 set_state=False,
                 set_auth=False,
             )
@@ -118,7 +118,7 @@ class CollectionsAndConnectionsContract:
         error = (ConnectionStatus.ERROR, ErrorCategory.SOURCE_UNAVAILABLE, "Down.")
         row = make_row(id=made.id, sync_id=made.sync_id, config={"new": 1})
         await store.connections.update(
-            row, expected_version=made.version, reset_cursor=True, set_state=True, set_auth=False
+            row, expected_version=made.version, new_config=True, set_state=True, set_auth=False
         )
         await store.connections.mark(made, *error)
         changed = await get_connection(store, made.id)

@@ -247,7 +247,7 @@ class DeletionContract:
         assert await store.connections.update(
             make_row(id=made.id, sync_id=made.sync_id, config={"new": 1}),
             expected_version=made.version,
-            reset_cursor=True,
+            new_config=True,
             set_state=False,
             set_auth=False,
         )
@@ -276,7 +276,25 @@ class DeletionContract:
         assert found.deletions_held is not None
         # The cursor lies beyond the deletions: nothing would name them again.
         following = await claim_new(store, made)
-        assert (following.full_sync, following.cursor) == (True, None)
+        assert (following.full_sync, following.cursor) == (True, {"at": 2})
+
+    @pytest.mark.anyio
+    @pytest.mark.parametrize("continuous", [True, False])
+    async def test_while_deletions_are_held_the_source_remembers_what_it_listed_before(
+        self, store: Store, continuous: bool
+    ) -> None:
+        made = await make_filled(store, make_entities(50), continuous=continuous)
+        claim = await begin(store, made)
+        await commit(store, claim, make_entity("new"), Checkpoint({"at": 2}))
+        assert await store.entities.sweep(claim, BRAKE_DEFAULTS) == Sweep(held=50)
+        assert await finish(store, claim)
+        listing = await store.entities.begin_listing(await claim_new(store, made))
+        assert listing.cursor == {"at": 1}
+        await commit(store, listing, *make_entities(50), Checkpoint({"at": 3}))
+        assert await store.entities.sweep(listing, BRAKE_DEFAULTS) == Sweep(deleted=1)
+        assert await finish(store, listing)
+        later = await claim_new(store, made)
+        assert (later.full_sync, later.cursor) == (not continuous, {"at": 3})
 
     @pytest.mark.anyio
     async def test_named_deletions_are_made_and_the_cursor_stays(self, store: Store) -> None:
@@ -292,7 +310,7 @@ class DeletionContract:
 
     @pytest.mark.anyio
     @pytest.mark.parametrize("end", [JobStatus.FAILED, JobStatus.CANCELLED])
-    async def test_job_that_ends_before_its_deletions_leaves_no_cursor(
+    async def test_job_that_ends_before_its_deletions_is_made_up_for_by_a_full_listing(
         self, store: Store, end: JobStatus
     ) -> None:
         made = await make_filled(store, make_entities(50), continuous=True)

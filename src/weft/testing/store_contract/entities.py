@@ -5,8 +5,6 @@ from dataclasses import replace
 import pytest
 
 from weft.domain.connections import Connection
-from weft.domain.jobs import JobStatus
-from weft.domain.schedules import Schedule
 from weft.errors import Fenced
 from weft.local.store.base import Store
 from weft.local.store.brake import Sweep
@@ -33,7 +31,6 @@ from weft.testing.store_contract.support import (
     list_all,
     make_connection,
     make_entity,
-    make_row,
     sweep_all,
 )
 
@@ -147,40 +144,6 @@ class EntityContract:
         assert await finish(store, taken)
         job = await get_job(store, claim.job_id)
         assert count_changes(job) == {"inserted": 2, "deleted": 1, "skipped": 1}
-
-    @pytest.mark.anyio
-    async def test_cursor_moves_with_its_batch_once_a_listing_was_completed(
-        self, store: Store
-    ) -> None:
-        made = await make_connection(store, schedule=Schedule(continuous=True))
-        await list_all(store, made, make_entity("a"), Checkpoint({"page": 1}))
-        claim = await claim_new(store, made)
-        assert (claim.cursor, claim.full_sync) == ({"page": 1}, False)
-        await commit(store, claim, make_entity("b"), Checkpoint({"page": 2}))
-        await finish(store, claim, JobStatus.FAILED)
-        forced = await store.entities.begin_listing(await claim_new(store, made, force=True))
-        assert forced.cursor == {"page": 2}
-        await commit(store, forced, make_entity("a"), Checkpoint({"page": 9}))
-        await finish(store, forced, JobStatus.FAILED)
-        # Entities that the listing would have deleted must not survive behind a new cursor.
-        assert (await claim_new(store, made)).cursor == {"page": 2}
-
-    @pytest.mark.anyio
-    async def test_cursor_of_a_former_configuration_is_not_stored(self, store: Store) -> None:
-        made = await make_connection(store, schedule=Schedule(continuous=True))
-        claim = await store.entities.begin_listing(await claim_new(store, made))
-        row = make_row(id=made.id, sync_id=made.sync_id, config={"new": 1}, schedule=made.schedule)
-        assert await store.connections.update(
-            row,
-            expected_version=made.version,
-            reset_cursor=True,
-            set_state=False,
-            set_auth=False,
-        )
-        await commit(store, claim, make_entity("a"), Checkpoint({"page": 3}))
-        await finish(store, claim)
-        following = await claim_new(store, made)
-        assert (following.cursor, following.full_sync) == (None, True)
 
     @pytest.mark.anyio
     async def test_incremental_batch_touches_only_what_it_names(self, store: Store) -> None:

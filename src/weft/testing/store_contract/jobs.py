@@ -110,7 +110,7 @@ class JobQueueContract:
         assert (waiting.connection_id, waiting.organization_id) == (row.id, ORGANIZATION)
         assert await store.jobs.find_waiting(host_limit=2, passed_over=[waiting.mark]) is None
         assert await store.connections.update(
-            row, expected_version=1, reset_cursor=False, set_state=False, set_auth=False
+            row, expected_version=1, new_config=False, set_state=False, set_auth=False
         )
         assert await store.jobs.find_waiting(host_limit=2, passed_over=[waiting.mark]) is not None
 

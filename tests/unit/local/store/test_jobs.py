@@ -306,7 +306,7 @@ async def test_cursor_of_a_former_configuration_is_not_stored(bench: Bench) -> N
     assert await bench.store.connections.update(
         row,
         expected_version=made.version,
-        reset_cursor=True,
+        new_config=True,
         set_state=False,
         set_auth=False,
     )

@@ -26,7 +26,7 @@ async def change(bench: Bench, made: Connection, *, set_auth: bool, **columns: A
     assert await bench.store.connections.update(
         row,
         expected_version=made.version,
-        reset_cursor=False,
+        new_config=False,
         set_state=False,
         set_auth=set_auth,
     )

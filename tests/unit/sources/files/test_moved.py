@@ -58,9 +58,9 @@ def before_listing(monkeypatch: pytest.MonkeyPatch) -> Callable[[tuple[str, ...]
     return lambda parts, act: acts.setdefault(("root", *parts), []).append(act)
 
 
-async def list_events(folder: Path, last_cursor: Json | None = None) -> list[Event]:
+async def list_events(folder: Path, last_cursor: Json | None = None, **config: Any) -> list[Event]:
     context = offline_context(files_roots=(folder.parent,))
-    case = SourceCase(FilesSource, {"path": str(folder)}, context)
+    case = SourceCase(FilesSource, {"path": str(folder), **config}, context)
     return await events_of(case.make(last_cursor=last_cursor))
 
 
@@ -80,7 +80,8 @@ def replace(folder: Path, *names: str) -> None:
 
 
 def move_away(folder: Path) -> None:
-    folder.rename(folder.with_name(folder.name + ".away"))
+    taken = len(list(folder.parent.iterdir()))
+    folder.rename(folder.with_name(f"{folder.name}.away{taken}"))
 
 
 def replace_by_another(folder: Path) -> None:
@@ -94,7 +95,7 @@ def replace_by_a_file(folder: Path) -> None:
 
 def replace_by_a_link(folder: Path) -> None:
     move_away(folder)
-    folder.symlink_to(folder.with_name(folder.name + ".away"))
+    folder.symlink_to(next(folder.parent.glob("*.away*")))
 
 
 ACTS = (move_away, replace, replace_by_another, replace_by_a_file, replace_by_a_link)
@@ -203,6 +204,26 @@ async def test_another_folder_with_fewer_files_is_a_gap_once(folder: Path) -> No
     second = await list_events(folder, cursor_of(first))
     third = await list_events(folder, cursor_of(second))
     assert [is_complete(events) for events in (first, second, third)] == [True, False, True]
+
+
+async def test_gap_leaves_what_was_known_of_the_folder(folder: Path) -> None:
+    first = await list_events(folder)
+    replace(folder)
+    second = await list_events(folder, cursor_of(first))
+    replace(folder, "a.txt")
+    third = await list_events(folder, cursor_of(second))
+    assert [is_complete(events) for events in (second, third)] == [False, False]
+
+
+async def test_another_choice_of_files_is_of_the_same_folder(folder: Path) -> None:
+    first = await list_events(folder)
+    replace(folder, "a.txt")
+    assert not is_complete(await list_events(folder, cursor_of(first), exclude=["z/"]))
+
+
+async def test_another_path_is_another_folder(folder: Path) -> None:
+    first = await list_events(folder)
+    assert is_complete(await list_events(folder / "docs", cursor_of(first)))
 
 
 async def test_copy_in_the_place_of_the_folder_is_complete(folder: Path) -> None:

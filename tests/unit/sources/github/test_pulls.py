@@ -136,3 +136,10 @@ async def test_pull_requests_that_are_all_gone_are_a_gap(http: HttpFactory) -> N
         at.hub.pulls = []
         events = await at.fetch(sync_pull_requests=True)
     assert isinstance(events[-1], Incomplete)
+
+
+async def test_another_repository_need_not_have_pull_requests(http: HttpFactory) -> None:
+    async with serve_github(http, FakeGitHub(pulls=list(PULLS))) as at:
+        at.cursor = cursor_of(await at.fetch(sync_pull_requests=True)) | {"repo_name": "old/one"}
+        at.hub.pulls = []
+        assert is_sound(await at.fetch(sync_pull_requests=True))

@@ -294,6 +294,7 @@ def _write_checkpoint(
     db.execute(queries()["job_checkpoint"], progress)
     values = {
         "no": held.connection_no,
+        "job_no": held.job_no,
         "cursor": cursor,
         "config": dumps(claim.config),
         "full_sync": claim.full_sync,

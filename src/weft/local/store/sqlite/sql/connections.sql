@@ -12,7 +12,8 @@ INSERT INTO connection (
 -- The start of every query that returns connections: the row, its last job, its counts by type.
 SELECT
   c.no, {connection.read}, k.readable_id AS readable_collection_id, p.kind AS auth_provider_kind,
-  c.cron, c.timezone, c.continuous, c.cursor_field, c.has_schedule, c.next_run_at, c.cursor,
+  c.cron, c.timezone, c.continuous, c.cursor_field, c.has_schedule, c.next_run_at,
+  CASE WHEN NOT c.list_again THEN c.cursor END AS cursor,
   c.hold, c.total_runs, c.successful_runs, c.failed_runs, c.version, c.created_at, c.modified_at,
   (
     SELECT json_group_array(json_array(t.type, t.count, t.last_updated))
@@ -80,8 +81,7 @@ UPDATE connection SET
   {connection.changes},
   cron = :cron, timezone = :timezone, continuous = :continuous, cursor_field = :cursor_field,
   has_schedule = :has_schedule, next_run_at = :next_run_at,
-  cursor = CASE WHEN :reset_cursor THEN NULL ELSE cursor END,
-  hold = CASE WHEN :reset_cursor THEN NULL ELSE hold END,
+  list_again = list_again OR :new_config, hold = CASE WHEN :new_config THEN NULL ELSE hold END,
   version = version + 1, modified_at = :now
 WHERE id = :id AND organization_id = :organization_id AND version = :expected_version
 RETURNING no;

@@ -4,7 +4,7 @@ INSERT INTO job (
   id, connection_no, organization_id, status, trigger, options, full_sync, created_at
 )
 SELECT :id, c.no, c.organization_id, 'PENDING', :trigger, :options,
-  (:force_full_sync OR NOT c.continuous OR c.cursor IS NULL), :now
+  (:force_full_sync OR NOT c.continuous OR c.cursor IS NULL OR c.list_again), :now
 FROM connection c WHERE c.id = :connection_id AND c.organization_id = :organization_id
 RETURNING no;
 
@@ -12,7 +12,7 @@ RETURNING no;
 -- Queues the job of a schedule's slot; returns the organisation.
 INSERT INTO job (id, connection_no, organization_id, status, trigger, slot, full_sync, created_at)
 SELECT :id, no, organization_id, 'PENDING', 'schedule', :slot,
-  (NOT continuous OR cursor IS NULL), :now
+  (NOT continuous OR cursor IS NULL OR list_again), :now
 FROM connection WHERE id = :connection_id
 RETURNING organization_id;
 
@@ -111,8 +111,8 @@ RETURNING no, id, connection_no, fence, options, full_sync, checkpoint, listing,
 
 -- name: job_claim_connection
 -- The columns of a claim that the connection has.
-SELECT id, organization_id, short_name, config, credentials, cursor, auth_method, authenticated_at,
-  auth_expires_at
+SELECT id, organization_id, short_name, config, credentials, cursor, list_again, auth_method,
+  authenticated_at, auth_expires_at
 FROM connection WHERE no = :no;
 
 -- name: job_forget_seen
@@ -177,10 +177,13 @@ WHERE no = :no
   AND EXISTS (SELECT 1 FROM connection c WHERE c.no = job.connection_no AND c.config = :config);
 
 -- name: job_promote_checkpoint
--- After a complete listing, later syncs may continue from where it ended.
-UPDATE connection SET cursor = j.checkpoint FROM job j
+-- After a whole listing, later syncs may go on from where it ended. While deletions are held, the
+-- source remembers what it did before: that is what is still stored.
+UPDATE connection SET cursor = j.checkpoint,
+  list_again = (list_again AND NOT j.full_sync) OR j.incomplete
+FROM job j
 WHERE connection.no = j.connection_no AND j.no = :no AND j.checkpoint IS NOT NULL
-  AND connection.config = :config;
+  AND j.hold IS NULL AND connection.config = :config;
 
 -- name: job_tell_hold
 -- Passes on what the job holds. Only a whole listing that holds nothing ends what an earlier one held.
@@ -200,11 +203,11 @@ DELETE FROM held_deletion WHERE connection_no = (
   WHERE j.no = :no AND c.hold IS NULL
 );
 
--- name: job_forget_cursor
--- While deletions wait, a cursor would lie beyond them: later syncs list everything.
-UPDATE connection SET cursor = NULL FROM job j
+-- name: job_list_again
+-- A cursor would lie beyond deletions that wait. A full listing with gaps is made up for by another.
+UPDATE connection SET list_again = 1 FROM job j
 WHERE connection.no = j.connection_no AND j.no = :job_no AND (
-  connection.hold IS NOT NULL OR j.hold IS NOT NULL
+  connection.hold IS NOT NULL OR j.hold IS NOT NULL OR (j.full_sync AND j.incomplete)
   OR EXISTS (SELECT 1 FROM job_seen s WHERE s.job_no = j.no AND s.gone)
 );
 
@@ -248,7 +251,9 @@ WHERE no = :connection_no;
 -- name: connection_set_cursor
 -- Not after a change of the configuration: the cursor belongs to the old one. During a full listing
 -- only before the first success, when nothing older could be left over that it would not name.
-UPDATE connection SET cursor = :cursor
+-- A cursor beyond a gap is none to go on from.
+UPDATE connection SET cursor = :cursor,
+  list_again = list_again OR (SELECT incomplete FROM job WHERE no = :job_no)
 WHERE no = :no AND config = :config AND (NOT :full_sync OR successful_runs = 0);
 
 -- name: job_crowded

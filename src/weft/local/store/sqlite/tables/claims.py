@@ -58,9 +58,10 @@ def claim_next(
         auth_expires_at=moment_or_none(connection["auth_expires_at"]),
         credentials=connection["credentials"],
         cursor=loads(connection["cursor"]) if connection["cursor"] else None,
-        checkpoint=loads(job["checkpoint"]) if job["checkpoint"] else None,
+        checkpoint=loads(job["checkpoint"]) if job["checkpoint"] and job["full_sync"] else None,
         options=RunOptions.model_validate_json(job["options"]),
-        full_sync=bool(job["full_sync"]),
+        # The configuration may have changed since the job was queued.
+        full_sync=bool(job["full_sync"] or connection["list_again"]),
         listing=job["listing"],
         attempts=job["attempts"],
         resumed=job["fence"] > 1,

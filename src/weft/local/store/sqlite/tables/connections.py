@@ -77,14 +77,14 @@ class SqliteConnections(Table, ConnectionStore):
         row: ConnectionRow,
         *,
         expected_version: int,
-        reset_cursor: bool,
+        new_config: bool,
         set_state: bool,
         set_auth: bool,
     ) -> bool:
         by = stamp(self._database)
         values = _values(row, by.at) | {
             "expected_version": expected_version,
-            "reset_cursor": reset_cursor,
+            "new_config": new_config,
             "set_state": set_state,
             "set_auth": set_auth,
         }
@@ -171,7 +171,7 @@ def _update(db: Session, values: dict[str, Any], by: Stamp) -> bool:
     number = db.execute(queries()["connection_update"], values).get
     if number is None:
         return False
-    if values["reset_cursor"]:
+    if values["new_config"]:
         db.execute(queries()["connection_reset_checkpoint"], {"no": number})
     if values["set_auth"]:
         db.execute(queries()["token_lease_revoke"], {"no": number})

@@ -247,7 +247,7 @@ def _request_cancel(db: Session, job_id: str, by: Stamp) -> bool:
 
 
 def _count_end(db: Session, job_no: object, connection_no: object, status: JobStatus) -> None:
-    for step in ("job_forget_cursor", "job_forget_seen"):
+    for step in ("job_list_again", "job_forget_seen"):
         db.execute(queries()[step], {"job_no": job_no})
     values = {"connection_no": connection_no, "status": status}
     db.execute(queries()["job_count_run"], values)
