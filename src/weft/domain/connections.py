@@ -295,8 +295,8 @@ class NewConnection(Frozen):
 class ConnectionChange(Frozen):
     """An update: only the fields that are set change.
 
-    ``config`` merges by key, and null removes a key; ``schedule`` null removes the schedule;
-    ``expected_version`` refuses the change when someone else changed the connection first.
+    ``config`` merges by key, and null removes a key, or everything; ``schedule`` null removes the
+    schedule; ``expected_version`` refuses the change when someone else made one first.
     """
 
     name: str | None = None
@@ -343,7 +343,9 @@ def refuse_stale(found: Connection, expected_version: int | None) -> None:
         )
 
 
-def merge_config(present: Json, change: Json) -> Json:
-    """Merge ``change`` into ``present`` by key, where null removes a key."""
+def merge_config(present: Json, change: Json | None) -> Json:
+    """Merge ``change`` into ``present`` by key, where null removes a key, or everything."""
+    if change is None:
+        return {}
     both: dict[str, JsonValue] = {**present, **change}
     return {name: value for name, value in both.items() if change.get(name, ...) is not None}

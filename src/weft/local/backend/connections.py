@@ -223,7 +223,7 @@ class LocalConnections(Connections):
         given = change.model_fields_set
         config = found.config
         if "config" in given:
-            changed = {} if change.config is None else merge_config(config, change.config)
+            changed = merge_config(config, change.config)
             config = config if changed == config else await self._engine.pin(kind, changed)
         schedule = found.schedule
         if "schedule" in given:

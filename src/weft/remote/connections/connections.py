@@ -339,7 +339,7 @@ def _plain_changes(found: Connection, change: ConnectionChange) -> Json:
     if given.get("name", "") is None:
         del given["name"]  # Airweave answers 500 to a name that is null.
     _check_texts(given.get("name"), given.get("description"))
-    if change.config is not None:
+    if "config" in change.model_fields_set:
         given["config"] = merge_config(found.config, change.config)
     if "schedule" in change.model_fields_set:
         spec = change.schedule

@@ -24,7 +24,7 @@ from weft.domain.connections import (
     merge_config,
 )
 from weft.domain.notes import Note
-from weft.domain.schedules import merge_schedule
+from weft.domain.schedules import ScheduleSpec, merge_schedule
 from weft.errors import Conflict, Unsupported
 from weft.remote.state.remote_state import RemoteState
 
@@ -165,8 +165,11 @@ class Drafts:
         new = await self.require_open(draft)
         given = change.model_fields_set - {"auth", "expected_version"}
         values = {name: getattr(change, name) for name in given}
-        if change.config is not None:
+        if "config" in given:
             values["config"] = merge_config(new.config, change.config)
+        if "schedule" in given:
+            # Without a word about it Airweave makes a daily schedule.
+            values["schedule"] = change.schedule or ScheduleSpec()
         name = change.name or draft.connection_name
         changed = draft.model_copy(
             update={"new": new.model_copy(update=values), "connection_name": name}

@@ -111,6 +111,15 @@ async def test_draft_is_listed_changed_found_by_name_and_deleted(place: Place) -
             await backend.connections.get(draft.id)
 
 
+async def test_schedule_that_was_removed_from_a_draft_is_not_made(place: Place) -> None:
+    async with place.open() as backend:
+        schedule = {"cron": "0 5 * * *"}
+        draft = await make_connection(backend, "github", config=REPO, schedule=schedule)
+        await backend.connections.update(draft.id, ConnectionChange(schedule=None))
+        await fill_in(backend, draft, personal_access_token=PAT)
+        assert (await backend.connections.get(draft.id)).schedule is None
+
+
 async def test_own_oauth_client_is_typed_into_the_page_and_leads_to_the_consent(
     place: Place,
 ) -> None:
