@@ -7,6 +7,7 @@ from typing import ClassVar
 import httpx
 import pytest
 from airweave_stub import open_world
+from differences import expect_difference
 from pydantic import SecretStr
 
 from weft.backend import Backend
@@ -45,11 +46,8 @@ DIFFERS = {
 
 
 @pytest.fixture(autouse=True)
-def expect_difference(request: pytest.FixtureRequest) -> None:
-    """Expect a test that shows a difference to fail, as long as there is the difference."""
-    for name, reason in DIFFERS.items():
-        if request.node.name.startswith(name):
-            request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
+def differences(request: pytest.FixtureRequest) -> None:
+    expect_difference(request, DIFFERS)
 
 
 class Connections:

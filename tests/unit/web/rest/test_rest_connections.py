@@ -10,11 +10,12 @@ from server_records import make_connection
 
 from weft.domain.connections import ConnectionChange
 from weft.errors import Conflict
+from weft.testing.stub import StubConfig
 from weft.web.rest import connections
 
 pytestmark = pytest.mark.anyio
 
-SECRET = "hunter2-hunter2"
+SECRET = "good-hunter2-hunter2"
 AT_ONCE = 20
 STUB = {"short_name": "stub", "readable_collection_id": "docs", "sync_immediately": False}
 
@@ -54,6 +55,22 @@ async def test_without_credentials_a_connection_waits(
     assert "authorize_connection" not in ran.text
 
 
+async def test_connection_that_waits_is_changed_and_deleted(client: httpx.AsyncClient) -> None:
+    body = {**STUB, "short_name": "secret_stub", "config": {"entities": 3}}
+    made = await client.post("/source-connections", json=body | {"schedule": {"cron": "0 2 * * *"}})
+    assert made.json()["schedule"]["cron"] == "0 2 * * *"
+    one = f"/source-connections/{made.json()['id']}"
+    changed = await client.patch(one, json={"config": {"page_size": 7}, "name": "Other name"})
+    assert (changed.json()["name"], changed.json()["config"]) == ("Other name", {"page_size": 7})
+    changed = await client.patch(one, json={"config": None, "schedule": None})
+    assert (changed.json()["schedule"], changed.json()["config"]) == (None, {})
+    assert (await client.get(one)).json() == changed.json()
+    [listed] = (await client.get("/source-connections?collection=docs")).json()
+    assert (listed["name"], listed["status"]) == ("Other name", "pending_auth")
+    assert (await client.delete(one)).status_code == 200
+    assert (await client.get(one)).status_code == 404
+
+
 WRONG: list[tuple[dict[str, Any], list[str]]] = [
     ({"authentication": {"tokn": SECRET}}, ["body", "authentication"]),
     ({"authentication": {"credentials": SECRET}}, ["body", "authentication", "credentials"]),
@@ -75,24 +92,30 @@ WRONG: list[tuple[dict[str, Any], list[str]]] = [
 
 async def test_a_wrong_field_is_named_without_its_value(client: httpx.AsyncClient) -> None:
     for given, loc in WRONG:
-        answer = await client.post("/source-connections", json=STUB | given)
+        token = {} if "auth" in given else {"authentication": {"credentials": {"token": "good"}}}
+        answer = await client.post("/source-connections", json=STUB | token | given)
         assert answer.status_code == 422, given
         assert answer.json()["detail"][0]["loc"][: len(loc)] == loc
         assert SECRET not in answer.text
 
 
+def script_of(answer: httpx.Response) -> StubConfig:
+    """The configuration with its defaults, which only Airweave stores."""
+    return StubConfig.model_validate(answer.json()["config"])
+
+
 async def test_a_patch_replaces_the_configuration_and_leaves_the_rest(api: Any) -> None:
-    made = await api.engine.connect({"entities": 3, "page_size": 7}, description="Kept")
+    made = await api.connect({"entities": 3, "page_size": 7}, description="Kept")
     path = f"/source-connections/{made.id}"
     async with api.client() as client:
         answer = await client.patch(path, json={"config": {"entities": 4}})
-        assert answer.json()["config"] == {"entities": 4}
+        assert script_of(answer) == StubConfig(entities=4)
         assert answer.json()["description"] == "Kept"
         answer = await client.patch(path, json={"description": None, "name": "Other name"})
-        assert answer.json()["config"] == {"entities": 4}
+        assert script_of(answer) == StubConfig(entities=4)
         assert (answer.json()["description"], answer.json()["name"]) == (None, "Other name")
         answer = await client.patch(path, json={"config": None})
-        assert answer.json()["config"] == {}
+        assert script_of(answer) == StubConfig()
 
 
 async def test_a_patch_of_nothing_or_of_other_credentials_than_direct_is_refused(api: Any) -> None:
@@ -118,11 +141,12 @@ async def test_a_schedule_is_set_and_removed(api: Any) -> None:
 async def test_a_stale_version_is_a_conflict(api: Any) -> None:
     path = f"/source-connections/{await api.connection()}"
     async with api.client() as client:
+        version = (await client.get(path)).json()["version"]
+        stale, now = {"expected_version": version + 1}, {"expected_version": version}
         for body in ({"name": "Fine name"}, {"config": {"entities": 1}}):
-            answer = await client.patch(path, json={**body, "expected_version": 99})
-            assert answer.status_code == 409
-        assert (await client.delete(path, params={"expected_version": 99})).status_code == 409
-        assert (await client.delete(path, params={"expected_version": 1})).status_code == 200
+            assert (await client.patch(path, json=body | stale)).status_code == 409
+        assert (await client.delete(path, params=stale)).status_code == 409
+        assert (await client.delete(path, params=now)).status_code == 200
 
 
 async def test_a_configuration_is_replaced_though_others_change_the_connection(api: Any) -> None:
@@ -190,8 +214,8 @@ async def test_lists_are_sliced_newest_first(api: Any) -> None:
 
 
 async def test_search_is_sliced_and_says_where_hits_come_from(api: Any) -> None:
-    made = await api.engine.connect({"entities": 120})
-    await api.engine.sync(made)
+    made = await api.connect({"entities": 120})
+    await api.sync(made)
     async with api.client() as client:
 
         async def search(**body: object) -> list[Any]:
