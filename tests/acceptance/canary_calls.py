@@ -242,6 +242,8 @@ def _bad_references(text: str, connection_id: str) -> Iterator[Call]:
     yield "delete_connection", {"connection_id": connection_id, "confirmation_token": text}
     yield "delete_collection", {"readable_collection_id": COLLECTION, "confirmation_token": text}
     yield "delete_collection", {"readable_collection_id": text}
+    yield "update_collection", {"readable_collection_id": text, "name": "Fine name"}
+    yield "update_collection", {"readable_collection_id": COLLECTION, "name": [text]}
     yield "create_collection", {"name": text * 4, "readable_id": "fine"}
     yield "create_collection", {"name": "Fine name", "readable_id": text}
     yield "get_source", {"short_name": text}

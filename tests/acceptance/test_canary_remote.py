@@ -102,6 +102,7 @@ def list_calls(world: World) -> list[Call]:
     calls += [(tool, {}) for tool in ("list_sources", "list_connections", "list_collections")]
     calls += [("get_source", {"short_name": "stub"}), ("search", {**docs, "query": "words"})]
     calls += [("create_collection", {"name": "Team documents", "readable_id": "docs"})]
+    calls += [("update_collection", {**docs, "name": "Another name"})]
     return [*calls, ("delete_collection", docs)]
 
 

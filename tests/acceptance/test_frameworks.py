@@ -34,6 +34,7 @@ def calls(place: Place, config: str) -> list[tuple[str, Structured]]:
         ("list_sources", {}),
         ("get_source", {"short_name": "files"}),
         ("create_collection", {"name": "Framed", "readable_id": "framed"}),
+        ("update_collection", {"readable_collection_id": "framed", "name": "Well framed"}),
         ("list_collections", {}),
         ("create_connection", {**files, **made}),
         ("list_connections", {}),

@@ -75,6 +75,7 @@ def calls(known: Structured) -> list[tuple[str, Structured]]:
         *jobs,
         ("list_connections", collection),
         ("create_connection", {"short_name": "stub", **collection}),
+        ("update_collection", {**collection, "name": "Another name"}),
         ("delete_collection", collection),
         ("search", {**collection, "query": "entity1"}),
         ("get_entity", {"entity_id": known["entity"]}),

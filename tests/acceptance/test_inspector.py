@@ -121,6 +121,7 @@ def test_every_tool_can_be_called(inspector: Inspector, place: Place) -> None:
         "list_jobs": {},
         "get_job": {"job_id": job["id"]},
         "list_collections": {},
+        "update_collection": {"readable_collection_id": "inspected", "name": "Seen"},
         "delete_connection": connection,
         "delete_collection": {"readable_collection_id": "inspected"},
         "get_entity": {"entity_id": hit["entity_id"]},

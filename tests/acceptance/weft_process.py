@@ -40,6 +40,7 @@ TOOLS = (
     "cancel_job",
     "list_collections",
     "create_collection",
+    "update_collection",
     "delete_connection",
     "delete_collection",
     "search",

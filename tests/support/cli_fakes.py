@@ -199,8 +199,8 @@ class FakeCollections(Collections):
         return made
 
     async def update(self, collection: str, *, name: str) -> Collection:
-        self.state.calls.append(("collections.update", name))
-        return await self.get(collection)
+        self.state.calls.append(("collections.update", (collection, name)))
+        return (await self.get(collection)).model_copy(update={"name": name})
 
     async def delete(self, collection: str) -> Collection:
         self.state.calls.append(("collections.delete", collection))

@@ -96,6 +96,11 @@ class FakeCollections:
         self.rows[made.readable_id] = made
         return made
 
+    async def update(self, collection: str, *, name: str) -> Collection:
+        renamed = (await self.get(collection)).model_copy(update={"name": name})
+        self.rows[renamed.readable_id] = renamed
+        return renamed
+
     async def delete(self, collection: str) -> Collection:
         return self.rows.pop((await self.get(collection)).readable_id)
 

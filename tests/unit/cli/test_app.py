@@ -210,6 +210,13 @@ def test_delete_with_yes_asks_nothing(terminal: Terminal) -> None:
     assert terminal.backend.calls_of("collections.delete") == ["id-docs"]
 
 
+def test_collection_is_renamed(terminal: Terminal) -> None:
+    result = terminal.run("collections", "rename", "docs", "Team wiki")
+    assert result.exit_code == 0
+    assert "The collection 'docs' is now 'Team wiki'." in result.output
+    assert terminal.backend.calls_of("collections.update") == [("docs", "Team wiki")]
+
+
 def test_long_lists_are_collected_over_pages(terminal: Terminal) -> None:
     terminal.backend.existing = [make_collection(f"c{number}") for number in range(250)]
     document = json.loads(terminal.run("collections", "--limit", "230", "--json").stdout)

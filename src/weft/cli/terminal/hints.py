@@ -21,6 +21,7 @@ _VERBS = {
     "cancel_job": "jobs cancel",
     "list_collections": "collections",
     "create_collection": "collections create",
+    "update_collection": "collections rename",
     "delete_collection": "collections delete",
 }
 _FLAG = re.compile(r"\bapply_deletions(=true)?\b")

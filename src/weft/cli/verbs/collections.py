@@ -7,13 +7,13 @@ from weft.cli.terminal.context import App, json_option, pass_app, show
 from weft.cli.terminal.groups import ListGroup, limit_options
 from weft.cli.terminal.listing import show_page
 from weft.cli.terminal.paging import collect
-from weft.cli.terminal.text import ago, count
+from weft.cli.terminal.text import ago, count, plain
 from weft.domain.collections import Collection, NewCollection
 
 
 @click.group(cls=ListGroup)
 def collections() -> None:
-    """List, create and delete collections: what is searched together."""
+    """List, create, rename and delete collections: what is searched together."""
 
 
 @collections.command("list")
@@ -51,6 +51,17 @@ def create_collection(app: App, name: str, readable_id: str | None) -> None:
         f"Created the collection '{made.readable_id}'.",
         note=f"Next: weft connections create SOURCE --collection {made.readable_id} ...",
     )
+
+
+@collections.command("rename")
+@click.argument("collection")
+@click.argument("name")
+@json_option
+@pass_app
+def rename_collection(app: App, collection: str, name: str) -> None:
+    """Give a collection another NAME; its readable id stays."""
+    renamed = app.run(lambda backend: backend.collections.update(collection, name=name))
+    show(app, renamed, f"The collection '{renamed.readable_id}' is now '{plain(renamed.name)}'.")
 
 
 @collections.command("delete")

@@ -18,7 +18,9 @@ from weft.server.render.structured import CollectionOut, ItemsOut, page_out, rep
 from weft.server.render.text import more_text, quantity
 from weft.server.render.untrusted import one_line
 from weft.server.tools.definition import tool
-from weft.server.tools.parameters import Cursor, Limit
+from weft.server.tools.parameters import CollectionRef, Cursor, Limit
+
+Name = Annotated[str, Field(min_length=NAME_MIN_CHARS, max_length=NAME_MAX_CHARS)]
 
 
 @tool(
@@ -49,7 +51,7 @@ async def list_collections(
 )
 async def create_collection(
     call: ToolCall,
-    name: Annotated[str, Field(min_length=NAME_MIN_CHARS, max_length=NAME_MAX_CHARS)],
+    name: Name,
     readable_id: Annotated[
         str | None,
         Field(
@@ -67,7 +69,22 @@ async def create_collection(
     return reply(text, to_plain(made))
 
 
-TOOLS = (list_collections, create_collection)
+@tool(
+    "Rename a collection",
+    "Give a collection another name; its id and content stay. For a connection use"
+    " update_connection.",
+    destroys=True,
+    repeatable=True,
+)
+async def update_collection(
+    call: ToolCall, readable_collection_id: CollectionRef, name: Name
+) -> Annotated[CallToolResult, CollectionOut]:
+    """Rename a collection, and say how much is in it."""
+    renamed = await call.backend.collections.update(readable_collection_id, name=name)
+    return reply(f"Renamed.\n{_line(renamed)}", to_plain(renamed))
+
+
+TOOLS = (list_collections, create_collection, update_collection)
 
 
 def _line(collection: Collection) -> str:

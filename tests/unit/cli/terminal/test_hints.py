@@ -40,7 +40,8 @@ def test_tools_in_a_hint_become_the_verbs_that_do_the_same(hint: str, said: str)
 def test_every_verb_that_a_hint_may_name_exists() -> None:
     tools = "list_sources get_source create_connection list_connections get_connection"
     tools += " update_connection authorize_connection check_connection delete_connection run_sync"
-    tools += " list_jobs get_job cancel_job list_collections create_collection delete_collection"
+    tools += " list_jobs get_job cancel_job list_collections create_collection"
+    tools += " update_collection delete_collection"
     verbs = re.findall(r"`weft ([a-z ]+)`", with_verbs(tools))
     assert len(verbs) == len(tools.split())
     for verb in verbs:

@@ -1,4 +1,4 @@
-"""The tools that make a collection, and that delete in two steps."""
+"""The tools that make and rename a collection, and that delete in two steps."""
 
 import pytest
 from server_fakes import Connect, FakeBackend
@@ -14,6 +14,16 @@ async def test_collections_are_made_and_listed(connect: Connect) -> None:
     assert "wiki" in text
     _, listed = await good(connect, "list_collections")
     assert [item["readable_id"] for item in items(listed)] == ["docs", "wiki"]
+
+
+async def test_collection_is_renamed_and_its_id_and_counts_are_told(connect: Connect) -> None:
+    text, data = await good(
+        connect, "update_collection", readable_collection_id="docs", name="Team wiki"
+    )
+    assert (data["readable_id"], data["name"]) == ("docs", "Team wiki")
+    assert "docs: 'Team wiki'" in text
+    refused = await bad(connect, "update_collection", readable_collection_id="docs", name="abc")
+    assert "name" in refused
 
 
 async def test_delete_previews_first_and_then_deletes(

@@ -36,6 +36,7 @@ NAMES = (
     "cancel_job",
     "list_collections",
     "create_collection",
+    "update_collection",
     "delete_connection",
     "delete_collection",
     "search",
@@ -44,6 +45,7 @@ NAMES = (
 READ_ONLY = {name for name in NAMES if name.startswith(("list_", "get_", "search"))}
 DESTRUCTIVE = {
     "update_connection",
+    "update_collection",
     "authorize_connection",
     "cancel_job",
     "delete_connection",
