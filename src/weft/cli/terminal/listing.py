@@ -6,6 +6,7 @@ from typing import Any, Protocol, TypeVar
 from pydantic import BaseModel
 
 from weft.cli.terminal.context import App, emit, say
+from weft.cli.terminal.text import plain
 from weft.domain.base import Page
 
 M = TypeVar("M")
@@ -38,6 +39,7 @@ def show_page(
     footnote: str = "",
 ) -> None:
     """Print a page of a long list; people get ``footnote`` below it, or ``none`` if it is empty.
+    The page's own note takes the place of the footnote.
 
     ``to_cells`` makes the row of an item; for ``numbers`` and ``wide`` see `print_table`.
     """
@@ -50,10 +52,14 @@ def show_page(
     out = console()
     if none and not page.items:
         out.print(none)
-        return
-    rows = [to_cells(item) for item in page.items]
-    print_table(out, columns, rows, numbers=numbers, wide=wide)
-    if page.next_cursor:
+        footnote = ""
+    else:
+        rows = [to_cells(item) for item in page.items]
+        print_table(out, columns, rows, numbers=numbers, wide=wide)
+    if page.note:
+        on = f" To go on: --cursor {page.next_cursor}" if page.next_cursor else ""
+        footnote = plain(page.note) + on
+    elif page.next_cursor:
         footnote = "There are more: raise --limit."
     if footnote:
         out.print(footnote, style="dim")

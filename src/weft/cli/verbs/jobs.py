@@ -7,7 +7,7 @@ from typing import Final
 
 import click
 
-from weft.backend import Backend
+from weft.backend import LIST_LIMIT_MAX, Backend
 from weft.cli.terminal.context import App, emit, json_option, pass_app, show
 from weft.cli.terminal.follow import diagnosis
 from weft.cli.terminal.groups import ListGroupWithName, limit_options
@@ -17,7 +17,7 @@ from weft.cli.terminal.paging import collect
 from weft.cli.terminal.text import ago, count, duration, job_counts, plain, short_ids
 from weft.domain.base import Page
 from weft.domain.jobs import Job, JobStatus, LogLine, diagnose
-from weft.errors import NotFound
+from weft.errors import NotFound, TryLater
 
 LOG_TAIL_LINES = 20
 
@@ -111,11 +111,19 @@ async def _get(
 
 
 async def _find_names(backend: Backend, items: Sequence[Job]) -> dict[str, str]:
-    """Return the connections' names by id, without those that were deleted meanwhile."""
+    """Return the connections' names by id, without those that were deleted meanwhile.
+
+    Names are not worth a limit: what the API allows no more stays without.
+    """
+    wanted = {job.source_connection_id for job in items}
     names: dict[str, str] = {}
-    for connection_id in {job.source_connection_id for job in items}:
-        with suppress(NotFound):
-            names[connection_id] = (await backend.connections.get(connection_id)).name
+    with suppress(TryLater):
+        if len(wanted) > 1:  # One page tells of many at once.
+            listed = await backend.connections.list(limit=LIST_LIMIT_MAX)
+            names = {item.id: item.name for item in listed.items if item.id in wanted}
+        for connection_id in wanted - names.keys():
+            with suppress(NotFound):
+                names[connection_id] = (await backend.connections.get(connection_id)).name
     return names
 
 

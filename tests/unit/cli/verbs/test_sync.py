@@ -5,15 +5,24 @@ import os
 import signal
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
+from typing import Any
 
 import anyio
 import pytest
-from cli_fakes import FakeJobs, Terminal, make_connection, make_failed_job, make_job
+from cli_fakes import (
+    FakeConnections,
+    FakeJobs,
+    Terminal,
+    make_connection,
+    make_failed_job,
+    make_job,
+)
 
 from weft.cli.terminal import follow
-from weft.domain.connections import DeletionHold
+from weft.domain.base import Page
+from weft.domain.connections import Connection, DeletionHold
 from weft.domain.jobs import Job, JobStatus
-from weft.errors import SourceUnavailable
+from weft.errors import RateLimited, SourceUnavailable
 
 RUNNING = make_job(JobStatus.RUNNING, entities_inserted=5, entities_total=10)
 DONE = make_job(JobStatus.COMPLETED, entities_inserted=10, duration_seconds=2.0)
@@ -45,6 +54,55 @@ class BrokenJobs(FakeJobs):
     async def watch(self, job: str) -> AsyncGenerator[Job]:
         yield RUNNING
         raise SourceUnavailable("It is gone.")
+
+
+class PartJobs(FakeJobs):
+    """The jobs of some connections only, as a small plan allows no more at once."""
+
+    async def list(self, connection: str | None = None, **filters: Any) -> Page[Job]:
+        page = await super().list(connection, **filters)
+        return page.model_copy(update={"note": "Of 5 of 60 connections.", "next_cursor": "c5"})
+
+
+class LimitedConnections(FakeConnections):
+    """Those of an API whose rate limit is used up."""
+
+    async def list(self, **filters: Any) -> Page[Connection]:
+        raise RateLimited("Used up.")
+
+    async def get(self, connection: str) -> Connection:
+        raise RateLimited("Used up.")
+
+
+@pytest.mark.parametrize("script", [[], [RUNNING, make_failed_job()]])
+def test_list_of_jobs_says_which_part_it_is_and_how_to_go_on(
+    terminal: Terminal, script: list[Job]
+) -> None:
+    terminal.backend.script = script
+    terminal.backend.jobs = PartJobs(terminal.backend)
+    shown = " ".join(terminal.run("jobs").stdout.split())
+    assert "Of 5 of 60 connections. To go on: --cursor c5" in shown
+    assert len(terminal.backend.calls_of("jobs.list")) == 1, "it does not ask on by itself"
+    terminal.people = False
+    printed = json.loads(terminal.run("jobs").stdout)
+    assert (printed["note"], printed["next_cursor"]) == ("Of 5 of 60 connections.", "c5")
+
+
+def test_list_of_jobs_needs_no_names(terminal: Terminal) -> None:
+    terminal.backend.script = [RUNNING]
+    terminal.backend.connections = LimitedConnections(terminal.backend)
+    result = terminal.run("jobs")
+    assert result.exit_code == 0
+    assert "con-1" in result.stdout
+
+
+def test_names_of_many_connections_take_one_request(terminal: Terminal) -> None:
+    jobs = {f"con-{number}": f"Notes {number}" for number in range(5)}
+    terminal.backend.known = {key: make_connection(id=key, name=jobs[key]) for key in jobs}
+    terminal.backend.script = [make_job(source_connection_id=key) for key in jobs]
+    shown = terminal.run("jobs").stdout
+    assert all(name in shown for name in jobs.values())
+    assert len(terminal.backend.calls_of("connections.list")) == 1
 
 
 def test_completed_sync_exits_zero_with_its_counts(terminal: Terminal) -> None:
