@@ -1,6 +1,6 @@
 """`weft promote`: copies connections from the local engine to the remote API."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -14,6 +14,7 @@ from weft.cli.terminal.credentials import credentials_for
 from weft.cli.terminal.groups import Verb
 from weft.cli.terminal.paging import collect
 from weft.cli.terminal.text import count, plain
+from weft.domain.access.secrets import SECRET_REF
 from weft.domain.collections import Collection, NewCollection
 from weft.domain.connections import Auth, AuthMethod, Connection, ConnectionStatus, NewConnection
 from weft.domain.schedules import ScheduleSpec
@@ -70,17 +71,33 @@ class Plan:
 @click.command(cls=Verb)
 @click.argument("connections", metavar="[CONNECTION]...", nargs=-1)
 @click.option("--collection", metavar="ID", help="All connections of this local collection.")
+@click.option(
+    "--secret",
+    "secrets",
+    metavar="CONNECTION=NAME",
+    multiple=True,
+    help="Send the secret NAME, see `weft secret`, as the credential of CONNECTION.",
+)
+@click.option("--page", is_flag=True, help="Ask for no credentials here: they go into a page.")
 @click.option("--yes", is_flag=True, help="Do not ask before creating.")
 @json_option
 @pass_app
-def promote(app: App, connections: Sequence[str], collection: str | None, yes: bool) -> None:
+def promote(
+    app: App,
+    connections: Sequence[str],
+    collection: str | None,
+    secrets: Sequence[str],
+    page: bool,
+    yes: bool,
+) -> None:
     """Copy connections from the local engine to the API in WEFT_API_URL.
 
     Without CONNECTION or --collection all are copied. First it shows what would be created. Stored
-    credentials are never copied: they are asked for without showing them or, where nobody can be
-    asked, the connection waits for `weft connections authorize`, or for the link that is printed.
-    Run again, it finds what it made before. Nothing is changed or deleted locally; what was synced
-    is synced anew by the API.
+    credentials are never copied: they are named secrets, or are asked for without showing them.
+    With --page, or where nobody can be asked, the connection waits for `weft connections
+    authorize`, which opens a page for them, or for the link that is printed. Run again, it finds
+    what it made before. Nothing is changed or deleted locally; what was synced is synced anew by
+    the API.
     """
     settings = app.load_settings()
     if settings.api_url is None:
@@ -90,11 +107,13 @@ def promote(app: App, connections: Sequence[str], collection: str | None, yes: b
             hint="Set it, and WEFT_API_KEY.",
         )
     plan = anyio.run(_open_both_and_plan, app, settings, connections, collection)
+    given = _refer_to_secrets(plan, secrets)
     if not app.as_json:
         _preview(plan, settings.api_url)
     if any(item.pending for item in plan.items):
         _confirm(app, plan, yes=yes)
-        given = _ask_credentials(app, plan)
+        if app.can_ask() and not page:
+            given |= _ask_credentials(app, plan, given)
         app.run(copy_connections, plan, given)
     _report(app, plan)
     if any(item.obstacle for item in plan.items):
@@ -138,8 +157,13 @@ async def copy_connections(remote: Backend, plan: Plan, given: dict[str, Auth]) 
         except WeftError as error:
             item.obstacle = str(error)
     for place in made - {i.local.readable_collection_id for i in plan.items if i.made}:
-        if not (await remote.connections.list(collection=place, limit=1)).items:
-            await remote.collections.delete(place)
+        try:
+            if not (await remote.connections.list(collection=place, limit=1)).items:
+                await remote.collections.delete(place)
+        except WeftError as error:
+            for item in plan.items:
+                if item.local.readable_collection_id == place and item.obstacle:
+                    item.notes.append(f"its new collection is empty and could not go: {error}")
 
 
 async def _open_both_and_plan(
@@ -223,22 +247,39 @@ def _build_new(item: Item, auth: Auth | None) -> NewConnection:
     return NewConnection.copy_of(item.local, schedule=copied_schedule, auth=auth)
 
 
-def _ask_credentials(app: App, plan: Plan) -> dict[str, Auth]:
-    """Ask for credentials where they are needed and can be typed; return them by connection.
+def _refer_to_secrets(plan: Plan, secrets: Sequence[str]) -> dict[str, Auth]:
+    """Return the credentials that ``secrets``, each CONNECTION=NAME, stand for, by connection."""
+    given: dict[str, Auth] = {}
+    for text in secrets:
+        wanted, _, name = text.rpartition("=")
+        fitting = [i for i in plan.items if wanted in (i.local.id, i.local.name)]
+        if len(fitting) != 1 or not name:
+            raise InvalidInput(
+                "--secret names no connection that is to be copied, or several.",
+                field="secret",
+                hint="Write the connection's whole name or id, '=' and the name of the secret.",
+            )
+        item, reference = fitting[0], {SECRET_REF: name}
+        methods = item.source.auth_methods if item.source is not None else ()
+        if AuthMethod.DIRECT in methods:
+            form = {"direct": {"credentials": reference}}
+        elif AuthMethod.OAUTH_TOKEN in methods:
+            form = {"oauth_token": {"access_token": reference}}
+        else:
+            item.obstacle = item.obstacle or "the API's source takes no credential that is a secret"
+            continue
+        given[item.local.id] = Auth.model_validate(form)
+    return given
 
-    When nobody can be asked and the source offers no consent in a browser, that is an obstacle.
-    """
+
+def _ask_credentials(app: App, plan: Plan, known: Mapping[str, Auth]) -> dict[str, Auth]:
+    """Ask for credentials where they are needed and can be typed; return them by connection."""
     given: dict[str, Auth] = {}
     for item in plan.items:
         source = item.source
         if not item.pending or source is None or not item.needs_credentials:
             continue
-        direct = AuthMethod.DIRECT in source.auth_methods and source.auth_fields
-        if not direct:
-            continue
-        if not app.can_ask():
-            if AuthMethod.OAUTH_BROWSER not in source.auth_methods and source.keeps_pending:
-                item.obstacle = "credentials are needed: run `weft promote` on a terminal"
+        if item.local.id in known or AuthMethod.DIRECT not in source.auth_methods:
             continue
         say(f"'{plain(item.local.name)}':")
         auth = credentials_for(app, source, from_stdin=False, ask=True)
@@ -289,12 +330,16 @@ def _report(app: App, plan: Plan) -> None:
                 click.echo(f"  Authorise it at {plain(item.made.auth.auth_url)}")
         elif item.obstacle:
             say(f"Left out '{plain(item.local.name)}': {plain(item.obstacle)}.")
+            for note in item.notes:
+                say(f"  {plain(note)}")
     if not any(item.made for item in plan.items):
         click.echo("Nothing was created.")
 
 
 def _row(item: Item) -> dict[str, Any]:
     made = item.made
+    # The page of a draft was this process's: `weft connections authorize` opens another.
+    link = made.auth.auth_url if made and not made.is_draft else None
     return {
         "local_id": item.local.id,
         "name": item.local.name,
@@ -304,5 +349,5 @@ def _row(item: Item) -> dict[str, Any]:
         "obstacle": item.obstacle,
         "notes": item.notes,
         "remote_id": made.id if made else item.there,
-        "auth_url": made.auth.auth_url if made else None,
+        "auth_url": link,
     }

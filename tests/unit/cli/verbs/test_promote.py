@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_fakes import FakeBackend, make_collection, make_connection
+from cli_fakes import FakeBackend, FakeCollections, make_collection, make_connection
 from click.testing import CliRunner, Result
 from pydantic import SecretStr
 
 from weft.backend import Backend
 from weft.cli.app import cli
 from weft.cli.terminal.context import App
+from weft.domain.collections import Collection
 from weft.domain.connections import NewConnection
 from weft.domain.schedules import Schedule, ScheduleSpec
-from weft.errors import InvalidInput
+from weft.errors import InvalidInput, SourceUnavailable
 from weft.settings import Settings
 
 API = "https://api.example.com"
@@ -29,6 +30,13 @@ def make_local_backend() -> FakeBackend:
     backend = FakeBackend()
     backend.known = {"con-1": make_connection(), "con-2": crm, "My CRM": crm}
     return backend
+
+
+class StuckCollections(FakeCollections):
+    """Collections that cannot be deleted."""
+
+    async def delete(self, collection: str) -> Collection:
+        raise SourceUnavailable("Gone.")
 
 
 @dataclass
@@ -108,14 +116,32 @@ def test_second_run_finds_what_is_there(both: Both) -> None:
     assert (both.created, both.remote.calls_of("collections.create")) == ([], [])
 
 
-def test_what_needs_credentials_is_left_out_where_nobody_can_be_asked(both: Both) -> None:
-    both.people = False
-    result = both.run("--yes")
-    assert result.exit_code == 1
-    rows = rows_by_id(result)
-    assert rows["con-1"]["state"] == "created"
-    assert "on a terminal" in rows["con-2"]["obstacle"]
-    assert [new.short_name for new in both.created] == ["notes"]
+@pytest.mark.parametrize(("typed", "args"), [(None, []), ("", ["--page"])])
+def test_what_needs_credentials_waits_for_a_page_where_nobody_is_asked(
+    both: Both, typed: str | None, args: list[str]
+) -> None:
+    result = both.run("--yes", *args, typed=typed)
+    assert result.exit_code == 0, result.output
+    assert [(new.short_name, new.auth) for new in both.created] == [("notes", None), ("crm", None)]
+
+
+def test_named_secret_is_sent_as_the_credential(both: Both) -> None:
+    result = both.run("--yes", "--secret", "My CRM=crm-main", typed="")
+    assert result.exit_code == 0, result.output
+    assert "typed" not in result.output
+    (notes, crm) = both.created
+    assert notes.auth is None
+    assert crm.auth is not None
+    assert crm.auth.direct is not None
+    assert crm.auth.direct.credentials == {"secret_ref": "crm-main"}
+
+
+@pytest.mark.parametrize("secret", ["My CRM", "My CRM=", "Nobody=crm-main", "=crm-main"])
+def test_secret_for_nothing_is_refused_before_anything_is_created(both: Both, secret: str) -> None:
+    result = both.run("--yes", "--secret", secret)
+    assert result.exit_code == 2
+    assert "--secret" in result.output
+    assert both.remote.calls_of("collections.create") == []
 
 
 @pytest.mark.parametrize(
@@ -180,6 +206,15 @@ def test_collection_that_got_nothing_is_removed_again(both: Both) -> None:
     assert result.exit_code == 1
     assert len(both.remote.calls_of("collections.create")) == 1
     assert both.remote.calls_of("collections.delete") == ["docs"]
+
+
+def test_collection_that_cannot_be_removed_again_is_told(both: Both) -> None:
+    both.remote.refusal = InvalidInput("No.")
+    both.remote.known = {}
+    both.remote.collections = StuckCollections(both.remote)
+    result = both.run("con-1", "--yes")
+    assert result.exit_code == 1
+    assert "its new collection is empty and could not go: Gone." in " ".join(result.output.split())
 
 
 @pytest.mark.parametrize("verb", [["audit"], ["keys"], ["auth-providers"]])
