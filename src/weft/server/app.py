@@ -4,7 +4,6 @@ By default the SDK repeats rejected values, ignores unknown arguments and list c
 an unknown name with the wrong kind of error.
 """
 
-import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -13,7 +12,7 @@ from typing import Any, cast
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from mcp.server.caching import CacheableMethod, CacheHint
-from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.lowlevel.server import HandlerEntry
 from mcp.server.mcpserver import Context
@@ -23,7 +22,6 @@ from mcp.shared.exceptions import MCPError
 from mcp.shared.message import SessionMessage
 from mcp_types import (
     INVALID_PARAMS,
-    METHOD_NOT_FOUND,
     CallToolResult,
     CompleteRequestParams,
     CompleteResult,
@@ -42,7 +40,7 @@ from mcp_types import (
 )
 from mcp_types import Tool as ToolDefinition
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
-from pydantic import AnyUrl, ValidationError
+from pydantic import AnyUrl
 
 from weft.backend import Backend
 from weft.domain.access.acting import acting
@@ -77,7 +75,7 @@ from weft.server.resources.watcher import ResourceWatcher
 from weft.server.sdk_patches import PatchedServer, connection_of
 from weft.server.tasks import JobTasks, Tasks, require_tasks
 from weft.server.tools.definition import LazyTools, ToolSpec
-from weft.server.tools.validation import describe_params_error, parse_arguments
+from weft.server.tools.validation import explain_refusals, parse_arguments
 
 # Many clients abandon a call after 60 seconds.
 CALL_SECONDS_MAX = 50
@@ -85,12 +83,6 @@ _LONG_URI = f"uri: an address of Weft has at most {URI_MAX_CHARS} characters."
 _TOO_LONG = TryLater(
     f"The call was stopped after {CALL_SECONDS_MAX} seconds.",
     hint="Look what became of it before you call again: get_connection, list_jobs.",
-)
-# A method name of any other form may be a secret in the wrong place.
-_METHOD = re.compile(r"[a-zA-Z]{1,20}(?:/[a-zA-Z_]{1,20}){0,2}")
-_STALE_ROUND = (
-    "Invalid or expired requestState: the question was put too long ago, in another call or by "
-    "another process. Nothing was done; call again without requestState to be asked anew."
 )
 # These lists fit on one page. The list of tools depends on the caller.
 _CACHE_HINTS: dict[CacheableMethod, CacheHint] = {
@@ -152,7 +144,7 @@ class WeftServer(PatchedServer):
         self._inline_credentials: InlineCredentials = inline_credentials
         low = self.lowlevel
         low.extensions[apps.EXTENSION_ID] = {}
-        low.middleware[:0] = [_explain_stale_round, _explain_bad_request]
+        low.middleware.insert(0, explain_refusals)
         for method in _CACHE_HINTS:
             refuse_cursors(low, method)
         add = low.add_request_handler
@@ -375,26 +367,3 @@ async def _run(
         return error_result(error)
     except Exception as error:  # noqa: BLE001 (the edge: whatever it is, the caller gets an answer)
         return crash_result(error, tool.name)
-
-
-async def _explain_bad_request(ctx: AnyRequest, call_next: CallNext) -> HandlerResult:
-    """Name the parameter that is wrong; do not repeat a method that does not look like one."""
-    try:
-        return await call_next(ctx)
-    except ValidationError as error:
-        raise MCPError(code=INVALID_PARAMS, message=describe_params_error(error)) from None
-    except MCPError as error:
-        if error.error.code != METHOD_NOT_FOUND or _METHOD.fullmatch(ctx.method):
-            raise
-        raise MCPError(code=METHOD_NOT_FOUND, message="Method not found") from None
-
-
-async def _explain_stale_round(ctx: AnyRequest, call_next: CallNext) -> HandlerResult:
-    """Tell the client what to do about a request state that the SDK refuses without a reason."""
-    try:
-        return await call_next(ctx)
-    except MCPError as error:
-        data: object = error.error.data
-        if data != {"reason": "invalid_request_state"}:
-            raise
-        raise MCPError(code=error.error.code, message=_STALE_ROUND, data=data) from None

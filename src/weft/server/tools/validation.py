@@ -1,4 +1,4 @@
-"""Check the arguments of a call without ever repeating a value that was given.
+"""Check the parameters of a request without ever repeating a value that was given.
 
 A caller may put a secret anywhere, also where a name belongs. So error texts hold only our own
 field names and what each field expects, and the name of an unknown argument if it looks like one.
@@ -9,6 +9,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+from mcp.shared.exceptions import MCPError
+from mcp_types import INVALID_PARAMS, METHOD_NOT_FOUND
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
@@ -20,6 +23,12 @@ from weft.server.questions.missing_config import OTHER_CONFIG_NAME
 _PROBLEMS_SHOWN_MAX = 5
 _NAME = re.compile(r"[a-z]{1,15}(?:_[a-z]{1,15}){0,3}")
 _NEAR_ENOUGH = 0.78
+# A method name of any other form may be a secret in the wrong place.
+_METHOD = re.compile(r"[a-zA-Z]{1,20}(?:/[a-zA-Z_]{1,20}){0,2}")
+_STALE_ROUND = (
+    "Invalid or expired requestState: the question was put too long ago, in another call or by "
+    "another process. Nothing was done; call again without requestState to be asked anew."
+)
 # An empty description clears it; an empty token must be refused and must not ask for a preview.
 _EMPTY_SAYS_SOMETHING = ("description", "confirmation_token")
 # Names that callers know from other tools or Airweave's API, each with ours: the first one that
@@ -107,7 +116,24 @@ def rebuild_error(
     )
 
 
-def describe_params_error(error: ValidationError) -> str:
+async def explain_refusals(
+    ctx: ServerRequestContext[Any, Any], call_next: CallNext
+) -> HandlerResult:
+    """Say what is wrong with a request where the SDK does not, or would repeat a value."""
+    try:
+        return await call_next(ctx)
+    except ValidationError as error:
+        raise MCPError(code=INVALID_PARAMS, message=_describe_params_error(error)) from None
+    except MCPError as error:
+        code, data = error.error.code, cast("object", error.error.data)
+        if data == {"reason": "invalid_request_state"}:
+            raise MCPError(code=code, message=_STALE_ROUND, data=data) from None
+        if code == METHOD_NOT_FOUND and not _METHOD.fullmatch(ctx.method):
+            raise MCPError(code=code, message="Method not found") from None
+        raise
+
+
+def _describe_params_error(error: ValidationError) -> str:
     """Say which parameter of a request is wrong, and what it should be."""
     problems: list[str] = []
     for detail in error.errors(include_input=False, include_context=False, include_url=False):
