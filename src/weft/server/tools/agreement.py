@@ -41,21 +41,25 @@ class Proposal:
 
 
 async def obtain_agreement(
-    call: ToolCall, token: str | None, propose: Callable[[], Awaitable[tuple[T, Proposal]]]
+    call: ToolCall,
+    token: str | None,
+    fetch: Callable[[], Awaitable[T]],
+    propose: Callable[[T], Proposal],
 ) -> T | CallToolResult:
-    """Return what may be deleted, as it is now, or a result that ends the call.
+    """Return what ``fetch`` finds and may be deleted, or a result that ends the call.
 
     Raises Conflict if ``token``, or the person's answer, is for something else than it is now.
     """
-    found, proposal = await propose()
+    found = await fetch()
+    proposal = propose(found)
     if token is not None:
         call.confirmations.redeem(token, proposal.effect)
         return found
     decided = await _ask_or_preview(call, proposal)
     if isinstance(decided, CallToolResult):
         return decided
-    found, proposal = await propose()
-    _redeem_agreed(call, decided, proposal)
+    found = await fetch()
+    _redeem_agreed(call, decided, propose(found))
     return found
 
 

@@ -36,12 +36,12 @@ async def delete_connection(
     call: ToolCall, connection_id: ConnectionRef, confirmation_token: ConfirmationToken = None
 ) -> Annotated[CallToolResult, DeletionOut]:
     """Delete what the person confirmed, or with the token of a preview."""
-
-    async def propose() -> tuple[Connection, Proposal]:
-        found = await call.backend.connections.get(connection_id)
-        return found, _propose_connection(found)
-
-    connection = await obtain_agreement(call, confirmation_token, propose)
+    connection = await obtain_agreement(
+        call,
+        confirmation_token,
+        lambda: call.backend.connections.get(connection_id),
+        _propose_connection,
+    )
     if isinstance(connection, CallToolResult):
         return connection
     gone = await call.backend.connections.delete(connection.id, expected_version=connection.version)
@@ -67,12 +67,12 @@ async def delete_collection(
     confirmation_token: ConfirmationToken = None,
 ) -> Annotated[CallToolResult, DeletionOut]:
     """Delete what the person confirmed, or with the token of a preview."""
-
-    async def propose() -> tuple[Collection, Proposal]:
-        found = await call.backend.collections.get(readable_collection_id)
-        return found, _propose_collection(found)
-
-    collection = await obtain_agreement(call, confirmation_token, propose)
+    collection = await obtain_agreement(
+        call,
+        confirmation_token,
+        lambda: call.backend.collections.get(readable_collection_id),
+        _propose_collection,
+    )
     if isinstance(collection, CallToolResult):
         return collection
     gone = await call.backend.collections.delete(collection.readable_id)

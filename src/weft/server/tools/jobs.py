@@ -73,12 +73,12 @@ async def run_sync(
     """Start a job, and wait for it if the caller wants that."""
     agreed = 0
     if apply_deletions:
-
-        async def propose() -> tuple[Connection, Proposal]:
-            found = await call.backend.connections.get(connection_id)
-            return found, _propose_deletions(found)
-
-        found = await obtain_agreement(call, confirmation_token, propose)
+        found = await obtain_agreement(
+            call,
+            confirmation_token,
+            lambda: call.backend.connections.get(connection_id),
+            _propose_deletions,
+        )
         if isinstance(found, CallToolResult):
             return found
         agreed = agree_to_deletions(found)
