@@ -31,6 +31,8 @@ _COMMANDS = {
     ),
     "collections": ("verbs.collections:collections", "What is searched together."),
     "sync": ("verbs.sync:sync", "Sync a connection now and show how it goes."),
+    "pause": ("verbs.pause:pause", "Pause a schedule, for good or until a date."),
+    "resume": ("verbs.pause:resume", "Let a paused schedule go on."),
     "jobs": ("verbs.jobs:jobs", "The runs of syncs: list, show, cancel."),
     "search": ("verbs.search:search", "Search a collection by words."),
     "promote": ("verbs.promote:promote", "Copy connections to the API in WEFT_API_URL."),

@@ -6,7 +6,7 @@ from weft.domain.base import Json
 from weft.domain.collections import NewCollection
 from weft.domain.connections import Auth, NewConnection
 from weft.domain.schedules import Schedule, ScheduleSpec, merge_schedule
-from weft.errors import InvalidInput, Unsupported
+from weft.errors import InvalidInput
 
 CONTINUOUS_CRON: Final = "*/5 * * * *"
 """The cron that Airweave gives continuous sources; its flag alone would mean no schedule."""
@@ -23,7 +23,7 @@ def new_collection(new: NewCollection, readable_id: str) -> Json:
 def new_connection(new: NewConnection) -> Json:
     """Build the body of POST /source-connections.
 
-    Raises InvalidInput for an invalid schedule, and Unsupported for one that the API cannot hold.
+    Raises InvalidInput for an invalid schedule.
     """
     body: Json = {
         "short_name": new.short_name,
@@ -61,22 +61,19 @@ def schedule(spec: ScheduleSpec, base: Schedule | None) -> Json:
     """Merge ``spec`` into ``base``, as the API replaces a schedule.
 
     Raises InvalidInput for an invalid schedule: Airweave's PATCH stores any text as cron, and then
-    every later sync fails. Raises Unsupported for a time zone, which Airweave ignores.
+    every later sync fails. What only Weft's own API knows is left out where it says nothing.
     """
     merged = merge_schedule(spec, base)
     if merged is None:
         return dict(NO_SCHEDULE)
-    _refuse_timezone(merged.timezone)
     body: Json = {"cron": merged.cron or CONTINUOUS_CRON, "continuous": merged.continuous}
     if merged.cursor_field:
         body["cursor_field"] = merged.cursor_field
-    return body
-
-
-def _refuse_timezone(name: str) -> None:
-    if name != "UTC":
-        raise Unsupported(
-            "The Airweave API reads cron in UTC only.",
-            field="schedule.timezone",
-            hint="Leave schedule.timezone out and give schedule.cron in UTC.",
-        )
+    if merged.timezone != "UTC":
+        body["timezone"] = merged.timezone
+    present = base or Schedule()
+    if (merged.paused, merged.paused_until) == (present.paused, present.paused_until):
+        return body
+    if merged.paused_until:
+        return body | {"paused_until": merged.paused_until.isoformat()}
+    return body | {"paused": merged.paused}

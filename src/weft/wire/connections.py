@@ -65,6 +65,8 @@ class ScheduleAnswer(Answer):
     cursor_field: str | None
     cursor_value: JsonValue
     timezone: str = Field(description="Weft's own: what `cron` is read in.")
+    paused: bool = Field(description="Weft's own: nothing runs by itself.")
+    paused_until: datetime | None = Field(description="Weft's own: when that ends by itself.")
 
 
 class SyncAnswer(Answer):
@@ -200,6 +202,8 @@ class _Schedule(Upstream):
     continuous: bool = False
     cursor_field: str | None = None
     cursor_value: JsonValue = None
+    paused: bool = False
+    paused_until: Moment | None = None
 
     def to_schedule(self) -> Schedule | None:
         if not self.cron and not self.continuous:

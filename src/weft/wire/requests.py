@@ -7,6 +7,7 @@ repeats a value that was given: it may be a secret.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Any, Final, TypeVar, cast
 
 from pydantic import BaseModel, Field, JsonValue, ValidationError
@@ -69,11 +70,16 @@ class ScheduleBody(BaseModel):
     continuous: bool | None = None
     cursor_field: str | None = None
     timezone: str | None = Field(default=None, description="Weft's own: an IANA name; else UTC.")
+    paused: bool | None = Field(default=None, description="Weft's own: true until set to false.")
+    paused_until: datetime | None = Field(
+        default=None, description="Weft's own: pauses it until then, in its time zone if without."
+    )
 
     def to_spec(self) -> ScheduleSpec | None:
         """Return what was given, or None for no schedule."""
         if not self.cron and not self.continuous:
-            only_details = self.cursor_field or self.timezone
+            pauses = self.paused is not None or self.paused_until
+            only_details = self.cursor_field or self.timezone or pauses
             explicit = "cron" in self.model_fields_set or not self.model_fields_set
             if explicit or not only_details:
                 return None

@@ -9,6 +9,7 @@ from cronsim import CronSim
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from weft.domain.cron_notes import surprises_of
 from weft.domain.schedules import (
     CONTINUOUS_INTERVAL,
     Schedule,
@@ -200,3 +201,68 @@ def test_cron_beside_continuous_is_refused_and_both_are_named(base: Schedule | N
 def test_cron_that_says_that_it_is_not_continuous_is_taken() -> None:
     spec = ScheduleSpec(cron="0 2 * * *", continuous=False, cursor_field="pushed_at")
     assert merge_schedule(spec, None) == Schedule(cron="0 2 * * *", cursor_field="pushed_at")
+
+
+def test_pause_ends_with_the_slot_on_its_end() -> None:
+    end = utc(2026, 8, 15, 2)
+    paused = Schedule(cron="0 2 * * *", paused=True, paused_until=end)
+    assert next_run(paused, after=utc(2026, 7, 1), last_start=None) == end
+    assert next_run(paused, after=end, last_start=None) == end + timedelta(days=1)
+    endless = Schedule(cron="0 2 * * *", paused=True)
+    assert next_run(endless, after=end, last_start=None) is None
+
+
+def test_end_of_a_pause_is_read_in_the_time_zone_of_the_schedule() -> None:
+    spec = ScheduleSpec.model_validate({"paused_until": "2027-08-15"})
+    paused = merge_schedule(spec, Schedule(cron="0 2 * * *", timezone="Asia/Tokyo"))
+    assert paused is not None
+    assert paused.paused_until == utc(2027, 8, 14, 15)
+    assert paused.timezone == "Asia/Tokyo"
+
+
+@pytest.mark.parametrize(
+    ("given", "base", "field"),
+    [
+        ({"paused": True}, None, "schedule"),
+        ({"paused": False}, None, "schedule"),
+        (
+            {"paused": False, "paused_until": "2030-01-01"},
+            Schedule(continuous=True),
+            "schedule.paused_until",
+        ),
+    ],
+)
+def test_pause_that_says_nothing_clear_is_refused(
+    given: dict[str, object], base: Schedule | None, field: str
+) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        merge_schedule(ScheduleSpec.model_validate(given), base)
+    assert caught.value.field == field
+
+
+def test_cron_without_a_time_zone_is_in_utc_whatever_was_before() -> None:
+    tokyo = Schedule(cron="0 2 * * *", timezone="Asia/Tokyo")
+    assert merge_schedule(ScheduleSpec(cron="0 3 * * *"), tokyo) == Schedule(cron="0 3 * * *")
+    moved = merge_schedule(ScheduleSpec(timezone="Europe/Berlin"), tokyo)
+    assert moved == Schedule(cron="0 2 * * *", timezone="Europe/Berlin")
+
+
+@pytest.mark.parametrize(
+    ("cron", "told"),
+    [
+        ("*/90 * * * *", "fires once in each hour"),
+        ("*/45 * * * *", "is not every 45 minutes"),
+        ("0 */5 * * *", "is not every 5 hours"),
+        ("0 0 */2 * *", "is not every 2 days"),
+        ("* 9 * * *", "fires every minute of that hour"),
+        ("0 9 1 * 1", "on day 1 of the month and also on weekday 1"),
+    ],
+)
+def test_cron_that_does_not_do_what_it_looks_like_is_told(cron: str, told: str) -> None:
+    [note] = surprises_of(Schedule(cron=cron))
+    assert told in note
+
+
+@pytest.mark.parametrize("cron", ["*/15 * * * *", "0 9 * * 1-5", "0 */6 * * *", "* * * * *"])
+def test_plain_cron_has_no_surprises(cron: str) -> None:
+    assert surprises_of(Schedule(cron=cron)) == []

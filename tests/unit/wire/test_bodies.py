@@ -15,7 +15,7 @@ from weft.domain.connections import (
     OAuthTokenAuth,
 )
 from weft.domain.schedules import Schedule, ScheduleSpec
-from weft.errors import InvalidInput, Unsupported, WeftError
+from weft.errors import InvalidInput, WeftError
 from weft.wire import bodies
 from weft.wire.connections import AttentionAnswer
 
@@ -74,6 +74,8 @@ def test_cron_given_to_a_continuous_connection_ends_continuous_syncing() -> None
         ({"continuous": True}, None, {"cron": "*/5 * * * *", "continuous": True}),
         ({"cursor_field": "x"}, {"cron": "0 2 * * *"}, {"cron": "0 2 * * *", "cursor_field": "x"}),
         ({}, {"cron": "0 2 * * *"}, {"cron": None}),
+        ({"timezone": "Asia/Tokyo"}, {"cron": "0 2 * * *"}, {"timezone": "Asia/Tokyo"}),
+        ({"paused": False}, {"cron": "0 2 * * *", "paused": True}, {"paused": False}),
     ],
 )
 def test_schedule_is_merged_and_sent_whole(
@@ -89,7 +91,6 @@ def test_schedule_is_merged_and_sent_whole(
         ({"cron": "0 0 2 * * *"}, InvalidInput, "schedule.cron"),
         ({"cron": "@hourly"}, InvalidInput, "schedule.cron"),
         ({"cron": "0 2 * * *", "timezone": "Mars/X"}, InvalidInput, "schedule.timezone"),
-        ({"cron": "0 2 * * *", "timezone": "Europe/Berlin"}, Unsupported, "schedule.timezone"),
         ({"cursor_field": "x"}, InvalidInput, "schedule"),
         ({"cron": "0 2 * * *", "continuous": True}, InvalidInput, "schedule"),
     ],

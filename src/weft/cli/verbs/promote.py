@@ -17,7 +17,7 @@ from weft.cli.terminal.text import count, plain
 from weft.domain.access.secrets import SECRET_REF
 from weft.domain.collections import Collection, NewCollection
 from weft.domain.connections import Auth, AuthMethod, Connection, ConnectionStatus, NewConnection
-from weft.domain.schedules import ScheduleSpec
+from weft.domain.schedules import Schedule, ScheduleSpec
 from weft.domain.sources import SourceInfo
 from weft.errors import InvalidInput, NotFound, WeftError
 from weft.settings import Settings
@@ -231,14 +231,19 @@ def _add_notes(item: Item) -> None:
     schedule = item.local.schedule
     if item.needs_credentials:
         item.notes.append("credentials are needed again")
-    if schedule is not None and schedule.timezone != "UTC":
-        item.notes.append(f"its schedule is in {schedule.timezone} and is left out")
+    if schedule is not None and not _is_portable(schedule):
+        why = "paused" if schedule.paused else f"in {schedule.timezone}"
+        item.notes.append(f"its schedule is {why} and is left out")
+
+
+def _is_portable(schedule: Schedule) -> bool:
+    return schedule.timezone == "UTC" and not schedule.paused
 
 
 def _build_new(item: Item, auth: Auth | None) -> NewConnection:
     schedule = item.local.schedule
     copied_schedule = ScheduleSpec()  # None would be the default of the API.
-    if schedule is not None and schedule.timezone == "UTC":
+    if schedule is not None and _is_portable(schedule):
         copied_schedule = ScheduleSpec(
             cron=None if schedule.continuous else schedule.cron,
             continuous=schedule.continuous,

@@ -13,7 +13,12 @@ from weft.domain.connections import (
     validate_description,
     validate_name,
 )
-from weft.domain.schedules import Schedule, ScheduleSpec, merge_schedule
+from weft.domain.schedules import (
+    Schedule,
+    ScheduleSpec,
+    merge_schedule,
+    refuse_pause_out_of_range,
+)
 from weft.errors import InvalidInput
 from weft.local.auth.oauth_clients import OAuthClient
 from weft.local.store.base import ConnectionRow
@@ -55,12 +60,14 @@ def draft_columns(
 
 
 def draft_schedule(
-    kind: type[AnySource], spec: ScheduleSpec, base: Schedule | None
+    kind: type[AnySource], spec: ScheduleSpec, base: Schedule | None, now: datetime
 ) -> Schedule | None:
     """Merge ``spec`` into ``base``, check that the source can do it, and fill in a cursor field."""
     merged = merge_schedule(spec, base)
     if merged is None:
         return None
+    if spec.paused_until is not None:
+        refuse_pause_out_of_range(merged, now)
     if merged.continuous and not kind.supports_continuous:
         raise InvalidInput(
             f"The source '{kind.short_name}' does not support continuous sync.",
@@ -81,7 +88,8 @@ def draft_schedule(
 
 
 def _timing(schedule: Schedule) -> tuple[object, ...]:
-    return schedule.cron, schedule.timezone, schedule.continuous
+    times = schedule.cron, schedule.timezone, schedule.continuous
+    return *times, schedule.paused, schedule.paused_until
 
 
 def _draft_name(name: str | None, kind: type[AnySource]) -> str:

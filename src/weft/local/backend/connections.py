@@ -87,7 +87,8 @@ class LocalConnections(Connections):
         )
         config = await self._engine.pin(kind, merge_config({}, new.config))
         endpoint = self._engine.endpoint(new.short_name, config)
-        schedule = draft_schedule(kind, new.schedule, None) if new.schedule else None
+        now = self._engine.clock()
+        schedule = draft_schedule(kind, new.schedule, None, now) if new.schedule else None
         redirect_url = parse_redirect(new.redirect_url, "redirect_url")
         auth = await self._authenticator.draft(kind, new.auth, config)
         waiting = auth.stored is None
@@ -227,7 +228,8 @@ class LocalConnections(Connections):
             config = config if changed == config else await self._engine.pin(kind, changed)
         schedule = found.schedule
         if "schedule" in given:
-            schedule = draft_schedule(kind, change.schedule or ScheduleSpec(), found.schedule)
+            spec, now = change.schedule or ScheduleSpec(), self._engine.clock()
+            schedule = draft_schedule(kind, spec, found.schedule, now)
         row = replace(
             await self._load_row(found),
             **draft_columns(change, kind),
@@ -275,7 +277,7 @@ class LocalConnections(Connections):
 
     async def _load_row(self, found: Connection) -> ConnectionRow:
         store = self._engine.store.connections
-        syncing = found.status is ConnectionStatus.SYNCING
+        is_well = found.status in (ConnectionStatus.SYNCING, ConnectionStatus.INACTIVE)
         return ConnectionRow(
             **{name: getattr(found, name) for name in COLUMNS & Connection.model_fields.keys()},
             auth_method=found.auth.method,
@@ -283,7 +285,7 @@ class LocalConnections(Connections):
             auth_expires_at=found.auth.expires_at,
             redirect_url=found.auth.redirect_url,
             credentials=await store.credentials(self._organization_id, found.id),
-            state=ConnectionStatus.ACTIVE if syncing else found.status,
+            state=ConnectionStatus.ACTIVE if is_well else found.status,
             host="",
             auth_provider=found.auth.provider_readable_id,
         )

@@ -268,9 +268,10 @@ class RemoteConnections(Connections):
                 field="auth",
                 hint="Give them with authorize_connection.",
             )
-        if change.config and draft.new is not None:
+        if (change.config or change.schedule) and draft.new is not None:
             source = await self._sources.get(draft.new.short_name)
-            refuse_unknown_config(source, change.config)
+            refuse_unknown_config(source, change.config or {})
+            refuse_unkept(source, None, change.schedule)
         if change.schedule is not None:
             bodies.schedule(change.schedule, None)
         return (await self._drafts.change(draft, change)).to_connection()

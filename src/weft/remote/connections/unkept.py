@@ -2,7 +2,7 @@
 
 from weft.domain.base import Json
 from weft.domain.connections import Connection, ConnectionChange, ConnectionStatus
-from weft.domain.schedules import ScheduleSpec
+from weft.domain.schedules import ScheduleSpec, validate_timezone
 from weft.domain.sources import SourceInfo
 from weft.errors import Conflict, InvalidInput, Unsupported
 
@@ -24,6 +24,18 @@ def refuse_unkept(source: SourceInfo, config: Json | None, schedule: ScheduleSpe
             f"'{source.short_name}' is searched live and never synced, so it has no schedule.",
             field="schedule",
             hint="Leave schedule out.",
+        )
+    if schedule.timezone and validate_timezone(schedule.timezone) != "UTC":
+        raise Unsupported(
+            "The Airweave API reads cron in UTC only.",
+            field="schedule.timezone",
+            hint="Leave schedule.timezone out and give schedule.cron in UTC.",
+        )
+    if schedule.paused or schedule.paused_until:
+        raise Unsupported(
+            "The Airweave API cannot pause a schedule.",
+            field="schedule.paused",
+            hint="Note its cron, remove it with schedule={} and give it again later.",
         )
     if schedule.cursor_field is not None:
         raise InvalidInput(

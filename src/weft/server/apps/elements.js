@@ -75,7 +75,7 @@ function changes(job) {
 }
 
 const STATES = {
-  active: "Active", syncing: "Syncing", error: "Error", inactive: "Inactive",
+  active: "Active", syncing: "Syncing", error: "Error", inactive: "Paused",
   needs_reauth: "Needs new credentials", pending_auth: "Waits for authorisation",
   PENDING: "Queued", RUNNING: "Syncing", CANCELLING: "Cancelling",
 };

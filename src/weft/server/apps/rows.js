@@ -214,7 +214,8 @@ function about(full) {
 function scheduleText(schedule) {
   if (!schedule || !(schedule.cron || schedule.continuous)) return "none";
   const kind = schedule.continuous ? "continuous" : `${schedule.cron} (${schedule.timezone || "UTC"})`;
-  return schedule.next_run ? `${kind}, next ${exact(schedule.next_run)}` : kind;
+  const pause = schedule.paused_until ? `, paused until ${exact(schedule.paused_until)}` : schedule.paused ? ", paused" : "";
+  return kind + pause + (schedule.next_run ? `, next ${exact(schedule.next_run)}` : "");
 }
 
 function config(full) {

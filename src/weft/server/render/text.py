@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable
-from datetime import datetime
 
 from weft.domain.connections import AuthMethod, Connection, ConnectionStatus
 from weft.domain.jobs import (
@@ -15,6 +14,7 @@ from weft.domain.jobs import (
 )
 from weft.domain.sources import FieldInfo, SourceInfo
 from weft.errors import ErrorCategory
+from weft.server.render.schedules import schedule_text, upcoming_text
 from weft.server.render.size import wire_bytes
 from weft.server.render.structured import timestamp
 from weft.server.render.untrusted import label_untrusted, one_line
@@ -77,8 +77,7 @@ def connection_line(connection: Connection) -> str:
     last = connection.sync.last_job
     if last:
         parts.append(f"last job {last.id} {last.status.value}")
-    if connection.schedule and connection.schedule.next_run:
-        parts.append(_next_run_text(connection.schedule.next_run, last))
+    parts += upcoming_text(connection)
     return "\n  ".join(["- " + ", ".join(parts), *_attention_lines(connection)])
 
 
@@ -120,29 +119,6 @@ def next_steps(connection: Connection) -> list[str]:
     if connection.status not in (ConnectionStatus.PENDING_AUTH, ConnectionStatus.NEEDS_REAUTH):
         return []
     return [f"It cannot sync until it is authorised: {_authorise_text(connection)}"]
-
-
-def schedule_text(connection: Connection) -> str:
-    """Render a connection's schedule as a phrase."""
-    schedule, job = connection.schedule, connection.sync.last_job
-    is_told = "schedule" in connection.model_fields_set
-    if not is_told and connection.status is ConnectionStatus.PENDING_AUTH:
-        return "what the API chooses once the connection is authorised, most often daily"
-    if schedule is None or not (schedule.continuous or schedule.cron):
-        return "none, syncs only when run_sync is called"
-    parts = (
-        ["continuous"] if schedule.continuous else [f"cron '{schedule.cron}'", schedule.timezone]
-    )
-    if schedule.cursor_field:
-        parts.append(f"cursor field {one_line(schedule.cursor_field)}")
-    if schedule.next_run:
-        parts.append(_next_run_text(schedule.next_run, job))
-    return ", ".join(parts)
-
-
-def _next_run_text(at: datetime, job: Job | None) -> str:
-    waits = job is not None and not job.status.is_terminal
-    return f"next run {timestamp(at)}{', or once the present sync has ended' if waits else ''}"
 
 
 def job_line(job: Job, *, named: bool = False) -> str:

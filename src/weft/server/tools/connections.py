@@ -176,7 +176,10 @@ async def update_connection(
     config: dict[str, Any] | None = None,
     schedule: Annotated[
         ScheduleSpec | None,
-        Field(description="As in create_connection; {} removes the schedule."),
+        Field(
+            description="As in create_connection; {} removes it. {paused: true} or {paused_until:"
+            " date} pauses it, {paused: false} resumes it; run_sync works meanwhile."
+        ),
     ] = None,
     auth: OptionalAuth = None,
     expected_version: Annotated[
@@ -203,7 +206,7 @@ async def update_connection(
         raise InvalidInput(
             "Nothing to change was given.",
             hint="Give name, description, config, schedule or auth. What is null counts as not "
-            "given; schedule={} removes the schedule.",
+            "given; schedule={} removes the schedule, schedule={paused: true} pauses it.",
         )
     change = ConnectionChange(**changes)
     agreed = await confirm_new_host(call, connection_id, change)

@@ -8,6 +8,7 @@ from weft.domain.collections import Collection
 from weft.domain.connections import Connection
 from weft.server.call import ToolCall
 from weft.server.elicitation.confirmations import Effect
+from weft.server.render.schedules import schedule_text
 from weft.server.render.structured import (
     DeletionOut,
     connection_brief,
@@ -15,7 +16,7 @@ from weft.server.render.structured import (
     reply,
     to_plain,
 )
-from weft.server.render.text import quantity, schedule_text
+from weft.server.render.text import quantity
 from weft.server.render.untrusted import one_line
 from weft.server.tools.agreement import Proposal, obtain_agreement
 from weft.server.tools.definition import tool
@@ -27,7 +28,7 @@ _UPSTREAM = "Nothing is deleted at the source itself."
 @tool(
     "Delete a connection",
     "Permanently delete a connection with its synced entities and history; to stop it from syncing,"
-    " remove its schedule with update_connection instead. The user is asked to confirm where the"
+    " pause its schedule with update_connection instead. The user is asked to confirm where the"
     " client can ask. Elsewhere the first call deletes nothing, shows what would go and returns a"
     " token: show that to the user, and call again with the token once they agree.",
     deletes=True,

@@ -151,7 +151,7 @@ async def get_job(
 
 @tool(
     "Cancel a job",
-    "Stop a running sync; what was committed stays. Safe to repeat. To stop future syncs, remove"
+    "Stop a running sync; what was committed stays. Safe to repeat. To stop future syncs, pause"
     " the schedule with update_connection.",
     destroys=True,
     repeatable=True,

@@ -1,12 +1,14 @@
 """The contract of a backend: connections."""
 
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 
 import pytest
 
 from weft.backend import Backend
 from weft.domain.connections import (
     Auth,
+    Connection,
     ConnectionChange,
     ConnectionStatus,
     OAuthTokenAuth,
@@ -32,6 +34,8 @@ from weft.testing.backend_contract.support import (
     sync,
     wait_for_end,
 )
+
+DAY: Final = timedelta(days=1)
 
 
 class ConnectionContract(ContractPart):
@@ -233,6 +237,56 @@ class ConnectionContract(ContractPart):
         assert made.schedule.cron == "30 2 * * *"
         assert made.schedule.next_run is not None
         assert (made.schedule.next_run.hour, made.schedule.next_run.minute) == (2, 30)
+
+    @pytest.mark.anyio
+    async def test_cron_that_comes_without_a_time_zone_is_in_utc(self, backend: Backend) -> None:
+        await create_collection(backend)
+        made = await connect(backend)
+        tokyo = ScheduleSpec(cron="30 2 * * *", timezone="Asia/Tokyo")
+        if not (await backend.sources.get("stub")).keeps_pending:
+            with pytest.raises(Unsupported, match="UTC only"):
+                await backend.connections.update(made.id, ConnectionChange(schedule=tokyo))
+            return
+        there = await backend.connections.update(made.id, ConnectionChange(schedule=tokyo))
+        assert there.schedule is not None
+        assert there.schedule.timezone == "Asia/Tokyo"
+        change = ConnectionChange(schedule=ScheduleSpec(cron="0 3 * * *"))
+        back = await backend.connections.update(made.id, change)
+        assert back.schedule is not None
+        assert back.schedule.timezone == "UTC"
+
+    @pytest.mark.anyio
+    async def test_paused_schedule_runs_nothing_until_its_end(self, backend: Backend) -> None:
+        await create_collection(backend)
+        made = await connect(backend, schedule=ScheduleSpec(cron="30 2 * * *"))
+
+        async def change(**given: Any) -> Connection:
+            spec = ScheduleSpec.model_validate(given)
+            return await backend.connections.update(made.id, ConnectionChange(schedule=spec))
+
+        if not (await backend.sources.get("stub")).keeps_pending:
+            with pytest.raises(Unsupported, match="cannot pause"):
+                await change(paused=True)
+            return
+        end = datetime.now(UTC).replace(hour=2, minute=30, second=0, microsecond=0) + 40 * DAY
+        paused = await change(paused_until=end)
+        assert paused.schedule is not None
+        assert (paused.schedule.paused, paused.schedule.paused_until) == (True, end)
+        assert paused.schedule.next_run == end
+        assert paused.status is ConnectionStatus.INACTIVE
+        listed = await backend.connections.list(status=ConnectionStatus.INACTIVE)
+        assert [item.id for item in listed.items] == [made.id]
+        moved = await change(cron="0 3 * * *")
+        assert moved.schedule is not None
+        assert moved.schedule.next_run == end + timedelta(minutes=30)
+        endless = await change(paused=True)
+        assert endless.schedule is not None
+        assert (endless.schedule.paused_until, endless.schedule.next_run) == (None, None)
+        resumed = await change(paused=False)
+        assert resumed.schedule is not None
+        assert resumed.schedule.next_run is not None
+        assert resumed.schedule.next_run < end
+        assert resumed.status is ConnectionStatus.ACTIVE
 
     @pytest.mark.anyio
     async def test_check_reports_what_is_wrong_and_marks_the_connection(

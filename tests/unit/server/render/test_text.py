@@ -8,7 +8,8 @@ from server_records import make_connection, make_job
 from weft.domain.connections import SyncSummary
 from weft.domain.jobs import JobStatus
 from weft.domain.schedules import Schedule
-from weft.server.render.text import connection_line, schedule_text
+from weft.server.render.schedules import schedule_text
+from weft.server.render.text import connection_line
 
 SCHEDULE = Schedule(cron="0 2 * * *", next_run=datetime(2026, 5, 1, 2, tzinfo=UTC))
 

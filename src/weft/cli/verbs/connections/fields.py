@@ -4,6 +4,7 @@ A column that is only set and shown needs no change in any other file of the com
 """
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, TypeVar
 
 import click
@@ -11,6 +12,7 @@ import click
 from weft.cli.terminal.hints import with_verbs
 from weft.cli.terminal.text import ago, config_text, job_counts, plain
 from weft.domain.connections import Connection
+from weft.domain.schedules import Schedule, localize
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -62,7 +64,7 @@ def facts_of(connection: Connection) -> list[tuple[str, str]]:
         ("description", connection.description or ""),
         ("config", config_text(connection.config)),
         ("authentication", f"{auth.method}, {'' if auth.authenticated else 'not '}authenticated"),
-        ("schedule", _schedule(connection)),
+        ("schedule", schedule_line(connection)),
         ("entities", f"{total} ({types})" if types else total),
         ("last sync", _last_sync(connection)),
         ("last counts", job_counts(runs.last_job) if runs.last_job else ""),
@@ -83,16 +85,27 @@ def _last_sync(connection: Connection) -> str:
     return f"{job.status} {ago(job.completed_at or job.began_at)}"
 
 
-def _schedule(connection: Connection) -> str:
+def schedule_line(connection: Connection) -> str:
+    """Say when the connection syncs by itself."""
     schedule = connection.schedule
     if schedule is None:
         return "none"
     words = ["continuous"] if schedule.continuous else []
     if schedule.cron:
         words.append(f"{schedule.cron} ({schedule.timezone})")
+    if schedule.paused:
+        until = schedule.paused_until
+        words.append(f"paused until {_zoned(until, schedule)}" if until else "paused")
     if schedule.next_run:
         job = connection.sync.last_job
         waits = job is not None and not job.status.is_terminal
         after = ", or after the present sync" if waits else ""
-        words.append(f"next {schedule.next_run:%Y-%m-%d %H:%M} UTC{after}")
+        words.append(f"next {_zoned(schedule.next_run, schedule)}{after}")
     return ", ".join(words) or "none"
+
+
+def _zoned(moment: datetime, schedule: Schedule) -> str:
+    text = f"{moment:%Y-%m-%d %H:%M} UTC"
+    if schedule.timezone == "UTC":
+        return text
+    return f"{localize(moment, schedule.timezone):%Y-%m-%d %H:%M} {schedule.timezone} ({text})"

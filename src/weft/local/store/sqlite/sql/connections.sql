@@ -2,17 +2,18 @@
 -- One row; its counts and its cursor begin empty.
 INSERT INTO connection (
   {connection.names}, collection_no, cron, timezone, continuous, cursor_field, has_schedule,
-  next_run_at, created_at, modified_at
+  next_run_at, paused, paused_until, created_at, modified_at
 ) VALUES (
   {connection.values}, :collection_no, :cron, :timezone, :continuous, :cursor_field, :has_schedule,
-  :next_run_at, :now, :now
+  :next_run_at, :paused, :paused_until, :now, :now
 ) RETURNING no;
 
 -- name: connection_columns
 -- The start of every query that returns connections: the row, its last job, its counts by type.
 SELECT
   c.no, {connection.read}, k.readable_id AS readable_collection_id, p.kind AS auth_provider_kind,
-  c.cron, c.timezone, c.continuous, c.cursor_field, c.has_schedule, c.next_run_at,
+  c.cron, c.timezone, c.continuous, c.cursor_field, c.has_schedule, c.next_run_at, c.paused,
+  c.paused_until,
   CASE WHEN NOT c.list_again THEN c.cursor END AS cursor,
   c.hold, c.total_runs, c.successful_runs, c.failed_runs, c.version, c.created_at, c.modified_at,
   (
@@ -53,13 +54,17 @@ WHERE c.organization_id = :organization_id AND c.no < :before
 ORDER BY c.no DESC LIMIT :limit;
 
 -- name: connection_list_filtered
--- A null filter admits everything. "syncing" is a running job, not a state.
+-- A null filter admits everything. "syncing" is a running job, and "inactive" a paused schedule.
 WHERE c.organization_id = :organization_id AND c.no < :before
   AND (:readable_collection_id IS NULL OR k.readable_id = :readable_collection_id)
   AND (:short_name IS NULL OR c.short_name = :short_name)
   AND (
     :status IS NULL
-    OR :status = CASE WHEN j.status IN ('RUNNING', 'CANCELLING') THEN 'syncing' ELSE c.state END
+    OR :status = CASE
+      WHEN j.status IN ('RUNNING', 'CANCELLING') THEN 'syncing'
+      WHEN c.paused AND c.state = 'active' THEN 'inactive'
+      ELSE c.state
+    END
   )
 ORDER BY c.no DESC LIMIT :limit;
 
@@ -81,6 +86,7 @@ UPDATE connection SET
   {connection.changes},
   cron = :cron, timezone = :timezone, continuous = :continuous, cursor_field = :cursor_field,
   has_schedule = :has_schedule, next_run_at = :next_run_at,
+  paused = :paused, paused_until = :paused_until,
   list_again = list_again OR :new_config, hold = CASE WHEN :new_config THEN NULL ELSE hold END,
   version = version + 1, modified_at = :now
 WHERE id = :id AND organization_id = :organization_id AND version = :expected_version
@@ -134,7 +140,7 @@ DELETE FROM connection WHERE no = :no;
 -- name: schedule_due
 -- Schedules whose time has come, the longest waiting first.
 -- A slot that meets a live job stays due, and so gets its turn when that job has ended.
-SELECT id, next_run_at, cron, timezone, continuous FROM connection
+SELECT id, next_run_at, cron, timezone, continuous, paused, paused_until FROM connection
 WHERE next_run_at <= :now AND NOT EXISTS (
   SELECT 1 FROM job j
   WHERE j.connection_no = connection.no AND j.status IN ('PENDING', 'RUNNING', 'CANCELLING')
@@ -144,7 +150,7 @@ ORDER BY next_run_at LIMIT :limit;
 -- name: schedule_turn
 -- No row when another process was first, or a job is live. `fired`: the slot has a job, or had one
 -- before it was pruned.
-SELECT state IN ('pending_auth', 'needs_reauth', 'inactive') AS waits, repeated_slot,
+SELECT state IN ('pending_auth', 'needs_reauth') AS waits, repeated_slot,
   coalesce(last_slot >= :slot, 0)
   OR EXISTS (SELECT 1 FROM early_slot e WHERE e.connection_no = no AND e.slot = :slot)
   OR EXISTS (SELECT 1 FROM job j WHERE j.connection_no = connection.no AND j.slot = :slot) AS fired
@@ -155,8 +161,9 @@ WHERE id = :connection_id AND next_run_at = :slot AND NOT EXISTS (
 );
 
 -- name: schedule_advance
--- Follows `schedule_turn` in the same transaction.
-UPDATE connection SET next_run_at = :next_run_at, repeated_slot = :repeated_slot
+-- Follows `schedule_turn` in the same transaction. The first run after a pause ends it.
+UPDATE connection SET next_run_at = :next_run_at, repeated_slot = :repeated_slot,
+  paused = 0, paused_until = NULL
 WHERE id = :connection_id;
 
 -- name: schedule_prune_slot
@@ -176,7 +183,7 @@ DELETE FROM early_slot WHERE connection_no = :no
 
 -- name: schedule_upcoming
 -- Schedules with their next time, due or not.
-SELECT no, id, next_run_at, cron, timezone, continuous FROM connection
+SELECT no, id, next_run_at, cron, timezone, continuous, paused, paused_until FROM connection
 WHERE next_run_at IS NOT NULL AND no < :before ORDER BY no DESC LIMIT :limit;
 
 -- name: schedule_move

@@ -142,6 +142,8 @@ def _values(row: ConnectionRow, now: int) -> dict[str, Any]:
         "continuous": schedule.continuous,
         "cursor_field": schedule.cursor_field,
         "next_run_at": micros_or_none(schedule.next_run),
+        "paused": schedule.paused,
+        "paused_until": micros_or_none(schedule.paused_until),
         "now": now,
     }
 

@@ -139,13 +139,12 @@ def to_job(row: Row) -> Job:
 def to_connection(row: Row) -> Connection:
     """Convert a row of `connection_columns`."""
     types: list[tuple[str, int, int]] = json.loads(row["types"])
-    running = row["job_status"] in _RUNNING
     # Validate the whole in one go: building the parts one by one takes more than twice as long.
     return Connection.model_validate(
         {
             **{name: row[name] for name in SHOWN},
             "readable_collection_id": row["readable_collection_id"],
-            "status": ConnectionStatus.SYNCING if running else row["state"],
+            "status": _status_of(row),
             "auth": {
                 "method": row["auth_method"],
                 "authenticated": row["authenticated_at"] is not None,
@@ -176,6 +175,13 @@ def to_connection(row: Row) -> Connection:
             "version": row["version"],
         }
     )
+
+
+def _status_of(row: Row) -> str:
+    if row["job_status"] in _RUNNING:
+        return ConnectionStatus.SYNCING
+    paused = row["paused"] and row["state"] == ConnectionStatus.ACTIVE
+    return ConnectionStatus.INACTIVE if paused else row["state"]
 
 
 def _filters(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -233,4 +239,6 @@ def _schedule_fields(row: Row) -> dict[str, Any] | None:
         "continuous": bool(row["continuous"]),
         "cursor_field": row["cursor_field"],
         "cursor_value": None if value is None else str(value),
+        "paused": bool(row["paused"]),
+        "paused_until": moment_or_none(row["paused_until"]),
     }

@@ -20,7 +20,7 @@ from weft.local.store.sqlite.tables.rows import (
     rows,
     select,
 )
-from weft.local.store.values import micros, micros_or_none, moment
+from weft.local.store.values import micros, micros_or_none, moment, moment_or_none
 
 _UPCOMING = "schedule_upcoming"
 
@@ -56,7 +56,11 @@ class SqliteSchedules(Table, ScheduleStore):
 
 def _to_due(row: Row) -> DueSchedule:
     schedule = Schedule(
-        cron=row["cron"], timezone=row["timezone"], continuous=bool(row["continuous"])
+        cron=row["cron"],
+        timezone=row["timezone"],
+        continuous=bool(row["continuous"]),
+        paused=bool(row["paused"]),
+        paused_until=moment_or_none(row["paused_until"]),
     )
     return DueSchedule(row["id"], slot=moment(row["next_run_at"]), schedule=schedule)
 
