@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import ClassVar
 
 import httpx
@@ -9,16 +10,24 @@ import pytest
 from airweave_stub import open_world
 from differences import expect_difference
 from pydantic import SecretStr
+from starlette.applications import Starlette
 
 from weft.backend import Backend
+from weft.domain.access.permissions import NO_CEILINGS
 from weft.domain.connections import Connection, NewConnection
 from weft.remote.api.client import open_client
 from weft.remote.api.timeouts import Timeouts
 from weft.remote.backend import RemoteBackend
+from weft.settings import Settings
 from weft.testing.airweave import airweave_app
 from weft.testing.backend_contract import BackendContract
 from weft.testing.backend_contract.support import credentials
+from weft.web.gate.gate import guard
+from weft.web.gate.metrics import Metrics
+from weft.web.plan import build_gate
+from weft.web.rest.routes import rest_routes
 
+KEY = SecretStr("key-of-the-front")
 URL = "http://airweave.test"
 TIMEOUTS = replace(Timeouts(), watch=0.01, watch_longest=0.05)
 
@@ -81,3 +90,16 @@ class TestAirweaveBackend(BackendContract):
         "search.entity": "Airweave's API has no route that shows an entity in full",
         "jobs.log": "Airweave's API tells of a job only the error that ended it",
     }
+
+
+class TestAirweaveBehindWeft(TestAirweaveBackend):
+    """Remote, over Weft's own HTTP API in front of the stand-in of Airweave."""
+
+    @pytest.fixture
+    async def backend(self, backend: Backend, tmp_path: Path) -> AsyncGenerator[Backend]:
+        gate = build_gate(Settings(home=tmp_path), None, None, Metrics())
+        app = guard(Starlette(routes=rest_routes(lambda _: backend, NO_CEILINGS)), gate)
+        transport = httpx.ASGITransport(app)
+        url = "http://127.0.0.1/v1"
+        async with open_client(url, KEY, timeouts=TIMEOUTS, transport=transport) as client:
+            yield RemoteBackend(client)
