@@ -1,5 +1,6 @@
 """The life of a connection at Airweave by each method, through MCP; no secret is ever said."""
 
+import json
 import logging
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
@@ -41,7 +42,7 @@ class Agent:
 
     @asynccontextmanager
     async def run(self) -> AsyncGenerator[None]:
-        """Run a Weft process, and connect to it."""
+        """Run a Weft process, and talk to it until it ends."""
         settings = Settings(
             home=self.home,
             api_url=self.url,
@@ -51,13 +52,20 @@ class Agent:
         )
         async with open_any(settings) as opened:
             server = build_server(opened.backend_for, version="9.9", inline_credentials="deny")
-            async with Client(server, mode=self.mode) as self.client:
+            async with Client(server, mode=self.mode) as client:
+                earlier, self.client = self.client, client
                 yield
+                self.client = earlier
 
-    async def call(self, tool: str, **arguments: object) -> dict[str, Any]:
+    async def ask(self, tool: str, arguments: dict[str, Any]) -> CallToolResult:
+        """Call a tool; whatever it answers is heard."""
         assert self.client is not None
         result = await self.client.call_tool(tool, arguments)
-        self.said += [text_of(result), str(result.structured_content), str(arguments)]
+        self.said += [json.dumps(arguments), result.model_dump_json()]
+        return result
+
+    async def call(self, tool: str, **arguments: object) -> dict[str, Any]:
+        result = await self.ask(tool, arguments)
         assert not result.is_error, text_of(result)
         assert result.structured_content is not None
         return result.structured_content
@@ -75,6 +83,17 @@ class Agent:
             assert sent.status_code == 200, sent.text
             return Page(sent.text).follow
 
+    async def read(self, uri: str) -> None:
+        """Read a resource."""
+        assert self.client is not None
+        self.said.append((await self.client.read_resource(uri)).model_dump_json())
+
+    def hear_claim(self, connection_id: str) -> None:
+        """Watch for the claim token that the connection has now; each new link has another."""
+        session = self.world.connections[connection_id].session
+        assert session is not None
+        self.canaries.add(f"claim token of {session.link_code}", session.claim_token)
+
     async def consent(self, link: str) -> None:
         async with httpx.AsyncClient() as browser:
             await authorize(browser, link)
@@ -84,6 +103,7 @@ class Agent:
         found = await self.call("get_connection", connection_id=shown_id)
         assert found["status"] in ("active", "syncing")
         await wait_until_synced(self.world, found["id"])
+        await self.read(f"weft://connections/{found['id']}")
         jobs = await self.call("list_jobs", connection_id=found["id"])
         assert jobs["items"][0]["status"] == "COMPLETED"
         hits = await self.call("search", readable_collection_id="docs", query="house")
@@ -158,10 +178,9 @@ async def test_direct_credentials_are_a_named_secret(
     )
     config = {"repo_name": "acme/docs"}
     async with agent.run():
-        assert agent.client is not None
         arguments = {"short_name": "github", "readable_collection_id": "docs", "config": config}
         given = {"auth": {"direct": {"credentials": {"secret_ref": "other"}}}}
-        refused = await agent.client.call_tool("create_connection", arguments | given)
+        refused = await agent.ask("create_connection", arguments | given)
         assert refused.is_error
         assert agent.url in text_of(refused), "it says which host the secret would go to"
         auth = {"direct": {"credentials": {"secret_ref": "gh"}}}
@@ -212,13 +231,53 @@ async def test_draft_is_authorised_with_a_named_secret(
 async def test_consent_is_completed_by_a_process_that_starts_later(agent: Agent) -> None:
     async with agent.run():
         made = await agent.create("notion")
-        session = agent.world.connections[made["id"]].session
-        assert session is not None
-        agent.canaries.add("claim token", session.claim_token)
+        agent.hear_claim(made["id"])
     await agent.consent(made["auth"]["auth_url"])
     async with agent.run():
         await wait_until_synced(agent.world, made["id"])
         await agent.search_until_synced(made["id"])
+
+
+async def test_process_that_goes_on_completes_what_another_began(agent: Agent) -> None:
+    async with agent.run():
+        async with agent.run():
+            made = await agent.create("notion")
+            agent.hear_claim(made["id"])
+        await agent.consent(made["auth"]["auth_url"])
+        await agent.search_until_synced(made["id"])
+
+
+async def test_new_link_is_completed_by_the_next_process(agent: Agent) -> None:
+    async with agent.run():
+        made = await agent.create("notion")
+        agent.hear_claim(made["id"])
+    async with agent.run():
+        again = await agent.call("authorize_connection", connection_id=made["id"])
+        agent.hear_claim(made["id"])
+        assert again["auth"]["auth_url"] != made["auth"]["auth_url"]
+    await agent.consent(again["auth"]["auth_url"])
+    async with agent.run():
+        await wait_until_synced(agent.world, made["id"])
+        await agent.search_until_synced(made["id"])
+
+
+async def test_own_client_goes_its_way_though_each_step_is_in_another_process(
+    agent: Agent,
+) -> None:
+    secret = agent.canaries.make("client secret")
+    async with agent.run():
+        draft = await agent.create("gmail")
+    async with agent.run():
+        again = await agent.call("authorize_connection", connection_id=draft["id"])
+        link = again["auth"]["auth_url"]
+        consent = await agent.fill_in(link, client_id="our-id", client_secret=secret)
+    [made] = agent.world.connections.values()
+    agent.hear_claim(made.id)
+    assert made.credentials == {"client_id": "our-id", "client_secret": secret}
+    await agent.consent(consent)
+    async with agent.run():
+        await wait_until_synced(agent.world, made.id)
+        await agent.search_until_synced(draft["id"])
 
 
 async def test_own_client_is_entered_on_the_page_which_leads_to_the_consent(agent: Agent) -> None:

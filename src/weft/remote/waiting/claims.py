@@ -9,6 +9,7 @@ and the connection is looked at, whenever it is read and from time to time, unti
 import logging
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -37,6 +38,8 @@ LINK_LIFETIME: Final = timedelta(minutes=10)
 GRACE: Final = timedelta(minutes=5)
 """Added to the life of a link before its authorisation is given up, as clocks differ."""
 
+RELEASE_SECONDS: Final = 2.0
+
 RATE_SHARE: Final = 3
 """Looking takes at most this part, one in three, of the requests that the API allows a minute."""
 
@@ -52,6 +55,7 @@ class Claims:
         self._news = anyio.Event()
         self._due: dict[str, float] = {}
         self._pauses: dict[str, float] = {}
+        self._leased: set[str] = set()
 
     async def keep(self, connection: Connection) -> Connection:
         """Keep the claim token of an authorisation that begins, and return the connection without
@@ -107,6 +111,7 @@ class Claims:
     async def drop(self, connection_id: str) -> None:
         """Forget the token."""
         await self._notes.drop(KIND, connection_id)
+        self._leased.discard(connection_id)
 
     async def watch(self) -> None:
         """Look at the connections of all kept tokens from time to time, until cancelled.
@@ -114,6 +119,15 @@ class Claims:
         One request at a time, each connection less and less often, and never more than a share of
         what the API allows. A token is forgotten soon after its link has expired, so this ends.
         """
+        try:
+            await self._watch()
+        finally:
+            # Whoever is alive now need not wait until our leases run out.
+            with anyio.move_on_after(RELEASE_SECONDS, shield=True), suppress(StorageFailed):
+                for connection_id in self._leased:
+                    await self._notes.release(KIND, connection_id)
+
+    async def _watch(self) -> None:
         while True:
             try:
                 held = [note.id for note in await self._notes.list(KIND)]
@@ -140,7 +154,7 @@ class Claims:
         self._pauses[connection_id] = min(pause * 1.5, timeouts.consent_longest)
         try:
             # The lease keeps two processes from both spending requests on it.
-            if await self._notes.lease(KIND, connection_id):
+            if await self._lease(connection_id):
                 await self.settle(await self._fetch(connection_id))
         except NotFound:
             await self.drop(connection_id)
@@ -157,10 +171,16 @@ class Claims:
         news, self._news = self._news, anyio.Event()
         news.set()
 
+    async def _lease(self, connection_id: str) -> bool:
+        leased = await self._notes.lease(KIND, connection_id)
+        if leased:
+            self._leased.add(connection_id)
+        return leased
+
     async def _verify(self, found: Connection) -> Connection:
         """Verify once: a second call could start the sync twice."""
         note = await self._notes.get(KIND, found.id)
-        if note is None or not await self._notes.lease(KIND, found.id):
+        if note is None or not await self._lease(found.id):
             return found
         try:
             await self._client.send(
