@@ -21,6 +21,7 @@ from patience import PATIENCE_SECONDS
 from person import YES, Person
 from server_fakes import FakeBackend, text_of
 from server_records import make_connection
+from virtual_time import VIRTUAL
 
 from weft.domain.sources import FieldInfo
 from weft.errors import Conflict
@@ -126,13 +127,10 @@ async def test_what_changed_while_the_person_was_asked_is_not_deleted(
     assert list(backend.connections.rows) == ["c1"]
 
 
-async def test_persons_time_is_not_the_calls(
-    server: WeftServer, mode: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(app, "CALL_SECONDS_MAX", 0.5)
-
+@pytest.mark.parametrize("anyio_backend", [VIRTUAL])
+async def test_persons_time_is_not_the_calls(server: WeftServer, mode: str) -> None:
     async def think() -> None:
-        await anyio.sleep(0.8)
+        await anyio.sleep(app.CALL_SECONDS_MAX + 1)
 
     person = Person(YES)
     person.act = think
