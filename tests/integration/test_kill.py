@@ -138,7 +138,7 @@ async def test_stopped_owner_writes_nothing_after_its_lease(
     workers.lease_seconds = 1.0
     await onlooker.backend.collections.create(NewCollection(name="Docs", readable_id="docs"))
     frozen = workers.start()
-    script: Json = {"entities": 3_000, "rate": 600.0, "page_size": 50}
+    script: Json = {"entities": 1_500, "rate": 600.0, "page_size": 50}
     connection = await onlooker.backend.connections.create(
         NewConnection(short_name="stub", readable_collection_id="docs", config=script)
     )
@@ -161,8 +161,8 @@ async def test_stopped_owner_writes_nothing_after_its_lease(
     job = await wait_for_end(onlooker, job)
     assert job.status is JobStatus.COMPLETED
     assert look(home, job).fence == taken.fence
-    assert job.entities_inserted == 3_000
-    assert len(count_stored(home, connection)) == 3_000
+    assert job.entities_inserted == 1_500
+    assert len(count_stored(home, connection)) == 1_500
 
 
 @pytest.mark.anyio

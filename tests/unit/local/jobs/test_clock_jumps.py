@@ -33,13 +33,6 @@ WALKS = st.lists(
 )
 
 
-def count_slots(local: LocalHarness) -> tuple[int, int]:
-    """Count the scheduled jobs that have a slot, and the different slots."""
-    with closing(cast("Any", apsw.Connection(str(local.home / "weft.db")))) as db:
-        found = [slot for (slot,) in db.execute("SELECT slot FROM job") if slot is not None]
-    return len(found), len(set(found))
-
-
 class Walk:
     """A scheduler under a clock that jumps; remembers every slot that was fired."""
 
