@@ -16,8 +16,10 @@ from weft.domain.jobs import Job, JobStatus, LogLine
 from weft.errors import NotFound, WeftError
 from weft.remote.api.client import ApiClient
 from weft.remote.api.meanings import NoSync
-from weft.remote.api.paging import fits_id, walk, whole_id
+from weft.remote.api.paging import fits_id, walk
 from weft.remote.api.paths import CONNECTIONS_PATH, jobs_path
+from weft.remote.state.bounded_memory import Memory
+from weft.remote.state.job_owners import SURE_PREFIX_CHARS
 from weft.remote.state.remote_state import RemoteState
 from weft.wire.connections import read_connections
 from weft.wire.jobs import read_job, read_job_log
@@ -28,6 +30,9 @@ WINDOW: Final = 1000
 
 CONNECTIONS_MAX: Final = 50
 """The most connections whose jobs are read in one call, with one request each."""
+
+SEARCHES_MAX: Final = 20
+"""The most searches for a job that go on where an earlier call ended."""
 
 RATE_SHARE: Final = 2
 """These requests take at most half of those that the API allows in a minute."""
@@ -45,12 +50,17 @@ _RANKS: Final = {
 }
 
 
+class NotAmongAsked(NotFound):
+    """The job is not of those connections that could be asked; it may be of another."""
+
+
 class AcrossConnections:
     """Lists and finds jobs whose connection is not known, in a bounded number of requests."""
 
     def __init__(self, state: RemoteState) -> None:
         self._state = state
         self._client = state.client
+        self._asked = Memory[frozenset[str]](SEARCHES_MAX)
 
     async def list(self, *, status: JobStatus | None, cursor: str | None, size: int) -> Page[Job]:
         """List jobs, newest first within a part of the connections; the cursor leads on."""
@@ -84,24 +94,31 @@ class AcrossConnections:
     async def find(self, text: str) -> Sequence[Job]:
         """Find the jobs that ``text`` names by id or prefix, where they are most likely first.
 
-        Raises NotFound if there are more connections than can be asked.
+        Raises NotAmongAsked if there are more connections than can be asked; the next call for the
+        same text asks others.
         """
         connections = await _list_connections(self._client)
         connections.sort(key=lambda one: _RANKS.get(one.status, 2))
-        part = connections[: self._most()]
-        step = AT_ONCE if whole_id(text) else len(part) or 1
+        asked = self._asked.pop(text, frozenset())
+        left = [one for one in connections if one.id not in asked]
+        part = left[: self._most()]
+        is_sure = len(text) >= SURE_PREFIX_CHARS
+        step = AT_ONCE if is_sure else len(part) or 1
         for start in range(0, len(part), step):
             jobs = await self._fetch(part[start : start + step], WINDOW)
             found = [job for job in jobs if fits_id(job.id, text)]
-            if found and (whole_id(text) or len(part) == len(connections)):
+            if found and (is_sure or len(part) == len(connections)):
                 return found
-        if len(part) == len(connections):
+        if len(part) == len(left):
             return []
-        raise NotFound(
-            f"No job has that id among those of {len(part)} of {len(connections)} connections; the "
-            "Airweave API lists the jobs of one connection at a time.",
+        asked |= {one.id for one in part}
+        self._asked.remember(text, asked)
+        raise NotAmongAsked(
+            f"No job has that id among those of {len(asked)} of {len(connections)} connections; "
+            "the Airweave API lists the jobs of one connection at a time.",
             field="job_id",
-            hint="Call list_jobs(connection_id=...) first: a job that it shows is found by its id.",
+            hint="Call list_jobs(connection_id=...) with its connection first: a job that it shows "
+            "is found by its id. Or call again, which asks other connections.",
         )
 
     def _most(self) -> int:

@@ -1,5 +1,6 @@
 """Runs and reads the jobs of a remote API, whose routes name each job with its connection."""
 
+import uuid
 from collections.abc import AsyncGenerator, Sequence
 from typing import Final
 
@@ -15,10 +16,10 @@ from weft.domain.schedules import ScheduleSpec
 from weft.errors import Conflict, InvalidInput, NotFound, RateLimited, TryLater, Unsupported
 from weft.remote.api.client import send_or_find
 from weft.remote.api.meanings import AlreadyLive, NoSync
-from weft.remote.api.paging import fits_id, skip_of
+from weft.remote.api.paging import fits_id, skip_of, whole_id
 from weft.remote.api.paths import connection_path, jobs_path
 from weft.remote.connections.connections import RemoteConnections, waits_in_vain
-from weft.remote.jobs.across_connections import WINDOW, AcrossConnections, fetch_jobs
+from weft.remote.jobs.across_connections import WINDOW, AcrossConnections, NotAmongAsked, fetch_jobs
 from weft.remote.state.remote_state import RemoteState
 from weft.remote.waiting.claims import Claims
 from weft.wire.jobs import read_job, read_jobs
@@ -27,6 +28,8 @@ RECENT: Final = 100
 RATE_PAUSE_MAX: Final = 30.0
 RATE_SHARE: Final = 2
 """Following a job takes at most every second request that the API allows."""
+
+_ANY_CONNECTION: Final = str(uuid.UUID(int=0))
 
 # This schedule hardly ever fires, and is removed again at once.
 _REPAIR_CRON: Final = "0 0 1 1 *"
@@ -155,7 +158,10 @@ class RemoteJobs(Jobs):
 
     async def cancel(self, job: str) -> Job:
         """Cancel a job. If the answer is lost, the job's status shows whether it is stopping."""
-        found = await self.get(job)
+        try:
+            found = await self.get(job)
+        except NotAmongAsked as error:
+            return await self._cancel_unseen(job.strip().lower(), error)
         if found.status.is_terminal:
             raise _ended_error(found)
         path = f"{jobs_path(found.source_connection_id)}/{found.id}/cancel"
@@ -183,6 +189,27 @@ class RemoteJobs(Jobs):
                 raise _ended_error(stopped) from None
         self._state.own_changes.announce()
         return stopped
+
+    async def _cancel_unseen(self, job_id: str, error: NotAmongAsked) -> Job:
+        """Cancel a job whose connection is not known: Airweave's route looks at the job's id only.
+
+        The answer repeats the id in the path, so the job is returned without its connection's.
+        Raises ``error`` if this API does not find the job in this way.
+        """
+        if whole_id(job_id) is None:
+            raise error
+        try:
+            stopped = await self._client.send(
+                "POST", f"{jobs_path(_ANY_CONNECTION)}/{job_id}/cancel", read_job, missing="job_id"
+            )
+        except NotFound:
+            raise error from None
+        except Conflict:
+            raise Conflict("The job has ended, or is stopping already.", field="job_id") from None
+        self._state.own_changes.announce()
+        if stopped.source_connection_id != _ANY_CONNECTION:
+            return stopped
+        return stopped.model_copy(update={"source_connection_id": ""})
 
     async def _find_among(self, connection_id: str, text: str, limit: int) -> Sequence[Job]:
         try:

@@ -141,7 +141,7 @@ def job_text(job: Job) -> str:
     """Render a job in full."""
     lines = [
         f"Job {job.id} is {job.status.value}.",
-        f"connection: {job.source_connection_id}",
+        f"connection: {job.source_connection_id or 'not told by the API'}",
         *_origin_lines(job),
         f"entities: {counts(job)}",
     ]

@@ -114,13 +114,13 @@ def run(world: Airweave, connection_id: str, full: bool) -> Job:
     return job
 
 
-def cancel(world: Airweave, job_id: str) -> tuple[Job, str]:
-    """Cancel a job, whichever connection it belongs to; return it and that connection's id."""
+def cancel(world: Airweave, job_id: str) -> Job:
+    """Cancel a job, whichever connection it belongs to."""
     for connection in world.connections.values():
         for job in connection.sync.jobs if connection.sync else ():
             if job.id == job_id:
                 _cancel(world, job)
-                return job, connection.id
+                return job
     raise Refused(404, "Sync job not found")
 
 

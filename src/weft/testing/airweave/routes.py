@@ -90,8 +90,8 @@ async def list_jobs(call: Call) -> list[Json]:
 
 @route("POST", "/source-connections/{connection}/jobs/{job}/cancel")
 async def cancel_job(call: Call) -> Json:
-    call.find_connection()
-    return job_answer(*connections.cancel(call.world, call.job_id()))
+    # The connection in the path is not looked at, and is repeated in the answer.
+    return job_answer(connections.cancel(call.world, call.job_id()), call.connection_id())
 
 
 @route("POST", "/source-connections/{connection}/verify-oauth")

@@ -8,7 +8,7 @@ import pytest
 from airweave_backend import Place
 
 from weft.domain.jobs import JobStatus
-from weft.errors import NotFound, RateLimited
+from weft.errors import Conflict, NotFound, RateLimited
 from weft.testing.airweave.state import Collection, Connection, Job, Sync, new_id
 
 pytestmark = pytest.mark.anyio
@@ -90,6 +90,51 @@ async def test_job_that_cannot_be_found_is_not_denied_and_the_way_to_it_is_told(
         assert "list_jobs(connection_id=" in (caught.value.hint or "")
         await backend.jobs.list(made[0][0])
         assert (await backend.jobs.get(made[0][1])).id == made[0][1]
+
+
+async def test_search_for_a_job_goes_on_with_the_next_call_at_ten_requests_a_minute(
+    place: Place,
+) -> None:
+    made = fill(place, 12)
+    place.world.requests_per_minute = 10
+    wanted = made[0][1]  # The API lists the newest first.
+    async with place.open() as backend:
+        await backend.connections.list()
+        for count in (5, 10):
+            place.world.clock.advance(60)
+            place.world.asked.clear()
+            with pytest.raises(NotFound, match=f"{count} of 12 connections"):
+                await backend.jobs.get(wanted)
+            assert len(place.world.asked) == 6
+        place.world.clock.advance(60)
+        assert (await backend.jobs.get(wanted)).id == wanted
+
+
+@pytest.mark.parametrize("limit", [None, 10])
+async def test_job_that_was_never_shown_is_cancelled_whoever_it_belongs_to(
+    place: Place, limit: int | None
+) -> None:
+    connection_id, job_id = add_connection(place, "Waits", "pending")
+    waiting = place.world.connections[connection_id].last_job
+    assert waiting is not None
+    waiting.queued_at = waiting.handed_at = place.world.clock.now()
+    waiting.started_at = None
+    made = fill(place)
+    place.world.requests_per_minute = limit
+    async with place.open() as backend:
+        await backend.connections.list(limit=1)
+        place.world.asked.clear()
+        stopped = await backend.jobs.cancel(job_id)
+        assert (stopped.id, stopped.status) == (job_id, JobStatus.CANCELLED)
+        assert stopped.source_connection_id == "", "the API does not say whose it is"
+        assert len(place.world.asked) <= (8 if limit else 55)
+        assert waiting.status == "cancelled"
+        place.world.clock.advance(120)
+        with pytest.raises(Conflict, match="ended"):
+            await backend.jobs.cancel(made[0][1])
+        place.world.clock.advance(120)
+        with pytest.raises(NotFound, match="connections"):
+            await backend.jobs.cancel(new_id())
 
 
 async def test_list_of_all_jobs_says_which_part_it_is_and_leads_to_every_job(place: Place) -> None:
