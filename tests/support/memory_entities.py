@@ -46,6 +46,9 @@ class MemoryEntities(EntityStore):
         found = {i: self._state.entities.get((connection_id, i)) for i in ids}
         return {i: e.entity.version for i, e in found.items() if e and e.entity.version}
 
+    async def list_ids(self, connection_id: str, limit: int) -> Sequence[str]:
+        return sorted(name for key, name in self._state.entities if key == connection_id)[:limit]
+
     async def begin_listing(self, claim: Claim) -> Claim:
         held = self._hold(claim)
         held.listing += 1

@@ -10,6 +10,7 @@ from weft.domain.entities import Entity
 from weft.net.http_factory import HttpFactory
 from weft.sources.base import (
     Checkpoint,
+    Complete,
     Event,
     Failed,
     Incomplete,
@@ -54,11 +55,15 @@ class WebHarness:
     site: Site
     http: HttpFactory
     known: dict[str, str] = field(default_factory=dict[str, str])
+    stored: set[str] = field(default_factory=set[str])
     cursor: Json | None = None
 
     def source(self, path: str = "/", **config: Any) -> WebSource:
         async def look_up(ids: Collection[str], /) -> Mapping[str, str]:
             return {i: self.known[i] for i in ids if i in self.known}
+
+        async def list_stored(limit: int, /) -> Collection[str]:
+            return sorted(self.stored)[:limit]
 
         return WebSource(
             WebConfig.model_validate({"url": self.site.url + path, **config}),
@@ -66,7 +71,7 @@ class WebHarness:
             SourceContext(
                 http=self.http,
                 known_versions=look_up,
-                stored_versions=look_up,
+                stored_ids=list_stored,
                 last_cursor=self.cursor,
             ),
         )
@@ -75,10 +80,14 @@ class WebHarness:
         self.site.requests.clear()
         events = [event async for event in self.source(path, **config).fetch(None)]
         for event in events:
-            if isinstance(event, Entity) and event.version:
-                self.known[event.id] = event.version
+            if isinstance(event, Entity):
+                self.stored.add(event.id)
+                if event.version:
+                    self.known[event.id] = event.version
             if isinstance(event, Checkpoint):
                 self.cursor = event.cursor
+        if isinstance(events[-1], Complete) and not is_incomplete(events):
+            self.stored &= {e.id for e in events if isinstance(e, Entity | Unchanged | Failed)}
         return events
 
     def paths(self, events: list[Event], kind: Named = Entity) -> list[str]:

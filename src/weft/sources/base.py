@@ -113,6 +113,18 @@ class KnownVersions(Protocol):
         ...
 
 
+class StoredIds(Protocol):
+    """Lists what is stored, also of syncs that did not come to their end."""
+
+    async def __call__(self, limit: int, /) -> Collection[str]:
+        """Return up to ``limit`` ids of entities."""
+        ...
+
+
+async def _nothing_stored(_limit: int, /) -> Collection[str]:
+    return ()
+
+
 async def _nothing_known(_ids: Collection[str], /) -> Mapping[str, str]:
     return {}
 
@@ -123,10 +135,10 @@ class SourceContext:
 
     http: HttpFactory
     known_versions: KnownVersions = _nothing_known
-    stored_versions: KnownVersions = _nothing_known
-    """As `known_versions`, also when a full sync was forced: to tell a fault, not to read less."""
+    stored_ids: StoredIds = _nothing_stored
     last_cursor: Json | None = None
-    """The cursor that the last sync left, whether or not this fetch goes on from it."""
+    """The cursor that the last sync left, whether or not this fetch goes on from it. While
+    deletions are held: the last one before. It may be of a former configuration."""
     files_roots: tuple[Path, ...] = ()
     private_paths: tuple[Path, ...] = ()
     allow_hosts: frozenset[str] = frozenset()

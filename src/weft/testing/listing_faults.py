@@ -145,7 +145,7 @@ async def try_faults(make: Make, context: SourceContext, faults: ListingFaults) 
     for name, known, cursor in _ways(make(context=context), whole):
         async with faults.record(context) as watched:
             source = make(
-                known=known, stored=whole.versions, last_cursor=whole.cursor, context=watched
+                known=known, stored=whole.entities, last_cursor=whole.cursor, context=watched
             )
             await whole.copy().take(source, cursor)
         for fault in faults.plan():
@@ -153,7 +153,7 @@ async def try_faults(make: Make, context: SourceContext, faults: ListingFaults) 
             trouble = None
             async with faults.inject(fault, context) as bad:
                 source = make(
-                    known=known, stored=copy.versions, last_cursor=copy.cursor, context=bad
+                    known=known, stored=copy.entities, last_cursor=copy.cursor, context=bad
                 )
                 trouble = await _take_badly(copy, source, cursor)
             if not faults.hit:

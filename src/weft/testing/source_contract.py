@@ -82,18 +82,22 @@ class SourceCase:
         config: Json | None = None,
         credentials: Json | None = None,
         known: Mapping[str, str] | None = None,
-        stored: Mapping[str, str] | None = None,
+        stored: Collection[str] | None = None,
         last_cursor: Json | None = None,
         context: SourceContext | None = None,
     ) -> AnySource:
         """Make an instance as the engine does; ``known`` are the versions of an earlier sync.
 
-        ``stored`` are those too, if a full sync is forced and none may be ``known``.
+        ``stored`` are the ids of what that sync stored, if not all of it has a version.
         """
+
+        async def list_stored(limit: int, /) -> Collection[str]:
+            return sorted(known or () if stored is None else stored)[:limit]
+
         context = replace(
             context or self.context,
             known_versions=_look_up(known or {}),
-            stored_versions=_look_up(known or {} if stored is None else stored),
+            stored_ids=list_stored,
             last_cursor=last_cursor,
         )
         return self.source(

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 
 import anyio
 import anyio.lowlevel
@@ -160,16 +161,15 @@ async def _sync(engine: Engine, claim: Claim) -> Outcome:
 async def _open(engine: Engine, claim: Claim) -> AnySource:
     credentials = await fetch_credentials(engine, ref_of(claim))
 
-    async def find_versions(ids: Ids[str], /) -> Mapping[str, str]:
-        return await engine.store.entities.versions(claim.connection_id, ids)
-
     async def find_known_versions(ids: Ids[str], /) -> Mapping[str, str]:
-        return {} if claim.options.force_full_sync else await find_versions(ids)
+        if claim.options.force_full_sync:
+            return {}
+        return await engine.store.entities.versions(claim.connection_id, ids)
 
     context = replace(
         engine.context,
         known_versions=find_known_versions,
-        stored_versions=find_versions,
+        stored_ids=partial(engine.store.entities.list_ids, claim.connection_id),
         last_cursor=claim.cursor,
     )
     return engine.open_source(claim.short_name, claim.config, credentials, context)

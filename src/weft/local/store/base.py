@@ -298,6 +298,10 @@ class EntityStore(Protocol):
         """Look up stored versions by the source's entity id."""
         ...
 
+    async def list_ids(self, connection_id: str, limit: int) -> Sequence[str]:
+        """List the source's ids of up to ``limit`` stored entities, in their order."""
+        ...
+
     async def begin_listing(self, claim: Claim) -> Claim:
         """Start a full listing from its beginning; return the claim for it. Raises Fenced."""
         ...

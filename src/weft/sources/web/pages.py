@@ -143,7 +143,10 @@ def _has_port(url: httpx.URL) -> bool:
 
 
 class PageReader:
-    """Reads pages of the origins ``site`` over one client; with ``crawl``, their links as well."""
+    """Reads pages of the origins ``site`` over one client; with ``crawl``, their links as well.
+
+    ``before`` is what the last sync could read, and ``stored`` are the pages in the store.
+    """
 
     def __init__(
         self,
@@ -151,14 +154,15 @@ class PageReader:
         context: SourceContext,
         site: Collection[Origin],
         before: SiteMemory,
+        stored: Collection[str],
         *,
         crawl: bool,
     ) -> None:
         self._client = client
         self._known_versions = context.known_versions
-        self._stored_versions = context.stored_versions
         self._site = site
         self._before = before
+        self._stored = stored
         self._crawl = crawl
 
     async def read(self, visits: Sequence[Visit]) -> list[PageResult]:
@@ -168,14 +172,12 @@ class PageReader:
         """
         urls = [visit.url for visit in visits]
         known = await self._known_versions(urls)
-        stored = await self._stored_versions(urls)
         found: dict[str, PageResult | RateLimited] = {}
 
         async def load(visit: Visit) -> None:
             # Keep the error and raise it below: raised here, it would be in an ExceptionGroup.
             try:
-                known_version = known.get(visit.url)
-                found[visit.url] = await self._visit(visit, known_version, stored.get(visit.url))
+                found[visit.url] = await self._visit(visit, known.get(visit.url))
             except RateLimited as error:
                 found[visit.url] = error
 
@@ -188,27 +190,24 @@ class PageReader:
                 raise outcome
         return [outcome for outcome in outcomes if isinstance(outcome, PageResult)]
 
-    async def _visit(self, visit: Visit, known: str | None, stored: str | None) -> PageResult:
-        """Read a page; ``stored`` is its version, ``known`` too unless it has to be sent again."""
+    async def _visit(self, visit: Visit, known: str | None) -> PageResult:
         version = _Version.parse(known)
         # Without stored links, an unchanged page would end the crawl, so read it in full.
         usable = None if self._crawl and version and version.links is None else version
         result = await self._ask(visit, usable)
-        was_page = stored is not None or self._before.is_page(visit.url)
+        was_page = visit.url in self._stored or self._before.is_page(visit.url)
         is_elsewhere = result.url != visit.url or result.event is None
         if was_page and result.for_now and is_elsewhere:
             result = _unread(visit.url, "it leads to another page for now")
-        if result.url != visit.url:
-            stored = (await self._stored_versions([result.url])).get(result.url)
         if result.unread:
-            self._keep(result, is_stored=stored is not None)
+            self._keep(result)
         return result
 
-    def _keep(self, result: PageResult, *, is_stored: bool) -> None:
+    def _keep(self, result: PageResult) -> None:
         """Keep a page that is there but could not be read."""
         is_known = self._before.knows(result.url)
         if isinstance(result.event, Skipped):
-            if not is_stored and not is_known:
+            if result.url not in self._stored and not is_known:
                 return  # It never was a page, so nothing is known by it.
             result.event = Failed(result.url, result.event.reason)
         # The pages that a known one led to are known too, and asked for by themselves.

@@ -18,7 +18,7 @@ from weft.net.errors import raise_for_status
 from weft.net.transport import MAX_BYTES, Origin, origin_of
 from weft.sources.base import Event, NoFields, Source
 from weft.sources.web.config import WebConfig
-from weft.sources.web.memory import Scope, SiteMemory, digest_of
+from weft.sources.web.memory import REMEMBERED_MAX, Scope, SiteMemory, digest_of
 from weft.sources.web.pages import PageReader
 from weft.sources.web.robots import Robots
 from weft.sources.web.sitemap import SITEMAP_BYTES_MAX, parse_sitemap
@@ -69,8 +69,12 @@ class WebSource(Source[WebConfig, NoFields]):
             before = self._recall()
             if before.kind != now.kind and before.scope.mode != self.config.mode:
                 before = SiteMemory()
-            reader = PageReader(client, self.context, start.site, before, crawl=crawl)
+            stored = frozenset(await self.context.stored_ids(REMEMBERED_MAX))
+            reader = PageReader(client, self.context, start.site, before, stored, crawl=crawl)
             walk = SiteWalk(self.config, reader, start, before, now)
+            # Without any memory, what is stored was left by syncs that did not come to their end.
+            if before.kind is not None or self.context.last_cursor is None:
+                walk.stored = stored
             if start.sitemap:
                 sitemaps = SitemapReader(client, before, now)
                 async for event in walk.read_sitemaps(sitemaps, start.sitemap):

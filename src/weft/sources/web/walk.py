@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from fnmatch import fnmatchcase
@@ -69,7 +69,8 @@ class Start:
 class SiteWalk:
     """One walk over the site, which visits every address once.
 
-    ``before`` is what the last walk could read, and ``now`` what this one can.
+    ``before`` is what the last walk could read, and ``now`` what this one can; ``stored`` are the
+    pages in the store.
     """
 
     config: WebConfig
@@ -77,6 +78,7 @@ class SiteWalk:
     start: Start
     before: SiteMemory
     now: SiteMemory
+    stored: Collection[str] = ()
     # Keep digests, as half a million addresses may have two thousand characters each.
     seen: set[bytes] = field(default_factory=set[bytes])
     listed: set[str] = field(default_factory=set[str])
@@ -213,7 +215,7 @@ class SiteWalk:
             # A full listing leaves out pages beyond, as configured, unless it could read fewer.
             read = len(self.now.pages) if self.is_full else 0
             self.room = len(queue) + self.config.max_pages - read
-            self._forget_unwanted()
+            self._correct_memory()
         for address, named in self.lost.take_nearest(lambda a: _digest(a) in self.seen).items():
             check_cancelled()
             self.seen.add(_digest(address))
@@ -230,15 +232,24 @@ class SiteWalk:
             else:
                 self.unasked += 1
 
-    def _forget_unwanted(self) -> None:
-        """Forget the pages that the configuration does not want any more."""
-        before, config = self.before, self.config
-        if before.scope.selection == self.now.scope.selection:
-            return  # What is not wanted by its own address was found by a redirect.
-        for address, named in [*before.pages.items()]:
-            check_cancelled()
-            if named.depth > config.max_depth or not self._wants(httpx.URL(address).path):
-                del before.pages[address]
+    def _correct_memory(self) -> None:
+        """Forget known pages that the configuration does not want, and add others that are stored.
+
+        A sync that was broken off, or whose deletions are held, stores pages without a memory.
+        """
+        pages, most = self.before.pages, self.config.max_depth
+        # Under an old selection, what is not wanted by its own address was found by a redirect.
+        if self.before.scope.selection != self.now.scope.selection:
+            self.before.pages = {
+                address: named
+                for address, named in pages.items()
+                if named.depth <= most and self._wants(httpx.URL(address))
+            }
+        for address in self.stored:
+            url = httpx.URL(address)
+            if address not in pages and origin_of(url) in self.start.site and self._wants(url):
+                # At the greatest depth, since nothing says that what it leads to is wanted.
+                self.before.pages[address] = Named("", most)
 
     def _overflows(self) -> bool:
         check_cancelled()
@@ -251,10 +262,12 @@ class SiteWalk:
         if address in self.seen or origin_of(url) not in self.start.site:
             return False
         self.seen.add(address)
-        return self._wants(url.path)
+        return self._wants(url)
 
-    def _wants(self, path: str) -> bool:
-        """Return whether the configuration wants the page of this path."""
+    def _wants(self, url: httpx.URL) -> bool:
+        """Return whether the configuration wants the page."""
+        check_cancelled()
+        path = url.path
         suffix = path.rpartition("/")[2].rpartition(".")
         if suffix[1] and f".{suffix[2].lower()}" in BINARY_SUFFIXES:
             return False

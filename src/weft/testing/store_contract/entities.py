@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from weft.domain.connections import Connection
+from weft.domain.jobs import JobStatus
 from weft.errors import Fenced
 from weft.local.store.base import Store
 from weft.local.store.brake import Sweep
@@ -99,6 +100,16 @@ class EntityContract:
         job = await list_all(store, made, make_entity("a"), Failed("b", "unreadable"))
         assert count_changes(job) == {"unchanged": 1, "failed": 1}
         assert await count_by_type(store, made) == {"note": 2}
+
+    @pytest.mark.anyio
+    async def test_ids_of_what_a_connection_holds_are_listed_to_a_limit(self, store: Store) -> None:
+        made, other = await make_connection(store), await make_connection(store)
+        claim = await store.entities.begin_listing(await claim_new(store, made))
+        await commit(store, claim, *map(make_entity, "bca"))
+        await finish(store, claim, JobStatus.FAILED)
+        assert await store.entities.list_ids(made.id, 10) == ["a", "b", "c"]
+        assert await store.entities.list_ids(made.id, 2) == ["a", "b"]
+        assert await store.entities.list_ids(other.id, 10) == []
 
     @pytest.mark.anyio
     async def test_versions_are_kept_for_the_source(self, store: Store) -> None:

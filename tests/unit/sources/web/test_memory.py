@@ -83,3 +83,20 @@ async def test_another_way_to_find_pages_finds_its_own(http: HttpFactory) -> Non
         await at.fetch("/s")
         at.pages["/s"] = links("/a")
         assert named(at, await at.fetch("/s", mode="crawl")) == {"/s", "/a"}
+
+
+@pytest.mark.parametrize("remembers", [True, False])
+async def test_pages_of_a_sync_that_was_broken_off_are_asked_for_once_more(
+    http: HttpFactory, remembers: bool
+) -> None:
+    async with serve_website(http, SITE) as at:
+        if remembers:
+            await at.fetch()
+        cursor = at.cursor
+        at.pages |= {"/": links("/docs/a", "/docs/b", "/blog/x", "/old", "/new"), "/new": "new"}
+        await at.fetch()
+        at.cursor = cursor
+        at.pages["/"] = NOTICE
+        assert named(at, await at.fetch()) == {*SITE, "/new"}
+        at.cursor = cursor
+        assert "/new" not in named(at, await at.fetch(exclude=["/new"]))

@@ -59,6 +59,10 @@ class SqliteEntities(Table, EntityStore):
             return {}
         return await self._database.read(_versions, connection_id, tuple(ids))
 
+    async def list_ids(self, connection_id: str, limit: int) -> Sequence[str]:
+        values = {"connection_id": connection_id, "limit": limit}
+        return await self._database.read(_list_ids, values)
+
     async def begin_listing(self, claim: Claim) -> Claim:
         return await self._database.write_relaxed(_begin_listing, claim)
 
@@ -130,6 +134,10 @@ def _versions(db: Session, connection_id: str, ids: tuple[str, ...]) -> dict[str
     values = {"source_ids": carray(ids), "connection_no": number}
     found: Iterator[Any] = iter(db.execute(queries()["entity_versions"], values))
     return dict(found)
+
+
+def _list_ids(db: Session, values: Bindings) -> list[str]:
+    return [source_id for (source_id,) in db.execute(queries()["entity_ids"], values)]
 
 
 def _begin_listing(db: Session, claim: Claim) -> Claim:

@@ -25,6 +25,11 @@ FROM carray(:source_ids) k
 CROSS JOIN entity e ON e.connection_no = :connection_no AND e.source_id = k.value
 WHERE e.version IS NOT NULL;
 
+-- name: entity_ids
+-- The source's ids of what a connection holds, in their order.
+SELECT e.source_id FROM connection c JOIN entity e ON e.connection_no = c.no
+WHERE c.id = :connection_id ORDER BY e.source_id LIMIT :limit;
+
 -- name: entity_reserve
 -- Takes a range of numbers, and returns its last.
 UPDATE sequence SET value = value + :count WHERE name = 'entity' RETURNING value;
