@@ -9,6 +9,8 @@ import httpx
 from patience import PATIENCE_SECONDS
 from pydantic import SecretStr
 from remote_replay import QUICK
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from weft.domain.connections import Auth, Connection, ConnectionStatus, NewConnection
 from weft.remote.api.client import open_client
@@ -40,6 +42,8 @@ class Place:
 
     world: Airweave = field(default_factory=Airweave)
     notes: MemoryNotes = field(default_factory=MemoryNotes)
+    failing: str | None = None
+    """Paths with this end answer 503."""
 
     @asynccontextmanager
     async def open(
@@ -51,7 +55,7 @@ class Place:
         watch: bool = False,
     ) -> AsyncGenerator[RemoteBackend]:
         """Open a backend, as a process does; with ``watch`` it looks after what has begun."""
-        transport = httpx.ASGITransport(airweave_app(self.world))
+        transport = httpx.ASGITransport(self._build_app())
         key = SecretStr(self.world.key)
         async with (
             open_client(URL, key, timeouts=timeouts, transport=transport) as client,
@@ -62,6 +66,15 @@ class Place:
                 group.start_soon(backend.claims.watch)
             yield backend
             group.cancel_scope.cancel()
+
+    def _build_app(self) -> ASGIApp:
+        app = airweave_app(self.world)
+
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            fails = self.failing is not None and scope["path"].endswith(self.failing)
+            await (Response(status_code=503) if fails else app)(scope, receive, send)
+
+        return answer
 
     async def consent(self, auth_url: str | None) -> str:
         """Agree in a browser; return where the browser ends."""

@@ -29,6 +29,9 @@ from weft.wire.jobs import read_jobs
 logger = logging.getLogger(__name__)
 
 KIND: Final = "claim"
+VERIFIED: Final = "verified"
+"""Marks a token that was accepted, while its first sync has yet to be looked after."""
+
 KEPT: Final = timedelta(days=7)
 """The longest that a token is kept, for a process that is started again after the consent."""
 
@@ -182,33 +185,48 @@ class Claims:
         note = await self._notes.get(KIND, found.id)
         if note is None or not await self._lease(found.id):
             return found
+        is_verified = bool(note.content.get(VERIFIED))
         try:
-            await self._client.send(
-                "POST",
-                f"{connection_path(found.id)}/verify-oauth",
-                _ignore,
-                {"claim_token": str(note.content["token"])},
-                missing="connection_id",
-            )
+            is_verified = is_verified or await self._send_proof(note)
+            await self._mend_lost_sync(found.id, waits_in_vain=not is_verified)
         except TryLater:
-            return found  # The answer may be lost; the next look tries again.
+            # The answer may be lost; the next look goes on from here.
+            if is_verified:
+                content = {**note.content, VERIFIED: True}
+                with suppress(StorageFailed):
+                    await self._notes.put(note.model_copy(update={"content": content}))
+            return found
         except Conflict:
             # Not this authorisation has changed the connection: the person may still come back.
             if _is_over(note):
                 await self.drop(found.id)
             return found
-        except WeftError as error:
-            logger.warning("connection %s cannot be verified: %s", found.id, error.message)
-            await self._mend_lost_sync(found.id, waits_in_vain=True)
-        else:
-            await self._mend_lost_sync(found.id)
         await self.drop(found.id)
         self._state.own_changes.announce()
         return await self._fetch(found.id)
 
+    async def _send_proof(self, note: Note) -> bool:
+        """Send the claim token, and return whether it is accepted. Raises TryLater, and Conflict
+        before the person has come back.
+        """
+        try:
+            await self._client.send(
+                "POST",
+                f"{connection_path(note.id)}/verify-oauth",
+                _ignore,
+                {"claim_token": str(note.content["token"])},
+                missing="connection_id",
+            )
+        except (Conflict, TryLater):
+            raise
+        except WeftError as error:
+            logger.warning("connection %s cannot be verified: %s", note.id, error.message)
+            return False
+        return True
+
     async def _mend_lost_sync(self, connection_id: str, *, waits_in_vain: bool = False) -> None:
         """Run a sync if Airweave cancelled the first one because the verification came too late, or
-        if the first one waits for a verification that is refused.
+        if the first one waits for a verification that is refused. Raises TryLater.
         """
         path = connection_path(connection_id)
         try:
@@ -224,6 +242,8 @@ class Claims:
                 await self._client.send("POST", f"{path}/{step}", _ignore, missing="connection_id")
         except NoSync:
             return  # It is searched live, and never synced.
+        except TryLater:
+            raise
         except WeftError as error:
             logger.warning("the sync of %s cannot be started: %s", connection_id, error.message)
 

@@ -80,6 +80,23 @@ async def test_first_sync_that_airweave_has_cancelled_meanwhile_is_run(place: Pl
     assert [job.status for job in sync.jobs] == ["completed", "cancelled"]
 
 
+@pytest.mark.parametrize("failing", ["/jobs", "/run"])
+async def test_lost_first_sync_is_run_though_the_api_fails_meanwhile(
+    place: Place, failing: str
+) -> None:
+    async with place.open() as backend:
+        made = await make_connection(backend, "notion")
+    await place.consent(made.auth.auth_url)
+    place.world.clock.advance(200)
+    place.failing = failing
+    async with place.open() as backend:
+        await backend.connections.get(made.id)
+    place.failing = None
+    async with place.open(watch=True):
+        await wait_until_synced(place.world, made.id)
+    assert place.count_asked("verify-oauth") == 1
+
+
 async def test_run_starts_the_sync_that_waits_for_the_proof(place: Place) -> None:
     async with place.open() as backend:
         made = await make_connection(backend, "notion")
