@@ -1,5 +1,9 @@
 """Searches of a collection, and their results."""
 
+from operator import not_
+
+from pydantic import Field
+
 from weft.domain.base import Frozen, Json
 
 QUERY_MAX_CHARS = 1000
@@ -24,7 +28,10 @@ class SearchQuery(Frozen):
 
 
 class SearchHit(Frozen):
-    """An entity that fits; ``snippet`` is untrusted text of the source."""
+    """An entity that fits; ``snippet`` is untrusted text of the source.
+
+    ``live``: the source itself was asked just now, and nothing of it is stored.
+    """
 
     entity_id: str
     connection_id: str
@@ -34,6 +41,7 @@ class SearchHit(Frozen):
     snippet: str
     url: str | None = None
     score: float
+    live: bool = Field(default=False, exclude_if=not_)
 
 
 class SearchResults(Frozen):

@@ -49,9 +49,12 @@ class RemoteSearch(Search):
             collection = await self._collections.resolve_readable_id(collection)
         only = await self._connections.get(query.connection) if query.connection else None
         found, filtered = await self._fetch(collection, query, text, only, skip, size)
-        hits = [await self._with_connection(item, collection) for item in found.hits]
-        if only is not None:
-            hits = [hit for hit in hits if hit.connection_id == only.id]
+        hits = [
+            hit
+            for item in found.hits
+            for hit in [await self._with_connection(item, collection)]
+            if only is None or _is_of(only, hit, item.source_name)
+        ]
         if query.entity_type is not None:
             hits = [hit for hit in hits if hit.type == query.entity_type]
         start = 0 if filtered else skip
@@ -78,6 +81,8 @@ class RemoteSearch(Search):
         size: int,
     ) -> tuple[FoundEntities, bool]:
         """Return the results, and whether the API itself filtered and paged them."""
+        if only is not None and only.sync_id is None and not only.federated_search:
+            return FoundEntities(hits=()), True
         conditions = _conditions(only, query.entity_type)
         path = f"{collection_path(collection)}/search/instant"
         body: Json = {"query": text, "limit": size + 1, "offset": skip}
@@ -128,9 +133,18 @@ def _check_query(query: str) -> str:
     return query.replace("\0", " ").strip()
 
 
+def _is_of(only: Connection, hit: SearchHit, source_name: str) -> bool:
+    """Tell whether a hit is of the connection. Of a live one the API only tells the source."""
+    if hit.live:
+        return only.federated_search and source_name == only.short_name
+    return hit.connection_id == only.id
+
+
 def _conditions(only: Connection | None, entity_type: str | None) -> list[JsonValue]:
+    live_source = only.short_name if only and only.federated_search else None
     values = {
         "airweave_system_metadata.sync_id": only.sync_id if only else None,
+        "airweave_system_metadata.source_name": live_source,
         "airweave_system_metadata.entity_type": entity_type,
     }
     return [

@@ -133,6 +133,7 @@ class _Result(Upstream):
             snippet=self.textual_representation[:EXCERPT_MAX_CHARS],
             url=self.web_url or None,
             score=self.relevance_score,
+            live=system.sync_id is None and not system.source_connection_id,
         )
         return FoundEntity(
             hit=hit,

@@ -15,7 +15,7 @@ from weft.domain.connections import (
 )
 from weft.domain.jobs import JobStatus
 from weft.domain.schedules import ScheduleSpec
-from weft.domain.search import SearchQuery
+from weft.domain.search import SearchQuery, SearchResults
 from weft.errors import (
     Conflict,
     InvalidInput,
@@ -24,6 +24,7 @@ from weft.errors import (
     Unsupported,
 )
 from weft.remote.backend import RemoteBackend
+from weft.server.render.text import connection_text
 from weft.testing.airweave.state import Provider, new_id
 from weft.testing.airweave.world import FAILING_SEED, STUCK_SEED
 
@@ -35,10 +36,15 @@ SLOW = {"entity_count": 10, "generation_delay_ms": 60_000}
 NO_SCHEDULE = ScheduleSpec()
 
 
-async def search(backend: RemoteBackend, query: str) -> list[str]:
+async def find(backend: RemoteBackend, query: str, **filters: Any) -> SearchResults:
     assert backend.search is not None
-    wanted = SearchQuery(readable_collection_id="docs", query=query)
-    return [hit.connection_id for hit in (await backend.search.search(wanted)).hits]
+    return await backend.search.search(
+        SearchQuery(readable_collection_id="docs", query=query, **filters)
+    )
+
+
+async def search(backend: RemoteBackend, query: str) -> list[str]:
+    return [hit.connection_id for hit in (await find(backend, query)).hits]
 
 
 class TestCollections:
@@ -123,6 +129,36 @@ class TestFederated:
             with pytest.raises(Unsupported, match="searched live"):
                 await backend.jobs.run(made.id)
             assert await search(backend, "house"), "its hits name no sync, and are shown"
+
+    async def test_live_hits_are_found_by_their_connection_and_said_to_be_live(
+        self, place: Place
+    ) -> None:
+        auth = Auth.model_validate({"oauth_token": {"access_token": "xoxp-good"}})
+        async with place.open() as backend:
+            slack = await make_connection(backend, "slack", auth=auth)
+            stored = await make_connection(backend, "stub", auth=STUB_AUTH)
+            await wait_until_synced(place.world, stored.id)
+            both = (await find(backend, "house")).hits
+            assert {hit.live for hit in both} == {True, False}
+            for connection, is_live in ((slack, True), (stored, False)):
+                hits = (await find(backend, "house", connection=connection.id)).hits
+                assert hits
+                assert {hit.live for hit in hits} == {is_live}
+            text = connection_text(await backend.connections.get(slack.id))
+        assert "every search of its collection asks the source itself" in text
+        assert "0 run" not in text
+
+    async def test_connection_without_a_sync_has_no_hits_and_no_further_pages(
+        self, place: Place
+    ) -> None:
+        async with place.open() as backend:
+            stored = await make_connection(backend, "stub", auth=STUB_AUTH)
+            await wait_until_synced(place.world, stored.id)
+            empty = await make_connection(
+                backend, "stub", auth=STUB_AUTH, sync_immediately=False, schedule=NO_SCHEDULE
+            )
+            found = await find(backend, "house", connection=empty.id, limit=1)
+        assert (found.hits, found.next_cursor) == ((), None)
 
     async def test_pending_one_breaks_every_search_and_is_named(self, place: Place) -> None:
         async with place.open() as backend:

@@ -72,6 +72,7 @@ def _print(results: SearchResults) -> None:
         out.print(Text(plain(hit.title) or hit.entity_id, style="bold"))
         out.print(Padding(Text(plain(hit.snippet)), (0, 0, 0, 2)))
         where = [hit.type, hit.connection_name, hit.url or hit.entity_id]
+        where += ["searched live"] if hit.live else []
         out.print(Padding(Text(" | ".join(map(plain, where)), style="dim"), (0, 0, 1, 2)))
     if results.next_cursor:
         out.print("There are more: raise --limit.", style="dim")

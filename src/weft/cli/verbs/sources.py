@@ -7,6 +7,7 @@ import click
 from weft.cli.terminal.context import App, emit, json_option, pass_app
 from weft.cli.terminal.groups import Verb
 from weft.cli.terminal.listing import show_page
+from weft.cli.terminal.text import plain
 from weft.domain.base import Page
 from weft.domain.sources import FieldInfo, SourceInfo
 
@@ -51,7 +52,16 @@ def _show(app: App, name: str) -> None:
             ("description", info.description),
             ("credentials", _needs(info)),
             ("authentication", ", ".join(info.auth_methods)),
-            ("continuous sync", "yes" if info.supports_continuous else "no"),
+            *(
+                [("auth provider accounts", ", ".join(map(plain, info.provider_readable_ids)))]
+                if info.provider_readable_ids
+                else ()
+            ),
+            *(
+                [("sync", "none, every search asks the source itself")]
+                if info.federated_search
+                else [("continuous sync", "yes" if info.supports_continuous else "no")]
+            ),
             ("entity types", ", ".join(info.entity_types) or "-"),
         ],
     )

@@ -12,7 +12,6 @@ from weft.domain.jobs import (
     diagnosis_of,
     shortfall_of,
 )
-from weft.domain.sources import FieldInfo, SourceInfo
 from weft.errors import ErrorCategory
 from weft.server.render.schedules import schedule_text, upcoming_text
 from weft.server.render.size import wire_bytes
@@ -51,9 +50,15 @@ def connection_text(connection: Connection) -> str:
     lines += [
         _auth_line(connection),
         f"config: {_config_text(connection)}",
-        f"schedule: {schedule_text(connection)}",
-        _history_line(connection),
-        _entities_line(connection),
+        *(
+            ["sync: none, every search of its collection asks the source itself"]
+            if connection.federated_search
+            else [
+                f"schedule: {schedule_text(connection)}",
+                _history_line(connection),
+                _entities_line(connection),
+            ]
+        ),
     ]
     if connection.sync.last_job:
         lines.append(f"last job: {job_line(connection.sync.last_job)}")
@@ -72,7 +77,9 @@ def connection_line(connection: Connection) -> str:
         f"'{one_line(connection.name)}' {connection.id}",
         f"{connection.short_name} → {connection.readable_collection_id}",
         connection.status.value,
-        quantity(connection.entities.total_entities, "entity"),
+        "searched live"
+        if connection.federated_search
+        else quantity(connection.entities.total_entities, "entity"),
     ]
     last = connection.sync.last_job
     if last:
@@ -222,51 +229,6 @@ def log_text(shown: list[dict[str, str]], asked: int) -> str:
     return f"{heading}\n{label_untrusted(body, 'a log that may quote names from the source')}"
 
 
-def source_line(source: SourceInfo) -> str:
-    """Render a source as one line of a list."""
-    need = "needs credentials" if source.auth_required else "needs no credentials"
-    return f"- {source.short_name}: {source.name}. {source.description} ({need})"
-
-
-def source_text(source: SourceInfo) -> str:
-    """Render a source in full, with the fields that it takes."""
-    methods = ", ".join(method.value for method in source.auth_methods)
-    required = "required" if source.auth_required else "optional"
-    takes_any = source.auth_required or source.auth_fields
-    credentials = _field_lines("credential fields, for auth.direct.credentials", source.auth_fields)
-    lines = [
-        f"{source.name} (short_name: {source.short_name}). {source.description}",
-        f"authentication ({required}): {methods}" if takes_any else "authentication: none needed",
-        *_field_lines("config fields", source.config_fields),
-        *(credentials if takes_any and AuthMethod.DIRECT in source.auth_methods else ()),
-        *_provider_lines(source),
-    ]
-    if source.federated_search:
-        lines.append("sync: none, every search asks the source itself")
-    else:
-        lines.append(f"continuous sync: {'yes' if source.supports_continuous else 'no'}")
-    if source.cursor_fields:
-        lines.append(f"cursor fields: {', '.join(source.cursor_fields)}")
-    if source.entity_types:
-        lines.append(f"entity types: {', '.join(source.entity_types)}")
-    return "\n".join(lines)
-
-
-def _provider_lines(source: SourceInfo) -> list[str]:
-    """Say what consent in a browser and an auth provider need, where the source tells it."""
-    lines: list[str] = []
-    if source.requires_byoc:
-        lines.append(
-            "oauth_browser needs an OAuth client of the user's own: without auth there is a page "
-            "where the user enters it"
-        )
-    if source.supported_auth_providers and AuthMethod.AUTH_PROVIDER in source.auth_methods:
-        ids = ", ".join(one_line(each, 100) for each in source.provider_readable_ids)
-        known = f"; provider_readable_id is one of: {ids}" if ids else ""
-        lines.append(f"auth providers: {', '.join(source.supported_auth_providers)}{known}")
-    return lines
-
-
 def more_text(next_cursor: str | None) -> list[str]:
     """Say how to get the next page; empty after the last."""
     return [f"There are more: call again with cursor='{next_cursor}'."] if next_cursor else []
@@ -353,20 +315,3 @@ def _origin_lines(job: Job) -> list[str]:
     if job.duration_seconds is not None:
         parts.append(f"took {job.duration_seconds:.1f} s")
     return [", ".join(parts)] if parts else []
-
-
-def _field_lines(heading: str, fields: tuple[FieldInfo, ...]) -> list[str]:
-    if not fields:
-        return [f"{heading}: none"]
-    return [f"{heading}:", *(f"- {_field_text(field)}" for field in fields)]
-
-
-def _field_text(field: FieldInfo) -> str:
-    notes = [field.type, "required" if field.required else "optional"]
-    if field.secret:
-        notes.append("secret")
-    if field.choices:
-        notes.append(f"one of {', '.join(field.choices)}")
-    if field.default is not None:
-        notes.append(f"default {_JSON.encode(field.default)}")
-    return f"{field.name} ({', '.join(notes)}): {field.description or field.title}"

@@ -122,6 +122,7 @@ def _hits(results: SearchResults, *, whole: bool) -> CallToolResult:
 
 def _hit_text(number: int, hit: SearchHit) -> str:
     where = f"{one_line(hit.type, 60)} in '{one_line(hit.connection_name)}'"
+    where += ", searched live" if hit.live else ""
     lines = [f"{number}. {one_line(hit.title)}", f"entity_id: {hit.entity_id} ({where})"]
     if hit.url:
         lines.append(f"url: {one_line(hit.url, 500)}")
@@ -138,6 +139,7 @@ def _hit_out(hit: SearchHit) -> Structured:
         "connection_id": hit.connection_id,
         "connection_name": one_line(hit.connection_name),
         "score": float(f"{hit.score:.4g}"),
+        **({"live": True} if hit.live else {}),
         "untrusted": untrusted,
     }
 
