@@ -8,12 +8,14 @@ from urllib.parse import quote
 from weft.backend import Sources
 from weft.domain.connections import AuthMethod
 from weft.domain.sources import FieldInfo, SourceInfo
-from weft.errors import WeftError
+from weft.errors import InvalidInput, NotFound, WeftError
 from weft.remote.state.remote_state import RemoteState
-from weft.wire.sources import read_accounts, read_source, read_sources
+from weft.wire.sources import UpstreamAccount, read_accounts, read_source, read_sources
 
 KEPT_SECONDS: Final = 300.0
 """The catalogue hardly ever changes, and every create reads it."""
+
+_ACCOUNT_FIELD: Final = "auth.auth_provider.provider_readable_id"
 
 UNLISTED: Final = {
     "salesforce": FieldInfo(
@@ -48,19 +50,50 @@ class RemoteSources(Sources):
         self._kept[short_name] = (time.monotonic() + KEPT_SECONDS, found)
         return found
 
+    async def refuse_unfit_account(self, source: SourceInfo, readable_id: str) -> None:
+        """Refuse an account at an auth provider that is not there, or whose provider the source
+        does not work with. Nothing is refused where the API does not tell its accounts.
+        """
+        kinds = source.supported_auth_providers
+        accounts = await self._list_accounts()
+        if accounts is None or not kinds:
+            return
+        fitting = [account.readable_id for account in accounts if account.short_name in kinds]
+        if readable_id in fitting:
+            return
+        hint = (
+            f"These can serve it: {', '.join(fitting)}."
+            if fitting
+            else "No account there can serve it: ask the user to connect one of "
+            f"{', '.join(kinds)} at Airweave, or use another method; get_source lists them."
+        )
+        if readable_id not in [account.readable_id for account in accounts]:
+            text = "No account at an auth provider has that id."
+            raise NotFound(text, field=_ACCOUNT_FIELD, hint=hint)
+        raise InvalidInput(
+            f"The source '{source.short_name}' does not work with that account's auth provider, "
+            f"but with: {', '.join(kinds)}.",
+            field=_ACCOUNT_FIELD,
+            hint=hint,
+        )
+
     async def _with_accounts(self, source: SourceInfo) -> SourceInfo:
         """Add the accounts at auth providers that can serve the source; none if the API refuses."""
         kinds = source.supported_auth_providers
         if source.keeps_pending or AuthMethod.AUTH_PROVIDER not in source.auth_methods:
             return source
+        accounts = await self._list_accounts() or ()
+        ids = tuple(account.readable_id for account in accounts if account.short_name in kinds)
+        return source.model_copy(update={"provider_readable_ids": ids})
+
+    async def _list_accounts(self) -> Sequence[UpstreamAccount] | None:
+        """List the accounts at auth providers; None if the API does not tell them."""
         try:
-            accounts = await self._client.get(
+            return await self._client.get(
                 "/auth-providers/connections", read_accounts, missing="provider"
             )
         except WeftError:
-            return source
-        ids = tuple(account.readable_id for account in accounts if account.short_name in kinds)
-        return source.model_copy(update={"provider_readable_ids": ids})
+            return None
 
 
 def _with_unlisted(source: SourceInfo) -> SourceInfo:

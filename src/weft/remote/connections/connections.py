@@ -138,6 +138,9 @@ class RemoteConnections(Connections):
 
     async def create_at_api(self, new: NewConnection, source: SourceInfo) -> Connection:
         """Create a connection that has all that it needs."""
+        account = None if new.auth is None else new.auth.auth_provider
+        if account is not None and not source.keeps_pending:
+            await self._sources.refuse_unfit_account(source, account.provider_readable_id)
         return await self._state.keep_last_job(await self._creation.create(new, source))
 
     async def update(self, connection: str, change: ConnectionChange) -> Connection:

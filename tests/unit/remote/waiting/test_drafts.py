@@ -364,6 +364,40 @@ async def test_accounts_at_auth_providers_that_can_serve_a_source_are_told(place
         assert github.provider_readable_ids == ("composio-prod",), "it does not take pipedream"
 
 
+@pytest.mark.parametrize(
+    ("there", "named", "error", "told"),
+    [
+        (("composio", "pipedream"), "pipedream-prod", InvalidInput, "composio-prod"),
+        (("composio",), "composio-typo", NotFound, "composio-prod"),
+        (("pipedream",), "pipedream-prod", InvalidInput, "connect one of composio, custom"),
+    ],
+)
+async def test_account_that_cannot_serve_the_source_is_refused_before_the_create(
+    place: Place, there: tuple[str, ...], named: str, error: type[WeftError], told: str
+) -> None:
+    now = place.world.clock.now()
+    for kind in there:
+        place.world.providers[f"{kind}-prod"] = Provider(kind, kind, f"{kind}-prod", kind, now, now)
+    async with place.open() as backend:
+        auth = auth_of(auth_provider={"provider_readable_id": named})
+        with pytest.raises(error) as caught:
+            await make_connection(backend, "github", config=REPO, auth=auth)
+        assert caught.value.field == "auth.auth_provider.provider_readable_id"
+        assert told in (caught.value.hint or "")
+    assert place.count_asked("POST /source-connections") == 0
+
+
+async def test_account_that_is_new_is_taken(place: Place) -> None:
+    now = place.world.clock.now()
+    account = {"auth_config_id": "cfg", "account_id": "acc"}
+    auth = auth_of(auth_provider={"provider_readable_id": "new-one", "provider_config": account})
+    async with place.open() as backend:
+        await backend.sources.get("github")
+        place.world.providers["new-one"] = Provider("p", "C", "new-one", "composio", now, now)
+        await make_connection(backend, "github", config=REPO, auth=auth)
+    assert place.count_asked("POST /source-connections") == 1
+
+
 async def test_config_that_the_source_does_not_know_is_not_kept_or_repeated(place: Place) -> None:
     async with place.open() as backend:
         with pytest.raises(InvalidInput) as caught:
