@@ -25,6 +25,7 @@ BREACHES = [
     ("weft", "newroom/__init__", "", "not listed as layers:\n\n- weft.newroom"),
     ("weft.local", "local/vault/__init__", "import weft.local.auth", "vault -> weft.local.auth"),
     ("weft.local", "local/newroom/__init__", "", "not listed as layers:\n\n- weft.local.newroom"),
+    ("weft.remote", "remote/api/client", "import weft.remote.state.notes", "-> weft.remote.state"),
     ("weft.server", "server/render/__init__", "import weft.server.app", "-> weft.server.app"),
     ("weft.web", "web/gate/__init__", "import weft.web.rest", "weft.web.gate -> weft.web.rest"),
     ("weft.cli", "cli/terminal/text", "import weft.cli.verbs.jobs", "-> weft.cli.verbs.jobs"),

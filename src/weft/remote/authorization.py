@@ -9,7 +9,7 @@ from weft.domain.connections import (
     Connection,
     ConnectionChange,
 )
-from weft.errors import Conflict, NotPermitted, Unsupported
+from weft.errors import Conflict, NotFound, NotPermitted, Unsupported
 from weft.remote.api.paths import connection_path
 from weft.remote.connections.connections import RemoteConnections
 from weft.remote.jobs.jobs import RemoteJobs
@@ -63,6 +63,7 @@ class RemoteAuthorization(Authorization):
         """
         draft = await self._drafts.get(connection)
         if draft is not None and draft.connection_id is None:
+            await self._connections.require_collection(draft)
             linked, url = await self._drafts.link(draft)
             return linked.to_connection(url=url)
         found = await self._connections.get(connection)
@@ -123,6 +124,9 @@ class RemoteAuthorization(Authorization):
         try:
             made = await self._connections.create_at_api(new, source)
             await self._drafts.finish(draft, made.id)
+        except NotFound:
+            await self._connections.require_collection(draft)
+            raise
         finally:
             await self._drafts.release(draft)
         return made

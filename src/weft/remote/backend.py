@@ -42,7 +42,7 @@ class RemoteBackend(Backend):
         state = RemoteState(client, notes or MemoryNotes())
         self.claims = Claims(state)
         drafts = Drafts(state, pages)
-        collections = RemoteCollections(state)
+        collections = RemoteCollections(state, drafts)
         sources = RemoteSources(state)
         connections = RemoteConnections(
             state, sources, collections, drafts, self.claims, resolve_secrets

@@ -20,6 +20,7 @@ from weft.remote.api.client import send_or_find
 from weft.remote.api.paging import find_named, skip_of, walk
 from weft.remote.api.paths import COLLECTIONS_PATH, CONNECTIONS_PATH, collection_path
 from weft.remote.state.remote_state import RemoteState
+from weft.remote.waiting.drafts import Drafts
 from weft.wire import bodies
 from weft.wire.collections import read_collection, read_collections
 from weft.wire.connections import read_connections
@@ -30,12 +31,13 @@ RANDOM_CHARS: Final = 8
 
 class RemoteCollections(Collections):
     """See Collections. The API counts no entities, and tells a collection's connections in lists
-    only, so both are counted from the connections.
+    only, so both are counted from the connections. Drafts count, and go with their collection.
     """
 
-    def __init__(self, state: RemoteState) -> None:
+    def __init__(self, state: RemoteState, drafts: Drafts) -> None:
         self._state = state
         self._client = state.client
+        self._drafts = drafts
 
     async def list(
         self, *, cursor: str | None = None, limit: int = LIST_LIMIT_DEFAULT
@@ -107,6 +109,7 @@ class RemoteCollections(Collections):
         await self._client.delete(
             collection_path(found.readable_id), missing="readable_collection_id"
         )
+        await self._drafts.drop_of(found.readable_id)
         self._state.own_changes.announce()
         return found
 
@@ -147,6 +150,9 @@ class RemoteCollections(Collections):
             async for item in items:
                 contents.connections[item.readable_collection_id] += 1
                 contents.entities[item.readable_collection_id] += item.entities.total_entities
+        for draft in await self._drafts.list_open():
+            if draft.new is not None:
+                contents.connections[draft.new.readable_collection_id] += 1
         return contents
 
 

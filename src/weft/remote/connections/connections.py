@@ -22,7 +22,7 @@ from weft.domain.connections import (
 from weft.domain.cursors import encode_cursor
 from weft.domain.jobs import JobStatus
 from weft.domain.sources import SourceInfo
-from weft.errors import Conflict, Unsupported
+from weft.errors import Conflict, NotFound, Unsupported
 from weft.remote.api.client import send_or_find
 from weft.remote.api.paging import WIRE_PAGE, find_named, fits_id, skip_of, walk, whole_id
 from weft.remote.api.paths import CONNECTIONS_PATH, connection_path
@@ -142,6 +142,24 @@ class RemoteConnections(Connections):
         if account is not None and not source.keeps_pending:
             await self._sources.refuse_unfit_account(source, account.provider_readable_id)
         return await self._state.keep_last_job(await self._creation.create(new, source))
+
+    async def require_collection(self, draft: Draft) -> None:
+        """Refuse to go on with a draft whose collection was deleted elsewhere: NotFound.
+
+        The draft stays, as the key may be another organisation's for a while.
+        """
+        if draft.new is None:
+            return
+        try:
+            await self._collections.resolve_readable_id(draft.new.readable_collection_id)
+        except NotFound:
+            raise NotFound(
+                f"The collection of this connection, '{draft.new.readable_collection_id}', is not "
+                "there any more, so it cannot be created.",
+                field="readable_collection_id",
+                hint="Create the collection again, or give the connection up with "
+                f"delete_connection(connection_id='{draft.id}').",
+            ) from None
 
     async def update(self, connection: str, change: ConnectionChange) -> Connection:
         """Update a connection. The API replaces config and schedule, so both are read, merged and

@@ -211,6 +211,12 @@ class Drafts:
         await self._notes.drop(draft.kind, draft.id)
         self._state.own_changes.announce()
 
+    async def drop_of(self, readable_id: str) -> None:
+        """Forget the drafts of a collection that was deleted."""
+        for draft in await self.list_open():
+            if draft.new is not None and draft.new.readable_collection_id == readable_id:
+                await self.drop(draft)
+
     async def _put(self, draft: Draft, link: bytes | None) -> None:
         await self._notes.put(
             Note(

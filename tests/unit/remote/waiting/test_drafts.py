@@ -16,6 +16,7 @@ from airweave_backend import (
 
 from weft.domain.authorizations import AuthOutcome, CredentialForm
 from weft.domain.base import Json
+from weft.domain.collections import NewCollection
 from weft.domain.connections import Auth, Connection, ConnectionChange, ConnectionStatus
 from weft.domain.sources import SourceInfo
 from weft.errors import Conflict, InvalidInput, NotFound, NotPermitted, Unsupported, WeftError
@@ -118,6 +119,36 @@ async def test_schedule_that_was_removed_from_a_draft_is_not_made(place: Place) 
         await backend.connections.update(draft.id, ConnectionChange(schedule=None))
         await fill_in(backend, draft, personal_access_token=PAT)
         assert (await backend.connections.get(draft.id)).schedule is None
+
+
+async def test_draft_counts_in_its_collection_and_goes_with_it(place: Place) -> None:
+    async with place.open() as backend:
+        await backend.collections.create(NewCollection(name="Others", readable_id="others"))
+        draft = await make_connection(backend, "github", config=REPO)
+        other = await make_connection(
+            backend, "github", config=REPO, readable_collection_id="others"
+        )
+        assert (await backend.collections.get("docs")).connection_count == 1
+        deleted = await backend.collections.delete("docs")
+        assert deleted.connection_count == 1
+        assert [item.id for item in (await backend.connections.list()).items] == [other.id]
+        with pytest.raises(NotFound):
+            await show(backend, draft)
+
+
+async def test_draft_whose_collection_was_deleted_elsewhere_says_so(place: Place) -> None:
+    async with place.open() as backend:
+        draft = await make_connection(backend, "github", config=REPO)
+        kept = place.world.collections.pop("docs")
+        assert backend.authorization is not None
+        for _ in range(2):
+            with pytest.raises(NotFound, match="'docs', is not there any more") as caught:
+                await backend.authorization.begin(draft.id)
+            assert f"delete_connection(connection_id='{draft.id}')" in (caught.value.hint or "")
+            with pytest.raises(NotFound, match="'docs', is not there any more"):
+                await fill_in(backend, draft, personal_access_token=PAT)
+        place.world.collections["docs"] = kept
+        assert (await fill_in(backend, draft, personal_access_token=PAT)).ok
 
 
 async def test_own_oauth_client_is_typed_into_the_page_and_leads_to_the_consent(
