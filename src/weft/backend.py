@@ -232,10 +232,12 @@ class Backend(Protocol):
     """Everything a front can ask for, on behalf of one organisation.
 
     ``unsupported`` names single operations that this backend cannot do, as "group.operation": the
-    fronts leave them out, and calling one raises Unsupported.
+    fronts leave them out, and calling one raises Unsupported. ``needs_open_process``: syncs and
+    schedules run only while a Weft process is open.
     """
 
     unsupported: frozenset[str] = frozenset()
+    needs_open_process: bool = False
     sources: Sources
     collections: Collections
     connections: Connections

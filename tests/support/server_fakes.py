@@ -63,6 +63,7 @@ class FakeBackend:
         self.authorization: FakeAuthorization | None = FakeAuthorization(self.connections)
         self.changes = FakeChanges()
         self.unsupported = frozenset[str]()
+        self.needs_open_process = False
 
     def as_backend(self) -> Backend:
         """Return this object; its parts have narrower types than the protocol's."""

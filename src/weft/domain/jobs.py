@@ -95,6 +95,7 @@ class Job(Frozen):
 
     id: str
     source_connection_id: str
+    connection_name: str | None = None
     status: JobStatus
     trigger: JobTrigger | None = None
     full_sync: bool | None = True

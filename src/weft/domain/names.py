@@ -24,7 +24,8 @@ def pick_one(
     """Return the one item. Raises NotFound for none, and Ambiguous with their labels for more."""
     if not found:
         hint = hint or f"list_{noun}s shows what there is."
-        raise NotFound(f"No {noun} has that id or name.", field=field, hint=hint)
+        named = "id" if noun == "job" else "id or name"
+        raise NotFound(f"No {noun} has that {named}.", field=field, hint=hint)
     if len(found) > 1:
         names = ", ".join(label(item) for item in found[:_LISTED_MAX])
         raise Ambiguous(

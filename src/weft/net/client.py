@@ -35,6 +35,7 @@ from weft.net.transport import (
     Resolve,
     host_of,
     origin_of,
+    place_of,
     resolve_name,
 )
 
@@ -213,7 +214,7 @@ class _GuardedClient(httpx.AsyncClient):
         except _FOREIGN as error:
             if not final and is_transient(error):
                 return None
-            raise map_error(error, host_of(request.url)) from None
+            raise map_error(error, place_of(request.url)) from None
 
     def _choose_wait(self, response: httpx.Response, attempt: int, waited: float) -> float | None:
         """Return the seconds until the next attempt, or None to use this answer as it is."""

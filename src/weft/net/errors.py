@@ -41,7 +41,8 @@ def map_error(error: Exception, host: str) -> WeftError:
         )
     for kinds, make, text in _TABLE:
         if isinstance(error, kinds):
-            return make(text.format(host=host))
+            hint = _RIGHT_ADDRESS if isinstance(error, httpx.ConnectError) else None
+            return make(text.format(host=host), hint=hint)
     return SourceUnavailable(f"The request to {host} failed.")
 
 
@@ -99,6 +100,8 @@ def json_of(response: httpx.Response, what: str) -> Any:
         raise SourceUnavailable(f"The source's answer for {what} is not valid JSON.") from None
 
 
+_RIGHT_ADDRESS = "Check that host and port are right; if they are, try again later."
+
 # The first row that fits counts, so special exceptions come before their bases.
 _TABLE: tuple[tuple[tuple[type[Exception], ...], type[WeftError], str], ...] = (
     (
@@ -113,7 +116,11 @@ _TABLE: tuple[tuple[tuple[type[Exception], ...], type[WeftError], str], ...] = (
         SourceUnavailable,
         "{host} sent a broken answer.",
     ),
-    ((httpx.ConnectError,), SourceUnavailable, "No connection to {host}."),
+    (
+        (httpx.ConnectError,),
+        SourceUnavailable,
+        "No connection to {host}: it is refused, or nothing is there.",
+    ),
     (
         (httpx.NetworkError, httpx.ProxyError, OSError),
         SourceUnavailable,

@@ -69,6 +69,11 @@ def host_of(url: httpx.URL) -> str:
     return url.raw_host.decode("ascii", errors="replace").lower()
 
 
+def place_of(url: httpx.URL) -> str:
+    """Return the host for messages, with the port unless that goes without saying."""
+    return host_of(url) if url.port is None else f"{host_of(url)}:{url.port}"
+
+
 async def resolve_name(host: str, port: int) -> Sequence[str]:
     """Ask the operating system for all addresses of a name; OSError if it has none."""
     found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -251,7 +256,7 @@ class _Body(httpx.AsyncByteStream):
                 yield chunk
         except httpx.HTTPError as error:
             if self._request.extensions.get(STREAMED):
-                raise map_error(error, host_of(self._request.url)) from None
+                raise map_error(error, place_of(self._request.url)) from None
             raise
 
     async def aclose(self) -> None:

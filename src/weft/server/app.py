@@ -59,6 +59,7 @@ from weft.server.render.errors import crash_result, error_result, explain
 from weft.server.render.icons import ICONS
 from weft.server.render.protocol_errors import convert_errors, refuse_cursors, unknown_name_error
 from weft.server.render.size import shorten
+from weft.server.render.structured import add_notes
 from weft.server.resources.completion import complete
 from weft.server.resources.prompts import prompt_definitions, render_prompt
 from weft.server.resources.read import (
@@ -75,7 +76,7 @@ from weft.server.resources.watcher import ResourceWatcher
 from weft.server.sdk_patches import PatchedServer, connection_of
 from weft.server.tasks import JobTasks, Tasks, require_tasks
 from weft.server.tools.definition import LazyTools, ToolSpec
-from weft.server.tools.validation import explain_refusals, parse_arguments
+from weft.server.tools.validation import clamp_numbers, explain_refusals, parse_arguments
 
 # Many clients abandon a call after 60 seconds.
 CALL_SECONDS_MAX = 50
@@ -354,10 +355,11 @@ async def _run(
     tool: Tool, call: ToolCall, arguments: dict[str, Any]
 ) -> CallToolResult | InputRequiredResult:
     try:
+        arguments, notes = clamp_numbers(tool.parameters, arguments)
         values = parse_arguments(tool.fn_metadata.arg_model, tool.parameters, arguments)
         with anyio.move_on_after(CALL_SECONDS_MAX) as scope:
             call.ask.set_scope(scope)
-            return await tool.fn(call, **values)
+            return add_notes(await tool.fn(call, **values), notes)
         return error_result(_TOO_LONG)
     except AnswersNeeded as needed:
         return needed.result

@@ -13,6 +13,10 @@ from weft.errors import NotFound, WeftError
 from weft.sources.base import AnySource, Source
 
 ENTRY_POINT_GROUP = "weft.sources"
+OTHER_WAYS = (
+    "For any other, the operator can install a package that adds it, or set WEFT_API_URL to use "
+    "Airweave's sources; or the user exports its content to a folder for the source 'files'."
+)
 
 
 class SourceRegistry:
@@ -44,7 +48,7 @@ class SourceRegistry:
             raise NotFound(
                 "No source has that short_name.",
                 field="short_name",
-                hint=f"{guess}Available: {', '.join(self.names())}.",
+                hint=f"{guess}Available: {', '.join(self.names())}. {OTHER_WAYS}",
                 needs=f"has the source '{short_name}'",
             )
         self._loaded[short_name] = _load(point)

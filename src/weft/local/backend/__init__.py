@@ -16,6 +16,8 @@ from weft.local.jobs.runner import Dispatcher
 class LocalBackend(Backend):
     """A view of the engine for one organisation; cheap to make."""
 
+    needs_open_process = True
+
     def __init__(self, engine: Engine, dispatcher: Dispatcher, organization_id: str) -> None:
         jobs = LocalJobs(engine, organization_id, dispatcher)
         authenticator = Authenticator(engine, organization_id)

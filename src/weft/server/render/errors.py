@@ -11,6 +11,7 @@ from weft.errors import (
     ConnectionFault,
     NotFound,
     RateLimited,
+    SourceMisconfigured,
     TryLater,
     WeftError,
 )
@@ -95,6 +96,11 @@ def _default_step(error: WeftError, field: str | None) -> str:
         return _WHERE_TO_LOOK.get(field or "", "")
     if isinstance(error, Ambiguous):
         return "Give the full id. " + _WHERE_TO_LOOK.get(field or "", "")
+    if isinstance(error, SourceMisconfigured):
+        return (
+            "Correct it in config and call again; where the connection exists already, with "
+            "update_connection."
+        )
     if isinstance(error, ConnectionFault):
         return (
             "Correct it in config or auth and call again; where the connection exists already, "

@@ -16,6 +16,19 @@ from weft.server.render.errors import crash_text, explain
 # A name that a tool could have; anything else may be a secret in the wrong place.
 _NAME = re.compile(r"[a-z]{1,15}(?:[_-][a-z]{1,15}){0,4}")
 
+_PAUSE = "update_connection with schedule={'paused': true}"
+_RESUME = "update_connection with schedule={'paused': false}"
+# What callers ask for by the name of a tool that there is not, and the call that does it.
+_OTHER_WAYS = {
+    "pause_connection": (_PAUSE,),
+    "pause_schedule": (_PAUSE,),
+    "resume_connection": (_RESUME,),
+    "resume_schedule": (_RESUME,),
+    "rename_connection": ("update_connection with name",),
+    "rename_collection": ("update_collection with name",),
+    "sync_connection": ("run_sync",),
+}
+
 T = TypeVar("T")
 
 
@@ -35,9 +48,17 @@ async def convert_errors(work: Awaitable[T], what: str, data: dict[str, str] | N
 def unknown_name_error(kind: str, name: str, known: Sequence[str]) -> MCPError:
     """Build the error for a name that nothing of that kind has."""
     near = suggest(name, known)
+    if near and _verb_of(near) != (suggest(_verb_of(name), [_verb_of(near)]) or ""):
+        near = None  # Another verb does another thing.
+    meant = [way for way in _OTHER_WAYS.get(name, ()) if _verb_of(way) in map(_verb_of, known)]
     hint = f"Did you mean {near}?" if near else f"Known: {', '.join(known)}."
+    hint = f"Call {meant[0]}." if meant else hint
     named = f"Unknown {kind} '{name}'" if _NAME.fullmatch(name) else f"There is no such {kind}"
     return MCPError(code=INVALID_PARAMS, message=f"{named}. {hint}")
+
+
+def _verb_of(name: str) -> str:
+    return name.partition("_")[0]
 
 
 def refuse_cursors(low: Server[Any], method: str) -> None:

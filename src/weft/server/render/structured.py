@@ -18,6 +18,7 @@ from typing_extensions import TypedDict
 from weft.domain.base import Page
 from weft.domain.connections import Connection, EntitySummary
 from weft.domain.jobs import Job
+from weft.domain.schedules import localize
 from weft.domain.sources import SourceInfo
 from weft.server.render.size import Structured, is_within
 from weft.server.render.untrusted import clean, one_line
@@ -127,10 +128,33 @@ class EntityOut(TypedDict, total=False):
     next_offset: int
 
 
-def reply(text: str, structured: Structured) -> CallToolResult:
-    """Build a successful result."""
+def reply(
+    text: str, structured: Structured, *, notes: Sequence[str] = (), next_step: str = ""
+) -> CallToolResult:
+    """Build a successful result, with notes and the next step in the text and in the data."""
+    lines = [text, *(f"Note: {note}" for note in notes)]
+    if notes:
+        structured = structured | {"notes": list(notes)}
+    if next_step:
+        lines.append(f"Next: {next_step}")
+        structured = structured | {"next_step": next_step}
     return CallToolResult(
-        content=[TextContent(type="text", text=text)], structured_content=structured
+        content=[TextContent(type="text", text="\n".join(lines))], structured_content=structured
+    )
+
+
+def add_notes(result: CallToolResult, notes: Sequence[str]) -> CallToolResult:
+    """Return the result with further notes in its text and in its data."""
+    if not notes:
+        return result
+    data: Structured = result.structured_content or {}
+    told = [*data.get("notes", ()), *notes]
+    text = TextContent(type="text", text="\n".join(f"Note: {note}" for note in notes))
+    return result.model_copy(
+        update={
+            "content": [*result.content, text],
+            "structured_content": data if result.is_error else data | {"notes": told},
+        }
     )
 
 
@@ -165,6 +189,10 @@ def connection_out(connection: Connection) -> Structured:
         connection = connection.model_copy(update={"entities": common})
     data = to_plain(connection)
     data["entities"] |= _omitted_types(entities)
+    schedule = connection.schedule
+    if schedule and schedule.next_run and schedule.timezone != "UTC":
+        local = localize(schedule.next_run, schedule.timezone)
+        data["schedule"]["next_run_local"] = local.isoformat(timespec="seconds")
     if not is_within(data["config"], _CONFIG_MAX_BYTES):
         data["config"] = {}
         data["config_omitted"] = True
@@ -198,8 +226,15 @@ def connection_brief(connection: Connection) -> Structured:
     }
     if last:
         brief["last_job"] = {"id": last.id, "status": last.status.value}
-    if connection.schedule and connection.schedule.next_run:
-        brief["next_run"] = timestamp(connection.schedule.next_run)
+        if at := last.completed_at or last.began_at:
+            brief["last_job"]["at"] = timestamp(at)
+        if last.error:
+            brief["last_job"]["error"] = one_line(last.error)
+    schedule = connection.schedule
+    if schedule and schedule.next_run:
+        brief["next_run"] = timestamp(schedule.next_run)
+    if schedule and schedule.paused:
+        brief["paused"] = True
     return brief | _attention_out(connection)
 
 

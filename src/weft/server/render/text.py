@@ -9,6 +9,7 @@ from weft.domain.jobs import (
     Job,
     JobStatus,
     LogLine,
+    diagnose,
     diagnosis_of,
     shortfall_of,
 )
@@ -31,7 +32,7 @@ _JSON = json.JSONEncoder(ensure_ascii=False)
 
 
 def connection_text(connection: Connection) -> str:
-    """Render a connection in full, ending with what it needs next, if anything."""
+    """Render a connection in full; `next_step_of` says what it needs next."""
     lines = [
         (
             f"Connection '{one_line(connection.name)}' ({connection.short_name}) "
@@ -64,11 +65,9 @@ def connection_text(connection: Connection) -> str:
         lines.append(f"last job: {job_line(connection.sync.last_job)}")
     if connection.error_message:
         lines.append(f"error: {one_line(connection.error_message)}")
-    if connection.status is ConnectionStatus.ERROR and connection.sync.last_job:
-        lines.append(f"Next: get_job(job_id='{connection.sync.last_job.id}') says what mends it.")
     if connection.provider_settings_url:
         lines.append(f"provider settings: {connection.provider_settings_url}")
-    return "\n".join(lines + _attention_lines(connection) + next_steps(connection))
+    return "\n".join(lines + _attention_lines(connection))
 
 
 def connection_line(connection: Connection) -> str:
@@ -83,7 +82,7 @@ def connection_line(connection: Connection) -> str:
     ]
     last = connection.sync.last_job
     if last:
-        parts.append(f"last job {last.id} {last.status.value}")
+        parts.append(f"last job {last.id} {_outcome_text(last)}")
     parts += upcoming_text(connection)
     return "\n  ".join(["- " + ", ".join(parts), *_attention_lines(connection)])
 
@@ -95,8 +94,24 @@ def _attention_lines(connection: Connection) -> list[str]:
     ]
 
 
-def next_steps(connection: Connection) -> list[str]:
+def _outcome_text(job: Job) -> str:
+    """Say how and when a job ended, and what it left undone."""
+    at = job.completed_at or job.began_at
+    when = f" {timestamp(at)}" if at else ""
+    missing = shortfall_of(job) or (one_line(job.error) if job.error else "")
+    return f"{job.status.value}{when}{f' ({missing})' if missing else ''}"
+
+
+def next_step_of(connection: Connection) -> str:
     """Return what has to happen next; empty when nothing has."""
+    last = connection.sync.last_job
+    found = diagnose(last) if last and connection.status is ConnectionStatus.ERROR else None
+    if last and found:
+        return f"{found.next_step} The log is in get_job(job_id='{last.id}')."
+    return " ".join(_next_steps(connection))
+
+
+def _next_steps(connection: Connection) -> list[str]:
     if connection.auth.auth_url:
         until = connection.auth.auth_url_expires
         expiry = f", until {timestamp(until)}" if until else ""
@@ -130,7 +145,7 @@ def next_steps(connection: Connection) -> list[str]:
 
 def job_line(job: Job, *, named: bool = False) -> str:
     """Render a job as one line; ``named`` adds its connection, if nothing else names that."""
-    whose = f" of connection {job.source_connection_id}" if named else ""
+    whose = f" of connection {_connection_of(job)}" if named else ""
     cause = f" ({job.trigger.value})" if job.trigger else ""
     parts = [f"{job.id} {job.status.value}{cause}{whose}", counts(job)]
     if job.completed_at:
@@ -144,11 +159,16 @@ def job_line(job: Job, *, named: bool = False) -> str:
     return ", ".join(parts)
 
 
+def _connection_of(job: Job) -> str:
+    name = f"'{one_line(job.connection_name)}' " if job.connection_name else ""
+    return f"{name}{job.source_connection_id}"
+
+
 def job_text(job: Job) -> str:
     """Render a job in full."""
     lines = [
         f"Job {job.id} is {job.status.value}.",
-        f"connection: {job.source_connection_id or 'not told by the API'}",
+        f"connection: {_connection_of(job) or 'not told by the API'}",
         *_origin_lines(job),
         f"entities: {counts(job)}",
     ]
@@ -313,5 +333,6 @@ def _origin_lines(job: Job) -> list[str]:
     if job.completed_at:
         parts.append(f"ended {timestamp(job.completed_at)}")
     if job.duration_seconds is not None:
-        parts.append(f"took {job.duration_seconds:.1f} s")
+        seconds = job.duration_seconds
+        parts.append(f"took {seconds:.1f} s" if seconds >= 0.05 else "took less than 0.1 s")
     return [", ".join(parts)] if parts else []

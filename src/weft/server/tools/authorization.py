@@ -10,7 +10,7 @@ from weft.server.call import ToolCall
 from weft.server.questions.authorize import authorize_once, open_link, renew_link_once
 from weft.server.questions.inline_credentials import check_inline_credentials
 from weft.server.render.structured import ConnectionOut, connection_out, reply
-from weft.server.render.text import connection_text
+from weft.server.render.text import connection_text, next_step_of
 from weft.server.tools.definition import tool
 from weft.server.tools.parameters import ConnectionRef, OptionalAuth
 from weft.server.tools.validation import parse_auth
@@ -45,7 +45,8 @@ async def authorize_connection(
     connection, note = await open_link(call, link)
     said = _outcome_text(call, connection) if link.url is None else note
     lines = [said, connection_text(connection), advice]
-    return reply("\n".join(filter(None, lines)), connection_out(connection))
+    text = "\n".join(filter(None, lines))
+    return reply(text, connection_out(connection), next_step=next_step_of(connection))
 
 
 TOOLS = (authorize_connection,)

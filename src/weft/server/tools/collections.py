@@ -63,10 +63,9 @@ async def create_collection(
     """Create a collection, and name the id that other tools take."""
     made = await call.backend.collections.create(NewCollection(name=name, readable_id=readable_id))
     text = (
-        f"Created collection '{one_line(made.name)}', readable_collection_id: {made.readable_id}.\n"
-        "Next: create_connection with it."
+        f"Created collection '{one_line(made.name)}', readable_collection_id: {made.readable_id}."
     )
-    return reply(text, to_plain(made))
+    return reply(text, to_plain(made), next_step="create_connection with it.")
 
 
 @tool(

@@ -1,10 +1,12 @@
 """Tools that make, show, change and check connections."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from mcp_types import CallToolResult
 from pydantic import Field
 
+from weft.backend import LIST_LIMIT_MAX
 from weft.domain.connections import (
     DESCRIPTION_MAX_CHARS,
     NAME_MAX_CHARS,
@@ -16,6 +18,7 @@ from weft.domain.connections import (
     ConnectionStatus,
     NewConnection,
 )
+from weft.domain.cron_notes import surprises_of
 from weft.domain.jobs import diagnosis_of
 from weft.domain.schedules import ScheduleSpec
 from weft.errors import InvalidInput
@@ -35,7 +38,13 @@ from weft.server.render.structured import (
     reply,
     to_plain,
 )
-from weft.server.render.text import connection_line, connection_text, more_text, quantity
+from weft.server.render.text import (
+    connection_line,
+    connection_text,
+    more_text,
+    next_step_of,
+    quantity,
+)
 from weft.server.render.untrusted import one_line
 from weft.server.tools.definition import tool
 from weft.server.tools.parameters import (
@@ -50,6 +59,10 @@ from weft.server.tools.parameters import (
 )
 from weft.server.tools.validation import parse_auth
 
+_NEEDS_PROCESS = (
+    "The schedule fires only while a Weft process is open, such as this server; what is missed is "
+    "made up for once, when one opens."
+)
 Name = Annotated[str | None, Field(min_length=NAME_MIN_CHARS, max_length=NAME_MAX_CHARS)]
 Description = Annotated[str | None, Field(max_length=DESCRIPTION_MAX_CHARS)]
 
@@ -102,8 +115,11 @@ async def create_connection(
     connection, note = await open_link(call, await create_connection_once(call, new))
     done = "Prepared, and created once the user has given what is missing."
     said = done if connection.is_draft else "Created."
-    lines = [said, note, connection_text(connection), _first_sync_text(connection), advice]
-    return _connection_result("\n".join(line for line in lines if line), connection)
+    lines = [said, note, connection_text(connection), advice]
+    text = "\n".join(line for line in lines if line)
+    notes = surprises_of(connection.schedule) if schedule else []
+    notes += await _tell_duplicates(call, connection)
+    return _connection_result(call, text, connection, notes, _first_sync_step(connection))
 
 
 @tool(
@@ -156,7 +172,7 @@ async def get_connection(
     call: ToolCall, connection_id: ConnectionRef
 ) -> Annotated[CallToolResult, ConnectionOut]:
     connection = await fetch_settled(call, connection_id)
-    return _connection_result(connection_text(connection), connection)
+    return _connection_result(call, connection_text(connection), connection)
 
 
 @tool(
@@ -219,15 +235,17 @@ async def update_connection(
         raise await explain_misplaced(call, error, found.short_name, config or {}) from None
     named = ", ".join(field for field in changes if field != "expected_version")
     lines = [f"Updated: {named}. {connection_text(connection)}", advice]
-    return _connection_result("\n".join(line for line in lines if line), connection)
+    text = "\n".join(line for line in lines if line)
+    notes = surprises_of(connection.schedule) if schedule else []
+    step = _resync_step(connection) if config else ""
+    return _connection_result(call, text, connection, notes, step)
 
 
 @tool(
     "Check a connection",
     "Try the config and credentials at the source now, without syncing. Use when a sync failed or"
     " after a change; run_sync is what reads data.",
-    # The outcome is stored as the connection's status, so this does not only read.
-    repeatable=True,
+    checks=True,
     outside=True,
 )
 async def check_connection(
@@ -255,8 +273,46 @@ TOOLS = (
 )
 
 
-def _connection_result(text: str, connection: Connection) -> CallToolResult:
-    return reply(text, connection_out(connection))
+def _connection_result(
+    call: ToolCall,
+    text: str,
+    connection: Connection,
+    notes: Sequence[str] = (),
+    next_step: str = "",
+) -> CallToolResult:
+    """Show a connection with notes and what is next: what it needs itself goes first."""
+    schedule = connection.schedule
+    if schedule and call.backend.needs_open_process and not schedule.paused:
+        notes = [*notes, _NEEDS_PROCESS]
+    step = next_step_of(connection) or next_step
+    return reply(text, connection_out(connection), notes=notes, next_step=step)
+
+
+def _resync_step(connection: Connection) -> str:
+    return (
+        "search answers from what was synced with the former config until "
+        f"run_sync(connection_id='{connection.id}') has ended."
+    )
+
+
+async def _tell_duplicates(call: ToolCall, made: Connection) -> list[str]:
+    """Say whether the collection has another connection of that name or with that content.
+
+    A remote API lists connections without their config, and counts every request.
+    """
+    if not call.backend.needs_open_process:
+        return []
+    page = await call.backend.connections.list(
+        collection=made.readable_collection_id, short_name=made.short_name, limit=LIST_LIMIT_MAX
+    )
+    others = [item for item in page.items if item.id != made.id]
+    told: list[str] = []
+    same = next((one for one in others if made.config and one.config == made.config), None)
+    if same:
+        told.append(f"{same.id} here has the same config, so search finds its content twice.")
+    if any(one.name.casefold() == made.name.casefold() for one in others):
+        told.append("Another connection has this name: use ids, or give one another name.")
+    return told
 
 
 def _no_match_text(collection: str | None, short_name: str | None, status: object) -> str:
@@ -271,16 +327,15 @@ def _no_match_text(collection: str | None, short_name: str | None, status: objec
 def _check_hint(outcome: CheckResult) -> str:
     """Return the source's hint, and add the call that helps unless the hint names it."""
     hint = one_line(outcome.hint or "")
-    if outcome.ok or outcome.error_category is None or "_connection" in hint:
+    says_who = "_connection" in hint or "operator" in hint
+    if outcome.ok or outcome.error_category is None or says_who:
         return hint
     step = diagnosis_of(outcome.error_category, outcome.connection_id).next_step
     return f"{hint} {step}".strip()
 
 
-def _first_sync_text(connection: Connection) -> str:
+def _first_sync_step(connection: Connection) -> str:
     last = connection.sync.last_job
-    if connection.status is ConnectionStatus.PENDING_AUTH:
-        return "Nothing was synced yet."
     if last is None:
         return ""
     return f"The first sync is running: get_job(job_id='{last.id}', wait_seconds=45) follows it."

@@ -45,6 +45,7 @@ def tool(
     description: str,
     *,
     reads: bool = False,
+    checks: bool = False,
     destroys: bool = False,
     deletes: bool = False,
     repeatable: bool = False,
@@ -55,16 +56,17 @@ def tool(
 ) -> Callable[[Handler], ToolSpec]:
     """Define a tool.
 
-    ``reads``: changes nothing. ``destroys``: may remove or overwrite something. ``deletes``: its
-    purpose is to remove something for good. ``repeatable``: the same call again changes nothing
-    more. ``outside``: talks to systems beyond Weft. ``quick``: reads a few rows, without waiting or
-    reporting progress. ``dashboard``: hosts that have apps show the dashboard with the result.
-    ``deletes_if``: an argument with which it deletes.
+    ``reads``: changes nothing. ``checks``: changes nothing but what Weft knows of the connection:
+    hosts need not ask before it, but a read-only Weft leaves it out. ``destroys``: may remove or
+    overwrite something. ``deletes``: its purpose is to remove something for good. ``repeatable``:
+    the same call again changes nothing more. ``outside``: talks to systems beyond Weft. ``quick``:
+    reads a few rows, without waiting or reporting progress. ``dashboard``: hosts that have apps
+    show the dashboard with the result. ``deletes_if``: an argument with which it deletes.
     """
     annotations = ToolAnnotations(
-        read_only_hint=reads,
+        read_only_hint=reads or checks,
         destructive_hint=destroys or deletes,
-        idempotent_hint=repeatable or reads,
+        idempotent_hint=repeatable or reads or checks,
         open_world_hint=outside,
     )
     text = " ".join(description.split())

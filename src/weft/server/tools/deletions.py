@@ -1,5 +1,6 @@
 """Tools that delete something, after a person has seen what goes and agreed."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from mcp_types import CallToolResult
@@ -22,6 +23,7 @@ from weft.server.tools.agreement import Proposal, obtain_agreement
 from weft.server.tools.definition import tool
 from weft.server.tools.parameters import CollectionRef, ConfirmationToken, ConnectionRef
 
+_NAMED_MAX = 10
 _UPSTREAM = "Nothing is deleted at the source itself."
 
 
@@ -68,14 +70,20 @@ async def delete_collection(
     confirmation_token: ConfirmationToken = None,
 ) -> Annotated[CallToolResult, DeletionOut]:
     """Delete what the person confirmed, or with the token of a preview."""
-    collection = await obtain_agreement(
-        call,
-        confirmation_token,
-        lambda: call.backend.collections.get(readable_collection_id),
-        _propose_collection,
+
+    async def fetch() -> tuple[Collection, Sequence[Connection]]:
+        collection = await call.backend.collections.get(readable_collection_id)
+        held = await call.backend.connections.list(
+            collection=collection.readable_id, limit=_NAMED_MAX
+        )
+        return collection, held.items
+
+    agreed = await obtain_agreement(
+        call, confirmation_token, fetch, lambda found: _propose_collection(*found)
     )
-    if isinstance(collection, CallToolResult):
-        return collection
+    if isinstance(agreed, CallToolResult):
+        return agreed
+    collection, _ = agreed
     gone = await call.backend.collections.delete(collection.readable_id)
     text = (
         f"Deleted collection '{one_line(gone.name)}' ({gone.readable_id}) with "
@@ -96,12 +104,15 @@ def _propose_connection(connection: Connection) -> Proposal:
     )
 
 
-def _propose_collection(collection: Collection) -> Proposal:
+def _propose_collection(collection: Collection, held: Sequence[Connection]) -> Proposal:
     return Proposal(
         effect=_collection_effect(collection),
         what="this collection",
-        lines=_collection_preview(collection),
-        shown={"collection": to_plain(collection)},
+        lines=_collection_preview(collection, held),
+        shown={
+            "collection": to_plain(collection),
+            "connections": [connection_brief(each) for each in held],
+        },
         again="delete_collection again",
     )
 
@@ -125,13 +136,14 @@ def _connection_preview(connection: Connection) -> list[str]:
     ]
 
 
-def _collection_preview(collection: Collection) -> list[str]:
+def _collection_preview(collection: Collection, held: Sequence[Connection]) -> list[str]:
+    count = quantity(collection.connection_count, "connection")
+    and_so_on = ", …" if collection.connection_count > len(held) else ""
+    names = ", ".join(f"'{one_line(each.name)}' ({each.short_name})" for each in held) + and_so_on
+    told = f"{count} with schedules and history: {names}. Running syncs are cancelled first"
     return [
         f"- collection '{one_line(collection.name)}' ({collection.readable_id})",
-        (
-            f"- {quantity(collection.connection_count, 'connection')} with schedules and history; "
-            "running syncs are cancelled first"
-        ),
+        f"- {told if held else count}",
         f"- {quantity(collection.entity_count, 'entity')}",
         f"- {_UPSTREAM}",
     ]

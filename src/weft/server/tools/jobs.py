@@ -8,7 +8,7 @@ from pydantic import Field
 
 from weft.domain.connections import Connection, agree_to_deletions
 from weft.domain.jobs import Job, JobStatus, LogLine, RunOptions, diagnose
-from weft.errors import InvalidInput, TryLater
+from weft.errors import Conflict, InvalidInput, TryLater
 from weft.server.call import ToolCall
 from weft.server.elicitation.confirmations import Effect
 from weft.server.render.size import shrink_to_fit
@@ -157,7 +157,13 @@ async def get_job(
     repeatable=True,
 )
 async def cancel_job(call: ToolCall, job_id: JobRef) -> Annotated[CallToolResult, JobOut]:
-    return _report(Followed(await call.backend.jobs.cancel(job_id)))
+    try:
+        job = await call.backend.jobs.cancel(job_id)
+    except Conflict:
+        job = await call.backend.jobs.get(job_id)
+        if job.status is not JobStatus.CANCELLED:
+            raise
+    return _report(Followed(job))
 
 
 def job_result(job: Job) -> CallToolResult:
@@ -195,8 +201,9 @@ def _report(found: Followed, log: Sequence[LogLine] = (), log_lines: int = 0) ->
     shown = log_tail(log)
     data = job_out(job)
     parts = [job_text(job)]
+    next_step = ""
     if diagnosis is None:
-        parts.append(job_next_step(job))
+        next_step = job_next_step(job)
     else:
         data["diagnosis"] = to_plain(diagnosis)
         parts.append(diagnosis_text(diagnosis))
@@ -206,4 +213,4 @@ def _report(found: Followed, log: Sequence[LogLine] = (), log_lines: int = 0) ->
     if log_lines:
         data["untrusted_log"] = shown
         parts.append(log_text(shown, log_lines))
-    return reply("\n".join(parts), data)
+    return reply("\n".join(parts), data, next_step=next_step)

@@ -99,9 +99,10 @@ def _no_hits(wanted: SearchQuery, results: SearchResults) -> CallToolResult:
     filters = " and ".join(name for name, value in given.items() if value)
     wider = f", search without {filters}," if filters else ","
     return reply(
-        f"Nothing fits. Try fewer or other words{wider} or see with list_connections whether the"
-        " content was synced.",
+        "Nothing fits.",
         {"hits": [], "matched": results.matched},
+        next_step=f"Try fewer or other words{wider} or see with list_connections whether the"
+        " content was synced.",
     )
 
 
@@ -111,13 +112,14 @@ def _hits(results: SearchResults, *, whole: bool) -> CallToolResult:
     lines = [
         f"{quantity(len(results.hits), 'hit')} with {said}.",
         label_untrusted("\n\n".join(blocks), _ORIGIN),
-        *(["Read one with get_entity(entity_id)."] if whole else []),
         *more_text(results.next_cursor),
     ]
     data: Structured = {"hits": [_hit_out(hit) for hit in results.hits], "matched": results.matched}
     if results.next_cursor:
         data["next_cursor"] = results.next_cursor
-    return reply("\n".join(lines), data)
+    return reply(
+        "\n".join(lines), data, next_step="Read one with get_entity(entity_id)." if whole else ""
+    )
 
 
 def _hit_text(number: int, hit: SearchHit) -> str:

@@ -21,7 +21,7 @@ from weft.errors import InvalidInput
 from weft.server.questions.missing_config import OTHER_CONFIG_NAME
 
 _PROBLEMS_SHOWN_MAX = 5
-_NAME = re.compile(r"[a-z]{1,15}(?:_[a-z]{1,15}){0,3}")
+_NAME = re.compile(r"[a-z]{1,15}(?:_[a-z]{1,15}|[A-Z][a-z]{1,14}){0,3}")
 _NEAR_ENOUGH = 0.78
 # A method name of any other form may be a secret in the wrong place.
 _METHOD = re.compile(r"[a-zA-Z]{1,20}(?:/[a-zA-Z_]{1,20}){0,2}")
@@ -86,6 +86,27 @@ def parse_arguments(
     except ValidationError as error:
         raise rebuild_error(error, properties) from None
     return {name: getattr(valid, name) for name in model.model_fields}
+
+
+def clamp_numbers(
+    schema: Mapping[str, Any], arguments: Mapping[str, Any]
+) -> tuple[dict[str, Any], list[str]]:
+    """Return the arguments with amounts brought within their limits, and what was changed.
+
+    An amount is a whole number that has a default; any other, such as a version, says which thing
+    is meant, so another number would be another thing.
+    """
+    clamped, notes = dict(arguments), list[str]()
+    for name, field in schema.get("properties", {}).items():
+        value = arguments.get(name)
+        if type(value) is not int or field.get("type") != "integer" or "default" not in field:
+            continue
+        least, most = field.get("minimum", value), field.get("maximum", value)
+        clamped[name] = min(max(value, least), most)
+        if clamped[name] != value:
+            limit = "most" if value > most else "least"
+            notes.append(f"{name} was set to {clamped[name]}, the {limit} that is possible.")
+    return clamped, notes
 
 
 def _means_nothing(name: str, schema: Mapping[str, Any]) -> bool:
@@ -180,7 +201,8 @@ def _refuse_unknown(arguments: Iterable[str], accepted: Sequence[str]) -> None:
     if "config" in accepted:
         takes += " A source's own fields go into config."
     meant = [name for name in _OTHER_NAMES.get(unknown[0], ()) if name in accepted]
-    near = meant[0] if meant else suggest(unknown[0].lower(), accepted, cutoff=_NEAR_ENOUGH)
+    name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", unknown[0]).lower()
+    near = meant[0] if meant else suggest(name, accepted, cutoff=_NEAR_ENOUGH)
     called = f"'{unknown[0]}'" if _NAME.fullmatch(unknown[0]) else "with that name"
     suggestion = f"Did you mean {near}? " if near else ""
     raise InvalidInput(f"There is no argument {called}.", hint=f"{suggestion}{takes}")
@@ -207,7 +229,7 @@ def _problem(
     name = ".".join(part for part in (prefix, path) if part) or "arguments"
     kind = detail["type"]
     if kind == "extra_forbidden":
-        return name, f"{name} has an unknown field (accepted: {', '.join(accepted)})"
+        return name, f"{name} has {_name_field(detail, prefix)} (accepted: {', '.join(accepted)})"
     if kind in _OBJECT_TYPES:
         fields = f" with {', '.join(accepted)}" if accepted else ""
         return name, f"{name}: should be an object{fields}"
@@ -215,6 +237,13 @@ def _problem(
         return name, f"{name} is missing"
     said = detail["msg"] if _SAFE_TYPES.fullmatch(kind) else "Is not valid"
     return name, f"{name}: {said[:1].lower()}{said[1:]}"
+
+
+def _name_field(detail: ErrorDetails, prefix: str) -> str:
+    """Name an unknown field, unless it may be a secret: those are given below `auth`."""
+    last = detail["loc"][-1]
+    plain = not prefix and isinstance(last, str) and _NAME.fullmatch(last)
+    return f"no field '{last}'" if plain else "an unknown field"
 
 
 def _our_path(

@@ -317,4 +317,8 @@ def _find_ref(lines: bytes, wanted: bytes) -> str | None:
 def _missing_branch(branch: str | None) -> SourceMisconfigured:
     if branch is None:
         return SourceMisconfigured("The repository has no commit yet.", field=FIELD)
-    return SourceMisconfigured("The repository has no such branch.", field="branch")
+    return SourceMisconfigured(
+        "The repository has no such branch.",
+        field="branch",
+        hint="Leave it out for the default branch.",
+    )

@@ -87,6 +87,7 @@ async def find_branch(
         raise SourceMisconfigured(
             "The repository has no such branch." if branch else "The repository is empty.",
             field="branch" if branch else "repo",
+            hint="Leave branch out for the default branch." if branch else None,
         )
     if not _OBJECT_ID.fullmatch(found):
         raise SourceMisconfigured("Repositories with SHA-256 ids cannot be read.", field="repo")

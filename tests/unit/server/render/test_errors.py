@@ -127,7 +127,7 @@ async def test_what_the_source_does_not_know_is_corrected_in_the_call_that_named
     text = await failure(
         connect, "create_connection", **REQUIRED["create_connection"], config={"branch": "x"}
     )
-    assert "Correct it in config or auth and call again" in text
+    assert "Correct it in config and call again" in text
 
 
 async def test_argument_of_a_tool_without_arguments_is_refused(connect: Connect) -> None:
@@ -150,7 +150,7 @@ async def test_wrong_values_name_the_fields_by_dotted_path(connect: Connect) -> 
     )
     assert "name: string should have at least 4 characters" in text
     assert "schedule.continuous: input should be a valid boolean" in text
-    assert "schedule has an unknown field (accepted: cron, timezone, continuous" in text
+    assert "schedule has no field 'crom' (accepted: cron, timezone, continuous" in text
     assert "sync_immediately" in text
     assert "Error executing" not in text
 

@@ -42,7 +42,11 @@ NAMES = (
     "search",
     "get_entity",
 )
-READ_ONLY = {name for name in NAMES if name.startswith(("list_", "get_", "search"))}
+READ_ONLY = {
+    name
+    for name in NAMES
+    if name.startswith(("list_", "get_", "search")) or name == "check_connection"
+}
 DESTRUCTIVE = {
     "update_connection",
     "update_collection",

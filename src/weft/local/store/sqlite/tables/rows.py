@@ -195,6 +195,7 @@ def _job_fields(row: Row, prefix: str = "") -> dict[str, Any]:
     return {
         "id": row[f"{prefix}id"],
         "source_connection_id": row["id"] if prefix else row["connection_id"],
+        "connection_name": row["name"] if prefix else row["connection_name"],
         "status": row[f"{prefix}status"],
         "trigger": row[f"{prefix}trigger"],
         "full_sync": bool(row[f"{prefix}full_sync"]),
