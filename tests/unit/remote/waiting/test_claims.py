@@ -49,6 +49,20 @@ async def test_listing_connections_starts_a_first_sync_too(place: Place) -> None
         await wait_until_synced(place.world, made.id)
 
 
+async def test_list_completes_one_authorisation_and_leaves_the_others_to_the_watch(
+    place: Place,
+) -> None:
+    async with place.open() as backend:
+        made = [await make_connection(backend, "notion") for _ in range(3)]
+        for item in made:
+            await place.consent(item.auth.auth_url)
+        await backend.connections.list()
+        assert place.count_asked("verify-oauth") == 1
+    async with place.open(watch=True):
+        for item in made:
+            await wait_until_synced(place.world, item.id)
+
+
 async def test_another_process_completes_what_one_that_ended_began(place: Place) -> None:
     async with place.open() as backend:
         made = await make_connection(backend, "notion")
@@ -183,6 +197,6 @@ async def test_federated_source_needs_no_sync_after_the_consent(place: Place) ->
 async def test_run_of_a_connection_that_is_not_authorised_says_so(place: Place) -> None:
     async with place.open() as backend:
         made = await make_connection(backend, "notion")
-        with pytest.raises(Conflict) as caught:
+        with pytest.raises(Conflict, match="nothing to sync") as caught:
             await backend.jobs.run(made.id)
     assert "authorize_connection" in (caught.value.hint or "")
