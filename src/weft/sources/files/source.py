@@ -79,7 +79,7 @@ class FilesSource(Source[FilesConfig, NoFields]):
         del cursor
         start, tree = await _run_in_thread(self._open_start)
         first, second = self._plan_walk(start, tree), self._plan_walk(start, tree)
-        total, has_gaps = 0, False
+        total = 0
         try:
             async for chunk in _chunks_of(first):
                 total += sum(isinstance(item, Candidate) for item in chunk)
@@ -87,7 +87,6 @@ class FilesSource(Source[FilesConfig, NoFields]):
             async for chunk in _chunks_of(second):
                 for item in chunk:
                     if not isinstance(item, Candidate):
-                        has_gaps = has_gaps or isinstance(item, Incomplete)
                         yield item
                 candidates = [item for item in chunk if isinstance(item, Candidate)]
                 async for event in self._read(start, tree, candidates):
@@ -98,15 +97,16 @@ class FilesSource(Source[FilesConfig, NoFields]):
             return
         last = _Memory.parse(self.context.last_cursor, self.config.path)
         if (last.devices | first.devices) - second.devices:
-            has_gaps = True
             yield Incomplete("a disk that was read before is not there any more, or is left out")
-        elif last.root not in {None, root} and total < last.files * FEWER_FILES:
-            has_gaps = True
+        elif last.root not in {None, root} and await self._holds_more_than(total):
             yield Incomplete("another folder with fewer files is in the place of the last one")
-        # After a gap, what was met before is still stored.
-        files = max(total, last.files) if has_gaps else total
-        yield Checkpoint(_Memory(last.path, second.devices, root, files).dump())
+        yield Checkpoint(_Memory(last.path, second.devices, root).dump())
         yield Complete("every folder was listed, and the start is still the same folder")
+
+    async def _holds_more_than(self, total: int) -> bool:
+        """Return whether clearly more files are stored, also by syncs that were broken off."""
+        most = int(total / FEWER_FILES)
+        return len(await self.context.stored_ids(most + 1)) > most
 
     def _open_start(self) -> tuple[Start, Tree]:
         """Find and open the start; the tree reads only below this very folder."""
@@ -159,12 +159,11 @@ def _folder_of(start: Start) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class _Memory:
-    """The disks and the start folder that the last sync of a path met, and how many files."""
+    """The disks and the start folder that the last sync of a path met."""
 
     path: str
     devices: set[int] = field(default_factory=set[int])
     root: Identity | None = None
-    files: int = 0
 
     @classmethod
     def parse(cls, cursor: Json | None, path: str) -> "_Memory":
@@ -174,21 +173,15 @@ class _Memory:
                 "path": str(given),
                 "devices": list(devices),
                 "root": [int(disk), int(number)],
-                "files": int(files),
             } if given == path:
                 known = {device for device in devices if isinstance(device, int)}
-                return cls(path, known, (disk, number), files)
+                return cls(path, known, (disk, number))
             case _:
                 return cls(path)
 
     def dump(self) -> Json:
         devices = [*sorted(self.devices)[:_MAX_DEVICES_KEPT]]
-        return {
-            "path": self.path,
-            "devices": [*devices],
-            "root": [*(self.root or ())],
-            "files": self.files,
-        }
+        return {"path": self.path, "devices": [*devices], "root": [*(self.root or ())]}
 
 
 async def _run_in_thread(work: Callable[[], T]) -> T:

@@ -61,7 +61,9 @@ def before_listing(monkeypatch: pytest.MonkeyPatch) -> Callable[[tuple[str, ...]
 async def list_events(folder: Path, last_cursor: Json | None = None, **config: Any) -> list[Event]:
     context = offline_context(files_roots=(folder.parent,))
     case = SourceCase(FilesSource, {"path": str(folder), **config}, context)
-    return await events_of(case.make(last_cursor=last_cursor))
+    # What an undisturbed sync has stored of the folder.
+    stored = ("a.txt", "docs/b.txt", "docs/deep/c.txt", "z/d.txt")
+    return await events_of(case.make(last_cursor=last_cursor, stored=stored))
 
 
 def ids(events: list[Event], kind: type[Entity] | type[Failed] = Entity) -> list[str]:
