@@ -11,6 +11,7 @@ from typing import Protocol
 
 from weft.domain.authorizations import AuthOutcome, ConsentStart, CredentialForm
 from weft.domain.base import Json, Page
+from weft.domain.browsing import ChangeList, ChangeQuery, EntityList, EntityQuery
 from weft.domain.collections import Collection, NewCollection
 from weft.domain.connections import (
     Auth,
@@ -156,8 +157,25 @@ class Search(Protocol):
         """Find entities of a collection, best first."""
         ...
 
-    async def entity(self, entity_id: str, *, offset: int, max_chars: int) -> StoredEntity:
-        """Get one entity with a window of its text."""
+    async def entity(
+        self, entity: str, *, connection: str | None = None, offset: int, max_chars: int
+    ) -> StoredEntity:
+        """Get one entity, by its id, path or URL, with a window of its text."""
+        ...
+
+
+class Browse(Protocol):
+    """Lists of what is stored, and of what syncs did."""
+
+    async def entities(self, query: EntityQuery) -> EntityList:
+        """List entities without their texts."""
+        ...
+
+    async def changes(self, query: ChangeQuery) -> ChangeList:
+        """List what syncs inserted, updated, deleted, skipped and failed, newest syncs first.
+
+        The counts are exact; of old and of very large syncs, not all names are kept.
+        """
         ...
 
 
@@ -243,5 +261,6 @@ class Backend(Protocol):
     connections: Connections
     jobs: Jobs
     search: Search | None
+    browse: Browse | None
     authorization: Authorization | None
     changes: Changes

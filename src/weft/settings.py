@@ -135,6 +135,14 @@ class Settings(BaseSettings):
     keep_jobs: int = Field(
         default=100, ge=1, le=100_000, description="Ended jobs kept for each connection."
     )
+    keep_changes: int = Field(
+        default=5_000,
+        ge=0,
+        le=1_000_000,
+        description="Names of inserted, updated, deleted, skipped and failed entities kept for "
+        "each connection, a fifth of them for each of these in one sync. The newest syncs' names "
+        "are kept; counts are kept of all.",
+    )
     deletion_share: float = Field(
         default=0.5,
         ge=0,

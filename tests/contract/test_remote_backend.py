@@ -45,6 +45,7 @@ class TestRemoteBackend(BackendContract):
 
     LACKS: ClassVar[Mapping[str, str]] = {
         "connections.check": "Airweave's API has no route that checks a connection",
+        "browse": "Airweave's API has no route that lists entities or what a sync changed",
         "search.entity": "Airweave's API has no route that shows an entity in full",
         "jobs.log": "Airweave's API tells of a job only the error that ended it",
     }

@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 from weft.backend import (
     Authorization,
     Backend,
+    Browse,
     Changes,
     Collections,
     Connections,
@@ -24,6 +25,7 @@ from weft.backend import (
 from weft.cli.app import cli
 from weft.cli.terminal.context import App
 from weft.domain.base import Page
+from weft.domain.browsing import ChangeList, ChangeQuery, ChangeTotals, EntityList, EntityQuery
 from weft.domain.collections import Collection, CollectionStatus, NewCollection
 from weft.domain.connections import (
     AuthDetails,
@@ -144,6 +146,13 @@ class FakeBackend(Backend):
     )
     existing: list[Collection] = field(default_factory=lambda: [make_collection()])
     hits: tuple[SearchHit, ...] = ()
+    entity: StoredEntity | None = None
+    entities: EntityList = field(default_factory=lambda: EntityList(items=(), by_type={}))
+    changed: ChangeList = field(
+        default_factory=lambda: ChangeList(
+            items=(), totals=ChangeTotals(jobs=0, counts={}, names=0)
+        )
+    )
     cancelled: anyio.Event | None = None
 
     def __post_init__(self) -> None:
@@ -151,6 +160,7 @@ class FakeBackend(Backend):
         self.collections: Collections = FakeCollections(self)
         self.connections: Connections = FakeConnections(self)
         self.jobs: Jobs = FakeJobs(self)
+        self.browse: Browse | None = FakeBrowse(self)
         self.search: Search | None = FakeSearch(self)
         self.authorization: Authorization | None = None
         self.changes: Changes = FakeChanges()
@@ -289,8 +299,28 @@ class FakeSearch(Search):
         self.state.calls.append(("search", query))
         return SearchResults(hits=self.state.hits, matched="all")
 
-    async def entity(self, entity_id: str, *, offset: int, max_chars: int) -> StoredEntity:
-        raise NotFound("No entity has that id.")
+    async def entity(
+        self, entity: str, *, connection: str | None = None, offset: int, max_chars: int
+    ) -> StoredEntity:
+        self.state.calls.append(("entity", (entity, connection, offset)))
+        if self.state.entity is None:
+            raise NotFound("No entity has that id.")
+        whole = self.state.entity
+        window = {"text": whole.text[offset : offset + max_chars], "offset": offset}
+        return whole.model_copy(update=window)
+
+
+class FakeBrowse(Browse):
+    def __init__(self, state: FakeBackend) -> None:
+        self.state = state
+
+    async def entities(self, query: EntityQuery) -> EntityList:
+        self.state.calls.append(("entities", query))
+        return self.state.entities
+
+    async def changes(self, query: ChangeQuery) -> ChangeList:
+        self.state.calls.append(("changes", query))
+        return self.state.changed
 
 
 @dataclass

@@ -6,8 +6,10 @@ from collections.abc import Collection as Ids
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from memory_browse import forget_unread, note_checkpoint, note_name, note_unread
 from memory_state import EntityState, JobState, State
 
+from weft.domain.browsing import ChangeKind
 from weft.domain.collections import Collection
 from weft.domain.connections import DeletionHold
 from weft.domain.entities import StoredEntity
@@ -55,6 +57,7 @@ class MemoryEntities(EntityStore):
         held.checkpoint, held.counted, held.hold = None, {}, None
         held.set(full_sync=True, incomplete=False)
         held.set(entities_skipped=0, entities_failed=0, deletions_held=0)
+        forget_unread(held)
         held.seen_before = frozenset(key for _, key in held.seen)
         return replace(claim, full_sync=True, listing=held.listing, resumed=bool(held.seen))
 
@@ -65,11 +68,13 @@ class MemoryEntities(EntityStore):
         counted: Ids[str] = held.seen_before if claim.resumed else ()
         for source_id in prepared.entities:
             self._put(claim, held, prepared, source_id, source_id not in counted)
+        lost: list[str] = []
         for source_id in prepared.unchanged:
             if (claim.connection_id, source_id) in self._state.entities:
                 held.add(unchanged=source_id not in counted)
             else:
                 held.add(failed=1)
+                lost.append(source_id)
         names = {*prepared.entities, *prepared.unchanged, *prepared.failed}
         seen = {(claim.listing, source_id) for source_id in names}
         held.seen |= seen
@@ -81,6 +86,7 @@ class MemoryEntities(EntityStore):
             held.set(entities_total=prepared.expected)
         held.set(incomplete=held.job.incomplete or prepared.incomplete)
         held.log += batch.log
+        note_unread(self._state, claim, held, prepared, lost)
         if prepared.checkpoint is not None:
             self._set_checkpoint(claim, held, prepared)
 
@@ -89,13 +95,16 @@ class MemoryEntities(EntityStore):
     ) -> None:
         key, entity = (claim.connection_id, source_id), batch.entities[source_id]
         old, digest = self._state.entities.get(key), batch.hashes[source_id]
+        is_changed = old is None or old.hash != digest
         if old is None:
             held.add(inserted=1)
             self._state.entities[key] = EntityState(next(self._state.numbers), entity, digest)
         else:
             held.add(**{"unchanged" if old.hash == digest else "updated": int(is_new)})
             old.entity, old.hash = entity, digest
-        if old is None or old.hash != digest:
+        if is_changed:
+            kind = ChangeKind.INSERTED if old is None else ChangeKind.UPDATED
+            note_name(self._state, claim, held, kind, entity.id, (entity.type, entity.title, None))
             types_at = self._state.connections[claim.connection_id].types_at
             types_at[entity.type] = self._state.clock()
 
@@ -109,6 +118,7 @@ class MemoryEntities(EntityStore):
             "skipped": job.entities_skipped - len(batch.skipped & after),
             "failed": job.entities_failed - len(batch.failed & after),
         }
+        note_checkpoint(held, batch)
         if not claim.full_sync or connection.runs[JobStatus.COMPLETED] == 0:
             connection.cursor = batch.checkpoint.cursor
             connection.list_again |= job.incomplete
@@ -148,7 +158,10 @@ class MemoryEntities(EntityStore):
             )
             held.set(deletions_held=total)
             return Sweep(held=total, had_gaps=job.incomplete)
-        for name in doomed:
+        for name in sorted(doomed):
+            gone = self._state.entities[claim.connection_id, name].entity
+            row = (gone.type, gone.title, None)
+            note_name(self._state, claim, held, ChangeKind.DELETED, name, row)
             del self._state.entities[claim.connection_id, name]
         held.add(deleted=total)
         held.set(deletions_held=0)

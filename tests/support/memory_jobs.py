@@ -145,6 +145,7 @@ class MemoryJobs(JobStore):
             each.owner, each.fence, each.lease_until = owner, each.fence + 1, now + lease
             each.claimed_at = now
             each.seen_before = frozenset(key for _, key in each.seen)
+            each.reasons = each.reasons_before.copy()
             each.set(
                 **_error_fields(Outcome(JobStatus.RUNNING)),
                 status=JobStatus.RUNNING,

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from weft.domain.access.acting import current_actor
 from weft.domain.access.audit import AuditEntry
 from weft.domain.base import Json, Page
+from weft.domain.browsing import ChangeKind
 from weft.domain.collections import Collection, CollectionStatus
 from weft.domain.connections import (
     AuthDetails,
@@ -28,6 +29,7 @@ from weft.local.store.records import Claim, ConnectionRow
 from weft.local.store.vault import SecretRow, WrappedKey
 
 T = TypeVar("T")
+NameRow = tuple[str | None, str | None, str | None]
 
 
 @dataclass
@@ -73,6 +75,15 @@ class JobState:
     hold: DeletionHold | None = None
     seen_before: frozenset[str] = frozenset()
     log: list[LogLine] = field(default_factory=list[LogLine])
+    names: dict[tuple[ChangeKind, str], NameRow] = field(
+        default_factory=dict[tuple[ChangeKind, str], NameRow]
+    )
+    reasons: Counter[tuple[ChangeKind, str]] = field(
+        default_factory=Counter[tuple[ChangeKind, str]]
+    )
+    reasons_before: Counter[tuple[ChangeKind, str]] = field(
+        default_factory=Counter[tuple[ChangeKind, str]]
+    )
 
     def set(self, **fields: Any) -> None:
         """Change fields of the job."""

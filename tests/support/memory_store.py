@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import uuid4
 
+from memory_browse import MemoryBrowse
 from memory_entities import MemoryEntities
 from memory_jobs import LIVE, UNAUTHORIZED, MemoryJobs
 from memory_records import (
@@ -295,6 +296,7 @@ class MemoryStore(Store):
         self.jobs = MemoryJobs(state)
         self.schedules = MemorySchedules(state, self.jobs)
         self.entities = MemoryEntities(state)
+        self.browse = MemoryBrowse(state)
         self.keys = MemoryKeys(state)
         self.data_keys = MemoryDataKeys(state)
         self.secrets = MemorySecrets(state)

@@ -11,6 +11,15 @@ from server_records import NOW, SOURCE, make_collection, make_connection, make_j
 
 from weft.backend import Backend
 from weft.domain.base import Page
+from weft.domain.browsing import (
+    Change,
+    ChangeList,
+    ChangeQuery,
+    ChangeTotals,
+    EntityList,
+    EntityQuery,
+    ListedEntity,
+)
 from weft.domain.collections import Collection, NewCollection
 from weft.domain.connections import (
     Auth,
@@ -60,6 +69,7 @@ class FakeBackend:
         self.connections = FakeConnections()
         self.jobs = FakeJobs(self.connections)
         self.search: FakeSearch | None = FakeSearch()
+        self.browse: FakeBrowse | None = FakeBrowse()
         self.authorization: FakeAuthorization | None = FakeAuthorization(self.connections)
         self.changes = FakeChanges()
         self.unsupported = frozenset[str]()
@@ -260,9 +270,12 @@ class FakeSearch:
         page = page_of(self.hits, query.cursor, query.limit)
         return SearchResults(hits=page.items, matched="all", next_cursor=page.next_cursor)
 
-    async def entity(self, entity_id: str, *, offset: int, max_chars: int) -> StoredEntity:
+    async def entity(
+        self, entity: str, *, connection: str | None = None, offset: int, max_chars: int
+    ) -> StoredEntity:
+        del connection
         return StoredEntity(
-            id=entity_id,
+            id=entity,
             source_entity_id="README.md",
             connection_id="c1",
             connection_name="Docs Repo",
@@ -274,6 +287,25 @@ class FakeSearch:
             total_chars=len(self.text),
             metadata={"path": "README.md"},
         )
+
+
+class FakeBrowse:
+    def __init__(self) -> None:
+        self.entities_found: list[ListedEntity] = []
+        self.changes_found: list[Change] = []
+        self.by_type: dict[str, int] = {}
+        self.totals = ChangeTotals(jobs=0, counts={}, names=0)
+        self.asked: list[EntityQuery | ChangeQuery] = []
+
+    async def entities(self, query: EntityQuery) -> EntityList:
+        self.asked.append(query)
+        page = page_of(self.entities_found, query.cursor, query.limit)
+        return EntityList(items=page.items, by_type=self.by_type, next_cursor=page.next_cursor)
+
+    async def changes(self, query: ChangeQuery) -> ChangeList:
+        self.asked.append(query)
+        page = page_of(self.changes_found, query.cursor, query.limit)
+        return ChangeList(items=page.items, totals=self.totals, next_cursor=page.next_cursor)
 
 
 class FakeAuthorization:

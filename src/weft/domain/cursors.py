@@ -5,11 +5,14 @@ import binascii
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from weft.errors import InvalidInput
 
 _MARK_BYTES = 6
+_KEYS = re.compile(r"\[.*\]", re.DOTALL)
+_INTEGER_MAX = 2**63
 
 
 def encode_cursor(place: str | int, *listed: Any) -> str:
@@ -30,6 +33,26 @@ def decode_cursor(cursor: str, place: re.Pattern[str], *listed: Any) -> re.Match
     if found is None:
         raise invalid_cursor()
     return found
+
+
+def encode_keys(keys: Sequence[str | int | None], *listed: Any) -> str:
+    """Encode a place in a list that has several sort keys."""
+    return encode_cursor(json.dumps(keys, ensure_ascii=False, separators=(",", ":")), *listed)
+
+
+def decode_keys(cursor: str, kinds: Sequence[type], *listed: Any) -> list[Any]:
+    """Return the sort keys in ``cursor``, each of its kind or None. Raises InvalidInput."""
+    try:
+        keys = json.loads(decode_cursor(cursor, _KEYS, *listed)[0])
+    except ValueError:
+        raise invalid_cursor() from None
+    fits = len(keys) == len(kinds) and all(
+        key is None or (type(key) is kind and (kind is not int or abs(key) < _INTEGER_MAX))
+        for key, kind in zip(keys, kinds, strict=True)
+    )
+    if not fits:
+        raise invalid_cursor()
+    return keys
 
 
 def invalid_cursor() -> InvalidInput:

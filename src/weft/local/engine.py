@@ -15,6 +15,7 @@ from weft.local.job_holds import JobHolds
 from weft.local.origins import normal_origin
 from weft.local.store.base import Store
 from weft.local.store.brake import BRAKE_DEFAULTS, DeletionBrake
+from weft.local.store.records import KEPT_NAMES
 from weft.local.validate import validate
 from weft.local.vault.vault import Vault
 from weft.sources.base import AnySource, SourceContext
@@ -72,6 +73,7 @@ class EngineLimits:
     lease: timedelta = timedelta(seconds=30)
     retries: int = 3
     kept_jobs: int = 100
+    kept_changes: int = KEPT_NAMES
     kept_audit: timedelta = timedelta(days=365)
     brake: DeletionBrake = BRAKE_DEFAULTS
 

@@ -52,6 +52,7 @@ def limits_of(settings: Settings) -> EngineLimits:
         lease=timedelta(seconds=settings.lease_seconds),
         retries=settings.sync_retries,
         kept_jobs=settings.keep_jobs,
+        kept_changes=settings.keep_changes,
         kept_audit=timedelta(days=settings.audit_days),
         brake=DeletionBrake(share=settings.deletion_share, floor=settings.deletion_floor),
     )

@@ -54,6 +54,8 @@ class RemoteBackend(Backend):
         authorization = RemoteAuthorization(state, sources, connections, jobs, drafts, self.claims)
         self.jobs = jobs
         self.search = RemoteSearch(state, connections, collections)
+        # The API has no route that lists entities, or that tells which ones a sync changed.
+        self.browse = None
         self.authorization = authorization
         self.auth_sessions = RemoteAuthSessions(state, sources, drafts, authorization)
         self.changes = RemoteChanges(state)

@@ -67,8 +67,10 @@ class RemoteSearch(Search):
             next_cursor=encode_cursor(skip + size, *query.cursor_scope) if more else None,
         )
 
-    async def entity(self, entity_id: str, *, offset: int, max_chars: int) -> StoredEntity:
-        del entity_id, offset, max_chars
+    async def entity(
+        self, entity: str, *, connection: str | None = None, offset: int, max_chars: int
+    ) -> StoredEntity:
+        del entity, connection, offset, max_chars
         raise Unsupported("The Airweave API cannot show an entity in full.", field="entity_id")
 
     async def _fetch(

@@ -3,6 +3,7 @@
 from weft.backend import Backend
 from weft.local.auth.authenticator import Authenticator
 from weft.local.backend.authorization import LocalAuthorization
+from weft.local.backend.browse import LocalBrowse
 from weft.local.backend.changes import LocalChanges
 from weft.local.backend.collections import LocalCollections
 from weft.local.backend.connections import LocalConnections
@@ -27,5 +28,6 @@ class LocalBackend(Backend):
         self.connections = connections
         self.collections = LocalCollections(engine, organization_id, connections)
         self.search = LocalSearch(engine, organization_id)
+        self.browse = LocalBrowse(engine, organization_id)
         self.authorization = LocalAuthorization(engine, connections, authenticator)
         self.changes = LocalChanges(engine)

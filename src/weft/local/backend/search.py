@@ -7,7 +7,8 @@ from weft.backend import Search, validate_limit
 from weft.domain.cursors import decode_cursor, encode_cursor
 from weft.domain.entities import StoredEntity
 from weft.domain.search import QUERY_MAX_CHARS, SEARCH_LIMIT_MAX, SearchQuery, SearchResults
-from weft.errors import InvalidInput, NotFound
+from weft.errors import Ambiguous, InvalidInput, NotFound
+from weft.local.backend.browse import find_scope
 from weft.local.engine import Engine
 from weft.local.resolve import find_collection, find_connection
 from weft.local.store.base import Matching
@@ -35,17 +36,34 @@ class LocalSearch(Search):
             return results
         return await self._page(query, terms, "any", 0, limit)
 
-    async def entity(self, entity_id: str, *, offset: int, max_chars: int) -> StoredEntity:
-        found = await self._engine.store.entities.get(
-            self._organization_id, entity_id, offset=offset, max_chars=max_chars
-        )
+    async def entity(
+        self, entity: str, *, connection: str | None = None, offset: int, max_chars: int
+    ) -> StoredEntity:
+        entities = self._engine.store.entities
+        window = {"offset": offset, "max_chars": max_chars}
+        found = await entities.get(self._organization_id, entity, **window)
         if found is None:
-            raise NotFound(
-                "No entity has that id.",
-                field="entity_id",
-                hint="Use an entity_id that search returned; a sync may have removed it since.",
-            )
+            located = await self._locate(entity, connection)
+            found = await entities.get(self._organization_id, located, **window)
+        if found is None:
+            raise _no_entity()
         return found
+
+    async def _locate(self, name: str, connection: str | None) -> str:
+        """Return the id of the entity with that path or URL. Raises NotFound or Ambiguous."""
+        store = self._engine.store
+        scope = await find_scope(store, self._organization_id, None, connection)
+        found = await store.browse.locate(scope, name)
+        if not found:
+            raise _no_entity()
+        if len(found) > 1:
+            several = ", ".join(f"{item.id} (in {item.connection_id})" for item in found)
+            raise Ambiguous(
+                f"Several entities have that path or URL: {several}.",
+                field="entity_id",
+                hint="Use one of these ids, or name the connection.",
+            )
+        return found[0].id
 
     async def _page(
         self, query: SearchQuery, terms: list[str], matching: Matching, offset: int, limit: int
@@ -74,6 +92,14 @@ class LocalSearch(Search):
             matched=matching,
             next_cursor=encode_cursor(place, *query.cursor_scope) if more else None,
         )
+
+
+def _no_entity() -> NotFound:
+    return NotFound(
+        "No entity has that id, path or URL.",
+        field="entity_id",
+        hint="Use what search or list_entities returned; a sync may have removed it since.",
+    )
 
 
 def parse_terms(query: str) -> list[str]:

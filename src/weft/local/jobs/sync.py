@@ -61,6 +61,7 @@ logger = logging.getLogger(__name__)
 
 async def sync(engine: Engine, claim: Claim) -> Outcome:
     """Run the job of ``claim`` to its end and return its outcome; raise only cancellation."""
+    claim = replace(claim, kept_names=engine.limits.kept_changes)
     try:
         return await _sync_with_token(engine, claim)
     except Fenced:

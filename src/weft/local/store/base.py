@@ -28,6 +28,7 @@ from weft.local.store.authorizations import (
     TokenStore,
 )
 from weft.local.store.brake import DeletionBrake, Sweep
+from weft.local.store.browse import BrowseStore
 from weft.local.store.keys import KeyStore
 from weft.local.store.notes import NoteStore
 from weft.local.store.records import (
@@ -362,6 +363,7 @@ class Store(Protocol):
     jobs: JobStore
     schedules: ScheduleStore
     entities: EntityStore
+    browse: BrowseStore
     keys: KeyStore
     data_keys: DataKeyStore
     secrets: SecretStore

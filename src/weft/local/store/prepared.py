@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from weft.domain.entities import Entity
 from weft.local.store.base import Batch
+from weft.local.store.browse import UNSTORABLE
 from weft.local.store.content import content_hash
 from weft.sources.base import Checkpoint, Deleted, Expect, Failed, Incomplete, Skipped, Unchanged
 
@@ -24,6 +25,7 @@ class PreparedBatch:
     incomplete: bool = False
     unstorable: list[str] = field(default_factory=list[str])
     unnameable: list[str] = field(default_factory=list[str])
+    reasons: dict[str, str] = field(default_factory=dict[str, str])
 
 
 def prepare(batch: Batch) -> PreparedBatch:
@@ -52,6 +54,7 @@ def prepare(batch: Batch) -> PreparedBatch:
             # Lone surrogates, or fields of the wrong type: this entity fails, the others do not.
             out.unstorable.append(name)
             out.failed.add(name)
+            out.reasons[name] = UNSTORABLE
     for name in out.unstorable:
         out.entities.pop(name, None)
     return out
@@ -87,6 +90,7 @@ def _sort_in(out: PreparedBatch, event: Unchanged | Failed | Deleted | Skipped) 
         case Skipped():
             out.skipped.add(event.id)
     if isinstance(event, Failed | Skipped):
+        out.reasons[event.id] = event.reason
         out.after_checkpoint.add(event.id)
 
 

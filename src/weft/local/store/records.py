@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Final
 
 from weft.domain.base import Json
 from weft.domain.connections import AuthMethod, ConnectionStatus
@@ -11,6 +12,7 @@ from weft.domain.schedules import Schedule
 from weft.errors import ErrorCategory
 from weft.sources.base import StoredEvent
 
+KEPT_NAMES: Final = 5_000
 BatchEvent = StoredEvent
 """An event in a batch, as the source yielded it."""
 
@@ -66,6 +68,7 @@ class Claim:
     ``lease`` is how long it stays valid without a heartbeat or a commit. ``running_since``
     is when the job would have begun, had it run without a break, in seconds of the store's
     monotonic clock. ``cursor`` is what the source remembers, also for a ``full_sync``.
+    ``kept_names`` bounds the names of changed entities that its connection keeps.
     """
 
     job_id: str
@@ -89,6 +92,7 @@ class Claim:
     resumed: bool
     renewed: bool = False
     running_since: float = 0.0
+    kept_names: int = KEPT_NAMES
 
 
 @dataclass(slots=True)

@@ -121,6 +121,11 @@ class HitsOut(TypedDict, total=False):
     next_cursor: str
 
 
+class EntitiesOut(ItemsOut, total=False):
+    total: int
+    counts: dict[str, int]
+
+
 class EntityOut(TypedDict, total=False):
     entity_id: Required[str]
     untrusted: Required[dict[str, Any]]

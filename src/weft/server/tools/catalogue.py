@@ -6,6 +6,7 @@ from dataclasses import replace
 from weft.backend import Backend
 from weft.server.tools import (
     authorization,
+    browse,
     collections,
     connections,
     deletions,
@@ -32,6 +33,8 @@ def tools_for(backend: Backend) -> list[ToolSpec]:
     ]
     if backend.search is not None:
         families.append(("search", search.TOOLS))
+    if backend.browse is not None:
+        families.append(("search", browse.TOOLS))
     lacking = {tool for tool, operation in _OPERATIONS.items() if operation in backend.unsupported}
     return [
         replace(spec, toolset=toolset, description=_without(lacking, spec.description))

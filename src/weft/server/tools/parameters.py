@@ -7,8 +7,8 @@ from pydantic import AfterValidator, Field
 from weft.backend import LIST_LIMIT_MAX
 from weft.server.tools.follow import WAIT_SECONDS_MAX
 
-_REFERENCE_MAX_CHARS = 200
-_CURSOR_MAX_CHARS = 2000
+_REFERENCE_MAX_CHARS = 300
+_CURSOR_MAX_CHARS = 8000
 
 
 def _bare(text: str) -> str:
@@ -29,15 +29,13 @@ _Bare = Annotated[_Text, AfterValidator(_bare)]
 _Lower = Annotated[_Text, AfterValidator(_lower)]
 _FilterText = Annotated[str, Field(max_length=_REFERENCE_MAX_CHARS)]
 
-ConnectionRef = Annotated[_Bare, Field(description="Id, unique id prefix or name.")]
-JobRef = Annotated[_Bare, Field(description="Id or unique prefix.")]
+ConnectionRef = Annotated[_Bare, Field(description="Id, id prefix or name.")]
+JobRef = Annotated[_Bare, Field(description="Id or prefix.")]
 CollectionRef = Annotated[_Bare, Field(description="See list_collections.")]
 ShortName = Annotated[_Lower, Field(description="See list_sources.")]
 FilterRef = Annotated[_FilterText, AfterValidator(_bare)] | None
 FilterName = Annotated[_FilterText, AfterValidator(_lower)] | None
-Cursor = Annotated[
-    str | None, Field(description="next_cursor of the last page.", max_length=_CURSOR_MAX_CHARS)
-]
+Cursor = Annotated[str | None, Field(description="From next_cursor.", max_length=_CURSOR_MAX_CHARS)]
 Limit = Annotated[int, Field(ge=1, le=LIST_LIMIT_MAX)]
 WaitSeconds = Annotated[int, Field(ge=0, le=WAIT_SECONDS_MAX)]
 ConfirmationToken = Annotated[FilterRef, Field(description="From the preview.")]

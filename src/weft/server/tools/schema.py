@@ -11,6 +11,8 @@ Schema = dict[str, Any]
 
 _NOISE = frozenset({"title", "$defs"})
 _REF_PREFIX = "#/$defs/"
+_GENEROUS_CHARS = 256
+"""A longest length from here on is not worth its tokens, and neither is a shortest one of 1."""
 
 
 def compact(schema: Mapping[str, Any], *, closed: bool) -> Schema:
@@ -32,6 +34,8 @@ def _node(node: Mapping[str, Any], definitions: Mapping[str, Schema], *, closed:
     result: Schema = {}
     for key, value in merged.items():
         if key in _NOISE or (key == "default" and value is None):
+            continue
+        if (key == "maxLength" and value >= _GENEROUS_CHARS) or (key, value) == ("minLength", 1):
             continue
         if key == "additionalProperties":
             if closed and value is False:

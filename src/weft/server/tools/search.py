@@ -66,17 +66,21 @@ async def search(
 
 @tool(
     "Get an entity",
-    "Read the stored text of one entity, a window at a time. entity_id comes from search.",
+    "Read the stored text of an entity, a window at a time, by its id from search or list_entities,"
+    " its path (README.md) or its URL.",
     reads=True,
 )
 async def get_entity(
     call: ToolCall,
-    entity_id: Annotated[str, Field(min_length=1, max_length=1000)],
+    entity_id: Annotated[str, Field(min_length=1, max_length=4000)],
     offset: Annotated[int, Field(description="First character.", ge=0, le=OFFSET_MAX)] = 0,
     max_chars: Annotated[int, Field(ge=1, le=ENTITY_MAX_CHARS)] = 8000,
+    connection_id: FilterRef = None,
 ) -> Annotated[CallToolResult, EntityOut]:
     """Return a window of the text, smaller where its characters take many bytes."""
-    entity = await _search_of(call).entity(entity_id, offset=offset, max_chars=max_chars)
+    entity = await _search_of(call).entity(
+        entity_id, connection=connection_id, offset=offset, max_chars=max_chars
+    )
     shown = len(entity.text)
     result = _window(entity, shown)
     while not fits(result) and shown > 1:

@@ -5,6 +5,7 @@ the stub sources of `weft.testing.stub` and nothing in it. Tests do not clean up
 must make a fresh backend each time.
 """
 
+from weft.testing.backend_contract.browse import BrowseContract
 from weft.testing.backend_contract.collections import CollectionContract
 from weft.testing.backend_contract.connections import ConnectionContract
 from weft.testing.backend_contract.deletion import DeleteContract
@@ -15,6 +16,11 @@ __all__ = ["BackendContract"]
 
 
 class BackendContract(
-    CollectionContract, ConnectionContract, JobContract, DeleteContract, SearchContract
+    CollectionContract,
+    ConnectionContract,
+    JobContract,
+    DeleteContract,
+    SearchContract,
+    BrowseContract,
 ):
     """All parts of the contract."""

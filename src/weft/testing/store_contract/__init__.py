@@ -7,6 +7,7 @@ on by a timedelta.
 
 from weft.testing.store_contract.audit import AuditContract
 from weft.testing.store_contract.authorizations import AuthorizationContract
+from weft.testing.store_contract.browse import BrowseContract
 from weft.testing.store_contract.connections import CollectionsAndConnectionsContract
 from weft.testing.store_contract.cursors import CursorContract
 from weft.testing.store_contract.deletions import DeletionContract
@@ -30,6 +31,7 @@ class StoreContract(
     CursorContract,
     DeletionContract,
     TextSearchContract,
+    BrowseContract,
     ScheduleContract,
     VaultContract,
     AuthorizationContract,

@@ -41,6 +41,7 @@ NAMES = (
     "delete_collection",
     "search",
     "get_entity",
+    "list_entities",
 )
 READ_ONLY = {
     name
@@ -208,9 +209,10 @@ def test_list_is_the_one_on_record() -> None:
 def test_missing_groups_remove_their_tools() -> None:
     backend = FakeBackend()
     backend.search = None
+    backend.browse = None
     backend.authorization = None
     missing = set(NAMES) - {tool.name for tool in tools(backend)}
-    assert missing == {"search", "get_entity", "authorize_connection"}
+    assert missing == {"search", "get_entity", "list_entities", "authorize_connection"}
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -8,6 +8,7 @@ from pathlib import Path
 import anyio
 
 from weft.local.store.base import Store
+from weft.local.store.sqlite.entities.browse import SqliteBrowse
 from weft.local.store.sqlite.entities.entities import SqliteEntities
 from weft.local.store.sqlite.file.database import Clock, Database
 from weft.local.store.sqlite.tables.audit import SqliteAudit
@@ -39,6 +40,7 @@ class SqliteStore(Store):
         self.jobs = SqliteJobs(database)
         self.schedules = SqliteSchedules(database)
         self.entities = SqliteEntities(database)
+        self.browse = SqliteBrowse(database)
         self.keys = SqliteKeys(database)
         self.data_keys = SqliteDataKeys(database)
         self.secrets = SqliteSecrets(database)

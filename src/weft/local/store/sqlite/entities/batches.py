@@ -18,7 +18,9 @@ from weft.domain.entities import Entity
 from weft.domain.jobs import JobStatus, LogLine
 from weft.errors import Fenced
 from weft.local.store.base import Batch, Claim
+from weft.local.store.browse import address_of
 from weft.local.store.prepared import PreparedBatch
+from weft.local.store.sqlite.entities.changes import set_checkpoint, write_changes
 from weft.local.store.sqlite.entities.marks import Marks
 from weft.local.store.sqlite.file.queries import queries
 from weft.local.store.sqlite.file.session import Session, carray
@@ -27,6 +29,9 @@ from weft.local.store.values import dumps, micros_or_none, moment
 
 LOGGED_UNSTORABLE = 20
 ROWS_A_STATEMENT = 50
+
+# Title, text, URL, time, metadata and breadcrumbs, as they are stored.
+Body = tuple[str, str, str | None, int | None, str, str]
 
 
 class Prepared(NamedTuple):
@@ -90,9 +95,11 @@ def apply(
             marks = (held.job_no, claim.listing, gone, numbers.tobytes())
             db.execute(queries()["seen_insert"], marks)
     _write_progress(db, held, prepared, difference)
+    _write_changes(db, claim, held, prepared, difference)
     renew(db, held.job_no, lap)
     if prepared.checkpoint is not None:
         _write_checkpoint(db, claim, held, prepared, dumps(prepared.checkpoint.cursor))
+        set_checkpoint(db, claim, held, prepared)
     write_log(db, held.job_no, [*batch.log, *_unstorable_lines(prepared, lap.now)])
 
 
@@ -123,19 +130,22 @@ def write_inserts(db: Session, connection_no: int, new: Sequence[Prepared]) -> r
         return range(0)
     last = db.execute(queries()["entity_reserve"], {"count": len(new)}).get
     numbers = range(last - len(new) + 1, last + 1)
-    _insert_rows(
-        db,
-        "entity_insert",
-        [
-            (no, connection_no, e.id, e.type, bytes.fromhex(digest), e.version)
-            for no, (e, digest) in zip(numbers, new, strict=True)
-        ],
-    )
-    _insert_rows(
-        db,
-        "body_insert",
-        [(no, *_body(p.entity)) for no, p in zip(numbers, new, strict=True)],
-    )
+    bodies = [_body(each.entity) for each in new]
+    slim = [
+        (
+            no,
+            connection_no,
+            e.id,
+            e.type,
+            bytes.fromhex(digest),
+            e.version,
+            body[3],
+            address_of(e.url, e.id),
+        )
+        for no, (e, digest), body in zip(numbers, new, bodies, strict=True)
+    ]
+    _insert_rows(db, "entity_insert", slim)
+    _insert_rows(db, "body_insert", [(no, *body) for no, body in zip(numbers, bodies, strict=True)])
     return numbers
 
 
@@ -151,7 +161,7 @@ def _insert_rows(db: Session, query: str, rows: Sequence[tuple[object, ...]]) ->
     db.executemany(sql, rows[rest:])
 
 
-def _body(entity: Entity) -> tuple[str, str, str | None, int | None, str, str]:
+def _body(entity: Entity) -> Body:
     return (
         entity.title.replace("\0", " "),
         # SQLite's own string functions take a NUL as the end.
@@ -253,7 +263,14 @@ def _write_updates(db: Session, difference: Difference) -> None:
     db.executemany(
         queries()["entity_update"],
         (
-            (old.no, new.entity.type, bytes.fromhex(new.hash), new.entity.version)
+            (
+                old.no,
+                new.entity.type,
+                bytes.fromhex(new.hash),
+                new.entity.version,
+                micros_or_none(new.entity.updated_at),
+                address_of(new.entity.url, new.entity.id),
+            )
             for old, new in records
         ),
     )
@@ -300,6 +317,19 @@ def _write_checkpoint(
         "full_sync": claim.full_sync,
     }
     db.execute(queries()["connection_set_cursor"], values)
+
+
+def _write_changes(
+    db: Session, claim: Claim, held: Held, batch: PreparedBatch, difference: Difference
+) -> None:
+    lost = list[str]()
+    if difference.lost:
+        stored = _lookup(db, held.connection_no, list(batch.unchanged))
+        lost = [name for name in batch.unchanged if name not in stored]
+    inserted = (new.entity for new in difference.insert)
+    updated = (new.entity for _, new in difference.update)
+    if difference.insert or difference.update or lost or batch.reasons or batch.unnameable:
+        write_changes(db, claim, held, batch, inserted, updated, lost)
 
 
 def _write_progress(db: Session, held: Held, batch: PreparedBatch, difference: Difference) -> None:

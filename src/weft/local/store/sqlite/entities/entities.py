@@ -16,6 +16,7 @@ from weft.local.store.base import Batch, Claim, EntityStore, Matching
 from weft.local.store.brake import DeletionBrake, Sweep
 from weft.local.store.prepared import prepare
 from weft.local.store.sqlite.entities.batches import apply, check_fence
+from weft.local.store.sqlite.entities.changes import forget_unread
 from weft.local.store.sqlite.entities.excerpts import cut_excerpt, index_tokenizer
 from weft.local.store.sqlite.entities.marks import Marks
 from weft.local.store.sqlite.entities.sweep import (
@@ -143,6 +144,7 @@ def _list_ids(db: Session, values: Bindings) -> list[str]:
 def _begin_listing(db: Session, claim: Claim) -> Claim:
     held = check_fence(db, claim)
     listing = db.execute(queries()["job_begin_listing"], {"no": held.job_no}).get
+    forget_unread(db, held)
     met_before = next(_rows(db, "seen_of_job", claim.job_id), None) is not None
     return replace(claim, full_sync=True, listing=listing, resumed=met_before)
 

@@ -15,6 +15,7 @@ from weft.domain.connections import DeletionHold
 from weft.local.store.base import Claim
 from weft.local.store.brake import NAME_MAX_CHARS, NAMES_MAX, DeletionBrake, Part, SweepExtent
 from weft.local.store.sqlite.entities.batches import check_fence, write_type_changes
+from weft.local.store.sqlite.entities.changes import write_deleted
 from weft.local.store.sqlite.file.queries import queries
 from weft.local.store.sqlite.file.session import Session, carray
 from weft.local.store.sqlite.tables.jobs import Lap, renew
@@ -96,6 +97,7 @@ def delete_part(db: Session, claim: Claim, part: "array[int]", lap: Lap) -> None
     changes: Counter[str] = Counter()
     for name, count in counts:
         changes[str(name)] -= int(str(count))
+    write_deleted(db, claim, held, part)
     # They are in order, as the index writes a segment whenever a number is lower than the last.
     for step in ("index_delete", "body_delete", "entity_delete"):
         db.execute(queries()[step], {"nos": carray(part)})

@@ -36,11 +36,12 @@ UPDATE sequence SET value = value + :count WHERE name = 'entity' RETURNING value
 
 -- name: entity_insert
 -- One slim record; batches repeat the values.
-INSERT INTO entity (no, connection_no, source_id, type, hash, version) VALUES (?, ?, ?, ?, ?, ?);
+INSERT INTO entity (no, connection_no, source_id, type, hash, version, updated_at, address)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: entity_update
 -- One slim record by its number.
-UPDATE entity SET type = ?2, hash = ?3, version = ?4 WHERE no = ?1;
+UPDATE entity SET type = ?2, hash = ?3, version = ?4, updated_at = ?5, address = ?6 WHERE no = ?1;
 
 -- name: entity_delete
 -- Slim records by their numbers.

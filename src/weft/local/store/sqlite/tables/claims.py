@@ -43,6 +43,7 @@ def claim_next(
     if found is None:
         return None
     job = next(rows(db, queries()["job_claim"], holder | {"no": found["no"]}))
+    db.execute(queries()["reason_resume"], {"no": found["no"]})
     connection = next(rows(db, queries()["job_claim_connection"], {"no": job["connection_no"]}))
     return Claim(
         job_id=job["id"],

@@ -1,0 +1,303 @@
+"""Lists entities and changes from indexes, a connection or a job at a time."""
+
+import sys
+from array import array
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from heapq import merge
+from itertools import islice
+from typing import Any, Final, NamedTuple
+
+from weft.domain.base import Page
+from weft.domain.browsing import (
+    REASONS_SHOWN_MAX,
+    Change,
+    ChangeKind,
+    ChangeTotals,
+    EntityOrder,
+    ListedEntity,
+    ReasonCount,
+    literal_prefix,
+    media_type_of,
+)
+from weft.domain.cursors import decode_keys, encode_keys
+from weft.local.store.browse import (
+    LOCATED_MAX,
+    BrowseStore,
+    ChangeFilter,
+    EntityFilter,
+    Scope,
+    url_endings,
+)
+from weft.local.store.sqlite.file.queries import queries
+from weft.local.store.sqlite.file.session import Session, carray
+from weft.local.store.sqlite.tables.rows import Row, Table, rows
+from weft.local.store.values import micros_or_none, moment_or_none
+
+FEW_CONNECTIONS: Final = 20
+_INTEGER_MAX: Final = 2**63 - 1
+_HIGHEST: Final = chr(sys.maxunicode)
+_KINDS: Final = sorted(ChangeKind)
+
+
+class Slim(NamedTuple):
+    """What an index and the slim record tell of an entity."""
+
+    no: int
+    source_id: str
+    type: str
+    updated_at: int | None
+
+
+class SqliteBrowse(Table, BrowseStore):
+    async def entities(
+        self, scope: Scope, wanted: EntityFilter, *, cursor: str | None, limit: int
+    ) -> Page[ListedEntity]:
+        return await self._database.read(_list_entities, scope, wanted, cursor, limit)
+
+    async def count_types(self, scope: Scope) -> Mapping[str, int]:
+        return await self._database.read(_count_types, scope)
+
+    async def locate(self, scope: Scope, name: str) -> Sequence[ListedEntity]:
+        return await self._database.read(_locate, scope, name)
+
+    async def changes(
+        self, scope: Scope, wanted: ChangeFilter, *, cursor: str | None, limit: int
+    ) -> Page[Change]:
+        now = self._database.now()
+        return await self._database.read(_list_changes, scope, wanted, cursor, limit, now)
+
+    async def count_changes(self, scope: Scope, wanted: ChangeFilter) -> ChangeTotals:
+        return await self._database.read(_count_changes, scope, wanted, self._database.now())
+
+
+def _list_entities(
+    db: Session, scope: Scope, wanted: EntityFilter, cursor: str | None, limit: int
+) -> Page[ListedEntity]:
+    listed = ("entities", asdict(scope), _plain(wanted))
+    after = Slim(*decode_keys(cursor, (int, str, str, int), *listed)) if cursor else None
+    owners = _read_owners(db, scope)
+    # A statement for each connection, of which most are not read on: begin with few rows then.
+    first = limit + 1 if len(owners) <= FEW_CONNECTIONS else 2
+    streams = [_walk(db, no, wanted, after, (first, limit + 1)) for no in owners]
+    found = list(islice(merge(*streams, key=lambda pair: _rank(pair[0], wanted.order)), limit + 1))
+    shown = found[:limit]
+    last = shown[-1][0] if len(found) > limit else None
+    return Page(
+        items=_to_listed(db, shown, owners),
+        next_cursor=encode_keys((last.no, last.source_id, "", last.updated_at), *listed)
+        if last
+        else None,
+    )
+
+
+def _plain(wanted: EntityFilter | ChangeFilter) -> dict[str, Any]:
+    times = {"since": micros_or_none(wanted.since), "until": micros_or_none(wanted.until)}
+    return {**asdict(wanted), **times}
+
+
+def _rank(item: Slim, order: EntityOrder) -> tuple[Any, ...]:
+    if order is EntityOrder.NEWEST and item.updated_at is not None:
+        return (0, -item.updated_at, -item.no)
+    return (1, item.source_id, item.no)
+
+
+def _walk(
+    db: Session, owner: int, wanted: EntityFilter, after: Slim | None, sizes: tuple[int, int]
+) -> Iterator[tuple[Slim, int]]:
+    """Yield a connection's entities in order, with its number."""
+    prefix = literal_prefix(wanted.pattern)
+    values: dict[str, Any] = {
+        "connection_no": owner,
+        "pattern": wanted.pattern.replace("[", "[[]"),
+        "type": wanted.type,
+        "prefix": prefix,
+        "high": prefix + _HIGHEST,
+        "since": micros_or_none(wanted.since),
+        "until": micros_or_none(wanted.until),
+        "undated": wanted.order is EntityOrder.NEWEST,
+    }
+    if wanted.order is EntityOrder.NEWEST:
+        if after is None or after.updated_at is not None:
+            for item in _read_on(db, _read_by_time, values, after, sizes):
+                yield item, owner
+            after = None
+        if wanted.since or wanted.until:
+            return
+    for item in _read_on(db, _read_by_path, values, after, sizes):
+        yield item, owner
+
+
+def _read_on(
+    db: Session,
+    read: Callable[[Session, dict[str, Any], Slim | None, int], list[Slim]],
+    values: dict[str, Any],
+    after: Slim | None,
+    sizes: tuple[int, int],
+) -> Iterator[Slim]:
+    size, next_size = sizes
+    while True:
+        found = read(db, values, after, size)
+        yield from found
+        if len(found) < size:
+            return
+        after, size = found[-1], next_size
+
+
+def _read_by_path(
+    db: Session, values: dict[str, Any], after: Slim | None, limit: int
+) -> list[Slim]:
+    place = {
+        "low": max(values["prefix"], after.source_id) if after else values["prefix"],
+        "after_id": after.source_id if after else "",
+        "after_no": after.no if after else 0,
+        "limit": limit,
+    }
+    return _read_slim(db, "browse_by_path", values | place)
+
+
+def _read_by_time(
+    db: Session, values: dict[str, Any], after: Slim | None, limit: int
+) -> list[Slim]:
+    newest = values["until"] - 1 if values["until"] is not None else _INTEGER_MAX
+    at = after.updated_at if after else None
+    place = {
+        "newest": newest if at is None else min(newest, at),
+        "oldest": values["since"] if values["since"] is not None else -_INTEGER_MAX,
+        "after_at": _INTEGER_MAX if at is None else at,
+        "after_no": after.no if after else _INTEGER_MAX,
+        "limit": limit,
+    }
+    return _read_slim(db, "browse_by_time", values | place)
+
+
+def _read_slim(db: Session, query: str, values: dict[str, Any]) -> list[Slim]:
+    return [Slim(*row) for row in db.execute(queries()[query], values)]
+
+
+def _read_owners(db: Session, scope: Scope) -> dict[int, tuple[str, str]]:
+    found = db.execute(queries()["browse_connections"], asdict(scope))
+    return {no: (connection_id, name) for no, connection_id, name in found}
+
+
+def _to_listed(
+    db: Session, found: Sequence[tuple[Slim, int]], owners: Mapping[int, tuple[str, str]]
+) -> tuple[ListedEntity, ...]:
+    if not found:
+        return ()
+    values = {"nos": carray(array("q", (item.no for item, _ in found)))}
+    told = {no: rest for no, *rest in db.execute(queries()["browse_titles"], values)}
+    return tuple(
+        ListedEntity(
+            id=str(item.no),
+            source_entity_id=item.source_id,
+            connection_id=owners[owner][0],
+            connection_name=owners[owner][1],
+            type=item.type,
+            title=told[item.no][0],
+            size=told[item.no][1],
+            media_type=media_type_of(item.source_id),
+            updated_at=moment_or_none(item.updated_at),
+        )
+        for item, owner in found
+    )
+
+
+def _count_types(db: Session, scope: Scope) -> dict[str, int]:
+    found: Iterator[Any] = iter(db.execute(queries()["browse_types"], asdict(scope)))
+    return dict(found)
+
+
+def _locate(db: Session, scope: Scope, name: str) -> tuple[ListedEntity, ...]:
+    owners = _read_owners(db, scope)
+    if not owners:
+        return ()
+    values = {
+        "connection_nos": carray(array("q", owners)),
+        "ids": carray(tuple(url_endings(name))),
+        "name": name,
+        "limit": LOCATED_MAX,
+    }
+    found = db.execute(queries()["browse_locate"], values)
+    return _to_listed(db, [(Slim(no, *rest), owner) for no, owner, *rest in found], owners)
+
+
+def _list_changes(
+    db: Session, scope: Scope, wanted: ChangeFilter, cursor: str | None, limit: int, now: int
+) -> Page[Change]:
+    listed = ("changes", asdict(scope), _plain(wanted))
+    place = decode_keys(cursor, (int, int, str, str), *listed) if cursor else None
+    found = list(islice(_walk_changes(db, scope, wanted, place, limit + 1, now), limit + 1))
+    items = tuple(change for change, _ in found[:limit])
+    more = len(found) > limit
+    return Page(
+        items=items, next_cursor=encode_keys(found[limit - 1][1], *listed) if more else None
+    )
+
+
+def _walk_changes(
+    db: Session,
+    scope: Scope,
+    wanted: ChangeFilter,
+    place: Sequence[Any] | None,
+    limit: int,
+    now: int,
+) -> Iterator[tuple[Change, tuple[int, int, str, str]]]:
+    """Yield the changes after a place, each with its own."""
+    ended, job_no, kind, name = place or (None, None, "", "")
+    for job in _read_jobs(db, scope, wanted, now, (ended, job_no)):
+        is_first = (job["ended"], job["no"]) == (ended, job_no)
+        for each in [wanted.kind] if wanted.kind else _KINDS:
+            if is_first and each < kind:
+                continue
+            after = name if is_first and each == kind else ""
+            values = {"job_no": job["no"], "kind": each, "after": after, "limit": limit}
+            for row in rows(db, queries()["browse_changes"], values):
+                change = Change(
+                    kind=each,
+                    job_id=job["job_id"],
+                    connection_id=job["connection_id"],
+                    connection_name=job["connection_name"],
+                    at=moment_or_none(job["completed_at"]),
+                    **row,
+                )
+                yield change, (job["ended"], job["no"], each.value, row["name"])
+
+
+def _read_jobs(
+    db: Session,
+    scope: Scope,
+    wanted: ChangeFilter,
+    now: int,
+    place: tuple[int | None, int | None] = (None, None),
+) -> Iterator[Row]:
+    values = {
+        **asdict(scope),
+        "job_id": wanted.job_id,
+        "since": -_INTEGER_MAX if wanted.since is None else micros_or_none(wanted.since),
+        "until": micros_or_none(wanted.until),
+        "now": now,
+        "after_ended": place[0],
+        "after_no": place[1],
+    }
+    return rows(db, queries()["browse_jobs"], values)
+
+
+def _count_changes(db: Session, scope: Scope, wanted: ChangeFilter, now: int) -> ChangeTotals:
+    kinds = [wanted.kind] if wanted.kind else _KINDS
+    jobs = [
+        job for job in _read_jobs(db, scope, wanted, now) if any(job[kind.value] for kind in kinds)
+    ]
+    names = 0
+    for job in jobs:
+        kept = dict(iter(db.execute(queries()["browse_count_names"], (job["no"],))))
+        names += sum(kept.get(kind, 0) for kind in kinds)
+    numbers = array("q", [0, *(job["no"] for job in jobs)])
+    reasons = db.execute(queries()["browse_reasons"], {"nos": carray(numbers)})
+    told = [ReasonCount(kind=ChangeKind(k), reason=r, count=n) for k, r, n in reasons]
+    return ChangeTotals(
+        jobs=len(jobs),
+        counts={kind: sum(job[kind.value] for job in jobs) for kind in kinds},
+        names=names,
+        reasons=tuple([each for each in told if each.kind in kinds][:REASONS_SHOWN_MAX]),
+    )

@@ -1,0 +1,252 @@
+"""The tool that lists what is stored, and what syncs did."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated
+
+from mcp_types import CallToolResult
+from pydantic import Field
+
+from weft.backend import Browse
+from weft.domain.browsing import (
+    BROWSE_LIMIT_DEFAULT,
+    BROWSE_LIMIT_MAX,
+    PATTERN_MAX_CHARS,
+    Change,
+    ChangeKind,
+    ChangeList,
+    ChangeQuery,
+    EntityList,
+    EntityOrder,
+    EntityQuery,
+    ListedEntity,
+    parse_moment,
+)
+from weft.errors import InvalidInput, Unsupported
+from weft.server.call import ToolCall
+from weft.server.render.size import Structured, shrink_to_fit
+from weft.server.render.structured import EntitiesOut, reply, timestamp
+from weft.server.render.text import more_text, quantity
+from weft.server.render.untrusted import label_untrusted, one_line
+from weft.server.tools.definition import tool
+from weft.server.tools.parameters import Cursor, FilterRef
+
+_NAME_MAX_CHARS = 300
+_TYPES_SHOWN_MAX = 30
+_ORIGIN = "content synced from sources"
+
+
+class ChangeChoice(StrEnum):
+    """A kind of change, or all of them."""
+
+    ANY = "any"
+    INSERTED = "inserted"
+    UPDATED = "updated"
+    DELETED = "deleted"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+
+    @property
+    def kind(self) -> ChangeKind | None:
+        """Return the kind, or None for all."""
+        return None if self is ChangeChoice.ANY else ChangeKind(self.value)
+
+
+@tool(
+    "List entities",
+    "What is stored, with counts by type; get_entity reads one. With change or job_id: what syncs"
+    " did, e.g. change=any since=24h, or skipped, with reasons; they ended in that time.",
+    reads=True,
+)
+async def list_entities(
+    call: ToolCall,
+    readable_collection_id: FilterRef = None,
+    connection_id: FilterRef = None,
+    path: Annotated[
+        str | None, Field(description="Prefix, or with *.", max_length=PATTERN_MAX_CHARS)
+    ] = None,
+    entity_type: FilterRef = None,
+    since: Annotated[FilterRef, Field(description="24h, 7d or ISO 8601.")] = None,
+    until: FilterRef = None,
+    change: ChangeChoice | None = None,
+    job_id: FilterRef = None,
+    order: EntityOrder = EntityOrder.PATH,
+    cursor: Cursor = None,
+    limit: Annotated[int, Field(ge=1, le=BROWSE_LIMIT_MAX)] = BROWSE_LIMIT_DEFAULT,
+) -> Annotated[CallToolResult, EntitiesOut]:
+    """List entities or changes, as many as fit."""
+    group = _browse_of(call)
+    now = datetime.now(UTC)
+    after, before = parse_moment(since, now, "since"), parse_moment(until, now, "until")
+    if change is None and job_id is None:
+
+        async def list_page(size: int) -> CallToolResult:
+            wanted = EntityQuery(
+                readable_collection_id=readable_collection_id,
+                connection=connection_id,
+                path=path,
+                entity_type=entity_type,
+                since=after,
+                until=before,
+                order=order,
+                cursor=cursor,
+                limit=size,
+            )
+            return _entities(await group.entities(wanted))
+
+        return await shrink_to_fit(limit, list_page)
+    _refuse_with_changes({"path": path, "entity_type": entity_type})
+
+    async def change_page(size: int) -> CallToolResult:
+        asked = ChangeQuery(
+            readable_collection_id=readable_collection_id,
+            connection=connection_id,
+            job=job_id,
+            kind=change.kind if change else None,
+            since=after,
+            until=before,
+            cursor=cursor,
+            limit=size,
+        )
+        return _changes(await group.changes(asked))
+
+    return await shrink_to_fit(limit, change_page)
+
+
+TOOLS = (list_entities,)
+
+
+def _browse_of(call: ToolCall) -> Browse:
+    if call.backend.browse is None:
+        raise Unsupported("This backend cannot list entities.")
+    return call.backend.browse
+
+
+def _refuse_with_changes(given: Mapping[str, str | None]) -> None:
+    for field, value in given.items():
+        if value is not None:
+            raise InvalidInput(
+                f"{field} does not filter changes.",
+                field=field,
+                hint="Leave it out, or leave out change and job_id.",
+            )
+
+
+def _entities(found: EntityList) -> CallToolResult:
+    total = sum(found.by_type.values())
+    types = dict(list(found.by_type.items())[:_TYPES_SHOWN_MAX])
+    counts = ", ".join(f"{one_line(name, 60)} {count}" for name, count in types.items())
+    left = len(found.by_type) - len(types)
+    lines = [
+        f"{quantity(len(found.items), 'entity')} here; stored in all {total}"
+        + (f", by type: {counts}" if counts else "")
+        + (f" and {left} more types." if left else "."),
+    ]
+    if found.items:
+        lines += [
+            label_untrusted("\n".join(map(_entity_line, found.items)), _ORIGIN),
+            "Read one with get_entity(entity_id).",
+        ]
+    elif total:
+        lines.append("None of these fits the filters, as far as this page reaches.")
+    else:
+        lines.append("Nothing is stored here: list_connections shows whether it was synced.")
+    data: Structured = {
+        "items": [_entity_out(item) for item in found.items],
+        "total": total,
+        "untrusted_types": {one_line(name, 60): count for name, count in types.items()},
+    }
+    return _finish(lines, data, found.next_cursor)
+
+
+def _entity_line(item: ListedEntity) -> str:
+    parts = [
+        f"{item.id}: {one_line(item.source_entity_id, _NAME_MAX_CHARS)}",
+        *([one_line(item.title)] if not item.source_entity_id.endswith(item.title) else []),
+        f"{item.media_type or one_line(item.type, 60)}, {item.size} bytes of text",
+        *([timestamp(item.updated_at)] if item.updated_at else []),
+        f"in '{one_line(item.connection_name, 60)}'",
+    ]
+    return " | ".join(parts)
+
+
+def _entity_out(item: ListedEntity) -> Structured:
+    untrusted = {
+        "path": one_line(item.source_entity_id, _NAME_MAX_CHARS),
+        "title": one_line(item.title),
+        "type": one_line(item.type, 60),
+    }
+    if item.updated_at:
+        untrusted["updated_at"] = timestamp(item.updated_at)
+    data: Structured = {
+        "entity_id": item.id,
+        "connection_id": item.connection_id,
+        "size": item.size,
+        "untrusted": untrusted,
+    }
+    return data | ({"media_type": item.media_type} if item.media_type else {})
+
+
+def _changes(found: ChangeList) -> CallToolResult:
+    totals = found.totals
+    counts = {kind.value: count for kind, count in totals.counts.items() if count}
+    said = ", ".join(f"{count} {kind}" for kind, count in counts.items())
+    if not counts:
+        lines = ["No sync changed, skipped or failed anything that fits."]
+    else:
+        lines = [f"{quantity(totals.jobs, 'sync')} with changes: {said}."]
+    untold = sum(counts.values()) - totals.names
+    if untold > 0:
+        lines.append(f"The names of {untold} of these are not kept: see the setting keep_changes.")
+    body = [
+        *(f"{each.kind}, {each.count}: {one_line(each.reason)}" for each in totals.reasons),
+        *_change_lines(found.items),
+    ]
+    if body:
+        lines.append(label_untrusted("\n".join(body), _ORIGIN))
+    data: Structured = {
+        "items": [_change_out(item) for item in found.items],
+        "counts": counts,
+        "syncs": totals.jobs,
+        "untrusted_reasons": [
+            {"change": each.kind.value, "reason": one_line(each.reason), "count": each.count}
+            for each in totals.reasons
+        ],
+    }
+    if untold > 0:
+        data["names_not_kept"] = untold
+    return _finish(lines, data, found.next_cursor)
+
+
+def _change_lines(items: Iterable[Change]) -> Iterable[str]:
+    job = ""
+    for item in items:
+        if item.job_id != job:
+            job = item.job_id
+            when = f"ended {timestamp(item.at)}" if item.at else "running still"
+            yield f"'{one_line(item.connection_name, 60)}', job {job}, {when}:"
+        name = one_line(item.name, _NAME_MAX_CHARS)
+        title = one_line(item.title) if item.title and not name.endswith(item.title) else ""
+        told = [name, title, one_line(item.reason or "")]
+        yield f"- {item.kind}: {' | '.join(part for part in told if part)}"
+
+
+def _change_out(item: Change) -> Structured:
+    untrusted = {"name": one_line(item.name, _NAME_MAX_CHARS)}
+    for field, value in (("title", item.title), ("type", item.type), ("reason", item.reason)):
+        if value:
+            untrusted[field] = one_line(value)
+    data: Structured = {
+        "change": item.kind.value,
+        "connection_id": item.connection_id,
+        "job_id": item.job_id,
+        "untrusted": untrusted,
+    }
+    return data | ({"at": timestamp(item.at)} if item.at else {})
+
+
+def _finish(lines: list[str], data: Structured, next_cursor: str | None) -> CallToolResult:
+    if next_cursor:
+        data["next_cursor"] = next_cursor
+    return reply("\n".join([*lines, *more_text(next_cursor)]), data)
