@@ -126,8 +126,9 @@ class TestFederated:
             made = await make_connection(backend, "slack", auth=auth)
             assert (made.status, made.federated_search) == (ConnectionStatus.ACTIVE, True)
             assert not (await backend.jobs.list(made.id)).items
-            with pytest.raises(Unsupported, match="searched live"):
+            with pytest.raises(Unsupported, match="searched live") as caught:
                 await backend.jobs.run(made.id)
+            assert caught.value.field == "connection_id"
             assert await search(backend, "house"), "its hits name no sync, and are shown"
 
     async def test_live_hits_are_found_by_their_connection_and_said_to_be_live(

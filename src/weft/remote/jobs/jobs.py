@@ -255,6 +255,12 @@ class RemoteJobs(Jobs):
                 field="connection_id",
                 hint=f"Call authorize_connection(connection_id='{found.id}') for a link.",
             )
+        if found.federated_search:
+            raise Unsupported(
+                f"'{found.short_name}' is searched live and never synced: there is nothing to run.",
+                field="connection_id",
+                hint="Call search on its collection.",
+            )
         if found.schedule is not None:
             return
         for spec in (ScheduleSpec(cron=_REPAIR_CRON), None):
