@@ -28,6 +28,7 @@ from weft.sources.base import (
     Deleted,
     Event,
     Expect,
+    Failed,
     Incomplete,
     Source,
     SourceContext,
@@ -88,6 +89,7 @@ class GitSource(Source[GitConfig, GitCredentials]):
     async def fetch(self, cursor: Json | None) -> AsyncGenerator[Event]:
         """List files and commits, or what changed since the cursor's commit."""
         last = None if cursor is None else self._last_commit(cursor)
+        is_sound = True
         with ExitStack() as stack:
             snapshot = await self._open(stack, last)
             if snapshot is not None and snapshot.head.id != last:
@@ -99,8 +101,10 @@ class GitSource(Source[GitConfig, GitCredentials]):
                     )
                     steps = iter(changes)
                 async for event in self._deliver(steps):
+                    is_sound = is_sound and not isinstance(event, Failed)
                     yield event
-            if snapshot is not None:
+            # Beyond this commit, what failed would only be read again once it changes.
+            if snapshot is not None and is_sound:
                 yield Checkpoint(self._cursor(snapshot))
             # Ids are digests, so one commit vouches for the names of all that it holds.
             yield Complete(

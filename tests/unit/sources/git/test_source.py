@@ -196,6 +196,7 @@ async def test_missing_or_broken_file_fails_and_keeps_the_rest(repository: RawRe
         Failed("file:a", "not in this shallow or partial clone"),
         Failed("file:b", "broken in the repository"),
     ]
+    assert not [event for event in events if isinstance(event, Checkpoint)], "they are tried again"
 
 
 async def test_history_that_breaks_off_is_a_gap_and_is_read_again(
