@@ -124,6 +124,36 @@ class UpstreamJob(Upstream):
         return JobStatus.FAILED if self.error else JobStatus.COMPLETED
 
 
+class UpstreamProgress(Upstream):
+    """The counts so far in an event of Airweave's stream; ``status`` is told at the end only."""
+
+    inserted: int = Field(ge=0)
+    updated: int = Field(ge=0)
+    deleted: int = Field(ge=0)
+    kept: int = Field(0, ge=0)
+    skipped: int = Field(0, ge=0)
+    status: str | None = None
+
+    def count_in(self, job: Job) -> Job:
+        """Return the job with these counts, where they are higher than its own."""
+        counts = {
+            "entities_inserted": max(self.inserted, job.entities_inserted),
+            "entities_updated": max(self.updated, job.entities_updated),
+            "entities_deleted": max(self.deleted, job.entities_deleted),
+            "entities_unchanged": max(self.kept, job.entities_unchanged),
+            "entities_skipped": max(self.skipped, job.entities_skipped),
+        }
+        return job.model_copy(update=counts)
+
+
+def read_progress(body: JsonValue) -> UpstreamProgress | None:
+    """Read an event of a job's stream; None for those that only keep it open."""
+    try:
+        return read(UpstreamProgress, body)
+    except Unreadable:
+        return None
+
+
 def error_text(category: ErrorCategory | None) -> str:
     """Return our own words for a failure: the API's may quote secrets or instruct the model."""
     general = "The sync failed; what the API says about it is in the job's log."

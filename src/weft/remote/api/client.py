@@ -7,7 +7,7 @@ request is repeated only when it cannot have been carried out. Otherwise its out
 
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import Final, TypeVar
 
 import anyio
@@ -28,11 +28,16 @@ from weft.wire.upstream import Unreadable
 T = TypeVar("T")
 
 ANSWER_MAX_BYTES: Final = 16 * 1024 * 1024
+EVENT_STREAM: Final = "text/event-stream"
 KEY_HEADER: Final = "x-api-key"
 ORGANIZATION_HEADER: Final = "X-Organization-ID"
 CALL_END_SECONDS: Final = 1.0
 """No request is repeated in the last second of the call that it is made for."""
 
+STREAMS_MAX: Final = 8
+"""The most streams at once: each takes a connection from the pool, which calls need too."""
+
+EVENT_MAX_BYTES: Final = 64 * 1024
 _LIMIT_DIGITS: Final = 10
 _POOL: Final = httpx.Limits(max_connections=20, max_keepalive_connections=10, keepalive_expiry=20)
 
@@ -56,6 +61,9 @@ class ApiClient:
         self.timeouts = timeouts
         self.rate_limit: int | None = None
         """The requests that the API allows in a minute, as its last answer said."""
+
+        self._streams = 0
+        self._offers_streams = True
 
     @property
     def origin(self) -> str:
@@ -125,6 +133,31 @@ class ApiClient:
             return _decode_answer(answer, decode)
         except SourceUnavailable as error:
             raise AnswerLost(error.message) from None
+
+    async def follow(self, path: str, *, silence: float) -> AsyncGenerator[JsonValue]:
+        """Yield the events of a stream until it ends, fails or is silent for ``silence`` seconds.
+
+        Yields none if the API has no such stream, or enough are open already.
+        """
+        if not self._offers_streams or self._streams >= STREAMS_MAX:
+            return
+        timeouts = self.timeouts
+        timeout = httpx.Timeout(silence, connect=timeouts.connect, pool=timeouts.attempt)
+        accept = {"accept": EVENT_STREAM}
+        self._streams += 1
+        try:
+            async with self._http.stream("GET", path, headers=accept, timeout=timeout) as response:
+                self.rate_limit = _limit_of(response) or self.rate_limit
+                if response.headers.get("content-type", "").startswith(EVENT_STREAM):
+                    async with aclosing(_read_events(response)) as events:
+                        async for event in events:
+                            yield event
+                elif response.status_code < 500 and response.status_code not in (408, 429):
+                    self._offers_streams = False
+        except (httpx.HTTPError, httpx.InvalidURL, OSError):
+            return
+        finally:
+            self._streams -= 1
 
     async def _request(
         self,
@@ -280,6 +313,22 @@ async def _read_content(response: httpx.Response, host: str) -> bytes:
         if len(content) > ANSWER_MAX_BYTES:
             raise AnswerLost(f"{host} sent an answer that is too large.")
     return bytes(content)
+
+
+async def _read_events(response: httpx.Response) -> AsyncGenerator[JsonValue]:
+    rest = b""
+    async for piece in response.aiter_bytes():
+        *lines, rest = (rest + piece).split(b"\n")
+        for line in lines:
+            if not line.startswith(b"data:") or len(line) > EVENT_MAX_BYTES:
+                continue
+            try:
+                event: JsonValue = parse_json(line.removeprefix(b"data:"))
+            except ValueError:
+                continue
+            yield event
+        if len(rest) > EVENT_MAX_BYTES:
+            return
 
 
 def _limit_of(response: httpx.Response) -> int | None:

@@ -4,8 +4,6 @@ import uuid
 from collections.abc import AsyncGenerator, Sequence
 from typing import Final
 
-import anyio
-
 from weft.backend import LIST_LIMIT_DEFAULT, Jobs, validate_limit
 from weft.domain.base import Page
 from weft.domain.connections import ConnectionChange, ConnectionStatus
@@ -13,22 +11,19 @@ from weft.domain.cursors import encode_cursor
 from weft.domain.jobs import RUN_DEFAULTS, Job, JobStatus, LogLine, RunOptions
 from weft.domain.names import pick_one
 from weft.domain.schedules import ScheduleSpec
-from weft.errors import Conflict, InvalidInput, NotFound, RateLimited, TryLater, Unsupported
+from weft.errors import Conflict, InvalidInput, NotFound, Unsupported
 from weft.remote.api.client import send_or_find
 from weft.remote.api.meanings import AlreadyLive, NoSync
 from weft.remote.api.paging import fits_id, skip_of, whole_id
 from weft.remote.api.paths import connection_path, jobs_path
 from weft.remote.connections.connections import RemoteConnections, waits_in_vain
 from weft.remote.jobs.across_connections import WINDOW, AcrossConnections, NotAmongAsked, fetch_jobs
+from weft.remote.jobs.watching import watch_job
 from weft.remote.state.remote_state import RemoteState
 from weft.remote.waiting.claims import Claims
 from weft.wire.jobs import read_job, read_jobs
 
 RECENT: Final = 100
-RATE_PAUSE_MAX: Final = 30.0
-RATE_SHARE: Final = 2
-"""Following a job takes at most every second request that the API allows."""
-
 _ANY_CONNECTION: Final = str(uuid.UUID(int=0))
 
 # This schedule hardly ever fires, and is removed again at once.
@@ -120,32 +115,9 @@ class RemoteJobs(Jobs):
         await self._owners.keep([one])
         return one
 
-    async def watch(self, job: str) -> AsyncGenerator[Job]:
-        """Poll the job, less and less often. Short failures of the API are ignored."""
-        timeouts = self._client.timeouts
-        seen: Job | None = None
-        pause, failures = timeouts.watch, 0
-        while True:
-            try:
-                now = await self.get(job)
-            except TryLater as error:
-                failures += 1
-                if seen is None or failures > timeouts.reports:
-                    raise
-                asked = error.retry_after if isinstance(error, RateLimited) else None
-                await anyio.sleep(
-                    max(min(asked or pause, RATE_PAUSE_MAX), self._client.pace(RATE_SHARE))
-                )
-                continue
-            failures = 0
-            if now != seen:
-                pause = timeouts.watch
-                seen = now
-                yield now
-            if now.status.is_terminal:
-                return
-            await anyio.sleep(max(pause, self._client.pace(RATE_SHARE)))
-            pause = min(pause * 1.5, timeouts.watch_longest)
+    def watch(self, job: str) -> AsyncGenerator[Job]:
+        """Follow the job by its events where the API tells them, and else poll less and less."""
+        return watch_job(self._client, self.get, job)
 
     async def log(self, job: str, *, limit: int = 20) -> Sequence[LogLine]:
         """Return the error of a failed job, as the API keeps no log."""

@@ -3,7 +3,9 @@
 import json
 import secrets
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import AsyncGenerator, Iterable
+
+import anyio
 
 from weft.testing.airweave.answers import provider_answer, stamp
 from weft.testing.airweave.state import Json, Provider, Refused, new_id
@@ -15,6 +17,7 @@ NO_LLM = (
     "TOGETHER_API_KEY, MISTRAL_API_KEY \u2014 or customize the chain via LLM_FALLBACK_CHAIN "
     "(format: 'provider:model,provider:model')."
 )
+EVENT_SECONDS = 0.02
 _ACTIONS = ("entities", "queries", "source_connections", "team_members", "tokens")
 _SUBSCRIPTION_FLAGS = (
     "cancel_at_period_end",
@@ -170,6 +173,30 @@ def entity_counts(world: Airweave, sync_id: str) -> list[Json]:
                 for kind, count in counts.items()
             ]
     raise Refused(404, "Sync not found")
+
+
+async def follow_job(world: Airweave, job_id: str) -> AsyncGenerator[str]:
+    """Write a job's events as they come. The stream does not end, also when the job has."""
+    yield write_events([{"type": "connected", "job_id": job_id}])
+    told: Json = {}
+    while True:
+        await anyio.sleep(EVENT_SECONDS)
+        world.settle()
+        jobs = [c.last_job for c in world.connections.values() if c.last_job]
+        job = next((job for job in jobs if job.id == job_id), None)
+        if job is None or job.status == "pending" or world.streams == "silent":
+            continue
+        event = {
+            "inserted": job.inserted,
+            "updated": job.updated,
+            "deleted": job.deleted,
+            "kept": 0,
+            "skipped": job.skipped,
+            "status": None if job.is_live else job.status,
+        }
+        if event != told and (told or job.is_live):
+            told = event
+            yield write_events([event])
 
 
 def job_events(world: Airweave, job_id: str, *, states: bool) -> str:

@@ -4,7 +4,7 @@ import secrets
 from datetime import timedelta
 from typing import Any
 
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
 from weft.testing.airweave import around
 from weft.testing.airweave.answers import (
@@ -98,6 +98,9 @@ async def count_all_entities(call: Call) -> int:
 @route("GET", "/sync/job/{job}/subscribe")
 @route("GET", "/sync/job/{job}/subscribe-state")
 async def follow_job(call: Call) -> Response:
+    if call.world.streams != "cut":
+        stream = around.follow_job(call.world, call.job_id())
+        return StreamingResponse(stream, media_type="text/event-stream")
     events = around.job_events(call.world, call.job_id(), states=False)
     return PlainTextResponse(events, media_type="text/event-stream")
 

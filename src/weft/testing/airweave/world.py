@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from importlib import resources
+from typing import Literal
 
 import anyio.lowlevel
 from pydantic import BaseModel
@@ -80,6 +81,8 @@ class Airweave:
 
     ``requests_per_minute`` is the plan's limit (10 for developers), and ``max_connections`` what
     the plan allows. Without ``worker_alive`` no job moves. ``pause`` waits for what is slow.
+    ``streams`` of events tell a job to its end over a real connection, tell nothing, or are cut off
+    at once, as a transport without streams needs.
     """
 
     key: str = "test-api-key"
@@ -89,6 +92,7 @@ class Airweave:
     max_connections: int | None = None
     payment_status: str | None = None
     worker_alive: bool = True
+    streams: Literal["cut", "told", "silent"] = "cut"
     queue_seconds: float = 0.05
     run_seconds: float = 0.1
     cancel_seconds: float = 0.1
