@@ -11,10 +11,12 @@ from airweave_backend import (
     wait_until_synced,
 )
 
+from weft.domain.base import Json
 from weft.domain.connections import (
     Auth,
     AuthMethod,
     Connection,
+    ConnectionChange,
     ConnectionStatus,
 )
 from weft.errors import (
@@ -23,6 +25,7 @@ from weft.errors import (
 )
 from weft.remote.backend import RemoteBackend
 from weft.testing.airweave import airweave_app
+from weft.testing.airweave.state import Provider
 from weft.testing.airweave.world import REAUTH_SEED
 
 pytestmark = pytest.mark.anyio
@@ -207,3 +210,31 @@ class TestRefusedCredentials:
             await wait_until_synced(place.world, made.id)
             found = await backend.connections.get(made.id)
         assert found.status is ConnectionStatus.ACTIVE
+
+    async def test_change_of_credentials_is_refused_for_its_form_only(self, place: Place) -> None:
+        auth = make_direct_auth(personal_access_token="ghp_good")
+        async with place.open() as backend:
+            made = await make_connection(
+                backend, "github", auth=auth, config={"repo_name": "me/repo"}
+            )
+            wrong = ConnectionChange(auth=make_direct_auth(personal_access_token="of no form"))
+            with pytest.raises(InvalidInput) as caught:
+                await backend.connections.update(made.id, wrong)
+            assert caught.value.field == "auth.direct.credentials.personal_access_token"
+            bad = ConnectionChange(auth=make_direct_auth(personal_access_token="ghp_bad"))
+            await backend.connections.update(made.id, bad)
+
+    @pytest.mark.parametrize("given", [{}, {"provider_config": {"account_id": "acc"}}])
+    async def test_account_at_a_provider_that_airweave_could_not_use_is_refused(
+        self, place: Place, given: Json
+    ) -> None:
+        now = place.world.clock.now()
+        place.world.providers["composio-1"] = Provider("p", "C", "composio-1", "composio", now, now)
+        auth = Auth.model_validate(
+            {"auth_provider": {"provider_readable_id": "composio-1", **given}}
+        )
+        async with place.open() as backend:
+            with pytest.raises(InvalidInput) as caught:
+                await make_connection(backend, "notion", auth=auth)
+        assert caught.value.field == "auth.auth_provider.provider_config.auth_config_id"
+        assert not place.world.connections
