@@ -35,6 +35,8 @@ _COMMANDS = {
     "resume": ("verbs.pause:resume", "Let a paused schedule go on."),
     "jobs": ("verbs.jobs:jobs", "The runs of syncs: list, show, cancel."),
     "search": ("verbs.search:search", "Search a collection by words."),
+    "entities": ("verbs.entities:entities", "What is stored, and what syncs did to it."),
+    "show": ("verbs.entities:show", "Print one stored text."),
     "promote": ("verbs.promote:promote", "Copy connections to the API in WEFT_API_URL."),
     "keys": ("verbs.keys:keys", "Who may come in over HTTP; the master key."),
     "secret": ("verbs.secrets:secret", "Secrets that connections refer to by name."),
