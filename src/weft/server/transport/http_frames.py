@@ -5,9 +5,11 @@ The SDK would repeat values from a frame that it refuses, and answer without the
 
 import json
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Final, Self
+from weakref import WeakValueDictionary
 
 import anyio
 from mcp.shared.inbound import ERROR_CODE_HTTP_STATUS
@@ -35,6 +37,7 @@ from weft.server.transport.frames import (
 )
 
 _FRAME_ERROR: Final = "weft.frame_error"
+_SESSION_ID: Final = b"mcp-session-id"
 _NOTHING = frame_error(None, PARSE_ERROR, "The body is empty: send one message.")
 
 Answer = JSONRPCResponse | JSONRPCError
@@ -45,8 +48,16 @@ Judged = Callable[[Scope, Receive, Send, JSONRPCMessage], Awaitable[None]]
 def serve_frames(app: ASGIApp, answer_at_once: AnswerAtOnce) -> ASGIApp:
     """Answer bad frames and the requests that ``answer_at_once`` answers; pass on the others.
 
-    The errors of ``app`` get the id of their request.
+    The errors of ``app`` get the id of their request. Requests of one session that have the same id
+    take turns: ``app`` has one place for the answer to an id, and would leave one of them without.
     """
+    turns = WeakValueDictionary[tuple[bytes, str], anyio.Lock]()
+
+    def take_turn(scope: Scope, request_id: RequestId) -> AbstractAsyncContextManager[None]:
+        session = next((value for name, value in scope["headers"] if name == _SESSION_ID), None)
+        if session is None:
+            return nullcontext()
+        return turns.setdefault((session, str(request_id)), anyio.Lock())
 
     async def pass_on(scope: Scope, receive: Receive, send: Send, message: JSONRPCMessage) -> None:
         if isinstance(message, FrameError):
@@ -56,7 +67,8 @@ def serve_frames(app: ASGIApp, answer_at_once: AnswerAtOnce) -> ASGIApp:
         elif answer := await answer_at_once(message, scope):
             await _respond(answer)(scope, receive, send)
         else:
-            await app(scope, receive, _IdentifiedErrors(send, message.id))
+            async with take_turn(scope, message.id):
+                await app(scope, receive, _IdentifiedErrors(send, message.id))
 
     return _judge_frames(app, pass_on)
 
