@@ -259,7 +259,7 @@ async def _serve_in_slot(request: _GatedRequest) -> None:
     gate = request.gate
     is_stream = request.scope["path"] in gate.stream_paths and _opens_stream(request)
     slots = gate.streams if is_stream else gate.requests
-    with slots.hold() as free, gate.bodies.hold() as grow:
+    with slots.hold() as free, gate.bodies.hold(request.scope.get(_PRINCIPAL)) as grow:
         if not free:
             await request.response.refuse(_BUSY)
         elif await _read_body(request, grow):

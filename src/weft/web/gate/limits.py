@@ -1,6 +1,7 @@
 """Limits on concurrent requests and connections, and on the rate of each caller."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Generator, Hashable
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,15 +35,21 @@ class Slots:
 class LargeBodies:
     """The bytes of large bodies that are served at once; small bodies take none.
 
-    Reading and parsing a body takes several times its size.
+    Reading and parsing a body takes several times its size. One caller gets half of the room, so
+    that some is left for others.
     """
 
     def __init__(self, max_bytes: int = LARGE_BODIES_MAX_BYTES) -> None:
         self._max_bytes = max_bytes
-        self.taken = 0
+        self._taken = Counter[Hashable]()
+
+    @property
+    def taken(self) -> int:
+        """Return the bytes that all callers hold now."""
+        return self._taken.total()
 
     @contextmanager
-    def hold(self) -> Generator[Callable[[int], bool]]:
+    def hold(self, caller: Hashable) -> Generator[Callable[[int], bool]]:
         """Yield a function that takes room for a body of so many bytes, for the whole block.
 
         It may be called again as the body grows. It returns whether there was room.
@@ -54,16 +61,19 @@ class LargeBodies:
             more = max(0, size - SMALL_BODY_BYTES) - held
             if more <= 0:
                 return True
-            if self.taken + more > self._max_bytes:
+            mine = self._taken[caller] + more
+            if self.taken + more > self._max_bytes or mine * 2 > self._max_bytes:
                 return False
-            self.taken += more
+            self._taken[caller] = mine
             held += more
             return True
 
         try:
             yield grow
         finally:
-            self.taken -= held
+            if held:
+                # Unlike the subtraction of a number, this drops callers who hold nothing any more.
+                self._taken -= Counter({caller: held})
 
 
 class Connection(Protocol):

@@ -38,7 +38,7 @@ class Door:
     answers: bool = True
     draining: anyio.Event = field(default_factory=anyio.Event)
     requests: Slots = field(default_factory=lambda: Slots(10))
-    bodies: LargeBodies = field(default_factory=lambda: LargeBodies(BODY_MAX_BYTES))
+    bodies: LargeBodies = field(default_factory=lambda: LargeBodies(2 * BODY_MAX_BYTES))
     metrics: Metrics = field(default_factory=Metrics)
 
     async def authenticate(self, token: str) -> Principal | None:
@@ -152,9 +152,11 @@ async def test_more_large_bodies_than_may_be_held_are_told_to_wait() -> None:
         "body": b" " * (BODY_MAX_BYTES // 4),
         "more_body": True,
     }
-    with anyio.fail_after(PATIENCE_SECONDS), door.bodies.hold() as grow:
+    with door.bodies.hold("one") as grow, door.bodies.hold("two") as grow_too:
         assert grow(BODY_MAX_BYTES)
-        start, *_ = await _send_to(door, part, part)
+        assert grow_too(BODY_MAX_BYTES)
+        with anyio.fail_after(PATIENCE_SECONDS):
+            start, *_ = await _send_to(door, part, part)
     assert (start["status"], (b"retry-after", b"2") in start["headers"]) == (503, True)
     assert not door.opened.is_set()
     assert door.bodies.taken == 0

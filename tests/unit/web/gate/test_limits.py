@@ -107,11 +107,23 @@ def test_caller_who_is_known_gives_its_place_back_and_is_never_cut() -> None:
 
 def test_large_bodies_share_a_bound_and_small_ones_need_none() -> None:
     bodies = LargeBodies(1_000_000)
-    with bodies.hold() as first, bodies.hold() as second:
+    with bodies.hold("one") as first, bodies.hold("two") as second, bodies.hold("three") as third:
+        assert first(SMALL_BODY_BYTES + 300_000)
         assert first(SMALL_BODY_BYTES + 400_000)
-        assert first(SMALL_BODY_BYTES + 600_000)
-        assert not second(SMALL_BODY_BYTES + 500_000)
-        assert second(SMALL_BODY_BYTES)
         assert second(SMALL_BODY_BYTES + 400_000)
+        assert not third(SMALL_BODY_BYTES + 300_000)
+        assert third(SMALL_BODY_BYTES)
+        assert third(SMALL_BODY_BYTES + 200_000)
         assert bodies.taken == 1_000_000
     assert bodies.taken == 0
+
+
+def test_one_caller_leaves_half_of_the_room_for_large_bodies_to_others() -> None:
+    bodies = LargeBodies(1_000_000)
+    with bodies.hold("greedy") as first:
+        assert first(SMALL_BODY_BYTES + 300_000)
+        with bodies.hold("greedy") as second, bodies.hold("other") as third:
+            assert not second(SMALL_BODY_BYTES + 300_000)
+            assert third(SMALL_BODY_BYTES + 300_000)
+    with bodies.hold("greedy") as again:
+        assert again(SMALL_BODY_BYTES + 500_000)
