@@ -346,6 +346,7 @@ class Terminal:
         app = App(
             open_backend=open_backend,
             inspect_database=lambda _settings: self.database,
+            inspect_api=lambda _settings: {"plan": "pro, active", "queries": "1 used, 500 allowed"},
             load_settings=lambda: Settings(home=self.home),
             shows_people=lambda: self.people,
             can_ask=lambda: typed is not None,

@@ -1,26 +1,39 @@
 """Opens a remote API in place of the local engine."""
 
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from weft.backend import Backend
 from weft.domain.access.principals import LOCAL_ORGANIZATION_ID, Principal
-from weft.errors import InvalidInput, NotPermitted
+from weft.errors import InvalidInput, NotFound, NotPermitted
 from weft.local.auth.secret_refs import resolve_secret_refs
 from weft.local.engine import Engine
 from weft.local.origins import normal_origin
 from weft.local.remote_notes import RemoteNotes
-from weft.remote.api.client import open_client
+from weft.remote.api.client import ApiClient, open_client
 from weft.remote.api.timeouts import Timeouts
 from weft.remote.auth_sessions import RemoteAuthSessions
 from weft.remote.backend import RemoteBackend
 from weft.settings import Settings
+from weft.wire.usage import read_usage
 
 if TYPE_CHECKING:
     from weft.web.gate.operator_token import Authenticate
+
+
+USAGE_PATH: Final = "/usage/dashboard"
+
+
+async def inspect_api(settings: Settings) -> Mapping[str, str]:
+    """Ask the remote API what its plan allows and what is used; empty if it has no plans."""
+    async with _open_api(settings, Timeouts(attempts=1)) as client:
+        try:
+            return await client.get(USAGE_PATH, read_usage, missing="plan")
+        except NotFound:
+            return {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +79,7 @@ async def open_remote(
 
     ``engine`` has the store, the vault and the pages of this machine.
     """
-    if settings.api_url is None or settings.api_key is None:
-        raise InvalidInput(
-            "WEFT_API_URL and WEFT_API_KEY are not set.",
-            field="WEFT_API_URL",
-            hint="Set them to the address of the API and to its key.",
-        )
-    async with open_client(
-        settings.api_url,
-        settings.api_key,
-        organization=settings.api_organization,
-        timeouts=timeouts,
-    ) as client:
+    async with _open_api(settings, timeouts) as client:
         scope = f"{normal_origin(client.origin)} {settings.api_organization or ''}".rstrip()
         yield OpenRemote(
             RemoteBackend(
@@ -87,3 +89,20 @@ async def open_remote(
                 resolve_secrets=partial(resolve_secret_refs, engine, LOCAL_ORGANIZATION_ID),
             )
         )
+
+
+def _open_api(
+    settings: Settings, timeouts: Timeouts | None
+) -> AbstractAsyncContextManager[ApiClient]:
+    if settings.api_url is None or settings.api_key is None:
+        raise InvalidInput(
+            "WEFT_API_URL and WEFT_API_KEY are not set.",
+            field="WEFT_API_URL",
+            hint="Set them to the address of the API and to its key.",
+        )
+    return open_client(
+        settings.api_url,
+        settings.api_key,
+        organization=settings.api_organization,
+        timeouts=timeouts,
+    )

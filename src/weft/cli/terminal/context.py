@@ -49,12 +49,19 @@ def _inspect_database(settings: Settings) -> Mapping[str, Any]:
     return anyio.run(backends.inspect_database, settings).model_dump(mode="json")
 
 
+def _inspect_api(settings: Settings) -> Mapping[str, str]:
+    from weft.assembly import remote  # see above
+
+    return anyio.run(remote.inspect_api, settings)
+
+
 @dataclass(slots=True)
 class App:
     """The outside world as verbs see it; tests bring their own."""
 
     open_backend: OpenBackend = _open_backend
     inspect_database: Callable[[Settings], Mapping[str, Any]] = _inspect_database
+    inspect_api: Callable[[Settings], Mapping[str, str]] = _inspect_api
     load_settings: Callable[[], Settings] = load_settings
     shows_people: Callable[[], bool] = lambda: sys.stdout.isatty()
     can_ask: Callable[[], bool] = lambda: sys.stdin.isatty()

@@ -39,6 +39,7 @@ class Report:
     settings: list[dict[str, Any]]
     database: dict[str, Any]
     sources: dict[str, str]
+    api: dict[str, str] = field(default_factory=dict[str, str])
 
     def document(self) -> dict[str, Any]:
         """Return the report as one JSON document."""
@@ -53,7 +54,7 @@ def doctor(app: App) -> None:
 
     Changes nothing. The exit code is 1 when something is wrong.
     """
-    report = examine(app.load_settings(), app.inspect_database)
+    report = examine(app.load_settings(), app.inspect_database, app.inspect_api)
     if app.as_json:
         emit(report.document())
     else:
@@ -64,6 +65,7 @@ def doctor(app: App) -> None:
 def examine(
     settings: Settings,
     inspect_database: Callable[[Settings], Mapping[str, Any]],
+    inspect_api: Callable[[Settings], Mapping[str, str]],
     registry: SourceRegistry | None = None,
 ) -> Report:
     """Examine everything; report a part that cannot be examined as a problem, not an error."""
@@ -88,6 +90,10 @@ def examine(
         # The local engine is not used, so its folders, sources and database do not matter.
         report.state["backend"] = settings.api_url
         report.database = {"status": "not used, because WEFT_API_URL is set"}
+        try:
+            report.api = dict(inspect_api(settings))
+        except WeftError as error:
+            report.problems.append(f"The API in WEFT_API_URL does not serve: {error}")
     else:
         _examine_roots(settings, report)
         _examine_sources(registry or SourceRegistry(), report)
@@ -236,6 +242,9 @@ def _print(report: Report) -> None:
     print_record(
         out, ((key.replace("_", " "), _fact(value)) for key, value in report.database.items())
     )
+    if report.api:
+        heading("Plan at the API")
+        print_record(out, report.api.items())
     heading("Sources")
     print_record(out, report.sources.items())
     heading("Verdict")

@@ -142,9 +142,19 @@ def dashboard(world: Airweave) -> Json:
         "source_connections": len(world.connections),
         "team_members": 1,
         "max_source_connections": world.max_connections,
+        "max_entities": 100000,
+        "max_queries": 500,
+        "max_tokens": None,
     }
+    status = world.payment_status or "active"
     return {
-        "current_period": {"plan": "pro", "usage": usage, "is_current": True},
+        "current_period": {
+            "plan": "pro",
+            "status": status,
+            "days_remaining": 16,
+            "usage": usage,
+            "is_current": True,
+        },
         "previous_periods": [],
         "total_entities_all_time": usage["entities"],
         "total_queries_all_time": usage["queries"],

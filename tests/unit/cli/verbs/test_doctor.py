@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from weft.cli.verbs import doctor
 from weft.cli.verbs.doctor import Report, examine, format_value
-from weft.errors import StorageFailed
+from weft.errors import NotPermitted, StorageFailed
 from weft.settings import Settings, load_settings
 from weft.sources.registry import SourceRegistry
 from weft.web.gate.operator_token import TOKEN_FILE_NAME
@@ -20,7 +20,12 @@ HEALTHY: dict[str, Any] = {"sqlite_version": "3.54.1", "problems": ()}
 
 
 def run_examine(settings: Settings, *points: EntryPoint, **database: Any) -> Report:
-    return examine(settings, lambda _settings: {**HEALTHY, **database}, SourceRegistry(points))
+    return examine(
+        settings,
+        lambda _settings: {**HEALTHY, **database},
+        lambda _settings: {},
+        SourceRegistry(points),
+    )
 
 
 def test_healthy_installation_has_no_problem(tmp_path: Path) -> None:
@@ -99,7 +104,7 @@ def test_database_that_cannot_be_read_is_a_problem(tmp_path: Path) -> None:
     def fail(_settings: Settings) -> dict[str, Any]:
         raise StorageFailed("The disk is full.")
 
-    report = examine(Settings(home=tmp_path), fail, SourceRegistry(()))
+    report = examine(Settings(home=tmp_path), fail, lambda _: {}, SourceRegistry(()))
     assert "The disk is full." in report.problems[0]
 
 
@@ -190,7 +195,24 @@ def test_remote_api_is_named_and_the_local_engine_is_left_alone(tmp_path: Path) 
 
     key = SecretStr("api-key-canary")
     settings = Settings(home=tmp_path, api_url="https://api.example.com", api_key=key)
-    report = examine(settings, fail_when_asked)
+    report = examine(settings, fail_when_asked, lambda _: {})
     assert report.problems == []
     assert report.state["backend"] == "https://api.example.com"
     assert "canary" not in json.dumps(report.document())
+
+
+def test_plan_of_the_api_is_shown(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, api_url="https://api.example", api_key=SecretStr("key"))
+    plan = {"plan": "pro, active", "connections": "3 used, 50 allowed"}
+    report = examine(settings, lambda _: HEALTHY, lambda _: plan)
+    assert report.api == plan
+    assert report.problems == []
+
+
+def test_api_that_refuses_the_key_is_a_problem(tmp_path: Path) -> None:
+    def refuse(_: Settings) -> dict[str, str]:
+        raise NotPermitted("The API refused the key.")
+
+    settings = Settings(home=tmp_path, api_url="https://api.example", api_key=SecretStr("key"))
+    (problem,) = examine(settings, lambda _: HEALTHY, refuse).problems
+    assert "refused the key" in problem
