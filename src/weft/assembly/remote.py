@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from weft.backend import Backend
 from weft.domain.access.principals import LOCAL_ORGANIZATION_ID, Principal
-from weft.errors import InvalidInput, NotFound, NotPermitted
+from weft.errors import InvalidInput, NotPermitted, Unsupported
 from weft.local.auth.secret_refs import resolve_secret_refs
 from weft.local.engine import Engine
 from weft.local.origins import normal_origin
@@ -31,8 +31,8 @@ async def inspect_api(settings: Settings) -> Mapping[str, str]:
     """Ask the remote API what its plan allows and what is used; empty if it has no plans."""
     async with _open_api(settings, Timeouts(attempts=1)) as client:
         try:
-            return await client.get(USAGE_PATH, read_usage, missing="plan")
-        except NotFound:
+            return await client.get(USAGE_PATH, read_usage)
+        except Unsupported:
             return {}
 
 
