@@ -7,9 +7,10 @@ from pathlib import Path
 import anyio
 import httpx
 import pytest
-from remote_api import Api, make_connection
 
-from weft.testing.scripted_http import serve
+from weft.testing.airweave import Airweave, airweave_app
+from weft.testing.airweave.state import Connection, new_id
+from weft.testing.serving import serve_app
 
 pytestmark = pytest.mark.anyio
 
@@ -21,10 +22,13 @@ START_SECONDS = 60
 async def test_server_over_http_answers_from_the_api_and_hides_the_key(
     tmp_path: Path, anyio_backend: str
 ) -> None:
-    api = Api(connections={"x": make_connection("3793e64c-f4d6-4e7c-a11c-477c463e5a89", "Far")})
+    world = Airweave(key=KEY)
+    now = world.clock.now()
+    far = Connection(new_id(), "Far", None, "stub", "docs", {}, now, now, "direct", True)
+    world.connections[far.id] = far
     clean = {name: value for name, value in os.environ.items() if not name.startswith("WEFT_")}
-    async with serve(api) as site:
-        settings = {"HOME": str(tmp_path / "home"), "API_URL": site.url, "API_KEY": KEY}
+    async with serve_app(airweave_app(world)) as api_url:
+        settings = {"HOME": str(tmp_path / "home"), "API_URL": api_url, "API_KEY": KEY}
         settings |= {"TOKEN": TOKEN, "HTTP_PORT": "0", "LOG_LEVEL": "DEBUG"}
         env = clean | {f"WEFT_{name}": value for name, value in settings.items()}
         command = [sys.executable, "-m", "weft", "serve", "--http"]

@@ -10,29 +10,30 @@ from mcp.client import Client
 from mcp_types import CallToolResult, TextContent, TextResourceContents
 from patience import PATIENCE_SECONDS
 from pydantic import SecretStr
-from remote_api import Api
-from remote_replay import KEY
 
 from weft.assembly.backends import open_any, open_backend
 from weft.domain.access.principals import Principal, Role
 from weft.errors import NotPermitted
 from weft.server.build import build_server
 from weft.settings import Settings
-from weft.testing.scripted_http import serve
+from weft.testing.airweave import Airweave, airweave_app
+from weft.testing.airweave.world import STUCK_SEED
+from weft.testing.serving import serve_app
 
 pytestmark = pytest.mark.anyio
 
-
-@pytest.fixture
-def api() -> Api:
-    return Api()
+KEY = "server-key-canary-662"
 
 
 @pytest.fixture
-async def settings(api: Api, tmp_path: Path, anyio_backend: str) -> AsyncGenerator[Settings]:
-    async with serve(api) as site:
-        key = SecretStr(KEY.get_secret_value())
-        yield Settings(home=tmp_path / "home", api_url=site.url, api_key=key)
+def world() -> Airweave:
+    return Airweave(key=KEY)
+
+
+@pytest.fixture
+async def settings(world: Airweave, tmp_path: Path, anyio_backend: str) -> AsyncGenerator[Settings]:
+    async with serve_app(airweave_app(world)) as url:
+        yield Settings(home=tmp_path / "home", api_url=url, api_key=SecretStr(KEY))
 
 
 @pytest.fixture
@@ -60,7 +61,7 @@ async def test_tools_that_the_api_cannot_serve_are_left_out(client: Client) -> N
 
 
 async def test_life_of_a_connection_over_the_api(
-    client: Client, api: Api, caplog: pytest.LogCaptureFixture
+    client: Client, world: Airweave, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     said: list[str] = []
@@ -77,17 +78,19 @@ async def test_life_of_a_connection_over_the_api(
         short_name="stub",
         readable_collection_id="docs",
         name="My stub",
-        auth={"direct": {"credentials": {"token": "tok-canary-991"}}},
+        config={"seed": STUCK_SEED},
+        auth={"direct": {"credentials": {"stub_key": "tok-canary-991"}}},
     )
-    (connection_id,) = api.connections
+    (connection_id,) = world.connections
     await call("list_connections")
     await call("get_connection", connection_id="My stub")
-    ran = await call("run_sync", connection_id=connection_id)
-    assert ran.structured_content is not None
-    job_id = ran.structured_content["id"]
+    listed_jobs = await call("list_jobs", connection_id=connection_id)
+    assert listed_jobs.structured_content is not None
+    job_id = listed_jobs.structured_content["items"][0]["id"]
     again = await client.call_tool("run_sync", {"connection_id": connection_id})
     await call("get_job", job_id=job_id)
     await call("cancel_job", job_id=job_id)
+    await call("run_sync", connection_id=connection_id)
     await call("update_connection", connection_id=connection_id, name="Renamed")
     listed = await client.list_resources()
     assert f"weft://connections/{connection_id}" in {str(item.uri) for item in listed.resources}
@@ -99,9 +102,9 @@ async def test_life_of_a_connection_over_the_api(
     assert preview.structured_content is not None
     token = preview.structured_content["confirmation_token"]
     await call("delete_connection", connection_id=connection_id, confirmation_token=token)
-    assert api.connections == {}
+    assert world.connections == {}
     shown = "".join([*said, text_of(again), caplog.text])
-    assert KEY.get_secret_value() not in shown
+    assert KEY not in shown
     assert "tok-canary-991" not in shown
 
 
