@@ -1,14 +1,13 @@
 """A remote API that fails in every way: clear errors in time, no duplicates, no key told."""
 
 import logging
-import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import anyio
 import pytest
+from faulty_airweave import Fault, FaultyAirweave
 from patience import PATIENCE_SECONDS
-from remote_api import Api, Fault, make_connection
 from remote_replay import KEY
 
 from weft.backend import Authorization, Search
@@ -26,6 +25,7 @@ from weft.errors import Conflict, NotFound, RateLimited, SourceUnavailable, TryL
 from weft.remote.api.client import open_client
 from weft.remote.api.timeouts import Timeouts
 from weft.remote.backend import RemoteBackend
+from weft.testing.airweave import Airweave
 from weft.testing.scripted_http import HttpReply, as_json, serve
 
 pytestmark = pytest.mark.anyio
@@ -44,7 +44,7 @@ SHORT = Timeouts(
     follow=0.05,
 )
 SECRET = "s3cret-canary-4471-credential"
-CREDENTIALS = Auth(direct=DirectAuth(credentials={"token": SECRET}))
+CREDENTIALS = Auth(direct=DirectAuth(credentials={"stub_key": SECRET}))
 
 FAULTS: dict[str, Fault] = {
     "cut": lambda: HttpReply(
@@ -63,7 +63,7 @@ FAULTS: dict[str, Fault] = {
 
 
 @asynccontextmanager
-async def open_remote_backend(api: Api) -> AsyncGenerator[RemoteBackend]:
+async def open_remote_backend(api: FaultyAirweave) -> AsyncGenerator[RemoteBackend]:
     async with (
         serve(api) as site,
         open_client(site.url, KEY, timeouts=SHORT) as client,
@@ -77,11 +77,9 @@ def make_new_connection(name: str = "Wanted one") -> NewConnection:
     )
 
 
-def add_connection(api: Api) -> str:
-    known = str(uuid.UUID(int=1))
-    api.connections[known] = make_connection(known, "Known one")
-    api.jobs[known] = [api.make_job(known)]
-    return known
+def make_api(fault: Fault | None = None, faulty: str = "", *, does: bool = True) -> FaultyAirweave:
+    world = Airweave(key=KEY.get_secret_value())
+    return FaultyAirweave(world, fault, faulty, does)
 
 
 def search_of(backend: RemoteBackend) -> Search:
@@ -129,14 +127,12 @@ CALLS: dict[str, Call] = {
 async def test_fault_at_each_call_is_a_clear_error_in_time(
     call: str, fault: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    api = Api()
-    known = add_connection(api)
-    api.fault = FAULTS[fault]
-    job_id = api.jobs[known][0]["id"]
+    api = make_api(FAULTS[fault])
+    job_id = api.jobs[0].id
     caplog.set_level(logging.DEBUG)
     async with open_remote_backend(api) as backend:
         with anyio.fail_after(PATIENCE_SECONDS), pytest.raises(TryLater) as caught:
-            await CALLS[call](backend, known, job_id)
+            await CALLS[call](backend, api.known.id, job_id)
     shown = full_text(caught.value)
     assert "API" in shown or "127.0.0.1" in shown, "the error says who failed"
     for secret in (KEY.get_secret_value(), SECRET):
@@ -150,93 +146,88 @@ def full_text(error: WeftError) -> str:
 
 @pytest.mark.parametrize("call", CALLS)
 async def test_rate_limit_at_each_call_says_when_to_come_back(call: str) -> None:
-    api = Api(fault=lambda: as_json({"detail": "Rate limit"}, 429, Retry_After="60"))
-    known = add_connection(api)
-    job_id = api.jobs[known][0]["id"]
+    api = make_api(fault=lambda: as_json({"detail": "Rate limit"}, 429, Retry_After="60"))
+    job_id = api.jobs[0].id
     async with open_remote_backend(api) as backend:
         with pytest.raises(RateLimited, match="60 s") as caught:
-            await CALLS[call](backend, known, job_id)
+            await CALLS[call](backend, api.known.id, job_id)
     assert caught.value.retry_after == 60
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_create_with_a_lost_answer_makes_one_connection_and_finds_it(fault: str) -> None:
-    api = Api(fault=FAULTS[fault], faulty="POST /source-connections")
-    add_connection(api)
+    api = make_api(fault=FAULTS[fault], faulty="POST /source-connections")
     async with open_remote_backend(api) as backend:
         made = await backend.connections.create(make_new_connection())
-    assert (len(api.connections), made.name) == (2, "Wanted one")
-    assert made.id in api.connections
+    assert (len(api.world.connections), made.name) == (2, "Wanted one")
+    assert made.id in api.world.connections
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_create_that_never_happened_is_not_repeated(fault: str) -> None:
-    api = Api(fault=FAULTS[fault], faulty="POST /source-connections", does=False)
-    add_connection(api)
+    api = make_api(fault=FAULTS[fault], faulty="POST /source-connections", does=False)
     async with open_remote_backend(api) as backend:
         with pytest.raises(SourceUnavailable, match="list_connections"):
             await backend.connections.create(make_new_connection("Known one"))
-    assert len(api.connections) == 1
+    assert len(api.world.connections) == 1
 
 
 async def test_two_possible_creations_are_named_instead_of_guessed() -> None:
-    api = Api(fault=FAULTS["drop"], faulty="POST /source-connections")
-    add_connection(api)
-    twin = str(uuid.uuid4())
+    api = make_api(fault=FAULTS["drop"], faulty="POST /source-connections")
 
     def someone_else_too() -> HttpReply:
-        api.connections = {twin: make_connection(twin, "Wanted one")} | api.connections
+        api.add_connection("Wanted one")
         return HttpReply(drop=True)
 
     api.fault = someone_else_too
     async with open_remote_backend(api) as backend:
-        with pytest.raises(Conflict, match=twin):
+        with pytest.raises(Conflict) as caught:
             await backend.connections.create(make_new_connection())
+    for made in api.world.connections.keys() - {api.known.id}:
+        assert made in caught.value.message
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_run_with_a_lost_answer_starts_one_job_and_finds_it(fault: str) -> None:
-    api = Api(fault=FAULTS[fault], faulty="/run")
-    known = add_connection(api)
+    api = make_api(fault=FAULTS[fault], faulty="/run")
+    api.end_job()
     async with open_remote_backend(api) as backend:
-        job = await backend.jobs.run(known)
-    assert len(api.jobs[known]) == 2
-    assert job.id == api.jobs[known][0]["id"]
+        job = await backend.jobs.run(api.known.id)
+    assert len(api.jobs) == 2
+    assert job.id == api.jobs[0].id
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_run_that_never_happened_is_not_repeated(fault: str) -> None:
-    api = Api(fault=FAULTS[fault], faulty="/run", does=False)
-    known = add_connection(api)
+    api = make_api(fault=FAULTS[fault], faulty="/run", does=False)
+    api.end_job()
     async with open_remote_backend(api) as backend:
         with pytest.raises(SourceUnavailable, match="list_jobs"):
-            await backend.jobs.run(known)
-    assert len(api.jobs[known]) == 1
+            await backend.jobs.run(api.known.id)
+    assert len(api.jobs) == 1
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_cancel_update_and_new_collection_with_lost_answers_are_found(fault: str) -> None:
-    api = Api(fault=FAULTS[fault])
-    known = add_connection(api)
-    job_id = api.jobs[known][0]["id"]
+    api = make_api(fault=FAULTS[fault])
+    job_id = api.jobs[0].id
     async with open_remote_backend(api) as backend:
         api.faulty = "/cancel"
         assert (await backend.jobs.cancel(job_id)).status is JobStatus.CANCELLING
-        api.faulty = f"PATCH /source-connections/{known}"
-        later = await backend.connections.update(known, ConnectionChange(name="Later"))
+        api.faulty = f"PATCH /source-connections/{api.known.id}"
+        later = await backend.connections.update(api.known.id, ConnectionChange(name="Later"))
         assert later.name == "Later"
         api.faulty = "POST /collections"
         made = await backend.collections.create(NewCollection(name="Docs"))
-    assert list(api.collections) == [made.readable_id]
+    assert set(api.world.collections) == {"docs", made.readable_id}
 
 
 @pytest.mark.parametrize("fault", ["cut", "drop", "slow", "502"])
 async def test_delete_is_repeated_and_a_404_then_means_done(fault: str) -> None:
-    api = Api()
-    known = add_connection(api)
-    api.faulty = f"DELETE /source-connections/{known}"
     left = [FAULTS[fault]()]
-    api.fault = lambda: left.pop() if left else as_json({"detail": "gone"}, 404)
+    api = make_api(lambda: left.pop() if left else None)
+    known = api.known.id
+    api.faulty = f"DELETE /source-connections/{known}"
     async with open_remote_backend(api) as backend:
         deleted = await backend.connections.delete(known)
         assert deleted.id == known
@@ -245,12 +236,10 @@ async def test_delete_is_repeated_and_a_404_then_means_done(fault: str) -> None:
 
 
 async def test_read_is_repeated_after_a_fault() -> None:
-    api = Api()
-    known = add_connection(api)
     left = [HttpReply(503, b"", {"retry-after": "0"})]
-    api.fault = lambda: left.pop() if left else as_json(api.connections[known])
+    api = make_api(lambda: left.pop() if left else None)
     async with open_remote_backend(api) as backend:
-        assert (await backend.connections.get(known)).id == known
+        assert (await backend.connections.get(api.known.id)).id == api.known.id
     assert left == []
 
 
@@ -275,15 +264,13 @@ async def test_redirect_is_not_followed_with_the_key() -> None:
 
 
 async def test_followed_job_survives_a_short_fault() -> None:
-    api = Api(faulty="/jobs")
-    known = add_connection(api)
-    job = api.jobs[known][0]
     left = [HttpReply(500, b"{}")] * 3
+    api = make_api(faulty="/jobs")
     states: list[JobStatus] = []
     async with open_remote_backend(api) as backend:
-        await backend.jobs.list(known)
-        async for seen in backend.jobs.watch(job["id"]):
+        await backend.jobs.list(api.known.id)
+        async for seen in backend.jobs.watch(api.jobs[0].id):
             states.append(seen.status)
-            api.fault = lambda: left.pop() if left else as_json(api.jobs[known])
-            job["status"] = "completed"
+            api.fault = lambda: left.pop() if left else None
+            api.end_job()
     assert (states, left) == ([JobStatus.RUNNING, JobStatus.COMPLETED], [])

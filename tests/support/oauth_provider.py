@@ -8,7 +8,7 @@ revocation. `/authorize` shows a person a page with the buttons `Allow` and `Den
 import html as html_text
 import secrets
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -25,7 +25,6 @@ from authlib.oauth2.rfc9207 import IssuerParameter
 from oauth_records import Client, Code, Token
 
 from weft.testing.scripted_http import (
-    Handler,
     HttpReply,
     HttpRequest,
     Site,
@@ -58,7 +57,7 @@ class OAuthProvider:
     """Answer token requests with this status and no JSON."""
     loses_answers: bool = False
     """Issue tokens, then drop the connection before the answer."""
-    answers: Handler | None = None
+    answers: Callable[[HttpRequest], HttpReply] | None = None
     """Answers everything in the provider's place."""
     expires_before: str | None = None
     """A path of the API; when it is asked for, all access tokens expire, once."""

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import ssl
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -41,7 +41,7 @@ class HttpReply:
     """The body's last byte never comes."""
 
 
-Handler = Callable[[HttpRequest], HttpReply]
+Handler = Callable[[HttpRequest], HttpReply | Awaitable[HttpReply]]
 
 
 def html(body: str, status: int = 200, **headers: str) -> HttpReply:
@@ -120,7 +120,8 @@ async def _answer(
     body = await reader.readexactly(int(headers.get("content-length", "0")))
     asked = HttpRequest(method, target, headers, body)
     site.requests.append(asked)
-    reply = handler(asked)
+    answer = handler(asked)
+    reply = answer if isinstance(answer, HttpReply) else await answer
     if reply.drop:
         return
     lines = [f"HTTP/1.1 {reply.status} Said"]
