@@ -19,11 +19,21 @@ def validate_name_length(name: str, min_chars: int, max_chars: int) -> str:
 
 
 def pick_one(
-    found: Sequence[T], noun: str, field: str, label: Callable[[T], str], hint: str | None = None
+    found: Sequence[T],
+    noun: str,
+    field: str,
+    label: Callable[[T], str],
+    hint: str | None = None,
+    *,
+    near: str | None = None,
 ) -> T:
-    """Return the one item. Raises NotFound for none, and Ambiguous with their labels for more."""
+    """Return the one item. Raises NotFound for none, and Ambiguous with their labels for more.
+
+    ``near`` is a name that was perhaps meant.
+    """
     if not found:
         hint = hint or f"list_{noun}s shows what there is."
+        hint = f"Did you mean '{near}'? {hint}" if near else hint
         named = "id" if noun == "job" else "id or name"
         raise NotFound(f"No {noun} has that {named}.", field=field, hint=hint)
     if len(found) > 1:
@@ -32,6 +42,13 @@ def pick_one(
             f"Several {noun}s fit {field}: {names}.", field=field, hint="Use the full id of one."
         )
     return found[0]
+
+
+def suggest_name(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that ``name`` most likely misspells, in whatever case."""
+    by_fold = {each.casefold(): each for each in known}
+    near = suggest(name.casefold(), by_fold)
+    return by_fold[near] if near else None
 
 
 def suggest(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:

@@ -1,12 +1,16 @@
 """Finds things that a caller names by an id, a unique name, or a prefix of an id."""
 
 import re
+from typing import Final
 
 from weft.domain.collections import Collection
 from weft.domain.connections import Connection
 from weft.domain.jobs import Job
-from weft.domain.names import pick_one
+from weft.domain.names import pick_one, suggest_name
 from weft.local.store.base import Store
+
+NAMES_LOOKED_AT: Final = 200
+"""How many of the newest names a suggestion is sought among."""
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
@@ -18,7 +22,18 @@ async def find_connection(store: Store, organization_id: str, text: str) -> Conn
         found = [exact] if exact else []
     else:
         found = await store.connections.find(organization_id, text.strip())
-    return pick_one(found, "connection", "connection_id", _label_connection)
+    near = None
+    if not found:
+        page = await store.connections.list(
+            organization_id,
+            readable_collection_id=None,
+            short_name=None,
+            status=None,
+            cursor=None,
+            limit=NAMES_LOOKED_AT,
+        )
+        near = suggest_name(text.strip(), (item.name for item in page.items))
+    return pick_one(found, "connection", "connection_id", _label_connection, near=near)
 
 
 async def find_job(store: Store, organization_id: str, text: str) -> Job:
@@ -28,17 +43,24 @@ async def find_job(store: Store, organization_id: str, text: str) -> Job:
 
 
 async def find_collection(store: Store, organization_id: str, text: str) -> Collection:
-    """Find by readable id, id, unique name or id prefix. Raises NotFound or Ambiguous."""
+    """Find by readable id, id, unique name or prefix of an id. Raises NotFound or Ambiguous."""
     wanted = text.strip()
     found = await store.collections.find(organization_id, wanted)
     exact = [item for item in found if wanted == item.readable_id or wanted.lower() == item.id]
+    named = [item for item in found if wanted.casefold() == item.name.casefold()]
+    near = None
+    if not found:
+        page = await store.collections.list(organization_id, cursor=None, limit=NAMES_LOOKED_AT)
+        names = [name for item in page.items for name in (item.readable_id, item.name)]
+        near = suggest_name(wanted, names)
     hint = "list_collections shows what there is; create_collection makes one."
     return pick_one(
-        exact or found,
+        exact or named or found,
         "collection",
         "readable_collection_id",
         lambda item: f"{item.readable_id} ({item.name})",
         hint,
+        near=near,
     )
 
 

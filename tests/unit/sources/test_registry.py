@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from weft.errors import NotFound, WeftError
-from weft.sources.registry import ENTRY_POINT_GROUP, SourceRegistry
+from weft.sources.registry import ENTRY_POINT_GROUP, OTHER_WAYS, SourceRegistry
 from weft.testing.stub import StubSource
 
 MODULE = "weft_registry_probe"
@@ -59,7 +59,7 @@ def test_unknown_name_is_answered_with_the_names_that_exist() -> None:
     with pytest.raises(NotFound) as caught:
         SourceRegistry([point("no_such:Ant", "ant")], {"stub": StubSource}).get("bee")
     assert caught.value.field == "short_name"
-    assert caught.value.hint == "Available: ant, stub."
+    assert caught.value.hint == f"Available: ant, stub. {OTHER_WAYS}"
 
 
 @pytest.mark.parametrize(

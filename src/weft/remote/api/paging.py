@@ -11,7 +11,7 @@ from pydantic import JsonValue
 from weft.domain.collections import Collection
 from weft.domain.connections import Connection
 from weft.domain.cursors import decode_cursor
-from weft.domain.names import pick_one
+from weft.domain.names import pick_one, suggest_name
 from weft.remote.api.client import ApiClient, Params
 
 T = TypeVar("T")
@@ -23,7 +23,7 @@ WIRE_PAGE: Final = 200
 WALK_MAX: Final = 10_000
 """Items after which reading a list stops: the caller must give a more exact name."""
 
-PREFIX_MIN_CHARS: Final = 4
+PREFIX_MIN_CHARS: Final = 3
 _SKIP = re.compile(r"[0-9]{1,9}")
 
 
@@ -68,9 +68,12 @@ async def find_named(
     """
     wanted = text.strip()
     async with aclosing(walk(client, path, decode, size=1000)) as items:
-        found = [item async for item in items if _fits(item, wanted)]
+        known = [item async for item in items]
+    found = [item for item in known if _fits(item, wanted)]
     exact = [item for item in found if wanted in (item.id, getattr(item, "readable_id", None))]
-    return pick_one(exact or found, noun, field, _label)
+    named = [item for item in found if wanted.casefold() == item.name.casefold()]
+    near = suggest_name(wanted, (item.name for item in known)) if not found else None
+    return pick_one(exact or named or found, noun, field, _label, near=near)
 
 
 def whole_id(text: str) -> str | None:
@@ -88,7 +91,8 @@ def fits_id(item_id: str, text: str) -> bool:
 
 def _fits(item: Collection | Connection, text: str) -> bool:
     names = [getattr(item, "readable_id", None), getattr(item, "name", "").casefold()]
-    return text in names[:1] or text.casefold() in names[1:] or fits_id(item.id, text)
+    prefixed = len(text) >= PREFIX_MIN_CHARS and (names[0] or "").startswith(text.lower())
+    return text in names[:1] or text.casefold() in names[1:] or fits_id(item.id, text) or prefixed
 
 
 def _label(item: Collection | Connection) -> str:

@@ -16,6 +16,7 @@ from weft.server.render.errors import crash_text, explain
 # A name that a tool could have; anything else may be a secret in the wrong place.
 _NAME = re.compile(r"[a-z]{1,15}(?:[_-][a-z]{1,15}){0,4}")
 
+_SAME_VERB = 0.78
 _PAUSE = "update_connection with schedule={'paused': true}"
 _RESUME = "update_connection with schedule={'paused': false}"
 # What callers ask for by the name of a tool that there is not, and the call that does it.
@@ -48,7 +49,7 @@ async def convert_errors(work: Awaitable[T], what: str, data: dict[str, str] | N
 def unknown_name_error(kind: str, name: str, known: Sequence[str]) -> MCPError:
     """Build the error for a name that nothing of that kind has."""
     near = suggest(name, known)
-    if near and _verb_of(near) != (suggest(_verb_of(name), [_verb_of(near)]) or ""):
+    if near and not suggest(_verb_of(name), [_verb_of(near)], cutoff=_SAME_VERB):
         near = None  # Another verb does another thing.
     meant = [way for way in _OTHER_WAYS.get(name, ()) if _verb_of(way) in map(_verb_of, known)]
     hint = f"Did you mean {near}?" if near else f"Known: {', '.join(known)}."

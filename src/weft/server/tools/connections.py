@@ -115,7 +115,9 @@ async def create_connection(
     connection, note = await open_link(call, await create_connection_once(call, new))
     done = "Prepared, and created once the user has given what is missing."
     said = done if connection.is_draft else "Created."
-    lines = [said, note, connection_text(connection), advice]
+    waits = connection.status is ConnectionStatus.PENDING_AUTH
+    unsynced = "Nothing was synced yet." if waits else ""
+    lines = [said, note, connection_text(connection), unsynced, advice]
     text = "\n".join(line for line in lines if line)
     notes = surprises_of(connection.schedule) if schedule else []
     notes += await _tell_duplicates(call, connection)

@@ -23,7 +23,10 @@ class CollectionContract:
         assert made.readable_id.startswith("team-docs-")
         assert made.status is CollectionStatus.NEEDS_SOURCE
         assert await backend.collections.get(made.readable_id) == made
-        assert await backend.collections.get("team docs") == made
+        for text in ("team docs", "team-docs", "TEA"):
+            assert await backend.collections.get(text) == made
+        with pytest.raises(NotFound, match=r"Did you mean '(Team Docs|team-docs-)"):
+            await backend.collections.get("teem docs")
         assert (await backend.collections.list()).items == (made,)
 
     @pytest.mark.anyio

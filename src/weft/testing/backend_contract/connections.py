@@ -134,8 +134,10 @@ class ConnectionContract(ContractPart):
     async def test_connection_is_found_by_id_prefix_and_name(self, backend: Backend) -> None:
         await create_collection(backend)
         made = await connect(backend, name="The Only One")
-        for text in (made.id, made.id.upper(), made.id[:8], "The Only One", "the only one"):
+        for text in (made.id, made.id.upper(), made.id[:3], "The Only One", "the only one"):
             assert (await backend.connections.get(text)).id == made.id
+        with pytest.raises(NotFound, match="Did you mean 'The Only One'"):
+            await backend.connections.get("the onle one")
         with pytest.raises(NotFound) as caught:
             await backend.connections.get(UNKNOWN_ID)
         assert caught.value.field == "connection_id"

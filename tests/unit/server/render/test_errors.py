@@ -231,6 +231,24 @@ async def test_unknown_name_that_looks_like_none_is_not_repeated(
             assert "Known: " in failure.value.error.message
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("pause_connection", "Call update_connection with schedule={'paused': true}."),
+        ("rename_collection", "Call update_collection with name."),
+        ("restore_connection", "Known: "),
+        ("get_conection", "Did you mean get_connection?"),
+    ],
+)
+async def test_unknown_tool_is_answered_with_the_call_that_does_it(
+    connect: Connect, name: str, told: str
+) -> None:
+    async with connect() as client:
+        with pytest.raises(MCPError) as caught:
+            await client.call_tool(name, {})
+    assert f"Unknown tool '{name}'. {told}" in caught.value.error.message
+
+
 async def test_unknown_tool_and_prompt_are_protocol_errors(connect: Connect) -> None:
     async with connect() as client:
         with pytest.raises(MCPError, match="Did you mean get_connection") as tool:

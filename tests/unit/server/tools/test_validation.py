@@ -1,5 +1,7 @@
 """Arguments that tools accept in several spellings, and the texts of empty lists."""
 
+from typing import Any
+
 import pytest
 from server_fakes import Connect, FakeBackend, text_of
 from server_records import make_connection, make_job
@@ -7,6 +9,7 @@ from tool_calls import NEW, bad, good, items
 
 from weft.domain.connections import ConnectionStatus
 from weft.domain.jobs import JobStatus
+from weft.server.tools.validation import clamp_numbers
 
 pytestmark = pytest.mark.anyio
 
@@ -147,3 +150,33 @@ async def test_truth_value_is_no_number(
 ) -> None:
     text = await bad(connect, tool, **others, **{field: value})
     assert f"{field}: should be a number" in text
+
+
+@pytest.mark.parametrize(
+    ("given", "taken", "note"),
+    [
+        ({"limit": 1000}, {"limit": 100}, "limit was set to 100, the most that is possible."),
+        ({"limit": 0}, {"limit": 1}, "limit was set to 1, the least that is possible."),
+        ({"limit": 7, "expected_version": 0}, {"limit": 7, "expected_version": 0}, None),
+        ({"limit": True}, {"limit": True}, None),
+    ],
+)
+def test_amount_beyond_its_limit_is_clamped_and_told(
+    given: dict[str, Any], taken: dict[str, Any], note: str | None
+) -> None:
+    schema = {
+        "properties": {
+            "limit": {"type": "integer", "minimum": 1, "maximum": 100, "default": 20},
+            "expected_version": {"type": "integer", "minimum": 1},
+        }
+    }
+    assert clamp_numbers(schema, given) == (taken, [note] if note else [])
+
+
+async def test_result_says_which_amount_was_clamped_in_text_and_in_data(connect: Connect) -> None:
+    async with connect() as client:
+        result = await client.call_tool("list_connections", {"limit": 1000})
+    told = "limit was set to 100, the most that is possible."
+    assert not result.is_error
+    assert f"Note: {told}" in result.model_dump_json()
+    assert (result.structured_content or {})["notes"] == [told]

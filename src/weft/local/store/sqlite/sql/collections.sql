@@ -28,12 +28,16 @@ WHERE organization_id = :organization_id AND readable_id = :readable_collection_
 WHERE k.id = :id;
 
 -- name: collection_find
--- By readable id, id, name, or a prefix of the id.
+-- By readable id, id, name, or a prefix of either id.
 WHERE k.organization_id = :organization_id AND (
   k.readable_id = :text OR k.id = lower(:text) OR k.name = :text COLLATE NOCASE
-  OR (length(:text) >= 4 AND substr(k.id, 1, length(:text)) = lower(:text))
+  OR (
+    length(:text) >= 3
+    AND lower(:text) IN (substr(k.id, 1, length(:text)), substr(k.readable_id, 1, length(:text)))
+  )
 )
-ORDER BY k.readable_id = :text DESC, k.id = lower(:text) DESC, k.no
+ORDER BY k.readable_id = :text DESC, k.id = lower(:text) DESC, k.name = :text COLLATE NOCASE DESC,
+  k.no
 LIMIT 5;
 
 -- name: collection_list

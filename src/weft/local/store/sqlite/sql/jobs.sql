@@ -24,8 +24,8 @@ WHERE c.id = :connection_id AND j.status IN ('PENDING', 'RUNNING', 'CANCELLING')
 -- name: job_columns
 -- The start of every query that returns jobs.
 SELECT
-  j.no, j.id, c.id AS connection_id, c.name AS connection_name, j.status, j.trigger, j.full_sync, j.created_at, j.started_at,
-  j.completed_at, j.ran, j.inserted, j.updated, j.deleted, j.unchanged, j.skipped, j.failed,
+  j.no, j.id, c.id AS connection_id, c.name AS connection_name, j.status, j.trigger, j.full_sync,
+  j.created_at, j.started_at, j.completed_at, j.ran, j.inserted, j.updated, j.deleted, j.unchanged, j.skipped, j.failed,
   j.expected, j.incomplete, j.hold ->> 'count' AS held, j.error, j.error_category,
   j.error_details
 FROM job j JOIN connection c ON c.no = j.connection_no

@@ -31,7 +31,7 @@ from weft.local.store.sqlite.tables.rows import (
 from weft.local.store.sqlite.tables.vault import drop_data_key
 from weft.local.store.values import dumps, micros_or_none
 
-_ID_PREFIX_MIN_CHARS = 4
+_ID_PREFIX_MIN_CHARS = 3
 _BY_ID = "connection_columns", "connection_by_id"
 
 

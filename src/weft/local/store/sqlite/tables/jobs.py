@@ -38,7 +38,7 @@ from weft.local.store.values import MICROSECOND, MICROSECONDS, dumps, micros, mo
 
 RETRY_WAIT_MAX = timedelta(minutes=10)
 
-_ID_PREFIX_MIN_CHARS = 4
+_ID_PREFIX_MIN_CHARS = 3
 
 
 class SqliteJobs(Table, JobStore):
