@@ -21,6 +21,7 @@ from weft.domain.browsing import (
 )
 from weft.local.store.base import Claim
 from weft.local.store.browse import (
+    FILE_PREFIX,
     LOCATED_MAX,
     LOST,
     NAME_KEPT_CHARS,
@@ -82,7 +83,11 @@ class MemoryBrowse(BrowseStore):
         return Counter(each.entity.type for _, each in self._within(scope))
 
     async def locate(self, scope: Scope, name: str) -> Sequence[ListedEntity]:
-        found = [(o, e) for o, e in self._within(scope) if name in (e.entity.id, e.entity.url)]
+        found = [
+            (o, e)
+            for o, e in self._within(scope)
+            if name in (e.entity.id, e.entity.id.removeprefix(FILE_PREFIX), e.entity.url)
+        ]
         return tuple(self._show(*pair) for pair in found[:LOCATED_MAX])
 
     def _jobs(self, scope: Scope, wanted: ChangeFilter) -> list[JobState]:

@@ -16,6 +16,8 @@ REASON_KEPT_CHARS: Final = 200
 REASONS_KEPT_MAX: Final = 50
 OTHER_REASONS: Final = "other reasons"
 LOCATED_MAX: Final = 5
+FILE_PREFIX: Final = "file:"
+"""Sources of files and other things put this before a file's path to make its id."""
 URL_PARTS_MAX: Final = 64
 UNSTORABLE: Final = "it cannot be stored, because a field is not text or not valid Unicode"
 LOST: Final = "the source says that it is unchanged, but it is not stored"
@@ -65,7 +67,7 @@ class BrowseStore(Protocol):
         ...
 
     async def locate(self, scope: Scope, name: str) -> Sequence[ListedEntity]:
-        """Find entities whose source's id, or whose URL, is exactly ``name``; at most five."""
+        """Find entities with exactly this source's id, path or URL; at most five."""
         ...
 
     async def changes(
@@ -87,7 +89,11 @@ def names_a_kind(kept_names: int) -> int:
 def url_endings(url: str) -> Sequence[str]:
     """Return the ids that an entity may have whose URL tells its id: see `address_of`."""
     parts = url.split("/")[-URL_PARTS_MAX:]
-    return list(dict.fromkeys([url, *("/".join(parts[n:]) for n in range(len(parts)))]))
+    return list(
+        dict.fromkeys(
+            [url, f"{FILE_PREFIX}{url}", *("/".join(parts[n:]) for n in range(len(parts)))]
+        )
+    )
 
 
 def address_of(url: str | None, source_id: str) -> str | None:

@@ -138,6 +138,8 @@ class BrowseContract:
             for wanted in (name, url or name):
                 found = await store.browse.locate(ALL, wanted)
                 assert [item.source_entity_id for item in found] == [name], wanted
+        await list_all(store, await make_connection(store), make_entity("file:c.md"))
+        assert len(await store.browse.locate(ALL, "c.md")) == 1
         assert not await store.browse.locate(ALL, "file:///elsewhere/a/b.md")
         await list_all(store, await make_connection(store), make_entity("a/b.md"))
         assert len(await store.browse.locate(ALL, "a/b.md")) == 2

@@ -22,6 +22,7 @@ from weft.domain.browsing import (
 )
 from weft.domain.cursors import decode_keys, encode_keys
 from weft.local.store.browse import (
+    FILE_PREFIX,
     LOCATED_MAX,
     BrowseStore,
     ChangeFilter,
@@ -216,6 +217,7 @@ def _locate(db: Session, scope: Scope, name: str) -> tuple[ListedEntity, ...]:
         "connection_nos": carray(array("q", owners)),
         "ids": carray(tuple(url_endings(name))),
         "name": name,
+        "file": f"{FILE_PREFIX}{name}",
         "limit": LOCATED_MAX,
     }
     found = db.execute(queries()["browse_locate"], values)

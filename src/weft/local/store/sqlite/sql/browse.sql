@@ -48,7 +48,7 @@ GROUP BY t.type ORDER BY sum(t.count) DESC, t.type;
 SELECT e.no, e.connection_no, e.source_id, e.type, e.updated_at
 FROM carray(:connection_nos) k
 CROSS JOIN entity e ON e.connection_no = k.value AND e.source_id IN (SELECT value FROM carray(:ids))
-WHERE e.source_id = :name OR (SELECT b.url FROM entity_body b WHERE b.no = e.no) = :name
+WHERE e.source_id IN (:name, :file) OR (SELECT b.url FROM entity_body b WHERE b.no = e.no) = :name
 UNION
 SELECT no, connection_no, source_id, type, updated_at FROM entity
 WHERE address = :name AND connection_no IN (SELECT value FROM carray(:connection_nos))
