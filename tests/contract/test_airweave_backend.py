@@ -88,6 +88,7 @@ class TestAirweaveBackend(BackendContract):
     LACKS: ClassVar[Mapping[str, str]] = {
         "connections.check": "Airweave's API has no route that checks a connection",
         "browse": "Airweave's API has no route that lists entities or what a sync changed",
+        "schedules": "Airweave's API reads a cron in UTC only, and cannot pause it",
         "search.entity": "Airweave's API has no route that shows an entity in full",
         "jobs.log": "Airweave's API tells of a job only the error that ended it",
     }
