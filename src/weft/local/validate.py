@@ -49,7 +49,8 @@ def _problem(
         return InvalidInput(
             f"{path} is required.", field=path, hint="get_source lists all fields of a source."
         )
-    return InvalidInput(f"{path}: {_sentence(problem['msg'])}", field=path)
+    hint = 'Give a list, also for one value: ["…"].' if problem["type"] == "list_type" else None
+    return InvalidInput(f"{path}: {_sentence(problem['msg'])}", field=path, hint=hint)
 
 
 def _leave_out(field: str) -> str:

@@ -142,3 +142,9 @@ def test_misspelt_field_is_named_before_the_one_that_is_missing_for_it() -> None
         validate(Options, {"paths": "x"}, field="config")
     assert "no field 'paths'" in caught.value.message
     assert "Did you mean 'path'?" in str(caught.value)
+
+
+def test_text_where_a_list_belongs_is_answered_with_the_form_of_a_list() -> None:
+    with pytest.raises(InvalidInput) as caught:
+        validate(Options, {"path": "x", "tags": "a"}, field="config")
+    assert '["…"]' in (caught.value.hint or "")
