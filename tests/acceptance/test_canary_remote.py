@@ -12,15 +12,14 @@ import pytest
 from canary_calls import Call, direct_auth, list_misplaced
 from canary_world import Structured, Web, World, burst
 from echo_upstream import FAILURES, EchoUpstream, serve_echo
-from remote_api import NOW, Api, make_connection
+from faulty_airweave import FaultyAirweave
 from weft_process import TOOLS, Place
 
+from weft.testing.airweave import Airweave
 from weft.testing.scripted_http import HttpReply, HttpRequest, serve
 
 pytestmark = pytest.mark.anyio
 
-ID = "3793e64c-f4d6-4e7c-a11c-477c463e5a89"
-TIMES = {"created_at": NOW, "modified_at": NOW}
 QUICK = tuple(mode for mode in FAILURES if mode not in ("500", "odd", "junk", "cut", "drop"))
 SLOW = "odd"
 """One of the failures after which it is looked for what became of the request."""
@@ -30,13 +29,17 @@ SLOW = "odd"
 class RemoteApi(EchoUpstream):
     """An API that fails in everything, or only in what changes something."""
 
-    api: Api = field(default_factory=lambda: Api(connections={ID: make_connection(ID, "Far")}))
+    api: FaultyAirweave = field(default_factory=lambda: FaultyAirweave(Airweave()))
     reads: bool = True
 
-    def answer(self, asked: HttpRequest) -> HttpReply:
+    @property
+    def known_id(self) -> str:
+        return self.api.known.id
+
+    async def reply(self, asked: HttpRequest) -> HttpReply:
         if self.reads and asked.method == "GET":
-            return self.api(asked)
-        return super().answer(asked)
+            return await self.api(asked)
+        return self.answer(asked)
 
 
 @pytest.fixture(scope="module")
@@ -45,10 +48,10 @@ async def world(
 ) -> AsyncGenerator[World]:
     place = Place.make(tmp_path_factory.mktemp("weft"))
     api = RemoteApi()
-    api.api.collections["docs"] = {"id": ID, "name": "Docs", "readable_id": "docs", **TIMES}
-    async with serve(api.answer) as api.site, serve_echo() as elsewhere:
+    async with serve(api.reply) as api.site, serve_echo() as elsewhere:
         api.elsewhere = elsewhere.url
         world = World(place, api)
+        api.api.world.key = world.secret("API key")
         world.temporary.mkdir()
         place.home.mkdir()
         world.settings |= {
@@ -80,27 +83,32 @@ async def test_the_secrets_were_used(world: World) -> None:
 
 def list_calls(world: World) -> list[Call]:
     """Every tool, and credentials of every method."""
-    one, secret = {"connection_id": ID}, world.secret
-    docs = {"readable_collection_id": "docs"}
+    api, secret = cast("RemoteApi", world.upstream), world.secret
+    one, docs = {"connection_id": api.known_id}, {"readable_collection_id": "docs"}
+    direct = direct_auth(personal_access_token=secret("direct token"))
     token = {"access_token": secret("access token"), "refresh_token": secret("refresh token")}
     own = {"client_id": "weft", "client_secret": secret("own client")}
+    provider = {"provider_readable_id": "one", "provider_config": {"entity_id": "u"}}
+    github = {"short_name": "github", "config": {"repo_name": "acme/notes"}, "auth": direct}
     auths: tuple[Structured, ...] = (
-        direct_auth(token=secret("direct token")),
         {"oauth_token": token},
         {"oauth_browser": own},
-        {"auth_provider": {"provider_readable_id": "one", "provider_config": {"entity_id": "u"}}},
+        {"auth_provider": provider},
     )
-    calls: list[Call] = [
-        ("create_connection", {"short_name": "open", **docs, "auth": auth}) for auth in auths
+    calls: list[Call] = [("create_connection", {**docs, **github})]
+    calls += [
+        ("create_connection", {"short_name": "notion", **docs, "auth": auth}) for auth in auths
     ]
-    calls += [("authorize_connection", {**one, "auth": auth}) for auth in auths[:1]]
-    calls += [("update_connection", {**one, "auth": auths[0]})]
+    stub = direct_auth(stub_key=secret("direct token"))
+    calls += [("authorize_connection", {**one, "auth": stub})]
+    calls += [("update_connection", {**one, "auth": stub})]
     calls += [("update_connection", {**one, "name": "Another name"})]
     calls += [(tool, one) for tool in ("get_connection", "run_sync", "list_jobs")]
     calls += [("delete_connection", one), ("authorize_connection", one)]
-    calls += [("get_job", {"job_id": ID}), ("cancel_job", {"job_id": ID})]
+    job = {"job_id": api.api.jobs[0].id}
+    calls += [("get_job", job), ("cancel_job", job)]
     calls += [(tool, {}) for tool in ("list_sources", "list_connections", "list_collections")]
-    calls += [("get_source", {"short_name": "stub"}), ("search", {**docs, "query": "words"})]
+    calls += [("get_source", {"short_name": "github"}), ("search", {**docs, "query": "words"})]
     calls += [("create_collection", {"name": "Team documents", "readable_id": "docs"})]
     calls += [("update_collection", {**docs, "name": "Another name"})]
     return [*calls, ("delete_collection", docs)]
@@ -112,35 +120,41 @@ async def call_over_stdio(world: World) -> None:
         for api.reads in (True, False):
             for api.default in QUICK:
                 await burst(server, list_calls(world))
-                await server.ask("resources/read", {"uri": f"weft://connections/{ID}"})
+                await server.ask("resources/read", {"uri": f"weft://connections/{api.known_id}"})
         api.reads, api.default = True, SLOW
         await burst(server, list_calls(world)[:2])
         api.default = "422"
-        wrong = [call for call in list_misplaced(world, ID)[::5] if call[0] in TOOLS]
+        wrong = [call for call in list_misplaced(world, api.known_id)[::5] if call[0] in TOOLS]
         await burst(server, wrong)
 
 
 async def call_over_http(world: World, web: Web) -> None:
     api = cast("RemoteApi", world.upstream)
     body = {
-        "short_name": "stub",
+        "short_name": "github",
         "readable_collection_id": "docs",
-        "authentication": {"credentials": {"token": world.secret("direct token")}},
+        "config": {"repo_name": "acme/notes"},
+        "authentication": {"credentials": {"personal_access_token": world.secret("direct token")}},
     }
     async with web.client() as client:
         for api.default in QUICK:
             api.reads = True
             await client.post("/source-connections", json=body)
-            await client.patch(f"/source-connections/{ID}", json=body)
+            await client.patch(f"/source-connections/{api.known_id}", json=body)
             api.reads = False
-            for path in ("/source-connections", f"/source-connections/{ID}", "/collections"):
+            for path in (
+                "/source-connections",
+                f"/source-connections/{api.known_id}",
+                "/collections",
+            ):
                 await client.get(path)
         await client.get("/metrics")
 
 
 async def run_commands(world: World) -> None:
-    token = json.dumps({"token": world.secret("direct token")})
-    create = ("connections", "create", "stub", "--collection", "docs", "--credentials-stdin")
+    token = json.dumps({"personal_access_token": world.secret("direct token")})
+    repo = ("--config", "repo_name=acme/notes", "--credentials-stdin")
+    create = ("connections", "create", "github", "--collection", "docs", *repo)
     api = cast("RemoteApi", world.upstream)
     for api.default, api.reads in (("401", False), ("422", True)):
         await world.verbs({create: token, ("connections", "list"): "", ("promote", "--yes"): ""})
