@@ -149,6 +149,7 @@ class MemoryEntities(EntityStore):
         )
         if doomed and brake.holds(extent):
             connection.held = set(doomed)
+            held.options = held.options.model_copy(update={"agreed_deletions": 0})
             held.hold = DeletionHold(
                 count=total,
                 everything=left == 0,

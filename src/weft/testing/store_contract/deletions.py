@@ -239,6 +239,22 @@ class DeletionContract:
         assert await store.entities.sweep(claim, brake) == Sweep(held=60)
 
     @pytest.mark.anyio
+    async def test_what_a_job_held_itself_is_not_agreed_to_when_it_goes_on(
+        self, store: Store
+    ) -> None:
+        made = await make_filled(store, make_entities(100))
+        await list_with_brake(store, made, *make_entities(40))
+        brake = replace(BRAKE_DEFAULTS, agreed=60)
+        claim = await begin(store, made, agreed=60)
+        await commit(store, claim, *make_entities(40, first=60))
+        assert await store.entities.sweep(claim, brake) == Sweep(held=60)
+        await store.jobs.release_dead([OWNER])
+        again = await claim_next(store)
+        assert again.job_id == claim.job_id
+        brake = replace(brake, agreed=again.options.agreed_deletions)
+        assert await store.entities.sweep(again, brake) == Sweep(held=60)
+
+    @pytest.mark.anyio
     async def test_another_configuration_ends_hold_and_agreement(self, store: Store) -> None:
         made = await make_filled(store, make_entities(50))
         await list_with_brake(store, made)

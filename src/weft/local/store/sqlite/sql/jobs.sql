@@ -160,8 +160,11 @@ SELECT incomplete, inserted, deleted,
 FROM job WHERE id = ?;
 
 -- name: job_set_hold
--- What the job would have deleted.
-UPDATE job SET hold = :hold WHERE no = :no;
+-- What the job would have deleted. Nobody has seen that, so whoever goes on with the job after a
+-- crash must not take it for what somebody agreed to.
+UPDATE job SET hold = :hold,
+  options = iif(:hold IS NULL, options, json_remove(options, '$.agreed_deletions'))
+WHERE no = :no;
 
 -- name: job_begin_listing
 -- Starts the listing over: what was counted or reached without a trace is forgotten.
