@@ -7,10 +7,10 @@ and in `UpstreamConnection`; nothing else in this package or in `remote` names i
 import json
 from datetime import datetime
 from hashlib import sha256
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 from uuid import UUID
 
-from pydantic import AliasPath, BeforeValidator, Field, JsonValue
+from pydantic import AliasPath, BeforeValidator, Field, JsonValue, model_validator
 
 from weft.domain.base import Json
 from weft.domain.connections import (
@@ -124,7 +124,7 @@ class ConnectionAnswer(Answer):
     modified_at: datetime
     auth: AuthAnswer
     config: dict[str, JsonValue]
-    schedule: ScheduleAnswer | None
+    schedule: ScheduleAnswer | None = Field(description="null where nothing is ever synced.")
     sync: SyncAnswer
     sync_id: Annotated[UUID | None, EMPTY_IS_NONE]
     entities: EntitiesAnswer
@@ -144,6 +144,13 @@ class ConnectionAnswer(Answer):
     deletions_held: HoldAnswer | None = Field(description="Weft's own: see `apply_deletions`.")
     attention: list[AttentionAnswer] = Field(description="Weft's own.")
     is_draft: bool = Field(description="Weft's own: the API behind it has yet to create it.")
+
+    @model_validator(mode="after")
+    def _show_empty_schedule(self) -> Self:
+        # Airweave has an object without a cron for whatever can be synced.
+        if self.schedule is None and self.sync_id is not None:
+            self.schedule = ScheduleAnswer.of(Schedule())
+        return self
 
 
 class ConnectionItem(Answer):
