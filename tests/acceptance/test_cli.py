@@ -324,3 +324,34 @@ def test_interrupt_cancels_the_running_sync(cli: Cli, terminals: list[Terminal])
     assert code == 130, seen
     assert "CANCELLED" in seen
     assert [job["status"] for job in cli.json("jobs", "Endless")["items"]] == ["CANCELLED"]
+
+
+def test_export_holds_every_document_over_pages_of_them(cli: Cli) -> None:
+    for number in range(150):
+        (cli.notes / f"{number}.md").write_text(f"Note {number}\n" * 2_000, encoding="utf-8")
+    cli.connect_notes()
+    done = cli.run("export", "--connection", "My notes")
+    assert done.returncode == 0, done.stderr
+    texts = {each["source_entity_id"]: each["text"] for each in map(json.loads, _lines(done))}
+    assert len(texts) == 152
+    assert texts["77.md"] == "Note 77\n" * 2_000
+    assert "Exported 152 entities." in done.stderr
+
+
+def test_export_into_a_closed_pipe_fails_without_a_trace(cli: Cli) -> None:
+    for number in range(150):
+        (cli.notes / f"{number}.md").write_text(f"Note {number}\n" * 2_000, encoding="utf-8")
+    cli.connect_notes()
+    process = subprocess.Popen(
+        [*WEFT, "export"], env=cli.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    assert process.wait(LIMIT_SECONDS) == 1
+
+
+def _lines(done: subprocess.CompletedProcess[str]) -> list[str]:
+    return done.stdout.splitlines()

@@ -5,11 +5,12 @@ from functools import partial
 
 import click
 
-from weft.backend import Backend, Browse
+from weft.backend import Backend
 from weft.cli.terminal.context import App, emit, json_option, pass_app
 from weft.cli.terminal.groups import Verb
 from weft.cli.terminal.listing import show_page
 from weft.cli.terminal.text import ago, plain
+from weft.cli.verbs.content.reading import WINDOW_CHARS, browse_of, read_windows, search_of
 from weft.domain.base import Page
 from weft.domain.browsing import (
     BROWSE_LIMIT_DEFAULT,
@@ -25,10 +26,9 @@ from weft.domain.browsing import (
     parse_moment,
 )
 from weft.domain.entities import StoredEntity
-from weft.errors import InvalidInput, Unsupported
+from weft.errors import InvalidInput
 
 ANY = "any"
-WINDOW_CHARS = 20_000
 
 
 @click.command(cls=Verb)
@@ -116,34 +116,18 @@ def show(app: App, entity: str, connection: str | None) -> None:
 
 
 async def _list_entities(backend: Backend, wanted: EntityQuery) -> EntityList:
-    return await _browse_of(backend).entities(wanted)
+    return await browse_of(backend).entities(wanted)
 
 
 async def _list_changes(backend: Backend, wanted: ChangeQuery) -> ChangeList:
-    return await _browse_of(backend).changes(wanted)
+    return await browse_of(backend).changes(wanted)
 
 
 async def _read_whole(backend: Backend, *, entity: str, connection: str | None) -> StoredEntity:
-    """Read the whole text, a window at a time."""
-    if backend.search is None:
-        raise Unsupported("This backend cannot show entities.")
-    found = await backend.search.entity(
-        entity, connection=connection, offset=0, max_chars=WINDOW_CHARS
-    )
-    parts, read = [found.text], len(found.text)
-    while read < found.total_chars:
-        window = await backend.search.entity(found.id, offset=read, max_chars=WINDOW_CHARS)
-        if not window.text:
-            break
-        parts.append(window.text)
-        read += len(window.text)
-    return found.model_copy(update={"text": "".join(parts)})
-
-
-def _browse_of(backend: Backend) -> Browse:
-    if backend.browse is None:
-        raise Unsupported("This backend cannot list entities.")
-    return backend.browse
+    search = search_of(backend)
+    found = await search.entity(entity, connection=connection, offset=0, max_chars=WINDOW_CHARS)
+    text = "".join([part async for part in read_windows(search, found)])
+    return found.model_copy(update={"text": text})
 
 
 def _show_entities(app: App, found: EntityList) -> None:

@@ -1,0 +1,1 @@
+"""Verbs that show what was synced: find it, list it, read it, export it."""
