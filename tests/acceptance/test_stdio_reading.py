@@ -135,8 +135,10 @@ async def test_every_resource_mirrors_its_tool(agent: Agent) -> None:
     templates = (await client.list_resource_templates()).resource_templates
     assert {template.uri_template for template in templates} == {
         "weft://connections/{id}",
+        "weft://connections/{id}/entities",
         "weft://connections/{id}/jobs",
         "weft://jobs/{id}",
+        "weft://jobs/{id}/changes",
         "weft://sources/{short_name}",
         "weft://collections/{readable_id}",
     }

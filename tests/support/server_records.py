@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+from weft.domain.browsing import Change, ChangeKind, ListedEntity
 from weft.domain.collections import Collection, CollectionStatus
 from weft.domain.connections import (
     AuthDetails,
@@ -84,3 +85,29 @@ def make_job(job_id: str, connection_id: str = "c1", **fields: object) -> Job:
         "created_at": NOW,
     }
     return Job.model_validate(values | fields)
+
+
+def make_listed(name: str) -> ListedEntity:
+    return ListedEntity(
+        id="7",
+        source_entity_id=name,
+        connection_id="c1",
+        connection_name="Docs",
+        type="file",
+        title="Title",
+        size=5,
+        media_type="text/markdown",
+        updated_at=NOW,
+    )
+
+
+def make_change(kind: ChangeKind, name: str, reason: str | None) -> Change:
+    return Change(
+        kind=kind,
+        name=name,
+        reason=reason,
+        job_id="job-1",
+        connection_id="c1",
+        connection_name="Docs",
+        at=NOW,
+    )

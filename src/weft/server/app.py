@@ -251,7 +251,8 @@ class WeftServer(PatchedServer):
 
     async def list_resource_templates(self) -> list[ResourceTemplate]:
         """Return the resource templates that the current caller may use."""
-        own = [one for one in resource_templates() if not self._resource_refusal(one.uri_template)]
+        known = resource_templates(self.backend)
+        own = [one for one in known if not self._resource_refusal(one.uri_template)]
         return [*own, *await super().list_resource_templates()]
 
     async def read_resource(

@@ -20,7 +20,9 @@ _KINDS = {
     "readable_collection_id": "collection",
     "weft://connections/{id}": "connection",
     "weft://connections/{id}/jobs": "connection",
+    "weft://connections/{id}/entities": "connection",
     "weft://jobs/{id}": "job",
+    "weft://jobs/{id}/changes": "job",
 }
 
 Names = tuple[str, ...]

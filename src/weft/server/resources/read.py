@@ -6,11 +6,13 @@ from urllib.parse import quote, unquote
 
 from mcp_types import Resource, ResourceTemplate
 
-from weft.backend import LIST_LIMIT_MAX, Backend
+from weft.backend import LIST_LIMIT_MAX, Backend, Browse
 from weft.domain.base import Page
+from weft.domain.browsing import ChangeQuery, EntityQuery
 from weft.domain.connections import Connection
 from weft.domain.jobs import diagnose
 from weft.errors import NotFound
+from weft.server.render.browsing import changes_out, entities_out
 from weft.server.render.icons import ICONS
 from weft.server.render.size import Structured, fits_as_text, shorten_to_text
 from weft.server.render.structured import (
@@ -29,6 +31,8 @@ SCHEME = "weft://"
 URI_MAX_CHARS = 2000
 _JSON = "application/json"
 _LISTING_PAGE = 50
+_BROWSING = "search"
+_LISTS_OF_BROWSING = ("entities", "changes")
 _MORE = "This is the first page only; the tool {tool} takes next_cursor for more."
 
 _STATIC = (
@@ -52,14 +56,16 @@ _STATIC = (
 _TEMPLATES = (
     ("weft://connections/{id}", "connection", "One connection in full."),
     ("weft://connections/{id}/jobs", "connection-jobs", "The sync jobs of one connection."),
+    ("weft://connections/{id}/entities", "connection-entities", "What one connection stores."),
     ("weft://jobs/{id}", "job", "One sync job with its diagnosis and log."),
+    ("weft://jobs/{id}/changes", "job-changes", "What one sync job did to which entities."),
     ("weft://sources/{short_name}", "source", "One source with the fields that it takes."),
     ("weft://collections/{readable_id}", "collection", "One collection and its connections."),
 )
 _HINT = "Known: weft://connections, weft://sources, and the templates of resources/templates/list."
 
 
-def resource_templates() -> list[ResourceTemplate]:
+def resource_templates(backend: Backend) -> list[ResourceTemplate]:
     """Return the addresses that have a part to fill in."""
     return [
         ResourceTemplate(
@@ -71,6 +77,7 @@ def resource_templates() -> list[ResourceTemplate]:
             icons=ICONS,
         )
         for uri, name, text in _TEMPLATES
+        if backend.browse or toolset_of(uri) != _BROWSING
     ]
 
 
@@ -85,7 +92,9 @@ async def list_resources(backend: Backend, cursor: str | None) -> Page[Resource]
 def toolset_of(uri: str) -> str:
     """Return the family of tools that shows the same as ``uri``, whether that exists or not."""
     parts = _parts(uri)
-    return "jobs" if len(parts) > 2 else parts[0]
+    if len(parts) > 2:
+        return _BROWSING if parts[2] in _LISTS_OF_BROWSING else "jobs"
+    return parts[0]
 
 
 async def read_resource(backend: Backend, uri: str) -> str:
@@ -97,6 +106,10 @@ async def read_resource(backend: Backend, uri: str) -> str:
             return _to_json(connection_out(await backend.connections.get(connection_id)))
         case ["connections", connection_id, "jobs"] if connection_id:
             return await _jobs(backend, connection_id)
+        case ["connections", connection_id, "entities"] if connection_id and backend.browse:
+            return await _entities(backend.browse, connection_id)
+        case ["jobs", job_id, "changes"] if job_id and backend.browse:
+            return await _changes(backend.browse, job_id)
         case ["jobs", job_id] if job_id:
             return await _job(backend, job_id)
         case ["sources"]:
@@ -144,6 +157,21 @@ async def _jobs(backend: Backend, connection_id: str) -> str:
         return page_out([job_out(job) for job in found.items], found)
 
     return await _shrink_to_fit(page, "list_jobs")
+
+
+async def _entities(browse: Browse, connection_id: str) -> str:
+    async def page(limit: int) -> Structured:
+        query = EntityQuery(connection=connection_id, limit=limit)
+        return entities_out(await browse.entities(query))
+
+    return await _shrink_to_fit(page, "list_entities")
+
+
+async def _changes(browse: Browse, job_id: str) -> str:
+    async def page(limit: int) -> Structured:
+        return changes_out(await browse.changes(ChangeQuery(job=job_id, limit=limit)))
+
+    return await _shrink_to_fit(page, "list_entities")
 
 
 async def _job(backend: Backend, job_id: str) -> str:

@@ -25,6 +25,12 @@ from weft.domain.browsing import (
 )
 from weft.errors import InvalidInput, Unsupported
 from weft.server.call import ToolCall
+from weft.server.render.browsing import (
+    NAME_MAX_CHARS,
+    TYPES_SHOWN_MAX,
+    changes_out,
+    entities_out,
+)
 from weft.server.render.size import Structured, shrink_to_fit
 from weft.server.render.structured import EntitiesOut, reply, timestamp
 from weft.server.render.text import more_text, quantity
@@ -32,8 +38,6 @@ from weft.server.render.untrusted import label_untrusted, one_line
 from weft.server.tools.definition import tool
 from weft.server.tools.parameters import Cursor, FilterRef
 
-_NAME_MAX_CHARS = 300
-_TYPES_SHOWN_MAX = 30
 _ORIGIN = "content synced from sources"
 
 
@@ -135,7 +139,7 @@ def _refuse_with_changes(given: Mapping[str, str | None]) -> None:
 
 def _entities(found: EntityList) -> CallToolResult:
     total = sum(found.by_type.values())
-    types = dict(list(found.by_type.items())[:_TYPES_SHOWN_MAX])
+    types = dict(list(found.by_type.items())[:TYPES_SHOWN_MAX])
     counts = ", ".join(f"{one_line(name, 60)} {count}" for name, count in types.items())
     left = len(found.by_type) - len(types)
     lines = [
@@ -152,40 +156,18 @@ def _entities(found: EntityList) -> CallToolResult:
         lines.append("None of these fits the filters, as far as this page reaches.")
     else:
         lines.append("Nothing is stored here: list_connections shows whether it was synced.")
-    data: Structured = {
-        "items": [_entity_out(item) for item in found.items],
-        "total": total,
-        "untrusted_types": {one_line(name, 60): count for name, count in types.items()},
-    }
-    return _finish(lines, data, found.next_cursor)
+    return _finish(lines, entities_out(found))
 
 
 def _entity_line(item: ListedEntity) -> str:
     parts = [
-        f"{item.id}: {one_line(item.source_entity_id, _NAME_MAX_CHARS)}",
+        f"{item.id}: {one_line(item.source_entity_id, NAME_MAX_CHARS)}",
         *([one_line(item.title)] if not item.source_entity_id.endswith(item.title) else []),
         f"{item.media_type or one_line(item.type, 60)}, {item.size} bytes of text",
         *([timestamp(item.updated_at)] if item.updated_at else []),
         f"in '{one_line(item.connection_name, 60)}'",
     ]
     return " | ".join(parts)
-
-
-def _entity_out(item: ListedEntity) -> Structured:
-    untrusted = {
-        "path": one_line(item.source_entity_id, _NAME_MAX_CHARS),
-        "title": one_line(item.title),
-        "type": one_line(item.type, 60),
-    }
-    if item.updated_at:
-        untrusted["updated_at"] = timestamp(item.updated_at)
-    data: Structured = {
-        "entity_id": item.id,
-        "connection_id": item.connection_id,
-        "size": item.size,
-        "untrusted": untrusted,
-    }
-    return data | ({"media_type": item.media_type} if item.media_type else {})
 
 
 def _changes(found: ChangeList) -> CallToolResult:
@@ -205,18 +187,7 @@ def _changes(found: ChangeList) -> CallToolResult:
     ]
     if body:
         lines.append(label_untrusted("\n".join(body), _ORIGIN))
-    data: Structured = {
-        "items": [_change_out(item) for item in found.items],
-        "counts": counts,
-        "syncs": totals.jobs,
-        "untrusted_reasons": [
-            {"change": each.kind.value, "reason": one_line(each.reason), "count": each.count}
-            for each in totals.reasons
-        ],
-    }
-    if untold > 0:
-        data["names_not_kept"] = untold
-    return _finish(lines, data, found.next_cursor)
+    return _finish(lines, changes_out(found))
 
 
 def _change_lines(items: Iterable[Change]) -> Iterable[str]:
@@ -226,27 +197,11 @@ def _change_lines(items: Iterable[Change]) -> Iterable[str]:
             job = item.job_id
             when = f"ended {timestamp(item.at)}" if item.at else "running still"
             yield f"'{one_line(item.connection_name, 60)}', job {job}, {when}:"
-        name = one_line(item.name, _NAME_MAX_CHARS)
+        name = one_line(item.name, NAME_MAX_CHARS)
         title = one_line(item.title) if item.title and not name.endswith(item.title) else ""
         told = [name, title, one_line(item.reason or "")]
         yield f"- {item.kind}: {' | '.join(part for part in told if part)}"
 
 
-def _change_out(item: Change) -> Structured:
-    untrusted = {"name": one_line(item.name, _NAME_MAX_CHARS)}
-    for field, value in (("title", item.title), ("type", item.type), ("reason", item.reason)):
-        if value:
-            untrusted[field] = one_line(value)
-    data: Structured = {
-        "change": item.kind.value,
-        "connection_id": item.connection_id,
-        "job_id": item.job_id,
-        "untrusted": untrusted,
-    }
-    return data | ({"at": timestamp(item.at)} if item.at else {})
-
-
-def _finish(lines: list[str], data: Structured, next_cursor: str | None) -> CallToolResult:
-    if next_cursor:
-        data["next_cursor"] = next_cursor
-    return reply("\n".join([*lines, *more_text(next_cursor)]), data)
+def _finish(lines: list[str], data: Structured) -> CallToolResult:
+    return reply("\n".join([*lines, *more_text(data.get("next_cursor"))]), data)

@@ -19,9 +19,10 @@ from mcp_types import (
     TextResourceContents,
 )
 from server_fakes import Connect, FakeBackend
-from server_records import make_connection, make_job
+from server_records import make_change, make_connection, make_job, make_listed
 
 from weft.domain.access.permissions import Ceilings
+from weft.domain.browsing import ChangeKind, ChangeQuery
 from weft.domain.jobs import JobStatus
 from weft.errors import StorageFailed
 from weft.server.app import WeftServer
@@ -50,6 +51,33 @@ async def test_every_address_gives_json(connect: Connect, backend: FakeBackend) 
     assert (await read(connect, "weft://sources/github"))["name"] == "GitHub"
     found = await read(connect, "weft://collections/docs")
     assert found["connections"]["items"][0]["id"] == "c1"
+
+
+async def test_entities_and_changes_are_resources(connect: Connect, backend: FakeBackend) -> None:
+    assert backend.browse is not None
+    backend.browse.entities_found = [make_listed("😀" * 300 + str(n)) for n in range(100)]
+    backend.browse.by_type = {"file": 100}
+    listed = await read(connect, "weft://connections/c1/entities")
+    assert 0 < len(listed["items"]) < 100
+    assert "list_entities takes next_cursor" in listed["note"]
+    assert listed["total"] == 100
+    backend.browse.changes_found = [make_change(ChangeKind.SKIPPED, "a.bin", "binary")]
+    changes = await read(connect, "weft://jobs/j1/changes")
+    assert changes["items"][0]["untrusted"] == {"name": "a.bin", "reason": "binary"}
+    asked = backend.browse.asked[-1]
+    assert isinstance(asked, ChangeQuery)
+    assert asked.job == "j1"
+
+
+async def test_backend_that_lists_nothing_offers_no_such_resource(
+    connect: Connect, backend: FakeBackend
+) -> None:
+    backend.browse = None
+    async with connect() as client:
+        templates = await client.list_resource_templates()
+        assert len(templates.resource_templates) == 5
+        with pytest.raises(MCPError, match="no resource"):
+            await client.read_resource("weft://connections/c1/entities")
 
 
 async def test_name_with_special_characters_is_an_address(
@@ -96,7 +124,7 @@ async def test_listing_pages_through_every_connection(
         templates = await client.list_resource_templates()
     assert len(uris) == len(set(uris)) == 123
     assert uris[:3] == ["ui://weft/dashboard", "weft://connections", "weft://sources"]
-    assert len(templates.resource_templates) == 5
+    assert len(templates.resource_templates) == 7
 
 
 async def test_prompts_carry_their_arguments(connect: Connect) -> None:
@@ -137,7 +165,9 @@ def template(uri: str) -> ResourceTemplateReference:
         ("weft://connections/{id}", "id", "dOCS r", ["Docs Repo"]),
         ("weft://connections/{id}", "id", "c", ["c1"]),
         ("weft://connections/{id}/jobs", "id", "d", ["Docs Repo"]),
+        ("weft://connections/{id}/entities", "id", "d", ["Docs Repo"]),
         ("weft://jobs/{id}", "id", "", ["j1"]),
+        ("weft://jobs/{id}/changes", "id", "", ["j1"]),
         ("weft://jobs/{id}", "id", "c", []),
         ("weft://sources/{short_name}", "short_name", "G", ["github"]),
         ("weft://collections/{readable_id}", "readable_id", "doc", ["docs", "Documents"]),

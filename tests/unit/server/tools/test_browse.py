@@ -4,15 +4,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from server_fakes import Connect, FakeBackend, FakeBrowse
+from server_records import make_change, make_listed
 from tool_calls import bad, good
 
 from weft.domain.browsing import (
-    Change,
     ChangeKind,
     ChangeQuery,
     ChangeTotals,
     EntityQuery,
-    ListedEntity,
     ReasonCount,
 )
 
@@ -41,7 +40,7 @@ async def test_names_are_labelled_and_cleaned(connect: Connect, browse: FakeBrow
         "path": cleaned,
         "title": "Title",
         "type": "file",
-        "updated_at": "2026-05-02T12:00:00Z",
+        "updated_at": "2026-01-02T03:04:05Z",
     }
     assert (item["size"], item["media_type"]) == (5, "text/markdown")
 
@@ -106,29 +105,3 @@ async def test_no_change_claims_nothing(connect: Connect) -> None:
 async def test_path_does_not_filter_changes(connect: Connect) -> None:
     text = await bad(connect, "list_entities", change="any", path="a")
     assert "path does not filter changes" in text
-
-
-def make_listed(name: str) -> ListedEntity:
-    return ListedEntity(
-        id="7",
-        source_entity_id=name,
-        connection_id="c1",
-        connection_name="Docs",
-        type="file",
-        title="Title",
-        size=5,
-        media_type="text/markdown",
-        updated_at=NOON,
-    )
-
-
-def make_change(kind: ChangeKind, name: str, reason: str | None) -> Change:
-    return Change(
-        kind=kind,
-        name=name,
-        reason=reason,
-        job_id="job-1",
-        connection_id="c1",
-        connection_name="Docs",
-        at=NOON,
-    )
