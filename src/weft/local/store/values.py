@@ -9,6 +9,7 @@ from weft.domain.base import Json
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 MICROSECONDS = 1_000_000
+_DAY_SECONDS = 24 * 60 * 60
 _FIRST, _LAST = (
     (at.replace(tzinfo=UTC) - _EPOCH) // MICROSECOND for at in (datetime.min, datetime.max)
 )
@@ -22,7 +23,8 @@ def micros(at: datetime) -> int:
     Other zones reach beyond the first and last times that UTC can express; clamp to those.
     """
     aware = at if at.tzinfo else at.replace(tzinfo=UTC)
-    value = (aware - _EPOCH) // MICROSECOND
+    since = aware - _EPOCH
+    value = (since.days * _DAY_SECONDS + since.seconds) * MICROSECONDS + since.microseconds
     return value if _FIRST <= value <= _LAST else max(_FIRST, min(value, _LAST))
 
 
