@@ -69,8 +69,10 @@ def validate_readable_id(text: str) -> str:
     return text
 
 
-def derive_readable_id(name: str, *, random_chars: int) -> str:
-    """Make a readable id from a name, with a random suffix."""
+def derive_readable_id(name: str, *, random_chars: int = 0) -> str:
+    """Make a readable id from a name, with a random suffix if one is wanted."""
     slug = "-".join(re.findall(r"[a-z0-9]+", name.lower())) or "collection"
+    if not random_chars:
+        return slug[:READABLE_ID_MAX_CHARS].rstrip("-")
     suffix = "".join(secrets.choice(_SUFFIX_ALPHABET) for _ in range(random_chars))
     return f"{slug[: READABLE_ID_MAX_CHARS - random_chars - 1].rstrip('-')}-{suffix}"

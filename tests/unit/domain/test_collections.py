@@ -50,3 +50,9 @@ def test_derived_readable_id_begins_with_the_name_and_ends_at_random(
     assert made.startswith(beginning)
     assert is_readable_id(made)
     assert made != derive_readable_id(name, random_chars=8)
+
+
+def test_readable_id_without_random_characters_is_the_name_alone() -> None:
+    assert derive_readable_id("  My Notes! ") == "my-notes"
+    assert derive_readable_id("日本語") == "collection"
+    assert is_readable_id(derive_readable_id("a b" * NAME_MAX_CHARS))

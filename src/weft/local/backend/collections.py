@@ -13,7 +13,7 @@ from weft.domain.collections import (
     validate_readable_id,
 )
 from weft.domain.connections import Connection
-from weft.errors import NotFound
+from weft.errors import Conflict, NotFound
 from weft.local.engine import Engine
 from weft.local.resolve import find_collection
 
@@ -38,15 +38,11 @@ class LocalCollections(Collections):
 
     async def create(self, new: NewCollection) -> Collection:
         name = validate_name(new.name)
-        collection = await self._engine.store.collections.insert(
-            self._organization_id,
-            readable_id=validate_readable_id(new.readable_id)
-            if new.readable_id is not None
-            else derive_readable_id(name, random_chars=RANDOM_CHARS),
-            name=name,
-        )
-        self._engine.changes.announce()
-        return collection
+        if new.readable_id is not None:
+            return await self._insert(validate_readable_id(new.readable_id), name)
+        with suppress(Conflict):
+            return await self._insert(derive_readable_id(name), name)
+        return await self._insert(derive_readable_id(name, random_chars=RANDOM_CHARS), name)
 
     async def update(self, collection: str, *, name: str) -> Collection:
         text = validate_name(name)
@@ -56,6 +52,13 @@ class LocalCollections(Collections):
             raise NotFound("The collection was deleted meanwhile.", field="readable_collection_id")
         self._engine.changes.announce()
         return await self.get(found.id)
+
+    async def _insert(self, readable_id: str, name: str) -> Collection:
+        collection = await self._engine.store.collections.insert(
+            self._organization_id, readable_id=readable_id, name=name
+        )
+        self._engine.changes.announce()
+        return collection
 
     async def delete(self, collection: str) -> Collection:
         store = self._engine.store.collections
