@@ -86,10 +86,12 @@ class Complete:
     """All that the source holds was named, for the stated reason; the last event of a fetch.
 
     Without it a listing is incomplete. The evidence is about the source, such as "the last page
-    names no next one": that the code ran to its end is none.
+    names no next one": that the code ran to its end is none. A ``doubt`` says why a loss may yet be
+    a fault, such as a disk that is not mounted: then nothing is deleted until somebody agrees.
     """
 
     evidence: str
+    doubt: str | None = None
 
 
 StoredEvent = Entity | Unchanged | Deleted | Skipped | Failed | Checkpoint | Expect | Incomplete

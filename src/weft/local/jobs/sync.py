@@ -255,6 +255,7 @@ class _Run:
         self._inbox = _Inbox()
         self._problems: Counter[str] = Counter()
         self._evidence: str | None = None
+        self._doubt: str | None = None
 
     def note(self, level: str, message: str) -> None:
         """Add a line to the job's log; it is stored with the next batch."""
@@ -284,11 +285,14 @@ class _Run:
             await self._commit(self._inbox.take())
         agreed = self._claim.options.agreed_deletions
         brake = replace(self._engine.limits.brake, agreed=agreed)
+        if self._doubt:
+            brake = replace(brake, share=0.0, floor=1)
         swept = await self._engine.store.entities.sweep(self._claim, brake)
         if self._evidence is not None and not swept.had_gaps:
             self.note("info", f"Complete: {self._evidence}")
         if swept.held:
-            self.note("warning", f"{swept.held} deletions are held: they are too many to be made.")
+            why = self._doubt or "they are too many to be made"
+            self.note("warning", f"{swept.held} deletions are held: {why}.")
         elif swept.had_gaps and not swept.deleted and self._claim.full_sync:
             self.note("warning", _GAPS)
         if self._inbox.batch.log:
@@ -314,7 +318,7 @@ class _Run:
 
     def _add(self, event: Event) -> None:
         if isinstance(event, Complete):
-            self._evidence = event.evidence
+            self._evidence, self._doubt = event.evidence, self._doubt or event.doubt
             return
         if isinstance(event, Incomplete):
             self._note_problem("gap", f"Incomplete listing: {event.reason}")

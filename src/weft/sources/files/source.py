@@ -96,12 +96,14 @@ class FilesSource(Source[FilesConfig, NoFields]):
             yield Incomplete("the folder was moved, unmounted or replaced while it was read")
             return
         last = _Memory.parse(self.context.last_cursor, self.config.path)
+        doubt = None
         if (last.devices | first.devices) - second.devices:
-            yield Incomplete("a disk that was read before is not there any more, or is left out")
+            doubt = "a disk that was read before is not there any more, or is left out"
         elif last.root not in {None, root} and await self._holds_more_than(total):
-            yield Incomplete("another folder with fewer files is in the place of the last one")
-        yield Checkpoint(_Memory(last.path, second.devices, root).dump())
-        yield Complete("every folder was listed, and the start is still the same folder")
+            doubt = "another folder with fewer files is in the place of the last one"
+        if not second.has_gaps:
+            yield Checkpoint(_Memory(last.path, second.devices, root).dump())
+        yield Complete("every folder was listed, and none was replaced meanwhile", doubt)
 
     async def _holds_more_than(self, total: int) -> bool:
         """Return whether clearly more files are stored, also by syncs that were broken off."""

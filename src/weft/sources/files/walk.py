@@ -79,7 +79,7 @@ class _Pending:
 class FolderWalk:
     """One pass over the names below the start, depth first.
 
-    ``devices`` are the disks that it has met.
+    ``devices`` are the disks that it has met; ``has_gaps`` tells of folders that it could not read.
     """
 
     def __init__(self, selection: Selection, start: Start, tree: Tree) -> None:
@@ -87,6 +87,7 @@ class FolderWalk:
         self._tree = tree
         self._selection = selection
         self.devices: set[int] = set()
+        self.has_gaps = False
 
     def list_steps(self) -> Iterator[Event | Candidate]:
         """Yield files to read, and what is skipped or cannot be seen. Raises Moved."""
@@ -107,6 +108,7 @@ class FolderWalk:
             except (OSError, TooComplex) as error:
                 if not (is_absence(error) and self._is_gone(at)):
                     where = _display(at.parts)
+                    self.has_gaps = True
                     yield Incomplete(f"folder {where} could not be read: {reason_of(error)}")
                 continue
             folder = Folder(at.parts, listing.identity, at.above)

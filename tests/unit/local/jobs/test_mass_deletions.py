@@ -11,7 +11,7 @@ from weft.domain.jobs import Job, JobStatus, RunOptions
 from weft.domain.schedules import ScheduleSpec
 from weft.errors import SourceUnavailable
 from weft.local.store.brake import FLOOR, SHARE
-from weft.sources.base import Checkpoint, Deleted, Event, Failed, Incomplete, Skipped
+from weft.sources.base import Checkpoint, Complete, Deleted, Event, Failed, Incomplete, Skipped
 
 pytestmark = pytest.mark.anyio
 
@@ -46,6 +46,21 @@ async def test_emptied_source_loses_nothing_until_somebody_agrees(local: LocalHa
     job = await run_agreed(local, made, 3)
     assert (job.entities_deleted, job.deletions_held) == (3, 0)
     assert await read_hold(local, made) is None
+
+
+async def test_doubted_loss_is_held_however_small_until_somebody_agrees(
+    local: LocalHarness,
+) -> None:
+    made = await local.connect()
+    local.script.fetch = fetch_of(*notes(*range(30)))
+    await local.run_sync(made)
+    local.script.fetch = fetch_of(*notes(*range(29)), Complete("all was read", "a disk is gone"))
+    for _ in range(2):
+        job = await local.run_sync(made)
+        assert (job.entities_deleted, job.deletions_held) == (0, 1)
+        assert "1 deletions are held: a disk is gone." in await local.read_log(job)
+    job = await run_agreed(local, made, 1)
+    assert (job.entities_deleted, job.deletions_held) == (1, 0)
 
 
 async def test_operators_settings_decide(local: LocalHarness) -> None:
@@ -114,7 +129,7 @@ async def test_sync_that_fails_after_naming_deletions_lists_everything_next(
 
 
 @pytest.mark.parametrize("seed", range(12))
-async def test_no_sequence_of_listings_deletes_more_than_its_share(
+async def test_no_listing_in_any_sequence_deletes_more_than_its_share(
     local: LocalHarness, seed: int
 ) -> None:
     draw = random.Random(seed)
