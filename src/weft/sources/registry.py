@@ -61,6 +61,12 @@ class SourceRegistry:
         return self._points
 
 
+def built_in_names() -> frozenset[str]:
+    """Return the short names of Weft's own sources."""
+    points = entry_points(group=ENTRY_POINT_GROUP)
+    return frozenset(point.name for point in points if point.value.startswith("weft.sources."))
+
+
 def _load(point: EntryPoint) -> type[AnySource]:
     try:
         loaded: object = point.load()

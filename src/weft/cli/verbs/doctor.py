@@ -14,9 +14,12 @@ import click
 from pydantic import SecretStr
 
 from weft import __version__
-from weft.cli.terminal.context import App, emit, json_option, pass_app
+from weft.cli.terminal.context import App, emit, json_option, pass_app, show
+from weft.cli.terminal.files import find_target, replacing
 from weft.cli.terminal.groups import Verb
-from weft.errors import WeftError
+from weft.cli.terminal.text import plain
+from weft.cli.verbs.bundle import build_parts, write_bundle
+from weft.errors import InvalidInput, WeftError
 from weft.local.from_settings import KEYS_FOLDER_NAME, find_exposed_state
 from weft.settings import CONFIG_FILE_NAME, ENV_PREFIX, Settings, origins
 from weft.sources.registry import SourceRegistry
@@ -47,14 +50,27 @@ class Report:
 
 
 @click.command(cls=Verb)
+@click.option("--bundle", metavar="FILE", help="Write a ZIP file for a bug report instead.")
+@click.option("--with-names", is_flag=True, help="Leave names of documents in the bundle.")
 @json_option
 @pass_app
-def doctor(app: App) -> None:
+def doctor(app: App, bundle: str | None, with_names: bool) -> None:
     """Show what is installed, each setting and where it came from, and the database's health.
 
-    Changes nothing. The exit code is 1 when something is wrong.
+    Changes nothing. The exit code is 1 when something is wrong. A bundle also has counts and the
+    newest syncs with errors and logs, but no secrets, texts, addresses or paths.
     """
+    if with_names and bundle is None:
+        raise InvalidInput("--with-names is of --bundle.", field="with_names")
+    target = find_target(bundle) if bundle is not None else None
     report = examine(app.load_settings(), app.inspect_database, app.inspect_api)
+    if target is not None:
+        parts = build_parts(app, report.document(), with_names=with_names)
+        with replacing(target) as file:
+            write_bundle(file, parts)
+        text = f"Wrote {plain(str(target))}. Look through it before you send it."
+        show(app, {"file": str(target), "parts": list(parts)}, text)
+        return
     if app.as_json:
         emit(report.document())
     else:

@@ -1,26 +1,24 @@
 """`weft export`: everything that is stored, as JSON lines."""
 
 import json
-import os
 import sys
-import tempfile
-from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import aclosing, contextmanager, suppress
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from functools import partial
-from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 import click
 
 from weft.backend import Backend, Browse
 from weft.cli.terminal.context import App, json_option, pass_app, say, show
+from weft.cli.terminal.files import find_target, replacing
 from weft.cli.terminal.groups import Verb
 from weft.cli.terminal.text import count, plain
 from weft.cli.verbs.content.reading import WINDOW_CHARS, browse_of, read_windows, search_of
 from weft.domain.base import Frozen
 from weft.domain.browsing import BROWSE_LIMIT_MAX, EntityQuery, ListedEntity
 from weft.domain.entities import StoredEntity
-from weft.errors import InvalidInput, NotFound, StorageFailed
+from weft.errors import NotFound
 
 STDOUT: Final = "-"
 WINDOW_FIELDS: Final = {"text", "offset", "total_chars"}
@@ -66,15 +64,9 @@ def export(
         done = _run(app, wanted, sys.stdout.buffer, ascii_only=sys.stdout.isatty())
         say(_describe(done))
         return
-    target = _find_target(output)
-    try:
-        with _replacing(target) as file:
-            done = _run(app, wanted, file)
-    except OSError as error:
-        raise StorageFailed(
-            f"{plain(output)} cannot be written: {error.strerror}. Nothing was exported.",
-            field="output",
-        ) from None
+    target = find_target(output)
+    with replacing(target) as file:
+        done = _run(app, wanted, file)
     done = done.model_copy(update={"file": str(target)})
     show(app, done, f"{_describe(done)} File: {plain(output)}")
 
@@ -142,29 +134,3 @@ def _open_line(entity: StoredEntity, item: ListedEntity, dump: Callable[..., str
 def _describe(done: Exported) -> str:
     gone = f" A sync removed {done.removed:,} more meanwhile." if done.removed else ""
     return f"Exported {count(done.entities, 'entity', 'entities')}.{gone}"
-
-
-def _find_target(output: str) -> Path:
-    """Return the file to replace. Raises InvalidInput before anything is read."""
-    target = Path(output).expanduser().resolve()
-    if target.exists() and not target.is_file():
-        raise InvalidInput("FILE exists, and is no file.", field="output")
-    if not target.parent.is_dir():
-        raise InvalidInput("The folder of FILE does not exist.", field="output")
-    return target
-
-
-@contextmanager
-def _replacing(target: Path) -> Generator[BinaryIO]:
-    """Give a new file, which takes the target's place when the block ends well."""
-    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(target)
-    except BaseException:
-        with suppress(OSError):
-            Path(name).unlink()
-        raise
