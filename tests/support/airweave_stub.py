@@ -73,6 +73,7 @@ def _entity(config: StubConfig, number: int) -> dict[str, Any]:
         "type": entity.type,
         "text": entity.text,
         "url": entity.url,
+        "updated_at": f"{entity.updated_at:%Y-%m-%dT%H:%M:%S}",
     }
 
 

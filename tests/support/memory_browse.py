@@ -75,7 +75,7 @@ class MemoryBrowse(BrowseStore):
     async def entities(
         self, scope: Scope, wanted: EntityFilter, *, cursor: str | None, limit: int
     ) -> Page[ListedEntity]:
-        found = [(o, e) for o, e in self._within(scope) if _fits(e, wanted)]
+        found = [(o, e) for o, e in self._within(scope) if fits(e, wanted)]
         found.sort(key=lambda pair: _rank(pair[1], wanted.order))
         return _cut([self._show(*pair) for pair in found], cursor, limit)
 
@@ -203,7 +203,7 @@ def forget_unread(held: JobState) -> None:
     held.names = {key: row for key, row in held.names.items() if key[0] not in unread}
 
 
-def _fits(each: EntityState, wanted: EntityFilter) -> bool:
+def fits(each: EntityState, wanted: EntityFilter) -> bool:
     entity = each.entity
     pattern = "".join({"*": ".*", "?": "."}.get(c) or re.escape(c) for c in wanted.pattern)
     at = entity.updated_at

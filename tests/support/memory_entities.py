@@ -6,7 +6,7 @@ from collections.abc import Collection as Ids
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from memory_browse import forget_unread, note_checkpoint, note_name, note_unread
+from memory_browse import fits, forget_unread, note_checkpoint, note_name, note_unread
 from memory_state import EntityState, JobState, State
 
 from weft.domain.browsing import ChangeKind
@@ -25,6 +25,7 @@ from weft.local.store.brake import (
     Sweep,
     SweepExtent,
 )
+from weft.local.store.browse import EntityFilter
 from weft.local.store.prepared import PreparedBatch, prepare
 
 SNIPPET_WORDS = 48
@@ -175,9 +176,9 @@ class MemoryEntities(EntityStore):
         collection: Collection,
         terms: Sequence[str],
         matching: Matching,
+        wanted: EntityFilter,
         *,
         connection_id: str | None,
-        entity_type: str | None,
         limit: int,
         offset: int,
     ) -> Sequence[SearchHit]:
@@ -187,7 +188,7 @@ class MemoryEntities(EntityStore):
             connection = self._state.connections[key]
             if connection.collection_id != collection.id or connection_id not in (None, key):
                 continue
-            if entity_type not in (None, each.entity.type):
+            if not fits(each, wanted):
                 continue
             title, text = _words(each.entity.title), _words(each.entity.text)
             scores = [TITLE_WEIGHT * _count(p, title) + _count(p, text) for p in phrases]

@@ -265,10 +265,18 @@ class FakeSearch:
     def __init__(self) -> None:
         self.hits: list[SearchHit] = []
         self.text = "hello"
+        self.by_meaning = False
+        self.asked: list[SearchQuery] = []
 
     async def search(self, query: SearchQuery) -> SearchResults:
+        self.asked.append(query)
         page = page_of(self.hits, query.cursor, query.limit)
-        return SearchResults(hits=page.items, matched="all", next_cursor=page.next_cursor)
+        return SearchResults(
+            hits=page.items,
+            matched="any" if self.by_meaning else "all",
+            by_meaning=self.by_meaning,
+            next_cursor=page.next_cursor,
+        )
 
     async def entity(
         self, entity: str, *, connection: str | None = None, offset: int, max_chars: int

@@ -17,6 +17,7 @@ from weft.domain.connections import AuthMethod, Connection, ConnectionStatus
 from weft.domain.entities import Entity
 from weft.domain.jobs import Job, JobStatus, JobTrigger, LogLine, RunOptions
 from weft.local.store.base import Batch, BatchEvent, Claim, ConnectionRow, Outcome, Store
+from weft.local.store.browse import EntityFilter
 from weft.testing.store_contract.support import sweep_all
 
 ORGANIZATION = "organization-1"
@@ -154,8 +155,8 @@ class Bench:
             await self.collection(readable_id),
             terms,
             "all",
+            EntityFilter(),
             connection_id=None,
-            entity_type=None,
             limit=1000,
             offset=0,
         )

@@ -1,5 +1,7 @@
 """Searches of a collection, and their results."""
 
+from datetime import datetime
+from enum import StrEnum
 from operator import not_
 
 from pydantic import Field
@@ -11,20 +13,37 @@ SEARCH_LIMIT_MAX = 50
 SNIPPET_MAX_CHARS = 1000
 
 
+class SearchMode(StrEnum):
+    """How to find: `AUTO` is the best that a backend has. One that lacks a mode refuses it."""
+
+    AUTO = "auto"
+    WORDS = "words"
+    MEANING = "meaning"
+
+
 class SearchQuery(Frozen):
-    """A search. All words must occur; if nothing has all of them, hits have some of them."""
+    """A search. By words, all must occur; if nothing has all of them, hits have some of them.
+
+    ``since`` and ``until`` are about when an entity was updated at its source, and exclude those
+    that tell no time.
+    """
 
     readable_collection_id: str
     query: str
+    mode: SearchMode = SearchMode.AUTO
     connection: str | None = None
     entity_type: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
     limit: int = 10
     cursor: str | None = None
 
     @property
     def cursor_scope(self) -> tuple[str, Json]:
-        """Return what a cursor of the hits is bound to: the query without its paging."""
-        return "search", self.model_dump(exclude={"cursor", "limit"})
+        """Return what a cursor of the hits is bound to: the query without its paging, and without
+        its times, because 24h is another moment on each page.
+        """
+        return "search", self.model_dump(exclude={"cursor", "limit", "since", "until"})
 
 
 class SearchHit(Frozen):
@@ -45,8 +64,12 @@ class SearchHit(Frozen):
 
 
 class SearchResults(Frozen):
-    """Hits, best first; ``matched`` is "all" if each has all words of the query, else "any"."""
+    """Hits, best first; ``matched`` is "all" if each has all words of the query, else "any".
+
+    ``by_meaning``: they were found by meaning, except in mode "meaning" by words as well.
+    """
 
     hits: tuple[SearchHit, ...]
     matched: str
+    by_meaning: bool = Field(default=False, exclude_if=not_)
     next_cursor: str | None = None

@@ -1,7 +1,8 @@
-"""Searches a remote API, which finds by meaning and keywords together."""
+"""Searches a remote API, which finds by meaning, by words, or by both together."""
 
 import re
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from pydantic import JsonValue
@@ -11,8 +12,14 @@ from weft.domain.base import Json
 from weft.domain.connections import Connection
 from weft.domain.cursors import encode_cursor
 from weft.domain.entities import StoredEntity
-from weft.domain.search import QUERY_MAX_CHARS, SearchHit, SearchQuery, SearchResults
-from weft.errors import InvalidInput, Unsupported
+from weft.domain.search import (
+    QUERY_MAX_CHARS,
+    SearchHit,
+    SearchMode,
+    SearchQuery,
+    SearchResults,
+)
+from weft.errors import CallError, InvalidInput, Unsupported
 from weft.remote.api.paging import skip_of
 from weft.remote.api.paths import collection_path
 from weft.remote.collections import RemoteCollections
@@ -21,6 +28,11 @@ from weft.remote.state.remote_state import RemoteState
 from weft.wire.search import FoundEntities, FoundEntity, read_results
 
 LIMIT_MAX: Final = 100
+STRATEGIES: Final = {
+    SearchMode.AUTO: "hybrid",
+    SearchMode.WORDS: "keyword",
+    SearchMode.MEANING: "semantic",
+}
 WINDOW: Final = 1000
 """The number of results to filter here if the API cannot: the most in one answer."""
 
@@ -38,8 +50,9 @@ class RemoteSearch(Search):
         self._collections = collections
 
     async def search(self, query: SearchQuery) -> SearchResults:
-        """Use the API's instant search. ``matched`` is "all" if the text of each hit has all words;
-        a hit by meaning alone lacks some.
+        """Use the API's instant search. ``matched`` is "all" if the text of each hit has all words.
+
+        Airweave's classic search is not used: see docs/operations/airweave.md.
         """
         text = _check_query(query.query)
         skip = skip_of(query.cursor, *query.cursor_scope)
@@ -61,9 +74,13 @@ class RemoteSearch(Search):
         shown = _distinct(hits)[start : start + size]
         more = len(found.hits) > size if filtered else len(_distinct(hits)) > start + size
         matched = found.matched or _match_kind(text, found.hits)
+        by_meaning = found.by_meaning
+        if by_meaning is None:
+            by_meaning = query.mode is not SearchMode.WORDS
         return SearchResults(
             hits=tuple(shown),
             matched=matched,
+            by_meaning=by_meaning,
             next_cursor=encode_cursor(skip + size, *query.cursor_scope) if more else None,
         )
 
@@ -85,18 +102,24 @@ class RemoteSearch(Search):
         """Return the results, and whether the API itself filtered and paged them."""
         if only is not None and only.sync_id is None and not only.federated_search:
             return FoundEntities(hits=()), True
-        conditions = _conditions(only, query.entity_type)
+        conditions = _conditions(only, query)
         path = f"{collection_path(collection)}/search/instant"
-        body: Json = {"query": text, "limit": size + 1, "offset": skip}
+        asked: Json = {"query": text, "retrieval_strategy": STRATEGIES[query.mode]}
+        body = asked | {"limit": size + 1, "offset": skip}
         if conditions:
             body["filter"] = [{"conditions": conditions}]
         try:
             return await self._post(path, body), True
-        except InvalidInput as error:
+        except CallError as error:
+            if error.field in ("mode", "retrieval_strategy"):
+                raise _lack_error("mode", f"does not search by {query.mode}") from None
             # Weft's own API does not filter: fetch enough to filter here.
             if not conditions or "filter" not in (error.field or ""):
                 raise
-        return await self._post(path, {"query": text, "limit": WINDOW, "offset": 0}), False
+            for field, moment in (("since", query.since), ("until", query.until)):
+                if moment is not None:
+                    raise _lack_error(field, "does not filter hits by time") from None
+        return await self._post(path, asked | {"limit": WINDOW, "offset": 0}), False
 
     async def _post(self, path: str, body: Json) -> FoundEntities:
         return await self._client.post_query(
@@ -142,18 +165,34 @@ def _is_of(only: Connection, hit: SearchHit, source_name: str) -> bool:
     return hit.connection_id == only.id
 
 
-def _conditions(only: Connection | None, entity_type: str | None) -> list[JsonValue]:
+def _lack_error(field: str, lack: str) -> Unsupported:
+    return Unsupported(f"The API {lack}.", field=field, hint=f"Leave out {field}.")
+
+
+def _conditions(only: Connection | None, query: SearchQuery) -> list[JsonValue]:
     live_source = only.short_name if only and only.federated_search else None
-    values = {
-        "airweave_system_metadata.sync_id": only.sync_id if only else None,
-        "airweave_system_metadata.source_name": live_source,
-        "airweave_system_metadata.entity_type": entity_type,
-    }
+    since, until = (at and _to_seconds(at) for at in (query.since, query.until))
+    wanted = (
+        ("airweave_system_metadata.sync_id", "equals", only.sync_id if only else None),
+        ("airweave_system_metadata.source_name", "equals", live_source),
+        ("airweave_system_metadata.entity_type", "equals", query.entity_type),
+        ("updated_at", "greater_than_or_equal", since),
+        ("updated_at", "less_than", until),
+    )
     return [
-        {"field": field, "operator": "equals", "value": value}
-        for field, value in values.items()
+        {"field": field, "operator": operator, "value": value}
+        for field, operator, value in wanted
         if value is not None
     ]
+
+
+def _to_seconds(moment: datetime) -> str:
+    """Return the whole second that is not before the moment, as the API keeps no parts of one; with
+    its zone, as the API takes a time without for its own local one.
+    """
+    if moment.microsecond:
+        moment = moment.replace(microsecond=0) + timedelta(seconds=1)
+    return moment.astimezone(UTC).isoformat()
 
 
 def _distinct(hits: Sequence[SearchHit]) -> Sequence[SearchHit]:

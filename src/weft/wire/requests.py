@@ -7,10 +7,17 @@ repeats a value that was given: it may be a secret.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Annotated, Any, Final, TypeVar, cast
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final, Literal, TypeVar, cast
 
-from pydantic import BaseModel, Field, JsonValue, ValidationError
+from pydantic import (
+    BaseModel,
+    Field,
+    JsonValue,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 
 from weft.domain import collections
@@ -207,12 +214,58 @@ class ReinitiateBody(BaseModel):
     redirect_uri: Url | None = None
 
 
+class SearchCondition(BaseModel):
+    """A condition on hits: a type or a sync by `equals`, a time by the other two operators."""
+
+    field: Literal[
+        "updated_at", "airweave_system_metadata.entity_type", "airweave_system_metadata.sync_id"
+    ]
+    operator: Literal["equals", "greater_than_or_equal", "less_than"]
+    value: str = Field(max_length=REFERENCE_MAX_CHARS)
+
+    @model_validator(mode="after")
+    def _validate_pair(self) -> "SearchCondition":
+        if (self.field == "updated_at") == (self.operator == "equals"):
+            raise ValueError("The operator does not go with the field.")
+        if self.field == "updated_at":
+            datetime.fromisoformat(self.value)
+        return self
+
+    @property
+    def argument(self) -> str:
+        """The argument of Weft's own search that it stands for."""
+        if self.operator == "equals":
+            return self.field.rpartition(".")[2]
+        return "until" if self.operator == "less_than" else "since"
+
+    @property
+    def given(self) -> str | datetime:
+        """The value; a time without a zone is UTC."""
+        if self.field != "updated_at":
+            return self.value
+        moment = datetime.fromisoformat(self.value)
+        return moment.replace(tzinfo=moment.tzinfo or UTC)
+
+
+class SearchFilter(BaseModel):
+    """Conditions that must all hold."""
+
+    conditions: list[SearchCondition] = Field(min_length=1, max_length=4)
+
+    @field_validator("conditions")
+    @classmethod
+    def _validate_once(cls, conditions: list[SearchCondition]) -> list[SearchCondition]:
+        if len({each.argument for each in conditions}) < len(conditions):
+            raise ValueError("One condition is there twice.")
+        return conditions
+
+
 class SearchBody(BaseModel):
-    """A query. All strategies are served by full text; filters are not offered."""
+    """A query. ``hybrid`` is the best that the server has; there may be one group of filters."""
 
     query: str = Field(min_length=1, max_length=1000)
-    retrieval_strategy: str | None = Field(default=None, max_length=REFERENCE_MAX_CHARS)
-    filter: list[JsonValue] | None = Field(default=None, max_length=0)
+    retrieval_strategy: Literal["hybrid", "keyword", "semantic"] | None = None
+    filter: list[SearchFilter] | None = Field(default=None, max_length=1)
     limit: int = Field(default=100, ge=1, le=1000)
     offset: int = Field(default=0, ge=0, le=10_000)
 
@@ -237,7 +290,7 @@ _FORMS: Final = (
 _SAFE_TYPES: Final = re.compile(
     r"(string|int|float|bool|dict|list|model|datetime|date)_"
     r"(type|parsing|too_short|too_long|from_float|attributes_type|pattern_mismatch|unicode)"
-    r"|missing|greater_than(_equal)?|less_than(_equal)?|too_(short|long)|finite_number"
+    r"|missing|literal_error|greater_than(_equal)?|less_than(_equal)?|too_(short|long)|finite_number"
     r"|model_attributes_type|int_parsing_size"
 )
 

@@ -68,6 +68,9 @@ class SearchAnswer(Answer):
     matched: Literal["all", "any"] = Field(
         description="Weft's own: whether the results have all words of the query, or any."
     )
+    by_meaning: bool = Field(
+        description="Weft's own: whether they were found by meaning, perhaps by words as well."
+    )
 
 
 def hit_answer(hit: SearchHit, owner: Connection | None) -> SearchHitAnswer:
@@ -99,10 +102,11 @@ class FoundEntity(Frozen):
 
 
 class FoundEntities(Frozen):
-    """The hits of a search, best first; only Weft's own API tells ``matched``."""
+    """The hits of a search, best first; only Weft's own API tells the rest."""
 
     hits: tuple[FoundEntity, ...]
     matched: str | None = None
+    by_meaning: bool | None = None
 
 
 class _SystemMetadata(Upstream):
@@ -148,10 +152,11 @@ class UpstreamResults(Upstream):
 
     results: tuple[_Result, ...]
     matched: str | None = None
+    by_meaning: bool | None = None
 
 
 def read_results(body: JsonValue) -> FoundEntities:
     """Read the answer to a search."""
     answer = read(UpstreamResults, body)
     hits = tuple(item.to_found() for item in answer.results)
-    return FoundEntities(hits=hits, matched=answer.matched)
+    return FoundEntities(hits=hits, matched=answer.matched, by_meaning=answer.by_meaning)

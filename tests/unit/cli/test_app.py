@@ -273,9 +273,11 @@ def test_search_joins_the_words(terminal: Terminal) -> None:
             score=1.0,
         ),
     )
-    result = terminal.run("search", "docs", "two", "words", "--type", "note")
+    options = ("--type", "note", "--since", "2026-05-01", "--mode", "words")
+    result = terminal.run("search", "docs", "two", "words", *options)
     (query,) = terminal.backend.calls_of("search")
-    assert (query.query, query.entity_type) == ("two words", "note")
+    assert (query.query, query.entity_type, query.mode) == ("two words", "note", "words")
+    assert f"{query.since:%F}" == "2026-05-01"
     assert "A title" in result.stdout
     assert "\x1b[2J" not in result.stdout
 

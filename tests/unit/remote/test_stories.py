@@ -2,6 +2,7 @@
 after which the tests are named, surprise nobody who uses Weft.
 """
 
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import anyio
@@ -15,7 +16,7 @@ from weft.domain.connections import (
 )
 from weft.domain.jobs import JobStatus
 from weft.domain.schedules import ScheduleSpec
-from weft.domain.search import SearchQuery, SearchResults
+from weft.domain.search import SearchMode, SearchQuery, SearchResults
 from weft.errors import (
     Conflict,
     InvalidInput,
@@ -171,6 +172,27 @@ class TestFederated:
 
 
 class TestSearch:
+    async def test_mode_chooses_airweaves_strategy(self, place: Place) -> None:
+        async with place.open() as backend:
+            await make_connection(backend, "stub", auth=STUB_AUTH)
+            told = [(await find(backend, "house", mode=mode)).by_meaning for mode in SearchMode]
+        asked = [body.get("retrieval_strategy", "hybrid") for body in place.world.searches]
+        assert asked == ["hybrid", "keyword", "semantic"]
+        assert told == [True, False, True]
+
+    async def test_times_are_sent_with_their_zone(self, place: Place) -> None:
+        since = datetime(2026, 5, 1, 14, tzinfo=timezone(timedelta(hours=2)))
+        async with place.open() as backend:
+            await find(backend, "house", since=since)
+        (body,) = place.world.searches
+        assert body["filter"][0]["conditions"] == [
+            {
+                "field": "updated_at",
+                "operator": "greater_than_or_equal",
+                "value": "2026-05-01T12:00:00+00:00",
+            }
+        ]
+
     async def test_dead_engine_is_told_without_its_exception(self, place: Place) -> None:
         async with place.open() as backend:
             await make_connection(backend, "stub", auth=STUB_AUTH)

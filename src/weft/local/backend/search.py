@@ -6,12 +6,19 @@ from collections.abc import Iterable, Iterator
 from weft.backend import Search, validate_limit
 from weft.domain.cursors import decode_cursor, encode_cursor
 from weft.domain.entities import StoredEntity
-from weft.domain.search import QUERY_MAX_CHARS, SEARCH_LIMIT_MAX, SearchQuery, SearchResults
-from weft.errors import Ambiguous, InvalidInput, NotFound
+from weft.domain.search import (
+    QUERY_MAX_CHARS,
+    SEARCH_LIMIT_MAX,
+    SearchMode,
+    SearchQuery,
+    SearchResults,
+)
+from weft.errors import Ambiguous, InvalidInput, NotFound, Unsupported
 from weft.local.backend.browse import find_scope
 from weft.local.engine import Engine
 from weft.local.resolve import find_collection, find_connection
 from weft.local.store.base import Matching
+from weft.local.store.browse import EntityFilter
 
 WORDS_MAX = 32
 OFFSET_MAX = 10_000
@@ -26,6 +33,12 @@ class LocalSearch(Search):
         self._organization_id = organization_id
 
     async def search(self, query: SearchQuery) -> SearchResults:
+        if query.mode is SearchMode.MEANING:
+            raise Unsupported(
+                "Weft's own search finds by words, not by meaning.",
+                field="mode",
+                hint="Leave out mode and search for words that the text may use.",
+            )
         terms = parse_terms(query.query)
         limit = validate_limit(query.limit, maximum=SEARCH_LIMIT_MAX)
         if query.cursor is not None:
@@ -80,8 +93,8 @@ class LocalSearch(Search):
             collection,
             terms,
             matching,
+            EntityFilter(type=query.entity_type, since=query.since, until=query.until),
             connection_id=connection_id,
-            entity_type=query.entity_type,
             limit=limit + 1,
             offset=offset,
         )

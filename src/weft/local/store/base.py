@@ -28,7 +28,7 @@ from weft.local.store.authorizations import (
     TokenStore,
 )
 from weft.local.store.brake import DeletionBrake, Sweep
-from weft.local.store.browse import BrowseStore
+from weft.local.store.browse import BrowseStore, EntityFilter
 from weft.local.store.keys import KeyStore
 from weft.local.store.notes import NoteStore
 from weft.local.store.records import (
@@ -330,13 +330,13 @@ class EntityStore(Protocol):
         collection: Collection,
         terms: Sequence[str],
         matching: Matching,
+        wanted: EntityFilter,
         *,
         connection_id: str | None,
-        entity_type: str | None,
         limit: int,
         offset: int,
     ) -> Sequence[SearchHit]:
-        """Find entities by the words of title and text, best first.
+        """Find entities by the words of title and text, best first, whatever ``wanted.order``.
 
         Each term is a word, or several in a row; case, accents and punctuation do not count.
         """

@@ -34,7 +34,7 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class EntityFilter:
-    """Which entities are listed; in ``pattern``, * stands for any text and ? for a character."""
+    """Which entities are wanted; in ``pattern``, * stands for any text and ? for a character."""
 
     pattern: str = "*"
     type: str | None = None

@@ -1,17 +1,20 @@
 """Tools that read synced content, and label it as text by other people."""
 
 import json
+from datetime import UTC, datetime
 from typing import Annotated
 
 from mcp_types import CallToolResult
 from pydantic import Field
 
 from weft.backend import Search
+from weft.domain.browsing import parse_moment
 from weft.domain.entities import StoredEntity
 from weft.domain.search import (
     QUERY_MAX_CHARS,
     SEARCH_LIMIT_MAX,
     SearchHit,
+    SearchMode,
     SearchQuery,
     SearchResults,
 )
@@ -33,8 +36,8 @@ _ORIGIN = "content synced from sources"
 
 @tool(
     "Search",
-    "Find synced content in a collection by words, best first. Results are excerpts; get_entity"
-    " reads one in full. Finds only what syncs have stored: for fresh data call run_sync first.",
+    "Find synced content in a collection, best first. Hits are excerpts; get_entity reads one in"
+    " full. Finds only what syncs stored: run_sync first for fresh data.",
     reads=True,
 )
 async def search(
@@ -43,23 +46,33 @@ async def search(
     query: Annotated[str, Field(min_length=1, max_length=QUERY_MAX_CHARS)],
     connection_id: FilterRef = None,
     entity_type: FilterRef = None,
+    since: Annotated[FilterRef, Field(description="Updated: 24h, 7d or ISO 8601.")] = None,
+    until: FilterRef = None,
+    mode: SearchMode = SearchMode.AUTO,
     limit: Annotated[int, Field(ge=1, le=SEARCH_LIMIT_MAX)] = 10,
     cursor: Cursor = None,
 ) -> Annotated[CallToolResult, HitsOut]:
     group = _search_of(call)
+    now = datetime.now(UTC)
+    after, before = parse_moment(since, now, "since"), parse_moment(until, now, "until")
 
     async def page(size: int) -> CallToolResult:
         wanted = SearchQuery(
             readable_collection_id=readable_collection_id,
             query=query,
+            mode=mode,
             connection=connection_id,
             entity_type=entity_type,
+            since=after,
+            until=before,
             limit=size,
             cursor=cursor,
         )
         whole = "search.entity" not in call.backend.unsupported
         results = await group.search(wanted)
-        return _hits(results, whole=whole) if results.hits else _no_hits(wanted, results)
+        if not results.hits:
+            return _no_hits(wanted, results)
+        return _hits(wanted, results, whole=whole)
 
     return await shrink_to_fit(limit, page)
 
@@ -99,7 +112,12 @@ def _search_of(call: ToolCall) -> Search:
 
 
 def _no_hits(wanted: SearchQuery, results: SearchResults) -> CallToolResult:
-    given = {"connection_id": wanted.connection, "entity_type": wanted.entity_type}
+    given = {
+        "connection_id": wanted.connection,
+        "entity_type": wanted.entity_type,
+        "since": wanted.since,
+        "until": wanted.until,
+    }
     filters = " and ".join(name for name, value in given.items() if value)
     wider = f", search without {filters}," if filters else ","
     return reply(
@@ -110,11 +128,19 @@ def _no_hits(wanted: SearchQuery, results: SearchResults) -> CallToolResult:
     )
 
 
-def _hits(results: SearchResults, *, whole: bool) -> CallToolResult:
-    said = "all words" if results.matched == "all" else "some of the words; none has all"
+def _how_found(wanted: SearchQuery, results: SearchResults) -> str:
+    if results.matched == "all":
+        return "with all words"
+    if results.by_meaning:
+        alone = wanted.mode is SearchMode.MEANING
+        return "by meaning; words may lack" if alone else "by meaning and words; words may lack"
+    return "with some of the words; none has all"
+
+
+def _hits(wanted: SearchQuery, results: SearchResults, *, whole: bool) -> CallToolResult:
     blocks = [_hit_text(number, hit) for number, hit in enumerate(results.hits, 1)]
     lines = [
-        f"{quantity(len(results.hits), 'hit')} with {said}.",
+        f"{quantity(len(results.hits), 'hit')} {_how_found(wanted, results)}.",
         label_untrusted("\n\n".join(blocks), _ORIGIN),
         *more_text(results.next_cursor),
     ]

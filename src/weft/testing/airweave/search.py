@@ -1,6 +1,7 @@
 """Searching a collection: by words here, where Airweave searches by meaning."""
 
-from datetime import datetime
+from datetime import UTC, datetime
+from operator import ge, gt, le, lt
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field, field_validator, model_validator
@@ -38,6 +39,12 @@ Operator = Literal[
     "in",
     "not_in",
 ]
+_COMPARISONS = {
+    "greater_than": gt,
+    "less_than": lt,
+    "greater_than_or_equal": ge,
+    "less_than_or_equal": le,
+}
 _ORDERED = ("created_at", "updated_at", f"{_META}.chunk_index")
 
 
@@ -81,6 +88,7 @@ class SearchBody(BaseModel):
 
 def search(world: Airweave, readable_id: str, body: SearchBody) -> Json:
     """Search instantly."""
+    world.searches.append(body.model_dump(exclude_defaults=True))
     world.find_collection(readable_id, f"Collection '{readable_id}' not found")
     if BROKEN_QUERY in body.query:
         raise Refused(500, "Internal Server Error: RuntimeError: vespa boom")
@@ -153,7 +161,7 @@ def _hit(entity: Json, source: str, sync_id: str | None) -> Json:
         "relevance_score": 0.0,
         "breadcrumbs": [{"entity_id": "c1", "name": "Root", "entity_type": "StubContainerEntity"}],
         "created_at": "2026-01-02T03:04:05",
-        "updated_at": None,
+        "updated_at": entity.get("updated_at"),
         "textual_representation": entity["text"],
         _META: {
             "source_name": source,
@@ -197,6 +205,14 @@ def _holds(hit: Json, condition: Condition) -> bool:
         case "not_in":
             return not any(value in wanted for value in values)
         case operator:
-            pairs = [(str(value), str(wanted)) for value in values if value is not None]
-            later = operator.startswith("greater")
-            return any((a >= b) if later else (a <= b) for a, b in pairs)
+            pairs = [(_ordered(value), _ordered(wanted)) for value in values if value is not None]
+            compare = _COMPARISONS[operator]
+            return any(compare(found, limit) for found, limit in pairs)
+
+
+def _ordered(value: Any) -> float:
+    """Return what Airweave compares: a number, or the whole seconds of a time."""
+    if isinstance(value, int):
+        return value
+    moment = datetime.fromisoformat(str(value))
+    return int(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp())

@@ -111,6 +111,9 @@ class Airweave:
     asked: list[str] = field(default_factory=list[str])
     """Each request so far: its method and path."""
 
+    searches: list[Json] = field(default_factory=list[Json])
+    """What each search asked for, but for defaults."""
+
     window: tuple[int, int] = (0, 0)
     """The minute that is counted, and its requests."""
 

@@ -1,12 +1,15 @@
 """The contract of a backend: searching and reading entities."""
 
+from datetime import timedelta
+
 import pytest
 
 from weft.backend import Backend
-from weft.domain.search import SearchQuery
+from weft.domain.search import SearchMode, SearchQuery
 from weft.errors import (
     InvalidInput,
     NotFound,
+    Unsupported,
 )
 from weft.testing.backend_contract.support import (
     COLLECTION,
@@ -15,6 +18,7 @@ from weft.testing.backend_contract.support import (
     create_collection,
     sync,
 )
+from weft.testing.stub import EPOCH
 
 
 class SearchContract(ContractPart):
@@ -52,6 +56,45 @@ class SearchContract(ContractPart):
         assert {hit.connection_name for hit in only.hits} == {"Connection Two"}
         none = await backend.search.search(query.model_copy(update={"entity_type": "page"}))
         assert none.hits == ()
+
+    @pytest.mark.anyio
+    async def test_hits_are_filtered_by_when_they_were_updated(self, backend: Backend) -> None:
+        await create_collection(backend)
+        await sync(backend, await connect(backend, {"entities": 5}))
+        assert backend.search is not None
+        query = SearchQuery(
+            readable_collection_id=COLLECTION,
+            query="lazy dog",
+            since=EPOCH + timedelta(seconds=1),
+            until=EPOCH + timedelta(seconds=3),
+            limit=1,
+        )
+        titles: set[str] = set()
+        for _ in range(2):
+            page = await backend.search.search(query)
+            titles |= {hit.title for hit in page.hits}
+            # The times of a period such as 24h move on between pages.
+            since = EPOCH + timedelta(seconds=0.5)
+            query = query.model_copy(update={"cursor": page.next_cursor, "since": since})
+        assert (titles, query.cursor) == ({"Note 1", "Note 2"}, None)
+
+    @pytest.mark.anyio
+    async def test_mode_is_kept_or_refused(self, backend: Backend) -> None:
+        await create_collection(backend)
+        await sync(backend, await connect(backend, {"entities": 3}))
+        assert backend.search is not None
+        query = SearchQuery(readable_collection_id=COLLECTION, query="lazy dog")
+        by_words = query.model_copy(update={"mode": SearchMode.WORDS})
+        found = await backend.search.search(by_words)
+        assert (len(found.hits), found.by_meaning) == (3, False)
+        by_meaning = query.model_copy(update={"mode": SearchMode.MEANING})
+        try:
+            assert (await backend.search.search(by_meaning)).by_meaning
+        except Unsupported as error:
+            refused = (error.field, bool(error.hint))
+        else:
+            refused = None
+        assert refused in (None, ("mode", True))
 
     @pytest.mark.anyio
     async def test_entity_is_read_in_windows(self, backend: Backend) -> None:

@@ -145,6 +145,19 @@ class BrowseContract:
         assert len(await store.browse.locate(ALL, "a/b.md")) == 2
 
     @pytest.mark.anyio
+    async def test_next_page_may_be_asked_for_with_a_moved_time(self, store: Store) -> None:
+        made = await make_connection(store)
+        await list_all(store, made, *(_dated(name, 0) for name in "abc"))
+        since, found = NOON - HOUR, list[str]()
+        cursor: str | None = None
+        while cursor or not found:
+            wanted = EntityFilter(since=since)
+            page = await store.browse.entities(ALL, wanted, cursor=cursor, limit=1)
+            found += [item.source_entity_id for item in page.items]
+            cursor, since = page.next_cursor, since + HOUR / 60
+        assert found == ["a", "b", "c"]
+
+    @pytest.mark.anyio
     async def test_cursor_of_another_list_is_refused(self, store: Store) -> None:
         made = await make_connection(store)
         await list_all(store, made, *(make_entity(name) for name in "abc"))

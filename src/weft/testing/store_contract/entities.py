@@ -9,6 +9,7 @@ from weft.domain.jobs import JobStatus
 from weft.errors import Fenced
 from weft.local.store.base import Store
 from weft.local.store.brake import Sweep
+from weft.local.store.browse import EntityFilter
 from weft.sources.base import (
     Checkpoint,
     Deleted,
@@ -199,8 +200,8 @@ class EntityContract:
             (await store.collections.find(ORGANIZATION, "docs"))[0],
             ["abc"],
             "all",
+            EntityFilter(),
             connection_id=None,
-            entity_type=None,
             limit=1,
             offset=0,
         )

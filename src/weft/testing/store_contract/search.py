@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -89,7 +90,25 @@ class TextSearchContract:
         assert sorted(await find_titles(store, "word")) == ["a", "b", "c"]
         assert await find_titles(store, "word", readable_id="other-docs") == ["d"]
         assert await find_titles(store, "word", connection_id=second.id) == ["c"]
-        assert await find_titles(store, "word", entity_type="page") == ["b"]
+        assert await find_titles(store, "word", type="page") == ["b"]
+
+    @pytest.mark.anyio
+    async def test_search_keeps_to_times_and_paths(self, store: Store) -> None:
+        noon = datetime(2026, 5, 1, 12, tzinfo=UTC)
+        later = noon + timedelta(hours=1)
+        made = await make_connection(store)
+        await list_all(
+            store,
+            made,
+            make_entity("a/noon", "word", updated_at=noon),
+            make_entity("a/later", "word", updated_at=later),
+            make_entity("[u]ndated", "word"),
+        )
+        assert await find_titles(store, "word", since=later) == ["a/later"]
+        assert await find_titles(store, "word", until=later) == ["a/noon"]
+        assert await find_titles(store, "word", since=noon, until=noon) == []
+        assert sorted(await find_titles(store, "word", pattern="a/*")) == ["a/later", "a/noon"]
+        assert await find_titles(store, "word", pattern="[u]*") == ["[u]ndated"]
 
     @pytest.mark.anyio
     async def test_title_weighs_more_than_text(self, store: Store) -> None:
@@ -151,7 +170,7 @@ class TextSearchContract:
         needed: list[float] = []
         for _ in range(3):
             started = time.process_time()
-            [hit] = await find_hits(store, *terms, matching="any", entity_type=entity_type)
+            [hit] = await find_hits(store, *terms, matching="any", type=entity_type)
             needed.append(time.process_time() - started)
             assert 0 < len(hit.snippet) <= SNIPPET_MAX_CHARS
         return min(needed)

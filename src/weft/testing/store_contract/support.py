@@ -13,6 +13,7 @@ from weft.domain.jobs import Job, JobStatus, JobTrigger, RunOptions
 from weft.domain.search import SearchHit
 from weft.local.store.base import Batch, BatchEvent, Claim, ConnectionRow, Matching, Outcome, Store
 from weft.local.store.brake import BRAKE_DEFAULTS, DeletionBrake, Sweep
+from weft.local.store.browse import EntityFilter
 
 PassTime = Callable[[timedelta], object]
 
@@ -150,17 +151,17 @@ async def find_hits(
     matching: Matching = "all",
     readable_id: str = COLLECTION,
     connection_id: str | None = None,
-    entity_type: str | None = None,
     limit: int = 100,
     offset: int = 0,
+    **filters: Any,
 ) -> Sequence[SearchHit]:
     """Search a collection; the best hits come first."""
     return await store.entities.search(
         await open_collection(store, readable_id),
         terms,
         matching,
+        EntityFilter(**filters),
         connection_id=connection_id,
-        entity_type=entity_type,
         limit=limit,
         offset=offset,
     )

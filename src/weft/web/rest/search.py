@@ -3,17 +3,22 @@
 from functools import partial
 from typing import Final
 
-from weft.backend import Backend
+from weft.backend import LIST_LIMIT_MAX, Backend
 from weft.domain.access.permissions import Impact
 from weft.domain.connections import Connection
-from weft.domain.search import SearchHit, SearchQuery
-from weft.errors import NotFound
+from weft.domain.search import SearchHit, SearchMode, SearchQuery
+from weft.errors import InvalidInput, NotFound
 from weft.web.rest.collections import get_exact
 from weft.web.rest.operations import ApiCall, Nothing, define
 from weft.wire.requests import SearchBody
 from weft.wire.search import SearchAnswer, hit_answer
 
 PAGE_SIZE: Final = 50
+MODES: Final = {
+    "hybrid": SearchMode.AUTO,
+    "keyword": SearchMode.WORDS,
+    "semantic": SearchMode.MEANING,
+}
 operation = partial(define, toolset="search")
 
 
@@ -23,7 +28,7 @@ operation = partial(define, toolset="search")
     SearchAnswer,
     impact=Impact.READS,
     body=SearchBody,
-    statuses=(404,),
+    statuses=(400, 404),
 )
 async def search_instant(call: ApiCall[Nothing, SearchBody]) -> SearchAnswer:
     """Search a collection by full text: all words first; if nothing has all, any of them."""
@@ -36,7 +41,7 @@ async def search_instant(call: ApiCall[Nothing, SearchBody]) -> SearchAnswer:
     SearchAnswer,
     impact=Impact.READS,
     body=SearchBody,
-    statuses=(404,),
+    statuses=(400, 404),
 )
 async def search_classic(call: ApiCall[Nothing, SearchBody]) -> SearchAnswer:
     """Run the same search under the name of Airweave's slower one."""
@@ -49,11 +54,7 @@ async def _search(call: ApiCall[Nothing, SearchBody]) -> SearchAnswer:
         raise NotFound("This server offers no search.")
     first, last = call.body.offset, call.body.offset + call.body.limit
     hits: list[SearchHit] = []
-    query = SearchQuery(
-        readable_collection_id=collection.readable_id,
-        query=call.body.query,
-        limit=min(last, PAGE_SIZE),
-    )
+    query = await _read_query(call, collection.readable_id, min(last, PAGE_SIZE))
     while True:
         page = await call.backend.search.search(query)
         hits.extend(page.hits)
@@ -63,7 +64,39 @@ async def _search(call: ApiCall[Nothing, SearchBody]) -> SearchAnswer:
     shown = hits[first:last]
     owners = await _fetch_owners(call.backend, {hit.connection_id for hit in shown} - {""})
     results = [hit_answer(hit, owners.get(hit.connection_id)) for hit in shown]
-    return SearchAnswer(results=results, matched="all" if page.matched == "all" else "any")
+    matched = "all" if page.matched == "all" else "any"
+    return SearchAnswer(results=results, matched=matched, by_meaning=page.by_meaning)
+
+
+async def _read_query(
+    call: ApiCall[Nothing, SearchBody], collection: str, limit: int
+) -> SearchQuery:
+    groups = call.body.filter or ()
+    given = {each.argument: each.given for group in groups for each in group.conditions}
+    sync_id = given.pop("sync_id", None)
+    query = {
+        "readable_collection_id": collection,
+        "query": call.body.query,
+        "mode": MODES[call.body.retrieval_strategy or "hybrid"],
+        "connection": sync_id and await _find_by_sync(call.backend, collection, str(sync_id)),
+        "limit": limit,
+    }
+    return SearchQuery.model_validate(query | given)
+
+
+async def _find_by_sync(backend: Backend, collection: str, sync_id: str) -> str:
+    """Return the id of the connection in the collection that has the sync."""
+    cursor: str | None = None
+    while True:
+        page = await backend.connections.list(
+            collection=collection, cursor=cursor, limit=LIST_LIMIT_MAX
+        )
+        for connection in page.items:
+            if connection.sync_id == sync_id:
+                return connection.id
+        cursor = page.next_cursor
+        if cursor is None:
+            raise InvalidInput("No connection here is known to have that sync.", field="filter")
 
 
 async def _fetch_owners(backend: Backend, ids: set[str]) -> dict[str, Connection]:

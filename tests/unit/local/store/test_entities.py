@@ -7,16 +7,31 @@ from store_harness import ORGANIZATION, Bench, entity
 
 from weft.domain.search import SearchHit
 from weft.local.store.base import Claim
+from weft.local.store.browse import EntityFilter
 from weft.sources.base import Deleted
 
 pytestmark = pytest.mark.anyio
 
 
-async def search(bench: Bench, *terms: str, **fields: object) -> list[SearchHit]:
-    values = {"connection_id": None, "entity_type": None, "limit": 10, "offset": 0} | fields
-    collection = await bench.collection()
-    found = await bench.store.entities.search(collection, terms, "all", **values)  # pyright: ignore[reportArgumentType] (checked by the callers)
-    return list(found)
+async def search(
+    bench: Bench,
+    *terms: str,
+    connection_id: str | None = None,
+    entity_type: str | None = None,
+    limit: int = 10,
+    offset: int = 0,
+) -> list[SearchHit]:
+    return list(
+        await bench.store.entities.search(
+            await bench.collection(),
+            terms,
+            "all",
+            EntityFilter(type=entity_type),
+            connection_id=connection_id,
+            limit=limit,
+            offset=offset,
+        )
+    )
 
 
 async def number_of(bench: Bench, source_id: str) -> str:

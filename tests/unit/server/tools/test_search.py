@@ -1,14 +1,17 @@
 """The tools that search and read entities, whose contents are untrusted."""
 
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from server_fakes import Connect, FakeBackend
 from tool_calls import good
 
-from weft.domain.search import SearchHit
+from weft.domain.search import SearchHit, SearchMode
 
 pytestmark = pytest.mark.anyio
+
+DAY = timedelta(days=1)
 
 
 async def test_hits_are_labelled_and_cleaned(connect: Connect, backend: FakeBackend) -> None:
@@ -38,6 +41,36 @@ async def test_no_hit_behind_a_filter_names_the_filter(connect: Connect) -> None
         connect, "search", readable_collection_id="docs", query="x", entity_type="commit"
     )
     assert "without entity_type" in text
+
+
+async def test_mode_and_times_reach_the_backend(connect: Connect, backend: FakeBackend) -> None:
+    assert backend.search is not None
+    text, _ = await good(
+        connect,
+        "search",
+        readable_collection_id="docs",
+        query="x",
+        mode="words",
+        since="2026-05-01",
+        until="2026-05-02T02:00:00+02:00",
+    )
+    [asked] = backend.search.asked
+    day = datetime(2026, 5, 1, tzinfo=UTC)
+    assert (asked.mode, asked.since, asked.until) == (SearchMode.WORDS, day, day + DAY)
+    assert "without since and until" in text
+
+
+@pytest.mark.parametrize(
+    ("mode", "told"), [("auto", "by meaning and words"), ("meaning", "by meaning;")]
+)
+async def test_hits_by_meaning_are_not_said_to_have_the_words(
+    connect: Connect, backend: FakeBackend, mode: str, told: str
+) -> None:
+    assert backend.search is not None
+    backend.search.hits, backend.search.by_meaning = [hit(1, "text")], True
+    text, _ = await good(connect, "search", readable_collection_id="docs", query="x", mode=mode)
+    assert text.startswith(f"1 hit {told}")
+    assert "none has all" not in text
 
 
 async def test_small_scores_keep_their_order(connect: Connect, backend: FakeBackend) -> None:

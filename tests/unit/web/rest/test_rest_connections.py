@@ -238,6 +238,47 @@ async def test_search_is_sliced_and_says_where_hits_come_from(api: Any) -> None:
         assert refused.json()["detail"][0]["loc"] == ["body", "filter"]
 
 
+async def test_search_is_filtered_and_refuses_what_it_cannot(api: Any) -> None:
+    made = await api.connect({"entities": 5})
+    await api.sync(made)
+    await api.sync(await api.connect({"entities": 2}, name="Another one"))
+
+    def where(field: str, operator: str, value: str) -> dict[str, str]:
+        return {"field": field, "operator": operator, "value": value}
+
+    is_airweave = hasattr(api.host, "place")
+    system = "airweave_system_metadata"
+    of_sync = where(f"{system}.sync_id", "equals", made.sync_id)
+    later = where("updated_at", "greater_than_or_equal", "2026-01-01T00:00:03")
+    no_page = where(f"{system}.entity_type", "equals", "page")
+    async with api.client() as client:
+
+        async def search(*conditions: object, **body: object) -> Any:
+            asked = {"query": "revision0", "filter": [{"conditions": conditions}], **body}
+            return await client.post("/collections/docs/search/instant", json=asked)
+
+        found = (await search(later)).json()["results"]
+        assert {hit["name"] for hit in found} == {"Note 3", "Note 4"}
+        if not is_airweave:  # Lists of Airweave's connections do not name their syncs.
+            found = (await search(of_sync)).json()["results"]
+            syncs = [each["airweave_system_metadata"]["sync_id"] for each in found]
+            assert syncs == [made.sync_id] * 5
+        assert (await search(no_page)).json()["results"] == []
+        for refused in (
+            await search(later, later),
+            await search(where("updated_at", "less_than", "yesterday")),
+            await search(where("updated_at", "equals", "2026-01-01")),
+            await search(where("name", "equals", "Note 1")),
+            await search(where(f"{system}.sync_id", "equals", "unknown")),
+        ):
+            assert refused.status_code == 422, refused.text
+            assert "filter" in refused.text
+        meaning = await search(no_page, retrieval_strategy="semantic")
+        expected = (200, None) if is_airweave else (400, "mode")
+        assert (meaning.status_code, meaning.json().get("field")) == expected
+        assert (await search(no_page, retrieval_strategy="neural")).status_code == 422
+
+
 async def test_only_what_waits_for_a_person_can_be_authorised_anew(api: Any) -> None:
     path = f"/source-connections/{await api.connection()}"
     async with api.client() as client:

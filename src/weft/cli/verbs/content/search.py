@@ -1,12 +1,15 @@
 """`weft search`: find what was synced."""
 
+from datetime import UTC, datetime
+
 import click
 
 from weft.backend import Backend
 from weft.cli.terminal.context import App, emit, json_option, pass_app
 from weft.cli.terminal.groups import Verb
 from weft.cli.terminal.text import plain
-from weft.domain.search import SEARCH_LIMIT_MAX, SearchQuery, SearchResults
+from weft.domain.browsing import parse_moment
+from weft.domain.search import SEARCH_LIMIT_MAX, SearchMode, SearchQuery, SearchResults
 from weft.errors import Unsupported
 
 
@@ -15,6 +18,14 @@ from weft.errors import Unsupported
 @click.argument("query", nargs=-1, required=True)
 @click.option("--connection", metavar="NAME", help="Only what this connection synced.")
 @click.option("--type", "entity_type", metavar="TYPE", help="Only entities of this type.")
+@click.option("--since", metavar="TIME", help="Only what was updated since: 24h, 7d or a date.")
+@click.option("--until", metavar="TIME", help="Only what was updated before then.")
+@click.option(
+    "--mode",
+    type=click.Choice([mode.value for mode in SearchMode]),
+    default=SearchMode.AUTO.value,
+    help="By meaning only where Airweave searches.",
+)
 @click.option(
     "--limit",
     type=click.IntRange(1, SEARCH_LIMIT_MAX),
@@ -31,15 +42,22 @@ def search(
     query: tuple[str, ...],
     connection: str | None,
     entity_type: str | None,
+    since: str | None,
+    until: str | None,
+    mode: str,
     limit: int,
     cursor: str | None,
 ) -> None:
     """Search COLLECTION for the words of QUERY; no quotes are needed."""
+    now = datetime.now(UTC)
     wanted = SearchQuery(
         readable_collection_id=collection,
         query=" ".join(query),
+        mode=SearchMode(mode),
         connection=connection,
         entity_type=entity_type,
+        since=parse_moment(since, now, "since"),
+        until=parse_moment(until, now, "until"),
         limit=limit,
         cursor=cursor,
     )
@@ -66,7 +84,7 @@ def _print(results: SearchResults) -> None:
     if not results.hits:
         out.print("Nothing found.")
         return
-    if results.matched == "any":
+    if results.matched == "any" and not results.by_meaning:
         out.print("Nothing has all of these words; these have some of them.", style="yellow")
     for hit in results.hits:
         out.print(Text(plain(hit.title) or hit.entity_id, style="bold"))

@@ -75,7 +75,7 @@ class SqliteBrowse(Table, BrowseStore):
 def _list_entities(
     db: Session, scope: Scope, wanted: EntityFilter, cursor: str | None, limit: int
 ) -> Page[ListedEntity]:
-    listed = ("entities", asdict(scope), _plain(wanted))
+    listed = ("entities", asdict(scope), _filters_of(wanted))
     after = Slim(*decode_keys(cursor, (int, str, str, int), *listed)) if cursor else None
     owners = _read_owners(db, scope)
     # A statement for each connection, of which most are not read on: begin with few rows then.
@@ -92,9 +92,14 @@ def _list_entities(
     )
 
 
-def _plain(wanted: EntityFilter | ChangeFilter) -> dict[str, Any]:
-    times = {"since": micros_or_none(wanted.since), "until": micros_or_none(wanted.until)}
-    return {**asdict(wanted), **times}
+def to_glob(pattern: str) -> str:
+    """Return the pattern as SQLite's GLOB has it, to which [ is special as well."""
+    return pattern.replace("[", "[[]")
+
+
+def _filters_of(wanted: EntityFilter | ChangeFilter) -> dict[str, Any]:
+    """Return what binds a cursor; not the times, because 24h is another moment on each page."""
+    return {**asdict(wanted), "since": None, "until": None}
 
 
 def _rank(item: Slim, order: EntityOrder) -> tuple[Any, ...]:
@@ -110,7 +115,7 @@ def _walk(
     prefix = literal_prefix(wanted.pattern)
     values: dict[str, Any] = {
         "connection_no": owner,
-        "pattern": wanted.pattern.replace("[", "[[]"),
+        "pattern": to_glob(wanted.pattern),
         "type": wanted.type,
         "prefix": prefix,
         "high": prefix + _HIGHEST,
@@ -227,7 +232,7 @@ def _locate(db: Session, scope: Scope, name: str) -> tuple[ListedEntity, ...]:
 def _list_changes(
     db: Session, scope: Scope, wanted: ChangeFilter, cursor: str | None, limit: int, now: int
 ) -> Page[Change]:
-    listed = ("changes", asdict(scope), _plain(wanted))
+    listed = ("changes", asdict(scope), _filters_of(wanted))
     place = decode_keys(cursor, (int, int, str, str), *listed) if cursor else None
     found = list(islice(_walk_changes(db, scope, wanted, place, limit + 1, now), limit + 1))
     items = tuple(change for change, _ in found[:limit])

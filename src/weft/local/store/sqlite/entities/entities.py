@@ -14,8 +14,10 @@ from weft.domain.entities import StoredEntity
 from weft.domain.search import SearchHit
 from weft.local.store.base import Batch, Claim, EntityStore, Matching
 from weft.local.store.brake import DeletionBrake, Sweep
+from weft.local.store.browse import EntityFilter
 from weft.local.store.prepared import prepare
 from weft.local.store.sqlite.entities.batches import apply, check_fence
+from weft.local.store.sqlite.entities.browse import to_glob
 from weft.local.store.sqlite.entities.changes import forget_unread
 from weft.local.store.sqlite.entities.excerpts import cut_excerpt, index_tokenizer
 from weft.local.store.sqlite.entities.marks import Marks
@@ -30,7 +32,7 @@ from weft.local.store.sqlite.file.queries import queries
 from weft.local.store.sqlite.file.session import Bindings, Session, carray
 from weft.local.store.sqlite.tables.jobs import read_lap
 from weft.local.store.sqlite.tables.rows import Table, has_row, rows
-from weft.local.store.values import loads, moment_or_none
+from weft.local.store.values import loads, micros_or_none, moment_or_none
 
 DELETE_BATCH = 2_000
 COUNTED_JOBS_MAX = 64
@@ -95,16 +97,19 @@ class SqliteEntities(Table, EntityStore):
         collection: Collection,
         terms: Sequence[str],
         matching: Matching,
+        wanted: EntityFilter,
         *,
         connection_id: str | None,
-        entity_type: str | None,
         limit: int,
         offset: int,
     ) -> Sequence[SearchHit]:
         values: dict[str, Any] = {
             "collection_id": collection.id,
             "connection_id": connection_id,
-            "entity_type": entity_type,
+            "entity_type": wanted.type,
+            "pattern": to_glob(wanted.pattern),
+            "since": micros_or_none(wanted.since),
+            "until": micros_or_none(wanted.until),
             "limit": limit,
             "offset": offset,
         }
