@@ -2,7 +2,7 @@
 
 import re
 import uuid
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import Any, Final, TypeVar
 
@@ -61,14 +61,16 @@ async def find_named(
     *,
     noun: str,
     field: str,
+    also: Sequence[N] = (),
 ) -> N:
-    """Return the item that ``text`` names by id, unique name, or unique prefix of an id.
+    """Return the item that ``text`` names by id, unique name, or unique prefix of an id, out of the
+    list and of ``also``.
 
     Raises NotFound or Ambiguous. The API only knows whole ids, so the list is read.
     """
     wanted = text.strip()
     async with aclosing(walk(client, path, decode, size=1000)) as items:
-        known = [item async for item in items]
+        known = [*also, *[item async for item in items]]
     found = [item for item in known if _fits(item, wanted)]
     exact = [item for item in found if wanted in (item.id, getattr(item, "readable_id", None))]
     named = [item for item in found if wanted.casefold() == item.name.casefold()]

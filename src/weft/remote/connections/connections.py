@@ -238,15 +238,7 @@ class RemoteConnections(Connections):
         whole = whole_id(text.strip())
         if whole is not None:
             return whole
-        found = await find_named(
-            self._client,
-            CONNECTIONS_PATH,
-            read_connections,
-            text,
-            noun="connection",
-            field="connection_id",
-        )
-        return found.id
+        return (await self._find_named(text)).id
 
     async def verify(self, connection_id: str, claim_token: str) -> Connection:
         """Confirm an authorisation with its claim token, and return the connection."""
@@ -262,12 +254,29 @@ class RemoteConnections(Connections):
         return await self.fetch(connection_id)
 
     async def _find_draft(self, text: str) -> Draft | None:
-        """Return the draft that ``text`` names by its id, by a prefix of it or by its name."""
+        """Return the draft that ``text`` names. Raises Ambiguous if it names more than it."""
         wanted = text.strip()
-        for draft in await self._drafts.list_open():
-            if fits_id(draft.id, wanted) or draft.connection_name.casefold() == wanted.casefold():
-                return draft
-        return None
+        near = [
+            draft
+            for draft in await self._drafts.list_open()
+            if fits_id(draft.id, wanted) or draft.connection_name.casefold() == wanted.casefold()
+        ]
+        if not near or whole_id(wanted) is not None:
+            return near[0] if near else None
+        # A connection at the API may have the same name, and none of them is preferred.
+        found = await self._find_named(wanted, [draft.to_connection() for draft in near])
+        return next((draft for draft in near if draft.id == found.id), None)
+
+    async def _find_named(self, text: str, drafts: Sequence[Connection] = ()) -> Connection:
+        return await find_named(
+            self._client,
+            CONNECTIONS_PATH,
+            read_connections,
+            text,
+            noun="connection",
+            field="connection_id",
+            also=drafts,
+        )
 
     async def _list_drafts(
         self, readable_id: str | None, short_name: str | None, status: ConnectionStatus | None

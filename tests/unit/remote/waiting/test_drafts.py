@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 from airweave_backend import (
     PAGES,
+    STUB_AUTH,
     URL,
     Place,
     make_connection,
@@ -19,7 +20,15 @@ from weft.domain.base import Json
 from weft.domain.collections import NewCollection
 from weft.domain.connections import Auth, Connection, ConnectionChange, ConnectionStatus
 from weft.domain.sources import SourceInfo
-from weft.errors import Conflict, InvalidInput, NotFound, NotPermitted, Unsupported, WeftError
+from weft.errors import (
+    Ambiguous,
+    Conflict,
+    InvalidInput,
+    NotFound,
+    NotPermitted,
+    Unsupported,
+    WeftError,
+)
 from weft.remote.backend import RemoteBackend
 from weft.remote.waiting.needs import list_hosts
 from weft.testing.airweave.state import Provider
@@ -438,3 +447,18 @@ async def test_config_that_the_source_does_not_know_is_not_kept_or_repeated(plac
         change = ConnectionChange(config={"token": "misplaced-canary"})
         with pytest.raises(InvalidInput):
             await backend.connections.update(draft.id, change)
+
+
+@pytest.mark.parametrize("others", ["connection", "draft"])
+async def test_name_that_a_draft_shares_is_ambiguous(place: Place, others: str) -> None:
+    auth = STUB_AUTH if others == "connection" else None
+    async with place.open() as backend:
+        other = await make_connection(backend, "stub", auth=auth, name="Shared")
+        draft = await make_connection(backend, "github", config=REPO, name="Shared")
+        for act in (backend.connections.get, backend.connections.delete, backend.jobs.run):
+            with pytest.raises(Ambiguous) as caught:
+                await act("shared")
+            assert draft.id in caught.value.message
+            assert other.id in caught.value.message
+        assert (await backend.connections.get(draft.id)).id == draft.id
+        assert (await backend.connections.get(other.id)).id == other.id
