@@ -64,7 +64,7 @@ class Draft(Frozen):
         new = self.new
         if new is None:
             raise AssertionError("a renewal is of a connection that exists")
-        return Connection(
+        shown = Connection(
             id=self.id,
             organization_id="",
             name=self.connection_name,
@@ -80,11 +80,15 @@ class Draft(Frozen):
                 redirect_url=new.redirect_url,
             ),
             config=new.config,
-            schedule=merge_schedule(new.schedule, None) if new.schedule else None,
             created_at=self.created_at,
             modified_at=self.created_at,
             is_draft=True,
         )
+        spec = new.schedule
+        # Airweave chooses one where none is given, and after a consent also where {} was.
+        if spec is None or (spec.is_none and self.method is AuthMethod.OAUTH_BROWSER):
+            return shown
+        return shown.model_copy(update={"schedule": merge_schedule(spec, None)})
 
 
 class Drafts:

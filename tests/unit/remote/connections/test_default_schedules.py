@@ -52,6 +52,17 @@ async def test_schedule_is_not_said_to_be_none_before_the_consent_decides(place:
     assert f"cron '{found.schedule.cron}'" in connection_text(found)
 
 
+async def test_draft_does_not_say_that_there_will_be_no_schedule(place: Place) -> None:
+    async with place.open() as backend:
+        left_out = await make_connection(backend, "stub")
+        agreed = await make_connection(backend, "gmail", schedule=ScheduleSpec())
+        none = await make_connection(backend, "stub", schedule=ScheduleSpec())
+    assert all(made.is_draft for made in (left_out, agreed, none))
+    assert "schedule: what the API chooses" in connection_text(left_out)
+    assert "schedule: what the API chooses" in connection_text(agreed), "a consent makes it daily"
+    assert "schedule: none" in connection_text(none)
+
+
 async def test_draft_keeps_the_wish_for_no_schedule(place: Place) -> None:
     async with place.open() as backend:
         made = await make_connection(backend, "stub", schedule=ScheduleSpec())
