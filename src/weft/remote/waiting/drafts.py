@@ -48,6 +48,8 @@ class Draft(Frozen):
     id: str
     method: AuthMethod
     created_at: datetime
+    modified_at: datetime | None = None
+    version: int = 1
     source_name: str
     connection_name: str
     new: NewConnection | None = None
@@ -81,7 +83,8 @@ class Draft(Frozen):
             ),
             config=new.config,
             created_at=self.created_at,
-            modified_at=self.created_at,
+            modified_at=self.modified_at or self.created_at,
+            version=self.version,
             is_draft=True,
         )
         spec = new.schedule
@@ -176,7 +179,12 @@ class Drafts:
             values["schedule"] = change.schedule or ScheduleSpec()
         name = change.name or draft.connection_name
         changed = draft.model_copy(
-            update={"new": new.model_copy(update=values), "connection_name": name}
+            update={
+                "new": new.model_copy(update=values),
+                "connection_name": name,
+                "modified_at": datetime.now(UTC),
+                "version": draft.version + 1,
+            }
         )
         note = await self._notes.get(DRAFT, draft.id)
         await self._put(changed, None if note is None else note.link)

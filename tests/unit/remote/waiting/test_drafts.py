@@ -462,3 +462,13 @@ async def test_name_that_a_draft_shares_is_ambiguous(place: Place, others: str) 
             assert other.id in caught.value.message
         assert (await backend.connections.get(draft.id)).id == draft.id
         assert (await backend.connections.get(other.id)).id == other.id
+
+
+async def test_change_of_a_draft_makes_its_earlier_version_stale(place: Place) -> None:
+    async with place.open() as backend:
+        draft = await make_connection(backend, "github", config=REPO)
+        changed = await backend.connections.update(draft.id, ConnectionChange(description="New"))
+        assert changed.version > draft.version
+        assert changed.modified_at > draft.modified_at
+        with pytest.raises(Conflict):
+            await backend.connections.delete(draft.id, expected_version=draft.version)
