@@ -6,11 +6,14 @@ person has submitted the page, or a caller has given credentials. The draft's id
 """
 
 import hashlib
+import logging
 import secrets
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import uuid4
+
+from pydantic import ValidationError
 
 from weft.domain.base import Frozen
 from weft.domain.connections import (
@@ -27,6 +30,8 @@ from weft.domain.notes import Note
 from weft.domain.schedules import ScheduleSpec, merge_schedule
 from weft.errors import Conflict, Unsupported
 from weft.remote.state.remote_state import RemoteState
+
+logger = logging.getLogger(__name__)
 
 DRAFT: Final = "draft"
 RENEWAL: Final = "renewal"
@@ -247,4 +252,8 @@ def digest(token: str) -> bytes:
 
 
 def _read(note: Note | None) -> Draft | None:
-    return None if note is None else Draft.model_validate(note.content)
+    try:
+        return None if note is None else Draft.model_validate(note.content)
+    except ValidationError:
+        logger.warning("a draft is left out: another version of Weft wrote it")
+        return None

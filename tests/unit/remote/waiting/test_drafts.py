@@ -30,6 +30,7 @@ from weft.errors import (
     WeftError,
 )
 from weft.remote.backend import RemoteBackend
+from weft.remote.waiting.drafts import DRAFT
 from weft.remote.waiting.needs import list_hosts
 from weft.testing.airweave.state import Provider
 
@@ -472,3 +473,15 @@ async def test_change_of_a_draft_makes_its_earlier_version_stale(place: Place) -
         assert changed.modified_at > draft.modified_at
         with pytest.raises(Conflict):
             await backend.connections.delete(draft.id, expected_version=draft.version)
+
+
+async def test_draft_that_another_version_wrote_stops_nothing_else(place: Place) -> None:
+    async with place.open() as backend:
+        draft = await make_connection(backend, "github", config=REPO)
+        note = await place.notes.get(DRAFT, draft.id)
+        assert note is not None
+        await place.notes.put(note.model_copy(update={"content": {**note.content, "newer": 1}}))
+        other = await make_connection(backend, "stub", auth=STUB_AUTH)
+        assert [each.id for each in (await backend.connections.list()).items] == [other.id]
+        with pytest.raises(NotFound):
+            await backend.connections.get(draft.id)
