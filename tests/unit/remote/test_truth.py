@@ -12,7 +12,7 @@ from weft.domain.jobs import Job, JobStatus, diagnose
 from weft.domain.schedules import ScheduleSpec
 from weft.errors import Conflict, ErrorCategory, InvalidInput, Unsupported
 from weft.remote.backend import RemoteBackend
-from weft.server.render.text import connection_text, counts, job_text
+from weft.server.render.text import connection_text, counts, job_next_step, job_text
 from weft.testing.airweave import Airweave
 from weft.testing.airweave.world import FAILING_SEED, REAUTH_SEED
 
@@ -179,3 +179,11 @@ async def test_schedule_of_a_live_source_is_refused_not_dropped() -> None:
                 schedule={"cron": "0 5 * * *"},
             )
     assert caught.value.field == "schedule"
+
+
+async def test_skipped_entity_leads_to_no_log_where_the_api_keeps_none() -> None:
+    async with open_backend_at(world := Airweave()) as backend:
+        job = await run_to_end(world, backend, await connect(backend))
+        assert job.entities_skipped == 1
+        assert list(await backend.jobs.log(job.id)) == []
+    assert "log" not in job_next_step(job)

@@ -207,6 +207,8 @@ def job_next_step(job: Job) -> str:
         if job.deletions_held:
             log = f"get_connection(connection_id='{job.source_connection_id}')"
             return f"The sync has ended, but {missing}: {log} says what to do."
+        if job.full_sync is None:
+            return f"The sync has ended, but {missing}; the API that ran it does not say more."
         return f"The sync has ended, but {missing}: the log in {log} says more."
     if job.status is JobStatus.CANCELLED:
         return "What was committed before the cancellation is kept."
