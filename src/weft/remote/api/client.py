@@ -149,7 +149,7 @@ class ApiClient:
             async with self._http.stream("GET", path, headers=accept, timeout=timeout) as response:
                 self.rate_limit = _limit_of(response) or self.rate_limit
                 if response.headers.get("content-type", "").startswith(EVENT_STREAM):
-                    async with aclosing(_read_events(response)) as events:
+                    async with aclosing(_read_events(response, silence)) as events:
                         async for event in events:
                             yield event
                 elif response.status_code < 500 and response.status_code not in (408, 429):
@@ -315,9 +315,12 @@ async def _read_content(response: httpx.Response, host: str) -> bytes:
     return bytes(content)
 
 
-async def _read_events(response: httpx.Response) -> AsyncGenerator[JsonValue]:
-    rest = b""
+async def _read_events(response: httpx.Response, silence: float) -> AsyncGenerator[JsonValue]:
+    rest, heard_at = b"", anyio.current_time()
     async for piece in response.aiter_bytes():
+        # Comments and garbage keep a connection alive, but tell no more than silence does.
+        if anyio.current_time() - heard_at > silence:
+            return
         *lines, rest = (rest + piece).split(b"\n")
         for line in lines:
             if not line.startswith(b"data:") or len(line) > EVENT_MAX_BYTES:
@@ -327,6 +330,7 @@ async def _read_events(response: httpx.Response) -> AsyncGenerator[JsonValue]:
             except ValueError:
                 continue
             yield event
+            heard_at = anyio.current_time()
         if len(rest) > EVENT_MAX_BYTES:
             return
 

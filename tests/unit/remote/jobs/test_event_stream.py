@@ -10,6 +10,10 @@ import pytest
 from airweave_backend import SOON, STUB_AUTH, make_connection
 from patience import PATIENCE_SECONDS
 from pydantic import SecretStr
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import StreamingResponse
+from starlette.routing import Route
 
 from weft.domain.collections import NewCollection
 from weft.domain.jobs import Job, JobStatus
@@ -66,6 +70,24 @@ async def test_job_is_polled_where_the_stream_tells_nothing(
     async with serve(Airweave(streams=streams)) as backend:
         states = await follow(backend)
     assert (states[-1].status, states[-1].entities_inserted) == (JobStatus.COMPLETED, 20)
+
+
+async def test_stream_of_comments_is_as_good_as_silent() -> None:
+    async def write(_request: Request) -> StreamingResponse:
+        async def pieces() -> AsyncGenerator[bytes]:
+            while True:
+                yield b": still here\n\n"
+                await anyio.sleep(0.01)
+
+        return StreamingResponse(pieces(), media_type="text/event-stream")
+
+    app = Starlette(routes=[Route("/events", write)])
+    async with (
+        serve_app(app) as url,
+        open_client(url, SecretStr("key"), timeouts=QUICK_POLLS) as client,
+    ):
+        with anyio.fail_after(PATIENCE_SECONDS):
+            assert [event async for event in client.follow("/events", silence=0.1)] == []
 
 
 async def test_api_without_streams_is_asked_for_one_once() -> None:
