@@ -143,8 +143,8 @@ _TEXTS: Final[tuple[tuple[str, Make], ...]] = (
         _error_of(
             AuthenticationFailed,
             "The provider refused the OAuth client when the authorisation began.",
-            hint="Give consumer_key and consumer_secret of a client of the user's own, or leave "
-            "auth out for a page where the user enters them.",
+            hint="Give the consumer_key of a client of the user's own; without its consumer_secret "
+            "there is a page where the user enters it.",
         ),
     ),
     (

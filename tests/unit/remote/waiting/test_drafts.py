@@ -22,6 +22,7 @@ from weft.domain.connections import Auth, Connection, ConnectionChange, Connecti
 from weft.domain.sources import SourceInfo
 from weft.errors import (
     Ambiguous,
+    AuthenticationFailed,
     Conflict,
     InvalidInput,
     NotFound,
@@ -485,3 +486,16 @@ async def test_draft_that_another_version_wrote_stops_nothing_else(place: Place)
         assert [each.id for each in (await backend.connections.list()).items] == [other.id]
         with pytest.raises(NotFound):
             await backend.connections.get(draft.id)
+
+
+async def test_refused_oauth1_client_leads_to_a_page_for_the_users_own(place: Place) -> None:
+    async with place.open() as backend:
+        with pytest.raises(AuthenticationFailed) as caught:
+            await make_connection(backend, "trello")
+        assert "leave auth out" not in (caught.value.hint or ""), "it was left out"
+        assert "without its consumer_secret" in (caught.value.hint or "")
+        draft = await make_connection(
+            backend, "trello", auth=auth_of(oauth_browser={"consumer_key": "key"})
+        )
+        fields = (await show(backend, draft)).fields
+    assert [field.name for field in fields] == ["consumer_key", "consumer_secret"]
