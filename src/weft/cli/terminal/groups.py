@@ -37,7 +37,9 @@ class ListGroup(click.Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Insert `list` before options and, in some groups, before a word that is no command."""
         helps = set(self.get_help_option_names(ctx))
-        if not args or (args[0] not in helps and self._belongs_to_list(args[0])):
+        # A shell that completes the first word wants to see the sub-commands.
+        implied = not ctx.resilient_parsing if not args else args[0] not in helps
+        if implied and (not args or self._belongs_to_list(args[0])):
             args = [LIST, *args]
         return super().parse_args(ctx, args)
 

@@ -2,6 +2,7 @@
 
 import click
 
+from weft.cli.terminal.completion import complete_collection
 from weft.cli.terminal.confirm import confirm
 from weft.cli.terminal.context import App, json_option, pass_app, show
 from weft.cli.terminal.groups import ListGroup, limit_options
@@ -54,7 +55,7 @@ def create_collection(app: App, name: str, readable_id: str | None) -> None:
 
 
 @collections.command("rename")
-@click.argument("collection")
+@click.argument("collection", shell_complete=complete_collection)
 @click.argument("name")
 @json_option
 @pass_app
@@ -65,7 +66,7 @@ def rename_collection(app: App, collection: str, name: str) -> None:
 
 
 @collections.command("delete")
-@click.argument("collection")
+@click.argument("collection", shell_complete=complete_collection)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @json_option
 @pass_app

@@ -8,6 +8,7 @@ from typing import Final
 import click
 
 from weft.backend import LIST_LIMIT_MAX, Backend
+from weft.cli.terminal.completion import complete_connection, complete_job
 from weft.cli.terminal.context import App, emit, json_option, pass_app, show
 from weft.cli.terminal.follow import diagnosis
 from weft.cli.terminal.groups import ListGroupWithName, limit_options
@@ -28,7 +29,7 @@ def jobs() -> None:
 
 
 @jobs.command("list")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=complete_connection)
 @click.option(
     "--status",
     type=click.Choice([status.value for status in JobStatus], case_sensitive=False),
@@ -55,7 +56,7 @@ def list_jobs(
 
 
 @jobs.command("show")
-@click.argument("job_id", metavar="ID")
+@click.argument("job_id", metavar="ID", shell_complete=complete_job)
 @click.option(
     "--log", "log_lines", type=click.IntRange(0), default=LOG_TAIL_LINES, help="Lines of its log."
 )
@@ -81,7 +82,7 @@ def show_job(app: App, job_id: str, log_lines: int) -> None:
 
 
 @jobs.command("cancel")
-@click.argument("job_id", metavar="ID")
+@click.argument("job_id", metavar="ID", shell_complete=complete_job)
 @json_option
 @pass_app
 def cancel_job(app: App, job_id: str) -> None:

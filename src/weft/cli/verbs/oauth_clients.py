@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from weft.cli.terminal.completion import complete_source
 from weft.cli.terminal.confirm import confirm
 from weft.cli.terminal.context import App, hosts_option, json_option, pass_app, show
 from weft.cli.terminal.credentials import read_secret
@@ -19,7 +20,7 @@ def oauth_clients() -> None:
 
 
 @oauth_clients.command("set")
-@click.argument("source")
+@click.argument("source", shell_complete=complete_source)
 @click.option("--client-id", required=True, help="The client's id; it is no secret.")
 @click.option("--public", is_flag=True, help="The client has no secret (PKCE alone).")
 @click.option(
@@ -61,7 +62,7 @@ def list_clients(app: App) -> None:
 
 
 @oauth_clients.command("remove")
-@click.argument("source")
+@click.argument("source", shell_complete=complete_source)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @json_option
 @pass_app

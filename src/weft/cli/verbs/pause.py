@@ -4,6 +4,7 @@ from datetime import datetime
 
 import click
 
+from weft.cli.terminal.completion import complete_connection
 from weft.cli.terminal.context import App, json_option, pass_app, show
 from weft.cli.terminal.groups import Verb
 from weft.cli.terminal.text import plain
@@ -13,7 +14,7 @@ from weft.domain.schedules import ScheduleSpec
 
 
 @click.command(cls=Verb)
-@click.argument("name")
+@click.argument("name", shell_complete=complete_connection)
 @click.option(
     "--until",
     type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M"]),
@@ -27,7 +28,7 @@ def pause(app: App, name: str, until: datetime | None) -> None:
 
 
 @click.command(cls=Verb)
-@click.argument("name")
+@click.argument("name", shell_complete=complete_connection)
 @json_option
 @pass_app
 def resume(app: App, name: str) -> None:

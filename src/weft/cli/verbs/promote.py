@@ -9,6 +9,7 @@ import anyio
 import click
 
 from weft.backend import Backend
+from weft.cli.terminal.completion import complete_collection, complete_connection
 from weft.cli.terminal.context import App, emit, json_option, pass_app, say
 from weft.cli.terminal.credentials import credentials_for
 from weft.cli.terminal.groups import Verb
@@ -69,8 +70,15 @@ class Plan:
 
 
 @click.command(cls=Verb)
-@click.argument("connections", metavar="[CONNECTION]...", nargs=-1)
-@click.option("--collection", metavar="ID", help="All connections of this local collection.")
+@click.argument(
+    "connections", metavar="[CONNECTION]...", nargs=-1, shell_complete=complete_connection
+)
+@click.option(
+    "--collection",
+    metavar="ID",
+    shell_complete=complete_collection,
+    help="All connections of this local collection.",
+)
 @click.option(
     "--secret",
     "secrets",

@@ -4,6 +4,7 @@ import json
 
 import click
 
+from weft.cli.terminal.completion import complete_source
 from weft.cli.terminal.context import App, emit, json_option, pass_app
 from weft.cli.terminal.groups import Verb
 from weft.cli.terminal.listing import show_page
@@ -13,7 +14,7 @@ from weft.domain.sources import FieldInfo, SourceInfo
 
 
 @click.command(cls=Verb)
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=complete_source)
 @json_option
 @pass_app
 def sources(app: App, name: str | None) -> None:

@@ -3,6 +3,7 @@
 import click
 
 from weft.backend import Backend
+from weft.cli.terminal.completion import complete_connection
 from weft.cli.terminal.confirm import confirm
 from weft.cli.terminal.context import App, json_option, pass_app, say, show
 from weft.cli.terminal.follow import conclude, follow
@@ -19,7 +20,7 @@ QUEUED_NOTE = (
 
 
 @click.command(cls=Verb)
-@click.argument("name")
+@click.argument("name", shell_complete=complete_connection)
 @click.option("--full", is_flag=True, help="Read everything again, ignoring the cursor.")
 @click.option("--no-wait", is_flag=True, help="Queue the sync and return at once.")
 @click.option(

@@ -8,6 +8,7 @@ import anyio
 import click
 
 from weft.backend import Authorization, Backend
+from weft.cli.terminal.completion import complete_connection
 from weft.cli.terminal.context import App, json_option, pass_app, say, show
 from weft.cli.terminal.groups import Verb
 from weft.cli.terminal.text import plain
@@ -19,7 +20,7 @@ LINK_SECONDS: Final = 600.0
 
 
 @click.command("authorize", cls=Verb)
-@click.argument("name")
+@click.argument("name", shell_complete=complete_connection)
 @click.option("--browser", is_flag=True, help="Open the link in this machine's browser.")
 @json_option
 @pass_app

@@ -4,6 +4,7 @@ from functools import partial
 
 import click
 
+from weft.cli.terminal.completion import complete_collection, complete_connection, complete_source
 from weft.cli.terminal.confirm import confirm
 from weft.cli.terminal.context import App, json_option, pass_app, show
 from weft.cli.terminal.groups import ListGroup, limit_options
@@ -26,8 +27,19 @@ def connections() -> None:
 
 
 @connections.command("list")
-@click.option("--collection", metavar="ID", help="Only of this collection.")
-@click.option("--source", "short_name", metavar="SOURCE", help="Only of this source.")
+@click.option(
+    "--collection",
+    metavar="ID",
+    shell_complete=complete_collection,
+    help="Only of this collection.",
+)
+@click.option(
+    "--source",
+    "short_name",
+    metavar="SOURCE",
+    shell_complete=complete_source,
+    help="Only of this source.",
+)
 @click.option(
     "--status",
     type=click.Choice([status.value for status in ConnectionStatus]),
@@ -65,7 +77,7 @@ def list_connections(
 
 
 @connections.command("show", epilog=NAME_HELP)
-@click.argument("name")
+@click.argument("name", shell_complete=complete_connection)
 @json_option
 @pass_app
 def show_connection(app: App, name: str) -> None:
@@ -75,7 +87,7 @@ def show_connection(app: App, name: str) -> None:
 
 
 @connections.command("check", epilog=NAME_HELP)
-@click.argument("name")
+@click.argument("name", shell_complete=complete_connection)
 @json_option
 @pass_app
 def check_connection(app: App, name: str) -> None:
@@ -87,7 +99,7 @@ def check_connection(app: App, name: str) -> None:
 
 
 @connections.command("delete", epilog=NAME_HELP)
-@click.argument("name")
+@click.argument("name", shell_complete=complete_connection)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @json_option
 @pass_app

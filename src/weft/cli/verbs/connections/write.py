@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 import click
 
 from weft.backend import Backend
+from weft.cli.terminal.completion import complete_collection, complete_connection, complete_source
 from weft.cli.terminal.context import App, emit, json_option, pass_app, say, show
 from weft.cli.terminal.credentials import credentials_for
 from weft.cli.terminal.follow import conclude, exit_code, follow
@@ -52,8 +53,14 @@ def _write_options(command: F) -> F:
 
 
 @click.command("create", cls=Verb)
-@click.argument("source")
-@click.option("--collection", required=True, metavar="ID", help="Where its entities are searched.")
+@click.argument("source", shell_complete=complete_source)
+@click.option(
+    "--collection",
+    required=True,
+    metavar="ID",
+    shell_complete=complete_collection,
+    help="Where its entities are searched.",
+)
 @click.option("--create-collection", is_flag=True, help="Create the collection if there is none.")
 @_write_options
 @click.option("--continuous", is_flag=True, help="Sync changes every few minutes.")
@@ -93,7 +100,7 @@ def create_connection(app: App, source: str, **given: Any) -> None:
 
 
 @click.command("update", cls=Verb)
-@click.argument("connection", metavar="NAME")
+@click.argument("connection", metavar="NAME", shell_complete=complete_connection)
 @_write_options
 @click.option("--unset", metavar="KEY", multiple=True, help="Remove a configuration field.")
 @click.option("--continuous/--no-continuous", default=None, help="Sync changes every few minutes.")

@@ -6,6 +6,7 @@ from functools import partial
 import click
 
 from weft.backend import Backend
+from weft.cli.terminal.completion import complete_collection, complete_connection, complete_job
 from weft.cli.terminal.context import App, emit, json_option, pass_app
 from weft.cli.terminal.groups import Verb
 from weft.cli.terminal.listing import show_page
@@ -33,8 +34,18 @@ ANY = "any"
 
 @click.command(cls=Verb)
 @click.argument("path", required=False)
-@click.option("--collection", metavar="ID", help="Only of this collection.")
-@click.option("--connection", metavar="NAME", help="Only what this connection synced.")
+@click.option(
+    "--collection",
+    metavar="ID",
+    shell_complete=complete_collection,
+    help="Only of this collection.",
+)
+@click.option(
+    "--connection",
+    metavar="NAME",
+    shell_complete=complete_connection,
+    help="Only what this connection synced.",
+)
 @click.option("--type", "entity_type", metavar="TYPE", help="Only entities of this type.")
 @click.option("--since", metavar="TIME", help="Only from then on: 24h, 7d or a date.")
 @click.option("--until", metavar="TIME", help="Only before then.")
@@ -44,7 +55,9 @@ ANY = "any"
     type=click.Choice([ANY, *(kind.value for kind in ChangeKind)]),
     help="List instead what syncs did that ended in that time.",
 )
-@click.option("--job", metavar="ID", help="List instead what this sync did.")
+@click.option(
+    "--job", metavar="ID", shell_complete=complete_job, help="List instead what this sync did."
+)
 @click.option(
     "--limit",
     type=click.IntRange(1, BROWSE_LIMIT_MAX),
@@ -103,7 +116,12 @@ def entities(
 
 @click.command(cls=Verb)
 @click.argument("entity")
-@click.option("--connection", metavar="NAME", help="The connection that synced it.")
+@click.option(
+    "--connection",
+    metavar="NAME",
+    shell_complete=complete_connection,
+    help="The connection that synced it.",
+)
 @json_option
 @pass_app
 def show(app: App, entity: str, connection: str | None) -> None:

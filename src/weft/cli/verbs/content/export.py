@@ -10,6 +10,7 @@ from typing import Any, BinaryIO, Final
 import click
 
 from weft.backend import Backend, Browse
+from weft.cli.terminal.completion import complete_collection, complete_connection
 from weft.cli.terminal.context import App, json_option, pass_app, say, show
 from weft.cli.terminal.files import find_target, replacing
 from weft.cli.terminal.groups import Verb
@@ -33,8 +34,18 @@ class Exported(Frozen):
 
 
 @click.command(cls=Verb)
-@click.option("--collection", metavar="ID", help="Only of this collection.")
-@click.option("--connection", metavar="NAME", help="Only what this connection synced.")
+@click.option(
+    "--collection",
+    metavar="ID",
+    shell_complete=complete_collection,
+    help="Only of this collection.",
+)
+@click.option(
+    "--connection",
+    metavar="NAME",
+    shell_complete=complete_connection,
+    help="Only what this connection synced.",
+)
 @click.option("--type", "entity_type", metavar="TYPE", help="Only entities of this type.")
 @click.option(
     "-o", "--output", metavar="FILE", default=STDOUT, help="Write to FILE, not standard output."

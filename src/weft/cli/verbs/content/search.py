@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import click
 
 from weft.backend import Backend
+from weft.cli.terminal.completion import complete_collection, complete_connection
 from weft.cli.terminal.context import App, emit, json_option, pass_app
 from weft.cli.terminal.groups import Verb
 from weft.cli.terminal.text import plain
@@ -14,9 +15,14 @@ from weft.errors import Unsupported
 
 
 @click.command(cls=Verb)
-@click.argument("collection")
+@click.argument("collection", shell_complete=complete_collection)
 @click.argument("query", nargs=-1, required=True)
-@click.option("--connection", metavar="NAME", help="Only what this connection synced.")
+@click.option(
+    "--connection",
+    metavar="NAME",
+    shell_complete=complete_connection,
+    help="Only what this connection synced.",
+)
 @click.option("--type", "entity_type", metavar="TYPE", help="Only entities of this type.")
 @click.option("--since", metavar="TIME", help="Only what was updated since: 24h, 7d or a date.")
 @click.option("--until", metavar="TIME", help="Only what was updated before then.")
