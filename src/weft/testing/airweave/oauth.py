@@ -10,7 +10,7 @@ from weft.testing.airweave.world import Airweave
 
 APP_URL = "http://localhost:8080"
 LINK_SECONDS = 300
-SESSION_SECONDS = 1800
+SESSION_SECONDS = 300
 BAD_CODE = "badcode"
 """The code that the provider does not exchange."""
 
