@@ -85,10 +85,11 @@ class Connections(Protocol):
         collection: str | None = None,
         short_name: str | None = None,
         status: ConnectionStatus | None = None,
+        needs_attention: bool = False,
         cursor: str | None = None,
         limit: int = LIST_LIMIT_DEFAULT,
     ) -> Page[Connection]:
-        """List them, newest first."""
+        """List them, newest first; ``needs_attention``: only those, of what a list tells."""
         ...
 
     async def get(self, connection: str) -> Connection:
@@ -141,8 +142,8 @@ class Jobs(Protocol):
         """Yield the job now and after each change, ending with its terminal state."""
         ...
 
-    async def log(self, job: str, *, limit: int = 20) -> Sequence[LogLine]:
-        """Get the last lines of its log, oldest first."""
+    async def log(self, job: str, *, limit: int = 20, skip: int = 0) -> Sequence[LogLine]:
+        """Get the last lines of its log, oldest first, without the ``skip`` newest."""
         ...
 
     async def cancel(self, job: str) -> Job:

@@ -281,7 +281,7 @@ class FakeJobs(Jobs):
             if state.status is JobStatus.RUNNING and self.state.cancelled is not None:
                 await self.state.cancelled.wait()
 
-    async def log(self, job: str, *, limit: int = 20) -> Sequence[LogLine]:
+    async def log(self, job: str, *, limit: int = 20, skip: int = 0) -> Sequence[LogLine]:
         return [LogLine(at=NOW, level="INFO", message="Listed\x1b[31m 5 notes")][:limit]
 
     async def cancel(self, job: str) -> Job:

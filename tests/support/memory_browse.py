@@ -185,11 +185,14 @@ def note_unread(
             if key not in held.reasons and len(held.reasons) >= REASONS_KEPT_MAX:
                 key = (kind, OTHER_REASONS)
             held.reasons[key] += 1
+    held.omitted |= batch.omitted
+    held.show_findings()
 
 
 def note_checkpoint(held: JobState, batch: PreparedBatch) -> None:
     """Note the reasons up to the checkpoint: what comes after it is met again."""
     held.reasons_before = held.reasons.copy()
+    held.omitted_before = held.omitted.copy()
     for kind, names in ((ChangeKind.FAILED, batch.failed), (ChangeKind.SKIPPED, batch.skipped)):
         for name in names & batch.after_checkpoint:
             held.reasons_before[kind, batch.reasons[name][:REASON_KEPT_CHARS]] -= 1
@@ -199,6 +202,9 @@ def forget_unread(held: JobState) -> None:
     """Forget what was skipped and failed: the listing starts over."""
     held.reasons.clear()
     held.reasons_before.clear()
+    held.omitted.clear()
+    held.omitted_before.clear()
+    held.show_findings()
     unread = (ChangeKind.SKIPPED, ChangeKind.FAILED)
     held.names = {key: row for key, row in held.names.items() if key[0] not in unread}
 

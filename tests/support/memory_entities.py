@@ -9,9 +9,9 @@ from dataclasses import replace
 from memory_browse import fits, forget_unread, note_checkpoint, note_name, note_unread
 from memory_state import EntityState, JobState, State
 
+from weft.domain.attention import DeletionHold
 from weft.domain.browsing import ChangeKind
 from weft.domain.collections import Collection
-from weft.domain.connections import DeletionHold
 from weft.domain.entities import StoredEntity
 from weft.domain.jobs import JobStatus
 from weft.domain.search import SNIPPET_MAX_CHARS, SearchHit
@@ -108,6 +108,7 @@ class MemoryEntities(EntityStore):
             note_name(self._state, claim, held, kind, entity.id, (entity.type, entity.title, None))
             types_at = self._state.connections[claim.connection_id].types_at
             types_at[entity.type] = self._state.clock()
+            held.empty += not entity.text.strip()
 
     def _set_checkpoint(self, claim: Claim, held: JobState, batch: PreparedBatch) -> None:
         connection = self._state.connections[claim.connection_id]

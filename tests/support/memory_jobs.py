@@ -90,9 +90,13 @@ class MemoryJobs(JobStore):
         ]
         return make_page(found[::-1], cursor, limit)
 
-    async def log(self, organization_id: str, job_id: str, limit: int) -> Sequence[LogLine]:
+    async def log(
+        self, organization_id: str, job_id: str, limit: int, skip: int = 0
+    ) -> Sequence[LogLine]:
         found = self._state.jobs.get(job_id)
-        return found.log[-limit:] if found and found.organization_id == organization_id else []
+        if found is None or found.organization_id != organization_id:
+            return []
+        return found.log[: len(found.log) - skip][-limit:]
 
     async def request_cancel(self, job: Job) -> bool:
         found = self._state.jobs.get(job.id)
@@ -146,6 +150,8 @@ class MemoryJobs(JobStore):
             each.claimed_at = now
             each.seen_before = frozenset(key for _, key in each.seen)
             each.reasons = each.reasons_before.copy()
+            each.omitted = each.omitted_before.copy()
+            each.show_findings()
             each.set(
                 **_error_fields(Outcome(JobStatus.RUNNING)),
                 status=JobStatus.RUNNING,

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from weft.domain.access.acting import current_actor
 from weft.domain.access.audit import AuditEntry
+from weft.domain.attention import DeletionHold
 from weft.domain.base import Json, Page
 from weft.domain.browsing import ChangeKind
 from weft.domain.collections import Collection, CollectionStatus
@@ -16,13 +17,12 @@ from weft.domain.connections import (
     AuthDetails,
     Connection,
     ConnectionStatus,
-    DeletionHold,
     EntitySummary,
     EntityTypeSummary,
     SyncSummary,
 )
 from weft.domain.entities import Entity
-from weft.domain.jobs import Job, JobStatus, LogLine, RunOptions
+from weft.domain.jobs import Finding, FindingKind, Job, JobStatus, LogLine, RunOptions
 from weft.local.store.authorizations import AuthProviderRow, AuthSession, OAuthClientRow
 from weft.local.store.notes import NoteRow
 from weft.local.store.records import Claim, ConnectionRow
@@ -84,6 +84,26 @@ class JobState:
     reasons_before: Counter[tuple[ChangeKind, str]] = field(
         default_factory=Counter[tuple[ChangeKind, str]]
     )
+
+    empty: int = 0
+    omitted: dict[tuple[FindingKind, str], int | None] = field(
+        default_factory=dict[tuple[FindingKind, str], int | None]
+    )
+    omitted_before: dict[tuple[FindingKind, str], int | None] = field(
+        default_factory=dict[tuple[FindingKind, str], int | None]
+    )
+
+    def show_findings(self) -> None:
+        """Show in the job what it left out, as far as it has counted."""
+        found = [
+            Finding(kind=FindingKind(kind.value), reason=reason, count=count)
+            for (kind, reason), count in self.reasons.items()
+            if count > 0
+        ]
+        found += [Finding(kind=k, reason=r, count=n) for (k, r), n in self.omitted.items()]
+        found += [Finding(kind=FindingKind.EMPTY, count=self.empty)] if self.empty else []
+        found.sort(key=lambda each: (-(each.count or -1), each.kind, each.reason))
+        self.set(findings=tuple(found))
 
     def set(self, **fields: Any) -> None:
         """Change fields of the job."""

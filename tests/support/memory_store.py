@@ -143,6 +143,7 @@ class MemoryConnections(ConnectionStore):
         readable_collection_id: str | None,
         short_name: str | None,
         status: ConnectionStatus | None,
+        needs_attention: bool = False,
         cursor: str | None,
         limit: int,
     ) -> Page[Connection]:
@@ -152,6 +153,7 @@ class MemoryConnections(ConnectionStore):
             if readable_collection_id in (None, each.readable_collection_id)
             and short_name in (None, each.short_name)
             and status in (None, each.status)
+            and (each.attention or not needs_attention)
         ]
         return make_page(found, cursor, limit)
 

@@ -132,6 +132,7 @@ class FakeConnections:
         collection: str | None = None,
         short_name: str | None = None,
         status: ConnectionStatus | None = None,
+        needs_attention: bool = False,
         cursor: str | None = None,
         limit: int = 20,
     ) -> Page[Connection]:
@@ -141,6 +142,7 @@ class FakeConnections:
             if collection in (None, row.readable_collection_id)
             and short_name in (None, row.short_name)
             and status in (None, row.status)
+            and (row.attention or not needs_attention)
         ]
         return page_of(found, cursor, limit)
 
@@ -250,8 +252,8 @@ class FakeJobs:
         finally:
             self.unwatched.set()
 
-    async def log(self, job: str, *, limit: int = 20) -> Sequence[LogLine]:
-        return self.lines[-limit:]
+    async def log(self, job: str, *, limit: int = 20, skip: int = 0) -> Sequence[LogLine]:
+        return self.lines[: len(self.lines) - skip][-limit:]
 
     async def cancel(self, job: str) -> Job:
         row = await self.get(job)

@@ -1,6 +1,6 @@
 """Source connections: configured, authenticated instances of sources."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from enum import StrEnum
 from operator import not_
@@ -9,8 +9,16 @@ from typing import Any, Final, Self
 from pydantic import Field, JsonValue, SerializerFunctionWrapHandler, model_serializer
 
 from weft.domain.access.secrets import SecretText
+from weft.domain.attention import (
+    Attention,
+    DeletionHold,
+    ask_about_deletions,
+    ask_to_authorize,
+    explain_failure,
+    judge_last_job,
+)
 from weft.domain.base import Frozen, Json
-from weft.domain.jobs import Job, diagnose
+from weft.domain.jobs import Job, JobStatus
 from weft.domain.names import validate_name_length
 from weft.domain.schedules import Schedule, ScheduleSpec
 from weft.errors import Conflict, ErrorCategory, InvalidInput
@@ -95,35 +103,6 @@ class EntitySummary(Frozen):
     by_type: dict[str, EntityTypeSummary] = Field(default_factory=dict)
 
 
-class DeletionHold(Frozen):
-    """Deletions that the last full listing asked for and that wait for somebody's word.
-
-    ``everything`` says that nothing would be left. ``names`` are the source's ids of a few of the
-    entities: untrusted text, which no dump of this object contains.
-    """
-
-    count: int
-    everything: bool = False
-    job_id: str
-    held_at: datetime
-    names: tuple[str, ...] = Field(default=(), exclude=True)
-
-
-class AttentionKind(StrEnum):
-    """The reason why a connection needs somebody."""
-
-    DELETIONS_HELD = "deletions_held"
-    WAITS_FOR_PROCESS = "waits_for_process"
-
-
-class Attention(Frozen):
-    """Something about a connection that needs somebody, and the call that settles it."""
-
-    kind: AttentionKind
-    message: str
-    next_step: str
-
-
 class Connection(Frozen):
     """A source connection with its schedule, history and content, as Airweave describes it.
 
@@ -170,13 +149,20 @@ class Connection(Frozen):
     @property
     def attention(self) -> tuple[Attention, ...]:
         """Return what needs somebody; empty when nothing does."""
-        hold, job = self.deletions_held, self.sync.last_job
-        needed = [] if hold is None else [_attention_to(hold, self.id)]
-        if job and job.waits_for_process and (found := diagnose(job)):
-            message = job.error or found.likely_cause
-            kind = AttentionKind.WAITS_FOR_PROCESS
-            needed.append(Attention(kind=kind, message=message, next_step=found.next_step))
-        return tuple(needed)
+        return tuple(self._list_attention())
+
+    def _list_attention(self) -> Iterator[Attention]:
+        hold, job, stored = self.deletions_held, self.sync.last_job, self.entities.total_entities
+        failed = job and job.status is JobStatus.FAILED and self.status is ConnectionStatus.ACTIVE
+        if self.status in WAITING_STATUSES:
+            refused = self.status is ConnectionStatus.NEEDS_REAUTH
+            yield ask_to_authorize(self.id, was_refused=refused)
+        elif self.status is ConnectionStatus.ERROR or failed:
+            yield explain_failure(self.id, self.error_message, self.error_category)
+        if hold is not None:
+            yield ask_about_deletions(hold, self.id)
+        if job:
+            yield from judge_last_job(job, stored)
 
 
 def agree_to_deletions(connection: Connection) -> int:
@@ -188,20 +174,6 @@ def agree_to_deletions(connection: Connection) -> int:
             hint="Call run_sync without apply_deletions: it deletes what may go without asking.",
         )
     return connection.deletions_held.count
-
-
-def _attention_to(hold: DeletionHold, connection_id: str) -> Attention:
-    number = "1 deletion is" if hold.count == 1 else f"{hold.count} deletions are"
-    what = "nothing would be left" if hold.everything else "a sync makes no more than a share"
-    return Attention(
-        kind=AttentionKind.DELETIONS_HELD,
-        message=f"{number} held, because {what} without somebody's word; search still finds all.",
-        next_step=(
-            "If they should go, run_sync(connection_id="
-            f"'{connection_id}', apply_deletions=true) shows them and asks first. "
-            "If not, mend the source or the config: a sync that sees them again ends this."
-        ),
-    )
 
 
 class DirectAuth(Frozen):

@@ -1,5 +1,7 @@
 """Sync jobs: their states, their counts, their log, and why one failed."""
 
+import re
+from collections.abc import Iterator
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -34,7 +36,7 @@ class JobStatus(StrEnum):
 _TERMINAL = frozenset({JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED})
 _HOLDING = (ErrorCategory.NO_PROCESS, ErrorCategory.KEY_UNAVAILABLE)
 LIVE_STATUSES = frozenset(JobStatus) - _TERMINAL
-
+_SETTING = re.compile(r"[a-z][a-z_]{0,40}")
 
 TAKEOVER_SECONDS: Final = 3.0
 """How long to wait for another process to take a job that waits for one."""
@@ -83,13 +85,68 @@ class Diagnosis(Frozen):
     next_step: str
 
 
+class FindingKind(StrEnum):
+    """The fate of entities that a job met, or knows of, but did not store with their text.
+
+    `LIMIT`: they lie beyond a limit of the configuration; `OLDER`: so do they, but are only older
+    than what was listed. `DEAD_LINKS`: links to them were answered with 404 or 410.
+    """
+
+    SKIPPED = "skipped"
+    FAILED = "failed"
+    EMPTY = "empty"
+    LIMIT = "limit"
+    OLDER = "older"
+    DEAD_LINKS = "dead_links"
+
+
+class Finding(Frozen):
+    """How many entities met one fate for one reason; ``count`` is None where nobody knows.
+
+    ``reason`` is the source's own, untrusted text, but for a limit the name of its setting.
+    """
+
+    kind: FindingKind
+    reason: str = ""
+    count: int | None = None
+
+
+class WarningKind(StrEnum):
+    """The kinds of what a completed job left undone."""
+
+    GAPS = "gaps"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    NOTHING_READ = "nothing_read"
+    LIMIT = "limit"
+    OLDER = "older"
+    DEAD_LINKS = "dead_links"
+    EMPTY = "empty"
+    DELETIONS_HELD = "deletions_held"
+
+
+class JobWarning(Frozen):
+    """Something that a completed job left undone, as a phrase in our own words.
+
+    ``findings`` say why, the most frequent first; their reasons are untrusted text, which no dump
+    of this object contains.
+    """
+
+    kind: WarningKind
+    message: str
+    findings: tuple[Finding, ...] = Field(default=(), exclude=True)
+    needs_somebody: bool = Field(default=False, exclude=True)
+
+
 class Job(Frozen):
     """One run of a connection's sync.
 
     Each entity is counted once: ``entities_skipped`` were listed but are not eligible (binary, too
     large); ``entities_failed`` could not be read this time and keep their earlier version.
     ``incomplete`` says that the listing had gaps, so there may be more, and nothing was deleted.
-    ``deletions_held`` were not made because they were too many; see `DeletionHold`.
+    ``deletions_held`` were not made because they were too many; see `DeletionHold`. ``findings``
+    say more of what it did not store; they quote the source, so no dump of this object contains
+    them.
     A remote API may not tell ``trigger``, ``full_sync`` and ``created_at``.
     """
 
@@ -112,9 +169,18 @@ class Job(Frozen):
     entities_total: int | None = None
     incomplete: bool = False
     deletions_held: int = 0
+    findings: tuple[Finding, ...] = Field(default=(), exclude=True)
     error: str | None = None
     error_category: ErrorCategory | None = None
     error_details: str | None = None
+
+    @property
+    def warnings(self) -> tuple[JobWarning, ...]:
+        """Return what a completed job left undone; empty for any other, or if it left nothing.
+
+        Every text that says how complete a sync was comes from here.
+        """
+        return tuple(_warn(self)) if self.status is JobStatus.COMPLETED else ()
 
     @property
     def waits_for_process(self) -> bool:
@@ -139,16 +205,56 @@ class Job(Frozen):
 
 def shortfall_of(job: Job) -> str:
     """Say in a phrase what a completed job left undone; empty if it knows of nothing."""
-    if job.status is not JobStatus.COMPLETED:
-        return ""
-    parts = (
-        (job.incomplete, "its listing had gaps, so there may be more than it saw"),
-        (job.entities_failed, f"{job.entities_failed} of what it listed could not be read"),
-        (job.entities_skipped, f"{job.entities_skipped} of what it listed was skipped"),
-        (job.full_sync and not job.entities_read, "it read nothing"),
-        (job.deletions_held, f"{job.deletions_held} deletions are held"),
+    return ", ".join(warning.message for warning in job.warnings)
+
+
+def _warn(job: Job) -> Iterator[JobWarning]:
+    kinds, listed = WarningKind, job.entities_processed
+    failed, skipped, held = job.entities_failed, job.entities_skipped, job.deletions_held
+    counted = (
+        (
+            kinds.GAPS,
+            job.incomplete,
+            "its listing had gaps, so there may be more than it saw",
+            True,
+        ),
+        (kinds.FAILED, failed, f"{failed} of what it listed could not be read", True),
+        (kinds.SKIPPED, skipped, f"{skipped} of what it listed was skipped", 2 * skipped > listed),
+        (kinds.NOTHING_READ, job.full_sync and not job.entities_read, "it read nothing", not held),
+        # What is held is attention of its own, for as long as it is held.
+        (kinds.DELETIONS_HELD, held, f"{held} deletions are held", False),
     )
-    return ", ".join(phrase for applies, phrase in parts if applies)
+    for kind, applies, message, needs_somebody in counted:
+        if applies:
+            why = tuple(each for each in job.findings if each.kind == kind.value)
+            yield JobWarning(
+                kind=kind, message=message, findings=why, needs_somebody=needs_somebody
+            )
+    stored = job.entities_inserted + job.entities_updated
+    for found in job.findings:
+        if found.kind not in (FindingKind.SKIPPED, FindingKind.FAILED):
+            yield JobWarning(
+                kind=WarningKind(found.kind.value),
+                message=describe(found),
+                findings=(found,),
+                needs_somebody=found.kind is FindingKind.LIMIT
+                or (found.kind is FindingKind.EMPTY and 2 * (found.count or 0) > stored),
+            )
+
+
+def describe(found: Finding) -> str:
+    """Say in a phrase what was left out, or is empty; not for what was skipped or failed."""
+    limit = found.reason if _SETTING.fullmatch(found.reason) else "a limit"
+    match found.kind:
+        case FindingKind.EMPTY:
+            return f"{found.count} of what it stored has no text"
+        case FindingKind.DEAD_LINKS:
+            return f"{found.count} of the links that it followed lead to nothing (404 or 410)"
+        case FindingKind.OLDER:
+            return f"{limit} was reached, and what is older was left out"
+        case _:
+            more = "there is more" if found.count is None else f"at least {found.count} more are"
+            return f"{limit} was reached, and {more} beyond it"
 
 
 def diagnose(job: Job) -> Diagnosis | None:

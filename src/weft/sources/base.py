@@ -18,6 +18,7 @@ from pydantic.config import JsonDict
 from weft.domain.base import Json
 from weft.domain.connections import AuthMethod
 from weft.domain.entities import Entity
+from weft.domain.jobs import FindingKind
 from weft.domain.sources import FieldInfo, SourceInfo
 from weft.net.http_factory import HttpFactory
 
@@ -94,7 +95,22 @@ class Complete:
     doubt: str | None = None
 
 
-StoredEvent = Entity | Unchanged | Deleted | Skipped | Failed | Checkpoint | Expect | Incomplete
+@dataclass(slots=True)
+class Omitted:
+    """The source knows of more than it lists: beyond a limit, or behind dead links.
+
+    Of several with one ``kind`` and ``setting`` the last counts. ``count`` None: nobody knows how
+    many; ``setting`` is the limit's field of Config; ``names`` are a few examples for the log.
+    """
+
+    kind: FindingKind
+    count: int | None = None
+    setting: str = ""
+    names: tuple[str, ...] = ()
+
+
+Note = Checkpoint | Expect | Incomplete | Omitted
+StoredEvent = Entity | Unchanged | Deleted | Skipped | Failed | Note
 Event = StoredEvent | Complete
 
 

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from weft.domain.base import Json
 from weft.domain.entities import Entity
+from weft.domain.jobs import FindingKind
 from weft.errors import (
     AccessDenied,
     AuthenticationFailed,
@@ -33,6 +34,7 @@ from weft.sources.base import (
     Expect,
     Failed,
     Incomplete,
+    Omitted,
     Skipped,
     Source,
     Unchanged,
@@ -45,6 +47,9 @@ EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 TURN_EVERY = 64
 
 ErrorChoice = Literal["auth", "access", "unavailable", "rate_limited", "crash"]
+
+
+Omission = Literal["limit", "older", "dead_links"]
 
 
 class StubConfig(BaseModel):
@@ -67,6 +72,8 @@ class StubConfig(BaseModel):
     failed_every: int = Field(default=0, ge=0, description="Each such number fails; 0 for none.")
     skipped_every: int = Field(default=0, ge=0, description="Each such is skipped; 0 for none.")
     incomplete: bool = Field(default=False, description="Say that the listing has a gap.")
+    beyond: int | None = Field(default=None, description="Omit so many; -1: an unknown number.")
+    omission: Omission = Field(default="limit", description="How what is omitted is told.")
     generation: int = Field(default=0, ge=0, description="The upstream's age, in changes.")
     change_every: int = Field(
         default=0,
@@ -128,6 +135,9 @@ class StubSource(Source[StubConfig, StubCredentials | SecretStubCredentials]):
                 yield _checkpoint(config, number)
         if config.incomplete:
             yield Incomplete("the script says that the listing has a gap")
+        if config.beyond is not None:
+            count = config.beyond if config.beyond >= 0 else None
+            yield Omitted(FindingKind(config.omission), count, "entities")
         yield _checkpoint(config, _numbers(config).stop - 1)
         yield Complete("the script's numbers are all named")
 

@@ -105,7 +105,9 @@ class HoldAnswer(Answer):
 class AttentionAnswer(Answer):
     """Something about a connection that needs somebody."""
 
-    kind: Literal["deletions_held", "waits_for_process"]
+    kind: Literal[
+        "authorization", "sync_failed", "sync_fell_short", "deletions_held", "waits_for_process"
+    ]
     message: str
     next_step: str = Field(description="In the words of the MCP tools.")
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BeforeValidator, Field, JsonValue
 
-from weft.domain.jobs import Job, JobStatus, JobTrigger, LogLine
+from weft.domain.jobs import FindingKind, Job, JobStatus, JobTrigger, LogLine
 from weft.errors import ErrorCategory
 from weft.wire.answer import Answer, Count
 from weft.wire.upstream import (
@@ -23,6 +23,8 @@ from weft.wire.upstream import (
 LOG_MESSAGE_MAX_CHARS: Final = 2000
 
 JobStatusName = Literal["pending", "running", "completed", "failed", "cancelling", "cancelled"]
+FindingKindName = Literal["skipped", "failed", "empty", "limit", "older", "dead_links"]
+WarningKindName = Literal[FindingKindName, "gaps", "nothing_read", "deletions_held"]
 _ERROR_TEXTS: Final = {
     ErrorCategory.OAUTH_CREDENTIALS_EXPIRED: "The OAuth grant expired or was revoked.",
     ErrorCategory.API_KEY_INVALID: "The source refused the stored credentials.",
@@ -33,6 +35,21 @@ _ERROR_TEXTS: Final = {
 
 def _wrap_message(details: str | None) -> dict[str, str] | None:
     return {"message": details} if details else None
+
+
+class FindingAnswer(Answer):
+    """How many entities met one fate for one reason, which is the source's text."""
+
+    kind: FindingKindName
+    reason: str
+    count: int | None
+
+
+class WarningAnswer(Answer):
+    """Something that a completed job left undone."""
+
+    kind: WarningKindName
+    message: str
 
 
 class LastJobAnswer(Answer):
@@ -60,6 +77,10 @@ class LastJobAnswer(Answer):
     entities_total: Count | None = Field(description="Weft's own: expected, if that is known.")
     incomplete: bool = Field(description="Weft's own: whether the listing had gaps.")
     deletions_held: Count = Field(description="Weft's own: not made, because they are too many.")
+    findings: list[FindingAnswer] = Field(description="Weft's own: what was not stored, and why.")
+    warnings: list[WarningAnswer] = Field(
+        description="Weft's own: what a completed job left undone."
+    )
     trigger: Literal["initial", "manual", "schedule"] | None = Field(description="Weft's own.")
     full_sync: bool | None = Field(description="Weft's own: whether everything is listed.")
 
@@ -73,6 +94,12 @@ class JobAnswer(LastJobAnswer):
 def _job_status(value: str) -> JobStatus:
     # `created` means not queued yet, which makes no difference to us.
     return JobStatus.PENDING if value.lower() == "created" else JobStatus(value)
+
+
+class _Finding(Upstream):
+    kind: Annotated[FindingKind | None, one_of(FindingKind, None)] = None
+    reason: str = ""
+    count: int | None = None
 
 
 class UpstreamJob(Upstream):
@@ -101,6 +128,7 @@ class UpstreamJob(Upstream):
     entities_total: int | None = None
     incomplete: bool = False
     deletions_held: int = 0
+    findings: tuple[_Finding, ...] = ()
 
     def to_job(self, connection_id: str | None) -> Job:
         status = self.status or self._guess_status()
@@ -112,6 +140,7 @@ class UpstreamJob(Upstream):
             Job,
             source_connection_id=owner,
             status=status,
+            findings=[found for found in self.findings if found.kind is not None],
             entities_skipped=self.entities_failed if skipped is None else skipped,
             entities_failed=0 if skipped is None else self.entities_failed,
             error=error_text(self.error_category) if status is JobStatus.FAILED else None,

@@ -4,9 +4,9 @@ from typing import Any, get_args
 
 import pytest
 
+from weft.domain.attention import AttentionKind
 from weft.domain.base import Json
 from weft.domain.connections import (
-    AttentionKind,
     Auth,
     AuthProviderAuth,
     DirectAuth,

@@ -59,6 +59,7 @@ class LocalConnections(Connections):
         collection: str | None = None,
         short_name: str | None = None,
         status: ConnectionStatus | None = None,
+        needs_attention: bool = False,
         cursor: str | None = None,
         limit: int = LIST_LIMIT_DEFAULT,
     ) -> Page[Connection]:
@@ -72,6 +73,7 @@ class LocalConnections(Connections):
             readable_collection_id=readable_id,
             short_name=short_name,
             status=status,
+            needs_attention=needs_attention,
             cursor=cursor,
             limit=validate_limit(limit),
         )

@@ -92,10 +92,10 @@ class LocalJobs(Jobs):
             else:
                 await self._engine.changes.wait(mark, WATCH_FALLBACK_SECONDS)
 
-    async def log(self, job: str, *, limit: int = 20) -> Sequence[LogLine]:
+    async def log(self, job: str, *, limit: int = 20, skip: int = 0) -> Sequence[LogLine]:
         found = await self.get(job)
         return await self._engine.store.jobs.log(
-            self._organization_id, found.id, validate_limit(limit, maximum=LOG_LIMIT_MAX)
+            self._organization_id, found.id, validate_limit(limit, maximum=LOG_LIMIT_MAX), skip
         )
 
     async def cancel(self, job: str) -> Job:

@@ -21,7 +21,7 @@ import anyio.lowlevel
 from weft.domain.base import Json
 from weft.domain.connections import AuthMethod, ConnectionStatus
 from weft.domain.entities import Entity
-from weft.domain.jobs import JobStatus, LogLine
+from weft.domain.jobs import Finding, JobStatus, LogLine, describe
 from weft.errors import (
     AuthenticationFailed,
     CursorExpired,
@@ -39,7 +39,7 @@ from weft.local.engine import Engine
 from weft.local.jobs.obstacles import waiting_outcome
 from weft.local.store.base import Batch, Claim, Outcome
 from weft.local.store.content import content_hash
-from weft.sources.base import AnySource, Complete, Event, Failed, Incomplete, Skipped
+from weft.sources.base import AnySource, Complete, Event, Failed, Incomplete, Omitted, Skipped
 
 BATCH_EVENTS = 5_000
 BATCH_CHARS = 8_000_000
@@ -256,6 +256,7 @@ class _Run:
         self._problems: Counter[str] = Counter()
         self._evidence: str | None = None
         self._doubt: str | None = None
+        self._omits = False
 
     def note(self, level: str, message: str) -> None:
         """Add a line to the job's log; it is stored with the next batch."""
@@ -289,7 +290,8 @@ class _Run:
             brake = replace(brake, share=0.0, floor=1)
         swept = await self._engine.store.entities.sweep(self._claim, brake)
         if self._evidence is not None and not swept.had_gaps:
-            self.note("info", f"Complete: {self._evidence}")
+            how = "Listed as configured" if self._omits else "Complete"
+            self.note("info", f"{how}: {self._evidence}")
         if swept.held:
             why = self._doubt or "they are too many to be made"
             self.note("warning", f"{swept.held} deletions are held: {why}.")
@@ -322,6 +324,9 @@ class _Run:
             return
         if isinstance(event, Incomplete):
             self._note_problem("gap", f"Incomplete listing: {event.reason}")
+        elif isinstance(event, Omitted):
+            self._omits = True
+            self._note_problem("gap", _describe(event))
         elif isinstance(event, Failed):
             self._note_problem("entity", f"Failed {event.id}: {event.reason}")
         elif isinstance(event, Skipped):
@@ -356,3 +361,8 @@ class _Run:
         await self._engine.store.entities.commit(self._claim, batch)
         self._inbox.read_on()
         self._engine.changes.announce()
+
+
+def _describe(event: Omitted) -> str:
+    warning = describe(Finding(kind=event.kind, reason=event.setting, count=event.count))
+    return f"Left out: {warning}{': ' if event.names else ''}{', '.join(event.names)}"

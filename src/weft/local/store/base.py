@@ -115,6 +115,7 @@ class ConnectionStore(Protocol):
         readable_collection_id: str | None,
         short_name: str | None,
         status: ConnectionStatus | None,
+        needs_attention: bool = False,
         cursor: str | None,
         limit: int,
     ) -> Page[Connection]:
@@ -201,8 +202,10 @@ class JobStore(Protocol):
         """List a page, newest first."""
         ...
 
-    async def log(self, organization_id: str, job_id: str, limit: int) -> Sequence[LogLine]:
-        """Get the last lines, oldest first."""
+    async def log(
+        self, organization_id: str, job_id: str, limit: int, skip: int = 0
+    ) -> Sequence[LogLine]:
+        """Get the last lines, oldest first, without the ``skip`` newest."""
         ...
 
     async def request_cancel(self, job: Job) -> bool:

@@ -19,6 +19,8 @@ LOCATED_MAX: Final = 5
 FILE_PREFIX: Final = "file:"
 """Sources of files and other things put this before a file's path to make its id."""
 URL_PARTS_MAX: Final = 64
+UNKNOWN: Final = -1
+"""The stored count of what the source left out, if nobody knows how much that is."""
 UNSTORABLE: Final = "it cannot be stored, because a field is not text or not valid Unicode"
 LOST: Final = "the source says that it is unchanged, but it is not stored"
 

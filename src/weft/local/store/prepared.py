@@ -3,10 +3,21 @@
 from dataclasses import dataclass, field
 
 from weft.domain.entities import Entity
+from weft.domain.jobs import FindingKind
 from weft.local.store.base import Batch
 from weft.local.store.browse import UNSTORABLE
 from weft.local.store.content import content_hash
-from weft.sources.base import Checkpoint, Deleted, Expect, Failed, Incomplete, Skipped, Unchanged
+from weft.sources.base import (
+    Checkpoint,
+    Deleted,
+    Expect,
+    Failed,
+    Incomplete,
+    Note,
+    Omitted,
+    Skipped,
+    Unchanged,
+)
 
 
 @dataclass(slots=True)
@@ -23,6 +34,9 @@ class PreparedBatch:
     after_checkpoint: set[str] = field(default_factory=set[str])
     expected: int | None = None
     incomplete: bool = False
+    omitted: dict[tuple[FindingKind, str], int | None] = field(
+        default_factory=dict[tuple[FindingKind, str], int | None]
+    )
     unstorable: list[str] = field(default_factory=list[str])
     unnameable: list[str] = field(default_factory=list[str])
     reasons: dict[str, str] = field(default_factory=dict[str, str])
@@ -37,7 +51,7 @@ def prepare(batch: Batch) -> PreparedBatch:
             if not only_entities:
                 _forget(out, event.id)
             out.entities[event.id] = event
-        elif isinstance(event, Checkpoint | Expect | Incomplete):
+        elif isinstance(event, Note):
             _note(out, event)
         elif isinstance(event, Entity) or not _is_text(event.id):
             out.unnameable.append(event.id)
@@ -67,7 +81,7 @@ def _is_text(value: str) -> bool:
         return False
 
 
-def _note(out: PreparedBatch, event: Checkpoint | Expect | Incomplete) -> None:
+def _note(out: PreparedBatch, event: Note) -> None:
     match event:
         case Checkpoint():
             out.checkpoint = event
@@ -76,6 +90,8 @@ def _note(out: PreparedBatch, event: Checkpoint | Expect | Incomplete) -> None:
             out.expected = total
         case Incomplete():
             out.incomplete = True
+        case Omitted(kind=kind, count=count, setting=setting):
+            out.omitted[kind, setting] = count
 
 
 def _sort_in(out: PreparedBatch, event: Unchanged | Failed | Deleted | Skipped) -> None:

@@ -42,6 +42,10 @@ from weft.remote.waiting.needs import (
 from weft.wire import bodies
 from weft.wire.connections import read_connection, read_connections
 
+_ONLY_STATES = (
+    "This API lists only states: get_connection shows what else needs somebody, such as a sync"
+    " that fell short."
+)
 WAITS_MAX: Final = timedelta(minutes=4)
 """Airweave cancels a sync that has waited for three minutes to start, if its cleanup runs."""
 
@@ -77,38 +81,48 @@ class RemoteConnections(Connections):
         collection: str | None = None,
         short_name: str | None = None,
         status: ConnectionStatus | None = None,
+        needs_attention: bool = False,
         cursor: str | None = None,
         limit: int = LIST_LIMIT_DEFAULT,
     ) -> Page[Connection]:
-        """List connections. The API filters by collection only; other filters are applied here."""
+        """List connections. The API filters by collection only; other filters are applied here.
+
+        Airweave's list tells no last job, so there only the state says what needs somebody.
+        """
         size = validate_limit(limit)
         params: dict[str, str] = {}
         if collection is not None:
             params["collection"] = await self._collections.resolve_readable_id(collection)
-        filtered = short_name is not None or status is not None
-        listed = (CONNECTIONS_PATH, str(params), short_name, status)
-        position = skip_of(cursor, *listed)
-        drafts = await self._list_drafts(params.get("collection"), short_name, status)
-        taken: list[Connection] = [] if cursor is not None else list(drafts[:size])
+        filters = (short_name, status, needs_attention)
+
+        def fits(item: Connection) -> bool:
+            is_wanted = short_name in (None, item.short_name) and status in (None, item.status)
+            return is_wanted and bool(item.attention or not needs_attention)
+
+        listed = (CONNECTIONS_PATH, str(params), *filters)
+        position, note = skip_of(cursor, *listed), None
+        drafts = filter(fits, await self._list_drafts(params.get("collection")))
+        taken: list[Connection] = [] if cursor is not None else [*drafts][:size]
         items = walk(
             self._client,
             CONNECTIONS_PATH,
             read_connections,
             params=params,
             skip=position,
-            size=WIRE_PAGE if filtered else size + 1,
+            size=WIRE_PAGE if any(filters) else size + 1,
         )
+        after: str | None = None
         async with aclosing(items):
             async for item in items:
-                fits = short_name in (None, item.short_name) and status in (None, item.status)
-                if fits and len(taken) == size:
-                    await self._claims.settle_listed(taken)
-                    return Page(items=tuple(taken), next_cursor=encode_cursor(position, *listed))
+                if fits(item) and len(taken) == size:
+                    after = encode_cursor(position, *listed)
+                    break
                 position += 1
-                if fits:
+                note = _ONLY_STATES if needs_attention and item.is_summary else note
+                if fits(item):
                     taken.append(item)
         await self._claims.settle_listed(taken)
-        return Page(items=tuple(taken))
+        return Page(items=tuple(taken), next_cursor=after, note=note)
 
     async def get(self, connection: str) -> Connection:
         draft = await self._find_draft(connection)
@@ -278,17 +292,9 @@ class RemoteConnections(Connections):
             also=drafts,
         )
 
-    async def _list_drafts(
-        self, readable_id: str | None, short_name: str | None, status: ConnectionStatus | None
-    ) -> Sequence[Connection]:
+    async def _list_drafts(self, readable_id: str | None) -> Sequence[Connection]:
         shown = [draft.to_connection() for draft in await self._drafts.list_open()]
-        return [
-            item
-            for item in shown
-            if readable_id in (None, item.readable_collection_id)
-            and short_name in (None, item.short_name)
-            and status in (None, item.status)
-        ]
+        return [item for item in shown if readable_id in (None, item.readable_collection_id)]
 
     async def _change_draft(self, draft: Draft, change: ConnectionChange) -> Connection:
         _check_texts(change.name, change.description)

@@ -119,14 +119,14 @@ class RemoteJobs(Jobs):
         """Follow the job by its events where the API tells them, and else poll less and less."""
         return watch_job(self._client, self.get, job)
 
-    async def log(self, job: str, *, limit: int = 20) -> Sequence[LogLine]:
+    async def log(self, job: str, *, limit: int = 20, skip: int = 0) -> Sequence[LogLine]:
         """Return the error of a failed job, as the API keeps no log."""
         if limit < 1:
             raise InvalidInput("limit must be at least 1.", field="limit")
         known = self._state.log_of.get(job)
         if known is None:
             known = self._state.log_of.get((await self.get(job)).id, ())
-        return known[:limit]
+        return known[skip : skip + limit]
 
     async def cancel(self, job: str) -> Job:
         """Cancel a job. If the answer is lost, the job's status shows whether it is stopping."""

@@ -17,7 +17,7 @@ from typing_extensions import TypedDict
 
 from weft.domain.base import Page
 from weft.domain.connections import Connection, EntitySummary
-from weft.domain.jobs import Job
+from weft.domain.jobs import Job, JobWarning, WarningKind
 from weft.domain.schedules import localize
 from weft.domain.sources import SourceInfo
 from weft.server.render.size import Structured, is_within
@@ -28,6 +28,9 @@ T = TypeVar("T")
 _CONFIG_MAX_BYTES = 8 * 1024
 _DETAILS_MAX_CHARS = 2000
 _TYPES_MAX = 50
+REASONS_MAX = 3
+"""How many of the reasons for one warning are shown."""
+REASON_MAX_CHARS = 120
 _PLAIN_TYPES = frozenset({str, int, float, bool, type(None)})
 
 
@@ -58,6 +61,7 @@ class JobOut(TypedDict, total=False):
     entities_deleted: int
     entities_failed: int
     deletions_held: int
+    warnings: list[dict[str, Any]]
     error: str
     error_category: str
     diagnosis: dict[str, Any]
@@ -230,11 +234,14 @@ def connection_brief(connection: Connection) -> Structured:
         "total_entities": connection.entities.total_entities,
     }
     if last:
-        brief["last_job"] = {"id": last.id, "status": last.status.value}
+        shown: Structured = {"id": last.id, "status": last.status.value}
+        brief["last_job"] = shown
         if at := last.completed_at or last.began_at:
-            brief["last_job"]["at"] = timestamp(at)
+            shown["at"] = timestamp(at)
+        if last.warnings:
+            shown["warnings"] = _warnings_out(last)
         if last.error:
-            brief["last_job"]["error"] = one_line(last.error)
+            shown["error"] = one_line(last.error)
     schedule = connection.schedule
     if schedule and schedule.next_run:
         brief["next_run"] = timestamp(schedule.next_run)
@@ -276,9 +283,24 @@ def _add_derived(data: Structured, job: Job) -> None:
     if not job.deletions_held:
         del data["deletions_held"]
     data["entities_processed"] = job.entities_processed
+    if job.warnings:
+        data["warnings"] = _warnings_out(job)
     for name in ("error", "error_details"):
         if name in data:
             data[name] = clean(str(data[name]))[:_DETAILS_MAX_CHARS]
+
+
+def _warnings_out(job: Job) -> list[Structured]:
+    return [to_plain(warning) | _reasons_out(warning) for warning in job.warnings]
+
+
+def _reasons_out(warning: JobWarning) -> Structured:
+    told = [
+        {"reason": one_line(found.reason, REASON_MAX_CHARS), "count": found.count}
+        for found in warning.findings[:REASONS_MAX]
+        if warning.kind in (WarningKind.SKIPPED, WarningKind.FAILED)
+    ]
+    return {"untrusted_reasons": told} if told else {}
 
 
 def _plain(value: object) -> object:

@@ -1,14 +1,16 @@
 """Domain objects as short, complete text for the model."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
+from weft.domain.attention import AttentionKind
 from weft.domain.connections import AuthMethod, Connection, ConnectionStatus
 from weft.domain.jobs import (
     Diagnosis,
     Job,
     JobStatus,
     LogLine,
+    WarningKind,
     diagnose,
     diagnosis_of,
     shortfall_of,
@@ -16,7 +18,7 @@ from weft.domain.jobs import (
 from weft.errors import ErrorCategory
 from weft.server.render.schedules import schedule_text, upcoming_text
 from weft.server.render.size import wire_bytes
-from weft.server.render.structured import timestamp
+from weft.server.render.structured import REASON_MAX_CHARS, REASONS_MAX, timestamp
 from weft.server.render.untrusted import label_untrusted, one_line
 
 _CONFIG_SHOWN_MAX_CHARS = 4000
@@ -27,6 +29,8 @@ _AT_AUTH_PROVIDER = (
     ErrorCategory.AUTH_PROVIDER_ACCOUNT_GONE,
     ErrorCategory.AUTH_PROVIDER_CREDENTIALS_INVALID,
 )
+# `next_step_of` tells these in full.
+_TOLD_BY_NEXT = (AttentionKind.AUTHORIZATION, AttentionKind.SYNC_FAILED)
 # json.dumps with options would make an encoder at each call, which costs more than encoding.
 _JSON = json.JSONEncoder(ensure_ascii=False)
 
@@ -67,7 +71,7 @@ def connection_text(connection: Connection) -> str:
         lines.append(f"error: {one_line(connection.error_message)}")
     if connection.provider_settings_url:
         lines.append(f"provider settings: {connection.provider_settings_url}")
-    return "\n".join(lines + _attention_lines(connection))
+    return "\n".join(lines + _attention_lines(connection, but=_TOLD_BY_NEXT))
 
 
 def connection_line(connection: Connection) -> str:
@@ -87,10 +91,11 @@ def connection_line(connection: Connection) -> str:
     return "\n  ".join(["- " + ", ".join(parts), *_attention_lines(connection)])
 
 
-def _attention_lines(connection: Connection) -> list[str]:
+def _attention_lines(connection: Connection, *, but: Collection[AttentionKind] = ()) -> list[str]:
     return [
         f"needs attention: {one_line(each.message)} {each.next_step}"
         for each in connection.attention
+        if each.kind not in but
     ]
 
 
@@ -176,7 +181,20 @@ def job_text(job: Job) -> str:
         lines.append(f"error: {one_line(job.error)}")
     if job.error_details:
         lines.append(f"details: {one_line(job.error_details)}")
+    lines += [f"warning: {warning.message}" for warning in job.warnings]
+    reasons = _reason_lines(job)
+    if reasons:
+        lines.append(label_untrusted("\n".join(reasons), "the source's reasons"))
     return "\n".join(lines)
+
+
+def _reason_lines(job: Job) -> list[str]:
+    return [
+        f"{found.kind.value}, {found.count}: {one_line(found.reason, REASON_MAX_CHARS)}"
+        for warning in job.warnings
+        if warning.kind in (WarningKind.SKIPPED, WarningKind.FAILED)
+        for found in warning.findings[:REASONS_MAX]
+    ]
 
 
 def counts(job: Job) -> str:
@@ -201,7 +219,8 @@ def job_next_step(job: Job) -> str:
     if job.status is JobStatus.COMPLETED:
         missing = shortfall_of(job)
         if not missing:
-            found = "search finds what it read" if job.entities_read else "there was nothing new"
+            stored = job.entities_inserted + job.entities_updated
+            found = "search finds what it read" if stored else "it found nothing new"
             return f"The sync has ended; {found}."
         log = f"get_job(job_id='{job.id}', log_lines=100)"
         if job.deletions_held:
@@ -209,7 +228,9 @@ def job_next_step(job: Job) -> str:
             return f"The sync has ended, but {missing}: {log} says what to do."
         if job.full_sync is None:
             return f"The sync has ended, but {missing}; the API that ran it does not say more."
-        return f"The sync has ended, but {missing}: the log in {log} says more."
+        unread = job.entities_skipped + job.entities_failed
+        names = f", list_entities(job_id='{job.id}', change='any') names them" if unread else ""
+        return f"The sync has ended, but {missing}: the log in {log} says more{names}."
     if job.status is JobStatus.CANCELLED:
         return "What was committed before the cancellation is kept."
     if job.status is JobStatus.CANCELLING:
@@ -240,6 +261,11 @@ def log_tail(lines: Iterable[LogLine]) -> list[dict[str, str]]:
             break
         shown.append({"at": timestamp(line.at), "level": line.level, "message": message})
     return shown[::-1]
+
+
+def older_log_step(job_id: str, passed: int) -> str:
+    """Say how to read on in a log, whose newest ``passed`` lines are known."""
+    return f"Older lines: get_job(job_id='{job_id}', log_lines=100, log_skip={passed})."
 
 
 def log_text(shown: list[dict[str, str]], asked: int) -> str:

@@ -98,14 +98,15 @@ _DIAGNOSE = """Find out why the connection "{connection_id}" does not sync as it
 
 _REPORT = """Report on the syncs of the last seven days. Collection: "{readable_collection_id}".
 
-1. list_connections with limit=100, all pages, of that collection if one is named.
+1. list_connections with limit=100, all pages, of that collection if one is named. Those that need
+   somebody say so, also where a sync ended that left something out.
 2. list_jobs with limit=100, newest first, until the jobs are older than seven days. It covers all
    connections at once; leave out jobs of connections that are not in the list above.
 3. get_job for the last failed job of each connection that is not well.
 Then write a table: connection, status, syncs run and failed, entities inserted, updated and
 deleted, next run. Below it, the most urgent first, what needs attention: failures that repeat,
-needs_reauth, connections with no schedule or no sync this week; each with the cause and the call
-that mends it. Change nothing.
+needs_reauth, syncs that fell short, connections with no schedule or no sync this week; each with
+the cause and the call that mends it. Change nothing.
 """
 
 _PROMPTS = (

@@ -126,9 +126,8 @@ async def create_connection(
 
 @tool(
     "List connections",
-    "Connections, newest first, with status, entity count and, if told, last job. Filter by"
-    " collection, source or status, e.g. status=needs_reauth for those that need attention."
-    " get_connection shows one in full.",
+    "Connections, newest first, with status, entity count, last job if told, and what needs"
+    " attention and why. get_connection shows one in full.",
     reads=True,
     quick=True,
     dashboard=True,
@@ -138,6 +137,7 @@ async def list_connections(
     readable_collection_id: FilterRef = None,
     short_name: FilterName = None,
     status: ConnectionStatus | None = None,
+    needs_attention: bool = False,
     cursor: Cursor = None,
     limit: Limit = 20,
 ) -> Annotated[CallToolResult, ItemsOut]:
@@ -146,13 +146,15 @@ async def list_connections(
             collection=readable_collection_id,
             short_name=short_name,
             status=status,
+            needs_attention=needs_attention,
             cursor=cursor,
             limit=size,
         )
         lines = [f"{quantity(len(found.items), 'connection')}:", *map(connection_line, found.items)]
         text = "\n".join(lines + more_text(found.next_cursor))
         if not found.items:
-            text = _no_match_text(readable_collection_id, short_name, status)
+            text = _no_match_text(readable_collection_id, short_name, status, needs_attention)
+        text = "\n".join([text, found.note] if found.note else [text])
         return reply(text, page_out([connection_brief(item) for item in found.items], found))
 
     result = await shrink_to_fit(limit, page)
@@ -317,8 +319,15 @@ async def _tell_duplicates(call: ToolCall, made: Connection) -> list[str]:
     return told
 
 
-def _no_match_text(collection: str | None, short_name: str | None, status: object) -> str:
-    given = {"readable_collection_id": collection, "short_name": short_name, "status": status}
+def _no_match_text(
+    collection: str | None, short_name: str | None, status: object, needs_attention: bool
+) -> str:
+    given = {
+        "readable_collection_id": collection,
+        "short_name": short_name,
+        "status": status,
+        "needs_attention": needs_attention or None,
+    }
     filters = [name for name, value in given.items() if value is not None]
     if not filters:
         return "No connections. Call list_sources, then create_connection."

@@ -31,6 +31,7 @@ from weft.server.render.text import (
     log_tail,
     log_text,
     more_text,
+    older_log_step,
     quantity,
 )
 from weft.server.render.untrusted import one_line
@@ -48,6 +49,7 @@ from weft.server.tools.parameters import (
 )
 
 LOG_LINES_MAX = 100
+LOG_SKIP_MAX = 10**6
 _NAME_MAX_CHARS = 120
 
 
@@ -136,17 +138,20 @@ async def get_job(
     job_id: JobRef,
     wait_seconds: WaitSeconds = 0,
     log_lines: Annotated[int, Field(ge=0, le=LOG_LINES_MAX)] = 20,
+    log_skip: int = 0,
 ) -> Annotated[CallToolResult, JobReportOut]:
     """Return one job with its diagnosis and log tail."""
+    # A range in the schema would cost every client more tokens than it tells.
+    log_skip = min(max(log_skip, 0), LOG_SKIP_MAX)
     job = await call.backend.jobs.get(job_id)
     found = await wait_for_job(call, job, wait_seconds)
     if found.trouble or not log_lines:
         return _report(found)
     try:
-        log = await call.backend.jobs.log(found.job.id, limit=log_lines)
+        log = await call.backend.jobs.log(found.job.id, limit=log_lines + 1, skip=log_skip)
     except TryLater as error:
         return _report(Followed(found.job, error.message))
-    return _report(found, log, log_lines)
+    return _report(found, log, log_lines, log_skip)
 
 
 @tool(
@@ -195,10 +200,13 @@ def _propose_deletions(connection: Connection) -> Proposal:
     )
 
 
-def _report(found: Followed, log: Sequence[LogLine] = (), log_lines: int = 0) -> CallToolResult:
+def _report(
+    found: Followed, log: Sequence[LogLine] = (), log_lines: int = 0, log_skip: int = 0
+) -> CallToolResult:
+    """Show a job; ``log`` has one line more than asked for if there are older ones."""
     job = found.job
     diagnosis = diagnose(job)
-    shown = log_tail(log)
+    shown = log_tail(log[-log_lines:]) if log_lines else []
     data = job_out(job)
     parts = [job_text(job)]
     next_step = ""
@@ -213,4 +221,7 @@ def _report(found: Followed, log: Sequence[LogLine] = (), log_lines: int = 0) ->
     if log_lines:
         data["untrusted_log"] = shown
         parts.append(log_text(shown, log_lines))
+        if len(shown) < len(log):
+            data["next_log_skip"] = log_skip + len(shown)
+            parts.append(older_log_step(job.id, data["next_log_skip"]))
     return reply("\n".join(parts), data, next_step=next_step)

@@ -9,7 +9,7 @@ import pytest
 from weft.domain.base import Page
 from weft.domain.browsing import Change, ChangeKind, ChangeTotals, EntityOrder, ListedEntity
 from weft.domain.connections import Connection
-from weft.domain.jobs import JobStatus
+from weft.domain.jobs import FindingKind, JobStatus
 from weft.errors import InvalidInput
 from weft.local.store.base import Store
 from weft.local.store.browse import (
@@ -19,7 +19,7 @@ from weft.local.store.browse import (
     EntityFilter,
     Scope,
 )
-from weft.sources.base import Checkpoint, Failed, Skipped, Unchanged
+from weft.sources.base import Checkpoint, Failed, Omitted, Skipped, Unchanged
 from weft.testing.store_contract.support import (
     ORGANIZATION,
     PassTime,
@@ -255,6 +255,68 @@ class BrowseContract:
         assert (totals.counts[ChangeKind.SKIPPED], totals.reasons[0].count) == (2, 2)
         job = await get_job(store, claim.job_id)
         assert job.entities_skipped == totals.counts[ChangeKind.SKIPPED]
+
+    @pytest.mark.anyio
+    async def test_job_tells_what_was_left_out_or_is_empty(self, store: Store) -> None:
+        made = await make_connection(store)
+        claim = await store.entities.begin_listing(await claim_new(store, made))
+        beyond = Omitted(FindingKind.LIMIT, 7, "max_pages")
+        empty = replace(make_entity("b"), text=" \n")
+        await commit(store, claim, make_entity("a", "words"), empty, Skipped("c", "big"), beyond)
+        assert await finish(store, claim, JobStatus.PENDING)
+        again = await claim_next(store)
+        # The source tells it all once more; what is stored already is not empty anew.
+        older = Omitted(FindingKind.OLDER, None, "max_commits")
+        more = replace(beyond, count=9)
+        await commit(store, again, empty, Skipped("c", "big"), beyond, older)
+        await commit(store, again, more)
+        assert await finish(store, again)
+        expected = {
+            (FindingKind.LIMIT, "max_pages"): 9,
+            (FindingKind.EMPTY, ""): 1,
+            (FindingKind.SKIPPED, "big"): 1,
+            (FindingKind.OLDER, "max_commits"): None,
+        }
+        job = await get_job(store, claim.job_id)
+        last_job = (await get_connection(store, made.id)).sync.last_job
+        for found in (job, last_job):
+            assert found is not None
+            assert {(e.kind, e.reason): e.count for e in found.findings} == expected
+        assert [each.count for each in job.findings] == [9, 1, 1, None]
+        assert {each.reason for each in (await _changes(store)).totals.reasons} == {"big"}
+
+    @pytest.mark.anyio
+    async def test_connections_that_need_somebody_are_listed_in_pages(self, store: Store) -> None:
+        needing: list[str] = []
+        for number in range(7):
+            made = await make_connection(store)
+            if number % 3 == 0:
+                needing.append(made.id)
+                await list_all(
+                    store, made, make_entity("a", "words"), Omitted(FindingKind.LIMIT, 1, "most")
+                )
+            else:
+                dead_links = Omitted(FindingKind.DEAD_LINKS, 1)
+                await list_all(
+                    store, made, make_entity("a", "words"), Skipped("b", "big"), dead_links
+                )
+        found: list[str] = []
+        cursor = None
+        while True:
+            page = await store.connections.list(
+                ORGANIZATION,
+                readable_collection_id=None,
+                short_name=None,
+                status=None,
+                needs_attention=True,
+                cursor=cursor,
+                limit=PAGE,
+            )
+            found += [each.id for each in page.items]
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+        assert found == needing[::-1]
 
     @pytest.mark.anyio
     async def test_listing_that_starts_over_forgets_its_skips(self, store: Store) -> None:

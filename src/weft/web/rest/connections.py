@@ -33,6 +33,9 @@ class ConnectionsQuery(PageQuery):
     """``collection`` is a readable id; an unknown one has no connections."""
 
     collection: str | None = Field(default=None, max_length=200)
+    needs_attention: bool = Field(
+        default=False, description="Weft's own: only those that need somebody."
+    )
 
 
 class DeleteQuery(BaseModel):
@@ -55,7 +58,11 @@ async def list_source_connections(call: ApiCall[ConnectionsQuery, Nothing]) -> l
             readable_id = (await get_exact(call.backend, readable_id)).readable_id
         except NotFound:
             return []
-    fetch = partial(call.backend.connections.list, collection=readable_id)
+    fetch = partial(
+        call.backend.connections.list,
+        collection=readable_id,
+        needs_attention=call.query.needs_attention,
+    )
     found = await fetch_slice(fetch, skip=call.query.skip, limit=call.query.limit)
     return [ConnectionItem.of(item) for item in found]
 

@@ -19,8 +19,9 @@ from cli_fakes import (
 )
 
 from weft.cli.terminal import follow
+from weft.domain.attention import DeletionHold
 from weft.domain.base import Page
-from weft.domain.connections import Connection, DeletionHold
+from weft.domain.connections import Connection
 from weft.domain.jobs import Job, JobStatus
 from weft.errors import RateLimited, SourceUnavailable
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 from local_harness import LocalHarness, fetch_of, note
 
-from weft.domain.connections import Connection, ConnectionChange, DeletionHold
+from weft.domain.attention import DeletionHold
+from weft.domain.connections import Connection, ConnectionChange
 from weft.domain.jobs import Job, JobStatus, RunOptions
 from weft.domain.schedules import ScheduleSpec
 from weft.errors import SourceUnavailable

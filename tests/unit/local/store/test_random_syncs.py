@@ -15,7 +15,13 @@ from store_harness import Bench, entity, open_bench
 from weft.domain.entities import Entity
 from weft.domain.jobs import JobStatus
 from weft.local.store.base import BatchEvent
-from weft.sources.base import Checkpoint, Deleted, Expect, Failed, Incomplete, Skipped, Unchanged
+from weft.sources.base import (
+    Deleted,
+    Failed,
+    Note,
+    Skipped,
+    Unchanged,
+)
 
 IDS = [f"id{n}" for n in range(8)]
 WORDS = ["apple", "berry", "cherry"]
@@ -90,7 +96,7 @@ class Oracle:
 def _last_events(batch: tuple[BatchEvent, ...]) -> list[BatchEvent]:
     last: dict[str, BatchEvent] = {}
     for event in batch:
-        if not isinstance(event, Checkpoint | Expect | Incomplete):
+        if not isinstance(event, Note):
             last[event.id] = event
     return list(last.values())
 

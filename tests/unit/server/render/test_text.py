@@ -29,4 +29,4 @@ def test_next_run_that_meets_a_sync_is_said_to_follow_it(
     job = None if status is None else make_job("j1", status=status)
     connection = make_connection("c1", schedule=SCHEDULE, sync=SyncSummary(last_job=job))
     assert schedule_text(connection).endswith(ends)
-    assert connection_line(connection).endswith(ends)
+    assert ends in connection_line(connection)

@@ -11,7 +11,7 @@ from server_records import NOW, make_connection, make_job
 from tool_calls import bad, good, items
 
 from weft.domain.access.permissions import Ceilings
-from weft.domain.connections import DeletionHold
+from weft.domain.attention import DeletionHold
 from weft.domain.jobs import JobStatus
 from weft.server.app import WeftServer
 from weft.server.build import build_server

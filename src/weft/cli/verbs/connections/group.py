@@ -45,6 +45,7 @@ def connections() -> None:
     type=click.Choice([status.value for status in ConnectionStatus]),
     help="Only in this state.",
 )
+@click.option("--needs-attention", is_flag=True, help="Only those that need somebody.")
 @limit_options
 @json_option
 @pass_app
@@ -53,6 +54,7 @@ def list_connections(
     collection: str | None,
     short_name: str | None,
     status: str | None,
+    needs_attention: bool,
     limit: int,
     cursor: str | None,
 ) -> None:
@@ -61,6 +63,7 @@ def list_connections(
         "collection": collection,
         "short_name": short_name,
         "status": None if status is None else ConnectionStatus(status),
+        "needs_attention": needs_attention,
     }
     page = app.run(
         lambda backend: collect(partial(backend.connections.list, **filters), cursor, limit)

@@ -20,7 +20,7 @@ from weft.errors import Fenced
 from weft.local.store.base import Batch, Claim
 from weft.local.store.browse import address_of
 from weft.local.store.prepared import PreparedBatch
-from weft.local.store.sqlite.entities.changes import set_checkpoint, write_changes
+from weft.local.store.sqlite.entities.changes import set_checkpoint, write_changes, write_findings
 from weft.local.store.sqlite.entities.marks import Marks
 from weft.local.store.sqlite.file.queries import queries
 from weft.local.store.sqlite.file.session import Session, carray
@@ -330,6 +330,10 @@ def _write_changes(
     updated = (new.entity for _, new in difference.update)
     if difference.insert or difference.update or lost or batch.reasons or batch.unnameable:
         write_changes(db, claim, held, batch, inserted, updated, lost)
+    if difference.insert or difference.update or batch.omitted:
+        stored = [new.entity for new in difference.insert]
+        stored += [new.entity for _, new in difference.update]
+        write_findings(db, held, batch, stored)
 
 
 def _write_progress(db: Session, held: Held, batch: PreparedBatch, difference: Difference) -> None:

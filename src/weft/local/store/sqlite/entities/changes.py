@@ -8,6 +8,7 @@ from typing import Any
 
 from weft.domain.browsing import ChangeKind
 from weft.domain.entities import Entity
+from weft.domain.jobs import FindingKind
 from weft.local.store.base import Claim
 from weft.local.store.browse import (
     LOST,
@@ -15,6 +16,7 @@ from weft.local.store.browse import (
     OTHER_REASONS,
     REASON_KEPT_CHARS,
     REASONS_KEPT_MAX,
+    UNKNOWN,
     UNSTORABLE,
     names_a_kind,
 )
@@ -58,6 +60,17 @@ def write_changes(
         _trim(db, claim, held)
     if failures or skips:
         _count_reasons(db, held, failures, skips)
+
+
+def write_findings(db: Session, held: Held, batch: PreparedBatch, stored: Iterable[Entity]) -> None:
+    """Note what the source left out, and count entities that have no text."""
+    empty = sum(not entity.text or entity.text.isspace() for entity in stored)
+    if empty:
+        db.execute(queries()["reason_add"], (held.job_no, FindingKind.EMPTY, "", empty))
+    for (kind, setting), count in batch.omitted.items():
+        reason = _to_text(setting, REASON_KEPT_CHARS)
+        values = (held.job_no, kind, reason, UNKNOWN if count is None else count)
+        db.execute(queries()["reason_set"], values)
 
 
 def write_deleted(db: Session, claim: Claim, held: Held, numbers: "array[int]") -> None:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from weft.domain.connections import DeletionHold
+from weft.domain.attention import DeletionHold
 from weft.local.store.base import Claim
 from weft.local.store.brake import NAME_MAX_CHARS, NAMES_MAX, DeletionBrake, Part, SweepExtent
 from weft.local.store.sqlite.entities.batches import check_fence, write_type_changes

@@ -84,7 +84,7 @@ SELECT kind, count(*) FROM job_change WHERE job_no = ? GROUP BY kind;
 -- name: browse_reasons
 -- How many entities of these jobs were skipped or failed, by reason.
 SELECT kind, reason, sum(count) FROM job_reason
-WHERE job_no IN (SELECT value FROM carray(:nos)) AND count > 0
+WHERE job_no IN (SELECT value FROM carray(:nos)) AND count > 0 AND kind IN ('skipped', 'failed')
 GROUP BY kind, reason ORDER BY sum(count) DESC, kind, reason;
 
 -- name: change_insert
@@ -115,6 +115,11 @@ DELETE FROM job_change WHERE job_no = :no AND kind IN ('skipped', 'failed');
 -- The reasons that a job has counted so far.
 SELECT kind, reason FROM job_reason WHERE job_no = ?;
 
+-- name: reason_set
+-- What the source says now of what it leaves out replaces what it said before.
+INSERT INTO job_reason (job_no, kind, reason, count) VALUES (?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET count = excluded.count;
+
 -- name: reason_add
 -- Adds to the count of a reason.
 INSERT INTO job_reason (job_no, kind, reason, count) VALUES (?, ?, ?, ?)
@@ -133,9 +138,9 @@ UPDATE job_reason SET checkpoint_count = max(0, checkpoint_count - ?)
 WHERE job_no = ? AND kind = ? AND reason = ?;
 
 -- name: reason_resume
--- Counts go back to the last checkpoint.
-UPDATE job_reason SET count = checkpoint_count WHERE job_no = :no;
+-- Counts go back to the last checkpoint, but for those of what is stored.
+UPDATE job_reason SET count = checkpoint_count WHERE job_no = :no AND kind <> 'empty';
 
 -- name: reason_forget
--- The listing starts over.
-DELETE FROM job_reason WHERE job_no = :no;
+-- The listing starts over; what was stored stays so.
+DELETE FROM job_reason WHERE job_no = :no AND kind <> 'empty';

@@ -27,7 +27,9 @@ SELECT
   j.deleted AS job_deleted, j.unchanged AS job_unchanged, j.skipped AS job_skipped,
   j.failed AS job_failed, j.expected AS job_expected, j.incomplete AS job_incomplete,
   j.hold ->> 'count' AS job_held, j.error AS job_error,
-  j.error_category AS job_error_category, j.error_details AS job_error_details
+  j.error_category AS job_error_category, j.error_details AS job_error_details,
+  (SELECT json_group_array(json_array(r.kind, r.reason, r.count)) FROM job_reason r
+    WHERE r.job_no = j.no AND r.count <> 0) AS job_findings
 FROM connection c
 JOIN collection k ON k.no = c.collection_no
 LEFT JOIN auth_provider p
@@ -55,6 +57,7 @@ ORDER BY c.no DESC LIMIT :limit;
 
 -- name: connection_list_filtered
 -- A null filter admits everything. "syncing" is a running job, and "inactive" a paused schedule.
+-- Of those that need nobody, `needs_attention` leaves out most: see `Connection.attention`.
 WHERE c.organization_id = :organization_id AND c.no < :before
   AND (:readable_collection_id IS NULL OR k.readable_id = :readable_collection_id)
   AND (:short_name IS NULL OR c.short_name = :short_name)
@@ -65,6 +68,13 @@ WHERE c.organization_id = :organization_id AND c.no < :before
       WHEN c.paused AND c.state = 'active' THEN 'inactive'
       ELSE c.state
     END
+  )
+  AND (
+    :needs_attention IS NULL OR c.state <> 'active' OR c.hold IS NOT NULL OR j.status = 'FAILED'
+    OR j.error_category IS NOT NULL OR j.status = 'COMPLETED' AND (
+      j.incomplete OR j.failed OR j.skipped OR j.inserted + j.updated + j.unchanged = 0
+      OR EXISTS (SELECT 1 FROM job_reason r WHERE r.job_no = j.no)
+    )
   )
 ORDER BY c.no DESC LIMIT :limit;
 

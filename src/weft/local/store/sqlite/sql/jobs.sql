@@ -27,7 +27,9 @@ SELECT
   j.no, j.id, c.id AS connection_id, c.name AS connection_name, j.status, j.trigger, j.full_sync,
   j.created_at, j.started_at, j.completed_at, j.ran, j.inserted, j.updated, j.deleted, j.unchanged, j.skipped, j.failed,
   j.expected, j.incomplete, j.hold ->> 'count' AS held, j.error, j.error_category,
-  j.error_details
+  j.error_details,
+  (SELECT json_group_array(json_array(r.kind, r.reason, r.count)) FROM job_reason r
+    WHERE r.job_no = j.no AND r.count <> 0) AS findings
 FROM job j JOIN connection c ON c.no = j.connection_no
 
 -- name: job_by_id
@@ -59,7 +61,7 @@ INSERT INTO job_log (job_no, at, level, message) VALUES (:job_no, :at, :level, :
 -- The last lines, newest first.
 SELECT l.at, l.level, l.message FROM job_log l
 JOIN job j ON j.no = l.job_no JOIN connection c ON c.no = j.connection_no
-WHERE j.id = :id AND c.organization_id = :organization_id ORDER BY l.no DESC LIMIT :limit;
+WHERE j.id = :id AND c.organization_id = :organization_id ORDER BY l.no DESC LIMIT :limit OFFSET :skip;
 
 -- name: job_owners
 -- Who holds jobs now.

@@ -22,6 +22,7 @@ from weft.local.store.sqlite.tables.audit import (
 from weft.local.store.sqlite.tables.rows import (
     Table,
     find_first,
+    next_cursor,
     read_page,
     read_value,
     row_before,
@@ -55,6 +56,7 @@ class SqliteConnections(Table, ConnectionStore):
         readable_collection_id: str | None,
         short_name: str | None,
         status: ConnectionStatus | None,
+        needs_attention: bool = False,
         cursor: str | None,
         limit: int,
     ) -> Page[Connection]:
@@ -63,6 +65,7 @@ class SqliteConnections(Table, ConnectionStore):
             "readable_collection_id": readable_collection_id,
             "short_name": short_name,
             "status": status,
+            "needs_attention": needs_attention or None,
         }
         if any(value is not None for value in filters.values()):
             tail, look = "connection_list_filtered", self._database.read
@@ -70,6 +73,8 @@ class SqliteConnections(Table, ConnectionStore):
         else:
             tail, look = "connection_list", self._database.peek
         values["before"] = row_before(cursor, tail, values)
+        if needs_attention:
+            return await look(_list_needing, values, tail)
         return await look(read_page, to_connection, values, "connection_columns", tail)
 
     async def update(
@@ -113,6 +118,25 @@ class SqliteConnections(Table, ConnectionStore):
         return await write_audited(
             self._database, "delete", target, _delete, organization_id, connection_id
         )
+
+
+def _list_needing(db: Session, values: dict[str, Any], tail: str) -> Page[Connection]:
+    """Return a page of those that need somebody, among those that the query takes for such."""
+    found: list[dict[str, Any]] = []
+    items: list[Connection] = []
+    some = dict(values)
+    while len(items) < values["limit"]:
+        chunk = select(db, dict[str, Any], some, "connection_columns", tail)
+        for row in chunk:
+            connection = to_connection(row)
+            if connection.attention:
+                found.append(row)
+                items.append(connection)
+        if len(chunk) < values["limit"]:
+            break
+        some["before"] = chunk[-1]["no"]
+    limit = values["limit"] - 1
+    return Page(items=tuple(items[:limit]), next_cursor=next_cursor(found, limit, tail, values))
 
 
 def is_as_read(db: Session, number: int, config: Json, authenticated_at: datetime | None) -> bool:

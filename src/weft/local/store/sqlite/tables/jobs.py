@@ -97,8 +97,15 @@ class SqliteJobs(Table, JobStore):
         look = self._database.peek if status is None else self._database.read
         return await look(read_page, to_job, values, "job_columns", tail)
 
-    async def log(self, organization_id: str, job_id: str, limit: int) -> Sequence[LogLine]:
-        values = {"organization_id": organization_id, "id": job_id, "limit": limit}
+    async def log(
+        self, organization_id: str, job_id: str, limit: int, skip: int = 0
+    ) -> Sequence[LogLine]:
+        values = {
+            "organization_id": organization_id,
+            "id": job_id,
+            "limit": limit,
+            "skip": skip,
+        }
         return await self._database.read(_log, values)
 
     async def request_cancel(self, job: Job) -> bool:

@@ -5,11 +5,13 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
+from weft.domain.attention import DeletionHold
 from weft.domain.base import Page
 from weft.domain.collections import Collection, CollectionStatus
-from weft.domain.connections import Connection, ConnectionStatus, DeletionHold
+from weft.domain.connections import Connection, ConnectionStatus
 from weft.domain.cursors import decode_cursor, encode_cursor, invalid_cursor
 from weft.domain.jobs import Job, JobStatus
+from weft.local.store.browse import UNKNOWN
 from weft.local.store.sqlite.file.columns import SHOWN
 from weft.local.store.sqlite.file.database import Database
 from weft.local.store.sqlite.file.queries import queries
@@ -212,10 +214,22 @@ def _job_fields(row: Row, prefix: str = "") -> dict[str, Any]:
         "entities_total": row[f"{prefix}expected"],
         "incomplete": bool(row[f"{prefix}incomplete"]),
         "deletions_held": row[f"{prefix}held"] or 0,
+        "findings": _finding_fields(row[f"{prefix}findings"]),
         "error": row[f"{prefix}error"],
         "error_category": row[f"{prefix}error_category"],
         "error_details": row[f"{prefix}error_details"],
     }
+
+
+def _finding_fields(column: str) -> list[dict[str, Any]]:
+    """Read the findings of a job, the most frequent first."""
+    if column == "[]":
+        return []
+    found = sorted(json.loads(column), key=lambda each: (-each[2], *each[:2]))
+    return [
+        {"kind": kind, "reason": reason, "count": None if count == UNKNOWN else count}
+        for kind, reason, count in found
+    ]
 
 
 def dump_hold(hold: DeletionHold) -> str:
