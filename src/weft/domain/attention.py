@@ -77,7 +77,8 @@ def judge_last_job(job: Job, stored: int) -> Iterator[Attention]:
         )
     serious = [warning for warning in job.warnings if warning.needs_somebody]
     phrases = [warning.message for warning in serious]
-    if job.status is JobStatus.COMPLETED and not stored and not job.entities_read:
+    ended = job.status is JobStatus.COMPLETED and not stored and not job.entities_read
+    if ended and not job.full_sync:
         phrases.append("nothing of it is stored")
     if not phrases:
         return
