@@ -11,7 +11,7 @@ from weft.domain.jobs import Finding, FindingKind, Job, JobStatus, WarningKind, 
 
 
 def completed(**fields: Any) -> Job:
-    stored = {"entities_inserted": 10, "full_sync": True}
+    stored: dict[str, Any] = {"entities_inserted": 10, "full_sync": True}
     return Job(id="j1", source_connection_id="c1", status=JobStatus.COMPLETED, **(stored | fields))
 
 
