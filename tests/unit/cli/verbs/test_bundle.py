@@ -16,7 +16,7 @@ from weft.domain.jobs import JobStatus, LogLine
 class LoggingJobs(FakeJobs):
     lines: tuple[LogLine, ...] = ()
 
-    async def log(self, job: str, *, limit: int = 20) -> tuple[LogLine, ...]:
+    async def log(self, job: str, *, limit: int = 20, skip: int = 0) -> tuple[LogLine, ...]:
         return self.lines[:limit]
 
 
