@@ -2,15 +2,17 @@
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import IO
+from typing import IO, Final
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from weft.cli.terminal.text import plain
 
+WIDE_MIN_CHARS: Final = 14
 STYLES: Mapping[str, str] = {
     "active": "green",
     "syncing": "cyan",
@@ -47,7 +49,17 @@ def print_table(
     numbers: Sequence[str] = (),
     wide: Sequence[str] = (),
 ) -> None:
-    """Print one line a row where it fits; ``wide`` columns wrap or shrink first."""
+    """Print one line a row where it fits; ``wide`` columns wrap or shrink first.
+
+    Where even these would have no room for words, each row is a record instead.
+    """
+    rows = [[plain(cell, lines=True) for cell in row] for row in rows]
+    if not _fits(out.width, headers, rows, wide):
+        for number, row in enumerate(rows):
+            if number:
+                out.print()
+            print_record(out, ((h, cell) for h, cell in zip(headers, row, strict=True) if cell))
+        return
     # Columns are set close together, because 80 characters are few.
     table = Table(
         box=box.SIMPLE_HEAD,
@@ -67,6 +79,17 @@ def print_table(
     for row in rows:
         table.add_row(*(style_cell(cell) for cell in row))
     out.print(table)
+
+
+def _fits(
+    width: int, headers: Sequence[str], rows: Sequence[Sequence[str]], wide: Sequence[str]
+) -> bool:
+    """Return whether each wide column gets what it needs, or at least enough for words."""
+    needed = 0
+    for column, header in enumerate(headers):
+        longest = max(cell_len(text) for text in (header, *(row[column] for row in rows)))
+        needed += 1 + (min(longest, WIDE_MIN_CHARS) if header in wide else longest)
+    return needed - 1 <= width
 
 
 def print_record(out: Console, fields: Iterable[tuple[str, str]]) -> None:

@@ -1,5 +1,6 @@
 """`weft search`: find what was synced."""
 
+import re
 from datetime import UTC, datetime
 
 import click
@@ -12,6 +13,8 @@ from weft.cli.terminal.text import plain
 from weft.domain.browsing import parse_moment
 from weft.domain.search import SEARCH_LIMIT_MAX, SearchMode, SearchQuery, SearchResults
 from weft.errors import Unsupported
+
+_WORD = re.compile(r"[^\W_]+")
 
 
 @click.command(cls=Verb)
@@ -71,7 +74,7 @@ def search(
     if app.as_json:
         emit(results)
     else:
-        _print(results)
+        _print(results, wanted.query)
 
 
 async def _search(backend: Backend, wanted: SearchQuery) -> SearchResults:
@@ -80,7 +83,7 @@ async def _search(backend: Backend, wanted: SearchQuery) -> SearchResults:
     return await backend.search.search(wanted)
 
 
-def _print(results: SearchResults) -> None:
+def _print(results: SearchResults, query: str) -> None:
     from rich.padding import Padding
     from rich.text import Text
 
@@ -92,11 +95,23 @@ def _print(results: SearchResults) -> None:
         return
     if results.matched == "any" and not results.by_meaning:
         out.print("Nothing has all of these words; these have some of them.", style="yellow")
+    words = _words_pattern(query)
     for hit in results.hits:
-        out.print(Text(plain(hit.title) or hit.entity_id, style="bold"))
-        out.print(Padding(Text(plain(hit.snippet)), (0, 0, 0, 2)))
+        title, snippet = Text(plain(hit.title) or hit.entity_id, style="bold"), plain(hit.snippet)
+        title.highlight_regex(words, "yellow")
+        found = Text(snippet)
+        found.highlight_regex(words, "bold yellow")
+        out.print(title)
+        out.print(Padding(found, (0, 0, 0, 2)))
         where = [hit.type, hit.connection_name, hit.url or hit.entity_id]
         where += ["searched live"] if hit.live else []
         out.print(Padding(Text(" | ".join(map(plain, where)), style="dim"), (0, 0, 1, 2)))
     if results.next_cursor:
         out.print("There are more: raise --limit.", style="dim")
+
+
+def _words_pattern(query: str) -> re.Pattern[str]:
+    """Return what matches the query's words, and slightly longer forms of them."""
+    words = {re.escape(word) for word in _WORD.findall(query)}
+    longest_first = "|".join(sorted(words, key=len, reverse=True))
+    return re.compile(rf"(?<![a-z0-9])(?:{longest_first or '(?!)'})[a-z]{{0,3}}(?![a-z0-9])", re.I)
