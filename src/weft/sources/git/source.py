@@ -21,6 +21,7 @@ from pydantic import BaseModel
 
 from weft.domain.base import Json
 from weft.domain.entities import Entity
+from weft.domain.jobs import FindingKind
 from weft.errors import CursorExpired, SourceMisconfigured, SourceUnavailable
 from weft.sources.base import (
     Checkpoint,
@@ -30,6 +31,7 @@ from weft.sources.base import (
     Expect,
     Failed,
     Incomplete,
+    Omitted,
     Source,
     SourceContext,
     Unchanged,
@@ -54,6 +56,7 @@ from weft.sources.roots import pin_path
 _CHUNK_ITEMS = 128
 _CHUNK_CHARS = 8 * 1024 * 1024
 # Servers that need no user name accept any; this one is GitHub's convention.
+_OLDER = Omitted(FindingKind.OLDER, setting="max_commits")
 _DEFAULT_USERNAME = "x-access-token"
 
 T = TypeVar("T")
@@ -89,7 +92,7 @@ class GitSource(Source[GitConfig, GitCredentials]):
     async def fetch(self, cursor: Json | None) -> AsyncGenerator[Event]:
         """List files and commits, or what changed since the cursor's commit."""
         last = None if cursor is None else self._last_commit(cursor)
-        is_sound = True
+        is_sound, leaves_out = True, bool(cursor and cursor.get("older"))
         with ExitStack() as stack:
             snapshot = await self._open(stack, last)
             if snapshot is not None and snapshot.head.id != last:
@@ -102,10 +105,14 @@ class GitSource(Source[GitConfig, GitCredentials]):
                     steps = iter(changes)
                 async for event in self._deliver(steps):
                     is_sound = is_sound and not isinstance(event, Failed)
-                    yield event
+                    leaves_out = leaves_out or event is _OLDER
+                    if event is not _OLDER:
+                        yield event
+            if leaves_out:
+                yield _OLDER
             # Beyond this commit, what failed would only be read again once it changes.
             if snapshot is not None and is_sound:
-                yield Checkpoint(self._cursor(snapshot))
+                yield Checkpoint(self._cursor(snapshot) | ({"older": True} if leaves_out else {}))
             # Ids are digests, so one commit vouches for the names of all that it holds.
             yield Complete(
                 f"every folder was read of commit {snapshot.head.id if snapshot else last}"
@@ -159,7 +166,15 @@ class GitSource(Source[GitConfig, GitCredentials]):
                 yield reader.file_event(entry)
             missing: set[str] = set()
             wanted = (reader.commit_event(commit) for commit in self._walk(snapshot, missing))
-            yield from islice(filter(None, wanted), self.config.max_commits)
+            touching = filter(None, wanted)
+            count = 0
+            for count, event in enumerate(islice(touching, self.config.max_commits), start=1):  # noqa: B007 (used after the loop)
+                yield event
+            # A clone from a server is cut off at `max_commits`.
+            is_cut = self.config.url is not None and bool(snapshot.store.shallow)
+            is_full = count == self.config.max_commits
+            if is_full and (is_cut or next(touching, None) is not None):
+                yield _OLDER
             if missing:
                 yield Incomplete("the repository lacks commits that its branch is built on")
         except BadObject as error:

@@ -16,6 +16,7 @@ from anyio.from_thread import check_cancelled
 
 from weft.document.suffixes import BINARY_SUFFIXES
 from weft.domain.entities import Entity
+from weft.domain.jobs import FindingKind
 from weft.errors import SourceUnavailable
 from weft.net.transport import Origin, origin_of
 from weft.sources.base import (
@@ -25,6 +26,7 @@ from weft.sources.base import (
     Expect,
     Failed,
     Incomplete,
+    Omitted,
     Skipped,
     Unchanged,
 )
@@ -88,6 +90,10 @@ class SiteWalk:
     troubles: int = 0
     unasked: int = 0
     beyond: int = 0
+    # Digests of wanted addresses that were left out: beyond max_pages, and beyond max_depth.
+    left_out: set[bytes] = field(default_factory=set[bytes])
+    deeper: set[bytes] = field(default_factory=set[bytes])
+    dead_links: int = 0
     is_full: bool = False
     # The length that the queue may have when pages are asked for once more.
     room: int | None = None
@@ -105,7 +111,8 @@ class SiteWalk:
             for pages in _chunks(sitemap.pages, _CHUNK_ADDRESSES):
                 for event in await _run_in_thread(partial(self._add_visits, pages, parent, visits)):
                     yield event
-            if len(visits) >= self.config.max_pages or self.overflowed:
+            # A full list reads on until it knows that there is more.
+            if self.left_out or self.overflowed:
                 break
         async for event in self._read_pages(visits):
             yield event
@@ -138,7 +145,7 @@ class SiteWalk:
             for visit, outcome in zip(batch, await self.reader.read(batch), strict=True):
                 for event in self._report(visit, outcome):
                     yield event
-                if self.now.kind == "crawl" and visit.depth < self.config.max_depth:
+                if self.now.kind == "crawl":
                     found = partial(self._queue_links, visit.depth + 1, outcome, queue)
                     for event in await _run_in_thread(found):
                         yield event
@@ -160,6 +167,7 @@ class SiteWalk:
             )
         for gap in gaps:
             yield Incomplete(gap)
+        yield from self._list_omitted()
         self.lost.settle(has_gaps=bool(gaps))
         if gaps:
             self.now.keep_all(self.before)
@@ -184,9 +192,12 @@ class SiteWalk:
         self, pages: Sequence[tuple[str, datetime | None]], parent: str, visits: list[Visit]
     ) -> Iterator[Event]:
         for location, updated_at in pages:
-            if len(visits) >= self.config.max_pages or self._overflows():
+            if self._overflows():
                 return
             url = normalise_url(location)
+            if len(visits) >= self.config.max_pages:
+                self._leave_out(url, self.left_out)
+                continue
             if url is None or not self._claim(url):
                 continue
             if self.start.allows(url):
@@ -198,9 +209,13 @@ class SiteWalk:
         parent = name_parent(page.url)
         for link in page.links:
             room = self.config.max_pages if self.room is None else self.room
-            if len(queue) >= room or self._overflows():
+            if self._overflows():
                 return
             url = normalise_url(link)
+            if depth > self.config.max_depth or len(queue) >= room:
+                too_deep = depth > self.config.max_depth
+                self._leave_out(url, self.deeper if too_deep else self.left_out)
+                continue
             if url is None or not self._claim(url):
                 continue
             if self.start.allows(url):
@@ -251,6 +266,27 @@ class SiteWalk:
                 # At the greatest depth, since nothing says that what it leads to is wanted.
                 self.before.pages[address] = Named("", most)
 
+    def _leave_out(self, url: httpx.URL | None, left_out: set[bytes]) -> None:
+        """Count an address that a limit leaves out, as far as there is room to know it again."""
+        if url is None or len(self.seen) + len(self.left_out) + len(self.deeper) >= SEEN_MAX:
+            return
+        address = _digest(str(url))
+        if address in self.seen or address in left_out or origin_of(url) not in self.start.site:
+            return
+        if self._wants(url) and self.start.allows(url):
+            left_out.add(address)
+
+    def _list_omitted(self) -> Iterator[Event]:
+        """Say what the limits left out, and how many links lead to nothing."""
+        pages = len(self.left_out - self.seen) + self.beyond
+        deeper = len(self.deeper - self.seen - self.left_out)
+        if pages:
+            yield Omitted(FindingKind.LIMIT, pages, "max_pages")
+        if deeper:
+            yield Omitted(FindingKind.LIMIT, deeper, "max_depth")
+        if self.dead_links:
+            yield Omitted(FindingKind.DEAD_LINKS, self.dead_links)
+
     def _overflows(self) -> bool:
         check_cancelled()
         self.overflowed = self.overflowed or len(self.seen) >= SEEN_MAX
@@ -281,6 +317,7 @@ class SiteWalk:
             outcome.links = []
         self._remember(visit, outcome)
         event = outcome.event
+        self.dead_links += event is None
         if event is None or outcome.url in self.listed:
             return
         self.listed.add(outcome.url)

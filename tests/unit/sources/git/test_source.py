@@ -8,6 +8,7 @@ from git_repos import RawRepository
 
 from weft.domain.base import Json
 from weft.domain.entities import Entity
+from weft.domain.jobs import FindingKind
 from weft.errors import CursorExpired, SourceMisconfigured
 from weft.sources.base import (
     Checkpoint,
@@ -16,6 +17,7 @@ from weft.sources.base import (
     Event,
     Failed,
     Incomplete,
+    Omitted,
     Skipped,
     Unchanged,
 )
@@ -111,7 +113,13 @@ async def test_only_the_newest_commits_are_listed(repository: RawRepository) -> 
     made_ids = [repository.commit(tree)]
     for number in range(1, 6):
         made_ids.append(repository.commit(tree, made_ids[-1], seconds=1_700_000_000 + number))
-    assert commits(await list_events(repository, max_commits=3)) == made_ids[:2:-1]
+    listed = await list_events(repository, max_commits=3)
+    assert commits(listed) == made_ids[:2:-1]
+    older = Omitted(FindingKind.OLDER, setting="max_commits")
+    for events in (listed, await list_events(repository, last_cursor(listed), max_commits=3)):
+        assert [event for event in events if isinstance(event, Omitted)] == [older]
+    whole = await list_events(repository, max_commits=6)
+    assert not any(isinstance(event, Omitted) for event in whole)
 
 
 async def test_blobs_that_are_no_text_are_skipped_with_the_reason(

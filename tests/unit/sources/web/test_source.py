@@ -12,10 +12,11 @@ from web_harness import is_incomplete, links, loc_entries, serve_website, sitema
 from weft.document.child import INLINE_BYTES_MAX
 from weft.document.html import HtmlText, html_to_text
 from weft.domain.entities import Entity
+from weft.domain.jobs import FindingKind
 from weft.errors import RateLimited, SourceMisconfigured, SourceUnavailable, WeftError
 from weft.net.addresses import AddressRefused
 from weft.net.http_factory import HttpFactory
-from weft.sources.base import Failed, Skipped, Unchanged
+from weft.sources.base import Failed, Omitted, Skipped, Unchanged
 from weft.sources.web import pages as page_reader
 from weft.sources.web.config import WebConfig
 from weft.sources.web.source import WebSource
@@ -46,6 +47,24 @@ async def test_crawl_reads_pages_nearest_first_and_each_once(http: HttpFactory) 
     assert last.breadcrumbs == ("127.0.0.1", "deep")
     assert last.metadata["depth"] == 2
     assert not is_incomplete(events)
+
+
+async def test_crawl_says_what_its_limits_leave_out_and_which_links_are_dead(
+    http: HttpFactory,
+) -> None:
+    pages = {"/": links("/a", "/b", "/gone"), "/a": links("/c", "/"), "/b": "x", "/c": "x"}
+
+    async def list_omitted(**config: int) -> set[tuple[FindingKind, str, int | None]]:
+        async with serve_website(http, dict(pages)) as at:
+            events = await at.fetch("/", **config)
+        told = [event for event in events if isinstance(event, Omitted)]
+        return {(event.kind, event.setting, event.count) for event in told}
+
+    dead = (FindingKind.DEAD_LINKS, "", 1)
+    assert await list_omitted() == {dead}
+    assert await list_omitted(max_pages=5) == {dead}
+    assert await list_omitted(max_pages=2) == {(FindingKind.LIMIT, "max_pages", 3)}
+    assert await list_omitted(max_depth=1) == {(FindingKind.LIMIT, "max_depth", 1), dead}
 
 
 async def test_depth_and_number_of_pages_bound_a_crawl_without_a_gap(http: HttpFactory) -> None:
