@@ -21,6 +21,7 @@ from weft.domain.jobs import Job, JobStatus, LogLine, diagnose
 from weft.errors import NotFound, TryLater
 
 LOG_TAIL_LINES = 20
+LOG_LINES_MAX = 200
 
 
 @click.group(cls=ListGroupWithName)
@@ -58,7 +59,11 @@ def list_jobs(
 @jobs.command("show")
 @click.argument("job_id", metavar="ID", shell_complete=complete_job)
 @click.option(
-    "--log", "log_lines", type=click.IntRange(0), default=LOG_TAIL_LINES, help="Lines of its log."
+    "--log",
+    "log_lines",
+    type=click.IntRange(0, LOG_LINES_MAX),
+    default=LOG_TAIL_LINES,
+    help="Lines of its log.",
 )
 @json_option
 @pass_app
