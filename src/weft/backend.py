@@ -7,12 +7,18 @@ routes out.
 """
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import suppress
 from typing import Protocol
 
 from weft.domain.authorizations import AuthOutcome, ConsentStart, CredentialForm
 from weft.domain.base import Json, Page
 from weft.domain.browsing import ChangeList, ChangeQuery, EntityList, EntityQuery
-from weft.domain.collections import Collection, NewCollection
+from weft.domain.collections import (
+    DEFAULT_NAME,
+    DEFAULT_READABLE_ID,
+    Collection,
+    NewCollection,
+)
 from weft.domain.connections import (
     Auth,
     CheckResult,
@@ -25,7 +31,7 @@ from weft.domain.entities import StoredEntity
 from weft.domain.jobs import RUN_DEFAULTS, Job, JobStatus, LogLine, RunOptions
 from weft.domain.search import SearchQuery, SearchResults
 from weft.domain.sources import SourceInfo
-from weft.errors import InvalidInput
+from weft.errors import Conflict, InvalidInput
 
 LIST_LIMIT_DEFAULT = 20
 LIST_LIMIT_MAX = 100
@@ -36,6 +42,13 @@ def validate_limit(limit: int, *, maximum: int = LIST_LIMIT_MAX) -> int:
     if not 1 <= limit <= maximum:
         raise InvalidInput(f"limit must be from 1 to {maximum}.", field="limit")
     return limit
+
+
+async def open_default_collection(collections: "Collections") -> str:
+    """Return the readable id of the collection for what names none; make it if it is missing."""
+    with suppress(Conflict):
+        await collections.create(NewCollection(name=DEFAULT_NAME, readable_id=DEFAULT_READABLE_ID))
+    return DEFAULT_READABLE_ID
 
 
 class Sources(Protocol):
@@ -155,7 +168,7 @@ class Search(Protocol):
     """Search in synced content."""
 
     async def search(self, query: SearchQuery) -> SearchResults:
-        """Find entities of a collection, best first."""
+        """Find entities of one collection or of all, best first."""
         ...
 
     async def entity(

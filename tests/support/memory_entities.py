@@ -11,7 +11,6 @@ from memory_state import EntityState, JobState, State
 
 from weft.domain.attention import DeletionHold
 from weft.domain.browsing import ChangeKind
-from weft.domain.collections import Collection
 from weft.domain.entities import StoredEntity
 from weft.domain.jobs import JobStatus
 from weft.domain.search import SNIPPET_MAX_CHARS, SearchHit
@@ -25,7 +24,7 @@ from weft.local.store.brake import (
     Sweep,
     SweepExtent,
 )
-from weft.local.store.browse import EntityFilter
+from weft.local.store.browse import EntityFilter, Scope
 from weft.local.store.prepared import PreparedBatch, prepare
 
 SNIPPET_WORDS = 48
@@ -174,12 +173,11 @@ class MemoryEntities(EntityStore):
 
     async def search(
         self,
-        collection: Collection,
+        scope: Scope,
         terms: Sequence[str],
         matching: Matching,
         wanted: EntityFilter,
         *,
-        connection_id: str | None,
         limit: int,
         offset: int,
     ) -> Sequence[SearchHit]:
@@ -187,7 +185,12 @@ class MemoryEntities(EntityStore):
         phrases = [_words(term) for term in terms]
         for (key, _), each in self._state.entities.items():
             connection = self._state.connections[key]
-            if connection.collection_id != collection.id or connection_id not in (None, key):
+            row = connection.row
+            if row.organization_id != scope.organization_id:
+                continue
+            if scope.collection_id not in (None, connection.collection_id):
+                continue
+            if scope.connection_id not in (None, key):
                 continue
             if not fits(each, wanted):
                 continue

@@ -17,7 +17,7 @@ from weft.domain.connections import AuthMethod, Connection, ConnectionStatus
 from weft.domain.entities import Entity
 from weft.domain.jobs import Job, JobStatus, JobTrigger, LogLine, RunOptions
 from weft.local.store.base import Batch, BatchEvent, Claim, ConnectionRow, Outcome, Store
-from weft.local.store.browse import EntityFilter
+from weft.local.store.browse import EntityFilter, Scope
 from weft.testing.store_contract.support import sweep_all
 
 ORGANIZATION = "organization-1"
@@ -152,11 +152,10 @@ class Bench:
     async def hits(self, *terms: str, readable_id: str = "docs") -> list[str]:
         """Titles of the entities that hold all terms, sorted."""
         found = await self.store.entities.search(
-            await self.collection(readable_id),
+            Scope(ORGANIZATION, (await self.collection(readable_id)).id),
             terms,
             "all",
             EntityFilter(),
-            connection_id=None,
             limit=1000,
             offset=0,
         )

@@ -14,6 +14,10 @@ NAME_MIN_CHARS: Final = 4
 NAME_MAX_CHARS: Final = 64
 READABLE_ID_MAX_CHARS: Final = 80
 READABLE_ID_PATTERN: Final = "^[a-z0-9]+(-[a-z0-9]+)*$"
+DEFAULT_NAME: Final = "Default"
+DEFAULT_READABLE_ID: Final = "default"
+"""The collection of connections for which none was named."""
+
 _SUFFIX_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 
 

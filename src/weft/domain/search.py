@@ -1,4 +1,4 @@
-"""Searches of a collection, and their results."""
+"""Searches of one collection or of all, and their results."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -24,12 +24,13 @@ class SearchMode(StrEnum):
 class SearchQuery(Frozen):
     """A search. By words, all must occur; if nothing has all of them, hits have some of them.
 
+    Without ``readable_collection_id`` it looks through all collections of the organisation.
     ``since`` and ``until`` are about when an entity was updated at its source, and exclude those
     that tell no time.
     """
 
-    readable_collection_id: str
     query: str
+    readable_collection_id: str | None = None
     mode: SearchMode = SearchMode.AUTO
     connection: str | None = None
     entity_type: str | None = None

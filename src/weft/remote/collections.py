@@ -1,6 +1,7 @@
 """Manages the collections of a remote API."""
 
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import aclosing
 from typing import Final
 
@@ -112,6 +113,11 @@ class RemoteCollections(Collections):
         await self._drafts.drop_of(found.readable_id)
         self._state.own_changes.announce()
         return found
+
+    async def list_readable_ids(self, limit: int) -> Sequence[str]:
+        """List the readable ids of the newest collections."""
+        found = await self._client.get(COLLECTIONS_PATH, read_collections, params={"limit": limit})
+        return [item.readable_id for item in found]
 
     async def resolve_readable_id(self, collection: str) -> str:
         """Return the readable id of the ``collection`` named. Raises NotFound or Ambiguous."""

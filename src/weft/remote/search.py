@@ -36,6 +36,9 @@ STRATEGIES: Final = {
 WINDOW: Final = 1000
 """The number of results to filter here if the API cannot: the most in one answer."""
 
+COLLECTIONS_MAX: Final = 10
+"""The most collections that one search asks, one after the other."""
+
 RESOLVED_MAX: Final = 20
 """The most connections that are read to find the one that a result belongs to."""
 
@@ -57,10 +60,11 @@ class RemoteSearch(Search):
         text = _check_query(query.query)
         skip = skip_of(query.cursor, *query.cursor_scope)
         size = validate_limit(query.limit, maximum=LIMIT_MAX)
-        collection = query.readable_collection_id.strip()
-        if " " in collection or collection != collection.lower():
-            collection = await self._collections.resolve_readable_id(collection)
         only = await self._connections.get(query.connection) if query.connection else None
+        collections = await self._collections_of(query, only)
+        if len(collections) != 1:
+            return await self._search_several(collections, query, skip, size)
+        (collection,) = collections
         found, filtered = await self._fetch(collection, query, text, only, skip, size)
         hits = [
             hit
@@ -81,6 +85,52 @@ class RemoteSearch(Search):
             hits=tuple(shown),
             matched=matched,
             by_meaning=by_meaning,
+            next_cursor=encode_cursor(skip + size, *query.cursor_scope) if more else None,
+        )
+
+    async def _collections_of(self, query: SearchQuery, only: Connection | None) -> Sequence[str]:
+        """Return which collections to ask. Raises InvalidInput where they are too many."""
+        named = (query.readable_collection_id or "").strip()
+        if not named and only is not None:
+            return [only.readable_collection_id]
+        if not named:
+            listed = await self._collections.list_readable_ids(COLLECTIONS_MAX + 1)
+            if len(listed) <= COLLECTIONS_MAX:
+                return listed
+            raise InvalidInput(
+                f"The API searches one collection at a time, and has more than {COLLECTIONS_MAX}.",
+                field="readable_collection_id",
+                hint="Name one; list_collections shows them.",
+            )
+        if " " in named or named != named.lower():
+            named = await self._collections.resolve_readable_id(named)
+        return [named]
+
+    async def _search_several(
+        self, collections: Sequence[str], query: SearchQuery, skip: int, size: int
+    ) -> SearchResults:
+        """Search each collection from its beginning, and merge the hits by their scores."""
+        limit = skip + size + 1
+        if limit > LIMIT_MAX:
+            raise InvalidInput(
+                f"Only the first {LIMIT_MAX} hits of several collections can be paged through.",
+                field="cursor",
+                hint="Name one collection.",
+            )
+        changes = {"limit": limit, "cursor": None}
+        found = [
+            await self.search(
+                query.model_copy(update={"readable_collection_id": collection, **changes})
+            )
+            for collection in collections
+        ]
+        best = [each for each in found if each.matched == "all" and each.hits] or found
+        hits = sorted((hit for each in best for hit in each.hits), key=lambda hit: -hit.score)
+        more = len(hits) > skip + size
+        return SearchResults(
+            hits=tuple(hits[skip : skip + size]),
+            matched="all" if best is not found else "any",
+            by_meaning=any(each.by_meaning for each in best),
             next_cursor=encode_cursor(skip + size, *query.cursor_scope) if more else None,
         )
 

@@ -16,7 +16,6 @@ from weft.domain.search import (
 from weft.errors import Ambiguous, InvalidInput, NotFound, Unsupported
 from weft.local.backend.browse import find_scope
 from weft.local.engine import Engine
-from weft.local.resolve import find_collection, find_connection
 from weft.local.store.base import Matching
 from weft.local.store.browse import EntityFilter
 
@@ -82,19 +81,14 @@ class LocalSearch(Search):
         self, query: SearchQuery, terms: list[str], matching: Matching, offset: int, limit: int
     ) -> SearchResults:
         store = self._engine.store
-        collection = await find_collection(
-            store, self._organization_id, query.readable_collection_id
+        scope = await find_scope(
+            store, self._organization_id, query.readable_collection_id, query.connection
         )
-        connection_id = None
-        if query.connection is not None:
-            found = await find_connection(store, self._organization_id, query.connection)
-            connection_id = found.id
         hits = await store.entities.search(
-            collection,
+            scope,
             terms,
             matching,
             EntityFilter(type=query.entity_type, since=query.since, until=query.until),
-            connection_id=connection_id,
             limit=limit + 1,
             offset=offset,
         )

@@ -28,7 +28,7 @@ from weft.local.store.authorizations import (
     TokenStore,
 )
 from weft.local.store.brake import DeletionBrake, Sweep
-from weft.local.store.browse import BrowseStore, EntityFilter
+from weft.local.store.browse import BrowseStore, EntityFilter, Scope
 from weft.local.store.keys import KeyStore
 from weft.local.store.notes import NoteStore
 from weft.local.store.records import (
@@ -330,12 +330,11 @@ class EntityStore(Protocol):
 
     async def search(
         self,
-        collection: Collection,
+        scope: Scope,
         terms: Sequence[str],
         matching: Matching,
         wanted: EntityFilter,
         *,
-        connection_id: str | None,
         limit: int,
         offset: int,
     ) -> Sequence[SearchHit]:

@@ -38,7 +38,7 @@ async def list_collections(
         lines = [f"{quantity(len(found.items), 'collection')}:", *map(_line, found.items)]
         text = "\n".join(lines + more_text(found.next_cursor))
         if not found.items:
-            text = "No collections. Call create_collection first."
+            text = "No collections. create_connection makes one."
         return reply(text, page_out([to_plain(item) for item in found.items], found))
 
     return await shrink_to_fit(limit, page)
@@ -46,8 +46,8 @@ async def list_collections(
 
 @tool(
     "Create a collection",
-    "Make a collection for connections to sync into, one for what should be searched together. Not"
-    " needed where list_collections shows one that fits.",
+    "Make a collection for connections to sync into, one for what should be searched together."
+    " Seldom needed: create_connection has a default.",
 )
 async def create_collection(
     call: ToolCall,

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 from mcp_types import CallToolResult
 from pydantic import Field
 
-from weft.backend import LIST_LIMIT_MAX
+from weft.backend import LIST_LIMIT_MAX, open_default_collection
+from weft.domain.collections import DEFAULT_READABLE_ID
 from weft.domain.connections import (
     DESCRIPTION_MAX_CHARS,
     NAME_MAX_CHARS,
@@ -48,7 +49,6 @@ from weft.server.render.text import (
 from weft.server.render.untrusted import one_line
 from weft.server.tools.definition import tool
 from weft.server.tools.parameters import (
-    CollectionRef,
     ConnectionRef,
     Cursor,
     FilterName,
@@ -69,8 +69,8 @@ Description = Annotated[str | None, Field(max_length=DESCRIPTION_MAX_CHARS)]
 
 @tool(
     "Create a connection",
-    "Connect a source to a collection. First get the fields with get_source and the collection"
-    " with list_collections or create_collection. Config and credentials are checked at the source,"
+    "Connect a source to a collection; left out, one named default. First get the fields with"
+    " get_source. Config and credentials are checked at the source,"
     " then the first sync starts in the background. Leave auth out unless the user gave credentials"
     " already: where some are needed, the result has a link at which the user enters them or"
     " consents. To change a connection use update_connection.",
@@ -79,7 +79,7 @@ Description = Annotated[str | None, Field(max_length=DESCRIPTION_MAX_CHARS)]
 async def create_connection(
     call: ToolCall,
     short_name: ShortName,
-    readable_collection_id: CollectionRef,
+    readable_collection_id: FilterRef = None,
     name: Name = None,
     description: Description = None,
     config: Annotated[dict[str, Any] | None, Field(description="Fields as in get_source.")] = None,
@@ -101,12 +101,14 @@ async def create_connection(
     """Create a connection, and say what happens now or is missing."""
     given = parse_auth(auth)
     advice = await check_inline_credentials(call, given, short_name=short_name)
+    complete = await ask_missing_config(call, short_name, config or {})
     new = NewConnection(
         short_name=short_name,
-        readable_collection_id=readable_collection_id,
+        readable_collection_id=readable_collection_id
+        or await open_default_collection(call.backend.collections),
         name=name,
         description=description,
-        config=await ask_missing_config(call, short_name, config or {}),
+        config=complete,
         schedule=schedule,
         sync_immediately=sync_immediately,
         auth=given,
@@ -120,6 +122,8 @@ async def create_connection(
     lines = [said, note, connection_text(connection), unsynced, advice]
     text = "\n".join(line for line in lines if line)
     notes = surprises_of(connection.schedule) if schedule else []
+    if not readable_collection_id:
+        notes.append(f"No collection was named, so it is in '{DEFAULT_READABLE_ID}'.")
     notes += await _tell_duplicates(call, connection)
     return _connection_result(call, text, connection, notes, _first_sync_step(connection))
 

@@ -25,7 +25,7 @@ from weft.server.render.structured import EntityOut, HitsOut, reply, timestamp, 
 from weft.server.render.text import more_text, quantity
 from weft.server.render.untrusted import clean, label_untrusted, one_line
 from weft.server.tools.definition import tool
-from weft.server.tools.parameters import CollectionRef, Cursor, FilterRef
+from weft.server.tools.parameters import Cursor, FilterRef
 
 ENTITY_MAX_CHARS = 20_000
 # No text is longer than SQLite's own limit.
@@ -36,14 +36,14 @@ _ORIGIN = "content synced from sources"
 
 @tool(
     "Search",
-    "Find synced content in a collection, best first. Hits are excerpts; get_entity reads one in"
-    " full. Finds only what syncs stored: run_sync first for fresh data.",
+    "Find synced content, best first, in one collection or in all. Hits are excerpts; get_entity"
+    " reads one in full. Finds only what syncs stored: run_sync first for fresh data.",
     reads=True,
 )
 async def search(
     call: ToolCall,
-    readable_collection_id: CollectionRef,
     query: Annotated[str, Field(min_length=1, max_length=QUERY_MAX_CHARS)],
+    readable_collection_id: FilterRef = None,
     connection_id: FilterRef = None,
     entity_type: FilterRef = None,
     since: Annotated[FilterRef, Field(description="Updated: 24h, 7d or ISO 8601.")] = None,
@@ -58,7 +58,7 @@ async def search(
 
     async def page(size: int) -> CallToolResult:
         wanted = SearchQuery(
-            readable_collection_id=readable_collection_id,
+            readable_collection_id=readable_collection_id or None,
             query=query,
             mode=mode,
             connection=connection_id,

@@ -97,6 +97,23 @@ class SearchContract(ContractPart):
         assert refused in (None, ("mode", True))
 
     @pytest.mark.anyio
+    async def test_search_without_a_collection_looks_through_all(self, backend: Backend) -> None:
+        for readable_id in (COLLECTION, "contract-other"):
+            await create_collection(backend, readable_id)
+            made = await connect(
+                backend, {"entities": 5}, name=readable_id, readable_collection_id=readable_id
+            )
+            await sync(backend, made)
+        assert backend.search is not None
+        query = SearchQuery(query="lazy dog", limit=6)
+        first = await backend.search.search(query)
+        second = await backend.search.search(query.model_copy(update={"cursor": first.next_cursor}))
+        assert (len(first.hits), len(second.hits), second.next_cursor) == (6, 4, None)
+        found = [(hit.connection_name, hit.title) for hit in (*first.hits, *second.hits)]
+        assert len(set(found)) == 10
+        assert {name for name, _ in found} == {COLLECTION, "contract-other"}
+
+    @pytest.mark.anyio
     async def test_entity_is_read_in_windows(self, backend: Backend) -> None:
         await create_collection(backend)
         await sync(backend, await connect(backend, {"entities": 1, "text_chars": 100}))

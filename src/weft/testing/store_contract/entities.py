@@ -9,7 +9,7 @@ from weft.domain.jobs import JobStatus
 from weft.errors import Fenced
 from weft.local.store.base import Store
 from weft.local.store.brake import Sweep
-from weft.local.store.browse import EntityFilter
+from weft.local.store.browse import EntityFilter, Scope
 from weft.sources.base import (
     Checkpoint,
     Deleted,
@@ -197,13 +197,7 @@ class EntityContract:
         made = await make_connection(store)
         await list_all(store, made, make_entity("a", text, metadata={"k": [1]}, breadcrumbs=("x",)))
         [hit] = await store.entities.search(
-            (await store.collections.find(ORGANIZATION, "docs"))[0],
-            ["abc"],
-            "all",
-            EntityFilter(),
-            connection_id=None,
-            limit=1,
-            offset=0,
+            Scope(ORGANIZATION), ["abc"], "all", EntityFilter(), limit=1, offset=0
         )
         for offset, size in ((0, 100), (0, 3), (3, 2), (8, 5), (0, 0)):
             found = await store.entities.get(

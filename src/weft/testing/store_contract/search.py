@@ -54,6 +54,18 @@ class TextSearchContract:
         assert await find_titles(store, "apple", "pear") == []
 
     @pytest.mark.anyio
+    async def test_without_a_collection_all_of_the_organization_are_searched(
+        self, store: Store
+    ) -> None:
+        await list_all(store, await make_connection(store), make_entity("a", "red apple"))
+        other = await make_connection(store, "other")
+        await list_all(store, other, make_entity("b", "red pear"))
+        assert sorted(await find_titles(store, "red", readable_id=None)) == ["a", "b"]
+        only = await find_titles(store, "red", readable_id=None, connection_id=other.id)
+        assert only == ["b"]
+        assert await find_titles(store, "red", readable_id=None, organization_id="somebody") == []
+
+    @pytest.mark.anyio
     async def test_term_of_several_words_is_a_phrase(self, store: Store) -> None:
         made = await make_connection(store)
         await list_all(

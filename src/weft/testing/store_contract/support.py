@@ -13,7 +13,7 @@ from weft.domain.jobs import Job, JobStatus, JobTrigger, RunOptions
 from weft.domain.search import SearchHit
 from weft.local.store.base import Batch, BatchEvent, Claim, ConnectionRow, Matching, Outcome, Store
 from weft.local.store.brake import BRAKE_DEFAULTS, DeletionBrake, Sweep
-from weft.local.store.browse import EntityFilter
+from weft.local.store.browse import EntityFilter, Scope
 
 PassTime = Callable[[timedelta], object]
 
@@ -149,19 +149,20 @@ async def find_hits(
     store: Store,
     *terms: str,
     matching: Matching = "all",
-    readable_id: str = COLLECTION,
+    readable_id: str | None = COLLECTION,
+    organization_id: str = ORGANIZATION,
     connection_id: str | None = None,
     limit: int = 100,
     offset: int = 0,
     **filters: Any,
 ) -> Sequence[SearchHit]:
-    """Search a collection; the best hits come first."""
+    """Search a collection, or all for None; the best hits come first."""
+    collection = await open_collection(store, readable_id) if readable_id else None
     return await store.entities.search(
-        await open_collection(store, readable_id),
+        Scope(organization_id, collection.id if collection else None, connection_id),
         terms,
         matching,
         EntityFilter(**filters),
-        connection_id=connection_id,
         limit=limit,
         offset=offset,
     )

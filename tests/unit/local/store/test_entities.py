@@ -7,7 +7,7 @@ from store_harness import ORGANIZATION, Bench, entity
 
 from weft.domain.search import SearchHit
 from weft.local.store.base import Claim
-from weft.local.store.browse import EntityFilter
+from weft.local.store.browse import EntityFilter, Scope
 from weft.sources.base import Deleted
 
 pytestmark = pytest.mark.anyio
@@ -23,11 +23,10 @@ async def search(
 ) -> list[SearchHit]:
     return list(
         await bench.store.entities.search(
-            await bench.collection(),
+            Scope(ORGANIZATION, (await bench.collection()).id, connection_id),
             terms,
             "all",
             EntityFilter(type=entity_type),
-            connection_id=connection_id,
             limit=limit,
             offset=offset,
         )

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 import click
 
-from weft.backend import Backend
+from weft.backend import Backend, open_default_collection
 from weft.cli.terminal.completion import complete_collection, complete_connection, complete_source
 from weft.cli.terminal.context import App, emit, json_option, pass_app, say, show
 from weft.cli.terminal.credentials import credentials_for
@@ -15,7 +15,7 @@ from weft.cli.terminal.text import plain
 from weft.cli.terminal.values import parse_config
 from weft.cli.verbs.connections.authorize import authorize_in_browser
 from weft.cli.verbs.connections.fields import plain_fields, plain_options
-from weft.domain.collections import NewCollection
+from weft.domain.collections import DEFAULT_READABLE_ID, NewCollection
 from weft.domain.connections import (
     WAITING_STATUSES,
     Connection,
@@ -56,7 +56,8 @@ def _write_options(command: F) -> F:
 @click.argument("source", shell_complete=complete_source)
 @click.option(
     "--collection",
-    required=True,
+    default=DEFAULT_READABLE_ID,
+    show_default=True,
     metavar="ID",
     shell_complete=complete_collection,
     help="Where its entities are searched.",
@@ -127,6 +128,8 @@ def update_connection(app: App, connection: str, **given: Any) -> None:
 async def _look_up(backend: Backend, source: str, collection: str) -> tuple[SourceInfo, str | None]:
     """Find the source, and the collection's readable id if there is such a collection."""
     info = await backend.sources.get(source)
+    if collection == DEFAULT_READABLE_ID:
+        return info, await open_default_collection(backend.collections)
     try:
         return info, (await backend.collections.get(collection)).readable_id
     except NotFound:

@@ -19,7 +19,8 @@ _WORD = re.compile(r"[^\W_]+")
 
 @click.command(cls=Verb)
 @click.argument("collection", shell_complete=complete_collection)
-@click.argument("query", nargs=-1, required=True)
+@click.argument("query", nargs=-1)
+@click.option("--all", "in_all", is_flag=True, help="Search all collections; name none.")
 @click.option(
     "--connection",
     metavar="NAME",
@@ -49,6 +50,7 @@ def search(
     app: App,
     collection: str,
     query: tuple[str, ...],
+    in_all: bool,
     connection: str | None,
     entity_type: str | None,
     since: str | None,
@@ -59,9 +61,12 @@ def search(
 ) -> None:
     """Search COLLECTION for the words of QUERY; no quotes are needed."""
     now = datetime.now(UTC)
+    words = (collection, *query) if in_all else query
+    if not words:
+        raise click.UsageError("Missing argument 'QUERY...'. With --all, no collection is named.")
     wanted = SearchQuery(
-        readable_collection_id=collection,
-        query=" ".join(query),
+        readable_collection_id=None if in_all else collection,
+        query=" ".join(words),
         mode=SearchMode(mode),
         connection=connection,
         entity_type=entity_type,

@@ -9,12 +9,11 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from weft.domain.collections import Collection
 from weft.domain.entities import StoredEntity
 from weft.domain.search import SearchHit
 from weft.local.store.base import Batch, Claim, EntityStore, Matching
 from weft.local.store.brake import DeletionBrake, Sweep
-from weft.local.store.browse import EntityFilter
+from weft.local.store.browse import EntityFilter, Scope
 from weft.local.store.prepared import prepare
 from weft.local.store.sqlite.entities.batches import apply, check_fence
 from weft.local.store.sqlite.entities.browse import to_glob
@@ -94,18 +93,18 @@ class SqliteEntities(Table, EntityStore):
 
     async def search(
         self,
-        collection: Collection,
+        scope: Scope,
         terms: Sequence[str],
         matching: Matching,
         wanted: EntityFilter,
         *,
-        connection_id: str | None,
         limit: int,
         offset: int,
     ) -> Sequence[SearchHit]:
         values: dict[str, Any] = {
-            "collection_id": collection.id,
-            "connection_id": connection_id,
+            "organization_id": scope.organization_id,
+            "collection_id": scope.collection_id,
+            "connection_id": scope.connection_id,
             "entity_type": wanted.type,
             "pattern": to_glob(wanted.pattern),
             "since": micros_or_none(wanted.since),

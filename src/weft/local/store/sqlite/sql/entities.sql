@@ -158,7 +158,11 @@ JOIN entity e ON e.no = entity_fts.rowid
 JOIN connection c ON c.no = e.connection_no
 JOIN entity_body b ON b.no = e.no
 WHERE entity_fts MATCH :match
-  AND c.collection_no = (SELECT no FROM collection WHERE id = :collection_id)
+  AND c.organization_id = :organization_id
+  AND (
+    :collection_id IS NULL
+    OR c.collection_no = (SELECT no FROM collection WHERE id = :collection_id)
+  )
   AND (:connection_id IS NULL OR c.id = :connection_id)
   AND (:entity_type IS NULL OR e.type = :entity_type)
   AND (:since IS NULL OR e.updated_at >= :since) AND (:until IS NULL OR e.updated_at < :until)
