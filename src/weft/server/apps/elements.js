@@ -71,6 +71,8 @@ function changes(job) {
     [job.deletions_held, "deletions held"],
   ].filter(([number]) => number).map(([n, what]) => `${count(n)} ${what}`);
   if (job.incomplete) parts.push("the listing had gaps");
+  for (const { kind, message } of job.warnings || [])
+    if (["limit", "older", "dead_links", "empty"].includes(kind)) parts.push(message);
   return parts.length ? parts.join(", ") : "no changes";
 }
 
