@@ -17,8 +17,8 @@ from weft.domain.browsing import (
     ListedEntity,
     ReasonCount,
     counts_of,
-    media_type_of,
 )
+from weft.domain.media_types import media_type_of
 from weft.local.store.base import Claim
 from weft.local.store.browse import (
     FILE_PREFIX,
@@ -81,6 +81,10 @@ class MemoryBrowse(BrowseStore):
 
     async def count_types(self, scope: Scope) -> Mapping[str, int]:
         return Counter(each.entity.type for _, each in self._within(scope))
+
+    async def count_media_types(self, scope: Scope) -> Mapping[str, int]:
+        found = (media_type_of(each.entity.id) for _, each in self._within(scope))
+        return Counter(media_type for media_type in found if media_type)
 
     async def locate(self, scope: Scope, name: str) -> Sequence[ListedEntity]:
         found = [
@@ -215,7 +219,10 @@ def fits(each: EntityState, wanted: EntityFilter) -> bool:
     at = entity.updated_at
     return (
         re.fullmatch(pattern, entity.id, re.DOTALL) is not None
-        and wanted.type in (None, entity.type)
+        and (
+            wanted.type in (None, entity.type)
+            or wanted.media_type in (media_type_of(entity.id) or "",)
+        )
         and (wanted.since is None or (at is not None and at >= wanted.since))
         and (wanted.until is None or (at is not None and at < wanted.until))
     )

@@ -1,6 +1,5 @@
 """Lists of stored entities, and of what syncs did to them."""
 
-import mimetypes
 import re
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -46,7 +45,10 @@ class ListedEntity(Frozen):
 
 
 class EntityQuery(Frozen):
-    """Which entities to list; ``path`` is a prefix, or a pattern in which * and ? are wild."""
+    """Which entities to list; ``path`` is a prefix, or a pattern in which * and ? are wild.
+
+    ``entity_type`` may also be a media type, or an ending such as pdf.
+    """
 
     readable_collection_id: str | None = None
     connection: str | None = None
@@ -60,10 +62,11 @@ class EntityQuery(Frozen):
 
 
 class EntityList(Frozen):
-    """A page of entities. ``by_type`` counts all of the collection or connection, not the page."""
+    """A page of entities. The counts are of all of the collection or connection, not the page."""
 
     items: tuple[ListedEntity, ...]
     by_type: dict[str, int]
+    by_media_type: dict[str, int] = Field(default_factory=dict)
     next_cursor: str | None = None
 
 
@@ -127,11 +130,6 @@ class ChangeList(Frozen):
     items: tuple[Change, ...]
     totals: ChangeTotals
     next_cursor: str | None = None
-
-
-def media_type_of(name: str) -> str | None:
-    """Return the media type that the ending of a name stands for, if any."""
-    return mimetypes.guess_type(name.rpartition("/")[2], strict=False)[0] if "." in name else None
 
 
 def pattern_of(path: str) -> str:

@@ -9,6 +9,7 @@ from weft.domain.browsing import (
     EntityQuery,
     pattern_of,
 )
+from weft.domain.media_types import media_type_named
 from weft.local.engine import Engine
 from weft.local.resolve import find_collection, find_connection, find_job
 from weft.local.store.base import Store
@@ -28,6 +29,7 @@ class LocalBrowse(Browse):
         wanted = EntityFilter(
             pattern=pattern_of(query.path or ""),
             type=query.entity_type,
+            media_type=media_type_named(query.entity_type or ""),
             since=query.since,
             until=query.until,
             order=query.order,
@@ -37,6 +39,7 @@ class LocalBrowse(Browse):
         return EntityList(
             items=page.items,
             by_type=dict(await store.browse.count_types(scope)),
+            by_media_type=dict(await store.browse.count_media_types(scope)),
             next_cursor=page.next_cursor,
         )
 

@@ -36,10 +36,14 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class EntityFilter:
-    """Which entities are wanted; in ``pattern``, * stands for any text and ? for a character."""
+    """Which entities are wanted; in ``pattern``, * stands for any text and ? for a character.
+
+    Those of the ``type`` are listed, and those of the ``media_type`` too if that is given with it.
+    """
 
     pattern: str = "*"
     type: str | None = None
+    media_type: str | None = None
     since: datetime | None = None
     until: datetime | None = None
     order: EntityOrder = EntityOrder.PATH
@@ -66,6 +70,10 @@ class BrowseStore(Protocol):
 
     async def count_types(self, scope: Scope) -> Mapping[str, int]:
         """Count the entities of each type."""
+        ...
+
+    async def count_media_types(self, scope: Scope) -> Mapping[str, int]:
+        """Count the entities of each known media type."""
         ...
 
     async def locate(self, scope: Scope, name: str) -> Sequence[ListedEntity]:

@@ -18,6 +18,7 @@ def entities_out(found: EntityList) -> Structured:
         "items": [_entity_out(item) for item in found.items],
         "total": sum(found.by_type.values()),
         "untrusted_types": {one_line(name, 60): count for name, count in types},
+        "media_types": found.by_media_type,
     }
     return data | _next(found.next_cursor)
 

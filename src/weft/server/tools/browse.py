@@ -59,8 +59,9 @@ class ChangeChoice(StrEnum):
 
 @tool(
     "List entities",
-    "What is stored, with counts by type; get_entity reads one. With change or job_id: what syncs"
-    " did, e.g. change=any since=24h, or skipped, with reasons; they ended in that time.",
+    "What is stored, with counts by type and media type (entity_type takes both); get_entity reads"
+    " one. With change or job_id: what syncs did that ended in that time, e.g. change=any"
+    " since=24h.",
     reads=True,
 )
 async def list_entities(
@@ -147,10 +148,13 @@ def _entities(found: EntityList) -> CallToolResult:
         + (f", by type: {counts}" if counts else "")
         + (f" and {left} more types." if left else "."),
     ]
+    if found.by_media_type:
+        media = ", ".join(f"{name} {count}" for name, count in found.by_media_type.items())
+        lines.append(f"By media type: {media}.")
     if found.items:
         lines += [
             label_untrusted("\n".join(map(_entity_line, found.items)), _ORIGIN),
-            "Read one with get_entity(entity_id).",
+            "get_entity(entity_id) has the text and the URL of one.",
         ]
     elif total:
         lines.append("None of these fits the filters, as far as this page reaches.")

@@ -100,6 +100,7 @@ class BrowseContract:
         assert await names_of(pattern="?.md") == {"b.md"}
         assert await names_of(pattern="*b*", type="note") == {"a/b.md", "a/b/c.md", "b.md"}
         assert await names_of(type="other") == {"a/y"}
+        assert await names_of(type="text/plain", media_type="text/plain") == {"a.txt"}
         assert await names_of(since=NOON + HOUR, until=NOON + 3 * HOUR) == {"a/b/c.md", "a/[x].md"}
 
     @pytest.mark.anyio
@@ -128,6 +129,21 @@ class BrowseContract:
         assert (await _changes(store, scope=strangers)).items == ()
         await store.connections.delete(ORGANIZATION, one.id)
         assert [item.source_entity_id for item in await _walk(store, EntityFilter())] == ["c"]
+
+    @pytest.mark.anyio
+    async def test_media_types_are_counted_as_entities_come_and_go(self, store: Store) -> None:
+        made = await make_connection(store)
+        names = ("a.PDF", "b.pdf", "c.md", "https://host.example/", "d", "e.unknown")
+        await list_all(store, made, *map(make_entity, names))
+        counted = await store.browse.count_media_types(ALL)
+        assert counted == {"application/pdf": 2, "text/markdown": 1}
+        await list_all(store, made, make_entity("b.pdf", kind="page"), make_entity("d"))
+        assert await store.browse.count_media_types(ALL) == {"application/pdf": 1}
+        assert await store.browse.count_types(ALL) == {"note": 1, "page": 1}
+        types = (await get_connection(store, made.id)).entities.by_type
+        assert {name: each.count for name, each in types.items()} == {"note": 1, "page": 1}
+        await store.connections.delete(ORGANIZATION, made.id)
+        assert await store.browse.count_media_types(ALL) == {}
 
     @pytest.mark.anyio
     async def test_entity_is_located_by_its_id_and_its_url(self, store: Store) -> None:

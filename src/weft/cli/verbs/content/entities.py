@@ -46,7 +46,7 @@ ANY = "any"
     shell_complete=complete_connection,
     help="Only what this connection synced.",
 )
-@click.option("--type", "entity_type", metavar="TYPE", help="Only entities of this type.")
+@click.option("--type", "entity_type", metavar="TYPE", help="Only this type or media type (pdf).")
 @click.option("--since", metavar="TIME", help="Only from then on: 24h, 7d or a date.")
 @click.option("--until", metavar="TIME", help="Only before then.")
 @click.option("--newest", is_flag=True, help="The newest first, instead of by path.")
@@ -154,6 +154,7 @@ def _show_entities(app: App, found: EntityList) -> None:
         return
     total = sum(found.by_type.values())
     types = ", ".join(f"{plain(name)} {number}" for name, number in found.by_type.items())
+    media = "".join(f"; {name} {number}" for name, number in found.by_media_type.items())
     show_page(
         app,
         Page[ListedEntity](items=found.items, next_cursor=found.next_cursor),
@@ -162,7 +163,7 @@ def _show_entities(app: App, found: EntityList) -> None:
         numbers=("size",),
         wide=("path", "connection"),
         none="Nothing fits." if total else "Nothing is stored.",
-        footnote=f"Stored in all: {total} ({types})." if total else "",
+        footnote=f"Stored in all: {total} ({types}){media}." if total else "",
     )
 
 

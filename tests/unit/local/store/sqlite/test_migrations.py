@@ -34,6 +34,7 @@ RELEASED = {
     "0012_list_again.sql": "f1cd33ff0441ab90",
     "0013_pause.sql": "7cc00a7f749adbb3",
     "0014_browse.sql": "81c889f313599a95",
+    "0015_media_types.sql": "492bcaaad672c75b",
 }
 # `0001` as it was in four commits before it was frozen; their version is 1 all the same.
 SCHEMAS = Path(__file__).parents[4] / "fixtures" / "schemas"

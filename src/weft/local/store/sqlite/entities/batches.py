@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from weft.domain.entities import Entity
 from weft.domain.jobs import JobStatus, LogLine
+from weft.domain.media_types import media_type_of
 from weft.errors import Fenced
 from weft.local.store.base import Batch, Claim
 from weft.local.store.browse import address_of
@@ -30,6 +31,8 @@ from weft.local.store.values import dumps, micros_or_none, moment
 LOGGED_UNSTORABLE = 20
 ROWS_A_STATEMENT = 50
 
+# Type and media type, which is empty where none is known.
+Kind = tuple[str, str]
 # Title, text, URL, time, metadata and breadcrumbs, as they are stored.
 Body = tuple[str, str, str | None, int | None, str, str]
 
@@ -141,6 +144,7 @@ def write_inserts(db: Session, connection_no: int, new: Sequence[Prepared]) -> r
             e.version,
             body[3],
             address_of(e.url, e.id),
+            media_type_of(e.id),
         )
         for no, (e, digest), body in zip(numbers, new, bodies, strict=True)
     ]
@@ -282,17 +286,20 @@ def _write_updates(db: Session, difference: Difference) -> None:
 
 
 def _write_types(db: Session, connection_no: int, difference: Difference, now: int) -> None:
-    changes = Counter(new.entity.type for new in difference.insert)
+    changes = Counter(
+        (new.entity.type, media_type_of(new.entity.id) or "") for new in difference.insert
+    )
     for old, new in difference.update:
-        changes[old.type] -= 1
-        changes[new.entity.type] += 1
+        media_type = media_type_of(new.entity.id) or ""
+        changes[old.type, media_type] -= 1
+        changes[new.entity.type, media_type] += 1
     write_type_changes(db, connection_no, changes, now)
 
 
-def write_type_changes(db: Session, connection_no: int, changes: Counter[str], now: int) -> None:
-    """Add to the counts by type, and forget types that have no entity left."""
+def write_type_changes(db: Session, connection_no: int, changes: Counter[Kind], now: int) -> None:
+    """Add to the counts by type and media type, and forget types that have no entity left."""
     db.executemany(
-        queries()["type_add"], ((connection_no, name, n, now) for name, n in changes.items())
+        queries()["type_add"], ((connection_no, *kind, n, now) for kind, n in changes.items())
     )
     if any(n < 0 for n in changes.values()):
         db.execute(queries()["type_prune"], (connection_no,))

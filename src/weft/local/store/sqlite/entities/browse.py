@@ -18,7 +18,6 @@ from weft.domain.browsing import (
     ListedEntity,
     ReasonCount,
     literal_prefix,
-    media_type_of,
 )
 from weft.domain.cursors import decode_keys, encode_keys
 from weft.local.store.browse import (
@@ -48,6 +47,7 @@ class Slim(NamedTuple):
     source_id: str
     type: str
     updated_at: int | None
+    media_type: str | None = None
 
 
 class SqliteBrowse(Table, BrowseStore):
@@ -57,7 +57,10 @@ class SqliteBrowse(Table, BrowseStore):
         return await self._database.read(_list_entities, scope, wanted, cursor, limit)
 
     async def count_types(self, scope: Scope) -> Mapping[str, int]:
-        return await self._database.read(_count_types, scope)
+        return await self._database.read(_count_types, scope, "browse_types")
+
+    async def count_media_types(self, scope: Scope) -> Mapping[str, int]:
+        return await self._database.read(_count_types, scope, "browse_media_types")
 
     async def locate(self, scope: Scope, name: str) -> Sequence[ListedEntity]:
         return await self._database.read(_locate, scope, name)
@@ -117,6 +120,7 @@ def _walk(
         "connection_no": owner,
         "pattern": to_glob(wanted.pattern),
         "type": wanted.type,
+        "media_type": wanted.media_type,
         "prefix": prefix,
         "high": prefix + _HIGHEST,
         "since": micros_or_none(wanted.since),
@@ -202,15 +206,15 @@ def _to_listed(
             type=item.type,
             title=told[item.no][0],
             size=told[item.no][1],
-            media_type=media_type_of(item.source_id),
+            media_type=item.media_type,
             updated_at=moment_or_none(item.updated_at),
         )
         for item, owner in found
     )
 
 
-def _count_types(db: Session, scope: Scope) -> dict[str, int]:
-    found: Iterator[Any] = iter(db.execute(queries()["browse_types"], asdict(scope)))
+def _count_types(db: Session, scope: Scope, query: str) -> dict[str, int]:
+    found: Iterator[Any] = iter(db.execute(queries()[query], asdict(scope)))
     return dict(found)
 
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from weft.domain.attention import DeletionHold
 from weft.local.store.base import Claim
 from weft.local.store.brake import NAME_MAX_CHARS, NAMES_MAX, DeletionBrake, Part, SweepExtent
-from weft.local.store.sqlite.entities.batches import check_fence, write_type_changes
+from weft.local.store.sqlite.entities.batches import Kind, check_fence, write_type_changes
 from weft.local.store.sqlite.entities.changes import write_deleted
 from weft.local.store.sqlite.file.queries import queries
 from weft.local.store.sqlite.file.session import Session, carray
@@ -94,9 +94,9 @@ def delete_part(db: Session, claim: Claim, part: "array[int]", lap: Lap) -> None
     """Delete some entities with their bodies and index rows, and count them. Raises Fenced."""
     held = check_fence(db, claim)
     counts = db.execute(queries()["entity_types_of"], {"nos": carray(part)})
-    changes: Counter[str] = Counter()
-    for name, count in counts:
-        changes[str(name)] -= int(str(count))
+    changes: Counter[Kind] = Counter()
+    for name, media_type, count in counts:
+        changes[str(name), str(media_type)] -= int(str(count))
     write_deleted(db, claim, held, part)
     # They are in order, as the index writes a segment whenever a number is lower than the last.
     for step in ("index_delete", "body_delete", "entity_delete"):

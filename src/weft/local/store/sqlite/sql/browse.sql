@@ -9,23 +9,23 @@ ORDER BY no;
 
 -- name: browse_by_path
 -- Some entities of a connection in the order of their ids, after one. `undated`: only those.
-SELECT no, source_id, type, updated_at FROM entity
+SELECT no, source_id, type, updated_at, media_type FROM entity
 WHERE connection_no = :connection_no AND source_id >= :low AND source_id < :high
   AND NOT (source_id = :after_id AND no <= :after_no)
   AND source_id GLOB :pattern
-  AND (:type IS NULL OR type = :type)
+  AND (:type IS NULL OR type = :type OR media_type = :media_type)
   AND (:since IS NULL OR updated_at >= :since) AND (:until IS NULL OR updated_at < :until)
   AND NOT (:undated AND updated_at IS NOT NULL)
 ORDER BY source_id LIMIT :limit;
 
 -- name: browse_by_time
 -- Some entities of a connection that have a date, newest first, after one.
-SELECT no, source_id, type, updated_at FROM entity
+SELECT no, source_id, type, updated_at, media_type FROM entity
 WHERE connection_no = :connection_no AND updated_at IS NOT NULL
   AND updated_at <= :newest AND updated_at >= :oldest
   AND NOT (updated_at = :after_at AND no >= :after_no)
   AND source_id GLOB :pattern
-  AND (:type IS NULL OR type = :type)
+  AND (:type IS NULL OR type = :type OR media_type = :media_type)
 ORDER BY updated_at DESC, no DESC LIMIT :limit;
 
 -- name: browse_titles
@@ -43,14 +43,24 @@ WHERE c.organization_id = :organization_id
     OR c.collection_no = (SELECT no FROM collection WHERE id = :collection_id))
 GROUP BY t.type ORDER BY sum(t.count) DESC, t.type;
 
+-- name: browse_media_types
+-- How many entities of each media type the scope has.
+SELECT t.media_type, sum(t.count) FROM connection c
+JOIN entity_type t ON t.connection_no = c.no
+WHERE c.organization_id = :organization_id AND t.media_type <> ''
+  AND (:connection_id IS NULL OR c.id = :connection_id)
+  AND (:collection_id IS NULL
+    OR c.collection_no = (SELECT no FROM collection WHERE id = :collection_id))
+GROUP BY t.media_type ORDER BY sum(t.count) DESC, t.media_type;
+
 -- name: browse_locate
 -- Entities that have this id, or this URL.
-SELECT e.no, e.connection_no, e.source_id, e.type, e.updated_at
+SELECT e.no, e.connection_no, e.source_id, e.type, e.updated_at, e.media_type
 FROM carray(:connection_nos) k
 CROSS JOIN entity e ON e.connection_no = k.value AND e.source_id IN (SELECT value FROM carray(:ids))
 WHERE e.source_id IN (:name, :file) OR (SELECT b.url FROM entity_body b WHERE b.no = e.no) = :name
 UNION
-SELECT no, connection_no, source_id, type, updated_at FROM entity
+SELECT no, connection_no, source_id, type, updated_at, media_type FROM entity
 WHERE address = :name AND connection_no IN (SELECT value FROM carray(:connection_nos))
 LIMIT :limit;
 

@@ -17,8 +17,10 @@ SELECT
   CASE WHEN NOT c.list_again THEN c.cursor END AS cursor,
   c.hold, c.total_runs, c.successful_runs, c.failed_runs, c.version, c.created_at, c.modified_at,
   (
-    SELECT json_group_array(json_array(t.type, t.count, t.last_updated))
-    FROM entity_type t WHERE t.connection_no = c.no
+    SELECT json_group_array(json_array(type, count, last_updated)) FROM (
+      SELECT type, sum(count) AS count, max(last_updated) AS last_updated
+      FROM entity_type t WHERE t.connection_no = c.no GROUP BY type
+    )
   ) AS types,
   j.id AS job_id, j.status AS job_status, j.trigger AS job_trigger,
   j.full_sync AS job_full_sync, j.created_at AS job_created_at, j.started_at AS job_started_at,

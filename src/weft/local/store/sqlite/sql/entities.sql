@@ -36,8 +36,9 @@ UPDATE sequence SET value = value + :count WHERE name = 'entity' RETURNING value
 
 -- name: entity_insert
 -- One slim record; batches repeat the values.
-INSERT INTO entity (no, connection_no, source_id, type, hash, version, updated_at, address)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?);
+INSERT INTO entity (no, connection_no, source_id, type, hash, version, updated_at, address,
+  media_type)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: entity_update
 -- One slim record by its number.
@@ -74,7 +75,8 @@ SELECT 'delete', b.no, b.title, b.text FROM carray(:nos) k CROSS JOIN entity_bod
 
 -- name: type_add
 -- Adds to the count of a type.
-INSERT INTO entity_type (connection_no, type, count, last_updated) VALUES (?, ?, ?, ?)
+INSERT INTO entity_type (connection_no, type, media_type, count, last_updated)
+VALUES (?, ?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET count = count + excluded.count, last_updated = excluded.last_updated;
 
 -- name: type_prune
@@ -133,8 +135,9 @@ INSERT INTO held_deletion (connection_no, numbers) VALUES (:no, :numbers)
 ON CONFLICT DO UPDATE SET numbers = excluded.numbers;
 
 -- name: entity_types_of
--- How many of these entities each type has.
-SELECT type, count(*) FROM carray(:nos) k CROSS JOIN entity e ON e.no = k.value GROUP BY type;
+-- How many of these entities have each type and media type.
+SELECT type, coalesce(media_type, ''), count(*)
+FROM carray(:nos) k CROSS JOIN entity e ON e.no = k.value GROUP BY 1, 2;
 
 -- name: purge_next
 -- Some bodies that wait for cleanup.
