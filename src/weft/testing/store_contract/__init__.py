@@ -8,6 +8,7 @@ on by a timedelta.
 from weft.testing.store_contract.audit import AuditContract
 from weft.testing.store_contract.authorizations import AuthorizationContract
 from weft.testing.store_contract.browse import BrowseContract
+from weft.testing.store_contract.changes import ChangeContract
 from weft.testing.store_contract.connections import CollectionsAndConnectionsContract
 from weft.testing.store_contract.cursors import CursorContract
 from weft.testing.store_contract.deletions import DeletionContract
@@ -32,6 +33,7 @@ class StoreContract(
     DeletionContract,
     TextSearchContract,
     BrowseContract,
+    ChangeContract,
     ScheduleContract,
     VaultContract,
     AuthorizationContract,

@@ -2,61 +2,32 @@
 
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 from airweave_backend import (
-    PAGES,
-    STUB_AUTH,
     URL,
     Place,
     make_connection,
     wait_for_status,
     wait_until_synced,
 )
+from credential_page import PAT, REPO, auth_of, fill_in, show
 
-from weft.domain.authorizations import AuthOutcome, CredentialForm
 from weft.domain.base import Json
-from weft.domain.collections import NewCollection
-from weft.domain.connections import Auth, Connection, ConnectionChange, ConnectionStatus
+from weft.domain.connections import ConnectionChange, ConnectionStatus
 from weft.domain.sources import SourceInfo
 from weft.errors import (
-    Ambiguous,
     AuthenticationFailed,
-    Conflict,
     InvalidInput,
     NotFound,
     NotPermitted,
     Unsupported,
     WeftError,
 )
-from weft.remote.backend import RemoteBackend
-from weft.remote.waiting.drafts import DRAFT
 from weft.remote.waiting.needs import list_hosts
 from weft.testing.airweave.state import Provider
 
 pytestmark = pytest.mark.anyio
-
-PAT = "ghp_good_canary"
-REPO = {"repo_name": "acme/docs"}
-
-
-def token_of(connection: Connection) -> str:
-    url = connection.auth.auth_url or ""
-    assert url.startswith(f"{PAGES}/authorize/")
-    return urlsplit(url).path.rpartition("/")[2]
-
-
-async def show(backend: RemoteBackend, connection: Connection) -> CredentialForm:
-    return await backend.auth_sessions.form(token_of(connection))
-
-
-async def fill_in(backend: RemoteBackend, connection: Connection, **values: str) -> AuthOutcome:
-    return await backend.auth_sessions.submit(token_of(connection), dict(values))
-
-
-def auth_of(**given: Any) -> Auth:
-    return Auth.model_validate(given)
 
 
 async def test_source_with_credentials_only_waits_for_the_page_and_is_then_created(
@@ -88,77 +59,6 @@ async def test_refused_credentials_leave_the_page_open(place: Place) -> None:
         with pytest.raises(WeftError):
             await fill_in(backend, draft, personal_access_token="ghp_wrong_one")
         assert place.world.connections == {}
-        assert (await fill_in(backend, draft, personal_access_token=PAT)).ok
-
-
-async def test_draft_outlives_the_process_and_gets_new_links(place: Place) -> None:
-    async with place.open() as backend:
-        draft = await make_connection(backend, "github", config=REPO)
-    async with place.open() as backend:
-        assert (await backend.connections.get(draft.id)).auth.auth_url is None
-        assert backend.authorization is not None
-        again = await backend.authorization.begin(draft.id)
-        with pytest.raises(NotFound):
-            await show(backend, draft)
-        assert (await fill_in(backend, again, personal_access_token=PAT)).ok
-
-
-async def test_draft_is_listed_changed_found_by_name_and_deleted(place: Place) -> None:
-    async with place.open() as backend:
-        draft = await make_connection(backend, "github", config=REPO, name="Our repo")
-        listed = (await backend.connections.list(collection="docs")).items
-        assert [item.id for item in listed] == [draft.id]
-        assert (await backend.connections.list(short_name="notion")).items == ()
-        change = ConnectionChange(name="Other repo", config={"branch": "main"})
-        await backend.connections.update(draft.id, change)
-        assert (await backend.connections.get("other repo")).config == {**REPO, "branch": "main"}
-        with pytest.raises(Conflict) as caught:
-            await backend.jobs.run(draft.id)
-        assert "authorize_connection" in (caught.value.hint or "")
-        await backend.connections.delete(draft.id)
-        assert (await backend.connections.list()).items == ()
-        with pytest.raises(NotFound):
-            await show(backend, draft)
-        with pytest.raises(NotFound):
-            await backend.connections.get(draft.id)
-
-
-async def test_schedule_that_was_removed_from_a_draft_is_not_made(place: Place) -> None:
-    async with place.open() as backend:
-        schedule = {"cron": "0 5 * * *"}
-        draft = await make_connection(backend, "github", config=REPO, schedule=schedule)
-        await backend.connections.update(draft.id, ConnectionChange(schedule=None))
-        await fill_in(backend, draft, personal_access_token=PAT)
-        assert (await backend.connections.get(draft.id)).schedule is None
-
-
-async def test_draft_counts_in_its_collection_and_goes_with_it(place: Place) -> None:
-    async with place.open() as backend:
-        await backend.collections.create(NewCollection(name="Others", readable_id="others"))
-        draft = await make_connection(backend, "github", config=REPO)
-        other = await make_connection(
-            backend, "github", config=REPO, readable_collection_id="others"
-        )
-        assert (await backend.collections.get("docs")).connection_count == 1
-        deleted = await backend.collections.delete("docs")
-        assert deleted.connection_count == 1
-        assert [item.id for item in (await backend.connections.list()).items] == [other.id]
-        with pytest.raises(NotFound):
-            await show(backend, draft)
-
-
-async def test_draft_whose_collection_was_deleted_elsewhere_says_so(place: Place) -> None:
-    async with place.open() as backend:
-        draft = await make_connection(backend, "github", config=REPO)
-        kept = place.world.collections.pop("docs")
-        assert backend.authorization is not None
-        for _ in range(2):
-            with pytest.raises(NotFound, match="'docs', is not there any more") as caught:
-                await backend.authorization.begin(draft.id)
-            assert f"delete_connection(connection_id='{draft.id}')" in (caught.value.hint or "")
-            with pytest.raises(NotFound, match="'docs', is not there any more"):
-                await fill_in(backend, draft, personal_access_token=PAT)
-        place.world.collections["docs"] = kept
         assert (await fill_in(backend, draft, personal_access_token=PAT)).ok
 
 
@@ -438,54 +338,6 @@ async def test_account_that_is_new_is_taken(place: Place) -> None:
         place.world.providers["new-one"] = Provider("p", "C", "new-one", "composio", now, now)
         await make_connection(backend, "github", config=REPO, auth=auth)
     assert place.count_asked("POST /source-connections") == 1
-
-
-async def test_config_that_the_source_does_not_know_is_not_kept_or_repeated(place: Place) -> None:
-    async with place.open() as backend:
-        with pytest.raises(InvalidInput) as caught:
-            await make_connection(backend, "github", config={**REPO, "misplaced-canary": "x"})
-        assert "canary" not in str(caught.value)
-        draft = await make_connection(backend, "github", config=REPO)
-        change = ConnectionChange(config={"token": "misplaced-canary"})
-        with pytest.raises(InvalidInput):
-            await backend.connections.update(draft.id, change)
-
-
-@pytest.mark.parametrize("others", ["connection", "draft"])
-async def test_name_that_a_draft_shares_is_ambiguous(place: Place, others: str) -> None:
-    auth = STUB_AUTH if others == "connection" else None
-    async with place.open() as backend:
-        other = await make_connection(backend, "stub", auth=auth, name="Shared")
-        draft = await make_connection(backend, "github", config=REPO, name="Shared")
-        for act in (backend.connections.get, backend.connections.delete, backend.jobs.run):
-            with pytest.raises(Ambiguous) as caught:
-                await act("shared")
-            assert draft.id in caught.value.message
-            assert other.id in caught.value.message
-        assert (await backend.connections.get(draft.id)).id == draft.id
-        assert (await backend.connections.get(other.id)).id == other.id
-
-
-async def test_change_of_a_draft_makes_its_earlier_version_stale(place: Place) -> None:
-    async with place.open() as backend:
-        draft = await make_connection(backend, "github", config=REPO)
-        changed = await backend.connections.update(draft.id, ConnectionChange(description="New"))
-        assert changed.version > draft.version
-        assert changed.modified_at > draft.modified_at
-        with pytest.raises(Conflict):
-            await backend.connections.delete(draft.id, expected_version=draft.version)
-
-
-async def test_draft_that_another_version_wrote_stops_nothing_else(place: Place) -> None:
-    async with place.open() as backend:
-        draft = await make_connection(backend, "github", config=REPO)
-        note = await place.notes.get(DRAFT, draft.id)
-        assert note is not None
-        await place.notes.put(note.model_copy(update={"content": {**note.content, "newer": 1}}))
-        other = await make_connection(backend, "stub", auth=STUB_AUTH)
-        assert [each.id for each in (await backend.connections.list()).items] == [other.id]
-        with pytest.raises(NotFound):
-            await backend.connections.get(draft.id)
 
 
 async def test_refused_oauth1_client_leads_to_a_page_for_the_users_own(place: Place) -> None:
