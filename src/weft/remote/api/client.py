@@ -148,7 +148,8 @@ class ApiClient:
         try:
             async with self._http.stream("GET", path, headers=accept, timeout=timeout) as response:
                 self.rate_limit = _limit_of(response) or self.rate_limit
-                if response.headers.get("content-type", "").startswith(EVENT_STREAM):
+                kind = response.headers.get("content-type", "").lower()
+                if response.is_success and kind.startswith(EVENT_STREAM):
                     async with aclosing(_read_events(response, silence)) as events:
                         async for event in events:
                             yield event
@@ -316,11 +317,10 @@ async def _read_content(response: httpx.Response, host: str) -> bytes:
 
 
 async def _read_events(response: httpx.Response, silence: float) -> AsyncGenerator[JsonValue]:
-    rest, heard_at = b"", anyio.current_time()
+    """Yield the events. Signs of life, such as comments, are silence: they tell no end."""
+    rest, left, heard = b"", ANSWER_MAX_BYTES, anyio.current_time()
     async for piece in response.aiter_bytes():
-        # Comments and garbage keep a connection alive, but tell no more than silence does.
-        if anyio.current_time() - heard_at > silence:
-            return
+        left -= len(piece)
         *lines, rest = (rest + piece).split(b"\n")
         for line in lines:
             if not line.startswith(b"data:") or len(line) > EVENT_MAX_BYTES:
@@ -330,8 +330,8 @@ async def _read_events(response: httpx.Response, silence: float) -> AsyncGenerat
             except ValueError:
                 continue
             yield event
-            heard_at = anyio.current_time()
-        if len(rest) > EVENT_MAX_BYTES:
+            heard = anyio.current_time()
+        if len(rest) > EVENT_MAX_BYTES or left < 0 or anyio.current_time() - heard > silence:
             return
 
 

@@ -1,6 +1,6 @@
 """A job is followed by the API's stream of events, with few requests; without one it is polled."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from typing import Literal
@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from weft.domain.collections import NewCollection
 from weft.domain.jobs import Job, JobStatus
-from weft.remote.api.client import open_client
+from weft.remote.api.client import EVENT_MAX_BYTES, ApiClient, open_client
 from weft.remote.backend import RemoteBackend
 from weft.testing.airweave import Airweave, airweave_app
 from weft.testing.serving import serve_app
@@ -72,22 +72,78 @@ async def test_job_is_polled_where_the_stream_tells_nothing(
     assert (states[-1].status, states[-1].entities_inserted) == (JobStatus.COMPLETED, 20)
 
 
-async def test_stream_of_comments_is_as_good_as_silent() -> None:
-    async def write(_request: Request) -> StreamingResponse:
-        async def pieces() -> AsyncGenerator[bytes]:
-            while True:
-                yield b": still here\n\n"
-                await anyio.sleep(0.01)
+async def spin(piece: bytes) -> AsyncGenerator[bytes]:
+    """Send the same again and again, until the client goes."""
+    while True:
+        yield piece
+        await anyio.sleep(0.01)
 
-        return StreamingResponse(pieces(), media_type="text/event-stream")
 
-    app = Starlette(routes=[Route("/events", write)])
+async def send(*pieces: bytes) -> AsyncGenerator[bytes]:
+    for piece in pieces:
+        yield piece
+
+
+GOOD = b'data: {"a": 1}\n\n'
+HOSTILE: dict[str, tuple[Callable[[], AsyncGenerator[bytes]], list[object]]] = {
+    "garbage": (lambda: send(bytes(range(256)) * 100, b"\n\n", GOOD), [{"a": 1}]),
+    "cut in a character": (
+        lambda: send(b'data: "\xc3', b'\xa4"\n\n', b'data: "\xf0\x9f\n', GOOD),
+        ["ä", {"a": 1}],
+    ),
+    "huge event": (lambda: send(b'data: "' + b"x" * EVENT_MAX_BYTES + b'"\n', GOOD), [{"a": 1}]),
+    "endless line": (lambda: spin(b"x" * EVENT_MAX_BYTES), []),
+    "endless comments": (lambda: spin(b": ping\n\n"), []),
+    "endless blanks": (lambda: spin(b" "), []),
+}
+
+
+@asynccontextmanager
+async def open_stream(
+    content: AsyncGenerator[bytes], status: int = 200, kind: str = "text/event-stream"
+) -> AsyncGenerator[ApiClient]:
+    async def answer(_request: Request) -> StreamingResponse:
+        return StreamingResponse(content, status_code=status, media_type=kind)
+
+    app = Starlette(routes=[Route("/stream", answer)])
     async with (
         serve_app(app) as url,
         open_client(url, SecretStr("key"), timeouts=QUICK_POLLS) as client,
     ):
-        with anyio.fail_after(PATIENCE_SECONDS):
-            assert [event async for event in client.follow("/events", silence=0.1)] == []
+        yield client
+
+
+async def list_events(client: ApiClient) -> list[object]:
+    with anyio.fail_after(PATIENCE_SECONDS):
+        return [event async for event in client.follow("/stream", silence=0.2)]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+async def test_hostile_stream_ends_without_harm(name: str) -> None:
+    make, told = HOSTILE[name]
+    async with open_stream(make()) as client:
+        assert await list_events(client) == told
+
+
+async def test_stream_of_more_than_an_answer_may_have_ends() -> None:
+    event = b'data: "' + b"x" * (EVENT_MAX_BYTES // 2) + b'"\n\n'
+    async with open_stream(send(*[event] * 1000)) as client:
+        events = await list_events(client)
+    assert 0 < len(events) < 1000
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [(200, "text/html"), (302, "text/event-stream"), (404, "text/event-stream")],
+)
+async def test_what_is_no_stream_is_not_read(status: int, kind: str) -> None:
+    async with open_stream(send(GOOD), status, kind) as client:
+        assert await list_events(client) == []
+
+
+async def test_kind_of_a_stream_may_be_written_in_capitals() -> None:
+    async with open_stream(send(GOOD), kind="Text/Event-Stream") as client:
+        assert await list_events(client) == [{"a": 1}]
 
 
 async def test_api_without_streams_is_asked_for_one_once() -> None:
