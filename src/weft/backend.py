@@ -193,6 +193,14 @@ class Browse(Protocol):
         ...
 
 
+class Usage(Protocol):
+    """The plan that limits what a backend does."""
+
+    async def get(self) -> Mapping[str, str]:
+        """Return its facts, by name. Raises Unsupported if there is no plan."""
+        ...
+
+
 class Authorization(Protocol):
     """Giving connections their credentials."""
 
@@ -276,5 +284,6 @@ class Backend(Protocol):
     jobs: Jobs
     search: Search | None
     browse: Browse | None
+    usage: Usage | None = None
     authorization: Authorization | None
     changes: Changes

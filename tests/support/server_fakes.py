@@ -1,6 +1,6 @@
 """A backend in memory, for tests of the MCP front."""
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TypeVar, cast
 
@@ -70,6 +70,7 @@ class FakeBackend:
         self.jobs = FakeJobs(self.connections)
         self.search: FakeSearch | None = FakeSearch()
         self.browse: FakeBrowse | None = FakeBrowse()
+        self.usage: FakeUsage | None = None
         self.authorization: FakeAuthorization | None = FakeAuthorization(self.connections)
         self.changes = FakeChanges()
         self.unsupported = frozenset[str]()
@@ -78,6 +79,11 @@ class FakeBackend:
     def as_backend(self) -> Backend:
         """Return this object; its parts have narrower types than the protocol's."""
         return cast("Backend", self)
+
+
+class FakeUsage:
+    async def get(self) -> Mapping[str, str]:
+        return {"plan": "pro, active", "queries": "1 used, 500 allowed"}
 
 
 class FakeSources:

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from weft.backend import Backend
 from weft.domain.access.principals import LOCAL_ORGANIZATION_ID, Principal
@@ -17,23 +17,28 @@ from weft.remote.api.client import ApiClient, open_client
 from weft.remote.api.timeouts import Timeouts
 from weft.remote.auth_sessions import RemoteAuthSessions
 from weft.remote.backend import RemoteBackend
+from weft.remote.sources import RemoteAccounts
+from weft.remote.usage import RemoteUsage
 from weft.settings import Settings
-from weft.wire.usage import read_usage
 
 if TYPE_CHECKING:
     from weft.web.gate.operator_token import Authenticate
-
-
-USAGE_PATH: Final = "/usage/dashboard"
 
 
 async def inspect_api(settings: Settings) -> Mapping[str, str]:
     """Ask the remote API what its plan allows and what is used; empty if it has no plans."""
     async with _open_api(settings, Timeouts(attempts=1)) as client:
         try:
-            return await client.get(USAGE_PATH, read_usage)
+            return await RemoteUsage(client).get()
         except Unsupported:
             return {}
+
+
+@asynccontextmanager
+async def open_accounts(settings: Settings) -> AsyncGenerator[RemoteAccounts]:
+    """Open the API's accounts at auth providers."""
+    async with _open_api(settings, None) as client:
+        yield RemoteAccounts(client)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from weft.remote.search import RemoteSearch
 from weft.remote.sources import RemoteSources
 from weft.remote.state.notes import MemoryNotes, Notes
 from weft.remote.state.remote_state import RemoteState
+from weft.remote.usage import RemoteUsage
 from weft.remote.waiting.claims import Claims
 from weft.remote.waiting.drafts import Drafts, PagesUrl
 from weft.remote.waiting.needs import ResolveSecrets
@@ -56,6 +57,7 @@ class RemoteBackend(Backend):
         self.search = RemoteSearch(state, connections, collections)
         # The API has no route that lists entities, or that tells which ones a sync changed.
         self.browse = None
+        self.usage = RemoteUsage(client)
         self.authorization = authorization
         self.auth_sessions = RemoteAuthSessions(state, sources, drafts, authorization)
         self.changes = RemoteChanges(state)

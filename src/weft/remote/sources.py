@@ -9,6 +9,7 @@ from weft.backend import Sources
 from weft.domain.connections import AuthMethod
 from weft.domain.sources import FieldInfo, SourceInfo
 from weft.errors import InvalidInput, NotFound, WeftError
+from weft.remote.api.client import ApiClient
 from weft.remote.state.remote_state import RemoteState
 from weft.wire.sources import UpstreamAccount, read_accounts, read_source, read_sources
 
@@ -28,6 +29,18 @@ UNLISTED: Final = {
     )
 }
 """Fields of sources that Airweave keeps and needs, though its catalogue does not list them."""
+
+
+class RemoteAccounts:
+    """The accounts at auth providers that an API keeps. Its own people make and delete them."""
+
+    def __init__(self, client: ApiClient) -> None:
+        self._client = client
+
+    async def list(self) -> Sequence[UpstreamAccount]:
+        """List them, without their secrets."""
+        path = "/auth-providers/connections"
+        return await self._client.get(path, read_accounts, missing="provider")
 
 
 class RemoteSources(Sources):
@@ -89,9 +102,7 @@ class RemoteSources(Sources):
     async def _list_accounts(self) -> Sequence[UpstreamAccount] | None:
         """List the accounts at auth providers; None if the API does not tell them."""
         try:
-            return await self._client.get(
-                "/auth-providers/connections", read_accounts, missing="provider"
-            )
+            return await RemoteAccounts(self._client).list()
         except WeftError:
             return None
 

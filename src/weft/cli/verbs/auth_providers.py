@@ -13,11 +13,12 @@ from weft.cli.terminal.context import (
     json_option,
     organization_option,
     pass_app,
+    say,
     show,
 )
 from weft.cli.terminal.credentials import read_secret
 from weft.cli.terminal.groups import ListGroup
-from weft.cli.terminal.listing import show_all, tell_lost, tell_side
+from weft.cli.terminal.listing import show_all, tell_lost
 from weft.cli.terminal.text import ago, plain
 from weft.domain.access.principals import organization_id, organization_name
 from weft.errors import InvalidInput
@@ -74,8 +75,13 @@ def add_provider(app: App, kind: str, name: str, organization: str, **given: Any
 @json_option
 @pass_app
 def list_providers(app: App) -> None:
-    """List the accounts, without their secrets (the default)."""
-    tell_side(app)
+    """List the accounts, without their secrets (the default).
+
+    With WEFT_API_URL, those of the API, which its own people make and delete.
+    """
+    if app.load_settings().api_url is not None:
+        _list_accounts(app)
+        return
     found = _run(app, lambda kept: kept.list())
     show_all(
         app,
@@ -87,6 +93,22 @@ def list_providers(app: App) -> None:
         none="No auth providers. `weft auth-providers add composio --name NAME` adds one.",
     )
     tell_lost(app, found, "weft auth-providers remove NAME`, then `weft auth-providers add")
+
+
+def _list_accounts(app: App) -> None:
+    # Imported here because help and usage errors need no HTTP client.
+    from weft.assembly.remote import open_accounts
+
+    say("These are the accounts of the API in WEFT_API_URL; `add` and `remove` are for local ones.")
+    show_all(
+        app,
+        app.run_with(open_accounts, lambda accounts: accounts.list()),
+        lambda one: one.model_dump(mode="json", include={"readable_id", "short_name"}),
+        lambda one: (plain(one.readable_id), plain(one.short_name)),
+        columns=("name", "kind"),
+        wide=("name",),
+        none="The API has no accounts at auth providers.",
+    )
 
 
 @auth_providers.command("remove")

@@ -53,6 +53,13 @@ _STATIC = (
         icons=ICONS,
     ),
 )
+_USAGE = Resource(
+    uri="weft://usage",
+    name="usage",
+    title="Plan",
+    description="What the plan at the API allows, and what is used.",
+    mime_type=_JSON,
+)
 _TEMPLATES = (
     ("weft://connections/{id}", "connection", "One connection in full."),
     ("weft://connections/{id}/jobs", "connection-jobs", "The sync jobs of one connection."),
@@ -85,7 +92,7 @@ async def list_resources(backend: Backend, cursor: str | None) -> Page[Resource]
     """Return one page of resources: the fixed ones first, then every connection."""
     page = await backend.connections.list(cursor=cursor, limit=_LISTING_PAGE)
     dynamic = tuple(_connection_resource(connection) for connection in page.items)
-    fixed = () if cursor else _STATIC
+    fixed = () if cursor else (*_STATIC, _USAGE) if backend.usage else _STATIC
     return Page[Resource](items=(*fixed, *dynamic), next_cursor=page.next_cursor)
 
 
@@ -94,7 +101,7 @@ def toolset_of(uri: str) -> str:
     parts = _parts(uri)
     if len(parts) > 2:
         return _BROWSING if parts[2] in _LISTS_OF_BROWSING else "jobs"
-    return parts[0]
+    return "connections" if parts == ["usage"] else parts[0]
 
 
 async def read_resource(backend: Backend, uri: str) -> str:
@@ -112,13 +119,22 @@ async def read_resource(backend: Backend, uri: str) -> str:
             return await _changes(backend.browse, job_id)
         case ["jobs", job_id] if job_id:
             return await _job(backend, job_id)
+        case ["collections", readable_id] if readable_id:
+            return await _collection(backend, readable_id)
+        case parts:
+            return await _read_surroundings(backend, parts)
+
+
+async def _read_surroundings(backend: Backend, parts: list[str]) -> str:
+    """Read what does not belong to a collection."""
+    match parts:
+        case ["usage"] if backend.usage:
+            return _to_json(dict(await backend.usage.get()))
         case ["sources"]:
             sources = await backend.sources.list()
             return _to_json({"items": [source_brief(source) for source in sources]})
         case ["sources", short_name] if short_name:
             return _to_json(to_plain(await backend.sources.get(short_name)))
-        case ["collections", readable_id] if readable_id:
-            return await _collection(backend, readable_id)
         case _:
             raise no_resource()
 

@@ -1,7 +1,8 @@
 """`weft oauth-clients` and `weft auth-providers`, on a real database."""
 
 import json
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from click.testing import CliRunner, Result
 from weft.cli.app import cli
 from weft.cli.terminal.context import App
 from weft.cli.terminal.credentials import SECRET_MAX_CHARS
+from weft.settings import Settings
+from weft.wire.sources import UpstreamAccount
 
 CANARY = "s3cr3t-canary-0c51"
 
@@ -124,3 +127,39 @@ def test_bad_auth_provider_is_refused(run: Run, arguments: tuple[str, ...]) -> N
     assert refused.exit_code == 2
     assert CANARY not in refused.output
     assert list_items(run, "auth-providers") == []
+
+
+class FakeAccounts:
+    async def list(self) -> list[UpstreamAccount]:
+        return [UpstreamAccount(readable_id="composio-prod", short_name="composio")]
+
+
+@asynccontextmanager
+async def open_fake(_settings: Settings) -> AsyncGenerator[FakeAccounts]:
+    yield FakeAccounts()
+
+
+def test_accounts_of_the_remote_api_are_listed_as_its_own(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run("auth-providers", "add", "composio", "--name", "local", stdin=CANARY).exit_code == 0
+    monkeypatch.setenv("WEFT_API_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("WEFT_API_KEY", CANARY)
+    monkeypatch.setattr("weft.assembly.remote.open_accounts", open_fake)
+    shown = run("auth-providers", "list")
+    assert shown.exit_code == 0, shown.output
+    assert "accounts of the API in WEFT_API_URL" in shown.output
+    assert "composio-prod" in shown.output
+    assert "local " not in shown.stdout
+
+
+@pytest.mark.parametrize("verb", [("keys", "list"), ("audit",)])
+def test_list_of_the_local_database_says_so_beside_a_remote_api(
+    run: Run, monkeypatch: pytest.MonkeyPatch, verb: tuple[str, ...]
+) -> None:
+    told = "This is what the local database holds"
+    assert told not in run(*verb).output
+    monkeypatch.setenv("WEFT_API_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("WEFT_API_KEY", CANARY)
+    shown = run(*verb)
+    assert (shown.exit_code, told in shown.output) == (0, True)

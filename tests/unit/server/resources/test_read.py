@@ -18,7 +18,7 @@ from mcp_types import (
     TextContent,
     TextResourceContents,
 )
-from server_fakes import Connect, FakeBackend
+from server_fakes import Connect, FakeBackend, FakeUsage
 from server_records import make_change, make_connection, make_job, make_listed
 
 from weft.domain.access.permissions import Ceilings
@@ -125,6 +125,19 @@ async def test_listing_pages_through_every_connection(
     assert len(uris) == len(set(uris)) == 123
     assert uris[:3] == ["ui://weft/dashboard", "weft://connections", "weft://sources"]
     assert len(templates.resource_templates) == 7
+
+
+async def test_plan_is_shown_where_the_backend_has_one(
+    connect: Connect, backend: FakeBackend
+) -> None:
+    async with connect() as client:
+        without = [str(one.uri) for one in (await client.list_resources()).resources]
+        with pytest.raises(MCPError):
+            await client.read_resource("weft://usage")
+        backend.usage = FakeUsage()
+        listed = [str(one.uri) for one in (await client.list_resources()).resources]
+    assert [uri for uri in listed if uri not in without] == ["weft://usage"]
+    assert (await read(connect, "weft://usage"))["queries"] == "1 used, 500 allowed"
 
 
 async def test_prompts_carry_their_arguments(connect: Connect) -> None:
