@@ -72,7 +72,7 @@ def _populate(db: Session) -> None:
         (JOBS // CONNECTIONS,),
     )
     db.execute(
-        "INSERT OR IGNORE INTO entity_type SELECT no, type, 1000, created_at FROM connection,"
+        "INSERT OR IGNORE INTO entity_type SELECT no, type, '', 1000, created_at FROM connection,"
         " (SELECT 'document' AS type UNION SELECT 'page')"
     )
     db.execute("COMMIT")

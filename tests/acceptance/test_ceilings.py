@@ -46,7 +46,7 @@ async def test_a_server_that_deletes_nothing_does_the_rest(place: Place, over: s
 
 @pytest.mark.parametrize("over", MODERN)
 async def test_only_the_chosen_toolsets_are_offered(place: Place, over: str) -> None:
-    chosen = ["list_jobs", "get_job", "search", "get_entity"]
+    chosen = ["list_jobs", "get_job", "search", "get_entity", "list_entities"]
     async with connect_over(place, over, "--toolsets", "jobs,search", "--read-only") as agent:
         assert await list_tools(agent) == chosen
         assert await list_prompts(agent) == []

@@ -45,6 +45,7 @@ def calls(place: Place, config: str) -> list[tuple[str, Structured]]:
         ("list_jobs", {"connection_id": "Notes"}),
         ("search", {"readable_collection_id": "framed", "query": "walnut"}),
         ("get_entity", {"entity_id": "$search.hits.0.entity_id"}),
+        ("list_entities", {"connection_id": "Notes"}),
         ("get_connection", {"connection_id": "Notes"}),
         ("create_connection", {**slow, **made}),
         ("authorize_connection", {"connection_id": "Slow", "auth": secret}),

@@ -125,6 +125,7 @@ def test_every_tool_can_be_called(inspector: Inspector, place: Place) -> None:
         "delete_connection": connection,
         "delete_collection": {"readable_collection_id": "inspected"},
         "get_entity": {"entity_id": hit["entity_id"]},
+        "list_entities": connection,
     }
     before = {"create_collection", "create_connection", "run_sync", "cancel_job", "search"}
     assert before | set(rest) == set(TOOLS)

@@ -147,7 +147,9 @@ async def test_every_resource_mirrors_its_tool(agent: Agent) -> None:
     assert connection == (await agent.ok("get_connection", connection_id=made["id"])).data
     jobs = await agent.read(f"weft://connections/{made['id']}/jobs")
     assert [item["id"] for item in jobs["items"]] == [job]
-    assert await agent.read(f"weft://jobs/{job}") == await agent.job(job)
+    told = await agent.job(job)
+    del told["next_step"]  # It is what a call may do next.
+    assert await agent.read(f"weft://jobs/{job}") == told
     connections = await agent.read("weft://connections")
     assert made["id"] in [item["id"] for item in connections["items"]]
     sources = await agent.read("weft://sources")

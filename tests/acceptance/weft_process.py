@@ -45,6 +45,7 @@ TOOLS = (
     "delete_collection",
     "search",
     "get_entity",
+    "list_entities",
 )
 WAIT_SECONDS = 45
 ANSWER_SECONDS = 45

@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -194,7 +195,8 @@ def find_problem(answer: CallToolResult, tool: Tool) -> str:
         return "too large"
     if not answer.is_error:
         return ""
-    if CANARY in text:
+    # A suggestion is the name of something stored, which an earlier call may have renamed.
+    if CANARY in re.sub(r"Did you mean '[^']*'\?", "", text):
         return "an echo"
     fields = (*tool.input_schema.get("properties", {}), "There is no argument")
     return "" if any(field in text for field in fields) else "names no field"

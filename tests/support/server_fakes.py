@@ -54,10 +54,11 @@ def page_of(items: Sequence[T], cursor: str | None, limit: int) -> Page[T]:
 
 
 def text_of(result: CallToolResult) -> str:
-    """Return the only text block of a result."""
-    (block,) = result.content
-    assert isinstance(block, TextContent)
-    return block.text
+    """Return the text of a result, with the notes that follow it."""
+    blocks = result.content
+    assert blocks
+    assert all(isinstance(block, TextContent) for block in blocks)
+    return "\n".join(block.text for block in blocks if isinstance(block, TextContent))
 
 
 class FakeBackend:

@@ -145,6 +145,7 @@ class BrowseContract:
         await list_all(store, await make_connection(store), make_entity("file:c.md"))
         assert len(await store.browse.locate(ALL, "c.md")) == 1
         assert not await store.browse.locate(ALL, "file:///elsewhere/a/b.md")
+        assert not await store.browse.locate(ALL, "a/b.md\0")
         await list_all(store, await make_connection(store), make_entity("a/b.md"))
         assert len(await store.browse.locate(ALL, "a/b.md")) == 2
 

@@ -19,7 +19,7 @@ SNAPSHOTS = Path(__file__).parents[3] / "snapshots" / "tools"
 # The last would have arguments repeated in headers, which the server does not compare.
 FORBIDDEN = {"anyOf", "oneOf", "allOf", "$ref", "$defs", "title", "const", "x-mcp-header"}
 LIST_TOKENS_MAX = 6000
-INPUT_TOKENS_MAX = 4100
+INPUT_TOKENS_MAX = 4000
 CHARS_PER_TOKEN = 4
 NAMES = (
     "list_sources",

@@ -220,7 +220,7 @@ def _count_types(db: Session, scope: Scope, query: str) -> dict[str, int]:
 
 def _locate(db: Session, scope: Scope, name: str) -> tuple[ListedEntity, ...]:
     owners = _read_owners(db, scope)
-    if not owners:
+    if not owners or "\0" in name:  # No stored id has one, and none can be bound.
         return ()
     values = {
         "connection_nos": carray(array("q", owners)),
