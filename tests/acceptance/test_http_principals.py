@@ -79,6 +79,7 @@ def calls(known: Structured) -> list[tuple[str, Structured]]:
         ("delete_collection", collection),
         ("search", {**collection, "query": "entity1"}),
         ("get_entity", {"entity_id": known["entity"]}),
+        ("list_entities", collection),
     ]
 
 

@@ -217,7 +217,7 @@ def test_collection_that_cannot_be_removed_again_is_told(both: Both) -> None:
     assert "its new collection is empty and could not go: Gone." in " ".join(result.output.split())
 
 
-@pytest.mark.parametrize("verb", [["audit"], ["keys"], ["auth-providers"]])
+@pytest.mark.parametrize("verb", [["audit"], ["keys"]])
 def test_lists_of_the_local_database_say_so_in_front_of_an_api(
     tmp_path: Path, verb: list[str]
 ) -> None:
