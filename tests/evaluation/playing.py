@@ -66,6 +66,15 @@ class Agent:
                 last = self.read[-1] if self.read else "nothing"
                 place = f"{self.task.name}, step {number} ({step.call})"
                 raise TranscriptError(f"{place}: {error}\n--- last read:\n{last}") from None
+        self._require_answer()
+
+    def _require_answer(self) -> None:
+        """Raises TranscriptError if what only the world knew was not read."""
+        read = "\n".join(self.read)
+        for text in self.task.answer:
+            answer = fill(text, self.scene.names)
+            if answer not in read:
+                raise TranscriptError(f"{self.task.name}: no answer has '{answer}'\n---\n{read}")
 
     async def _begin(self) -> None:
         named = variables(self.task.wish)

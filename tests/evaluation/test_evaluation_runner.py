@@ -101,6 +101,16 @@ async def test_more_tokens_than_stated_fail(stage: Stage) -> None:
         await play_task(stage, task_of(LISTED, SHOWN, tokens=20))
 
 
+async def test_answer_that_was_not_read_fails(stage: Stage) -> None:
+    invented: Values = {"do": "invent", "words": ["title", "other"]}
+    connected: Values = {"do": "connection", "name": "<title>", "short_name": "stub", "syncs": 0}
+    step: Values = {"tool": "list_connections"}
+    given = [invented, connected]
+    await play_task(stage, task_of(step, given=given, answer=["'<title>'"]))
+    with pytest.raises(TranscriptError, match="no answer has"):
+        await play_task(stage, task_of(step, given=given, answer=["<other>"]))
+
+
 @pytest.mark.parametrize(
     ("end", "problem"),
     [

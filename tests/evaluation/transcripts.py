@@ -79,7 +79,12 @@ class Server(Data):
 
 
 class Task(Data):
-    """``calls`` and ``tokens`` (characters/4 of all that is read) are ceilings."""
+    """``calls`` and ``tokens`` (characters/4 of all that is read) are ceilings.
+
+    ``answer`` are texts with invented values, which the agent must have read in the end and that
+    nobody told it. ``not_yet`` is the reason why the task is not possible so far; whoever makes it
+    possible has to take the mark away.
+    """
 
     name: str
     wish: str
@@ -89,6 +94,8 @@ class Task(Data):
     person: tuple[str | Values, ...] = ()
     given: tuple[Values, ...] = ()
     step: tuple[Step, ...] = Field(min_length=1)
+    answer: tuple[str, ...] = ()
+    not_yet: str = ""
     end: End
 
 

@@ -1,7 +1,10 @@
 """The world of a task: a real engine with an organisation of its own, and what happens in it."""
 
+import os
+import random
+import string
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -43,6 +46,10 @@ from weft.sources.git.source import GitSource
 from weft.testing.stub import SecretStubSource, StubSource
 
 PAGES_URL = "https://weft.example"
+INVENTED_CHARS = 12
+FIRST_COMMIT_SECONDS = 1_700_000_000
+SECONDS_BETWEEN_COMMITS = 60
+INVENTED_NUMBERS = range(11, 60)
 ENTITIES_OF_A_HANGING_SYNC = 10
 SECONDS_PER_HANGING_ENTITY = 3600
 
@@ -231,6 +238,34 @@ class World:
         for job in page.items if wait else ():
             await self._wait_for_status(job, None)
 
+    async def _invent(
+        self, words: Sequence[str] = (), numbers: Sequence[str] = (), today: str = ""
+    ) -> None:
+        """Make up what no transcript can know: words, numbers of two digits, the day it is."""
+        for name in words:
+            self.known[name] = "".join(random.choices(string.ascii_lowercase, k=INVENTED_CHARS))
+        different = random.sample(INVENTED_NUMBERS, len(numbers))
+        self.known |= dict(zip(numbers, map(str, different), strict=True))
+        if today:
+            self.known[today] = f"{self.stage.clock.now():%Y-%m-%d}"
+
+    async def _write(self, folder: str, path: str, text: str, days_old: float = 0) -> None:
+        """Write one file, whose name may be invented."""
+        await self._files(folder)
+        file = self.folder / folder / path
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+        modified = time.time() - timedelta(days=days_old).total_seconds()
+        os.utime(file, (modified, modified))
+
+    async def _write_many(self, folder: str, count: int, suffix: str) -> None:
+        for number in range(count):
+            await self._write(folder, f"{number}{suffix}", f"Page {number}")
+
+    async def _write_binary(self, folder: str, path: str) -> None:
+        await self._files(folder)
+        (self.folder / folder / path).write_bytes(bytes(range(256)))
+
     async def _files(self, folder: str, **contents: str) -> None:
         """Write files; underscores in keys stand for dots, and <folder> for the path."""
         place = self.folder / folder
@@ -251,16 +286,25 @@ class World:
         (self.folder / folder).rename(self.folder / to)
         self.known[to] = str(self.folder / to)
 
-    async def _repository(self, folder: str, **contents: str) -> None:
+    async def _repository(
+        self, folder: str, message: str = "Describe the thing", **contents: str
+    ) -> None:
         """Make a repository with one commit, or commit to it again."""
         made = RawRepository(self.folder / folder)
         self.known[folder] = str(made.root)
         files = made.put_files(**{name: text.encode() for name, text in contents.items()})
-        made.commit(files, message=b"Describe the thing")
+        head = made.git / "refs/heads/main"
+        parents = [head.read_text().strip()] if head.exists() else []
+        seconds = FIRST_COMMIT_SECONDS + len(parents) * SECONDS_BETWEEN_COMMITS
+        made.commit(files, *parents, message=message.encode(), seconds=seconds)
 
     async def _branch(self, folder: str, name: str) -> None:
         git = RawRepository(self.folder / folder)
         git.set_branch(name, (git.git / "refs/heads/main").read_text().strip())
+
+    async def _delete(self, connection: str) -> None:
+        """Somebody deletes a connection."""
+        await self.backend.connections.delete(connection)
 
     async def _change(self, connection: str, **fields: Any) -> None:
         """Somebody else changes a connection."""
@@ -307,7 +351,8 @@ class World:
     async def verify(self, end: End, known: Mapping[str, str]) -> None:
         """Compare the backend with what must be true. Raises TranscriptError."""
         found = {one.name: one for one in await self.all_connections()}
-        for name, fields in end.connections.items():
+        for key, fields in end.connections.items():
+            name = fill(key, self.known)
             if name not in found:
                 raise TranscriptError(f"there is no connection '{name}', only {sorted(found)}")
             actual = to_plain(found[name])
@@ -315,7 +360,8 @@ class World:
         left = [name for name in end.gone if name in found]
         if left:
             raise TranscriptError(f"still there: {left}")
-        for name, statuses in end.jobs.items():
+        for key, statuses in end.jobs.items():
+            name = fill(key, self.known)
             jobs = await self.backend.jobs.list(found[name].id)
             actual_statuses = [job.status.value for job in jobs.items]
             _compare(f"jobs of '{name}'", list(statuses), actual_statuses)
@@ -327,7 +373,9 @@ class World:
             await self._verify_search(search)
 
     async def _verify_search(self, wanted: Hit) -> None:
-        query = SearchQuery(readable_collection_id=wanted.collection, query=wanted.query)
+        query = SearchQuery(
+            readable_collection_id=wanted.collection, query=fill(wanted.query, self.known)
+        )
         assert self.backend.search is not None
         results = await self.backend.search.search(query)
         matching = len(results.hits) if results.matched == "all" else 0
