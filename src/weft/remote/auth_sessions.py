@@ -7,7 +7,7 @@ from weft.backend import AuthSessions
 from weft.domain.authorizations import AuthOutcome, ConsentStart, CredentialForm
 from weft.domain.base import Json
 from weft.domain.connections import Connection
-from weft.errors import NotFound
+from weft.errors import ConnectionFault, NotFound
 from weft.net.redirects import with_query
 from weft.remote.authorization import RemoteAuthorization
 from weft.remote.sources import RemoteSources
@@ -50,7 +50,11 @@ class RemoteAuthSessions(AuthSessions):
     async def submit(self, token: str, values: Json) -> AuthOutcome:
         draft = await self._resolve(token)
         auth = build_auth(draft.method, values)
-        made = await self._authorization.complete(draft, auth)
+        try:
+            made = await self._authorization.complete(draft, auth)
+        except ConnectionFault as error:
+            error.hint = None  # It is for agents: a person has the form before them.
+            raise
         consent = made.auth.auth_url
         started = draft.new is not None and not consent and made.sync.last_job is not None
         text = _NEXT if consent else _DONE if draft.new is not None else _RENEWED

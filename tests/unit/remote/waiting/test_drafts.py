@@ -18,6 +18,7 @@ from weft.domain.connections import ConnectionChange, ConnectionStatus
 from weft.domain.sources import SourceInfo
 from weft.errors import (
     AuthenticationFailed,
+    ConnectionFault,
     InvalidInput,
     NotFound,
     NotPermitted,
@@ -56,8 +57,9 @@ async def test_source_with_credentials_only_waits_for_the_page_and_is_then_creat
 async def test_refused_credentials_leave_the_page_open(place: Place) -> None:
     async with place.open() as backend:
         draft = await make_connection(backend, "github", config=REPO)
-        with pytest.raises(WeftError):
+        with pytest.raises(ConnectionFault, match="refused the credentials") as caught:
             await fill_in(backend, draft, personal_access_token="ghp_wrong_one")
+        assert caught.value.hint is None, "what an agent could do is no advice for a person"
         assert place.world.connections == {}
         assert (await fill_in(backend, draft, personal_access_token=PAT)).ok
 
