@@ -53,7 +53,7 @@ class RemoteCollections(Collections):
         return Page(items=items, next_cursor=more)
 
     async def get(self, collection: str) -> Collection:
-        found = await self._find(collection.strip())
+        found = await self.find(collection)
         return (await self._read_contents(found.readable_id)).describe(found)
 
     async def create(self, new: NewCollection) -> Collection:
@@ -84,7 +84,7 @@ class RemoteCollections(Collections):
     async def update(self, collection: str, *, name: str) -> Collection:
         """Rename a collection. If the answer is lost, the name shows whether it was changed."""
         name = validate_name(name)
-        found = await self._find(collection.strip())
+        found = await self.find(collection)
 
         async def look() -> Collection | None:
             now = await self._fetch_exact(found.readable_id)
@@ -121,10 +121,11 @@ class RemoteCollections(Collections):
 
     async def resolve_readable_id(self, collection: str) -> str:
         """Return the readable id of the ``collection`` named. Raises NotFound or Ambiguous."""
-        return (await self._find(collection.strip())).readable_id
+        return (await self.find(collection)).readable_id
 
-    async def _find(self, text: str) -> Collection:
-        exact = await self._fetch_exact(text)
+    async def find(self, text: str) -> Collection:
+        """Return the collection that ``text`` names, uncounted. Raises NotFound or Ambiguous."""
+        exact = await self._fetch_exact(text.strip())
         if exact is not None:
             return exact
         return await find_named(

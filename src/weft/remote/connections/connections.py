@@ -144,9 +144,10 @@ class RemoteConnections(Connections):
         refuse_unknown_config(source, new.config)
         if new.schedule is not None:
             bodies.schedule(new.schedule, None)  # Raises what the API would only say much later.
-        readable_id = await self._collections.resolve_readable_id(new.readable_collection_id)
-        new = new.model_copy(update={"readable_collection_id": readable_id})
-        draft, url = await self._drafts.create(new, missing, source.name)
+        collection = await self._collections.find(new.readable_collection_id)
+        new = new.model_copy(update={"readable_collection_id": collection.readable_id})
+        owner = collection.organization_id
+        draft, url = await self._drafts.create(new, missing, source.name, owner)
         self._state.own_changes.announce()
         return draft.to_connection(url=url)
 

@@ -55,6 +55,7 @@ class Draft(Frozen):
     created_at: datetime
     modified_at: datetime | None = None
     version: int = 1
+    organization_id: str = ""
     source_name: str
     connection_name: str
     new: NewConnection | None = None
@@ -73,7 +74,7 @@ class Draft(Frozen):
             raise AssertionError("a renewal is of a connection that exists")
         shown = Connection(
             id=self.id,
-            organization_id="",
+            organization_id=self.organization_id,
             name=self.connection_name,
             description=new.description,
             short_name=new.short_name,
@@ -109,13 +110,14 @@ class Drafts:
         self._held: set[tuple[str, str]] = set()
 
     async def create(
-        self, new: NewConnection, method: AuthMethod, source_name: str
+        self, new: NewConnection, method: AuthMethod, source_name: str, organization_id: str
     ) -> tuple[Draft, str]:
         """Keep a connection to create, and return it with a link. Raises Unsupported."""
         draft = Draft(
             id=str(uuid4()),
             method=method,
             created_at=datetime.now(UTC),
+            organization_id=organization_id,
             source_name=source_name,
             connection_name=new.name or f"{source_name} Connection"[:NAME_MAX_CHARS],
             new=new,

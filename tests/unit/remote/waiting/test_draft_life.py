@@ -53,6 +53,16 @@ async def test_draft_is_listed_changed_found_by_name_and_deleted(place: Place) -
             await backend.connections.get(draft.id)
 
 
+async def test_draft_is_of_the_organisation_of_its_collection(place: Place) -> None:
+    async with place.open() as backend:
+        draft = await make_connection(backend, "github", config=REPO)
+        assert draft.organization_id == place.world.organization_id
+        assert (await backend.connections.get(draft.id)).organization_id == draft.organization_id
+        await fill_in(backend, draft, personal_access_token=PAT)
+        made = await backend.connections.get(draft.id)
+        assert made.organization_id == draft.organization_id
+
+
 async def test_schedule_that_was_removed_from_a_draft_is_not_made(place: Place) -> None:
     async with place.open() as backend:
         schedule = {"cron": "0 5 * * *"}
