@@ -194,7 +194,7 @@ class RemoteSearch(Search):
         known = set(self._state.connection_of.values())
         for item in page.items:
             if item.id not in known:
-                await self._connections.fetch(item.id)
+                await self._state.fetch_connection(item.id)
         if found.sync_id is not None and found.sync_id not in self._state.connection_of:
             # Remember that there is none, so that the next hit does not ask again.
             self._state.connection_of.remember(found.sync_id, "")

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from weft.backend import LIST_LIMIT_DEFAULT, Connections, validate_limit
-from weft.domain.base import Json, Page
+from weft.domain.base import Page
 from weft.domain.connections import (
     AuthMethod,
     CheckResult,
@@ -14,21 +14,18 @@ from weft.domain.connections import (
     ConnectionChange,
     ConnectionStatus,
     NewConnection,
-    merge_config,
     refuse_stale,
-    validate_description,
-    validate_name,
 )
 from weft.domain.cursors import encode_cursor
 from weft.domain.jobs import JobStatus
 from weft.domain.sources import SourceInfo
 from weft.errors import Conflict, NotFound, Unsupported
-from weft.remote.api.client import send_or_find
 from weft.remote.api.paging import WIRE_PAGE, find_named, fits_id, skip_of, walk, whole_id
 from weft.remote.api.paths import CONNECTIONS_PATH, connection_path
 from weft.remote.collections import RemoteCollections
 from weft.remote.connections.creation import Creation
-from weft.remote.connections.unkept import refuse_early_schedule, refuse_unkept
+from weft.remote.connections.unkept import refuse_unkept
+from weft.remote.connections.updates import Updates, validate_texts
 from weft.remote.sources import RemoteSources
 from weft.remote.state.remote_state import RemoteState
 from weft.remote.waiting.claims import Claims
@@ -37,10 +34,9 @@ from weft.remote.waiting.needs import (
     ResolveSecrets,
     find_missing,
     refuse_unknown_config,
-    resolve_credentials,
 )
 from weft.wire import bodies
-from weft.wire.connections import read_connection, read_connections
+from weft.wire.connections import read_connections
 
 _ONLY_STATES = (
     "This API lists only states: get_connection shows what else needs somebody, such as a sync"
@@ -72,7 +68,7 @@ class RemoteConnections(Connections):
         self._collections = collections
         self._drafts = drafts
         self._claims = claims
-        self._resolve_secrets = resolve_secrets
+        self._updates = Updates(state, sources, resolve_secrets)
         self._creation = Creation(state, collections, claims, resolve_secrets)
 
     async def list(
@@ -128,12 +124,13 @@ class RemoteConnections(Connections):
         draft = await self._find_draft(connection)
         if draft is not None:
             return draft.to_connection()
-        found = await self._claims.settle(await self.fetch(await self.resolve_id(connection)))
+        found = await self._state.fetch_connection(await self.resolve_id(connection))
+        found = await self._claims.settle(found)
         return _explain_stuck(await self._state.keep_last_job(found))
 
     async def create(self, new: NewConnection) -> Connection:
         """Create a connection, or keep a draft of it until a person has entered what it needs."""
-        _check_texts(new.name, new.description)
+        validate_texts(new.name, new.description)
         source = await self._sources.get(new.short_name)
         if source.keeps_pending:
             return await self.create_at_api(new, source)
@@ -177,35 +174,13 @@ class RemoteConnections(Connections):
             ) from None
 
     async def update(self, connection: str, change: ConnectionChange) -> Connection:
-        """Update a connection. The API replaces config and schedule, so both are read, merged and
-        sent whole.
-        """
+        """Update a connection, or change what is kept of its draft."""
         found = await self.get(connection)
         refuse_stale(found, change.expected_version)
         draft = await self._drafts.get(found.id)
         if draft is not None and draft.connection_id is None:
             return await self._change_draft(draft, change)
-        body = await self._change_body(found, change)
-        if not body:
-            return found
-        if change.expected_version is not None or "config" in body:
-            # Airweave ignores it; Weft's own API refuses the change if someone else was faster.
-            body["expected_version"] = found.version
-
-        async def look() -> Connection | None:
-            now = await self.fetch(found.id)
-            return now if now.version != found.version and _reflects(now, body) else None
-
-        updated = await send_or_find(
-            lambda: self._client.send(
-                "PATCH", connection_path(found.id), read_connection, body, missing="connection_id"
-            ),
-            look,
-            self._client.timeouts,
-            unknown="Whether the connection was changed is not known: see get_connection.",
-        )
-        self._state.own_changes.announce()
-        return self._state.learn(updated)
+        return await self._updates.update(found, change)
 
     async def delete(self, connection: str, *, expected_version: int | None = None) -> Connection:
         found = await self.get(connection)
@@ -228,13 +203,6 @@ class RemoteConnections(Connections):
         raise Unsupported(
             "The Airweave API cannot check a connection.", hint="run_sync shows whether it works."
         )
-
-    async def fetch(self, connection_id: str) -> Connection:
-        """Read the connection with that id."""
-        found = await self._client.get(
-            connection_path(connection_id), read_connection, missing="connection_id"
-        )
-        return self._state.learn(found)
 
     async def resolve_id(self, text: str) -> str:
         """Return the id of the connection that ``text`` names; a whole id is not looked up.
@@ -266,7 +234,7 @@ class RemoteConnections(Connections):
         )
         await self._claims.drop(connection_id)
         self._state.own_changes.announce()
-        return await self.fetch(connection_id)
+        return await self._state.fetch_connection(connection_id)
 
     async def _find_draft(self, text: str) -> Draft | None:
         """Return the draft that ``text`` names. Raises Ambiguous if it names more than it."""
@@ -298,7 +266,7 @@ class RemoteConnections(Connections):
         return [item for item in shown if readable_id in (None, item.readable_collection_id)]
 
     async def _change_draft(self, draft: Draft, change: ConnectionChange) -> Connection:
-        _check_texts(change.name, change.description)
+        validate_texts(change.name, change.description)
         if change.auth is not None:
             raise Unsupported(
                 "The connection does not exist before it has credentials.",
@@ -312,30 +280,6 @@ class RemoteConnections(Connections):
         if change.schedule is not None:
             bodies.schedule(change.schedule, None)
         return (await self._drafts.change(draft, change)).to_connection()
-
-    async def _change_body(self, found: Connection, change: ConnectionChange) -> Json:
-        body = _plain_changes(found, change)
-        if not body.keys() & {"config", "schedule"} and change.auth is None:
-            return body
-        source = await self._sources.get(found.short_name)
-        if not source.keeps_pending:
-            refuse_unkept(source, change.config, change.schedule)
-            refuse_early_schedule(found, change)
-        if change.auth is None:
-            return body
-        if change.auth.direct is None:
-            raise Unsupported(
-                "The Airweave API only takes direct credentials for a connection that exists.",
-                field="auth",
-                hint="For consent in a browser call authorize_connection without auth; for another "
-                "method create a new connection.",
-            )
-        config = merge_config(found.config, change.config or {})
-        auth = await resolve_credentials(
-            self._resolve_secrets, self._client.origin, source, config, change.auth
-        )
-        body["authentication"] = bodies.authentication(auth or change.auth)
-        return body
 
 
 def waits_in_vain(found: Connection) -> bool:
@@ -359,42 +303,3 @@ def _explain_stuck(found: Connection) -> Connection:
         return found
     text = f"Its first sync was never started: run_sync(connection_id='{found.id}') starts it."
     return found.model_copy(update={"error_message": text})
-
-
-def _check_texts(name: str | None, description: str | None) -> None:
-    if name is not None:
-        validate_name(name)
-    if description is not None:
-        validate_description(description)
-
-
-def _plain_changes(found: Connection, change: ConnectionChange) -> Json:
-    given: dict[str, Any] = {
-        name: getattr(change, name)
-        for name in change.model_fields_set
-        if name in ("name", "description")
-    }
-    if given.get("name", "") is None:
-        del given["name"]  # Airweave answers 500 to a name that is null.
-    _check_texts(given.get("name"), given.get("description"))
-    if "config" in change.model_fields_set:
-        given["config"] = merge_config(found.config, change.config)
-    if "schedule" in change.model_fields_set:
-        spec = change.schedule
-        given["schedule"] = (
-            bodies.schedule(spec, found.schedule) if spec else dict(bodies.NO_SCHEDULE)
-        )
-    return given
-
-
-def _reflects(connection: Connection, body: Json) -> bool:
-    """Tell whether a connection matches ``body``. Credentials cannot be compared."""
-    schedule, config = body.get("schedule"), body.get("config")
-    cron = schedule.get("cron") if isinstance(schedule, dict) else None
-    wanted = config.items() if isinstance(config, dict) else ()
-    return (
-        body.get("name", connection.name) == connection.name
-        and body.get("description", connection.description) == connection.description
-        and ("schedule" not in body or cron == (connection.schedule and connection.schedule.cron))
-        and all(connection.config.get(key) == value for key, value in wanted)
-    )

@@ -8,7 +8,7 @@ from weft.domain.schedules import ScheduleSpec
 from weft.domain.sources import SourceInfo
 from weft.errors import Conflict
 from weft.remote.api.client import send_or_find
-from weft.remote.api.paths import CONNECTIONS_PATH, connection_path
+from weft.remote.api.paths import CONNECTIONS_PATH
 from weft.remote.collections import RemoteCollections
 from weft.remote.state.remote_state import RemoteState
 from weft.remote.waiting.claims import Claims
@@ -92,9 +92,7 @@ class Creation:
 
         The claim token was in the answer, and without it only a new link leads to a sync.
         """
-        found = await self._client.get(
-            connection_path(connection_id), read_connection, missing="connection_id"
-        )
+        found = await self._state.fetch_connection(connection_id)
         if found.status is not ConnectionStatus.PENDING_AUTH:
             return found
         return found.model_copy(update={"auth": found.auth.model_copy(update={"auth_url": None})})

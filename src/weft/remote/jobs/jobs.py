@@ -195,7 +195,7 @@ class RemoteJobs(Jobs):
         params = {"force_full_sync": True} if options.force_full_sync else {}
         if not options.agreed_deletions:
             return params
-        if (await self._connections.fetch(connection_id)).deletions_held is None:
+        if (await self._state.fetch_connection(connection_id)).deletions_held is None:
             raise Unsupported(
                 "No deletions are held there: an Airweave API deletes without asking.",
                 field="apply_deletions",
@@ -220,7 +220,7 @@ class RemoteJobs(Jobs):
         """Give a connection a sync to run: Airweave creates none without a schedule and a first
         sync. Setting a schedule creates it, and removing the schedule again does no harm.
         """
-        found = await self._connections.fetch(connection_id)
+        found = await self._state.fetch_connection(connection_id)
         if found.status is ConnectionStatus.PENDING_AUTH:
             raise Conflict(
                 "The connection has nothing to sync before it is authorised.",
@@ -240,7 +240,7 @@ class RemoteJobs(Jobs):
 
     async def _cancel_stuck(self, connection_id: str) -> bool:
         """Cancel the first sync of an authorised connection if it waits in vain to be started."""
-        found = await self._connections.fetch(connection_id)
+        found = await self._state.fetch_connection(connection_id)
         if not waits_in_vain(found) or found.sync.last_job is None:
             return False
         await self.cancel(found.sync.last_job.id)

@@ -8,9 +8,11 @@ import anyio
 from weft.domain.connections import Connection
 from weft.domain.jobs import LogLine
 from weft.remote.api.client import ApiClient
+from weft.remote.api.paths import connection_path
 from weft.remote.state.bounded_memory import Memory
 from weft.remote.state.job_owners import JobOwners
 from weft.remote.state.notes import Notes
+from weft.wire.connections import read_connection
 
 ENDED_MAX: Final = 500
 
@@ -50,6 +52,13 @@ class RemoteState:
         self.log_of = Memory[Sequence[LogLine]](ENDED_MAX)
         self.connection_of = Memory[str]()
         self.name_of = Memory[str]()
+
+    async def fetch_connection(self, connection_id: str) -> Connection:
+        """Read the connection with that id."""
+        found = await self.client.get(
+            connection_path(connection_id), read_connection, missing="connection_id"
+        )
+        return self.learn(found)
 
     def learn(self, connection: Connection) -> Connection:
         """Remember facts of a connection, and return it without its claim token, if any."""

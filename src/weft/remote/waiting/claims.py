@@ -23,7 +23,6 @@ from weft.errors import Conflict, NotFound, RateLimited, StorageFailed, TryLater
 from weft.remote.api.meanings import NoSync
 from weft.remote.api.paths import connection_path
 from weft.remote.state.remote_state import RemoteState
-from weft.wire.connections import read_connection
 from weft.wire.jobs import read_jobs
 
 logger = logging.getLogger(__name__)
@@ -162,7 +161,7 @@ class Claims:
         try:
             # The lease keeps two processes from both spending requests on it.
             if await self._lease(connection_id):
-                await self.settle(await self._fetch(connection_id))
+                await self.settle(await self._state.fetch_connection(connection_id))
         except NotFound:
             await self.drop(connection_id)
         except RateLimited as error:
@@ -207,7 +206,7 @@ class Claims:
             return found
         await self.drop(found.id)
         self._state.own_changes.announce()
-        return await self._fetch(found.id)
+        return await self._state.fetch_connection(found.id)
 
     async def _send_proof(self, note: Note) -> bool:
         """Send the claim token, and return whether it is accepted. Raises TryLater, and Conflict
@@ -250,12 +249,6 @@ class Claims:
             raise
         except WeftError as error:
             logger.warning("the sync of %s cannot be started: %s", connection_id, error.message)
-
-    async def _fetch(self, connection_id: str) -> Connection:
-        found = await self._client.get(
-            connection_path(connection_id), read_connection, missing="connection_id"
-        )
-        return self._state.learn(found)
 
 
 def _ignore(_body: JsonValue) -> None:
