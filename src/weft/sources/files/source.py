@@ -161,7 +161,7 @@ def _folder_of(start: Start) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class _Memory:
-    """The disks and the start folder that the last sync of a path met."""
+    """The start folder that the last sync of a path met, and the other disks below it."""
 
     path: str
     devices: set[int] = field(default_factory=set[int])
@@ -177,7 +177,8 @@ class _Memory:
                 "root": [int(disk), int(number)],
             } if given == path:
                 known = {device for device in devices if isinstance(device, int)}
-                return cls(path, known, (disk, number))
+                # Systems may number a disk anew when they start; ``root`` vouches for this one.
+                return cls(path, known - {disk}, (disk, number))
             case _:
                 return cls(path)
 

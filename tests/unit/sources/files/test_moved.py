@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -206,6 +207,23 @@ async def test_disk_that_is_gone_since_the_last_sync_is_doubted_until_that_is_ag
     fourth = await list_events(folder, cursor_of(third))
     doubted = [is_doubted(events) for events in (first, second, third, fourth)]
     assert doubted == [False, True, True, False]
+
+
+async def test_disk_that_is_numbered_anew_gives_no_doubt(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await list_events(folder)
+    fstat = os.fstat
+
+    def with_another_number(descriptor: int) -> os.stat_result:
+        found = fstat(descriptor)
+        if not stat.S_ISDIR(found.st_mode):
+            return found
+        return os.stat_result((*found[:2], found.st_dev + 1, *found[3:]))
+
+    monkeypatch.setattr(os, "fstat", with_another_number)
+    (folder / "a.txt").rename(folder / "e.txt")
+    assert not is_doubted(await list_events(folder, cursor_of(first)))
 
 
 async def test_another_folder_with_fewer_files_is_doubted_until_that_is_agreed_to(
