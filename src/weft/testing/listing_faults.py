@@ -53,21 +53,21 @@ class StoredCopy:
     async def take(self, source: AnySource, cursor: Json | None = None) -> None:
         """Store what one fetch yields, as the engine does. Raises what the source raises."""
         seen: set[str] = set()
-        complete, doubted, gap = False, False, False
-        left: Json | None = None
+        complete: Complete | None = None
+        gap, left = False, None
         async with aclosing(source.fetch(cursor)) as events:
             async for event in events:
                 self._store(event, seen)
                 if isinstance(event, Complete):
-                    complete, doubted = True, event.doubt is not None
+                    complete = event
                 gap = gap or isinstance(event, Incomplete)
                 if isinstance(event, Checkpoint):
                     left = event.cursor
-        is_whole = cursor is None and complete and not gap
-        if is_whole and doubted and not self.entities.keys() <= seen:
+        whole = complete if cursor is None and not gap else None
+        if whole and whole.doubt and not self.entities.keys() <= seen:
             return  # The deletions are held, and the memory stays as it was.
         self.cursor = self.cursor if left is None else left
-        if is_whole:
+        if whole:
             self.entities = {i: e for i, e in self.entities.items() if i in seen}
 
     def _store(self, event: Event, seen: set[str]) -> None:

@@ -254,8 +254,7 @@ class _Run:
         self._claim = claim
         self._inbox = _Inbox()
         self._problems: Counter[str] = Counter()
-        self._evidence: str | None = None
-        self._doubt: str | None = None
+        self._complete: Complete | None = None
         self._omits = False
 
     def note(self, level: str, message: str) -> None:
@@ -281,19 +280,21 @@ class _Run:
 
     async def sweep(self) -> None:
         """Delete what the source no longer has, unless the listing had gaps or the brake holds."""
-        if self._claim.full_sync and self._evidence is None:
+        complete = self._complete
+        if self._claim.full_sync and complete is None:
             self._add(Incomplete("the source did not say that it named everything"))
             await self._commit(self._inbox.take())
         agreed = self._claim.options.agreed_deletions
         brake = replace(self._engine.limits.brake, agreed=agreed)
-        if self._doubt:
+        doubt = complete and complete.doubt
+        if doubt:
             brake = replace(brake, share=0.0, floor=1)
         swept = await self._engine.store.entities.sweep(self._claim, brake)
-        if self._evidence is not None and not swept.had_gaps:
+        if complete is not None and not swept.had_gaps:
             how = "Listed as configured" if self._omits else "Complete"
-            self.note("info", f"{how}: {self._evidence}")
+            self.note("info", f"{how}: {complete.evidence}")
         if swept.held:
-            why = self._doubt or "they are too many to be made"
+            why = doubt or "they are too many to be made"
             self.note("warning", f"{swept.held} deletions are held: {why}.")
         elif swept.had_gaps and not swept.deleted and self._claim.full_sync:
             self.note("warning", _GAPS)
@@ -320,7 +321,7 @@ class _Run:
 
     def _add(self, event: Event) -> None:
         if isinstance(event, Complete):
-            self._evidence, self._doubt = event.evidence, self._doubt or event.doubt
+            self._complete = event
             return
         if isinstance(event, Incomplete):
             self._note_problem("gap", f"Incomplete listing: {event.reason}")

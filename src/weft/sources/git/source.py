@@ -55,8 +55,8 @@ from weft.sources.roots import pin_path
 # Limits of one trip to a worker thread.
 _CHUNK_ITEMS = 128
 _CHUNK_CHARS = 8 * 1024 * 1024
-# Servers that need no user name accept any; this one is GitHub's convention.
 _OLDER = Omitted(FindingKind.OLDER, setting="max_commits")
+# Servers that need no user name accept any; this one is GitHub's convention.
 _DEFAULT_USERNAME = "x-access-token"
 
 T = TypeVar("T")
