@@ -268,12 +268,13 @@ def older_log_step(job_id: str, passed: int) -> str:
     return f"Older lines: get_job(job_id='{job_id}', log_lines=100, log_skip={passed})."
 
 
-def log_text(shown: list[dict[str, str]], asked: int) -> str:
+def log_text(shown: list[dict[str, str]], asked: int, skipped: int = 0) -> str:
     """Render the log tail, labelled because it quotes names that the source chose."""
+    before = f" before the newest {skipped}" if skipped else ""
     if not shown:
-        return "log: empty"
+        return f"log: no lines{before}" if skipped else "log: empty"
     body = "\n".join(f"{line['at']} {line['level']} {line['message']}" for line in shown)
-    heading = f"log, last {quantity(len(shown), 'line')} (up to {asked} asked):"
+    heading = f"log, last {quantity(len(shown), 'line')}{before} (up to {asked} asked):"
     return f"{heading}\n{label_untrusted(body, 'a log that may quote names from the source')}"
 
 

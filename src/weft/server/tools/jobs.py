@@ -220,7 +220,7 @@ def _report(
         parts.append(data["note"])
     if log_lines:
         data["untrusted_log"] = shown
-        parts.append(log_text(shown, log_lines))
+        parts.append(log_text(shown, log_lines, log_skip))
         if len(shown) < len(log):
             data["next_log_skip"] = log_skip + len(shown)
             parts.append(older_log_step(job.id, data["next_log_skip"]))

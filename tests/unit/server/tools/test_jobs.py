@@ -138,6 +138,33 @@ async def test_long_log_is_cut_to_its_end(connect: Connect, backend: FakeBackend
     assert "\n2026-01-02T03:04:05Z INFO 99 " in text
 
 
+async def test_log_is_read_to_its_beginning(connect: Connect, backend: FakeBackend) -> None:
+    backend.jobs.rows["j1"] = make_job("j1", status=JobStatus.COMPLETED)
+    backend.jobs.lines = [LogLine(at=NOW, level="INFO", message=str(one)) for one in range(5)]
+    text, data = await good(connect, "get_job", job_id="j1", log_lines=2)
+    read = [line["message"] for line in data["untrusted_log"]]
+    while "next_log_skip" in data:
+        assert f"log_skip={data['next_log_skip']}" in text
+        text, data = await good(
+            connect, "get_job", job_id="j1", log_lines=2, log_skip=data["next_log_skip"]
+        )
+        read[:0] = [line["message"] for line in data["untrusted_log"]]
+    assert read == ["0", "1", "2", "3", "4"]
+    assert "log, last 1 line before the newest 4" in text
+
+
+async def test_skipping_beyond_a_log_does_not_call_it_empty(
+    connect: Connect, backend: FakeBackend
+) -> None:
+    backend.jobs.rows["j1"] = make_job("j1", status=JobStatus.COMPLETED)
+    backend.jobs.lines = [LogLine(at=NOW, level="INFO", message="begun")]
+    text, data = await good(connect, "get_job", job_id="j1", log_skip=9)
+    assert "log: no lines before the newest 9" in text
+    assert data["untrusted_log"] == []
+    text, _ = await good(connect, "get_job", job_id="j1", log_skip=-9)
+    assert "begun" in text
+
+
 async def test_large_page_shrinks_and_keeps_a_true_cursor(
     connect: Connect, backend: FakeBackend
 ) -> None:
