@@ -18,42 +18,47 @@ JOBS_MAX: Final = 20
 
 Names = Sequence[tuple[str, str, str]]
 """Id, name and what helps to tell it from others."""
+Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
 
-def complete_connection(
-    ctx: click.Context, _param: click.Parameter, incomplete: str
-) -> list[CompletionItem]:
+def _completer(read: Callable[[Backend], Awaitable[Names]]) -> Complete:
+    """Make what completes a parameter from names that a backend knows."""
+
+    def complete(
+        ctx: click.Context, _param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        app = ctx.find_object(App) or App()
+        try:
+            settings = app.load_settings()
+            # A key press neither asks an API nor creates a database.
+            if settings.api_url is not None or not settings.database_path.exists():
+                return []
+            return _list_fitting(app.run(read), incomplete)
+        except Exception:  # noqa: BLE001 (there is no place in a prompt for an error)
+            return []
+
+    return complete
+
+
+@_completer
+async def complete_connection(backend: Backend) -> Names:
     """Complete the name of a connection."""
-
-    async def read(backend: Backend) -> Names:
-        page = await backend.connections.list(limit=LIST_LIMIT_MAX)
-        return [(one.id, one.name, one.short_name) for one in page.items]
-
-    return _complete(ctx, incomplete, read)
+    page = await backend.connections.list(limit=LIST_LIMIT_MAX)
+    return [(one.id, one.name, one.short_name) for one in page.items]
 
 
-def complete_collection(
-    ctx: click.Context, _param: click.Parameter, incomplete: str
-) -> list[CompletionItem]:
+@_completer
+async def complete_collection(backend: Backend) -> Names:
     """Complete the readable id of a collection."""
-
-    async def read(backend: Backend) -> Names:
-        page = await backend.collections.list(limit=LIST_LIMIT_MAX)
-        return [(one.readable_id, one.readable_id, one.name) for one in page.items]
-
-    return _complete(ctx, incomplete, read)
+    page = await backend.collections.list(limit=LIST_LIMIT_MAX)
+    return [(one.readable_id, one.readable_id, one.name) for one in page.items]
 
 
-def complete_job(
-    ctx: click.Context, _param: click.Parameter, incomplete: str
-) -> list[CompletionItem]:
+@_completer
+async def complete_job(backend: Backend) -> Names:
     """Complete the id of one of the newest jobs."""
-
-    async def read(backend: Backend) -> Names:
-        page = await backend.jobs.list(limit=JOBS_MAX)
-        return [(one.id, one.id[:SHORT_ID_CHARS], one.status.value) for one in page.items]
-
-    return _complete(ctx, incomplete, read)
+    page = await backend.jobs.list(limit=JOBS_MAX)
+    return [(one.id, one.id[:SHORT_ID_CHARS], one.status.value) for one in page.items]
 
 
 def complete_source(
@@ -63,20 +68,6 @@ def complete_source(
     from weft.sources.registry import SourceRegistry  # only this key press needs it
 
     return _list_fitting(((name, name, "") for name in SourceRegistry().names()), incomplete)
-
-
-def _complete(
-    ctx: click.Context, incomplete: str, read: Callable[[Backend], Awaitable[Names]]
-) -> list[CompletionItem]:
-    app = ctx.find_object(App) or App()
-    try:
-        settings = app.load_settings()
-        # A key press neither asks an API nor creates a database.
-        if settings.api_url is not None or not settings.database_path.exists():
-            return []
-        return _list_fitting(app.run(read), incomplete)
-    except Exception:  # noqa: BLE001 (there is no place in a prompt for an error)
-        return []
 
 
 def _list_fitting(names: Iterable[tuple[str, str, str]], incomplete: str) -> list[CompletionItem]:

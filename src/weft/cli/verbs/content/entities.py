@@ -6,8 +6,9 @@ from functools import partial
 import click
 
 from weft.backend import Backend
-from weft.cli.terminal.completion import complete_collection, complete_connection, complete_job
+from weft.cli.terminal.completion import complete_connection, complete_job
 from weft.cli.terminal.context import App, emit, json_option, pass_app
+from weft.cli.terminal.filters import collection_filter, connection_filter, type_filter
 from weft.cli.terminal.groups import Verb
 from weft.cli.terminal.listing import show_page
 from weft.cli.terminal.text import ago, plain
@@ -34,19 +35,9 @@ ANY = "any"
 
 @click.command(cls=Verb)
 @click.argument("path", required=False)
-@click.option(
-    "--collection",
-    metavar="ID",
-    shell_complete=complete_collection,
-    help="Only of this collection.",
-)
-@click.option(
-    "--connection",
-    metavar="NAME",
-    shell_complete=complete_connection,
-    help="Only what this connection synced.",
-)
-@click.option("--type", "entity_type", metavar="TYPE", help="Only this type or media type (pdf).")
+@collection_filter
+@connection_filter
+@type_filter
 @click.option("--since", metavar="TIME", help="Only from then on: 24h, 7d or a date.")
 @click.option("--until", metavar="TIME", help="Only before then.")
 @click.option("--newest", is_flag=True, help="The newest first, instead of by path.")

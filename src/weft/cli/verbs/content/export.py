@@ -10,9 +10,9 @@ from typing import Any, BinaryIO, Final
 import click
 
 from weft.backend import Backend, Browse
-from weft.cli.terminal.completion import complete_collection, complete_connection
 from weft.cli.terminal.context import App, json_option, pass_app, say, show
 from weft.cli.terminal.files import find_target, replacing
+from weft.cli.terminal.filters import collection_filter, connection_filter, type_filter
 from weft.cli.terminal.groups import Verb
 from weft.cli.terminal.text import count, plain
 from weft.cli.verbs.content.reading import WINDOW_CHARS, browse_of, read_windows, search_of
@@ -34,19 +34,9 @@ class Exported(Frozen):
 
 
 @click.command(cls=Verb)
-@click.option(
-    "--collection",
-    metavar="ID",
-    shell_complete=complete_collection,
-    help="Only of this collection.",
-)
-@click.option(
-    "--connection",
-    metavar="NAME",
-    shell_complete=complete_connection,
-    help="Only what this connection synced.",
-)
-@click.option("--type", "entity_type", metavar="TYPE", help="Only entities of this type.")
+@collection_filter
+@connection_filter
+@type_filter
 @click.option(
     "-o", "--output", metavar="FILE", default=STDOUT, help="Write to FILE, not standard output."
 )
