@@ -63,10 +63,26 @@ def test_bare_connections_lists_them(terminal: Terminal) -> None:
 
 
 def test_connections_options_reach_the_list_without_its_name(terminal: Terminal) -> None:
-    terminal.run("connections", "--collection", "docs", "--status", "active")
+    terminal.run(
+        *("connections", "--collection", "docs", "--status", "active", "--needs-attention")
+    )
     (filters,) = terminal.backend.calls_of("connections.list")
     assert filters["collection"] == "docs"
     assert filters["status"] is ConnectionStatus.ACTIVE
+    assert filters["needs_attention"] is True
+
+
+def test_no_connection_that_fits_is_not_no_connection_at_all(terminal: Terminal) -> None:
+    terminal.backend.known = {}
+    assert "No connections. `weft" in terminal.run("connections").stdout
+    assert terminal.run("connections", "--needs-attention").stdout == "No connection fits.\n"
+
+
+def test_job_is_shown_with_as_much_log_as_is_asked_for(terminal: Terminal) -> None:
+    terminal.backend.script = [make_job(JobStatus.COMPLETED)]
+    assert "Listed" in terminal.run("jobs", "show", "job-1").stdout
+    assert "Listed" not in terminal.run("jobs", "show", "job-1", "--log", "0").stdout
+    assert terminal.run("jobs", "show", "job-1", "--log", "201").exit_code == 2
 
 
 def test_no_verb_repeats_an_argument_that_it_cannot_place(terminal: Terminal) -> None:
@@ -280,6 +296,21 @@ def test_search_joins_the_words(terminal: Terminal) -> None:
     assert f"{query.since:%F}" == "2026-05-01"
     assert "A title" in result.stdout
     assert "\x1b[2J" not in result.stdout
+
+
+def test_search_of_all_names_no_collection(terminal: Terminal) -> None:
+    options = ("--all", "--connection", "My notes", "--until", "2026-06-01")
+    assert terminal.run("search", "two", "words", *options).exit_code == 0
+    (query,) = terminal.backend.calls_of("search")
+    assert (query.readable_collection_id, query.query) == (None, "two words")
+    assert (query.connection, f"{query.until:%F}") == ("My notes", "2026-06-01")
+
+
+def test_search_without_words_says_how_to_search_all(terminal: Terminal) -> None:
+    result = terminal.run("search", "words")
+    assert result.exit_code == 2
+    assert "With --all, no collection is named." in result.stderr
+    assert terminal.backend.calls_of("search") == []
 
 
 def test_search_without_hits_says_so(terminal: Terminal) -> None:

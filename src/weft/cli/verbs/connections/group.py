@@ -4,9 +4,10 @@ from functools import partial
 
 import click
 
-from weft.cli.terminal.completion import complete_collection, complete_connection, complete_source
+from weft.cli.terminal.completion import complete_connection, complete_source
 from weft.cli.terminal.confirm import confirm
 from weft.cli.terminal.context import App, json_option, pass_app, show
+from weft.cli.terminal.filters import collection_filter
 from weft.cli.terminal.groups import ListGroup, limit_options
 from weft.cli.terminal.hints import with_verbs
 from weft.cli.terminal.listing import show_page, show_record
@@ -27,12 +28,7 @@ def connections() -> None:
 
 
 @connections.command("list")
-@click.option(
-    "--collection",
-    metavar="ID",
-    shell_complete=complete_collection,
-    help="Only of this collection.",
-)
+@collection_filter
 @click.option(
     "--source",
     "short_name",
@@ -75,7 +71,9 @@ def list_connections(
         columns=COLUMNS,
         numbers=("entities",),
         wide=("name", "collection"),
-        none="No connections. `weft connections create --help` tells how to make one.",
+        none="No connection fits."
+        if any(filters.values())
+        else "No connections. `weft connections create --help` tells how to make one.",
     )
 
 

@@ -52,8 +52,10 @@ class ChangingSearch(FakeSearch):
 
 
 def test_line_has_the_whole_text_and_the_metadata(terminal: Terminal) -> None:
-    result = terminal.run("export", "--collection", "docs")
+    result = terminal.run("export", "--collection", "docs", "--type", "markdown")
     assert result.exit_code == 0
+    [asked] = terminal.backend.calls_of("entities")
+    assert (asked.readable_collection_id, asked.entity_type) == ("docs", "markdown")
     [line] = result.stdout.splitlines()
     found = json.loads(line)
     assert found["text"] == TEXT
