@@ -21,13 +21,13 @@ _PAUSE = "update_connection with schedule={'paused': true}"
 _RESUME = "update_connection with schedule={'paused': false}"
 # What callers ask for by the name of a tool that there is not, and the call that does it.
 _OTHER_WAYS = {
-    "pause_connection": (_PAUSE,),
-    "pause_schedule": (_PAUSE,),
-    "resume_connection": (_RESUME,),
-    "resume_schedule": (_RESUME,),
-    "rename_connection": ("update_connection with name",),
-    "rename_collection": ("update_collection with name",),
-    "sync_connection": ("run_sync",),
+    "pause_connection": _PAUSE,
+    "pause_schedule": _PAUSE,
+    "resume_connection": _RESUME,
+    "resume_schedule": _RESUME,
+    "rename_connection": "update_connection with name",
+    "rename_collection": "update_collection with name",
+    "sync_connection": "run_sync",
 }
 
 T = TypeVar("T")
@@ -51,9 +51,9 @@ def unknown_name_error(kind: str, name: str, known: Sequence[str]) -> MCPError:
     near = suggest(name, known)
     if near and not suggest(_verb_of(name), [_verb_of(near)], cutoff=_SAME_VERB):
         near = None  # Another verb does another thing.
-    meant = [way for way in _OTHER_WAYS.get(name, ()) if _verb_of(way) in map(_verb_of, known)]
+    meant = _OTHER_WAYS.get(name, "")
     hint = f"Did you mean {near}?" if near else f"Known: {', '.join(known)}."
-    hint = f"Call {meant[0]}." if meant else hint
+    hint = f"Call {meant}." if meant.partition(" ")[0] in known else hint
     named = f"Unknown {kind} '{name}'" if _NAME.fullmatch(name) else f"There is no such {kind}"
     return MCPError(code=INVALID_PARAMS, message=f"{named}. {hint}")
 

@@ -25,12 +25,7 @@ from weft.domain.browsing import (
 )
 from weft.errors import InvalidInput, Unsupported
 from weft.server.call import ToolCall
-from weft.server.render.browsing import (
-    NAME_MAX_CHARS,
-    TYPES_SHOWN_MAX,
-    changes_out,
-    entities_out,
-)
+from weft.server.render.browsing import NAME_MAX_CHARS, changes_out, entities_out
 from weft.server.render.size import Structured, shrink_to_fit
 from weft.server.render.structured import EntitiesOut, reply, timestamp
 from weft.server.render.text import more_text, quantity
@@ -139,9 +134,9 @@ def _refuse_with_changes(given: Mapping[str, str | None]) -> None:
 
 
 def _entities(found: EntityList) -> CallToolResult:
-    total = sum(found.by_type.values())
-    types = dict(list(found.by_type.items())[:TYPES_SHOWN_MAX])
-    counts = ", ".join(f"{one_line(name, 60)} {count}" for name, count in types.items())
+    data = entities_out(found)
+    total, types = data["total"], data["untrusted_types"]
+    counts = ", ".join(f"{name} {count}" for name, count in types.items())
     left = len(found.by_type) - len(types)
     lines = [
         f"{quantity(len(found.items), 'entity')} here; stored in all {total}"
@@ -160,7 +155,7 @@ def _entities(found: EntityList) -> CallToolResult:
         lines.append("None of these fits the filters, as far as this page reaches.")
     else:
         lines.append("Nothing is stored here: list_connections shows whether it was synced.")
-    return _finish(lines, entities_out(found))
+    return _finish(lines, data)
 
 
 def _entity_line(item: ListedEntity) -> str:
@@ -175,23 +170,22 @@ def _entity_line(item: ListedEntity) -> str:
 
 
 def _changes(found: ChangeList) -> CallToolResult:
-    totals = found.totals
-    counts = {kind.value: count for kind, count in totals.counts.items() if count}
-    said = ", ".join(f"{count} {kind}" for kind, count in counts.items())
-    if not counts:
-        lines = ["No sync changed, skipped or failed anything that fits."]
-    else:
-        lines = [f"{quantity(totals.jobs, 'sync')} with changes: {said}."]
-    untold = sum(counts.values()) - totals.names
-    if untold > 0:
+    data = changes_out(found)
+    said = ", ".join(f"{count} {kind}" for kind, count in data["counts"].items())
+    lines = [
+        f"{quantity(data['syncs'], 'sync')} with changes: {said}."
+        if said
+        else "No sync changed, skipped or failed anything that fits."
+    ]
+    if untold := data.get("names_not_kept"):
         lines.append(f"The names of {untold} of these are not kept: see the setting keep_changes.")
     body = [
-        *(f"{each.kind}, {each.count}: {one_line(each.reason)}" for each in totals.reasons),
+        *(f"{each.kind}, {each.count}: {one_line(each.reason)}" for each in found.totals.reasons),
         *_change_lines(found.items),
     ]
     if body:
         lines.append(label_untrusted("\n".join(body), _ORIGIN))
-    return _finish(lines, changes_out(found))
+    return _finish(lines, data)
 
 
 def _change_lines(items: Iterable[Change]) -> Iterable[str]:
