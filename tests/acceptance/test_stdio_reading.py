@@ -189,6 +189,7 @@ async def test_prompts_are_listed_and_filled_in(agent: Agent) -> None:
     (message,) = shown.messages
     assert isinstance(message.content, TextContent)
     assert 'Connect the source "files"' in message.content.text
+    assert "Leave readable_collection_id out" in message.content.text
     for name, arguments in (
         ("nothing", {}),
         ("connect_source", {}),

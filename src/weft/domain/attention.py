@@ -101,7 +101,7 @@ def ask_about_deletions(hold: DeletionHold, connection_id: str) -> Attention:
     what = "nothing would be left" if hold.everything else "a sync makes no more than a share"
     return Attention(
         kind=AttentionKind.DELETIONS_HELD,
-        message=f"{number} held, because {what} without somebody's word; search still finds all.",
+        message=f"{number} held, because {what} without somebody's word; search still finds them.",
         next_step=(
             "If they should go, run_sync(connection_id="
             f"'{connection_id}', apply_deletions=true) shows them and asks first. "

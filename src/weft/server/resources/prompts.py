@@ -69,11 +69,12 @@ def render_prompt(name: str, arguments: Mapping[str, Any]) -> GetPromptResult | 
     )
 
 
-_CONNECT = """Connect the source "{short_name}" to the collection "{readable_collection_id}" and \
-keep it synced: {schedule}.
+_CONNECT = """Connect the source "{short_name}" and keep it synced: {schedule}. \
+Collection: "{readable_collection_id}".
 
 1. get_source(short_name) shows what it takes. If there is no such source, list_sources and choose.
-2. list_collections; if none fits, agree on a name with me and create_collection.
+2. Leave readable_collection_id out if no collection is named above. If one is that
+   list_collections does not show, create_collection.
 3. Ask me for the required config that you cannot infer. Never ask me for passwords, keys or tokens.
 4. create_connection without auth. If the result has a link, show it to me and wait until I say that
    I am done; get_connection then says whether it is active. If it is, but has no job, run_sync.
@@ -120,7 +121,7 @@ _PROMPTS = (
             ),
             ArgumentDefinition(
                 name="readable_collection_id",
-                description="Collection to sync into; left out, it is agreed on.",
+                description="Collection to sync into; left out, the one named default.",
                 required=False,
             ),
             ArgumentDefinition(
@@ -130,7 +131,7 @@ _PROMPTS = (
             ),
         ),
         defaults={
-            "readable_collection_id": "(to be agreed on)",
+            "readable_collection_id": "(none named)",
             "schedule": "(ask me when; suggest nightly)",
         },
         text=_CONNECT,

@@ -25,8 +25,8 @@ Name = Annotated[str, Field(min_length=NAME_MIN_CHARS, max_length=NAME_MAX_CHARS
 
 @tool(
     "List collections",
-    "Collections, newest first: what connections sync into and search looks through. Use it to"
-    " find the readable_collection_id that create_connection and search take.",
+    "Collections, newest first: what connections sync into and search looks through."
+    " Seldom needed: create_connection and search work without one.",
     reads=True,
     quick=True,
 )

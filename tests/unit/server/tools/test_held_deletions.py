@@ -37,6 +37,16 @@ async def preview(connect: Connect) -> dict[str, Any]:
     return data
 
 
+async def test_list_of_what_needs_somebody_leaves_out_the_rest(
+    connect: Connect, backend: FakeBackend
+) -> None:
+    backend.connections.rows["c2"] = make_connection("c2")
+    _, data = await good(connect, "list_connections", needs_attention=True)
+    assert [item["id"] for item in items(data)] == ["c1"]
+    _, data = await good(connect, "list_connections")
+    assert [item["id"] for item in items(data)] == ["c1", "c2"]
+
+
 async def test_connection_and_list_say_what_needs_somebody(connect: Connect) -> None:
     for tool, arguments in (("get_connection", {"connection_id": "c1"}), ("list_connections", {})):
         text, data = await good(connect, tool, **arguments)

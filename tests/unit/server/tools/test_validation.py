@@ -60,6 +60,8 @@ async def test_empty_list_behind_a_filter_does_not_say_that_there_is_nothing(
 ) -> None:
     text, _ = await good(connect, "list_connections", status="error")
     assert text == "No connection fits this status. Without it list_connections shows all."
+    text, _ = await good(connect, "list_connections", needs_attention=True)
+    assert "No connection fits this needs_attention." in text
     backend.connections.rows.clear()
     text, _ = await good(connect, "list_connections", short_name="github")
     assert "fits this short_name" in text
