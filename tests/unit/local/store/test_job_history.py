@@ -1,15 +1,22 @@
 """Jobs of the past in the store: lists, look-ups, logs, and what is pruned."""
 
 from contextlib import closing
+from pathlib import Path
 from typing import Any, cast
 
 import apsw
 import pytest
-from store_harness import ORGANIZATION, Bench, entity
+from store_harness import ORGANIZATION, Bench, entity, open_bench
 
+from weft.domain.browsing import ChangeKind
 from weft.domain.jobs import JobStatus
+from weft.local.store.browse import ChangeFilter, Scope
 
 pytestmark = pytest.mark.anyio
+
+MANY_JOBS = 30
+# With those that begin and end a transaction.
+FEW_STATEMENTS = 5
 
 
 async def test_jobs_are_listed_newest_first_by_page_and_status(bench: Bench) -> None:
@@ -90,3 +97,65 @@ async def test_jobs_of_a_status_are_not_looked_for_on_the_event_loop(
         ORGANIZATION, connection_id=None, status=JobStatus.PENDING, cursor=None, limit=10
     )
     assert page.items == (job,)
+
+
+async def test_look_at_changes_costs_no_more_when_other_jobs_changed_something(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, anyio_backend: str
+) -> None:
+    work = watch_statements(monkeypatch)
+    async with open_bench(tmp_path / "weft.db") as bench:
+        made, other = await bench.connection(), await bench.connection()
+        job = await bench.list_all(made, entity("a"), entity("b"))
+        looks = [
+            (Scope(ORGANIZATION), ChangeFilter(job_id=job.id)),
+            (Scope(ORGANIZATION, connection_id=made.id), ChangeFilter()),
+        ]
+        before = [await count_work(bench, work, *look) for look in looks]
+        for number in range(MANY_JOBS):
+            await bench.list_all(other, entity(f"e{number}"))
+        for look, steps in zip(looks, before, strict=True):
+            # A step aside in an index, but none for each of the other jobs.
+            assert await count_work(bench, work, *look) < steps + MANY_JOBS
+
+
+async def test_changes_of_many_jobs_are_counted_and_looked_for_in_few_statements(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, anyio_backend: str
+) -> None:
+    work = watch_statements(monkeypatch)
+    async with open_bench(tmp_path / "weft.db") as bench:
+        made = await bench.connection()
+        for number in range(MANY_JOBS):
+            await bench.list_all(made, entity(f"e{number}"))
+        for kind in (None, ChangeKind.FAILED):
+            wanted = ChangeFilter(kind=kind)
+            work.clear()
+            await bench.store.browse.count_changes(Scope(ORGANIZATION), wanted)
+            assert len(work) <= FEW_STATEMENTS
+        work.clear()
+        page = await bench.store.browse.changes(
+            Scope(ORGANIZATION), ChangeFilter(kind=ChangeKind.FAILED), cursor=None, limit=10
+        )
+        assert page.items == ()
+        assert len(work) <= FEW_STATEMENTS
+
+
+def watch_statements(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Collect the steps that SQLite takes for each statement, on connections opened from now on."""
+    steps: list[int] = []
+
+    def watch(connection: Any) -> None:
+        def note(event: dict[str, Any]) -> None:
+            steps.append(event["stmt_status"]["SQLITE_STMTSTATUS_VM_STEP"])
+
+        connection.trace_v2(cast("Any", apsw).SQLITE_TRACE_PROFILE, note)
+
+    monkeypatch.setattr(apsw, "connection_hooks", [*cast("Any", apsw).connection_hooks, watch])
+    return steps
+
+
+async def count_work(bench: Bench, work: list[int], scope: Scope, wanted: ChangeFilter) -> int:
+    """Read and count changes; return the steps that took."""
+    work.clear()
+    await bench.store.browse.changes(scope, wanted, cursor=None, limit=10)
+    await bench.store.browse.count_changes(scope, wanted)
+    return sum(work)

@@ -31,7 +31,7 @@ from weft.local.store.browse import (
 )
 from weft.local.store.sqlite.file.queries import queries
 from weft.local.store.sqlite.file.session import Session, carray
-from weft.local.store.sqlite.tables.rows import Row, Table, rows
+from weft.local.store.sqlite.tables.rows import Table, rows
 from weft.local.store.values import micros_or_none, moment_or_none
 
 FEW_CONNECTIONS: Final = 20
@@ -255,60 +255,61 @@ def _walk_changes(
     now: int,
 ) -> Iterator[tuple[Change, tuple[int, int, str, str]]]:
     """Yield the changes after a place, each with its own."""
-    ended, job_no, kind, name = place or (None, None, "", "")
-    for job in _read_jobs(db, scope, wanted, now, (ended, job_no)):
-        is_first = (job["ended"], job["no"]) == (ended, job_no)
-        for each in [wanted.kind] if wanted.kind else _KINDS:
-            if is_first and each < kind:
-                continue
-            after = name if is_first and each == kind else ""
-            values = {"job_no": job["no"], "kind": each, "after": after, "limit": limit}
-            for row in rows(db, queries()["browse_changes"], values):
-                change = Change(
-                    kind=each,
-                    job_id=job["job_id"],
-                    connection_id=job["connection_id"],
-                    connection_name=job["connection_name"],
-                    at=moment_or_none(job["completed_at"]),
-                    **row,
-                )
-                yield change, (job["ended"], job["no"], each.value, row["name"])
+    ended, job_no, kind, name = place or (_INTEGER_MAX, _INTEGER_MAX, "", "")
+    values = _values_of(scope, wanted, now)
+    start = {"from_ended": ended, "from_no": job_no}
+    for job in rows(db, _query_jobs(scope, wanted, "browse_jobs_with_names"), values | start):
+        is_first = job["no"] == job_no
+        after = {
+            "job_no": job["no"],
+            "high_kind": values["high_kind"],
+            "after_kind": kind if is_first else values["low_kind"],
+            "after_name": name if is_first else "",
+            "limit": limit,
+        }
+        for row in rows(db, queries()["browse_changes"], after):
+            change = Change(
+                job_id=job["job_id"],
+                connection_id=job["connection_id"],
+                connection_name=job["connection_name"],
+                at=moment_or_none(job["completed_at"]),
+                **row,
+            )
+            yield change, (job["ended"], job["no"], row["kind"], row["name"])
 
 
-def _read_jobs(
-    db: Session,
-    scope: Scope,
-    wanted: ChangeFilter,
-    now: int,
-    place: tuple[int | None, int | None] = (None, None),
-) -> Iterator[Row]:
-    values = {
+def _query_jobs(scope: Scope, wanted: ChangeFilter, end: str) -> str:
+    """Return the query of the jobs, by the index that leads to the fewest."""
+    if wanted.job_id:
+        which = "browse_jobs_by_id"
+    elif scope.connection_id:
+        which = "browse_jobs_of_connection"
+    else:
+        which = "browse_jobs_of_organization"
+    return " ".join(queries()[name] for name in ("browse_jobs", which, end))
+
+
+def _values_of(scope: Scope, wanted: ChangeFilter, now: int) -> dict[str, Any]:
+    return {
         **asdict(scope),
         "job_id": wanted.job_id,
+        "kind": wanted.kind,
+        "low_kind": wanted.kind or _KINDS[0],
+        "high_kind": wanted.kind or _KINDS[-1],
         "since": -_INTEGER_MAX if wanted.since is None else micros_or_none(wanted.since),
         "until": micros_or_none(wanted.until),
         "now": now,
-        "after_ended": place[0],
-        "after_no": place[1],
+        "limit": REASONS_SHOWN_MAX,
     }
-    return rows(db, queries()["browse_jobs"], values)
 
 
 def _count_changes(db: Session, scope: Scope, wanted: ChangeFilter, now: int) -> ChangeTotals:
-    kinds = [wanted.kind] if wanted.kind else _KINDS
-    jobs = [
-        job for job in _read_jobs(db, scope, wanted, now) if any(job[kind.value] for kind in kinds)
-    ]
-    names = 0
-    for job in jobs:
-        kept = dict(iter(db.execute(queries()["browse_count_names"], (job["no"],))))
-        names += sum(kept.get(kind, 0) for kind in kinds)
-    numbers = array("q", [0, *(job["no"] for job in jobs)])
-    reasons = db.execute(queries()["browse_reasons"], {"nos": carray(numbers)})
-    told = [ReasonCount(kind=ChangeKind(k), reason=r, count=n) for k, r, n in reasons]
+    values = _values_of(scope, wanted, now)
+    [totals] = rows(db, _query_jobs(scope, wanted, "browse_totals"), values)
+    reasons = rows(db, _query_jobs(scope, wanted, "browse_reasons"), values)
     return ChangeTotals(
-        jobs=len(jobs),
-        counts={kind: sum(job[kind.value] for job in jobs) for kind in kinds},
-        names=names,
-        reasons=tuple([each for each in told if each.kind in kinds][:REASONS_SHOWN_MAX]),
+        jobs=totals["jobs"],
+        counts={kind: totals[kind] or 0 for kind in ([wanted.kind] if wanted.kind else _KINDS)},
+        names=totals["names"] or 0,
+        reasons=tuple(ReasonCount(**row) for row in reasons),
     )

@@ -65,37 +65,66 @@ WHERE address = :name AND connection_no IN (SELECT value FROM carray(:connection
 LIMIT :limit;
 
 -- name: browse_jobs
--- Jobs that changed anything, the newest end first.
-SELECT j.no, j.id AS job_id, c.id AS connection_id, c.name AS connection_name, j.completed_at,
-  coalesce(j.completed_at, 9223372036854775807) AS ended,
-  j.inserted, j.updated, j.deleted, j.skipped, j.failed
-FROM job j JOIN connection c ON c.no = j.connection_no
-WHERE j.organization_id = :organization_id
-  AND j.inserted + j.updated + j.deleted + j.skipped + j.failed > 0
-  AND (:connection_id IS NULL OR c.id = :connection_id)
-  AND (:collection_id IS NULL
-    OR c.collection_no = (SELECT no FROM collection WHERE id = :collection_id))
-  AND (:job_id IS NULL OR j.id = :job_id)
-  AND coalesce(j.completed_at, 9223372036854775807) >= :since
-  AND (:until IS NULL OR coalesce(j.completed_at, :now) < :until)
-  AND (:after_ended IS NULL
-    OR (coalesce(j.completed_at, 9223372036854775807), j.no) <= (:after_ended, :after_no))
-ORDER BY coalesce(j.completed_at, 9223372036854775807) DESC, j.no DESC;
+-- The start of every query of jobs that changed anything; one of the next three ends it.
+WITH found AS (
+  SELECT j.no, j.id AS job_id, c.id AS connection_id, c.name AS connection_name, j.completed_at,
+    coalesce(j.completed_at, 9223372036854775807) AS ended,
+    j.inserted, j.updated, j.deleted, j.skipped, j.failed
+  FROM job j JOIN connection c ON c.no = j.connection_no
+  WHERE c.organization_id = :organization_id
+    AND j.inserted + j.updated + j.deleted + j.skipped + j.failed > 0
+    AND (:connection_id IS NULL OR c.id = :connection_id)
+    AND (:collection_id IS NULL
+      OR c.collection_no = (SELECT no FROM collection WHERE id = :collection_id))
+    AND CASE :kind WHEN 'inserted' THEN j.inserted WHEN 'updated' THEN j.updated
+      WHEN 'deleted' THEN j.deleted WHEN 'skipped' THEN j.skipped WHEN 'failed' THEN j.failed
+      ELSE 1 END > 0
+    AND coalesce(j.completed_at, 9223372036854775807) >= :since
+    AND (:until IS NULL OR coalesce(j.completed_at, :now) < :until)
+
+-- name: browse_jobs_of_organization
+-- By the index of jobs that changed anything.
+    AND j.organization_id = :organization_id)
+
+-- name: browse_jobs_of_connection
+-- By the index of a connection's jobs, of which only some are kept.
+    AND c.id = :connection_id)
+
+-- name: browse_jobs_by_id
+-- The one job.
+    AND j.id = :job_id)
+
+-- name: browse_jobs_with_names
+-- Those that keep names of a kind, the newest end first, from one on.
+SELECT * FROM found WHERE ended <= :from_ended AND (ended, no) <= (:from_ended, :from_no) AND EXISTS (
+  SELECT 1 FROM job_change h WHERE h.job_no = found.no AND h.kind BETWEEN :low_kind AND :high_kind
+) ORDER BY ended DESC, no DESC;
+
+-- name: browse_totals
+-- How many jobs there are, what they did, and how many names of that are kept.
+SELECT count(*) AS jobs, sum(inserted) AS inserted, sum(updated) AS updated,
+  sum(deleted) AS deleted, sum(skipped) AS skipped, sum(failed) AS failed, sum((
+    SELECT count(*) FROM job_change h
+    WHERE h.job_no = found.no AND h.kind BETWEEN :low_kind AND :high_kind
+  )) AS names
+FROM found;
+
+-- name: browse_reasons
+-- How many entities these jobs skipped or failed, by reason.
+SELECT r.kind, r.reason, sum(r.count) AS count
+FROM found CROSS JOIN job_reason r ON r.job_no = found.no
+WHERE r.kind IN ('skipped', 'failed') AND r.kind BETWEEN :low_kind AND :high_kind AND r.count > 0
+GROUP BY r.kind, r.reason ORDER BY sum(r.count) DESC, r.kind, r.reason LIMIT :limit;
 
 -- name: browse_changes
--- Names that a job keeps of one kind of change, after one.
-SELECT name, type, title, reason FROM job_change
-WHERE job_no = :job_no AND kind = :kind AND name > :after ORDER BY name LIMIT :limit;
+-- Names that a job keeps, after one.
+SELECT kind, name, type, title, reason FROM job_change
+WHERE job_no = :job_no AND kind <= :high_kind AND (kind, name) > (:after_kind, :after_name)
+ORDER BY kind, name LIMIT :limit;
 
 -- name: browse_count_names
 -- How many names of each kind a job keeps.
 SELECT kind, count(*) FROM job_change WHERE job_no = ? GROUP BY kind;
-
--- name: browse_reasons
--- How many entities of these jobs were skipped or failed, by reason.
-SELECT kind, reason, sum(count) FROM job_reason
-WHERE job_no IN (SELECT value FROM carray(:nos)) AND count > 0 AND kind IN ('skipped', 'failed')
-GROUP BY kind, reason ORDER BY sum(count) DESC, kind, reason;
 
 -- name: change_insert
 -- One name of a change; a job that is taken over may meet it again.
