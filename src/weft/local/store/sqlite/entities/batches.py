@@ -38,10 +38,16 @@ Body = tuple[str, str, str | None, int | None, str, str]
 
 
 class Prepared(NamedTuple):
-    """An entity with its content hash, which does not cover the version."""
+    """An entity with its content hash, which does not cover the version, and its media type."""
 
     entity: Entity
     hash: str
+    media_type: str | None
+
+    @property
+    def kind(self) -> Kind:
+        """Return what it is counted under."""
+        return self.entity.type, self.media_type or ""
 
 
 class Stored(NamedTuple):
@@ -144,9 +150,9 @@ def write_inserts(db: Session, connection_no: int, new: Sequence[Prepared]) -> r
             e.version,
             body[3],
             address_of(e.url, e.id),
-            media_type_of(e.id),
+            media_type,
         )
-        for no, (e, digest), body in zip(numbers, new, bodies, strict=True)
+        for no, (e, digest, media_type), body in zip(numbers, new, bodies, strict=True)
     ]
     _insert_rows(db, "entity_insert", slim)
     _insert_rows(db, "body_insert", [(no, *body) for no, body in zip(numbers, bodies, strict=True)])
@@ -184,7 +190,8 @@ def _compare(
     rest = _take_same(db, connection_no, batch, counted, out)
     stored = _lookup(db, connection_no, list(rest))
     for source_id in rest:
-        new = Prepared(batch.entities[source_id], batch.hashes[source_id])
+        entity, digest = batch.entities[source_id], batch.hashes[source_id]
+        new = Prepared(entity, digest, media_type_of(source_id))
         old = stored.get(source_id)
         if old is None:
             out.insert.append(new)
@@ -286,13 +293,10 @@ def _write_updates(db: Session, difference: Difference) -> None:
 
 
 def _write_types(db: Session, connection_no: int, difference: Difference, now: int) -> None:
-    changes = Counter(
-        (new.entity.type, media_type_of(new.entity.id) or "") for new in difference.insert
-    )
+    changes = Counter(new.kind for new in difference.insert)
     for old, new in difference.update:
-        media_type = media_type_of(new.entity.id) or ""
-        changes[old.type, media_type] -= 1
-        changes[new.entity.type, media_type] += 1
+        changes[old.type, new.kind[1]] -= 1
+        changes[new.kind] += 1
     write_type_changes(db, connection_no, changes, now)
 
 
@@ -333,14 +337,12 @@ def _write_changes(
     if difference.lost:
         stored = _lookup(db, held.connection_no, list(batch.unchanged))
         lost = [name for name in batch.unchanged if name not in stored]
-    inserted = (new.entity for new in difference.insert)
-    updated = (new.entity for _, new in difference.update)
-    if difference.insert or difference.update or lost or batch.reasons or batch.unnameable:
+    inserted = [new.entity for new in difference.insert]
+    updated = [new.entity for _, new in difference.update]
+    if inserted or updated or lost or batch.reasons or batch.unnameable:
         write_changes(db, claim, held, batch, inserted, updated, lost)
-    if difference.insert or difference.update or batch.omitted:
-        stored = [new.entity for new in difference.insert]
-        stored += [new.entity for _, new in difference.update]
-        write_findings(db, held, batch, stored)
+    if inserted or updated or batch.omitted:
+        write_findings(db, held, batch, chain(inserted, updated))
 
 
 def _write_progress(db: Session, held: Held, batch: PreparedBatch, difference: Difference) -> None:
