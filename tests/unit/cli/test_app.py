@@ -271,6 +271,14 @@ def test_job_json_has_log_and_diagnosis(terminal: Terminal) -> None:
     assert document["log"][0]["level"] == "INFO"
 
 
+def test_completed_job_shows_what_it_left_undone(terminal: Terminal) -> None:
+    terminal.backend.script = [make_job(JobStatus.COMPLETED, incomplete=True)]
+    said = "its listing had gaps, so there may be more than it saw"
+    assert said in " ".join(terminal.run("jobs", "show", "job-1").stdout.split())
+    document = json.loads(terminal.run("jobs", "show", "job-1", "--json").stdout)
+    assert {"kind": "gaps", "message": said} in document["warnings"]
+
+
 def test_cancelled_job_is_reported(terminal: Terminal) -> None:
     result = terminal.run("jobs", "cancel", "job-1")
     assert terminal.backend.calls_of("jobs.cancel") == ["job-1"]

@@ -17,7 +17,7 @@ from weft.cli.terminal.listing import show_page
 from weft.cli.terminal.paging import collect
 from weft.cli.terminal.text import ago, count, duration, job_counts, plain, short_ids
 from weft.domain.base import Page
-from weft.domain.jobs import Job, JobStatus, LogLine, diagnose
+from weft.domain.jobs import Job, JobStatus, LogLine, diagnose, shortfall_of
 from weft.errors import NotFound, TryLater
 
 LOG_TAIL_LINES = 20
@@ -78,6 +78,7 @@ def show_job(app: App, job_id: str, log_lines: int) -> None:
         emit(
             {
                 **job.model_dump(mode="json"),
+                "warnings": [warning.model_dump(mode="json") for warning in job.warnings],
                 "diagnosis": found and found.model_dump(mode="json"),
                 "log": [line.model_dump(mode="json") for line in lines],
             }
@@ -161,6 +162,8 @@ def _print_job(job: Job, lines: Sequence[LogLine], connection: str) -> None:
         ("took", duration(job.duration_seconds)),
         ("entities", job_counts(job)),
     ]
+    if missing := shortfall_of(job):
+        facts.append(("left undone", missing))
     if job.error:
         facts.append(("error", f"{job.error} {with_verbs(job.error_details or '')}".strip()))
     print_record(out, facts)
