@@ -1,9 +1,9 @@
 """Manages the collections of a remote API."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
-from typing import Final
+from typing import Final, TypeVar
 
 from weft.backend import LIST_LIMIT_DEFAULT, Collections, validate_limit
 from weft.domain.base import Page
@@ -25,6 +25,8 @@ from weft.remote.waiting.drafts import Drafts
 from weft.wire import bodies
 from weft.wire.collections import read_collection, read_collections
 from weft.wire.connections import read_connections
+
+T = TypeVar("T")
 
 # Enough that a collection with our random readable id must be the one that we created.
 RANDOM_CHARS: Final = 8
@@ -122,6 +124,18 @@ class RemoteCollections(Collections):
     async def resolve_readable_id(self, collection: str) -> str:
         """Return the readable id of the ``collection`` named. Raises NotFound or Ambiguous."""
         return (await self.find(collection)).readable_id
+
+    async def use_named(self, text: str, use: Callable[[str], Awaitable[T]]) -> T:
+        """Call ``use`` with the readable id of the collection that ``text`` names: most callers
+        give that id, so it is looked up only if ``use`` does not find it. Raises as `find` does.
+        """
+        if is_readable_id(text):
+            try:
+                return await use(text)
+            except NotFound as error:
+                if error.field != "readable_collection_id":
+                    raise
+        return await use(await self.resolve_readable_id(text))
 
     async def find(self, text: str) -> Collection:
         """Return the collection that ``text`` names, uncounted. Raises NotFound or Ambiguous."""

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Final
 
 from pydantic import JsonValue
@@ -39,6 +40,8 @@ WINDOW: Final = 1000
 COLLECTIONS_MAX: Final = 10
 """The most collections that one search asks, one after the other."""
 
+_LAST_SECOND: Final = datetime.max.replace(microsecond=0, tzinfo=UTC)
+
 RESOLVED_MAX: Final = 20
 """The most connections that are read to find the one that a result belongs to."""
 
@@ -64,20 +67,34 @@ class RemoteSearch(Search):
         collections = await self._collections_of(query, only)
         if len(collections) != 1:
             return await self._search_several(collections, query, skip, size)
-        (collection,) = collections
+        search_in = partial(self._search_one, query, text, only, skip, size)
+        return await self._collections.use_named(collections[0], search_in)
+
+    async def _search_one(
+        self,
+        query: SearchQuery,
+        text: str,
+        only: Connection | None,
+        skip: int,
+        size: int,
+        collection: str,
+    ) -> SearchResults:
         found, filtered = await self._fetch(collection, query, text, only, skip, size)
+        # One result more than a page only shows that there is a next page, which begins with it.
+        results = found.hits[:size] if filtered else found.hits
         hits = [
             hit
-            for item in found.hits
+            for item in results
             for hit in [await self._with_connection(item, collection)]
             if only is None or _is_of(only, hit, item.source_name)
         ]
         if query.entity_type is not None:
             hits = [hit for hit in hits if hit.type == query.entity_type]
+        hits = _distinct(hits)
         start = 0 if filtered else skip
-        shown = _distinct(hits)[start : start + size]
-        more = len(found.hits) > size if filtered else len(_distinct(hits)) > start + size
-        matched = found.matched or _match_kind(text, found.hits)
+        shown = hits[start : start + size]
+        more = len(found.hits) > size if filtered else len(hits) > start + size
+        matched = found.matched or _match_kind(text, results)
         by_meaning = found.by_meaning
         if by_meaning is None:
             by_meaning = query.mode is not SearchMode.WORDS
@@ -102,22 +119,20 @@ class RemoteSearch(Search):
                 field="readable_collection_id",
                 hint="Name one; list_collections shows them.",
             )
-        if " " in named or named != named.lower():
-            named = await self._collections.resolve_readable_id(named)
         return [named]
 
     async def _search_several(
         self, collections: Sequence[str], query: SearchQuery, skip: int, size: int
     ) -> SearchResults:
         """Search each collection from its beginning, and merge the hits by their scores."""
-        limit = skip + size + 1
-        if limit > LIMIT_MAX:
+        end = min(skip + size, LIMIT_MAX)
+        if skip == end:
             raise InvalidInput(
                 f"Only the first {LIMIT_MAX} hits of several collections can be paged through.",
                 field="cursor",
                 hint="Name one collection.",
             )
-        changes = {"limit": limit, "cursor": None}
+        changes = {"limit": min(end + 1, LIMIT_MAX), "cursor": None}
         found = [
             await self.search(
                 query.model_copy(update={"readable_collection_id": collection, **changes})
@@ -126,12 +141,12 @@ class RemoteSearch(Search):
         ]
         best = [each for each in found if each.matched == "all" and each.hits] or found
         hits = sorted((hit for each in best for hit in each.hits), key=lambda hit: -hit.score)
-        more = len(hits) > skip + size
+        more = len(hits) > end or any(each.next_cursor for each in best)
         return SearchResults(
-            hits=tuple(hits[skip : skip + size]),
+            hits=tuple(hits[skip:end]),
             matched="all" if best is not found else "any",
             by_meaning=any(each.by_meaning for each in best),
-            next_cursor=encode_cursor(skip + size, *query.cursor_scope) if more else None,
+            next_cursor=encode_cursor(end, *query.cursor_scope) if more else None,
         )
 
     async def entity(
@@ -240,9 +255,10 @@ def _to_seconds(moment: datetime) -> str:
     """Return the whole second that is not before the moment, as the API keeps no parts of one; with
     its zone, as the API takes a time without for its own local one.
     """
-    if moment.microsecond:
-        moment = moment.replace(microsecond=0) + timedelta(seconds=1)
-    return moment.astimezone(UTC).isoformat()
+    moment = moment.astimezone(UTC)
+    if moment.microsecond and moment < _LAST_SECOND:
+        moment = moment + timedelta(seconds=1)
+    return moment.replace(microsecond=0).isoformat()
 
 
 def _distinct(hits: Sequence[SearchHit]) -> Sequence[SearchHit]:

@@ -135,16 +135,15 @@ async def test_hit_is_named_by_the_connection_of_its_sync_and_chunks_are_one() -
             sent.append(json.loads(request.content))
             texts = ("a pelican lands", "a worse part of the same")
             hits = [make_result("Note", one["sync_id"], "e1", text) for text in texts]
-            return httpx.Response(
-                200, json={"results": [*hits, make_result("X", "gone", "e2", "no")]}
-            )
+            hits += [make_result("X", "gone", each, "no") for each in ("e2", "e3")]
+            return httpx.Response(200, json={"results": hits})
         if request.url.path == "/source-connections":
             return httpx.Response(200, json=ALL["023"].body)
         if request.url.path.startswith("/collections"):
             return ALL["012"].response()
         return httpx.Response(200, json=one)
 
-    query = SearchQuery(readable_collection_id="docs", query="pelican", entity_type="note", limit=2)
+    query = SearchQuery(readable_collection_id="docs", query="pelican", entity_type="note", limit=3)
     async with open_scripted_backend(answer) as backend:
         results = await search_of(backend).search(query)
         again = query.model_copy(update={"cursor": results.next_cursor})
@@ -152,12 +151,12 @@ async def test_hit_is_named_by_the_connection_of_its_sync_and_chunks_are_one() -
     assert [(hit.entity_id, hit.connection_name) for hit in results.hits] == [
         ("e1", one["name"]),
         ("e2", "stub"),
-    ]
+    ], "and what the next page begins with is only there"
     assert results.hits[0].snippet == "a pelican lands", "the best chunk stands for its entity"
     assert results.matched == "any", "one hit has not the word"
     (condition,) = sent[0]["filter"][0]["conditions"]
-    assert (condition["value"], sent[0]["limit"]) == ("note", 3)
-    assert [body["offset"] for body in sent] == [0, 2]
+    assert (condition["value"], sent[0]["limit"]) == ("note", 4)
+    assert [body["offset"] for body in sent] == [0, 3]
 
 
 async def test_query_without_a_word_is_not_sent() -> None:

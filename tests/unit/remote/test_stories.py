@@ -2,13 +2,14 @@
 after which the tests are named, surprise nobody who uses Weft.
 """
 
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import anyio
 import pytest
 from airweave_backend import STUB_AUTH, Place, make_connection, make_direct_auth, wait_until_synced
 
+from weft.domain.collections import NewCollection
 from weft.domain.connections import (
     Auth,
     ConnectionChange,
@@ -39,9 +40,8 @@ NO_SCHEDULE = ScheduleSpec()
 
 async def find(backend: RemoteBackend, query: str, **filters: Any) -> SearchResults:
     assert backend.search is not None
-    return await backend.search.search(
-        SearchQuery(readable_collection_id="docs", query=query, **filters)
-    )
+    given = {"readable_collection_id": "docs", "query": query, **filters}
+    return await backend.search.search(SearchQuery.model_validate(given))
 
 
 async def search(backend: RemoteBackend, query: str) -> list[str]:
@@ -143,9 +143,8 @@ class TestFederated:
             both = (await find(backend, "house")).hits
             assert {hit.live for hit in both} == {True, False}
             for connection, is_live in ((slack, True), (stored, False)):
-                hits = (await find(backend, "house", connection=connection.id)).hits
-                assert hits
-                assert {hit.live for hit in hits} == {is_live}
+                found = await find(backend, "house", connection=connection.id)
+                assert {hit.live for hit in found.hits} == {is_live}
             text = connection_text(await backend.connections.get(slack.id))
         assert "every search of its collection asks the source itself" in text
         assert "0 run" not in text
@@ -172,6 +171,51 @@ class TestFederated:
 
 
 class TestSearch:
+    async def test_pages_of_several_collections_end_at_a_hundred_hits(self, place: Place) -> None:
+        async with place.open() as backend:
+            await backend.collections.create(NewCollection(name="Others", readable_id="others"))
+            for name in ("docs", "others"):
+                made = await make_connection(
+                    backend,
+                    "stub",
+                    auth=STUB_AUTH,
+                    config={"entity_count": 60},
+                    readable_collection_id=name,
+                )
+                await wait_until_synced(place.world, made.id)
+            asked: dict[str, Any] = {"readable_collection_id": None, "limit": 40}
+            seen = set[tuple[str, str]]()
+            for _ in range(3):
+                page = await find(backend, "house", **asked)
+                seen |= {(hit.connection_id, hit.entity_id) for hit in page.hits}
+                asked["cursor"] = page.next_cursor
+            assert len(seen) == 100
+            with pytest.raises(InvalidInput, match="the first 100 hits"):
+                await find(backend, "house", **asked)
+
+    async def test_name_of_a_collection_that_looks_like_an_id_is_found(self, place: Place) -> None:
+        async with place.open() as backend:
+            made = await backend.collections.create(NewCollection(name="Research"))
+            one = await make_connection(
+                backend, "stub", auth=STUB_AUTH, readable_collection_id="research"
+            )
+            assert one.readable_collection_id == made.readable_id != "research"
+            await wait_until_synced(place.world, one.id)
+            page = await find(backend, "house", limit=1, readable_collection_id="research")
+            again = {"readable_collection_id": "research", "cursor": page.next_cursor}
+            assert (await find(backend, "house", **again)).hits
+            for unknown in ("nowhere", "../docs"):
+                with pytest.raises(NotFound) as caught:
+                    await find(backend, "house", readable_collection_id=unknown)
+                assert caught.value.field == "readable_collection_id"
+
+    async def test_last_moment_of_the_calendar_is_a_time_too(self, place: Place) -> None:
+        async with place.open() as backend:
+            await find(backend, "house", since=datetime.max.replace(tzinfo=UTC))
+        (body,) = place.world.searches
+        (condition,) = body["filter"][0]["conditions"]
+        assert condition["value"] == "9999-12-31T23:59:59+00:00"
+
     async def test_mode_chooses_airweaves_strategy(self, place: Place) -> None:
         async with place.open() as backend:
             await make_connection(backend, "stub", auth=STUB_AUTH)

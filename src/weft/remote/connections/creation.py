@@ -1,6 +1,7 @@
 """Creates connections at a remote API: once, however its answer fares."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 from weft.domain.connections import Connection, ConnectionStatus, NewConnection
@@ -36,12 +37,14 @@ class Creation:
         self._resolve_secrets = resolve_secrets
 
     async def create(self, new: NewConnection, source: SourceInfo) -> Connection:
+        """Create a connection in the collection that ``new`` names."""
+        create_in = partial(self._create, new, source)
+        return await self._collections.use_named(new.readable_collection_id, create_in)
+
+    async def _create(self, new: NewConnection, source: SourceInfo, readable_id: str) -> Connection:
         """Create a connection. The collection's newest one is noted first: if the answer is lost,
         a newer one with the same source and name is the one that we asked for.
         """
-        readable_id = new.readable_collection_id
-        if readable_id != readable_id.lower() or " " in readable_id:
-            readable_id = await self._collections.resolve_readable_id(readable_id)
         auth = await resolve_credentials(
             self._resolve_secrets, self._client.origin, source, new.config, new.auth
         )
