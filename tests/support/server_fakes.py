@@ -275,6 +275,7 @@ class FakeSearch:
         self.hits: list[SearchHit] = []
         self.text = "hello"
         self.by_meaning = False
+        self.note = ""
         self.asked: list[SearchQuery] = []
 
     async def search(self, query: SearchQuery) -> SearchResults:
@@ -284,6 +285,7 @@ class FakeSearch:
             hits=page.items,
             matched="any" if self.by_meaning else "all",
             by_meaning=self.by_meaning,
+            note=self.note,
             next_cursor=page.next_cursor,
         )
 

@@ -67,10 +67,12 @@ class SearchHit(Frozen):
 class SearchResults(Frozen):
     """Hits, best first; ``matched`` is "all" if each has all words of the query, else "any".
 
-    ``by_meaning``: they were found by meaning, except in mode "meaning" by words as well.
+    ``by_meaning``: they were found by meaning, except in mode "meaning" by words as well. ``note``
+    says what the hits alone would hide.
     """
 
     hits: tuple[SearchHit, ...]
     matched: str
     by_meaning: bool = Field(default=False, exclude_if=not_)
+    note: str = Field(default="", exclude_if=not_)
     next_cursor: str | None = None

@@ -28,6 +28,10 @@ from weft.remote.connections.connections import RemoteConnections
 from weft.remote.state.remote_state import RemoteState
 from weft.wire.search import FoundEntities, FoundEntity, read_results
 
+_LIVE_NOTE: Final = (
+    "Hits that are searched live do not name their connection: if the collection has another one of"
+    " this source, its hits are among these."
+)
 LIMIT_MAX: Final = 100
 STRATEGIES: Final = {
     SearchMode.AUTO: "hybrid",
@@ -102,6 +106,7 @@ class RemoteSearch(Search):
             hits=tuple(shown),
             matched=matched,
             by_meaning=by_meaning,
+            note=_LIVE_NOTE if only is not None and any(hit.live for hit in shown) else "",
             next_cursor=encode_cursor(skip + size, *query.cursor_scope) if more else None,
         )
 

@@ -145,6 +145,7 @@ class TestFederated:
             for connection, is_live in ((slack, True), (stored, False)):
                 found = await find(backend, "house", connection=connection.id)
                 assert {hit.live for hit in found.hits} == {is_live}
+                assert ("another one of this source" in found.note) == is_live
             text = connection_text(await backend.connections.get(slack.id))
         assert "every search of its collection asks the source itself" in text
         assert "0 run" not in text

@@ -147,9 +147,9 @@ def _hits(wanted: SearchQuery, results: SearchResults, *, whole: bool) -> CallTo
     data: Structured = {"hits": [_hit_out(hit) for hit in results.hits], "matched": results.matched}
     if results.next_cursor:
         data["next_cursor"] = results.next_cursor
-    return reply(
-        "\n".join(lines), data, next_step="Read one with get_entity(entity_id)." if whole else ""
-    )
+    step = "Read one with get_entity(entity_id)." if whole else ""
+    notes = [results.note] if results.note else []
+    return reply("\n".join(lines), data, notes=notes, next_step=step)
 
 
 def _hit_text(number: int, hit: SearchHit) -> str:

@@ -73,6 +73,14 @@ async def test_hits_by_meaning_are_not_said_to_have_the_words(
     assert "none has all" not in text
 
 
+async def test_note_of_a_backend_is_told(connect: Connect, backend: FakeBackend) -> None:
+    assert backend.search is not None
+    backend.search.hits, backend.search.note = [hit(1, "text")], "Some are another's."
+    text, data = await good(connect, "search", query="x")
+    assert "Note: Some are another's." in text
+    assert data["notes"] == ["Some are another's."]
+
+
 async def test_small_scores_keep_their_order(connect: Connect, backend: FakeBackend) -> None:
     assert backend.search is not None
     hits = [hit(number, "x") for number in range(2)]

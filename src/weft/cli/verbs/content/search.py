@@ -107,6 +107,8 @@ def _print(results: SearchResults, query: str) -> None:
         where = [hit.type, hit.connection_name, hit.url or hit.entity_id]
         where += ["searched live"] if hit.live else []
         out.print(Padding(Text(" | ".join(map(plain, where)), style="dim"), (0, 0, 1, 2)))
+    if results.note:
+        out.print(plain(results.note), style="dim")
     if results.next_cursor:
         out.print("There are more: raise --limit.", style="dim")
 
