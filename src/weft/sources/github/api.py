@@ -155,7 +155,8 @@ class GitHubApi:
         """Yield all pull requests: the last changed first, or else in order of creation.
 
         Only the order of creation is stable while we page through it: nothing moves to a page that
-        has already been read, unless a pull request vanishes. That is checked at each page's end.
+        has already been read, unless a pull request vanishes. That is checked at each page's end,
+        and that there is nothing behind the last.
         """
         order = "sort=updated&direction=desc" if newest_first else "sort=created&direction=asc"
         query = f"{self._base}/pulls?state=all&{order}"
@@ -167,12 +168,16 @@ class GitHubApi:
                 yield item
             if is_named and not page:
                 yield Incomplete("a page of pull requests that GitHub named was empty")
-            if listed and not newest_first and not await self._is_at(query, listed, last):
+            if listed and not newest_first and await self._find_at(query, listed) != last:
                 yield Incomplete("pull requests moved between pages while they were read")
-            # A full page without a link may have lost it: only the page behind it can tell.
-            if not page or (following is None and len(page) < PAGE_SIZE):
+            if not page:
                 return
             listed, last = listed + len(page), page[-1]["number"]
+            # A full page without a link may have lost it: only the page behind it can tell.
+            if following is None and len(page) < PAGE_SIZE:
+                if not newest_first and await self._find_at(query, listed + 1) is not None:
+                    yield Incomplete("there are pull requests behind the last page")
+                return
             is_named = following is not None
             url = following or f"{query}&per_page={PAGE_SIZE}&page={page_number}"
         yield Incomplete(f"there are more than {PAGES_MAX:,} pages of pull requests")
@@ -188,10 +193,10 @@ class GitHubApi:
             raise _unexpected_answer("the pull requests")
         return cast("list[dict[str, Any]]", items), next_page_url(response)
 
-    async def _is_at(self, query: str, position: int, number: int) -> bool:
-        """Ask whether a pull request still is at the position at which it was listed."""
+    async def _find_at(self, query: str, position: int) -> int | None:
+        """Ask for the number of the pull request at a position, None if the list is shorter."""
         found, _ = await self._get_pull_requests(f"{query}&per_page=1&page={position}")
-        return [item["number"] for item in found] == [number]
+        return found[0]["number"] if found else None
 
     async def _is_empty(self) -> bool:
         response = await self._get(f"{self._base}/commits?per_page=1", missing=None)

@@ -1,5 +1,6 @@
 """Pull requests that the `github` source reads, page by page."""
 
+import json
 from datetime import UTC, datetime
 
 import pytest
@@ -94,6 +95,22 @@ async def test_full_page_that_lost_its_link_is_not_the_end(
         events = await at.fetch(sync_pull_requests=True)
     assert is_sound(events)
     assert len(entities(events, "pull_request")) == total
+
+
+@pytest.mark.parametrize(("total", "page"), [(2, "per_page=100"), (4, "per_page=100&page=2")])
+async def test_last_page_that_was_cut_short_is_a_gap(
+    http: HttpFactory, total: int, page: str
+) -> None:
+    async with serve_github(http, FakeGitHub(pulls=PULLS[:total])) as at:
+        assert is_sound(await at.fetch(sync_pull_requests=True))
+
+        def cut_short(asked: HttpRequest) -> HttpReply | None:
+            if not asked.target.endswith(page):
+                return None
+            return as_json(json.loads(at.hub.route(asked).body)[:-1])
+
+        at.hub.interfere = cut_short
+        assert not is_sound(await at.fetch(sync_pull_requests=True))
 
 
 async def test_pull_request_that_vanishes_between_pages_is_a_gap(http: HttpFactory) -> None:
