@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 import httpx
 import pytest
-from patience import PATIENCE_SECONDS
+from patience import PATIENCE_SECONDS, wait_until
 from weft_http import ACCEPT, INITIALIZE, HttpServer, create_key, http_server
 from weft_process import COMMAND, Place, rows
 
@@ -194,11 +194,11 @@ async def test_one_principal_leaves_sessions_for_others(place: Place) -> None:
 
 async def wait_for_metric(client: httpx.AsyncClient, sample: str) -> None:
     """Wait until the metrics contain a sample."""
-    for _ in range(500):
-        if sample in (await client.get("/metrics")).text:
-            return
-        await anyio.sleep(0.02)
-    raise AssertionError(f"{sample} was never measured")
+
+    async def is_measured() -> bool:
+        return sample in (await client.get("/metrics")).text
+
+    await wait_until(is_measured)
 
 
 async def wait_for_refusal(client: httpx.AsyncClient) -> httpx.Response:

@@ -1,19 +1,17 @@
 """State that is removed or replaced under real servers: said, and never written in vain."""
 
 import shutil
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 
-import anyio
 import pytest
-from patience import PATIENCE_SECONDS
+from patience import wait_until
 from weft_http import HttpServer, http_server
 from weft_process import Place, connect_client, rows
 
 pytestmark = pytest.mark.anyio
 
 Loss = Callable[[Path], object]
-LOOK_SECONDS = 0.1
 
 
 def remove(home: Path) -> None:
@@ -23,13 +21,6 @@ def remove(home: Path) -> None:
 def replace(home: Path) -> None:
     home.rename(home.with_name("moved"))
     shutil.copytree(home.with_name("moved"), home)
-
-
-async def wait_until(is_so: Callable[[], Awaitable[bool]]) -> None:
-    """Look again and again; another process has no event to wait for."""
-    with anyio.fail_after(PATIENCE_SECONDS):
-        while not await is_so():  # noqa: ASYNC110
-            await anyio.sleep(LOOK_SECONDS)
 
 
 async def wait_for_status(server: HttpServer, wanted: int) -> None:
@@ -44,11 +35,7 @@ async def wait_for_status(server: HttpServer, wanted: int) -> None:
 
 async def wait_for_log(place: Place, text: str) -> None:
     """Read stderr until it says so."""
-
-    async def says() -> bool:
-        return text in place.stderr.read_text()
-
-    await wait_until(says)
+    await wait_until(lambda: text in place.stderr.read_text())
 
 
 @pytest.mark.parametrize("lose", [remove, replace])

@@ -12,9 +12,10 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
+from patience import wait_until
 from schemathesis.specs.openapi import checks
 from weft_http import HttpServer, http_server
-from weft_process import WAIT_SECONDS, Place
+from weft_process import Place
 
 from weft.web.rest import routes
 
@@ -156,11 +157,10 @@ async def test_answers_fit_what_airweave_publishes(server: HttpServer) -> None:
 
 
 async def _wait_until_active(client: httpx.AsyncClient, path: str) -> None:
-    with anyio.fail_after(WAIT_SECONDS):
-        while True:
-            if (await client.get(path)).json()["status"] == "active":
-                return
-            await anyio.sleep(0.02)
+    async def is_active() -> bool:
+        return (await client.get(path)).json()["status"] == "active"
+
+    await wait_until(is_active)
 
 
 def check_answer(operation: str, status: int, answer: object) -> None:

@@ -2,14 +2,14 @@
 
 import os
 import subprocess
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import anyio
 import apsw
 import pytest
-from patience import PATIENCE_SECONDS
+from patience import PATIENCE_SECONDS, wait_until
 from weft_http import WEFT, http_server
 from weft_process import WAIT_SECONDS, Agent, Place, connect_client, raw_server, rows, text_of
 
@@ -51,17 +51,7 @@ def count_jobs(place: Place) -> dict[str, int]:
 
 
 async def wait_for_jobs(place: Place, **counts: int) -> None:
-    async def is_so() -> bool:
-        return count_jobs(place) == counts
-
-    await until(is_so)
-
-
-async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    with anyio.fail_after(PATIENCE_SECONDS):
-        while not await condition():
-            with anyio.move_on_after(0.1):
-                await anyio.Event().wait()
+    await wait_until(lambda: count_jobs(place) == counts)
 
 
 async def test_schedules_of_two_clients_run_each_in_its_own(place: Place) -> None:
@@ -146,14 +136,14 @@ async def test_job_of_a_killed_client_waits_for_one_that_has_its_source(place: P
             async def has_begun() -> bool:
                 return (await other.ok("get_job", job_id=job_id)).data["entities_inserted"] > 0
 
-            await until(has_begun)
+            await wait_until(has_begun)
             owner.process.kill()
             await owner.process.wait()
 
         async def is_explained() -> bool:
             return "diagnosis" in (await other.ok("get_job", job_id=job_id)).data
 
-        await until(is_explained)
+        await wait_until(is_explained)
         found = await other.ok("get_job", job_id=job_id)
         assert found.data["status"] == "PENDING"
         assert "has the source 'stub'" in found.text

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import anyio
 import pytest
-from embedded import Embedded, open_embedded, until
-from patience import PATIENCE_SECONDS
+from embedded import Embedded, open_embedded
+from patience import PATIENCE_SECONDS, wait_until
 from worker_processes import Onlooker, Workers, open_file
 
 from weft.domain.base import Json
@@ -41,7 +41,7 @@ async def test_ended_jobs_beyond_the_limit_go_with_their_logs_and_live_ones_stay
         running = await engine.backend.jobs.run(slow.id)
         made = [(await engine.sync(quick)).id for _ in range(KEPT + 4)]
         left = "SELECT id FROM job WHERE connection_no = 1 ORDER BY no"
-        await until(lambda: len(engine.rows(left)) <= KEPT)
+        await wait_until(lambda: len(engine.rows(left)) <= KEPT)
         assert [job_id for (job_id,) in engine.rows(left)] == made[-KEPT:]
         orphans = "SELECT count(*) FROM job_log WHERE job_no NOT IN (SELECT no FROM job)"
         assert engine.one(orphans) == 0
@@ -66,7 +66,7 @@ async def test_nothing_of_a_deleted_connection_is_left_in_the_files(tmp_path: Pa
             assert (await engine.sync(connection)).status is JobStatus.COMPLETED
         assert all(word in everything(tmp_path) for word in OF_ONE)
         await engine.backend.connections.delete(doomed.id)
-        await until(lambda: engine.one("SELECT count(*) FROM purge") == 0)
+        await wait_until(lambda: engine.one("SELECT count(*) FROM purge") == 0)
         assert engine.one("SELECT count(*) FROM entity_body") == 10
         # The WAL is folded into the file when the last process closes it.
     assert [word for word in OF_ONE if word in everything(tmp_path)] == []
@@ -121,14 +121,14 @@ async def test_cleanup_of_a_killed_process_is_finished_by_another(
     for _ in range(3):
         before = waiting()
         workers.start()
-        await until(lambda before=before: waiting() < before or before == 0)
+        await wait_until(lambda before=before: waiting() < before or before == 0)
         workers.kill(workers.processes[0])
         with open_file(home) as db:
             db.execute("INSERT INTO entity_fts (entity_fts, rank) VALUES ('integrity-check', 1)")
             bodies = db.execute("SELECT count(*) FROM entity_body").get
         assert bodies == waiting(), "a body and its place in the queue go together"
     workers.start()
-    await until(lambda: waiting() == 0)
+    await wait_until(lambda: waiting() == 0)
     with open_file(home) as db:
         assert db.execute("SELECT count(*) FROM entity_body").get == 0
     assert workers.complaints() == ""
@@ -143,5 +143,5 @@ async def test_cleanup_that_one_process_left_is_done_by_the_next_without_a_warni
         await engine.sync(made)
         await engine.backend.connections.delete(made.id)
     async with open_house_keeper(tmp_path) as engine:
-        await until(lambda: engine.one("SELECT count(*) FROM purge") == 0)
+        await wait_until(lambda: engine.one("SELECT count(*) FROM purge") == 0)
     assert caplog.text == ""

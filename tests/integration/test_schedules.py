@@ -7,8 +7,7 @@ from itertools import pairwise
 
 import anyio
 import pytest
-from embedded import until
-from patience import PATIENCE_SECONDS
+from patience import PATIENCE_SECONDS, wait_until
 from worker_processes import Onlooker, Workers, open_file
 
 from weft.domain.base import Json
@@ -98,7 +97,7 @@ async def test_every_slot_has_one_job_while_processes_are_killed(
         workers.kill(chance.choice(workers.processes))
         workers.start()
         await onlooker.backend.connections.list(limit=50)
-    await until(
+    await wait_until(
         lambda: len(jobs_of(home, "cron")) >= 14 * 2 and len(jobs_of(home, "continuous")) >= 4
     )
     for connection in made:

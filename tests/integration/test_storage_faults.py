@@ -10,8 +10,9 @@ from typing import Any
 import anyio
 import apsw
 import pytest
-from embedded import PATIENCE_SECONDS, Embedded, fast_clock, open_embedded, until
+from embedded import Embedded, fast_clock, open_embedded
 from faulty_disk import Disk, faulty_disk
+from patience import PATIENCE_SECONDS, wait_until
 from worker_processes import open_file
 
 from weft.domain.base import Json
@@ -88,7 +89,7 @@ async def test_sync_survives_a_disk_that_fails_at_any_write(
             writes = point * in_a_sync // POINTS + chance.randrange(in_a_sync // POINTS + 1)
             job = await engine.backend.jobs.run(connection.id)
             disk.break_after(writes, error)
-            await until(lambda: disk.failures > 0)
+            await wait_until(lambda: disk.failures > 0)
             await expect_refusal_and_reads(engine, connection)
             disk.mend()
             job = await engine.wait_for_end(job)
@@ -128,7 +129,7 @@ async def test_one_failed_write_costs_no_more_than_an_attempt(tmp_path: Path, di
         connection = await engine.connect(CONFIG)
         job = await engine.backend.jobs.run(connection.id)
         disk.break_after(30, apsw.FullError)
-        await until(lambda: disk.failures > 0)
+        await wait_until(lambda: disk.failures > 0)
         disk.mend()
         job = await engine.wait_for_end(job)
         assert (job.status, job.entities_inserted) == (JobStatus.COMPLETED, ENTITIES)
@@ -152,7 +153,7 @@ async def test_power_cut_loses_nothing_acknowledged(
             ], "a connection that was acknowledged is gone"
             job = await engine.backend.jobs.run(connection.id)
             if point % 2:
-                await until(lambda job=job: bool(count_stored(engine, job.id)))
+                await wait_until(lambda job=job: bool(count_stored(engine, job.id)))
                 await engine.backend.jobs.cancel(job.id)
             ended = await engine.wait_for_end(job)
             cut = tmp_path / f"ended-{point}"
@@ -195,7 +196,7 @@ async def test_power_cut_in_a_sync_leaves_a_file_from_which_it_goes_on(
         job = await engine.backend.jobs.run(connection.id)
         for point in range(POINTS // 2):
             enough = ENTITIES * point // POINTS
-            await until(lambda enough=enough: count_stored(engine, job.id) > enough)
+            await wait_until(lambda enough=enough: count_stored(engine, job.id) > enough)
             cut = tmp_path / f"cut-{point}"
             cut.mkdir()
             disk.after_power_cut(cut, chance)

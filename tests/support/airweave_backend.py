@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import anyio
 import httpx
-from patience import PATIENCE_SECONDS
+from patience import wait_until
 from pydantic import SecretStr
 from remote_replay import QUICK
 from starlette.responses import Response
@@ -98,19 +98,10 @@ async def make_connection(
     return await backend.connections.create(new)
 
 
-async def wait_until(is_so: Callable[[], Awaitable[bool]]) -> None:
-    """Wait until something is so."""
-    with anyio.fail_after(PATIENCE_SECONDS):
-        while True:
-            if await is_so():
-                return
-            await anyio.sleep(0.01)
-
-
 async def wait_until_synced(world: Airweave, connection_id: str, status: str = "completed") -> None:
     """Wait until the connection's newest job at Airweave has that status."""
 
-    async def has_it() -> bool:
+    def has_it() -> bool:
         world.settle()
         job = world.connections[connection_id].last_job
         return job is not None and job.status == status

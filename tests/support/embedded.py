@@ -103,14 +103,6 @@ def fast_clock(speed: float) -> Callable[[], datetime]:
     return lambda: datetime.fromtimestamp(start + (time.time() - start) * speed, UTC)
 
 
-async def until(condition: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:
-    """Wait for a condition that nothing announces."""
-    with anyio.fail_after(seconds):
-        while not condition():
-            with anyio.move_on_after(0.01):
-                await anyio.Event().wait()
-
-
 @asynccontextmanager
 async def open_embedded(
     home: Path,

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import anyio
 import pytest
-from airweave_backend import SOON, Place, make_connection, wait_until, wait_until_synced
+from airweave_backend import SOON, Place, make_connection, wait_until_synced
+from patience import wait_until
 
 from weft.domain.connections import ConnectionStatus
 from weft.domain.jobs import JobStatus

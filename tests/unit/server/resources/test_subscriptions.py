@@ -18,7 +18,7 @@ from mcp_types import (
     ResourceListChangedNotification,
     ResourceUpdatedNotification,
 )
-from patience import PATIENCE_SECONDS
+from patience import PATIENCE_SECONDS, wait_until
 from server_fakes import FakeBackend
 from server_records import make_connection, make_job
 
@@ -124,13 +124,6 @@ async def ear_of(server: WeftServer, era: str) -> AsyncGenerator[Ear]:
 async def ear(request: pytest.FixtureRequest, server: WeftServer) -> AsyncIterator[Ear]:
     async with server.announcing(), ear_of(server, request.param) as ear:
         yield ear
-
-
-async def wait_until(condition: Callable[[], bool]) -> None:
-    """Wait for what other tasks of this loop bring about."""
-    with anyio.fail_after(PATIENCE_SECONDS):
-        while not condition():
-            await anyio.lowlevel.checkpoint()
 
 
 def rename(backend: FakeBackend, connection_id: str, name: str) -> None:
