@@ -51,9 +51,9 @@ def export(
 ) -> None:
     """Write the text and metadata of what is stored, as JSON lines: one entity a line.
 
-    Without options everything is exported. FILE appears, readable by you alone, only when the
-    export is complete, and replaces one of that name. Of an export to standard output, the exit
-    code 0 says that it is complete.
+    Without options everything is exported, but perhaps not what a sync adds meanwhile. FILE
+    appears, readable by you alone, only when the export is complete, and replaces one of that name.
+    Of an export to standard output, the exit code 0 says that it is complete.
     """
     wanted = EntityQuery(
         readable_collection_id=collection,
