@@ -63,6 +63,18 @@ async def test_created_connection_passes_on_all_that_was_given(
     assert "run_sync(connection_id='c2')" in text
 
 
+async def test_connection_without_a_collection_goes_into_the_default_one(
+    connect: Connect, backend: FakeBackend
+) -> None:
+    new = {key: value for key, value in NEW.items() if key != "readable_collection_id"}
+    text, data = await good(connect, "create_connection", **new)
+    assert backend.connections.created[0].readable_collection_id == "default"
+    assert "default" in backend.collections.rows
+    said = "No collection was named, so it is in 'default'."
+    assert said in text
+    assert said in data["notes"]
+
+
 async def test_connection_without_credentials_says_how_to_authorise_it(connect: Connect) -> None:
     text, data = await good(connect, "create_connection", **NEW)
     assert data["status"] == "pending_auth"

@@ -60,6 +60,15 @@ async def test_mode_and_times_reach_the_backend(connect: Connect, backend: FakeB
     assert "without since and until" in text
 
 
+async def test_search_without_a_collection_is_of_all(
+    connect: Connect, backend: FakeBackend
+) -> None:
+    assert backend.search is not None
+    await good(connect, "search", query="x")
+    [asked] = backend.search.asked
+    assert asked.readable_collection_id is None
+
+
 @pytest.mark.parametrize(
     ("mode", "told"), [("auto", "by meaning and words"), ("meaning", "by meaning;")]
 )

@@ -25,6 +25,14 @@ def find_change(terminal: Terminal) -> ConnectionChange:
     return change
 
 
+def test_connection_without_a_collection_goes_into_the_default_one(terminal: Terminal) -> None:
+    terminal.backend.first_job = make_job(JobStatus.COMPLETED)
+    terminal.backend.script = [make_job(JobStatus.COMPLETED)]
+    result = terminal.run("connections", "create", "notes", "--config", "path=/n")
+    assert result.exit_code == 0
+    assert find_created(terminal).readable_collection_id == "default"
+
+
 @pytest.mark.parametrize(
     ("pair", "expected"),
     [
