@@ -159,7 +159,7 @@ def test_skill_names_only_tools_and_arguments_that_exist() -> None:
     front = text.split("---")[1]
     assert re.search(r"^name: weft$", front, re.MULTILINE)
     called = set(re.findall(r"`([a-z]+_[a-z_]+)(?:\(|`)", text))
-    fields = {"wait_seconds", "expected_version", "untrusted"}
+    fields = {"readable_collection_id", "expected_version", "untrusted"}
     assert {"create_connection", "get_job", "delete_connection"} <= called
     assert called <= {*TOOLS, *fields}
 
