@@ -22,11 +22,7 @@ from weft_http import ACCEPT
 from weft_process import MODERN_META, TOOLS
 
 JSON = {"content-type": "application/json"}
-
-
 HALF_PAIR = r"\ud83d"
-
-
 MCP_EVERY = 7
 
 

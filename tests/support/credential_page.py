@@ -3,9 +3,7 @@
 from typing import Any
 from urllib.parse import urlsplit
 
-from airweave_backend import (
-    PAGES,
-)
+from airweave_backend import PAGES
 
 from weft.domain.authorizations import AuthOutcome, CredentialForm
 from weft.domain.connections import Auth, Connection

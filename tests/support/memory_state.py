@@ -84,7 +84,6 @@ class JobState:
     reasons_before: Counter[tuple[ChangeKind, str]] = field(
         default_factory=Counter[tuple[ChangeKind, str]]
     )
-
     empty: int = 0
     omitted: dict[tuple[FindingKind, str], int | None] = field(
         default_factory=dict[tuple[FindingKind, str], int | None]
