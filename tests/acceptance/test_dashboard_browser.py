@@ -123,9 +123,8 @@ async def test_held_deletions_are_shown_and_then_applied(
         await row.get_by_role("button", name="Delete 3 entities Emptied documents").click()
         await expect(row).to_contain_text("3 deleted")
         await expect(row.get_by_role("button", name="Delete 3 entities")).to_be_hidden()
-        told = (await agent.ok("get_connection", connection_id=made["id"])).data["attention"]
-        # Nobody is asked about deletions any more; that nothing is left is still told.
-        assert [item["kind"] for item in told] == ["sync_fell_short"]
+        told = (await agent.ok("get_connection", connection_id=made["id"])).data
+        assert "attention" not in told
 
 
 async def test_refusal_is_shown_where_it_happened(browser: Browser, server: HttpServer) -> None:

@@ -77,8 +77,10 @@ def judge_last_job(job: Job, stored: int) -> Iterator[Attention]:
         )
     serious = [warning for warning in job.warnings if warning.needs_somebody]
     phrases = [warning.message for warning in serious]
-    ended = job.status is JobStatus.COMPLETED and not stored and not job.entities_read
-    if ended and not job.full_sync:
+    is_empty = job.status is JobStatus.COMPLETED and not stored and not job.entities_read
+    # Only a remote API, which does not tell full_sync, deletes everything before somebody agrees.
+    is_agreed = job.full_sync is False and job.entities_deleted > 0
+    if is_empty and not job.full_sync and not is_agreed:
         phrases.append("nothing of it is stored")
     if not phrases:
         return

@@ -211,6 +211,9 @@ def shortfall_of(job: Job) -> str:
 def _warn(job: Job) -> Iterator[JobWarning]:
     kinds, listed = WarningKind, job.entities_processed
     failed, skipped, held = job.entities_failed, job.entities_skipped, job.deletions_held
+    nothing = job.full_sync and not job.entities_read
+    # No full sync deletes everything before somebody has agreed to it.
+    known = held or job.entities_deleted
     counted = (
         (
             kinds.GAPS,
@@ -220,7 +223,7 @@ def _warn(job: Job) -> Iterator[JobWarning]:
         ),
         (kinds.FAILED, failed, f"{failed} of what it listed could not be read", True),
         (kinds.SKIPPED, skipped, f"{skipped} of what it listed was skipped", 2 * skipped > listed),
-        (kinds.NOTHING_READ, job.full_sync and not job.entities_read, "it read nothing", not held),
+        (kinds.NOTHING_READ, nothing, "it read nothing", not known),
         # What is held is attention of its own, for as long as it is held.
         (kinds.DELETIONS_HELD, held, f"{held} deletions are held", False),
     )

@@ -86,6 +86,23 @@ def test_connection_that_holds_nothing_after_an_incremental_sync_needs_somebody(
     assert "nothing of it is stored" in attention.message
 
 
+@pytest.mark.parametrize("full_sync", [True, False])
+def test_connection_that_somebody_agreed_to_empty_needs_nobody(full_sync: bool) -> None:
+    job = completed(entities_inserted=0, entities_deleted=3, full_sync=full_sync)
+    connection = make_connection(
+        "c1", sync=SyncSummary(last_job=job), entities=EntitySummary(total_entities=0)
+    )
+    assert connection.attention == ()
+
+
+def test_connection_that_a_remote_api_emptied_unasked_needs_somebody() -> None:
+    job = completed(entities_inserted=0, entities_deleted=3, full_sync=None)
+    connection = make_connection(
+        "c1", sync=SyncSummary(last_job=job), entities=EntitySummary(total_entities=0)
+    )
+    assert [each.kind for each in connection.attention] == [AttentionKind.SYNC_FELL_SHORT]
+
+
 @pytest.mark.parametrize(
     ("status", "kind", "call"),
     [
