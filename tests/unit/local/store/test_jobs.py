@@ -1,10 +1,9 @@
 """Jobs in the store: one live job a connection, one owner a job, and the last word to the fence."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from store_harness import ORGANIZATION, OWNER, START, Bench, entity, new_row, open_bench
+from store_harness import ORGANIZATION, OWNER, START, Bench, entity, open_bench
 
 from weft.domain.connections import ConnectionStatus
 from weft.domain.jobs import JobStatus, JobTrigger, LogLine
@@ -295,22 +294,3 @@ async def test_failed_listing_over_older_entities_keeps_the_cursor_back(bench: B
     await bench.commit(claim, entity("a"), Checkpoint({"page": 9}))
     await bench.finish(claim, JobStatus.FAILED)
     assert (await bench.claim_new(made)).cursor == {"page": 1}
-
-
-async def test_cursor_of_a_former_configuration_is_not_stored(bench: Bench) -> None:
-    made = await bench.connection(schedule=Schedule(continuous=True))
-    claim = await bench.store.entities.begin_listing(await bench.claim_new(made))
-    row = replace(
-        new_row(), id=made.id, sync_id=made.sync_id, config={"new": 1}, schedule=made.schedule
-    )
-    assert await bench.store.connections.update(
-        row,
-        expected_version=made.version,
-        new_config=True,
-        set_state=False,
-        set_auth=False,
-    )
-    await bench.commit(claim, entity("a"), Checkpoint({"page": 3}))
-    await bench.finish(claim)
-    following = await bench.claim_new(made)
-    assert (following.cursor, following.full_sync) == (None, True)
