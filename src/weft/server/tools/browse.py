@@ -71,7 +71,7 @@ async def list_entities(
     until: FilterRef = None,
     change: ChangeChoice | None = None,
     job_id: FilterRef = None,
-    order: EntityOrder = EntityOrder.PATH,
+    order: EntityOrder | None = None,
     cursor: Cursor = None,
     limit: Annotated[int, Field(ge=1, le=BROWSE_LIMIT_MAX)] = BROWSE_LIMIT_DEFAULT,
 ) -> Annotated[CallToolResult, EntitiesOut]:
@@ -89,14 +89,14 @@ async def list_entities(
                 entity_type=entity_type,
                 since=after,
                 until=before,
-                order=order,
+                order=order or EntityOrder.PATH,
                 cursor=cursor,
                 limit=size,
             )
             return _entities(await group.entities(wanted))
 
         return await shrink_to_fit(limit, list_page)
-    _refuse_with_changes({"path": path, "entity_type": entity_type})
+    _refuse_with_changes({"path": path, "entity_type": entity_type, "order": order})
 
     async def change_page(size: int) -> CallToolResult:
         asked = ChangeQuery(
@@ -127,7 +127,7 @@ def _refuse_with_changes(given: Mapping[str, str | None]) -> None:
     for field, value in given.items():
         if value is not None:
             raise InvalidInput(
-                f"{field} does not filter changes.",
+                f"{field} does not apply to changes, which are listed newest first.",
                 field=field,
                 hint="Leave it out, or leave out change and job_id.",
             )

@@ -102,6 +102,14 @@ async def test_no_change_claims_nothing(connect: Connect) -> None:
     assert data["items"] == []
 
 
-async def test_path_does_not_filter_changes(connect: Connect) -> None:
-    text = await bad(connect, "list_entities", change="any", path="a")
-    assert "path does not filter changes" in text
+@pytest.mark.parametrize(
+    "given", [{"path": "a"}, {"entity_type": "page"}, {"order": "path"}, {"order": "newest"}]
+)
+async def test_what_does_not_apply_to_changes_is_refused(
+    connect: Connect, given: dict[str, str]
+) -> None:
+    [field] = given
+    for which in ({"change": "any"}, {"job_id": "job-1"}):
+        text = await bad(connect, "list_entities", **which, **given)
+        assert f"{field} does not apply to changes" in text
+        assert "Leave it out" in text
