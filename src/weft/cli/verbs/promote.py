@@ -1,5 +1,6 @@
 """`weft promote`: copies connections from the local engine to the remote API."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -135,7 +136,8 @@ async def make_plan(
     chosen = await _list_chosen(local, connections, collection)
     offered = {source.short_name: source for source in await remote.sources.list()}
     theirs = (await collect(remote.connections.list)).items
-    items = [_plan_item(connection, offered, theirs) for connection in chosen]
+    named = Counter(map(_identify, (await collect(local.connections.list)).items))
+    items = [_plan_item(each, offered, theirs, named[_identify(each)]) for each in chosen]
     missing: list[Collection] = []
     for readable_id in dict.fromkeys(i.local.readable_collection_id for i in items if i.pending):
         try:
@@ -197,8 +199,16 @@ async def _list_chosen(
     return list({connection.id: connection for connection in chosen}.values())
 
 
+def _identify(connection: Connection) -> tuple[str, str, str]:
+    """Return how a connection is recognised at the API, whose lists tell no configuration."""
+    return connection.readable_collection_id, connection.name, connection.short_name
+
+
 def _plan_item(
-    connection: Connection, offered: dict[str, SourceInfo], theirs: Sequence[Connection]
+    connection: Connection,
+    offered: dict[str, SourceInfo],
+    theirs: Sequence[Connection],
+    namesakes: int,
 ) -> Item:
     item = Item(connection, offered.get(connection.short_name))
     same_place = [
@@ -208,7 +218,12 @@ def _plan_item(
         and other.name == connection.name
     ]
     same = [other for other in same_place if other.short_name == connection.short_name]
-    if same:
+    if 0 < len(same) < namesakes:
+        item.obstacle = (
+            f"{namesakes} connections have that name here, and {len(same)} at the API, perhaps "
+            "another one: rename them here"
+        )
+    elif same:
         item.there = same[0].id
     elif same_place:
         item.obstacle = (
@@ -253,9 +268,7 @@ def _build_new(item: Item, auth: Auth | None) -> NewConnection:
     copied_schedule = ScheduleSpec()  # None would be the default of the API.
     if schedule is not None and _is_portable(schedule):
         copied_schedule = ScheduleSpec(
-            cron=None if schedule.continuous else schedule.cron,
-            continuous=schedule.continuous,
-            cursor_field=schedule.cursor_field,
+            cron=None if schedule.continuous else schedule.cron, continuous=schedule.continuous
         )
     return NewConnection.copy_of(item.local, schedule=copied_schedule, auth=auth)
 
@@ -342,7 +355,7 @@ def _report(app: App, plan: Plan) -> None:
             if item.made.status is ConnectionStatus.PENDING_AUTH and item.made.auth.auth_url:
                 click.echo(f"  Authorise it at {plain(item.made.auth.auth_url)}")
         elif item.obstacle:
-            say(f"Left out '{plain(item.local.name)}': {plain(item.obstacle)}.")
+            say(f"Left out '{plain(item.local.name)}': {plain(item.obstacle).rstrip('.')}.")
             for note in item.notes:
                 say(f"  {plain(note)}")
     if not any(item.made for item in plan.items):

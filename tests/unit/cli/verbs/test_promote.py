@@ -116,6 +116,18 @@ def test_second_run_finds_what_is_there(both: Both) -> None:
     assert (both.created, both.remote.calls_of("collections.create")) == ([], [])
 
 
+def test_namesake_of_what_is_there_is_not_taken_for_it(both: Both) -> None:
+    both.people = False
+    both.local.known["con-3"] = make_connection(id="con-3")
+    both.remote.known = {"r-1": make_connection(id="r-1")}
+    rows = rows_by_id(both.run("--yes"))
+    assert [new.name for new in both.created] == ["My CRM"]
+    for namesake in ("con-1", "con-3"):
+        assert rows[namesake]["obstacle"].startswith("2 connections have that name here, and 1 at")
+    both.remote.known["r-3"] = make_connection(id="r-3")
+    assert rows_by_id(both.run("con-3", "--yes"))["con-3"]["state"] == "already there"
+
+
 @pytest.mark.parametrize(("typed", "args"), [(None, []), ("", ["--page"])])
 def test_what_needs_credentials_waits_for_a_page_where_nobody_is_asked(
     both: Both, typed: str | None, args: list[str]
@@ -183,6 +195,13 @@ def test_schedule_is_copied_unless_it_has_a_time_zone(both: Both) -> None:
     assert by_name["My notes"].cron == "0 2 * * *"
     assert by_name["Berlin"] == ScheduleSpec(), "none, and not what the API chooses"
     assert "Europe/Berlin" in rows["con-3"]["notes"][0]
+
+
+def test_field_that_a_continuous_sync_follows_here_is_left_to_the_api(both: Both) -> None:
+    schedule = Schedule(continuous=True, cursor_field="updated_at")
+    both.local.known = {"con-1": make_connection(schedule=schedule)}
+    both.run("--yes")
+    assert [new.schedule for new in both.created] == [ScheduleSpec(continuous=True)]
 
 
 def test_collection_that_is_there_is_used(both: Both) -> None:
