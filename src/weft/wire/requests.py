@@ -227,8 +227,10 @@ class SearchCondition(BaseModel):
     def _validate_pair(self) -> "SearchCondition":
         if (self.field == "updated_at") == (self.operator == "equals"):
             raise ValueError("The operator does not go with the field.")
-        if self.field == "updated_at":
-            datetime.fromisoformat(self.value)
+        try:
+            _ = self.given
+        except OverflowError:
+            raise ValueError("The time is beyond the calendar.") from None
         return self
 
     @property
@@ -244,7 +246,7 @@ class SearchCondition(BaseModel):
         if self.field != "updated_at":
             return self.value
         moment = datetime.fromisoformat(self.value)
-        return moment.replace(tzinfo=moment.tzinfo or UTC)
+        return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
 
 
 class SearchFilter(BaseModel):

@@ -267,6 +267,7 @@ async def test_search_is_filtered_and_refuses_what_it_cannot(api: Any) -> None:
         for refused in (
             await search(later, later),
             await search(where("updated_at", "less_than", "yesterday")),
+            await search(where("updated_at", "less_than", "9999-12-31T23:59:59-05:00")),
             await search(where("updated_at", "equals", "2026-01-01")),
             await search(where("name", "equals", "Note 1")),
             await search(where(f"{system}.sync_id", "equals", "unknown")),
