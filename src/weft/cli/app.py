@@ -107,7 +107,7 @@ class LazyGroup(click.Group):
             app.json_asked = True
             report_error(app, _as_weft_error(error))
             raise click.exceptions.Exit(EXIT_USAGE) from None
-        except (WeftError, BaseExceptionGroup) as error:
+        except (WeftError, UnicodeEncodeError, BaseExceptionGroup) as error:
             found = _reportable_error(error)
             if found is None:
                 raise
@@ -167,7 +167,10 @@ def _as_weft_error(error: click.UsageError) -> InvalidInput:
 
 
 def _reportable_error(error: BaseException) -> WeftError | None:
-    """Return the error to report, if nothing but WeftErrors happened."""
+    """Return the error to report, if nothing but WeftErrors happened, or text was not UTF-8."""
     happened = list(leaves(error))
+    if happened and all(isinstance(leaf, UnicodeEncodeError) for leaf in happened):
+        # Python makes half surrogates of the bytes of an argument that are no text.
+        return InvalidInput("An argument is not UTF-8 text.")
     expected = [leaf for leaf in happened if isinstance(leaf, WeftError)]
     return expected[0] if expected and len(expected) == len(happened) else None

@@ -2,16 +2,20 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 import pytest
 from cli_fakes import Terminal, make_collection, make_connection, make_failed_job, make_job
 from click.shell_completion import ShellComplete
+from click.testing import CliRunner
 
 from weft.cli.app import cli
+from weft.cli.terminal.context import App
 from weft.domain.connections import ConnectionStatus, SyncSummary
 from weft.domain.jobs import JobStatus
 from weft.domain.search import SEARCH_LIMIT_MAX, SearchHit
+from weft.settings import Settings
 
 
 def test_sources_are_a_table_for_people(terminal: Terminal) -> None:
@@ -53,6 +57,12 @@ def test_error_is_a_json_object_when_json_was_asked_for(terminal: Terminal) -> N
         "List them.",
     )
     assert result.exit_code == 2
+
+
+def test_argument_that_is_no_text_is_refused_in_one_line(tmp_path: Path) -> None:
+    app = App(load_settings=lambda: Settings(home=tmp_path))
+    result = CliRunner().invoke(cli, ["collections", "create", "docs\udcff"], obj=app)
+    assert (result.exit_code, result.stderr) == (2, "error: An argument is not UTF-8 text.\n")
 
 
 def test_bare_connections_lists_them(terminal: Terminal) -> None:
