@@ -6,13 +6,18 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any, TypeVar
+
+from pydantic import Field, TypeAdapter, ValidationError
 
 from weft.errors import InvalidInput
 
+K = TypeVar("K")
+KeyInteger = Annotated[int, Field(strict=True, ge=-(2**63), lt=2**63)]
+"""A sort key that is a number, as databases keep them."""
+
 _MARK_BYTES = 6
 _KEYS = re.compile(r"\[.*\]", re.DOTALL)
-_INTEGER_MAX = 2**63
 
 
 def encode_cursor(place: str | int, *listed: Any) -> str:
@@ -40,19 +45,12 @@ def encode_keys(keys: Sequence[str | int | None], *listed: Any) -> str:
     return encode_cursor(json.dumps(keys, ensure_ascii=False, separators=(",", ":")), *listed)
 
 
-def decode_keys(cursor: str, kinds: Sequence[type], *listed: Any) -> list[Any]:
-    """Return the sort keys in ``cursor``, each of its kind or None. Raises InvalidInput."""
+def decode_keys(cursor: str, keys: TypeAdapter[K], *listed: Any) -> K:
+    """Return the sort keys in ``cursor``. Raises InvalidInput for others than ``keys`` takes."""
     try:
-        keys = json.loads(decode_cursor(cursor, _KEYS, *listed)[0])
-    except ValueError:
+        return keys.validate_json(decode_cursor(cursor, _KEYS, *listed)[0])
+    except ValidationError:
         raise invalid_cursor() from None
-    fits = len(keys) == len(kinds) and all(
-        key is None or (type(key) is kind and (kind is not int or abs(key) < _INTEGER_MAX))
-        for key, kind in zip(keys, kinds, strict=True)
-    )
-    if not fits:
-        raise invalid_cursor()
-    return keys
 
 
 def invalid_cursor() -> InvalidInput:

@@ -8,6 +8,8 @@ from heapq import merge
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
+from pydantic import TypeAdapter
+
 from weft.domain.base import Page
 from weft.domain.browsing import (
     REASONS_SHOWN_MAX,
@@ -19,7 +21,7 @@ from weft.domain.browsing import (
     ReasonCount,
     literal_prefix,
 )
-from weft.domain.cursors import decode_keys, encode_keys
+from weft.domain.cursors import KeyInteger, decode_keys, encode_keys
 from weft.local.store.browse import (
     FILE_PREFIX,
     LOCATED_MAX,
@@ -38,6 +40,8 @@ FEW_CONNECTIONS: Final = 20
 _INTEGER_MAX: Final = 2**63 - 1
 _HIGHEST: Final = chr(sys.maxunicode)
 _KINDS: Final = sorted(ChangeKind)
+_ENTITY_KEYS: Final = TypeAdapter(tuple[KeyInteger, str, KeyInteger | None])
+_CHANGE_KEYS: Final = TypeAdapter(tuple[KeyInteger, KeyInteger, str, str])
 
 
 class Slim(NamedTuple):
@@ -79,7 +83,10 @@ def _list_entities(
     db: Session, scope: Scope, wanted: EntityFilter, cursor: str | None, limit: int
 ) -> Page[ListedEntity]:
     listed = ("entities", asdict(scope), _filters_of(wanted))
-    after = Slim(*decode_keys(cursor, (int, str, str, int), *listed)) if cursor else None
+    after = None
+    if cursor:
+        no, source_id, updated_at = decode_keys(cursor, _ENTITY_KEYS, *listed)
+        after = Slim(no, source_id, "", updated_at)
     owners = _read_owners(db, scope)
     # A statement for each connection, of which most are not read on: begin with few rows then.
     first = limit + 1 if len(owners) <= FEW_CONNECTIONS else 2
@@ -89,7 +96,7 @@ def _list_entities(
     last = shown[-1][0] if len(found) > limit else None
     return Page(
         items=_to_listed(db, shown, owners),
-        next_cursor=encode_keys((last.no, last.source_id, "", last.updated_at), *listed)
+        next_cursor=encode_keys((last.no, last.source_id, last.updated_at), *listed)
         if last
         else None,
     )
@@ -237,7 +244,7 @@ def _list_changes(
     db: Session, scope: Scope, wanted: ChangeFilter, cursor: str | None, limit: int, now: int
 ) -> Page[Change]:
     listed = ("changes", asdict(scope), _filters_of(wanted))
-    place = decode_keys(cursor, (int, int, str, str), *listed) if cursor else None
+    place = decode_keys(cursor, _CHANGE_KEYS, *listed) if cursor else None
     found = list(islice(_walk_changes(db, scope, wanted, place, limit + 1, now), limit + 1))
     items = tuple(change for change, _ in found[:limit])
     more = len(found) > limit
