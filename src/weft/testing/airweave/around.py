@@ -209,17 +209,13 @@ async def follow_job(world: Airweave, job_id: str) -> AsyncGenerator[str]:
             yield write_events([event])
 
 
-def job_events(world: Airweave, job_id: str, *, states: bool) -> str:
+def job_events(world: Airweave, job_id: str) -> str:
     """Write the events of a job. Late subscribers get none, and nobody is told of the end."""
     events: list[Json] = [{"type": "connected", "job_id": job_id}]
     for connection in world.connections.values():
         job = connection.last_job
         if job is not None and job.id == job_id and job.is_live:
-            events.append(
-                {"type": "entity_state", "job_id": job_id, "total_entities": job.inserted}
-                if states
-                else {"inserted": job.inserted, "updated": job.updated, "status": None}
-            )
+            events.append({"inserted": job.inserted, "updated": job.updated, "status": None})
     return write_events(events)
 
 

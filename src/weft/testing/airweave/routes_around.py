@@ -101,7 +101,7 @@ async def follow_job(call: Call) -> Response:
     if call.world.streams != "cut":
         stream = around.follow_job(call.world, call.job_id())
         return StreamingResponse(stream, media_type="text/event-stream")
-    events = around.job_events(call.world, call.job_id(), states=False)
+    events = around.job_events(call.world, call.job_id())
     return PlainTextResponse(events, media_type="text/event-stream")
 
 
