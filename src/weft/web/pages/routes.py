@@ -98,7 +98,8 @@ def page_of(path: str) -> Page | None:
 
 def _has_token(path: str, template: str) -> bool:
     beginning = template.removesuffix("{token}")
-    return path.startswith(beginning) and "/" not in path[len(beginning) :] != ""
+    token = path[len(beginning) :]
+    return path.startswith(beginning) and token != "" and "/" not in token
 
 
 def _limit_rate(settings: PageSettings, handler: Handler) -> Handler:
