@@ -160,20 +160,19 @@ class GitSource(Source[GitConfig, GitCredentials]):
         try:
             start = _find_start(reader, snapshot)
             total = sum(1 for _ in list_files(snapshot.store, start, check_cancelled))
-            total += sum(1 for _ in islice(self._walk(snapshot, set()), self.config.max_commits))
-            yield Expect(total)
+            most = self.config.max_commits
+            commits = sum(1 for _ in islice(self._walk(snapshot, set()), most))
+            yield Expect(total + commits)
             for entry in list_files(snapshot.store, start, check_cancelled):
                 yield reader.file_event(entry)
             missing: set[str] = set()
             wanted = (reader.commit_event(commit) for commit in self._walk(snapshot, missing))
             touching = filter(None, wanted)
-            count = 0
-            for count, event in enumerate(islice(touching, self.config.max_commits), start=1):  # noqa: B007 (used after the loop)
-                yield event
-            # A clone from a server is cut off at `max_commits`.
-            is_cut = self.config.url is not None and bool(snapshot.store.shallow)
-            is_full = count == self.config.max_commits
-            if is_full and (is_cut or next(touching, None) is not None):
+            yield from islice(touching, most)
+            # A clone from a server is cut off at `max_commits`, whether or not they touch `path`.
+            is_clone = self.config.url is not None
+            is_cut = is_clone and commits == most and bool(snapshot.store.shallow)
+            if is_cut or next(touching, None) is not None:
                 yield _OLDER
             if missing:
                 yield Incomplete("the repository lacks commits that its branch is built on")

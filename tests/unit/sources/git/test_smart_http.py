@@ -21,7 +21,7 @@ from weft.errors import (
 from weft.net.addresses import AddressRefused
 from weft.net.client import http_factory
 from weft.net.http_factory import HttpFactory
-from weft.sources.base import Checkpoint, Complete, Deleted, Skipped, SourceContext
+from weft.sources.base import Checkpoint, Complete, Deleted, Omitted, Skipped, SourceContext
 from weft.sources.git import smart_http
 from weft.sources.git.objects import open_repository
 from weft.sources.git.pack import COMMIT, Object
@@ -130,6 +130,18 @@ async def test_version_2_lists_files_and_commits(repository: RawRepository) -> N
     assert "filter blob:limit=1048577\n" in content
     assert "deepen 1\n" in content
     assert f"want {head}\n" in content
+
+
+@pytest.mark.parametrize(("most", "leaves_out"), [(2, True), (3, False)])
+async def test_clone_that_is_cut_off_leaves_out_older_commits(
+    repository: RawRepository, most: int, leaves_out: bool
+) -> None:
+    first = (repository.git / "refs/heads/main").read_text().strip()
+    repository.commit(repository.put_files(a=b"first", b=b"later"), first)
+    async with serve(Server(repository)) as site:
+        events = await events_of(case(site.url, path="a", max_commits=most).make())
+    assert [e.id for e in events if isinstance(e, Entity)] == ["file:a", f"commit:{first}"]
+    assert any(isinstance(event, Omitted) for event in events) == leaves_out
 
 
 async def test_server_without_filters_and_depth_is_asked_once(repository: RawRepository) -> None:
