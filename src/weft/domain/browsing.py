@@ -45,7 +45,7 @@ class ListedEntity(Frozen):
 
 
 class EntityQuery(Frozen):
-    """Which entities to list; ``path`` is a prefix, or a pattern in which * and ? are wild.
+    """The entities to list; ``path`` is a prefix, or a pattern in which * and ? are wild.
 
     ``entity_type`` may also be a media type, or an ending such as pdf.
     """
@@ -71,7 +71,7 @@ class EntityList(Frozen):
 
 
 class ChangeKind(StrEnum):
-    """What a sync did to an entity."""
+    """A kind of thing that a sync did to an entity."""
 
     INSERTED = "inserted"
     UPDATED = "updated"
@@ -81,7 +81,7 @@ class ChangeKind(StrEnum):
 
 
 class Change(Frozen):
-    """What one sync did to one entity; ``name`` is the source's id, or its beginning."""
+    """A thing that one sync did to one entity; ``name`` is the source's id, or its beginning."""
 
     kind: ChangeKind
     name: str
@@ -95,7 +95,7 @@ class Change(Frozen):
 
 
 class ReasonCount(Frozen):
-    """How many entities were skipped, or failed, for one reason."""
+    """A count of entities that were skipped, or failed, for one reason."""
 
     kind: ChangeKind
     reason: str
@@ -103,7 +103,7 @@ class ReasonCount(Frozen):
 
 
 class ChangeQuery(Frozen):
-    """Which changes to list: of syncs that ended within a time or run still, newest first."""
+    """The changes to list: of syncs that ended within a time or run still, newest first."""
 
     readable_collection_id: str | None = None
     connection: str | None = None

@@ -101,7 +101,7 @@ class FindingKind(StrEnum):
 
 
 class Finding(Frozen):
-    """How many entities met one fate for one reason; ``count`` is None where nobody knows.
+    """Entities that met one fate for one reason; ``count`` is None where nobody knows it.
 
     ``reason`` is the source's own, untrusted text, but for a limit the name of its setting.
     """

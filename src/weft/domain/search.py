@@ -14,7 +14,7 @@ SNIPPET_MAX_CHARS = 1000
 
 
 class SearchMode(StrEnum):
-    """How to find: `AUTO` is the best that a backend has. One that lacks a mode refuses it."""
+    """A way to find: `AUTO` is the best that a backend has. One that lacks a mode refuses it."""
 
     AUTO = "auto"
     WORDS = "words"

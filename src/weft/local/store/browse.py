@@ -36,7 +36,7 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class EntityFilter:
-    """Which entities are wanted; in ``pattern``, * stands for any text and ? for a character.
+    """The entities that are wanted; in ``pattern``, * stands for any text and ? for a character.
 
     Those of the ``type`` are listed, and those of the ``media_type`` too if that is given with it.
     """
@@ -51,7 +51,7 @@ class EntityFilter:
 
 @dataclass(frozen=True, slots=True)
 class ChangeFilter:
-    """Which changes are listed: of one job, or of jobs that ended within a time or run still."""
+    """The changes that are listed: of one job, or of jobs that ended in a time or run still."""
 
     job_id: str | None = None
     kind: ChangeKind | None = None

@@ -45,7 +45,7 @@ _CHANGE_KEYS: Final = TypeAdapter(tuple[KeyInteger, KeyInteger, str, str])
 
 
 class Slim(NamedTuple):
-    """What an index and the slim record tell of an entity."""
+    """The part of an entity that an index and the slim record tell."""
 
     no: int
     source_id: str
