@@ -3,7 +3,8 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from server_fakes import Connect, FakeBackend, FakeBrowse
+from content_fakes import FakeBrowse
+from server_fakes import Connect, FakeBackend
 from server_records import make_change, make_listed
 from tool_calls import bad, good
 
