@@ -24,7 +24,8 @@ from weft.backend import Backend
 from weft.cli.app import cli
 from weft.domain.sources import FieldInfo, SourceInfo
 from weft.server.build import build_server
-from weft.settings import ENV_PREFIX, Settings
+from weft.settings import Settings
+from weft.settings.faults import ENV_PREFIX
 
 ROOT = Path(__file__).parents[1]
 MARK = re.compile(r"<!-- ([\w-]+):begin -->\n.*?<!-- \1:end -->", re.DOTALL)

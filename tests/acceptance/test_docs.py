@@ -15,7 +15,8 @@ from weft import __version__
 from weft.domain.entities import Entity
 from weft.local.from_settings import parse_mapped_secrets
 from weft.net.client import http_factory
-from weft.settings import CONFIG_FILE_NAME, ENV_PREFIX, Settings, load_settings
+from weft.settings import CONFIG_FILE_NAME, Settings, load_settings
+from weft.settings.faults import ENV_PREFIX
 from weft.sources.base import AnySource, Complete, SourceContext
 from weft.testing.scripted_http import as_json, serve
 

@@ -19,7 +19,8 @@ from optional import is_required, node_program, skip_without
 from weft_process import TOOLS, Place
 
 from weft import __version__
-from weft.settings import ENV_PREFIX, Settings
+from weft.settings import Settings
+from weft.settings.faults import ENV_PREFIX
 
 pytestmark = pytest.mark.anyio
 

@@ -22,7 +22,8 @@ from weft.domain.browsing import BROWSE_LIMIT_MAX, ChangeQuery
 from weft.domain.connections import Connection
 from weft.domain.jobs import Job, LogLine
 from weft.errors import WeftError
-from weft.settings import ENV_PREFIX, Settings
+from weft.settings import Settings
+from weft.settings.faults import ENV_PREFIX
 from weft.sources.registry import built_in_names
 
 JOBS_MAX: Final = 20

@@ -21,7 +21,8 @@ from weft.cli.terminal.text import plain
 from weft.cli.verbs.bundle import build_parts, write_bundle
 from weft.errors import InvalidInput, WeftError
 from weft.local.from_settings import KEYS_FOLDER_NAME, find_exposed_state
-from weft.settings import CONFIG_FILE_NAME, ENV_PREFIX, Settings, origins
+from weft.settings import CONFIG_FILE_NAME, Settings, origins
+from weft.settings.faults import ENV_PREFIX
 from weft.sources.registry import SourceRegistry
 from weft.web.gate.operator_token import TOKEN_FILE_NAME
 

@@ -11,7 +11,7 @@ from typing import Final
 
 from weft.domain.access.principals import LOCAL_ORGANIZATION_ID, Principal, Role
 from weft.errors import InvalidInput, StorageFailed
-from weft.settings import TOKEN_MIN_CHARS
+from weft.settings.faults import TOKEN_MIN_CHARS
 
 TOKEN_FILE_NAME: Final = "http-token"  # noqa: S105 (the name of a file)
 _RANDOM_BYTES = 32

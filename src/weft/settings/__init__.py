@@ -30,11 +30,10 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from weft.domain.names import suggest
 from weft.errors import InvalidInput
 from weft.net.urls import refuse_users, validate_api_url, validate_url
+from weft.settings.faults import ENV_PREFIX, TOKEN_MIN_CHARS, invalid_setting, refuse_unknown
 
-ENV_PREFIX = "WEFT_"
 CONFIG_FILE_NAME = "config.toml"
 DATABASE_FILE_NAME = "weft.db"
 
@@ -59,7 +58,6 @@ _Hosts = Annotated[frozenset[str], NoDecode, AfterValidator(refuse_users)]
 _AbsolutePath = Annotated[Path, AfterValidator(_absolute_path)]
 _Url = Annotated[str, AfterValidator(validate_url)]
 
-TOKEN_MIN_CHARS = 16
 _PRINTABLE = re.compile(r"[!-~]{1,1000}")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
@@ -315,11 +313,11 @@ def load_settings(**overrides: Any) -> Settings:
 
     Raises InvalidInput naming the variable at fault, and for a misspelt one the nearest right one.
     """
-    _refuse_unknown(os.environ)
+    refuse_unknown(os.environ, _known())
     try:
         return Settings(**overrides)
     except ValidationError as error:
-        raise _invalid_setting(error, overrides) from None
+        raise invalid_setting(error, _known(), _config_path(), overrides) from None
     except SettingsError:
         # Only the tables of secrets are JSON in the environment.
         raise InvalidInput("WEFT_SECRETS is not valid JSON.", field="WEFT_SECRETS") from None
@@ -337,6 +335,10 @@ def origins(settings: Settings) -> Mapping[str, str]:
         else (CONFIG_FILE_NAME if name in settings.model_fields_set else "default")
         for name in Settings.model_fields
     }
+
+
+def _known() -> list[str]:
+    return list(Settings.model_fields)
 
 
 def _config_path() -> Path:
@@ -362,36 +364,3 @@ def _parts(value: object, separator: str) -> list[str] | None:
         is_text = all(isinstance(part, str | Path) for part in parts)
         return [str(part) for part in parts] if is_text else None
     return None
-
-
-def _refuse_unknown(environ: Mapping[str, str]) -> None:
-    known = [f"{ENV_PREFIX}{name}".upper() for name in Settings.model_fields]
-    for variable in environ:
-        if variable.upper().startswith(ENV_PREFIX) and variable not in known:
-            raise _unknown_setting(variable, known)
-
-
-def _invalid_setting(error: ValidationError, overrides: Mapping[str, Any]) -> InvalidInput:
-    """Return an error for the first fault: the setting, where it was set, and what is wrong."""
-    first = error.errors(include_context=False)[0]
-    name, *below = (str(part) for part in first["loc"]) if first["loc"] else ("config",)
-    if first["type"] == "extra_forbidden" and not below:
-        return _unknown_setting(name, list(Settings.model_fields), f"{name} in {_config_path()}")
-    variable = f"{ENV_PREFIX}{name}".upper()
-    said = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "too_short" and name == "token":
-        said = f"it must have at least {TOKEN_MIN_CHARS} characters"
-    if below and name == "secrets":
-        said = f"{'.'.join(below)}: {said}"
-    hint = None
-    # A person would look for the variable in the environment, and it is not there.
-    if first["input"] is not None and name not in overrides and not os.environ.get(variable):
-        hint = f"It is `{name}` in {_config_path()}."
-    return InvalidInput(f"{variable} is not valid: {said}.", field=variable, hint=hint)
-
-
-def _unknown_setting(name: str, known: list[str], where: str = "") -> InvalidInput:
-    spelling = name.upper() if name.upper().startswith(ENV_PREFIX) else name
-    near = suggest(spelling, known, cutoff=0.5)
-    hint = f"Did you mean {near}?" if near else f"Known: {', '.join(known)}."
-    return InvalidInput(f"{where or name} is not a setting of Weft.", field=name, hint=hint)
