@@ -12,7 +12,7 @@ from weft.server.questions.inline_credentials import check_inline_credentials
 from weft.server.render.structured import ConnectionOut, connection_out, reply
 from weft.server.render.text import connection_text, next_step_of
 from weft.server.tools.definition import tool
-from weft.server.tools.parameters import ConnectionRef, OptionalAuth
+from weft.server.tools.parameters import ConnectionRef, LaterAuth
 from weft.server.tools.validation import parse_auth
 
 
@@ -20,14 +20,14 @@ from weft.server.tools.validation import parse_auth
     "Authorise a connection",
     "Give credentials to a connection that is pending_auth or needs_reauth. Without auth it returns"
     " a link where the user enters them or consents: prefer that to asking for secrets here. They"
-    " are checked at the source, stored encrypted and never shown. A new link ends the one before."
-    " Afterwards get_connection tells whether a sync has started or run_sync is next.",
+    " are checked at the source, stored encrypted and never shown. A new link ends the last one."
+    " Then get_connection tells whether a sync has started or run_sync is next.",
     destroys=True,
     repeatable=True,
     outside=True,
 )
 async def authorize_connection(
-    call: ToolCall, connection_id: ConnectionRef, auth: OptionalAuth = None
+    call: ToolCall, connection_id: ConnectionRef, auth: LaterAuth = None
 ) -> Annotated[CallToolResult, ConnectionOut]:
     """Check and store credentials, or send the person to a page where they give them."""
     value = parse_auth(auth)

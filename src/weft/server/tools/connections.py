@@ -53,10 +53,12 @@ from weft.server.tools.parameters import (
     Cursor,
     FilterName,
     FilterRef,
+    LaterAuth,
     Limit,
     OptionalAuth,
     ShortName,
 )
+from weft.server.tools.schema import BRIEF
 from weft.server.tools.validation import parse_auth
 
 _NEEDS_PROCESS = (
@@ -70,10 +72,9 @@ Description = Annotated[str | None, Field(max_length=DESCRIPTION_MAX_CHARS)]
 @tool(
     "Create a connection",
     "Connect a source to a collection; left out, one named default. First get the fields with"
-    " get_source. Config and credentials are checked at the source,"
-    " then the first sync starts in the background. Leave auth out unless the user gave credentials"
-    " already: where some are needed, the result has a link at which the user enters them or"
-    " consents. To change a connection use update_connection.",
+    " get_source. Config and credentials are checked, then the first sync starts in the background."
+    " Leave auth out unless the user gave credentials: where some are needed, the result has a link"
+    " at which the user enters them or consents. To change a connection use update_connection.",
     outside=True,
 )
 async def create_connection(
@@ -171,8 +172,8 @@ async def list_connections(
 @tool(
     "Get a connection",
     "One connection in full: status, config, schedule, sync history, entity counts and what it"
-    " needs next. Use it to see whether the user has authorised one, or why one does not sync;"
-    " get_job has the log of a sync. Secrets are never shown.",
+    " needs next: whether the user has authorised it, why it does not sync. get_job has the log of"
+    " a sync. Secrets are never shown.",
     reads=True,
     quick=True,
 )
@@ -186,8 +187,8 @@ async def get_connection(
 @tool(
     "Update a connection",
     "Change only what is given. config merges by key; a null value removes a key. A new host drops"
-    " stored credentials until authorize_connection, and the user may be asked first. Takes effect"
-    " at the next run_sync. Not for mending credentials: authorize_connection does that.",
+    " stored credentials, and the user may be asked first. Takes effect at the next run_sync. To"
+    " mend credentials use authorize_connection.",
     destroys=True,
     repeatable=True,
     outside=True,
@@ -202,10 +203,11 @@ async def update_connection(
         ScheduleSpec | None,
         Field(
             description="As in create_connection; {} removes it. {paused: true} or {paused_until:"
-            " date} pauses it, {paused: false} resumes it; run_sync works meanwhile."
+            " date} pauses it, {paused: false} resumes it; run_sync works meanwhile.",
+            json_schema_extra=BRIEF,
         ),
     ] = None,
-    auth: OptionalAuth = None,
+    auth: LaterAuth = None,
     expected_version: Annotated[
         int | None, Field(description="Refuse if the version differs.", ge=1, le=VERSION_MAX)
     ] = None,
@@ -222,7 +224,7 @@ async def update_connection(
     }
     changes = {field: value for field, value in given.items() if value is not None}
     if schedule is not None:
-        changes["schedule"] = schedule if schedule.model_dump(exclude_none=True) else None
+        changes["schedule"] = None if schedule.is_none else schedule
     if not changes.keys() - {"expected_version"}:
         # Report an unknown connection first, as that is the more useful error.
         await call.backend.connections.get(connection_id)

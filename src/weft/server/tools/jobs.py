@@ -56,10 +56,10 @@ _NAME_MAX_CHARS = 120
 @tool(
     "Run a sync",
     "Pull the latest data of a connection now. Not needed after create_connection, which starts"
-    " the first sync itself. Returns the job at once, or when it ends within wait_seconds; the sync"
-    " goes on in the background either way: get_job follows it. Fails, naming the job, if one is"
-    " running. force_full_sync ignores the cursor of a continuous connection. apply_deletions makes"
-    " the deletions that a sync held; the user confirms as in delete_connection.",
+    " the first sync itself. Returns at once, or when it ends within wait_seconds; it goes on in"
+    " the background either way: get_job follows it. Fails, naming the job, if one is running."
+    " force_full_sync ignores the cursor of a continuous connection. apply_deletions makes the"
+    " deletions that a sync held; the user confirms as in delete_connection.",
     outside=True,
     dashboard=True,
     deletes_if="apply_deletions",

@@ -6,6 +6,7 @@ from pydantic import AfterValidator, Field
 
 from weft.backend import LIST_LIMIT_MAX
 from weft.server.tools.follow import WAIT_SECONDS_MAX
+from weft.server.tools.schema import BRIEF
 
 _REFERENCE_MAX_CHARS = 300
 _CURSOR_MAX_CHARS = 8000
@@ -50,6 +51,7 @@ def _auth_schema(schema: dict[str, Any]) -> None:
         name: {"type": "object"}
         for name in ("direct", "oauth_browser", "oauth_token", "auth_provider")
     }
+    schema.update(BRIEF)
 
 
 OptionalAuth = Annotated[
@@ -60,4 +62,8 @@ OptionalAuth = Annotated[
         "{secret_ref: NAME} stands for a credential that the operator stored.",
         json_schema_extra=_auth_schema,
     ),
+]
+LaterAuth = Annotated[
+    dict[str, Any] | None,
+    Field(description="As in create_connection.", json_schema_extra=_auth_schema),
 ]

@@ -9,28 +9,35 @@ from typing import Any, cast
 
 Schema = dict[str, Any]
 
-_NOISE = frozenset({"title", "$defs"})
+_NOISE = frozenset({"title", "$defs", "x-brief"})
 _REF_PREFIX = "#/$defs/"
+BRIEF: Schema = {"x-brief": True}
+"""Marks an object of which clients see only the description, as that tells of its fields."""
 _GENEROUS_CHARS = 256
 """A longest length from here on is not worth its tokens, and neither is a shortest one of 1."""
 
 
-def compact(schema: Mapping[str, Any], *, closed: bool) -> Schema:
+def compact(schema: Mapping[str, Any], *, closed: bool, brief: bool = True) -> Schema:
     """Return the schema without titles, references, null variants, null defaults and docstring.
 
     ``closed`` keeps ``additionalProperties: false`` and adds it at the root; open schemas omit it,
-    because open is the default of JSON Schema.
+    because open is the default of JSON Schema. ``brief`` leaves out the fields of objects that are
+    marked with BRIEF.
     """
     definitions = cast("Mapping[str, Schema]", schema.get("$defs", {}))
-    small = _node(schema, definitions, closed=closed)
+    small = _node(schema, definitions, closed=closed, brief=brief)
     small.pop("description", None)
     if closed:
         small["additionalProperties"] = False
     return small
 
 
-def _node(node: Mapping[str, Any], definitions: Mapping[str, Schema], *, closed: bool) -> Schema:
+def _node(
+    node: Mapping[str, Any], definitions: Mapping[str, Schema], *, closed: bool, brief: bool
+) -> Schema:
     merged = _without_null(_resolve(node, definitions), definitions)
+    if merged.keys() & BRIEF and brief:
+        merged = {key: merged[key] for key in ("type", "description")}
     result: Schema = {}
     for key, value in merged.items():
         if key in _NOISE or (key == "default" and value is None):
@@ -42,10 +49,11 @@ def _node(node: Mapping[str, Any], definitions: Mapping[str, Schema], *, closed:
                 result[key] = False
         elif key == "properties":
             result[key] = {
-                name: _node(child, definitions, closed=closed) for name, child in value.items()
+                name: _node(child, definitions, closed=closed, brief=brief)
+                for name, child in value.items()
             }
         elif key == "items":
-            result[key] = _node(value, definitions, closed=closed)
+            result[key] = _node(value, definitions, closed=closed, brief=brief)
         else:
             result[key] = value
     return result

@@ -15,8 +15,7 @@ from weft.server.tools.parameters import ShortName
 @tool(
     "List sources",
     "Kinds of systems that can be connected (files, git, GitHub, …), with their short names. Start"
-    " here when the user wants to connect something new; list_connections shows what is connected"
-    " already.",
+    " here to connect something new; list_connections shows what is connected.",
     reads=True,
     quick=True,
 )

@@ -19,6 +19,7 @@ from weft.domain.connections import AUTH_FORMS, METHOD_BY_FIELD, Auth
 from weft.domain.names import suggest
 from weft.errors import InvalidInput
 from weft.server.questions.missing_config import OTHER_CONFIG_NAME
+from weft.server.tools.schema import compact
 
 _PROBLEMS_SHOWN_MAX = 5
 _NAME = re.compile(r"[a-z]{1,15}(?:_[a-z]{1,15}|[A-Z][a-z]{1,14}){0,3}")
@@ -84,7 +85,8 @@ def parse_arguments(
     try:
         valid = model.model_validate(given)
     except ValidationError as error:
-        raise rebuild_error(error, properties) from None
+        known = compact(model.model_json_schema(), closed=True, brief=False)["properties"]
+        raise rebuild_error(error, known) from None
     return {name: getattr(valid, name) for name in model.model_fields}
 
 
