@@ -11,9 +11,12 @@ Json = dict[str, JsonValue]
 
 
 class Frozen(BaseModel):
-    """An immutable model that refuses unknown fields."""
+    """An immutable model that refuses unknown fields.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    Its validator is built at its first use: a process that starts needs few of the models at once.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class Page(Frozen, Generic[T]):
