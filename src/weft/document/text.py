@@ -123,6 +123,11 @@ def path_id(path: bytes) -> str:
     return "%/" + quote(path)
 
 
+def is_text_ending(ending: str) -> bool:
+    """Return whether names with this lower-case ending, without its dot, usually hold text."""
+    return f".{ending}" in _BY_SUFFIX
+
+
 def language_of(path: str) -> str | None:
     """Return the name of the format or programming language that a file name suggests."""
     name = PurePosixPath(path.lower())

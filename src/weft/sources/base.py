@@ -250,7 +250,8 @@ class Source(ABC, Generic[ConfigT, CredentialsT]):
     @classmethod
     def pin(cls, config: BaseModel, context: SourceContext) -> Json:
         """Return the fields of ``config`` to store otherwise than given, so that all processes
-        read the same whatever their settings. Runs in a worker thread.
+        read the same whatever their settings. Runs in a worker thread. Raises InvalidInput for a
+        pattern that could never match; see `weft.sources.patterns`.
         """
         del config, context
         return {}

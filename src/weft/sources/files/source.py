@@ -28,7 +28,7 @@ from weft.sources.base import (
     Source,
     SourceContext,
 )
-from weft.sources.files.config import FilesConfig
+from weft.sources.files.config import FilesConfig, pin_patterns
 from weft.sources.files.ignore import Patterns
 from weft.sources.files.reader import FileReader
 from weft.sources.files.walk import Candidate, FolderWalk, Selection, reason_of
@@ -62,9 +62,10 @@ class FilesSource(Source[FilesConfig, NoFields]):
 
     @classmethod
     def pin(cls, config: BaseModel, context: SourceContext) -> Json:
-        """Make the path absolute."""
-        path = cast("FilesConfig", config).path
-        return {"path": pin_path(path, context)}
+        """Make the path absolute, and the patterns relative to it."""
+        given = cast("FilesConfig", config)
+        path = pin_path(given.path, context)
+        return {"path": path, **pin_patterns(given, path)}
 
     @classmethod
     def require_access(cls, config: BaseModel, context: SourceContext) -> None:

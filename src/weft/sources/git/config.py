@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from weft.errors import NotPermitted
 from weft.net.addresses import AllowList
 from weft.sources.base import ENDPOINT, SourceContext
+from weft.sources.patterns import read_folder
 
 DEFAULT_MAX_FILE_BYTES = 1024 * 1024
 LARGEST_MAX_FILE_BYTES = 20 * 1024 * 1024
@@ -90,10 +91,9 @@ class GitConfig(BaseModel):
     @field_validator("path")
     @classmethod
     def _normalise_path(cls, value: str) -> str:
-        parts = [part for part in value.replace("\\", "/").split("/") if part not in ("", ".")]
-        if ".." in parts or _UNSEEN.search(value):
+        if _UNSEEN.search(value):
             raise ValueError("must be a path inside the repository")
-        return "/".join(parts)
+        return read_folder(value)
 
     @property
     def url(self) -> httpx.URL | None:

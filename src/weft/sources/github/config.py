@@ -2,6 +2,8 @@
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
+from weft.sources.patterns import read_folder
+
 
 class GitHubConfig(BaseModel):
     """The repository to read, and the parts of it that are wanted."""
@@ -23,7 +25,7 @@ class GitHubConfig(BaseModel):
     path: str | None = Field(
         default=None,
         title="Folder",
-        description="Only files in this folder, e.g. docs.",
+        description="Only this folder or file, e.g. docs.",
         max_length=1000,
     )
     sync_pull_requests: bool = Field(
@@ -43,7 +45,7 @@ class GitHubConfig(BaseModel):
     @field_validator("path")
     @classmethod
     def _strip_path(cls, value: str | None) -> str | None:
-        return (value or "").strip().strip("/") or None
+        return read_folder(value or "") or None
 
 
 class GitHubCredentials(BaseModel):

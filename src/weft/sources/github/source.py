@@ -211,7 +211,8 @@ class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
             yield Incomplete(tree.gap)
 
     def _is_wanted(self, path: str) -> bool:
-        return self.config.path is None or path.startswith(f"{self.config.path}/")
+        wanted = self.config.path
+        return wanted is None or path == wanted or path.startswith(f"{wanted}/")
 
     def _deletion(self, path: str, tree: CommitFiles) -> Deleted:
         if tree.gap:

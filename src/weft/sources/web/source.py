@@ -7,6 +7,7 @@ validators of the last sync, so that most sites answer "unchanged". What could b
 """
 
 from collections.abc import AsyncGenerator, Mapping
+from typing import cast
 
 import anyio.to_thread
 import httpx
@@ -16,8 +17,8 @@ from weft.domain.base import Json
 from weft.errors import SourceMisconfigured, SourceUnavailable
 from weft.net.errors import raise_for_status
 from weft.net.transport import MAX_BYTES, Origin, origin_of
-from weft.sources.base import Event, NoFields, Source
-from weft.sources.web.config import WebConfig
+from weft.sources.base import Event, NoFields, Source, SourceContext
+from weft.sources.web.config import WebConfig, pin_patterns
 from weft.sources.web.memory import REMEMBERED_MAX, Scope, SiteMemory, digest_of
 from weft.sources.web.pages import PageReader
 from weft.sources.web.robots import Robots
@@ -46,6 +47,12 @@ class WebSource(Source[WebConfig, NoFields]):
         if not isinstance(config, WebConfig):
             return None
         return str(httpx.URL(config.url).copy_with(path="/", query=None)).rstrip("/")
+
+    @classmethod
+    def pin(cls, config: BaseModel, context: SourceContext) -> Json:
+        """Make the patterns ones of paths."""
+        del context
+        return pin_patterns(cast("WebConfig", config))
 
     async def check(self) -> str:
         """Read the start page or sitemap."""
