@@ -110,13 +110,17 @@ async def test_files_that_are_put_back_are_written_again(tmp_path: Path) -> None
         assert await bench.hits("word") == ["a", "b"]
 
 
-async def test_what_was_acknowledged_outlives_the_loss_of_the_wal(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_noticed", [True, False])
+async def test_what_was_acknowledged_outlives_the_loss_of_the_wal(
+    tmp_path: Path, is_noticed: bool
+) -> None:
     path = tmp_path / "weft.db"
     async with open_bench(path) as bench:
         await fill(bench)
         remove_wal(tmp_path)
-        with pytest.raises(StorageFailed):
-            await bench.store.verify()
+        if is_noticed:
+            with pytest.raises(StorageFailed):
+                await bench.store.verify()
     async with open_bench(path) as bench:
         assert await bench.hits("word") == ["a"]
         bench.check_index()

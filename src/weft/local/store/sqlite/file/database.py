@@ -181,7 +181,7 @@ class Database:
     async def close(self) -> None:
         """Close all connections; the last process to close folds the WAL into the file."""
         try:
-            self.place.refuse_displaced()
+            await self.verify()
         except StorageFailed:
             # SQLite removes the WAL by its path, where another database may have its own by now.
             with suppress(apsw.ConnectionClosedError):
