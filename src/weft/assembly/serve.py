@@ -8,7 +8,7 @@ from weft import __version__
 from weft.assembly.backends import open_any
 from weft.domain.access.acting import acting
 from weft.domain.access.permissions import Ceilings
-from weft.local.from_settings import find_exposed_state
+from weft.local.from_settings import tell_exposed_state
 from weft.settings import Settings
 from weft.sources.registry import SourceRegistry
 from weft.telemetry import logs
@@ -116,8 +116,8 @@ def _settle_process(settings: Settings) -> None:
     # interpreter. At Python's default of 5 ms, calls during a sync have a much slower tail.
     sys.setswitchinterval(SWITCH_SECONDS)
     logs.configure(settings.log_level, settings.log_format)
-    for path in find_exposed_state(settings):
-        _logger.warning("other users can change %s: run `chmod go-w` on it", path)
+    for told in tell_exposed_state(settings):
+        _logger.warning("%s", told)
 
 
 def _announce_http(url: str) -> None:

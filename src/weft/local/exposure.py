@@ -27,8 +27,19 @@ def refuse_exposed(settings: Settings, keys: Path) -> None:
         raise InvalidInput(
             f"Other users can change {path}.",
             field="config" if path.name == CONFIG_FILE_NAME else "WEFT_HOME",
-            hint=f"Look whether they did, then run `chmod go-w {path}`.",
+            hint=f"Look whether they did, then run `{repair_command(path)}`.",
         )
+
+
+def repair_command(path: Path) -> str:
+    """Return the command after which nobody else can change the file or folder."""
+    is_foreign = os.name == "posix" and is_owned_by_others(path.stat())
+    return f"{'chown $(id -u)' if is_foreign else 'chmod go-w'} {path}"
+
+
+def is_owned_by_others(found: os.stat_result) -> bool:
+    """Tell whether a user owns the file who is neither this one nor root: owners set the mode."""
+    return os.name == "posix" and found.st_uid not in (0, os.geteuid())
 
 
 def _find_refused(settings: Settings, keys: Path) -> Sequence[Path]:
@@ -44,6 +55,8 @@ def _is_exposed(path: Path) -> bool:
         found = path.stat()
     except OSError:
         return False
+    if is_owned_by_others(found):
+        return True
     # In a sticky folder, such as those that mounted secrets are in, only the owner replaces files.
     if stat.S_ISDIR(found.st_mode) and found.st_mode & stat.S_ISVTX:
         return False

@@ -9,7 +9,7 @@ from weft.domain.access.principals import organization_id
 from weft.local.audit import LocalAudit
 from weft.local.auth.secret_refs import check_name, parse_origins
 from weft.local.engine import EngineLimits, MappedSecret, MappedSecrets, utc_now
-from weft.local.exposure import find_exposed, refuse_exposed
+from weft.local.exposure import find_exposed, refuse_exposed, repair_command
 from weft.local.store.base import Store
 from weft.local.store.brake import DeletionBrake
 from weft.local.store.sqlite.store import SqliteStore
@@ -58,9 +58,12 @@ def limits_of(settings: Settings) -> EngineLimits:
     )
 
 
-def find_exposed_state(settings: Settings) -> Sequence[Path]:
-    """Return the files and folders of Weft's state that other users can change."""
-    return find_exposed(settings, settings.home / KEYS_FOLDER_NAME)
+def tell_exposed_state(settings: Settings) -> Sequence[str]:
+    """Say of the files and folders of Weft's state that other users can change how to end that."""
+    return [
+        f"Other users can change {path}: run `{repair_command(path)}`."
+        for path in find_exposed(settings, settings.home / KEYS_FOLDER_NAME)
+    ]
 
 
 def private_paths(settings: Settings) -> tuple[Path, ...]:

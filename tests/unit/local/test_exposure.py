@@ -66,15 +66,35 @@ def test_only_the_owner_replaces_files_in_a_sticky_folder(home: Path) -> None:
     assert find_exposed(Settings(home=home), home / "keys") == []
 
 
-def test_a_group_of_its_own_is_nobody_else(home: Path) -> None:
+def test_a_group_of_its_own_is_nobody_else(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings(home=home)
     expose(home / "config.toml", 0o020)
     if os.getuid() != 0:
         pytest.skip("only root may give files away")
+    monkeypatch.setattr(os, "geteuid", lambda: 1234)
     os.chown(home / "config.toml", 1234, 1234)
     assert find_exposed(settings, home / "keys") == []
     os.chown(home / "config.toml", 1234, 100)
     assert find_exposed(settings, home / "keys") == [home / "config.toml"]
+
+
+def test_another_user_can_change_what_they_own(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings(home=home)
+    (home / "weft.db").touch(0o600)
+    owner = os.getuid()
+    if owner == 0:
+        os.chown(home / "weft.db", 1234, 1234)
+        os.chown(home / "config.toml", 1234, 1234)
+        expected = [home / "config.toml", home / "weft.db"]
+    else:
+        monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+        expected = [home / name for name in ("config.toml", "keys", "", "weft.db")]
+    assert find_exposed(settings, home / "keys") == expected
+    with pytest.raises(InvalidInput) as caught:
+        refuse_exposed(settings, home / "keys")
+    assert f"chown $(id -u) {home / 'config.toml'}" in (caught.value.hint or "")
+    monkeypatch.setattr(os, "geteuid", lambda: 1234 if owner == 0 else owner)
+    assert find_exposed(settings, home / "keys") == []
 
 
 def test_what_is_not_there_is_not_exposed(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from weft.cli.terminal.groups import Verb
 from weft.cli.terminal.text import plain
 from weft.cli.verbs.bundle import build_parts, write_bundle
 from weft.errors import InvalidInput, WeftError
-from weft.local.from_settings import KEYS_FOLDER_NAME, find_exposed_state
+from weft.local.from_settings import KEYS_FOLDER_NAME, tell_exposed_state
 from weft.settings import CONFIG_FILE_NAME, Settings, origins
 from weft.settings.faults import ENV_PREFIX
 from weft.sources.registry import SourceRegistry
@@ -116,9 +116,7 @@ def examine(
         _examine_sources(registry or SourceRegistry(), report)
         _examine_database(settings, inspect_database, report)
     _examine_home(settings, report)
-    report.problems.extend(
-        f"Other users can change {path}: chmod go-w it." for path in find_exposed_state(settings)
-    )
+    report.problems.extend(tell_exposed_state(settings))
     _examine_files(settings, report)
     return report
 

@@ -17,6 +17,7 @@ from time import sleep
 from typing import Protocol, runtime_checkable
 
 from weft.errors import InvalidInput, KeyUnavailable, StorageFailed
+from weft.local.exposure import is_owned_by_others, repair_command
 from weft.local.process_liveness import lock_file
 
 KEY_FILE_NAME = "master.key"
@@ -260,7 +261,15 @@ def _decode(texts: Sequence[bytes], where: str) -> Sequence[MasterKey]:
 
 
 def _refuse_exposed(path: Path) -> None:
-    if os.name == "posix" and path.stat().st_mode & 0o077:
+    if os.name != "posix":
+        return
+    found = path.stat()
+    if is_owned_by_others(found):
+        raise KeyUnavailable(
+            f"The key file {path} belongs to another user.",
+            hint=f"Run `{repair_command(path)}`; if they may have read it, rotate the credentials.",
+        )
+    if found.st_mode & 0o077:
         raise KeyUnavailable(
             f"The key file {path} is readable by other users.",
             hint=f"Run `chmod 600 {path}`; if others may have read it, rotate the credentials.",

@@ -180,7 +180,9 @@ def test_state_that_others_can_change_is_a_problem(
     assert run_examine(settings).problems == []
     path = tmp_path / name
     path.chmod(path.stat().st_mode | 0o002)
-    assert run_examine(settings).problems == [f"Other users can change {path}: chmod go-w it."]
+    assert run_examine(settings).problems == [
+        f"Other users can change {path}: run `chmod go-w {path}`."
+    ]
 
 
 def test_lock_of_a_rotation_may_be_read_by_all(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import keyring.backend
 import keyring.errors
 import pytest
 
-from weft.errors import InvalidInput, StorageFailed
+from weft.errors import InvalidInput, KeyUnavailable, StorageFailed
 from weft.local.vault.keys import (
     KEY_BYTES,
     KEY_FILE_NAME,
@@ -83,6 +83,21 @@ def test_several_keys_are_kept_in_order(source: KeySource) -> None:
     assert source.load() == keys
     source.replace(keys[1:2])
     assert source.load() == keys[1:2]
+
+
+def test_key_file_of_another_user_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = key_source(tmp_path / "keys", file=None, keyring=False, variable=None)
+    source.create()
+    file = tmp_path / "keys" / KEY_FILE_NAME
+    if os.getuid() == 0:
+        os.chown(file, 1234, 1234)
+    else:
+        monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    with pytest.raises(KeyUnavailable, match="belongs to another user") as caught:
+        source.load()
+    assert f"chown $(id -u) {file}" in (caught.value.hint or "")
 
 
 def test_operator_s_places_are_looked_at_in_order(tmp_path: Path) -> None:
