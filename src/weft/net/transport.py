@@ -284,6 +284,8 @@ class _Body(httpx.AsyncByteStream):
         while True:
             try:
                 with anyio.fail_after(self._deadline - anyio.current_time()):
+                    # Thousands of tiny pieces that came at once are given without any waiting.
+                    await anyio.lowlevel.checkpoint()
                     chunk = await anext(chunks)
             except StopAsyncIteration:
                 return

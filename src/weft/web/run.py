@@ -19,6 +19,7 @@ import anyio
 import h11
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from weft.errors import InvalidInput
@@ -32,6 +33,8 @@ BACKSTOP_SECONDS: Final = 25
 HEAD_SECONDS: Final = 20.0
 BODY_SECONDS: Final = 60.0
 CHECK_SECONDS: Final = 2.0
+# The parsing of one takes some 30 microseconds: about as long as this, others wait at a time.
+EVENTS_AT_ONCE: Final = 16
 _BACKLOG: Final = 512
 _SPARE_CONNECTIONS: Final = 100
 STRANGERS_MAX: Final = 500
@@ -119,11 +122,41 @@ class SignalFreeServer(uvicorn.Server):
         yield
 
 
+class _PacedConnection(h11.Connection):
+    """Parses at most EVENTS_AT_ONCE events until `begin_turn` is called again."""
+
+    events_left = EVENTS_AT_ONCE
+
+    def begin_turn(self) -> None:
+        self.events_left = EVENTS_AT_ONCE
+
+    def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
+        if not self.events_left:
+            return h11.NEED_DATA
+        self.events_left -= 1
+        return super().next_event()
+
+
+class _PacedFlow(FlowControl):
+    """Reads nothing more while it ``is_held``."""
+
+    is_held = False
+
+    def resume_reading(self) -> None:
+        if not self.is_held:
+            super().resume_reading()
+
+
 class DeadlineH11Protocol(H11Protocol):
     """HTTP/1.1 that closes connections on which the head or body of a request arrives too late, and
     those of `Strangers` when there are too many: anyone can open one without a token.
+
+    What came at once is taken a few events at a time: a body may consist of chunks of one byte,
+    and would hold up everybody else for seconds.
     """
 
+    conn: _PacedConnection
+    paced_flow: _PacedFlow
     strangers: Strangers
     head_seconds = HEAD_SECONDS
     body_seconds = BODY_SECONDS
@@ -132,23 +165,36 @@ class DeadlineH11Protocol(H11Protocol):
     _state: Any = h11.IDLE
     _since = 0.0
     _timer: asyncio.TimerHandle | None = None
+    _next_turn: asyncio.Handle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride] (as there)
         super().connection_made(transport)
+        self.conn = _PacedConnection(h11.SERVER)
+        self.flow = self.paced_flow = _PacedFlow(transport)
         self.strangers.enter(self)
         self.app_state = {**self.app_state, VOUCH: partial(self.strangers.leave, self)}
         self._since = self.loop.time()
         self._check_deadline()
 
     def handle_events(self) -> None:
+        if self._next_turn is not None:
+            self._next_turn.cancel()
+            self._next_turn, self.paced_flow.is_held = None, False
+            self.flow.resume_reading()
+        self.conn.begin_turn()
         super().handle_events()
+        if not self.conn.events_left and not self.transport.is_closing():
+            self.flow.pause_reading()
+            self.paced_flow.is_held = True
+            self._next_turn = self.loop.call_soon(self.handle_events)
         if self.conn.their_state is not self._state:
             self._state = self.conn.their_state
             self._since = self.loop.time()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        for waiting in (self._timer, self._next_turn):
+            if waiting is not None:
+                waiting.cancel()
         self.strangers.leave(self)
         super().connection_lost(exc)
 

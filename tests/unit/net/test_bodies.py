@@ -34,7 +34,12 @@ async def test_silence_is_a_read_timeout_and_is_retried() -> None:
         assert len(site.requests) == 2
 
 
-async def test_unpacking_lets_others_run(http: HttpFactory) -> None:
+@pytest.mark.parametrize("kind", ["packed", "tiny chunks"])
+async def test_reading_a_body_lets_others_run(http: HttpFactory, kind: str) -> None:
+    reply = compress_reply(b"0" * 9_000_000)
+    if kind == "tiny chunks":
+        body = b"1\r\n0\r\n" * 5_000 + b"0\r\n\r\n"
+        reply = HttpReply(body=body, headers={"transfer-encoding": "chunked"})
     turns = before = count = 0
 
     async def take_turns() -> None:
@@ -44,7 +49,7 @@ async def test_unpacking_lets_others_run(http: HttpFactory) -> None:
             turns += 1
 
     async with (
-        serve(replies(compress_reply(b"0" * 9_000_000))) as site,
+        serve(replies(reply)) as site,
         http(base_url=site.url) as client,
         client.stream("GET", "/") as response,
         anyio.create_task_group() as group,

@@ -1,7 +1,12 @@
 """The HTTP server: a connection that asks for nothing does not keep its place."""
 
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    suppress,
+)
 from pathlib import Path
 
 import anyio
@@ -9,12 +14,12 @@ import pytest
 from anyio.abc import ByteReceiveStream, SocketStream
 from patience import PATIENCE_SECONDS
 from starlette.responses import PlainTextResponse
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from weft.errors import InvalidInput
 from weft.web import run
 from weft.web.gate.gate import VOUCH
-from weft.web.run import DeadlineH11Protocol, Listening, bind_socket, run_app
+from weft.web.run import EVENTS_AT_ONCE, DeadlineH11Protocol, Listening, bind_socket, run_app
 
 pytestmark = pytest.mark.anyio
 CONNECTIONS_MAX = 10
@@ -84,6 +89,31 @@ async def test_half_open_connections_take_no_place_of_callers(
             assert (await _answer(caller)).startswith(b"HTTP/1.1 200 ")
 
 
+async def test_tiny_chunks_that_come_at_once_are_taken_a_few_at_a_time() -> None:
+    # In one piece they would hold up everybody else for seconds.
+    taken: list[int] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await _late(scope, receive, send)
+            return
+        more = True
+        while more:
+            message = await receive()
+            taken.append(len(message["body"]))
+            more = message["more_body"]
+        await PlainTextResponse("late")(scope, receive, send)
+
+    count = 30_000
+    async with _serve(app) as port, await anyio.connect_tcp("127.0.0.1", port) as client:
+        await client.send(CHUNKED + b"1\r\nx\r\n" * count + b"0\r\n\r\n" + HELLO)
+        received = b""
+        while received.count(b"late") < 2:
+            received += await client.receive()
+    assert sum(taken) == count + len("some")
+    assert max(taken) <= 10 * EVENTS_AT_ONCE
+
+
 async def test_server_is_not_announced_with_a_certificate_that_cannot_be_used(
     tmp_path: Path,
 ) -> None:
@@ -129,11 +159,15 @@ def _nothing() -> None:
     pass
 
 
+def _serve_late() -> AbstractAsyncContextManager[int]:
+    return _serve(_late)
+
+
 @asynccontextmanager
-async def _serve_late() -> AsyncGenerator[int]:
+async def _serve(app: ASGIApp) -> AsyncGenerator[int]:
     listening = Listening("127.0.0.1", 0, None, None, [], CONNECTIONS_MAX)
     with bind_socket("127.0.0.1", 0) as bound, anyio.fail_after(PATIENCE_SECONDS):
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(run_app, _late, bound, listening, _nothing, _nothing)
+            tasks.start_soon(run_app, app, bound, listening, _nothing, _nothing)
             yield bound.getsockname()[1]
             tasks.cancel_scope.cancel()
