@@ -15,7 +15,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Match, Route
+from starlette.types import Scope
 
 from weft.backend import AuthSessions
 from weft.domain.authorizations import AuthOutcome, CredentialForm
@@ -76,11 +77,19 @@ def page_routes(sessions: AuthSessions, settings: PageSettings) -> list[BaseRout
         _limit_rate(settings, make(sessions, settings))
         for make in (_build_form, _build_start, _build_callback)
     )
-    routes: list[BaseRoute] = [Route(FORM_PATH, form, methods=_FORM_METHODS)]
+    routes: list[BaseRoute] = [_PageRoute(FORM_PATH, form, methods=_FORM_METHODS)]
     for prefix in PREFIXES:
-        routes.append(Route(f"{prefix}{START_PATH}", start, methods=_LINK_METHODS))
-        routes.append(Route(f"{prefix}{CALLBACK_PATH}", callback, methods=_LINK_METHODS))
+        routes.append(_PageRoute(f"{prefix}{START_PATH}", start, methods=_LINK_METHODS))
+        routes.append(_PageRoute(f"{prefix}{CALLBACK_PATH}", callback, methods=_LINK_METHODS))
     return routes
+
+
+class _PageRoute(Route):
+    """A route that answers 405 to other methods, rather than leave its path to the HTTP API."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        match, found = super().matches(scope)
+        return (Match.FULL if match is Match.PARTIAL else match), found
 
 
 def page_of(path: str) -> Page | None:
