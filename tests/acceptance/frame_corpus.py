@@ -144,6 +144,12 @@ def _build() -> dict[str, Frame]:
             "x",
             PARSE_ERROR,
         ),
+        "truncated, with the id of something else": frame(
+            b'{"jsonrpc":"2.0","method":"CANARY","params":{"id":700000}', None, PARSE_ERROR
+        ),
+        "long and truncated, with the id of something else": frame(
+            b'{"method":"CANARY' + b"a" * 20_000 + b'","params":{"id":700000}', None, PARSE_ERROR
+        ),
         "UTF-16": frame('{"jsonrpc":"2.0","id":"x"}'.encode("utf-16"), None, PARSE_ERROR),
         "deep nesting, never closed": frame(b"[" * DEPTH, None, PARSE_ERROR),
         "unknown method": frame(named % (b"tools/destroy", b""), "x", METHOD_NOT_FOUND),

@@ -143,7 +143,10 @@ def _reason(value: dict[str, Any]) -> str:
 
 
 def _json_error(raw: bytes, said: str) -> FrameError:
-    found = _id_in(*_ends_of(raw))
+    head, tail = _ends_of(raw)
+    # The end of a message that is cut off, or wholly in the head, tells of no outermost object.
+    is_whole_in_head = len(raw) <= KEPT_HEAD_BYTES
+    found = _id_in(head, "" if is_whole_in_head or "EOF" in said else tail)
     reason = next((reason for word, reason in _JSON_REASONS if word in said), _NOT_JSON)
     place = _PLACE.search(said)
     where = f" (at {place.group()})" if place else ""
