@@ -25,7 +25,8 @@ from weft.errors import (
     Unsupported,
     WeftError,
 )
-from weft.remote.api.meanings import LISTS, NOUNS, AlreadyLive, credentials_error, find_meaning
+from weft.remote.api.meanings import LISTS, NOUNS, AlreadyLive, credentials_error
+from weft.remote.api.phrases import find_meaning
 from weft.remote.api.validation import read_problems
 
 
@@ -73,7 +74,7 @@ def is_understood(answer: ApiAnswer) -> bool:
 
 def is_source_limit(answer: ApiAnswer) -> bool:
     """Return whether the source's rate limit is used up, and not the API's."""
-    return answer.status == 429 and _detail(answer.body).startswith("Rate limited (429)")
+    return answer.status == 429 and _detail(answer.body).startswith(_SOURCE_LIMITS)
 
 
 def rate_limit_error(answer: ApiAnswer) -> RateLimited:
@@ -117,7 +118,9 @@ def _invalid_input_error(answer: ApiAnswer, _missing: str | None) -> WeftError:
         if field == "auth":
             return credentials_error()
         return InvalidInput(
-            f"The Airweave API does not accept {field or 'an argument'} (HTTP 422).", field=field
+            f"The Airweave API does not accept {field or 'an argument'} (HTTP 422).",
+            field=field,
+            hint=_CHECK_HINT,
         )
     text = "; ".join(f"{field}: {said}" for field, said in found[:_SHOWN_MAX])
     return InvalidInput(
@@ -189,11 +192,13 @@ def _unsupported_error(answer: ApiAnswer, _missing: str | None) -> WeftError:
     return Unsupported(
         f"The Airweave API refused the call (HTTP {answer.status}), and Weft does not know why.",
         field=field,
-        hint="Check the arguments: get_source lists the fields of a source.",
+        hint=_CHECK_HINT,
     )
 
 
 _SHOWN_MAX: Final = 5
+_CHECK_HINT: Final = "Check the arguments: get_source lists the fields of a source."
+_SOURCE_LIMITS: Final = ("Rate limited", "Source rate limit exceeded")
 _CREDENTIAL_KINDS: Final = frozenset(
     {
         ErrorCategory.API_KEY_INVALID,
@@ -211,7 +216,9 @@ _BY_STATUS: Final[dict[int, Callable[[ApiAnswer, str | None], WeftError]]] = {
     404: _not_found_error,
     405: _unsupported_error,
     409: _conflict_error,
-    413: lambda _answer, _missing: InvalidInput("The arguments are too large (HTTP 413)."),
+    413: lambda _answer, _missing: InvalidInput(
+        "The arguments are too large (HTTP 413).", hint="Shorten the longest of them."
+    ),
     422: _invalid_input_error,
     429: lambda answer, _missing: rate_limit_error(answer),
 }

@@ -32,9 +32,17 @@ def _places(body: JsonValue) -> Iterator[tuple[list[str], str]]:
             place = [str(part) for part in loc] if isinstance(loc, list) else []
             yield place, str(item.get("msg"))
     if isinstance(detail, str):
-        match = _FIELDS_IN_TEXT.match(detail) or _PROVIDER_FIELD_IN_TEXT.match(detail)
-        if match:
-            yield [f"{match['group']} fields", match["name"]], match["text"]
+        yield from _places_in_text(detail[:_TEXT_MAX])
+
+
+def _places_in_text(text: str) -> Iterator[tuple[list[str], str]]:
+    for opening, problem in _LISTS_IN_TEXT:
+        begun = opening.match(text)
+        for match in problem.finditer(text, begun.end()) if begun else ():
+            yield [begun["group"] if begun else "", match["name"]], match["text"]
+    template = _TEMPLATE_FIELDS.match(text)
+    for name in template["names"].split(", ") if template else ():
+        yield ["config fields", name], "Field required"
 
 
 def _field_path(place: list[str]) -> str:
@@ -65,17 +73,28 @@ _OURS: Final = {
 _GROUPS: Final = {
     "config fields": "config",
     "auth fields": "auth.direct.credentials",
-    "provider fields": "auth.auth_provider.provider_config",
+    "provider config": "auth.auth_provider.provider_config",
 }
 _HALF_CLIENT: Final = re.compile(
     r"(Value error, )?OAuth[12] BYOC requires both \w{1,20} and \w{1,20} or neither"
 )
-_PROVIDER_FIELD_IN_TEXT: Final = re.compile(
-    r"Invalid auth (?P<group>provider) config: Invalid configuration for \w{1,40}:\n"
-    r"Field '(?P<name>[a-z][a-z0-9_]{0,39})': (?P<text>[^\n]{1,200})"
+_TEXT_MAX: Final = 2000
+# How a list of problems opens, and each problem in it.
+_LISTS_IN_TEXT: Final = (
+    (
+        re.compile(r"Invalid (?P<group>(config|auth) fields): "),
+        re.compile(r"(?P<name>\?|[a-z][a-z0-9_.]{0,79}): (?P<text>[^\n;]{1,200})(; |$)"),
+    ),
+    (
+        re.compile(
+            r"Invalid auth (?P<group>provider config): Invalid configuration for \w{1,40}:\n"
+        ),
+        re.compile(r"Field '(?P<name>[a-z][a-z0-9_]{0,39})?': (?P<text>[^\n]{1,200})(\n|$)"),
+    ),
 )
-_FIELDS_IN_TEXT: Final = re.compile(
-    r"Invalid (?P<group>config|auth) fields: (?P<name>[a-z][a-z0-9_]{0,39}): (?P<text>[^\n]{1,200})"
+_TEMPLATE_FIELDS: Final = re.compile(
+    r"Template config fields missing or empty: "
+    r"(?P<names>[a-z][a-z0-9_]{0,39}(, [a-z][a-z0-9_]{0,39})*)\."
 )
 _SAFE_TEXT: Final = re.compile(
     r"Field required"
@@ -93,4 +112,15 @@ _SAFE_TEXT: Final = re.compile(
     r"|Credentials cannot be empty|At least one field must be provided for update\.?"
     r"|Invalid cron schedule format|Direct auth can only be updated with authentication"
     r"|Only direct credentials can be updated\..*"
+    r"|[A-Za-z_]{2,20}( [A-Za-z]{2,12}){0,2} is required( \(use '\*' for all tables\))?"
+    r"|(Limit|Skip|Weight) must be (a valid integer|non-negative)"
+    r"|Port must be between 1 and 65535|Host must start with http:// or https://"
+    r"|Host should not include protocol \(e\.g\., use 'localhost' not 'postgresql://localhost'\)"
+    r"|Repository must be in 'owner/repo' format \(e\.g\., 'airweave-ai/airweave'\)"
+    r"|Please enter your actual API (key|token), not a placeholder value"
+    r"|Stripe API key must start with 'sk_test_' or 'sk_live_'"
+    r"|Either 'url' or 'subdomain' must be provided|Token has already expired"
+    r"|access_token cannot be empty or whitespace only"
+    r"|Cannot provide both OAuth2 \(client_id/client_secret\) and OAuth1 "
+    r"\(consumer_key/consumer_secret\) credentials"
 )
