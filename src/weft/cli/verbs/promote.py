@@ -32,13 +32,13 @@ EXIT_DECLINED = 1
 class Item:
     """One local connection and the plan for it.
 
-    ``obstacle`` says why it cannot be copied; ``there`` is the id of a remote connection that
-    already is its copy.
+    ``obstacle`` says why it cannot be copied; ``there`` has the ids of the remote connections of
+    its name: one of them is its copy already.
     """
 
     local: Connection
     source: SourceInfo | None = None
-    there: str | None = None
+    there: Sequence[str] = ()
     obstacle: str | None = None
     notes: list[str] = field(default_factory=list[str])
     made: Connection | None = None
@@ -46,7 +46,7 @@ class Item:
     @property
     def pending(self) -> bool:
         """Return whether it has yet to be created."""
-        return self.there is None and self.obstacle is None and self.made is None
+        return not self.there and self.obstacle is None and self.made is None
 
     @property
     def needs_credentials(self) -> bool:
@@ -57,7 +57,7 @@ class Item:
         """Describe in words what will happen to it, or has happened."""
         if self.made is not None:
             return "waits for credentials" if self.made.is_draft else "created"
-        if self.there is not None:
+        if self.there:
             return "already there"
         return "not possible" if self.obstacle else "to be created"
 
@@ -224,7 +224,9 @@ def _plan_item(
             "another one: rename them here"
         )
     elif same:
-        item.there = same[0].id
+        item.there = [other.id for other in same]
+        if len(same) > 1:
+            item.notes.append(f"it is one of these of that name: {', '.join(item.there)}")
     elif same_place:
         item.obstacle = (
             f"the API has a connection of that name for {same_place[0].short_name}: rename one"
@@ -364,6 +366,8 @@ def _report(app: App, plan: Plan) -> None:
 
 def _row(item: Item) -> dict[str, Any]:
     made = item.made
+    # Which of several is its copy cannot be known, as the API's lists tell no configuration.
+    there = item.there[0] if len(item.there) == 1 else None
     # The page of a draft was this process's: `weft connections authorize` opens another.
     link = made.auth.auth_url if made and not made.is_draft else None
     return {
@@ -374,6 +378,6 @@ def _row(item: Item) -> dict[str, Any]:
         "state": item.state(),
         "obstacle": item.obstacle,
         "notes": item.notes,
-        "remote_id": made.id if made else item.there,
+        "remote_id": made.id if made else there,
         "auth_url": link,
     }

@@ -124,8 +124,18 @@ def test_namesake_of_what_is_there_is_not_taken_for_it(both: Both) -> None:
     assert [new.name for new in both.created] == ["My CRM"]
     for namesake in ("con-1", "con-3"):
         assert rows[namesake]["obstacle"].startswith("2 connections have that name here, and 1 at")
-    both.remote.known["r-3"] = make_connection(id="r-3")
-    assert rows_by_id(both.run("con-3", "--yes"))["con-3"]["state"] == "already there"
+
+
+def test_namesakes_that_are_all_there_are_not_told_one_by_one(both: Both) -> None:
+    both.people = False
+    both.local.known["con-3"] = make_connection(id="con-3")
+    both.remote.known = {"r-1": make_connection(id="r-1"), "r-3": make_connection(id="r-3")}
+    rows = rows_by_id(both.run("con-1", "con-3", "--yes"))
+    for namesake in ("con-1", "con-3"):
+        assert rows[namesake]["state"] == "already there"
+        assert rows[namesake]["remote_id"] is None
+        assert "r-1, r-3" in rows[namesake]["notes"][0]
+    assert both.created == []
 
 
 @pytest.mark.parametrize(("typed", "args"), [(None, []), ("", ["--page"])])
