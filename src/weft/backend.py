@@ -25,6 +25,7 @@ from weft.domain.connections import (
     Connection,
     ConnectionChange,
     ConnectionStatus,
+    ConnectionTotals,
     NewConnection,
 )
 from weft.domain.entities import StoredEntity
@@ -103,6 +104,12 @@ class Connections(Protocol):
         limit: int = LIST_LIMIT_DEFAULT,
     ) -> Page[Connection]:
         """List them, newest first; ``needs_attention``: only those, of what a list tells."""
+        ...
+
+    async def totals(
+        self, *, collection: str | None = None, short_name: str | None = None
+    ) -> ConnectionTotals:
+        """Count them all, whatever their status, without reading them one by one if possible."""
         ...
 
     async def get(self, connection: str) -> Connection:

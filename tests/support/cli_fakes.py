@@ -34,6 +34,7 @@ from weft.domain.connections import (
     Connection,
     ConnectionChange,
     ConnectionStatus,
+    ConnectionTotals,
     EntitySummary,
     NewConnection,
     SyncSummary,
@@ -224,6 +225,12 @@ class FakeConnections(Connections):
     async def list(self, **filters: Any) -> Page[Connection]:
         self.state.calls.append(("connections.list", filters))
         return Page(items=tuple({c.id: c for c in self.state.known.values()}.values()))
+
+    async def totals(
+        self, *, collection: str | None = None, short_name: str | None = None
+    ) -> ConnectionTotals:
+        page = await self.list(collection=collection, short_name=short_name, limit=100)
+        return ConnectionTotals.of(page.items)
 
     async def get(self, connection: str) -> Connection:
         try:

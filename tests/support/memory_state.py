@@ -246,7 +246,7 @@ class State:
                 total_entities=types.total(),
                 by_type={
                     name: EntityTypeSummary(count=n, last_updated=found.types_at.get(name))
-                    for name, n in types.items()
+                    for name, n in (types or dict.fromkeys(found.types_at, 0)).items()
                 },
             ),
             error_category=row.error_category,

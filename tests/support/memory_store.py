@@ -26,7 +26,7 @@ from memory_state import ConnectionState, State, make_page
 
 from weft.domain import collections as domain
 from weft.domain.base import Page
-from weft.domain.connections import Connection, ConnectionStatus
+from weft.domain.connections import Connection, ConnectionStatus, ConnectionTotals
 from weft.domain.jobs import JobTrigger, RunOptions
 from weft.errors import Conflict, ErrorCategory, NotFound
 from weft.local.store.base import (
@@ -157,6 +157,17 @@ class MemoryConnections(ConnectionStore):
         ]
         return make_page(found, cursor, limit)
 
+    async def totals(
+        self, organization_id: str, *, readable_collection_id: str | None, short_name: str | None
+    ) -> ConnectionTotals:
+        found = [
+            each
+            for each in self._of(organization_id)
+            if readable_collection_id in (None, each.readable_collection_id)
+            and short_name in (None, each.short_name)
+        ]
+        return ConnectionTotals.of(found)
+
     async def update(
         self,
         row: ConnectionRow,
@@ -178,6 +189,8 @@ class MemoryConnections(ConnectionStore):
         found.modified_at = self._state.clock()
         if new_config:
             found.list_again, found.hold = True, None
+            if not any(key == row.id for key, _ in self._state.entities):
+                found.types_at = {}
             for each in self._state.jobs.values():
                 if each.job.source_connection_id == row.id and each.job.status in LIVE:
                     each.checkpoint, each.counted = None, {}

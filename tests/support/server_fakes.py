@@ -21,6 +21,7 @@ from weft.domain.connections import (
     Connection,
     ConnectionChange,
     ConnectionStatus,
+    ConnectionTotals,
     NewConnection,
     SyncSummary,
 )
@@ -131,6 +132,12 @@ class FakeConnections:
             and (row.attention or not needs_attention)
         ]
         return page_of(found, cursor, limit)
+
+    async def totals(
+        self, *, collection: str | None = None, short_name: str | None = None
+    ) -> ConnectionTotals:
+        page = await self.list(collection=collection, short_name=short_name, limit=100)
+        return ConnectionTotals.of(page.items)
 
     async def get(self, connection: str) -> Connection:
         self.looks += 1

@@ -67,20 +67,27 @@ def explain_failure(
     )
 
 
-def judge_last_job(job: Job, stored: int) -> Iterator[Attention]:
-    """Say what a connection's last job leaves to somebody; ``stored`` is what it holds."""
+def judge_last_job(job: Job, *, is_empty: bool, was_emptied: bool) -> Iterator[Attention]:
+    """Say what a connection's last job leaves to somebody.
+
+    ``is_empty``: the connection holds nothing; ``was_emptied``: though it did.
+    """
     if job.waits_for_process and (found := diagnose(job)):
         yield Attention(
             kind=AttentionKind.WAITS_FOR_PROCESS,
             message=job.error or found.likely_cause,
             next_step=found.next_step,
         )
-    serious = [warning for warning in job.warnings if warning.needs_somebody]
-    phrases = [warning.message for warning in serious]
-    is_empty = job.status is JobStatus.COMPLETED and not stored and not job.entities_read
     # Only a remote API, which does not tell full_sync, deletes everything before somebody agrees.
-    is_agreed = job.full_sync is False and job.entities_deleted > 0
-    if is_empty and not job.full_sync and not is_agreed:
+    is_agreed = job.full_sync is not None and (was_emptied or job.entities_deleted > 0)
+    serious = [
+        warning
+        for warning in job.warnings
+        if warning.needs_somebody and not (is_agreed and warning.kind is WarningKind.NOTHING_READ)
+    ]
+    phrases = [warning.message for warning in serious]
+    is_ended = job.status is JobStatus.COMPLETED and not job.entities_read
+    if is_ended and is_empty and not job.full_sync and not is_agreed:
         phrases.append("nothing of it is stored")
     if not phrases:
         return

@@ -1,6 +1,6 @@
 """Source connections: configured, authenticated instances of sources."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from operator import not_
@@ -97,10 +97,15 @@ class EntityTypeSummary(Frozen):
 
 
 class EntitySummary(Frozen):
-    """The stored entities of a connection."""
+    """The stored entities of a connection; one that was emptied still names their types."""
 
     total_entities: int = 0
     by_type: dict[str, EntityTypeSummary] = Field(default_factory=dict)
+
+    @property
+    def is_empty(self) -> bool:
+        """Return whether nothing is stored."""
+        return self.total_entities == 0
 
 
 class Connection(Frozen):
@@ -152,7 +157,7 @@ class Connection(Frozen):
         return tuple(self._list_attention())
 
     def _list_attention(self) -> Iterator[Attention]:
-        hold, job, stored = self.deletions_held, self.sync.last_job, self.entities.total_entities
+        hold, job, is_empty = self.deletions_held, self.sync.last_job, self.entities.is_empty
         failed = job and job.status is JobStatus.FAILED and self.status is ConnectionStatus.ACTIVE
         if self.status in WAITING_STATUSES:
             refused = self.status is ConnectionStatus.NEEDS_REAUTH
@@ -162,7 +167,35 @@ class Connection(Frozen):
         if hold is not None:
             yield ask_about_deletions(hold, self.id)
         if job:
-            yield from judge_last_job(job, stored)
+            was_emptied = is_empty and bool(self.entities.by_type)
+            yield from judge_last_job(job, is_empty=is_empty, was_emptied=was_emptied)
+
+
+class ConnectionTotals(Frozen):
+    """How many connections there are, sync and need somebody, and how much they hold.
+
+    ``is_partial``: there are more than could be counted. ``attention_is_partial``: a remote API's
+    list does not tell all that needs somebody.
+    """
+
+    connections: int
+    entities: int
+    syncing: int
+    needs_attention: int
+    is_partial: bool = Field(default=False, exclude_if=not_)
+    attention_is_partial: bool = Field(default=False, exclude_if=not_)
+
+    @classmethod
+    def of(cls, items: Sequence[Connection], *, is_partial: bool = False) -> Self:
+        """Count these connections."""
+        return cls(
+            connections=len(items),
+            entities=sum(item.entities.total_entities for item in items),
+            syncing=sum(item.status is ConnectionStatus.SYNCING for item in items),
+            needs_attention=sum(bool(item.attention) for item in items),
+            is_partial=is_partial,
+            attention_is_partial=is_partial or any(item.is_summary for item in items),
+        )
 
 
 def agree_to_deletions(connection: Connection) -> int:

@@ -60,7 +60,7 @@ def show_page(
         on = f" To go on: --cursor {page.next_cursor}" if page.next_cursor else ""
         footnote = plain(page.note) + on
     elif page.next_cursor:
-        footnote = "There are more: raise --limit."
+        footnote = f"There are more: raise --limit. {footnote}".rstrip()
     if footnote:
         out.print(footnote, style="dim")
 

@@ -15,6 +15,7 @@ from weft.domain.connections import (
     Connection,
     ConnectionChange,
     ConnectionStatus,
+    ConnectionTotals,
     NewConnection,
     merge_config,
     refuse_stale,
@@ -63,19 +64,23 @@ class LocalConnections(Connections):
         cursor: str | None = None,
         limit: int = LIST_LIMIT_DEFAULT,
     ) -> Page[Connection]:
-        store = self._engine.store
-        readable_id = None
-        if collection is not None:
-            found = await find_collection(store, self._organization_id, collection)
-            readable_id = found.readable_id
-        return await store.connections.list(
+        return await self._engine.store.connections.list(
             self._organization_id,
-            readable_collection_id=readable_id,
+            readable_collection_id=await self._resolve_collection(collection),
             short_name=short_name,
             status=status,
             needs_attention=needs_attention,
             cursor=cursor,
             limit=validate_limit(limit),
+        )
+
+    async def totals(
+        self, *, collection: str | None = None, short_name: str | None = None
+    ) -> ConnectionTotals:
+        return await self._engine.store.connections.totals(
+            self._organization_id,
+            readable_collection_id=await self._resolve_collection(collection),
+            short_name=short_name,
         )
 
     async def get(self, connection: str) -> Connection:
@@ -255,6 +260,12 @@ class LocalConnections(Connections):
                 row, state=ConnectionStatus.ACTIVE, error_category=None, error_message=None
             )
         return row, altered
+
+    async def _resolve_collection(self, collection: str | None) -> str | None:
+        if collection is None:
+            return None
+        found = await find_collection(self._engine.store, self._organization_id, collection)
+        return found.readable_id
 
     def _moves(self, found: Connection, config: Json) -> bool:
         """Tell whether the connection's secrets would go to other origins than before."""

@@ -15,7 +15,7 @@ from typing import Literal, Protocol
 
 from weft.domain.base import Page
 from weft.domain.collections import Collection
-from weft.domain.connections import Connection, ConnectionStatus
+from weft.domain.connections import Connection, ConnectionStatus, ConnectionTotals
 from weft.domain.entities import StoredEntity
 from weft.domain.search import SearchHit
 from weft.errors import ErrorCategory
@@ -120,6 +120,12 @@ class ConnectionStore(Protocol):
         limit: int,
     ) -> Page[Connection]:
         """List a page, newest first."""
+        ...
+
+    async def totals(
+        self, organization_id: str, *, readable_collection_id: str | None, short_name: str | None
+    ) -> ConnectionTotals:
+        """Count them, what they hold, and those that need somebody, at a cost of one list."""
         ...
 
     async def update(

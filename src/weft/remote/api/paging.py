@@ -18,7 +18,10 @@ T = TypeVar("T")
 N = TypeVar("N", Collection, Connection)
 
 WIRE_PAGE: Final = 200
-"""Items per request when a list is read to its end; the API allows 1000."""
+"""Items per request when a list is read to its end or to what is looked for."""
+
+LARGEST_PAGE: Final = 1000
+"""The most items that the API gives in one request."""
 
 WALK_MAX: Final = 10_000
 """Items after which reading a list stops: the caller must give a more exact name."""
@@ -69,7 +72,7 @@ async def find_named(
     Raises NotFound or Ambiguous. The API only knows whole ids, so the list is read.
     """
     wanted = text.strip()
-    async with aclosing(walk(client, path, decode, size=1000)) as items:
+    async with aclosing(walk(client, path, decode, size=LARGEST_PAGE)) as items:
         known = [*also, *[item async for item in items]]
     found = [item for item in known if _fits(item, wanted)]
     exact = [item for item in found if wanted in (item.id, getattr(item, "readable_id", None))]

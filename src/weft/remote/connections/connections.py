@@ -13,6 +13,7 @@ from weft.domain.connections import (
     Connection,
     ConnectionChange,
     ConnectionStatus,
+    ConnectionTotals,
     NewConnection,
     refuse_stale,
 )
@@ -20,7 +21,16 @@ from weft.domain.cursors import encode_cursor
 from weft.domain.jobs import JobStatus
 from weft.domain.sources import SourceInfo
 from weft.errors import Conflict, NotFound, Unsupported
-from weft.remote.api.paging import WIRE_PAGE, find_named, fits_id, skip_of, walk, whole_id
+from weft.remote.api.paging import (
+    LARGEST_PAGE,
+    WALK_MAX,
+    WIRE_PAGE,
+    find_named,
+    fits_id,
+    skip_of,
+    walk,
+    whole_id,
+)
 from weft.remote.api.paths import CONNECTIONS_PATH, connection_path
 from weft.remote.collections import RemoteCollections
 from weft.remote.connections.creation import Creation
@@ -42,6 +52,9 @@ _ONLY_STATES = (
     "This API lists only states: get_connection shows what else needs somebody, such as a sync"
     " that fell short."
 )
+RATE_SHARE: Final = 2
+"""Counting takes at most half of the requests that the API allows in a minute."""
+
 WAITS_MAX: Final = timedelta(minutes=4)
 """Airweave cancels a sync that has waited for three minutes to start, if its cleanup runs."""
 
@@ -119,6 +132,28 @@ class RemoteConnections(Connections):
                     taken.append(item)
         await self._claims.settle_listed(taken)
         return Page(items=tuple(taken), next_cursor=after, note=note)
+
+    async def totals(
+        self, *, collection: str | None = None, short_name: str | None = None
+    ) -> ConnectionTotals:
+        """Count what the list shows, as the API has no totals; not all if that takes too much."""
+        params: dict[str, str] = {}
+        if collection is not None:
+            params["collection"] = await self._collections.resolve_readable_id(collection)
+        limit = self._client.rate_limit
+        most = min(WALK_MAX, LARGEST_PAGE * max(1, limit // RATE_SHARE)) if limit else WALK_MAX
+        found = [*await self._list_drafts(params.get("collection"))]
+        count = len(found)
+        items = walk(
+            self._client, CONNECTIONS_PATH, read_connections, params=params, size=LARGEST_PAGE
+        )
+        async with aclosing(items):
+            async for item in items:
+                found.append(item)
+                if len(found) - count >= most:
+                    break
+        wanted = [item for item in found if short_name in (None, item.short_name)]
+        return ConnectionTotals.of(wanted, is_partial=len(found) - count >= most)
 
     async def get(self, connection: str) -> Connection:
         draft = await self._find_draft(connection)

@@ -4,7 +4,7 @@ import json
 from collections.abc import Collection, Iterable
 
 from weft.domain.attention import AttentionKind
-from weft.domain.connections import AuthMethod, Connection, ConnectionStatus
+from weft.domain.connections import AuthMethod, Connection, ConnectionStatus, ConnectionTotals
 from weft.domain.jobs import (
     Diagnosis,
     Job,
@@ -89,6 +89,21 @@ def connection_line(connection: Connection) -> str:
         parts.append(f"last job {last.id} {_outcome_text(last)}")
     parts += upcoming_text(connection)
     return "\n  ".join(["- " + ", ".join(parts), *_attention_lines(connection)])
+
+
+def totals_text(totals: ConnectionTotals, collection: str | None, short_name: str | None) -> str:
+    """Say how much there is in all, of which a page is a part."""
+    scope = (" of this source" if short_name else "") + (
+        " in this collection" if collection else ""
+    )
+    counted = f"{quantity(totals.connections, 'connection')} with"
+    needing = f"{'at least ' if totals.attention_is_partial else ''}{totals.needs_attention}"
+    parts = [
+        f"In all{scope}: {'at least ' if totals.is_partial else ''}{counted}",
+        f"{quantity(totals.entities, 'entity')}, {totals.syncing} syncing,",
+        f"{needing} {'needs' if totals.needs_attention == 1 else 'need'} attention.",
+    ]
+    return " ".join(parts)
 
 
 def _attention_lines(connection: Connection, *, but: Collection[AttentionKind] = ()) -> list[str]:

@@ -17,6 +17,7 @@ from weft.domain.connections import (
     Connection,
     ConnectionChange,
     ConnectionStatus,
+    ConnectionTotals,
     NewConnection,
 )
 from weft.domain.cron_notes import surprises_of
@@ -45,6 +46,7 @@ from weft.server.render.text import (
     more_text,
     next_step_of,
     quantity,
+    totals_text,
 )
 from weft.server.render.untrusted import one_line
 from weft.server.tools.definition import tool
@@ -159,8 +161,16 @@ async def list_connections(
         text = "\n".join(lines + more_text(found.next_cursor))
         if not found.items:
             text = _no_match_text(readable_collection_id, short_name, status, needs_attention)
+        data = page_out([connection_brief(item) for item in found.items], found)
+        if status or needs_attention or cursor or found.next_cursor:
+            totals = await call.backend.connections.totals(
+                collection=readable_collection_id, short_name=short_name
+            )
+            text = f"{text}\n{totals_text(totals, readable_collection_id, short_name)}"
+        else:
+            totals = ConnectionTotals.of(found.items)
         text = "\n".join([text, found.note] if found.note else [text])
-        return reply(text, page_out([connection_brief(item) for item in found.items], found))
+        return reply(text, data | {"totals": to_plain(totals)})
 
     result = await shrink_to_fit(limit, page)
     if short_name is not None and not (result.structured_content or {})["items"]:

@@ -174,6 +174,21 @@ class ConnectionContract(ContractPart):
             assert caught.value.field == "cursor"
 
     @pytest.mark.anyio
+    async def test_totals_are_of_all_connections_whatever_a_page_shows(
+        self, backend: Backend
+    ) -> None:
+        await create_collection(backend)
+        made = await connect(backend, {"entities": 3})
+        await sync(backend, made)
+        await connect(backend, {"entities": 1})
+        every = await backend.connections.totals()
+        assert (every.connections, every.entities, every.syncing) == (2, 3, 0)
+        assert not every.is_partial
+        page = await backend.connections.list()
+        assert every.needs_attention == sum(bool(item.attention) for item in page.items)
+        assert (await backend.connections.totals(short_name="other")).connections == 0
+
+    @pytest.mark.anyio
     async def test_cursor_of_another_list_is_refused(self, backend: Backend) -> None:
         await create_collection(backend)
         await create_collection(backend, "other-docs")

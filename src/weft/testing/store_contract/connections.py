@@ -2,14 +2,16 @@
 
 import pytest
 
-from weft.domain.connections import ConnectionStatus
+from weft.domain.connections import ConnectionStatus, ConnectionTotals
 from weft.errors import Conflict, ErrorCategory, NotFound
 from weft.local.store.base import Store
 from weft.testing.store_contract.support import (
     ORGANIZATION,
     claim_new,
     get_connection,
+    list_all,
     make_connection,
+    make_entity,
     make_row,
     open_collection,
 )
@@ -125,3 +127,48 @@ class CollectionsAndConnectionsContract:
         assert changed.status is ConnectionStatus.ACTIVE
         await store.connections.mark(changed, *error)
         assert (await get_connection(store, made.id)).error_message == "Down."
+
+    @pytest.mark.anyio
+    async def test_totals_count_all_connections_and_those_that_need_somebody(
+        self, store: Store
+    ) -> None:
+        first = await make_connection(store, short_name="files")
+        await list_all(store, first, make_entity("a", "some"), make_entity("b", "words"))
+        await make_connection(store, "other-docs", state=ConnectionStatus.ERROR)
+        await claim_new(store, await make_connection(store))
+
+        async def total(**filters: str) -> ConnectionTotals:
+            wanted = {"readable_collection_id": None, "short_name": None} | filters
+            return await store.connections.totals(ORGANIZATION, **wanted)
+
+        every = ConnectionTotals(connections=3, entities=2, syncing=1, needs_attention=1)
+        assert await total() == every
+        assert (await total(short_name="files")).connections == 1
+        in_other = await total(readable_collection_id="other-docs")
+        assert (in_other.connections, in_other.entities, in_other.needs_attention) == (1, 0, 1)
+        none = await store.connections.totals(
+            "somebody", readable_collection_id=None, short_name=None
+        )
+        assert set(none.model_dump().values()) == {0}
+
+    @pytest.mark.anyio
+    async def test_connection_that_somebody_agreed_to_empty_needs_nobody_until_it_changes(
+        self, store: Store
+    ) -> None:
+        made = await make_connection(store)
+        await list_all(store, made)
+        assert (await get_connection(store, made.id)).attention
+        await list_all(store, made, make_entity("a"))
+        emptied = made
+        for _ in range(3):
+            await list_all(store, made)
+            emptied = await get_connection(store, made.id)
+            assert (emptied.entities.total_entities, emptied.attention) == (0, ())
+        row = make_row(id=made.id, sync_id=made.sync_id, config={"new": 1})
+        await store.connections.update(
+            row, expected_version=emptied.version, new_config=True, set_state=False, set_auth=False
+        )
+        await list_all(store, made)
+        assert (await get_connection(store, made.id)).attention
+        await list_all(store, made, make_entity("b", kind="page"))
+        assert list((await get_connection(store, made.id)).entities.by_type) == ["page"]

@@ -1,6 +1,4 @@
-"""Jobs are listed, found and cancelled in an organisation of any size, in a bounded number of
-requests.
-"""
+"""Jobs are listed, found and cancelled, and connections counted, in few requests at any number."""
 
 from datetime import UTC, datetime
 
@@ -181,3 +179,26 @@ async def test_used_up_plan_is_told_as_such_where_many_are_asked(place: Place) -
         await backend.jobs.list()
         with pytest.raises(RateLimited):
             await backend.jobs.list()
+
+
+@pytest.mark.parametrize("count", [0, 3, 200, 1000, 1001])
+async def test_totals_count_every_connection_in_few_requests(place: Place, count: int) -> None:
+    fill(place, count)
+    async with place.open() as backend:
+        place.world.asked.clear()
+        totals = await backend.connections.totals()
+        assert (totals.connections, totals.is_partial) == (count, False)
+        # A list of Airweave's tells nothing of the last sync.
+        assert totals.attention_is_partial is (count > 0)
+        assert len(place.world.asked) <= 1 + count // 1000
+
+
+async def test_totals_that_would_take_too_many_requests_are_said_to_be_partial(
+    place: Place,
+) -> None:
+    fill(place, 2001)
+    place.world.requests_per_minute = 4
+    async with place.open() as backend:
+        await backend.connections.list()
+        totals = await backend.connections.totals()
+        assert (totals.connections, totals.is_partial) == (2000, True)

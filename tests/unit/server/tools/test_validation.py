@@ -58,8 +58,12 @@ async def test_connection_status_is_read_in_any_case(
 async def test_empty_list_behind_a_filter_does_not_say_that_there_is_nothing(
     connect: Connect, backend: FakeBackend
 ) -> None:
-    text, _ = await good(connect, "list_connections", status="error")
-    assert text == "No connection fits this status. Without it list_connections shows all."
+    text, data = await good(connect, "list_connections", status="error")
+    assert text.splitlines() == [
+        "No connection fits this status. Without it list_connections shows all.",
+        "In all: 1 connection with 12 entities, 0 syncing, 0 need attention.",
+    ]
+    assert data["totals"]["connections"] == 1
     text, _ = await good(connect, "list_connections", needs_attention=True)
     assert "No connection fits this needs_attention." in text
     backend.connections.rows.clear()

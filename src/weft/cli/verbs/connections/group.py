@@ -4,6 +4,7 @@ from functools import partial
 
 import click
 
+from weft.backend import Backend
 from weft.cli.terminal.completion import complete_connection, complete_source
 from weft.cli.terminal.confirm import confirm
 from weft.cli.terminal.context import App, json_option, pass_app, show
@@ -16,7 +17,8 @@ from weft.cli.terminal.text import count, plain
 from weft.cli.verbs.connections.authorize import authorize_connection
 from weft.cli.verbs.connections.fields import COLUMNS, cells_of, facts_of
 from weft.cli.verbs.connections.write import create_connection, update_connection
-from weft.domain.connections import Connection, ConnectionStatus
+from weft.domain.base import Page
+from weft.domain.connections import Connection, ConnectionStatus, ConnectionTotals
 from weft.domain.jobs import LIVE_STATUSES
 
 NAME_HELP = "NAME is the connection's name, its id, or the beginning of its id."
@@ -61,9 +63,15 @@ def list_connections(
         "status": None if status is None else ConnectionStatus(status),
         "needs_attention": needs_attention,
     }
-    page = app.run(
-        lambda backend: collect(partial(backend.connections.list, **filters), cursor, limit)
-    )
+
+    async def work(backend: Backend) -> tuple[Page[Connection], str]:
+        found = await collect(partial(backend.connections.list, **filters), cursor, limit)
+        if found.next_cursor is None or app.as_json:
+            return found, ""
+        totals = await backend.connections.totals(collection=collection, short_name=short_name)
+        return found, _tell_rest(totals)
+
+    page, rest = app.run(work)
     show_page(
         app,
         page,
@@ -71,6 +79,7 @@ def list_connections(
         columns=COLUMNS,
         numbers=("entities",),
         wide=("name", "collection"),
+        footnote=rest,
         none="No connection fits."
         if any(filters.values())
         else "No connections. `weft connections create --help` tells how to make one.",
@@ -119,6 +128,16 @@ def delete_connection(app: App, name: str, yes: bool) -> None:
 connections.add_command(create_connection)
 connections.add_command(update_connection)
 connections.add_command(authorize_connection)
+
+
+def _tell_rest(totals: ConnectionTotals) -> str:
+    """Say how many there are in all, and how many of them need somebody."""
+    said = f"In all: {'at least ' if totals.is_partial else ''}{totals.connections}."
+    if not totals.needs_attention:
+        return said
+    needing = f"{'At least ' if totals.attention_is_partial else ''}{totals.needs_attention}"
+    word = "needs" if totals.needs_attention == 1 else "need"
+    return f"{said} {needing} {word} attention: --needs-attention."
 
 
 def _preview_deletion(connection: Connection) -> str:

@@ -15,10 +15,12 @@ def python_sources() -> str:
     )
 
 
+def statements() -> str:
+    return "\n".join(each.read_text(encoding="utf-8") for each in (FOLDER / "sql").iterdir())
+
+
 def test_every_block_is_found_under_its_name() -> None:
-    text = "\n".join(
-        resource.read_text(encoding="utf-8") for resource in (FOLDER / "sql").iterdir()
-    )
+    text = statements()
     names = re.findall(r"^-- name: (\w+)$", text, re.MULTILINE)
     assert sorted(queries()) == sorted(names)
     assert len(set(names)) == len(names)
@@ -31,9 +33,7 @@ def test_blocks_are_sql_without_comments() -> None:
 
 
 def test_every_block_is_described() -> None:
-    text = "\n".join(
-        resource.read_text(encoding="utf-8") for resource in (FOLDER / "sql").iterdir()
-    )
+    text = statements()
     assert re.findall(r"^-- name: (\w+)\n(?!-- \S)", text, re.MULTILINE) == []
 
 
@@ -43,8 +43,8 @@ def test_statements_are_in_blocks_and_not_in_python() -> None:
 
 
 def test_every_block_is_used() -> None:
-    code = python_sources()
-    unused = {name for name in queries() if not re.search(rf"""['"]{name}['"]""", code)}
+    code = python_sources() + statements()
+    unused = {name for name in queries() if not re.search(rf"""['"{{]{name}['"}}]""", code)}
     assert unused == set()
 
 
@@ -73,6 +73,5 @@ def test_no_test_of_anything_else_imports_this_store() -> None:
 
 
 def test_column_that_is_only_shown_is_named_nowhere_in_this_store() -> None:
-    statements = "\n".join(each.read_text(encoding="utf-8") for each in (FOLDER / "sql").iterdir())
-    assert re.findall(r"\bdescription\b", statements + python_sources()) == []
+    assert re.findall(r"\bdescription\b", statements() + python_sources()) == []
     assert "description" in queries()["connection_columns"]

@@ -302,11 +302,12 @@ def _write_types(db: Session, connection_no: int, difference: Difference, now: i
 
 def write_type_changes(db: Session, connection_no: int, changes: Counter[Kind], now: int) -> None:
     """Add to the counts by type and media type, and forget types that have no entity left."""
+    if not changes:
+        return
     db.executemany(
         queries()["type_add"], ((connection_no, *kind, n, now) for kind, n in changes.items())
     )
-    if any(n < 0 for n in changes.values()):
-        db.execute(queries()["type_prune"], (connection_no,))
+    db.execute(queries()["type_prune"], {"no": connection_no})
 
 
 def _write_checkpoint(

@@ -1,8 +1,11 @@
 """Loads SQL from the named blocks in `sql/*.sql`.
 
-A block starts with `-- name: NAME`; comment lines after that describe it.
+A block starts with `-- name: NAME`; comment lines after that describe it. `{NAME}` stands for
+another block.
 """
 
+import re
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 
@@ -10,6 +13,7 @@ from weft.local.store.sqlite.file.columns import placeholders
 
 _FOLDER = files("weft.local.store.sqlite")
 _MARK = "-- name: "
+_PART = re.compile(r"\{(\w+)\}")
 
 
 @cache
@@ -26,7 +30,12 @@ def queries() -> dict[str, str]:
             for place, columns in placeholders().items():
                 sql = sql.replace(place, columns)
             blocks[name.strip()] = sql
-    return blocks
+    return {name: _fill_in(sql, blocks) for name, sql in blocks.items()}
+
+
+def _fill_in(sql: str, blocks: Mapping[str, str]) -> str:
+    """Replace each `{name}` by the block of that name."""
+    return _PART.sub(lambda part: blocks[part[1]], sql)
 
 
 def migrations() -> list[tuple[int, str]]:

@@ -36,7 +36,7 @@ WHERE no IN (SELECT value FROM carray(:nos));
 -- name: browse_types
 -- How many entities of each type the scope has.
 SELECT t.type, sum(t.count) FROM connection c
-JOIN entity_type t ON t.connection_no = c.no
+JOIN entity_type t ON t.connection_no = c.no AND t.count > 0
 WHERE c.organization_id = :organization_id
   AND (:connection_id IS NULL OR c.id = :connection_id)
   AND (:collection_id IS NULL
@@ -46,7 +46,7 @@ GROUP BY t.type ORDER BY sum(t.count) DESC, t.type;
 -- name: browse_media_types
 -- How many entities of each media type the scope has.
 SELECT t.media_type, sum(t.count) FROM connection c
-JOIN entity_type t ON t.connection_no = c.no
+JOIN entity_type t ON t.connection_no = c.no AND t.count > 0
 WHERE c.organization_id = :organization_id AND t.media_type <> ''
   AND (:connection_id IS NULL OR c.id = :connection_id)
   AND (:collection_id IS NULL

@@ -57,9 +57,49 @@ ORDER BY c.no DESC LIMIT 5;
 WHERE c.organization_id = :organization_id AND c.no < :before
 ORDER BY c.no DESC LIMIT :limit;
 
+-- name: connection_needs_somebody
+-- The same as whether `Connection.attention` is empty, as a test checks; part of the next two.
+(
+  coalesce(j.status NOT IN ('RUNNING', 'CANCELLING'), 1) AND (
+    c.state <> 'active' OR NOT c.paused AND j.status = 'FAILED'
+  )
+  OR c.hold IS NOT NULL
+  OR coalesce(j.status = 'PENDING' AND j.error_category IN ('no_process', 'key_unavailable'), 0)
+  OR coalesce(j.status = 'COMPLETED' AND (
+    j.incomplete OR j.failed > 0
+    OR 2 * j.skipped > j.inserted + j.updated + j.unchanged + j.skipped + j.failed
+    OR j.inserted + j.updated + j.unchanged = 0 AND j.deleted = 0 AND (
+      SELECT CASE WHEN j.full_sync THEN j.hold IS NULL AND total <> 0 ELSE total < 0 END FROM (
+        SELECT coalesce(sum(t.count), -1) AS total FROM entity_type t WHERE t.connection_no = c.no
+      )
+    )
+    OR EXISTS (
+      SELECT 1 FROM job_reason r WHERE r.job_no = j.no AND (
+        r.kind = 'limit' AND r.count <> 0
+        OR r.kind = 'empty' AND 2 * r.count > j.inserted + j.updated
+      )
+    )
+  ), 0)
+)
+
+-- name: connection_totals
+-- Of all connections that the filters admit: how many there are, sync and need somebody, and how
+-- many entities they hold.
+SELECT count(*) AS connections,
+  count(*) FILTER (WHERE j.status IN ('RUNNING', 'CANCELLING')) AS syncing,
+  count(*) FILTER (WHERE {connection_needs_somebody}) AS needs_attention,
+  coalesce(
+    sum((SELECT sum(t.count) FROM entity_type t WHERE t.connection_no = c.no)), 0
+  ) AS entities
+FROM connection c
+JOIN collection k ON k.no = c.collection_no
+LEFT JOIN job j ON j.no = (SELECT max(no) FROM job WHERE connection_no = c.no)
+WHERE c.organization_id = :organization_id
+  AND (:readable_collection_id IS NULL OR k.readable_id = :readable_collection_id)
+  AND (:short_name IS NULL OR c.short_name = :short_name);
+
 -- name: connection_list_filtered
 -- A null filter admits everything. "syncing" is a running job, and "inactive" a paused schedule.
--- Of those that need nobody, `needs_attention` leaves out most: see `Connection.attention`.
 WHERE c.organization_id = :organization_id AND c.no < :before
   AND (:readable_collection_id IS NULL OR k.readable_id = :readable_collection_id)
   AND (:short_name IS NULL OR c.short_name = :short_name)
@@ -71,13 +111,7 @@ WHERE c.organization_id = :organization_id AND c.no < :before
       ELSE c.state
     END
   )
-  AND (
-    :needs_attention IS NULL OR c.state <> 'active' OR c.hold IS NOT NULL OR j.status = 'FAILED'
-    OR j.error_category IS NOT NULL OR j.status = 'COMPLETED' AND (
-      j.incomplete OR j.failed OR j.skipped OR j.inserted + j.updated + j.unchanged = 0
-      OR EXISTS (SELECT 1 FROM job_reason r WHERE r.job_no = j.no)
-    )
-  )
+  AND (:needs_attention IS NULL OR {connection_needs_somebody})
 ORDER BY c.no DESC LIMIT :limit;
 
 -- name: connection_no

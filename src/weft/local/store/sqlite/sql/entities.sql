@@ -80,8 +80,13 @@ VALUES (?, ?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET count = count + excluded.count, last_updated = excluded.last_updated;
 
 -- name: type_prune
--- Forgets types that have no entity left.
-DELETE FROM entity_type WHERE connection_no = ? AND count <= 0;
+-- Forgets types that have no entity left. Those of a connection that was emptied stay, to tell so.
+DELETE FROM entity_type WHERE connection_no = :no AND count <= 0
+  AND EXISTS (SELECT 1 FROM entity_type t WHERE t.connection_no = :no AND t.count > 0);
+
+-- name: type_forget_emptied
+-- Of another configuration nobody has said yet that there is nothing.
+DELETE FROM entity_type WHERE connection_no = :no AND count <= 0;
 
 -- name: seen_insert
 -- What one batch has dealt with, or what the source said in it is gone.

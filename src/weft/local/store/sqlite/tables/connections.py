@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from weft.domain.base import Json, Page
-from weft.domain.connections import Connection, ConnectionStatus
+from weft.domain.connections import Connection, ConnectionStatus, ConnectionTotals
 from weft.domain.schedules import Schedule
 from weft.errors import ErrorCategory, NotFound
 from weft.local.store.base import ConnectionRow, ConnectionStore
@@ -22,7 +22,6 @@ from weft.local.store.sqlite.tables.audit import (
 from weft.local.store.sqlite.tables.rows import (
     Table,
     find_first,
-    next_cursor,
     read_page,
     read_value,
     row_before,
@@ -73,9 +72,18 @@ class SqliteConnections(Table, ConnectionStore):
         else:
             tail, look = "connection_list", self._database.peek
         values["before"] = row_before(cursor, tail, values)
-        if needs_attention:
-            return await look(_list_needing, values, tail)
         return await look(read_page, to_connection, values, "connection_columns", tail)
+
+    async def totals(
+        self, organization_id: str, *, readable_collection_id: str | None, short_name: str | None
+    ) -> ConnectionTotals:
+        values = {
+            "organization_id": organization_id,
+            "readable_collection_id": readable_collection_id,
+            "short_name": short_name,
+        }
+        [row] = await self._database.read(select, dict[str, Any], values, "connection_totals")
+        return ConnectionTotals.model_validate(row)
 
     async def update(
         self,
@@ -118,25 +126,6 @@ class SqliteConnections(Table, ConnectionStore):
         return await write_audited(
             self._database, "delete", target, _delete, organization_id, connection_id
         )
-
-
-def _list_needing(db: Session, values: dict[str, Any], tail: str) -> Page[Connection]:
-    """Return a page of those that need somebody, among those that the query takes for such."""
-    found: list[dict[str, Any]] = []
-    items: list[Connection] = []
-    some = dict(values)
-    while len(items) < values["limit"]:
-        chunk = select(db, dict[str, Any], some, "connection_columns", tail)
-        for row in chunk:
-            connection = to_connection(row)
-            if connection.attention:
-                found.append(row)
-                items.append(connection)
-        if len(chunk) < values["limit"]:
-            break
-        some["before"] = chunk[-1]["no"]
-    limit = values["limit"] - 1
-    return Page(items=tuple(items[:limit]), next_cursor=next_cursor(found, limit, tail, values))
 
 
 def is_as_read(db: Session, number: int, config: Json, authenticated_at: datetime | None) -> bool:
@@ -199,6 +188,7 @@ def _update(db: Session, values: dict[str, Any], by: Stamp) -> bool:
         return False
     if values["new_config"]:
         db.execute(queries()["connection_reset_checkpoint"], {"no": number})
+        db.execute(queries()["type_forget_emptied"], {"no": number})
     if values["set_auth"]:
         db.execute(queries()["token_lease_revoke"], {"no": number})
     if values["set_auth"] and values["authenticated_at"] is not None:
