@@ -203,6 +203,7 @@ class FakeJobs:
         self.connections = connections
         self.rows: dict[str, Job] = {}
         self.options: list[RunOptions] = []
+        self.refusals: dict[str, Exception] = {}
         self.script: list[Job] = []
         self.lines: list[LogLine] = []
         self.watching = anyio.Event()
@@ -210,12 +211,19 @@ class FakeJobs:
 
     async def run(self, connection: str, options: RunOptions = RUN_DEFAULTS) -> Job:
         row = await self.connections.get(connection)
-        live = [job for job in self.rows.values() if not job.status.is_terminal]
+        if row.id in self.refusals:
+            raise self.refusals[row.id]
+        live = [
+            job
+            for job in self.rows.values()
+            if not job.status.is_terminal and job.source_connection_id == row.id
+        ]
         if live:
             raise Conflict("A sync of this connection is already running.", job_id=live[0].id)
         self.options.append(options)
-        self.rows["j1"] = make_job("j1", row.id, full_sync=options.force_full_sync)
-        return self.rows["j1"]
+        job_id = row.id.replace("c", "j")
+        self.rows[job_id] = make_job(job_id, row.id, full_sync=options.force_full_sync)
+        return self.rows[job_id]
 
     async def list(
         self,
@@ -236,7 +244,7 @@ class FakeJobs:
     async def watch(self, job: str) -> AsyncGenerator[Job]:
         try:
             yield self.rows[job]
-            for state in self.script:
+            for state in (each for each in self.script if each.id == job):
                 self.rows[job] = state
                 yield state
             self.watching.set()

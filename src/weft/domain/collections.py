@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 from weft.domain.base import Frozen
+from weft.domain.jobs import Job
 from weft.domain.names import validate_name_length
 from weft.errors import InvalidInput
 
@@ -48,6 +49,27 @@ class NewCollection(Frozen):
 
     name: str
     readable_id: str | None = None
+
+
+class NotStarted(Frozen):
+    """A connection whose sync was not started, why, and what to do next."""
+
+    connection_id: str
+    connection_name: str
+    reason: str
+    next_step: str
+
+
+class CollectionRun(Frozen):
+    """The syncs that were started of a collection.
+
+    ``more`` says that it has further connections, which were not looked at.
+    """
+
+    readable_collection_id: str
+    jobs: tuple[Job, ...] = ()
+    not_started: tuple[NotStarted, ...] = ()
+    more: bool = False
 
 
 def validate_name(name: str) -> str:

@@ -74,6 +74,8 @@ class RunOut(TypedDict, total=False):
     error: str
     diagnosis: dict[str, Any]
     confirmation_token: str
+    jobs: list[dict[str, Any]]
+    not_started: list[dict[str, Any]]
 
 
 class JobReportOut(JobOut, total=False):

@@ -6,11 +6,13 @@ from typing import Annotated
 from mcp_types import CallToolResult
 from pydantic import Field
 
+from weft.backend import run_collection
 from weft.domain.connections import Connection, agree_to_deletions
 from weft.domain.jobs import Job, JobStatus, LogLine, RunOptions, diagnose
 from weft.errors import Conflict, InvalidInput, TryLater
 from weft.server.call import ToolCall
 from weft.server.elicitation.confirmations import Effect
+from weft.server.render.runs import report_runs
 from weft.server.render.size import shrink_to_fit
 from weft.server.render.structured import (
     JobOut,
@@ -37,10 +39,9 @@ from weft.server.render.text import (
 from weft.server.render.untrusted import one_line
 from weft.server.tools.agreement import Proposal, obtain_agreement
 from weft.server.tools.definition import tool
-from weft.server.tools.follow import Followed, wait_for_job
+from weft.server.tools.follow import Followed, wait_for_job, wait_for_jobs
 from weft.server.tools.parameters import (
     ConfirmationToken,
-    ConnectionRef,
     Cursor,
     FilterRef,
     JobRef,
@@ -55,24 +56,38 @@ _NAME_MAX_CHARS = 120
 
 @tool(
     "Run a sync",
-    "Pull the latest data of a connection now. Not needed after create_connection, which starts"
-    " the first sync itself. Returns at once, or when it ends within wait_seconds; it goes on in"
-    " the background either way: get_job follows it. Fails, naming the job, if one is running."
-    " force_full_sync ignores the cursor of a continuous connection. apply_deletions makes the"
-    " deletions that a sync held; the user confirms as in delete_connection.",
+    "Pull the latest data of a connection, or of all in a collection, now. Not needed after"
+    " create_connection, which starts the first sync itself. Returns at once, or when it ends"
+    " within wait_seconds; it goes on in the background either way: get_job follows it. Fails,"
+    " naming the job, if one is running. force_full_sync ignores the cursor of a continuous"
+    " connection. apply_deletions makes the deletions that a sync held; the user confirms as in"
+    " delete_connection.",
     outside=True,
     dashboard=True,
     deletes_if="apply_deletions",
 )
 async def run_sync(
     call: ToolCall,
-    connection_id: ConnectionRef,
+    connection_id: FilterRef = None,
+    readable_collection_id: FilterRef = None,
     force_full_sync: bool = False,
     wait_seconds: WaitSeconds = 0,
     apply_deletions: bool = False,
     confirmation_token: ConfirmationToken = None,
 ) -> Annotated[CallToolResult, RunOut]:
-    """Start a job, and wait for it if the caller wants that."""
+    """Start a job, or one for each connection of a collection, and wait if the caller wants."""
+    if readable_collection_id is not None:
+        _refuse_with_collection(connection_id, apply_deletions, confirmation_token)
+        started = await run_collection(
+            call.backend, readable_collection_id, RunOptions(force_full_sync=force_full_sync)
+        )
+        return report_runs(started, await wait_for_jobs(call, started.jobs, wait_seconds))
+    if connection_id is None:
+        raise InvalidInput(
+            "connection_id is missing.",
+            field="connection_id",
+            hint="Give it, or readable_collection_id to sync all of a collection.",
+        )
     agreed = 0
     if apply_deletions:
         found = await obtain_agreement(
@@ -174,6 +189,22 @@ async def cancel_job(call: ToolCall, job_id: JobRef) -> Annotated[CallToolResult
 def job_result(job: Job) -> CallToolResult:
     """Render an ended job as `run_sync` does; a failed sync is an error of the tool."""
     return _report(Followed(job)).model_copy(update={"is_error": job.status is JobStatus.FAILED})
+
+
+def _refuse_with_collection(connection_id: str | None, applies: bool, token: str | None) -> None:
+    if connection_id is not None:
+        raise InvalidInput(
+            "connection_id and readable_collection_id exclude each other.",
+            field="connection_id",
+            hint="Give connection_id for one connection, readable_collection_id for all in one.",
+        )
+    if applies or token is not None:
+        raise InvalidInput(
+            "apply_deletions is for one connection: somebody has to see what each would lose.",
+            field="apply_deletions",
+            hint="list_connections(needs_attention=true) shows where deletions are held; then"
+            " run_sync(connection_id, apply_deletions=true) for each.",
+        )
 
 
 TOOLS = (run_sync, list_jobs, get_job, cancel_job)

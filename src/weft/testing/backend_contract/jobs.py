@@ -2,7 +2,7 @@
 
 import pytest
 
-from weft.backend import Backend
+from weft.backend import Backend, run_collection
 from weft.domain.base import Json
 from weft.domain.connections import (
     ConnectionChange,
@@ -17,6 +17,7 @@ from weft.errors import (
     NotFound,
 )
 from weft.testing.backend_contract.support import (
+    COLLECTION,
     SLOW,
     UNKNOWN_ID,
     ContractPart,
@@ -49,6 +50,24 @@ class JobContract(ContractPart):
         assert third.entities_unchanged == 33
         after = await backend.connections.get(made.id)
         assert after.entities.total_entities == 40
+
+    @pytest.mark.anyio
+    async def test_collection_runs_every_connection_that_can_start(self, backend: Backend) -> None:
+        await create_collection(backend)
+        await create_collection(backend, "contract-other")
+        ready = [await connect(backend, {"entities": 3}) for _ in range(2)]
+        slow = await connect(backend, SLOW, sync_immediately=True)
+        await connect(backend, readable_collection_id="contract-other")
+        started = await run_collection(backend, COLLECTION)
+        assert {job.source_connection_id for job in started.jobs} == {each.id for each in ready}
+        assert {job.connection_name for job in started.jobs} == {each.name for each in ready}
+        [left] = started.not_started
+        assert left.connection_id == slow.id
+        assert "get_job(job_id='" in left.next_step
+        for job in started.jobs:
+            assert (await wait_for_end(backend, job)).entities_inserted == 3
+        with pytest.raises(NotFound):
+            await run_collection(backend, UNKNOWN_ID)
 
     @pytest.mark.anyio
     async def test_failed_and_skipped_entities_are_counted_and_logged(

@@ -256,3 +256,53 @@ def test_error_while_following_is_one_line(terminal: Terminal) -> None:
     result = terminal.run("sync", "My notes")
     assert result.exit_code == 1
     assert result.stderr == "error: It is gone.\n"
+
+
+def make_two(terminal: Terminal) -> None:
+    terminal.backend.known = {
+        key: make_connection(id=key, name=f"Notes {key[-1]}") for key in ("con-1", "con-2")
+    }
+
+
+def test_collection_syncs_one_after_the_other_and_names_each(terminal: Terminal) -> None:
+    make_two(terminal)
+    terminal.backend.script = [RUNNING, DONE]
+    result = terminal.run("sync", "--collection", "docs")
+    assert result.exit_code == 0
+    assert "Notes 1: COMPLETED after 2.0 s: 10 inserted" in result.stdout
+    assert "Notes 2: COMPLETED after 2.0 s: 10 inserted" in result.stdout
+    assert len(terminal.backend.calls_of("jobs.run")) == 2
+
+
+def test_collection_of_which_nothing_starts_says_why_and_fails(terminal: Terminal) -> None:
+    make_two(terminal)
+    terminal.backend.live_job = RUNNING
+    result = terminal.run("sync", "--collection", "docs")
+    assert result.exit_code == 1
+    assert "Not started: Notes 2: A sync is running. `weft jobs show job-1" in result.stderr
+
+
+def test_collection_is_queued_as_json(terminal: Terminal) -> None:
+    terminal.people = False
+    result = terminal.run("sync", "--collection", "docs", "--no-wait")
+    assert result.exit_code == 0
+    printed = json.loads(result.stdout)
+    assert [job["id"] for job in printed["jobs"]] == ["job-1"]
+    assert (printed["not_started"], printed["more"]) == ([], False)
+
+
+def test_end_of_following_ends_it_for_the_whole_collection(terminal: Terminal) -> None:
+    make_two(terminal)
+    terminal.backend.jobs = StubbornJobs(terminal.backend)
+    terminal.backend.script = [RUNNING]
+    result = terminal.run("sync", "--collection", "docs")
+    assert result.exit_code == 130
+    assert "Notes 2: PENDING" in result.stdout
+
+
+@pytest.mark.parametrize(
+    "wrong", [(), ("x", "--collection", "docs"), ("--collection", "docs", "--apply-deletions")]
+)
+def test_sync_of_what_is_not_clear_is_refused(terminal: Terminal, wrong: tuple[str, ...]) -> None:
+    assert terminal.run("sync", *wrong).exit_code == 2
+    assert terminal.backend.calls_of("jobs.run") == []
