@@ -64,7 +64,6 @@ class JobPicker:
         self._engine = engine
         self._owner = owner
         self._passed_over: dict[str, float] = {}
-        self._marks: dict[str, str] = {}
 
     async def claim(self) -> Claim | None:
         """Claim the oldest waiting job that can run here; say of those before why they wait."""
@@ -78,24 +77,19 @@ class JobPicker:
                 await self._pass_over(waiting, waiting_outcome(obstacle))
                 passed_over.append(waiting.mark)
                 continue
-            claim = await jobs.claim(
+            # If another process was first, the next look finds what is left.
+            return await jobs.claim(
                 self._owner,
                 lease=limits.lease,
                 host_limit=limits.syncs_per_host,
                 job_id=waiting.job_id,
             )
-            if claim is None:
-                return None  # Another process was first; the next look finds what is left.
-            self._marks[claim.job_id] = waiting.mark
-            return claim
         return None
 
     def note_end(self, claim: Claim, outcome: Outcome) -> None:
         """Pass the job over from now on if its outcome is `waiting_outcome`."""
-        mark = self._marks.pop(claim.job_id, None)
-        waits = outcome.status is JobStatus.PENDING and outcome.error_category is not None
-        if waits and mark is not None:
-            self._passed_over[mark] = anyio.current_time() + HANDED_BACK_SECONDS
+        if outcome.status is JobStatus.PENDING and outcome.error_category is not None:
+            self._passed_over[claim.mark] = anyio.current_time() + HANDED_BACK_SECONDS
 
     async def _pass_over(self, waiting: WaitingJob, reason: Outcome) -> None:
         self._passed_over[waiting.mark] = anyio.current_time() + LOOK_AGAIN_SECONDS

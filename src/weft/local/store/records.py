@@ -46,7 +46,8 @@ class ConnectionRow:
 class WaitingJob:
     """A job that is due, with what its connection needs; ``error`` says why it waits, if stored.
 
-    ``mark`` changes with the connection, so that a job that was passed over is looked at again.
+    ``mark`` changes with the connection and with each claim: then a job that was passed over is
+    looked at again, and says again why it waits.
     """
 
     job_id: str
@@ -68,6 +69,7 @@ class Claim:
     ``lease`` is how long it stays valid without a heartbeat or a commit. ``running_since``
     is when the job would have begun, had it run without a break, in seconds of the store's
     monotonic clock. ``cursor`` is what the source remembers, also for a ``full_sync``.
+    ``mark`` is that of the job if it waits again.
     ``kept_names`` bounds the names of changed entities that its connection keeps.
     """
 
@@ -92,6 +94,7 @@ class Claim:
     resumed: bool
     renewed: bool = False
     running_since: float = 0.0
+    mark: str = ""
     kept_names: int = KEPT_NAMES
 
 

@@ -81,7 +81,7 @@ SELECT 1 FROM job WHERE status = 'PENDING' LIMIT 1;
 -- name: job_next
 -- The oldest job that is due, whose host has room and whose mark was not passed over. A time to retry
 -- that is further away than any wait was set before the clock went back.
-SELECT j.no, j.id AS job_id, j.id || ':' || c.version AS mark, j.error, c.id AS connection_id,
+SELECT j.no, j.id AS job_id, j.id || ':' || j.fence || ':' || c.version AS mark, j.error, c.id AS connection_id,
   c.organization_id, c.short_name, c.config, c.credentials, c.auth_method, c.auth_expires_at
 FROM job j JOIN connection c ON c.no = j.connection_no
 WHERE j.status = 'PENDING' AND (:job_id IS NULL OR j.id = :job_id)
@@ -92,7 +92,7 @@ WHERE j.status = 'PENDING' AND (:job_id IS NULL OR j.id = :job_id)
       WHERE r.status IN ('RUNNING', 'CANCELLING') AND rc.host = c.host
     )
   )
-  AND j.id || ':' || c.version NOT IN (SELECT value FROM carray(:passed_over))
+  AND j.id || ':' || j.fence || ':' || c.version NOT IN (SELECT value FROM carray(:passed_over))
 ORDER BY j.no LIMIT 1;
 
 -- name: job_explain_wait
@@ -113,7 +113,7 @@ RETURNING no, id, connection_no, fence, options, full_sync, checkpoint, listing,
 
 -- name: job_claim_connection
 -- The columns of a claim that the connection has.
-SELECT id, organization_id, short_name, config, credentials, cursor, list_again, auth_method,
+SELECT version, id, organization_id, short_name, config, credentials, cursor, list_again, auth_method,
   authenticated_at, auth_expires_at
 FROM connection WHERE no = :no;
 

@@ -67,5 +67,6 @@ def claim_next(
         attempts=job["attempts"],
         resumed=job["fence"] > 1,
         renewed=bool(job["renewed"]),
+        mark=f"{job['id']}:{job['fence']}:{connection['version']}",
         running_since=seconds - job["ran"] / MICROSECONDS,
     )
