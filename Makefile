@@ -43,7 +43,7 @@ format: $(VENV)/.dev  ## Format and apply the safe fixes.
 torture: $(VENV)/.dev  ## Kill syncs 500 times, fill the disk, call at random, serve bombs; takes an hour.
 	TORTURE_KILLS=500 TORTURE_EXAMPLES=200 TORTURE_ENTITIES=1000000 TORTURE_CALLS=10000 \
 		$(BIN)/python -m pytest tests/integration
-	TORTURE_BYTES=5000000 $(BIN)/python -m pytest -rP tests/acceptance/test_hostile_syncs.py
+	TORTURE_BYTES=5000000 $(BIN)/python -m pytest -rP tests/acceptance/hostile/test_syncs.py
 
 coverage: $(VENV)/.dev  ## Run all tests and report which lines ran, subprocesses included.
 	$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --cov --cov-report=term:skip-covered \

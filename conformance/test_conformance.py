@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 import httpx
 import pytest
-from optional import node_program
+
+from tests.support.optional import node_program
 
 PACKAGE = "@modelcontextprotocol/conformance"
 VERSION = "0.2.0-alpha.12"

@@ -3,8 +3,9 @@
 from collections.abc import AsyncGenerator
 
 import pytest
-from optional import CHROMIUM
 from playwright.async_api import Browser, async_playwright
+
+from tests.support.optional import CHROMIUM
 
 WAIT_MS = 20_000
 

@@ -1,16 +1,12 @@
 """Real server processes and real clients."""
 
-import sys
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
 
-# Pytest's import mode leaves this folder off the path, and the helpers are shared by its tests.
-sys.path.insert(0, str(Path(__file__).parent))
-
-from weft_http import OVER, connect_over
-from weft_process import MODES, Agent, Place
+from tests.acceptance.weft_http import OVER, connect_over
+from tests.acceptance.weft_process import MODES, Agent, Place
 
 
 @pytest.fixture(scope="session")

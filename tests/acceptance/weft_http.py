@@ -18,7 +18,8 @@ from mcp.client import Client
 from mcp.client.session import ElicitationFnT, MessageHandlerFnT
 from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
-from weft_process import (
+
+from tests.acceptance.weft_process import (
     ANSWER_SECONDS,
     COMMAND,
     MODES,

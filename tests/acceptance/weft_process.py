@@ -13,12 +13,12 @@ import anyio
 import apsw
 from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
-from built_wheel import install_wheel
 from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters, get_default_environment, stdio_client
 from mcp_types import CallToolResult, TextContent, TextResourceContents
-from patience import PATIENCE_SECONDS
 
+from tests.acceptance.built_wheel import install_wheel
+from tests.support.patience import PATIENCE_SECONDS
 from weft.testing.stub import write_stub_plugin
 
 Structured = dict[str, Any]

@@ -7,11 +7,11 @@ from typing import ClassVar
 
 import httpx
 import pytest
-from airweave_stub import open_world
-from differences import expect_difference
 from pydantic import SecretStr
 from starlette.applications import Starlette
 
+from tests.support.airweave.differences import expect_difference
+from tests.support.airweave.stub import open_world
 from weft.backend import Backend
 from weft.domain.access.permissions import NO_CEILINGS
 from weft.domain.connections import Connection, NewConnection

@@ -13,12 +13,12 @@ from dulwich import porcelain
 from dulwich.repo import Repo
 from dulwich.server import DictBackend
 from dulwich.web import make_wsgi_chain
-from github_harness import TOKEN, FakeGitHub, pull
-from hostile_files import IGNORE
-from hostile_git import GIT
-from hostile_pages import ENCODINGS, GZIP, HTML, JSON, ROBOTS, SITEMAP
-from web_harness import Website, links, loc_entries, sitemap
 
+from tests.support.sources.github import TOKEN, FakeGitHub, pull
+from tests.support.sources.hostile.files import IGNORE
+from tests.support.sources.hostile.git import GIT
+from tests.support.sources.hostile.pages import ENCODINGS, GZIP, HTML, JSON, ROBOTS, SITEMAP
+from tests.support.sources.website import Website, links, loc_entries, sitemap
 from weft.net.client import http_factory
 from weft.sources.base import SourceContext
 from weft.sources.files.source import FilesSource

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from memory_store import MemoryStore
-from stores import open_store
 
+from tests.support.store.memory.store import MemoryStore
+from tests.support.store.open import open_store
 from weft.local.store.base import Store
 from weft.testing.store_contract import PassTime, StoreContract
 

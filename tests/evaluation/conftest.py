@@ -1,17 +1,13 @@
 """The engine that the tasks of a module share, and the table of what they took."""
 
 import statistics
-import sys
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
 
-# Pytest's import mode leaves this folder off the path, and its modules are shared by its tests.
-sys.path.insert(0, str(Path(__file__).parent))
-
-from measuring import Measured
-from world import Stage, open_stage
+from tests.evaluation.measuring import Measured
+from tests.evaluation.world import Stage, open_stage
 
 HERE = Path(__file__).parent
 MEASURED = pytest.StashKey[list[Measured]]()

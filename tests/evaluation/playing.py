@@ -13,7 +13,16 @@ from typing import Any, Protocol, cast
 
 from mcp.client import Client
 from mcp_types import TextContent, TextResourceContents
-from transcripts import Step, Task, TranscriptError, Values, fill, pattern, variables
+
+from tests.evaluation.transcripts import (
+    Step,
+    Task,
+    TranscriptError,
+    Values,
+    fill,
+    pattern,
+    variables,
+)
 
 CHARS_PER_TOKEN = 4
 REFERENCES = (

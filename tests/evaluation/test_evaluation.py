@@ -4,11 +4,20 @@ import re
 
 import pytest
 from mcp.client import Client
-from measuring import Measured
-from person import Person
-from playing import Agent
-from transcripts import End, Task, TranscriptError, fill, load_tasks, texts_in, variables
-from world import Stage, World
+
+from tests.evaluation.measuring import Measured
+from tests.evaluation.playing import Agent
+from tests.evaluation.transcripts import (
+    End,
+    Task,
+    TranscriptError,
+    fill,
+    load_tasks,
+    texts_in,
+    variables,
+)
+from tests.evaluation.world import Stage, World
+from tests.support.server.person import Person
 
 pytestmark = pytest.mark.anyio
 

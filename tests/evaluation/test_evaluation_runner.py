@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 from mcp.client import Client
-from playing import Agent
 from pydantic import ValidationError
-from transcripts import Task, TranscriptError, Values, tasks_of
-from world import Stage, World
+
+from tests.evaluation.playing import Agent
+from tests.evaluation.transcripts import Task, TranscriptError, Values, tasks_of
+from tests.evaluation.world import Stage, World
 
 pytestmark = pytest.mark.anyio
 

@@ -13,10 +13,10 @@ from typing import Any, ClassVar, cast
 from uuid import uuid4
 
 import anyio
-from embedded import PATIENCE_SECONDS, Embedded, no_network, open_embedded
-from git_repos import RawRepository
-from transcripts import End, Hit, Server, Task, TranscriptError, Values, fill
 
+from tests.evaluation.transcripts import End, Hit, Server, Task, TranscriptError, Values, fill
+from tests.support.local.embedded import PATIENCE_SECONDS, Embedded, no_network, open_embedded
+from tests.support.sources.git_repos import RawRepository
 from weft.domain.access.permissions import Ceilings
 from weft.domain.access.principals import Principal, Role
 from weft.domain.base import Json

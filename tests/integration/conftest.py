@@ -5,9 +5,9 @@ from pathlib import Path
 
 import anyio
 import pytest
-from stores import open_store
-from worker_processes import NobodyHere, Onlooker, Workers
 
+from tests.support.process.workers import NobodyHere, Onlooker, Workers
+from tests.support.store.open import open_store
 from weft.assembly.backends import source_context
 from weft.domain.access.principals import LOCAL_ORGANIZATION_ID
 from weft.local.backend import LocalBackend

@@ -2,6 +2,7 @@
 
 import anyio
 import pytest
+
 from bench import http_rate, latency, memory, round_trip, throughput
 from bench.table import Row
 

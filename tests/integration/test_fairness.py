@@ -14,10 +14,11 @@ from typing import ClassVar
 import anyio
 import anyio.lowlevel
 import pytest
-from embedded import Embedded, open_embedded
-from patience import PATIENCE_SECONDS
 from pydantic import BaseModel
 
+from tests.support.local.embedded import Embedded, open_embedded
+from tests.support.patience import PATIENCE_SECONDS
+from tests.support.process.programs import ROOT
 from weft.domain.base import Json
 from weft.domain.entities import Entity
 from weft.domain.jobs import Job, JobStatus
@@ -182,7 +183,7 @@ MEASURED = """
 import json, resource, sys
 from pathlib import Path
 import anyio
-from embedded import open_embedded
+from tests.support.local.embedded import open_embedded
 
 async def main():
     home, entities = Path(sys.argv[1]), int(sys.argv[2])
@@ -198,10 +199,9 @@ anyio.run(main)
 
 def measure(home: Path, entities: int) -> int:
     """Peak memory of a process that syncs that many, in the platform's unit."""
-    support = Path(__file__).parents[1] / "support"
     done = subprocess.run(
         [sys.executable, "-c", MEASURED, str(home), str(entities)],
-        env={**os.environ, "PYTHONPATH": str(support)},
+        cwd=ROOT,
         capture_output=True,
         check=True,
         text=True,

@@ -10,8 +10,8 @@ from dulwich.index import commit_tree
 from dulwich.objects import Blob, Commit, ObjectID
 from dulwich.refs import Ref
 from dulwich.repo import Repo
-from patience import PATIENCE_SECONDS
 
+from tests.support.patience import PATIENCE_SECONDS
 from weft.assembly.backends import open_backend
 from weft.backend import Backend
 from weft.domain.base import Json

@@ -1,6 +1,6 @@
 """Sources behind OAuth providers that their configuration names, for tests.
 
-`tests/support/oauth_provider.py` is such a provider, with the API that these sources read: `/me`,
+`tests/support/oauth/provider.py` is such a provider, with the API that these sources read: `/me`,
 `/notes` (a list of ids) and `/notes/ID`. Any other provider with the same API will do.
 """
 

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from cli_fakes import Terminal
+
+from tests.support.cli import Terminal
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 import click
 import pytest
-from cli_fakes import Terminal, make_collection, make_connection, make_failed_job, make_job
 from click.shell_completion import ShellComplete
 
+from tests.support.cli import Terminal, make_collection, make_connection, make_failed_job, make_job
 from weft.cli.app import cli
 from weft.domain.connections import ConnectionStatus, SyncSummary
 from weft.domain.jobs import JobStatus

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 import pytest
-from cli_fakes import Terminal
 from click.testing import CliRunner
 
+from tests.support.cli import Terminal
 from weft.cli.app import cli
 from weft.cli.terminal.context import App
 from weft.settings import Settings

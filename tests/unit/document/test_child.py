@@ -10,8 +10,8 @@ from typing import Any
 import anyio
 import anyio.to_thread
 import pytest
-from patience import PATIENCE_SECONDS
 
+from tests.support.patience import PATIENCE_SECONDS
 from weft.document.child import (
     CPU_SECONDS_MAX,
     INLINE_BYTES_MAX,

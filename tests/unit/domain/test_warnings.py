@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-from server_records import make_connection
 
+from tests.support.server.records import make_connection
 from weft.domain.attention import AttentionKind
 from weft.domain.connections import ConnectionStatus, EntitySummary, SyncSummary
 from weft.domain.jobs import Finding, FindingKind, Job, JobStatus, WarningKind, shortfall_of

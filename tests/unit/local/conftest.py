@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-from fixed_keys import FixedKeys
-from local_harness import LocalHarness, open_harness
-from oauth_harness import CLIENT_ID, CLIENT_SECRET, OAuthHarness, open_oauth_harness
-from oauth_provider import OAuthProvider, serve_oauth_provider
 
+from tests.support.local.fixed_keys import FixedKeys
+from tests.support.local.harness import LocalHarness, open_harness
+from tests.support.oauth.harness import CLIENT_ID, CLIENT_SECRET, OAuthHarness, open_oauth_harness
+from tests.support.oauth.provider import OAuthProvider, serve_oauth_provider
 from weft.local.engine import Engine
 from weft.local.store.base import Store
 from weft.local.vault.keys import KEY_BYTES

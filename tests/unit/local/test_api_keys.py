@@ -4,8 +4,8 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
-from stores import open_store
 
+from tests.support.store.open import open_store
 from weft.domain.access.principals import LOCAL_ORGANIZATION_ID, Principal, Role
 from weft.errors import Conflict, InvalidInput, NotFound
 from weft.local.api_keys import LocalKeys

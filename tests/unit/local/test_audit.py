@@ -6,9 +6,16 @@ from typing import Any
 
 import apsw
 import pytest
-from local_harness import COLLECTION, ORGANIZATION, LocalHarness, fetch_of, note, token_auth
-from stores import connect_here
 
+from tests.support.local.harness import (
+    COLLECTION,
+    ORGANIZATION,
+    LocalHarness,
+    fetch_of,
+    note,
+    token_auth,
+)
+from tests.support.store.open import connect_here
 from weft.domain.access.acting import acting
 from weft.domain.access.audit import AuditEntry
 from weft.domain.access.principals import Role

@@ -6,9 +6,9 @@ from datetime import timedelta
 import anyio
 import anyio.lowlevel
 import pytest
-from local_harness import LocalHarness
-from patience import PATIENCE_SECONDS
 
+from tests.support.local.harness import LocalHarness
+from tests.support.patience import PATIENCE_SECONDS
 from weft.errors import AuthenticationFailed, InvalidInput, NotFound
 from weft.local.engine import Engine, Signal, utc_now
 from weft.testing.stub import StubConfig, StubCredentials, StubSource

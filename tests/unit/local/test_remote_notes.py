@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from local_harness import open_harness
 
+from tests.support.local.harness import open_harness
 from weft.domain.jobs import Job, JobStatus
 from weft.domain.notes import Note
 from weft.local.remote_notes import RemoteNotes

@@ -3,8 +3,8 @@
 import uuid
 
 import pytest
-from local_harness import COLLECTION, ORGANIZATION, LocalHarness
 
+from tests.support.local.harness import COLLECTION, ORGANIZATION, LocalHarness
 from weft.domain.collections import NewCollection
 from weft.errors import Ambiguous, NotFound
 from weft.local.resolve import find_collection, find_connection, find_job

@@ -6,8 +6,8 @@ import zlib
 import anyio
 import anyio.lowlevel
 import pytest
-from http_harness import QUICK, get, replies
 
+from tests.support.http import QUICK, get, replies
 from weft.errors import SourceUnavailable
 from weft.net.client import http_factory
 from weft.net.errors import ResponseTooLarge

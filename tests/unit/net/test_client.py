@@ -6,8 +6,8 @@ from email.utils import formatdate
 
 import httpx
 import pytest
-from http_harness import NOW, QUICK, get, replies
 
+from tests.support.http import NOW, QUICK, get, replies
 from weft.errors import RateLimited, SourceUnavailable, WeftError
 from weft.net.addresses import AllowList
 from weft.net.client import get_json, http_factory, next_page_url

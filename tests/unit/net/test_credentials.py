@@ -4,8 +4,8 @@ from collections.abc import Generator
 
 import httpx
 import pytest
-from http_harness import SECRET, name_server, replies
 
+from tests.support.http import SECRET, name_server, replies
 from weft.net.client import http_factory
 from weft.net.http_factory import HttpFactory
 from weft.testing.scripted_http import HttpReply, HttpRequest, html, redirect, serve

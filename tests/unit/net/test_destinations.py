@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
-from http_harness import QUICK, get, name_server, replies
 
+from tests.support.http import QUICK, get, name_server, replies
 from weft.errors import SourceMisconfigured, SourceUnavailable, WeftError
 from weft.net.addresses import AddressRefused
 from weft.net.client import Clock, http_factory

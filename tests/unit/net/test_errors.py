@@ -7,8 +7,8 @@ import ssl
 import httpcore
 import httpx
 import pytest
-from http_harness import SECRET, get, replies
 
+from tests.support.http import SECRET, get, replies
 from weft.errors import (
     AccessDenied,
     AuthenticationFailed,

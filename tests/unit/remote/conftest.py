@@ -1,8 +1,8 @@
 """Fixtures of the remote backend's tests."""
 
 import pytest
-from airweave_backend import Place
 
+from tests.support.airweave.backend import Place
 from weft.domain.collections import NewCollection
 
 

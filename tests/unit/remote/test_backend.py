@@ -6,9 +6,9 @@ from typing import Any
 import anyio
 import httpx
 import pytest
-from patience import PATIENCE_SECONDS
-from remote_replay import load_exchanges, open_scripted_backend
 
+from tests.support.airweave.replay import load_exchanges, open_scripted_backend
+from tests.support.patience import PATIENCE_SECONDS
 from weft.backend import Authorization, Search
 from weft.domain.connections import ConnectionStatus, NewConnection
 from weft.domain.search import SearchQuery

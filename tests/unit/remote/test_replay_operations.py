@@ -7,9 +7,9 @@ from typing import Any, cast
 
 import httpx
 import pytest
-from recordings import ALL, number_of, recording
-from remote_replay import Exchange, open_scripted_backend
 
+from tests.support.airweave.recordings import ALL, number_of, recording
+from tests.support.airweave.replay import Exchange, open_scripted_backend
 from weft.domain.base import Page
 from weft.domain.collections import Collection, NewCollection
 from weft.domain.connections import Auth, Connection, ConnectionChange, DirectAuth, NewConnection

@@ -3,9 +3,9 @@
 import re
 
 import pytest
-from recordings import ALL, number_of, recording
-from remote_replay import KEY, Exchange, open_scripted_backend, open_scripted_client
 
+from tests.support.airweave.recordings import ALL, number_of, recording
+from tests.support.airweave.replay import KEY, Exchange, open_scripted_backend, open_scripted_client
 from weft.errors import (
     AuthenticationFailed,
     Conflict,

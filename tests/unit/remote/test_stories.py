@@ -7,8 +7,14 @@ from typing import Any
 
 import anyio
 import pytest
-from airweave_backend import STUB_AUTH, Place, make_connection, make_direct_auth, wait_until_synced
 
+from tests.support.airweave.backend import (
+    STUB_AUTH,
+    Place,
+    make_connection,
+    make_direct_auth,
+    wait_until_synced,
+)
 from weft.domain.collections import NewCollection
 from weft.domain.connections import (
     Auth,

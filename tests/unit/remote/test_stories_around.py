@@ -4,9 +4,9 @@ Weft gets on with the surprises of these routes, and repeats none of their texts
 """
 
 import pytest
-from airweave_backend import STUB_AUTH, Place, make_connection, wait_until_synced
-from airweave_scenarios import Step, load_scenario, open_http
 
+from tests.support.airweave.backend import STUB_AUTH, Place, make_connection, wait_until_synced
+from tests.support.airweave.scenarios import Step, load_scenario, open_http
 from weft.domain.jobs import JobStatus
 from weft.errors import NotFound, NotPermitted
 from weft.remote.api.refusals import ApiAnswer, build_error

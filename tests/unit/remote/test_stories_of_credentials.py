@@ -2,7 +2,8 @@
 
 import httpx
 import pytest
-from airweave_backend import (
+
+from tests.support.airweave.backend import (
     STUB_AUTH,
     URL,
     Place,
@@ -10,7 +11,6 @@ from airweave_backend import (
     make_direct_auth,
     wait_until_synced,
 )
-
 from weft.domain.base import Json
 from weft.domain.connections import (
     Auth,

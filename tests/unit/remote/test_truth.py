@@ -3,9 +3,9 @@
 from typing import Any
 
 import pytest
-from airweave_scenarios import open_backend_at
 from pydantic import JsonValue
 
+from tests.support.airweave.scenarios import open_backend_at
 from weft.domain.collections import NewCollection
 from weft.domain.connections import Connection, ConnectionChange, NewConnection
 from weft.domain.jobs import Job, JobStatus, diagnose

@@ -2,9 +2,9 @@
 
 import pytest
 from mcp.client import Client
-from server_fakes import Connect, FakeBackend
-from server_records import make_connection
 
+from tests.support.server.fakes import Connect, FakeBackend
+from tests.support.server.records import make_connection
 from weft.server.app import WeftServer
 from weft.server.build import build_server
 

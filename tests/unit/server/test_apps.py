@@ -9,8 +9,8 @@ from typing import Final
 import pytest
 from mcp.client import Client
 from mcp_types import TextContent, TextResourceContents
-from server_fakes import Connect, FakeBackend
 
+from tests.support.server.fakes import Connect, FakeBackend
 from weft.domain.access.permissions import Ceilings
 from weft.server import apps
 from weft.server.app import WeftServer

@@ -7,10 +7,10 @@ import anyio
 import pytest
 from mcp.client import Client
 from mcp_types import CallToolResult
-from patience import PATIENCE_SECONDS
-from server_fakes import Connect, FakeBackend, FakeSources, text_of
-from server_records import make_connection
 
+from tests.support.patience import PATIENCE_SECONDS
+from tests.support.server.fakes import Connect, FakeBackend, FakeSources, text_of
+from tests.support.server.records import make_connection
 from weft.domain.access.permissions import Ceilings
 from weft.domain.access.principals import Principal, Role
 from weft.domain.sources import SourceInfo

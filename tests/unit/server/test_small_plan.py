@@ -7,11 +7,11 @@ from typing import Any
 
 import anyio
 import pytest
-from airweave_backend import STUB_AUTH, Place, make_connection
 from mcp.client import Client
-from server_fakes import text_of
-from virtual_time import VIRTUAL, LoopClock
 
+from tests.support.airweave.backend import STUB_AUTH, Place, make_connection
+from tests.support.server.fakes import text_of
+from tests.support.virtual_time import VIRTUAL, LoopClock
 from weft.domain.collections import NewCollection
 from weft.remote.api.timeouts import Timeouts
 from weft.server.app import CALL_SECONDS_MAX

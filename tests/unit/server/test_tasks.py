@@ -15,9 +15,10 @@ from mcp_types import (
     SubscriptionsListenRequestParams,
     SubscriptionsListenResult,
 )
-from server_fakes import FakeBackend, text_of
-from server_records import NOW, make_connection, make_job
-from task_client import (
+
+from tests.support.server.fakes import FakeBackend, text_of
+from tests.support.server.records import NOW, make_connection, make_job
+from tests.support.server.task_client import (
     TASKS,
     ClientTasks,
     TaskHandle,
@@ -26,7 +27,6 @@ from task_client import (
     update_task,
     wait_for_task,
 )
-
 from weft.domain.access.permissions import NO_CEILINGS, Ceilings
 from weft.domain.access.principals import LOCAL_PRINCIPAL, Principal, Role
 from weft.domain.jobs import JobStatus

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from airweave_scenarios import NAMES, Replay, find_step, load_scenario, open_http
 
+from tests.support.airweave.scenarios import NAMES, Replay, find_step, load_scenario, open_http
 from weft.testing.airweave import Airweave, Clock
 from weft.testing.airweave.state import Connection, Provider, new_id
 

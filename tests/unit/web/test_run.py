@@ -12,10 +12,10 @@ from pathlib import Path
 import anyio
 import pytest
 from anyio.abc import ByteReceiveStream, SocketStream
-from patience import PATIENCE_SECONDS
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from tests.support.patience import PATIENCE_SECONDS
 from weft.errors import InvalidInput
 from weft.web import run
 from weft.web.gate.gate import VOUCH

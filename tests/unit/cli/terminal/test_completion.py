@@ -5,9 +5,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from cli_fakes import FakeBackend, make_connection, make_job
 from click.shell_completion import CompletionItem, ShellComplete
 
+from tests.support.cli import FakeBackend, make_connection, make_job
 from weft.backend import Backend
 from weft.cli.app import cli
 from weft.cli.terminal.context import App

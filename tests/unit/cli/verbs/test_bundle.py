@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from canary import Canaries
-from cli_fakes import NOW, FakeJobs, Terminal, make_connection, make_job
 
+from tests.support.cli import NOW, FakeJobs, Terminal, make_connection, make_job
+from tests.support.secrets.canary import Canaries
 from weft.cli.verbs.bundle import Cleaner
 from weft.domain.jobs import JobStatus, LogLine
 

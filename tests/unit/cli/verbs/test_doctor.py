@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_fakes import Terminal
 from pydantic import SecretStr
 
+from tests.support.cli import Terminal
 from weft.cli.verbs import doctor
 from weft.cli.verbs.doctor import Report, examine, format_value
 from weft.errors import NotPermitted, StorageFailed

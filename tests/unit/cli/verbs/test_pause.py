@@ -2,8 +2,7 @@
 
 from datetime import datetime
 
-from cli_fakes import Terminal
-
+from tests.support.cli import Terminal
 from weft.domain.connections import ConnectionChange
 from weft.domain.schedules import ScheduleSpec
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_fakes import FakeBackend, FakeCollections, make_collection, make_connection
 from click.testing import CliRunner, Result
 from pydantic import SecretStr
 
+from tests.support.cli import FakeBackend, FakeCollections, make_collection, make_connection
 from weft.backend import Backend
 from weft.cli.app import cli
 from weft.cli.terminal.context import App

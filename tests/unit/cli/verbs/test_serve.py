@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from cli_fakes import Terminal
 
+from tests.support.cli import Terminal
 from weft.cli.verbs import serve as verb
 from weft.settings import Settings
 

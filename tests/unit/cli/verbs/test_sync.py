@@ -9,7 +9,8 @@ from typing import Any
 
 import anyio
 import pytest
-from cli_fakes import (
+
+from tests.support.cli import (
     FakeConnections,
     FakeJobs,
     Terminal,
@@ -17,7 +18,6 @@ from cli_fakes import (
     make_failed_job,
     make_job,
 )
-
 from weft.cli.terminal import follow
 from weft.domain.attention import DeletionHold
 from weft.domain.base import Page

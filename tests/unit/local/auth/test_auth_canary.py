@@ -13,9 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from oauth_harness import OAuthHarness, open_oauth_harness, own_client, params_of, token_of
-from oauth_provider import OAuthProvider, serve_oauth_provider
 
+from tests.support.oauth.harness import (
+    OAuthHarness,
+    open_oauth_harness,
+    own_client,
+    params_of,
+    token_of,
+)
+from tests.support.oauth.provider import OAuthProvider, serve_oauth_provider
 from weft.domain.connections import Auth, AuthProviderAuth, Connection, OAuthTokenAuth
 from weft.errors import WeftError
 from weft.local.auth.oauth_clients import LocalOAuthClients

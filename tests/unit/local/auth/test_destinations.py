@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from local_harness import open_harness
 from pydantic import BaseModel, Field
 
+from tests.support.local.harness import open_harness
 from weft.domain.base import Json
 from weft.errors import NotPermitted
 from weft.local.auth.destinations import check_destination, config_decides_host

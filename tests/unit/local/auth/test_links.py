@@ -3,9 +3,9 @@
 from typing import Any
 
 import pytest
-from oauth_harness import BASE, OAuthHarness, token_of
-from oauth_provider import OAuthProvider
 
+from tests.support.oauth.harness import BASE, OAuthHarness, token_of
+from tests.support.oauth.provider import OAuthProvider
 from weft.domain.connections import Auth, Connection, ConnectionStatus
 from weft.errors import AuthenticationFailed, InvalidInput, NotFound
 

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from local_harness import ORGANIZATION, LocalHarness
 from pydantic import BaseModel, SecretStr
-from stores import connect_here
 
+from tests.support.local.harness import ORGANIZATION, LocalHarness
+from tests.support.store.open import connect_here
 from weft.domain.access.secrets import SecretOrigin
 from weft.domain.base import Json
 from weft.domain.connections import Auth, ConnectionChange, DirectAuth

@@ -5,10 +5,10 @@ from typing import Any
 
 import anyio
 import pytest
-from local_harness import ORGANIZATION
-from oauth_harness import CLIENT_ID, CLIENT_SECRET, OAuthHarness, own_client
-from oauth_provider import OAuthProvider
 
+from tests.support.local.harness import ORGANIZATION
+from tests.support.oauth.harness import CLIENT_ID, CLIENT_SECRET, OAuthHarness, own_client
+from tests.support.oauth.provider import OAuthProvider
 from weft.domain.connections import (
     Auth,
     Connection,

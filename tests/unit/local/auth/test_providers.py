@@ -8,9 +8,9 @@ from typing import Any
 from urllib.parse import parse_qs, unquote
 
 import pytest
-from oauth_harness import OAuthHarness, open_oauth_harness
-from oauth_provider import OAuthProvider, serve_oauth_provider
 
+from tests.support.oauth.harness import OAuthHarness, open_oauth_harness
+from tests.support.oauth.provider import OAuthProvider, serve_oauth_provider
 from weft.domain.connections import (
     Auth,
     AuthProviderAuth,

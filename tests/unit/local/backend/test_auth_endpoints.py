@@ -3,9 +3,9 @@
 from typing import Any
 
 import pytest
-from oauth_harness import CLIENT_ID, CLIENT_SECRET, OAuthHarness, params_of, token_of
-from oauth_provider import OAuthProvider
 
+from tests.support.oauth.harness import CLIENT_ID, CLIENT_SECRET, OAuthHarness, params_of, token_of
+from tests.support.oauth.provider import OAuthProvider
 from weft.domain.connections import Auth, ConnectionChange, ConnectionStatus
 from weft.errors import Conflict, ErrorCategory, NotFound
 from weft.local.auth.oauth_clients import LocalOAuthClients

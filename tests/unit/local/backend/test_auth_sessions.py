@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from oauth1_provider import serve_oauth1_provider
-from oauth_harness import (
+
+from tests.support.oauth.harness import (
     BASE,
     CLIENT_ID,
     CLIENT_SECRET,
@@ -18,8 +18,8 @@ from oauth_harness import (
     params_of,
     token_of,
 )
-from oauth_provider import OAuthProvider
-
+from tests.support.oauth.oauth1_provider import serve_oauth1_provider
+from tests.support.oauth.provider import OAuthProvider
 from weft.domain.connections import ConnectionStatus
 from weft.domain.jobs import JobStatus, JobTrigger
 from weft.errors import (

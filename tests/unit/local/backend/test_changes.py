@@ -2,8 +2,8 @@
 
 import anyio
 import pytest
-from patience import PATIENCE_SECONDS
 
+from tests.support.patience import PATIENCE_SECONDS
 from weft.local.backend.changes import LocalChanges
 from weft.local.engine import Engine
 

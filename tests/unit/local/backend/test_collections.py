@@ -2,8 +2,8 @@
 
 import anyio
 import pytest
-from local_harness import LocalHarness
 
+from tests.support.local.harness import LocalHarness
 from weft.domain.collections import NewCollection
 
 pytestmark = pytest.mark.anyio

@@ -6,7 +6,8 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 import pytest
-from local_harness import (
+
+from tests.support.local.harness import (
     COLLECTION,
     ORGANIZATION,
     PATIENCE_SECONDS,
@@ -16,7 +17,6 @@ from local_harness import (
     run_jobs,
     token_auth,
 )
-
 from weft.domain.base import Json
 from weft.domain.collections import NewCollection
 from weft.domain.connections import Connection, ConnectionChange

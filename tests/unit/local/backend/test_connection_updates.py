@@ -5,13 +5,13 @@ from typing import Any
 
 import anyio
 import pytest
-from local_harness import (
+
+from tests.support.local.harness import (
     ORGANIZATION,
     START,
     LocalHarness,
     token_auth,
 )
-
 from weft.domain.base import Json
 from weft.domain.connections import Connection, ConnectionChange, ConnectionStatus
 from weft.domain.schedules import ScheduleSpec

@@ -6,7 +6,8 @@ from typing import Any
 
 import anyio
 import pytest
-from local_harness import (
+
+from tests.support.local.harness import (
     ORGANIZATION,
     PATIENCE_SECONDS,
     START,
@@ -15,7 +16,6 @@ from local_harness import (
     open_harness,
     token_auth,
 )
-
 from weft.domain.base import Json
 from weft.domain.connections import Connection, ConnectionChange, ConnectionStatus
 from weft.domain.jobs import JobTrigger

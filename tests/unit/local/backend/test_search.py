@@ -1,8 +1,8 @@
 """Search: plain words and phrases, all of them first, in pages that continue what they began."""
 
 import pytest
-from local_harness import COLLECTION, ORGANIZATION, LocalHarness, fetch_of, note
 
+from tests.support.local.harness import COLLECTION, ORGANIZATION, LocalHarness, fetch_of, note
 from weft.domain.cursors import encode_cursor
 from weft.domain.search import QUERY_MAX_CHARS, SEARCH_LIMIT_MAX, SearchQuery, SearchResults
 from weft.errors import InvalidInput, NotFound

@@ -10,9 +10,9 @@ import apsw
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from local_harness import LocalHarness, open_harness
-from store_harness import open_bench
 
+from tests.support.local.harness import LocalHarness, open_harness
+from tests.support.store.bench import open_bench
 from weft.domain.connections import Connection
 from weft.domain.jobs import JobStatus, JobTrigger
 from weft.domain.schedules import ScheduleSpec

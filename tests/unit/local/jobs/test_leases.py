@@ -5,9 +5,9 @@ from pathlib import Path
 
 import anyio
 import pytest
-from local_harness import LocalHarness, open_harness, run_jobs
-from patience import PATIENCE_SECONDS
 
+from tests.support.local.harness import LocalHarness, open_harness, run_jobs
+from tests.support.patience import PATIENCE_SECONDS
 from weft.domain.jobs import JobStatus
 from weft.local.engine import EngineLimits
 from weft.local.process_liveness import ProcessLock

@@ -4,8 +4,8 @@ import random
 from dataclasses import replace
 
 import pytest
-from local_harness import LocalHarness, fetch_of, note
 
+from tests.support.local.harness import LocalHarness, fetch_of, note
 from weft.domain.attention import DeletionHold
 from weft.domain.connections import Connection, ConnectionChange
 from weft.domain.jobs import Job, JobStatus, RunOptions

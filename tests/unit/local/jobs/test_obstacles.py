@@ -12,12 +12,12 @@ from typing import Any
 
 import anyio
 import pytest
-from embedded import Embedded, no_network, open_embedded
-from git_repos import RawRepository
-from local_harness import ORGANIZATION, LocalHarness, token_auth
-from patience import PATIENCE_SECONDS
-from worker_processes import open_file
 
+from tests.support.local.embedded import Embedded, no_network, open_embedded
+from tests.support.local.harness import ORGANIZATION, LocalHarness, token_auth
+from tests.support.patience import PATIENCE_SECONDS
+from tests.support.process.workers import open_file
+from tests.support.sources.git_repos import RawRepository
 from weft.domain.base import Json
 from weft.domain.connections import Auth, Connection, ConnectionStatus, DirectAuth
 from weft.domain.jobs import Job, JobStatus, diagnose

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import anyio
 import pytest
-from local_harness import (
+
+from tests.support.local.harness import (
     COLLECTION,
     PATIENCE_SECONDS,
     LocalHarness,
@@ -17,7 +18,6 @@ from local_harness import (
     open_harness,
     run_jobs,
 )
-
 from weft.domain.base import Json
 from weft.domain.connections import Connection, ConnectionStatus, NewConnection
 from weft.domain.jobs import Job, JobStatus

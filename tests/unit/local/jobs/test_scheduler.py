@@ -7,8 +7,9 @@ from typing import Any, cast
 
 import apsw
 import pytest
-from local_harness import LocalHarness
-from schedule_harness import (
+
+from tests.support.local.harness import LocalHarness
+from tests.support.local.schedules import (
     MINUTE,
     collect_fired,
     connect_scheduled,
@@ -18,7 +19,6 @@ from schedule_harness import (
     list_slots,
     run_scheduler_until,
 )
-
 from weft.domain.connections import ConnectionChange, ConnectionStatus
 from weft.domain.jobs import JobStatus, JobTrigger
 from weft.domain.schedules import CONTINUOUS_INTERVAL, ScheduleSpec

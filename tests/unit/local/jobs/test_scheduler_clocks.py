@@ -3,8 +3,9 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from local_harness import LocalHarness
-from schedule_harness import (
+
+from tests.support.local.harness import LocalHarness
+from tests.support.local.schedules import (
     MINUTE,
     collect_fired,
     connect_scheduled,
@@ -13,7 +14,6 @@ from schedule_harness import (
     list_slots,
     run_scheduler_until,
 )
-
 from weft.local.jobs import scheduler
 from weft.local.jobs.scheduler import realign
 

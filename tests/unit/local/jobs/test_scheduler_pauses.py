@@ -3,9 +3,9 @@
 from datetime import timedelta
 
 import pytest
-from local_harness import LocalHarness
-from schedule_harness import collect_fired, connect_scheduled, find_next_time
 
+from tests.support.local.harness import LocalHarness
+from tests.support.local.schedules import collect_fired, connect_scheduled, find_next_time
 from weft.domain.connections import ConnectionChange, ConnectionStatus
 from weft.domain.schedules import ScheduleSpec
 from weft.local.jobs.scheduler import fire_due, realign

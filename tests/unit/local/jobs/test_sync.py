@@ -5,9 +5,9 @@ from collections.abc import AsyncGenerator
 import anyio
 import anyio.lowlevel
 import pytest
-from local_harness import LocalHarness, fetch_of, note, token_auth
-from patience import PATIENCE_SECONDS
 
+from tests.support.local.harness import LocalHarness, fetch_of, note, token_auth
+from tests.support.patience import PATIENCE_SECONDS
 from weft.domain.base import Json
 from weft.domain.entities import Entity
 from weft.domain.jobs import Job, JobStatus

@@ -10,8 +10,15 @@ from typing import Any, cast
 
 import apsw
 import pytest
-from local_harness import ORGANIZATION, LocalHarness, fetch_of, note, open_harness, token_auth
 
+from tests.support.local.harness import (
+    ORGANIZATION,
+    LocalHarness,
+    fetch_of,
+    note,
+    open_harness,
+    token_auth,
+)
 from weft.domain.base import Json
 from weft.domain.connections import Connection, ConnectionStatus
 from weft.domain.entities import Entity

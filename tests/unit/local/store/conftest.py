@@ -4,7 +4,8 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
-from store_harness import Bench, open_bench
+
+from tests.support.store.bench import Bench, open_bench
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 import pytest
-from store_harness import ORGANIZATION, Bench, entity
 
+from tests.support.store.bench import ORGANIZATION, Bench, entity
 from weft.domain.search import SearchHit
 from weft.local.store.base import Claim
 from weft.local.store.browse import EntityFilter, Scope

@@ -6,8 +6,8 @@ from typing import Any, cast
 
 import apsw
 import pytest
-from store_harness import ORGANIZATION, Bench, entity, open_bench
 
+from tests.support.store.bench import ORGANIZATION, Bench, entity, open_bench
 from weft.domain.browsing import ChangeKind
 from weft.domain.jobs import JobStatus
 from weft.local.store.browse import ChangeFilter, Scope

@@ -3,8 +3,8 @@
 from datetime import timedelta
 
 import pytest
-from store_harness import ORGANIZATION, OWNER, START, Bench, entity, open_bench
 
+from tests.support.store.bench import ORGANIZATION, OWNER, START, Bench, entity, open_bench
 from weft.domain.connections import ConnectionStatus
 from weft.domain.jobs import JobStatus, JobTrigger, LogLine
 from weft.domain.schedules import Schedule

@@ -10,8 +10,8 @@ from typing import Any
 import anyio
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from store_harness import Bench, entity, open_bench
 
+from tests.support.store.bench import Bench, entity, open_bench
 from weft.domain.entities import Entity
 from weft.domain.jobs import JobStatus
 from weft.local.store.base import BatchEvent

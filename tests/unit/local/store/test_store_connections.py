@@ -8,8 +8,8 @@ from typing import Any, cast
 import anyio
 import apsw
 import pytest
-from store_harness import ORGANIZATION, START, Bench, entity, new_row
 
+from tests.support.store.bench import ORGANIZATION, START, Bench, entity, new_row
 from weft.domain.connections import Connection, ConnectionStatus
 from weft.errors import ErrorCategory
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import anyio
 import pytest
-from fixed_keys import FixedKeys
-from stores import connect_here, open_store
 
+from tests.support.local.fixed_keys import FixedKeys
+from tests.support.store.open import connect_here, open_store
 from weft.domain.base import Json
 from weft.errors import AuthenticationFailed, Conflict, StorageFailed
 from weft.local.process_liveness import lock_file

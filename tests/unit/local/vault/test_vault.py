@@ -7,9 +7,9 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
-from fixed_keys import FixedKeys
-from stores import connect_here, open_store
 
+from tests.support.local.fixed_keys import FixedKeys
+from tests.support.store.open import connect_here, open_store
 from weft.domain.base import Json
 from weft.errors import AuthenticationFailed, StorageFailed, WeftError
 from weft.local.store.vault import DataKeyStore

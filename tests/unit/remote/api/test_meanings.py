@@ -6,10 +6,10 @@ from typing import Any
 import anyio
 import httpx
 import pytest
-from airweave_scenarios import NAMES, Step, find_step, load_scenario, open_backend_at
 from pydantic import JsonValue, SecretStr
-from remote_replay import open_scripted_backend
 
+from tests.support.airweave.replay import open_scripted_backend
+from tests.support.airweave.scenarios import NAMES, Step, find_step, load_scenario, open_backend_at
 from weft.domain.collections import NewCollection
 from weft.domain.connections import NewConnection
 from weft.domain.search import SearchQuery

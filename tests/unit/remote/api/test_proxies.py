@@ -6,10 +6,10 @@ from pathlib import Path
 import anyio
 import pytest
 from anyio.abc import SocketStream
-from proxies import set_proxies
 from pydantic import SecretStr
 
 import weft
+from tests.support.proxies import set_proxies
 from weft.errors import SourceUnavailable
 from weft.remote.api.client import open_client
 from weft.remote.api.timeouts import Timeouts

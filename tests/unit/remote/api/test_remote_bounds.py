@@ -3,8 +3,8 @@
 import httpx
 import pytest
 from pydantic import JsonValue
-from remote_replay import load_exchanges, open_scripted_backend
 
+from tests.support.airweave.replay import load_exchanges, open_scripted_backend
 from weft.domain.connections import ConnectionChange
 from weft.domain.jobs import RunOptions
 from weft.errors import SourceUnavailable, Unsupported

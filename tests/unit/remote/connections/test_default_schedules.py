@@ -1,8 +1,8 @@
 """A connection gets the schedule that Airweave gives by default, and the result says which."""
 
 import pytest
-from airweave_backend import STUB_AUTH, Place, make_connection, make_direct_auth
 
+from tests.support.airweave.backend import STUB_AUTH, Place, make_connection, make_direct_auth
 from weft.domain.schedules import ScheduleSpec
 from weft.server.render.text import connection_text
 

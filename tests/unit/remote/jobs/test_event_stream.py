@@ -7,14 +7,14 @@ from typing import Literal
 
 import anyio
 import pytest
-from airweave_backend import SOON, STUB_AUTH, make_connection
-from patience import PATIENCE_SECONDS
 from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
+from tests.support.airweave.backend import SOON, STUB_AUTH, make_connection
+from tests.support.patience import PATIENCE_SECONDS
 from weft.domain.collections import NewCollection
 from weft.domain.jobs import Job, JobStatus
 from weft.remote.api.client import EVENT_MAX_BYTES, ApiClient, open_client

@@ -3,8 +3,8 @@
 from datetime import UTC, datetime
 
 import pytest
-from airweave_backend import Place
 
+from tests.support.airweave.backend import Place
 from weft.domain.jobs import JobStatus
 from weft.errors import Conflict, NotFound, RateLimited
 from weft.testing.airweave.state import Collection, Connection, Job, Sync, new_id

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import anyio
 import pytest
-from airweave_backend import SOON, Place, make_connection, wait_until_synced
-from patience import wait_until
 
+from tests.support.airweave.backend import SOON, Place, make_connection, wait_until_synced
+from tests.support.patience import wait_until
 from weft.domain.connections import ConnectionStatus
 from weft.domain.jobs import JobStatus
 from weft.errors import Conflict

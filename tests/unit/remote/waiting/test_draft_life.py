@@ -1,13 +1,13 @@
 """A connection that waits for its credentials is like any other, until it is made."""
 
 import pytest
-from airweave_backend import (
+
+from tests.support.airweave.backend import (
     STUB_AUTH,
     Place,
     make_connection,
 )
-from credential_page import PAT, REPO, fill_in, show
-
+from tests.support.airweave.credential_page import PAT, REPO, fill_in, show
 from weft.domain.collections import NewCollection
 from weft.domain.connections import ConnectionChange
 from weft.errors import (

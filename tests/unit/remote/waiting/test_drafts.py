@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from airweave_backend import (
+
+from tests.support.airweave.backend import (
     URL,
     Place,
     make_connection,
     wait_for_status,
     wait_until_synced,
 )
-from credential_page import PAT, REPO, auth_of, fill_in, show
-
+from tests.support.airweave.credential_page import PAT, REPO, auth_of, fill_in, show
 from weft.domain.base import Json
 from weft.domain.connections import ConnectionChange, ConnectionStatus
 from weft.domain.sources import SourceInfo

@@ -17,12 +17,12 @@ from mcp_types import (
     InputResponses,
     UrlElicitationCapability,
 )
-from patience import PATIENCE_SECONDS
-from person import YES, Person
-from server_fakes import FakeBackend, text_of
-from server_records import make_connection
-from virtual_time import VIRTUAL
 
+from tests.support.patience import PATIENCE_SECONDS
+from tests.support.server.fakes import FakeBackend, text_of
+from tests.support.server.person import YES, Person
+from tests.support.server.records import make_connection
+from tests.support.virtual_time import VIRTUAL
 from weft.domain.sources import FieldInfo
 from weft.errors import Conflict
 from weft.server import app

@@ -7,11 +7,11 @@ import anyio
 import pytest
 from mcp.client import Client
 from mcp_types import CallToolResult, ElicitResult, InputRequiredResult, InputResponses
-from patience import PATIENCE_SECONDS
-from person import Person
-from server_fakes import FakeAuthorization, FakeBackend, FakeChanges, text_of
-from server_records import make_connection
 
+from tests.support.patience import PATIENCE_SECONDS
+from tests.support.server.fakes import FakeAuthorization, FakeBackend, FakeChanges, text_of
+from tests.support.server.person import Person
+from tests.support.server.records import make_connection
 from weft.domain.connections import AuthDetails, AuthMethod, ConnectionStatus
 from weft.server.app import WeftServer
 from weft.server.questions import authorize

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 from mcp.client import Client
-from server_fakes import FakeBackend, FakeSources, text_of
-from server_records import SOURCE
 
+from tests.support.server.fakes import FakeBackend, FakeSources, text_of
+from tests.support.server.records import SOURCE
 from weft.domain.connections import AuthMethod
 from weft.domain.sources import FieldInfo, SourceInfo
 from weft.server.build import build_server

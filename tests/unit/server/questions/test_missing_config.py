@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from mcp.client import Client
 from mcp_types import CallToolResult, ErrorData
-from person import Person
-from server_fakes import FakeBackend, FakeSources, text_of
-from server_records import SOURCE
 
+from tests.support.server.fakes import FakeBackend, FakeSources, text_of
+from tests.support.server.person import Person
+from tests.support.server.records import SOURCE
 from weft.domain.sources import FieldInfo, SourceInfo
 from weft.errors import InvalidInput
 from weft.server.app import WeftServer

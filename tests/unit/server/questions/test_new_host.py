@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from mcp.client import Client
 from mcp_types import CallToolResult
-from person import YES, Person
-from server_fakes import FakeBackend, FakeSources, text_of
-from server_records import make_connection
 
+from tests.support.server.fakes import FakeBackend, FakeSources, text_of
+from tests.support.server.person import YES, Person
+from tests.support.server.records import make_connection
 from weft.domain.sources import FieldInfo, SourceInfo
 from weft.server.app import WeftServer
 from weft.server.questions.new_host import host_change

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from mcp import MCPError
 from mcp_types import INVALID_PARAMS
-from server_fakes import Connect, FakeBackend, text_of
 
+from tests.support.server.fakes import Connect, FakeBackend, text_of
 from weft.errors import InvalidInput, RateLimited, SourceMisconfigured, SourceUnavailable
 from weft.net.unpack import too_large
 
@@ -215,7 +215,7 @@ async def test_crash_is_found_in_the_log_by_its_id_and_without_its_message(
     assert CANARY not in text
     assert error_id in caplog.text
     assert "KeyError" in caplog.text
-    assert "server_fakes.py" in caplog.text
+    assert "fakes.py" in caplog.text
     assert CANARY not in caplog.text
 
 

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from mcp.client import Client
 from mcp_types import CallToolResult, TextResourceContents
-from server_fakes import Connect, FakeBackend, text_of
-from server_records import NOW, make_connection, make_job
 
+from tests.support.server.fakes import Connect, FakeBackend, text_of
+from tests.support.server.records import NOW, make_connection, make_job
 from weft.domain.connections import Connection
 from weft.domain.jobs import JobStatus, LogLine
 from weft.server.render.size import RESULT_MAX_BYTES

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 import pytest
-from server_records import make_connection
 
+from tests.support.server.records import make_connection
 from weft.domain.connections import AuthDetails, AuthMethod, Connection
 from weft.server.render.structured import connection_out, timestamp, to_plain
 

@@ -3,8 +3,8 @@
 from datetime import UTC, datetime
 
 import pytest
-from server_records import make_connection, make_job
 
+from tests.support.server.records import make_connection, make_job
 from weft.domain.connections import SyncSummary
 from weft.domain.jobs import JobStatus
 from weft.domain.schedules import Schedule

@@ -18,9 +18,9 @@ from mcp_types import (
     TextContent,
     TextResourceContents,
 )
-from server_fakes import Connect, FakeBackend, FakeUsage
-from server_records import make_change, make_connection, make_job, make_listed
 
+from tests.support.server.fakes import Connect, FakeBackend, FakeUsage
+from tests.support.server.records import make_change, make_connection, make_job, make_listed
 from weft.domain.access.permissions import Ceilings
 from weft.domain.browsing import ChangeKind, ChangeQuery
 from weft.domain.jobs import JobStatus

@@ -18,10 +18,10 @@ from mcp_types import (
     ResourceListChangedNotification,
     ResourceUpdatedNotification,
 )
-from patience import PATIENCE_SECONDS, wait_until
-from server_fakes import FakeBackend
-from server_records import make_connection, make_job
 
+from tests.support.patience import PATIENCE_SECONDS, wait_until
+from tests.support.server.fakes import FakeBackend
+from tests.support.server.records import make_connection, make_job
 from weft.backend import Backend
 from weft.domain.access.principals import Principal, Role
 from weft.domain.jobs import JobStatus

@@ -3,11 +3,11 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from content_fakes import FakeBrowse
-from server_fakes import Connect, FakeBackend
-from server_records import make_change, make_listed
-from tool_calls import bad, good
 
+from tests.support.server.content import FakeBrowse
+from tests.support.server.fakes import Connect, FakeBackend
+from tests.support.server.records import make_change, make_listed
+from tests.support.server.tool_calls import bad, good
 from weft.domain.browsing import (
     ChangeKind,
     ChangeQuery,

@@ -3,10 +3,10 @@
 from typing import Any
 
 import pytest
-from server_fakes import Connect, FakeBackend
-from server_records import make_connection, make_job
-from tool_calls import NEW, bad, good
 
+from tests.support.server.fakes import Connect, FakeBackend
+from tests.support.server.records import make_connection, make_job
+from tests.support.server.tool_calls import NEW, bad, good
 from weft.domain.connections import AuthDetails, AuthMethod, ConnectionStatus, SyncSummary
 from weft.domain.jobs import JobStatus
 from weft.errors import ErrorCategory

@@ -1,9 +1,10 @@
 """The tools that make and rename a collection, and that delete in two steps."""
 
 import pytest
-from server_fakes import Connect, FakeBackend
-from server_records import make_collection, make_connection
-from tool_calls import bad, good, items
+
+from tests.support.server.fakes import Connect, FakeBackend
+from tests.support.server.records import make_collection, make_connection
+from tests.support.server.tool_calls import bad, good, items
 
 pytestmark = pytest.mark.anyio
 

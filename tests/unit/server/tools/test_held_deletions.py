@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 from mcp.client import Client
-from person import YES, Person
-from server_fakes import Connect, FakeBackend
-from server_records import NOW, make_connection, make_job
-from tool_calls import bad, good, items
 
+from tests.support.server.fakes import Connect, FakeBackend
+from tests.support.server.person import YES, Person
+from tests.support.server.records import NOW, make_connection, make_job
+from tests.support.server.tool_calls import bad, good, items
 from weft.domain.access.permissions import Ceilings
 from weft.domain.attention import DeletionHold
 from weft.domain.jobs import JobStatus

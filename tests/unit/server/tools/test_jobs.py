@@ -2,11 +2,11 @@
 
 import anyio
 import pytest
-from patience import PATIENCE_SECONDS
-from server_fakes import Connect, FakeBackend
-from server_records import NOW, make_job
-from tool_calls import bad, good, items
 
+from tests.support.patience import PATIENCE_SECONDS
+from tests.support.server.fakes import Connect, FakeBackend
+from tests.support.server.records import NOW, make_job
+from tests.support.server.tool_calls import bad, good, items
 from weft.domain.base import Page
 from weft.domain.jobs import Job, JobStatus, LogLine
 from weft.errors import ErrorCategory

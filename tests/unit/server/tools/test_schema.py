@@ -10,8 +10,8 @@ from typing import Any
 import anyio
 import pytest
 from mcp_types import TextContent, Tool
-from server_fakes import FakeBackend
 
+from tests.support.server.fakes import FakeBackend
 from weft.server.build import INSTRUCTIONS, build_server
 from weft.server.resources import prompts
 

@@ -4,9 +4,9 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from server_fakes import Connect, FakeBackend
-from tool_calls import good
 
+from tests.support.server.fakes import Connect, FakeBackend
+from tests.support.server.tool_calls import good
 from weft.domain.search import SearchHit, SearchMode
 
 pytestmark = pytest.mark.anyio

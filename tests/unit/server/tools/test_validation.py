@@ -3,10 +3,10 @@
 from typing import Any
 
 import pytest
-from server_fakes import Connect, FakeBackend, text_of
-from server_records import make_connection, make_job
-from tool_calls import NEW, bad, good, items
 
+from tests.support.server.fakes import Connect, FakeBackend, text_of
+from tests.support.server.records import make_connection, make_job
+from tests.support.server.tool_calls import NEW, bad, good, items
 from weft.domain.connections import ConnectionStatus
 from weft.domain.jobs import JobStatus
 from weft.server.tools.validation import clamp_numbers

@@ -11,8 +11,8 @@ from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectReceiveStream
 from mcp.shared.message import SessionMessage
 from mcp_types import JSONRPCNotification
-from patience import PATIENCE_SECONDS
 
+from tests.support.patience import PATIENCE_SECONDS
 from weft.server.transport.backpressure import STALLED_SECONDS, UNREAD_MAX, BackpressureStream
 
 pytestmark = pytest.mark.anyio

@@ -6,13 +6,13 @@ import subprocess
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import IO, Any
 
 import pytest
-from patience import PATIENCE_SECONDS
 
-SCRIPT = Path(__file__).parents[3] / "support" / "stdio_server.py"
+from tests.support.patience import PATIENCE_SECONDS
+from tests.support.process.programs import ROOT, program_command
+
 END_SECONDS_MAX = 2.0
 # The machine may be slow to start or to schedule a process; the promise is about the process.
 SLACK_SECONDS = 1.0
@@ -34,7 +34,8 @@ Process = subprocess.Popen[bytes]
 @contextmanager
 def run_server(mode: str = "plain") -> Generator[Process]:
     process = subprocess.Popen(
-        [sys.executable, str(SCRIPT), mode],
+        [*program_command("stdio_server"), mode],
+        cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

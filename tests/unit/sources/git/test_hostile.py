@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from git_repos import RawRepository
 
+from tests.support.sources.git_repos import RawRepository
 from weft.domain.base import Json
 from weft.domain.entities import Entity
 from weft.errors import NotPermitted, SourceMisconfigured, WeftError

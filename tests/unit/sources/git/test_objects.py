@@ -4,8 +4,8 @@ import io
 from pathlib import Path
 
 import pytest
-from git_repos import RawRepository
 
+from tests.support.sources.git_repos import RawRepository
 from weft.sources.git.delta import BadObject
 from weft.sources.git.objects import find_packed_ref, open_repository
 from weft.sources.git.walk import MAX_PARENTS, list_newest_commits, read_commit, read_message

@@ -6,11 +6,19 @@ import zlib
 from contextlib import nullcontext, suppress
 
 import pytest
-from git_repos import OFS_DELTA, REF_DELTA, copy, delta, encode_distance, pack_entry, pack_of
 from hypothesis import given
 from hypothesis import strategies as st
 
 import weft.sources.git.pack
+from tests.support.sources.git_repos import (
+    OFS_DELTA,
+    REF_DELTA,
+    copy,
+    delta,
+    encode_distance,
+    pack_entry,
+    pack_of,
+)
 from weft.sources.git.delta import BadObject, ObjectTooLarge, TooMuchWork, apply_delta
 from weft.sources.git.pack import BLOB, Pack, PackIndex, index_pack, object_id_of, read_loose
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from git_repos import RawRepository, pack_entry, pack_of
 
+from tests.support.sources.git_repos import RawRepository, pack_entry, pack_of
 from weft.domain.base import Json
 from weft.domain.entities import Entity
 from weft.errors import (

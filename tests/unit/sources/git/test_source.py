@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from git_repos import RawRepository
 
+from tests.support.sources.git_repos import RawRepository
 from weft.domain.base import Json
 from weft.domain.entities import Entity
 from weft.domain.jobs import FindingKind

@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-from github_harness import FILES, FakeGitHub, cursor_of, entities, ids, serve_github
 
+from tests.support.sources.github import FILES, FakeGitHub, cursor_of, entities, ids, serve_github
 from weft.errors import CursorExpired
 from weft.net.http_factory import HttpFactory
 from weft.sources.base import Deleted

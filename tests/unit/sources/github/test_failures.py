@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 import pytest
-from github_harness import (
+
+from tests.support.sources.github import (
     FILES,
     NOW,
     TOKEN,
@@ -15,7 +16,6 @@ from github_harness import (
     serve_github,
     sha_of,
 )
-
 from weft.errors import (
     AccessDenied,
     AuthenticationFailed,

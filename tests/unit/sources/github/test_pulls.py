@@ -4,8 +4,15 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from github_harness import FakeGitHub, cursor_of, entities, failing, pull, serve_github
 
+from tests.support.sources.github import (
+    FakeGitHub,
+    cursor_of,
+    entities,
+    failing,
+    pull,
+    serve_github,
+)
 from weft.errors import SourceUnavailable
 from weft.net.http_factory import HttpFactory
 from weft.sources.base import Complete, Event, Incomplete

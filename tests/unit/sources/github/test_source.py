@@ -1,9 +1,17 @@
 """The `github` source against a server that plays GitHub's REST API."""
 
 import pytest
-from github_harness import FILES, TOKEN, FakeGitHub, cursor_of, entities, ids, serve_github
 from pydantic import ValidationError
 
+from tests.support.sources.github import (
+    FILES,
+    TOKEN,
+    FakeGitHub,
+    cursor_of,
+    entities,
+    ids,
+    serve_github,
+)
 from weft.errors import SourceUnavailable
 from weft.net.http_factory import HttpFactory
 from weft.sources.base import Checkpoint, Complete, Incomplete, Skipped, Unchanged

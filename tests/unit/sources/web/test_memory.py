@@ -3,8 +3,15 @@
 from typing import Any
 
 import pytest
-from web_harness import WebHarness, is_incomplete, links, loc_entries, serve_website, sitemap
 
+from tests.support.sources.website import (
+    WebHarness,
+    is_incomplete,
+    links,
+    loc_entries,
+    serve_website,
+    sitemap,
+)
 from weft.net.client import Clock, http_factory
 from weft.net.http_factory import HttpFactory
 from weft.sources.base import Event, Unchanged

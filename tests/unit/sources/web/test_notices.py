@@ -4,7 +4,8 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import pytest
-from web_harness import (
+
+from tests.support.sources.website import (
     WebHarness,
     is_incomplete,
     links,
@@ -13,7 +14,6 @@ from web_harness import (
     serve_website,
     sitemap,
 )
-
 from weft.errors import SourceMisconfigured, SourceUnavailable
 from weft.net.client import Clock, http_factory
 from weft.net.http_factory import HttpFactory

@@ -3,8 +3,8 @@
 import threading
 
 import pytest
-from web_harness import links, robots, serve_website
 
+from tests.support.sources.website import links, robots, serve_website
 from weft.domain.entities import Entity
 from weft.errors import SourceMisconfigured, SourceUnavailable
 from weft.net.http_factory import HttpFactory

@@ -7,8 +7,8 @@ import tracemalloc
 from datetime import UTC, datetime
 
 import pytest
-from web_harness import is_incomplete, loc_entries, serve_website, sitemap
 
+from tests.support.sources.website import is_incomplete, loc_entries, serve_website, sitemap
 from weft.document.child import INLINE_BYTES_MAX
 from weft.domain.entities import Entity
 from weft.errors import SourceMisconfigured, SourceUnavailable

@@ -5,10 +5,10 @@ import threading
 import anyio
 import anyio.from_thread
 import pytest
-from patience import PATIENCE_SECONDS
 from pydantic import ValidationError
-from web_harness import is_incomplete, links, loc_entries, serve_website, sitemap
 
+from tests.support.patience import PATIENCE_SECONDS
+from tests.support.sources.website import is_incomplete, links, loc_entries, serve_website, sitemap
 from weft.document.child import INLINE_BYTES_MAX
 from weft.document.html import HtmlText, html_to_text
 from weft.domain.entities import Entity

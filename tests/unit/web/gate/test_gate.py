@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 import anyio
 import httpx
 import pytest
-from patience import PATIENCE_SECONDS
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from tests.support.patience import PATIENCE_SECONDS
 from weft.domain.access.principals import LOCAL_ORGANIZATION_ID, Principal, Role
 from weft.errors import TryLater
 from weft.web.build import KNOWN_PATHS, OPEN_PATHS, STREAM_PATHS, AppParts, build_app

@@ -13,10 +13,10 @@ import anyio.lowlevel
 import pytest
 from joserfc import jwt
 from joserfc.jwk import OctKey
-from oauth_issuer import AUDIENCE, Issuer, new_key, serve_issuer
-from patience import PATIENCE_SECONDS
-from proxies import set_proxies
 
+from tests.support.oauth.issuer import AUDIENCE, Issuer, new_key, serve_issuer
+from tests.support.patience import PATIENCE_SECONDS
+from tests.support.proxies import set_proxies
 from weft.domain.access.principals import LOCAL_ORGANIZATION_ID, Role
 from weft.errors import InvalidInput, NotPermitted, SourceUnavailable
 from weft.testing.scripted_http import HttpReply, serve

@@ -1,8 +1,8 @@
 """The way to a provider's consent and back, and where a person lands."""
 
 import pytest
-from page_harness import CALLBACK, SECRET, START, Page, Sessions, fill_in, open_browser
 
+from tests.support.pages import CALLBACK, SECRET, START, Page, Sessions, fill_in, open_browser
 from weft.domain.authorizations import AuthOutcome, ConsentStart
 from weft.web.pages.html import is_safe_target
 

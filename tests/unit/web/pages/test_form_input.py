@@ -1,8 +1,17 @@
 """The form for credentials: what it shows, hands on and says when something is wrong."""
 
 import pytest
-from page_harness import FIELDS, LINK, SECRET, Page, Sessions, build_form, fill_in, open_browser
 
+from tests.support.pages import (
+    FIELDS,
+    LINK,
+    SECRET,
+    Page,
+    Sessions,
+    build_form,
+    fill_in,
+    open_browser,
+)
 from weft.domain.authorizations import AuthOutcome
 from weft.errors import AuthenticationFailed, InvalidInput, SourceUnavailable
 from weft.web.pages.form_input import BODY_MAX_BYTES

@@ -4,7 +4,8 @@ import re
 
 import httpx
 import pytest
-from page_harness import (
+
+from tests.support.pages import (
     CALLBACK,
     LINK,
     SECRET,
@@ -15,7 +16,6 @@ from page_harness import (
     open_browser,
     read_proof,
 )
-
 from weft.errors import NotFound
 from weft.web.gate.metrics import Metrics
 from weft.web.pages.html import POLICY

@@ -8,12 +8,12 @@ from typing import Any, Protocol
 
 import httpx
 import pytest
-from airweave_backend import Place, wait_until_synced
-from airweave_stub import open_world
-from differences import expect_difference
-from embedded import Embedded, open_embedded
 from starlette.types import Receive, Scope, Send
 
+from tests.support.airweave.backend import Place, wait_until_synced
+from tests.support.airweave.differences import expect_difference
+from tests.support.airweave.stub import open_world
+from tests.support.local.embedded import Embedded, open_embedded
 from weft.assembly.remote import OpenRemote
 from weft.backend import Backend
 from weft.domain.access.permissions import NO_CEILINGS, Ceilings

@@ -7,9 +7,9 @@ from typing import Any, cast
 import anyio
 import httpx
 import pytest
-from patience import PATIENCE_SECONDS
-from server_fakes import FakeBackend
 
+from tests.support.patience import PATIENCE_SECONDS
+from tests.support.server.fakes import FakeBackend
 from weft.domain.access.permissions import NO_CEILINGS, Ceilings, Impact
 from weft.web.rest.operations import Operation
 from weft.web.rest.routes import OPERATIONS, path_variants, template_of

@@ -5,9 +5,9 @@ from typing import Any
 import anyio
 import httpx
 import pytest
-from server_fakes import FakeBackend
-from server_records import make_connection
 
+from tests.support.server.fakes import FakeBackend
+from tests.support.server.records import make_connection
 from weft.domain.connections import ConnectionChange
 from weft.errors import Conflict
 from weft.testing.stub import StubConfig

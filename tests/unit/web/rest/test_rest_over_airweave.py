@@ -6,9 +6,9 @@ from typing import Any
 
 import httpx
 import pytest
-from airweave_scenarios import open_backend_at
 from starlette.applications import Starlette
 
+from tests.support.airweave.scenarios import open_backend_at
 from weft.domain.access.permissions import NO_CEILINGS
 from weft.settings import Settings
 from weft.testing.airweave import Airweave

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-from cli_fakes import FakeBackend, FakeConnections, Terminal, make_connection, make_job
 
+from tests.support.cli import FakeBackend, FakeConnections, Terminal, make_connection, make_job
 from weft.backend import Authorization, Changes
 from weft.domain.connections import (
     Auth,

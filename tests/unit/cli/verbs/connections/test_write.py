@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 import pytest
-from cli_fakes import CRM, Terminal, make_job
 
+from tests.support.cli import CRM, Terminal, make_job
 from weft.cli.terminal.values import parse_config
 from weft.domain.connections import ConnectionChange, NewConnection
 from weft.domain.jobs import JobStatus

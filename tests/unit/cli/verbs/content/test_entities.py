@@ -3,8 +3,8 @@
 from datetime import UTC, datetime
 
 import pytest
-from cli_fakes import Terminal
 
+from tests.support.cli import Terminal
 from weft.domain.browsing import (
     Change,
     ChangeKind,

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_fakes import FakeSearch, Terminal
 
+from tests.support.cli import FakeSearch, Terminal
 from weft.backend import Backend
 from weft.cli.verbs.content.reading import WINDOW_CHARS
 from weft.domain.browsing import EntityList, ListedEntity

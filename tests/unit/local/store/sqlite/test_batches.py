@@ -7,8 +7,8 @@ from threading import get_ident
 from typing import Any
 
 import pytest
-from store_harness import ORGANIZATION, Bench, entity
 
+from tests.support.store.bench import ORGANIZATION, Bench, entity
 from weft.domain.entities import Entity
 from weft.domain.jobs import Job
 from weft.errors import Fenced

@@ -13,8 +13,8 @@ from typing import Any, cast
 import anyio
 import apsw
 import pytest
-from store_harness import Bench, entity, open_bench
 
+from tests.support.store.bench import Bench, entity, open_bench
 from weft.domain.jobs import RunOptions
 from weft.errors import ErrorCategory, StorageFailed, WeftError
 from weft.local.engine import utc_now

@@ -8,8 +8,8 @@ from typing import Any, cast
 
 import apsw
 import pytest
-from stores import open_store
 
+from tests.support.store.open import open_store
 from weft.errors import StorageFailed
 from weft.local.store.sqlite.file.queries import migrations
 from weft.local.store.sqlite.file.schema import SHAPES, digest_shape

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from store_harness import LEASE, OWNER, Bench, entity, open_bench
-from worker_processes import open_file
 
+from tests.support.process.workers import open_file
+from tests.support.store.bench import LEASE, OWNER, Bench, entity, open_bench
 from weft.errors import StorageFailed
 from weft.local.engine import utc_now
 from weft.local.store.base import Store

@@ -62,7 +62,7 @@ def test_migrations_come_in_order_of_their_numbers() -> None:
 
 def test_no_test_of_anything_else_imports_this_store() -> None:
     tests = Path(__file__).parents[4]
-    here, factory = Path(__file__).parent, tests / "support" / "stores.py"
+    here, factory = Path(__file__).parent, tests / "support" / "store" / "open.py"
     imports = re.compile(r"^\s*(?:from|import) weft\.local\.store\.sqlite", re.MULTILINE)
     others = [
         path

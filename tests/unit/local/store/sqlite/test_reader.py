@@ -9,8 +9,8 @@ from typing import Any, cast
 import anyio
 import anyio.lowlevel
 import pytest
-from patience import PATIENCE_SECONDS
 
+from tests.support.patience import PATIENCE_SECONDS
 from weft.errors import WeftError
 from weft.local.engine import utc_now
 from weft.local.store.sqlite.file.database import READERS, Database

@@ -5,9 +5,9 @@ from threading import Event
 from typing import Any
 
 import pytest
-from patience import PATIENCE_SECONDS
-from store_harness import Bench, entity
 
+from tests.support.patience import PATIENCE_SECONDS
+from tests.support.store.bench import Bench, entity
 from weft.local.store.sqlite.entities import batches
 from weft.local.store.sqlite.entities.batches import write_inserts
 from weft.local.store.sqlite.tables.jobs import write_log

@@ -6,8 +6,8 @@ from typing import Any, cast
 
 import apsw
 import pytest
-from store_harness import ORGANIZATION, Bench, entity, open_bench
 
+from tests.support.store.bench import ORGANIZATION, Bench, entity, open_bench
 from weft.local.store.sqlite.file.queries import migrations
 from weft.local.store.sqlite.report import report
 from weft.local.vault.envelope import new_data_key

@@ -1,0 +1,1 @@
+"""The tests, a package so that their helpers have one name from everywhere."""

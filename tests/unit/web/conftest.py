@@ -1,1 +1,0 @@
-"""The path of the web tests' shared module."""
