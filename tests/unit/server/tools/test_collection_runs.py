@@ -2,11 +2,11 @@
 
 import pytest
 from mcp.client import Client
-from server_fakes import Connect, FakeBackend
-from server_records import make_connection, make_job
-from task_client import ClientTasks
-from tool_calls import bad, good
 
+from tests.support.server.fakes import Connect, FakeBackend
+from tests.support.server.records import make_connection, make_job
+from tests.support.server.task_client import ClientTasks
+from tests.support.server.tool_calls import bad, good
 from weft.domain.jobs import JobStatus
 from weft.errors import Conflict, SourceUnavailable
 from weft.server.app import WeftServer

@@ -5,8 +5,8 @@ import random
 from typing import Any, Final
 
 import pytest
-from store_harness import ORGANIZATION, Bench
 
+from tests.support.store.bench import ORGANIZATION, Bench
 from weft.domain.connections import Connection, ConnectionTotals
 from weft.domain.jobs import JobStatus
 from weft.errors import ErrorCategory
