@@ -302,10 +302,12 @@ class ConnectionChange(Frozen):
 
     ``config`` merges by key, and null removes a key, or everything; ``schedule`` null removes the
     schedule; ``expected_version`` refuses the change when someone else made one first.
+    ``readable_collection_id`` moves the connection with all that it stores; null moves nothing.
     """
 
     name: str | None = None
     description: str | None = None
+    readable_collection_id: str | None = None
     config: Json | None = None
     schedule: ScheduleSpec | None = None
     auth: Auth | None = None

@@ -153,6 +153,11 @@ class UpdateConnectionBody(BaseModel):
     description: Description | None = None
     config: dict[str, JsonValue] | None = None
     schedule: ScheduleBody | None = None
+    readable_collection_id: str | None = Field(
+        default=None,
+        max_length=collections.READABLE_ID_MAX_CHARS,
+        description="Weft's own: move the connection to this collection.",
+    )
     authentication: AnyAuth = None
     auth: AnyAuth = None
     expected_version: int | None = Field(
@@ -169,6 +174,8 @@ class UpdateConnectionBody(BaseModel):
             for name in ("name", "description", "config")
             if name in self.model_fields_set
         }
+        if self.readable_collection_id is not None:
+            given["readable_collection_id"] = self.readable_collection_id
         if "schedule" in self.model_fields_set:
             given["schedule"] = self.schedule.to_spec() if self.schedule else None
         auth = _auth_of(self)

@@ -65,8 +65,10 @@ class LocalCollections(Collections):
         found = await self.get(collection)
         gone: list[Connection] = []
         for connection_id in await store.connection_ids(found):
-            # Someone else may have deleted one meanwhile, which is fine.
+            # Somebody may have deleted or moved one meanwhile, which is fine.
             with suppress(NotFound):
+                if not await self._is_still_in(found, connection_id):
+                    continue
                 gone.append(await self._connections.delete(connection_id))
         await store.delete(found)
         self._engine.changes.announce()
@@ -75,3 +77,7 @@ class LocalCollections(Collections):
             "entity_count": sum(item.entities.total_entities for item in gone),
         }
         return found.model_copy(update=counts)
+
+    async def _is_still_in(self, collection: Collection, connection_id: str) -> bool:
+        now = await self._connections.get(connection_id)
+        return now.readable_collection_id == collection.readable_id

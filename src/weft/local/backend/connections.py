@@ -240,6 +240,7 @@ class LocalConnections(Connections):
         row = replace(
             await self._load_row(found),
             **draft_columns(change, kind),
+            readable_collection_id=await self._find_target(found, change),
             config=config,
             schedule=schedule
             if schedule == found.schedule
@@ -260,6 +261,10 @@ class LocalConnections(Connections):
                 row, state=ConnectionStatus.ACTIVE, error_category=None, error_message=None
             )
         return row, altered
+
+    async def _find_target(self, found: Connection, change: ConnectionChange) -> str:
+        named = await self._resolve_collection(change.readable_collection_id)
+        return named or found.readable_collection_id
 
     async def _resolve_collection(self, collection: str | None) -> str | None:
         if collection is None:

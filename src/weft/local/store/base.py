@@ -139,6 +139,7 @@ class ConnectionStore(Protocol):
     ) -> bool:
         """Write the row; False, with nothing changed, if the version is not the expected one.
 
+        Its collection may be another than before. Raises NotFound when that was deleted.
         With ``new_config`` the next sync lists everything, and held deletions are forgotten.
         Without ``set_state`` the state and error that jobs have stored meanwhile stay; without
         ``set_auth`` the credentials and expiry that refreshing has stored stay.

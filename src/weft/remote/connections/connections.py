@@ -212,6 +212,9 @@ class RemoteConnections(Connections):
         """Update a connection, or change what is kept of its draft."""
         found = await self.get(connection)
         refuse_stale(found, change.expected_version)
+        if change.readable_collection_id is not None:
+            target = await self._collections.find(change.readable_collection_id)
+            change = change.model_copy(update={"readable_collection_id": target.readable_id})
         draft = await self._drafts.get(found.id)
         if draft is not None and draft.connection_id is None:
             return await self._change_draft(draft, change)

@@ -45,6 +45,18 @@ def refuse_unkept(source: SourceInfo, config: Json | None, schedule: ScheduleSpe
         )
 
 
+def refuse_move(found: Connection, change: ConnectionChange) -> None:
+    """Refuse another collection, which Airweave would ignore and answer with success."""
+    if change.readable_collection_id not in (None, found.readable_collection_id):
+        raise Unsupported(
+            "The Airweave API cannot move a connection to another collection.",
+            field="readable_collection_id",
+            hint="Create it anew there with create_connection, which syncs everything again; then "
+            f"delete_connection(connection_id='{found.id}') removes this one. Or leave it, and "
+            "search both collections.",
+        )
+
+
 def refuse_early_schedule(found: Connection, change: ConnectionChange) -> None:
     """Refuse a schedule for a connection that is not authorised yet."""
     if change.schedule is not None and found.status is ConnectionStatus.PENDING_AUTH:

@@ -1,6 +1,6 @@
 """Changes connections at a remote API: once, however its answer fares."""
 
-from typing import Any
+from typing import Any, Final
 
 from weft.domain.base import Json
 from weft.domain.connections import (
@@ -13,12 +13,15 @@ from weft.domain.connections import (
 from weft.errors import Unsupported
 from weft.remote.api.client import send_or_find
 from weft.remote.api.paths import connection_path
-from weft.remote.connections.unkept import refuse_early_schedule, refuse_unkept
+from weft.remote.connections.unkept import refuse_early_schedule, refuse_move, refuse_unkept
 from weft.remote.sources import RemoteSources
 from weft.remote.state.remote_state import RemoteState
 from weft.remote.waiting.needs import ResolveSecrets, resolve_credentials
 from weft.wire import bodies
 from weft.wire.connections import read_connection
+
+_SHAPED: Final = frozenset({"config", "schedule", "readable_collection_id"})
+"""The fields of which Weft's own API takes more than Airweave's."""
 
 
 class Updates:
@@ -60,10 +63,11 @@ class Updates:
 
     async def _build_body(self, found: Connection, change: ConnectionChange) -> Json:
         body = _plain_changes(found, change)
-        if not body.keys() & {"config", "schedule"} and change.auth is None:
+        if not body.keys() & _SHAPED and change.auth is None:
             return body
         source = await self._sources.get(found.short_name)
         if not source.keeps_pending:
+            refuse_move(found, change)
             refuse_unkept(source, change.config, change.schedule)
             refuse_early_schedule(found, change)
         if change.auth is None:
@@ -97,6 +101,9 @@ def _plain_changes(found: Connection, change: ConnectionChange) -> Json:
         for name in change.model_fields_set
         if name in ("name", "description")
     }
+    target = change.readable_collection_id
+    if target not in (None, found.readable_collection_id):
+        given["readable_collection_id"] = target
     if given.get("name", "") is None:
         del given["name"]  # Airweave answers 500 to a name that is null.
     validate_texts(given.get("name"), given.get("description"))
@@ -117,6 +124,8 @@ def _reflects(connection: Connection, body: Json) -> bool:
     wanted = config.items() if isinstance(config, dict) else ()
     return (
         body.get("name", connection.name) == connection.name
+        and body.get("readable_collection_id", connection.readable_collection_id)
+        == connection.readable_collection_id
         and body.get("description", connection.description) == connection.description
         and ("schedule" not in body or cron == (connection.schedule and connection.schedule.cron))
         and all(connection.config.get(key) == value for key, value in wanted)

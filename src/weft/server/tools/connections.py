@@ -208,6 +208,7 @@ async def update_connection(
     connection_id: ConnectionRef,
     name: Name = None,
     description: Description = None,
+    readable_collection_id: Annotated[FilterRef, Field(description="Moves it there.")] = None,
     config: dict[str, Any] | None = None,
     schedule: Annotated[
         ScheduleSpec | None,
@@ -228,6 +229,7 @@ async def update_connection(
     given: dict[str, Any] = {
         "name": name,
         "description": description,
+        "readable_collection_id": readable_collection_id,
         "config": config,
         "auth": new_auth,
         "expected_version": expected_version,
@@ -241,8 +243,9 @@ async def update_connection(
         # An empty change would still raise the version, and void a consent to change the last one.
         raise InvalidInput(
             "Nothing to change was given.",
-            hint="Give name, description, config, schedule or auth. What is null counts as not "
-            "given; schedule={} removes the schedule, schedule={paused: true} pauses it.",
+            hint="Give name, description, readable_collection_id, config, schedule or auth. What is"
+            " null counts as not given; schedule={} removes the schedule, schedule={paused: true}"
+            " pauses it.",
         )
     change = ConnectionChange(**changes)
     agreed = await confirm_new_host(call, connection_id, change)

@@ -26,6 +26,8 @@ from weft.errors import (
     WeftError,
 )
 from weft.testing.backend_contract.support import (
+    COLLECTION,
+    SLOW,
     UNKNOWN_ID,
     ContractPart,
     connect,
@@ -33,6 +35,7 @@ from weft.testing.backend_contract.support import (
     credentials,
     sync,
     wait_for_end,
+    wait_for_progress,
 )
 
 DAY: Final = timedelta(days=1)
@@ -233,6 +236,39 @@ class ConnectionContract(ContractPart):
         cleared = await backend.connections.update(made.id, ConnectionChange(schedule=None))
         assert cleared.schedule is None
         assert cleared.version == made.version + 3
+
+    @pytest.mark.anyio
+    async def test_connection_moves_with_all_that_it_stores_also_while_it_syncs(
+        self, backend: Backend
+    ) -> None:
+        await create_collection(backend)
+        await create_collection(backend, "contract-other")
+        made = await connect(backend, {"entities": 3})
+        await sync(backend, made)
+        move = ConnectionChange(readable_collection_id="contract-other")
+        if "connections.move" in self.LACKS:
+            with pytest.raises(Unsupported) as caught:
+                await backend.connections.update(made.id, move)
+            assert caught.value.field == "readable_collection_id"
+            return
+        await backend.connections.update(made.id, ConnectionChange(config=SLOW))
+        job = await wait_for_progress(backend, await backend.jobs.run(made.id))
+        moved = await backend.connections.update(made.id, move)
+        assert moved.readable_collection_id == "contract-other"
+        await backend.jobs.cancel(job.id)
+        await wait_for_end(backend, job)
+        left = await backend.collections.get(COLLECTION)
+        entered = await backend.collections.get("contract-other")
+        stored = (await backend.connections.get(made.id)).entities.total_entities
+        assert (left.connection_count, left.entity_count) == (0, 0)
+        assert (entered.connection_count, entered.entity_count) == (1, stored)
+        assert stored > 3
+        await backend.collections.delete(COLLECTION)
+        assert (await backend.connections.get(made.id)).entities.total_entities == stored
+        with pytest.raises(NotFound, match="Did you mean '"):
+            await backend.connections.update(
+                made.id, ConnectionChange(readable_collection_id="contract-othr")
+            )
 
     @pytest.mark.anyio
     async def test_stale_version_changes_nothing(self, backend: Backend) -> None:

@@ -113,6 +113,25 @@ class CollectionsAndConnectionsContract:
         assert await store.connections.credentials(ORGANIZATION, made.id) == "sealed"
 
     @pytest.mark.anyio
+    async def test_connection_moves_only_to_a_collection_that_there_is(self, store: Store) -> None:
+        made = await make_connection(store)
+        await open_collection(store, "other-docs")
+
+        async def move(target: str, version: int) -> bool:
+            row = make_row(id=made.id, sync_id=made.sync_id, readable_collection_id=target)
+            return await store.connections.update(
+                row, expected_version=version, new_config=False, set_state=False, set_auth=False
+            )
+
+        with pytest.raises(NotFound):
+            await move("gone-docs", made.version)
+        assert (await get_connection(store, made.id)) == made
+        assert await move("other-docs", made.version)
+        moved = await get_connection(store, made.id)
+        assert moved.readable_collection_id == "other-docs"
+        assert list(await store.collections.connection_ids(await open_collection(store))) == []
+
+    @pytest.mark.anyio
     async def test_check_of_a_former_configuration_says_nothing_of_the_present_one(
         self, store: Store
     ) -> None:

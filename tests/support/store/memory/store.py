@@ -115,13 +115,15 @@ class MemoryConnections(ConnectionStore):
         return [self._state.show_connection(each) for each in reversed(own)]
 
     async def insert(self, row: ConnectionRow) -> None:
+        collection_id, now = self._find_collection(row), self._state.clock()
+        self._state.connections[row.id] = ConnectionState(row, collection_id, now, now)
+        self._state.record("create", "connection", row.id, row.organization_id, row.id)
+
+    def _find_collection(self, row: ConnectionRow) -> str:
         key = (row.organization_id, row.readable_collection_id)
         for each in self._state.collections.values():
             if (each.organization_id, each.readable_id) == key:
-                now = self._state.clock()
-                self._state.connections[row.id] = ConnectionState(row, each.id, now, now)
-                self._state.record("create", "connection", row.id, row.organization_id, row.id)
-                return
+                return each.id
         raise NotFound("The collection is gone.", field="readable_collection_id")
 
     async def get(self, organization_id: str, connection_id: str) -> Connection | None:
@@ -179,6 +181,7 @@ class MemoryConnections(ConnectionStore):
         found = self._get(row.organization_id, row.id)
         if found is None or found.version != expected_version:
             return False
+        found.collection_id = self._find_collection(row)
         kept = () if set_state else ("state", "error_category", "error_message")
         if not set_auth:
             auth = ("auth_method", "authenticated_at", "auth_expires_at", "credentials")

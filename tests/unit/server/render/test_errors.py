@@ -62,7 +62,7 @@ async def test_field_of_a_source_that_is_no_argument_leads_to_config(
     assert "source's own fields go into config" in text
 
 
-@pytest.mark.parametrize("given", ["readable_collection_id", "enabled"])
+@pytest.mark.parametrize("given", ["folder_of_notes", "enabled"])
 async def test_argument_that_is_like_none_suggests_none(connect: Connect, given: str) -> None:
     text = await failure(connect, "update_connection", connection_id="c1", **{given: "x"})
     assert text.startswith(f"There is no argument '{given}'.")

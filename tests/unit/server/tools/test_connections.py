@@ -194,6 +194,15 @@ async def test_update_without_a_change_is_refused_and_changes_no_version(
     assert backend.connections.changes == []
 
 
+async def test_connection_is_moved_to_another_collection(
+    connect: Connect, backend: FakeBackend
+) -> None:
+    await good(connect, "update_connection", connection_id="c1", readable_collection_id="`other`")
+    (change,) = backend.connections.changes
+    assert change.model_fields_set == {"readable_collection_id"}
+    assert change.readable_collection_id == "other"
+
+
 async def test_empty_schedule_removes_it(connect: Connect, backend: FakeBackend) -> None:
     await good(connect, "update_connection", connection_id="c1", schedule={})
     (change,) = backend.connections.changes

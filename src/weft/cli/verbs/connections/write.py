@@ -103,6 +103,12 @@ def create_connection(app: App, source: str, **given: Any) -> None:
 @click.command("update", cls=Verb)
 @click.argument("connection", metavar="NAME", shell_complete=complete_connection)
 @_write_options
+@click.option(
+    "--collection",
+    metavar="ID",
+    shell_complete=complete_collection,
+    help="Move it to this collection, with all that it stores.",
+)
 @click.option("--unset", metavar="KEY", multiple=True, help="Remove a configuration field.")
 @click.option("--continuous/--no-continuous", default=None, help="Sync changes every few minutes.")
 @click.option("--no-schedule", is_flag=True, help="Remove the schedule.")
@@ -173,6 +179,8 @@ async def _start_first_sync(backend: Backend, connection: Connection) -> Job:
 
 def _changes(app: App, info: SourceInfo, given: dict[str, Any]) -> dict[str, Any]:
     changes = plain_fields(given)
+    if given["collection"] is not None:
+        changes["readable_collection_id"] = given["collection"]
     if given["pairs"] or given["config_json"] or given["unset"]:
         changes["config"] = parse_config(info, given["pairs"], given["config_json"], given["unset"])
     schedule = _schedule(given["cron"], given["timezone"], given["continuous"])

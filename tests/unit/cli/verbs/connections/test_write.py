@@ -33,6 +33,14 @@ def test_connection_without_a_collection_goes_into_the_default_one(terminal: Ter
     assert find_created(terminal).readable_collection_id == "default"
 
 
+def test_connection_is_moved_to_another_collection(terminal: Terminal) -> None:
+    result = terminal.run("connections", "update", "My notes", "--collection", "archive")
+    assert result.exit_code == 0
+    change = find_change(terminal)
+    assert change.model_fields_set == {"readable_collection_id"}
+    assert change.readable_collection_id == "archive"
+
+
 @pytest.mark.parametrize(
     ("pair", "expected"),
     [

@@ -129,7 +129,7 @@ SELECT id FROM connection WHERE collection_no = :collection_no ORDER BY no DESC;
 -- name: connection_update
 -- Changes a row of the expected version. Jobs and refreshes keep what they wrote, unless told.
 UPDATE connection SET
-  {connection.changes},
+  {connection.changes}, collection_no = :collection_no,
   cron = :cron, timezone = :timezone, continuous = :continuous, cursor_field = :cursor_field,
   has_schedule = :has_schedule, next_run_at = :next_run_at,
   paused = :paused, paused_until = :paused_until,

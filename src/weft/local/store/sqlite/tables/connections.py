@@ -162,11 +162,17 @@ def _values(row: ConnectionRow, now: int) -> dict[str, Any]:
 
 
 def _insert(db: Session, values: dict[str, Any]) -> bool:
+    db.execute(
+        queries()["connection_insert"], values | {"collection_no": _collection_no(db, values)}
+    )
+    return True
+
+
+def _collection_no(db: Session, values: dict[str, Any]) -> int:
     number = db.execute(queries()["collection_no_by_readable_id"], values).get
     if number is None:
         raise NotFound("The collection was deleted meanwhile.", field="readable_collection_id")
-    db.execute(queries()["connection_insert"], values | {"collection_no": number})
-    return True
+    return number
 
 
 def _select(db: Session, tail: str, values: dict[str, Any]) -> list[Connection]:
@@ -183,6 +189,7 @@ def _find(db: Session, organization_id: str, text: str) -> list[Connection]:
 
 def _update(db: Session, values: dict[str, Any], by: Stamp) -> bool:
     before = db.execute(queries()["connection_authenticated_at"], values).get
+    values |= {"collection_no": _collection_no(db, values)}
     number = db.execute(queries()["connection_update"], values).get
     if number is None:
         return False
