@@ -37,6 +37,11 @@ SECRET_FILES: Final = (
     *("id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*", "secring.*"),
     *("*.pem", "*.key", "*.p8", "*.p12", "*.pfx", "*.ppk", "*.jks", "*.bks", "*.keystore"),
     *("*.kdb", "*.kdbx", "*.ovpn", "*.git/config"),
+    *("ssh_host_*_key", "shadow", "gshadow", ".vault_pass*", "vault_pass*", "vault-pass*"),
+    *("sftp-config.json", ".ftpconfig", ".remote-sync.json", "wp-config.php", ".credentials"),
+    *(".snowsql/config", "op/config", ".bundle/config", "netlify/config.json"),
+    *(".netlify/config.json", "configstore/firebase-tools.json", ".rclone.conf"),
+    *("helm/repositories.yaml", ".age/key*.txt", "age-key*.txt", ".fetchmailrc", ".xauthority"),
     *(".*history*", "fish_history", "consolehost_history.txt", ".viminfo"),
 )
 _GIT_FOLDERS: Final = {"objects", "refs"}

@@ -35,7 +35,9 @@ PAGE = Path(__file__).parents[3] / "docs/sources/files.md"
         *(".config/github-copilot/apps.json", ".dockerconfigjson", ".curlrc", ".wgetrc"),
         *(".msmtprc", ".sentryclirc", ".fly/config.yml", ".railway/config.json"),
         *(".config/sops/age/keys.txt", ".snowflake/connections.toml", ".smbcredentials"),
-        *("etc/wireguard/wg0.conf", "kubeconfig.yaml"),
+        *("etc/wireguard/wg0.conf", "kubeconfig.yaml", "ssh_host_rsa_key", ".vault_pass.txt"),
+        *("etc/shadow", "sftp-config.json", "wp-config.php", ".bundle/config", ".Xauthority"),
+        *(".config/helm/repositories.yaml", ".config/configstore/firebase-tools.json"),
     ],
 )
 def test_file_that_may_hold_a_secret_is_known(path: str) -> None:
