@@ -192,6 +192,8 @@ def test_short_token_is_told_how_long_it_must_be(monkeypatch: pytest.MonkeyPatch
         ("WEFT_HTTP_ALLOWED_HOSTS", f"{CANARY}@weft.example"),
         ("WEFT_HTTP_ALLOWED_ORIGINS", f"https://bob:{CANARY}@weft.example"),
         ("WEFT_HTTP_TRUSTED_PROXIES", f"{CANARY}@10.0.0.1"),
+        ("WEFT_HTTP_HOST", f"bob:{CANARY}@127.0.0.1"),
+        ("WEFT_GITHUB_API_URL", f"https://bob%3A{CANARY}%40git.example"),
     ],
 )
 def test_address_with_a_password_is_refused_and_not_repeated(
@@ -210,6 +212,22 @@ def test_address_with_a_password_is_refused_and_not_repeated(
 def test_address_that_is_no_url_is_refused(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(variable, CANARY)
     with pytest.raises(InvalidInput) as caught:
+        load_settings()
+    assert caught.value.field == variable
+    assert CANARY not in str(caught.value)
+
+
+@pytest.mark.parametrize("rest", [f"?token={CANARY}", f"#{CANARY}"])
+@pytest.mark.parametrize(
+    "variable", ["WEFT_API_URL", "WEFT_GITHUB_API_URL", "WEFT_OAUTH_ISSUER", "WEFT_HTTP_PUBLIC_URL"]
+)
+def test_address_with_more_than_a_path_is_refused_and_not_repeated(
+    variable: str, rest: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WEFT_API_KEY", "key")
+    monkeypatch.setenv("WEFT_API_URL", "https://api.example")
+    monkeypatch.setenv(variable, f"https://some.example/{rest}")
+    with pytest.raises(InvalidInput, match="only a host, a port and a path") as caught:
         load_settings()
     assert caught.value.field == variable
     assert CANARY not in str(caught.value)

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from ipaddress import ip_address
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 
 def is_loopback(host: str) -> bool:
@@ -31,14 +31,21 @@ def validate_url(value: str) -> str:
         raise ValueError("it is not a URL") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("it is not an http or https URL")
-    refuse_users((value,))
-    return value
+    if parts.query or parts.fragment:
+        raise ValueError("it may have only a host, a port and a path")
+    return refuse_user(value)
+
+
+def refuse_user(address: str) -> str:
+    """Return the address if it holds no user name and no password. Raises ValueError."""
+    refuse_users((address,))
+    return address
 
 
 def refuse_users(addresses: Collection[str]) -> Collection[str]:
     """Return the addresses if none holds a user name or password. Raises ValueError."""
     # Refuse "@" in any place, since parsers disagree on where a user name and password end.
-    if any("@" in address for address in addresses):
+    if any("@" in unquote(address) for address in addresses):
         raise ValueError("it may hold no user name, no password and no '@'")
     return addresses
 
@@ -46,8 +53,6 @@ def refuse_users(addresses: Collection[str]) -> Collection[str]:
 def validate_api_url(value: str) -> str:
     """Return ``value`` without a final slash if a key may be sent there. Raises ValueError."""
     parts = urlsplit(validate_url(value))
-    if parts.query or parts.fragment:
-        raise ValueError("it may have only a host, a port and a path; the key is WEFT_API_KEY")
     if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
         raise ValueError("the key must not travel without TLS: use https")
     return value.rstrip("/")

@@ -31,7 +31,7 @@ from pydantic_settings import (
 )
 
 from weft.errors import InvalidInput
-from weft.net.urls import refuse_users, validate_api_url, validate_url
+from weft.net.urls import refuse_user, refuse_users, validate_api_url, validate_url
 from weft.settings.faults import ENV_PREFIX, TOKEN_MIN_CHARS, invalid_setting, refuse_unknown
 
 CONFIG_FILE_NAME = "config.toml"
@@ -56,6 +56,7 @@ def _absolute_path(path: Path) -> Path:
 
 _Hosts = Annotated[frozenset[str], NoDecode, AfterValidator(refuse_users)]
 _AbsolutePath = Annotated[Path, AfterValidator(_absolute_path)]
+_Host = Annotated[str, AfterValidator(refuse_user)]
 _Url = Annotated[str, AfterValidator(validate_url)]
 
 _PRINTABLE = re.compile(r"[!-~]{1,1000}")
@@ -186,7 +187,7 @@ class Settings(BaseSettings):
         description="Offer only these families of tools, comma-separated: sources, connections, "
         "jobs, collections, search.",
     )
-    http_host: str = Field(default="127.0.0.1", description="Address that `serve --http` binds.")
+    http_host: _Host = Field(default="127.0.0.1", description="Address that `serve --http` binds.")
     http_port: int = Field(default=8765, ge=0, le=65535, description="Its port; 0 for any.")
     token: SecretStr | None = Field(
         default=None,
