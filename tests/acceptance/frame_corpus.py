@@ -102,10 +102,11 @@ BAD_REQUESTS: dict[str, bytes] = {
     "params a number": b'{"jsonrpc":"2.0","id":"x","method":"ping","params":5}',
     "neither method nor result": b'{"jsonrpc":"2.0","id":"x","CANARY":"CANARY"}',
     "an error without a code": b'{"jsonrpc":"2.0","id":"x","error":{"message":"CANARY"}}',
+    "batch of one": b'[{"jsonrpc":"2.0","id":"x","method":"ping","params":{"a":"CANARY"}}]',
     "an error that is a string": b'{"jsonrpc":"2.0","id":"x","error":"CANARY"}',
 }
 NO_REQUESTS: dict[str, bytes] = {
-    "batch": b'[{"jsonrpc":"2.0","id":1,"method":"ping","params":{"a":"CANARY"}}]',
+    "batch": b'[{"id":1,"method":"ping","params":{"a":"CANARY"}},{"id":2,"method":"ping"}]',
     "empty batch": b"[]",
     "string": b'"CANARY"',
     "number": b"1",

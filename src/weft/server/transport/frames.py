@@ -80,7 +80,7 @@ def read_frame(raw: bytes) -> JSONRPCMessage | None:
     except ValueError as error:
         return _json_error(raw, str(error))
     if isinstance(value, list):
-        return frame_error(None, INVALID_REQUEST, "Batches are not served: send single messages.")
+        return _batch_error(cast("list[Any]", value))
     if not isinstance(value, dict):
         return frame_error(None, INVALID_REQUEST, "A message is a JSON object.")
     return _message(cast("dict[str, Any]", value))
@@ -98,6 +98,12 @@ def frame_error(request_id: RequestId | None, code: int, message: str) -> FrameE
     return FrameError(
         jsonrpc=JSONRPC_VERSION, id=request_id, error=ErrorData(code=code, message=message)
     )
+
+
+def _batch_error(messages: list[Any]) -> FrameError:
+    # An answer has one id, which waits for it only if the batch has one message.
+    found = _usable_id(messages[0].get("id")) if [type(one) for one in messages] == [dict] else None
+    return frame_error(found, INVALID_REQUEST, "Batches are not served: send single messages.")
 
 
 def _message(value: dict[str, Any]) -> JSONRPCMessage:

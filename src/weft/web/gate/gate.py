@@ -174,6 +174,9 @@ def _record(request: _GatedRequest, seconds: float) -> None:
 
 async def _admit(request: _GatedRequest) -> None:
     gate, headers = request.gate, request.headers
+    if "transfer-encoding" in headers and "content-length" in headers:
+        await request.response.refuse(_TWO_LENGTHS)
+        return
     # Pages check the Origin themselves.
     origin = None if request.is_page else headers.get("origin")
     refused = gate.hosts.refusal(headers.get("host"), origin)
@@ -335,6 +338,13 @@ _BUSY = HttpRefusal(
     "busy",
     "The server is serving as much at once as it may; try again shortly.",
     {"retry-after": "2"},
+)
+# A proxy may have read another end of the body than we, and so another start of what follows.
+_TWO_LENGTHS = HttpRefusal(
+    400,
+    "invalid_request",
+    "Give either Content-Length or Transfer-Encoding, not both.",
+    {"connection": "close"},
 )
 _TOO_LARGE = HttpRefusal(
     413, "too_large", f"The body is larger than {BODY_MAX_BYTES // 1024 // 1024} MiB."

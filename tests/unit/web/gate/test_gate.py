@@ -126,6 +126,15 @@ async def test_first_of_two_headers_of_one_name_decides() -> None:
     assert not door.opened.is_set()
 
 
+async def test_body_of_two_lengths_is_refused_and_its_connection_closed() -> None:
+    door = Door()
+    async with _client(door) as client:
+        headers = {"content-length": "2", "transfer-encoding": "chunked"}
+        refused = await client.post("/mcp", headers=headers, content=b"{}")
+    assert (refused.status_code, refused.headers["connection"]) == (400, "close")
+    assert not door.opened.is_set()
+
+
 async def test_stream_asked_for_in_chunks_ends_with_its_token_too() -> None:
     door = Door()
     async with _streaming(door, _listening_in_chunks) as answers:
