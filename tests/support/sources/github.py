@@ -9,6 +9,8 @@ from email.utils import formatdate
 from hashlib import sha1
 from typing import Any
 
+from dulwich.objects import Tree
+
 from weft.domain.base import Json
 from weft.domain.entities import Entity
 from weft.net.http_factory import HttpFactory
@@ -28,7 +30,6 @@ from weft.sources.github.source import GitHubSource
 from weft.testing.scripted_http import HttpReply, HttpRequest, Site, as_json, serve
 
 TOKEN = "ghp_c4n4ry0123456789"
-EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp()
 
 
@@ -78,7 +79,7 @@ class FakeGitHub:
         if path == "/commits" and self.empty:
             return as_json({"message": "Git Repository is empty."}, 409)
         if path in {"/branches/main", "/branches/feature%2Fx"} and not self.empty:
-            tree = {"sha": "root" if self.files else EMPTY_TREE}
+            tree = {"sha": self.tree_id("")}
             return as_json({"commit": {"sha": self.head, "commit": {"tree": tree}}})
         if path.startswith("/git/trees/"):
             return self.tree(path.removeprefix("/git/trees/"), "recursive" in asked.query)
@@ -94,19 +95,39 @@ class FakeGitHub:
         return as_json({"message": "Not Found"}, 404)
 
     def tree(self, sha: str, recursive: bool) -> HttpReply:
-        prefix = "" if sha in {"root", EMPTY_TREE} else sha.removeprefix("tree-") + "/"
-        below = {p[len(prefix) :]: body for p, body in self.files.items() if p.startswith(prefix)}
-        entries: list[dict[str, Any]] = []
-        for name, body in below.items():
-            if recursive or "/" not in name:
-                mode = "120000" if prefix + name in self.links else "100644"
-                entry = {"path": name, "type": "blob", "mode": mode, "sha": sha_of(body)}
-                entries.append({**entry, "size": len(body)})
-        for folder in sorted({name.partition("/")[0] for name in below if "/" in name}):
-            entry = {"path": folder, "type": "tree", "mode": "040000"}
-            entries.append({**entry, "sha": f"tree-{prefix}{folder}"})
+        folders = {path[: at + 1] for path in self.files for at, c in enumerate(path) if c == "/"}
+        prefix = next(one for one in ("", *folders) if self.tree_id(one) == sha)
+        entries = self.entries(prefix)
+        if recursive:
+            for folder in sorted(
+                one for one in folders if one.startswith(prefix) and one != prefix
+            ):
+                below = folder.removeprefix(prefix)
+                entries += [{**e, "path": below + e["path"]} for e in self.entries(folder)]
         truncated = len(entries) > self.truncate_above
         return as_json({"tree": entries[: self.truncate_above], "truncated": truncated})
+
+    def entries(self, folder: str) -> list[dict[str, Any]]:
+        """The entries of a folder, whose path ends with a slash unless it is the root."""
+        found: dict[str, dict[str, Any]] = {}
+        for path, body in self.files.items():
+            name, _, below = path.removeprefix(folder).partition("/")
+            if not path.startswith(folder) or name in found:
+                continue
+            if below:
+                entry = {"type": "tree", "mode": "040000", "sha": self.tree_id(f"{folder}{name}/")}
+            else:
+                mode = "120000" if path in self.links else "100644"
+                entry = {"type": "blob", "mode": mode, "sha": sha_of(body), "size": len(body)}
+            found[name] = {"path": name, **entry}
+        return list(found.values())
+
+    def tree_id(self, folder: str) -> str:
+        """Git's id of a folder."""
+        tree = Tree()
+        for entry in self.entries(folder):
+            tree.add(entry["path"].encode(), int(entry["mode"], 8), entry["sha"].encode())
+        return tree.id.decode()
 
     def pull_requests(self, asked: HttpRequest) -> HttpReply:
         key = f"{asked.query['sort']}_at"

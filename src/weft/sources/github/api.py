@@ -4,11 +4,12 @@ import hashlib
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, TypeVar, TypeVarTuple
 from urllib.parse import quote, urlsplit
 
 import httpx
 
+from weft.document.child import run_parser
 from weft.errors import (
     AuthenticationFailed,
     CursorExpired,
@@ -18,27 +19,39 @@ from weft.errors import (
 )
 from weft.net.client import next_page_url
 from weft.net.dates import parse_http_date
-from weft.net.errors import json_of, status_error
+from weft.net.errors import raise_for_status, status_error
 from weft.net.retry import retry_after_seconds
 from weft.sources.base import Incomplete
+from weft.sources.github.answers import (
+    Tree,
+    TreeFile,
+    object_of,
+    read_changed_paths,
+    read_object,
+    read_pull_requests,
+    read_tree,
+    unexpected_answer,
+)
 
 RAW = "application/vnd.github.raw+json"
 PAGE_SIZE = 100
 # GitHub's comparison stops at this many files without saying that there are more.
 COMPARED_FILES_MAX = 300
 TREES_MAX = 10_000
-# Ids of a folder without entries, in SHA-1 and in SHA-256.
-EMPTY_TREES = frozenset(
-    {
-        "4b825dc642cb6eb9a060e54bf8d69288fbee4904",
-        "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321",
-    }
-)
+# More than any known repository has; folders that are shared can make up any number of files.
+FILES_MAX = 1_000_000
 PAGES_MAX = 10_000
 LONGEST_WAIT_S = 60
 WAITS_MAX = 3
 
+_REPOSITORY = (
+    *("full_name", "description", "default_branch", "pushed_at", "html_url"),
+    *("topics", "language", "private", "archived"),
+)
+
 Sleep = Callable[[float], Awaitable[object]]
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,21 +63,16 @@ class Branch:
     tree_sha: str
 
 
-@dataclass(frozen=True, slots=True)
-class TreeFile:
-    """A regular file in a tree, not a symbolic link or a submodule."""
-
-    path: str
-    sha: str
-    size: int
-
-
 @dataclass(slots=True)
 class CommitFiles:
-    """All files of a commit; ``gap`` says why some may be missing."""
+    """All files of a commit; ``gap`` says why some may be missing.
+
+    ``is_proven``: the commit's own digests say that none is.
+    """
 
     files: list[TreeFile] = field(default_factory=list[TreeFile])
     gap: str | None = None
+    is_proven: bool = True
 
 
 class GitHubApi:
@@ -78,7 +86,8 @@ class GitHubApi:
     async def get_repository(self) -> tuple[dict[str, Any], float]:
         """Fetch the repository, and the server's time (POSIX seconds) of the answer."""
         response = await self._get(self._base, missing=_no_repository)
-        return _object(response, "the repository"), server_time(response)
+        found = await _read(response, read_object, "the repository", _REPOSITORY)
+        return found, server_time(response)
 
     async def find_branch(self, repository: Mapping[str, Any], wanted: str | None) -> Branch | None:
         """Fetch the wanted or the default branch; None if the repository is empty."""
@@ -92,12 +101,13 @@ class GitHubApi:
                 field="branch",
                 hint="Leave it out for the default branch.",
             )
-        found = json_of(response, "the branch")
-        try:
-            commit = found["commit"]
-            return Branch(name, str(commit["sha"]), str(commit["commit"]["tree"]["sha"]))
-        except (KeyError, TypeError):
-            raise _unexpected_answer("the branch") from None
+        found = await _read(response, read_object, "the branch", ("commit",))
+        commit = object_of(found["commit"])
+        tree = object_of(object_of(commit.get("commit")).get("tree"))
+        ids = (commit.get("sha"), tree.get("sha"))
+        if not all(isinstance(one, str) and one.isalnum() for one in ids):
+            raise unexpected_answer("the branch")
+        return Branch(name, *map(str, ids))
 
     async def list_files(self, sha: str) -> CommitFiles:
         """List all files below a tree, in several requests if one answer cannot hold them."""
@@ -107,14 +117,17 @@ class GitHubApi:
             if not waiting:
                 return tree
             prefix, current = waiting.pop()
-            answer = await self._get_tree(current, recursive=True)
-            if answer.get("truncated"):
-                answer = await self._get_tree(current, recursive=False)
-                if answer.get("truncated"):
+            answer = await self._get_tree(current, is_deep=True)
+            if answer.is_cut:
+                answer = await self._get_tree(current, is_deep=False)
+                if answer.is_cut:
                     tree.gap = "a folder has more entries than GitHub lists"
-                folders = [e for e in _entries(answer) if e.get("type") == "tree"]
-                waiting += [(f"{prefix}{e['path']}/", e["sha"]) for e in reversed(folders)]
-            tree.files += _files(answer, prefix)
+                waiting += [(f"{prefix}{path}/", i) for path, i in reversed(answer.folders)]
+            tree.files += [file._replace(path=f"{prefix}{file.path}") for file in answer.files]
+            tree.is_proven = tree.is_proven and answer.is_proven
+            if len(tree.files) > FILES_MAX:
+                tree.gap = f"it has more than {FILES_MAX:,} files"
+                return tree
         tree.gap = f"more than {TREES_MAX} folders had to be listed one by one"
         return tree
 
@@ -127,15 +140,13 @@ class GitHubApi:
         response = await self._get(f"{self._base}/compare/{base_sha}...{head_sha}", missing=None)
         if response.status_code in {404, 422}:
             raise CursorExpired("GitHub no longer has the commit of the last sync.")
-        found = _object(response, "the comparison")
+        status, names, count = await _read(response, read_changed_paths, "the comparison")
         # GitHub compares with the common ancestor, which after a forced push is not our base.
-        if found.get("status") not in {"ahead", "identical"}:
+        if status not in ("ahead", "identical"):
             raise CursorExpired("The branch was rewritten since the last sync.")
-        files: list[dict[str, Any]] = found.get("files") or []
-        if len(files) >= COMPARED_FILES_MAX:
+        if count >= COMPARED_FILES_MAX:
             raise CursorExpired("More files changed since the last sync than GitHub lists.")
-        names = (file.get(key) for file in files for key in ("filename", "previous_filename"))
-        return {name for name in names if isinstance(name, str)}
+        return set(names)
 
     async def download(self, sha: str) -> bytes:
         """Download a file's content."""
@@ -185,13 +196,8 @@ class GitHubApi:
     async def _get_pull_requests(self, url: str) -> tuple[list[dict[str, Any]], str | None]:
         """Fetch one page, and the address of the next if GitHub names it."""
         response = await self._get(url, missing=None)
-        found = json_of(response, "the pull requests")
-        if not isinstance(found, list):
-            raise _unexpected_answer("the pull requests")
-        items = cast("list[Any]", found)
-        if not all(isinstance(i, dict) and isinstance(i.get("number"), int) for i in items):  # pyright: ignore[reportUnknownMemberType]
-            raise _unexpected_answer("the pull requests")
-        return cast("list[dict[str, Any]]", items), next_page_url(response)
+        items = await _read(response, read_pull_requests, "the pull requests")
+        return items, next_page_url(response)
 
     async def _find_at(self, query: str, position: int) -> int | None:
         """Ask for the number of the pull request at a position, None if the list is shorter."""
@@ -207,13 +213,10 @@ class GitHubApi:
             raise SourceUnavailable("GitHub says that the repository is unavailable.")
         return True
 
-    async def _get_tree(self, sha: str, *, recursive: bool) -> dict[str, Any]:
-        query = "?recursive=1" if recursive else ""
+    async def _get_tree(self, sha: str, *, is_deep: bool) -> Tree:
+        query = "?recursive=1" if is_deep else ""
         response = await self._get(f"{self._base}/git/trees/{sha}{query}", missing=None)
-        found = _object(response, "the list of files", "tree")
-        if not found["tree"] and sha not in EMPTY_TREES:
-            raise _unexpected_answer("the list of files")
-        return found
+        return await _read(response, read_tree, "the list of files", sha, is_deep)
 
     async def _get(
         self,
@@ -279,31 +282,15 @@ def server_time(response: httpx.Response) -> float:
     return time.time() if told is None else told.timestamp()
 
 
-def _object(response: httpx.Response, what: str, *lists: str) -> dict[str, Any]:
-    """Return an answer's JSON object after checking that the fields ``lists`` hold lists."""
-    found = json_of(response, what)
-    if not isinstance(found, dict):
-        raise _unexpected_answer(what)
-    checked = cast("dict[str, Any]", found)
-    if not all(isinstance(checked.get(name), list) for name in lists):
-        raise _unexpected_answer(what)
-    return checked
-
-
-def _entries(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
-    found: list[Any] = answer["tree"]
-    entries = [cast("dict[str, Any]", entry) for entry in found if isinstance(entry, dict)]
-    if not all(isinstance(e.get("path"), str) and isinstance(e.get("sha"), str) for e in entries):
-        raise _unexpected_answer("the list of files")
-    return entries
-
-
-def _files(answer: Mapping[str, Any], prefix: str) -> list[TreeFile]:
-    return [
-        TreeFile(f"{prefix}{entry['path']}", entry["sha"], int(entry.get("size") or 0))
-        for entry in _entries(answer)
-        if entry.get("type") == "blob" and entry.get("mode") != "120000"
-    ]
+async def _read(
+    response: httpx.Response,
+    read: Callable[[bytes, str, *Ts], T],
+    what: str,
+    *more: *Ts,
+) -> T:
+    """Read an answer where it holds nobody up; raise for its status as `raise_for_status`."""
+    raise_for_status(response, what)
+    return await run_parser(len(response.content), read, response.content, what, *more)
 
 
 def _blob_id(content: bytes, like: str) -> str:
@@ -329,7 +316,3 @@ def _access_denied(response: httpx.Response) -> Exception:
     else:
         error.hint = "The token needs read access to contents (and to pull requests, if synced)."
     return error
-
-
-def _unexpected_answer(what: str) -> SourceUnavailable:
-    return SourceUnavailable(f"GitHub's answer for {what} is not what its API describes.")

@@ -9,6 +9,7 @@ from weft.document.suffixes import BINARY_SUFFIXES
 from weft.document.text import clean_line, clean_text, language_of, read_file
 from weft.domain.base import Json
 from weft.domain.entities import Entity
+from weft.sources.github.answers import list_of, object_of
 
 LFS_MARK = b"version https://git-lfs.github.com/spec/"
 
@@ -52,7 +53,7 @@ async def read_file_entity(
 def repository_entity(entity_id: str, repository: dict[str, Any]) -> Entity:
     """Return an entity for the repository itself, with its description and topics as text."""
     name = line_of(repository.get("full_name")) or entity_id
-    topics = [clean_line(str(topic)) for topic in repository.get("topics") or ()]
+    topics = [clean_line(str(topic)) for topic in list_of(repository.get("topics"))]
     lines = [text_of(repository.get("description")) or "", " ".join(topics)]
     return Entity(
         id=entity_id,
@@ -76,14 +77,13 @@ def pull_request_entity(
     entity_id: str, repo_name: str, number: int, item: dict[str, Any]
 ) -> Entity:
     """Return a pull request's entity, made from its item in GitHub's list."""
-    author: dict[str, Any] = item.get("user") or {}
-    labels: list[dict[str, Any]] = item.get("labels") or []
+    labels = [object_of(label).get("name") for label in list_of(item.get("labels"))]
     metadata: Json = {
         "number": number,
         "state": "merged" if item.get("merged_at") else line_of(item.get("state")),
         "draft": bool(item.get("draft")),
-        "author": line_of(author.get("login")),
-        "labels": [clean_line(str(label.get("name"))) for label in labels],
+        "author": line_of(object_of(item.get("user")).get("login")),
+        "labels": [clean_line(name) for name in labels if isinstance(name, str)],
         "created_at": line_of(item.get("created_at")),
     }
     return Entity(

@@ -43,7 +43,8 @@ from weft.sources.base import (
     Source,
     Unchanged,
 )
-from weft.sources.github.api import Branch, CommitFiles, GitHubApi, Sleep, TreeFile, site_of
+from weft.sources.github.answers import TreeFile
+from weft.sources.github.api import Branch, CommitFiles, GitHubApi, Sleep, site_of
 from weft.sources.github.config import GitHubConfig, GitHubCredentials
 from weft.sources.github.entities import (
     moment,
@@ -63,6 +64,9 @@ FAILURES_IN_A_ROW_MAX = 24
 # Pull requests changed this long before the last sync are read again, because GitHub's listing
 # may lag behind its own clock.
 OVERLAP = timedelta(minutes=2)
+
+_EVIDENCE = "the commit's files and all pages of pull requests were listed"
+_DOUBT = "the list of files does not make up the commit any more, as it did before"
 
 T = TypeVar("T")
 
@@ -137,7 +141,8 @@ class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
             if whole and sound:
                 yield Checkpoint(new_cursor)
             if whole:
-                yield Complete("the commit's files and all pages of pull requests were listed")
+                is_odd = self._had("is_proven") and not new_cursor["is_proven"]
+                yield Complete(_EVIDENCE, _DOUBT if is_odd else None)
 
     def _open_client(self) -> AbstractAsyncContextManager[httpx.AsyncClient]:
         token = self.credentials.personal_access_token.get_secret_value()
@@ -164,7 +169,8 @@ class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
             "repo_name": config.repo_name.lower(),
             "path": config.path,
             "branch": branch.name if branch else None,
-            "has_pull_requests": self._had_pull_requests(),
+            "has_pull_requests": self._had("has_pull_requests"),
+            "is_proven": self._had("is_proven"),
             "commit_sha": branch.commit_sha if branch else None,
             "pull_requests_seen_until": (
                 (datetime.fromtimestamp(now, UTC) - OVERLAP).isoformat()
@@ -173,10 +179,10 @@ class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
             ),
         }
 
-    def _had_pull_requests(self) -> bool:
+    def _had(self, fact: str) -> bool:
         last = self.context.last_cursor or {}
         is_same = last.get("repo_name") == self.config.repo_name.lower()
-        return is_same and bool(last.get("has_pull_requests"))
+        return is_same and bool(last.get(fact))
 
     @staticmethod
     def _check_cursor(old: Json, new: Json) -> None:
@@ -198,6 +204,8 @@ class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
             else await api.list_changed_paths(str(old["commit_sha"]), branch.commit_sha)
         )
         tree = await api.list_files(branch.tree_sha)
+        # Some repositories have names or modes that the API does not give as they are.
+        new["is_proven"] = tree.is_proven
         files = [file for file in tree.files if self._is_wanted(file.path)]
         if changed is not None:
             files = [file for file in files if file.path in changed]
@@ -315,7 +323,7 @@ class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
             yield pull_request_entity(
                 self._id(f"/pull/{number}"), self.config.repo_name, number, item
             )
-        if not listed and self._had_pull_requests():
+        if not listed and self._had("has_pull_requests"):
             yield Incomplete("GitHub lists no pull request, and none can be deleted there")
 
 

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.anyio
 
 async def test_unchanged_repository_costs_no_file_request(http: HttpFactory) -> None:
     async with serve_github(http, FakeGitHub(dict(FILES))) as at:
-        cursor = cursor_of(await at.fetch())
+        cursor = at.cursor = cursor_of(await at.fetch())
         events = await at.fetch(cursor)
         assert at.site.targets == ["/repos/me/repo", "/repos/me/repo/branches/main"]
     assert cursor_of(events) == cursor
