@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 import pytest
-from github_harness import FILES, FakeGitHub, cursor_of, pull, serve_github
 
+from tests.support.sources.github import FILES, FakeGitHub, cursor_of, pull, serve_github
 from weft.errors import SourceUnavailable
 from weft.net.http_factory import HttpFactory
 from weft.sources.base import Complete, Event
