@@ -99,10 +99,29 @@ async def test_failed_sync_is_shown_with_its_reason(browser: Browser, server: Ht
         await details.press("Enter")
         await expect(details).to_have_attribute("aria-expanded", "true")
         await expect(row).to_contain_text("not allowed to read what the configuration names")
-        await expect(row).to_contain_text("Next step: Give the credentials access at the source")
+        await expect(row).to_contain_text("What to do: Allow it at the source.")
+        await expect(row).not_to_contain_text("update_connection")
         await expect(row.get_by_label("Log of the last sync")).to_contain_text("Failed")
         await expect(row.get_by_role("table", name="Recent syncs")).to_contain_text("failed")
         await expect(row.get_by_role("definition").filter(has_text="access")).to_be_visible()
+
+
+async def test_what_a_sync_left_undone_is_shown_with_the_reasons(
+    browser: Browser, server: HttpServer
+) -> None:
+    async with server.agent() as agent, open_checked_page(browser) as page:
+        made = await connection(agent, "Skipped documents", entities=4, skipped_every=1)
+        await agent.sync(made["id"])
+        await log_in(page, server)
+        row = row_of(page, "Skipped documents")
+        await expect(row).to_contain_text("4 skipped")
+        await expect(row).to_contain_text("4 of what it listed was skipped")
+        await row.get_by_role("button", name="Details Skipped documents").click()
+        await expect(row).to_contain_text("What the last sync left undone")
+        await expect(row.get_by_role("listitem")).to_contain_text(["scripted skip (4)"])
+        table = row.get_by_role("table", name="Recent syncs")
+        await expect(table.get_by_role("columnheader", name="Skipped")).to_be_visible()
+        await expect(row).to_contain_text("none, it is read without")
 
 
 async def test_held_deletions_are_shown_and_then_applied(
@@ -137,7 +156,7 @@ async def test_refusal_is_shown_where_it_happened(browser: Browser, server: Http
         token = preview.data["confirmation_token"]
         await agent.ok("delete_connection", connection_id=made["id"], confirmation_token=token)
         await row.get_by_role("button", name="Sync now").click()
-        await expect(row.get_by_role("alert")).to_contain_text("connection_id")
+        await expect(row.get_by_role("alert")).to_have_text("No connection has that id or name.")
         await page.get_by_role("button", name="Refresh").click()
         await expect(page.get_by_role("heading", name="Deleted documents")).to_have_count(0)
 
@@ -271,10 +290,22 @@ async def test_long_list_is_shown_page_by_page(browser: Browser, server: HttpSer
     operator = create_key(server.place, "with-many", "admin", organization="many")
     async with server.agent(token=operator) as agent, open_checked_page(browser) as page:
         collection = await agent.collection("many")
-        for number in range(35):
+        oldest = {"entities": 4, "fail_at": 3, "error": "access"}
+        failed = await agent.connection(collection, name="Documents that fail", config=oldest)
+        await agent.sync(failed["id"])
+        for number in range(34):
             await agent.connection(collection, name=f"Documents {number}")
         await log_in(page, server, operator)
         items = page.get_by_role("heading", name="Documents")
+        await expect(items).to_have_count(30)
+        summary = page.locator("#summary")
+        await expect(summary).to_contain_text("35 connections")
+        await expect(summary).to_contain_text("1 needs attention")
+        await page.get_by_role("button", name="Show only what needs attention").click()
+        await expect(items).to_have_count(1)
+        await expect(page.get_by_role("heading", name="Documents that fail")).to_be_visible()
+        await expect(summary).to_contain_text("35 connections")
+        await page.get_by_role("button", name="Show all connections").click()
         await expect(items).to_have_count(30)
         await page.get_by_role("button", name="Show more").click()
         await expect(items).to_have_count(35)
@@ -355,7 +386,7 @@ async def test_host_that_started_a_sync_sees_it_fail_and_can_ask_for_help(
         result: Structured = {"content": [], "structuredContent": job}
         await page.evaluate("(r) => tell('ui/notifications/tool-result', r)", result)
         row = row_of(frame, "Failing documents")
-        await expect(row).to_contain_text("Next step")
+        await expect(row).to_contain_text("What to do: ")
         await row.get_by_role("button", name="Ask the assistant").click()
         await page.wait_for_function("seen.some((m) => m.method === 'ui/message')")
         said = await page.evaluate("seen.find((m) => m.method === 'ui/message').params")

@@ -6,11 +6,13 @@ import re
 from pathlib import Path
 from typing import Final
 
+import click
 import pytest
 from mcp.client import Client
 from mcp_types import TextContent, TextResourceContents
 
 from tests.support.server.fakes import Connect, FakeBackend
+from weft.cli.app import cli
 from weft.domain.access.permissions import Ceilings
 from weft.server import apps
 from weft.server.app import WeftServer
@@ -18,7 +20,7 @@ from weft.server.build import build_server
 
 pytestmark = pytest.mark.anyio
 
-PAGE_MAX_BYTES: Final = 60_000
+PAGE_MAX_BYTES: Final = 64_000
 PARTS = sorted(Path(apps.__file__).parent.glob("dashboard.*")) + sorted(
     Path(apps.__file__).parent.glob("*.js")
 )
@@ -74,6 +76,26 @@ async def test_page_knows_only_the_tools_that_are_offered(backend: FakeBackend) 
 @pytest.mark.parametrize("page", BOTH.values(), ids=BOTH)
 def test_page_is_small(page: str) -> None:
     assert len(page.encode()) <= PAGE_MAX_BYTES
+
+
+def test_page_names_no_command_that_does_not_exist() -> None:
+    named = set(re.findall(r"weft ((?:[a-z-]+ ?)+)", "\n".join(part.read_text() for part in PARTS)))
+    assert named
+    for words in named:
+        assert find_command(words.split()), words
+
+
+def find_command(words: list[str]) -> bool:
+    """Tell whether the first of these words lead to a command of the CLI."""
+    command: click.Command = cli
+    for word in words:
+        if not isinstance(command, click.Group):
+            return True
+        found = command.get_command(click.Context(command), word)
+        if found is None:
+            return command is not cli
+        command = found
+    return True
 
 
 @pytest.mark.parametrize("page", BOTH.values(), ids=BOTH)

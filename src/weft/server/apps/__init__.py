@@ -21,7 +21,16 @@ TOOL_META: Final[dict[str, Any]] = {"ui": {"resourceUri": DASHBOARD_URI}}
 RESOURCE_META: Final[dict[str, Any]] = {"ui": {"csp": {}, "prefersBorder": True}}
 
 _FOLDER: Final = Path(__file__).parent
-_SCRIPTS: Final = ("transport.js", "elements.js", "links.js", "rows.js", "dashboard.js", "begin.js")
+_SCRIPTS: Final = (
+    "remedies.js",
+    "transport.js",
+    "elements.js",
+    "links.js",
+    "rows.js",
+    "dashboard.js",
+    "summary.js",
+    "begin.js",
+)
 
 
 def dashboard_resource() -> Resource:

@@ -99,8 +99,9 @@ async function beginInHost() {
   let began = false;
   const handlers = {
     "ui/notifications/tool-input": ({ arguments: given = {} }) => {
-      const { readable_collection_id, short_name, status } = given;
-      filter = JSON.parse(JSON.stringify({ readable_collection_id, short_name, status }));
+      const { readable_collection_id, short_name, status, needs_attention } = given;
+      filter = JSON.parse(JSON.stringify(
+        { readable_collection_id, short_name, status, needs_attention: needs_attention || undefined }));
     },
     "ui/notifications/tool-result": (result) => {
       began = true;
@@ -136,7 +137,13 @@ async function beginInHost() {
 
 $("refresh").addEventListener("click", () => { wake(); refresh(); });
 $("more").addEventListener("click", loadMore);
-$("all").addEventListener("click", () => { wake(); filter = {}; refresh(); });
+for (const [id, chosen] of [["all", {}], ["needing", { needs_attention: true }]])
+  $(id).addEventListener("click", () => {
+    wake();
+    filter = { ...(id === "all" ? {} : filter), ...chosen };
+    $("board-title").focus();
+    refresh();
+  });
 for (const sign of ["pointerdown", "keydown"]) document.addEventListener(sign, wake);
 document.addEventListener("visibilitychange", () => {
   if (document.hidden || !loaded || stopped) return;

@@ -57,6 +57,7 @@ const app = {
     announce(`Cancelling the sync of ${state.connection.name}.`);
   }),
   inHost,
+  may: (tool) => offered.has(tool),
   authorise: (id) => act(id, async (state) => {
     const full = await server.call("authorize_connection", { connection_id: id });
     refreshed(state, full);
@@ -115,6 +116,7 @@ async function act(id, work) {
   }
   draw(id);
   follow();
+  recount();
 }
 
 /** Put a job, as the server just told it, into the history of its connection. */
@@ -148,6 +150,7 @@ function take(page, { append = false } = {}) {
         states.delete(id);
       }
   nextCursor = page.next_cursor || null;
+  totals = page.totals;
   const order = append ? [...states.keys()] : [...listed];
   order.forEach((id, place) => {
     const { element } = stateOf(id).row;
@@ -228,7 +231,10 @@ async function attendOne(state) {
   const full = await server.call("get_connection", { connection_id: id });
   if (state.link !== link) return;
   refreshed(state, full);
-  if (!NEEDS[full.status]) return authorised(state);
+  if (!NEEDS[full.status]) {
+    authorised(state);
+    return recount();
+  }
   if (Date.parse(link.expires) < Date.now())
     Object.assign(state, { link: null, error: "The link has expired. Authorise gives a new one." });
   draw(id);
@@ -286,6 +292,7 @@ async function followOne({ id, source_connection_id: connectionId }) {
       (await server.call("get_connection", { connection_id: connectionId }));
     if (full) refreshed(state, full);
     if (open) await app.loadDetails(connectionId);
+    await recount();
     watchForNextRun();
   }
   draw(connectionId);
@@ -337,7 +344,6 @@ function notice(text = "", label, onclick) {
       label ? h("button", { type: "button", onclick: () => { wake(); onclick(); } }, label) : null));
 }
 
-const isFiltered = () => Object.keys(filter).length > 0;
 const announce = (text) => say($("live"), text);
 
 function draw(id) {
@@ -355,33 +361,6 @@ function drawAll() {
   if (!states.size) $("rows").append(h("li", null, nothing()));
   $("legend").hidden = !states.size;
   drawSummary();
-}
-
-function drawSummary() {
-  const all = [...states.values()];
-  const attention = all.filter(({ connection }) =>
-    connection.attention?.length || ["error", "needs_reauth", "pending_auth"].includes(connection.status)).length;
-  const parts = [
-    nextCursor ? `${all.length}+ connections` : many(all.length, "connection"),
-    entities(all.reduce((sum, s) => sum + (s.connection.total_entities || 0), 0)),
-  ];
-  const live = liveJobs().length;
-  if (live) parts.push(`${live} syncing`);
-  if (attention) parts.push(`${attention} need${attention === 1 ? "s" : ""} attention`);
-  say($("summary"), loaded && all.length ? parts.join(" · ") : "");
-}
-
-function nothing() {
-  const filtered = isFiltered();
-  return h("div", { class: "empty" },
-    svg("svg", { viewBox: "0 0 24 24", "aria-hidden": "true" },
-      svg("path", { d: "M8 4v4m0 4v8M16 4v8m0 4v4M4 8h8m4 0h4M4 16h4m4 0h8" })),
-    h("h3", null, filtered ? "Nothing fits that filter" : "Nothing is connected yet"),
-    h("p", { class: "dim" }, filtered
-      ? "The list was asked for with a filter, and no connection fits it."
-      : inHost
-        ? "Ask the assistant to connect a folder, a repository, a website or another source."
-        : "Ask your agent to connect something, or run weft connect in a terminal."));
 }
 
 function wake() {

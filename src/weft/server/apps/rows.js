@@ -3,8 +3,8 @@
 const LOG_LINES = 30;
 const TABLE_JOBS = 12;
 const NEEDS = {
-  pending_auth: "It cannot sync until someone authorises it. Ask your assistant how.",
-  needs_reauth: "The source refuses its credentials. Ask your assistant to renew them.",
+  pending_auth: "It cannot sync until someone authorises it.",
+  needs_reauth: "The source refuses its credentials. Somebody has to give it others.",
 };
 
 /** A row; update() shows the present state and leaves what has the focus where it is. */
@@ -68,7 +68,9 @@ function makeRow(id, app) {
     if (!shown && link.element.contains(document.activeElement)) (sync?.hidden === false ? sync : more).focus();
     link.update(shown);
     const failed = last?.status === "FAILED" && (last.error || "The last sync failed.");
-    const reason = error || failed || (!waits && NEEDS[connection.status]) || (held && heldText(state, held)) || "";
+    const short = !live && connection.attention?.find(({ kind }) => kind === "sync_fell_short");
+    const reason = error || failed || (!waits && NEEDS[connection.status])
+      || [held && heldText(state, held), short?.message].filter(Boolean).join(" ");
     bad.classList.toggle("hint", !error && !failed);
     // The details tell in full why a sync failed.
     bad.hidden = !reason || (!error && failed && !details.hidden && Boolean(state.details?.report));
@@ -168,6 +170,7 @@ function detailsOf({ connection, jobs, details }, app) {
   if (problem) return [h("p", { class: "bad wide", role: "alert" }, problem)];
   const parts = [];
   if (report?.diagnosis) parts.push(whyFailed(connection, report, app));
+  if (report?.warnings) parts.push(leftUndone(report.warnings));
   if (full) parts.push(about(full), config(full));
   if (report) parts.push(logOf(report));
   if (jobs.length) parts.push(tableOf(jobs, connection));
@@ -181,11 +184,18 @@ function whyFailed(connection, report, app) {
   const heading = report.status === "FAILED" ? "Why the last sync failed" : "Why the sync waits";
   return h("section", { class: "wide" }, h("h4", null, heading),
     h("div", { class: "why" },
-      h("p", null, foreign(report.error || "No reason was recorded.")),
+      h("p", null, foreign(report.error ? forPeople(report.error) : "No reason was recorded.")),
       diagnosis.likely_cause ? h("p", null, diagnosis.likely_cause) : null,
-      diagnosis.next_step
-        ? h("p", null, h("strong", null, "Next step: "), foreign(diagnosis.next_step)) : null,
+      h("p", null, h("strong", null, "What to do: "), remedy(diagnosis.category, connection, app)),
       ask || null));
+}
+
+/** What a completed sync left undone, with the reasons that the source gave. */
+function leftUndone(warnings) {
+  const reasons = (found) => (found || []).map(({ reason, count: number }) => `${reason} (${count(number)})`);
+  return h("section", { class: "wide" }, h("h4", null, "What the last sync left undone"),
+    h("ul", { class: "undone" }, warnings.map(({ message, untrusted_reasons: found }) =>
+      h("li", null, message, found ? [": ", foreign(reasons(found).join(", "))] : null))));
 }
 
 function pairs(entries) {
@@ -202,7 +212,8 @@ function about(full) {
   const entries = [
     ["Status", full.status], ["Collection", full.readable_collection_id],
     ["Schedule", scheduleText(schedule)],
-    ["Credentials", `${auth.method || "none"}, ${auth.authenticated ? "accepted" : "not given"}`],
+    ["Credentials", isWithoutCredentials(auth) ? "none, it is read without"
+      : `${auth.method || "none"}, ${auth.authenticated ? "accepted" : "not given"}`],
     ["Syncs", `${count(sync.total_runs)} run, ${count(sync.failed_runs)} failed`],
     ["Entities", kinds.join(", ") || "none"],
     ["Id", full.id, "mono"],
@@ -210,6 +221,9 @@ function about(full) {
   if (full.description) entries.unshift(["Description", full.description]);
   return h("section", null, h("h4", null, "Connection"), pairs(entries));
 }
+
+const isWithoutCredentials = ({ method, authenticated, has_credentials: has }) =>
+  method === "direct" && authenticated && has === false;
 
 function scheduleText(schedule) {
   if (!schedule || !(schedule.cron || schedule.continuous)) return "none";
@@ -238,12 +252,13 @@ function logOf(report) {
 }
 
 function tableOf(jobs, connection) {
-  const heads = ["Started", "Result", "Took", "Inserted", "Updated", "Deleted", "Failed"];
+  const kinds = ["inserted", "updated", "deleted", "skipped", "failed"];
+  const heads = ["Started", "Result", "Took", "Inserted", "Updated", "Deleted", "Skipped", "Failed"];
   const rows = jobs.slice(0, TABLE_JOBS).map((job) => h("tr", null,
     h("td", null, when(startOf(job))), h("td", { class: job.status === "FAILED" && "fault" },
       STATES[job.status] || job.status.toLowerCase()),
     h("td", null, duration(job.duration_seconds)),
-    ...["inserted", "updated", "deleted", "failed"].map((kind) =>
+    ...kinds.map((kind) =>
       h("td", null, count(job[`entities_${kind}`])))));
   return h("section", { class: "wide" }, h("h4", null, "Recent syncs"),
     h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Recent syncs" },

@@ -11,7 +11,7 @@ class NotLoggedIn extends Error {}
 function outcome(result) {
   if (result?.isError) {
     const said = (result.content || []).filter((b) => b.type === "text").map((b) => b.text);
-    throw new Refused(said.join("\n") || "The server refused, and gave no reason.");
+    throw new Refused(said.length ? forPeople(said.join(" ")) : "The server refused, and gave no reason.");
   }
   return result?.structuredContent || {};
 }
