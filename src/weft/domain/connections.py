@@ -61,11 +61,13 @@ class AuthDetails(Frozen):
     """A connection's authentication, without its secrets.
 
     Only the call that made a link returns ``auth_url`` and ``claim_token``. The claim token proves
-    who began the authorisation; no dump of this object contains it.
+    who began the authorisation; no dump of this object contains it. ``has_credentials`` is None
+    where a remote API does not tell whether it stores any.
     """
 
     method: AuthMethod
     authenticated: bool
+    has_credentials: bool | None = None
     authenticated_at: datetime | None = None
     expires_at: datetime | None = None
     auth_url: str | None = None
@@ -74,6 +76,12 @@ class AuthDetails(Frozen):
     provider_id: str | None = None
     provider_readable_id: str | None = None
     claim_token: str | None = Field(default=None, repr=False, exclude=True)
+
+    @property
+    def is_none(self) -> bool:
+        """Return whether the source is read without credentials, as it takes or needs none."""
+        is_direct = self.method is AuthMethod.DIRECT
+        return is_direct and self.authenticated and self.has_credentials is False
 
 
 VERSION_MAX = 2**53 - 1

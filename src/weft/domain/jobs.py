@@ -300,9 +300,9 @@ _DIAGNOSES: dict[ErrorCategory, tuple[str, str]] = {
         "Ask the operator to renew the auth provider's key, then run_sync.",
     ),
     ErrorCategory.ACCESS_DENIED: (
-        "The credentials are valid, but not allowed to read what the configuration names.",
+        "Weft, or the credential it has, is not allowed to read what the configuration names.",
         (
-            "Give the credentials access at the source, or change config with "
+            "Give it access at the source, or change config with "
             "update_connection(connection_id='{connection}'), then run_sync."
         ),
     ),

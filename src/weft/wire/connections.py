@@ -54,6 +54,7 @@ class AuthAnswer(Answer):
     claim_token: str | None
     provider_readable_id: str | None
     provider_id: str | None
+    has_credentials: bool | None = Field(description="Weft's own: whether any are stored.")
 
 
 class ScheduleAnswer(Answer):
@@ -202,6 +203,7 @@ class _Auth(Upstream):
     provider_id: str | None = None
     provider_readable_id: str | None = None
     claim_token: str | None = Field(default=None, repr=False)
+    has_credentials: bool | None = None
 
 
 class _Schedule(Upstream):

@@ -329,6 +329,8 @@ def _never_synced(connection: Connection) -> bool:
 
 def _auth_line(connection: Connection) -> str:
     auth = connection.auth
+    if auth.is_none:
+        return "auth: none, it is read without credentials"
     state = "authenticated" if auth.authenticated else "not authenticated"
     if auth.authenticated and connection.status is ConnectionStatus.NEEDS_REAUTH:
         state = "no longer accepted, in use"

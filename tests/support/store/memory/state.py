@@ -228,6 +228,7 @@ class State:
             auth=AuthDetails(
                 method=row.auth_method,
                 authenticated=row.authenticated_at is not None,
+                has_credentials=row.credentials is not None,
                 authenticated_at=row.authenticated_at,
                 expires_at=row.auth_expires_at,
                 redirect_url=row.redirect_url,

@@ -11,7 +11,7 @@ import click
 
 from weft.cli.terminal.hints import with_verbs
 from weft.cli.terminal.text import ago, config_text, job_counts, plain
-from weft.domain.connections import Connection
+from weft.domain.connections import AuthDetails, Connection
 from weft.domain.schedules import Schedule, localize
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -63,7 +63,7 @@ def facts_of(connection: Connection) -> list[tuple[str, str]]:
         ),
         ("description", connection.description or ""),
         ("config", config_text(connection.config)),
-        ("authentication", f"{auth.method}, {'' if auth.authenticated else 'not '}authenticated"),
+        ("authentication", _authentication(auth)),
         ("schedule", schedule_line(connection)),
         ("entities", f"{total} ({types})" if types else total),
         ("last sync", _last_sync(connection)),
@@ -76,6 +76,12 @@ def facts_of(connection: Connection) -> list[tuple[str, str]]:
         ("changed", f"{ago(connection.modified_at)} (version {connection.version})"),
     ]
     return [(label, value) for label, value in facts if value]
+
+
+def _authentication(auth: AuthDetails) -> str:
+    if auth.is_none:
+        return "none, it is read without credentials"
+    return f"{auth.method}, {'' if auth.authenticated else 'not '}authenticated"
 
 
 def _last_sync(connection: Connection) -> str:

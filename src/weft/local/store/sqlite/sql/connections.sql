@@ -11,7 +11,7 @@ INSERT INTO connection (
 -- name: connection_columns
 -- The start of every query that returns connections: the row, its last job, its counts by type.
 SELECT
-  c.no, {connection.read}, k.readable_id AS readable_collection_id, p.kind AS auth_provider_kind,
+  c.no, {connection.read}, c.credentials IS NOT NULL AS has_credentials, k.readable_id AS readable_collection_id, p.kind AS auth_provider_kind,
   c.cron, c.timezone, c.continuous, c.cursor_field, c.has_schedule, c.next_run_at, c.paused,
   c.paused_until,
   CASE WHEN NOT c.list_again THEN c.cursor END AS cursor,

@@ -150,6 +150,7 @@ def to_connection(row: Row) -> Connection:
             "auth": {
                 "method": row["auth_method"],
                 "authenticated": row["authenticated_at"] is not None,
+                "has_credentials": bool(row["has_credentials"]),
                 "authenticated_at": moment_or_none(row["authenticated_at"]),
                 "expires_at": moment_or_none(row["auth_expires_at"]),
                 "redirect_url": row["redirect_url"],
