@@ -9,13 +9,12 @@ from typing import Final
 from pydantic import JsonValue
 
 from weft.backend import Search, validate_limit
-from weft.domain.base import Json
+from weft.domain.base import Frozen, Json
 from weft.domain.connections import Connection
 from weft.domain.cursors import encode_cursor
 from weft.domain.entities import StoredEntity
 from weft.domain.search import (
     QUERY_MAX_CHARS,
-    SearchHit,
     SearchMode,
     SearchQuery,
     SearchResults,
@@ -25,6 +24,7 @@ from weft.remote.api.paging import skip_of
 from weft.remote.api.paths import collection_path
 from weft.remote.collections import RemoteCollections
 from weft.remote.connections.connections import RemoteConnections
+from weft.remote.hit_owners import HitOwners
 from weft.remote.state.remote_state import RemoteState
 from weft.wire.search import FoundEntities, FoundEntity, read_results
 
@@ -46,16 +46,24 @@ COLLECTIONS_MAX: Final = 10
 
 _LAST_SECOND: Final = datetime.max.replace(microsecond=0, tzinfo=UTC)
 
-RESOLVED_MAX: Final = 20
-"""The most connections that are read to find the one that a result belongs to."""
+
+class _Page(Frozen):
+    """Results without their connections; ``collection`` has them all, or is None for several."""
+
+    collection: str | None
+    found: Sequence[FoundEntity]
+    matched: str
+    by_meaning: bool
+    end: int
+    has_more: bool
 
 
 class RemoteSearch(Search):
     def __init__(
         self, state: RemoteState, connections: RemoteConnections, collections: RemoteCollections
     ) -> None:
-        self._state = state
         self._client = state.client
+        self._owners = HitOwners(state)
         self._connections = connections
         self._collections = collections
 
@@ -69,12 +77,22 @@ class RemoteSearch(Search):
         size = validate_limit(query.limit, maximum=LIMIT_MAX)
         only = await self._connections.get(query.connection) if query.connection else None
         collections = await self._collections_of(query, only)
-        if len(collections) != 1:
-            return await self._search_several(collections, query, skip, size)
-        search_in = partial(self._search_one, query, text, only, skip, size)
-        return await self._collections.use_named(collections[0], search_in)
+        if len(collections) == 1:
+            find_in = partial(self._find, query, text, only, skip, size)
+            page = await self._collections.use_named(collections[0], find_in)
+        else:
+            page = await self._find_in_several(collections, query, text, skip, size)
+        hits, unknown = await self._owners.name_hits(page.found, page.collection)
+        live = _LIVE_NOTE if only is not None and any(hit.live for hit in hits) else ""
+        return SearchResults(
+            hits=tuple(hits),
+            matched=page.matched,
+            by_meaning=page.by_meaning,
+            note=" ".join(filter(None, (live, unknown))),
+            next_cursor=encode_cursor(page.end, *query.cursor_scope) if page.has_more else None,
+        )
 
-    async def _search_one(
+    async def _find(
         self,
         query: SearchQuery,
         text: str,
@@ -82,32 +100,24 @@ class RemoteSearch(Search):
         skip: int,
         size: int,
         collection: str,
-    ) -> SearchResults:
+    ) -> "_Page":
+        """Find a page of entities in one collection."""
         found, filtered = await self._fetch(collection, query, text, only, skip, size)
         # One result more than a page only shows that there is a next page, which begins with it.
         results = found.hits[:size] if filtered else found.hits
-        hits = [
-            hit
-            for item in results
-            for hit in [await self._with_connection(item, collection)]
-            if only is None or _is_of(only, hit, item.source_name)
-        ]
+        fitting = [item for item in results if only is None or _is_of(only, item)]
         if query.entity_type is not None:
-            hits = [hit for hit in hits if hit.type == query.entity_type]
-        hits = _distinct(hits)
+            fitting = [item for item in fitting if item.hit.type == query.entity_type]
+        fitting = _distinct(fitting)
         start = 0 if filtered else skip
-        shown = hits[start : start + size]
-        more = len(found.hits) > size if filtered else len(hits) > start + size
-        matched = found.matched or _match_kind(text, results)
         by_meaning = found.by_meaning
-        if by_meaning is None:
-            by_meaning = query.mode is not SearchMode.WORDS
-        return SearchResults(
-            hits=tuple(shown),
-            matched=matched,
-            by_meaning=by_meaning,
-            note=_LIVE_NOTE if only is not None and any(hit.live for hit in shown) else "",
-            next_cursor=encode_cursor(skip + size, *query.cursor_scope) if more else None,
+        return _Page(
+            collection=collection,
+            found=fitting[start : start + size],
+            matched=found.matched or _match_kind(text, results),
+            by_meaning=query.mode is not SearchMode.WORDS if by_meaning is None else by_meaning,
+            end=skip + size,
+            has_more=len(found.hits) > size if filtered else len(fitting) > start + size,
         )
 
     async def _collections_of(self, query: SearchQuery, only: Connection | None) -> Sequence[str]:
@@ -126,10 +136,10 @@ class RemoteSearch(Search):
             )
         return [named]
 
-    async def _search_several(
-        self, collections: Sequence[str], query: SearchQuery, skip: int, size: int
-    ) -> SearchResults:
-        """Search each collection from its beginning, and merge the hits by their scores."""
+    async def _find_in_several(
+        self, collections: Sequence[str], query: SearchQuery, text: str, skip: int, size: int
+    ) -> "_Page":
+        """Search each collection from its beginning, and merge the results by their scores."""
         end = min(skip + size, LIMIT_MAX)
         if skip == end:
             raise InvalidInput(
@@ -137,21 +147,17 @@ class RemoteSearch(Search):
                 field="cursor",
                 hint="Name one collection.",
             )
-        changes = {"limit": min(end + 1, LIMIT_MAX), "cursor": None}
-        found = [
-            await self.search(
-                query.model_copy(update={"readable_collection_id": collection, **changes})
-            )
-            for collection in collections
-        ]
-        best = [each for each in found if each.matched == "all" and each.hits] or found
-        hits = sorted((hit for each in best for hit in each.hits), key=lambda hit: -hit.score)
-        more = len(hits) > end or any(each.next_cursor for each in best)
-        return SearchResults(
-            hits=tuple(hits[skip:end]),
-            matched="all" if best is not found else "any",
-            by_meaning=any(each.by_meaning for each in best),
-            next_cursor=encode_cursor(end, *query.cursor_scope) if more else None,
+        most = min(end + 1, LIMIT_MAX)
+        pages = [await self._find(query, text, None, 0, most, each) for each in collections]
+        best = [page for page in pages if page.matched == "all" and page.found] or pages
+        found = sorted((item for page in best for item in page.found), key=lambda i: -i.hit.score)
+        return _Page(
+            collection=None,
+            found=found[skip:end],
+            matched="all" if best is not pages else "any",
+            by_meaning=any(page.by_meaning for page in best),
+            end=end,
+            has_more=len(found) > end or any(page.has_more for page in best),
         )
 
     async def entity(
@@ -196,29 +202,6 @@ class RemoteSearch(Search):
             path, read_results, body, missing="readable_collection_id"
         )
 
-    async def _with_connection(self, found: FoundEntity, collection: str) -> SearchHit:
-        """Return the hit with its connection. Airweave only names the sync."""
-        hit = found.hit
-        if hit.connection_id or found.sync_id is None:
-            return hit
-        if found.sync_id not in self._state.connection_of:
-            await self._learn_syncs(collection, found)
-        connection_id = self._state.connection_of.get(found.sync_id, "")
-        name = self._state.name_of.get(connection_id, hit.connection_name)
-        return hit.model_copy(update={"connection_id": connection_id, "connection_name": name})
-
-    async def _learn_syncs(self, collection: str, found: FoundEntity) -> None:
-        page = await self._connections.list(
-            collection=collection, short_name=found.source_name or None, limit=RESOLVED_MAX
-        )
-        known = set(self._state.connection_of.values())
-        for item in page.items:
-            if item.id not in known:
-                await self._state.fetch_connection(item.id)
-        if found.sync_id is not None and found.sync_id not in self._state.connection_of:
-            # Remember that there is none, so that the next hit does not ask again.
-            self._state.connection_of.remember(found.sync_id, "")
-
 
 def _check_query(query: str) -> str:
     if len(query) > QUERY_MAX_CHARS or not any(char.isalnum() for char in query):
@@ -228,11 +211,12 @@ def _check_query(query: str) -> str:
     return query.replace("\0", " ").strip()
 
 
-def _is_of(only: Connection, hit: SearchHit, source_name: str) -> bool:
-    """Tell whether a hit is of the connection. Of a live one the API only tells the source."""
+def _is_of(only: Connection, found: FoundEntity) -> bool:
+    """Tell whether a result is of the connection. Of a live one the API only tells the source."""
+    hit = found.hit
     if hit.live:
-        return only.federated_search and source_name == only.short_name
-    return hit.connection_id == only.id
+        return only.federated_search and found.source_name == only.short_name
+    return hit.connection_id == only.id if hit.connection_id else found.sync_id == only.sync_id
 
 
 def _lack_error(field: str, lack: str) -> Unsupported:
@@ -266,11 +250,11 @@ def _to_seconds(moment: datetime) -> str:
     return moment.replace(microsecond=0).isoformat()
 
 
-def _distinct(hits: Sequence[SearchHit]) -> Sequence[SearchHit]:
-    """Keep the best hit of each entity: the API may find several chunks of it."""
-    best: dict[tuple[str, str], SearchHit] = {}
-    for hit in hits:
-        best.setdefault((hit.connection_id, hit.entity_id), hit)
+def _distinct(found: Sequence[FoundEntity]) -> Sequence[FoundEntity]:
+    """Keep the best result of each entity: the API may find several chunks of it."""
+    best: dict[tuple[str, str], FoundEntity] = {}
+    for item in found:
+        best.setdefault((item.hit.connection_id or item.sync_id or "", item.hit.entity_id), item)
     return list(best.values())
 
 
