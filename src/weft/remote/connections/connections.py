@@ -129,7 +129,7 @@ class RemoteConnections(Connections):
                 position += 1
                 note = _ONLY_STATES if needs_attention and item.is_summary else note
                 if fits(item):
-                    taken.append(item)
+                    taken.append(self._state.learn(item))
         await self._claims.settle_listed(taken)
         return Page(items=tuple(taken), next_cursor=after, note=note)
 
@@ -259,7 +259,7 @@ class RemoteConnections(Connections):
         whole = whole_id(text.strip())
         if whole is not None:
             return whole
-        return (await self._find_named(text)).id
+        return self._state.learn(await self._find_named(text)).id
 
     async def verify(self, connection_id: str, claim_token: str) -> Connection:
         """Confirm an authorisation with its claim token, and return the connection."""

@@ -14,7 +14,6 @@ from weft.domain.connections import Connection, ConnectionStatus
 from weft.domain.cursors import decode_cursor, encode_cursor
 from weft.domain.jobs import Job, JobStatus, LogLine
 from weft.errors import NotFound, WeftError
-from weft.remote.api.client import ApiClient
 from weft.remote.api.meanings import NoSync
 from weft.remote.api.paging import fits_id, walk
 from weft.remote.api.paths import CONNECTIONS_PATH, jobs_path
@@ -68,7 +67,7 @@ class AcrossConnections:
         start, count, skip = 0, 0, 0
         if cursor is not None:
             start, count, skip = map(int, decode_cursor(cursor, _PLACE, *listed).groups())
-        connections = await _list_connections(self._client)
+        connections = await _list_connections(self._state)
         count = min(count, CONNECTIONS_MAX) or self._most()
         if status in _RUNNING and len(connections) > count:
             connections = [one for one in connections if one.status is ConnectionStatus.SYNCING]
@@ -97,7 +96,7 @@ class AcrossConnections:
         Raises NotAmongAsked if there are more connections than can be asked; the next call for the
         same text asks others.
         """
-        connections = await _list_connections(self._client)
+        connections = await _list_connections(self._state)
         connections.sort(key=lambda one: _RANKS.get(one.status, 2))
         asked = self._asked.pop(text, frozenset())
         left = [one for one in connections if one.id not in asked]
@@ -168,12 +167,13 @@ async def fetch_jobs(state: RemoteState, connection_id: str, limit: int) -> list
         state.job_owners.learn(job.id, job.source_connection_id)
         if job.status.is_terminal:
             state.log_of.remember(job.id, log)
-    return [job for job, _ in found]
+    return [state.name_job(job) for job, _ in found]
 
 
-async def _list_connections(client: ApiClient) -> list[Connection]:
-    async with aclosing(walk(client, CONNECTIONS_PATH, read_connections, size=WINDOW)) as items:
-        return [item async for item in items]
+async def _list_connections(state: RemoteState) -> list[Connection]:
+    items = walk(state.client, CONNECTIONS_PATH, read_connections, size=WINDOW)
+    async with aclosing(items):
+        return [state.learn(item) async for item in items]
 
 
 def _part_note(start: int, count: int, total: int) -> str | None:

@@ -75,7 +75,7 @@ class RemoteJobs(Jobs):
         )
         self._state.own_changes.announce()
         await self._owners.keep([job])
-        return job
+        return self._state.name_job(job)
 
     async def list(
         self,
@@ -160,7 +160,7 @@ class RemoteJobs(Jobs):
             if stopped.status is not JobStatus.CANCELLING:
                 raise _ended_error(stopped) from None
         self._state.own_changes.announce()
-        return stopped
+        return self._state.name_job(stopped)
 
     async def _cancel_unseen(self, job_id: str, error: NotAmongAsked) -> Job:
         """Cancel a job whose connection is not known: Airweave's route looks at the job's id only.

@@ -6,7 +6,7 @@ from typing import Final
 import anyio
 
 from weft.domain.connections import Connection
-from weft.domain.jobs import LogLine
+from weft.domain.jobs import Job, LogLine
 from weft.remote.api.client import ApiClient
 from weft.remote.api.paths import connection_path
 from weft.remote.state.bounded_memory import Memory
@@ -71,6 +71,11 @@ class RemoteState:
             return connection
         auth = connection.auth.model_copy(update={"claim_token": None})
         return connection.model_copy(update={"auth": auth})
+
+    def name_job(self, job: Job) -> Job:
+        """Return the job with the name of its connection, which the API does not tell, if known."""
+        name = self.name_of.get(job.source_connection_id)
+        return job if name is None else job.model_copy(update={"connection_name": name})
 
     async def keep_last_job(self, connection: Connection) -> Connection:
         """Remember the last job of a connection that is shown, and return the connection."""

@@ -202,3 +202,18 @@ async def test_totals_that_would_take_too_many_requests_are_said_to_be_partial(
         await backend.connections.list()
         totals = await backend.connections.totals()
         assert (totals.connections, totals.is_partial) == (2000, True)
+
+
+async def test_job_names_its_connection_without_a_request_for_that(place: Place) -> None:
+    connection_id, job_id = add_connection(place, "Runs", "running")
+    async with place.open() as backend:
+        (listed,) = (await backend.jobs.list()).items
+        (of_one,) = (await backend.jobs.list("runs")).items
+        stopped = await backend.jobs.cancel(job_id)
+        again = await backend.jobs.get(job_id)
+        assert {each.connection_name for each in (listed, of_one, stopped, again)} == {"Runs"}
+        asked = len(place.world.asked)
+    async with place.open() as backend:
+        unnamed = await backend.jobs.get(job_id)
+    assert (unnamed.source_connection_id, unnamed.connection_name) == (connection_id, None)
+    assert len(place.world.asked) == asked + 1, "no request is spent on a name"
