@@ -9,9 +9,10 @@ from weft.domain.connections import (
     Connection,
     ConnectionChange,
 )
-from weft.errors import Conflict, NotFound, NotPermitted, Unsupported
+from weft.errors import Conflict, NotFound, NotPermitted
 from weft.remote.api.paths import connection_path
 from weft.remote.connections.connections import RemoteConnections
+from weft.remote.connections.updates import build_renewal_error
 from weft.remote.jobs.jobs import RemoteJobs
 from weft.remote.sources import RemoteSources
 from weft.remote.state.remote_state import RemoteState
@@ -73,10 +74,7 @@ class RemoteAuthorization(Authorization):
             auth = found.auth.model_copy(update={"auth_url": url})
             return found.model_copy(update={"auth": auth})
         if not source.keeps_pending and found.auth.method is AuthMethod.AUTH_PROVIDER:
-            raise Unsupported(
-                "There is nothing that a person could give this connection in a browser.",
-                hint="Connect the account again at the auth provider, then call run_sync.",
-            )
+            raise build_renewal_error(found)
         body: Json | None = {"redirect_url": redirect_url} if redirect_url else None
         started = await self._client.send(
             "POST",

@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from weft.domain.base import Json
 from weft.domain.connections import (
+    AuthMethod,
     Connection,
     ConnectionChange,
     merge_config,
@@ -72,19 +73,40 @@ class Updates:
             refuse_early_schedule(found, change)
         if change.auth is None:
             return body
-        if change.auth.direct is None:
-            raise Unsupported(
-                "The Airweave API only takes direct credentials for a connection that exists.",
-                field="auth",
-                hint="For consent in a browser call authorize_connection without auth; for another "
-                "method create a new connection.",
-            )
+        is_direct = source.keeps_pending or found.auth.method is AuthMethod.DIRECT
+        if change.auth.direct is None or not is_direct:
+            raise build_renewal_error(found)
         config = merge_config(found.config, change.config or {})
         auth = await resolve_credentials(
             self._resolve_secrets, self._client.origin, source, config, change.auth
         )
         body["authentication"] = bodies.authentication(auth or change.auth)
         return body
+
+
+def build_renewal_error(found: Connection) -> Unsupported:
+    """Build the error for credentials that cannot be changed; it says how they are renewed."""
+    if found.auth.method is AuthMethod.AUTH_PROVIDER:
+        return Unsupported(
+            "The credentials of this connection are at its auth provider: there is nothing to give "
+            "here.",
+            field="auth",
+            hint="Connect the account again at the auth provider, then call run_sync. For another "
+            "method create a new connection.",
+        )
+    if found.auth.method is AuthMethod.DIRECT:
+        form = "auth.direct, or leave auth out for a page where the user enters them"
+        return Unsupported(
+            "This connection has direct credentials, and the Airweave API takes no others for it.",
+            field="auth",
+            hint=f"Give {form}. For another method create a new connection.",
+        )
+    return Unsupported(
+        "The Airweave API changes only direct credentials, and this connection has others.",
+        field="auth",
+        hint="Call authorize_connection without auth for a link to the provider's consent. For "
+        "another method create a new connection.",
+    )
 
 
 def validate_texts(name: str | None, description: str | None) -> None:

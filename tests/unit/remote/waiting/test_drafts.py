@@ -184,6 +184,32 @@ async def test_account_at_an_auth_provider_is_not_mended_on_a_page(place: Place)
         assert "auth provider" in (caught.value.hint or "")
 
 
+@pytest.mark.parametrize(
+    ("method", "advice"),
+    [
+        ("auth_provider", "at the auth provider"),
+        ("oauth_browser", "authorize_connection without auth"),
+        ("oauth_token", "authorize_connection without auth"),
+        ("direct", "Give auth.direct"),
+    ],
+)
+async def test_credentials_that_cannot_be_changed_are_refused_with_the_way_at_once(
+    place: Place, method: str, advice: str
+) -> None:
+    async with place.open() as backend:
+        token = auth_of(oauth_token={"access_token": "good"})
+        made = await make_connection(backend, "notion", auth=token)
+        place.world.connections[made.id].method = method
+        assert backend.authorization is not None
+        direct = auth_of(direct={"credentials": {"secret_ref": "unknown"}})
+        for auth in [token] if method == "direct" else [token, direct]:
+            with pytest.raises(Unsupported) as caught:
+                await backend.authorization.authorize(made.id, auth)
+            assert caught.value.field == "auth"
+            assert advice in (caught.value.hint or "")
+    assert place.count_asked(f"PATCH /source-connections/{made.id}") == 0
+
+
 async def test_reference_is_resolved_here_and_only_for_allowed_receivers(place: Place) -> None:
     asked: list[tuple[str, Sequence[str]]] = []
 
