@@ -1,11 +1,25 @@
 """Fixtures shared by all tests, and the counts of the sources' listing faults in the summary."""
 
+import gc
+from collections.abc import Generator
+
 import pytest
 
 
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Take no notice of thousands of tests, which live to the end, in any garbage collection."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
