@@ -148,7 +148,7 @@ async def test_stopped_owner_writes_nothing_after_its_lease(
         async for current in onlooker.backend.jobs.watch(job.id):
             if current.entities_inserted:
                 break
-    frozen.send_signal(signal.SIGSTOP)
+    workers.send_signal(frozen, signal.SIGSTOP)
     held = look(home, job)
     workers.start()
     with anyio.fail_after(PATIENCE_SECONDS):
@@ -157,7 +157,7 @@ async def test_stopped_owner_writes_nothing_after_its_lease(
                 break
     taken = look(home, job)
     assert taken.fence == held.fence + 1
-    frozen.send_signal(signal.SIGCONT)
+    workers.send_signal(frozen, signal.SIGCONT)
     job = await wait_for_end(onlooker, job)
     assert job.status is JobStatus.COMPLETED
     assert look(home, job).fence == taken.fence

@@ -69,7 +69,7 @@ async def test_many_waiters_look_at_the_database_as_one(
     workers: Workers, onlooker: Onlooker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = await start_running_job(workers, onlooker)
-    workers.processes[0].send_signal(signal.SIGSTOP)
+    workers.send_signal(workers.processes[0], signal.SIGSTOP)
     looks = reads = 0
     looked = anyio.Event()
     wait_for_change, find = onlooker.engine.store.wait_for_change, onlooker.engine.store.jobs.find
@@ -181,12 +181,12 @@ async def test_delete_fences_out_an_owner_that_was_stopped(
     monkeypatch.setattr(connections_module, "DELETE_WAIT_SECONDS", 1.0)
     job = await start_running_job(workers, onlooker)
     frozen = workers.processes[0]
-    frozen.send_signal(signal.SIGSTOP)
+    workers.send_signal(frozen, signal.SIGSTOP)
     started = anyio.current_time()
     await onlooker.backend.connections.delete(job.source_connection_id)
     assert anyio.current_time() - started >= 1.0
     assert count_leftovers(workers) == 0
-    frozen.send_signal(signal.SIGCONT)
+    workers.send_signal(frozen, signal.SIGCONT)
     # It lives, it is done with what it had, and it does what comes next.
     new = NewConnection(short_name="stub", readable_collection_id="docs", config={"entities": 5})
     after = (await onlooker.backend.connections.create(new)).sync.last_job

@@ -1,15 +1,10 @@
-"""A process that does nothing but run jobs and fire schedules: `worker HOME OPTIONS`.
+"""A process that does nothing but run jobs and fire schedules, until a test kills it."""
 
-The options are JSON: "settings", and "clock" as a pair of a start (seconds since 1970) and a speed,
-so that all workers have the same hours pass in seconds. It prints a line when it is ready. Tests
-kill it.
-"""
-
-import json
-import sys
+import os
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -21,21 +16,36 @@ from weft.settings import Settings
 from weft.telemetry import logs
 from weft.testing.stub import stub_registry
 
+READY = "ready"
+
 
 def clock(start: float, speed: float) -> Callable[[], datetime]:
     """A clock that showed the right time at ``start`` and goes ``speed`` times too fast."""
     return lambda: datetime.fromtimestamp(start + (time.time() - start) * speed, UTC)
 
 
-async def main() -> None:
-    options: dict[str, Any] = json.loads(sys.argv[2])
-    settings = Settings(home=Path(sys.argv[1]), **options["settings"])
+def work(
+    home: Path,
+    options: dict[str, Any],
+    time_since: tuple[float, float] | None,
+    stderr: Path,
+    answers: "Connection[str, Any]",
+) -> None:
+    """Work with such settings, and say when it begins.
+
+    ``time_since`` is the start (seconds since 1970) and the speed of a clock, so that all workers
+    have the same hours pass in seconds.
+    """
+    with stderr.open("ab") as file:
+        os.dup2(file.fileno(), 2)
+    settings = Settings(home=home, **options)
     logs.configure(settings.log_level, settings.log_format)
-    time_of = clock(*options["clock"]) if options["clock"] else utc_now
+    anyio.run(run_jobs, settings, clock(*time_since) if time_since else utc_now, answers)
+
+
+async def run_jobs(
+    settings: Settings, time_of: Callable[[], datetime], answers: "Connection[str, Any]"
+) -> None:
     async with open_backend(settings, registry=stub_registry(), clock=time_of):
-        print("ready", flush=True)  # noqa: T201 (the signal that the test waits for)
+        answers.send(READY)
         await anyio.sleep_forever()
-
-
-if __name__ == "__main__":
-    anyio.run(main)

@@ -1,18 +1,20 @@
 """Worker processes that can be killed, and a backend that only watches them."""
 
-import json
+import multiprocessing
 import os
 import signal
-import subprocess
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
+from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from typing import Any, cast
 
 import apsw
+import pytest
 
-from tests.support.process.programs import ROOT, program_command
+from tests.support.process import worker
 from tests.support.store.open import Session
 from weft.assembly.backends import PROCESSES_FOLDER_NAME
 from weft.local.backend import LocalBackend
@@ -39,6 +41,17 @@ def open_file(path: str) -> Generator[Session]:
         db.close()
 
 
+@cache
+def forking_context() -> ForkServerContext:
+    """Return what forks workers off one process that has imported all they need.
+
+    A worker that imports everything itself takes half a second of work to start.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([worker.__name__])
+    return context
+
+
 @dataclass
 class Workers:
     """Processes on one WEFT_HOME."""
@@ -47,23 +60,26 @@ class Workers:
     lease_seconds: float = 30.0
     settings: dict[str, Any] = field(default_factory=dict[str, Any])
     clock: tuple[float, float] | None = None
-    processes: list["subprocess.Popen[str]"] = field(default_factory=list["subprocess.Popen[str]"])
+    processes: list[ForkServerProcess] = field(default_factory=list[ForkServerProcess])
 
-    def start(self) -> "subprocess.Popen[str]":
+    def start(self) -> ForkServerProcess:
         """Start one and wait until it is ready."""
         settings = {"lease_seconds": self.lease_seconds, **self.settings}
-        options = json.dumps({"settings": settings, "clock": self.clock})
         self.home.mkdir(parents=True, exist_ok=True)
-        with self.stderr_path.open("ab") as stderr:
-            process = subprocess.Popen(
-                [*program_command("worker"), str(self.home), options],
-                cwd=ROOT,
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-                text=True,
-            )
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n", self.complaints()
+        context = forking_context()
+        listener, answers = context.Pipe(duplex=False)
+        with listener:
+            with answers:
+                process = context.Process(
+                    target=worker.work,
+                    args=(self.home, settings, self.clock, self.stderr_path, answers),
+                    daemon=True,
+                )
+                process.start()
+            try:
+                assert listener.recv() == worker.READY
+            except EOFError:
+                pytest.fail(f"A worker ended early: {self.complaints()}")
         self.processes.append(process)
         return process
 
@@ -76,13 +92,17 @@ class Workers:
         """Warnings and tracebacks of all of them."""
         return self.stderr_path.read_text() if self.stderr_path.exists() else ""
 
-    def kill(self, process: "subprocess.Popen[str]", number: int = signal.SIGKILL) -> None:
+    def kill(self, process: ForkServerProcess, number: int = signal.SIGKILL) -> None:
         """Send a signal and wait for the end."""
-        process.send_signal(number)
-        process.wait(timeout=10)
-        assert process.stdout is not None
-        process.stdout.close()
+        self.send_signal(process, number)
+        process.join(timeout=10)
+        assert process.exitcode is not None
+        process.close()
         self.processes.remove(process)
+
+    def send_signal(self, process: ForkServerProcess, number: int) -> None:
+        assert process.pid is not None
+        os.kill(process.pid, number)
 
     def is_dead(self, owner: str | None) -> bool:
         """Return whether the kernel has freed that owner's lock."""
@@ -92,7 +112,7 @@ class Workers:
     def stop(self) -> None:
         """Kill all that are left."""
         for process in list(self.processes):
-            process.send_signal(signal.SIGCONT)
+            self.send_signal(process, signal.SIGCONT)
             self.kill(process)
 
 
