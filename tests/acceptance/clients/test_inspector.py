@@ -88,52 +88,36 @@ def test_schemas_of_all_tools_are_portable(inspector: Inspector, era: str) -> No
     assert [tool["name"] for tool in json.loads(done.stdout)["tools"]] == list(TOOLS)
 
 
-def test_every_tool_can_be_called(inspector: Inspector, place: Place) -> None:
+def test_tools_of_every_shape_can_be_called(inspector: Inspector, place: Place) -> None:
+    """Those that take nothing, texts, nested objects; each call is a process of its own.
+
+    The frameworks' clients call every tool.
+    """
     (place.files / "a.md").write_text("# Harvest\n\nThe walnut harvest begins in September.\n")
     inspector.call("create_collection", name="Inspected", readable_id="inspected")
-    new = {"readable_collection_id": "inspected", "sync_immediately": False}
     made = inspector.call(
-        "create_connection", short_name="files", config={"path": str(place.files)}, **new
+        "create_connection",
+        short_name="files",
+        config={"path": str(place.files)},
+        readable_collection_id="inspected",
+        sync_immediately=False,
     )
     connection = {"connection_id": made["id"]}
-    slow = inspector.call(
-        "create_connection", short_name="stub", config={"seconds_per_entity": 60}, **new
-    )
     job = inspector.call("run_sync", **connection, wait_seconds=45)
     assert (job["status"], job["entities_inserted"]) == ("COMPLETED", 1)
-    # Its process ends with the call, and leaves the job to the next one.
-    queued = inspector.call("run_sync", connection_id=slow["id"])
-    cancelled = inspector.call("cancel_job", job_id=queued["id"])
-    assert cancelled["status"] in {"CANCELLING", "CANCELLED"}
     words = {"readable_collection_id": "inspected", "query": "walnut"}
     (hit,) = inspector.call("search", **words)["hits"]
 
     rest: dict[str, Structured] = {
-        "list_sources": {},
-        "get_source": {"short_name": "files"},
         "list_connections": {},
-        "get_connection": connection,
-        "update_connection": {**connection, "description": "Seen through the Inspector"},
-        "check_connection": connection,
-        "authorize_connection": {
-            "connection_id": slow["id"],
-            "auth": {"direct": {"credentials": {"token": "any"}}},
-        },
-        "list_jobs": {},
-        "get_job": {"job_id": job["id"]},
-        "list_collections": {},
-        "update_collection": {"readable_collection_id": "inspected", "name": "Seen"},
         "delete_connection": connection,
-        "delete_collection": {"readable_collection_id": "inspected"},
         "get_entity": {"entity_id": hit["entity_id"]},
-        "list_entities": connection,
     }
-    before = {"create_collection", "create_connection", "run_sync", "cancel_job", "search"}
-    assert before | set(rest) == set(TOOLS)
     with ThreadPoolExecutor(CALLS_AT_ONCE) as pool:
         asked = {tool: pool.submit(inspector.call, tool, **given) for tool, given in rest.items()}
         results = {tool: answer.result() for tool, answer in asked.items()}
-    assert results["get_connection"]["entities"]["total_entities"] == 1
+    (listed,) = results["list_connections"]["items"]
+    assert listed["id"] == made["id"]
     assert results["delete_connection"]["deleted"] is False
     assert "September" in results["get_entity"]["untrusted"]["text"]
 
