@@ -1,4 +1,4 @@
-"""Read the patterns and folders of a configuration as people write them, in one form.
+"""Read the patterns, folders and branches of a configuration as people write them, in one form.
 
 People and models write `./docs/*.md`, `{a,b}.txt`, an absolute path, a full address or an ending.
 Each is turned into what sources match, or refused with the form to write: one that was only kept
@@ -25,6 +25,7 @@ _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 _DIVIDER = re.compile(r"\\(?![\\*?\[\]{}!#, ])|(?<=[\w.])\\(?=\*)")
 # A question mark alone stands for one character.
 _QUERY = re.compile(r"\?[^/]*=")
+_BRANCH = re.compile(r"(?!/)[^\x00-\x20\x7f~^:?*\[\\]+(?<![/.])")
 _AT_TOP = re.compile(r"^(?:\.?/)+")
 _WORD = re.compile(r"\.?[a-z][a-z0-9]{0,9}", re.IGNORECASE)
 
@@ -61,6 +62,18 @@ def read_patterns(
                 hint=wrong.hint,
             ) from None
     return found
+
+
+def read_branch(value: str) -> str:
+    """Return the name of a branch as it is. Raises ValueError if Git allows no such name."""
+    bad = (
+        value.startswith("-")
+        or value.endswith(".lock")
+        or any(part in value for part in ("..", "//", "@{", "/."))
+    )
+    if bad or not _BRANCH.fullmatch(value):
+        raise ValueError("is not a branch name")
+    return value
 
 
 def read_folder(given: str) -> str:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from weft.errors import NotPermitted
 from weft.net.addresses import AllowList
 from weft.sources.base import ENDPOINT, SourceContext
-from weft.sources.patterns import read_folder
+from weft.sources.patterns import read_branch, read_folder
 
 DEFAULT_MAX_FILE_BYTES = 1024 * 1024
 LARGEST_MAX_FILE_BYTES = 20 * 1024 * 1024
@@ -23,7 +23,6 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)(::|://)")
 _SCHEMES_SHOWN = frozenset({"ext", "fd", "file", "ftp", "ftps", "git", "git+ssh", "ssh"})
 _SCP = re.compile(r"[^/\\:]{2,}:")
 _UNSEEN = re.compile(r"[\x00-\x1f\x7f]")
-_BRANCH = re.compile(r"(?!/)[^\x00-\x20\x7f~^:?*\[\\]+(?<![/.])")
 
 
 class GitConfig(BaseModel):
@@ -77,16 +76,7 @@ class GitConfig(BaseModel):
     @field_validator("branch")
     @classmethod
     def _check_branch(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        bad = (
-            value.startswith("-")
-            or value.endswith(".lock")
-            or any(part in value for part in ("..", "//", "@{", "/."))
-        )
-        if bad or not _BRANCH.fullmatch(value):
-            raise ValueError("is not a branch name")
-        return value
+        return None if value is None else read_branch(value)
 
     @field_validator("path")
     @classmethod

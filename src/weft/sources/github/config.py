@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
-from weft.sources.patterns import read_folder
+from weft.sources.patterns import read_branch, read_folder
 
 
 class GitHubConfig(BaseModel):
@@ -41,6 +41,11 @@ class GitHubConfig(BaseModel):
         if bare.rpartition("/")[2] in {".", ".."}:
             raise ValueError("must be owner/name")
         return bare
+
+    @field_validator("branch")
+    @classmethod
+    def _check_branch(cls, value: str | None) -> str | None:
+        return None if value is None else read_branch(value)
 
     @field_validator("path")
     @classmethod

@@ -136,6 +136,13 @@ def test_unusable_repository_name_is_refused(name: str) -> None:
         GitHubConfig(repo_name=name)
 
 
+@pytest.mark.parametrize("branch", ["https://bob:token@git.example/a", "a b", "a..b"])
+def test_branch_that_no_repository_can_have_is_refused(branch: str) -> None:
+    with pytest.raises(ValidationError, match="is not a branch name"):
+        GitHubConfig(repo_name="a/b", branch=branch)
+    assert GitHubConfig(repo_name="a/b", branch="feature/a.b").branch == "feature/a.b"
+
+
 @pytest.mark.parametrize("token", ["", "  ", "a b", "a\nb", "tökén"])
 def test_unusable_token_is_refused_without_showing_it(token: str) -> None:
     with pytest.raises(ValidationError) as caught:
