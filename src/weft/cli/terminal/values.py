@@ -103,12 +103,24 @@ def _convert(field: FieldInfo, values: Sequence[str]) -> JsonValue:
 
 def _items(field: FieldInfo, value: str) -> list[JsonValue]:
     if not value.lstrip().startswith("["):
-        return [item.strip() for item in value.split(",") if item.strip()]
+        return [item.strip() for item in _split_at_commas(value) if item.strip()]
     try:
         items: object = json.loads(value)
     except ValueError:
         raise _wrong(field, "must be a JSON array or values separated by commas") from None
     return cast("list[JsonValue]", items)
+
+
+def _split_at_commas(value: str) -> list[str]:
+    """Split a list, but not within braces: a pattern such as `*.{md,txt}` is one value."""
+    items, depth = [""], 0
+    for character in value:
+        depth = max(0, depth + (character == "{") - (character == "}"))
+        if character == "," and not depth:
+            items.append("")
+        else:
+            items[-1] += character
+    return items if not depth else value.split(",")
 
 
 def _number(
