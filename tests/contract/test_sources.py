@@ -268,7 +268,7 @@ class TestStub(SourceContract):
     @pytest.fixture
     def case(self) -> SourceCase:
         config: dict[str, Any] = {"entities": 30, "change_every": 10, "page_size": 7}
-        config["versions"] = True
+        config |= {"versions": True, "previews": True}
 
         async def mutate() -> Change:
             inserted = {entity_id(n) for n in (30, 31, 32)}

@@ -41,6 +41,7 @@ from weft.domain.connections import (
 )
 from weft.domain.entities import StoredEntity
 from weft.domain.jobs import RUN_DEFAULTS, Job, JobStatus, JobTrigger, LogLine, RunOptions
+from weft.domain.previews import Preview
 from weft.domain.search import SearchHit, SearchQuery, SearchResults
 from weft.domain.sources import FieldInfo, SourceInfo
 from weft.errors import Conflict, ErrorCategory, NotFound, WeftError
@@ -141,6 +142,9 @@ class FakeBackend(Backend):
     first_job: Job | None = None
     refusal: WeftError | None = None
     """What creating a connection ends in."""
+
+    preview: Preview | None = None
+    """What a connection that is created, changed or checked is told with."""
 
     known: dict[str, Connection] = field(
         default_factory=lambda: {"con-1": make_connection(), "My notes": make_connection()}
@@ -245,11 +249,13 @@ class FakeConnections(Connections):
         if self.state.refusal is not None:
             raise self.state.refusal
         summary = SyncSummary(last_job=self.state.first_job)
-        return make_connection(name=new.name or "Default name", sync=summary)
+        return make_connection(
+            name=new.name or "Default name", sync=summary, preview=self.state.preview
+        )
 
     async def update(self, connection: str, change: ConnectionChange) -> Connection:
         self.state.calls.append(("connections.update", (connection, change)))
-        return make_connection(version=2)
+        return make_connection(version=2, preview=self.state.preview)
 
     async def delete(self, connection: str, *, expected_version: int | None = None) -> Connection:
         self.state.calls.append(("connections.delete", (connection, expected_version)))
@@ -257,7 +263,12 @@ class FakeConnections(Connections):
 
     async def check(self, connection: str) -> CheckResult:
         found = await self.get(connection)
-        return CheckResult(connection_id=found.id, ok=False, detail="The folder is gone.")
+        return CheckResult(
+            connection_id=found.id,
+            ok=False,
+            detail="The folder is gone.",
+            preview=self.state.preview,
+        )
 
 
 class FakeJobs(Jobs):

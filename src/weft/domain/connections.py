@@ -20,6 +20,7 @@ from weft.domain.attention import (
 from weft.domain.base import Frozen, Json
 from weft.domain.jobs import Job, JobStatus
 from weft.domain.names import validate_name_length
+from weft.domain.previews import Preview
 from weft.domain.schedules import Schedule, ScheduleSpec
 from weft.errors import Conflict, ErrorCategory, InvalidInput
 
@@ -119,6 +120,7 @@ class EntitySummary(Frozen):
 class Connection(Frozen):
     """A source connection with its schedule, history and content, as Airweave describes it.
 
+    ``preview`` is told by the call that gave it its configuration, and by no other.
     ``is_draft``: a remote API creates it only when it gets the credentials, under another id.
     ``is_summary``: it comes from a list that tells only some fields; the others are left out.
     """
@@ -145,6 +147,7 @@ class Connection(Frozen):
     created_at: datetime
     modified_at: datetime
     version: int = 1
+    preview: Preview | None = Field(default=None, exclude_if=not_)
     is_draft: bool = Field(default=False, exclude_if=not_)
     is_summary: bool = Field(default=False, exclude=True)
 
@@ -331,6 +334,7 @@ class CheckResult(Frozen):
     field: str | None = None
     error_category: ErrorCategory | None = None
     hint: str | None = None
+    preview: Preview | None = Field(default=None, exclude_if=not_)
 
 
 def validate_name(name: str) -> str:

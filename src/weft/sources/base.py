@@ -20,6 +20,7 @@ from weft.domain.connections import AuthMethod
 from weft.domain.entities import Entity
 from weft.domain.jobs import FindingKind
 from weft.domain.sources import FieldInfo, SourceInfo
+from weft.errors import Unsupported
 from weft.net.http_factory import HttpFactory
 
 ENDPOINT: Final[JsonDict] = {"endpoint": True}
@@ -100,18 +101,43 @@ class Omitted:
     """The source knows of more than it lists: beyond a limit, or behind dead links.
 
     Of several with one ``kind`` and ``setting`` the last counts. ``count`` None: nobody knows how
-    many; ``setting`` is the limit's field of Config; ``names`` are a few examples for the log.
+    many; ``setting`` is the limit's field of Config.
     """
 
     kind: FindingKind
     count: int | None = None
     setting: str = ""
-    names: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Named:
+    """A full sync would read this now, judged by its name alone. Only in previews."""
+
+    id: str
+    type: str
+
+
+@dataclass(slots=True)
+class Unmatched:
+    """No name fits a pattern of the field of Config; ``near`` is one that may be meant."""
+
+    field: str
+    pattern: str
+    near: str | None = None
+
+
+@dataclass(slots=True)
+class NotPreviewed:
+    """A preview passes over this type of entities: those whose ids begin with ``prefix``."""
+
+    type: str
+    prefix: str
 
 
 Note = Checkpoint | Expect | Incomplete | Omitted
 StoredEvent = Entity | Unchanged | Deleted | Skipped | Failed | Note
 Event = StoredEvent | Complete
+PreviewEvent = Named | Unmatched | NotPreviewed | Deleted | Omitted | Incomplete | Complete
 
 
 class NoFields(BaseModel):
@@ -236,6 +262,15 @@ class Source(ABC, Generic[ConfigT, CredentialsT]):
         A listing that ends with `Complete` and had no `Incomplete` is complete: what it did not
         name is deleted.
         """
+
+    def preview(self) -> AsyncGenerator[PreviewEvent, None]:
+        """Name what a full sync would read now, without reading it. May be given up at any time.
+
+        Stored things that do not fit the configuration any more are `Deleted`. After a preview that
+        ends with `Complete` and had no `Incomplete`, so is what is stored and was not named.
+        Optional: raises Unsupported where only a sync can tell.
+        """
+        raise Unsupported("Only a sync can tell what it would read.")
 
     @classmethod
     def endpoint(cls, config: BaseModel, options: Mapping[str, str]) -> str | None:

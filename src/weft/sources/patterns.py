@@ -6,16 +6,19 @@ would match nothing, and so delete what was synced before.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
+from unicodedata import normalize
 from urllib.parse import unquote, urlsplit
 
 from weft.document.text import is_text_ending
 from weft.domain.media_types import MEDIA_TYPES
+from weft.domain.names import suggest_name
 from weft.errors import InvalidInput
+from weft.sources.base import Unmatched
 
 EXPANDED_MAX: Final = 200
 """How many patterns one field may have once its braces are expanded."""
@@ -27,8 +30,14 @@ _DIVIDER = re.compile(r"\\(?![\\*?\[\]{}!#, ])|(?<=[\w.])\\(?=\*)")
 _QUERY = re.compile(r"\?[^/]*=")
 _BRANCH = re.compile(r"(?!/)[^\x00-\x20\x7f~^:?*\[\\]+(?<![/.])")
 _AT_TOP = re.compile(r"^(?:\.?/)+")
-_WORD = re.compile(r"\.?[a-z][a-z0-9]{0,9}", re.IGNORECASE)
+# One letter alone, without a dot, is a name.
+_ENDING = re.compile(r"\.[a-z][a-z0-9]{0,9}|[a-z][a-z0-9]{1,9}", re.IGNORECASE)
 
+_TOPS_MAX = 1_000
+
+Parts = tuple[str, ...]
+Fits = Callable[[Parts, bool], bool]
+"""Tells whether a name, of a folder or not, fits a pattern."""
 Locate = Callable[[str], str]
 """Turns a pattern into one from where reading begins. Raises WrongPattern."""
 
@@ -74,6 +83,35 @@ def read_branch(value: str) -> str:
     if bad or not _BRANCH.fullmatch(value):
         raise ValueError("is not a branch name")
     return value
+
+
+class PatternWatch:
+    """Tells, of names that go by, which patterns of some fields none of them fits."""
+
+    def __init__(
+        self, fields: Mapping[str, Sequence[str]], compile_one: Callable[[str], Fits]
+    ) -> None:
+        self._left = [
+            (field, pattern, compile_one(pattern))
+            for field, patterns in fields.items()
+            for pattern in patterns
+        ]
+        # In one of the forms in which Unicode writes a letter with an accent: names keep theirs.
+        self._tops: dict[str, str] = {}
+
+    def see(self, parts: Parts, is_folder: bool = False) -> None:
+        """Try the patterns that are left on one name."""
+        if self._left:
+            self._left = [each for each in self._left if not each[2](parts, is_folder)]
+        if len(self._tops) < _TOPS_MAX:
+            self._tops[normalize("NFC", parts[0])] = parts[0]
+
+    def list_unmatched(self) -> Iterator[Unmatched]:
+        """Yield the patterns that nothing fitted, each with a name that may be meant."""
+        for field, pattern, _ in self._left:
+            first = next(filter(None, pattern.removeprefix("!").split("/")), "")
+            near = suggest_name(normalize("NFC", first), self._tops)
+            yield Unmatched(field, pattern, near and self._tops[near])
 
 
 def read_folder(given: str) -> str:
@@ -175,7 +213,7 @@ def _read_one(text: str, locate: Locate, *, negates: bool) -> str:
     _refuse_unmatchable(body)
     body = locate(body)
     if ".." in body.split("/"):
-        raise WrongPattern("leads out of what is read with ..", _RELATIVE)
+        raise WrongPattern("has .. in it, which leads out of what is read", _RELATIVE)
     return f"{sign}{body}"
 
 
@@ -187,7 +225,7 @@ def _refuse_unmatchable(text: str) -> None:
     if _DIVIDER.search(text) and not _DRIVE.match(text):
         raise WrongPattern("has a \\ between folders", "Write / between folders.")
     ending = text.removeprefix(".").lower()
-    if _WORD.fullmatch(text) and (ending in MEDIA_TYPES or is_text_ending(ending)):
+    if _ENDING.fullmatch(text) and (ending in MEDIA_TYPES or is_text_ending(ending)):
         raise WrongPattern(
             "is an ending alone", f"Write *.{ending} for such files, or **/{ending} for that name."
         )

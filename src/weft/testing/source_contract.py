@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import anyio
 import pytest
-from pydantic import BaseModel, JsonValue, SecretStr, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 
 from weft.domain.base import Json
 from weft.domain.characters import HIDDEN, HIDDEN_OR_BREAK
@@ -35,6 +35,7 @@ from weft.sources.base import (
 )
 from weft.testing.hostile import HostileParser, find_unbounded
 from weft.testing.listing_faults import ListingFaults, try_faults
+from weft.testing.source_checks import check_preview, strings_in
 
 SHORT_NAME = re.compile(r"[a-z][a-z0-9_]{1,39}")
 SECRET_NAME = re.compile(r"token|secret|password|api_key|private_key")
@@ -186,6 +187,13 @@ class SourceContract:
         assert "\n" not in phrase
         assert not [name for name, secret in _secrets(source) if secret in phrase]
 
+    async def test_preview_names_what_a_sync_reads(self, case: SourceCase) -> None:
+        events = await events_of(case.make())
+        stored = {event.id: event.type for event in events if isinstance(event, Entity)}
+        listed = {i for event in events if (i := id_of(event))}
+        if not await check_preview(case.make(stored=stored), stored, listed):
+            pytest.skip("only a sync can tell what it would read")
+
     async def test_ids_are_unique(self, case: SourceCase) -> None:
         ids = [i for event in await events_of(case.make()) if (i := id_of(event))]
         assert len(ids) >= 2
@@ -209,7 +217,7 @@ class SourceContract:
         for event in await events_of(case.make()):
             if isinstance(event, Entity):
                 lines = [event.id, event.title, event.url or "", *event.breadcrumbs]
-                lines += [s for part in event.metadata.values() for s in _strings(part)]
+                lines += [s for part in event.metadata.values() for s in strings_in(part)]
                 assert not HIDDEN.search(event.text), event.id
                 assert not [line for line in lines if HIDDEN_OR_BREAK.search(line)], event.id
             elif isinstance(event, Skipped | Failed):
@@ -371,16 +379,6 @@ def _secrets(source: AnySource) -> list[tuple[str, str]]:
         for name, value in credentials
         if isinstance(value, SecretStr) and len(value.get_secret_value()) > 3
     ]
-
-
-def _strings(value: JsonValue) -> list[str]:
-    if isinstance(value, str):
-        return [value]
-    if isinstance(value, dict):
-        return [*value, *(s for part in value.values() for s in _strings(part))]
-    if isinstance(value, list):
-        return [s for part in value for s in _strings(part)]
-    return []
 
 
 def _open_descriptors() -> int:

@@ -24,6 +24,7 @@ from weft.errors import (
     CursorExpired,
     RateLimited,
     SourceUnavailable,
+    Unsupported,
 )
 from weft.sources.base import (
     AnySource,
@@ -34,7 +35,9 @@ from weft.sources.base import (
     Expect,
     Failed,
     Incomplete,
+    Named,
     Omitted,
+    PreviewEvent,
     Skipped,
     Source,
     Unchanged,
@@ -83,6 +86,7 @@ class StubConfig(BaseModel):
     )
     versions: bool = Field(default=False, description="Give versions, and yield Unchanged.")
     expire_cursor: bool = Field(default=False, description="Refuse every cursor as expired.")
+    previews: bool = Field(default=False, description="Tell before a sync what it would read.")
 
 
 class StubCredentials(BaseModel):
@@ -119,6 +123,18 @@ class StubSource(Source[StubConfig, StubCredentials | SecretStubCredentials]):
         await anyio.lowlevel.checkpoint()
         self._refuse_bad_token()
         return f"{self.config.entities} scripted entities"
+
+    async def preview(self) -> AsyncGenerator[PreviewEvent]:
+        """Name what a full sync would store, without pause or error."""
+        config = self.config
+        if not config.previews:
+            raise Unsupported("The script has no preview.")
+        for number in _numbers(config):
+            if not (_hits(number, config.failed_every) or _hits(number, config.skipped_every)):
+                yield Named(entity_id(number), "note")
+        if config.incomplete:
+            yield Incomplete("the script says that the listing has a gap")
+        yield Complete("the script's numbers are all named")
 
     async def fetch(self, cursor: Json | None) -> AsyncGenerator[Event]:
         """Follow the script from the cursor on."""

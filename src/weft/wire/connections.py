@@ -25,6 +25,7 @@ from weft.domain.jobs import Job
 from weft.domain.schedules import Schedule
 from weft.wire.answer import EMPTY_IS_NONE, Answer, AuthMethodName, Count, OrganizationUuid
 from weft.wire.jobs import LastJobAnswer, UpstreamJob, error_text
+from weft.wire.previews import PreviewAnswer, UpstreamPreview
 from weft.wire.upstream import Category, Link, Moment, Upstream, method_of, one_of, read, read_list
 
 ConnectionStatusName = Literal[
@@ -146,6 +147,9 @@ class ConnectionAnswer(Answer):
     version: int = Field(description="Weft's own: rises with every change; see PATCH.")
     deletions_held: HoldAnswer | None = Field(description="Weft's own: see `apply_deletions`.")
     attention: list[AttentionAnswer] = Field(description="Weft's own.")
+    preview: PreviewAnswer | None = Field(
+        description="Weft's own: only in the answer that set `config`."
+    )
     is_draft: bool = Field(description="Weft's own: the API behind it has yet to create it.")
 
     @model_validator(mode="after")
@@ -285,6 +289,7 @@ class UpstreamConnection(_Summary):
     error_category: Category = None
     provider_settings_url: Link = None
     provider_short_name: str | None = None
+    preview: UpstreamPreview | None = None
     is_draft: bool = False
     version: int | None = None
 

@@ -50,6 +50,7 @@ class FakeGitHub:
     empty: bool = False
     compared: dict[str, Any] = field(default_factory=dict[str, Any])
     links: set[str] = field(default_factory=set[str])
+    submodules: set[str] = field(default_factory=set[str])
     truncate_above: int = 1_000_000
     page_size: int = 2
     interfere: Callable[[HttpRequest], HttpReply | None] = lambda _asked: None
@@ -120,6 +121,11 @@ class FakeGitHub:
                 mode = "120000" if path in self.links else "100644"
                 entry = {"type": "blob", "mode": mode, "sha": sha_of(body), "size": len(body)}
             found[name] = {"path": name, **entry}
+        for path in self.submodules:
+            name = path.removeprefix(folder)
+            if path.startswith(folder) and "/" not in name:
+                entry = {"type": "commit", "mode": "160000", "sha": "5" * 40}
+                found[name] = {"path": name, **entry}
         return list(found.values())
 
     def tree_id(self, folder: str) -> str:

@@ -2,7 +2,7 @@
 
 import logging
 from datetime import UTC
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import anyio
 
@@ -54,6 +54,13 @@ CHECK_SECONDS = 20.0
 F = TypeVar("F", OAuthBrowserAuth, OAuthTokenAuth)
 
 
+class Reached(NamedTuple):
+    """A source that answered a check, and what it said was reached."""
+
+    detail: str
+    source: AnySource
+
+
 class Authenticator:
     """The credentials of one organisation's connections."""
 
@@ -83,22 +90,22 @@ class Authenticator:
         given = auth.auth_provider
         return await draft_provider(self._engine, self._organization_id, kind, config, given)
 
-    async def try_draft(self, kind: type[AnySource], config: Json, draft: AuthDraft) -> None:
+    async def try_draft(self, kind: type[AnySource], config: Json, draft: AuthDraft) -> Reached:
         """Try drafted credentials at the source. Raises the source's error."""
         fields = await _resolve_fields(
             self._engine, self._organization_id, kind, config, draft.method, draft.stored or {}
         )
         try:
-            await self.reach(kind.short_name, config, fields)
+            return await self.reach(kind.short_name, config, fields)
         except AuthenticationFailed as error:
             raise explain_refusal(error, draft.method) from None
 
-    async def reach(self, short_name: str, config: Json, credentials: Json) -> str:
+    async def reach(self, short_name: str, config: Json, credentials: Json) -> Reached:
         """Check at the source. Raises its error, or SourceUnavailable when it takes too long."""
         source = self._engine.open_source(short_name, config, credentials)
         try:
             with anyio.move_on_after(CHECK_SECONDS):
-                return await source.check()
+                return Reached(await source.check(), source)
         except WeftError as error:
             # A source names its own field, which callers know as part of config.
             if error.field in {field.name for field in source.info().config_fields}:
@@ -113,7 +120,7 @@ class Authenticator:
             f"The source did not answer within {CHECK_SECONDS:.0f} s.", hint="Try again later."
         )
 
-    async def check(self, found: Connection) -> str:
+    async def check(self, found: Connection) -> Reached:
         """Check a stored connection, refreshing its token once if the source refuses it."""
         ref = await load_ref(self._engine, found)
         try:
@@ -126,14 +133,14 @@ class Authenticator:
         except AuthenticationFailed as error:
             raise explain_refusal(error, ref.method, found.id) from None
 
-    async def check_config(self, found: Connection, config: Json) -> None:
+    async def check_config(self, found: Connection, config: Json) -> Reached:
         """Check ``config`` with the stored credentials, if it sends them to the same receivers.
 
         Raises the source's error.
         """
         credentials = await fetch_credentials(self._engine, await load_ref(self._engine, found))
         try:
-            await self.reach(found.short_name, config, credentials)
+            return await self.reach(found.short_name, config, credentials)
         except AuthenticationFailed as error:
             raise explain_refusal(error, found.auth.method, found.id) from None
 
@@ -152,7 +159,7 @@ class Authenticator:
         except AuthenticationFailed as error:
             raise explain_refusal(error, ref.method, ref.connection_id) from None
 
-    async def _reach_as_stored(self, ref: CredentialRef) -> str:
+    async def _reach_as_stored(self, ref: CredentialRef) -> Reached:
         credentials = await fetch_credentials(self._engine, ref)
         return await self.reach(ref.short_name, ref.config, credentials)
 

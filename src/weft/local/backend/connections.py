@@ -21,6 +21,7 @@ from weft.domain.connections import (
     refuse_stale,
 )
 from weft.domain.jobs import JobTrigger
+from weft.domain.previews import Preview
 from weft.domain.schedules import Schedule, ScheduleSpec, next_run
 from weft.errors import (
     AuthenticationFailed,
@@ -35,6 +36,7 @@ from weft.local.auth.credentials import category_of, receivers
 from weft.local.auth.draft import COLUMNS, AuthDraft, draft_columns, draft_schedule
 from weft.local.auth.links import create_link, require_client
 from weft.local.backend.jobs import LocalJobs
+from weft.local.backend.previews import BRIEF_SECONDS, LONG_SECONDS, preview_sync
 from weft.local.engine import Engine
 from weft.local.resolve import find_collection, find_connection
 from weft.local.store.base import ConnectionRow
@@ -105,10 +107,12 @@ class LocalConnections(Connections):
                 field="sync_immediately",
                 hint="Leave it out: the first sync starts once a person has authorised it.",
             )
+        preview = None
         if waiting and auth.method is AuthMethod.OAUTH_BROWSER:
             await require_client(self._engine, kind, config, auth.client)
         elif not waiting:
-            await self._authenticator.try_draft(kind, config, auth)
+            reached = await self._authenticator.try_draft(kind, config, auth)
+            preview = await preview_sync(self._engine, reached.source, None, BRIEF_SECONDS)
         # Open the pages for people first, so that nothing is stored if that fails.
         base = await self._engine.pages() if waiting and self._engine.pages else None
         now = self._engine.clock()
@@ -134,7 +138,8 @@ class LocalConnections(Connections):
         )
         await self._engine.store.connections.insert(row)
         self._engine.changes.announce()
-        return await self._link_or_sync(row, auth, base, new.sync_immediately is not False)
+        made = await self._link_or_sync(row, auth, base, new.sync_immediately is not False)
+        return made.model_copy(update={"preview": preview})
 
     async def _link_or_sync(
         self, row: ConnectionRow, auth: AuthDraft, base: str | None, syncs: bool
@@ -183,7 +188,8 @@ class LocalConnections(Connections):
                 set_auth=altered.auth,
             ):
                 self._engine.changes.announce()
-                return await self.get(found.id)
+                changed = await self.get(found.id)
+                return changed.model_copy(update={"preview": altered.preview})
             found = await self.get(found.id)
         raise Conflict("The connection keeps being changed by others.", hint="Try again.")
 
@@ -205,7 +211,7 @@ class LocalConnections(Connections):
     async def check(self, connection: str) -> CheckResult:
         found = await self.get(connection)
         try:
-            detail = await self._authenticator.check(found)
+            reached = await self._authenticator.check(found)
         except WeftError as error:
             # A connection that was never authorised stays pending_auth.
             waiting = found.status is ConnectionStatus.PENDING_AUTH
@@ -221,7 +227,8 @@ class LocalConnections(Connections):
             )
         if found.status is ConnectionStatus.NEEDS_REAUTH:
             await self._mark(found, ConnectionStatus.ACTIVE, None)
-        return CheckResult(connection_id=found.id, ok=True, detail=detail)
+        preview = await preview_sync(self._engine, reached.source, found.id, LONG_SECONDS)
+        return CheckResult(connection_id=found.id, ok=True, detail=reached.detail, preview=preview)
 
     async def _apply_change(
         self, found: Connection, change: ConnectionChange, draft: AuthDraft | None
@@ -251,12 +258,14 @@ class LocalConnections(Connections):
         if change.auth is not None:
             draft = await self._authenticator.draft(kind, change.auth, config)
         if draft is not None:
-            await self._authenticator.try_draft(kind, config, draft)
-            return await self._with_credentials(kind, row, draft), replace(altered, auth=True)
+            reached = await self._authenticator.try_draft(kind, config, draft)
+            altered = await self._look_ahead(found, reached.source, replace(altered, auth=True))
+            return await self._with_credentials(kind, row, draft), altered
         if altered.config and row.credentials is not None and self._moves(found, config):
             return _without_credentials(row), replace(altered, auth=True)
         if altered.config and found.auth.authenticated:
-            await self._authenticator.check_config(found, config)
+            reached = await self._authenticator.check_config(found, config)
+            altered = await self._look_ahead(found, reached.source, altered)
             row = replace(
                 row, state=ConnectionStatus.ACTIVE, error_category=None, error_message=None
             )
@@ -271,6 +280,15 @@ class LocalConnections(Connections):
             return None
         found = await find_collection(self._engine.store, self._organization_id, collection)
         return found.readable_id
+
+    async def _look_ahead(
+        self, found: Connection, source: AnySource, altered: "_Alterations"
+    ) -> "_Alterations":
+        """Add what the next sync would do, if the configuration is another one."""
+        if not altered.config:
+            return altered
+        preview = await preview_sync(self._engine, source, found.id, BRIEF_SECONDS)
+        return replace(altered, preview=preview)
 
     def _moves(self, found: Connection, config: Json) -> bool:
         """Tell whether the connection's secrets would go to other origins than before."""
@@ -345,6 +363,7 @@ class _Alterations:
 
     config: bool
     auth: bool = False
+    preview: Preview | None = None
 
 
 def _without_credentials(row: ConnectionRow) -> ConnectionRow:

@@ -365,5 +365,5 @@ class _Run:
 
 
 def _describe(event: Omitted) -> str:
-    warning = describe(Finding(kind=event.kind, reason=event.setting, count=event.count))
-    return f"Left out: {warning}{': ' if event.names else ''}{', '.join(event.names)}"
+    found = Finding(kind=event.kind, reason=event.setting, count=event.count)
+    return f"Left out: {describe(found)}"

@@ -8,6 +8,7 @@ from typing import Final
 from weft.backend import LIST_LIMIT_DEFAULT, Connections, validate_limit
 from weft.domain.base import Page
 from weft.domain.connections import (
+    WAITING_STATUSES,
     AuthMethod,
     CheckResult,
     Connection,
@@ -19,6 +20,7 @@ from weft.domain.connections import (
 )
 from weft.domain.cursors import encode_cursor
 from weft.domain.jobs import JobStatus
+from weft.domain.previews import Preview
 from weft.domain.sources import SourceInfo
 from weft.errors import Conflict, NotFound, Unsupported
 from weft.remote.api.paging import (
@@ -54,7 +56,7 @@ _ONLY_STATES = (
 )
 RATE_SHARE: Final = 2
 """Counting takes at most half of the requests that the API allows in a minute."""
-
+_NO_PREVIEW: Final = Preview(gap="the Airweave API has no previews")
 WAITS_MAX: Final = timedelta(minutes=4)
 """Airweave cancels a sync that has waited for three minutes to start, if its cleanup runs."""
 
@@ -188,7 +190,8 @@ class RemoteConnections(Connections):
         account = None if new.auth is None else new.auth.auth_provider
         if account is not None and not source.keeps_pending:
             await self._sources.refuse_unfit_account(source, account.provider_readable_id)
-        return await self._state.keep_last_job(await self._creation.create(new, source))
+        made = await self._state.keep_last_job(await self._creation.create(new, source))
+        return _admit_no_preview(made) if new.config and not source.keeps_pending else made
 
     async def require_collection(self, draft: Draft) -> None:
         """Refuse to go on with a draft whose collection was deleted elsewhere: NotFound.
@@ -218,7 +221,10 @@ class RemoteConnections(Connections):
         draft = await self._drafts.get(found.id)
         if draft is not None and draft.connection_id is None:
             return await self._change_draft(draft, change)
-        return await self._updates.update(found, change)
+        updated = await self._updates.update(found, change)
+        if not change.config or (await self._sources.get(found.short_name)).keeps_pending:
+            return updated
+        return _admit_no_preview(updated)
 
     async def delete(self, connection: str, *, expected_version: int | None = None) -> Connection:
         found = await self.get(connection)
@@ -334,6 +340,13 @@ def waits_in_vain(found: Connection) -> bool:
         and last.started_at is None
         and datetime.now(UTC) - found.modified_at > WAITS_MAX
     )
+
+
+def _admit_no_preview(connection: Connection) -> Connection:
+    """Say that nobody looked at what a sync would read, where the connection could be synced."""
+    if connection.status in WAITING_STATUSES:
+        return connection
+    return connection.model_copy(update={"preview": _NO_PREVIEW})
 
 
 def _explain_stuck(found: Connection) -> Connection:

@@ -7,6 +7,7 @@ from typing import Final
 from weft.backend import Authorization
 from weft.domain.base import Frozen
 from weft.domain.connections import WAITING_STATUSES, Auth, Connection, NewConnection
+from weft.domain.previews import Preview
 from weft.errors import InvalidInput, Unsupported, WeftError
 from weft.server.call import ToolCall
 from weft.server.elicitation.consent import LINK_REFUSALS
@@ -29,7 +30,8 @@ class Link(Frozen):
     """A link to authorise a connection, as the rounds of a call pass it on.
 
     ``url`` is None when there is nothing to open; ``problem`` says why, if that is a failure.
-    ``waiting`` and ``authenticated_at`` describe the connection when the link was made.
+    ``waiting`` and ``authenticated_at`` describe the connection when the link was made; its
+    ``preview`` is told only then.
     """
 
     connection_id: str
@@ -38,6 +40,7 @@ class Link(Frozen):
     waiting: bool = False
     authenticated_at: datetime | None = None
     problem: str | None = None
+    preview: Preview | None = None
 
 
 async def create_connection_once(call: ToolCall, new: NewConnection) -> Link:
@@ -91,7 +94,7 @@ async def open_link(call: ToolCall, link: Link) -> tuple[Connection, str]:
     """
     connection = await fetch_settled(call, link.connection_id)
     if link.url is None:
-        return connection, link.problem or ""
+        return connection.model_copy(update={"preview": link.preview}), link.problem or ""
     answer = await call.ask.offer_link("authorise", _question(connection), link.url)
     if not answer.accepted:
         return _with_link(connection, link), LINK_REFUSALS.get(answer.outcome, "")
@@ -135,6 +138,7 @@ def _link_of(connection: Connection) -> Link:
         expires=connection.auth.auth_url_expires,
         waiting=connection.status in WAITING_STATUSES,
         authenticated_at=connection.auth.authenticated_at,
+        preview=connection.preview,
     )
 
 

@@ -29,6 +29,7 @@ from weft.server.questions.authorize import create_connection_once, fetch_settle
 from weft.server.questions.inline_credentials import check_inline_credentials
 from weft.server.questions.missing_config import ask_missing_config, explain_misplaced
 from weft.server.questions.new_host import confirm_new_host
+from weft.server.render.previews import mending_step, preview_lines, preview_notes
 from weft.server.render.size import shrink_to_fit
 from weft.server.render.structured import (
     CheckOut,
@@ -266,8 +267,9 @@ async def update_connection(
 
 @tool(
     "Check a connection",
-    "Try the config and credentials at the source now, without syncing. Use when a sync failed or"
-    " after a change; run_sync is what reads data.",
+    "Try the config and credentials at the source now, without syncing, and say what fits them and"
+    " what a sync would delete. Use when a sync failed or after a change; run_sync is what reads"
+    " data.",
     checks=True,
     outside=True,
 )
@@ -284,7 +286,9 @@ async def check_connection(
     if hint := _check_hint(outcome):
         data["hint"] = hint
         lines.append(f"next: {hint}")
-    return reply("\n".join(lines), data)
+    lines += preview_lines(outcome.preview)
+    step = mending_step(outcome.preview, outcome.connection_id)
+    return reply("\n".join(lines), data, notes=preview_notes(outcome.preview), next_step=step)
 
 
 TOOLS = (
@@ -304,10 +308,13 @@ def _connection_result(
     next_step: str = "",
 ) -> CallToolResult:
     """Show a connection with notes and what is next: what it needs itself goes first."""
-    schedule = connection.schedule
+    schedule, preview = connection.schedule, connection.preview
+    notes = [*preview_notes(preview), *notes]
     if schedule and call.backend.needs_open_process and not schedule.paused:
         notes = [*notes, _NEEDS_PROCESS]
-    step = next_step_of(connection) or next_step
+    steps = next_step_of(connection) or next_step, mending_step(preview, connection.id)
+    step = " ".join(filter(None, steps))
+    text = "\n".join([text, *preview_lines(preview)])
     return reply(text, connection_out(connection), notes=notes, next_step=step)
 
 

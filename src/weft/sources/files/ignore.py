@@ -6,7 +6,7 @@ and `**/a/**/a/**/a/**/b` against one deep path 45 s, both holding the interpret
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 # Patterns that are tried on a name: those with wildcards at their end, and those that end with it.
@@ -82,6 +82,12 @@ class Patterns:
         other = _find_last(self._rules, parts, is_folder, -1 if found is None else found.place)
         decisive = other or found
         return None if decisive is None else not decisive.negated
+
+
+def fits_one(line: str) -> Callable[[tuple[str, ...], bool], bool]:
+    """Return what tells whether a name fits one pattern, also if that revokes others."""
+    patterns = Patterns([line])
+    return lambda parts, is_folder: patterns.verdict(parts, is_folder=is_folder) is not None
 
 
 def _find_last(

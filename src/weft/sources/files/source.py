@@ -24,14 +24,17 @@ from weft.sources.base import (
     Event,
     Expect,
     Incomplete,
+    Named,
     NoFields,
+    PreviewEvent,
     Source,
     SourceContext,
 )
 from weft.sources.files.config import FilesConfig, pin_patterns
-from weft.sources.files.ignore import Patterns
+from weft.sources.files.ignore import Patterns, fits_one
 from weft.sources.files.reader import FileReader
 from weft.sources.files.walk import Candidate, FolderWalk, Selection, reason_of
+from weft.sources.patterns import PatternWatch
 from weft.sources.roots import Start, find_start, pin_path
 from weft.sources.trees import Identity, Moved, Tree, tree_at
 
@@ -71,6 +74,21 @@ class FilesSource(Source[FilesConfig, NoFields]):
     def require_access(cls, config: BaseModel, context: SourceContext) -> None:
         """Look for the path below the roots."""
         find_start(cast("FilesConfig", config).path, context, field="path")
+
+    async def preview(self) -> AsyncGenerator[PreviewEvent]:
+        """Name the files, which may yet turn out to be binary or too large."""
+        start, tree = await _run_in_thread(self._open_start)
+        patterns = {"include": self.config.include, "exclude": self.config.exclude}
+        watch = PatternWatch({} if start.is_file else patterns, fits_one)
+        async for chunk in _chunks_of(self._plan_walk(start, tree, watch)):
+            for item in chunk:
+                if isinstance(item, Candidate):
+                    yield Named(item.id, "file")
+                elif isinstance(item, Incomplete):
+                    yield item
+        for unmatched in watch.list_unmatched():
+            yield unmatched
+        yield Complete("every folder was listed")
 
     async def fetch(self, cursor: Json | None) -> AsyncGenerator[Event]:
         """Yield every file, in order of folder and file names.
@@ -133,11 +151,11 @@ class FilesSource(Source[FilesConfig, NoFields]):
             ) from None
         return start, tree
 
-    def _plan_walk(self, start: Start, tree: Tree) -> FolderWalk:
+    def _plan_walk(self, start: Start, tree: Tree, watch: PatternWatch | None = None) -> FolderWalk:
         config = self.config
         names = IGNORE_FILES if config.respect_ignore_files else ()
         selection = Selection(Patterns(config.include), Patterns(config.exclude), names)
-        return FolderWalk(selection, start, tree)
+        return FolderWalk(selection, start, tree, watch)
 
     async def _read(
         self, start: Start, tree: Tree, candidates: list[Candidate]

@@ -11,6 +11,7 @@ import anyio.from_thread
 from weft.document.text import clean_line, decode, path_id
 from weft.sources.base import Event, Incomplete, Skipped
 from weft.sources.files.ignore import MAX_PATTERN_CHARS, Patterns, TooComplex
+from weft.sources.patterns import PatternWatch
 from weft.sources.roots import Start
 from weft.sources.secret_names import is_git_folder, is_secret_file, is_secret_folder
 from weft.sources.trees import Identity, Kind, Listing, Moved, NotInside, Parts, Tree
@@ -80,12 +81,16 @@ class FolderWalk:
     """One pass over the names below the start, depth first.
 
     ``devices`` are the disks that it has met; ``has_gaps`` tells of folders that it could not read.
+    A ``watch`` sees every name in the folders that are entered.
     """
 
-    def __init__(self, selection: Selection, start: Start, tree: Tree) -> None:
+    def __init__(
+        self, selection: Selection, start: Start, tree: Tree, watch: PatternWatch | None = None
+    ) -> None:
         self._start = start
         self._tree = tree
         self._selection = selection
+        self._watch = watch
         self.devices: set[int] = set()
         self.has_gaps = False
 
@@ -141,6 +146,8 @@ class FolderWalk:
     ) -> Iterator[_Pending]:
         for name in reversed(names):
             below = (*folder.parts, name)
+            if self._watch:
+                self._watch.see(below, is_folder=True)
             if not is_secret_folder(name) and not self._is_excluded(below, levels, True):
                 inside = self._selection.include.verdict(below, is_folder=True)
                 yield _Pending(below, levels, included if inside is None else inside, folder)
@@ -152,6 +159,8 @@ class FolderWalk:
         for name in names:
             anyio.from_thread.check_cancelled()
             path = (*at.parts, name)
+            if self._watch:
+                self._watch.see(path)
             if not self._is_wanted(path, levels, included):
                 continue
             if is_secret_file(name, folder):

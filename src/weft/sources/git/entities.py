@@ -33,6 +33,7 @@ from weft.sources.git.walk import (
 )
 from weft.sources.secret_names import is_secret_file, is_secret_folder
 
+COMMIT_PREFIX = "commit:"
 MAX_CHANGED_PATHS = 100
 MAX_MESSAGE_CHARS = 100_000
 _MAX_SUBJECT_CHARS = 200
@@ -96,7 +97,7 @@ class SnapshotReader:
 
     def commit_event(self, commit: Commit) -> Event | Pending | None:
         """Return a listed commit to read, or None if it does not touch the configured path."""
-        identity = f"commit:{commit.id}"
+        identity = f"{COMMIT_PREFIX}{commit.id}"
         try:
             if self._prefix and not self._touches(commit):
                 return None

@@ -22,7 +22,7 @@ from pydantic import BaseModel
 from weft.domain.base import Json
 from weft.domain.entities import Entity
 from weft.domain.jobs import FindingKind
-from weft.errors import CursorExpired, SourceMisconfigured, SourceUnavailable
+from weft.errors import CursorExpired, SourceMisconfigured, SourceUnavailable, Unsupported
 from weft.sources.base import (
     Checkpoint,
     Complete,
@@ -31,14 +31,17 @@ from weft.sources.base import (
     Expect,
     Failed,
     Incomplete,
+    Named,
+    NotPreviewed,
     Omitted,
+    PreviewEvent,
     Source,
     SourceContext,
     Unchanged,
 )
 from weft.sources.git.config import GitConfig, GitCredentials, check_scheme
 from weft.sources.git.delta import BadObject, ObjectTooLarge, TooMuchWork
-from weft.sources.git.entities import Pending, Snapshot, SnapshotReader, file_id
+from weft.sources.git.entities import COMMIT_PREFIX, Pending, Snapshot, SnapshotReader, file_id
 from weft.sources.git.objects import ObjectStore, find_place, open_repository, read_failure
 from weft.sources.git.smart_http import Remote, discover, fetch_pack, find_branch
 from weft.sources.git.walk import (
@@ -88,6 +91,21 @@ class GitSource(Source[GitConfig, GitCredentials]):
                 lambda: _find_start(SnapshotReader(self.config, snapshot), snapshot)
             )
         return f"branch {snapshot.branch} is at commit {snapshot.head.id[:12]}"
+
+    async def preview(self) -> AsyncGenerator[PreviewEvent]:
+        """Name the files of the branch's head; a server must be able to send folders alone."""
+        with ExitStack() as stack:
+            snapshot = await self._open(stack, None, names_only=True)
+            if snapshot is None:
+                raise AssertionError("only a sync knows a commit to stop at")
+            steps = self._list_files(snapshot)
+            while chunk := await _run_in_thread(lambda: list(islice(steps, _CHUNK_ITEMS))):
+                for item in chunk:
+                    if isinstance(item, Pending):
+                        yield Named(item.id, "file")
+            if self.config.include_commits:
+                yield NotPreviewed("commit", COMMIT_PREFIX)
+            yield Complete(f"every folder was read of commit {snapshot.head.id}")
 
     async def fetch(self, cursor: Json | None) -> AsyncGenerator[Event]:
         """List files and commits, or what changed since the cursor's commit."""
@@ -179,6 +197,15 @@ class GitSource(Source[GitConfig, GitCredentials]):
         except BadObject as error:
             raise read_failure(error) from None
 
+    def _list_files(self, snapshot: Snapshot) -> Iterator[Event | Pending]:
+        reader = SnapshotReader(self.config, snapshot)
+        start = _find_start(reader, snapshot)
+        try:
+            for entry in list_files(snapshot.store, start, check_cancelled):
+                yield reader.file_event(entry)
+        except BadObject as error:
+            raise read_failure(error) from None
+
     def _walk(self, snapshot: Snapshot, missing: set[str]) -> Iterator[Commit]:
         if not self.config.include_commits:
             return iter(())
@@ -203,8 +230,14 @@ class GitSource(Source[GitConfig, GitCredentials]):
             events += filter(None, map(reader.commit_event, newest))
         return [Expect(len(events)), *events]
 
-    async def _open(self, stack: ExitStack, last: str | None) -> Snapshot | None:
-        """Open the branch's head; return None if a server says that it is still at ``last``."""
+    async def _open(
+        self, stack: ExitStack, last: str | None, *, names_only: bool = False
+    ) -> Snapshot | None:
+        """Open the branch's head; return None if a server says that it is still at ``last``.
+
+        With ``names_only`` of a server's repository only the folders are fetched. Raises
+        Unsupported if it cannot do that.
+        """
         if self.config.url is None:
             return await _run_in_thread(lambda: self._open_local(stack))
         async with self._open_client() as client:
@@ -214,7 +247,7 @@ class GitSource(Source[GitConfig, GitCredentials]):
                 return None
             store = ObjectStore(check_cancelled)
             stack.callback(store.close)
-            plan = self._plan(remote, incremental=last is not None)
+            plan = self._plan(remote, incremental=last is not None, names_only=names_only)
             for number, (depth, leave_out) in enumerate(plan):
                 pack = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 (the stack closes it)
                 ends = await fetch_pack(
@@ -228,8 +261,14 @@ class GitSource(Source[GitConfig, GitCredentials]):
         url = httpx.URL(self.config.repo)
         return Snapshot(store, branch, commit, url=url, partial=remote.can_filter)
 
-    def _plan(self, remote: Remote, *, incremental: bool) -> list[tuple[int, str | None]]:
+    def _plan(
+        self, remote: Remote, *, incremental: bool, names_only: bool
+    ) -> list[tuple[int, str | None]]:
         """Plan the packs to fetch: depth in commits, and a filter for the server."""
+        if names_only:
+            if not remote.can_filter:
+                raise Unsupported("The Git server sends no folders without their files.")
+            return [(1, "blob:none")]
         history = self.config.include_commits or incremental
         depth = self.config.max_commits if history else 1
         if not remote.can_filter:

@@ -19,6 +19,7 @@ EMPTY_TREES: Final = frozenset(
         "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321",
     }
 )
+_ODDITIES: Final = {"120000": "a symbolic link", "160000": "a submodule"}
 _ENTRY: Final = ("path", "sha", "type", "mode", "size")
 _PULL_REQUEST: Final = (
     *("number", "title", "body", "state", "draft", "user", "labels", "html_url"),
@@ -27,11 +28,12 @@ _PULL_REQUEST: Final = (
 
 
 class TreeFile(NamedTuple):
-    """A regular file in a tree, not a symbolic link or a submodule."""
+    """What a tree holds at a path; ``oddity`` says why that is no file to read, if it is none."""
 
     path: str
     sha: str
     size: int
+    oddity: str | None = None
 
 
 class Tree(NamedTuple):
@@ -83,9 +85,12 @@ def read_tree(content: bytes, what: str, sha: str, is_deep: bool) -> Tree:
         raise unexpected_answer(what)
     return Tree(
         [
-            TreeFile(e["path"], e["sha"], e["size"] if isinstance(e["size"], int) else 0)
+            TreeFile(
+                *(e["path"], e["sha"], e["size"] if isinstance(e["size"], int) else 0),
+                oddity=_ODDITIES.get(str(e["mode"])),
+            )
             for e in entries
-            if e["type"] == "blob" and e["mode"] != "120000"
+            if e["type"] in ("blob", "commit")
         ],
         [(e["path"], e["sha"]) for e in entries if e["type"] == "tree"],
         bool(found["truncated"]),

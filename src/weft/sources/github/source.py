@@ -21,6 +21,7 @@ from weft.document.text import path_id
 from weft.domain.base import Json
 from weft.domain.connections import AuthMethod
 from weft.domain.entities import Entity
+from weft.domain.names import suggest_name
 from weft.errors import (
     ConnectionFault,
     CursorExpired,
@@ -37,11 +38,15 @@ from weft.sources.base import (
     Expect,
     Failed,
     Incomplete,
+    Named,
+    NotPreviewed,
     OAuth1,
     OAuth2,
+    PreviewEvent,
     Skipped,
     Source,
     Unchanged,
+    Unmatched,
 )
 from weft.sources.github.answers import TreeFile
 from weft.sources.github.api import Branch, CommitFiles, GitHubApi, Sleep, site_of
@@ -114,6 +119,28 @@ class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
             branch = await api.find_branch(repository, self.config.branch)
         where = f"branch {branch.name}" if branch else "an empty repository"
         return f"{self.config.repo_name}, {where}"
+
+    async def preview(self) -> AsyncGenerator[PreviewEvent]:
+        """Name the branch's text files."""
+        async with self._open_client() as client:
+            api = self._api(client)
+            repository, _ = await api.get_repository()
+            branch = await api.find_branch(repository, self.config.branch)
+            tree = await api.list_files(branch.tree_sha) if branch else CommitFiles()
+        yield Named(self._id(), "repository")
+        wanted = [file for file in tree.files if self._is_wanted(file.path)]
+        for file in wanted:
+            if _why_not_read(file) is None:
+                yield Named(self._file_id(file.path), "file")
+        if self.config.path is not None and not wanted:
+            tops = {file.path.partition("/")[0] for file in tree.files}
+            near = suggest_name(self.config.path.partition("/")[0], tops)
+            yield Unmatched("path", self.config.path, near)
+        if self.config.sync_pull_requests:
+            yield NotPreviewed("pull_request", self._id("/pull/"))
+        if tree.gap:
+            yield Incomplete(tree.gap)
+        yield Complete("the commit's files were listed")
 
     async def fetch(self, cursor: Json | None) -> AsyncGenerator[Event]:
         """Yield all files and pull requests, or those that changed since the cursor."""
@@ -252,7 +279,7 @@ class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
         self, file: TreeFile, known: Mapping[str, str], branch: Branch
     ) -> Event | None:
         file_id = self._file_id(file.path)
-        if reason := why_not_text(file.path, file.size, FILE_BYTES_MAX):
+        if reason := _why_not_read(file):
             return Skipped(file_id, reason)
         return Unchanged(file_id) if known.get(file_id) == _version(file, branch) else None
 
@@ -325,6 +352,10 @@ class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
             )
         if not listed and self._had("has_pull_requests"):
             yield Incomplete("GitHub lists no pull request, and none can be deleted there")
+
+
+def _why_not_read(file: TreeFile) -> str | None:
+    return file.oddity or why_not_text(file.path, file.size, FILE_BYTES_MAX)
 
 
 def _version(file: TreeFile, branch: Branch) -> str:

@@ -17,10 +17,11 @@ from weft.domain.base import Json
 from weft.errors import SourceMisconfigured, SourceUnavailable
 from weft.net.errors import raise_for_status
 from weft.net.transport import MAX_BYTES, Origin, origin_of
-from weft.sources.base import Event, NoFields, Source, SourceContext
+from weft.sources.base import Event, NoFields, PreviewEvent, Source, SourceContext
 from weft.sources.web.config import WebConfig, pin_patterns
 from weft.sources.web.memory import REMEMBERED_MAX, Scope, SiteMemory, digest_of
 from weft.sources.web.pages import PageReader
+from weft.sources.web.preview import preview_site
 from weft.sources.web.robots import Robots
 from weft.sources.web.sitemap import SITEMAP_BYTES_MAX, parse_sitemap
 from weft.sources.web.sitemap_fetch import SitemapReader
@@ -62,6 +63,18 @@ class WebSource(Source[WebConfig, NoFields]):
         if start.sitemap:
             kind = "a sitemap"
         return f"{start.url.host} answered with {kind}"
+
+    async def preview(self) -> AsyncGenerator[PreviewEvent]:
+        """Name the pages that the sitemaps name or, for a crawl, the start page links."""
+        async with self.context.http() as client:
+            start = await self._open_start(client)
+            crawl = start.sitemap is None
+            now = SiteMemory("crawl" if crawl else "sitemap", self._scope())
+            reader = PageReader(client, self.context, start.site, SiteMemory(), (), crawl=crawl)
+            walk = SiteWalk(self.config, reader, start, SiteMemory(), now)
+            stored = await self.context.stored_ids(REMEMBERED_MAX)
+            async for event in preview_site(walk, SitemapReader(client, SiteMemory(), now), stored):
+                yield event
 
     async def fetch(self, cursor: Json | None) -> AsyncGenerator[Event]:
         """Yield all pages; most sites do not send unchanged pages again.

@@ -46,7 +46,7 @@ MOVED_TO_ONE_MIN = 3
 SEEN_MAX = 500_000
 _SEEN_DIGEST_BYTES = 16
 # The limit of one trip to a worker thread.
-_CHUNK_ADDRESSES = 1_000
+CHUNK_ADDRESSES = 1_000
 _NOT_ALLOWED = "the site's robots.txt does not allow it"
 
 T = TypeVar("T")
@@ -108,8 +108,8 @@ class SiteWalk:
         visits: list[Visit] = []
         async for address, sitemap in sitemaps.read_all(self.config.url, first):
             parent = name_parent(address)
-            for pages in _chunks(sitemap.pages, _CHUNK_ADDRESSES):
-                for event in await _run_in_thread(partial(self._add_visits, pages, parent, visits)):
+            for pages in chunks(sitemap.pages, CHUNK_ADDRESSES):
+                for event in await run_in_thread(partial(self.add_visits, pages, parent, visits)):
                     yield event
             # A full list reads on until it knows that there is more.
             if self.left_out or self.overflowed:
@@ -122,7 +122,7 @@ class SiteWalk:
     async def follow_links(self) -> AsyncGenerator[Event]:
         """Yield the pages that links lead to, nearest first."""
         start = Visit(str(normalise_url(self.config.url)))
-        self.seen.add(_digest(start.url))
+        self.seen.add(digest(start.url))
         async for event in self._read_pages([start]):
             yield event
         for event in self._conclude([]):
@@ -134,7 +134,7 @@ class SiteWalk:
         done = 0
         while True:
             if done == len(queue):
-                for event in await _run_in_thread(partial(self._queue_lost, queue)):
+                for event in await run_in_thread(partial(self._queue_lost, queue)):
                     yield event
             if done == len(queue):
                 return
@@ -146,8 +146,8 @@ class SiteWalk:
                 for event in self._report(visit, outcome):
                     yield event
                 if self.now.kind == "crawl":
-                    found = partial(self._queue_links, visit.depth + 1, outcome, queue)
-                    for event in await _run_in_thread(found):
+                    found = partial(self.queue_links, visit.depth + 1, outcome, queue)
+                    for event in await run_in_thread(found):
                         yield event
             yield Expect(len(queue))
 
@@ -167,7 +167,7 @@ class SiteWalk:
             )
         for gap in gaps:
             yield Incomplete(gap)
-        yield from self._list_omitted()
+        yield from self.list_omitted()
         self.lost.settle(has_gaps=bool(gaps))
         if gaps:
             self.now.keep_all(self.before)
@@ -188,7 +188,7 @@ class SiteWalk:
             said += f"; known pages beyond max_pages: {self.beyond}"
         return said
 
-    def _add_visits(
+    def add_visits(
         self, pages: Sequence[tuple[str, datetime | None]], parent: str, visits: list[Visit]
     ) -> Iterator[Event]:
         for location, updated_at in pages:
@@ -205,7 +205,7 @@ class SiteWalk:
             else:
                 yield Skipped(str(url), _NOT_ALLOWED)
 
-    def _queue_links(self, depth: int, page: PageResult, queue: list[Visit]) -> Iterator[Event]:
+    def queue_links(self, depth: int, page: PageResult, queue: list[Visit]) -> Iterator[Event]:
         parent = name_parent(page.url)
         for link in page.links:
             room = self.config.max_pages if self.room is None else self.room
@@ -231,9 +231,9 @@ class SiteWalk:
             read = len(self.now.pages) if self.is_full else 0
             self.room = len(queue) + self.config.max_pages - read
             self._correct_memory()
-        for address, named in self.lost.take_nearest(lambda a: _digest(a) in self.seen).items():
+        for address, named in self.lost.take_nearest(lambda a: digest(a) in self.seen).items():
             check_cancelled()
-            self.seen.add(_digest(address))
+            self.seen.add(digest(address))
             url = httpx.URL(address)
             if origin_of(url) not in self.start.site:
                 self.unasked += 1
@@ -258,11 +258,11 @@ class SiteWalk:
             self.before.pages = {
                 address: named
                 for address, named in pages.items()
-                if named.depth <= most and self._wants(httpx.URL(address))
+                if named.depth <= most and self.wants(httpx.URL(address))
             }
         for address in self.stored:
             url = httpx.URL(address)
-            if address not in pages and origin_of(url) in self.start.site and self._wants(url):
+            if address not in pages and origin_of(url) in self.start.site and self.wants(url):
                 # At the greatest depth, since nothing says that what it leads to is wanted.
                 self.before.pages[address] = Named("", most)
 
@@ -270,13 +270,13 @@ class SiteWalk:
         """Count an address that a limit leaves out, as far as there is room to know it again."""
         if url is None or len(self.seen) + len(self.left_out) + len(self.deeper) >= SEEN_MAX:
             return
-        address = _digest(str(url))
+        address = digest(str(url))
         if address in self.seen or address in left_out or origin_of(url) not in self.start.site:
             return
-        if self._wants(url) and self.start.allows(url):
+        if self.wants(url) and self.start.allows(url):
             left_out.add(address)
 
-    def _list_omitted(self) -> Iterator[Event]:
+    def list_omitted(self) -> Iterator[Omitted]:
         """Say what the limits left out, and how many links lead to nothing."""
         pages = len(self.left_out - self.seen) + self.beyond
         deeper = len(self.deeper - self.seen - self.left_out)
@@ -294,13 +294,13 @@ class SiteWalk:
 
     def _claim(self, url: httpx.URL) -> bool:
         """Mark the address as seen; return whether it is new, on the site and wanted."""
-        address = _digest(str(url))
+        address = digest(str(url))
         if address in self.seen or origin_of(url) not in self.start.site:
             return False
         self.seen.add(address)
-        return self._wants(url)
+        return self.wants(url)
 
-    def _wants(self, url: httpx.URL) -> bool:
+    def wants(self, url: httpx.URL) -> bool:
         """Return whether the configuration wants the page."""
         check_cancelled()
         path = url.path
@@ -343,12 +343,12 @@ class SiteWalk:
             self.now.keep(visit.url, self.before)
 
 
-async def _run_in_thread(list_events: Callable[[], Iterator[Event]]) -> list[Event]:
+async def run_in_thread(list_events: Callable[[], Iterator[T]]) -> list[T]:
     # Matching thousands of addresses with a site's rules may take seconds.
     return await anyio.to_thread.run_sync(lambda: list(list_events()))
 
 
-def _digest(address: str) -> bytes:
+def digest(address: str) -> bytes:
     return hashlib.blake2b(address.encode(), digest_size=_SEEN_DIGEST_BYTES).digest()
 
 
@@ -356,7 +356,7 @@ def _matches(path: str, patterns: Sequence[str]) -> bool:
     return any(fnmatchcase(path, pattern) for pattern in patterns)
 
 
-def _chunks(items: Sequence[T], size: int) -> Iterator[list[T]]:
+def chunks(items: Sequence[T], size: int) -> Iterator[list[T]]:
     rest = iter(items)
     while chunk := list(islice(rest, size)):
         yield chunk

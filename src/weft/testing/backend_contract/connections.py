@@ -14,6 +14,7 @@ from weft.domain.connections import (
     OAuthTokenAuth,
 )
 from weft.domain.jobs import JobStatus, JobTrigger
+from weft.domain.previews import Preview
 from weft.domain.schedules import ScheduleSpec
 from weft.errors import (
     Ambiguous,
@@ -61,6 +62,28 @@ class ConnectionContract(ContractPart):
         assert after.entities.total_entities == 3
         assert after.entities.by_type["note"].count == 3
         assert (after.sync.total_runs, after.sync.successful_runs) == (1, 1)
+
+    @pytest.mark.anyio
+    async def test_whoever_sets_config_is_told_what_fits_or_that_nobody_looked(
+        self, backend: Backend
+    ) -> None:
+        await create_collection(backend)
+        made = await connect(backend, {"entities": 3, "previews": True})
+        await sync(backend, made)
+        change = ConnectionChange(config={"entities": 2})
+        changed = await backend.connections.update(made.id, change)
+        assert made.preview is not None
+        assert changed.preview is not None
+        if changed.preview.gap is None:
+            assert (made.preview.by_type, made.preview.stored) == ({"note": 3}, 0)
+            assert changed.preview.by_type == {"note": 2}
+            assert (changed.preview.stored, changed.preview.would_delete) == (3, 1)
+            assert changed.preview.untrusted_doomed == ("stub-2",)
+        else:
+            assert changed.preview == Preview(gap=changed.preview.gap)
+        renamed = await backend.connections.update(made.id, ConnectionChange(name="Another name"))
+        for other in (renamed, await backend.connections.get(made.id)):
+            assert other.preview is None
 
     @pytest.mark.anyio
     @pytest.mark.parametrize(

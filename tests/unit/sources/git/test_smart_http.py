@@ -16,12 +16,13 @@ from weft.errors import (
     NotPermitted,
     SourceMisconfigured,
     SourceUnavailable,
+    Unsupported,
     WeftError,
 )
 from weft.net.addresses import AddressRefused
 from weft.net.client import http_factory
 from weft.net.http_factory import HttpFactory
-from weft.sources.base import Checkpoint, Complete, Deleted, Omitted, Skipped, SourceContext
+from weft.sources.base import Checkpoint, Complete, Deleted, Named, Omitted, Skipped, SourceContext
 from weft.sources.git import smart_http
 from weft.sources.git.objects import open_repository
 from weft.sources.git.pack import COMMIT, Object
@@ -150,6 +151,18 @@ async def test_server_without_filters_and_depth_is_asked_once(repository: RawRep
     assert len(server.commands) == 2
     assert "filter" not in server.commands[1]
     assert "deepen" not in server.commands[1]
+
+
+async def test_preview_fetches_folders_alone_or_not_at_all(repository: RawRepository) -> None:
+    able, unable = Server(repository), Server(repository, features="")
+    async with serve(able) as site:
+        found = [event async for event in case(site.url).make().preview()]
+    assert [event.id for event in found if isinstance(event, Named)] == ["file:a", "file:b"]
+    assert "filter blob:none\n" in able.commands[1]
+    async with serve(unable) as site:
+        with pytest.raises(Unsupported):
+            _ = [event async for event in case(site.url).make().preview()]
+    assert len(unable.commands) == 1
 
 
 async def test_large_file_that_the_server_leaves_out_is_skipped(repository: RawRepository) -> None:

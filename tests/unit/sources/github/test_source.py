@@ -1,5 +1,7 @@
 """The `github` source against a server that plays GitHub's REST API."""
 
+from typing import Any
+
 import pytest
 from pydantic import ValidationError
 
@@ -7,6 +9,7 @@ from tests.support.sources.github import (
     FILES,
     TOKEN,
     FakeGitHub,
+    GitHubHarness,
     cursor_of,
     entities,
     ids,
@@ -14,7 +17,17 @@ from tests.support.sources.github import (
 )
 from weft.errors import SourceUnavailable
 from weft.net.http_factory import HttpFactory
-from weft.sources.base import Checkpoint, Complete, Incomplete, Skipped, Unchanged
+from weft.sources.base import (
+    Checkpoint,
+    Complete,
+    Incomplete,
+    Named,
+    NotPreviewed,
+    PreviewEvent,
+    Skipped,
+    Unchanged,
+    Unmatched,
+)
 from weft.sources.github.config import GitHubConfig, GitHubCredentials
 from weft.sources.github.source import GitHubSource
 from weft.testing.scripted_http import as_json
@@ -84,11 +97,37 @@ async def test_folder_that_github_cannot_list_makes_the_listing_incomplete(
 
 
 async def test_folder_filter_and_links_leave_files_out(http: HttpFactory) -> None:
-    hub = FakeGitHub(dict(FILES), links={"docs/guide.txt"})
+    hub = FakeGitHub(dict(FILES), links={"docs/guide.txt"}, submodules={"docs/vendored"})
     async with serve_github(http, hub) as at:
         events = await at.fetch(path="/docs/")
+        one = await at.fetch(path="docs/deep/page.html")
     assert [e.id for e in entities(events, "file")] == ["me/repo/blob/docs/deep/page.html"]
-    assert ids(events, Skipped) == []
+    skipped = {e.id.rpartition("/")[2]: e.reason for e in events if isinstance(e, Skipped)}
+    assert skipped == {"guide.txt": "a symbolic link", "vendored": "a submodule"}
+    assert ids(one, Unchanged) == ["me/repo/blob/docs/deep/page.html"]
+
+
+async def preview(at: GitHubHarness, **config: Any) -> list[PreviewEvent]:
+    return [event async for event in at.source(**config).preview()]
+
+
+async def test_preview_names_files_without_downloading_any(http: HttpFactory) -> None:
+    hub = FakeGitHub(dict(FILES), links={"docs/guide.txt"})
+    async with serve_github(http, hub) as at:
+        whole = await preview(at, sync_pull_requests=True)
+        assert at.downloads() == 0
+        typo = await preview(at, path="doc")
+    named = [event.id for event in whole if isinstance(event, Named)]
+    assert "me/repo/blob/README.md" in named
+    assert "me/repo/blob/docs/guide.txt" not in named
+    assert NotPreviewed("pull_request", "me/repo/pull/") in whole
+    assert Unmatched("path", "doc", "docs") in typo
+
+
+async def test_preview_of_a_tree_that_cannot_be_listed_is_incomplete(http: HttpFactory) -> None:
+    files = {f"{n}.txt": b"x" for n in range(9)}
+    async with serve_github(http, FakeGitHub(files, truncate_above=5)) as at:
+        assert any(isinstance(event, Incomplete) for event in await preview(at))
 
 
 async def test_empty_repository_is_complete_and_has_no_files(http: HttpFactory) -> None:

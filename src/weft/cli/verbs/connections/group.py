@@ -16,6 +16,7 @@ from weft.cli.terminal.paging import collect
 from weft.cli.terminal.text import count, plain
 from weft.cli.verbs.connections.authorize import authorize_connection
 from weft.cli.verbs.connections.fields import COLUMNS, cells_of, facts_of
+from weft.cli.verbs.connections.previews import preview_lines
 from weft.cli.verbs.connections.write import create_connection, update_connection
 from weft.domain.base import Page
 from weft.domain.connections import Connection, ConnectionStatus, ConnectionTotals
@@ -104,7 +105,8 @@ def check_connection(app: App, name: str) -> None:
     """Try the configuration and credentials at the source now."""
     result = app.run(lambda backend: backend.connections.check(name))
     word = "ok" if result.ok else "problem"
-    show(app, result, plain(" ".join([f"{word}:", result.detail, with_verbs(result.hint or "")])))
+    told = plain(" ".join([f"{word}:", result.detail, with_verbs(result.hint or "")]))
+    show(app, result, "\n".join([told, *preview_lines(result.preview)]))
     raise click.exceptions.Exit(0 if result.ok else 1)
 
 

@@ -15,6 +15,7 @@ from weft.cli.terminal.text import plain
 from weft.cli.terminal.values import parse_config
 from weft.cli.verbs.connections.authorize import authorize_in_browser
 from weft.cli.verbs.connections.fields import plain_fields, plain_options
+from weft.cli.verbs.connections.previews import preview_lines
 from weft.domain.collections import DEFAULT_READABLE_ID, NewCollection
 from weft.domain.connections import (
     WAITING_STATUSES,
@@ -128,7 +129,8 @@ def update_connection(app: App, connection: str, **given: Any) -> None:
         changes["expected_version"] = given["expected_version"]
     change = ConnectionChange(**changes)
     updated = app.run(lambda backend: backend.connections.update(found.id, change))
-    show(app, updated, f"Updated '{plain(updated.name)}' (version {updated.version}).")
+    told = f"Updated '{plain(updated.name)}' (version {updated.version})."
+    show(app, updated, "\n".join([told, *preview_lines(updated.preview)]))
 
 
 async def _look_up(backend: Backend, source: str, collection: str) -> tuple[SourceInfo, str | None]:
@@ -154,6 +156,9 @@ async def _create(
     if in_new_collection:
         await _create_collection(backend, new.readable_collection_id)
     connection = await backend.connections.create(new)
+    preview = connection.preview
+    for line in preview_lines(preview):
+        say(line)
     if given["authorize"] and connection.status in WAITING_STATUSES:
         connection = await authorize_in_browser(backend, connection, created=True)
     job = connection.sync.last_job
@@ -164,7 +169,8 @@ async def _create(
     say(f"Created '{plain(connection.name)}'; first sync:")
     ended = await follow(backend, job, name=connection.name, cancels=True)
     # Read it again, so that what is printed counts what the first sync stored.
-    return await backend.connections.get(connection.id), ended
+    found = await backend.connections.get(connection.id)
+    return found.model_copy(update={"preview": preview}), ended
 
 
 async def _start_first_sync(backend: Backend, connection: Connection) -> Job:

@@ -9,6 +9,7 @@ from tests.support.cli import CRM, Terminal, make_job
 from weft.cli.terminal.values import parse_config
 from weft.domain.connections import ConnectionChange, NewConnection
 from weft.domain.jobs import JobStatus
+from weft.domain.previews import Preview, UnmatchedPattern
 from weft.errors import InvalidInput
 
 CREATE_CRM = ("connections", "create", "crm", "--collection", "docs", "--config", "site=eu")
@@ -50,11 +51,56 @@ def test_connection_is_moved_to_another_collection(terminal: Terminal) -> None:
         ("archived=No", {"archived": False}),
         ("tags=a, b,", {"tags": ["a", "b"]}),
         ('tags=["a,b"]', {"tags": ["a,b"]}),
+        ("tags=*.{md,txt},{a,{b,c}}", {"tags": ["*.{md,txt}", "{a,{b,c}}"]}),
+        ("tags={a,b", {"tags": ["{a", "b"]}),
         ('extra={"k": 1}', {"extra": {"k": 1}}),
     ],
 )
 def test_config_value_gets_the_type_of_its_field(pair: str, expected: dict[str, Any]) -> None:
     assert parse_config(CRM, [pair]) == expected
+
+
+PREVIEW = Preview(
+    by_type={"file": 2},
+    whole=True,
+    stored=3,
+    would_delete=1,
+    unmatched=(UnmatchedPattern(field="include", pattern="doc/**", untrusted_near="docs"),),
+    untrusted_names=("a.md", "b\x1b[31m.md"),
+    untrusted_doomed=("old.md",),
+)
+CREATED = (*CREATE_NOTES, "--no-wait")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        CREATED,
+        ("connections", "update", "con-1", "--config", "path=/n"),
+        ("connections", "check", "con-1"),
+    ],
+)
+def test_preview_is_printed_for_people_without_control_characters(
+    terminal: Terminal, call: tuple[str, ...]
+) -> None:
+    terminal.backend.preview = PREVIEW
+    result = terminal.run(*call)
+    shown = result.stdout + result.stderr
+    assert "Matching now, by name: 2 (file 2)." in shown
+    assert "A full sync would delete 1 of 3 stored." in shown
+    assert "First: a.md, b" in shown
+    assert "Would go: old.md" in shown
+    assert "warning: config.include: 'doc/**' fits nothing." in shown
+    assert "did you mean 'docs'?" in shown
+    assert "\x1b" not in shown
+
+
+def test_preview_is_part_of_the_json_of_a_created_connection(terminal: Terminal) -> None:
+    terminal.backend.preview = PREVIEW
+    terminal.backend.first_job = make_job(JobStatus.COMPLETED)
+    terminal.backend.script = [make_job(JobStatus.COMPLETED)]
+    result = terminal.run(*CREATE_NOTES, "--json")
+    assert json.loads(result.stdout)["preview"]["would_delete"] == 1
 
 
 def test_repeated_array_values_add_up() -> None:

@@ -1,0 +1,47 @@
+"""Checks of single things that the contract of every source is made of."""
+
+from collections.abc import Collection, Mapping
+from contextlib import aclosing
+
+from pydantic import JsonValue
+
+from weft.errors import Unsupported
+from weft.sources.base import AnySource, Complete, Deleted, Incomplete, Named, NotPreviewed
+
+
+async def check_preview(
+    source: AnySource, stored: Mapping[str, str], listed: Collection[str]
+) -> bool:
+    """Compare a preview with a full sync of the same; False if the source has none.
+
+    The sync stored the types in ``stored``, by id, and listed further ids that it passed over.
+    """
+    try:
+        async with aclosing(source.preview()) as events:
+            found = [event async for event in events]
+    except Unsupported:
+        return False
+    named = [event for event in found if isinstance(event, Named)]
+    types = {event.id: event.type for event in named}
+    assert len(types) == len(named), "a preview names each thing once"
+    passed_over = tuple(event.prefix for event in found if isinstance(event, NotPreviewed))
+    gone = {event.id for event in found if isinstance(event, Deleted)}
+    assert not gone & stored.keys(), "what a sync reads would not be deleted"
+    if isinstance(found[-1], Complete) and not any(isinstance(e, Incomplete) for e in found):
+        looked_at = {i: type_ for i, type_ in stored.items() if not i.startswith(passed_over)}
+        assert looked_at.items() <= types.items(), "a complete preview names all that is read"
+        assert types.keys() <= set(listed), "a sync meets all that is named"
+    else:
+        assert types.items() & stored.items(), "some of what is read is named"
+    return True
+
+
+def strings_in(value: JsonValue) -> list[str]:
+    """Return all texts in a JSON value, names of fields too."""
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, dict):
+        return [*value, *(s for part in value.values() for s in strings_in(part))]
+    if isinstance(value, list):
+        return [s for part in value for s in strings_in(part)]
+    return []
