@@ -150,7 +150,11 @@ class RemoteSearch(Search):
         most = min(end + 1, LIMIT_MAX)
         pages = [await self._find(query, text, None, 0, most, each) for each in collections]
         best = [page for page in pages if page.matched == "all" and page.found] or pages
-        found = sorted((item for page in best for item in page.found), key=lambda i: -i.hit.score)
+        ranked = [(rank, item) for page in best for rank, item in enumerate(page.found)]
+        # Where a live source takes part, the scores are ranks, which compare with no other scores.
+        by_rank = any(item.hit.live for _, item in ranked)
+        ranked.sort(key=lambda pair: (pair[0] if by_rank else 0, -pair[1].hit.score))
+        found = [item for _, item in ranked]
         return _Page(
             collection=None,
             found=found[skip:end],

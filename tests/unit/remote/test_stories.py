@@ -15,7 +15,7 @@ from tests.support.airweave.backend import (
     make_direct_auth,
     wait_until_synced,
 )
-from weft.domain.collections import NewCollection
+from weft.domain.collections import CollectionStatus, NewCollection
 from weft.domain.connections import (
     Auth,
     ConnectionChange,
@@ -55,6 +55,16 @@ async def search(backend: RemoteBackend, query: str) -> list[str]:
 
 
 class TestCollections:
+    async def test_status_is_active_though_a_connection_fails_which_needs_attention(
+        self, place: Place
+    ) -> None:
+        async with place.open() as backend:
+            made = await make_connection(backend, "stub", auth=STUB_AUTH, config={"seed": 13})
+            await wait_until_synced(place.world, made.id, "failed")
+            assert (await backend.collections.get("docs")).status is CollectionStatus.ACTIVE
+            failing = await backend.connections.list(collection="docs", needs_attention=True)
+        assert [each.id for each in failing.items] == [made.id]
+
     async def test_get_shows_no_connections_but_they_are_counted(self, place: Place) -> None:
         async with place.open() as backend:
             await make_connection(backend, "stub", auth=STUB_AUTH)
@@ -155,6 +165,18 @@ class TestFederated:
             text = connection_text(await backend.connections.get(slack.id))
         assert "every search of its collection asks the source itself" in text
         assert "0 run" not in text
+
+    async def test_live_hits_rank_beside_those_of_a_collection_whose_scores_are_higher(
+        self, place: Place
+    ) -> None:
+        auth = Auth.model_validate({"oauth_token": {"access_token": "xoxp-good"}})
+        async with place.open() as backend:
+            await backend.collections.create(NewCollection(name="Chat", readable_id="chat"))
+            await make_connection(backend, "slack", auth=auth, readable_collection_id="chat")
+            stored = await make_connection(backend, "stub", auth=STUB_AUTH)
+            await wait_until_synced(place.world, stored.id)
+            found = await find(backend, "house", readable_collection_id=None, limit=4)
+        assert [hit.live for hit in found.hits] == [False, True, False, True]
 
     async def test_connection_without_a_sync_has_no_hits_and_no_further_pages(
         self, place: Place
