@@ -24,6 +24,7 @@ from weft.errors import (
     InvalidInput,
 )
 from weft.remote.backend import RemoteBackend
+from weft.server.render.text import connection_text
 from weft.testing.airweave import airweave_app
 from weft.testing.airweave.state import Provider
 from weft.testing.airweave.world import REAUTH_SEED
@@ -174,6 +175,24 @@ class TestByoc:
         assert made.status is ConnectionStatus.PENDING_AUTH
         assert made.config["instance_url"] == instance["instance_url"]
 
+    @pytest.mark.parametrize(
+        ("short_name", "given", "own"),
+        [
+            ("gmail", {"consumer_key": "k", "consumer_secret": "s"}, "client_id"),
+            ("trello", {"client_id": "k", "client_secret": "s"}, "consumer_key"),
+        ],
+    )
+    async def test_client_of_the_other_kind_is_refused_not_accepted_in_vain(
+        self, place: Place, short_name: str, given: dict[str, str], own: str
+    ) -> None:
+        auth = Auth.model_validate({"oauth_browser": given})
+        async with place.open() as backend:
+            with pytest.raises(InvalidInput) as caught:
+                await make_connection(backend, short_name, auth=auth)
+        assert caught.value.field == f"auth.oauth_browser.{next(iter(given))}"
+        assert f"Give {own}" in (caught.value.hint or "")
+        assert not place.world.connections
+
     async def test_method_is_own_client_once_authorised(self, place: Place) -> None:
         client = {"client_id": "own-id", "client_secret": "own-secret"}
         auth = Auth.model_validate({"oauth_browser": client})
@@ -204,6 +223,9 @@ class TestRefusedCredentials:
             await wait_until_synced(place.world, made.id, "failed")
             failed = await backend.connections.get(made.id)
             assert failed.status is ConnectionStatus.NEEDS_REAUTH
+            assert failed.auth.authenticated, "as the API goes on saying"
+            assert "authorize_connection" in failed.attention[0].next_step
+            assert "no longer accepted" in connection_text(failed)
             place.world.connections[made.id].config["seed"] = 1
             assert backend.authorization is not None
             await backend.authorization.authorize(made.id, STUB_AUTH)

@@ -214,7 +214,20 @@ def _missing(path: str) -> InvalidInput:
 
 def _lacks_client(source: SourceInfo, given: OAuthBrowserAuth) -> bool:
     """Return whether the user's own client has to be asked for, or the rest of it."""
-    for name, secret in _OWN_CLIENT:
+    kinds = _OWN_CLIENT
+    if source.oauth_type is not None:
+        own, other = kinds if source.oauth_type != "oauth1" else reversed(kinds)
+        for name in other:
+            if getattr(given, name):
+                # Airweave would accept it, and go on without a client.
+                raise InvalidInput(
+                    f"'{source.short_name}' takes {own[0]} and {own[1]}.",
+                    field=f"auth.oauth_browser.{name}",
+                    hint=f"Give {own[0]}; without {own[1]} there is a page where the user enters "
+                    "it.",
+                )
+        kinds = (own,)
+    for name, secret in kinds:
         if getattr(given, secret) and not getattr(given, name):
             raise _missing(f"auth.oauth_browser.{name}")
         if getattr(given, name):
