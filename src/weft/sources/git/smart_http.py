@@ -22,7 +22,7 @@ MAX_PACK_S = 1800.0
 MAX_REFS_BYTES = 64 * 1024 * 1024
 # Each is parsed on the event loop, and a ref is kept. The largest repositories have some hundred
 # thousand; servers send packs in pieces of kilobytes.
-MAX_REF_LINES = 1_000_000
+MAX_REF_LINES = 500_000
 MAX_PACK_LINES = 10_000_000
 SERVICE = "git-upload-pack"
 _WHAT = "the repository"
@@ -61,13 +61,13 @@ async def discover(client: httpx.AsyncClient, url: str) -> Remote:
         # A repository that has moved redirects; later requests go straight to its new address.
         moved = str(answer.response.url)
         place = moved.removesuffix(query) if moved.endswith(query) else url
-        lines = [line async for line in answer.read_lines(MAX_REF_LINES)]
-    if lines and lines[0].startswith(b"# service="):
-        lines = lines[1:]
-        lines = lines[1:] if lines and lines[0] == _FLUSH else lines
-    if lines and lines[0].strip() == b"version 2":
-        return Remote(place, 2, _parse_capabilities(lines[1:]))
-    return _parse_version_0(place, [line for line in lines if line != _FLUSH])
+        advertised = _Advertisement()
+        # Each is taken as it comes: all together would take seconds.
+        async for line in answer.read_lines(MAX_REF_LINES):
+            if line != _FLUSH and not line.startswith(b"# service="):
+                advertised.add(line)
+    version = advertised.version or 0
+    return Remote(place, version, advertised.capabilities, advertised.refs, advertised.head)
 
 
 async def find_branch(
@@ -268,27 +268,36 @@ def _line_end(buffer: bytearray, start: int) -> int | None:
     return end if end <= len(buffer) else None
 
 
-def _parse_capabilities(lines: Sequence[bytes]) -> dict[str, str]:
-    pairs = (_text(line).partition("=") for line in lines if line != _FLUSH)
-    return {name: value for name, _, value in pairs}
+@dataclass(slots=True)
+class _Advertisement:
+    """The lines of a server's description that have been read so far."""
 
-
-def _parse_version_0(url: str, lines: Sequence[bytes]) -> Remote:
-    refs: dict[str, str] = {}
-    capabilities: dict[str, str] = {}
+    version: int | None = None
+    capabilities: dict[str, str] = field(default_factory=dict[str, str])
+    refs: dict[str, str] = field(default_factory=dict[str, str])
     head: str | None = None
-    for position, line in enumerate(lines):
+
+    def add(self, line: bytes) -> None:
+        if self.version is None and line.strip() == b"version 2":
+            self.version = 2
+        elif self.version == 2:
+            name, _, value = _text(line).partition("=")
+            self.capabilities[name] = value
+        else:
+            self._add_ref(line)
+
+    def _add_ref(self, line: bytes) -> None:
         reference, _, extra = line.partition(b"\0")
-        if position == 0:
+        if self.version is None:
+            self.version = 0
             for word in _text(extra).split(" "):
                 name, _, value = word.partition("=")
-                capabilities[name] = value
+                self.capabilities[name] = value
                 if name == "symref" and value.startswith("HEAD:"):
-                    head = value.removeprefix("HEAD:")
+                    self.head = value.removeprefix("HEAD:")
         object_id, _, name = _text(reference).partition(" ")
         if name and name != "capabilities^{}":
-            refs[name] = object_id
-    return Remote(url, 0, capabilities, refs, head)
+            self.refs[name] = object_id
 
 
 def _text(line: bytes) -> str:
