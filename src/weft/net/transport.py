@@ -12,14 +12,13 @@ from ssl import SSLContext
 from typing import Any
 
 import anyio
-import anyio.lowlevel
 import httpcore
 import httpx
 
 from weft.errors import SourceMisconfigured, SourceUnavailable
 from weft.net.addresses import Address, AddressRefused, AllowList, check_address
 from weft.net.errors import map_error
-from weft.net.unpack import Unpacker, too_large
+from weft.net.unpack import PACKED, too_large, unpack_body
 
 # Request extensions: when the attempt must be over (on anyio's clock), whether the caller reads
 # the body itself, and other limits for body and time than `Limits.max_body_bytes`, `total_s`.
@@ -247,12 +246,12 @@ class _Body(httpx.AsyncByteStream):
         self._request = request
         self._deadline = deadline
         self._limit = limit
-        self._encoding = encoding.strip().lower()
-        self.packed = self._encoding in {"gzip", "x-gzip", "deflate"}
+        self._encoding = encoding
+        self.packed = encoding.strip().lower() in PACKED
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
-            async for chunk in self._read_bounded():
+            async for chunk in unpack_body(self._read_raw(), self._encoding, self._limit):
                 yield chunk
         except httpx.HTTPError as error:
             if self._request.extensions.get(STREAMED):
@@ -262,30 +261,11 @@ class _Body(httpx.AsyncByteStream):
     async def aclose(self) -> None:
         await self._stream.aclose()
 
-    async def _read_bounded(self) -> AsyncIterator[bytes]:
-        if not self.packed and self._encoding not in {"", "identity"}:
-            raise httpx.DecodingError("an encoding that was not asked for")
-        total = 0
-        unpacker = Unpacker() if self.packed else None
-        async for raw in self._read_raw():
-            for chunk in unpacker.feed(raw) if unpacker else (raw,):
-                total += len(chunk)
-                if total > self._limit:
-                    raise too_large(self._limit)
-                yield chunk
-                if unpacker:
-                    # A packed piece becomes a thousand times as much without any waiting.
-                    await anyio.lowlevel.checkpoint()
-        if unpacker:
-            unpacker.finish()
-
     async def _read_raw(self) -> AsyncIterator[bytes]:
         chunks = aiter(self._stream)
         while True:
             try:
                 with anyio.fail_after(self._deadline - anyio.current_time()):
-                    # Thousands of tiny pieces that came at once are given without any waiting.
-                    await anyio.lowlevel.checkpoint()
                     chunk = await anext(chunks)
             except StopAsyncIteration:
                 return

@@ -1,8 +1,9 @@
-"""Unpack gzip and zlib, with limits on output, members and work."""
+"""Unpack gzip and zlib, with limits on output, members, layers and work."""
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, Iterator
 
+import anyio.lowlevel
 import httpx
 
 from weft.errors import SourceUnavailable
@@ -13,6 +14,35 @@ _CHUNK_BYTES = 64 * 1024
 # are tiny. Limit their number too, since empty members never reach the limit on output.
 _PACKED_SLICE_BYTES = 4 * 1024
 GZIP_MEMBERS_MAX = 1_000
+
+
+PACKED = frozenset({"gzip", "x-gzip", "deflate"})
+"""The values of Content-Encoding that are unpacked."""
+
+
+async def unpack_body(
+    raw: AsyncIterable[bytes], encoding: str, limit: int
+) -> AsyncGenerator[bytes]:
+    """Yield the body of an answer, whose Content-Encoding is ``encoding``, in pieces.
+
+    httpx would unpack each piece as a whole, and as often as the header asks: ten kilobytes become
+    gigabytes. Raises ResponseTooLarge beyond ``limit`` bytes, and errors of httpx.
+    """
+    encoding = encoding.strip().lower()
+    if encoding not in PACKED | {"", "identity"}:
+        raise httpx.DecodingError("an encoding that was not asked for")
+    total = 0
+    unpacker = Unpacker() if encoding in PACKED else None
+    async for packed in raw:
+        for piece in unpacker.feed(packed) if unpacker else (packed,):
+            total += len(piece)
+            if total > limit:
+                raise too_large(limit)
+            yield piece
+            # Thousands of pieces, tiny or packed, come without any waiting.
+            await anyio.lowlevel.checkpoint()
+    if unpacker:
+        unpacker.finish()
 
 
 class Unpacker:

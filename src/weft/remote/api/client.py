@@ -6,7 +6,7 @@ request is repeated only when it cannot have been carried out. Otherwise its out
 """
 
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from typing import Final, TypeVar
 
@@ -309,17 +309,24 @@ class _KeyAuth(httpx.Auth):
 
 async def _read_content(response: httpx.Response, host: str) -> bytes:
     content = bytearray()
-    async for piece in response.aiter_bytes():
+    async for piece in _unpack(response):
         content += piece
         if len(content) > ANSWER_MAX_BYTES:
             raise AnswerLost(f"{host} sent an answer that is too large.")
     return bytes(content)
 
 
+def _unpack(response: httpx.Response) -> AsyncIterator[bytes]:
+    # httpx unpacks as often as the header asks, and so makes gigabytes of ten kilobytes.
+    if "," in response.headers.get("content-encoding", ""):
+        raise httpx.DecodingError("it is packed more than once")
+    return response.aiter_bytes()
+
+
 async def _read_events(response: httpx.Response, silence: float) -> AsyncGenerator[JsonValue]:
     """Yield the events. Signs of life, such as comments, are silence: they tell no end."""
     rest, left, heard = b"", ANSWER_MAX_BYTES, anyio.current_time()
-    async for piece in response.aiter_bytes():
+    async for piece in _unpack(response):
         left -= len(piece)
         *lines, rest = (rest + piece).split(b"\n")
         for line in lines:

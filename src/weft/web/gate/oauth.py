@@ -19,6 +19,8 @@ from joserfc.jwk import KeySet
 
 from weft.domain.access.principals import Principal, Role
 from weft.errors import InvalidInput, NotPermitted, SourceUnavailable
+from weft.net.json_bodies import parse_json
+from weft.net.unpack import unpack_body
 from weft.net.urls import is_loopback, may_use_proxy
 
 METADATA_PATH: Final = "/.well-known/oauth-protected-resource"
@@ -30,6 +32,7 @@ _KEYS_RETRY_SECONDS: Final = 30.0
 _FETCH_SECONDS: Final = 10.0
 _DOCUMENT_MAX_BYTES: Final = 1024 * 1024
 _TOKEN_MAX_CHARS: Final = 16_384
+_HEADERS: Final = {"accept": "application/json", "accept-encoding": "gzip"}
 # All errors that foreign JSON can cause in a parser, however deep, large or strange it is.
 _MALFORMED: Final = (
     *(JoseError, ValueError, TypeError, ArithmeticError, LookupError),
@@ -226,17 +229,15 @@ async def _fetch_json(url: str) -> dict[str, Any] | None:
                 trust_env=may_use_proxy(url),
                 verify=httpx.create_ssl_context(),
             ) as client,
-            client.stream("GET", url, headers={"accept": "application/json"}) as response,
+            client.stream("GET", url, headers=_HEADERS) as response,
         ):
             if not response.is_success:
                 return None
-            body = b""
-            async for chunk in response.aiter_bytes():
-                body += chunk
-                if len(body) > _DOCUMENT_MAX_BYTES:
-                    return None
-        document: object = httpx.Response(200, content=body).json()
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError, RecursionError):
+            encoding = response.headers.get("content-encoding", "")
+            pieces = unpack_body(response.aiter_raw(), encoding, _DOCUMENT_MAX_BYTES)
+            body = b"".join([piece async for piece in pieces])
+        document: object = parse_json(body)
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, SourceUnavailable):
         return None
     return cast("dict[str, Any]", document) if isinstance(document, dict) else None
 

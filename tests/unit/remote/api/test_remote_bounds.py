@@ -1,5 +1,7 @@
 """Answers of an API are bounded, looked at twice, and not just repeated."""
 
+import gzip
+
 import httpx
 import pytest
 from pydantic import JsonValue
@@ -49,6 +51,16 @@ async def test_answer_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPat
         lambda _: httpx.Response(200, content=b"[%s]" % (b" " * 100))
     ) as backend:
         with pytest.raises(SourceUnavailable, match="too large"):
+            await backend.sources.list()
+
+
+async def test_answer_that_is_packed_twice_is_not_unpacked() -> None:
+    packed = gzip.compress(gzip.compress(b"[]"))
+    headers = {"content-encoding": "gzip, gzip"}
+    async with open_scripted_backend(
+        lambda _: httpx.Response(200, headers=headers, stream=httpx.ByteStream(packed))
+    ) as backend:
+        with pytest.raises(SourceUnavailable):
             await backend.sources.list()
 
 

@@ -1,6 +1,7 @@
 """Access tokens: only those of the issuer, for us, in time and with the scopes are accepted."""
 
 import base64
+import gzip
 import json
 import time
 from collections.abc import AsyncGenerator
@@ -19,7 +20,7 @@ from tests.support.patience import PATIENCE_SECONDS
 from tests.support.proxies import set_proxies
 from weft.domain.access.principals import LOCAL_ORGANIZATION_ID, Role
 from weft.errors import InvalidInput, NotPermitted, SourceUnavailable
-from weft.testing.scripted_http import HttpReply, serve
+from weft.testing.scripted_http import HttpReply, HttpRequest, serve
 from weft.web.gate.oauth import OAuthSettings, OAuthTokens
 
 pytestmark = pytest.mark.anyio
@@ -245,6 +246,23 @@ async def test_keys_that_are_none_are_no_verdict_on_the_token(
     issuer.keys = keys
     with pytest.raises(SourceUnavailable):
         await tokens.authenticate(issuer.token())
+
+
+async def test_keys_that_are_packed_twice_are_not_unpacked(
+    issuer: Issuer, settings: OAuthSettings
+) -> None:
+    # Ten kilobytes of them could become gigabytes.
+    def answer(asked: HttpRequest) -> HttpReply:
+        reply = issuer.answer(asked)
+        reply.body = gzip.compress(gzip.compress(reply.body))
+        reply.headers = {**reply.headers, "content-encoding": "gzip, gzip"}
+        return reply
+
+    async with serve(answer) as site:
+        issuer.claimed, issuer.keys_url = site.url, f"{site.url}/keys"
+        tokens = OAuthTokens(replace(settings, issuer=site.url))
+        with pytest.raises(SourceUnavailable):
+            await tokens.authenticate(issuer.token(iss=site.url))
 
 
 @pytest.mark.parametrize("name", ["sub", "scope", "org_id", "nonsense"])
