@@ -60,7 +60,7 @@ def _populate(db: Session) -> None:
     columns = _columns(db, "connection")
     copied = ", ".join({"id": _UUID, "name": "name || ' ' || i"}.get(c, c) for c in columns)
     db.execute(
-        f"{_COUNT} INSERT INTO connection ({', '.join(columns)})"
+        f"{_COUNT} INSERT INTO any_connection ({', '.join(columns)})"
         f" SELECT {copied} FROM n CROSS JOIN connection c",
         (CONNECTIONS - 1,),
     )
@@ -88,7 +88,7 @@ def _calls(backend: Backend, db: Session) -> dict[str, tuple[Call, Query]]:
     organization_id = db.execute("SELECT organization_id FROM connection LIMIT 1").get
     connection_ids = [str(row[0]) for row in db.execute("SELECT id FROM connection ORDER BY no")]
     job_ids = [str(row[0]) for row in db.execute("SELECT id FROM job WHERE no % 100 = 0")]
-    connections = f"{queries()['connection_columns']} "
+    connections = f"{queries()['connection_columns']} {queries()['connection_from']} "
     jobs = f"{queries()['job_columns']} "
     # CROSS JOIN forces the order in which the index helps, whatever the planner would choose.
     newest_jobs = jobs.replace("JOIN connection", "CROSS JOIN connection")

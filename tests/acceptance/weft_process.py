@@ -43,6 +43,7 @@ TOOLS = (
     "update_collection",
     "delete_connection",
     "delete_collection",
+    "restore_connection",
     "search",
     "get_entity",
     "list_entities",

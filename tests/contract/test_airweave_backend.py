@@ -91,6 +91,7 @@ class TestAirweaveBackend(BackendContract):
         "browse": "Airweave's API has no route that lists entities or what a sync changed",
         "schedules": "Airweave's API reads a cron in UTC only, and cannot pause it",
         "search.entity": "Airweave's API has no route that shows an entity in full",
+        "trash.restore": "Airweave's API deletes for good",
         "jobs.log": "Airweave's API tells of a job only the error that ended it",
     }
 

@@ -47,5 +47,6 @@ class TestRemoteBackend(BackendContract):
         "connections.check": "Airweave's API has no route that checks a connection",
         "browse": "Airweave's API has no route that lists entities or what a sync changed",
         "search.entity": "Airweave's API has no route that shows an entity in full",
+        "trash.restore": "Airweave's API deletes for good",
         "jobs.log": "Airweave's API tells of a job only the error that ended it",
     }

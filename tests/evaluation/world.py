@@ -186,7 +186,7 @@ class World:
         TicketsSource.revoked.clear()
         page = await self.backend.collections.list(limit=100)
         for collection in page.items:
-            await self.backend.collections.delete(collection.id)
+            await self.backend.collections.delete(collection.id, permanently=True)
 
     async def _collection(self, readable_id: str, name: str = "") -> None:
         name = name or readable_id.replace("-", " ").title()

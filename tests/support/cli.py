@@ -11,6 +11,7 @@ import anyio
 import click
 from click.testing import CliRunner, Result
 
+from tests.support.server.content import FakeTrash
 from weft.backend import (
     Authorization,
     Backend,
@@ -25,7 +26,14 @@ from weft.backend import (
 from weft.cli.app import cli
 from weft.cli.terminal.context import App
 from weft.domain.base import Page
-from weft.domain.browsing import ChangeList, ChangeQuery, ChangeTotals, EntityList, EntityQuery
+from weft.domain.browsing import (
+    ChangeList,
+    ChangeQuery,
+    ChangeTotals,
+    EntityList,
+    EntityQuery,
+    LargestEntities,
+)
 from weft.domain.collections import Collection, CollectionStatus, NewCollection
 from weft.domain.connections import (
     AuthDetails,
@@ -165,6 +173,7 @@ class FakeBackend(Backend):
         self.collections: Collections = FakeCollections(self)
         self.connections: Connections = FakeConnections(self)
         self.jobs: Jobs = FakeJobs(self)
+        self.trash = FakeTrash()
         self.browse: Browse | None = FakeBrowse(self)
         self.search: Search | None = FakeSearch(self)
         self.authorization: Authorization | None = None
@@ -217,7 +226,8 @@ class FakeCollections(Collections):
         self.state.calls.append(("collections.update", (collection, name)))
         return (await self.get(collection)).model_copy(update={"name": name})
 
-    async def delete(self, collection: str) -> Collection:
+    async def delete(self, collection: str, *, permanently: bool = False) -> Collection:
+        del permanently
         self.state.calls.append(("collections.delete", collection))
         return await self.get(collection)
 
@@ -257,7 +267,10 @@ class FakeConnections(Connections):
         self.state.calls.append(("connections.update", (connection, change)))
         return make_connection(version=2, preview=self.state.preview)
 
-    async def delete(self, connection: str, *, expected_version: int | None = None) -> Connection:
+    async def delete(
+        self, connection: str, *, expected_version: int | None = None, permanently: bool = False
+    ) -> Connection:
+        del permanently
         self.state.calls.append(("connections.delete", (connection, expected_version)))
         return await self.get(connection)
 
@@ -339,6 +352,12 @@ class FakeBrowse(Browse):
     async def changes(self, query: ChangeQuery) -> ChangeList:
         self.state.calls.append(("changes", query))
         return self.state.changed
+
+    async def largest(
+        self, *, collection: str | None = None, connection: str | None = None
+    ) -> LargestEntities:
+        del collection, connection
+        return LargestEntities(items=self.state.entities.items, looked_at=50_000)
 
 
 @dataclass

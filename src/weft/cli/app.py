@@ -33,6 +33,7 @@ _COMMANDS = {
     "sync": ("verbs.sync:sync", "Sync a connection now and show how it goes."),
     "pause": ("verbs.pause:pause", "Pause a schedule, for good or until a date."),
     "resume": ("verbs.pause:resume", "Let a paused schedule go on."),
+    "restore": ("verbs.restore:restore", "Bring back what was deleted."),
     "jobs": ("verbs.jobs:jobs", "The runs of syncs: list, show, cancel."),
     "search": ("verbs.content.search:search", "Search a collection by words."),
     "entities": ("verbs.content.entities:entities", "What is stored, and what syncs did to it."),

@@ -15,6 +15,7 @@ BROWSE_LIMIT_DEFAULT: Final = 50
 BROWSE_LIMIT_MAX: Final = 100
 PATTERN_MAX_CHARS: Final = 500
 REASONS_SHOWN_MAX: Final = 20
+LARGEST_SHOWN_MAX: Final = 3
 _PERIOD = re.compile(r"([0-9]{1,5}) ?(m|h|d|w)")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _STARS = re.compile(r"(\*\*/|\*)+")
@@ -59,6 +60,13 @@ class EntityQuery(Frozen):
     order: EntityOrder = EntityOrder.PATH
     limit: int = BROWSE_LIMIT_DEFAULT
     cursor: str | None = None
+
+
+class LargestEntities(Frozen):
+    """The entities with the longest texts, the longest first, of the ``looked_at`` first ones."""
+
+    items: tuple[ListedEntity, ...]
+    looked_at: int
 
 
 class EntityList(Frozen):

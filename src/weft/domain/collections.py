@@ -4,7 +4,10 @@ import re
 import secrets
 from datetime import datetime
 from enum import StrEnum
+from operator import not_
 from typing import Final
+
+from pydantic import Field
 
 from weft.domain.base import Frozen
 from weft.domain.jobs import Job
@@ -31,7 +34,10 @@ class CollectionStatus(StrEnum):
 
 
 class Collection(Frozen):
-    """A named set of connections whose entities are searched together."""
+    """A named set of connections whose entities are searched together.
+
+    One that is deleted has the time until which it can be restored, if it can.
+    """
 
     id: str
     organization_id: str
@@ -42,6 +48,7 @@ class Collection(Frozen):
     entity_count: int = 0
     created_at: datetime
     modified_at: datetime
+    restorable_until: datetime | None = Field(default=None, exclude_if=not_)
 
 
 class NewCollection(Frozen):

@@ -122,6 +122,7 @@ class Connection(Frozen):
 
     ``preview`` is told by the call that gave it its configuration, and by no other.
     ``is_draft``: a remote API creates it only when it gets the credentials, under another id.
+    ``restorable_until``: it is deleted, and can be restored until then.
     ``is_summary``: it comes from a list that tells only some fields; the others are left out.
     """
 
@@ -149,6 +150,7 @@ class Connection(Frozen):
     version: int = 1
     preview: Preview | None = Field(default=None, exclude_if=not_)
     is_draft: bool = Field(default=False, exclude_if=not_)
+    restorable_until: datetime | None = Field(default=None, exclude_if=not_)
     is_summary: bool = Field(default=False, exclude=True)
 
     @model_serializer(mode="wrap")

@@ -75,6 +75,7 @@ class EngineLimits:
     kept_jobs: int = 100
     kept_changes: int = KEPT_NAMES
     kept_audit: timedelta = timedelta(days=365)
+    undo: timedelta = timedelta(hours=72)
     brake: DeletionBrake = BRAKE_DEFAULTS
 
 

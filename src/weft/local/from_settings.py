@@ -54,6 +54,7 @@ def limits_of(settings: Settings) -> EngineLimits:
         kept_jobs=settings.keep_jobs,
         kept_changes=settings.keep_changes,
         kept_audit=timedelta(days=settings.audit_days),
+        undo=timedelta(hours=settings.undo_hours),
         brake=DeletionBrake(share=settings.deletion_share, floor=settings.deletion_floor),
     )
 

@@ -1,6 +1,8 @@
 """Finds things that a caller names by an id, a unique name, or a prefix of an id."""
 
 import re
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 
 from weft.domain.collections import Collection
@@ -11,8 +13,43 @@ from weft.local.store.base import Store
 
 NAMES_LOOKED_AT: Final = 200
 """How many of the newest names a suggestion is sought among."""
+_FOUND_MAX: Final = 5
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+
+async def find_deleted_connection(store: Store, organization_id: str, text: str) -> Connection:
+    """Find one that can be restored. Raises NotFound, naming those that can, or Ambiguous."""
+    trash, wanted = store.trash, text.strip()
+    found = await trash.find_connections(organization_id, wanted, limit=_FOUND_MAX)
+    exact = [item for item in found if wanted.lower() == item.id]
+    named = [item for item in found if wanted.casefold() == item.name.casefold()]
+    hint = None
+    if not found:
+        kept = await trash.find_connections(organization_id, limit=_FOUND_MAX)
+        hint = _tell_restorable([_label_connection(item) for item in kept])
+    return pick_one(
+        exact or named or found, "deleted connection", "connection_id", _label_deleted, hint
+    )
+
+
+async def find_deleted_collection(store: Store, organization_id: str, text: str) -> Collection:
+    """Find one that can be restored. Raises NotFound, naming those that can, or Ambiguous."""
+    trash, wanted = store.trash, text.strip()
+    found = await trash.find_collections(organization_id, wanted, limit=_FOUND_MAX)
+    exact = [item for item in found if wanted in (item.id, item.readable_id)]
+    named = [item for item in found if wanted.casefold() == item.name.casefold()]
+    hint = None
+    if not found:
+        kept = await trash.find_collections(organization_id, limit=_FOUND_MAX)
+        hint = _tell_restorable([_label_collection(item) for item in kept])
+    return pick_one(
+        exact or named or found,
+        "deleted collection",
+        "readable_collection_id",
+        lambda item: f"{item.id} ({item.readable_id}, {_tell_end(item.restorable_until)})",
+        hint,
+    )
 
 
 async def find_connection(store: Store, organization_id: str, text: str) -> Connection:
@@ -22,8 +59,13 @@ async def find_connection(store: Store, organization_id: str, text: str) -> Conn
         found = [exact] if exact else []
     else:
         found = await store.connections.find(organization_id, text.strip())
-    near = None
-    if not found:
+    near = hint = None
+    if not found and (kept := await store.trash.find_connections(organization_id, text, limit=1)):
+        hint = (
+            f"It was deleted; restore_connection(connection_id='{kept[0].id}') brings it back, "
+            f"{_tell_end(kept[0].restorable_until)}."
+        )
+    elif not found:
         page = await store.connections.list(
             organization_id,
             readable_collection_id=None,
@@ -33,7 +75,7 @@ async def find_connection(store: Store, organization_id: str, text: str) -> Conn
             limit=NAMES_LOOKED_AT,
         )
         near = suggest_name(text.strip(), (item.name for item in page.items))
-    return pick_one(found, "connection", "connection_id", _label_connection, near=near)
+    return pick_one(found, "connection", "connection_id", _label_connection, hint, near=near)
 
 
 async def find_job(store: Store, organization_id: str, text: str) -> Job:
@@ -58,10 +100,29 @@ async def find_collection(store: Store, organization_id: str, text: str) -> Coll
         exact or named or found,
         "collection",
         "readable_collection_id",
-        lambda item: f"{item.readable_id} ({item.name})",
+        _label_collection,
         hint,
         near=near,
     )
+
+
+def _tell_restorable(labels: Sequence[str]) -> str:
+    if not labels:
+        return "Nothing can be restored: nothing was deleted, or it is too late."
+    more = ", …" if len(labels) == _FOUND_MAX else ""
+    return f"Can be restored: {', '.join(labels)}{more}."
+
+
+def _tell_end(until: datetime | None) -> str:
+    return f"until {until:%Y-%m-%dT%H:%MZ}" if until else "for good"
+
+
+def _label_deleted(item: Connection) -> str:
+    return f"{item.id} ({item.name}, {_tell_end(item.restorable_until)})"
+
+
+def _label_collection(item: Collection) -> str:
+    return f"{item.readable_id} ({item.name})"
 
 
 def _label_connection(item: Connection) -> str:

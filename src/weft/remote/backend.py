@@ -14,12 +14,13 @@ from weft.remote.search import RemoteSearch
 from weft.remote.sources import RemoteSources
 from weft.remote.state.notes import MemoryNotes, Notes
 from weft.remote.state.remote_state import RemoteState
+from weft.remote.trash import RemoteTrash
 from weft.remote.usage import RemoteUsage
 from weft.remote.waiting.claims import Claims
 from weft.remote.waiting.drafts import Drafts, PagesUrl
 from weft.remote.waiting.needs import ResolveSecrets
 
-UNSUPPORTED: Final = frozenset({"connections.check", "search.entity"})
+UNSUPPORTED: Final = frozenset({"connections.check", "search.entity", "trash.restore"})
 """Operations that the API has no route for."""
 
 
@@ -57,6 +58,7 @@ class RemoteBackend(Backend):
         self.search = RemoteSearch(state, connections, collections)
         # The API has no route that lists entities, or that tells which ones a sync changed.
         self.browse = None
+        self.trash = RemoteTrash()
         self.usage = RemoteUsage(client)
         self.authorization = authorization
         self.auth_sessions = RemoteAuthSessions(state, sources, drafts, authorization)

@@ -107,7 +107,8 @@ class RemoteCollections(Collections):
         self._state.own_changes.announce()
         return (await self._read_contents(found.readable_id)).describe(renamed)
 
-    async def delete(self, collection: str) -> Collection:
+    async def delete(self, collection: str, *, permanently: bool = False) -> Collection:
+        del permanently  # The API deletes for good in any case.
         found = await self.get(collection)
         await self._client.delete(
             collection_path(found.readable_id), missing="readable_collection_id"

@@ -174,6 +174,12 @@ class Settings(BaseSettings):
     audit_days: int = Field(
         default=365, ge=1, le=36_500, description="Days for which the audit is kept."
     )
+    undo_hours: float = Field(
+        default=72,
+        ge=0,
+        le=87_600,
+        description="Hours for which a deleted connection or collection can be restored; 0: none.",
+    )
     secrets: dict[str, SecretMapping] = Field(
         default_factory=dict[str, SecretMapping],
         description="Named secrets in environment variables or files; tables of config.toml.",

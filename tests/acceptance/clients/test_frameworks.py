@@ -54,6 +54,7 @@ def calls(place: Place, config: str) -> list[tuple[str, Structured]]:
         ("cancel_job", {"job_id": "$run_sync.id"}),
         ("delete_connection", {"connection_id": "Notes"}),
         ("delete_collection", {"readable_collection_id": "framed"}),
+        ("restore_connection", {}),
     ]
 
 

@@ -63,6 +63,7 @@ def calls(known: Structured) -> list[tuple[str, Structured]]:
             ("run_sync", {}),
             ("list_jobs", {}),
             ("delete_connection", {}),
+            ("restore_connection", {}),
         )
     ]
     jobs = [

@@ -50,7 +50,7 @@ async def connect(agent: Agent, folder: Path, **fields: object) -> str:
 def make_due(place: Place, slot: int) -> None:
     database: Any = apsw.Connection(str(place.database))
     database.set_busy_timeout(10_000)
-    due = "UPDATE connection SET next_run_at = ? WHERE next_run_at IS NOT NULL"
+    due = "UPDATE any_connection SET next_run_at = ? WHERE next_run_at IS NOT NULL"
     database.execute(due, (slot,))
     database.close()
 

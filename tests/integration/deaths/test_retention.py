@@ -65,8 +65,8 @@ async def test_nothing_of_a_deleted_connection_is_left_in_the_files(tmp_path: Pa
         for connection in (doomed, other):
             assert (await engine.sync(connection)).status is JobStatus.COMPLETED
         assert all(word in everything(tmp_path) for word in OF_ONE)
-        await engine.backend.connections.delete(doomed.id)
-        await wait_until(lambda: engine.one("SELECT count(*) FROM purge") == 0)
+        await engine.backend.connections.delete(doomed.id, permanently=True)
+        await wait_until(lambda: engine.one("SELECT count(*) FROM any_connection") == 1)
         assert engine.one("SELECT count(*) FROM entity_body") == 10
         # The WAL is folded into the file when the last process closes it.
     assert [word for word in OF_ONE if word in everything(tmp_path)] == []
@@ -111,11 +111,11 @@ async def test_cleanup_of_a_killed_process_is_finished_by_another(
         async for _ in onlooker.backend.jobs.watch(made.sync.last_job.id):
             pass
     workers.kill(workers.processes[0])
-    await onlooker.backend.connections.delete(made.id)
+    await onlooker.backend.connections.delete(made.id, permanently=True)
 
     def waiting() -> int:
         with open_file(home) as db:
-            return db.execute("SELECT count(*) FROM purge").get
+            return db.execute("SELECT count(*) FROM entity").get
 
     assert waiting() == 12_000
     for _ in range(3):
@@ -126,7 +126,7 @@ async def test_cleanup_of_a_killed_process_is_finished_by_another(
         with open_file(home) as db:
             db.execute("INSERT INTO entity_fts (entity_fts, rank) VALUES ('integrity-check', 1)")
             bodies = db.execute("SELECT count(*) FROM entity_body").get
-        assert bodies == waiting(), "a body and its place in the queue go together"
+        assert bodies == waiting(), "a body and its record go together"
     workers.start()
     await wait_until(lambda: waiting() == 0)
     with open_file(home) as db:
@@ -141,7 +141,7 @@ async def test_cleanup_that_one_process_left_is_done_by_the_next_without_a_warni
     async with open_embedded(tmp_path) as engine:
         made = await engine.connect({"entities": 20})
         await engine.sync(made)
-        await engine.backend.connections.delete(made.id)
+        await engine.backend.connections.delete(made.id, permanently=True)
     async with open_house_keeper(tmp_path) as engine:
-        await wait_until(lambda: engine.one("SELECT count(*) FROM purge") == 0)
+        await wait_until(lambda: engine.one("SELECT count(*) FROM any_connection") == 0)
     assert caplog.text == ""

@@ -159,9 +159,7 @@ class JobLife(RuleBasedStateMachine):
                 counted = list(db.execute(f"{_COUNTED} ORDER BY 1, 2"))
                 rows = list(db.execute(f"{_ROWS} ORDER BY 1, 2"))
                 bodies = db.execute("SELECT count(*) FROM entity_body").get
-                expected = db.execute(
-                    "SELECT (SELECT count(*) FROM entity) + (SELECT count(*) FROM purge)"
-                ).get
+                expected = db.execute("SELECT count(*) FROM entity").get
                 db.execute(_CHECK_INDEX)
                 crowded = list(db.execute(_SEVERAL_LIVE))
                 orphans = list(db.execute(_ORPHANS))
@@ -238,16 +236,24 @@ class JobLife(RuleBasedStateMachine):
         return self._portal.call(call, *values)
 
 
-_COUNTED = "SELECT connection_no, type, count FROM entity_type"
-_ROWS = "SELECT connection_no, type, count(*) FROM entity GROUP BY connection_no, type"
+# While a connection is purged, nobody sees its counts.
+_KEPT = (
+    "connection_no NOT IN (SELECT no FROM any_connection"
+    " WHERE deleted_at IS NOT NULL AND restorable_until IS NULL)"
+)
+_COUNTED = f"SELECT connection_no, type, count FROM entity_type WHERE {_KEPT}"
+_ROWS = (
+    f"SELECT connection_no, type, count(*) FROM entity WHERE {_KEPT} GROUP BY connection_no, type"
+)
 _CHECK_INDEX = "INSERT INTO entity_fts (entity_fts, rank) VALUES ('integrity-check', 1)"
 _SEVERAL_LIVE = (
     "SELECT connection_no FROM job WHERE status IN ('PENDING', 'RUNNING', 'CANCELLING')"
     " GROUP BY connection_no HAVING count(*) > 1"
 )
 _ORPHANS = (
-    "SELECT 'entity', no FROM entity WHERE connection_no NOT IN (SELECT no FROM connection)"
-    " UNION ALL SELECT 'job', no FROM job WHERE connection_no NOT IN (SELECT no FROM connection)"
+    "SELECT 'entity', no FROM entity WHERE connection_no NOT IN (SELECT no FROM any_connection)"
+    " UNION ALL"
+    " SELECT 'job', no FROM job WHERE connection_no NOT IN (SELECT no FROM any_connection)"
     " UNION ALL SELECT 'log', no FROM job_log WHERE job_no NOT IN (SELECT no FROM job)"
 )
 

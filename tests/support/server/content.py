@@ -1,8 +1,10 @@
 """Stored content in memory, for tests of the MCP front: what is searched, listed and changed."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
+from weft.backend import Trash
 from weft.domain.base import Page
 from weft.domain.browsing import (
     Change,
@@ -11,11 +13,15 @@ from weft.domain.browsing import (
     ChangeTotals,
     EntityList,
     EntityQuery,
+    LargestEntities,
     ListedEntity,
 )
+from weft.domain.collections import Collection
+from weft.domain.connections import Connection
 from weft.domain.entities import StoredEntity
+from weft.domain.restoring import Restorable, Restored
 from weft.domain.search import SearchHit, SearchQuery, SearchResults
-from weft.errors import InvalidInput
+from weft.errors import InvalidInput, NotFound
 
 T = TypeVar("T")
 
@@ -85,3 +91,53 @@ class FakeBrowse:
         self.asked.append(query)
         page = page_of(self.changes_found, query.cursor, query.limit)
         return ChangeList(items=page.items, totals=self.totals, next_cursor=page.next_cursor)
+
+    async def largest(
+        self, *, collection: str | None = None, connection: str | None = None
+    ) -> LargestEntities:
+        del collection, connection
+        return LargestEntities(items=tuple(self.entities_found), looked_at=50_000)
+
+
+class FakeTrash(Trash):
+    """Keeps what a test puts there; restoring takes it out."""
+
+    def __init__(self) -> None:
+        self.hours = 0
+        self.connections: list[Connection] = []
+        self.collections: list[Collection] = []
+        self.taken: str | None = None
+
+    async def end(self) -> datetime | None:
+        return datetime.now(UTC) + timedelta(hours=self.hours) if self.hours else None
+
+    async def list(self) -> Restorable:
+        return Restorable(connections=tuple(self.connections), collections=tuple(self.collections))
+
+    async def get_connection(self, connection: str) -> Connection:
+        for each in self.connections:
+            if connection in (each.id, each.name):
+                return each
+        raise NotFound("No deleted connection has that id or name.", field="connection_id")
+
+    async def get_collection(self, collection: str) -> Collection:
+        for each in self.collections:
+            if collection in (each.id, each.readable_id):
+                return each
+        raise NotFound("No deleted collection has that id or name.", field="readable_collection_id")
+
+    async def restore(
+        self, *, connection: str | None = None, collection: str | None = None
+    ) -> Restored:
+        if connection is not None:
+            found = await self.get_connection(connection)
+            self.connections.remove(found)
+            return Restored(connections=(found,), connection_count=1)
+        kept = await self.get_collection(collection or "")
+        back, self.connections = tuple(self.connections), []
+        return Restored(
+            connections=back,
+            connection_count=len(back),
+            collection=kept,
+            former_readable_id=self.taken,
+        )

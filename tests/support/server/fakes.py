@@ -8,7 +8,7 @@ import anyio
 from mcp.client import Client
 from mcp_types import CallToolResult, TextContent
 
-from tests.support.server.content import FakeBrowse, FakeSearch, page_of
+from tests.support.server.content import FakeBrowse, FakeSearch, FakeTrash, page_of
 from tests.support.server.records import NOW, SOURCE, make_collection, make_connection, make_job
 from weft.backend import Backend
 from weft.domain.base import Page
@@ -51,6 +51,7 @@ class FakeBackend:
         self.jobs = FakeJobs(self.connections)
         self.search: FakeSearch | None = FakeSearch()
         self.browse: FakeBrowse | None = FakeBrowse()
+        self.trash = FakeTrash()
         self.usage: FakeUsage | None = None
         self.authorization: FakeAuthorization | None = FakeAuthorization(self.connections)
         self.changes = FakeChanges()
@@ -85,9 +86,10 @@ class FakeCollections:
         return page_of(list(self.rows.values()), cursor, limit)
 
     async def get(self, collection: str) -> Collection:
-        if collection not in self.rows:
-            raise NotFound("No collection has that id.", field="readable_collection_id")
-        return self.rows[collection]
+        for row in self.rows.values():
+            if collection in (row.readable_id, row.id):
+                return row
+        raise NotFound("No collection has that id.", field="readable_collection_id")
 
     async def create(self, new: NewCollection) -> Collection:
         made = make_collection(new.readable_id or "made", new.name)
@@ -99,7 +101,8 @@ class FakeCollections:
         self.rows[renamed.readable_id] = renamed
         return renamed
 
-    async def delete(self, collection: str) -> Collection:
+    async def delete(self, collection: str, *, permanently: bool = False) -> Collection:
+        del permanently
         return self.rows.pop((await self.get(collection)).readable_id)
 
 
@@ -181,7 +184,10 @@ class FakeConnections:
         self.rows[row.id] = row.model_copy(update=fields)
         return self.rows[row.id]
 
-    async def delete(self, connection: str, *, expected_version: int | None = None) -> Connection:
+    async def delete(
+        self, connection: str, *, expected_version: int | None = None, permanently: bool = False
+    ) -> Connection:
+        del permanently
         return self.rows.pop((await self.get(connection)).id)
 
     async def check(self, connection: str) -> CheckResult:

@@ -7,7 +7,15 @@ import click
 import pytest
 from click.shell_completion import ShellComplete
 
-from tests.support.cli import Terminal, make_collection, make_connection, make_failed_job, make_job
+from tests.support.cli import (
+    NOW,
+    Terminal,
+    make_collection,
+    make_connection,
+    make_failed_job,
+    make_job,
+)
+from tests.support.server.content import FakeTrash
 from weft.cli.app import cli
 from weft.domain.connections import ConnectionStatus, SyncSummary
 from weft.domain.jobs import JobStatus
@@ -118,6 +126,25 @@ def test_delete_shows_what_goes_and_asks(terminal: Terminal) -> None:
     assert "1,234 entities" in result.stderr
     assert terminal.backend.calls_of("connections.delete") == [("con-1", 1)]
     assert "Deleted 'My notes'" in result.stdout
+
+
+def test_delete_says_how_it_is_undone_and_restore_does_so(terminal: Terminal) -> None:
+    result = terminal.run("connections", "delete", "My notes", typed="\n")
+    assert "There is no undo." in result.stderr
+    trash, gone = terminal.backend.trash, make_connection(restorable_until=NOW)
+    assert isinstance(trash, FakeTrash)
+    trash.hours = 72
+    result = terminal.run("connections", "delete", "My notes", typed="\n")
+    assert "`weft restore` can undo it until 20" in result.stderr
+    result = terminal.run("collections", "delete", "docs", "--permanently", typed="\n")
+    assert "'My notes'" in result.stderr
+    assert "There is no undo." in result.stderr
+    assert terminal.run("restore").stdout == "Nothing can be restored.\n"
+    trash.connections = [gone]
+    assert gone.id in terminal.run("restore").stdout
+    restored = terminal.run("restore", gone.name).stdout
+    assert restored.startswith("Restored 1 connection.\n- 'My notes' with 1,234 entities")
+    assert terminal.run("restore", gone.name).exit_code == 2
 
 
 def test_delete_declined_changes_nothing(terminal: Terminal) -> None:

@@ -191,7 +191,7 @@ CHANGES: dict[str, Change] = {
     ),
     "mark": lambda local, c, _j: _mark(local, c),
     "cancel": lambda local, _c, j: local.backend.jobs.cancel(j),
-    "delete": lambda local, c, _j: local.engine.store.connections.delete(ORGANIZATION, c),
+    "delete": lambda local, c, _j: local.engine.store.trash.delete_connection(ORGANIZATION, c),
     "collection": lambda local, _c, _j: local.create_collection("another"),
     "key": lambda local, _c, _j: LocalKeys(local.engine.store.keys).create("k", Role.READ, "team"),
     "revoke": lambda local, _c, _j: LocalKeys(local.engine.store.keys).revoke("old"),

@@ -15,6 +15,7 @@ _VERBS = {
     "authorize_connection": "connections authorize",
     "check_connection": "connections check",
     "delete_connection": "connections delete",
+    "restore_connection": "restore",
     "run_sync": "sync",
     "list_jobs": "jobs",
     "get_job": "jobs show",

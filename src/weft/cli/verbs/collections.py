@@ -1,15 +1,21 @@
 """`weft collections`: groups of connections that are searched together."""
 
+from typing import Final
+
 import click
 
+from weft.backend import Backend
 from weft.cli.terminal.completion import complete_collection
-from weft.cli.terminal.confirm import confirm
+from weft.cli.terminal.confirm import confirm, describe_deleted, largest_text, undo_text
 from weft.cli.terminal.context import App, json_option, pass_app, show
 from weft.cli.terminal.groups import ListGroup, limit_options
 from weft.cli.terminal.listing import show_page
 from weft.cli.terminal.paging import collect
 from weft.cli.terminal.text import ago, count, plain
 from weft.domain.collections import Collection, NewCollection
+from weft.domain.restoring import find_to_delete
+
+_NAMED_MAX: Final = 10
 
 
 @click.group(cls=ListGroup)
@@ -68,21 +74,48 @@ def rename_collection(app: App, collection: str, name: str) -> None:
 @collections.command("delete")
 @click.argument("collection", shell_complete=complete_collection)
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--permanently", is_flag=True, help="Without undo.")
 @json_option
 @pass_app
-def delete_collection(app: App, collection: str, yes: bool) -> None:
+def delete_collection(app: App, collection: str, yes: bool, permanently: bool) -> None:
     """Delete a collection with all its connections and what they synced."""
-    found = app.run(lambda backend: backend.collections.get(collection))
-    preview = (
-        f"Deletes the collection '{found.readable_id}' with "
-        f"{count(found.connection_count, 'connection')} and "
-        f"{count(found.entity_count, 'entity', 'entities')}. "
-        "Nothing changes at the sources. There is no undo."
-    )
+
+    async def look(backend: Backend) -> tuple[Collection, str]:
+        get, get_deleted = backend.collections.get, backend.trash.get_collection
+        found = await find_to_delete(get, get_deleted, collection, permanently=permanently)
+        undo = await undo_text(backend, permanently=permanently)
+        names = await _name_connections(backend, found)
+        return found, _preview_deletion(found, names, await largest_text(backend, found), undo)
+
+    found, preview = app.run(look)
     # Ask while no backend is open, since an open one would have jobs to attend to.
     confirm(app, preview, yes=yes)
-    deleted = app.run(lambda backend: backend.collections.delete(found.id))
-    show(app, deleted, f"Deleted the collection '{deleted.readable_id}'.")
+    deleted = app.run(lambda backend: backend.collections.delete(found.id, permanently=permanently))
+    said = f"Deleted the collection '{deleted.readable_id}'."
+    show(app, deleted, said, note=describe_deleted(deleted))
+
+
+async def _name_connections(backend: Backend, found: Collection) -> str:
+    if found.restorable_until is not None:
+        return ""
+    held = await backend.connections.list(collection=found.readable_id, limit=_NAMED_MAX)
+    names = ", ".join(f"'{each.name}'" for each in held.items)
+    more = ", ..." if found.connection_count > len(held.items) else ""
+    return f" ({names}{more})" if names else ""
+
+
+def _preview_deletion(found: Collection, names: str, largest: str, undo: str) -> str:
+    parts = [
+        (
+            f"Deletes the collection '{found.readable_id}' with "
+            f"{count(found.connection_count, 'connection')}{names} and "
+            f"{count(found.entity_count, 'entity', 'entities')}."
+        ),
+        largest,
+        "Nothing changes at the sources.",
+        undo,
+    ]
+    return " ".join(part for part in parts if part)
 
 
 def _cells(collection: Collection) -> tuple[str, ...]:

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import click
 
-from weft.backend import Backend, run_collection
+from weft.backend import Backend
+from weft.backend.collection_runs import run_collection
 from weft.cli.terminal.completion import complete_collection, complete_connection
 from weft.cli.terminal.confirm import confirm
 from weft.cli.terminal.context import App, emit, json_option, pass_app, say, show

@@ -10,6 +10,7 @@ from weft.local.backend.connections import LocalConnections
 from weft.local.backend.jobs import LocalJobs
 from weft.local.backend.search import LocalSearch
 from weft.local.backend.sources import LocalSources
+from weft.local.backend.trash import LocalTrash
 from weft.local.engine import Engine
 from weft.local.jobs.runner import Dispatcher
 
@@ -29,5 +30,6 @@ class LocalBackend(Backend):
         self.collections = LocalCollections(engine, organization_id, connections)
         self.search = LocalSearch(engine, organization_id)
         self.browse = LocalBrowse(engine, organization_id)
+        self.trash = LocalTrash(engine, organization_id)
         self.authorization = LocalAuthorization(engine, connections, authenticator)
         self.changes = LocalChanges(engine)

@@ -3,17 +3,19 @@
 from weft.backend import Browse, validate_limit
 from weft.domain.browsing import (
     BROWSE_LIMIT_MAX,
+    LARGEST_SHOWN_MAX,
     ChangeList,
     ChangeQuery,
     EntityList,
     EntityQuery,
+    LargestEntities,
     pattern_of,
 )
 from weft.domain.media_types import media_type_named
 from weft.local.engine import Engine
 from weft.local.resolve import find_collection, find_connection, find_job
 from weft.local.store.base import Store
-from weft.local.store.browse import ChangeFilter, EntityFilter, Scope
+from weft.local.store.browse import SIZES_READ_MAX, ChangeFilter, EntityFilter, Scope
 
 
 class LocalBrowse(Browse):
@@ -42,6 +44,14 @@ class LocalBrowse(Browse):
             by_media_type=dict(await store.browse.count_media_types(scope)),
             next_cursor=page.next_cursor,
         )
+
+    async def largest(
+        self, *, collection: str | None = None, connection: str | None = None
+    ) -> LargestEntities:
+        store = self._engine.store
+        scope = await find_scope(store, self._organization_id, collection, connection)
+        items = await store.browse.largest(scope, LARGEST_SHOWN_MAX)
+        return LargestEntities(items=tuple(items), looked_at=SIZES_READ_MAX)
 
     async def changes(self, query: ChangeQuery) -> ChangeList:
         store = self._engine.store

@@ -1,9 +1,10 @@
 """Collections of the local backend."""
 
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
-from weft.backend import LIST_LIMIT_DEFAULT, Collections, Connections, validate_limit
+from weft.backend import LIST_LIMIT_DEFAULT, Collections, validate_limit
 from weft.domain.base import Page
 from weft.domain.collections import (
     Collection,
@@ -12,16 +13,18 @@ from weft.domain.collections import (
     validate_name,
     validate_readable_id,
 )
-from weft.domain.connections import Connection
+from weft.domain.restoring import find_to_delete
 from weft.errors import Conflict, NotFound
+from weft.local.backend.connections import LocalConnections
 from weft.local.engine import Engine
-from weft.local.resolve import find_collection
+from weft.local.resolve import find_collection, find_deleted_collection
+from weft.local.store.trash import FOR_GOOD
 
 RANDOM_CHARS: Final = 5
 
 
 class LocalCollections(Collections):
-    def __init__(self, engine: Engine, organization_id: str, connections: Connections) -> None:
+    def __init__(self, engine: Engine, organization_id: str, connections: LocalConnections) -> None:
         self._engine = engine
         self._organization_id = organization_id
         self._connections = connections
@@ -60,24 +63,23 @@ class LocalCollections(Collections):
         self._engine.changes.announce()
         return collection
 
-    async def delete(self, collection: str) -> Collection:
-        store = self._engine.store.collections
-        found = await self.get(collection)
-        gone: list[Connection] = []
-        for connection_id in await store.connection_ids(found):
+    async def delete(self, collection: str, *, permanently: bool = False) -> Collection:
+        get_deleted = partial(find_deleted_collection, self._engine.store, self._organization_id)
+        found = await find_to_delete(self.get, get_deleted, collection, permanently=permanently)
+        held: list[str] = []
+        if found.restorable_until is None:
+            held += await self._engine.store.collections.connection_ids(found)
+        for connection_id in held:
             # Somebody may have deleted or moved one meanwhile, which is fine.
             with suppress(NotFound):
-                if not await self._is_still_in(found, connection_id):
-                    continue
-                gone.append(await self._connections.delete(connection_id))
-        await store.delete(found)
+                now = await self._connections.get(connection_id)
+                if now.readable_collection_id == found.readable_id:
+                    await self._connections.stop_job(now)
+        gone = await self._engine.store.trash.delete_collection(
+            found, held, keep_for=FOR_GOOD if permanently else self._engine.limits.undo
+        )
+        if gone is None:
+            raise NotFound("The collection was deleted meanwhile.", field="readable_collection_id")
         self._engine.changes.announce()
-        counts = {
-            "connection_count": len(gone),
-            "entity_count": sum(item.entities.total_entities for item in gone),
-        }
-        return found.model_copy(update=counts)
-
-    async def _is_still_in(self, collection: Collection, connection_id: str) -> bool:
-        now = await self._connections.get(connection_id)
-        return now.readable_collection_id == collection.readable_id
+        self._engine.work.announce()
+        return gone

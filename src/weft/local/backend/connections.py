@@ -4,6 +4,7 @@ import uuid
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 import anyio
 
@@ -22,6 +23,7 @@ from weft.domain.connections import (
 )
 from weft.domain.jobs import JobTrigger
 from weft.domain.previews import Preview
+from weft.domain.restoring import find_to_delete
 from weft.domain.schedules import Schedule, ScheduleSpec, next_run
 from weft.errors import (
     AuthenticationFailed,
@@ -38,8 +40,9 @@ from weft.local.auth.links import create_link, require_client
 from weft.local.backend.jobs import LocalJobs
 from weft.local.backend.previews import BRIEF_SECONDS, LONG_SECONDS, preview_sync
 from weft.local.engine import Engine
-from weft.local.resolve import find_collection, find_connection
+from weft.local.resolve import find_collection, find_connection, find_deleted_connection
 from weft.local.store.base import ConnectionRow
+from weft.local.store.trash import FOR_GOOD
 from weft.net.redirects import parse_redirect
 from weft.sources.base import AnySource
 
@@ -193,15 +196,23 @@ class LocalConnections(Connections):
             found = await self.get(found.id)
         raise Conflict("The connection keeps being changed by others.", hint="Try again.")
 
-    async def delete(self, connection: str, *, expected_version: int | None = None) -> Connection:
-        found = await self.get(connection)
+    async def delete(
+        self, connection: str, *, expected_version: int | None = None, permanently: bool = False
+    ) -> Connection:
+        get_deleted = partial(find_deleted_connection, self._engine.store, self._organization_id)
+        found = await find_to_delete(self.get, get_deleted, connection, permanently=permanently)
         refuse_stale(found, expected_version)
-        await self._stop_job(found)
-        if expected_version is not None:
-            # Stopping may take a while, and somebody may have changed the connection meanwhile.
-            refuse_stale(await self.get(found.id), expected_version)
+        if found.restorable_until is None:
+            await self.stop_job(found)
+            if expected_version is not None:
+                # Stopping may take a while, and somebody may have changed it meanwhile.
+                refuse_stale(await self.get(found.id), expected_version)
         # Return what the delete removed: the sync may have stored more before it stopped.
-        gone = await self._engine.store.connections.delete(self._organization_id, found.id)
+        gone = await self._engine.store.trash.delete_connection(
+            self._organization_id,
+            found.id,
+            keep_for=FOR_GOOD if permanently else self._engine.limits.undo,
+        )
         if gone is None:
             raise NotFound("The connection was deleted meanwhile.", field="connection_id")
         self._engine.changes.announce()
@@ -337,7 +348,7 @@ class LocalConnections(Connections):
         )
         self._engine.changes.announce()
 
-    async def _stop_job(self, found: Connection) -> None:
+    async def stop_job(self, found: Connection) -> None:
         """Cancel a live job and wait for it; if it does not stop, the delete fences it off."""
         live = found.sync.last_job
         if live is None or live.status.is_terminal:

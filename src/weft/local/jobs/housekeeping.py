@@ -19,13 +19,13 @@ logger = logging.getLogger(__name__)
 
 
 async def keep_house(engine: Engine, lock: ProcessLock) -> None:
-    """Clear the remains of deleted connections, old jobs and audit rows, and dead lock files."""
+    """Purge what nobody can restore any more, old jobs and audit rows, and dead lock files."""
     trouble: str | None = None
     while True:
         mark = engine.work.mark()
         try:
             lock.sweep()
-            while await engine.store.entities.purge(PURGE_BATCH):
+            while await engine.store.trash.purge(PURGE_BATCH):
                 await anyio.lowlevel.checkpoint()
             while await engine.store.jobs.prune(keep=engine.limits.kept_jobs, limit=PRUNE_BATCH):
                 await anyio.lowlevel.checkpoint()

@@ -40,6 +40,7 @@ from weft.local.store.records import (
     Outcome,
     WaitingJob,
 )
+from weft.local.store.trash import TrashStore
 from weft.local.store.vault import DataKeyStore, SecretStore
 
 __all__ = [
@@ -86,10 +87,6 @@ class CollectionStore(Protocol):
 
     async def connection_ids(self, collection: Collection) -> Sequence[str]:
         """List the ids of its connections."""
-        ...
-
-    async def delete(self, collection: Collection) -> None:
-        """Remove it. Raises Conflict while it still has connections."""
         ...
 
 
@@ -163,14 +160,6 @@ class ConnectionStore(Protocol):
         """
         ...
 
-    async def delete(self, organization_id: str, connection_id: str) -> Connection | None:
-        """Remove connection, jobs and entity records; bodies wait for `EntityStore.purge`.
-
-        From then on no running job can write, and search finds nothing. Returns the connection as
-        it was, or None if it was gone.
-        """
-        ...
-
 
 class EntityStore(Protocol):
     """Entities: written by syncs, read by search."""
@@ -227,10 +216,6 @@ class EntityStore(Protocol):
         """Get one entity with a window of its text."""
         ...
 
-    async def purge(self, limit: int) -> int:
-        """Clear bodies of deleted connections; return how many, 0 when nothing is left."""
-        ...
-
 
 class Store(Protocol):
     """A database, opened. If it is ``read_only``, whatever writes raises StorageFailed."""
@@ -243,6 +228,7 @@ class Store(Protocol):
     schedules: ScheduleStore
     entities: EntityStore
     browse: BrowseStore
+    trash: TrashStore
     keys: KeyStore
     data_keys: DataKeyStore
     secrets: SecretStore

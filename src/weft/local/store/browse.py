@@ -16,6 +16,7 @@ REASON_KEPT_CHARS: Final = 200
 REASONS_KEPT_MAX: Final = 50
 OTHER_REASONS: Final = "other reasons"
 LOCATED_MAX: Final = 5
+SIZES_READ_MAX: Final = 50_000
 FILE_PREFIX: Final = "file:"
 """Sources of files and other things put this before a file's path to make its id."""
 URL_PARTS_MAX: Final = 64
@@ -74,6 +75,10 @@ class BrowseStore(Protocol):
 
     async def count_media_types(self, scope: Scope) -> Mapping[str, int]:
         """Count the entities of each known media type."""
+        ...
+
+    async def largest(self, scope: Scope, limit: int) -> Sequence[ListedEntity]:
+        """List those with the longest texts, among the first `SIZES_READ_MAX`."""
         ...
 
     async def locate(self, scope: Scope, name: str) -> Sequence[ListedEntity]:

@@ -226,7 +226,10 @@ class RemoteConnections(Connections):
             return updated
         return _admit_no_preview(updated)
 
-    async def delete(self, connection: str, *, expected_version: int | None = None) -> Connection:
+    async def delete(
+        self, connection: str, *, expected_version: int | None = None, permanently: bool = False
+    ) -> Connection:
+        del permanently  # The API deletes for good in any case.
         found = await self.get(connection)
         refuse_stale(found, expected_version)
         draft = await self._drafts.get(found.id)

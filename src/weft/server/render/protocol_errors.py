@@ -28,7 +28,11 @@ _OTHER_WAYS = {
     "rename_connection": "update_connection with name",
     "rename_collection": "update_collection with name",
     "sync_connection": "run_sync",
+    "restore_collection": "restore_connection with readable_collection_id",
+    "undelete_connection": "restore_connection",
 }
+# Tools that some backends lack, and why.
+_LACKING = {"restore_connection": "What is deleted here is deleted for good."}
 
 T = TypeVar("T")
 
@@ -53,7 +57,7 @@ def unknown_name_error(kind: str, name: str, known: Sequence[str]) -> MCPError:
         near = None  # Another verb does another thing.
     meant = _OTHER_WAYS.get(name, "")
     hint = f"Did you mean {near}?" if near else f"Known: {', '.join(known)}."
-    hint = f"Call {meant}." if meant.partition(" ")[0] in known else hint
+    hint = f"Call {meant}." if meant.partition(" ")[0] in known else _LACKING.get(name, hint)
     named = f"Unknown {kind} '{name}'" if _NAME.fullmatch(name) else f"There is no such {kind}"
     return MCPError(code=INVALID_PARAMS, message=f"{named}. {hint}")
 

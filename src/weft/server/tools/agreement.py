@@ -6,6 +6,7 @@ with a token that is bound to the content of the preview.
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TypeVar
 
 from mcp_types import CallToolResult
@@ -15,7 +16,7 @@ from weft.server.call import ToolCall
 from weft.server.elicitation.confirmations import LIFETIME_SECONDS, Effect
 from weft.server.elicitation.consent import ask_consent
 from weft.server.render.size import Structured
-from weft.server.render.structured import reply
+from weft.server.render.structured import reply, timestamp
 from weft.server.render.untrusted import label_untrusted
 
 T = TypeVar("T")
@@ -29,7 +30,8 @@ class Proposal:
 
     ``what`` goes into the question, ``lines`` say what would go, ``shown`` is the same as data, and
     ``again`` is the call that a token is for. ``names`` are a few of what would go, as the source
-    calls them: cleaned, but not to be trusted.
+    calls them: cleaned, but not to be trusted; ``names_are`` says which. It can be undone until
+    ``undone_until``, or not at all.
     """
 
     effect: Effect
@@ -38,6 +40,16 @@ class Proposal:
     shown: Structured
     again: str
     names: Sequence[str] = ()
+    names_are: str = _NAMES
+    undone_until: datetime | None = None
+
+    @property
+    def undo_text(self) -> str:
+        """Say until when it can be undone."""
+        if self.undone_until is None:
+            return "This cannot be undone."
+        until = timestamp(self.undone_until.replace(microsecond=0))
+        return f"restore_connection can undo it until {until}."
 
 
 async def obtain_agreement(
@@ -73,14 +85,21 @@ async def _ask_or_preview(call: ToolCall, proposal: Proposal) -> str | CallToolR
 
     # Issue it before the question, so that it covers exactly what the question shows.
     token: str = await call.ask.once_per_call("token", issue_token)
-    names = (f"  {name}" for name in proposal.names)
-    message = "\n".join([f"Delete {proposal.what} for good?", *proposal.lines, *names])
+    names = [f"  {name}" for name in proposal.names]
+    for_good = "" if proposal.undone_until else " for good"
+    message = "\n".join(
+        [
+            f"Delete {proposal.what}{for_good}?",
+            *proposal.lines,
+            *([f"- {proposal.names_are}:", *names] if names else ()),
+        ]
+    )
     consent = await ask_consent(
         call.ask,
         "confirm",
         message,
-        title="Delete it for good",
-        description="This cannot be undone.",
+        title=f"Delete it{for_good}",
+        description=proposal.undo_text,
         done="deleted",
     )
     if consent.agreed:
@@ -106,9 +125,15 @@ def _preview(call: ToolCall, proposal: Proposal) -> CallToolResult:
     token = call.confirmations.issue(proposal.effect)
     text = "\n".join(
         [
-            "Nothing is deleted yet. This is what would be deleted, for good:",
+            "Nothing is deleted yet. This is what would be deleted"
+            + (":" if proposal.undone_until else ", for good:"),
             *proposal.lines,
-            *([label_untrusted("\n".join(proposal.names), _NAMES)] if proposal.names else ()),
+            f"- {proposal.undo_text}",
+            *(
+                [label_untrusted("\n".join(proposal.names), proposal.names_are)]
+                if proposal.names
+                else ()
+            ),
             (
                 f"If the user agrees, call {proposal.again} within "
                 f"{LIFETIME_SECONDS // 60} minutes with confirmation_token='{token}'."

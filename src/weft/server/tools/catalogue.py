@@ -30,6 +30,7 @@ def tools_for(backend: Backend) -> list[ToolSpec]:
         ("collections", collections.TOOLS),
         ("connections", (deletions.delete_connection,)),
         ("collections", (deletions.delete_collection,)),
+        ("connections", (deletions.restore_connection,)),
     ]
     if backend.search is not None:
         families.append(("search", search.TOOLS))
@@ -53,5 +54,12 @@ def _without(lacking: Collection[str], description: str) -> str:
 
 
 # Operations that some backends lack, by the tools that need them.
-_OPERATIONS = {"check_connection": "connections.check", "get_entity": "search.entity"}
-_CLAUSES = {"; get_entity reads one in full": "get_entity"}
+_OPERATIONS = {
+    "check_connection": "connections.check",
+    "get_entity": "search.entity",
+    "restore_connection": "trash.restore",
+}
+_CLAUSES = {
+    "; get_entity reads one in full": "get_entity",
+    "; restore_connection undoes it for a time": "restore_connection",
+}

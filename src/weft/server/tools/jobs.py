@@ -6,7 +6,7 @@ from typing import Annotated
 from mcp_types import CallToolResult
 from pydantic import Field
 
-from weft.backend import run_collection
+from weft.backend.collection_runs import run_collection
 from weft.domain.connections import Connection, agree_to_deletions
 from weft.domain.jobs import Job, JobStatus, LogLine, RunOptions, diagnose
 from weft.errors import Conflict, InvalidInput, TryLater

@@ -2,7 +2,8 @@
 
 import pytest
 
-from weft.backend import Backend, run_collection
+from weft.backend import Backend
+from weft.backend.collection_runs import run_collection
 from weft.domain.base import Json
 from weft.domain.connections import (
     ConnectionChange,

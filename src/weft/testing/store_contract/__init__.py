@@ -19,6 +19,7 @@ from weft.testing.store_contract.notes import NoteContract
 from weft.testing.store_contract.schedules import ScheduleContract
 from weft.testing.store_contract.search import TextSearchContract
 from weft.testing.store_contract.support import PassTime
+from weft.testing.store_contract.trash import TrashContract
 from weft.testing.store_contract.vault import VaultContract
 
 __all__ = ["PassTime", "StoreContract"]
@@ -39,5 +40,6 @@ class StoreContract(
     AuthorizationContract,
     NoteContract,
     AuditContract,
+    TrashContract,
 ):
     """All parts; every test takes the fixture ``store``, some also ``pass_time``."""

@@ -39,7 +39,7 @@ class AuditContract:
             await store.jobs.request_cancel(await get_job(store, claim.job_id))
             with pytest.raises(Conflict):
                 await queue_job(store, made)
-            await store.connections.delete(ORGANIZATION, made.id)
+            await store.trash.delete_connection(ORGANIZATION, made.id)
         assert await list_actions(store) == [
             ("create", "collection"),
             ("create", "connection"),

@@ -74,7 +74,7 @@ class AuthorizationContract:
             row, expected_version=made.version, new_config=False, set_state=True, set_auth=True
         )
         assert await store.auth_sessions.by_link(b"link") is None
-        await store.connections.delete(ORGANIZATION, made.id)
+        await store.trash.delete_connection(ORGANIZATION, made.id)
         assert not await store.auth_sessions.begin(session)
 
     @pytest.mark.anyio

@@ -114,7 +114,7 @@ class BrowseContract:
         assert await store.browse.locate(strangers, "a") == ()
         page = await store.browse.changes(strangers, ChangeFilter(), cursor=None, limit=PAGE)
         assert page.items == ()
-        await store.connections.delete(ORGANIZATION, one.id)
+        await store.trash.delete_connection(ORGANIZATION, one.id)
         assert [item.source_entity_id for item in await _walk(store, EntityFilter())] == ["c"]
 
     @pytest.mark.anyio
@@ -129,7 +129,7 @@ class BrowseContract:
         assert await store.browse.count_types(ALL) == {"note": 1, "page": 1}
         types = (await get_connection(store, made.id)).entities.by_type
         assert {name: each.count for name, each in types.items()} == {"note": 1, "page": 1}
-        await store.connections.delete(ORGANIZATION, made.id)
+        await store.trash.delete_connection(ORGANIZATION, made.id)
         assert await store.browse.count_media_types(ALL) == {}
 
     @pytest.mark.anyio

@@ -207,7 +207,7 @@ class ChangeContract:
         made = await make_connection(store)
         await list_all(store, made, make_entity("a"))
         assert (await get_connection(store, made.id)).entities.total_entities == 1
-        await store.connections.delete(ORGANIZATION, made.id)
+        await store.trash.delete_connection(ORGANIZATION, made.id)
         found = await _changes(store)
         assert (found.items, found.totals.jobs) == ((), 0)
 

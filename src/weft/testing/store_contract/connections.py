@@ -39,19 +39,6 @@ class CollectionsAndConnectionsContract:
         await store.collections.insert("somebody", readable_id="docs", name="Other")
 
     @pytest.mark.anyio
-    async def test_collection_goes_only_when_it_is_empty(self, store: Store) -> None:
-        made = await make_connection(store)
-        collection = await open_collection(store)
-        assert list(await store.collections.connection_ids(collection)) == [made.id]
-        with pytest.raises(Conflict):
-            await store.collections.delete(collection)
-        await store.connections.delete(ORGANIZATION, made.id)
-        await store.collections.delete(collection)
-        assert not await store.collections.rename(collection, "Late")
-        with pytest.raises(NotFound):
-            await store.connections.insert(make_row())
-
-    @pytest.mark.anyio
     async def test_pages_are_newest_first_and_neither_overlap_nor_miss(self, store: Store) -> None:
         collections = [await open_collection(store, f"docs-{n}") for n in range(5)]
         found: list[str] = []

@@ -274,7 +274,7 @@ class DeletionContract:
     async def test_connection_with_a_hold_can_be_deleted(self, store: Store) -> None:
         made = await make_filled(store, make_entities(3))
         await list_with_brake(store, made)
-        gone = await store.connections.delete(ORGANIZATION, made.id)
+        gone = await store.trash.delete_connection(ORGANIZATION, made.id)
         assert gone is not None
         assert gone.deletions_held is not None
 

@@ -176,17 +176,17 @@ class EntityContract:
         await list_all(store, doomed, *(make_entity(f"d{n}", "word") for n in range(3)))
         await list_all(store, kept, make_entity("k", "word"))
         claim = await claim_new(store, doomed)
-        gone = await store.connections.delete(ORGANIZATION, doomed.id)
+        gone = await store.trash.delete_connection(ORGANIZATION, doomed.id)
         assert gone is not None
         assert gone.entities.total_entities == 3
         assert await find_titles(store, "word") == ["k"]
         assert await store.connections.get(ORGANIZATION, doomed.id) is None
-        assert await store.connections.delete(ORGANIZATION, doomed.id) is None
+        assert await store.trash.delete_connection(ORGANIZATION, doomed.id) is None
         with pytest.raises(Fenced):
             await commit(store, claim, make_entity("late", "word"))
         assert await store.jobs.heartbeat(claim) is None
         steps = 0
-        while await store.entities.purge(2):
+        while await store.trash.purge(2):
             steps += 1
             assert steps < 10
         assert await find_titles(store, "word") == ["k"]

@@ -49,7 +49,7 @@ class JobQueueContract:
     @pytest.mark.anyio
     async def test_job_of_a_deleted_connection_is_not_found(self, store: Store) -> None:
         made = await make_connection(store)
-        await store.connections.delete(ORGANIZATION, made.id)
+        await store.trash.delete_connection(ORGANIZATION, made.id)
         with pytest.raises(NotFound):
             await queue_job(store, made)
 

@@ -53,7 +53,7 @@ class VaultContract:
         await store.secrets.put(secret)
         for owner in (made.id, "secret owner", "third"):
             assert await store.data_keys.add(make_key(owner))
-        await store.connections.delete(ORGANIZATION, made.id)
+        await store.trash.delete_connection(ORGANIZATION, made.id)
         assert list(await store.secrets.list(ORGANIZATION)) == [secret]
         assert await store.secrets.get(ORGANIZATION, "s") == secret
         assert await store.secrets.delete(ORGANIZATION, "s", "secret owner")

@@ -70,9 +70,9 @@ async def update_collection(call: ApiCall[Nothing, UpdateCollectionBody]) -> Col
 
 @operation("DELETE", _ONE, CollectionAnswer, statuses=(404, 409))
 async def delete_collection(call: ApiCall[Nothing, Nothing]) -> CollectionAnswer:
-    """Delete a collection with its connections and all that they synced."""
+    """Delete a collection with its connections and all that they synced. This cannot be undone."""
     found = await get_exact(call.backend, call.path["readable_id"])
-    return CollectionAnswer.of(await call.backend.collections.delete(found.id))
+    return CollectionAnswer.of(await call.backend.collections.delete(found.id, permanently=True))
 
 
 async def get_exact(backend: Backend, readable_id: str) -> Collection:

@@ -107,7 +107,7 @@ async def delete_source_connection(call: ApiCall[DeleteQuery, Nothing]) -> Conne
     15 s). The answer is the connection as it was. This cannot be undone.
     """
     gone = await call.backend.connections.delete(
-        _id_of(call), expected_version=call.query.expected_version
+        _id_of(call), expected_version=call.query.expected_version, permanently=True
     )
     return ConnectionAnswer.of(gone)
 

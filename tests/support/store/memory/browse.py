@@ -85,6 +85,10 @@ class MemoryBrowse(BrowseStore):
         found = (media_type_of(each.entity.id) for _, each in self._within(scope))
         return Counter(media_type for media_type in found if media_type)
 
+    async def largest(self, scope: Scope, limit: int) -> Sequence[ListedEntity]:
+        found = [self._show(*pair) for pair in self._within(scope)]
+        return sorted(found, key=lambda each: -each.size)[:limit]
+
     async def locate(self, scope: Scope, name: str) -> Sequence[ListedEntity]:
         found = [
             (o, e)

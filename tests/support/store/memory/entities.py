@@ -241,9 +241,6 @@ class MemoryEntities(EntityStore):
                 )
         return None
 
-    async def purge(self, limit: int) -> int:
-        return 0
-
 
 def _words(text: str) -> list[str]:
     plain = unicodedata.normalize("NFKD", text).casefold().replace("\0", "")

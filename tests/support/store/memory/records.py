@@ -206,7 +206,7 @@ class MemoryTokens(Part, TokenStore):
     ) -> bool:
         if not self._is_holder(connection_id, holder):
             return False
-        found = self._state.connections[connection_id]
+        found = (self._state.connections | self._state.deleted)[connection_id]
         found.row = replace(found.row, credentials=sealed, auth_expires_at=expires_at)
         await self.release(connection_id, holder)
         return True

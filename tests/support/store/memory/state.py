@@ -131,6 +131,7 @@ class State:
     clock: Callable[[], datetime]
     collections: dict[str, Collection] = field(default_factory=dict[str, Collection])
     connections: dict[str, ConnectionState] = field(default_factory=dict[str, ConnectionState])
+    deleted: dict[str, ConnectionState] = field(default_factory=dict[str, ConnectionState])
     jobs: dict[str, JobState] = field(default_factory=dict[str, JobState])
     entities: dict[tuple[str, str], EntityState] = field(
         default_factory=dict[tuple[str, str], EntityState]

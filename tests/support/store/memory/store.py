@@ -23,6 +23,7 @@ from tests.support.store.memory.records import (
     MemoryTokens,
 )
 from tests.support.store.memory.state import ConnectionState, State, make_page
+from tests.support.store.memory.trash import MemoryTrash
 from weft.domain import collections as domain
 from weft.domain.base import Page
 from weft.domain.connections import Connection, ConnectionStatus, ConnectionTotals
@@ -91,12 +92,6 @@ class MemoryCollections(CollectionStore):
     async def connection_ids(self, collection: domain.Collection) -> Sequence[str]:
         every = self._state.connections.items()
         return [key for key, each in every if each.collection_id == collection.id][::-1]
-
-    async def delete(self, collection: domain.Collection) -> None:
-        if await self.connection_ids(collection):
-            raise Conflict("It has connections.")
-        if self._state.collections.pop(collection.id, None):
-            self._state.record("delete", "collection", collection.id, collection.organization_id)
 
 
 class MemoryConnections(ConnectionStore):
@@ -231,22 +226,6 @@ class MemoryConnections(ConnectionStore):
                 stored.row, state=state, error_category=error_category, error_message=error_message
             )
 
-    async def delete(self, organization_id: str, connection_id: str) -> Connection | None:
-        found = self._get(organization_id, connection_id)
-        if found is None:
-            return None
-        state, shown = self._state, self._state.show_connection(found)
-        del state.connections[connection_id]
-        state.jobs = {
-            k: e for k, e in state.jobs.items() if e.job.source_connection_id != connection_id
-        }
-        state.entities = {k: e for k, e in state.entities.items() if k[0] != connection_id}
-        state.sessions.pop(connection_id, None)
-        state.leases.pop(connection_id, None)
-        state.data_keys.pop((organization_id, connection_id), None)
-        state.record("delete", "connection", connection_id, organization_id, connection_id)
-        return shown
-
 
 class MemorySchedules(ScheduleStore):
     """See ScheduleStore."""
@@ -314,6 +293,7 @@ class MemoryStore(Store):
         self.schedules = MemorySchedules(state, self.jobs)
         self.entities = MemoryEntities(state)
         self.browse = MemoryBrowse(state)
+        self.trash = MemoryTrash(state)
         self.keys = MemoryKeys(state)
         self.data_keys = MemoryDataKeys(state)
         self.secrets = MemorySecrets(state)

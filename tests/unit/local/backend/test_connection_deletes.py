@@ -43,7 +43,9 @@ async def test_deleted_connection_is_returned_as_it_was(local: LocalHarness) -> 
     made = await local.connect(auth=token_auth(CANARY))
     await local.run_sync(made)
     before = await local.backend.connections.get(made.id)
-    assert await local.backend.connections.delete(made.id) == before
+    gone = await local.backend.connections.delete(made.id)
+    assert gone.restorable_until is not None
+    assert gone == before.model_copy(update={"restorable_until": gone.restorable_until})
     assert await local.search_titles("word") == []
     with pytest.raises(NotFound) as caught:
         await local.backend.connections.delete(made.id)
@@ -172,7 +174,7 @@ async def test_connection_that_was_deleted_during_an_update_is_not_found(
     local: LocalHarness,
 ) -> None:
     async def check(given: str | None) -> str:
-        await local.engine.store.connections.delete(ORGANIZATION, made.id)
+        await local.engine.store.trash.delete_connection(ORGANIZATION, made.id)
         return "reached"
 
     made = await local.connect()

@@ -170,7 +170,7 @@ async def test_obstacle_that_goes_away_is_noticed_without_a_restart(
         # Older versions stored relative paths as they were given.
         stored = made.config | {"path": "later"}
         with open_file(str(one.home / "weft.db")) as db:
-            db.execute("UPDATE connection SET config = ?", (json.dumps(stored),))
+            db.execute("UPDATE any_connection SET config = ?", (json.dumps(stored),))
         job = await wait_until_explained(one, await one.backend.jobs.run(made.id))
         clients.write("one", "later")
         assert (await one.wait_for_end(job)).status is JobStatus.COMPLETED
@@ -208,7 +208,7 @@ async def test_schedules_pile_nothing_up_while_nobody_may_run_them(clients: TwoC
         schedules = two.engine.store.schedules
         for _ in range(10):
             with open_file(str(two.home / "weft.db")) as db:
-                db.execute("UPDATE connection SET next_run_at = 1")
+                db.execute("UPDATE any_connection SET next_run_at = 1")
             for due in await schedules.due(10):
                 await schedules.fire(due, next_run=None)
         (job,) = (await two.backend.jobs.list(made.id)).items

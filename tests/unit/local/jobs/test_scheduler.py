@@ -49,7 +49,7 @@ async def test_time_zone_that_is_gone_is_taken_as_utc_and_stops_no_other_schedul
     lost = await connect_scheduled(local, "30 12 * * *", "Europe/Berlin")
     kept = await connect_scheduled(local, "30 12 * * *")
     with closing(cast("Any", apsw.Connection(str(local.home / "weft.db")))) as db:
-        db.execute("UPDATE connection SET timezone = 'Gone/Zone' WHERE id = ?", (lost.id,))
+        db.execute("UPDATE any_connection SET timezone = 'Gone/Zone' WHERE id = ?", (lost.id,))
     local.clock.pass_time(days=1)
     assert await fire_due(local.engine) == 2
     assert "Gone/Zone" in caplog.text

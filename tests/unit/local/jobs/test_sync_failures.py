@@ -341,7 +341,7 @@ async def test_cancelled_job_stops_writing_and_ends_cancelled(local: LocalHarnes
 async def test_deleted_connection_ends_the_sync_without_an_error(local: LocalHarness) -> None:
     async def fetch(cursor: Json | None, context: SourceContext) -> AsyncGenerator[Event]:
         yield note("a", "alpha")
-        await local.engine.store.connections.delete(ORGANIZATION, made.id)
+        await local.engine.store.trash.delete_connection(ORGANIZATION, made.id)
         yield note("b", "alpha")
 
     local.script.fetch = fetch
@@ -354,4 +354,4 @@ async def test_deleted_connection_ends_the_sync_without_an_error(local: LocalHar
 
 def _overwrite_credentials(path: Path, sealed: str) -> None:
     with closing(cast("Any", apsw).Connection(str(path))) as db:
-        db.execute("UPDATE connection SET credentials = ?", (sealed,))
+        db.execute("UPDATE any_connection SET credentials = ?", (sealed,))

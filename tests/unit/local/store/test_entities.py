@@ -142,14 +142,14 @@ async def test_purge_clears_deleted_connections_and_leaves_others(bench: Bench) 
     doomed, kept = await bench.connection(), await bench.connection()
     await bench.list_all(doomed, *(entity(f"d{n}", "word") for n in range(5)))
     await bench.list_all(kept, *(entity(f"k{n}", "word") for n in range(2)))
-    assert await bench.store.entities.purge(10) == 0, "nothing is deleted yet"
-    await bench.store.connections.delete(ORGANIZATION, doomed.id)
+    assert await bench.store.trash.purge(10) == 0, "nothing is deleted yet"
+    await bench.store.trash.delete_connection(ORGANIZATION, doomed.id)
     assert await bench.hits("word") == ["k0", "k1"], "unsearchable before the purge"
     assert bench.rows("SELECT count(*) FROM entity_body") == [(7,)]
-    steps = [await bench.store.entities.purge(2) for _ in range(4)]
+    steps = [await bench.store.trash.purge(2) for _ in range(4)]
     assert steps == [2, 2, 1, 0]
     assert bench.rows("SELECT title FROM entity_body ORDER BY title") == [("k0",), ("k1",)]
-    assert bench.rows("SELECT count(*) FROM purge") == [(0,)]
+    assert bench.rows("SELECT count(*) FROM any_connection") == [(1,)]
     assert await bench.hits("word") == ["k0", "k1"]
     found = "SELECT count(*) FROM entity_fts WHERE entity_fts MATCH 'word'"
     assert bench.rows(found) == [(2,)]
@@ -161,8 +161,8 @@ async def test_purge_during_syncs_of_others_disturbs_nothing(bench: Bench) -> No
     await bench.list_all(doomed, entity("d", "word"))
     claim = await bench.store.entities.begin_listing(await bench.claim_new(kept))
     await bench.commit(claim, entity("k0", "word"))
-    await bench.store.connections.delete(ORGANIZATION, doomed.id)
-    assert await bench.store.entities.purge(10) == 1
+    await bench.store.trash.delete_connection(ORGANIZATION, doomed.id)
+    assert await bench.store.trash.purge(10) == 1
     await bench.commit(claim, entity("k1", "word"))
     assert await bench.sweep(claim) == 0
     assert await bench.hits("word") == ["k0", "k1"]

@@ -45,7 +45,7 @@ async def test_second_live_job_is_a_conflict_in_every_live_state(bench: Bench) -
 
 async def test_job_of_a_deleted_connection_cannot_be_queued(bench: Bench) -> None:
     made = await bench.connection()
-    await bench.store.connections.delete(ORGANIZATION, made.id)
+    await bench.store.trash.delete_connection(ORGANIZATION, made.id)
     with pytest.raises(NotFound) as caught:
         await bench.queue(made)
     assert caught.value.field == "connection_id"

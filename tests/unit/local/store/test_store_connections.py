@@ -84,7 +84,7 @@ async def test_check_of_a_connection_that_was_deleted_meanwhile_brings_nothing_b
     bench: Bench,
 ) -> None:
     made = await bench.connection()
-    await bench.store.connections.delete(ORGANIZATION, made.id)
+    await bench.store.trash.delete_connection(ORGANIZATION, made.id)
     await mark_refused(bench, made)
     assert await bench.store.connections.get(ORGANIZATION, made.id) is None
 
@@ -93,11 +93,11 @@ async def test_delete_returns_what_was_stored_at_that_moment_and_only_once(bench
     made = await bench.connection()
     await bench.commit(await bench.claim_new(made), entity("a"), entity("b"))
     before = await bench.get(made)
-    gone = await bench.store.connections.delete(ORGANIZATION, made.id)
+    gone = await bench.store.trash.delete_connection(ORGANIZATION, made.id)
     assert gone is not None
     assert gone == before
     assert gone.entities.total_entities == 2
-    assert await bench.store.connections.delete(ORGANIZATION, made.id) is None
+    assert await bench.store.trash.delete_connection(ORGANIZATION, made.id) is None
 
 
 async def test_delete_returns_what_another_process_wrote_while_it_waited(bench: Bench) -> None:
@@ -105,10 +105,10 @@ async def test_delete_returns_what_another_process_wrote_while_it_waited(bench: 
     gone: list[Connection | None] = []
 
     async def delete() -> None:
-        gone.append(await bench.store.connections.delete(ORGANIZATION, made.id))
+        gone.append(await bench.store.trash.delete_connection(ORGANIZATION, made.id))
 
     with closing(cast("Any", apsw).Connection(str(bench.path))) as other:
-        other.execute("BEGIN IMMEDIATE; UPDATE connection SET name = 'Renamed'")
+        other.execute("BEGIN IMMEDIATE; UPDATE any_connection SET name = 'Renamed'")
         async with anyio.create_task_group() as group:
             group.start_soon(delete)
             await anyio.wait_all_tasks_blocked()
@@ -122,10 +122,11 @@ async def test_deleted_connection_takes_jobs_and_records_and_leaves_others(bench
     await bench.list_all(made, entity("a", "word"))
     kept = await bench.list_all(other, entity("b", "word"))
     there = await bench.get(other)
-    assert await bench.store.connections.delete("somebody", made.id) is None
+    assert await bench.store.trash.delete_connection("somebody", made.id) is None
     assert await bench.get(made)
-    assert await bench.store.connections.delete(ORGANIZATION, made.id)
+    assert await bench.store.trash.delete_connection(ORGANIZATION, made.id)
     assert await bench.store.connections.get(ORGANIZATION, made.id) is None
+    assert await bench.store.trash.purge(2) == 1
     assert bench.rows("SELECT id FROM job") == [(kept.id,)]
     assert bench.rows("SELECT source_id FROM entity") == [("b",)]
     assert bench.rows("SELECT DISTINCT connection_no FROM entity_type") == bench.rows(

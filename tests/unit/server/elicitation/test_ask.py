@@ -55,7 +55,7 @@ async def test_person_sees_what_would_go_and_confirms_it(
     person = Person(YES)
     text, data = await call_delete(server, mode, person)
     assert data["deleted"] is True
-    assert "Deleted connection 'Docs Repo'" in text
+    assert "Deleted for good connection 'Docs Repo'" in text
     assert backend.connections.rows == {}
     for fact in ("Docs Repo", "12 entities", "0 2 * * *", "running job: none", "source itself"):
         assert fact in person.form.message

@@ -236,7 +236,7 @@ async def test_unknown_name_that_looks_like_none_is_not_repeated(
     [
         ("pause_connection", "Call update_connection with schedule={'paused': true}."),
         ("rename_collection", "Call update_collection with name."),
-        ("restore_connection", "Known: "),
+        ("restore_collection", "Call restore_connection with readable_collection_id."),
         ("get_conection", "Did you mean get_connection?"),
     ],
 )

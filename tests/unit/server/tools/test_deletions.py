@@ -1,9 +1,11 @@
 """The tools that make and rename a collection, and that delete in two steps."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from tests.support.server.fakes import Connect, FakeBackend
-from tests.support.server.records import make_collection, make_connection
+from tests.support.server.records import make_collection, make_connection, make_listed
 from tests.support.server.tool_calls import bad, good, items
 
 pytestmark = pytest.mark.anyio
@@ -43,6 +45,59 @@ async def test_delete_previews_first_and_then_deletes(
     assert data["deleted"] is True
     assert data["entities"] == 12
     assert backend.connections.rows == {}
+
+
+async def test_preview_names_the_largest_documents_and_the_end_of_the_undo(
+    connect: Connect, backend: FakeBackend
+) -> None:
+    assert backend.browse is not None
+    backend.browse.entities_found = [
+        make_listed("a/report.pdf").model_copy(update={"size": 12_345})
+    ]
+    for tool, arguments in (
+        ("delete_connection", {"connection_id": "c1"}),
+        ("delete_collection", {"readable_collection_id": "docs"}),
+    ):
+        text, _ = await good(connect, tool, **arguments)
+        assert "a/report.pdf, 12,345 bytes of text" in text
+        assert "for good" in text
+        assert "This cannot be undone." in text
+        backend.trash.hours = 72
+        text, data = await good(connect, tool, **arguments)
+        assert "restore_connection can undo it until 20" in text
+        assert "for good" not in text
+        token = data["confirmation_token"]
+        refused = await bad(connect, tool, **arguments, permanently=True, confirmation_token=token)
+        assert "does not belong to this deletion" in refused, "the preview was of another one"
+        backend.trash.hours = 0
+
+
+async def test_restore_lists_what_can_be_restored_and_restores_it(
+    connect: Connect, backend: FakeBackend
+) -> None:
+    text, data = await good(connect, "restore_connection")
+    assert (text, data["items"]) == ("Nothing can be restored.", [])
+    until = datetime(2026, 12, 2, 10, tzinfo=UTC)
+    gone = make_connection("c9", name="Old wiki").model_copy(update={"restorable_until": until})
+    backend.trash.connections = [gone]
+    text, data = await good(connect, "restore_connection")
+    assert "'Old wiki' (c9)" in text
+    assert "until 2026-12-02T10:00:00Z" in text
+    assert data["items"][0]["restorable_until"] == "2026-12-02T10:00:00Z"
+    text, data = await good(connect, "restore_connection", connection_id="Old wiki")
+    assert "Restored 1 connection" in text
+    assert data["next_step"] == "run_sync(connection_id='c9') brings it up to date."
+    await bad(connect, "restore_connection", connection_id="Old wiki")
+
+
+async def test_collection_that_comes_back_under_another_id_says_so(
+    connect: Connect, backend: FakeBackend
+) -> None:
+    backend.trash.collections = [make_collection("docs-x7")]
+    backend.trash.taken = "docs"
+    text, data = await good(connect, "restore_connection", readable_collection_id="docs-x7")
+    assert "collection" in text
+    assert "another collection is called docs by now" in data["notes"][0]
 
 
 async def test_changed_connection_needs_a_new_preview(

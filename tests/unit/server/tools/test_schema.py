@@ -39,6 +39,7 @@ NAMES = (
     "update_collection",
     "delete_connection",
     "delete_collection",
+    "restore_connection",
     "search",
     "get_entity",
     "list_entities",

@@ -6,7 +6,7 @@ import click
 
 from weft.backend import Backend
 from weft.cli.terminal.completion import complete_connection, complete_source
-from weft.cli.terminal.confirm import confirm
+from weft.cli.terminal.confirm import confirm, describe_deleted, largest_text, undo_text
 from weft.cli.terminal.context import App, json_option, pass_app, show
 from weft.cli.terminal.filters import collection_filter
 from weft.cli.terminal.groups import ListGroup, limit_options
@@ -21,6 +21,7 @@ from weft.cli.verbs.connections.write import create_connection, update_connectio
 from weft.domain.base import Page
 from weft.domain.connections import Connection, ConnectionStatus, ConnectionTotals
 from weft.domain.jobs import LIVE_STATUSES
+from weft.domain.restoring import find_to_delete
 
 NAME_HELP = "NAME is the connection's name, its id, or the beginning of its id."
 
@@ -113,18 +114,29 @@ def check_connection(app: App, name: str) -> None:
 @connections.command("delete", epilog=NAME_HELP)
 @click.argument("name", shell_complete=complete_connection)
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--permanently", is_flag=True, help="Without undo.")
 @json_option
 @pass_app
-def delete_connection(app: App, name: str, yes: bool) -> None:
+def delete_connection(app: App, name: str, yes: bool, permanently: bool) -> None:
     """Delete a connection, its history and what it synced."""
-    found = app.run(lambda backend: backend.connections.get(name))
+
+    async def look(backend: Backend) -> tuple[Connection, str]:
+        get, get_deleted = backend.connections.get, backend.trash.get_connection
+        found = await find_to_delete(get, get_deleted, name, permanently=permanently)
+        undo = await undo_text(backend, permanently=permanently)
+        return found, _preview_deletion(found, await largest_text(backend, found), undo)
+
+    found, preview = app.run(look)
     # Ask while no backend is open, since an open one would have jobs to attend to.
-    confirm(app, _preview_deletion(found), yes=yes)
+    confirm(app, preview, yes=yes)
     deleted = app.run(
-        lambda backend: backend.connections.delete(found.id, expected_version=found.version)
+        lambda backend: backend.connections.delete(
+            found.id, expected_version=found.version, permanently=permanently
+        )
     )
     total = count(deleted.entities.total_entities, "entity", "entities")
-    show(app, deleted, f"Deleted '{plain(deleted.name)}' with {total}.")
+    said = f"Deleted '{plain(deleted.name)}' with {total}."
+    show(app, deleted, said, note=describe_deleted(deleted))
 
 
 connections.add_command(create_connection)
@@ -142,7 +154,7 @@ def _tell_rest(totals: ConnectionTotals) -> str:
     return f"{said} {needing} {word} attention: --needs-attention."
 
 
-def _preview_deletion(connection: Connection) -> str:
+def _preview_deletion(connection: Connection, largest: str, undo: str) -> str:
     total = count(connection.entities.total_entities, "entity", "entities")
     runs = count(connection.sync.total_runs, "run")
     parts = [f"Deletes '{connection.name}' ({connection.short_name}) with {total} and its {runs}."]
@@ -151,4 +163,5 @@ def _preview_deletion(connection: Connection) -> str:
         parts.append(f"Its sync is {job.status} and will be cancelled.")
     if connection.schedule is not None:
         parts.append("Its schedule ends.")
-    return " ".join([*parts, "Nothing changes at the source. There is no undo."])
+    parts += [largest, "Nothing changes at the source.", undo]
+    return " ".join(part for part in parts if part)

@@ -45,6 +45,7 @@ class DatabaseReport(Frozen):
     jobs: int = 0
     live_jobs: int = 0
     entities: int = 0
+    restorable: int = 0
     awaiting_cleanup: int = 0
     sealed_with: str | None = Field(default=None, exclude=True)
     problems: tuple[str, ...] = ()

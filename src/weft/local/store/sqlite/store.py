@@ -24,6 +24,7 @@ from weft.local.store.sqlite.tables.jobs import SqliteJobs
 from weft.local.store.sqlite.tables.keys import SqliteKeys
 from weft.local.store.sqlite.tables.notes import SqliteNotes
 from weft.local.store.sqlite.tables.schedules import SqliteSchedules
+from weft.local.store.sqlite.tables.trash import SqliteTrash
 from weft.local.store.sqlite.tables.vault import SqliteDataKeys, SqliteSecrets
 
 LOOK_SECONDS = 0.2
@@ -41,6 +42,7 @@ class SqliteStore(Store):
         self.schedules = SqliteSchedules(database)
         self.entities = SqliteEntities(database)
         self.browse = SqliteBrowse(database)
+        self.trash = SqliteTrash(database)
         self.keys = SqliteKeys(database)
         self.data_keys = SqliteDataKeys(database)
         self.secrets = SqliteSecrets(database)

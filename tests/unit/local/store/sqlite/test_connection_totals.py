@@ -19,7 +19,7 @@ PAGE: Final = 400
 HOLD: Final = json.dumps({"count": 2, "everything": 0, "job_id": "j", "held_at": 1, "names": []})
 # Copies of the one connection, of which every third failed and every other holds two entities.
 COPY: Final = """
-INSERT INTO connection (id, organization_id, collection_no, sync_id, short_name, name, config,
+INSERT INTO any_connection (id, organization_id, collection_no, sync_id, short_name, name, config,
   auth_method, state, host, created_at, modified_at)
 WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)
 SELECT c.id || i, organization_id, collection_no, c.sync_id || i, short_name, name, config,
@@ -31,7 +31,7 @@ INSERT INTO entity_type (connection_no, type, media_type, count, last_updated)
 SELECT no, 'note', '', 2, 1 FROM connection WHERE no % 2 = 0
 """
 STATE: Final = """
-UPDATE connection SET state = value ->> 1, paused = value ->> 2, hold = value ->> 3
+UPDATE any_connection SET state = value ->> 1, paused = value ->> 2, hold = value ->> 3
 FROM json_each(?) WHERE no = value ->> 0
 """
 HELD: Final = """

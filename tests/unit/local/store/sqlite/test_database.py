@@ -213,6 +213,7 @@ def copy_into_older(db: Any, path: Path, *, version: int) -> None:
     db.execute("ATTACH ? AS new", (str(path),))
     for (table,) in db.execute(
         "SELECT name FROM main.sqlite_schema WHERE type = 'table'"
+        " AND name IN (SELECT name FROM new.sqlite_schema)"
     ).fetchall():
         if "_fts" not in table and not table.startswith("sqlite_"):
             names = ", ".join(row[1] for row in db.execute(f"PRAGMA main.table_info({table})"))
@@ -236,6 +237,22 @@ async def test_jobs_queued_before_options_were_stored_keep_theirs(tmp_path: Path
         RunOptions(force_full_sync=True),
         RunOptions(),
     ]
+
+
+async def test_bodies_that_waited_for_an_older_purge_are_cleared(tmp_path: Path) -> None:
+    path = tmp_path / "weft.db"
+    with direct(path) as db:
+        for _, script in migrations()[:15]:
+            db.execute(script)
+        db.execute(
+            "INSERT INTO entity_body VALUES (1, 'gone', 'word', NULL, NULL, '{}', '[]'),"
+            " (2, 'kept', 'word', NULL, NULL, '{}', '[]');"
+            "INSERT INTO entity_fts (rowid, title, text) SELECT no, title, text FROM entity_body;"
+            "INSERT INTO purge VALUES (1); PRAGMA user_version = 15; PRAGMA journal_mode = WAL"
+        )
+    async with open_bench(path) as bench:
+        assert bench.rows("SELECT title FROM entity_body") == [("kept",)]
+        bench.check_index()
 
 
 async def test_newer_schema_is_refused_and_left_alone(tmp_path: Path) -> None:

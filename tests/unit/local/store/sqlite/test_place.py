@@ -189,7 +189,7 @@ async def test_change_beneath_a_file_that_nobody_was_to_write_stops_reading(
     async with open_bench(path) as bench:
         assert await bench.hits("word") == ["a"]
         with open_file(str(path)) as db:
-            db.execute("UPDATE collection SET name = 'Changed'")
+            db.execute("UPDATE any_collection SET name = 'Changed'")
         with pytest.raises(StorageFailed, match="changed by another process"):
             await bench.hits("word")
 

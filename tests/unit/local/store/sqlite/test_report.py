@@ -29,7 +29,7 @@ async def test_report_counts_what_there_is(bench: Bench) -> None:
     made, doomed = await bench.connection(), await bench.connection("other-docs")
     await bench.list_all(made, entity("a"), entity("b", kind="page"))
     await bench.list_all(doomed, entity("c"), entity("d"), entity("e"))
-    await bench.store.connections.delete(ORGANIZATION, doomed.id)
+    await bench.store.trash.delete_connection(ORGANIZATION, doomed.id)
     await bench.queue(made)
     found = await report(bench.path)
     assert found.exists
@@ -49,15 +49,15 @@ async def test_connections_whose_key_is_gone_are_named_until_they_wait_for_it(be
     key, _ = new_data_key(master, ORGANIZATION, kept.id)
     await bench.store.data_keys.add(key)
     with closing(cast("Any", apsw).Connection(str(bench.path))) as db:
-        db.execute("UPDATE connection SET credentials = 'v1.0123456789abcdef.n.c'")
+        db.execute("UPDATE any_connection SET credentials = 'v1.0123456789abcdef.n.c'")
         db.execute(
-            "UPDATE connection SET credentials = ? WHERE id = ?", (f"v1.{key.kid}.n.c", kept.id)
+            "UPDATE any_connection SET credentials = ? WHERE id = ?", (f"v1.{key.kid}.n.c", kept.id)
         )
         (problem,) = (await report(bench.path)).problems
         assert made.id in problem
         assert kept.id not in problem
         assert "`weft connections authorize ID`" in problem
-        db.execute("UPDATE connection SET state = 'needs_reauth'")
+        db.execute("UPDATE any_connection SET state = 'needs_reauth'")
     assert (await report(bench.path)).problems == ()
 
 

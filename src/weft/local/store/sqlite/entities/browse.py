@@ -25,6 +25,7 @@ from weft.domain.cursors import KeyInteger, decode_keys, encode_keys
 from weft.local.store.browse import (
     FILE_PREFIX,
     LOCATED_MAX,
+    SIZES_READ_MAX,
     BrowseStore,
     ChangeFilter,
     EntityFilter,
@@ -65,6 +66,9 @@ class SqliteBrowse(Table, BrowseStore):
 
     async def count_media_types(self, scope: Scope) -> Mapping[str, int]:
         return await self._database.read(_count_types, scope, "browse_media_types")
+
+    async def largest(self, scope: Scope, limit: int) -> Sequence[ListedEntity]:
+        return await self._database.read(_largest, scope, limit)
 
     async def locate(self, scope: Scope, name: str) -> Sequence[ListedEntity]:
         return await self._database.read(_locate, scope, name)
@@ -225,6 +229,18 @@ def _count_types(db: Session, scope: Scope, query: str) -> dict[str, int]:
     return dict(found)
 
 
+def _largest(db: Session, scope: Scope, limit: int) -> tuple[ListedEntity, ...]:
+    owners = _read_owners(db, scope)
+    if not owners:
+        return ()
+    values = {
+        "connection_nos": carray(array("q", owners)),
+        "read_limit": SIZES_READ_MAX,
+        "limit": limit,
+    }
+    return _read_located(db, "browse_largest", values, owners)
+
+
 def _locate(db: Session, scope: Scope, name: str) -> tuple[ListedEntity, ...]:
     owners = _read_owners(db, scope)
     if not owners or "\0" in name:  # No stored id has one, and none can be bound.
@@ -236,7 +252,13 @@ def _locate(db: Session, scope: Scope, name: str) -> tuple[ListedEntity, ...]:
         "file": f"{FILE_PREFIX}{name}",
         "limit": LOCATED_MAX,
     }
-    found = db.execute(queries()["browse_locate"], values)
+    return _read_located(db, "browse_locate", values, owners)
+
+
+def _read_located(
+    db: Session, query: str, values: dict[str, Any], owners: Mapping[int, tuple[str, str]]
+) -> tuple[ListedEntity, ...]:
+    found = db.execute(queries()[query], values)
     return _to_listed(db, [(Slim(no, *rest), owner) for no, owner, *rest in found], owners)
 
 

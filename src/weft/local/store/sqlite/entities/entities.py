@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from array import array
 from collections.abc import Collection as Ids
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -30,7 +29,7 @@ from weft.local.store.sqlite.file.database import READERS, Database
 from weft.local.store.sqlite.file.queries import queries
 from weft.local.store.sqlite.file.session import Bindings, Session, carray
 from weft.local.store.sqlite.tables.jobs import read_lap
-from weft.local.store.sqlite.tables.rows import Table, has_row, rows
+from weft.local.store.sqlite.tables.rows import Table, rows
 from weft.local.store.values import loads, micros_or_none, moment_or_none
 
 DELETE_BATCH = 2_000
@@ -128,11 +127,6 @@ class SqliteEntities(Table, EntityStore):
         }
         return await self._database.read(_get, values)
 
-    async def purge(self, limit: int) -> int:
-        if not await self._database.read(has_row, "purge_any"):
-            return 0
-        return await self._database.write_relaxed(_purge, limit)
-
 
 def _versions(db: Session, connection_id: str, ids: tuple[str, ...]) -> dict[str, str]:
     number = db.execute(queries()["connection_no"], {"id": connection_id}).get
@@ -157,10 +151,6 @@ def _marks_of_job(db: Session, claim: Claim) -> Marks:
     first, last = next(_rows(db, "entity_range", claim.connection_id))
     blobs = (blob for (blob,) in _rows(db, "seen_of_job", claim.job_id))
     return Marks.of(blobs, first or 0, last or 0)
-
-
-def _integers(db: Session, query: str, values: Bindings) -> "array[int]":
-    return array("q", (no for (no,) in db.execute(queries()[query], values)))
 
 
 def _rows(db: Session, query: str, *values: object) -> Iterator[tuple[Any, ...]]:
@@ -215,11 +205,3 @@ def _get(db: Session, values: dict[str, Any]) -> StoredEntity | None:
         metadata=loads(row["metadata"]),
         breadcrumbs=tuple(json.loads(row["breadcrumbs"])),
     )
-
-
-def _purge(db: Session, limit: int) -> int:
-    doomed = _integers(db, "purge_next", (limit,))
-    if doomed:
-        for step in ("index_delete", "body_delete", "purge_done"):
-            db.execute(queries()[step], {"nos": carray(doomed)})
-    return len(doomed)

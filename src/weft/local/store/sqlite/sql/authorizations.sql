@@ -61,8 +61,9 @@ WHERE token_lease.until <= :now OR token_lease.until > 2 * :until - :now
 RETURNING holder;
 
 -- name: token_store
--- Stores new tokens if the holder still has the lease.
-UPDATE connection SET credentials = :sealed, auth_expires_at = :expires_at
+-- Stores new tokens if the holder still has the lease, also while the connection is deleted: it may
+-- be restored, and the old tokens are spent.
+UPDATE any_connection SET credentials = :sealed, auth_expires_at = :expires_at
 WHERE id = :connection_id
   AND EXISTS (SELECT 1 FROM token_lease l WHERE l.connection_no = no AND l.holder = :holder)
 RETURNING no;
@@ -70,7 +71,7 @@ RETURNING no;
 -- name: token_lease_release
 -- Gives a lease back, if the holder still has it.
 DELETE FROM token_lease WHERE holder = :holder
-  AND connection_no = (SELECT no FROM connection WHERE id = :connection_id);
+  AND connection_no = (SELECT no FROM any_connection WHERE id = :connection_id);
 
 -- name: token_lease_revoke
 -- The credentials were replaced: what a refresh of the old ones brings is not wanted any more.

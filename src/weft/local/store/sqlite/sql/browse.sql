@@ -33,6 +33,15 @@ ORDER BY updated_at DESC, no DESC LIMIT :limit;
 SELECT no, title, octet_length(text) FROM entity_body
 WHERE no IN (SELECT value FROM carray(:nos));
 
+-- name: browse_largest
+-- The longest texts among the first entities of some connections: a size is in the row of a body, of
+-- which each must be read.
+SELECT e.no, e.connection_no, e.source_id, e.type, e.updated_at, e.media_type FROM (
+  SELECT e.* FROM carray(:connection_nos) k CROSS JOIN entity e ON e.connection_no = k.value
+  LIMIT :read_limit
+) e JOIN entity_body b ON b.no = e.no
+ORDER BY octet_length(b.text) DESC, e.no LIMIT :limit;
+
 -- name: browse_types
 -- How many entities of each type the scope has.
 SELECT t.type, sum(t.count) FROM connection c

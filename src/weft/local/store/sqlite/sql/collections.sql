@@ -1,12 +1,13 @@
 -- name: collection_insert
 -- Fails on the unique index when the readable id is taken.
-INSERT INTO collection (id, organization_id, readable_id, name, created_at, modified_at)
+INSERT INTO any_collection (id, organization_id, readable_id, name, created_at, modified_at)
 VALUES (:id, :organization_id, :readable_id, :name, :now, :now);
 
 -- name: collection_columns
 -- The start of every query that returns collections.
 SELECT
   k.no, k.id, k.organization_id, k.readable_id, k.name, k.created_at, k.modified_at,
+  k.restorable_until,
   (SELECT count(*) FROM connection c WHERE c.collection_no = k.no) AS connection_count,
   (
     SELECT coalesce(sum(t.count), 0) FROM connection c
@@ -47,8 +48,5 @@ ORDER BY k.no DESC LIMIT :limit;
 
 -- name: collection_rename
 -- No row when the collection is gone.
-UPDATE collection SET name = :name, modified_at = :now WHERE id = :id RETURNING no;
-
--- name: collection_delete
--- Fails on the foreign key while the collection has connections.
-DELETE FROM collection WHERE no = :no;
+UPDATE any_collection SET name = :name, modified_at = :now WHERE id = :id AND deleted_at IS NULL
+RETURNING no;

@@ -1,6 +1,6 @@
 -- name: connection_insert
 -- One row; its counts and its cursor begin empty.
-INSERT INTO connection (
+INSERT INTO any_connection (
   {connection.names}, collection_no, cron, timezone, continuous, cursor_field, has_schedule,
   next_run_at, paused, paused_until, created_at, modified_at
 ) VALUES (
@@ -9,13 +9,13 @@ INSERT INTO connection (
 ) RETURNING no;
 
 -- name: connection_columns
--- The start of every query that returns connections: the row, its last job, its counts by type.
+-- What every query of connections returns: the row, its last job, its counts by type.
 SELECT
   c.no, {connection.read}, c.credentials IS NOT NULL AS has_credentials, k.readable_id AS readable_collection_id, p.kind AS auth_provider_kind,
   c.cron, c.timezone, c.continuous, c.cursor_field, c.has_schedule, c.next_run_at, c.paused,
   c.paused_until,
   CASE WHEN NOT c.list_again THEN c.cursor END AS cursor,
-  c.hold, c.total_runs, c.successful_runs, c.failed_runs, c.version, c.created_at, c.modified_at,
+  c.hold, c.restorable_until, c.total_runs, c.successful_runs, c.failed_runs, c.version, c.created_at, c.modified_at,
   (
     SELECT json_group_array(json_array(type, count, last_updated)) FROM (
       SELECT type, sum(count) AS count, max(last_updated) AS last_updated
@@ -32,6 +32,9 @@ SELECT
   j.error_category AS job_error_category, j.error_details AS job_error_details,
   (SELECT json_group_array(json_array(r.kind, r.reason, r.count)) FROM job_reason r
     WHERE r.job_no = j.no AND r.count <> 0) AS job_findings
+
+-- name: connection_from
+-- Follows the columns: connections that are not deleted.
 FROM connection c
 JOIN collection k ON k.no = c.collection_no
 LEFT JOIN auth_provider p
@@ -128,7 +131,7 @@ SELECT id FROM connection WHERE collection_no = :collection_no ORDER BY no DESC;
 
 -- name: connection_update
 -- Changes a row of the expected version. Jobs and refreshes keep what they wrote, unless told.
-UPDATE connection SET
+UPDATE any_connection SET
   {connection.changes}, collection_no = :collection_no,
   cron = :cron, timezone = :timezone, continuous = :continuous, cursor_field = :cursor_field,
   has_schedule = :has_schedule, next_run_at = :next_run_at,
@@ -136,6 +139,7 @@ UPDATE connection SET
   list_again = list_again OR :new_config, hold = CASE WHEN :new_config THEN NULL ELSE hold END,
   version = version + 1, modified_at = :now
 WHERE id = :id AND organization_id = :organization_id AND version = :expected_version
+  AND deleted_at IS NULL
 RETURNING no;
 
 -- name: connection_is_as_read
@@ -163,25 +167,9 @@ SELECT credentials FROM connection WHERE id = :id AND organization_id = :organiz
 
 -- name: connection_mark
 -- The outcome of a job or a check, as far as it concerns the connection.
-UPDATE connection SET state = :state, error_category = :error_category,
+UPDATE any_connection AS connection SET state = :state, error_category = :error_category,
   error_message = :error_message
 WHERE no = :no;
-
--- name: connection_mark_for_purge
--- Lists the bodies that a deleted connection leaves.
-INSERT INTO purge (entity_no) SELECT no FROM entity WHERE connection_no = :no;
-
--- name: connection_delete_entities
--- Makes the entities of a connection unsearchable at once.
-DELETE FROM entity WHERE connection_no = :no;
-
--- name: connection_delete_types
--- Drops the counts by type of a connection.
-DELETE FROM entity_type WHERE connection_no = :no;
-
--- name: connection_delete
--- Jobs, their logs and their marks go with it by cascade.
-DELETE FROM connection WHERE no = :no;
 
 -- name: schedule_due
 -- Schedules whose time has come, the longest waiting first.
@@ -208,14 +196,14 @@ WHERE id = :connection_id AND next_run_at = :slot AND NOT EXISTS (
 
 -- name: schedule_advance
 -- Follows `schedule_turn` in the same transaction. The first run after a pause ends it.
-UPDATE connection SET next_run_at = :next_run_at, repeated_slot = :repeated_slot,
+UPDATE any_connection SET next_run_at = :next_run_at, repeated_slot = :repeated_slot,
   paused = 0, paused_until = NULL
 WHERE id = :connection_id;
 
 -- name: schedule_prune_slot
 -- `last_slot` is the last slot whose job is no longer there to tell that it was fired. A slot that
 -- the clock has not reached must not stop those before it.
-UPDATE connection SET last_slot = max(coalesce(last_slot, :slot), :slot)
+UPDATE any_connection SET last_slot = max(coalesce(last_slot, :slot), :slot)
 WHERE no = :no AND :slot <= :now;
 
 -- name: schedule_keep_early_slot
@@ -234,6 +222,6 @@ WHERE next_run_at IS NOT NULL AND no < :before ORDER BY no DESC LIMIT :limit;
 
 -- name: schedule_move
 -- Sets another next time, unless somebody has done so.
-UPDATE connection SET next_run_at = :next_run_at
-WHERE id = :connection_id AND next_run_at = :slot
+UPDATE any_connection SET next_run_at = :next_run_at
+WHERE id = :connection_id AND next_run_at = :slot AND deleted_at IS NULL
 RETURNING no;

@@ -144,21 +144,8 @@ ON CONFLICT DO UPDATE SET numbers = excluded.numbers;
 SELECT type, coalesce(media_type, ''), count(*)
 FROM carray(:nos) k CROSS JOIN entity e ON e.no = k.value GROUP BY 1, 2;
 
--- name: purge_next
--- Some bodies that wait for cleanup.
-SELECT entity_no FROM purge LIMIT ?;
-
--- name: purge_any
--- Tells cheaply that nothing is left to clear.
-SELECT 1 FROM purge LIMIT 1;
-
--- name: purge_done
--- Strikes cleaned bodies off the list.
-DELETE FROM purge WHERE entity_no IN (SELECT value FROM carray(:nos));
-
 -- name: entity_search
--- An entity without a record (its connection is being purged) is not found. FTS5's own snippet() and
--- highlight() take time by the square of a text's matches.
+-- FTS5's own snippet() and highlight() take time by the square of a text's matches.
 SELECT e.no, c.id, c.name, e.type, b.title, b.text, match_places(entity_fts) AS places, b.url,
   -entity_fts.rank AS score
 FROM entity_fts

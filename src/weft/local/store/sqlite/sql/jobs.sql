@@ -184,7 +184,7 @@ WHERE no = :no
 -- name: job_promote_checkpoint
 -- After a whole listing, later syncs may go on from where it ended. While deletions are held, the
 -- source remembers what it did before: that is what is still stored.
-UPDATE connection SET cursor = j.checkpoint,
+UPDATE any_connection AS connection SET cursor = j.checkpoint,
   list_again = (list_again AND NOT j.full_sync) OR j.incomplete
 FROM job j
 WHERE connection.no = j.connection_no AND j.no = :no AND j.checkpoint IS NOT NULL
@@ -192,13 +192,13 @@ WHERE connection.no = j.connection_no AND j.no = :no AND j.checkpoint IS NOT NUL
 
 -- name: job_tell_hold
 -- Passes on what the job holds. Only a whole listing that holds nothing ends what an earlier one held.
-UPDATE connection SET hold = j.hold FROM job j
+UPDATE any_connection AS connection SET hold = j.hold FROM job j
 WHERE connection.no = j.connection_no AND j.no = :no AND connection.config = :config
   AND (j.hold IS NOT NULL OR (j.full_sync AND NOT j.incomplete));
 
 -- name: job_settle
 -- From now on the share that a sync may delete is of what is stored now.
-UPDATE connection SET settled_no = (SELECT value FROM sequence WHERE name = 'entity') FROM job j
+UPDATE any_connection AS connection SET settled_no = (SELECT value FROM sequence WHERE name = 'entity') FROM job j
 WHERE connection.no = j.connection_no AND j.no = :no AND j.hold IS NULL AND NOT j.incomplete;
 
 -- name: job_drop_held
@@ -210,7 +210,7 @@ DELETE FROM held_deletion WHERE connection_no = (
 
 -- name: job_list_again
 -- A cursor would lie beyond deletions that wait. A full listing with gaps is made up for by another.
-UPDATE connection SET list_again = 1 FROM job j
+UPDATE any_connection AS connection SET list_again = 1 FROM job j
 WHERE connection.no = j.connection_no AND j.no = :job_no AND (
   connection.hold IS NOT NULL OR j.hold IS NOT NULL OR (j.full_sync AND j.incomplete)
   OR EXISTS (SELECT 1 FROM job_seen s WHERE s.job_no = j.no AND s.gone)
@@ -248,7 +248,7 @@ WHERE no = :no;
 
 -- name: job_count_run
 -- Counts an ended job with its connection.
-UPDATE connection SET total_runs = total_runs + 1,
+UPDATE any_connection AS connection SET total_runs = total_runs + 1,
   successful_runs = successful_runs + (:status = 'COMPLETED'),
   failed_runs = failed_runs + (:status = 'FAILED')
 WHERE no = :connection_no;
@@ -257,7 +257,7 @@ WHERE no = :connection_no;
 -- Not after a change of the configuration: the cursor belongs to the old one. During a full listing
 -- only before the first success, when nothing older could be left over that it would not name.
 -- A cursor beyond a gap is none to go on from.
-UPDATE connection SET cursor = :cursor,
+UPDATE any_connection SET cursor = :cursor,
   list_again = list_again OR (SELECT incomplete FROM job WHERE no = :job_no)
 WHERE no = :no AND config = :config AND (NOT :full_sync OR successful_runs = 0);
 

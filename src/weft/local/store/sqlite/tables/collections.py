@@ -59,14 +59,19 @@ class SqliteCollections(Table, CollectionStore):
     async def connection_ids(self, collection: Collection) -> Sequence[str]:
         return await self._database.read(_connection_ids, collection.id)
 
-    async def delete(self, collection: Collection) -> None:
-        target = Target("collection", collection.id, collection.organization_id)
-        await write_audited(self._database, "delete", target, _delete, collection.id)
-
 
 def number_of(db: Session, collection_id: str) -> int | None:
     """Look up the internal number of a collection; None when it is gone."""
     return db.execute(queries()["collection_no"], {"id": collection_id}).get
+
+
+def taken() -> Conflict:
+    """Return the error for a readable id that another collection has."""
+    return Conflict(
+        "A collection with that readable_id exists already.",
+        field="readable_id",
+        hint="Use the existing one, or choose another readable_id.",
+    )
 
 
 def _insert(db: Session, values: dict[str, Any]) -> Collection:
@@ -74,11 +79,7 @@ def _insert(db: Session, values: dict[str, Any]) -> Collection:
         db.execute(queries()["collection_insert"], values)
         return _select(db, "collection_by_id", values)[0]
     except apsw.ConstraintError:
-        raise Conflict(
-            "A collection with that readable_id exists already.",
-            field="readable_id",
-            hint="Use the existing one, or choose another readable_id.",
-        ) from None
+        raise taken() from None
 
 
 def _select(db: Session, tail: str, values: dict[str, Any]) -> list[Collection]:
@@ -88,14 +89,3 @@ def _select(db: Session, tail: str, values: dict[str, Any]) -> list[Collection]:
 def _connection_ids(db: Session, collection_id: str) -> list[str]:
     values = {"collection_no": number_of(db, collection_id)}
     return [row["id"] for row in rows(db, queries()["connection_ids_of_collection"], values)]
-
-
-def _delete(db: Session, collection_id: str) -> bool:
-    number = number_of(db, collection_id)
-    try:
-        db.execute(queries()["collection_delete"], {"no": number})
-        return number is not None
-    except apsw.ConstraintError:
-        raise Conflict(
-            "The collection got a new connection meanwhile.", hint="Try again."
-        ) from None

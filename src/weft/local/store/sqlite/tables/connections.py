@@ -28,11 +28,12 @@ from weft.local.store.sqlite.tables.rows import (
     select,
     to_connection,
 )
-from weft.local.store.sqlite.tables.vault import drop_data_key
 from weft.local.store.values import dumps, micros_or_none
 
 _ID_PREFIX_MIN_CHARS = 3
-_BY_ID = "connection_columns", "connection_by_id"
+COLUMNS = "connection_columns", "connection_from"
+"""The start of every query that returns connections."""
+_BY_ID = *COLUMNS, "connection_by_id"
 
 
 class SqliteConnections(Table, ConnectionStore):
@@ -72,7 +73,7 @@ class SqliteConnections(Table, ConnectionStore):
         else:
             tail, look = "connection_list", self._database.peek
         values["before"] = row_before(cursor, tail, values)
-        return await look(read_page, to_connection, values, "connection_columns", tail)
+        return await look(read_page, to_connection, values, *COLUMNS, tail)
 
     async def totals(
         self, organization_id: str, *, readable_collection_id: str | None, short_name: str | None
@@ -120,12 +121,6 @@ class SqliteConnections(Table, ConnectionStore):
             "error_message": error_message,
         }
         await self._database.write(_mark, found, values, stamp(self._database))
-
-    async def delete(self, organization_id: str, connection_id: str) -> Connection | None:
-        target = connection_target(organization_id, connection_id)
-        return await write_audited(
-            self._database, "delete", target, _delete, organization_id, connection_id
-        )
 
 
 def is_as_read(db: Session, number: int, config: Json, authenticated_at: datetime | None) -> bool:
@@ -176,7 +171,7 @@ def _collection_no(db: Session, values: dict[str, Any]) -> int:
 
 
 def _select(db: Session, tail: str, values: dict[str, Any]) -> list[Connection]:
-    return select(db, to_connection, values, "connection_columns", tail)
+    return select(db, to_connection, values, *COLUMNS, tail)
 
 
 def _find(db: Session, organization_id: str, text: str) -> list[Connection]:
@@ -216,20 +211,3 @@ def _mark(db: Session, found: Connection, values: dict[str, Any], by: Stamp) -> 
     db.execute(queries()["connection_mark"], values | {"no": number})
     if state != values["state"]:
         record(db, by, str(values["state"]), connection_target(found.organization_id, found.id))
-
-
-def _delete(db: Session, organization_id: str, connection_id: str) -> Connection | None:
-    values = {"organization_id": organization_id, "id": connection_id}
-    found = find_first(db, to_connection, values, *_BY_ID)
-    if found is None:
-        return None
-    number = db.execute(queries()["connection_no"], {"id": connection_id}).get
-    for step in (
-        "connection_mark_for_purge",
-        "connection_delete_entities",
-        "connection_delete_types",
-        "connection_delete",
-    ):
-        db.execute(queries()[step], {"no": number})
-    drop_data_key(db, organization_id, connection_id)
-    return found

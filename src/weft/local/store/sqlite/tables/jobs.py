@@ -246,14 +246,15 @@ def _request_cancel(db: Session, job_id: str, by: Stamp) -> bool:
     number, connection_no, organization_id, connection_id = row
     values = {"no": number, "now": by.at}
     if db.execute(queries()["job_cancel_pending"], values).get is not None:
-        _count_end(db, number, connection_no, JobStatus.CANCELLED)
+        count_end(db, number, connection_no, JobStatus.CANCELLED)
     elif db.execute(queries()["job_cancel_running"], values).get is None:
         return False
     record(db, by, "cancel", Target("job", job_id, organization_id, connection_id))
     return True
 
 
-def _count_end(db: Session, job_no: object, connection_no: object, status: JobStatus) -> None:
+def count_end(db: Session, job_no: object, connection_no: object, status: JobStatus) -> None:
+    """Count an ended job with its connection, in the caller's transaction."""
     for step in ("job_list_again", "job_forget_seen"):
         db.execute(queries()[step], {"job_no": job_no})
     values = {"connection_no": connection_no, "status": status}
@@ -278,7 +279,7 @@ def _release(db: Session, values: dict[str, Any]) -> list[str]:
     released = list(rows(db, queries()["job_release"], values))
     for row in released:
         if row["status"] == JobStatus.CANCELLED:
-            _count_end(db, row["no"], row["connection_no"], JobStatus.CANCELLED)
+            count_end(db, row["no"], row["connection_no"], JobStatus.CANCELLED)
     return [row["id"] for row in released]
 
 
@@ -357,7 +358,7 @@ def _end(db: Session, claim: Claim, held: Held, outcome: Outcome, by: Stamp) -> 
         db.execute(queries()["job_tell_hold"], values)
         db.execute(queries()["job_settle"], {"no": held.job_no})
         db.execute(queries()["job_drop_held"], {"no": held.job_no})
-    _count_end(db, held.job_no, held.connection_no, outcome.status)
+    count_end(db, held.job_no, held.connection_no, outcome.status)
     if outcome.connection_state is not None and is_as_read(
         db, held.connection_no, claim.config, claim.authenticated_at
     ):

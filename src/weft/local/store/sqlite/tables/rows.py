@@ -128,6 +128,7 @@ def to_collection(row: Row) -> Collection:
         else CollectionStatus.NEEDS_SOURCE,
         connection_count=row["connection_count"],
         entity_count=row["entity_count"],
+        restorable_until=moment_or_none(row["restorable_until"]),
         created_at=moment(row["created_at"]),
         modified_at=moment(row["modified_at"]),
     )
@@ -173,6 +174,7 @@ def to_connection(row: Row) -> Connection:
             "deletions_held": _hold_fields(row["hold"]) if row["hold"] else None,
             "provider_settings_url": SETTINGS_URLS.get(row["auth_provider_kind"] or ""),
             "provider_short_name": row["auth_provider_kind"],
+            "restorable_until": moment_or_none(row["restorable_until"]),
             "created_at": moment(row["created_at"]),
             "modified_at": moment(row["modified_at"]),
             "version": row["version"],

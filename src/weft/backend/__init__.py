@@ -8,20 +8,17 @@ routes out.
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
 from typing import Protocol
-
-import anyio
 
 from weft.domain.authorizations import AuthOutcome, ConsentStart, CredentialForm
 from weft.domain.base import Json, Page
-from weft.domain.browsing import ChangeList, ChangeQuery, EntityList, EntityQuery
+from weft.domain.browsing import ChangeList, ChangeQuery, EntityList, EntityQuery, LargestEntities
 from weft.domain.collections import (
     DEFAULT_NAME,
     DEFAULT_READABLE_ID,
     Collection,
-    CollectionRun,
     NewCollection,
-    NotStarted,
 )
 from weft.domain.connections import (
     Auth,
@@ -34,14 +31,13 @@ from weft.domain.connections import (
 )
 from weft.domain.entities import StoredEntity
 from weft.domain.jobs import RUN_DEFAULTS, Job, JobStatus, LogLine, RunOptions
+from weft.domain.restoring import Restorable, Restored
 from weft.domain.search import SearchQuery, SearchResults
 from weft.domain.sources import SourceInfo
-from weft.errors import Conflict, InvalidInput, WeftError
+from weft.errors import Conflict, InvalidInput
 
 LIST_LIMIT_DEFAULT = 20
 LIST_LIMIT_MAX = 100
-_STARTED_AT_ONCE = 4
-_STARTING_SECONDS = 20.0
 
 
 def validate_limit(limit: int, *, maximum: int = LIST_LIMIT_MAX) -> int:
@@ -56,72 +52,6 @@ async def open_default_collection(collections: "Collections") -> str:
     with suppress(Conflict):
         await collections.create(NewCollection(name=DEFAULT_NAME, readable_id=DEFAULT_READABLE_ID))
     return DEFAULT_READABLE_ID
-
-
-async def run_collection(
-    backend: "Backend", collection: str, options: RunOptions = RUN_DEFAULTS
-) -> CollectionRun:
-    """Start the sync of each connection of a collection, of at most LIST_LIMIT_MAX of them.
-
-    A connection that cannot start is told with its reason, and so is one for which no time was
-    left: callers wait for an answer.
-    """
-    found = await backend.collections.get(collection)
-    page = await backend.connections.list(collection=found.readable_id, limit=LIST_LIMIT_MAX)
-    outcomes: dict[str, Job | NotStarted] = {}
-    slots = anyio.CapacityLimiter(_STARTED_AT_ONCE)
-    end = anyio.current_time() + _STARTING_SECONDS
-
-    async def start(connection: Connection) -> None:
-        async with slots:
-            outcomes[connection.id] = (
-                await _start_sync(backend, connection, options)
-                if anyio.current_time() < end
-                else _leave_out(
-                    connection,
-                    "There was no time left to start it.",
-                    f"run_sync(connection_id='{connection.id}') starts it.",
-                )
-            )
-
-    async with anyio.create_task_group() as tasks:
-        for connection in page.items:
-            tasks.start_soon(start, connection)
-    ordered = [outcomes[connection.id] for connection in page.items]
-    return CollectionRun(
-        readable_collection_id=found.readable_id,
-        jobs=tuple(each for each in ordered if isinstance(each, Job)),
-        not_started=tuple(each for each in ordered if isinstance(each, NotStarted)),
-        more=page.next_cursor is not None,
-    )
-
-
-async def _start_sync(
-    backend: "Backend", connection: Connection, options: RunOptions
-) -> Job | NotStarted:
-    if connection.federated_search:
-        return _leave_out(
-            connection, "It does not sync.", "Every search of its collection asks the source."
-        )
-    try:
-        job = await backend.jobs.run(connection.id, options)
-    except Conflict as error:
-        follow = f"get_job(job_id='{error.job_id}', wait_seconds=45) follows it."
-        step = follow if error.job_id else error.hint or ""
-        return _leave_out(connection, error.message, step)
-    except WeftError as error:
-        more = f"get_connection(connection_id='{connection.id}') says more."
-        return _leave_out(connection, error.message, error.hint or more)
-    return job.model_copy(update={"connection_name": connection.name})
-
-
-def _leave_out(connection: Connection, reason: str, next_step: str) -> NotStarted:
-    return NotStarted(
-        connection_id=connection.id,
-        connection_name=connection.name,
-        reason=reason,
-        next_step=next_step,
-    )
 
 
 class Sources(Protocol):
@@ -157,8 +87,11 @@ class Collections(Protocol):
         """Rename it; its readable id stays."""
         ...
 
-    async def delete(self, collection: str) -> Collection:
-        """Delete it with all its connections; return its last state."""
+    async def delete(self, collection: str, *, permanently: bool = False) -> Collection:
+        """Delete it with all its connections, each as `Connections.delete` does.
+
+        Returns its last state, with the counts of what went.
+        """
         ...
 
 
@@ -199,8 +132,13 @@ class Connections(Protocol):
         """Change only the given fields. Raises Conflict on a stale expected_version."""
         ...
 
-    async def delete(self, connection: str, *, expected_version: int | None = None) -> Connection:
-        """Cancel a running sync, wait up to 15 s for it, and delete; return the last state."""
+    async def delete(
+        self, connection: str, *, expected_version: int | None = None, permanently: bool = False
+    ) -> Connection:
+        """Cancel a running sync, wait up to 15 s for it, and delete; return the last state.
+
+        Its ``restorable_until`` says how long `Trash` keeps it, if it does: not ``permanently``.
+        """
         ...
 
     async def check(self, connection: str) -> CheckResult:
@@ -264,10 +202,45 @@ class Browse(Protocol):
         """List entities without their texts."""
         ...
 
+    async def largest(
+        self, *, collection: str | None = None, connection: str | None = None
+    ) -> LargestEntities:
+        """List those with the longest texts, of a collection or connection."""
+        ...
+
     async def changes(self, query: ChangeQuery) -> ChangeList:
         """List what syncs inserted, updated, deleted, skipped and failed, newest syncs first.
 
         The counts are exact; of old and of very large syncs, not all names are kept.
+        """
+        ...
+
+
+class Trash(Protocol):
+    """What was deleted and can be restored."""
+
+    async def end(self) -> datetime | None:
+        """Return until when what is deleted now could be restored; None if it could not be."""
+        ...
+
+    async def list(self) -> Restorable:
+        """List what can be restored, the last deleted first, up to a number."""
+        ...
+
+    async def get_connection(self, connection: str) -> Connection:
+        """Get a deleted connection. Raises NotFound with what can be restored, or Ambiguous."""
+        ...
+
+    async def get_collection(self, collection: str) -> Collection:
+        """Get a deleted collection, also by the readable id that it had; raises likewise."""
+        ...
+
+    async def restore(
+        self, *, connection: str | None = None, collection: str | None = None
+    ) -> Restored:
+        """Bring back a connection, or a collection with what was deleted with it.
+
+        A connection whose collection is deleted brings that back too. Raises as the above do.
         """
         ...
 
@@ -363,6 +336,7 @@ class Backend(Protocol):
     jobs: Jobs
     search: Search | None
     browse: Browse | None
+    trash: Trash
     usage: Usage | None = None
     authorization: Authorization | None
     changes: Changes
