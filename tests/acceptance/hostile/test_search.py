@@ -6,10 +6,12 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import anyio
+import httpx2
 import pytest
+from anyio.abc import TaskStatus
 from mcp.shared.exceptions import MCPError
 
-from tests.acceptance.weft_http import http_server
+from tests.acceptance.weft_http import HttpServer, http_server
 from tests.acceptance.weft_process import Agent, Place, Structured
 from tests.support.patience import PATIENCE_SECONDS
 
@@ -63,6 +65,16 @@ async def keep_searching(agent: Agent) -> AsyncGenerator[None]:
         tasks.cancel_scope.cancel()
 
 
+async def search_to_the_end(server: HttpServer, *, task_status: TaskStatus[None]) -> None:
+    """Search through a client of its own, which falls over what it cannot send any more."""
+    try:
+        async with server.agent() as agent, keep_searching(agent):
+            task_status.started()
+            await anyio.sleep_forever()
+    except* httpx2.TransportError:
+        pass
+
+
 async def test_texts_of_one_word_are_found_and_hold_up_nobody(place: Place, folder: Path) -> None:
     async with (
         http_server(place, WEFT_FILES_ROOTS=str(folder)) as server,
@@ -78,9 +90,11 @@ async def test_texts_of_one_word_are_found_and_hold_up_nobody(place: Place, fold
                 await agent.ok("get_job", job_id=job_id)
         assert (await search(agent, "word"))["hits"]
 
-        async with keep_searching(agent):
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(search_to_the_end, server)
             await agent.ok("get_job", job_id=job_id)
             server.process.send_signal(signal.SIGTERM)
             with anyio.fail_after(PATIENCE_SECONDS):
                 assert await server.process.wait() == 0
+            tasks.cancel_scope.cancel()
     assert "Traceback" not in place.stderr.read_text()
