@@ -1,4 +1,4 @@
-"""Content of hostile files fits into every answer, over every transport in both eras."""
+"""Content of hostile files fits into every answer in both eras, which all transports send alike."""
 
 import json
 from pathlib import Path
@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from tests.acceptance.weft_http import OVER, connect_over
-from tests.acceptance.weft_process import Agent, Place
+from tests.acceptance.weft_process import MODES, Agent, Place, connect_client
 from weft.server.render.size import RESULT_MAX_BYTES
 
 pytestmark = pytest.mark.anyio
@@ -95,11 +94,11 @@ async def list_hits(agent: Agent) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("over", OVER)
-async def test_hostile_text_fits_into_every_answer(tmp_path: Path, over: str) -> None:
+@pytest.mark.parametrize("mode", MODES.values())
+async def test_hostile_text_fits_into_every_answer(tmp_path: Path, mode: str) -> None:
     place = Place.make(tmp_path)
     write_files(place.files)
-    async with connect_over(place, over, WEFT_HTTP_REQUESTS_PER_MINUTE="100000") as agent:
+    async with connect_client(place, mode) as agent:
         await agent.collection("hostile")
         connection = await agent.sync_new(
             "hostile",
