@@ -129,7 +129,7 @@ async def test_pattern_that_can_fit_nothing_is_refused_with_the_right_form(
     ("pattern", "near"),
     [
         *(("doc/**", "docs"), ("Docs/", "docs"), ("topp.md", "top.md")),
-        *(("*.mdx", None), ("[", None), ("u\u0308bung/**", "\u00fcbung")),
+        *(("*.mdx", None), ("[", None), ("notes/*.rst", None), ("u\u0308bung/**", "\u00fcbung")),
     ],
 )
 async def test_pattern_that_fits_nothing_now_is_told_with_what_may_be_meant(
@@ -139,7 +139,7 @@ async def test_pattern_that_fits_nothing_now_is_told_with_what_may_be_meant(
     made = await agent.create(include=[pattern], exclude=["*.txt"])
     told = {"field": "include", "pattern": pattern} | ({"untrusted_near": near} if near else {})
     assert preview_of(made)["unmatched"] == [told]
-    assert f"config.include: '{pattern}' fits nothing." in text_of(made)
+    assert f"config.include: '{pattern}' fits nothing that is read." in text_of(made)
     assert "Nothing matches now, so a sync would read nothing." in text_of(made)
     assert "update_connection" in data_of(made)["next_step"]
     assert near is None or f"near '{pattern}': {near}" in text_of(made)

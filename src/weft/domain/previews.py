@@ -75,8 +75,8 @@ class Preview(Frozen):
 
     def warn(self) -> Iterator[str]:
         """Say which patterns nothing fits, and whether nothing would be read."""
-        where = "" if self.whole else " of what was seen"
+        where = "that is read" if self.whole else "that was seen"
         for each in self.unmatched:
-            yield f"config.{each.field}: '{each.pattern}' fits nothing{where}."
+            yield f"config.{each.field}: '{each.pattern}' fits nothing {where}."
         if not self.by_type and not self.gap:
-            yield f"Nothing matches{where} now, so a sync would read nothing."
+            yield "Nothing matches now, so a sync would read nothing."

@@ -110,8 +110,9 @@ class PatternWatch:
         """Yield the patterns that nothing fitted, each with a name that may be meant."""
         for field, pattern, _ in self._left:
             first = next(filter(None, pattern.removeprefix("!").split("/")), "")
-            near = suggest_name(normalize("NFC", first), self._tops)
-            yield Unmatched(field, pattern, near and self._tops[near])
+            near = self._tops.get(suggest_name(normalize("NFC", first), self._tops) or "")
+            # A folder of that very name may be there, but passed over, or without such files.
+            yield Unmatched(field, pattern, None if near == first else near)
 
 
 def read_folder(given: str) -> str:

@@ -1,10 +1,15 @@
 """Previews of syncs in JSON, as Weft's own API sends them; Airweave's has none."""
 
-from pydantic import Field
+from typing import Annotated, Final
 
-from weft.domain.previews import Preview
+from pydantic import AfterValidator, Field
+
+from weft.domain.characters import HIDDEN_OR_BREAK
 from weft.wire.answer import Answer, Count
 from weft.wire.upstream import Upstream
+
+_LISTED_MAX: Final = 20
+_NAME_MAX_CHARS: Final = 200
 
 
 class UnmatchedAnswer(Answer):
@@ -34,28 +39,36 @@ class PreviewAnswer(Answer):
     untrusted_doomed: list[str] = Field(description="A few of what would go.")
 
 
+def _shorten(text: str | None) -> str | None:
+    return text and HIDDEN_OR_BREAK.sub(" ", text)[:_NAME_MAX_CHARS]
+
+
+def _shorten_all(texts: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(_shorten(text) or "" for text in texts[:_LISTED_MAX])
+
+
+_Name = Annotated[str | None, AfterValidator(_shorten)]
+_Names = Annotated[tuple[str, ...], AfterValidator(_shorten_all)]
+
+
 class _Unmatched(Upstream):
     field: str
     pattern: str
-    untrusted_near: str | None = None
+    untrusted_near: _Name = None
 
 
 class UpstreamPreview(Upstream):
-    """A preview that another Weft sends; see `Preview`."""
+    """A preview that another Weft sends, cut to a bounded length; see `domain/previews.py`."""
 
     by_type: dict[str, int] = Field(default_factory=dict[str, int])
-    not_previewed: tuple[str, ...] = ()
+    not_previewed: _Names = ()
     whole: bool = False
-    gap: str | None = None
-    untrusted_gap: str | None = None
+    gap: _Name = None
+    untrusted_gap: _Name = None
     stored: int = 0
     would_delete: int = 0
     held: bool = False
-    beyond: tuple[str, ...] = ()
+    beyond: _Names = ()
     unmatched: tuple[_Unmatched, ...] = ()
-    untrusted_names: tuple[str, ...] = ()
-    untrusted_doomed: tuple[str, ...] = ()
-
-    def to_preview(self) -> Preview:
-        """Read it as one of our own."""
-        return self.to_domain(Preview)
+    untrusted_names: _Names = ()
+    untrusted_doomed: _Names = ()

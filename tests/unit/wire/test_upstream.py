@@ -35,6 +35,16 @@ def test_every_field_of_a_connection_is_sent_and_read() -> None:
     assert fields - set(UpstreamConnection.model_fields) == foreign_text
 
 
+def test_names_in_a_preview_are_few_short_and_on_one_line() -> None:
+    names: list[JsonValue] = ["a\u202e\nb" * 200] * 1_000
+    preview: JsonValue = {"by_type": {"file": 2}, "untrusted_names": names, "gap": "x\ny"}
+    found = read_connection(CONNECTION | {"preview": preview}).preview
+    assert found is not None
+    assert len(found.untrusted_names) == 20
+    assert all(len(name) <= 200 and name.isprintable() for name in found.untrusted_names)
+    assert (found.by_type, found.gap) == ({"file": 2}, "x y")
+
+
 def test_time_without_a_zone_is_utc() -> None:
     found = read_connection(CONNECTION)
     assert found.created_at == datetime(2026, 11, 21, 21, 9, 19, 299120, tzinfo=UTC)

@@ -6,6 +6,7 @@ from weft.domain.previews import Preview
 from weft.server.render.untrusted import label_untrusted, one_line
 
 _NAME_MAX_CHARS = 120
+_LINE_MAX_CHARS = 500
 
 
 def preview_lines(preview: Preview | None) -> list[str]:
@@ -23,12 +24,12 @@ def preview_lines(preview: Preview | None) -> list[str]:
         ),
     ]
     names = [label_untrusted("\n".join(quoted), "names from the source")] if quoted else []
-    return [*preview.tell(), *names]
+    return [*(one_line(line, _LINE_MAX_CHARS) for line in preview.tell()), *names]
 
 
 def preview_notes(preview: Preview | None) -> list[str]:
     """Warn of patterns that nothing fits, and of a sync that would read nothing."""
-    return [] if preview is None else [one_line(each) for each in preview.warn()]
+    return [] if preview is None else [one_line(each, _LINE_MAX_CHARS) for each in preview.warn()]
 
 
 def mending_step(preview: Preview | None, connection_id: str) -> str:

@@ -162,7 +162,7 @@ async def test_limits_and_patterns_are_told(embedded: Embedded) -> None:
     limit = Omitted(FindingKind.LIMIT, 61, "max_pages")
     found = await preview(embedded, *name(0), limit, Unmatched("include", "x", "y"), WHOLE)
     assert "max_pages was reached, and at least 61 more are beyond it" in say(found)
-    assert "config.include: 'x' fits nothing." in say(found)
+    assert "config.include: 'x' fits nothing that is read." in say(found)
 
 
 async def test_failing_preview_hinders_neither_create_nor_update_nor_check(

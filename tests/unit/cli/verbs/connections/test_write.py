@@ -90,7 +90,7 @@ def test_preview_is_printed_for_people_without_control_characters(
     assert "A full sync would delete 1 of 3 stored." in shown
     assert "First: a.md, b" in shown
     assert "Would go: old.md" in shown
-    assert "warning: config.include: 'doc/**' fits nothing." in shown
+    assert "warning: config.include: 'doc/**' fits nothing that is read." in shown
     assert "did you mean 'docs'?" in shown
     assert "\x1b" not in shown
 
