@@ -51,7 +51,9 @@ class DeletionBrake:
             return False
         if extent.left == 0:
             return True
-        if self.agreed and extent.unagreed <= self.agreed * AGREED_GROWTH_SHARE:
+        # Little beside what was agreed to may yet be most of what that leaves.
+        is_growth_much = self._is_much(Part(extent.unagreed, extent.left + extent.unagreed))
+        if extent.unagreed <= self.agreed * AGREED_GROWTH_SHARE and not is_growth_much:
             return False
         return self._is_much(extent.stored) or self._is_much(extent.settled)
 

@@ -230,6 +230,17 @@ class DeletionContract:
         assert await count_stored(store, made) == 100
 
     @pytest.mark.anyio
+    async def test_most_of_what_an_agreement_leaves_is_held_again(self, store: Store) -> None:
+        made = await make_filled(store, make_entities(300))
+        await list_with_brake(store, made, *make_entities(30))
+        claim = await begin(store, made, agreed=270)
+        await commit(store, claim, *make_entities(5))
+        brake = replace(BRAKE_DEFAULTS, agreed=270)
+        assert await store.entities.sweep(claim, brake) == Sweep(held=295)
+        assert await finish(store, claim)
+        assert await count_stored(store, made) == 300
+
+    @pytest.mark.anyio
     async def test_agreement_is_to_what_was_shown_not_to_as_many(self, store: Store) -> None:
         made = await make_filled(store, make_entities(100))
         await list_with_brake(store, made, *make_entities(40))
