@@ -226,8 +226,7 @@ class FakeCollections(Collections):
         self.state.calls.append(("collections.update", (collection, name)))
         return (await self.get(collection)).model_copy(update={"name": name})
 
-    async def delete(self, collection: str, *, permanently: bool = False) -> Collection:
-        del permanently
+    async def delete(self, collection: str, **_how: bool) -> Collection:
         self.state.calls.append(("collections.delete", collection))
         return await self.get(collection)
 
@@ -353,10 +352,7 @@ class FakeBrowse(Browse):
         self.state.calls.append(("changes", query))
         return self.state.changed
 
-    async def largest(
-        self, *, collection: str | None = None, connection: str | None = None
-    ) -> LargestEntities:
-        del collection, connection
+    async def largest(self, **_scope: str | None) -> LargestEntities:
         return LargestEntities(items=self.state.entities.items, looked_at=50_000)
 
 

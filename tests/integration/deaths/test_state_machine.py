@@ -45,6 +45,7 @@ class JobLife(RuleBasedStateMachine):
     """Connections, their jobs, and workers that come, die and end in order."""
 
     connections: Bundle[str] = Bundle("connections")
+    deleted: Bundle[str] = Bundle("deleted")
 
     def __init__(self) -> None:
         super().__init__()
@@ -107,12 +108,26 @@ class JobLife(RuleBasedStateMachine):
         else:
             assert current.status in (JobStatus.CANCELLING, JobStatus.CANCELLED)
 
-    @rule(connection=consumes(connections))
-    def delete(self, connection: str) -> None:
+    @rule(target=deleted, connection=consumes(connections))
+    def delete(self, connection: str) -> Any:
         self._call(lambda: self._onlooker.backend.connections.delete(connection))
         self._deleted.add(connection)
         with pytest.raises(NotFound):
             self._call(lambda: self._onlooker.backend.connections.get(connection))
+        return multiple(connection)
+
+    @rule(target=connections, connection=consumes(deleted))
+    def restore(self, connection: str) -> Any:
+        trash = self._onlooker.backend.trash
+        restored = self._call(lambda: trash.restore(connection=connection))
+        assert [each.id for each in restored.connections] == [connection]
+        self._deleted.discard(connection)
+        return multiple(connection)
+
+    @rule(connection=consumes(deleted))
+    def delete_for_good(self, connection: str) -> None:
+        connections = self._onlooker.backend.connections
+        self._call(lambda: connections.delete(connection, permanently=True))
 
     @rule(target=connections, connection=consumes(connections))
     def update(self, connection: str) -> Any:
