@@ -60,7 +60,8 @@ async def find_connection(store: Store, organization_id: str, text: str) -> Conn
     else:
         found = await store.connections.find(organization_id, text.strip())
     near = hint = None
-    if not found and (kept := await store.trash.find_connections(organization_id, text, limit=1)):
+    find_deleted = store.trash.find_connections
+    if not found and (kept := await find_deleted(organization_id, text.strip(), limit=1)):
         hint = (
             f"It was deleted; restore_connection(connection_id='{kept[0].id}') brings it back, "
             f"{_tell_end(kept[0].restorable_until)}."
@@ -91,11 +92,16 @@ async def find_collection(store: Store, organization_id: str, text: str) -> Coll
     exact = [item for item in found if wanted == item.readable_id or wanted.lower() == item.id]
     named = [item for item in found if wanted.casefold() == item.name.casefold()]
     near = None
-    if not found:
+    hint = "list_collections shows what there is; create_collection makes one."
+    if not found and (kept := await store.trash.find_collections(organization_id, wanted, limit=1)):
+        hint = (
+            f"It was deleted; restore_connection(readable_collection_id='{kept[0].id}') brings it "
+            f"back, {_tell_end(kept[0].restorable_until)}."
+        )
+    elif not found:
         page = await store.collections.list(organization_id, cursor=None, limit=NAMES_LOOKED_AT)
         names = [name for item in page.items for name in (item.readable_id, item.name)]
         near = suggest_name(wanted, names)
-    hint = "list_collections shows what there is; create_collection makes one."
     return pick_one(
         exact or named or found,
         "collection",
