@@ -199,9 +199,11 @@ async def test_delete_fences_out_an_owner_that_was_stopped(
 
 
 def count_leftovers(workers: Workers) -> int:
-    """Entities of whatever connection."""
+    """Entities that can be found, of whatever connection."""
     with open_file(str(workers.home / "weft.db")) as db:
-        return db.execute("SELECT count(*) FROM entity").get
+        return db.execute(
+            "SELECT count(*) FROM entity e JOIN connection c ON c.no = e.connection_no"
+        ).get
 
 
 @asynccontextmanager
