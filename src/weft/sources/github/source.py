@@ -279,9 +279,11 @@ class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
         self, file: TreeFile, known: Mapping[str, str], branch: Branch
     ) -> Event | None:
         file_id = self._file_id(file.path)
-        if reason := _why_not_read(file):
-            return Skipped(file_id, reason)
-        return Unchanged(file_id) if known.get(file_id) == _version(file, branch) else None
+        # First, as content that is known by its id has no other size than before.
+        if known.get(file_id) == _version(file, branch):
+            return Unchanged(file_id)
+        reason = _why_not_read(file)
+        return Skipped(file_id, reason) if reason else None
 
     async def _download_batch(
         self, api: GitHubApi, batch: Sequence[Event | TreeFile], branch: Branch

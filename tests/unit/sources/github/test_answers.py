@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from tests.support.sources.github import FILES, FakeGitHub, cursor_of, pull, serve_github
+from tests.support.sources.github import FILES, FakeGitHub, cursor_of, ids, pull, serve_github
 from weft.errors import SourceUnavailable
 from weft.net.http_factory import HttpFactory
-from weft.sources.base import Complete, Event
+from weft.sources.base import Complete, Event, Unchanged
 from weft.sources.github import api
 from weft.sources.github.answers import (
     read_changed_paths,
@@ -79,6 +79,22 @@ async def test_list_that_lacks_a_file_of_the_commit_is_doubted(
     assert _doubts(events) == [None]
     assert None not in _doubts(doubted)
     assert len(_doubts(doubted)) == 1
+
+
+async def test_file_that_is_stored_stays_whatever_its_size_is_said_to_be(
+    http: HttpFactory,
+) -> None:
+    def enlarge(asked: HttpRequest) -> Any:
+        if "/git/trees/" not in asked.path:
+            return None
+        answer = json.loads(hub.route(asked).body)
+        return as_json({"tree": [{**entry, "size": 10**9} for entry in answer["tree"]]})
+
+    hub = FakeGitHub({"README.md": b"read me"})
+    async with serve_github(http, hub) as at:
+        await at.fetch()
+        hub.interfere = enlarge
+        assert ids(await at.fetch(), Unchanged) == ["me/repo/blob/README.md"]
 
 
 async def test_repository_that_never_made_up_its_commit_is_believed(http: HttpFactory) -> None:
