@@ -8,7 +8,7 @@ from pydantic import Field, JsonValue
 
 from weft.domain.collections import Collection, CollectionStatus
 from weft.wire.answer import Answer, Count, OrganizationUuid
-from weft.wire.upstream import Moment, Upstream, one_of, read, read_list
+from weft.wire.upstream import Id, Moment, Upstream, one_of, read, read_list
 
 
 class CollectionAnswer(Answer):
@@ -33,7 +33,7 @@ class CollectionAnswer(Answer):
 class UpstreamCollection(Upstream):
     """A collection as an API describes it. Airweave does not count its entities."""
 
-    id: str
+    id: Id
     organization_id: str = ""
     name: str
     readable_id: str

@@ -26,7 +26,17 @@ from weft.domain.schedules import Schedule
 from weft.wire.answer import EMPTY_IS_NONE, Answer, AuthMethodName, Count, OrganizationUuid
 from weft.wire.jobs import LastJobAnswer, UpstreamJob, error_text
 from weft.wire.previews import PreviewAnswer, UpstreamPreview
-from weft.wire.upstream import Category, Link, Moment, Upstream, method_of, one_of, read, read_list
+from weft.wire.upstream import (
+    Category,
+    Id,
+    Link,
+    Moment,
+    Upstream,
+    method_of,
+    one_of,
+    read,
+    read_list,
+)
 
 ConnectionStatusName = Literal[
     "active", "pending_auth", "syncing", "error", "needs_reauth", "inactive"
@@ -248,7 +258,7 @@ def _connection_status(value: str) -> ConnectionStatus:
 
 
 class _Summary(Upstream):
-    id: str
+    id: Id
     organization_id: str = ""
     name: str
     short_name: str
@@ -284,7 +294,7 @@ class UpstreamConnection(_Summary):
     config: Json | None = None
     schedule: _Schedule | None = None
     sync: _Sync | None = None
-    sync_id: str | None = None
+    sync_id: Id | None = None
     entities: _Entities | None = None
     error_category: Category = None
     provider_settings_url: Link = None

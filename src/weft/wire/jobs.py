@@ -11,6 +11,7 @@ from weft.errors import ErrorCategory
 from weft.wire.answer import Answer, Count
 from weft.wire.upstream import (
     Category,
+    Id,
     Moment,
     Unreadable,
     Upstream,
@@ -108,8 +109,8 @@ class UpstreamJob(Upstream):
     Airweave counts what was skipped as ``entities_failed``, and tells nothing of what Weft adds.
     """
 
-    id: str
-    source_connection_id: str | None = None
+    id: Id
+    source_connection_id: Id | None = None
     status: Annotated[JobStatus | None, one_of(_job_status, None)] = None
     started_at: Moment | None = None
     completed_at: Moment | None = None

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Annotated, Any, Final, TypeVar
 from urllib.parse import urlsplit
+from uuid import UUID
 
 from pydantic import (
     AfterValidator,
@@ -55,6 +56,11 @@ class Upstream(BaseModel):
 
 
 UpstreamT = TypeVar("UpstreamT", bound=Upstream)
+
+
+def _require_uuid(text: str) -> str:
+    """Refuse an id that is none: it would become a part of our paths, and be told as an id."""
+    return str(UUID(text))
 
 
 def read(model: type[UpstreamT], body: JsonValue) -> UpstreamT:
@@ -118,6 +124,7 @@ def _null_to_empty(value: object) -> object:
     return [] if value is None else value
 
 
+Id = Annotated[str, AfterValidator(_require_uuid)]
 Moment = Annotated[datetime, AfterValidator(_in_utc)]
 Link = Annotated[str | None, BeforeValidator(_web_link)]
 Category = Annotated[ErrorCategory | None, one_of(ErrorCategory, ErrorCategory.INTERNAL)]

@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from uuid import UUID
 
 import anyio
 import httpx
@@ -197,7 +198,9 @@ async def test_followers_hear_of_own_changes_although_lists_show_nothing_of_them
 
 
 async def test_list_with_a_filter_reads_on_until_the_page_is_full() -> None:
-    rows = [ALL["023"].body[0] | {"id": f"id-{n}", "short_name": f"s{n % 2}"} for n in range(30)]
+    rows = [
+        ALL["023"].body[0] | {"id": str(UUID(int=n)), "short_name": f"s{n % 2}"} for n in range(30)
+    ]
 
     def answer(request: httpx.Request) -> httpx.Response:
         skip, limit = int(request.url.params["skip"]), int(request.url.params["limit"])
@@ -207,5 +210,5 @@ async def test_list_with_a_filter_reads_on_until_the_page_is_full() -> None:
         first = await backend.connections.list(short_name="s1", limit=10)
         rest = await backend.connections.list(short_name="s1", limit=10, cursor=first.next_cursor)
     seen = [item.id for item in (*first.items, *rest.items)]
-    assert seen == [f"id-{n}" for n in range(1, 30, 2)]
+    assert seen == [str(UUID(int=n)) for n in range(1, 30, 2)]
     assert rest.next_cursor is None

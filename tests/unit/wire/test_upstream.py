@@ -15,7 +15,7 @@ from weft.wire.sources import read_source
 from weft.wire.upstream import Unreadable
 
 ID = "090b5d83-f264-46ab-b63e-e23f6f6f3708"
-JOB: dict[str, JsonValue] = {"id": "j", "source_connection_id": ID, "status": "running"}
+JOB: dict[str, JsonValue] = {"id": ID, "source_connection_id": ID, "status": "running"}
 CONNECTION: dict[str, JsonValue] = {
     "id": ID,
     "name": "Stub One",
@@ -119,10 +119,27 @@ def test_link_that_is_not_a_web_address_is_dropped(url: JsonValue) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [None, [], "text", 7, {}, {**CONNECTION, "id": None}, {**CONNECTION, "auth": "s3cret"}]
+    "body",
+    [
+        None,
+        [],
+        "text",
+        7,
+        {},
+        {**CONNECTION, "id": None},
+        {**CONNECTION, "id": "s3cret"},
+        {**CONNECTION, "auth": "s3cret"},
+    ],
 )
 def test_what_is_not_a_connection_is_unreadable_and_not_quoted(body: JsonValue) -> None:
     with pytest.raises(Unreadable) as caught:
         read_connection(body)
     assert "s3cret" not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+def test_job_whose_id_is_none_is_unreadable_and_not_told_as_one() -> None:
+    for name in ("id", "source_connection_id"):
+        with pytest.raises(Unreadable) as caught:
+            read_job({**JOB, name: "s3cret"})
+        assert "s3cret" not in str(caught.value)

@@ -1,6 +1,7 @@
 """Answers of an API are bounded, looked at twice, and not just repeated."""
 
 import gzip
+from uuid import UUID
 
 import httpx
 import pytest
@@ -92,8 +93,8 @@ async def test_airweave_holds_no_deletions_so_none_are_applied() -> None:
 
 
 async def test_connection_that_is_deleted_meanwhile_hides_no_jobs_of_others() -> None:
-    rows = [ALL["023"].body[0] | {"id": f"{number}" * 8} for number in (1, 2)]
-    job = {"id": "3" * 8, "source_connection_id": rows[1]["id"], "status": "running"}
+    rows = [ALL["023"].body[0] | {"id": str(UUID(int=number))} for number in (1, 2)]
+    job = {"id": str(UUID(int=3)), "source_connection_id": rows[1]["id"], "status": "running"}
 
     def answer(request: httpx.Request) -> httpx.Response:
         if request.url.path == "/source-connections":
