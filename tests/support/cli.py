@@ -1,15 +1,11 @@
 """A backend in memory that records its calls, with jobs that follow a script."""
 
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import anyio
-import click
-from click.testing import CliRunner, Result
 
 from tests.support.server.content import FakeTrash
 from weft.backend import (
@@ -23,8 +19,6 @@ from weft.backend import (
     Search,
     Sources,
 )
-from weft.cli.app import cli
-from weft.cli.terminal.context import App
 from weft.domain.base import Page
 from weft.domain.browsing import (
     ChangeList,
@@ -53,7 +47,6 @@ from weft.domain.previews import Preview
 from weft.domain.search import SearchHit, SearchQuery, SearchResults
 from weft.domain.sources import FieldInfo, SourceInfo
 from weft.errors import Conflict, ErrorCategory, NotFound, WeftError
-from weft.settings import Settings
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
@@ -354,38 +347,6 @@ class FakeBrowse(Browse):
 
     async def largest(self, **_scope: str | None) -> LargestEntities:
         return LargestEntities(items=self.state.entities.items, looked_at=50_000)
-
-
-@dataclass
-class Terminal:
-    """Runs the command line against a FakeBackend, for people or for a pipe."""
-
-    home: Path
-    backend: FakeBackend = field(default_factory=FakeBackend)
-    people: bool = True
-    ran_jobs: bool | None = None
-    database: dict[str, Any] = field(default_factory=dict[str, Any])
-
-    def run(self, *args: str, typed: str | None = None) -> Result:
-        """Run a command as a person does who answers questions with ``typed``."""
-
-        @asynccontextmanager
-        async def open_backend(
-            _settings: Settings, /, *, run_jobs: bool
-        ) -> AsyncGenerator[Backend]:
-            self.ran_jobs = run_jobs
-            yield self.backend
-
-        app = App(
-            open_backend=open_backend,
-            inspect_database=lambda _settings: self.database,
-            inspect_api=lambda _settings: {"plan": "pro, active", "queries": "1 used, 500 allowed"},
-            load_settings=lambda: Settings(home=self.home),
-            shows_people=lambda: self.people,
-            can_ask=lambda: typed is not None,
-        )
-        command: click.Group = cli
-        return CliRunner().invoke(command, args, obj=app, input=typed, prog_name="weft")
 
 
 def make_failed_job() -> Job:

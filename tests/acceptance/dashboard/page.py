@@ -9,9 +9,12 @@ from playwright.async_api import Browser, ConsoleMessage, FrameLocator, Locator,
 
 from tests.acceptance.browsers import WAIT_MS
 from tests.acceptance.weft_http import HttpServer
-from tests.acceptance.weft_process import Agent
+from tests.acceptance.weft_process import Agent, Structured
 
 expect.set_options(timeout=WAIT_MS)
+# Long enough to be seen, and to be cancelled.
+SLOW = {"entities": 60, "rate": 30, "page_size": 5}
+ENDLESS = {"entities": 100_000, "rate": 20, "page_size": 5}
 # The policy that the specification gives hosts for a page that names no domains.
 HOST_POLICY = (
     "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
@@ -156,3 +159,11 @@ async def open_framed(page: Page, agent: Agent, opens: object = None) -> FrameLo
     assert hello["protocolVersion"] == "2026-01-26"
     assert hello["appInfo"]["name"] == "weft-dashboard"
     return page.frame_locator("#app")
+
+
+async def connection(agent: Agent, name: str, **config: object) -> Structured:
+    """A new stub connection in this organisation."""
+    if not (await agent.ok("list_collections")).items:
+        await agent.ok("create_collection", name="Team documents", readable_id="docs")
+    (collection,) = (await agent.ok("list_collections")).items
+    return await agent.connection(collection["readable_id"], name=name, config=config)

@@ -7,15 +7,9 @@ import click
 import pytest
 from click.shell_completion import ShellComplete
 
-from tests.support.cli import (
-    NOW,
-    Terminal,
-    make_collection,
-    make_connection,
-    make_failed_job,
-    make_job,
-)
+from tests.support.cli import NOW, make_collection, make_connection, make_failed_job, make_job
 from tests.support.server.content import FakeTrash
+from tests.support.terminal import Terminal
 from weft.cli.app import cli
 from weft.domain.connections import ConnectionStatus, SyncSummary
 from weft.domain.jobs import JobStatus

@@ -8,7 +8,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from tests.support.cli import Terminal
+from tests.support.terminal import Terminal
 from weft.cli.app import cli
 from weft.cli.terminal.context import App
 from weft.settings import Settings

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.cli import NOW, FakeJobs, Terminal, make_connection, make_job
+from tests.support.cli import NOW, FakeJobs, make_connection, make_job
 from tests.support.secrets.canary import Canaries
+from tests.support.terminal import Terminal
 from weft.cli.verbs.bundle import Cleaner
 from weft.domain.jobs import JobStatus, LogLine
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from tests.support.cli import Terminal
+from tests.support.terminal import Terminal
 from weft.cli.verbs import doctor
 from weft.cli.verbs.doctor import Report, examine, format_value
 from weft.errors import NotPermitted, StorageFailed

@@ -2,7 +2,7 @@
 
 import json
 
-from tests.support.cli import Terminal
+from tests.support.terminal import Terminal
 
 
 def test_a_key_is_shown_once_and_then_only_named(terminal: Terminal) -> None:

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from tests.support.cli import Terminal
+from tests.support.terminal import Terminal
 from weft.domain.connections import ConnectionChange
 from weft.domain.schedules import ScheduleSpec
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.cli import Terminal
+from tests.support.terminal import Terminal
 from weft.cli.verbs import serve as verb
 from weft.settings import Settings
 

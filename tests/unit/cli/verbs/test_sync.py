@@ -10,14 +10,8 @@ from typing import Any
 import anyio
 import pytest
 
-from tests.support.cli import (
-    FakeConnections,
-    FakeJobs,
-    Terminal,
-    make_connection,
-    make_failed_job,
-    make_job,
-)
+from tests.support.cli import FakeConnections, FakeJobs, make_connection, make_failed_job, make_job
+from tests.support.terminal import Terminal
 from weft.cli.terminal import follow
 from weft.domain.attention import DeletionHold
 from weft.domain.base import Page

@@ -8,7 +8,8 @@ from typing import Any
 
 import anyio
 
-from tests.support.cli import FakeBackend, FakeConnections, Terminal, make_connection, make_job
+from tests.support.cli import FakeBackend, FakeConnections, make_connection, make_job
+from tests.support.terminal import Terminal
 from weft.backend import Authorization, Changes
 from weft.domain.connections import (
     Auth,

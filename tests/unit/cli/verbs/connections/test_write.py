@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.cli import CRM, Terminal, make_job
+from tests.support.cli import CRM, make_job
+from tests.support.terminal import Terminal
 from weft.cli.terminal.values import parse_config
 from weft.domain.connections import ConnectionChange, NewConnection
 from weft.domain.jobs import JobStatus

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.support.cli import Terminal
+from tests.support.terminal import Terminal
 from weft.domain.browsing import (
     Change,
     ChangeKind,

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.cli import FakeSearch, Terminal
+from tests.support.cli import FakeSearch
+from tests.support.terminal import Terminal
 from weft.backend import Backend
 from weft.cli.verbs.content.reading import WINDOW_CHARS
 from weft.domain.browsing import EntityList, ListedEntity
