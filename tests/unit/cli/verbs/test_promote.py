@@ -35,7 +35,7 @@ def make_local_backend() -> FakeBackend:
 class StuckCollections(FakeCollections):
     """Collections that cannot be deleted."""
 
-    async def delete(self, collection: str, *, permanently: bool = False) -> Collection:
+    async def delete(self, collection: str, **_how: bool) -> Collection:
         raise SourceUnavailable("Gone.")
 
 
