@@ -145,8 +145,6 @@ class FakeBackend(Backend):
     """What creating a connection ends in."""
 
     preview: Preview | None = None
-    """What a connection that is created, changed or checked is told with."""
-
     known: dict[str, Connection] = field(
         default_factory=lambda: {"con-1": make_connection(), "My notes": make_connection()}
     )
@@ -251,9 +249,8 @@ class FakeConnections(Connections):
         if self.state.refusal is not None:
             raise self.state.refusal
         summary = SyncSummary(last_job=self.state.first_job)
-        return make_connection(
-            name=new.name or "Default name", sync=summary, preview=self.state.preview
-        )
+        name = new.name or "Default name"
+        return make_connection(name=name, sync=summary, preview=self.state.preview)
 
     async def update(self, connection: str, change: ConnectionChange) -> Connection:
         self.state.calls.append(("connections.update", (connection, change)))
@@ -268,12 +265,8 @@ class FakeConnections(Connections):
 
     async def check(self, connection: str) -> CheckResult:
         found = await self.get(connection)
-        return CheckResult(
-            connection_id=found.id,
-            ok=False,
-            detail="The folder is gone.",
-            preview=self.state.preview,
-        )
+        told = CheckResult(connection_id=found.id, ok=False, detail="The folder is gone.")
+        return told.model_copy(update={"preview": self.state.preview})
 
 
 class FakeJobs(Jobs):

@@ -8,7 +8,7 @@ would match nothing, and so delete what was synced before.
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from pathlib import Path
 from typing import Final
 from unicodedata import normalize
@@ -34,6 +34,7 @@ _AT_TOP = re.compile(r"^(?:\.?/)+")
 _ENDING = re.compile(r"\.[a-z][a-z0-9]{0,9}|[a-z][a-z0-9]{1,9}", re.IGNORECASE)
 
 _TOPS_MAX = 1_000
+_NEAR_MAX = 10
 
 Parts = tuple[str, ...]
 Fits = Callable[[Parts, bool], bool]
@@ -106,13 +107,32 @@ class PatternWatch:
         if len(self._tops) < _TOPS_MAX:
             self._tops[normalize("NFC", parts[0])] = parts[0]
 
-    def list_unmatched(self) -> Iterator[Unmatched]:
-        """Yield the patterns that nothing fitted, each with a name that may be meant."""
-        for field, pattern, _ in self._left:
-            first = next(filter(None, pattern.removeprefix("!").split("/")), "")
-            near = self._tops.get(suggest_name(normalize("NFC", first), self._tops) or "")
-            # A folder of that very name may be there, but passed over, or without such files.
-            yield Unmatched(field, pattern, None if near == first else near)
+    def list_unmatched(self) -> list[Unmatched]:
+        """Return the patterns that nothing fitted, the first with names that may be meant.
+
+        Runs in a worker thread: to find those takes a while.
+        """
+        near = [self._suggest(pattern) for _, pattern, _ in self._left[:_NEAR_MAX]]
+        return [
+            Unmatched(field, pattern, meant)
+            for (field, pattern, _), meant in zip_longest(self._left, near)
+        ]
+
+    def _suggest(self, pattern: str) -> str | None:
+        first = next(filter(None, pattern.removeprefix("!").split("/")), "")
+        near = self._tops.get(suggest_name(normalize("NFC", first), self._tops) or "")
+        # A folder of that very name may be there, but passed over, or without such files.
+        return None if near == first else near
+
+
+def watch_path(path: str | None) -> PatternWatch:
+    """Return a watch for one folder or file of a repository; None for all of it."""
+
+    def compile_one(text: str) -> Fits:
+        wanted = tuple(text.split("/"))
+        return lambda parts, _: parts[: len(wanted)] == wanted
+
+    return PatternWatch({"path": [path] if path else []}, compile_one)
 
 
 def read_folder(given: str) -> str:

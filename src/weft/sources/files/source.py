@@ -86,7 +86,7 @@ class FilesSource(Source[FilesConfig, NoFields]):
                     yield Named(item.id, "file")
                 elif isinstance(item, Incomplete):
                     yield item
-        for unmatched in watch.list_unmatched():
+        for unmatched in await _run_in_thread(watch.list_unmatched):
             yield unmatched
         yield Complete("every folder was listed")
 

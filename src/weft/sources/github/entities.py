@@ -9,18 +9,19 @@ from weft.document.suffixes import BINARY_SUFFIXES
 from weft.document.text import clean_line, clean_text, language_of, read_file
 from weft.domain.base import Json
 from weft.domain.entities import Entity
-from weft.sources.github.answers import list_of, object_of
+from weft.sources.github.answers import TreeFile, list_of, object_of
 
+FILE_BYTES_MAX = 1024 * 1024
 LFS_MARK = b"version https://git-lfs.github.com/spec/"
 
 
-def why_not_text(path: str, size: int, size_max: int) -> str | None:
-    """Return the reason not to download a file, or None; sizes in bytes."""
-    if size > size_max:
-        return f"larger than {size_max:,} bytes"
-    if PurePosixPath(path).suffix.lower() in BINARY_SUFFIXES:
-        return "not a text file"
-    return None
+def why_not_read(file: TreeFile) -> str | None:
+    """Return the reason not to download what a tree holds, or None."""
+    if file.size > FILE_BYTES_MAX:
+        return f"larger than {FILE_BYTES_MAX:,} bytes"
+    if PurePosixPath(file.path).suffix.lower() in BINARY_SUFFIXES:
+        return file.oddity or "not a text file"
+    return file.oddity
 
 
 async def read_file_entity(

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, TypeVar
 from urllib.parse import quote, urlsplit
 
 import anyio
+import anyio.lowlevel
 import httpx
 from pydantic import BaseModel
 
@@ -21,7 +22,6 @@ from weft.document.text import path_id
 from weft.domain.base import Json
 from weft.domain.connections import AuthMethod
 from weft.domain.entities import Entity
-from weft.domain.names import suggest_name
 from weft.errors import (
     ConnectionFault,
     CursorExpired,
@@ -46,7 +46,6 @@ from weft.sources.base import (
     Skipped,
     Source,
     Unchanged,
-    Unmatched,
 )
 from weft.sources.github.answers import TreeFile
 from weft.sources.github.api import Branch, CommitFiles, GitHubApi, Sleep, site_of
@@ -57,12 +56,12 @@ from weft.sources.github.entities import (
     read_file_entity,
     repository_entity,
     text_of,
-    why_not_text,
+    why_not_read,
 )
+from weft.sources.patterns import watch_path
 
 DEFAULT_API_URL = "https://api.github.com"
 API_VERSION = "2022-11-28"
-FILE_BYTES_MAX = 1024 * 1024
 CONCURRENT_DOWNLOADS = 8
 LOOKUP_SIZE = 500
 FAILURES_IN_A_ROW_MAX = 24
@@ -128,14 +127,16 @@ class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
             branch = await api.find_branch(repository, self.config.branch)
             tree = await api.list_files(branch.tree_sha) if branch else CommitFiles()
         yield Named(self._id(), "repository")
-        wanted = [file for file in tree.files if self._is_wanted(file.path)]
-        for file in wanted:
-            if _why_not_read(file) is None:
-                yield Named(self._file_id(file.path), "file")
-        if self.config.path is not None and not wanted:
-            tops = {file.path.partition("/")[0] for file in tree.files}
-            near = suggest_name(self.config.path.partition("/")[0], tops)
-            yield Unmatched("path", self.config.path, near)
+        watch = watch_path(self.config.path)
+        # A tree may have a million files, and only the first few are asked for.
+        for files in _chunks(tree.files, LOOKUP_SIZE):
+            for file in files:
+                watch.see(tuple(file.path.split("/")))
+                if self._is_wanted(file.path) and why_not_read(file) is None:
+                    yield Named(self._file_id(file.path), "file")
+            await anyio.lowlevel.checkpoint()
+        for unmatched in watch.list_unmatched():
+            yield unmatched
         if self.config.sync_pull_requests:
             yield NotPreviewed("pull_request", self._id("/pull/"))
         if tree.gap:
@@ -282,7 +283,7 @@ class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
         # First, as content that is known by its id has no other size than before.
         if known.get(file_id) == _version(file, branch):
             return Unchanged(file_id)
-        reason = _why_not_read(file)
+        reason = why_not_read(file)
         return Skipped(file_id, reason) if reason else None
 
     async def _download_batch(
@@ -354,10 +355,6 @@ class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
             )
         if not listed and self._had("has_pull_requests"):
             yield Incomplete("GitHub lists no pull request, and none can be deleted there")
-
-
-def _why_not_read(file: TreeFile) -> str | None:
-    return file.oddity or why_not_text(file.path, file.size, FILE_BYTES_MAX)
 
 
 def _version(file: TreeFile, branch: Branch) -> str:

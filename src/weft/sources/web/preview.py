@@ -51,7 +51,7 @@ async def preview_site(
         yield Incomplete(gap)
     for omitted in walk.list_omitted():
         yield omitted
-    for unmatched in watch.list_unmatched():
+    for unmatched in await anyio.to_thread.run_sync(watch.list_unmatched):
         yield unmatched
 
 
