@@ -7,7 +7,14 @@ from enum import StrEnum
 from pydantic import Field
 
 from weft.domain.base import Frozen
-from weft.domain.jobs import Job, JobStatus, WarningKind, diagnose, diagnosis_of
+from weft.domain.jobs import (
+    Job,
+    JobStatus,
+    WarningKind,
+    describe_held,
+    diagnose,
+    diagnosis_of,
+)
 from weft.errors import ErrorCategory
 
 
@@ -106,11 +113,13 @@ def judge_last_job(job: Job, *, is_empty: bool, was_emptied: bool) -> Iterator[A
 
 def ask_about_deletions(hold: DeletionHold, connection_id: str) -> Attention:
     """Say what is held, and how it is applied or ended."""
-    number = "1 deletion is" if hold.count == 1 else f"{hold.count} deletions are"
     what = "nothing would be left" if hold.everything else "a sync makes no more than a share"
     return Attention(
         kind=AttentionKind.DELETIONS_HELD,
-        message=f"{number} held, because {what} without somebody's word; search still finds them.",
+        message=(
+            f"{describe_held(hold.count)}, because {what} without somebody's word; "
+            "search still finds them."
+        ),
         next_step=(
             "If they should go, run_sync(connection_id="
             f"'{connection_id}', apply_deletions=true) shows them and asks first. "

@@ -9,6 +9,7 @@ from typing import Final
 from pydantic import Field
 
 from weft.domain.base import Frozen
+from weft.domain.words import agree, quantity
 from weft.errors import ErrorCategory
 
 
@@ -222,10 +223,15 @@ def _warn(job: Job) -> Iterator[JobWarning]:
             True,
         ),
         (kinds.FAILED, failed, f"{failed} of what it listed could not be read", True),
-        (kinds.SKIPPED, skipped, f"{skipped} of what it listed was skipped", 2 * skipped > listed),
+        (
+            kinds.SKIPPED,
+            skipped,
+            f"{skipped} of what it listed {agree(skipped, 'was', 'were')} skipped",
+            2 * skipped > listed,
+        ),
         (kinds.NOTHING_READ, nothing, "it read nothing", not known),
         # What is held is attention of its own, for as long as it is held.
-        (kinds.DELETIONS_HELD, held, f"{held} deletions are held", False),
+        (kinds.DELETIONS_HELD, held, describe_held(held), False),
     )
     for kind, applies, message, needs_somebody in counted:
         if applies:
@@ -247,17 +253,27 @@ def _warn(job: Job) -> Iterator[JobWarning]:
 
 def describe(found: Finding) -> str:
     """Say in a phrase what was left out, or is empty; not for what was skipped or failed."""
+    count = found.count or 0
     limit = found.reason if _SETTING.fullmatch(found.reason) else "a limit"
     match found.kind:
         case FindingKind.EMPTY:
-            return f"{found.count} of what it stored has no text"
+            return f"{count} of what it stored {agree(count, 'has', 'have')} no text"
         case FindingKind.DEAD_LINKS:
-            return f"{found.count} of the links that it followed lead to nothing (404 or 410)"
+            some = f"{count} of the links that it followed {agree(count, 'leads', 'lead')}"
+            known = some if found.count is not None else "links that it followed lead"
+            return f"{known} to nothing (404 or 410)"
         case FindingKind.OLDER:
             return f"{limit} was reached, and what is older was left out"
         case _:
-            more = "there is more" if found.count is None else f"at least {found.count} more are"
+            more = "there is more"
+            if found.count is not None:
+                more = f"at least {count} more {agree(count, 'is', 'are')}"
             return f"{limit} was reached, and {more} beyond it"
+
+
+def describe_held(count: int) -> str:
+    """Say in a phrase that so many deletions wait for somebody's word."""
+    return f"{quantity(count, 'deletion')} {agree(count, 'is', 'are')} held"
 
 
 def diagnose(job: Job) -> Diagnosis | None:

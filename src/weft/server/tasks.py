@@ -30,6 +30,7 @@ from pydantic import Field
 from weft.backend import Backend, Jobs
 from weft.domain.access.principals import Principal, WhoCalls
 from weft.domain.jobs import Job, JobStatus
+from weft.domain.words import quantity
 from weft.errors import Ambiguous, NotFound, NotPermitted
 from weft.server.render.protocol_errors import convert_errors
 from weft.server.render.structured import timestamp
@@ -245,7 +246,7 @@ class JobTasks(TaskStore):
 
     def _task(self, job: Job) -> Task:
         status = _STATUSES.get(job.status, "working")
-        text = f"{job.status.value}: {job.entities_processed} entities processed"
+        text = f"{job.status.value}: {quantity(job.entities_processed, 'entity')} processed"
         # The protocol wants times, and a remote API tells none of a job that has not begun.
         began = job.created_at or job.started_at or job.completed_at or datetime.now(UTC)
         return Task(

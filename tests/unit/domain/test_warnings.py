@@ -24,12 +24,12 @@ def found(kind: FindingKind, count: int | None = None, reason: str = "") -> dict
     [
         ({"incomplete": True}, WarningKind.GAPS, "its listing had gaps", True),
         ({"entities_failed": 1}, WarningKind.FAILED, "1 of what it listed could", True),
-        ({"entities_skipped": 10}, WarningKind.SKIPPED, "10 of what it listed was", False),
-        ({"entities_skipped": 11}, WarningKind.SKIPPED, "11 of what it listed was", True),
+        ({"entities_skipped": 10}, WarningKind.SKIPPED, "10 of what it listed were", False),
+        ({"entities_skipped": 11}, WarningKind.SKIPPED, "11 of what it listed were", True),
         ({"entities_inserted": 0}, WarningKind.NOTHING_READ, "it read nothing", True),
         ({"deletions_held": 3}, WarningKind.DELETIONS_HELD, "3 deletions are held", False),
-        (found(FindingKind.EMPTY, 5), WarningKind.EMPTY, "5 of what it stored has no", False),
-        (found(FindingKind.EMPTY, 6), WarningKind.EMPTY, "6 of what it stored has no", True),
+        (found(FindingKind.EMPTY, 5), WarningKind.EMPTY, "5 of what it stored have no", False),
+        (found(FindingKind.EMPTY, 6), WarningKind.EMPTY, "6 of what it stored have no", True),
         (
             found(FindingKind.LIMIT, 61, "max_pages"),
             WarningKind.LIMIT,

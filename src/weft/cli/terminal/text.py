@@ -7,7 +7,8 @@ from pydantic import JsonValue
 
 from weft.domain.base import Json
 from weft.domain.characters import HIDDEN
-from weft.domain.jobs import Job
+from weft.domain.jobs import Job, JobStatus, shortfall_of
+from weft.domain.words import agree
 
 SHORT_ID_CHARS = 8
 
@@ -63,13 +64,22 @@ def job_counts(job: Job, *, always: bool = True) -> str:
     rare = {
         "skipped": job.entities_skipped,
         "failed": job.entities_failed,
-        "deletions held": job.deletions_held,
+        f"{agree(job.deletions_held, 'deletion', 'deletions')} held": job.deletions_held,
     }
     shown = {
         **{k: n for k, n in usual.items() if n or always},
         **{k: n for k, n in rare.items() if n},
     }
     return ", ".join(f"{n:,} {word}" for word, n in shown.items())
+
+
+def job_outcome(job: Job) -> str:
+    """Tell in a phrase what a job changed, and what it left undone or failed of."""
+    if job.status is JobStatus.FAILED and job.error:
+        return plain(job.error)
+    changed = job_counts(job, always=False) or count(0, "entity", "entities")
+    missing = shortfall_of(job)
+    return f"{changed}, but {missing}" if missing else changed
 
 
 def short_ids(ids: Sequence[str]) -> dict[str, str]:

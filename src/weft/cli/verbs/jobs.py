@@ -15,7 +15,7 @@ from weft.cli.terminal.groups import ListGroupWithName, limit_options
 from weft.cli.terminal.hints import with_verbs
 from weft.cli.terminal.listing import show_page
 from weft.cli.terminal.paging import collect
-from weft.cli.terminal.text import ago, count, duration, job_counts, plain, short_ids
+from weft.cli.terminal.text import ago, duration, job_counts, job_outcome, plain, short_ids
 from weft.domain.base import Page
 from weft.domain.jobs import Job, JobStatus, LogLine, diagnose, shortfall_of
 from weft.errors import NotFound, TryLater
@@ -144,7 +144,7 @@ def _cells(job: Job, short_id: str, names: Mapping[str, str]) -> tuple[str, ...]
         job.status,
         ago(job.began_at),
         duration(job.duration_seconds),
-        _outcome(job),
+        job_outcome(job),
     )
 
 
@@ -173,10 +173,3 @@ def _print_job(job: Job, lines: Sequence[LogLine], connection: str) -> None:
         out.print("\nLog", style="bold")
         rows = [(f"{line.at:%H:%M:%S}", line.level, plain(line.message)) for line in lines]
         print_table(out, ("UTC", "level", "message"), rows, wide=("message",))
-
-
-def _outcome(job: Job) -> str:
-    if job.status is JobStatus.FAILED and job.error:
-        return plain(job.error)
-    changed = job_counts(job, always=False)
-    return changed or count(0, "entity", "entities")

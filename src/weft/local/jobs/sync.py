@@ -21,7 +21,7 @@ import anyio.lowlevel
 from weft.domain.base import Json
 from weft.domain.connections import AuthMethod, ConnectionStatus
 from weft.domain.entities import Entity
-from weft.domain.jobs import Finding, JobStatus, LogLine, describe
+from weft.domain.jobs import Finding, JobStatus, LogLine, describe, describe_held
 from weft.errors import (
     AuthenticationFailed,
     CursorExpired,
@@ -291,11 +291,11 @@ class _Run:
             brake = replace(brake, share=0.0, floor=1)
         swept = await self._engine.store.entities.sweep(self._claim, brake)
         if complete is not None and not swept.had_gaps:
-            how = "Listed as configured" if self._omits else "Complete"
+            how = "Listed as configured" if self._omits else "Complete listing"
             self.note("info", f"{how}: {complete.evidence}")
         if swept.held:
             why = doubt or "they are too many to be made"
-            self.note("warning", f"{swept.held} deletions are held: {why}.")
+            self.note("warning", f"{describe_held(swept.held)}: {why}.")
         elif swept.had_gaps and not swept.deleted and self._claim.full_sync:
             self.note("warning", _GAPS)
         if self._inbox.batch.log:

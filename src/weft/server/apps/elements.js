@@ -68,11 +68,11 @@ function changes(job) {
     [job.entities_deleted, "deleted"],
     [job.entities_skipped, "skipped"],
     [job.entities_failed, "failed"],
-    [job.deletions_held, "deletions held"],
+    [job.deletions_held, `${job.deletions_held === 1 ? "deletion" : "deletions"} held`],
   ].filter(([number]) => number).map(([n, what]) => `${count(n)} ${what}`);
   if (job.incomplete) parts.push("the listing had gaps");
   for (const { kind, message } of job.warnings || [])
-    if (["limit", "older", "dead_links", "empty"].includes(kind)) parts.push(message);
+    if (["nothing_read", "limit", "older", "dead_links", "empty"].includes(kind)) parts.push(message);
   return parts.length ? parts.join(", ") : "no changes";
 }
 

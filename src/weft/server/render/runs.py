@@ -6,10 +6,11 @@ from typing import Protocol
 from mcp_types import CallToolResult
 
 from weft.domain.collections import CollectionRun, NotStarted
-from weft.domain.jobs import Job, diagnose, shortfall_of
+from weft.domain.jobs import Job, diagnose
+from weft.domain.words import quantity
 from weft.server.render.size import Structured
 from weft.server.render.structured import job_out, reply
-from weft.server.render.text import job_line, quantity
+from weft.server.render.text import job_line
 from weft.server.render.untrusted import one_line
 
 _SHOWN = frozenset({"deletions_held", "warnings", "error", "error_category"})
@@ -59,8 +60,6 @@ def report_runs(started: CollectionRun, seen: Sequence[Seen]) -> CallToolResult:
 
 def _job_lines(job: Job) -> str:
     line = f"- {job_line(job, named=True)}"
-    if missing := shortfall_of(job):
-        line += f", but {missing}"
     if found := diagnose(job):
         line += f"\n  next step: {found.next_step}"
     return line

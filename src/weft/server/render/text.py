@@ -15,6 +15,7 @@ from weft.domain.jobs import (
     diagnosis_of,
     shortfall_of,
 )
+from weft.domain.words import agree, quantity
 from weft.errors import ErrorCategory
 from weft.server.render.schedules import schedule_text, upcoming_text
 from weft.server.render.size import wire_bytes
@@ -176,6 +177,8 @@ def job_line(job: Job, *, named: bool = False) -> str:
         parts.append(f"queued {timestamp(job.created_at)}")
     if job.error:
         parts.append(f"error: {one_line(job.error)}")
+    if missing := shortfall_of(job):
+        parts.append(f"but {missing}")
     return ", ".join(parts)
 
 
@@ -221,7 +224,7 @@ def counts(job: Job) -> str:
         ("unchanged", job.entities_unchanged),
         ("skipped", job.entities_skipped),
         ("failed", job.entities_failed),
-        ("deletions held", job.deletions_held),
+        (f"{agree(job.deletions_held, 'deletion', 'deletions')} held", job.deletions_held),
     )
     said = ", ".join(f"{count} {name}" for name, count in named if count) or _no_counts(job)
     if job.entities_total is not None and not job.status.is_terminal:
@@ -296,13 +299,6 @@ def log_text(shown: list[dict[str, str]], asked: int, skipped: int = 0) -> str:
 def more_text(next_cursor: str | None) -> list[str]:
     """Say how to get the next page; empty after the last."""
     return [f"There are more: call again with cursor='{next_cursor}'."] if next_cursor else []
-
-
-def quantity(number: int, noun: str) -> str:
-    """Render a number with its noun, in the plural unless it is one."""
-    if number == 1:
-        return f"1 {noun}"
-    return f"{number} {noun[:-1]}ies" if noun.endswith("ty") else f"{number} {noun}s"
 
 
 def _authorise_text(connection: Connection) -> str:

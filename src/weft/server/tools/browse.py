@@ -23,12 +23,13 @@ from weft.domain.browsing import (
     ListedEntity,
     parse_moment,
 )
+from weft.domain.words import quantity
 from weft.errors import InvalidInput, Unsupported
 from weft.server.call import ToolCall
 from weft.server.render.browsing import NAME_MAX_CHARS, changes_out, entities_out
 from weft.server.render.size import Structured, shrink_to_fit
 from weft.server.render.structured import EntitiesOut, reply, timestamp
-from weft.server.render.text import more_text, quantity
+from weft.server.render.text import more_text
 from weft.server.render.untrusted import label_untrusted, one_line
 from weft.server.tools.definition import tool
 from weft.server.tools.parameters import Cursor, FilterRef

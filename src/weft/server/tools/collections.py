@@ -12,10 +12,11 @@ from weft.domain.collections import (
     Collection,
     NewCollection,
 )
+from weft.domain.words import quantity
 from weft.server.call import ToolCall
 from weft.server.render.size import shrink_to_fit
 from weft.server.render.structured import CollectionOut, ItemsOut, page_out, reply, to_plain
-from weft.server.render.text import more_text, quantity
+from weft.server.render.text import more_text
 from weft.server.render.untrusted import one_line
 from weft.server.tools.definition import tool
 from weft.server.tools.parameters import CollectionRef, Cursor, Limit

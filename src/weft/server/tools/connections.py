@@ -23,6 +23,7 @@ from weft.domain.connections import (
 from weft.domain.cron_notes import surprises_of
 from weft.domain.jobs import diagnosis_of
 from weft.domain.schedules import ScheduleSpec
+from weft.domain.words import quantity
 from weft.errors import InvalidInput
 from weft.server.call import ToolCall
 from weft.server.questions.authorize import create_connection_once, fetch_settled, open_link
@@ -46,7 +47,6 @@ from weft.server.render.text import (
     connection_text,
     more_text,
     next_step_of,
-    quantity,
     totals_text,
 )
 from weft.server.render.untrusted import one_line
@@ -375,4 +375,8 @@ def _first_sync_step(connection: Connection) -> str:
     last = connection.sync.last_job
     if last is None:
         return ""
-    return f"The first sync is running: get_job(job_id='{last.id}', wait_seconds=45) follows it."
+    follow = f"get_job(job_id='{last.id}', wait_seconds=45)"
+    if last.status.is_terminal:
+        return f"The first sync is over: {follow} shows what became of it."
+    state = "queued" if last.started_at is None else "running"
+    return f"The first sync is {state}: {follow} follows it."

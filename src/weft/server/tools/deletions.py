@@ -12,6 +12,7 @@ from weft.domain.browsing import LargestEntities
 from weft.domain.collections import Collection
 from weft.domain.connections import WAITING_STATUSES, Connection
 from weft.domain.restoring import Restorable, Restored, find_to_delete
+from weft.domain.words import quantity
 from weft.server.call import ToolCall
 from weft.server.elicitation.confirmations import Effect
 from weft.server.render.schedules import schedule_text
@@ -25,7 +26,6 @@ from weft.server.render.structured import (
     timestamp,
     to_plain,
 )
-from weft.server.render.text import quantity
 from weft.server.render.untrusted import one_line
 from weft.server.tools.agreement import Proposal, obtain_agreement
 from weft.server.tools.definition import tool

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 import anyio
 
 from weft.domain.jobs import TAKEOVER_SECONDS, Job
+from weft.domain.words import quantity
 from weft.errors import TryLater
 from weft.server.call import ToolCall
 from weft.server.render.untrusted import one_line
@@ -133,5 +134,5 @@ class _Progress:
         await self._call.report_progress(
             value,
             None if total is None else max(total, value),
-            one_line(f"{job.status.value}: {value} entities processed"),
+            one_line(f"{job.status.value}: {quantity(value, 'entity')} processed"),
         )

@@ -9,6 +9,7 @@ from pydantic import Field
 from weft.backend.collection_runs import run_collection
 from weft.domain.connections import Connection, agree_to_deletions
 from weft.domain.jobs import Job, JobStatus, LogLine, RunOptions, diagnose
+from weft.domain.words import quantity
 from weft.errors import Conflict, InvalidInput, TryLater
 from weft.server.call import ToolCall
 from weft.server.elicitation.confirmations import Effect
@@ -34,7 +35,6 @@ from weft.server.render.text import (
     log_text,
     more_text,
     older_log_step,
-    quantity,
 )
 from weft.server.render.untrusted import one_line
 from weft.server.tools.agreement import Proposal, obtain_agreement

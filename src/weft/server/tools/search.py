@@ -18,11 +18,12 @@ from weft.domain.search import (
     SearchQuery,
     SearchResults,
 )
+from weft.domain.words import quantity
 from weft.errors import Unsupported
 from weft.server.call import ToolCall
 from weft.server.render.size import Structured, fits, shrink_to_fit
 from weft.server.render.structured import EntityOut, HitsOut, reply, timestamp, to_plain
-from weft.server.render.text import more_text, quantity
+from weft.server.render.text import more_text
 from weft.server.render.untrusted import clean, label_untrusted, one_line
 from weft.server.tools.definition import tool
 from weft.server.tools.parameters import Cursor, FilterRef

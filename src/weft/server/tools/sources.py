@@ -4,10 +4,10 @@ from typing import Annotated
 
 from mcp_types import CallToolResult
 
+from weft.domain.words import quantity
 from weft.server.call import ToolCall
 from weft.server.render.sources import source_line, source_text
 from weft.server.render.structured import ItemsOut, SourceOut, reply, source_brief, to_plain
-from weft.server.render.text import quantity
 from weft.server.tools.definition import tool
 from weft.server.tools.parameters import ShortName
 

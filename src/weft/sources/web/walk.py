@@ -17,6 +17,7 @@ from anyio.from_thread import check_cancelled
 from weft.document.suffixes import BINARY_SUFFIXES
 from weft.domain.entities import Entity
 from weft.domain.jobs import FindingKind
+from weft.domain.words import agree, quantity
 from weft.errors import SourceUnavailable
 from weft.net.transport import Origin, origin_of
 from weft.sources.base import (
@@ -154,11 +155,16 @@ class SiteWalk:
     def _conclude(self, gaps: list[str]) -> Iterator[Event]:
         """Say whether everything was seen, and remember what was."""
         if self.hiding:
-            gaps.append(f"{self.hiding} pages could not be read, nor what only they lead to")
+            gaps.append(
+                f"{quantity(self.hiding, 'page')} could not be read, nor what only they lead to"
+            )
         if self.overflowed:
             gaps.append(f"the site has more than {SEEN_MAX:,} addresses")
         if self.unasked:
-            gaps.append(f"{self.unasked} known pages were not reached, nor asked for once more")
+            gaps.append(
+                f"{quantity(self.unasked, 'known page')} {agree(self.unasked, 'was', 'were')} not "
+                "reached, nor asked for once more"
+            )
         moved = max(self.moved.values(), default=0)
         if moved >= MOVED_TO_ONE_MIN and 2 * moved > self.known:
             gaps.append(

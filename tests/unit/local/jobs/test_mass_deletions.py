@@ -60,7 +60,7 @@ async def test_doubted_loss_is_held_however_small_until_somebody_agrees(
     for _ in range(2):
         job = await local.run_sync(made)
         assert (job.entities_deleted, job.deletions_held) == (0, 1)
-        assert "1 deletions are held: a disk is gone." in await local.read_log(job)
+        assert "1 deletion is held: a disk is gone." in await local.read_log(job)
     job = await run_agreed(local, made, 1)
     assert (job.entities_deleted, job.deletions_held) == (1, 0)
 

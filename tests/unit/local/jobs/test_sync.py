@@ -87,7 +87,7 @@ async def test_listing_that_nothing_vouches_for_deletes_nothing(local: LocalHarn
     local.script.vouches = True
     job = await local.run_sync(made)
     assert counts(job) == {"unchanged": 1, "deleted": 1}
-    assert any("Complete: the script ended" in line for line in await local.read_log(job))
+    assert any("Complete listing: the script ended" in line for line in await local.read_log(job))
 
 
 async def test_source_gets_the_last_cursor_and_what_is_stored_also_when_it_lists_anew(

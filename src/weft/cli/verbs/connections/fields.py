@@ -12,6 +12,7 @@ import click
 from weft.cli.terminal.hints import with_verbs
 from weft.cli.terminal.text import ago, config_text, job_counts, plain
 from weft.domain.connections import AuthDetails, Connection
+from weft.domain.jobs import shortfall_of
 from weft.domain.schedules import Schedule, localize
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -68,6 +69,7 @@ def facts_of(connection: Connection) -> list[tuple[str, str]]:
         ("entities", f"{total} ({types})" if types else total),
         ("last sync", _last_sync(connection)),
         ("last counts", job_counts(runs.last_job) if runs.last_job else ""),
+        ("left undone", shortfall_of(runs.last_job) if runs.last_job else ""),
         (
             "runs",
             f"{runs.total_runs:,}: {runs.successful_runs:,} completed, {runs.failed_runs:,} failed",
