@@ -15,7 +15,7 @@ $(PIP) --no-deps --require-hashes -r requirements/$(1).txt
 $(PIP) --no-deps --no-build-isolation -e .
 endef
 
-.PHONY: demo test check conformance evaluate torture bench coverage docs reference lock release \
+.PHONY: demo test check conformance evaluate evaluate-model torture bench coverage docs reference lock release \
 	format clean
 
 demo: $(VENV)/.core  ## Drive the real server over stdio with a real MCP client.
@@ -38,6 +38,9 @@ conformance: $(VENV)/.dev  ## The public MCP conformance suite, which comes from
 
 evaluate: $(VENV)/.dev  ## What an agent can do, in how many calls, reading how much.
 	$(BIN)/python -m pytest -q tests/evaluation
+
+evaluate-model: $(VENV)/.dev  ## The same for a model: set MODEL_URL (up to /v1), MODEL_NAME, MODEL_KEY.
+	$(BIN)/python -m tests.evaluation.play_model $(WISHES)
 
 format: $(VENV)/.dev  ## Format and apply the safe fixes.
 	$(BIN)/ruff format .
