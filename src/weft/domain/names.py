@@ -1,12 +1,15 @@
 """Names: checks of their length, and suggestions for misspelt ones."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from weft.errors import Ambiguous, InvalidInput, NotFound
 
 T = TypeVar("T")
 
+SHORT_NAME_HINT: Final = (
+    "Names are as long as Airweave's: write out an abbreviation, or add a word, as in 'HR files'."
+)
 _LISTED_MAX = 5
 
 
@@ -14,7 +17,9 @@ def validate_name_length(name: str, min_chars: int, max_chars: int) -> str:
     """Return the name without space around it. Raises InvalidInput for a wrong length."""
     text = name.strip()
     if not min_chars <= len(text) <= max_chars:
-        raise InvalidInput(f"name must have {min_chars} to {max_chars} characters.", field="name")
+        hint = SHORT_NAME_HINT if len(text) < min_chars else None
+        text = f"name must have {min_chars} to {max_chars} characters."
+        raise InvalidInput(text, field="name", hint=hint)
     return text
 
 

@@ -4,26 +4,32 @@ import logging
 from collections.abc import Sequence
 
 from weft.backend import Sources
+from weft.domain.connections import AuthMethod
 from weft.domain.sources import SourceInfo
 from weft.errors import WeftError
-from weft.sources.registry import SourceRegistry
+from weft.local.engine import Engine
 
 logger = logging.getLogger(__name__)
 
 
 class LocalSources(Sources):
-    def __init__(self, registry: SourceRegistry) -> None:
-        self._registry = registry
+    def __init__(self, engine: Engine) -> None:
+        self._registry = engine.registry
+        self._clients = engine.store.oauth_clients
 
     async def list(self) -> Sequence[SourceInfo]:
         found: list[SourceInfo] = []
         for name in self._registry.names():
             try:
-                found.append(self._registry.get(name).info())
+                found.append(await self.get(name))
             except WeftError as error:
                 # One broken package must not hide all the others.
                 logger.warning("left out of the catalogue: %s", error)
         return found
 
     async def get(self, short_name: str) -> SourceInfo:
-        return self._registry.get(short_name).info()
+        info = self._registry.get(short_name).info()
+        if AuthMethod.OAUTH_BROWSER not in info.auth_methods:
+            return info
+        lacks_client = await self._clients.get(short_name) is None
+        return info.model_copy(update={"requires_byoc": lacks_client})

@@ -40,7 +40,12 @@ def source_text(source: SourceInfo) -> str:
 def _provider_lines(source: SourceInfo) -> list[str]:
     """Say what consent in a browser and an auth provider need, where the source tells it."""
     lines: list[str] = []
-    if source.requires_byoc:
+    if source.requires_byoc and source.keeps_pending:
+        lines.append(
+            "oauth_browser needs an OAuth client, and the operator has set none: give it client_id "
+            f"and client_secret, or ask for `weft oauth-clients set {source.short_name}`"
+        )
+    elif source.requires_byoc:
         lines.append(
             "oauth_browser needs an OAuth client of the user's own: without auth there is a page "
             "where the user enters it"

@@ -56,8 +56,8 @@ class ChangeChoice(StrEnum):
 @tool(
     "List entities",
     "What is stored, with counts by type and media type (entity_type takes both); get_entity reads"
-    " one. With change or job_id: what syncs did that ended in that time, e.g. change=any"
-    " since=24h.",
+    " one; to export, the user runs `weft export`. With change or job_id: what syncs did that ended"
+    " in that time, e.g. change=any since=24h.",
     reads=True,
 )
 async def list_entities(
@@ -150,7 +150,7 @@ def _entities(found: EntityList) -> CallToolResult:
     if found.items:
         lines += [
             label_untrusted("\n".join(map(_entity_line, found.items)), _ORIGIN),
-            "get_entity(entity_id) has the text and the URL of one.",
+            "get_entity(entity_id) has the text and the URL of one; `weft export` writes a file.",
         ]
     elif total:
         lines.append("None of these fits the filters, as far as this page reaches.")

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from weft.domain.connections import AUTH_FORMS, METHOD_BY_FIELD, Auth
-from weft.domain.names import suggest
+from weft.domain.names import SHORT_NAME_HINT, suggest
 from weft.errors import InvalidInput
 from weft.server.questions.missing_config import OTHER_CONFIG_NAME
 from weft.server.tools.schema import compact
@@ -134,9 +134,10 @@ def rebuild_error(
     details = error.errors(include_input=False, include_context=False, include_url=False)
     problems = list(dict.fromkeys(_problem(detail, properties, prefix) for detail in details))
     text = "; ".join(problem for _, problem in problems[:_PROBLEMS_SHOWN_MAX])
-    return InvalidInput(
-        f"{text}.", field=problems[0][0] or None, hint="Correct the named fields and call again."
-    )
+    hint = "Correct the named fields and call again."
+    if any(each["type"] == "string_too_short" and each["loc"] == ("name",) for each in details):
+        hint = f"{SHORT_NAME_HINT} {hint}"
+    return InvalidInput(f"{text}.", field=problems[0][0] or None, hint=hint)
 
 
 async def explain_refusals(

@@ -149,6 +149,7 @@ async def test_wrong_values_name_the_fields_by_dotted_path(connect: Connect) -> 
         sync_immediately="maybe",
     )
     assert "name: string should have at least 4 characters" in text
+    assert "write out an abbreviation" in text
     assert "schedule.continuous: input should be a valid boolean" in text
     assert "schedule has no field 'crom' (accepted: cron, timezone, continuous" in text
     assert "sync_immediately" in text
