@@ -146,7 +146,7 @@ CLAIMS: dict[str, Callable[[World, re.Match[str]], bool]] = {
     ),
     r"links that it followed leads? to nothing": says_nothing_of_it,
     r"so there are none to apply": says_nothing_of_it,
-    r"schedule: none": says_nothing_of_it,
+    r"(?:schedule|auth|authentication): none": says_nothing_of_it,
 }
 
 
