@@ -107,11 +107,13 @@ async def test_verify_tells_a_wrong_token_from_an_unfinished_consent() -> None:
 
 async def test_what_the_api_lacks_is_declared_and_refused() -> None:
     async with open_scripted_backend(lambda _: httpx.Response(200, json=[])) as backend:
-        assert backend.unsupported == {"connections.check", "search.entity"}
+        assert backend.unsupported == {"connections.check", "search.entity", "trash.restore"}
         with pytest.raises(Unsupported):
             await backend.connections.check("any")
         with pytest.raises(Unsupported):
             await search_of(backend).entity("any", offset=0, max_chars=10)
+        with pytest.raises(Unsupported, match="deletes for good"):
+            await backend.trash.restore(connection="any")
 
 
 def make_result(name: str, sync_id: str, entity_id: str, text: str) -> dict[str, Any]:
