@@ -13,6 +13,7 @@ from weft.domain.base import Frozen, Json
 from weft.domain.connections import Connection
 from weft.domain.cursors import encode_cursor
 from weft.domain.entities import StoredEntity
+from weft.domain.media_types import media_type_named
 from weft.domain.search import (
     QUERY_MAX_CHARS,
     SearchMode,
@@ -82,6 +83,12 @@ class RemoteSearch(Search):
             page = await self._collections.use_named(collections[0], find_in)
         else:
             page = await self._find_in_several(collections, query, text, skip, size)
+        if not page.found and not skip and media_type_named(query.entity_type or ""):
+            raise Unsupported(
+                "The Airweave API knows no media types, and has nothing of a type of that name.",
+                field="entity_type",
+                hint="Leave it out, or name a type that a hit has.",
+            )
         hits, unknown = await self._owners.name_hits(page.found, page.collection)
         live = _LIVE_NOTE if only is not None and any(hit.live for hit in hits) else ""
         return SearchResults(

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from weft.backend import Search, validate_limit
 from weft.domain.cursors import decode_cursor, encode_cursor
 from weft.domain.entities import StoredEntity
+from weft.domain.media_types import media_type_named
 from weft.domain.search import (
     QUERY_MAX_CHARS,
     SEARCH_LIMIT_MAX,
@@ -88,7 +89,12 @@ class LocalSearch(Search):
             scope,
             terms,
             matching,
-            EntityFilter(type=query.entity_type, since=query.since, until=query.until),
+            EntityFilter(
+                type=query.entity_type,
+                media_type=media_type_named(query.entity_type or ""),
+                since=query.since,
+                until=query.until,
+            ),
             limit=limit + 1,
             offset=offset,
         )

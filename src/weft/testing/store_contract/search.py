@@ -97,12 +97,14 @@ class TextSearchContract:
         await list_all(
             store, first, make_entity("a", "word"), make_entity("b", "word", kind="page")
         )
-        await list_all(store, second, make_entity("c", "word"))
+        await list_all(store, second, make_entity("c.pdf", "word"))
         await list_all(store, elsewhere, make_entity("d", "word"))
-        assert sorted(await find_titles(store, "word")) == ["a", "b", "c"]
+        assert sorted(await find_titles(store, "word")) == ["a", "b", "c.pdf"]
         assert await find_titles(store, "word", readable_id="other-docs") == ["d"]
-        assert await find_titles(store, "word", connection_id=second.id) == ["c"]
+        assert await find_titles(store, "word", connection_id=second.id) == ["c.pdf"]
         assert await find_titles(store, "word", type="page") == ["b"]
+        pdf = {"type": "pdf", "media_type": "application/pdf"}
+        assert await find_titles(store, "word", **pdf) == ["c.pdf"]
 
     @pytest.mark.anyio
     async def test_search_keeps_to_times_and_paths(self, store: Store) -> None:

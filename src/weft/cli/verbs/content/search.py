@@ -8,7 +8,7 @@ import click
 from weft.backend import Backend
 from weft.cli.terminal.completion import complete_collection
 from weft.cli.terminal.context import App, emit, json_option, pass_app
-from weft.cli.terminal.filters import connection_filter
+from weft.cli.terminal.filters import connection_filter, type_filter
 from weft.cli.terminal.groups import Verb
 from weft.cli.terminal.text import plain
 from weft.domain.browsing import parse_moment
@@ -23,7 +23,7 @@ _WORD = re.compile(r"[^\W_]+")
 @click.argument("query", nargs=-1)
 @click.option("--all", "in_all", is_flag=True, help="Search all collections; name none.")
 @connection_filter
-@click.option("--type", "entity_type", metavar="TYPE", help="Only entities of this type.")
+@type_filter
 @click.option("--since", metavar="TIME", help="Only what was updated since: 24h, 7d or a date.")
 @click.option("--until", metavar="TIME", help="Only what was updated before then.")
 @click.option(

@@ -105,6 +105,7 @@ class SqliteEntities(Table, EntityStore):
             "collection_id": scope.collection_id,
             "connection_id": scope.connection_id,
             "entity_type": wanted.type,
+            "media_type": wanted.media_type,
             "pattern": to_glob(wanted.pattern),
             "since": micros_or_none(wanted.since),
             "until": micros_or_none(wanted.until),

@@ -159,7 +159,7 @@ WHERE entity_fts MATCH :match
     OR c.collection_no = (SELECT no FROM collection WHERE id = :collection_id)
   )
   AND (:connection_id IS NULL OR c.id = :connection_id)
-  AND (:entity_type IS NULL OR e.type = :entity_type)
+  AND (:entity_type IS NULL OR e.type = :entity_type OR e.media_type = :media_type)
   AND (:since IS NULL OR e.updated_at >= :since) AND (:until IS NULL OR e.updated_at < :until)
   AND e.source_id GLOB :pattern
 ORDER BY entity_fts.rank LIMIT :limit OFFSET :offset;
