@@ -69,8 +69,10 @@ async def serve_http(
         url = url_of(bound, listening)
         oauth = plan_oauth(settings, url)
 
+        public = plan_pages_url(settings, url)
+
         async def base_url() -> str:
-            return plan_pages_url(settings, url)
+            return public
 
         async with open_any(settings, registry=registry, pages=base_url) as opened:
             # Without authentication no token is created or announced.
@@ -93,7 +95,7 @@ async def serve_http(
                 gate,
                 ceilings=_ceilings_of(settings),
                 oauth=oauth,
-                pages_url=await base_url(),
+                pages_url=public,
                 auth=auth,
                 sessions_max=settings.http_max_streams,
             )
@@ -103,7 +105,7 @@ async def serve_http(
                 server.waits.end()
 
             with acting(operation="serve", transport="http"):
-                await run_app(app, bound, listening, end, lambda: _announce_http(url))
+                await run_app(app, bound, listening, end, lambda: _announce_http(url, public))
 
 
 def _settle_process(settings: Settings) -> None:
@@ -118,10 +120,15 @@ def _settle_process(settings: Settings) -> None:
     logs.configure(settings.log_level, settings.log_format)
     for told in tell_exposed_state(settings):
         _logger.warning("%s", told)
+    for root in settings.files_roots:
+        if not root.expanduser().is_dir():
+            _logger.warning("WEFT_FILES_ROOTS names %s, which is no folder", root)
 
 
-def _announce_http(url: str) -> None:
-    sys.stderr.write(f"Weft serves MCP on {url}/mcp (and SSE on {url}/sse), and people at {url}/\n")
+def _announce_http(url: str, public: str) -> None:
+    also = "" if public == url else f"; from elsewhere at {public}/"
+    told = f"Weft serves MCP on {url}/mcp (and SSE on {url}/sse), and people at {url}/{also}"
+    sys.stderr.write(f"{told}\n")
 
 
 def _ceilings_of(settings: Settings) -> Ceilings:

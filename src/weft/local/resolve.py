@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from weft.domain.collections import Collection
-from weft.domain.connections import Connection
+from weft.domain.connections import NAME_MAX_CHARS, Connection
 from weft.domain.jobs import Job
 from weft.domain.names import pick_one, suggest_name
 from weft.local.store.base import Store
@@ -14,6 +14,8 @@ from weft.local.store.base import Store
 NAMES_LOOKED_AT: Final = 200
 """How many of the newest names a suggestion is sought among."""
 _FOUND_MAX: Final = 5
+
+NAMES_TRIED: Final = 5
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
@@ -77,6 +79,23 @@ async def find_connection(store: Store, organization_id: str, text: str) -> Conn
         )
         near = suggest_name(text.strip(), (item.name for item in page.items))
     return pick_one(found, "connection", "connection_id", _label_connection, hint, near=near)
+
+
+async def find_free_name(store: Store, organization_id: str, name: str, short_name: str) -> str:
+    """Return a source's default name, with a number if there is such a connection already."""
+    connections = store.connections
+    if not await connections.find(organization_id, name):
+        return name
+    present = await connections.totals(
+        organization_id, readable_collection_id=None, short_name=short_name
+    )
+    for number in range(present.connections + 1, present.connections + 1 + NAMES_TRIED):
+        numbered = f"{name} {number}"
+        if len(numbered) > NAME_MAX_CHARS:
+            break
+        if not await connections.find(organization_id, numbered):
+            return numbered
+    return name
 
 
 async def find_job(store: Store, organization_id: str, text: str) -> Job:

@@ -118,3 +118,8 @@ async def test_things_of_another_organization_are_not_found(local: LocalHarness)
         for text in texts:
             with pytest.raises(NotFound):
                 await find(store, "somebody", text)
+
+
+async def test_default_names_are_told_apart_by_a_number(local: LocalHarness) -> None:
+    names = [(await local.connect()).name for _ in range(3)]
+    assert names == ["Scripted Connection", "Scripted Connection 2", "Scripted Connection 3"]

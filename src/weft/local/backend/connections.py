@@ -40,7 +40,12 @@ from weft.local.auth.links import create_link, require_client
 from weft.local.backend.jobs import LocalJobs
 from weft.local.backend.previews import BRIEF_SECONDS, LONG_SECONDS, preview_sync
 from weft.local.engine import Engine
-from weft.local.resolve import find_collection, find_connection, find_deleted_connection
+from weft.local.resolve import (
+    find_collection,
+    find_connection,
+    find_deleted_connection,
+    find_free_name,
+)
 from weft.local.store.base import ConnectionRow
 from weft.local.store.trash import FOR_GOOD
 from weft.net.redirects import parse_redirect
@@ -71,7 +76,7 @@ class LocalConnections(Connections):
     ) -> Page[Connection]:
         return await self._engine.store.connections.list(
             self._organization_id,
-            readable_collection_id=await self._resolve_collection(collection),
+            readable_collection_id=await self._readable_id_of(collection),
             short_name=short_name,
             status=status,
             needs_attention=needs_attention,
@@ -84,7 +89,7 @@ class LocalConnections(Connections):
     ) -> ConnectionTotals:
         return await self._engine.store.connections.totals(
             self._organization_id,
-            readable_collection_id=await self._resolve_collection(collection),
+            readable_collection_id=await self._readable_id_of(collection),
             short_name=short_name,
         )
 
@@ -94,6 +99,10 @@ class LocalConnections(Connections):
     async def create(self, new: NewConnection) -> Connection:
         kind = self._engine.registry.get(new.short_name)
         columns = draft_columns(new, kind)
+        if new.name is None:
+            columns["name"] = await find_free_name(
+                self._engine.store, self._organization_id, columns["name"], new.short_name
+            )
         collection = await find_collection(
             self._engine.store, self._organization_id, new.readable_collection_id
         )
@@ -286,20 +295,11 @@ class LocalConnections(Connections):
         named = await self._resolve_collection(change.readable_collection_id)
         return named or found.readable_collection_id
 
-    async def _resolve_collection(self, collection: str | None) -> str | None:
+    async def _readable_id_of(self, collection: str | None) -> str | None:
         if collection is None:
             return None
         found = await find_collection(self._engine.store, self._organization_id, collection)
         return found.readable_id
-
-    async def _look_ahead(
-        self, found: Connection, source: AnySource, altered: "_Alterations"
-    ) -> "_Alterations":
-        """Add what the next sync would do, if the configuration is another one."""
-        if not altered.config:
-            return altered
-        preview = await preview_sync(self._engine, source, found.id, BRIEF_SECONDS)
-        return replace(altered, preview=preview)
 
     def _moves(self, found: Connection, config: Json) -> bool:
         """Tell whether the connection's secrets would go to other origins than before."""
