@@ -44,6 +44,7 @@ from weft.domain.connections import (
 from weft.domain.entities import StoredEntity
 from weft.domain.jobs import RUN_DEFAULTS, Job, JobStatus, JobTrigger, LogLine, RunOptions
 from weft.domain.previews import Preview
+from weft.domain.schedules import Schedule
 from weft.domain.search import SearchHit, SearchQuery, SearchResults
 from weft.domain.sources import FieldInfo, SourceInfo
 from weft.errors import Conflict, ErrorCategory, NotFound, WeftError
@@ -217,6 +218,10 @@ class FakeCollections(Collections):
         self.state.calls.append(("collections.update", (collection, name)))
         return (await self.get(collection)).model_copy(update={"name": name})
 
+    async def discard(self, collection: str) -> None:
+        self.state.calls.append(("collections.discard", collection))
+        self.state.existing.remove(await self.get(collection))
+
     async def delete(self, collection: str, **_how: bool) -> Collection:
         self.state.calls.append(("collections.delete", collection))
         return await self.get(collection)
@@ -254,7 +259,9 @@ class FakeConnections(Connections):
 
     async def update(self, connection: str, change: ConnectionChange) -> Connection:
         self.state.calls.append(("connections.update", (connection, change)))
-        return make_connection(version=2, preview=self.state.preview)
+        given = change.schedule and change.schedule.model_dump(exclude_none=True)
+        schedule = Schedule(**given) if given else None
+        return make_connection(version=2, schedule=schedule, preview=self.state.preview)
 
     async def delete(
         self, connection: str, *, expected_version: int | None = None, permanently: bool = False

@@ -7,7 +7,7 @@ routes out.
 """
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from typing import Protocol
 
@@ -15,8 +15,7 @@ from weft.domain.authorizations import AuthOutcome, ConsentStart, CredentialForm
 from weft.domain.base import Json, Page
 from weft.domain.browsing import ChangeList, ChangeQuery, EntityList, EntityQuery, LargestEntities
 from weft.domain.collections import (
-    DEFAULT_NAME,
-    DEFAULT_READABLE_ID,
+    DEFAULT_COLLECTION,
     Collection,
     NewCollection,
 )
@@ -34,7 +33,7 @@ from weft.domain.jobs import RUN_DEFAULTS, Job, JobStatus, LogLine, RunOptions
 from weft.domain.restoring import Restorable, Restored
 from weft.domain.search import SearchQuery, SearchResults
 from weft.domain.sources import SourceInfo
-from weft.errors import Conflict, InvalidInput
+from weft.errors import Conflict, InvalidInput, WeftError
 
 LIST_LIMIT_DEFAULT = 20
 LIST_LIMIT_MAX = 100
@@ -47,11 +46,25 @@ def validate_limit(limit: int, *, maximum: int = LIST_LIMIT_MAX) -> int:
     return limit
 
 
-async def open_default_collection(collections: "Collections") -> str:
-    """Return the readable id of the collection for what names none; make it if it is missing."""
-    with suppress(Conflict):
-        await collections.create(NewCollection(name=DEFAULT_NAME, readable_id=DEFAULT_READABLE_ID))
-    return DEFAULT_READABLE_ID
+@asynccontextmanager
+async def open_collection(
+    collections: "Collections", new: NewCollection = DEFAULT_COLLECTION
+) -> AsyncGenerator[None]:
+    """Make the collection for what the body creates, unless there is one of that readable id.
+
+    If the body fails, what was made here goes again, unless others have put something into it.
+    """
+    try:
+        made = await collections.create(new)
+    except Conflict:
+        made = None
+    try:
+        yield
+    except WeftError:
+        if made is not None:
+            with suppress(WeftError):
+                await collections.discard(made.readable_id)
+        raise
 
 
 class Sources(Protocol):
@@ -92,6 +105,10 @@ class Collections(Protocol):
 
         Returns its last state, with the counts of what went.
         """
+        ...
+
+    async def discard(self, collection: str) -> None:
+        """Delete it unless it has connections."""
         ...
 
 

@@ -67,6 +67,9 @@ class NotStarted(Frozen):
     next_step: str
 
 
+DEFAULT_COLLECTION: Final = NewCollection(name=DEFAULT_NAME, readable_id=DEFAULT_READABLE_ID)
+
+
 class CollectionRun(Frozen):
     """The syncs that were started of a collection.
 

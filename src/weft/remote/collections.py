@@ -117,6 +117,12 @@ class RemoteCollections(Collections):
         self._state.own_changes.announce()
         return found
 
+    async def discard(self, collection: str) -> None:
+        """See Collections; the API itself would delete it with what was put into it just now."""
+        found = await self.get(collection)
+        if not found.connection_count:
+            await self.delete(found.readable_id)
+
     async def list_readable_ids(self, limit: int) -> Sequence[str]:
         """List the readable ids of the newest collections."""
         found = await self._client.get(COLLECTIONS_PATH, read_collections, params={"limit": limit})

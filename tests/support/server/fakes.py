@@ -101,6 +101,9 @@ class FakeCollections:
         self.rows[renamed.readable_id] = renamed
         return renamed
 
+    async def discard(self, collection: str) -> None:
+        self.rows.pop(collection)
+
     async def delete(self, collection: str, *, permanently: bool = False) -> Collection:
         del permanently
         return self.rows.pop((await self.get(collection)).readable_id)

@@ -83,3 +83,9 @@ class LocalCollections(Collections):
         self._engine.changes.announce()
         self._engine.work.announce()
         return gone
+
+    async def discard(self, collection: str) -> None:
+        found = await self.get(collection)
+        with suppress(Conflict):
+            await self._engine.store.trash.delete_collection(found, (), keep_for=FOR_GOOD)
+        self._engine.changes.announce()

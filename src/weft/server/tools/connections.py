@@ -1,12 +1,13 @@
 """Tools that make, show, change and check connections."""
 
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from typing import Annotated, Any
 
 from mcp_types import CallToolResult
 from pydantic import Field
 
-from weft.backend import LIST_LIMIT_MAX, open_default_collection
+from weft.backend import LIST_LIMIT_MAX, open_collection
 from weft.domain.collections import DEFAULT_READABLE_ID
 from weft.domain.connections import (
     DESCRIPTION_MAX_CHARS,
@@ -108,8 +109,7 @@ async def create_connection(
     complete = await ask_missing_config(call, short_name, config or {})
     new = NewConnection(
         short_name=short_name,
-        readable_collection_id=readable_collection_id
-        or await open_default_collection(call.backend.collections),
+        readable_collection_id=readable_collection_id or DEFAULT_READABLE_ID,
         name=name,
         description=description,
         config=complete,
@@ -118,7 +118,11 @@ async def create_connection(
         auth=given,
         redirect_url=redirect_url,
     )
-    connection, note = await open_link(call, await create_connection_once(call, new))
+    async with AsyncExitStack() as stack:
+        if not readable_collection_id:
+            await stack.enter_async_context(open_collection(call.backend.collections))
+        link = await create_connection_once(call, new)
+    connection, note = await open_link(call, link)
     done = "Prepared, and created once the user has given what is missing."
     said = done if connection.is_draft else "Created."
     waits = connection.status is ConnectionStatus.PENDING_AUTH

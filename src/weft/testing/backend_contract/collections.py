@@ -2,7 +2,7 @@
 
 import pytest
 
-from weft.backend import Backend
+from weft.backend import Backend, open_collection
 from weft.domain.collections import CollectionStatus, NewCollection
 from weft.errors import (
     Conflict,
@@ -28,6 +28,19 @@ class CollectionContract:
         with pytest.raises(NotFound, match=r"Did you mean '(Team Docs|team-docs)"):
             await backend.collections.get("teem docs")
         assert (await backend.collections.list()).items == (made,)
+
+    @pytest.mark.anyio
+    async def test_collection_made_for_what_fails_goes_again_unless_it_is_used(
+        self, backend: Backend
+    ) -> None:
+        with pytest.raises(NotFound):
+            await _use_and_fail(backend, connects=False)
+        assert (await backend.collections.list()).items == ()
+        for connects in (True, False, False):
+            with pytest.raises(NotFound):
+                await _use_and_fail(backend, connects=connects)
+            (kept,) = (await backend.collections.list()).items
+            assert (kept.readable_id, kept.connection_count) == ("default", 1)
 
     @pytest.mark.anyio
     async def test_taken_readable_id_is_a_conflict(self, backend: Backend) -> None:
@@ -71,3 +84,11 @@ class CollectionContract:
             await backend.connections.get(made.id)
         with pytest.raises(NotFound):
             await backend.collections.get(COLLECTION)
+
+
+async def _use_and_fail(backend: Backend, *, connects: bool) -> None:
+    """Open the default collection for something that fails, after it was put into it or before."""
+    async with open_collection(backend.collections):
+        if connects:
+            await connect(backend, readable_collection_id="default")
+        raise NotFound("It failed.")

@@ -1,11 +1,12 @@
 """`weft connections create` and `update`."""
 
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from typing import Any, TypeVar
 
 import click
 
-from weft.backend import Backend, open_default_collection
+from weft.backend import Backend, open_collection
 from weft.cli.terminal.completion import complete_collection, complete_connection, complete_source
 from weft.cli.terminal.context import App, emit, json_option, pass_app, say, show
 from weft.cli.terminal.credentials import credentials_for
@@ -16,7 +17,13 @@ from weft.cli.terminal.values import parse_config
 from weft.cli.verbs.connections.authorize import authorize_in_browser
 from weft.cli.verbs.connections.fields import plain_fields, plain_options
 from weft.cli.verbs.connections.previews import preview_lines
-from weft.domain.collections import DEFAULT_READABLE_ID, NewCollection
+from weft.domain.collections import (
+    DEFAULT_COLLECTION,
+    DEFAULT_READABLE_ID,
+    NewCollection,
+    validate_name,
+    validate_readable_id,
+)
 from weft.domain.connections import (
     WAITING_STATUSES,
     Connection,
@@ -24,6 +31,7 @@ from weft.domain.connections import (
     ConnectionStatus,
     NewConnection,
 )
+from weft.domain.cron_notes import surprises_of
 from weft.domain.jobs import Job
 from weft.domain.schedules import ScheduleSpec
 from weft.domain.sources import SourceInfo
@@ -85,7 +93,9 @@ def create_connection(app: App, source: str, **given: Any) -> None:
     collection: str = given["collection"]
     info, readable_id = app.run(_look_up, source, collection)
     if readable_id is None:
-        _confirm_new_collection(app, collection, asked=given["create_collection"])
+        _validate_new_collection(collection)
+        asked = given["create_collection"] or collection == DEFAULT_READABLE_ID
+        _confirm_new_collection(app, collection, asked=asked)
     new = NewConnection(
         short_name=source,
         readable_collection_id=readable_id or collection,
@@ -98,6 +108,8 @@ def create_connection(app: App, source: str, **given: Any) -> None:
         **plain_fields(given),
     )
     connection, job = app.run(_create, new, readable_id is None, given, run_jobs=True)
+    if new.schedule is not None:
+        _tell_schedule(app, connection)
     _report(app, connection, job)
 
 
@@ -131,13 +143,21 @@ def update_connection(app: App, connection: str, **given: Any) -> None:
     updated = app.run(lambda backend: backend.connections.update(found.id, change))
     told = f"Updated '{plain(updated.name)}' (version {updated.version})."
     show(app, updated, "\n".join([told, *preview_lines(updated.preview)]))
+    if changes.get("schedule"):
+        _tell_schedule(app, updated)
+
+
+def _tell_schedule(app: App, connection: Connection) -> None:
+    """Say when a schedule does not do what it looks like, and when none runs at all."""
+    for note in surprises_of(connection.schedule):
+        say(f"Note: {note}")
+    if connection.schedule and app.load_settings().api_url is None:
+        say("It runs only while a Weft process is open: `weft serve`, or a client that uses Weft.")
 
 
 async def _look_up(backend: Backend, source: str, collection: str) -> tuple[SourceInfo, str | None]:
     """Find the source, and the collection's readable id if there is such a collection."""
     info = await backend.sources.get(source)
-    if collection == DEFAULT_READABLE_ID:
-        return info, await open_default_collection(backend.collections)
     try:
         return info, (await backend.collections.get(collection)).readable_id
     except NotFound:
@@ -153,9 +173,16 @@ async def _create(
     backend: Backend, new: NewConnection, in_new_collection: bool, given: dict[str, Any]
 ) -> tuple[Connection, Job | None]:
     """Create the connection and follow its first sync; return the job if it was followed."""
+    async with AsyncExitStack() as stack:
+        if in_new_collection:
+            readable_id = new.readable_collection_id
+            is_default = readable_id == DEFAULT_READABLE_ID
+            named = NewCollection(name=readable_id, readable_id=readable_id)
+            made = open_collection(backend.collections, DEFAULT_COLLECTION if is_default else named)
+            await stack.enter_async_context(made)
+        connection = await backend.connections.create(new)
     if in_new_collection:
-        await _create_collection(backend, new.readable_collection_id)
-    connection = await backend.connections.create(new)
+        say(f"Created the collection '{new.readable_collection_id}'.")
     preview = connection.preview
     for line in preview_lines(preview):
         say(line)
@@ -212,11 +239,11 @@ def _schedule(
     return ScheduleSpec(**present) if present else None
 
 
-async def _create_collection(backend: Backend, collection: str) -> None:
+def _validate_new_collection(collection: str) -> None:
+    """Raise InvalidInput, before anything is asked, if there can be no collection of that id."""
     try:
-        made = await backend.collections.create(
-            NewCollection(name=collection, readable_id=collection)
-        )
+        validate_name(collection)
+        validate_readable_id(collection)
     except InvalidInput as error:
         # The error may mention a name, but the person gave only an id.
         raise InvalidInput(
@@ -224,7 +251,6 @@ async def _create_collection(backend: Backend, collection: str) -> None:
             field="collection",
             hint="Give it a name first: weft collections create NAME --id ID",
         ) from None
-    say(f"Created the collection '{made.readable_id}'.")
 
 
 def _confirm_new_collection(app: App, collection: str, *, asked: bool) -> None:

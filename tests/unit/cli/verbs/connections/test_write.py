@@ -11,7 +11,7 @@ from weft.cli.terminal.values import parse_config
 from weft.domain.connections import ConnectionChange, NewConnection
 from weft.domain.jobs import JobStatus
 from weft.domain.previews import Preview, UnmatchedPattern
-from weft.errors import InvalidInput
+from weft.errors import Conflict, InvalidInput
 
 CREATE_CRM = ("connections", "create", "crm", "--collection", "docs", "--config", "site=eu")
 CREATE_NOTES = ("connections", "create", "notes", "--collection", "docs", "--config", "path=/n")
@@ -196,11 +196,11 @@ def test_no_option_takes_a_credential_on_the_command_line(terminal: Terminal) ->
 
 def test_missing_collection_is_created_after_a_yes(terminal: Terminal) -> None:
     result = terminal.run(
-        "connections", "create", "notes", "--collection", "new", "--config", "path=/n", typed="\n"
+        "connections", "create", "notes", "--collection", "news", "--config", "path=/n", typed="\n"
     )
     assert result.exit_code == 0
-    assert [new.readable_id for new in terminal.backend.calls_of("collections.create")] == ["new"]
-    assert find_created(terminal).readable_collection_id == "new"
+    assert [new.readable_id for new in terminal.backend.calls_of("collections.create")] == ["news"]
+    assert find_created(terminal).readable_collection_id == "news"
 
 
 def test_missing_collection_is_not_created_without_a_word(terminal: Terminal) -> None:
@@ -208,6 +208,27 @@ def test_missing_collection_is_not_created_without_a_word(terminal: Terminal) ->
     assert result.exit_code == 2
     assert "--create-collection" in result.stderr
     assert terminal.backend.calls == []
+
+
+def test_impossible_collection_is_refused_before_anything_is_asked(terminal: Terminal) -> None:
+    result = terminal.run("connections", "create", "crm", "--collection", "gh", typed="y\nk3y\n")
+    assert result.exit_code == 2
+    assert "No collection can be made from 'gh'" in result.stderr
+    assert "Create it" not in result.stderr
+
+
+def test_collection_made_for_a_connection_that_is_refused_goes_again(terminal: Terminal) -> None:
+    terminal.backend.refusal = Conflict("It is refused.")
+    result = terminal.run("connections", "create", "notes", "--config", "path=/n")
+    assert result.exit_code != 0
+    assert terminal.backend.calls_of("collections.discard") == ["default"]
+
+
+def test_cron_that_does_not_do_what_it_looks_like_is_told(terminal: Terminal) -> None:
+    result = terminal.run("connections", "update", "My notes", "--schedule", "*/90 * * * *")
+    assert result.exit_code == 0
+    assert "Note: " in result.stderr
+    assert "only while a Weft process is open" in result.stderr
 
 
 def test_collection_may_be_named_by_its_name(terminal: Terminal) -> None:
