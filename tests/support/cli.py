@@ -7,6 +7,7 @@ from typing import Any
 
 import anyio
 
+from tests.support.cli_sources import CRM, NOTES
 from tests.support.server.content import FakeTrash
 from weft.backend import (
     Authorization,
@@ -46,44 +47,10 @@ from weft.domain.jobs import RUN_DEFAULTS, Job, JobStatus, JobTrigger, LogLine, 
 from weft.domain.previews import Preview
 from weft.domain.schedules import Schedule
 from weft.domain.search import SearchHit, SearchQuery, SearchResults
-from weft.domain.sources import FieldInfo, SourceInfo
+from weft.domain.sources import SourceInfo
 from weft.errors import Conflict, ErrorCategory, NotFound, WeftError
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
-
-
-def make_field(name: str, kind: str = "string", **more: Any) -> FieldInfo:
-    """Make a field of a source, with a title and a description."""
-    facts: dict[str, Any] = {"title": name.title(), "required": False, **more}
-    return FieldInfo(name=name, type=kind, description=f"The {name}.", **facts)
-
-
-CRM = SourceInfo(
-    short_name="crm",
-    name="CRM",
-    description="Accounts and notes.",
-    auth_methods=(AuthMethod.DIRECT,),
-    auth_required=True,
-    auth_fields=(make_field("api_key", required=True, secret=True), make_field("region")),
-    config_fields=(
-        make_field("site", required=True),
-        make_field("max_items", "integer"),
-        make_field("ratio", "number"),
-        make_field("archived", "boolean"),
-        make_field("tags", "array"),
-        make_field("extra", "object"),
-        make_field("pin", secret=True),
-    ),
-    entity_types=("account",),
-)
-NOTES = SourceInfo(
-    short_name="notes",
-    name="Notes",
-    description="A folder of notes.",
-    auth_methods=(AuthMethod.DIRECT,),
-    auth_required=False,
-    config_fields=(make_field("path", required=True),),
-)
 
 
 def make_job(status: JobStatus = JobStatus.PENDING, **more: Any) -> Job:

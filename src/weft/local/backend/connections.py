@@ -76,7 +76,7 @@ class LocalConnections(Connections):
     ) -> Page[Connection]:
         return await self._engine.store.connections.list(
             self._organization_id,
-            readable_collection_id=await self._readable_id_of(collection),
+            readable_collection_id=await self._resolve_collection(collection),
             short_name=short_name,
             status=status,
             needs_attention=needs_attention,
@@ -89,7 +89,7 @@ class LocalConnections(Connections):
     ) -> ConnectionTotals:
         return await self._engine.store.connections.totals(
             self._organization_id,
-            readable_collection_id=await self._readable_id_of(collection),
+            readable_collection_id=await self._resolve_collection(collection),
             short_name=short_name,
         )
 
@@ -295,11 +295,20 @@ class LocalConnections(Connections):
         named = await self._resolve_collection(change.readable_collection_id)
         return named or found.readable_collection_id
 
-    async def _readable_id_of(self, collection: str | None) -> str | None:
+    async def _resolve_collection(self, collection: str | None) -> str | None:
         if collection is None:
             return None
         found = await find_collection(self._engine.store, self._organization_id, collection)
         return found.readable_id
+
+    async def _look_ahead(
+        self, found: Connection, source: AnySource, altered: "_Alterations"
+    ) -> "_Alterations":
+        """Add what the next sync would do, if the configuration is another one."""
+        if not altered.config:
+            return altered
+        preview = await preview_sync(self._engine, source, found.id, BRIEF_SECONDS)
+        return replace(altered, preview=preview)
 
     def _moves(self, found: Connection, config: Json) -> bool:
         """Tell whether the connection's secrets would go to other origins than before."""
