@@ -256,7 +256,7 @@ _KEPT = (
     "connection_no NOT IN (SELECT no FROM any_connection"
     " WHERE deleted_at IS NOT NULL AND restorable_until IS NULL)"
 )
-_COUNTED = f"SELECT connection_no, type, count FROM entity_type WHERE {_KEPT}"
+_COUNTED = f"SELECT connection_no, type, count FROM entity_type WHERE count > 0 AND {_KEPT}"
 _ROWS = (
     f"SELECT connection_no, type, count(*) FROM entity WHERE {_KEPT} GROUP BY connection_no, type"
 )

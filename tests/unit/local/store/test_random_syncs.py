@@ -111,7 +111,8 @@ async def _follow(syncs: list[Sync]) -> None:
                 oracle.sync(sync)
                 bench.pass_time(minutes=1)
                 expected = Counter(item.type for item in oracle.stored.values())
-                assert await bench.types(made) == expected
+                # One that was emptied keeps the types that it had, with counts of none.
+                assert Counter(await bench.types(made)) == expected
                 for word in WORDS:
                     fitting = [key for key, item in oracle.stored.items() if item.text == word]
                     assert await bench.hits(word) == sorted(fitting)
