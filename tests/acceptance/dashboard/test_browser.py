@@ -96,7 +96,7 @@ async def test_what_a_sync_left_undone_is_shown_with_the_reasons(
         await log_in(page, server)
         row = row_of(page, "Skipped documents")
         await expect(row).to_contain_text("4 skipped")
-        await expect(row).to_contain_text("4 of what it listed was skipped")
+        await expect(row).to_contain_text("4 of what it listed were skipped")
         await row.get_by_role("button", name="Details Skipped documents").click()
         await expect(row).to_contain_text("What the last sync left undone")
         await expect(row.get_by_role("listitem")).to_contain_text(["scripted skip (4)"])
