@@ -56,7 +56,7 @@ async def run_parser(size: int, parse: Callable[[*Ts], T], *args: *Ts) -> T:
             # One that ends after costly content, or was killed by somebody, is no reason to fail.
             with contextlib.suppress(BrokenWorkerProcess):
                 return await _run_in_child(parse, *args)
-        raise _unread()
+        raise TooCostly("It ends the process that reads it.")
 
 
 def run_parser_in_thread(size: int, parse: Callable[[*Ts], T], *args: *Ts) -> T:

@@ -134,18 +134,8 @@ def language_of(path: str) -> str | None:
     return _BY_SUFFIX.get(name.suffix) or _BY_NAME.get(name.name)
 
 
-def read_file(path: str, data: bytes) -> tuple[str, str] | None:
-    """Return the title and text of a file; None if it is binary or in an unknown encoding."""
-    text = decode(data)
-    return None if text is None else read_document(path, text)
-
-
-def read_document(path: str, text: str) -> tuple[str, str]:
-    """Return the title and text of a decoded file.
-
-    People know prose by its heading and find it by its path, so its title has both; the title of
-    anything else is its path.
-    """
+def read_text(path: str, text: str) -> tuple[str, str]:
+    """Return the title and the clean text of a decoded file: a page without its markup."""
     suffix = PurePosixPath(path.lower()).suffix
     heading = ""
     if suffix in _HTML:
@@ -154,8 +144,17 @@ def read_document(path: str, text: str) -> tuple[str, str]:
     elif suffix in _MARKDOWN:
         found = _ATX_HEADING.search(text[:_HEADING_SEARCH_CHARS])
         heading = found.group(1).rstrip("# \t") if found else ""
+    return compose_title(path, heading), clean_text(text)
+
+
+def compose_title(path: str, heading: str) -> str:
+    """Return the title of a file.
+
+    People know prose by its heading and find it by its path, so its title has both; the title of
+    anything else is its path.
+    """
     shown, heading = clean_line(path), clean_line(heading)[:MAX_TITLE_CHARS]
-    return (f"{heading} ({shown})" if heading else shown), clean_text(text)
+    return f"{heading} ({shown})" if heading else shown
 
 
 def _decode_strictly(data: bytes, encoding: str) -> str | None:

@@ -39,6 +39,7 @@ MEDIA_TYPES: Final = {
     "md": "text/markdown",
     "mp3": "audio/mpeg",
     "mp4": "video/mp4",
+    "msg": "application/vnd.ms-outlook",
     "odp": f"{_OPEN}.presentation",
     "ods": f"{_OPEN}.spreadsheet",
     "odt": f"{_OPEN}.text",

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weft.document.text import clean_line, clean_text, decode, language_of, path_id, read_document
+from weft.document.text import clean_line, clean_text, decode, language_of, path_id, read_text
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_quoted_path_id_is_not_another_paths_own_id() -> None:
 def test_title_is_the_heading_with_the_path(
     path: str, text: str, title: str, body: str | None
 ) -> None:
-    assert read_document(path, text) == (title, text if body is None else body)
+    assert read_text(path, text) == (title, text if body is None else body)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ from weft.sources.patterns import locate_in_folder, read_patterns
 
 DEFAULT_MAX_FILE_BYTES = 1024 * 1024
 LARGEST_MAX_FILE_BYTES = 20 * 1024 * 1024
+DEFAULT_MAX_DOCUMENT_BYTES = 20 * 1024 * 1024
+LARGEST_MAX_DOCUMENT_BYTES = 100 * 1024 * 1024
 MAX_PATTERNS_PER_FIELD = 200
 
 
@@ -35,6 +37,12 @@ class FilesConfig(BaseModel):
         ge=1,
         le=LARGEST_MAX_FILE_BYTES,
         description="Bytes; larger files are skipped.",
+    )
+    max_document_size: int = Field(
+        default=DEFAULT_MAX_DOCUMENT_BYTES,
+        ge=1,
+        le=LARGEST_MAX_DOCUMENT_BYTES,
+        description="Bytes; larger documents (PDF, Office, e-books, mail) are skipped.",
     )
     respect_ignore_files: bool = Field(
         default=True, description="Leave out what .gitignore, .ignore and .weftignore name."

@@ -7,13 +7,16 @@ from collections.abc import Iterator, Mapping
 
 import anyio.from_thread
 
-from weft.document.child import TooCostly, run_parser_in_thread
-from weft.document.text import clean_line, language_of, read_file
+from weft.document.child import TooCostly
+from weft.document.model import Document, Unreadable
+from weft.document.read import is_document, read_in_thread
+from weft.document.text import clean_line, language_of
 from weft.domain.base import Json
 from weft.domain.entities import Entity
 from weft.errors import SourceUnavailable
 from weft.net.dates import posix_time
 from weft.sources.base import Event, Failed, Skipped, Unchanged
+from weft.sources.files.config import FilesConfig
 from weft.sources.files.walk import Candidate, is_absence, kind_at, reason_of
 from weft.sources.roots import Start
 from weft.sources.trees import Moved, NotInside, Tree
@@ -21,7 +24,7 @@ from weft.sources.trees import Moved, NotInside, Tree
 # The limit of one trip to a worker thread.
 CHUNK_BYTES = 8 * 1024 * 1024
 # Part of every version: raise it when the reader improves, so that all files are read again.
-READER = "2"
+READER = "3"
 # Two changes within one tick of the file system's clock look like one, so a file changed just
 # before it was read gets no version and is read again next time.
 SETTLED_NS = 2_000_000_000
@@ -31,8 +34,10 @@ _NOT_READ = "a link, a device, or Weft's own"
 class FileReader:
     """Turns listed files into events, as many at once as fit the chunk's bytes."""
 
-    def __init__(self, max_bytes: int, start: Start, tree: Tree, known: Mapping[str, str]) -> None:
-        self._max_bytes = max_bytes
+    def __init__(
+        self, config: FilesConfig, start: Start, tree: Tree, known: Mapping[str, str]
+    ) -> None:
+        self._config = config
         self._base = start.parts[:-1] if start.is_file else start.parts
         self._tree = tree
         self._known = known
@@ -72,40 +77,41 @@ class FileReader:
                 return Failed(candidate.id, "it, or a folder above it, was replaced meanwhile")
 
     def _read_one(self, candidate: Candidate) -> Event:
+        is_large = is_document(candidate.parts[-1])
+        limit = self._config.max_document_size if is_large else self._config.max_file_size
         descriptor = self._tree.open_file(self._base + candidate.parts)
         with os.fdopen(descriptor, "rb") as file:
             found = os.fstat(descriptor)
-            if found.st_size > self._max_bytes:
-                return Skipped(candidate.id, f"larger than {self._max_bytes} bytes")
+            if found.st_size > limit:
+                return Skipped(candidate.id, f"larger than {limit} bytes")
             version = _version(found)
             if version is not None and self._known.get(candidate.id) == version:
                 return Unchanged(candidate.id)
-            data = file.read(self._max_bytes + 1)
-        if len(data) > self._max_bytes:
-            return Skipped(candidate.id, f"larger than {self._max_bytes} bytes")
+            data = file.read(limit + 1)
+        if len(data) > limit:
+            return Skipped(candidate.id, f"larger than {limit} bytes")
         path = "/".join(candidate.parts)
         try:
-            document = run_parser_in_thread(len(data), read_file, path, data)
+            document = read_in_thread(path, data)
+        except Unreadable as error:
+            return Skipped(candidate.id, str(error))
         except TooCostly:
             return Skipped(candidate.id, "takes too much memory or time to read")
         except SourceUnavailable as error:
             return Failed(candidate.id, error.message)
-        if document is None:
-            return Skipped(candidate.id, "binary, or in an unknown encoding")
         return self._build_entity(candidate, document, len(data), found, version)
 
     def _build_entity(
         self,
         candidate: Candidate,
-        document: tuple[str, str],
+        document: Document,
         size: int,
         found: os.stat_result,
         version: str | None,
     ) -> Entity:
         path = "/".join(candidate.parts)
-        title, text = document
         modified = posix_time(found.st_mtime)
-        metadata: Json = {"path": clean_line(path), "size": size}
+        metadata: Json = {**document.facts, "path": clean_line(path), "size": size}
         if modified is not None:
             metadata["mtime"] = modified.isoformat(timespec="seconds")
         language = language_of(path)
@@ -114,8 +120,8 @@ class FileReader:
         return Entity(
             id=candidate.id,
             type="file",
-            title=title,
-            text=text,
+            title=document.title,
+            text=document.text,
             url=self._tree.root.joinpath(*self._base, *candidate.parts).as_uri(),
             updated_at=modified,
             metadata=metadata,

@@ -53,7 +53,7 @@ class FilesSource(Source[FilesConfig, NoFields]):
 
     short_name = "files"
     name = "Files"
-    description = "Text, Markdown, HTML and code files in a folder on this server"
+    description = "Text, code and documents (PDF, Office, mail) in a folder on this server"
     Config = FilesConfig
     entity_types = ("file",)
     labels = ("local", "documents")
@@ -162,7 +162,7 @@ class FilesSource(Source[FilesConfig, NoFields]):
     ) -> AsyncGenerator[Event]:
         known = await self.context.known_versions([c.id for c in candidates])
         pending = iter(candidates)
-        reader = FileReader(self.config.max_file_size, start, tree, known)
+        reader = FileReader(self.config, start, tree, known)
         while events := await _run_in_thread(lambda: reader.read_some(pending)):
             for event in events:
                 yield event

@@ -17,7 +17,7 @@ LARGEST_MAX_FILE_BYTES = 20 * 1024 * 1024
 DEFAULT_MAX_COMMITS = 1_000
 LARGEST_MAX_COMMITS = 100_000
 # Part of every version and cursor: raise it when the reader improves, to read everything again.
-READER = "2"
+READER = "3"
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)(::|://)")
 _SCHEMES_SHOWN = frozenset({"ext", "fd", "file", "ftp", "ftps", "git", "git+ssh", "ssh"})

@@ -8,8 +8,10 @@ from urllib.parse import quote
 
 import httpx
 
-from weft.document.child import TooCostly, run_parser_in_thread
-from weft.document.text import clean_line, clean_text, language_of, path_id, read_file
+from weft.document.child import TooCostly
+from weft.document.model import Unreadable
+from weft.document.read import read_in_thread
+from weft.document.text import clean_line, clean_text, language_of, path_id
 from weft.domain.base import Json
 from weft.domain.entities import Entity
 from weft.errors import SourceUnavailable
@@ -131,23 +133,27 @@ class SnapshotReader:
     def _parse_file(self, identity: str, version: str, entry: Entry, data: bytes) -> Event:
         path = b"/".join(entry.parts).decode("utf-8", "replace")
         try:
-            document = run_parser_in_thread(len(data), read_file, path, data)
+            document = read_in_thread(path, data)
+        except Unreadable as error:
+            return Skipped(identity, str(error))
         except TooCostly:
             return Skipped(identity, "takes too much memory or time to read")
         except SourceUnavailable as error:
             return Failed(identity, error.message)
-        if document is None:
-            return Skipped(identity, "binary, or in an unknown encoding")
-        title, text = document
-        metadata: Json = {"path": clean_line(path), "size": len(data), "blob": entry.id}
+        metadata: Json = {
+            **document.facts,
+            "path": clean_line(path),
+            "size": len(data),
+            "blob": entry.id,
+        }
         language = language_of(path)
         if language is not None:
             metadata["language"] = language
         return Entity(
             id=identity,
             type="file",
-            title=title,
-            text=text,
+            title=document.title,
+            text=document.text,
             url=self._file_url(entry),
             metadata=metadata,
             breadcrumbs=tuple(_display(part) for part in entry.parts[:-1]),

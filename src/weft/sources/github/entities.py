@@ -4,21 +4,23 @@ from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any
 
-from weft.document.child import run_parser
+from weft.document.read import is_document, read
 from weft.document.suffixes import BINARY_SUFFIXES
-from weft.document.text import clean_line, clean_text, language_of, read_file
+from weft.document.text import clean_line, clean_text, language_of
 from weft.domain.base import Json
 from weft.domain.entities import Entity
 from weft.sources.github.answers import TreeFile, list_of, object_of
 
 FILE_BYTES_MAX = 1024 * 1024
+DOCUMENT_BYTES_MAX = 10 * 1024 * 1024
 LFS_MARK = b"version https://git-lfs.github.com/spec/"
 
 
 def why_not_read(file: TreeFile) -> str | None:
     """Return the reason not to download what a tree holds, or None."""
-    if file.size > FILE_BYTES_MAX:
-        return f"larger than {FILE_BYTES_MAX:,} bytes"
+    size_max = DOCUMENT_BYTES_MAX if is_document(file.path) else FILE_BYTES_MAX
+    if file.size > size_max:
+        return f"larger than {size_max:,} bytes"
     if PurePosixPath(file.path).suffix.lower() in BINARY_SUFFIXES:
         return file.oddity or "not a text file"
     return file.oddity
@@ -27,25 +29,22 @@ def why_not_read(file: TreeFile) -> str | None:
 async def read_file_entity(
     entity_id: str, repo_name: str, path: str, content: bytes
 ) -> Entity | None:
-    """Return a file's entity without URL and version, or None if it is binary or in Git LFS.
+    """Return a file's entity without URL and version, or None if it is in Git LFS.
 
-    Raises TooCostly, and SourceUnavailable as `run_parser`.
+    Raises Unreadable, and TooCostly and SourceUnavailable as `run_parser`.
     """
     if content.startswith(LFS_MARK):
         return None
-    document = await run_parser(len(content), read_file, path, content)
-    if document is None:
-        return None
-    title, text = document
-    metadata: Json = {"path": clean_line(path), "size": len(content)}
+    document = await read(path, content)
+    metadata: Json = {**document.facts, "path": clean_line(path), "size": len(content)}
     if language := language_of(path):
         metadata["language"] = language
     folders = clean_line(path).split("/")[:-1]
     return Entity(
         id=entity_id,
         type="file",
-        title=title,
-        text=text,
+        title=document.title,
+        text=document.text,
         metadata=metadata,
         breadcrumbs=(repo_name, *folders),
     )

@@ -18,6 +18,7 @@ import httpx
 from pydantic import BaseModel
 
 from weft.document.child import TooCostly
+from weft.document.model import Unreadable
 from weft.document.text import path_id
 from weft.domain.base import Json
 from weft.domain.connections import AuthMethod
@@ -62,6 +63,8 @@ from weft.sources.patterns import watch_path
 
 DEFAULT_API_URL = "https://api.github.com"
 API_VERSION = "2022-11-28"
+# Part of every version of a file: raise it when the reader improves, so that all are read again.
+READER = 2
 CONCURRENT_DOWNLOADS = 8
 LOOKUP_SIZE = 500
 FAILURES_IN_A_ROW_MAX = 24
@@ -320,10 +323,12 @@ class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
         file_id = self._file_id(file.path)
         try:
             entity = await read_file_entity(file_id, self.config.repo_name, file.path, content)
+        except Unreadable as error:
+            return Skipped(file_id, str(error))
         except TooCostly:
             return Skipped(file_id, "takes too much memory or time to read")
         if entity is None:
-            return Skipped(file_id, "not a text file")
+            return Skipped(file_id, "kept in Git LFS, outside the repository")
         where = f"blob/{quote(branch.name)}/{quote(_encode(file.path))}"
         entity.url = f"{self._web_url()}/{self.config.repo_name}/{where}"
         entity.version = _version(file, branch)
@@ -359,7 +364,7 @@ class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
 
 def _version(file: TreeFile, branch: Branch) -> str:
     # The branch is part of the entity's URL, so a copy made from another branch is outdated.
-    return f"{file.sha}@{branch.name}"
+    return f"{READER}-{file.sha}@{branch.name}"
 
 
 def _is_same(old: Json | None, new: Json, *keys: str) -> bool:

@@ -1,6 +1,5 @@
 """Reads single pages for the `web` source: addresses, conditional requests, charsets, entities."""
 
-import codecs
 import json
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -13,7 +12,10 @@ import httpx
 
 from weft.document.child import run_parser
 from weft.document.html import HtmlText, html_to_text
-from weft.document.text import clean_line, clean_text, decode
+from weft.document.model import Unreadable
+from weft.document.read import is_document, name_document, read
+from weft.document.text import clean_line, clean_text
+from weft.domain.base import Json
 from weft.domain.entities import Entity
 from weft.errors import RateLimited, SourceUnavailable, WeftError
 from weft.net.addresses import AddressRefused
@@ -22,9 +24,11 @@ from weft.net.errors import ResponseTooLarge, status_error
 from weft.net.retry import TRANSIENT_STATUSES
 from weft.net.transport import MAX_BYTES, Origin, origin_of
 from weft.sources.base import Event, Failed, Skipped, SourceContext, Unchanged
+from weft.sources.web.charsets import decode_body
 from weft.sources.web.memory import SiteMemory
 
 PAGE_BYTES_MAX = 5 * 1024 * 1024
+DOCUMENT_BYTES_MAX = 20 * 1024 * 1024
 URL_CHARS_MAX = 2_048
 LINKS_KEPT_CHARS_MAX = 32_768
 # Part of every version: raise it when the reader improves, so that all pages are read again.
@@ -32,9 +36,6 @@ READER = 2
 
 _HTML_TYPES = frozenset({"text/html", "application/xhtml+xml"})
 _TEXT_TYPES = frozenset({"text/plain", "text/markdown", "text/x-markdown"})
-_META_CHARSET = re.compile(
-    rb"<meta[^>]{0,200}?charset\s{0,9}=\s{0,9}[\"']?\s{0,9}([\w.:-]{1,40})", re.I
-)
 # A login or maintenance page in place of all others is reached in these ways.
 _FOR_NOW = frozenset({302, 303, 307})
 _NO_BREAKS = str.maketrans("", "", "\t\r\n")
@@ -220,7 +221,7 @@ class PageReader:
                 # The validators belong to another address than the one that answered: ask without.
                 response = await self._get(visit.url, {})
         except ResponseTooLarge:
-            return _unread(visit.url, "larger than 5 MiB")
+            return _unread(visit.url, f"larger than {_size_max(visit.url) // 1024**2} MiB")
         except AddressRefused:
             return _unread(visit.url, "it leads to a private address")
         except RateLimited:
@@ -236,7 +237,7 @@ class PageReader:
         return result
 
     async def _get(self, url: str, headers: Mapping[str, str]) -> httpx.Response:
-        extensions = {MAX_BYTES: PAGE_BYTES_MAX}
+        extensions = {MAX_BYTES: _size_max(url)}
         return await self._client.get(url, headers=headers, extensions=extensions)
 
     async def _read_answer(self, visit: Visit, response: httpx.Response) -> PageResult:
@@ -260,28 +261,41 @@ class PageReader:
         result.for_now = for_now
         return result
 
+    async def _parse(
+        self, response: httpx.Response, is_html: bool, address: str
+    ) -> tuple[HtmlText, Json]:
+        page = await run_parser(
+            len(response.content),
+            read_content,
+            response.content,
+            response.headers.get("content-type", ""),
+            is_html,
+            address,
+            frozenset(self._site) if self._crawl else frozenset[Origin](),
+        )
+        if page is None:
+            raise Unreadable("not text")
+        return page, {}
+
     async def _read_page(
         self, visit: Visit, url: httpx.URL, response: httpx.Response
     ) -> PageResult:
         address = str(url)
         media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if media_type and media_type not in _HTML_TYPES | _TEXT_TYPES:
+        document = name_document(url.path.rpartition("/")[2], media_type)
+        if media_type and media_type not in _HTML_TYPES | _TEXT_TYPES and document is None:
             shown = media_type if _MEDIA_TYPE.fullmatch(media_type) else "of an unknown type"
             return _unread(address, f"not a page ({shown})")
         try:
-            page = await run_parser(
-                len(response.content),
-                read_content,
-                response.content,
-                response.headers.get("content-type", ""),
-                media_type not in _TEXT_TYPES,
-                address,
-                frozenset(self._site) if self._crawl else frozenset[Origin](),
+            page, facts = await (
+                _read_document(document, response.content)
+                if document
+                else self._parse(response, media_type not in _TEXT_TYPES, address)
             )
+        except Unreadable as error:
+            return _unread(address, str(error))
         except SourceUnavailable as error:
             return PageResult(address, Failed(address, error.message), unread=True)
-        if page is None:
-            return _unread(address, "not text")
         entity = Entity(
             id=address,
             type="page",
@@ -291,6 +305,7 @@ class PageReader:
             updated_at=visit.updated_at
             or parse_http_date(response.headers.get("last-modified", "")),
             metadata={
+                **facts,
                 "content_type": media_type or "text/html",
                 "status": response.status_code,
                 "depth": visit.depth,
@@ -299,6 +314,15 @@ class PageReader:
             version=_version_of(response, url, page.links if self._crawl else None),
         )
         return PageResult(address, entity, page.links)
+
+
+def _size_max(url: str) -> int:
+    return DOCUMENT_BYTES_MAX if is_document(httpx.URL(url).path) else PAGE_BYTES_MAX
+
+
+async def _read_document(name: str, content: bytes) -> tuple[HtmlText, Json]:
+    document = await read(name, content)
+    return HtmlText(document.title, document.text), document.facts
 
 
 def read_content(
@@ -332,38 +356,6 @@ def _is_for_now(response: httpx.Response) -> bool:
 
 def _unread(url: str, reason: str, *, refused: bool = False) -> PageResult:
     return PageResult(url, Skipped(url, reason), refused=refused, unread=True)
-
-
-def decode_body(content: bytes, content_type: str, is_html: bool) -> str | None:
-    """Decode a body by byte-order mark, header, `<meta>`, or a guess; None if it is binary."""
-    named = _find_codec(
-        content_type.lower().partition("charset=")[2].partition(";")[0].strip(" \"'")
-    )
-    if named is None and is_html and (found := _META_CHARSET.search(content[:2_048])):
-        named = _find_codec(found[1].decode("ascii", errors="replace"))
-    marked = content.startswith((codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    if marked or named is None:
-        return decode(content)
-    return content.decode(named, errors="replace")
-
-
-# The encodings of the web. Some of Python's others take quadratic time, and some are not
-# character sets at all.
-_CHARSETS = re.compile(
-    r"ascii|utf-8|utf-16(-[lb]e)?|iso8859-\d+|cp125\d|cp866|cp874|tis-620|koi8-[ru]|mac-roman|"
-    r"shift_jis|cp932|euc_jp|iso2022_jp|gb2312|gbk|gb18030|big5(hkscs)?|euc_kr|cp949"
-)
-
-
-def _find_codec(name: str) -> str | None:
-    try:
-        codec = codecs.lookup(name).name
-    except (LookupError, ValueError):
-        return None
-    if not _CHARSETS.fullmatch(codec):
-        return None
-    # Browsers read these two labels as their superset, which is what pages mean by them.
-    return "cp1252" if codec in {"ascii", "iso8859-1"} else codec
 
 
 def _version_of(response: httpx.Response, url: httpx.URL, links: list[str] | None) -> str | None:

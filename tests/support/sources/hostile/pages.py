@@ -8,11 +8,11 @@ from itertools import count, islice
 import httpx
 
 from weft.document.html import html_to_text
-from weft.document.text import decode, read_document
+from weft.document.text import decode, read_text
 from weft.errors import SourceUnavailable
 from weft.net.errors import ResponseTooLarge, json_of
 from weft.net.unpack import unpack_gzip
-from weft.sources.web.pages import decode_body
+from weft.sources.web.charsets import decode_body
 from weft.sources.web.robots import Robots
 from weft.sources.web.sitemap import read_sitemap
 from weft.testing.hostile import HostileParser
@@ -234,7 +234,7 @@ HTML = HostileParser(
 
 def _decode_everywhere(content: bytes) -> None:
     decode(content)
-    read_document("a.md", content.decode("latin-1"))
+    read_text("a.md", content.decode("latin-1"))
     for charset in ("utf-16", "shift_jis", "utf-7", "punycode", "gb18030", "hz", "a" * 9_999):
         decode_body(content, f"text/html; charset={charset}", is_html=True)
 

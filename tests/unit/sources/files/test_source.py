@@ -30,6 +30,7 @@ from weft.testing.source_contract import SourceCase, events_of, offline_context
 
 pytestmark = pytest.mark.anyio
 
+DOCUMENTS = Path(__file__).parents[3] / "fixtures" / "documents"
 OLD_TIME = 1_700_000_000
 
 
@@ -112,6 +113,22 @@ async def test_binary_and_large_files_are_skipped_with_the_reason(tmp_path: Path
     assert skip_reasons(events) == {
         "a.bin": "binary, or in an unknown encoding",
         "large.txt": "larger than 100 bytes",
+    }
+
+
+async def test_documents_are_read_up_to_a_size_of_their_own(tmp_path: Path) -> None:
+    report = (DOCUMENTS / "report.pdf").read_bytes()
+    put(tmp_path, "report.pdf", report)
+    put(tmp_path, "large.pdf", report + bytes(100))
+    put(tmp_path, "locked.pdf", (DOCUMENTS / "locked.pdf").read_bytes())
+    events = await list_events(tmp_path, max_file_size=1, max_document_size=len(report))
+    [entity] = [event for event in events if isinstance(event, Entity)]
+    assert (entity.id, entity.title) == ("report.pdf", "Tide report (report.pdf)")
+    assert "Neap tides follow" in entity.text
+    assert (entity.metadata["pages"], entity.metadata["size"]) == (2, len(report))
+    assert skip_reasons(events) == {
+        "large.pdf": f"larger than {len(report)} bytes",
+        "locked.pdf": "protected by a password",
     }
 
 

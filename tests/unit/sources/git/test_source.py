@@ -27,6 +27,8 @@ from weft.testing.source_contract import SourceCase, events_of, last_cursor, off
 
 pytestmark = pytest.mark.anyio
 
+DOCUMENTS = Path(__file__).parents[3] / "fixtures" / "documents"
+
 
 @pytest.fixture
 def repository(tmp_path: Path) -> RawRepository:
@@ -136,6 +138,18 @@ async def test_blobs_that_are_no_text_are_skipped_with_the_reason(
         "file:b.large": "larger than 100 bytes",
         "file:c.lfs": "kept in Git LFS, outside the repository",
     }
+
+
+async def test_document_is_read(repository: RawRepository) -> None:
+    report = (DOCUMENTS / "report.pdf").read_bytes()
+    repository.commit(repository.put_tree(("100644", b"report.pdf", repository.put_blob(report))))
+    [entity] = [
+        event
+        for event in await list_events(repository)
+        if isinstance(event, Entity) and event.type == "file"
+    ]
+    assert "Neap tides follow" in entity.text
+    assert entity.metadata["pages"] == 2
 
 
 async def test_links_submodules_and_secrets_are_never_content(repository: RawRepository) -> None:

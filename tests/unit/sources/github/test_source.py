@@ -1,5 +1,6 @@
 """The `github` source against a server that plays GitHub's REST API."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,6 +35,8 @@ from weft.testing.scripted_http import as_json
 
 pytestmark = pytest.mark.anyio
 
+DOCUMENTS = Path(__file__).parents[3] / "fixtures" / "documents"
+
 # Full fetches
 
 
@@ -59,6 +62,18 @@ async def test_full_fetch_yields_repository_files_and_cursor(http: HttpFactory) 
     assert "larger" in skipped["big.txt"]
     assert cursor_of(events)["last_repository_pushed_at"] == "2026-02-01T00:00:00Z"
     assert all(TOKEN not in target for target in at.site.targets)
+
+
+async def test_documents_are_read_or_told(http: HttpFactory) -> None:
+    names = ("plan.docx", "locked.pdf")
+    hub = FakeGitHub({name: (DOCUMENTS / name).read_bytes() for name in names})
+    async with serve_github(http, hub) as at:
+        events = await at.fetch()
+    [plan] = entities(events, "file")
+    assert plan.title == "Quarterly plan (plan.docx)"
+    assert "trims the lamp" in plan.text
+    [skipped] = [event for event in events if isinstance(event, Skipped)]
+    assert (skipped.id, skipped.reason) == ("me/repo/blob/locked.pdf", "protected by a password")
 
 
 async def test_unchanged_blobs_are_not_downloaded_again(http: HttpFactory) -> None:

@@ -1,6 +1,7 @@
 """The `web` source against a real server that plays websites, kind and unkind."""
 
 import threading
+from pathlib import Path
 
 import anyio
 import anyio.from_thread
@@ -23,6 +24,8 @@ from weft.sources.web.source import WebSource
 from weft.testing.scripted_http import HttpReply, html, redirect, serve
 
 pytestmark = pytest.mark.anyio
+
+DOCUMENTS = Path(__file__).parents[3] / "fixtures" / "documents"
 
 # Crawls
 
@@ -150,6 +153,31 @@ async def test_pages_that_are_none_are_skipped_with_a_reason(http: HttpFactory) 
     assert "403" in reasons["secret"]
     assert "instructions" not in reasons["odd"]
     assert not is_incomplete(events)
+
+
+async def test_documents_are_pages(http: HttpFactory) -> None:
+    report = (DOCUMENTS / "report.pdf").read_bytes()
+    pages = {
+        "/": links("/report.pdf", "/download", "/plan.docx", "/locked.pdf"),
+        "/report.pdf": HttpReply(body=report, headers={"content-type": "application/pdf"}),
+        "/download": HttpReply(body=report, headers={"content-type": "application/pdf"}),
+        "/plan.docx": HttpReply(
+            body=(DOCUMENTS / "plan.docx").read_bytes(),
+            headers={"content-type": "application/octet-stream"},
+        ),
+        "/locked.pdf": HttpReply(
+            body=(DOCUMENTS / "locked.pdf").read_bytes(),
+            headers={"content-type": "application/pdf"},
+        ),
+    }
+    async with serve_website(http, pages) as at:
+        events = await at.fetch()
+    titles = {e.id.rpartition("/")[2]: e.title for e in events if isinstance(e, Entity)}
+    assert titles["report.pdf"] == "Tide report (report.pdf)"
+    assert titles["download"] == "Tide report (download.pdf)"
+    assert titles["plan.docx"] == "Quarterly plan (plan.docx)"
+    [skipped] = [event for event in events if isinstance(event, Skipped)]
+    assert skipped.reason == "protected by a password"
 
 
 async def test_plain_text_and_markdown_are_pages(http: HttpFactory) -> None:

@@ -1,0 +1,274 @@
+"""Word, PowerPoint and Excel documents (Office Open XML, ECMA-376)."""
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Final
+
+from weft.document.formats.markup import Archive, Event, find_attribute, read_values
+from weft.document.model import Document, TextParts
+from weft.domain.base import Json
+
+_PROPERTIES: Final = {"title": "title", "creator": "author", "subject": "subject"}
+_HEADING = re.compile(r"heading|title|subtitle", re.IGNORECASE)
+_NUMBER = re.compile(r"\d+")
+# Formats of numbers that show a date (ECMA-376 part 1, 18.8.30).
+_DATE_FORMATS: Final = frozenset({*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)})
+_NOT_OF_DATES = re.compile(r'"[^"]*"|\\.|\[[^\]]*\]')
+_EPOCHS: Final = {False: datetime(1899, 12, 30), True: datetime(1904, 1, 1)}
+_LAST_DAY: Final = 2_958_465
+
+
+def read_word(data: bytes) -> Document:
+    """Read a .docx: headers, body with tables, notes and comments. Raises Unreadable."""
+    archive, parts = Archive(data, "word/document.xml"), TextParts()
+    names = sorted(archive.names)
+    headings = _heading_styles(archive)
+    bodies = ["word/document.xml", "word/footnotes.xml", "word/endnotes.xml", "word/comments.xml"]
+    for name in [
+        *(name for name in names if re.fullmatch(r"word/header\d*\.xml", name)),
+        *bodies,
+        *(name for name in names if re.fullmatch(r"word/footer\d*\.xml", name)),
+    ]:
+        for is_heading, line in _paragraphs(archive.events(name), headings):
+            (parts.add_heading if is_heading else parts.add)(line)
+    return _build(archive, parts, {"headings": [*parts.headings]} if parts.headings else {})
+
+
+def read_slides(data: bytes) -> Document:
+    """Read a .pptx: the slides in their order, each with its notes. Raises Unreadable."""
+    archive, parts = Archive(data, "ppt/presentation.xml"), TextParts()
+    targets = archive.targets("ppt/presentation.xml")
+    slides = [
+        targets.get(find_attribute({k: v for k, v in attributes.items() if ":" in k}, "id"), "")
+        for kind, tag, attributes in archive.events("ppt/presentation.xml")
+        if kind == "start" and tag == "sldId"
+    ]
+    for number, name in enumerate(slides, 1):
+        lines = [line for _, line in _paragraphs(archive.events(name), frozenset())]
+        title = _slide_title(archive.events(name))
+        parts.add_heading(f"Slide {number}: {title}" if title else f"Slide {number}")
+        for line in lines:
+            if line.strip() != title:
+                parts.add(line)
+        for notes in archive.targets(name).values():
+            if notes.startswith("ppt/notesSlides/"):
+                said = [line for _, line in _paragraphs(archive.events(notes), frozenset())]
+                # The notes page repeats the number of its slide.
+                said = [line for line in said if line.strip() != str(number)]
+                parts.add(f"Notes: {' '.join(said)}" if said else "")
+    return _build(archive, parts, {"slides": len(slides), "headings": [*parts.headings]})
+
+
+def read_sheets(data: bytes) -> Document:
+    """Read a .xlsx: each sheet's rows, the cells of a row parted by tabs. Raises Unreadable."""
+    archive, parts = Archive(data, "xl/workbook.xml"), TextParts()
+    shared = list(_shared_strings(archive.events("xl/sharedStrings.xml")))
+    targets = archive.targets("xl/workbook.xml")
+    sheets: list[tuple[str, str]] = []
+    from_1904 = False
+    for kind, tag, attributes in archive.events("xl/workbook.xml"):
+        if kind == "start" and tag == "sheet":
+            identity = find_attribute({k: v for k, v in attributes.items() if ":" in k}, "id")
+            sheets.append((attributes.get("name", ""), targets.get(identity, "")))
+        elif kind == "start" and tag == "workbookPr":
+            from_1904 = attributes.get("date1904", "0") in {"1", "true"}
+    cells = _Cells(shared, _date_styles(archive.events("xl/styles.xml")), _EPOCHS[from_1904])
+    for name, part in sheets:
+        parts.add_heading(f"Sheet: {name}")
+        for row in cells.rows(archive.events(part)):
+            parts.add("\t".join(row))
+    return _build(archive, parts, {"sheets": [name for name, _ in sheets]})
+
+
+def _build(archive: Archive, parts: TextParts, facts: Json) -> Document:
+    properties = read_values(archive.events("docProps/core.xml"), _PROPERTIES)
+    title = properties.pop("title", "")
+    return Document(title, parts.join(), {**properties, **facts})
+
+
+def _heading_styles(archive: Archive) -> frozenset[str]:
+    """Return the ids of the styles of headings. Word translates the ids, not the names."""
+    found: set[str] = set()
+    style = ""
+    for kind, tag, attributes in archive.events("word/styles.xml"):
+        if kind != "start":
+            continue
+        if tag == "style":
+            style = find_attribute(attributes, "styleId")
+        elif (
+            tag == "name" and _HEADING.match(find_attribute(attributes, "val"))
+        ) or tag == "outlineLvl":
+            found.add(style)
+    return frozenset(found)
+
+
+_GAPS: Final = {"tab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-"}
+
+
+def _paragraphs(events: Iterator[Event], headings: frozenset[str]) -> Iterator[tuple[bool, str]]:
+    """Yield the paragraphs of a Word or PowerPoint part; the cells of a table's row make one.
+
+    Each comes with whether it is a heading.
+    """
+    paragraph = _Paragraph(headings)
+    fallbacks = 0
+    for kind, tag, attributes in events:
+        if tag == "Fallback" and kind != "text":
+            # The same content once more, for older programs.
+            fallbacks += 1 if kind == "start" else -1
+        elif fallbacks:
+            continue
+        elif kind == "text":
+            paragraph.add_text(tag)
+        elif kind == "start":
+            paragraph.open(tag, attributes)
+        elif paragraph.close(tag):
+            yield paragraph.is_heading, "".join(paragraph.pieces)
+            paragraph.pieces, paragraph.is_heading = [], False
+
+
+class _Paragraph:
+    """What has been read of one paragraph, or of one row of a table."""
+
+    def __init__(self, headings: frozenset[str]) -> None:
+        self.pieces: list[str] = []
+        self.is_heading = False
+        self._headings = headings
+        self._is_text = False
+        self._rows = 0
+
+    def add_text(self, text: str) -> None:
+        if self._is_text:
+            self.pieces.append(text)
+
+    def open(self, tag: str, attributes: Mapping[str, str]) -> None:
+        if tag == "t":
+            self._is_text = True
+        elif tag == "tr":
+            self._rows += 1
+        elif tag == "pStyle":
+            self.is_heading = find_attribute(attributes, "val") in self._headings
+        elif tag in _GAPS:
+            self.pieces.append(_GAPS[tag])
+
+    def close(self, tag: str) -> bool:
+        """Return whether the paragraph ends here."""
+        if tag == "t":
+            self._is_text = False
+        elif tag == "tc":
+            self.pieces.append("\t")
+        elif tag == "tr":
+            self._rows -= 1
+            return not self._rows
+        elif tag == "p" and self._rows:
+            self.pieces.append(" ")
+        return tag == "p" and not self._rows
+
+
+def _slide_title(events: Iterator[Event]) -> str:
+    pieces: list[str] = []
+    is_title = is_text = False
+    for kind, tag, attributes in events:
+        if kind == "start" and tag == "ph":
+            is_title = attributes.get("type", "") in {"title", "ctrTitle"}
+        elif kind == "end" and tag == "sp":
+            if is_title and pieces:
+                break
+            is_title = False
+        elif kind != "text" and tag == "t":
+            is_text = kind == "start"
+        elif kind == "text" and is_title and is_text:
+            pieces.append(tag)
+    return " ".join("".join(pieces).split())
+
+
+def _shared_strings(events: Iterator[Event]) -> Iterator[str]:
+    pieces: list[str] = []
+    is_text, phonetic = False, 0
+    for kind, tag, _ in events:
+        if kind == "text":
+            pieces += [tag] if is_text and not phonetic else []
+        elif tag == "t":
+            is_text = kind == "start"
+        elif tag == "rPh":
+            # How a Japanese word is spoken, which the sheet does not show.
+            phonetic += 1 if kind == "start" else -1
+        elif tag == "si" and kind == "end":
+            yield " ".join("".join(pieces).split())
+            pieces = []
+
+
+def _date_styles(events: Iterator[Event]) -> list[bool]:
+    """Tell of each style of cells whether it shows a date."""
+    formats: dict[str, bool] = {}
+    styles: list[bool] = []
+    in_cells = False
+    for kind, tag, attributes in events:
+        if kind == "text":
+            continue
+        if tag == "cellXfs":
+            in_cells = kind == "start"
+        elif kind == "start" and tag == "numFmt":
+            code = _NOT_OF_DATES.sub("", attributes.get("formatCode", "")).lower()
+            formats[attributes.get("numFmtId", "")] = any(letter in code for letter in "ymdhs")
+        elif kind == "start" and tag == "xf" and in_cells:
+            identity = attributes.get("numFmtId", "0")
+            known = identity.isascii() and identity.isdigit() and len(identity) < 9
+            styles.append(formats.get(identity, known and int(identity) in _DATE_FORMATS))
+    return styles
+
+
+class _Cells:
+    """Turns the cells of a sheet into what they show."""
+
+    def __init__(self, shared: list[str], dates: list[bool], epoch: datetime) -> None:
+        self._shared = shared
+        self._dates = dates
+        self._epoch = epoch
+
+    def rows(self, events: Iterator[Event]) -> Iterator[list[str]]:
+        row: list[str] = []
+        pieces: list[str] = []
+        kind_of_cell = style = ""
+        is_value = False
+        for kind, tag, attributes in events:
+            if kind == "text":
+                pieces += [tag] if is_value else []
+            elif tag in {"v", "t"}:
+                is_value = kind == "start"
+            elif tag == "c" and kind == "start":
+                kind_of_cell, style = attributes.get("t", "n"), attributes.get("s", "")
+                pieces = []
+            elif tag == "c":
+                value = self._show(kind_of_cell, style, "".join(pieces))
+                row += [value] if value else []
+            elif tag == "row" and kind == "end":
+                yield row
+                row = []
+
+    def _show(self, kind: str, style: str, value: str) -> str:
+        if kind == "s":
+            return self._shared[int(value)] if _is_index(value, self._shared) else ""
+        if kind == "b":
+            return {"1": "TRUE", "0": "FALSE"}.get(value, value)
+        if kind == "n" and _is_index(style, self._dates) and self._dates[int(style)]:
+            return self._show_date(value)
+        return " ".join(value.split())
+
+    def _show_date(self, value: str) -> str:
+        try:
+            days = float(value)
+        except ValueError:
+            return value
+        if not 0 <= days <= _LAST_DAY:
+            return value
+        # Sheets count days as numbers, whose rounding would show as fractions of a second.
+        moment = self._epoch + timedelta(seconds=round(days * 86_400))
+        if days < 1:
+            return moment.time().isoformat()
+        return moment.date().isoformat() if days.is_integer() else moment.isoformat(" ")
+
+
+def _is_index(text: str, values: list[str] | list[bool]) -> bool:
+    return bool(_NUMBER.fullmatch(text)) and len(text) < 9 and int(text) < len(values)

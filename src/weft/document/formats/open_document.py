@@ -1,0 +1,135 @@
+"""OpenDocument texts, sheets and slides, and EPUB books."""
+
+import posixpath
+import re
+from collections.abc import Iterator, Mapping
+from typing import Final
+from urllib.parse import unquote
+
+from weft.document.formats.markup import Archive, Event, find_attribute, read_values
+from weft.document.html import html_to_text
+from weft.document.model import BROKEN, Document, TextParts, Unreadable
+from weft.document.text import decode
+from weft.domain.base import Json
+
+_PROPERTIES: Final = {"title": "title", "creator": "author", "subject": "subject"}
+_GAPS: Final = {"tab": "\t", "line-break": "\n"}
+
+
+def read_open_document(data: bytes) -> Document:
+    """Read an .odt, .ods or .odp: its sheets and slides by name. Raises Unreadable."""
+    archive, parts = Archive(data, "content.xml"), TextParts()
+    if "META-INF/manifest.xml" in archive.names and any(
+        tag == "encryption-data" for _, tag, _ in archive.events("META-INF/manifest.xml")
+    ):
+        raise Unreadable("protected by a password")
+    counts = {"table": 0, "page": 0}
+    for kind, line in _lines(archive.events("content.xml")):
+        if kind in counts:
+            counts[kind] += 1
+            line = f"{'Sheet' if kind == 'table' else f'Slide {counts[kind]}'}: {line}"
+        (parts.add if kind == "p" else parts.add_heading)(line)
+    properties = read_values(archive.events("meta.xml"), _PROPERTIES)
+    title = properties.pop("title", "")
+    facts: Json = {**properties}
+    if parts.headings:
+        facts["headings"] = [*parts.headings]
+    if counts["page"]:
+        facts["slides"] = counts["page"]
+    return Document(title, parts.join(), facts)
+
+
+def _lines(events: Iterator[Event]) -> Iterator[tuple[str, str]]:
+    """Yield paragraphs ("p"), headings ("h"), and the names of sheets ("table") and pages."""
+    line = _Line()
+    is_sheet = False
+    for kind, tag, attributes in events:
+        if kind == "text":
+            line.add_text(tag)
+        elif kind == "end":
+            if ended := line.close(tag):
+                yield ended, line.take()
+        elif tag == "page" or (tag == "table" and is_sheet):
+            yield tag, find_attribute(attributes, "name")
+        else:
+            is_sheet |= tag == "spreadsheet"
+            line.open(tag, attributes)
+
+
+class _Line:
+    """What has been read of one paragraph, or of one row of a table."""
+
+    def __init__(self) -> None:
+        self._pieces: list[str] = []
+        self._paragraphs = self._rows = 0
+
+    def add_text(self, text: str) -> None:
+        # Between paragraphs there is only what indents the tags.
+        if self._paragraphs:
+            self._pieces.append(text)
+
+    def open(self, tag: str, attributes: Mapping[str, str]) -> None:
+        if tag in {"p", "h"}:
+            self._paragraphs += 1
+        elif tag == "table-row":
+            self._rows += 1
+        elif tag == "s":
+            count = find_attribute(attributes, "c")
+            known = count.isascii() and count.isdigit() and len(count) < 4
+            self._pieces.append(" " * (int(count) if known else 1))
+        elif tag in _GAPS:
+            self._pieces.append(_GAPS[tag])
+
+    def close(self, tag: str) -> str | None:
+        """Return the kind of line that ends here, if one does."""
+        if tag in {"p", "h"}:
+            self._paragraphs -= 1
+            if not self._rows:
+                return None if self._paragraphs else tag
+            self._pieces.append(" ")
+        elif tag == "table-cell":
+            self._pieces.append("\t")
+        elif tag == "table-row":
+            self._rows -= 1
+            return None if self._rows else "p"
+        return None
+
+    def take(self) -> str:
+        line, self._pieces = "".join(self._pieces), []
+        return "\t".join(cell.strip() for cell in line.split("\t"))
+
+
+def read_epub(data: bytes) -> Document:
+    """Read the chapters of a book in their order. Raises Unreadable."""
+    archive, parts = Archive(data, "META-INF/container.xml"), TextParts()
+    package = next(
+        (
+            attributes.get("full-path", "")
+            for kind, tag, attributes in archive.events("META-INF/container.xml")
+            if kind == "start" and tag == "rootfile"
+        ),
+        "",
+    )
+    if package not in archive.names:
+        raise Unreadable(BROKEN)
+    files: dict[str, str] = {}
+    spine: list[str] = []
+    for kind, tag, attributes in archive.events(package):
+        if kind == "start" and tag == "item":
+            files[attributes.get("id", "")] = unquote(attributes.get("href", ""))
+        elif kind == "start" and tag == "itemref":
+            spine.append(attributes.get("idref", ""))
+    folder = posixpath.dirname(package)
+    for identity in dict.fromkeys(spine):
+        path = posixpath.normpath(posixpath.join(folder, files.get(identity, "")))
+        page = html_to_text(_drop_prolog(decode(archive.read(path)) or ""))
+        if page.title and not page.text.startswith(page.title):
+            parts.add_heading(page.title)
+        parts.add(page.text)
+    properties = read_values(archive.events(package), _PROPERTIES)
+    title = properties.pop("title", "")
+    return Document(title, parts.join(), {**properties, "chapters": len(spine)})
+
+
+def _drop_prolog(text: str) -> str:
+    return re.sub(r"\A\s*<\?xml[^>]{0,200}\?>", "", text)
