@@ -112,10 +112,17 @@ async def find_collection(store: Store, organization_id: str, text: str) -> Coll
     named = [item for item in found if wanted.casefold() == item.name.casefold()]
     near = None
     hint = "list_collections shows what there is; create_collection makes one."
-    if not found and (kept := await store.trash.find_collections(organization_id, wanted, limit=1)):
+    kept: Sequence[Collection] = ()
+    if not exact and not named:
+        kept = await store.trash.find_collections(organization_id, wanted, limit=_FOUND_MAX)
+    whole = [item for item in kept if wanted.casefold() in (item.readable_id, item.name.casefold())]
+    if whole:
+        found = []  # Another whose id merely begins so is not what was meant.
+    if not found and kept:
+        deleted = (whole or kept)[0]
         hint = (
-            f"It was deleted; restore_connection(readable_collection_id='{kept[0].id}') brings it "
-            f"back, {_tell_end(kept[0].restorable_until)}."
+            f"It was deleted; restore_connection(readable_collection_id='{deleted.id}') brings it "
+            f"back, {_tell_end(deleted.restorable_until)}."
         )
     elif not found:
         page = await store.collections.list(organization_id, cursor=None, limit=NAMES_LOOKED_AT)

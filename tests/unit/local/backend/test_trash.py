@@ -167,3 +167,19 @@ async def test_purge_that_has_begun_goes_on_and_nobody_restores_half(local: Loca
     while await trash.purge(3):
         steps += 1
     assert steps == 2
+
+
+async def test_deleted_name_never_stands_for_a_longer_one(local: LocalHarness) -> None:
+    """Whoever names what was deleted reads, fills or deletes no neighbour of it."""
+    collections = local.backend.collections
+    gone = await collections.create(NewCollection(name="Team notes", readable_id="notes"))
+    kept = await collections.create(NewCollection(name="Other notes", readable_id="notes-two"))
+    await collections.delete("notes")
+    for wanted in ("notes", "team notes"):
+        with pytest.raises(NotFound) as caught:
+            await collections.get(wanted)
+        assert f"restore_connection(readable_collection_id='{gone.id}')" in str(caught.value.hint)
+    assert await collections.get("notes-") == kept
+    await collections.delete("notes", permanently=True)
+    assert kept in (await collections.list()).items
+    assert (await local.backend.trash.list()).collections == ()
