@@ -322,7 +322,7 @@ def _next_after(connections: Sequence[Connection]) -> str:
         if each.status in WAITING_STATUSES:
             return f"authorize_connection(connection_id='{each.id}'): links from before are dead."
     if len(connections) == 1:
-        return f"run_sync(connection_id='{connections[0].id}') brings it up to date."
+        return f"run_sync(connection_id='{connections[0].id}') reads what has changed meanwhile."
     return ""
 
 

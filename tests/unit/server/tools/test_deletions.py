@@ -86,7 +86,7 @@ async def test_restore_lists_what_can_be_restored_and_restores_it(
     assert data["items"][0]["restorable_until"] == "2026-12-02T10:00:00Z"
     text, data = await good(connect, "restore_connection", connection_id="Old wiki")
     assert "Restored 1 connection" in text
-    assert data["next_step"] == "run_sync(connection_id='c9') brings it up to date."
+    assert data["next_step"] == "run_sync(connection_id='c9') reads what has changed meanwhile."
     await bad(connect, "restore_connection", connection_id="Old wiki")
 
 
