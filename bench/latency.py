@@ -14,7 +14,7 @@ from bench.table import Row, percentile
 from bench.throughput import open_database
 from bench.workload import open_engine
 from weft.backend import LIST_LIMIT_DEFAULT, Backend
-from weft.domain.cursors import encode_cursor
+from weft.domain.reading.cursors import encode_cursor
 from weft.local.store.sqlite.file.queries import queries
 from weft.local.store.sqlite.file.session import Session
 from weft.settings import Settings

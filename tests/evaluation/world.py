@@ -30,7 +30,7 @@ from weft.domain.connections import (
 )
 from weft.domain.entities import Entity
 from weft.domain.jobs import Job, JobStatus
-from weft.domain.search import SearchQuery
+from weft.domain.reading.search import SearchQuery
 from weft.errors import AuthenticationFailed, Conflict
 from weft.local.backend import LocalBackend
 from weft.local.backend.auth_sessions import LocalAuthSessions

@@ -18,8 +18,8 @@ from weft.domain.base import Json
 from weft.domain.collections import NewCollection
 from weft.domain.connections import NewConnection
 from weft.domain.jobs import Job, JobStatus
+from weft.domain.reading.search import SearchQuery
 from weft.domain.schedules import ScheduleSpec
-from weft.domain.search import SearchQuery
 from weft.settings import Settings
 
 pytestmark = pytest.mark.anyio

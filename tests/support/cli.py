@@ -21,14 +21,6 @@ from weft.backend import (
     Sources,
 )
 from weft.domain.base import Page
-from weft.domain.browsing import (
-    ChangeList,
-    ChangeQuery,
-    ChangeTotals,
-    EntityList,
-    EntityQuery,
-    LargestEntities,
-)
 from weft.domain.collections import Collection, CollectionStatus, NewCollection
 from weft.domain.connections import (
     AuthDetails,
@@ -45,8 +37,16 @@ from weft.domain.connections import (
 from weft.domain.entities import StoredEntity
 from weft.domain.jobs import RUN_DEFAULTS, Job, JobStatus, JobTrigger, LogLine, RunOptions
 from weft.domain.previews import Preview
+from weft.domain.reading.browsing import (
+    ChangeList,
+    ChangeQuery,
+    ChangeTotals,
+    EntityList,
+    EntityQuery,
+    LargestEntities,
+)
+from weft.domain.reading.search import SearchHit, SearchQuery, SearchResults
 from weft.domain.schedules import Schedule
-from weft.domain.search import SearchHit, SearchQuery, SearchResults
 from weft.domain.sources import SourceInfo
 from weft.errors import Conflict, ErrorCategory, NotFound, WeftError
 

@@ -13,7 +13,6 @@ from typing import Protocol
 
 from weft.domain.authorizations import AuthOutcome, ConsentStart, CredentialForm
 from weft.domain.base import Json, Page
-from weft.domain.browsing import ChangeList, ChangeQuery, EntityList, EntityQuery, LargestEntities
 from weft.domain.collections import (
     DEFAULT_COLLECTION,
     Collection,
@@ -30,8 +29,15 @@ from weft.domain.connections import (
 )
 from weft.domain.entities import StoredEntity
 from weft.domain.jobs import RUN_DEFAULTS, Job, JobStatus, LogLine, RunOptions
+from weft.domain.reading.browsing import (
+    ChangeList,
+    ChangeQuery,
+    EntityList,
+    EntityQuery,
+    LargestEntities,
+)
+from weft.domain.reading.search import SearchQuery, SearchResults
 from weft.domain.restoring import Restorable, Restored
-from weft.domain.search import SearchQuery, SearchResults
 from weft.domain.sources import SourceInfo
 from weft.errors import Conflict, InvalidInput, WeftError
 

@@ -40,14 +40,14 @@ _COMMANDS = {
     "show": ("verbs.content.entities:show", "Print one stored text."),
     "export": ("verbs.content.export:export", "Write all that is stored, as JSON lines."),
     "promote": ("verbs.promote:promote", "Copy connections to the API in WEFT_API_URL."),
-    "keys": ("verbs.keys:keys", "Who may come in over HTTP; the master key."),
-    "secret": ("verbs.secrets:secret", "Secrets that connections refer to by name."),
-    "oauth-clients": ("verbs.oauth_clients:oauth_clients", "Your own OAuth apps."),
+    "keys": ("verbs.access.keys:keys", "Who may come in over HTTP; the master key."),
+    "secret": ("verbs.access.secrets:secret", "Secrets that connections refer to by name."),
+    "oauth-clients": ("verbs.access.oauth_clients:oauth_clients", "Your own OAuth apps."),
     "auth-providers": (
-        "verbs.auth_providers:auth_providers",
+        "verbs.access.auth_providers:auth_providers",
         "Accounts at Composio and Pipedream.",
     ),
-    "audit": ("verbs.audit:audit", "Who changed what, and when."),
+    "audit": ("verbs.access.audit:audit", "Who changed what, and when."),
     "doctor": ("verbs.doctor:doctor", "Versions, settings, and what is wrong."),
 }
 

@@ -11,7 +11,7 @@ from weft.document.child import THREAD_BYTES_MAX, run_parser, run_parser_in_thre
 from weft.document.model import BROKEN, Document, Unreadable
 from weft.document.text import clean_line, clean_text, compose_title, decode, read_text
 from weft.domain.base import Json
-from weft.domain.media_types import MEDIA_TYPES
+from weft.domain.text.media_types import MEDIA_TYPES
 
 NESTED_MAX: Final = 3
 _FORMATS: Final = {

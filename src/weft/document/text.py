@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 from urllib.parse import quote
 
 from weft.document.html import html_to_text
-from weft.domain.characters import HIDDEN, HIDDEN_OR_BREAK
+from weft.domain.text.characters import HIDDEN, HIDDEN_OR_BREAK
 
 MAX_TITLE_CHARS = 200
 

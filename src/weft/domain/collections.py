@@ -11,7 +11,7 @@ from pydantic import Field
 
 from weft.domain.base import Frozen
 from weft.domain.jobs import Job
-from weft.domain.names import validate_name_length
+from weft.domain.text.names import validate_name_length
 from weft.errors import InvalidInput
 
 NAME_MIN_CHARS: Final = 4

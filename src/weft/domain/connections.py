@@ -19,9 +19,9 @@ from weft.domain.attention import (
 )
 from weft.domain.base import Frozen, Json
 from weft.domain.jobs import Job, JobStatus
-from weft.domain.names import validate_name_length
 from weft.domain.previews import Preview
 from weft.domain.schedules import Schedule, ScheduleSpec
+from weft.domain.text.names import validate_name_length
 from weft.errors import Conflict, ErrorCategory, InvalidInput
 
 NAME_MIN_CHARS = 4

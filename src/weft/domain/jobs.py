@@ -9,7 +9,7 @@ from typing import Final
 from pydantic import Field
 
 from weft.domain.base import Frozen
-from weft.domain.words import agree, quantity
+from weft.domain.text.words import agree, quantity
 from weft.errors import ErrorCategory
 
 

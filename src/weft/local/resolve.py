@@ -8,7 +8,7 @@ from typing import Final
 from weft.domain.collections import Collection
 from weft.domain.connections import NAME_MAX_CHARS, Connection
 from weft.domain.jobs import Job
-from weft.domain.names import pick_one, suggest_name
+from weft.domain.text.names import pick_one, suggest_name
 from weft.local.store.base import Store
 
 NAMES_LOOKED_AT: Final = 200

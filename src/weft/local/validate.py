@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from weft.domain.names import suggest
+from weft.domain.text.names import suggest
 from weft.errors import InvalidInput
 
 _PLAIN_NAME = re.compile(r"[a-z][a-z_]{0,29}")

@@ -15,7 +15,7 @@ from weft.domain.collections import (
     validate_name,
     validate_readable_id,
 )
-from weft.domain.cursors import encode_cursor
+from weft.domain.reading.cursors import encode_cursor
 from weft.errors import Conflict, NotFound
 from weft.remote.api.client import send_or_find
 from weft.remote.api.paging import find_named, skip_of, walk

@@ -7,7 +7,7 @@ from typing import Final
 import anyio
 
 from weft.domain.connections import Connection
-from weft.domain.search import SearchHit
+from weft.domain.reading.search import SearchHit
 from weft.errors import NotFound, TryLater
 from weft.remote.api.paging import walk
 from weft.remote.api.paths import CONNECTIONS_PATH

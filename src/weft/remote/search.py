@@ -11,15 +11,10 @@ from pydantic import JsonValue
 from weft.backend import Search, validate_limit
 from weft.domain.base import Frozen, Json
 from weft.domain.connections import Connection
-from weft.domain.cursors import encode_cursor
 from weft.domain.entities import StoredEntity
-from weft.domain.media_types import media_type_named
-from weft.domain.search import (
-    QUERY_MAX_CHARS,
-    SearchMode,
-    SearchQuery,
-    SearchResults,
-)
+from weft.domain.reading.cursors import encode_cursor
+from weft.domain.reading.search import QUERY_MAX_CHARS, SearchMode, SearchQuery, SearchResults
+from weft.domain.text.media_types import media_type_named
 from weft.errors import CallError, InvalidInput, Unsupported
 from weft.remote.api.paging import skip_of
 from weft.remote.api.paths import collection_path

@@ -30,7 +30,7 @@ from pydantic import Field
 from weft.backend import Backend, Jobs
 from weft.domain.access.principals import Principal, WhoCalls
 from weft.domain.jobs import Job, JobStatus
-from weft.domain.words import quantity
+from weft.domain.text.words import quantity
 from weft.errors import Ambiguous, NotFound, NotPermitted
 from weft.server.render.protocol_errors import convert_errors
 from weft.server.render.structured import timestamp

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from weft.domain.names import suggest
+from weft.domain.text.names import suggest
 from weft.errors import InvalidInput
 
 ENV_PREFIX = "WEFT_"

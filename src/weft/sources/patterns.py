@@ -15,8 +15,8 @@ from unicodedata import normalize
 from urllib.parse import unquote, urlsplit
 
 from weft.document.text import is_text_ending
-from weft.domain.media_types import MEDIA_TYPES
-from weft.domain.names import suggest_name
+from weft.domain.text.media_types import MEDIA_TYPES
+from weft.domain.text.names import suggest_name
 from weft.errors import InvalidInput
 from weft.sources.base import Unmatched
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import cast
 
-from weft.domain.names import suggest
+from weft.domain.text.names import suggest
 from weft.errors import NotFound, WeftError
 from weft.sources.base import AnySource, Source
 

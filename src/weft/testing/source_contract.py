@@ -17,8 +17,8 @@ import pytest
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from weft.domain.base import Json
-from weft.domain.characters import HIDDEN, HIDDEN_OR_BREAK
 from weft.domain.entities import Entity
+from weft.domain.text.characters import HIDDEN, HIDDEN_OR_BREAK
 from weft.errors import AuthenticationFailed, CursorExpired, WeftError
 from weft.sources.base import (
     AnySource,

@@ -4,7 +4,7 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field
 
-from weft.domain.characters import HIDDEN_OR_BREAK
+from weft.domain.text.characters import HIDDEN_OR_BREAK
 from weft.wire.answer import Answer, Count
 from weft.wire.upstream import Upstream
 

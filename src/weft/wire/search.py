@@ -7,7 +7,7 @@ from pydantic import Field, JsonValue
 
 from weft.domain.base import Frozen
 from weft.domain.connections import Connection
-from weft.domain.search import SearchHit
+from weft.domain.reading.search import SearchHit
 from weft.wire.answer import Answer
 from weft.wire.upstream import Upstream, read
 

@@ -18,7 +18,7 @@ from tests.support.store.faulty_disk import Disk, faulty_disk
 from weft.domain.base import Json
 from weft.domain.connections import Connection, ConnectionChange
 from weft.domain.jobs import JobStatus
-from weft.domain.search import SearchQuery
+from weft.domain.reading.search import SearchQuery
 from weft.errors import StorageFailed
 from weft.local.engine import EngineLimits
 from weft.local.jobs import runner, sync

@@ -11,8 +11,8 @@ from mcp.client import Client
 from mcp_types import CallToolResult, TextContent
 
 from tests.support.local.harness import COLLECTION, LocalHarness, fetch_of, open_harness
-from weft.domain.characters import HIDDEN
 from weft.domain.entities import Entity
+from weft.domain.text.characters import HIDDEN
 from weft.server.build import build_server
 from weft.sources.base import Event, Failed, Incomplete, Skipped
 

@@ -20,7 +20,7 @@ from weft.domain.connections import (
     NewConnection,
 )
 from weft.domain.jobs import JobStatus
-from weft.domain.search import SearchQuery
+from weft.domain.reading.search import SearchQuery
 from weft.errors import Conflict, NotFound, RateLimited, SourceUnavailable, TryLater, WeftError
 from weft.remote.api.client import open_client
 from weft.remote.api.timeouts import Timeouts

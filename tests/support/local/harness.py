@@ -18,7 +18,7 @@ from weft.domain.collections import NewCollection
 from weft.domain.connections import Auth, Connection, DirectAuth, NewConnection
 from weft.domain.entities import Entity
 from weft.domain.jobs import Job, RunOptions
-from weft.domain.search import SearchQuery
+from weft.domain.reading.search import SearchQuery
 from weft.local.backend import LocalBackend
 from weft.local.backend.search import LocalSearch
 from weft.local.engine import Engine, EngineLimits

@@ -6,7 +6,10 @@ from typing import TypeVar
 
 from weft.backend import Trash
 from weft.domain.base import Page
-from weft.domain.browsing import (
+from weft.domain.collections import Collection
+from weft.domain.connections import Connection
+from weft.domain.entities import StoredEntity
+from weft.domain.reading.browsing import (
     Change,
     ChangeList,
     ChangeQuery,
@@ -16,11 +19,8 @@ from weft.domain.browsing import (
     LargestEntities,
     ListedEntity,
 )
-from weft.domain.collections import Collection
-from weft.domain.connections import Connection
-from weft.domain.entities import StoredEntity
+from weft.domain.reading.search import SearchHit, SearchQuery, SearchResults
 from weft.domain.restoring import Restorable, Restored
-from weft.domain.search import SearchHit, SearchQuery, SearchResults
 from weft.errors import InvalidInput, NotFound
 
 T = TypeVar("T")

@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime
 
-from weft.domain.browsing import Change, ChangeKind, ListedEntity
 from weft.domain.collections import Collection, CollectionStatus
 from weft.domain.connections import (
     AuthDetails,
@@ -13,6 +12,7 @@ from weft.domain.connections import (
     SyncSummary,
 )
 from weft.domain.jobs import Job, JobStatus, JobTrigger
+from weft.domain.reading.browsing import Change, ChangeKind, ListedEntity
 from weft.domain.schedules import Schedule
 from weft.domain.sources import FieldInfo, SourceInfo
 

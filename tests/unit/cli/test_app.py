@@ -13,7 +13,7 @@ from tests.support.terminal import Terminal
 from weft.cli.app import cli
 from weft.domain.connections import ConnectionStatus, SyncSummary
 from weft.domain.jobs import JobStatus
-from weft.domain.search import SEARCH_LIMIT_MAX, SearchHit
+from weft.domain.reading.search import SEARCH_LIMIT_MAX, SearchHit
 
 
 def test_sources_are_a_table_for_people(terminal: Terminal) -> None:

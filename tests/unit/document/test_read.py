@@ -19,7 +19,7 @@ from weft.document.read import (
     read,
     read_in_thread,
 )
-from weft.domain.media_types import MEDIA_TYPES
+from weft.domain.text.media_types import MEDIA_TYPES
 
 pytestmark = pytest.mark.anyio
 

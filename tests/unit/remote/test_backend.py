@@ -12,7 +12,7 @@ from tests.support.airweave.replay import load_exchanges, open_scripted_backend
 from tests.support.patience import PATIENCE_SECONDS
 from weft.backend import Authorization, Search
 from weft.domain.connections import ConnectionStatus, NewConnection
-from weft.domain.search import SearchQuery
+from weft.domain.reading.search import SearchQuery
 from weft.errors import Conflict, InvalidInput, NotPermitted, Unsupported
 from weft.remote.backend import RemoteBackend
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.support.airweave.backend import Place
-from weft.domain.search import SearchQuery, SearchResults
+from weft.domain.reading.search import SearchQuery, SearchResults
 from weft.remote.backend import RemoteBackend
 from weft.remote.hit_owners import READ_MAX
 from weft.testing.airweave.state import Connection, Sync, new_id

@@ -22,8 +22,8 @@ from weft.domain.connections import (
     ConnectionStatus,
 )
 from weft.domain.jobs import JobStatus
+from weft.domain.reading.search import SearchMode, SearchQuery, SearchResults
 from weft.domain.schedules import ScheduleSpec
-from weft.domain.search import SearchMode, SearchQuery, SearchResults
 from weft.errors import (
     Conflict,
     InvalidInput,

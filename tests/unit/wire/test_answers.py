@@ -20,8 +20,8 @@ from weft.domain.connections import (
     SyncSummary,
 )
 from weft.domain.jobs import Job, JobStatus, JobTrigger
+from weft.domain.reading.search import SearchHit
 from weft.domain.schedules import Schedule
-from weft.domain.search import SearchHit
 from weft.domain.sources import FieldInfo, SourceInfo
 from weft.errors import ErrorCategory
 from weft.wire.answer import organization_uuid

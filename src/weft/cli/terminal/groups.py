@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 import click
 
-from weft.domain.names import suggest
+from weft.domain.text.names import suggest
 
 F = TypeVar("F", bound=Callable[..., Any])
 

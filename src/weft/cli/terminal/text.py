@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from pydantic import JsonValue
 
 from weft.domain.base import Json
-from weft.domain.characters import HIDDEN
 from weft.domain.jobs import Job, JobStatus, shortfall_of
-from weft.domain.words import agree
+from weft.domain.text.characters import HIDDEN
+from weft.domain.text.words import agree
 
 SHORT_ID_CHARS = 8
 

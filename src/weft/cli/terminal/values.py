@@ -7,8 +7,8 @@ from typing import cast
 from pydantic import JsonValue
 
 from weft.domain.base import Json
-from weft.domain.names import suggest
 from weft.domain.sources import FieldInfo, SourceInfo
+from weft.domain.text.names import suggest
 from weft.errors import InvalidInput
 
 CREDENTIALS_MAX_CHARS = 1 << 20

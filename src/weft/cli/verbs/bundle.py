@@ -18,9 +18,9 @@ from typing import Any, BinaryIO, Final, Literal, get_origin
 from weft.backend import Backend
 from weft.cli.terminal.context import App
 from weft.domain.base import Page
-from weft.domain.browsing import BROWSE_LIMIT_MAX, ChangeQuery
 from weft.domain.connections import Connection
 from weft.domain.jobs import Job, LogLine
+from weft.domain.reading.browsing import BROWSE_LIMIT_MAX, ChangeQuery
 from weft.errors import WeftError
 from weft.settings import Settings
 from weft.settings.faults import ENV_PREFIX

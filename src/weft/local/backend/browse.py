@@ -1,7 +1,7 @@
 """Lists of the local backend: what is stored, and what syncs did."""
 
 from weft.backend import Browse, validate_limit
-from weft.domain.browsing import (
+from weft.domain.reading.browsing import (
     BROWSE_LIMIT_MAX,
     LARGEST_SHOWN_MAX,
     ChangeList,
@@ -11,7 +11,7 @@ from weft.domain.browsing import (
     LargestEntities,
     pattern_of,
 )
-from weft.domain.media_types import media_type_named
+from weft.domain.text.media_types import media_type_named
 from weft.local.engine import Engine
 from weft.local.resolve import find_collection, find_connection, find_job
 from weft.local.store.base import Store

@@ -4,16 +4,16 @@ import re
 from collections.abc import Iterable, Iterator
 
 from weft.backend import Search, validate_limit
-from weft.domain.cursors import decode_cursor, encode_cursor
 from weft.domain.entities import StoredEntity
-from weft.domain.media_types import media_type_named
-from weft.domain.search import (
+from weft.domain.reading.cursors import decode_cursor, encode_cursor
+from weft.domain.reading.search import (
     QUERY_MAX_CHARS,
     SEARCH_LIMIT_MAX,
     SearchMode,
     SearchQuery,
     SearchResults,
 )
+from weft.domain.text.media_types import media_type_named
 from weft.errors import Ambiguous, InvalidInput, NotFound, Unsupported
 from weft.local.backend.browse import find_scope
 from weft.local.engine import Engine

@@ -17,7 +17,7 @@ from weft.domain.base import Page
 from weft.domain.collections import Collection
 from weft.domain.connections import Connection, ConnectionStatus, ConnectionTotals
 from weft.domain.entities import StoredEntity
-from weft.domain.search import SearchHit
+from weft.domain.reading.search import SearchHit
 from weft.errors import ErrorCategory
 from weft.local.store.audit import AuditStore
 from weft.local.store.authorizations import (

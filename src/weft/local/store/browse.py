@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from weft.domain.base import Page
-from weft.domain.browsing import Change, ChangeKind, ChangeTotals, EntityOrder, ListedEntity
+from weft.domain.reading.browsing import Change, ChangeKind, ChangeTotals, EntityOrder, ListedEntity
 
 NAME_KEPT_CHARS: Final = 500
 REASON_KEPT_CHARS: Final = 200

@@ -10,8 +10,8 @@ from pydantic import JsonValue
 
 from weft.domain.collections import Collection
 from weft.domain.connections import Connection
-from weft.domain.cursors import decode_cursor
-from weft.domain.names import pick_one, suggest_name
+from weft.domain.reading.cursors import decode_cursor
+from weft.domain.text.names import pick_one, suggest_name
 from weft.remote.api.client import ApiClient, Params
 
 T = TypeVar("T")

@@ -18,9 +18,9 @@ from weft.domain.connections import (
     NewConnection,
     refuse_stale,
 )
-from weft.domain.cursors import encode_cursor
 from weft.domain.jobs import JobStatus
 from weft.domain.previews import Preview
+from weft.domain.reading.cursors import encode_cursor
 from weft.domain.sources import SourceInfo
 from weft.errors import Conflict, NotFound, Unsupported
 from weft.remote.api.paging import (

@@ -11,8 +11,8 @@ from pydantic import JsonValue
 
 from weft.domain.base import Page
 from weft.domain.connections import Connection, ConnectionStatus
-from weft.domain.cursors import decode_cursor, encode_cursor
 from weft.domain.jobs import Job, JobStatus, LogLine
+from weft.domain.reading.cursors import decode_cursor, encode_cursor
 from weft.errors import NotFound, WeftError
 from weft.remote.api.meanings import NoSync
 from weft.remote.api.paging import fits_id, walk

@@ -7,10 +7,10 @@ from typing import Final
 from weft.backend import LIST_LIMIT_DEFAULT, Jobs, validate_limit
 from weft.domain.base import Page
 from weft.domain.connections import ConnectionChange, ConnectionStatus
-from weft.domain.cursors import encode_cursor
 from weft.domain.jobs import RUN_DEFAULTS, Job, JobStatus, LogLine, RunOptions
-from weft.domain.names import pick_one
+from weft.domain.reading.cursors import encode_cursor
 from weft.domain.schedules import ScheduleSpec
+from weft.domain.text.names import pick_one
 from weft.errors import Conflict, InvalidInput, NotFound, Unsupported
 from weft.remote.api.client import send_or_find
 from weft.remote.api.meanings import AlreadyLive, NoSync

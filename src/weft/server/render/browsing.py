@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from weft.domain.browsing import Change, ChangeList, EntityList, ListedEntity
+from weft.domain.reading.browsing import Change, ChangeList, EntityList, ListedEntity
 from weft.server.render.size import Structured
 from weft.server.render.structured import timestamp
 from weft.server.render.untrusted import one_line

@@ -9,7 +9,7 @@ from mcp.server.lowlevel.server import HandlerEntry, Server
 from mcp.shared.exceptions import MCPError
 from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, PaginatedRequestParams
 
-from weft.domain.names import suggest
+from weft.domain.text.names import suggest
 from weft.errors import CallError, WeftError
 from weft.server.render.errors import crash_text, explain
 

@@ -7,7 +7,7 @@ from mcp_types import CallToolResult
 
 from weft.domain.collections import CollectionRun, NotStarted
 from weft.domain.jobs import Job, diagnose
-from weft.domain.words import quantity
+from weft.domain.text.words import quantity
 from weft.server.render.size import Structured
 from weft.server.render.structured import job_out, reply
 from weft.server.render.text import job_line

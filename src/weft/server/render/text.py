@@ -15,7 +15,7 @@ from weft.domain.jobs import (
     diagnosis_of,
     shortfall_of,
 )
-from weft.domain.words import agree, quantity
+from weft.domain.text.words import agree, quantity
 from weft.errors import ErrorCategory
 from weft.server.render.schedules import schedule_text, upcoming_text
 from weft.server.render.size import wire_bytes

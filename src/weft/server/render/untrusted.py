@@ -3,7 +3,7 @@
 import re
 import secrets
 
-from weft.domain.characters import HIDDEN
+from weft.domain.text.characters import HIDDEN
 
 _BLANKS = re.compile(r"\s+")
 _ELLIPSIS = "…"

@@ -8,9 +8,9 @@ from mcp_types import Resource, ResourceTemplate
 
 from weft.backend import LIST_LIMIT_MAX, Backend, Browse
 from weft.domain.base import Page
-from weft.domain.browsing import ChangeQuery, EntityQuery
 from weft.domain.connections import Connection
 from weft.domain.jobs import diagnose
+from weft.domain.reading.browsing import ChangeQuery, EntityQuery
 from weft.errors import NotFound
 from weft.server.render.browsing import changes_out, entities_out
 from weft.server.render.icons import ICONS

@@ -9,7 +9,7 @@ from mcp_types import CallToolResult
 from pydantic import Field
 
 from weft.backend import Browse
-from weft.domain.browsing import (
+from weft.domain.reading.browsing import (
     BROWSE_LIMIT_DEFAULT,
     BROWSE_LIMIT_MAX,
     PATTERN_MAX_CHARS,
@@ -23,7 +23,7 @@ from weft.domain.browsing import (
     ListedEntity,
     parse_moment,
 )
-from weft.domain.words import quantity
+from weft.domain.text.words import quantity
 from weft.errors import InvalidInput, Unsupported
 from weft.server.call import ToolCall
 from weft.server.render.browsing import NAME_MAX_CHARS, changes_out, entities_out

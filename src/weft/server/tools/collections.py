@@ -12,7 +12,7 @@ from weft.domain.collections import (
     Collection,
     NewCollection,
 )
-from weft.domain.words import quantity
+from weft.domain.text.words import quantity
 from weft.server.call import ToolCall
 from weft.server.render.size import shrink_to_fit
 from weft.server.render.structured import CollectionOut, ItemsOut, page_out, reply, to_plain

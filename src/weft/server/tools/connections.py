@@ -24,7 +24,7 @@ from weft.domain.connections import (
 from weft.domain.cron_notes import surprises_of
 from weft.domain.jobs import diagnosis_of
 from weft.domain.schedules import ScheduleSpec
-from weft.domain.words import quantity
+from weft.domain.text.words import quantity
 from weft.errors import InvalidInput
 from weft.server.call import ToolCall
 from weft.server.questions.authorize import create_connection_once, fetch_settled, open_link

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 import anyio
 
 from weft.domain.jobs import TAKEOVER_SECONDS, Job
-from weft.domain.words import quantity
+from weft.domain.text.words import quantity
 from weft.errors import TryLater
 from weft.server.call import ToolCall
 from weft.server.render.untrusted import one_line

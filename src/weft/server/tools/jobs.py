@@ -9,7 +9,7 @@ from pydantic import Field
 from weft.backend.collection_runs import run_collection
 from weft.domain.connections import Connection, agree_to_deletions
 from weft.domain.jobs import Job, JobStatus, LogLine, RunOptions, diagnose
-from weft.domain.words import quantity
+from weft.domain.text.words import quantity
 from weft.errors import Conflict, InvalidInput, TryLater
 from weft.server.call import ToolCall
 from weft.server.elicitation.confirmations import Effect

@@ -8,9 +8,9 @@ from mcp_types import CallToolResult
 from pydantic import Field
 
 from weft.backend import Search
-from weft.domain.browsing import parse_moment
 from weft.domain.entities import StoredEntity
-from weft.domain.search import (
+from weft.domain.reading.browsing import parse_moment
+from weft.domain.reading.search import (
     QUERY_MAX_CHARS,
     SEARCH_LIMIT_MAX,
     SearchHit,
@@ -18,7 +18,7 @@ from weft.domain.search import (
     SearchQuery,
     SearchResults,
 )
-from weft.domain.words import quantity
+from weft.domain.text.words import quantity
 from weft.errors import Unsupported
 from weft.server.call import ToolCall
 from weft.server.render.size import Structured, fits, shrink_to_fit

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from mcp_types import CallToolResult
 
-from weft.domain.words import quantity
+from weft.domain.text.words import quantity
 from weft.server.call import ToolCall
 from weft.server.render.sources import source_line, source_text
 from weft.server.render.structured import ItemsOut, SourceOut, reply, source_brief, to_plain

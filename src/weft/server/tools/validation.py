@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from weft.domain.connections import AUTH_FORMS, METHOD_BY_FIELD, Auth
-from weft.domain.names import SHORT_NAME_HINT, suggest
+from weft.domain.text.names import SHORT_NAME_HINT, suggest
 from weft.errors import InvalidInput
 from weft.server.questions.missing_config import OTHER_CONFIG_NAME
 from weft.server.tools.schema import compact

@@ -17,7 +17,7 @@ from anyio.from_thread import check_cancelled
 from weft.document.suffixes import BINARY_SUFFIXES
 from weft.domain.entities import Entity
 from weft.domain.jobs import FindingKind
-from weft.domain.words import agree, quantity
+from weft.domain.text.words import agree, quantity
 from weft.errors import SourceUnavailable
 from weft.net.transport import Origin, origin_of
 from weft.sources.base import (

@@ -3,8 +3,8 @@
 import pytest
 
 from weft.backend import Backend, Browse
-from weft.domain.browsing import ChangeKind, ChangeQuery, EntityOrder, EntityQuery
 from weft.domain.connections import ConnectionChange
+from weft.domain.reading.browsing import ChangeKind, ChangeQuery, EntityOrder, EntityQuery
 from weft.errors import Ambiguous, InvalidInput, NotFound
 from weft.testing.backend_contract.support import (
     COLLECTION,

@@ -3,7 +3,7 @@
 import pytest
 
 from weft.backend import Backend
-from weft.domain.search import SearchQuery
+from weft.domain.reading.search import SearchQuery
 from weft.errors import (
     NotFound,
 )

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from weft.backend import Backend
-from weft.domain.search import SearchMode, SearchQuery
+from weft.domain.reading.search import SearchMode, SearchQuery
 from weft.errors import (
     InvalidInput,
     NotFound,

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from weft.domain.browsing import EntityOrder, ListedEntity
+from weft.domain.reading.browsing import EntityOrder, ListedEntity
 from weft.errors import InvalidInput
 from weft.local.store.base import Store
 from weft.local.store.browse import (

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from weft.domain.browsing import Change, ChangeKind, ChangeTotals, ReasonCount
 from weft.domain.connections import Connection
 from weft.domain.jobs import FindingKind, JobStatus
+from weft.domain.reading.browsing import Change, ChangeKind, ChangeTotals, ReasonCount
 from weft.local.store.base import Store
 from weft.local.store.browse import (
     LOST,

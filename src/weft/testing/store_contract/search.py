@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from weft.domain.search import SNIPPET_MAX_CHARS
+from weft.domain.reading.search import SNIPPET_MAX_CHARS
 from weft.local.store.base import Store
 from weft.testing.store_contract.support import (
     find_hits,

@@ -10,7 +10,7 @@ from weft.domain.collections import Collection
 from weft.domain.connections import AuthMethod, Connection, ConnectionStatus
 from weft.domain.entities import Entity
 from weft.domain.jobs import Job, JobStatus, JobTrigger, RunOptions
-from weft.domain.search import SearchHit
+from weft.domain.reading.search import SearchHit
 from weft.local.store.base import Batch, BatchEvent, Claim, ConnectionRow, Matching, Outcome, Store
 from weft.local.store.brake import BRAKE_DEFAULTS, DeletionBrake, Sweep
 from weft.local.store.browse import EntityFilter, Scope

@@ -17,8 +17,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from weft.domain.authorizations import CredentialForm
-from weft.domain.characters import HIDDEN
 from weft.domain.sources import FieldInfo
+from weft.domain.text.characters import HIDDEN
 
 Mark = Literal["good", "bad", "gone"]
 

@@ -6,7 +6,7 @@ from typing import Final
 from weft.backend import LIST_LIMIT_MAX, Backend
 from weft.domain.access.permissions import Impact
 from weft.domain.connections import Connection
-from weft.domain.search import SearchHit, SearchMode, SearchQuery
+from weft.domain.reading.search import SearchHit, SearchMode, SearchQuery
 from weft.errors import InvalidInput, NotFound
 from weft.web.rest.collections import get_exact
 from weft.web.rest.operations import ApiCall, Nothing, define

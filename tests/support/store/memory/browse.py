@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.support.store.memory.state import EntityState, JobState, NameRow, State
 from weft.domain.base import Page
-from weft.domain.browsing import (
+from weft.domain.reading.browsing import (
     REASONS_SHOWN_MAX,
     Change,
     ChangeKind,
@@ -17,7 +17,7 @@ from weft.domain.browsing import (
     ReasonCount,
     counts_of,
 )
-from weft.domain.media_types import media_type_of
+from weft.domain.text.media_types import media_type_of
 from weft.local.store.base import Claim
 from weft.local.store.browse import (
     FILE_PREFIX,

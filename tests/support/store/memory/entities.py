@@ -15,10 +15,10 @@ from tests.support.store.memory.browse import (
 )
 from tests.support.store.memory.state import EntityState, JobState, State
 from weft.domain.attention import DeletionHold
-from weft.domain.browsing import ChangeKind
 from weft.domain.entities import StoredEntity
 from weft.domain.jobs import JobStatus
-from weft.domain.search import SNIPPET_MAX_CHARS, SearchHit
+from weft.domain.reading.browsing import ChangeKind
+from weft.domain.reading.search import SNIPPET_MAX_CHARS, SearchHit
 from weft.errors import Fenced
 from weft.local.store.base import Batch, Claim, EntityStore, Matching
 from weft.local.store.brake import (

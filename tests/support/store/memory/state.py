@@ -11,7 +11,6 @@ from weft.domain.access.acting import current_actor
 from weft.domain.access.audit import AuditEntry
 from weft.domain.attention import DeletionHold
 from weft.domain.base import Json, Page
-from weft.domain.browsing import ChangeKind
 from weft.domain.collections import Collection, CollectionStatus
 from weft.domain.connections import (
     AuthDetails,
@@ -23,6 +22,7 @@ from weft.domain.connections import (
 )
 from weft.domain.entities import Entity
 from weft.domain.jobs import Finding, FindingKind, Job, JobStatus, LogLine, RunOptions
+from weft.domain.reading.browsing import ChangeKind
 from weft.local.store.authorizations import AuthProviderRow, AuthSession, OAuthClientRow
 from weft.local.store.notes import NoteRow
 from weft.local.store.records import Claim, ConnectionRow

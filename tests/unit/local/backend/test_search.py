@@ -3,8 +3,8 @@
 import pytest
 
 from tests.support.local.harness import COLLECTION, ORGANIZATION, LocalHarness, fetch_of, note
-from weft.domain.cursors import encode_cursor
-from weft.domain.search import QUERY_MAX_CHARS, SEARCH_LIMIT_MAX, SearchQuery, SearchResults
+from weft.domain.reading.cursors import encode_cursor
+from weft.domain.reading.search import QUERY_MAX_CHARS, SEARCH_LIMIT_MAX, SearchQuery, SearchResults
 from weft.errors import InvalidInput, NotFound
 from weft.local.backend.search import OFFSET_MAX, WORDS_MAX, LocalSearch, parse_terms
 

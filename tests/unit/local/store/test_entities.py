@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tests.support.store.bench import ORGANIZATION, Bench, entity
-from weft.domain.search import SearchHit
+from weft.domain.reading.search import SearchHit
 from weft.local.store.base import Claim
 from weft.local.store.browse import EntityFilter, Scope
 from weft.sources.base import Deleted

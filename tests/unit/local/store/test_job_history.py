@@ -8,8 +8,8 @@ import apsw
 import pytest
 
 from tests.support.store.bench import ORGANIZATION, Bench, entity, open_bench
-from weft.domain.browsing import ChangeKind
 from weft.domain.jobs import JobStatus
+from weft.domain.reading.browsing import ChangeKind
 from weft.local.store.browse import ChangeFilter, Scope
 
 pytestmark = pytest.mark.anyio

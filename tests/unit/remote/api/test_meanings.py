@@ -12,7 +12,7 @@ from tests.support.airweave.replay import open_scripted_backend
 from tests.support.airweave.scenarios import NAMES, Step, find_step, load_scenario, open_backend_at
 from weft.domain.collections import NewCollection
 from weft.domain.connections import NewConnection
-from weft.domain.search import SearchQuery
+from weft.domain.reading.search import SearchQuery
 from weft.errors import (
     AccessDenied,
     AuthenticationFailed,

@@ -22,8 +22,8 @@ from mcp_types import (
 from tests.support.server.fakes import Connect, FakeBackend, FakeUsage
 from tests.support.server.records import make_change, make_connection, make_job, make_listed
 from weft.domain.access.permissions import Ceilings
-from weft.domain.browsing import ChangeKind, ChangeQuery
 from weft.domain.jobs import JobStatus
+from weft.domain.reading.browsing import ChangeKind, ChangeQuery
 from weft.errors import StorageFailed
 from weft.server.app import WeftServer
 from weft.server.build import build_server

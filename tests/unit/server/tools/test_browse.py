@@ -8,7 +8,7 @@ from tests.support.server.content import FakeBrowse
 from tests.support.server.fakes import Connect, FakeBackend
 from tests.support.server.records import make_change, make_listed
 from tests.support.server.tool_calls import bad, good
-from weft.domain.browsing import (
+from weft.domain.reading.browsing import (
     ChangeKind,
     ChangeQuery,
     ChangeTotals,

@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.server.fakes import Connect, FakeBackend
 from tests.support.server.tool_calls import good
-from weft.domain.search import SearchHit, SearchMode
+from weft.domain.reading.search import SearchHit, SearchMode
 
 pytestmark = pytest.mark.anyio
 

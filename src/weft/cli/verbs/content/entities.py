@@ -14,7 +14,8 @@ from weft.cli.terminal.listing import show_page
 from weft.cli.terminal.text import ago, plain
 from weft.cli.verbs.content.reading import WINDOW_CHARS, browse_of, read_windows, search_of
 from weft.domain.base import Page
-from weft.domain.browsing import (
+from weft.domain.entities import StoredEntity
+from weft.domain.reading.browsing import (
     BROWSE_LIMIT_DEFAULT,
     BROWSE_LIMIT_MAX,
     Change,
@@ -27,7 +28,6 @@ from weft.domain.browsing import (
     ListedEntity,
     parse_moment,
 )
-from weft.domain.entities import StoredEntity
 from weft.errors import InvalidInput
 
 ANY = "any"

@@ -17,8 +17,8 @@ from weft.cli.terminal.groups import Verb
 from weft.cli.terminal.text import count, plain
 from weft.cli.verbs.content.reading import WINDOW_CHARS, browse_of, read_windows, search_of
 from weft.domain.base import Frozen
-from weft.domain.browsing import BROWSE_LIMIT_MAX, EntityQuery, ListedEntity
 from weft.domain.entities import StoredEntity
+from weft.domain.reading.browsing import BROWSE_LIMIT_MAX, EntityQuery, ListedEntity
 from weft.errors import NotFound
 
 STDOUT: Final = "-"

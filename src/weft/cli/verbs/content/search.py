@@ -11,8 +11,8 @@ from weft.cli.terminal.context import App, emit, json_option, pass_app
 from weft.cli.terminal.filters import connection_filter, type_filter
 from weft.cli.terminal.groups import Verb
 from weft.cli.terminal.text import plain
-from weft.domain.browsing import parse_moment
-from weft.domain.search import SEARCH_LIMIT_MAX, SearchMode, SearchQuery, SearchResults
+from weft.domain.reading.browsing import parse_moment
+from weft.domain.reading.search import SEARCH_LIMIT_MAX, SearchMode, SearchQuery, SearchResults
 from weft.errors import Unsupported
 
 _WORD = re.compile(r"[^\W_]+")

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.support.terminal import Terminal
-from weft.domain.browsing import (
+from weft.domain.entities import StoredEntity
+from weft.domain.reading.browsing import (
     Change,
     ChangeKind,
     ChangeList,
@@ -16,7 +17,6 @@ from weft.domain.browsing import (
     EntityQuery,
     ListedEntity,
 )
-from weft.domain.entities import StoredEntity
 
 NOON = datetime(2026, 5, 2, 12, tzinfo=UTC)
 

@@ -10,8 +10,8 @@ from tests.support.cli import FakeSearch
 from tests.support.terminal import Terminal
 from weft.backend import Backend
 from weft.cli.verbs.content.reading import WINDOW_CHARS
-from weft.domain.browsing import EntityList, ListedEntity
 from weft.domain.entities import StoredEntity
+from weft.domain.reading.browsing import EntityList, ListedEntity
 
 TEXT = 'Zug nach "Köln" 🚆\n' * 40_000
 

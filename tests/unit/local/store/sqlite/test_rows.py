@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weft.domain.cursors import encode_cursor
+from weft.domain.reading.cursors import encode_cursor
 from weft.errors import InvalidInput
 from weft.local.store.sqlite.tables.rows import BEFORE_ALL, next_cursor, row_before
 from weft.local.store.values import dumps, loads, micros, micros_or_none, moment, moment_or_none

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from weft.domain.entities import Entity
 from weft.domain.jobs import JobStatus, LogLine
-from weft.domain.media_types import media_type_of
+from weft.domain.text.media_types import media_type_of
 from weft.errors import Fenced
 from weft.local.store.base import Batch, Claim
 from weft.local.store.browse import address_of

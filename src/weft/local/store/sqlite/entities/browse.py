@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 from pydantic import TypeAdapter
 
 from weft.domain.base import Page
-from weft.domain.browsing import (
+from weft.domain.reading.browsing import (
     REASONS_SHOWN_MAX,
     Change,
     ChangeKind,
@@ -21,7 +21,7 @@ from weft.domain.browsing import (
     ReasonCount,
     literal_prefix,
 )
-from weft.domain.cursors import KeyInteger, decode_keys, encode_keys
+from weft.domain.reading.cursors import KeyInteger, decode_keys, encode_keys
 from weft.local.store.browse import (
     FILE_PREFIX,
     LOCATED_MAX,

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from weft.domain.browsing import ChangeKind
 from weft.domain.entities import Entity
 from weft.domain.jobs import FindingKind
+from weft.domain.reading.browsing import ChangeKind
 from weft.local.store.base import Claim
 from weft.local.store.browse import (
     LOST,

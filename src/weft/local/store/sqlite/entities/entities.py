@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from weft.domain.entities import StoredEntity
-from weft.domain.search import SearchHit
+from weft.domain.reading.search import SearchHit
 from weft.local.store.base import Batch, Claim, EntityStore, Matching
 from weft.local.store.brake import DeletionBrake, Sweep
 from weft.local.store.browse import EntityFilter, Scope

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import apsw
 
-from weft.domain.search import SNIPPET_MAX_CHARS
+from weft.domain.reading.search import SNIPPET_MAX_CHARS
 from weft.local.store.sqlite.file.matches import EXCERPT_WORDS
 from weft.local.store.sqlite.file.session import Session
 

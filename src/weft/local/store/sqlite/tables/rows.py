@@ -9,8 +9,8 @@ from weft.domain.attention import DeletionHold
 from weft.domain.base import Page
 from weft.domain.collections import Collection, CollectionStatus
 from weft.domain.connections import Connection, ConnectionStatus
-from weft.domain.cursors import decode_cursor, encode_cursor, invalid_cursor
 from weft.domain.jobs import Job, JobStatus
+from weft.domain.reading.cursors import decode_cursor, encode_cursor, invalid_cursor
 from weft.local.store.browse import UNKNOWN
 from weft.local.store.sqlite.file.columns import SHOWN
 from weft.local.store.sqlite.file.database import Database

@@ -2,7 +2,7 @@
 
 import pytest
 
-from weft.domain.names import suggest
+from weft.domain.text.names import suggest
 
 KNOWN = ("connections", "collections", "jobs")
 

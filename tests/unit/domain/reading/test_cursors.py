@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from weft.domain.cursors import (
+from weft.domain.reading.cursors import (
     KeyInteger,
     decode_cursor,
     decode_keys,

@@ -1,0 +1,1 @@
+"""Verbs about who may come in, and with which secrets."""
