@@ -248,7 +248,7 @@ def _refuse_unmatchable(text: str) -> None:
     ending = text.removeprefix(".").lower()
     if _ENDING.fullmatch(text) and (ending in MEDIA_TYPES or is_text_ending(ending)):
         raise WrongPattern(
-            "is an ending alone", f"Write *.{ending} for such files, or **/{ending} for that name."
+            "is an ending alone", f"Write *.{ending} for such files, or **/{text} for that name."
         )
 
 

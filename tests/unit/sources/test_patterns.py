@@ -62,7 +62,7 @@ def test_pattern_of_files_is_read_as_meant(given: str, stored: list[str] | None)
 @pytest.mark.parametrize(
     ("given", "hint"),
     [
-        *(("md", "*.md"), (".md", "*.md"), ("PDF", "*.pdf"), (".rst", "*.rst")),
+        *(("md", "*.md"), (".md", "*.md"), ("PDF", "*.pdf"), (".rst", "**/.rst")),
         *(("", "Leave it out"), ("  ", "Leave it out"), ("# all", "\\#")),
         *(("/", "Leave it out"), (".", "Leave it out"), ("./", "Leave it out")),
         *((ROOT, "Leave it out"), (f"{ROOT}/", "Leave it out")),
