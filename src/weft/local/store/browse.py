@@ -39,6 +39,8 @@ class Scope:
 class EntityFilter:
     """The entities that are wanted; in ``pattern``, * stands for any text and ? for a character.
 
+    It is one of ids, or of the paths in ids that are a file's; see `FILE_PREFIX`.
+
     Those of the ``type`` are listed, and those of the ``media_type`` too if that is given with it.
     """
 

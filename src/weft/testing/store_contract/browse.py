@@ -90,6 +90,20 @@ class BrowseContract:
         assert await names_of(since=NOON + HOUR, until=NOON + 3 * HOUR) == {"a/b/c.md", "a/[x].md"}
 
     @pytest.mark.anyio
+    @pytest.mark.parametrize("order", EntityOrder)
+    async def test_file_is_listed_by_its_path_where_its_id_has_a_prefix(
+        self, store: Store, order: EntityOrder
+    ) -> None:
+        made = await make_connection(store)
+        names = ("file:docs/a", "file:docs/b", "file:f", "file:g", "docs/c", "f", "zoo")
+        await list_all(store, made, *(_dated(name, n) for n, name in enumerate(names)))
+        for pattern, count in {"docs/*": 3, "f*": 5, "g": 1, "?": 3, "file:*": 4, "z*": 1}.items():
+            found = await _walk(store, EntityFilter(order=order, pattern=pattern))
+            listed = [item.source_entity_id for item in found]
+            assert len(listed) == len(set(listed)) == count, pattern
+            assert order is not EntityOrder.PATH or listed == sorted(listed)
+
+    @pytest.mark.anyio
     async def test_update_moves_an_entity_in_time(self, store: Store) -> None:
         made = await make_connection(store)
         await list_all(store, made, _dated("a", 1), _dated("b", 2))

@@ -117,12 +117,14 @@ class TextSearchContract:
             make_entity("a/noon", "word", updated_at=noon),
             make_entity("a/later", "word", updated_at=later),
             make_entity("[u]ndated", "word"),
+            make_entity("file:b/c", "word"),
         )
         assert await find_titles(store, "word", since=later) == ["a/later"]
         assert await find_titles(store, "word", until=later) == ["a/noon"]
         assert await find_titles(store, "word", since=noon, until=noon) == []
         assert sorted(await find_titles(store, "word", pattern="a/*")) == ["a/later", "a/noon"]
         assert await find_titles(store, "word", pattern="[u]*") == ["[u]ndated"]
+        assert await find_titles(store, "word", pattern="b/*") == ["file:b/c"]
 
     @pytest.mark.anyio
     async def test_title_weighs_more_than_text(self, store: Store) -> None:

@@ -221,7 +221,10 @@ def fits(each: EntityState, wanted: EntityFilter) -> bool:
     pattern = "".join({"*": ".*", "?": "."}.get(c) or re.escape(c) for c in wanted.pattern)
     at = entity.updated_at
     return (
-        re.fullmatch(pattern, entity.id, re.DOTALL) is not None
+        any(
+            re.fullmatch(pattern, name, re.DOTALL)
+            for name in (entity.id, entity.id.removeprefix(FILE_PREFIX))
+        )
         and (
             wanted.type in (None, entity.type)
             or wanted.media_type in (media_type_of(entity.id) or "",)

@@ -106,9 +106,19 @@ def _list_entities(
     )
 
 
-def to_glob(pattern: str) -> str:
-    """Return the pattern as SQLite's GLOB has it, to which [ is special as well."""
-    return pattern.replace("[", "[[]")
+def globs_of(pattern: str) -> dict[str, str]:
+    """Return the pattern as SQLite's GLOB has it, to which [ is special as well, for ids that are
+    paths and for those that put a prefix before one.
+    """
+    glob = pattern.replace("[", "[[]")
+    return {"pattern": glob, "file_pattern": f"{FILE_PREFIX}{glob}"}
+
+
+def _prefixes_of(pattern: str) -> list[str]:
+    """Return in order the starts of all ids that fit, of which none begins with another."""
+    path = literal_prefix(pattern)
+    prefixed = f"{FILE_PREFIX}{path}"
+    return [path] if prefixed.startswith(path) else sorted([path, prefixed])
 
 
 def _filters_of(wanted: EntityFilter | ChangeFilter) -> dict[str, Any]:
@@ -126,14 +136,11 @@ def _walk(
     db: Session, owner: int, wanted: EntityFilter, after: Slim | None, sizes: tuple[int, int]
 ) -> Iterator[tuple[Slim, int]]:
     """Yield a connection's entities in order, with its number."""
-    prefix = literal_prefix(wanted.pattern)
     values: dict[str, Any] = {
         "connection_no": owner,
-        "pattern": to_glob(wanted.pattern),
+        **globs_of(wanted.pattern),
         "type": wanted.type,
         "media_type": wanted.media_type,
-        "prefix": prefix,
-        "high": prefix + _HIGHEST,
         "since": micros_or_none(wanted.since),
         "until": micros_or_none(wanted.until),
         "undated": wanted.order is EntityOrder.NEWEST,
@@ -145,8 +152,10 @@ def _walk(
             after = None
         if wanted.since or wanted.until:
             return
-    for item in _read_on(db, _read_by_path, values, after, sizes):
-        yield item, owner
+    for prefix in _prefixes_of(wanted.pattern):
+        within = values | {"prefix": prefix, "high": prefix + _HIGHEST}
+        for item in _read_on(db, _read_by_path, within, after, sizes):
+            yield item, owner
 
 
 def _read_on(

@@ -15,7 +15,7 @@ from weft.local.store.brake import DeletionBrake, Sweep
 from weft.local.store.browse import EntityFilter, Scope
 from weft.local.store.prepared import prepare
 from weft.local.store.sqlite.entities.batches import apply, check_fence
-from weft.local.store.sqlite.entities.browse import to_glob
+from weft.local.store.sqlite.entities.browse import globs_of
 from weft.local.store.sqlite.entities.changes import forget_unread
 from weft.local.store.sqlite.entities.excerpts import cut_excerpt, index_tokenizer
 from weft.local.store.sqlite.entities.marks import Marks
@@ -106,7 +106,7 @@ class SqliteEntities(Table, EntityStore):
             "connection_id": scope.connection_id,
             "entity_type": wanted.type,
             "media_type": wanted.media_type,
-            "pattern": to_glob(wanted.pattern),
+            **globs_of(wanted.pattern),
             "since": micros_or_none(wanted.since),
             "until": micros_or_none(wanted.until),
             "limit": limit,

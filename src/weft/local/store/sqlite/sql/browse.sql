@@ -12,7 +12,7 @@ ORDER BY no;
 SELECT no, source_id, type, updated_at, media_type FROM entity
 WHERE connection_no = :connection_no AND source_id >= :low AND source_id < :high
   AND NOT (source_id = :after_id AND no <= :after_no)
-  AND source_id GLOB :pattern
+  AND (source_id GLOB :pattern OR source_id GLOB :file_pattern)
   AND (:type IS NULL OR type = :type OR media_type = :media_type)
   AND (:since IS NULL OR updated_at >= :since) AND (:until IS NULL OR updated_at < :until)
   AND NOT (:undated AND updated_at IS NOT NULL)
@@ -24,7 +24,7 @@ SELECT no, source_id, type, updated_at, media_type FROM entity
 WHERE connection_no = :connection_no AND updated_at IS NOT NULL
   AND updated_at <= :newest AND updated_at >= :oldest
   AND NOT (updated_at = :after_at AND no >= :after_no)
-  AND source_id GLOB :pattern
+  AND (source_id GLOB :pattern OR source_id GLOB :file_pattern)
   AND (:type IS NULL OR type = :type OR media_type = :media_type)
 ORDER BY updated_at DESC, no DESC LIMIT :limit;
 

@@ -161,7 +161,7 @@ WHERE entity_fts MATCH :match
   AND (:connection_id IS NULL OR c.id = :connection_id)
   AND (:entity_type IS NULL OR e.type = :entity_type OR e.media_type = :media_type)
   AND (:since IS NULL OR e.updated_at >= :since) AND (:until IS NULL OR e.updated_at < :until)
-  AND e.source_id GLOB :pattern
+  AND (e.source_id GLOB :pattern OR e.source_id GLOB :file_pattern)
 ORDER BY entity_fts.rank LIMIT :limit OFFSET :offset;
 
 -- name: entity_get
