@@ -1,4 +1,4 @@
-"""Gitignore patterns, matched in time linear in the name: pattern files come from strangers.
+"""Gitignore patterns, matched in bounded time: pattern files come from strangers.
 
 No library is used: those we found translate a whole pattern into one backtracking expression.
 Measured with pathspec 1.1: the pattern `*a*a*a*a*b` against one name of 255 letters takes 10 s,
@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 # Patterns that are tried on a name: those with wildcards at their end, and those that end with it.
 MAX_PATTERNS = 2_000
+# Folders in the patterns with `**` among those: each may be tried at every folder of a path.
+MAX_FOLDERS_AT_ANY_DEPTH = 8_000
 # No path is longer on the systems that Weft runs on.
 MAX_PATTERN_CHARS = 4_096
 _SPECIAL = re.compile(r"[*?\[\\]")
@@ -69,6 +71,11 @@ class Patterns:
             rules.append(rule)
             if len(rules) > MAX_PATTERNS:
                 raise TooComplex(f"more than {MAX_PATTERNS} patterns")
+        for rules in (self._rules, *self._by_name.values()):
+            if sum(_count_at_any_depth(rule) for rule in rules) > MAX_FOLDERS_AT_ANY_DEPTH:
+                raise TooComplex(
+                    f"more than {MAX_FOLDERS_AT_ANY_DEPTH} folders in patterns with **"
+                )
 
     def __bool__(self) -> bool:
         return bool(self._rules or self._by_name)
@@ -99,6 +106,10 @@ def _find_last(
         if rule.matches(parts, is_folder):
             return rule
     return None
+
+
+def _count_at_any_depth(rule: _Rule) -> int:
+    return len(rule.segments) if None in rule.segments else 0
 
 
 def _parse_rule(place: int, line: str) -> _Rule | None:

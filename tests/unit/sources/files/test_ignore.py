@@ -92,6 +92,17 @@ def test_too_many_or_too_long_patterns_are_refused() -> None:
         Patterns(["a" * (MAX_PATTERN_CHARS + 1)])
 
 
+def test_too_many_folders_at_any_depth_are_refused() -> None:
+    # 2,000 such patterns took a minute for one name 900 folders deep.
+    deep = "**/" + "a/" * 180
+    for last in ("b", "b*"):
+        with pytest.raises(TooComplex):
+            Patterns([deep + last] * 50)
+        Patterns([f"**/a/b/{last}"] * MAX_PATTERNS)
+        Patterns([("a/" * 180) + last] * MAX_PATTERNS)
+    Patterns([f"**/a{n}" for n in range(20_000)])
+
+
 def test_comments_and_empty_lines_are_no_patterns() -> None:
     assert not Patterns(["", "# comment", "   ", "/"])
     assert Patterns(["a"])
