@@ -111,7 +111,8 @@ def _no_entity() -> NotFound:
     return NotFound(
         "No entity has that id, path or URL.",
         field="entity_id",
-        hint="Use what search or list_entities returned; a sync may have removed it since.",
+        hint="list_entities with a path such as '*part*' finds one by a part of its path, unless a "
+        "sync skipped or removed it.",
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol
+from urllib.parse import quote
 
 from weft.domain.base import Page
 from weft.domain.reading.browsing import Change, ChangeKind, ChangeTotals, EntityOrder, ListedEntity
@@ -84,7 +85,10 @@ class BrowseStore(Protocol):
         ...
 
     async def locate(self, scope: Scope, name: str) -> Sequence[ListedEntity]:
-        """Find entities with exactly this source's id, path or URL; at most five."""
+        """Find entities with exactly this source's id, path or URL; at most five.
+
+        A file's path may be that at its source, too, from the root.
+        """
         ...
 
     async def changes(
@@ -101,6 +105,11 @@ class BrowseStore(Protocol):
 def names_a_kind(kept_names: int) -> int:
     """Return how many names of one kind of change a job keeps."""
     return kept_names // len(ChangeKind)
+
+
+def url_of(name: str) -> str:
+    """Return the URL that a name stands for: a path from the root is that of a file."""
+    return f"file://{quote(name)}" if name.startswith("/") else name
 
 
 def url_endings(url: str) -> Sequence[str]:

@@ -157,6 +157,11 @@ class BrowseContract:
                 assert [item.source_entity_id for item in found] == [name], wanted
         await list_all(store, await make_connection(store), make_entity("file:c.md"))
         assert len(await store.browse.locate(ALL, "c.md")) == 1
+        await list_all(
+            store, await make_connection(store), make_entity("ü", url="file:///r/%C3%BC")
+        )
+        for path, count in {"/r/ü": 1, "/r/a/b.md": 1, "/a/b.md": 0}.items():
+            assert len(await store.browse.locate(ALL, path)) == count, path
         assert not await store.browse.locate(ALL, "file:///elsewhere/a/b.md")
         assert not await store.browse.locate(ALL, "a/b.md\0")
         await list_all(store, await make_connection(store), make_entity("a/b.md"))

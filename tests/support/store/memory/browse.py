@@ -33,6 +33,7 @@ from weft.local.store.browse import (
     EntityFilter,
     Scope,
     names_a_kind,
+    url_of,
 )
 from weft.local.store.prepared import PreparedBatch
 
@@ -93,7 +94,8 @@ class MemoryBrowse(BrowseStore):
         found = [
             (o, e)
             for o, e in self._within(scope)
-            if name in (e.entity.id, e.entity.id.removeprefix(FILE_PREFIX), e.entity.url)
+            if name in (e.entity.id, e.entity.id.removeprefix(FILE_PREFIX))
+            or e.entity.url == url_of(name)
         ]
         return tuple(self._show(*pair) for pair in found[:LOCATED_MAX])
 

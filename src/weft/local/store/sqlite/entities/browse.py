@@ -31,6 +31,7 @@ from weft.local.store.browse import (
     EntityFilter,
     Scope,
     url_endings,
+    url_of,
 )
 from weft.local.store.sqlite.file.queries import queries
 from weft.local.store.sqlite.file.session import Session, carray
@@ -259,6 +260,7 @@ def _locate(db: Session, scope: Scope, name: str) -> tuple[ListedEntity, ...]:
         "ids": carray(tuple(url_endings(name))),
         "name": name,
         "file": f"{FILE_PREFIX}{name}",
+        "url": url_of(name),
         "limit": LOCATED_MAX,
     }
     return _read_located(db, "browse_locate", values, owners)

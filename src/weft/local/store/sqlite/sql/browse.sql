@@ -67,10 +67,10 @@ GROUP BY t.media_type ORDER BY sum(t.count) DESC, t.media_type;
 SELECT e.no, e.connection_no, e.source_id, e.type, e.updated_at, e.media_type
 FROM carray(:connection_nos) k
 CROSS JOIN entity e ON e.connection_no = k.value AND e.source_id IN (SELECT value FROM carray(:ids))
-WHERE e.source_id IN (:name, :file) OR (SELECT b.url FROM entity_body b WHERE b.no = e.no) = :name
+WHERE e.source_id IN (:name, :file) OR (SELECT b.url FROM entity_body b WHERE b.no = e.no) = :url
 UNION
 SELECT no, connection_no, source_id, type, updated_at, media_type FROM entity
-WHERE address = :name AND connection_no IN (SELECT value FROM carray(:connection_nos))
+WHERE address = :url AND connection_no IN (SELECT value FROM carray(:connection_nos))
 LIMIT :limit;
 
 -- name: browse_jobs
