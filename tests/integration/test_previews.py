@@ -141,6 +141,7 @@ async def test_pattern_that_fits_nothing_now_is_told_with_what_may_be_meant(
     assert preview_of(made)["unmatched"] == [told]
     assert f"config.include: '{pattern}' fits nothing that is read." in text_of(made)
     assert "Nothing matches now, so a sync would read nothing." in text_of(made)
+    assert "by name: nothing.\n" in text_of(made)
     assert "update_connection" in data_of(made)["next_step"]
     assert near is None or f"near '{pattern}': {near}" in text_of(made)
 

@@ -55,7 +55,8 @@ class Preview(Frozen):
         told = [f"{self.matching} ({types})" if types else "nothing"]
         told += [self.gap] if self.gap else []
         told += self.beyond
-        yield f"Matching now, by name: {'; '.join(told)}. For their content, some may be skipped."
+        content = " For their content, some may be skipped." if types else ""
+        yield f"Matching now, by name: {'; '.join(told)}.{content}"
         if self.not_previewed:
             yield f"Not looked at: {', '.join(self.not_previewed)}."
         if self.stored:
