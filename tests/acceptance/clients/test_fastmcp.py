@@ -99,7 +99,7 @@ async def delete(weft: Caller, collection: str) -> None:
         confirmation_token=preview["confirmation_token"],
     )
     assert deleted["entities"] == 25
-    with pytest.raises(ToolError, match="list_connections"):
+    with pytest.raises(ToolError, match="restore_connection"):
         await weft.ok("get_connection", connection_id="Quick")
     empty = await weft.ok("search", readable_collection_id=collection, query="entity7")
     assert empty["hits"] == []

@@ -1,6 +1,7 @@
 """A process that does nothing but run jobs and fire schedules, until a test kills it."""
 
 import os
+import signal
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -36,6 +37,8 @@ def work(
     ``time_since`` is the start (seconds since 1970) and the speed of a clock, so that all workers
     have the same hours pass in seconds.
     """
+    # What runs in the background of a shell inherits that SIGINT is ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with stderr.open("ab") as file:
         os.dup2(file.fileno(), 2)
     settings = Settings(home=home, **options)

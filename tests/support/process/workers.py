@@ -14,6 +14,7 @@ from typing import Any, cast
 import apsw
 import pytest
 
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.process import worker
 from tests.support.store.open import Session
 from weft.assembly.backends import PROCESSES_FOLDER_NAME
@@ -95,7 +96,7 @@ class Workers:
     def kill(self, process: ForkServerProcess, number: int = signal.SIGKILL) -> None:
         """Send a signal and wait for the end."""
         self.send_signal(process, number)
-        process.join(timeout=10)
+        process.join(timeout=PATIENCE_SECONDS)
         assert process.exitcode is not None
         process.close()
         self.processes.remove(process)

@@ -354,13 +354,13 @@ async def test_endpoint_that_moves_gets_no_secret(
         )
 
 
-async def test_deleted_connection_s_data_key_is_gone(
+async def test_data_key_of_a_connection_deleted_for_good_is_gone(
     local: LocalHarness, secrets: NamedSecrets
 ) -> None:
     made = await local.connect(auth={"direct": {"credentials": {"token": CANARY}}})
     stored = await local.engine.store.connections.credentials(ORGANIZATION, made.id)
     assert await local.engine.store.data_keys.get(ORGANIZATION, made.id) is not None
-    await local.backend.connections.delete(made.id)
+    await local.backend.connections.delete(made.id, permanently=True)
     assert await local.engine.store.data_keys.get(ORGANIZATION, made.id) is None
     with pytest.raises(AuthenticationFailed):
         await local.engine.unseal(ORGANIZATION, made.id, HOST, stored)
