@@ -34,6 +34,8 @@ _OFS_DELTA, _REF_DELTA = 6, 7
 MAX_CHAIN_BYTES = 4 * MAX_OBJECT_BYTES
 MAX_INFLATED_BYTES = 16 * 1024 * 1024 * 1024
 MAX_OBJECTS = 3_000_000
+# Finding the ids of a fetched pack takes 700 bytes of memory for each delta.
+MAX_FETCHED_OBJECTS = 600_000
 _MAX_DELTA_CHAIN = 4_096
 _CACHE_BYTES = 32 * 1024 * 1024
 # What an empty object takes in the cache.
@@ -196,8 +198,10 @@ class Pack:
         """
         self._file.seek(0)
         signature, version, count = struct.unpack(">4sII", _read_exactly(self._file, 12))
-        if signature != b"PACK" or version not in (2, 3) or count > MAX_OBJECTS:
-            raise BadObject("no pack, or one that is too large")
+        if signature != b"PACK" or version not in (2, 3):
+            raise BadObject("no pack")
+        if count > MAX_FETCHED_OBJECTS:
+            raise ObjectTooLarge(f"the pack holds more than {MAX_FETCHED_OBJECTS:,} objects")
         offset, total = 12, 0
         for _ in range(count):
             kind, size, _ = self._read_header(offset)

@@ -1,6 +1,7 @@
 """Packs and loose objects are read with bounds, whatever they say of themselves."""
 
 import io
+import struct
 import tracemalloc
 import zlib
 from contextlib import nullcontext, suppress
@@ -20,7 +21,15 @@ from tests.support.sources.git_repos import (
     pack_of,
 )
 from weft.sources.git.delta import BadObject, ObjectTooLarge, TooMuchWork, apply_delta
-from weft.sources.git.pack import BLOB, Pack, PackIndex, index_pack, object_id_of, read_loose
+from weft.sources.git.pack import (
+    BLOB,
+    MAX_FETCHED_OBJECTS,
+    Pack,
+    PackIndex,
+    index_pack,
+    object_id_of,
+    read_loose,
+)
 
 BASE = b"The quick brown fox jumps over the lazy dog. " * 20
 CHANGED = BASE[:100] + b"A NEW PART" + BASE[50:200]
@@ -47,6 +56,13 @@ def loose(whole: bytes) -> tuple[int, bytes]:
 def test_whole_objects_are_found_by_their_content() -> None:
     found = read_indexed(pack_entry(BLOB, BASE), pack_entry(BLOB, b""))
     assert found == {object_id_of(BLOB, BASE): BASE, object_id_of(BLOB, b""): b""}
+
+
+def test_pack_of_too_many_objects_is_refused_before_they_are_read() -> None:
+    head = struct.pack(">4sII", b"PACK", 2, MAX_FETCHED_OBJECTS + 1)
+    offsets: dict[bytes, int] = {}
+    with pytest.raises(ObjectTooLarge, match="more than"):
+        index_pack(Pack(io.BytesIO(head), offsets.get), offsets)
 
 
 def test_delta_on_an_earlier_object_is_applied() -> None:
