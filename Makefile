@@ -23,9 +23,9 @@ demo: $(VENV)/.core  ## Drive the real server over stdio with a real MCP client.
 
 # Three on two cores, because half of the time is spent waiting for other processes. Files keep the
 # order of their names, so that the long ones come first and the short ones of tests/unit last.
-SIDE_BY_SIDE := --numprocesses=3 --dist=loadfile --no-loadscope-reorder
+SIDE_BY_SIDE := --numprocesses=4 --dist=loadfile --no-loadscope-reorder
 
-test: $(VENV)/.dev  ## Run all tests, three at a time; those of a file stay together.
+test: $(VENV)/.dev  ## Run all tests, four at a time; those of a file stay together.
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 check: $(VENV)/.dev  ## Format, lint, types; the layers are checked by the tests.
@@ -49,7 +49,8 @@ format: $(VENV)/.dev  ## Format and apply the safe fixes.
 torture: $(VENV)/.dev  ## Kill syncs 500 times, fill the disk, call at random, serve bombs; takes an hour.
 	TORTURE_KILLS=500 TORTURE_EXAMPLES=200 TORTURE_ENTITIES=1000000 TORTURE_CALLS=10000 \
 		$(BIN)/python -m pytest tests/integration
-	TORTURE_BYTES=5000000 $(BIN)/python -m pytest -rP tests/acceptance/hostile/test_syncs.py
+	TORTURE_BYTES=5000000 $(BIN)/python -m pytest -rP tests/acceptance/hostile/test_syncs.py \
+		tests/unit/document/test_hostile_documents.py
 
 coverage: $(VENV)/.dev  ## Run all tests and report which lines ran, subprocesses included.
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --cov --cov-report=term:skip-covered \

@@ -34,7 +34,7 @@ NEXT = {
     "job_id": "list_jobs",
     "readable_collection_id": "list_collections",
     "short_name": "Available: ",
-    "entity_id": "search",
+    "entity_id": "list_entities",
 }
 NEW = {"short_name": "stub", "sync_immediately": False}
 LONG_CRON = "0 0 30 2 *"

@@ -18,6 +18,9 @@ from weft.document.model import Unreadable
 from weft.document.read import read
 
 pytestmark = pytest.mark.anyio
+gigabytes = pytest.mark.skipif(
+    "TORTURE_BYTES" not in os.environ, reason="gigabytes are only for make torture"
+)
 
 N = 2_000
 RANDOM = random.Random(7)
@@ -293,13 +296,13 @@ async def read_or_tell(name: str, data: bytes) -> str | None:
     return None
 
 
-@pytest.mark.torture
+@gigabytes
 async def test_archive_that_unpacks_to_gigabytes_is_told() -> None:
     with pytest.raises(Unreadable, match="unpacks to more than"):
         await read("a.docx", pack({"word/document.xml": b"<a>" + b"a" * 1_200_000_000}))
 
 
-@pytest.mark.torture
+@gigabytes
 @pytest.mark.skipif(os.name == "nt", reason="the memory of a process has a limit only on POSIX")
 @pytest.mark.parametrize("piece", [b"\0", b"BT /F 9 Tf (a) Tj ET\n"])
 async def test_page_that_unpacks_to_gigabytes_is_told(piece: bytes) -> None:

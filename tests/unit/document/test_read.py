@@ -166,7 +166,7 @@ def test_what_cannot_be_read_is_told(name: str, data: bytes, reason: str) -> Non
 @pytest.mark.parametrize("name", sorted(path.name for path in DOCUMENTS.iterdir()))
 def test_document_cut_anywhere_is_read_or_told(name: str) -> None:
     data = (DOCUMENTS / name).read_bytes()
-    for part in range(1, 20):
+    for part in range(1, 20, 2):
         cut = data[: len(data) * part // 20]
         changed = cut + bytes(byte ^ 0x55 for byte in data[len(cut) : len(cut) + 16])
         for broken in (cut, changed + data[len(changed) :]):
