@@ -12,6 +12,11 @@ from pydantic import BaseModel, ValidationError
 from weft.domain.text.names import suggest
 from weft.errors import InvalidInput
 
+_HINTS = {
+    "list_type": 'Give a list, also for one value: ["…"].',
+    "int_parsing": "Give a whole number without a unit, such as 1048576.",
+    "bool_parsing": "Give true or false.",
+}
 _PLAIN_NAME = re.compile(r"[a-z][a-z_]{0,29}")
 
 
@@ -49,7 +54,7 @@ def _problem(
         return InvalidInput(
             f"{path} is required.", field=path, hint="get_source lists all fields of a source."
         )
-    hint = 'Give a list, also for one value: ["…"].' if problem["type"] == "list_type" else None
+    hint = _HINTS.get(problem["type"])
     return InvalidInput(f"{path}: {_sentence(problem['msg'])}", field=path, hint=hint)
 
 

@@ -148,3 +148,16 @@ def test_text_where_a_list_belongs_is_answered_with_the_form_of_a_list() -> None
     with pytest.raises(InvalidInput) as caught:
         validate(Options, {"path": "x", "tags": "a"}, field="config")
     assert '["…"]' in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("given", "hint"),
+    [
+        ({"count": "20MB"}, "a whole number without a unit"),
+        ({"tags": "*.md"}, "Give a list"),
+    ],
+)
+def test_value_of_the_wrong_kind_is_answered_with_the_right_form(
+    given: dict[str, Any], hint: str
+) -> None:
+    assert hint in str(catch_refusal({"path": "docs", **given}).hint)
