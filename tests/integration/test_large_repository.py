@@ -4,14 +4,13 @@ import time
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
-import anyio
 import pytest
 from dulwich.index import commit_tree
 from dulwich.objects import Blob, Commit, ObjectID
 from dulwich.refs import Ref
 from dulwich.repo import Repo
 
-from tests.support.patience import PATIENCE_SECONDS
+from tests.support.jobs import wait_for_end
 from weft.assembly.backends import open_backend
 from weft.backend import Backend
 from weft.domain.base import Json
@@ -156,10 +155,7 @@ async def connect(
 
 async def run_sync(backend: Backend, connection: str) -> Job:
     """The job of a complete sync."""
-    job = await backend.jobs.run(connection)
-    with anyio.fail_after(PATIENCE_SECONDS):
-        async for seen in backend.jobs.watch(job.id):
-            job = seen
+    job = await wait_for_end(backend, await backend.jobs.run(connection))
     assert job.status is JobStatus.COMPLETED, job.error
     assert (job.entities_skipped, job.entities_failed) == (0, 0)
     return job

@@ -234,6 +234,11 @@ def expected_counts(config: StubConfig, earlier_generation: int) -> ExpectedCoun
     )
 
 
+def expected_texts(config: StubConfig) -> dict[str, str]:
+    """Return the texts by id that are stored after a complete sync."""
+    return {entity_id(n): stub_entity(config, n).text for n in _numbers(config)}
+
+
 def entity_id(number: int) -> str:
     """Return the id of the entity with this number."""
     return f"stub-{number}"

@@ -4,17 +4,25 @@ import os
 import random
 import signal
 from dataclasses import dataclass
+from pathlib import Path
 
 import anyio
 import pytest
 
-from tests.support.patience import PATIENCE_SECONDS
-from tests.support.process.workers import Onlooker, Workers, open_file
+from tests.support.jobs import wait_for_end, wait_for_job
+from tests.support.process.workers import (
+    Onlooker,
+    Workers,
+    check_index,
+    open_file,
+    read_texts,
+    start_running_job,
+)
 from weft.domain.base import Json
 from weft.domain.collections import NewCollection
-from weft.domain.connections import Connection, ConnectionChange, NewConnection
+from weft.domain.connections import ConnectionChange, NewConnection
 from weft.domain.jobs import Job, JobStatus
-from weft.testing.stub import StubConfig, entity_id, expected_counts, stub_entity
+from weft.testing.stub import StubConfig, expected_counts, expected_texts
 
 KILLS = int(os.environ.get("TORTURE_KILLS", "40"))
 SCRIPT: Json = {"entities": 1_200, "text_chars": 300, "change_every": 7, "rate": 1_000.0}
@@ -37,47 +45,11 @@ def look(home: str, job: Job) -> Look:
     return Look(*row)
 
 
-def count_stored(home: str, connection: Connection) -> dict[str, str]:
-    """Texts by the source's id, of record and body alike."""
-    with open_file(home) as db:
-        rows = list(
-            db.execute(
-                "SELECT e.source_id, b.text FROM entity e JOIN entity_body b ON b.no = e.no"
-                " JOIN connection c ON c.no = e.connection_no WHERE c.id = ?",
-                (connection.id,),
-            )
-        )
-    assert len(rows) == len({source_id for source_id, _ in rows}), "duplicate entity"
-    return dict(rows)
-
-
 def check_database(home: str) -> None:
     with open_file(home) as db:
-        # Compares every posting with the bodies, and raises when one is missing or too many.
-        db.execute("INSERT INTO entity_fts (entity_fts, rank) VALUES ('integrity-check', 1)")
+        check_index(db)
         assert db.pragma("integrity_check") == "ok"
         assert list(db.execute("SELECT 1 FROM job_seen")) == [], "marks outlive their job"
-
-
-def oracle(config: StubConfig) -> dict[str, str]:
-    first = config.entities // config.change_every * config.generation
-    numbers = range(first, first + config.entities)
-    return {entity_id(n): stub_entity(config, n).text for n in numbers}
-
-
-async def wait_for_end(onlooker: Onlooker, job: Job) -> Job:
-    with anyio.fail_after(PATIENCE_SECONDS):
-        async for current in onlooker.backend.jobs.watch(job.id):
-            job = current
-    return job
-
-
-async def wait_for_adoption(onlooker: Onlooker, home: str, job: Job, dead: Look) -> None:
-    """Wait until a living process has the job of a dead one, or it has ended."""
-    with anyio.fail_after(PATIENCE_SECONDS):
-        async for current in onlooker.backend.jobs.watch(job.id):
-            if look(home, job).fence > dead.fence or current.status.is_terminal:
-                return
 
 
 @pytest.mark.anyio
@@ -109,11 +81,15 @@ async def test_killed_syncs_lose_and_double_nothing(
             workers.kill(victim)
             kills += 1
             if before.status == "RUNNING" and workers.is_dead(before.owner):
-                await wait_for_adoption(onlooker, home, job, before)
+
+                def is_adopted(seen: Job, fence: int = before.fence) -> bool:
+                    return seen.status.is_terminal or look(home, seen).fence > fence
+
+                await wait_for_job(onlooker.backend, job, is_adopted)
             workers.start()
-        job = await wait_for_end(onlooker, job)
+        job = await wait_for_end(onlooker.backend, job)
         assert job.status is JobStatus.COMPLETED, job
-        assert count_stored(home, connection) == oracle(config)
+        assert read_texts(Path(home), connection.id) == expected_texts(config)
         expected = expected_counts(config, max(0, config.generation - 1))
         counts = (job.entities_inserted, job.entities_updated, job.entities_deleted)
         if config.generation:
@@ -136,55 +112,34 @@ async def test_stopped_owner_writes_nothing_after_its_lease(
 ) -> None:
     home = str(workers.home / "weft.db")
     workers.lease_seconds = 1.0
-    await onlooker.backend.collections.create(NewCollection(name="Docs", readable_id="docs"))
-    frozen = workers.start()
     script: Json = {"entities": 1_500, "rate": 600.0, "page_size": 50}
-    connection = await onlooker.backend.connections.create(
-        NewConnection(short_name="stub", readable_collection_id="docs", config=script)
-    )
-    job = connection.sync.last_job
-    assert job is not None
-    with anyio.fail_after(PATIENCE_SECONDS):
-        async for current in onlooker.backend.jobs.watch(job.id):
-            if current.entities_inserted:
-                break
+    job = await start_running_job(workers, onlooker, script)
+    (frozen,) = workers.processes
     workers.send_signal(frozen, signal.SIGSTOP)
     held = look(home, job)
     workers.start()
-    with anyio.fail_after(PATIENCE_SECONDS):
-        async for _ in onlooker.backend.jobs.watch(job.id):
-            if look(home, job).owner not in {None, held.owner}:
-                break
+    await wait_for_job(
+        onlooker.backend, job, lambda seen: look(home, seen).owner not in {None, held.owner}
+    )
     taken = look(home, job)
     assert taken.fence == held.fence + 1
     workers.send_signal(frozen, signal.SIGCONT)
-    job = await wait_for_end(onlooker, job)
+    job = await wait_for_end(onlooker.backend, job)
     assert job.status is JobStatus.COMPLETED
     assert look(home, job).fence == taken.fence
     assert job.entities_inserted == 1_500
-    assert len(count_stored(home, connection)) == 1_500
+    assert len(read_texts(Path(home), job.source_connection_id)) == 1_500
 
 
 @pytest.mark.anyio
 async def test_ordered_end_hands_the_job_back_at_once(workers: Workers, onlooker: Onlooker) -> None:
     home = str(workers.home / "weft.db")
-    await onlooker.backend.collections.create(NewCollection(name="Docs", readable_id="docs"))
-    first = workers.start()
-    script: Json = {"entities": 4_000, "rate": 1_000.0}
-    connection = await onlooker.backend.connections.create(
-        NewConnection(short_name="stub", readable_collection_id="docs", config=script)
-    )
-    job = connection.sync.last_job
-    assert job is not None
-    with anyio.fail_after(PATIENCE_SECONDS):
-        async for current in onlooker.backend.jobs.watch(job.id):
-            if current.entities_inserted:
-                break
-    workers.kill(first, signal.SIGINT)
+    job = await start_running_job(workers, onlooker, {"entities": 4_000, "rate": 1_000.0})
+    workers.kill(workers.processes[0], signal.SIGINT)
     back = look(home, job)
     assert (back.status, back.owner) == ("PENDING", None)
     workers.start()
-    job = await wait_for_end(onlooker, job)
+    job = await wait_for_end(onlooker.backend, job)
     assert (job.status, job.entities_inserted) == (JobStatus.COMPLETED, 4_000)
     log = [line.message for line in await onlooker.backend.jobs.log(job.id)]
     assert "Full sync, continued from its last checkpoint." in log

@@ -4,12 +4,12 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import anyio
 import pytest
 
+from tests.support.jobs import wait_for_end
 from tests.support.local.embedded import Embedded, open_embedded
-from tests.support.patience import PATIENCE_SECONDS, wait_until
-from tests.support.process.workers import Onlooker, Workers, open_file
+from tests.support.patience import wait_until
+from tests.support.process.workers import Onlooker, Workers, check_index, open_file
 from weft.domain.base import Json
 from weft.domain.collections import NewCollection
 from weft.domain.connections import ConnectionChange, NewConnection
@@ -71,7 +71,7 @@ async def test_nothing_of_a_deleted_connection_is_left_in_the_files(tmp_path: Pa
         # The WAL is folded into the file when the last process closes it.
     assert [word for word in OF_ONE if word in everything(tmp_path)] == []
     with open_file(str(tmp_path / "weft.db")) as db:
-        db.execute("INSERT INTO entity_fts (entity_fts, rank) VALUES ('integrity-check', 1)")
+        check_index(db)
 
 
 async def test_nothing_of_what_a_sync_deletes_or_replaces_is_left_in_the_files(
@@ -107,9 +107,7 @@ async def test_cleanup_of_a_killed_process_is_finished_by_another(
     new = NewConnection(short_name="stub", readable_collection_id="docs", config=config)
     made = await onlooker.backend.connections.create(new)
     assert made.sync.last_job is not None
-    with anyio.fail_after(PATIENCE_SECONDS):
-        async for _ in onlooker.backend.jobs.watch(made.sync.last_job.id):
-            pass
+    await wait_for_end(onlooker.backend, made.sync.last_job)
     workers.kill(workers.processes[0])
     await onlooker.backend.connections.delete(made.id, permanently=True)
 
@@ -124,7 +122,7 @@ async def test_cleanup_of_a_killed_process_is_finished_by_another(
         await wait_until(lambda before=before: waiting() < before or before == 0)
         workers.kill(workers.processes[0])
         with open_file(home) as db:
-            db.execute("INSERT INTO entity_fts (entity_fts, rank) VALUES ('integrity-check', 1)")
+            check_index(db)
             bodies = db.execute("SELECT count(*) FROM entity_body").get
         assert bodies == waiting(), "a body and its record go together"
     workers.start()

@@ -25,13 +25,13 @@ from hypothesis.stateful import (
 
 from tests.support.local.embedded import Embedded, open_embedded
 from tests.support.patience import PATIENCE_SECONDS
-from tests.support.process.workers import open_file
+from tests.support.process.workers import check_index, open_file
 from weft.domain.connections import ConnectionChange
 from weft.domain.jobs import Job, JobStatus, RunOptions
 from weft.errors import Conflict, NotFound
 from weft.local.backend import connections as connections_module
 from weft.local.jobs import runner as runner_module
-from weft.testing.stub import StubConfig, entity_id, stub_entity
+from weft.testing.stub import StubConfig, expected_texts
 
 EXAMPLES = int(os.environ.get("TORTURE_EXAMPLES", "10"))
 STEPS = 25
@@ -175,7 +175,7 @@ class JobLife(RuleBasedStateMachine):
                 rows = list(db.execute(f"{_ROWS} ORDER BY 1, 2"))
                 bodies = db.execute("SELECT count(*) FROM entity_body").get
                 expected = db.execute("SELECT count(*) FROM entity").get
-                db.execute(_CHECK_INDEX)
+                check_index(db)
                 crowded = list(db.execute(_SEVERAL_LIVE))
                 orphans = list(db.execute(_ORPHANS))
             finally:
@@ -212,7 +212,7 @@ class JobLife(RuleBasedStateMachine):
             done = self._call(self._onlooker.wait_for_end, last)
             assert done.status is JobStatus.COMPLETED
             made = self._call(backend.connections.get, connection)
-            assert self._onlooker.texts(made) == _oracle(self._configs[connection])
+            assert self._onlooker.texts(made) == expected_texts(self._configs[connection])
         self.counts_equal_the_store()
         assert self._onlooker.one("SELECT count(*) FROM job_seen") == 0
 
@@ -260,7 +260,6 @@ _COUNTED = f"SELECT connection_no, type, count FROM entity_type WHERE count > 0 
 _ROWS = (
     f"SELECT connection_no, type, count(*) FROM entity WHERE {_KEPT} GROUP BY connection_no, type"
 )
-_CHECK_INDEX = "INSERT INTO entity_fts (entity_fts, rank) VALUES ('integrity-check', 1)"
 _SEVERAL_LIVE = (
     "SELECT connection_no FROM job WHERE status IN ('PENDING', 'RUNNING', 'CANCELLING')"
     " GROUP BY connection_no HAVING count(*) > 1"
@@ -271,12 +270,6 @@ _ORPHANS = (
     " SELECT 'job', no FROM job WHERE connection_no NOT IN (SELECT no FROM any_connection)"
     " UNION ALL SELECT 'log', no FROM job_log WHERE job_no NOT IN (SELECT no FROM job)"
 )
-
-
-def _oracle(config: StubConfig) -> dict[str, str]:
-    first = config.entities // config.change_every * config.generation
-    numbers = range(first, first + config.entities)
-    return {entity_id(n): stub_entity(config, n).text for n in numbers}
 
 
 def test_jobs_keep_their_promises_in_any_order(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 import anyio
 import pytest
 
+from tests.support.jobs import wait_for_end, wait_for_job
 from tests.support.local.embedded import Embedded, open_embedded
 from tests.support.patience import PATIENCE_SECONDS
-from tests.support.process.workers import Onlooker, Workers, open_file
+from tests.support.process.workers import Onlooker, Workers, open_file, start_running_job
 from weft.domain.base import Json
-from weft.domain.collections import NewCollection
 from weft.domain.connections import Connection, NewConnection
 from weft.domain.jobs import Job, JobStatus
 from weft.errors import NotFound
@@ -25,20 +25,6 @@ LOOKS = 3
 LOOKS_PER_SECOND_MAX = 10
 
 STEADY: Json = {"entities": 100_000, "rate": 500.0, "page_size": 50}
-
-
-async def start_running_job(workers: Workers, onlooker: Onlooker, config: Json = STEADY) -> Job:
-    """A job that another process runs, once it has stored something."""
-    await onlooker.backend.collections.create(NewCollection(name="Docs", readable_id="docs"))
-    workers.start()
-    new = NewConnection(short_name="stub", readable_collection_id="docs", config=config)
-    job = (await onlooker.backend.connections.create(new)).sync.last_job
-    assert job is not None
-    with anyio.fail_after(PATIENCE_SECONDS):
-        async for current in onlooker.backend.jobs.watch(job.id):
-            if current.entities_inserted:
-                return current
-    raise AssertionError("the job ended before anything was stored")
 
 
 def read_inserted(workers: Workers, job: Job) -> int:
@@ -68,7 +54,7 @@ async def test_progress_and_end_of_another_processs_job_are_seen(
 async def test_many_waiters_look_at_the_database_as_one(
     workers: Workers, onlooker: Onlooker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job = await start_running_job(workers, onlooker)
+    job = await start_running_job(workers, onlooker, STEADY)
     workers.send_signal(workers.processes[0], signal.SIGSTOP)
     looks = reads = 0
     looked = anyio.Event()
@@ -134,21 +120,16 @@ async def test_nobody_waits_and_nobody_looks(
 async def test_cancel_of_another_processs_job_is_acknowledged_and_nothing_is_written_after(
     workers: Workers, onlooker: Onlooker
 ) -> None:
-    job = await start_running_job(workers, onlooker)
+    job = await start_running_job(workers, onlooker, STEADY)
     cancelling = await onlooker.backend.jobs.cancel(job.id)
     assert cancelling.status in (JobStatus.CANCELLING, JobStatus.CANCELLED)
-    with anyio.fail_after(PATIENCE_SECONDS):
-        async for current in onlooker.backend.jobs.watch(job.id):
-            job = current
+    job = await wait_for_end(onlooker.backend, job)
     assert job.status is JobStatus.CANCELLED
     connection = await onlooker.backend.connections.get(job.source_connection_id)
     assert connection.entities.total_entities == job.entities_inserted > 0
     # The owner has let go: it takes the next job of the connection, which goes on from there.
     again = await onlooker.backend.jobs.run(connection.id)
-    with anyio.fail_after(PATIENCE_SECONDS):
-        async for current in onlooker.backend.jobs.watch(again.id):
-            if current.entities_processed:
-                break
+    await wait_for_job(onlooker.backend, again, lambda seen: seen.entities_processed)
     assert (await onlooker.backend.jobs.get(job.id)) == job
 
 
@@ -158,15 +139,13 @@ async def test_cancel_during_long_silence_of_the_source_is_acknowledged(
     config: Json = {"entities": 1_000, "seconds_per_entity": 2.0}
     job = await start_running_job(workers, onlooker, config)
     await onlooker.backend.jobs.cancel(job.id)
-    with anyio.fail_after(PATIENCE_SECONDS):
-        async for _ in onlooker.backend.jobs.watch(job.id):
-            pass
+    await wait_for_end(onlooker.backend, job)
 
 
 async def test_delete_stops_the_sync_of_another_process(
     workers: Workers, onlooker: Onlooker
 ) -> None:
-    job = await start_running_job(workers, onlooker)
+    job = await start_running_job(workers, onlooker, STEADY)
     before = await onlooker.backend.connections.delete(job.source_connection_id)
     assert before.id == job.source_connection_id
     with pytest.raises(NotFound):
@@ -179,7 +158,7 @@ async def test_delete_fences_out_an_owner_that_was_stopped(
     workers: Workers, onlooker: Onlooker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connections_module, "DELETE_WAIT_SECONDS", 1.0)
-    job = await start_running_job(workers, onlooker)
+    job = await start_running_job(workers, onlooker, STEADY)
     frozen = workers.processes[0]
     workers.send_signal(frozen, signal.SIGSTOP)
     started = anyio.current_time()
@@ -191,10 +170,7 @@ async def test_delete_fences_out_an_owner_that_was_stopped(
     new = NewConnection(short_name="stub", readable_collection_id="docs", config={"entities": 5})
     after = (await onlooker.backend.connections.create(new)).sync.last_job
     assert after is not None
-    with anyio.fail_after(PATIENCE_SECONDS):
-        async for current in onlooker.backend.jobs.watch(after.id):
-            after = current
-    assert after.status is JobStatus.COMPLETED
+    assert (await wait_for_end(onlooker.backend, after)).status is JobStatus.COMPLETED
     assert count_leftovers(workers) == 5
 
 
@@ -216,9 +192,7 @@ async def open_two(home: Path) -> AsyncGenerator[tuple[Embedded, Embedded, Conne
 async def test_cancel_from_both_sides_ends_one_job_once(tmp_path: Path) -> None:
     async with open_two(tmp_path) as (first, second, connection):
         job = await first.backend.jobs.run(connection.id)
-        async for current in second.backend.jobs.watch(job.id):
-            if current.status is JobStatus.RUNNING:
-                break
+        await wait_for_job(second.backend, job, lambda seen: seen.status is JobStatus.RUNNING)
         async with anyio.create_task_group() as group:
             for engine in (first, second, first, second):
                 group.start_soon(engine.backend.jobs.cancel, job.id)

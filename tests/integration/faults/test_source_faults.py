@@ -13,7 +13,7 @@ import pytest
 from pydantic import BaseModel
 
 from tests.support.local.embedded import Embedded, fast_clock, open_embedded
-from tests.support.patience import PATIENCE_SECONDS
+from tests.support.patience import wait_until
 from weft.domain.base import Json
 from weft.domain.connections import Connection, ConnectionStatus
 from weft.domain.entities import Entity
@@ -242,10 +242,7 @@ async def test_source_that_hangs_is_stopped_by_a_cancel(tmp_path: Path) -> None:
         stage.upstream.fault = lambda page: HttpReply(200, page.body, page.headers, hang=True)
         stage.upstream.faulty = {3}
         job = await stage.engine.backend.jobs.run(stage.connection.id)
-        with anyio.fail_after(PATIENCE_SECONDS):
-            async for current in stage.engine.backend.jobs.watch(job.id):
-                if current.status is JobStatus.RUNNING and stage.site.targets[-1] == "/pages/3":
-                    break
-            await stage.engine.backend.jobs.cancel(job.id)
-            ended = await stage.engine.wait_for_end(job)
+        await wait_until(lambda: stage.site.targets[-1:] == ["/pages/3"])
+        await stage.engine.backend.jobs.cancel(job.id)
+        ended = await stage.engine.wait_for_end(job)
         assert (ended.status, ended.entities_deleted) == (JobStatus.CANCELLED, 0)

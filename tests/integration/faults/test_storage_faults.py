@@ -7,13 +7,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import anyio
 import apsw
 import pytest
 
+from tests.support.jobs import wait_for_job
 from tests.support.local.embedded import Embedded, fast_clock, open_embedded
-from tests.support.patience import PATIENCE_SECONDS, wait_until
-from tests.support.process.workers import open_file
+from tests.support.patience import wait_until
+from tests.support.process.workers import check_index, open_file, read_texts
 from tests.support.store.faulty_disk import Disk, faulty_disk
 from weft.domain.base import Json
 from weft.domain.connections import Connection, ConnectionChange
@@ -22,7 +22,7 @@ from weft.domain.reading.search import SearchQuery
 from weft.errors import StorageFailed
 from weft.local.engine import EngineLimits
 from weft.local.jobs import runner, sync
-from weft.testing.stub import StubConfig, entity_id, stub_entity
+from weft.testing.stub import StubConfig, expected_texts
 
 CHECKPOINT_PAGES = "weft.local.store.sqlite.file.database.CHECKPOINT_PAGES"
 
@@ -43,15 +43,9 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Generator[Disk]:
         yield made
 
 
-def oracle(config: StubConfig) -> dict[str, str]:
-    first = config.entities // config.change_every * config.generation
-    numbers = range(first, first + config.entities)
-    return {entity_id(n): stub_entity(config, n).text for n in numbers}
-
-
 def check_file(path: Path) -> None:
     with open_file(str(path)) as db:
-        db.execute("INSERT INTO entity_fts (entity_fts, rank) VALUES ('integrity-check', 1)")
+        check_index(db)
         assert db.pragma("integrity_check") == "ok"
 
 
@@ -94,7 +88,7 @@ async def test_sync_survives_a_disk_that_fails_at_any_write(
             disk.mend()
             job = await engine.wait_for_end(job)
             assert job.status is JobStatus.COMPLETED, job
-            assert engine.texts(connection) == oracle(config)
+            assert engine.texts(connection) == expected_texts(config)
             assert job.entities_inserted == ENTITIES
             # Room for the next one: an index of many thousand entities writes more at a time.
             await engine.backend.connections.delete(connection.id)
@@ -109,11 +103,7 @@ async def test_job_says_that_the_disk_is_full_while_nothing_can_be_stored(
         connection = await engine.connect(CONFIG)
         job = await engine.backend.jobs.run(connection.id)
         disk.break_after(30, apsw.FullError)
-        waiting = job
-        with anyio.fail_after(PATIENCE_SECONDS):
-            async for waiting in engine.backend.jobs.watch(job.id):
-                if waiting.error is not None:
-                    break
+        waiting = await wait_for_job(engine.backend, job, lambda seen: seen.error)
         (listed,) = (await engine.backend.jobs.list(connection.id)).items
         assert not waiting.status.is_terminal
         for text in (str(waiting.error), str(listed.error)):
@@ -160,9 +150,9 @@ async def test_power_cut_loses_nothing_acknowledged(
             cut.mkdir()
             disk.after_power_cut(cut, chance)
             assert rows(cut, "SELECT status FROM job WHERE id = ?", job.id) == [(ended.status,)]
-            texts = dict(rows(cut, _TEXTS, connection.id))
+            texts = read_texts(cut / "weft.db", connection.id)
             assert texts == engine.texts(connection)
-            assert ended.status is not JobStatus.COMPLETED or texts == oracle(config)
+            assert ended.status is not JobStatus.COMPLETED or texts == expected_texts(config)
             check_file(cut / "weft.db")
             await cut_after_change_and_deletion(engine, disk, connection, tmp_path, chance)
 
@@ -206,13 +196,7 @@ async def test_power_cut_in_a_sync_leaves_a_file_from_which_it_goes_on(
         (cut / "keys").mkdir()
         async with open_embedded(cut) as engine:
             assert (await engine.wait_for_end(job)).status is JobStatus.COMPLETED
-            assert engine.texts(connection) == oracle(config)
-
-
-_TEXTS = (
-    "SELECT e.source_id, b.text FROM entity e JOIN entity_body b ON b.no = e.no"
-    " JOIN connection c ON c.no = e.connection_no WHERE c.id = ?"
-)
+            assert engine.texts(connection) == expected_texts(config)
 
 
 def rows(folder: Path, sql: str, *values: object) -> list[tuple[Any, ...]]:

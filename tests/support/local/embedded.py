@@ -11,8 +11,8 @@ from uuid import uuid4
 
 import anyio
 
-from tests.support.patience import PATIENCE_SECONDS
-from tests.support.process.workers import open_file
+from tests.support.jobs import wait_for_end
+from tests.support.process.workers import open_file, read_texts
 from tests.support.store.open import open_store
 from weft.assembly.backends import PROCESSES_FOLDER_NAME
 from weft.domain.access.principals import LOCAL_ORGANIZATION_ID
@@ -65,10 +65,7 @@ class Embedded:
 
     async def wait_for_end(self, job: Job) -> Job:
         """The job, once it has ended."""
-        with anyio.fail_after(PATIENCE_SECONDS):
-            async for current in self.backend.jobs.watch(job.id):
-                job = current
-        return job
+        return await wait_for_end(self.backend, job)
 
     async def sync(self, connection: Connection) -> Job:
         """Run a sync to its end."""
@@ -80,11 +77,7 @@ class Embedded:
 
     def texts(self, connection: Connection) -> dict[str, str]:
         """Texts by the source's id, of record and body alike."""
-        sql = (
-            "SELECT e.source_id, b.text FROM entity e JOIN entity_body b ON b.no = e.no"
-            " JOIN connection c ON c.no = e.connection_no WHERE c.id = ?"
-        )
-        return dict(self.rows(sql, connection.id))
+        return read_texts(self.home / "weft.db", connection.id)
 
     def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """Query the file itself."""

@@ -14,10 +14,15 @@ from typing import Any, cast
 import apsw
 import pytest
 
+from tests.support.jobs import wait_for_job
 from tests.support.patience import PATIENCE_SECONDS
 from tests.support.process import worker
 from tests.support.store.open import Session
 from weft.assembly.backends import PROCESSES_FOLDER_NAME
+from weft.domain.base import Json
+from weft.domain.collections import NewCollection
+from weft.domain.connections import NewConnection
+from weft.domain.jobs import Job
 from weft.local.backend import LocalBackend
 from weft.local.engine import Engine
 from weft.local.jobs.runner import Dispatcher
@@ -40,6 +45,26 @@ def open_file(path: str) -> Generator[Session]:
         yield db
     finally:
         db.close()
+
+
+def check_index(db: Session) -> None:
+    """Compare every posting with the bodies; raise when one is missing or too many."""
+    db.execute("INSERT INTO entity_fts (entity_fts, rank) VALUES ('integrity-check', 1)")
+
+
+def read_texts(path: Path, connection_id: str) -> dict[str, str]:
+    """Read the texts by the source's id, of record and body alike."""
+    with open_file(str(path)) as db:
+        rows = list(
+            db.execute(
+                "SELECT e.source_id, b.text FROM entity e JOIN entity_body b ON b.no = e.no"
+                " JOIN connection c ON c.no = e.connection_no WHERE c.id = ?",
+                (connection_id,),
+            )
+        )
+    texts = dict(rows)
+    assert len(rows) == len(texts), "duplicate entity"
+    return texts
 
 
 @cache
@@ -123,3 +148,13 @@ class Onlooker:
 
     backend: LocalBackend
     engine: Engine
+
+
+async def start_running_job(workers: Workers, onlooker: Onlooker, config: Json) -> Job:
+    """Start a worker and a job that it runs; return the job once it has stored something."""
+    await onlooker.backend.collections.create(NewCollection(name="Docs", readable_id="docs"))
+    workers.start()
+    new = NewConnection(short_name="stub", readable_collection_id="docs", config=config)
+    job = (await onlooker.backend.connections.create(new)).sync.last_job
+    assert job is not None
+    return await wait_for_job(onlooker.backend, job, lambda seen: seen.entities_inserted)

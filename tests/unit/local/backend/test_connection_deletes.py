@@ -7,6 +7,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
+from tests.support.jobs import wait_for_job
 from tests.support.local.harness import (
     COLLECTION,
     ORGANIZATION,
@@ -76,10 +77,8 @@ async def test_delete_counts_what_the_running_sync_stored_until_it_stopped(
     made = await local.connect()
     async with run_jobs(local) as backend:
         job = await backend.jobs.run(made.id)
+        await wait_for_job(backend, job, lambda seen: seen.status is JobStatus.RUNNING)
         with anyio.fail_after(PATIENCE_SECONDS):
-            async for seen in backend.jobs.watch(job.id):
-                if seen.status is JobStatus.RUNNING:
-                    break
             gone = await backend.collections.delete(COLLECTION)
     assert (gone.entity_count, gone.connection_count) == (1, 1)
 

@@ -13,6 +13,7 @@ from typing import Any
 import anyio
 import pytest
 
+from tests.support.jobs import wait_for_job
 from tests.support.local.embedded import Embedded, no_network, open_embedded
 from tests.support.local.harness import ORGANIZATION, LocalHarness, token_auth
 from tests.support.patience import PATIENCE_SECONDS
@@ -76,19 +77,11 @@ async def connect(engine: Embedded, path: Path | str, **fields: Any) -> Connecti
 
 
 async def wait_until_explained(engine: Embedded, job: Job) -> Job:
-    with anyio.fail_after(PATIENCE_SECONDS):
-        async for current in engine.backend.jobs.watch(job.id):
-            if current.waits_for_process:
-                return current
-    raise AssertionError("the job has ended")
+    return await wait_for_job(engine.backend, job, lambda seen: seen.waits_for_process)
 
 
 async def wait_until(engine: Embedded, job: Job, status: JobStatus) -> Job:
-    with anyio.fail_after(PATIENCE_SECONDS):
-        async for current in engine.backend.jobs.watch(job.id):
-            if current.status is status:
-                return current
-    raise AssertionError("the job has ended otherwise")
+    return await wait_for_job(engine.backend, job, lambda seen: seen.status is status)
 
 
 async def test_each_client_syncs_its_own_folder_whoever_is_first(clients: TwoClients) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from tests.support.jobs import wait_for_end
 from tests.support.local.harness import (
     COLLECTION,
     PATIENCE_SECONDS,
@@ -22,7 +23,6 @@ from weft.domain.base import Json
 from weft.domain.connections import Connection, ConnectionStatus, NewConnection
 from weft.domain.jobs import Job, JobStatus
 from weft.errors import StorageFailed, WeftError
-from weft.local.backend import LocalBackend
 from weft.local.engine import EngineLimits
 from weft.local.jobs import runner as module
 from weft.local.jobs import sync
@@ -59,13 +59,6 @@ class Gate:
             yield note("second", "word")
         finally:
             self.inside -= 1
-
-
-async def wait_for_end(backend: LocalBackend, job: Job) -> Job:
-    with anyio.fail_after(PATIENCE_SECONDS):
-        async for current in backend.jobs.watch(job.id):
-            job = current
-    return job
 
 
 async def until_stored(local: LocalHarness, connection: Connection, count: int) -> None:
