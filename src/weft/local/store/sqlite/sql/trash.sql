@@ -35,33 +35,28 @@ WHERE k.organization_id = :organization_id AND k.deleted_at IS NOT NULL
   )
 ORDER BY k.deleted_at DESC, k.no DESC LIMIT :limit;
 
+-- name: trash_reach
+-- Part of the next four: what is deleted for good also takes what was deleted before.
+(deleted_at IS NULL OR :for_good AND restorable_until IS NOT NULL)
+
 -- name: trash_any_connection
--- A connection that is not deleted; with `deleted_as_well` also one that can be restored.
+-- A connection.
 SELECT no, organization_id, id FROM any_connection
-WHERE id = :id AND organization_id = :organization_id
-  AND (
-  deleted_at IS NULL OR :deleted_as_well AND restorable_until IS NOT NULL
-);
+WHERE id = :id AND organization_id = :organization_id AND {trash_reach};
 
 -- name: trash_connections_of_collection
--- Likewise those in a collection.
+-- The connections of a collection.
 SELECT no, organization_id, id, deleted_at IS NULL AS is_live FROM any_connection
-WHERE collection_no = :no AND (
-  deleted_at IS NULL OR :deleted_as_well AND restorable_until IS NOT NULL
-);
+WHERE collection_no = :no AND {trash_reach};
 
 -- name: trash_count_entities
 -- How many entities these have.
 SELECT coalesce(sum(t.count), 0) FROM any_connection c JOIN entity_type t ON t.connection_no = c.no
-WHERE c.collection_no = :no AND (
-  c.deleted_at IS NULL OR :deleted_as_well AND c.restorable_until IS NOT NULL
-);
+WHERE c.collection_no = :no AND {trash_reach};
 
 -- name: trash_any_collection
--- Likewise a collection.
-SELECT no FROM any_collection WHERE id = :id AND (
-  deleted_at IS NULL OR :deleted_as_well AND restorable_until IS NOT NULL
-);
+-- A collection.
+SELECT no FROM any_collection WHERE id = :id AND {trash_reach};
 
 -- name: trash_put_connection
 -- Puts a connection out of sight. What is for good keeps no credentials.
@@ -86,9 +81,9 @@ UPDATE job SET status = 'CANCELLED', completed_at = :now, owner = NULL, lease_un
 WHERE connection_no = :no AND status IN ('PENDING', 'RUNNING', 'CANCELLING')
 RETURNING no;
 
--- name: trash_find_connection
--- A connection that can be restored, with its collection and when that was deleted, if it is.
-SELECT c.no, k.id AS collection_id, k.deleted_at AS collection_deleted_at
+-- name: trash_find_collection_of
+-- The collection, deleted or not, of a connection that can be restored.
+SELECT k.no, k.id, k.organization_id, k.deleted_at
 FROM any_connection c JOIN any_collection k ON k.no = c.collection_no
 WHERE c.id = :id AND c.organization_id = :organization_id AND c.deleted_at IS NOT NULL
   AND c.restorable_until > :now;
@@ -106,9 +101,10 @@ WHERE collection_no = :no AND deleted_at = :deleted_at AND restorable_until > :n
 RETURNING id, organization_id;
 
 -- name: trash_find_collection
--- A deleted collection.
-SELECT no, organization_id, deleted_at, restorable_until FROM any_collection
-WHERE id = :id AND deleted_at IS NOT NULL;
+-- A collection that can be restored.
+SELECT no, id, organization_id, deleted_at FROM any_collection
+WHERE id = :id AND organization_id = :organization_id AND deleted_at IS NOT NULL
+  AND restorable_until > :now;
 
 -- name: trash_take_collection
 -- Brings a collection back; fails on the unique index when the readable id is taken.

@@ -133,8 +133,7 @@ def _delete_collection(
 
 
 def _reach(until: int | None) -> dict[str, bool]:
-    """Return the condition: what is for good also takes what was deleted before."""
-    return {"deleted_as_well": until is None}
+    return {"for_good": until is None}
 
 
 def _put_connection(
@@ -154,35 +153,30 @@ def _put_connection(
 
 
 def _restore_connection(db: Session, values: dict[str, Any], by: Stamp) -> TakenBack | None:
-    found = next(rows(db, queries()["trash_find_connection"], values), None)
-    if found is None:
+    collection = next(rows(db, queries()["trash_find_collection_of"], values), None)
+    if collection is None:
         return None
     with_it = TakenBack(())
-    if found["collection_deleted_at"] is not None:
-        with_it = _take_collection(db, {**values, "id": found["collection_id"]}, by) or with_it
+    if collection["deleted_at"] is not None:
+        with_it = _take_collection(db, collection, values, by)
     taken_now = _take(db, "trash_take_connection", values, by)
     return TakenBack((*taken_now, *with_it.connection_ids), with_it.collection_id)
 
 
 def _restore_collection(db: Session, values: dict[str, Any], by: Stamp) -> TakenBack | None:
-    found = next(rows(db, queries()["trash_find_collection"], values), None)
-    if found is None or (found["restorable_until"] or 0) <= values["now"]:
-        return None
-    return _take_collection(db, values, by)
+    collection = next(rows(db, queries()["trash_find_collection"], values), None)
+    return None if collection is None else _take_collection(db, collection, values, by)
 
 
-def _take_collection(db: Session, values: dict[str, Any], by: Stamp) -> TakenBack | None:
-    found = next(rows(db, queries()["trash_find_collection"], values), None)
-    if found is None:
-        return None
+def _take_collection(db: Session, collection: Row, values: dict[str, Any], by: Stamp) -> TakenBack:
     try:
-        named = {"no": found["no"], "readable_id": values["readable_id"]}
+        named = {"no": collection["no"], "readable_id": values["readable_id"]}
         db.execute(queries()["trash_take_collection"], named)
     except apsw.ConstraintError:
         raise taken() from None
-    record(db, by, "restore", Target("collection", values["id"], found["organization_id"]))
-    place = {"no": found["no"], "deleted_at": found["deleted_at"], "now": values["now"]}
-    return TakenBack(_take(db, "trash_take_connections", place, by), values["id"])
+    record(db, by, "restore", Target("collection", collection["id"], collection["organization_id"]))
+    place = {**collection, "now": values["now"]}
+    return TakenBack(_take(db, "trash_take_connections", place, by), collection["id"])
 
 
 def _take(db: Session, query: str, values: dict[str, Any], by: Stamp) -> list[str]:
