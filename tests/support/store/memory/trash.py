@@ -2,8 +2,9 @@
 
 from collections.abc import Collection as Ids
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from tests.support.store.memory.state import ConnectionState, EntityState, JobState, State
 from weft.domain.collections import Collection
@@ -11,6 +12,8 @@ from weft.domain.connections import Connection
 from weft.domain.jobs import JobStatus
 from weft.errors import Conflict
 from weft.local.store.trash import FOR_GOOD, TakenBack, TrashStore
+
+T = TypeVar("T", Connection, Collection)
 
 
 @dataclass
@@ -87,11 +90,10 @@ class MemoryTrash(TrashStore):
         own = [e for e in state.connections.values() if e.collection_id == collection.id]
         if any(each.row.id not in connection_ids for each in own):
             raise Conflict("It has another connection.")
-        found = state.collections.pop(collection.id, None)
-        if found is None and (keep_for or self._collections.pop(collection.id, None) is None):
+        is_live = collection.id in state.collections
+        if not is_live and (keep_for or self._collections.pop(collection.id, None) is None):
             return None
-        if found is not None:
-            state.collections[found.id] = found  # It is shown with each of its connections.
+        # The collection goes last, as it is shown with each of its connections.
         gone = [self._put(each, keep_for, deletion) for each in own]
         state.collections.pop(collection.id, None)
         before = [e for e in self._connections.values() if e.state.collection_id == collection.id]
@@ -117,35 +119,23 @@ class MemoryTrash(TrashStore):
         self, organization_id: str, text: str | None = None, *, limit: int
     ) -> Sequence[Connection]:
         every = [kept.shown for kept in reversed(self._connections.values())]
-        return [
-            each
-            for each in every
-            if each.organization_id == organization_id
-            and self._is_kept(each.restorable_until)
-            and (
-                text is None
-                or each.name.casefold() == text.casefold()
-                or (len(text) >= 3 and each.id.startswith(text.lower()))
-            )
-        ][:limit]
+        return self._choose(every, organization_id, text, limit)
 
     async def find_collections(
         self, organization_id: str, text: str | None = None, *, limit: int
     ) -> Sequence[Collection]:
         every = [kept.shown for kept in reversed(self._collections.values())]
+        return self._choose(every, organization_id, text, limit)
+
+    def _choose(
+        self, every: Sequence[T], organization_id: str, text: str | None, limit: int
+    ) -> Sequence[T]:
         return [
             each
             for each in every
             if each.organization_id == organization_id
             and self._is_kept(each.restorable_until)
-            and (
-                text is None
-                or each.name.casefold() == text.casefold()
-                or (
-                    len(text) >= 3
-                    and (text.lower() in (each.id[: len(text)], each.readable_id[: len(text)]))
-                )
-            )
+            and (text is None or _is_named(each, text))
         ][:limit]
 
     async def restore(self, found: Connection | Collection, readable_id: str) -> TakenBack | None:
@@ -162,7 +152,7 @@ class MemoryTrash(TrashStore):
             with_it = self._take_collection(kept_connection.state.collection_id, readable_id)
         if found.id not in with_it.connection_ids:
             self._take(found.id)
-            return TakenBack((found.id, *with_it.connection_ids), with_it.collection_id)
+            return replace(with_it, connection_ids=(found.id, *with_it.connection_ids))
         return with_it
 
     def _take_collection(self, collection_id: str, readable_id: str) -> TakenBack:
@@ -208,3 +198,9 @@ class MemoryTrash(TrashStore):
         for key in () if due else over:
             del self._collections[key]
         return len(due[:limit]) or len(over)
+
+
+def _is_named(each: Connection | Collection, text: str) -> bool:
+    ids = (each.id, each.readable_id) if isinstance(each, Collection) else (each.id,)
+    begins = len(text) >= 3 and any(known.startswith(text.lower()) for known in ids)
+    return begins or each.name.casefold() == text.casefold()
