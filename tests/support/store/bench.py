@@ -2,34 +2,26 @@
 
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager, closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import get_ident
 from typing import Any, cast
-from uuid import uuid4
 
 import apsw
 
 from tests.support.store.open import open_store
 from weft.domain.collections import Collection
-from weft.domain.connections import AuthMethod, Connection, ConnectionStatus
-from weft.domain.entities import Entity
-from weft.domain.jobs import Job, JobStatus, JobTrigger, LogLine, RunOptions
-from weft.local.store.base import Batch, BatchEvent, Claim, ConnectionRow, Outcome, Store
-from weft.local.store.browse import EntityFilter, Scope
-from weft.testing.store_contract.support import sweep_all
+from weft.domain.connections import Connection
+from weft.domain.jobs import Job, JobStatus, LogLine
+from weft.local.store.base import Batch, BatchEvent, Claim, Store
+from weft.testing.store_contract import support
+from weft.testing.store_contract.support import LEASE, ORGANIZATION, OWNER
+from weft.testing.store_contract.support import make_entity as entity
 
-ORGANIZATION = "organization-1"
-OWNER = "owner-1"
+__all__ = ["LEASE", "ORGANIZATION", "OWNER", "START", "Bench", "entity", "open_bench"]
+
 START = datetime(2026, 5, 1, 12, tzinfo=UTC)
-LEASE = timedelta(seconds=30)
-LOOKS_PER_LEASE = 8
-
-
-def entity(source_id: str, text: str = "", *, kind: str = "note", **fields: Any) -> Entity:
-    """An entity whose title is its id."""
-    return Entity(id=source_id, type=kind, title=source_id, text=text, **fields)
 
 
 @dataclass
@@ -55,7 +47,6 @@ class Bench:
     clock: "HarnessClock"
     # The threads on which a commit said that its batch needs Python no more.
     read_on: list[int] = field(default_factory=list[int])
-    collections: dict[str, Collection] = field(default_factory=dict[str, Collection])
 
     @property
     def now(self) -> datetime:
@@ -68,62 +59,37 @@ class Bench:
 
     async def pass_watched(self, leases: float) -> None:
         """Let time pass while somebody looks after leases, as runners do."""
-        for _ in range(round(leases * LOOKS_PER_LEASE)):
-            self.clock.pass_time(LEASE / LOOKS_PER_LEASE)
-            await self.store.jobs.release_expired()
+        await support.pass_watched(self.store, self.clock.pass_time, leases)
 
-    async def collection(self, readable_id: str = "docs", name: str = "Team Docs") -> Collection:
+    async def collection(self, readable_id: str = "docs") -> Collection:
         """Make a collection, or return the one that was made before."""
-        if readable_id not in self.collections:
-            found = await self.store.collections.find(ORGANIZATION, readable_id)
-            self.collections[readable_id] = next(
-                iter(found), None
-            ) or await self.store.collections.insert(
-                ORGANIZATION, readable_id=readable_id, name=name
-            )
-        return self.collections[readable_id]
+        return await support.open_collection(self.store, readable_id)
 
     async def connection(self, readable_id: str = "docs", **columns: Any) -> Connection:
         """Make a connection in a collection."""
-        await self.collection(readable_id)
-        row = replace(new_row(readable_id), **columns)
-        await self.store.connections.insert(row)
-        return await self.get(row.id)
+        return await support.make_connection(self.store, readable_id, **columns)
 
     async def get(self, connection: Connection | str) -> Connection:
         """The connection as it is stored now."""
         connection_id = connection if isinstance(connection, str) else connection.id
-        found = await self.store.connections.get(ORGANIZATION, connection_id)
-        assert found is not None
-        return found
+        return await support.get_connection(self.store, connection_id)
 
     async def job(self, job: Job | Claim) -> Job:
         """The job as it is stored now."""
         job_id = job.job_id if isinstance(job, Claim) else job.id
-        found = await self.store.jobs.get(ORGANIZATION, job_id)
-        assert found is not None
-        return found
+        return await support.get_job(self.store, job_id)
 
     async def queue(self, connection: Connection, *, force: bool = False) -> Job:
         """Insert a job."""
-        return await self.store.jobs.insert(
-            ORGANIZATION,
-            connection.id,
-            trigger=JobTrigger.MANUAL,
-            options=RunOptions(force_full_sync=force),
-        )
+        return await support.queue_job(self.store, connection, force=force)
 
     async def claim(self, owner: str = OWNER, *, host_limit: int = 2) -> Claim | None:
         """Claim the next job, if one can be had."""
-        return await self.store.jobs.claim(owner, lease=LEASE, host_limit=host_limit)
+        return await support.try_claim(self.store, owner, host_limit=host_limit)
 
     async def claim_new(self, connection: Connection, *, force: bool = False) -> Claim:
         """Queue a job of the connection and claim it; no other job may be waiting."""
-        job = await self.queue(connection, force=force)
-        claim = await self.claim()
-        assert claim is not None
-        assert claim.job_id == job.id
-        return claim
+        return await support.claim_new(self.store, connection, force=force)
 
     async def commit(self, claim: Claim, *events: BatchEvent, log: tuple[str, ...] = ()) -> None:
         """Commit events as one batch."""
@@ -133,33 +99,22 @@ class Bench:
 
     async def sweep(self, claim: Claim) -> int:
         """End a job's deletions without a brake; return how many there were."""
-        return (await sweep_all(self.store, claim)).deleted
+        return (await support.sweep_all(self.store, claim)).deleted
 
     async def finish(
         self, claim: Claim, status: JobStatus = JobStatus.COMPLETED, **outcome: Any
     ) -> bool:
         """End the job."""
-        return await self.store.jobs.finish(claim, Outcome(status, **outcome), [])
+        return await support.finish(self.store, claim, status, **outcome)
 
     async def list_all(self, connection: Connection, *events: BatchEvent) -> Job:
         """A whole full sync in one batch."""
-        claim = await self.store.entities.begin_listing(await self.claim_new(connection))
-        await self.commit(claim, *events)
-        await self.sweep(claim)
-        assert await self.finish(claim)
-        return await self.job(claim)
+        return await support.list_all(self.store, connection, *events)
 
     async def hits(self, *terms: str, readable_id: str = "docs") -> list[str]:
         """Titles of the entities that hold all terms, sorted."""
-        found = await self.store.entities.search(
-            Scope(ORGANIZATION, (await self.collection(readable_id)).id),
-            terms,
-            "all",
-            EntityFilter(),
-            limit=1000,
-            offset=0,
-        )
-        return sorted(hit.title for hit in found)
+        titles = support.find_titles(self.store, *terms, readable_id=readable_id, limit=1000)
+        return sorted(await titles)
 
     async def types(self, connection: Connection) -> dict[str, int]:
         """Counts by type."""
@@ -178,30 +133,6 @@ class Bench:
         check = "INSERT INTO entity_fts (entity_fts, rank) VALUES ('integrity-check', 1)"
         assert self.rows(check) == []
         assert self.rows("PRAGMA integrity_check") == [("ok",)]
-
-
-def new_row(readable_id: str = "docs") -> ConnectionRow:
-    """The columns of a connection with nothing special about it."""
-    return ConnectionRow(
-        id=str(uuid4()),
-        organization_id=ORGANIZATION,
-        sync_id=str(uuid4()),
-        short_name="stub",
-        readable_collection_id=readable_id,
-        name="Stub Connection",
-        description=None,
-        config={},
-        auth_method=AuthMethod.DIRECT,
-        authenticated_at=START,
-        auth_expires_at=None,
-        redirect_url=None,
-        credentials=None,
-        state=ConnectionStatus.ACTIVE,
-        error_category=None,
-        error_message=None,
-        schedule=None,
-        host="",
-    )
 
 
 @asynccontextmanager

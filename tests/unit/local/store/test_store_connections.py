@@ -1,7 +1,6 @@
 """Connections: a check marks only what it looked at, and a delete returns what really went."""
 
 from contextlib import closing
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
 
@@ -9,9 +8,10 @@ import anyio
 import apsw
 import pytest
 
-from tests.support.store.bench import ORGANIZATION, START, Bench, entity, new_row
+from tests.support.store.bench import ORGANIZATION, START, Bench, entity
 from weft.domain.connections import Connection, ConnectionStatus
 from weft.errors import ErrorCategory
+from weft.testing.store_contract.support import make_row
 
 pytestmark = pytest.mark.anyio
 
@@ -21,7 +21,7 @@ REFUSED = (ConnectionStatus.NEEDS_REAUTH, ErrorCategory.API_KEY_INVALID, "refuse
 
 async def change(bench: Bench, made: Connection, *, set_auth: bool, **columns: Any) -> Connection:
     """The connection after somebody changed it."""
-    row = replace(new_row(), id=made.id, sync_id=made.sync_id, **columns)
+    row = make_row(id=made.id, sync_id=made.sync_id, **columns)
     bench.pass_time(seconds=1)
     assert await bench.store.connections.update(
         row,
