@@ -168,6 +168,14 @@ class BrowseContract:
         assert len(await store.browse.locate(ALL, "a/b.md")) == 2
 
     @pytest.mark.anyio
+    async def test_largest_texts_come_first(self, store: Store) -> None:
+        made = await make_connection(store)
+        sizes = {"a": 3, "b": 900, "c": 20}
+        await list_all(store, made, *(make_entity(k, "x" * n) for k, n in sizes.items()))
+        found = await store.browse.largest(Scope(ORGANIZATION, connection_id=made.id), 2)
+        assert [(each.source_entity_id, each.size) for each in found] == [("b", 900), ("c", 20)]
+
+    @pytest.mark.anyio
     async def test_next_page_may_be_asked_for_with_a_moved_time(self, store: Store) -> None:
         made = await make_connection(store)
         await list_all(store, made, *(_dated(name, 0) for name in "abc"))

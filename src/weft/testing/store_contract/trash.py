@@ -276,11 +276,3 @@ class TrashContract:
             assert await store.trash.restore(deleted, COLLECTION) is None
             assert await store.trash.delete_collection(deleted, ()) is None
             assert await find_titles(store, "word") == []
-
-    @pytest.mark.anyio
-    async def test_largest_texts_come_first(self, store: Store) -> None:
-        made = await make_connection(store)
-        sizes = {"a": 3, "b": 900, "c": 20}
-        await list_all(store, made, *(make_entity(k, "x" * n) for k, n in sizes.items()))
-        found = await store.browse.largest(Scope(ORGANIZATION, connection_id=made.id), 2)
-        assert [(each.source_entity_id, each.size) for each in found] == [("b", 900), ("c", 20)]
