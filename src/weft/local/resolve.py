@@ -13,10 +13,8 @@ from weft.local.store.base import Store
 
 NAMES_LOOKED_AT: Final = 200
 """How many of the newest names a suggestion is sought among."""
-_FOUND_MAX: Final = 5
-
 NAMES_TRIED: Final = 5
-
+_FOUND_MAX: Final = 5
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 

@@ -17,9 +17,11 @@ def validate_name_length(name: str, min_chars: int, max_chars: int) -> str:
     """Return the name without space around it. Raises InvalidInput for a wrong length."""
     text = name.strip()
     if not min_chars <= len(text) <= max_chars:
-        hint = SHORT_NAME_HINT if len(text) < min_chars else None
-        text = f"name must have {min_chars} to {max_chars} characters."
-        raise InvalidInput(text, field="name", hint=hint)
+        raise InvalidInput(
+            f"name must have {min_chars} to {max_chars} characters.",
+            field="name",
+            hint=SHORT_NAME_HINT if len(text) < min_chars else None,
+        )
     return text
 
 

@@ -267,7 +267,8 @@ class LocalConnections(Connections):
         row = replace(
             await self._load_row(found),
             **draft_columns(change, kind),
-            readable_collection_id=await self._find_target(found, change),
+            readable_collection_id=await self._resolve_collection(change.readable_collection_id)
+            or found.readable_collection_id,
             config=config,
             schedule=schedule
             if schedule == found.schedule
@@ -290,10 +291,6 @@ class LocalConnections(Connections):
                 row, state=ConnectionStatus.ACTIVE, error_category=None, error_message=None
             )
         return row, altered
-
-    async def _find_target(self, found: Connection, change: ConnectionChange) -> str:
-        named = await self._resolve_collection(change.readable_collection_id)
-        return named or found.readable_collection_id
 
     async def _resolve_collection(self, collection: str | None) -> str | None:
         if collection is None:

@@ -108,9 +108,8 @@ def _list_entities(
 
 
 def globs_of(pattern: str) -> dict[str, str]:
-    """Return the pattern as SQLite's GLOB has it, to which [ is special as well, for ids that are
-    paths and for those that put a prefix before one.
-    """
+    """Return the pattern for SQLite's GLOB, and that for ids with `FILE_PREFIX` before a path."""
+    # To GLOB, [ is special as well.
     glob = pattern.replace("[", "[[]")
     return {"pattern": glob, "file_pattern": f"{FILE_PREFIX}{glob}"}
 
