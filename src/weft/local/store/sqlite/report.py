@@ -1,5 +1,6 @@
 """The health of a database file, for `weft doctor`."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import anyio
@@ -14,6 +15,7 @@ from weft.local.store.sqlite.file.queries import newest_version, queries
 from weft.local.store.sqlite.file.schema import has_other_shape, other_shape
 from weft.local.store.sqlite.file.session import AsyncSession, Session, connect
 from weft.local.store.sqlite.tables.rows import rows
+from weft.local.store.values import micros
 
 _NAMED = 5
 _LOST = {
@@ -93,7 +95,7 @@ def _look(db: AsyncSession, base: DatabaseReport, path: Path) -> DatabaseReport:
                 file.stat().st_size for file in path.parent.glob(f"{path.name}*") if file.is_file()
             ),
             "schema_version": version,
-            **next(rows(session, queries()["report_counts"])),
+            **next(rows(session, queries()["report_counts"], {"now": micros(datetime.now(UTC))})),
             "sealed_with": _find_master_kid(session),
             "problems": tuple(problems),
         }

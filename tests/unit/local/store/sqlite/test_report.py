@@ -1,6 +1,7 @@
 """The report on a database file: true, harmless, and able to look at damage."""
 
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -40,6 +41,18 @@ async def test_report_counts_what_there_is(bench: Bench) -> None:
     assert found.schema_version == NEWEST
     assert found.size_bytes >= bench.path.stat().st_size > 0
     assert found.sqlite_version.startswith("3.")
+
+
+async def test_what_can_be_restored_no_more_awaits_cleanup(bench: Bench) -> None:
+    late, kept = await bench.connection(), await bench.connection()
+    for each in (late, kept):
+        await bench.list_all(each, entity("a"))
+    bench.clock.now = datetime.now(UTC) - timedelta(days=2)
+    for each, days in ((late, 1), (kept, 3)):
+        keep_for = timedelta(days=days)
+        await bench.store.trash.delete_connection(ORGANIZATION, each.id, keep_for=keep_for)
+    found = await report(bench.path)
+    assert (found.restorable, found.awaiting_cleanup) == (1, 1)
 
 
 async def test_connections_whose_key_is_gone_are_named_until_they_wait_for_it(bench: Bench) -> None:

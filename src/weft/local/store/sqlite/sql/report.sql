@@ -7,9 +7,9 @@ SELECT
   (SELECT count(*) FROM job WHERE status IN ('PENDING', 'RUNNING', 'CANCELLING')) AS live_jobs,
   (SELECT coalesce(sum(t.count), 0) FROM entity_type t JOIN connection c ON c.no = t.connection_no)
     AS entities,
-  (SELECT count(*) FROM any_connection WHERE restorable_until IS NOT NULL) AS restorable,
+  (SELECT count(*) FROM any_connection WHERE restorable_until > :now) AS restorable,
   (SELECT count(*) FROM entity e JOIN any_connection c ON c.no = e.connection_no
-    WHERE c.deleted_at IS NOT NULL AND c.restorable_until IS NULL) AS awaiting_cleanup;
+    WHERE c.deleted_at IS NOT NULL AND coalesce(c.restorable_until, 0) <= :now) AS awaiting_cleanup;
 
 -- name: schema_columns
 -- The columns of all tables; without tables of SQLite's own, and those in which FTS5 keeps its index.
