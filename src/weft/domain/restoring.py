@@ -1,15 +1,10 @@
 """What was deleted and can be restored, and what was restored."""
 
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
-from typing import Final, TypeVar
+from typing import Final
 
 from weft.domain.base import Frozen
 from weft.domain.collections import Collection
 from weft.domain.connections import Connection
-from weft.errors import NotFound
-
-T = TypeVar("T")
 
 RESTORABLE_SHOWN_MAX: Final = 20
 """How many deleted connections, and how many collections, a list shows."""
@@ -36,20 +31,3 @@ class Restored(Frozen):
     connection_count: int
     collection: Collection | None = None
     former_readable_id: str | None = None
-
-
-async def find_to_delete(
-    get: Callable[[str], Awaitable[T]],
-    get_deleted: Callable[[str], Awaitable[T]],
-    name: str,
-    *,
-    permanently: bool,
-) -> T:
-    """Get what is to be deleted: for good, also what was deleted before. Raises as ``get`` does."""
-    try:
-        return await get(name)
-    except NotFound:
-        with suppress(NotFound):
-            if permanently:
-                return await get_deleted(name)
-        raise

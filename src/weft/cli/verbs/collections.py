@@ -5,6 +5,7 @@ from typing import Final
 import click
 
 from weft.backend import Backend
+from weft.backend.deletions import find_to_delete
 from weft.cli.terminal.completion import complete_collection
 from weft.cli.terminal.confirm import confirm, describe_deleted, largest_text, undo_text
 from weft.cli.terminal.context import App, json_option, pass_app, show
@@ -13,7 +14,6 @@ from weft.cli.terminal.listing import show_page
 from weft.cli.terminal.paging import collect
 from weft.cli.terminal.text import ago, count, plain
 from weft.domain.collections import Collection, NewCollection
-from weft.domain.restoring import find_to_delete
 
 _NAMED_MAX: Final = 10
 

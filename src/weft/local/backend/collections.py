@@ -5,6 +5,7 @@ from functools import partial
 from typing import Final
 
 from weft.backend import LIST_LIMIT_DEFAULT, Collections, validate_limit
+from weft.backend.deletions import find_to_delete
 from weft.domain.base import Page
 from weft.domain.collections import (
     Collection,
@@ -13,7 +14,6 @@ from weft.domain.collections import (
     validate_name,
     validate_readable_id,
 )
-from weft.domain.restoring import find_to_delete
 from weft.errors import Conflict, NotFound
 from weft.local.backend.connections import LocalConnections
 from weft.local.engine import Engine

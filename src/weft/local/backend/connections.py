@@ -9,6 +9,7 @@ from functools import partial
 import anyio
 
 from weft.backend import LIST_LIMIT_DEFAULT, Connections, validate_limit
+from weft.backend.deletions import find_to_delete
 from weft.domain.base import Json, Page
 from weft.domain.connections import (
     AuthMethod,
@@ -23,7 +24,6 @@ from weft.domain.connections import (
 )
 from weft.domain.jobs import JobTrigger
 from weft.domain.previews import Preview
-from weft.domain.restoring import find_to_delete
 from weft.domain.schedules import Schedule, ScheduleSpec, next_run
 from weft.errors import (
     AuthenticationFailed,

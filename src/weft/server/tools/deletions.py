@@ -8,10 +8,11 @@ from typing import Annotated
 from mcp_types import CallToolResult
 from pydantic import Field
 
+from weft.backend.deletions import find_to_delete
 from weft.domain.collections import Collection
 from weft.domain.connections import WAITING_STATUSES, Connection
 from weft.domain.reading.browsing import LargestEntities
-from weft.domain.restoring import Restorable, Restored, find_to_delete
+from weft.domain.restoring import Restorable, Restored
 from weft.domain.text.words import quantity
 from weft.server.call import ToolCall
 from weft.server.elicitation.confirmations import Effect

@@ -5,6 +5,7 @@ from functools import partial
 import click
 
 from weft.backend import Backend
+from weft.backend.deletions import find_to_delete
 from weft.cli.terminal.completion import complete_connection, complete_source
 from weft.cli.terminal.confirm import confirm, describe_deleted, largest_text, undo_text
 from weft.cli.terminal.context import App, json_option, pass_app, show
@@ -21,7 +22,6 @@ from weft.cli.verbs.connections.write import create_connection, update_connectio
 from weft.domain.base import Page
 from weft.domain.connections import Connection, ConnectionStatus, ConnectionTotals
 from weft.domain.jobs import LIVE_STATUSES
-from weft.domain.restoring import find_to_delete
 
 NAME_HELP = "NAME is the connection's name, its id, or the beginning of its id."
 
