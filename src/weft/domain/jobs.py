@@ -318,13 +318,13 @@ _DIAGNOSES: dict[ErrorCategory, tuple[str, str]] = {
     ErrorCategory.ACCESS_DENIED: (
         "Weft, or the credential it has, is not allowed to read what the configuration names.",
         (
-            "Give it access at the source, or change config with "
-            "update_connection(connection_id='{connection}'), then run_sync."
+            "Give it access at the source, or call "
+            "update_connection(connection_id='{connection}', config={{...}}), then run_sync."
         ),
     ),
     ErrorCategory.CONFIG_INVALID: (
         "The configuration names something that does not exist or cannot be read.",
-        "Correct config with update_connection(connection_id='{connection}'), then run_sync.",
+        "Call update_connection(connection_id='{connection}', config={{...}}), then run_sync.",
     ),
     ErrorCategory.RATE_LIMITED: (
         "The source limits the number of requests and the limit is used up.",

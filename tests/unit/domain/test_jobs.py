@@ -58,7 +58,7 @@ def test_every_category_has_a_diagnosis_with_a_next_step(category: ErrorCategory
     found = diagnose(make_job(error_category=category))
     assert found is not None
     assert found.category is category
-    assert "{" not in found.next_step, "the placeholder of the connection is filled in"
+    assert "{connection}" not in found.next_step, "the placeholder of the connection is filled in"
     assert CONNECTION_ID in found.next_step or "operator" in found.next_step
 
 

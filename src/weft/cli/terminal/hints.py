@@ -26,7 +26,8 @@ _VERBS = {
     "delete_collection": "collections delete",
 }
 _FLAG = re.compile(r"\bapply_deletions(=true)?\b")
-# A tool with its arguments; a verb takes only the id or name among them, and one flag.
+_OPTIONS = {"apply_deletions": "--apply-deletions", "config={...}": "--config key=value"}
+# A tool with its arguments; a verb takes only the id or name among them, and these options.
 _CALL = re.compile(rf"\b({'|'.join(_VERBS)})\b(?:\([^()']*(?:'([^']*)')?[^()]*\))?")
 
 
@@ -38,6 +39,5 @@ def with_verbs(text: str) -> str:
 def _verb(call: re.Match[str]) -> str:
     tool, subject = call.groups()
     words = [_VERBS[tool], *([subject] if subject else [])]
-    if _FLAG.search(call.group()):
-        words.append("--apply-deletions")
+    words += [option for argument, option in _OPTIONS.items() if argument in call.group()]
     return f"`weft {' '.join(words)}`"

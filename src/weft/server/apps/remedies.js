@@ -14,7 +14,7 @@ function remedy(category, { id }, { inHost: framed, may }) {
   const sync = may("run_sync") ? "press Sync now" : "have it synced by somebody who may";
   const then = `Then ${sync}.`;
   const change = framed ? "ask your assistant to change it"
-    : `ask your agent to change it, or run weft connections update ${id} in a terminal`;
+    : `ask your agent to change it, or run weft connections update ${id} --config key=value in a terminal`;
   const renew = may("authorize_connection") ? "Press Authorise and give it others."
     : "Somebody who may authorise it has to give it others.";
   const host = "on the computer that runs Weft; weft doctor there says more.";

@@ -29,6 +29,10 @@ from weft.settings import Settings
             "run_sync(connection_id='42', apply_deletions=true) shows them.",
             "`weft sync 42 --apply-deletions` shows them.",
         ),
+        (
+            "Call update_connection(connection_id='42', config={...}), then run_sync.",
+            "Call `weft connections update 42 --config key=value`, then `weft sync`.",
+        ),
         ("Call run_sync without apply_deletions.", "Call `weft sync` without --apply-deletions."),
         ("Free some space and try again.", "Free some space and try again."),
     ],

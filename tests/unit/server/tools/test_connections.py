@@ -230,7 +230,7 @@ async def test_failed_check_is_a_result(connect: Connect) -> None:
         (
             ErrorCategory.CONFIG_INVALID,
             "Give a path in /docs.",
-            "update_connection(connection_id='c1'",
+            "update_connection(connection_id='c1', config={...})",
         ),
         (ErrorCategory.RATE_LIMITED, None, "run_sync(connection_id='c1')"),
         (ErrorCategory.API_KEY_INVALID, "It expired.", "authorize_connection(connection_id='c1')"),
