@@ -95,6 +95,13 @@ function openJob(job) {
   state.row.element.scrollIntoView({ block: "nearest" });
 }
 
+function choose(wanted) {
+  wake();
+  filter = wanted;
+  $("board-title").focus();
+  refresh();
+}
+
 async function beginInHost() {
   let began = false;
   const handlers = {
@@ -137,13 +144,8 @@ async function beginInHost() {
 
 $("refresh").addEventListener("click", () => { wake(); refresh(); });
 $("more").addEventListener("click", loadMore);
-for (const [id, chosen] of [["all", {}], ["needing", { needs_attention: true }]])
-  $(id).addEventListener("click", () => {
-    wake();
-    filter = { ...(id === "all" ? {} : filter), ...chosen };
-    $("board-title").focus();
-    refresh();
-  });
+$("all").addEventListener("click", () => choose({}));
+$("needing").addEventListener("click", () => choose({ ...filter, needs_attention: true }));
 for (const sign of ["pointerdown", "keydown"]) document.addEventListener(sign, wake);
 document.addEventListener("visibilitychange", () => {
   if (document.hidden || !loaded || stopped) return;
