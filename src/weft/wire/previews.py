@@ -39,22 +39,19 @@ class PreviewAnswer(Answer):
     untrusted_doomed: list[str] = Field(description="A few of what would go.")
 
 
-def _shorten(text: str | None) -> str | None:
-    return text and HIDDEN_OR_BREAK.sub(" ", text)[:_NAME_MAX_CHARS]
+def _shorten(text: str) -> str:
+    return HIDDEN_OR_BREAK.sub(" ", text)[:_NAME_MAX_CHARS]
 
 
-def _shorten_all(texts: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(_shorten(text) or "" for text in texts[:_LISTED_MAX])
-
-
-_Name = Annotated[str | None, AfterValidator(_shorten)]
-_Names = Annotated[tuple[str, ...], AfterValidator(_shorten_all)]
+_FEW: Final = AfterValidator(lambda listed: listed[:_LISTED_MAX])
+_Name = Annotated[str, AfterValidator(_shorten)]
+_Names = Annotated[tuple[_Name, ...], _FEW]
 
 
 class _Unmatched(Upstream):
     field: str
-    pattern: str
-    untrusted_near: _Name = None
+    pattern: _Name
+    untrusted_near: _Name | None = None
 
 
 class UpstreamPreview(Upstream):
@@ -63,12 +60,12 @@ class UpstreamPreview(Upstream):
     by_type: dict[str, int] = Field(default_factory=dict[str, int])
     not_previewed: _Names = ()
     whole: bool = False
-    gap: _Name = None
-    untrusted_gap: _Name = None
+    gap: _Name | None = None
+    untrusted_gap: _Name | None = None
     stored: int = 0
     would_delete: int = 0
     held: bool = False
     beyond: _Names = ()
-    unmatched: tuple[_Unmatched, ...] = ()
+    unmatched: Annotated[tuple[_Unmatched, ...], _FEW] = ()
     untrusted_names: _Names = ()
     untrusted_doomed: _Names = ()

@@ -38,11 +38,18 @@ def test_every_field_of_a_connection_is_sent_and_read() -> None:
 
 def test_names_in_a_preview_are_few_short_and_on_one_line() -> None:
     names: list[JsonValue] = ["a\u202e\nb" * 200] * 1_000
-    preview: JsonValue = {"by_type": {"file": 2}, "untrusted_names": names, "gap": "x\ny"}
+    unmatched: list[JsonValue] = [{"field": "include", "pattern": name} for name in names]
+    preview: JsonValue = {
+        "by_type": {"file": 2},
+        "untrusted_names": names,
+        "gap": "x\ny",
+        "unmatched": unmatched,
+    }
     found = read_connection(CONNECTION | {"preview": preview}).preview
     assert found is not None
-    assert len(found.untrusted_names) == 20
-    assert all(len(name) <= 200 and name.isprintable() for name in found.untrusted_names)
+    assert len(found.untrusted_names) == len(found.unmatched) == 20
+    shown = [*found.untrusted_names, *(each.pattern for each in found.unmatched)]
+    assert all(len(name) <= 200 and name.isprintable() for name in shown)
     assert (found.by_type, found.gap) == ({"file": 2}, "x y")
 
 
