@@ -93,7 +93,7 @@ def find_command(words: list[str]) -> bool:
             return True
         found = command.get_command(click.Context(command), word)
         if found is None:
-            return command is not cli
+            return False
         command = found
     return True
 
