@@ -96,7 +96,7 @@ async def test_collection_that_comes_back_under_another_id_says_so(
     backend.trash.collections = [make_collection("docs-x7")]
     backend.trash.taken = "docs"
     text, data = await good(connect, "restore_connection", readable_collection_id="docs-x7")
-    assert "collection" in text
+    assert "and collection 'Documents' (docs-x7)" in text
     assert "another collection is called docs by now" in data["notes"][0]
 
 
