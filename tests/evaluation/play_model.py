@@ -56,7 +56,7 @@ async def play(endpoint: Endpoint, task: Task, folder: Path) -> Played:
     async with open_stage(folder) as stage:
         world = World(stage, LOCAL_ORGANIZATION_ID)
         for collection in (await world.backend.collections.list()).items:
-            await world.backend.collections.delete(collection.id)
+            await world.backend.collections.delete(collection.id, permanently=True)
         await world.prepare(task)
         before = await world.picture()
         server = StdioServerParameters(
