@@ -1,5 +1,6 @@
 """Reads files of any format: plain text here, documents in a child process under limits."""
 
+import posixpath
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
@@ -103,7 +104,7 @@ def _suffix_of(path: str, data: bytes) -> str:
 
 def _ending(path: str) -> str:
     # Cheaper than pathlib, as every file is asked for it.
-    return f".{path.rpartition('.')[2].lower()}"
+    return posixpath.splitext(path)[1].lower()
 
 
 def _reader_of(suffix: str, depth: int) -> Callable[[bytes], Document]:

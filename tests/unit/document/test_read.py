@@ -134,6 +134,11 @@ def test_document_is_read(name: str, title: str, lines: str, facts: dict[str, ob
     assert document.facts.items() >= facts.items()
 
 
+@pytest.mark.parametrize("name", ["rtf", "docs/pdf", ".eml"])
+def test_file_without_an_ending_is_text_whatever_its_name(name: str) -> None:
+    assert parse_file(name, b"ahoy").text == "ahoy"
+
+
 def test_scan_has_no_text_but_is_known_by_its_pages() -> None:
     document = parse("scan.pdf")
     assert document.text == ""
