@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import struct
 import zipfile
 from email.message import EmailMessage
 from pathlib import Path
@@ -53,6 +54,13 @@ def pack(**parts: str) -> bytes:
 
 def pack_word(body: str) -> bytes:
     return pack(word__document=f'<w:document xmlns:w="w">{body}</w:document>')
+
+
+def change_entry(data: bytes, offset: int, value: int) -> bytes:
+    """Change a two-byte field of the first entry in the directory of a zip file."""
+    changed = bytearray(data)
+    struct.pack_into("<H", changed, data.index(b"PK\1\2") + offset, value)
+    return bytes(changed)
 
 
 @pytest.mark.parametrize(
@@ -155,6 +163,8 @@ def test_scan_has_no_text_but_is_known_by_its_pages() -> None:
         ("a.docx", b"", "broken"),
         ("a.docx", pack(other="<a/>"), "broken"),
         ("a.docx", pack_word("<w:p>"), "broken"),
+        ("a.docx", change_entry(pack_word(""), 10, 99), "packed in a way"),
+        ("a.docx", change_entry(pack_word(""), 8, 1), "password"),
         ("a.docx", pack(word__document="<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>"), "entity"),
         ("a.eml", b"hello", "no message"),
         ("a.ipynb", b"[" * 200_000, "nested too deeply"),

@@ -47,9 +47,11 @@ class Archive:
                     if self._left < 0:
                         raise Unreadable(f"unpacks to more than {UNPACKED_BYTES_MAX:,} bytes")
                     yield piece
+        except NotImplementedError:
+            raise Unreadable("packed in a way that is not supported") from None
         except RuntimeError:
             raise Unreadable("protected by a password") from None
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError):
+        except (zipfile.BadZipFile, zlib.error, EOFError, OSError):
             raise Unreadable(BROKEN) from None
 
     def events(self, name: str) -> Iterator[Event]:
