@@ -77,7 +77,7 @@ async def _run_in_child(parse: Callable[[*Ts], T], *args: *Ts) -> T:
     except SystemExit:
         raise TooCostly("It takes too much memory or time to read.") from None
     except TimeoutError:
-        raise _unread() from None
+        raise SourceUnavailable("The process that read it was ended.") from None
 
 
 def _get_limiter() -> CapacityLimiter:
@@ -87,10 +87,6 @@ def _get_limiter() -> CapacityLimiter:
         limiter = CapacityLimiter(min(CHILDREN_MAX, os.cpu_count() or 1))
         _limiter.set(limiter)
         return limiter
-
-
-def _unread() -> SourceUnavailable:
-    return SourceUnavailable("The process that read it was ended.")
 
 
 def _parse_limited(parse: Callable[[*Ts], T], args: tuple[*Ts]) -> T:

@@ -8,7 +8,7 @@ from typing import Final
 
 from pydantic import JsonValue
 
-from weft.document.child import THREAD_BYTES_MAX, run_parser, run_parser_in_thread
+from weft.document.child import THREAD_BYTES_MAX, TooCostly, run_parser, run_parser_in_thread
 from weft.document.model import BROKEN, Document, Unreadable
 from weft.document.text import clean_line, clean_text, compose_title, decode, read_text
 from weft.domain.base import Json
@@ -42,6 +42,7 @@ _UNKNOWN_TYPES: Final = frozenset({"", "application/octet-stream", "binary/octet
 _OLD_OFFICE: Final = frozenset({".doc", ".xls", ".ppt"})
 _OLE_MARK: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _PDF_MARK: Final = b"%PDF-"
+_TOO_COSTLY: Final = "takes too much memory or time, or crashes the program that reads it"
 
 
 def name_document(name: str, media_type: str) -> str | None:
@@ -61,13 +62,19 @@ def is_document(path: str) -> bool:
 
 
 async def read(path: str, data: bytes) -> Document:
-    """Read a file. Raises Unreadable, and TooCostly and SourceUnavailable as `run_parser`."""
-    return await run_parser(_cost(path, data), parse_file, path, data)
+    """Read a file. Raises Unreadable, and SourceUnavailable as `run_parser`."""
+    try:
+        return await run_parser(_cost(path, data), parse_file, path, data)
+    except TooCostly:
+        raise Unreadable(_TOO_COSTLY) from None
 
 
 def read_in_thread(path: str, data: bytes) -> Document:
     """Do the same for a caller that is in a worker thread already."""
-    return run_parser_in_thread(_cost(path, data), parse_file, path, data)
+    try:
+        return run_parser_in_thread(_cost(path, data), parse_file, path, data)
+    except TooCostly:
+        raise Unreadable(_TOO_COSTLY) from None
 
 
 def parse_file(path: str, data: bytes, depth: int = 0) -> Document:

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 
 import anyio.from_thread
 
-from weft.document.child import TooCostly
 from weft.document.model import Document, Unreadable
 from weft.document.read import is_document, read_in_thread
 from weft.document.text import clean_line, language_of
@@ -95,8 +94,6 @@ class FileReader:
             document = read_in_thread(path, data)
         except Unreadable as error:
             return Skipped(candidate.id, str(error))
-        except TooCostly:
-            return Skipped(candidate.id, "takes too much memory or time to read")
         except SourceUnavailable as error:
             return Failed(candidate.id, error.message)
         return self._build_entity(candidate, document, len(data), found, version)

@@ -8,7 +8,6 @@ from urllib.parse import quote
 
 import httpx
 
-from weft.document.child import TooCostly
 from weft.document.model import Unreadable
 from weft.document.read import read_in_thread
 from weft.document.text import clean_line, clean_text, language_of, path_id
@@ -136,8 +135,6 @@ class SnapshotReader:
             document = read_in_thread(path, data)
         except Unreadable as error:
             return Skipped(identity, str(error))
-        except TooCostly:
-            return Skipped(identity, "takes too much memory or time to read")
         except SourceUnavailable as error:
             return Failed(identity, error.message)
         metadata: Json = {

@@ -31,7 +31,7 @@ async def read_file_entity(
 ) -> Entity | None:
     """Return a file's entity without URL and version, or None if it is in Git LFS.
 
-    Raises Unreadable, and TooCostly and SourceUnavailable as `run_parser`.
+    Raises Unreadable and SourceUnavailable as `weft.document.read.read`.
     """
     if content.startswith(LFS_MARK):
         return None

@@ -17,7 +17,6 @@ import anyio.lowlevel
 import httpx
 from pydantic import BaseModel
 
-from weft.document.child import TooCostly
 from weft.document.model import Unreadable
 from weft.document.text import path_id
 from weft.domain.base import Json
@@ -325,8 +324,6 @@ class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
             entity = await read_file_entity(file_id, self.config.repo_name, file.path, content)
         except Unreadable as error:
             return Skipped(file_id, str(error))
-        except TooCostly:
-            return Skipped(file_id, "takes too much memory or time to read")
         if entity is None:
             return Skipped(file_id, "kept in Git LFS, outside the repository")
         where = f"blob/{quote(branch.name)}/{quote(_encode(file.path))}"
