@@ -14,6 +14,7 @@ from urllib.parse import quote, urlsplit
 
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 import httpx
 from pydantic import BaseModel
 
@@ -122,7 +123,7 @@ class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
         return f"{self.config.repo_name}, {where}"
 
     async def preview(self) -> AsyncGenerator[PreviewEvent]:
-        """Name the branch's text files."""
+        """Name the branch's files, which may yet turn out to be binary."""
         async with self._open_client() as client:
             api = self._api(client)
             repository, _ = await api.get_repository()
@@ -137,7 +138,7 @@ class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
                 if self._is_wanted(file.path) and why_not_read(file) is None:
                     yield Named(self._file_id(file.path), "file")
             await anyio.lowlevel.checkpoint()
-        for unmatched in watch.list_unmatched():
+        for unmatched in await anyio.to_thread.run_sync(watch.list_unmatched):
             yield unmatched
         if self.config.sync_pull_requests:
             yield NotPreviewed("pull_request", self._id("/pull/"))
