@@ -8,7 +8,7 @@ would match nothing, and so delete what was synced before.
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from itertools import pairwise, zip_longest
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 from unicodedata import normalize
@@ -112,10 +112,9 @@ class PatternWatch:
 
         Runs in a worker thread: to find those takes a while.
         """
-        near = [self._suggest(pattern) for _, pattern, _ in self._left[:_NEAR_MAX]]
         return [
-            Unmatched(field, pattern, meant)
-            for (field, pattern, _), meant in zip_longest(self._left, near)
+            Unmatched(field, pattern, self._suggest(pattern) if place < _NEAR_MAX else None)
+            for place, (field, pattern, _) in enumerate(self._left)
         ]
 
     def _suggest(self, pattern: str) -> str | None:
@@ -178,6 +177,7 @@ def locate_in_folder(folder: str) -> Locate:
 
     def locate(text: str) -> str:
         is_path, text = _is_path(text), _path_of(text)
+        # A stored pattern such as /docs is read the same again in a folder /docs.
         if text.rstrip("/") in ("", ".", *(root for root in roots if root.count("/") > 1)):
             raise WrongPattern("names all that is read", "Leave it out: without any, all is read.")
         for root in filter(None, roots):
