@@ -24,6 +24,8 @@ _VERBS = {
     "create_collection": "collections create",
     "update_collection": "collections rename",
     "delete_collection": "collections delete",
+    "get_entity": "show",
+    "list_entities": "entities",
 }
 _FLAG = re.compile(r"\bapply_deletions(=true)?\b")
 _OPTIONS = {"apply_deletions": "--apply-deletions", "config={...}": "--config key=value"}
