@@ -51,9 +51,9 @@ async def largest_text(backend: Backend, found: Connection | Collection) -> str:
         total = found.entity_count
     if not largest.items:
         return ""
-    names = ", ".join(f"{each.source_entity_id} ({each.size:,} bytes)" for each in largest.items)
+    names = [f"{each.source_entity_id} ({each.size:,} bytes of text)" for each in largest.items]
     some = f" of {largest.looked_at:,} looked at" if total > largest.looked_at else ""
-    return f"The largest{some}: {names}."
+    return f"The largest documents{some}: {', '.join(names)}."
 
 
 def describe_deleted(gone: Connection | Collection) -> str:

@@ -39,12 +39,15 @@ def test_entities_are_a_table_with_their_counts(terminal: Terminal) -> None:
     )
     result = terminal.run("entities", "docs/", "--newest", "--since", "2026-05-02")
     assert result.exit_code == 0
+    assert "text bytes" in result.stdout
     assert "text/markdown" in result.stdout
     assert "\x1b[31m" not in result.stdout
     assert "Stored in all: 12 (file 12)." in result.stdout
     [(_, asked)] = terminal.backend.calls
     assert isinstance(asked, EntityQuery)
     assert (asked.path, asked.order) == ("docs/", EntityOrder.NEWEST)
+    preview = terminal.run("connections", "delete", "My notes", typed="\n").stderr
+    assert "The largest documents: docs/ [31ma.md (5 bytes of text)." in preview
 
 
 def test_changes_say_how_many_names_are_not_kept(terminal: Terminal) -> None:
