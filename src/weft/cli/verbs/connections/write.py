@@ -152,7 +152,7 @@ def _tell_schedule(app: App, connection: Connection) -> None:
     for note in surprises_of(connection.schedule):
         say(f"Note: {note}")
     if connection.schedule and app.load_settings().api_url is None:
-        say("It runs only while a Weft process is open: `weft serve`, or a client that uses Weft.")
+        say("Schedules run only while a Weft process is open: `weft serve`, or an agent's.")
 
 
 async def _look_up(backend: Backend, source: str, collection: str) -> tuple[SourceInfo, str | None]:
