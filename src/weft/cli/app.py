@@ -30,7 +30,7 @@ _COMMANDS = {
         "What is connected: list, create, change.",
     ),
     "collections": ("verbs.collections:collections", "What is searched together."),
-    "sync": ("verbs.sync:sync", "Sync a connection now and show how it goes."),
+    "sync": ("verbs.sync:sync", "Sync a connection, or all of a collection, now."),
     "pause": ("verbs.pause:pause", "Pause a schedule, for good or until a date."),
     "resume": ("verbs.pause:resume", "Let a paused schedule go on."),
     "restore": ("verbs.restore:restore", "Bring back what was deleted."),

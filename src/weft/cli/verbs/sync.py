@@ -28,6 +28,7 @@ QUEUED_NOTE = (
 @click.argument("name", required=False, shell_complete=complete_connection)
 @click.option(
     "--collection",
+    metavar="ID",
     shell_complete=complete_collection,
     help="Sync all connections of this collection instead of one.",
 )
