@@ -21,7 +21,7 @@ endef
 demo: $(VENV)/.core  ## Drive the real server over stdio with a real MCP client.
 	$(BIN)/weft demo
 
-# Three on two cores, because half of the time is spent waiting for other processes. Files keep the
+# Four on two cores, because half of the time is spent waiting for other processes. Files keep the
 # order of their names, so that the long ones come first and the short ones of tests/unit last.
 SIDE_BY_SIDE := --numprocesses=4 --dist=loadfile --no-loadscope-reorder
 
