@@ -10,7 +10,7 @@ from tests.support.local.harness import LocalHarness, fetch_of, note, token_auth
 from tests.support.patience import PATIENCE_SECONDS
 from weft.domain.base import Json
 from weft.domain.entities import Entity
-from weft.domain.jobs import Job, JobStatus
+from weft.domain.jobs import JobStatus
 from weft.domain.schedules import ScheduleSpec
 from weft.errors import (
     CursorExpired,
@@ -29,27 +29,22 @@ from weft.sources.base import (
     SourceContext,
     Unchanged,
 )
+from weft.testing.store_contract.support import count_changes
 
 pytestmark = pytest.mark.anyio
 
 CONTINUOUS = ScheduleSpec(continuous=True)
 
 
-def counts(job: Job) -> dict[str, int]:
-    names = ("inserted", "updated", "deleted", "unchanged", "skipped", "failed")
-    found = {name: getattr(job, f"entities_{name}") for name in names}
-    return {name: count for name, count in found.items() if count}
-
-
 async def test_complete_listing_stores_counts_and_deletes(local: LocalHarness) -> None:
     made = await local.connect()
     local.script.fetch = fetch_of(Expect(4), note("a", "alpha"), note("b"), note("c"))
     first = await local.run_sync(made)
-    assert (first.status, counts(first)) == (JobStatus.COMPLETED, {"inserted": 3})
+    assert (first.status, count_changes(first)) == (JobStatus.COMPLETED, {"inserted": 3})
     assert (first.full_sync, first.entities_total) == (True, 4)
     local.script.fetch = fetch_of(note("a", "omega"), note("b"), Skipped("big", "too large"))
     second = await local.run_sync(made)
-    assert counts(second) == {"updated": 1, "unchanged": 1, "deleted": 1, "skipped": 1}
+    assert count_changes(second) == {"updated": 1, "unchanged": 1, "deleted": 1, "skipped": 1}
     assert (await local.search_titles("alpha"), await local.search_titles("omega")) == ([], ["a"])
 
 
@@ -58,7 +53,7 @@ async def test_skipped_entity_loses_its_older_copy(local: LocalHarness) -> None:
     local.script.fetch = fetch_of(note("a", "alpha"), note("b"))
     await local.run_sync(made)
     local.script.fetch = fetch_of(Skipped("a", "too large now"), note("b"))
-    assert counts(await local.run_sync(made)) == {"skipped": 1, "unchanged": 1, "deleted": 1}
+    assert count_changes(await local.run_sync(made)) == {"skipped": 1, "unchanged": 1, "deleted": 1}
     assert await local.search_titles("alpha") == []
 
 
@@ -68,7 +63,7 @@ async def test_incomplete_listing_deletes_nothing_and_says_so(local: LocalHarnes
     await local.run_sync(made)
     local.script.fetch = fetch_of(note("a"), Incomplete("a folder could not be read"))
     job = await local.run_sync(made)
-    assert (job.status, counts(job)) == (JobStatus.COMPLETED, {"unchanged": 1})
+    assert (job.status, count_changes(job)) == (JobStatus.COMPLETED, {"unchanged": 1})
     log = await local.read_log(job)
     assert any("a folder could not be read" in line for line in log)
     assert any("nothing was deleted" in line for line in log)
@@ -81,12 +76,12 @@ async def test_listing_that_nothing_vouches_for_deletes_nothing(local: LocalHarn
     await local.run_sync(made)
     local.script.fetch, local.script.vouches = fetch_of(note("a")), False
     job = await local.run_sync(made)
-    assert (job.status, counts(job)) == (JobStatus.COMPLETED, {"unchanged": 1})
+    assert (job.status, count_changes(job)) == (JobStatus.COMPLETED, {"unchanged": 1})
     log = await local.read_log(job)
     assert any("did not say that it named everything" in line for line in log)
     local.script.vouches = True
     job = await local.run_sync(made)
-    assert counts(job) == {"unchanged": 1, "deleted": 1}
+    assert count_changes(job) == {"unchanged": 1, "deleted": 1}
     assert any("Complete listing: the script ended" in line for line in await local.read_log(job))
 
 
@@ -133,7 +128,7 @@ async def test_events_are_committed_in_batches_of_bounded_size(
     monkeypatch.setattr(local.engine.store.entities, "commit", count_and_commit)
     local.script.fetch = fetch_of(*(note(f"e{n}") for n in range(35)))
     job = await local.run_sync(await local.connect())
-    assert counts(job) == {"inserted": 35}
+    assert count_changes(job) == {"inserted": 35}
     assert sum(sizes) == 35
     assert max(sizes) <= 10
 
@@ -167,7 +162,7 @@ async def test_next_batch_is_read_beside_the_commit_but_only_when_the_store_says
     monkeypatch.setattr(local.engine.store.entities, "commit", watch_commit)
     local.script.fetch = fetch
     job = await local.run_sync(await local.connect())
-    assert counts(job) == {"inserted": 30}
+    assert count_changes(job) == {"inserted": 30}
     assert seen[:3] == [(10, 0), (20, 0), (30, 0)]
 
 
@@ -203,7 +198,7 @@ async def test_slow_source_is_stored_while_it_is_still_being_read(
 
     local.script.fetch = fetch
     job = await local.run_sync(await local.connect())
-    assert (job.status, counts(job)) == (JobStatus.COMPLETED, {"inserted": 2})
+    assert (job.status, count_changes(job)) == (JobStatus.COMPLETED, {"inserted": 2})
 
 
 async def test_interrupted_listing_goes_on_from_its_checkpoint(local: LocalHarness) -> None:
@@ -229,7 +224,7 @@ async def test_interrupted_listing_goes_on_from_its_checkpoint(local: LocalHarne
     ended = await local.backend.jobs.get(job.id)
     assert cursors == [None, {"page": 1}]
     assert ended.status is JobStatus.COMPLETED
-    assert counts(ended) == {"inserted": 2, "unchanged": 1, "deleted": 1}
+    assert count_changes(ended) == {"inserted": 2, "unchanged": 1, "deleted": 1}
 
 
 async def test_continuous_connection_is_read_from_its_cursor(local: LocalHarness) -> None:
@@ -249,7 +244,7 @@ async def test_continuous_connection_is_read_from_its_cursor(local: LocalHarness
     made = await local.connect(schedule=CONTINUOUS)
     await local.run_sync(made)
     job = await local.run_sync(made)
-    assert (job.full_sync, counts(job)) == (False, {"inserted": 1, "deleted": 1})
+    assert (job.full_sync, count_changes(job)) == (False, {"inserted": 1, "deleted": 1})
     assert await local.count_entities(made) == 2, "what an incremental sync does not name stays"
     await local.run_sync(made)
     await local.run_sync(made, force=True)
@@ -269,7 +264,7 @@ async def test_expired_cursor_starts_a_full_listing_that_deletes(local: LocalHar
     local.script.fetch = fetch
     job = await local.run_sync(made)
     assert (job.status, job.full_sync) == (JobStatus.COMPLETED, True)
-    assert counts(job) == {"unchanged": 1, "deleted": 1}
+    assert count_changes(job) == {"unchanged": 1, "deleted": 1}
     assert any("The cursor is too old." in line for line in await local.read_log(job))
 
 
@@ -288,7 +283,11 @@ async def test_known_versions_are_told_unless_everything_is_forced(local: LocalH
     made = await local.connect()
     jobs = [await local.run_sync(made, force=force) for force in (False, False, True)]
     assert told == [{}, {"a": "v1"}, {}]
-    assert [counts(job) for job in jobs] == [{"inserted": 1}, {"unchanged": 1}, {"unchanged": 1}]
+    assert [count_changes(job) for job in jobs] == [
+        {"inserted": 1},
+        {"unchanged": 1},
+        {"unchanged": 1},
+    ]
 
 
 async def test_credentials_are_opened_for_the_source(local: LocalHarness) -> None:
@@ -300,7 +299,7 @@ async def test_log_of_problems_is_bounded_but_counts_are_not(local: LocalHarness
     events = [Failed(f"e{n}", "unreadable") for n in range(200)]
     local.script.fetch = fetch_of(*events)
     job = await local.run_sync(await local.connect())
-    assert counts(job) == {"failed": 200}
+    assert count_changes(job) == {"failed": 200}
     log = await local.read_log(job)
     assert sum("unreadable" in line for line in log) < module.LOGGED_PROBLEMS
     assert any("More entities" in line for line in log)

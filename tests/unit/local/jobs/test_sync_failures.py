@@ -44,17 +44,12 @@ from weft.sources.base import (
     SourceContext,
     Unchanged,
 )
+from weft.testing.store_contract.support import count_changes
 
 pytestmark = pytest.mark.anyio
 
 CANARY = "s3cr3t-canary"
 CONTINUOUS = ScheduleSpec(continuous=True)
-
-
-def counts(job: Job) -> dict[str, int]:
-    names = ("inserted", "updated", "deleted", "unchanged", "skipped", "failed")
-    found = {name: getattr(job, f"entities_{name}") for name in names}
-    return {name: count for name, count in found.items() if count}
 
 
 async def broken_after(
@@ -113,7 +108,7 @@ async def test_error_that_will_not_pass_fails_the_job_and_keeps_what_came_before
 ) -> None:
     made, job = await broken_after(local, error, note("a", "alpha"), Checkpoint({"page": 1}))
     assert (job.status, job.error_category, job.error) == (JobStatus.FAILED, category, "No.")
-    assert counts(job) == {"inserted": 1}
+    assert count_changes(job) == {"inserted": 1}
     assert await local.search_titles("alpha") == ["a"]
     after = await local.backend.connections.get(made.id)
     assert (after.status, after.error_category, after.error_message) == (state, category, "No.")
@@ -196,7 +191,7 @@ async def test_crash_of_a_source_tells_its_kind_and_nothing_else(
         made, job = await broken_after(local, crash, note("a"))
     assert (job.status, job.error_category) == (JobStatus.FAILED, ErrorCategory.INTERNAL)
     assert type(crash).__name__ in (job.error or "")
-    assert counts(job) == {"inserted": 1}
+    assert count_changes(job) == {"inserted": 1}
     after = await local.backend.connections.get(made.id)
     assert CANARY not in f"{job} {after} {await local.read_log(job)} {caplog.text}"
     assert job.id in caplog.text
@@ -205,7 +200,7 @@ async def test_crash_of_a_source_tells_its_kind_and_nothing_else(
 async def test_entity_that_cannot_be_stored_fails_alone(local: LocalHarness) -> None:
     local.script.fetch = fetch_of(note("a"), note("b", "lone \ud800 surrogate"), note("c"))
     job = await local.run_sync(await local.connect())
-    assert (job.status, counts(job)) == (JobStatus.COMPLETED, {"inserted": 2, "failed": 1})
+    assert (job.status, count_changes(job)) == (JobStatus.COMPLETED, {"inserted": 2, "failed": 1})
 
 
 @pytest.mark.parametrize(
@@ -226,7 +221,7 @@ async def test_event_that_cannot_be_stored_fails_alone_and_is_logged(
 ) -> None:
     local.script.fetch = fetch_of(note("a"), event, note("c"))
     job = await local.run_sync(await local.connect())
-    assert (job.status, counts(job)) == (JobStatus.COMPLETED, {"inserted": 2, "failed": 1})
+    assert (job.status, count_changes(job)) == (JobStatus.COMPLETED, {"inserted": 2, "failed": 1})
     assert any("it cannot be stored" in line for line in await local.read_log(job))
 
 
@@ -246,7 +241,7 @@ async def test_failed_listing_deletes_nothing(local: LocalHarness) -> None:
         raise AccessDenied("No.")
 
     local.script.fetch = fetch
-    assert counts(await local.run_sync(made)) == {"unchanged": 1}
+    assert count_changes(await local.run_sync(made)) == {"unchanged": 1}
     assert await local.count_entities(made) == 2
 
 
@@ -266,7 +261,7 @@ async def test_trouble_that_may_pass_is_tried_again_and_then_given_up(local: Loc
     assert len(waits) == local.engine.limits.retries
     assert waits == sorted(waits)
     assert waits[-1] > 2 * waits[0]
-    assert counts(job) == {"inserted": 1}, "what is met again is not counted again"
+    assert count_changes(job) == {"inserted": 1}, "what is met again is not counted again"
     assert (await local.backend.connections.get(made.id)).status is ConnectionStatus.ERROR
 
 
