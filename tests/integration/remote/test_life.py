@@ -12,11 +12,12 @@ from typing import Any
 import httpx
 import pytest
 from mcp.client import Client
-from mcp_types import CallToolResult, TextContent
+from mcp_types import CallToolResult
 from pydantic import SecretStr
 
 from tests.support.airweave.backend import wait_until_synced
 from tests.support.secrets.canary import Canaries
+from tests.support.server.fakes import text_of
 from weft.assembly.backends import open_any
 from weft.server.build import build_server
 from weft.settings import SecretMapping, Settings
@@ -128,12 +129,6 @@ class Page(HTMLParser):
             self.proof = given["value"] or ""
         if tag == "a" and given.get("class") == "button":
             self.follow = given["href"] or ""
-
-
-def text_of(result: CallToolResult) -> str:
-    (block,) = result.content
-    assert isinstance(block, TextContent)
-    return block.text
 
 
 @pytest.fixture(params=["legacy", "2026-07-28"])

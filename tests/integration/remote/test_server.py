@@ -7,10 +7,11 @@ from pathlib import Path
 import anyio
 import pytest
 from mcp.client import Client
-from mcp_types import CallToolResult, TextContent, TextResourceContents
+from mcp_types import CallToolResult, TextResourceContents
 from pydantic import SecretStr
 
 from tests.support.patience import PATIENCE_SECONDS
+from tests.support.server.fakes import text_of
 from weft.assembly.backends import open_any, open_backend
 from weft.domain.access.principals import Principal, Role
 from weft.errors import NotPermitted
@@ -43,12 +44,6 @@ async def client(settings: Settings) -> AsyncGenerator[Client]:
         Client(build_server(opened.backend_for, version="9.9")) as client,
     ):
         yield client
-
-
-def text_of(result: CallToolResult) -> str:
-    (block,) = result.content
-    assert isinstance(block, TextContent)
-    return block.text
 
 
 async def test_tools_that_the_api_cannot_serve_are_left_out(client: Client) -> None:
