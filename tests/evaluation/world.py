@@ -15,7 +15,8 @@ from uuid import uuid4
 import anyio
 
 from tests.evaluation.transcripts import End, Hit, Server, Task, TranscriptError, Values, fill
-from tests.support.local.embedded import PATIENCE_SECONDS, Embedded, no_network, open_embedded
+from tests.support.local.embedded import Embedded, no_network, open_embedded
+from tests.support.patience import PATIENCE_SECONDS
 from tests.support.sources.git_repos import RawRepository
 from weft.domain.access.permissions import Ceilings
 from weft.domain.access.principals import Principal, Role
