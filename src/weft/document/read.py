@@ -125,10 +125,11 @@ def _reader_of(suffix: str, depth: int) -> Callable[[bytes], Document]:
     )
 
 
-def _read_nested(depth: int, name: str, data: bytes) -> Document:
+def _read_nested(depth: int, name: str, media_type: str, data: bytes) -> Document:
     if depth >= NESTED_MAX:
         raise Unreadable("nested too deeply")
-    return parse_file(name, data, depth + 1)
+    known = name if is_document(name) else name_document(name, media_type)
+    return parse_file(known or name, data, depth + 1)
 
 
 def _clean(facts: Json) -> Json:

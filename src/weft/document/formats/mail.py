@@ -1,10 +1,13 @@
 """Messages in files, as mail programs save them (.eml) and as Outlook does (.msg)."""
 
+import codecs
 import email
+import email.errors
 import email.policy
 import io
+import itertools
 from collections.abc import Callable, Iterator, Mapping
-from email.message import EmailMessage, MIMEPart
+from email.message import EmailMessage
 from importlib import import_module
 from typing import Any, Final
 
@@ -19,29 +22,37 @@ _LINE_CHARS_MAX: Final = 1_000
 # Outlook's numbers of properties, each the name of a stream (MS-OXPROPS).
 _OUTLOOK: Final = {"title": "0037", "from": "0C1A", "to": "0E04", "cc": "0E03", "body": "1000"}
 
-ReadAttachment = Callable[[str, bytes], Document]
+# It is given the name, the media type and the content.
+ReadAttachment = Callable[[str, str, bytes], Document]
 
 
 def read_eml(data: bytes, read_attachment: ReadAttachment) -> Document:
     """Read a message: who wrote to whom, the text, and the attachments. Raises Unreadable."""
-    message = email.message_from_bytes(data, policy=email.policy.default)
-    headers = {name: _line(str(message.get(header, ""))) for name, header in _HEADERS.items()}
-    if not any(headers.values()):
-        raise Unreadable("no message: it has no sender, recipient or date")
+    start = data.removeprefix(codecs.BOM_UTF8).lstrip()
+    message = email.message_from_bytes(start, policy=email.policy.default)
+    headers = {name: _header(message, header) for name, header in _HEADERS.items()}
+    title = _header(message, "Subject")
+    if not title and not any(headers.values()):
+        raise Unreadable("no message: it has no sender, recipient, date or subject")
     facts, parts = _begin(headers)
-    for line in _body(message).splitlines():
-        parts.add(line)
-    attachments: list[str] = []
-    for name, content in _attachments(message):
-        attachments.append(name)
+    leaves = list(_leaves(message))
+    for text in filter(_is_body, leaves):
+        for line in _decode_body(text).splitlines():
+            parts.add(line)
+    files = list(itertools.filterfalse(_is_body, leaves))
+    names: list[str] = []
+    for number, part in enumerate(files[:ATTACHMENTS_MAX], 1):
+        name = _name_attachment(part, number)
+        names.append(name)
         parts.add(f"Attachment: {name}")
         try:
-            parts.add(read_attachment(name, content).text)
+            parts.add(read_attachment(name, part.get_content_type(), _content(part)).text)
         except Unreadable as error:
             parts.add(f"(not read: {error})")
-    title = _line(str(message.get("Subject", "")))
-    if attachments:
-        facts["attachments"] = [*attachments]
+    if len(files) > ATTACHMENTS_MAX:
+        parts.add(f"({len(files) - ATTACHMENTS_MAX} more attachments are not read)")
+    if names:
+        facts["attachments"] = [*names]
     return Document(title, parts.join(), facts)
 
 
@@ -70,33 +81,74 @@ def _begin(headers: Mapping[str, str]) -> tuple[Json, TextParts]:
     return facts, parts
 
 
-def _body(message: EmailMessage) -> str:
-    part = message.get_body(("plain", "html"))
-    if part is None:
-        return ""
-    text = _decode_part(part)
+def _header(message: EmailMessage, name: str) -> str:
+    try:
+        return _line(str(message.get(name, "")))
+    except (email.errors.MessageError, LookupError, ValueError, AttributeError, TypeError):
+        # Python's parser of addresses stumbles over some that are none.
+        raw = (text for key, text in message.raw_items() if key.lower() == name.lower())
+        return _line(next(raw, ""))
+
+
+def _leaves(part: Any) -> Iterator[Any]:
+    """Yield the parts without parts; of alternatives the plainest, and the files of all."""
+    if part.get_content_maintype() != "multipart" or not part.is_multipart():
+        yield part
+        return
+    branches = [list(_leaves(inner)) for inner in part.iter_parts()]
+    is_choice = part.get_content_subtype() == "alternative"
+    chosen = max(branches, key=_plainness, default=list[Any]())
+    for branch in branches:
+        for leaf in branch:
+            # Mail programs put attachments beside the HTML, and the pictures that it shows.
+            if not is_choice or branch is chosen or not _is_shown(leaf):
+                yield leaf
+
+
+def _plainness(branch: list[Any]) -> int:
+    kinds = [leaf.get_content_subtype() for leaf in branch if _is_body(leaf)]
+    if "plain" in kinds and any(_decode_body(leaf).strip() for leaf in branch if _is_body(leaf)):
+        return 2
+    return 1 if "html" in kinds else 0
+
+
+def _is_shown(leaf: Any) -> bool:
+    return leaf.get_content_maintype() in {"text", "image"} and not leaf.is_attachment()
+
+
+def _is_body(leaf: Any) -> bool:
+    is_text = leaf.get_content_type() in {"text/plain", "text/html"}
+    return is_text and not leaf.is_attachment() and not leaf.get_filename()
+
+
+def _decode_body(part: Any) -> str:
+    try:
+        text = str(part.get_content())
+    except (LookupError, ValueError):
+        text = _decode_oddly(part)
     return html_to_text(text).text if part.get_content_subtype() == "html" else text
 
 
-def _decode_part(part: MIMEPart) -> str:
+def _decode_oddly(part: Any) -> str:
+    content = part.get_payload(decode=True) or b""
     try:
-        content = part.get_content()
-    except (LookupError, ValueError, KeyError):
-        content = part.get_payload(decode=True)
-    return (decode(content) or "") if isinstance(content, bytes) else str(content)
+        return content.decode(str(part.get_content_charset()).removeprefix("x-"), "replace")
+    except LookupError:
+        return decode(content) or ""
 
 
-def _attachments(message: EmailMessage) -> Iterator[tuple[str, bytes]]:
-    for number, part in enumerate(message.iter_attachments(), 1):
-        if number > ATTACHMENTS_MAX:
-            return
-        if part.get_content_type() == "message/rfc822":
-            inner = part.get_content()
-            yield part.get_filename() or "message.eml", inner.as_bytes()
-        elif not part.is_multipart():
-            content = part.get_payload(decode=True)
-            name = _line(part.get_filename() or "")
-            yield name or f"part {number}", content if isinstance(content, bytes) else b""
+def _name_attachment(part: Any, number: int) -> str:
+    is_mail = part.get_content_type() == "message/rfc822"
+    return _line(part.get_filename() or "") or ("message.eml" if is_mail else f"part {number}")
+
+
+def _content(part: Any) -> bytes:
+    if part.is_multipart():
+        # A message, or the groups of headers that tell why one was not delivered. They are not
+        # folded anew, which would read headers that cannot be read.
+        policy = email.policy.default.clone(refold_source="none")
+        return b"\n".join(inner.as_bytes(policy=policy) for inner in part.get_payload())
+    return part.get_payload(decode=True) or b""
 
 
 def _line(text: str) -> str:
