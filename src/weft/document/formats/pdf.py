@@ -30,7 +30,7 @@ def read_pdf(data: bytes) -> Document:
     parts, empty = TextParts(), 0
     for number in range(1, count + 1):
         try:
-            text = pdf[number - 1].get_textpage().get_text_bounded().strip()
+            text = _read_page(pypdfium2, pdf, number - 1)
         except pypdfium2.PdfiumError:
             text = ""
         if text:
@@ -44,3 +44,11 @@ def read_pdf(data: bytes) -> Document:
     values = {key: " ".join(value.split())[:1000] for key, value in pdf.get_metadata_dict().items()}
     facts |= {name: values[key] for key, name in _PROPERTIES.items() if values.get(key)}
     return Document(values.get("Title", ""), parts.join(), facts)
+
+
+def _read_page(pypdfium2: Any, pdf: Any, index: int) -> str:
+    page = pdf[index]
+    # What was filled into a form, or written upon a page, is shown but no part of its text yet.
+    if pypdfium2.raw.FPDFPage_Flatten(page, 0) == pypdfium2.raw.FLATTEN_SUCCESS:
+        page = pdf[index]
+    return page.get_textpage().get_text_bounded().strip()
