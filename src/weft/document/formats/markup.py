@@ -22,15 +22,24 @@ class Archive:
     """A zip file whose parts may unpack to so many bytes together, and no more."""
 
     def __init__(self, data: bytes, main: str) -> None:
-        """Open the file. Raises Unreadable if it lacks the part ``main``."""
+        """Open the file. Raises Unreadable if it lacks a main part, which most call ``main``."""
         try:
             self._zip = zipfile.ZipFile(io.BytesIO(data))
         except (zipfile.BadZipFile, ValueError, NotImplementedError):
             raise Unreadable(BROKEN) from None
         self.names = frozenset(self._zip.namelist())
-        if main not in self.names:
-            raise Unreadable(BROKEN)
         self._left = UNPACKED_BYTES_MAX
+        self.main = main if main in self.names else self._find_main(posixpath.dirname(main))
+
+    def _find_main(self, folder: str) -> str:
+        # Word on the web calls it word/document2.xml.
+        for kind, tag, attributes in self.events("_rels/.rels"):
+            if kind == "start" and tag == "Relationship":
+                path = attributes.get("Target", "").lstrip("/")
+                is_main = attributes.get("Type", "").endswith("/officeDocument")
+                if is_main and path in self.names and posixpath.dirname(path) == folder:
+                    return path
+        raise Unreadable(BROKEN)
 
     def read(self, name: str) -> bytes:
         """Return a whole part; nothing if there is none. Raises Unreadable."""
@@ -71,14 +80,14 @@ class Archive:
 
 
 def read_markup(chunks: Iterator[bytes]) -> Iterator[Event]:
-    """Yield the events of XML. Raises Unreadable if it is broken or declares a document type.
+    """Yield the events of XML. Raises Unreadable if it is broken or declares entities.
 
-    Without a DOCTYPE there are no entities, so neither entity bombs nor files from elsewhere.
+    A DOCTYPE without declarations of its own names a file at most, which is never read.
     """
     events: list[Event] = []
     parser = expat.ParserCreate()
     parser.buffer_text = True
-    parser.StartDoctypeDeclHandler = _refuse_doctype
+    parser.StartDoctypeDeclHandler = _refuse_declarations
     parser.StartElementHandler = lambda name, attributes: events.append(
         ("start", _local(name), attributes)
     )
@@ -125,5 +134,8 @@ def _local(name: str) -> str:
     return name.rpartition(":")[2]
 
 
-def _refuse_doctype(*_: object) -> None:
-    raise Unreadable("declares a document type, as entity bombs do")
+def _refuse_declarations(
+    _name: str, _system: str | None, _public: str | None, declares: bool
+) -> None:
+    if declares:
+        raise Unreadable("declares a document type, as entity bombs do")

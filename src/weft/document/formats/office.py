@@ -1,5 +1,7 @@
 """Word, PowerPoint and Excel documents (Office Open XML, ECMA-376)."""
 
+import contextlib
+import itertools
 import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
@@ -17,31 +19,33 @@ _DATE_FORMATS: Final = frozenset({*range(14, 23), *range(27, 37), *range(45, 48)
 _NOT_OF_DATES = re.compile(r'"[^"]*"|\\.|\[[^\]]*\]')
 _EPOCHS: Final = {False: datetime(1899, 12, 30), True: datetime(1904, 1, 1)}
 _LAST_DAY: Final = 2_958_465
+_DIGITS_SHOWN: Final = 15
 
 
 def read_word(data: bytes) -> Document:
-    """Read a .docx: headers, body with tables, notes and comments. Raises Unreadable."""
+    """Read a .docx: headers, body with tables, notes, comments, diagrams. Raises Unreadable."""
     archive, parts = Archive(data, "word/document.xml"), TextParts()
-    names = sorted(archive.names)
     headings = _heading_styles(archive)
-    bodies = ["word/document.xml", "word/footnotes.xml", "word/endnotes.xml", "word/comments.xml"]
-    for name in [
-        *(name for name in names if re.fullmatch(r"word/header\d*\.xml", name)),
-        *bodies,
-        *(name for name in names if re.fullmatch(r"word/footer\d*\.xml", name)),
-    ]:
+    for name in (
+        *_numbered(archive, "word/header"),
+        archive.main,
+        *_numbered(archive, "word/footnotes", "word/endnotes", "word/comments"),
+        *_numbered(archive, "word/diagrams/data", "word/footer"),
+    ):
         for is_heading, line in _paragraphs(archive.events(name), headings):
             (parts.add_heading if is_heading else parts.add)(line)
+    for name in _numbered(archive, "word/charts/chart"):
+        parts.add(_chart(archive, name))
     return _build(archive, parts, {"headings": [*parts.headings]} if parts.headings else {})
 
 
 def read_slides(data: bytes) -> Document:
     """Read a .pptx: the slides in their order, each with its notes. Raises Unreadable."""
     archive, parts = Archive(data, "ppt/presentation.xml"), TextParts()
-    targets = archive.targets("ppt/presentation.xml")
+    targets = archive.targets(archive.main)
     slides = [
         targets.get(find_attribute({k: v for k, v in attributes.items() if ":" in k}, "id"), "")
-        for kind, tag, attributes in archive.events("ppt/presentation.xml")
+        for kind, tag, attributes in archive.events(archive.main)
         if kind == "start" and tag == "sldId"
     ]
     for number, name in enumerate(slides, 1):
@@ -49,11 +53,13 @@ def read_slides(data: bytes) -> Document:
         title = _slide_title(archive.events(name))
         parts.add_heading(f"Slide {number}: {title}" if title else f"Slide {number}")
         for line in lines:
-            if line.strip() != title:
+            if " ".join(line.split()) != title:
                 parts.add(line)
-        for notes in archive.targets(name).values():
-            if notes.startswith("ppt/notesSlides/"):
-                said = [line for _, line in _paragraphs(archive.events(notes), frozenset())]
+        for part in archive.targets(name).values():
+            for line in _pictured(archive, part):
+                parts.add(line)
+            if part.startswith("ppt/notesSlides/"):
+                said = [line for _, line in _paragraphs(archive.events(part), frozenset())]
                 # The notes page repeats the number of its slide.
                 said = [line for line in said if line.strip() != str(number)]
                 parts.add(f"Notes: {' '.join(said)}" if said else "")
@@ -63,11 +69,13 @@ def read_slides(data: bytes) -> Document:
 def read_sheets(data: bytes) -> Document:
     """Read a .xlsx: each sheet's rows, the cells of a row parted by tabs. Raises Unreadable."""
     archive, parts = Archive(data, "xl/workbook.xml"), TextParts()
-    shared = list(_shared_strings(archive.events("xl/sharedStrings.xml")))
-    targets = archive.targets("xl/workbook.xml")
+    targets = archive.targets(archive.main)
+    # Some programs write SharedStrings.xml.
+    strings = [part for part in targets.values() if "sharedstrings" in part.lower()]
+    shared = list(_strings(archive.events(strings[0] if strings else "xl/sharedStrings.xml")))
     sheets: list[tuple[str, str]] = []
     from_1904 = False
-    for kind, tag, attributes in archive.events("xl/workbook.xml"):
+    for kind, tag, attributes in archive.events(archive.main):
         if kind == "start" and tag == "sheet":
             identity = find_attribute({k: v for k, v in attributes.items() if ":" in k}, "id")
             sheets.append((attributes.get("name", ""), targets.get(identity, "")))
@@ -78,6 +86,8 @@ def read_sheets(data: bytes) -> Document:
         parts.add_heading(f"Sheet: {name}")
         for row in cells.rows(archive.events(part)):
             parts.add("\t".join(row))
+        for line in _beside_cells(archive, part):
+            parts.add(line)
     return _build(archive, parts, {"sheets": [name for name, _ in sheets]})
 
 
@@ -87,11 +97,54 @@ def _build(archive: Archive, parts: TextParts, facts: Json) -> Document:
     return Document(title, parts.join(), {**properties, **facts})
 
 
+def _numbered(archive: Archive, *starts: str) -> Iterator[str]:
+    """Yield the parts whose names are one of these, with a number or without."""
+    for start in starts:
+        pattern = re.compile(rf"{start}\d*\.xml")
+        yield from sorted(name for name in archive.names if pattern.fullmatch(name))
+
+
+def _beside_cells(archive: Archive, sheet: str) -> Iterator[str]:
+    """Yield the comments, text boxes and charts of a sheet."""
+    for part in archive.targets(sheet).values():
+        if part.startswith("xl/comments"):
+            yield from _strings(archive.events(part), "comment")
+        elif part.startswith("xl/drawings/") and part.endswith(".xml"):
+            for _, line in _paragraphs(archive.events(part), frozenset()):
+                yield line
+            for inner in archive.targets(part).values():
+                yield from _pictured(archive, inner)
+
+
+def _pictured(archive: Archive, part: str) -> Iterator[str]:
+    """Yield the lines of a part if it is a diagram or a chart."""
+    if "/diagrams/data" in part:
+        for _, line in _paragraphs(archive.events(part), frozenset()):
+            yield line
+    elif "/charts/chart" in part:
+        yield _chart(archive, part)
+
+
+def _chart(archive: Archive, part: str) -> str:
+    """Return the title of a chart, and the names of its series and categories once each."""
+    words: dict[str, None] = {}
+    is_text = is_name = False
+    for kind, tag, _ in archive.events(part):
+        if kind == "text":
+            words |= {" ".join(tag.split()): None} if is_text else {}
+        elif tag == "strCache":
+            is_name = kind == "start"
+        elif tag == "t" or (tag == "v" and is_name):
+            is_text = kind == "start"
+    return "\t".join(filter(None, words))
+
+
 def _heading_styles(archive: Archive) -> frozenset[str]:
     """Return the ids of the styles of headings. Word translates the ids, not the names."""
     found: set[str] = set()
     style = ""
-    for kind, tag, attributes in archive.events("word/styles.xml"):
+    events = (archive.events(name) for name in _numbered(archive, "word/styles"))
+    for kind, tag, attributes in itertools.chain.from_iterable(events):
         if kind != "start":
             continue
         if tag == "style":
@@ -104,6 +157,9 @@ def _heading_styles(archive: Archive) -> frozenset[str]:
 
 
 _GAPS: Final = {"tab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-"}
+# The same content once more for older programs, or where it was before it was moved; the former
+# style of a paragraph; where its tabs stop.
+_LEFT_OUT: Final = frozenset({"Fallback", "moveFrom", "pPrChange", "tabs"})
 
 
 def _paragraphs(events: Iterator[Event], headings: frozenset[str]) -> Iterator[tuple[bool, str]]:
@@ -112,12 +168,11 @@ def _paragraphs(events: Iterator[Event], headings: frozenset[str]) -> Iterator[t
     Each comes with whether it is a heading.
     """
     paragraph = _Paragraph(headings)
-    fallbacks = 0
+    left_out = 0
     for kind, tag, attributes in events:
-        if tag == "Fallback" and kind != "text":
-            # The same content once more, for older programs.
-            fallbacks += 1 if kind == "start" else -1
-        elif fallbacks:
+        if tag in _LEFT_OUT and kind != "text":
+            left_out += 1 if kind == "start" else -1
+        elif left_out:
             continue
         elif kind == "text":
             paragraph.add_text(tag)
@@ -151,6 +206,9 @@ class _Paragraph:
             self.is_heading = find_attribute(attributes, "val") in self._headings
         elif tag in _GAPS:
             self.pieces.append(_GAPS[tag])
+        elif tag == "p" and self.pieces and not self.pieces[-1].isspace():
+            # It is in a text box, whose anchor is in the middle of another paragraph.
+            self.pieces.append(" " if self._rows else "\n")
 
     def close(self, tag: str) -> bool:
         """Return whether the paragraph ends here."""
@@ -173,17 +231,19 @@ def _slide_title(events: Iterator[Event]) -> str:
         if kind == "start" and tag == "ph":
             is_title = attributes.get("type", "") in {"title", "ctrTitle"}
         elif kind == "end" and tag == "sp":
-            if is_title and pieces:
+            if is_title and "".join(pieces).strip():
                 break
             is_title = False
         elif kind != "text" and tag == "t":
             is_text = kind == "start"
+        elif kind == "start" and is_title and tag in {"br", "p"}:
+            pieces.append(" ")
         elif kind == "text" and is_title and is_text:
             pieces.append(tag)
     return " ".join("".join(pieces).split())
 
 
-def _shared_strings(events: Iterator[Event]) -> Iterator[str]:
+def _strings(events: Iterator[Event], item: str = "si") -> Iterator[str]:
     pieces: list[str] = []
     is_text, phonetic = False, 0
     for kind, tag, _ in events:
@@ -194,7 +254,7 @@ def _shared_strings(events: Iterator[Event]) -> Iterator[str]:
         elif tag == "rPh":
             # How a Japanese word is spoken, which the sheet does not show.
             phonetic += 1 if kind == "start" else -1
-        elif tag == "si" and kind == "end":
+        elif tag == item and kind == "end":
             yield " ".join("".join(pieces).split())
             pieces = []
 
@@ -254,6 +314,10 @@ class _Cells:
             return {"1": "TRUE", "0": "FALSE"}.get(value, value)
         if kind == "n" and _is_index(style, self._dates) and self._dates[int(style)]:
             return self._show_date(value)
+        if kind == "n" and "." in value and len(value) > _DIGITS_SHOWN + 1:
+            # Sheets show 1.1 where they store 1.1000000000000001.
+            with contextlib.suppress(ValueError):
+                return f"{float(value):.{_DIGITS_SHOWN}g}"
         return " ".join(value.split())
 
     def _show_date(self, value: str) -> str:
