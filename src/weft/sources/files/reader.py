@@ -76,8 +76,8 @@ class FileReader:
                 return Failed(candidate.id, "it, or a folder above it, was replaced meanwhile")
 
     def _read_one(self, candidate: Candidate) -> Event:
-        is_large = is_document(candidate.parts[-1])
-        limit = self._config.max_document_size if is_large else self._config.max_file_size
+        config, name = self._config, candidate.parts[-1]
+        limit = config.max_document_size if is_document(name) else config.max_file_size
         descriptor = self._tree.open_file(self._base + candidate.parts)
         with os.fdopen(descriptor, "rb") as file:
             found = os.fstat(descriptor)
