@@ -94,8 +94,13 @@ def json_of(response: httpx.Response, what: str) -> Any:
     Raises as `raise_for_status`, and SourceUnavailable for a body that is not JSON.
     """
     raise_for_status(response, what)
+    return decode_json(response.content, what)
+
+
+def decode_json(content: bytes, what: str) -> Any:
+    """Decode a body. Raises SourceUnavailable if it is not JSON; ``what`` names it."""
     try:
-        return parse_json(response.content)
+        return parse_json(content)
     except ValueError:
         raise SourceUnavailable(f"The source's answer for {what} is not valid JSON.") from None
 

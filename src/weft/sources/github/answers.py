@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple, cast
 
 from weft.errors import SourceUnavailable
-from weft.net.json_bodies import parse_json
+from weft.net.errors import decode_json
 
 # Ids of a folder without entries, in SHA-1 and in SHA-256.
 EMPTY_TREES: Final = frozenset(
@@ -53,7 +53,7 @@ def read_object(content: bytes, what: str, names: Sequence[str]) -> dict[str, An
 
     Raises SourceUnavailable, like the other functions here.
     """
-    found = _parse(content, what)
+    found = decode_json(content, what)
     if not isinstance(found, dict):
         raise unexpected_answer(what)
     return _pick(cast("dict[str, Any]", found), names)
@@ -69,7 +69,7 @@ def read_changed_paths(content: bytes, what: str) -> tuple[object, list[str], in
 
 def read_pull_requests(content: bytes, what: str) -> list[dict[str, Any]]:
     """Return the items of a page of pull requests."""
-    found = _objects_of(_parse(content, what), what)
+    found = _objects_of(decode_json(content, what), what)
     if not all(isinstance(item.get("number"), int) for item in found):
         raise unexpected_answer(what)
     return [_pick(item, _PULL_REQUEST) for item in found]
@@ -84,14 +84,7 @@ def read_tree(content: bytes, what: str, sha: str, is_deep: bool) -> Tree:
     if not all(isinstance(e["path"], str) and isinstance(e["sha"], str) for e in entries):
         raise unexpected_answer(what)
     return Tree(
-        [
-            TreeFile(
-                *(e["path"], e["sha"], e["size"] if isinstance(e["size"], int) else 0),
-                oddity=_ODDITIES.get(str(e["mode"])),
-            )
-            for e in entries
-            if e["type"] in ("blob", "commit")
-        ],
+        [_file_of(e) for e in entries if e["type"] in ("blob", "commit")],
         [(e["path"], e["sha"]) for e in entries if e["type"] == "tree"],
         bool(found["truncated"]),
         _make_up(entries, sha, is_deep),
@@ -101,6 +94,14 @@ def read_tree(content: bytes, what: str, sha: str, is_deep: bool) -> Tree:
 def unexpected_answer(what: str) -> SourceUnavailable:
     """Return the error for an answer of another form than GitHub's API describes."""
     return SourceUnavailable(f"GitHub's answer for {what} is not what its API describes.")
+
+
+def has_id(sha: str, kind: bytes, body: bytes) -> bool:
+    """Return whether this is the id that Git gives to an object, in SHA-1 or in SHA-256."""
+    digest = hashlib.new("sha256" if len(sha) == 64 else "sha1", usedforsecurity=False)
+    digest.update(b"%s %d\0" % (kind, len(body)))
+    digest.update(body)
+    return digest.hexdigest() == sha
 
 
 def object_of(value: object) -> dict[str, Any]:
@@ -113,13 +114,6 @@ def list_of(value: object) -> list[Any]:
     return cast("list[Any]", value) if isinstance(value, list) else []
 
 
-def _parse(content: bytes, what: str) -> Any:
-    try:
-        return parse_json(content)
-    except ValueError:
-        raise SourceUnavailable(f"The source's answer for {what} is not valid JSON.") from None
-
-
 def _objects_of(value: object, what: str) -> list[dict[str, Any]]:
     items = list_of(value)
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in items):
@@ -129,6 +123,11 @@ def _objects_of(value: object, what: str) -> list[dict[str, Any]]:
 
 def _pick(found: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
     return {name: found.get(name) for name in names}
+
+
+def _file_of(entry: Mapping[str, Any]) -> TreeFile:
+    size = entry["size"] if isinstance(entry["size"], int) else 0
+    return TreeFile(entry["path"], entry["sha"], size, _ODDITIES.get(str(entry["mode"])))
 
 
 def _make_up(entries: Sequence[Mapping[str, Any]], sha: str, is_deep: bool) -> bool:
@@ -150,13 +149,7 @@ def _make_up(entries: Sequence[Mapping[str, Any]], sha: str, is_deep: bool) -> b
             lines[parent].append((key.encode(), line))
     except ValueError:
         return False
-    is_known = lines.keys() <= wanted.keys()
-    return is_known and all(_id_of(lines.get(path, []), like=i) == i for path, i in wanted.items())
-
-
-def _id_of(lines: list[tuple[bytes, bytes]], like: str) -> str:
-    """Return the id of a tree with these entries, of the kind of ``like``."""
-    body = b"".join(line for _, line in sorted(lines))
-    digest = hashlib.new("sha256" if len(like) == 64 else "sha1", usedforsecurity=False)
-    digest.update(b"tree %d\0" % len(body) + body)
-    return digest.hexdigest()
+    return lines.keys() <= wanted.keys() and all(
+        has_id(folder_id, b"tree", b"".join(line for _, line in sorted(lines.get(path, []))))
+        for path, folder_id in wanted.items()
+    )

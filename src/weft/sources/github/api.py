@@ -1,6 +1,5 @@
 """GitHub's REST API as the `github` source needs it: errors, rate limits, trees, comparisons."""
 
-import hashlib
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ from weft.sources.base import Incomplete
 from weft.sources.github.answers import (
     Tree,
     TreeFile,
+    has_id,
     object_of,
     read_changed_paths,
     read_object,
@@ -155,7 +155,7 @@ class GitHubApi:
         )
         if not response.is_success:
             raise status_error(response, "the file")
-        if _blob_id(response.content, sha) != sha:
+        if not has_id(sha, b"blob", response.content):
             # Stored once, it would stay: the next sync compares nothing but the id.
             raise SourceUnavailable("GitHub sent something else than the file's content.")
         return response.content
@@ -291,14 +291,6 @@ async def _read(
     """Read an answer where it holds nobody up; raise for its status as `raise_for_status`."""
     raise_for_status(response, what)
     return await run_parser(len(response.content), read, response.content, what, *more)
-
-
-def _blob_id(content: bytes, like: str) -> str:
-    """Return Git's id of a file; ``like`` is one of the same kind of repository."""
-    digest = hashlib.new("sha256" if len(like) == 64 else "sha1", usedforsecurity=False)
-    digest.update(b"blob %d\0" % len(content))
-    digest.update(content)
-    return digest.hexdigest()
 
 
 def _no_repository() -> SourceMisconfigured:
