@@ -37,12 +37,12 @@ def _places(body: JsonValue) -> Iterator[tuple[list[str], str]]:
 
 def _places_in_text(text: str) -> Iterator[tuple[list[str], str]]:
     for opening, problem in _LISTS_IN_TEXT:
-        begun = opening.match(text)
-        for match in problem.finditer(text, begun.end()) if begun else ():
-            yield [begun["group"] if begun else "", match["name"]], match["text"]
-    template = _TEMPLATE_FIELDS.match(text)
-    for name in template["names"].split(", ") if template else ():
-        yield ["config fields", name], "Field required"
+        if begun := opening.match(text):
+            for match in problem.finditer(text, begun.end()):
+                yield [begun["group"], match["name"]], match["text"]
+    if template := _TEMPLATE_FIELDS.match(text):
+        for name in template["names"].split(", "):
+            yield ["config fields", name], "Field required"
 
 
 def _field_path(place: list[str]) -> str:
@@ -79,7 +79,7 @@ _HALF_CLIENT: Final = re.compile(
     r"(Value error, )?OAuth[12] BYOC requires both \w{1,20} and \w{1,20} or neither"
 )
 _TEXT_MAX: Final = 2000
-# How a list of problems opens, and each problem in it.
+# How a list of problems opens, and each problem in it; one of several fields has no name.
 _LISTS_IN_TEXT: Final = (
     (
         re.compile(r"Invalid (?P<group>(config|auth) fields): "),
@@ -89,7 +89,7 @@ _LISTS_IN_TEXT: Final = (
         re.compile(
             r"Invalid auth (?P<group>provider config): Invalid configuration for \w{1,40}:\n"
         ),
-        re.compile(r"Field '(?P<name>[a-z][a-z0-9_]{0,39})?': (?P<text>[^\n]{1,200})(\n|$)"),
+        re.compile(r"Field '(?P<name>[a-z0-9_]{0,40})': (?P<text>[^\n]{1,200})(\n|$)"),
     ),
 )
 _TEMPLATE_FIELDS: Final = re.compile(

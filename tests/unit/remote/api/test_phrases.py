@@ -109,6 +109,11 @@ REFUSALS: dict[tuple[int, str], tuple[type[WeftError], str | None, str]] = {
         "auth.auth_provider.provider_config.project_id",
         "provider_config.account_id: the API does not accept it",
     ),
+    (422, f"{INVALID_ACCOUNT}Field '': Value error, both or neither of them"): (
+        InvalidInput,
+        "auth.auth_provider.provider_config",
+        "get_source",
+    ),
 }
 
 
