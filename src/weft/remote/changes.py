@@ -31,12 +31,14 @@ class RemoteChanges(Changes):
         self._pause = state.client.timeouts.follow
 
     async def follow(self) -> AsyncGenerator[None]:
-        known = await self._poll()
+        own = self._state.own_changes
+        # What is announced during a poll counts as unseen: the poll may have come too early.
+        known = own.count, await self._poll()
         yield
         while True:
-            own = await self._state.own_changes.wait(self._pause)
-            now = await self._poll()
-            if own or now != known:
+            await own.wait(known[0], self._pause)
+            now = own.count, await self._poll()
+            if now != known:
                 known = now
                 yield
 

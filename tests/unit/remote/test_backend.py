@@ -8,13 +8,20 @@ import anyio
 import httpx
 import pytest
 
-from tests.support.airweave.replay import load_exchanges, open_scripted_backend
+from tests.support.airweave.replay import (
+    load_exchanges,
+    open_scripted_backend,
+    open_scripted_client,
+)
 from tests.support.patience import PATIENCE_SECONDS
 from weft.backend import Authorization, Search
 from weft.domain.connections import ConnectionStatus, NewConnection
 from weft.domain.reading.search import SearchQuery
 from weft.errors import Conflict, InvalidInput, NotPermitted, Unsupported
 from weft.remote.backend import RemoteBackend
+from weft.remote.changes import RemoteChanges
+from weft.remote.state.notes import MemoryNotes
+from weft.remote.state.remote_state import RemoteState
 
 pytestmark = pytest.mark.anyio
 
@@ -197,6 +204,22 @@ async def test_followers_hear_of_own_changes_although_lists_show_nothing_of_them
                 group.start_soon(hear)
                 await anyio.wait_all_tasks_blocked()
                 await backend.connections.delete(one["id"])
+
+
+async def test_followers_hear_of_own_changes_that_are_made_while_they_poll() -> None:
+    def answer(_: httpx.Request) -> httpx.Response:
+        if polled:
+            state.own_changes.announce()
+        polled.append(True)
+        return httpx.Response(200, json=[])
+
+    polled: list[bool] = []
+    async with open_scripted_client(answer) as client:
+        state = RemoteState(client, MemoryNotes())
+        following = aiter(RemoteChanges(state).follow())
+        await anext(following)
+        with anyio.fail_after(PATIENCE_SECONDS):
+            await anext(following)
 
 
 async def test_list_with_a_filter_reads_on_until_the_page_is_full() -> None:

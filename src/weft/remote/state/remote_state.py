@@ -22,18 +22,19 @@ class ChangeSignal:
 
     def __init__(self) -> None:
         self._event = anyio.Event()
+        self.count = 0
 
     def announce(self) -> None:
         """Wake all who wait."""
+        self.count += 1
         self._event.set()
         self._event = anyio.Event()
 
-    async def wait(self, seconds: float) -> bool:
-        """Wait for a change for at most ``seconds``. Return whether there was one."""
-        event = self._event
-        with anyio.move_on_after(seconds):
-            await event.wait()
-        return event.is_set()
+    async def wait(self, seen: int, seconds: float) -> None:
+        """Wait for at most ``seconds`` until there were more changes than ``seen``."""
+        if self.count == seen:
+            with anyio.move_on_after(seconds):
+                await self._event.wait()
 
 
 class RemoteState:
