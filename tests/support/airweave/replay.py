@@ -56,7 +56,13 @@ def load_exchanges() -> list[Exchange]:
 @asynccontextmanager
 async def open_scripted_client(answer: Answers) -> AsyncGenerator[ApiClient]:
     """Open a client that is answered by a function."""
-    transport = httpx.MockTransport(answer)
+
+    def answer_unread(request: httpx.Request) -> httpx.Response:
+        # httpx reads what is made of content at once, as no answer from a network is.
+        made = answer(request)
+        return httpx.Response(made.status_code, headers=made.headers, stream=made.stream)
+
+    transport = httpx.MockTransport(answer_unread)
     async with open_client(URL, KEY, timeouts=QUICK, transport=transport) as client:
         yield client
 

@@ -6,7 +6,7 @@ request is repeated only when it cannot have been carried out. Otherwise its out
 """
 
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from typing import Final, TypeVar
 
@@ -17,9 +17,10 @@ from pydantic import JsonValue, SecretStr
 from weft import __version__
 from weft.domain.base import Json
 from weft.errors import SourceUnavailable, TryLater, WeftError
-from weft.net.errors import map_error
+from weft.net.errors import ResponseTooLarge, map_error
 from weft.net.json_bodies import parse_json
 from weft.net.retry import TRANSIENT_STATUSES, back_off_seconds, retry_after_seconds
+from weft.net.unpack import unpack_body
 from weft.net.urls import may_use_proxy
 from weft.remote.api.refusals import ApiAnswer, build_error, is_understood, rate_limit_error
 from weft.remote.api.timeouts import Timeouts
@@ -155,7 +156,7 @@ class ApiClient:
                             yield event
                 elif response.status_code < 500 and response.status_code not in (408, 429):
                     self._offers_streams = False
-        except (httpx.HTTPError, httpx.InvalidURL, OSError):
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ResponseTooLarge):
             return
         finally:
             self._streams -= 1
@@ -249,7 +250,11 @@ async def open_client(
 ) -> AsyncGenerator[ApiClient]:
     """Open a client of the API at ``api_url``. Tests put ``transport`` in place of the network."""
     timeouts = timeouts or Timeouts()
-    headers = {"accept": "application/json", "user-agent": f"weft/{__version__}"}
+    headers = {
+        "accept": "application/json",
+        "accept-encoding": "gzip, deflate",
+        "user-agent": f"weft/{__version__}",
+    }
     if organization:
         headers[ORGANIZATION_HEADER] = organization
     # Do not use the guarded client of `net`: it keeps sources away from private addresses and
@@ -308,26 +313,21 @@ class _KeyAuth(httpx.Auth):
 
 
 async def _read_content(response: httpx.Response, host: str) -> bytes:
-    content = bytearray()
-    async for piece in _unpack(response):
-        content += piece
-        if len(content) > ANSWER_MAX_BYTES:
-            raise AnswerLost(f"{host} sent an answer that is too large.")
-    return bytes(content)
+    try:
+        return b"".join([piece async for piece in _unpack(response)])
+    except ResponseTooLarge:
+        raise AnswerLost(f"{host} sent an answer that is too large.") from None
 
 
-def _unpack(response: httpx.Response) -> AsyncIterator[bytes]:
-    # httpx unpacks as often as the header asks, and so makes gigabytes of ten kilobytes.
-    if "," in response.headers.get("content-encoding", ""):
-        raise httpx.DecodingError("it is packed more than once")
-    return response.aiter_bytes()
+def _unpack(response: httpx.Response) -> AsyncGenerator[bytes]:
+    encoding = response.headers.get("content-encoding", "")
+    return unpack_body(response.aiter_raw(), encoding, ANSWER_MAX_BYTES)
 
 
 async def _read_events(response: httpx.Response, silence: float) -> AsyncGenerator[JsonValue]:
     """Yield the events. Signs of life, such as comments, are silence: they tell no end."""
-    rest, left, heard = b"", ANSWER_MAX_BYTES, anyio.current_time()
+    rest, heard = b"", anyio.current_time()
     async for piece in _unpack(response):
-        left -= len(piece)
         *lines, rest = (rest + piece).split(b"\n")
         for line in lines:
             if not line.startswith(b"data:") or len(line) > EVENT_MAX_BYTES:
@@ -338,7 +338,7 @@ async def _read_events(response: httpx.Response, silence: float) -> AsyncGenerat
                 continue
             yield event
             heard = anyio.current_time()
-        if len(rest) > EVENT_MAX_BYTES or left < 0 or anyio.current_time() - heard > silence:
+        if len(rest) > EVENT_MAX_BYTES or anyio.current_time() - heard > silence:
             return
 
 
