@@ -173,7 +173,7 @@ class RemoteCollections(Collections):
     async def _read_contents(self, readable_id: str | None) -> "_Contents":
         params = {"collection": readable_id} if readable_id else {}
         contents = _Contents()
-        items = walk(self._client, CONNECTIONS_PATH, read_connections, params=params, size=1000)
+        items = walk(self._client, CONNECTIONS_PATH, read_connections, params=params)
         async with aclosing(items):
             async for item in items:
                 contents.connections[item.readable_collection_id] += 1

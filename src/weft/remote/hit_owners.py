@@ -21,9 +21,6 @@ READ_MAX: Final = 20
 READ_SECONDS: Final = 5.0
 """No search waits longer for the names of its connections."""
 
-RATE_SHARE: Final = 2
-"""Reading takes at most half of the requests that the API allows in a minute."""
-
 _UNKNOWN_NOTE: Final = (
     "The connections of some hits are not known yet, as the API names only their syncs: search"
     " again, which reads more of its connections, or name one with connection_id."
@@ -70,13 +67,14 @@ class HitOwners:
         with anyio.move_on_after(READ_SECONDS):
             try:
                 unread = await self._list_unread({item.source_name for item in unknown}, collection)
-                for one in unread[: self._most()]:
+                most = self._client.limit_burst(READ_MAX)
+                for one in unread[:most]:
                     if wanted <= known.keys():
                         return
                     await self._read(one.id)
             except TryLater:
                 return
-            if len(unread) <= self._most():
+            if len(unread) <= most:
                 for sync_id in wanted - known.keys():
                     known.remember(sync_id, "")  # Its connection was deleted.
 
@@ -84,7 +82,7 @@ class HitOwners:
         """List the connections whose sync is not known, those with the most entities first."""
         read = set(self._state.connection_of.values())
         params = {"collection": collection} if collection else {}
-        items = walk(self._client, CONNECTIONS_PATH, read_connections, params=params, size=1000)
+        items = walk(self._client, CONNECTIONS_PATH, read_connections, params=params)
         async with aclosing(items):
             unread = [
                 item async for item in items if item.id not in read and item.short_name in sources
@@ -96,7 +94,3 @@ class HitOwners:
             await self._state.fetch_connection(connection_id)
         except NotFound:
             return  # It was deleted meanwhile.
-
-    def _most(self) -> int:
-        limit = self._client.rate_limit
-        return max(1, min(READ_MAX, limit // RATE_SHARE)) if limit else READ_MAX

@@ -38,6 +38,9 @@ CALL_END_SECONDS: Final = 1.0
 STREAMS_MAX: Final = 8
 """The most streams at once: each takes a connection from the pool, which calls need too."""
 
+BURST_SHARE: Final = 2
+"""A call that needs many requests takes at most half of those that the API allows in a minute."""
+
 EVENT_MAX_BYTES: Final = 64 * 1024
 _LIMIT_DIGITS: Final = 10
 _POOL: Final = httpx.Limits(max_connections=20, max_keepalive_connections=10, keepalive_expiry=20)
@@ -74,6 +77,12 @@ class ApiClient:
     def pace(self, share: int) -> float:
         """Return the pause between requests that take one in ``share`` of what the API allows."""
         return min(60.0 * share / self.rate_limit, 60.0) if self.rate_limit else 0.0
+
+    def limit_burst(self, most: int) -> int:
+        """Return how many requests one call may take: ``most``, or a share of what the API allows
+        in a minute.
+        """
+        return max(1, min(most, self.rate_limit // BURST_SHARE)) if self.rate_limit else most
 
     async def get(
         self,

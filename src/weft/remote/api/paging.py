@@ -18,7 +18,7 @@ T = TypeVar("T")
 N = TypeVar("N", Collection, Connection)
 
 WIRE_PAGE: Final = 200
-"""Items per request when a list is read to its end or to what is looked for."""
+"""Items per request when a list is read until a page of what is looked for is full."""
 
 LARGEST_PAGE: Final = 1000
 """The most items that the API gives in one request."""
@@ -42,7 +42,7 @@ async def walk(
     *,
     params: Params | None = None,
     skip: int = 0,
-    size: int = WIRE_PAGE,
+    size: int = LARGEST_PAGE,
 ) -> AsyncGenerator[T]:
     """Yield the items of a list after the first ``skip``, reading ``size`` per request."""
     while skip < WALK_MAX:
@@ -72,7 +72,7 @@ async def find_named(
     Raises NotFound or Ambiguous. The API only knows whole ids, so the list is read.
     """
     wanted = text.strip()
-    async with aclosing(walk(client, path, decode, size=LARGEST_PAGE)) as items:
+    async with aclosing(walk(client, path, decode)) as items:
         known = [*also, *[item async for item in items]]
     found = [item for item in known if _fits(item, wanted)]
     exact = [item for item in found if wanted in (item.id, getattr(item, "readable_id", None))]

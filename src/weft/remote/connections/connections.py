@@ -54,8 +54,6 @@ _ONLY_STATES = (
     "This API lists only states: get_connection shows what else needs somebody, such as a sync"
     " that fell short."
 )
-RATE_SHARE: Final = 2
-"""Counting takes at most half of the requests that the API allows in a minute."""
 _NO_PREVIEW: Final = Preview(gap="the Airweave API has no previews")
 WAITS_MAX: Final = timedelta(minutes=4)
 """Airweave cancels a sync that has waited for three minutes to start, if its cleanup runs."""
@@ -142,20 +140,18 @@ class RemoteConnections(Connections):
         params: dict[str, str] = {}
         if collection is not None:
             params["collection"] = await self._collections.resolve_readable_id(collection)
-        limit = self._client.rate_limit
-        most = min(WALK_MAX, LARGEST_PAGE * max(1, limit // RATE_SHARE)) if limit else WALK_MAX
-        found = [*await self._list_drafts(params.get("collection"))]
-        count = len(found)
-        items = walk(
-            self._client, CONNECTIONS_PATH, read_connections, params=params, size=LARGEST_PAGE
-        )
-        async with aclosing(items):
+        most = LARGEST_PAGE * self._client.limit_burst(WALK_MAX // LARGEST_PAGE)
+        drafts = await self._list_drafts(params.get("collection"))
+        listed: list[Connection] = []
+        async with aclosing(
+            walk(self._client, CONNECTIONS_PATH, read_connections, params=params)
+        ) as items:
             async for item in items:
-                found.append(item)
-                if len(found) - count >= most:
+                listed.append(item)
+                if len(listed) >= most:
                     break
-        wanted = [item for item in found if short_name in (None, item.short_name)]
-        return ConnectionTotals.of(wanted, is_partial=len(found) - count >= most)
+        wanted = [item for item in (*drafts, *listed) if short_name in (None, item.short_name)]
+        return ConnectionTotals.of(wanted, is_partial=len(listed) >= most)
 
     async def get(self, connection: str) -> Connection:
         draft = await self._find_draft(connection)

@@ -33,9 +33,6 @@ CONNECTIONS_MAX: Final = 50
 SEARCHES_MAX: Final = 20
 """The most searches for a job that go on where an earlier call ended."""
 
-RATE_SHARE: Final = 2
-"""These requests take at most half of those that the API allows in a minute."""
-
 AT_ONCE: Final = 4
 _PLACE: Final = re.compile(r"(\d{1,6})\.(\d{1,3})\.(\d{1,9})")
 # What has not started waits now, so it comes first.
@@ -68,7 +65,7 @@ class AcrossConnections:
         if cursor is not None:
             start, count, skip = map(int, decode_cursor(cursor, _PLACE, *listed).groups())
         connections = await _list_connections(self._state)
-        count = min(count, CONNECTIONS_MAX) or self._most()
+        count = min(count, CONNECTIONS_MAX) or self._client.limit_burst(CONNECTIONS_MAX)
         if status in _RUNNING and len(connections) > count:
             connections = [one for one in connections if one.status is ConnectionStatus.SYNCING]
         part = connections[start : start + count]
@@ -100,7 +97,7 @@ class AcrossConnections:
         connections.sort(key=lambda one: _RANKS.get(one.status, 2))
         asked = self._asked.pop(text, frozenset())
         left = [one for one in connections if one.id not in asked]
-        part = left[: self._most()]
+        part = left[: self._client.limit_burst(CONNECTIONS_MAX)]
         is_sure = len(text) >= SURE_PREFIX_CHARS
         step = AT_ONCE if is_sure else len(part) or 1
         for start in range(0, len(part), step):
@@ -119,10 +116,6 @@ class AcrossConnections:
             hint="Call list_jobs(connection_id=...) with its connection first: a job that it shows "
             "is found by its id. Or call again, which asks other connections.",
         )
-
-    def _most(self) -> int:
-        limit = self._client.rate_limit
-        return max(1, min(CONNECTIONS_MAX, limit // RATE_SHARE)) if limit else CONNECTIONS_MAX
 
     async def _fetch(self, connections: Sequence[Connection], limit: int) -> MutableSequence[Job]:
         found: MutableSequence[Job] = []
@@ -171,7 +164,7 @@ async def fetch_jobs(state: RemoteState, connection_id: str, limit: int) -> list
 
 
 async def _list_connections(state: RemoteState) -> list[Connection]:
-    items = walk(state.client, CONNECTIONS_PATH, read_connections, size=WINDOW)
+    items = walk(state.client, CONNECTIONS_PATH, read_connections)
     async with aclosing(items):
         return [state.learn(item) async for item in items]
 
