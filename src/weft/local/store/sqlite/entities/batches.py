@@ -25,7 +25,8 @@ from weft.local.store.sqlite.entities.changes import set_checkpoint, write_chang
 from weft.local.store.sqlite.entities.marks import Marks
 from weft.local.store.sqlite.file.queries import queries
 from weft.local.store.sqlite.file.session import Session, carray
-from weft.local.store.sqlite.tables.jobs import Held, Lap, find_held, renew, write_log
+from weft.local.store.sqlite.tables.claims import Held, Lap, find_held, renew
+from weft.local.store.sqlite.tables.jobs import write_log
 from weft.local.store.values import dumps, micros_or_none, moment
 
 LOGGED_UNSTORABLE = 20

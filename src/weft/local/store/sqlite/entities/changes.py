@@ -23,7 +23,7 @@ from weft.local.store.browse import (
 from weft.local.store.prepared import PreparedBatch
 from weft.local.store.sqlite.file.queries import queries
 from weft.local.store.sqlite.file.session import Session, carray
-from weft.local.store.sqlite.tables.jobs import Held
+from weft.local.store.sqlite.tables.claims import Held
 from weft.local.store.values import dumps
 
 ChangeRow = tuple[str, str | None, str | None, str | None]

@@ -28,7 +28,7 @@ from weft.local.store.sqlite.entities.sweep import (
 from weft.local.store.sqlite.file.database import READERS, Database
 from weft.local.store.sqlite.file.queries import queries
 from weft.local.store.sqlite.file.session import Bindings, Session, carray
-from weft.local.store.sqlite.tables.jobs import read_lap
+from weft.local.store.sqlite.tables.claims import read_lap
 from weft.local.store.sqlite.tables.rows import Table, rows
 from weft.local.store.values import loads, micros_or_none, moment_or_none
 

@@ -18,7 +18,7 @@ from weft.local.store.sqlite.entities.batches import Kind, check_fence, write_ty
 from weft.local.store.sqlite.entities.changes import write_deleted
 from weft.local.store.sqlite.file.queries import queries
 from weft.local.store.sqlite.file.session import Session, carray
-from weft.local.store.sqlite.tables.jobs import Lap, renew
+from weft.local.store.sqlite.tables.claims import Lap, renew
 from weft.local.store.sqlite.tables.rows import dump_hold
 from weft.local.store.values import moment
 

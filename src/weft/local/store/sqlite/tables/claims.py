@@ -1,11 +1,12 @@
-"""The next job that waits, and the claim that its runner holds."""
+"""The next job that waits, and the claim that its runner holds, for each write under it."""
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from weft.domain.connections import AuthMethod
 from weft.domain.jobs import RunOptions
 from weft.local.store.base import Claim, WaitingJob
+from weft.local.store.sqlite.file.database import Database
 from weft.local.store.sqlite.file.queries import queries
 from weft.local.store.sqlite.file.session import Session
 from weft.local.store.sqlite.tables.rows import Row, rows
@@ -70,3 +71,36 @@ def claim_next(
         mark=f"{job['id']}:{job['fence']}:{connection['version']}",
         running_since=seconds - job["ran"] / MICROSECONDS,
     )
+
+
+class Held(NamedTuple):
+    """The rows of a job that a claim still holds, and the job's status."""
+
+    job_no: int
+    connection_no: int
+    status: str
+
+
+def find_held(db: Session, claim: Claim) -> Held | None:
+    """Find the rows that the claim holds, in the caller's transaction; None if it is lost."""
+    values = {"id": claim.job_id, "fence": claim.fence, "owner": claim.owner}
+    row = db.execute(queries()["job_held"], values).fetchone()
+    return None if row is None else Held(*row)
+
+
+class Lap(NamedTuple):
+    """The time of a write under a claim, and how long the job has run; both in microseconds."""
+
+    now: int
+    ran: int
+
+
+def read_lap(database: Database, claim: Claim) -> Lap:
+    """Read the clocks for a write under the claim."""
+    ran = database.monotonic() - claim.running_since
+    return Lap(database.now(), round(ran * MICROSECONDS))
+
+
+def renew(db: Session, job_no: int, lap: Lap) -> None:
+    """Renew the lease, and record how long the job has run."""
+    db.execute(queries()["job_renew"], {"no": job_no, "now": lap.now, "ran": lap.ran})

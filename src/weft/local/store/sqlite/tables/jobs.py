@@ -21,7 +21,15 @@ from weft.local.store.sqlite.tables.audit import (
     stamp,
     write_audited,
 )
-from weft.local.store.sqlite.tables.claims import claim_next, to_waiting
+from weft.local.store.sqlite.tables.claims import (
+    Held,
+    Lap,
+    claim_next,
+    find_held,
+    read_lap,
+    renew,
+    to_waiting,
+)
 from weft.local.store.sqlite.tables.connections import is_as_read
 from weft.local.store.sqlite.tables.leases import LeaseWatch
 from weft.local.store.sqlite.tables.rows import (
@@ -34,7 +42,7 @@ from weft.local.store.sqlite.tables.rows import (
     select,
     to_job,
 )
-from weft.local.store.values import MICROSECOND, MICROSECONDS, dumps, micros, moment
+from weft.local.store.values import MICROSECOND, dumps, micros, moment
 
 RETRY_WAIT_MAX = timedelta(minutes=10)
 
@@ -281,39 +289,6 @@ def _release(db: Session, values: dict[str, Any]) -> list[str]:
         if row["status"] == JobStatus.CANCELLED:
             count_end(db, row["no"], row["connection_no"], JobStatus.CANCELLED)
     return [row["id"] for row in released]
-
-
-class Held(NamedTuple):
-    """The rows of a job that a claim still holds, and the job's status."""
-
-    job_no: int
-    connection_no: int
-    status: str
-
-
-def find_held(db: Session, claim: Claim) -> Held | None:
-    """Find the rows that the claim holds, in the caller's transaction; None if it is lost."""
-    values = {"id": claim.job_id, "fence": claim.fence, "owner": claim.owner}
-    row = db.execute(queries()["job_held"], values).fetchone()
-    return None if row is None else Held(*row)
-
-
-class Lap(NamedTuple):
-    """The time of a write under a claim, and how long the job has run; both in microseconds."""
-
-    now: int
-    ran: int
-
-
-def read_lap(database: Database, claim: Claim) -> Lap:
-    """Read the clocks for a write under the claim."""
-    ran = database.monotonic() - claim.running_since
-    return Lap(database.now(), round(ran * MICROSECONDS))
-
-
-def renew(db: Session, job_no: int, lap: Lap) -> None:
-    """Renew the lease, and record how long the job has run."""
-    db.execute(queries()["job_renew"], {"no": job_no, "now": lap.now, "ran": lap.ran})
 
 
 def _heartbeat(db: Session, claim: Claim, lap: Lap) -> JobStatus | None:
