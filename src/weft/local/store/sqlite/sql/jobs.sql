@@ -78,11 +78,15 @@ WHERE status IN ('RUNNING', 'CANCELLING');
 -- Tells cheaply that nothing can be claimed.
 SELECT 1 FROM job WHERE status = 'PENDING' LIMIT 1;
 
+-- name: job_mark
+-- Part of the next ones: changes with the connection and with each claim.
+(j.id || ':' || j.fence || ':' || c.version)
+
 -- name: job_next
 -- The oldest job that is due, whose host has room and whose mark was not passed over. A time to retry
 -- that is further away than any wait was set before the clock went back.
-SELECT j.no, j.id AS job_id, j.id || ':' || j.fence || ':' || c.version AS mark, j.error, c.id AS connection_id,
-  c.organization_id, c.short_name, c.config, c.credentials, c.auth_method, c.auth_expires_at
+SELECT j.no, j.id AS job_id, {job_mark} AS mark, j.error, c.id AS connection_id, c.organization_id,
+  c.short_name, c.config, c.credentials, c.auth_method, c.auth_expires_at
 FROM job j JOIN connection c ON c.no = j.connection_no
 WHERE j.status = 'PENDING' AND (:job_id IS NULL OR j.id = :job_id)
   AND (j.retry_at IS NULL OR j.retry_at <= :now OR j.retry_at > :now + :retry_max)
@@ -92,7 +96,7 @@ WHERE j.status = 'PENDING' AND (:job_id IS NULL OR j.id = :job_id)
       WHERE r.status IN ('RUNNING', 'CANCELLING') AND rc.host = c.host
     )
   )
-  AND j.id || ':' || j.fence || ':' || c.version NOT IN (SELECT value FROM carray(:passed_over))
+  AND {job_mark} NOT IN (SELECT value FROM carray(:passed_over))
 ORDER BY j.no LIMIT 1;
 
 -- name: job_explain_wait
@@ -108,14 +112,14 @@ UPDATE job SET status = 'RUNNING', owner = :owner, fence = fence + 1,
   started_at = coalesce(started_at, :now), skipped = checkpoint_skipped, failed = checkpoint_failed,
   error = NULL, error_category = NULL, error_details = NULL
 WHERE no = :no
-RETURNING no, id, connection_no, fence, options, full_sync, checkpoint, listing, attempts,
+RETURNING id, fence, options, full_sync, checkpoint, listing, attempts,
   renewed, ran;
 
 -- name: job_claim_connection
--- The columns of a claim that the connection has.
-SELECT version, id, organization_id, short_name, config, credentials, cursor, list_again, auth_method,
-  authenticated_at, auth_expires_at
-FROM connection WHERE no = :no;
+-- The columns of a claim that its connection has, and the mark of the claimed job.
+SELECT {job_mark} AS mark, c.id, c.organization_id, c.short_name, c.config, c.credentials, c.cursor,
+  c.list_again, c.auth_method, c.authenticated_at, c.auth_expires_at
+FROM job j JOIN connection c ON c.no = j.connection_no WHERE j.no = :no;
 
 -- name: job_forget_seen
 -- Drops what the job has dealt with, once it has ended.

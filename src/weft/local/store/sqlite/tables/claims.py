@@ -45,7 +45,7 @@ def claim_next(
         return None
     job = next(rows(db, queries()["job_claim"], holder | {"no": found["no"]}))
     db.execute(queries()["reason_resume"], {"no": found["no"]})
-    connection = next(rows(db, queries()["job_claim_connection"], {"no": job["connection_no"]}))
+    connection = next(rows(db, queries()["job_claim_connection"], {"no": found["no"]}))
     return Claim(
         job_id=job["id"],
         owner=holder["owner"],
@@ -68,7 +68,7 @@ def claim_next(
         attempts=job["attempts"],
         resumed=job["fence"] > 1,
         renewed=bool(job["renewed"]),
-        mark=f"{job['id']}:{job['fence']}:{connection['version']}",
+        mark=connection["mark"],
         running_since=seconds - job["ran"] / MICROSECONDS,
     )
 
