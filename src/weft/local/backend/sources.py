@@ -21,15 +21,18 @@ class LocalSources(Sources):
         found: list[SourceInfo] = []
         for name in self._registry.names():
             try:
-                found.append(await self.get(name))
+                found.append(self._registry.get(name).info())
             except WeftError as error:
                 # One broken package must not hide all the others.
                 logger.warning("left out of the catalogue: %s", error)
-        return found
+        return [await self._complete(info) for info in found]
 
     async def get(self, short_name: str) -> SourceInfo:
-        info = self._registry.get(short_name).info()
+        return await self._complete(self._registry.get(short_name).info())
+
+    async def _complete(self, info: SourceInfo) -> SourceInfo:
+        """Say whether consent needs a client, which is as the operator has set it up here."""
         if AuthMethod.OAUTH_BROWSER not in info.auth_methods:
             return info
-        lacks_client = await self._clients.get(short_name) is None
+        lacks_client = await self._clients.get(info.short_name) is None
         return info.model_copy(update={"requires_byoc": lacks_client})
