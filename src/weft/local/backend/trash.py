@@ -58,7 +58,6 @@ class LocalTrash(Trash):
 
     async def _take_back(self, found: Connection | Collection, former: str) -> TakenBack:
         trash = self._engine.store.trash
-        taken = None
         try:
             taken = await trash.restore(found, former)
         except Conflict:
@@ -80,9 +79,8 @@ class LocalTrash(Trash):
         ]
         collection = None
         if taken.collection_id is not None:
-            [collection, *_] = await store.collections.find(
-                self._organization_id, taken.collection_id
-            )
+            back = await store.collections.find(self._organization_id, taken.collection_id)
+            collection = next(iter(back), None)  # Somebody may have deleted it again by now.
         renamed = collection is not None and collection.readable_id != former
         return Restored(
             connections=tuple(each for each in found if each is not None),

@@ -15,7 +15,7 @@ from tests.support.local.harness import (
     open_harness,
     token_auth,
 )
-from weft.domain.collections import NewCollection
+from weft.domain.collections import Collection, NewCollection
 from weft.domain.jobs import JobStatus
 from weft.domain.schedules import ScheduleSpec
 from weft.errors import Ambiguous, Fenced, InvalidInput, NotFound
@@ -137,6 +137,20 @@ async def test_what_was_deleted_by_itself_stays_deleted_when_its_collection_retu
     restored = await local.backend.trash.restore(collection=COLLECTION)
     assert [each.id for each in restored.connections] == [first.id]
     assert [each.id for each in (await local.backend.trash.list()).connections] == [second.id]
+
+
+async def test_restore_is_told_although_somebody_deletes_the_collection_again_at_once(
+    local: LocalHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def find(_: str, __: str) -> list[Collection]:
+        return []
+
+    made = await local.connect()
+    await local.backend.collections.delete(COLLECTION)
+    monkeypatch.setattr(local.engine.store.collections, "find", find)
+    restored = await local.backend.trash.restore(collection=COLLECTION)
+    assert (restored.connection_count, restored.collection) == (1, None)
+    assert [each.id for each in restored.connections] == [made.id]
 
 
 async def test_without_hours_a_deletion_is_for_good(tmp_path: Path) -> None:
