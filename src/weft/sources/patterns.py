@@ -14,7 +14,10 @@ from typing import Final
 from unicodedata import normalize
 from urllib.parse import unquote, urlsplit
 
+from pydantic import BaseModel
+
 from weft.document.text import is_text_ending
+from weft.domain.base import Json
 from weft.domain.text.media_types import MEDIA_TYPES
 from weft.domain.text.names import suggest_name
 from weft.errors import InvalidInput
@@ -49,6 +52,26 @@ class WrongPattern(ValueError):
     def __init__(self, reason: str, hint: str) -> None:
         super().__init__(reason)
         self.hint = hint
+
+
+def pin_patterns(config: BaseModel, locate: Locate, *, negates: bool = True) -> Json:
+    """Return the fields ``include`` and ``exclude`` that are read otherwise than given.
+
+    Raises InvalidInput as `read_patterns`, and for an ``include`` that only revokes.
+    """
+    pinned: Json = {}
+    for field in ("include", "exclude"):
+        given: list[str] = getattr(config, field)
+        read = read_patterns(given, field, locate, negates=negates)
+        if field == "include" and read and all(pattern.startswith("!") for pattern in read):
+            raise InvalidInput(
+                "config.include has only ! patterns, so nothing would be read.",
+                field="config.include",
+                hint="Name in exclude what is not to be read, without the !.",
+            )
+        if read != given:
+            pinned[field] = [*read]
+    return pinned
 
 
 def read_patterns(

@@ -2,10 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from weft.domain.base import Json
-from weft.errors import InvalidInput
 from weft.sources.files.ignore import Patterns
-from weft.sources.patterns import locate_in_folder, read_patterns
 
 DEFAULT_MAX_FILE_BYTES = 1024 * 1024
 LARGEST_MAX_FILE_BYTES = 20 * 1024 * 1024
@@ -60,18 +57,3 @@ class FilesConfig(BaseModel):
     def _check_patterns(cls, value: list[str]) -> list[str]:
         Patterns(value)
         return value
-
-
-def pin_patterns(config: FilesConfig, path: str) -> Json:
-    """Return the pattern fields that are read otherwise than given. Raises InvalidInput."""
-    locate = locate_in_folder(path)
-    include = read_patterns(config.include, "include", locate)
-    if include and all(pattern.startswith("!") for pattern in include):
-        raise InvalidInput(
-            "config.include has only ! patterns, so nothing would be read.",
-            field="config.include",
-            hint="Name in exclude what is not to be read, without the !.",
-        )
-    exclude = read_patterns(config.exclude, "exclude", locate)
-    pinned = {"include": include, "exclude": exclude}
-    return {name: [*read] for name, read in pinned.items() if read != getattr(config, name)}

@@ -30,11 +30,11 @@ from weft.sources.base import (
     Source,
     SourceContext,
 )
-from weft.sources.files.config import FilesConfig, pin_patterns
+from weft.sources.files.config import FilesConfig
 from weft.sources.files.ignore import Patterns, fits_one
 from weft.sources.files.reader import FileReader
 from weft.sources.files.walk import Candidate, FolderWalk, Selection, reason_of
-from weft.sources.patterns import PatternWatch
+from weft.sources.patterns import PatternWatch, locate_in_folder, pin_patterns
 from weft.sources.roots import Start, find_start, pin_path
 from weft.sources.trees import Identity, Moved, Tree, tree_at
 
@@ -66,9 +66,8 @@ class FilesSource(Source[FilesConfig, NoFields]):
     @classmethod
     def pin(cls, config: BaseModel, context: SourceContext) -> Json:
         """Make the path absolute, and the patterns relative to it."""
-        given = cast("FilesConfig", config)
-        path = pin_path(given.path, context)
-        return {"path": path, **pin_patterns(given, path)}
+        path = pin_path(cast("FilesConfig", config).path, context)
+        return {"path": path, **pin_patterns(config, locate_in_folder(path))}
 
     @classmethod
     def require_access(cls, config: BaseModel, context: SourceContext) -> None:

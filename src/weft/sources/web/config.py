@@ -4,9 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from weft.domain.base import Json
 from weft.sources.base import ENDPOINT
-from weft.sources.patterns import locate_on_site, read_patterns
 from weft.sources.web.pages import normalise_url
 
 PATTERNS_MAX = 50
@@ -66,15 +64,3 @@ class WebConfig(BaseModel):
         if any(not pattern or len(pattern) > PATTERN_CHARS_MAX for pattern in value):
             raise ValueError(f"patterns must have 1 to {PATTERN_CHARS_MAX} characters")
         return value
-
-
-def pin_patterns(config: WebConfig) -> Json:
-    """Return the pattern fields that are read otherwise than given. Raises InvalidInput."""
-    locate = locate_on_site(config.url)
-    pinned: Json = {}
-    for name in ("include", "exclude"):
-        given: list[str] = getattr(config, name)
-        read = read_patterns(given, name, locate, negates=False)
-        if read != given:
-            pinned[name] = [*read]
-    return pinned

@@ -18,7 +18,8 @@ from weft.errors import SourceMisconfigured, SourceUnavailable
 from weft.net.errors import raise_for_status
 from weft.net.transport import MAX_BYTES, Origin, origin_of
 from weft.sources.base import Event, NoFields, PreviewEvent, Source, SourceContext
-from weft.sources.web.config import WebConfig, pin_patterns
+from weft.sources.patterns import locate_on_site, pin_patterns
+from weft.sources.web.config import WebConfig
 from weft.sources.web.memory import REMEMBERED_MAX, Scope, SiteMemory, digest_of
 from weft.sources.web.pages import PageReader
 from weft.sources.web.preview import preview_site
@@ -53,7 +54,8 @@ class WebSource(Source[WebConfig, NoFields]):
     def pin(cls, config: BaseModel, context: SourceContext) -> Json:
         """Make the patterns ones of paths."""
         del context
-        return pin_patterns(cast("WebConfig", config))
+        locate = locate_on_site(cast("WebConfig", config).url)
+        return pin_patterns(config, locate, negates=False)
 
     async def check(self) -> str:
         """Read the start page or sitemap."""
