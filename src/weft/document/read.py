@@ -53,7 +53,9 @@ def name_document(name: str, media_type: str) -> str | None:
     if media_type in _UNKNOWN_TYPES:
         return name if is_document(name) else None
     suffix = _SUFFIXES.get(media_type)
-    return None if suffix is None else name if name.lower().endswith(suffix) else name + suffix
+    if suffix is None:
+        return None
+    return name if name.lower().endswith(suffix) else name + suffix
 
 
 def is_document(path: str) -> bool:

@@ -126,7 +126,7 @@ class GitHubApi:
             tree.files += [file._replace(path=f"{prefix}{file.path}") for file in answer.files]
             tree.is_proven = tree.is_proven and answer.is_proven
             if len(tree.files) > FILES_MAX:
-                tree.gap = f"it has more than {FILES_MAX:,} files"
+                tree.gap = f"the commit has more than {FILES_MAX:,} files"
                 return tree
         tree.gap = f"more than {TREES_MAX} folders had to be listed one by one"
         return tree
