@@ -123,6 +123,8 @@ async def test_held_deletions_are_shown_and_then_applied(
         await expect(row).to_contain_text("3 entities")
         await row.get_by_role("button", name="Delete 3 entities Emptied documents").click()
         await expect(row).to_contain_text("3 deleted")
+        # Before its sync has ended, what it has deleted so far is shown in the same words.
+        await expect(row.get_by_role("button", name="Sync now")).to_be_visible()
         await expect(row.get_by_role("button", name="Delete 3 entities")).to_be_hidden()
         told = (await agent.ok("get_connection", connection_id=made["id"])).data
         assert "attention" not in told
