@@ -1,10 +1,8 @@
 """Wishes played with a model behind an HTTP endpoint; a script stands in for the model."""
 
 import json
-import threading
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ from tests.evaluation.model import Endpoint, ModelError, Talk, talk
 from tests.evaluation.play_model import Played, play, playable, table, write_log
 from tests.evaluation.transcripts import Server, load_tasks
 from tests.evaluation.world import Stage, World
+from weft.testing.scripted_http import HttpReply, HttpRequest, as_json, serve
 
 pytestmark = pytest.mark.anyio
 
@@ -26,39 +25,22 @@ Answer = dict[str, Any] | int | str
 Model = Callable[[Messages], Answer]
 
 
-@contextmanager
-def served(answer: Model, seen: list[dict[str, Any]] | None = None) -> Generator[Endpoint]:
+@asynccontextmanager
+async def served(answer: Model, seen: list[HttpRequest] | None = None) -> AsyncGenerator[Endpoint]:
     """Serve a scripted model: a message, an HTTP status, or a raw body for the messages so far."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            if seen is not None:
-                seen.append({"path": self.path, "key": self.headers["Authorization"], **body})
-            given = answer(body["messages"])
-            status = given if isinstance(given, int) else 200
-            text = (
-                given if isinstance(given, str) else json.dumps({"choices": [{"message": given}]})
-            )
-            raw = text.encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(raw)))
-            self.end_headers()
-            self.wfile.write(raw)
+    def reply(asked: HttpRequest) -> HttpReply:
+        if seen is not None:
+            seen.append(asked)
+        given = answer(json.loads(asked.body)["messages"])
+        if isinstance(given, int):
+            return HttpReply(given)
+        if isinstance(given, str):
+            return HttpReply(body=given.encode())
+        return as_json({"choices": [{"message": given}]})
 
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (the base's name)
-            """Keep the output of the tests clean."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        url = f"http://127.0.0.1:{server.server_port}/v1"
-        yield Endpoint(url, "scripted", SecretStr(KEY))
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    async with serve(reply) as site:
+        yield Endpoint(f"{site.url}/v1", "scripted", SecretStr(KEY))
 
 
 def calling(name: str, arguments: object = None) -> dict[str, Any]:
@@ -90,19 +72,20 @@ async def converse(client: Client, endpoint: Endpoint) -> Talk:
 
 
 async def test_model_gets_tools_and_instructions_and_its_reading_is_counted(client: Client) -> None:
-    seen: list[dict[str, Any]] = []
+    seen: list[HttpRequest] = []
 
     def answer(messages: Messages) -> Answer:
         return saying("files, git") if last_read(messages) else calling("list_sources")
 
-    with served(answer, seen) as endpoint:
+    async with served(answer, seen) as endpoint:
         held = await converse(client, endpoint)
     assert held.answer == "files, git"
     [call] = held.calls
     assert (call.tool, call.failed, held.rounds) == ("list_sources", False, 2)
-    assert held.chars == call.chars == len(seen[1]["messages"][-1]["content"])
-    first = seen[0]
-    assert (first["path"], first["key"]) == ("/v1/chat/completions", f"Bearer {KEY}")
+    first, second = (json.loads(asked.body) for asked in seen)
+    assert held.chars == call.chars == len(second["messages"][-1]["content"])
+    assert seen[0].path == "/v1/chat/completions"
+    assert seen[0].headers["authorization"] == f"Bearer {KEY}"
     assert first["messages"][0]["content"] == client.instructions
     offered = {tool["function"]["name"]: tool["function"] for tool in first["tools"]}
     assert "connection_id" in offered["run_sync"]["parameters"]["properties"]
@@ -123,7 +106,7 @@ async def test_wrong_call_is_answered_so_that_the_model_can_go_on(
     def answer(messages: Messages) -> Answer:
         return saying(last_read(messages)) if last_read(messages) else wrong
 
-    with served(answer) as endpoint:
+    async with served(answer) as endpoint:
         held = await converse(client, endpoint)
     assert read in held.answer
     assert held.calls[0].failed
@@ -142,13 +125,14 @@ async def test_wrong_call_is_answered_so_that_the_model_can_go_on(
 async def test_endpoint_that_fails_ends_the_wish_and_shows_no_key(
     client: Client, answer: Answer, said: str
 ) -> None:
-    with served(lambda _: answer) as endpoint, pytest.raises(ModelError, match=said) as caught:
-        await converse(client, endpoint)
+    async with served(lambda _: answer) as endpoint:
+        with pytest.raises(ModelError, match=said) as caught:
+            await converse(client, endpoint)
     assert KEY not in f"{caught.value!r} {endpoint!r}"
 
 
 async def test_endpoint_that_nobody_serves_is_told(client: Client) -> None:
-    with served(lambda _: 200) as endpoint:
+    async with served(lambda _: 200) as endpoint:
         pass
     with pytest.raises(ModelError, match="did not answer"):
         await converse(client, endpoint)
@@ -177,9 +161,9 @@ async def test_wish_is_played_with_the_real_server_over_stdio(tmp_path: Path) ->
 
     for folder in ("good", "bad"):
         (tmp_path / folder).mkdir()
-    with served(reads) as endpoint:
+    async with served(reads) as endpoint:
         good = await play(endpoint, task, tmp_path / "good")
-    with served(lambda _: saying("It is empty.")) as endpoint:
+    async with served(lambda _: saying("It is empty.")) as endpoint:
         bad = await play(endpoint, task, tmp_path / "bad")
     assert (good.trouble, bad.trouble) == ("", "the answer lacks <secret>")
     assert table([good, bad])[-1] == "1 of 2 wishes fulfilled"
