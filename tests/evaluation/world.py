@@ -5,18 +5,16 @@ import random
 import string
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar, cast
 from uuid import uuid4
 
-import anyio
-
 from tests.evaluation.transcripts import End, Hit, Server, Task, TranscriptError, Values, fill
+from tests.support.jobs import wait_for_end, wait_for_job
 from tests.support.local.embedded import Embedded, no_network, open_embedded
-from tests.support.patience import PATIENCE_SECONDS
 from tests.support.sources.git_repos import RawRepository
 from weft.domain.access.permissions import Ceilings
 from weft.domain.access.principals import Principal, Role
@@ -30,7 +28,6 @@ from weft.domain.connections import (
     NewConnection,
 )
 from weft.domain.entities import Entity
-from weft.domain.jobs import Job, JobStatus
 from weft.domain.reading.search import SearchQuery
 from weft.errors import AuthenticationFailed, Conflict
 from weft.local.backend import LocalBackend
@@ -220,7 +217,10 @@ class World:
     async def _sync(self, name: str, reaches: str = "") -> None:
         """Run a sync to its end, or until it ``reaches`` a status."""
         job = await self.backend.jobs.run(name)
-        await self._wait_for_status(job, JobStatus(reaches) if reaches else None)
+        if reaches:
+            await wait_for_job(self.backend, job, lambda seen: seen.status == reaches)
+        else:
+            await wait_for_end(self.backend, job)
 
     async def _hang(self, name: str) -> None:
         """Start a sync that does not come to its end."""
@@ -237,7 +237,7 @@ class World:
         await fire_due(self.stage.engine)
         page = await self.backend.jobs.list(limit=100)
         for job in page.items if wait else ():
-            await self._wait_for_status(job, None)
+            await wait_for_end(self.backend, job)
 
     async def _invent(
         self, words: Sequence[str] = (), numbers: Sequence[str] = (), today: str = ""
@@ -325,14 +325,7 @@ class World:
         """Wait until the last job of a connection ends."""
         found = await self.backend.connections.get(name)
         if found.sync.last_job is not None:
-            await self._wait_for_status(found.sync.last_job, None)
-
-    async def _wait_for_status(self, job: Job, status: JobStatus | None) -> None:
-        with anyio.fail_after(PATIENCE_SECONDS):
-            async with aclosing(self.backend.jobs.watch(job.id)) as states:
-                async for state in states:
-                    if state.status is status:
-                        return
+            await wait_for_end(self.backend, found.sync.last_job)
 
     async def all_connections(self) -> list[Connection]:
         """List every connection."""
