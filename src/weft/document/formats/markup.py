@@ -110,10 +110,9 @@ def read_markup(chunks: Iterator[bytes]) -> Iterator[Event]:
 
 
 def find_attribute(attributes: Mapping[str, str], name: str) -> str:
-    """Return an attribute by its local name, whatever its prefix; empty if it has none."""
-    return attributes.get(name) or next(
-        (value for key, value in attributes.items() if key.endswith(f":{name}")), ""
-    )
+    """Return an attribute by its local name, rather one with a prefix; empty if it has none."""
+    prefixed = (value for key, value in attributes.items() if key.endswith(f":{name}"))
+    return next(prefixed, attributes.get(name, ""))
 
 
 def read_values(events: Iterator[Event], wanted: Mapping[str, str]) -> dict[str, str]:

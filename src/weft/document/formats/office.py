@@ -44,7 +44,7 @@ def read_slides(data: bytes) -> Document:
     archive, parts = Archive(data, "ppt/presentation.xml"), TextParts()
     targets = archive.targets(archive.main)
     slides = [
-        targets.get(find_attribute({k: v for k, v in attributes.items() if ":" in k}, "id"), "")
+        targets.get(find_attribute(attributes, "id"), "")
         for kind, tag, attributes in archive.events(archive.main)
         if kind == "start" and tag == "sldId"
     ]
@@ -77,8 +77,8 @@ def read_sheets(data: bytes) -> Document:
     from_1904 = False
     for kind, tag, attributes in archive.events(archive.main):
         if kind == "start" and tag == "sheet":
-            identity = find_attribute({k: v for k, v in attributes.items() if ":" in k}, "id")
-            sheets.append((attributes.get("name", ""), targets.get(identity, "")))
+            part = targets.get(find_attribute(attributes, "id"), "")
+            sheets.append((attributes.get("name", ""), part))
         elif kind == "start" and tag == "workbookPr":
             from_1904 = attributes.get("date1904", "0") in {"1", "true"}
     cells = _Cells(shared, _date_styles(archive.events("xl/styles.xml")), _EPOCHS[from_1904])
