@@ -79,13 +79,18 @@ class HitOwners:
                     known.remember(sync_id, "")  # Its connection was deleted.
 
     async def _list_unread(self, sources: set[str], collection: str | None) -> list[Connection]:
-        """List the connections whose sync is not known, those with the most entities first."""
+        """List the connections whose sync is not known, those with the most entities first.
+
+        A source without a name may be any.
+        """
         read = set(self._state.connection_of.values())
         params = {"collection": collection} if collection else {}
         items = walk(self._client, CONNECTIONS_PATH, read_connections, params=params)
         async with aclosing(items):
             unread = [
-                item async for item in items if item.id not in read and item.short_name in sources
+                item
+                async for item in items
+                if item.id not in read and sources & {item.short_name, ""}
             ]
         return sorted(unread, key=lambda one: -one.entities.total_entities)
 

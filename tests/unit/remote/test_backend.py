@@ -136,7 +136,8 @@ def make_result(name: str, sync_id: str, entity_id: str, text: str) -> dict[str,
     }
 
 
-async def test_hit_is_named_by_the_connection_of_its_sync_and_chunks_are_one() -> None:
+@pytest.mark.parametrize("source", ["stub", ""])
+async def test_hit_is_named_by_the_connection_of_its_sync_and_chunks_are_one(source: str) -> None:
     one = ALL["018"].body
     sent: list[dict[str, Any]] = []
 
@@ -146,6 +147,8 @@ async def test_hit_is_named_by_the_connection_of_its_sync_and_chunks_are_one() -
             texts = ("a pelican lands", "a worse part of the same")
             hits = [make_result("Note", one["sync_id"], "e1", text) for text in texts]
             hits += [make_result("X", "gone", each, "no") for each in ("e2", "e3")]
+            for hit in hits:
+                hit["airweave_system_metadata"]["source_name"] = source
             return httpx.Response(200, json={"results": hits})
         if request.url.path == "/source-connections":
             return httpx.Response(200, json=ALL["023"].body)
@@ -160,7 +163,7 @@ async def test_hit_is_named_by_the_connection_of_its_sync_and_chunks_are_one() -
         await search_of(backend).search(again)
     assert [(hit.entity_id, hit.connection_name) for hit in results.hits] == [
         ("e1", one["name"]),
-        ("e2", "stub"),
+        ("e2", source),
     ], "and what the next page begins with is only there"
     assert results.hits[0].snippet == "a pelican lands", "the best chunk stands for its entity"
     assert results.matched == "any", "one hit has not the word"
