@@ -102,7 +102,7 @@ class RemoteSearch(Search):
         skip: int,
         size: int,
         collection: str,
-    ) -> "_Page":
+    ) -> _Page:
         """Find a page of entities in one collection."""
         found, filtered = await self._fetch(collection, query, text, only, skip, size)
         # One result more than a page only shows that there is a next page, which begins with it.
@@ -140,7 +140,7 @@ class RemoteSearch(Search):
 
     async def _find_in_several(
         self, collections: Sequence[str], query: SearchQuery, text: str, skip: int, size: int
-    ) -> "_Page":
+    ) -> _Page:
         """Search each collection from its beginning, and merge the results by their scores."""
         end = min(skip + size, LIMIT_MAX)
         if skip == end:

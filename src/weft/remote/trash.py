@@ -1,4 +1,4 @@
-"""What a remote API deletes is gone: it keeps nothing that could be restored."""
+"""The trash of a remote API, which deletes for good and so keeps nothing."""
 
 from datetime import datetime
 
@@ -19,10 +19,10 @@ class RemoteTrash(Trash):
         return Restorable(connections=(), collections=())
 
     async def get_connection(self, connection: str) -> Connection:
-        raise _nothing_kept(connection, "connection_id")
+        raise _unknown_error(connection, "connection_id")
 
     async def get_collection(self, collection: str) -> Collection:
-        raise _nothing_kept(collection, "readable_collection_id")
+        raise _unknown_error(collection, "readable_collection_id")
 
     async def restore(
         self, *, connection: str | None = None, collection: str | None = None
@@ -34,5 +34,5 @@ class RemoteTrash(Trash):
         )
 
 
-def _nothing_kept(name: str, field: str) -> NotFound:
+def _unknown_error(name: str, field: str) -> NotFound:
     return NotFound(f"Nothing that was deleted is kept, so not '{name}' either.", field=field)

@@ -95,11 +95,11 @@ def build_renewal_error(found: Connection) -> Unsupported:
             "method create a new connection.",
         )
     if found.auth.method is AuthMethod.DIRECT:
-        form = "auth.direct, or leave auth out for a page where the user enters them"
         return Unsupported(
             "This connection has direct credentials, and the Airweave API takes no others for it.",
             field="auth",
-            hint=f"Give {form}. For another method create a new connection.",
+            hint="Give auth.direct, or leave auth out for a page where the user enters them. For "
+            "another method create a new connection.",
         )
     return Unsupported(
         "The Airweave API changes only direct credentials, and this connection has others.",

@@ -179,9 +179,8 @@ class Drafts:
         new = await self.require_open(draft)
         given = change.model_fields_set - {"auth", "expected_version"}
         values = {name: getattr(change, name) for name in given}
-        values["readable_collection_id"] = (
-            change.readable_collection_id or new.readable_collection_id
-        )
+        place = change.readable_collection_id or new.readable_collection_id
+        values["readable_collection_id"] = place
         if "config" in given:
             values["config"] = merge_config(new.config, change.config)
         if "schedule" in given:
