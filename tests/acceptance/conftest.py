@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.weft_http import OVER, connect_over
+from tests.acceptance.weft_http import OVER, HttpServer, connect_over, http_server
 from tests.acceptance.weft_process import MODES, Agent, Place
 
 
@@ -25,6 +25,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "agent" in metafunc.fixturenames:
         over = OVER if metafunc.definition.path.name == "test_tools.py" else OVER[: len(MODES)]
         metafunc.parametrize("agent", over, indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module")
+async def server(
+    tmp_path_factory: pytest.TempPathFactory, anyio_backend: str
+) -> AsyncGenerator[HttpServer]:
+    """A server with no settings of its own; it serves a module, so use own names."""
+    async with http_server(Place.make(tmp_path_factory.mktemp("weft"))) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")

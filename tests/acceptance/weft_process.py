@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import sys
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
@@ -109,6 +110,18 @@ class Place:
             "PYTHONWARNINGS": "default",
             **extra,
         }
+
+    def run_server(self, *options: str, **extra: str) -> "subprocess.CompletedProcess[str]":
+        """Run a server that refuses to start, or ends with its input, to its end."""
+        return subprocess.run(
+            [*COMMAND, *options],
+            env=self.environment(**extra),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_SECONDS,
+            check=False,
+        )
 
 
 @dataclass(frozen=True, slots=True)

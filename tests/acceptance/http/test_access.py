@@ -2,7 +2,6 @@
 
 import json
 import stat
-import subprocess
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +18,7 @@ from tests.acceptance.weft_http import (
     http_server,
     revoke_key,
 )
-from tests.acceptance.weft_process import COMMAND, TOOLS, Place
+from tests.acceptance.weft_process import TOOLS, Place
 from tests.support.patience import PATIENCE_SECONDS
 from weft.web.build import OPEN_PATHS
 
@@ -265,28 +264,14 @@ async def test_metrics_count_jobs_calls_and_requests(door: Door) -> None:
 def test_an_exposed_server_does_not_start(
     place: Place, options: tuple[str, ...], named: str
 ) -> None:
-    done = subprocess.run(
-        [*COMMAND, "--http", "--port", "0", *options],
-        env=place.environment(),
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_SECONDS,
-        check=False,
-    )
+    done = place.run_server("--http", "--port", "0", *options)
     assert done.returncode == 2, done.stderr
     assert named in done.stderr
     assert "Traceback" not in done.stderr
 
 
 def test_options_of_http_without_http_are_refused(place: Place) -> None:
-    done = subprocess.run(
-        [*COMMAND, "--host", "127.0.0.1"],
-        env=place.environment(),
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_SECONDS,
-        check=False,
-    )
+    done = place.run_server("--host", "127.0.0.1")
     assert done.returncode == 2
     assert "--http" in done.stderr
 

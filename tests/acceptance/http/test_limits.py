@@ -3,8 +3,7 @@
 import json
 import os
 import signal
-import subprocess
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import httpx
 import pytest
 
 from tests.acceptance.weft_http import ACCEPT, INITIALIZE, HttpServer, create_key, http_server
-from tests.acceptance.weft_process import COMMAND, Place, rows
+from tests.acceptance.weft_process import MODERN_META, Place, rows
 from tests.support.patience import PATIENCE_SECONDS, wait_until
 
 pytestmark = pytest.mark.anyio
@@ -28,15 +27,7 @@ CALL = {
     "jsonrpc": "2.0",
     "id": 1,
     "method": "tools/call",
-    "params": {
-        "name": "list_sources",
-        "arguments": {},
-        "_meta": {
-            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-            "io.modelcontextprotocol/clientCapabilities": {},
-            "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
-        },
-    },
+    "params": {"name": "list_sources", "arguments": {}, "_meta": MODERN_META},
 }
 SLOW_POST = (
     "POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n"
@@ -49,14 +40,6 @@ MODERN = {
     "mcp-method": "tools/call",
     "mcp-name": "list_sources",
 }
-
-
-@pytest.fixture(scope="module")
-async def server(
-    tmp_path_factory: pytest.TempPathFactory, anyio_backend: str
-) -> AsyncGenerator[HttpServer]:
-    async with http_server(Place.make(tmp_path_factory.mktemp("weft"))) as server:
-        yield server
 
 
 def resident_mib(server: HttpServer) -> float:
@@ -250,14 +233,7 @@ async def test_a_signal_answers_what_is_asked_ends_streams_and_hands_jobs_back(
 
 def test_a_taken_port_is_told_before_anything_starts(server: HttpServer, place: Place) -> None:
     port = server.url.rpartition(":")[2]
-    done = subprocess.run(
-        [*COMMAND, "--http", "--port", port],
-        env=place.environment(),
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_SECONDS,
-        check=False,
-    )
+    done = place.run_server("--http", "--port", port)
     assert done.returncode == 2
     assert "--port" in done.stderr
     assert not place.database.exists()

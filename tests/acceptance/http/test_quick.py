@@ -1,36 +1,21 @@
 """Calls that need no event stream are served without one, and no rule is different for them."""
 
-from collections.abc import AsyncGenerator
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.acceptance.weft_http import ACCEPT, INITIALIZE, HttpServer, http_server
-from tests.acceptance.weft_process import Place
+from tests.acceptance.weft_http import ACCEPT, INITIALIZE, HttpServer
+from tests.acceptance.weft_process import MODERN_META
 
 pytestmark = pytest.mark.anyio
-
-META = {
-    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-    "io.modelcontextprotocol/clientCapabilities": {},
-    "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
-}
-
-
-@pytest.fixture(scope="module")
-async def server(
-    tmp_path_factory: pytest.TempPathFactory, anyio_backend: str
-) -> AsyncGenerator[HttpServer]:
-    async with http_server(Place.make(tmp_path_factory.mktemp("weft"))) as server:
-        yield server
 
 
 async def post(
     server: HttpServer, tool: str, arguments: dict[str, Any], **headers: str
 ) -> httpx.Response:
     """A call of the newer era; the headers name the tool too, unless told otherwise."""
-    params = {"name": tool, "arguments": arguments, "_meta": META}
+    params = {"name": tool, "arguments": arguments, "_meta": MODERN_META}
     message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
     named = {"mcp-protocol-version": "2026-07-28", "mcp-method": "tools/call", "mcp-name": tool}
     given = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -73,7 +58,7 @@ async def test_client_must_accept_both_forms_of_answer(server: HttpServer, tool:
 @pytest.mark.parametrize("name", ["mcp-protocol-version", "mcp-method", "mcp-name"])
 async def test_a_header_that_says_two_things_is_refused(server: HttpServer, name: str) -> None:
     once = {"mcp-protocol-version": "2026-07-28", "mcp-method": "tools/call", **ACCEPT}
-    params = {"name": "list_sources", "arguments": {}, "_meta": META}
+    params = {"name": "list_sources", "arguments": {}, "_meta": MODERN_META}
     message = {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": params}
     headers = [*once.items(), ("mcp-name", "list_sources"), (name, "list_jobs")]
     async with server.client() as client:

@@ -11,7 +11,6 @@ import pytest
 
 from tests.acceptance.weft_process import (
     ANSWER_SECONDS,
-    COMMAND,
     Place,
     RawServer,
     Structured,
@@ -174,15 +173,7 @@ async def test_broken_plugin_hides_no_other_source(place: Place) -> None:
 def test_wrong_setting_ends_the_start_with_one_line(
     place: Place, variable: str, value: str, hint: str
 ) -> None:
-    done = subprocess.run(
-        COMMAND,
-        env=place.environment(**{variable: value}),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=ANSWER_SECONDS,
-        check=False,
-    )
+    done = place.run_server(**{variable: value})
     assert done.returncode == 2
     assert done.stdout == ""
     (line,) = done.stderr.splitlines()
@@ -200,15 +191,7 @@ def test_database_of_a_newer_weft_is_left_alone(place: Place) -> None:
     )
     subprocess.run([sys.executable, "-c", rows_written, str(place.database)], check=True)
     before = place.database.read_bytes()
-    done = subprocess.run(
-        COMMAND,
-        env=place.environment(),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=ANSWER_SECONDS,
-        check=False,
-    )
+    done = place.run_server()
     assert done.returncode != 0
     assert done.stdout == ""
     assert "newer version of Weft" in done.stderr

@@ -109,9 +109,9 @@ async def test_task_lives_through_restarts(place: Place, transport: str) -> None
         assert (await wait_for_task(agent.client, running)).status == "cancelled"
 
 
-async def test_client_that_follows_tasks_gets_the_result_of_the_call(http: HttpServer) -> None:
+async def test_client_that_follows_tasks_gets_the_result_of_the_call(server: HttpServer) -> None:
     tasks = ClientTasks()
-    async with over_http(http, tasks) as agent:
+    async with over_http(server, tasks) as agent:
         made = await agent.connection(await agent.collection("followed"))
         done = await agent.ok("run_sync", connection_id=made["id"])
         job = await agent.ok("get_job", job_id=tasks.handles[0].task_id)
@@ -119,14 +119,14 @@ async def test_client_that_follows_tasks_gets_the_result_of_the_call(http: HttpS
     assert done.data["id"] == job.data["id"] == tasks.handles[0].task_id
 
 
-async def test_organisations_have_their_own_tasks(http: HttpServer) -> None:
-    keys = [create_key(http.place, name, "admin", name) for name in ("one", "two")]
-    reader = create_key(http.place, "reader", "read", "one")
+async def test_organisations_have_their_own_tasks(server: HttpServer) -> None:
+    keys = [create_key(server.place, name, "admin", name) for name in ("one", "two")]
+    reader = create_key(server.place, "reader", "read", "one")
     tasks = ClientTasks(follow=False)
     async with (
-        over_http(http, tasks, keys[0]) as one,
-        over_http(http, ClientTasks(), keys[1]) as two,
-        over_http(http, ClientTasks(), reader) as reads,
+        over_http(server, tasks, keys[0]) as one,
+        over_http(server, ClientTasks(), keys[1]) as two,
+        over_http(server, ClientTasks(), reader) as reads,
     ):
         await one.call("run_sync", connection_id=await make_slow_connection(one))
         task_id = tasks.handles[0].task_id
@@ -157,7 +157,7 @@ async def call_refused(client: Client, task_id: str) -> tuple[int, str]:
     ],
 )
 async def test_routing_header_must_name_the_task(
-    http: HttpServer, header: str | None, extensions: dict[str, Any], code: int
+    server: HttpServer, header: str | None, extensions: dict[str, Any], code: int
 ) -> None:
     body: dict[str, Any] = {
         "jsonrpc": "2.0",
@@ -177,14 +177,6 @@ async def test_routing_header_must_name_the_task(
         "mcp-method": "tasks/get",
         **({"mcp-name": header} if header else {}),
     }
-    async with http.client() as client:
+    async with server.client() as client:
         response = await client.post("/mcp", json=body, headers=headers)
     assert f'"code":{code}' in response.text.replace(" ", "")
-
-
-@pytest.fixture(scope="module")
-async def http(
-    tmp_path_factory: pytest.TempPathFactory, anyio_backend: str
-) -> AsyncGenerator[HttpServer]:
-    async with http_server(Place.make(tmp_path_factory.mktemp("weft"))) as server:
-        yield server
