@@ -20,14 +20,11 @@ _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 async def find_deleted_connection(store: Store, organization_id: str, text: str) -> Connection:
     """Find one that can be restored. Raises NotFound, naming those that can, or Ambiguous."""
-    trash, wanted = store.trash, text.strip()
-    found = await trash.find_connections(organization_id, wanted, limit=_FOUND_MAX)
+    wanted = text.strip()
+    found = await store.trash.find_connections(organization_id, wanted, limit=_FOUND_MAX)
     exact = [item for item in found if wanted.lower() == item.id]
     named = [item for item in found if wanted.casefold() == item.name.casefold()]
-    hint = None
-    if not found:
-        kept = await trash.find_connections(organization_id, limit=_FOUND_MAX)
-        hint = _tell_restorable([_label_connection(item) for item in kept])
+    hint = None if found else await _tell_restorable(store, organization_id)
     return pick_one(
         exact or named or found, "deleted connection", "connection_id", _label_deleted, hint
     )
@@ -35,14 +32,11 @@ async def find_deleted_connection(store: Store, organization_id: str, text: str)
 
 async def find_deleted_collection(store: Store, organization_id: str, text: str) -> Collection:
     """Find one that can be restored. Raises NotFound, naming those that can, or Ambiguous."""
-    trash, wanted = store.trash, text.strip()
-    found = await trash.find_collections(organization_id, wanted, limit=_FOUND_MAX)
+    wanted = text.strip()
+    found = await store.trash.find_collections(organization_id, wanted, limit=_FOUND_MAX)
     exact = [item for item in found if wanted in (item.id, item.readable_id)]
     named = [item for item in found if wanted.casefold() == item.name.casefold()]
-    hint = None
-    if not found:
-        kept = await trash.find_collections(organization_id, limit=_FOUND_MAX)
-        hint = _tell_restorable([_label_collection(item) for item in kept])
+    hint = None if found else await _tell_restorable(store, organization_id)
     return pick_one(
         exact or named or found,
         "deleted collection",
@@ -136,10 +130,14 @@ async def find_collection(store: Store, organization_id: str, text: str) -> Coll
     )
 
 
-def _tell_restorable(labels: Sequence[str]) -> str:
+async def _tell_restorable(store: Store, organization_id: str) -> str:
+    connections = await store.trash.find_connections(organization_id, limit=_FOUND_MAX + 1)
+    collections = await store.trash.find_collections(organization_id, limit=_FOUND_MAX + 1)
+    labels = [_label_connection(item) for item in connections[:_FOUND_MAX]]
+    labels += [f"collection {_label_collection(item)}" for item in collections[:_FOUND_MAX]]
     if not labels:
         return "Nothing can be restored: nothing was deleted, or it is too late."
-    more = ", …" if len(labels) == _FOUND_MAX else ""
+    more = ", …" if max(len(connections), len(collections)) > _FOUND_MAX else ""
     return f"Can be restored: {', '.join(labels)}{more}."
 
 

@@ -108,6 +108,18 @@ async def test_namesakes_are_told_apart_by_their_ids(local: LocalHarness) -> Non
             await local.backend.trash.restore(**nothing)
 
 
+async def test_whoever_names_nothing_is_told_all_that_can_be_restored(local: LocalHarness) -> None:
+    made = await local.connect()
+    await local.backend.collections.delete(COLLECTION)
+    for wrong in ({"connection": "Nobody"}, {"collection": "nobody"}):
+        with pytest.raises(NotFound) as caught:
+            await local.backend.trash.restore(**wrong)
+        hint = caught.value.hint or ""
+        assert made.id in hint
+        assert f"collection {COLLECTION} (" in hint
+        assert "…" not in hint
+
+
 async def test_another_organization_finds_nothing_to_restore(local: LocalHarness) -> None:
     made = await local.connect()
     await local.backend.connections.delete(made.id)
