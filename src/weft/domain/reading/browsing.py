@@ -8,7 +8,6 @@ from typing import Final
 from pydantic import Field
 
 from weft.domain.base import Frozen
-from weft.domain.jobs import Job
 from weft.errors import InvalidInput
 
 BROWSE_LIMIT_DEFAULT: Final = 50
@@ -166,8 +165,3 @@ def parse_moment(text: str | None, now: datetime, field: str) -> datetime | None
             field=field,
             hint="For example 24h, 7d, 2026-08-15 or 2026-08-15T09:00:00Z.",
         ) from None
-
-
-def counts_of(job: Job) -> dict[ChangeKind, int]:
-    """Return how many entities the job did each thing to."""
-    return {kind: int(getattr(job, f"entities_{kind}")) for kind in ChangeKind}

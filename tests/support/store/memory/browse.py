@@ -7,6 +7,7 @@ from typing import Any
 
 from tests.support.store.memory.state import EntityState, JobState, NameRow, State
 from weft.domain.base import Page
+from weft.domain.jobs import Job
 from weft.domain.reading.browsing import (
     REASONS_SHOWN_MAX,
     Change,
@@ -15,7 +16,6 @@ from weft.domain.reading.browsing import (
     EntityOrder,
     ListedEntity,
     ReasonCount,
-    counts_of,
 )
 from weft.domain.text.media_types import media_type_of
 from weft.local.store.base import Claim
@@ -251,3 +251,8 @@ def _cut(items: Sequence[Any], cursor: str | None, limit: int) -> Page[Any]:
 
 def _to_text(text: str, most: int) -> str:
     return text[:most].encode(errors="replace").decode()
+
+
+def counts_of(job: Job) -> dict[ChangeKind, int]:
+    """Return how many entities the job did each thing to."""
+    return {kind: int(getattr(job, f"entities_{kind}")) for kind in ChangeKind}
