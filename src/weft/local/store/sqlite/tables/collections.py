@@ -65,7 +65,7 @@ def number_of(db: Session, collection_id: str) -> int | None:
     return db.execute(queries()["collection_no"], {"id": collection_id}).get
 
 
-def taken() -> Conflict:
+def readable_id_conflict() -> Conflict:
     """Return the error for a readable id that another collection has."""
     return Conflict(
         "A collection with that readable_id exists already.",
@@ -79,7 +79,7 @@ def _insert(db: Session, values: dict[str, Any]) -> Collection:
         db.execute(queries()["collection_insert"], values)
         return _select(db, "collection_by_id", values)[0]
     except apsw.ConstraintError:
-        raise taken() from None
+        raise readable_id_conflict() from None
 
 
 def _select(db: Session, tail: str, values: dict[str, Any]) -> list[Collection]:

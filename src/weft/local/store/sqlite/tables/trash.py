@@ -21,7 +21,7 @@ from weft.local.store.sqlite.tables.audit import (
     record,
     stamp,
 )
-from weft.local.store.sqlite.tables.collections import taken
+from weft.local.store.sqlite.tables.collections import readable_id_conflict
 from weft.local.store.sqlite.tables.jobs import count_end
 from weft.local.store.sqlite.tables.rows import (
     Row,
@@ -173,7 +173,7 @@ def _take_collection(db: Session, collection: Row, values: dict[str, Any], by: S
         named = {"no": collection["no"], "readable_id": values["readable_id"]}
         db.execute(queries()["trash_take_collection"], named)
     except apsw.ConstraintError:
-        raise taken() from None
+        raise readable_id_conflict() from None
     record(db, by, "restore", Target("collection", collection["id"], collection["organization_id"]))
     place = {**collection, "now": values["now"]}
     return TakenBack(_take(db, "trash_take_connections", place, by), collection["id"])
