@@ -4,15 +4,14 @@ What a document may cost at most is bounded by its child process, see test_child
 """
 
 import contextlib
-import io
 import os
 import random
-import zipfile
 import zlib
 from collections.abc import Mapping
 
 import pytest
 
+from tests.support.sources.documents import pack, pack_word
 from weft.document.model import Unreadable
 from weft.document.read import read
 
@@ -45,18 +44,6 @@ def make_pdf(content: bytes, **changed: bytes) -> bytes:
     start = len(out)
     out += b"xref\n0 6\n0000000000 65535 f \n" + table + b"trailer<</Size 6/Root 1 0 R>>\n"
     return out + b"startxref\n%d\n%%%%EOF" % start
-
-
-def pack(parts: Mapping[str, str | bytes]) -> bytes:
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in parts.items():
-            archive.writestr(name, content)
-    return file.getvalue()
-
-
-def word(body: str) -> bytes:
-    return pack({"word/document.xml": f'<w:document xmlns:w="w">{body}</w:document>'})
 
 
 def sheet(rows: str, sheets: str = '<sheet name="a" r:id="1"/>', **parts: str) -> bytes:
@@ -116,12 +103,12 @@ PDF = {
 WORD = {
     "not packed": RANDOM.randbytes(N),
     "no text part": pack({"a": "b"}),
-    "nested paragraphs": word("<w:p>" * N + "</w:p>" * N),
-    "nested tables": word("<w:tbl><w:tr><w:tc>" * N + "</w:tc></w:tr></w:tbl>" * N),
-    "open paragraphs": word("<w:p>" * N),
-    "attributes": word("<w:p " + " ".join(f'a{i}="1"' for i in range(N)) + "/>"),
-    "a long name": word("<" + "a" * N * 10),
-    "a long value": word('<w:pStyle w:val="' + "a" * N * 10 + '"/>'),
+    "nested paragraphs": pack_word("<w:p>" * N + "</w:p>" * N),
+    "nested tables": pack_word("<w:tbl><w:tr><w:tc>" * N + "</w:tc></w:tr></w:tbl>" * N),
+    "open paragraphs": pack_word("<w:p>" * N),
+    "attributes": pack_word("<w:p " + " ".join(f'a{i}="1"' for i in range(N)) + "/>"),
+    "a long name": pack_word("<" + "a" * N * 10),
+    "a long value": pack_word('<w:pStyle w:val="' + "a" * N * 10 + '"/>'),
     "entities": pack({"word/document.xml": "<!DOCTYPE a [<!ENTITY b 'b'>]><a>&b;</a>"}),
     "a file of the machine": pack(
         {"word/document.xml": "<!DOCTYPE a [<!ENTITY b SYSTEM 'file:///etc/passwd'>]><a>&b;</a>"}
@@ -129,12 +116,12 @@ WORD = {
     "an unknown encoding": pack({"word/document.xml": "<?xml version='1.0' encoding='hz'?><a/>"}),
     "UTF-16 without a mark": pack({"word/document.xml": "<a/>".encode("utf-16-le")}),
     "characters that are none": pack({"word/document.xml": "<a>&#0;</a>"}),
-    "fallbacks without choice": word("<Fallback>" * N + "</Fallback>" * N),
-    "ends that never began": word("</w:t></w:tr>"),
-    "breaks": word("<w:p>" + "<w:br/>" * N + "</w:p>"),
-    "comments": word("<!---->" * N),
-    "instructions": word("<?a?>" * N),
-    "characters unmarked": word("<![CDATA[" + "a" * N + "]]>"),
+    "fallbacks without choice": pack_word("<Fallback>" * N + "</Fallback>" * N),
+    "ends that never began": pack_word("</w:t></w:tr>"),
+    "breaks": pack_word("<w:p>" + "<w:br/>" * N + "</w:p>"),
+    "comments": pack_word("<!---->" * N),
+    "instructions": pack_word("<?a?>" * N),
+    "characters unmarked": pack_word("<![CDATA[" + "a" * N + "]]>"),
     "many headers": pack(
         {"word/document.xml": "<a/>"} | {f"word/header{i}.xml": "<a/>" for i in range(300)}
     ),
@@ -310,4 +297,4 @@ async def test_page_that_unpacks_to_gigabytes_is_told(piece: bytes) -> None:
 
 
 async def test_two_hundred_thousand_nested_tags_are_read() -> None:
-    assert await read_or_tell("a.docx", word("<w:p>" * 200_000 + "</w:p>" * 200_000)) == ""
+    assert await read_or_tell("a.docx", pack_word("<w:p>" * 200_000 + "</w:p>" * 200_000)) == ""

@@ -1,16 +1,14 @@
 """Documents become text, with what they say of themselves; what cannot be read is told."""
 
 import contextlib
-import io
 import struct
-import zipfile
 from email.message import EmailMessage
-from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 
+from tests.support.sources.documents import DOCUMENTS, pack, pack_word
 from weft.document.model import TEXT_CHARS_MAX, Unreadable
 from weft.document.read import (
     NESTED_MAX,
@@ -24,9 +22,6 @@ from weft.domain.text.media_types import MEDIA_TYPES
 
 pytestmark = pytest.mark.anyio
 
-# Written with reportlab, python-docx, python-pptx, openpyxl, odfpy, EbookLib, nbformat, and the
-# writer of extract-msg.
-DOCUMENTS = Path(__file__).parents[2] / "fixtures" / "documents"
 MAIL = """\
 From: Olga <olga@example.org>
 To: pier@example.org
@@ -41,19 +36,6 @@ Neap tides follow a week later."""
 
 def parse(name: str) -> Any:
     return parse_file(name, (DOCUMENTS / name).read_bytes())
-
-
-def pack(**parts: str) -> bytes:
-    """Return a zip file; two underscores in a name stand for a slash."""
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, text in parts.items():
-            archive.writestr(name.replace("__", "/") + ".xml", text)
-    return file.getvalue()
-
-
-def pack_word(body: str) -> bytes:
-    return pack(word__document=f'<w:document xmlns:w="w">{body}</w:document>')
 
 
 def change_entry(data: bytes, offset: int, value: int) -> bytes:
@@ -161,11 +143,15 @@ def test_scan_has_no_text_but_is_known_by_its_pages() -> None:
         ("a.doc", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "old Office format"),
         ("a.pdf", b"%PDF-1.7\n" + bytes(500), "broken"),
         ("a.docx", b"", "broken"),
-        ("a.docx", pack(other="<a/>"), "broken"),
+        ("a.docx", pack({"other": "<a/>"}), "broken"),
         ("a.docx", pack_word("<w:p>"), "broken"),
         ("a.docx", change_entry(pack_word(""), 10, 99), "packed in a way"),
         ("a.docx", change_entry(pack_word(""), 8, 1), "password"),
-        ("a.docx", pack(word__document="<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>"), "entity"),
+        (
+            "a.docx",
+            pack({"word/document.xml": "<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>"}),
+            "entity",
+        ),
         ("a.eml", b"hello", "no message"),
         ("a.ipynb", b"[" * 200_000, "nested too deeply"),
         ("a.ipynb", b'{"cells": [1]}', "broken"),

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from tests.support.sources.documents import DOCUMENTS
 from weft.domain.entities import Entity
 from weft.errors import AccessDenied, NotPermitted, SourceMisconfigured
 from weft.sources.base import (
@@ -30,7 +31,6 @@ from weft.testing.source_contract import SourceCase, events_of, offline_context
 
 pytestmark = pytest.mark.anyio
 
-DOCUMENTS = Path(__file__).parents[3] / "fixtures" / "documents"
 OLD_TIME = 1_700_000_000
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.sources.documents import DOCUMENTS
 from tests.support.sources.git_repos import RawRepository
 from weft.domain.base import Json
 from weft.domain.entities import Entity
@@ -26,8 +27,6 @@ from weft.sources.git.source import GitSource
 from weft.testing.source_contract import SourceCase, events_of, last_cursor, offline_context
 
 pytestmark = pytest.mark.anyio
-
-DOCUMENTS = Path(__file__).parents[3] / "fixtures" / "documents"
 
 
 @pytest.fixture

@@ -1,11 +1,11 @@
 """The `github` source against a server that plays GitHub's REST API."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+from tests.support.sources.documents import DOCUMENTS
 from tests.support.sources.github import (
     FILES,
     TOKEN,
@@ -35,7 +35,6 @@ from weft.testing.scripted_http import as_json
 
 pytestmark = pytest.mark.anyio
 
-DOCUMENTS = Path(__file__).parents[3] / "fixtures" / "documents"
 
 # Full fetches
 

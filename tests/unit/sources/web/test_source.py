@@ -1,7 +1,6 @@
 """The `web` source against a real server that plays websites, kind and unkind."""
 
 import threading
-from pathlib import Path
 
 import anyio
 import anyio.from_thread
@@ -9,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from tests.support.patience import PATIENCE_SECONDS
+from tests.support.sources.documents import DOCUMENTS
 from tests.support.sources.website import is_incomplete, links, loc_entries, serve_website, sitemap
 from weft.document.child import INLINE_BYTES_MAX
 from weft.document.html import HtmlText, html_to_text
@@ -25,7 +25,6 @@ from weft.testing.scripted_http import HttpReply, html, redirect, serve
 
 pytestmark = pytest.mark.anyio
 
-DOCUMENTS = Path(__file__).parents[3] / "fixtures" / "documents"
 
 # Crawls
 
