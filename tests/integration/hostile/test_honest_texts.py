@@ -181,16 +181,14 @@ def judge(world: World, text: str, subject: Job | None) -> None:
 
 def judge_line(world: World, line: str, at: int, job: Job | None) -> None:
     """Find the test for the word at that place, and apply it."""
-    for words, holds in CLAIMS.items():
+    for words in (*CLAIMS, *CLAIMS_ABOUT_A_JOB):
         for match in re.finditer(words, line):
             if match.start() <= at < match.end():
-                assert holds(world, match), line
-                return
-    for words, is_so in CLAIMS_ABOUT_A_JOB.items():
-        for match in re.finditer(words, line):
-            if match.start() <= at < match.end():
-                assert job is not None, line
-                assert is_so(world, job, match), (line, job)
+                if words in CLAIMS:
+                    assert CLAIMS[words](world, match), line
+                else:
+                    assert job is not None, line
+                    assert CLAIMS_ABOUT_A_JOB[words](world, job, match), (line, job)
                 return
     raise AssertionError(f"no test says when this is true: {line}")
 
