@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
+from mcp import MCPError
 
 from tests.support.server.fakes import Connect, FakeBackend
 from tests.support.server.records import make_collection, make_connection, make_listed
@@ -88,6 +89,18 @@ async def test_restore_lists_what_can_be_restored_and_restores_it(
     assert "Restored 1 connection" in text
     assert data["next_step"] == "run_sync(connection_id='c9') reads what has changed meanwhile."
     await bad(connect, "restore_connection", connection_id="Old wiki")
+
+
+async def test_backend_that_keeps_nothing_offers_no_restore_and_says_why(
+    connect: Connect, backend: FakeBackend
+) -> None:
+    backend.unsupported = frozenset({"trash.restore"})
+    async with connect() as client:
+        told = {tool.name: tool.description or "" for tool in (await client.list_tools()).tools}
+        assert "restore_connection" not in told
+        assert "restore_connection" not in told["delete_connection"]
+        with pytest.raises(MCPError, match="What is deleted here is deleted for good"):
+            await client.call_tool("restore_connection", {})
 
 
 async def test_collection_that_comes_back_under_another_id_says_so(
