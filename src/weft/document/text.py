@@ -2,7 +2,6 @@
 
 import codecs
 import re
-from pathlib import PurePosixPath
 from urllib.parse import quote
 
 from weft.document.html import html_to_text
@@ -130,16 +129,16 @@ def is_text_ending(ending: str) -> bool:
 
 def language_of(path: str) -> str | None:
     """Return the name of the format or programming language that a file name suggests."""
-    name = PurePosixPath(path.lower())
-    return _BY_SUFFIX.get(name.suffix) or _BY_NAME.get(name.name)
+    name = path.lower().rpartition("/")[2]
+    return _BY_SUFFIX.get(_suffix_of(name)) or _BY_NAME.get(name)
 
 
 def read_text(path: str, text: str) -> tuple[str, str]:
     """Return the title and the clean text of a decoded file: a page without its markup."""
-    suffix = PurePosixPath(path.lower()).suffix
+    suffix = _suffix_of(path.lower())
     heading = ""
     if suffix in _HTML:
-        page = html_to_text(text)
+        page = html_to_text(text, is_xml=suffix == ".xhtml")
         heading, text = page.title, page.text
     elif suffix in _MARKDOWN:
         found = _ATX_HEADING.search(text[:_HEADING_SEARCH_CHARS])
@@ -155,6 +154,12 @@ def compose_title(path: str, heading: str) -> str:
     """
     shown, heading = clean_line(path), clean_line(heading)[:MAX_TITLE_CHARS]
     return f"{heading} ({shown})" if heading else shown
+
+
+def _suffix_of(path: str) -> str:
+    # Cheaper than pathlib, as every file is asked for it.
+    stem, dot, ending = path.rpartition("/")[2].rpartition(".")
+    return f".{ending}" if dot and stem else ""
 
 
 def _decode_strictly(data: bytes, encoding: str) -> str | None:
