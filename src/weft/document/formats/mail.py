@@ -4,9 +4,12 @@ import codecs
 import email
 import email.errors
 import email.policy
+import email.utils
 import io
 import itertools
+import struct
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from importlib import import_module
 from typing import Any, Final
@@ -21,6 +24,11 @@ _HEADERS: Final = {"from": "From", "to": "To", "cc": "Cc", "date": "Date"}
 _LINE_CHARS_MAX: Final = 1_000
 # Outlook's numbers of properties, each the name of a stream (MS-OXPROPS).
 _OUTLOOK: Final = {"title": "0037", "from": "0C1A", "to": "0E04", "cc": "0E03", "body": "1000"}
+_HTML: Final = "__substg1.0_10130102"
+_CODE_PAGE: Final = 0x3FFD
+# When it was sent, else when it came, in tenths of a microsecond since 1601.
+_DATES: Final = (0x0039, 0x0E06)
+_TICKS_MAX: Final = 2**61
 
 # It is given the name, the media type and the content.
 ReadAttachment = Callable[[str, str, bytes], Document]
@@ -61,12 +69,17 @@ def read_msg(data: bytes) -> Document:
     olefile: Any = import_module("olefile")
     try:
         with olefile.OleFileIO(io.BytesIO(data)) as file:
-            found = {name: _outlook_text(file, number) for name, number in _OUTLOOK.items()}
+            numbers = _outlook_numbers(file)
+            charset = f"cp{numbers.get(_CODE_PAGE, 1252)}"
+            found = {name: _outlook_text(file, key, charset) for name, key in _OUTLOOK.items()}
+            html = b"" if found["body"].strip() else _outlook_stream(file, _HTML)
     except (OSError, ValueError, IndexError, TypeError):
         raise Unreadable(BROKEN) from None
     title, body = found.pop("title"), found.pop("body")
-    facts, parts = _begin({name: _line(value) for name, value in found.items()})
-    for line in body.splitlines():
+    facts, parts = _begin(
+        {name: _line(value) for name, value in found.items()} | {"date": _outlook_date(numbers)}
+    )
+    for line in (html_to_text(decode(html) or "").text if html else body).splitlines():
         parts.add(line)
     return Document(_line(title), parts.join(), facts)
 
@@ -155,9 +168,33 @@ def _line(text: str) -> str:
     return " ".join(text.split())[:_LINE_CHARS_MAX]
 
 
-def _outlook_text(file: Any, number: str) -> str:
-    for kind, encoding in (("001F", "utf-16-le"), ("001E", "cp1252")):
-        name = f"__substg1.0_{number}{kind}"
-        if file.exists(name):
-            return file.openstream(name).read().decode(encoding, "replace").replace("\0", "")
-    return ""
+def _outlook_numbers(file: Any) -> dict[int, int]:
+    """Return the properties of fixed length: 16 bytes each, behind 32 others (MS-OXMSG 2.4)."""
+    entries = _outlook_stream(file, "__properties_version1.0")[32:]
+    whole = entries[: len(entries) // 16 * 16]
+    return {number: value for _, number, _, value in struct.iter_unpack("<HHIQ", whole)}
+
+
+def _outlook_date(numbers: Mapping[int, int]) -> str:
+    ticks = next((numbers[number] for number in _DATES if numbers.get(number)), 0)
+    if not 0 < ticks < _TICKS_MAX:
+        return ""
+    moment = datetime(1601, 1, 1, tzinfo=UTC) + timedelta(microseconds=ticks // 10)
+    return email.utils.format_datetime(moment)
+
+
+def _outlook_stream(file: Any, name: str) -> bytes:
+    return file.openstream(name).read() if file.exists(name) else b""
+
+
+def _outlook_text(file: Any, number: str, charset: str) -> str:
+    name = f"__substg1.0_{number}"
+    if content := _outlook_stream(file, f"{name}001F"):
+        text = content.decode("utf-16-le", "replace")
+    else:
+        content = _outlook_stream(file, f"{name}001E")
+        try:
+            text = content.decode(charset, "replace")
+        except LookupError:
+            text = decode(content) or ""
+    return text.replace("\0", "")
