@@ -26,13 +26,14 @@ class HtmlText:
     canonical: str | None = None
 
 
-def html_to_text(html: str) -> HtmlText:
+def html_to_text(html: str, *, is_xml: bool = False) -> HtmlText:
     """Return the title, the readable text (one line per block) and the link targets of a page.
 
     Scripts, styles, templates, `noscript`, vector graphics and navigation are left out of the
-    text; links in them still count. Never raises, whatever the page holds.
+    text; links in them still count. Never raises, whatever the page holds. Only in XML does
+    ``<title/>`` end where it begins.
     """
-    page = _Page()
+    page = _Page(is_xml)
     position, end = 0, min(len(html), MAX_HTML_CHARS)
     while position < end:
         found = _MARKUP.search(html, position, end)
@@ -74,7 +75,8 @@ _BLOCKS = _HEADINGS | frozenset(
 class _Page:
     """The part that has been read so far; text is a list of pieces in which "\\n" ends a line."""
 
-    def __init__(self) -> None:
+    def __init__(self, is_xml: bool) -> None:
+        self.is_xml = is_xml
         self.found = HtmlText()
         self.pieces: list[str] = []
         self.left_out: list[tuple[str, int]] = []
@@ -165,7 +167,7 @@ def _read_markup(page: _Page, html: str, start: int, end: int) -> int:
         return tag.end()
     page.open(name, attributes)
     raw = _RAW_TEXT.get(name)
-    if raw is None:
+    if raw is None or (page.is_xml and attributes.endswith("/")):
         return tag.end()
     ending = raw.search(html, tag.end(), end)
     stop = ending.start() if ending else end

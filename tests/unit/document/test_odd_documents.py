@@ -2,12 +2,14 @@
 
 import io
 import zipfile
+from pathlib import Path
 
 import pytest
 
 from weft.document.model import Unreadable
 from weft.document.read import parse_file
 
+DOCUMENTS = Path(__file__).parents[2] / "fixtures" / "documents"
 BEGIN = b"From: =?utf-8?q?J=C3=BCrgen?= <j@example.org>\r\nSubject: Rope\r\nMIME-Version: 1.0\r\n"
 RTF = r"{\rtf1\ansi rolled}"
 
@@ -129,6 +131,72 @@ def test_sheet_shows_numbers_as_people_see_them_and_what_is_beside_its_cells() -
     }
     lines = parse_file("a.xlsx", pack(parts)).text.splitlines()
     assert lines == ["Sheet: a", "1.1\tword", "0.3", "noted", "boxed", "Catch\tcod"]
+
+
+def read_open_text(body: str, styles: str = "<a/>") -> list[str]:
+    parts = {"mimetype": "x.text", "content.xml": f"<text>{body}</text>", "styles.xml": styles}
+    return parse_file("a.odt", pack(parts)).text.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("body", "lines"),
+    [
+        ("<tracked-changes><p>was</p></tracked-changes><p>is</p>", ["is"]),
+        ("<p>a<note><n>1</n><p>foot</p></note>b</p>", ["a", "foot", "b"]),
+        ("<p>a<annotation><date>2026</date><p>noted</p></annotation></p>", ["a", "noted"]),
+        ("<p>a<frame><p>b</p><p>c</p></frame>d</p>", ["a", "b", "c", "d"]),
+    ],
+)
+def test_words_of_an_open_document_are_neither_doubled_nor_glued(
+    body: str, lines: list[str]
+) -> None:
+    assert read_open_text(body) == lines
+
+
+def test_header_of_an_open_document_is_read() -> None:
+    styles = "<a><p>style</p><header><p>letterhead</p></header></a>"
+    assert read_open_text("<p>body</p>", styles) == ["letterhead", "body"]
+
+
+PAGE = "<html><head><title/></head><body><script/><p>text</p></body></html>"
+
+
+def test_page_in_xml_does_not_end_at_an_empty_title() -> None:
+    package = '<!DOCTYPE package SYSTEM "a.dtd"><p><item id="c" href="c"/><itemref idref="c"/></p>'
+    container = '<c><rootfile full-path="o.opf"/></c>'
+    book = pack({"META-INF/container.xml": container, "o.opf": package, "c": PAGE})
+    assert parse_file("a.epub", book).text == "text"
+    assert parse_file("a.xhtml", PAGE.encode()).text == "text"
+    assert parse_file("a.html", PAGE.encode()).text == ""
+
+
+def test_notebook_of_before_2015_is_read() -> None:
+    cells = (
+        '{"cell_type": "heading", "source": ["Moon"]}, {"cell_type": "code", "input": ["x = 1"],'
+        ' "outputs": [{"text": ["1"]}, {"ename": "ValueError", "evalue": "no"}]}'
+    )
+    notebook = parse_file("a.ipynb", f'{{"worksheets": [{{"cells": [{cells}]}}]}}'.encode())
+    assert notebook.text.splitlines() == ["Moon", "x = 1", "1", "ValueError: no"]
+    assert notebook.facts == {"cells": 2, "headings": ["Moon"]}
+
+
+def test_comment_in_the_code_of_a_notebooks_prose_is_no_heading() -> None:
+    cell = r'{"cell_type": "markdown", "source": "# Sea\n```\n# code\n```"}'
+    assert parse_file("a.ipynb", f'{{"cells": [{cell}]}}'.encode()).facts["headings"] == ["Sea"]
+
+
+def test_character_in_two_halves_is_one_in_rich_text() -> None:
+    assert parse_file("a.rtf", rb"{\rtf1\ansi\uc0 \u-10179\u-8694 }").text.strip() == "😊"
+
+
+@pytest.mark.parametrize(
+    ("name", "line"), [("cyrillic.msg", "Привет маяк"), ("html.msg", "Lay up the sloop.")]
+)
+def test_message_of_an_older_outlook_or_in_html_is_read(name: str, line: str) -> None:
+    data = (DOCUMENTS / name).read_bytes()
+    assert parse_file(name, data).text.splitlines() == [
+        *("From: Hedda Quay", "Date: Sat, 03 Oct 2026 10:00:00 +0000", line)
+    ]
 
 
 def test_slide_has_its_diagram_and_a_title_of_two_lines_once() -> None:

@@ -103,10 +103,10 @@ def change_entry(data: bytes, offset: int, value: int) -> bytes:
             "moorings.msg",
             "Moorings for winter",
             (
-                "From: Hedda Quay|To: crew@example.org|Lay up the sloop before the frost.|"
-                "Bring the long rope."
+                "From: Hedda Quay|To: crew@example.org|Date: Sat, 03 Oct 2026 10:00:00 +0000|"
+                "Lay up the sloop before the frost.|Bring the long rope."
             ),
-            {"from": "Hedda Quay"},
+            {"from": "Hedda Quay", "date": "Sat, 03 Oct 2026 10:00:00 +0000"},
         ),
         (
             "moon.ipynb",

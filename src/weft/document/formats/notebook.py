@@ -20,20 +20,32 @@ def read_notebook(data: bytes) -> Document:
     except RecursionError:
         raise Unreadable("nested too deeply") from None
     parts = TextParts()
-    for cell in notebook["cells"]:
-        is_prose = cell.get("cell_type") == "markdown"
-        for line in _join(cell.get("source")).splitlines():
-            if is_prose and line.startswith("#"):
-                parts.add_heading(line.lstrip("# "))
-            else:
-                parts.add(line)
-        for output in cell.get("outputs") or ():
-            shown: object = output.get("text") or output.get("data", {}).get("text/plain")
-            parts.add(_join(shown)[:_OUTPUT_CHARS_MAX])
-    facts: Json = {"cells": len(notebook["cells"])}
+    # Until 2015 the cells were in worksheets, and code was called input.
+    sheets = [notebook] if "cells" in notebook else notebook["worksheets"]
+    cells = [cell for sheet in sheets for cell in sheet["cells"]]
+    for cell in cells:
+        _add_cell(parts, cell)
+    facts: Json = {"cells": len(cells)}
     if parts.headings:
         facts["headings"] = [*parts.headings]
     return Document(parts.headings[0] if parts.headings else "", parts.join(), facts)
+
+
+def _add_cell(parts: TextParts, cell: Any) -> None:
+    kind = cell.get("cell_type")
+    is_fenced = False
+    for line in _join(cell.get("source") or cell.get("input")).splitlines():
+        is_fenced ^= line.lstrip().startswith("```")
+        is_heading = line.startswith("#") and kind == "markdown" and not is_fenced
+        if is_heading or kind == "heading":
+            parts.add_heading(line.lstrip("# "))
+        else:
+            parts.add(line)
+    for output in cell.get("outputs") or ():
+        if "ename" in output:
+            parts.add(f"{output['ename']}: {output.get('evalue', '')}"[:_OUTPUT_CHARS_MAX])
+        data: Any = output.get("data") or {}
+        parts.add(_join(output.get("text") or data.get("text/plain"))[:_OUTPUT_CHARS_MAX])
 
 
 def read_rtf(data: bytes) -> Document:
@@ -42,7 +54,10 @@ def read_rtf(data: bytes) -> Document:
     if not data.lstrip().startswith(b"{\\rtf"):
         raise Unreadable(BROKEN)
     parts = TextParts()
-    for line in striprtf.rtf_to_text(data.decode("latin-1"), errors="replace").splitlines():
+    text: str = striprtf.rtf_to_text(data.decode("latin-1"), errors="replace")
+    # RTF writes a character beyond the first 65,536 as two halves.
+    whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    for line in whole.splitlines():
         parts.add(line)
     return Document("", parts.join())
 

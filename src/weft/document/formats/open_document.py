@@ -14,6 +14,9 @@ from weft.domain.base import Json
 
 _PROPERTIES: Final = {"title": "title", "creator": "author", "subject": "subject"}
 _GAPS: Final = {"tab": "\t", "line-break": "\n"}
+_MARGINS: Final = frozenset({"header", "footer"})
+# What stands inside a paragraph, and has paragraphs of its own beside its author, number or name.
+_ANCHORED: Final = frozenset({"annotation", "note", "frame"})
 
 
 def read_open_document(data: bytes) -> Document:
@@ -23,6 +26,10 @@ def read_open_document(data: bytes) -> Document:
         tag == "encryption-data" for _, tag, _ in archive.events("META-INF/manifest.xml")
     ):
         raise Unreadable("protected by a password")
+    # Those of sheets and slides hold no more than a page's number.
+    if archive.read("mimetype").endswith(b".text"):
+        for _, line in _lines(_inside(archive.events("styles.xml"), _MARGINS)):
+            parts.add(line)
     counts = {"table": 0, "page": 0}
     for kind, line in _lines(archive.events("content.xml")):
         if kind in counts:
@@ -39,12 +46,28 @@ def read_open_document(data: bytes) -> Document:
     return Document(title, parts.join(), facts)
 
 
+def _inside(events: Iterator[Event], tags: frozenset[str]) -> Iterator[Event]:
+    depth = 0
+    for event in events:
+        is_edge = event[0] != "text" and event[1] in tags
+        if is_edge:
+            depth += 1 if event[0] == "start" else -1
+        elif depth:
+            yield event
+
+
 def _lines(events: Iterator[Event]) -> Iterator[tuple[str, str]]:
     """Yield paragraphs ("p"), headings ("h"), and the names of sheets ("table") and pages."""
     line = _Line()
     is_sheet = False
+    changes = 0
     for kind, tag, attributes in events:
-        if kind == "text":
+        if tag == "tracked-changes" and kind != "text":
+            changes += 1 if kind == "start" else -1
+        elif changes:
+            # It was deleted from the text.
+            continue
+        elif kind == "text":
             line.add_text(tag)
         elif kind == "end":
             if ended := line.close(tag):
@@ -61,16 +84,21 @@ class _Line:
 
     def __init__(self) -> None:
         self._pieces: list[str] = []
-        self._paragraphs = self._rows = 0
+        # Of each open paragraph, and of each thing anchored in one, whether it is a paragraph.
+        self._levels: list[bool] = []
+        self._rows = 0
 
     def add_text(self, text: str) -> None:
         # Between paragraphs there is only what indents the tags.
-        if self._paragraphs:
+        if self._levels and self._levels[-1]:
             self._pieces.append(text)
 
     def open(self, tag: str, attributes: Mapping[str, str]) -> None:
         if tag in {"p", "h"}:
-            self._paragraphs += 1
+            self._part()
+            self._levels.append(True)
+        elif tag in _ANCHORED:
+            self._levels.append(False)
         elif tag == "table-row":
             self._rows += 1
         elif tag == "s":
@@ -82,17 +110,23 @@ class _Line:
 
     def close(self, tag: str) -> str | None:
         """Return the kind of line that ends here, if one does."""
-        if tag in {"p", "h"}:
-            self._paragraphs -= 1
-            if not self._rows:
-                return None if self._paragraphs else tag
-            self._pieces.append(" ")
+        if tag in _ANCHORED:
+            self._levels.pop()
+        elif tag in {"p", "h"}:
+            self._levels.pop()
+            if not self._rows and True not in self._levels:
+                return tag
+            self._part()
         elif tag == "table-cell":
             self._pieces.append("\t")
         elif tag == "table-row":
             self._rows -= 1
             return None if self._rows else "p"
         return None
+
+    def _part(self) -> None:
+        if self._pieces and not self._pieces[-1].isspace():
+            self._pieces.append(" " if self._rows else "\n")
 
     def take(self) -> str:
         line, self._pieces = "".join(self._pieces), []
@@ -122,7 +156,7 @@ def read_epub(data: bytes) -> Document:
     folder = posixpath.dirname(package)
     for identity in dict.fromkeys(spine):
         path = posixpath.normpath(posixpath.join(folder, files.get(identity, "")))
-        page = html_to_text(_drop_prolog(decode(archive.read(path)) or ""))
+        page = html_to_text(_drop_prolog(decode(archive.read(path)) or ""), is_xml=True)
         if page.title and not page.text.startswith(page.title):
             parts.add_heading(page.title)
         parts.add(page.text)
