@@ -7,43 +7,13 @@ from typing import Any
 
 import pytest
 
+from tests.support.sources.git_listing import case, files, list_events
 from tests.support.sources.git_repos import RawRepository
-from weft.domain.base import Json
-from weft.domain.entities import Entity
 from weft.errors import NotPermitted, SourceMisconfigured, WeftError
-from weft.sources.base import Event
 from weft.sources.git.source import GitSource
 from weft.testing.source_contract import SourceCase, events_of, offline_context
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def repository(tmp_path: Path) -> RawRepository:
-    return RawRepository(tmp_path / "allowed/repo")
-
-
-def case(repository: RawRepository, config: Json) -> SourceCase:
-    context = offline_context(files_roots=(repository.root.parent,))
-    return SourceCase(GitSource, {"repo": str(repository.root), **config}, context)
-
-
-async def list_events(
-    repository: RawRepository, cursor: Json | None = None, **config: Any
-) -> list[Event]:
-    return await events_of(case(repository, config).make(), cursor)
-
-
-def entities(events: list[Event]) -> dict[str, Entity]:
-    return {event.id: event for event in events if isinstance(event, Entity)}
-
-
-def files(events: list[Event]) -> list[str]:
-    return [i.removeprefix("file:") for i in entities(events) if i.startswith("file:")]
-
-
-def commits(events: list[Event]) -> list[str]:
-    return [i.removeprefix("commit:") for i in entities(events) if i.startswith("commit:")]
 
 
 @pytest.fixture

@@ -1,11 +1,9 @@
 """Local repositories: what is listed, what changed, and that nothing hostile runs or leaks."""
 
-from pathlib import Path
-from typing import Any
-
 import pytest
 
 from tests.support.sources.documents import DOCUMENTS
+from tests.support.sources.git_listing import case, commits, entities, files, list_events
 from tests.support.sources.git_repos import RawRepository
 from weft.domain.base import Json
 from weft.domain.entities import Entity
@@ -23,38 +21,9 @@ from weft.sources.base import (
     Unchanged,
 )
 from weft.sources.git import pack, walk
-from weft.sources.git.source import GitSource
-from weft.testing.source_contract import SourceCase, events_of, last_cursor, offline_context
+from weft.testing.source_contract import events_of, last_cursor
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def repository(tmp_path: Path) -> RawRepository:
-    return RawRepository(tmp_path / "allowed/repo")
-
-
-def case(repository: RawRepository, config: Json) -> SourceCase:
-    context = offline_context(files_roots=(repository.root.parent,))
-    return SourceCase(GitSource, {"repo": str(repository.root), **config}, context)
-
-
-async def list_events(
-    repository: RawRepository, cursor: Json | None = None, **config: Any
-) -> list[Event]:
-    return await events_of(case(repository, config).make(), cursor)
-
-
-def entities(events: list[Event]) -> dict[str, Entity]:
-    return {event.id: event for event in events if isinstance(event, Entity)}
-
-
-def files(events: list[Event]) -> list[str]:
-    return [i.removeprefix("file:") for i in entities(events) if i.startswith("file:")]
-
-
-def commits(events: list[Event]) -> list[str]:
-    return [i.removeprefix("commit:") for i in entities(events) if i.startswith("commit:")]
 
 
 def skip_reasons(events: list[Event]) -> dict[str, str]:
