@@ -15,7 +15,7 @@ from tests.support.patience import PATIENCE_SECONDS
 from tests.support.store.open import open_store
 from weft.domain.base import Json
 from weft.domain.collections import NewCollection
-from weft.domain.connections import Auth, Connection, DirectAuth, NewConnection
+from weft.domain.connections import Auth, Connection, ConnectionChange, DirectAuth, NewConnection
 from weft.domain.entities import Entity
 from weft.domain.jobs import Job, RunOptions
 from weft.domain.reading.search import SearchQuery
@@ -36,6 +36,7 @@ ORGANIZATION = "organization-1"
 COLLECTION = "docs"
 OWNER = "owner-1"
 START = datetime(2026, 5, 1, 12, tzinfo=UTC)
+HOST = "https://a.example"
 
 Fetch = Callable[[Json | None, SourceContext], AsyncGenerator[Event]]
 Check = Callable[[str | None], Awaitable[str]]
@@ -45,6 +46,15 @@ async def fetch_nothing(cursor: Json | None, context: SourceContext) -> AsyncGen
     """A source that has nothing."""
     return
     yield
+
+
+def check_that_raises(error: Exception) -> Check:
+    """A source that fails so."""
+
+    async def check(token: str | None) -> str:
+        raise error
+
+    return check
 
 
 async def check_well(token: str | None) -> str:
@@ -66,7 +76,7 @@ class ScriptConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    host: str = "https://a.example"
+    host: str = HOST
     note: str = ""
 
 
@@ -182,6 +192,20 @@ class LocalHarness:
             "sync_immediately": False,
         }
         return await self.backend.connections.create(NewConnection.model_validate(values | fields))
+
+    async def update(self, connection: Connection, **fields: Any) -> Connection:
+        """Change fields of a connection."""
+        change = ConnectionChange.model_validate(fields)
+        return await self.backend.connections.update(connection.id, change)
+
+    async def read_sealed(self, connection: Connection) -> str | None:
+        """Read the stored credentials as they are."""
+        return await self.engine.store.connections.credentials(ORGANIZATION, connection.id)
+
+    async def unseal_secret(self, connection: Connection, host: str = HOST) -> Json:
+        """Open the stored credentials for a host."""
+        stored = await self.read_sealed(connection)
+        return await self.engine.unseal(ORGANIZATION, connection.id, host, stored)
 
     async def try_claim(self, owner: str = OWNER) -> Claim | None:
         """Claim the next job, if one can be had."""

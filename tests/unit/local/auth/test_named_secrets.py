@@ -327,8 +327,7 @@ async def test_connection_keeps_the_reference_and_the_source_gets_the_value(
     await _put(secrets)
     made = await local.connect(auth={"direct": {"credentials": {"token": REF}}})
     assert received == [CANARY]
-    stored = await local.engine.store.connections.credentials(ORGANIZATION, made.id)
-    assert await local.engine.unseal(ORGANIZATION, made.id, HOST, stored) == {"token": REF}
+    assert await local.unseal_secret(made, HOST) == {"token": REF}
     await secrets.put("main", "rotated", sources=["scripted"], hosts=["a.example"])
     assert (await local.backend.connections.check(made.id)).ok
     assert received[-1] == "rotated", "the value is read when it is used"
@@ -358,7 +357,7 @@ async def test_data_key_of_a_connection_deleted_for_good_is_gone(
     local: LocalHarness, secrets: NamedSecrets
 ) -> None:
     made = await local.connect(auth={"direct": {"credentials": {"token": CANARY}}})
-    stored = await local.engine.store.connections.credentials(ORGANIZATION, made.id)
+    stored = await local.read_sealed(made)
     assert await local.engine.store.data_keys.get(ORGANIZATION, made.id) is not None
     await local.backend.connections.delete(made.id, permanently=True)
     assert await local.engine.store.data_keys.get(ORGANIZATION, made.id) is None

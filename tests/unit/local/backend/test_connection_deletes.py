@@ -1,7 +1,6 @@
 """Deletes: they wait for a running sync, fence one that does not stop, and happen once."""
 
 from collections.abc import AsyncGenerator
-from typing import Any
 
 import anyio
 import anyio.lowlevel
@@ -20,7 +19,7 @@ from tests.support.local.harness import (
 )
 from weft.domain.base import Json
 from weft.domain.collections import NewCollection
-from weft.domain.connections import Connection, ConnectionChange
+from weft.domain.connections import ConnectionChange
 from weft.domain.jobs import Job, JobStatus
 from weft.errors import Conflict, NotFound
 from weft.local.backend import LocalBackend
@@ -32,11 +31,6 @@ from weft.sources.base import Event, SourceContext
 pytestmark = pytest.mark.anyio
 
 CANARY = "s3cr3t-canary-0123456789"
-
-
-async def update(local: LocalHarness, made: Connection, **fields: Any) -> Connection:
-    change = ConnectionChange.model_validate(fields)
-    return await local.backend.connections.update(made.id, change)
 
 
 async def test_deleted_connection_is_returned_as_it_was(local: LocalHarness) -> None:
@@ -179,7 +173,7 @@ async def test_connection_that_was_deleted_during_an_update_is_not_found(
     made = await local.connect()
     local.script.check = check
     with pytest.raises(NotFound):
-        await update(local, made, config={"note": "x"})
+        await local.update(made, config={"note": "x"})
 
 
 async def test_collection_that_was_deleted_during_a_create_is_named(local: LocalHarness) -> None:
@@ -219,7 +213,7 @@ async def test_change_during_the_wait_for_a_sync_is_not_deleted(
     cancel = LocalJobs.cancel
 
     async def cancel_and_change(jobs: LocalJobs, job: str) -> Job:
-        await update(local, made, description="changed meanwhile")
+        await local.update(made, description="changed meanwhile")
         return await cancel(jobs, job)
 
     monkeypatch.setattr(LocalJobs, "cancel", cancel_and_change)

@@ -1,19 +1,18 @@
 """Updates: only what is given changes, and a secret never follows to another endpoint."""
 
 from collections.abc import AsyncGenerator
-from typing import Any
 
 import anyio
 import pytest
 
 from tests.support.local.harness import (
-    ORGANIZATION,
     START,
     LocalHarness,
+    check_that_raises,
     token_auth,
 )
 from weft.domain.base import Json
-from weft.domain.connections import Connection, ConnectionChange, ConnectionStatus
+from weft.domain.connections import ConnectionStatus
 from weft.domain.schedules import ScheduleSpec
 from weft.errors import (
     AccessDenied,
@@ -29,44 +28,23 @@ CANARY = "s3cr3t-canary-0123456789"
 A, B = "https://a.example", "https://b.example"
 
 
-def check_that_raises(error: Exception) -> Any:
-    async def check(given: str | None) -> str:
-        raise error
-
-    return check
-
-
-async def update(local: LocalHarness, made: Connection, **fields: Any) -> Connection:
-    change = ConnectionChange.model_validate(fields)
-    return await local.backend.connections.update(made.id, change)
-
-
-async def read_sealed(local: LocalHarness, made: Connection) -> str | None:
-    return await local.engine.store.connections.credentials(ORGANIZATION, made.id)
-
-
-async def unseal_secret(local: LocalHarness, made: Connection, host: str = A) -> Json:
-    stored = await read_sealed(local, made)
-    return await local.engine.unseal(ORGANIZATION, made.id, host, stored)
-
-
 async def test_changed_endpoint_drops_the_credentials_and_sends_them_nowhere(
     local: LocalHarness,
 ) -> None:
     made = await local.connect(config={"host": A}, auth=token_auth(CANARY))
     local.script.check = check_that_raises(AssertionError("the new host was asked"))
-    moved = await update(local, made, config={"host": B})
+    moved = await local.update(made, config={"host": B})
     assert (moved.status, moved.auth.authenticated) == (ConnectionStatus.NEEDS_REAUTH, False)
     assert moved.error_category is ErrorCategory.API_KEY_INVALID
     assert "endpoint changed" in (moved.error_message or "")
-    assert await read_sealed(local, made) is None
+    assert await local.read_sealed(made) is None
 
 
 async def test_moving_back_does_not_bring_the_credentials_back(local: LocalHarness) -> None:
     made = await local.connect(config={"host": A}, auth=token_auth(CANARY))
-    await update(local, made, config={"host": B})
-    back = await update(local, made, config={"host": A})
-    assert await read_sealed(local, made) is None
+    await local.update(made, config={"host": B})
+    back = await local.update(made, config={"host": A})
+    assert await local.read_sealed(made) is None
     assert not back.auth.authenticated
 
 
@@ -74,11 +52,11 @@ async def test_changed_endpoint_with_new_credentials_is_checked_and_active(
     local: LocalHarness,
 ) -> None:
     made = await local.connect(config={"host": A}, auth=token_auth(CANARY))
-    moved = await update(local, made, config={"host": B}, auth=token_auth("second"))
+    moved = await local.update(made, config={"host": B}, auth=token_auth("second"))
     assert (moved.status, moved.error_message) == (ConnectionStatus.ACTIVE, None)
-    assert await unseal_secret(local, made, B) == {"token": "second"}
+    assert await local.unseal_secret(made, B) == {"token": "second"}
     with pytest.raises(AuthenticationFailed):
-        await unseal_secret(local, made, A)
+        await local.unseal_secret(made, A)
 
 
 async def test_other_change_of_config_keeps_and_checks_the_credentials(local: LocalHarness) -> None:
@@ -90,10 +68,10 @@ async def test_other_change_of_config_keeps_and_checks_the_credentials(local: Lo
 
     made = await local.connect(auth=token_auth(CANARY))
     local.script.check = check
-    changed = await update(local, made, config={"note": "x"})
+    changed = await local.update(made, config={"note": "x"})
     assert given == [CANARY]
     assert (changed.status, changed.auth) == (ConnectionStatus.ACTIVE, made.auth)
-    assert await unseal_secret(local, made) == {"token": CANARY}
+    assert await local.unseal_secret(made) == {"token": CANARY}
 
 
 async def test_change_that_the_source_refuses_changes_nothing(local: LocalHarness) -> None:
@@ -101,15 +79,15 @@ async def test_change_that_the_source_refuses_changes_nothing(local: LocalHarnes
     local.script.check = check_that_raises(AccessDenied("No."))
     for fields in ({"config": {"note": "x"}, "name": "Renamed"}, {"auth": token_auth("second")}):
         with pytest.raises(AccessDenied):
-            await update(local, made, **fields)
+            await local.update(made, **fields)
     assert await local.backend.connections.get(made.id) == made
-    assert await unseal_secret(local, made) == {"token": CANARY}
+    assert await local.unseal_secret(made) == {"token": CANARY}
 
 
 async def test_rename_needs_no_source(local: LocalHarness) -> None:
     made = await local.connect(auth=token_auth(CANARY))
     local.script.check = check_that_raises(AssertionError("the source was asked"))
-    renamed = await update(local, made, name="Renamed", description="New")
+    renamed = await local.update(made, name="Renamed", description="New")
     assert (renamed.name, renamed.description, renamed.version) == ("Renamed", "New", 2)
 
 
@@ -123,9 +101,9 @@ async def test_changed_config_starts_from_the_beginning(local: LocalHarness) -> 
     local.script.fetch = fetch
     made = await local.connect(schedule=ScheduleSpec(continuous=True))
     await local.run_sync(made)
-    await update(local, made, name="Renamed")
+    await local.update(made, name="Renamed")
     await local.run_sync(made)
-    await update(local, made, config={"note": "x"})
+    await local.update(made, config={"note": "x"})
     await local.run_sync(made)
     assert cursors == [None, {"page": 1}, None]
 
@@ -134,14 +112,14 @@ async def test_stale_expected_version_is_a_conflict_and_changes_nothing(
     local: LocalHarness,
 ) -> None:
     made = await local.connect()
-    await update(local, made, name="First")
+    await local.update(made, name="First")
     with pytest.raises(Conflict) as caught:
-        await update(local, made, name="Second", expected_version=made.version)
+        await local.update(made, name="Second", expected_version=made.version)
     assert caught.value.field == "expected_version"
     assert (await local.backend.connections.get(made.id)).name == "First"
     with pytest.raises(Conflict):
         await local.backend.connections.delete(made.id, expected_version=made.version)
-    assert (await update(local, made, name="Third", expected_version=2)).version == 3
+    assert (await local.update(made, name="Third", expected_version=2)).version == 3
 
 
 async def test_of_two_updates_of_one_version_exactly_one_wins(local: LocalHarness) -> None:
@@ -150,7 +128,7 @@ async def test_of_two_updates_of_one_version_exactly_one_wins(local: LocalHarnes
 
     async def rename(name: str) -> None:
         try:
-            await update(local, made, name=name, expected_version=made.version)
+            await local.update(made, name=name, expected_version=made.version)
             outcomes.append(name)
         except Conflict as error:
             outcomes.append(error.field or "")
@@ -167,7 +145,7 @@ async def test_updates_of_different_fields_at_once_are_both_kept(local: LocalHar
     made = await local.connect()
     async with anyio.create_task_group() as group:
         for fields in ({"name": "Renamed"}, {"description": "New"}, {"config": {"note": "x"}}):
-            group.start_soon(lambda given=fields: update(local, made, **given))
+            group.start_soon(lambda given=fields: local.update(made, **given))
     after = await local.backend.connections.get(made.id)
     assert (after.name, after.description) == ("Renamed", "New")
     assert (after.config, after.version) == ({"note": "x"}, made.version + 3)
@@ -175,7 +153,7 @@ async def test_updates_of_different_fields_at_once_are_both_kept(local: LocalHar
 
 async def test_update_during_a_sync_leaves_the_outcome_of_the_sync(local: LocalHarness) -> None:
     async def fetch(cursor: Json | None, context: SourceContext) -> AsyncGenerator[Event]:
-        renamed = await update(local, made, name="Renamed")
+        renamed = await local.update(made, name="Renamed")
         assert renamed.status is ConnectionStatus.SYNCING
         raise AccessDenied("No.")
         yield
@@ -192,7 +170,7 @@ async def test_sync_that_fails_with_former_credentials_leaves_new_ones_active(
 ) -> None:
     async def fetch(cursor: Json | None, context: SourceContext) -> AsyncGenerator[Event]:
         local.clock.pass_time(seconds=1)
-        await update(local, made, auth=token_auth("the-new-one"))
+        await local.update(made, auth=token_auth("the-new-one"))
         raise AuthenticationFailed("Revoked.")
         yield
 
@@ -210,7 +188,7 @@ async def test_check_that_fails_with_former_credentials_leaves_new_ones_active(
     async def check(given: str | None) -> str:
         if given == CANARY:
             local.clock.pass_time(seconds=1)
-            await update(local, made, auth=token_auth("the-new-one"))
+            await local.update(made, auth=token_auth("the-new-one"))
             raise AuthenticationFailed("Revoked.")
         return "reached"
 
@@ -226,9 +204,9 @@ async def test_schedule_is_set_kept_and_removed(local: LocalHarness) -> None:
     made = await local.connect(schedule=ScheduleSpec(cron="0 13 * * *"))
     assert made.schedule is not None
     assert made.schedule.next_run == START.replace(hour=13)
-    renamed = await update(local, made, name="Renamed")
+    renamed = await local.update(made, name="Renamed")
     assert renamed.schedule == made.schedule
-    moved = await update(local, made, schedule={"timezone": "Europe/Berlin"})
+    moved = await local.update(made, schedule={"timezone": "Europe/Berlin"})
     assert moved.schedule is not None
     assert moved.schedule.next_run == START.replace(day=2, hour=11)
-    assert (await update(local, made, schedule=None)).schedule is None
+    assert (await local.update(made, schedule=None)).schedule is None

@@ -2,22 +2,20 @@
 
 import base64
 from pathlib import Path
-from typing import Any
 
 import anyio
 import pytest
 
 from tests.support.local.harness import (
-    ORGANIZATION,
     PATIENCE_SECONDS,
     START,
     LocalHarness,
+    check_that_raises,
     check_well,
     open_harness,
     token_auth,
 )
-from weft.domain.base import Json
-from weft.domain.connections import Connection, ConnectionChange, ConnectionStatus
+from weft.domain.connections import ConnectionStatus
 from weft.domain.jobs import JobTrigger
 from weft.domain.schedules import ScheduleSpec
 from weft.errors import (
@@ -42,27 +40,6 @@ A = "https://a.example"
 async def hang(given: str | None) -> str:
     await anyio.sleep_forever()
     raise AssertionError("unreachable")
-
-
-def check_that_raises(error: Exception) -> Any:
-    async def check(given: str | None) -> str:
-        raise error
-
-    return check
-
-
-async def update(local: LocalHarness, made: Connection, **fields: Any) -> Connection:
-    change = ConnectionChange.model_validate(fields)
-    return await local.backend.connections.update(made.id, change)
-
-
-async def read_sealed(local: LocalHarness, made: Connection) -> str | None:
-    return await local.engine.store.connections.credentials(ORGANIZATION, made.id)
-
-
-async def unseal_secret(local: LocalHarness, made: Connection, host: str = A) -> Json:
-    stored = await read_sealed(local, made)
-    return await local.engine.unseal(ORGANIZATION, made.id, host, stored)
 
 
 async def test_connection_whose_schedule_was_quicker_than_its_first_sync_is_created(
@@ -93,7 +70,7 @@ async def test_created_connection_was_checked_with_its_credentials(local: LocalH
     made = await local.connect(auth=token_auth(CANARY))
     assert given == [CANARY]
     assert (made.auth.authenticated, made.auth.authenticated_at) == (True, START)
-    assert await unseal_secret(local, made) == {"token": CANARY}
+    assert await local.unseal_secret(made) == {"token": CANARY}
 
 
 @pytest.mark.parametrize(
@@ -125,7 +102,7 @@ async def test_field_that_a_source_names_is_told_as_callers_give_it(
     local.script.check = check_that_raises(SourceMisconfigured("No.", field=raised))
     assert (await local.backend.connections.check(made.id)).field == told
     # Each time a new one, for the field is set on the error itself.
-    for call in (lambda: local.connect(), lambda: update(local, made, config={"note": "x"})):
+    for call in (lambda: local.connect(), lambda: local.update(made, config={"note": "x"})):
         local.script.check = check_that_raises(SourceMisconfigured("No.", field=raised))
         with pytest.raises(SourceMisconfigured) as caught:
             await call()
@@ -159,7 +136,7 @@ async def test_secrets_are_nowhere_in_the_files_of_the_database(tmp_path: Path) 
     async with open_harness(home) as local:
         await local.create_collection()
         made = await local.connect(auth=token_auth(CANARY))
-        await update(local, made, auth=token_auth(f"{CANARY}-second"))
+        await local.update(made, auth=token_auth(f"{CANARY}-second"))
         await local.run_sync(made)
         shown = f"{await local.backend.connections.get(made.id)}"
         _refuse_traces(home, CANARY)
