@@ -11,7 +11,7 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from tests.support.patience import PATIENCE_SECONDS
+from tests.support.patience import wait_until
 from weft.document.child import (
     CPU_SECONDS_MAX,
     INLINE_BYTES_MAX,
@@ -109,9 +109,7 @@ async def test_cancelling_kills_the_process(tmp_path: Path, in_thread: bool) -> 
 
     async with anyio.create_task_group() as group:
         group.start_soon(read)
-        with anyio.fail_after(PATIENCE_SECONDS):
-            while not started.exists():  # noqa: ASYNC110
-                await anyio.sleep(0.01)
+        await wait_until(started.exists)
         group.cancel_scope.cancel()
     assert not is_running(int(started.read_text()))
     assert await run_long(len, "ok") == 2

@@ -5,7 +5,6 @@ after which the tests are named, surprise nobody who uses Weft.
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
-import anyio
 import pytest
 
 from tests.support.airweave.backend import (
@@ -87,8 +86,8 @@ class TestCollections:
 
     async def test_delete_with_a_running_job_takes_its_time_and_all(self, place: Place) -> None:
         async with place.open() as backend:
-            await make_connection(backend, "stub", auth=STUB_AUTH, config=SLOW)
-            await anyio.sleep(0.1)
+            made = await make_connection(backend, "stub", auth=STUB_AUTH, config=SLOW)
+            await wait_until_synced(place.world, made.id, "running")
             await backend.collections.delete("docs")
             with pytest.raises(NotFound):
                 await backend.collections.get("docs")

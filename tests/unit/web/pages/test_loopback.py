@@ -8,6 +8,7 @@ import anyio
 import httpx
 import pytest
 
+from tests.support.patience import wait_until
 from weft.backend import AuthSessions
 from weft.domain.authorizations import AuthOutcome, ConsentStart, CredentialForm
 from weft.domain.base import Json
@@ -63,11 +64,7 @@ def is_open(url: str) -> bool:
 
 
 async def wait_until_closed(url: str) -> None:
-    with anyio.fail_after(WAIT_SECONDS):
-        while True:
-            if not is_open(url):
-                return
-            await anyio.sleep(0.02)
+    await wait_until(lambda: not is_open(url))
 
 
 async def test_it_opens_when_it_is_asked_for_and_closes_at_the_end() -> None:

@@ -4,11 +4,10 @@ import json
 import logging
 from typing import Any, cast
 
-import anyio
 import httpx
 import pytest
 
-from tests.support.patience import PATIENCE_SECONDS
+from tests.support.patience import wait_until
 from tests.support.server.fakes import FakeBackend
 from weft.domain.access.permissions import NO_CEILINGS, Ceilings, Impact
 from weft.web.rest.operations import Operation
@@ -113,12 +112,12 @@ async def test_held_deletions_are_told_and_applied_by_whoever_may_delete(
 
 async def wait_for_syncs(client: httpx.AsyncClient, one: str, count: int) -> None:
     """Wait until the connection has had that many syncs and none is live."""
-    with anyio.fail_after(PATIENCE_SECONDS):
-        while True:
-            jobs = (await client.get(f"{one}/jobs")).json()
-            if len(jobs) == count and all(job["completed_at"] for job in jobs):
-                return
-            await anyio.sleep(0.02)
+
+    async def have_ended() -> bool:
+        jobs = (await client.get(f"{one}/jobs")).json()
+        return len(jobs) == count and all(job["completed_at"] for job in jobs)
+
+    await wait_until(have_ended)
 
 
 async def test_refusals_are_heard_of_with_who_was_refused_what(api: Any) -> None:

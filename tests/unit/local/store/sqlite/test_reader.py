@@ -10,7 +10,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from tests.support.patience import PATIENCE_SECONDS
+from tests.support.patience import PATIENCE_SECONDS, wait_until
 from weft.errors import WeftError
 from weft.local.engine import utc_now
 from weft.local.store.sqlite.file.database import READERS, Database
@@ -61,9 +61,7 @@ async def read(database: Database, work: SlowWork, begun: list[int]) -> None:
 
 
 async def wait_until_begun(begun: list[int], count: int = 1) -> None:
-    with anyio.fail_after(PATIENCE_SECONDS):
-        while len(begun) < count:  # noqa: ASYNC110 (a thread appends)
-            await anyio.sleep(0.001)
+    await wait_until(lambda: len(begun) >= count)
 
 
 @pytest.mark.parametrize("work", [read_slowly, read_much])
