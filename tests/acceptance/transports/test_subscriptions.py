@@ -1,6 +1,5 @@
-"""Subscribers hear within a second of what another process changes, over every transport."""
+"""Subscribers hear of what another process changes, over every transport."""
 
-import logging
 import signal
 import time
 import warnings
@@ -24,11 +23,8 @@ from tests.support.patience import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.anyio
 
-# The promise is one second; a loaded machine gets more, so that only a broken promise fails.
 LISTEN = "subscriptions/listen"
 CONNECTIONS = "weft://connections"
-
-_logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -43,13 +39,10 @@ class Ear:
         self.woken.set()
         self.woken = anyio.Event()
 
-    async def wait_to_hear(self, event: ServerEvent, since: float) -> float:
-        """Wait for an event; return the seconds until it came, which must be few."""
+    async def wait_to_hear(self, event: ServerEvent, since: float) -> None:
+        """Wait for an event that came after a time."""
         with anyio.fail_after(PATIENCE_SECONDS):
-            while True:
-                for at, told in self.heard:
-                    if told == event and at >= since:
-                        return at - since
+            while not any(told == event and at >= since for at, told in self.heard):
                 await self.woken.wait()
 
     async def on_message(self, message: IncomingMessage) -> None:
@@ -122,20 +115,19 @@ async def test_changes_by_another_process_are_heard(shared: Shared, over: str) -
     writer, ear = shared.writer, Ear()
     made = await writer.connection(shared.collection)
     uri = f"{CONNECTIONS}/{made['id']}"
-    waits: dict[str, float] = {}
     async with (
         shared.reader(over, ear) as reader,
         subscribe(reader, ear, uri, f"{uri}/jobs", CONNECTIONS),
     ):
         start = time.monotonic()
         await writer.ok("update_connection", connection_id=made["id"], name=f"Named {over}")
-        waits["renamed"] = await ear.wait_to_hear(ResourceUpdated(uri), start)
-        waits["list"] = await ear.wait_to_hear(ResourcesListChanged(), start)
+        await ear.wait_to_hear(ResourceUpdated(uri), start)
+        await ear.wait_to_hear(ResourcesListChanged(), start)
         assert (await reader.read(uri))["name"] == f"Named {over}"
 
         start = time.monotonic()
         job = await writer.ok("run_sync", connection_id=made["id"])
-        waits["job"] = await ear.wait_to_hear(ResourceUpdated(f"{uri}/jobs"), start)
+        await ear.wait_to_hear(ResourceUpdated(f"{uri}/jobs"), start)
         await writer.job(job.data["id"])
         ended = time.monotonic()
         with anyio.fail_after(PATIENCE_SECONDS):
@@ -144,12 +136,11 @@ async def test_changes_by_another_process_are_heard(shared: Shared, over: str) -
 
         before = time.monotonic()
         await delete_connection(writer, made["id"])
-        waits["deleted"] = await ear.wait_to_hear(ResourceUpdated(uri), before)
+        await ear.wait_to_hear(ResourceUpdated(uri), before)
         # The SDK's client over SSE does not bear to be told something while it leaves.
         for last in (f"{uri}/jobs", CONNECTIONS):
             await ear.wait_to_hear(ResourceUpdated(last), before)
         await ear.wait_to_hear(ResourcesListChanged(), before)
-    _logger.info("seconds until heard over %s: %s", over, waits)
 
 
 async def delete_connection(agent: Agent, connection_id: str) -> None:
