@@ -79,5 +79,9 @@ class Preview(Frozen):
         where = "that is read" if self.whole else "that was seen"
         for each in self.unmatched:
             yield f"config.{each.field}: '{each.pattern}' fits nothing {where}."
-        if not self.by_type and not self.gap:
+        if self.by_type or self.gap or self.not_previewed:
+            return
+        if self.whole:
             yield "Nothing matches now, so a sync would read nothing."
+        else:
+            yield "Nothing that was seen matches."

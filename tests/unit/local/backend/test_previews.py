@@ -158,6 +158,14 @@ async def test_more_stored_than_are_compared_claims_no_deletions(
     assert (found.whole, found.would_delete) == (False, 0)
 
 
+async def test_only_who_saw_everything_says_that_nothing_would_be_read(embedded: Embedded) -> None:
+    nothing = "Nothing matches now, so a sync would read nothing."
+    assert nothing in say(await preview(embedded, WHOLE))
+    passed = NotPreviewed("commit", "commit:")
+    assert [*(await preview(embedded, passed, WHOLE)).warn()] == []
+    assert [*(await preview(embedded)).warn()] == ["Nothing that was seen matches."]
+
+
 async def test_limits_and_patterns_are_told(embedded: Embedded) -> None:
     limit = Omitted(FindingKind.LIMIT, 61, "max_pages")
     found = await preview(embedded, *name(0), limit, Unmatched("include", "x", "y"), WHOLE)
