@@ -11,11 +11,13 @@ INSERT INTO any_connection (
 -- name: connection_columns
 -- What every query of connections returns: the row, its last job, its counts by type.
 SELECT
-  c.no, {connection.read}, c.credentials IS NOT NULL AS has_credentials, k.readable_id AS readable_collection_id, p.kind AS auth_provider_kind,
+  c.no, {connection.read}, c.credentials IS NOT NULL AS has_credentials,
+  k.readable_id AS readable_collection_id, p.kind AS auth_provider_kind,
   c.cron, c.timezone, c.continuous, c.cursor_field, c.has_schedule, c.next_run_at, c.paused,
   c.paused_until,
   CASE WHEN NOT c.list_again THEN c.cursor END AS cursor,
-  c.hold, c.restorable_until, c.total_runs, c.successful_runs, c.failed_runs, c.version, c.created_at, c.modified_at,
+  c.hold, c.restorable_until, c.total_runs, c.successful_runs, c.failed_runs, c.version,
+  c.created_at, c.modified_at,
   (
     SELECT json_group_array(json_array(type, count, last_updated)) FROM (
       SELECT type, sum(count) AS count, max(last_updated) AS last_updated

@@ -202,7 +202,8 @@ WHERE connection.no = j.connection_no AND j.no = :no AND connection.config = :co
 
 -- name: job_settle
 -- From now on the share that a sync may delete is of what is stored now.
-UPDATE any_connection AS connection SET settled_no = (SELECT value FROM sequence WHERE name = 'entity') FROM job j
+UPDATE any_connection AS connection
+SET settled_no = (SELECT value FROM sequence WHERE name = 'entity') FROM job j
 WHERE connection.no = j.connection_no AND j.no = :no AND j.hold IS NULL AND NOT j.incomplete;
 
 -- name: job_drop_held
