@@ -81,6 +81,7 @@ class FakeBrowse:
         self.by_type: dict[str, int] = {}
         self.totals = ChangeTotals(jobs=0, counts={}, names=0)
         self.asked: list[EntityQuery | ChangeQuery] = []
+        self.sized = 0
 
     async def entities(self, query: EntityQuery) -> EntityList:
         self.asked.append(query)
@@ -96,6 +97,7 @@ class FakeBrowse:
         self, *, collection: str | None = None, connection: str | None = None
     ) -> LargestEntities:
         del collection, connection
+        self.sized += 1
         return LargestEntities(items=tuple(self.entities_found), looked_at=50_000)
 
 

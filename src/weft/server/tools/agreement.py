@@ -5,7 +5,7 @@ with a token that is bound to the content of the preview.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeVar
 
@@ -57,16 +57,20 @@ async def obtain_agreement(
     token: str | None,
     fetch: Callable[[], Awaitable[T]],
     propose: Callable[[T], Proposal],
+    name: Callable[[T], Awaitable[Sequence[str]]] | None = None,
 ) -> T | CallToolResult:
     """Return what ``fetch`` finds and may be deleted, or a result that ends the call.
 
-    Raises Conflict if ``token``, or the person's answer, is for something else than it is now.
+    ``name`` finds the names, where that takes a while: only for somebody who is shown them. Raises
+    Conflict if ``token``, or the person's answer, is for something else than it is now.
     """
     found = await fetch()
     proposal = propose(found)
     if token is not None:
         call.confirmations.redeem(token, proposal.effect)
         return found
+    if name is not None:
+        proposal = replace(proposal, names=await name(found))
     decided = await _ask_or_preview(call, proposal)
     if isinstance(decided, CallToolResult):
         return decided

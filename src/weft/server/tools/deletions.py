@@ -3,15 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Annotated
 
 from mcp_types import CallToolResult
 from pydantic import Field
 
+from weft.backend import Browse
 from weft.backend.deletions import find_to_delete
 from weft.domain.collections import Collection
 from weft.domain.connections import WAITING_STATUSES, Connection
-from weft.domain.reading.browsing import LargestEntities
 from weft.domain.restoring import Restorable, Restored
 from weft.domain.text.words import quantity
 from weft.server.call import ToolCall
@@ -50,7 +51,6 @@ class _Doomed:
 
     target: Connection | Collection
     held: Sequence[Connection]
-    largest: LargestEntities | None
     until: datetime | None
 
 
@@ -75,9 +75,11 @@ async def delete_connection(
     async def look() -> _Doomed:
         get, get_deleted = backend.connections.get, backend.trash.get_connection
         found = await find_to_delete(get, get_deleted, connection_id, permanently=permanently)
-        return await _look_at(call, found, [found], permanently)
+        return _Doomed(found, [found], None if permanently else await backend.trash.end())
 
-    agreed = await obtain_agreement(call, confirmation_token, look, _propose)
+    agreed = await obtain_agreement(
+        call, confirmation_token, look, _propose, partial(_name_largest, backend.browse)
+    )
     if isinstance(agreed, CallToolResult):
         return agreed
     version = agreed.held[0].version
@@ -114,12 +116,15 @@ async def delete_collection(
         found = await find_to_delete(
             get, get_deleted, readable_collection_id, permanently=permanently
         )
-        if found.restorable_until is not None:
-            return await _look_at(call, found, (), permanently)
-        held = await backend.connections.list(collection=found.readable_id, limit=_NAMED_MAX)
-        return await _look_at(call, found, held.items, permanently)
+        held: Sequence[Connection] = ()
+        if found.restorable_until is None:
+            page = await backend.connections.list(collection=found.readable_id, limit=_NAMED_MAX)
+            held = page.items
+        return _Doomed(found, held, None if permanently else await backend.trash.end())
 
-    agreed = await obtain_agreement(call, confirmation_token, look, _propose)
+    agreed = await obtain_agreement(
+        call, confirmation_token, look, _propose, partial(_name_largest, backend.browse)
+    )
     if isinstance(agreed, CallToolResult):
         return agreed
     gone = await backend.collections.delete(agreed.target.id, permanently=permanently)
@@ -151,20 +156,6 @@ async def restore_connection(
     return _tell_restored(restored)
 
 
-async def _look_at(
-    call: ToolCall,
-    target: Connection | Collection,
-    held: Sequence[Connection],
-    permanently: bool,
-) -> _Doomed:
-    browse, largest = call.backend.browse, None
-    if browse is not None and target.restorable_until is None:
-        named = "connection" if isinstance(target, Connection) else "collection"
-        largest = await browse.largest(**{named: target.id})
-    until = None if permanently else await call.backend.trash.end()
-    return _Doomed(target, held, largest, until)
-
-
 def _propose(doomed: _Doomed) -> Proposal:
     target = doomed.target
     briefs = [connection_brief(each) for each in doomed.held]
@@ -182,15 +173,19 @@ def _propose(doomed: _Doomed) -> Proposal:
         lines=lines,
         shown=shown,
         again=f"delete_{noun} again",
-        names=_name_largest(doomed.largest, effect.entities),
         names_are="the largest documents",
         undone_until=doomed.until,
     )
 
 
-def _name_largest(largest: LargestEntities | None, total: int) -> list[str]:
-    if largest is None:
+async def _name_largest(browse: Browse | None, doomed: _Doomed) -> list[str]:
+    target = doomed.target
+    if browse is None or target.restorable_until is not None:
         return []
+    if isinstance(target, Connection):
+        total, largest = target.entities.total_entities, await browse.largest(connection=target.id)
+    else:
+        total, largest = target.entity_count, await browse.largest(collection=target.id)
     names = [
         f"{one_line(each.source_entity_id, _NAME_MAX_CHARS)}, {each.size:,} bytes of text"
         for each in largest.items

@@ -46,6 +46,8 @@ async def test_delete_previews_first_and_then_deletes(
     assert data["deleted"] is True
     assert data["entities"] == 12
     assert backend.connections.rows == {}
+    assert backend.browse is not None
+    assert backend.browse.sized == 1, "names are looked for only where they are shown"
 
 
 async def test_preview_names_the_largest_documents_and_the_end_of_the_undo(
