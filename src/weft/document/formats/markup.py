@@ -9,9 +9,11 @@ from collections.abc import Iterator, Mapping
 from typing import Final, Literal
 
 from weft.document.model import BROKEN, Unreadable
+from weft.domain.base import Json
 
 UNPACKED_BYTES_MAX: Final = 256 * 1024 * 1024
 _CHUNK_BYTES: Final = 64 * 1024
+_PROPERTIES: Final = {"title": "title", "creator": "author", "subject": "subject"}
 _OUT_OF_MEMORY = expat.errors.codes[expat.errors.XML_ERROR_NO_MEMORY]
 
 # The local name of a tag with its attributes, the name alone at the end of it, or a piece of text.
@@ -115,18 +117,21 @@ def find_attribute(attributes: Mapping[str, str], name: str) -> str:
     return next(prefixed, attributes.get(name, ""))
 
 
-def read_values(events: Iterator[Event], wanted: Mapping[str, str]) -> dict[str, str]:
-    """Return the first text in each of the wanted tags, under the name given for it."""
+def read_properties(events: Iterator[Event]) -> tuple[str, Json]:
+    """Return the title of a document, and its author and subject if it names them."""
     found: dict[str, str] = {}
     inside = ""
     for kind, tag, _ in events:
-        if kind == "start":
-            inside = tag
-        elif kind == "end":
-            inside = ""
-        elif inside in wanted and (value := " ".join(tag.split())[:1000]):
-            found.setdefault(wanted[inside], value)
-    return found
+        if kind != "text":
+            inside = tag if kind == "start" else ""
+        elif inside in _PROPERTIES and (value := " ".join(tag.split())[:1000]):
+            found.setdefault(_PROPERTIES[inside], value)
+    return found.pop("title", ""), {**found}
+
+
+def read_number(text: str) -> int | None:
+    """Return a whole number of at most eight digits; None for anything else."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 9 else None
 
 
 def _local(name: str) -> str:

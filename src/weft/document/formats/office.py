@@ -3,23 +3,29 @@
 import contextlib
 import itertools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, TypeVar
 
-from weft.document.formats.markup import Archive, Event, find_attribute, read_values
+from weft.document.formats.markup import (
+    Archive,
+    Event,
+    find_attribute,
+    read_number,
+    read_properties,
+)
 from weft.document.model import Document, TextParts
 from weft.domain.base import Json
 
-_PROPERTIES: Final = {"title": "title", "creator": "author", "subject": "subject"}
 _HEADING = re.compile(r"heading|title|subtitle", re.IGNORECASE)
-_NUMBER = re.compile(r"\d+")
 # Formats of numbers that show a date (ECMA-376 part 1, 18.8.30).
 _DATE_FORMATS: Final = frozenset({*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)})
 _NOT_OF_DATES = re.compile(r'"[^"]*"|\\.|\[[^\]]*\]')
 _EPOCHS: Final = {False: datetime(1899, 12, 30), True: datetime(1904, 1, 1)}
 _LAST_DAY: Final = 2_958_465
 _DIGITS_SHOWN: Final = 15
+
+T = TypeVar("T")
 
 
 def read_word(data: bytes) -> Document:
@@ -92,9 +98,8 @@ def read_sheets(data: bytes) -> Document:
 
 
 def _build(archive: Archive, parts: TextParts, facts: Json) -> Document:
-    properties = read_values(archive.events("docProps/core.xml"), _PROPERTIES)
-    title = properties.pop("title", "")
-    return Document(title, parts.join(), {**properties, **facts})
+    title, properties = read_properties(archive.events("docProps/core.xml"))
+    return Document(title, parts.join(), properties | facts)
 
 
 def _numbered(archive: Archive, *starts: str) -> Iterator[str]:
@@ -274,8 +279,7 @@ def _date_styles(events: Iterator[Event]) -> list[bool]:
             formats[attributes.get("numFmtId", "")] = any(letter in code for letter in "ymdhs")
         elif kind == "start" and tag == "xf" and in_cells:
             identity = attributes.get("numFmtId", "0")
-            known = identity.isascii() and identity.isdigit() and len(identity) < 9
-            styles.append(formats.get(identity, known and int(identity) in _DATE_FORMATS))
+            styles.append(formats.get(identity, read_number(identity) in _DATE_FORMATS))
     return styles
 
 
@@ -309,10 +313,10 @@ class _Cells:
 
     def _show(self, kind: str, style: str, value: str) -> str:
         if kind == "s":
-            return self._shared[int(value)] if _is_index(value, self._shared) else ""
+            return _find_at(value, self._shared, "")
         if kind == "b":
             return {"1": "TRUE", "0": "FALSE"}.get(value, value)
-        if kind == "n" and _is_index(style, self._dates) and self._dates[int(style)]:
+        if kind == "n" and _find_at(style, self._dates, False):
             return self._show_date(value)
         if kind == "n" and "." in value and len(value) > _DIGITS_SHOWN + 1:
             # Sheets show 1.1 where they store 1.1000000000000001.
@@ -334,5 +338,6 @@ class _Cells:
         return moment.date().isoformat() if days.is_integer() else moment.isoformat(" ")
 
 
-def _is_index(text: str, values: list[str] | list[bool]) -> bool:
-    return bool(_NUMBER.fullmatch(text)) and len(text) < 9 and int(text) < len(values)
+def _find_at(index: str, values: Sequence[T], default: T) -> T:
+    number = read_number(index)
+    return default if number is None or number >= len(values) else values[number]

@@ -6,13 +6,18 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 from urllib.parse import unquote
 
-from weft.document.formats.markup import Archive, Event, find_attribute, read_values
+from weft.document.formats.markup import (
+    Archive,
+    Event,
+    find_attribute,
+    read_number,
+    read_properties,
+)
 from weft.document.html import html_to_text
 from weft.document.model import BROKEN, Document, TextParts, Unreadable
 from weft.document.text import decode
-from weft.domain.base import Json
 
-_PROPERTIES: Final = {"title": "title", "creator": "author", "subject": "subject"}
+_SPACES_MAX: Final = 999
 _GAPS: Final = {"tab": "\t", "line-break": "\n"}
 _MARGINS: Final = frozenset({"header", "footer"})
 # What stands inside a paragraph, and has paragraphs of its own beside its author, number or name.
@@ -22,9 +27,7 @@ _ANCHORED: Final = frozenset({"annotation", "note", "frame"})
 def read_open_document(data: bytes) -> Document:
     """Read an .odt, .ods or .odp: its sheets and slides by name. Raises Unreadable."""
     archive, parts = Archive(data, "content.xml"), TextParts()
-    if "META-INF/manifest.xml" in archive.names and any(
-        tag == "encryption-data" for _, tag, _ in archive.events("META-INF/manifest.xml")
-    ):
+    if any(tag == "encryption-data" for _, tag, _ in archive.events("META-INF/manifest.xml")):
         raise Unreadable("protected by a password")
     # Those of sheets and slides hold no more than a page's number.
     if archive.read("mimetype").endswith(b".text"):
@@ -36,9 +39,7 @@ def read_open_document(data: bytes) -> Document:
             counts[kind] += 1
             line = f"{'Sheet' if kind == 'table' else f'Slide {counts[kind]}'}: {line}"
         (parts.add if kind == "p" else parts.add_heading)(line)
-    properties = read_values(archive.events("meta.xml"), _PROPERTIES)
-    title = properties.pop("title", "")
-    facts: Json = {**properties}
+    title, facts = read_properties(archive.events("meta.xml"))
     if parts.headings:
         facts["headings"] = [*parts.headings]
     if counts["page"]:
@@ -102,9 +103,8 @@ class _Line:
         elif tag == "table-row":
             self._rows += 1
         elif tag == "s":
-            count = find_attribute(attributes, "c")
-            known = count.isascii() and count.isdigit() and len(count) < 4
-            self._pieces.append(" " * (int(count) if known else 1))
+            count = read_number(find_attribute(attributes, "c")) or 1
+            self._pieces.append(" " * min(count, _SPACES_MAX))
         elif tag in _GAPS:
             self._pieces.append(_GAPS[tag])
 
@@ -160,9 +160,8 @@ def read_epub(data: bytes) -> Document:
         if page.title and not page.text.startswith(page.title):
             parts.add_heading(page.title)
         parts.add(page.text)
-    properties = read_values(archive.events(package), _PROPERTIES)
-    title = properties.pop("title", "")
-    return Document(title, parts.join(), {**properties, "chapters": len(spine)})
+    title, facts = read_properties(archive.events(package))
+    return Document(title, parts.join(), facts | {"chapters": len(spine)})
 
 
 def _drop_prolog(text: str) -> str:
