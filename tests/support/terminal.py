@@ -1,5 +1,6 @@
-"""The command line over a backend in memory, as people and pipes run it."""
+"""The command line in this process, as people and pipes run it."""
 
+import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,6 +15,23 @@ from weft.backend import Backend
 from weft.cli.app import cli
 from weft.cli.terminal.context import App
 from weft.settings import Settings
+
+
+@dataclass(frozen=True)
+class Shell:
+    """Runs the command line on a real database, with standard input that is no terminal."""
+
+    home: Path
+
+    def run(self, *arguments: str, stdin: str = "") -> Result:
+        """Run a command with ``stdin`` piped in; WEFT_HOME names the database's folder."""
+        app = App(shows_people=lambda: True, can_ask=lambda: False)
+        return CliRunner().invoke(cli, arguments, obj=app, input=stdin, prog_name="weft")
+
+    def list_items(self, *arguments: str) -> list[dict[str, Any]]:
+        """Run a command that lists; return its items as JSON has them."""
+        found: list[dict[str, Any]] = json.loads(self.run(*arguments, "--json").stdout)["items"]
+        return found
 
 
 @dataclass

@@ -3,16 +3,15 @@
 import os
 import random
 import re
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import Any
 
 import pytest
 from mcp.client import Client
 from mcp_types import CallToolResult, Tool
 
-from tests.support.local.harness import COLLECTION, LocalHarness, fetch_of, note, open_harness
+from tests.support.local.harness import COLLECTION, LocalHarness, fetch_of, note
 from tests.support.server.fakes import FakeBackend, text_of
 from weft.domain.connections import Connection
 from weft.server.build import build_server
@@ -131,13 +130,6 @@ class Arguments:
         if schema["type"] == "boolean":
             return choose((True, False))
         return choose(TEXTS if schema["type"] == "string" else OTHERS)
-
-
-@pytest.fixture
-async def harness(tmp_path: Path, anyio_backend: str) -> AsyncGenerator[LocalHarness]:
-    async with open_harness(tmp_path) as harness:
-        await harness.create_collection()
-        yield harness
 
 
 @pytest.fixture

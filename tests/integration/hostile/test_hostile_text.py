@@ -2,15 +2,14 @@
 
 import json
 import re
-from collections.abc import AsyncGenerator, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any, cast
 
 import pytest
 from mcp.client import Client
 from mcp_types import CallToolResult, TextContent
 
-from tests.support.local.harness import COLLECTION, LocalHarness, fetch_of, open_harness
+from tests.support.local.harness import COLLECTION, LocalHarness, fetch_of
 from weft.domain.entities import Entity
 from weft.domain.text.characters import HIDDEN
 from weft.server.build import build_server
@@ -47,13 +46,6 @@ def write_corpus() -> Iterator[Event]:
         yield Failed(f"f{number} {order}", order)
         yield Skipped(f"s{number} {order}", order)
         yield Incomplete(order)
-
-
-@pytest.fixture
-async def harness(tmp_path: Path, anyio_backend: str) -> AsyncGenerator[LocalHarness]:
-    async with open_harness(tmp_path) as harness:
-        await harness.create_collection()
-        yield harness
 
 
 async def describe_server(client: Client) -> str:

@@ -13,29 +13,27 @@ TASKS = "io.modelcontextprotocol/tasks"
 POLL_SECONDS_MAX = 0.05
 
 
-class TaskHandle(Result):
+class Task(Result):
+    """What is told of a task whenever it is named."""
+
+    task_id: str
+    status: str
+    created_at: str
+    last_updated_at: str
+    ttl_ms: int | None
+    poll_interval_ms: int | None = None
+    status_message: str | None = None
+
+
+class TaskHandle(Task):
     """A task, as the answer to a call names it."""
 
     result_type: Literal["task"] = "task"
-    task_id: str
-    status: str
-    created_at: str
-    last_updated_at: str
-    ttl_ms: int | None
-    poll_interval_ms: int | None = None
-    status_message: str | None = None
 
 
-class TaskState(Result):
+class TaskState(Task):
     """A task as the server tells it."""
 
-    task_id: str
-    status: str
-    created_at: str
-    last_updated_at: str
-    ttl_ms: int | None
-    poll_interval_ms: int | None = None
-    status_message: str | None = None
     result: dict[str, Any] | None = None
     error: dict[str, Any] | None = None
     input_requests: dict[str, Any] | None = None

@@ -32,6 +32,20 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
+def strike_with(
+    monkeypatch: pytest.MonkeyPatch, struck: type[Tree], begin: Act = lambda: None
+) -> None:
+    """Let trees be read by a class to which things happen; each begins with ``begin``."""
+
+    def tree(root: Path, context: Any) -> Tree:
+        begin()
+        whole = tree_at(root, context)
+        whole.__class__ = struck
+        return whole
+
+    monkeypatch.setattr(files, "tree_at", tree)
+
+
 @pytest.fixture
 def before_listing(monkeypatch: pytest.MonkeyPatch) -> Callable[[tuple[str, ...], Act], None]:
     """Registers what happens just before a folder is listed to be read, not to be counted."""
@@ -49,13 +63,7 @@ def before_listing(monkeypatch: pytest.MonkeyPatch) -> Callable[[tuple[str, ...]
 
     counts: dict[tuple[str, ...], int] = {}
 
-    def tree(root: Path, context: Any) -> Tree:
-        counts.clear()
-        whole = tree_at(root, context)
-        whole.__class__ = Struck
-        return whole
-
-    monkeypatch.setattr(files, "tree_at", tree)
+    strike_with(monkeypatch, Struck, counts.clear)
     return lambda parts, act: acts.setdefault(("root", *parts), []).append(act)
 
 
@@ -155,12 +163,7 @@ async def test_file_of_a_folder_that_was_replaced_is_kept(
                 replace(folder / "docs", "other.txt")
             return super().open_file(parts)
 
-    def tree(root: Path, context: Any) -> Tree:
-        whole = tree_at(root, context)
-        whole.__class__ = Struck
-        return whole
-
-    monkeypatch.setattr(files, "tree_at", tree)
+    strike_with(monkeypatch, Struck)
     assert ids(await list_events(folder), Failed)[:1] == ["docs/b.txt"]
 
 
@@ -176,12 +179,7 @@ async def test_single_file_that_vanishes_meanwhile_is_kept(
                 (folder / "a.txt").unlink()
             return super().open_file(parts)
 
-    def tree(root: Path, context: Any) -> Tree:
-        whole = tree_at(root, context)
-        whole.__class__ = Struck
-        return whole
-
-    monkeypatch.setattr(files, "tree_at", tree)
+    strike_with(monkeypatch, Struck)
     assert ids(await list_events(folder / "a.txt"), Failed) == ["a.txt"]
 
 

@@ -2,49 +2,22 @@
 
 import json
 from contextlib import closing
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, cast
 
 import apsw
 import pytest
-from click.testing import CliRunner, Result
 
-from weft.cli.app import cli
-from weft.cli.terminal.context import App
+from tests.support.terminal import Shell
 
 CANARY = "s3cr3t-canary-77aa"
 ALLOWED = ("--source", "github", "--host", "api.github.com")
-
-
-@dataclass(frozen=True)
-class Shell:
-    """Runs the command line on a state folder, with standard input that is no terminal."""
-
-    home: Path
-
-    def run(self, *arguments: str, stdin: str = "") -> Result:
-        """Run a command with ``stdin`` piped in."""
-        app = App(shows_people=lambda: True, can_ask=lambda: False)
-        return CliRunner().invoke(cli, arguments, obj=app, input=stdin, prog_name="weft")
-
-
-@pytest.fixture
-def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
-    monkeypatch.setenv("WEFT_HOME", str(tmp_path))
-    return Shell(tmp_path)
-
-
-def list_items(shell: Shell, *arguments: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(shell.run(*arguments, "--json").stdout)["items"]
-    return found
 
 
 def test_secret_is_read_from_standard_input_and_never_shown(shell: Shell) -> None:
     made = shell.run("secret", "set", "main", *ALLOWED, stdin=f"{CANARY}\n")
     assert made.exit_code == 0
     assert '{"secret_ref": "main"}' in made.stderr
-    (listed,) = list_items(shell, "secret", "list")
+    (listed,) = shell.list_items("secret", "list")
     assert (listed["name"], listed["origin"]) == ("main", "stored")
     assert (listed["sources"], listed["hosts"]) == (["github"], ["https://api.github.com"])
     shown = shell.run("secret")
@@ -80,14 +53,14 @@ def test_deleting_a_secret_asks_first(shell: Shell) -> None:
     assert shell.run("secret", "delete", "main").exit_code == 2
     assert shell.run("secret", "delete", "main", "--yes").exit_code == 0
     assert shell.run("secret", "delete", "main", "--yes").exit_code == 2
-    assert list_items(shell, "secret", "list") == []
+    assert shell.list_items("secret", "list") == []
 
 
 def test_organizations_have_secrets_of_their_own(shell: Shell) -> None:
     team = ("--organization", "team")
     shell.run("secret", "set", "main", *ALLOWED, *team, stdin=CANARY)
-    assert list_items(shell, "secret", "list") == []
-    assert [one["name"] for one in list_items(shell, "secret", "list", *team)] == ["main"]
+    assert shell.list_items("secret", "list") == []
+    assert [one["name"] for one in shell.list_items("secret", "list", *team)] == ["main"]
 
 
 def test_what_was_done_is_audited_by_verb(shell: Shell) -> None:
@@ -95,7 +68,7 @@ def test_what_was_done_is_audited_by_verb(shell: Shell) -> None:
     shell.run("keys", "create", "ci", "--role", "read")
     shell.run("keys", "rotate-master")
     shell.run("secret", "delete", "main", "--yes")
-    found = list_items(shell, "audit")
+    found = shell.list_items("audit")
     assert [(entry["operation"], entry["action"]) for entry in found] == [
         ("secret delete", "delete"),
         ("keys rotate-master", "rotate"),
@@ -103,11 +76,11 @@ def test_what_was_done_is_audited_by_verb(shell: Shell) -> None:
         ("secret set", "set"),
     ]
     assert {(entry["principal"], entry["transport"]) for entry in found} == {("local", "cli")}
-    assert [entry["operation"] for entry in list_items(shell, "audit", "--limit", "1")] == [
+    assert [entry["operation"] for entry in shell.list_items("audit", "--limit", "1")] == [
         "secret delete"
     ]
-    assert list_items(shell, "audit", "--since", "2999-01-01") == []
-    assert len(list_items(shell, "audit", "--since", "1h")) == 4
+    assert shell.list_items("audit", "--since", "2999-01-01") == []
+    assert len(shell.list_items("audit", "--since", "1h")) == 4
     assert "secret delete" in shell.run("audit").stdout
 
 
@@ -130,14 +103,14 @@ def test_audit_of_an_authorisation_is_one_line_a_row(
             "outcome FROM audit"
         )
     _, _, *rows = shell.run("audit").stdout.splitlines()
-    assert len(rows) == len(list_items(shell, "audit")) == 2
+    assert len(rows) == len(shell.list_items("audit")) == 2
     assert "58 min ago" in rows[0]
     assert "connections authorize" in rows[0]
 
 
 def test_audit_shows_people_the_beginning_of_an_id(shell: Shell) -> None:
     shell.run("collections", "create", "Notes")
-    (entry,) = list_items(shell, "audit")
+    (entry,) = shell.list_items("audit")
     shown = shell.run("audit").stdout
     assert entry["target_id"][:8] in shown
     assert entry["target_id"] not in shown
@@ -162,7 +135,7 @@ def test_rotation_says_what_it_did_and_keeps_secrets(shell: Shell) -> None:
     assert "1 data keys" in shell.run("keys", "rotate-master").stderr
     again = json.loads(shell.run("keys", "rotate-master", "--json").stdout)
     assert again == {"rewrapped": 1, "damaged": 0, "resumed": False}
-    assert [one["name"] for one in list_items(shell, "secret", "list")] == ["main"]
+    assert [one["name"] for one in shell.list_items("secret", "list")] == ["main"]
 
 
 def test_lost_key_is_told_and_can_be_given_up(shell: Shell) -> None:
@@ -190,21 +163,21 @@ def test_what_was_lost_is_told_until_it_is_given_again(
     shell: Shell, verb: str, name: str, given: tuple[str, ...]
 ) -> None:
     assert shell.run(verb, *given, stdin=CANARY).exit_code == 0
-    assert list_items(shell, verb)[0]["lost"] is False
+    assert shell.list_items(verb)[0]["lost"] is False
     assert list_problems(shell) == []
     (shell.home / "keys" / "master.key").unlink()
     shell.run("keys", "rotate-master", "--forget-lost", "--yes")
     (problem,) = list_problems(shell)
     assert f"lost: {name}." in problem
     assert f"`weft {verb} " in problem
-    assert list_items(shell, verb)[0]["lost"] is True
+    assert shell.list_items(verb)[0]["lost"] is True
     shown = shell.run(verb)
     assert "lost" in shown.stdout
     assert f"`weft {verb} " in shown.stderr
     if verb == "auth-providers":
         shell.run(verb, "remove", name, "--yes")
     assert shell.run(verb, *given, stdin=CANARY).exit_code == 0
-    assert list_items(shell, verb)[0]["lost"] is False
+    assert shell.list_items(verb)[0]["lost"] is False
     assert list_problems(shell) == []
 
 
@@ -220,7 +193,7 @@ def test_secrets_of_the_configuration_are_listed_without_their_values(
         '[secrets.ops]\nenv = "OPS_TOKEN"\nsources = ["github"]\nhosts = ["api.github.com"]\n'
     )
     monkeypatch.setenv("OPS_TOKEN", CANARY)
-    (listed,) = list_items(shell, "secret", "list")
+    (listed,) = shell.list_items("secret", "list")
     assert (listed["name"], listed["origin"]) == ("ops", "env")
     assert CANARY not in json.dumps(listed)
     assert CANARY not in shell.run("doctor").output
