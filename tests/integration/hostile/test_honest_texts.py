@@ -137,6 +137,9 @@ CLAIMS: dict[str, Callable[[World, re.Match[str]], bool]] = {
     r"In all: (\d+) connections? with (\d+)": lambda world, match: (
         [int(number) for number in match.groups()] == [len(world.connections), world.total]
     ),
+    r"Nothing is deleted yet\.": lambda world, _: any(
+        each.deletions_held for each in world.connections.values()
+    ),
     r"Nothing is stored here": lambda world, _: not world.total,
     r"None of these fits": lambda world, _: bool(world.total),
     r"Nothing fits\.": lambda world, _: not world.has_word,
@@ -221,11 +224,8 @@ def judge_data(world: World, data: object, subject: Job | None) -> None:
             judge_job(told, job)
         connection = world.connections.get(str(table.get("id")))
         for key, value in table.items():
-            if key.startswith("untrusted") or key in (
-                "config",
-                "description",
-                "confirmation_token",
-            ):
+            no_prose = key in ("config", "description", "confirmation_token")
+            if no_prose or key.startswith("untrusted"):
                 continue
             judge_data(world, value, connection.sync.last_job if connection else job)
     elif isinstance(data, list | tuple):
