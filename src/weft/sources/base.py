@@ -180,6 +180,9 @@ class SourceContext:
     http: HttpFactory
     known_versions: KnownVersions = _nothing_known
     stored_ids: StoredIds = _nothing_stored
+    unseen_ids: StoredIds = _nothing_stored
+    """Lists what is stored and was not named yet by this listing, also before an interruption. What
+    was named last may still be among it: up to 20,000 ids wait to be stored."""
     last_cursor: Json | None = None
     """The cursor that the last sync left, whether or not this fetch goes on from it. While
     deletions are held: the last one before. It may be of a former configuration."""

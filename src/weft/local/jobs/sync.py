@@ -171,6 +171,7 @@ async def _open(engine: Engine, claim: Claim) -> AnySource:
         engine.context,
         known_versions=find_known_versions,
         stored_ids=partial(engine.store.entities.list_ids, claim.connection_id),
+        unseen_ids=partial(engine.store.entities.list_unseen, claim.job_id),
         last_cursor=claim.cursor,
     )
     return engine.open_source(claim.short_name, claim.config, credentials, context)

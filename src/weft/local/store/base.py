@@ -172,6 +172,10 @@ class EntityStore(Protocol):
         """List the source's ids of up to ``limit`` stored entities, in their order."""
         ...
 
+    async def list_unseen(self, job_id: str, limit: int) -> Sequence[str]:
+        """List those of them that the present listing of a job has not named yet."""
+        ...
+
     async def begin_listing(self, claim: Claim) -> Claim:
         """Start a full listing from its beginning; return the claim for it. Raises Fenced."""
         ...

@@ -113,6 +113,17 @@ class EntityContract:
         assert await store.entities.list_ids(other.id, 10) == []
 
     @pytest.mark.anyio
+    async def test_ids_that_a_listing_has_not_named_are_listed(self, store: Store) -> None:
+        made = await make_connection(store)
+        await list_all(store, made, *map(make_entity, "abcd"))
+        claim = await store.entities.begin_listing(await claim_new(store, made))
+        await commit(store, claim, make_entity("b"), Failed("d", "unreadable"))
+        assert await store.entities.list_unseen(claim.job_id, 10) == ["a", "c"]
+        assert await store.entities.list_unseen(claim.job_id, 1) == ["a"]
+        await store.entities.begin_listing(claim)
+        assert await store.entities.list_unseen(claim.job_id, 10) == ["a", "b", "c", "d"]
+
+    @pytest.mark.anyio
     async def test_versions_are_kept_for_the_source(self, store: Store) -> None:
         made = await make_connection(store)
         await list_all(store, made, make_entity("a", version="1"), make_entity("b"))

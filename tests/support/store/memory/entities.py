@@ -56,6 +56,11 @@ class MemoryEntities(EntityStore):
     async def list_ids(self, connection_id: str, limit: int) -> Sequence[str]:
         return sorted(name for key, name in self._state.entities if key == connection_id)[:limit]
 
+    async def list_unseen(self, job_id: str, limit: int) -> Sequence[str]:
+        held = self._state.jobs[job_id]
+        ids = await self.list_ids(held.job.source_connection_id, len(self._state.entities))
+        return [name for name in ids if (held.listing, name) not in held.seen][:limit]
+
     async def begin_listing(self, claim: Claim) -> Claim:
         held = self._hold(claim)
         held.listing += 1

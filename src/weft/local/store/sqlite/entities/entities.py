@@ -24,6 +24,7 @@ from weft.local.store.sqlite.entities.sweep import (
     find_doomed,
     forget_marks,
     hold_deletions,
+    read_marks,
 )
 from weft.local.store.sqlite.file.database import READERS, Database
 from weft.local.store.sqlite.file.queries import queries
@@ -63,6 +64,9 @@ class SqliteEntities(Table, EntityStore):
     async def list_ids(self, connection_id: str, limit: int) -> Sequence[str]:
         values = {"connection_id": connection_id, "limit": limit}
         return await self._database.read(_list_ids, values)
+
+    async def list_unseen(self, job_id: str, limit: int) -> Sequence[str]:
+        return await self._database.read(_list_unseen, job_id, limit)
 
     async def begin_listing(self, claim: Claim) -> Claim:
         return await self._database.write_relaxed(_begin_listing, claim)
@@ -138,6 +142,13 @@ def _versions(db: Session, connection_id: str, ids: tuple[str, ...]) -> dict[str
 
 def _list_ids(db: Session, values: Bindings) -> list[str]:
     return [source_id for (source_id,) in db.execute(queries()["entity_ids"], values)]
+
+
+def _list_unseen(db: Session, job_id: str, limit: int) -> list[str]:
+    listing = db.execute(queries()["job_listing"], {"id": job_id}).get
+    seen, _ = read_marks(db, job_id, int(str(listing)))
+    values: Bindings = {"job_id": job_id, "seen": carray(seen), "limit": limit}
+    return [source_id for (source_id,) in db.execute(queries()["entity_unseen"], values)]
 
 
 def _begin_listing(db: Session, claim: Claim) -> Claim:

@@ -45,7 +45,7 @@ def find_doomed(db: Session, claim: Claim, brake: DeletionBrake) -> Doomed:
     # Ask the job, not this process: the process that read the part with the gap may be dead.
     had_gaps, inserted, deleted, is_marked = next(_rows(db, "job_extent", claim.job_id))
     is_whole = claim.full_sync and not had_gaps
-    seen, gone = _read_marks(db, claim)
+    seen, gone = read_marks(db, claim.job_id, claim.listing)
     values = {
         "connection_id": claim.connection_id,
         "whole": is_whole,
@@ -106,10 +106,10 @@ def delete_part(db: Session, claim: Claim, part: "array[int]", lap: Lap) -> None
     renew(db, held.job_no, lap)
 
 
-def _read_marks(db: Session, claim: Claim) -> "tuple[array[int], set[int]]":
-    """Return what the listing has named, and what the source said last is gone."""
+def read_marks(db: Session, job_id: str, listing: int) -> "tuple[array[int], set[int]]":
+    """Return what a listing of a job has named, and what the source said last is gone."""
     seen, gone = array("q", [_NOBODY]), set[int]()
-    for is_gone, blob in _rows(db, "seen_of_listing", claim.job_id, claim.listing):
+    for is_gone, blob in _rows(db, "seen_of_listing", job_id, listing):
         numbers = array("q", blob)
         if is_gone:
             gone.update(numbers)

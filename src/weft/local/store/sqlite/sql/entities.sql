@@ -101,6 +101,12 @@ SELECT entity_nos FROM job_seen WHERE job_no = (SELECT no FROM job WHERE id = ?)
 SELECT gone, entity_nos FROM job_seen
 WHERE job_no = (SELECT no FROM job WHERE id = ?) AND listing = ? ORDER BY no;
 
+-- name: entity_unseen
+-- The source's ids of what a job's connection holds besides these, in their order.
+SELECT e.source_id FROM job j JOIN entity e ON e.connection_no = j.connection_no
+WHERE j.id = :job_id AND e.no NOT IN (SELECT value FROM carray(:seen))
+ORDER BY e.source_id LIMIT :limit;
+
 -- name: seen_forget_gone
 -- What the source said is gone, once it is deleted; after a whole listing also what it said before.
 DELETE FROM job_seen WHERE job_no = :no AND gone AND (:whole OR listing = :listing);

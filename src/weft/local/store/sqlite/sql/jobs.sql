@@ -172,6 +172,10 @@ UPDATE job SET hold = :hold,
   options = iif(:hold IS NULL, options, json_remove(options, '$.agreed_deletions'))
 WHERE no = :no;
 
+-- name: job_listing
+-- The number of a job's present listing.
+SELECT listing FROM job WHERE id = :id;
+
 -- name: job_begin_listing
 -- Starts the listing over: what was counted or reached without a trace is forgotten.
 UPDATE job SET full_sync = 1, listing = listing + 1, checkpoint = NULL, checkpoint_skipped = 0,
