@@ -26,6 +26,7 @@ from weft.net.retry import TRANSIENT_STATUSES, back_off_seconds, retry_after_sec
 from weft.net.transport import (
     ANONYMOUS_HEADERS,
     DEADLINE,
+    REPEATABLE,
     STREAMED,
     TOTAL_S,
     GuardedBackend,
@@ -189,9 +190,10 @@ class _GuardedClient(httpx.AsyncClient):
         at_home = origin_of(request.url) == self._home
         options.update(stream=stream, auth=auth if at_home else None)
         request.extensions = {**request.extensions, STREAMED: stream}
+        repeatable = request.method in _SAFE_METHODS or REPEATABLE in request.extensions
         waited = 0.0
         for attempt in range(1, self._limits.attempts + 1):
-            final = attempt == self._limits.attempts or request.method not in _SAFE_METHODS
+            final = attempt == self._limits.attempts or not repeatable
             response = await self._attempt(request, final, options)
             if response is None:
                 wait = self._back_off(attempt)

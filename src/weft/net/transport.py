@@ -21,11 +21,13 @@ from weft.net.errors import map_error
 from weft.net.unpack import PACKED, too_large, unpack_body
 
 # Request extensions: when the attempt must be over (on anyio's clock), whether the caller reads
-# the body itself, and other limits for body and time than `Limits.max_body_bytes`, `total_s`.
+# the body itself, other limits for body and time than `Limits.max_body_bytes`, `total_s`, and that
+# a request changes nothing whatever its method, so that it may be repeated.
 DEADLINE = "weft_deadline"
 STREAMED = "weft_streamed"
 MAX_BYTES = "weft_max_bytes"
 TOTAL_S = "weft_total_s"
+REPEATABLE = "weft_repeatable"
 
 Origin = tuple[str, str, int | None]
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
