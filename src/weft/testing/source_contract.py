@@ -49,10 +49,14 @@ FAULTS_MIN = 20
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """The effect of a mutation: the ids that are new or changed, and those that are gone."""
+    """The effect of a mutation: the ids that are new or changed, and those that are gone.
+
+    ``relisted`` are those of the latter that only a full listing can show to be gone.
+    """
 
     upserted: frozenset[str] = frozenset()
     deleted: frozenset[str] = frozenset()
+    relisted: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,7 @@ class SourceCase:
             context or self.context,
             known_versions=_look_up(known or {}),
             stored_ids=list_stored,
+            unseen_ids=list_stored,
             last_cursor=last_cursor,
         )
         return self.source(
@@ -258,7 +263,8 @@ class SourceContract:
             source = case.make(config=case.next_config)
             since = await events_of(source, last_cursor(before))
             assert {e.id for e in since if isinstance(e, Entity)} == change.upserted
-            assert {e.id for e in since if isinstance(e, Deleted)} == change.deleted
+            told = change.deleted - change.relisted
+            assert {e.id for e in since if isinstance(e, Deleted)} == told
 
     async def test_foreign_cursor_is_expired(self, case: SourceCase) -> None:
         if not case.source.supports_continuous:
@@ -368,6 +374,9 @@ def _no_network(**_: object) -> AbstractAsyncContextManager[Any]:
 
 
 def _stable(event: Event) -> Event:
+    if isinstance(event, Checkpoint):
+        # It may hold the time.
+        return Checkpoint({})
     # A source may leave out the version of a thing that has only just changed.
     return replace(event, version=None) if isinstance(event, Entity) else event
 

@@ -1,0 +1,1 @@
+"""The REST kit: a service is a table of streams, and its author never writes a loop."""

@@ -1,0 +1,127 @@
+"""Asks once more for stored records that a listing did not name, before they are deleted.
+
+A page that is empty by mistake looks like one that is empty. So each missing record is asked for by
+itself where the service can be asked so, and else the streams are listed again in pages of another
+size, which no cache and no broken page answers as before.
+"""
+
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from typing import Final, cast
+from urllib.parse import unquote
+
+from weft.errors import AccessDenied
+from weft.sources.base import Complete, Incomplete
+from weft.sources.rest.api import Api, Missing
+from weft.sources.rest.paging import read_pages, resize
+from weft.sources.rest.streams import BoundStream, below
+from weft.sources.rest.table import Record
+
+MISSING_MAX: Final = 5_000
+ITEM_ASKS_MAX: Final = 100
+
+_EVIDENCE: Final = "the last page of each stream names no next one"
+_STILL_THERE: Final = "the listing left out what is there when it is asked for again"
+_DOUBT: Final = "the source gives no second way to ask whether what is missing is gone"
+
+
+class Absence:
+    """The stored records that a listing did not name; ``lacking`` streams could not be read."""
+
+    def __init__(
+        self,
+        api: Api,
+        roots: Sequence[BoundStream],
+        missing: Collection[str],
+        lacking: Collection[str],
+    ) -> None:
+        self._api = api
+        self._roots = roots
+        self._missing = frozenset(missing)
+        self._lacking = lacking
+        self._is_unsure = False
+
+    async def judge(self) -> Complete | Incomplete:
+        """Return whether all that is missing is gone. Raises the errors of `Source`."""
+        if not self._missing:
+            return Complete(_EVIDENCE)
+        by_stream = self._group()
+        lacking = sorted(by_stream.keys() & set(self._lacking))
+        if lacking:
+            return Incomplete(f"'{lacking[0]}' cannot be read any more with these credentials")
+        if await self._find_any(by_stream):
+            return Incomplete(_STILL_THERE)
+        doubt = f"{_DOUBT} ({len(self._missing):,})" if self._is_unsure else None
+        return Complete(f"{_EVIDENCE}, and asking again named nothing else", doubt)
+
+    async def _find_any(self, by_stream: Mapping[str, Sequence[str]]) -> bool:
+        """Return whether any of the missing is there."""
+        wanted: set[str] = set()
+        for stream in walk(self._roots):
+            keys = by_stream.get(stream.name, ())
+            if not stream.row.item or len(keys) > ITEM_ASKS_MAX:
+                wanted |= {stream.name} if keys else set()
+                continue
+            for key in keys:
+                if await self._is_there(stream, key):
+                    return True
+        for root in self._roots:
+            async for entity_id in self._list_again(root, None, wanted):
+                if entity_id in self._missing:
+                    return True
+        return False
+
+    def _group(self) -> dict[str, list[str]]:
+        """Return the keys of the missing records by the name of their stream."""
+        keys: dict[str, list[str]] = defaultdict(list)
+        for entity_id in sorted(self._missing):
+            shown = unquote(entity_id[2:]) if entity_id.startswith("%/") else entity_id
+            name, _, key = shown.partition(":")
+            keys[name].append(key)
+        return keys
+
+    async def _is_there(self, stream: BoundStream, key: str) -> bool:
+        try:
+            answer = await self._api.get(stream.ask_item(key), what=f"a missing '{stream.name}'")
+        except Missing:
+            return False
+        return not (isinstance(answer, dict) and stream.is_deleted(cast("Record", answer)))
+
+    async def _list_again(
+        self, stream: BoundStream, parent: Record | None, wanted: Collection[str]
+    ) -> AsyncGenerator[str]:
+        """Yield the ids in the wanted streams among this one and those below it."""
+        below_it = {each.name for each in walk([stream])}
+        if stream.row.deletes or not below_it & set(wanted):
+            return
+        size = resize(stream.row.paging)
+        self._is_unsure = self._is_unsure or size is None
+        row = stream.row
+        pages = read_pages(
+            self._api,
+            stream.ask(parent),
+            row.paging,
+            row.records,
+            optional=row.optional,
+            size=size,
+        )
+        try:
+            async for page in pages:
+                self._is_unsure = self._is_unsure or page.gap is not None
+                for found in page.records:
+                    record = found if parent is None else below(parent, found)
+                    if not stream.is_wanted(record):
+                        continue
+                    yield stream.id_of(stream.key_of(record))
+                    for child in stream.children:
+                        if child.has_children(record):
+                            async for entity_id in self._list_again(child, record, wanted):
+                                yield entity_id
+        except (Missing, AccessDenied):
+            if not row.may_lack:
+                raise
+
+
+def walk(streams: Sequence[BoundStream]) -> list[BoundStream]:
+    """Return streams with all below them."""
+    return [each for stream in streams for each in (stream, *walk(stream.children))]

@@ -1,0 +1,182 @@
+"""Asks a service: paced, heeding its own ways to say "wait" and "no", and believing only JSON."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final, Protocol, cast
+
+import anyio
+import httpx
+
+from weft.document.child import run_parser
+from weft.errors import RateLimited, SourceMisconfigured, SourceUnavailable, WeftError
+from weft.net.dates import parse_http_date
+from weft.net.errors import decode_json, raise_for_status
+from weft.net.retry import retry_after_seconds
+from weft.net.transport import MAX_BYTES, REPEATABLE
+from weft.sources.rest.table import Budget
+
+Sleep = Callable[[float], Awaitable[object]]
+
+LONGEST_WAIT_S: Final = 60.0
+WAITS_MAX: Final = 3
+
+
+class Missing(SourceMisconfigured):
+    """The thing that was asked for does not exist, or is not visible (404, 410)."""
+
+
+class Service(Protocol):
+    """What `Api` asks the source about its service's answers."""
+
+    def find_error(self, response: httpx.Response, answer: object) -> WeftError | None:
+        """Return the error that an answer tells in its own way, whatever its status."""
+        ...
+
+
+class Api:
+    """The requests of one check or sync."""
+
+    def __init__(
+        self, client: httpx.AsyncClient, service: Service, budget: Budget | None, sleep: Sleep
+    ) -> None:
+        self._client = client
+        self._service = service
+        self._pace = _Pace(budget, sleep)
+        self._sleep = sleep
+
+    async def ask(
+        self,
+        path: str,
+        *,
+        what: str,
+        method: str = "GET",
+        params: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> tuple[Any, httpx.Response]:
+        """Return an answer's JSON, with the answer. Raises the errors of `Source`.
+
+        ``what`` names the thing in errors. Requests are repeated, so they must change nothing.
+        """
+        for attempt in range(WAITS_MAX + 1):
+            await self._pace.wait()
+            response = await self._client.request(
+                method,
+                path,
+                params=_shown(params),
+                json=body,
+                extensions={REPEATABLE: True},
+            )
+            told, answer = await self._read(response, what)
+            if told is None:
+                return answer, response
+            wait = told.retry_after if isinstance(told, RateLimited) else None
+            if wait is None or wait > LONGEST_WAIT_S or attempt == WAITS_MAX:
+                raise told
+            await self._sleep(wait)
+        raise AssertionError("the last attempt returns or raises")
+
+    async def get(self, path: str, *, what: str, params: Mapping[str, Any] | None = None) -> Any:
+        """Return the JSON at a path."""
+        answer, _ = await self.ask(path, what=what, params=params)
+        return answer
+
+    async def download(
+        self,
+        path: str,
+        *,
+        what: str,
+        params: Mapping[str, Any] | None = None,
+        bytes_max: int | None = None,
+    ) -> bytes:
+        """Return a file. Raises ResponseTooLarge beyond ``bytes_max``, or else the usual limit."""
+        await self._pace.wait()
+        extensions = {} if bytes_max is None else {MAX_BYTES: bytes_max}
+        response = await self._client.get(path, params=_shown(params), extensions=extensions)
+        raise_for_status_of(response, what)
+        return response.content
+
+    async def _read(self, response: httpx.Response, what: str) -> tuple[WeftError | None, Any]:
+        """Return the error that the answer tells in the service's own way, or its JSON.
+
+        Raises for its status, and for what is no JSON.
+        """
+        content = response.content
+        answer, broken = None, None
+        try:
+            answer = await run_parser(len(content), decode_json, content, what)
+        except SourceUnavailable as error:
+            broken = error
+        told = self._service.find_error(response, answer)
+        if told is not None:
+            return told, None
+        raise_for_status_of(response, what)
+        if broken is not None:
+            raise broken
+        return None, answer
+
+
+class _Pace:
+    """Keeps within a budget: a burst of its requests, and then one after another."""
+
+    def __init__(self, budget: Budget | None, sleep: Sleep) -> None:
+        self._budget = budget
+        self._sleep = sleep
+        self._free = 0.0
+        self._at = 0.0
+
+    async def wait(self) -> None:
+        """Wait until the next request fits into the budget."""
+        budget = self._budget
+        if budget is None:
+            return
+        now, rate = anyio.current_time(), budget.requests / budget.seconds
+        first = self._at == 0.0
+        self._free = min(budget.requests, self._free + (now - self._at) * rate)
+        self._free = float(budget.requests) if first else self._free
+        self._at, self._free = now, self._free - 1
+        if self._free < 0:
+            await self._sleep(-self._free / rate)
+
+
+def raise_for_status_of(response: httpx.Response, what: str) -> None:
+    """Raise as `raise_for_status`, but `Missing` for what is not there."""
+    try:
+        raise_for_status(response, what)
+    except SourceMisconfigured as error:
+        if response.status_code in (404, 410):
+            raise Missing(error.message) from None
+        raise
+
+
+def wait_for_reset(response: httpx.Response, remaining: str, reset: str) -> RateLimited | None:
+    """Return the error of a used-up quota, if these headers say so; ``reset`` is a POSIX time."""
+    asked = retry_after_seconds(response, now=None)
+    until = response.headers.get(reset, "")
+    if asked is None and response.headers.get(remaining) == "0" and until.isdecimal():
+        # A second more, since both times are cut to whole seconds, and by the server's own clock.
+        told = parse_http_date(response.headers.get("date", "")) or datetime.now(UTC)
+        asked = max(0.0, float(until[:12]) - told.timestamp()) + 1
+    if asked is None:
+        return None
+    return RateLimited(f"The quota is used up for {asked:.0f} seconds.", retry_after=asked)
+
+
+def find_graphql_error(answer: object) -> WeftError | None:
+    """Return the error of a GraphQL answer, which comes with status 200."""
+    told = cast("dict[str, Any]", answer).get("errors") if isinstance(answer, dict) else None
+    if not told:
+        return None
+    return SourceUnavailable("The service answered the query with an error.")
+
+
+def _shown(params: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Write parameters as JSON would write them, and leave out those without a value.
+
+    None, where there are none: an empty object would take those away that the address has.
+    """
+    shown = {
+        name: str(value).lower() if isinstance(value, bool) else value
+        for name, value in (params or {}).items()
+        if value is not None
+    }
+    return shown or None

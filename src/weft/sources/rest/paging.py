@@ -1,0 +1,218 @@
+"""Reads the pages of one listing, and says at its end why it is the end."""
+
+from collections.abc import AsyncGenerator, Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import Any, Final, cast
+
+import httpx
+from pydantic import JsonValue
+
+from weft.errors import SourceUnavailable
+from weft.net.client import next_page_url
+from weft.net.transport import origin_of
+from weft.sources.rest.api import Api
+from weft.sources.rest.table import NextUrl, Pages, Paging, Record, Single, Token
+from weft.sources.rest.values import find
+
+PAGES_MAX: Final = 100_000
+
+
+@dataclass(slots=True)
+class Asked:
+    """What a listing asks for, with all templates filled in; ``what`` names it in errors."""
+
+    what: str
+    path: str
+    method: str = "GET"
+    params: dict[str, Any] = field(default_factory=dict[str, Any])
+    body: dict[str, Any] | None = None
+
+    def put(self, name: str, value: object) -> None:
+        """Set a parameter: in the body of a POST, where the name is a path, or in the query."""
+        if self.body is None:
+            self.params[name] = value
+            return
+        *outer, last = name.split(".")
+        place = self.body
+        for part in outer:
+            place = cast("dict[str, Any]", place.setdefault(part, {}))
+        place[last] = value
+
+    def copy(self) -> "Asked":
+        """Return a copy whose parameters may be set."""
+        return Asked(self.what, self.path, self.method, dict(self.params), deepcopy(self.body))
+
+
+@dataclass(slots=True)
+class Page:
+    """One page. ``following`` leads to the next, and is None on the last; ``gap`` says why the
+    service's own word about what comes next cannot be followed.
+    """
+
+    records: list[Record]
+    answer: Any
+    following: JsonValue = None
+    total: int | None = None
+    gap: str | None = None
+
+
+async def read_pages(
+    api: Api,
+    asked: Asked,
+    paging: Paging,
+    records: str,
+    *,
+    optional: bool = False,
+    start: JsonValue = None,
+    size: int | None = None,
+) -> AsyncGenerator[Page]:
+    """Yield the pages of a listing, from ``start`` on, which an earlier page named ``following``.
+
+    ``size`` is another number of records a page than the usual one. Raises SourceUnavailable for
+    an answer of another form than the service is known for.
+    """
+    at = start
+    for _ in range(PAGES_MAX):
+        request = asked.copy()
+        _turn_to(request, paging, at, size)
+        answer, response = await api.ask(
+            request.path,
+            what=request.what,
+            method=request.method,
+            params=request.params,
+            body=request.body,
+        )
+        page = Page(_records_of(answer, records, optional, asked.what), answer)
+        _find_following(page, paging, at, response, asked.what)
+        if page.following is not None and page.following == at:
+            raise SourceUnavailable(f"The page after one of {asked.what} is that page again.")
+        yield page
+        at = page.following
+        if at is None:
+            return
+    yield Page([], None, gap=f"there are more than {PAGES_MAX:,} pages of {asked.what}")
+
+
+def resize(paging: Paging) -> int | None:
+    """Return another size of pages, so that a listing can be asked for in other words."""
+    if isinstance(paging, Single) or paging.size_param is None:
+        return None
+    return paging.size // 2 if paging.size > 1 else 2
+
+
+def _turn_to(request: Asked, paging: Paging, at: JsonValue, size: int | None) -> None:
+    if isinstance(paging, Single):
+        return
+    if isinstance(paging, NextUrl) and at is not None:
+        # The address that the service named holds all parameters.
+        request.path, request.params = str(at), {}
+        return
+    if paging.size_param:
+        request.put(paging.size_param, size or paging.size)
+    if isinstance(paging, Pages):
+        request.put(paging.param, _place(paging, at)[0])
+    elif isinstance(paging, Token) and at is not None:
+        request.put(paging.param, at)
+
+
+def _records_of(answer: Any, path: str, optional: bool, what: str) -> list[Record]:
+    found = find(answer, path)
+    if found is None and optional and isinstance(answer, dict):
+        return []
+    if not isinstance(found, list):
+        raise unexpected_answer(what)
+    items = cast("list[Any]", found)
+    if not all(isinstance(item, dict) for item in items):
+        raise unexpected_answer(what)
+    return items
+
+
+def unexpected_answer(what: str) -> SourceUnavailable:
+    """Return the error for an answer of another form than the service is known for."""
+    return SourceUnavailable(f"The answer for {what} does not have the form that is documented.")
+
+
+def _find_following(
+    page: Page, paging: Paging, at: JsonValue, response: httpx.Response, what: str
+) -> None:
+    answer = page.answer
+    if isinstance(paging, Single):
+        return
+    more = find(answer, paging.more) if paging.more else None
+    if isinstance(paging, Pages):
+        _count_on(page, paging, at, more, what)
+        return
+    if paging.more and not more:
+        if more is None:
+            raise unexpected_answer(what)
+        return
+    if isinstance(paging, Token):
+        token = find(answer, paging.at)
+        if isinstance(token, str | int) and not isinstance(token, bool) and token != "":
+            page.following = token
+        elif token not in (None, "") or (paging.required and not _has(answer, paging.at)):
+            raise unexpected_answer(what)
+    elif paging.at is None:
+        page.following = next_page_url(response)
+    else:
+        page.following = _next_url(find(answer, paging.at), response, what)
+    if page.following is None and more:
+        page.gap = f"there are more {what}, and no page of them is named"
+
+
+def _count_on(page: Page, paging: Pages, at: JsonValue, more: object, what: str) -> None:
+    number, before = _place(paging, at)
+    count = len(page.records)
+    if paging.total:
+        total = find(page.answer, paging.total)
+        if not isinstance(total, int):
+            raise unexpected_answer(what)
+        page.total = total
+        is_last = before + count >= total
+    elif paging.pages:
+        pages = find(page.answer, paging.pages)
+        if not isinstance(pages, int):
+            raise unexpected_answer(what)
+        is_last = number - paging.start + 1 >= pages
+    elif paging.more:
+        if more is None:
+            raise unexpected_answer(what)
+        is_last = not more
+    else:
+        is_last = count == 0
+    if is_last:
+        return
+    if count == 0:
+        page.gap = f"a page of {what} was empty although more of them were counted"
+        return
+    page.following = [number + (count if paging.by == "offset" else 1), before + count]
+
+
+def _place(paging: Pages, at: JsonValue) -> tuple[int, int]:
+    """Return the number of the page, or its offset, and how many records lie before it."""
+    match at:
+        case [int(number), int(before)]:
+            return number, before
+        case _:
+            return (0 if paging.by == "offset" else paging.start), 0
+
+
+def _next_url(found: object, response: httpx.Response, what: str) -> str | None:
+    if found is None or found == "":
+        return None
+    if not isinstance(found, str):
+        raise unexpected_answer(what)
+    try:
+        target = response.url.join(found)
+    except httpx.InvalidURL:
+        raise unexpected_answer(what) from None
+    if origin_of(target) != origin_of(response.url):
+        raise SourceUnavailable(f"The next page of {what} would lie on another host.")
+    return str(target)
+
+
+def _has(answer: object, path: str) -> bool:
+    outer, _, last = path.rpartition(".")
+    place = find(answer, outer)
+    return isinstance(place, Mapping) and last in place

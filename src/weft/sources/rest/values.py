@@ -1,0 +1,168 @@
+"""Finds values in records of foreign JSON, and makes clean entity fields of them."""
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final, cast
+from urllib.parse import quote
+
+from pydantic import JsonValue
+
+from weft.document.text import clean_line, clean_text
+from weft.net.dates import parse_http_date, posix_time
+from weft.sources.rest.table import Value
+
+Getter = Callable[[Any], object]
+
+LINE_CHARS_MAX: Final = 1_000
+LIST_ITEMS_MAX: Final = 100
+_DEPTH_MAX: Final = 4
+_NAMED: Final = re.compile(r"\{([^{}]+)\}")
+# Milliseconds are larger than any seconds that are meant: these would be in the year 5138.
+_SECONDS_MAX: Final = 100_000_000_000
+
+
+def getter_of(value: Value) -> Getter:
+    """Return a function that finds the value in a record; it returns None where there is none."""
+    if not isinstance(value, str):
+        return value
+    if "{" in value:
+        return _template(value)
+    if value in ("", "."):
+        return lambda record: record
+    return _path(value.split("."))
+
+
+def find(record: object, path: str) -> object:
+    """Find what lies at a path once; see `getter_of`."""
+    return getter_of(path)(record)
+
+
+def _path(names: list[str]) -> Getter:
+    if len(names) == 1 and not names[0].endswith("[]"):
+        name = names[0]
+        return lambda record: _step(record, name)
+
+    def get(record: Any) -> object:
+        for position, name in enumerate(names):
+            is_list = name.endswith("[]")
+            record = _step(record, name.removesuffix("[]"))
+            if is_list:
+                rest = names[position + 1 :]
+                items = cast("list[Any]", record) if isinstance(record, list) else []
+                inner = _path(rest) if rest else None
+                return [found for i in items if (found := inner(i) if inner else i) is not None]
+            if record is None:
+                return None
+        return record
+
+    return get
+
+
+def _step(record: Any, name: str) -> Any:
+    if isinstance(record, dict):
+        return cast("dict[str, Any]", record).get(name)
+    if isinstance(record, list) and name.isdecimal():
+        items = cast("list[Any]", record)
+        return items[int(name)] if int(name) < len(items) else None
+    return None
+
+
+def _template(template: str) -> Getter:
+    pieces = _NAMED.split(template)
+    getters = [_path(name.split(".")) for name in pieces[1::2]]
+
+    def get(record: Any) -> object:
+        found = [getter(record) for getter in getters]
+        if all(value is None or value == "" for value in found):
+            return None
+        shown = [_inline(value) for value in found]
+        texts = [text for pair in zip(pieces[::2], [*shown, ""], strict=True) for text in pair]
+        return "".join(texts)
+
+    return get
+
+
+def _inline(value: object) -> str:
+    return value if isinstance(value, str) else "" if value is None else str(value)
+
+
+def fill(template: Any, names: Mapping[str, Any], *, in_path: bool = False) -> Any:
+    """Put values into the ``{names}`` of a template, or of all templates in a list or object.
+
+    A template that is nothing but one name becomes that value, of whatever type. In a path, values
+    are quoted.
+    """
+    if isinstance(template, dict):
+        parts = cast("dict[str, Any]", template)
+        return {name: fill(part, names) for name, part in parts.items()}
+    if isinstance(template, list):
+        return [fill(part, names) for part in cast("list[Any]", template)]
+    if not isinstance(template, str) or "{" not in template:
+        return template
+    whole = _NAMED.fullmatch(template)
+    if whole and not in_path:
+        return find(names, whole[1])
+
+    def put(found: re.Match[str]) -> str:
+        text = _inline(find(names, found[1]))
+        return quote(text, safe="") if in_path else text
+
+    return _NAMED.sub(put, template)
+
+
+def line_of(value: object, chars: int = LINE_CHARS_MAX) -> str:
+    """Return text or a number on one clean line; empty for anything else."""
+    if isinstance(value, str):
+        return clean_line(value[: 2 * chars])[:chars]
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    return ""
+
+
+def text_of(value: object) -> str:
+    """Return clean text: a list's items on lines of their own, an object's values by name."""
+    if isinstance(value, str):
+        return clean_text(value)
+    if isinstance(value, list):
+        lines = (text_of(item) for item in cast("list[Any]", value)[:LIST_ITEMS_MAX])
+        return "\n".join(line for line in lines if line)
+    if isinstance(value, dict):
+        parts = cast("dict[str, Any]", value).items()
+        named = ((line_of(name), text_of(part)) for name, part in parts)
+        return "\n".join(f"{name}: {text}" for name, text in named if text)
+    return line_of(value)
+
+
+def json_of(value: object, depth: int = 0) -> JsonValue:
+    """Return a value for an entity's metadata: bounded, and without hidden characters."""
+    if isinstance(value, str):
+        return line_of(value)
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if depth >= _DEPTH_MAX:
+        return None
+    if isinstance(value, list):
+        return [json_of(item, depth + 1) for item in cast("list[Any]", value)[:LIST_ITEMS_MAX]]
+    if isinstance(value, dict):
+        parts = list(cast("dict[str, Any]", value).items())[:LIST_ITEMS_MAX]
+        return {line_of(name): json_of(part, depth + 1) for name, part in parts}
+    return None
+
+
+def moment_of(value: object) -> datetime | None:
+    """Read a time: ISO 8601, HTTP's form, or seconds or milliseconds since 1970; else None."""
+    if isinstance(value, str):
+        try:
+            found = datetime.fromisoformat(value)
+        except ValueError:
+            if value.replace(".", "", 1).isdecimal() and len(value) < 20:
+                return moment_of(float(value))
+            return parse_http_date(value[:100])
+        return found if found.tzinfo else found.replace(tzinfo=UTC)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return posix_time(value / 1000 if abs(value) > _SECONDS_MAX else value)
+    return None
