@@ -97,11 +97,16 @@ BLOCKS: dict[str, Callable[[Backend], Awaitable[str]]] = {
     "sources": build_source_table,
     "settings": build_setting_table,
     "cli": build_cli_reference,
-    "source-files": partial(build_source_fields, "files"),
-    "source-git": partial(build_source_fields, "git"),
-    "source-github": partial(build_source_fields, "github"),
-    "source-web": partial(build_source_fields, "web"),
 }
+SOURCE_PREFIX = "source-"
+
+
+def _find_maker(name: str, path: Path) -> Callable[[Backend], Awaitable[str]]:
+    if name.startswith(SOURCE_PREFIX):
+        return partial(build_source_fields, name.removeprefix(SOURCE_PREFIX))
+    if name not in BLOCKS:
+        raise SystemExit(f"{path}: nothing makes the block {name}")
+    return BLOCKS[name]
 
 
 async def fill_documents(paths: Iterable[Path]) -> dict[Path, str]:
@@ -113,9 +118,7 @@ async def fill_documents(paths: Iterable[Path]) -> dict[Path, str]:
                 text = path.read_text(encoding="utf-8")
                 for found in MARK.finditer(text):
                     name = found[1]
-                    if name not in BLOCKS:
-                        raise SystemExit(f"{path}: nothing makes the block {name}")
-                    made = await BLOCKS[name](backend)
+                    made = await _find_maker(name, path)(backend)
                     block = f"<!-- {name}:begin -->\n{made}\n<!-- {name}:end -->"
                     text = text.replace(found[0], block)
                 filled[path] = text
