@@ -17,13 +17,14 @@ MAX_LINKS = 10_000
 
 @dataclass(slots=True)
 class HtmlText:
-    """The content of a page; ``links``, ``base`` and ``canonical`` are hrefs as written."""
+    """The content of a page; the others are hrefs as written. ``feeds``: of its entries."""
 
     title: str = ""
     text: str = ""
     links: list[str] = field(default_factory=list[str])
     base: str | None = None
     canonical: str | None = None
+    feeds: list[str] = field(default_factory=list[str])
 
 
 def html_to_text(html: str, *, is_xml: bool = False) -> HtmlText:
@@ -60,6 +61,9 @@ _RAW_TEXT = {
     tag: re.compile(rf"</{tag}(?=[\s/>])", re.IGNORECASE)
     for tag in ("script", "style", "title", "textarea", "xmp", "iframe", "noembed", "noframes")
 }
+_FEEDS = frozenset(
+    {"application/rss+xml", "application/atom+xml", "application/feed+json", "application/rdf+xml"}
+)
 _LEFT_OUT = frozenset({"noscript", "template", "svg", "nav", "canvas", "object"})
 _CELLS = frozenset({"td", "th", "option"})
 _HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
@@ -150,10 +154,17 @@ class _Page:
         if tag == "base":
             self.found.base = self.found.base or href
         elif tag == "link":
-            if "canonical" in attributes.get("rel", "").lower().split():
-                self.found.canonical = self.found.canonical or href
+            self._add_relation(href, attributes)
         elif len(self.found.links) < MAX_LINKS:
             self.found.links.append(href)
+
+    def _add_relation(self, href: str, attributes: dict[str, str]) -> None:
+        kinds = attributes.get("rel", "").lower().split()
+        if "canonical" in kinds:
+            self.found.canonical = self.found.canonical or href
+        is_feed = attributes.get("type", "").strip().lower() in _FEEDS
+        if "alternate" in kinds and is_feed and len(self.found.feeds) < MAX_LINKS:
+            self.found.feeds.append(href)
 
 
 def _read_markup(page: _Page, html: str, start: int, end: int) -> int:
