@@ -1,0 +1,1 @@
+"""The `rss` source: the entries of feeds (RSS, Atom, JSON Feed)."""
