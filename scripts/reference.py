@@ -71,6 +71,8 @@ async def build_source_fields(short_name: str, backend: Backend) -> str:
     kinds = ", ".join(f"`{kind}`" for kind in info.entity_types)
     continuous = "yes" if info.supports_continuous else "no"
     parts.append(f"Entity types: {kinds}. Continuous schedule: {continuous}.")
+    if info.checked_against:
+        parts.append(f"Its tests hold it to: {info.checked_against}.")
     return "\n\n".join(parts)
 
 

@@ -149,6 +149,8 @@ class FakeChanges(Changes):
 
 
 class FakeSources(Sources):
+    other_ways = "Or export to a folder."
+
     async def list(self) -> Sequence[SourceInfo]:
         return [CRM, NOTES]
 

@@ -74,7 +74,9 @@ async def open_collection(
 
 
 class Sources(Protocol):
-    """The catalogue of sources."""
+    """The catalogue of sources. ``other_ways`` says what to do about a system that is not in it."""
+
+    other_ways: str
 
     async def list(self) -> Sequence[SourceInfo]:
         """List all sources, by short name."""

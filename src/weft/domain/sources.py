@@ -1,5 +1,6 @@
 """A kind of source: the fields it takes and the ways it authenticates."""
 
+from collections.abc import Sequence
 from operator import not_
 
 from pydantic import Field
@@ -31,10 +32,11 @@ class FieldInfo(Frozen):
 class SourceInfo(Frozen):
     """A source's entry in the catalogue.
 
-    ``requires_byoc``: consent in a browser needs an OAuth client of the user's own ("bring your own
-    client"). ``provider_readable_ids`` are accounts at auth providers that can serve it, if the
-    backend tells. ``federated_search``: it is searched live, and never synced. ``keeps_pending``:
-    its backend keeps connections without credentials, which Airweave does only for its own consent.
+    ``checked_against`` says what its tests hold it to, if that is told. ``requires_byoc``: consent
+    in a browser needs an OAuth client of the user's own ("bring your own client").
+    ``provider_readable_ids`` are accounts at auth providers that can serve it, if the backend
+    tells. ``federated_search``: it is searched live, and never synced. ``keeps_pending``: its
+    backend keeps connections without credentials, which Airweave does only for its own consent.
     """
 
     short_name: str
@@ -48,9 +50,38 @@ class SourceInfo(Frozen):
     cursor_fields: tuple[str, ...] = ()
     entity_types: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
+    checked_against: str = Field(default="", exclude_if=not_)
     oauth_type: str | None = Field(default=None, exclude_if=not_)
     requires_byoc: bool = Field(default=False, exclude_if=not_)
     supported_auth_providers: tuple[str, ...] = Field(default=(), exclude_if=not_)
     provider_readable_ids: tuple[str, ...] = Field(default=(), exclude_if=not_)
     federated_search: bool = Field(default=False, exclude_if=not_)
     keeps_pending: bool = Field(default=True, exclude=True)
+
+    def needs(self) -> str:
+        """Return what must be given to connect it, such as "api_key or OAuth in a browser; site".
+
+        Empty when nothing must.
+        """
+        ways: list[str] = []
+        for method, way in _WAYS.items() if self.auth_required else ():
+            names = _required(self.auth_fields) if method is AuthMethod.DIRECT else ""
+            if method in self.auth_methods:
+                ways.append(names or way)
+        # Whoever can consent in a browser needs no token from there.
+        if AuthMethod.OAUTH_BROWSER in self.auth_methods:
+            ways = [way for way in ways if way != _WAYS[AuthMethod.OAUTH_TOKEN]]
+        parts = (" or ".join(ways), _required(self.config_fields))
+        return "; ".join(part for part in parts if part)
+
+
+_WAYS = {
+    AuthMethod.DIRECT: "credentials",
+    AuthMethod.OAUTH_BROWSER: "OAuth in a browser",
+    AuthMethod.OAUTH_TOKEN: "an OAuth token",
+    AuthMethod.AUTH_PROVIDER: "an account at an auth provider",
+}
+
+
+def _required(fields: Sequence[FieldInfo]) -> str:
+    return ", ".join(field.name for field in fields if field.required)

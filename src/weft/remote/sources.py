@@ -44,13 +44,25 @@ class RemoteAccounts:
 
 
 class RemoteSources(Sources):
+    other_ways = (
+        "For any other, ask the operator of the API; or, without WEFT_API_URL, Weft itself syncs "
+        "what its own sources read, such as a folder of exported files."
+    )
+
     def __init__(self, state: RemoteState) -> None:
         self._client = state.client
+        self._listed: tuple[float, Sequence[SourceInfo]] = (0.0, ())
         self._kept: dict[str, tuple[float, SourceInfo]] = {}
 
     async def list(self) -> Sequence[SourceInfo]:
+        until, kept = self._listed
+        # Airweave's takes 170 KB, and one who pages or tries words reads it several times.
+        if kept and time.monotonic() < until:
+            return kept
         found = await self._client.get("/sources", read_sources)
-        return sorted(found, key=lambda source: source.short_name)
+        kept = sorted(found, key=lambda source: source.short_name)
+        self._listed = (time.monotonic() + KEPT_SECONDS, kept)
+        return kept
 
     async def get(self, short_name: str) -> SourceInfo:
         until, kept = self._kept.get(short_name, (0.0, None))

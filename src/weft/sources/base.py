@@ -248,6 +248,10 @@ class Source(ABC, Generic[ConfigT, CredentialsT]):
     cursor_fields: ClassVar[tuple[str, ...]] = ()
     entity_types: ClassVar[tuple[str, ...]] = ()
     labels: ClassVar[tuple[str, ...]] = ()
+    """Further words that people look for it by: "mail", "tickets", the names of products."""
+    checked_against: ClassVar[str] = ""
+    """What its tests hold it to: "real servers", "the vendor's published description" or
+    "documentation only"; empty if that is not told."""
 
     def __init__(self, config: ConfigT, credentials: CredentialsT, context: SourceContext) -> None:
         self.config = config
@@ -335,6 +339,7 @@ class Source(ABC, Generic[ConfigT, CredentialsT]):
             cursor_fields=cls.cursor_fields,
             entity_types=cls.entity_types,
             labels=cls.labels,
+            checked_against=cls.checked_against,
         )
 
 

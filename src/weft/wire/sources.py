@@ -68,6 +68,7 @@ class SourceAnswer(Answer):
     supported_auth_providers: list[str] = Field(default_factory=list[str])
     auth_required: bool = Field(description="Weft's own: whether credentials must be given.")
     cursor_fields: list[str] = Field(description="Weft's own: for `schedule.cursor_field`.")
+    checked_against: str = Field(description="Weft's own: what its tests hold it to, if told.")
 
 
 class _Field(Upstream):
@@ -117,6 +118,7 @@ class UpstreamSource(Upstream):
     federated_search: bool = False
     auth_required: bool | None = None
     cursor_fields: Strings = ()
+    checked_against: Annotated[str, BeforeValidator(lambda value: value or "")] = ""
 
     def to_source(self) -> SourceInfo:
         auth = self.auth_fields.fields if self.auth_fields else ()

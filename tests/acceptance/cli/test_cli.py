@@ -204,7 +204,7 @@ def test_check_tells_that_a_folder_is_gone(cli: Cli) -> None:
     ("args", "named"),
     [
         (("connections", "show", "nope"), "connection"),
-        (("sources", "nope"), "Available"),
+        (("sources", "nope"), "For any other"),
         (("jobs", "show", "nope"), "job"),
         (("sync", "nope"), "connection"),
         (("search", "nope", "x"), "collection"),

@@ -255,6 +255,9 @@ async def test_collections_are_paged_searched_renamed_and_deleted(sdk: Sdk) -> N
 async def test_sources_tell_their_fields(sdk: Sdk) -> None:
     sources = {source.short_name: source for source in await sdk.client.sources.list()}
     assert {"files", "git", "github", "web", "stub"} <= sources.keys()
+    async with httpx.AsyncClient(headers={"x-api-key": sdk.server.token}) as http:
+        found = await http.get(f"{sdk.server.url}/sources", params={"search": "pull requests"})
+    assert [source["short_name"] for source in found.json()] == ["github"]
     github = await sdk.client.sources.get("github")
     assert github.auth_fields is not None
     (token,) = github.auth_fields.fields

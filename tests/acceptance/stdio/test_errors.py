@@ -171,7 +171,7 @@ async def test_sync_at_once_without_credentials_is_refused(agent: Agent) -> None
 async def test_unknown_argument_is_refused_by_name(agent: Agent, tool: str) -> None:
     text = await agent.expect_refusal(tool, colour="blue")
     assert "'colour'" in text
-    assert "Accepted" in text or "It takes no arguments." in text
+    assert "Accepted" in text
 
 
 @pytest.mark.parametrize(

@@ -69,13 +69,19 @@ class FakeUsage:
 
 
 class FakeSources:
+    other_ways = "Nothing else."
+
+    def __init__(self) -> None:
+        self.rows: list[SourceInfo] = [SOURCE]
+
     async def list(self) -> Sequence[SourceInfo]:
-        return [SOURCE]
+        return self.rows
 
     async def get(self, short_name: str) -> SourceInfo:
-        if short_name != SOURCE.short_name:
-            raise NotFound("No source has that short_name.", field="short_name")
-        return SOURCE
+        for source in self.rows:
+            if source.short_name == short_name:
+                return source
+        raise NotFound("No source has that short_name.", field="short_name")
 
 
 class FakeCollections:

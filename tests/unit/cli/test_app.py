@@ -20,7 +20,12 @@ def test_sources_are_a_table_for_people(terminal: Terminal) -> None:
     result = terminal.run("sources")
     assert result.exit_code == 0
     assert "crm" in result.stdout
-    assert "needed" in result.stdout
+    assert "api_key; site" in result.stdout
+
+
+def test_sources_are_found_by_words(terminal: Terminal) -> None:
+    found = json.loads(terminal.run("sources", "my", "accounts", "--json").stdout)
+    assert [item["short_name"] for item in found["items"]] == ["crm"]
 
 
 def test_sources_are_one_json_document_in_a_pipe(terminal: Terminal) -> None:
@@ -43,7 +48,9 @@ def test_expected_error_is_one_line_with_hint_and_usage_exit_code(terminal: Term
     result = terminal.run("sources", "nope")
     assert result.exit_code == 2
     assert result.stdout == ""
-    assert result.stderr == "error: No source has that short_name. See sources.\n"
+    assert (
+        result.stderr == "error: No source fits that. Did you mean notes? Or export to a folder.\n"
+    )
 
 
 def test_error_is_a_json_object_when_json_was_asked_for(terminal: Terminal) -> None:

@@ -15,6 +15,7 @@ from tests.support.airweave.replay import (
 )
 from tests.support.patience import PATIENCE_SECONDS
 from weft.backend import Authorization, Search
+from weft.backend.catalogue import find_sources
 from weft.domain.connections import ConnectionStatus, NewConnection
 from weft.domain.reading.search import SearchQuery
 from weft.errors import Conflict, InvalidInput, NotPermitted, Unsupported
@@ -176,6 +177,21 @@ async def test_query_without_a_word_is_not_sent() -> None:
     async with open_scripted_backend(lambda _: httpx.Response(500)) as backend:
         with pytest.raises(InvalidInput):
             await search_of(backend).search(SearchQuery(readable_collection_id="d", query=" * "))
+
+
+async def test_catalogue_is_read_once_however_it_is_searched() -> None:
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.path)
+        return httpx.Response(200, json=[SLACK])
+
+    async with open_scripted_backend(answer) as backend:
+        for words, names in (("my slack", ["slack"]), (None, ["slack"]), ("postgres", [])):
+            page = await find_sources(backend.sources, words)
+            assert [source.short_name for source in page.items] == names
+        assert "WEFT_API_URL" in (page.note or "")
+    assert asked == ["/sources"]
 
 
 async def test_followers_hear_of_changes_of_others() -> None:

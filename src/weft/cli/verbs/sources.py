@@ -1,44 +1,61 @@
 """`weft sources`: the catalogue of sources."""
 
 import json
+from functools import partial
 
 import click
 
+from weft.backend import Backend
+from weft.backend.catalogue import find_sources
 from weft.cli.terminal.completion import complete_source
 from weft.cli.terminal.context import App, emit, json_option, pass_app
 from weft.cli.terminal.groups import Verb
 from weft.cli.terminal.listing import show_page
+from weft.cli.terminal.paging import collect
 from weft.cli.terminal.text import plain
 from weft.domain.base import Page
 from weft.domain.sources import FieldInfo, SourceInfo
+from weft.errors import NotFound
 
 
 @click.command(cls=Verb)
-@click.argument("name", required=False, shell_complete=complete_source)
+@click.argument("query", nargs=-1, shell_complete=complete_source)
 @json_option
 @pass_app
-def sources(app: App, name: str | None) -> None:
-    """List the sources that can be connected, or show the fields of one."""
-    if name is None:
-        _list(app)
-    else:
-        _show(app, name)
+def sources(app: App, query: tuple[str, ...]) -> None:
+    """List the sources that can be connected, or show the fields of one.
 
-
-def _list(app: App) -> None:
-    infos = app.run(lambda backend: backend.sources.list())
+    QUERY is the short name of one, or words to find some by: mail, tickets, postgres.
+    """
+    found = app.run(partial(_find, " ".join(query)))
+    if isinstance(found, SourceInfo):
+        _show(app, found)
+        return
     show_page(
         app,
-        Page[SourceInfo](items=tuple(infos)),
-        lambda info: (info.short_name, info.name, _needs(info), info.description),
-        columns=("source", "name", "credentials", "what it reads"),
+        found,
+        lambda info: (info.short_name, info.name, info.needs() or "nothing", info.description),
+        columns=("source", "name", "needs", "what it reads"),
         wide=("what it reads",),
         footnote="`weft sources NAME` shows a source's fields.",
     )
 
 
-def _show(app: App, name: str) -> None:
-    info = app.run(lambda backend: backend.sources.get(name))
+async def _find(query: str, backend: Backend) -> SourceInfo | Page[SourceInfo]:
+    """Return the one source of that short name, or all that fit the words."""
+
+    async def page(*, cursor: str | None, limit: int) -> Page[SourceInfo]:
+        return await find_sources(backend.sources, query, cursor=cursor, limit=limit)
+
+    if query in [source.short_name for source in await backend.sources.list()]:
+        return await backend.sources.get(query)
+    found = await collect(page)
+    if found.note:
+        raise NotFound("No source fits that.", field="QUERY", hint=found.note)
+    return found
+
+
+def _show(app: App, info: SourceInfo) -> None:
     if app.as_json:
         emit(info)
         return
@@ -52,6 +69,7 @@ def _show(app: App, name: str) -> None:
             ("name", info.name),
             ("description", info.description),
             ("credentials", _needs(info)),
+            *([("checked against", info.checked_against)] if info.checked_against else ()),
             ("authentication", ", ".join(info.auth_methods)),
             *(
                 [("auth provider accounts", ", ".join(map(plain, info.provider_readable_ids)))]

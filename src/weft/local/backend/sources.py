@@ -8,11 +8,14 @@ from weft.domain.connections import AuthMethod
 from weft.domain.sources import SourceInfo
 from weft.errors import WeftError
 from weft.local.engine import Engine
+from weft.sources.registry import OTHER_WAYS
 
 logger = logging.getLogger(__name__)
 
 
 class LocalSources(Sources):
+    other_ways = OTHER_WAYS
+
     def __init__(self, engine: Engine) -> None:
         self._registry = engine.registry
         self._clients = engine.store.oauth_clients

@@ -4,13 +4,17 @@ import json
 
 from weft.domain.connections import AuthMethod
 from weft.domain.sources import FieldInfo, SourceInfo
+from weft.server.render.structured import DESCRIPTION_MAX_CHARS
 from weft.server.render.untrusted import one_line
+
+_NEEDS_MAX_CHARS = 200
 
 
 def source_line(source: SourceInfo) -> str:
     """Render a source as one line of a list."""
-    need = "needs credentials" if source.auth_required else "needs no credentials"
-    return f"- {source.short_name}: {source.name}. {source.description} ({need})"
+    about = one_line(source.description, DESCRIPTION_MAX_CHARS).rstrip(".")
+    need = one_line(source.needs() or "nothing", _NEEDS_MAX_CHARS)
+    return f"- {source.short_name}: {source.name}. {about}. Needs: {need}."
 
 
 def source_text(source: SourceInfo) -> str:
@@ -32,6 +36,8 @@ def source_text(source: SourceInfo) -> str:
         lines.append(f"continuous sync: {'yes' if source.supports_continuous else 'no'}")
     if source.cursor_fields:
         lines.append(f"cursor fields: {', '.join(source.cursor_fields)}")
+    if source.checked_against:
+        lines.append(f"checked against: {one_line(source.checked_against, 100)}")
     if source.entity_types:
         lines.append(f"entity types: {', '.join(source.entity_types)}")
     return "\n".join(lines)

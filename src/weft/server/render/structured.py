@@ -28,6 +28,8 @@ T = TypeVar("T")
 _CONFIG_MAX_BYTES = 8 * 1024
 _DETAILS_MAX_CHARS = 2000
 _TYPES_MAX = 50
+DESCRIPTION_MAX_CHARS = 160
+"""How much of a source's description a list shows: Airweave's are whole paragraphs."""
 REASONS_MAX = 3
 """How many of the reasons for one warning are shown."""
 REASON_MAX_CHARS = 120
@@ -264,9 +266,10 @@ def source_brief(source: SourceInfo) -> Structured:
     return {
         "short_name": source.short_name,
         "name": source.name,
-        "description": source.description,
+        "description": one_line(source.description, DESCRIPTION_MAX_CHARS),
         "auth_methods": [method.value for method in source.auth_methods],
         "auth_required": source.auth_required,
+        "needs": source.needs(),
     }
 
 

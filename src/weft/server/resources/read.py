@@ -7,6 +7,7 @@ from urllib.parse import quote, unquote
 from mcp_types import Resource, ResourceTemplate
 
 from weft.backend import LIST_LIMIT_MAX, Backend, Browse
+from weft.backend.catalogue import find_sources
 from weft.domain.base import Page
 from weft.domain.connections import Connection
 from weft.domain.jobs import diagnose
@@ -131,12 +132,19 @@ async def _read_surroundings(backend: Backend, parts: list[str]) -> str:
         case ["usage"] if backend.usage:
             return _to_json(dict(await backend.usage.get()))
         case ["sources"]:
-            sources = await backend.sources.list()
-            return _to_json({"items": [source_brief(source) for source in sources]})
+            return await _sources(backend)
         case ["sources", short_name] if short_name:
             return _to_json(to_plain(await backend.sources.get(short_name)))
         case _:
             raise no_resource()
+
+
+async def _sources(backend: Backend) -> str:
+    async def page(limit: int) -> Structured:
+        found = await find_sources(backend.sources, limit=limit)
+        return page_out([source_brief(source) for source in found.items], found)
+
+    return await _shrink_to_fit(page, "list_sources")
 
 
 def no_resource() -> NotFound:

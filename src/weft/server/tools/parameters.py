@@ -36,7 +36,7 @@ CollectionRef = Annotated[_Bare, Field(description="See list_collections.")]
 ShortName = Annotated[_Lower, Field(description="See list_sources.")]
 FilterRef = Annotated[_FilterText, AfterValidator(_bare)] | None
 FilterName = Annotated[_FilterText, AfterValidator(_lower)] | None
-Cursor = Annotated[str | None, Field(description="From next_cursor.", max_length=_CURSOR_MAX_CHARS)]
+Cursor = Annotated[str | None, Field(max_length=_CURSOR_MAX_CHARS)]
 Limit = Annotated[int, Field(ge=1, le=LIST_LIMIT_MAX)]
 WaitSeconds = Annotated[int, Field(ge=0, le=WAIT_SECONDS_MAX)]
 ConfirmationToken = Annotated[FilterRef, Field(description="From the preview.")]

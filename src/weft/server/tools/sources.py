@@ -4,27 +4,52 @@ from typing import Annotated
 
 from mcp_types import CallToolResult
 
-from weft.domain.text.words import quantity
+from weft.backend.catalogue import find_sources
+from weft.domain.text.words import agree, quantity
 from weft.server.call import ToolCall
+from weft.server.render.size import shrink_to_fit
 from weft.server.render.sources import source_line, source_text
-from weft.server.render.structured import ItemsOut, SourceOut, reply, source_brief, to_plain
+from weft.server.render.structured import (
+    ItemsOut,
+    SourceOut,
+    page_out,
+    reply,
+    source_brief,
+    to_plain,
+)
+from weft.server.render.text import more_text
 from weft.server.tools.definition import tool
-from weft.server.tools.parameters import ShortName
+from weft.server.tools.parameters import Cursor, FilterRef, Limit, ShortName
 
 
 @tool(
     "List sources",
-    "Kinds of systems that can be connected (files, git, GitHub, …), with their short names. Start"
-    " here to connect something new; list_connections shows what is connected.",
+    "Kinds of systems that can be connected (files, git, GitHub, …), with what each needs. query"
+    " finds some by words: mail, tickets. Start here to connect something new; list_connections"
+    " shows what is connected.",
     reads=True,
     quick=True,
 )
-async def list_sources(call: ToolCall) -> Annotated[CallToolResult, ItemsOut]:
-    """Return all sources; they fit on one page."""
-    sources = await call.backend.sources.list()
-    lines = [f"{quantity(len(sources), 'source')}:", *map(source_line, sources)]
-    lines.append("Next: get_source(short_name) for the fields of one.")
-    return reply("\n".join(lines), {"items": [source_brief(source) for source in sources]})
+async def list_sources(
+    call: ToolCall, query: FilterRef = None, cursor: Cursor = None, limit: Limit = 20
+) -> Annotated[CallToolResult, ItemsOut]:
+    """List sources, as many as fit, and name those that come after them."""
+
+    async def page(size: int) -> CallToolResult:
+        found = await find_sources(call.backend.sources, query, cursor=cursor, limit=size)
+        if not found.items:
+            step = "list_sources with another word, or without query for all."
+            text = f"No source fits. {found.note}"
+            return reply(text, page_out([], found), next_step=step)
+        fitting = f" {agree(found.total, 'fits', 'fit')}" if query else ""
+        lines = [f"{quantity(found.total, 'source')}{fitting}:", *map(source_line, found.items)]
+        if found.others:
+            lines.append(f"Others: {', '.join(found.others)}.")
+        data = page_out([source_brief(source) for source in found.items], found)
+        text = "\n".join([*lines, *more_text(found.next_cursor)])
+        return reply(text, data, next_step="get_source(short_name) for the fields of one.")
+
+    return await shrink_to_fit(limit, page)
 
 
 @tool(

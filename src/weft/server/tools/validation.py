@@ -200,7 +200,7 @@ def _refuse_unknown(arguments: Iterable[str], accepted: Sequence[str]) -> None:
     unknown = [name for name in arguments if name not in accepted]
     if not unknown:
         return
-    takes = f"Accepted: {', '.join(accepted)}." if accepted else "It takes no arguments."
+    takes = f"Accepted: {', '.join(accepted)}."
     if "config" in accepted:
         takes += " A source's own fields go into config."
     meant = [name for name in _OTHER_NAMES.get(unknown[0], ()) if name in accepted]

@@ -76,7 +76,8 @@ class GitSource(Source[GitConfig, GitCredentials]):
     supports_continuous = True
     cursor_fields = ("last_commit",)
     entity_types = ("file", "commit")
-    labels = ("code", "local")
+    labels = ("code", "local", "repository", "source control", "gitea", "forgejo")
+    checked_against = "real servers"
 
     async def check(self) -> str:
         """Find the branch's head."""

@@ -90,7 +90,8 @@ class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
     supports_continuous = True
     cursor_fields = ("last_repository_pushed_at",)
     entity_types = ("repository", "file", "pull_request")
-    labels = ("code",)
+    labels = ("code", "repository", "source control")
+    checked_against = "documentation only"
     sleep: ClassVar[Sleep] = staticmethod(anyio.sleep)
 
     @classmethod

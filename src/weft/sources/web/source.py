@@ -40,7 +40,8 @@ class WebSource(Source[WebConfig, NoFields]):
     description = "Pages of a website, found by its sitemap or by following links."
     Config = WebConfig
     entity_types = ("page",)
-    labels = ("web",)
+    labels = ("web", "website", "url", "documentation", "wiki", "sitemap", "crawler")
+    checked_against = "real servers"
 
     @classmethod
     def endpoint(cls, config: BaseModel, options: Mapping[str, str]) -> str | None:

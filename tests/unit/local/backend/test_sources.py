@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 
 from tests.support.local.harness import START, open_harness
+from weft.backend.catalogue import find_sources
 from weft.errors import StorageFailed
 from weft.local.store.authorizations import OAuthClientRow
 from weft.server.render.sources import source_text
-from weft.sources.registry import SourceRegistry
+from weft.sources.registry import OTHER_WAYS, SourceRegistry
 
 pytestmark = pytest.mark.anyio
 
@@ -25,6 +26,25 @@ async def test_consent_without_a_client_is_offered_with_what_it_needs(tmp_path: 
         after = await sources.get("github")
         assert not after.requires_byoc
         assert "oauth-clients" not in source_text(after)
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [("my folder", "files"), ("a website", "web"), ("pull requests", "github"), ("gitea", "git")],
+)
+async def test_words_that_people_use_find_the_built_in_sources(
+    tmp_path: Path, words: str, found: str
+) -> None:
+    async with open_harness(tmp_path, registry=SourceRegistry()) as local:
+        page = await find_sources(local.backend.sources, words)
+        assert page.items[0].short_name == found
+
+
+async def test_unknown_system_leads_to_other_ways(tmp_path: Path) -> None:
+    async with open_harness(tmp_path, registry=SourceRegistry()) as local:
+        page = await find_sources(local.backend.sources, "gitub")
+        assert (page.total, page.next_cursor) == (0, None)
+        assert page.note == f"Did you mean github? {OTHER_WAYS}"
 
 
 async def test_database_that_fails_is_told_and_hides_no_source(

@@ -36,6 +36,7 @@ FIELDS = (
 
 class AskedSources(FakeSources):
     def __init__(self, fields: Sequence[FieldInfo]) -> None:
+        super().__init__()
         self.fields = tuple(fields)
 
     async def get(self, short_name: str) -> SourceInfo:

@@ -130,10 +130,6 @@ async def test_what_the_source_does_not_know_is_corrected_in_the_call_that_named
     assert "Correct it in config and call again" in text
 
 
-async def test_argument_of_a_tool_without_arguments_is_refused(connect: Connect) -> None:
-    assert "no arguments" in await failure(connect, "list_sources", everything=True)
-
-
 async def test_missing_argument_is_named(connect: Connect) -> None:
     assert "connection_id is missing" in await failure(connect, "get_connection")
 

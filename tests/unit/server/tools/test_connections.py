@@ -1,4 +1,4 @@
-"""The tools that find a source and make, show, change and check a connection."""
+"""The tools that make, show, change and check a connection."""
 
 from typing import Any
 
@@ -12,28 +12,6 @@ from weft.domain.jobs import JobStatus
 from weft.errors import ErrorCategory
 
 pytestmark = pytest.mark.anyio
-
-
-async def test_sources_are_listed_with_the_next_call(connect: Connect) -> None:
-    text, data = await good(connect, "list_sources")
-    assert "github" in text
-    assert "get_source" in text
-    assert data["items"] == [
-        {
-            "short_name": "github",
-            "name": "GitHub",
-            "description": "Repositories.",
-            "auth_methods": ["direct"],
-            "auth_required": True,
-        }
-    ]
-
-
-async def test_source_shows_its_fields(connect: Connect) -> None:
-    text, data = await good(connect, "get_source", short_name="github")
-    assert "repo_name (string, required): owner/name" in text
-    assert "personal_access_token (string, required, secret)" in text
-    assert data["auth_required"] is True
 
 
 async def test_created_connection_passes_on_all_that_was_given(
