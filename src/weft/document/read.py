@@ -10,8 +10,9 @@ from pydantic import JsonValue
 
 from weft.document.child import THREAD_BYTES_MAX, TooCostly, run_parser, run_parser_in_thread
 from weft.document.model import BROKEN, Document, Unreadable
-from weft.document.text import clean_line, clean_text, compose_title, decode, read_text
+from weft.document.text import clean_text, compose_title, decode, read_text
 from weft.domain.base import Json
+from weft.domain.text.characters import clean_line
 from weft.domain.text.media_types import MEDIA_TYPES
 
 NESTED_MAX: Final = 3

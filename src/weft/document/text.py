@@ -5,7 +5,7 @@ import re
 from urllib.parse import quote
 
 from weft.document.html import html_to_text
-from weft.domain.text.characters import HIDDEN, HIDDEN_OR_BREAK
+from weft.domain.text.characters import HIDDEN, clean_line
 
 MAX_TITLE_CHARS = 200
 
@@ -100,11 +100,6 @@ def clean_text(text: str) -> str:
     if "\r" in text or not text.isascii() or "\x0b" in text or "\x0c" in text:
         text = _NEWLINES.sub("\n", text)
     return HIDDEN.sub("", text)
-
-
-def clean_line(text: str) -> str:
-    """Return the text on one line, each run of unseen characters replaced by one space."""
-    return HIDDEN_OR_BREAK.sub(" ", text).strip()
 
 
 def path_id(path: bytes) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from weft.document.text import clean_line
+from weft.domain.text.characters import clean_line
 from weft.errors import NotPermitted, SourceMisconfigured
 from weft.sources.base import SourceContext
 from weft.sources.secret_names import is_git_folder, is_secret_file, is_secret_folder

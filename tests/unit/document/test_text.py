@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weft.document.text import clean_line, clean_text, decode, language_of, path_id, read_text
+from weft.document.text import clean_text, decode, language_of, path_id, read_text
+from weft.domain.text.characters import clean_line
 
 
 @pytest.mark.parametrize(

@@ -16,3 +16,8 @@ HIDDEN = re.compile(f"[{_HIDDEN}]")
 
 HIDDEN_OR_BREAK = re.compile(f"[{_HIDDEN}\t\n]+")
 """A run of characters that no single line may have: hidden ones, newlines and tabs."""
+
+
+def clean_line(text: str) -> str:
+    """Return the text on one line, each run of unseen characters replaced by one space."""
+    return HIDDEN_OR_BREAK.sub(" ", text).strip()

@@ -11,9 +11,9 @@ import anyio
 import anyio.lowlevel
 import anyio.to_thread
 
-from weft.document.text import clean_line
 from weft.domain.jobs import Finding, describe
 from weft.domain.previews import Preview, UnmatchedPattern
+from weft.domain.text.characters import clean_line
 from weft.errors import Unsupported, WeftError
 from weft.local.engine import Engine
 from weft.local.store.brake import DeletionBrake, Part, SweepExtent

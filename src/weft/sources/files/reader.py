@@ -9,9 +9,10 @@ import anyio.from_thread
 
 from weft.document.model import Document, Unreadable
 from weft.document.read import is_document, read_in_thread
-from weft.document.text import clean_line, language_of
+from weft.document.text import language_of
 from weft.domain.base import Json
 from weft.domain.entities import Entity
+from weft.domain.text.characters import clean_line
 from weft.errors import SourceUnavailable
 from weft.net.dates import posix_time
 from weft.sources.base import Event, Failed, Skipped, Unchanged

@@ -15,8 +15,8 @@ from typing import TypeVar, cast
 import anyio.to_thread
 from pydantic import BaseModel
 
-from weft.document.text import clean_line
 from weft.domain.base import Json
+from weft.domain.text.characters import clean_line
 from weft.errors import AccessDenied, SourceMisconfigured
 from weft.sources.base import (
     Checkpoint,

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import anyio.from_thread
 
-from weft.document.text import clean_line, decode, path_id
+from weft.document.text import decode, path_id
+from weft.domain.text.characters import clean_line
 from weft.sources.base import Event, Incomplete, Skipped
 from weft.sources.files.ignore import MAX_PATTERN_CHARS, Patterns, TooComplex
 from weft.sources.patterns import PatternWatch

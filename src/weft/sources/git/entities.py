@@ -10,9 +10,10 @@ import httpx
 
 from weft.document.model import Unreadable
 from weft.document.read import read_in_thread
-from weft.document.text import clean_line, clean_text, language_of, path_id
+from weft.document.text import clean_text, language_of, path_id
 from weft.domain.base import Json
 from weft.domain.entities import Entity
+from weft.domain.text.characters import clean_line
 from weft.errors import SourceUnavailable
 from weft.net.dates import posix_time
 from weft.sources.base import Event, Failed, Skipped

@@ -6,9 +6,10 @@ from typing import Any
 
 from weft.document.read import is_document, read
 from weft.document.suffixes import BINARY_SUFFIXES
-from weft.document.text import clean_line, clean_text, language_of
+from weft.document.text import clean_text, language_of
 from weft.domain.base import Json
 from weft.domain.entities import Entity
+from weft.domain.text.characters import clean_line
 from weft.sources.github.answers import TreeFile, list_of, object_of
 
 FILE_BYTES_MAX = 1024 * 1024

@@ -14,9 +14,10 @@ from weft.document.child import run_parser
 from weft.document.html import HtmlText, html_to_text
 from weft.document.model import Unreadable
 from weft.document.read import is_document, name_document, read
-from weft.document.text import clean_line, clean_text
+from weft.document.text import clean_text
 from weft.domain.base import Json
 from weft.domain.entities import Entity
+from weft.domain.text.characters import clean_line
 from weft.errors import RateLimited, SourceUnavailable, WeftError
 from weft.net.addresses import AddressRefused
 from weft.net.dates import parse_http_date

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from weft.cli.terminal.text import plain
-from weft.document.text import clean_line, clean_text
-from weft.domain.text.characters import HIDDEN, HIDDEN_OR_BREAK
+from weft.document.text import clean_text
+from weft.domain.text.characters import HIDDEN, HIDDEN_OR_BREAK, clean_line
 from weft.server.render.untrusted import clean, one_line
 from weft.web.pages.html import visible_line
 
