@@ -1,6 +1,5 @@
 """Builds a server over the open backend, and serves it until it is told to end."""
 
-import gc
 import logging
 import sys
 
@@ -9,6 +8,8 @@ from weft.assembly.backends import open_any
 from weft.domain.access.acting import acting
 from weft.domain.access.permissions import Ceilings
 from weft.local.from_settings import tell_exposed_state
+from weft.server.build import build_server
+from weft.server.transport import stdio
 from weft.settings import Settings
 from weft.sources.registry import SourceRegistry
 from weft.telemetry import logs
@@ -24,11 +25,6 @@ HTTP_FLUSH_SECONDS = 5.0
 
 async def serve_stdio(settings: Settings, *, registry: SourceRegistry | None = None) -> None:
     """Serve MCP on stdin and stdout until end of file or a signal."""
-    gc.disable()  # See _settle_process.
-    # Imported here so that the other verbs do not pay for the MCP SDK.
-    from weft.server.build import build_server
-    from weft.server.transport.stdio import serve_stdio as serve
-
     _settle_process(settings)
     with export_traces(__version__, flush_seconds=STDIO_FLUSH_SECONDS):
         async with open_any(settings, registry=registry) as opened:
@@ -40,7 +36,7 @@ async def serve_stdio(settings: Settings, *, registry: SourceRegistry | None = N
                 observe_refusal=opened.record_refusal,
             )
             with acting(operation="serve", transport="stdio"):
-                await serve(server)
+                await stdio.serve_stdio(server)
 
 
 async def serve_http(
@@ -50,10 +46,8 @@ async def serve_http(
 
     Raises InvalidInput for settings that would expose it, StorageFailed as `open_engine`.
     """
-    gc.disable()  # See _settle_process.
-    # Imported here so that the other transports and verbs do not pay for an HTTP server.
+    # Imported here so that stdio does not pay for an HTTP server.
     from weft.assembly.http import http_app
-    from weft.server.build import build_server
     from weft.server.transport.http import http_caller
     from weft.web.gate.metrics import Metrics
     from weft.web.gate.operator_token import build_operator_check
@@ -109,11 +103,7 @@ async def serve_http(
 
 
 def _settle_process(settings: Settings) -> None:
-    """Tune the process after its imports, and log from now on."""
-    # The imports create many objects that live as long as the process. Collecting garbage among
-    # them takes a tenth of the start, so it is off until here; from now on it skips them.
-    gc.freeze()
-    gc.enable()
+    """Tune the process, and log from now on."""
     # A call crosses threads several times, and at each waits this long for a sync to release the
     # interpreter. At Python's default of 5 ms, calls during a sync have a much slower tail.
     sys.setswitchinterval(SWITCH_SECONDS)

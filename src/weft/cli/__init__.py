@@ -4,6 +4,11 @@ Each verb is a module that is imported only when it is used, so that `weft serve
 tables and progress bars that people see.
 """
 
-from weft.cli.app import main
+from weft.cli.garbage import pause_collection
 
-__all__ = ["main"]
+
+def main() -> None:
+    """Run the command line and exit."""
+    with pause_collection():
+        from weft.cli.app import main as run
+    run()

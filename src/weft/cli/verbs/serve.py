@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 import click
 
-from weft.assembly.serve import serve_http, serve_stdio
+from weft.cli.garbage import pause_collection
 from weft.cli.terminal.groups import Verb
 from weft.errors import InvalidInput
 from weft.settings import load_settings
@@ -89,6 +89,9 @@ def serve(
     Over HTTP a bearer token is asked for: WEFT_TOKEN, or one that is generated into a file, or a
     key of `weft keys create`.
     """
+    with pause_collection():
+        from weft.assembly.serve import serve_http, serve_stdio
+
     over_http = _over_http(transport, http, sse)
     # Options that were not given must not override the environment and config.toml.
     given = {
