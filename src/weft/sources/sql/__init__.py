@@ -1,0 +1,1 @@
+"""The `sql` source: rows of PostgreSQL, MySQL, MariaDB and SQLite databases."""

@@ -1,0 +1,289 @@
+"""Choose what to read: tables of the catalogue, their keys and their columns.
+
+Names of the configuration are only compared with those of the catalogue. What ends up in a
+statement is the catalogue's own name, quoted by SQLAlchemy.
+"""
+
+import hashlib
+import re
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, Final
+
+from weft.document.text import clean_line
+from weft.domain.text.names import suggest
+from weft.errors import SourceMisconfigured
+from weft.sources.sql.config import SqlConfig
+
+if TYPE_CHECKING:
+    from sqlalchemy import Inspector
+
+TABLES_MAX: Final = 2_000
+_SHOWN_MAX: Final = 5
+_SYSTEM_SCHEMAS: Final = frozenset(
+    {"information_schema", "performance_schema", "mysql", "sys", "pg_catalog", "pg_toast"}
+)
+_GLOB: Final = re.compile(r"[*?\[]")
+# What an application keeps to check whoever logs in is of no use to a reader of texts.
+SECRET_COLUMN: Final = re.compile(
+    r"(^|_)(passwords?|passwd|pwd|passphrase|secrets?|salt|otp|api_?keys?|private_?key|pin|cvv)(_|$)"
+    r"|(^|_)(password|pass)_?(hash|digest)|(^|_)tokens?(_hash|_digest)?$"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column that is read; ``is_text`` if the database knows that it holds text."""
+
+    name: str
+    is_text: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table to read. ``label`` is its name in ids and texts."""
+
+    label: str
+    name: str
+    schema: str | None
+    key: tuple[str, ...]
+    columns: tuple[Column, ...]
+    left_out: tuple[str, ...] = ()
+    cursor: str | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the columns, in their order."""
+        return tuple(column.name for column in self.columns)
+
+    @property
+    def digest(self) -> str:
+        """Return what changes when rows read before would now be read otherwise."""
+        told = repr((self.key, self.names, self.cursor))
+        return hashlib.blake2b(told.encode(errors="surrogatepass"), digest_size=6).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The tables to read, and those that cannot be, with the reason."""
+
+    tables: tuple[Table, ...]
+    skipped: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    label: str
+    name: str
+    schema: str | None
+    is_exact: bool
+
+
+def plan_tables(inspector: "Inspector", config: SqlConfig) -> Plan:
+    """Look the tables up in the catalogue. Raises SourceMisconfigured, naming the field."""
+    found = _find_tables(inspector, config.tables)
+    tables: list[Table] = []
+    skipped: list[tuple[str, str]] = []
+    for item in found:
+        table = _describe(inspector, item, config)
+        if isinstance(table, Table):
+            tables.append(table)
+        elif item.is_exact or len(found) == 1:
+            raise SourceMisconfigured(f"{item.label} {table}.", field="id_column", hint=_KEY_HINT)
+        else:
+            skipped.append((item.label, f"the table {table}"))
+    _check_columns(tables, config)
+    return Plan(tuple(tables), tuple(skipped))
+
+
+def plan_query(names: Sequence[str], config: SqlConfig) -> Table:
+    """Return the result of ``query`` as a table; ``names`` are those of its columns."""
+    key = config.id_column or ""
+    for field, wanted in (("id_column", [key]), ("cursor_column", [config.cursor_column])):
+        for name in wanted:
+            if name is not None and name not in names:
+                raise _no_column(field, name, names)
+    if len(set(names)) < len(names):
+        raise SourceMisconfigured(
+            "Two columns of the query have the same name.",
+            field="query",
+            hint="Give each its own: SELECT a.id AS order_id, …",
+        )
+    # The driver gives the columns as they are, so none can be left out of the statement.
+    table = Table(
+        QUERY,
+        QUERY,
+        None,
+        (key,),
+        tuple(Column(name) for name in names),
+        tuple(name for name in names if not _is_wanted(name, (key,), config)),
+        config.cursor_column,
+    )
+    _check_columns([table], config)
+    return table
+
+
+QUERY: Final = "query"
+_KEY_HINT: Final = (
+    "Name the column that tells its rows apart as id_column, or leave the table out of tables."
+)
+
+
+def _find_tables(inspector: "Inspector", patterns: Sequence[str]) -> list[_Found]:
+    default = inspector.default_schema_name
+    is_postgresql = inspector.dialect.name == "postgresql"
+
+    def label(schema: str | None, name: str) -> str:
+        # PostgreSQL's default schema is a setting of the user, so ids always name it.
+        shown = schema if schema != default or is_postgresql else None
+        return f"{shown}.{name}" if shown else name
+
+    if not patterns:
+        names = sorted(inspector.get_table_names())
+        if not names:
+            raise SourceMisconfigured(
+                "The database has no tables that the user may see.",
+                field="path" if inspector.dialect.name == "sqlite" else "url",
+                hint="Tables outside the default schema are named in tables, as schema.*.",
+            )
+        found = [_Found(label(default, name), name, default, False) for name in names]
+    else:
+        found = _match_patterns(_list_all(inspector, patterns, default), patterns, default, label)
+    if len(found) > TABLES_MAX:
+        raise SourceMisconfigured(
+            f"More than {TABLES_MAX} tables fit.", field="tables", hint="Name those to read."
+        )
+    return found
+
+
+def _list_all(
+    inspector: "Inspector", patterns: Iterable[str], default: str | None
+) -> list[tuple[str | None, str]]:
+    """List tables and views of the default schema, and of those that patterns may mean."""
+    schemas: list[str | None] = [default]
+    if any("." in pattern for pattern in patterns) and inspector.dialect.name != "sqlite":
+        schemas += [
+            schema
+            for schema in inspector.get_schema_names()
+            if schema != default and schema not in _SYSTEM_SCHEMAS
+        ]
+    names: list[tuple[str | None, str]] = []
+    for schema in schemas:
+        of_schema = {*inspector.get_table_names(schema), *inspector.get_view_names(schema)}
+        if inspector.dialect.name == "postgresql":
+            of_schema |= {*inspector.get_materialized_view_names(schema)}
+        names += [(schema, name) for name in sorted(of_schema)]
+    return names
+
+
+def _match_patterns(
+    names: Sequence[tuple[str | None, str]],
+    patterns: Sequence[str],
+    default: str | None,
+    label: Any,
+) -> list[_Found]:
+    chosen: dict[tuple[str | None, str], bool] = {}
+    for pattern in patterns:
+        fitting = [item for item in names if _fits(item, pattern, default, fold=False)]
+        fitting = fitting or [item for item in names if _fits(item, pattern, default, fold=True)]
+        if not fitting:
+            near = suggest(pattern, [name for _, name in names])
+            guess = f"Did you mean {clean_line(near)}? " if near else ""
+            shown = ", ".join(clean_line(name) for _, name in names[:_SHOWN_MAX]) or "none"
+            raise SourceMisconfigured(
+                "No table or view that the user may see fits an entry of tables.",
+                field="tables",
+                hint=f"{guess}There are, for example: {shown}.",
+            )
+        for item in fitting:
+            chosen[item] = chosen.get(item, False) or not _GLOB.search(pattern)
+    return [
+        _Found(label(schema, name), name, schema, is_exact)
+        for (schema, name), is_exact in chosen.items()
+    ]
+
+
+def _fits(item: tuple[str | None, str], pattern: str, default: str | None, *, fold: bool) -> bool:
+    schema, name = item
+    forms = [f"{schema}.{name}"] + ([name] if schema == default else [])
+    if fold:
+        forms, pattern = [form.casefold() for form in forms], pattern.casefold()
+    return any(form == pattern or fnmatchcase(form, pattern) for form in forms)
+
+
+def _describe(inspector: "Inspector", found: _Found, config: SqlConfig) -> Table | str:
+    """Return the table, or why its rows cannot be told apart."""
+    from sqlalchemy.types import LargeBinary, String
+    from sqlalchemy.types import _Binary as Binary  # pyright: ignore[reportPrivateUsage]
+
+    is_sqlite = inspector.dialect.name == "sqlite"
+    described = inspector.get_columns(found.name, found.schema)
+    by_name = {str(column["name"]): column for column in described}
+    key = _find_key(inspector, found, by_name, config.id_column)
+    if not key:
+        return "has no primary key"
+    columns: list[Column] = []
+    left_out: list[str] = []
+    for name, column in by_name.items():
+        # The type of a SQLite column says nothing about its values.
+        holds_bytes = not is_sqlite and isinstance(column["type"], LargeBinary | Binary)
+        if name in key or (not holds_bytes and _is_wanted(name, key, config)):
+            is_text = is_sqlite or isinstance(column["type"], String)
+            columns.append(Column(name, is_text and name not in key))
+        else:
+            left_out.append(name)
+    cursor = config.cursor_column if config.cursor_column in by_name else None
+    return Table(
+        found.label, found.name, found.schema, key, tuple(columns), tuple(left_out), cursor
+    )
+
+
+def _find_key(
+    inspector: "Inspector", found: _Found, columns: dict[str, Any], wanted: str | None
+) -> tuple[str, ...]:
+    """Return the chosen column, else the primary key, else a unique key without empty values."""
+    if wanted is not None and wanted in columns:
+        return (wanted,)
+    primary = inspector.get_pk_constraint(found.name, found.schema)["constrained_columns"]
+    if primary:
+        return tuple(primary)
+    for index in inspector.get_indexes(found.name, found.schema):
+        names = [name for name in index["column_names"] if name is not None]
+        whole = index["unique"] and len(names) == len(index["column_names"]) and names
+        # An index with a condition says nothing about the rows beyond it.
+        is_partial = any(key.endswith("_where") for key in index.get("dialect_options", {}))
+        if whole and not is_partial and all(_is_filled(columns.get(name)) for name in names):
+            return tuple(names)
+    return ()
+
+
+def _is_filled(column: Any) -> bool:
+    return column is not None and not column["nullable"]
+
+
+def _is_wanted(name: str, key: Sequence[str], config: SqlConfig) -> bool:
+    chosen = {*key, *config.text_columns, config.title_column, config.cursor_column}
+    return name in chosen or SECRET_COLUMN.search(name.lower()) is None
+
+
+def _check_columns(tables: Collection[Table], config: SqlConfig) -> None:
+    """Refuse columns that no table has: they would be left out without a word."""
+    names = {name for table in tables for name in table.names}
+    wanted = {"title_column": [config.title_column], "text_columns": config.text_columns}
+    wanted |= {"cursor_column": [config.cursor_column], "id_column": [config.id_column]}
+    for field, columns in wanted.items():
+        for name in columns:
+            if name is not None and name not in names and tables:
+                raise _no_column(field, name, sorted(names))
+
+
+def _no_column(field: str, name: str, names: Sequence[str]) -> SourceMisconfigured:
+    near = suggest(name, [*names])
+    shown = ", ".join(clean_line(known) for known in names[: 2 * _SHOWN_MAX])
+    guess = f"Did you mean {clean_line(near)}? " if near else ""
+    return SourceMisconfigured(
+        f"No column of what is read is named as {field} says.",
+        field=field,
+        hint=f"{guess}There are, for example: {shown}.",
+    )
