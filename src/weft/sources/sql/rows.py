@@ -10,9 +10,10 @@ from urllib.parse import quote
 
 from pydantic import JsonValue
 
-from weft.document.text import MAX_TITLE_CHARS, clean_line, clean_text
+from weft.document.text import MAX_TITLE_CHARS, clean_text
 from weft.domain.base import Json
 from weft.domain.entities import Entity
+from weft.domain.text.characters import clean_line
 from weft.sources.base import Skipped
 from weft.sources.sql.config import SqlConfig
 from weft.sources.sql.tables import Table

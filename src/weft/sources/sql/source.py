@@ -10,8 +10,8 @@ from typing import Final, cast
 
 from pydantic import BaseModel
 
-from weft.document.text import clean_line
 from weft.domain.base import Json
+from weft.domain.text.characters import clean_line
 from weft.errors import AuthenticationFailed, CursorExpired, SourceMisconfigured, SourceUnavailable
 from weft.sources.base import Checkpoint, Complete, Event, Skipped, Source, SourceContext
 from weft.sources.roots import find_start, pin_path

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final
 
-from weft.document.text import clean_line
+from weft.domain.text.characters import clean_line
 from weft.domain.text.names import suggest
 from weft.errors import SourceMisconfigured
 from weft.sources.sql.config import SqlConfig
