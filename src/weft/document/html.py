@@ -7,6 +7,7 @@ tokenises, by the standard's rules for tags, attributes, comments and raw text.
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from html import unescape
 
@@ -34,14 +35,19 @@ def html_to_text(html: str, *, is_xml: bool = False) -> HtmlText:
     text; links in them still count. Never raises, whatever the page holds. Only in XML does
     ``<title/>`` end where it begins.
     """
-    page = _Page(is_xml)
+    page = PageText(is_xml=is_xml)
+    read_html(html, page)
+    return page.result()
+
+
+def read_html(html: str, page: "PageText") -> None:
+    """Read the markup of a page into ``page``."""
     position, end = 0, min(len(html), MAX_HTML_CHARS)
     while position < end:
         found = _MARKUP.search(html, position, end)
         opening = found.start() if found else end
         page.add_text(html[position:opening])
         position = _read_markup(page, html, opening, end) if opening < end else end
-    return page.result()
 
 
 _MARKUP = re.compile(r"<(?=[a-zA-Z/!?])")
@@ -61,14 +67,14 @@ _RAW_TEXT = {
     tag: re.compile(rf"</{tag}(?=[\s/>])", re.IGNORECASE)
     for tag in ("script", "style", "title", "textarea", "xmp", "iframe", "noembed", "noframes")
 }
-_FEEDS = frozenset(
+FEED_TYPES = frozenset(
     {"application/rss+xml", "application/atom+xml", "application/feed+json", "application/rdf+xml"}
 )
-_LEFT_OUT = frozenset({"noscript", "template", "svg", "nav", "canvas", "object"})
+LEFT_OUT = frozenset({"noscript", "template", "svg", "nav", "canvas", "object"})
 _CELLS = frozenset({"td", "th", "option"})
-_HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
+HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
 # These elements begin and end on a line of their own.
-_BLOCKS = _HEADINGS | frozenset(
+_BLOCKS = HEADINGS | frozenset(
     {"address", "article", "aside", "blockquote", "body", "br", "caption", "dd", "details"}
     | {"dialog", "div", "dl", "dt", "fieldset", "figcaption", "figure", "footer", "form", "head"}
     | {"header", "hgroup", "hr", "html", "legend", "li", "main", "menu", "nav", "ol", "optgroup"}
@@ -76,10 +82,10 @@ _BLOCKS = _HEADINGS | frozenset(
 )
 
 
-class _Page:
+class PageText:
     """The part that has been read so far; text is a list of pieces in which "\\n" ends a line."""
 
-    def __init__(self, is_xml: bool) -> None:
+    def __init__(self, *, is_xml: bool = False) -> None:
         self.is_xml = is_xml
         self.found = HtmlText()
         self.pieces: list[str] = []
@@ -106,36 +112,38 @@ class _Page:
             self.pieces.append("\n")
         elif tag in _CELLS:
             self.pieces.append(" ")
-        if tag in _LEFT_OUT:
+        if tag in LEFT_OUT:
             self.left_out.append((tag, len(self.pieces)))
         elif tag == "pre":
             self.preformatted += 1
         elif tag == "h1" and not self.first_heading:
             self.heading = []
         elif tag in {"a", "area", "base", "link"}:
-            self._add_reference(tag, _parse_attributes(attributes))
+            self.add_reference(tag, parse_attributes(attributes))
 
     def close(self, tag: str) -> None:
-        if tag in _LEFT_OUT:
+        if tag in LEFT_OUT:
             self._drop_element(tag)
         elif tag == "pre":
             self.preformatted = max(0, self.preformatted - 1)
-        elif tag in _HEADINGS and self.heading is not None:
-            self.first_heading = _line("".join(self.heading))
+        elif tag in HEADINGS and self.heading is not None:
+            self.first_heading = one_line("".join(self.heading))
             self.heading = None
         if tag in _BLOCKS:
             self.pieces.append("\n")
 
+    def add_raw(self, tag: str, attributes: str, content: str) -> None:
+        """Take the content of an element in which there is no markup."""
+        del attributes
+        if tag == "title" and not self.found.title and not self.left_out:
+            self.found.title = one_line(_decode_references(content))[:MAX_TITLE_CHARS].rstrip()
+        elif tag in {"textarea", "xmp"}:
+            self.add_text(content)
+
     def result(self) -> HtmlText:
         if not self.found.title:
             self.found.title = self.first_heading[:MAX_TITLE_CHARS].rstrip()
-        lines = (line.rstrip() for line in "".join(self.pieces).split("\n"))
-        self.found.text = "\n".join(
-            # Only preformatted lines still hold runs of spaces; indentation is kept there.
-            line.removeprefix(" ") if not line.startswith("  ") else line
-            for line in lines
-            if line
-        ).strip()
+        self.found.text = join_lines(self.pieces)
         return self.found
 
     def _drop_element(self, tag: str) -> None:
@@ -147,7 +155,7 @@ class _Page:
             opened, mark = self.left_out.pop()
         del self.pieces[mark:]
 
-    def _add_reference(self, tag: str, attributes: dict[str, str]) -> None:
+    def add_reference(self, tag: str, attributes: dict[str, str]) -> None:
         href = attributes.get("href", "").strip()
         if not href:
             return
@@ -162,12 +170,12 @@ class _Page:
         kinds = attributes.get("rel", "").lower().split()
         if "canonical" in kinds:
             self.found.canonical = self.found.canonical or href
-        is_feed = attributes.get("type", "").strip().lower() in _FEEDS
+        is_feed = attributes.get("type", "").strip().lower() in FEED_TYPES
         if "alternate" in kinds and is_feed and len(self.found.feeds) < MAX_LINKS:
             self.found.feeds.append(href)
 
 
-def _read_markup(page: _Page, html: str, start: int, end: int) -> int:
+def _read_markup(page: PageText, html: str, start: int, end: int) -> int:
     """Read the markup that begins with the "<" at ``start``; return the position after it."""
     tag = _TAG.match(html, start, end)
     if tag is None:
@@ -182,16 +190,11 @@ def _read_markup(page: _Page, html: str, start: int, end: int) -> int:
         return tag.end()
     ending = raw.search(html, tag.end(), end)
     stop = ending.start() if ending else end
-    if name == "title" and not page.found.title and not page.left_out:
-        page.found.title = _line(_decode_references(html[tag.end() : stop]))[
-            :MAX_TITLE_CHARS
-        ].rstrip()
-    elif name in {"textarea", "xmp"}:
-        page.add_text(html[tag.end() : stop])
+    page.add_raw(name, attributes, html[tag.end() : stop])
     return stop
 
 
-def _read_other_markup(page: _Page, html: str, start: int, end: int) -> int:
+def _read_other_markup(page: PageText, html: str, start: int, end: int) -> int:
     """Skip a comment, declaration or unclosed tag, or take "<" as text; return the position after.
 
     A search that finds nothing ends the page, as the standard says, so the whole stays linear.
@@ -215,7 +218,8 @@ def _closes_nothing(html: str, start: int) -> bool:
     return html.startswith("</", start) and not html[start + 2 : start + 3].isspace()
 
 
-def _parse_attributes(raw: str) -> dict[str, str]:
+def parse_attributes(raw: str) -> dict[str, str]:
+    """Return the attributes of a tag by their lower-case names."""
     found: dict[str, str] = {}
     for match in _ATTRIBUTE.finditer(raw):
         # The first of two attributes with one name counts, as in browsers.
@@ -229,5 +233,17 @@ def _decode_references(text: str) -> str:
     return unescape(_ENDLESS_REFERENCE.sub("\ufffd", text)) if "&" in text else text
 
 
-def _line(text: str) -> str:
+def join_lines(pieces: Iterable[str]) -> str:
+    """Return the text of the pieces without empty lines."""
+    lines = (line.rstrip() for line in "".join(pieces).split("\n"))
+    return "\n".join(
+        # Only preformatted lines still hold runs of spaces; indentation is kept there.
+        line.removeprefix(" ") if not line.startswith("  ") else line
+        for line in lines
+        if line
+    ).strip()
+
+
+def one_line(text: str) -> str:
+    """Return the text with each run of spaces as one space."""
     return _SPACES.sub(" ", text).strip()

@@ -9,6 +9,7 @@ import httpx
 
 from weft.document.html import html_to_text
 from weft.document.text import decode, read_text
+from weft.document.web_page import read_web_page
 from weft.errors import SourceUnavailable
 from weft.net.errors import ResponseTooLarge, json_of
 from weft.net.unpack import unpack_gzip
@@ -226,6 +227,51 @@ HTML = HostileParser(
         "preformatted parts": repeat(b"<pre>\n"),
         "null bytes": repeat(b"\0"),
         "no text": random_bytes,
+    },
+    size=48 * 1024,
+    memory_factor=160,
+)
+
+WEB_PAGE = HostileParser(
+    "web page",
+    lambda content: read_web_page(content.decode("utf-8", "replace")),
+    {
+        **HTML.inputs,
+        "main parts": repeat(b"<main>x</main>"),
+        "main parts in one another": lambda size: (
+            b"<main>" * (size // 13) + b"</main>" * (size // 13)
+        ),
+        "open main parts": repeat(b"<main>x"),
+        "parts around in one another": lambda size: (
+            b"<aside>x" * (size // 16) + b"</aside>" * (size // 16)
+        ),
+        "parts around": repeat(b"<footer>x</footer>"),
+        "parts around in main parts": repeat(b"<main><aside>x</aside></main>"),
+        "articles in one another": lambda size: (
+            b"<article>x" * (size // 20) + b"</article>" * (size // 20)
+        ),
+        "lists of links": repeat(b"<ul><a href=a>x</a></ul>"),
+        "lists of links in one another": lambda size: (
+            b"<ul><a href=a>x</a>" * (size // 24) + b"</ul>" * (size // 24)
+        ),
+        "closings of what is far away": lambda size: (
+            b"<main>" + b"<div>" * (size // 12) + b"</main>" * (size // 14)
+        ),
+        "a long name": repeat(b"a-", b"<div class='", b"'>"),
+        "many names": repeat(b" nav-", b"<div class='", b"'>"),
+        "parts with long names": repeat(b"<div class='a-a-a-a-a-a-a-a-a-a-a-a-a-navx'>"),
+        "elements of their own": number("<x-%d>"),
+        "cookies": repeat(b"<div class='cookie cookie cookie'>x</div>"),
+        "prose": repeat(b"<p>" + b"a" * 70 + b"</p>"),
+        "prose in parts left out": repeat(b"<nav><p>" + b"a" * 70 + b"</p></nav>"),
+        "noscript": repeat(b"<noscript>enable javascript</noscript>"),
+        "half a demand for scripts": repeat(b"enable ", b"<script src=a></script>"),
+        "descriptions": number("<meta name=description content=%d>"),
+        "data": repeat(b"<script type='application/ld+json'>[{}]</script>"),
+        "deep data": repeat(b"[", b"<script type='application/ld+json'>"),
+        "wide data": repeat(b"{},", b"<script type='application/ld+json'>[", b"{}]</script>"),
+        "graphs": repeat(b'{"@graph":', b"<script type='application/ld+json'>"),
+        "times": repeat(b"<time pubdate datetime=9></time>"),
     },
     size=48 * 1024,
     memory_factor=160,
