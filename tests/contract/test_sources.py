@@ -17,7 +17,15 @@ from dulwich.web import make_wsgi_chain
 from tests.support.sources.github import TOKEN, FakeGitHub, pull
 from tests.support.sources.hostile.files import IGNORE
 from tests.support.sources.hostile.git import GIT
-from tests.support.sources.hostile.pages import ENCODINGS, GZIP, HTML, JSON, ROBOTS, SITEMAP
+from tests.support.sources.hostile.pages import (
+    ENCODINGS,
+    GZIP,
+    HTML,
+    JSON,
+    ROBOTS,
+    SITEMAP,
+    WEB_PAGE,
+)
 from tests.support.sources.website import Website, links, loc_entries, sitemap
 from weft.net.client import http_factory
 from weft.sources.base import SourceContext
@@ -213,7 +221,7 @@ class TestWeb(SourceContract):
                 return Change(frozenset(upserted), frozenset({f"{site.url}/b%E2%80%8B"}))
 
             context = SourceContext(http=HTTP)
-            parsers = (ROBOTS, SITEMAP, GZIP, HTML, ENCODINGS)
+            parsers = (ROBOTS, SITEMAP, GZIP, WEB_PAGE, ENCODINGS)
             yield SourceCase(
                 WebSource,
                 {"url": site.url},

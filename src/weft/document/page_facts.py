@@ -17,7 +17,7 @@ _META: Final = {
     "description": ("description", "og:description", "twitter:description"),
     "lang": ("content-language", "og:locale"),
     "author": ("author", "article:author"),
-    "published_at": ("article:published_time", "date", "dc.date"),
+    "published": ("article:published_time", "date", "dc.date"),
     "modified_at": ("article:modified_time", "og:updated_time"),
 }
 _WANTED: Final = frozenset(name for names in _META.values() for name in names)
@@ -64,7 +64,7 @@ class PageFacts:
         for name, value in self._read_scripts().items():
             found[name] = found[name] or value
         found["lang"] = _read_lang(self._lang) or _read_lang(found["lang"])
-        found["published_at"] = _read_time(found["published_at"]) or _read_time(self._time)
+        found["published"] = _read_time(found["published"]) or _read_time(self._time)
         found["modified_at"] = _read_time(found["modified_at"])
         # Facebook's own tag for the author is the address of a profile.
         if found["author"].startswith(("http:", "https:")):
@@ -107,7 +107,7 @@ def _read_node(node: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         ("title", "headline"),
         ("description", "description"),
         ("lang", "inLanguage"),
-        ("published_at", "datePublished"),
+        ("published", "datePublished"),
         ("modified_at", "dateModified"),
     ):
         if isinstance(text := node.get(key), str) and text.strip():

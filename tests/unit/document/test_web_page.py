@@ -67,16 +67,16 @@ def test_page_states_its_facts() -> None:
         "description": "After nine years the ferry sails again.",
         "lang": "en",
         "author": "Mara Lind, Ole Berg",
-        "published_at": "2026-06-01T06:00:00+02:00",
+        "published": "2026-06-01T06:00:00+02:00",
         "modified_at": "2026-06-01T11:30:00+02:00",
     }
-    assert facts["wordpress"]["published_at"] == "2026-04-02T09:15:00+00:00"
+    assert facts["wordpress"]["published"] == "2026-04-02T09:15:00+00:00"
     assert (facts["wordpress"]["author"], facts["wordpress"]["lang"]) == ("Ida Holm", "en-GB")
     assert facts["wordpress"]["description"] == "Four thousand shelves in one month."
     assert facts["mediawiki"]["modified_at"] == "2026-01-09T16:12:11+00:00"
-    assert "published_at" not in facts["material"]
+    assert "published" not in facts["material"]
     assert facts["starlight"]["modified_at"] == "2026-05-04T08:30:00+00:00"
-    assert facts["gov"]["published_at"] == "2025-11-30T00:00:00+00:00"
+    assert facts["gov"]["published"] == "2025-11-30T00:00:00+00:00"
     assert facts["short"] == {"lang": "fr"}
 
 

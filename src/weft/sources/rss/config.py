@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from weft.sources.base import ENDPOINT
-from weft.sources.web.pages import normalise_url
+from weft.sources.web.addresses import normalise_url
 
 URLS_MAX = 50
 

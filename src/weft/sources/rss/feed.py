@@ -25,8 +25,8 @@ from weft.sources.rss.model import (
     lines_of,
     text_of,
 )
+from weft.sources.web.addresses import normalise_url
 from weft.sources.web.charsets import decode_body
-from weft.sources.web.pages import normalise_url
 
 LINKED_MAX: Final = 5
 

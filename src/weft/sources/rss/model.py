@@ -10,7 +10,7 @@ import httpx
 
 from weft.document.html import html_to_text
 from weft.document.text import clean_line, clean_text
-from weft.sources.web.pages import normalise_url
+from weft.sources.web.addresses import normalise_url
 
 LINE_CHARS_MAX: Final = 300
 LIST_MAX: Final = 50

@@ -10,8 +10,9 @@ import httpx
 from weft.net.transport import origin_of
 from weft.sources.base import Deleted, Incomplete, Named, PreviewEvent
 from weft.sources.patterns import Fits, PatternWatch
+from weft.sources.web.addresses import normalise_url
 from weft.sources.web.memory import name_parent
-from weft.sources.web.pages import Visit, normalise_url
+from weft.sources.web.pages import Visit
 from weft.sources.web.sitemap_fetch import SitemapReader
 from weft.sources.web.walk import CHUNK_ADDRESSES, SiteWalk, chunks, digest, run_in_thread
 

@@ -9,8 +9,8 @@ import httpx
 from weft.errors import RateLimited, SourceUnavailable, WeftError
 from weft.net.errors import raise_for_status
 from weft.net.transport import MAX_BYTES
+from weft.sources.web.addresses import normalise_url
 from weft.sources.web.memory import SiteMemory, digest_of
-from weft.sources.web.pages import normalise_url
 from weft.sources.web.sitemap import SITEMAP_BYTES_MAX, Sitemap, parse_sitemap
 
 SITEMAPS_MAX = 500

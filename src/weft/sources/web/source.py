@@ -20,6 +20,7 @@ from weft.net.transport import MAX_BYTES, Origin, origin_of
 from weft.sources.base import Event, NoFields, PreviewEvent, Source, SourceContext
 from weft.sources.patterns import locate_on_site, pin_patterns
 from weft.sources.web.config import WebConfig
+from weft.sources.web.content import HTML_TYPES, is_feed, media_type_of, read_response
 from weft.sources.web.memory import REMEMBERED_MAX, Scope, SiteMemory, digest_of
 from weft.sources.web.pages import PageReader
 from weft.sources.web.preview import preview_site
@@ -61,10 +62,9 @@ class WebSource(Source[WebConfig, NoFields]):
     async def check(self) -> str:
         """Read the start page or sitemap."""
         async with self.context.http() as client:
-            start = await self._open_start(client)
-        kind = "a page"
-        if start.sitemap:
-            kind = "a sitemap"
+            response = await self._ask_start(client)
+            start = await self._open_start(client, response)
+        kind = "a sitemap" if start.sitemap else await _describe_page(response)
         return f"{start.url.host} answered with {kind}"
 
     async def preview(self) -> AsyncGenerator[PreviewEvent]:
@@ -106,13 +106,25 @@ class WebSource(Source[WebConfig, NoFields]):
                 async for event in walk.follow_links():
                     yield event
 
-    async def _open_start(self, client: httpx.AsyncClient) -> Start:
+    async def _ask_start(self, client: httpx.AsyncClient) -> httpx.Response:
         try:
             response = await client.get(self.config.url, extensions={MAX_BYTES: SITEMAP_BYTES_MAX})
             raise_for_status(response, "the start page")
         except SourceMisconfigured as error:
             error.field = "url"
             raise
+        if is_feed(media_type_of(response), response.content):
+            raise SourceMisconfigured(
+                "The address is a feed, not a page or a sitemap.",
+                field="url",
+                hint="The source rss reads feeds: connect it, with this address as its url.",
+            )
+        return response
+
+    async def _open_start(
+        self, client: httpx.AsyncClient, response: httpx.Response | None = None
+    ) -> Start:
+        response = response or await self._ask_start(client)
         sitemap = None if self.config.mode == "crawl" else await parse_sitemap(response.content)
         if sitemap is None:
             self._refuse_other_than_sitemap()
@@ -150,6 +162,17 @@ class WebSource(Source[WebConfig, NoFields]):
                 field="url",
                 hint="Give the sitemap's own address, or use mode crawl.",
             )
+
+
+async def _describe_page(response: httpx.Response) -> str:
+    is_html = media_type_of(response) in HTML_TYPES
+    page = await read_response(response, str(response.url), ()) if is_html else None
+    kind = "a page"
+    if page and page.needs_script:
+        kind += " that needs JavaScript, which is not run, so next to nothing of it can be read"
+    if page and page.names_feed:
+        kind += "; it also has a feed, which the source rss reads"
+    return kind
 
 
 async def _fetch_robots(client: httpx.AsyncClient, origin: Origin) -> Robots:

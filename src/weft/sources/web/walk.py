@@ -31,10 +31,11 @@ from weft.sources.base import (
     Skipped,
     Unchanged,
 )
+from weft.sources.web.addresses import normalise_url
 from weft.sources.web.config import WebConfig
 from weft.sources.web.lost import LostPages
 from weft.sources.web.memory import Named, SiteMemory, name_parent
-from weft.sources.web.pages import PageReader, PageResult, Visit, normalise_url
+from weft.sources.web.pages import PageReader, PageResult, Visit
 from weft.sources.web.robots import Robots
 from weft.sources.web.sitemap import Sitemap
 from weft.sources.web.sitemap_fetch import SitemapReader
@@ -327,7 +328,7 @@ class SiteWalk:
         if event is None or outcome.url in self.listed:
             return
         self.listed.add(outcome.url)
-        trouble = isinstance(event, Failed) or outcome.refused
+        trouble = outcome.refused or (isinstance(event, Failed) and not outcome.is_shell)
         self.troubles = self.troubles + 1 if trouble else 0
         # A site that is down, or that has begun to refuse us, is not an empty site.
         if self.troubles >= TROUBLES_IN_A_ROW_MAX:

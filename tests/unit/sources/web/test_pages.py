@@ -3,8 +3,8 @@
 import httpx
 import pytest
 
+from weft.sources.web.addresses import normalise_url
 from weft.sources.web.charsets import decode_body
-from weft.sources.web.pages import normalise_url
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The `web` source against a real server that plays websites, kind and unkind."""
 
 import threading
+from datetime import UTC, datetime
 
 import anyio
 import anyio.from_thread
@@ -11,14 +12,14 @@ from tests.support.patience import PATIENCE_SECONDS
 from tests.support.sources.documents import DOCUMENTS
 from tests.support.sources.website import is_incomplete, links, loc_entries, serve_website, sitemap
 from weft.document.child import INLINE_BYTES_MAX
-from weft.document.html import HtmlText, html_to_text
+from weft.document.web_page import WebPage, read_web_page
 from weft.domain.entities import Entity
 from weft.domain.jobs import FindingKind
 from weft.errors import RateLimited, SourceMisconfigured, SourceUnavailable, WeftError
 from weft.net.addresses import AddressRefused
 from weft.net.http_factory import HttpFactory
 from weft.sources.base import Failed, Omitted, Skipped, Unchanged
-from weft.sources.web import pages as page_reader
+from weft.sources.web import content as page_content
 from weft.sources.web.config import WebConfig
 from weft.sources.web.source import WebSource
 from weft.testing.scripted_http import HttpReply, html, redirect, serve
@@ -239,6 +240,75 @@ async def test_odd_validator_is_not_sent_back(http: HttpFactory) -> None:
     assert at.paths(events) == ["/"]
 
 
+async def test_page_keeps_its_main_text_and_what_it_says_of_itself(http: HttpFactory) -> None:
+    page = (
+        '<html lang="en"><title>Guide</title><meta name="description" content="About\u202eit">'
+        '<meta property="article:modified_time" content="2026-05-04T08:30:00Z">'
+        "<header>Our company</header><main><p>The text of it.</main><footer>Imprint</footer>"
+    )
+    async with serve_website(http, {"/": page}) as at:
+        [found] = [event for event in await at.fetch() if isinstance(event, Entity)]
+    assert found.text == "The text of it."
+    assert found.metadata["description"] == "About it"
+    assert found.metadata["lang"] == "en"
+    assert found.updated_at == datetime(2026, 5, 4, 8, 30, tzinfo=UTC)
+
+
+SHELL = '<title>App</title><div id="root"></div><script src="/app.js"></script>'
+
+
+async def test_page_that_needs_javascript_is_told_and_never_replaces_a_stored_one(
+    http: HttpFactory,
+) -> None:
+    paths = [f"/{number}" for number in range(15)]
+    async with serve_website(http, {"/": links(*paths)} | dict.fromkeys(paths, "text")) as at:
+        at.pages["/0"] = SHELL
+        events = await at.fetch()
+        [skipped] = [event for event in events if isinstance(event, Skipped)]
+        assert "JavaScript" in skipped.reason
+        assert not is_incomplete(events)
+        at.pages |= dict.fromkeys(paths, SHELL)
+        events = await at.fetch()
+        assert at.paths(events, Failed) == paths[1:]
+        assert at.paths(events) == ["/"]
+
+
+async def test_check_says_what_a_page_needs_and_offers(http: HttpFactory) -> None:
+    feed = '<link rel="alternate" type="application/atom+xml" href="/feed">'
+    async with serve_website(http, {"/": SHELL, "/blog": f"{feed}<p>Posts"}) as at:
+        assert "needs JavaScript" in await at.source().check()
+        assert "source rss" in await at.source("/blog").check()
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("application/rss+xml", "<rss/>"),
+        ("text/xml", '<?xml version="1.0"?>\n<!-- made -->\n<rss version="2.0"><channel/></rss>'),
+        ("text/html", '<feed xmlns="http://www.w3.org/2005/Atom"></feed>'),
+        ("application/json", '{"version": "https://jsonfeed.org/version/1.1", "items": []}'),
+    ],
+)
+async def test_feed_is_sent_to_the_source_that_reads_it(
+    http: HttpFactory, content_type: str, body: str
+) -> None:
+    feed = HttpReply(body=body.encode(), headers={"content-type": content_type})
+    async with serve_website(http, {"/feed.xml": feed}) as at:
+        with pytest.raises(SourceMisconfigured) as caught:
+            await at.source("/feed.xml").check()
+        assert caught.value.field == "url"
+        assert "source rss" in (caught.value.hint or "")
+        with pytest.raises(SourceMisconfigured):
+            await at.fetch("/feed.xml", mode="crawl")
+
+
+async def test_feed_among_the_pages_is_skipped_with_a_hint(http: HttpFactory) -> None:
+    feed = HttpReply(body=b"<rss/>", headers={"content-type": "application/xml"})
+    async with serve_website(http, {"/": links("/feed"), "/feed": feed}) as at:
+        [skipped] = [event for event in await at.fetch() if isinstance(event, Skipped)]
+    assert skipped.reason == "a feed, which the source rss reads"
+
+
 # Start
 
 
@@ -289,12 +359,12 @@ async def test_cancel_does_not_wait_for_the_parsing_of_a_page(
     released = threading.Event()
     waits: list[bool] = []
 
-    def parse(text: str) -> HtmlText:
+    def parse(text: str) -> WebPage:
         anyio.from_thread.run_sync(scope.cancel)
         waits.append(released.wait(PATIENCE_SECONDS))
-        return html_to_text(text)
+        return read_web_page(text)
 
-    monkeypatch.setattr(page_reader, "html_to_text", parse)
+    monkeypatch.setattr(page_content, "read_web_page", parse)
     async with serve_website(http, {"/": "x" * (INLINE_BYTES_MAX + 1)}) as at:
         with anyio.CancelScope() as scope:
             await at.fetch()
