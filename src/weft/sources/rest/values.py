@@ -9,7 +9,8 @@ from urllib.parse import quote
 
 from pydantic import JsonValue
 
-from weft.document.text import clean_line, clean_text
+from weft.document.text import clean_text
+from weft.domain.text.characters import clean_line
 from weft.net.dates import parse_http_date, posix_time
 from weft.sources.rest.table import Value
 

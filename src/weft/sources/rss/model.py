@@ -9,7 +9,8 @@ from typing import Final
 import httpx
 
 from weft.document.html import html_to_text
-from weft.document.text import clean_line, clean_text
+from weft.document.text import clean_text
+from weft.domain.text.characters import clean_line
 from weft.sources.web.addresses import normalise_url
 
 LINE_CHARS_MAX: Final = 300

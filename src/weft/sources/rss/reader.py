@@ -7,9 +7,9 @@ import anyio
 import httpx
 
 from weft.document.child import INLINE_BYTES_MAX, run_parser
-from weft.document.text import clean_line
 from weft.domain.base import Json
 from weft.domain.entities import Entity
+from weft.domain.text.characters import clean_line
 from weft.errors import AccessDenied, SourceMisconfigured, SourceUnavailable, WeftError
 from weft.net.errors import raise_for_status
 from weft.sources.rss.feed import read_feed
