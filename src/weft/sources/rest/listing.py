@@ -272,7 +272,7 @@ class Listing:
                 return None if self._full else Deleted(item.id)
             record = loaded
         try:
-            return await stream.build(record, item.key)
+            return await stream.build(item.id, item.key, record)
         except Unreadable as error:
             return Skipped(item.id, str(error))
 

@@ -133,10 +133,10 @@ class BoundStream:
         """Return whether this stream is to be listed below that record."""
         return self._only_if is None or bool(self._only_if(parent))
 
-    async def build(self, record: Record, key: str) -> Entity:
+    async def build(self, entity_id: str, key: str, record: Record) -> Entity:
         """Make the entity of a record. Raises Unreadable for a document that cannot be read."""
         entity = Entity(
-            id=self.id_of(key),
+            id=entity_id,
             type=self.name,
             title=self.title_of(record, key),
             text="",

@@ -2,8 +2,9 @@
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from operator import methodcaller
 from typing import Any, Final, cast
 from urllib.parse import quote
 
@@ -35,30 +36,33 @@ def getter_of(value: Value) -> Getter:
     return _path(value.split("."))
 
 
-def find(record: object, path: str) -> object:
-    """Find what lies at a path once; see `getter_of`."""
-    return getter_of(path)(record)
+def find(answer: object, path: str) -> object:
+    """Find what lies at a path, once; see `getter_of`."""
+    if isinstance(answer, dict) or not path:
+        return getter_of(path)(answer)
+    return None
 
 
 def _path(names: list[str]) -> Getter:
     if len(names) == 1 and not names[0].endswith("[]"):
-        name = names[0]
-        return lambda record: _step(record, name)
+        # Records are objects, and most values lie in one of their own fields.
+        return methodcaller("get", names[0])
 
-    def get(record: Any) -> object:
-        for position, name in enumerate(names):
-            is_list = name.endswith("[]")
-            record = _step(record, name.removesuffix("[]"))
-            if is_list:
-                rest = names[position + 1 :]
-                items = cast("list[Any]", record) if isinstance(record, list) else []
-                inner = _path(rest) if rest else None
-                return [found for i in items if (found := inner(i) if inner else i) is not None]
-            if record is None:
-                return None
-        return record
+    return lambda record: _walk(record, names)
 
-    return get
+
+def _walk(record: Any, names: Sequence[str]) -> object:
+    for position, name in enumerate(names):
+        if name.endswith("[]"):
+            items = _step(record, name[:-2])
+            rest = names[position + 1 :]
+            listed = cast("list[Any]", items) if isinstance(items, list) else []
+            found = (_walk(item, rest) for item in listed)
+            return [value for value in found if value is not None]
+        record = _step(record, name)
+        if record is None:
+            return None
+    return record
 
 
 def _step(record: Any, name: str) -> Any:
@@ -116,7 +120,9 @@ def fill(template: Any, names: Mapping[str, Any], *, in_path: bool = False) -> A
 def line_of(value: object, chars: int = LINE_CHARS_MAX) -> str:
     """Return text or a number on one clean line; empty for anything else."""
     if isinstance(value, str):
-        return clean_line(value[: 2 * chars])[:chars]
+        # Most are plain, and this costs a tenth of the look for hidden characters.
+        is_plain = value.isascii() and value.isprintable()
+        return value[:chars].strip() if is_plain else clean_line(value[: 2 * chars])[:chars]
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
     return ""
