@@ -317,6 +317,12 @@ class Source(ABC, Generic[ConfigT, CredentialsT]):
         return ""
 
     @classmethod
+    def list_types(cls, config: BaseModel) -> tuple[str, ...]:
+        """Return the types of entities that a connection yields; all, unless ``config`` decides."""
+        del config
+        return cls.entity_types
+
+    @classmethod
     def oauth(cls, config: BaseModel, options: Mapping[str, str]) -> OAuth2 | OAuth1 | None:
         """Return the provider where people authorise in a browser, or None; see `endpoint`."""
         del config, options

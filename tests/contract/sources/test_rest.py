@@ -1,6 +1,7 @@
 """The REST kit, in each way of paging, does what every source must do."""
 
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import pytest
@@ -9,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from tests.support.sources.rest import FakeService
 from weft.net.client import http_factory
 from weft.sources.base import NoFields, SourceContext
+from weft.sources.rest.rest_api import RestApiSource
 from weft.sources.rest.source import RestSource
 from weft.sources.rest.table import (
     Bearer,
@@ -157,3 +159,42 @@ class TestItems(SourceContract):
         source = make_source(WAYS["token"][0], ITEMS, item="/notes/{key}")
         async for case in serve_case("token", source):
             yield case
+
+
+DEFINITION = """
+base_url: https://notes.example
+auth: bearer
+check: {path: /me, shows: name}
+streams:
+  - name: note
+    path: /notes
+    records: items
+    paging: {kind: token, param: cursor, at: meta.next, size_param: per_page, size: 2}
+    title: title
+    text: body
+    updated: updated_at
+    since: {param: since}
+  - name: comment
+    parent: note
+    path: /notes/{_parent.id}/comments
+    records: items
+    paging: {kind: token, param: cursor, at: meta.next, size_param: per_page, size: 2}
+    key: ["_parent.id", id]
+    text: body
+"""
+
+
+class TestRestApi(SourceContract):
+    """A service that its user describes in YAML."""
+
+    @pytest.fixture
+    async def case(self) -> AsyncGenerator[SourceCase]:
+        async for case in serve_case("token", RestApiSource):
+            options = {"rest_api_api_url": case.context.options["notes_api_url"]}
+            yield replace(
+                case,
+                config={"definition": DEFINITION},
+                credentials={"token": "correct-horse"},
+                bad_credentials={"token": "battery-staple"},
+                context=replace(case.context, options=options, allow_hosts=frozenset({LOCAL})),
+            )

@@ -1,0 +1,97 @@
+"""Reads a service's table that a person wrote, in YAML or JSON."""
+
+from typing import Any, Final, cast
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from weft.domain.base import Json
+from weft.net.urls import validate_url
+from weft.sources.rest.source import check_streams
+from weft.sources.rest.table import Auth, Budget, NoAuth, Request, Stream
+
+CHARS_MAX: Final = 100_000
+_OF_PYTHON: Final = frozenset({"load", "feed"})
+_TAGS: Final = frozenset({"single", "pages", "token", "next_url", "str", "callable", "tuple"})
+
+
+class Definition(BaseModel):
+    """A service as a person describes it; see `table`.
+
+    ``auth`` may name the credentials ``token``, ``username`` and ``password``.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    base_url: str
+    auth: Auth = NoAuth()
+    headers: dict[str, str] = {}
+    budget: Budget | None = None
+    check: Request | None = None
+    streams: tuple[Stream, ...] = Field(min_length=1, max_length=50)
+
+    @field_validator("base_url")
+    @classmethod
+    def _check_url(cls, value: str) -> str:
+        return validate_url(value).rstrip("/")
+
+    @field_validator("auth", mode="before")
+    @classmethod
+    def _name_token(cls, value: object) -> object:
+        if value == "bearer" or value == {"kind": "bearer"}:
+            return {"kind": "bearer", "field": "token"}
+        return value
+
+
+def read_definition(given: object) -> Json:
+    """Return a definition that `Definition` takes. Raises ValueError that names the field."""
+    found = _parse(given) if isinstance(given, str) else given
+    if not isinstance(found, dict):
+        raise ValueError("must be an object with base_url and streams")
+    definition = cast("Json", found)
+    validate_definition(definition)
+    return definition
+
+
+def validate_definition(given: Json) -> Definition:
+    """Build a definition. Raises ValueError that names the field."""
+    try:
+        found = Definition.model_validate(given)
+    except ValidationError as error:
+        raise ValueError(_first_problem(error)) from None
+    for number, row in enumerate(found.streams):
+        for name in _OF_PYTHON & row.model_fields_set:
+            raise ValueError(f"streams.{number}.{name}: only sources in Python have it")
+        if "?" in row.path:
+            raise ValueError(f"streams.{number}.path: put the query into params")
+    check_streams(found.streams)
+    return found
+
+
+def _first_problem(error: ValidationError) -> str:
+    problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    # Where several kinds are possible, the name of the kind stands among the fields.
+    names = [str(part) for part in problem["loc"]]
+    path = ".".join(name for name in names if name.partition("[")[0] not in _TAGS)
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{path}: {message}"
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """Refuses aliases, by which a short text can stand for gigabytes."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if cast("Any", self).check_event(yaml.AliasEvent):
+            raise ValueError("aliases (*name) are not allowed")
+        return super().compose_node(parent, index)
+
+
+def _parse(text: str) -> object:
+    if len(text) > CHARS_MAX:
+        raise ValueError(f"at most {CHARS_MAX:,} characters are allowed")
+    try:
+        return yaml.load(text, Loader=_PlainLoader)  # noqa: S506 (a SafeLoader)
+    except (yaml.YAMLError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" at line {mark.line + 1}" if mark else ""
+        raise ValueError(f"neither YAML nor JSON{where}") from None

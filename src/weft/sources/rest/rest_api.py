@@ -1,0 +1,94 @@
+"""`rest_api`: any service with a REST API, by a table that its user writes."""
+
+import httpx
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+
+from weft.domain.base import Json
+from weft.errors import SourceMisconfigured
+from weft.sources.base import ENDPOINT, SourceContext
+from weft.sources.rest.definition import read_definition, validate_definition
+from weft.sources.rest.source import RestSource, types_of
+from weft.sources.rest.table import Auth, Stream
+
+
+class RestApiConfig(BaseModel):
+    """The table of the service."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    definition: Json = Field(
+        title="Definition",
+        description="The service's base_url, auth and streams, as an object or as YAML text;"
+        " see docs/sources/rest_api.md.",
+        json_schema_extra={**ENDPOINT, "multiline": True},
+    )
+
+    @field_validator("definition", mode="before")
+    @classmethod
+    def _read(cls, value: object) -> Json:
+        return read_definition(value)
+
+
+class RestApiCredentials(BaseModel):
+    """What the definition's ``auth`` names."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    token: SecretStr | None = Field(default=None, description="API key or access token.")
+    username: str | None = Field(default=None, description="User of Basic authentication.")
+    password: SecretStr | None = Field(default=None, description="Password of that user.")
+
+
+class RestApiSource(RestSource[RestApiConfig, RestApiCredentials]):
+    """A service that its user describes."""
+
+    short_name = "rest_api"
+    name = "REST API"
+    description = "Any service with a JSON API over HTTP: you describe its lists of records."
+    Config = RestApiConfig
+    Credentials = RestApiCredentials
+    entity_types = ("record",)
+    supports_continuous = True
+    cursor_fields = ("updated",)
+    labels = ("api", "custom")
+
+    def __init__(
+        self, config: RestApiConfig, credentials: RestApiCredentials, context: SourceContext
+    ) -> None:
+        super().__init__(config, credentials, context)
+        found = validate_definition(config.definition)
+        self.definition = found
+        # What is an attribute of the class for other services is one of the instance here.
+        vars(self).update(headers=found.headers, budget=found.budget, check_request=found.check)
+
+    @classmethod
+    def find_base_url(cls, config: BaseModel) -> str:
+        """Return the address that the definition names."""
+        given = config.definition if isinstance(config, RestApiConfig) else {}
+        return str(given.get("base_url", ""))
+
+    @classmethod
+    def list_types(cls, config: BaseModel) -> tuple[str, ...]:
+        """Return the names of the streams."""
+        assert isinstance(config, RestApiConfig)  # noqa: S101
+        return types_of(validate_definition(config.definition).streams)
+
+    def table(self) -> tuple[Stream, ...]:
+        """Return the streams of the definition."""
+        return self.definition.streams
+
+    def find_auth(self) -> Auth:
+        """Return what the definition says."""
+        return self.definition.auth
+
+    def _authenticate(self) -> tuple[dict[str, str], httpx.Auth | None]:
+        headers, auth = super()._authenticate()
+        url = httpx.URL(self.api_url(self.config, self.context.options))
+        is_open = url.scheme == "http" and url.host not in self.context.allow_hosts
+        if is_open and (headers or auth):
+            raise SourceMisconfigured(
+                "Credentials are sent over HTTPS only.",
+                field="definition.base_url",
+                hint="Give an https address, or ask the operator to allow this host.",
+            )
+        return headers, auth
