@@ -59,6 +59,12 @@ async def build_source_table(backend: Backend) -> str:
     return _table(("source", "what it reads", "configuration", "credentials"), rows)
 
 
+async def build_source_names(backend: Backend) -> str:
+    """Build one line with the names of all sources."""
+    infos = await backend.sources.list()
+    return ", ".join(f"{info.name} (`{info.short_name}`)" for info in infos) + "."
+
+
 async def build_source_fields(short_name: str, backend: Backend) -> str:
     """Build the tables of one source: its configuration, its credentials, what it offers."""
     info = await backend.sources.get(short_name)
@@ -97,6 +103,7 @@ BLOCKS: dict[str, Callable[[Backend], Awaitable[str]]] = {
     "tools": build_tool_table,
     "tool-reference": build_tool_reference,
     "sources": build_source_table,
+    "all-names": build_source_names,
     "settings": build_setting_table,
     "cli": build_cli_reference,
 }

@@ -375,3 +375,22 @@ def test_remote_api_is_taken(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     settings = load_settings()
     assert settings.api_url == url.rstrip("/")
     assert CANARY not in repr(settings)
+
+
+def test_addresses_of_services_are_read_from_the_environment_and_the_file(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_config(home, '[source_urls]\njira = "https://jira.example.org"\n')
+    assert load_settings().source_urls == {"jira": "https://jira.example.org"}
+    monkeypatch.setenv("WEFT_SOURCE_URLS", "jira=https://a.example/x, notion=https://b.example")
+    found = load_settings().source_urls
+    assert found == {"jira": "https://a.example/x", "notion": "https://b.example"}
+
+
+@pytest.mark.parametrize("value", ["jira", "=https://a.example", "jira=ftp://a.example"])
+def test_address_of_no_service_is_refused(
+    home: Path, monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("WEFT_SOURCE_URLS", value)
+    with pytest.raises(InvalidInput, match="WEFT_SOURCE_URLS"):
+        load_settings()

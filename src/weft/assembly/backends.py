@@ -262,7 +262,10 @@ def source_context(settings: Settings) -> SourceContext:
         files_roots=settings.files_roots,
         private_paths=private_paths(settings),
         allow_hosts=settings.allow_hosts,
-        options={"github_api_url": settings.github_api_url},
+        options={
+            "github_api_url": settings.github_api_url,
+            **{f"{name}_api_url": url for name, url in settings.source_urls.items()},
+        },
     )
 
 

@@ -58,6 +58,7 @@ _Hosts = Annotated[frozenset[str], NoDecode, AfterValidator(refuse_users)]
 _AbsolutePath = Annotated[Path, AfterValidator(_absolute_path)]
 _Host = Annotated[str, AfterValidator(refuse_user)]
 _Url = Annotated[str, AfterValidator(validate_url)]
+_ShortName = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")]
 
 _PRINTABLE = re.compile(r"[!-~]{1,1000}")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -118,6 +119,11 @@ class Settings(BaseSettings):
     )
     github_api_url: _Url = Field(
         default="https://api.github.com", description="API base, for GitHub Enterprise."
+    )
+    source_urls: Annotated[dict[_ShortName, _Url], NoDecode] = Field(
+        default={},
+        description="APIs of services on hosts of your own or behind a gateway, comma-separated:"
+        " `jira=https://jira.example.org`.",
     )
     sync_concurrency: int = Field(
         default=2, ge=1, le=64, description="Syncs that run at once in one process."
@@ -290,6 +296,14 @@ class Settings(BaseSettings):
     def _split_words(cls, value: object) -> object:
         parts = _parts(value, ",")
         return value if parts is None else frozenset(part.strip() for part in parts)
+
+    @field_validator("source_urls", mode="before")
+    @classmethod
+    def _split_pairs(cls, value: object) -> object:
+        pairs = [part.partition("=") for part in _parts(value, ",") or ()]
+        if any(not equals for _, equals, _ in pairs):
+            raise ValueError("each part must be source=address")
+        return {name.strip(): url.strip() for name, _, url in pairs} if pairs else value
 
     @field_validator("log_level", mode="before")
     @classmethod

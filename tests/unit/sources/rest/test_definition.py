@@ -40,7 +40,10 @@ STREAM = {"name": "note", "path": "/notes"}
         ({"streams": [{**STREAM, "load": "x"}]}, "streams.0.load"),
         ({"streams": [{**STREAM, "since": {"param": "s"}}]}, "streams.0.updated: 'since' needs"),
         ({"streams": [{**STREAM, "paging": {"kind": "leaf"}}]}, "streams.0.paging: "),
-        ({"streams": [{**STREAM, "paging": {"kind": "pages", "size": 0}}]}, "streams.0.paging.size"),
+        (
+            {"streams": [{**STREAM, "paging": {"kind": "pages", "size": 0}}]},
+            "streams.0.paging.size",
+        ),
         ({"auth": {"kind": "basic"}}, "auth.basic.user: "),
     ],
 )
