@@ -68,9 +68,3 @@ def test_text_that_is_no_table_is_refused(text: str, message: str) -> None:
     with pytest.raises(InvalidInput) as raised:
         validate(RestApiConfig, {"definition": text}, field="config")
     assert message in raised.value.message
-
-
-def test_functions_of_a_person_do_not_exist() -> None:
-    with pytest.raises(ValueError, match="only sources in Python"):
-        read = read_definition(GOOD | {"streams": [{**STREAM, "load": None}]})
-        validate(RestApiConfig, {"definition": read}, field="config")
