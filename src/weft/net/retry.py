@@ -8,8 +8,8 @@ from weft.net.dates import parse_http_date
 if TYPE_CHECKING:
     import httpx
 
-TRANSIENT_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
-"""Statuses after which the same request may succeed a moment later."""
+TRANSIENT_STATUSES = frozenset({408, 429, 500, 502, 503, 504, 529})
+"""Statuses after which the same request may succeed a moment later; 529 is "overloaded"."""
 
 _RANDOM = SystemRandom()
 

@@ -110,7 +110,7 @@ class Absence:
                 self._is_unsure = self._is_unsure or page.gap is not None
                 for found in page.records:
                     record = found if parent is None else below(parent, found)
-                    if not stream.is_wanted(record):
+                    if not (stream.owns(record) and stream.is_wanted(record)):
                         continue
                     yield stream.id_of(stream.key_of(record))
                     for child in stream.children:

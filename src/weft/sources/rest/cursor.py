@@ -54,10 +54,12 @@ class Horizon:
         mark = self._seen.get(entity_id)
         return mark is not None and mark == digest_of(record)
 
-    def note(self, entity_id: str, updated: datetime | None, record: Record) -> None:
-        """Note that the record was read."""
+    def note(self, entity_id: str, updated: datetime | None, record: Record | None) -> None:
+        """Note that the record was read; None for one that may change without its time."""
         if updated is not None and (self.until is None or updated > self.until):
             self.until = updated
+        if record is None:
+            return
         self._near[entity_id] = updated, record
         if len(self._near) > _HELD_MAX:
             self._near = dict(self._newest())

@@ -156,6 +156,8 @@ class Listing:
                 yield event
             if page.gap:
                 yield Incomplete(page.gap)
+            if stream.is_cut(page.answer):
+                yield Incomplete(f"the service cut the list of '{stream.name}' off")
             if is_older:
                 return
             if parent is None and page.following is not None and self._whole and self._sound:
@@ -206,9 +208,12 @@ class Listing:
                 if updated < bound:
                     return items, True
                 last = updated
-            item.is_known = not self._full and horizon.knows(item.id, record)
-            horizon.note(item.id, updated, record)
-            items.append(item)
+            is_own = stream.owns(record)
+            if is_own:
+                item.is_known = not self._full and horizon.knows(item.id, record)
+                items.append(item)
+            is_settled = is_own and stream.is_settled(record)
+            horizon.note(item.id, updated, record if is_settled else None)
         return items, False
 
     async def _read_items(

@@ -57,7 +57,8 @@ class BoundStream:
         self._updated, self._file_name = self._optional(row.updated), self._optional(row.file_name)
         self._version = self._optional(row.version)
         self._deleted, self._wanted = self._optional(row.deleted), self._optional(row.wanted)
-        self._only_if = self._optional(row.only_if)
+        self._only_if, self._among = self._optional(row.only_if), self._optional(row.among)
+        self._cut = self._optional(row.cut)
         self._breadcrumbs = [self._bind(value) for value in row.breadcrumbs]
         facts = {"author": row.author, "created": row.created, "viewers": row.viewers}
         facts = {name: value for name, value in facts.items() if value is not None} | row.metadata
@@ -120,9 +121,21 @@ class BoundStream:
         """Return the version of what is read by further requests."""
         return line_of(self._version(record)) or None if self._version else None
 
+    def is_settled(self, record: Record) -> bool:
+        """Return whether a change of what is read by further requests would show in the record."""
+        return self._version is None or self.version_of(record) is not None
+
     def is_deleted(self, record: Record) -> bool:
         """Return whether the record says that it is deleted."""
         return self._deleted is not None and bool(self._deleted(record))
+
+    def is_cut(self, answer: Any) -> bool:
+        """Return whether an answer says that it leaves out records of the listing."""
+        return self._cut is not None and bool(self._cut(answer))
+
+    def owns(self, record: Record) -> bool:
+        """Return whether the record is one of this stream, and not of another kind."""
+        return self._among is None or bool(self._among(record))
 
     def is_wanted(self, record: Record) -> bool:
         """Return whether the record is there, and the configuration wants it."""

@@ -139,14 +139,15 @@ class Stream(_Row):
 
     ``path``, ``params`` and ``body`` are templates over ``config``, ``credentials`` (secrets left
     out) and ``parent``, the record of the parent stream. ``records`` is the path of the list in an
-    answer, which may be missing where it is ``optional``. ``key`` makes a record unique within the
-    stream. ``unstored`` streams are only parents of others. ``deletes`` names the stream whose
-    records this one says are gone. ``item`` answers 404 for a ``{key}`` that is gone. ``may_lack``:
-    some accounts have no such stream, which a 403 or 404 says.
+    answer, which may be missing where it is ``optional``; an answer in which ``cut`` is found
+    leaves some out. Only records with ``among`` are of the stream. ``key`` makes a record unique
+    within the stream. ``unstored`` streams are only parents of others. ``deletes`` names the stream
+    whose records this one says are gone. ``item`` answers 404 for a ``{key}`` that is gone.
+    ``may_lack``: some accounts have no such stream, which a 403 or 404 says.
 
     A record without children's or its own full content is completed by `load`, only if ``version``
-    is another than the one that is stored. Where ``text`` finds bytes, they are a document named
-    ``file_name``. Without ``text``, all fields of the record are its text.
+    is another than the one that is stored, or none. Where ``text`` finds bytes, they are a document
+    named ``file_name``. Without ``text``, all fields of the record are its text.
     """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")
@@ -156,6 +157,8 @@ class Stream(_Row):
     body: dict[str, Any] | None = None
     records: str = ""
     optional: bool = False
+    cut: Value | None = None
+    among: Value | None = None
     paging: Paging = Single()
     key: Value | tuple[Value, ...] = "id"
     parent: str | None = None
