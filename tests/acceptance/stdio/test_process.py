@@ -1,5 +1,7 @@
 """The server process starts quickly, keeps its streams clean and ends in time."""
 
+import json
+import re
 import signal
 import subprocess
 import sys
@@ -44,6 +46,22 @@ class NoisySource(StubSource):
             yield event
 """
 
+# Python imports a module of the name sitecustomize before all others.
+TELL_START = """
+import atexit, gc, json, pathlib, sys
+
+def tell():
+    start = {"modules": [*sys.modules], "collections": gc.get_stats()[0]["collections"]}
+    pathlib.Path(__file__).with_suffix(".json").write_text(json.dumps(start))
+
+atexit.register(tell)
+"""
+SOURCES_AT_START = {"weft.sources", "weft.sources.base", "weft.sources.registry"}
+NOT_AT_START = re.compile(
+    r"(weft\.(assembly\.(http|operator|remote)|cli\.demo|document|remote|testing|web\.(gate|rest|run))"
+    r"|httpx|keyring|opentelemetry\.sdk|rich)(\.|$)"
+)
+
 End = Callable[[RawServer], Awaitable[None]]
 
 
@@ -69,6 +87,22 @@ async def test_idle_process_ends_in_time_with_a_clean_database(place: Place, end
         await end(server)
         assert await server.wait_for_exit() == 0
     assert_clean(place)
+
+
+async def test_start_imports_only_what_the_first_answers_need(place: Place) -> None:
+    told = place.plugins / "sitecustomize.py"
+    told.write_text(TELL_START)
+    async with raw_server(place) as server:
+        await server.initialize()
+        await server.ask("tools/list")
+        await server.close_stdin()
+        assert await server.wait_for_exit() == 0
+    start = json.loads(told.with_suffix(".json").read_text())
+    names = start["modules"]
+    assert {name for name in names if name.startswith("weft.sources")} == SOURCES_AT_START
+    assert [name for name in names if NOT_AT_START.match(name)] == []
+    # Imports would make it more than a hundred if garbage were collected among them.
+    assert start["collections"] < 60
 
 
 @ENDS
