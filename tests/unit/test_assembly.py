@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from weft.assembly.backends import inspect_database, open_secrets
+from weft.assembly.operator import inspect_database, open_secrets
 from weft.domain.access.principals import LOCAL_ORGANIZATION_ID
 from weft.settings import Settings
 

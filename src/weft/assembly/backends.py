@@ -12,11 +12,7 @@ import anyio
 
 from weft.backend import Backend
 from weft.domain.access.principals import LOCAL_PRINCIPAL, Principal
-from weft.errors import StorageFailed
 from weft.local.api_keys import LocalKeys
-from weft.local.auth.named_secrets import NamedSecrets
-from weft.local.auth.oauth_clients import LocalOAuthClients
-from weft.local.auth.providers import LocalAuthProviders
 from weft.local.backend import LocalBackend
 from weft.local.backend.auth_sessions import LocalAuthSessions
 from weft.local.engine import Engine, utc_now
@@ -31,7 +27,6 @@ from weft.local.jobs.housekeeping import keep_house, watch_files, watch_for_chan
 from weft.local.jobs.runner import EmbeddedRunner
 from weft.local.jobs.scheduler import run_scheduler
 from weft.local.process_liveness import ProcessLock
-from weft.local.store.sqlite.report import DatabaseReport, report
 from weft.local.vault.vault import Vault
 from weft.net.addresses import AllowList
 from weft.net.http_factory import HttpFactory
@@ -176,34 +171,6 @@ async def _open_parts(
 
 
 @asynccontextmanager
-async def open_keys(settings: Settings) -> AsyncGenerator[LocalKeys]:
-    """Open the API keys, without an engine."""
-    async with open_store(settings) as store:
-        yield LocalKeys(store.keys)
-
-
-@asynccontextmanager
-async def open_secrets(settings: Settings, organization_id: str) -> AsyncGenerator[NamedSecrets]:
-    """Open the secrets that an organisation's operator named. Raises StorageFailed."""
-    async with open_engine(settings, run_jobs=False) as opened:
-        yield NamedSecrets(opened.engine, organization_id, any_source=settings.api_url is not None)
-
-
-@asynccontextmanager
-async def open_oauth_clients(settings: Settings) -> AsyncGenerator[LocalOAuthClients]:
-    """Open the operator's OAuth clients. Raises StorageFailed."""
-    async with open_engine(settings, run_jobs=False) as opened:
-        yield LocalOAuthClients(opened.engine)
-
-
-@asynccontextmanager
-async def open_auth_providers(settings: Settings) -> AsyncGenerator[LocalAuthProviders]:
-    """Open the accounts at services that keep credentials. Raises StorageFailed."""
-    async with open_engine(settings, run_jobs=False) as opened:
-        yield LocalAuthProviders(opened.engine)
-
-
-@asynccontextmanager
 async def open_engine(
     settings: Settings,
     *,
@@ -241,18 +208,6 @@ async def open_engine(
                 group.start_soon(loopback.run, opened.auth_sessions)
                 yield opened
                 group.cancel_scope.cancel()
-
-
-async def inspect_database(settings: Settings) -> DatabaseReport:
-    """Report on the database and the key to its credentials, without changing either."""
-    found = await report(settings.database_path)
-    try:
-        vault = Vault.over(key_source_of(settings))
-        if found.sealed_with is not None:
-            await vault.require(found.sealed_with)
-    except StorageFailed as error:
-        return found.model_copy(update={"problems": (*found.problems, str(error))})
-    return found
 
 
 def source_context(settings: Settings) -> SourceContext:

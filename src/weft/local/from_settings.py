@@ -1,4 +1,4 @@
-"""Opens store and audit, and finds keys and secrets, as the settings say, without an engine."""
+"""Opens the store, and finds keys and secrets, as the settings say, without an engine."""
 
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -6,20 +6,16 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from weft.domain.access.principals import organization_id
-from weft.local.audit import LocalAudit
 from weft.local.auth.secret_refs import check_name, parse_origins
 from weft.local.engine import EngineLimits, MappedSecret, MappedSecrets, utc_now
 from weft.local.exposure import find_exposed, refuse_exposed, repair_command
 from weft.local.store.base import Store
 from weft.local.store.brake import DeletionBrake
 from weft.local.store.sqlite.store import SqliteStore
-from weft.local.store.vault import DataKeyStore
 from weft.local.vault.keys import KeySource, key_source
-from weft.local.vault.rotation import Rotation, forget_lost, rotate
 from weft.settings import Settings
 
 KEYS_FOLDER_NAME = "keys"
-ROTATION_LOCK_NAME = "rotation.lock"
 
 
 def key_source_of(settings: Settings) -> KeySource:
@@ -84,31 +80,3 @@ async def open_store(
         yield store
     finally:
         await store.close()
-
-
-@asynccontextmanager
-async def open_audit(settings: Settings) -> AsyncGenerator[LocalAudit]:
-    """Open the audit, without an engine."""
-    async with open_store(settings) as store:
-        yield LocalAudit(store)
-
-
-async def rotate_master(settings: Settings) -> Rotation:
-    """Replace the master key; see `rotate`."""
-    async with _open_data_keys(settings) as (source, store, lock):
-        return await rotate(source, store, lock)
-
-
-async def forget_lost_keys(settings: Settings) -> int:
-    """Drop the data keys that only a lost master key opens; see `forget_lost`."""
-    async with _open_data_keys(settings) as (source, store, lock):
-        return await forget_lost(source, store, lock)
-
-
-@asynccontextmanager
-async def _open_data_keys(
-    settings: Settings,
-) -> AsyncGenerator[tuple[KeySource, DataKeyStore, Path]]:
-    source = key_source_of(settings)
-    async with open_store(settings) as store:
-        yield source, store.data_keys, settings.home / KEYS_FOLDER_NAME / ROTATION_LOCK_NAME

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from weft.assembly.backends import open_any, open_keys
+from weft.assembly.backends import open_any
+from weft.assembly.operator import open_keys
 from weft.errors import InvalidInput
 from weft.local.exposure import find_exposed, refuse_exposed
 from weft.settings import Settings

@@ -8,13 +8,13 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from weft.assembly.backends import open_engine
+from weft.assembly.operator import rotate_master
 from weft.domain.access.principals import LOCAL_ORGANIZATION_ID
 from weft.errors import InvalidInput, StorageFailed
 from weft.local.from_settings import (
     key_source_of,
     parse_mapped_secrets,
     private_paths,
-    rotate_master,
 )
 from weft.settings import SecretMapping, Settings, load_settings
 from weft.sources.trees import ForbiddenPaths

@@ -44,9 +44,9 @@ def _open_backend(settings: Settings, /, *, run_jobs: bool) -> AbstractAsyncCont
 
 
 def _inspect_database(settings: Settings) -> Mapping[str, Any]:
-    from weft.assembly import backends  # see above
+    from weft.assembly import operator  # see above
 
-    return anyio.run(backends.inspect_database, settings).model_dump(mode="json")
+    return anyio.run(operator.inspect_database, settings).model_dump(mode="json")
 
 
 def _inspect_api(settings: Settings) -> Mapping[str, str]:

@@ -35,7 +35,7 @@ _UNITS = {"min": "minutes", "h": "hours", "d": "days"}
 def audit(app: App, connection: str | None, since: str | None, limit: int) -> None:
     """Show what was changed, by whom and by which tool, route or verb; no values are recorded."""
     # Imported here because help and usage errors need no database.
-    from weft.local.from_settings import open_audit
+    from weft.assembly.operator import open_audit
 
     tell_side(app)
     moment = None if since is None else _parse_moment(since)

@@ -93,18 +93,18 @@ def rotate_master(app: App, forget_lost: bool, yes: bool) -> None:
     Servers go on running. Run it again if it was interrupted: it goes on where it was.
     """
     # Imported here because help and usage errors need no database.
-    from weft.local import from_settings
+    from weft.assembly import operator
 
     settings = app.load_settings()
     if forget_lost:
         confirm(app, "Credentials that only the lost key opens will be deleted.", yes=yes)
         with acting_by_verb():
-            dropped = anyio.run(from_settings.forget_lost_keys, settings)
+            dropped = anyio.run(operator.forget_lost_keys, settings)
         told = f"{dropped} lost data keys are dropped; `weft doctor` says what to give again."
         show(app, {"dropped": dropped}, note=told)
         return
     with acting_by_verb():
-        done = anyio.run(from_settings.rotate_master, settings)
+        done = anyio.run(operator.rotate_master, settings)
     facts = {"rewrapped": done.rewrapped, "damaged": done.damaged, "resumed": done.resumed}
     how = "An interrupted rotation is finished" if done.resumed else "The master key is replaced"
     damaged = f" {done.damaged} were damaged and are dropped." if done.damaged else ""
@@ -129,6 +129,6 @@ def _cells(key: ApiKey) -> tuple[str, ...]:
 
 def _run(app: App, work: Callable[[Any], Awaitable[Any]]) -> Any:
     # Imported here because help and usage errors need no engine.
-    from weft.assembly import backends
+    from weft.assembly import operator
 
-    return app.run_with(backends.open_keys, work)
+    return app.run_with(operator.open_keys, work)

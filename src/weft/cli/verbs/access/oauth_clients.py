@@ -85,6 +85,6 @@ def _cells(one: Any) -> tuple[str, ...]:
 
 def _run(app: App, work: Callable[[Any], Awaitable[Any]]) -> Any:
     # Imported here because help and usage errors need no engine.
-    from weft.assembly import backends
+    from weft.assembly import operator
 
-    return app.run_with(backends.open_oauth_clients, work)
+    return app.run_with(operator.open_oauth_clients, work)

@@ -92,10 +92,10 @@ def delete_secret(app: App, name: str, yes: bool, organization: str) -> None:
 
 def _run(app: App, organization: str, work: Callable[[Any], Awaitable[Any]]) -> Any:
     # Imported here because help and usage errors need no engine.
-    from weft.assembly import backends
+    from weft.assembly import operator
 
     owner = organization_id(organization)
-    return app.run_with(lambda settings: backends.open_secrets(settings, owner), work)
+    return app.run_with(lambda settings: operator.open_secrets(settings, owner), work)
 
 
 def _to_json(one: OperatorSecret) -> dict[str, Any]:
