@@ -14,6 +14,7 @@ from weft.sources.rest.rest_api import RestApiSource
 from weft.sources.rest.source import RestSource
 from weft.sources.rest.table import (
     Bearer,
+    Keyset,
     NextUrl,
     Pages,
     Paging,
@@ -138,6 +139,7 @@ WAYS: dict[str, tuple[Paging, str]] = {
     ),
     "url": (NextUrl(at="next", size_param="per_page", size=2), ITEMS),
     "link": (NextUrl(size_param="per_page", size=2), ""),
+    "keyset": (Keyset(param="after", at="id", total="total", size_param="per_page", size=2), ITEMS),
 }
 
 

@@ -103,6 +103,13 @@ def _by_link(
     return reply
 
 
+def _by_keyset(
+    records: Records, asked: Mapping[str, Any], size: int, request: HttpRequest
+) -> HttpReply:
+    records = [each for each in records if each["id"] > int(asked.get("after", 0))]
+    return as_json({"items": cut(records, 0, size)[0], "total": len(records)})
+
+
 def _link_on(records: Records, asked: Mapping[str, Any], size: int, request: HttpRequest) -> Page:
     page, following = cut(records, int(asked.get("from", 0)), size)
     query = {**asked, "from": following}
@@ -115,4 +122,5 @@ _STYLES: dict[str, Style] = {
     "token": _by_token,
     "url": _by_url,
     "link": _by_link,
+    "keyset": _by_keyset,
 }

@@ -29,6 +29,7 @@ class _Saved(BaseModel):
     names: list[str]
     mode: Literal["full", "since"]
     at: tuple[str, JsonValue] | None
+    began: datetime | None = None
     listed_at: datetime | None
     horizons: dict[str, _SavedHorizon]
     marks: dict[str, JsonValue]
@@ -71,7 +72,7 @@ class Horizon:
             found.sort(key=lambda item: cast("datetime", item[1][0]))
         return found[-SEEN_MAX:]
 
-    def save(self, *, is_over: bool) -> Json:
+    def save(self, *, is_over: bool, began: datetime | None) -> Json:
         """Return what is remembered of the last sync and of this one.
 
         One that goes on later asks for the same as before, whatever it has read by then.
@@ -84,18 +85,21 @@ class Horizon:
             seen.pop(entity_id, None)
             seen[entity_id] = digest_of(record)
         kept = list(seen.items())[-SEEN_MAX:]
-        return {"until": _iso(self.until), "seen": {**dict(kept)}}
+        # What changed while it was read may lie behind the page where it was read last.
+        until = min(self.until, began) if self.until and began else self.until
+        return {"until": _iso(until), "seen": {**dict(kept)}}
 
 
 @dataclass(slots=True)
 class Cursor:
     """The state of all streams. ``at`` is the page of a root stream where a listing goes on;
-    ``listed_at`` is when the last full listing ended.
+    ``began`` is when it began, and ``listed_at`` when the last full listing ended.
     """
 
     mode: Literal["full", "since"] = "full"
     at_stream: str | None = None
     at_page: JsonValue = None
+    began: datetime | None = None
     listed_at: datetime | None = None
     horizons: dict[str, Horizon] = field(default_factory=dict[str, Horizon])
     marks: dict[str, JsonValue] = field(default_factory=dict[str, JsonValue])
@@ -111,7 +115,7 @@ class Cursor:
             found = None
         if found is None or found.names != sorted(streams):
             raise CursorExpired("The cursor is that of another source or of another version.")
-        cursor = cls(mode=found.mode, marks=found.marks, listed_at=found.listed_at)
+        cursor = cls(found.mode, began=found.began, marks=found.marks, listed_at=found.listed_at)
         if found.at is not None:
             cursor.at_stream, cursor.at_page = found.at
         cursor.horizons = {name: Horizon(each) for name, each in found.horizons.items()}
@@ -128,9 +132,10 @@ class Cursor:
             "names": [*sorted(streams)],
             "mode": self.mode,
             "at": None if self.at_stream is None else [self.at_stream, self.at_page],
+            "began": _iso(self.began),
             "listed_at": _iso(self.listed_at),
             "horizons": {
-                name: each.save(is_over=self.at_stream is None)
+                name: each.save(is_over=self.at_stream is None, began=self.began)
                 for name, each in self.horizons.items()
             },
             "marks": dict(self.marks),

@@ -114,6 +114,8 @@ class Listing:
 
     async def _read_streams(self) -> AsyncGenerator[Event]:
         cursor, begun = self._cursor, self._cursor.at_stream is None
+        if begun:
+            cursor.began = datetime.now(UTC)
         if self._full and begun:
             await self._mark_feeds()
         for root in self._roots:
@@ -141,9 +143,9 @@ class Listing:
             return
         horizon = self._horizon_of(stream, parent)
         since = None if self._full or row.since is None else horizon.before
-        asked = stream.ask(parent, since)
+        asked, place = stream.ask(parent, since), stream.place_of(since)
         pages = read_pages(
-            self._api, asked, row.paging, row.records, optional=row.optional, start=start
+            self._api, asked, place.paging, place.records, optional=row.optional, start=start
         )
         async for page in self._allow_lack(stream, pages):
             if isinstance(page, Skipped):

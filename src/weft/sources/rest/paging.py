@@ -12,10 +12,11 @@ from weft.errors import SourceUnavailable
 from weft.net.client import next_page_url
 from weft.net.transport import origin_of
 from weft.sources.rest.api import Api
-from weft.sources.rest.table import NextUrl, Pages, Paging, Record, Single, Token
+from weft.sources.rest.table import Keyset, NextUrl, Pages, Paging, Record, Single, Token
 from weft.sources.rest.values import find
 
 PAGES_MAX: Final = 100_000
+_EMPTY: Final = "a page of {what} was empty although more of them were counted"
 
 
 @dataclass(slots=True)
@@ -29,14 +30,17 @@ class Asked:
     body: dict[str, Any] | None = None
 
     def put(self, name: str, value: object) -> None:
-        """Set a parameter: in the body of a POST, where the name is a path, or in the query."""
+        """Set a parameter: in the body of a POST, where the name is a path, or in the query.
+
+        In the path of a body, numbers are positions in its lists.
+        """
         if self.body is None:
             self.params[name] = value
             return
         *outer, last = name.split(".")
         place = self.body
         for part in outer:
-            place = cast("dict[str, Any]", place.setdefault(part, {}))
+            place = _step_into(place, part)
         place[last] = value
 
     def copy(self) -> "Asked":
@@ -101,6 +105,10 @@ def resize(paging: Paging) -> int | None:
     return paging.size // 2 if paging.size > 1 else 2
 
 
+def _step_into(place: Any, part: str) -> Any:
+    return place[int(part)] if part.isdecimal() else place.setdefault(part, {})
+
+
 def _turn_to(request: Asked, paging: Paging, at: JsonValue, size: int | None) -> None:
     if isinstance(paging, Single):
         return
@@ -112,7 +120,7 @@ def _turn_to(request: Asked, paging: Paging, at: JsonValue, size: int | None) ->
         request.put(paging.size_param, size or paging.size)
     if isinstance(paging, Pages):
         request.put(paging.param, _place(paging, at)[0])
-    elif isinstance(paging, Token) and at is not None:
+    elif isinstance(paging, Token | Keyset) and at is not None:
         request.put(paging.param, at)
 
 
@@ -139,13 +147,15 @@ def _find_following(
     answer = page.answer
     if isinstance(paging, Single):
         return
-    more = find(answer, paging.more) if paging.more else None
+    if isinstance(paging, Keyset):
+        _go_on_after(page, paging, what)
+        return
     if isinstance(paging, Pages):
+        more = find(answer, paging.more) if paging.more else None
         _count_on(page, paging, at, more, what)
         return
-    if paging.more and not more:
-        if more is None:
-            raise unexpected_answer(what)
+    more = _has_more(answer, paging, what)
+    if more is False:
         return
     if isinstance(paging, Token):
         token = find(answer, paging.at)
@@ -161,19 +171,39 @@ def _find_following(
         page.gap = f"there are more {what}, and no page of them is named"
 
 
+def _has_more(answer: object, paging: Token | NextUrl, what: str) -> bool | None:
+    """Return whether the answer says that there is more; None if the service does not say."""
+    path = paging.more or paging.last
+    if path is None:
+        return None
+    found = find(answer, path)
+    if found is None:
+        raise unexpected_answer(what)
+    return bool(found) == (path == paging.more)
+
+
+def _go_on_after(page: Page, paging: Keyset, what: str) -> None:
+    count = len(page.records)
+    total = _count_at(page.answer, paging.total, what) if paging.total else None
+    if count == 0:
+        page.gap = _EMPTY.format(what=what) if total else None
+        return
+    if total is not None and count >= total:
+        return
+    last = find(page.records[-1], paging.at)
+    if not isinstance(last, str | int) or isinstance(last, bool) or last == "":
+        raise unexpected_answer(what)
+    page.following = last
+
+
 def _count_on(page: Page, paging: Pages, at: JsonValue, more: object, what: str) -> None:
     number, before = _place(paging, at)
     count = len(page.records)
     if paging.total:
-        total = find(page.answer, paging.total)
-        if not isinstance(total, int):
-            raise unexpected_answer(what)
-        page.total = total
-        is_last = before + count >= total
+        page.total = _count_at(page.answer, paging.total, what)
+        is_last = before + count >= page.total
     elif paging.pages:
-        pages = find(page.answer, paging.pages)
-        if not isinstance(pages, int):
-            raise unexpected_answer(what)
+        pages = _count_at(page.answer, paging.pages, what)
         is_last = number - paging.start + 1 >= pages
     elif paging.more:
         if more is None:
@@ -184,9 +214,16 @@ def _count_on(page: Page, paging: Pages, at: JsonValue, more: object, what: str)
     if is_last:
         return
     if count == 0:
-        page.gap = f"a page of {what} was empty although more of them were counted"
+        page.gap = _EMPTY.format(what=what)
         return
     page.following = [number + (count if paging.by == "offset" else 1), before + count]
+
+
+def _count_at(answer: object, path: str, what: str) -> int:
+    count = find(answer, path)
+    if not isinstance(count, int):
+        raise unexpected_answer(what)
+    return count
 
 
 def _place(paging: Pages, at: JsonValue) -> tuple[int, int]:

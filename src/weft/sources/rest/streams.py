@@ -14,7 +14,7 @@ from weft.document.text import clean_text, path_id
 from weft.domain.base import Json
 from weft.domain.entities import Entity
 from weft.sources.rest.paging import Asked, unexpected_answer
-from weft.sources.rest.table import Record, Since, Stream, Value
+from weft.sources.rest.table import Record, Search, Since, Stream, Value
 from weft.sources.rest.values import (
     LINE_CHARS_MAX,
     Getter,
@@ -69,20 +69,25 @@ class BoundStream:
         """Return whether an incremental sync learns which records are gone."""
         row = self.row
         is_told = row.feed is not None or row.deleted is not None or row.name in self._told
-        return is_told or row.unstored or row.deletes is not None
+        return (is_told and not row.forgets) or row.unstored or row.deletes is not None
+
+    def place_of(self, since: datetime | None) -> Stream | Search:
+        """Return the request that lists the records, or those that changed since a time."""
+        row = self.row
+        return row.since.search if since and row.since and row.since.search else row
 
     def ask(self, parent: Record | None, since: datetime | None = None) -> Asked:
         """Return what lists the records, below ``parent`` and changed since a time."""
-        row = self.row
+        row, place = self.row, self.place_of(since)
         names = {**self._names, PARENT: parent}
         asked = Asked(
             f"'{self.name}'",
-            fill(row.path, names, in_path=True),
-            row.method,
-            fill(row.params, names),
-            deepcopy(fill(row.body, names)) if row.method == "POST" else None,
+            fill(place.path, names, in_path=True),
+            place.method,
+            fill(place.params, names),
+            deepcopy(fill(place.body, names)) if place.method == "POST" else None,
         )
-        if row.method == "POST" and asked.body is None:
+        if place.method == "POST" and asked.body is None:
             asked.body = {}
         if row.since and since:
             for name, value in fill(row.since.extra, names).items():

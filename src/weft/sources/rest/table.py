@@ -51,38 +51,72 @@ class Pages(_Row):
 
 
 class Token(_Row):
-    """A token in the answer at ``at`` leads to the next page; without one, or if ``more`` says so,
-    there is none. ``required``: an answer that lacks the field is broken.
+    """A token in the answer at ``at`` leads to the next page; without one, or if ``more`` (true or
+    false) or its contrary ``last`` says so, there is none. ``required``: an answer that lacks the
+    field is broken.
     """
 
     kind: Literal["token"] = "token"
     param: str
     at: str
     more: str | None = None
+    last: str | None = None
     size_param: str | None = None
     size: int = Field(default=100, ge=1, le=10_000)
     required: bool = False
 
 
 class NextUrl(_Row):
-    """The answer names the next page's address, at ``at`` or, without it, in its Link header."""
+    """The answer names the next page's address, at ``at`` or, without it, in its Link header.
+
+    ``more`` and ``last`` are as in `Token`.
+    """
 
     kind: Literal["next_url"] = "next_url"
     at: str | None = None
     more: str | None = None
+    last: str | None = None
     size_param: str | None = None
     size: int = Field(default=100, ge=1, le=10_000)
 
 
-Paging = Annotated[Single | Pages | Token | NextUrl, Field(discriminator="kind")]
+class Keyset(_Row):
+    """A page holds what comes after the last record of the page before: ``param`` takes what lies
+    in that record at ``at``.
+
+    The records must come in the order of this value, no two having the same. The listing ends with
+    an empty page, or where ``total`` (records of this page and those after it) says so.
+    """
+
+    kind: Literal["keyset"] = "keyset"
+    param: str
+    at: str
+    total: str | None = None
+    size_param: str | None = None
+    size: int = Field(default=100, ge=1, le=10_000)
+
+
+Paging = Annotated[Single | Pages | Token | NextUrl | Keyset, Field(discriminator="kind")]
+
+
+class Search(_Row):
+    """Another request than the stream's own, which lists what changed; see `Since`."""
+
+    path: str
+    method: Literal["GET", "POST"] = "POST"
+    params: dict[str, Any] = Field(default_factory=dict)
+    body: dict[str, Any] | None = None
+    records: str = ""
+    paging: Paging = Single()
 
 
 class Since(_Row):
     """Asks only for what changed since the newest record of the last sync, less ``overlap``.
 
     ``param`` takes the time in ``form``, put into ``template`` if there is one; ``extra`` are
-    further parameters of such a request. Without a ``param`` the service lists the newest first,
-    and the listing stops at the first older record.
+    further parameters of such a request, and ``search`` is what is asked in place of the listing.
+    Without a ``param`` the service lists the newest first, and the listing stops at the first older
+    record.
     """
 
     param: str | None = None
@@ -90,6 +124,7 @@ class Since(_Row):
     template: str = "{since}"
     extra: dict[str, Any] = Field(default_factory=dict)
     overlap: timedelta = timedelta(minutes=2)
+    search: Search | None = None
 
 
 class Feed(_Row):
@@ -143,7 +178,8 @@ class Stream(_Row):
     leaves some out. Only records with ``among`` are of the stream. ``key`` makes a record unique
     within the stream. ``unstored`` streams are only parents of others. ``deletes`` names the stream
     whose records this one says are gone. ``item`` answers 404 for a ``{key}`` that is gone.
-    ``may_lack``: some accounts have no such stream, which a 403 or 404 says.
+    ``may_lack``: some accounts have no such stream, which a 403 or 404 says. ``forgets``: deletions
+    are told for some time only, or not all of them, so full listings are needed to see the others.
 
     A record without children's or its own full content is completed by `load`, only if ``version``
     is another than the one that is stored, or none. Where ``text`` finds bytes, they are a document
@@ -168,6 +204,7 @@ class Stream(_Row):
     feed: Feed | None = None
     deleted: Value | None = None
     deletes: str | None = None
+    forgets: bool = False
     version: Value | None = None
     item: str | None = None
     may_lack: bool = False
