@@ -231,6 +231,20 @@ def locate_on_site(address: str) -> Locate:
     return locate
 
 
+def locate_below(address: str) -> Locate:
+    """Return how a pattern of paths below ``address`` is read, which may be an address as well."""
+    root = f"{address.rstrip('/')}/"
+
+    def locate(text: str) -> str:
+        if text.startswith(root):
+            return _anchor(text[len(root) :])
+        if _URL.match(text):
+            raise WrongPattern("is an address outside of what is read", _RELATIVE)
+        return _anchor(text) if text.startswith("./") else text
+
+    return locate
+
+
 def _is_path(text: str) -> bool:
     """Return whether this is a whole path for certain, and not one from the top."""
     return text.startswith(("~/", "file://")) or _DRIVE.match(text) is not None
