@@ -1,7 +1,7 @@
 """Programs that tests use where they are to be had: a browser, packages from npm and from pip.
 
 A test that lacks one is skipped and says why, unless the environment variable TESTS_REQUIRE
-names its kind (`browser`, `curl`, `npm` or `pip`, separated by commas): then it fails.
+names its kind (`browser`, `curl`, `database`, `npm` or `pip`, separated by commas): then it fails.
 """
 
 import os
@@ -17,7 +17,7 @@ from typing import Literal, NoReturn
 
 import pytest
 
-Kind = Literal["browser", "curl", "npm", "pip"]
+Kind = Literal["browser", "curl", "database", "npm", "pip"]
 
 ASK_SECONDS = 30
 INSTALL_SECONDS = 240

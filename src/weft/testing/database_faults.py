@@ -31,7 +31,8 @@ _See = Callable[[str, Session | None], str | None]
 class DatabaseFaults(ListingFaults):
     """Harms the source `sql` at each statement and page, and at each look at the catalogue.
 
-    The connection is really cut. ``errors`` are what the driver would raise, by name.
+    The connection is really cut. ``errors`` are what the driver would raise, by name; between pages
+    only the first of them.
     """
 
     errors: Mapping[str, Callable[[], Exception]]
@@ -51,7 +52,7 @@ class DatabaseFaults(ListingFaults):
 
     def plan(self) -> Collection[Fault]:
         """As in `ListingFaults`."""
-        blows = {_STATEMENT: (_CUT, *self.errors), _PAGE: (_CUT, *self.errors)}
+        blows = {_STATEMENT: (_CUT, *self.errors), _PAGE: (_CUT, *[*self.errors][:1])}
         blows[_CATALOGUE] = (_HIDDEN, _EMPTY)
         return [
             Fault(f"{kind}: {name}", place)

@@ -4,6 +4,7 @@ A connection belongs to one lock: whoever works with it holds it, and only then 
 cancel is to end its socket, which wakes the thread that waits for it.
 """
 
+import logging
 import threading
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_SILENT: Final = logging.Logger("silent", logging.CRITICAL + 1)
+
 # Longer than the database itself may take for a page, so that it is the one to say so.
 _WAIT_SECONDS: Final = STATEMENT_SECONDS + 30
 _CLOSE_SECONDS: Final = 1.0
@@ -37,6 +40,7 @@ class Session:
         self._link: Link | None = None
         self._engine: Engine | None = None
         self._connection: Connection | None = None
+        self._results: list[CursorResult[Any]] = []
         self._is_over = False
         self._dialect = ""
 
@@ -56,6 +60,8 @@ class Session:
                 creator=lambda: link.raw,
                 poolclass=NullPool,
             )
+            # It would log what a database said.
+            self._engine.pool.logger = _SILENT
             self._connection = self._engine.connect()
             for statement in link.begin:
                 self._connection.exec_driver_sql(statement)
@@ -93,8 +99,12 @@ class Session:
         connection = self._open_connection().execution_options(stream_results=True)
         self._start_page()
         if isinstance(statement, str):
-            return connection.exec_driver_sql(statement, dict(parameters or {}))
-        return connection.execute(statement, parameters)
+            result = connection.exec_driver_sql(statement, dict(parameters or {}))
+        else:
+            result = connection.execute(statement, parameters)
+        self._results = [open_ for open_ in self._results if not open_.closed]
+        self._results.append(result)
+        return result
 
     def parameter(self, name: str) -> str:
         """Return how a statement given as text names a parameter."""
@@ -146,7 +156,10 @@ class Session:
     def _close(self) -> None:
         connection, self._connection = self._connection, None
         link, self._link = self._link, None
-        # A connection that was cut cannot be closed in good order, and need not be.
+        # What was cut cannot be closed in good order, and need not be.
+        for result in self._results:
+            with suppress(Exception):
+                result.close()
         if connection is not None:
             with suppress(Exception):
                 connection.close()

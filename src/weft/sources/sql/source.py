@@ -4,7 +4,7 @@ A sync reads in one read-only transaction, so that its listing is the database a
 the database offers that. Rows are streamed in pages by worker threads.
 """
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from functools import partial
 from typing import Final, cast
 
@@ -15,18 +15,13 @@ from weft.domain.text.characters import clean_line
 from weft.errors import AuthenticationFailed, CursorExpired, SourceMisconfigured, SourceUnavailable
 from weft.sources.base import Checkpoint, Complete, Event, Skipped, Source, SourceContext
 from weft.sources.roots import find_start, pin_path
-from weft.sources.sql.config import Server, SqlConfig, SqlCredentials
-from weft.sources.sql.connect import (
-    Link,
-    open_mysql,
-    open_postgresql,
-    open_sqlite,
-    require_packages,
-)
+from weft.sources.sql.config import Dialect, Server, SqlConfig, SqlCredentials
+from weft.sources.sql.connect import Link, require_packages
 from weft.sources.sql.marks import Mark
 from weft.sources.sql.reach import find_ways
 from weft.sources.sql.reading import TableReader
 from weft.sources.sql.session import Session, SessionRunner, open_session
+from weft.sources.sql.sqlite import open_sqlite
 from weft.sources.sql.statements import QueryReads, Reads, TableReads
 from weft.sources.sql.tables import QUERY, Plan, Table, plan_query, plan_tables
 
@@ -141,7 +136,7 @@ class SqlSource(Source[SqlConfig, SqlCredentials]):
                 "A database on a server needs a user.", hint="Give user and password."
             )
         ways = await find_ways(server, self.config.sslmode, self.context.allow_hosts)
-        opener = open_postgresql if server.dialect == "postgresql" else open_mysql
+        opener = _find_opener(server.dialect)
         for place, (address, sslmode) in enumerate(ways, start=1):
             link = partial(
                 opener, server, address, self.credentials, sslmode, self.config.ca_certificate
@@ -170,3 +165,14 @@ class SqlSource(Source[SqlConfig, SqlCredentials]):
         if self.config.query is None:
             return TableReads(session, table, self.config.max_row_size)
         return QueryReads(session, self.config.query, table)
+
+
+def _find_opener(dialect: Dialect) -> Callable[..., Link]:
+    # The drivers are optional, and importing one takes a while.
+    if dialect == "postgresql":
+        from weft.sources.sql.postgresql import open_postgresql
+
+        return open_postgresql
+    from weft.sources.sql.mysql import open_mysql
+
+    return open_mysql

@@ -72,6 +72,10 @@ class Plan:
     skipped: tuple[tuple[str, str], ...] = ()
 
 
+_Place = tuple[str | None, str]
+"""Schema and name of a table."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Found:
     label: str
@@ -85,8 +89,9 @@ def plan_tables(inspector: "Inspector", config: SqlConfig) -> Plan:
     found = _find_tables(inspector, config.tables)
     tables: list[Table] = []
     skipped: list[tuple[str, str]] = []
+    described = _describe_all(inspector, found)
     for item in found:
-        table = _describe(inspector, item, config)
+        table = _plan_table(inspector, item, described, config)
         if isinstance(table, Table):
             tables.append(table)
         elif item.is_exact or len(found) == 1:
@@ -212,15 +217,41 @@ def _fits(item: tuple[str | None, str], pattern: str, default: str | None, *, fo
     return any(form == pattern or fnmatchcase(form, pattern) for form in forms)
 
 
-def _describe(inspector: "Inspector", found: _Found, config: SqlConfig) -> Table | str:
+@dataclass(frozen=True, slots=True)
+class _Described:
+    """The columns and primary keys of tables, by schema and name."""
+
+    columns: dict[_Place, Any]
+    keys: dict[_Place, Any]
+
+
+def _describe_all(inspector: "Inspector", found: Sequence[_Found]) -> _Described:
+    """Ask for all tables of a schema at once: one by one takes long where there are many."""
+    from sqlalchemy.engine.reflection import ObjectKind
+
+    described = _Described({}, {})
+    for schema in {item.schema for item in found}:
+        names = [item.name for item in found if item.schema == schema]
+        chosen: Any = {"schema": schema, "filter_names": names, "kind": ObjectKind.ANY}
+        described.columns.update(inspector.get_multi_columns(**chosen))
+        described.keys.update(inspector.get_multi_pk_constraint(**chosen))
+    return described
+
+
+def _plan_table(
+    inspector: "Inspector", found: _Found, described: _Described, config: SqlConfig
+) -> Table | str:
     """Return the table, or why its rows cannot be told apart."""
     from sqlalchemy.types import LargeBinary, String
     from sqlalchemy.types import _Binary as Binary  # pyright: ignore[reportPrivateUsage]
 
     is_sqlite = inspector.dialect.name == "sqlite"
-    described = inspector.get_columns(found.name, found.schema)
-    by_name = {str(column["name"]): column for column in described}
-    key = _find_key(inspector, found, by_name, config.id_column)
+    place = (found.schema, found.name)
+    if place not in described.columns:
+        return "has no columns that the user may see"
+    by_name = {str(column["name"]): column for column in described.columns[place]}
+    primary: Any = described.keys.get(place) or {}
+    key = _find_key(inspector, found, by_name, config.id_column, primary)
     if not key:
         return "has no primary key"
     columns: list[Column] = []
@@ -240,14 +271,17 @@ def _describe(inspector: "Inspector", found: _Found, config: SqlConfig) -> Table
 
 
 def _find_key(
-    inspector: "Inspector", found: _Found, columns: dict[str, Any], wanted: str | None
+    inspector: "Inspector",
+    found: _Found,
+    columns: dict[str, Any],
+    wanted: str | None,
+    primary: Any,
 ) -> tuple[str, ...]:
     """Return the chosen column, else the primary key, else a unique key without empty values."""
     if wanted is not None and wanted in columns:
         return (wanted,)
-    primary = inspector.get_pk_constraint(found.name, found.schema)["constrained_columns"]
-    if primary:
-        return tuple(primary)
+    if primary.get("constrained_columns"):
+        return tuple(primary["constrained_columns"])
     for index in inspector.get_indexes(found.name, found.schema):
         names = [name for name in index["column_names"] if name is not None]
         whole = index["unique"] and len(names) == len(index["column_names"]) and names

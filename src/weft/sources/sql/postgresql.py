@@ -1,0 +1,81 @@
+"""Connect to a PostgreSQL server. Imported only where one is read: the driver is optional."""
+
+import os
+import tempfile
+from pathlib import Path
+
+import psycopg
+from psycopg import Cursor, IsolationLevel, ServerCursor
+from psycopg.rows import TupleRow
+from psycopg.types.string import TextLoader
+
+from weft.net.addresses import Address
+from weft.sources.sql.config import Server, SqlCredentials
+from weft.sources.sql.connect import (
+    CONNECT_SECONDS,
+    PAUSE_SECONDS,
+    STATEMENT_SECONDS,
+    Link,
+    cut_off,
+    password_of,
+    read_public_authorities,
+)
+
+
+class QuietCursor(ServerCursor[TupleRow]):
+    """A cursor that can be closed on a connection that was cut."""
+
+    def close(self) -> None:
+        """As the base does; the server frees the cursors of a lost connection by itself."""
+        try:
+            super().close()
+        except psycopg.Error:
+            Cursor.close(self)
+
+
+def open_postgresql(
+    server: Server,
+    address: Address,
+    credentials: SqlCredentials,
+    sslmode: str,
+    authority: str | None,
+) -> Link:
+    """Connect to ``address``; nothing of the operator's own settings for libpq is used."""
+    with tempfile.TemporaryDirectory() as folder:
+        trusted = Path(folder) / "trusted.pem"
+        # libpq reads certificates from nowhere else than a file.
+        trusted.write_text(authority or read_public_authorities())
+        raw = psycopg.connect(
+            host=server.host,
+            hostaddr=str(address),
+            port=server.port,
+            dbname=server.database,
+            user=credentials.user or "",
+            # An empty password and file keep libpq from sending those of the operator.
+            password=password_of(credentials),
+            passfile=os.devnull,
+            sslmode=sslmode,
+            sslrootcert=str(trusted) if sslmode == "verify-full" else "",
+            sslcertmode="disable",
+            gssencmode="disable",
+            options="",
+            target_session_attrs="any",
+            application_name="weft",
+            client_encoding="utf8",
+            connect_timeout=CONNECT_SECONDS,
+            prepare_threshold=None,
+        )
+    raw.server_cursor_factory = QuietCursor
+    raw.read_only = True
+    raw.isolation_level = IsolationLevel.REPEATABLE_READ
+    # Times such as infinity have no value in Python, and documents need not be parsed.
+    for name in ("date", "time", "timetz", "timestamp", "timestamptz", "interval", "json", "jsonb"):
+        raw.adapters.register_loader(name, TextLoader)
+    # Local to the transaction, because a pooler may give each transaction another session.
+    begin = (
+        f"SET LOCAL statement_timeout = '{STATEMENT_SECONDS}s'",
+        f"SET LOCAL idle_in_transaction_session_timeout = '{PAUSE_SECONDS}s'",
+        "SET LOCAL datestyle = 'ISO, YMD'",
+        "SET LOCAL timezone = 'UTC'",
+    )
+    return Link("postgresql", raw, cut_off(raw.fileno()), begin)
