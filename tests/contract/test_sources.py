@@ -26,7 +26,7 @@ from tests.support.sources.hostile.pages import (
     SITEMAP,
     WEB_PAGE,
 )
-from tests.support.sources.website import Website, links, loc_entries, sitemap
+from tests.support.sources.website import Website, canonical, links, loc_entries, sitemap
 from weft.net.client import http_factory
 from weft.sources.base import SourceContext
 from weft.sources.files.source import FilesSource
@@ -268,6 +268,26 @@ class TestWebSitemap(TestWeb):
             context = SourceContext(http=HTTP)
             config: dict[str, Any] = {"url": f"{site.url}/all"}
             yield SourceCase(WebSource, config, context, hostile=NOTED, faults=HttpFaults())
+
+
+class TestWebCanonical(TestWeb):
+    """A web site that shows pages at several addresses, and names a wrong one for another."""
+
+    @pytest.fixture
+    async def case(self) -> AsyncGenerator[SourceCase]:
+        pages = {
+            "/": links("/a?from=home", "/b", "/b?print", "/c"),
+            "/a": canonical("/a") + "<p>the page a",
+            "/a?from=home": canonical("/a") + "<p>the page a",
+            "/b": html(canonical("/b") + "<p>the page b", etag='"b"'),
+            "/b?print": html(canonical("/b") + "<p>the page b", etag='"print"'),
+            "/c": canonical("/") + "<p>the page c",
+        }
+        async with serve(Website(dict(pages))) as site:
+            context = SourceContext(http=HTTP)
+            yield SourceCase(
+                WebSource, {"url": site.url}, context, hostile=NOTED, faults=HttpFaults()
+            )
 
 
 class TestStub(SourceContract):

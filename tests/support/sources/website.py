@@ -115,6 +115,11 @@ def links(*targets: str) -> str:
     return "".join(f'<a href="{target}">x</a>' for target in targets)
 
 
+def canonical(target: str) -> str:
+    """HTML that names this address as the page's own."""
+    return f'<link rel="canonical" href="{target}">'
+
+
 def robots(text: str) -> HttpReply:
     """A robots.txt."""
     return HttpReply(body=text.encode(), headers={"content-type": "text/plain"})

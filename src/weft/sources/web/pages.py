@@ -29,7 +29,7 @@ from weft.sources.web.content import (
     read_response,
 )
 from weft.sources.web.memory import SiteMemory
-from weft.sources.web.versions import Version, version_of
+from weft.sources.web.versions import Version, digest_text, version_of
 
 PAGE_BYTES_MAX = 5 * 1024 * 1024
 DOCUMENT_BYTES_MAX = 20 * 1024 * 1024
@@ -58,7 +58,8 @@ class PageResult:
     ``url`` is the address after redirects; ``links`` are the normalised addresses on the page.
     ``unread``: it is there but could not be read. ``moved_to``: the path, or the other site, that
     it leads to for good. ``hides``: so pages may exist to which nothing else known would lead.
-    ``is_shell``: a script would have to write it.
+    ``is_shell``: a script would have to write it. ``is_as_stored``: so is its text. ``canonical``
+    is another address that it names as its own.
     """
 
     url: str
@@ -70,6 +71,9 @@ class PageResult:
     moved_to: str = ""
     hides: bool = False
     is_shell: bool = False
+    text_digest: str = ""
+    is_as_stored: bool = False
+    canonical: str = ""
 
 
 class PageReader:
@@ -92,7 +96,7 @@ class PageReader:
         self._known_versions = context.known_versions
         self._site = site
         self._before = before
-        self._stored = stored
+        self.stored = stored
         self._crawl = crawl
 
     async def read(self, visits: Sequence[Visit]) -> list[PageResult]:
@@ -125,7 +129,8 @@ class PageReader:
         # Without stored links, an unchanged page would end the crawl, so read it in full.
         usable = None if self._crawl and version and version.links is None else version
         result = await self._ask(visit, usable)
-        was_page = visit.url in self._stored or self._before.is_page(visit.url)
+        result.is_as_stored = version is not None and version.text_digest == result.text_digest
+        was_page = visit.url in self.stored or self._before.is_page(visit.url)
         is_elsewhere = result.url != visit.url or result.event is None
         if was_page and result.for_now and is_elsewhere:
             result = _unread(visit.url, "it leads to another page for now")
@@ -137,7 +142,7 @@ class PageReader:
         """Keep a page that is there but could not be read."""
         is_known = self._before.knows(result.url)
         if isinstance(result.event, Skipped):
-            if result.url not in self._stored and not is_known:
+            if result.url not in self.stored and not is_known:
                 return  # It never was a page, so nothing is known by it.
             result.event = Failed(result.url, result.event.reason)
         # The pages that a known one led to are known too, and asked for by themselves.
@@ -158,7 +163,13 @@ class PageReader:
         except WeftError as error:
             return PageResult(visit.url, Failed(visit.url, error.message), unread=True)
         if response.status_code == 304 and known:
-            return PageResult(visit.url, Unchanged(visit.url), known.links_at(visit.url) or [])
+            return PageResult(
+                visit.url,
+                Unchanged(visit.url),
+                known.links_at(visit.url) or [],
+                text_digest=known.text_digest,
+                canonical=known.canonical,
+            )
         result = await self._read_answer(visit, response)
         if response.history and not _is_for_now(response):
             is_on_site = origin_of(response.url) in self._site
@@ -221,6 +232,11 @@ class PageReader:
             shell = _unread(address, NEEDS_SCRIPT)
             shell.links, shell.is_shell = page.links, True
             return shell
+        text_digest = digest_text(page.text)
+        stated = page.canonical or _canonical_of(response, url)
+        # Only an address on the site may stand for a page of it.
+        is_usable = stated != address and origin_of(httpx.URL(stated)) in self._site
+        canonical = stated if is_usable else ""
         entity = Entity(
             id=address,
             type="page",
@@ -237,13 +253,21 @@ class PageReader:
                 "depth": visit.depth,
             },
             breadcrumbs=(url.host, *_folders(url)),
-            version=version_of(response, url, page.links if self._crawl else None),
+            version=version_of(
+                response, url, page.links if self._crawl else None, text_digest, canonical
+            ),
         )
-        return PageResult(address, entity, page.links)
+        return PageResult(address, entity, page.links, text_digest=text_digest, canonical=canonical)
 
 
 def _size_max(url: str) -> int:
     return DOCUMENT_BYTES_MAX if is_document(httpx.URL(url).path) else PAGE_BYTES_MAX
+
+
+def _canonical_of(response: httpx.Response, url: httpx.URL) -> str:
+    """Return the canonical address in the header, else the page's own."""
+    href = response.links.get("canonical", {}).get("url", "")
+    return str((normalise_url(href, url) if href else None) or url)
 
 
 async def _read_document(name: str, content: bytes) -> PageContent:

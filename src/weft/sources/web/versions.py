@@ -1,5 +1,6 @@
-"""What is stored of a page as its version: validators for the next request, and its links."""
+"""What is stored of a page as its version: validators for the next request, links, addresses."""
 
+import hashlib
 import json
 from dataclasses import dataclass
 from typing import Any, cast
@@ -13,15 +14,18 @@ READER = 3
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """The version of a page: validators for the next request, and its links.
+    """The version of a page: validators for the next request, and what an unchanged page has.
 
     A crawl follows the links when the site answers that the page is unchanged. They are None if
-    no crawl read the page.
+    no crawl read the page. ``canonical`` is another address that it
+    names as its own.
     """
 
     etag: str | None = None
     last_modified: str | None = None
     links: tuple[str, ...] | None = None
+    text_digest: str = ""
+    canonical: str = ""
 
     @classmethod
     def parse(cls, text: str | None) -> "Version | None":
@@ -35,15 +39,23 @@ class Version:
         if fields.get("r") != READER:
             return None
         links = fields.get("l")
-        return cls(fields.get("e"), fields.get("m"), None if links is None else tuple(links))
+        return cls(
+            fields.get("e"),
+            fields.get("m"),
+            None if links is None else tuple(links),
+            fields.get("t", ""),
+            fields.get("c", ""),
+        )
 
     def dump(self) -> str | None:
         """Return compact JSON, or None if there is nothing to store, or too many links."""
-        if not (self.etag or self.last_modified) and self.links is None:
+        has_validator = bool(self.etag or self.last_modified)
+        if not has_validator and self.links is None and not self.canonical:
             return None
         if sum(map(len, self.links or ())) > LINKS_KEPT_CHARS_MAX:
             return None
         fields = {"r": READER, "e": self.etag, "m": self.last_modified, "l": self.links}
+        fields |= {"t": self.text_digest or None, "c": self.canonical or None}
         given = {name: value for name, value in fields.items() if value is not None}
         return json.dumps(given, separators=(",", ":"))
 
@@ -63,8 +75,19 @@ class Version:
         }
 
 
-def version_of(response: httpx.Response, url: httpx.URL, links: list[str] | None) -> str | None:
-    """Return what to store of an answer."""
+def digest_text(text: str) -> str:
+    """Return a short digest of a page's text; empty if it has none."""
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest() if text.strip() else ""
+
+
+def version_of(
+    response: httpx.Response,
+    url: httpx.URL,
+    links: list[str] | None,
+    text_digest: str = "",
+    canonical: str = "",
+) -> str | None:
+    """Return what to store of an answer; see `Version`."""
     home = _home_of(url)
     # Links to the page's own origin are stored without it, as every page stores such a list.
     short = [
@@ -72,7 +95,11 @@ def version_of(response: httpx.Response, url: httpx.URL, links: list[str] | None
     ]
     headers = response.headers
     version = Version(
-        headers.get("etag"), headers.get("last-modified"), None if links is None else tuple(short)
+        headers.get("etag"),
+        headers.get("last-modified"),
+        None if links is None else tuple(short),
+        text_digest,
+        canonical,
     )
     return version.dump()
 

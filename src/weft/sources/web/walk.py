@@ -32,6 +32,7 @@ from weft.sources.base import (
     Unchanged,
 )
 from weft.sources.web.addresses import normalise_url
+from weft.sources.web.canonical import CanonicalPages
 from weft.sources.web.config import WebConfig
 from weft.sources.web.lost import LostPages
 from weft.sources.web.memory import Named, SiteMemory, name_parent
@@ -101,9 +102,13 @@ class SiteWalk:
     room: int | None = None
     overflowed: bool = False
     lost: LostPages = field(init=False)
+    canonical: CanonicalPages = field(init=False)
 
     def __post_init__(self) -> None:
         self.lost = LostPages(self.before, self.now)
+        self.canonical = CanonicalPages(
+            self.reader, self.before, lambda url: self.start.allows(url) and self.wants(url)
+        )
 
     async def read_sitemaps(self, sitemaps: SitemapReader, first: Sitemap) -> AsyncGenerator[Event]:
         """Yield the pages that the sitemap and those it leads to name."""
@@ -144,7 +149,8 @@ class SiteWalk:
             # A batch has one depth, so that links alone decide which page is found first.
             batch = [visit for visit in batch if visit.depth == batch[0].depth]
             done += len(batch)
-            for visit, outcome in zip(batch, await self.reader.read(batch), strict=True):
+            outcomes = await self.canonical.settle(batch, await self.reader.read(batch))
+            for visit, outcome in zip(batch, outcomes, strict=True):
                 for event in self._report(visit, outcome):
                     yield event
                 if self.now.kind == "crawl":

@@ -123,7 +123,7 @@ async def test_unchanged_pages_of_a_sitemap_are_not_sent_again(http: HttpFactory
         await at.fetch("/s.xml")
         events = await at.fetch("/s.xml")
     assert at.paths(events, Unchanged) == ["/a", "/b"]
-    assert json.loads(at.known[f"{at.site.url}/a"]) == {"r": 3, "e": 'W/"1"'}
+    assert json.loads(at.known[f"{at.site.url}/a"])["e"] == 'W/"1"'
 
 
 async def test_not_modified_behind_a_redirect_is_asked_again(http: HttpFactory) -> None:
