@@ -1,28 +1,75 @@
 """`weft sources`: the catalogue of sources."""
 
 import json
+from dataclasses import asdict
 from functools import partial
+from pathlib import Path
 
+import anyio
 import click
 
 from weft.backend import Backend
 from weft.backend.catalogue import find_sources
 from weft.cli.terminal.completion import complete_source
-from weft.cli.terminal.context import App, emit, json_option, pass_app
-from weft.cli.terminal.groups import Verb
+from weft.cli.terminal.context import App, emit, json_option, pass_app, say
+from weft.cli.terminal.credentials import credentials_for
+from weft.cli.terminal.groups import LIST, ListGroupWithName, Verb
 from weft.cli.terminal.listing import show_page
 from weft.cli.terminal.paging import collect
 from weft.cli.terminal.text import plain
-from weft.domain.base import Page
+from weft.domain.base import Json, Page
 from weft.domain.sources import FieldInfo, SourceInfo
+from weft.domain.text.words import quantity
 from weft.errors import NotFound
 
+SHOWN_CHARS = 200
 
-@click.command(cls=Verb)
+
+@click.group(cls=ListGroupWithName)
+def sources() -> None:
+    """List what can be connected, and try a definition of your own."""
+
+
+@sources.command("try", cls=Verb)
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--credentials-stdin", is_flag=True, help="Read credentials as JSON.")
+@click.option("--count", default=10, show_default=True, type=click.IntRange(1, 1000))
+@json_option
+@pass_app
+def try_definition(app: App, file: Path, credentials_stdin: bool, count: int) -> None:
+    """Try FILE, the definition of a service for the source rest_api, in YAML or JSON.
+
+    It is checked, the service is asked whether the credentials are good, and the first records are
+    shown as they would be stored. Nothing is stored.
+    """
+    from weft.assembly.trial import describe_source, try_source
+
+    config: Json = {"definition": file.read_text(encoding="utf-8")}
+    settings = app.load_settings()
+    info = describe_source("rest_api")
+    auth = credentials_for(app, info, from_stdin=credentials_stdin, ask=True)
+    credentials = auth.direct.credentials if auth and auth.direct else {}
+    trial = anyio.run(try_source, settings, "rest_api", config, credentials, count)
+    if app.as_json:
+        entities = [asdict(entity) for entity in trial.entities]
+        emit({"reached": trial.reached, "problems": trial.problems, "entities": entities})
+        return
+    say(f"{plain(trial.reached)}.")
+    for entity in trial.entities:
+        say(f"\n{plain(entity.id)}  {plain(entity.title)}")
+        text = " ".join(entity.text.split())
+        say(f"  {plain(text[:SHOWN_CHARS])}{'…' * (len(text) > SHOWN_CHARS)}")
+    for problem in trial.problems:
+        say(f"warning: {plain(problem)}")
+    many = quantity(len(trial.entities), "record")
+    say(f"\nThat is all: {many}." if trial.is_all else f"\nThe first {many}. Nothing was stored.")
+
+
+@sources.command(LIST, cls=Verb)
 @click.argument("query", nargs=-1, shell_complete=complete_source)
 @json_option
 @pass_app
-def sources(app: App, query: tuple[str, ...]) -> None:
+def list_sources(app: App, query: tuple[str, ...]) -> None:
     """List the sources that can be connected, or show the fields of one.
 
     QUERY is the short name of one, or words to find some by: mail, tickets, postgres.

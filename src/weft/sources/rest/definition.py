@@ -5,7 +5,6 @@ from typing import Any, Final, cast
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from weft.domain.base import Json
 from weft.net.urls import validate_url
 from weft.sources.rest.source import check_streams
 from weft.sources.rest.table import Auth, Budget, NoAuth, Request, Stream
@@ -43,29 +42,22 @@ class Definition(BaseModel):
         return value
 
 
-def read_definition(given: object) -> Json:
-    """Return a definition that `Definition` takes. Raises ValueError that names the field."""
+def read_definition(given: object) -> Definition:
+    """Read a definition: an object, or YAML or JSON. Raises ValueError that names the field."""
     found = _parse(given) if isinstance(given, str) else given
     if not isinstance(found, dict):
         raise ValueError("must be an object with base_url and streams")
-    definition = cast("Json", found)
-    validate_definition(definition)
-    return definition
-
-
-def validate_definition(given: Json) -> Definition:
-    """Build a definition. Raises ValueError that names the field."""
     try:
-        found = Definition.model_validate(given)
+        definition = Definition.model_validate(found)
     except ValidationError as error:
         raise ValueError(_first_problem(error)) from None
-    for number, row in enumerate(found.streams):
+    for number, row in enumerate(definition.streams):
         for name in _OF_PYTHON & row.model_fields_set:
             raise ValueError(f"streams.{number}.{name}: only sources in Python have it")
         if "?" in row.path:
             raise ValueError(f"streams.{number}.path: put the query into params")
-    check_streams(found.streams)
-    return found
+    check_streams(definition.streams)
+    return definition
 
 
 def _first_problem(error: ValidationError) -> str:

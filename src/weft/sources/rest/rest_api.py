@@ -1,12 +1,14 @@
 """`rest_api`: any service with a REST API, by a table that its user writes."""
 
+import json
+from typing import cast
+
 import httpx
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
-from weft.domain.base import Json
 from weft.errors import SourceMisconfigured
-from weft.sources.base import ENDPOINT, SourceContext
-from weft.sources.rest.definition import read_definition, validate_definition
+from weft.sources.base import ENDPOINT, MULTILINE, SourceContext
+from weft.sources.rest.definition import Definition, read_definition
 from weft.sources.rest.source import RestSource, types_of
 from weft.sources.rest.table import Auth, Stream
 
@@ -16,17 +18,18 @@ class RestApiConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    definition: Json = Field(
+    definition: str = Field(
         title="Definition",
-        description="The service's base_url, auth and streams, as an object or as YAML text;"
-        " see docs/sources/rest_api.md.",
-        json_schema_extra={**ENDPOINT, "multiline": True},
+        description="YAML or JSON with the service's base_url, auth and streams;"
+        " docs/sources/rest_api.md explains it.",
+        json_schema_extra={**ENDPOINT, **MULTILINE},
     )
 
     @field_validator("definition", mode="before")
     @classmethod
-    def _read(cls, value: object) -> Json:
-        return read_definition(value)
+    def _read(cls, value: object) -> str:
+        read_definition(value)
+        return value if isinstance(value, str) else json.dumps(value)
 
 
 class RestApiCredentials(BaseModel):
@@ -56,7 +59,7 @@ class RestApiSource(RestSource[RestApiConfig, RestApiCredentials]):
         self, config: RestApiConfig, credentials: RestApiCredentials, context: SourceContext
     ) -> None:
         super().__init__(config, credentials, context)
-        found = validate_definition(config.definition)
+        found = read_definition(config.definition)
         self.definition = found
         # What is an attribute of the class for other services is one of the instance here.
         vars(self).update(headers=found.headers, budget=found.budget, check_request=found.check)
@@ -64,14 +67,12 @@ class RestApiSource(RestSource[RestApiConfig, RestApiCredentials]):
     @classmethod
     def find_base_url(cls, config: BaseModel) -> str:
         """Return the address that the definition names."""
-        given = config.definition if isinstance(config, RestApiConfig) else {}
-        return str(given.get("base_url", ""))
+        return _read(config).base_url
 
     @classmethod
     def list_types(cls, config: BaseModel) -> tuple[str, ...]:
         """Return the names of the streams."""
-        assert isinstance(config, RestApiConfig)  # noqa: S101
-        return types_of(validate_definition(config.definition).streams)
+        return types_of(_read(config).streams)
 
     def table(self) -> tuple[Stream, ...]:
         """Return the streams of the definition."""
@@ -92,3 +93,7 @@ class RestApiSource(RestSource[RestApiConfig, RestApiCredentials]):
                 hint="Give an https address, or ask the operator to allow this host.",
             )
         return headers, auth
+
+
+def _read(config: BaseModel) -> Definition:
+    return read_definition(cast("RestApiConfig", config).definition)
